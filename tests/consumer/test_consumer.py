@@ -1,4 +1,4 @@
-"""The C and C++ package as its consumers use it: installed by CMake, in the wheel, as a subdirectory."""
+"""Test the C and C++ package in programs that use it: installed by CMake, from the wheel, and as a subdirectory."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ COMPILERS = {
 
 
 def run(*command: str | Path) -> str:
-    """The output of a command that must succeed."""
+    """Return the output of a command, which must succeed."""
     finished = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
     assert finished.returncode == 0, f"{command}\n{finished.stdout}\n{finished.stderr}"
     return finished.stdout
@@ -46,7 +46,7 @@ def configure_and_build(source: Path, build: Path, *options: str) -> None:
 
 
 def few_kernels() -> list[str]:
-    """Options for a build of which it does not matter how fast it computes."""
+    """Return options for a build with few kernels, which compiles fast and computes slowly."""
     arm64 = platform.machine().lower() in ("arm64", "aarch64")
     return [f"-DMPSCNN_INSTRUCTION_SETS={'neon' if arm64 else 'baseline'}"]
 
@@ -58,7 +58,7 @@ def _cmake() -> None:
 
 
 def cpp_command(options: list[str]) -> list[str]:
-    """The compiler of C++ that CMake would call, and its flags."""
+    """Return the C++ compiler and the flags that CMake would use with these options."""
     return [option.partition("=")[2] for option in options[1:]]
 
 
@@ -84,7 +84,7 @@ def working(name: str, tmp_path: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tree that `cmake --install` made, moved away from where it was made."""
+    """Return the folder of an installation by `cmake --install`, which was moved after the installation."""
     build = ROOT / "build" / "consumer"
     options = ["-DCMAKE_BUILD_TYPE=Release", "-DMPSCNN_BUILD_STATIC=ON", "-DCMAKE_UNITY_BUILD=ON"]
     configure_and_build(ROOT, build, *options, *few_kernels())
@@ -95,7 +95,7 @@ def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def wheel() -> str:
-    """What `mpscnn --cmake-dir` prints."""
+    """Return the directory that `mpscnn --cmake-dir` prints."""
     directory = cmake_directory()
     if directory is None:
         pytest.skip("mpscnn is not installed with its C++ package here")
@@ -142,10 +142,10 @@ def test_subdirectory_is_configured(compiler: list[str], tmp_path: Path) -> None
     run("cmake", "-S", CONSUMERS / "cpp", "-B", tmp_path, *as_subdirectory(compiler))
     targets = run("cmake", "--build", tmp_path, "--target", "help")
     assert "mpscnn" in targets
-    assert "_test" not in targets  # nor does the parent build what is this project's own
+    assert "_test" not in targets  # the parent project does not build the tests of mpscnn
 
 
-@pytest.mark.full  # compiles everything once more
+@pytest.mark.full  # because it compiles everything again
 def test_subdirectory(compiler: list[str], tmp_path: Path) -> None:
     check_consumer(CONSUMERS / "cpp", tmp_path / "build", *as_subdirectory(compiler))
     run("cmake", "--install", tmp_path / "build", "--prefix", tmp_path / "prefix")
@@ -163,7 +163,7 @@ def test_shared_library_exports_the_c_interface_alone(prefix: Path) -> None:
 
 
 def abi_of(include: Path) -> str:
-    """The number of the ABI that a header states."""
+    """Return the ABI number that the header states."""
     found = re.search(
         r"^#define MPSCNN_ABI_VERSION (\d+)$", (include / "mpscnn" / "mpscnn.h").read_text(), re.M
     )
@@ -189,7 +189,7 @@ def test_wheel_has_the_library_once(wheel: str) -> None:
 
 @pytest.fixture(scope="module")
 def model_and_photo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, np.ndarray]:
-    """A small classifier of random weights, and a photo as a PPM file and as an array."""
+    """Return a small classifier with random weights, and a photo as a PPM file and as an array."""
     directory = tmp_path_factory.mktemp("example")
     random = np.random.default_rng(7)
     network = mpscnn.Network(input=(32, 32, 3), name="random")
@@ -214,7 +214,7 @@ def model_and_photo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Pat
 
 @pytest.fixture(scope="module")
 def built(prefix: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """Builds the examples of a language with a compiler, once, and returns the folder of their programs."""
+    """Return a function that builds the examples of a language with a compiler, once, and returns their folder."""
 
     @cache
     def build(language: str, *compiler: str) -> Path:
@@ -330,7 +330,7 @@ def test_example_runs_a_video(
 
 
 def write_digits(folder: Path, count: int, *, part: str) -> None:
-    """IDX files of digits that are a bright row each, with noise."""
+    """Write IDX files of digits. Each digit is a bright row at its own height, with noise."""
     random = np.random.default_rng(count)
     labels = random.integers(0, 10, count).astype(np.uint8)
     images = random.integers(0, 60, (count, 28, 28)).astype(np.uint8)

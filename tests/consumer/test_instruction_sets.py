@@ -1,4 +1,4 @@
-"""For which instruction sets CMake builds kernels. Nothing is compiled but small probes."""
+"""Test for which instruction sets CMake builds kernels. The project is only configured, not compiled."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def sets(build: Path, *options: str) -> list[str]:
 
 
 def here() -> list[str]:
-    """The first set of all, and the best one of this processor."""
+    """Return the sets of a native build: the baseline, and the best set of this processor."""
     processor = Path("/proc/cpuinfo")
     if not X86 or not processor.exists():
         return ALL
@@ -51,7 +51,7 @@ def test_native_are_those_of_this_machine(tmp_path: Path) -> None:
 
 
 def test_a_cross_build_has_all(tmp_path: Path) -> None:
-    """The machine that builds says nothing about the one that runs it."""
+    """In a cross build the processor that will run the program is unknown."""
     assert sets(tmp_path, "-DMPSCNN_INSTRUCTION_SETS=native", *CROSS) == ALL
 
 
@@ -63,7 +63,7 @@ def test_a_wrong_set_is_named(tmp_path: Path) -> None:
 
 
 def test_released_wheels_have_all_and_others_native() -> None:
-    # Python 3.10 lacks tomllib; pytest brings tomli there.
+    # Python 3.10 lacks tomllib, but pytest installs tomli there.
     toml = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
     settings = toml.loads((ROOT / "pyproject.toml").read_text())["tool"]
     defined = settings["scikit-build"]["cmake"]["define"]

@@ -1,4 +1,4 @@
-"""The programs of docs/other_languages.md, and the module map."""
+"""Test the programs of docs/other_languages.md, and the module map of the C headers."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_rust(tmp_path: Path) -> None:
 def test_the_module_map_has_all_c_headers(tmp_path: Path) -> None:
     text = (INCLUDE / "mpscnn" / "module.modulemap").read_text("utf-8")
     headers = {path.name for path in (INCLUDE / "mpscnn").glob("*.h")}
-    assert set(re.findall(r'header "([^"]+)"', text)) == headers - {"metal.h"}  # which is for Objective-C++
+    assert set(re.findall(r'header "([^"]+)"', text)) == headers - {"metal.h"}  # metal.h is not C
     need("clang-16")
     program = tmp_path / "program.m"
     program.write_text(

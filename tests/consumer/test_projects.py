@@ -1,4 +1,4 @@
-"""The projects of docs/cpp.md, as they stand there."""
+"""Build and run the projects of docs/cpp.md unchanged."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ EXPECTED = f"mpscnn {mpscnn.__version__}\n"
 
 
 def block(language: str, mark: str) -> str:
-    """The one block of a language in which `mark` stands."""
+    """Return the page's only code block in a language that contains `mark`."""
     found = re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     (chosen,) = (text for text in found if mark in text)
     return chosen
@@ -34,7 +34,7 @@ def run(*command: str | Path, **options: Any) -> str:
 
 @pytest.fixture
 def app(tmp_path: Path) -> Path:
-    """A directory with the page's program."""
+    """Return a directory with the page's program."""
     directory = tmp_path / "app"
     directory.mkdir()
     (directory / "main.cpp").write_text(block("cpp", "mpscnn::version()"))
@@ -42,7 +42,7 @@ def app(tmp_path: Path) -> Path:
 
 
 def installed() -> Path:
-    """Where this package has its C and C++ files."""
+    """Return the folder of the C and C++ files of the installed package. Skip the test if there is none."""
     for module in (mpscnn._core, mpscnn):
         root = Path(str(module.__file__)).resolve().parent
         if (root / "include" / "mpscnn" / "mpscnn.h").is_file():
@@ -56,7 +56,7 @@ def need(program: str) -> None:
 
 
 def build(app: Path, mark: str, *options: str) -> str:
-    """What the program prints that CMake built."""
+    """Build the project whose CMake code contains `mark`, and return the output of its program."""
     need("cmake")
     (app / "CMakeLists.txt").write_text(block("cmake", mark))
     run("cmake", "-S", app, "-B", app / "build", *options)
@@ -108,7 +108,7 @@ def test_fetch_content_is_configured(app: Path) -> None:
     assert "_test" not in targets
 
 
-@pytest.mark.full  # compiles the library once more
+@pytest.mark.full  # because it compiles the library again
 def test_fetch_content(app: Path) -> None:
     kernels = "neon" if os.uname().machine in ("arm64", "aarch64") else "baseline"
     options = (

@@ -1,10 +1,10 @@
-"""Changes kernels of the CPU engine in a copy of the sources, one place at a time, and says which tests notice.
+"""Change kernels of the CPU engine in a copy of the sources, one place at a time, and print whether tests notice it.
 
 python tests/mutation/mutate.py [--mutants 50] [--only pooling] [--jobs 1] [--directory build/mutation]
 
 A mutant is one changed operator, border, stride or axis. It is built for the oldest instruction set with -O1, and the
-tests of its kernel are run. "Killed" is a mutant with which they fail, crash or take too long. README.md has the score
-and says why others survived.
+tests of its kernel are run. A mutant is "killed" if they fail, crash or take too long. README.md has the score and says
+why other mutants survived.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[2]
 KERNELS = Path("cpp/cpu/kernels")
 
-#: Kernels, by the tests that must notice. What only cuts work, such as work_split.h, changes no result.
+#: The files of kernels, and the tests that must notice changes in them. Files that only divide work, such as
+#: work_split.h, are left out, because changes in them do not change results.
 SUBJECTS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("elementwise/pooling.cpp", "elementwise/pooling_taps.h", "elementwise/pooling_reduction.h"): (
         "tests/operations/test_pooling.py",
@@ -64,7 +65,7 @@ SUBJECTS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("convolution/subpixel.h",): ("tests/operations/test_products.py",),
 }
 
-#: What is written instead; the first that fits a place is its mutant.
+#: Patterns and their replacements. Each match is a mutant.
 CHANGES: tuple[tuple[str, str], ...] = (
     (r" < ", " <= "),
     (r" <= ", " < "),
@@ -92,7 +93,7 @@ CHANGES: tuple[tuple[str, str], ...] = (
     (r"\bV::max\(", "V::min("),
     (r"\bV::min\(", "V::max("),
 )
-#: Lines in which these are part of the language, or whose change alters time and not results.
+#: Lines in which the patterns are not operators, or in which changes only affect the time.
 LEFT_OUT = re.compile(
     r"^\s*(//|#|template|using|static_assert|\*)|operator|__builtin_prefetch|prefetch|->|assert\("
 )
@@ -114,7 +115,7 @@ class Mutant:
 
 
 def mutants_of(file: str, tests: tuple[str, ...]) -> Iterator[Mutant]:
-    """All of a file."""
+    """Yield all mutants of a file."""
     for number, text in enumerate((PROJECT / KERNELS / file).read_text().splitlines(), 1):
         if LEFT_OUT.search(text):
             continue
@@ -126,7 +127,7 @@ def mutants_of(file: str, tests: tuple[str, ...]) -> Iterator[Mutant]:
 
 
 def chosen(count: int, only: str) -> list[Mutant]:
-    """`count` mutants, spread evenly over subjects, and over the places of each."""
+    """Return `count` mutants, spread evenly over the entries of SUBJECTS, and over the places of each entry."""
     subjects = [(files, tests) for files, tests in SUBJECTS.items() if any(only in file for file in files)]
     result = []
     for number, (files, tests) in enumerate(subjects):
@@ -149,7 +150,7 @@ class Build:
         for name in filter(None, listed.stdout.split("\0")):
             target = self.source / name
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(PROJECT / name, target)  # with its time: what was built before is not built again
+            shutil.copy2(PROJECT / name, target)  # keeps the time, so unchanged files are not compiled again
         pybind11 = subprocess.run(
             [sys.executable, "-m", "pybind11", "--cmakedir"], capture_output=True, text=True, check=True
         )
@@ -175,12 +176,12 @@ class Build:
         self._environment = {**os.environ, "PYTHONPATH": str(package.parent), "PYTHONDONTWRITEBYTECODE": "1"}
 
     def make(self) -> bool:
-        """Builds what has changed; whether that is possible."""
+        """Build the changed sources. Return False if they do not compile."""
         command = ["cmake", "--build", str(self._build), "-j", self._jobs, "--target", "_core"]
         return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
     def passes(self, tests: tuple[str, ...], seconds: float) -> bool:
-        """Whether these tests pass within the time."""
+        """Return True if these tests pass within the time."""
         command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
         try:
             ran = subprocess.run(
@@ -198,7 +199,7 @@ class Build:
 
 
 def main() -> None:
-    """Prints a line for each mutant, and the score."""
+    """Print a line for each mutant, and then the score."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,4 +1,4 @@
-"""That the mutation run changes what it says, and nothing else."""
+"""Test that the tool for mutations changes the lines that it reports, and nothing else."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def mutate() -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules["mutate"] = module  # dataclasses look there
+    sys.modules["mutate"] = module  # dataclasses look up their module there
     spec.loader.exec_module(module)
     return module
 

@@ -1,4 +1,4 @@
-// A C++ program over mpscnn.hpp: builds a network, runs it, meets its errors.
+// A C++ program that uses mpscnn.hpp: it builds and runs networks, and checks errors.
 
 #include <cstdint>
 #include <cstdio>
@@ -31,7 +31,8 @@ template <class Expected, class Action> void expect_thrown(Action action, const 
     }
 }
 
-/// (n, 4, 4, 2) -> a dense layer of the sum of both channels and of their difference.
+/// Return a network with an image of two channels as its input. A dense layer computes the sum of all pixels
+/// of both channels, and the difference of the channels' sums.
 mpscnn::Graph sums() {
     auto graph = mpscnn::Graph::create("sums");
     const mpscnn::Shape image{-1, 4, 4, 2}, weight_shape{2, 4, 4, 2};
@@ -43,7 +44,7 @@ mpscnn::Graph sums() {
     return graph;
 }
 
-/// Streams of frames: futures, handlers, and what each throws.
+/// Check streams of frames: futures, handlers, and the exceptions of both.
 void run_frames() {
     const mpscnn::Program program = sums().compile({.device = "cpu"});
     mpscnn::Runner runner(program, {.inflight = 2, .max_batch = 4, .check_finite = true, .max_wait = 1000});
@@ -98,7 +99,7 @@ void run() {
     expect(output[0] == 48.0f && output[2] == 0.0f, "half input");
 }
 
-/// A model file whose network gives a photo's amounts of red, green and blue as scores.
+/// Return a model file whose network returns a photo's amounts of red, green and blue as scores.
 std::string colors_file() {
     const std::string graph =
         R"({\"name\": \"colors\", \"inputs\": [{\"name\": \"image\", \"shape\": [-1, 8, 8, 3]}], \"nodes\": )"
@@ -121,7 +122,7 @@ void segment() {
     const auto plain = model.segment(mpscnn::ImageView::rgb8(pixels.data(), 12, 4));
     expect(plain.width == 12 && plain.height == 4 && plain.scores.empty(), "size of a segmentation");
     expect(plain.labels.size() == 48 && plain.labels.front() == 0 && plain.labels.back() == 2, "labels");
-    // Turned to the right: the left edge is on top.
+    // Orientation 6: the photo is seen turned to the right, with its left edge on top.
     const mpscnn::ImageView turned(pixels.data(), 12, 4, MPSCNN_RGB8, 0, 6);
     const auto scored = model.segment(turned, 3);
     expect(scored.width == 4 && scored.height == 12 && scored.labels.back() == 2, "a turned photo");
