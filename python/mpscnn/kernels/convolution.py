@@ -189,6 +189,7 @@ class Convolution(ConvolutionProperties, WeightedKernel, DifferentiableKernel):
     """
 
     apple_class = "MPSCNNConvolution"
+    _state_class = ConvolutionGradientState
 
     def __init__(
         self,
@@ -204,9 +205,6 @@ class Convolution(ConvolutionProperties, WeightedKernel, DifferentiableKernel):
     def result_state(self, source: Image) -> ConvolutionGradientState:
         """Return a new state for the gradient kernel. A transposed convolution can use it, too, to restore the size."""
         return ConvolutionGradientState(self, source)
-
-    def _require_state(self, method: str, state: object) -> None:
-        require_type(f"{type(self).__name__}.{method}", state, ConvolutionGradientState)
 
 
 def _plain_properties(kernel: str, descriptor: object) -> dict[str, Any]:
@@ -245,6 +243,7 @@ class FullyConnected(FullyConnectedProperties, WeightedKernel, DifferentiableKer
     """
 
     apple_class = "MPSCNNFullyConnected"
+    _state_class = ConvolutionGradientState
 
     def __init__(
         self,
@@ -259,9 +258,6 @@ class FullyConnected(FullyConnectedProperties, WeightedKernel, DifferentiableKer
     def result_state(self, source: Image) -> ConvolutionGradientState:
         """Return a new state for the gradient kernel."""
         return ConvolutionGradientState(self, source)
-
-    def _require_state(self, method: str, state: object) -> None:
-        require_type(f"{type(self).__name__}.{method}", state, ConvolutionGradientState)
 
 
 class ConvolutionTransposeProperties(ConvolutionTransposeFields, Kernel):
@@ -291,6 +287,7 @@ class ConvolutionTranspose(ConvolutionTransposeProperties, WeightedKernel, Diffe
     """
 
     apple_class = "MPSCNNConvolutionTranspose"
+    _state_class = ConvolutionTransposeGradientState
 
     def __init__(
         self,
@@ -306,9 +303,6 @@ class ConvolutionTranspose(ConvolutionTransposeProperties, WeightedKernel, Diffe
         """Return a new state for the gradient kernel."""
         require_type("ConvolutionTranspose.result_state", source, Image)
         return ConvolutionTransposeGradientState(self, source)
-
-    def _require_state(self, method: str, state: object) -> None:
-        require_type(f"ConvolutionTranspose.{method}", state, ConvolutionTransposeGradientState)
 
     def encode(
         self,

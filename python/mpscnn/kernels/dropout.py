@@ -8,11 +8,32 @@ from numpy.typing import NDArray
 from mpscnn.errors import StateError
 from mpscnn.kernels.fields import DropoutFields
 from mpscnn.kernels.gradient import DeviceArray, DifferentiableKernel
-from mpscnn.kernels.kernel import UnaryKernel, require_type
+from mpscnn.kernels.kernel import UnaryKernel
 from mpscnn.kernels.properties import UNBOUNDED
 from mpscnn.kernels.states import GradientState
 from mpscnn.runtime.commands import CommandBuffer
 from mpscnn.runtime.feature_image import Image
+
+
+class DropoutGradientState(GradientState):
+    """A state with the mask of an encoded `Dropout`, as MPSCNNDropoutGradientState. Encoding again replaces it."""
+
+    def __init__(self, kernel: UnaryKernel, source: Image | None = None) -> None:
+        super().__init__(kernel, source)
+        self._mask: DeviceArray | None = None
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """True for elements that are kept, with the axes (images, rows, columns, channels).
+
+        An axis has extent 1 where all positions along it share one element.
+
+        Raises StateError if no kernel was encoded with the state yet, or if its command buffer is not completed.
+        """
+        if self._mask is None:
+            raise StateError("DropoutGradientState: has no mask; encode a Dropout with it first")
+        mask: NDArray[np.bool_] = self._mask.read("DropoutGradientState: its mask") != 0
+        return mask
 
 
 class Dropout(DropoutFields, DifferentiableKernel):
@@ -24,13 +45,11 @@ class Dropout(DropoutFields, DifferentiableKernel):
     """
 
     apple_class = "MPSCNNDropout"
+    _state_class = DropoutGradientState
 
     def result_state(self, source: Image | None = None) -> DropoutGradientState:
         """Return a new state for a mask and the gradient kernel."""
         return DropoutGradientState(self, source)
-
-    def _require_state(self, method: str, state: object) -> None:
-        require_type(f"Dropout.{method}", state, DropoutGradientState)
 
     def _after_encode(
         self, commands: CommandBuffer, source: Image, result: Image, state: GradientState
@@ -53,24 +72,3 @@ class Dropout(DropoutFields, DifferentiableKernel):
         )
         plain = Dropout(self.keep_probability, self.seed, mask_stride_in_pixels=self.mask_stride_in_pixels)
         return plain.encode(commands, Image.from_numpy(np.ones(shape, np.float32)))
-
-
-class DropoutGradientState(GradientState):
-    """A state with the mask of an encoded `Dropout`, as MPSCNNDropoutGradientState. Encoding again replaces it."""
-
-    def __init__(self, kernel: UnaryKernel, source: Image | None = None) -> None:
-        super().__init__(kernel, source)
-        self._mask: DeviceArray | None = None
-
-    @property
-    def mask(self) -> NDArray[np.bool_]:
-        """True for elements that are kept, with the axes (images, rows, columns, channels).
-
-        An axis has extent 1 where all positions along it share one element.
-
-        Raises StateError if no kernel was encoded with the state yet, or if its command buffer is not completed.
-        """
-        if self._mask is None:
-            raise StateError("DropoutGradientState: has no mask; encode a Dropout with it first")
-        mask: NDArray[np.bool_] = self._mask.read("DropoutGradientState: its mask") != 0
-        return mask

@@ -90,6 +90,8 @@ class WeightGradientState(GradientState):
 class DifferentiableKernel(UnaryKernel):
     """A kernel that has a gradient kernel."""
 
+    _state_class: ClassVar[type[GradientState]] = GradientState
+
     def result_state(self, source: Image) -> GradientState:
         """Return a new state for the gradient kernel, like resultStateForSourceImage."""
         require_type(f"{type(self).__name__}.result_state", source, Image)
@@ -136,7 +138,7 @@ class DifferentiableKernel(UnaryKernel):
         state._record(self, source)
 
     def _require_state(self, method: str, state: object) -> None:
-        require_type(f"{type(self).__name__}.{method}", state, GradientState)
+        require_type(f"{type(self).__name__}.{method}", state, self._state_class)
 
 
 def require_states(where: str, states: Sequence[object], images: Sequence[Image]) -> None:

@@ -122,6 +122,7 @@ class InstanceNormalization(ScaledNormalization, DifferentiableKernel):
     """
 
     apple_class = "MPSCNNInstanceNormalization"
+    _state_class = InstanceNormalizationGradientState
 
     def __init__(
         self, gamma: Any, beta: Any = None, **properties: Unpack[ScaledNormalizationProperties]
@@ -134,14 +135,12 @@ class InstanceNormalization(ScaledNormalization, DifferentiableKernel):
         """Return a new state for the gradient kernel, with gradients of gamma and beta."""
         return InstanceNormalizationGradientState(self, source)
 
-    def _require_state(self, method: str, state: object) -> None:
-        require_type(f"{type(self).__name__}.{method}", state, InstanceNormalizationGradientState)
-
 
 class GroupNormalization(GroupNormalizationFields, ScaledNormalization, DifferentiableKernel):
     """Normalize groups of consecutive channels, otherwise like `InstanceNormalization`, as MPSCNNGroupNormalization."""
 
     apple_class = "MPSCNNGroupNormalization"
+    _state_class = GroupNormalizationGradientState
 
     def __init__(
         self,
@@ -159,9 +158,6 @@ class GroupNormalization(GroupNormalizationFields, ScaledNormalization, Differen
     def result_state(self, source: Image) -> GroupNormalizationGradientState:
         """Return a new state for the gradient kernel, with gradients of gamma and beta."""
         return GroupNormalizationGradientState(self, source)
-
-    def _require_state(self, method: str, state: object) -> None:
-        require_type(f"{type(self).__name__}.{method}", state, GroupNormalizationGradientState)
 
 
 class _ScaledGradient(ScaledNormalization, WeightedGradientKernel):
