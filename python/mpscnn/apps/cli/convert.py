@@ -17,6 +17,7 @@ from mpscnn.apps.cli.onnx_output import ONNX_SUFFIX, write_onnx
 from mpscnn.apps.cli.output import report as report_error
 from mpscnn.apps.cli.output import show, show_as_is, warn
 from mpscnn.apps.cli.sizes import SizeOption
+from mpscnn.apps.cli.written_network import Conversion
 from mpscnn.errors import WeightsError
 from mpscnn.graph.network import Network
 
@@ -213,45 +214,26 @@ def convert(
     *sources, output = paths
     if any(output.exists() and source.exists() and output.samefile(source) for source in sources):
         raise typer.BadParameter(f"{output} is a file to read, too: give another name", param_hint="OUT")
+    given = Conversion(
+        sources, output, size, shapes, stops, architecture, fold, signature, check=check, force=force
+    )
     if output.suffix.lower() == ONNX_SUFFIX:
         if labels is not None or preprocess is not None or detection is not None:
             raise typer.BadParameter(
                 "an ONNX file has no labels, preprocessing or detection", param_hint="OUT"
             )
-        write_onnx(
-            sources,
-            output,
-            dtype="float32" if dtype is None else dtype.value,
-            layout=layout.value,
-            size=size,
-            shapes=shapes,
-            outputs=stops,
-            architecture=architecture,
-            fold=fold,
-            signature=signature,
-            check=check,
-            force=force,
-        )
+        write_onnx(given, dtype="float32" if dtype is None else dtype.value, layout=layout.value)
         return
     if output.suffix.lower() in COREML_SUFFIXES:
         if detection is not None:
             raise typer.BadParameter("a Core ML model has no settings of a detector", param_hint="OUT")
         write_coreml(
-            sources,
-            output,
+            given,
             dtype="float16" if dtype is None else dtype.value,
             palette=palette,
             target=target,
-            size=size,
-            shapes=shapes,
-            outputs=stops,
-            architecture=architecture,
-            fold=fold,
-            signature=signature,
             labels=labels,
             preprocess=preprocess,
-            check=check,
-            force=force,
         )
         return
     if target is not None:
@@ -278,13 +260,8 @@ def convert(
         preprocess=preprocess,
         dtype=None if dtype is None else dtype.value,
         detection=detection,
-        size=size,
-        shapes=shapes,
-        outputs=stops,
-        architecture=architecture,
-        fold=fold,
-        signature=signature,
         approve=approve,
+        **given.reading(),
     )
     if different and not force:
         show(verdict)

@@ -2,39 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-
 from mpscnn._private.files import is_folder
 from mpscnn._private.summary import bytes_text
 from mpscnn.apps.cli.output import show, warn
-from mpscnn.apps.cli.sizes import Size
-from mpscnn.apps.cli.written_network import network_to_write
+from mpscnn.apps.cli.written_network import Conversion, network_to_write
 
 COREML_SUFFIXES = (".mlpackage", ".mlmodel")
 
 
 def write_coreml(
-    sources: Sequence[Path],
-    output: Path,
+    given: Conversion,
     *,
     dtype: str,
     palette: int | None,
     target: str | None,
-    size: Size | None,
-    shapes: Mapping[str, Sequence[int]],
-    outputs: Sequence[str],
-    architecture: str | None,
-    fold: bool,
-    signature: str | None,
     labels: str | None,
     preprocess: str | None,
-    check: bool,
-    force: bool,
 ) -> None:
     """Write a single source as a Core ML model.
 
-    With `check`, the network is compared with its source. If they differ, the model is only written with `force`.
+    With `given.check`, the network is compared with its source. If they differ, the model is only written with
+    `given.force`.
 
     Raises the errors of `mpscnn.converters.export_coreml`.
     """
@@ -42,25 +30,16 @@ def write_coreml(
     from mpscnn.converters.choices import choose_labels, choose_preprocess
     from mpscnn.converters.photo_input import takes_photos
 
-    network = network_to_write(
-        sources,
-        output,
-        size=size,
-        shapes=shapes,
-        outputs=outputs,
-        architecture=architecture,
-        fold=fold,
-        signature=signature,
-        check=check,
-        force=force,
-    )
+    network, output = network_to_write(given), given.output
     if labels is not None:
         choose_labels(network, labels)
     if preprocess is not None:
         choose_preprocess(network, preprocess)
-    export_coreml(network, output, size=size, dtype=dtype, palette=palette, target=target)
+    export_coreml(network, output, size=given.size, dtype=dtype, palette=palette, target=target)
     if network.preprocess is None and takes_photos(network):
-        warn(f"{sources[0]} does not say how a photo becomes its input, so the input of {output} is an array")
+        warn(
+            f"{given.sources[0]} does not say how a photo becomes its input, so the input of {output} is an array"
+        )
     files = [file for file in output.rglob("*") if file.is_file()] if is_folder(output) else [output]
     size_text = bytes_text(sum(file.stat().st_size for file in files))
     layers = len(network.to_dict()["nodes"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import typer
@@ -14,58 +13,33 @@ from mpscnn._private.summary import bytes_text
 from mpscnn.apps.cli.failures import DIFFERENT
 from mpscnn.apps.cli.output import report, show, warn
 from mpscnn.apps.cli.sizes import Size
-from mpscnn.apps.cli.written_network import network_to_write
+from mpscnn.apps.cli.written_network import Conversion, network_to_write
 from mpscnn.errors import WeightsError
 from mpscnn.graph.network import Network
 
 ONNX_SUFFIX = ".onnx"
 
 
-def write_onnx(
-    sources: Sequence[Path],
-    output: Path,
-    *,
-    dtype: str,
-    layout: str,
-    size: Size | None,
-    shapes: Mapping[str, Sequence[int]],
-    outputs: Sequence[str],
-    architecture: str | None,
-    fold: bool,
-    signature: str | None,
-    check: bool,
-    force: bool,
-) -> None:
+def write_onnx(given: Conversion, *, dtype: str, layout: str) -> None:
     """Write a single source as ONNX.
 
-    With `check`, compare the network with its source, and the written file in onnxruntime with the network. If they
-    differ, the file is only kept with `force`.
+    With `given.check`, compare the network with its source, and the written file in onnxruntime with the network. If
+    they differ, the file is only kept with `given.force`.
 
     Raises ParameterError for several sources, for an integer file of a network without integers, and for options that
     apply only to files of other frameworks.
     """
     from mpscnn.converters import export_onnx
 
-    network = network_to_write(
-        sources,
-        output,
-        size=size,
-        shapes=shapes,
-        outputs=outputs,
-        architecture=architecture,
-        fold=fold,
-        signature=signature,
-        check=check,
-        force=force,
-    )
+    network, output, size = network_to_write(given), given.output, given.size
     verdict, different = "", ""
     with tempfile.TemporaryDirectory(prefix="mpscnn_convert_") as folder:
         made = Path(folder) / output.name
         export_onnx(network, made, size=size, layout=layout, dtype=dtype)
-        if check:
+        if given.check:
             compare = _compare_integers if dtype == "uint8" else _compare
             verdict, different = compare(network, made, size)
-        if different and not force:
+        if different and not given.force:
             show(verdict)
             report(f"{output} is not written: {different}; --force writes it")
             raise typer.Exit(DIFFERENT)
@@ -75,7 +49,7 @@ def write_onnx(
     show(
         f"{output}: {network.name}, {layers} layers, {bytes_text(output.stat().st_size)} ({dtype}, {layout})"
     )
-    if check:
+    if given.check:
         show(verdict)
     if different:
         warn(f"{output} is written because of --force, but {different}")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -16,19 +18,35 @@ from mpscnn.graph.network import Network
 from mpscnn.model import Model, model_path, open_model
 
 
-def network_to_write(
-    sources: Sequence[Path],
-    output: Path,
-    *,
-    size: Size | None,
-    shapes: Mapping[str, Sequence[int]],
-    outputs: Sequence[str],
-    architecture: str | None,
-    fold: bool,
-    signature: str | None,
-    check: bool,
-    force: bool,
-) -> Network:
+@dataclass(frozen=True)
+class Conversion:
+    """The arguments of `mpscnn convert` that all formats have: what to read, and where to write it.
+
+    Attributes:
+        sources, output: the files to read, and the file to write.
+        size, shapes, outputs, architecture, fold, signature: see `mpscnn.converters.read_network`.
+        check: compare the network with its source.
+        force: write the result even if it differs from its source.
+    """
+
+    sources: Sequence[Path]
+    output: Path
+    size: Size | None
+    shapes: Mapping[str, Sequence[int]]
+    outputs: Sequence[str]
+    architecture: str | None
+    fold: bool
+    signature: str | None
+    check: bool
+    force: bool
+
+    def reading(self) -> dict[str, Any]:
+        """Return the named arguments of `read_network`."""
+        names = ("size", "shapes", "outputs", "architecture", "fold", "signature")
+        return {name: getattr(self, name) for name in names}
+
+
+def network_to_write(given: Conversion) -> Network:
     """Read the network of a single source, with its preprocessing and labels.
 
     With `check`, the network of another framework's file is compared with the file on its own engine. If they differ,
@@ -39,33 +57,16 @@ def network_to_write(
     from mpscnn.converters import read_network
     from mpscnn.converters.formats import is_foreign
 
-    if len(sources) != 1:
-        raise ParameterError(f"{output}: expected one model to write, got {len(sources)}")
-    source = sources[0]
+    if len(given.sources) != 1:
+        raise ParameterError(f"{given.output}: expected one model to write, got {len(given.sources)}")
+    source = given.sources[0]
     if is_foreign(source) or is_folder(source):
-        network = read_network(
-            sources,
-            size=size,
-            shapes=shapes,
-            outputs=outputs,
-            architecture=architecture,
-            fold=fold,
-            signature=signature,
-        )
+        network = read_network(given.sources, **given.reading())
         for note in network.notes:
             warn(f"{source}: {note}")
-        if check:
-            _compare(
-                network,
-                source,
-                output,
-                size=size,
-                shapes=shapes,
-                outputs=outputs,
-                signature=signature,
-                force=force,
-            )
-    elif shapes or outputs or architecture or signature:
+        if given.check:
+            _compare(network, source, given)
+    elif given.shapes or given.outputs or given.architecture or given.signature:
         raise ParameterError(
             f"{source}: --shape, --outputs, --architecture and --signature are for files of other frameworks"
         )
@@ -74,34 +75,26 @@ def network_to_write(
         network = Network.from_graph(open_model(model_path(str(source))).graph())
         network.preprocess, network.labels = model.preprocess, model.labels
         network.detection = model.network.detection
-    check_size(network, size)
+    check_size(network, given.size)
     return network
 
 
-def _compare(
-    network: Network,
-    source: Path,
-    output: Path,
-    *,
-    size: Size | None,
-    shapes: Mapping[str, Sequence[int]],
-    outputs: Sequence[str],
-    signature: str | None,
-    force: bool,
-) -> None:
+def _compare(network: Network, source: Path, given: Conversion) -> None:
     """Compare a network with the file from which it was read. If they differ, end the command or warn."""
     from mpscnn.comparison.conversion_check import any_size, differs, prove
 
-    found, verdict = prove(network, [source], size or any_size(network), outputs, shapes, signature=signature)
+    size = given.size or any_size(network)
+    found, verdict = prove(network, [source], size, given.outputs, given.shapes, signature=given.signature)
     show(f"before writing: {verdict}")
     if not differs(found):
         return
-    if not force:
+    if not given.force:
         report(
-            f"{source}: the network does not compute what the file does, so {output} is not written; --force writes "
-            "it, and mpscnn compare --layers shows where they differ"
+            f"{source}: the network does not compute what the file does, so {given.output} is not written; --force "
+            "writes it, and mpscnn compare --layers shows where they differ"
         )
         raise typer.Exit(DIFFERENT)
     warn(
-        f"{output} is written because of --force, but does not compute what {source} does; see mpscnn compare --layers"
+        f"{given.output} is written because of --force, but does not compute what {source} does; see mpscnn "
+        "compare --layers"
     )
