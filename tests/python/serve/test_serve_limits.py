@@ -253,7 +253,7 @@ def test_it_ends_soon_whatever_clients_leave_undone(
     files: list[Path], photo: bytes, sent: tuple[str, ...]
 ) -> None:
     large = io.BytesIO()
-    Image.effect_noise((2_400, 2_400), 90).convert("RGB").save(large, "PNG", compress_level=0)
+    Image.effect_noise((1_600, 1_600), 90).convert("RGB").save(large, "PNG", compress_level=0)
     contents = {
         "half a head": head("/v1/classify", len(photo))[:-2],
         "half a body": head("/v1/classify", len(photo)) + photo[:-1],
@@ -299,14 +299,14 @@ def test_options_change_under_load(service: Service, photo: bytes) -> None:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
-def test_changes_of_options_leave_no_models_behind(files: list[Path]) -> None:
+def test_changes_of_options_leave_no_models_behind(files: list[Path], full: bool) -> None:
     def resident(service: Service) -> int:
         status = Path(f"/proc/{service.process.pid}/status").read_text()
         return 1024 * int(status.partition("VmRSS:")[2].split()[0])
 
     with serving(files[1], "--device", "cpu", "--inflight", "1") as service:
         sizes = []
-        for number in range(110):
+        for number in range(110 if full else 60):
             body = json.dumps({"precision": ("float32", "float16")[number % 2], "threads": 1}).encode()
             assert service.request("/v1/models/slow/options", body).status == 200
             assert service.request("/v1/models/slow/profile?runs=1").status == 200
