@@ -6,6 +6,8 @@
 #include "array_access.h"
 #include "array_channels.h"
 #include "array_normalization_params.h"
+#include "magnitude.h"
+#include "vector_norm.h"
 
 using namespace metal;
 
@@ -311,24 +313,22 @@ inline UnitSums unit_sums(const device float *source, uint unit, uint thread_ind
 /// of the deviations from the mean.
 inline float unit_statistics(device float *result, uint unit, UnitSums sums, float factor, float mean,
                              bool stores, constant ArrayUnitParams &params) {
-    const float size = float(params.pixels * params.channels), epsilon = params.epsilon * factor;
-    const EpsilonRule rule = EpsilonRule(params.epsilon_rule);
-    const bool magnitudes = adds_magnitudes(params);
+    const float size = float(params.pixels * params.channels);
     const float total = is_centred(params) ? sums.total : 0.0f, rest = total / size;
     float square = (sums.squares - total * rest) / unit_divisor(params);
     square = square < 0.0f ? 0.0f : square;
-    if (rule == EpsilonRule::inside) square += magnitudes ? epsilon : epsilon * factor;
-    const float root = magnitudes ? square : sqrt(square);
-    const bool is_least = rule == EpsilonRule::minimum && root < epsilon;
-    const float norm = is_least ? epsilon : rule == EpsilonRule::outside ? root + epsilon : root;
-    if (!stores) return norm;
+    const UnitNorm of =
+        unit_norm(square, params.epsilon, factor, VectorNorm(params.norm), EpsilonRule(params.epsilon_rule));
+    if (!stores) return of.norm;
     device float *numbers = result + unit_numbers * unit;
     numbers[unit_mean] = mean;
-    numbers[unit_inverse] = norm == 0.0f ? 0.0f : 1.0f / norm;
+    numbers[unit_inverse] = of.norm == 0.0f ? 0.0f : 1.0f / of.norm;
     numbers[unit_rest] = rest;
     numbers[unit_factor] = factor;
-    numbers[unit_steepness] = is_least || root == 0.0f ? 0.0f : magnitudes ? 1.0f : norm / root;
-    return norm;
+    numbers[unit_steepness] = of.is_epsilon || of.root == 0.0f ? 0.0f
+                              : adds_magnitudes(params)        ? 1.0f
+                                                               : of.norm / of.root;
+    return of.norm;
 }
 
 inline float added(float a, float b) { return a + b; }
@@ -369,7 +369,7 @@ inline float larger(float a, float b) { return max(a, b); }
         const float norm = unit_statistics(result, unit, sums, factor, mean, thread_index == 0u, params);
         if (norm >= 1e-15f && norm < 1e37f) return;
         if (!(sums.largest > 0.0f && sums.largest < INFINITY)) return;
-        factor = exp2(-clamp(floor(log2(sums.largest)), -126.0f, 126.0f));
+        factor = factor_for(float4(sums.largest))[0];
     }
 }
 

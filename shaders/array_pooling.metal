@@ -38,11 +38,6 @@ inline WindowRange windows_over(int position, int stride, int kernel_size, int d
     return range;
 }
 
-inline float counted_by_average(int first, int behind, int start, int kernel_size, int dilation) {
-    return float(taps_before(behind, start, kernel_size, dilation) -
-                 taps_before(first, start, kernel_size, dilation));
-}
-
 /// True if an earlier tap of the window, in row-major order, has the window's maximum, too. The first one
 /// takes the gradient.
 inline bool is_met_before(const device float *source, float largest, int y, int x, int top, int left,
@@ -75,7 +70,8 @@ kernel void array_pooling_gradient(constant ArrayPoolingParams &params [[buffer(
                                    device float *result [[buffer(4)]], uint i [[thread_position_in_grid]]) {
     if (i >= params.run.threads) return;
     const ArrayPlace at = array_place(i, params.input);
-    const int y = int(at.y), x = int(at.x), height = int(params.input.height), width = int(params.input.width);
+    const int y = int(at.y), x = int(at.x), height = int(params.input.height),
+              width = int(params.input.width);
     const EdgeRule edge = params.kind == PoolingKind::average ? EdgeRule::exclude : params.edge;
     const WindowRange rows =
         windows_over(y, params.window.stride_y, params.window.kernel_height, params.window.dilation_y,
@@ -94,17 +90,10 @@ kernel void array_pooling_gradient(constant ArrayPoolingParams &params [[buffer(
             const float times = row_times * reads_of(x, left, params.window.kernel_width,
                                                      params.window.dilation_x, width, edge);
             if (times == 0.0f) continue;
-            const uint window =
-                array_pixel(at.image, uint(row), uint(column), params.output) + at.channel;
+            const uint window = array_pixel(at.image, uint(row), uint(column), params.output) + at.channel;
             const float given = load(gradient, window, params.run, 1);
             if (params.kind == PoolingKind::average) {
-                const float count = counted_by_average(params.counted_left, params.counted_right, left,
-                                                       params.window.kernel_width,
-                                                       params.window.dilation_x) *
-                                    counted_by_average(params.counted_top, params.counted_bottom, top,
-                                                       params.window.kernel_height,
-                                                       params.window.dilation_y);
-                sum += given / max(count, 1.0f);
+                sum += given / max(averaged_taps(params, left, top), 1.0f);
                 continue;
             }
             const float value = load(source, i, params.run, 2), of = load(pooled, window, params.run, 3);

@@ -6,7 +6,9 @@
 
 #include "activation.h"
 #include "image_access.h"
+#include "magnitude.h"
 #include "normalization_params.h"
+#include "vector_norm.h"
 
 using namespace metal;
 
@@ -29,13 +31,6 @@ inline void store_statistics(Image image, Statistics of, bool with_rest, uint2 f
     store(image, without_unused_lanes(of.rest, slice, layout), first + uint(statistics_rest) * step,
           position.z);
     store(image, of.factor, first + uint(statistics_factor) * step, position.z);
-}
-
-/// Return a power of two that scales a magnitude to about 1. Return 1 for 0, infinity and NaN.
-inline float4 factor_for(float4 magnitude) {
-    const float4 exponent = clamp(floor(log2(magnitude)), float4(-126.0f), float4(126.0f));
-    const float4 one = float4(1.0f), factor = select(one, exp2(-exponent), magnitude > float4(0.0f));
-    return select(factor, one, magnitude == float4(INFINITY));
 }
 
 /// Return the moments of a row. The mean is computed first, and then the deviations from it. The sum of the
@@ -255,10 +250,9 @@ template <typename Source>
 inline float4 scaled_statistics(Source source, uint2 at, uint first, constant PixelStatisticsParams &params,
                                 float factor) {
     const VectorNorm norm = VectorNorm(params.norm);
-    const EpsilonRule rule = EpsilonRule(params.epsilon_rule);
     const bool centred = norm == VectorNorm::deviation, magnitudes = norm == VectorNorm::l1_norm;
     const uint slices = params.source.slices;
-    const float size = float(params.source.channels), epsilon = params.epsilon * factor;
+    const float size = float(params.source.channels);
     float mean = 0.0f;
     if (centred) {
         float4 sums = float4(0.0f);
@@ -278,11 +272,8 @@ inline float4 scaled_statistics(Source source, uint2 at, uint first, constant Pi
     float square = squares[0] + squares[1] + (squares[2] + squares[3]);
     if (centred) square = at_least(float4(square / size - rest * rest), 0.0f)[0];
     if (norm == VectorNorm::root_mean_square) square /= size;
-    if (rule == EpsilonRule::inside) square += magnitudes ? epsilon : epsilon * factor;
-    float length = magnitudes ? square : sqrt(square);
-    if (rule == EpsilonRule::outside) length += epsilon;
-    if (rule == EpsilonRule::minimum && length < epsilon) length = epsilon;
-    return float4(mean, length, rest, factor);
+    const UnitNorm of = unit_norm(square, params.epsilon, factor, norm, EpsilonRule(params.epsilon_rule));
+    return float4(mean, of.norm, rest, factor);
 }
 
 /// Return the factor that scales the largest magnitude of a pixel to about 1.

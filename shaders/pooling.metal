@@ -59,19 +59,6 @@ struct PoolingMagnitude {
     void end_row(float) {}
 };
 
-/// Return the number of a window's taps at positions in [first, behind).
-inline float counted_taps(int first, int behind, int start, int kernel_size, int dilation) {
-    return float(taps_before(behind, start, kernel_size, dilation) -
-                 taps_before(first, start, kernel_size, dilation));
-}
-
-inline float pooling_count(constant PoolingParams &params, int left, int top) {
-    return counted_taps(params.counted_left, params.counted_right, left, params.window.kernel_width,
-                        params.window.dilation_x) *
-           counted_taps(params.counted_top, params.counted_bottom, top, params.window.kernel_height,
-                        params.window.dilation_y);
-}
-
 /// Add the taps of the window of result `position` to a state that has begun.
 template <typename Kind, typename Source>
 inline void pool_window(thread Kind &pooled, Source source, constant PoolingParams &params, uint3 position) {
@@ -109,7 +96,7 @@ inline void pool(Source source, Destination destination, constant PoolingParams 
     pool_window(pooled, source, params, position);
     const int left = int(position.x) * params.window.stride_x - params.window.pad_left;
     const int top = int(position.y) * params.window.stride_y - params.window.pad_top;
-    store_pooled(destination, pooled.result(pooling_count(params, left, top)), params, position);
+    store_pooled(destination, pooled.result(averaged_taps(params, left, top)), params, position);
 }
 
 /// True if floats can hold the squares of a norm in all lanes that are used. A window of zeros is in range

@@ -4,6 +4,7 @@
 #include <metal_stdlib>
 
 #include "image_access.h"
+#include "magnitude.h"
 #include "reduction_params.h"
 
 using namespace metal;
@@ -69,13 +70,6 @@ inline float4 finished(float4 value, float4 deviations, float4 pivot, constant R
     return kind == ReductionKind::sum ? params.factor * value : value;
 }
 
-/// Return a power of two that scales a magnitude to about 1. Return 1 for 0, infinity and NaN.
-inline float4 scale_for(float4 magnitude) {
-    const float4 exponent = clamp(floor(log2(magnitude)), float4(-126.0f), float4(126.0f));
-    const float4 one = float4(1.0f), scale = select(one, exp2(-exponent), magnitude > float4(0.0f));
-    return select(scale, one, magnitude == float4(INFINITY));
-}
-
 /// True if the squares for a norm or variance are in the range of floats. Otherwise the elements are scaled
 /// by powers of two. A variance has no lower limit, because squares that underflow do not change the result
 /// noticeably.
@@ -131,7 +125,7 @@ inline float4 reduce_whole_line(Source source, uint2 first, uint2 step, uint cou
     if (!has_scaled_form(kind) || are_in_range(value, lanes, kind)) return value;
     float4 largest = float4(0.0f);
     for (uint i = 0; i < count; ++i) largest = max(largest, fabs(fetch(source, first + i * step, slice)));
-    const float4 scale = scale_for(largest);
+    const float4 scale = factor_for(largest);
     return unscaled(finish_line(source, first, step, count, slice, params, scale), scale, kind);
 }
 
@@ -199,7 +193,7 @@ inline void reduce_channels(Source source, Destination destination, constant Red
         float largest = 0.0f;
         for (uint c = 0; c < params.source.channels; ++c)
             largest = max(largest, fabs(fetch(source, position.xy, first + c / 4)[c % 4]));
-        const float scale = scale_for(float4(largest))[0];
+        const float scale = factor_for(float4(largest))[0];
         const float scaled = finish_pixel(source, position.xy, first, params, scale);
         result = unscaled(float4(scaled), float4(scale), kind)[0];
     }

@@ -32,6 +32,20 @@ inline WindowTaps window_taps(int start, int kernel_size, int dilation, int size
     return taps;
 }
 
+/// Return the number of a window's taps at positions in [first, behind).
+inline int taps_between(int first, int behind, int start, int kernel_size, int dilation) {
+    return taps_before(behind, start, kernel_size, dilation) -
+           taps_before(first, start, kernel_size, dilation);
+}
+
+/// Return how many taps of the window that begins at (left, top) an average counts.
+template <typename Params> inline float averaged_taps(constant Params &params, int left, int top) {
+    return float(taps_between(params.counted_left, params.counted_right, left, params.window.kernel_width,
+                              params.window.dilation_x)) *
+           float(taps_between(params.counted_top, params.counted_bottom, top, params.window.kernel_height,
+                              params.window.dilation_y));
+}
+
 /// The position that one step of the loop reads, and for how many taps it counts.
 struct WindowPosition {
     int position; ///< -1: zeros are read
