@@ -1,7 +1,7 @@
-"""The C interface as its headers declare it: functions, structs, enumerations, one line for each.
+"""Read the functions, structs, enumerations and handlers that the C headers declare, one line for each.
 
-The record of an ABI's number keeps these lines, so that tests see what a change would break. New declarations are added
-to it by: python tests/abi.py
+The record of an ABI number keeps these lines, so that tests find changes that break existing programs. This adds new
+declarations to the record: python tests/abi.py
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent
 HEADERS = PROJECT / "cpp" / "include" / "mpscnn"
-#: Types of metal.h have another form on macOS.
+#: metal.h declares its types differently on macOS.
 LEFT_OUT = {"metal.h"}
 
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
@@ -23,19 +23,19 @@ _HANDLER = re.compile(r"typedef (?!struct\b|enum\b)([^;]+\(\*\w+\)[^;]*);")
 
 
 def abi_version() -> str:
-    """The number that mpscnn.h states."""
+    """Return the ABI number in mpscnn.h."""
     found = re.search(r"^#define MPSCNN_ABI_VERSION (\d+)$", (HEADERS / "mpscnn.h").read_text("utf-8"), re.M)
     assert found is not None
     return found[1]
 
 
 def record_of(number: str) -> Path:
-    """The file with the declarations of an ABI."""
+    """Return the path of the record of an ABI number."""
     return PROJECT / "tests" / "cpp" / f"abi_{number}.txt"
 
 
 def declarations() -> dict[str, str]:
-    """What the headers declare: a line by the kind and name of each declaration."""
+    """Return the declarations in all headers. A key is the kind and name of a declaration, its value is a line."""
     lines: dict[str, str] = {}
     for header in sorted(HEADERS.glob("*.h")):
         if header.name not in LEFT_OUT:
@@ -44,7 +44,7 @@ def declarations() -> dict[str, str]:
 
 
 def declarations_in(text: str) -> dict[str, str]:
-    """The declarations of a header."""
+    """Return the declarations in the text of a header."""
     text = _DIRECTIVE.sub("", _COMMENT.sub(" ", text))
     text = re.sub(r"MPSCNN_UNLESS_SET\((?:[^()]|\([^()]*\))*\)", "", text)
     lines: dict[str, str] = {}
@@ -66,9 +66,9 @@ def declarations_in(text: str) -> dict[str, str]:
 
 
 def broken(before: dict[str, str], now: dict[str, str]) -> list[str]:
-    """What programs that were built before would miss.
+    """Return messages about changed declarations that break programs which were built before.
 
-    Structs that begin with their size may get fields at their end, and enumerations may get values.
+    Structs that begin with their size may get more fields at their end, and enumerations more values.
     """
     faults = []
     for name, line in before.items():
@@ -84,7 +84,7 @@ def broken(before: dict[str, str], now: dict[str, str]) -> list[str]:
 
 
 def read_record(number: str) -> dict[str, str]:
-    """The declarations of a record."""
+    """Return the declarations in the record of an ABI number."""
     lines = record_of(number).read_text("utf-8").splitlines()
     return dict(line.split(": ", 1) for line in lines)
 
@@ -94,7 +94,7 @@ def _flat(text: str) -> str:
 
 
 def main() -> None:
-    """Write the record of the present number. Declarations that it has must be there as they are."""
+    """Write the record of the current ABI number. If a recorded declaration has changed, end with an error."""
     number, now = abi_version(), declarations()
     if record_of(number).exists() and (faults := broken(read_record(number), now)):
         raise SystemExit("this needs a new MPSCNN_ABI_VERSION:\n" + "\n".join(faults))

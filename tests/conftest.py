@@ -1,4 +1,4 @@
-"""What all tests share: how hypothesis draws, and the material beside the project that some tests use."""
+"""Settings and fixtures of all tests: the profiles of hypothesis, the environment, and data outside of the project."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import mpscnn
 
 PROJECT = Path(__file__).resolve().parent.parent
 
-# The same draws on every machine and at every run; no deadline, for a busy machine is not a defect.
+# Every run on every machine draws the same examples. There is no deadline, because a busy machine is not a defect.
 settings.register_profile(
     "default",
     max_examples=30,
@@ -28,24 +28,24 @@ settings.register_profile(
 )
 settings.register_profile("quick", parent=settings.get_profile("default"), max_examples=10)
 settings.register_profile("full", parent=settings.get_profile("default"), max_examples=1000)
-settings.load_profile("default")  # another: pytest --hypothesis-profile=full
+settings.load_profile("default")  # choose another one by pytest --hypothesis-profile=full
 
 
-# What a shell may have exported, and would change what commands print or which models they find.
+# Environment variables that would change what commands print or which models they find.
 NOT_FOR_TESTS = "COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "MPSCNN_MODELS"
 
 
 def pytest_configure(config: pytest.Config) -> None:
     for variable in NOT_FOR_TESTS:
         os.environ.pop(variable, None)
-    # Some tests start programs in other directories, where relative places would be others.
+    # Some tests start programs in other directories, where relative paths would be wrong.
     if places := os.environ.get("PYTHONPATH"):
         os.environ["PYTHONPATH"] = os.pathsep.join(
             str(Path(place).absolute()) for place in places.split(os.pathsep) if place
         )
-    # What "auto" means in a test does not depend on the machine.
+    # The device that "auto" chooses in a test must not depend on the machine.
     os.environ["MPSCNN_DEVICE"] = config.getoption("--device")
-    # A shell starts background jobs so that they ignore Ctrl-C, and so would each program that a test interrupts.
+    # A shell's background jobs ignore Ctrl-C. The programs that tests start and interrupt would ignore it, too.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -70,7 +70,7 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 
 @pytest.fixture(scope="session")
 def generator() -> dict[str, Any]:
-    """The names of docs/generate: `files`, and the module that writes each kind of file."""
+    """Return the global names of docs/generate: `files`, and the modules that write files."""
     return runpy.run_path(str(PROJECT / "docs" / "generate"))
 
 
@@ -82,13 +82,13 @@ def full(request: pytest.FixtureRequest) -> bool:
 
 @pytest.fixture(scope="session")
 def project() -> Path:
-    """The top of the source tree."""
+    """Return the top directory of the source tree."""
     return PROJECT
 
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """Real models, photos and data sets beside the source tree; they are not part of the project."""
+    """Return the directory with real models, photos and data sets next to the source tree. Skip the test without it."""
     directory = PROJECT.parent / "shared"
     if not directory.is_dir():
         pytest.skip("there is no directory 'shared' with models, photos and data sets beside the source tree")

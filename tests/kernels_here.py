@@ -1,4 +1,4 @@
-"""What the kernels that the tests run with have."""
+"""The abilities of the kernels and devices that the tests use."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ needs_fma = pytest.mark.skipif(
 
 
 def device_trains(device: str) -> bool:
-    """Whether the device's engine runs operations of training: rows of docs/catalogue.md say what it does not."""
+    """Return True if the device's engine runs operations of training. docs/catalogue.md lists what engines lack."""
     rows = json.loads(mpscnn._core.unsupported_features())
     return device == "cpu" or not any(
         row["engine"] == "metal" and row["operation"] == "any" and "not trained" in row["allowed"]

@@ -1,7 +1,7 @@
-"""How much work is too much: a limit that only another order of magnitude passes.
+"""A limit for the work of tests, which only work of another order of magnitude exceeds.
 
-A busy or slow machine must not make a test fail. Work is counted in this process's processor time, to which other
-processes add nothing. The limit is some ten times what the work takes, or more, and far below what quadratic work took.
+A busy or slow machine must not make a test fail. So the work is measured as processor time of this process. The limit
+is at least some ten times the usual time, and far below the time of quadratic algorithms.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-#: Seconds of processor time.
+#: The limit in seconds of processor time.
 LITTLE = 60.0
 
 
 @contextmanager
 def little_work() -> Iterator[None]:
-    """Fails where the block takes more processor time than work in proportion to its input can."""
+    """Fail if the code in the `with` block takes more processor time than a linear algorithm could."""
     begun = time.process_time()
     yield
     taken = time.process_time() - begun

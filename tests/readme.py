@@ -1,4 +1,4 @@
-"""The README's blocks, as they stand there, and its C++ program as a user builds it."""
+"""Return the README's code blocks unchanged, and build its C++ program like a user."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[1]
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
 
-#: What the README's lines of CMake need around them. Nothing here asks for a language standard.
+#: The lines of a CMake project before those of the README. They do not set a language standard.
 PROJECT_LINES = """\
 cmake_minimum_required(VERSION 3.21)
 project(app LANGUAGES CXX)
@@ -18,12 +18,12 @@ add_executable(app main.cpp)
 
 
 def blocks(language: str) -> list[str]:
-    """All blocks of one language, in their order."""
+    """Return all code blocks of a language, in order."""
     return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 
 
 def build_cpp_program(directory: Path, *options: str) -> Path:
-    """Builds the C++ program with the README's CMake in a project of its own; `options` are CMake's."""
+    """Build the C++ program in a new project with the README's CMake code, and return the build folder."""
     (program,), (lines,) = blocks("cpp"), blocks("cmake")
     source, build = directory / "app", directory / "app" / "build"
     source.mkdir()

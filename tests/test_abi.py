@@ -1,4 +1,4 @@
-"""The C interface: programs that were built with an older header of the same ABI number go on to run."""
+"""Test that programs continue to run if they were built with older C headers of the same ABI number."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/catalogue.md tells the truth, and the raw kernels of Python and the core are the same."""
+"""Test that docs/catalogue.md is right, and that Python and the core have the same raw kernels."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_a_kernel_has_a_python_class_with_its_properties(name: str) -> None:
     assert said.startswith(entry["meaning"].split("\n")[0])
     assert entry["apple"] in " ".join(cls.__doc__.split())
     stated = {field["name"] for field in [*entry["fixed"], *entry["properties"]]}
-    if "clip_rect" in stated:  # others take whole images
+    if "clip_rect" in stated:  # kernels without this property use whole images
         assert issubclass(cls, kernels.UnaryKernel if entry["sources"] == 1 else kernels.BinaryKernel)
     assert properties_of(cls) == stated
     for field in [*entry["fixed"], *entry["properties"]]:
@@ -87,7 +87,7 @@ def test_a_kernel_without_arguments_has_the_defaults_of_the_core(name: str) -> N
 
 
 def properties_of(cls: type[Any]) -> set[str]:
-    """Those of the core; others are kept by Python's objects."""
+    """Return the properties that the core has, without those that only Python objects keep."""
     found = {name: getattr(cls, name) for name in dir(cls)}
     return {
         name for name, value in found.items() if isinstance(value, Property) and not isinstance(value, Kept)

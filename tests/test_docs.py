@@ -1,4 +1,4 @@
-"""The examples of docs/ops run and print what they say."""
+"""Test that examples and programs in the documents run, and that documents name existing files."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FOLDERS = (
     "tests",
     "training",
 )
-#: Where programs of documents expect `mpscnn serve`.
+#: The address at which programs in documents expect `mpscnn serve`.
 SERVICE = "127.0.0.1:8000"
 SOURCE = re.compile(r"`([\w.-]+(?:/[\w.-]+)*\.(?:c|cmake|cpp|h|hpp|md|metal|mm|py|pyi))`")
 
@@ -41,7 +41,7 @@ def test_there_are_pages() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_examples_print_what_they_say(page: Path) -> None:
-    # The closing fence would be taken for output.
+    # Without this, doctest would take the closing fence for output.
     text = page.read_text("utf-8").replace("```\n", "\n")
     test = doctest.DocTestParser().get_doctest(text, {"mpscnn": mpscnn, "np": np}, page.stem, str(page), 0)
     assert test.examples, f"{page.name} has no example"
@@ -68,7 +68,7 @@ def test_programs_of_documents_run_as_they_stand(
         pytest.importorskip("torch", reason="PyTorch is not installed")
     if "import keras" in block:
         pytest.importorskip("keras", reason="Keras is not installed")
-        warnings.simplefilter("ignore")  # Keras's own
+        warnings.simplefilter("ignore")  # Keras warns about its own code
     if "mpscnn.sklearn" in block:
         pytest.importorskip("sklearn", reason="scikit-learn is not installed")
     if "import mpscnn.onnx_backend" in block:
@@ -77,7 +77,7 @@ def test_programs_of_documents_run_as_they_stand(
         pytest.importorskip("av", reason="PyAV is not installed")
     if "mpscnn.ray." in block:
         pytest.importorskip("ray", reason="Ray is not installed: nox -s ray")
-        warnings.simplefilter("ignore")  # of what will change in Ray, and of sockets that it leaves open
+        warnings.simplefilter("ignore")  # Ray warns about future changes, and leaves sockets open
     if '"metal"' in block and not any(device["available"] for device in mpscnn.devices()[1:]):
         pytest.skip("there is no Metal device")
     (tmp_path / "examples").symlink_to(PROJECT / "examples")
@@ -99,7 +99,7 @@ def test_there_are_programs_in_documents() -> None:
 
 @pytest.mark.parametrize("page", sorted((PROJECT / "docs").glob("*.md")), ids=lambda page: page.stem)
 def test_sections_of_a_page_have_different_names(page: Path) -> None:
-    """A page that holds a section twice is the remains of a merge, and links reach the first one only."""
+    """A repeated section is a leftover of a merge, and links reach only the first one."""
     text = re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
     names = re.findall(r"^##+ (.*)$", text, re.MULTILINE)
     assert len(names) == len(set(names)), [name for name in names if names.count(name) > 1]
@@ -115,7 +115,7 @@ def test_files_that_documents_name_are_there() -> None:
         for path in files
         if path.suffix == ".md" and path.name != "CHANGELOG.md"
         for name in SOURCE.findall(path.read_text("utf-8"))
-        if "NAME" not in name  # which stands for any
+        if "NAME" not in name  # "NAME" is a placeholder
     ]
     assert len(named) > 100
     assert not [f"{path}: {name}" for path, name in named if f"/{name}" not in ends]

@@ -21,7 +21,7 @@ def say(text):
     print(text, flush=True)
 
 """
-# Ends when its input does.
+# A program that holds the lock until its input ends.
 HOLDER = "hold(folder, say); say('held'); sys.stdin.read()"
 
 
@@ -55,12 +55,12 @@ def test_a_lock_excludes_others_until_its_holder_ends(tmp_path: Path) -> None:
             assert line_of(second) == f"waiting for process {first.pid}, which uses {folder}"
             time.sleep(0.3)
             assert second.poll() is None
-            first.kill()  # no handler runs, and yet the lock is free
+            first.kill()  # no signal handler runs, but the lock becomes free
             assert line_of(second) == "mine"
 
 
 def test_builds_at_the_same_time_follow_each_other(tmp_path: Path) -> None:
-    """Without the lock, processes would meet half-made folders of others."""
+    """Without the lock, a process would find incomplete folders of another one."""
     program = """
 import time
 for _ in range(5):

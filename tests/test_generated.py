@@ -1,4 +1,4 @@
-"""What docs/generate writes is up to date."""
+"""Test that the files that docs/generate writes are up to date."""
 
 from __future__ import annotations
 

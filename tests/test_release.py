@@ -1,6 +1,6 @@
-"""The steps of a release that run without an account: versions, notes, bill of materials, workflow, recipe.
+"""Test the steps of a release that need no account: versions, notes, bill of materials, workflow, recipe.
 
-`nox -s release` builds the packages.
+The packages are built by `nox -s release`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ADDRESS = "https://example.org/us/mpscnn"
 
 @pytest.fixture
 def release(tmp_path: Path) -> dict[str, Any]:
-    """The script's functions, on a copy of the files that it reads; the changelog has a released version."""
+    """Return the functions of .ci/release.py for a copy of the files that it reads. Their changelog has a release."""
     functions = runpy.run_path(str(SCRIPT))
     for name in FILES:
         (tmp_path / name).write_text((PROJECT / name).read_text("utf-8"))
@@ -167,7 +167,7 @@ def test_a_cross_compiled_wheel_runs_on_its_target_and_newer_systems(platform: s
 
 
 def test_packing_a_wheel_keeps_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # zlib takes zopfli's place, which only the sessions that make wheels install.
+    # zlib replaces zopfli, which is only installed in the sessions that build wheels.
     compressor = types.ModuleType("zopfli.zlib")
     compressor.compress = lambda data, numiterations: zlib.compress(data, 9)  # type: ignore[attr-defined]
     package = types.ModuleType("zopfli")

@@ -1,4 +1,4 @@
-"""What pyproject.toml asks for can be installed on every platform for which mpscnn is made."""
+"""Test that the requirements in pyproject.toml can be installed on every supported platform."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ INTEL_MAC = {"sys_platform": "darwin", "platform_machine": "x86_64"}
 
 
 def wanted(extra: str, environment: dict[str, str]) -> set[str]:
-    """Names of the packages of an extra, and of the extras of mpscnn's own that it takes in."""
-    # Python 3.10 lacks tomllib; pytest brings tomli there.
+    """Return the names of the packages of an extra, including those of other extras of mpscnn that it refers to."""
+    # Python 3.10 lacks tomllib, but pytest installs tomli there.
     toml = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
     extras: dict[str, Any] = toml.loads(PYPROJECT.read_text("utf-8"))["project"]["optional-dependencies"]
     names: set[str] = set()

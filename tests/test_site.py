@@ -1,4 +1,4 @@
-"""The site: its navigation, first sentences, and the references that are made of headers and names.
+"""Test the site: its navigation, the first sentences of pages, and the references to headers and names.
 
 `nox -s docs` builds it.
 """
@@ -20,7 +20,7 @@ DOCS = PROJECT / "docs"
 INCLUDE = PROJECT / "cpp" / "include" / "mpscnn"
 TUTORIALS = sorted((PROJECT / "examples" / "notebooks").glob("*.ipynb"))
 PAGES = sorted(path for path in (*DOCS.glob("*.md"), *DOCS.glob("ops/*.md")) if path != DOCS / "README.md")
-#: A page begins with what its reader can do.
+#: The first sentence of a page, which states what its reader can do.
 PROMISE = re.compile(
     r"After (reading this page|this tutorial) you (can|know) |(Look up|Find)\b.* here\b|Find here |"
     r"This page (lists|compares|says) "

@@ -1,4 +1,4 @@
-"""The rules of docs/architecture.md: which part may know which, and what every operation must have."""
+"""Test the rules of docs/architecture.md: which parts may include which, and what every operation must have."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from mpscnn import _core
 PROJECT = Path(__file__).resolve().parent.parent
 CPP = PROJECT / "cpp"
 
-# What a part may include besides itself.
+# The parts from which each part may include headers, in addition to itself.
 ALLOWED: dict[str, set[str]] = {
     "core": set(),
     "ops": {"core", "shaders"},
@@ -35,7 +35,7 @@ ALLOWED: dict[str, set[str]] = {
     "check": {"mpscnn"},
     "include": {"mpscnn"},
 }
-# All that a backend may know of the engine.
+# The headers of the engine that backends may include.
 BACKEND_INTERFACE = {
     "engine/run/backend.h",
     "engine/commands/custom_kernel.h",
@@ -44,8 +44,8 @@ BACKEND_INTERFACE = {
     "engine/run/memory_plan.h",
     "engine/run/native_run.h",
 }
-# One file names the backends, one tells users which instruction set is in use, and photos in textures are not part of
-# a network's run.
+# Exceptions: one file lists the backends, one reports the instruction set in use, and one reads photos in textures,
+# which is not part of a network's run.
 EXCEPTIONS = {
     ("api/metal_photo.cpp", "metal/encoding/native_photo.h"),
     ("engine/run/backends.cpp", "cpu/runtime/cpu_backend.h"),
@@ -58,7 +58,7 @@ SOURCES = sorted(path for path in CPP.rglob("*") if path.suffix in {".h", ".hpp"
 
 
 def includes_of(path: Path) -> list[str]:
-    """Headers of the project, by their paths from cpp/."""
+    """Return the headers of the project that a file includes, as paths relative to cpp/."""
     found = re.findall(r'^#include "([^"]+)"', path.read_text(encoding="utf-8"), re.MULTILINE)
     return [str((path.parent / name).relative_to(CPP)) if "/" not in name else name for name in found]
 
@@ -85,13 +85,13 @@ def test_parts_include_only_what_they_may_know(part: str) -> None:
     assert not wrong
 
 
-# The rooms of each engine from the bottom up: a file includes from its own room and those before it. Tasks, which say
-# what a kernel shall do, lie below the instruction sets for which kernels are compiled.
+# The folders (rooms) of each engine from the bottom up. A file may include headers of its own room and of those before
+# it. Tasks, which describe the work of a kernel, come before the instruction sets for which kernels are compiled.
 ROOMS = {
     "cpu": ("tasks", "isa", "kernels", "plan", "runtime"),
     "metal": ("device", "encoding", "layers", "arrays", "gradients", "run"),
 }
-# Weights are packed by several threads, and lie in memory that their task keeps.
+# Exceptions: several threads pack weights, and the packed weights lie in memory that their task keeps.
 ROOM_EXCEPTIONS: dict[str, set[tuple[str, str]]] = {
     "cpu": {
         ("plan/explanation.cpp", "runtime/thread_pool.h"),
@@ -120,11 +120,11 @@ def test_rooms_of_an_engine_include_from_below_only(engine: str) -> None:
 
 
 def test_nothing_is_thread_local() -> None:
-    # A thread's first use allocates; glibc, for one, ends the process where it cannot.
+    # The first use in a thread allocates memory. Without memory, glibc ends the process.
     found = [
         path for path in SOURCES if re.search(r"^[^/]*thread_local", path.read_text("utf-8"), re.MULTILINE)
     ]
-    # Python's own state of a thread, which CPython allocates at the same moment.
+    # This exception is Python's state of a thread, which CPython allocates at the same time.
     assert [path.name for path in found] == ["gil.cpp"]
 
 
@@ -144,7 +144,7 @@ def test_objective_c_stays_in_the_metal_engine() -> None:
 
 
 def test_streams_of_the_cpp_library_stay_out() -> None:
-    """Wheels that bring the C++ runtime along would hold all that streams need: languages, formats, wide characters."""
+    """Wheels that contain the C++ runtime would also contain its code for streams: locales, formats and so on."""
     streams = re.compile(
         r"^#include <(fstream|iomanip|iostream|istream|locale|ostream|regex|sstream)>", re.MULTILINE
     )
@@ -253,14 +253,14 @@ def test_python_modules_import_each_other_in_no_circle() -> None:
 def test_modules_are_not_imported_by_strings() -> None:
     """Imports by a module's name in a string would be imports that the tests above do not see."""
     package = PROJECT / "python" / "mpscnn"
-    allowed = {package / "__init__.py"}  # the lazy names, and how the library finds the toolkit
+    allowed = {package / "__init__.py"}  # it imports the lazy names and the toolkit
     call = re.compile(r"""(import_module|__import__)\(\s*f?["'](mpscnn|\.)""")
     found = {path for path in package.rglob("*.py") if call.search(path.read_text("utf-8"))}
     assert found == allowed
 
 
 def test_torchvision_is_imported_in_one_place() -> None:
-    """Its compiled operators fit one build of torch, so a direct import fails beside another build."""
+    """The compiled operators of torchvision fit one build of torch, so a direct import fails with other builds."""
     imports = re.compile(r"(?m)^\s*(import|from) torchvision|(importorskip|import_module)\(.torchvision")
     found = {
         path.name for path in (PROJECT / "tests").rglob("*.py") if imports.search(path.read_text("utf-8"))
@@ -295,10 +295,10 @@ def _imported_modules(tree: ast.AST) -> Iterator[str]:
 OPERATIONS = {entry["name"]: entry for entry in mpscnn.operations()}
 TRAINING = {entry["name"]: entry for entry in mpscnn.operations(training=True)}
 
-#: The table beside the operations.
+#: The cases of all operations in cpp/ops/cases.cpp.
 CASES: list[dict[str, Any]] = json.loads(_core.cases())
 
-# Input shapes and parameters of the smallest sensible use, where the defaults alone make none.
+# Input shapes and parameters of a small use of operations whose default parameters are not sufficient.
 SMALLEST: dict[str, tuple[list[tuple[int, ...]], dict[str, Any]]] = {
     "binary_convolution": ([(4, 4, 3)], {"output_channels": 2}),
     "binary_fully_connected": ([(4, 4, 3)], {"outputs": 2}),
@@ -318,12 +318,12 @@ SMALLEST: dict[str, tuple[list[tuple[int, ...]], dict[str, Any]]] = {
 
 
 def smallest(operation: str) -> tuple[list[tuple[int, ...]], dict[str, Any]]:
-    """Input shapes and parameters of a small use of an operation."""
+    """Return the input shapes and parameters of a small use of an operation."""
     equal: list[tuple[int, ...]] = [(4, 4, 3)] * int(OPERATIONS[operation]["min_inputs"])
     return SMALLEST.get(operation, (equal, {}))
 
 
-#: Arguments of layers that have the defaults of other frameworks.
+#: Arguments of layers whose defaults are those of other frameworks instead of the operation's.
 DEFAULTS_OF_FRAMEWORKS = {
     ("local_response_norm", "alpha"),
     ("local_response_norm", "beta"),

@@ -55,9 +55,9 @@ def test_backends_refuse_nothing_on_their_own() -> None:
     ]
     assert found == [
         "cpu/isa/dispatch.cpp",  # an instruction set that the processor lacks
-        "metal/device/custom_kernel.mm",  # what a user's own function asks for: no operation of ours
+        "metal/device/custom_kernel.mm",  # the features that a user's own Metal function needs
         "metal/device/function_constants.mm",
-        "metal/encoding/native_photo.mm",  # photos are not layers: the system has kinds that no texture holds
-        "metal/encoding/preprocess.mm",  # photos again: digits are found by the processor
-        "metal/run/signal.mm",  # signals are not layers: their arrays have no graph to be checked with
+        "metal/encoding/native_photo.mm",  # photos are not layers: textures lack some of the system's formats
+        "metal/encoding/preprocess.mm",  # photos are not layers: the processor finds digits
+        "metal/run/signal.mm",  # signals are not layers: no graph is checked
     ]

@@ -1,6 +1,6 @@
-"""How far results may lie from the float64 reference: what mpscnn.apps.verify.promise says of the device under test.
+"""The allowed differences between results and the float64 reference, from mpscnn.apps.verify.promise.
 
-On the emulation of Metal that is what the CPU promises, since its arithmetic is that of this machine's processor.
+They depend on the tested device. On the emulation of Metal they are those of the CPU, which computes its arithmetic.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ statistics_bound = PROMISED.statistics_bound
 training_loss_bound = PROMISED.training_loss_bound
 combined_statistics_bound = PROMISED.combined_statistics_bound
 
-#: For tests of what kernels of MPS do with NaN and infinities, which Apple does not say.
+#: A mark for tests with NaN or infinities. Apple does not document how kernels of MPS treat them.
 needs_promise_about_nan = pytest.mark.skipif(
     PROMISED is METAL, reason="what MPS makes of NaN and infinities is not promised (docs/metal.md)"
 )
@@ -49,7 +49,7 @@ __all__ = ["FLOAT32_EPS", "HALF_EPS", "HALF_TINY"]
 def assert_close(
     result: NDArray[Any], reference: NDArray[Any], bound: NDArray[Any] | float, *, half: bool = False
 ) -> None:
-    """Fails unless |result - reference| <= bound everywhere; NaN and infinities must match."""
+    """Check that |result - reference| <= bound everywhere. NaN and infinities must match. `half`: float16 results."""
     result = np.asarray(result, np.float64)
     assert result.shape == reference.shape, f"shape {result.shape}, expected {reference.shape}"
     finite = np.isfinite(reference)
@@ -68,20 +68,20 @@ def assert_close(
 
 
 def start_bound(start: NDArray[Any], terms: int) -> NDArray[Any]:
-    """For a sum that starts with a number beside which its terms may be small: each addition may round that off."""
+    """Return a bound for sums that start with a number much larger than the terms: each addition rounds the sum."""
     return terms * FLOAT32_EPS / 2 * np.abs(start)
 
 
 def bfloat16_bound(reference: NDArray[Any]) -> NDArray[Any]:
-    """For results that are rounded to bfloat16 where the last bits of their sums may differ: one number further."""
+    """Return a bound for results rounded to bfloat16 whose sums may differ in the last bits: one bfloat16 number."""
     return BFLOAT16_EPS * np.abs(reference) + 1e-6
 
 
 def defined_where_attached(kind: str, x: NDArray[Any], device: str) -> NDArray[np.bool_]:
-    """Where an activation attached to a convolution's sums `x` has one right answer on this device.
+    """Return True for each element of `x` if an activation of it has only one right result on this device.
 
-    On Metal, MPS applies ReLU and ReLUN. By its formulas, a minimum and a product with
-    the slope, NaN need not pass, nor minus infinity become zero.
+    `x` are the sums of a convolution with an attached activation. On Metal, MPS applies ReLU and ReLUN by a minimum and
+    a product with the slope. With these formulas NaN may get lost, and minus infinity may not become zero.
     """
     if device == "metal" and kind in ("relu", "relun"):
         return ~np.isnan(x) & (x != -np.inf)

@@ -1,4 +1,4 @@
-"""The scripts of training/, for tests. Source packages leave the folder out."""
+"""Import the scripts of training/ for tests. Source packages do not contain this folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FOLDER = Path(__file__).resolve().parent.parent / "training"
 
 
 def script(name: str) -> Any:
-    """Import a script, or skip the tests of the module that asks for it."""
+    """Import a script. Skip all tests of the calling module if the folder is missing."""
     if not FOLDER.exists():
         pytest.skip("training/ is not here", allow_module_level=True)
     if str(FOLDER) not in sys.path:

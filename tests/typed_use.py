@@ -1,6 +1,7 @@
-"""What type checkers say of programs that use mpscnn; a part of `nox -s lint`, which runs nothing of it.
+"""Programs that use mpscnn, for type checkers. `nox -s lint` checks this file, but does not run it.
 
-An ignored error that is none is an error itself, so that this says both what is right and what is wrong.
+Wrong lines ignore an expected error. The checker also reports ignored errors that do not occur, so both right and wrong
+uses are tested.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from mpscnn import kernels, nodes
 
 
 def names(network: mpscnn.Network) -> None:
-    """Names are checked."""
+    """Wrong names of methods, options and arguments are errors."""
     x = network.conv2d(network.input, 8, 3, padding="same", activation="relu")
     network.conv2d(x, 8, 3, padding="sam")  # type: ignore[arg-type]
     network.conv2d(x, 8, 3, activation="rleu")  # type: ignore[arg-type]
@@ -60,7 +61,7 @@ def results(model: mpscnn.Model, program: mpscnn.Program, image: NDArray[np.floa
 
 
 def training(network: mpscnn.Network, image: NDArray[np.float32]) -> None:
-    """`fit` returns a history, which is no generator; the loop is."""
+    """`fit` returns a history and no generator; the training loop is a generator."""
     trainer = mpscnn.Trainer(network)
     history = trainer.fit((image, image), epochs=2, validation_data=(image, image), early_stopping=3)
     history.losses.index(0.0)
@@ -73,7 +74,7 @@ def training(network: mpscnn.Network, image: NDArray[np.float32]) -> None:
 
 
 def streams(model: mpscnn.Model, program: mpscnn.Program, image: NDArray[np.float32]) -> None:
-    """Results of a runner are those of what it runs."""
+    """The type of a runner's results follows from the model or program that it runs."""
     with mpscnn.Runner(model.features("pool"), max_batch=2) as extracting:
         for features in extracting.map(["a.jpg"]):
             features["pool"].mean()
@@ -100,7 +101,7 @@ def streams(model: mpscnn.Model, program: mpscnn.Program, image: NDArray[np.floa
 
 
 def raw_kernels() -> None:
-    """Properties are named arguments."""
+    """Properties of raw kernels are keyword arguments."""
     kernels.PoolingMax(2, 2, stride_x=2, edge_mode="clamp", clip_rect=(0, 0, 4, 4), label="pool")
     kernels.PoolingMax(2, 2, strideX=2)  # type: ignore[call-arg]
     kernels.PoolingMax(2, 2, edge_mode="mirror")  # type: ignore[arg-type]
@@ -120,7 +121,7 @@ def raw_kernels() -> None:
 
 
 def wrong_names() -> None:
-    """Modules whose errors have hints are not open to every name."""
+    """Unknown names in modules are errors, although `__getattr__` of these modules raises errors with hints."""
     print(mpscnn.Convolution)  # type: ignore[attr-defined]
     print(kernels.MPSCNNConvolution)  # type: ignore[attr-defined]
     print(nodes.ConvolutionNode)  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""For each row of the table of unsupported features what it refuses, and what beside that is allowed."""
+"""For each row of the table of unsupported features, a layer that it refuses, and a similar one that is allowed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ROWS: list[dict[str, Any]] = json.loads(_core.unsupported_features())
 
 @dataclass
 class Layer:
-    """A network of one layer, or with a dense layer behind it."""
+    """A description of a network of one layer, or of two: a dense layer may follow."""
 
     operation: str
     shapes: list[tuple[int | None, ...]]
@@ -22,14 +22,14 @@ class Layer:
     activation: dict[str, Any] | None = None
     precision: str = "float32"
     dense: bool = False
-    given: list[tuple[int, ...]] | None = None  # extents of a run where they are free; without the batch
+    given: list[tuple[int, ...]] | None = None  # extents of a run, if `shapes` has free ones
     check_finite: bool = False
     winograd: bool = True
     variable: tuple[int, ...] | None = None  # the shape of a weight that is a tensor of the graph
-    quantized: bool = False  # all tensors
+    quantized: bool = False  # whether all tensors are quantized
 
     def network(self) -> mpscnn.Network:
-        """With weights."""
+        """Return the network with initialized weights."""
         if self.variable:
             return self._network_of_variables(self.variable)
         net = mpscnn.Network(input={f"x{i}": shape for i, shape in enumerate(self.shapes)}, name="one layer")
@@ -60,25 +60,25 @@ class Layer:
 
 @dataclass
 class Case:
-    """A row by engine, operation and field, a layer that it refuses, and one that it allows."""
+    """A row, identified by engine, operation and field; a layer that it refuses; and one that it allows."""
 
     engine: str
     operation: str
     field: str
     refused: Layer
     allowed: Layer
-    value: str  # what the message says was given
+    value: str  # the refused value in the message
     environment: dict[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return " ".join(self.key())
 
     def key(self) -> tuple[str, str, str]:
-        """What tells rows apart."""
+        """Return the values that identify the row."""
         return self.engine, self.operation, self.field
 
     def row(self) -> dict[str, Any]:
-        """The row of the core's table."""
+        """Return the row in the core's table."""
         return next(row for row in ROWS if (row["engine"], row["operation"], row.get("field")) == self.key())
 
 
@@ -114,7 +114,7 @@ CASES = [
         Layer("softmax", [IMAGE], precision="bfloat16"),
         Layer("softmax", [IMAGE], precision="float16"),
         "bfloat16",
-        {"MPSCNN_CPU": "baseline"},  # without them; what every arm64 processor has may be more
+        {"MPSCNN_CPU": "baseline"},  # kernels without bfloat16
     ),
     Case(
         "any",

@@ -314,7 +314,7 @@ def test_few_archives_are_kept(tmp_path: Path) -> None:
 
 
 def test_a_check_that_fails_goes_on_without_an_archive(tmp_path: Path) -> None:
-    """A failure that shaders compiled ahead may have caused is not taken for that of the running case."""
+    """A failure with an archive of compiled shaders may be the archive's fault, so the check is repeated without it."""
     assert archive_hits(tmp_path, METAL_EMULATION_KERNELS="MPSCNNSoftMax=abort") == 0
     assert not archives(tmp_path)
     (record,) = records(tmp_path)

@@ -201,7 +201,7 @@ def fail_everywhere(emulation: Emulation, work: Work, switch: str, expected: Any
 
 @pytest.mark.parametrize("name", WORK)
 def test_each_failure_is_an_error_and_leaves_nothing(emulation: Emulation, full: bool, name: str) -> None:
-    """The default tier tries a third of the switches with a name, and the others with the names beside it."""
+    """The default tier tries a third of the switches for each network. The next two networks try the other thirds."""
     work = WORK[name]
     expected = work()
     for switch in SWITCHES if full else SWITCHES[list(WORK).index(name) % 3 :: 3]:

@@ -125,7 +125,7 @@ def test_a_sum_is_part_of_the_convolution(size: int, precision: Literal["float32
         lambda n, x: n.add(y := n.conv2d(x, 8, 1), y),
         # One operand is broadcast.
         lambda n, x: n.add(x, n.conv2d(n.global_average_pool2d(x), 8, 1)),
-        # Kernels of groups add nothing.
+        # Kernels for groups cannot add another tensor.
         lambda n, x: n.add(x, n.conv2d(x, 8, 3, groups=2, padding="same")),
         lambda n, x: n.add(x, n.depthwise_conv2d(x, 3, padding="same")),
     ],

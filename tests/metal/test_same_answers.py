@@ -1,10 +1,11 @@
 """The CPU engine and the Metal engine give the same answers in float16, for every layer of real networks.
 
-Layer by layer: both engines compute each layer from the same halves, those that the CPU engine found, so that nothing
-adds up. Both sums are within tolerance.linear_bound of the true one, which lets two roundings to half differ by that,
-twice, and one unit. Whole networks: where the last bit of a sum turns a rounding, all later layers see it; rounding
-itself does the same and more to a network in float32, so the engines must be closer to each other than float16 is to
-float32.
+Single layers: both engines compute each layer from the same float16 inputs, the results of the CPU engine, so that
+differences do not add up. Both sums differ from the exact sum by at most tolerance.linear_bound. So results that are
+rounded to float16 may differ by twice this bound and one unit in the last place.
+
+Whole networks: a different last bit of a sum may change a rounding, which affects all later layers. The engines must
+still differ less from each other than results in float16 differ from those in float32.
 """
 
 from __future__ import annotations
@@ -140,7 +141,7 @@ def test_bundled_networks(name: str, compare: Callable[[mpscnn.Network], None]) 
 
 
 def test_the_bundled_detector() -> None:
-    """The whole of it, and layer by layer what `verify` promises: its normalizations are layers of their own."""
+    """Compare the whole network. `verify` compares its layers, because the bounds here have no normalizations."""
     network = mpscnn.load("page_digits").network
     compare_whole(network)
     report = verify("metal", only="network page_digits")

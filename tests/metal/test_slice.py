@@ -28,7 +28,7 @@ def activated(reference: Any, activation: dict[str, Any] | None) -> Any:
     return reference if activation is None else neuron(reference, activation)
 
 
-# ---- Layers: what tests/ops, which runs on this engine too, does not look at ---------------------------------
+# ---- Layers: tests in addition to tests/ops, which also run on this engine -----------------------------------
 
 
 @pytest.mark.parametrize("precision", ["float32", "float16"])

@@ -1,4 +1,4 @@
-"""Times the engine's kernels on arrays on an NVIDIA GPU: two tables in Markdown.
+"""Measure the times of the engine's kernels on arrays on an NVIDIA GPU, and print two tables in Markdown.
 
 python tests/metal_emulation/cuda/measure_arrays.py
 
@@ -241,7 +241,7 @@ def product_times(
 
 
 class Measured(NamedTuple):
-    """What a kernel did: the bytes that it must read and write, its seconds, and its error in eps."""
+    """The measurement of a kernel: the bytes that it must read and write, its seconds, and its error in eps."""
 
     kernel: str
     shape: str

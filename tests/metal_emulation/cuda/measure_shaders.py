@@ -1,4 +1,4 @@
-"""Measures the engine's shaders on an NVIDIA GPU at MobileNet's shapes, beside plain copies: a table in Markdown.
+"""Measure the engine's shaders and plain copies on an NVIDIA GPU at MobileNet's shapes, and print a Markdown table.
 
 python tests/metal_emulation/cuda/measure_shaders.py [CASE...]
 
@@ -39,12 +39,12 @@ extern "C" __global__ void plain_copy(const float4 *from, float4 *to, unsigned l
         to[i] = from[i];
 }
 """
-#: Bytes that a copy reads, from what fits in a cache to what does not.
+#: Bytes that copies read. Small ones fit in a cache, and large ones do not.
 COPIED = [1 << power for power in range(16, 31)]
 
 
 class Launch(NamedTuple):
-    """What ncu says about one launch."""
+    """ncu's measurements of one launch."""
 
     kernel: str
     seconds: float
@@ -54,7 +54,7 @@ class Launch(NamedTuple):
 
     @property
     def moved(self) -> float:
-        """Bytes read and written."""
+        """Return the bytes read and written."""
         return self.read + self.written
 
 
@@ -78,7 +78,7 @@ def layer(
 
 
 def training() -> None:
-    """One step of MobileNetV1's first layers at 224 x 224."""
+    """Run a step of training on MobileNetV1's first layers at 224 x 224."""
     net = mpscnn.Network(input=(224, 224, 3))
     x = net.input
     for filters, size in ((32, 3), (64, 1)):
@@ -97,7 +97,7 @@ def training() -> None:
 
 
 def products() -> None:
-    """The 1x1 layers of MobileNetV1 in training."""
+    """Run a step of training on each 1x1 layer of MobileNetV1."""
     for extent, inputs, outputs in POINTWISE:
         net = mpscnn.Network(input=(extent, extent, inputs))
         net.output(net.conv2d(net.input, outputs, 1, use_bias=True))

@@ -1,8 +1,8 @@
-"""Translates preprocessed shading language to CUDA C++.
+"""Translate preprocessed shading language to CUDA C++.
 
-Address spaces become nothing or `const`, functions become device functions, and each kernel gets an entry whose
-parameters are what the launcher (gpu_launch.cpp) hands over: the grid's extents, then a pointer for each buffer and a
-description for each texture, in the order of the kernel's own parameters. Memory of a threadgroup is the block's.
+Address spaces are removed or become `const`, and functions become device functions. Each kernel gets an entry function
+for the launcher (gpu_launch.cpp). Its parameters are the grid's extents, and then a pointer for each buffer and a
+description for each texture, in the order of the kernel's parameters. Threadgroup memory becomes shared memory.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ BUILTINS = {
 
 
 class CudaTranslator:
-    """Translate one file."""
+    """Translates one file."""
 
     def __init__(self, text: str) -> None:
         self.all = tokenize(text)
@@ -46,7 +46,7 @@ class CudaTranslator:
 
     @property
     def text(self) -> str:
-        """The CUDA C++ text."""
+        """Return the CUDA C++ text."""
         body = "".join(
             token.out
             for token in self.all
@@ -67,7 +67,7 @@ class CudaTranslator:
         return close
 
     def _member_functions(self) -> None:
-        """Member functions of structures run on the GPU."""
+        """Make member functions of structures device functions."""
         for index, token in enumerate(self.tokens):
             if token.text != "struct" or self.tokens[index + 2].text != "{":
                 continue
@@ -83,19 +83,19 @@ class CudaTranslator:
                 at += 1
 
     def _declares_variable(self, index: int) -> bool:
-        """Return true if the address space is a variable's, and not that of what a pointer points to."""
+        """Return true if the address space belongs to a variable, and not to the target of a pointer."""
         ends = (token.text for token in self.tokens[index:] if token.text in ("*", "&", "(", ")", ";"))
         return next(ends, "") == ";"
 
     def _limit(self, index: int) -> str:
-        """Return what CUDA calls the kernel's largest threadgroup, if it names one."""
+        """Return CUDA's attribute for the kernel's maximum threadgroup; empty if the kernel does not state one."""
         before = [token.text for token in self.tokens[max(index - 6, 0) : index]]
         if len(before) == 6 and before[:2] == ["[[", "max_total_threads_per_threadgroup"]:
             return f"__launch_bounds__({before[3]}) "
         return ""
 
     def _parameters(self, opening: int) -> list[list[Token]]:
-        """The tokens of each parameter between two parentheses."""
+        """Return the tokens of each parameter between two parentheses."""
         parts: list[list[Token]] = [[]]
         angles, at = 0, opening + 1
         while at < self.close[opening]:

@@ -1,4 +1,4 @@
-"""Compiles .metal files to a shared object that the emulation of Metal loads as a library.
+"""Compile .metal files to a shared object that the emulation of Metal loads as a library.
 
 python compile_metal.py --output shaders.metallib [--lint] [--include=DIRECTORY]... [--cuda=nvcc] FILE.metal...
 """
@@ -37,7 +37,7 @@ STRICT = [
 
 
 class CompileError(Exception):
-    """Messages of the compiler."""
+    """The compiler refused a file; the text is its messages."""
 
 
 def call(command: list[str], directory: str | None = None) -> str:
@@ -57,7 +57,7 @@ def preprocess(arguments: argparse.Namespace, source: Path, depfile: Path) -> st
     command = [arguments.compiler, "-E", "-x", "c++", "-std=c++14", "-nostdinc", "-DMSL_REFLECT", *PREDEFINED]
     command += [f"-I{directory}" for directory in arguments.include]
     command += [f"-D{definition}" for definition in arguments.define]
-    # -MD would name the shim as well; the build depends on all of it anyway.
+    # -MD would also list the emulation's headers, on which the build depends anyway.
     command += ["-isystem", str(SHIM), "-MMD", "-MF", str(depfile), str(source)]
     return call(command, arguments.directory)
 
@@ -120,7 +120,7 @@ def compile_for_gpu(arguments: argparse.Namespace, text: str, index: int, work: 
 
 
 def compile_launcher(arguments: argparse.Namespace, work: Path) -> None:
-    """Compile what copies the arguments of kernels to an NVIDIA GPU and runs them there."""
+    """Compile the launcher, which copies the arguments of kernels to an NVIDIA GPU and runs the kernels."""
     for source in ("gpu_driver", "gpu_launch"):
         command = [arguments.compiler, *LANGUAGE, "-O2", "-Wall", "-Wextra", "-Werror", "-isystem", str(SHIM)]
         call([*command, "-c", str(CUDA / f"{source}.cpp"), "-o", str(work / f"{source}_gpu.o")])
@@ -151,7 +151,7 @@ def build(arguments: argparse.Namespace) -> None:
     """Compile all files to one library."""
     with tempfile.TemporaryDirectory() as directory:
         work = Path(directory)
-        # For a single file it would take longer. For a GPU, translated files begin with another header.
+        # Precompiling does not pay for a single file. For a GPU, translated files begin with another header.
         worthwhile = len(arguments.sources) > 2 and not arguments.cuda
         prelude = precompile_prelude(arguments, work) if worthwhile else []
         with ThreadPoolExecutor(os.cpu_count() if arguments.cuda else 2) as pool:
@@ -172,7 +172,7 @@ def build(arguments: argparse.Namespace) -> None:
             str(index),
         ]
         libraries = ["-ldl"] if arguments.cuda else []
-        # Loaded by a path that may be replaced while an older version is in use: never written in place.
+        # A process may still use an older library of this name, so the new one is renamed and not written in place.
         unfinished = Path(f"{arguments.output}.{os.getpid()}")
         call([*command, *map(str, objects), *libraries, "-o", str(unfinished)])
         unfinished.replace(arguments.output)

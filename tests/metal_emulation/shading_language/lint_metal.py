@@ -1,6 +1,6 @@
-"""A second opinion on a shader's types: clang reads it as C++ for OpenCL, which has Metal's address spaces.
+"""Check the types of a shader a second time: clang compiles it as C++ for OpenCL, which has Metal's address spaces.
 
-It sees what plain C++ cannot: a pointer to threadgroup memory passed as one to device memory, a write to
+This finds faults that C++ does not find: a pointer to threadgroup memory passed as one to device memory, a write to
 constant memory, an operation of a half vector and a float.
 """
 
@@ -44,7 +44,7 @@ def as_opencl(text: str) -> str:
 
 
 def declares_variable(tokens: list[Token]) -> bool:
-    """Return true if a declaration is of a variable, and not of a pointer or a parameter."""
+    """Return true if a declaration declares a variable, and not a pointer or a parameter."""
     ends = (token.text for token in tokens if token.text in ("*", "&", "(", ")", ";"))
     return next(ends, "") == ";"
 

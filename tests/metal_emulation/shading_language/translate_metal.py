@@ -1,7 +1,7 @@
-"""Metal's shading language to C++: what the compiler needs changed, and nothing else.
+"""Translate Metal's shading language to C++, with as few changes as possible.
 
 The text keeps its lines and columns, so that every message of the compiler and of the sanitizers is about the .metal
-file. Appended is a table of the kernels and their attributes, from which msl/launch.h derives the rest.
+file. A table of the kernels and their attributes is appended, from which msl/launch.h derives the rest.
 """
 
 from __future__ import annotations
