@@ -1,5 +1,5 @@
-// CUDA's driver interface as far as the launcher needs it. The library is loaded at run time, so that nothing
-// of CUDA is needed to build.
+// The part of CUDA's driver interface that the launcher needs. The library is loaded at run time, so that
+// builds do not need CUDA.
 #pragma once
 
 #include <cstddef>
@@ -9,7 +9,7 @@ namespace msl {
 
 using GpuPointer = unsigned long long;
 
-/// The functions of libcuda.so.1, by the names of the driver's documentation.
+/// Functions of libcuda.so.1, with the names in the driver's documentation.
 struct GpuDriver {
     int (*cuInit)(unsigned);
     int (*cuDeviceGet)(int *, int);
@@ -31,14 +31,14 @@ struct GpuDriver {
     int (*cuEventElapsedTime)(float *, void *, void *);
     int (*cuGetErrorString)(int, const char **);
 
-    /// Throws Fault with the driver's words unless `result` is success.
+    /// Throws Fault with the driver's error message unless `result` is success.
     void check(int result, const std::string &action) const;
 };
 
-/// The driver, with the first GPU's context current in this thread. Throws Fault where there is none.
+/// Return the driver, and make the first GPU's context current in this thread. Throws Fault without a GPU.
 const GpuDriver &gpu_driver();
 
-/// Memory of the GPU with a copy of some of the processor's.
+/// A block of GPU memory with a copy of the processor's memory.
 class GpuMemory {
 public:
     GpuMemory(const void *bytes, std::size_t length);

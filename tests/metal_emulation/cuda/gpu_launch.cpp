@@ -31,15 +31,15 @@ unsigned channel_bytes(ChannelType type) {
     }
 }
 
-/// Memory of the processor that a kernel was given, and its copy on the GPU.
+/// Processor memory that is an argument of a kernel, and its copy on the GPU.
 struct Copy {
     void *bytes;
     bool written;
     GpuMemory memory;
 };
 
-/// The arguments of one launch. The same memory given twice, as a kernel that works in place has it, is one
-/// copy.
+/// The arguments of one launch. If two arguments are the same memory, as for kernels that work in place,
+/// there is one copy of it.
 class Arguments {
 public:
     Arguments(const Kernel &kernel, const Bindings &bindings, const Grid &grid)
@@ -109,13 +109,13 @@ private:
     Extents extents_;
     unsigned threadgroup_bytes_ = 0;
     GpuMemory fault_;
-    std::deque<Copy> copies_; // deques, for their elements stay where they are
+    std::deque<Copy> copies_; // deques do not move their elements
     std::deque<GpuPointer> addresses_;
     std::deque<GpuTexture> textures_;
     std::vector<void *> pointers_;
 };
 
-/// Runs `function` once and returns its milliseconds.
+/// Run `function` once and return its milliseconds.
 float launch(void *function, Arguments &arguments, const Grid &grid, const Extents &block) {
     const GpuDriver &driver = gpu_driver();
     thread_local std::array<void *, 2> events{};
@@ -135,8 +135,8 @@ float launch(void *function, Arguments &arguments, const Grid &grid, const Exten
     return milliseconds;
 }
 
-/// Appends a line to the file that METAL_EMULATION_CUDA_TIMES names: kernel, threads, milliseconds, bytes of
-/// its arguments that it reads alone, bytes of those that it may write.
+/// Append a line to the file that METAL_EMULATION_CUDA_TIMES names: kernel, threads, milliseconds, bytes of
+/// arguments that it only reads, and bytes of arguments that it may write.
 void record_time(const Kernel &kernel, Arguments &arguments, const Grid &grid, float milliseconds) {
     static const char *const path = std::getenv("METAL_EMULATION_CUDA_TIMES");
     if (!path) return;
@@ -149,8 +149,9 @@ void record_time(const Kernel &kernel, Arguments &arguments, const Grid &grid, f
     }
 }
 
-/// The threadgroup that the engine asks for, made smaller where its registers are not enough for so many
-/// threads. CUDA allows at most 64 threads in z. Threads that share memory must be as many as they were told.
+/// Return the size of CUDA's blocks: that of the engine's threadgroups, or a smaller one if the GPU has too
+/// few registers for it. CUDA allows at most 64 threads in z. Kernels that share memory keep the engine's
+/// size.
 Extents block_of(const Kernel &kernel, const Grid &grid, void *function) {
     constexpr int max_threads_per_block = 0; // CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK
     int most = 0;
@@ -170,8 +171,8 @@ Extents block_of(const Kernel &kernel, const Grid &grid, void *function) {
     return block;
 }
 
-/// A block shape of another number of threads, so that blocks end elsewhere. Threads that share memory keep
-/// theirs, and run again in the GPU's own order.
+/// Return another block size, so that other threads are the last ones of blocks. Kernels that share memory
+/// keep their size.
 Extents other_block(const Kernel &kernel, const Grid &grid, const Extents &block) {
     if (kernel.cooperative) return block;
     return grid.threads[1] > 1 || grid.threads[2] > 1 ? Extents{5, 3, 2} : Extents{48, 1, 1};
@@ -186,7 +187,7 @@ void GpuProgram::load() {
         const FunctionConstant &constant = program_.constants[i];
         GpuPointer address = 0;
         std::size_t size = 0;
-        // The compiler drops a constant that no kernel of the file reads.
+        // The compiler removes constants that no kernel of the file reads.
         if (driver.cuModuleGetGlobal_v2(&address, &size, module_, constant.name) != 0) continue;
         if (size != constant.size)
             throw Fault(std::string("function constant ") + constant.name + " has another size");
@@ -205,7 +206,7 @@ void GpuProgram::run(const Kernel &kernel, const Bindings &bindings, const Grid 
     arguments.check_fault(kernel);
     static const bool twice = std::getenv("METAL_EMULATION_CUDA_TWICE") != nullptr;
     if (twice) {
-        // From the same memory of the processor, which has not been written yet.
+        // The second run gets the same inputs, because results have not been copied to the processor yet.
         Arguments again(kernel, bindings, grid);
         launch(function, again, grid, other_block(kernel, grid, block));
         for (std::size_t i = 0; i < arguments.copies().size(); ++i) {

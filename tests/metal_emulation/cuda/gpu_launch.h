@@ -1,5 +1,5 @@
-// Runs the kernels of one translated file on an NVIDIA GPU. The interface between a table of kernels, which
-// translate_metal.py writes, and gpu_launch.cpp.
+// Runs the kernels of one translated file on an NVIDIA GPU. This is the interface between the table of
+// kernels, which translate_metal.py writes, and gpu_launch.cpp.
 #pragma once
 
 #include "msl/abi.h"
@@ -9,13 +9,13 @@
 
 namespace msl {
 
-/// The GPU's machine code of one translation unit, loaded at the first launch.
+/// The GPU code of one translation unit. It is loaded at the first launch.
 class GpuProgram {
 public:
     GpuProgram(const Program &program, const void *code) : program_(program), code_(code) {}
 
-    /// Copies what the kernel is given to the GPU, runs it, and copies back what it may write.
-    /// Throws Fault where the GPU reports an error or the kernel accesses a pixel outside a texture.
+    /// Copy the kernel's arguments to the GPU, run it, and copy back the arguments that it may write. Throws
+    /// Fault if the GPU reports an error or the kernel accesses a pixel outside a texture.
     void run(const Kernel &kernel, const Bindings &bindings, const Grid &grid);
 
 private:

@@ -1,5 +1,5 @@
-// The description of a texture that the launcher hands to a kernel on a GPU. Plain C++, included by both
-// sides.
+// The description of a texture that the launcher passes to a kernel on a GPU. It is plain C++, because the
+// launcher and the kernels include it.
 #pragma once
 
 namespace msl {
@@ -15,7 +15,8 @@ struct GpuTexture {
     unsigned long long slice_bytes;
     GpuFault *fault;
     unsigned width, height, slices;
-    unsigned channel_bytes; ///< 1 and, with `normalized`, 2 are normalized integers; 2 are halves, 4 floats
+    /// 1: normalized integers. 2: normalized integers if `normalized`, otherwise halves. 4: floats.
+    unsigned channel_bytes;
     unsigned components;
     bool normalized;
     bool blue_first;

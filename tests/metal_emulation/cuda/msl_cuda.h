@@ -1,5 +1,5 @@
 // The part of Metal's shading language that the engine's shaders use, in CUDA C++. translate_cuda.py includes
-// it ahead of each translated shader; nothing of it is in the product.
+// it before each translated shader. It is used for tests only.
 #pragma once
 
 #include <cuda_fp16.h>
@@ -18,13 +18,13 @@ using ushort = unsigned short;
 using uchar = unsigned char;
 using half = __half;
 
-/// Keeps a template argument from being deduced, so that `vector * 2.0f` finds its type in the vector.
+/// Prevents the deduction of T from an argument, so that in `vector * 2.0f` only the vector determines T.
 template <class T> struct same {
     using type = T;
 };
 template <class T> using same_t = typename same<T>::type;
 
-/// An integer of as many bytes as a vector, by which it is loaded and stored in one instruction.
+/// An integer of the size of a vector. It lets one instruction load or store the vector.
 template <int bytes> struct Word;
 template <> struct Word<2> {
     using type = unsigned short;
@@ -39,7 +39,7 @@ template <> struct Word<16> {
     using type = ::uint4;
 };
 
-/// A vector has the size and alignment of Metal's: three components take the place of four.
+/// Vectors have the size and alignment of Metal's: a vector of three components takes as much as one of four.
 #define MSL_VECTOR_MEMBERS(N, PLACES)                                                                        \
     vec() = default;                                                                                         \
     MSL_FUNCTION vec(const vec &other) { word = other.word; }                                                \
@@ -106,7 +106,7 @@ template <class T> struct alignas(4 * sizeof(T)) vec<T, 4> {
 };
 #undef MSL_VECTOR_MEMBERS
 
-// Comparisons and conditions are vectors of bool, which are never in memory.
+// Vectors of bool are results of comparisons and conditions. They are never stored in memory.
 #define MSL_BOOL_VECTOR(N)                                                                                   \
     template <> struct vec<bool, N> {                                                                        \
         bool lanes[N];                                                                                       \
@@ -234,8 +234,8 @@ template <int N> MSL_FUNCTION vec<uint, N> popcount(vec<uint, N> a) {
 
 enum class access { read, write };
 
-/// A texture in the GPU's memory. An access outside is recorded, as the emulation does: what a GPU does there
-/// is not promised.
+/// A texture in GPU memory. An access outside of it is recorded as a fault, as in the emulation, because
+/// Metal does not define the result.
 template <class T> class Texture {
 public:
     MSL_FUNCTION explicit Texture(const msl::GpuTexture &texture) : texture_(texture) {}
@@ -281,7 +281,7 @@ private:
         return texture_.pixels + slice * texture_.slice_bytes + y * texture_.row_bytes +
                x * texture_.channel_bytes * texture_.components;
     }
-    /// Where a pixel has red, green, blue and alpha.
+    /// Return the position of red, green, blue or alpha in a pixel.
     MSL_FUNCTION uint place_of(uint c) const { return texture_.blue_first && c < 3 ? 2 - c : c; }
     MSL_FUNCTION float channel(const unsigned char *pixel, uint c) const {
         if (texture_.channel_bytes == 1) return pixel[c] / 255.0f;
@@ -322,7 +322,7 @@ template <class T, access Access = access::read> struct texture2d_array : Textur
     }
 };
 
-/// The position of a thread, as whatever type a kernel asks for.
+/// The position of a thread, which converts to the type of the kernel's parameter.
 struct ThreadPosition {
     uint x, y, z;
     MSL_FUNCTION operator uint() const { return x; }
@@ -330,7 +330,7 @@ struct ThreadPosition {
     MSL_FUNCTION operator vec<uint, 3>() const { return {x, y, z}; }
 };
 
-/// The memory of a threadgroup, as long as the launcher says.
+/// The memory of a threadgroup. The launcher determines its size.
 extern __shared__ __align__(16) unsigned char threadgroup_memory[];
 
 MSL_FUNCTION ThreadPosition threadgroup_position() { return {blockIdx.x, blockIdx.y, blockIdx.z}; }
@@ -341,7 +341,8 @@ MSL_FUNCTION uint thread_index() {
 enum class mem_flags { mem_none, mem_device, mem_threadgroup, mem_texture };
 MSL_FUNCTION void threadgroup_barrier(mem_flags) { __syncthreads(); }
 
-/// A grid has any number of threads; CUDA's blocks are whole.
+/// Set the position of this thread. Return false if it is outside of the grid, which CUDA's last blocks
+/// exceed.
 MSL_FUNCTION bool thread_position(uint width, uint height, uint depth, ThreadPosition &position) {
     position = {blockIdx.x * blockDim.x + threadIdx.x, blockIdx.y * blockDim.y + threadIdx.y,
                 blockIdx.z * blockDim.z + threadIdx.z};
@@ -350,7 +351,7 @@ MSL_FUNCTION bool thread_position(uint width, uint height, uint depth, ThreadPos
 
 } // namespace metal
 
-// CUDA has vectors and a scalar of these names.
+// Macros replace these names, because CUDA has vectors and a scalar with the same names.
 #define uint2 ::metal::vec<unsigned, 2>
 #define uint3 ::metal::vec<unsigned, 3>
 #define uint4 ::metal::vec<unsigned, 4>

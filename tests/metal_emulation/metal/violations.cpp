@@ -109,7 +109,7 @@ Switches *initial_switches() {
     return made;
 }
 
-/// As the environment says: "MPSCNNSoftMax=wrong,pooling_max=hang".
+/// Read METAL_EMULATION_KERNELS from the environment: "MPSCNNSoftMax=wrong,pooling_max=hang".
 std::map<std::string, Behaviour> *named_kernels() {
     static const std::map<std::string, Behaviour> behaviours{
         {"wrong", Behaviour::wrong}, {"abort", Behaviour::abort}, {"hang", Behaviour::hang}};

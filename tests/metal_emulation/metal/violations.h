@@ -63,13 +63,14 @@ struct Switches {
 };
 Switches &switches();
 
-/// How a kernel behaves that tests name in METAL_EMULATION_KERNELS.
+/// The behaviour of a kernel, which tests may change by METAL_EMULATION_KERNELS.
 enum class Behaviour { right, wrong, abort, hang };
-/// Of a class of MPS, or of a function of a library: one is named without the types of its images, too.
+/// Return the behaviour of a kernel: a class of MPS, or a function of a library. METAL_EMULATION_KERNELS may
+/// name functions without the types of their images.
 Behaviour behaviour_of(const char *kernel);
-/// Ends the process as MPS does where an assertion fails.
+/// End the process like MPS if an assertion fails.
 [[noreturn]] void fail_assertion();
-/// For a command that never ends.
+/// Block the calling thread forever, for commands that never end.
 void never_end();
 
 /// If a counting switch is above 0, decrement it and return true.

@@ -124,7 +124,7 @@ std::vector<unsigned char> unused_lane_bytes(const PixelLayout &layout) {
         }
 }
 
-// For dense data of a whole image.
+// Return the bytes of a row of a whole image without gaps.
 - (NSUInteger)denseRow:(MPSDataLayout)dataLayout {
     const NSUInteger channels =
         dataLayout == MPSDataLayoutHeightxWidthxFeatureChannels ? [self featureChannels] : 1;

@@ -6,11 +6,12 @@ using namespace metal_emulation;
 
 namespace {
 
-/// One axis of the forward kernel's windows.
+/// The forward kernel's windows along one axis: the beginning of the first window, the extent of each,
+/// the distance between them, and the size and padding of the source.
 struct Axis {
-    NSInteger first, extent, stride; // of the first window; of each window; between windows
-    NSInteger size, padding;         // of the forward kernel's source
-    bool counts_all;                 // edge mode zero: positions outside count
+    NSInteger first, extent, stride;
+    NSInteger size, padding;
+    bool counts_all; // edge mode zero: averages count positions outside of the image
 
     /// Return the number of positions that an average is divided by.
     NSInteger counted(NSInteger window) const {
