@@ -298,29 +298,20 @@ TRAINING = {entry["name"]: entry for entry in mpscnn.operations(training=True)}
 #: The cases of all operations in cpp/ops/cases.cpp.
 CASES: list[dict[str, Any]] = json.loads(_core.cases())
 
-# Input shapes and parameters of a small use of operations whose default parameters are not sufficient.
-SMALLEST: dict[str, tuple[list[tuple[int, ...]], dict[str, Any]]] = {
-    "binary_convolution": ([(4, 4, 3)], {"output_channels": 2}),
-    "binary_fully_connected": ([(4, 4, 3)], {"outputs": 2}),
-    "constant": ([(4, 4, 3)], {"shape": [2]}),
-    "convolution": ([(4, 4, 3)], {"output_channels": 2}),
-    "gather": ([(4, 4, 3)], {"indices": [0]}),
-    "lstm": ([(4, 4, 8)], {}),
-    "matrix_product": ([(4, 4, 3), (4, 3, 4)], {}),
-    "take_along_axis": ([(4, 4, 3), (4, 4, 2)], {}),
-    "transpose": ([(4, 4, 3)], {"axes": [1, 2, 3]}),
-    "fully_connected": ([(4, 4, 3)], {"outputs": 2}),
-    "reshape": ([(4, 4, 3)], {"shape": [-1]}),
-    "weighted_reduction": ([(4, 4, 3), (4, 4, 3)], {}),
-    "subpixel_convolution": ([(4, 4, 3)], {"output_channels": 2}),
-    "transposed_convolution": ([(4, 4, 3)], {"output_channels": 2}),
-}
 
-
+@functools.cache
 def smallest(operation: str) -> tuple[list[tuple[int, ...]], dict[str, Any]]:
-    """Return the input shapes and parameters of a small use of an operation."""
-    equal: list[tuple[int, ...]] = [(4, 4, 3)] * int(OPERATIONS[operation]["min_inputs"])
-    return SMALLEST.get(operation, (equal, {}))
+    """Return input shapes and parameters of a small use: the defaults, or a case if they make no valid layer."""
+    for shape in ((4, 4, 3), (4, 4, 8)):
+        shapes: list[tuple[int, ...]] = [shape] * int(OPERATIONS[operation]["min_inputs"])
+        network = mpscnn.Network({f"x{i}": shape for i, shape in enumerate(shapes)})
+        try:
+            network.layer(operation, network.inputs, {})
+        except (mpscnn.ParameterError, mpscnn.ShapeError):
+            continue
+        return shapes, {}
+    case = next(case for case in CASES if case["operation"] == operation and "conformance" in case["tags"])
+    return [tuple(shape) for shape in case["inputs"]], case["attributes"]
 
 
 #: Arguments of layers whose defaults are those of other frameworks instead of the operation's.
