@@ -73,6 +73,15 @@ def training(network: mpscnn.Network, image: NDArray[np.float32]) -> None:
     trainer.fit((image, image), early_stopping=mpscnn.EarlyStopping(monitor="val_loss"))  # type: ignore[arg-type]
 
 
+async def awaited(program: mpscnn.Program, image: NDArray[np.float32]) -> None:
+    """Results of a runner and of a session are awaited."""
+    async with mpscnn.Runner(mpscnn.load()) as runner:
+        seen = await runner.submit("a.jpg")
+        seen.top(1)
+        seen.boxes.sum()  # type: ignore[attr-defined]
+    print(await program.session().submit(image))
+
+
 def streams(model: mpscnn.Model, program: mpscnn.Program, image: NDArray[np.float32]) -> None:
     """The type of a runner's results follows from the model or program that it runs."""
     with mpscnn.Runner(model.features("pool"), max_batch=2) as extracting:

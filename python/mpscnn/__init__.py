@@ -28,7 +28,8 @@ from mpscnn.errors import (
 )
 from mpscnn.model import Model, load
 from mpscnn.runtime.options import CompileOptions, RunOptions
-from mpscnn.runtime.program import Program, Request, Session
+from mpscnn.runtime.program import Program, Session
+from mpscnn.runtime.request import Request
 
 if TYPE_CHECKING:
     from mpscnn import converters, kernels, models, nodes, onnx_backend, registry, training

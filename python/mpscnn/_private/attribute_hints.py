@@ -31,6 +31,9 @@ _PLACES = (
 _SHAPES = "Network.inputs and Network.outputs are tensors with names and shapes"
 _DEVICE = "mpscnn.load(..., device='metal') chooses the device"
 _RUNS = "session.run(x) computes arrays"
+_AWAITED = (
+    "`await runner.submit(frame)` computes a frame in asyncio, and `async for` takes runner.map(frames)"
+)
 _FRAME = "runner.submit(frame).result() computes a frame, and runner.map(frames) many"
 
 
@@ -93,8 +96,8 @@ SAID: dict[str, dict[str, str]] = {
     },
     "Model": {
         **dict.fromkeys(
-            ("submit", "map", "stream", "run_async", "predict_batch", "imap"),
-            "mpscnn.Runner(model) has submit(photo) and map(photos)",
+            ("submit", "map", "stream", "run_async", "predict_async", "apredict", "predict_batch", "imap"),
+            "mpscnn.Runner(model) has submit(photo) and map(photos), also for asyncio",
         ),
         **dict.fromkeys(("threads", "num_threads"), "Model.run_options.threads says it"),
         "predict_proba": "predict(photo) has the labels and probabilities, the most probable first",
@@ -334,7 +337,8 @@ SAID: dict[str, dict[str, str]] = {
         "save": "Network.save(path) writes the network",
         "close": "a Program needs no closing",
         **dict.fromkeys(
-            ("submit", "run_async", "start_async"), "it is program.session().submit(x), or mpscnn.Runner"
+            ("submit", "run_async", "start_async", "infer_async", "arun"),
+            "it is program.session().submit(x), or mpscnn.Runner",
         ),
         **dict.fromkeys(("forward", "infer", "call"), "it is program.run(x)"),
         **dict.fromkeys(("threads", "num_threads"), "it is program.session(threads=2)"),
@@ -349,7 +353,10 @@ SAID: dict[str, dict[str, str]] = {
         **dict.fromkeys(
             ("get_outputs", "outputs", "output_names"), "Session.program.outputs has the shapes by name"
         ),
-        "run_async": "it is session.submit(x)",
+        **dict.fromkeys(
+            ("run_async", "start_async", "infer_async", "arun"),
+            "it is session.submit(x), which can be awaited",
+        ),
         **dict.fromkeys(("device", "precision", "get_providers"), "Session.program has it"),
         **dict.fromkeys(("map", "run_many", "imap"), "mpscnn.Runner(session.program).map(arrays) runs many"),
         **dict.fromkeys(("threads", "num_threads"), "Program.session(threads=2) says it"),
@@ -360,9 +367,12 @@ SAID: dict[str, dict[str, str]] = {
             ("run", "predict", "infer", "process", "compute", "forward", "classify", "detect", "segment"),
             _FRAME,
         ),
+        **dict.fromkeys(("enqueue", "put", "push", "apply_async", "send", "get", "results"), _FRAME),
         **dict.fromkeys(
-            ("enqueue", "put", "push", "apply_async", "run_async", "send", "get", "results"), _FRAME
+            ("run_async", "arun", "predict_async", "submit_async", "asubmit", "map_async", "amap", "gather"),
+            _AWAITED,
         ),
+        "aclose": "`async with` closes it, and await asyncio.to_thread(runner.close) does",
         **dict.fromkeys(
             ("imap", "imap_unordered", "stream", "starmap", "run_many", "predict_batch", "as_completed"),
             "it is runner.map(frames)",

@@ -322,6 +322,17 @@ class Runner(NoCopies, Expected, Generic[Result]):
         """Close the runner. After an exception, frames that have not begun are cancelled."""
         self.close(cancel=kind is not None)
 
+    async def __aenter__(self) -> Runner[Result]:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the runner like `with`, without blocking the event loop while the last frames are computed."""
+        import asyncio
+
+        await asyncio.to_thread(self.close, cancel=kind is not None)
+
     def __repr__(self) -> str:
         state = "closed" if self._closed else f"{self.inflight} in flight"
         threads = "" if self.program.device != "cpu" else f", {self.sessions} x {self.threads} threads"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copyreg
 import math
-import time
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
@@ -17,10 +16,11 @@ from mpscnn._private.arguments import byte_limit, thread_count, whole_number, wh
 from mpscnn._private.arrays import FLOAT32, as_input, check_output, is_plain, naming_remedy
 from mpscnn._private.copies import NoCopies, reduce_graph
 from mpscnn._private.expected_names import Expected
-from mpscnn.errors import Error, ParameterError
+from mpscnn.errors import ParameterError
 from mpscnn.runtime.device_name import named_device
 from mpscnn.runtime.exact_positions import require_exact_positions
 from mpscnn.runtime.options import CompileOptions, RunOptions
+from mpscnn.runtime.request import Request
 
 if TYPE_CHECKING:  # other modules are imported where they are used, so that running a network starts quickly
     from typing import Literal, TypedDict
@@ -431,52 +431,6 @@ class Session(NoCopies, Expected):
         commands._commands.encode_session(self._session, sources, destinations)
         outputs = self.program.outputs
         return results[0] if len(results) == 1 else dict(zip(outputs, results, strict=True))
-
-
-#: The seconds after which a waiting thread checks for signals.
-_LONGEST_WAIT = 0.05
-
-
-class Request(NoCopies, Expected):
-    """A run that `Session.submit` has started. Any number of threads may use it."""
-
-    _instead = "it is a run under way; copy its result"
-
-    def __init__(
-        self, request: _core.Request, inputs: list[NDArray[Any]], outputs: list[NDArray[Any]], result: Result
-    ) -> None:
-        # The order matters: attributes are destroyed in this order, and the request must finish before its arrays are
-        # freed.
-        self._request = request
-        self._arrays = inputs, outputs
-        self._result = result
-
-    def done(self) -> bool:
-        """Return True if the request is done, successfully or not."""
-        try:
-            return self._request.wait_for(0.0)
-        except Error:
-            return True
-
-    def result(self, timeout: float | None = None) -> Result:
-        """Wait without the interpreter lock, and return the result of `Session.run`.
-
-        Ctrl-C and exceptions of other signal handlers interrupt the waiting, but not the request.
-
-        Args:
-            timeout: the maximum number of seconds to wait; None: no limit.
-
-        Raises:
-            TimeoutError: the request is not done yet and continues.
-            DeviceError: the device failed.
-        """
-        end = math.inf if timeout is None else time.monotonic() + timeout
-        left = math.inf if timeout is None else timeout
-        while not self._request.wait_for(max(min(left, _LONGEST_WAIT), 0.0)):
-            left = end - time.monotonic()
-            if not left > 0:
-                raise TimeoutError(f"the request is not done after {timeout} seconds")
-        return self._result
 
 
 def compile_graph(graph: _core.Graph, outputs: Sequence[str], options: CompileOptions) -> Program:

@@ -54,6 +54,7 @@ MODULES_OF_A_RUN = {
     "mpscnn._private.toolkit",
     "mpscnn.runtime.device_name",
     "mpscnn.runtime.program",
+    "mpscnn.runtime.request",
     "mpscnn.runtime.session_pool",
 }
 

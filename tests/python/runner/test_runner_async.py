@@ -164,3 +164,38 @@ def test_an_awaited_frame_raises_its_error_and_a_cancelled_task_gives_it_up() ->
         return await future
 
     asyncio.run(main())
+
+
+def test_async_with_closes_the_runner_without_blocking_the_loop() -> None:
+    async def main() -> float:
+        async with mpscnn.Runner(doubling_program(), inflight=2) as runner:
+            gate = Gate(runner)
+            future = runner.submit(frame(1))
+            asyncio.get_running_loop().call_later(0.05, gate.open)  # the loop goes on while the runner closes
+        with pytest.raises(mpscnn.StateError, match="closed"):
+            runner.submit(frame(2))
+        return value_of(await future)
+
+    assert asyncio.run(asyncio.wait_for(main(), 60)) == 1
+
+
+def test_async_with_cancels_frames_after_an_error() -> None:
+    async def main() -> None:
+        async with mpscnn.Runner(doubling_program(), inflight=2, max_batch=4, max_wait=1000) as runner:
+            futures.append(runner.submit(frame(1)))  # it waits for others
+            raise KeyError("in the block")
+
+    futures: list[Any] = []
+    with pytest.raises(KeyError, match="in the block"):
+        asyncio.run(main())
+    assert futures[0].cancelled()
+
+
+def test_requests_of_sessions_are_awaited() -> None:
+    session = doubling_program().session()
+
+    async def main() -> list[Any]:
+        first = await session.submit(frame(3))
+        return [first, *await asyncio.gather(session.submit(frame(4)), session.submit(frame(5)))]
+
+    assert [value_of(result) for result in asyncio.run(main())] == [3, 4, 5]
