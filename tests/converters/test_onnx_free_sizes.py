@@ -167,6 +167,29 @@ def test_the_axis_of_an_atom_is_not_guessed() -> None:
     assert grouping(first, two, last, four) is None
 
 
+def test_numbers_of_a_free_extent_have_no_common_remainder() -> None:
+    free = FreeExtents()
+    atoms = [free.atom() for _ in range(20)]
+    assert len({atom.low for atom in atoms} | {atom.high for atom in atoms}) == 40
+    for atom in atoms:
+        assert all(atom.low % divisor != atom.high % divisor for divisor in range(2, 10_001))
+        assert all((-atom.low % block) // 2 != (-atom.high % block) // 2 for block in (4, 8, 16, 32))
+
+
+@pytest.mark.parametrize("multiple", [2, 3, 8])
+def test_pads_to_a_multiple_of_a_free_size_are_refused(multiple: int) -> None:
+    nodes = [
+        node("Shape", ["x"], "shape", start=2),
+        node("Mod", ["shape", "multiple"], "rest"),
+        node("Concat", ["zeros", "rest"], "pads", axis=0),
+        node("Pad", ["x", "pads"]),
+    ]
+    constants = {"multiple": np.array([multiple]), "zeros": np.zeros(6, np.int64)}
+    made = model(nodes, {"x": ["n", CHANNELS, "h", "w"]}, constants)
+    with pytest.raises(mpscnn.UnsupportedError, match="depends on an extent that is free"):
+        read(made)
+
+
 def test_a_mean_over_channels_moves_nothing() -> None:
     network = assert_like_onnxruntime(
         model([node("ReduceMean", ["x"], axes=[1])], {"x": ["n", CHANNELS, "h", "w"]})

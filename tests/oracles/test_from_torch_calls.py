@@ -101,11 +101,107 @@ def test_height_and_width_may_be_free(form: str, owned: bool) -> None:
         assert_computes(network, x, called(x, *given[1:]))
 
 
+AUTO = torch.export.Dim.AUTO
+FREE = {2: AUTO, 3: AUTO}
+
+
+class Two(torch.nn.Module):  # type: ignore[misc,name-defined]
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = torch.nn.Conv2d(3, 4, 3, padding=1)
+
+    def forward(self, left: Any, *more: Any) -> Any:
+        return self.conv(left) + torch.relu(more[0]).mean(1, keepdim=True)
+
+
+def collected(x: Any) -> Any:
+    shapes = torch.export.ShapesCollection()
+    shapes[x] = FREE
+    return shapes
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda x: FREE,
+        lambda x: {-2: AUTO, -1: AUTO},
+        lambda x: [FREE],
+        lambda x: ([None, torch.export.Dim.STATIC, AUTO, AUTO],),
+        lambda x: {"input": {0: AUTO, **FREE}},
+        lambda x: {"input": {2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim("w", min=4, max=64)}},
+        lambda x: ({2: 2 * torch.export.Dim("h"), 3: "w"},),
+        collected,
+    ],
+)
+def test_forms_of_free_extents(make: Any) -> None:
+    module, x = torch.nn.Conv2d(3, 4, 3, padding=1).eval(), torch.randn(IMAGE)
+    network = mpscnn.from_torch(module, x, dynamic_shapes=make(x))
+    assert network.input.shape == (None, None, None, 3)
+    other = torch.randn(1, 3, 18, 7)
+    assert_computes(network, other, module(other))
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [(FREE, FREE), (FREE, (FREE,)), {"left": FREE, "more": (FREE,)}, {"more[0]": FREE, "left": FREE}],
+)
+def test_free_extents_of_several_inputs(shapes: Any) -> None:
+    module = Two().eval()
+    network = mpscnn.from_torch(module, (torch.randn(IMAGE), torch.randn(IMAGE)), dynamic_shapes=shapes)
+    x, y = torch.randn(1, 3, 7, 9), torch.randn(1, 3, 7, 9)
+    arrays = [value.permute(0, 2, 3, 1).contiguous().numpy() for value in (x, y)]
+    found = network(dict(zip((one.name for one in network.inputs), arrays, strict=True)))
+    expected = module(x, y).detach().numpy().transpose(0, 2, 3, 1)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
 def test_a_free_extent_that_networks_cannot_have_is_named() -> None:
     module = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.AdaptiveAvgPool2d(2)).eval()
-    auto = torch.export.Dim.AUTO
     with pytest.raises(UnsupportedError, match="adaptive pooling of a free extent to more than one"):
-        mpscnn.from_torch(module, torch.randn(IMAGE), dynamic_shapes=({2: auto, 3: auto},))
+        mpscnn.from_torch(module, torch.randn(IMAGE), dynamic_shapes=(FREE,))
+    flat = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(360, 2)).eval()
+    with pytest.raises(UnsupportedError, match=r"leave it out of dynamic_shapes$"):
+        mpscnn.from_torch(flat, torch.randn(IMAGE), dynamic_shapes=(FREE,))
+    with pytest.raises(UnsupportedError, match=r"height and width of images, may be free: leave it out"):
+        mpscnn.from_torch(torch.nn.Linear(4, 2).eval(), torch.randn(2, 5, 4), dynamic_shapes=({1: AUTO},))
+    with pytest.raises(UnsupportedError, match=r"axis 1 of 'input' cannot be free: the module requires 3"):
+        mpscnn.from_torch(
+            torch.nn.Conv2d(3, 4, 3).eval(), torch.randn(IMAGE), dynamic_shapes={1: torch.export.Dim("c")}
+        )
+    pooled = torch.nn.Sequential(torch.nn.MaxPool2d(4), torch.nn.MaxPool2d(2)).eval()
+    with pytest.raises(UnsupportedError, match=r"Suggested fixes: h = Dim\('h', min=8\)$"):
+        mpscnn.from_torch(
+            pooled, torch.randn(2, 3, 16, 20), dynamic_shapes={2: torch.export.Dim("h"), 3: AUTO}
+        )
+
+
+def pads_to_even(x: Any) -> Any:
+    return F.pad(x, [0, x.shape[3] % 2, 0, x.shape[2] % 2])
+
+
+@pytest.mark.parametrize("size", [(12, 10), (11, 9), (11, 10)])
+def test_pads_that_depend_on_a_free_size_are_refused(size: tuple[int, int]) -> None:
+    with pytest.raises(UnsupportedError, match="depends on an extent that is free"):
+        mpscnn.from_torch(pads_to_even, torch.randn(1, 3, *size), dynamic_shapes=(FREE,))
+
+
+class Branching(torch.nn.Module):  # type: ignore[misc,name-defined]
+    def forward(self, x: Any) -> Any:
+        return torch.relu(x) if x.shape[2] > 10 else torch.tanh(x)
+
+
+def test_a_module_that_computes_some_sizes_differently_is_refused() -> None:
+    module = Branching().eval()
+    for height, wrong in ((12, 10), (9, 11)):
+        with pytest.raises(
+            UnsupportedError, match=rf"with inputs of \(1, 3, {wrong}, 10\): the network does not"
+        ):
+            mpscnn.from_torch(module, torch.randn(1, 3, height, 10), dynamic_shapes=(FREE,))
+    network = mpscnn.from_torch(
+        module, torch.randn(IMAGE), dynamic_shapes=({2: torch.export.Dim("h", min=11)},)
+    )
+    x = torch.randn(1, 3, 11, 10)
+    assert_computes(network, x, torch.relu(x))
 
 
 def test_tensors_that_would_have_to_be_weights_are_told() -> None:
@@ -114,9 +210,28 @@ def test_tensors_that_would_have_to_be_weights_are_told() -> None:
         mpscnn.from_torch(convolution, (torch.randn(IMAGE), weight, bias))
 
 
+@pytest.mark.parametrize(
+    ("shapes", "message"),
+    [
+        ("auto", r"must be a mapping by argument, or a sequence of 1, .* got 'auto'"),
+        ((FREE, FREE), "a sequence of 1, one for each"),
+        ((AUTO,), r"dynamic_shapes of 'input' must be a mapping by axis"),
+        ({"image": FREE}, r"names 'image', which is no argument; the arguments are input$"),
+        ({4: AUTO}, r"has an axis 4; the axes of its example are 0 to 3"),
+        ({2: True}, r"has True for axis 2; expected torch\.export\.Dim\.AUTO"),
+        ({"input": [2, 3]}, r"got \[2, 3\]"),
+    ],
+)
+def test_wrong_free_extents_are_told(shapes: Any, message: str) -> None:
+    with pytest.raises(ParameterError, match=message):
+        mpscnn.from_torch(torch.nn.Conv2d(3, 4, 3).eval(), torch.randn(IMAGE), dynamic_shapes=shapes)
+
+
 def test_wrong_arguments_are_told() -> None:
     given = (torch.randn(IMAGE), *parameters())
     with pytest.raises(ParameterError, match="names 'y', which is no argument"):
         mpscnn.from_torch(convolution, given, dynamic_shapes={"y": {2: torch.export.Dim.AUTO}})
     with pytest.raises(ParameterError, match="a sequence of 3"):
         mpscnn.from_torch(convolution, given, dynamic_shapes=({2: torch.export.Dim.AUTO},))
+    with pytest.raises(ParameterError, match=r"has axes, but there are 2 example inputs"):
+        mpscnn.from_torch(torch.add, (torch.randn(IMAGE), torch.randn(IMAGE)), dynamic_shapes=FREE)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 Pair = tuple[int, int]
-_FREE_BATCH = (1, 1_009)
+_FREE_BATCH = (1, 1_094)  # their distance is prime, as those of other free extents
 
 
 class Atom:
@@ -61,15 +61,28 @@ Axis = tuple[Atom, ...]
 
 
 class FreeExtents:
-    """Creates atoms for free extents, each represented by a different pair of numbers."""
+    """Creates atoms for free extents, each represented by a different pair of numbers.
+
+    The remainders of the two numbers differ for all divisors from 2 to 10,000, and the halves of their distances to
+    the next multiple of 4, 8, 16 or 32, too. So pads up to a multiple, and halves of them, depend on the free extent.
+    """
 
     def __init__(self) -> None:
         self._count = 0
+        self._distance = 10_000
 
     def atom(self) -> Atom:
         """Return an atom for a new free extent."""
         self._count += 1
-        return Atom(8 * self._count + 5, 10_007 + 2 * self._count)
+        low = 8 * self._count + 5
+        self._distance += 1
+        while (low + self._distance) % 32 or not _is_prime(self._distance):
+            self._distance += 1
+        return Atom(low, low + self._distance)
+
+
+def _is_prime(number: int) -> bool:
+    return all(number % divisor for divisor in range(2, math.isqrt(number) + 1))
 
 
 def batch_atom(extent: int | None) -> Atom:

@@ -21,7 +21,7 @@ from mpscnn.converters.concat import joined
 from mpscnn.converters.layout import Axis, Value, product, without_batch
 from mpscnn.converters.lookup import looked_up
 from mpscnn.converters.slicing import bordered, part, reversed_axis, taken, tiled, with_batch_elsewhere
-from mpscnn.converters.unsupported import CHOOSE_SIZE
+from mpscnn.converters.unsupported import CHOOSE_SHAPE, CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import Tensor
@@ -189,7 +189,7 @@ class FileTensor(Value):
         atoms = self.atoms_of(axes)
         if any(atom.is_batch and atom.high != 1 for atom in atoms):
             raise UnsupportedError(
-                f"reduces {self.shown} along the batch: choose a batch of 1 with --shape (shapes= in Python)"
+                f"reduces {self.shown} along the batch: choose a batch of 1 with {CHOOSE_SHAPE}"
             )
         batch, own = (
             tuple(atom for atom in atoms if atom.is_batch is is_batch) for is_batch in (True, False)

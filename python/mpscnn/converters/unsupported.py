@@ -12,6 +12,9 @@ from mpscnn.errors import ParameterError, ShapeError, UnsupportedError, WeightsE
 CHOOSE_SIZE = "choose one with --size (size= in Python)"
 """The advice for layers that cannot be converted only because the file leaves the size of its image free."""
 
+CHOOSE_SHAPE = "--shape (shapes= in Python)"
+"""The option for inputs whose extents must be known."""
+
 STOP_BEFORE = "stop before it with --outputs (outputs= in Python), or replace it in the source network"
 
 

@@ -11,6 +11,7 @@ from mpscnn.converters.onnx_reader.layouts import IN_BETWEEN, TO_NCHW, TO_NHWC, 
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.converters.tensor import FileTensor
+from mpscnn.converters.unsupported import CHOOSE_SHAPE
 from mpscnn.errors import UnsupportedError
 
 _FLOATS = frozenset({"float", "float16", "bfloat16"})
@@ -87,7 +88,7 @@ def input_of(file: OnnxFile, described: Described, options: ReadOptions) -> File
     if shape is not None and len(shape) > _MAX_RANK:
         raise UnsupportedError(f"{where} has {len(shape)} axes; supported are {_MAX_RANK}")
     if shape is None:
-        raise UnsupportedError(f"{where} has no stated shape: choose one with --shape (shapes= in Python)")
+        raise UnsupportedError(f"{where} has no stated shape: choose one with {CHOOSE_SHAPE}")
     whole_numbers = described.type in _INTEGERS
     if not options.has_batch:
         return replace(_without_batch(described.name, shape, where), whole_numbers=whole_numbers)
@@ -95,7 +96,7 @@ def input_of(file: OnnxFile, described: Described, options: ReadOptions) -> File
     if made.own[-1] is None or (len(shape) != 4 and None in made.own):
         raise UnsupportedError(
             f"{where} is {shape}; only its batch, and height and width of images, may be free: choose a shape with "
-            "--shape (shapes= in Python)"
+            f"{CHOOSE_SHAPE}"
         )
     return replace(made, whole_numbers=whole_numbers)
 
@@ -194,7 +195,7 @@ def with_one_batch(inputs: list[FileInput], file: OnnxFile) -> list[FileInput]:
         return inputs
     if None in batches:
         raise UnsupportedError(
-            f"{file.origin}: its inputs have different batches: {sorted(map(str, batches))}; choose one with --shape "
-            "(shapes= in Python)"
+            f"{file.origin}: its inputs have different batches: {sorted(map(str, batches))}; choose one with "
+            f"{CHOOSE_SHAPE}"
         )
     return [one if one.extents[0] == 1 else of_one_image(one) for one in inputs]

@@ -14,7 +14,7 @@ from mpscnn.converters.onnx_reader.folded import is_filled
 from mpscnn.converters.onnx_reader.fused_activation import ending
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.tensor import FileTensor
-from mpscnn.converters.unsupported import CHOOSE_SIZE
+from mpscnn.converters.unsupported import CHOOSE_SHAPE, CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
 
@@ -90,7 +90,7 @@ def _one_matrix(c: Context, name: str) -> FileTensor:
     if batch.high != 1:
         raise UnsupportedError(
             f"multiplies {x.shown} by what the network computes, which is supported for one image: choose a batch of 1 "
-            "with --shape (shapes= in Python)"
+            f"with {CHOOSE_SHAPE}"
         )
     return replace(x, axes=((batch,), *[()] * (2 - x.rank), *map(without_batch, x.axes)))
 

@@ -16,7 +16,7 @@ from mpscnn.converters.onnx_reader.fused_activation import ending
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.quantizations import note_same_limits
 from mpscnn.converters.tensor import FileTensor
-from mpscnn.converters.unsupported import CHOOSE_SIZE
+from mpscnn.converters.unsupported import CHOOSE_SHAPE, CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layers.layer_maker import Tensor
 
@@ -312,7 +312,7 @@ def _pooling_with_positions(
         return [y]
     if c.arranger.batch is not None and c.arranger.batch.high != 1:
         raise UnsupportedError(
-            "positions of maxima count the images of the batch: choose a batch of 1 with --shape (shapes= in Python)"
+            f"positions of maxima count the images of the batch: choose a batch of 1 with {CHOOSE_SHAPE}"
         )
     return [y, x.of_same_rank(flat_positions(c.arranger, maxima)).as_whole_numbers()]
 

@@ -1,4 +1,4 @@
-"""Wrap a module or function that gets parameters as arguments into a module that owns these parameters."""
+"""Prepare a call for torch.export: parameters among the arguments move into a module that owns them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mpscnn.errors import ParameterError
+from mpscnn.converters.pytorch.free_extents import free_extents
 
 
 @dataclass(frozen=True)
@@ -18,35 +18,48 @@ class Call:
     Attributes:
         module: the module to export.
         inputs: the arguments of the module, none of which is a parameter.
-        dynamic_shapes: the free extents in the form that torch.export takes; None: no extent is free.
+        free: the free extents of each input, by axis; None: no extent is free.
+        dynamic_shapes: the same in the form that torch.export takes.
     """
 
     module: Any
     inputs: tuple[Any, ...]
-    dynamic_shapes: Any
+    free: Sequence[Mapping[int, Any] | None] | None
+    dynamic_shapes: tuple[Any, ...] | None
 
 
 def call_of(module: Any, example_inputs: Any, dynamic_shapes: Any) -> Call:
     """Return the call of the module, or of a wrapper that owns the arguments which are parameters.
 
-    Raises ParameterError if `dynamic_shapes` names arguments that do not exist.
+    Raises ParameterError if `dynamic_shapes` does not fit the arguments.
     """
     import torch
 
     is_several = isinstance(example_inputs, (tuple, list))
     arguments = tuple(example_inputs) if is_several else (example_inputs,)
+    is_module = isinstance(module, torch.nn.Module)
+    names, rest = _names(module.forward if is_module else module, len(arguments))
     is_owned = [_holds_parameters(argument) for argument in arguments]
-    if isinstance(module, torch.nn.Module) and not any(is_owned):
-        return Call(module, arguments, dynamic_shapes)
-    names = _names(module.forward if isinstance(module, torch.nn.Module) else module, len(arguments))
+    if isinstance(dynamic_shapes, torch.export.ShapesCollection):
+        dynamic_shapes = dynamic_shapes.dynamic_shapes(module, arguments)
+    shapes = free_extents(dynamic_shapes, arguments, is_owned, names, rest)
+    if is_module and not any(is_owned):
+        return Call(module, arguments, shapes, _grouped(shapes, names, rest))
     owned = {place: argument for place, argument in enumerate(arguments) if is_owned[place]}
     inputs = tuple(argument for place, argument in enumerate(arguments) if not is_owned[place])
-    shapes = None
-    if dynamic_shapes is not None:
-        each = _shapes_of_each(dynamic_shapes, names)
-        # For torch.export, the *inputs of the wrapper are one argument, a tuple.
-        shapes = (tuple(each[place] for place in range(len(arguments)) if not is_owned[place]),)
-    return Call(_owner(module, owned, names), inputs, shapes)
+    if shapes is not None:
+        shapes = [shape for place, shape in enumerate(shapes) if not is_owned[place]]
+    return Call(_owner(module, owned, names), inputs, shapes, _grouped(shapes, [], "inputs"))
+
+
+def _grouped(shapes: Sequence[Any] | None, names: Sequence[str], rest: str | None) -> tuple[Any, ...] | None:
+    """Return the free extents as torch.export takes them: all arguments of `*rest` are one argument, a tuple."""
+    if shapes is None:
+        return None
+    if rest is None:
+        return tuple(shapes)
+    first = sum(not name.startswith(f"{rest}[") for name in names)
+    return (*shapes[:first], tuple(shapes[first:]))
 
 
 def _holds_parameters(argument: Any) -> bool:
@@ -56,30 +69,25 @@ def _holds_parameters(argument: Any) -> bool:
     return bool(leaves) and all(isinstance(leaf, torch.nn.Parameter) for leaf in leaves)
 
 
-def _names(function: Callable[..., Any], count: int) -> list[str]:
-    """Return the names of the first arguments of a function."""
+def _names(function: Callable[..., Any], count: int) -> tuple[list[str], str | None]:
+    """Return the names of the first arguments of a function, and the name of the argument with a *.
+
+    The arguments that a `*rest` takes are named "rest[0]", "rest[1]" and so on.
+    """
     try:
-        found = [
-            parameter.name
-            for parameter in inspect.signature(function).parameters.values()
-            if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
-        ]
+        parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):  # raised for functions that are not written in Python
-        found = []
-    return [found[place] if place < len(found) else f"argument_{place}" for place in range(count)]
-
-
-def _shapes_of_each(dynamic_shapes: Any, names: Sequence[str]) -> list[Any]:
-    """Return the free extents of each argument."""
-    if isinstance(dynamic_shapes, Mapping):
-        if unknown := [name for name in dynamic_shapes if name not in names]:
-            raise ParameterError(f"from_torch: dynamic_shapes names {unknown[0]!r}, which is no argument")
-        return [dynamic_shapes.get(name) for name in names]
-    if not isinstance(dynamic_shapes, (tuple, list)) or len(dynamic_shapes) != len(names):
-        raise ParameterError(
-            f"from_torch: dynamic_shapes must be a mapping by argument, or a sequence of {len(names)}, one for each"
-        )
-    return list(dynamic_shapes)
+        parameters = []
+    found = [
+        parameter.name
+        for parameter in parameters
+        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+    ][:count]
+    rest = next(
+        (parameter.name for parameter in parameters if parameter.kind is parameter.VAR_POSITIONAL), None
+    )
+    more = count - len(found)
+    return [*found, *(f"{rest or 'arguments'}[{place}]" for place in range(more))], rest
 
 
 def _owner(module: Any, owned: Mapping[int, Any], names: Sequence[str]) -> Any:

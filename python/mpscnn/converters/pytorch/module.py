@@ -22,11 +22,13 @@ from mpscnn.converters.onnx_reader.reader import Converted, converted
 from mpscnn.converters.pytorch.calls import call_of
 from mpscnn.converters.pytorch.check import require_equal
 from mpscnn.converters.pytorch.exact_numbers import optimize_exactly
+from mpscnn.converters.pytorch.free_extents import require_free
+from mpscnn.converters.pytorch.other_sizes import inputs_of_other_sizes
 from mpscnn.converters.pytorch.packages import require_packages
 from mpscnn.converters.pytorch.translations import OPSET, lost_results, translations
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.converters.unrounded import keep_middles
-from mpscnn.converters.unsupported import UnsupportedLayersError
+from mpscnn.converters.unsupported import CHOOSE_SHAPE, CHOOSE_SIZE, UnsupportedLayersError
 from mpscnn.errors import ParameterError, UnsupportedError
 
 if TYPE_CHECKING:
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
     from mpscnn.graph.network import Network
 
 _DIVISOR = 6  # the position of divisor_override among the arguments of avg_pool2d
+_FIXES = "Suggested fixes:"  # a line of PyTorch's messages
+_ADVICE = ' For more information, run with TORCH_LOGS="+dynamic".'
 _SCOPES = "pkg.torch.onnx.name_scopes"
 
 
@@ -67,13 +71,15 @@ def from_torch(
             their names. Dropout is left out. A module that is called twice gets two copies of its weights, which are
             trained separately; that causes a warning.
         check: whether to run the network and the module on the example inputs on the CPU and compare the results. An
-            input whose elements are all equal is replaced by random numbers.
+            input whose elements are all equal is replaced by random numbers. If `dynamic_shapes` leaves sizes free,
+            the results for one other size are compared, too.
         dynamic_shapes: the free extents, as for `torch.export.export`: for each example input, in order or by the
             name of the argument, a mapping such as {2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO}, or None.
-            Height and width of images may be free.
+            For one input the mapping alone is enough. Height and width of images may be free.
 
     Raises:
-        ParameterError: `module` cannot be called, or an input is not a tensor or array.
+        ParameterError: `module` cannot be called, an input is not a tensor or array, or `dynamic_shapes` does not fit
+            the inputs.
         UnsupportedError: a package is missing or has a wrong version, torch.export cannot trace the module, or mpscnn
             does not support some layers (the message names all of them). With `fold=False` also if a parameter could
             not be trained, and with `check` if a result differs from the module's.
@@ -115,6 +121,8 @@ def from_torch(
         except Exception as error:  # the module's code and PyTorch's compiler may raise any error
             raise UnsupportedError(f"{title}: torch.export cannot trace it: {_reason(error)}") from error
     _refuse_what_is_lost(program.exported_program, title)
+    if call.free is not None:
+        require_free(call.free, program.exported_program, title)
     parameters = None if fold else _parameters(prepared, program.exported_program, model, title)
     _leave_out_made_up_biases(model)
     _name_by_modules(model)
@@ -123,26 +131,29 @@ def from_torch(
     try:
         made = converted(file, options)
     except UnsupportedLayersError as error:
-        raise UnsupportedLayersError(f"{error}{_hint(inputs)}", error.layers) from error
+        raise UnsupportedLayersError(_advised(str(error), inputs), error.layers) from error
     except UnsupportedError as error:
-        raise UnsupportedError(f"{error}{_hint(inputs)}") from error
+        raise UnsupportedError(_advised(str(error), inputs)) from error
     for note in made.network.notes:
         if note.startswith("parameter "):
             warnings.warn(f"{title}: {note}", stacklevel=3)
     if check:
         compared = _with_own_results(made, file, options)
+        others = inputs_of_other_sizes(program.exported_program, inputs, call.free) if call.free else ()
         del file, model, program  # they have another copy of the weights
         if compared is not None:
-            require_equal(compared, prepared, inputs, title)
+            require_equal(compared, prepared, inputs, title, others)
     # For training, layers are not merged, so that each parameter stays in its layer.
     return keep_middles(with_whole_norms(made.network) if fold else made.network)
 
 
-def _hint(inputs: Sequence[Any]) -> str:
-    """Return the end of an error message for several inputs: advice if some of them are meant as weights."""
+def _advised(message: str, inputs: Sequence[Any]) -> str:
+    """Return an error message with the advice for a module instead of that for a file."""
+    for advice in (CHOOSE_SIZE, f"choose a shape with {CHOOSE_SHAPE}"):
+        message = message.replace(advice, "leave it out of dynamic_shapes")
     if len(inputs) < 2:
-        return ""
-    return ". An example input that is a torch.nn.Parameter becomes a weight instead of an input"
+        return message
+    return f"{message}. An example input that is a torch.nn.Parameter becomes a weight instead of an input"
 
 
 def _with_own_results(made: Converted, file: OnnxFile, options: ReadOptions) -> Converted | None:
@@ -232,10 +243,14 @@ def _for_inference(module: Any, title: str) -> Any:
 
 
 def _reason(error: BaseException) -> str:
-    """Return the first line of the original error, without the general advice that PyTorch's exporter adds."""
+    """Return the first line of the original error and its suggested fixes, without PyTorch's general advice."""
     while error.__cause__ is not None:
         error = error.__cause__
-    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)[:300]
+    lines = [line.strip() for line in str(error).splitlines()]
+    first = next(filter(None, lines), type(error).__name__).removesuffix(_ADVICE)[:300]
+    if _FIXES not in lines:
+        return first
+    return " ".join([first, _FIXES, *itertools.takewhile(bool, lines[lines.index(_FIXES) + 1 :])])
 
 
 def _refuse_what_is_lost(program: Any, title: str) -> None:
