@@ -58,7 +58,7 @@ INFERENCES = {
     "deep_mnist batch 16": Inference(models.deep_mnist, batch=16),
 }
 
-#: By network, then by instruction set.
+#: The number of instructions by network, and then by instruction set.
 Counts = dict[str, dict[str, int]]
 
 

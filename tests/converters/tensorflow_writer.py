@@ -90,7 +90,7 @@ def set_shape(target: Any, shape: Sequence[int]) -> None:
 
 
 def block(entries: Sequence[tuple[bytes, bytes]], compression: int = 0) -> bytes:
-    """A block of a table. Keys share their beginnings with the ones before them."""
+    """Return a block of a table. Each key is stored without the beginning that it shares with the key before it."""
     content, last = bytearray(), b""
     for key, value in entries:
         shared = 0
@@ -102,7 +102,7 @@ def block(entries: Sequence[tuple[bytes, bytes]], compression: int = 0) -> bytes
 
 
 def table(entries: Sequence[tuple[bytes, bytes]], *, per_block: int = 3, compression: int = 0) -> bytes:
-    """A table of keys and values in the order of the keys."""
+    """Return a table of keys and values, which must be sorted by key."""
     content, places = b"", []
     for first in range(0, len(entries), per_block):
         part = entries[first : first + per_block]
@@ -117,7 +117,7 @@ def table(entries: Sequence[tuple[bytes, bytes]], *, per_block: int = 3, compres
 
 
 def save_bundle(prefix: Path, arrays: Mapping[str, Array], *, compression: int = 0) -> Path:
-    """Write a checkpoint; returns its index."""
+    """Write a checkpoint, and return the path of its index."""
     prefix.parent.mkdir(parents=True, exist_ok=True)
     header = message("BundleHeader")(num_shards=1)
     entries, data = [(b"", header.SerializeToString())], b""

@@ -26,8 +26,8 @@ HALF = 2.0**-11  # the largest relative rounding error of float16
 SHAPE = (1, 4, 5, 6)
 # The results of these operations may jump if the operand changes by a rounding error.
 JUMPS = {"ceil", "floor", "floor_div", "round", "reduce_argmax", "reduce_argmin", "thresholded_relu"}
-#: How far a result of float16 may be from the emulation, in rounding errors of the largest result: one is the rounding,
-#: one more each for products whose operands or bias are rounded before.
+#: The allowed error of float16 results, in rounding errors of the largest result. The result is rounded once. Products
+#: may have another error, because their operands or bias are rounded before.
 ERRORS = 2.0
 
 
@@ -47,7 +47,7 @@ def _run(network: Any, inputs: list[Array]) -> list[Array]:
 
 
 def _made(case: Case, kind: str) -> tuple[Program, list[str]]:
-    """Return a program of one operation of a type, behind an operation of float16 for each operand."""
+    """Return a program of one operation of a type, after an operation of float16 for each operand."""
     program = Program({f"x{place}": shape for place, shape in enumerate(case.shapes)})
     for place in range(len(case.shapes)):
         program.add("cast", f"h{place}:fp16", x=f"%x{place}", dtype="fp16")

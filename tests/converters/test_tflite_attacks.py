@@ -23,7 +23,7 @@ LOWEST = -(2**31)
 def single(
     kind: str, *constants: Any, first: int = 0, options: Any = (), shape: tuple[int, ...] = X
 ) -> bytes:
-    """Return a file of one operator of the input and constants. `first` are the constants before the input."""
+    """Return a file of one operator of the input and constants. `first`: the number of constants before the input."""
     made = File(shape)
     numbers = [made.constant(values) for values in constants]
     return made.content(made.add(kind, [*numbers[:first], 0, *numbers[first:]], X, options))

@@ -79,7 +79,7 @@ ALL = [
 
 
 def test_every_operator_that_takes_an_activation_has_a_case() -> None:
-    """By the schema: one whose options have the field. Recurrent layers have activations of their own meaning."""
+    """Operators with an activation are those whose options in the schema have this field, except recurrent layers."""
     schema = pytest.importorskip("ai_edge_litert.schema_py_generated", reason="needs ai-edge-litert")
     with_field = {
         getattr(schema.BuiltinOptions, options)
@@ -122,7 +122,7 @@ def test_limits(path: Path, kind: str, dtype: str, activation: str) -> None:
 @pytest.mark.parametrize("activation", LEFT_OUT)
 @pytest.mark.parametrize(("kind", "dtype"), ALL)
 def test_what_litert_leaves_out_is_refused(path: Path, kind: str, dtype: str, activation: str) -> None:
-    """It computes nothing for these, whatever the file says, or refuses them."""
+    """LiteRT ignores these activations or refuses the file. mpscnn always refuses the file."""
     write(path, kind, dtype, "NONE")
     plain = answer(path, kind, dtype)
     write(path, kind, dtype, activation)

@@ -184,7 +184,7 @@ def test_large_constants_are_not_searched() -> None:
 
 
 def test_more_scales_than_elements_along_their_axis(tmp_path: Path) -> None:
-    """They would give a tensor with an element for each pair of scale and element."""
+    """Broadcasting such scales would give a tensor with an element for each pair of a scale and an element."""
     count = 10_000
     operand = quantized(constant("c", np.zeros((1, 1, 1, count)), "uint8"), [0.5] * count, [0] * count)
     tensors = [Tensor("image", (1, 4, 4, count)), operand, Tensor("y", (1, 4, 4, count))]

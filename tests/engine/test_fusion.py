@@ -123,7 +123,7 @@ def test_a_mobilenet_in_chains_has_the_same_bits(fusion: str) -> None:
 @pytest.mark.parametrize("follower", ["pointwise", "depthwise"])
 @pytest.mark.parametrize("fusion", ["auto", "rows=2", "rows=0,channels=64"])
 def test_a_transformed_convolution_begins_no_chain(follower: str, fusion: str) -> None:
-    """Its weights are packed for Winograd's tiles, and a chain's kernels cannot read them."""
+    """A Winograd convolution cannot begin a chain, because the chain's kernels cannot read its packed weights."""
     network = mpscnn.Network(input=(24, 20, 32))
     y = network.conv2d(network.input, 48, 3, padding="same", activation="relu", name="dense")
     y = (
@@ -235,7 +235,7 @@ def convolution(size: int, inputs: int, outputs: int, kernel: int, dilation: int
 
 
 def test_explain_predicts_what_convolutions_alone_take() -> None:
-    # So many channels that products decide, whether or not the tensors fit into a cache.
+    # With so many channels, products determine the time, whether or not the tensors fit into a cache.
     (small,), (large,) = predicted(convolution(32, 256, 256, 1)), predicted(convolution(64, 256, 256, 1))
     assert 3.5 < large / small < 4.5
     (dense,), (threads,) = (

@@ -133,7 +133,7 @@ def test_a_refused_reload_changes_nothing(kind: str) -> None:
 
 
 def test_binary_convolutions_have_nothing_to_reload() -> None:
-    """Apple's class has no such method either."""
+    """Like Apple's class, binary convolutions have no method to reload weights."""
     assert not hasattr(kernels.BinaryConvolution, "reload_weights_and_biases")
 
 

@@ -47,7 +47,7 @@ ULTRAFACE = [
 
 
 def test_ultraface_in_every_form(shared: Path) -> None:
-    """All forms give the same boxes, also the one that decodes them itself."""
+    """All forms of the file give the same boxes, including the form with nodes that decode boxes."""
     folder = shared / "models" / "ultraface"
     detector = models.ultraface_head().detector((240, 320))
     forms = []

@@ -23,7 +23,7 @@ from mpscnn.registry.download import Client
 FOLDER = "models/tflite_support"
 CLASSIFIER, DETECTOR = "mobilenet_v1_0.25_224_quant", "coco_ssd_mobilenet_v1_1.0_quant_2018_06_29"
 PRECISIONS = with_full(["float32", "int8"], ["float16", "bfloat16"])
-#: How far ahead the best class or object must be. Rounding decides about smaller distances.
+#: The difference in score by which the best class or object must lead. Rounding decides about smaller differences.
 MARGIN = 0.05
 #: For objects with smaller scores, rounding decides which of two neighbouring anchors is kept.
 SURE = 0.6

@@ -11,7 +11,7 @@ pytest.importorskip("onnx", reason="onnx is not installed")
 
 from mpscnn.torch_backend import backend  # noqa: E402
 
-#: How far results may differ from torch's, relative to the largest result.
+#: The allowed difference from torch's results, relative to the largest result.
 TOLERANCE = 1e-5
 
 

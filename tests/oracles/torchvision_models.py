@@ -17,7 +17,7 @@ import mpscnn
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
-#: How far a network's results may differ from torch's, relative to the largest result.
+#: The allowed difference from torch's results, relative to the largest result.
 TOLERANCE = 1e-5
 
 

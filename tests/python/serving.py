@@ -54,7 +54,7 @@ class Service:
 
     @property
     def place(self) -> tuple[str, int]:
-        """The host and the port."""
+        """Return the host and the port."""
         parts = urlsplit(self.address)
         assert parts.hostname is not None
         assert parts.port is not None

@@ -1,1 +1,1 @@
-"""What every operation computes, written as plainly as possible in numpy float64. Nothing here is fast."""
+"""Reference implementations of all operations in numpy float64. They are as simple as possible, but slow."""

@@ -1,4 +1,4 @@
-"""What the optimisers of MPSNNOptimizers compute: changed gradients, moments and new weights."""
+"""The optimisers of MPSNNOptimizers: changed gradients, moments and new weights."""
 
 from __future__ import annotations
 

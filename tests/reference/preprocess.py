@@ -1,4 +1,4 @@
-"""How a photo becomes a network's input: orientation, crop, resize, channels, normalisation."""
+"""Preprocessing of photos to a network's input: orientation, crop, resize, channels, normalisation."""
 
 from __future__ import annotations
 

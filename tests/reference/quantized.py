@@ -19,7 +19,7 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Quantization:
-    """How a tensor's elements, uint8 or int8, stand for numbers."""
+    """The numbers that the uint8 or int8 elements of a tensor represent: (element - zero_point) * scale."""
 
     scale: float
     zero_point: int

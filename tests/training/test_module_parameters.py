@@ -76,7 +76,7 @@ class Tokens(nn.Module):  # type: ignore[misc, name-defined]
 
 
 def behind(layer: Any) -> Any:
-    """Put a layer of four channels behind a convolution."""
+    """Return a module with a layer of four channels after a convolution."""
     return nn.Sequential(nn.Conv2d(3, 4, 3), layer, nn.ReLU())
 
 

@@ -347,7 +347,7 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_last_one(tmp_path: Path)
 
 
 def test_networks_of_one_output_have_no_accuracy() -> None:
-    """With one class, the position of the largest says nothing."""
+    """With one output, the largest output is always the first, so there is no accuracy."""
     network = mpscnn.Network((4,))
     network.output(network.dense(network.input, 1, name="fc"))
     network.initialize_weights(seed=1)

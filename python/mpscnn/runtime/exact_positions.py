@@ -41,7 +41,7 @@ _SIGNIFICANT_BITS = {"float16": 11, "bfloat16": 8}
 
 @dataclass
 class Inexact:
-    """What must change so that positions are exact in float16.
+    """A layer that reads positions which a precision rounds, and the changes that make them exact.
 
     Attributes:
         layer: the layer that reads the positions.

@@ -19,7 +19,7 @@ DOCKERFILE = PROJECT / "Dockerfile"
 
 @pytest.fixture(scope="module")
 def instructions() -> list[tuple[str, str]]:
-    """The instructions of the last stage, with continued lines joined."""
+    """Return the instructions of the last stage, with continued lines joined."""
     text = re.sub(r"\\\n", "", re.sub(r"^#.*\n", "", DOCKERFILE.read_text("utf-8"), flags=re.MULTILINE))
     lines = [line.partition(" ") for line in text.splitlines() if line]
     last = max(i for i, (name, _, _) in enumerate(lines) if name == "FROM")

@@ -65,7 +65,7 @@ def computed(limit: float | None = None) -> Network:
 
 
 def test_positions_that_the_network_computes() -> None:
-    """Layers kept in float32 compute exact ones."""
+    """In float16 the layers that compute positions must be kept in float32, so that the positions are exact."""
     net = computed()
     kept = ["flat", "square", "whole", "scaled"]
     with pytest.raises(
@@ -88,7 +88,7 @@ def test_small_positions_need_not_be_kept() -> None:
 
 
 def test_positions_of_the_best_are_small() -> None:
-    """Those of top_k are at most 2048 in float16, whatever moves them afterwards."""
+    """Positions of top_k are at most 2048 in float16, so they stay exact even if layers move them."""
     net = Network(input={"x": (COUNT,), "scores": (9,)})
     _, places = net.top_k(net.inputs[1], 3)
     net.output(net.take_along_axis(net.inputs[0], net.reshape(net.reshape(places, [3, 1, 1]), [3])))
@@ -106,7 +106,7 @@ def test_other_outputs_do_not_count() -> None:
 
 
 def table(rows: int) -> Network:
-    """An embedding of words, as readers write it."""
+    """Return a network that looks up rows of a table in the form that converters write: a comparison and a product."""
     net = Network(input=(1, 4, 1))
     numbers = net.constant(net.input, (1, 1, rows), name="rows")
     net.graph.set_weight("rows", "value", np.arange(rows, dtype=np.float32).reshape(1, 1, rows))

@@ -119,7 +119,7 @@ def test_import_leaves_for_later_what_only_some_need(module: str) -> None:
 
 
 def modules_beyond_numpy(program: str, *arguments: str) -> set[str]:
-    """Return the modules that a program imports."""
+    """Return the modules that a program imports in addition to those of numpy."""
     result = run_python("-c", PROGRAM_BEYOND_NUMPY.format(program), *arguments)
     assert result.returncode == 0, result.stderr
     return set(ast.literal_eval(result.stdout))
@@ -127,7 +127,7 @@ def modules_beyond_numpy(program: str, *arguments: str) -> set[str]:
 
 @pytest.fixture
 def model_file(tmp_path: Path) -> str:
-    """A model file of a network from (4, 4, 3) to three classes."""
+    """Write a model file of a network from (4, 4, 3) to three classes, and return its path."""
     network = mpscnn.Network((4, 4, 3), name="tiny")
     network.output(network.softmax(network.flatten(network.global_average_pool2d(network.input))))
     network.save(tmp_path / "tiny.safetensors", preprocess="unit")

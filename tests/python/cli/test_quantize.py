@@ -293,7 +293,7 @@ def test_several_inputs() -> None:
 
 
 def test_numbers_of_any_size() -> None:
-    """Numbers below float32's normal range, and numbers whose squares overflow float32."""
+    """Weights may be below float32's normal range, or so large that their squares overflow float32."""
     random = np.random.default_rng(0)
     for size in (1e-42, 1e22):
         network = mpscnn.Network((4, 4, 3))

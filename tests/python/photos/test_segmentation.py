@@ -20,7 +20,7 @@ NAMES = ("background", "red", "green", "blue")
 
 
 def colour_segmenter(size: tuple[int, int] = (8, 12), pool: int = 1, classes: int = 4) -> mpscnn.Network:
-    """Scores: 0.3 for class 0, then the amounts of red, green and blue, of every `pool` x `pool` pixels."""
+    """Return a network with scores for each `pool` x `pool` pixels: 0.3, and the amounts of red, green and blue."""
     network = mpscnn.Network(input=(*size, 3), name="colours")
     x = network.average_pool2d(network.input, pool, name="pool") if pool > 1 else network.input
     network.output(network.conv2d(x, classes, 1, name="scores"))

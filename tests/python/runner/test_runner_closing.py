@@ -296,7 +296,7 @@ def test_a_runner_nobody_holds_finishes_its_frames() -> None:
 
 
 def test_failures_that_nobody_takes_keep_no_runner() -> None:
-    """Tracebacks of the failures refer to the runner and to the results."""
+    """Tracebacks of failures refer to the runner and its results, but must not keep them alive."""
 
     def abandon() -> list[weakref.ref[Any]]:
         runner = mpscnn.Runner(doubling_program(), inflight=4)

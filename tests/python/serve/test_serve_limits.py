@@ -187,7 +187,7 @@ def test_a_deadline_before_the_computation_is_one_of_the_service(service: Servic
 
 
 class service_connections:  # noqa: N801
-    """Open connections without any request."""
+    """Open connections, and send no requests, while the `with` block runs."""
 
     def __init__(self, service: Service, count: int) -> None:
         self._service = service
@@ -316,7 +316,7 @@ def test_changes_of_options_leave_no_models_behind(files: list[Path], full: bool
 
 
 class serving_colours:  # noqa: N801
-    """Three clients that repeat a request."""
+    """Let three clients repeat a request while the `with` block runs."""
 
     def __init__(self, service: Service) -> None:
         stream = io.BytesIO()

@@ -90,7 +90,7 @@ class Context:
         self.limited: set[str] = set()  # tensors that their layer clips to the range of their integers
         self.integers: dict[int, Integers] = {}  # quantizations by the index of the network's tensor
         self.integer_types: set[str] = set()  # the types of these integers in the file
-        # By layer and role: the name of the constant in the file.
+        # The names of constants in the file that are weights, by layer and role.
         self.weights: dict[tuple[str, str], str] = {}
         self._learnt: dict[tuple[str, tuple[int, ...]], Tensor] = {}  # by the name and shape of a parameter
         self.padded: dict[str, tuple[FileTensor, list[int]]] = {}
@@ -100,7 +100,7 @@ class Context:
         self.truths: dict[str, bool] = {}
         self.notes: list[str] = []
         self.merged: set[int] = set()  # the id() of nodes that became part of the layer before them
-        # By a node's result: the result of the last node that is merged into its layer.
+        # The result of the last node that is merged into a node's layer, by the node's result.
         self.ends: dict[str, str] = {}
         self._node: Node | None = None
         self.arranger = Arranger(network, batch, self._inserted_name, constants.count_weight)

@@ -45,9 +45,9 @@ class Parameters:
     def __init__(self, names: Mapping[str, str] | None) -> None:
         self.are_followed = names is not None
         self._made_of: dict[str, str] = dict(names or {})
-        # By a constant's name: the tensor of the file whose elements it has, possibly rearranged.
+        # The tensor of the file whose elements a constant has, possibly rearranged, by the constant's name.
         self._tensors: dict[str, str] = {name: name for name in self._made_of}
-        # By a constant's name: the number of its uses that became weights.
+        # The number of a constant's uses that became weights, by the constant's name.
         self._claims: Counter[str] = Counter()
         self._layers: dict[str, _Held] = {}
 

@@ -248,7 +248,7 @@ def _pooling(c: Context, node: Node) -> Made:
         counts = bool(node.integer("count_include_pad", 0)) and "padding" in attributes
         attributes |= {"kind": "average", "count_padding": counts}
         if x.tensor.index in c.integers and "padding" not in attributes and kernel == tuple(x.shape[2:]):
-            # Its result may have another quantization than its input.
+            # Use a global average, because its result may have another quantization than its input.
             attributes = {"kind": "average", "global": True}
     elif order == 2:
         attributes["kind"] = "l2_norm"
