@@ -115,13 +115,13 @@ def one_plane() -> Any:
 
 
 def attention_of_rows() -> Any:
-    """Return softmax along the width, and the argument of the maximum along the height."""
+    """Return a graph with a softmax along the width, and the L2 norm of its columns."""
     nodes = [node("Softmax", ["x"], "s", axis=3), node("ReduceL2", ["s"], axes=[2], keepdims=0)]
     return model(nodes, {"x": ["n", CHANNELS, "h", "w"]})
 
 
 def repeated_plane() -> Any:
-    """Return channel 0 twice of an axis with one channel, whose place among the free sizes is not known at once."""
+    """Return a graph that repeats the only channel, whose position among the free axes is not known at once."""
     nodes = [
         node("Gather", ["x", "first"], "plane", axis=1),
         node("Softmax", ["plane"], "columns", axis=2),

@@ -1,6 +1,6 @@
-"""Files of TensorFlow Lite, Keras, Caffe and PyTorch that their own engines read are read, or "not supported".
+"""Files of TensorFlow Lite, Keras, Caffe and PyTorch that are valid are read, or refused as "not supported".
 
-Errors say "damaged" only of files that those engines cannot read, either.
+Errors say "damaged" only about files that the formats' own engines cannot read, either.
 """
 
 from __future__ import annotations

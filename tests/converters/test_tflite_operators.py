@@ -64,7 +64,7 @@ def agrees_with_litert(network: mpscnn.Network, content: bytes, shape: tuple[int
 
 
 def free_file(*, reshaped: bool = False) -> bytes:
-    """Return a convolution of an image of any size. TensorFlow Lite writes the shape for one pixel."""
+    """Return a file with a convolution of an image of any size, whose shape is written as that of one pixel."""
     weights = np.random.default_rng(1).standard_normal((4, 3, 3, 3))
     tensors = [
         Tensor("image", (1, 1, 1, 3), signature=(-1, -1, -1, 3)),
@@ -262,7 +262,7 @@ def test_constants_repeat_the_image(tmp_path: Path) -> None:
 
 
 def test_small_constants_stay_small(tmp_path: Path) -> None:
-    """A hundred numbers are broadcast along a hundred million."""
+    """A constant of a hundred numbers that is broadcast to a hundred million is stored as a hundred numbers."""
     network = read(tmp_path, added_file(np.ones((1, 100, 1, 1)), shape=(1, 100, 1000, 1000)))
     assert sum(values.size for values in network.weights.values()) == 100
 

@@ -35,7 +35,7 @@ def read_or_refused(path: Path) -> mpscnn.Network | mpscnn.Error:
 
 
 def read_within(path: Path, content: bytes, *, factor: int = 200) -> mpscnn.Network | mpscnn.Error:
-    """Do as `read_or_refused`, and check that memory (`factor` bytes for each byte of the file) and work are limited.
+    """Read a file like `read_or_refused`. Check its work, and its memory: `factor` bytes for each byte of the file.
 
     Memory is measured in a second run, because measuring makes reading several times slower.
     """
@@ -80,20 +80,20 @@ def test_a_buffer_may_be_listed_again(tmp_path: Path) -> None:
 
 
 def names(count: int) -> bytes:
-    """Return tensors that share a long name."""
+    """Return a file with tensors that share a long name."""
     shared = [image(f"a{'n' * 100_000}") for _ in range(count)]
     return write_tflite([image(), image("y"), *shared], [Operator(RELU, [0], [1])], [0], [1], share=True)
 
 
 def scales(count: int) -> bytes:
-    """Return tensors that share a long list of scales."""
+    """Return a file with tensors that share a long list of scales."""
     values = [0.5] * 20_000
     shared = [quantized(image(), values, [1] * len(values)) for _ in range(count)]
     return write_tflite([image(), image("y"), *shared], [Operator(RELU, [0], [1])], [0], [1], share=True)
 
 
 def operands(count: int) -> bytes:
-    """Return operators that share a long list of inputs."""
+    """Return a file with operators that share a long list of inputs."""
     shared = [Operator(RELU, [0] * 20_000, [1]) for _ in range(count)]
     return write_tflite([image(), image("y")], shared, [0], [1], share=True)
 
@@ -113,7 +113,7 @@ def test_small_lists_may_be_shared(tmp_path: Path) -> None:
 
 
 def weights(count: int) -> bytes:
-    """Return a chain of convolutions with the same weights."""
+    """Return a file with a chain of convolutions that share their weights."""
     tensors = [Tensor("t0", (1, 4, 4, 64)), constant("weights", np.zeros((64, 1, 1, 64)))]
     tensors += [Tensor(f"t{i}", (1, 4, 4, 64)) for i in range(1, count + 1)]
     places = [0, *range(2, count + 2)]

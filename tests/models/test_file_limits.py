@@ -1,6 +1,6 @@
 """Reading a model file costs time in proportion to its size, and memory within the limits of docs/model_format.md.
 
-The tests limit processor time to about ten times what is needed. Some of these files once took minutes, or all memory.
+The tests limit processor time to about ten times what is needed.
 """
 
 from __future__ import annotations
