@@ -370,10 +370,24 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
         read_network([path])
 
 
-def test_whole_numbers_of_computed_ones_are_refused(tmp_path: Path) -> None:
+def test_whole_numbers_of_computed_ones_lose_their_fractions(tmp_path: Path) -> None:
     graph = Graph()
     image = graph.placeholder(-1, 6, 7, 3)
     whole = graph.node("Cast", image, SrcT=Type("float32"), DstT=Type("int32"))
     graph.node("Cast", whole, SrcT=Type("int32"), DstT=Type("float32"), name="result")
-    with pytest.raises(mpscnn.UnsupportedError, match="Cast"):
-        read_network([graph.save(tmp_path / "graph.pb")])
+    near(run(read_network([graph.save(tmp_path / "graph.pb")]), 4 * X), np.trunc(4 * X), 0.0)
+
+
+@pytest.mark.parametrize("mode", ["constant", "REFLECT"])
+def test_borders_move_no_elements(mode: str, tmp_path: Path) -> None:
+    """TensorFlow has channels last, as the network does."""
+    graph = Graph()
+    image = graph.placeholder(-1, 6, 7, 3)
+    pads = ((0, 0), (1, 2), (0, 3), (0, 0))
+    named: dict[str, Any] = {"op": "Pad"} if mode == "constant" else {"op": "MirrorPad", "mode": mode}
+    border = graph.node(named.pop("op"), image, graph.constant(np.array(pads, np.int32)), **named)
+    graph.node("Relu", border, name="result")
+    network = read_network([graph.save(tmp_path / "graph.pb")])
+    assert [node["operation"] for node in network.to_dict()["nodes"]] == ["padding", "neuron"]
+    wanted = np.maximum(np.pad(X, pads, mode=mode.lower()), 0)  # type: ignore[call-overload]
+    near(run(network), wanted, 0.0)

@@ -375,14 +375,3 @@ def test_loops_are_refused_by_name(name: str, tmp_path: Path) -> None:
     tf.saved_model.save(module, str(tmp_path / "model"), signatures=function.get_concrete_function())
     with pytest.raises(UnsupportedError, match=message):
         read_network([tmp_path / "model"])
-
-
-def test_rows_of_computed_numbers_are_refused_with_a_remedy(tmp_path: Path) -> None:
-    module = tf.Module()
-    module.table = tf.Variable(_weights(7, 4))
-    function = tf.function(
-        lambda rows: tf.gather(module.table, rows), input_signature=[tf.TensorSpec([None, 5], tf.int32)]
-    )
-    tf.saved_model.save(module, str(tmp_path / "model"), signatures=function.get_concrete_function())
-    with pytest.raises(UnsupportedError, match="convert the network to TensorFlow Lite"):
-        read_network([tmp_path / "model"])

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import typer
 
+from mpscnn._private.files import is_folder
 from mpscnn._private.model_name import MODEL_SUFFIX, holds_network, is_path
 from mpscnn.apps.cli.output import show
 from mpscnn.converters.choices import choose_detection, choose_labels, choose_preprocess
+from mpscnn.converters.contents import is_saved_model
+from mpscnn.converters.formats import is_foreign
 from mpscnn.errors import ParameterError
 from mpscnn.graph.model_file import change_metadata, description
 from mpscnn.graph.network import Network
@@ -33,10 +36,11 @@ def change_model(model: str, settings: Sequence[str]) -> None:
     """
     chosen = dict(map(_split, settings))
     path = Path(model)
-    if not is_path(model):
+    if not is_path(model) and not is_saved_model(path):
         raise ParameterError(f"{model} is a published model: --set changes model files, given by their paths")
-    core = open_model(model)
-    if path.suffix != MODEL_SUFFIX or not holds_network(path):
+    is_other = is_foreign(path) or is_folder(path)
+    core = None if is_other else open_model(model)
+    if core is None or path.suffix != MODEL_SUFFIX or not holds_network(path):
         raise ParameterError(f"{model}: --set changes model files ({MODEL_SUFFIX}); mpscnn convert makes one")
     network, information = described_network(core)
     for key, choose in _CHOICES.items():

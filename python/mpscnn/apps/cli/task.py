@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from mpscnn._private.model_name import MODEL_SUFFIX, is_path
 from mpscnn._private.shell import in_command
+from mpscnn.converters.contents import is_saved_model
 from mpscnn.errors import UnsupportedError
 from mpscnn.model import Model
 
@@ -36,8 +39,7 @@ def require_task(model: Model, given: str, task: str) -> None:
             + f"say it: {setting_command(given, 'preprocess', 'NAME')}"
             + " (mpscnn convert --help lists names)"
         )
-    is_converted = is_path(given) and not given.endswith(MODEL_SUFFIX)
-    if is_converted and None in model.network.input.shape[1:3]:
+    if _is_other_format(given) and None in model.network.input.shape[1:3]:
         raise UnsupportedError(
             f"{given}: leaves the size of its input free, and photos need one size; "
             + f"choose it: {setting_command(given, 'size', 'HEIGHTxWIDTH')}"
@@ -46,6 +48,11 @@ def require_task(model: Model, given: str, task: str) -> None:
 
 def setting_command(given: str, what: str, value: str) -> str:
     """Return a command that gives a model its missing setting. A file of another format must be converted."""
-    if is_path(given) and not given.endswith(MODEL_SUFFIX):
+    if _is_other_format(given):
         return f"mpscnn convert {in_command(given)} -o model{MODEL_SUFFIX} --{what} {value}"
     return f"mpscnn info {in_command(given)} --set {what}={value}"
+
+
+def _is_other_format(given: str) -> bool:
+    """Return True for a file of another framework, or a folder with a SavedModel, whose name may have no suffix."""
+    return not given.endswith(MODEL_SUFFIX) and (is_path(given) or is_saved_model(Path(given)))

@@ -18,6 +18,7 @@ from mpscnn.apps.cli.failures import INTERRUPTED
 from mpscnn.apps.cli.output import hint, show
 from mpscnn.apps.cli.output import report as tell_error
 from mpscnn.apps.cli.progress import console_options
+from mpscnn.apps.cli.task import setting_command
 from mpscnn.apps.cli.train_report import REPORT_FILES, evaluation_of, write_report
 from mpscnn.errors import Error, ParameterError, UnsupportedError
 from mpscnn.graph.network import Network
@@ -54,8 +55,8 @@ def train_folder(
     network, about = described_network(open_model(path))
     if network.preprocess is None:
         raise UnsupportedError(
-            f"{chosen}: the model file does not say how a photo becomes its input; say it with "
-            "`mpscnn info MODEL --set preprocess=...`"
+            f"{chosen}: does not say how a photo becomes its input; "
+            f"say it: {setting_command(chosen, 'preprocess', 'NAME')}"
         )
     height, width, channels = _input_extents(network)
     photos = ImageFolder(

@@ -183,10 +183,18 @@ def _pad(c: Context, node: Node) -> FileTensor | None:
         return x
     if x.rank == 3:
         pads = [pads[0], pads[1], 0, pads[2], pads[3], pads[4], 0, pads[5]]
+    lies_channels_last = _lies_channels_last(x, pads)
+    if lies_channels_last:
+        x = x.transposed([0, 3, 1, 2])
+        pads = [pads[side + axis] for side in (0, _IMAGE_RANK) for axis in (0, 3, 1, 2)]
     _, front, top, left, _, back, bottom, right = pads
     fills = {"Conv": value == 0.0, "MaxPool": value == -math.inf}
     border = [top, left, bottom, right] if x.rank == _IMAGE_RANK else [left, right]
-    if mode == "constant" and not (front or back) and _is_padding_of(c, node.outputs[0], fills, border):
+    if (
+        mode == "constant"
+        and not (front or back or lies_channels_last)
+        and _is_padding_of(c, node.outputs[0], fills, border)
+    ):
         c.padded[node.outputs[0]] = (x, [top, left, bottom, right])
         return None
     if not math.isfinite(value):
@@ -195,7 +203,18 @@ def _pad(c: Context, node: Node) -> FileTensor | None:
         )
     attributes = {"front": front, "back": back, "top": top, "bottom": bottom, "left": left, "right": right}
     settings = attributes | {"mode": _MODES[mode], "value": value}
-    return x.of_same_rank(c.network.layer("padding", [x.image()], settings, name=c.layer_name(node)))
+    y = x.of_same_rank(c.network.layer("padding", [x.image()], settings, name=c.layer_name(node)))
+    return y.transposed([0, 2, 3, 1]) if lies_channels_last else y
+
+
+def _lies_channels_last(x: FileTensor, pads: list[int]) -> bool:
+    """Return True for (n, height, width, channels) of the file, as TensorFlow has it, whose channels get no border.
+
+    Elements need not move then.
+    """
+    if x.rank != _IMAGE_RANK or not x.has_batch_first or pads[3] or pads[7] or x.shape[3] is None:
+        return False
+    return x.order == x.atoms_of([1, 2, 3])
 
 
 def _padded_axis(
