@@ -1,4 +1,4 @@
-# Language, warnings, sanitizers, visibility.
+# Compiler and linker options: language, warnings, sanitizers, visibility.
 
 if(PROJECT_IS_TOP_LEVEL)
     if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
@@ -8,8 +8,8 @@ if(PROJECT_IS_TOP_LEVEL)
     find_program(MPSCNN_CCACHE ccache)
     if(MPSCNN_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
         set(CMAKE_CXX_COMPILER_LAUNCHER "${MPSCNN_CCACHE}")
-        # Unity builds compile files that CMake writes. Named relative to the build folder, they are the same for builds
-        # in other folders, which share objects then.
+        # Unity builds compile files that CMake writes. With paths relative to the build folder, these files are equal in
+        # all build folders, so the folders share cached objects.
         if(NOT DEFINED ENV{CCACHE_BASEDIR})
             list(PREPEND CMAKE_CXX_COMPILER_LAUNCHER
                 "${CMAKE_COMMAND}" -E env "CCACHE_BASEDIR=${PROJECT_BINARY_DIR}" CCACHE_NOHASHDIR=1)
@@ -18,7 +18,7 @@ if(PROJECT_IS_TOP_LEVEL)
     endif()
 endif()
 
-# Options for everything of ours that is compiled.
+# Sets the options for all targets of this project.
 function(mpscnn_compile_options target)
     target_compile_features(${target} PUBLIC cxx_std_20)
     set_target_properties(${target} PROPERTIES
@@ -26,8 +26,8 @@ function(mpscnn_compile_options target)
         CXX_SCAN_FOR_MODULES OFF
         CXX_VISIBILITY_PRESET hidden
         VISIBILITY_INLINES_HIDDEN ON)
-    # A product and a sum become one rounding only where a kernel asks for it: results must not depend on the
-    # compiler's choice.
+    # The compiler must not contract products and sums to FMAs on its own, because results would depend on its choice.
+    # Kernels call FMAs explicitly.
     target_compile_options(${target} PRIVATE -ffp-contract=off -ffunction-sections -fdata-sections)
     if(PROJECT_IS_TOP_LEVEL)
         target_compile_options(${target} PRIVATE -Wall -Wextra)
@@ -39,8 +39,8 @@ function(mpscnn_compile_options target)
     mpscnn_sanitize(${target} PRIVATE)
 endfunction()
 
-# In unity builds, puts a file for each folder in `result` that includes the given Objective-C++ sources of the folder;
-# otherwise the sources themselves. CMake itself does this from version 3.29 on only.
+# Sets `result` to the files to compile for the given Objective-C++ sources. In unity builds there is a file for each
+# folder, which includes the folder's sources. CMake supports this only from version 3.29 on.
 function(mpscnn_unite_objcxx result)
     set(${result} ${ARGN} PARENT_SCOPE)
     if(NOT CMAKE_UNITY_BUILD)
@@ -63,14 +63,15 @@ function(mpscnn_unite_objcxx result)
     set(${result} ${united} PARENT_SCOPE)
 endfunction()
 
-# All but the kernels: -O3 makes it a tenth larger and no faster, except for loops that the compiler vectorizes.
+# Optimises all code except the kernels. -O3 would make it a tenth larger, and only vectorized loops would be faster. With
+# -O2, GCC vectorizes them by another option.
 function(mpscnn_optimise target)
     target_compile_options(${target} PRIVATE
         "$<$<CONFIG:Release>:-O2;$<$<CXX_COMPILER_ID:GNU>:-fvect-cost-model=dynamic>>")
 endfunction()
 
-# Functions of different files that came out alike, as templates do, become one, and more is inlined or left out. Not
-# for kernels, which must stay apart (cpp/cpu/isa/simd.h).
+# Optimises at link time, which merges equal functions of different files (such as templates), inlines more, and removes
+# unused code. This is not for kernels, whose instruction sets must stay separate (cpp/cpu/isa/simd.h).
 function(mpscnn_optimise_at_link_time)
     if(NOT MPSCNN_LINK_TIME_OPTIMISATION)
         return()
@@ -83,7 +84,7 @@ function(mpscnn_optimise_at_link_time)
     endif()
 endfunction()
 
-# Instrumentation must be linked by whatever ends up with the objects.
+# Links the instrumentation of sanitizers. For a static library, the programs that use it must link it.
 function(mpscnn_link_options target)
     get_target_property(type ${target} TYPE)
     if(type STREQUAL "STATIC_LIBRARY")
@@ -108,7 +109,8 @@ function(mpscnn_sanitize target scope)
     endif()
 endfunction()
 
-# Hidden visibility does not reach the C++ library's own templates instantiated here; the linker's list does.
+# Exports only symbols that match a pattern, by a list for the linker. Hidden visibility alone would still export
+# instantiated templates of the C++ library.
 function(mpscnn_export_only target pattern)
     set(list "${CMAKE_CURRENT_BINARY_DIR}/${target}.exports")
     if(APPLE)
@@ -120,7 +122,7 @@ function(mpscnn_export_only target pattern)
     endif()
 endfunction()
 
-# For systems that need not have the C++ library.
+# Links the C++ library statically, for systems that may lack it.
 function(mpscnn_contain_runtime)
     if(NOT MPSCNN_STATIC_RUNTIME)
         return()
@@ -130,8 +132,8 @@ function(mpscnn_contain_runtime)
     endforeach()
 endfunction()
 
-# Generates build_info.h: what mpscnn_build_config() tells. Only `source` gets its directory, so that the compiler cache
-# serves several build directories with the other objects.
+# Generates build_info.h with the data for mpscnn_build_config(). Only `source` gets its folder as an include path, so
+# that build folders can share all other objects through the compiler cache.
 function(mpscnn_write_build_info source instruction_sets)
     string(TOUPPER "${CMAKE_BUILD_TYPE}" type)
     string(STRIP "${CMAKE_CXX_FLAGS} ${CMAKE_CXX_FLAGS_${type}}" flags)

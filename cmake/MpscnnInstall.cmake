@@ -1,4 +1,4 @@
-# Headers, libraries and the relocatable package config: find_package(mpscnn CONFIG).
+# Installs headers, libraries and the relocatable package config for find_package(mpscnn CONFIG).
 
 include(CMakePackageConfigHelpers)
 
@@ -8,7 +8,8 @@ set(mpscnn_installed_targets mpscnn)
 if(MPSCNN_BUILD_STATIC)
     list(APPEND mpscnn_installed_targets mpscnn_static)
 endif()
-# The link libmpscnn.so is for linkers that are given a name, as pkg-config does. Wheels hold no symbolic links.
+# Linkers need the symbolic link libmpscnn.so to find the library by its name, as with pkg-config. Wheels cannot contain
+# symbolic links, so there the full file name is used.
 set(mpscnn_link)
 set(mpscnn_link_name -lmpscnn)
 if(MPSCNN_BUILD_PYTHON)
@@ -40,8 +41,8 @@ write_basic_package_version_file("${PROJECT_BINARY_DIR}/mpscnnConfigVersion.cmak
 install(FILES "${PROJECT_BINARY_DIR}/mpscnnConfig.cmake" "${PROJECT_BINARY_DIR}/mpscnnConfigVersion.cmake"
     DESTINATION "${mpscnn_config_dir}")
 
-# For builds without CMake. Paths from the file's own place, so that the tree may be moved; those of an absolute library
-# or include directory, which some distributions set, would not be below the prefix.
+# Installs mpscnn.pc for builds without CMake. Its paths are relative to the file, so that the tree may be moved. This is
+# not possible with absolute library or include directories, which some distributions set.
 if(NOT IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}" AND NOT IS_ABSOLUTE "${CMAKE_INSTALL_INCLUDEDIR}")
     file(RELATIVE_PATH mpscnn_prefix_from_pc "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/")
     string(REGEX REPLACE "/$" "" mpscnn_prefix_from_pc "${mpscnn_prefix_from_pc}")

@@ -1,18 +1,18 @@
-# The kernels of the CPU engine, cpp/cpu/kernels/*/*.cpp, are compiled once for each instruction set, alone with its flags.
+# Compiles the kernels of the CPU engine, cpp/cpu/kernels/*/*.cpp, once for each instruction set, with its flags.
 
 include(CheckCXXSourceCompiles)
 
-# By the compiler, not by CMAKE_SYSTEM_PROCESSOR: that names the machine, which need not be the target.
+# Ask the compiler for the target processor. CMAKE_SYSTEM_PROCESSOR may name the building machine instead.
 check_cxx_source_compiles("#ifndef __x86_64__\n#error\n#endif\nint main() {}" MPSCNN_TARGET_X86_64)
 check_cxx_source_compiles("#ifndef __aarch64__\n#error\n#endif\nint main() {}" MPSCNN_TARGET_ARM64)
 
 set(MPSCNN_INSTRUCTION_SETS "all" CACHE STRING
     "Instruction sets to build kernels for: all, native (the first and this machine's best), or a list that holds the target's first")
 
-# Puts those of `built` that this machine takes in `result`: the first one, which every processor has, and its best. All
-# of them where that says nothing of the machine that will run the library: in a cross build, where the program below does
-# not run, and without AVX2, since a processor that lacks it today is an emulated one as a rule. On a machine that would
-# have taken another set the library warns (cpp/cpu/isa/build_warning.cpp).
+# Sets `result` to the sets of `built` that this machine uses: the first one, which every processor has, and the best one.
+# All sets are used if this machine says nothing about the machine that will run the library: in a cross build, if the
+# program below does not run, and without AVX2, because a processor without it is usually an emulated one. On a machine
+# with better sets the library prints a warning (cpp/cpu/isa/build_warning.cpp).
 function(mpscnn_native_sets built result)
     set(${result} ${built} PARENT_SCOPE)
     if(NOT avx2 IN_LIST built OR CMAKE_CROSSCOMPILING)
@@ -33,8 +33,8 @@ function(mpscnn_native_sets built result)
     endif()
 endfunction()
 
-# Adds an object library mpscnn_kernels_<set> for each instruction set of the target processor family. Puts their objects
-# in `objects` and the sets' names, best last, in `names`.
+# Adds an object library mpscnn_kernels_<set> for each instruction set of the target processor family. Sets `objects` to
+# their objects, and `names` to the names of the sets, the best one last.
 function(mpscnn_add_kernels objects names)
     list(LENGTH CMAKE_OSX_ARCHITECTURES architectures)
     if(architectures GREATER 1)
@@ -56,7 +56,7 @@ function(mpscnn_add_kernels objects names)
                 message(FATAL_ERROR "MPSCNN_INSTRUCTION_SETS names '${set}'; this target has ${built}; or say all, or native.")
             endif()
         endforeach()
-        list(GET built 0 needed) # what every processor of the target has
+        list(GET built 0 needed) # the set that every processor of the target has
         if(NOT needed IN_LIST MPSCNN_INSTRUCTION_SETS)
             message(FATAL_ERROR "MPSCNN_INSTRUCTION_SETS must hold ${needed}, it is '${MPSCNN_INSTRUCTION_SETS}'.")
         endif()
@@ -73,28 +73,28 @@ function(mpscnn_add_kernels objects names)
     set(flags_avx512 -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -mf16c -mprefer-vector-width=512)
     file(GLOB instances CONFIGURE_DEPENDS cpp/cpu/kernels/*/*.cpp)
     list(FILTER instances EXCLUDE REGEX "/(bfloat16|half_instructions|integer_tiles)[.]cpp$")
-    # Half of all kernels, which say themselves what is unrolled.
+    # These are half of all kernels. Their code states which loops are unrolled, so they do not need -O3.
     set(convolution_flags -O2)
     if(MPSCNN_TARGET_ARM64 AND CMAKE_CXX_COMPILER_ID STREQUAL GNU)
-        # GCC would load factors so early that sums no longer fit the registers.
+        # Otherwise GCC would load factors so early that the sums no longer fit into the registers.
         list(APPEND convolution_flags -fno-schedule-insns)
     endif()
     set_source_files_properties(cpp/cpu/kernels/convolution/convolution.cpp PROPERTIES COMPILE_OPTIONS "${convolution_flags}")
     set_source_files_properties(cpp/cpu/kernels/integers/integer_convolution.cpp PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
-    # For products of bfloat16 numbers, by the instructions that a processor has for them or by FMAs.
+    # Sets for products of bfloat16 numbers, by special instructions of the processor or by FMAs.
     set(bfloat16_of_avx2 avx2_bf16)
     set(bfloat16_of_avx512 avx512_fma_bf16 avx512_bf16 amx_bf16)
     set(bfloat16_of_neon neon_bf16)
     set(flags_avx2_bf16 ${flags_avx2})
     set(flags_avx512_fma_bf16 ${flags_avx512})
     set(flags_avx512_bf16 ${flags_avx512} -mavx512bf16)
-    set(flags_amx_bf16 ${flags_avx512_bf16}) # its own instructions are written in assembler
+    set(flags_amx_bf16 ${flags_avx512_bf16}) # AMX instructions are written in inline assembly
     set(flags_amx_model_bf16 ${flags_avx512})
     set(flags_neon_bf16 -march=armv8.2-a+bf16)
     set(bfloat16_instances cpp/cpu/kernels/convolution/bfloat16.cpp)
-    # Settings of the thread return in destructors, for which exceptions would need functions of the C++ library.
+    # Destructors restore settings of the thread. With exceptions, they would need functions of the C++ library.
     set_source_files_properties(${bfloat16_instances} PROPERTIES COMPILE_OPTIONS "${convolution_flags};-fno-exceptions")
-    # For products of bytes, by the instructions that a processor has for them.
+    # Sets for products of bytes, by special instructions of the processor.
     set(flags_avx512_vnni ${flags_avx512} -mavx512vnni)
     set(flags_amx_int8 ${flags_avx512_vnni})
     set(flags_amx_model_int8 ${flags_avx512_vnni})
@@ -105,7 +105,7 @@ function(mpscnn_add_kernels objects names)
     set(integers_of_avx2 avx2_vnni)
     set(integers_of_avx512 avx512_vnni amx_int8)
     set(integers_of_neon neon_dot neon_i8mm)
-    # For sums in halves, by a processor's instructions for these.
+    # Sets for sums in float16, by special instructions of the processor.
     set(flags_avx512_fp16 ${flags_avx512} -mavx512fp16)
     set(flags_neon_fp16 -march=armv8.2-a+fp16)
     set(halves_of_avx512 avx512_fp16)
@@ -115,7 +115,7 @@ function(mpscnn_add_kernels objects names)
         list(APPEND libraries ${bfloat16_of_${set}} ${integers_of_${set}} ${halves_of_${set}})
     endforeach()
     if(MPSCNN_BUILD_TESTS AND avx512 IN_LIST built)
-        list(APPEND libraries amx_model_bf16 amx_model_int8 avx2_model_vnni) # for tests alone, which take their objects
+        list(APPEND libraries amx_model_bf16 amx_model_int8 avx2_model_vnni) # only tests link these objects
     endif()
     foreach(set IN LISTS libraries)
         set(library "mpscnn_kernels_${set}")
@@ -136,8 +136,8 @@ function(mpscnn_add_kernels objects names)
             add_library(${library} OBJECT ${instances})
         endif()
         target_include_directories(${library} PRIVATE cpp .)
-        # In unity builds a few files at once, since the headers of vectors take most of a small file's time. Those with
-        # options of their own are compiled alone, as CMake has it.
+        # In unity builds several files are compiled together, because the headers of vectors take most of a small file's
+        # time. CMake compiles files with their own options separately.
         set_target_properties(${library} PROPERTIES POSITION_INDEPENDENT_CODE ON UNITY_BUILD_BATCH_SIZE 20)
         mpscnn_compile_options(${library})
         target_compile_definitions(${library} PRIVATE MPSCNN_SET=${set}
@@ -146,7 +146,7 @@ function(mpscnn_add_kernels objects names)
         # Without -fno-math-errno, a square root calls the C library for negative numbers, which sets errno.
         target_compile_options(${library} PRIVATE -O3 -fno-math-errno ${flags_${set}})
         if(MPSCNN_SANITIZE MATCHES "undefined")
-            # Checked sums of pointers make kernels ten times as long to compile; AddressSanitizer sees what they point to.
+            # Checks of pointer sums make compilation ten times slower, and AddressSanitizer checks the accesses.
             target_compile_options(${library} PRIVATE -fno-sanitize=pointer-overflow)
         endif()
         if(NOT set MATCHES "model")
@@ -154,7 +154,7 @@ function(mpscnn_add_kernels objects names)
         endif()
     endforeach()
     set(${objects} "${all}" PARENT_SCOPE)
-    if(avx512 IN_LIST built) # with other products of bfloat16 numbers
+    if(avx512 IN_LIST built) # AVX-512 with AMX for products of bfloat16 numbers and bytes
         list(APPEND built amx)
     endif()
     set(${names} "${built}" PARENT_SCOPE)

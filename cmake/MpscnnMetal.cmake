@@ -1,12 +1,12 @@
-# The Metal engine: on a Mac with Apple's frameworks; elsewhere only for tests, with the emulation of
-# tests/metal_emulation in their place.
+# Builds the Metal engine: on a Mac with Apple's frameworks, elsewhere (for tests only) with the emulation of
+# tests/metal_emulation.
 
 file(GLOB mpscnn_metal_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/cpp/metal/*/*.mm")
 file(GLOB mpscnn_shaders CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/shaders/*.metal")
 file(GLOB mpscnn_shader_headers CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/shaders/*.h")
 set(mpscnn_metallib "${PROJECT_BINARY_DIR}/mpscnn.metallib")
 
-# The source that is compiled at run time where there is no metallib.
+# The shaders' source, which is compiled at run time if there is no metallib.
 set(mpscnn_shader_source "${PROJECT_BINARY_DIR}/generated/shader_source.cpp")
 set(mpscnn_flatten_shaders "${PROJECT_SOURCE_DIR}/cmake/flatten_shaders.cmake")
 add_custom_command(OUTPUT "${mpscnn_shader_source}"
@@ -16,7 +16,7 @@ add_custom_command(OUTPUT "${mpscnn_shader_source}"
     COMMENT "Writing the shaders' source into the library"
     VERBATIM)
 
-# With Apple's headers nobody has compiled several files as one yet.
+# Unity builds are not tested with Apple's headers.
 set(mpscnn_compiled_shaders "${PROJECT_SOURCE_DIR}/cpp/metal/device/compiled_shaders.mm")
 if(NOT APPLE)
     list(REMOVE_ITEM mpscnn_metal_sources "${mpscnn_compiled_shaders}")
@@ -27,7 +27,7 @@ add_library(mpscnn_metal OBJECT ${mpscnn_metal_sources} "${mpscnn_shader_source}
 target_include_directories(mpscnn_metal PRIVATE "${PROJECT_SOURCE_DIR}" "${PROJECT_SOURCE_DIR}/cpp")
 set_target_properties(mpscnn_metal PROPERTIES
     POSITION_INDEPENDENT_CODE ON
-    UNITY_BUILD OFF # CMake's versions differ in whether they do it for Objective-C++
+    UNITY_BUILD OFF # some versions of CMake support this for Objective-C++, others do not
     OBJCXX_STANDARD 20
     OBJCXX_STANDARD_REQUIRED ON
     OBJCXX_EXTENSIONS OFF
@@ -39,7 +39,7 @@ if(APPLE)
     target_compile_options(mpscnn_metal PRIVATE $<$<COMPILE_LANGUAGE:OBJCXX>:-fno-objc-arc>)
     # Apple's headers would otherwise define macros named `check`, `verify` and `require`.
     target_compile_definitions(mpscnn_metal PRIVATE __ASSERT_MACROS_DEFINE_VERSIONS_WITHOUT_UNDERSCORES=0)
-    # Without CoreGraphics a program without a window has no default device.
+    # In programs without a window, Metal has a default device only if CoreGraphics is linked.
     set(mpscnn_metal_libraries
         "-framework Foundation" "-framework Metal" "-framework MetalPerformanceShaders" "-framework CoreGraphics"
         "-framework CoreVideo")
@@ -48,7 +48,7 @@ else()
     set(mpscnn_metal_libraries metal_emulation ${CMAKE_DL_LIBS})
 endif()
 
-# ---- The compiled shaders, which become a part of the library -----------------------------------------------------
+# ---- The compiled shaders, which are embedded in the library ------------------------------------------------------
 
 if(APPLE)
     include(MpscnnShaders)

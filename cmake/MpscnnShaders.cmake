@@ -1,12 +1,12 @@
-# Compiles .metal files to a Metal library, where there is a compiler. It needs a Mac, so that nothing but the name of
-# `xcrun` says so here: tests put one of their own on the PATH.
+# Compiles .metal files to a Metal library, if Metal's compiler is installed. It is called by the name `xcrun`, so that
+# tests can put a program of this name on the PATH.
 
 # mpscnn_compile_shaders(<target> OUTPUT <file> SOURCES <.metal>... [HEADERS <file>...])
-# No target where there is no compiler. The flags are those with which cpp/metal/device/library.mm compiles source at run time.
+# Adds no target if there is no compiler. cpp/metal/device/library.mm uses the same options at run time.
 function(mpscnn_compile_shaders target)
     cmake_parse_arguments(PARSE_ARGV 1 arg "" "OUTPUT" "SOURCES;HEADERS")
     set(tools xcrun -sdk macosx)
-    # Not `xcrun -f metal`: Xcode may have a place for the compiler without the compiler.
+    # `xcrun -f metal` is not sufficient, because it may print a path although the compiler is not installed.
     execute_process(COMMAND ${tools} metal --version RESULT_VARIABLE result OUTPUT_QUIET ERROR_QUIET)
     if(NOT result EQUAL 0)
         message(STATUS "No Metal compiler: mpscnn will compile its shaders at first use of a device")

@@ -8,7 +8,7 @@ cmake_minimum_required(VERSION 3.21)
 
 set(inserted)
 
-# Reads a file; the line behind each `#include "..."` says where it is.
+# Reads a file, and adds a `#line` directive after each `#include "..."`.
 function(read_with_lines name result)
     file(READ "${DIRECTORY}/${name}" rest)
     string(REPLACE "#pragma once\n" "\n" rest "${rest}")
@@ -29,7 +29,7 @@ function(read_with_lines name result)
     set(${result} "${text}${rest}" PARENT_SCOPE)
 endfunction()
 
-# Puts headers in the place of the first `#include "..."` until there is none; each header once.
+# Replaces each `#include "..."` by the text of the header, or by nothing if the header has been inserted before.
 function(insert_headers text result)
     while(text MATCHES "#include \"([^\"]+)\"\n")
         set(line "${CMAKE_MATCH_0}")
