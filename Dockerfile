@@ -1,13 +1,13 @@
 # `mpscnn serve` in a container, on port 8000:
 #   docker build --tag mpscnn .
 #   docker run --publish 8000:8000 --env MPSCNN_SERVE_TOKEN=... mpscnn mobilenet_v2
-# Arguments are those of `mpscnn serve`, --port among them. Without a token it does not start, unless --insecure is one of them. Models that are
-# fetched are kept in the volume /models.
+# The arguments are those of `mpscnn serve`, including --port. Without a token the service starts only with --insecure. The volume /models keeps
+# downloaded models.
 
 FROM python:3.13-slim AS build
 RUN apt-get update && apt-get install --yes --no-install-recommends g++
 COPY . /source
-# The image may run on another machine than the one that builds it.
+# The image may run on another machine than that on which it is built.
 ENV MPSCNN_INSTRUCTION_SETS=all
 RUN pip wheel --no-cache-dir --wheel-dir /wheels '/source[cli,serve]'
 
@@ -19,6 +19,6 @@ USER 10001
 ENV MPSCNN_CACHE=/models
 VOLUME /models
 EXPOSE 8000
-# At the address that the service has written, whatever --host and --port are; /dev/shm can be written in a read-only container, too.
+# The service writes its address to a file, because --host and --port may change it. /dev/shm is writable in a read-only container, too.
 HEALTHCHECK --start-period=60s CMD ["python", "-c", "from urllib.request import Request, urlopen; urlopen(Request(open('/dev/shm/mpscnn-address').read() + '/v2/health/ready', headers={'Host': 'localhost'}))"]
 ENTRYPOINT ["mpscnn", "serve", "--host", "0.0.0.0", "--port", "8000", "--address-file", "/dev/shm/mpscnn-address"]
