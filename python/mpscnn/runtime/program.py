@@ -18,7 +18,6 @@ from mpscnn._private.copies import NoCopies, reduce_graph
 from mpscnn._private.expected_names import Expected
 from mpscnn.errors import ParameterError
 from mpscnn.runtime.device_name import named_device
-from mpscnn.runtime.exact_positions import require_exact_positions
 from mpscnn.runtime.options import CompileOptions, RunOptions
 from mpscnn.runtime.request import Request
 
@@ -435,7 +434,10 @@ class Session(NoCopies, Expected):
 
 def compile_graph(graph: _core.Graph, outputs: Sequence[str], options: CompileOptions) -> Program:
     """Compile a graph. See `Network.compile`."""
-    require_exact_positions(graph, outputs, options.precision)
+    if options.precision not in ("auto", "float32"):
+        from mpscnn.runtime.exact_positions import require_exact_positions
+
+        require_exact_positions(graph, outputs, options.precision)
     # The copy shares the weights' memory. The network itself may change later.
     source = graph.copy(), list(outputs), options
     if options.metal_kernels != "auto":
