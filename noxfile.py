@@ -23,6 +23,7 @@ from session_packages import (
     CROSS,
     CUDA,
     EMULATORS,
+    FORMS,
     KERAS,
     LIBCXX,
     PHOTO_LIBRARIES,
@@ -42,6 +43,7 @@ from session_steps import (
     build_cpp,
     build_emulation,
     built_wheel,
+    check_github_files,
     clang,
     configure_cpp,
     emulated_tests,
@@ -162,8 +164,9 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def release(session: nox.Session) -> None:
-    """Run the steps of a release: packages (built without network), metadata, bill of materials, conda recipe."""
+    """Run the steps of a release: packages (built without network), ABI, metadata, bill of materials, conda recipe."""
     install_system_packages(session, "ccache", "g++")
+    install_system_packages(session, "abigail-tools", required=False)
     session.install("pytest", *RELEASE)
     place = BUILD / "release"
     shutil.rmtree(place, ignore_errors=True)
@@ -189,6 +192,7 @@ def release(session: nox.Session) -> None:
     session.run("python", ".ci/release.py", "sbom", str(place / "mpscnn.cdx.json"), str(source), str(wheel))
     session.run("python", ".ci/check_bill.py", str(place / "mpscnn.cdx.json"))
     session.run("python", ".ci/check_recipe.py")
+    session.run("python", ".ci/compare_abi.py")
 
 
 @nox.session
@@ -208,13 +212,14 @@ def wheels(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check formatting, style and types."""
-    session.install("ruff", "mypy", CLANG_FORMAT, "numpy", "pillow", "typer", "rich", "nox")
+    """Check formatting, style, types, and the files that GitHub reads."""
+    session.install("ruff", "mypy", CLANG_FORMAT, "numpy", "pillow", "typer", "rich", "nox", FORMS)
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("mypy", "--strict", "python/mpscnn", "noxfile.py", "tests/typed_use.py")
     session.run("clang-format", "--dry-run", "-Werror", *tracked_files("*.h", "*.hpp", "*.cpp", "*.c"))
     session.run("bash", "-n", ".ci/run", external=True)
+    check_github_files(session)
     # git finds the marks of an unfinished merge: 1 means none.
     session.run("git", "grep", "-nE", "^(<{7}|>{7}) ", external=True, success_codes=[1])
 

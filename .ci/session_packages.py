@@ -4,6 +4,8 @@ from session_steps import LLVM
 
 # Versions of the formatter differ in their results, so every machine uses this one.
 CLANG_FORMAT = "clang-format==16.0.6"
+# Contains the schemas of the files that GitHub reads.
+FORMS = "check-jsonschema>=0.30"
 LIBCXX = (f"clang-{LLVM}", f"libc++-{LLVM}-dev", f"libc++abi-{LLVM}-dev")
 SANITIZERS = (f"clang-{LLVM}", f"libclang-rt-{LLVM}-dev")
 # Only for comparisons in tests. Pinned, because it is large and some versions include libraries for GPUs.

@@ -333,6 +333,19 @@ def instruction_sets(session: nox.Session) -> list[str]:
     return usable
 
 
+def check_github_files(session: nox.Session) -> None:
+    """Check workflows, issue forms and updates against GitHub's schemas, which check-jsonschema contains."""
+    forms = tracked_files(".github/ISSUE_TEMPLATE/*.yml")
+    files = {
+        "dependabot": [".github/dependabot.yml"],
+        "github-issue-config": [name for name in forms if name.endswith("/config.yml")],
+        "github-issue-forms": [name for name in forms if not name.endswith("/config.yml")],
+        "github-workflows": tracked_files(".github/workflows/*.yml"),
+    }
+    for schema, names in files.items():
+        session.run("check-jsonschema", "-q", "--builtin-schema", f"vendor.{schema}", *names)
+
+
 def tracked_files(*patterns: str) -> list[str]:
     """Return the tracked files whose names match a pattern."""
     listed = subprocess.run(

@@ -1,11 +1,12 @@
-"""Try a Linux wheel in a Debian system without a compiler. Must run as root.
+"""Try a Linux wheel in a system without a compiler: Debian, or for musl a small system of its own. Must run as root.
 
     python .ci/try_wheel.py WHEEL ROOTS
 
-ROOTS is a folder for the systems, which debootstrap creates. A system for another processor runs through binfmt_misc
-and qemu-user-static; the script registers the emulator if nothing has done so since the machine started. The script
-installs and imports the wheel, classifies a photo and verifies the CPU engine. It ends with the error of the first step
-that fails, and with 3 if this machine cannot run the wheel.
+ROOTS is a folder for the systems, which debootstrap and musl_system.py create. For musl, the environment must have
+ziglang. A system for another processor runs through binfmt_misc and qemu-user-static; the script registers the emulator
+if nothing has done so since the machine started. The script installs and imports the wheel, classifies a photo and
+verifies the CPU engine. It ends with the error of the first step that fails, and with 3 if this machine cannot run the
+wheel.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+from musl_system import make_musl_system
 
 ROOT = Path(__file__).resolve().parents[1]
 SUITE = "bookworm"
@@ -66,6 +69,16 @@ def system(processor: str, roots: Path) -> Path:
     return root
 
 
+def musl_system(processor: str, debian: Path, roots: Path) -> Path:
+    """Return a system with musl for a processor, made with parts of a Debian system."""
+    root = roots / f"musl-{processor}"
+    if not (root / "ready").exists():
+        shutil.rmtree(root, ignore_errors=True)
+        make_musl_system(processor, ARCHITECTURES[processor], debian, root)
+        (root / "ready").touch()
+    return root
+
+
 def run(root: Path, *command: str) -> None:
     """Run a program in the system."""
     print("$", *command, flush=True)
@@ -76,17 +89,18 @@ def main(wheel: Path, roots: Path) -> None:
     """Install and use the wheel."""
     python, _, tag = wheel.stem.split("-")[-3:]
     processor = next(name for name in ARCHITECTURES if tag.endswith(name))
-    if "musllinux" in tag:
-        not_tried("Debian has no Python for musl")
     if not runs_here(processor):
         not_tried(f"this machine runs no programs for {processor}: install qemu-user-static with binfmt_misc")
     root = system(processor, roots)
-    place = root / "try"
-    shutil.rmtree(place, ignore_errors=True)
-    place.mkdir()
     version = f"{python[2]}.{python[3:]}"
     if not (root / "usr" / "bin" / f"python{version}").exists():
         not_tried(f"Debian {SUITE} has no Python {version}")
+    musl = "musllinux" in tag
+    if musl:
+        root = musl_system(processor, root, roots)
+    place = root / "try"
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir()
     # This machine downloads the wheel's dependencies, because the other system has no network.
     download = (
         sys.executable,
@@ -100,8 +114,12 @@ def main(wheel: Path, roots: Path) -> None:
         version,
     )
     # pip does not know that a platform runs the wheels of older ones.
-    accepted = {*tag.split("."), *(f"manylinux_2_{minor}_{processor}" for minor in range(17, 29))}
-    platforms = [f"--platform={name}" for name in sorted({*accepted, f"manylinux2014_{processor}"})]
+    older = (
+        [f"musllinux_1_{minor}_{processor}" for minor in (1, 2)]
+        if musl
+        else [f"manylinux_2_{minor}_{processor}" for minor in range(17, 29)] + [f"manylinux2014_{processor}"]
+    )
+    platforms = [f"--platform={name}" for name in sorted({*tag.split("."), *older})]
     subprocess.run([*download, *platforms, "-d", str(place), f"{wheel}[cli]"], check=True)
     shutil.copy(ROOT / "examples" / "images" / "cat.jpg", place)
     run(root, "python3", "-m", "venv", "/try/venv")

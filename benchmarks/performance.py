@@ -20,7 +20,7 @@ from processes import mobilenet_v2
 TEXT = """\
 # Performance
 
-This page compares the time, start, memory and size of mpscnn's CPU engine with other engines:
+After reading this page you know the time, start, memory and size of mpscnn's CPU engine compared with other engines:
 LiteRT (XNNPACK), OpenVINO, onnxruntime, ncnn, MNN and torch.
 All run the same networks with the same random weights and inputs.
 Each engine runs in a separate process with its fastest settings

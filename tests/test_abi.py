@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import runpy
+import shutil
+from pathlib import Path
+
 import abi
 import pytest
 
@@ -34,35 +38,77 @@ def test_declarations_are_found() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("change", "what"),
-    [
-        (("tensor *result", "tensor *result, int more"), "function run was"),
-        (("int run(", "long run("), "function run was"),
-        (("int run(", "int go("), "function run is gone"),
-        (("int a ", "long a "), "struct options was"),
-        (("int rank;", "int rank; int more;"), "struct tensor was"),
-        (("SECOND = 1", "SECOND = 2"), "enumeration kind was"),
-        (("MOST = 6", "MOST = 7"), "enumeration MOST was"),
-        (("void *context", "int context"), "handler handler was"),
-    ],
-)
+BREAKING = [
+    (("tensor *result", "tensor *result, int more"), "function run was"),
+    (("int run(", "long run("), "function run was"),
+    (("int run(", "int go("), "function run is gone"),
+    (("int a ", "long a "), "struct options was"),
+    (("int rank;", "int rank; int more;"), "struct tensor was"),
+    (("SECOND = 1", "SECOND = 2"), "enumeration kind was"),
+    (("MOST = 6", "MOST = 7"), "enumeration MOST was"),
+    (("void *context", "int context"), "handler handler was"),
+]
+ADDING = [
+    ("MPSCNN_UNLESS_SET(0); }", "MPSCNN_UNLESS_SET(0); float b MPSCNN_UNLESS_SET(1); }"),
+    ("SECOND = 1", "SECOND = 1, THIRD = 2"),
+    ("MPSCNN_API int run", "MPSCNN_API int stop(void);\n MPSCNN_API int run"),
+]
+
+
+@pytest.mark.parametrize(("change", "what"), BREAKING)
 def test_changes_that_break_programs_are_seen(change: tuple[str, str], what: str) -> None:
     assert BEFORE.replace(*change) != BEFORE
     (fault,) = abi.broken(abi.declarations_in(BEFORE), abi.declarations_in(BEFORE.replace(*change)))
     assert fault.startswith(what)
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        ("MPSCNN_UNLESS_SET(0); }", "MPSCNN_UNLESS_SET(0); float b MPSCNN_UNLESS_SET(1); }"),
-        ("SECOND = 1", "SECOND = 1, THIRD = 2"),
-        ("MPSCNN_API int run", "MPSCNN_API int stop(void);\n MPSCNN_API int run"),
-    ],
-)
+@pytest.mark.parametrize("change", ADDING)
 def test_what_is_added_breaks_nothing(change: tuple[str, str]) -> None:
     after = BEFORE.replace(*change)
     assert after != BEFORE
     assert abi.declarations_in(BEFORE) != abi.declarations_in(after)
     assert not abi.broken(abi.declarations_in(BEFORE), abi.declarations_in(after))
+
+
+COMPILED = """
+    #include <stddef.h>
+    #define MPSCNN_API __attribute__((visibility("default")))
+    #define MPSCNN_UNLESS_SET(value)
+    #define EXTENTS 4
+    typedef int status;
+"""
+#: Functions through which the compiler sees every type, and a type whose declaration has names of other definitions.
+USES = """
+    typedef struct shape { int extents[EXTENTS]; status state; } shape;
+    MPSCNN_API void each(kind which, handler call, shape *result);
+"""
+
+
+def compared(folder: Path, change: tuple[str, str]) -> str:
+    """Return the report of abidiff about a change of the declarations."""
+    if shutil.which("abidiff") is None or shutil.which("cc") is None:
+        pytest.skip("abidiff (Debian's abigail-tools) or a C compiler is missing")
+    before = COMPILED + BEFORE + USES
+    assert before.replace(*change) != before
+    for name, text in (("before", before), ("now", before.replace(*change))):
+        (folder / name).mkdir()
+        (folder / name / "mpscnn.h").write_text(text, "utf-8")
+    script = runpy.run_path(str(abi.PROJECT / ".ci" / "compare_abi.py"))
+    report = script["compare"](folder / "before", folder / "now")
+    assert isinstance(report, str)
+    return report
+
+
+# No function has the nameless enumeration, so the compiler's types do not contain it.
+IN_TYPES = [change for change, what in BREAKING if "MOST" not in what]
+BEHIND_NAMES = [("EXTENTS 4", "EXTENTS 6"), ("typedef int status", "typedef long status")]
+
+
+@pytest.mark.parametrize("change", IN_TYPES + BEHIND_NAMES)
+def test_abidiff_reports_changes_that_break_programs(tmp_path: Path, change: tuple[str, str]) -> None:
+    assert compared(tmp_path, change)
+
+
+@pytest.mark.parametrize("change", ADDING)
+def test_abidiff_accepts_what_is_added(tmp_path: Path, change: tuple[str, str]) -> None:
+    assert not compared(tmp_path, change)

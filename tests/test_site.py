@@ -22,8 +22,7 @@ TUTORIALS = sorted((PROJECT / "examples" / "notebooks").glob("*.ipynb"))
 PAGES = sorted(path for path in (*DOCS.glob("*.md"), *DOCS.glob("ops/*.md")) if path != DOCS / "README.md")
 #: The first sentence of a page, which states what its reader can do.
 PROMISE = re.compile(
-    r"After (reading this page|this tutorial) you (can|know) |(Look up|Find)\b.* here\b|Find here |"
-    r"This page (lists|compares|says) "
+    r"After (reading this page|this tutorial) you (can|know) |(Look up|Find)\b.* here\b|Find here "
 )
 
 

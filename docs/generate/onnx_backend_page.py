@@ -35,7 +35,7 @@ _MOST_REASON = 150
 
 INTRODUCTION = f"""# Cases of ONNX' backend test
 
-This page lists the cases of `onnx.backend.test` that mpscnn computes rightly, and those that it refuses, by name. None
+Look up here which cases of `onnx.backend.test` mpscnn computes rightly, and which it refuses, by name. None
 is answered wrongly. [onnx_backend.md](onnx_backend.md) explains the backend. `docs/generate/onnx_backend_page.py`
 writes this page, and a test compares it with the runner's results. The cases are those of the package onnx
 {onnx.__version__}.

@@ -14,7 +14,7 @@ LAYERS = DOCS.parent / "python" / "mpscnn" / "graph" / "layers"
 
 INTRODUCTION = """# Operations
 
-This page lists every operation of graphs and model files, with its parameters and the methods of `mpscnn.Network` that
+Look up every operation of graphs and model files here, with its parameters and the methods of `mpscnn.Network` that
 add it. [ops/](ops) has examples. Images are (n, height, width, channels), and vectors (n, features).
 
 - At a *rounding point* a float16 network rounds to half ([architecture.md](architecture.md#numbers)).
