@@ -82,7 +82,9 @@ def musl_system(processor: str, debian: Path, roots: Path) -> Path:
 def run(root: Path, *command: str) -> None:
     """Run a program in the system."""
     print("$", *command, flush=True)
-    subprocess.run(["chroot", str(root), *command], check=True)
+    # pip's settings in the environment have paths of this machine.
+    environment = {"HOME": "/root", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+    subprocess.run(["chroot", str(root), *command], check=True, env=environment)
 
 
 def main(wheel: Path, roots: Path) -> None:
