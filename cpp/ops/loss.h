@@ -151,9 +151,9 @@ struct MultiboxFields {
 
 /// The loss of a single-shot detector (Liu et al. 2016, "SSD: Single Shot MultiBox Detector"). Inputs:
 /// prediction and labels, both (n, anchors, 4 + classes). The first four numbers of an anchor are its box.
-/// The others are logits in the prediction; in the labels, 1 marks the anchor's class, and class 0 is the
-/// background. Anchors of other classes than the background have a box. Anchors whose labels are all 0 are
-/// ignored.
+/// The other numbers are logits in the prediction. In the labels, 1 marks the anchor's class, and class 0 is
+/// the background. Anchors of other classes than the background have a box. Anchors whose labels are all 0
+/// are ignored.
 ///
 /// The result is a sum divided by the number of boxes, or by 1 if there are none. The sum includes the Huber
 /// losses of the numbers of all boxes, the cross entropies of the anchors with a box, and the largest cross

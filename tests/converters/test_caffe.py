@@ -307,7 +307,7 @@ def test_elementwise(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("old", [False, True])
 def test_dense_layers_take_channels_first(tmp_path: Path, old: bool) -> None:
-    """The same holds for Caffe's first format, with its fields and words."""
+    """Dense layers read images with the channels first, also in Caffe's first format (`old`)."""
     x, kernel, bias = random(2, 3, 4, 5), random(7, 60, seed=1), random(7, seed=2)
     parameters = "inner_product_param { num_output: 7 }"
     text = image(*x.shape) + layer("InnerProduct", "y", "data", parameters)

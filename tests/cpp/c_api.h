@@ -80,7 +80,7 @@ inline mpscnn_session *session_of(mpscnn_program *program) {
     return session;
 }
 
-/// The same network as a model file.
+/// Return the bytes of a model file with the network of classifier_graph().
 inline std::string model_bytes(const std::string &preprocess = R"(\"unit\")",
                                const std::string &labels = R"([\"red\", \"green\", \"blue\"])") {
     const std::string graph =

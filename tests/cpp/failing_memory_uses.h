@@ -35,7 +35,8 @@ public:
         again(name, status, message, call);
     }
 
-    /// The same for a call whose failure appears elsewhere, with this status and message.
+    /// Check the failure of a call like step(), with a status and a message that were reported in another
+    /// way.
     template <class Call>
     void again(const char *name, mpscnn_status status, std::string_view message, Call call) {
         const long position = source_.pause();

@@ -161,8 +161,8 @@ inline Arrays random_inputs(const std::vector<Shape> &shapes) {
     return inputs;
 }
 
-/// Largest difference between the CPU engine, on every instruction set that this machine has and with 1 and 3
-/// threads, and the toy backend.
+/// Return the largest difference between the CPU engine and the toy backend. The CPU engine runs on every
+/// instruction set of this machine, with 1 and 3 threads.
 inline double cpu_error(const engine::Graph &graph, const Arrays &inputs,
                         Precision precision = Precision::float32) {
     const Arrays expected = run(toy::Backend(), graph, inputs, precision);
@@ -176,7 +176,7 @@ inline double cpu_error(const engine::Graph &graph, const Arrays &inputs,
     return largest;
 }
 
-/// The same for random inputs.
+/// Return the largest difference between the CPU engine and the toy backend for random inputs.
 inline double cpu_error(const Network &network, const std::vector<Shape> &shapes,
                         Precision precision = Precision::float32) {
     return cpu_error(network.graph, random_inputs(shapes), precision);

@@ -335,7 +335,7 @@ def test_compressed_weights(
 
 @pytest.mark.parametrize("magnitude", [1e-7, 0.03, 40.0])
 def test_weights_of_8_bits_stay_when_they_are_written_again(magnitude: float, tmp_path: Path) -> None:
-    """Also weights far from 0, where float32 is coarse, and weights so small that coremltools would round all to 0."""
+    """This includes weights far from 0, where float32 is coarse, and weights that coremltools would round to 0."""
     random = np.random.default_rng(3)
     network = Network(input=(8, 8, 3))
     x = network.conv2d(network.input, 64, 3, name="conv")

@@ -157,7 +157,7 @@ void write(const std::vector<double> &sums, id<MTLBuffer> buffer, bool wrong) {
     return self;
 }
 
-// Commands that have been encoded keep those that were held.
+// Hold new weights. Encoded commands keep the weights that were held before.
 - (void)hold:(std::vector<float>)values {
     EmulatedWeights *held = [[EmulatedWeights alloc] init];
     held->values_ = std::make_shared<std::vector<float>>(std::move(values));

@@ -75,7 +75,7 @@ private:
     std::ptrdiff_t panel_bytes() const { return weights_.quad_steps() * step_bytes; }
 
     template <int count, int panels> MPSCNN_INLINE void begin(std::int64_t panel) const {
-        // The same row of biases for all pixels.
+        // Sums begin with the biases. A stride of 0 gives all pixels the same row of them.
         const std::int32_t *const bias = weights_.bias + panel * lanes;
         Tiles::template load<0>(bias, 0);
         if constexpr (panels == 2) Tiles::template load<1>(bias + lanes, 0);
