@@ -178,6 +178,7 @@ PYTHON_FLOORS = {
         ("graph", "kernels", "signal"),
         ("models", "nodes"),
         ("registry",),
+        ("core_model",),
         ("model",),
         ("runner",),
     ),

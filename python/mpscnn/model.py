@@ -10,26 +10,25 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
 from mpscnn import _core
-from mpscnn._private.expected_names import Expected, conversion_of, takes_expected_arguments
-from mpscnn._private.model_name import (
-    DEFAULT_MODEL,
-    MODEL_SUFFIX,
-    hand_in_weights,
-    holds_network,
-    is_path,
+from mpscnn._private.expected_names import Expected, takes_expected_arguments
+from mpscnn._private.model_name import DEFAULT_MODEL, hand_in_weights
+from mpscnn.core_model import (
+    core_model,
+    described,
+    described_network,
+    model_path,
+    open_model,
+    task_of,
 )
-from mpscnn._private.toolkit import converter
-from mpscnn.errors import ParameterError
 from mpscnn.runtime.options import LOAD_FIELDS, load_options
 from mpscnn.runtime.program import Program, Session, compile_graph
 from mpscnn.runtime.session_pool import SessionPool
 
 if TYPE_CHECKING:  # other modules are imported where they are used, so that running a network starts quickly
-    from typing import TypedDict
-
     from typing_extensions import TypeVar, Unpack
 
     from mpscnn._private.literals import ChannelOrderName, ClassifierName, DetectorName, SegmenterName
+    from mpscnn.core_model import Description
     from mpscnn.graph.features import FeatureExtractor
     from mpscnn.graph.network import Network
     from mpscnn.runtime.options import CompileOptions, LoadArguments, RunOptions
@@ -37,12 +36,6 @@ if TYPE_CHECKING:  # other modules are imported where they are used, so that run
     from mpscnn.vision.photo_tasks import PhotoTask, Result
     from mpscnn.vision.results import Classification
     from mpscnn.vision.segmentation import Segmentation
-
-    class _Description(TypedDict):
-        labels: list[str] | None
-        preprocess: dict[str, Any] | None
-        information: dict[str, str]
-        detection: dict[str, Any] | None
 
     class _LoadArguments(LoadArguments, total=False):
         fold: bool
@@ -106,38 +99,6 @@ def load(
 hand_in_weights(lambda model: load(model).network.weights)
 
 
-def model_path(model: str | os.PathLike[str], *, fold: bool = True) -> str:
-    """Return the path of the model file for a registry name or path. Downloads and converts it if needed."""
-    path = os.fspath(model)
-    if "\0" in path:
-        raise ParameterError(f"model: {model!r} contains a zero character")
-    if "://" in path:
-        raise ParameterError(
-            f"model: {path!r} is a URL, which is not fetched: download the file, and give its path"
-        )
-    if not isinstance(model, str) or is_path(model):
-        if path.lower().endswith(MODEL_SUFFIX) and holds_network(path):
-            return path
-        return converter().converted(path, fold=fold)
-    from mpscnn import registry
-
-    try:
-        return str(registry.find(model))
-    except ParameterError:
-        if not os.path.exists(path):  # noqa: PTH110 (pathlib takes longer than the rest)
-            raise
-    return converter().converted(path, fold=fold)
-
-
-def open_model(path: str) -> _core.Model:
-    """Load a model file in the core. Its name need not be Unicode."""
-    try:
-        name = os.fsencode(path)
-    except UnicodeEncodeError as error:
-        raise ParameterError(f"model: {path!r} is not Unicode text, nor the name of a file") from error
-    return _core.Model.load(name)
-
-
 #: The properties of a model that users can set.
 _ASSIGNED = ("labels", "preprocess", "information")
 
@@ -146,63 +107,6 @@ def _restored(content: bytes, options: LoadArguments, assigned: dict[str, Any]) 
     model = Model(_core.Model.parse(content, "pickled model"), **options)
     model.__dict__.update(assigned)
     return model
-
-
-def core_model(
-    network: Network | _core.Model, preprocess: str | Mapping[str, Any] | None, labels: Sequence[str] | None
-) -> _core.Model:
-    """Return a network as a model of the core, with this preprocessing and these labels instead of its own."""
-    if isinstance(network, _core.Model):
-        if preprocess is None and labels is None:
-            return network
-        from mpscnn.graph.model_file import description, with_metadata
-
-        described, _ = described_network(network)
-        changes = description(described, labels, preprocess, None)
-        return _core.Model.parse(with_metadata(network.content(), changes), "model")
-    from mpscnn.graph.model_file import model_content
-    from mpscnn.graph.network import Network
-
-    if not isinstance(network, Network):
-        raise ParameterError(
-            f"Model takes a Network, got {type(network).__name__}; mpscnn.load takes the name of a file or model"
-            f"{conversion_of(network)}"
-        )
-    content = model_content(
-        network,
-        labels=network.labels if labels is None else labels,
-        preprocess=network.preprocess if preprocess is None else preprocess,
-    )
-    return _core.Model.parse(content, f"network {network.name!r}")
-
-
-def described_network(core: _core.Model) -> tuple[Network, dict[str, str]]:
-    """Return the network of a model file with preprocessing, labels and detection, and the file's information."""
-    from mpscnn.graph.network import Network
-
-    about = _described(core)
-    network = Network.from_graph(core.graph())
-    network.preprocess, network.labels = about["preprocess"], about["labels"]
-    if about["detection"] is not None:
-        from mpscnn.vision.detector import DetectionHead
-
-        network.detection = DetectionHead(about["detection"], core.anchors())
-    return network, about["information"]
-
-
-def task_of(boxes: bool, outputs: Sequence[tuple[int | None, ...]]) -> str:
-    """Return a model's task. `boxes` is whether it has settings that turn outputs into boxes. See `Model.task`."""
-    if boxes:
-        return "detection"
-    return "segmentation" if len(outputs) == 1 and len(outputs[0]) == 4 else "classification"
-
-
-def _described(core: _core.Model) -> _Description:
-    # This import takes 2 ms, which programs that only run a network should not pay.
-    import json
-
-    about: _Description = json.loads(core.describe())
-    return about
 
 
 class Model(Expected, Generic[Answer]):
@@ -289,8 +193,8 @@ class Model(Expected, Generic[Answer]):
         return self._description["detection"]
 
     @cached_property
-    def _description(self) -> _Description:
-        return _described(self._core)
+    def _description(self) -> Description:
+        return described(self._core)
 
     @cached_property
     def network(self) -> Network:

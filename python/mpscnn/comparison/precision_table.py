@@ -14,9 +14,10 @@ from mpscnn._private.arguments import whole_number, whole_numbers
 from mpscnn._private.literals import AccumulateName, PrecisionName
 from mpscnn._private.summary import bytes_text, prose, text_table
 from mpscnn.comparison.trace import Array
+from mpscnn.core_model import task_of
 from mpscnn.errors import ParameterError, ShapeError, UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
-from mpscnn.model import Model, task_of
+from mpscnn.model import Model
 from mpscnn.runtime.library import precisions_of
 
 if TYPE_CHECKING:

@@ -18,9 +18,10 @@ from mpscnn.comparison.keras_engine import BACKENDS, choose_backend, installed_b
 from mpscnn.comparison.native_engine import NativeEngine
 from mpscnn.comparison.trace import Engine
 from mpscnn.converters.own_engines import NO_ENGINE, OWN_ENGINES, suffix_of
+from mpscnn.core_model import model_path, open_model
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
-from mpscnn.model import Model, model_path, open_model
+from mpscnn.model import Model
 
 #: The words allowed after "@".
 DEVICES = ("cpu", "metal")

@@ -9,8 +9,8 @@ import numpy as np
 
 from mpscnn.comparison.compared import compared_layer
 from mpscnn.comparison.trace import Array, Value
+from mpscnn.core_model import open_model
 from mpscnn.graph.network import Network
-from mpscnn.model import open_model
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,7 @@ MODULES_OF_A_RUN = {
     "mpscnn._private.arguments",
     "mpscnn._private.arrays",
     "mpscnn._private.copies",
+    "mpscnn.core_model",
     "mpscnn._private.expected_names",
     "mpscnn.runtime.options",
     "mpscnn.errors",

@@ -19,9 +19,9 @@ from mpscnn.apps.cli.failures import FAILED
 from mpscnn.apps.cli.network_inputs import inputs_of_photos, noise, photos_of
 from mpscnn.apps.cli.output import sentences, show, show_json, table_width
 from mpscnn.apps.cli.sizes import SizeOption, check_size
+from mpscnn.core_model import model_path, open_model
 from mpscnn.errors import ParameterError, UnsupportedError
 from mpscnn.graph.network import Network
-from mpscnn.model import model_path, open_model
 from mpscnn.registry import is_path
 
 _AUTO = "auto"

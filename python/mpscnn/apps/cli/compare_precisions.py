@@ -11,8 +11,8 @@ from mpscnn.apps.cli.network_inputs import classes_of_photos, inputs_of_photos, 
 from mpscnn.apps.cli.option_groups import COMPILE, RUN, takes_options
 from mpscnn.apps.cli.output import hint, sentences, show, show_json, table_width
 from mpscnn.apps.cli.sizes import SizeOption, check_size
+from mpscnn.core_model import described_network, model_path, open_model
 from mpscnn.errors import UnsupportedError
-from mpscnn.model import described_network, model_path, open_model
 from mpscnn.runtime.options import CompileOptions, RunOptions
 
 _RANDOM_INPUTS = 4

@@ -14,8 +14,8 @@ from mpscnn.apps.cli.arguments import JsonOption, ModelArgument
 from mpscnn.apps.cli.output import show, show_json, table_width
 from mpscnn.apps.cli.sizes import SizeOption, check_size, shape_text
 from mpscnn.apps.cli.task import COMMANDS, setting_command
+from mpscnn.core_model import model_path, open_model, task_of
 from mpscnn.graph.network import Network
-from mpscnn.model import model_path, open_model, task_of
 from mpscnn.runtime.library import devices
 
 _USES = {

@@ -13,10 +13,10 @@ from mpscnn.apps.cli.output import show
 from mpscnn.converters.choices import choose_detection, choose_labels, choose_preprocess
 from mpscnn.converters.contents import is_saved_model
 from mpscnn.converters.formats import is_foreign
+from mpscnn.core_model import described_network, open_model
 from mpscnn.errors import ParameterError
 from mpscnn.graph.model_file import change_metadata, description
 from mpscnn.graph.network import Network
-from mpscnn.model import described_network, open_model
 
 _CHOICES: dict[str, Callable[[Network, str], None]] = {
     # The setting of a known detector comes first: it includes values that later settings may replace.

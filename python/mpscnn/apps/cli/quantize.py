@@ -13,8 +13,8 @@ from mpscnn.apps.cli.arguments import JsonOption, ModelArgument, names_in
 from mpscnn.apps.cli.network_inputs import classes_of_photos, inputs_of_photos, photos_of
 from mpscnn.apps.cli.output import hint, sentences, show, show_json, table_width
 from mpscnn.apps.cli.sizes import SizeOption, check_size
+from mpscnn.core_model import described_network, model_path, open_model
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
-from mpscnn.model import described_network, model_path, open_model
 
 _FEW = 32  # fewer photos than this make ranges unreliable
 

@@ -20,9 +20,9 @@ from mpscnn.apps.cli.output import report as tell_error
 from mpscnn.apps.cli.progress import console_options
 from mpscnn.apps.cli.task import setting_command
 from mpscnn.apps.cli.train_report import REPORT_FILES, evaluation_of, write_report
+from mpscnn.core_model import described_network, model_path, open_model
 from mpscnn.errors import Error, ParameterError, UnsupportedError
 from mpscnn.graph.network import Network
-from mpscnn.model import described_network, model_path, open_model
 from mpscnn.registry.catalogue import BUNDLED_MODEL
 from mpscnn.training.classifier import ClassifierOptions, ClassifierTraining, Progress, Record
 from mpscnn.training.image_folder import ImageFolder, UnreadablePhotosError

@@ -13,9 +13,10 @@ from mpscnn._private.files import is_folder
 from mpscnn.apps.cli.failures import DIFFERENT
 from mpscnn.apps.cli.output import report, show, warn
 from mpscnn.apps.cli.sizes import Size, check_size
+from mpscnn.core_model import model_path, open_model
 from mpscnn.errors import ParameterError
 from mpscnn.graph.network import Network
-from mpscnn.model import Model, model_path, open_model
+from mpscnn.model import Model
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,116 @@
+"""Find and open model files, and read what they say about the network, in the core."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from mpscnn import _core
+from mpscnn._private.expected_names import conversion_of
+from mpscnn._private.model_name import MODEL_SUFFIX, holds_network, is_path
+from mpscnn._private.toolkit import converter
+from mpscnn.errors import ParameterError
+
+if TYPE_CHECKING:  # other modules are imported where they are used, so that running a network starts quickly
+    from typing import TypedDict
+
+    from mpscnn.graph.network import Network
+
+    class Description(TypedDict):
+        """The settings that a model file has besides its network."""
+
+        labels: list[str] | None
+        preprocess: dict[str, Any] | None
+        information: dict[str, str]
+        detection: dict[str, Any] | None
+
+
+def model_path(model: str | os.PathLike[str], *, fold: bool = True) -> str:
+    """Return the path of the model file for a registry name or path. Downloads and converts it if needed."""
+    path = os.fspath(model)
+    if "\0" in path:
+        raise ParameterError(f"model: {model!r} contains a zero character")
+    if "://" in path:
+        raise ParameterError(
+            f"model: {path!r} is a URL, which is not fetched: download the file, and give its path"
+        )
+    if not isinstance(model, str) or is_path(model):
+        if path.lower().endswith(MODEL_SUFFIX) and holds_network(path):
+            return path
+        return converter().converted(path, fold=fold)
+    from mpscnn import registry
+
+    try:
+        return str(registry.find(model))
+    except ParameterError:
+        if not os.path.exists(path):  # noqa: PTH110 (pathlib takes longer than the rest)
+            raise
+    return converter().converted(path, fold=fold)
+
+
+def open_model(path: str) -> _core.Model:
+    """Load a model file in the core. Its name need not be Unicode."""
+    try:
+        name = os.fsencode(path)
+    except UnicodeEncodeError as error:
+        raise ParameterError(f"model: {path!r} is not Unicode text, nor the name of a file") from error
+    return _core.Model.load(name)
+
+
+def core_model(
+    network: Network | _core.Model, preprocess: str | Mapping[str, Any] | None, labels: Sequence[str] | None
+) -> _core.Model:
+    """Return a network as a model of the core, with this preprocessing and these labels instead of its own."""
+    if isinstance(network, _core.Model):
+        if preprocess is None and labels is None:
+            return network
+        from mpscnn.graph.model_file import description, with_metadata
+
+        described, _ = described_network(network)
+        changes = description(described, labels, preprocess, None)
+        return _core.Model.parse(with_metadata(network.content(), changes), "model")
+    from mpscnn.graph.model_file import model_content
+    from mpscnn.graph.network import Network
+
+    if not isinstance(network, Network):
+        raise ParameterError(
+            f"Model takes a Network, got {type(network).__name__}; mpscnn.load takes the name of a file or model"
+            f"{conversion_of(network)}"
+        )
+    content = model_content(
+        network,
+        labels=network.labels if labels is None else labels,
+        preprocess=network.preprocess if preprocess is None else preprocess,
+    )
+    return _core.Model.parse(content, f"network {network.name!r}")
+
+
+def described_network(core: _core.Model) -> tuple[Network, dict[str, str]]:
+    """Return the network of a model file with preprocessing, labels and detection, and the file's information."""
+    from mpscnn.graph.network import Network
+
+    about = described(core)
+    network = Network.from_graph(core.graph())
+    network.preprocess, network.labels = about["preprocess"], about["labels"]
+    if about["detection"] is not None:
+        from mpscnn.vision.detector import DetectionHead
+
+        network.detection = DetectionHead(about["detection"], core.anchors())
+    return network, about["information"]
+
+
+def task_of(boxes: bool, outputs: Sequence[tuple[int | None, ...]]) -> str:
+    """Return a model's task. `boxes` is whether it has settings that turn outputs into boxes. See `Model.task`."""
+    if boxes:
+        return "detection"
+    return "segmentation" if len(outputs) == 1 and len(outputs[0]) == 4 else "classification"
+
+
+def described(core: _core.Model) -> Description:
+    """Return the settings of a model file."""
+    # This import takes 2 ms, which programs that only run a network should not pay.
+    import json
+
+    about: Description = json.loads(core.describe())
+    return about
