@@ -28,6 +28,7 @@ from mpscnn import converters
 from mpscnn.converters.coreml.program.operations import HANDLERS, REFUSED
 from mpscnn.converters.coreml.program.positions import POSITIONS
 from mpscnn.converters.unsupported import UnsupportedLayersError
+from mpscnn.errors import WeightsError
 
 _DRAW = np.random.default_rng(12)
 
@@ -528,3 +529,19 @@ def test_refused_operations_are_named(kind: str, tmp_path: Path) -> None:
         converters.read_network([program.saved(tmp_path / "one.mlpackage")])
     assert REFUSED.get(kind, "does not know") in str(refused.value)
     assert [(one.name, one.kind) for one in refused.value.layers] == [("y", kind)]
+
+
+def test_more_operations_than_are_read(tmp_path: Path) -> None:
+    """They are counted before any of them is looked at; constants do not count."""
+    program = Program({"x0": (1, 4, 5, 6)})
+    for _ in range(100_001):
+        program.block.operations.add(type="relu")
+    with pytest.raises(WeightsError, match="has 100001 layers; at most 100000 are read"):
+        converters.read_network([program.saved(tmp_path / "one.mlpackage")])
+
+
+def test_an_operation_without_a_type(tmp_path: Path) -> None:
+    program = Program({"x0": (1, 4, 5, 6)})
+    program.add("", x="%x0")
+    with pytest.raises(WeightsError, match="an operation without a type"):
+        converters.read_network([program.saved(tmp_path / "one.mlpackage")])

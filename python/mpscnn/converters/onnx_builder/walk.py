@@ -36,6 +36,11 @@ class Walk:
         self._refused: list[str] = []
         self._count = 0
 
+    def expect(self, count: int) -> None:
+        """Raise WeightsError if a model has more layers than are read. Call this before they are converted."""
+        if count > _MAX_LAYERS:
+            raise WeightsError(f"{self._origin}: has {count} layers; at most {_MAX_LAYERS} are read")
+
     def layer(
         self,
         kind: str,

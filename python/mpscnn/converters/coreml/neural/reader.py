@@ -46,6 +46,7 @@ def read_neural_network(
     shapes = input_shapes([(one, _extents(one, old=old)) for one in inputs], options, file.origin)
     builder = Builder(file.origin, shapes, **PACKAGES)
     walk = Walk(builder, file.origin)
+    walk.expect(len(net.layers))
     photo = _prepare(walk, net, inputs, old=old)
     is_plain = photo is not None and photo == plain_photo(inputs[0]) and not inputs[0].is_float_image
     scaling = None

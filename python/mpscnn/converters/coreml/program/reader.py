@@ -46,13 +46,15 @@ def read_program(file: CoremlFile, model: Any, options: ReadOptions, ending: End
         extents = _input_extents(given, features.get(given.name))
         inputs.append((features.get(given.name, Feature(given.name, "array", extents)), extents))
     builder = Builder(file.origin, input_shapes(inputs, options, file.origin), whole=whole, **PACKAGES)
+    walk = Walk(builder, file.origin)
     block = _block_of(function)
+    walk.expect(sum(operation.type != "const" for operation in block.operations))
     photos = [one for one, _ in inputs]
     is_photo = len(photos) == 1 and photos[0].kind == "image"
     scaling = None
     if is_photo and not photos[0].is_float_image:
         scaling = PhotoScaling(photos[0], _reads(block.operations))
-    program = _Program(file, Walk(builder, file.origin), FloatTypes(block.operations), scaling)
+    program = _Program(file, walk, FloatTypes(block.operations), scaling)
     for message in block.operations:
         program.add(message)
     outputs = program.outputs(list(block.outputs))
@@ -135,6 +137,8 @@ class _Program:
 
     def add(self, message: Any) -> None:
         """Add an operation. Raises WeightsError if it contradicts itself."""
+        if not message.type:
+            raise WeightsError("damaged: it has an operation without a type")
         operation = Operation(self.walk.builder, self._constants, self._tensors, message)
         if operation.kind == "const":
             self._state(operation, lambda: self._constants.value(self._stated(message)))
