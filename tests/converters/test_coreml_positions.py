@@ -283,3 +283,15 @@ def test_positions_that_the_program_computes(tmp_path: Path) -> None:
     best = _top(x, 1, 2, largest=True)[0]
     hot = np.eye(7)[words.astype(int)]
     _compare(_computed(program, [x, words], tmp_path), [best, best, hot, _rows(words)])
+
+
+def test_the_best_place_is_a_whole_number(tmp_path: Path) -> None:
+    """A program compares it with integers before it looks up words, as frameworks write an embedding."""
+    program = Program({"x0": (1, 4, 5, 6)})
+    program.add("reduce_argmax", "best", x="%x0", axis=1, keep_dims=False)
+    program.add("greater_equal", "counted", x="%best", y=np.int32(0))
+    program.add("add", "later", x="%best", y=np.int32(7))
+    program.add("select", "places", cond="%counted", a="%best", b="%later")
+    program.add("gather", x=_TABLE.T, indices="%places", axis=0)
+    (x,) = _inputs((_IMAGE,))
+    _compare(_computed(program, [x], tmp_path), _TABLE.T[x.argmax(1)])

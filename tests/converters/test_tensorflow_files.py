@@ -391,3 +391,12 @@ def test_borders_move_no_elements(mode: str, tmp_path: Path) -> None:
     assert [node["operation"] for node in network.to_dict()["nodes"]] == ["padding", "neuron"]
     wanted = np.maximum(np.pad(X, pads, mode=mode.lower()), 0)  # type: ignore[call-overload]
     near(run(network), wanted, 0.0)
+
+
+def test_the_best_place_is_a_whole_number(tmp_path: Path) -> None:
+    graph = Graph()
+    image = graph.placeholder(-1, 6, 7, 3)
+    best = graph.node("ArgMax", image, graph.constant(np.array(3, np.int32)), output_type=Type("int64"))
+    same = graph.node("Equal", best, graph.constant(np.array(1, np.int64)))
+    graph.node("Cast", same, SrcT=Type("bool"), DstT=Type("float32"), name="result")
+    near(run(read_network([graph.save(tmp_path / "graph.pb")])), (X.argmax(3) == 1).astype(np.float32), 0.0)

@@ -8,6 +8,7 @@ from mpscnn.converters.caffe.file import CaffeLayer
 from mpscnn.converters.caffe.parameters import Handler, axis_of, blob, flag, known, number, single, value
 from mpscnn.converters.onnx_builder.blocks import best_place, folded, reduced
 from mpscnn.converters.onnx_builder.builder import Builder
+from mpscnn.converters.onnx_builder.positions import as_floats
 from mpscnn.errors import UnsupportedError, WeightsError
 
 
@@ -70,13 +71,14 @@ def _largest(b: Builder, layer: CaffeLayer) -> str:
     if not p.HasField("axis"):
         if gives_elements:
             raise UnsupportedError("places and elements in one blob are not supported")
-        return b.reshaped(best_place(b, "ArgMax", b.op("Flatten", x, axis=1), 1, keep=True), [0, 1, 1])
+        place = best_place(b, "ArgMax", b.op("Flatten", x, axis=1), 1, keep=True)
+        return b.reshaped(as_floats(b, place), [0, 1, 1])
     axis = axis_of(p, 1, len(shape))
     if axis == 0:
         raise UnsupportedError("compares images of the batch")
     if gives_elements:
         return reduced(b, "ReduceMax", x, [axis], keep=True)
-    return best_place(b, "ArgMax", x, axis, keep=True)
+    return as_floats(b, best_place(b, "ArgMax", x, axis, keep=True))
 
 
 def _reduction(b: Builder, layer: CaffeLayer) -> str:

@@ -33,9 +33,8 @@ def expanded(b: Builder, x: str, axes: Sequence[int]) -> str:
 
 
 def best_place(b: Builder, kind: str, x: str, axis: int, *, keep: bool) -> str:
-    """Return the index of the largest (ArgMax) or smallest (ArgMin) element of an axis, as a float."""
-    place = b.op(kind, x, axis=b.axis(x, axis), keepdims=int(keep))
-    return b.op("Cast", place, to=FLOAT)
+    """Return the index of the largest (ArgMax) or smallest (ArgMin) element of an axis, a whole number."""
+    return b.op(kind, x, axis=b.axis(x, axis), keepdims=int(keep))
 
 
 def compared(b: Builder, kind: str, x: str, y: str, *, opposite: bool = False) -> str:

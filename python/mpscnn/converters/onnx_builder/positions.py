@@ -87,5 +87,5 @@ def scattered_slices(b: Builder, operands: Sequence[str], mode: str, axis: int) 
 
 
 def as_floats(b: Builder, positions: str) -> str:
-    """Return positions as floats, as the blobs of Core ML's neural networks are."""
+    """Return positions as floats, as the blobs of Caffe and of Core ML's neural networks are."""
     return b.op("Cast", positions, to=FLOAT)

@@ -10,6 +10,7 @@ from mpscnn.converters.coreml.neural.layer import Handler, Layer
 from mpscnn.converters.coreml.photo_scaling import Numbers, of_batch_norm
 from mpscnn.converters.onnx_builder.blocks import best_place, centred, reduced, turned, unit
 from mpscnn.converters.onnx_builder.builder import Builder
+from mpscnn.converters.onnx_builder.positions import as_floats
 from mpscnn.errors import UnsupportedError, WeightsError
 
 
@@ -149,7 +150,7 @@ def _reduce(b: Builder, layer: Layer) -> str:
     if p.mode == _ARG_MAX:
         if len(axes) != 1:
             raise WeightsError("damaged: the place of the largest element over several axes")
-        return best_place(b, "ArgMax", x, axes[0], keep=True)
+        return as_floats(b, best_place(b, "ArgMax", x, axes[0], keep=True))
     if p.mode == _LOG_SUM:
         logarithms = b.op("Log", b.op("Add", x, b.number(layer.positive("epsilon", _EPSILON))))
         return reduced(b, "ReduceSum", logarithms, axes, keep=True)
@@ -165,7 +166,9 @@ def _reduce_axes(kind: str) -> Handler:
 
 
 def _best(kind: str) -> Handler:
-    return lambda b, layer: best_place(b, kind, layer.x, int(layer.p.axis), keep=not layer.p.removeDim)
+    return lambda b, layer: as_floats(
+        b, best_place(b, kind, layer.x, int(layer.p.axis), keep=not layer.p.removeDim)
+    )
 
 
 def _constant(b: Builder, layer: Layer) -> str:
