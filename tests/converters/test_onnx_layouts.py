@@ -192,3 +192,48 @@ def test_group_normalization_by_parts_is_one_layer() -> None:
     )
     network = assert_like_onnxruntime(made, tolerance=1e-4)
     assert operations(network).count("group_normalization") == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "operands", "number", "layers"),
+    [
+        ("Mul", ("p", "number"), np.float32(0.3), 1),
+        ("Mul", ("number", "p"), np.full(1, -0.3, np.float32), 1),
+        ("Div", ("p", "number"), np.float32(8.0), 1),
+        ("Mul", ("p", "number"), np.float32(1.5), 2),
+        ("Div", ("number", "p"), np.float32(8.0), 2),
+        ("Mul", ("p", "number"), weights(5), 2),
+    ],
+)
+def test_a_factor_after_a_product_of_two_tensors_becomes_part_of_it(
+    kind: str, operands: tuple[str, str], number: object, layers: int
+) -> None:
+    made = model(
+        [node("MatMul", ["x", "z"], "p"), node(kind, list(operands))],
+        {"x": [2, 4, 6], "z": [2, 6, 5]},
+        {"number": number},
+    )
+    found = operations(assert_like_onnxruntime(made, tolerance=1e-5))
+    assert len([one for one in found if one not in ("reshape", "constant")]) == layers
+
+
+def test_a_factor_stays_apart_if_something_else_reads_the_product() -> None:
+    made = model(
+        [node("MatMul", ["x", "z"], "p"), node("Mul", ["p", "number"], "q"), node("Sub", ["p", "q"])],
+        {"x": [2, 4, 6], "z": [2, 6, 5]},
+        {"number": np.float32(0.3)},
+    )
+    assert "neuron" in operations(assert_like_onnxruntime(made))
+
+
+@pytest.mark.parametrize("operands", [("x", "d"), ("d", "x")])
+def test_a_residual_is_added_to_the_result_of_a_linear_layer_as_it_lies(operands: tuple[str, str]) -> None:
+    made = model(
+        [node("MatMul", ["x", "w"], "d"), node("Add", list(operands), "s"), node("MatMul", ["s", "w"])],
+        {"x": ["n", 5, 6]},
+        {"w": weights(6, 6)},
+    )
+    network = assert_like_onnxruntime(made)
+    (addition,) = (one for one in network.to_dict()["nodes"] if one["operation"] == "add")
+    makers = {one["name"]: one["operation"] for one in network.to_dict()["nodes"]}
+    assert "convolution" in [makers.get(name) for name in addition["inputs"]]

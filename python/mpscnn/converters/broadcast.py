@@ -263,10 +263,11 @@ def _shared_first(first: Value, second: Value, order: Axis) -> Axis:
 def _groups(arranger: Arranger, first: Value, second: Value, order: Axis) -> list[Axis]:
     """Return the axes for the tensors of both operands. On each axis an operand has all atoms, or the extent 1.
 
-    If the present axes of an operand's tensor meet this condition, they are kept.
+    If the present axes of an operand's tensor meet this condition, they are kept. If both do, the axes of the operand
+    that is computed last are kept. The engine then adds the other operand where it computes that one.
     """
     members = [set(first.order), set(second.order)]
-    for value in (first, second):
+    for value in sorted((first, second), key=lambda one: -one.tensor.index):
         kept = arranger.grouping(value) if value.order == order else None
         if kept is None:
             continue

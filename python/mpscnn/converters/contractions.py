@@ -17,8 +17,8 @@ _AXES = ("height", "width", "channels")
 _IMAGE_RANK = 4
 
 
-def product_of(arranger: Arranger, a: Value, b: Value) -> Value:
-    """Multiply the matrices of the last two axes, a batched matrix product over all other axes."""
+def product_of(arranger: Arranger, a: Value, b: Value, scale: float = 1.0) -> Value:
+    """Multiply the matrices of the last two axes, a batched matrix product over all other axes, and a factor."""
     a, b = (x.beginning_with_batch(arranger.batch) for x in (a, b.with_own_atoms()))
     extents = [[product(axis) for axis in _without_batch(arranger, x)] for x in (a, b)]
     least = 2 if arranger.batch is None else 3
@@ -32,7 +32,12 @@ def product_of(arranger: Arranger, a: Value, b: Value) -> Value:
     first, transpose_a = _matrices(arranger, a)
     second, transpose_b = _matrices(arranger, b)
     y = arranger.network.matmul(
-        first, second, transpose_a=transpose_a, transpose_b=transpose_b, name=arranger.name("")
+        first,
+        second,
+        transpose_a=transpose_a,
+        transpose_b=transpose_b,
+        scale=scale,
+        name=arranger.name(""),
     )
     leading = tuple(atom for axis in _without_batch(arranger, a)[:-2] for atom in axis)
     order = (*leading, *a.axes[-2], *b.axes[-1])

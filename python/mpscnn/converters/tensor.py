@@ -150,9 +150,12 @@ class FileTensor(Value):
         return self.combined("multiply", other)
 
     def __matmul__(self, other: Value) -> FileTensor:
-        """Multiply the matrices of the last two axes. Other axes of extent 1 are broadcast."""
+        return self.product(other)
+
+    def product(self, other: Value, scale: float = 1.0) -> FileTensor:
+        """Multiply the matrices of the last two axes, and a factor. Other axes of extent 1 are broadcast."""
         operands = contractions.with_as_many_matrices(self.arranger, self, other)
-        return self.of(contractions.product_of(self.arranger, *operands))
+        return self.of(contractions.product_of(self.arranger, *operands, scale))
 
     # ---- Along axes ------------------------------------------------------------------------------------------------
 

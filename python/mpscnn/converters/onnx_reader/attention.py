@@ -35,7 +35,7 @@ def _attention(c: Context, node: Node) -> FileTensor:
     queries, keys, values = given
     keys, values = (_for_each_query(x, queries) for x in (keys, values))
     scale = node.number("scale", 1.0 / math.sqrt(queries.shape[3] or 1))
-    scores = (queries @ keys.transposed((0, 1, 3, 2))).linear(scale, suffix="/scale")
+    scores = queries.product(keys.transposed((0, 1, 3, 2)), scale)
     cap = node.number("softcap", 0.0)
     if cap > 0.0:
         scores = scores.map({"kind": "tanh", "a": cap, "b": 1.0 / cap}, "/softcap")

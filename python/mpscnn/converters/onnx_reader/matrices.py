@@ -18,6 +18,9 @@ from mpscnn.converters.unsupported import CHOOSE_SHAPE, CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
 
+# The engine multiplies an operand by the factor before the product. Smaller factors might lose digits of small numbers.
+_LEAST_FACTOR = 2.0**-32
+
 
 def _gemm(c: Context, node: Node) -> FileTensor:
     """Convert Gemm with a constant matrix to a dense layer. Its bias may be a computed tensor."""
@@ -107,7 +110,7 @@ def _matmul(c: Context, node: Node) -> FileTensor:
             is_row = a.rank == 1 and not a.has_batch_first
             a = a.with_axes([0]) if is_row else a
         is_column = b.rank == 1 and not b.has_batch_first
-        y = a @ (b.with_axes([1]) if is_column else b)
+        y = a.product(b.with_axes([1]) if is_column else b, _factor_after(c, node))
         return y.without_axes([y.rank - 2] * is_row + [y.rank - 1] * is_column)
     x = c.value(first)
     weight = c.constants.real(second, "its second operand")
@@ -122,6 +125,30 @@ def _matmul(c: Context, node: Node) -> FileTensor:
         raise UnsupportedError(f"multiplies {x.shown} and a constant {weight.shape}; supported are matrices")
     bias, bias_name = _bias_after(c, node, weight.shape[1])
     return dense(c, node, x, weight.T, bias, ending(c, node), (second, bias_name))
+
+
+def _factor_after(c: Context, node: Node) -> float:
+    """Return a factor that becomes part of a product of two tensors, as in attention; 1 if there is none.
+
+    The single consumer of the product must multiply or divide it by a constant number.
+    """
+    name = node.outputs[0]
+    user = c.only_user(name)
+    if user is None or user.kind not in ("Mul", "Div") or len(user.inputs) != 2:
+        return 1.0
+    other = user.inputs[1] if user.inputs[0] == name else user.inputs[0]
+    constant = c.constants.find(other)
+    if constant is None or not constant.is_fixed or constant.low.ndim > 1 or constant.low.size != 1:
+        return 1.0
+    if user.kind == "Div" and other != user.inputs[1]:
+        return 1.0
+    number = c.constants.number(other, "its factor")
+    factor = number if user.kind == "Mul" else 1.0 / number if number else 0.0
+    if not _LEAST_FACTOR <= abs(factor) <= 1.0:
+        return 1.0
+    c.merged.add(id(user))
+    c.ends[name] = user.outputs[0]
+    return factor
 
 
 def _bias_after(c: Context, node: Node, units: int) -> tuple[NDArray[np.float32] | None, str | None]:
