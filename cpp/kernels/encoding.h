@@ -214,7 +214,7 @@ private:
     std::int64_t destination_channels_;
     EncodingOptions options_;
     ImageRegion written_;
-    std::vector<ImageRegion> ranges_; ///< by source: the images and channels that are read
+    std::vector<ImageRegion> ranges_; ///< the images and channels of each source that are read
     // While building, values from 0 on are nodes and values from -1 downwards are sources, because sources
     // may be added after nodes.
     std::vector<EncodedNode> nodes_;

@@ -51,7 +51,7 @@ struct Mark {
 
 struct Marks {
     std::vector<Mark> marks;
-    std::vector<std::int32_t> labels; ///< by pixel: the number of its mark, from 1; 0 for no mark
+    std::vector<std::int32_t> labels; ///< the number of each pixel's mark, from 1; 0 for no mark
 };
 
 /// Find all pixels of the mark that contains the pixel (x, y), and label them.
@@ -109,7 +109,7 @@ int gap(const PixelBox &a, const PixelBox &b) {
 }
 
 struct Character {
-    std::vector<bool> labels; ///< by label: true if the mark is a part of the character
+    std::vector<bool> labels; ///< true for each label whose mark is a part of the character
     PixelBox box;
 };
 

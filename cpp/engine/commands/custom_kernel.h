@@ -30,9 +30,9 @@ struct CustomParameter {
     std::string name;
     int index = 0; ///< index of its attribute, [[texture(index)]] or [[buffer(index)]]
     bool read = true, written = false;
-    bool is_array = false; ///< for an image: whether it is a texture2d_array
-    std::string element;   ///< for a buffer: "float", "half", "int", ...; empty for structs
-    std::size_t bytes = 0; ///< for a buffer: size of the type that it refers to
+    bool is_array = false; ///< true for an image that is a texture2d_array
+    std::string element;   ///< a buffer's type: "float", "half", "int", ...; empty for structs
+    std::size_t bytes = 0; ///< the size of the type that a buffer's parameter refers to
 
     /// Return a description such as "texture 0 'source'".
     std::string text() const;

@@ -234,7 +234,7 @@ void HostCommandBuffer::execute() {
     finished_ = true;
 }
 
-/// The queue's thread: run committed buffers in order, until the queue is destroyed and none is left.
+/// Run committed buffers in order on the queue's thread, until the queue is destroyed and none is left.
 void work_until_stopped(const std::shared_ptr<QueueState> &state) {
     std::unique_lock lock(state->mutex);
     for (;;) {

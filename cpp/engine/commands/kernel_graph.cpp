@@ -38,7 +38,7 @@ private:
     std::string name_;
     KernelGraph result_;
     static constexpr ValueId unset = -1; ///< in values_, for a weight that the kernel does not have
-    std::vector<ValueId> values_;        ///< by value of the encoding: the graph's value
+    std::vector<ValueId> values_;        ///< the graph's value for each value of the encoding
 };
 
 void KernelGraphMaker::add_sources() {

@@ -10,8 +10,8 @@ namespace mpscnn::engine {
 /// A graph that computes an encoding of a raw kernel, and where its inputs come from.
 struct KernelGraph {
     Graph graph;
-    /// For each input of the graph, the index of the encoding's source. Weights that the kernel does not have
-    /// are left out.
+    /// Has for each input of the graph the index of the encoding's source. Weights that the kernel does not
+    /// have are left out.
     std::vector<std::size_t> sources;
 };
 

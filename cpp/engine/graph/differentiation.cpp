@@ -43,8 +43,9 @@ private:
     static std::size_t index(ValueId value) { return static_cast<std::size_t>(value); }
 
     Graph &graph_;
-    std::vector<bool> depends_;                   ///< by value: whether it depends on a wanted value
-    std::vector<std::vector<ValueId>> gradients_; ///< by value: gradients that its consumers have contributed
+    std::vector<bool> depends_; ///< true for each value that depends on a wanted value
+    /// Lists for each value the gradients that its consumers have contributed.
+    std::vector<std::vector<ValueId>> gradients_;
     int added_ = 0;
 };
 

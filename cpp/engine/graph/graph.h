@@ -33,13 +33,14 @@ struct Node {
     std::string name;
     ops::Operation operation;
     std::vector<ValueId> inputs;
-    std::optional<ops::Neuron> activation;       ///< applied to the result before it is rounded
-    std::map<std::string, WeightTensor> weights; ///< by role; an activation's slopes have the role "slope"
+    std::optional<ops::Neuron> activation; ///< applied to the result before it is rounded
+    /// The weights by role. An activation's slopes have the role "slope".
+    std::map<std::string, WeightTensor> weights;
     /// Weights that are tensors of the graph, by role, as in a network that is being trained. A node has
     /// either variables or `weights`.
     std::map<std::string, ValueId> variables;
     bool keep_float32 = false; ///< in float16 and int8 networks: this layer is computed in float32
-    /// Whether training changes the weights. Without a value it changes all weights except constants.
+    /// True if training changes the weights. Without a value it changes all weights except constants.
     std::optional<bool> learns = std::nullopt;
     std::optional<Quantization> quantization =
         std::nullopt; ///< meaning of the result's integers in int8 networks
@@ -150,8 +151,7 @@ public:
     static Graph from_json(const Json &json, ErrorKind kind = ErrorKind::parameter);
 
 private:
-    /// The users of a value: whether it is an output, and whether a layer reads it that needs its spatial
-    /// axes.
+    /// Says whether a value is an output, and whether a layer that needs its spatial axes reads it.
     struct Uses {
         bool output = false, by_layer_of_images = false;
     };

@@ -17,7 +17,7 @@ struct Canonical {
     std::map<std::string, std::vector<std::string>> merged;
 };
 
-/// Which layers `canonicalise` merges into one.
+/// Selects the layers that `canonicalise` merges into one.
 enum class Merging {
     /// Batch normalization, neurons and layers without computation are merged. Only the last result is
     /// rounded.

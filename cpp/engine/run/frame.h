@@ -18,8 +18,8 @@ struct Frame {
     using Fill = std::function<void(std::span<const TensorView> inputs, const WorkSharing &share)>;
     using Read = std::function<void(std::span<const TensorView> outputs)>;
 
-    std::vector<TensorView> inputs;  ///< with `fill`, only their shapes and types
-    std::vector<TensorView> outputs; ///< with `read`, only their shapes and types
+    std::vector<TensorView> inputs;  ///< if `fill` is set, they have only shapes and types
+    std::vector<TensorView> outputs; ///< if `read` is set, they have only shapes and types
     Fill fill;                       ///< if not set, the inputs are in the caller's memory
     Read read;                       ///< if not set, the outputs are in the caller's memory
     Completion done;                 ///< called by the runner

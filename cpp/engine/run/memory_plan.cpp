@@ -72,8 +72,8 @@ private:
 } // namespace
 
 std::size_t peak_live_bytes(const std::vector<BufferLifetime> &buffers) {
-    // By step: the bytes of the buffers that begin to live at the step, and of those whose last step was the
-    // one before.
+    // Maps each step to two sums of bytes: of the buffers that begin to live at the step, and of the buffers
+    // whose last step was the one before.
     std::map<int, std::pair<std::size_t, std::size_t>> changes;
     for (const BufferLifetime &buffer : buffers) {
         auto &begin = changes[buffer.first].first;

@@ -26,8 +26,8 @@ struct Stage {
     std::vector<std::size_t> nodes;
     /// The inputs and outputs of a subgraph, as values of the whole graph.
     std::vector<ValueId> inputs, outputs;
-    std::unique_ptr<LoweredGraph> lowered; ///< for a subgraph: its lowered form
-    /// For each node of another backend: its index in StagedNetwork::parts.
+    std::unique_ptr<LoweredGraph> lowered; ///< the lowered form of a subgraph; otherwise nullptr
+    /// Maps each node of another backend to its index in StagedNetwork::parts.
     std::map<std::size_t, std::size_t> others = {};
 };
 
@@ -80,8 +80,9 @@ private:
 
     const Graph &graph_;
     const std::vector<std::size_t> &others_;
-    std::vector<std::size_t> stage_of_; ///< by value: the stage that computes it
-    /// By value: whether it is an output, or another stage or a function reads it.
+    std::vector<std::size_t> stage_of_; ///< the stage that computes each value
+    /// True for each value that its stage must return. The value is an output of the graph, or another stage,
+    /// a custom function or another backend reads it.
     std::vector<bool> leaves_;
     std::size_t count_ = 0;
 };
@@ -176,8 +177,8 @@ public:
 
     std::size_t arena_bytes() const override { return arena_ + bytes; }
 
-    std::vector<Shape> shapes; ///< by value: its shape
-    /// By value: its offset in the executor's memory, if it is stored there.
+    std::vector<Shape> shapes; ///< the shape of each value
+    /// Has for each value its offset in the executor's memory. Values that are not stored there have none.
     std::vector<std::optional<std::size_t>> places;
     std::map<const Stage *, std::unique_ptr<Plan>> parts;
     std::size_t bytes = 0;
@@ -288,7 +289,7 @@ private:
     bool check_finite_;
     std::map<const Stage *, std::unique_ptr<Executor>> executors_;
     AlignedBuffer<std::byte> memory_;
-    std::vector<TensorView> views_, stage_inputs_, stage_outputs_; ///< for the current run
+    std::vector<TensorView> views_, stage_inputs_, stage_outputs_; ///< the tensors of the current run
     std::vector<ops::CustomTensor> tensors_;
 };
 

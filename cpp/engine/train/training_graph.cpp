@@ -84,17 +84,18 @@ private:
     TrainingGraph result_;
     const MultiboxOptions *detector_ = nullptr; ///< set for a detector's loss
     std::vector<ValueId> predictions_;          ///< outputs of the network that are predictions
-    Shape labels_shape_;                        ///< of all predictions concatenated
+    Shape labels_shape_;                        ///< the shape of all predictions concatenated
     std::vector<bool> needed_, trained_, reads_variables_;
-    /// By node: whether it is a batch normalization that is not trained and follows layers that are trained.
+    /// True for each node that is an untrained batch normalization after layers that are trained, or after
+    /// inputs whose gradients are wanted.
     std::vector<bool> is_fixed_;
-    std::vector<ValueId> copies_; ///< by value of the network: its copy in the training graph
+    std::vector<ValueId> copies_; ///< the copy of each of the network's values in the training graph
     std::map<std::string, ValueId> by_name_;
     std::vector<std::string> weights_; ///< names of the trained weights
     std::vector<ValueId> inputs_;      ///< copies of the network's inputs
-    /// By weight: the number of updates that its moments have missed.
+    /// Maps the name of each trained weight to the number of updates that its moments have missed.
     std::map<std::string, std::int64_t> missed_;
-    /// By number of missed updates: the input with the learning rates.
+    /// Maps each number of missed updates to the graph's input with the learning rates of such weights.
     std::map<std::int64_t, ValueId> rates_;
     ValueId labels_ = -1, label_weights_ = -1, step_ = -1, prediction_ = -1, loss_ = -1;
 };
@@ -160,7 +161,7 @@ void TrainingGraphMaker::look_at_layers(bool of_inputs) {
     trained_.assign(count, false);
     is_fixed_.assign(count, false);
     reads_variables_.assign(count, false);
-    // By value: whether its gradient is wanted.
+    // True for each value whose gradient is computed.
     std::vector<bool> depends(static_cast<std::size_t>(network_.values()), false);
     std::fill_n(depends.begin(), inputs, of_inputs);
     bool any = of_inputs;

@@ -80,7 +80,7 @@ struct TrainingOptions {
     /// The number of updates that a layer's moments have missed because the layer was frozen for a while.
     /// Adam's correction does not count these.
     std::map<std::string, std::int64_t> missed_updates;
-    std::int64_t seed = 0;        ///< of the random masks of dropout
+    std::int64_t seed = 0;        ///< the seed of dropout's random masks
     double statistics_rate = 0.9; ///< share of running statistics that remains after each batch
     std::int64_t accumulate = 1;  ///< number of batches whose mean gradient updates the weights
     /// Share of the weights' moving average that remains after an update; 0: no average.

@@ -15,7 +15,7 @@ namespace mpscnn::engine {
 // self_check_networks(). If the result of a case is wrong or missing, the implementation that caused it is
 // refused, and the case runs again with another one.
 
-/// How a case of the check ended.
+/// Describes how a case of the check ended.
 struct CaseResult {
     enum class End {
         open,   ///< the case did not run

@@ -110,7 +110,7 @@ private:
     std::vector<std::size_t> scratch_;
 };
 
-/// How sums are divided into parts, so that enough threads can work on them. There are `results` sums of
+/// Divides sums into parts, so that enough threads can work on them. There are `results` sums of
 /// `elements` numbers each; each thread adds `part` numbers. The division depends on shapes only, so results
 /// do not depend on the device.
 struct SumParts {
@@ -124,8 +124,8 @@ private:
     SumParts() = default;
 };
 
-/// How sums over all pixels, one for each channel, are divided. A thread has one channel, or four adjacent
-/// ones, and every `count`-th pixel.
+/// Divides sums over all pixels, one for each channel, into `count` parts. A thread adds every `count`-th
+/// pixel of `lanes` adjacent channels (1 or 4).
 struct ChannelParts {
     std::int64_t channels = 1, lanes = 1, count = 1;
 

@@ -69,8 +69,8 @@ SumParts SumParts::of_length(std::int64_t part, std::int64_t elements) {
     return parts;
 }
 
-/// Choose the number of parts: enough threads for a large GPU, which have several reads under way each, but
-/// so few parts that one threadgroup adds those of a channel quickly.
+/// Choose the number of parts. It gives a large GPU enough threads, each of which has several reads in
+/// flight. There are so few parts that one threadgroup can add the parts of a channel quickly.
 ChannelParts::ChannelParts(std::int64_t pixels, std::int64_t all_channels) : channels(all_channels) {
     constexpr std::int64_t wanted = 1 << 16, most_sums = 1 << 16, most = 1024, least_pixels = 32;
     if (channels % 4 == 0) lanes = 4;

@@ -22,7 +22,7 @@ namespace {
 constexpr const char *extension = ".metalarchive", *unfinished = ".new";
 /// A file for some 500 pipelines has a few megabytes.
 constexpr std::uintmax_t max_bytes = std::uintmax_t(64) << 20;
-/// The largest number of files in the directory: of several GPUs, and of earlier systems and versions.
+/// The largest number of files in the directory. Each GPU, system and version has separate files.
 constexpr std::size_t max_files = 4;
 
 NSURL *url_of(const fs::path &path) { return [NSURL fileURLWithPath:string_of(path.string())]; }

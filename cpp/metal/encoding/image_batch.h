@@ -19,7 +19,7 @@ public:
     /// many that making them would take longer than the computation.
     static bool can_hold(const Shape &shape);
 
-    /// Whether images have pixels. An image of which a kernel only uses the size gets no memory.
+    /// Says whether images have pixels. If a kernel only uses an image's size, the image gets no memory.
     enum class Content { pixels, none };
 
     /// Make a batch. `layout` is the layout of one image. Throws DeviceError if there is not enough memory.

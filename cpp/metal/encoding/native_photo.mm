@@ -98,7 +98,7 @@ private:
     CVPixelBufferRef buffer_;
 };
 
-/// How a pixel format is read. `chroma` is invalid if the format has a single plane.
+/// Describes how a pixel format is read. `chroma` is invalid if the format has a single plane.
 struct BufferFormat {
     MTLPixelFormat pixels, chroma;
     vision::YuvRange range;

@@ -33,7 +33,7 @@ GradientKernels made(Forward *forward, Gradient *gradient, const GradientSource 
     return kernels;
 }
 
-/// Return nothing: MPS has no gradient kernel for other operations.
+/// Return nothing. Operations without an overload have no gradient kernel in MPS.
 template <class Op> std::optional<GradientKernels> kernels_of(const Op &, const GradientSource &) {
     return std::nullopt;
 }

@@ -9,9 +9,9 @@
 
 namespace mpscnn::metal {
 
-/// Which kernels may compute a layer on this device (engine/run/implementations.h). A kernel is a class of
-/// MPS or a shader. A layer calls may_take before it makes a kernel that another one could replace. It calls
-/// take for each kernel that it makes, which records the use.
+/// Decides which kernels may compute a layer on this device (engine/run/implementations.h). A kernel is a
+/// class of MPS or a shader. A layer calls may_take before it makes a kernel that another one could replace.
+/// It calls take for each kernel that it makes, which records the use.
 class Choice {
 public:
     /// Kernels have different names in each scope. Training runs on arrays (`arrays`), and inference on

@@ -90,7 +90,7 @@ private:
     std::shared_ptr<const ArrayNetwork> network_;
     std::vector<NodeStep> steps_;
     std::vector<OutputCopy> copies_;
-    std::vector<Place> places_; ///< by value; only for values that have a separate array
+    std::vector<Place> places_; ///< the places of values that have a separate array
     std::size_t arena_bytes_ = 0, image_bytes_ = 0;
 };
 

@@ -59,7 +59,8 @@ private:
 
     std::shared_ptr<const LoweredNetwork> network_;
     std::vector<Port> inputs_, outputs_;
-    std::vector<StoredValue> values_; ///< by ValueId; has no readers for a value that a reshape only renames
+    /// All values. A value that a reshape only renames has no readers.
+    std::vector<StoredValue> values_;
     std::vector<std::unique_ptr<Step>> steps_;
     std::vector<std::int64_t> passes_;
     std::size_t arena_bytes_ = 0;

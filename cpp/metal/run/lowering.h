@@ -28,7 +28,7 @@ struct LoweredNetwork {
     std::shared_ptr<Device> device; ///< destroyed after the layers, which use it
     std::shared_ptr<const engine::Implementations> implementations;
     engine::Graph graph;                       ///< without weights
-    std::vector<engine::Precision> precisions; ///< by value: the precision of its image
+    std::vector<engine::Precision> precisions; ///< the precision of each value's image
     std::vector<LoweredLayer> layers;          ///< in an order in which they can be computed
     std::size_t weight_bytes = 0;
     /// Locked while steps are encoded, because only one thread at a time may use MPS kernels.
@@ -52,15 +52,15 @@ struct ArrayNetwork {
     std::shared_ptr<Device> device; ///< destroyed after the layers, which use it
     std::shared_ptr<const engine::Implementations> implementations;
     engine::Graph graph;      ///< without weights
-    std::vector<bool> halves; ///< by value: true if its array holds halves; otherwise it holds floats
-    /// By node: the layer of a node that runs on images. The entry is empty for a node that has kernels on
+    std::vector<bool> halves; ///< true for each value whose array holds halves; other arrays hold floats
+    /// Has the layer of each node that runs on images. The entry is empty for a node that has kernels on
     /// arrays or only renames an array.
     std::vector<std::optional<LoweredLayer>> layers;
-    /// By node: the layer that one of the library's own kernels computes. The list is empty unless the
-    /// program asks for own kernels.
+    /// Has the layer of each node that one of the library's own kernels computes. The list is empty unless
+    /// the program asks for own kernels.
     std::vector<std::optional<OwnLayer>> own;
-    std::vector<bool> merged; ///< by node: true if the own layer of another node includes it
-    Choice::Scope scope = Choice::Scope::arrays; ///< for the layers on images
+    std::vector<bool> merged; ///< true for each node that the own layer of another node includes
+    Choice::Scope scope = Choice::Scope::arrays; ///< the scope of the layers on images
     std::size_t weight_bytes = 0;
     mutable ConvolutionGradientCache convolution_gradients;
     /// Locked while steps are encoded, because only one thread at a time may use MPS kernels.

@@ -57,7 +57,7 @@ void commit(id<MTLCommandBuffer> command_buffer, const std::shared_ptr<Device> &
 void commit_and_wait(id<MTLCommandBuffer> command_buffer, const std::shared_ptr<Device> &device,
                      Handlers &handlers);
 
-/// When the GPU executed a finished command buffer, in seconds of the GPU's clock.
+/// The time at which the GPU executed a finished command buffer, in seconds of the GPU's clock.
 struct GpuTime {
     double begin, end;
 };
