@@ -46,6 +46,17 @@ struct Simd {
         _mm512_mask_storeu_ps(p, first(n), a);
     }
 
+    struct Narrow {
+        static constexpr int width = 8;
+        using reg = __m256;
+
+        static MPSCNN_INLINE reg of(__m512 a) { return _mm512_castps512_ps256(a); }
+        static MPSCNN_INLINE __m512 widened(reg a) { return _mm512_zextps256_ps512(a); }
+        static MPSCNN_INLINE reg load(const float *p) { return _mm256_loadu_ps(p); }
+        static MPSCNN_INLINE reg broadcast(const float *p) { return _mm256_broadcast_ss(p); }
+        static MPSCNN_INLINE reg fma(reg a, reg b, reg c) { return _mm256_fmadd_ps(a, b, c); }
+    };
+
     static MPSCNN_INLINE reg add(reg a, reg b) { return _mm512_add_ps(a, b); }
     static MPSCNN_INLINE reg sub(reg a, reg b) { return _mm512_sub_ps(a, b); }
     static MPSCNN_INLINE reg mul(reg a, reg b) { return _mm512_mul_ps(a, b); }

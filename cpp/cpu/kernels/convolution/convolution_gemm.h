@@ -354,14 +354,13 @@ inline TilesFunction block_function(const GemmPlan &plan, std::int64_t rows, con
     if constexpr (has_tiles<V>) {
         return multiply_with_tiles<V>;
     } else {
-        const std::int64_t vectors = divide_up(panel.channels, V::width);
         if constexpr (!has_bfloat16<V>) {
             if (plan.algorithm == Algorithm::packed_groups) return group_tiles_function<V>(rows, plan.merged);
             if (plan.algorithm == Algorithm::dot) return dot_tiles_function<V>(rows, panel.channels);
         }
         if constexpr (has_half_weights<V>)
-            if (panel.halves) return tiles_function<V, std::uint16_t>(rows, vectors);
-        return tiles_function<V, float>(rows, vectors);
+            if (panel.halves) return tiles_function<V, std::uint16_t>(rows, panel.channels);
+        return tiles_function<V, float>(rows, panel.channels);
     }
 }
 

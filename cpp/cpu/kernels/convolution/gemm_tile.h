@@ -134,12 +134,28 @@ template <class V> MPSCNN_INLINE typename V::reg load_weights(const std::uint16_
 inline void set_weights(const ChannelPanel &panel, const float *&weights) { weights = panel.weights; }
 inline void set_weights(const ChannelPanel &panel, const std::uint16_t *&weights) { weights = panel.halves; }
 
+/// True if there are narrow registers, which are the lower half of a register. If the channels of a panel's
+/// last vector fit one, its sums are narrow. Processors that execute an FMA of a whole register in two steps,
+/// such as Zen 4, take half of the time for a narrow one.
+template <class V> inline constexpr bool has_narrow = !has_bfloat16<V> && requires { typename V::Narrow; };
+
+/// The sums of a panel's last vector for `MR` pixels, and its weights of one input, in narrow registers.
+/// Unless `narrow`, there are none.
+template <class V, int MR, bool narrow> struct NarrowSums {
+    static constexpr int vectors = 0;
+};
+template <class V, int MR> struct NarrowSums<V, MR, true> {
+    static constexpr int vectors = 1;
+    typename V::Narrow::reg sums[MR], weights;
+};
+
 /// sums += a * weights for `length` inputs, where `a` has MR pixels that are `stride` apart. Advances
-/// `weights` and `ahead`.
-template <class V, int MR, int Vectors, class Weight>
-MPSCNN_INLINE void multiply_piece(typename V::reg (&sums)[MR][Vectors], const float *a, std::ptrdiff_t stride,
-                                  const Weight *&weights, std::int64_t length, const char *&ahead,
-                                  std::ptrdiff_t ahead_step) {
+/// `weights` and `ahead`. With `narrow`, the sums of the last vector are in `last`.
+template <class V, int MR, int Vectors, class Weight, bool narrow>
+MPSCNN_INLINE void multiply_piece(typename V::reg (&sums)[MR][Vectors], NarrowSums<V, MR, narrow> &last,
+                                  const float *a, std::ptrdiff_t stride, const Weight *&weights,
+                                  std::int64_t length, const char *&ahead, std::ptrdiff_t ahead_step) {
+    constexpr int whole = Vectors - NarrowSums<V, MR, narrow>::vectors;
     constexpr int shared = V::gemm_rows_of_pointer;
     constexpr int pointers = (MR + shared - 1) / shared;
     const float *base[pointers];
@@ -152,12 +168,20 @@ MPSCNN_INLINE void multiply_piece(typename V::reg (&sums)[MR][Vectors], const fl
     const auto multiply_input = [&]() __attribute__((always_inline)) {
         typename V::reg b[Vectors];
 #pragma GCC unroll 8
-        for (int v = 0; v < Vectors; ++v) b[v] = load_weights<V>(weights + v * V::width);
+        for (int v = 0; v < whole; ++v) b[v] = load_weights<V>(weights + v * V::width);
+        if constexpr (narrow) last.weights = V::Narrow::load(weights + whole * V::width);
 #pragma GCC unroll 32
         for (int r = 0; r < MR; ++r) {
-            const auto x = V::load_broadcast(base[r / shared] + (r % shared) * stride);
+            const float *const input = base[r / shared] + (r % shared) * stride;
+            if constexpr (whole == 0) {
+                last.sums[r] = V::Narrow::fma(V::Narrow::broadcast(input), last.weights, last.sums[r]);
+            } else {
+                const auto x = V::load_broadcast(input);
 #pragma GCC unroll 8
-            for (int v = 0; v < Vectors; ++v) sums[r][v] = V::fma_broadcast(x, b[v], sums[r][v]);
+                for (int v = 0; v < whole; ++v) sums[r][v] = V::fma_broadcast(x, b[v], sums[r][v]);
+                if constexpr (narrow)
+                    last.sums[r] = V::Narrow::fma(V::Narrow::of(x), last.weights, last.sums[r]);
+            }
         }
 #pragma GCC unroll 16
         for (int p = 0; p < pointers; ++p) ++base[p];
@@ -234,8 +258,9 @@ MPSCNN_INLINE void finish_rows(const PixelTile &tile, std::int64_t first_row, co
     finish_sums<V, typename V::element, Vectors>(tile, first_row, MR, panel, values);
 }
 
-/// Compute `MR` pixels of a tile, from `first_row` on, for a panel.
-template <class V, int MR, int Vectors, class Weight>
+/// Compute `MR` pixels of a tile, from `first_row` on, for a panel. With `narrow`, the channels of the last
+/// vector fit a narrow register.
+template <class V, int MR, int Vectors, class Weight, bool narrow>
 MPSCNN_INLINE void multiply_rows(const PixelTile &tile, std::int64_t first_row, const ChannelPanel &panel,
                                  const char *ahead) {
     const PixelRun &run = *tile.run;
@@ -245,6 +270,10 @@ MPSCNN_INLINE void multiply_rows(const PixelTile &tile, std::int64_t first_row, 
     for (int r = 0; r < MR; ++r, start += run.start_stride)
 #pragma GCC unroll 8
         for (int v = 0; v < Vectors; ++v) sums[r][v] = V::load(start + v * V::width);
+    [[maybe_unused]] NarrowSums<V, MR, narrow> last;
+    if constexpr (narrow)
+#pragma GCC unroll 32
+        for (int r = 0; r < MR; ++r) last.sums[r] = V::Narrow::of(sums[r][Vectors - 1]);
     constexpr std::int64_t NR = Vectors * V::width;
     const float *source = tile.source + first_row * run.pixel_stride;
     const Weight *weights;
@@ -256,7 +285,8 @@ MPSCNN_INLINE void multiply_rows(const PixelTile &tile, std::int64_t first_row, 
         if constexpr (sums_in_blocks<V>)
             multiply_blocks<V>(sums, piece, run.pixel_stride, weights, run.length, ahead, panel.ahead_step);
         else
-            multiply_piece<V>(sums, piece, run.pixel_stride, weights, run.length, ahead, panel.ahead_step);
+            multiply_piece<V>(sums, last, piece, run.pixel_stride, weights, run.length, ahead,
+                              panel.ahead_step);
         if (__builtin_expect(--pieces == 0, true)) break;
         piece += run.column_stride;
         if (++x < run.columns) continue;
@@ -264,6 +294,9 @@ MPSCNN_INLINE void multiply_rows(const PixelTile &tile, std::int64_t first_row, 
         piece = source += run.row_stride;
         weights += run.skipped_weights * NR;
     }
+    if constexpr (narrow)
+#pragma GCC unroll 32
+        for (int r = 0; r < MR; ++r) sums[r][Vectors - 1] = V::Narrow::widened(last.sums[r]);
     finish_rows<V>(tile, first_row, panel, sums);
 }
 
@@ -271,17 +304,17 @@ MPSCNN_INLINE void multiply_rows(const PixelTile &tile, std::int64_t first_row, 
 /// for more pixels, which are needed to hide the latency of FMAs.
 template <class V, int Vectors> constexpr int max_rows = Vectors == 1 ? V::gemm_single_rows : V::gemm_rows;
 
-/// Compute a panel of `Vectors` vectors for `count` tiles of `MR` pixels.
-template <class V, int MR, int Vectors, class Weight>
+/// Compute a panel of `Vectors` vectors for `count` tiles of `MR` pixels. `narrow`: see multiply_rows().
+template <class V, int MR, int Vectors, class Weight, bool narrow>
 void multiply_tiles(const PixelTile *tile, std::int64_t count, const ChannelPanel &panel) {
     const char *ahead = panel.ahead;
     for (const PixelTile *end = tile + count; tile != end; ++tile, ahead += panel.ahead_tile)
         if constexpr (MR * Vectors <= V::gemm_rows * V::gemm_vectors) {
-            multiply_rows<V, MR, Vectors, Weight>(*tile, 0, panel, ahead);
+            multiply_rows<V, MR, Vectors, Weight, narrow>(*tile, 0, panel, ahead);
         } else { // the wider last panel has more sums than registers, so compute it in two halves
             constexpr int half = (MR + 1) / 2;
-            multiply_rows<V, half, Vectors, Weight>(*tile, 0, panel, ahead);
-            multiply_rows<V, MR - half, Vectors, Weight>(*tile, half, panel, ahead);
+            multiply_rows<V, half, Vectors, Weight, narrow>(*tile, 0, panel, ahead);
+            multiply_rows<V, MR - half, Vectors, Weight, narrow>(*tile, half, panel, ahead);
         }
 }
 
@@ -325,18 +358,23 @@ void multiply_pixel(const PixelTile &tile, const ChannelPanel (&panels)[Panels])
 
 using TilesFunction = void (*)(const PixelTile *, std::int64_t, const ChannelPanel &);
 
-template <class V, class Weight, int Vectors, int MR = max_rows<V, Vectors>>
+template <class V, class Weight, bool narrow, int Vectors, int MR = max_rows<V, Vectors>>
 inline TilesFunction tiles_function_of_rows(std::int64_t rows) {
-    if (rows == MR) return multiply_tiles<V, MR, Vectors, Weight>;
-    if constexpr (MR > 1) return tiles_function_of_rows<V, Weight, Vectors, MR - 1>(rows);
+    if (rows == MR) return multiply_tiles<V, MR, Vectors, Weight, narrow>;
+    if constexpr (MR > 1) return tiles_function_of_rows<V, Weight, narrow, Vectors, MR - 1>(rows);
     return nullptr;
 }
 
-/// Return the instance of multiply_tiles for these numbers of rows and vectors, which are known at run time.
+/// Return the instance of multiply_tiles for a panel of so many channels. All numbers are known at run time.
 template <class V, class Weight, int Vectors = V::gemm_last_vectors>
-inline TilesFunction tiles_function(std::int64_t rows, std::int64_t vectors) {
-    if (vectors == Vectors) return tiles_function_of_rows<V, Weight, Vectors>(rows);
-    if constexpr (Vectors > 1) return tiles_function<V, Weight, Vectors - 1>(rows, vectors);
+inline TilesFunction tiles_function(std::int64_t rows, std::int64_t channels) {
+    if (channels > (Vectors - 1) * V::width) {
+        if constexpr (has_narrow<V> && sizeof(Weight) == sizeof(float))
+            if (channels <= (Vectors - 1) * V::width + V::Narrow::width)
+                return tiles_function_of_rows<V, Weight, true, Vectors>(rows);
+        return tiles_function_of_rows<V, Weight, false, Vectors>(rows);
+    }
+    if constexpr (Vectors > 1) return tiles_function<V, Weight, Vectors - 1>(rows, channels);
     return nullptr;
 }
 

@@ -156,10 +156,9 @@ void multiply_matrices(const MatrixProductTask &task, const MatrixProductPlan &p
         const Range columns = panel_outputs<V>(plan.columns, p);
         pack_panel<V>(task, second, plan.depth, columns, packed);
         const ChannelPanel panel = product_panel<V>(task, columns, packed, start, p + 1 == plan.panels);
-        const std::int64_t vectors = divide_up(columns.size(), V::width);
         for (std::int64_t first = 0, next = 0; first < count; first = next) {
             while (next < count && tiles[next].pixels == tiles[first].pixels) ++next;
-            tiles_function<V, float>(tiles[first].pixels, vectors)(tiles + first, next - first, panel);
+            tiles_function<V, float>(tiles[first].pixels, columns.size())(tiles + first, next - first, panel);
         }
     }
 }
