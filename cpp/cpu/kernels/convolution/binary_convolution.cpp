@@ -239,8 +239,8 @@ inline void sum_columns(const BetaScalingTask &task, std::int64_t image, std::in
 }
 
 template <class V> Prepared beta_scaling_prepare(const BetaScalingTask &task, const Planning &planning) {
-    const WorkSplit split = split_elements(task.destination, planning.threads);
-    return planning.keep(split, split.items(), static_cast<std::size_t>(task.source.width) * sizeof(float));
+    return prepare_elements(task.destination, planning,
+                            static_cast<std::size_t>(task.source.width) * sizeof(float));
 }
 
 template <class V>

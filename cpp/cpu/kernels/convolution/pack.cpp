@@ -12,8 +12,7 @@ namespace mpscnn::cpu {
 namespace {
 
 struct PackPlan {
-    std::int64_t panels; ///< panels of a group
-    std::int64_t items;
+    PanelSplit split;
     bool reorders; ///< true if weights are first reordered to the layout of `shape`
 };
 
@@ -25,32 +24,24 @@ template <class V> Prepared pack_prepare(const PackTask &task, const Planning &p
     const ConvolutionShape &shape = task.shape;
     const bool has_gaps = from.batch > 1 && from.image_stride != image_floats(from);
     const std::int64_t floats = shape.outputs * shape.weights_per_output();
-    PackPlan plan{1, 1, false};
-    if (packs_panels(task)) {
-        plan.panels = panel_count<V>(shape.outputs / shape.groups);
-        if (planning.threads > 1) plan.items = clamped(floats / min_packed, 1, shape.groups * plan.panels);
-    } else {
+    PackPlan plan{{1, 1}, false};
+    if (packs_panels(task))
+        plan.split = split_panels<V>(shape, planning.threads);
+    else
         plan.reorders = has_gaps || task.is_adjoint;
-    }
-    return planning.keep(plan, plan.items,
+    return planning.keep(plan, plan.split.items,
                          plan.reorders ? static_cast<std::size_t>(floats) * sizeof(float) : 0);
 }
 
-/// Pack a panel of a data gradient's weights as gemm_pack_panel() would pack them after reorder_group(). The
-/// panel's outputs are the convolution's inputs, which are adjacent in the source.
+/// Pack a panel of a data gradient's weights as gemm_pack_panel() would pack them after reorder_group().
 template <class V>
-void pack_adjoint_panel(const PackTask &task, std::int64_t group, std::int64_t index, float *packed) {
-    const std::int64_t outputs = task.source.batch / task.groups;
-    const Range panel = panel_outputs<V>(task.source.channels, index);
-    const std::int64_t pitch = round_up_to_width<V>(panel.size());
-    for (std::int64_t tap = 0; tap < task.rows.count * task.columns.count; ++tap) {
-        const float *from = tap_weights(task, group, tap) + panel.begin;
-        for (std::int64_t output = 0; output < outputs; ++output, packed += pitch) {
-            copy_channels<V>(from, packed, panel.size());
-            for (std::int64_t i = panel.size(); i < pitch; ++i) packed[i] = 0.0f;
-            from += task.source.image_stride;
-        }
-    }
+void pack_adjoint(const PackTask &task, std::int64_t group, std::int64_t panel, float *packed) {
+    pack_adjoint_panel<V, 1>(task, group, panel, packed,
+                             [](const float *from, std::int64_t, float *to, std::int64_t count) {
+                                 copy_channels<V>(from, to, count);
+                                 for (std::int64_t i = count; i < round_up_to_width<V>(count); ++i)
+                                     to[i] = 0.0f;
+                             });
 }
 
 /// Reorder a group's weights from [outputs][height][width][inputs] to [inputs][rows][columns][outputs].
@@ -102,19 +93,14 @@ void pack_run(const PackTask &task, const Prepared &prepared, std::int64_t begin
             gemm_pack<V>(shape, weights, packed + task.weights_size + task.bias_size);
         return;
     }
-    const std::int64_t outputs = task.source.batch / shape.groups;
-    for (std::int64_t item = begin; item < end; ++item) {
-        const Range panels = part_of(shape.groups * plan.panels, plan.items, item);
-        for (std::int64_t i = panels.begin; i < panels.end; ++i) {
-            const std::int64_t group = i / plan.panels, panel = i % plan.panels;
-            float *const to = packed + group * gemm_group_size<V>(shape) + panel_offset<V>(shape, panel);
-            if (task.is_adjoint)
-                pack_adjoint_panel<V>(task, group, panel, to);
-            else
-                gemm_pack_panel<V>(shape, task.source.data + group * outputs * task.source.image_stride,
-                                   task.source.image_stride, panel, to);
-        }
-    }
+    const std::int64_t group_floats = task.source.batch / shape.groups * task.source.image_stride;
+    pack_panels<V>(task, plan.split, begin, end, [&](std::int64_t group, std::int64_t panel, float *to) {
+        if (task.is_adjoint)
+            pack_adjoint<V>(task, group, panel, to);
+        else
+            gemm_pack_panel<V>(shape, task.source.data + group * group_floats, task.source.image_stride,
+                               panel, to);
+    });
 }
 
 } // namespace

@@ -59,8 +59,7 @@ inline void rearrange_row(const float *source, std::ptrdiff_t source_pixel, cons
 }
 
 template <class V> Prepared depth_to_space_prepare(const DepthToSpaceTask &task, const Planning &planning) {
-    const WorkSplit split = split_elements(task.destination, planning.threads);
-    return planning.keep(split, split.items());
+    return prepare_elements(task.destination, planning);
 }
 
 template <class V>

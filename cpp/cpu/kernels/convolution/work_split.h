@@ -49,6 +49,14 @@ template <class ViewType> MPSCNN_INLINE WorkSplit split_elements(const ViewType 
                       min_elements, threads);
 }
 
+/// Prepare a pass over the elements of a tensor, which is divided by whole rows.
+template <class ViewType>
+MPSCNN_INLINE Prepared prepare_elements(const ViewType &view, const Planning &planning,
+                                        std::size_t scratch_bytes = 0) {
+    const WorkSplit split = split_elements(view, planning.threads);
+    return planning.keep(split, split.items(), scratch_bytes);
+}
+
 /// Divide a pass over single pixels, whose channels are read several times.
 template <class ViewType>
 MPSCNN_INLINE Prepared prepare_pixels(const ViewType &view, const Planning &planning) {

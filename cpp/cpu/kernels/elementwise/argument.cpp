@@ -76,8 +76,7 @@ template <class V> MPSCNN_INLINE typename V::reg argument_each(const ReductionTi
 }
 
 template <class V> Prepared argument_prepare(const ArgumentTask &task, const Planning &planning) {
-    const WorkSplit split = split_elements(task.source, planning.threads);
-    return planning.keep(split, split.items());
+    return prepare_elements(task.source, planning);
 }
 
 template <class V>

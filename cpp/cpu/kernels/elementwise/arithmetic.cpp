@@ -154,8 +154,7 @@ template <class V> BlockFunction block_function(ArithmeticKind kind, bool one_a,
 }
 
 template <class V> Prepared arithmetic_prepare(const ArithmeticTask &task, const Planning &planning) {
-    const WorkSplit split = split_elements(task.destination, planning.threads);
-    return planning.keep(split, split.items());
+    return prepare_elements(task.destination, planning);
 }
 
 template <class V>

@@ -211,8 +211,7 @@ template <class V, class Function> struct FunctionOfPixel {
 };
 
 template <class V> Prepared affine_prepare(const AffineTask &task, const Planning &planning) {
-    const WorkSplit split = split_elements(task.destination, planning.threads);
-    return planning.keep(split, split.items());
+    return prepare_elements(task.destination, planning);
 }
 
 template <class V>

@@ -28,8 +28,7 @@ template <class V> MPSCNN_INLINE NeighbourLayout<V> layout_of(const CrossChannel
 }
 
 template <class V> Prepared cross_channel_prepare(const CrossChannelTask &task, const Planning &planning) {
-    const WorkSplit split = split_elements(task.destination, planning.threads);
-    return planning.keep(split, split.items(), layout_of<V>(task).bytes());
+    return prepare_elements(task.destination, planning, layout_of<V>(task).bytes());
 }
 
 /// Normalize one channel of a pixel in double.

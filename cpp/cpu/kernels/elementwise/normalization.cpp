@@ -268,9 +268,8 @@ template <class V> std::int64_t prepared_channels(const NormalizationTask &task)
 }
 
 template <class V> Prepared normalization_prepare(const NormalizationTask &task, const Planning &planning) {
-    const WorkSplit split = split_elements(task.destination, planning.threads);
-    return planning.keep(split, split.items(),
-                         static_cast<std::size_t>(3 * prepared_channels<V>(task)) * sizeof(float));
+    return prepare_elements(task.destination, planning,
+                            static_cast<std::size_t>(3 * prepared_channels<V>(task)) * sizeof(float));
 }
 
 /// The mean, scale and shift of each channel of an image: results are (x - mean) * scale + shift. The arrays

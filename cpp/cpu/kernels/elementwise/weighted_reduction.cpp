@@ -31,8 +31,7 @@ MPSCNN_INLINE void add_weighted(const float *from, const float *weights, std::in
 
 template <class V>
 Prepared weighted_reduction_prepare(const WeightedReductionTask &task, const Planning &planning) {
-    const WorkSplit split = split_elements(task.source, planning.threads);
-    return planning.keep(split, split.items());
+    return prepare_elements(task.source, planning);
 }
 
 template <class V>

@@ -9,8 +9,7 @@ namespace mpscnn::cpu {
 namespace {
 
 template <class TaskType> Prepared prepare_rows(const TaskType &task, const Planning &planning) {
-    const WorkSplit split = split_elements(task.destination, planning.threads);
-    return planning.keep(split, split.items());
+    return prepare_elements(task.destination, planning);
 }
 
 /// Call visit(image, y) for each row of the items.

@@ -25,8 +25,7 @@ template <class V> void concatenate_row(const ConcatenationTask &task, std::int6
 }
 
 template <class V> Prepared concatenation_prepare(const ConcatenationTask &task, const Planning &planning) {
-    const WorkSplit split = split_elements(task.destination, planning.threads);
-    return planning.keep(split, split.items());
+    return prepare_elements(task.destination, planning);
 }
 
 template <class V>

@@ -50,8 +50,7 @@ void convert_rows(const ConversionTask &task, const WorkSplit::Item &item) {
 }
 
 template <class V> Prepared conversion_prepare(const ConversionTask &task, const Planning &planning) {
-    const WorkSplit split = split_elements(task.destination, planning.threads);
-    return planning.keep(split, split.items());
+    return prepare_elements(task.destination, planning);
 }
 
 template <class V>

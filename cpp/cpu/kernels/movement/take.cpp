@@ -27,8 +27,7 @@ MPSCNN_INLINE void take_channels(const TakenPositions &channels, const Element *
 }
 
 template <class V> Prepared take_prepare(const TakeTask &task, const Planning &planning) {
-    const WorkSplit split = split_elements(task.destination, planning.threads);
-    return planning.keep(split, split.items());
+    return prepare_elements(task.destination, planning);
 }
 
 template <class V, class Element>
@@ -55,8 +54,7 @@ void take_run(const TakeTask &task, const Prepared &prepared, std::int64_t begin
 }
 
 template <class V> Prepared constant_prepare(const ConstantTask &task, const Planning &planning) {
-    const WorkSplit split = split_elements(task.destination, planning.threads);
-    return planning.keep(split, split.items());
+    return prepare_elements(task.destination, planning);
 }
 
 template <class V, class Element>

@@ -20,8 +20,7 @@ MPSCNN_INLINE std::int64_t position_of(float index, std::int64_t extent) {
 }
 
 template <class V> Prepared take_along_prepare(const TakeAlongTask &task, const Planning &planning) {
-    const WorkSplit split = split_elements(task.destination, planning.threads);
-    return planning.keep(split, split.items());
+    return prepare_elements(task.destination, planning);
 }
 
 template <class V>

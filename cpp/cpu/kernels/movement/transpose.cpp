@@ -226,8 +226,7 @@ void transpose_run(const TransposeTask &task, const Prepared &prepared, std::int
 }
 
 template <class V> Prepared interleave_prepare(const InterleaveTask &task, const Planning &planning) {
-    const WorkSplit split = split_elements(task.destination, planning.threads);
-    return planning.keep(split, split.items());
+    return prepare_elements(task.destination, planning);
 }
 
 template <class V>

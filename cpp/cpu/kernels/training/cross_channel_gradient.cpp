@@ -31,8 +31,7 @@ template <class V> struct GradientLayouts {
 
 template <class V>
 Prepared cross_channel_gradient_prepare(const CrossChannelGradientTask &task, const Planning &planning) {
-    const WorkSplit split = split_elements(task.destination, planning.threads);
-    return planning.keep(split, split.items(), GradientLayouts<V>(task).bytes());
+    return prepare_elements(task.destination, planning, GradientLayouts<V>(task).bytes());
 }
 
 /// Compute a pixel's gradients in double. `products` is memory for a number of each channel.

@@ -13,10 +13,9 @@ namespace {
 
 template <class V>
 Prepared rounded_normalization_prepare(const NormalizationTask &task, const Planning &planning) {
-    const WorkSplit split = split_elements(task.destination, planning.threads);
-    return planning.keep(split, split.items(),
-                         static_cast<std::size_t>(NormalizedCopy<V>::floats(task.source.channels)) *
-                             sizeof(float));
+    return prepare_elements(task.destination, planning,
+                            static_cast<std::size_t>(NormalizedCopy<V>::floats(task.source.channels)) *
+                                sizeof(float));
 }
 
 template <class V>

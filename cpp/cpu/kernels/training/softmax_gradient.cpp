@@ -45,8 +45,7 @@ __attribute__((noinline)) void pixel_gradient(const float *gradient, const float
 
 template <class V>
 Prepared softmax_gradient_prepare(const SoftmaxGradientTask &task, const Planning &planning) {
-    const WorkSplit split = split_elements(task.destination, planning.threads);
-    return planning.keep(split, split.items());
+    return prepare_elements(task.destination, planning);
 }
 
 template <class V>

@@ -27,5 +27,17 @@ struct WeightGradientPlan {
     bool reads_source;          ///< true: a window is one pixel, and inputs are read in place
 };
 
+/// Computes one work item of one part.
+using GradientItem = void (*)(const WeightGradientTask &, const WeightGradientPlan &, std::int64_t part,
+                              std::int64_t item, float *scratch);
+
+inline void run_gradient_items(const WeightGradientTask &task, const Prepared &prepared, std::int64_t begin,
+                               std::int64_t end, Worker &worker, GradientItem compute) {
+    const auto &plan = prepared.plan_as<WeightGradientPlan>();
+    float *const scratch = reinterpret_cast<float *>(worker.scratch);
+    for (std::int64_t index = begin; index < end; ++index)
+        compute(task, plan, index / plan.items, index % plan.items, scratch);
+}
+
 } // namespace
 } // namespace mpscnn::cpu

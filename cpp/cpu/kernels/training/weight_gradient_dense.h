@@ -288,20 +288,11 @@ template <class V> Prepared dense_gradient_prepare(const WeightGradientTask &tas
     return planning.keep(plan, parts * plan.items, static_cast<std::size_t>(floats) * sizeof(float));
 }
 
-template <class V, bool normalizes>
-void dense_gradients(const WeightGradientTask &task, const WeightGradientPlan &plan, std::int64_t begin,
-                     std::int64_t end, float *scratch) {
-    for (std::int64_t index = begin; index < end; ++index)
-        dense_gradient<V, normalizes>(task, plan, index / plan.items, index % plan.items, scratch);
-}
-
 template <class V>
 void dense_gradient_run(const WeightGradientTask &task, const Prepared &prepared, std::int64_t begin,
                         std::int64_t end, Worker &worker) {
-    const auto &plan = prepared.plan_as<WeightGradientPlan>();
-    float *const scratch = reinterpret_cast<float *>(worker.scratch);
-    task.normalization.applies ? dense_gradients<V, true>(task, plan, begin, end, scratch)
-                               : dense_gradients<V, false>(task, plan, begin, end, scratch);
+    run_gradient_items(task, prepared, begin, end, worker,
+                       task.normalization.applies ? dense_gradient<V, true> : dense_gradient<V, false>);
 }
 
 } // namespace

@@ -283,20 +283,12 @@ Prepared depthwise_gradient_prepare(const WeightGradientTask &task, const Planni
     return planning.keep(plan, parts * plan.items, static_cast<std::size_t>(scratch) * sizeof(float));
 }
 
-template <class V, bool normalizes>
-void depthwise_gradients(const WeightGradientTask &task, const WeightGradientPlan &plan, std::int64_t begin,
-                         std::int64_t end, float *scratch) {
-    for (std::int64_t index = begin; index < end; ++index)
-        depthwise_gradient<V, normalizes>(task, plan, index / plan.items, index % plan.items, scratch);
-}
-
 template <class V>
 void depthwise_gradient_run(const WeightGradientTask &task, const Prepared &prepared, std::int64_t begin,
                             std::int64_t end, Worker &worker) {
-    const auto &plan = prepared.plan_as<WeightGradientPlan>();
-    float *const scratch = reinterpret_cast<float *>(worker.scratch);
-    task.normalization.applies ? depthwise_gradients<V, true>(task, plan, begin, end, scratch)
-                               : depthwise_gradients<V, false>(task, plan, begin, end, scratch);
+    run_gradient_items(task, prepared, begin, end, worker,
+                       task.normalization.applies ? depthwise_gradient<V, true>
+                                                  : depthwise_gradient<V, false>);
 }
 
 } // namespace
