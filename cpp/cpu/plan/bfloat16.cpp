@@ -22,35 +22,43 @@ bool moves_elements(const Node &node) {
                      ops::Reshape, ops::Slice, ops::Tile, ops::Transpose>(node.operation);
 }
 
+/// Return for each value whether it is found. It is if reads(node, input) is true for a node that reads it,
+/// or if a node for which `continues` is true computes a found value from it.
+template <class Reads, class Continues>
+std::vector<bool> precedes(const Graph &graph, Reads reads, Continues continues) {
+    std::vector<bool> found(static_cast<std::size_t>(graph.values()), false);
+    for (std::size_t i = graph.nodes().size(); i-- > 0;) {
+        const Node &node = graph.nodes()[i];
+        const bool all = found[static_cast<std::size_t>(graph.result_of(i))] && continues(node);
+        for (std::size_t input = 0; input < node.inputs.size(); ++input)
+            if (all || reads(node, input)) found[static_cast<std::size_t>(node.inputs[input])] = true;
+    }
+    return found;
+}
+
 /// Return for each value whether the positions of a TakeAlongAxis are computed from it. Positions are whole
 /// numbers, and beyond 256 bfloat16 has only every second one or fewer. The search ends at convolutions and
 /// dense layers, whose operands are always rounded.
 std::vector<bool> precedes_positions(const Graph &graph) {
-    std::vector<bool> precedes(static_cast<std::size_t>(graph.values()), false);
-    for (std::size_t i = graph.nodes().size(); i-- > 0;) {
-        const Node &node = graph.nodes()[i];
-        if (is_any_of<ops::TakeAlongAxis>(node.operation))
-            precedes[static_cast<std::size_t>(node.inputs[1])] = true;
-        if (is_product(node) || !precedes[static_cast<std::size_t>(graph.result_of(i))]) continue;
-        for (ValueId value : node.inputs) precedes[static_cast<std::size_t>(value)] = true;
-    }
-    return precedes;
+    return precedes(
+        graph,
+        [](const Node &node, std::size_t input) {
+            return input == 1 && is_any_of<ops::TakeAlongAxis>(node.operation);
+        },
+        [](const Node &node) { return !is_product(node); });
 }
 
 /// Return for each value whether a convolution or dense layer reads it, or reads a value that is computed
 /// from it. The answer is false for values from which the positions of a TakeAlongAxis are computed, because
 /// positions must stay exact.
 std::vector<bool> precedes_product(const Graph &graph) {
-    std::vector<bool> precedes(static_cast<std::size_t>(graph.values()), false);
-    for (std::size_t i = graph.nodes().size(); i-- > 0;) {
-        const Node &node = graph.nodes()[i];
-        if (!is_product(node) && !precedes[static_cast<std::size_t>(graph.result_of(i))]) continue;
-        for (ValueId value : node.inputs) precedes[static_cast<std::size_t>(value)] = true;
-    }
+    std::vector<bool> found = precedes(
+        graph, [](const Node &node, std::size_t) { return is_product(node); },
+        [](const Node &) { return true; });
     const std::vector<bool> positions = precedes_positions(graph);
-    for (std::size_t value = 0; value < precedes.size(); ++value)
-        if (positions[value]) precedes[value] = false;
-    return precedes;
+    for (std::size_t value = 0; value < found.size(); ++value)
+        if (positions[value]) found[value] = false;
+    return found;
 }
 
 /// Inserts conversions between float32 and bfloat16 before and after steps.
