@@ -4,6 +4,7 @@
 
 #include "core/text.h"
 #include "ops/convolution.h"
+#include "ops/window.h"
 
 namespace mpscnn::ops {
 
@@ -94,21 +95,12 @@ void check_output_padding(const OperationInfo &info, const char *field, std::int
 } // namespace
 
 void TransposedWindow::check(const OperationInfo &info) const {
-    require_at_least(info, "kernel_height", kernel_height, 1);
-    require_at_least(info, "kernel_width", kernel_width, 1);
-    require_at_least(info, "stride_y", stride_y, 1);
-    require_at_least(info, "stride_x", stride_x, 1);
-    require_at_least(info, "dilation_y", dilation_y, 1);
-    require_at_least(info, "dilation_x", dilation_x, 1);
     require_at_least(info, "output_height", output_height, 0);
     require_at_least(info, "output_width", output_width, 0);
-    const std::pair<const char *, std::int64_t> pads[] = {
-        {"pad_top", pad_top}, {"pad_bottom", pad_bottom}, {"pad_left", pad_left}, {"pad_right", pad_right}};
-    for (const auto &[field, pad] : pads) {
-        require_at_least(info, field, pad, -largest_size);
+    check_window(info, *this, [&](const char *field, std::int64_t pad) {
         if (padding != TransposedPadding::explicit_)
             refuse_unless_zero(info, field, pad, "unless padding is explicit");
-    }
+    });
     check_output_padding(info, "output_padding_y", output_padding_y, stride_y, dilation_y);
     check_output_padding(info, "output_padding_x", output_padding_x, stride_x, dilation_x);
     if (padding != TransposedPadding::explicit_) {

@@ -69,19 +69,10 @@ void require_edge(const OperationInfo &info, EdgeRule edge, std::initializer_lis
 }
 
 void Window::check(const OperationInfo &info) const {
-    require_at_least(info, "kernel_height", kernel_height, 1);
-    require_at_least(info, "kernel_width", kernel_width, 1);
-    require_at_least(info, "stride_y", stride_y, 1);
-    require_at_least(info, "stride_x", stride_x, 1);
-    require_at_least(info, "dilation_y", dilation_y, 1);
-    require_at_least(info, "dilation_x", dilation_x, 1);
-    const std::initializer_list<std::pair<const char *, std::int64_t>> pads{
-        {"pad_top", pad_top}, {"pad_bottom", pad_bottom}, {"pad_left", pad_left}, {"pad_right", pad_right}};
-    for (const auto &[name, pad] : pads) {
-        require_at_least(info, name, pad, -largest_size);
+    check_window(info, *this, [&](const char *field, std::int64_t pad) {
         // With ceil_mode the last window would read positions that negative padding excludes.
-        if (pad < 0 && ceil_mode) refuse_parameter(info, name, "0 or more with ceil_mode", pad);
-    }
+        if (pad < 0 && ceil_mode) refuse_parameter(info, field, "0 or more with ceil_mode", pad);
+    });
     const bool padded = pad_top != 0 || pad_bottom != 0 || pad_left != 0 || pad_right != 0;
     if (padded && padding != PaddingPolicy::explicit_)
         refuse_parameter(info, "padding", "explicit when pad_top, pad_bottom, pad_left or pad_right is set",

@@ -30,6 +30,27 @@ template <> struct EnumNames<PaddingPolicy> {
 /// Throws ParameterError unless `edge` is one of the rules that the operation supports.
 void require_edge(const OperationInfo &info, EdgeRule edge, std::initializer_list<EdgeRule> known);
 
+/// Check the parameters that windows of all kinds have. check_padding(field, padding) checks each side's
+/// padding further.
+template <class Parameters, class CheckPadding>
+void check_window(const OperationInfo &info, const Parameters &window, CheckPadding check_padding) {
+    require_at_least(info, "kernel_height", window.kernel_height, 1);
+    require_at_least(info, "kernel_width", window.kernel_width, 1);
+    require_at_least(info, "stride_y", window.stride_y, 1);
+    require_at_least(info, "stride_x", window.stride_x, 1);
+    require_at_least(info, "dilation_y", window.dilation_y, 1);
+    require_at_least(info, "dilation_x", window.dilation_x, 1);
+    const std::initializer_list<std::pair<const char *, std::int64_t>> paddings{
+        {"pad_top", window.pad_top},
+        {"pad_bottom", window.pad_bottom},
+        {"pad_left", window.pad_left},
+        {"pad_right", window.pad_right}};
+    for (const auto &[field, padding] : paddings) {
+        require_at_least(info, field, padding, -largest_size);
+        check_padding(field, padding);
+    }
+}
+
 /// One axis of a window in the form that backends get: output position o covers the input positions o *
 /// stride - before + t * dilation, t = 0 .. kernel - 1. `before` and `after` say how far windows reach beyond
 /// the input's ends. They are negative if input positions are left unread.

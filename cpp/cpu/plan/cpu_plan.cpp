@@ -12,28 +12,11 @@ namespace {
 
 std::atomic<std::uint64_t> plans_made{0};
 
-void require_admitted(const engine::Graph &graph, const std::vector<Shape> &shapes) {
-    if (shapes.size() != graph.inputs().size())
-        fail(ErrorKind::shape, {"network ", quoted(graph.name()), " takes ", graph.inputs().size(),
-                                " inputs, got shapes for ", shapes.size()});
-    for (std::size_t i = 0; i < shapes.size(); ++i)
-        if (!graph.inputs()[i].shape.admits(shapes[i]))
-            fail(ErrorKind::shape, {"input ", quoted(graph.inputs()[i].name), ": expected ",
-                                    graph.inputs()[i].shape.text(), ", got ", shapes[i].text()});
-}
-
-void require_shapes(const char *role, const std::vector<Shape> &expected,
-                    std::span<const engine::TensorView> given) {
-    if (given.size() != expected.size())
-        fail(ErrorKind::shape, {"the plan has ", expected.size(), " ", role, "s, got ", given.size()});
-    for (std::size_t i = 0; i < given.size(); ++i) {
-        if (!(given[i].shape == expected[i]))
-            fail(ErrorKind::shape, {role, " ", i, ": the plan is for shape ", expected[i].text(), ", got ",
-                                    given[i].shape.text()});
+void require_types(const char *role, std::span<const engine::TensorView> given) {
+    for (std::size_t i = 0; i < given.size(); ++i)
         if (given[i].type != DType::float32 && given[i].type != DType::float16)
             fail(ErrorKind::shape,
                  {role, " ", i, ": expected float32 or float16 elements, got ", name_of(given[i].type)});
-    }
 }
 
 } // namespace
@@ -49,7 +32,7 @@ CpuPlan::CpuPlan(std::shared_ptr<const LoweredNetwork> network, const std::vecto
     : number_(++plans_made), network_(std::move(network)), input_shapes_(input_shapes), options_(options),
       max_memory_(max_memory) {
     const engine::Graph &graph = network_->graph;
-    require_admitted(graph, input_shapes);
+    graph.require_admitted(input_shapes);
     const std::vector<Shape> shapes = graph.infer_shapes(input_shapes);
     for (engine::ValueId value : graph.outputs())
         output_shapes_.push_back(shapes[static_cast<std::size_t>(value)]);
@@ -89,8 +72,10 @@ void CpuPlan::look_at_operations(const std::vector<Shape> &shapes) {
 
 void CpuPlan::require_shapes(std::span<const engine::TensorView> inputs,
                              std::span<const engine::TensorView> outputs) const {
-    cpu::require_shapes("input", input_shapes_, inputs);
-    cpu::require_shapes("output", output_shapes_, outputs);
+    engine::require_plan_shapes("input", input_shapes_, inputs);
+    require_types("input", inputs);
+    engine::require_plan_shapes("output", output_shapes_, outputs);
+    require_types("output", outputs);
 }
 
 const CpuPlan &CpuPlan::for_images(std::int64_t images) const {

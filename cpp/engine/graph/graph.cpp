@@ -293,6 +293,16 @@ ValueId Graph::find(std::string_view name) const {
     return found->second;
 }
 
+void Graph::require_admitted(const std::vector<Shape> &input_shapes) const {
+    if (input_shapes.size() != inputs_.size())
+        fail(ErrorKind::shape, {"network ", quoted(name_), " takes ", inputs_.size(),
+                                " inputs, got shapes for ", input_shapes.size()});
+    for (std::size_t i = 0; i < input_shapes.size(); ++i)
+        if (!inputs_[i].shape.admits(input_shapes[i]))
+            fail(ErrorKind::shape, {"input ", quoted(inputs_[i].name), ": expected ", inputs_[i].shape.text(),
+                                    ", got ", input_shapes[i].text()});
+}
+
 std::vector<Shape> Graph::infer_shapes(const std::vector<Shape> &input_shapes) const {
     std::vector<Shape> result = input_shapes;
     result.reserve(static_cast<std::size_t>(values()));

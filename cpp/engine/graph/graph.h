@@ -135,6 +135,8 @@ public:
     /// Return a value's shape, in which extents may be free (Shape::any).
     const Shape &shape(ValueId value) const { return shapes_[static_cast<std::size_t>(value)]; }
 
+    /// Throws ShapeError unless the inputs may have these shapes.
+    void require_admitted(const std::vector<Shape> &input_shapes) const;
     /// Return the shapes of all values for fixed input shapes. Throws ShapeError with the layer's name.
     std::vector<Shape> infer_shapes(const std::vector<Shape> &input_shapes) const;
     /// Return the roles and shapes of a node's weights, including the weights of its activation.

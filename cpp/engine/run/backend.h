@@ -101,6 +101,11 @@ public:
     virtual Json explain(int threads) const;
 };
 
+/// Throws ShapeError unless tensors have the shapes of a plan's inputs or outputs. `role` is "input" or
+/// "output".
+void require_plan_shapes(const char *role, const std::vector<Shape> &expected,
+                         std::span<const TensorView> given);
+
 /// A function that is called once when a request has ended, from any thread. The argument is the failure, or
 /// none. The function must not throw.
 using Completion = std::function<void(Failure failure)>;

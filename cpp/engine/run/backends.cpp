@@ -187,6 +187,16 @@ Json Plan::explain(int) const {
          "explain: only the CPU engine chooses how layers are computed; compile for device \"cpu\"");
 }
 
+void require_plan_shapes(const char *role, const std::vector<Shape> &expected,
+                         std::span<const TensorView> given) {
+    if (given.size() != expected.size())
+        fail(ErrorKind::shape, {"the plan has ", expected.size(), " ", role, "s, got ", given.size()});
+    for (std::size_t i = 0; i < given.size(); ++i)
+        if (!(given[i].shape == expected[i]))
+            fail(ErrorKind::shape, {role, " ", i, ": the plan is for shape ", expected[i].text(), ", got ",
+                                    given[i].shape.text()});
+}
+
 void Backend::convolve(const ops::SignalConvolution &, const TensorView &, const TensorView &,
                        const TensorView &) const {
     fail(ErrorKind::unsupported, {"signal_convolution: not done by ", quoted(name()), "; use the CPU"});

@@ -15,6 +15,14 @@ using engine::ValueId;
 
 namespace {
 
+/// Make an object that is destroyed in an autorelease pool.
+template <class Network> std::shared_ptr<Network> make_with_pool() {
+    return {new Network, [](Network *owned) {
+                const autorelease_scope scope;
+                delete owned;
+            }};
+}
+
 /// Return the precision of each value's image. Statistics, and operations that only move them, are never
 /// rounded, so they stay floats. Other values have the precision of the layer that computes them.
 std::vector<Precision> image_precisions(const Graph &graph, Precision precision) {
@@ -70,11 +78,7 @@ lower_network(const Graph &graph, const engine::LowerOptions &options, std::shar
     const Precision precision = options.precision;
     device->require_usable();
     const autorelease_scope pool;
-    const auto destroy = [](LoweredNetwork *owned) {
-        const autorelease_scope scope;
-        delete owned;
-    };
-    std::shared_ptr<LoweredNetwork> network(new LoweredNetwork, destroy);
+    const std::shared_ptr<LoweredNetwork> network = make_with_pool<LoweredNetwork>();
     network->device = std::move(device);
     network->implementations = std::move(implementations);
     network->graph = graph.without_weights();
@@ -175,11 +179,7 @@ lower_arrays(const Graph &graph, const engine::LowerOptions &options, std::share
              std::shared_ptr<const engine::Implementations> implementations) {
     device->require_usable();
     const autorelease_scope pool;
-    const auto destroy = [](ArrayNetwork *owned) {
-        const autorelease_scope scope;
-        delete owned;
-    };
-    std::shared_ptr<ArrayNetwork> network(new ArrayNetwork, destroy);
+    const std::shared_ptr<ArrayNetwork> network = make_with_pool<ArrayNetwork>();
     network->device = std::move(device);
     network->implementations = std::move(implementations);
     network->graph = graph.without_weights();

@@ -1,6 +1,5 @@
 #include "metal/run/metal_plan.h"
 
-#include "core/json.h"
 #include "metal/run/request.h"
 
 namespace mpscnn::metal {
@@ -10,28 +9,9 @@ using engine::TensorView;
 
 namespace {
 
-void require_admitted(const Graph &graph, const std::vector<Shape> &shapes) {
-    if (shapes.size() != graph.inputs().size())
-        fail(ErrorKind::shape, {"network ", quoted(graph.name()), " takes ", graph.inputs().size(),
-                                " inputs, got shapes for ", shapes.size()});
-    for (std::size_t i = 0; i < shapes.size(); ++i)
-        if (!graph.inputs()[i].shape.admits(shapes[i]))
-            fail(ErrorKind::shape, {"input ", quoted(graph.inputs()[i].name), ": expected ",
-                                    graph.inputs()[i].shape.text(), ", got ", shapes[i].text()});
-}
-
 std::vector<Shape> shapes_of(const Graph &graph, const std::vector<Shape> &input_shapes) {
-    require_admitted(graph, input_shapes);
+    graph.require_admitted(input_shapes);
     return graph.infer_shapes(input_shapes);
-}
-
-void require_same(const char *role, const std::vector<Shape> &expected, std::span<const TensorView> given) {
-    if (given.size() != expected.size())
-        fail(ErrorKind::shape, {"the plan has ", expected.size(), " ", role, "s, got ", given.size()});
-    for (std::size_t i = 0; i < given.size(); ++i)
-        if (!(given[i].shape == expected[i]))
-            fail(ErrorKind::shape, {role, " ", i, ": the plan is for shape ", expected[i].text(), ", got ",
-                                    given[i].shape.text()});
 }
 
 } // namespace
@@ -46,8 +26,8 @@ MetalPlan::MetalPlan(std::shared_ptr<Device> device, std::string name, const Gra
 
 void MetalPlan::require_shapes(std::span<const TensorView> inputs,
                                std::span<const TensorView> outputs) const {
-    require_same("input", input_shapes_, inputs);
-    require_same("output", output_shapes_, outputs);
+    engine::require_plan_shapes("input", input_shapes_, inputs);
+    engine::require_plan_shapes("output", output_shapes_, outputs);
 }
 
 const MetalPlan &own_plan(const engine::Plan &plan) {
