@@ -1,4 +1,4 @@
-"""Locks of build folders: two builds at the same time in one tree do not destroy each other (.ci/folder_lock.py)."""
+"""Test the locks of build folders: simultaneous builds in one tree do not destroy each other (.ci/folder_lock.py)."""
 
 from __future__ import annotations
 

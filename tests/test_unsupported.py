@@ -1,4 +1,4 @@
-"""The table of unsupported features: rows, the combinations that test them, and the rows that hold for every engine."""
+"""Test the table of unsupported features: its rows, their combinations, and the rows that hold for every engine."""
 
 from __future__ import annotations
 

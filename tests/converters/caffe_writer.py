@@ -1,4 +1,4 @@
-"""Small Caffe networks, written through the schema that reads them."""
+"""Write small Caffe networks for tests, through the schema that reads them."""
 
 from __future__ import annotations
 

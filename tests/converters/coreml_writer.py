@@ -1,4 +1,4 @@
-"""Small Core ML models, written through the schema that reads them."""
+"""Write small Core ML models for tests, through the schema that reads them."""
 
 from __future__ import annotations
 

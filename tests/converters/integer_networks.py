@@ -1,4 +1,4 @@
-"""Small networks of 8-bit integers, for tests."""
+"""Build small networks of 8-bit integers for tests."""
 
 from __future__ import annotations
 

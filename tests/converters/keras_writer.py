@@ -1,4 +1,4 @@
-"""Small Keras files, written with h5py as Keras 2 and Keras 3 write them."""
+"""Write small Keras files for tests with h5py, as Keras 2 and Keras 3 write them."""
 
 from __future__ import annotations
 

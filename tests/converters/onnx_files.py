@@ -1,4 +1,4 @@
-"""Small ONNX models, and their results here and in onnxruntime."""
+"""Write small ONNX models for tests, and compute their results here and in onnxruntime."""
 
 from __future__ import annotations
 

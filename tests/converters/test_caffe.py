@@ -1,4 +1,4 @@
-"""Caffe networks, compared with arithmetic that is written out here."""
+"""Compare Caffe networks with arithmetic that is written out here."""
 
 from __future__ import annotations
 

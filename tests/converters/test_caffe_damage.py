@@ -1,4 +1,4 @@
-"""Files of Caffe that are damaged, incomplete or not supported, and the positions of weights in files."""
+"""Test Caffe files that are damaged, incomplete or not supported, and the positions of weights in files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Layers of Caffe that normalise, compare, sum up, repeat and resize, compared with their formulas."""
+"""Compare Caffe's layers that normalise, compare, sum up, repeat and resize with their formulas."""
 
 from __future__ import annotations
 

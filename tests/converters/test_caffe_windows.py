@@ -1,4 +1,4 @@
-"""Caffe's poolings and convolutions with many sizes, kernels, strides and paddings, compared with Caffe's loops."""
+"""Compare Caffe's poolings and convolutions with Caffe's loops, with many sizes, kernels, strides and paddings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Operators that become several layers, in float16, at magnitudes whose squares are beyond float16.
+"""Test operators that become several layers, in float16, at magnitudes whose squares are beyond float16.
 
 Each is compared with its formula in float64. Its error is that of one layer, even if it becomes several: the float32
 error relative to the data, and one rounding to float16.

@@ -1,4 +1,4 @@
-"""The command `convert`: what it refuses, its report, and the file that it writes."""
+"""Test the command `convert`: the files that it refuses, its report, and the file that it writes."""
 
 from __future__ import annotations
 

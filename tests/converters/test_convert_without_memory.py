@@ -1,4 +1,4 @@
-"""`mpscnn convert` if the file's own engine has too little memory: the model is written but not checked."""
+"""Test `mpscnn convert` if the file's own engine has too little memory: the model is written but not checked."""
 
 from __future__ import annotations
 

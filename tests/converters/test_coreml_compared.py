@@ -1,4 +1,4 @@
-"""`mpscnn compare FILE@coreml`. A module replaces coremltools, which predicts on macOS only."""
+"""Test `mpscnn compare FILE@coreml`. A module replaces coremltools, which predicts on macOS only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compiled Core ML models, whose programs are text, compared with packages of the same programs."""
+"""Compare compiled Core ML models, whose programs are text, with packages of the same programs."""
 
 from __future__ import annotations
 

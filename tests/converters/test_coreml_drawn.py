@@ -1,4 +1,4 @@
-"""Operations of Core ML's programs with random shapes and attributes, compared with numpy."""
+"""Compare operations of Core ML's programs with numpy, for random shapes and attributes."""
 
 from __future__ import annotations
 

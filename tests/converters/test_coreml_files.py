@@ -1,4 +1,4 @@
-"""Core ML's files in the commands and in `mpscnn.load`: packages, photos, labels, and files that are refused."""
+"""Test Core ML's files in the commands and in `mpscnn.load`: packages, photos, labels, and files that are refused."""
 
 from __future__ import annotations
 

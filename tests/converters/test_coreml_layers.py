@@ -1,4 +1,4 @@
-"""Layers of Core ML's neural networks, compared with numpy. Each kind that is read has a case."""
+"""Compare layers of Core ML's neural networks with numpy. Each kind that is read has a case."""
 
 from __future__ import annotations
 

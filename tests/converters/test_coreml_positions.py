@@ -1,4 +1,4 @@
-"""Layers and operations of Core ML that read or write elements at positions, compared with numpy."""
+"""Compare Core ML's layers and operations on elements at given positions with numpy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Programs of float16, float32 or both types, in precision="float16", compared with an emulation in numpy.
+"""Compare programs with float16, float32 or both types, in precision="float16", with an emulation in numpy.
 
 The emulation computes each operation in float64 from the values of its operands and rounds the result to its type.
 """

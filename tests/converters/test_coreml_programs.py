@@ -1,4 +1,4 @@
-"""Operations of Core ML's programs, compared with numpy. Each kind that is read has a case."""
+"""Compare operations of Core ML's programs with numpy. Each kind that is read has a case."""
 
 from __future__ import annotations
 

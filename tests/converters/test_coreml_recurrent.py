@@ -1,4 +1,4 @@
-"""Recurrent layers of Core ML's programs and neural networks, compared with formulas in numpy.
+"""Compare recurrent layers of Core ML's programs and neural networks with formulas in numpy.
 
 The formulas are those of Core ML's specification of neural networks. coremltools' tests show that programs compute the
 same, and in which order a reversed layer gives its results.

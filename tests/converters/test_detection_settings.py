@@ -1,4 +1,4 @@
-"""Settings that a file does not have: `mpscnn convert --detection --preprocess --labels`, `mpscnn info --set`."""
+"""Test settings that a file does not have: `mpscnn convert --detection --preprocess --labels`, `mpscnn info --set`."""
 
 from __future__ import annotations
 

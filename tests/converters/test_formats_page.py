@@ -1,4 +1,4 @@
-"""docs/formats.md: each layer of a format is read, or refused with a reason."""
+"""Test docs/formats.md: each layer of a format is read, or refused with a reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keras files of both generations, compared with arithmetic written out here. tests/oracles compares with Keras."""
+"""Compare Keras files of both generations with arithmetic written out here. tests/oracles compares with Keras."""
 
 from __future__ import annotations
 

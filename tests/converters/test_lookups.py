@@ -1,4 +1,4 @@
-"""Lookups of rows in constant tables by numbers of the input, such as embeddings of words."""
+"""Test lookups of rows in constant tables by numbers of the input, such as embeddings of words."""
 
 from __future__ import annotations
 

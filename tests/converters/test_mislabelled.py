@@ -1,4 +1,4 @@
-"""Files with the suffix of another format, and errors about files with nonsense."""
+"""Test files with the suffix of another format, and errors about files with nonsense."""
 
 from __future__ import annotations
 

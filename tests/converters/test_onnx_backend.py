@@ -1,4 +1,4 @@
-"""The ONNX project's own backend test: no case is wrong, and docs/onnx_backend_cases.md tells what is refused."""
+"""Run the ONNX project's own backend test: no case is wrong, and docs/onnx_backend_cases.md lists what is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""mpscnn.onnx_backend, an implementation of onnx.backend.base, with models and arrays as users have them."""
+"""Test mpscnn.onnx_backend, which implements onnx.backend.base, with models and arrays as users have them."""
 
 from __future__ import annotations
 

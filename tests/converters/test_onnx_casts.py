@@ -1,4 +1,4 @@
-"""Cast and CastLike of a network's tensors to every element type of ONNX."""
+"""Test Cast and CastLike of a network's tensors to every element type of ONNX."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Einsum, compared with onnxruntime, and equations that are refused."""
+"""Compare Einsum with onnxruntime, and test equations that are refused."""
 
 from __future__ import annotations
 

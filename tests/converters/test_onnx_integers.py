@@ -1,4 +1,4 @@
-"""Quantised networks, exported to ONNX with QuantizeLinear and DequantizeLinear, and run by onnxruntime."""
+"""Export quantised networks to ONNX with QuantizeLinear and DequantizeLinear, and run them with onnxruntime."""
 
 from __future__ import annotations
 

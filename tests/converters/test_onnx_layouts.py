@@ -1,4 +1,4 @@
-"""ONNX files with moved axes: layers read tensors in their order in memory, or axes are transposed."""
+"""Test ONNX files with moved axes: layers read tensors in their order in memory, or axes are transposed."""
 
 from __future__ import annotations
 

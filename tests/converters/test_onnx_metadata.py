@@ -1,4 +1,4 @@
-"""Labels, preprocessing and detection in the metadata of ONNX files."""
+"""Test labels, preprocessing and detection in the metadata of ONNX files."""
 
 from __future__ import annotations
 

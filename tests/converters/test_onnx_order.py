@@ -1,4 +1,4 @@
-"""Nodes of ONNX files in any order."""
+"""Test that the nodes of ONNX files may be in any order."""
 
 from __future__ import annotations
 

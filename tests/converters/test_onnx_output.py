@@ -1,4 +1,4 @@
-"""`mpscnn convert MODEL FILE.onnx` and `export_onnx` in float32 and float16. Written files are read again."""
+"""Test `mpscnn convert MODEL FILE.onnx` and `export_onnx` in float32 and float16. Written files are read again."""
 
 from __future__ import annotations
 

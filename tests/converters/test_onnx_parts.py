@@ -1,4 +1,4 @@
-"""ONNX' operators that cut and join tensors, reduce, pad, resize and normalize."""
+"""Test ONNX' operators that cut and join tensors, reduce, pad, resize and normalize."""
 
 from __future__ import annotations
 

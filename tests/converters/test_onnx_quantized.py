@@ -1,4 +1,4 @@
-"""ONNX files with QuantizeLinear and DequantizeLinear as networks of integers."""
+"""Test ONNX files with QuantizeLinear and DequantizeLinear as networks of integers."""
 
 from __future__ import annotations
 

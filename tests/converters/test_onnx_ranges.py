@@ -1,4 +1,4 @@
-"""The ranges of QuantizeLinear and DequantizeLinear, compared with onnxruntime. Floats stay within the ranges."""
+"""Compare the ranges of QuantizeLinear and DequantizeLinear with onnxruntime. Floats stay within the ranges."""
 
 from __future__ import annotations
 

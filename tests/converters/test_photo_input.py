@@ -1,4 +1,4 @@
-"""The preprocessing that converted files state, and notes if they state none."""
+"""Test the preprocessing that converted files state, and the notes if they state none."""
 
 from __future__ import annotations
 

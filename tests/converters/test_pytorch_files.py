@@ -1,4 +1,4 @@
-"""Reading .pth, .pt and .safetensors: the meaning of tensors, and that nothing but tensors is read."""
+"""Test reading .pth, .pt and .safetensors: the meaning of tensors, and that nothing but tensors is read."""
 
 from __future__ import annotations
 

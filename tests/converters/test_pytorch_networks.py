@@ -1,4 +1,4 @@
-"""Which networks and weights state dicts become. tests/oracles compares the networks with torch itself."""
+"""Test which networks and weights state dicts become. tests/oracles compares the networks with torch itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which layers of a converted network get the names of the package's networks."""
+"""Test which layers of a converted network get the names of the package's networks."""
 
 from __future__ import annotations
 

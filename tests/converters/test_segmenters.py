@@ -1,4 +1,4 @@
-"""Conversion of segmenters: the ARG_MAX at their end, resizes to the same size, and label files."""
+"""Test the conversion of segmenters: the ARG_MAX at their end, resizes to the same size, and label files."""
 
 from __future__ import annotations
 

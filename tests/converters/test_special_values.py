@@ -1,4 +1,4 @@
-"""Elementwise functions of zeros, infinities, NaN, tiny and huge numbers, compared with each format's own engine.
+"""Compare elementwise functions of zeros, infinities, NaN, tiny and huge numbers with each format's own engine.
 
 Signs of zeros are not compared, because this package's functions do not keep them. Signs of infinities that functions
 make of zeros are compared.

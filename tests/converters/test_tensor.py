@@ -1,4 +1,4 @@
-"""Arithmetic of a file's tensors, compared with NumPy. Axes are the file's, whatever the order in memory."""
+"""Compare the arithmetic of a file's tensors with NumPy. Axes are the file's, whatever the order in memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files of TensorFlow: SavedModels, frozen graphs, checkpoints, models of TensorFlow.js, and damaged ones."""
+"""Test files of TensorFlow: SavedModels, frozen graphs, checkpoints, models of TensorFlow.js, and damaged ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files with TFLite_Detection_PostProcess, compared with TensorFlow Lite."""
+"""Compare files that contain TFLite_Detection_PostProcess with TensorFlow Lite."""
 
 from __future__ import annotations
 

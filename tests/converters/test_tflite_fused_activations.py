@@ -1,4 +1,4 @@
-"""All fused activations of all TensorFlow Lite operators that may have one, compared with LiteRT."""
+"""Compare all fused activations of all TensorFlow Lite operators that may have one with LiteRT."""
 
 from __future__ import annotations
 

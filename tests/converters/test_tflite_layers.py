@@ -1,4 +1,4 @@
-"""Single operators of TensorFlow Lite files, compared with LiteRT."""
+"""Compare single operators of TensorFlow Lite files with LiteRT."""
 
 from __future__ import annotations
 

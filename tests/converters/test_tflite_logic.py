@@ -1,4 +1,4 @@
-"""TensorFlow Lite's comparisons, choices and positions of extrema, compared with LiteRT."""
+"""Compare TensorFlow Lite's comparisons, choices and positions of extrema with LiteRT."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MediaPipe's custom operators, compared with plain loops because LiteRT computes them on GPUs only."""
+"""Compare MediaPipe's custom operators with plain loops, because LiteRT computes them on GPUs only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TensorFlow Lite operators and files that were once converted wrongly, or refused with unclear errors."""
+"""Test TensorFlow Lite operators and files that were once converted wrongly, or refused with unclear errors."""
 
 from __future__ import annotations
 

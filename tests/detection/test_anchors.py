@@ -1,4 +1,4 @@
-"""Anchors and box coding, compared with the float64 reference."""
+"""Compare anchors and box coding with the float64 reference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings, anchors and heads that are refused, and the errors."""
+"""Test the errors for settings, anchors and heads that are refused."""
 
 from __future__ import annotations
 

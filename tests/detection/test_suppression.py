@@ -1,4 +1,4 @@
-"""Scores, suppression and the order of detections, compared with brute force in float64."""
+"""Compare scores, suppression and the order of detections with brute force in float64."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which anchors learn which objects, compared with plain loops."""
+"""Test which anchors learn which objects, compared with plain loops."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""weights="int8": 8-bit weights with a range for each output channel, multiplied as floats."""
+"""Test weights="int8": 8-bit weights with a range for each output channel, multiplied as floats."""
 
 from __future__ import annotations
 

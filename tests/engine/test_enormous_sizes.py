@@ -1,4 +1,4 @@
-"""Networks whose tensors would not fit into any memory."""
+"""Test networks whose tensors would not fit into any memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The reader of Caffe networks. An input is the length of the network's text, this text, and the weights."""
+"""Fuzz the reader of Caffe networks. An input is the length of the network's text, this text, and the weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The reader of Core ML models: neural networks, and programs as a message or a text.
+"""Fuzz the reader of Core ML models: neural networks, and programs as a message or a text.
 
 An input is the length of the message or text, the message or text, and a program's file of weights.
 """

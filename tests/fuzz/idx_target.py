@@ -1,4 +1,4 @@
-"""The reader of IDX files, plain and gzipped (`mpscnn.read_idx`)."""
+"""Fuzz the reader of IDX files, plain and gzipped (`mpscnn.read_idx`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The reader of Keras models, .h5 and .keras (`mpscnn.converters.read_network`)."""
+"""Fuzz the reader of Keras models, .h5 and .keras (`mpscnn.converters.read_network`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Random changes of a file's bytes, numbers and length, for a given generator."""
+"""Change a file's bytes, numbers and length at random, with a given generator."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The reader of photo files (`mpscnn.open_photo`), with all its formats."""
+"""Fuzz the reader of photo files (`mpscnn.open_photo`), with all its formats."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The reader of PyTorch's state dicts in zip, older and safetensors files."""
+"""Fuzz the reader of PyTorch's state dicts in zip, older and safetensors files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The reader of TensorFlow's files: SavedModels with their variables, frozen graphs, and models of TensorFlow.js."""
+"""Fuzz the reader of TensorFlow's files: SavedModels with variables, frozen graphs, and models of TensorFlow.js."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The reader of TensorFlow Lite files (`mpscnn.converters.read_network`)."""
+"""Fuzz the reader of TensorFlow Lite files (`mpscnn.converters.read_network`)."""
 
 from __future__ import annotations
 

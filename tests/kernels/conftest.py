@@ -1,4 +1,4 @@
-"""Raw kernels run on the device that --device names: all engines pass the same tests."""
+"""Run raw kernels on the device that --device names: all engines pass the same tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batch normalization, statistics of batches, and the state between them."""
+"""Test batch normalization, the statistics of batches, and the state between them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Binary convolution kernels against the index rule of Apple's headers and the reference of the operation."""
+"""Compare binary convolution kernels with the index rule of Apple's headers and the reference of the operation."""
 
 from __future__ import annotations
 

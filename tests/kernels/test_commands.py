@@ -1,4 +1,4 @@
-"""Command queues and command buffers: states, order, errors, handlers."""
+"""Test command queues and command buffers: states, order, errors, handlers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Convolution kernels against the index rule of Apple's headers."""
+"""Compare convolution kernels with the index rule of Apple's headers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dropout and its mask."""
+"""Test dropout and its mask."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kernels whose pixels depend on the pixel at the same place: arithmetic, neurons, softmax, slices."""
+"""Test kernels whose pixels depend on the pixel at the same place: arithmetic, neurons, softmax, slices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gradient kernels against derivatives of the forward kernels' definitions, in float64."""
+"""Compare gradient kernels with derivatives of the forward kernels' definitions, in float64."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gradients of borders, reshapes and Gram matrices, against central differences of references in float64."""
+"""Compare gradients of borders, reshapes and Gram matrices with central differences of references in float64."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images of feature channels and temporary images."""
+"""Test images of feature channels and temporary images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kernels for photos: other sizes, alpha and colour spaces."""
+"""Test kernels for photos: other sizes, alpha and colour spaces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pooling kernels against the index rule of Apple's headers."""
+"""Compare pooling kernels with the index rule of Apple's headers."""
 
 from __future__ import annotations
 

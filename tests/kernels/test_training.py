@@ -1,4 +1,4 @@
-"""Kernels of training: batch normalizations and losses, and the rules of gradient kernels and states."""
+"""Test kernels of training: batch normalizations and losses, and the rules of gradient kernels and states."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gradients of transposed convolutions, against central differences of their definition in float64."""
+"""Compare gradients of transposed convolutions with central differences of their definition in float64."""
 
 from __future__ import annotations
 

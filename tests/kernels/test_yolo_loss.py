@@ -1,4 +1,4 @@
-"""The loss of YOLO detectors against its definition box by box, in float64."""
+"""Compare the loss of YOLO detectors with its definition box by box, in float64."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Networks of other frameworks' files on the Metal engine, against the CPU engine.
+"""Compare networks of other frameworks' files on the Metal engine with the CPU engine.
 
 tests/converters and tests/oracles compare the CPU engine with the frameworks' own.
 """

@@ -1,4 +1,4 @@
-"""Devices of a machine: listing, choosing, losing them; forks."""
+"""Test the devices of a machine: listing, choosing and losing them, and forks."""
 
 from __future__ import annotations
 

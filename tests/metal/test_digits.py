@@ -1,4 +1,4 @@
-"""The bundled digit network and the article's experiment on a Metal device."""
+"""Test the bundled digit network and the article's experiment on a Metal device."""
 
 from __future__ import annotations
 

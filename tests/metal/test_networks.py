@@ -1,4 +1,4 @@
-"""Networks and models for photos on the Metal engine, against the CPU engine."""
+"""Compare networks and models for photos on the Metal engine with the CPU engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Single layers and a small network on the Metal engine, against the float64 reference and the CPU engine."""
+"""Compare single layers and a small network on the Metal engine with the float64 reference and the CPU engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Digits that look as if drawn by hand: strokes along a smooth curve through a few points."""
+"""Draw digits that look as if drawn by hand: strokes along a smooth curve through a few points."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bundled model on the test images with which its accuracy was measured, and on photos."""
+"""Test the bundled model on the test images with which its accuracy was measured, and on photos."""
 
 from __future__ import annotations
 

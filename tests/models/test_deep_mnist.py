@@ -1,4 +1,4 @@
-"""Deep MNIST: its structure, its eight raw files, and the model file that is made of them."""
+"""Test Deep MNIST: its structure, its eight raw files, and the model file that is made of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DeepLab: costs as published, structure, other sizes, and the published network on photos with known masks."""
+"""Test DeepLab: costs as published, structure, other sizes, and the published network on photos with known masks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Detectors as models: files, boxes on photos, results."""
+"""Test detectors as models: files, boxes on photos, results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bundled digit network on the test images of MNIST, on drawn digits and on photos without digits."""
+"""Test the bundled digit network on the test images of MNIST, on drawn digits and on photos without digits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Forge LeNet: its raw float32 weight files, and the whole MNIST test set."""
+"""Test the Forge LeNet: its raw float32 weight files, and the whole MNIST test set."""
 
 from __future__ import annotations
 

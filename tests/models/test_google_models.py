@@ -1,4 +1,4 @@
-"""The official quantised MobileNets, converted and compared with LiteRT and onnxruntime."""
+"""Convert the official quantised MobileNets, and compare them with LiteRT and onnxruntime."""
 
 from __future__ import annotations
 

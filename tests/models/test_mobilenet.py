@@ -1,4 +1,4 @@
-"""MobileNet V1 and V2 of every width and resolution, compared with published figures and another engine."""
+"""Compare MobileNet V1 and V2 of every width and resolution with published figures and another engine."""
 
 from __future__ import annotations
 

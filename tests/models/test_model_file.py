@@ -1,4 +1,4 @@
-"""Model files: written files can be read, golden files of version 1 keep their meaning, and damage is refused."""
+"""Test model files: written files can be read, golden files of version 1 keep their meaning, and damage is refused."""
 
 from __future__ import annotations
 

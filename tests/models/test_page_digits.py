@@ -1,4 +1,4 @@
-"""The bundled detector on pages of MNIST's test images, on pages with drawn digits and on pages without digits."""
+"""Test the bundled detector on pages of MNIST's test images, on pages with drawn digits and on pages without digits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A detector of the SSD family with its own rule for anchors, compared with the same weights in onnxruntime."""
+"""Test a detector of the SSD family that has its own rule for anchors. Its weights also run in onnxruntime."""
 
 from __future__ import annotations
 

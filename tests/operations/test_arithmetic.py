@@ -1,4 +1,4 @@
-"""Arithmetic and comparisons of two tensors."""
+"""Test arithmetic and comparisons of two tensors."""
 
 from __future__ import annotations
 

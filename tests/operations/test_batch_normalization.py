@@ -1,4 +1,4 @@
-"""Batch normalization, statistics of batches, and the gradients of batch normalization."""
+"""Test batch normalization, statistics of batches, and the gradients of batch normalization."""
 
 from __future__ import annotations
 

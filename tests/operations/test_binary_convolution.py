@@ -1,4 +1,4 @@
-"""Convolutions and dense layers with weights of one bit."""
+"""Test convolutions and dense layers with weights of one bit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Constant tensors, which are weights."""
+"""Test constant tensors, which are weights."""
 
 from __future__ import annotations
 

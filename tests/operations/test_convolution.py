@@ -1,4 +1,4 @@
-"""Convolutions, and the gradients of their inputs and weights."""
+"""Test convolutions, and the gradients of their inputs and weights."""
 
 from __future__ import annotations
 

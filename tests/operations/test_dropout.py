@@ -1,4 +1,4 @@
-"""Dropout, its random numbers, and dropout whose mask changes with the steps of training."""
+"""Test dropout, its random numbers, and dropout whose mask changes with the steps of training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Normalizations by neighbouring channels and pixels, and the gradient of the first one."""
+"""Test normalizations by neighbouring channels and pixels, and the gradient of the first one."""
 
 from __future__ import annotations
 

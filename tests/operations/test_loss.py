@@ -1,4 +1,4 @@
-"""Losses and their gradients."""
+"""Test losses and their gradients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The loss of SSD and its gradient."""
+"""Test the loss of SSD and its gradient."""
 
 from __future__ import annotations
 

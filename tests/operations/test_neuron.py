@@ -1,4 +1,4 @@
-"""Activation functions and their gradients. tests/ops/test_attached_neuron.py has activations of other layers."""
+"""Test activation functions and their gradients. tests/ops/test_attached_neuron.py has activations of other layers."""
 
 from __future__ import annotations
 

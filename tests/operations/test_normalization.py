@@ -1,4 +1,4 @@
-"""Group and layer normalization, and their gradients."""
+"""Test group and layer normalization, and their gradients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The operations of optimisers."""
+"""Test the operations of optimisers."""
 
 from __future__ import annotations
 

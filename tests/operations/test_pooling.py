@@ -1,4 +1,4 @@
-"""Max, average and L2-norm pooling, and their gradients."""
+"""Test max, average and L2-norm pooling, and their gradients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Layers of sums of products: dense layers, products of matrices, sub-pixel and transposed convolutions."""
+"""Test layers of sums of products: dense layers, products of matrices, sub-pixel and transposed convolutions."""
 
 from __future__ import annotations
 

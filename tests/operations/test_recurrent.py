@@ -1,4 +1,4 @@
-"""Recurrent layers: LSTM, GRU, filters over time, and their gradients."""
+"""Test recurrent layers: LSTM, GRU, filters over time, and their gradients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reductions, positions of extremes, and sums over broadcast axes."""
+"""Test reductions, positions of extremes, and sums over broadcast axes."""
 
 from __future__ import annotations
 

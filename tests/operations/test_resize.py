@@ -1,4 +1,4 @@
-"""Nearest, bilinear and Lanczos resize, and the gradients of the first two."""
+"""Test nearest, bilinear and Lanczos resize, and the gradients of the first two."""
 
 from __future__ import annotations
 

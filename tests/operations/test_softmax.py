@@ -1,4 +1,4 @@
-"""Softmax, its logarithm, and their gradients."""
+"""Test softmax, its logarithm, and their gradients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Single operations run on the device that --device names: all engines pass the same tests."""
+"""Run single operations on the device that --device names: all engines pass the same tests."""
 
 from __future__ import annotations
 

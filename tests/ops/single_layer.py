@@ -1,4 +1,4 @@
-"""Networks of one layer: what the tests of single operations run."""
+"""Build the networks of one layer that the tests of single operations run."""
 
 from __future__ import annotations
 

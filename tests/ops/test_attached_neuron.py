@@ -1,4 +1,4 @@
-"""Activation functions that are attached to other layers, against the float64 reference."""
+"""Compare activation functions that are attached to other layers with the float64 reference."""
 
 from __future__ import annotations
 

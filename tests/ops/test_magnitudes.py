@@ -1,4 +1,4 @@
-"""Operations that square or multiply intermediate values, at magnitudes whose squares are beyond float32."""
+"""Test operations that square or multiply intermediate values, at magnitudes whose squares are beyond float32."""
 
 from __future__ import annotations
 

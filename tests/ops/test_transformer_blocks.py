@@ -1,4 +1,4 @@
-"""Small networks with attention, with random weights, against PyTorch in float64."""
+"""Compare small networks that have attention and random weights with PyTorch in float64."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Window positions: every small case against brute force and against the frameworks' published rules."""
+"""Compare window positions with brute force in every small case, and with the frameworks' published rules."""
 
 from __future__ import annotations
 

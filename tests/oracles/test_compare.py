@@ -1,4 +1,4 @@
-"""`mpscnn.compare` with modules of torch."""
+"""Test `mpscnn.compare` with modules of torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models of every kind that coremltools makes of torch's modules, compared with torch.
+"""Compare models of every kind that coremltools makes of torch's modules with torch.
 
 coremltools runs models on macOS only. So the results are compared with those of the modules that the models are made
 of, and compressed weights with what coremltools makes of them.

@@ -1,4 +1,4 @@
-"""torchvision's and timm's networks as Core ML models of coremltools, compared with torch."""
+"""Compare torchvision's and timm's networks as Core ML models of coremltools with torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Detectors and segmenters that are exported as Core ML models by means of coremltools, and then read again."""
+"""Export detectors and segmenters as Core ML models by means of coremltools, and read them again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DeepLabv3 and v3+, compared with PyTorch networks built here from the articles' tables, with random weights."""
+"""Compare DeepLabv3 and v3+ with PyTorch networks built here from the articles' tables, with random weights."""
 
 from __future__ import annotations
 

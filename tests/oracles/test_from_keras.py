@@ -1,4 +1,4 @@
-"""`mpscnn.from_keras`: models in memory. tests/oracles/test_keras.py compares each layer with what its file becomes."""
+"""Test `mpscnn.from_keras` with models in memory. test_keras.py compares each layer with what its file becomes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Modules of torch that are converted without a file, compared with torch."""
+"""Convert modules of torch without a file, and compare them with torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mpscnn.from_torch` with free extents, and with functions that take parameters as inputs."""
+"""Test `mpscnn.from_torch` with free extents, and with functions that take parameters as inputs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models that Keras saves in both of its formats, converted and compared with Keras itself."""
+"""Convert models that Keras saves in both of its formats, and compare them with Keras itself."""
 
 from __future__ import annotations
 

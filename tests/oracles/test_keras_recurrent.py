@@ -1,4 +1,4 @@
-"""Keras's recurrent layers, converted from both of its formats and compared with Keras itself."""
+"""Convert Keras's recurrent layers from both of its formats, and compare them with Keras itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models of Keras that are refused with the reason: authors' own layers, and settings that are not supported."""
+"""Test that Keras models with authors' own layers or unsupported settings are refused with the reason."""
 
 from __future__ import annotations
 

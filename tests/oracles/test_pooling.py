@@ -1,4 +1,4 @@
-"""Automatic padding of poolings, compared with onnxruntime."""
+"""Compare automatic padding of poolings with onnxruntime."""
 
 from __future__ import annotations
 

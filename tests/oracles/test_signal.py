@@ -1,4 +1,4 @@
-"""Convolution of signals, compared with numpy and scipy."""
+"""Compare the convolution of signals with numpy and scipy."""
 
 from __future__ import annotations
 

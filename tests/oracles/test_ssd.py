@@ -1,4 +1,4 @@
-"""SSD on MobileNet V1 and SSDLite on MobileNet V2, compared with PyTorch networks built here, with random weights."""
+"""Compare SSD on MobileNet V1 and SSDLite on MobileNet V2 with PyTorch networks built here, with random weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Graphs that TensorFlow writes, read by mpscnn and compared with TensorFlow's own results."""
+"""Read graphs that TensorFlow writes, and compare them with TensorFlow's own results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""timm's networks of the MobileNet family, read from their state dicts and compared with torch."""
+"""Read timm's networks of the MobileNet family from their state dicts, and compare them with torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Layers of transformers, converted from torch and from ONNX files of both of its exporters, compared with torch."""
+"""Convert layers of transformers from torch and from ONNX files of both of its exporters. Compare them with torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""torch.compile with the backend "mpscnn", compared with torch itself. One small test for each promise."""
+"""Compare the backend "mpscnn" of torch.compile with torch itself. One small test for each promise."""
 
 from __future__ import annotations
 

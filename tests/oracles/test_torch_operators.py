@@ -1,4 +1,4 @@
-"""Operators of torch, converted for inference and for training, and compared with torch."""
+"""Convert operators of torch for inference and for training, and compare them with torch."""
 
 from __future__ import annotations
 

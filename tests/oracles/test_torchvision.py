@@ -1,4 +1,4 @@
-"""torchvision's networks, read from their state dicts and compared with torch."""
+"""Read torchvision's networks from their state dicts, and compare them with torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gradients of small random networks, compared with PyTorch in float64. Extents may be odd or 1."""
+"""Compare gradients of small random networks with PyTorch in float64. Extents may be odd or 1."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Networks with attention, converted by ONNX files and compared with torch."""
+"""Convert networks with attention by ONNX files, and compare them with torch."""
 
 from __future__ import annotations
 

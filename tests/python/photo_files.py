@@ -1,4 +1,4 @@
-"""Image files made for tests, also files whose headers do not match their data."""
+"""Make image files for tests, also files whose headers do not match their data."""
 
 from __future__ import annotations
 

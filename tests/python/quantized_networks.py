@@ -1,4 +1,4 @@
-"""Networks and images for tests of quantisation."""
+"""Make networks and images for tests of quantisation."""
 
 from __future__ import annotations
 

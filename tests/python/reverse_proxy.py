@@ -1,4 +1,4 @@
-"""nginx in front of a service, configured as in examples/service/nginx.conf but with shorter times."""
+"""Run nginx in front of a service, configured as in examples/service/nginx.conf but with shorter times."""
 
 from __future__ import annotations
 

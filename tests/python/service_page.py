@@ -1,4 +1,4 @@
-"""The page of `mpscnn serve` in a browser, for tests."""
+"""Open the page of `mpscnn serve` in a browser, for tests."""
 
 from __future__ import annotations
 

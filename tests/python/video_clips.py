@@ -1,4 +1,4 @@
-"""Video clips for tests, and a live source whose frames come when a test sends them."""
+"""Make video clips for tests, and a live source whose frames come when a test sends them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Elementwise arithmetic."""
+"""Compute elementwise arithmetic."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gradients of a batch normalization that normalizes by the statistics of its own batch."""
+"""Compute gradients of a batch normalization that normalizes by the statistics of its own batch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Networks in bfloat16 precision as x86-64 computes them, bit for bit: every sum in its order.
+"""Compute networks in bfloat16 precision as x86-64 does, bit for bit: every sum in its order.
 
 `mpscnn.devices()` names the order as `bfloat16_sums`. There are two: "pairs", and "blocks", which "blocks in tiles"
 follows too.

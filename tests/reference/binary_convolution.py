@@ -1,4 +1,4 @@
-"""Convolution with weights of one bit: signs multiplied and added one by one."""
+"""Compute convolutions with weights of one bit: signs are multiplied and added one by one."""
 
 from __future__ import annotations
 

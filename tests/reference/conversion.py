@@ -1,4 +1,4 @@
-"""Colour spaces and alpha of photos, by their formulas in float64."""
+"""Convert colour spaces and alpha of photos, by their formulas in float64."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Convolution with groups (also depthwise) and dilation. The image is surrounded by zeros."""
+"""Compute convolutions with groups (also depthwise) and dilation. The image is surrounded by zeros."""
 
 from __future__ import annotations
 

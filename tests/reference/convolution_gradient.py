@@ -1,4 +1,4 @@
-"""Gradients of a convolution's input and weight, summed over the same products as the convolution."""
+"""Compute gradients of a convolution's input and weight, summed over the same products as the convolution."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Anchors, box coding and suppression in plain loops and float64. Boxes are (left, top, right, bottom)."""
+"""Compute anchors, box coding and suppression in plain loops and float64. Boxes are (left, top, right, bottom)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gradients by central differences, for tests of gradients and of references that have no other proof."""
+"""Compute gradients by central differences, for tests of gradients and of references that have no other proof."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dropout, with the random numbers of Salmon, Moraes, Dror and Shaw (2011): Philox4x32-10."""
+"""Compute dropout, with the random numbers of Salmon, Moraes, Dror and Shaw (2011): Philox4x32-10."""
 
 from __future__ import annotations
 

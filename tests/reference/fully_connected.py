@@ -1,4 +1,4 @@
-"""Fully connected layer; the input is read in its NHWC order."""
+"""Compute a fully connected layer. The input is read in its NHWC order."""
 
 from __future__ import annotations
 

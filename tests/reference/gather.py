@@ -1,4 +1,4 @@
-"""Rows, columns and channels at given positions."""
+"""Select rows, columns and channels at given positions."""
 
 from __future__ import annotations
 

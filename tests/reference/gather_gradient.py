@@ -1,4 +1,4 @@
-"""Gradient of a gather's input."""
+"""Compute the gradient of a gather's input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scores of a segmenter for each pixel of a photo, in float64."""
+"""Compute the scores of a segmenter for each pixel of a photo, in float64."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Losses of MPSCNNLoss and their gradients."""
+"""Compute the losses of MPSCNNLoss and their gradients."""
 
 from __future__ import annotations
 

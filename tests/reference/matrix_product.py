@@ -1,4 +1,4 @@
-"""Products of the matrices in two tensors."""
+"""Compute products of the matrices in two tensors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The loss of SSD (Liu et al. 2016)."""
+"""Compute the loss of SSD (Liu et al. 2016)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Normalizations."""
+"""Compute normalizations."""
 
 from __future__ import annotations
 

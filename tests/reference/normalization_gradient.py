@@ -1,4 +1,4 @@
-"""Gradients of normalizations' inputs."""
+"""Compute gradients of normalizations' inputs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The optimisers of MPSNNOptimizers: changed gradients, moments and new weights."""
+"""Compute a step of the optimisers of MPSNNOptimizers: changed gradients, moments and new weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Constant, clamped and mirrored borders, read from a periodic axis rather than computed by a formula."""
+"""Pad with constant, clamped and mirrored borders, read from a periodic axis rather than computed by a formula."""
 
 from __future__ import annotations
 

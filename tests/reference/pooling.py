@@ -1,4 +1,4 @@
-"""Max, average and L2-norm pooling."""
+"""Compute max, average and L2-norm pooling."""
 
 from __future__ import annotations
 

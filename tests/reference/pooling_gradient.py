@@ -1,4 +1,4 @@
-"""Gradients of poolings: every window adds its share to the pixels that it read."""
+"""Compute gradients of poolings: every window adds its share to the pixels that it read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Preprocessing of photos to a network's input: orientation, crop, resize, channels, normalisation."""
+"""Convert photos to a network's input: orientation, crop, resize, channels, normalisation."""
 
 from __future__ import annotations
 

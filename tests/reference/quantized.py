@@ -1,4 +1,4 @@
-"""Layers of quantised networks in integers, bit for bit as TensorFlow Lite's reference kernels compute them.
+"""Compute layers of quantised networks in integers, bit for bit like TensorFlow Lite's reference kernels.
 
 A tensor is 64-bit integers with a `Quantization`: number = (integer - zero point) * scale.
 """

@@ -1,4 +1,4 @@
-"""The integers that quantised TensorFlow Lite files compute, operator by operator, straight from the file."""
+"""Compute the integers of quantised TensorFlow Lite files, operator by operator, straight from the file."""
 
 from __future__ import annotations
 

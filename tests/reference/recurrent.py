@@ -1,4 +1,4 @@
-"""Recurrent layers, computed one step after the other."""
+"""Compute recurrent layers one step after the other."""
 
 from __future__ import annotations
 

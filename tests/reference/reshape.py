@@ -1,4 +1,4 @@
-"""Reshape: the same elements with other extents."""
+"""Reshape a tensor: the same elements get other extents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nearest, bilinear and Lanczos resize."""
+"""Resize images: nearest, bilinear and Lanczos."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gradients of resizes.
+"""Compute gradients of resizes.
 
 Resizes are linear: the gradient of a pixel is the sum of `gradient` times the resized image in which that pixel is 1
 and all others are 0.

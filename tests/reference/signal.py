@@ -1,4 +1,4 @@
-"""Convolution of signals by its definition: every tap of every output, one after the other, in float64."""
+"""Convolve signals by the definition: every tap of every output, one after the other, in float64."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Softmax over the last axis."""
+"""Compute softmax over the last axis."""
 
 from __future__ import annotations
 

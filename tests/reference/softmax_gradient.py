@@ -1,4 +1,4 @@
-"""Gradients of softmax and its logarithm."""
+"""Compute gradients of softmax and its logarithm."""
 
 from __future__ import annotations
 

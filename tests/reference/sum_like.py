@@ -1,4 +1,4 @@
-"""Sums over the axes that another tensor does not have."""
+"""Sum over the axes that another tensor does not have."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Transposed convolution: every input pixel is spread over the output, tap by tap."""
+"""Compute transposed convolutions: every input pixel is spread over the output, tap by tap."""
 
 from __future__ import annotations
 

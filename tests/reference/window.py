@@ -1,4 +1,4 @@
-"""Which input positions windows cover, found by trying every position rather than by a formula."""
+"""Find the input positions that windows cover, by trying every position rather than by a formula."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A training with checkpoints, whose process tests kill: python killed_run.py CHECKPOINT RESULT."""
+"""Train with checkpoints in a process that tests kill: python killed_run.py CHECKPOINT RESULT."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Folders of small photos for tests, whose classes differ by colour."""
+"""Make folders of small photos for tests, whose classes differ by colour."""
 
 from __future__ import annotations
 

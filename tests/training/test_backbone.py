@@ -1,4 +1,4 @@
-"""Tests of where a network is cut, and that its parts, joined again, compute what the whole does."""
+"""Test where a network is cut, and that its parts, joined again, compute what the whole does."""
 
 from __future__ import annotations
 

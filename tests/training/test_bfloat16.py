@@ -1,4 +1,4 @@
-"""Training with bfloat16 products: what is rounded, and that training is as good as in float32."""
+"""Test training with bfloat16 products: what is rounded, and that training is as good as in float32."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pages with digits for training: the positions of the digits, and that the seed alone decides about everything."""
+"""Test pages with digits for training: the digits' positions, and that the seed alone decides about everything."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Views of digits: they depend only on epoch and seed, stay in 0..1, and move what they should."""
+"""Test views of digits: they depend only on epoch and seed, stay in 0..1, and move what they should."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`Trainer.fit`: it trains when it is called, and returns what happened."""
+"""Test `Trainer.fit`: it trains when it is called, and returns what happened."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batch normalizations that do not learn, frozen or with constants of a file, behind layers that learn."""
+"""Test batch normalizations that do not learn, frozen or with constants of a file, after layers that learn."""
 
 from __future__ import annotations
 

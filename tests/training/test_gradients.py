@@ -1,4 +1,4 @@
-"""Gradients of networks, compared with differences and with each other, and networks that are refused."""
+"""Compare gradients of networks with differences and with each other, and test networks that are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mpscnn.ImageFolder`: what it reads, that threads change nothing, and the errors of bad folders."""
+"""Test `mpscnn.ImageFolder`: what it reads, that threads change nothing, and the errors of bad folders."""
 
 from __future__ import annotations
 

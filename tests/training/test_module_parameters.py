@@ -1,4 +1,4 @@
-"""Modules of torch, trained by mpscnn and by torch: every parameter learns, and nothing else does."""
+"""Train modules of torch by mpscnn and by torch: every parameter learns, and nothing else does."""
 
 from __future__ import annotations
 

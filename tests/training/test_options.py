@@ -1,4 +1,4 @@
-"""Options of trainers: added gradients, averages, limits of the norm, weights of losses, and checks."""
+"""Test options of trainers: added gradients, averages, limits of the norm, weights of losses, and checks."""
 
 from __future__ import annotations
 

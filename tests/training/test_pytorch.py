@@ -1,4 +1,4 @@
-"""Gradients of layers' inputs and weights, compared with PyTorch's in float64."""
+"""Compare gradients of layers' inputs and weights with PyTorch's in float64."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hints for attributes of other frameworks that mpscnn does not have, by class (docs/from_other_frameworks.md)."""
+"""List hints for attributes of other frameworks that mpscnn does not have, by class (docs/from_other_frameworks.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The folder of the files that mpscnn keeps between processes."""
+"""Find the folder of the files that mpscnn keeps between processes."""
 
 from __future__ import annotations
 

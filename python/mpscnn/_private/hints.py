@@ -1,4 +1,4 @@
-"""Hints for arguments, options and commands of other frameworks that mpscnn does not have."""
+"""List hints for arguments, options and commands of other frameworks that mpscnn does not have."""
 
 from __future__ import annotations
 

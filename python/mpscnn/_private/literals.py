@@ -1,4 +1,4 @@
-"""Literal types of argument values, with which type checkers find wrong names."""
+"""Define literal types of argument values, with which type checkers find wrong names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""File locks between processes. The system releases a lock when its process ends, even if it is killed."""
+"""Lock files between processes. The system releases a lock when its process ends, even if it is killed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The number of processors that this process may use."""
+"""Return the number of processors that this process may use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hints for attributes of other frameworks that results of mpscnn do not have, by class."""
+"""List hints for attributes of other frameworks that results of mpscnn do not have, by class."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mpscnn.compare`: compare the results of two networks layer by layer."""
+"""Compare the results of two networks layer by layer: `mpscnn.compare`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Zip archives: the errors of the module zipfile for damaged ones, and the position of a file in an archive."""
+"""List the errors of the module zipfile for damaged archives, and find the position of a file in a zip archive."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Weights of a file that are read from it only when they are needed."""
+"""Read weights from a file only when they are needed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Limits of the work and memory that reading one file may take, as a defence against malicious files.
+"""Limit the work and memory that reading one file may take, as a defence against malicious files.
 
 A few bytes in a file can cause much work: constants that are repeated, products of large constants, weights that many
 layers share. All readers count such work here before they do it. Each limit is a fixed amount for every file plus an

@@ -1,4 +1,4 @@
-"""Matrix products, reductions and running sums of values along axes of the file."""
+"""Compute matrix products, reductions and running sums of values along axes of the file."""
 
 from __future__ import annotations
 

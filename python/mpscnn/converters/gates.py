@@ -1,4 +1,4 @@
-"""The order of the gates in weights of recurrent layers, and the names of their functions, in each format."""
+"""Define the order of the gates in weights of recurrent layers, and the names of their functions, in each format."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The range of numbers that a quantized tensor can represent, and the activations that this range replaces.
+"""Compute which numbers a quantized tensor can represent, and which activations this range replaces.
 
 Quantized files often leave out a ReLU if the integers of a result represent no number below zero, or a ReLU6 if they
 end at 6: saturation of the integers has the same effect. When such a file is converted to floats, the range must be

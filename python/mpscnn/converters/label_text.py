@@ -1,4 +1,4 @@
-"""Class names as text."""
+"""Read class names from text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Embedding lookups: select rows of a constant table by indices that the network gets as input or computes."""
+"""Convert embedding lookups: select rows of a constant table by indices that the network gets as input or computes."""
 
 from __future__ import annotations
 

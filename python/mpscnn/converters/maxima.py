@@ -1,4 +1,4 @@
-"""Positions of the maxima of poolings, and unpooling by them.
+"""Compute the positions of the maxima of poolings, and unpool by them.
 
 The position within a window is found by comparing the result of the pooling with one tap of all windows after the
 other. Layers compute in float32, so positions up to 2^24 are exact.

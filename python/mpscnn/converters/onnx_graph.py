@@ -1,4 +1,4 @@
-"""Builds a graph of ONNX operators from a network of another format.
+"""Build a graph of ONNX operators from a network of another format.
 
 The reader of ONNX files then converts this graph, because that reader already handles images with the channels first.
 """

@@ -1,7 +1,7 @@
-"""Labels, preprocessing and detection in an ONNX file's `metadata_props`, under the names of model files.
+"""Write and read labels, preprocessing and detection as entries of an ONNX file's `metadata_props`.
 
-The entries are those of docs/model_format.md. The anchors of a detector, which a model file has as a tensor, are a
-JSON list.
+The entries have the same keys and values as the metadata of mpscnn's model files (docs/model_format.md). The anchors of
+a detector, which a model file has as a tensor, are a JSON list here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The reference engine of each file format (ONNX Runtime, Keras, ...), with which conversions are compared."""
+"""List the reference engine of each file format (ONNX Runtime, Keras, ...), with which conversions are compared."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Flat indices of the elements that an array of positions selects, as in GatherND."""
+"""Compute flat indices of the elements that an array of positions selects, as in GatherND."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Options for reading a file of another framework."""
+"""Define the options for reading a file of another framework."""
 
 from __future__ import annotations
 

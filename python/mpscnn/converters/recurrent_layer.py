@@ -1,4 +1,4 @@
-"""Weights of recurrent layers in a file, and the layers with these weights."""
+"""Describe the weights of recurrent layers in a file, and add the layers with these weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Operations on one axis of a value: slice, repeat, pad, gather."""
+"""Add operations on one axis of a value: slice, repeat, pad, gather."""
 
 from __future__ import annotations
 

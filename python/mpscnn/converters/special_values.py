@@ -1,4 +1,4 @@
-"""Elementwise functions that are right for infinities, zeros and NaN, where a single neuron layer is not.
+"""Add elementwise functions that are right for infinities, zeros and NaN, where a single neuron layer is not.
 
 The power function of a neuron layer is C's pow, except that it ignores the sign of a zero. Computed by a neuron layer
 alone, the square root of minus infinity would be infinity instead of NaN, and the reciprocal of -0 would be infinity

@@ -187,7 +187,7 @@ def _makes_small(neuron: Mapping[str, Any]) -> bool:
 
 
 def _is_square(node: Node, squares: Set[str]) -> bool:
-    """Return True if the result consists of the squares of single numbers."""
+    """Return True if each element of the result is the square of one number, not a sum of squares."""
     if node.get("activation"):
         return False
     if node["operation"] == "neuron":

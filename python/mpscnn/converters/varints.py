@@ -1,4 +1,4 @@
-"""Varints of protocol buffers: integers of variable length, seven bits in each byte, the lowest bits first."""
+"""Read and write protocol buffers' varints: integers with seven bits in each byte, the lowest bits first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The file formats of other frameworks that `Network.save` writes."""
+"""List the file formats of other frameworks that `Network.save` writes."""
 
 from __future__ import annotations
 

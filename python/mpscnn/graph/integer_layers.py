@@ -1,4 +1,4 @@
-"""Rules for layers that compute in 8-bit integers (precision "int8")."""
+"""Define the rules for layers that compute in 8-bit integers (precision "int8")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Padding policies of raw kernels, as in MPSNNPadding."""
+"""Define the padding policies of raw kernels, as in MPSNNPadding."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sequences as images, which recurrent layers read and write."""
+"""Bring sequences into the form of images, which recurrent layers read and write."""
 
 from __future__ import annotations
 

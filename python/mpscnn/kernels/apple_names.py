@@ -1,4 +1,4 @@
-"""Hints for names in Apple's spelling: `strideInPixelsX` is `stride_x`, `MPSCNNConvolution` is `Convolution`."""
+"""Suggest names for Apple's spelling: `strideInPixelsX` is `stride_x`, `MPSCNNConvolution` is `Convolution`."""
 
 from __future__ import annotations
 

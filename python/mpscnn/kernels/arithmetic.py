@@ -1,4 +1,4 @@
-"""Arithmetic kernels."""
+"""Define arithmetic kernels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gradients of arithmetic kernels."""
+"""Define kernels for the gradients of arithmetic kernels."""
 
 from __future__ import annotations
 

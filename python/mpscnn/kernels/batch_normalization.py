@@ -1,4 +1,4 @@
-"""Batch normalization, a kernel that computes the statistics of batches, and the state that holds these statistics."""
+"""Define batch normalization, the kernel that computes statistics of batches, and the state with these statistics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gradients of batch normalizations."""
+"""Define kernels for the gradients of batch normalizations."""
 
 from __future__ import annotations
 

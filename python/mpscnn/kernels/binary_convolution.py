@@ -1,4 +1,4 @@
-"""Convolution and fully connected kernels with 1-bit weights."""
+"""Define convolution and fully connected kernels with 1-bit weights."""
 
 from __future__ import annotations
 

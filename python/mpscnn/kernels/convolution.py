@@ -1,4 +1,4 @@
-"""Convolution and fully connected kernels, and their descriptors."""
+"""Define convolution and fully connected kernels, and their descriptors."""
 
 from __future__ import annotations
 

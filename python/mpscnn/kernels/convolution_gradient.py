@@ -1,4 +1,4 @@
-"""Gradients of convolutions and fully connected kernels."""
+"""Define kernels for the gradients of convolutions and fully connected kernels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""States of convolutions: the sizes of their sources, their weights, and the gradients of the weights."""
+"""Define states of convolutions: the sizes of their sources, their weights, and the gradients of the weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dropout."""
+"""Define dropout kernels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Base classes of raw kernels with common properties."""
+"""Define base classes of raw kernels with common properties."""
 
 from __future__ import annotations
 

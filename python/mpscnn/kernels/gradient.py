@@ -1,4 +1,4 @@
-"""The base of all gradient kernels, and states that receive the gradients of weights."""
+"""Define the base of all gradient kernels, and states that receive the gradients of weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kernels for photos: scaling, alpha and colour spaces."""
+"""Define kernels for photos: scaling, alpha and colour spaces."""
 
 from __future__ import annotations
 

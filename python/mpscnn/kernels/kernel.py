@@ -1,4 +1,4 @@
-"""The base of all raw kernels: properties and encoding."""
+"""Define the base of all raw kernels: properties and encoding."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kernels written by users in Metal's shading language."""
+"""Run kernels that users write in Metal's shading language."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Descriptors that refuse unknown names, and suggest mpscnn's name if the given name is Apple's."""
+"""Define descriptors that refuse unknown names, and suggest mpscnn's name if the given name is Apple's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Neuron kernels."""
+"""Define neuron kernels."""
 
 from __future__ import annotations
 

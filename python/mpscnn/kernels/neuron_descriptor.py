@@ -1,4 +1,4 @@
-"""Activation functions with their parameters, for kernels."""
+"""Describe activation functions with their parameters, for kernels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Normalization kernels."""
+"""Define normalization kernels."""
 
 from __future__ import annotations
 

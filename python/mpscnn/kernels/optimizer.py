@@ -1,4 +1,4 @@
-"""Optimisers, which compute new weights from gradients."""
+"""Define optimisers, which compute new weights from gradients."""
 
 from __future__ import annotations
 

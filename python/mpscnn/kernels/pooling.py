@@ -1,4 +1,4 @@
-"""The base of the gradients of pooling kernels."""
+"""Define the base of the gradients of pooling kernels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Typed properties of raw kernels. The core stores their values and checks ranges."""
+"""Define typed properties of raw kernels. The core stores their values and checks ranges."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The gradient of a reshaped image."""
+"""Define the kernel for the gradient of a reshaped image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The position and scale of a scaled image, and the property that holds them."""
+"""Define the position and scale of a scaled image, and the property that holds them."""
 
 from __future__ import annotations
 

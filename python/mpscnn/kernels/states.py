@@ -1,4 +1,4 @@
-"""States that kernels fill for their gradient kernels."""
+"""Define states that kernels fill for their gradient kernels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The loss of YOLO detectors."""
+"""Define the loss of YOLO detectors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Blocks of PyTorch's networks: padding, squeeze and excitation, the end of a classifier."""
+"""Build blocks of PyTorch's networks: padding, squeeze and excitation, the end of a classifier."""
 
 from __future__ import annotations
 

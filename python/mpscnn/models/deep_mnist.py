@@ -1,4 +1,4 @@
-"""Deep MNIST: the network of TensorFlow's tutorial, and the raw files of its weights.
+"""Build Deep MNIST, the network of TensorFlow's tutorial. Read and write the raw files of its weights.
 
 The names, sizes and orders of the files are those of Matt Rajca's "Speeding Up TensorFlow with Metal Performance
 Shaders" (2016): float32, little-endian, [out][height][width][in].

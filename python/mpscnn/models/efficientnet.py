@@ -1,4 +1,4 @@
-"""EfficientNet (Tan and Le 2019) and V2 (2021) of torchvision, timm and TensorFlow, and EfficientNet-Lite."""
+"""Build EfficientNet (Tan and Le 2019) and V2 (2021) of torchvision, timm and TensorFlow, and EfficientNet-Lite."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MobileNet V1 and V2 as feature extractors: the base of detectors, segmenters and your own networks."""
+"""Build feature extractors from MobileNet V1 and V2: the base of detectors, segmenters and your own networks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MNASNet-B1 (Tan et al. 2019) of torchvision."""
+"""Build MNASNet-B1 (Tan et al. 2019) of torchvision."""
 
 from __future__ import annotations
 

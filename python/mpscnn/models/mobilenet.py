@@ -1,4 +1,4 @@
-"""MobileNet V1 (Howard et al. 2017) and V2 (Sandler et al. 2018) image classifiers."""
+"""Build MobileNet V1 (Howard et al. 2017) and V2 (Sandler et al. 2018) image classifiers."""
 
 from __future__ import annotations
 

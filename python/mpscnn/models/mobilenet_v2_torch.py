@@ -1,4 +1,4 @@
-"""MobileNet V2 (Sandler et al. 2018) of torchvision and timm, which pad all sides alike."""
+"""Build MobileNet V2 (Sandler et al. 2018) of torchvision and timm, which pad all sides alike."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MobileNet V3 (Howard et al. 2019), large and small, of torchvision, timm and TensorFlow."""
+"""Build MobileNet V3 (Howard et al. 2019), large and small, of torchvision, timm and TensorFlow."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ class MobileNetV3(Classifier):
 
 
 def _last_stride(blocks: Sequence[Bottleneck]) -> int:
-    """Return the position of the last block with a stride."""
+    """Return the position of the last block whose stride is greater than 1."""
     return max(position for position, block in enumerate(blocks) if block.stride > 1)
 
 

@@ -1,4 +1,4 @@
-"""LR-ASPP (Howard et al. 2019) and DeepLabv3 (Chen et al. 2017) on MobileNet V3, of torchvision."""
+"""Build LR-ASPP (Howard et al. 2019) and DeepLabv3 (Chen et al. 2017) on MobileNet V3, of torchvision."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MobileNet V4 (Qin et al. 2024), convolutional and with attention, of timm."""
+"""Build MobileNet V4 (Qin et al. 2024), convolutional and with attention, of timm."""
 
 from __future__ import annotations
 

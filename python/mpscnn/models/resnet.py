@@ -1,4 +1,4 @@
-"""ResNet (He et al. 2016), ResNeXt (Xie et al. 2017), wide ResNet (Zagoruyko et al. 2016) of torchvision."""
+"""Build ResNet (He et al. 2016), ResNeXt (Xie et al. 2017), wide ResNet (Zagoruyko et al. 2016) of torchvision."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ShuffleNet V2 (Ma et al. 2018) of torchvision."""
+"""Build ShuffleNet V2 (Ma et al. 2018) of torchvision."""
 
 from __future__ import annotations
 

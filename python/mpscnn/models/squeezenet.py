@@ -1,4 +1,4 @@
-"""SqueezeNet 1.0 and 1.1 (Iandola et al. 2016) of torchvision."""
+"""Build SqueezeNet 1.0 and 1.1 (Iandola et al. 2016) of torchvision."""
 
 from __future__ import annotations
 

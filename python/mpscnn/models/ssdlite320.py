@@ -1,4 +1,4 @@
-"""SSDLite (Sandler et al. 2018) on MobileNet V3, of torchvision."""
+"""Build SSDLite (Sandler et al. 2018) on MobileNet V3, of torchvision."""
 
 from __future__ import annotations
 

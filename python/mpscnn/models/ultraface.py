@@ -1,4 +1,4 @@
-"""The slim version of Ultra-Light-Fast-Generic-Face-Detector, of its PyTorch implementation."""
+"""Build the slim version of Ultra-Light-Fast-Generic-Face-Detector, of its PyTorch implementation."""
 
 from __future__ import annotations
 

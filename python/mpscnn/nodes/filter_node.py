@@ -1,4 +1,4 @@
-"""Images and filters of a graph of nodes."""
+"""Define the images and filters of a graph of nodes."""
 
 from __future__ import annotations
 

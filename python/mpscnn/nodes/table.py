@@ -1,4 +1,4 @@
-"""The table of filter nodes: the raw kernel that provides each node's properties, and the layer that it becomes."""
+"""List the filter nodes: the raw kernel that provides each node's properties, and the layer that it becomes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The classes of onnx.backend.base, implemented by mpscnn's engine."""
+"""Implement the classes of onnx.backend.base with mpscnn's engine."""
 
 from __future__ import annotations
 

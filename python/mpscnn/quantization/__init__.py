@@ -1,4 +1,4 @@
-"""Post-training quantisation: convert float networks to 8-bit integers (docs/precision.md)."""
+"""Quantise networks after training: convert float networks to 8-bit integers (docs/precision.md)."""
 
 from mpscnn.quantization.post_training import quantize
 from mpscnn.quantization.report import QuantizationReport, QuantizedLayer

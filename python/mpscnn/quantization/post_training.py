@@ -1,4 +1,4 @@
-"""`mpscnn.quantize`: convert a network to 8-bit integers, calibrated with images."""
+"""Convert a network to 8-bit integers, calibrated with images: `mpscnn.quantize`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Weights and biases as integers, with a scale for each output."""
+"""Convert weights and biases to integers, with a scale for each output."""
 
 from __future__ import annotations
 

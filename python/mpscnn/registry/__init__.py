@@ -1,4 +1,4 @@
-"""Models by name: list them, find them on this machine, and download them."""
+"""Manage models by name: list them, find them on this machine, and download them."""
 
 from mpscnn._private.model_name import is_path
 from mpscnn.registry.entry import Entry

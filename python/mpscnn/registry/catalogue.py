@@ -1,4 +1,4 @@
-"""The models that mpscnn knows by name, and the exact files that they are made from."""
+"""List the models that mpscnn knows by name, and the exact files that they are made from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Information about the C++ core and the devices, and the preprocessing of photos."""
+"""Report on the C++ core and the devices, and preprocess photos."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The kernels that were measured to be faster for a network on a GPU: the meaning of `metal_kernels="auto"`.
+"""Find the kernels that were measured to be faster for a network on a GPU, for `metal_kernels="auto"`.
 
 `mpscnn benchmark --device metal --metal-kernels auto` measures them. There is one file for each network and precision,
 with an entry for each GPU and version of the system.

@@ -1,4 +1,4 @@
-"""The options for compiling and running networks, which functions, classes and commands share.
+"""Define the options for compiling and running networks, which functions, classes and commands share.
 
 Dataclasses would be shorter, but would add 2 ms to `import mpscnn`.
 """

@@ -39,7 +39,7 @@ class ProfileStep:
     milliseconds: tuple[float, ...]
     """The time of each run in milliseconds."""
     share: float
-    """The share of the time of all steps, by minima, 0 to 1."""
+    """The step's minimum time divided by the sum of the minimum times of all steps, 0 to 1."""
     peak: float | None
     """The GFLOP/s that the session's threads reach with FMAs alone; None if unknown."""
 

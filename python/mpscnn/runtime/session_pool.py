@@ -1,4 +1,4 @@
-"""A pool of sessions, so that any number of threads can use a program."""
+"""Pool sessions, so that any number of threads can use a program."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Constant folding in a graph: compute all nodes that depend only on bound parameters."""
+"""Fold constants in a graph: compute all nodes that depend only on bound parameters."""
 
 from __future__ import annotations
 

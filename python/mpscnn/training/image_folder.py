@@ -1,4 +1,4 @@
-"""`mpscnn.ImageFolder`: photos in one folder for each class, as training data."""
+"""Read training data from photos in one folder for each class: `mpscnn.ImageFolder`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The loss of a trainer: convert labels, compute the divisor, and evaluate it."""
+"""Compute the loss of a trainer: convert labels, compute the divisor, and evaluate it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Optimisers like those of MPSNNOptimizer, with decoupled weight decay."""
+"""Define optimisers like those of MPSNNOptimizer, with decoupled weight decay."""
 
 from __future__ import annotations
 

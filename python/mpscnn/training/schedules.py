@@ -1,4 +1,4 @@
-"""Learning-rate schedules: functions of the step, counted from 0.
+"""Define learning-rate schedules: functions of the step, counted from 0.
 
 Two schedules of the same function with equal arguments compare equal. A trainer's checkpoint stores the name of the
 function and its arguments.

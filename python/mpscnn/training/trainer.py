@@ -1,4 +1,4 @@
-"""`mpscnn.Trainer`: train a network step by step."""
+"""Train a network step by step: `mpscnn.Trainer`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Objects on photos."""
+"""Hold the result of a detector: objects on photos."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The results of classifiers and their display."""
+"""Hold and display the results of classifiers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mpscnn benchmark` and its Python functions: figures, peers in their own processes, and refusals."""
+"""Test `mpscnn benchmark` and its Python functions: figures, peers in their own processes, and refusals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The computations of benchmarks/signals.py and benchmarks/sizes.py, without their comparison."""
+"""Test the computations of benchmarks/signals.py and benchmarks/sizes.py, without their comparison."""
 
 from __future__ import annotations
 

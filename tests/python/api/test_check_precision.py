@@ -1,4 +1,4 @@
-"""`mpscnn.check_precision`, `mpscnn check-precision` and layers that stay float32 in float16 networks."""
+"""Test `mpscnn.check_precision`, `mpscnn check-precision` and layers that stay float32 in float16 networks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mpscnn.compare` and `mpscnn compare`: how layers are paired, their differences, and refusals."""
+"""Test `mpscnn.compare` and `mpscnn compare`: how layers are paired, their differences, and refusals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mpscnn.compare_precisions` and `mpscnn compare-precisions`."""
+"""Test `mpscnn.compare_precisions` and `mpscnn compare-precisions`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Copies and pickles of objects, in this process and in a new one."""
+"""Test copies and pickles of objects, in this process and in a new one."""
 
 from __future__ import annotations
 

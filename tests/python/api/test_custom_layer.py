@@ -1,4 +1,4 @@
-"""Python functions as layers of a network."""
+"""Test Python functions as layers of a network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arguments of other frameworks: each is accepted, or its error suggests mpscnn's name."""
+"""Test arguments of other frameworks: each is accepted, or its error suggests mpscnn's name."""
 
 from __future__ import annotations
 

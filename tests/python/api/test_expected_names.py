@@ -1,4 +1,4 @@
-"""Attributes of other frameworks: each is accepted, or its error suggests mpscnn's name."""
+"""Test attributes of other frameworks: each is accepted, or its error suggests mpscnn's name."""
 
 from __future__ import annotations
 

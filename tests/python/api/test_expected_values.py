@@ -1,4 +1,4 @@
-"""Values and uses of other frameworks: each is accepted, or its error says what to write."""
+"""Test values and uses of other frameworks: each is accepted, or its error says what to write."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mpscnn.Model` used by several threads: its network is created once, and each session has one user at a time."""
+"""Test `mpscnn.Model` in several threads: its network is created once, and each session has one user at a time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Building networks from Python: errors that the methods raise before they call the core."""
+"""Test building networks from Python: errors that the methods raise before they call the core."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a network to files and photos: `Network.save`, `Model(network)` and `load(...)`."""
+"""Test the way from a network to files and photos: `Network.save`, `Model(network)` and `load(...)`."""
 
 from __future__ import annotations
 

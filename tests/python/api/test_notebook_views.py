@@ -1,4 +1,4 @@
-"""The HTML of networks, models and results in notebooks: well-formed, complete, and safe for all names."""
+"""Test the HTML of networks, models and results in notebooks: well-formed, complete, and safe for all names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The package with NumPy as its only dependency, as `pip install mpscnn` leaves it without Pillow."""
+"""Test the package with NumPy as its only dependency, as `pip install mpscnn` leaves it without Pillow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The package as a whole: the cost of importing it, its version, its types and its build."""
+"""Test the package as a whole: the cost of importing it, its version, its types and its build."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Conversions whose results differ from the file's: an error in `mpscnn convert`, a warning when a file is loaded."""
+"""Test conversions whose results differ from the file's: an error in `mpscnn convert`, a warning in `mpscnn.load`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mpscnn.ray` on a cluster of two nodes: every photo appears once and in order, even if nodes or workers die."""
+"""Test `mpscnn.ray` on a cluster of two nodes: every photo appears once and in order, even if nodes or workers die."""
 
 from __future__ import annotations
 

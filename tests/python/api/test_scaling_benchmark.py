@@ -1,4 +1,4 @@
-"""benchmarks/scaling.py: the schedule of items that it simulates for more threads than the machine has."""
+"""Test the schedule of items that benchmarks/scaling.py simulates for more threads than the machine has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""mpscnn.sklearn: estimators that pass scikit-learn's own checks, and work in its pipelines."""
+"""Test mpscnn.sklearn: its estimators pass scikit-learn's own checks, and work in its pipelines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mpscnn verify`: the cases that it covers, the errors that it finds, and the files that it leaves."""
+"""Test `mpscnn verify`: the cases that it covers, the errors that it finds, and the files that it leaves."""
 
 from __future__ import annotations
 

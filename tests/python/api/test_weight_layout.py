@@ -1,4 +1,4 @@
-"""Weights in the order of other libraries: the accepted ones, and those that need `layout`."""
+"""Test weights in the order of other libraries: the accepted ones, and those that need `layout`."""
 
 from __future__ import annotations
 

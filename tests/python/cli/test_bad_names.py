@@ -1,4 +1,4 @@
-"""Impossible file names, names that are not Unicode, and deeply nested settings: all raise errors of mpscnn."""
+"""Test impossible file names, names that are not Unicode, and deeply nested settings: all raise errors of mpscnn."""
 
 from __future__ import annotations
 

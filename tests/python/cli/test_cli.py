@@ -1,4 +1,4 @@
-"""The commands other than classify, and behaviour that all commands share."""
+"""Test the commands other than classify, and behaviour that all commands share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The output of `classify`, `detect` and `segment` for other programs: JSON and CSV, also for photos that fail."""
+"""Test the output of `classify`, `detect` and `segment` for other programs: JSON and CSV, also for photos that fail."""
 
 from __future__ import annotations
 

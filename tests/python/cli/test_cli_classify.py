@@ -1,4 +1,4 @@
-"""`mpscnn classify`: its output, errors and exit codes."""
+"""Test `mpscnn classify`: its output, errors and exit codes."""
 
 from __future__ import annotations
 

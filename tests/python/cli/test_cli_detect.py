@@ -1,4 +1,4 @@
-"""`mpscnn detect`: its output, files and errors."""
+"""Test `mpscnn detect`: its output, files and errors."""
 
 from __future__ import annotations
 

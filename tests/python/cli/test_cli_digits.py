@@ -1,4 +1,4 @@
-"""`mpscnn digits`: photos of digits, and the images of IDX files."""
+"""Test `mpscnn digits` on photos of digits and on the images of IDX files."""
 
 from __future__ import annotations
 

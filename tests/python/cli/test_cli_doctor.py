@@ -1,4 +1,4 @@
-"""`mpscnn doctor`."""
+"""Test `mpscnn doctor`."""
 
 from __future__ import annotations
 

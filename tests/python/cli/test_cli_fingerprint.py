@@ -1,4 +1,4 @@
-"""`mpscnn fingerprint`."""
+"""Test `mpscnn fingerprint`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line's help, completion and tables; devices, paths of models, classes of detections."""
+"""Test the command line's help, completion and tables; devices, paths of models, classes of detections."""
 
 from __future__ import annotations
 

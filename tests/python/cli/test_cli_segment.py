@@ -1,4 +1,4 @@
-"""`mpscnn segment` and `mpscnn features`: their output, files and errors."""
+"""Test `mpscnn segment` and `mpscnn features`: their output, files and errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mpscnn train --digits`: from IDX files to a model of digits."""
+"""Test `mpscnn train --digits`: from IDX files to a model of digits."""
 
 from __future__ import annotations
 

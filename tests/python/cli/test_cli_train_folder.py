@@ -1,4 +1,4 @@
-"""`mpscnn train FOLDER`: from photos sorted by class to a classifier, and its errors."""
+"""Test `mpscnn train FOLDER`: from photos sorted by class to a classifier, and its errors."""
 
 from __future__ import annotations
 

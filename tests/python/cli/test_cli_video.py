@@ -1,4 +1,4 @@
-"""Videos on the command line: output, files and errors."""
+"""Test videos on the command line: output, files and errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mpscnn evaluate` for detectors and segmenters: mean average precision and mean intersection over union."""
+"""Test `mpscnn evaluate` for detectors and segmenters: mean average precision and mean intersection over union."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mpscnn.quantize`."""
+"""Test `mpscnn.quantize`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The arithmetic of `mpscnn.quantize`: ranges, scales of weights, sums, equalisation and corrected biases."""
+"""Test the arithmetic of `mpscnn.quantize`: ranges, scales of weights, sums, equalisation and corrected biases."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Layers that `mpscnn.quantize` keeps in float32 among integers."""
+"""Test layers that `mpscnn.quantize` keeps in float32 among integers."""
 
 from __future__ import annotations
 

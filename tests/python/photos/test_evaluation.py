@@ -1,4 +1,4 @@
-"""Evaluating a classifier: the counts, the table, the picture; `mpscnn evaluate`."""
+"""Test the evaluation of a classifier: the counts, the table, the picture; `mpscnn evaluate`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""IDX files: supported files and errors."""
+"""Test IDX files: supported files and errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Photos given as arrays of other libraries, which are read without a copy."""
+"""Test photos given as arrays of other libraries, which are read without a copy."""
 
 from __future__ import annotations
 

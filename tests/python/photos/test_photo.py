@@ -1,4 +1,4 @@
-"""Photos of all kinds, whole and damaged, compared with Pillow's own conversions."""
+"""Compare photos of all kinds, whole and damaged, with Pillow's own conversions."""
 
 from __future__ import annotations
 

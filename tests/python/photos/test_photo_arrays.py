@@ -1,4 +1,4 @@
-"""Arrays as photos: floats outside the range, orders of channels, and NumPy's files."""
+"""Test arrays as photos: floats outside the range, orders of channels, and NumPy's files."""
 
 from __future__ import annotations
 

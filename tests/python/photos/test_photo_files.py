@@ -1,4 +1,4 @@
-"""Photo files made to do harm: they start programs, claim large sizes, or lack pixels."""
+"""Test photo files made to do harm: they start programs, claim large sizes, or lack pixels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ways to name photos: standard input, folders, patterns, lists, URLs."""
+"""Test the ways to name photos: standard input, folders, patterns, lists, URLs."""
 
 from __future__ import annotations
 

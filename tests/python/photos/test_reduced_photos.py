@@ -1,4 +1,4 @@
-"""Large JPEG files that are decoded at a part of their size."""
+"""Test large JPEG files that are decoded at a part of their size."""
 
 from __future__ import annotations
 

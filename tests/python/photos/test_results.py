@@ -1,4 +1,4 @@
-"""Results as text, as pictures and in notebooks.
+"""Test results as text, as pictures and in notebooks.
 
 Classifications are tested here, others next to their own tests.
 """

@@ -1,4 +1,4 @@
-"""Return a segmenter. Scores: 0.3 for class 0, then red, green and blue, averaged over `pool` x `pool` pixels."""
+"""Test segmentation models: label maps of photos, areas, pictures, and photos or labels that are refused."""
 
 from __future__ import annotations
 

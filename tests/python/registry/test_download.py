@@ -1,4 +1,4 @@
-"""Downloading published files from a server on this machine, which sends wrong answers if a test asks for them."""
+"""Download published files from a server on this machine, which sends wrong answers if a test asks for them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The servers that a download trusts: https, certificates, redirects, proxies."""
+"""Test which servers a download trusts: https, certificates, redirects, proxies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Downloads that are interrupted, and several processes that want the same file."""
+"""Test downloads that are interrupted, and several processes that want the same file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files of other frameworks given to `mpscnn.load` and --model: they are converted once and cached by content."""
+"""Test files of other frameworks in `mpscnn.load` and --model: they are converted once and cached by content."""
 
 from __future__ import annotations
 

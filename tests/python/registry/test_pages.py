@@ -1,4 +1,4 @@
-"""Arrays in separate memory pages, and requests, on the CPU. tests/metal has the tests for a GPU."""
+"""Test arrays in separate memory pages, and requests, on the CPU. tests/metal has the tests for a GPU."""
 
 from __future__ import annotations
 

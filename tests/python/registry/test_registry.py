@@ -1,4 +1,4 @@
-"""Finding models by name without downloads: bundled, in MPSCNN_MODELS, in the cache."""
+"""Test finding models by name without downloads: bundled, in MPSCNN_MODELS, in the cache."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Replacing files: links and pipes are kept."""
+"""Test replacing files: links and pipes are kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Daemon threads that are computing in the core when the interpreter ends. Python ends them when they return to it."""
+"""Test daemon threads that are computing when the interpreter ends. Python ends them when they return to it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Threads that share objects of the bindings. Without the GIL, Python must not corrupt them."""
+"""Test threads that share objects of the bindings. Without the GIL, Python must not corrupt them."""
 
 from __future__ import annotations
 

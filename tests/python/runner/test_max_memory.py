@@ -1,4 +1,4 @@
-"""`max_memory`: the limit of a program and its sessions, and the errors if it is too small."""
+"""Test `max_memory`: the limit of a program and its sessions, and the errors if it is too small."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The runner: order, failures, permits, batches, streams, arguments."""
+"""Test the runner: order, failures, permits, batches, streams, arguments."""
 
 from __future__ import annotations
 

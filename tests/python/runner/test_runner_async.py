@@ -1,4 +1,4 @@
-"""The runner in event loops."""
+"""Test the runner in event loops."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The runner: cancelling, closing, and what callbacks may do."""
+"""Test the end of a runner: cancelling, closing, and what callbacks may do."""
 
 from __future__ import annotations
 

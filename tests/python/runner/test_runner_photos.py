@@ -1,4 +1,4 @@
-"""The runner on photos: its classifications, detections, segmentations and features equal the model's."""
+"""Test the runner on photos: its classifications, detections, segmentations and features equal the model's."""
 
 from __future__ import annotations
 

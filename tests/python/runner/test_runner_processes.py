@@ -1,4 +1,4 @@
-"""The runner and processes: Ctrl-C, forks, and the end of the interpreter."""
+"""Test the runner and processes: Ctrl-C, forks, and the end of the interpreter."""
 
 from __future__ import annotations
 

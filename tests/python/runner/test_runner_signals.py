@@ -1,4 +1,4 @@
-"""The runner while many signals arrive, whose handlers raise exceptions at arbitrary places of Python code."""
+"""Test the runner while many signals arrive, whose handlers raise exceptions at arbitrary places of Python code."""
 
 from __future__ import annotations
 

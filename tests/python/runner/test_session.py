@@ -1,4 +1,4 @@
-"""Programs and sessions: memory used in place, shapes, threads, precision."""
+"""Test programs and sessions: memory used in place, shapes, threads, precision."""
 
 from __future__ import annotations
 

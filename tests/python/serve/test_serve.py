@@ -1,4 +1,4 @@
-"""`mpscnn serve`: photos, classes, boxes and masks; models, profiles and options; errors."""
+"""Test `mpscnn serve`: photos, classes, boxes and masks; models, profiles and options; errors."""
 
 from __future__ import annotations
 

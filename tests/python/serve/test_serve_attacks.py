@@ -1,4 +1,4 @@
-"""Hostile connections to `mpscnn serve`: attacks that the service withstands, and attacks that nginx stops.
+"""Attack `mpscnn serve` with hostile connections. The service withstands some attacks, and nginx stops the others.
 
 The proxy is that of examples/service/nginx.conf. docs/serve.md lists the attacks that each of the two stops.
 """

@@ -1,4 +1,4 @@
-"""The clients of examples/service."""
+"""Test the clients of examples/service."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Access to `mpscnn serve`: tokens, hosts and origins, and options that the command refuses."""
+"""Test access to `mpscnn serve`: tokens, hosts and origins, and options that the command refuses."""
 
 from __future__ import annotations
 

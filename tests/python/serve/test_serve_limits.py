@@ -1,4 +1,4 @@
-"""`mpscnn serve` under load: the queue, deadlines, clients that disconnect, slow bodies, and its end."""
+"""Test `mpscnn serve` under load: the queue, deadlines, clients that disconnect, slow bodies, and its end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page of `mpscnn serve` in a browser: its use by a person."""
+"""Use the page of `mpscnn serve` in a browser like a person."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page of `mpscnn serve` in a browser: keys, names, sizes, colours, failures, and forbidden requests."""
+"""Test the page of `mpscnn serve` in a browser: keys, names, sizes, colours, failures, and forbidden requests."""
 
 from __future__ import annotations
 

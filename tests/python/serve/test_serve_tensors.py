@@ -1,4 +1,4 @@
-"""Tensors of `mpscnn serve`: decoding from JSON and bytes, their size before decoding, and their memory."""
+"""Test tensors of `mpscnn serve`: decoding from JSON and bytes, their size before decoding, and their memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Videos through models: every frame once and in order, times, rotation, damaged files, live sources."""
+"""Run models on videos: every frame once and in order, times, rotation, damaged files, live sources."""
 
 from __future__ import annotations
 

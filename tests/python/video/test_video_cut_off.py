@@ -1,4 +1,4 @@
-"""Videos whose end is missing: an error follows the existing frames. Whole videos have no such error."""
+"""Test videos whose end is missing: an error follows the existing frames. Whole videos have no such error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Videos that come over the network in real time, from the tests' RTSP server."""
+"""Test videos that come over the network in real time, from the tests' RTSP server."""
 
 from __future__ import annotations
 

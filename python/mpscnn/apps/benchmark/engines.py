@@ -1,4 +1,4 @@
-"""Adapters that run one network file on mpscnn and on other engines, with the same methods.
+"""Run one network file on mpscnn and on other engines, through adapters with the same methods.
 
 Only worker.py imports this file, by its name and in a process for one engine. Each engine gets its best conditions:
 images in the layout of its kernels, its fastest settings, and preallocated results.

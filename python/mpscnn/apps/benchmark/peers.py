@@ -1,4 +1,4 @@
-"""The other engines for benchmarks (peers): the packages that each needs, and how its file is written."""
+"""List the other engines for benchmarks (peers): the packages that each needs, and how its file is written."""
 
 from __future__ import annotations
 

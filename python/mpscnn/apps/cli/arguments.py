@@ -1,4 +1,4 @@
-"""Options and arguments of several commands."""
+"""Define options and arguments that several commands share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mpscnn convert MODEL FILE.mlpackage`: write Core ML models."""
+"""Write Core ML models for `mpscnn convert MODEL FILE.mlpackage`."""
 
 from __future__ import annotations
 

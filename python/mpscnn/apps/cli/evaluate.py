@@ -1,4 +1,4 @@
-"""`mpscnn evaluate`: classifiers here, detectors and segmenters with the help of other modules."""
+"""Run `mpscnn evaluate`: classifiers here, detectors and segmenters with the help of other modules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The output of `mpscnn evaluate` for detectors and segmenters."""
+"""Print the output of `mpscnn evaluate` for detectors and segmenters."""
 
 from __future__ import annotations
 

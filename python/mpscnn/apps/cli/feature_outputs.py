@@ -1,4 +1,4 @@
-"""The files and folders that `mpscnn features` writes."""
+"""Write the files and folders of `mpscnn features`."""
 
 from __future__ import annotations
 

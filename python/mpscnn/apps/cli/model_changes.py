@@ -1,4 +1,4 @@
-"""`mpscnn info --set`: change the metadata of a model file."""
+"""Change the metadata of a model file for `mpscnn info --set`."""
 
 from __future__ import annotations
 

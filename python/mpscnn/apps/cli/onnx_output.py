@@ -1,4 +1,4 @@
-"""`mpscnn convert MODEL FILE.onnx`: write ONNX files."""
+"""Write ONNX files for `mpscnn convert MODEL FILE.onnx`."""
 
 from __future__ import annotations
 

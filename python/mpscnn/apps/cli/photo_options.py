@@ -1,4 +1,4 @@
-"""Arguments and the main loop of commands that take photos."""
+"""Define the arguments and the main loop of commands that take photos."""
 
 from __future__ import annotations
 

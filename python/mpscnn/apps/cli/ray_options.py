@@ -1,4 +1,4 @@
-"""The option --ray: compute photos on the machines of a Ray cluster."""
+"""Compute photos on the machines of a Ray cluster, for the option --ray."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The output of `mpscnn benchmark --runner`."""
+"""Format the output of `mpscnn benchmark --runner`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The option --size: height and width of inputs for networks that accept any size."""
+"""Read the option --size: height and width of inputs for networks that accept any size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mpscnn train FOLDER`: train with a progress bar, and write the model and the report."""
+"""Train for `mpscnn train FOLDER` with a progress bar, and write the model and the report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Videos, cameras and streams as inputs of the commands that take photos."""
+"""Read videos, cameras and streams for the commands that take photos."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The work of one machine in the cluster. One process holds the model, and all tasks on the machine use it."""
+"""Do the work of one machine in the cluster. One process holds the model, and all tasks on the machine use it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The models that the service has loaded, with the runners that all requests share."""
+"""Hold the models that the service has loaded, with the runners that all requests share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Metrics of the service for Prometheus."""
+"""Measure the service's requests, queue and memory, and report them to Prometheus."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Route `/docs`: a static page of the OpenAPI description, without scripts."""
+"""Serve `/docs`: a static page of the OpenAPI description, without scripts."""
 
 from __future__ import annotations
 

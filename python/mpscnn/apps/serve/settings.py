@@ -1,4 +1,4 @@
-"""The settings and limits of a service."""
+"""Define the settings and limits of a service."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Conformance cases: run a case on a device, and compute the allowed difference of two engines.
+"""Run conformance cases on a device, and compute the allowed difference of two engines.
 
 A case is plain JSON, so that a report has everything to reproduce it.
 """

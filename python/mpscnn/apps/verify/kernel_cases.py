@@ -1,4 +1,4 @@
-"""Conformance cases for each class of raw kernels."""
+"""Build conformance cases for each class of raw kernels."""
 
 from __future__ import annotations
 

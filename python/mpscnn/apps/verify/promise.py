@@ -1,4 +1,4 @@
-"""The promised accuracy of each engine: how far results may be from the exact ones. No other file defines it.
+"""Define the promised accuracy of each engine: how far results may be from the exact ones. No other file defines it.
 
 For linear operations |y - exact| <= factor * eps * sum |w| |x|. So the allowed error grows with the magnitudes of the
 terms that are added, and not with the result. All other operations have a number of units in the last place of the

@@ -1,4 +1,4 @@
-"""Conformance cases for the raw kernels of training: gradients, losses, optimisers."""
+"""Build conformance cases for the raw kernels of training: gradients, losses, optimisers."""
 
 from __future__ import annotations
 

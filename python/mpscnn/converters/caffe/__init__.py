@@ -1,1 +1,1 @@
-"""Caffe's networks: a .prototxt with the layers, a .caffemodel with the weights."""
+"""Convert Caffe's networks: a .prototxt with the layers, a .caffemodel with the weights."""

@@ -1,4 +1,4 @@
-"""The parts of Caffe's messages that are read, as a schema for the package protobuf.
+"""Define the parts of Caffe's messages that are read, as a schema for the package protobuf.
 
 From a .caffemodel only names and weights are read, so the schema has the field numbers of Caffe's caffe.proto. A
 .prototxt is text, whose fields are found by name, so the field numbers of its schema are arbitrary.

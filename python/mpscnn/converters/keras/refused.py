@@ -1,4 +1,4 @@
-"""Keras's layers that are not supported, with the reason."""
+"""List Keras's layers that are not supported, with the reason."""
 
 from __future__ import annotations
 

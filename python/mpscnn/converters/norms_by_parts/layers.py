@@ -1,4 +1,4 @@
-"""Access to a network's layers for the search for norms that consist of several layers."""
+"""Give access to a network's layers for the search for norms that consist of several layers."""
 
 from __future__ import annotations
 

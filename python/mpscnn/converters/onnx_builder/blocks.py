@@ -1,4 +1,4 @@
-"""Compositions of ONNX operators that several readers use."""
+"""Compose ONNX operators to functions that several readers use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Elementwise arithmetic of two tensors, and of a tensor and a constant."""
+"""Convert elementwise arithmetic of two tensors, and of a tensor and a constant."""
 
 from __future__ import annotations
 

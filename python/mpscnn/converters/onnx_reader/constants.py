@@ -1,4 +1,4 @@
-"""Constant folding: compute the tensors of an ONNX graph that do not depend on its inputs.
+"""Fold constants: compute the tensors of an ONNX graph that do not depend on its inputs.
 
 Tensors that depend on shapes are computed twice, because each free extent is represented by two numbers
 (`layout.Atom`).

@@ -1,4 +1,4 @@
-"""The ONNX operators that constant folding computes, and the cost of computing each.
+"""List the ONNX operators that constant folding computes, and the cost of computing each.
 
 The cost is counted before a node is computed, and `converters.budget` limits the sum of all costs. Most operators are
 computed by the package onnx. Operators that the package computes one element at a time, or wrongly for some opsets, are

@@ -1,4 +1,4 @@
-"""Constant folding of ONNX operators that the package onnx computes slowly, one element at a time, or wrongly."""
+"""Fold constants of ONNX operators that the package onnx computes slowly, one element at a time, or wrongly."""
 
 from __future__ import annotations
 

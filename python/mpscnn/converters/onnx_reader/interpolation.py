@@ -1,4 +1,4 @@
-"""The weights of ONNX' Resize along one axis, as a matrix.
+"""Compute the weights of ONNX' Resize along one axis, as a matrix.
 
 It is used for cubic interpolation, and for options of linear interpolation that mpscnn's resize layer lacks.
 """

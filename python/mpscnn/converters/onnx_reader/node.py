@@ -1,4 +1,4 @@
-"""The nodes of an ONNX file and their attributes."""
+"""Represent the nodes of an ONNX file and their attributes."""
 
 from __future__ import annotations
 

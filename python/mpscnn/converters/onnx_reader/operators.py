@@ -1,4 +1,4 @@
-"""The functions that convert ONNX' operators to layers, one for each kind.
+"""List the functions that convert ONNX' operators to layers, one for each kind.
 
 They raise UnsupportedError and WeightsError with only a reason. The caller adds the names of file and node.
 """

@@ -98,9 +98,9 @@ def _by_axis(item: Any, argument: Any, name: str) -> dict[int, Any]:
 
 
 def require_free(free: Sequence[Mapping[int, Any] | None], exported: Any, title: str) -> None:
-    """Check that torch.export left the extents free that `dynamic_shapes` names; a fixed batch is no difference.
+    """Check that torch.export left the extents free that `dynamic_shapes` names. The batch may be fixed.
 
-    Warns for `Dim.AUTO`, which leaves the decision to torch.export. Raises UnsupportedError for all others.
+    Raises UnsupportedError for another fixed extent. Warns instead if `Dim.AUTO` left the decision to torch.export.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""Safetensors files that hold a state dict. A model file of mpscnn is one too, with the network in its metadata."""
+"""Read safetensors files that hold a state dict. Model files of mpscnn are such files, with the network as metadata."""
 
 from __future__ import annotations
 

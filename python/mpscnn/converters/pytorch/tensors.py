@@ -1,4 +1,4 @@
-"""Tensors of a file, as views of the stored elements. Each view is checked to lie within its storage."""
+"""Read tensors of a file as views of the stored elements. Each view is checked to lie within its storage."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The supported operators of TensorFlow, and the reasons why others are not supported."""
+"""List the supported operators of TensorFlow, and the reasons why others are not supported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The parts of TensorFlow's protocol buffer messages that are read, with the published field numbers.
+"""Define the parts of TensorFlow's protocol buffer messages that are read, with the published field numbers.
 
 Entries of maps are messages with the fields `key` and `value`. Values of enumerations are integers.
 """

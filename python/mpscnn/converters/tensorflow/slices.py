@@ -1,4 +1,4 @@
-"""TensorFlow's StridedSlice: begins, ends and strides, with bit masks for open ends, new axes and removed axes."""
+"""Convert TensorFlow's StridedSlice: begins, ends and strides, with bit masks for open ends, new and removed axes."""
 
 from __future__ import annotations
 

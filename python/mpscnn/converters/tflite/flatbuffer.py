@@ -1,4 +1,4 @@
-"""A bounds-checked reader of FlatBuffers, the container of TensorFlow Lite files.
+"""Read FlatBuffers, the container of TensorFlow Lite files, with checks of all bounds.
 
 A table is a position in the buffer, and its fields are numbered. Every access is bounds-checked, so a damaged file
 always causes a WeightsError. Several offsets may lead to the same place. Therefore all reads of lists are counted, so

@@ -1,4 +1,4 @@
-"""A bounds-checked reader of FlexBuffers maps, which TensorFlow Lite's custom operators have as options.
+"""Read FlexBuffers maps, which TensorFlow Lite's custom operators have as options, with checks of all bounds.
 
 Only maps from names to numbers are supported. https://flatbuffers.dev/flexbuffers/ describes the encoding: offsets
 point backwards, and sizes and offsets are as wide as the value that they belong to.

@@ -1,4 +1,4 @@
-"""The names of enumeration values in TensorFlow Lite files.
+"""List the names of enumeration values in TensorFlow Lite files.
 
 They are listed in the order of their numbers in tensorflow/compiler/mlir/lite/schema/schema.fbs.
 """

@@ -1,4 +1,4 @@
-"""TensorFlow Lite's operators that are not supported, with the reason."""
+"""List TensorFlow Lite's operators that are not supported, with the reason."""
 
 from __future__ import annotations
 

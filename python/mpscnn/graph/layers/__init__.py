@@ -1,1 +1,1 @@
-"""The layer methods of `mpscnn.Network`: one mixin class for each family of operations."""
+"""Define the layer methods of `mpscnn.Network`: one mixin class for each family of operations."""

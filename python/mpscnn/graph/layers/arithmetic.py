@@ -1,4 +1,4 @@
-"""Layer methods for elementwise arithmetic of two tensors."""
+"""Define the layer methods for elementwise arithmetic of two tensors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Layer methods with 1-bit weights."""
+"""Define the layer methods with 1-bit weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The layer method for concatenation."""
+"""Define the layer method for concatenation."""
 
 from __future__ import annotations
 

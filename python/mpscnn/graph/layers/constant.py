@@ -1,4 +1,4 @@
-"""The layer method for constants."""
+"""Define the layer method for constants."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Layer methods for convolutions."""
+"""Define the layer methods for convolutions."""
 
 from __future__ import annotations
 

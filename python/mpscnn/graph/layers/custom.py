@@ -1,4 +1,4 @@
-"""The layer method for Python functions."""
+"""Define the layer method for Python functions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The layer method for dropout."""
+"""Define the layer method for dropout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The layer method for dense layers."""
+"""Define the layer method for dense layers."""
 
 from __future__ import annotations
 

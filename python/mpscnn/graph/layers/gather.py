@@ -1,4 +1,4 @@
-"""Layer methods that select or repeat elements of an axis."""
+"""Define the layer methods that select or repeat elements of an axis."""
 
 from __future__ import annotations
 

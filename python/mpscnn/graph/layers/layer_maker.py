@@ -1,4 +1,4 @@
-"""The base class of the layer methods, and tensors."""
+"""Define tensors, and the base class of the layer methods."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The layer method for matrix products."""
+"""Define the layer method for matrix products."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Layer methods for activation functions."""
+"""Define the layer methods for activation functions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Layer methods for normalizations."""
+"""Define the layer methods for normalizations."""
 
 from __future__ import annotations
 

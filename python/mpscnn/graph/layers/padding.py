@@ -1,4 +1,4 @@
-"""The layer method for padding."""
+"""Define the layer method for padding."""
 
 from __future__ import annotations
 

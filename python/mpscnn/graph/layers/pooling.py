@@ -1,4 +1,4 @@
-"""Layer methods for poolings."""
+"""Define the layer methods for poolings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Layer methods for recurrent layers."""
+"""Define the layer methods for recurrent layers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Layer methods that reduce axes."""
+"""Define the layer methods that reduce axes."""
 
 from __future__ import annotations
 
@@ -214,14 +214,17 @@ def _correction(x: Tensor, axis: Axes, correction: int) -> float:
 
 
 def _reduced(x: Tensor, axes: list[str]) -> list[int]:
-    """Return the extents after the batch, with 1 for the reduced axes."""
+    """Return the extents of all axes except the batch: 1 for reduced axes, -1 for a free extent."""
     numbers = _numbers(x, axes)
     left = [1 if axis in numbers else x.shape[axis] for axis in range(1, len(x.shape))]
     return [-1 if extent is None else extent for extent in left]
 
 
 def _without(x: Tensor, axes: list[str]) -> list[int]:
-    """Return the extents after the batch without the reduced axes; [1] if all are reduced."""
+    """Return the shape for a reshape that removes the reduced axes. As in `Network.reshape`, it has no batch.
+
+    A free extent is 0 if its axis keeps its number, otherwise -1. If all axes are reduced, the shape is [1].
+    """
     rank = len(x.shape)
     reduced = set(_numbers(x, axes))
     left = [axis for axis in range(1, rank) if axis not in reduced]

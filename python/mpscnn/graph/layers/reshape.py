@@ -1,4 +1,4 @@
-"""Layer methods that change only the shape."""
+"""Define the layer methods that change only the shape."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Layer methods that resize images."""
+"""Define the layer methods that resize images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Layer methods that slice and split tensors."""
+"""Define the layer methods that slice and split tensors."""
 
 from __future__ import annotations
 

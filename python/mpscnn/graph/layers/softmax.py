@@ -1,4 +1,4 @@
-"""Layer methods for softmax."""
+"""Define the layer methods for softmax."""
 
 from __future__ import annotations
 

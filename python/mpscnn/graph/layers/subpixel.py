@@ -1,4 +1,4 @@
-"""Layer methods that turn channels into pixels."""
+"""Define the layer methods that turn channels into pixels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Layer methods that permute axes and channels."""
+"""Define the layer methods that permute axes and channels."""
 
 from __future__ import annotations
 

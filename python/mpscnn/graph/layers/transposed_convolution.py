@@ -1,4 +1,4 @@
-"""The layer method for transposed convolutions."""
+"""Define the layer method for transposed convolutions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of all functions that write ATen's operators as ONNX nodes.
+"""List all functions that write ATen's operators as ONNX nodes.
 
 A function takes the model and the operator's arguments, in which tensors are replaced by their names. It returns the
 name of its result, or of each result. It raises UnsupportedError with a reason for unsupported arguments. mpscnn's ONNX

@@ -1,4 +1,4 @@
-"""The constants of a program: in its message, in files of weights, or decompressed by constexpr operations."""
+"""Read a program's constants: in its message, in files of weights, or decompressed by constexpr operations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The element types of a program's values, with their numbers in messages and in files of weights."""
+"""Define the element types of a program's values, with their numbers in messages and in files of weights."""
 
 from __future__ import annotations
 
