@@ -43,6 +43,10 @@ PLACES = {
     "docs/README.md": "index.md",
     "docs/ops": "ops/index.md",
     "examples/notebooks": "tutorials/photos.md",
+    **{
+        f"examples/notebooks/{path.name}": f"tutorials/{path.stem}.md"
+        for path in notebooks.TUTORIALS.glob("*.ipynb")
+    },
     **{f"cpp/include/mpscnn/{name}": f"reference/c/{name.replace('.', '_')}.md" for name in headers.PAGES},
     "cpp/include/mpscnn/mpscnn.hpp": "reference/c/network_hpp.md",
 }
