@@ -3,9 +3,11 @@
 python benchmarks/metal_estimate.py
 
 Nothing is measured. The constants below are the processor's peak rates, and the assumed shares of them that kernels
-reach. The share of mpscnn's own kernels is the share that they reached on an NVIDIA H100 (docs/metal.md). A layer takes
-the time for its bytes or the time for its multiplications, whichever is longer. Each encoder and each dispatch takes
-additional time. Consecutive shaders share one encoder, and each kernel of MPS has its own.
+reach. The share of mpscnn's own products of threads is the share that they reached on an NVIDIA H100 (docs/metal.md).
+The share of products in simdgroups is a guess: a simdgroup multiplies matrices at the rate of its threads, but reads
+threadgroup memory less often for it. A layer takes the time for its bytes or the time for its multiplications,
+whichever is longer. Each encoder and each dispatch takes additional time. Consecutive shaders share one encoder, and
+each kernel of MPS has its own.
 """
 
 from __future__ import annotations
@@ -22,8 +24,11 @@ SECONDS_PER_ENCODER = 5e-6
 SECONDS_PER_DISPATCH = 1.5e-6
 SHARE_OF_MPS = 0.5
 SHARE_OF_OWN = 0.35
+SHARE_OF_SIMDGROUPS = 0.6
 TILE = 64
 HALF = 2
+KINDS = {"mps": None, "own, threads": SHARE_OF_OWN, "own, simdgroups": SHARE_OF_SIMDGROUPS}
+"""The share of the peak that matrix products reach, by the kernels that compute a network; None: MPS computes it."""
 MPS_OPERATIONS = ("pooling", "softmax")
 """Operations that kernels of MPS compute, also in a network of own kernels."""
 
@@ -78,8 +83,9 @@ def merged_sums(nodes: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def estimate(net: mpscnn.Network, *, own: bool) -> Estimate:
-    """Estimate a network in float16, computed by MPS or by mpscnn's own kernels (`own`)."""
+def estimate(net: mpscnn.Network, products: float | None) -> Estimate:
+    """Estimate a network in float16, computed by MPS, or by own kernels whose products reach this share of the peak."""
+    own = products is not None
     nodes: dict[str, Any] = {node["name"]: node for node in net.to_dict()["nodes"]}
     layers = net.describe((224, 224))["layers"]
     shapes = {layer["name"]: layer["output"] for layer in layers} | {net.input.name: [1, 224, 224, 3]}
@@ -102,13 +108,13 @@ def estimate(net: mpscnn.Network, *, own: bool) -> Estimate:
         if by_mps:  # among own kernels, shaders copy its inputs to images and its result back
             encoders = encoders + 2 if own else 1
         is_open = own or not by_mps
-        if not own or not is_convolution:
+        if products is None or not is_convolution:
             total = total.plus(moved, layer["macs"], peak * SHARE_OF_MPS, encoders)
         elif is_grouped:
             total = total.plus(moved, layer["macs"], peak * SHARE_OF_OWN, encoders)
         else:
             macs, cores = product_macs(layer["output"], layer["macs"] // size)
-            total = total.plus(moved, macs, peak * SHARE_OF_OWN * cores, encoders)
+            total = total.plus(moved, macs, peak * products * cores, encoders)
     return total
 
 
@@ -119,10 +125,10 @@ def main() -> None:
     for name in ("mobilenet_v1", "mobilenet_v2"):
         net = getattr(mpscnn.models, name)()
         net.initialize_weights(seed=0)
-        for own in (False, True):
-            found = estimate(net, own=own)
+        for kernels, products in KINDS.items():
+            found = estimate(net, products)
             print(
-                f"| {name} | {'own' if own else 'mps'} | {found.bytes / 1e6:.1f} | {found.macs / 1e6:.0f} "
+                f"| {name} | {kernels} | {found.bytes / 1e6:.1f} | {found.macs / 1e6:.0f} "
                 f"| {found.dispatches} | {found.encoders} | {found.seconds * 1e3:.2f} |"
             )
 

@@ -142,13 +142,49 @@ def test_kernels_of_training_decide_about_training_alone(tmp_path: Path) -> None
     assert "training convolution_data_gradient by MPSCNNConvolutionGradient" in warned
 
 
-def test_a_product_that_is_wrong_costs_the_product(tmp_path: Path) -> None:
-    """If the kernel for matrix products is wrong, another kernel with a thread for each result replaces it."""
-    answers(tmp_path, "array_product=wrong", "pooling")
+@pytest.mark.parametrize(
+    ("wrong", "variants"),
+    [
+        # A kernel with a thread for each result replaces all products of windows.
+        ("array_product", ["array_product_in_simdgroups", "array_product"]),
+        # A product of threads replaces a product in simdgroups.
+        ("array_product_in_simdgroups", ["array_product_in_simdgroups"]),
+    ],
+)
+def test_a_product_that_is_wrong_costs_the_product(tmp_path: Path, wrong: str, variants: list[str]) -> None:
+    answers(tmp_path, f"{wrong}=wrong", "pooling")
     (record,) = records(tmp_path)
     refused = [line.partition(":")[0] for line in record.read_text("utf-8").splitlines() if " by " in line]
-    assert "training convolution by array_product" in refused
-    assert all(line.endswith(" by array_product") for line in refused)
+    assert [line for line in refused if line.startswith("training convolution by")] == sorted(
+        f"training convolution by {variant}" for variant in variants
+    )
+    assert all(f" by {wrong}" in line for line in refused)
+
+
+GRADIENTS = """
+from metal.test_array_products import CASES, check
+
+kernels = set()
+for shape, outputs, attributes in CASES.values():
+    kernels |= check(shape, outputs, attributes, 1)
+print(*kernels)
+"""
+
+
+def test_products_in_simdgroups_replace_wrong_gradients_of_mps(tmp_path: Path) -> None:
+    gradients = "MPSCNNConvolutionGradient", "MPSCNNFullyConnectedGradient"
+    variables = {
+        **os.environ,
+        "MPSCNN_CACHE": str(tmp_path),
+        "METAL_EMULATION_KERNELS": ",".join(f"{kernel}=wrong" for kernel in gradients),
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
+    command = [sys.executable, "-c", GRADIENTS]
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=600)
+    assert done.returncode == 0, done.stderr
+    products = {"array_product", "array_pointwise_product", "array_data_gradient_product"}
+    used = {kernel for kernel in done.stdout.split() if "product" in kernel}
+    assert used == {f"{kernel}_in_simdgroups" for kernel in products | {"array_weight_gradient_product"}}
 
 
 def test_an_activation_that_is_wrong_costs_the_activation(tmp_path: Path) -> None:

@@ -22,6 +22,18 @@ def no_check(emulation: Emulation, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MPSCNN_SKIP_SELF_CHECK", "1")
 
 
+@pytest.fixture(params=["", "_in_simdgroups"], ids=["threads", "simdgroups"])
+def products(request: pytest.FixtureRequest, emulation: Emulation) -> str:
+    """Emulate a GPU without and with matrices in simdgroups. Return how the names of matrix products end there."""
+    emulation.set("old_gpu", int(not request.param))
+    return str(request.param)
+
+
+def named(kernel: str, products: str) -> str:
+    """Return the name of a kernel where the names of matrix products end with `products`."""
+    return kernel + products if "product" in kernel else kernel
+
+
 def network(shape: tuple[int, int, int], build: Build) -> mpscnn.Network:
     net = mpscnn.Network(input=shape, name="own")
     net.output(build(net, net.input))
@@ -88,21 +100,23 @@ LAYERS: dict[str, tuple[tuple[int, int, int], Build, str]] = {
 
 @pytest.mark.parametrize("precision", ["float32", "float16"])
 @pytest.mark.parametrize("layer", LAYERS)
-def test_layers(layer: str, precision: Literal["float32", "float16"]) -> None:
+def test_layers(layer: str, precision: Literal["float32", "float16"], products: str) -> None:
     shape, build, kernel = LAYERS[layer]
-    assert kernel in compare(network(shape, build), shape, precision)
+    assert named(kernel, products) in compare(network(shape, build), shape, precision)
 
 
 @pytest.mark.parametrize("layer", ["pointwise", "window", "depthwise", "depthwise by 2"])
-def test_layers_between_halves_have_kernels_of_halves(layer: str) -> None:
+def test_layers_between_halves_have_kernels_of_halves(layer: str, products: str) -> None:
     shape, build, kernel = LAYERS[layer]
     net = network(shape, lambda n, x: n.activation(build(n, n.activation(x, "relu")), "tanh"))
-    assert f"{kernel}_of_halves" in compare(net, shape, "float16")
-    assert f"{kernel}_of_halves" not in compare(net, shape, "float32")
+    of_halves = named(f"{kernel}_of_halves", products)
+    assert of_halves in compare(net, shape, "float16")
+    assert of_halves not in compare(net, shape, "float32")
 
 
 @pytest.mark.parametrize("precision", ["float32", "float16"])
 @pytest.mark.parametrize("size", [1, 3])
+@pytest.mark.usefixtures("products")
 def test_a_sum_is_part_of_the_convolution(size: int, precision: Literal["float32", "float16"]) -> None:
     shape = (6, 5, 8)
     for build in (
@@ -136,14 +150,14 @@ def test_other_sums_are_layers(build: Build) -> None:
         assert len(compare(network(shape, build), shape, precision)) > 1  # type: ignore[arg-type]
 
 
-def test_both_convolutions_of_a_sum_are_right() -> None:
+def test_both_convolutions_of_a_sum_are_right(products: str) -> None:
     shape = (6, 5, 8)
     kernels = compare(
         network(shape, lambda n, x: n.add(n.conv2d(x, 12, 1), n.conv2d(x, 12, 3, padding="same"))),
         shape,
         "float32",
     )
-    assert kernels == {"array_product", "array_pointwise_product"}
+    assert kernels == {f"array_product{products}", f"array_pointwise_product{products}"}
 
 
 def test_slopes_stay_on_images() -> None:
@@ -152,6 +166,7 @@ def test_slopes_stay_on_images() -> None:
     assert not any(kernel.startswith("array_product") for kernel in kernels)
 
 
+@pytest.mark.usefixtures("products")
 @pytest.mark.parametrize("precision", ["float32", "float16"])
 def test_a_whole_network(precision: Literal["float32", "float16"]) -> None:
     net = mpscnn.models.mobilenet_v2(classes=10, input_size=32, depth_multiplier=0.35)

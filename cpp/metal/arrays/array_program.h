@@ -64,12 +64,14 @@ struct ArrayStage {
 /// The kernel launches of one operation, in order.
 class ArrayProgram {
 public:
-    ArrayProgram(const ArrayOperands &operands, const Choice &choice)
-        : operands_(&operands), choice_(&choice) {}
+    ArrayProgram(const ArrayOperands &operands, const Choice &choice, bool has_matrices)
+        : operands_(&operands), choice_(&choice), has_matrices_(has_matrices) {}
 
     const ArrayOperands &operands() const { return *operands_; }
     /// Return which kernels this device may use.
     const Choice &choice() const { return *choice_; }
+    /// Return whether simdgroups of this device multiply matrices.
+    bool has_matrices() const { return has_matrices_; }
     const Shape &shape(std::size_t source) const { return operands_->sources[source].shape; }
     std::size_t result() const { return operands_->sources.size(); }
     /// Add a scratch array of floats, which exists while the operation runs. Return its index.
@@ -91,8 +93,10 @@ public:
         add_stage(std::move(shader), std::as_bytes(std::span(&run, 1)), std::move(arrays), threads);
     }
 
-    /// Return the name of the shader's variant for halves, if source 0 and the weight hold halves and the
-    /// device may use that variant. Otherwise return the shader's name.
+    /// Return whether source 0 and the weight hold halves.
+    bool multiplies_halves() const;
+    /// Return the name of the shader's variant for halves, if multiplies_halves() and the device may use that
+    /// variant. Otherwise return the shader's name.
     std::string variant_of(const std::string &shader, NeuronKind activation) const;
 
     const std::vector<ArrayStage> &stages() const { return stages_; }
@@ -106,6 +110,7 @@ private:
 
     const ArrayOperands *operands_;
     const Choice *choice_;
+    bool has_matrices_;
     std::vector<ArrayStage> stages_;
     std::vector<std::size_t> scratch_;
 };

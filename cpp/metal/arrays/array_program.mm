@@ -24,11 +24,14 @@ const std::size_t *ArrayProgram::weight(const std::string &role) const {
     return found == operands_->weights.end() ? nullptr : &found->second;
 }
 
-std::string ArrayProgram::variant_of(const std::string &shader, NeuronKind activation) const {
+bool ArrayProgram::multiplies_halves() const {
     const std::size_t *weights = weight("weight");
-    const bool halves = operands_->sources[0].half && weights && operands_->sources[*weights].half;
+    return operands_->sources[0].half && weights && operands_->sources[*weights].half;
+}
+
+std::string ArrayProgram::variant_of(const std::string &shader, NeuronKind activation) const {
     const std::string variant = shader + "_of_halves";
-    return halves && choice_->may_take(variant, activation) ? variant : shader;
+    return multiplies_halves() && choice_->may_take(variant, activation) ? variant : shader;
 }
 
 ArrayRun ArrayProgram::run_of(const std::vector<std::size_t> &arrays, std::int64_t threads) const {

@@ -25,12 +25,24 @@ ArrayConvolutionParams convolution_params(const ops::Convolution &convolution, c
 
 unsigned int pixels_of(const ArrayImage &image) { return image.images * image.height * image.width; }
 
-/// Add a kernel of shaders/array_product.metal, with one threadgroup for each tile of each part.
+/// Return the fastest variant of a product shader that the device may use. Variants in simdgroups
+/// (shaders/array_simdgroup_product.metal) are faster than those of array_product.metal.
+std::string fastest_product(const ArrayProgram &program, const std::string &shader, NeuronKind activation) {
+    if (program.has_matrices()) {
+        const std::string halves = program.multiplies_halves() ? "_of_halves" : "",
+                          variant = shader + halves + "_in_simdgroups";
+        if (program.choice().may_take(variant, activation)) return variant;
+    }
+    return program.variant_of(shader, activation);
+}
+
+/// Add a matrix product, with one threadgroup for each tile of each part.
 ArrayStage &add_product(ArrayProgram &program, const std::string &shader,
                         const ArrayConvolutionParams &params, std::vector<std::size_t> arrays,
-                        std::int64_t tiles, std::int64_t parts = 1) {
-    ArrayStage &stage =
-        program.add(shader, params, std::move(arrays), tiles * parts * std::int64_t{product_threads});
+                        std::int64_t tiles, std::int64_t parts = 1,
+                        NeuronKind activation = NeuronKind::none) {
+    ArrayStage &stage = program.add(fastest_product(program, shader, activation), params, std::move(arrays),
+                                    tiles * parts * std::int64_t{product_threads});
     stage.share(product_threads, 2 * product_floats * sizeof(float));
     return stage;
 }
@@ -84,12 +96,12 @@ void add_convolution(ArrayProgram &program, const ops::Convolution &convolution,
     params.activation = activation.params;
     const std::size_t biases = bias ? *bias : weight;
     const char *product = product_shader(program, convolution, params, activation.kind);
-    ArrayStage &stage = product
-                            ? add_product(program, program.variant_of(product, activation.kind), params,
-                                          {0, weight, biases, addend.value_or(weight), program.result()},
-                                          tiles_of(pixels_of(params.output), params.output.channels))
-                            : program.add("array_convolution", params, {0, weight, biases, program.result()},
-                                          program.operands().result.shape.elements());
+    ArrayStage &stage =
+        product ? add_product(program, product, params,
+                              {0, weight, biases, addend.value_or(weight), program.result()},
+                              tiles_of(pixels_of(params.output), params.output.channels), 1, activation.kind)
+                : program.add("array_convolution", params, {0, weight, biases, program.result()},
+                              program.operands().result.shape.elements());
     stage.activation = activation.kind;
 }
 

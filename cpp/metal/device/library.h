@@ -30,6 +30,10 @@ const char *texture_name(const ImageLayout &image);
 /// functions are precise.
 objc_ptr<MTLCompileOptions *> exact_options();
 
+/// Return whether simdgroups of a GPU multiply matrices: whether it is of the family Apple 7 or later. Shader
+/// functions named "..._in_simdgroups" need that.
+bool multiplies_matrices(id<MTLDevice> device);
+
 /// The engine's shaders. The library contains them as source and, if the build had a Metal compiler, in
 /// compiled form. The source is compiled at run time if there is no compiled form or the system refuses it.
 /// They are loaded at the first use, and every pipeline is made once. Several threads may make pipelines at
@@ -45,7 +49,7 @@ public:
     id<MTLComputePipelineState> pipeline(const std::string &function,
                                          NeuronKind activation = NeuronKind::none);
 
-    /// Return the names of all shader functions.
+    /// Return the names of all shader functions that the device can run.
     std::vector<std::string> functions();
     PipelineArchive &archive() { return archive_; }
 

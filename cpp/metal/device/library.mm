@@ -85,10 +85,16 @@ id<MTLLibrary> ShaderLibrary::library() {
     return library_.get();
 }
 
+bool multiplies_matrices(id<MTLDevice> device) { return [device supportsFamily:MTLGPUFamilyApple7]; }
+
 std::vector<std::string> ShaderLibrary::functions() {
     const autorelease_scope pool;
+    const bool has_matrices = multiplies_matrices(device_.get());
     std::vector<std::string> names;
-    for (NSString *name in [library() functionNames]) names.push_back(text_of(name));
+    for (NSString *function in [library() functionNames]) {
+        const std::string name = text_of(function);
+        if (has_matrices || !name.ends_with("_in_simdgroups")) names.push_back(name);
+    }
     return names;
 }
 

@@ -165,7 +165,7 @@ void ArrayPlan::bind_own(NodeStep &step, const OwnLayer &own) const {
 
 void ArrayPlan::add_kernels(NodeStep &step, const ops::Operation &operation, const ArrayOperands &operands,
                             const Choice &choice) const {
-    const ArrayProgram program = array_program(operation, operands, choice);
+    const ArrayProgram program = array_program(operation, operands, *device(), choice);
     step.scratch_bytes = program.scratch();
     for (const ArrayStage &stage : program.stages()) {
         choice.take(stage.shader, stage.activation);

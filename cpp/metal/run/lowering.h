@@ -78,7 +78,7 @@ engine::ValueId array_of(const engine::Graph &graph, engine::ValueId value);
 
 /// Return the kernels of an operation for which lower_arrays() has not made a layer.
 ArrayProgram array_program(const ops::Operation &operation, const ArrayOperands &operands,
-                           const Choice &choice);
+                           const Device &device, const Choice &choice);
 
 /// Prepare a network on arrays. Throws the errors of lower_network().
 std::shared_ptr<const ArrayNetwork>

@@ -161,8 +161,8 @@ ValueId array_of(const Graph &graph, ValueId value) {
 }
 
 ArrayProgram array_program(const ops::Operation &operation, const ArrayOperands &operands,
-                           const Choice &choice) {
-    ArrayProgram program(operands, choice);
+                           const Device &device, const Choice &choice) {
+    ArrayProgram program(operands, choice, multiplies_matrices(device.get()));
     std::visit(
         [&]<class Op>(const Op &op) {
             if constexpr (HasArrayProgram<Op>)

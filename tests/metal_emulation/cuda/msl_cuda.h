@@ -351,10 +351,13 @@ MSL_FUNCTION bool thread_position(uint width, uint height, uint depth, ThreadPos
 
 } // namespace metal
 
+#include "msl_simdgroup.h"
+
 // Macros replace these names, because CUDA has vectors and a scalar with the same names.
 #define uint2 ::metal::vec<unsigned, 2>
 #define uint3 ::metal::vec<unsigned, 3>
 #define uint4 ::metal::vec<unsigned, 4>
+#define ulong2 ::metal::vec<unsigned long, 2>
 #define int2 ::metal::vec<int, 2>
 #define int3 ::metal::vec<int, 3>
 #define int4 ::metal::vec<int, 4>

@@ -19,6 +19,7 @@ BUILTINS = {
     "thread_position_in_grid": "position_in_grid",
     "threadgroup_position_in_grid": "metal::threadgroup_position()",
     "thread_index_in_threadgroup": "metal::thread_index()",
+    "simdgroup_index_in_threadgroup": "metal::thread_index() / 32u",
 }
 
 

@@ -264,6 +264,7 @@ struct Launch {
                       "%lu threads per threadgroup, more than maxTotalThreadsPerThreadgroup", per_group))
         return;
     grid.simd_width = static_cast<unsigned>([pipeline_ threadExecutionWidth]);
+    grid.has_matrices = [[pipeline_ device] supportsFamily:MTLGPUFamilyApple7];
     grid.reverse = switches().reverse_threads != 0;
     const msl::Kernel &kernel = *[[pipeline_ function] kernel];
     if (![self acceptsArguments:kernel grid:grid]) return;

@@ -40,6 +40,26 @@ template <class T, access Access = access::read> struct texture2d_array {
 enum class mem_flags { mem_none, mem_device, mem_threadgroup, mem_texture };
 void threadgroup_barrier(mem_flags);
 
+template <class T, int Columns, int Rows> struct simdgroup_matrix {
+    T elements[2];
+    T *thread_elements();
+};
+typedef simdgroup_matrix<float, 8, 8> simdgroup_float8x8;
+typedef simdgroup_matrix<half, 8, 8> simdgroup_half8x8;
+template <class T, int Columns, int Rows>
+simdgroup_matrix<T, Columns, Rows> make_filled_simdgroup_matrix(T value);
+template <class T>
+void simdgroup_load(simdgroup_matrix<T, 8, 8> &, const threadgroup T *, ulong = 8, ulong2 = 0, bool = false);
+template <class T>
+void simdgroup_load(simdgroup_matrix<T, 8, 8> &, const device T *, ulong = 8, ulong2 = 0, bool = false);
+template <class T>
+void simdgroup_store(simdgroup_matrix<T, 8, 8>, threadgroup T *, ulong = 8, ulong2 = 0, bool = false);
+template <class T>
+void simdgroup_store(simdgroup_matrix<T, 8, 8>, device T *, ulong = 8, ulong2 = 0, bool = false);
+template <class Result, class Left, class Right, class Addend>
+void simdgroup_multiply_accumulate(simdgroup_matrix<Result, 8, 8> &, simdgroup_matrix<Left, 8, 8> &,
+                                   simdgroup_matrix<Right, 8, 8> &, simdgroup_matrix<Addend, 8, 8> &);
+
 template <class To, class From> To as_type(From);
 uint mulhi(uint, uint);
 template <class V> V saturate(V);
@@ -81,6 +101,7 @@ template <class V, class... Parts> V make(Parts...);
 #define uint2(...) make<uint2>(__VA_ARGS__)
 #define uint3(...) make<uint3>(__VA_ARGS__)
 #define uint4(...) make<uint4>(__VA_ARGS__)
+#define ulong2(...) make<ulong2>(__VA_ARGS__)
 #define half2(...) make<half2>(__VA_ARGS__)
 #define half3(...) make<half3>(__VA_ARGS__)
 #define half4(...) make<half4>(__VA_ARGS__)

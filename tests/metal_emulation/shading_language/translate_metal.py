@@ -29,8 +29,13 @@ BUILTINS = {
     "threadgroups_per_grid",
     "thread_index_in_threadgroup",
     "threads_per_simdgroup",
+    "simdgroup_index_in_threadgroup",
 }
-POSITIONS = BUILTINS - {"thread_index_in_threadgroup", "threads_per_simdgroup"}
+POSITIONS = BUILTINS - {
+    "thread_index_in_threadgroup",
+    "threads_per_simdgroup",
+    "simdgroup_index_in_threadgroup",
+}
 OPEN, CLOSE = {"(": ")", "{": "}", "[": "]", "[[": "]]"}, {")", "}", "]", "]]"}
 LIMITS = {"buffer": 31, "texture": 128, "threadgroup": 31}
 # Words that the language lacks, or that the emulation does not support.

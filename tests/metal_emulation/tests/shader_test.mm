@@ -246,6 +246,91 @@ CLEAN_TEST(wrong_source_is_refused_with_the_compilers_words) {
               .find("error") != std::string::npos);
 }
 
+namespace {
+
+// Each simdgroup multiplies the transposed first matrix of its numbers by the second one, and adds 1.
+const char *const product_of_matrices = R"(
+kernel void run(device float *v [[buffer(0)]], uint simdgroup [[simdgroup_index_in_threadgroup]]) {
+    device float *own = v + simdgroup * 192u;
+    simdgroup_float8x8 left, right, sums = make_filled_simdgroup_matrix<float, 8, 8>(1.0f);
+    simdgroup_load(left, own, 8, ulong2(0), true);
+    simdgroup_load(right, own, 8, ulong2(0, 8));
+    simdgroup_multiply_accumulate(sums, left, right, sums);
+    simdgroup_store(sums, own + 128, 8);
+    threadgroup_barrier(mem_flags::mem_none);
+})";
+
+// The same with halves, which are copied behind the numbers. The sums are floats, and are halved.
+const char *const product_of_halves = R"(
+kernel void run(device float *v [[buffer(0)]], uint thread_index [[thread_index_in_threadgroup]],
+                uint simdgroup [[simdgroup_index_in_threadgroup]]) {
+    device half *copied = reinterpret_cast<device half *>(v + 384);
+    for (uint i = thread_index; i < 384u; i += 64u) copied[i] = half(v[i]);
+    threadgroup_barrier(mem_flags::mem_device);
+    const device half *own = copied + simdgroup * 192u;
+    simdgroup_half8x8 left, right;
+    simdgroup_float8x8 sums = make_filled_simdgroup_matrix<float, 8, 8>(1.0f);
+    simdgroup_load(left, own, 8, ulong2(0), true);
+    simdgroup_load(right, own + 64, 8);
+    simdgroup_multiply_accumulate(sums, left, right, sums);
+    sums.thread_elements()[0] *= 0.5f;
+    sums.thread_elements()[1] *= 0.5f;
+    simdgroup_store(sums, v + simdgroup * 192u + 128u, 8);
+})";
+
+// All simdgroups multiply matrices. Then the first one stores its result, and the second one reads that place.
+const char *const missing_barrier = R"(
+kernel void run(device float *v [[buffer(0)]], uint simdgroup [[simdgroup_index_in_threadgroup]]) {
+    simdgroup_float8x8 ones = make_filled_simdgroup_matrix<float, 8, 8>(1.0f), sums;
+    simdgroup_multiply_accumulate(sums, ones, ones, ones);
+    if (simdgroup == 0u) simdgroup_store(sums, v, 8);
+    simdgroup_multiply_accumulate(sums, ones, ones, ones);
+    if (simdgroup == 1u) {
+        simdgroup_load(sums, v, 8);
+        simdgroup_store(sums, v + 64, 8);
+    }
+    threadgroup_barrier(mem_flags::mem_none);
+})";
+
+} // namespace
+
+CLEAN_TEST(simdgroups_multiply_matrices) {
+    const std::vector<float> values = ramp(576);
+    for (const long reverse : {0, 1}) {
+        metal_emulation_set("reverse_threads", reverse);
+        const std::vector<float> floats = run_source(product_of_matrices, 384, 64),
+                                 halves = run_source(product_of_halves, 576, 64);
+        for (std::size_t i = 0; i < 128; ++i) {
+            const std::size_t first = i / 64 * 192, row = i % 64 / 8, column = i % 8;
+            float sum = 1;
+            for (std::size_t k = 0; k < 8; ++k)
+                sum += values[first + 8 * k + row] * values[first + 64 + 8 * k + column];
+            CHECK(floats[first + 128 + i % 64] == sum); // integers: exact in any order
+            CHECK(halves[first + 128 + i % 64] == sum / 2);
+        }
+    }
+}
+
+CLEAN_TEST(multiplying_matrices_orders_no_other_simdgroup) {
+    CHECK(run_source(missing_barrier, 128, 64)[64] == 9);
+    metal_emulation_set("reverse_threads", 1);
+    CHECK(run_source(missing_barrier, 128, 64)[64] == ramp(1)[0]);
+}
+
+TEST(matrices_need_whole_simdgroups_of_a_new_gpu) {
+    BREAKS("has not 32 threads", run_source(product_of_matrices, 384, 48));
+    BREAKS("is not reached by all of its threads",
+           run_source("kernel void run(device float *v [[buffer(0)]], uint i [[thread_index_in_threadgroup]]) {\n"
+                      "    simdgroup_float8x8 ones = make_filled_simdgroup_matrix<float, 8, 8>(1.0f);\n"
+                      "    if (i > 0u) simdgroup_multiply_accumulate(ones, ones, ones, ones);\n"
+                      "    threadgroup_barrier(mem_flags::mem_none);\n    v[i] = 0.0f; }",
+                      32, 32));
+    BREAKS("below the family Apple 7", {
+        metal_emulation_set("old_gpu", 1);
+        run_source(product_of_matrices, 384, 64);
+    });
+}
+
 TEST(faults_of_kernels_end_the_command_buffer_in_an_error) {
     BREAKS("barrier in line",
            run_source(

@@ -63,6 +63,7 @@ struct Grid {
     unsigned groups[3];
     unsigned group_size[3];
     unsigned simd_width;
+    bool has_matrices; ///< true if the device multiplies matrices in simdgroups
     /// Run the last thread and the last group first. The results of a kernel that depends on the order, or
     /// lacks a barrier, then change.
     bool reverse;
@@ -100,6 +101,6 @@ struct Library {
     const Program *const *programs;
     int program_count;
 };
-constexpr int library_version = 3;
+constexpr int library_version = 4;
 
 } // namespace msl

@@ -1,9 +1,13 @@
 // The threads of a threadgroup, as fibers in one thread. At a barrier a fiber waits until all others have
-// reached the same one. It is checked that they do, and that none has returned earlier.
+// reached the same one. It is checked that they do, and that none has returned earlier. A simdgroup runs
+// until all of its threads wait at a barrier, so that work that its threads do together orders no other
+// simdgroup.
 #pragma once
 
 #include "msl/abi.h"
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <exception>
 #include <functional>
@@ -67,42 +71,71 @@ public:
     }
 
     /// Call body(0) ... body(count - 1), each with its own stack.
-    void run(unsigned count, bool reverse, const Body &body) {
+    void run(unsigned count, const Grid &grid, const Body &body) {
         body_ = &body;
+        grid_ = &grid;
         failure_ = nullptr;
         abandon_ = false;
         while (stacks_.size() < count) stacks_.emplace_back();
         fibers_.assign(count, Fiber{});
         for (unsigned i = 0; i < count; ++i) prepare(i);
+        const unsigned width = grid.simd_width, simdgroups = (count + width - 1) / width;
         while (true) {
-            for (unsigned i = 0; i < count; ++i) {
-                const unsigned next = reverse ? count - 1 - i : i;
-                if (fibers_[next].state != State::done) resume(next);
-                if (failure_ && !abandon_) return give_up();
+            for (unsigned i = 0; i < simdgroups; ++i) {
+                const unsigned first = (grid.reverse ? simdgroups - 1 - i : i) * width;
+                run_simdgroup(first, std::min(width, count - first));
+                if (failure_) return give_up();
             }
             unsigned done = 0;
             for (const Fiber &fiber : fibers_) done += fiber.state == State::done;
-            if (done == count) return;
+            if (done == count) break;
             if (std::string text = disagreement(done); !text.empty()) {
                 failure_ = std::make_exception_ptr(Fault(text));
                 return give_up();
             }
+            for (Fiber &fiber : fibers_) fiber.state = State::ready;
         }
+        grid_ = nullptr;
     }
 
-    void wait(int line) {
-        fibers_[current_].state = State::waiting;
-        fibers_[current_].line = line;
-        leave(false);
-        if (abandon_) throw Fault("abandoned");
+    void wait(int line) { wait_as(State::waiting, line); }
+
+    /// Return the number of the current thread within its simdgroup. Throws if its simdgroup has no matrices.
+    unsigned lane() const {
+        if (!grid_) throw Fault("the emulation finds matrices of simdgroups in kernels with barriers only");
+        if (!grid_->has_matrices) throw Fault("a matrix of a simdgroup on a GPU below the family Apple 7");
+        if (grid_->simd_width != 32) throw Fault("a matrix of a simdgroup that has not 32 threads");
+        return current_ % grid_->simd_width;
+    }
+
+    /// Wait until all threads of the simdgroup have come to this line. The last one calls `work` with what
+    /// each of them has offered.
+    void together(void *offer, int line, void (*work)(void *const *offers)) {
+        const unsigned own = lane(), first = current_ - own, width = grid_->simd_width;
+        if (first + width > fibers_.size()) throw Fault("a matrix of a simdgroup that has not 32 threads");
+        Fiber &fiber = fibers_[current_];
+        fiber.offer = offer;
+        std::array<void *, 32> offers{};
+        for (unsigned i = 0; i < width; ++i) {
+            const Fiber &other = fibers_[first + i];
+            if (i != own && other.state != State::together) return wait_as(State::together, line);
+            if (i != own && other.line != line)
+                throw Fault("threads of a simdgroup wait at different places, in lines " +
+                            std::to_string(other.line) + " and " + std::to_string(line));
+            offers[i] = other.offer;
+        }
+        work(offers.data());
+        for (unsigned i = 0; i < width; ++i) fibers_[first + i].state = State::ready;
     }
 
 private:
-    enum class State { ready, waiting, done };
+    enum class State { ready, together, waiting, done };
     struct Fiber {
         void *stack_pointer = nullptr;
         State state = State::ready;
+        bool started = false;
         int line = 0;
+        void *offer = nullptr;
         void *fake_stack = nullptr;
     };
 
@@ -116,8 +149,35 @@ private:
         fibers_[i].stack_pointer = top;
     }
 
+    void wait_as(State state, int line) {
+        fibers_[current_].state = state;
+        fibers_[current_].line = line;
+        leave(false);
+        if (abandon_) throw Fault("abandoned");
+    }
+
+    /// Run the fibers of a simdgroup until each waits at a barrier or is done.
+    void run_simdgroup(unsigned first, unsigned lanes) {
+        for (bool ran = true; ran;) {
+            ran = false;
+            for (unsigned i = 0; i < lanes; ++i) {
+                const unsigned next = first + (grid_->reverse ? lanes - 1 - i : i);
+                if (fibers_[next].state != State::ready) continue;
+                resume(next);
+                if (failure_) return;
+                ran = true;
+            }
+        }
+        for (unsigned i = first; i < first + lanes; ++i)
+            if (fibers_[i].state == State::together)
+                failure_ = std::make_exception_ptr(Fault("the operation of a simdgroup in line " +
+                                                         std::to_string(fibers_[i].line) +
+                                                         " is not reached by all of its threads"));
+    }
+
     void resume(unsigned i) {
         current_ = i;
+        fibers_[i].started = true;
 #if __has_feature(address_sanitizer)
         __sanitizer_start_switch_fiber(&own_fake_stack_, stacks_[i].low(), stack_bytes);
 #endif
@@ -172,12 +232,14 @@ private:
     void give_up() {
         abandon_ = true;
         const std::exception_ptr failure = failure_;
+        grid_ = nullptr;
         for (unsigned i = 0; i < fibers_.size(); ++i)
-            if (fibers_[i].state == State::waiting) resume(i);
+            if (fibers_[i].started && fibers_[i].state != State::done) resume(i);
         std::rethrow_exception(failure);
     }
 
     const Body *body_ = nullptr;
+    const Grid *grid_ = nullptr; ///< of the running threadgroup
     std::vector<Stack> stacks_;
     std::vector<Fiber> fibers_;
     unsigned current_ = 0;

@@ -26,6 +26,7 @@
 #define uint2(...) ::msl::make<::metal::uint2>(__VA_ARGS__)
 #define uint3(...) ::msl::make<::metal::uint3>(__VA_ARGS__)
 #define uint4(...) ::msl::make<::metal::uint4>(__VA_ARGS__)
+#define ulong2(...) ::msl::make<::metal::ulong2>(__VA_ARGS__)
 #define half2(...) ::msl::make<::metal::half2>(__VA_ARGS__)
 #define half3(...) ::msl::make<::metal::half3>(__VA_ARGS__)
 #define half4(...) ::msl::make<::metal::half4>(__VA_ARGS__)

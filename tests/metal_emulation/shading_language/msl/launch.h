@@ -46,6 +46,8 @@ MSL_BUILTIN(thread_index_in_threadgroup,
             (metal::uint3{p.in_group.x + p.group_size.x * (p.in_group.y + p.group_size.y * p.in_group.z), 0,
                           0}))
 MSL_BUILTIN(threads_per_simdgroup, (metal::uint3{p.grid->simd_width, 0, 0}))
+MSL_BUILTIN(simdgroup_index_in_threadgroup,
+            (metal::uint3{thread_index_in_threadgroup::get(p).x / p.grid->simd_width, 0, 0}))
 #undef MSL_BUILTIN
 
 // ---- Data types -------------------------------------------------------------------------------------------
@@ -190,7 +192,7 @@ private:
         };
         const unsigned count = size.x * size.y * size.z;
         if constexpr (cooperative)
-            FiberGroup::of_this_thread().run(count, grid.reverse, thread);
+            FiberGroup::of_this_thread().run(count, grid, thread);
         else
             in_order(count, grid.reverse, thread);
     }

@@ -4,6 +4,7 @@
 #include "msl/fiber.h"
 #include "msl/launch.h"
 #include "msl/math.h"
+#include "msl/simdgroup.h"
 #include "msl/texture.h"
 #include "msl/vector.h"
 

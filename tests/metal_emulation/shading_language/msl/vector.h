@@ -15,6 +15,7 @@ using half = _Float16;
 using uchar = unsigned char;
 using ushort = unsigned short;
 using uint = unsigned int;
+using ulong = std::uint64_t;
 using size_t = std::size_t;
 using std::int16_t;
 using std::int32_t;
@@ -35,6 +36,7 @@ MSL_VECTORS(short)
 MSL_VECTORS(ushort)
 MSL_VECTORS(int)
 MSL_VECTORS(uint)
+MSL_VECTORS(ulong)
 MSL_VECTORS(half)
 MSL_VECTORS(float)
 #undef MSL_VECTORS
