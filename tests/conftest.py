@@ -1,4 +1,4 @@
-"""Settings and fixtures of all tests: the profiles of hypothesis, the environment, and data outside of the project."""
+"""Configure all tests: the profiles of hypothesis, the environment, fixtures, and data outside of the project."""
 
 from __future__ import annotations
 

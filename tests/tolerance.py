@@ -1,4 +1,4 @@
-"""The allowed differences between results and the float64 reference, from mpscnn.apps.verify.promise.
+"""Compute the allowed differences between results and the float64 reference, from mpscnn.apps.verify.promise.
 
 They depend on the tested device. On the emulation of Metal they are those of the CPU, which computes its arithmetic.
 """

@@ -1,4 +1,4 @@
-"""Exceptions of mpscnn. Each one is also a subclass of the similar built-in exception."""
+"""Define the exceptions of mpscnn. Each one is also a subclass of the similar built-in exception."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Random quantised TensorFlow Lite files of one operator, each of whose tensors has another scale and zero point."""
+"""Write random quantised TensorFlow Lite files of one operator. Each tensor has a different scale and zero point."""
 
 from __future__ import annotations
 

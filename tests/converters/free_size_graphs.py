@@ -1,4 +1,4 @@
-"""Random ONNX graphs on images of free height and width: reductions, gathers, broadcasts, norms and moves."""
+"""Build random ONNX graphs on images of free size: reductions, gathers, broadcasts, norms and moves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Networks whose results have the limits of a file's integers."""
+"""Give networks of the package the limits of a converted file's integers."""
 
 from __future__ import annotations
 

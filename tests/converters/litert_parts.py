@@ -1,4 +1,4 @@
-"""The answers of TensorFlow Lite's own runtime to photos, with which converted networks are compared."""
+"""Run photos on TensorFlow Lite's own runtime, to compare converted networks with its answers."""
 
 from __future__ import annotations
 

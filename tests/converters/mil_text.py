@@ -1,4 +1,4 @@
-"""Programs as text in compiled models, with types in both forms that Core ML's compiler writes."""
+"""Write programs as text in compiled models, with types in both forms that Core ML's compiler writes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small detectors with random weights, as common programs export them with the decoding of boxes as nodes."""
+"""Build small detectors with random weights, as common programs export them with the decoding of boxes as nodes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Random quantised TensorFlow Lite files of one operator, and the integers that LiteRT's reference kernels compute."""
+"""Write random quantised TensorFlow Lite files of one operator, and run LiteRT's reference kernels on them."""
 
 from __future__ import annotations
 

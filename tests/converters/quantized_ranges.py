@@ -1,4 +1,4 @@
-"""TensorFlow Lite files of one operator, with any quantization of its operands and its result, or with floats.
+"""Write TensorFlow Lite files of one operator, with any quantization of its operands and its result, or with floats.
 
 There is a case for each operator that LiteRT computes in 8-bit integers.
 """

@@ -1,4 +1,4 @@
-"""TensorFlow Lite files with moved axes, products of computed matrices, or axes before the batch; against LiteRT."""
+"""Compare TensorFlow Lite files with LiteRT: moved axes, products of computed matrices, axes before the batch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whole networks that benchmarks write for LiteRT, read again, and compared with LiteRT and the original."""
+"""Read the networks that benchmarks write for LiteRT, and compare them with LiteRT and the original."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Quantised files of 2018, compared with LiteRT. Their convolutions' only activation is the range of the integers."""
+"""Compare quantised files of 2018 with LiteRT. Their convolutions' only activation is the range of the integers."""
 
 from __future__ import annotations
 

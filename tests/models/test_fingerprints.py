@@ -1,4 +1,4 @@
-"""Networks whose answers have the same bits on every processor with FMA, compared with stored fingerprints.
+"""Compare networks with stored fingerprints. Their answers have the same bits on every processor with FMA.
 
 `MPSCNN_BFLOAT16=blocks PYTHONPATH=tests python tests/models/test_fingerprints.py` stores new ones. `nox -s isa` runs
 these tests with each instruction set of the machine, and `nox -s emulated` runs the networks on arm64.

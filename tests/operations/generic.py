@@ -1,4 +1,4 @@
-"""Generic tests for all operations. A test module imports them and lists its records as OPERATIONS; see conftest.py."""
+"""Test any operation. A test module imports these tests and lists its records as OPERATIONS; see conftest.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Samples and attributes that the tests of several normalizations share."""
+"""Define samples and attributes that the tests of several normalizations share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Records that describe operations for the tests in generic.py."""
+"""Define records that describe operations for the tests in generic.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Windows, weights and orders of axes, as this package and PyTorch have them."""
+"""Draw windows and weights, and convert orders of axes between this package and PyTorch."""
 
 from __future__ import annotations
 

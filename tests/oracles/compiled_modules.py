@@ -1,4 +1,4 @@
-"""Modules compiled by the backend "mpscnn" of torch.compile, beside the modules themselves."""
+"""Compile modules with the backend "mpscnn" of torch.compile, for comparisons with the modules themselves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fixtures for all tests that compare with other engines."""
+"""Define fixtures for all tests that compare with other engines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training of a small MobileNetV2 from scratch: the loss of each step is compared with torch's on the same batches."""
+"""Train a small MobileNetV2 from scratch. The loss of each step is compared with torch's on the same batches."""
 
 from __future__ import annotations
 

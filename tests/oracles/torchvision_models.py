@@ -1,4 +1,4 @@
-"""torchvision's and timm's networks with random weights and statistics, and their comparison with converted ones."""
+"""Make torchvision's and timm's networks with random weights and statistics, and compare them with converted ones."""
 
 from __future__ import annotations
 

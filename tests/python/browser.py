@@ -1,4 +1,4 @@
-"""Headless Chromium with a camera that films a test picture."""
+"""Start headless Chromium with a camera that films a test picture."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fixtures of the tests of downloads and of the command line."""
+"""Define fixtures of the tests of downloads and of the command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small objects of the classes whose names users of other frameworks guess."""
+"""Make small objects of the classes whose names users of other frameworks guess."""
 
 from __future__ import annotations
 

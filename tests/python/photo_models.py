@@ -1,4 +1,4 @@
-"""Small models of every task whose results depend on the photo, and the check that a runner gives the same."""
+"""Make small models of every task whose results depend on the photo, and check that a runner gives the same results."""
 
 from __future__ import annotations
 

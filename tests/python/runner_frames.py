@@ -1,4 +1,4 @@
-"""Frames for tests of the runner. Each frame and its result have a number."""
+"""Make frames for tests of the runner. Each frame and its result have a number."""
 
 from __future__ import annotations
 

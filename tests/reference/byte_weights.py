@@ -1,4 +1,4 @@
-"""Weights kept in 8 bits, as MPSCNNConvolution's data source has them: integers, and a range for each output."""
+"""Compute weights that are kept in 8 bits with a range for each output, as in MPSCNNConvolution's data source."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Weights that are tensors of the network."""
+"""Repeat a weight that is a tensor of the network for each image of a batch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Convolutions and dense layers whose products are summed in halves: one tap after the other, each rounded once."""
+"""Compute convolutions and dense layers whose sums are halves: each product is added in order and rounded once."""
 
 from __future__ import annotations
 

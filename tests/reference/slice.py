@@ -1,4 +1,4 @@
-"""Parts of images."""
+"""Slice images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Channels that become pixels, computed index by index."""
+"""Turn channels into pixels, computed index by index."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Axes in another order."""
+"""Permute axes and channels."""
 
 from __future__ import annotations
 

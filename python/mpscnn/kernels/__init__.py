@@ -1,4 +1,4 @@
-"""Raw kernels with the names, properties and rules of Apple's MPSCNN classes.
+"""Run raw kernels with the names, properties and rules of Apple's MPSCNN classes.
 
     queue = mpscnn.CommandQueue()
     pool = mpscnn.kernels.PoolingMax(2, 2, stride_x=2, stride_y=2, edge_mode="clamp")

@@ -1,4 +1,4 @@
-"""DeepLabv3 (Chen et al. 2017) and DeepLabv3+ (Chen et al. 2018) on MobileNet V2: a class for every pixel."""
+"""Build DeepLabv3 (Chen et al. 2017) and DeepLabv3+ (2018) on MobileNet V2, which give every pixel a class."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MobileNets that only timm has: V1, other variants of V3, PP-LCNet (Cui et al. 2021) and those for Edge TPUs."""
+"""Build MobileNets that only timm has: V1, variants of V3, PP-LCNet (Cui et al. 2021) and those for Edge TPUs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SSD (Liu et al. 2016) on MobileNet V1 and SSDLite (Sandler et al. 2018) on MobileNet V2, as built by TensorFlow."""
+"""Build SSD (Liu et al. 2016) on MobileNet V1 and SSDLite (Sandler et al. 2018) on MobileNet V2, like TensorFlow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cross-layer equalisation (Nagel et al. 2019): bring the ranges of a result's channels closer together.
+"""Bring the ranges of a result's channels closer together: cross-layer equalisation (Nagel et al. 2019).
 
 The layer that computes a result divides its channels by factors, and the only layer that reads it multiplies them by
 these factors. This changes nothing if the activation between both is none or relu. Relu6 and clamp would need a

@@ -1,4 +1,4 @@
-"""The loop over epochs of `mpscnn.Trainer`."""
+"""Run the loop over epochs of `mpscnn.Trainer`."""
 
 from __future__ import annotations
 

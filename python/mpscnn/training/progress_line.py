@@ -1,4 +1,4 @@
-"""The progress line of `Trainer.fit`."""
+"""Show the progress line of `Trainer.fit`."""
 
 from __future__ import annotations
 

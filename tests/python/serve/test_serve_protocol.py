@@ -1,4 +1,4 @@
-"""The Open Inference Protocol of `mpscnn serve`: by Triton's client, and by hand for requests that no client sends."""
+"""Test the Open Inference Protocol with Triton's client, and by hand with requests that no client sends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The network of a benchmark, with its source file if another engine can read it."""
+"""Find the network of a benchmark, and its source file if another engine can read it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mpscnn.ray.map`: run a model over a data set of Ray Data."""
+"""Run a model over a data set of Ray Data: `mpscnn.ray.map`."""
 
 from __future__ import annotations
 

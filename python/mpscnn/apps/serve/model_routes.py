@@ -1,4 +1,4 @@
-"""Routes `/v1/models` (models, options, profiles) and `/v1/devices` (devices of this machine)."""
+"""Serve `/v1/models` (models, options, profiles) and `/v1/devices` (devices of this machine)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`POST /v1/classify`, `/v1/detect` and `/v1/segment`: take a photo, and return its classes, objects or mask."""
+"""Serve `POST /v1/classify`, `/v1/detect` and `/v1/segment`: take a photo, and return its classes, objects or mask."""
 
 from __future__ import annotations
 

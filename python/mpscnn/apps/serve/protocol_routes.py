@@ -1,4 +1,4 @@
-"""Routes of the Open Inference Protocol, version 2: health, metadata and inference on tensors."""
+"""Serve the Open Inference Protocol, version 2: health, metadata and inference on tensors."""
 
 from __future__ import annotations
 
