@@ -1,4 +1,4 @@
-"""Compose ONNX operators to functions that several readers use."""
+"""Compose ONNX operators into functions that several readers use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compose ONNX operators to functions that read or write elements at positions."""
+"""Compose ONNX operators into functions that read or write elements at positions."""
 
 from __future__ import annotations
 
