@@ -29,7 +29,8 @@ ctypes.CDLL = hidden
 mpscnn.devices = lambda: [{**device, "description": sys.argv[1]} for device in listed]
 sys.exit(pytest.main(["-p", "no:cacheprovider", "--hypothesis-profile=quick", *sys.argv[2:]]))
 """
-OPERATIONS = "tests/ops/test_window.py", "--device=metal"
+OPERATIONS = "tests/ops/test_signal.py", "--device=metal"
+WINDOWS = "tests/ops/test_window.py", "--device=metal"
 NOTHING_RIGHT = "image_to_buffer=wrong"  # the kernel that copies every result, so that all results are wrong
 KERNELS = "tests/kernels/test_elementwise.py", "--device=metal"
 NETWORKS = ("tests/metal/test_digits.py",)
@@ -47,6 +48,7 @@ def run_tests(project: Path, cache: Path, kernels: str, name: str, *tests: str) 
     "tests",
     [
         pytest.param(OPERATIONS, id="ops"),
+        pytest.param(WINDOWS, id="windows", marks=pytest.mark.full),
         pytest.param(KERNELS, id="kernels", marks=pytest.mark.full),
         pytest.param(NETWORKS, id="networks"),
     ],
