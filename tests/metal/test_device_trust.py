@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -297,6 +298,19 @@ def archive_hits(cache: Path, switches: str = "", **environment: str) -> int:
     return int(done.stdout)
 
 
+@pytest.fixture(scope="module")
+def checked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache with the record and the archive of a check. Tests change copies of it."""
+    cache = tmp_path_factory.mktemp("checked")
+    assert archive_hits(cache) > 0
+    return cache
+
+
+@pytest.fixture
+def checked_copy(checked: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(checked, tmp_path / "cache"))
+
+
 def test_pipelines_of_the_check_are_taken_from_its_archive(tmp_path: Path) -> None:
     hits = archive_hits(tmp_path)
     assert hits >= 3, "a shader for each of input, activation and output"
@@ -307,9 +321,8 @@ def test_pipelines_of_the_check_are_taken_from_its_archive(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("damage", with_full(["flip", "name"], ["cut", "empty"]))
-def test_a_damaged_archive_is_deleted(tmp_path: Path, damage: str) -> None:
-    assert archive_hits(tmp_path) > 0
-    (archive,) = archives(tmp_path)
+def test_a_damaged_archive_is_deleted(checked_copy: Path, damage: str) -> None:
+    (archive,) = archives(checked_copy)
     content = archive.read_bytes()
     if damage == "name":
         archive.rename(archive.with_name(archive.name[:17] + "0" * 16 + archive.suffix))
@@ -317,16 +330,16 @@ def test_a_damaged_archive_is_deleted(tmp_path: Path, damage: str) -> None:
         archive.write_bytes(content[:-9] + bytes([content[-9] ^ 1]) + content[-8:])
     else:
         archive.write_bytes(content[: len(content) // 2] if damage == "cut" else b"")
-    assert archive_hits(tmp_path) == 0
-    assert not archives(tmp_path)
-    subprocess.run([str(check_program())], env={**os.environ, "MPSCNN_CACHE": str(tmp_path)}, check=True)
-    assert archives(tmp_path) == [archive], "a new check writes it again"
+    assert archive_hits(checked_copy) == 0
+    assert not archives(checked_copy)
+    subprocess.run([str(check_program())], env={**os.environ, "MPSCNN_CACHE": str(checked_copy)}, check=True)
+    assert archives(checked_copy) == [archive], "a new check writes it again"
 
 
-def test_an_archive_that_metal_refuses_is_deleted(tmp_path: Path) -> None:
-    assert archive_hits(tmp_path) > 0
-    assert archive_hits(tmp_path, "fail_archives=1") == 0
-    assert not archives(tmp_path)
+def test_an_archive_that_metal_refuses_is_deleted(checked_copy: Path) -> None:
+    assert archives(checked_copy)
+    assert archive_hits(checked_copy, "fail_archives=1") == 0
+    assert not archives(checked_copy)
 
 
 def test_a_device_without_archives_does_without(tmp_path: Path) -> None:
