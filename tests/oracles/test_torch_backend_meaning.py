@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -215,22 +215,17 @@ def test_options_that_cannot_be_followed(options: Any, message: str) -> None:
         Compiled(convolved, options=options)(PHOTO)
 
 
-def test_threads_of_callers(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU()).eval()
-    compiled = torch.compile(module, backend=backend, dynamic=True)
-    sizes = (16, 17, 16, 18)
-    # torch refuses calls of one thread while another compiles, so each shape is compiled before the threads begin.
-    with torch.no_grad():
-        for batch in (2, 3):
-            for size in sizes:
-                compiled(torch.randn(batch, 3, size, 16))
-    monkeypatch.delattr(CompiledGraph, "_added")
+def call_by_threads(compiled: Any, module: Any, sizes: Sequence[int], *, with_new_shapes: bool) -> None:
+    """Call a compiled module from four threads, and compare the results with those of the module.
+
+    torch refuses calls of one thread while another compiles a new shape, unless each thread says otherwise.
+    """
     failures: list[BaseException] = []
 
     def work(number: int) -> None:
         draw = torch.Generator().manual_seed(number)
         try:
-            with torch.no_grad():
+            with torch._dynamo.config.patch(error_on_nested_fx_trace=not with_new_shapes), torch.no_grad():
                 for size in sizes:
                     x = torch.randn(2 + number % 2, 3, size, 16, generator=draw)
                     assert_equal(compiled(x), module(x))
@@ -243,6 +238,24 @@ def test_threads_of_callers(monkeypatch: pytest.MonkeyPatch) -> None:
     for thread in threads:
         thread.join()
     assert not failures, failures[0]
+
+
+def test_threads_of_callers(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU()).eval()
+    compiled = torch.compile(module, backend=backend, dynamic=True)
+    sizes = (16, 17, 16, 18)
+    with torch.no_grad():
+        for batch in (2, 3):
+            for size in sizes:
+                compiled(torch.randn(batch, 3, size, 16))
+    monkeypatch.delattr(CompiledGraph, "_added")
+    call_by_threads(compiled, module, sizes, with_new_shapes=False)
+
+
+def test_threads_of_callers_with_new_shapes() -> None:
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU()).eval()
+    compiled = torch.compile(module, backend=backend, dynamic=True)
+    call_by_threads(compiled, module, (16, 17, 16, 18, 19, 20), with_new_shapes=True)
 
 
 def test_gradients_of_an_input() -> None:
