@@ -235,3 +235,14 @@ def test_wrong_arguments_are_told() -> None:
         mpscnn.from_torch(convolution, given, dynamic_shapes=({2: torch.export.Dim.AUTO},))
     with pytest.raises(ParameterError, match=r"has axes, but there are 2 example inputs"):
         mpscnn.from_torch(torch.add, (torch.randn(IMAGE), torch.randn(IMAGE)), dynamic_shapes=FREE)
+
+
+def test_images_of_torch_are_told_to_be_permuted() -> None:
+    network = mpscnn.from_torch(torch.nn.Conv2d(3, 4, 3, padding=1).eval(), torch.randn(IMAGE))
+    x = torch.randn(IMAGE)
+    with pytest.raises(mpscnn.ShapeError, match=r"; x\.permute\(0, 2, 3, 1\) fits"):
+        network(x)
+    assert np.shape(network(x.permute(0, 2, 3, 1))) == (2, 12, 10, 4)
+    trainer = mpscnn.Trainer(network, loss="mse")
+    with pytest.raises(mpscnn.ShapeError, match=r"; x\.permute\(0, 2, 3, 1\) fits"):
+        trainer.step(x, torch.zeros(2, 12, 10, 4))

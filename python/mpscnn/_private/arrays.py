@@ -50,7 +50,7 @@ def as_input(name: str, value: Any) -> NDArray[Any]:
     """Return an input as float32 or float16 in native byte order. An array that is so already is not copied."""
     array = as_array(f"input {name!r}", value)
     if array.dtype.kind != "f" or array.dtype.itemsize > 8:
-        hint = "; photos go through Model.predict or mpscnn.preprocess" if array.dtype.kind in "ui" else ""
+        hint = "; photos go through Model.predict or mpscnn.preprocess" if array.dtype.kind in "uiUSO" else ""
         raise ShapeError(f"input {name!r}: expected float32 or float16 elements, got {array.dtype}{hint}")
     if array.dtype == np.float16 or array.dtype == np.float32:
         strides_fit = all(stride % array.itemsize == 0 for stride in array.strides)
@@ -76,13 +76,14 @@ def check_output(name: str, value: Any) -> NDArray[Any]:
 
 @contextmanager
 def naming_remedy(
-    expected: Sequence[Sequence[int | None]], arrays: Sequence[NDArray[Any]]
+    expected: Sequence[Sequence[int | None]], arrays: Sequence[NDArray[Any]], given: Any
 ) -> Generator[None]:
     """Add to an error about shapes the change that makes a single input fit, if there is one.
 
     Args:
         expected: the shape of each input; None is a free extent.
         arrays: the array for each input.
+        given: what the caller passed for them, such as a tensor of PyTorch.
     """
     try:
         yield
@@ -90,6 +91,8 @@ def naming_remedy(
         remedy = _remedy(expected, arrays)
         if not remedy:
             raise
+        if hasattr(given, "permute"):  # PyTorch's transpose swaps two axes only
+            remedy = remedy.replace("transpose", "permute")
         raise ShapeError(f"{str(error).removesuffix('.')}; {remedy} fits") from None
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from mpscnn._private.arguments import result_size
-from mpscnn.errors import ParameterError
+from mpscnn.errors import ParameterError, ShapeError
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.weights import GraphWeights
 
@@ -60,9 +60,16 @@ class NetworkStructure(GraphWeights):
 
         Args:
             size: (height, width) or one number for both, needed if the network leaves them free.
+
+        Raises ShapeError if the network leaves height and width free, and `size` is None.
         """
         height, width = (0, 0) if size is None else result_size("size", size)
-        description: dict[str, Any] = json.loads(self.graph.describe(height, width))
+        try:
+            description: dict[str, Any] = json.loads(self.graph.describe(height, width))
+        except ShapeError as error:
+            if size is not None:
+                raise
+            raise ShapeError(f"{error}; size=(height, width) gives them") from error
         return description
 
     def summary(self, size: int | tuple[int, int] | None = None) -> str:

@@ -259,7 +259,7 @@ class Program(Expected):
             named = self._by_name("output", self.outputs, out)
             return inputs, [check_output(name, value) for name, value in named]
         dtype = np.float16 if all(array.dtype == np.float16 for array in inputs) else np.float32
-        with naming_remedy([*self.inputs.values()], inputs):
+        with naming_remedy([*self.inputs.values()], inputs, x):
             shapes, _ = self._program.output_shapes([array.shape for array in inputs])
         if len(inputs) == 1:
             self._known_shapes = (inputs[0].shape, shapes)

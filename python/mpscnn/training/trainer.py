@@ -436,7 +436,7 @@ class Trainer(NoCopies, Expected, EpochLoop):
             rate = rate_of(self._optimizer, self._updates)
             # If Ctrl-C came just after the last step, that step still counts.
             self._position = replace(self._now, made=step)
-            with naming_remedy([tensor.shape for tensor in self._original.inputs], given):
+            with naming_remedy([tensor.shape for tensor in self._original.inputs], given, inputs):
                 self._built.core.step(given, targets, rate, prediction, step.loss)
             self._position = self._now
         return float(step.loss[0])

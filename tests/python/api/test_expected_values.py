@@ -110,6 +110,8 @@ class _Writer:
         (lambda: network().predict(np.ones((2, 1, 4, 4))), "; x.transpose(0, 2, 3, 1) fits"),
         (lambda: network().predict(np.ones((1, 4, 4))), "; x.transpose(1, 2, 0)[None] fits"),
         (lambda: network().predict(X[0]), "; x[None] fits"),
+        (lambda: mpscnn.Network((None, None, 3)).summary(), "must be given; size=(height, width) gives them"),
+        (lambda: network().predict("cat.jpg"), "; photos go through Model.predict"),
         (
             lambda: mpscnn.Trainer(network()).step(np.ones((2, 1, 4, 4)), [0, 1]),
             "; x.transpose(0, 2, 3, 1) fits",

@@ -42,7 +42,7 @@ def test_dropped_photos_become_a_strip(page: Page) -> None:
     names = ["a.jpg: cat", "broken.jpg: not read", "c.jpg: cat"]
     page.until(lambda: [tile.accessible_name for tile in tiles] == names, "all are done")
     tiles[1].click()
-    page.notice("broken.jpg is not read")
+    page.notice("broken.jpg is not read: it is damaged or cut off")
     assert page.labels() == []
     tiles[2].click()
     page.first_is("cat")

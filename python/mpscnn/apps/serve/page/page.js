@@ -126,7 +126,8 @@ function showPhoto(photo) {
   }
   stage.photo.alt = photo.found ? `${photo.file.name}: ${photo.found.entries[0]?.label ?? "nothing found"}` : photo.file.name;
   const unseen = photo.found && photo.unseen ? `The service reads ${photo.file.name}, which this browser cannot show.` : "";
-  notice("photo", photo.error ? `${photo.file.name} is not read: ${photo.error}` : unseen);
+  const why = photo.error?.replace(/^image bytes: /, "it ");
+  notice("photo", why ? `${photo.file.name} is not read: ${why}` : unseen);
   if (photo.found) {
     stage.put(photo.found);
     results.show(photo.found);
