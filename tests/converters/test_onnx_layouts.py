@@ -11,8 +11,11 @@ from converters.onnx_files import (
     model,
     node,
     operations,
+    read,
     weights,
 )
+
+import mpscnn
 
 
 def test_a_dense_layer_behind_an_image_reads_it_as_it_lies() -> None:
@@ -154,6 +157,18 @@ def test_a_batch_of_one_joins_on_the_axis_where_the_others_have_it() -> None:
         {"target": np.array([1, 1, 4])},
     )
     assert_like_onnxruntime(made)
+
+
+@pytest.mark.parametrize(("axis", "shape"), [(2, (5, 1, 0)), (0, (0, 1, 4))])
+def test_an_empty_constant_beside_the_batch_is_refused(axis: int, shape: tuple[int, ...]) -> None:
+    nodes = [
+        node("Transpose", ["x"], "t", perm=[1, 0, 2]),
+        node("Concat", ["t", "empty"], "c", axis=axis),
+        node("Transpose", ["c"], perm=[1, 0, 2]),
+    ]
+    made = model(nodes, {"x": [1, 5, 4]}, {"empty": np.zeros(shape, np.float32)})
+    with pytest.raises(mpscnn.UnsupportedError, match="its operand 'empty' is a constant of shape"):
+        read(made)
 
 
 def test_nhwc_files_keep_their_layout() -> None:

@@ -163,7 +163,7 @@ class Constants:
             if not constant.is_fixed or low.size == 0:
                 raise UnsupportedError(f"{what} is a constant of shape {shape}, which is not supported here")
             return self._finite(low, what)
-        if place is not None:
+        if place is not None and low.size and high.size:
             extents = batch.low, batch.high
             low, high = (
                 _batch_first(one, place, extent) for one, extent in zip((low, high), extents, strict=True)
