@@ -244,3 +244,35 @@ def test_a_model_that_is_read_and_written_again_answers_the_same(suffix: str, tm
     assert max(answers[0].values()) > 0.21
     for answer in answers[1:]:
         assert answer == pytest.approx(answers[0], abs=1e-5)
+
+
+@pytest.mark.parametrize("suffix", [".mlpackage", ".mlmodel"])
+def test_names_do_not_grow(suffix: str, tmp_path: Path) -> None:
+    """An operand of extent 1 is broadcast by Core ML itself, so a sum is one operation with its own name."""
+    network = Network(input=(4, 5, 3), name="sum")
+    network.output(network.add(network.input, network.reduce_max(network.input, "width"), name="raised"))
+    written = []
+    for name in ("first", "second", "third"):
+        path = tmp_path / name / f"one{suffix}"
+        path.parent.mkdir()
+        converters.export_coreml(network, path)
+        written.append(contents(path))
+        network = converters.read_network([path])
+    assert network.outputs[0].name == "raised"
+    assert written[0] == written[1] == written[2]
+
+
+@pytest.mark.parametrize("suffix", [".mlpackage", ".mlmodel"])
+@pytest.mark.parametrize("largest", [True, False])
+def test_the_best_elements(largest: bool, suffix: str, tmp_path: Path) -> None:
+    network = Network(input=(4, 5, 6))
+    values, places = network.top_k(network.input, 3, largest=largest)
+    network.output(values)
+    network.output(places)
+    path = tmp_path / f"one{suffix}"
+    converters.export_coreml(network, path, dtype="float32")
+    x = np.random.default_rng(2).normal(size=(1, 4, 5, 6)).astype(np.float32)
+    expected = network.compile(device="cpu").session().run(x)
+    found = converters.read_network([path]).compile(device="cpu").session().run(x)
+    for one, wanted in zip(found.values(), expected.values(), strict=True):
+        np.testing.assert_allclose(one, wanted, rtol=1e-6)

@@ -94,6 +94,20 @@ def _gather(op: Operator) -> Any:
     return op.mb.gather(x=op.x, indices=indices, axis=int(op.attributes.get("axis", 0)), name=op.name)
 
 
+def _top_k(op: Operator) -> Any:
+    count = int(op.constant(1).reshape(-1)[0])
+    ascending = not op.attributes.get("largest", 1)
+    values, places = op.mb.topk(
+        x=op.x, k=count, axis=int(op.attributes.get("axis", -1)), ascending=ascending, name=op.name
+    )
+    return [values, places]
+
+
+def _gather_elements(op: Operator) -> Any:
+    x, places = op.inputs
+    return op.mb.gather_along_axis(x=x, indices=places, axis=int(op.attributes.get("axis", 0)), name=op.name)
+
+
 def _tile(op: Operator) -> Any:
     return op.mb.tile(x=op.x, reps=[int(one) for one in op.constant(1).reshape(-1)], name=op.name)
 
@@ -168,11 +182,13 @@ MOVES: dict[str, Handler] = {
     "Expand": _expand,
     "Flatten": _flatten,
     "Gather": _gather,
+    "GatherElements": _gather_elements,
     "Pad": _pad,
     "Reshape": _reshape,
     "Resize": _resize,
     "Slice": _slice,
     "Tile": _tile,
+    "TopK": _top_k,
     "Transpose": _transpose,
 }
 """The functions that convert operators, by ONNX' name."""

@@ -27,7 +27,7 @@ def _operand(layer: Layer, value: Value, role: str) -> str:
     for from_end, axis_name in ((1, "channels"), (2, "x"), (3, "y")):
         stride = layer.attributes[f"{role}_stride_{axis_name}"]
         axis = rank - from_end
-        if stride == 1 or axis < 1:
+        if stride == 1 or axis < 1 or (stride == 0 and value.shape[axis] == 1):
             continue
         end, step = (1, 1) if stride == 0 else (np.iinfo(np.int64).max, stride)
         place = NCHW_FROM_NHWC.index(axis) if value.is_image else axis
