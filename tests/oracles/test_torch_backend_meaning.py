@@ -252,6 +252,7 @@ def test_threads_of_callers(monkeypatch: pytest.MonkeyPatch) -> None:
     call_by_threads(compiled, module, sizes, with_new_shapes=False)
 
 
+@pytest.mark.full  # torch compiles in one of the threads, so its own locks are tested, too
 def test_threads_of_callers_with_new_shapes() -> None:
     module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU()).eval()
     compiled = torch.compile(module, backend=backend, dynamic=True)
