@@ -16,11 +16,15 @@ from mpscnn.converters.tensorflow.schema import message
 from mpscnn.converters.varints import encoded as varint
 
 Array = NDArray[Any]
-NUMBERS = {"float32": 1, "int32": 3, "int64": 9, "bool": 10, "uint8": 4, "float16": 19}
+NUMBERS = {"float32": 1, "int32": 3, "int64": 9, "bool": 10, "uint8": 4, "string": 7, "float16": 19}
 
 
 class Type(str):
     """The name of a type of elements as an attribute."""
+
+
+class Strings(list[str]):
+    """The strings of a constant."""
 
 
 class Graph:
@@ -71,6 +75,10 @@ def set_attribute(target: Any, value: Any) -> None:
         target.tensor.dtype = NUMBERS[value.dtype.name]
         set_shape(target.tensor.tensor_shape, value.shape)
         target.tensor.tensor_content = value.tobytes()
+    elif isinstance(value, Strings):
+        target.tensor.dtype = NUMBERS["string"]
+        set_shape(target.tensor.tensor_shape, [len(value)])
+        target.tensor.string_val.extend(one.encode() for one in value)
     elif isinstance(value, tuple):
         set_shape(target.shape, value)
     elif all(isinstance(one, str) for one in value):
@@ -163,7 +171,8 @@ def save_model(
     nodes = {one.name: one for one in graph.message.node}
     for key, name in inputs.items():
         info = made.inputs.add(key=key).value
-        info.name, info.dtype = f"{name}:0", 1
+        info.name = f"{name}:0"
+        info.dtype = next(one.value.type for one in nodes[name].attr if one.key == "dtype")
         shape = next(one.value.shape for one in nodes[name].attr if one.key == "shape")
         set_shape(info.tensor_shape, [dim.size for dim in shape.dim])
     for key, name in outputs.items():

@@ -363,6 +363,33 @@ def response(d: Draw) -> Case:
     return Case([node("LRN", ["x"], **attributes)], {"x": x[: max(channels, 1)]})
 
 
+def mean_square(d: Draw) -> Case:
+    """Draw an RMS normalization over the last axes. The scale may have fewer axes than are normalized."""
+    rank = d.integer(2, 4)
+    x = d.numbers(2, *d.shape(rank - 1))
+    axis = d.integer(1, rank - 1)
+    scale = d.numbers(*x.shape[d.integer(axis, rank - 1) :])
+    attributes = {"axis": axis - rank * d.integer(0, 1), "epsilon": d.choice(1e-5, 0.1)}
+    return Case([node("RMSNormalization", ["x", "s"], **attributes)], {"x": x}, {"s": scale})
+
+
+def transposed_convolution(d: Draw) -> Case:
+    """Draw a transposed convolution whose result is `strides` times as large."""
+    groups, own, filters = d.integer(1, 2), d.integer(1, 3), d.integer(1, 3)
+    rank = d.integer(1, 2)
+    x = d.numbers(2, groups * own, *d.shape(rank))
+    attributes: dict[str, Any] = {
+        "auto_pad": d.choice("SAME_UPPER", "SAME_LOWER"),
+        "strides": [d.integer(1, 3) for _ in range(rank)],
+        "dilations": [d.integer(1, 2) for _ in range(rank)],
+        "group": groups,
+    }
+    kernel = [d.integer(stride, 4) for stride in attributes["strides"]]
+    constants = {"w": d.numbers(groups * own, filters, *kernel), "b": d.numbers(groups * filters)}
+    inputs = ["x", "w", "b"][: d.integer(2, 3)]
+    return Case([node("ConvTranspose", inputs, **attributes)], {"x": x}, constants, 22, on_runtime=True)
+
+
 def number(d: Draw) -> Case:
     kinds = ("ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceL2", "ReduceProd")
     x = d.numbers(1, *d.shape(d.integer(1, 3)))
@@ -407,8 +434,8 @@ def _recurrent(d: Draw, kind: str, gates: int) -> Case:
 
 KINDS: list[Callable[[Draw], Case]] = [
     attention, border, cubic, gather_by_computed, gather_computed, gather_elements, gather_nd, gemm, gru,
-    hidden_scores, linear, lstm, matmul, max_positions, number, one_hot, response, rnn, running_sum, samples,
-    scatter_elements, scatter_nd, several_images, top_k, unpool,
+    hidden_scores, linear, lstm, matmul, max_positions, mean_square, number, one_hot, response, rnn, running_sum,
+    samples, scatter_elements, scatter_nd, several_images, top_k, transposed_convolution, unpool,
 ]  # fmt: skip
 
 

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from converters.tensorflow_writer import Graph, Type, save_bundle, save_model, save_web, save_web_graph
+from converters.tensorflow_writer import (
+    Graph,
+    Strings,
+    Type,
+    save_bundle,
+    save_model,
+    save_web,
+    save_web_graph,
+)
 from numpy.typing import NDArray
 from tiers import with_full
 
@@ -131,6 +140,72 @@ def test_unsupported_operators_are_named_together(tmp_path: Path) -> None:
         read_network([graph.save(tmp_path / "graph.pb")])
     for text in ("'quantised'", "8-bit", "'mystery'", "Mystery", "graph.pb"):
         assert text in str(caught.value)
+
+
+def of_words(graph: Graph) -> None:
+    graph.node("StringToNumber", words(graph), name="result")
+
+
+def of_encoded_photos(graph: Graph) -> None:
+    image = graph.node("DecodeJpeg", words(graph), channels=3)
+    graph.node("Cast", image, name="result", SrcT=Type("uint8"), DstT=Type("float32"))
+
+
+def words(graph: Graph) -> str:
+    return graph.node("Placeholder", name="words", dtype=Type("string"), shape=(-1,))
+
+
+def labels(graph: Graph) -> str:
+    return graph.node("Const", name="labels", dtype=Type("string"), value=Strings(["cat", "dog"]))
+
+
+def of_labels(graph: Graph) -> None:
+    best = graph.node("ArgMax", graph.placeholder(-1, 2), graph.constant(np.int32(1)))
+    graph.node("GatherV2", labels(graph), best, graph.constant(np.int32(0)), name="result")
+
+
+def of_a_sum_with_labels(graph: Graph) -> None:
+    graph.node("AddV2", graph.placeholder(-1, 2), labels(graph), name="result")
+
+
+def of_made_strings(graph: Graph) -> None:
+    image = graph.placeholder(-1, 2)
+    graph.node("Cast", image, name="result", SrcT=Type("float32"), DstT=Type("string"))
+
+
+@pytest.mark.parametrize(
+    ("make", "named"),
+    [
+        (of_words, "input 'words' takes texts"),
+        (of_encoded_photos, "input 'words' takes texts or encoded photos"),
+        (of_labels, "constant 'labels': texts are not supported"),
+        (of_a_sum_with_labels, "constant 'labels': texts are not supported"),
+        (of_made_strings, r"layer 'result' \(Cast\): makes texts"),
+    ],
+)
+def test_strings_are_refused_by_name(tmp_path: Path, make: Callable[[Graph], None], named: str) -> None:
+    graph = Graph()
+    make(graph)
+    with pytest.raises(mpscnn.UnsupportedError, match=named):
+        read_network([graph.save(tmp_path / "graph.pb")])
+    assert_signature_refused(tmp_path, graph, named)
+
+
+def test_strings_that_nothing_reads(tmp_path: Path) -> None:
+    """A signature states its inputs, so one that is not read is refused too. A frozen graph does not have the input."""
+    graph = Graph()
+    words(graph)
+    graph.node("Relu", graph.placeholder(-1, 2), name="result")
+    network = read_network([graph.save(tmp_path / "graph.pb")])
+    assert [tensor.name for tensor in network.inputs] == ["image"]
+    assert_signature_refused(tmp_path, graph, "input 'words' takes texts")
+
+
+def assert_signature_refused(tmp_path: Path, graph: Graph, named: str) -> None:
+    inputs = {node.name: node.name for node in graph.message.node if node.op == "Placeholder"}
+    folder = save_model(tmp_path / "model", graph, inputs, {"result": "result"}, {})
+    with pytest.raises(mpscnn.UnsupportedError, match=named):
+        read_network([folder])
 
 
 def test_a_branch_that_data_chooses_is_refused(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from converters.tflite_writer import (
     Tensor,
     constant,
     quantized,
+    strings,
     write_subgraphs,
     write_tflite,
 )
@@ -276,6 +277,58 @@ def test_element_types_are_named(tmp_path: Path) -> None:
     assert "layer 'y' (CONV_2D): tensor 'w' has elements of type INT4, which are not supported" in message
 
 
+STRINGS: dict[str, tuple[list[Tensor], list[Operator], list[int], list[int], str]] = {
+    "input": (
+        [Tensor("words", (1, 5), "string"), Tensor("y", (1, 5))],
+        [Operator(53, [0], [1], 37)],
+        [0],
+        [1],
+        "input 'words': tensor 'words'",
+    ),
+    "an input that nothing reads": (
+        [Tensor("x", (1, 5)), Tensor("words", (1, 5), "string"), Tensor("y", (1, 5))],
+        [Operator(RELU, [0], [2])],
+        [0, 1],
+        [2],
+        "input 'words': tensor 'words'",
+    ),
+    "constant": (
+        [Tensor("x", (1, 2)), strings("labels", "cat", "dog"), Tensor("y", (1, 2))],
+        [Operator(ADD, [0, 1], [2], 11)],
+        [0],
+        [2],
+        "layer 'y' (ADD): tensor 'labels'",
+    ),
+    "the label of the best class": (
+        [
+            Tensor("x", (1, 2)),
+            constant("axis", [1], "int32"),
+            strings("labels", "cat", "dog"),
+            Tensor("best", (1,), "int64"),
+            Tensor("y", (1,), "string"),
+        ],
+        [Operator(56, [0, 1], [3], 40), Operator(36, [2, 3], [4], 23)],
+        [0],
+        [4],
+        "layer 'y' (GATHER): tensor 'labels'",
+    ),
+    "output": (
+        [Tensor("x", (1, 5)), strings("labels", "cat", "dog"), Tensor("y", (1, 5))],
+        [Operator(RELU, [0], [2])],
+        [0],
+        [2, 1],
+        "its output: tensor 'labels'",
+    ),
+}
+
+
+@pytest.mark.parametrize("place", STRINGS)
+def test_strings_are_refused_by_name(tmp_path: Path, place: str) -> None:
+    *file, named = STRINGS[place]
+    message = refusal(tmp_path, write_tflite(*file))
+    assert f"{named} has elements of type STRING, which are not supported" in message
+
+
 def test_tensors_without_a_name(tmp_path: Path) -> None:
     tensors = [Tensor("", (1, 5)), Tensor("", (1, 5)), Tensor("", (1, 5)), Tensor("", (1, 5))]
     operators = [Operator(RELU, [0], [2]), Operator(ADD, [2, 1], [3], 11)]
@@ -338,6 +391,38 @@ def test_one_of_several_signatures(
         match="a signature can be chosen for SavedModels and TensorFlow Lite files only",
     ):
         converters.read_network([tmp_path / "file.onnx"], signature="embed")
+
+
+@pytest.mark.parametrize("wanted", [None, "classify", "embed", "score"])
+def test_the_numbers_of_a_signature(tmp_path: Path, wanted: str | None) -> None:
+    """The graphs of the signatures differ in operators, weights and shapes."""
+    random = np.random.default_rng(4)
+    x = random.normal(size=(1, 5)).astype(np.float32)
+    first, second = (random.normal(size=(units, 5)).astype(np.float32) for units in (3, 2))
+    tensors = [Tensor("x", (1, 5)), constant("w", first), Tensor("y", (1, 3))]
+    embedding = [Tensor("x", (1, 5)), constant("w", second), Tensor("y", (1, 2)), Tensor("z", (1, 2))]
+    content = write_subgraphs(
+        [
+            Subgraph(tensors, [Operator(FULLY_CONNECTED, [0, 1], [2], 8)], [0], [2]),
+            Subgraph(
+                embedding,
+                [Operator(FULLY_CONNECTED, [0, 1], [2], 8), Operator(RELU, [2], [3])],
+                [0],
+                [3],
+            ),
+            subgraph("x"),
+        ],
+        signatures={"classify": 0, "embed": 1, "score": 2},
+    )
+    path = tmp_path / "file.tflite"
+    path.write_bytes(content)
+    expected = {
+        "classify": x @ first.T,
+        "embed": np.maximum(x @ second.T, 0.0),
+        "score": np.maximum(x, 0.0),
+    }[wanted or "classify"]
+    found = converters.read_network([path], signature=wanted).compile().session().run(x)
+    np.testing.assert_allclose(np.asarray(found), expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(

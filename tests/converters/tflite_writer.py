@@ -9,7 +9,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-_TYPES = {"float32": 0, "float16": 1, "int32": 2, "uint8": 3, "int64": 4, "bool": 6, "int8": 9, "int4": 17}
+_TYPES = {
+    "float32": 0,
+    "float16": 1,
+    "int32": 2,
+    "uint8": 3,
+    "int64": 4,
+    "string": 5,
+    "bool": 6,
+    "int16": 7,
+    "int8": 9,
+    "int4": 17,
+}
 
 Field = tuple[int, str, Any]
 
@@ -61,6 +72,7 @@ class Operator:
     Attributes:
         options: the fields of the table of built-in options.
         custom: the name and the bytes of a custom operator.
+        intermediates: tensors whose quantization is that of numbers within the operator.
     """
 
     code: int
@@ -70,6 +82,7 @@ class Operator:
     options: Sequence[Field] = ()
     custom: tuple[str, bytes] | None = None
     version: int = 1
+    intermediates: Sequence[int] = ()
 
 
 @dataclass
@@ -86,6 +99,14 @@ def constant(name: str, values: Any, dtype: str = "float32") -> Tensor:
     """Return a constant tensor with these values."""
     array = np.asarray(values, dtype)
     return Tensor(name, array.shape, dtype, array)
+
+
+def strings(name: str, *values: str) -> Tensor:
+    """Return a constant list of strings."""
+    encoded = [value.encode() for value in values]
+    ends = np.cumsum([4 * (len(values) + 2), *map(len, encoded)])
+    header = np.array([len(values), *ends], "<i4").tobytes()
+    return Tensor(name, (len(values),), "string", np.frombuffer(header + b"".join(encoded), np.uint8))
 
 
 def quantized(tensor: Tensor, scales: Sequence[float], zero_points: Sequence[int], axis: int = 0) -> Tensor:
@@ -271,6 +292,8 @@ class _Writer:
         if operator.custom:
             raw = np.frombuffer(operator.custom[1], np.uint8)
             fields.append(_reference(5, self._builder.CreateNumpyVector(raw)))
+        if operator.intermediates:
+            fields.append(_reference(8, self._integers(operator.intermediates)))
         return self._table(fields)
 
     def _code(self, operator: Operator) -> int:

@@ -6,6 +6,7 @@ from typing import Any
 
 import hypothesis.strategies as st
 import numpy as np
+import pytest
 from operations.generic import *  # noqa: F403
 from operations.record import Array, Layers, Operation, Refusal, Sample, refusals
 from ops.single_layer import seeds, values
@@ -287,6 +288,50 @@ def test_sequences_longer_than_500_steps() -> None:
     found = network.compile().session().run(values(0, (1, 3000, 2)))
     assert isinstance(found, np.ndarray)
     assert np.isfinite(found).all()
+
+
+@pytest.mark.parametrize(("kind", "gates"), [("lstm", 4), ("gru", 3)])
+def test_numbers_of_600_steps(kind: str, gates: int) -> None:
+    """Weights of about 1/4 let a state depend on many earlier steps."""
+    network = mpscnn.Network(input=(600, 2))
+    network.output(getattr(network, kind)(network.input, 3, name=kind).steps)
+    own = {
+        "input": values(1, (2, gates * 3)),
+        "bias": values(2, (gates * 3,)),
+        "recurrent": values(3, (3, gates * 3)) / 4,
+    }
+    weights = {
+        f"{kind}/input.weight": own["input"].T.reshape(gates * 3, 1, 1, 2),
+        f"{kind}/input.bias": own["bias"],
+        f"{kind}/recurrent.weight": own["recurrent"].T,
+    }
+    x, options = values(0, (2, 600, 2)), {}
+    if kind == "gru":
+        own |= {"candidate": own["recurrent"][:, 6:], "recurrent": own["recurrent"][:, :6]}
+        own["state_bias"] = weights["gru/recurrent.bias"] = values(4, (3,))
+        options["reset_after"] = True
+    network.set_weights(weights)
+    expected = getattr(recurrent, kind)(x[:, :, None], own, **options)
+    steps = (expected[0] if kind == "lstm" else expected)[:, :, 0]
+    found = network.compile().session().run(x)
+    np.testing.assert_allclose(np.asarray(found), steps, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["lstm", "gru"])
+def test_a_sequence_beyond_max_memory(kind: str) -> None:
+    """The states of all steps are kept, so 600 steps need more memory than 60."""
+
+    def layer(steps: int) -> Network:
+        network = Network(input=(steps, 2))
+        network.output(getattr(network, kind)(network.input, 64).steps)
+        network.initialize_weights(seed=0)
+        return network
+
+    free = layer(60).compile(device="cpu")
+    limit = free.weight_bytes + free.arena_bytes((1, 60, 2))
+    layer(60).compile(device="cpu", max_memory=limit).session().run(values(0, (1, 60, 2)))
+    with pytest.raises(ShapeError, match=rf"inputs of \(1, 600, 2\) takes \d+ bytes.*allows {limit}"):
+        layer(600).compile(device="cpu", max_memory=limit).session().run(values(0, (1, 600, 2)))
 
 
 def test_float16_rounds_the_states_of_each_step() -> None:

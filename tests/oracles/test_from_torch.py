@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from oracles.torchvision_models import asked, assert_close, computed, photo, randomized, torchvision
+from oracles.torchvision_models import asked, assert_close, computed, photo, randomized, timm, torchvision
 
 import mpscnn
 
@@ -46,6 +46,18 @@ def test_networks_of_torchvision(name: str) -> None:
     image = photo((64, 64), batch=3)  # another batch size than that of the example
     assert_close(computed(network, image), asked(module, image).numpy())
     assert not module.training
+
+
+@full
+@pytest.mark.parametrize(
+    ("name", "side"), [("edgenext_xx_small", 64), ("levit_128s", 224), ("levit_conv_128s", 224)]
+)
+def test_hybrids_of_timm(name: str, side: int) -> None:
+    """These networks mix convolutions and attention. LeViT's biases of positions fix its size."""
+    module = randomized(timm().create_model(name, pretrained=False, num_classes=11))
+    network = mpscnn.from_torch(module, torch.zeros(2, 3, side, side))
+    image = photo((side, side), batch=3)
+    assert_close(computed(network, image), asked(module, image).numpy())
 
 
 class Small(nn.Module):  # type: ignore[misc, name-defined]
@@ -210,11 +222,14 @@ def test_attention(module: Any, batch: int) -> None:
     assert_close(computed(network, x.numpy()), module(x).detach().numpy())
 
 
-def test_local_response_normalization() -> None:
-    module = nn.LocalResponseNorm(5, alpha=0.3, beta=0.6, k=1.5).eval()
-    image = photo((8, 9))
-    network = mpscnn.from_torch(module, torch.zeros(1, 3, 8, 9))
-    assert [node["operation"] for node in network.to_dict()["nodes"]] == ["cross_channel_normalization"]
+@pytest.mark.parametrize("size", range(1, 9))
+def test_local_response_normalization(size: int) -> None:
+    """An even size takes one channel more before than after. Size 8 takes more channels than there are."""
+    module = nn.LocalResponseNorm(size, alpha=0.3, beta=0.6, k=1.5).eval()
+    image = np.random.default_rng(6).normal(size=(2, 8, 9, 7)).astype(np.float32)
+    network = mpscnn.from_torch(module, torch.zeros(1, 7, 8, 9))
+    if size == 5:
+        assert [node["operation"] for node in network.to_dict()["nodes"]] == ["cross_channel_normalization"]
     assert_close(computed(network, image), asked(module, image).numpy().transpose(0, 2, 3, 1))
 
 

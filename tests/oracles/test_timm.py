@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 from oracles.torchvision_models import (
@@ -13,7 +12,7 @@ from oracles.torchvision_models import (
     photo,
     randomized,
     saved,
-    torchvision,
+    timm,
 )
 
 import mpscnn
@@ -82,11 +81,6 @@ NETWORKS = [
     pytest.param("mobilenet_edgetpu_v2_m", marks=full),
     pytest.param("mobilenet_edgetpu_v2_l", marks=full),
 ]
-
-
-def timm() -> Any:
-    torchvision()  # timm imports torchvision
-    return pytest.importorskip("timm", reason="timm is not installed")
 
 
 @pytest.mark.parametrize("name", NETWORKS)

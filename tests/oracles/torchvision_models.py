@@ -29,6 +29,12 @@ def torchvision() -> Any:
     return importlib.import_module("torchvision")
 
 
+def timm() -> Any:
+    """Import timm, which imports torchvision."""
+    torchvision()
+    return pytest.importorskip("timm", reason="timm is not installed")
+
+
 def randomized(module: Any, seed: int = 0, gain: float = 1.0) -> Any:
     """Return the module for inference, with random statistics and weights of its batch normalizations.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -197,24 +198,32 @@ def _layer_normalization(c: Context, node: Node) -> FileTensor:
     c.refuse_results(node, 1, "statistics")
     axes = range(x.axis(node.integer("axis", -1)), x.rank)
     atoms, count = x.atoms_of(axes), x.fixed_count(axes)
-    factors = {"gamma": (c.constants.real(node.input(1), "its scale"), node.input(1))}
+    given = {"gamma": (node.input(1), "its scale")}
     if node.input(2) is not None:
-        factors["beta"] = (c.constants.real(node.input(2), "its offset"), node.input(2))
-    for values, _ in factors.values():
-        if values.size not in (1, count):
-            raise UnsupportedError(f"its scale or offset has the shape {values.shape}, for {count} numbers")
+        given["beta"] = (node.input(2), "its offset")
+    factors = {
+        role: _for_each(c.constants.real(source, what), x.shape[axes.start :], count)
+        for role, (source, what) in given.items()
+    }
     function = c.network.rms_norm if node.kind == "RMSNormalization" else c.network.layer_norm
     epsilon, rule = layer_norm_epsilon(node.number("epsilon", 1e-5))
     tensor, rest, tail = c.arranger.channels_last(x, atoms)
     name, activation = c.layer_name(node), ending(c, node)
     y = function(tensor, epsilon=epsilon, epsilon_rule=rule, activation=activation, name=name)
     order = positions(atoms, tail)
-    each = {
-        role: (np.broadcast_to(values.reshape(-1), (count,))[order], source)
-        for role, (values, source) in factors.items()
-    }
-    c.set_factors(name, each)
+    c.set_factors(name, {role: (values[order], given[role][0]) for role, values in factors.items()})
     return x.lying(y, rest + tail)
+
+
+def _for_each(values: NDArray[np.float32], extents: Sequence[int | None], count: int) -> NDArray[np.float32]:
+    """Return a factor for each normalized number. A file may leave out the first axes, or broadcast some."""
+    if values.size in (1, count):
+        return np.broadcast_to(values.reshape(-1), (count,))
+    try:
+        return np.broadcast_to(values, [extent or 1 for extent in extents]).reshape(-1)
+    except ValueError:
+        message = f"its scale or offset has the shape {values.shape}, for {count} numbers"
+        raise UnsupportedError(message) from None
 
 
 REDUCTIONS: dict[str, Handler] = {
