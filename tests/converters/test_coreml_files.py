@@ -121,6 +121,81 @@ def test_the_command_classifies(
     assert best in capsys.readouterr().out.splitlines()[1]
 
 
+def test_numbers_as_labels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command prints int64 labels of a classifier as text."""
+    message = classifier()
+    net = message.neuralNetworkClassifier
+    net.ClearField("stringClassLabels")
+    net.int64ClassLabels.vector.extend([10, -3, 7, 2**40])
+    path = saved(message, tmp_path / "photos.mlmodel")
+    Image.fromarray(PIXELS).save(tmp_path / "photo.png")
+    assert call(monkeypatch, "classify", str(tmp_path / "photo.png"), "--model", str(path)) == 0
+    best = ["10", "-3", "7", "1099511627776"][int(expected(PIXELS, [-1.0, -2.0, -3.0]).argmax())]
+    assert best in capsys.readouterr().out.splitlines()[1]
+
+
+def test_layers_keep_the_names_of_the_file(tmp_path: Path) -> None:
+    """Layers that the reader adds have the name of the file's layer as prefix."""
+    message = classifier()
+    wanted = ["features/1", "Mean of channels", "probs_1"]
+    for layer, name in zip(message.neuralNetworkClassifier.layers, wanted, strict=True):
+        layer.name = name
+    paths = [saved(message, tmp_path / "photos.mlmodel"), program().saved(tmp_path / "photos.mlpackage")]
+    for path, names in zip(paths, (wanted, ["made", "means", "soft"]), strict=True):
+        network = converters.read_network([path])
+        kinds = {node["operation"]: node["name"] for node in network.to_dict()["nodes"]}
+        assert [kinds[kind] for kind in ("convolution", "pooling", "softmax")] == names
+        x = PIXELS[None].astype(np.float32)
+        assert network.compile(device="cpu", outputs=names[:1]).session().run(x).shape == (1, 4, 6, 4)
+        profiled = network.compile(device="cpu").session().profile(x, runs=1)
+        assert set(names) <= {layer for step in profiled.steps for layer in step.layers}
+
+
+def image_filter(order: int) -> Any:
+    """Return a model whose input and output are images: a 1x1 convolution."""
+    message = model({"photo": image(6, 8)}, {"styled": image(6, 8, order)})
+    net = message.neuralNetwork
+    net.arrayInputShapeMapping = net.imageInputShapeMapping = 1
+    mixed = STYLE if order != 10 else STYLE[:1]
+    fill = settings(
+        outputChannels=len(mixed),
+        kernelChannels=3,
+        kernelSize=[1, 1],
+        weights=mixed,
+        hasBias=True,
+        bias=mixed[:, 0],
+        valid={},
+    )
+    add(net, "convolution", "photo", "styled", fill)
+    return message
+
+
+STYLE = np.random.default_rng(14).normal(size=(3, 3))
+
+
+@pytest.mark.parametrize("order", [10, 20, 30])
+@pytest.mark.parametrize("kind", ["neural network", "program"])
+def test_image_outputs_are_arrays(kind: str, order: int, tmp_path: Path) -> None:
+    """An image output has the numbers of the tensor, before Core ML rounds and clips them to samples."""
+    mixed = STYLE if order != 10 else STYLE[:1]
+    if kind == "program":
+        made = Program({"photo": (1, 3, 6, 8)}, {"photo": image(6, 8)})
+        output = made.message.description.output[0]
+        output.type.Clear()
+        image(6, 8, order)(output.type)
+        made.add("conv", "y", x="%photo", weight=mixed.reshape(-1, 3, 1, 1), bias=mixed[:, 0])
+        path = made.saved(tmp_path / "style.mlpackage")
+    else:
+        path = saved(image_filter(order), tmp_path / "style.mlmodel")
+    network = converters.read_network([path])
+    found = network.compile(device="cpu").session().run(PIXELS[None].astype(np.float32))
+    wanted = PIXELS @ mixed.T + mixed[:, 0]
+    assert wanted.min() < 0.0
+    np.testing.assert_allclose(found[0], wanted, rtol=1e-5, atol=1e-3)
+
+
 def test_a_size_is_chosen_for_images_of_several_sizes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -260,6 +335,53 @@ def test_inputs_that_are_no_images_or_arrays_are_named(tmp_path: Path) -> None:
     add(message.neuralNetwork, "tanh", "word", "y")
     with pytest.raises(UnsupportedError, match="input 'word' is a text; supported are images and arrays"):
         converters.read_network([saved(message, tmp_path / "text.mlmodel")])
+
+
+# ---- Regressors ----------------------------------------------------------------------------------------------------
+
+SLOPES = np.random.default_rng(15).normal(size=(2, 5))
+
+
+def regressor(*, number: bool) -> Any:
+    """Return a regressor of five numbers, and a layer after its prediction. `number`: it predicts one number."""
+    rows = SLOPES[: 1 if number else 2]
+    message = model({"x": array((5,))}, {} if number else {"price": array((len(rows),))}, version=1)
+    if number:
+        message.description.output.add(name="price").type.doubleType.SetInParent()
+    message.description.predictedFeatureName = "price"
+    fill = settings(inputChannels=5, outputChannels=len(rows), weights=rows, hasBias=True, bias=rows[:, 0])
+    add(message.neuralNetworkRegressor, "innerProduct", "x", "price", fill)
+    add(message.neuralNetworkRegressor, "activation", "price", "unused", settings(tanh={}))
+    return message
+
+
+@pytest.mark.parametrize("number", [True, False])
+@pytest.mark.parametrize("within", ["", "pipeline", "pipelineRegressor"])
+def test_regressors(within: str, number: bool, tmp_path: Path) -> None:
+    message = regressor(number=number)
+    if within:
+        message = pipeline_of(message, within)
+    network = converters.read_network([saved(message, tmp_path / "price.mlmodel")])
+    x = np.random.default_rng(1).normal(size=(3, 5)).astype(np.float32)
+    rows = SLOPES[: 1 if number else 2]
+    found = network.compile(device="cpu").session().run(x.reshape(3, *network.input.shape[1:]))
+    assert [output.shape for output in network.outputs] == [(None, len(rows))]
+    np.testing.assert_allclose(found, x @ rows.T + rows[:, 0], rtol=1e-5, atol=1e-5)
+
+
+def pipeline_of(part: Any, kind: str) -> Any:
+    """Return a pipeline of one model, with the model's description."""
+    message = model({}, {}, version=part.specificationVersion)
+    message.description.CopyFrom(part.description)
+    held = getattr(message, kind)
+    (held if kind == "pipeline" else held.pipeline).models.add().CopyFrom(part)
+    return message
+
+
+@pytest.mark.parametrize("kind", ["pipeline", "pipelineClassifier"])
+def test_pipelines_of_a_classifier(kind: str, tmp_path: Path) -> None:
+    path = saved(pipeline_of(classifier(), kind), tmp_path / "photos.mlmodel")
+    np.testing.assert_allclose(probabilities(path), expected(PIXELS, [-1.0, -2.0, -3.0]), atol=1e-6)
 
 
 # ---- Pipelines -----------------------------------------------------------------------------------------------------

@@ -186,7 +186,7 @@ def _batch_norm(x: Array) -> Array:
     return gamma * (x - mean) / np.sqrt(variance + 1e-3) + beta
 
 
-def _statistics(instance: bool) -> Fill:
+def _statistics(instance: bool, *, computed: bool = False) -> Fill:
     gamma, beta, mean, variance = _FOUR
     return settings(
         channels=4,
@@ -195,7 +195,7 @@ def _statistics(instance: bool) -> Fill:
         beta=beta,
         mean=mean,
         variance=variance,
-        computeMeanVar=instance,
+        computeMeanVar=instance or computed,
         instanceNormalization=instance,
     )
 
@@ -276,6 +276,14 @@ CASES = {
     ),
     "batchnorm": Case("batchnorm", _statistics(False), _batch_norm),
     "batchnorm, instance": Case("batchnorm", _statistics(True), _instance_norm),
+    "batchnorm, computed": Case("batchnorm", _statistics(False, computed=True), _instance_norm),
+    "batchnorm, computed, old": Case(
+        "batchnorm",
+        _statistics(False, computed=True),
+        lambda x: _instance_norm(x[None]),
+        ((4, 5, 6),),
+        exact=False,
+    ),
     "bias": Case("bias", settings(shape=[4], bias=_FOUR[0]), lambda x: x + _FOUR[0].reshape(-1, 1, 1)),
     "broadcastToStatic": Case(
         "broadcastToStatic",
@@ -600,6 +608,28 @@ def compare_layer(case: Case, folder: Path) -> None:
         np.testing.assert_allclose(
             one, _last(np.asarray(wanted, np.float64)).reshape(one.shape), rtol=2e-5, atol=2e-5
         )
+
+
+@pytest.mark.parametrize("batch", [2, None])
+def test_statistics_of_a_batch_are_refused(batch: int | None, tmp_path: Path) -> None:
+    """Without instanceNormalization, Core ML computes mean and variance of the whole batch.
+
+    If the file states a batch of one image, each image of a batch of mpscnn is a prediction of Core ML.
+    """
+    fill = _statistics(False, computed=True)
+    message = one_layer("batchnorm", fill, [(batch or 1, 4, 5, 6)])
+    if batch is None:
+        ranges = message.description.input[0].type.multiArrayType.shapeRange.sizeRanges
+        for lower, upper in ((1, 8), (4, 4), (5, 5), (6, 6)):
+            ranges.add(lowerBound=lower, upperBound=upper)
+    with pytest.raises(UnsupportedLayersError, match="its mean and variance are those of the whole batch"):
+        converters.read_network([saved(message, tmp_path / "one.mlmodel")])
+    alone = one_layer("batchnorm", fill, [(1, 4, 5, 6)])
+    network = converters.read_network([saved(alone, tmp_path / "one.mlmodel")])
+    x = np.random.default_rng(5).normal(size=(3, 5, 6, 4)).astype(np.float32)
+    found = network.compile(device="cpu").session().run(x)
+    wanted = _instance_norm(x.astype(np.float64).transpose(0, 3, 1, 2))
+    np.testing.assert_allclose(found, _last(wanted), rtol=2e-5, atol=2e-5)
 
 
 def test_each_kind_of_layer_has_a_case() -> None:

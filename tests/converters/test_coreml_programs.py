@@ -512,6 +512,61 @@ def test_shapes_that_a_program_computes(tmp_path: Path) -> None:
     _compare(_computed(program, [x], tmp_path), 2 * x.reshape(1, 20, 6))
 
 
+def _from_table(places: NDArray[Any], tables: NDArray[Any], axis: int) -> NDArray[Any]:
+    """Return the elements of a weight: each place stands for a vector of its block's table along the axis."""
+    length = tables.shape[-1]
+    shape = [extent * (length if at == axis else 1) for at, extent in enumerate(places.shape)]
+    made = np.zeros(shape)
+    for position in np.ndindex(*places.shape):
+        blocks = [
+            at * count // extent
+            for at, count, extent in zip(position, tables.shape[:4], places.shape, strict=True)
+        ]
+        for element in range(length):
+            at = list(position)
+            at[axis] = at[axis] * length + element
+            made[tuple(at)] = tables[(*blocks, places[position], element)]
+    return made
+
+
+@pytest.mark.parametrize("blocks", [(1, 1, 1, 1), (3, 1, 1, 1), (1, 2, 1, 1)])
+@pytest.mark.parametrize("axis", [0, 1, 2, 3, -1])
+def test_tables_of_vectors(axis: int, blocks: tuple[int, ...], tmp_path: Path) -> None:
+    draw = np.random.default_rng(3)
+    places = draw.integers(0, 4, (6, 4, 2, 2)).astype(np.uint8)
+    tables = draw.uniform(0.5, 1.5, (*blocks, 4, 2)).astype(np.float32)
+    weight = _from_table(places, tables, axis % 4)
+    program = Program({"x": (1, weight.shape[1], 5, 6)})
+    made = {"indices": places, "lut": tables, "vector_axis": np.int32(axis)}
+    program.add("constexpr_lut_to_dense", "filters", **made)
+    program.add("conv", x="%x", weight="%filters")
+    x = draw.uniform(-2.0, 2.0, (1, weight.shape[1], 5, 6)).astype(np.float32)
+    network = converters.read_network([program.saved(tmp_path / "one.mlpackage")])
+    found = network.compile(device="cpu").session().run(_last(x))
+    np.testing.assert_allclose(found, _last(_convolved(x.astype(np.float64), weight)), rtol=1e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"vector_axis": np.int32(4)}, "axis 4 of 4"),
+        ({"lut": np.ones((1, 1, 1, 4, 2), np.float32)}, "tables of the shape"),
+        ({"lut": np.ones((1, 1, 1, 1, 3, 2), np.float32)}, "place 3 of tables with 3 entries"),
+        ({"lut": np.ones((4, 1, 1, 1, 4, 2), np.float32)}, "blocks of"),
+        ({"vector_axis": None}, "no axis for its vectors of 2 elements"),
+    ],
+)
+def test_damaged_tables_of_vectors(changed: dict[str, Any], message: str, tmp_path: Path) -> None:
+    places = np.arange(24, dtype=np.uint8).reshape(6, 4, 1, 1) % 4
+    made = {"indices": places, "lut": np.ones((1, 1, 1, 1, 4, 2), np.float32), "vector_axis": np.int32(0)}
+    program = Program({"x": (1, 4, 5, 6)})
+    given = {name: value for name, value in (made | changed).items() if value is not None}
+    program.add("constexpr_lut_to_dense", "filters", **given)
+    program.add("conv", x="%x", weight="%filters")
+    with pytest.raises(WeightsError, match=message):
+        converters.read_network([program.saved(tmp_path / "one.mlpackage")])
+
+
 def test_each_kind_of_operation_has_a_case() -> None:
     others = {"select", "cast", "concat", "einsum", "stack", "shape", "fill", "logical_not"}
     others |= {"gru", "lstm", "rnn"}  # tests/converters/test_coreml_recurrent.py

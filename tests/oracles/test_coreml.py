@@ -156,6 +156,35 @@ def test_photos_are_classified(kind: str, order: str, tmp_path: Path) -> None:
         assert abs(probabilities[label] - probability) < TOLERANCE
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("labels", [LABELS, [10, -3, 7, 2**40, 0, 1, 5]])
+def test_grayscale_photos_are_classified(labels: list[Any], kind: str, tmp_path: Path) -> None:
+    """The file's scale and bias apply to the gray samples. Labels that are numbers become text."""
+    nn = torch.nn
+    torch.manual_seed(2)
+    layers = (nn.Conv2d(1, 8, 3, 2), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 7 * 7, len(labels)))
+    module = nn.Sequential(*layers, nn.Softmax(1)).eval()
+    image = coremltools.ImageType(
+        "photo",
+        shape=(1, 1, 16, 16),
+        scale=1 / 60.0,
+        bias=-2.1,
+        color_layout=coremltools.colorlayout.GRAYSCALE,
+    )
+    settings = {"inputs": [image], "classifier_config": coremltools.ClassifierConfig(labels)}
+    path = saved(module, torch.zeros(1, 1, 16, 16), tmp_path, KINDS[kind], **settings)
+    pixels = np.random.default_rng(3).integers(0, 256, (16, 16), np.uint8)
+    with torch.no_grad():
+        given = pixels.astype(np.float32)[None, None] / 60.0 - 2.1
+        expected = module(torch.from_numpy(given.astype(np.float32))).numpy()[0]
+    assert np.ptp(expected) > 0.05
+    found = mpscnn.load(path, device="cpu").predict(Image.fromarray(pixels), top=len(labels))
+    probabilities = {one.label: one.probability for one in found}
+    assert list(probabilities) == [str(labels[place]) for place in np.argsort(-expected)]
+    for label, probability in zip(labels, expected, strict=True):
+        assert abs(probabilities[str(label)] - probability) < TOLERANCE
+
+
 def saved_classifier(path: Path, target: str, **settings: Any) -> Path:
     """Save a classifier whose input is an array rather than a photo."""
     return saved(classifier(len(LABELS)), torch.zeros(1, 3, 64, 64), path, target, **settings)
@@ -189,7 +218,8 @@ def compressed(kind: str) -> Any:
         )
     if name == "table":
         made = optimize.OpPalettizerConfig(
-            mode="uniform",
+            mode="kmeans" if "vectors" in rest else "uniform",
+            cluster_dim=4 if "vectors" in rest else 1,
             nbits=int(rest[0]),
             weight_threshold=0,
             granularity="per_grouped_channel" if "groups" in rest else "per_tensor",
@@ -206,7 +236,7 @@ COMPRESSED = [
     *(("iOS16", kind) for kind in ("linear", "linear symmetric uint8", "linear tensor", "sparse")),
     *(("iOS16", f"table {bits}") for bits in (1, 2, 4, 6, 8)),
     *(("iOS18", kind) for kind in ("linear", "linear int4 blocks", "linear symmetric int4", "sparse")),
-    *(("iOS18", f"table {kind}") for kind in ("1", "2", "3", "4 groups", "6 groups", "8")),
+    *(("iOS18", f"table {kind}") for kind in ("1", "2", "3", "4 groups", "6 groups", "8", "2 vectors")),
 ]
 
 

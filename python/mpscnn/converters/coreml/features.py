@@ -42,9 +42,12 @@ class Feature:
         return self.color == _GRAY_FLOAT16
 
 
+NUMBER = "a number"
+"""The kind of an input or output that is one number, such as the prediction of a regressor."""
+
 _OTHERS = {
     "int64Type": "a whole number",
-    "doubleType": "a number",
+    "doubleType": NUMBER,
     "stringType": "a text",
     "dictionaryType": "labels",
     "sequenceType": "a sequence",

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mpscnn.converters.coreml.features import ORDERS, Feature, Photo, class_labels, feature
+from mpscnn.converters.coreml.features import NUMBER, ORDERS, Feature, Photo, class_labels, feature
 from mpscnn.converters.coreml.file import CoremlFile
 from mpscnn.converters.coreml.inputs import describe_photos, input_shapes, plain_photo
 from mpscnn.converters.coreml.neural.layer import Layer
@@ -188,14 +188,16 @@ def _outputs(walk: Walk, file: CoremlFile, net: Any, description: Any, *, old: b
     for one in features:
         blob = one.name
         is_classifier = one.kind == "labels" and one.name == description.predictedProbabilitiesName
-        if one.kind not in ("array", "image") and not is_classifier:
+        is_number = one.kind == NUMBER and walk.builder.has(blob)
+        if one.kind not in ("array", "image") and not is_number and not is_classifier:
             continue  # other outputs, such as the name of the best class, are left out
         if is_classifier:
             blob = net.labelProbabilityLayerName or blob
             if not walk.builder.has(blob) and net.layers and net.layers[-1].output:
                 blob = net.layers[-1].output[0]
-        if is_classifier or (old and one.kind == "array" and len(one.extents) <= 1):
-            walk.flatten(blob, only_vectors=not is_classifier and not one.extents)
+        is_vector = is_classifier or is_number
+        if is_vector or (old and one.kind == "array" and len(one.extents) <= 1):
+            walk.flatten(blob, only_vectors=not is_vector and not one.extents)
         outputs.append(blob)
     if not outputs and net.layers and net.layers[-1].output:
         outputs.append(net.layers[-1].output[0])

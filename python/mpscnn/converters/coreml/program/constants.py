@@ -241,6 +241,8 @@ def _look_up_blocks(
     entries, length = tables.shape[-2:]
     if int(places.max()) >= entries:
         raise WeightsError(f"damaged: place {int(places.max())} of tables with {entries} entries")
+    if length != 1 and "vector_axis" not in given:
+        raise WeightsError(f"damaged: it has no axis for its vectors of {length} elements")
     axis = int(constants.array(given["vector_axis"]).reshape(())) if "vector_axis" in given else 0
     if not -rank <= axis < rank:
         raise WeightsError(f"damaged: axis {axis} of {rank}")
