@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from converters.quantized_files import CODES, judged
-from converters.tflite_writer import Operator, Tensor, constant, write_tflite
+from converters.tflite_writer import Field, Operator, Tensor, constant, quantized, write_tflite
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from tiers import with_full
 
 import mpscnn
 from mpscnn import converters
@@ -112,6 +114,106 @@ def test_what_is_refused(path: Path) -> None:
         path.write_bytes(write_tflite(tensors, [changed], [0], [15]))
         with pytest.raises(mpscnn.UnsupportedError, match=f"with {message} it is not supported"):
             converters.read_network([path])
+
+
+# ---- Integers ----------------------------------------------------------------------------------------------
+
+
+def integers(random: Random, name: str, shape: tuple[int, ...], scale: float, dtype: str = "int8") -> Tensor:
+    """Return weights in integers of all magnitudes."""
+    most = {"int8": 127, "int16": 32767, "int32": 5000}[dtype]
+    numbers = [random.integer(-most, most) for _ in range(math.prod(shape))]
+    return quantized(constant(name, np.reshape(numbers, shape), dtype), [scale], [0])
+
+
+def compare_integers(path: Path, tensors: list[Tensor], operator: Operator, steps: float, seed: int) -> None:
+    """Check that float32 results are within so many steps of LiteRT's integers, and that int8 refuses the layer."""
+    (result,) = operator.outputs
+    path.write_bytes(write_tflite(tensors, [operator], [0], [result]))
+    x = np.random.default_rng(seed).integers(-128, 128, tensors[0].shape).astype(np.int8)
+    (source, zero), (scale, middle) = (
+        (np.float32(scales[0]), zeros[0])
+        for scales, zeros in (tensors[place].quantization or ([], []) for place in (0, result))
+    )
+    network = converters.read_network([path])
+    found = network.compile(device="cpu", precision="float32").session().run((x - np.float32(zero)) * source)
+    wanted = judged(path, x)[result]
+    assert np.ptp(wanted.astype(int)) > 8 * steps
+    numbers = np.clip(np.asarray(found) / scale + middle, -128, 127)
+    np.testing.assert_allclose(numbers.reshape(wanted.shape), wanted, rtol=0, atol=steps)
+    with pytest.raises(mpscnn.Error, match=r"layer 'result.*int8"):
+        network.compile(device="cpu", precision="int8")
+
+
+@pytest.mark.parametrize("seed", with_full(range(3), range(3, 50)))
+def test_lstm_of_integers(path: Path, seed: int) -> None:
+    """LiteRT rounds the hidden state to int8, and the cell state and the gates to int16."""
+    random = Random(seed)
+    images, steps, features, units = 2, 5, random.integer(2, 4), random.integer(2, 4)
+    tensors = [quantized(Tensor("x", (images, steps, features), "int8"), [0.02], [3])]
+    tensors += [integers(random, f"input{gate}", (units, features), 0.01) for gate in range(4)]
+    tensors += [integers(random, f"state{gate}", (units, units), 0.005) for gate in range(4)]
+    tensors += [integers(random, f"bias{gate}", (units,), 0.01 * 0.02, "int32") for gate in range(4)]
+    hidden, cell = (Tensor(name, (images, units), is_variable=True) for name in ("hidden", "cell"))
+    hidden.dtype, cell.dtype = "int8", "int16"
+    tensors += [quantized(hidden, [1 / 128], [0]), quantized(cell, [2.0**-11], [0])]
+    tensors.append(quantized(Tensor("result", (images, steps, units), "int8"), [1 / 128], [0]))
+    tensors += [quantized(Tensor(f"sum{gate}", (1,), "int16"), [2.0**-12], [0]) for gate in range(4)]
+    tensors.append(quantized(Tensor("unprojected", (1,), "int8"), [1 / 128], [0]))
+    places = [*range(9), -1, -1, -1, *range(9, 13), -1, -1, 13, 14]
+    options: list[Field] = [(0, "Int8", 4), (3, "Bool", False)]
+    code = CODES["UNIDIRECTIONAL_SEQUENCE_LSTM"]
+    operator = Operator(code, places, [15], 71, options, version=3, intermediates=range(16, 21))
+    compare_integers(path, tensors, operator, 2.0, seed)
+
+
+@pytest.mark.parametrize("seed", with_full(range(3), range(3, 50)))
+def test_svdf_of_integers(path: Path, seed: int) -> None:
+    """LiteRT computes only SVDF with ReLU, which is the smallest number of its result's type."""
+    random = Random(seed)
+    images, size, units, rank, memory = 16, *(random.integer(2, 5) for _ in range(4))
+    tensors = [
+        quantized(Tensor("x", (images, size), "int8"), [0.05], [3]),
+        integers(random, "features", (units * rank, size), 0.02),
+        integers(random, "time", (units * rank, memory), 2.0**-15, "int16"),
+        integers(random, "bias", (units,), 0.01 * 2.0**-15, "int32"),
+        quantized(Tensor("state", (images, units * rank * memory), "int16", is_variable=True), [0.01], [0]),
+        quantized(Tensor("result", (images, units), "int8"), [0.2], [-128]),
+    ]
+    options: list[Field] = [(0, "Int32", rank), (1, "Int8", 1)]
+    operator = Operator(CODES["SVDF"], [0, 1, 2, 3, 4], [5], 6, options, version=3)
+    compare_integers(path, tensors, operator, 0.75, seed)
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "SVDF"])
+def test_weights_of_8_bits_and_floats(path: Path, kind: str) -> None:
+    """LiteRT rounds the floats to 8 bits at each step, so its results are less exact."""
+    random = Random(3)
+    if kind == "LSTM":
+        tensors, (operator,), (x,) = lstm(random, 4, time_major=False)
+        for place in range(1, 9):
+            tensors[place] = integers(random, tensors[place].name, tensors[place].shape, 0.01)
+    else:
+        x = random.numbers(2, 4)
+        tensors = [
+            Tensor("x", x.shape),
+            integers(random, "features", (6, 4), 0.02),
+            integers(random, "time", (6, 3), 0.01),
+            constant("bias", random.numbers(3)),
+            Tensor("state", (2, 18), is_variable=True),
+            Tensor("result", (2, 3)),
+        ]
+        options: list[Field] = [(0, "Int32", 2), (1, "Int8", 0)]
+        operator = Operator(CODES["SVDF"], [0, 1, 2, 3, 4], [5], 6, options)
+    operator.version = 2
+    (result,) = operator.outputs
+    path.write_bytes(write_tflite(tensors, [operator], [0], [result]))
+    network = converters.read_network([path])
+    found = np.asarray(network.compile(device="cpu", precision="float32").session().run(x))
+    wanted = judged(path, x)[result]
+    np.testing.assert_allclose(found.reshape(wanted.shape), wanted, rtol=0, atol=0.02 * np.abs(wanted).max())
+    with pytest.raises(mpscnn.UnsupportedError, match=r"layer 'result.*int8"):
+        network.compile(device="cpu", precision="int8")
 
 
 # ---- Inputs without a batch --------------------------------------------------------------------------------

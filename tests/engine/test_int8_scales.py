@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,13 @@ import numpy as np
 import pytest
 from converters.differing_files import DifferingFile
 from converters.quantized_files import CODES, judged
-from converters.tflite_writer import Operator, Tensor, constant, write_tflite
+from converters.tflite_writer import Field, Operator, Tensor, constant, write_tflite
 from converters.tflite_writer import quantized as quantized_tensor
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from reference import quantized, quantized_file
+from tiers import with_full
 
 import mpscnn
 from mpscnn import converters
@@ -201,6 +203,56 @@ def test_layers_that_integers_lack_are_refused_by_name(path: Path, full: bool, c
         network = converters.read_network([path])
         with pytest.raises(mpscnn.Error, match="layer 'result"):
             network.compile(device="cpu", precision="int8")
+
+
+def product_file(
+    turned: tuple[bool, bool], *, is_constant: bool, seed: int
+) -> tuple[bytes, list[NDArray[Any]]]:
+    """Return a file with a matrix product of int8, and its inputs. The second operand may be a constant."""
+    random = np.random.default_rng(seed)
+    batch, heads, rows, inner, columns = (int(extent) for extent in random.integers(1, 7, 5))
+    tensors, inputs = [], []
+    for place, (sides, turn) in enumerate(zip(((rows, inner), (inner, columns)), turned, strict=True)):
+        leading = (1, 1) if place and is_constant else (batch, heads)
+        shape = (*leading, *(sides[::-1] if turn else sides))
+        inputs.append(random.integers(-128, 128, shape).astype(np.int8))
+        scale, zero_point = float(np.float32(random.uniform(0.01, 0.1))), int(random.integers(-128, 128))
+        tensors.append(quantized_tensor(Tensor(f"operand{place}", shape, "int8"), [scale], [zero_point]))
+    if is_constant:
+        tensors[1].data = inputs.pop()
+    scale = float(np.float32(0.05 * inner**0.5))
+    result = Tensor("result", (batch, heads, rows, columns), "int8")
+    tensors.append(
+        quantized_tensor(result, [scale * random.uniform(0.5, 2.0)], [int(random.integers(-9, 9))])
+    )
+    options: list[Field] = [(place, "Bool", turn) for place, turn in enumerate(turned)]
+    operator = Operator(CODES["BATCH_MATMUL"], [0, 1], [2], 101, options, version=3)
+    return write_tflite(tensors, [operator], list(range(len(inputs))), [2]), inputs
+
+
+@pytest.mark.parametrize("is_constant", [False, True], ids=["computed", "constant"])
+@pytest.mark.parametrize("turned", [(a, b) for a in (False, True) for b in (False, True)], ids=str)
+@pytest.mark.parametrize("seed", with_full(range(2), range(2, 50)))
+def test_matrix_products(path: Path, turned: tuple[bool, bool], is_constant: bool, seed: int) -> None:
+    """A product with constants has LiteRT's bits. Other products are refused by name, and computed in float32."""
+    content, inputs = product_file(turned, is_constant=is_constant, seed=seed)
+    path.write_bytes(content)
+    network, file = converters.read_network([path]), read_tflite(path)
+    reals = [numbers(file, index, x) for index, x in zip(file.inputs, inputs, strict=True)]
+    wanted = judged(path, *inputs)[2]
+    if is_constant and not turned[0]:
+        found = network.compile(device="cpu", precision="int8").session(threads=1).run(reals)
+        np.testing.assert_array_equal(found, numbers(file, 2, wanted))
+        return
+    with pytest.raises(mpscnn.UnsupportedError, match=r"layer 'result\w*' \(matrix_product\)"):
+        network.compile(device="cpu", precision="int8")
+    found = network.compile(device="cpu", precision="float32").session(threads=1).run(reals)
+    first, second, own = map(quantized_file.quantization_of, file.tensors)
+    shift = -math.frexp(first.scale * second.scale / own.scale)[1]
+    assert shift > 0
+    steps = np.clip(np.asarray(found) / np.float32(own.scale) + own.zero_point, -128, 127)
+    # LiteRT rounds before it shifts its sums to the right, and again after that.
+    np.testing.assert_allclose(steps, wanted, rtol=0, atol=0.501 + 2.0**-shift / 2)
 
 
 def scales_with_ties(seed: int) -> tuple[float, float]:
