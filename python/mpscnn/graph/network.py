@@ -299,13 +299,11 @@ class Network(
 
         Raises ParameterError for an unknown layer.
         """
+        from mpscnn._private.needed_nodes import needed_nodes
+
         structure = self.to_dict()
-        needed = {self[name].name for name in outputs}
-        for node in reversed(structure["nodes"]):
-            if node["name"] in needed:
-                needed.update(node["inputs"])
-        structure["nodes"] = [node for node in structure["nodes"] if node["name"] in needed]
-        return self.restructured(structure | {"outputs": list(outputs)})
+        nodes = needed_nodes(structure["nodes"], [self[name].name for name in outputs])
+        return self.restructured(structure | {"nodes": nodes, "outputs": list(outputs)})
 
     def restructured(self, structure: Mapping[str, Any], names: Mapping[str, str] | None = None) -> Network:
         """Return a network with another structure and this network's weights.

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn._private.needed_nodes import needed_nodes
 from mpscnn.errors import UnsupportedError, WeightsError
 
 if TYPE_CHECKING:
@@ -26,12 +27,10 @@ _WHOLE_HALVES = 2048
 _MOVES = frozenset(
     {
         *("channel_shuffle", "concatenation", "depth_to_space", "gather", "padding", "reshape", "slice"),
-        *("take_along_axis", "tile", "transpose"),
+        *("tile", "transpose"),
     }
 )
-_EXACT = frozenset(
-    {"argument", "top_k", "equal", "greater", "greater_equal", "less", "less_equal", "not_equal"}
-)
+_COMPARISONS = frozenset({"equal", "greater", "greater_equal", "less", "less_equal", "not_equal"})
 # These keep whole numbers whole, so an input that only passes through them holds positions itself.
 _WHOLE_FUNCTIONS = frozenset({"absolute", "ceil", "clamp", "floor", "relu", "round"})
 _WHOLE_SUMS = frozenset({"add", "mask", "mask_out", "maximum", "minimum", "multiply", "subtract"})
@@ -70,7 +69,7 @@ def require_exact_positions(graph: _core.Graph, outputs: Sequence[str], precisio
     if '"take_along_axis"' not in text and '"equal"' not in text:
         return
     structure = json.loads(text)
-    nodes = _needed(structure, outputs)
+    nodes = needed_nodes(structure["nodes"], outputs or structure["outputs"])
     if precision == "float16":
         for found in inexact_positions(structure, graph, nodes):
             raise UnsupportedError(_message(structure["name"], found))
@@ -119,16 +118,6 @@ def _message(network: str, found: Inexact) -> str:
         f"network {network!r}: layer {found.layer!r} (take_along_axis) takes elements of {many} by positions, and "
         f"float16 has whole numbers up to {_WHOLE_HALVES} only: {remedy}"
     )
-
-
-def _needed(structure: Mapping[str, Any], outputs: Sequence[str]) -> list[Node]:
-    needed = set(outputs or structure["outputs"])
-    nodes = []
-    for node in reversed(structure["nodes"]):
-        if node["name"] in needed:
-            needed.update(node["inputs"])
-            nodes.append(node)
-    return nodes[::-1]
 
 
 class _Search:
@@ -185,12 +174,14 @@ class _Search:
         operation = node["operation"]
         if operation in ("argument", "top_k"):  # the engine refuses more channels in float16
             return _WHOLE_HALVES
-        if operation in _EXACT:
+        if operation in _COMPARISONS:
             return 1.0
         if operation == "neuron":
             return _with_function(node["attributes"], given[0])
-        if operation == "take_along_axis" or (operation in _MOVES and operation != "padding"):
-            return given[0] if operation == "take_along_axis" else max(given)
+        if operation == "take_along_axis":
+            return given[0]
+        if operation in _MOVES and operation != "padding":
+            return max(given)
         if operation in _WHOLE_SUMS and all(np.isfinite(given)):
             first, second = (scale * bound for scale, bound in zip(_scales(node), given, strict=True))
             joined = first * second if operation == "multiply" else first + second

@@ -97,6 +97,12 @@ def _by_axis(item: Any, argument: Any, name: str) -> dict[int, Any]:
     return found
 
 
+def shapes_of_inputs(exported: Any) -> dict[str, Sequence[Any]]:
+    """Return the shape of each input of a torch.export.ExportedProgram, by name. Free extents are torch.SymInt."""
+    nodes = {node.name: node for node in exported.graph.nodes if node.op == "placeholder"}
+    return {name: nodes[name].meta["val"].shape for name in exported.graph_signature.user_inputs}
+
+
 def require_free(free: Sequence[Mapping[int, Any] | None], exported: Any, title: str) -> None:
     """Check that torch.export left the extents free that `dynamic_shapes` names. The batch may be fixed.
 
@@ -104,10 +110,9 @@ def require_free(free: Sequence[Mapping[int, Any] | None], exported: Any, title:
     """
     import torch
 
-    nodes = {node.name: node for node in exported.graph.nodes if node.op == "placeholder"}
-    for name, extents in zip(exported.graph_signature.user_inputs, free, strict=True):
+    for (name, shape), extents in zip(shapes_of_inputs(exported).items(), free, strict=True):
         for axis, asked in (extents or {}).items():
-            extent = nodes[name].meta["val"].shape[axis]
+            extent = shape[axis]
             is_asked = asked not in (None, torch.export.Dim.STATIC) and not isinstance(asked, int)
             if axis == 0 or not is_asked or not isinstance(extent, int):
                 continue

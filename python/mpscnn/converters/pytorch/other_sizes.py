@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from mpscnn.converters.pytorch.free_extents import shapes_of_inputs
+
+_ENDS = ("min", "max")
 _LEAST = 2  # torch.export computes extents of 1 in another way, and does not leave them free
 
 
@@ -25,8 +28,7 @@ def inputs_of_other_sizes(
     import sympy
     import torch
 
-    nodes = {node.name: node for node in exported.graph.nodes if node.op == "placeholder"}
-    shapes = [nodes[name].meta["val"].shape for name in exported.graph_signature.user_inputs]
+    shapes = list(shapes_of_inputs(exported).values())
     given: dict[Any, int] = {}  # the example's value of each symbol
     moved: dict[Any, int] = {}  # the same, without the batch and plus or minus one
     for tensor, shape in zip(inputs, shapes, strict=True):
@@ -47,9 +49,6 @@ def inputs_of_other_sizes(
         for end, outside in ((allowed.lower, -1), (allowed.upper, 1)):
             if isinstance(end, sympy.Integer) and int(end) not in stated and int(end) + outside >= _LEAST:
                 yield _resized(inputs, shapes, given | {symbol: int(end) + outside})
-
-
-_ENDS = ("min", "max")
 
 
 def _resized(inputs: Sequence[Any], shapes: Sequence[Any], sizes: Mapping[Any, int]) -> list[Any]:

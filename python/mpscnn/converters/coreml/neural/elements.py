@@ -168,9 +168,7 @@ def _logical(kind: str) -> Handler:
 
 
 def _where(b: Builder, layer: Layer) -> str:
-    if len(layer.inputs) != 3:
-        raise WeightsError(f"damaged: it has {len(layer.inputs)} inputs instead of three")
-    condition, x, y = layer.inputs
+    condition, x, y = layer.three()
     return b.op("Where", _truth(b, condition), x, y)
 
 

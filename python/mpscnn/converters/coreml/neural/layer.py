@@ -48,6 +48,12 @@ class Layer:
             raise WeightsError(f"damaged: it has {len(self.inputs)} inputs instead of two")
         return self.inputs[0], self.inputs[1]
 
+    def three(self) -> tuple[str, str, str]:
+        """Return the three inputs. Raises WeightsError for other numbers of inputs."""
+        if len(self.inputs) != 3:
+            raise WeightsError(f"damaged: it has {len(self.inputs)} inputs instead of three")
+        return self.inputs[0], self.inputs[1], self.inputs[2]
+
     def weight(self, role: str, shape: Shape, *, axis: int = 0) -> Blob:
         """Return a weight; see `Weights.blob`."""
         if not self.p.HasField(role):

@@ -92,22 +92,16 @@ def _mode(layer: Layer) -> str:
     return _MODES[layer.p.mode]
 
 
-def _three(layer: Layer) -> list[str]:
-    if len(layer.inputs) != 3:
-        raise WeightsError(f"damaged: it has {len(layer.inputs)} inputs instead of three")
-    return layer.inputs
-
-
 def _scatter(b: Builder, layer: Layer) -> str:
-    return scattered_slices(b, _three(layer), _mode(layer), int(layer.p.axis))
+    return scattered_slices(b, layer.three(), _mode(layer), int(layer.p.axis))
 
 
 def _scatter_along(b: Builder, layer: Layer) -> str:
-    return scattered(b, "ScatterElements", _three(layer), _mode(layer), int(layer.p.axis))
+    return scattered(b, "ScatterElements", layer.three(), _mode(layer), int(layer.p.axis))
 
 
 def _scatter_nd(b: Builder, layer: Layer) -> str:
-    return scattered(b, "ScatterND", _three(layer), _mode(layer))
+    return scattered(b, "ScatterND", layer.three(), _mode(layer))
 
 
 POSITIONS: dict[str, Handler] = {

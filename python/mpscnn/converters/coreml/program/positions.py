@@ -30,17 +30,21 @@ def _sorted(b: Builder, op: Operation) -> str:
     return top(b, op.tensor("x"), axis, None, largest=not ascending)[1]
 
 
-def _gather(b: Builder, op: Operation) -> str:
+def _places(b: Builder, op: Operation) -> str:
+    """Return the indices of a gather as whole numbers."""
     if op.integer("batch_dims", 0):
         raise UnsupportedError("takes other places for each image of the batch")
-    x = op.tensor("x")
-    return b.op("Gather", x, whole(b, op.tensor("indices")), axis=b.axis(x, op.integer("axis", 0)))
+    return whole(b, op.tensor("indices"))
+
+
+def _gather(b: Builder, op: Operation) -> str:
+    places, x = _places(b, op), op.tensor("x")
+    return b.op("Gather", x, places, axis=b.axis(x, op.integer("axis", 0)))
 
 
 def _gather_nd(b: Builder, op: Operation) -> str:
-    if op.integer("batch_dims", 0):
-        raise UnsupportedError("takes other places for each image of the batch")
-    return b.op("GatherND", op.tensor("x"), whole(b, op.tensor("indices")))
+    places = _places(b, op)
+    return b.op("GatherND", op.tensor("x"), places)
 
 
 def _gather_along(b: Builder, op: Operation) -> str:
