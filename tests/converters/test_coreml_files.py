@@ -467,6 +467,31 @@ def test_other_pipelines_are_refused_by_name(tmp_path: Path) -> None:
         converters.read_network([saved(message, tmp_path / "boxes.mlmodel")])
 
 
+@pytest.mark.parametrize("read", ["x", "other"])
+def test_a_vectorizer_before_the_network_is_left_out(read: str, tmp_path: Path) -> None:
+    """Its result is the network's input. A vectorizer whose result the network does not read is refused."""
+    part = regressor(number=False)
+    message = pipeline_of(part, "pipelineRegressor")
+    del message.description.input[:]
+    joined = model({"rooms": array((1,)), "size": array((4,))}, {read: array((5,))})
+    joined.featureVectorizer.SetInParent()
+    message.description.input.extend(joined.description.input)
+    models = message.pipelineRegressor.pipeline.models
+    models.insert(0, joined)
+    path = saved(message, tmp_path / "price.mlmodel")
+    if read != "x":
+        with pytest.raises(UnsupportedError, match="a pipeline with featureVectorizer, which is not"):
+            converters.read_network([path])
+        return
+    network = converters.read_network([path])
+    assert network.notes == [
+        "the featureVectorizer before the network is left out: the input 'x' joins 'rooms', 'size'"
+    ]
+    x = np.random.default_rng(1).normal(size=(3, 5)).astype(np.float32)
+    found = network.compile(device="cpu").session().run(x.reshape(3, *network.input.shape[1:]))
+    np.testing.assert_allclose(found, x @ SLOPES.T + SLOPES[:, 0], rtol=1e-5, atol=1e-5)
+
+
 # ---- Files that are damaged or something else ----------------------------------------------------------------------
 
 

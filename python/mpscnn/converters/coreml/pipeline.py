@@ -20,12 +20,40 @@ Ending = Callable[[Walk, Sequence[str]], None]
 
 EDGES = np.array([[1, 0, 1, 0], [0, 1, 0, 1], [-0.5, 0, 0.5, 0], [0, -0.5, 0, 0.5]], np.float32)
 """The matrix that computes left, top, right and bottom (its columns) from centre x, centre y, width and height."""
+VECTORIZER = "featureVectorizer"
 _LEAST_SCORE = 1e-6  # thresholds must be above 0
 _MOST_BOXES = 300
 
 
+def left_out(pipeline: Any, networks: Sequence[str]) -> list[Any]:
+    """Return the feature vectorizers of a pipeline that only join the pipeline's inputs to an input of the network.
+
+    The network runs without them if its caller joins the numbers.
+    """
+    parts = list(pipeline.models)
+    made = {message.name for part in parts for message in part.description.output}
+    start = next((i for i, part in enumerate(parts) if any(part.HasField(kind) for kind in networks)), 0)
+    read = {message.name for message in parts[start].description.input} if parts else set()
+    return [
+        part
+        for part in parts[:start]
+        if part.HasField(VECTORIZER)
+        and read.issuperset(message.name for message in part.description.output)
+        and made.isdisjoint(message.name for message in part.description.input)
+    ]
+
+
+def note_of(vectorizer: Any) -> str:
+    """Return the note of a network whose feature vectorizer is left out."""
+    joined = ", ".join(shown(message.name) for message in vectorizer.description.input)
+    made = ", ".join(shown(message.name) for message in vectorizer.description.output)
+    return f"the {VECTORIZER} before the network is left out: the input {made} joins {joined}"
+
+
 def parts_of(pipeline: Any, networks: Sequence[str]) -> tuple[Any, Any | None]:
     """Return the network of a pipeline, and the non-maximum suppression after it; None if there is none.
+
+    Parts that are `left_out` do not count.
 
     Args:
         pipeline: the message of the pipeline.
@@ -33,7 +61,8 @@ def parts_of(pipeline: Any, networks: Sequence[str]) -> tuple[Any, Any | None]:
 
     Raises UnsupportedError with the names of other parts.
     """
-    parts = list(pipeline.models)
+    skipped = left_out(pipeline, networks)
+    parts = [part for part in pipeline.models if all(part is not one for one in skipped)]
     others = [kind for part in parts for kind in OTHER_MODELS if part.HasField(kind)]
     if others:
         raise UnsupportedError(

@@ -6,7 +6,15 @@ from typing import Any
 
 from mpscnn.converters.coreml.file import CoremlFile
 from mpscnn.converters.coreml.neural.reader import read_neural_network
-from mpscnn.converters.coreml.pipeline import Ending, boxes_and_scores, ending_of, make_detector, parts_of
+from mpscnn.converters.coreml.pipeline import (
+    Ending,
+    boxes_and_scores,
+    ending_of,
+    left_out,
+    make_detector,
+    note_of,
+    parts_of,
+)
 from mpscnn.converters.coreml.program.reader import read_program
 from mpscnn.converters.coreml.schema import OTHER_MODELS
 from mpscnn.converters.named_errors import naming
@@ -53,12 +61,15 @@ def _network(file: CoremlFile, model: Any, options: ReadOptions, ending: Ending 
 
 
 def _pipeline(file: CoremlFile, description: Any, pipeline: Any, options: ReadOptions) -> Network:
-    part, suppression = parts_of(pipeline, (*_NETWORKS, _PROGRAM))
+    kinds = (*_NETWORKS, _PROGRAM)
+    part, suppression = parts_of(pipeline, kinds)
     if suppression is None:
-        return _network(file, part, options)
-    places = boxes_and_scores(part, suppression)
-    network = _network(file, part, options, ending_of(places, suppression))
-    make_detector(network, places, description, suppression, file.origin)
+        network = _network(file, part, options)
+    else:
+        places = boxes_and_scores(part, suppression)
+        network = _network(file, part, options, ending_of(places, suppression))
+        make_detector(network, places, description, suppression, file.origin)
+    network.notes += [note_of(one) for one in left_out(pipeline, kinds)]
     return network
 
 
