@@ -120,7 +120,7 @@ def main() -> None:
 
 def parse() -> argparse.Namespace:
     parser = argument_parser(__doc__)
-    parser.add_argument("--output", type=Path, metavar="DIR")
+    parser.add_argument("-o", "--output", type=Path, metavar="DIR")
     return parser.parse_args()
 
 

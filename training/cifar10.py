@@ -307,7 +307,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--data", type=Path, required=True, help="archive of {train,test}/<class>/<n>.jpg")
     parser.add_argument(
-        "--output", type=Path, required=True, help="folder for the results, created if missing"
+        "-o", "--output", type=Path, required=True, help="folder for the results, created if missing"
     )
     for name, epochs in EPOCHS.items():
         parser.add_argument(f"--{name}-epochs", type=int, default=epochs)

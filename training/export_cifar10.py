@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument(
         "--input", type=Path, required=True, help="folder with architecture.json and weights.npz"
     )
-    parser.add_argument("--output", type=Path, default=Path(__file__).parents[1] / BUNDLED)
+    parser.add_argument("-o", "--output", type=Path, default=Path(__file__).parents[1] / BUNDLED)
     options = parser.parse_args()
     architecture = json.loads((options.input / "architecture.json").read_text())
     net = build(architecture)
