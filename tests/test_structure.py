@@ -119,6 +119,13 @@ def test_rooms_of_an_engine_include_from_below_only(engine: str) -> None:
     assert wrong == ROOM_EXCEPTIONS[engine]
 
 
+def test_files_lie_in_rooms() -> None:
+    """Files of these folders are sorted into rooms. Only files that several rooms share lie beside the rooms."""
+    folders = dict.fromkeys(("cpp/engine", "cpp/cpu", "cpp/cpu/kernels", "cpp/metal"), "*.[hcm]*")
+    folders |= {"python/mpscnn/apps": "[!_]*.py", "tests/python": "test_*.py"}
+    assert not [file for folder, kind in folders.items() for file in (PROJECT / folder).glob(kind)]
+
+
 def test_nothing_is_thread_local() -> None:
     # The first use in a thread allocates memory. Without memory, glibc ends the process.
     found = [
@@ -205,6 +212,15 @@ def room_of(module: str) -> str:
     return ".".join(parts[: 2 if parts[0] == "apps" else 1])
 
 
+def test_every_room_of_the_package_has_a_floor() -> None:
+    package = PROJECT / "python" / "mpscnn"
+    rooms = {line for floor in PYTHON_FLOORS.values() for names in floor for line in names}
+    modules = {
+        room_of(".".join(path.relative_to(package).with_suffix("").parts)) for path in package.rglob("*.py")
+    }
+    assert {room for room in modules if not room.split(".")[-1].startswith("__")} | {"_core"} == rooms
+
+
 def test_python_modules_import_from_below_only() -> None:
     rooms = [line for floor in PYTHON_FLOORS.values() for line in floor]
     level = {room: number for number, line in enumerate(rooms) for room in line}
@@ -222,7 +238,7 @@ def test_python_modules_import_from_below_only() -> None:
 
 
 def test_python_modules_import_each_other_in_no_circle() -> None:
-    """Every import counts: at the top of a module, within its functions, and for type checkers only.
+    """Every import counts: at the top of a module, within its functions, for type checkers only, and by a lazy name.
 
     An import within a function makes the start faster. It may not hide a circle.
     """
@@ -276,17 +292,52 @@ def test_torchvision_is_imported_in_one_place() -> None:
         "if TYPE_CHECKING:\n    from mpscnn.graph.network import Network",
         "def f():\n    from mpscnn.graph.network import Network",
         "class A:\n    def f(self):\n        import mpscnn.graph.network.Network",
+        "from mpscnn import Network",
+        "import mpscnn\nmade = mpscnn.Network({})",
+        "def f(network: mpscnn.Network) -> None: ...",
     ],
 )
 def test_every_kind_of_import_counts(source: str) -> None:
-    assert list(_imported_modules(ast.parse(source))) == ["mpscnn.graph.network.Network"]
+    found = [name for name in _imported_modules(ast.parse(source)) if name != "mpscnn"]
+    assert found == ["mpscnn.graph.network.Network"]
+
+
+def test_relative_imports_are_not_used() -> None:
+    """The tests above do not see them."""
+    package = PROJECT / "python" / "mpscnn"
+    found = {
+        path
+        for path in package.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.ImportFrom) and node.level
+    }
+    assert not found
+
+
+@functools.cache
+def _users_names() -> dict[str, str]:
+    """Return the module and name of each object that mpscnn/__init__.py gives to users, by the users' name for it."""
+    tree = ast.parse((PROJECT / "python" / "mpscnn" / "__init__.py").read_text("utf-8"))
+    return {
+        alias.asname or alias.name: f"{node.module}.{alias.name}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("mpscnn")
+        for alias in node.names
+    }
 
 
 def _imported_modules(tree: ast.AST) -> Iterator[str]:
-    """Yield each name of the package that the code imports, after the name of its module and a dot."""
+    """Yield each name of the package that the code imports or uses, after the name of its module and a dot."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name.startswith("mpscnn"))
+        elif (
+            isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "mpscnn"
+        ):
+            if node.attr in _users_names():
+                yield _users_names()[node.attr]
+        elif isinstance(node, ast.ImportFrom) and node.module == "mpscnn":
+            yield from (_users_names().get(alias.name, f"mpscnn.{alias.name}") for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and node.module.partition(".")[0] == "mpscnn":
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
