@@ -113,7 +113,7 @@ NO_OPTIONS = {
     "--mps": "it is --device metal here",
     "--fp16": "it is --precision float16 here",
     **dict.fromkeys(("--imgsz", "--img-size", "--size"), "photos are resized to the network's input"),
-    "--batch-size": "only `mpscnn train` has --batch-size; other commands choose it",
+    "--batch-size": "`mpscnn train` has --batch-size, benchmark and serve have --max-batch; other commands choose it",
     "--data": "the folder is given without an option",
     "--lr": "`mpscnn train` chooses the learning rates, and mpscnn.Trainer takes them",
 }

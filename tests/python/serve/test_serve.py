@@ -380,7 +380,7 @@ def test_requests_computed_together_get_their_own_answers(
     path.write_bytes(models[task]._core.content())
     photos = [encoded(pixels) for pixels in photo_models.photos(12)]
     with (
-        serving(path, "--device", "cpu", "--inflight", "1", "--batch", "4") as service,
+        serving(path, "--device", "cpu", "--inflight", "1", "--max-batch", "4") as service,
         ThreadPoolExecutor(12) as clients,
     ):
         answers = list(clients.map(lambda photo: service.request(PATHS[task], photo), photos))

@@ -56,7 +56,7 @@ def serve(
             show_default=False,
         ),
     ] = None,
-    batch: Annotated[
+    max_batch: Annotated[
         int,
         typer.Option(min=1, max=1_024, metavar="N", help="Compute up to N waiting requests as one batch."),
     ] = 1,
@@ -171,7 +171,7 @@ def serve(
         insecure=insecure,
         allowed_hosts=tuple(allow_host or ()),
         inflight=inflight or 0,
-        batch=batch,
+        max_batch=max_batch,
         queue=queue,
         deadline=deadline,
         max_bytes=max_bytes,
@@ -189,7 +189,7 @@ def serve(
             host_model(
                 model,
                 settings.runs,
-                settings.batch,
+                settings.max_batch,
                 **program.to_dict(),
                 **runs.to_dict(),
             )

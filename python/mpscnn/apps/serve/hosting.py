@@ -34,16 +34,16 @@ class Compiled:
     Only tasks of one event loop may use it, but any thread may call the constructor, `tensors` and `output_shapes`.
     """
 
-    def __init__(self, model: Model, inflight: int, batch: int) -> None:
+    def __init__(self, model: Model, inflight: int, max_batch: int) -> None:
         self.model = model
         self._inflight = inflight
-        self._batch = batch
+        self._max_batch = max_batch
         self._users = 0
         self._retired = False
         self._photos: Runner[Any] | None = None
         options = model.run_options.to_dict()
         # A request for arrays is never delayed to form a batch with later ones.
-        self._tensors: Runner[Any] = Runner(model.program, inflight, max_batch=batch, **options)
+        self._tensors: Runner[Any] = Runner(model.program, inflight, max_batch=max_batch, **options)
         self._known_shapes: tuple[tuple[tuple[int, ...], ...], list[tuple[int, ...]]] | None = None
         self._no_photos = ""
         self.options = json.dumps(
@@ -55,7 +55,7 @@ class Compiled:
         )
         """The options of the compiled model as JSON. Responses carry it in a header."""
         try:
-            self._photos = Runner(model, inflight, max_batch=batch, **options)
+            self._photos = Runner(model, inflight, max_batch=max_batch, **options)
         except UnsupportedError as error:
             self._no_photos = str(error)
 
@@ -164,7 +164,7 @@ class HostedModel:
             present = self.compiled.model
             limited: LoadArguments = {**options, "max_memory": present.compile_options.max_memory}
             model = Model(present._core, **limited)
-            return Compiled(model, self.compiled._inflight, self.compiled._batch)
+            return Compiled(model, self.compiled._inflight, self.compiled._max_batch)
 
         async with self._changing:
             made = await asyncio.get_running_loop().run_in_executor(pool, compile_again)
@@ -220,7 +220,7 @@ class Models:
 
 
 def host(
-    source: str | os.PathLike[str], inflight: int, batch: int = 1, **options: Unpack[LoadArguments]
+    source: str | os.PathLike[str], inflight: int, max_batch: int = 1, **options: Unpack[LoadArguments]
 ) -> HostedModel:
     """Load a model with the options of `mpscnn.load`, and return it with its name.
 
@@ -228,4 +228,4 @@ def host(
     """
     text = os.fspath(source)
     name = Path(text).stem if is_path(text) else text
-    return HostedModel(name, Compiled(load(source, **options), inflight, batch))
+    return HostedModel(name, Compiled(load(source, **options), inflight, max_batch))

@@ -44,7 +44,7 @@ class Settings:
     """Additional host names that browsers may use for the service."""
     inflight: int = 0
     """The number of requests computed in parallel; 0 means `default_inflight`."""
-    batch: int = 1
+    max_batch: int = 1
     """The maximum number of waiting requests that are computed together as one batch."""
     queue: int = 64
     """The number of requests that may wait in the queue."""
@@ -67,7 +67,7 @@ class Settings:
     def __post_init__(self) -> None:
         whole_number("port", self.port, least=0, most=65_535)
         whole_number("inflight", self.inflight, least=0, most=32)
-        whole_number("batch", self.batch, most=1_024)
+        whole_number("max_batch", self.max_batch, most=1_024)
         whole_number("queue", self.queue, least=0, most=1_000_000)
         whole_number("max_bytes", self.max_bytes, most=2**40)
         whole_number("max_pixels", self.max_pixels, most=2**40)
@@ -101,7 +101,7 @@ class Settings:
     @property
     def slots(self) -> int:
         """Return the number of requests that may be in progress."""
-        return self.runs * self.batch
+        return self.runs * self.max_batch
 
     @property
     def runs(self) -> int:
