@@ -50,7 +50,7 @@ def test_json_has_a_line_for_each_frame(command: Command, clip: Path) -> None:
 
 def test_csv_is_one_table_with_times(command: Command, clip: Path) -> None:
     ended = command(
-        "classify", str(clip), "--csv", "--top", "1", "--every", "5", "--from", "0.2", "--to", "0.8"
+        "classify", str(clip), "--csv", "--top", "1", "--every", "5", "--start", "0.2", "--end", "0.8"
     )
     head, *rows = csv.reader(io.StringIO(ended.stdout))
     assert head[:3] == ["video", "frame", "time"]

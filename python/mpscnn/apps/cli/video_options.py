@@ -45,12 +45,24 @@ EveryOption = Annotated[
 FromOption = Annotated[
     float | None,
     typer.Option(
-        "--from", min=0, metavar="SECONDS", help="For a video: begin at this time.", show_default=False
+        "--from",
+        "--start",
+        min=0,
+        metavar="SECONDS",
+        help="For a video: begin at this time.",
+        show_default=False,
     ),
 ]
 ToOption = Annotated[
     float | None,
-    typer.Option("--to", min=0, metavar="SECONDS", help="For a video: end at this time.", show_default=False),
+    typer.Option(
+        "--to",
+        "--end",
+        min=0,
+        metavar="SECONDS",
+        help="For a video: end at this time.",
+        show_default=False,
+    ),
 ]
 VideoInflightOption = Annotated[
     int | None,
