@@ -41,5 +41,5 @@ def mixed() -> mpscnn.Network:
     y = network.activation(x, "tanh", name="tanh")
     network.output(network.conv2d(network.add(x, y, name="sum"), 4, 1, name="last"))
     network.initialize_weights(3)
-    network, _ = mpscnn.quantize(network, IMAGES, keep_float=["floats", "tanh"])
+    network, _ = mpscnn.quantize(network, IMAGES, keep_float32=["floats", "tanh"])
     return network

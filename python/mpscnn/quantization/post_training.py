@@ -29,7 +29,7 @@ def quantize(
     *,
     test_images: Iterable[Any] | None = None,
     test_classes: Sequence[int] | None = None,
-    keep_float: Sequence[str] = (),
+    keep_float32: Sequence[str] = (),
     equalize: bool | None = None,
     correct_bias: bool = True,
 ) -> tuple[Network, QuantizationReport]:
@@ -44,9 +44,9 @@ def quantize(
             `Network.preprocess`. For a network with several inputs: mappings by their names, or sequences, of inputs.
         test_images: images on which results before and after are compared; None: `images`.
         test_classes: the right class of each of these, for the accuracy of a classifier.
-        keep_float: layers to keep in float32, for example those with the largest errors, besides those that the network
-            keeps already (`Network.keep_float32`). A layer includes the batch normalization and the activation after
-            it. Layers that have no integer version stay in float32, too; the report names them.
+        keep_float32: layers to keep in float32, for example those with the largest errors, besides those that the
+            network keeps already (`Network.keep_float32`). A layer includes the batch normalization and the
+            activation after it. Layers that have no integer version stay in float32, too; the report names them.
         equalize: whether to equalise channels between layers (Nagel et al. 2019) if the activation between them is
             none or relu; None: if that reduces the error of the results on `images`.
         correct_bias: whether biases compensate the mean error of rounded weights.
@@ -70,7 +70,7 @@ def quantize(
     if equalize is not None:
         require_bool("quantize: equalize", equalize)
     require_bool("quantize: correct_bias", correct_bias)
-    quantizable = require_quantizable(network, keep_float)
+    quantizable = require_quantizable(network, keep_float32)
     prepared = quantizable.network
     given = inputs_of(network, images, "images")
     tested = given if test_images is None else inputs_of(network, test_images, "test_images")
@@ -113,7 +113,7 @@ class Quantizable:
     refused: dict[str, str]
 
 
-def require_quantizable(network: Network, keep_float: Sequence[str] = ()) -> Quantizable:
+def require_quantizable(network: Network, keep_float32: Sequence[str] = ()) -> Quantizable:
     """Return the prepared network, in which these layers and those without an integer version are kept in float32.
 
     Raises the errors of `quantize` that do not depend on the images.
@@ -123,12 +123,12 @@ def require_quantizable(network: Network, keep_float: Sequence[str] = ()) -> Qua
         raise ParameterError(
             f'quantize: network {network.name!r} is quantised already; it computes in precision "int8"'
         )
-    for name in name_list("keep_float", keep_float):
+    for name in name_list("keep_float32", keep_float32):
         if network[name].index < len(network.inputs):  # raises an error for an unknown layer
-            raise ParameterError(f"quantize: keep_float: {name!r} is an input, not a layer")
-    prepared, became = prepare(network, keep_float)
+            raise ParameterError(f"quantize: keep_float32: {name!r} is an input, not a layer")
+    prepared, became = prepare(network, keep_float32)
     inputs = {tensor.name for tensor in prepared.inputs}
-    prepared.keep_float32([became[name] for name in keep_float if became[name] not in inputs])
+    prepared.keep_float32([became[name] for name in keep_float32 if became[name] not in inputs])
     refused = refused_layers(prepared)
     if refused and len(refused) == len(prepared.to_dict()["nodes"]):
         raise UnsupportedError(f"quantize: network {network.name!r}: {next(iter(refused.values()))}")

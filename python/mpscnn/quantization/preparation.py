@@ -26,7 +26,7 @@ def is_limit(neuron: Mapping[str, Any]) -> bool:
     return neuron["kind"] in ("none", "clamp")
 
 
-def prepare(network: Network, keep_float: Sequence[str] = ()) -> tuple[Network, dict[str, str]]:
+def prepare(network: Network, keep_float32: Sequence[str] = ()) -> tuple[Network, dict[str, str]]:
     """Return a network that computes the same with as few separate results as possible. Each result gets its own scale.
 
     Batch normalizations become part of the convolution or dense layer before them, or a depthwise 1x1 convolution.
@@ -39,15 +39,15 @@ def prepare(network: Network, keep_float: Sequence[str] = ()) -> tuple[Network, 
     Raises WeightsError if weights are missing, or if a normalization's variance is so small that the merged weights are
     not finite.
     """
-    preparation = _Preparation(network, keep_float)
+    preparation = _Preparation(network, keep_float32)
     return preparation.run()
 
 
 class _Preparation:
-    def __init__(self, network: Network, keep_float: Sequence[str]) -> None:
+    def __init__(self, network: Network, keep_float32: Sequence[str]) -> None:
         self._network = network
         self._structure = network.to_dict()
-        self._keep_float = set(keep_float)
+        self._keep_float32 = set(keep_float32)
         self._before_activation: dict[
             str, str
         ] = {}  # by new names: layers whose activation became a separate layer
@@ -80,7 +80,7 @@ class _Preparation:
         """Yield the nodes, with activations as separate layers where needed."""
         for node in self._structure["nodes"]:
             name, activation = node["name"], _activation(node)
-            stays = node.get("keep_float32") or name in self._keep_float or node["operation"] == "neuron"
+            stays = node.get("keep_float32") or name in self._keep_float32 or node["operation"] == "neuron"
             if stays or is_limit(activation):
                 yield node
                 continue

@@ -192,7 +192,7 @@ def test_activations_that_integers_have_become_layers() -> None:
     assert [names[name] for name in ("stem", "norm", "gate", "scores")] == ["neuron"] * 4
     right, found = results(network, images, "float32"), results(quantized, images, "int8")
     assert np.abs(found - right).max() < 0.06
-    _, kept = mpscnn.quantize(network, images, keep_float=["stem"])
+    _, kept = mpscnn.quantize(network, images, keep_float32=["stem"])
     assert kept.kept == ("stem",)
 
 
@@ -347,8 +347,8 @@ def test_what_cannot_be_quantised(tmp_path: Path) -> None:
         mpscnn.quantize(network, noise(1), test_classes=["cat"])  # type: ignore[list-item]
     with pytest.raises(mpscnn.ParameterError, match="expected a Network or a Model, got str"):
         mpscnn.quantize("mobilenet_v2", noise(1))  # type: ignore[arg-type]
-    with pytest.raises(mpscnn.ParameterError, match="keep_float must be a sequence of names, got 'conv'"):
-        mpscnn.quantize(network, noise(1), keep_float="conv")
+    with pytest.raises(mpscnn.ParameterError, match="keep_float32 must be a sequence of names, got 'conv'"):
+        mpscnn.quantize(network, noise(1), keep_float32="conv")
     with pytest.raises(mpscnn.UnsupportedError, match="does not say how a photo becomes its input"):
         mpscnn.quantize(network, [save_photo(tmp_path / "red.png", "red")])
     quantized, _ = mpscnn.quantize(network, noise(1))

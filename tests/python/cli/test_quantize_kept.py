@@ -52,7 +52,7 @@ def outputs(
 def test_layers_in_float32_among_integers() -> None:
     """The reference is the float32 network with tensors rounded to their integers in the test."""
     network, image = mixed(), noise(1)[0]
-    quantized, report = mpscnn.quantize(network, noise(12), keep_float=FLOATS)
+    quantized, report = mpscnn.quantize(network, noise(12), keep_float32=FLOATS)
     assert report.kept == tuple(FLOATS)
     assert "with 4 layers in float32" in report.verdict()
     stated = {
@@ -93,7 +93,7 @@ def test_layers_in_float32_among_integers() -> None:
 
 def test_kept_layers_in_files_threads_and_batches(tmp_path: Path) -> None:
     network, images = mixed(), np.concatenate(noise(5))
-    quantized, _ = mpscnn.quantize(network, noise(12), keep_float=FLOATS)
+    quantized, _ = mpscnn.quantize(network, noise(12), keep_float32=FLOATS)
     right = outputs(quantized, images, "int8")
     path = tmp_path / "mixed.safetensors"
     quantized.save(path)
@@ -117,7 +117,7 @@ def test_saved_floats_stay_where_no_weights_are_integers(tmp_path: Path) -> None
     x = network.activation(network.conv2d(network.input, 8, 3, name="stem"), "tanh")
     network.output(network.average_pool2d(x, 2, name="means"))
     network.initialize_weights(1)
-    quantized, _ = mpscnn.quantize(network, noise(3), keep_float=["stem"])
+    quantized, _ = mpscnn.quantize(network, noise(3), keep_float32=["stem"])
     quantized.save(path := tmp_path / "kept.safetensors")
     again = mpscnn.load(path, device="cpu").network
     np.testing.assert_array_equal(again.weights["stem.weight"], network.weights["stem.weight"])
@@ -129,7 +129,7 @@ def test_saved_floats_stay_where_no_weights_are_integers(tmp_path: Path) -> None
 
 def test_everything_in_float32() -> None:
     network = classifier()
-    quantized, report = mpscnn.quantize(network, noise(2), keep_float=network.layer_names()[1:])
+    quantized, report = mpscnn.quantize(network, noise(2), keep_float32=network.layer_names()[1:])
     assert report.error < 1e-5
     assert len(report.kept) == len(report.layers)
     for layer in report.layers:
@@ -144,16 +144,16 @@ def test_keeping_the_worst_layer_helps() -> None:
     network, images = uneven("relu6"), noise(16)
     _, report = mpscnn.quantize(network, images)
     worst = report.worst(1)[0].name
-    _, better = mpscnn.quantize(network, images, keep_float=[worst])
+    _, better = mpscnn.quantize(network, images, keep_float32=[worst])
     assert better.kept == (worst,)
     assert better.error < report.error
 
 
 def test_what_cannot_be_kept() -> None:
     with pytest.raises(mpscnn.ParameterError, match="no layer 'swish'; did you mean 'swished'"):
-        mpscnn.quantize(mixed(), noise(1), keep_float=["swish"])
+        mpscnn.quantize(mixed(), noise(1), keep_float32=["swish"])
     with pytest.raises(mpscnn.ParameterError, match="'image' is an input, not a layer"):
-        mpscnn.quantize(mixed(), noise(1), keep_float=["image"])
+        mpscnn.quantize(mixed(), noise(1), keep_float32=["image"])
     # Inputs of integer layers must have a scale.
     quantized, _ = mpscnn.quantize(classifier(), noise(1))
     structure = quantized.to_dict()

@@ -49,10 +49,10 @@ def quantize(
             "are in folders named like the model's classes, the accuracy is printed, too.",
         ),
     ] = None,
-    keep_float: Annotated[
+    keep_float32: Annotated[
         str,
         typer.Option(
-            "--keep-float",
+            "--keep-float32",
             metavar="LAYER,...",
             help="Keep these layers in float32, for example those with the largest errors. Layers that "
             "integers cannot compute are kept anyway.",
@@ -83,7 +83,7 @@ def quantize(
         )
     check_size(network, size)
     target = output or Path(f"{Path(model).stem}_int8.safetensors")
-    kept = names_in(keep_float)
+    kept = names_in(keep_float32)
     if target.suffix != ".safetensors":
         raise ParameterError(f"{target}: the name of the output must end in .safetensors")
     quantizable = require_quantizable(network, kept)
@@ -99,7 +99,7 @@ def quantize(
         network,
         given,
         test_images=inputs_of_photos(core, network, tested, size) if test else given,
-        keep_float=kept,
+        keep_float32=kept,
         test_classes=classes_of_photos(tested, network.labels or []),
     )
     result.save(target, information=information or None)
