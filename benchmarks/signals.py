@@ -42,7 +42,7 @@ CASES = (
 )
 
 
-_MOST_PRODUCTS_OF_LOOP = 1_000_000
+_MAX_PRODUCTS_OF_LOOP = 1_000_000
 
 
 def loop(x: list[float], kernel: list[float]) -> list[float]:
@@ -67,7 +67,7 @@ def calls_for(case: Case) -> dict[str, Call]:
     calls: dict[str, Call] = {
         "mpscnn": lambda: (mpscnn.convolve2d if plane else mpscnn.convolve1d)(x, kernel)
     }
-    if not plane and x.size * kernel.size <= _MOST_PRODUCTS_OF_LOOP:
+    if not plane and x.size * kernel.size <= _MAX_PRODUCTS_OF_LOOP:
         samples, taps = x.tolist(), kernel.tolist()
         calls["plain loop"] = lambda: loop(samples, taps)
     if not plane:

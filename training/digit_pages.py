@@ -31,12 +31,12 @@ _LOG_HEIGHT = 0.25
 # The largest change of a digit's aspect ratio, as a logarithm. The ratio varies because photos of any shape are
 # stretched to the network's input.
 _LOG_ASPECT = 0.3
-_MOST_DIGITS = 16
+_MAX_DIGITS = 16
 _TRIES = 8
 # The range of the gap between neighbours in a row, and the smallest gap between the ink of any two digits. Both are
 # shares of a digit's height.
 _ROW_GAPS = (0.08, 0.7)
-_LEAST_GAP = 0.06
+_MIN_GAP = 0.06
 _IN_ROWS = 0.6
 # Pixels of MNIST with at least this value are ink.
 _INK = 0.3
@@ -93,7 +93,7 @@ class DigitPages(EpochData):
         """Return one page of an epoch. Without an epoch, return a page for `evaluate`."""
         random = np.random.default_rng([self._seed, 0 if epoch is None else epoch + 1, number])
         image, ink = blank_paper(PAGE_SIDE, random)
-        chosen = random.integers(0, len(self._images), random.integers(1, _MOST_DIGITS + 1))
+        chosen = random.integers(0, len(self._images), random.integers(1, _MAX_DIGITS + 1))
         digits = self._images[chosen]
         if self._views:
             digits = random_views(digits, random)
@@ -190,7 +190,7 @@ class _Layout:
 
     def _is_free(self, place: tuple[int, int], height: int, width: int) -> bool:
         top, left = place
-        gap = max(_LEAST_GAP * height, 1)
+        gap = max(_MIN_GAP * height, 1)
         return all(
             top + height + gap <= other[0]
             or other[2] + gap <= top

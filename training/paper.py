@@ -15,12 +15,12 @@ Images = NDArray[np.float32]
 _DARK, _RULED, _SQUARED, _STAINED, _STRUCK, _EDGED, _NOISY = 0.25, 0.3, 0.4, 0.25, 0.25, 0.2, 0.7
 _LIGHT_CELLS = 4
 # The smallest difference between the gray levels of ink and paper, which are in 0..1.
-_LEAST_CONTRAST = 0.3
+_MIN_CONTRAST = 0.3
 
 
 def blank_paper(side: int, random: np.random.Generator) -> tuple[Images, float]:
     """Return an image (side, side) of paper with gray levels in about 0..1, and a gray level for readable ink on it."""
-    contrast = random.uniform(_LEAST_CONTRAST, 0.9)
+    contrast = random.uniform(_MIN_CONTRAST, 0.9)
     dark = random.random() < _DARK
     level = random.uniform(0.03, 0.97 - contrast) if dark else random.uniform(contrast + 0.03, 0.97)
     ink = level + contrast if dark else level - contrast

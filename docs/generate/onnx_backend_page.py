@@ -31,7 +31,7 @@ CATEGORIES = {
 }
 _SUFFIX = "_cpu"
 _PACKAGE = "ONNX' package holds no data of it: they would be downloaded"
-_MOST_REASON = 150
+_MAX_REASON = 150
 
 INTRODUCTION = f"""# Cases of ONNX' backend test
 
@@ -104,7 +104,7 @@ def reason_of(error: UnsupportedError) -> str:
         text = f"{layer.kind}: {layer.reason}"
     else:
         text = str(error).partition(": ")[2] or str(error)
-    return textwrap.shorten(text.replace("|", "/"), _MOST_REASON, placeholder=" ...")
+    return textwrap.shorten(text.replace("|", "/"), _MAX_REASON, placeholder=" ...")
 
 
 def results_of(category: str) -> Results:

@@ -151,7 +151,7 @@ def _read(data: bytes) -> None:
 
 # docs/preprocessing.md states how many pixels a file of n bytes may have: 4,194,304 + 25,000 n, but at most
 # 200 million. A decoded pixel and its copies take up to some 30 bytes and 100 ns.
-_PIXELS, _PIXELS_PER_BYTE, _MOST_PIXELS = 1 << 22, 25_000, 200_000_000
+_PIXELS, _PIXELS_PER_BYTE, _MAX_PIXELS = 1 << 22, 25_000, 200_000_000
 _SECONDS, _MEMORY = 100e-9, 30
 TARGET = Target(
     _seeds,
@@ -162,7 +162,7 @@ TARGET = Target(
         seconds_per_byte=_SECONDS * _PIXELS_PER_BYTE,
         memory=(64 << 20) + _MEMORY * _PIXELS,
         memory_per_byte=_MEMORY * _PIXELS_PER_BYTE,
-        max_seconds=2.0 + _SECONDS * _MOST_PIXELS,
-        max_memory=(64 << 20) + _MEMORY * _MOST_PIXELS,
+        max_seconds=2.0 + _SECONDS * _MAX_PIXELS,
+        max_memory=(64 << 20) + _MEMORY * _MAX_PIXELS,
     ),
 )

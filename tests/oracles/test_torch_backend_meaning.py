@@ -289,7 +289,7 @@ def test_inputs_in_any_memory() -> None:
 
 def test_networks_that_read_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
     """A network may read results of another network, which then stands before it in the graph."""
-    monkeypatch.setattr(partition, "LEAST_NODES", 1)
+    monkeypatch.setattr(partition, "MIN_NODES", 1)
 
     def module(x: Any, y: Any) -> Any:
         doubled = x * 2
@@ -330,7 +330,7 @@ def test_conversions_to_bfloat16_round(rounded: Any) -> None:
 def test_pixels_are_shuffled_in_images_of_any_rank(
     shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(partition, "LEAST_NODES", 1)
+    monkeypatch.setattr(partition, "MIN_NODES", 1)
     x = torch.randn(shape)
     for function in (functional.pixel_shuffle, functional.pixel_unshuffle):
         torch._dynamo.reset()

@@ -10,7 +10,7 @@ from typing import Any
 from mpscnn._private.printable import printable
 
 _GAP = 2
-_LEAST_COLUMN = 8
+_MIN_COLUMN = 8
 _LONGEST_WORD = 24
 _INDENT = "  "  # before the continuation of a wrapped title or name, so that it does not look like a new row
 
@@ -150,7 +150,7 @@ def _widths(
     for broken in ([column for column in flexible if column != columns[0]], flexible[:1]):
         while broken and _line_length(widths) > width:
             widest = max(broken, key=lambda column: widths[column])
-            if widths[widest] <= _LEAST_COLUMN:
+            if widths[widest] <= _MIN_COLUMN:
                 break
             widths[widest] -= 1
     space = max(width - _line_length(widths), 0)

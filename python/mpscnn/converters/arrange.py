@@ -238,7 +238,7 @@ class Arranger:
             y = self.network.channel_shuffle(x, groups, name=self.name("/shuffle"))
             return replace(value, tensor=y, order=order)
         runs = _runs(value.order, order)
-        if len(runs) <= _MOST_AXES and product(value.order) is not None:
+        if len(runs) <= _MAX_AXES and product(value.order) is not None:
             tensor = self._regrouped(value, runs)
             ends = sorted(range(len(runs)), key=lambda i: order.index(runs[i][0]))
             y = self.network.transpose(tensor, [i + 1 for i in ends], name=self.name("/transpose"))
@@ -247,7 +247,7 @@ class Arranger:
         if by_axes is not None:
             return value.lying(by_axes, order)
         count = product(moving)
-        if count is None or count > _MOST_MOVED:
+        if count is None or count > _MAX_MOVED:
             return self._moved_by_parts(value, order)
         x, _, _ = self.channels_last(value, moving)
         if len(x.shape) != _IMAGE_RANK:
@@ -276,7 +276,7 @@ class Arranger:
                     pieces[-1] += (atom,)
                 else:
                     pieces.append((atom,))
-        if len(pieces) > _MOST_AXES:
+        if len(pieces) > _MAX_AXES:
             return None
         try:
             tensor = self._regrouped(value, pieces)
@@ -386,23 +386,23 @@ def _shuffled_groups(before: Axis, after: Axis) -> int:
     """
     runs = _runs(before, after)
     groups = product(runs[0]) if len(runs) == 2 and product(before) is not None else None
-    return groups if groups is not None and groups <= _MOST_GROUPS else 0
+    return groups if groups is not None and groups <= _MAX_GROUPS else 0
 
 
 def _is_short(atom: Atom) -> bool:
     """Return True if an atom has few enough slices to be moved by concatenating them."""
-    return not atom.is_free and atom.high <= _MOST_PARTS
+    return not atom.is_free and atom.high <= _MAX_PARTS
 
 
 _IMAGE_RANK = 4
-_MOST_ROWS = 16384
-_MOST_GROUPS = 8  # channel shuffles with more groups are made by a transposition
-_MOST_AXES = 5  # the maximum number of axes after the batch in a transposition of the engine
+_MAX_ROWS = 16384
+_MAX_GROUPS = 8  # channel shuffles with more groups are made by a transposition
+_MAX_AXES = 5  # the maximum number of axes after the batch in a transposition of the engine
 # The maximum number of elements that a product with a permutation matrix moves. The matrix has as many rows and
 # columns.
-_MOST_MOVED = 2048
+_MAX_MOVED = 2048
 # The maximum number of slices that are concatenated in another order, instead of such a product.
-_MOST_PARTS = 256
+_MAX_PARTS = 256
 
 
 def free_apart(atoms: Axis) -> tuple[Axis, ...]:
@@ -421,8 +421,8 @@ def rows_of(atoms: Axis) -> tuple[Axis, ...]:
     if len(parts := free_apart(atoms)) > 1:
         return parts
     cuts = [(atoms[:place], atoms[place:]) for place in range(1, len(atoms))]
-    short = [cut for cut in cuts if all((product(part) or 0) <= _MOST_ROWS for part in cut)]
-    if (product(atoms) or 0) > _MOST_ROWS and short:
+    short = [cut for cut in cuts if all((product(part) or 0) <= _MAX_ROWS for part in cut)]
+    if (product(atoms) or 0) > _MAX_ROWS and short:
         return short[-1]
     return (atoms,) if atoms else ()
 

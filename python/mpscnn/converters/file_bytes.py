@@ -11,7 +11,7 @@ from mpscnn.errors import WeightsError
 
 # Formats have many small structures next to one another, so the file is read in blocks, and some blocks are kept.
 _BLOCK = 1 << 14
-_MOST_BLOCKS = 64
+_MAX_BLOCKS = 64
 
 
 class Content(Protocol):
@@ -71,7 +71,7 @@ class FileBytes:
         if block is None:
             begin = number * _BLOCK
             block = self._from_file(begin, max(min(_BLOCK, self._size - begin), 0))
-            if len(self._blocks) == _MOST_BLOCKS:
+            if len(self._blocks) == _MAX_BLOCKS:
                 del self._blocks[next(iter(self._blocks))]
         self._blocks[number] = block
         return block

@@ -22,7 +22,7 @@ from mpscnn.graph.layers.layer_maker import Tensor
 Pair = tuple[int, int]
 _LOWEST = -float(np.finfo(np.float32).max)
 _LARGEST_POSITION = 1 << 24
-_MOST_TAPS = 64
+_MAX_TAPS = 64
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,9 @@ class Windows:
     def of(cls, x: Tensor, y: Tensor, kernel: Pair, strides: Pair, dilation: Pair, before: Pair) -> Windows:
         """Return the windows of a pooling of x whose result is y. Raises UnsupportedError for free sizes."""
         size, results = _size_of(x), _size_of(y)
-        if kernel[0] * kernel[1] > _MOST_TAPS:
+        if kernel[0] * kernel[1] > _MAX_TAPS:
             raise UnsupportedError(
-                f"positions of maxima in windows of {kernel}; supported are {_MOST_TAPS} pixels"
+                f"positions of maxima in windows of {kernel}; supported are {_MAX_TAPS} pixels"
             )
         return cls(kernel, strides, dilation, before, size, results)
 

@@ -22,7 +22,7 @@ _BYTES_OF_MESSAGE = 32
 _BYTES_OF_TEXT, _BYTES_OF_FIELD = 16, 8
 _FIXED_SIZES = {1: 8, 5: 4}
 # The maximum depth of nested messages. The parser refuses deeper ones.
-_MOST_LEVELS = 100
+_MAX_LEVELS = 100
 
 
 class _Kind:
@@ -91,7 +91,7 @@ def _exceeds(content: bytes, outer: _Kind, most: int) -> bool:
             position += value
             continue
         taken += kind.memory
-        if kind.inner and value and len(outside) < _MOST_LEVELS:
+        if kind.inner and value and len(outside) < _MAX_LEVELS:
             outside.append((end, inner))
             end, inner = min(position + value, end), kind.inner
         else:

@@ -10,7 +10,7 @@ from mpscnn.errors import UnsupportedError
 from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import Tensor
 
-_MOST_PIXELS = 1 << 24  # float32 has all whole numbers up to this one
+_MAX_PIXELS = 1 << 24  # float32 has all whole numbers up to this one
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ def sampled(a: Arranger, x: Tensor, grid: Tensor, sampling: Sampling) -> Tensor:
     rows, columns = grid.shape[1:3]
     if height is None or width is None or rows is None or columns is None:
         raise UnsupportedError(f"samples an image at positions, of which a size is free: {CHOOSE_SIZE}")
-    if height * width > _MOST_PIXELS:
-        raise UnsupportedError(f"samples an image of more than {_MOST_PIXELS} pixels")
+    if height * width > _MAX_PIXELS:
+        raise UnsupportedError(f"samples an image of more than {_MAX_PIXELS} pixels")
     network = a.network
     pixels = network.reshape(x, [1, height * width, -1], name=a.name("/pixels"))
     across = _places(a, grid, 0, width, sampling)

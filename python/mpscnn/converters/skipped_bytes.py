@@ -16,7 +16,7 @@ from mpscnn.converters import varints
 # Data below this size in bytes stays in the message, because it is not worth a separate read.
 _LARGE = 1 << 12
 # After this many fields no more data is left out, because walking over fields in Python is slower than protobuf.
-_MOST_FIELDS = 50_000
+_MAX_FIELDS = 50_000
 
 VARINT, _EIGHT_BYTES, LENGTH, _FOUR_BYTES = 0, 1, 2, 5
 """The wire types of protocol buffers."""
@@ -77,7 +77,7 @@ class SkippedData:
 
     def __init__(self, file: BinaryIO, size: int, inner: Path) -> None:
         self._file = file
-        self._left = _MOST_FIELDS
+        self._left = _MAX_FIELDS
         self.left_out: list[Field] = []
         self.message = self._without_data(0, size, inner)
 
@@ -106,7 +106,7 @@ class SkippedData:
         return self._read(start, data.first) + holder.reference(data) + self._read(data.end, end)
 
     def _fields(self, start: int, end: int) -> Iterator[Field]:
-        """Yield the fields of a message, until `_MOST_FIELDS` fields of the file have been read."""
+        """Yield the fields of a message, until `_MAX_FIELDS` fields of the file have been read."""
         position = start
         while position < end and self._left:
             self._left -= 1

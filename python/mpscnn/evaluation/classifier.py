@@ -35,7 +35,7 @@ Ranked = tuple[Any, int, "list[int] | BaseException"]
 #: The number of most probable classes that are kept (top-5).
 RANKS = 5
 #: With more classes than this, a table of the most frequent mistakes replaces the confusion matrix.
-_MOST_COLUMNS = 20
+_MAX_COLUMNS = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +77,7 @@ class Evaluation(Expected):
         found = np.flatnonzero(self.confusion.sum(axis=0) + self.confusion.sum(axis=1))
         return [int(index) for index in found]
 
-    def mistakes(self, count: int = _MOST_COLUMNS) -> list[tuple[str, str, int]]:
+    def mistakes(self, count: int = _MAX_COLUMNS) -> list[tuple[str, str, int]]:
         """Return the most frequent mistakes as (true class, found class, number of photos)."""
         wrong = self.confusion.copy()
         np.fill_diagonal(wrong, 0)
@@ -95,7 +95,7 @@ class Evaluation(Expected):
         With more than 20 classes, or if a line would be longer than `width`, it is a list of the most frequent
         mistakes.
         """
-        matrix = self._matrix() if len(self.seen_classes) <= _MOST_COLUMNS else None
+        matrix = self._matrix() if len(self.seen_classes) <= _MAX_COLUMNS else None
         if matrix is not None and (width is None or len(matrix.partition("\n")[0]) <= width):
             return matrix
         rows = [(true, found, f"{photos:,}") for true, found, photos in self.mistakes()]

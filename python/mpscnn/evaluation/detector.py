@@ -23,8 +23,8 @@ from mpscnn.model import Model
 
 __all__ = ["DetectorEvaluation", "evaluate_detector", "evaluation_by", "require_pycocotools"]
 
-_LEAST_SCORE = 0.01
-_MOST_DETECTIONS = 100
+_MIN_SCORE = 0.01
+_MAX_DETECTIONS = 100
 _FIGURES = ("map", "map50", "map75", "map_small", "map_medium", "map_large")
 
 
@@ -76,7 +76,7 @@ def evaluate_detector(
     photos: str | PathLike[str],
     annotations: str | PathLike[str],
     *,
-    score_threshold: float = _LEAST_SCORE,
+    score_threshold: float = _MIN_SCORE,
     inflight: int = 3,
     failed: Failed | None = None,
 ) -> DetectorEvaluation:
@@ -112,7 +112,7 @@ def evaluation_by(
     model: Model,
     photos: str | PathLike[str],
     annotations: str | PathLike[str],
-    score_threshold: float = _LEAST_SCORE,
+    score_threshold: float = _MIN_SCORE,
 ) -> DetectorEvaluation:
     """Evaluate a detector like `evaluate_detector`, with a function that finds the objects.
 
@@ -127,7 +127,7 @@ def evaluation_by(
     results: list[dict[str, Any]] = []
     seen: list[int] = []
     started = time.perf_counter()
-    options = {"score_threshold": score_threshold, "max_detections": _MOST_DETECTIONS}
+    options = {"score_threshold": score_threshold, "max_detections": _MAX_DETECTIONS}
     for image, found in find(samples, **options):
         seen.append(image)
         for one in found:

@@ -16,7 +16,7 @@ __all__ = ["network_html"]
 
 _BOX, _GAPS = (236.0, 36.0), (16.0, 20.0)
 _LONGEST_NAME, _LONGEST_DETAIL = 30, 42
-_MOST_DRAWN = 600
+_MAX_DRAWN = 600
 _PLAIN = "#eeeeee"
 #: The colour of a box, by a word in the operation's name.
 _COLORS = {
@@ -76,8 +76,8 @@ def network_html(network: NetworkStructure) -> Html:
     listed = table(
         ("layer", "operation", "output", "parameters"), rows, right=(3,), footer=("total", "", "", total)
     )
-    if count > _MOST_DRAWN:
-        drawing = lines(f"The graph is not drawn: it has more than {_MOST_DRAWN} layers.")
+    if count > _MAX_DRAWN:
+        drawing = lines(f"The graph is not drawn: it has more than {_MAX_DRAWN} layers.")
     else:
         drawing = scrolled(_graph_svg(layers, structure["outputs"]))
     return Html(

@@ -25,7 +25,7 @@ _STRIDES = (16, 32, 64, 128, 256, 512)
 _ASPECT_RATIOS = (1.0, 2.0, 0.5, 3.0, 0.3333)  # the published configurations round 1 / 3 like this
 _EXTRA_CHANNELS = (512, 256, 256, 128)  # channels of the four maps after the classifier's layers
 _FIRST_SHAPES = 3
-_LEAST_EXTRA_CHANNELS = 16  # min_depth in TensorFlow's SSD configurations
+_MIN_EXTRA_CHANNELS = 16  # min_depth in TensorFlow's SSD configurations
 
 _Layer = Callable[[Network, Tensor, int, str], Tensor]
 
@@ -133,8 +133,8 @@ def _extra_maps(net: Network, x: Tensor, depth_multiplier: float, halve: _Layer)
     """Add the extra feature maps: each a pointwise convolution to half its channels, and a 3 x 3 one with stride 2."""
     maps = []
     for number, channels in enumerate(_EXTRA_CHANNELS, start=1):
-        inner = max(int(channels // 2 * depth_multiplier), _LEAST_EXTRA_CHANNELS)
-        outer = max(int(channels * depth_multiplier), _LEAST_EXTRA_CHANNELS)
+        inner = max(int(channels // 2 * depth_multiplier), _MIN_EXTRA_CHANNELS)
+        outer = max(int(channels * depth_multiplier), _MIN_EXTRA_CHANNELS)
         y = net.conv2d(x, inner, 1, activation="relu6", name=f"extra{number}_reduce")
         x = halve(net, y, outer, f"extra{number}")
         maps.append(x)

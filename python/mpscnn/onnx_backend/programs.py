@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import onnx
 
 Array = NDArray[Any]
-_MOST_KEPT = 8
+_MAX_KEPT = 8
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class BoundPrograms:
     def __init__(self, model: BackendModel, for_programs: CompileOptions, for_runs: RunOptions) -> None:
         self._model = model
         self._for_programs, self._for_runs = for_programs, for_runs
-        self._kept: deque[_Compiled] = deque(maxlen=_MOST_KEPT)
+        self._kept: deque[_Compiled] = deque(maxlen=_MAX_KEPT)
         self._lock = threading.Lock()
         if not any(port.is_data for port in model.inputs):
             raise UnsupportedError(f"{model.title}: it has no input of floats, which networks need")

@@ -15,7 +15,7 @@ _LEVELS = 255
 #: Shares of the range that are tried: first for both ends together, then for each end.
 _SHARES = np.linspace(1.0, 0.2, 81)
 #: With smaller scales, the product of two scales would not be a normal float32 number.
-_LEAST_SCALE = 2.0**-60
+_MIN_SCALE = 2.0**-60
 
 
 class Histogram:
@@ -41,7 +41,7 @@ class Histogram:
             return
         if self._reach == 0.0:
             # The reach is a power of two, so that doubling it merges pairs of bins exactly.
-            self._reach = max(2.0 ** math.ceil(math.log2(most)), _LEAST_SCALE)
+            self._reach = max(2.0 ** math.ceil(math.log2(most)), _MIN_SCALE)
         while self._reach < most:
             pairs = self._counts.reshape(-1, 2).sum(axis=1)
             self._counts[:] = 0
@@ -93,6 +93,6 @@ def best_scale(histograms: Sequence[Histogram]) -> Scale:
 
 
 def _of_range(low: float, high: float) -> Scale:
-    scale = float(np.float32(max((high - low) / _LEVELS, _LEAST_SCALE)))
+    scale = float(np.float32(max((high - low) / _LEVELS, _MIN_SCALE)))
     zero_point = round(LOWEST - low / scale)
     return Scale(scale, min(max(zero_point, LOWEST), HIGHEST))

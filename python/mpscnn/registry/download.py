@@ -28,7 +28,7 @@ from mpscnn.registry.published_file import PublishedFile
 __all__ = ["Client", "is_https"]
 
 _CHUNK = 1 << 16
-_MOST_SHOWN = 200  # characters of a server's text in a message
+_MAX_SHOWN = 200  # characters of a server's text in a message
 _TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 _Progress = Callable[[str, int | None], contextlib.AbstractContextManager[Callable[[int], None]]]
 
@@ -160,7 +160,7 @@ class _CheckedRedirects(urllib.request.HTTPRedirectHandler):
 
 
 def _shown(sent: object) -> str:
-    return printable(str(sent)[:_MOST_SHOWN])
+    return printable(str(sent)[:_MAX_SHOWN])
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mpscnn._private.literals import KernelsOfMetal
     from mpscnn.runtime.options import CompileOptions
 
-_MOST_BYTES = 1 << 16
+_MAX_BYTES = 1 << 16
 
 
 def record_path(graph: _core.Graph, outputs: Sequence[str], options: CompileOptions) -> Path:
@@ -47,8 +47,8 @@ def read_record(path: Path) -> dict[str, dict[str, Any]]:
     """Return the entries of a file by the names of GPUs. A file that is missing or damaged has none."""
     try:
         with path.open("rb") as stream:
-            content = stream.read(_MOST_BYTES + 1)
-        entries = json.loads(content) if len(content) <= _MOST_BYTES else {}
+            content = stream.read(_MAX_BYTES + 1)
+        entries = json.loads(content) if len(content) <= _MAX_BYTES else {}
     except (OSError, ValueError, RecursionError):
         return {}
     if not isinstance(entries, dict):

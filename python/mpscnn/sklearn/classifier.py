@@ -27,8 +27,8 @@ from mpscnn.training.trainer import Trainer
 
 __all__ = ["ImageClassifier", "small_network"]
 
-_MOST_STAGES = 4
-_LEAST_POOLED = 8
+_MAX_STAGES = 4
+_MIN_POOLED = 8
 _LARGEST_SEED = 2**31 - 1
 
 
@@ -41,8 +41,8 @@ def small_network(shape: tuple[int, int, int], classes: int) -> Network:
     """
     net = Network(input=shape, name="image_classifier")
     x, filters = net.input, 16
-    for _ in range(_MOST_STAGES):
-        if min(x.shape[1] or 0, x.shape[2] or 0) < _LEAST_POOLED:
+    for _ in range(_MAX_STAGES):
+        if min(x.shape[1] or 0, x.shape[2] or 0) < _MIN_POOLED:
             break
         x = net.conv2d(x, filters, 3, activation="relu")
         x = net.max_pool2d(x, 2)

@@ -23,7 +23,7 @@ from mpscnn.torch_backend.resizes import keep_resizes
 logger = logging.getLogger("mpscnn.torch_backend")
 
 # The maximum number of combinations of weights and shapes whose networks a graph keeps (an LRU cache).
-_MOST_VARIANTS = 64
+_MAX_VARIANTS = 64
 
 
 class _Variant:
@@ -122,7 +122,7 @@ class CompiledGraph:
     def _keep(self, key: tuple[Any, ...], variant: _Variant) -> None:
         with self._lock:
             self._variants[key] = variant
-            while len(self._variants) > _MOST_VARIANTS:
+            while len(self._variants) > _MAX_VARIANTS:
                 self._variants.popitem(last=False)
 
     def _key(self, args: Sequence[Any]) -> tuple[Any, ...]:

@@ -26,7 +26,7 @@ from mpscnn.torch_backend.part import (
 from mpscnn.torch_backend.support import refused_nodes
 
 #: A part without matrix products and convolutions must have this many operators to be worth a call.
-LEAST_NODES = 8
+MIN_NODES = 8
 
 
 @dataclass
@@ -140,7 +140,7 @@ def _parts(
 def _is_worth_it(nodes: Sequence[Node]) -> bool:
     operators = [operator_of(node) for node in nodes if not is_getitem(node)]
     computing = [operator for operator in operators if operator not in VIEWS]
-    return not PRODUCTS.isdisjoint(operators) or len(computing) >= LEAST_NODES
+    return not PRODUCTS.isdisjoint(operators) or len(computing) >= MIN_NODES
 
 
 def _border(nodes: Sequence[Node], constants: Mapping[Node, Any]) -> tuple[list[Node], list[Node]]:

@@ -15,7 +15,7 @@ from mpscnn.vision.photo_list import photos_in
 
 __all__ = ["ClassFolders", "list_class_folders", "shown_names"]
 
-_MOST_NAMED = 5
+_MAX_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,8 @@ def list_class_folders(folder: str | os.PathLike[str]) -> ClassFolders:
 
 def shown_names(names: Sequence[str]) -> str:
     """Return the first names of a list, and the number of the others."""
-    shown = ", ".join(repr(name) for name in names[:_MOST_NAMED])
-    return shown if len(names) <= _MOST_NAMED else f"{shown} and {len(names) - _MOST_NAMED} more"
+    shown = ", ".join(repr(name) for name in names[:_MAX_NAMED])
+    return shown if len(names) <= _MAX_NAMED else f"{shown} and {len(names) - _MAX_NAMED} more"
 
 
 def _photos_of(entry: Path) -> list[str]:

@@ -18,7 +18,7 @@ __all__ = ["read_idx", "read_labelled"]
 _ELEMENTS = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _GZIP = b"\x1f\x8b"
 #: The largest number of bytes that deflate can unpack from one byte.
-_MOST_BYTES_PER_BYTE = 1032
+_MAX_BYTES_PER_BYTE = 1032
 
 
 def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
@@ -101,7 +101,7 @@ def _unzipped(name: str, content: bytes) -> bytes:
         beginning = stream.decompress(content, 4 + 4 * 255)
         kind, shape, start = _header(name, beginning)
         expected = start + math.prod(shape) * kind.itemsize
-        if expected > _MOST_BYTES_PER_BYTE * len(content):
+        if expected > _MAX_BYTES_PER_BYTE * len(content):
             raise ImageError(
                 f"{name}: the header says {expected:,} bytes, more than {len(content):,} gzipped ones can hold"
             )

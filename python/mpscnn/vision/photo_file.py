@@ -48,7 +48,7 @@ _OF_JPEG = "MPO"  # Pillow's name of a JPEG file with several pictures
 # each).
 _DEFLATE = 1_032
 # The maximum number of pixels that these formats can store in one byte.
-_MOST_PIXELS_PER_BYTE = {
+_MAX_PIXELS_PER_BYTE = {
     # a progressive file's first scan has at least one bit for each 8 x 8 pixels (ITU T.81, Huffman coding)
     "JPEG": 512,
     "PNG": 8 * _DEFLATE,  # one bit for each pixel
@@ -220,7 +220,7 @@ def _free_pixels(size: int) -> int:
 def _check_density(image: ImageFile, size: int) -> None:
     width, height = image.size
     name = str(image.format)
-    most = _MOST_PIXELS_PER_BYTE.get(name, 0) * size
+    most = _MAX_PIXELS_PER_BYTE.get(name, 0) * size
     if most and width * height > most:
         raise _DamagedError(
             f"{width} x {height} pixels are more than there can be in a {name} file of {size:,} bytes"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Classification", "Prediction"]
 
 #: The number of classes that pictures and notebooks show.
-_MOST_SHOWN = 5
+_MAX_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class Classification(PhotoResult, Sequence[Prediction]):
     def __len__(self) -> int:
         return len(self.predictions)
 
-    def draw(self, photo: Any = None, *, count: int = _MOST_SHOWN) -> PillowImage.Image:
+    def draw(self, photo: Any = None, *, count: int = _MAX_SHOWN) -> PillowImage.Image:
         """Return the photo with its most probable classes below. Bars show the probabilities.
 
         Args:
@@ -143,5 +143,5 @@ class Classification(PhotoResult, Sequence[Prediction]):
         from mpscnn._private.html_view import table
         from mpscnn.vision.visualize import html_result
 
-        rows = [(entry.label, f"{entry.probability:.1%}") for entry in self.top(_MOST_SHOWN)]
+        rows = [(entry.label, f"{entry.probability:.1%}") for entry in self.top(_MAX_SHOWN)]
         return html_result(self, table(("class", "probability"), rows, right=(1,)))

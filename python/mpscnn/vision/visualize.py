@@ -26,7 +26,7 @@ _BAR = (160, 200, 255)
 _AXES = ("true", "found")
 #: For pictures of feature channels: the smallest length of a channel's longer side, and the gap between channels, in
 #: pixels.
-_LEAST_CELL = 24
+_MIN_CELL = 24
 _GAP = 1
 _GAP_SHADE = 96
 _ORIENTATIONS = {  # Pillow's operation that undoes each EXIF orientation
@@ -204,7 +204,7 @@ def channels_picture(values: NDArray[Any]) -> PillowImage.Image:
     shares = np.nan_to_num((maps - low) / ((high - low) or 1.0), posinf=1.0, neginf=0.0).clip(0.0, 1.0)
     height, width, channels = maps.shape
     columns = min(channels, max(1, math.isqrt(channels * height // width)))
-    scale = max(1, _LEAST_CELL // max(height, width))
+    scale = max(1, _MIN_CELL // max(height, width))
     down, across = height * scale + _GAP, width * scale + _GAP
     picture = np.full((-(-channels // columns) * down, columns * across), _GAP_SHADE, np.uint8)
     for channel in range(channels):

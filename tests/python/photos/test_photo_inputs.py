@@ -73,7 +73,7 @@ def test_what_is_no_photo_through_standard_input(
 def test_standard_input_is_bounded(
     model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("mpscnn.apps.cli.photo_options._MOST_FROM_STDIN", 1000)
+    monkeypatch.setattr("mpscnn.apps.cli.photo_options._MAX_FROM_STDIN", 1000)
     with Path("/dev/zero").open() as endless:
         monkeypatch.setattr(sys, "stdin", endless)
         assert call(monkeypatch, "classify", "-", "--model", model) == 1

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 #: The bundled model's best class is wrong more often than right if its probability is lower.
 _UNLIKELY = 0.5
 #: The maximum number of classes that a picture lists below the photo.
-_MOST_DRAWN = 20
+_MAX_DRAWN = 20
 
 
 @takes_options()
@@ -97,7 +97,7 @@ def classify(
             cluster, part, photos, loaded, answers, output, runs.threads, channel_order, top=top
         )
     elif part is not None:
-        drawn = min(top, _MOST_DRAWN)
+        drawn = min(top, _MAX_DRAWN)
         show_frames(part, loaded, answers, output, lambda _, result: result.draw(count=drawn), top=top)
     else:
         folder = None if output is None else PictureFolder(output, paths)
@@ -124,7 +124,7 @@ def show_predictions(
         result = model.classify(photo, top=top)
         written: dict[str, str] = {}
         if folder is not None:
-            written["picture"] = str(folder.save(result.draw(count=min(top, _MOST_DRAWN)), path, suffix))
+            written["picture"] = str(folder.save(result.draw(count=min(top, _MAX_DRAWN)), path, suffix))
         answers.show(path, result, written)
 
     return for_each_photo(paths, classify_one, answers.fail, channel_order)

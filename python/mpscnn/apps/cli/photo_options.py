@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mpscnn.vision.photo import Photo
 
 
-_MOST_FROM_STDIN = 2_000_000_000
+_MAX_FROM_STDIN = 2_000_000_000
 
 
 def listed_photos(arguments: Sequence[str]) -> tuple[list[str], int]:
@@ -62,9 +62,9 @@ def open_listed(path: str, channel_order: ChannelOrderName | None = None) -> Pho
         return open_photo(path, channel_order=channel_order)
     if sys.stdin is None or sys.stdin.isatty():
         raise ImageError(f"{STDIN}: is standard input, but nothing is sent there: cat cat.jpg | mpscnn ...")
-    content = sys.stdin.buffer.read(_MOST_FROM_STDIN + 1)
-    if len(content) > _MOST_FROM_STDIN:
-        raise ImageError(f"{STDIN}: more than {bytes_text(_MOST_FROM_STDIN)} come through standard input")
+    content = sys.stdin.buffer.read(_MAX_FROM_STDIN + 1)
+    if len(content) > _MAX_FROM_STDIN:
+        raise ImageError(f"{STDIN}: more than {bytes_text(_MAX_FROM_STDIN)} come through standard input")
     try:
         return open_photo(content, channel_order=channel_order)
     except ImageError as error:

@@ -15,7 +15,7 @@ from mpscnn.graph.network import Network
 Size = tuple[int, int]
 
 _LARGEST_SIDE = 1 << 20
-_MOST_ELEMENTS = 1 << 30  # the maximum number of elements of an image, as in the C++ library
+_MAX_ELEMENTS = 1 << 30  # the maximum number of elements of an image, as in the C++ library
 
 
 def parse_size(text: str | Size | None) -> Size | None:
@@ -60,9 +60,9 @@ def check_size(network: Network, size: Size | None) -> None:
         sides = zip(tensor.shape[1:3], size, strict=True)
         if any(side not in (None, wanted) for side, wanted in sides):
             raise ShapeError(f"{what} cannot have --size {size[0]}x{size[1]}")
-        if size[0] * size[1] * (tensor.shape[3] or 1) > _MOST_ELEMENTS:
+        if size[0] * size[1] * (tensor.shape[3] or 1) > _MAX_ELEMENTS:
             raise ShapeError(
-                f"{what} cannot have --size {size[0]}x{size[1]}: at most {_MOST_ELEMENTS:,} elements"
+                f"{what} cannot have --size {size[0]}x{size[1]}: at most {_MAX_ELEMENTS:,} elements"
             )
 
 

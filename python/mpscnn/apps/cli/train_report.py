@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from PIL import Image as PillowImage
 
 _CONFUSION, _CURVES_FILE, _PAGE = REPORT_FILES = ("confusion.png", "curves.png", "mistakes.html")
-_MOST_MISTAKES = 50
+_MAX_MISTAKES = 50
 _THUMBNAIL = 200
 
 
@@ -55,7 +55,7 @@ def _page(trained: ClassifierTraining, evaluation: Evaluation) -> str:
     found, true = trained.predictions(), trained.validation.targets
     wrong = np.flatnonzero(found.argmax(1) != true)
     # Sort mistakes by the probability of the right class, the lowest first.
-    worst = wrong[np.argsort(found[wrong, true[wrong]], kind="stable")][:_MOST_MISTAKES]
+    worst = wrong[np.argsort(found[wrong, true[wrong]], kind="stable")][:_MAX_MISTAKES]
     entries = []
     for index in worst.tolist():
         path = trained.validation.paths[index]

@@ -23,8 +23,8 @@ _PARQUET = ".parquet"
 #: Usual names of a column with names.
 _NAMES = (IMAGE, "name", "path", "file_name", "filename", "key", "id")
 #: The largest number of rows in a batch of names, and in a batch of photos, which need more memory.
-_MOST_NAMES = 256
-_MOST_PHOTOS = 64
+_MAX_NAMES = 256
+_MAX_PHOTOS = 64
 #: The number of files opened in parallel, because network file systems are slow.
 _READERS = 16
 
@@ -89,7 +89,7 @@ def open_source(
         if schema is None:
             raise ImageError("the dataset is empty")
         columns = columns_of(_arrow_schema(schema), "the dataset", photo_column, name_column)
-        return Source(source, columns, None, _MOST_PHOTOS)
+        return Source(source, columns, None, _MAX_PHOTOS)
     arguments = _arguments(source)
     if files := _parquet_files(arguments):
         columns = _columns_of_files(files, photo_column, name_column)
@@ -99,7 +99,7 @@ def open_source(
             raise ParameterError(
                 f"{files[0]} and the files after it are not parts of one table: {error}"
             ) from error
-        return Source(dataset, columns, None, _MOST_PHOTOS)
+        return Source(dataset, columns, None, _MAX_PHOTOS)
     if photo_column is not None or name_column is not None:
         raise ParameterError("photo_column and name_column are for Parquet files and datasets")
     paths, failures = photo_paths(arguments)
@@ -121,7 +121,7 @@ def from_paths(
     pa = import_arrow()
     names = [os.fsencode(path).decode("utf-8", "backslashreplace") for path in paths]
     # Each machine gets several batches, so that faster machines can compute more of them.
-    rows = max(1, min(_MOST_NAMES, -(-len(paths) // (4 * machines))))
+    rows = max(1, min(_MAX_NAMES, -(-len(paths) // (4 * machines))))
     table = pa.table(
         {IMAGE: names, _PATH: pa.array([os.fsencode(path) for path in paths], pa.binary()), **others}
     )

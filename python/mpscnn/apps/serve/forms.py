@@ -9,7 +9,7 @@ from mpscnn.errors import ImageError
 
 __all__ = ["photo_in"]
 
-_MOST_PARTS = 100
+_MAX_PARTS = 100
 _LONGEST_BOUNDARY = 70  # RFC 2046, 5.1.1
 
 
@@ -66,8 +66,8 @@ class _Form:
 
     def _part_begin(self) -> None:
         self._parts += 1
-        if self._parts > _MOST_PARTS:
-            raise ImageError(f"the form has more than {_MOST_PARTS} fields before its file")
+        if self._parts > _MAX_PARTS:
+            raise ImageError(f"the form has more than {_MAX_PARTS} fields before its file")
 
     def _header_field(self, data: bytes, start: int, end: int) -> None:
         self._name += data[start:end]

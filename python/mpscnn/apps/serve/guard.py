@@ -31,7 +31,7 @@ _HEADERS = (
 )
 _HEAD_BYTES = 65_536
 _HEAD_FIELDS = 100
-_MOST_KNOWN = 100
+_MAX_KNOWN = 100
 #: A Host header: a name or an address in brackets, and an optional port.
 _HOST = re.compile(r"(?:\[([^\]]+)\]|([^\[\]@/?#:\s]+))(?::\d*)?")
 #: Headers that may appear only once. If there are two, a proxy could check one and this service use the other.
@@ -121,7 +121,7 @@ class Guard:
         if self._any_host or host in self._known:
             return True
         ours = self._names_us(host)
-        if ours and len(self._known) < _MOST_KNOWN:
+        if ours and len(self._known) < _MAX_KNOWN:
             self._known.add(host)
         return ours
 

@@ -21,9 +21,9 @@ from mpscnn.runtime.options import CompileOptions, RunOptions
 
 __all__ = ["add_model_routes"]
 
-_MOST_RUNS = 100
+_MAX_RUNS = 100
 _RUNS = 10
-_MOST_BYTES = 10_000
+_MAX_BYTES = 10_000
 _THREADS = {
     "description": "Threads of each request, at most the cores of this machine; auto: the cores are "
     "divided among the requests.",
@@ -63,8 +63,8 @@ def add_model_routes(app: FastAPI, service: Service) -> None:
         ends = service.deadline(request)
         hosted = service.models.named(request.path_params["name"])
         text = request.query_params.get("runs", str(_RUNS))
-        if not text.isdecimal() or not 1 <= int(text[:9]) <= _MOST_RUNS:
-            raise ParameterError(f"runs must be a number from 1 to {_MOST_RUNS}, got {text[:100]!r}")
+        if not text.isdecimal() or not 1 <= int(text[:9]) <= _MAX_RUNS:
+            raise ParameterError(f"runs must be a number from 1 to {_MAX_RUNS}, got {text[:100]!r}")
 
         def measured(compiled: Compiled) -> bytes:
             return _profile(compiled, int(text)).encode()
@@ -76,7 +76,7 @@ def add_model_routes(app: FastAPI, service: Service) -> None:
         ends = service.deadline(request)
         hosted = service.models.named(request.path_params["name"])
         with service.bodies.share() as share:
-            wanted = _options(await service.read(request, ends, share, _MOST_BYTES))
+            wanted = _options(await service.read(request, ends, share, _MAX_BYTES))
         await hosted.change(service.pool, **wanted)
         return JSONResponse(hosted.describe())
 
@@ -107,7 +107,7 @@ def add_model_routes(app: FastAPI, service: Service) -> None:
                 "name": "runs",
                 "in": "query",
                 "required": False,
-                "schema": {"type": "integer", "minimum": 1, "maximum": _MOST_RUNS, "default": _RUNS},
+                "schema": {"type": "integer", "minimum": 1, "maximum": _MAX_RUNS, "default": _RUNS},
             }
         ],
     )

@@ -36,9 +36,9 @@ BYTES = "BYTES"
 _OTHER_TYPES = {"BOOL", "INT8", "INT16", "INT32", "INT64", "UINT16", "UINT32", "UINT64"}
 
 _LENGTH = 4  # bytes of the length before each element of the type BYTES
-_MOST_AXES = 8
-_MOST_EXTENT = 2**63 - 1
-_MOST_MICROSECONDS = 2**64 - 1  # the largest timeout; Triton stores it in 64 bits
+_MAX_AXES = 8
+_MAX_EXTENT = 2**63 - 1
+_MAX_MICROSECONDS = 2**64 - 1  # the largest timeout; Triton stores it in 64 bits
 _REQUEST_PARAMETERS = {"binary_data_output", "timeout"}
 _LONGEST = 65_536  # maximum bytes of a part of a request's JSON, except data
 _PIECE = 16_384  # bytes of JSON numbers that are decoded at a time
@@ -204,9 +204,9 @@ def _timeout(parameters: dict[str, Any]) -> float | None:
     given = parameters.get("timeout")
     if given is None:
         return None
-    if type(given) is not int or not 0 <= given <= _MOST_MICROSECONDS:
+    if type(given) is not int or not 0 <= given <= _MAX_MICROSECONDS:
         raise ParameterError(
-            f"timeout must be a number of microseconds, up to {_MOST_MICROSECONDS:,}, got {str(given)[:40]}"
+            f"timeout must be a number of microseconds, up to {_MAX_MICROSECONDS:,}, got {str(given)[:40]}"
         )
     return 1e-6 * given or None
 
@@ -230,9 +230,9 @@ def _input(tensor: _Tensor, rest: memoryview) -> tuple[Input, memoryview]:
     """Parse the description of one input. Return the input, and the bytes that follow its data."""
     what = f"input {tensor.name[:200]!r}"
     shape = _small(tensor.shape, list[int], f"{what}: shape")
-    if not 1 <= len(shape) <= _MOST_AXES or not all(1 <= extent <= _MOST_EXTENT for extent in shape):
+    if not 1 <= len(shape) <= _MAX_AXES or not all(1 <= extent <= _MAX_EXTENT for extent in shape):
         raise ShapeError(
-            f"{what}: shape must be a list of 1 to {_MOST_AXES} whole numbers, from 1 on, up to {_MOST_EXTENT:,}"
+            f"{what}: shape must be a list of 1 to {_MAX_AXES} whole numbers, from 1 on, up to {_MAX_EXTENT:,}"
         )
     if tensor.datatype in _OTHER_TYPES:
         raise UnsupportedError(

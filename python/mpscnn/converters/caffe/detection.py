@@ -21,7 +21,7 @@ KINDS = ("PriorBox", "DetectionOutput")
 _HEADS = ("boxes", "scores")
 _MAX_ANCHORS = 1_000_000
 _VARIANCES = [0.1, 0.1, 0.2, 0.2]
-_LEAST_SCORE = 1e-6  # thresholds must be above 0
+_MIN_SCORE = 1e-6  # thresholds must be above 0
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class Priors:
         self.heads = [Head(*one) for one in zip(_HEADS, layer.bottoms, (4, p.num_classes), strict=False)]
         suppression = {
             "iou_threshold": p.nms_param.nms_threshold or 0.3,
-            "score_threshold": max(p.confidence_threshold, _LEAST_SCORE),
+            "score_threshold": max(p.confidence_threshold, _MIN_SCORE),
             "max_candidates": max(p.nms_param.top_k, 0),
         }
         if p.keep_top_k > 0:

@@ -21,8 +21,8 @@ Ending = Callable[[Walk, Sequence[str]], None]
 EDGES = np.array([[1, 0, 1, 0], [0, 1, 0, 1], [-0.5, 0, 0.5, 0], [0, -0.5, 0, 0.5]], np.float32)
 """The matrix that computes left, top, right and bottom (its columns) from centre x, centre y, width and height."""
 VECTORIZER = "featureVectorizer"
-_LEAST_SCORE = 1e-6  # thresholds must be above 0
-_MOST_BOXES = 300
+_MIN_SCORE = 1e-6  # thresholds must be above 0
+_MAX_BOXES = 300
 
 
 def left_out(pipeline: Any, networks: Sequence[str]) -> list[Any]:
@@ -158,7 +158,7 @@ def make_detector(
         for one in description.output
         if one.type.multiArrayType.shapeRange.sizeRanges
     ]
-    most = min((limit for limit in limits if limit > 0), default=_MOST_BOXES)
+    most = min((limit for limit in limits if limit > 0), default=_MAX_BOXES)
     boxes, scores = (network.outputs[place].name for place in places)
     network.detection = DetectionHead(
         {
@@ -169,7 +169,7 @@ def make_detector(
             "suppression": {
                 "per_class": bool(suppression.pickTop.perClass),
                 "iou_threshold": float(suppression.iouThreshold),
-                "score_threshold": max(float(suppression.confidenceThreshold), _LEAST_SCORE),
+                "score_threshold": max(float(suppression.confidenceThreshold), _MIN_SCORE),
                 "max_per_class": most,
                 "max_detections": most,
             },

@@ -18,7 +18,7 @@ SEGMENTER = "imageSegmenter"
 _NOTE = "the search for the best class at the end is left out: the output is the scores of all classes"
 # Operators that may follow the search for the best class without changing class numbers.
 _MOVES = ("Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze")
-_MOST_MOVES = 8
+_MAX_MOVES = 8
 _MAX_SETTINGS = 1 << 20
 
 
@@ -36,7 +36,7 @@ def leave_out_search(walk: Walk, outputs: Sequence[str]) -> bool:
 def _scores(walk: Walk, blob: str) -> str | None:
     b = walk.builder
     node = b.maker(b.tensor(blob))
-    for _ in range(_MOST_MOVES):
+    for _ in range(_MAX_MOVES):
         if node is None or node.op_type not in _MOVES:
             break
         node = b.maker(node.input[0])

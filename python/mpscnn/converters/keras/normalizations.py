@@ -15,7 +15,7 @@ from mpscnn.converters.zero_epsilon import batch_norm_epsilon, group_norm_epsilo
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layers.layer_maker import Tensor
 
-_LEAST_NORM = 1e-6  # the square root of 1e-12, Keras's minimum for the sum of squares
+_MIN_NORM = 1e-6  # the square root of 1e-12, Keras's minimum for the sum of squares
 
 
 def _axes(c: Applied, x: Tensor) -> list[int]:
@@ -179,11 +179,11 @@ def unit_length(c: Applied, x: Tensor, axis: int) -> Tensor:
     """Return x / sqrt(max(sum of squares along an axis, 1e-12))."""
     rank = len(x.shape)
     if axis % rank == rank - 1:
-        return c.network.unit_norm(x, epsilon=_LEAST_NORM, name=c.name("/unit"))
+        return c.network.unit_norm(x, epsilon=_MIN_NORM, name=c.name("/unit"))
     order = list(range(1, rank))
     order[axis % rank - 1], order[-1] = order[-1], order[axis % rank - 1]
     turned = c.network.transpose(x, order, name=c.name("/turned"))
-    y = c.network.unit_norm(turned, epsilon=_LEAST_NORM, name=c.name("/norm"))
+    y = c.network.unit_norm(turned, epsilon=_MIN_NORM, name=c.name("/norm"))
     return c.network.transpose(y, order, name=c.name("/unit"))
 
 

@@ -19,7 +19,7 @@ from mpscnn.converters.norms_by_parts.layers import (
 )
 
 ROUNDING = 1e-5  # the relative tolerance for constants that a file rounds to float32
-_MOST_STEPS = 16  # the maximum number of layers between a reduction and the division
+_MAX_STEPS = 16  # the maximum number of layers between a reduction and the division
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def _reduction_and_steps(layers: Layers, value: str) -> tuple[_Sums, list[Mappin
     """Return the reduction from which a value is computed, and the elementwise functions after it, in order."""
     steps: list[Mapping[str, Any]] = []
     value = layers.root(value)
-    while (step := layers.step(value)) is not None and len(steps) < _MOST_STEPS:
+    while (step := layers.step(value)) is not None and len(steps) < _MAX_STEPS:
         steps.append(step[0])
         value = layers.root(step[1])
     node = layers.maker(value)

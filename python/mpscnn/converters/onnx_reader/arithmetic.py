@@ -24,8 +24,8 @@ from mpscnn.errors import UnsupportedError
 from mpscnn.graph.layer_arguments import Activation
 
 # Constants with more elements are not treated as one number for each channel.
-_MOST_CHANNELS = 2048
-_MOST_AXES = 3  # the maximum number of axes of tensors that are broadcast
+_MAX_CHANNELS = 2048
+_MAX_AXES = 3  # the maximum number of axes of tensors that are broadcast
 _TWO_TENSORS = {
     "Add": "add",
     "Sum": "add",
@@ -114,7 +114,7 @@ def _with_constant(
         return _with_number(node.kind, x, float(constant.reshape(-1)[0]), constant_first=constant_first)
     if is_number or node.kind in ("Max", "Min", "Pow"):
         return None
-    if numbers.size > _MOST_CHANNELS:
+    if numbers.size > _MAX_CHANNELS:
         return _with_numbers(c, node, x, constant, constant_first=constant_first)
     if node.kind == "Div" and (constant_first or not have_reciprocals(constant)):
         return None
@@ -148,7 +148,7 @@ def _with_numbers(
     groups: list[Axis] = c.arranger.grouping(x) or []
     if any(len({atom in varying for atom in group}) > 1 for group in groups) or not groups:
         groups = [tuple(run) for _, run in groupby(x.order, lambda atom: atom in varying)]
-    if len(groups) > _MOST_AXES:
+    if len(groups) > _MAX_AXES:
         return None
     shape = [math.prod(atom.high for atom in group) if set(group) <= set(varying) else 1 for group in groups]
     lies = [varying.index(atom) for atom in x.order if atom in varying]

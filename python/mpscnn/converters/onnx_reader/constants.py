@@ -35,7 +35,7 @@ _OF_LIST = 8, 64
 # The maximum length of a list of integers. Lists have an element for each axis, or for each result of an operator.
 _LONGEST_LIST = 1 << 14
 # The maximum number of ReferenceEvaluators of the package onnx that are cached for equal nodes.
-_MOST_EVALUATORS = 256
+_MAX_EVALUATORS = 256
 # The values of numpy.dtype.kind for text and objects.
 _TEXT = "OSU"
 # Operators that move the elements of a constant.
@@ -314,7 +314,7 @@ class Constants:
         key = alike.SerializeToString()
         try:
             if key not in self._evaluators:
-                if len(self._evaluators) == _MOST_EVALUATORS:
+                if len(self._evaluators) == _MAX_EVALUATORS:
                     self._evaluators.clear()
                 graph = onnx.helper.make_graph(
                     [alike],

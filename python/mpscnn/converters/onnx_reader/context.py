@@ -27,7 +27,7 @@ from mpscnn.graph.network import Network
 
 # The suffixes of layers that this reader inserts to move elements.
 _INSERTED = re.compile(r"(/reshape|/transpose|/shuffle|/part)(_\d+)?$")
-_MOST_INSERTED = 16
+_MAX_INSERTED = 16
 # A weight whose elements are all one number is stored as 8-bit integers if it has more elements than this.
 _LARGE_FILLED = 1 << 16
 
@@ -263,7 +263,7 @@ class Context:
         """
         names: list[str] = []
         waiting = [node]
-        for _ in range(_MOST_INSERTED):
+        for _ in range(_MAX_INSERTED):
             if not waiting:
                 break
             here = waiting.pop()

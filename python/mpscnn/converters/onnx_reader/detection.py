@@ -34,10 +34,10 @@ _LETTERBOX = {"fit": "letterbox", "filter": "bilinear", "letterbox_value": 114.0
 # The default settings of the programs that are distributed with YOLO networks, with and without anchors.
 _WITH_ANCHORS = {"iou_threshold": 0.45, "score_threshold": 0.25, "max_per_class": 300, "max_detections": 300}
 _WITHOUT_ANCHORS = _WITH_ANCHORS | {"iou_threshold": 0.7}
-_MOST_BOXES = 1000  # a larger limit in a file means that all boxes are kept
+_MAX_BOXES = 1000  # a larger limit in a file means that all boxes are kept
 # Limits for running the network on one image. No such network needs this much, but a malicious file might.
-_MOST_OPERATIONS, _MOST_MEMORY = 10**12, 1 << 31
-_LEAST_SCORE = 1e-6  # thresholds must be above 0
+_MAX_OPERATIONS, _MAX_MEMORY = 10**12, 1 << 31
+_MIN_SCORE = 1e-6  # thresholds must be above 0
 # The first matrix computes left, top, right and bottom from a centre and a size. The second swaps x and y.
 _FROM_CENTER = np.array([[1, 0, -0.5, 0], [0, 1, 0, -0.5], [1, 0, 0.5, 0], [0, 1, 0, 0.5]])
 _Y_FIRST = np.eye(4)[[1, 0, 3, 2]]
@@ -273,7 +273,7 @@ def _stated_limits(c: Context, tail: Tail) -> dict[str, Any]:
         if 0.0 < score <= 1.0:
             limits["score_threshold"] = score
         most = _constant(c, node.input(2)) if node.kind == "NonMaxSuppression" else 0.0
-        if 1.0 <= most <= _MOST_BOXES:
+        if 1.0 <= most <= _MAX_BOXES:
             limits["max_per_class"] = limits["max_detections"] = int(most)
     if "score_threshold" not in limits:
         compared = [
@@ -281,7 +281,7 @@ def _stated_limits(c: Context, tail: Tail) -> dict[str, Any]:
         ]
         stated = {one for one in compared if 0.0 < one <= 1.0}
         if len(stated) == 1:
-            limits["score_threshold"] = max(stated.pop(), _LEAST_SCORE)
+            limits["score_threshold"] = max(stated.pop(), _MIN_SCORE)
     return limits
 
 
@@ -362,10 +362,10 @@ def _form(c: Context, heads: Heads) -> tuple[NDArray[np.float64], str] | None:
     """
     height, width, channels = (extent or 1 for extent in c.network.inputs[0].shape[1:])
     image = np.random.default_rng(0).uniform(0.0, 1.0, (1, height, width, channels)).astype(np.float32)
-    if sum(layer["flops"] for layer in c.network.describe()["layers"]) > _MOST_OPERATIONS:
+    if sum(layer["flops"] for layer in c.network.describe()["layers"]) > _MAX_OPERATIONS:
         return None
     try:
-        program = c.network.compile(device="cpu", precision="float32", max_memory=_MOST_MEMORY)
+        program = c.network.compile(device="cpu", precision="float32", max_memory=_MAX_MEMORY)
         results = program.session(threads=1).run(image)
     except Error:
         return None
@@ -398,7 +398,7 @@ def form_of_boxes(
     """
     if not (np.isfinite(numbers).all() and np.isfinite(scores).all()):
         return None
-    if scores.min() < 0.0 or scores.max() > 1.0 + 1e-6 or len(numbers) < _LEAST_BOXES:
+    if scores.min() < 0.0 or scores.max() > 1.0 + 1e-6 or len(numbers) < _MIN_BOXES:
         return None
     found: list[tuple[float, bool, bool, str, NDArray[np.float64]]] = []
     for in_corners in (True, False) if corners is None else (corners,):
@@ -411,7 +411,7 @@ def form_of_boxes(
                 unit_first = sides[::-1] if y_first else sides
                 error = _error(centers / unit_first, expected)
                 found.append((error, in_corners, y_first, unit, unit_first))
-    if not found or min(found, key=itemgetter(0))[0] > _MOST_ERROR:
+    if not found or min(found, key=itemgetter(0))[0] > _MAX_ERROR:
         return None
     _, in_corners, y_first, unit, sides = min(found, key=itemgetter(0))
     matrix = (np.eye(4) if in_corners else _FROM_CENTER) / np.tile(sides, 2)
@@ -455,6 +455,6 @@ def _slow_share(centers: NDArray[np.float64]) -> NDArray[np.float64]:
     return shares
 
 
-_LEAST_BOXES = 16
+_MIN_BOXES = 16
 _CLEARLY = 1.5
-_MOST_ERROR = 0.2
+_MAX_ERROR = 0.2

@@ -21,7 +21,7 @@ SUPPRESSIONS = frozenset(
 # Operators that select boxes. The shape of their result depends on the content of the image.
 _SELECTIONS = SUPPRESSIONS | {"TopK", "NonZero"}
 # The maximum number of outputs of a YOLO file: the boxes, and the maps that they are computed from.
-_MOST_OUTPUTS = 8
+_MAX_OUTPUTS = 8
 # Operators whose result has the elements of their first operand.
 _MOVES = frozenset({"Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"})
 
@@ -104,7 +104,7 @@ class Tail:
 
 def candidates(tail: Tail, file: OnnxFile, wanted: Sequence[str]) -> list[list[str]]:
     """Return candidates for a detector's outputs: one tensor of boxes and classes, or a pair of boxes and scores."""
-    if not tail.nodes and len(wanted) <= _MOST_OUTPUTS:
+    if not tail.nodes and len(wanted) <= _MAX_OUTPUTS:
         names = [tail.unmoved(name) for name in wanted]
         ends = [name for name in names if _is_joined(file, name) and tail.leads_to(names, name)]
         return [[name] for name in dict.fromkeys(ends)][:1]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import onnx
 
 # At most this many times the size of a file is read from it. Tensors may share data, as tied weights do.
-_MOST_READ = 4
+_MAX_READ = 4
 
 
 class ExternalData:
@@ -57,10 +57,10 @@ class ExternalData:
                 f"damaged: {where}: {length} bytes from {offset} of {path.name}, which has {size}; stated are {stated}"
             )
         if not self.is_own(tensor):
-            left = self._left.get(path, _MOST_READ * size) - length
+            left = self._left.get(path, _MAX_READ * size) - length
             if left < 0:
                 raise UnsupportedError(
-                    f"{where}: tensors share places of its file, which they use more than {_MOST_READ} times; that "
+                    f"{where}: tensors share places of its file, which they use more than {_MAX_READ} times; that "
                     "is not supported"
                 )
             self._left[path] = left

@@ -36,7 +36,7 @@ _MAX_RANK = 64
 # The maximum number of nodes, inputs, outputs, weights and described tensors of a graph.
 _MAX_PARTS = 100_000
 # The maximum number of nodes that change a constant's type or shape in files that mpscnn wrote.
-_MOST_CHANGES = 4
+_MAX_CHANGES = 4
 
 Dimension = int | None
 
@@ -146,7 +146,7 @@ class OnnxFile:
         if not self._is_ours:
             return name
         stored = name
-        for _ in range(_MOST_CHANGES):
+        for _ in range(_MAX_CHANGES):
             if (maker := self.makers.get(stored)) and maker.inputs:
                 stored = maker.inputs[0]
         return stored.removesuffix(VALUE) if stored in self.tensors else name

@@ -36,7 +36,7 @@ LISTS = {
     "Slice": (1, 2, 3, 4),
     "Split": (1,),
 }
-_MOST_AXES = 64  # the maximum number of axes of NumPy's arrays
+_MAX_AXES = 64  # the maximum number of axes of NumPy's arrays
 
 
 def cost_of(node: Node, operands: Operands) -> Cost:
@@ -48,7 +48,7 @@ def cost_of(node: Node, operands: Operands) -> Cost:
     """
     for place in LISTS.get(node.kind, ()):
         listed = operands[place] if place < len(operands) else None
-        if listed is not None and listed.size > max(_MOST_AXES, len(node.outputs)):
+        if listed is not None and listed.size > max(_MAX_AXES, len(node.outputs)):
             raise WeightsError(
                 f"damaged: there are {listed.size} numbers in its operand {place + 1}, which has one for each axis"
             )

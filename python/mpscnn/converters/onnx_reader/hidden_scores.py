@@ -17,7 +17,7 @@ from mpscnn.converters.tensor import FileTensor
 HIDDEN = float(np.finfo(np.float32).min) / 2
 
 _SAME_NUMBERS = frozenset({"Cast", "Identity"})  # operators between a mask and its softmax
-_MOST_BETWEEN = 4
+_MAX_BETWEEN = 4
 
 
 def hides(numbers: NDArray[np.float32]) -> bool:
@@ -69,7 +69,7 @@ def made_constant(
 
 def _is_read_by_softmax(c: Context, node: Node, rank: int) -> bool:
     """Return True if only a softmax along the last axis reads a node's result."""
-    for _ in range(_MOST_BETWEEN):
+    for _ in range(_MAX_BETWEEN):
         user = c.only_user(node.outputs[0])
         if user is None:
             return False

@@ -17,7 +17,7 @@ from mpscnn.errors import UnsupportedError
 _FLOATS = frozenset({"float", "float16", "bfloat16"})
 _INTEGERS = frozenset({f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)} | {"bool"})
 _MAX_RANK = 6  # the maximum number of axes of mpscnn's tensors
-_MOST_IN_BETWEEN = 64
+_MAX_IN_BETWEEN = 64
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ def _first_user(file: OnnxFile, name: str) -> Node | None:
     position = file.positions
     places = {position[id(node)] for node in file.users.get(name, ())}
     waiting = sorted(places)
-    for _ in range(_MOST_IN_BETWEEN):
+    for _ in range(_MAX_IN_BETWEEN):
         if not waiting:
             break
         node = file.nodes[heapq.heappop(waiting)]

@@ -19,7 +19,7 @@ from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
 
 # The engine multiplies an operand by the factor before the product. Smaller factors might lose digits of small numbers.
-_LEAST_FACTOR = 2.0**-32
+_MIN_FACTOR = 2.0**-32
 
 
 def _gemm(c: Context, node: Node) -> FileTensor:
@@ -144,7 +144,7 @@ def _factor_after(c: Context, node: Node) -> float:
         return 1.0
     number = c.constants.number(other, "its factor")
     factor = number if user.kind == "Mul" else 1.0 / number if number else 0.0
-    if not _LEAST_FACTOR <= abs(factor) <= 1.0:
+    if not _MIN_FACTOR <= abs(factor) <= 1.0:
         return 1.0
     c.merged.add(id(user))
     c.ends[name] = user.outputs[0]

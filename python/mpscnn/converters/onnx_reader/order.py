@@ -12,7 +12,7 @@ from mpscnn.errors import WeightsError
 if TYPE_CHECKING:
     from mpscnn.converters.onnx_reader.node import Node
 
-_MOST_SHOWN = 5
+_MAX_SHOWN = 5
 
 
 def in_order(nodes: Sequence[Node], given: Set[str], origin: str) -> list[Node]:
@@ -77,6 +77,6 @@ def _circle(nodes: Sequence[Node], makers: dict[str, int], missing: Sequence[int
         makers_here = (makers[name] for name in nodes[place].inputs if name in makers)
         place = next(maker for maker in makers_here if missing[maker])
     circle = list(passed)[list(passed).index(place) :]
-    names = " -> ".join(shown(nodes[one].name) for one in circle[:_MOST_SHOWN])
-    more = f" -> and {len(circle) - _MOST_SHOWN} more" if len(circle) > _MOST_SHOWN else ""
+    names = " -> ".join(shown(nodes[one].name) for one in circle[:_MAX_SHOWN])
+    more = f" -> and {len(circle) - _MAX_SHOWN} more" if len(circle) > _MAX_SHOWN else ""
     return f"node {shown(nodes[place].name)} needs its own result, by way of {names}{more}"

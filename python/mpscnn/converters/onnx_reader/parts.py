@@ -17,7 +17,7 @@ from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
 
-_MOST_PARTS = 4096  # the maximum number of tensors in a sequence
+_MAX_PARTS = 4096  # the maximum number of tensors in a sequence
 
 
 def _slice(c: Context, node: Node) -> FileTensor:
@@ -134,13 +134,13 @@ def _sizes(c: Context, node: Node, extent: int, what: str) -> list[int]:
     sizes = stated
     if is_one_size and stated[0] > 0:
         whole, rest = divmod(extent, stated[0])
-        if whole > _MOST_PARTS:
-            raise UnsupportedError(f"splits {what} into {whole} parts; supported are {_MOST_PARTS}")
+        if whole > _MAX_PARTS:
+            raise UnsupportedError(f"splits {what} into {whole} parts; supported are {_MAX_PARTS}")
         sizes = [stated[0]] * whole + [rest] * (rest > 0)
     if not sizes or sum(sizes) != extent or min(sizes) < 1:
         raise WeightsError(f"damaged: splits {what} into {sizes[:5]}")
-    if len(sizes) > _MOST_PARTS:
-        raise UnsupportedError(f"splits {what} into {len(sizes)} parts; supported are {_MOST_PARTS}")
+    if len(sizes) > _MAX_PARTS:
+        raise UnsupportedError(f"splits {what} into {len(sizes)} parts; supported are {_MAX_PARTS}")
     return sizes
 
 

@@ -17,8 +17,8 @@ from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.layer_arguments import Activation
 
-_MOST_NODES = 64  # the maximum number of nodes that a search visits
-_MOST_READERS = 32  # tensors with more consumers are not followed
+_MAX_NODES = 64  # the maximum number of nodes that a search visits
+_MAX_READERS = 32  # tensors with more consumers are not followed
 _LARGEST = 24  # the maximum size of an expression; the longest activation has about half of that
 _ROUNDING = 1e-5  # the relative tolerance for constants, which a file rounds to float32 or to a few digits
 
@@ -62,7 +62,7 @@ def by_parts(c: Context, name: str, first: Node | None = None) -> tuple[Activati
     expressions = search.expressions
     makers: dict[str, Node] = {}
     found: tuple[Activation, str, list[Node]] | None = None
-    for _ in range(_MOST_NODES):
+    for _ in range(_MAX_NODES):
         node = search.next()
         if node is None:
             break
@@ -110,7 +110,7 @@ class _Search:
         for key, node in self._waiting.pop(value, ()):
             self._consider(key, node)
         users = self._c.users(value)
-        if len(users) <= _MOST_READERS:
+        if len(users) <= _MAX_READERS:
             for number, node in enumerate(users):
                 self._consider((place, number), node)
 

@@ -21,7 +21,7 @@ from mpscnn.converters.tensor import FileTensor
 from mpscnn.errors import Error, UnsupportedError
 from mpscnn.graph.layer_arguments import Activation
 
-_LEAST_SCALE = 2.0**-126
+_MIN_SCALE = 2.0**-126
 #: NumPy's types of integers by ONNX' numbers of data types.
 _STATED = {2: np.uint8, 3: np.int8, 4: np.uint16, 5: np.int16, 6: np.int32}
 
@@ -95,7 +95,7 @@ def _dequantize(c: Context, node: Node) -> FileTensor:
 
 def _int8_of(grid: Grid) -> Integers | None:
     """Return the quantization as int8; None for wider integers. The zero point of uint8 is lowered by 128."""
-    if grid.dtype.itemsize != 1 or not _LEAST_SCALE <= grid.step < np.inf:
+    if grid.dtype.itemsize != 1 or not _MIN_SCALE <= grid.step < np.inf:
         return None
     return grid.step, grid.zero_point - (128 if grid.dtype == np.uint8 else 0)
 

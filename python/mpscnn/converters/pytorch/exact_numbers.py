@@ -16,7 +16,7 @@ _DOMAIN = "mpscnn.exact"
 _NEUTRAL = {"Add": (0.0, 1e-8), "Sub": (0.0, 1e-8), "Mul": (1.0, 1e-5), "Div": (1.0, 1e-5)}
 _MARGIN = 2.0
 _MOVES = frozenset({"Cast", "CastLike", "Expand", "Identity", "Reshape", "Squeeze", "Unsqueeze"})
-_MOST_STEPS = 16
+_MAX_STEPS = 16
 
 
 def optimize_exactly(program: Any) -> None:
@@ -43,7 +43,7 @@ def _is_nearly_neutral(node: Any) -> bool:
     return any(number is not None and 0.0 < abs(number - neutral) <= _MARGIN * distance for number in numbers)
 
 
-def _number(value: Any, steps: int = _MOST_STEPS) -> float | None:
+def _number(value: Any, steps: int = _MAX_STEPS) -> float | None:
     """Return the only element of a constant, which may be computed from others; None for other values."""
     from onnxscript import ir
 

@@ -26,7 +26,7 @@ _ENTRIES = (
     "state_dict_ema",
     "model_ema",
 )
-_MOST_NESTED = 4
+_MAX_NESTED = 4
 # Prefixes that wrappers add to every name: DataParallel, torch.compile, training frameworks.
 _PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "network.")
 # Names of counters that are used only in training.
@@ -97,7 +97,7 @@ def read_state_dict(path: Path) -> StateDict:
 
 
 def _tensors_of(value: object, origin: str, notes: list[str]) -> dict[str, StoredTensor]:
-    for _ in range(_MOST_NESTED):
+    for _ in range(_MAX_NESTED):
         if not isinstance(value, dict):
             raise UnsupportedError(f"{origin}: holds no state dict, but a {_kind(value)}")
         if any(isinstance(item, StoredTensor) for item in value.values()):
@@ -130,7 +130,7 @@ def _kind(value: object) -> str:
 
 
 def _without_wrappers(tensors: dict[str, StoredTensor]) -> dict[str, StoredTensor]:
-    for _ in range(_MOST_NESTED):
+    for _ in range(_MAX_NESTED):
         prefix = next((one for one in _PREFIXES if all(name.startswith(one) for name in tensors)), None)
         if prefix is None:
             break

@@ -13,7 +13,7 @@ from mpscnn.converters.tflite.file import FileOperator
 from mpscnn.converters.tflite.parts import checked_axis
 from mpscnn.errors import UnsupportedError, WeightsError
 
-_LEAST_NORM = 1e-3  # the square root of 1e-6, TensorFlow Lite's minimum for the sum of squares
+_MIN_NORM = 1e-3  # the square root of 1e-6, TensorFlow Lite's minimum for the sum of squares
 _KINDS = {
     "MEAN": "mean",
     "SUM": "sum",
@@ -115,7 +115,7 @@ def _l2_normalization(c: Reader, operator: FileOperator) -> Made:
     x = c.value(operator.inputs[0])
     if c.activation(operator, 0) is not None:
         raise UnsupportedError("it ends with an activation, which is not supported")
-    return c.network.unit_norm(x, epsilon=_LEAST_NORM, name=c.layer_name(operator))
+    return c.network.unit_norm(x, epsilon=_MIN_NORM, name=c.layer_name(operator))
 
 
 REDUCTIONS: dict[str, Handler] = {

@@ -4,7 +4,7 @@ import { pause } from "./api.js";
 
 const SPAN = 2000; // milliseconds over which the rate is counted
 const QUALITY = 0.9;
-const MOST_RAW_PIXELS = 1e6;
+const MAX_RAW_PIXELS = 1e6;
 const MARGIN = 1.15; // for preparations that crop
 
 /** Extents of a frame that is as large as the model needs it. */
@@ -17,7 +17,7 @@ export function sizeFor(model, width, height) {
 /** A canvas as an image file: its pixels as they are, which takes the browser no time, or JPEG, which is small. */
 export async function frameFile(canvas, context, raw) {
   const { width, height } = canvas;
-  if (!raw || width * height > MOST_RAW_PIXELS) {
+  if (!raw || width * height > MAX_RAW_PIXELS) {
     return new Promise((done) => canvas.toBlob(done, "image/jpeg", QUALITY));
   }
   const { data } = context.getImageData(0, 0, width, height);

@@ -12,7 +12,7 @@ import { Settings } from "./settings.js";
 import { save } from "./save.js";
 import { Stage } from "./stage.js";
 
-const MOST_TRIES = 3;
+const MAX_TRIES = 3;
 const element = (id) => document.getElementById(id);
 const here = /^(localhost|\[::1\]|127\..*)$/.test(location.hostname);
 const still = window.matchMedia("(prefers-reduced-motion: reduce)");
@@ -61,8 +61,8 @@ async function guarded(request) {
       notice("busy", "");
       return answer;
     } catch (error) {
-      if (error instanceof Gone && tries < MOST_TRIES) await reconnect();
-      else if (error instanceof Refused && error.kind === "UnknownModel" && tries < MOST_TRIES) await load();
+      if (error instanceof Gone && tries < MAX_TRIES) await reconnect();
+      else if (error instanceof Refused && error.kind === "UnknownModel" && tries < MAX_TRIES) await load();
       else if (error instanceof Refused && error.status === 401) keepToken(await askForToken());
       else if (error instanceof Refused && error.status === 503) {
         notice("busy", "The service is busy. This page waits for its turn.");

@@ -2,8 +2,8 @@
 
 const THUMBNAIL = 128; // pixels
 // Beyond these a photo is made smaller before it is sent; no model's input is as large.
-const MOST_BYTES = 12e6;
-const MOST_PIXELS = 24e6;
+const MAX_BYTES = 12e6;
+const MAX_PIXELS = 24e6;
 const REDUCED = 2048;
 
 export class Photos {
@@ -106,7 +106,7 @@ export class Photos {
     }
     try {
       if (this.all.length > 1) draw(photo.picture, picture, THUMBNAIL);
-      if (photo.file.size <= MOST_BYTES && picture.width * picture.height <= MOST_PIXELS) return photo.file;
+      if (photo.file.size <= MAX_BYTES && picture.width * picture.height <= MAX_PIXELS) return photo.file;
       const canvas = document.createElement("canvas");
       draw(canvas, picture, REDUCED);
       return await new Promise((done) => canvas.toBlob(done, "image/jpeg", 0.95));

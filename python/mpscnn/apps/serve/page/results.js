@@ -3,7 +3,7 @@
 import { colourOf } from "./looking.js";
 
 const SPEAK_EVERY = 3000; // milliseconds
-const MOST_ROWS = 12;
+const MAX_ROWS = 12;
 
 export const percent = (share) => `${(100 * share).toFixed(share < 0.0995 ? 1 : 0)} %`;
 
@@ -18,7 +18,7 @@ export class Results {
   }
 
   show(found) {
-    const entries = found.entries.slice(0, MOST_ROWS);
+    const entries = found.entries.slice(0, MAX_ROWS);
     this.none.hidden = entries.length > 0;
     this.none.textContent = "Nothing found.";
     while (this.list.children.length > entries.length) this.list.lastChild.remove();

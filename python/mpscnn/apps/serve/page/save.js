@@ -3,13 +3,13 @@
 import { percent } from "./results.js";
 import { drawFound } from "./stage.js";
 
-const MOST_CLASSES = 5;
+const MAX_CLASSES = 5;
 
 /** The picture at its own size: with boxes or a mask over it, or with the classes below. */
 function drawn(source, found) {
   const width = source.naturalWidth || source.videoWidth;
   const height = source.naturalHeight || source.videoHeight;
-  const classes = found.task === "classification" ? found.entries.slice(0, MOST_CLASSES) : [];
+  const classes = found.task === "classification" ? found.entries.slice(0, MAX_CLASSES) : [];
   const line = Math.max(18, Math.round(Math.max(width, height) / 24));
   const canvas = document.createElement("canvas");
   canvas.width = width;

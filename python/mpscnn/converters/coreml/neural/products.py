@@ -182,12 +182,12 @@ def _constant(b: Builder, layer: Layer) -> str:
 
 def _filled(b: Builder, layer: Layer) -> str:
     shape = tuple(int(one) for one in layer.p.targetShape)
-    if min(shape, default=1) < 1 or math.prod(shape) > _MOST_FILLED:
+    if min(shape, default=1) < 1 or math.prod(shape) > _MAX_FILLED:
         raise UnsupportedError(f"a constant of the shape {shape}")
     return b.weight("value", np.full(shape, layer.p.value, np.float32))
 
 
-_MOST_FILLED = 1 << 20
+_MAX_FILLED = 1 << 20
 
 PRODUCTS: dict[str, Handler] = {
     "argMax": _best("ArgMax"),

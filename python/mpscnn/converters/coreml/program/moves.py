@@ -23,7 +23,7 @@ from mpscnn.converters.onnx_builder.blocks import (
 from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.errors import UnsupportedError, WeightsError
 
-_MOST_FILLED = 1 << 20
+_MAX_FILLED = 1 << 20
 
 
 def _reshape(b: Builder, op: Operation) -> str:
@@ -141,7 +141,7 @@ def _shape(b: Builder, op: Operation) -> str:
 
 def _fill(b: Builder, op: Operation) -> str:
     shape, value = op.integers("shape"), op.array("value") if op.has("value") else np.float32(0.0)
-    if min(shape, default=1) < 1 or math.prod(shape) > _MOST_FILLED:
+    if min(shape, default=1) < 1 or math.prod(shape) > _MAX_FILLED:
         raise UnsupportedError(f"a constant of the shape {shape[:8]}")
     number = np.asarray(value).reshape(())
     kind = np.int64 if number.dtype.kind in "iu" else np.float32
