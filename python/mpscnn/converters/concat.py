@@ -17,9 +17,10 @@ def joined(a: Arranger, values: list[Value], axis: int) -> Value:
         raise WeightsError(f"damaged: joins {', '.join(value.shown for value in values)}")
     if len(values) == 1:
         return first
-    values = [value.with_batch_as(first).with_own_atoms() for value in values]
-    if any(atom.is_batch for value in values for atom in value.axes[axis]):
+    values = [value.with_batch_as(first) for value in values]
+    if any(atom.is_batch and atom.high != 1 for value in values for atom in value.axes[axis]):
         raise UnsupportedError("joins images along the batch")
+    values = [value.with_batch_apart(axis).with_own_atoms() for value in values]
     model = next((value for value in values if value.axes[axis]), values[0])
     own_atoms = [value.axes[axis] for value in values]
     model, others = _alike(model, values, axis)

@@ -21,7 +21,7 @@ def product_of(arranger: Arranger, a: Value, b: Value, scale: float = 1.0) -> Va
     """Multiply the matrices of the last two axes, a batched matrix product over all other axes, and a factor."""
     a, b = (x.beginning_with_batch(arranger.batch) for x in (a, b.with_own_atoms()))
     extents = [[product(axis) for axis in _without_batch(arranger, x)] for x in (a, b)]
-    least = 2 if arranger.batch is None else 3
+    least = 2 if arranger.batch is None or arranger.batch.high == 1 else 3
     fits = a.rank == b.rank >= least and extents[0][:-2] == extents[1][:-2]
     if not fits or None in (*extents[0], *extents[1]):
         raise UnsupportedError(
@@ -39,8 +39,8 @@ def product_of(arranger: Arranger, a: Value, b: Value, scale: float = 1.0) -> Va
         scale=scale,
         name=arranger.name(""),
     )
-    leading = tuple(atom for axis in _without_batch(arranger, a)[:-2] for atom in axis)
-    order = (*leading, *a.axes[-2], *b.axes[-1])
+    *leading, rows, _ = _without_batch(arranger, a)
+    order = (*(atom for axis in leading for atom in axis), *rows, *b.axes[-1])
     return Value(y, (*a.axes[:-1], b.axes[-1]), order)
 
 
@@ -82,9 +82,10 @@ def mapped(
         results: the extent of the axis in the result.
         matrix: a function that returns the matrix [results][elements]. It is called after its size has been counted.
     """
+    x = x.with_batch_apart(axis)
     atoms = x.axes[axis]
     extent = product(atoms)
-    if any(atom.is_batch for atom in atoms) or extent is None:
+    if extent is None:
         raise UnsupportedError(f"computes with axis {axis} of {x.shown}, whose extent is not fixed")
     tensor, rest, tail = a.channels_last(x, atoms)
     if len(tensor.shape) != _IMAGE_RANK:
@@ -131,8 +132,8 @@ def _without_batch(arranger: Arranger, x: Value) -> list[Axis]:
 
 def _matrices(arranger: Arranger, x: Value) -> tuple[Tensor, bool]:
     """Return a tensor (n, matrices, rows, columns), and whether its rows and columns are transposed."""
-    leading = tuple(atom for axis in _without_batch(arranger, x)[:-2] for atom in axis)
-    rows, columns = x.axes[-2:]
+    *others, rows, columns = _without_batch(arranger, x)
+    leading = tuple(atom for axis in others for atom in axis)
     swapped = x.order == leading + columns + rows != leading + rows + columns
     return arranger.physical(x, (leading, columns, rows) if swapped else (leading, rows, columns)), swapped
 

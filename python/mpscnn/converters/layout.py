@@ -173,6 +173,18 @@ class Value:
             return self
         return self._with_batch_on(place, batch)
 
+    def with_batch_apart(self, axis: int) -> Self:
+        """Return the value without the batch in this axis; `beginning_with_batch` gives it back to the result.
+
+        A batch of 1 does not change the axis, so reshapes in a file may have made it a part of any axis. Raises
+        UnsupportedError if the axis has a batch that is not 1.
+        """
+        if any(atom.is_batch and atom.high != 1 for atom in self.axes[axis]):
+            raise UnsupportedError(f"changes the batch of {self.shown}")
+        axes = list(self.axes)
+        axes[axis] = without_batch(axes[axis])
+        return replace(self, axes=tuple(axes))
+
     def _with_batch_on(self, place: int, batch: Atom) -> Self:
         axes = [without_batch(axis) for axis in self.axes]
         axes[place] = (batch, *axes[place])

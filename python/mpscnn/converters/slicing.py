@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 from mpscnn.converters.arrange import Arranger
 from mpscnn.converters.layout import Atom, Axis, Value
-from mpscnn.errors import UnsupportedError
 
 _IMAGE_RANK = 4
 # Parameters of the operations for axis 1, 2 and 3 of a tensor of four axes.
@@ -62,23 +60,6 @@ def bordered(a: Arranger, x: Value, axis: int, sides: tuple[int, int], settings:
     return _changed(a, x, axis, new, "padding", attributes)
 
 
-def with_batch_elsewhere(x: Value, axis: int) -> Value:
-    """Return the value with a batch of 1 moved from this axis to another one.
-
-    The extent 1 does not change the axis, so reshapes in a file may have made the batch a part of any axis.
-    """
-    batch = tuple(atom for atom in x.axes[axis] if atom.is_batch)
-    if not batch:
-        return x
-    other = 0 if axis else 1
-    if batch[0].high != 1 or len(x.axes[axis]) == 1 or other >= x.rank:
-        raise UnsupportedError(f"changes the batch of {x.shown}")
-    axes = list(x.axes)
-    axes[axis] = tuple(atom for atom in x.axes[axis] if not atom.is_batch)
-    axes[other] = (*batch, *axes[other])
-    return replace(x, axes=tuple(axes))
-
-
 def _changed(
     a: Arranger,
     x: Value,
@@ -92,7 +73,7 @@ def _changed(
     `attributes` returns the operation's attributes. Its argument is the image axis that holds the value's axis: 0 for
     rows, 1 for columns, 2 for channels.
     """
-    x = with_batch_elsewhere(x, axis)
+    x = x.with_batch_apart(axis)
     atoms = x.axes[axis]
     axes = (*x.axes[:axis], new, *x.axes[axis + 1 :])
     x = a.in_one_piece(x, atoms)

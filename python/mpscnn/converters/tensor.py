@@ -20,7 +20,7 @@ from mpscnn.converters.broadcast import align
 from mpscnn.converters.concat import joined
 from mpscnn.converters.layout import Axis, Value, product, without_batch
 from mpscnn.converters.lookup import looked_up
-from mpscnn.converters.slicing import bordered, part, reversed_axis, taken, tiled, with_batch_elsewhere
+from mpscnn.converters.slicing import bordered, part, reversed_axis, taken, tiled
 from mpscnn.converters.unsupported import CHOOSE_SHAPE, CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
@@ -208,9 +208,9 @@ class FileTensor(Value):
 
         The axis is kept with the extent 1. Among equal elements, the first one is taken, or with `last` the last one.
         """
-        if any(atom.is_batch for atom in self.axes[axis]):
+        if any(atom.is_batch and atom.high != 1 for atom in self.axes[axis]):
             raise UnsupportedError("compares images of the batch")
-        x = self
+        x = self.with_batch_apart(axis)
         if last:  # reverse the axis, so that the last of equal elements becomes the first
             x = x.part(axis, range(x.known_extent(axis, "takes the last of equals of") - 1, -1, -1))
         atoms = x.axes[axis]
@@ -237,10 +237,6 @@ class FileTensor(Value):
         (new,) = self.arranger.atoms([count])
         axes = (*x.axes[:axis], new, *x.axes[axis + 1 :])
         return self.of(Value(y, axes, rest + new, whole_numbers=True))
-
-    def with_batch_apart(self, axis: int) -> FileTensor:
-        """Return the tensor without a batch of 1 in this axis; it becomes a part of another axis."""
-        return self.of(with_batch_elsewhere(self, axis))
 
     def taken_along(self, axis: int, indices: FileTensor) -> FileTensor:
         """Gather elements of an axis by computed indices, as numpy.take_along_axis does.

@@ -48,23 +48,18 @@ def _binary(c: Reader, operator: FileOperator) -> Made:
     of_integers = all(map(c.has_integers, (*operator.inputs, operator.outputs[0])))
     if of_integers and operator.kind in ("MAXIMUM", "MINIMUM"):
         return integer_forms.larger(c, operator)
-    (first, second), added = operands(c, operator)
-    if operator.kind not in _BEHIND:
-        activation = c.ending(operator, activation)
-    return _of_two(operator, first, second, activation), added
-
-
-def _of_two(operator: FileOperator, a: FileTensor, b: FileTensor, activation: Activation) -> FileTensor:
+    first, second = operands(c, operator)
     operation, behind = _TWO_TENSORS[operator.kind], _BEHIND.get(operator.kind)
-    y = a.combined(operation, b, "/first" if behind else "", activation)
-    return y.map(behind) if behind else y
+    if behind:
+        return first.combined(operation, second, "/first", activation).map(behind)
+    return first.combined(operation, second, "", c.ending(operator, activation))
 
 
 def _sum(c: Reader, operator: FileOperator) -> Made:
-    (first, *others), added = operands(c, operator)
+    first, *others = operands(c, operator)
     for other in others:
         first += other
-    return first, added
+    return first
 
 
 # ---- A constant --------------------------------------------------------------------------------------------

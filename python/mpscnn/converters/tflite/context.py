@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -166,31 +165,15 @@ class OperatorReader:
         users = self.file.users.get(index, [])
         return users[0] if len(users) == 1 and index not in self.results else None
 
-    def apart(self, index: int, *, always: bool = False) -> tuple[FileTensor, int]:
-        """Return a computed tensor with the batch as a separate first axis, and the number of axes that were added.
-
-        Args:
-            index: the number of the file's tensor.
-            always: whether to add the axis even if the first axis already is the batch (of 1).
-        """
-        return self.set_apart(self.seen(index), always=always)
-
-    def set_apart(self, value: FileTensor, *, always: bool = False) -> tuple[FileTensor, int]:
-        """Make the batch of a value a separate first axis, as `apart` does for a tensor of the file."""
-        if self.batch != 1 or (value.has_batch_first and not always):
-            return value, 0
-        return replace(value, axes=((self._batch_atom,), *map(without_batch, value.axes))), 1
-
     def put(self, operator: FileOperator, made: Made) -> None:
         """Set the operator's first result. If it is a tensor of the network, its first axis is the batch."""
         if made is not None:
-            value, added = made if isinstance(made, tuple) else (made, 0)
-            value = value if isinstance(value, FileTensor) else self.of_tensor(value)
-            self.set_value(operator.outputs[0], value, added)
+            self.set_value(
+                operator.outputs[0], made if isinstance(made, FileTensor) else self.of_tensor(made)
+            )
 
-    def set_value(self, index: int, value: FileTensor, added: int = 0) -> None:
-        """Set the computed value of a tensor of the file. `added` is the number of axes that `apart` added."""
-        value = value.merged(0, 2) if added else value
+    def set_value(self, index: int, value: FileTensor) -> None:
+        """Set the computed value of a tensor of the file."""
         value = self._in_own_integers(index, self._within_integers(index, value))
         self.values[index] = value.beginning_with_batch(self._batch_atom if self.batch == 1 else None)
         self.note_integers(index)
@@ -383,9 +366,6 @@ class OperatorReader:
 
 
 Reader = OperatorReader
-Made = FileTensor | Tensor | tuple[FileTensor, int] | None
+Made = FileTensor | Tensor | None
 Handler = Callable[[OperatorReader, FileOperator], Made]
-"""Converts an operator. It returns the first result, with the axes that `apart` added if there are any.
-
-A handler that sets the results itself returns None.
-"""
+"""Converts an operator and returns the first result. A handler that sets the results itself returns None."""

@@ -11,7 +11,6 @@ from mpscnn.converters.layout import Axis
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.tflite.context import Made, Reader
 from mpscnn.converters.tflite.file import FileOperator
-from mpscnn.converters.tflite.logic import met
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
@@ -99,14 +98,14 @@ def _note(c: Reader, operator: FileOperator, tensor: int, *, opposite: bool) -> 
 def larger(c: Reader, operator: FileOperator) -> Made:
     """Convert MAXIMUM to a + max(b - a, 0), and MINIMUM likewise. With equal scales no sum is rounded."""
     like = next(c.seen(index) for index in operator.inputs if not c.is_constant(index))
-    (a, b), added = met(c, [_bytes_of(c, operator, index, like) for index in operator.inputs])
+    a, b = (_bytes_of(c, operator, index, like) for index in operator.inputs)
     is_maximum = operator.kind == "MAXIMUM"
     first, second = (b, a) if is_maximum else (a, b)
     above = first.combined("subtract", second, "/difference", "relu")
     grid = c.grid(operator.outputs[0])
     assert grid is not None
     c.integers[above.tensor.index] = (grid.dtype.name, grid.step, int(np.iinfo(grid.dtype).min))
-    return a.combined("add" if is_maximum else "subtract", above), added
+    return a.combined("add" if is_maximum else "subtract", above)
 
 
 def _bytes_of(c: Reader, operator: FileOperator, index: int, like: FileTensor) -> FileTensor:

@@ -23,30 +23,18 @@ _TWO = {
 }
 
 
-def operands(c: Reader, operator: FileOperator) -> tuple[list[FileTensor], int]:
-    """Return the operands of an operator with equal numbers of axes, and the number of axes added in front of all.
-
-    Constants become tensors.
-    """
+def operands(c: Reader, operator: FileOperator) -> list[FileTensor]:
+    """Return the operands of an operator. Constants among them become layers."""
     first = next((index for index in operator.inputs if not c.is_constant(index)), None)
     if first is None:
         raise UnsupportedError("of large constants alone it is not supported")
     like = c.seen(first)
-    return met(c, [c.operand(index, like) for index in operator.inputs])
-
-
-def met(c: Reader, values: list[FileTensor]) -> tuple[list[FileTensor], int]:
-    """Return values with equal numbers of axes, and the number of axes that were added in front of all."""
-    rank = max(value.rank for value in values)
-    if all(value.rank == rank and value.has_batch_first for value in values) or c.batch != 1:
-        return values, 0
-    apart = [c.set_apart(value, always=True)[0] for value in values]
-    return [value.with_axes(range(1, 2 + rank - value.rank)) for value in apart], 1
+    return [c.operand(index, like) for index in operator.inputs]
 
 
 def _compare(c: Reader, operator: FileOperator) -> Made:
-    (a, b), added = operands(c, operator)
-    return a.combined(_TWO[operator.kind], b), added
+    a, b = operands(c, operator)
+    return a.combined(_TWO[operator.kind], b)
 
 
 def _not(c: Reader, operator: FileOperator) -> Made:
@@ -58,12 +46,12 @@ def _select(c: Reader, operator: FileOperator) -> Made:
     ranks = [len(c.file.tensors[index].shape) for index in operator.inputs]
     if operator.kind == "SELECT" and ranks[0] == 1 < max(ranks):
         raise UnsupportedError("chooses between images of the batch")
-    (condition, first, second), added = operands(c, operator)
+    condition, first, second = operands(c, operator)
     chosen, other = (
         condition.combined("mask", first, "/part"),
         condition.combined("mask_out", second, "/part"),
     )
-    return chosen.combined("add", other, "", c.ending(operator, None)), added
+    return chosen.combined("add", other, "", c.ending(operator, None))
 
 
 def _one_hot(c: Reader, operator: FileOperator) -> Made:
@@ -78,8 +66,7 @@ def _one_hot(c: Reader, operator: FileOperator) -> Made:
     axis %= x.rank + 1
     shape = [depth if place == axis else 1 for place in range(x.rank + 1)]
     places = c.constant(np.arange(depth, dtype=np.float32).reshape(shape), x.rank + 1, "places")
-    (numbers, places), added = met(c, [x.with_axes([axis]), places])
-    return numbers.combined("equal", places, "/same").linear(on - off, off), added
+    return x.with_axes([axis]).combined("equal", places, "/same").linear(on - off, off)
 
 
 LOGIC: dict[str, Handler] = {

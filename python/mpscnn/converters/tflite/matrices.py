@@ -9,7 +9,6 @@ from mpscnn.converters.layout import Atom
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.tflite.context import Handler, Made, Reader
 from mpscnn.converters.tflite.file import FileOperator
-from mpscnn.converters.tflite.parts import checked_axis
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
@@ -61,8 +60,7 @@ def _with_computed_weights(c: Reader, operator: FileOperator, x: FileTensor) -> 
     if not features or rows % features or x.shape[-1] != features:
         raise WeightsError(f"damaged: weights {weights.shown}, but its input is {x.shown}")
     flat = x.regrouped(*[[rows // features, features]] * 2) if x.rank != 2 else x
-    first, second = (c.set_apart(value, always=True)[0] for value in (flat, weights))
-    y = (first @ second.transposed((0, 2, 1))).merged(0, 2)
+    y = flat @ weights.transposed((1, 0))
     if keeps_axes and x.rank != 2:
         shape = [*(extent or 1 for extent in x.shape[:-1]), weights.shape[0] or 1]
         y = y.regrouped(shape, shape)
@@ -109,24 +107,18 @@ def _matrix_product(c: Reader, operator: FileOperator) -> Made:
     operands = [c.operand(index, like) for index in (first, second)]
     if any(x.rank < 2 for x in operands):
         raise WeightsError(f"damaged: multiplies {operands[0].shown} and {operands[1].shown}")
-    flat = all(x.rank == 2 for x in operands)
-    for place, x in enumerate(operands):
-        if flat:
-            x, _ = c.set_apart(x, always=True)
-        if turned[place]:
-            x = x.transposed([*range(x.rank - 2), x.rank - 1, x.rank - 2])
-        operands[place] = x
-    return operands[0] @ operands[1], int(flat)
+    a, b = (
+        x.transposed([*range(x.rank - 2), x.rank - 1, x.rank - 2]) if is_turned else x
+        for x, is_turned in zip(operands, turned, strict=True)
+    )
+    return a @ b
 
 
 def _running_sum(c: Reader, operator: FileOperator) -> Made:
     (axis,) = c.constants.integers(operator.inputs[1], "its axis")
-    rank = c.seen(operator.inputs[0]).rank
-    x, added = c.apart(operator.inputs[0])
-    options = operator.options
+    x, options = c.seen(operator.inputs[0]), operator.options
     exclusive, backwards = (bool(options and options.boolean(field)) for field in (0, 1))
-    axis = checked_axis(axis, rank) + added
-    return x.running_sums(axis, exclusive=exclusive, backwards=backwards), added
+    return x.running_sums(x.axis(axis), exclusive=exclusive, backwards=backwards)
 
 
 MATRICES: dict[str, Handler] = {

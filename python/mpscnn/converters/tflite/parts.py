@@ -2,28 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.tflite.context import Handler, Made, Reader
 from mpscnn.converters.tflite.file import FileOperator
+from mpscnn.converters.tflite.logic import operands
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
-
-
-def checked_axis(axis: int, rank: int) -> int:
-    """Return the number of an axis counted from the front. Raises WeightsError if there is no such axis."""
-    if not -rank <= axis < rank:
-        raise WeightsError(f"damaged: axis {axis} of {rank}")
-    return axis % rank
-
-
-def _along(c: Reader, index: int, axis: int) -> tuple[FileTensor, int, int]:
-    """Return a computed tensor with a separate batch axis, the new number of `axis`, and the number of added axes."""
-    rank = c.seen(index).rank
-    x, added = c.apart(index)
-    return x, checked_axis(axis, rank) + added, added
-
 
 # ---- Parts -------------------------------------------------------------------------------------------------
 
@@ -42,18 +26,18 @@ def _taken(x: FileTensor, axis: int, start: int | None, stop: int | None, step: 
 
 
 def _strided_slice(c: Reader, operator: FileOperator) -> Made:
-    x, added = c.apart(operator.inputs[0])
+    x = c.seen(operator.inputs[0])
     begin, end, strides = (c.constants.integers(index, "its range") for index in operator.inputs[1:4])
     masks = [operator.options.integer(field) if operator.options else 0 for field in range(5)]
     begin_mask, end_mask, ellipsis_mask, new_axis_mask, shrink_mask = masks
     if not len(begin) == len(end) == len(strides):
         raise WeightsError(f"damaged: takes {begin} to {end} in steps of {strides}")
-    entries = _entries(len(begin), x.rank - added, ellipsis_mask, new_axis_mask)
+    entries = _entries(len(begin), x.rank, ellipsis_mask, new_axis_mask)
     x = x.with_axes(
-        axis + added for axis, entry in enumerate(entries) if entry is not None and _bit(new_axis_mask, entry)
+        axis for axis, entry in enumerate(entries) if entry is not None and _bit(new_axis_mask, entry)
     )
     shrunk = []
-    for axis, entry in enumerate(entries, start=added):
+    for axis, entry in enumerate(entries):
         if entry is None or _bit(new_axis_mask, entry):
             continue
         start: int | None = None if _bit(begin_mask, entry) else begin[entry]
@@ -64,7 +48,7 @@ def _strided_slice(c: Reader, operator: FileOperator) -> Made:
             stop = None if start == -1 else start + 1
             shrunk.append(axis)
         x = _taken(x, axis, start, stop, step)
-    return x.without_axes(shrunk), added
+    return x.without_axes(shrunk)
 
 
 def _bit(mask: int, entry: int) -> bool:
@@ -84,23 +68,23 @@ def _entries(count: int, rank: int, ellipsis_mask: int, new_axis_mask: int) -> l
 
 
 def _slice(c: Reader, operator: FileOperator) -> Made:
-    x, added = c.apart(operator.inputs[0])
+    x = c.seen(operator.inputs[0])
     begin, size = (c.constants.integers(index, "its range") for index in operator.inputs[1:3])
-    if not len(begin) == len(size) == x.rank - added or min(begin) < 0:
+    if not len(begin) == len(size) == x.rank or min(begin) < 0:
         raise WeightsError(f"damaged: takes {begin} and {size} of {x.shown}")
     for axis, (first, count) in enumerate(zip(begin, size, strict=True)):
-        extent = x.shape[axis + added]
+        extent = x.shape[axis]
         if count != -1 and extent is not None and first + count > extent:
             raise WeightsError(f"damaged: takes {first}:{first + count} of axis {axis} of {x.shown}")
-        x = _taken(x, axis + added, first, None if count == -1 else first + count, 1)
-    return x, added
+        x = _taken(x, axis, first, None if count == -1 else first + count, 1)
+    return x
 
 
 def _split(c: Reader, operator: FileOperator) -> None:
     sized = operator.kind == "SPLIT_V"
-    index = operator.inputs[0 if sized else 1]
+    x = c.seen(operator.inputs[0 if sized else 1])
     (axis,) = c.constants.integers(operator.inputs[2 if sized else 0], "its axis")
-    x, axis, added = _along(c, index, axis)
+    axis = x.axis(axis)
     extent, count = x.known_extent(axis, "splits"), len(operator.outputs)
     sizes = [extent // count] * count
     if sized:
@@ -112,18 +96,19 @@ def _split(c: Reader, operator: FileOperator) -> None:
     for output, size in zip(operator.outputs, sizes, strict=True):
         c.begin(output)
         y = x.part(axis, range(start, start + size))
-        c.set_value(output, c.seen_as(operator.outputs[0], output, y), added)
+        c.set_value(output, c.seen_as(operator.outputs[0], output, y))
         start += size
 
 
 def _unpack(c: Reader, operator: FileOperator) -> None:
-    x, axis, added = _along(c, operator.inputs[0], operator.options.integer(1) if operator.options else 0)
+    x = c.seen(operator.inputs[0])
+    axis = x.axis(operator.options.integer(1) if operator.options else 0)
     if x.shape[axis] != len(operator.outputs):
         raise WeightsError(f"damaged: takes {x.shown} apart along axis {axis} into {len(operator.outputs)}")
     for position, output in enumerate(operator.outputs):
         c.begin(output)
         y = x.part(axis, range(position, position + 1))
-        c.set_value(output, y.without_axes([axis]), added)
+        c.set_value(output, y.without_axes([axis]))
 
 
 def _gather(c: Reader, operator: FileOperator) -> Made:
@@ -131,13 +116,14 @@ def _gather(c: Reader, operator: FileOperator) -> Made:
     options = operator.options
     if c.is_constant(operator.inputs[0]):
         return _look_up(c, operator)
-    x, axis, added = _along(c, operator.inputs[0], options.integer(0) if options else 0)
+    x = c.seen(operator.inputs[0])
+    axis = x.axis(options.integer(0) if options else 0)
     batches = options.integer(1) if options else 0
     if not c.is_constant(operator.inputs[1]):
-        if batches not in (0, 1) or (batches and added):
+        if batches not in (0, 1):
             raise UnsupportedError(f"takes other positions for each element of {batches} axes of {x.shown}")
         places = c.seen(operator.inputs[1])
-        return x.gathered(axis, places, of_each_image=bool(batches)), added
+        return x.gathered(axis, places, of_each_image=bool(batches))
     if batches:
         raise UnsupportedError("takes other positions for each image of the batch")
     table, extent = (
@@ -151,7 +137,7 @@ def _gather(c: Reader, operator: FileOperator) -> Made:
         raise WeightsError(
             f"damaged: takes positions {int(table.min())} to {int(table.max())} of axis {axis} of {x.shown}"
         )
-    return x.taken_by(axis, table), added
+    return x.taken_by(axis, table)
 
 
 def _look_up(c: Reader, operator: FileOperator) -> Made:
@@ -164,33 +150,28 @@ def _look_up(c: Reader, operator: FileOperator) -> Made:
 
 
 def _reverse(c: Reader, operator: FileOperator) -> Made:
-    x, added = c.apart(operator.inputs[0])
-    rank = x.rank - added
+    x = c.seen(operator.inputs[0])
     for axis in c.constants.integers(operator.inputs[1], "its axes"):
-        x = x.reversed(checked_axis(axis, rank) + added)
-    return x, added
+        x = x.reversed(x.axis(axis))
+    return x
 
 
 # ---- Repeated ----------------------------------------------------------------------------------------------
 
 
 def _tile(c: Reader, operator: FileOperator) -> Made:
-    x, added = c.apart(operator.inputs[0], always=True)
-    counts = c.constants.integers(operator.inputs[1], "its counts")
-    if len(counts) != x.rank - added or min(counts) < 1:
+    x, counts = c.seen(operator.inputs[0]), c.constants.integers(operator.inputs[1], "its counts")
+    if len(counts) != x.rank or min(counts) < 1:
         raise UnsupportedError(f"repeats {x.shown} {counts} times")
-    return x.tiled([1] * added + counts), added
+    return x.tiled(counts)
 
 
 def _broadcast(c: Reader, operator: FileOperator) -> Made:
-    x, added = c.apart(operator.inputs[0], always=True)
-    target = [1] * added + c.constants.integers(operator.inputs[1], "its shape")
+    x, target = c.seen(operator.inputs[0]), c.constants.integers(operator.inputs[1], "its shape")
     if len(target) < x.rank:
         raise WeightsError(f"damaged: spreads {x.shown} to {target}")
-    if len(target) > x.rank:
-        x = x.with_axes(range(added, added + len(target) - x.rank))
-    counts = [_repeats(x, axis, wanted) for axis, wanted in enumerate(target)]
-    return x.tiled(counts), added
+    x = x.with_axes(range(len(target) - x.rank))
+    return x.tiled([_repeats(x, axis, wanted) for axis, wanted in enumerate(target)])
 
 
 def _repeats(x: FileTensor, axis: int, wanted: int) -> int:
@@ -207,32 +188,17 @@ def _repeats(x: FileTensor, axis: int, wanted: int) -> int:
 # ---- One after the other ----------------------------------------------------------------------------------
 
 
-def _computed(c: Reader, indices: Sequence[int]) -> list[FileTensor]:
-    """Return the values of these tensors. Constants among them become layers."""
-    first = next((index for index in indices if not c.is_constant(index)), None)
-    if first is None:
-        raise UnsupportedError("of large constants alone it is not supported")
-    like = c.seen(first)
-    return [c.operand(index, like) for index in indices]
-
-
 def _concatenation(c: Reader, operator: FileOperator) -> Made:
     if c.activation(operator, 1) is not None:
         raise UnsupportedError("it ends with an activation, which is not supported")
-    return _join(c, _computed(c, operator.inputs), c.options(operator).integer(0))
+    first, *others = operands(c, operator)
+    return first.joined(others, first.axis(c.options(operator).integer(0)))
 
 
 def _pack(c: Reader, operator: FileOperator) -> Made:
-    parts = _computed(c, operator.inputs)
-    axis = checked_axis(operator.options.integer(1) if operator.options else 0, parts[0].rank + 1)
-    return _join(c, [part.with_axes([axis]) for part in parts], axis)
-
-
-def _join(c: Reader, parts: list[FileTensor], axis: int) -> Made:
-    axis = checked_axis(axis, parts[0].rank)
-    apart = axis == 0 or not all(part.has_batch_first for part in parts)
-    (first, added), *others = (c.set_apart(part, always=apart) for part in parts)
-    return first.joined([other for other, _ in others], axis + added), added
+    axis = operator.options.integer(1) if operator.options else 0
+    first, *others = (part.with_axes([axis]) for part in operands(c, operator))
+    return first.joined(others, first.axis(axis))
 
 
 def _space_to_depth(c: Reader, operator: FileOperator) -> Made:

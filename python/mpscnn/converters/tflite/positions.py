@@ -14,14 +14,14 @@ from mpscnn.errors import UnsupportedError, WeightsError
 def _top_k(c: Reader, operator: FileOperator) -> None:
     """Convert TOPK_V2 of a constant number of elements of the last axis."""
     (count,) = c.constants.integers(operator.inputs[1], "its number")
-    x, added = c.apart(operator.inputs[0])
+    x = c.seen(operator.inputs[0])
     values, indices = (*operator.outputs, -1)[:2]
     places = x.top_k(x.rank - 1, count, largest=True)
     if values in c.results or c.file.users.get(values):
-        c.set_value(values, x.taken_along(x.rank - 1, places), added)
+        c.set_value(values, x.taken_along(x.rank - 1, places))
     if indices >= 0:
         c.begin(indices)
-        c.set_value(indices, places, added)
+        c.set_value(indices, places)
 
 
 def _gather_nd(c: Reader, operator: FileOperator) -> Made:

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from mpscnn.converters.layout import without_batch
 from mpscnn.converters.tflite import integer_forms
 from mpscnn.converters.tflite.context import Handler, Made, Reader
 from mpscnn.converters.tflite.file import FileOperator
-from mpscnn.converters.tflite.parts import checked_axis
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _MIN_NORM = 1e-3  # the square root of 1e-6, TensorFlow Lite's minimum for the sum of squares
@@ -28,14 +28,11 @@ _KINDS = {
 
 
 def _reduction(c: Reader, operator: FileOperator) -> Made:
-    rank = c.seen(operator.inputs[0]).rank
-    given = c.constants.integers(operator.inputs[1], "the axes")
-    axes = sorted({checked_axis(axis, rank) for axis in given})
-    x, added = c.apart(operator.inputs[0], always=0 in axes)
-    axes = [axis + added for axis in axes]
-    atoms = x.atoms_of(axes)
-    if any(atom.is_batch for atom in atoms):
+    x = c.seen(operator.inputs[0])
+    axes = sorted({x.axis(axis) for axis in c.constants.integers(operator.inputs[1], "the axes")})
+    if c.batch != 1 and 0 in axes:
         raise UnsupportedError(f"reduces the batch of {x.shown}")
+    atoms = without_batch(x.atoms_of(axes))
     kind = _KINDS[operator.kind]
     if not all(map(c.has_integers, (operator.inputs[0], operator.outputs[0]))):
         y = x.reduced(kind, axes)
@@ -51,7 +48,7 @@ def _reduction(c: Reader, operator: FileOperator) -> Made:
         y = x.reduced(kind, axes)
     if not (operator.options and operator.options.boolean(0)):
         y = y.without_axes(axes)
-    return y, added
+    return y
 
 
 def _has_one_scale(c: Reader, operator: FileOperator) -> bool:
@@ -63,17 +60,11 @@ def _argument(c: Reader, operator: FileOperator) -> Made:
 
     The scores are the output then, and `Model.segment` computes the largest channel.
     """
-    (axis,) = c.constants.integers(operator.inputs[1], "the axis")
-    rank = c.seen(operator.inputs[0]).rank
-    axis = checked_axis(axis, rank)
-    if operator.kind == "ARG_MAX" and operator.outputs[0] in c.results and axis == rank - 1:
-        return c.seen(operator.inputs[0])
-    x, added = c.apart(operator.inputs[0])
-    axis += added
-    if x.rank < 2:
-        raise UnsupportedError(f"compares images of the batch of {x.shown}")
-    y = x.place_of(axis, least=operator.kind == "ARG_MIN")
-    return y.without_axes([axis]), added
+    x, (axis,) = c.seen(operator.inputs[0]), c.constants.integers(operator.inputs[1], "the axis")
+    axis = x.axis(axis)
+    if operator.kind == "ARG_MAX" and operator.outputs[0] in c.results and axis == x.rank - 1:
+        return x
+    return x.place_of(axis, least=operator.kind == "ARG_MIN").without_axes([axis])
 
 
 # ---- Normalizations ----------------------------------------------------------------------------------------
