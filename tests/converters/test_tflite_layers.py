@@ -359,6 +359,7 @@ def test_mirrored_borders(tmp_path: Path, mode: int) -> None:
         ((1, 5, 4), [[0, 0], [1, 2], [0, 0]]),
         ((1, 5, 4), [[0, 0], [0, 3], [2, 1]]),
         ((1, 6), [[0, 0], [2, 3]]),
+        ((1, 2, 3, 4, 5), [[0, 0], [0, 1], [0, 0], [2, 0], [1, 1]]),
     ],
     ids=str,
 )
@@ -372,10 +373,10 @@ def test_borders_of_what_is_no_image(
     agrees(tmp_path, one(kind, result, *constants, shape=shape, options=options), random(*shape))
 
 
-def test_borders_of_more_axes_are_refused(tmp_path: Path) -> None:
-    shape = (1, 2, 3, 4, 5)
-    content = one("PAD", (1, 3, 3, 4, 5), np.array([[0, 0], [0, 1], *[[0, 0]] * 3], np.int32), shape=shape)
-    assert "pads the batch, or more than three axes" in refusal(tmp_path, content)
+@pytest.mark.parametrize("sides", [[[1, 0], [0, 0]], [[0, 0]]], ids=["batch", "another rank"])
+def test_borders_that_are_refused(tmp_path: Path, sides: list[list[int]]) -> None:
+    content = one("PAD", (2, 6), np.array(sides, np.int32), shape=(1, 6))
+    assert "pads the batch, or other axes than its operand has" in refusal(tmp_path, content)
 
 
 @pytest.mark.parametrize(

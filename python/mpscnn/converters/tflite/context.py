@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -348,9 +348,10 @@ class OperatorReader:
             raise WeightsError("damaged: it has no options")
         return operator.options
 
-    def weight_shape(self, operator: FileOperator) -> tuple[int, ...]:
-        """Return the shape of the weights: input 1, which is a constant."""
-        return self.constants.stored(operator.inputs[1], "its weights").shape
+    def weight_shape(self, operator: FileOperator, order: Sequence[int] | None = None) -> tuple[int, ...]:
+        """Return the shape of the weights: input 1, which is a constant. `order` transposes it."""
+        weights = self.constants.stored(operator.inputs[1], "its weights")
+        return (weights if order is None else weights.transpose(order)).shape
 
     def set_weights(
         self,

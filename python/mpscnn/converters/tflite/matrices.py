@@ -71,8 +71,7 @@ def _dense(
     c: Reader, operator: FileOperator, x: FileTensor, order: tuple[int, ...], activation: Activation
 ) -> FileTensor:
     """Add a dense layer over the last axis of x. `order` transposes the weights to [results][features]."""
-    *_, features = (c.weight_shape(operator)[axis] for axis in order)
-    units = c.weight_shape(operator)[order[-2]]
+    *_, units, features = c.weight_shape(operator, order)
     x, name = c.plain(x), c.layer_name(operator)
     if x.rank == 2 and x.has_batch_first:
         y = c.network.dense(x.tensor, units, activation=activation, name=name)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from itertools import chain
+from typing import Any
 
 import numpy as np
 
-from mpscnn._private.literals import BorderName
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.tflite import integer_forms, static_shapes
 from mpscnn.converters.tflite.context import Handler, Made, Reader
@@ -15,7 +15,6 @@ from mpscnn.converters.tflite.file import FileOperator
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
-from mpscnn.graph.layers.layer_maker import Tensor
 
 _IMAGE_RANK = 4
 _VALID = 1  # VALID in the schema's enumeration of padding
@@ -113,55 +112,40 @@ def _depth_to_space(c: Reader, operator: FileOperator) -> Made:
     return c.network.depth_to_space(x, block, name=name)
 
 
-def _sides(c: Reader, operator: FileOperator, x: Tensor) -> list[list[int]]:
-    """Return the padding before and after rows, columns and channels of an image, or of the result of `_as_image`."""
-    sides: list[list[int]] = np.reshape(
+def _sides(c: Reader, operator: FileOperator) -> list[list[int]]:
+    """Return the padding before and after each axis."""
+    pairs: list[list[int]] = np.reshape(
         c.constants.integers(operator.inputs[1], "the padding"), (-1, 2)
     ).tolist()
-    if len(sides) != len(x.shape) or len(sides) > _IMAGE_RANK or any(sides[0]):
-        raise UnsupportedError("pads the batch, or more than three axes")
-    return [[0, 0]] * (_IMAGE_RANK - len(sides)) + sides[1:]
+    return pairs
 
 
-def _padded(
-    c: Reader,
-    operator: FileOperator,
-    x: Tensor,
-    sides: Sequence[Sequence[int]],
-    pad: Callable[[Tensor], Tensor],
-) -> Tensor:
-    """Apply padding to a tensor with fewer axes than an image, by reshaping it to an image and back."""
-    if len(x.shape) == _IMAGE_RANK:
-        return pad(x)
-    own = [-1 if extent is None else extent for extent in x.shape[1:]]
-    extents = [1] * (_IMAGE_RANK - len(x.shape)) + own
-    y = pad(c.network.reshape(x, extents, name=c.layer_name(operator, "/image")))
-    whole = [
-        extent if extent == -1 else extent + sum(both) for extent, both in zip(extents, sides, strict=True)
-    ]
-    back = whole[_IMAGE_RANK - len(x.shape) :]
-    return c.network.reshape(y, back, name=c.layer_name(operator, "/back"))
+def _bordered(c: Reader, operator: FileOperator, settings: dict[str, Any]) -> Made:
+    """Pad an image by one layer, and other tensors by a layer for each axis. `settings` are the layer's attributes."""
+    x, sides = c.seen(operator.inputs[0]), _sides(c, operator)
+    if len(sides) != x.rank or any(sides[0]):
+        raise UnsupportedError("pads the batch, or other axes than its operand has")
+    if x.rank == _IMAGE_RANK and x.has_batch_first:
+        names = ("top", "bottom", "left", "right", "front", "back")
+        attributes = dict(zip(names, chain(*sides[1:]), strict=True))
+        return c.network.layer("padding", [c.tensor(x)], attributes | settings, name=c.layer_name(operator))
+    for axis, (before, after) in enumerate(sides):
+        if before or after:
+            x = x.bordered(axis, (before, after), settings)
+            c.note_integers(operator.outputs[0], x.tensor)
+    return x
 
 
 def _pad(c: Reader, operator: FileOperator) -> Made:
     value = 0.0
     if len(operator.inputs) > 2:
         value = float(c.constants.real(operator.inputs[2], "the padding's value").reshape(-1)[0])
-    x = c.value(operator.inputs[0])
-    sides = _sides(c, operator, x)
-    (top, bottom), (left, right), (front, back) = sides
-    if value == 0.0 and not (front or back) and _is_padding_of_convolution(c, operator):
-        c.padded[operator.outputs[0]] = (x, ((top, bottom), (left, right)))
-        return None
-    attributes = {"top": top, "bottom": bottom, "left": left, "right": right, "front": front, "back": back}
-    name = c.layer_name(operator)
-    return _padded(
-        c,
-        operator,
-        x,
-        sides,
-        lambda image: c.network.layer("padding", [image], attributes | {"value": value}, name=name),
-    )
+    if value == 0.0 and _is_padding_of_convolution(c, operator):
+        batch, (top, bottom), (left, right), channels = _sides(c, operator)
+        if not any(batch + channels):
+            c.padded[operator.outputs[0]] = (c.value(operator.inputs[0]), ((top, bottom), (left, right)))
+            return None
+    return _bordered(c, operator, {"value": value})
 
 
 def _is_padding_of_convolution(c: Reader, operator: FileOperator) -> bool:
@@ -179,20 +163,8 @@ def _is_padding_of_convolution(c: Reader, operator: FileOperator) -> bool:
 def _mirror_pad(c: Reader, operator: FileOperator) -> Made:
     symmetric = operator.options is not None and bool(operator.options.integer(0, "b"))
     if integer_forms.are_integers(c, operator):
-        pairs = np.reshape(c.constants.integers(operator.inputs[1], "the padding"), (-1, 2)).tolist()
-        return integer_forms.mirrored(c, operator, pairs, with_edge=symmetric)
-    x = c.value(operator.inputs[0])
-    sides = _sides(c, operator, x)
-    mode: BorderName = "mirror_with_edge" if symmetric else "mirror"
-    rows, columns, channels = ((before, behind) for before, behind in sides)
-    name = c.layer_name(operator)
-    return _padded(
-        c,
-        operator,
-        x,
-        sides,
-        lambda image: c.network.pad(image, (rows, columns), channels=channels, mode=mode, name=name),
-    )
+        return integer_forms.mirrored(c, operator, _sides(c, operator), with_edge=symmetric)
+    return _bordered(c, operator, {"mode": "mirror_with_edge" if symmetric else "mirror"})
 
 
 # ---- Types -------------------------------------------------------------------------------------------------

@@ -48,71 +48,27 @@ def _window(options: Table, size: tuple[int, int], dilation_fields: tuple[int, i
 
 
 def _convolution(c: Reader, operator: FileOperator) -> Made:
-    options = c.options(operator)
-    outputs, height, width, inputs = c.weight_shape(operator)
-    window = _window(options, (height, width), (4, 5))
-    if (made := _of_several_images(c, operator, window, 3)) is not None:
-        return made
-    x, window = _spread(c, operator, window)
-    groups = (x.shape[-1] or 0) // inputs
-    activation = c.ending(operator, c.activation(operator, 3))
-    name = c.layer_name(operator)
-    y = c.network.conv2d(
-        x, outputs, (height, width), groups=groups, activation=activation, name=name, **window
-    )
-    c.set_weights(operator, name, (0, 1, 2, 3))
-    return y
+    """Convert CONV_2D, and DEPTHWISE_CONV_2D to a convolution with a group for each channel.
 
-
-def _depthwise(c: Reader, operator: FileOperator) -> Made:
-    options = c.options(operator)
-    _, height, width, outputs = c.weight_shape(operator)
-    window = _window(options, (height, width), (5, 6))
-    if (made := _of_several_images(c, operator, window, 4)) is not None:
-        return made
-    x, window = _spread(c, operator, window)
-    activation = c.ending(operator, c.activation(operator, 4))
-    name = c.layer_name(operator)
-    y = c.network.depthwise_conv2d(
-        x,
-        (height, width),
-        multiplier=outputs // (x.shape[-1] or 1),
-        activation=activation,
-        name=name,
-        **window,
-    )
-    c.set_weights(operator, name, (3, 1, 2, 0))  # [1][kh][kw][out] in the file
-    return y
-
-
-def _of_several_images(
-    c: Reader, operator: FileOperator, window: dict[str, Any], activation_field: int
-) -> FileTensor | None:
-    """Convert a convolution in float32 of images that a reshape merged with the batch in the first axis.
-
-    The images become groups of channels, which have the same weights. The result is None for other convolutions.
+    Images that a reshape merged with the batch become groups of channels, which have the same weights.
     """
-    index = operator.inputs[0]
-    if index not in c.values:  # padded or spread by the operator before it
-        return None
-    whole, images = c.values[index].images_as_channels(3)
-    if images == 1:
-        return None
-    if c.has_integers(index) or c.has_integers(operator.inputs[1]):
-        raise UnsupportedError(
-            f"changes the batch of {c.values[index].shown}, which is supported in floats only"
-        )
-    weight = c.constants.real(operator.inputs[1], "its weights")
-    if operator.kind == "DEPTHWISE_CONV_2D":
-        weight = weight.transpose(3, 1, 2, 0)  # [1][kh][kw][out] in the file
-    outputs, height, width, inputs = weight.shape
-    x, name = c.tensor(whole), c.layer_name(operator)
-    groups = (x.shape[-1] or 0) // inputs
-    c.constants.count(4 * weight.size * images)
-    activation = c.ending(operator, c.activation(operator, activation_field))
+    is_depthwise = operator.kind == "DEPTHWISE_CONV_2D"
+    order = (
+        (3, 1, 2, 0) if is_depthwise else (0, 1, 2, 3)
+    )  # depthwise weights are [1][kh][kw][out] in the file
+    outputs, height, width, inputs = c.weight_shape(operator, order)
+    window = _window(c.options(operator), (height, width), (5, 6) if is_depthwise else (4, 5))
+    x, window, images = _spread(c, operator, window)
+    activation = c.ending(operator, c.activation(operator, 4 if is_depthwise else 3))
+    groups, name = (x.shape[-1] or 0) // inputs, c.layer_name(operator)
     y = c.network.conv2d(
         x, outputs * images, (height, width), groups=groups, activation=activation, name=name, **window
     )
+    if images == 1:
+        c.set_weights(operator, name, order)
+        return y
+    weight = c.constants.real(operator.inputs[1], "its weights").transpose(order)
+    c.constants.count(4 * weight.size * images)
     c.network.graph.set_weight(name, "weight", np.tile(weight, (images, 1, 1, 1)))
     if len(operator.inputs) > 2 and operator.inputs[2] >= 0:
         biases = c.constants.real(operator.inputs[2], "its biases")
@@ -168,14 +124,22 @@ def _space_to_batch(c: Reader, operator: FileOperator) -> None:
     c.spread[operator.outputs[0]] = (x, (block[0], block[1]), pads)
 
 
-def _spread(c: Reader, operator: FileOperator, window: dict[str, Any]) -> tuple[Tensor, dict[str, Any]]:
-    """Return the input and window of a convolution, after merging PAD or SPACE_TO_BATCH_ND before it."""
-    if operator.inputs[0] in c.padded:
-        x, sides = c.padded[operator.inputs[0]]
-        return x, window | {"padding": sides}
-    spread = c.spread.get(operator.inputs[0])
+def _spread(c: Reader, operator: FileOperator, window: dict[str, Any]) -> tuple[Tensor, dict[str, Any], int]:
+    """Return the input and window of a convolution, after merging PAD or SPACE_TO_BATCH_ND before it.
+
+    The last result is the number of images that became channels, see `FileTensor.images_as_channels`.
+    """
+    index = operator.inputs[0]
+    if index in c.padded:
+        x, sides = c.padded[index]
+        return x, window | {"padding": sides}, 1
+    spread = c.spread.get(index)
     if spread is None:
-        return c.value(operator.inputs[0]), window
+        given = c.seen(index)
+        whole, images = given.images_as_channels(3)
+        if images > 1 and any(map(c.has_integers, operator.inputs[:2])):
+            raise UnsupportedError(f"changes the batch of {given.shown}, which is supported in floats only")
+        return c.tensor(whole), window, images
     x, block, pads = spread
     user = c.only_user(operator.outputs[0])
     if user is None or user.kind != "BATCH_TO_SPACE_ND":
@@ -193,7 +157,7 @@ def _spread(c: Reader, operator: FileOperator, window: dict[str, Any]) -> tuple[
     if min(top, bottom, left, right) < 0:
         raise UnsupportedError(f"its borders {crops} are larger than its padding {pads}")
     c.joined.add(operator.outputs[0])
-    return x, window | {"padding": ((top, bottom), (left, right)), "dilation": block}
+    return x, window | {"padding": ((top, bottom), (left, right)), "dilation": block}, 1
 
 
 def _batch_to_space(c: Reader, operator: FileOperator) -> Made:
@@ -316,7 +280,7 @@ OPERATORS: dict[str, Handler] = {
     "BATCH_TO_SPACE_ND": _batch_to_space,
     "CONV_2D": _convolution,
     "CUSTOM TFLite_Detection_PostProcess": _detection,
-    "DEPTHWISE_CONV_2D": _depthwise,
+    "DEPTHWISE_CONV_2D": _convolution,
     "L2_POOL_2D": _pool,
     "MAX_POOL_2D": _pool,
     "PRELU": _prelu,
