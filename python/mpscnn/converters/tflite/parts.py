@@ -2,69 +2,46 @@
 
 from __future__ import annotations
 
+from mpscnn.converters.strided_slice import of_each_axis
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.tflite.context import Handler, Made, Reader
 from mpscnn.converters.tflite.file import FileOperator
 from mpscnn.converters.tflite.logic import operands
+from mpscnn.converters.tflite.static_shapes import strided_indices
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
 
 # ---- Parts -------------------------------------------------------------------------------------------------
 
 
-def _taken(x: FileTensor, axis: int, start: int | None, stop: int | None, step: int) -> FileTensor:
+def _taken(x: FileTensor, axis: int, wanted: slice) -> FileTensor:
     """Return x[..., start:stop:step, ...] along an axis."""
-    if start in (0, None) and stop is None and step == 1:
+    if wanted.start in (0, None) and wanted.stop is None and wanted.step in (1, None):
         return x
     extent = x.known_extent(axis, "takes a part of")
-    if step == 0:
+    if wanted.step == 0:
         raise WeightsError("damaged: its step is 0")
-    positions = range(extent)[start:stop:step]
+    positions = range(extent)[wanted]
     if not positions:
-        raise WeightsError(f"damaged: takes {start}:{stop} of axis {axis} of {x.shown}, which is nothing")
+        raise WeightsError(
+            f"damaged: takes {wanted.start}:{wanted.stop} of axis {axis} of {x.shown}, which is nothing"
+        )
     return x.part(axis, positions)
 
 
 def _strided_slice(c: Reader, operator: FileOperator) -> Made:
     x = c.seen(operator.inputs[0])
-    begin, end, strides = (c.constants.integers(index, "its range") for index in operator.inputs[1:4])
-    masks = [operator.options.integer(field) if operator.options else 0 for field in range(5)]
-    begin_mask, end_mask, ellipsis_mask, new_axis_mask, shrink_mask = masks
-    if not len(begin) == len(end) == len(strides):
-        raise WeightsError(f"damaged: takes {begin} to {end} in steps of {strides}")
-    entries = _entries(len(begin), x.rank, ellipsis_mask, new_axis_mask)
-    x = x.with_axes(
-        axis for axis, entry in enumerate(entries) if entry is not None and _bit(new_axis_mask, entry)
-    )
+    vectors = [c.constants.integers(index, "its range") for index in operator.inputs[1:4]]
+    entries = of_each_axis(strided_indices(*vectors, operator.options), x.rank)
+    x = x.with_axes(axis for axis, entry in enumerate(entries) if entry is None)
     shrunk = []
     for axis, entry in enumerate(entries):
-        if entry is None or _bit(new_axis_mask, entry):
-            continue
-        start: int | None = None if _bit(begin_mask, entry) else begin[entry]
-        stop: int | None = None if _bit(end_mask, entry) else end[entry]
-        step = strides[entry]
-        if _bit(shrink_mask, entry):
-            start, step = start or 0, 1
-            stop = None if start == -1 else start + 1
+        if isinstance(entry, int):
             shrunk.append(axis)
-        x = _taken(x, axis, start, stop, step)
+            entry = slice(entry, None if entry == -1 else entry + 1)
+        if entry is not None:
+            x = _taken(x, axis, entry)
     return x.without_axes(shrunk)
-
-
-def _bit(mask: int, entry: int) -> bool:
-    return bool(mask >> entry & 1)
-
-
-def _entries(count: int, rank: int, ellipsis_mask: int, new_axis_mask: int) -> list[int | None]:
-    """Return, for each axis including new ones, the number of its range; None for axes covered by an ellipsis."""
-    listed: list[int | None] = list(range(count))
-    ellipses = [entry for entry in range(count) if _bit(ellipsis_mask, entry)]
-    added = sum(_bit(new_axis_mask, entry) for entry in range(count) if entry not in ellipses)
-    missing = rank - (count - added - len(ellipses))
-    if missing < 0 or len(ellipses) > 1 or (ellipses and _bit(new_axis_mask, ellipses[0])):
-        raise WeightsError(f"damaged: {count} ranges for {rank} axes")
-    place = ellipses[0] if ellipses else count
-    return [*listed[:place], *[None] * missing, *listed[place + len(ellipses) :]]
 
 
 def _slice(c: Reader, operator: FileOperator) -> Made:
@@ -76,7 +53,7 @@ def _slice(c: Reader, operator: FileOperator) -> Made:
         extent = x.shape[axis]
         if count != -1 and extent is not None and first + count > extent:
             raise WeightsError(f"damaged: takes {first}:{first + count} of axis {axis} of {x.shown}")
-        x = _taken(x, axis, first, None if count == -1 else first + count, 1)
+        x = _taken(x, axis, slice(first, None if count == -1 else first + count))
     return x
 
 

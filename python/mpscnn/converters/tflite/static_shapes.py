@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.budget import Cost
+from mpscnn.converters.strided_slice import MASKS, indices
 from mpscnn.converters.tflite.flatbuffer import Table
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError
@@ -68,19 +70,18 @@ def _has_free(given: Constant) -> bool:
     return given.size <= _MAX_ELEMENTS and bool((given == FREE).any())
 
 
+def strided_indices(
+    begin: Sequence[Any], end: Sequence[Any], strides: Sequence[Any], options: Table | None
+) -> list[Any]:
+    """Return the indices of STRIDED_SLICE. An axis that is removed begins at 0 if its begin is masked."""
+    masks = [options.integer(field) if options else 0 for field in range(len(MASKS))]
+    begin = [0 if masks[0] >> place & 1 else number for place, number in enumerate(begin)]
+    return indices(begin, end, strides, masks)
+
+
 def _strided_slice(inputs: list[Constant], options: Table | None) -> Constant:
     source, begin, end, strides = inputs
-    masks = [options.integer(field) if options else 0 for field in range(5)]
-    begin_mask, end_mask, _, _, shrink_mask = masks
-    index: list[int | slice] = []
-    for axis in range(len(begin)):
-        first, last, step = int(begin[axis]), int(end[axis]), int(strides[axis])
-        if shrink_mask >> axis & 1:
-            index.append(first)
-        else:
-            low = None if begin_mask >> axis & 1 else first
-            index.append(slice(low, None if end_mask >> axis & 1 else last, step))
-    return np.asarray(source[tuple(index)])
+    return np.asarray(source[tuple(strided_indices(list(begin), list(end), list(strides), options))])
 
 
 def _pack(inputs: list[Constant], options: Table | None) -> Constant:
