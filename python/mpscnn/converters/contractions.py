@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.arrange import Arranger, image_rows
-from mpscnn.converters.layout import Atom, Axis, Value, positions, product
+from mpscnn.converters.layout import Axis, Value, positions, product
 from mpscnn.converters.slicing import tiled
 from mpscnn.errors import UnsupportedError, WeightsError
+from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import Tensor
 
 _AXES = ("height", "width", "channels")
@@ -83,20 +84,31 @@ def mapped(
         matrix: a function that returns the matrix [results][elements]. It is called after its size has been counted.
     """
     x = x.with_batch_apart(axis)
-    atoms = x.axes[axis]
-    extent = product(atoms)
+    extent = product(x.axes[axis])
     if extent is None:
         raise UnsupportedError(f"computes with axis {axis} of {x.shown}, whose extent is not fixed")
+    a.count_weight(4 * results * extent)
+    name = a.name("")
+    y, columns = pointwise(a, x, axis, results, name)
+    weight = matrix()[:, columns].reshape(results, 1, 1, extent)
+    a.network.graph.set_weight(name, "weight", np.ascontiguousarray(weight, np.float32))
+    return y
+
+
+def pointwise(
+    a: Arranger, x: Value, axis: int, results: int, name: str, activation: Activation = None
+) -> tuple[Value, NDArray[np.int64]]:
+    """Add a 1x1 convolution without weights along an axis.
+
+    Returns the result, and for each input channel of the layer the index of its elements in the axis.
+    """
+    atoms = x.axes[axis]
     tensor, rest, tail = a.channels_last(x, atoms)
     if len(tensor.shape) != _IMAGE_RANK:
         tensor = a.physical(x.lying(tensor, rest + tail), (*image_rows(rest), tail))
-    a.count_weight(4 * results * extent)
-    name = a.name("")
-    y = a.network.conv2d(tensor, results, 1, name=name)
-    weight = matrix()[:, positions(atoms, tail)].reshape(results, 1, 1, extent)
-    a.network.graph.set_weight(name, "weight", np.ascontiguousarray(weight, np.float32))
-    new: Axis = () if results == 1 else (Atom(results),)
-    return Value(y, (*x.axes[:axis], new, *x.axes[axis + 1 :]), rest + new)
+    y = a.network.conv2d(tensor, results, 1, activation=activation, name=name)
+    (new,) = a.atoms([results])
+    return Value(y, (*x.axes[:axis], new, *x.axes[axis + 1 :]), rest + new), positions(atoms, tail)
 
 
 def running_sums(a: Arranger, x: Value, axis: int, *, exclusive: bool, backwards: bool) -> Value:

@@ -25,6 +25,7 @@ from mpscnn.converters.unsupported import CHOOSE_SHAPE, CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import Tensor
+from mpscnn.graph.layers.subpixel import ChannelBlocks
 from mpscnn.graph.network import Network
 
 
@@ -385,6 +386,23 @@ class FileTensor(Value):
         both = flat.joined([FileTensor.plain(self.arranger, zero)], 1)
         return both.taken(1, table.tolist()).regrouped(shape, shape)
 
+    def counted_from_start(self, extent: int) -> FileTensor:
+        """Return indices of an axis with this extent, in which negative ones counted from its end."""
+        shift = self.is_below(0.0, "/below").linear(extent, suffix="/shift")
+        return self.combined("add", shift, "/counted")
+
+    def one_hot(self, axis: int, depth: int, on: float, off: float) -> FileTensor:
+        """Return the tensor with a new axis of `depth` places: `on` at the place of each element, `off` elsewhere."""
+        if depth < 1 or not (math.isfinite(on) and math.isfinite(off)):
+            raise WeightsError(f"damaged: {depth} places with the numbers {on} and {off}")
+        x, name = self.with_axes([axis]), self.arranger.name("/places")
+        self.arranger.count_weight(4 * depth)
+        tensor = self.network.constant(self.network.inputs[0], (depth,), name=name)
+        self.network.graph.set_weight(name, "value", np.arange(depth, dtype=np.float32))
+        (atoms,) = self.arranger.atoms([depth])
+        axes = [atoms if place == axis % x.rank else () for place in range(x.rank)]
+        return x.combined("equal", Value(tensor, tuple(axes), atoms), "/same").linear(on - off, off)
+
     def rows_of(self, table: NDArray[np.float32]) -> FileTensor:
         """Select a row of a table for each element, which is an index; see `lookup.looked_up`."""
         return self.of(looked_up(self.arranger, self, table, self.arranger.name))
@@ -400,6 +418,41 @@ class FileTensor(Value):
     def joined(self, others: Iterable[Value], axis: int) -> FileTensor:
         """Concatenate this tensor and others along an axis."""
         return self.of(joined(self.arranger, [self, *others], axis))
+
+    # ---- Blocks of images ------------------------------------------------------------------------------------------
+
+    def space_to_depth(self, block: int, order: ChannelBlocks = "position_major") -> FileTensor:
+        """Make channels of the blocks of an image (n, height, width, channels), as `Network.depth_to_space` undoes it.
+
+        No element moves until a layer needs another order.
+        """
+        batches, (height, width, channels) = self._image_extents("makes channels of blocks of")
+        if block < 1 or height % block or width % block:
+            raise WeightsError(f"damaged: blocks of {block} in {self.shown}")
+        rows, columns = height // block, width // block
+        apart = self.reshaped(*([batch, rows, block, columns, block, channels] for batch in batches))
+        y = apart.transposed((0, 1, 3, 2, 4, 5) if order == "position_major" else (0, 1, 3, 5, 2, 4))
+        return y.regrouped(*([batch, rows, columns, channels * block**2] for batch in batches))
+
+    def depth_to_space(self, rows: int, columns: int) -> FileTensor:
+        """Make blocks of pixels of the channels of an image (n, height, width, channels), by moving elements.
+
+        Channel (y * columns + x) * c + k becomes channel k of pixel (y, x) of a block, where c are the new channels.
+        """
+        batches, (height, width, channels) = self._image_extents("makes pixels of the channels of")
+        if rows < 1 or columns < 1 or channels % (rows * columns):
+            raise WeightsError(f"damaged: makes blocks of {rows} x {columns} pixels of {self.shown}")
+        left = channels // (rows * columns)
+        apart = self.reshaped(*([batch, height, width, rows, columns, left] for batch in batches))
+        y = apart.transposed((0, 1, 3, 2, 4, 5))
+        return y.regrouped(*([batch, height * rows, width * columns, left] for batch in batches))
+
+    def _image_extents(self, what: str) -> tuple[list[int], list[int]]:
+        """Return both stand-ins of an image's batch, and its other extents, which must be known."""
+        if self.rank != 4 or not self.has_batch_first or None in self.shape[1:]:
+            raise UnsupportedError(f"{what} {self.shown}; supported are images of a known size")
+        low, high = self.stand_ins()
+        return [low[0], high[0]], low[1:]
 
     # ---- Layouts ---------------------------------------------------------------------------------------------------
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.converters.arrange import image_rows
-from mpscnn.converters.layout import Atom, positions, without_batch
+from mpscnn.converters.contractions import pointwise
+from mpscnn.converters.layout import positions, without_batch
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.folded import is_filled
 from mpscnn.converters.onnx_reader.fused_activation import ending
@@ -194,26 +194,20 @@ def dense(
         )
     if x.shape[-1] != features:
         raise WeightsError(f"damaged: multiplies {x.shown} and a matrix with {features} rows")
-    rest_count = len(x.order) - len(x.axes[-1])
     name = c.layer_name(node)
-    if rest_count == 0:
-        weight = _ordered(weight, positions(x.axes[-1], x.order))
+    if len(x.order) == len(x.axes[-1]):
         tensor = c.arranger.physical(x, (x.order,)) if len(x.tensor.shape) not in (2, 4) else x.tensor
         y = c.network.dense(tensor, units, activation=activation, name=name)
-        weight = weight.reshape(units, *(extent or 1 for extent in tensor.shape[1:]))
-        rest = x.order
+        columns, extents = positions(x.axes[-1], x.order), [extent or 1 for extent in tensor.shape[1:]]
+        (new,) = c.arranger.atoms([units])
+        made = replace(x, tensor=y, axes=(*x.axes[:-1], new), order=new)
     else:
-        tensor, rest, tail = c.arranger.channels_last(x, x.axes[-1])
-        if len(tensor.shape) != 4:
-            tensor = c.arranger.physical(x.lying(tensor, rest + tail), (*image_rows(rest), tail))
-        y = c.network.conv2d(tensor, units, 1, activation=activation, name=name)
-        ordered = _ordered(weight, positions(x.axes[-1], tail))
-        weight = ordered.reshape(units, 1, 1, features)
-    c.set_weight(name, "weight", weight, names[0])
+        y, columns = pointwise(c.arranger, x, x.rank - 1, units, name, activation)
+        made, extents = x.of(y), [1, 1, features]
+    c.set_weight(name, "weight", _ordered(weight, columns).reshape(units, *extents), names[0])
     if bias is not None:
         c.set_weight(name, "bias", bias, names[1])
-    new = () if units == 1 else (Atom(units),)
-    return replace(x, tensor=y, axes=(*x.axes[:-1], new), order=(rest if rest_count else ()) + new)
+    return made
 
 
 def _scaled(values: NDArray[np.float32], factor: float) -> NDArray[np.float32]:

@@ -276,31 +276,25 @@ def borders(c: Context, node: Node, rank: int) -> tuple[list[int], float]:
 
 
 def _depth_to_space(c: Context, node: Node) -> FileTensor:
-    x, mode = c.x(node), node.text("mode", "DCR")
-    orders: dict[str, ChannelBlocks] = {"DCR": "position_major", "CRD": "channel_major"}
-    if mode not in orders:
-        raise WeightsError(f"damaged: its mode is {mode!r}")
+    x, order = c.x(node), _channel_blocks(node)
     block, name = node.integer("blocksize"), c.layer_name(node)
-    return x.of_same_rank(c.network.depth_to_space(x.image(), block, order=orders[mode], name=name))
+    return x.of_same_rank(c.network.depth_to_space(x.image(), block, order=order, name=name))
 
 
 def _space_to_depth(c: Context, node: Node) -> FileTensor:
-    """Convert SpaceToDepth to a reshape and transposition. No element moves until a layer needs another order."""
-    x, block, mode = c.x(node), node.integer("blocksize"), node.text("mode", "DCR")
-    if x.rank != _IMAGE_RANK or not x.has_batch_first or None in x.shape[1:]:
-        raise UnsupportedError(f"makes channels of blocks of {x.shown}; supported are images of a known size")
-    (low, channels, height, width), (high, *_) = x.stand_ins()
-    if block < 1 or height % block or width % block:
-        raise WeightsError(f"damaged: blocks of {block} in {x.shown}")
-    rows, columns = height // block, width // block
-    split = [channels, rows, block, columns, block]
-    joined = [channels * block * block, rows, columns]
-    order = {"DCR": (0, 3, 5, 1, 2, 4), "CRD": (0, 1, 3, 5, 2, 4)}.get(mode)
-    if order is None:
+    x = c.x(node)
+    if x.rank != _IMAGE_RANK:
+        raise UnsupportedError(f"makes channels of blocks of {x.shown}, which is not an image")
+    made = x.transposed((0, 2, 3, 1)).space_to_depth(node.integer("blocksize"), _channel_blocks(node))
+    return made.transposed((0, 3, 1, 2))
+
+
+def _channel_blocks(node: Node) -> ChannelBlocks:
+    orders: dict[str, ChannelBlocks] = {"DCR": "position_major", "CRD": "channel_major"}
+    mode = node.text("mode", "DCR")
+    if mode not in orders:
         raise WeightsError(f"damaged: its mode is {mode!r}")
-    return (
-        x.reshaped([low, *split], [high, *split]).transposed(order).regrouped([low, *joined], [high, *joined])
-    )
+    return orders[mode]
 
 
 MOVES: dict[str, Handler] = {

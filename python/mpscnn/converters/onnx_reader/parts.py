@@ -193,8 +193,7 @@ def _look_up(c: Context, node: Node) -> FileTensor:
     if node.integer("axis", 0) or table.ndim < 2:
         raise UnsupportedError(f"looks up a constant {table.shape} along another axis than the first one")
     x = c.value(node.inputs[1], whole_numbers=True).as_numbers()
-    shift = x.is_below(0.0, "/below").linear(len(table), suffix="/shift")
-    return x.combined("add", shift, "/counted").rows_of(table)
+    return x.counted_from_start(len(table)).rows_of(table)
 
 
 def taken_at(x: FileTensor, axis: int, indices: NDArray[Any]) -> FileTensor:

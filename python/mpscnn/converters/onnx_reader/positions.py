@@ -45,18 +45,9 @@ def _one_hot(c: Context, node: Node) -> FileTensor:
     if len(depth) != 1 or depth[0] < 1 or values.size != 2 or not -x.rank - 1 <= axis <= x.rank:
         raise WeightsError(f"damaged: {depth[:8]} places on axis {axis} of {x.shown}, {values.size} numbers")
     off, on = (float(value) for value in values)
-    if not (math.isfinite(on) and math.isfinite(off)):
-        raise UnsupportedError(f"its numbers are {off} and {on}")
     if not x.whole_numbers:
         x = x.truncated()
-    axis %= x.rank + 1
-    shape = [depth[0] if place == axis else 1 for place in range(x.rank + 1)]
-    name = f"{node.outputs[0]}/places"
-    c.constants.budget.spend(Cost.look(depth[0]))
-    c.constants.put(name, np.arange(depth[0], dtype=np.float32).reshape(shape))
-    shift = x.is_below(0.0, "/below").linear(depth[0], suffix="/shift")
-    counted = x.combined("add", shift, "/counted").with_axes([axis])
-    return counted.combined("equal", c.tensor(name, x.rank + 1), "/same").linear(on - off, off)
+    return x.counted_from_start(depth[0]).one_hot(axis, depth[0], on, off)
 
 
 # ---- Gathers -------------------------------------------------------------------------------------------------------

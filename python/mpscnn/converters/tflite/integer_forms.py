@@ -21,22 +21,6 @@ def are_integers(c: Reader, operator: FileOperator) -> bool:
     return all(map(c.has_integers, (operator.inputs[0], operator.outputs[0])))
 
 
-def depth_to_space(c: Reader, operator: FileOperator, block: int) -> FileTensor:
-    """Convert DEPTH_TO_SPACE: move channel (y * block + x) * channels + c to pixel (y, x) of a block."""
-    x = c.seen(operator.inputs[0])
-    if x.rank != 4 or not x.has_batch_first or None in x.shape[1:]:
-        raise UnsupportedError(
-            f"makes pixels of the channels of {x.shown}; supported are images of a known size"
-        )
-    (batch, height, width, channels), _ = x.stand_ins()
-    if block < 1 or channels % block**2:
-        raise WeightsError(f"damaged: makes blocks of {block} pixels of {x.shown}")
-    left = channels // block**2
-    apart = x.reshaped(*[[batch, height, width, block, block, left]] * 2).transposed((0, 1, 3, 2, 4, 5))
-    target = [batch, height * block, width * block, left]
-    return apart.regrouped(target, target)
-
-
 def mirrored(
     c: Reader, operator: FileOperator, sides: Sequence[Sequence[int]], *, with_edge: bool
 ) -> FileTensor:
@@ -178,14 +162,9 @@ def transposed_convolution(
     if len(operator.inputs) > 3 and operator.inputs[3] >= 0:
         _set_bias(c, operator, name, outputs, blocks)
     c.note_integers(operator.outputs[0], y)
-    rows, columns = (int(extent or 0) for extent in y.shape[1:3])
-    value = c.of_tensor(y)
-    batch = value.stand_ins()[0][0]
-    apart = value.reshaped(*[[batch, rows, columns, *strides, outputs]] * 2).transposed((0, 1, 3, 2, 4, 5))
-    target = [batch, rows * strides[0], columns * strides[1], outputs]
-    moved = apart.regrouped(target, target)
+    moved = c.of_tensor(y).depth_to_space(*strides)
     for axis, (before, extent) in enumerate(zip(pads, size, strict=True), start=1):
-        if before + extent > target[axis]:
+        if before + extent > (moved.shape[axis] or 0):
             raise WeightsError(f"damaged: makes {size} of {x.shape}")
         moved = moved.part(axis, range(before, before + extent))
     return moved

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
-import numpy as np
-
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.tflite.context import Handler, Made, Reader
 from mpscnn.converters.tflite.file import FileOperator
-from mpscnn.errors import UnsupportedError, WeightsError
+from mpscnn.errors import UnsupportedError
 
 _TWO = {
     "EQUAL": "equal",
@@ -59,14 +55,7 @@ def _one_hot(c: Reader, operator: FileOperator) -> Made:
     x = c.seen(operator.inputs[0])
     (depth,) = c.constants.integers(operator.inputs[1], "its depth")
     on, off = (float(c.constants.real(index, "its numbers").reshape(())) for index in operator.inputs[2:4])
-    axis = operator.options.integer(0) if operator.options else -1
-    if not -x.rank - 1 <= axis <= x.rank or depth < 1 or not (math.isfinite(on) and math.isfinite(off)):
-        raise WeightsError(f"damaged: {depth} places on axis {axis} of {x.shown}, {on} and {off}")
-    c.constants.count(4 * depth)
-    axis %= x.rank + 1
-    shape = [depth if place == axis else 1 for place in range(x.rank + 1)]
-    places = c.constant(np.arange(depth, dtype=np.float32).reshape(shape), x.rank + 1, "places")
-    return x.with_axes([axis]).combined("equal", places, "/same").linear(on - off, off)
+    return x.one_hot(operator.options.integer(0) if operator.options else -1, depth, on, off)
 
 
 LOGIC: dict[str, Handler] = {

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
-from mpscnn.converters.layout import Atom
+from mpscnn.converters.contractions import pointwise
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.tflite.context import Handler, Made, Reader
 from mpscnn.converters.tflite.file import FileOperator
@@ -77,12 +76,9 @@ def _dense(
         y = c.network.dense(x.tensor, units, activation=activation, name=name)
         c.set_weights(operator, name, order, (units, features))
         return c.of_tensor(y)
-    rest = x.order[: len(x.order) - len(x.axes[-1])]
-    tensor = x.tensor if len(x.tensor.shape) == 4 else c.arranger.physical(x, ((), rest, x.axes[-1]))
-    y = c.network.conv2d(tensor, units, 1, padding="valid", activation=activation, name=name)
+    made, _ = pointwise(c.arranger, x, x.rank - 1, units, name, activation)
     c.set_weights(operator, name, order, (units, 1, 1, features))
-    new = () if units == 1 else (Atom(units),)
-    return replace(x, tensor=y, axes=(*x.axes[:-1], new), order=rest + new)
+    return x.of(made)
 
 
 def _matrix_product(c: Reader, operator: FileOperator) -> Made:

@@ -107,7 +107,7 @@ def _transpose(c: Reader, operator: FileOperator) -> Made:
 def _depth_to_space(c: Reader, operator: FileOperator) -> Made:
     block = c.options(operator).integer(0)
     if integer_forms.are_integers(c, operator):
-        return integer_forms.depth_to_space(c, operator, block)
+        return c.seen(operator.inputs[0]).depth_to_space(block, block)
     x, name = c.value(operator.inputs[0]), c.layer_name(operator)
     return c.network.depth_to_space(x, block, name=name)
 

@@ -180,16 +180,7 @@ def _pack(c: Reader, operator: FileOperator) -> Made:
 
 def _space_to_depth(c: Reader, operator: FileOperator) -> Made:
     """Convert SPACE_TO_DEPTH: pixel (y, x) of a block becomes the channels (y * block + x) * channels + c."""
-    x, block = c.seen(operator.inputs[0]), c.options(operator).integer(0)
-    if x.rank != 4 or not x.has_batch_first or None in x.shape[1:]:
-        raise UnsupportedError(f"makes channels of blocks of {x.shown}; supported are images of a known size")
-    (batch, height, width, channels), _ = x.stand_ins()
-    if block < 1 or height % block or width % block:
-        raise WeightsError(f"damaged: blocks of {block} pixels of {x.shown}")
-    rows, columns = height // block, width // block
-    apart = x.reshaped(*[[batch, rows, block, columns, block, channels]] * 2).transposed((0, 1, 3, 2, 4, 5))
-    target = [batch, rows, columns, block * block * channels]
-    return apart.regrouped(target, target)
+    return c.seen(operator.inputs[0]).space_to_depth(c.options(operator).integer(0))
 
 
 PARTS: dict[str, Handler] = {
