@@ -1,4 +1,4 @@
-"""Describe the weights of recurrent layers in a file, and add the layers with these weights."""
+"""Describe the sequences and weights of recurrent layers in a file, and add the layers with these weights."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.gates import MPSCNN, reordered
+from mpscnn.converters.layout import Axis, without_batch
+from mpscnn.converters.tensor import FileTensor
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import Tensor
@@ -17,6 +19,21 @@ from mpscnn.graph.network import Network
 from mpscnn.graph.recurrent import Recurrent
 
 Array = NDArray[np.float32]
+
+
+def sequences(x: FileTensor) -> tuple[Tensor, Axis, Axis]:
+    """Return (steps, n, features) of a file as a tensor (n, steps, sequences, features).
+
+    A file may have several sequences for each image. The other results are the atoms of the steps and of the sequences.
+    """
+    if x.rank != 3:
+        raise WeightsError(f"damaged: it reads {x.shown}")
+    if any(atom.is_batch and atom.high != 1 for axis in (x.axes[0], x.axes[2]) for atom in axis):
+        raise UnsupportedError(f"its steps or features {x.shown} are the batch")
+    steps, several, features = map(without_batch, x.axes)
+    if any(atom.is_free for atom in steps + several + features):
+        raise UnsupportedError(f"reads {x.shown}, whose number of steps is free: choose one with --shape")
+    return x.arranger.physical(x, (steps, several, features)), steps, several
 
 
 @dataclass(frozen=True)

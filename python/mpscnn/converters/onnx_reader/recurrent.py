@@ -11,7 +11,7 @@ from mpscnn.converters import gates
 from mpscnn.converters.layout import Axis
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.recurrent_layer import RecurrentWeights, add_recurrent
+from mpscnn.converters.recurrent_layer import RecurrentWeights, add_recurrent, sequences
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
@@ -28,7 +28,7 @@ def _recurrent(c: Context, node: Node) -> list[FileTensor]:
     reversals = {"forward": [False], "reverse": [True], "bidirectional": [False, True]}.get(direction)
     if reversals is None:
         raise WeightsError(f"damaged: its direction is {direction!r}")
-    x, steps, sequences = _sequence(c, node)
+    x, steps, several = _sequence(c, node)
     made = [
         _direction(c, node, x, place, reverse=reverse, directions=len(reversals))
         for place, reverse in enumerate(reversals)
@@ -37,10 +37,9 @@ def _recurrent(c: Context, node: Node) -> list[FileTensor]:
     (units,) = c.arranger.atoms([made[0].steps.shape[-1]])
     name = c.layer_name(node)
     batch: Axis = () if c.arranger.batch is None else (c.arranger.batch,)
-    several = (batch + sequences, directions, units)
-    order = sequences + directions + units
+    order = several + directions + units
     along = bool(node.integer("layout", 0))
-    axes = (steps, directions, batch + sequences, units)
+    axes = (steps, directions, batch + several, units)
     whole = FileTensor(
         _joined(c, [one.steps for one in made], name), axes, steps + order, arranger=c.arranger
     )
@@ -49,7 +48,7 @@ def _recurrent(c: Context, node: Node) -> list[FileTensor]:
     for place, tensors in enumerate(states, start=1):
         if place < len(node.outputs) and tensors:
             joined = _joined(c, tensors, f"{name}/state") if node.outputs[place] else tensors[0]
-            state = FileTensor(joined, several, order, arranger=c.arranger)
+            state = FileTensor(joined, (batch + several, directions, units), order, arranger=c.arranger)
             results.append(state if along else state.transposed((1, 0, 2)))
     return results
 
@@ -71,21 +70,11 @@ def _refuse_settings(c: Context, node: Node) -> None:
 def _sequence(c: Context, node: Node) -> tuple[Tensor, Axis, Axis]:
     """Return the input as a tensor (n, steps, sequences, features), and the atoms of its steps and sequences."""
     x = c.x(node)
-    if x.rank != 3:
-        raise WeightsError(f"damaged: it reads {x.shown}")
-    if node.integer("layout", 0):
-        x = x.transposed((1, 0, 2))
-    own = [tuple(atom for atom in axis if not (atom.is_batch and atom.high == 1)) for axis in x.axes]
-    if any(atom.is_batch for axis in (own[0], own[2]) for atom in axis):
-        raise UnsupportedError(f"its steps or features {x.shown} are the batch")
-    steps, sequences, features = (tuple(atom for atom in axis if not atom.is_batch) for axis in own)
-    if any(atom.is_free for axis in (steps, sequences, features) for atom in axis):
-        raise UnsupportedError(f"reads {x.shown}, whose number of steps is free: choose one with --shape")
-    tensor = c.arranger.physical(x, (steps, sequences, features))
+    tensor, steps, several = sequences(x.transposed((1, 0, 2)) if node.integer("layout", 0) else x)
     lengths = node.input(4)
     if lengths is not None and set(c.constants.integers(lengths, "its lengths")) != {tensor.shape[1]}:
         raise UnsupportedError("with other lengths for each sequence it is not supported")
-    return tensor, steps, sequences
+    return tensor, steps, several
 
 
 def _direction(c: Context, node: Node, x: Tensor, place: int, *, reverse: bool, directions: int) -> Recurrent:

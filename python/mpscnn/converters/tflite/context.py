@@ -63,8 +63,8 @@ class OperatorReader:
         self.values: dict[int, FileTensor] = {}
         # The shapes in the file have this batch, but the network takes any batch.
         self.batch = (file.tensors[file.inputs[0]].shape or (1,))[0] if file.inputs and has_batch else 1
-        self._batch_atom = batch_atom(self.batch)
-        self.arranger = Arranger(network, self._batch_atom, self._name, constants.count)
+        self.batch_atom = batch_atom(self.batch)
+        self.arranger = Arranger(network, self.batch_atom, self._name, constants.count)
         self._named, self._kind = -1, "value"
         self.integers: dict[int, Integers | None] = {}
         """The quantizations of the network's tensors, by index; None if the file has several for one tensor."""
@@ -156,7 +156,7 @@ class OperatorReader:
         if batch_first:
             return FileTensor.plain(self.arranger, tensor)
         axes = self.arranger.atoms(tensor.shape[1:])
-        first: Axis = (self._batch_atom, *axes[0])
+        first: Axis = (self.batch_atom, *axes[0])
         order = tuple(atom for axis in axes for atom in axis)
         return FileTensor(tensor, (first, *axes[1:]), order, arranger=self.arranger)
 
@@ -175,7 +175,7 @@ class OperatorReader:
     def set_value(self, index: int, value: FileTensor) -> None:
         """Set the computed value of a tensor of the file."""
         value = self._in_own_integers(index, self._within_integers(index, value))
-        self.values[index] = value.beginning_with_batch(self._batch_atom if self.batch == 1 else None)
+        self.values[index] = value.beginning_with_batch(self.batch_atom if self.batch == 1 else None)
         self.note_integers(index)
 
     # ---- Integers ------------------------------------------------------------------------------------------

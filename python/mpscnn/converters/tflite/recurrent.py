@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters import gates
-from mpscnn.converters.layout import without_batch
-from mpscnn.converters.recurrent_layer import RecurrentWeights, add_recurrent
+from mpscnn.converters.recurrent_layer import RecurrentWeights, add_recurrent, sequences
+from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.tflite.context import Handler, Made, Reader
 from mpscnn.converters.tflite.file import FileOperator
 from mpscnn.converters.tflite.names import activation_name
-from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
 
 # The numbers of the operator's inputs for each gate.
@@ -47,14 +44,9 @@ def _lstm(c: Reader, operator: FileOperator) -> Made:
         raise WeightsError(f"damaged: weights {weights.shape}, {states.shape} and {biases.shape}")
     x = c.seen(operator.inputs[0])
     time_major = bool(options and options.boolean(3))
-    x = x.transposed((1, 0, 2)) if time_major and x.rank == 3 else x
-    own = x.beginning_with_batch(c.arranger.batch)
-    if own.rank != 3 or own.shape[2] != features or None in own.shape[1:]:
-        raise UnsupportedError(f"reads {x.shown}, of {features} features and fixed sizes: {CHOOSE_SIZE}")
-    if not any(atom.is_batch for atom in own.axes[0]):
-        raise UnsupportedError(f"its steps or features {x.shown} are the batch")
-    several = without_batch(own.axes[0])
-    tensor = c.arranger.physical(own, (own.axes[1], several, own.axes[2]))
+    tensor, steps, several = sequences(x if time_major else x.transposed((1, 0, 2)))
+    if tensor.shape[3] != features:
+        raise WeightsError(f"damaged: weights for {features} features, but it reads {x.shown}")
     name = c.layer_name(operator)
     c.constants.count(weights.nbytes + states.nbytes)
     rows = (part.reshape(count * units, *part.shape[2:]) for part in (weights, states, biases))
@@ -69,8 +61,9 @@ def _lstm(c: Reader, operator: FileOperator) -> Made:
     )
     _note_states(c)
     (new,) = c.arranger.atoms([units])
-    y = replace(own, tensor=made.steps, axes=(*own.axes[:2], new), order=own.axes[1] + several + new)
-    return y.transposed((1, 0, 2)) if time_major else y
+    axes = (steps, (c.batch_atom, *several), new)
+    y = FileTensor(made.steps, axes, steps + several + new, arranger=c.arranger)
+    return y if time_major else y.transposed((1, 0, 2))
 
 
 def _svdf(c: Reader, operator: FileOperator) -> Made:
