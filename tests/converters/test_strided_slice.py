@@ -13,7 +13,7 @@ from mpscnn.converters.strided_slice import indices, of_each_axis
 from mpscnn.errors import UnsupportedError, WeightsError
 
 X = np.arange(24).reshape(2, 3, 4)
-# Indices of X in NumPy, with the begins, ends, strides and masks (begin, end, ellipsis, new axis, removed axis) for them.
+# Indices of X in NumPy, with their begins, ends and strides, and the masks in the order of `MASKS`.
 WRITTEN: dict[str, tuple[Any, list[list[int]], list[int]]] = {
     "plain": (np.s_[0:1, 1:3, 0:4:2], [[0, 1, 0], [1, 3, 4], [1, 1, 2]], [0, 0, 0, 0, 0]),
     "open": (np.s_[:1, 1:], [[9, 1], [1, 9], [1, 1]], [1, 2, 0, 0, 0]),

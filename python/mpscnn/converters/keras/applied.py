@@ -96,6 +96,13 @@ class Applied:
         """Return the activation that the layer ends with."""
         return function_of(self.settings.values.get("activation"), self.generation)
 
+    def applied(self, function: Function) -> Tensor:
+        """Apply an activation function to the only input, as layers of their own."""
+        x = self.x()
+        if function.layers is not None:
+            return function.layers(self.network, x, self.name())
+        return x if function.neuron is None else self.network.activation(x, function.neuron, name=self.name())
+
     def finished(self, y: Tensor, function: Function) -> Tensor:
         """Add the layers of an activation function that is not a neuron (see `Function`); others are fused already."""
         if function.layers is None:

@@ -131,13 +131,7 @@ def _operator_of(operation: str) -> Callable[[Applied], Tensor]:
 
 
 def _function_of(name: str) -> Callable[[Applied], Tensor]:
-    def apply(c: Applied) -> Tensor:
-        function, x = named_function(name, c.generation), c.x()
-        if function.layers is not None:
-            return function.layers(c.network, x, c.name())
-        return c.network.activation(x, function.neuron, name=c.name())
-
-    return apply
+    return lambda c: c.applied(named_function(name, c.generation))
 
 
 def _neuron(neuron: Activation) -> Callable[[Applied], Tensor]:
@@ -146,14 +140,7 @@ def _neuron(neuron: Activation) -> Callable[[Applied], Tensor]:
 
 def _like_layer(kind: str) -> Callable[[Applied], Tensor]:
     """Return a function that converts a call of keras.ops like an activation layer of this kind."""
-
-    def apply(c: Applied) -> Tensor:
-        function, x = layer_function(kind, c.settings, c.generation), c.x()
-        if function.layers is not None:
-            return function.layers(c.network, x, c.name())
-        return c.network.activation(x, function.neuron, name=c.name())
-
-    return apply
+    return lambda c: c.applied(layer_function(kind, c.settings, c.generation))
 
 
 def _gelu(c: Applied) -> Tensor:

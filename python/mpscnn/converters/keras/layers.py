@@ -6,7 +6,6 @@ They raise UnsupportedError and WeightsError with only a reason. The caller adds
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -22,7 +21,7 @@ from mpscnn.converters.keras.functions import layer_function
 from mpscnn.converters.keras.normalizations import NORMALIZATIONS
 from mpscnn.converters.keras.positions import as_channels
 from mpscnn.converters.keras.recurrent import RECURRENT
-from mpscnn.converters.keras.rows import along_rows, back
+from mpscnn.converters.keras.rows import of_images, pair
 from mpscnn.converters.keras.shapes import SHAPES
 from mpscnn.converters.lookup import rows_of_table
 from mpscnn.errors import UnsupportedError
@@ -32,10 +31,7 @@ Handler = Callable[[Applied], Tensor]
 
 
 def _function_layer(c: Applied) -> Tensor:
-    function, x = layer_function(c.layer.kind, c.settings, c.generation), c.x()
-    if function.layers is not None:
-        return function.layers(c.network, x, c.name())
-    return x if function.neuron is None else c.network.activation(x, function.neuron, name=c.name())
+    return c.applied(layer_function(c.layer.kind, c.settings, c.generation))
 
 
 def _layer_scale(c: Applied) -> Tensor:
@@ -67,60 +63,51 @@ def _prelu(c: Applied) -> Tensor:
 # ---- Poolings ----------------------------------------------------------------------------------------------
 
 
-def _pooling(c: Applied, kind: str, *, rows: bool) -> Tensor:
-    x = along_rows(c, c.x()) if rows else c.image()
-    size: Any = (1, c.settings.single("pool_size", 2)) if rows else c.settings.pair("pool_size", 2)
-    strides = size
-    if "strides" in c.settings:
-        strides = (1, c.settings.single("strides", 2)) if rows else c.settings.pair("strides", 2)
+def _pooling(c: Applied, x: Tensor, kind: str) -> Tensor:
+    size = pair(c, "pool_size", 2)
+    strides = pair(c, "strides", 2) if "strides" in c.settings else size
     named = c.settings.text("padding", "valid")
     if named not in ("valid", "same"):
         raise UnsupportedError(f"the padding {named!r} is not supported")
     padding: PaddingName = "same" if named == "same" else "valid"
     if padding == "valid" and size == x.shape[1:3]:
-        pool = c.network.global_max_pool2d if kind == "max" else c.network.global_average_pool2d
-        y = pool(x, name=c.name())
-    elif kind == "max":
-        y = c.network.max_pool2d(x, size, strides=strides, padding=padding, name=c.name())
-    else:
-        y = c.network.average_pool2d(x, size, strides=strides, padding=padding, name=c.name())
-    return back(c, y) if rows else y
+        return _whole(c, kind)(x, name=c.name())
+    return _windows(c, kind)(x, size, strides=strides, padding=padding, name=c.name())
 
 
-def _global_pooling(c: Applied, kind: str, *, rows: bool) -> Tensor:
-    x = along_rows(c, c.x()) if rows else c.image()
-    pool = c.network.global_max_pool2d if kind == "max" else c.network.global_average_pool2d
-    y = pool(x, name=c.name())
-    if not c.settings.flag("keepdims", False):
-        return c.network.flatten(y, name=c.name("/flatten"))
-    return back(c, y) if rows else y
+def _global_pooling(c: Applied, x: Tensor, kind: str) -> Tensor:
+    y = _whole(c, kind)(x, name=c.name())
+    return y if c.settings.flag("keepdims", False) else c.network.flatten(y, name=c.name("/flatten"))
 
 
-def _adaptive_pooling(c: Applied, kind: str, *, rows: bool) -> Tensor:
+def _adaptive_pooling(c: Applied, x: Tensor, kind: str) -> Tensor:
     """Convert adaptive poolings whose windows all have the same size and do not overlap."""
-    x = along_rows(c, c.x()) if rows else c.image()
-    wanted = (1, c.settings.single("output_size", 1)) if rows else c.settings.pair("output_size", 1)
+    wanted = pair(c, "output_size", 1)
     if None in x.shape[1:3] or min(wanted) < 1:
         raise UnsupportedError(f"windows for {wanted} positions of {x.shape}")
     extents = [extent or 0 for extent in x.shape[1:3]]
     if any(extent % count for extent, count in zip(extents, wanted, strict=True)):
         raise UnsupportedError(f"{wanted} windows of {x.shape}, which are of different sizes")
     size = (extents[0] // wanted[0], extents[1] // wanted[1])
-    pool = c.network.max_pool2d if kind == "max" else c.network.average_pool2d
-    y = pool(x, size, name=c.name())
-    return back(c, y) if rows else y
+    return _windows(c, kind)(x, size, name=c.name())
 
 
-def _adaptive_pool(kind: str, *, rows: bool) -> Handler:
-    return lambda c: _adaptive_pooling(c, kind, rows=rows)
+def _whole(c: Applied, kind: str) -> Callable[..., Tensor]:
+    return c.network.global_max_pool2d if kind == "max" else c.network.global_average_pool2d
 
 
-def _pool(kind: str, *, rows: bool) -> Handler:
-    return lambda c: _pooling(c, kind, rows=rows)
+def _windows(c: Applied, kind: str) -> Callable[..., Tensor]:
+    return c.network.max_pool2d if kind == "max" else c.network.average_pool2d
 
 
-def _global_pool(kind: str, *, rows: bool) -> Handler:
-    return lambda c: _global_pooling(c, kind, rows=rows)
+def _poolings(name: str, handler: Callable[[Applied, Tensor, str], Tensor]) -> dict[str, Handler]:
+    """Return the rows of the table for a family of poolings: of averages and maxima, of sequences and images."""
+    kinds = {"Average": "average", "Max": "max"}
+    return {
+        name.format(theirs, axes): of_images(lambda c, x, kind=kind: handler(c, x, kind))
+        for theirs, kind in kinds.items()
+        for axes in ("1D", "2D")
+    }
 
 
 # ---- Others ------------------------------------------------------------------------------------------------
@@ -147,18 +134,9 @@ HANDLERS: dict[str, Handler] = {
     "Embedding": _embedding,
     "LayerScale": _layer_scale,
     "PReLU": _prelu,
-    "MaxPooling1D": _pool("max", rows=True),
-    "MaxPooling2D": _pool("max", rows=False),
-    "AveragePooling1D": _pool("average", rows=True),
-    "AveragePooling2D": _pool("average", rows=False),
-    "AdaptiveAveragePooling1D": _adaptive_pool("average", rows=True),
-    "AdaptiveAveragePooling2D": _adaptive_pool("average", rows=False),
-    "AdaptiveMaxPooling1D": _adaptive_pool("max", rows=True),
-    "AdaptiveMaxPooling2D": _adaptive_pool("max", rows=False),
-    "GlobalMaxPooling1D": _global_pool("max", rows=True),
-    "GlobalMaxPooling2D": _global_pool("max", rows=False),
-    "GlobalAveragePooling1D": _global_pool("average", rows=True),
-    "GlobalAveragePooling2D": _global_pool("average", rows=False),
+    **_poolings("{}Pooling{}", _pooling),
+    **_poolings("Adaptive{}Pooling{}", _adaptive_pooling),
+    **_poolings("Global{}Pooling{}", _global_pooling),
     **ATTENTION,
     **CONVOLUTIONS,
     **DENSE,

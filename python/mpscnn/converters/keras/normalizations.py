@@ -177,14 +177,8 @@ def _unit_normalization(c: Applied) -> Tensor:
 
 def unit_length(c: Applied, x: Tensor, axis: int) -> Tensor:
     """Return x / sqrt(max(sum of squares along an axis, 1e-12))."""
-    rank = len(x.shape)
-    if axis % rank == rank - 1:
-        return c.network.unit_norm(x, epsilon=_MIN_NORM, name=c.name("/unit"))
-    order = list(range(1, rank))
-    order[axis % rank - 1], order[-1] = order[-1], order[axis % rank - 1]
-    turned = c.network.transpose(x, order, name=c.name("/turned"))
-    y = c.network.unit_norm(turned, epsilon=_MIN_NORM, name=c.name("/norm"))
-    return c.network.transpose(y, order, name=c.name("/unit"))
+    turned, back = with_last_axis(c, x, axis % len(x.shape))
+    return back(c.network.unit_norm(turned, epsilon=_MIN_NORM, name=c.name("/unit")))
 
 
 NORMALIZATIONS: dict[str, Callable[[Applied], Tensor]] = {

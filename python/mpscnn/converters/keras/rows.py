@@ -1,13 +1,43 @@
-"""Reshape sequences (n, positions, channels) to images of one row, and back."""
+"""Convert layers of sequences (n, positions, channels) like those of images, by images of one row."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from mpscnn.converters.keras.applied import Applied
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layers.layer_maker import Tensor
 
 
-def along_rows(c: Applied, x: Tensor) -> Tensor:
+def is_of_sequences(c: Applied) -> bool:
+    """Return True for a layer of sequences. The names of their classes end with 1D."""
+    return c.layer.kind.endswith("1D")
+
+
+def of_images(handler: Callable[[Applied, Tensor], Tensor]) -> Callable[[Applied], Tensor]:
+    """Return a function that converts a layer of images or sequences.
+
+    Args:
+        handler: converts a layer; its second argument is the image, and a result that is no image stays as it is.
+    """
+
+    def convert(c: Applied) -> Tensor:
+        if not is_of_sequences(c):
+            return handler(c, c.image())
+        y = handler(c, _along_rows(c, c.x()))
+        return as_sequence(c, y) if len(y.shape) == 4 else y
+
+    return convert
+
+
+def pair(c: Applied, setting: str, default: int, *, of_row: int = 1) -> tuple[int, int]:
+    """Return a setting for (vertical, horizontal). A sequence has only the second; its row gets the number `of_row`."""
+    if is_of_sequences(c):
+        return of_row, c.settings.single(setting, default)
+    return c.settings.pair(setting, default)
+
+
+def _along_rows(c: Applied, x: Tensor) -> Tensor:
     """Reshape (n, positions, channels) to (n, 1, positions, channels)."""
     if c.settings.text("data_format", "channels_last") != "channels_last":
         raise UnsupportedError("its sequences have the channels first; only channels_last is supported")
@@ -18,7 +48,7 @@ def along_rows(c: Applied, x: Tensor) -> Tensor:
     return c.network.reshape(x, extents, name=c.name("/row"))
 
 
-def back(c: Applied, y: Tensor) -> Tensor:
+def as_sequence(c: Applied, y: Tensor) -> Tensor:
     """Reshape (n, 1, positions, channels) to (n, positions, channels)."""
     _, _, positions, channels = y.shape
     extents = [-1 if positions is None else positions, channels or 0]

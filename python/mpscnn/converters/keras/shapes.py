@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from mpscnn.converters.keras.applied import Applied
-from mpscnn.converters.keras.rows import along_rows, back
+from mpscnn.converters.keras.rows import as_sequence, is_of_sequences, of_images, pair
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layers.layer_maker import Tensor
 
@@ -47,29 +47,23 @@ def _center_crop(c: Applied) -> Tensor:
     return c.network.pad(x, (borders[0], borders[1]), name=c.name())
 
 
-def _zero_padding(c: Applied) -> Tensor:
-    return c.network.pad(c.image(), c.settings.sides("padding"), name=c.name())
+def _zero_padding(c: Applied, x: Tensor) -> Tensor:
+    return c.network.pad(x, _sides(c, "padding"), name=c.name())
 
 
-def _zero_padding_row(c: Applied) -> Tensor:
-    return back(c, c.network.pad(along_rows(c, c.x()), ((0, 0), _ends(c, "padding")), name=c.name()))
+def _cropping(c: Applied, x: Tensor) -> Tensor:
+    (top, bottom), (left, right) = _sides(c, "cropping")
+    return c.network.pad(x, ((-top, -bottom), (-left, -right)), name=c.name())
 
 
-def _cropping(c: Applied) -> Tensor:
-    (top, bottom), (left, right) = c.settings.sides("cropping")
-    return c.network.pad(c.image(), ((-top, -bottom), (-left, -right)), name=c.name())
-
-
-def _cropping_row(c: Applied) -> Tensor:
-    left, right = _ends(c, "cropping")
-    return back(c, c.network.pad(along_rows(c, c.x()), ((0, 0), (-left, -right)), name=c.name()))
-
-
-def _ends(c: Applied, name: str) -> tuple[int, int]:
+def _sides(c: Applied, name: str) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return ((top, bottom), (left, right)) of a setting."""
+    if not is_of_sequences(c):
+        return c.settings.sides(name)
     given = c.settings.wholes(name)
     if not 1 <= len(given) <= 2 or min(given) < 0:
         raise WeightsError(f"damaged: its {name} must be one or two numbers, got {given[:4]}")
-    return given[0], given[-1]
+    return (0, 0), (given[0], given[-1])
 
 
 _METHODS: dict[str, Literal["nearest", "bilinear"]] = {"nearest": "nearest", "bilinear": "bilinear"}
@@ -84,16 +78,10 @@ def _method(c: Applied, default: str) -> Literal["nearest", "bilinear"]:
     return _METHODS[method]
 
 
-def _upsampling(c: Applied) -> Tensor:
-    vertical, horizontal = c.settings.pair("size", 2)
+def _upsampling(c: Applied, x: Tensor) -> Tensor:
+    vertical, horizontal = pair(c, "size", 2)
     scale = (float(vertical), float(horizontal))
-    return c.network.resize(c.image(), scale=scale, method=_method(c, "nearest"), name=c.name())
-
-
-def _upsampling_row(c: Applied) -> Tensor:
-    scale = (1.0, float(c.settings.single("size", 2)))
-    y = c.network.resize(along_rows(c, c.x()), scale=scale, method="nearest", name=c.name())
-    return back(c, y)
+    return c.network.resize(x, scale=scale, method=_method(c, "nearest"), name=c.name())
 
 
 def _resizing(c: Applied) -> Tensor:
@@ -110,20 +98,17 @@ def _repeat_vector(c: Applied) -> Tensor:
     features = math.prod(extent or 0 for extent in x.shape[1:])
     row = c.network.reshape(x, [1, 1, features], name=c.name("/row"))
     y = c.network.resize(row, (1, times), method="nearest", name=c.name())
-    return back(c, y)
+    return as_sequence(c, y)
 
 
 SHAPES: dict[str, Callable[[Applied], Tensor]] = {
     "CenterCrop": _center_crop,
-    "Cropping1D": _cropping_row,
-    "Cropping2D": _cropping,
+    **dict.fromkeys(("Cropping1D", "Cropping2D"), of_images(_cropping)),
     "Flatten": _flatten,
     "Permute": _permute,
     "RepeatVector": _repeat_vector,
     "Reshape": _reshape,
     "Resizing": _resizing,
-    "UpSampling1D": _upsampling_row,
-    "UpSampling2D": _upsampling,
-    "ZeroPadding1D": _zero_padding_row,
-    "ZeroPadding2D": _zero_padding,
+    **dict.fromkeys(("UpSampling1D", "UpSampling2D"), of_images(_upsampling)),
+    **dict.fromkeys(("ZeroPadding1D", "ZeroPadding2D"), of_images(_zero_padding)),
 }
