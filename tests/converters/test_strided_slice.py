@@ -27,8 +27,8 @@ WRITTEN: dict[str, tuple[Any, list[list[int]], list[int]]] = {
 
 @pytest.mark.parametrize("name", WRITTEN)
 def test_indices(name: str) -> None:
-    wanted, vectors, masks = WRITTEN[name]
-    made = indices(*vectors, masks)
+    wanted, ranges, masks = WRITTEN[name]
+    made = indices(ranges, masks)
     assert np.array_equal(X[tuple(made)], X[wanted])
 
 
@@ -52,8 +52,8 @@ def test_each_axis_has_an_index(made: list[Any], ellipsis: int | None) -> None:
 
 def test_contradictions() -> None:
     with pytest.raises(WeightsError, match="differ in number"):
-        indices([0], [1, 2], [1], [0] * 5)
+        indices([[0], [1, 2], [1]], [0] * 5)
     with pytest.raises(WeightsError, match="more than one ellipsis"):
-        indices([0, 0], [0, 0], [1, 1], [0, 0, 3, 0, 0])
+        indices([[0, 0], [0, 0], [1, 1]], [0, 0, 3, 0, 0])
     with pytest.raises(UnsupportedError, match="free size"):
-        indices([None], [1], [1], [0] * 5)
+        indices([[None], [1], [1]], [0] * 5)

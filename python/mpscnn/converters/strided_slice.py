@@ -12,21 +12,20 @@ MASKS = ("begin", "end", "ellipsis", "new_axis", "shrink_axis")
 """The names of the masks, in the order of TensorFlow Lite's options."""
 
 
-def indices(
-    begin: Sequence[Any], end: Sequence[Any], strides: Sequence[Any], masks: Sequence[int]
-) -> list[Any]:
+def indices(ranges: Sequence[Sequence[Any]], masks: Sequence[int]) -> list[Any]:
     """Return the indices of x[...] in NumPy: slices, numbers, None for new axes, and at most one Ellipsis.
 
     Args:
-        begin, end, strides: one integer for each index. None stands for a number that depends on a free size.
+        ranges: begins, ends and strides, with one integer for each index. None depends on a free size.
         masks: the masks in the order of `MASKS`.
 
     Raises WeightsError if they contradict each other, and UnsupportedError if an index depends on a free size.
     """
-    if not len(begin) == len(end) == len(strides) <= _MAX_AXES:
+    begins, ends, strides = ranges
+    if not len(begins) == len(ends) == len(strides) <= _MAX_AXES:
         raise WeightsError("damaged: its begins, ends and strides differ in number")
     made: list[Any] = []
-    for place, (first, last, step) in enumerate(zip(begin, end, strides, strict=True)):
+    for place, (first, last, step) in enumerate(zip(begins, ends, strides, strict=True)):
         has = {name for name, mask in zip(MASKS, masks, strict=True) if mask >> place & 1}
         if "ellipsis" in has:
             made.append(Ellipsis)
@@ -35,8 +34,8 @@ def indices(
         elif "shrink_axis" in has:
             made.append(_number(first))
         else:
-            ends = (None if "begin" in has else _number(first), None if "end" in has else _number(last))
-            made.append(slice(*ends, _number(step)))
+            start = None if "begin" in has else _number(first)
+            made.append(slice(start, None if "end" in has else _number(last), _number(step)))
     if made.count(Ellipsis) > 1:
         raise WeightsError("damaged: more than one ellipsis")
     return made

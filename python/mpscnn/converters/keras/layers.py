@@ -6,6 +6,7 @@ They raise UnsupportedError and WeightsError with only a reason. The caller adds
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -100,11 +101,11 @@ def _windows(c: Applied, kind: str) -> Callable[..., Tensor]:
     return c.network.max_pool2d if kind == "max" else c.network.average_pool2d
 
 
-def _poolings(name: str, handler: Callable[[Applied, Tensor, str], Tensor]) -> dict[str, Handler]:
+def _poolings(name: str, handler: Callable[..., Tensor]) -> dict[str, Handler]:
     """Return the rows of the table for a family of poolings: of averages and maxima, of sequences and images."""
     kinds = {"Average": "average", "Max": "max"}
     return {
-        name.format(theirs, axes): of_images(lambda c, x, kind=kind: handler(c, x, kind))
+        name.format(theirs, axes): of_images(partial(handler, kind=kind))
         for theirs, kind in kinds.items()
         for axes in ("1D", "2D")
     }

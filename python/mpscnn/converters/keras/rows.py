@@ -10,8 +10,8 @@ from mpscnn.graph.layers.layer_maker import Tensor
 
 
 def is_of_sequences(c: Applied) -> bool:
-    """Return True for a layer of sequences. The names of their classes end with 1D."""
-    return c.layer.kind.endswith("1D")
+    """Return True for a layer of sequences. The names of their classes contain 1D."""
+    return "1D" in c.layer.kind
 
 
 def of_images(handler: Callable[[Applied, Tensor], Tensor]) -> Callable[[Applied], Tensor]:

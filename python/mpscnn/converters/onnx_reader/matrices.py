@@ -202,8 +202,8 @@ def dense(
         (new,) = c.arranger.atoms([units])
         made = replace(x, tensor=y, axes=(*x.axes[:-1], new), order=new)
     else:
-        y, columns = pointwise(c.arranger, x, x.rank - 1, units, name, activation)
-        made, extents = x.of(y), [1, 1, features]
+        value, columns = pointwise(c.arranger, x, x.rank - 1, units, name, activation)
+        made, extents = x.of(value), [1, 1, features]
     c.set_weight(name, "weight", _ordered(weight, columns).reshape(units, *extents), names[0])
     if bias is not None:
         c.set_weight(name, "bias", bias, names[1])

@@ -23,7 +23,7 @@ class Slices:
         self, begin: NDArray[Any], end: NDArray[Any], strides: NDArray[Any], attributes: dict[str, Any]
     ) -> None:
         masks = [attributes[f"{name}_mask"].i if f"{name}_mask" in attributes else 0 for name in MASKS]
-        self._entries = indices(*(list(one.reshape(-1)) for one in (begin, end, strides)), masks)
+        self._entries = indices([list(one.reshape(-1)) for one in (begin, end, strides)], masks)
 
     def of_array(self, array: NDArray[Any]) -> Any:
         """Apply the slice to an array."""

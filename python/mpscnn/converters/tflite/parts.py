@@ -31,8 +31,8 @@ def _taken(x: FileTensor, axis: int, wanted: slice) -> FileTensor:
 
 def _strided_slice(c: Reader, operator: FileOperator) -> Made:
     x = c.seen(operator.inputs[0])
-    vectors = [c.constants.integers(index, "its range") for index in operator.inputs[1:4]]
-    entries = of_each_axis(strided_indices(*vectors, operator.options), x.rank)
+    ranges = [c.constants.integers(index, "its range") for index in operator.inputs[1:4]]
+    entries = of_each_axis(strided_indices(ranges, operator.options), x.rank)
     x = x.with_axes(axis for axis, entry in enumerate(entries) if entry is None)
     shrunk = []
     for axis, entry in enumerate(entries):

@@ -70,18 +70,16 @@ def _has_free(given: Constant) -> bool:
     return given.size <= _MAX_ELEMENTS and bool((given == FREE).any())
 
 
-def strided_indices(
-    begin: Sequence[Any], end: Sequence[Any], strides: Sequence[Any], options: Table | None
-) -> list[Any]:
+def strided_indices(ranges: Sequence[Sequence[Any]], options: Table | None) -> list[Any]:
     """Return the indices of STRIDED_SLICE. An axis that is removed begins at 0 if its begin is masked."""
     masks = [options.integer(field) if options else 0 for field in range(len(MASKS))]
-    begin = [0 if masks[0] >> place & 1 else number for place, number in enumerate(begin)]
-    return indices(begin, end, strides, masks)
+    begins = [0 if masks[0] >> place & 1 else number for place, number in enumerate(ranges[0])]
+    return indices([begins, *ranges[1:]], masks)
 
 
 def _strided_slice(inputs: list[Constant], options: Table | None) -> Constant:
-    source, begin, end, strides = inputs
-    return np.asarray(source[tuple(strided_indices(list(begin), list(end), list(strides), options))])
+    source, *ranges = inputs
+    return np.asarray(source[tuple(strided_indices([list(one) for one in ranges], options))])
 
 
 def _pack(inputs: list[Constant], options: Table | None) -> Constant:
