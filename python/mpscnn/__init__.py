@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from mpscnn import _core
 from mpscnn._private import toolkit
-from mpscnn._private.expected_names import no_attribute, told
+from mpscnn._private.expected_names import hint_for, no_attribute
 from mpscnn.errors import (
     DeviceError,
     DownloadError,
@@ -88,7 +88,7 @@ __version__ = _core.version()
 
 # Register how to import the toolkit, which the library uses for other frameworks' files.
 toolkit.provide(
-    lambda: cast(toolkit.Converter, import_module("mpscnn.converters.cached")),
+    lambda: cast(toolkit.Converter, import_module("mpscnn.converters.conversion_cache")),
     lambda: cast(toolkit.Writers, import_module("mpscnn.converters.writers")),
 )
 
@@ -278,7 +278,7 @@ def _hint(name: str) -> str:
     """Return a hint for the error about an unknown attribute: where one of Apple's classes is, or its name here."""
     from mpscnn import kernels, nodes
 
-    if known := told("mpscnn", name):
+    if known := hint_for("mpscnn", name):
         return known
     own = name.removeprefix("MPS").removeprefix("MTL")
     if own in __all__:

@@ -18,7 +18,7 @@ from PIL import Image
 
 import mpscnn
 from mpscnn import converters
-from mpscnn.converters.verdict import proven
+from mpscnn.converters.isolated_check import check_in_process
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _DRAW = np.random.default_rng(13)
@@ -251,7 +251,7 @@ def program(*, blob: bool = True, named: str = "") -> Program:
 def test_packages(blob: bool, tmp_path: Path) -> None:
     path = program(blob=blob).saved(tmp_path / "photos.mlpackage")
     np.testing.assert_allclose(probabilities(path), expected(PIXELS, [-1.0, -2.0, -3.0]), atol=1e-6)
-    assert proven(path).sentence == "not checked: Core ML predicts on macOS only"
+    assert check_in_process(path).sentence == "not checked: Core ML predicts on macOS only"
     assert converters.read_network([path]).labels == LABELS
 
 

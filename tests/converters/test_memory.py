@@ -26,7 +26,7 @@ from mpscnn.converters.file_bytes import FileBytes
 _PROGRAM = """
 import os, sys
 from mpscnn.converters import convert_files
-from mpscnn.converters.cached import converted
+from mpscnn.converters.conversion_cache import converted
 
 def memory(kind):
     with open("/proc/self/status") as file:

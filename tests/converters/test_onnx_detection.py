@@ -29,7 +29,7 @@ from PIL import Image
 from reference import detection as reference
 
 from mpscnn import Network
-from mpscnn.comparison.conversion_check import prove
+from mpscnn.comparison.conversion_check import check_conversion
 from mpscnn.converters import read_network
 
 pytest.importorskip("onnxruntime")
@@ -285,7 +285,7 @@ def test_the_conversion_is_proved(made: Any, tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     onnx.save(made, path)
     network = read_network([path])
-    found, verdict = prove(network, [path])
+    found, verdict = check_conversion(network, [path])
     assert found is not None, verdict
     assert found.equal, verdict
     assert sum(layer.output for layer in found.layers) == max(len(network.source_ends), 1)
@@ -299,7 +299,7 @@ def test_another_file_is_not_proved(tmp_path: Path) -> None:
     last = next(one for one in other.graph.initializer if one.dims == [6, 8, 1, 1])
     last.raw_data = (onnx.numpy_helper.to_array(last) * np.float32(1.5)).tobytes()
     onnx.save(other, path)
-    found, verdict = prove(network, [path])
+    found, verdict = check_conversion(network, [path])
     assert found is not None
     assert not found.equal, verdict
 

@@ -14,7 +14,7 @@ from tiers import with_full
 
 import mpscnn
 import mpscnn.converters
-from mpscnn.converters.onnx_reader.own_data import TENSORS
+from mpscnn.converters.onnx_reader.skipped_weights import TENSORS
 from mpscnn.converters.skipped_bytes import SkippedData
 from mpscnn.errors import WeightsError
 

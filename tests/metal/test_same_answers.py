@@ -24,7 +24,7 @@ import mpscnn
 from mpscnn import converters
 from mpscnn.apps.verify import verify
 from mpscnn.apps.verify.layers import run
-from mpscnn.graph.slicing import in_pieces
+from mpscnn.graph.slicing import separate_layers
 
 pytestmark = pytest.mark.gpu
 
@@ -101,7 +101,7 @@ def compare_layers(network: mpscnn.Network) -> None:
     everything = network.layer_names()[1:]
     program = network.compile(device="cpu", precision="float16", outputs=everything)
     layers = dict(zip(everything, program.session().run(x).values(), strict=True)) | x
-    pieces = in_pieces(network)
+    pieces = separate_layers(network)
     given = {f"{name} given": layers[name].astype(np.float16).astype(np.float32) for name in layers}
     given = {name: given[name] for name in (tensor.name for tensor in pieces.inputs)}
     expected, found = (run(pieces, given, device, "float16") for device in ("cpu", "metal"))

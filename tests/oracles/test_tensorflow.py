@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import mpscnn
-from mpscnn.comparison.conversion_check import any_size, differs, prove
+from mpscnn.comparison.conversion_check import any_size, check_conversion, differs
 from mpscnn.converters import read_network
 from mpscnn.errors import ParameterError, UnsupportedError
 
@@ -271,12 +271,12 @@ def test_conversions_are_compared_with_tensorflow(kind: str, tmp_path: Path) -> 
             frozen = v1.graph_util.convert_variables_to_constants(session, graph, ["result"])
             path.write_bytes(frozen.SerializeToString())
     network = read_network([path])
-    found, sentence = prove(network, [path], any_size(network))
+    found, sentence = check_conversion(network, [path], any_size(network))
     assert found is not None
     assert not differs(found)
     assert "equal" in sentence
     network.initialize_weights(seed=1)
-    assert differs(prove(network, [path], any_size(network))[0])
+    assert differs(check_conversion(network, [path], any_size(network))[0])
 
 
 def _two_signatures(folder: Path) -> Path:
@@ -316,10 +316,10 @@ def test_one_of_several_signatures_is_converted_and_checked(tmp_path: Path) -> N
     for name, outputs, size in (("maps", 2, (12, 12)), ("sums", 1, None)):
         network = read_network([path / "saved_model.pb"], signature=name)
         assert len(network.outputs) == outputs
-        found, _ = prove(network, [path], size, signature=name)
+        found, _ = check_conversion(network, [path], size, signature=name)
         assert found is not None
         assert not differs(found)
-    assert differs(prove(network, [path], signature="maps")[0])
+    assert differs(check_conversion(network, [path], signature="maps")[0])
 
 
 def test_networks_of_integers_are_not_checked(tmp_path: Path) -> None:
@@ -331,7 +331,7 @@ def test_networks_of_integers_are_not_checked(tmp_path: Path) -> None:
     )
     tf.saved_model.save(module, str(tmp_path / "model"), signatures=function.get_concrete_function())
     network = read_network([tmp_path / "model"])
-    sentence = prove(network, [tmp_path / "model"])[1]
+    sentence = check_conversion(network, [tmp_path / "model"])[1]
     assert sentence.startswith("not checked")
     assert "has the type uint8" in sentence
 

@@ -19,7 +19,7 @@ import pytest
 
 import mpscnn
 from mpscnn import Adam, Sgd
-from mpscnn._private.one_at_a_time import OneAtATime
+from mpscnn._private.fork_safe_lock import ForkSafeLock
 
 RANDOM = np.random.default_rng(3)
 X = RANDOM.normal(size=(48, 6, 6, 2)).astype(np.float32)
@@ -371,10 +371,10 @@ def test_two_threads_freeze() -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_a_child_of_a_process_within_a_step() -> None:
     """The child does not wait for the parent's thread, which it does not have."""
-    one_at_a_time, held, done = OneAtATime(), threading.Event(), threading.Event()
+    lock, held, done = ForkSafeLock(), threading.Event(), threading.Event()
 
     def hold() -> None:
-        with one_at_a_time:
+        with lock:
             held.set()
             done.wait()
 
@@ -386,7 +386,7 @@ def test_a_child_of_a_process_within_a_step() -> None:
         if child == 0:
             signal.alarm(10)
             try:
-                with one_at_a_time:
+                with lock:
                     os._exit(1)
             except mpscnn.StateError:
                 os._exit(0)
@@ -394,7 +394,7 @@ def test_a_child_of_a_process_within_a_step() -> None:
     finally:
         done.set()
         thread.join()
-    with one_at_a_time, one_at_a_time:
+    with lock, lock:
         pass
 
 

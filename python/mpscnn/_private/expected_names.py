@@ -26,11 +26,11 @@ __all__ = [
     "conversion_of",
     "device_meant",
     "device_text",
+    "hint_for",
     "no_attribute",
     "no_option",
     "number_format",
     "takes_expected_arguments",
-    "told",
 ]
 
 #: Other frameworks' values of arguments in lower case, each with mpscnn's value.
@@ -168,7 +168,7 @@ def conversion_of(value: object) -> str:
     return "; a Model has model.network" if hasattr(value, "network") else ""
 
 
-def told(owner: str, name: str) -> str:
+def hint_for(owner: str, name: str) -> str:
     """Return a hint to append to the error about an unknown attribute of a class or the module; "" if there is none."""
     if name.startswith("_"):
         return ""
@@ -219,7 +219,7 @@ class Expected:
             if not name.startswith("__") and hasattr(type(self), name):
                 return object.__getattribute__(self, name)  # raises the AttributeError of that property again
             owner = type(self).__name__
-            hint = told(owner, name) or ("" if name.startswith("_") else _spelt(type(self), name))
+            hint = hint_for(owner, name) or ("" if name.startswith("_") else _spelt(type(self), name))
             raise AttributeError(f"{owner!r} object has no attribute {name!r}{hint}")
 
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 
 class Converter(Protocol):
-    """The functions of the module `mpscnn.converters.cached`."""
+    """The functions of the module `mpscnn.converters.conversion_cache`."""
 
     CONVERTER_VERSION: int
 

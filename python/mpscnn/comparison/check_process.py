@@ -1,6 +1,6 @@
 """Check a converted file in a separate process: `python -m mpscnn.comparison.check_process FILE --fold`.
 
-It prints the `Verdict` as JSON.
+It prints the `CheckResult` as JSON.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from mpscnn.comparison.conversion_check import any_size, differs, prove
+from mpscnn.comparison.conversion_check import any_size, check_conversion, differs
 from mpscnn.converters import read_network
-from mpscnn.converters.verdict import FOLD, Verdict
+from mpscnn.converters.isolated_check import FOLD, CheckResult
 
 
 def main(file: str, fold: str) -> None:
     """Print the verdict on a file."""
     path = Path(file)
     network = read_network([path], fold=fold == FOLD)
-    found, sentence = prove(network, [path], any_size(network), quick=True)
-    print(json.dumps(asdict(Verdict(sentence, differs(found)))), flush=True)
+    found, sentence = check_conversion(network, [path], any_size(network), quick=True)
+    print(json.dumps(asdict(CheckResult(sentence, differs(found)))), flush=True)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from mpscnn.errors import Error
 from mpscnn.graph.network import Network
 
 
-def prove(
+def check_conversion(
     network: Network,
     sources: Sequence[Path],
     size: tuple[int, int] | None = None,

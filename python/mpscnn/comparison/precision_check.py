@@ -17,7 +17,7 @@ from mpscnn.comparison.precision_table import image_arrays
 from mpscnn.comparison.trace import Array
 from mpscnn.errors import ParameterError, ShapeError
 from mpscnn.graph.network import Network
-from mpscnn.graph.slicing import in_pieces
+from mpscnn.graph.slicing import separate_layers
 
 #: The largest finite number and the smallest normal number of each precision.
 _LIMITS = {
@@ -207,13 +207,13 @@ def _measured(
 ) -> dict[str, _Seen]:
     right = NativeEngine(network, network.name)
     lower = NativeEngine(network, network.name, device=device, precision=precision)
-    pieces = _Pieces(network, precision, device)
+    separate = _SeparateLayers(network, precision, device)
     most, normal = _LIMITS[precision]
     seen = {node["name"]: _Seen() for node in whole_layers(network)}
     for image in images:
         exact = {value.name: value.array for value in right.trace([image]).values}
         found = {value.name: value.array for value in lower.trace([image]).values}
-        alone = pieces.run(image, exact)
+        alone = separate.run(image, exact)
         for name, entry in seen.items():
             values = np.abs(exact[name])
             entry.largest = max(entry.largest, float(values.max(initial=0.0)))
@@ -231,14 +231,14 @@ def _squares(values: Array) -> float:
     return math.inf if math.isnan(found) else found
 
 
-class _Pieces:
+class _SeparateLayers:
     """Runs each layer separately in the lower precision, on float32 inputs."""
 
     def __init__(self, network: Network, precision: PrecisionName, device: str) -> None:
         self._outputs: list[str] = [node["name"] for node in whole_layers(network)]
-        pieces = in_pieces(network, self._outputs)
-        self._inputs = [tensor.name for tensor in pieces.inputs]
-        self._session = pieces.compile(device=device, precision=precision).session()
+        separate = separate_layers(network, self._outputs)
+        self._inputs = [tensor.name for tensor in separate.inputs]
+        self._session = separate.compile(device=device, precision=precision).session()
 
     def run(self, image: Array, results: dict[str, Array]) -> dict[str, Array]:
         """Return the result of each layer. `results` are those of all layers in float32."""

@@ -17,7 +17,7 @@ from mpscnn.comparison.engine_import import import_problem
 from mpscnn.comparison.keras_engine import BACKENDS, choose_backend, installed_backend
 from mpscnn.comparison.native_engine import NativeEngine
 from mpscnn.comparison.trace import Engine
-from mpscnn.converters.own_engines import NO_ENGINE, OWN_ENGINES, suffix_of
+from mpscnn.converters.reference_engines import NO_REFERENCE_ENGINE, REFERENCE_ENGINES, suffix_of
 from mpscnn.core_model import model_path, open_model
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
@@ -86,7 +86,7 @@ class Side:
         if self.network is not None:
             return NativeEngine(self.network, self.name, device=self.device, precision=self.precision)
         assert self.path is not None
-        return own_engine(self.path, self.outputs, shapes, signature=self.signature, quick=self.quick)
+        return reference_engine(self.path, self.outputs, shapes, signature=self.signature, quick=self.quick)
 
 
 def side_of(given: Any) -> Side:
@@ -113,7 +113,7 @@ def side_of(given: Any) -> Side:
     )
 
 
-def own_engine(
+def reference_engine(
     path: Path,
     outputs: Sequence[str] = (),
     shapes: Mapping[str, tuple[int | None, ...]] | None = None,
@@ -163,11 +163,11 @@ def missing_engine(path: Path) -> str | None:
             "a state dict has weights, but not the network that they belong to, so torch alone cannot run it; compare "
             "the result with your module: mpscnn.compare(module, model)"
         )
-    if reason := NO_ENGINE.get(suffix_of(path)):
+    if reason := NO_REFERENCE_ENGINE.get(suffix_of(path)):
         return reason
-    if suffix_of(path) not in OWN_ENGINES:
+    if suffix_of(path) not in REFERENCE_ENGINES:
         return f"there is no engine for files with the suffix {path.suffix or '(none)'}"
-    module, package = OWN_ENGINES[suffix_of(path)]
+    module, package = REFERENCE_ENGINES[suffix_of(path)]
     if importlib.util.find_spec(module.partition(".")[0]) is None:
         return f"{package} is not installed: pip install {package}"
     if package == "keras":
@@ -200,7 +200,7 @@ def _named(text: str) -> Side:
         if not path.exists():
             raise WeightsError(f"{path}: cannot be read: there is no such file")
         return Side(None, path.name, path)
-    foreign = suffix_of(path) in OWN_ENGINES
+    foreign = suffix_of(path) in REFERENCE_ENGINES
     own = foreign and engine == "onnxruntime" and path.suffix.lower() == ".onnx"
     if engine == "onnxruntime" and device != "cpu":
         raise ParameterError(f"compare: {text!r}: onnxruntime runs on the CPU here, not on {device}")

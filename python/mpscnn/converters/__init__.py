@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from mpscnn._private.files import is_folder
 from mpscnn._private.literals import StoredTypeName
-from mpscnn.converters.choices import (
+from mpscnn.converters.format_detection import is_saved_model
+from mpscnn.converters.formats import is_package, named_by_file, reader_of
+from mpscnn.converters.photo_input import CAFFE_PHOTOS
+from mpscnn.converters.photo_settings import (
     choose_detection,
     choose_labels,
     choose_preprocess,
     labelled_classes,
     read_labels,
 )
-from mpscnn.converters.contents import is_saved_model
-from mpscnn.converters.formats import is_package, named_by_file, reader_of
-from mpscnn.converters.photo_input import CAFFE_PHOTOS
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.errors import ParameterError, UnsupportedError
 
@@ -83,9 +83,9 @@ def read_network(
             damaged file. ParameterError: no source, a `size` or shape other than the file's, or an input or output that
             it does not have.
     """
-    from mpscnn.converters.norms_by_parts.whole import with_whole_norms
+    from mpscnn.converters.decomposed_norms.fusion import fuse_norms
+    from mpscnn.converters.float32_intermediates import keep_intermediates
     from mpscnn.converters.recognise import with_library_names
-    from mpscnn.converters.unrounded import keep_middles
 
     paths = [Path(source) for source in sources]
     if not paths:
@@ -111,7 +111,7 @@ def read_network(
         fold,
         signature=signature,
     )
-    network = keep_middles(with_whole_norms(reader_of(paths)(paths, options)))
+    network = keep_intermediates(fuse_norms(reader_of(paths)(paths, options)))
     return _without_wrong_labels(with_library_names(network))
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from mpscnn._private.files import is_folder
 from mpscnn._private.model_name import MODEL_SUFFIX, holds_network
-from mpscnn.converters.contents import (
+from mpscnn.converters.format_detection import (
     format_by_contents,
     is_saved_model,
     refuse_other_contents,

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.blobs import Blob, Place
+from mpscnn.converters.float32_intermediates import Origin
 from mpscnn.converters.layer_names import LayerNames, shown
 from mpscnn.converters.onnx_reader.external_data import ExternalData
 from mpscnn.converters.onnx_reader.file import OnnxFile
-from mpscnn.converters.unrounded import Origin
 from mpscnn.errors import UnsupportedError, WeightsError
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ def shape_of_input(tensor: Tensor) -> list[int]:
     return [-1, *(extent or -1 for extent in tensor.shape[1:])]
 
 
-def in_pieces(network: Network, results: Sequence[str] | None = None) -> Network:
+def separate_layers(network: Network, results: Sequence[str] | None = None) -> Network:
     """Return a network of the same layers that read inputs named "... given" instead of each other's results.
 
     Args:

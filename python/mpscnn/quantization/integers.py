@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mpscnn.graph.integer_layers import PROBABILITIES, PRODUCTS, Node, Scale, keeps_integers
 from mpscnn.graph.network import Network
-from mpscnn.graph.slicing import in_pieces
+from mpscnn.graph.slicing import separate_layers
 from mpscnn.quantization.calibration import Seen
 from mpscnn.quantization.ranges import best_scale
 from mpscnn.quantization.weights import IntegerWeights, integer_weights
@@ -80,13 +80,13 @@ def _mean_error(
     return np.asarray((error.sum(axis=(1, 2)) * read).sum(axis=1))
 
 
-def integer_pieces(network: Network) -> tuple[Network, Sequence[str]]:
+def separate_integer_layers(network: Network) -> tuple[Network, Sequence[str]]:
     """Return each layer of a quantised network separately, and the names of the results that its inputs stand for."""
-    pieces = in_pieces(network)
+    separated = separate_layers(network)
     stated = network.to_dict()
     integers = {entry["name"]: entry["quantization"] for entry in [*stated["inputs"], *stated["nodes"]]}
-    sources = [tensor.name.removesuffix(" given") for tensor in pieces.inputs]
-    for tensor, source in zip(pieces.inputs, sources, strict=True):
+    sources = [tensor.name.removesuffix(" given") for tensor in separated.inputs]
+    for tensor, source in zip(separated.inputs, sources, strict=True):
         own = integers[source]
-        pieces.quantize(tensor, own["type"], own["scale"], own["zero_point"])
-    return pieces, sources
+        separated.quantize(tensor, own["type"], own["scale"], own["zero_point"])
+    return separated, sources

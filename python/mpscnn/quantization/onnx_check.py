@@ -10,7 +10,7 @@ import numpy as np
 
 from mpscnn.converters import export_onnx
 from mpscnn.graph.network import Network
-from mpscnn.quantization.integers import integer_pieces
+from mpscnn.quantization.integers import separate_integer_layers
 
 _IMAGES = 2
 
@@ -29,30 +29,30 @@ def layers_beyond_one_step(network: Network, *, seed: int = 0) -> dict[str, floa
     """
     import onnxruntime
 
-    pieces, _ = integer_pieces(network)
-    structure = pieces.to_dict()
+    separated, _ = separate_integer_layers(network)
+    structure = separated.to_dict()
     random = np.random.default_rng(seed)
     given = {}
-    for tensor, entry in zip(pieces.inputs, structure["inputs"], strict=True):
+    for tensor, entry in zip(separated.inputs, structure["inputs"], strict=True):
         stated = entry["quantization"]
         limits = np.iinfo(stated["type"])
         shape = [_IMAGES, *(extent or 1 for extent in tensor.shape[1:])]
         integers = random.integers(limits.min, limits.max + 1, shape) - stated["zero_point"]
         given[tensor.name] = (integers * stated["scale"]).astype(np.float32)
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "pieces.onnx"
-        export_onnx(pieces, path, layout="nhwc", dtype="uint8")
+        path = Path(folder) / "separated.onnx"
+        export_onnx(separated, path, layout="nhwc", dtype="uint8")
         session = onnxruntime.InferenceSession(
             path.read_bytes(), exact_options(), providers=["CPUExecutionProvider"]
         )
     names = [argument.name for argument in session.get_inputs()]
     found = session.run(None, dict(zip(names, given.values(), strict=True)))
-    computed: Any = pieces.compile(device="cpu", precision="int8").session().run(given)
-    right = computed if isinstance(computed, dict) else {pieces.outputs[0].name: computed}
+    computed: Any = separated.compile(device="cpu", precision="int8").session().run(given)
+    right = computed if isinstance(computed, dict) else {separated.outputs[0].name: computed}
     steps = {node["name"]: node["quantization"]["scale"] for node in structure["nodes"]}
     apart = {
         tensor.name: float(np.abs(own - right[tensor.name]).max() / steps[tensor.name])
-        for tensor, own in zip(pieces.outputs, found, strict=True)
+        for tensor, own in zip(separated.outputs, found, strict=True)
     }
     return {name: distance for name, distance in apart.items() if distance > 1.01}
 

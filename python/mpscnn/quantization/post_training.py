@@ -18,7 +18,7 @@ from mpscnn.model import Model
 from mpscnn.quantization.calibration import Computed, calibrate
 from mpscnn.quantization.equalization import equalized
 from mpscnn.quantization.inputs import Array, Given, batches, count_of, inputs_of
-from mpscnn.quantization.integers import integer_pieces, is_kept, with_integers
+from mpscnn.quantization.integers import is_kept, separate_integer_layers, with_integers
 from mpscnn.quantization.preparation import prepare
 from mpscnn.quantization.report import QuantizationReport, QuantizedLayer
 
@@ -179,8 +179,8 @@ def _answers(
 
 def _layers(floats: Network, quantized: Network, images: Sequence[Given]) -> tuple[QuantizedLayer, ...]:
     right, found = Computed(floats, precision="float32"), Computed(quantized, precision="int8")
-    pieces, sources = integer_pieces(quantized)
-    alone: Any = pieces.compile(device="cpu", precision="int8").session()
+    separated, sources = separate_integer_layers(quantized)
+    alone: Any = separated.compile(device="cpu", precision="int8").session()
     squares = {name: np.zeros(3) for name in right.names}
     for batch in batches(images):
         exact, inexact = right.run(batch), found.run(batch)

@@ -12,12 +12,12 @@ import torch
 from torch.fx import Node
 
 from mpscnn._private.literals import PrecisionName
+from mpscnn.converters.decomposed_norms.fusion import fuse_norms
+from mpscnn.converters.float32_intermediates import keep_intermediates
 from mpscnn.converters.layer_names import LayerNames
-from mpscnn.converters.norms_by_parts.whole import with_whole_norms
 from mpscnn.converters.onnx_reader.layouts import InputLayout
 from mpscnn.converters.onnx_reader.reader import Converted, converted
 from mpscnn.converters.read_options import ReadOptions
-from mpscnn.converters.unrounded import keep_middles
 from mpscnn.converters.unsupported import UnsupportedLayersError
 from mpscnn.errors import Error, UnsupportedError
 from mpscnn.graph.network import Network
@@ -159,7 +159,7 @@ def network_part(
     file = writer.file(ends, title)
     try:
         made = converted(file, ReadOptions(title, outputs=file.outputs))
-        network = keep_middles(with_whole_norms(made.network))
+        network = keep_intermediates(fuse_norms(made.network))
     except Error as error:
         layers = error.layers if isinstance(error, UnsupportedLayersError) else []
         reasons = {

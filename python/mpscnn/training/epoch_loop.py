@@ -21,7 +21,7 @@ from mpscnn.training.position import Evaluated, Position
 from mpscnn.training.progress_line import ProgressLine
 
 if TYPE_CHECKING:
-    from mpscnn._private.one_at_a_time import OneAtATime
+    from mpscnn._private.fork_safe_lock import ForkSafeLock
     from mpscnn.graph.network import Network
 
 
@@ -32,7 +32,7 @@ class EpochLoop(ABC):
     _optimizer: Optimizer
     _options: dict[str, Any]
     _position: Position
-    _one_at_a_time: OneAtATime
+    _lock: ForkSafeLock
     _made: list[Epoch]
 
     @property
@@ -168,7 +168,7 @@ class EpochLoop(ABC):
             if now.epoch + 1 >= epochs:
                 self._require_updates(epochs, now.steps)
             checked = self.evaluate(validation_data) if validation_data is not None else None
-            with self._one_at_a_time:
+            with self._lock:
                 self._position = Position(self._now.steps, now.epoch + 1)
             epoch = Epoch(
                 now.epoch + 1,

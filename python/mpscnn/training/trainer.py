@@ -17,7 +17,7 @@ from mpscnn._private.arguments import is_finite_number, name_list, require_bool,
 from mpscnn._private.arrays import naming_remedy
 from mpscnn._private.copies import NoCopies
 from mpscnn._private.expected_names import Expected, conversion_of, number_format, takes_expected_arguments
-from mpscnn._private.one_at_a_time import OneAtATime
+from mpscnn._private.fork_safe_lock import ForkSafeLock
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
 from mpscnn.graph.training_arrays import inputs_of, loss_settings, prediction_shape, weights_of
@@ -148,7 +148,7 @@ class Trainer(NoCopies, Expected, EpochLoop):
         self._original = _without_weights(network)
         self._position = Position()
         self._made: list[Epoch] = []
-        self._one_at_a_time = OneAtATime()
+        self._lock = ForkSafeLock()
         with named_device(device) as self._device:
             self._built = self._build(network, FrozenLayers(self._matching(name_list("frozen", frozen))))
         self._objective = Objective(
@@ -193,7 +193,7 @@ class Trainer(NoCopies, Expected, EpochLoop):
         """
         count = whole_number("runs", runs, most=100_000)
         given, targets = self._step_arrays(inputs, labels, weights)
-        with self._one_at_a_time:
+        with self._lock:
             return Profile.parsed(*self._built.core.profile(given, targets, count))
 
     @takes_expected_arguments
@@ -232,13 +232,13 @@ class Trainer(NoCopies, Expected, EpochLoop):
     @property
     def network(self) -> Network:
         """A network with the present weights."""
-        with self._one_at_a_time:
+        with self._lock:
             return self._network_of(self._built.core.network())
 
     @property
     def averaged(self) -> Network:
         """A network with the moving average of the weights. Raises ParameterError if there is none."""
-        with self._one_at_a_time:
+        with self._lock:
             averaged = self._network_of(self._built.core.averages())
             self._built.frozen.average(averaged)
             return averaged
@@ -261,12 +261,12 @@ class Trainer(NoCopies, Expected, EpochLoop):
         `accumulate`, the next update of a layer divides its sum of gradients by `accumulate`, even if it has fewer
         terms.
         """
-        with self._one_at_a_time:
+        with self._lock:
             self._refreeze({*self.frozen, *self._matching(_one_by_one(patterns))})
 
     def unfreeze(self, *patterns: str) -> None:
         """Train layers again that were frozen. They continue as if there had been no steps in between."""
-        with self._one_at_a_time:
+        with self._lock:
             self._refreeze(set(self.frozen) - set(self._matching(_one_by_one(patterns))))
 
     # ---- Checkpoints ----
@@ -279,12 +279,12 @@ class Trainer(NoCopies, Expected, EpochLoop):
         write_checkpoint(path, *self._state())
 
     def _state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-        with self._one_at_a_time:
+        with self._lock:
             return self._stored()
 
     def _return_to(self, state: tuple[dict[str, Any], dict[str, NDArray[Any]]]) -> None:
         then = Trainer._resumed(*state, "the best epoch", self._optimizer, None, None)
-        with self._one_at_a_time:
+        with self._lock:
             self._built, self._position = then._built, then._position
 
     def _stored(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
@@ -432,7 +432,7 @@ class Trainer(NoCopies, Expected, EpochLoop):
         given, targets = self._step_arrays(inputs, labels, weights)
         prediction = np.empty(targets.shape, np.float32)
         step = Step(targets, prediction, weights, of_epoch, np.full(1, np.nan))
-        with self._one_at_a_time:
+        with self._lock:
             rate = rate_of(self._optimizer, self._updates)
             # If Ctrl-C came just after the last step, that step still counts.
             self._position = replace(self._now, made=step)

@@ -13,7 +13,7 @@ from command_line import call, save_photo
 import mpscnn
 from mpscnn.comparison.alignment import aligned
 from mpscnn.comparison.compared import compared_layer
-from mpscnn.comparison.conversion_check import prove
+from mpscnn.comparison.conversion_check import check_conversion
 from mpscnn.comparison.trace import Trace, Value, with_inner_marked
 from mpscnn.converters.onnx_writer.export import export
 
@@ -317,7 +317,7 @@ def test_state_dicts_have_no_proof(tmp_path: Path) -> None:
     """The reason says what to do instead."""
     network = mpscnn.Network(input=(4, 4, 3))
     for name in ("weights.pth", "weights.safetensors"):
-        found, reason = prove(network, [tmp_path / name])
+        found, reason = check_conversion(network, [tmp_path / name])
         assert found is None
         assert "not the network that they belong to" in reason
         assert "mpscnn.compare(module, model)" in reason

@@ -287,7 +287,7 @@ def test_settings_nested_too_deeply(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ['{"a":' * DEPTH + "1" + "}" * DEPTH, "[" * DEPTH, '{"a": ' + "[" * DEPTH])
 def test_detection_files_nested_too_deeply(text: str, tmp_path: Path) -> None:
-    from mpscnn.converters.choices import choose_detection
+    from mpscnn.converters.photo_settings import choose_detection
 
     path = tmp_path / "deep.json"
     path.write_text(text)

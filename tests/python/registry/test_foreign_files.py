@@ -13,7 +13,7 @@ from converters.tflite_writer import Operator, Tensor, constant, write_tflite
 
 import mpscnn
 from mpscnn import converters
-from mpscnn.converters import cached
+from mpscnn.converters import conversion_cache
 from mpscnn.models.deep_mnist import deep_mnist, export_deep_mnist
 
 
@@ -59,7 +59,7 @@ def test_converted_once(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyP
         raise AssertionError("converted again")
 
     with monkeypatch.context() as patch:
-        patch.setattr(cached, "read_network", refuse)
+        patch.setattr(conversion_cache, "read_network", refuse)
         assert mpscnn.load(str(path)).name == "colours"
         (tmp_path / "copy.tflite").write_bytes(path.read_bytes())
         assert mpscnn.load(tmp_path / "copy.tflite").name == "colours"

@@ -25,9 +25,9 @@ import mpscnn
 pytest.importorskip("fastapi", reason="fastapi is not installed")
 pytest.importorskip("msgspec", reason="msgspec is not installed")
 
-from mpscnn.apps.serve.answers import JSON_NUMBER, answer_bytes
 from mpscnn.apps.serve.failures import RefusedError
 from mpscnn.apps.serve.hosting import Compiled, host
+from mpscnn.apps.serve.responses import JSON_NUMBER, answer_bytes
 from mpscnn.apps.serve.tensor_inputs import input_arrays, tensor_bytes
 from mpscnn.apps.serve.tensors import TYPES, InferRequest, parse_request
 

@@ -13,7 +13,7 @@ from mpscnn import _core
 from mpscnn._private.child_python import code_command, inherited_environment
 from mpscnn.apps.benchmark.peer_files.layer import PeerLayer, peer_layers
 from mpscnn.apps.benchmark.subject import Subject
-from mpscnn.converters.cached import kept_type
+from mpscnn.converters.conversion_cache import kept_type
 from mpscnn.errors import Error, ParameterError, UnsupportedError
 
 

@@ -16,7 +16,7 @@ from mpscnn.apps.cli.arguments import (
     names_in,
 )
 from mpscnn.apps.cli.failures import FAILED
-from mpscnn.apps.cli.network_inputs import inputs_of_photos, noise, photos_of
+from mpscnn.apps.cli.network_inputs import inputs_of_photos, photos_of, random_input
 from mpscnn.apps.cli.output import sentences, show, show_json, table_width
 from mpscnn.apps.cli.sizes import SizeOption, check_size
 from mpscnn.core_model import model_path, open_model
@@ -102,7 +102,7 @@ def check_precision(
     given = (
         inputs_of_photos(core, network, photos_of(images, max_images), size)
         if images
-        else [noise(network, i, size) for i in range(4)]
+        else [random_input(network, i, size) for i in range(4)]
     )
     found = comparison.check_precision(
         network,

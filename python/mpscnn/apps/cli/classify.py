@@ -21,7 +21,7 @@ from mpscnn.apps.cli.output import hint
 from mpscnn.apps.cli.photo_options import for_each_photo, listed_photos
 from mpscnn.apps.cli.picture_folder import PictureFolder
 from mpscnn.apps.cli.ray_options import RayOption, answer_on_machines
-from mpscnn.apps.cli.result_printer import Answers, Form, form_of, head_line
+from mpscnn.apps.cli.result_printer import Form, ResultPrinter, form_of, head_line
 from mpscnn.apps.cli.task import require_task
 from mpscnn.apps.cli.video_options import (
     EveryOption,
@@ -91,7 +91,7 @@ def classify(
     bundled = (
         model == BUNDLED_MODEL.name
     )  # trained models keep the network's name, so the name of the option decides
-    answers = Answers(loaded, form, lambda path, result: _lines(path, result, bundled=bundled))
+    answers = ResultPrinter(loaded, form, lambda path, result: _lines(path, result, bundled=bundled))
     if cluster is not None:
         answer_on_machines(
             cluster, part, photos, loaded, answers, output, runs.threads, channel_order, top=top
@@ -113,7 +113,7 @@ def show_predictions(
     paths: list[str],
     model: Model,
     top: int,
-    answers: Answers,
+    answers: ResultPrinter,
     folder: PictureFolder | None,
     suffix: str,
     channel_order: ChannelOrder | None = None,

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mpscnn.apps.cli.arguments import AUTO_DEVICE, JsonOption, ModelArgument
-from mpscnn.apps.cli.network_inputs import classes_of_photos, inputs_of_photos, noise, photos_of
+from mpscnn.apps.cli.network_inputs import classes_of_photos, inputs_of_photos, photos_of, random_input
 from mpscnn.apps.cli.option_groups import COMPILE, RUN, takes_options
 from mpscnn.apps.cli.output import hint, sentences, show, show_json, table_width
 from mpscnn.apps.cli.sizes import SizeOption, check_size
@@ -60,7 +60,7 @@ def compare_precisions(
         network,
         inputs_of_photos(core, network, paths, size)
         if paths
-        else [noise(network, seed, size) for seed in range(_RANDOM_INPUTS)],
+        else [random_input(network, seed, size) for seed in range(_RANDOM_INPUTS)],
         classes=classes_of_photos(paths, network.labels or []),
         accumulate_dtype=program.accumulate_dtype,
         device="cpu" if program.device == AUTO_DEVICE else program.device,

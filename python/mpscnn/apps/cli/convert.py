@@ -205,8 +205,8 @@ def convert(
         raise typer.BadParameter(
             "expected at least one file to read, and the file to write", param_hint="IN... OUT"
         )
-    from mpscnn.comparison.conversion_check import any_size, differs, prove
-    from mpscnn.comparison.storing import cost_of_storing
+    from mpscnn.comparison.conversion_check import any_size, check_conversion, differs
+    from mpscnn.comparison.weight_rounding import effect_of_rounding
     from mpscnn.converters import convert_files
     from mpscnn.converters.photo_input import takes_photos
     from mpscnn.graph.model_file import has_integers
@@ -247,7 +247,7 @@ def convert(
         for note in network.notes:
             warn(f"{sources[0]}: {note}")
         if check:
-            found, verdict = prove(
+            found, verdict = check_conversion(
                 network, sources, size or any_size(network), stops, shapes, signature=signature
             )
             compared, different = found is not None, differs(found)
@@ -285,7 +285,7 @@ def convert(
     )
     if check:
         show(f"before storing: {verdict}" if compared else verdict)
-        show(cost_of_storing(network, output, size or any_size(network)).sentence(output, stored))
+        show(effect_of_rounding(network, output, size or any_size(network)).sentence(output, stored))
     if different:
         warn(
             f"{output} is written because of --force, but does not compute what {sources[0]} does; see mpscnn "

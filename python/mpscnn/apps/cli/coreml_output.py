@@ -27,8 +27,8 @@ def write_coreml(
     Raises the errors of `mpscnn.converters.export_coreml`.
     """
     from mpscnn.converters import export_coreml
-    from mpscnn.converters.choices import choose_labels, choose_preprocess
     from mpscnn.converters.photo_input import takes_photos
+    from mpscnn.converters.photo_settings import choose_labels, choose_preprocess
 
     network, output = network_to_write(given), given.output
     if labels is not None:

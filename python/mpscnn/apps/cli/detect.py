@@ -17,7 +17,7 @@ from mpscnn.apps.cli.output import hint, report, table_width
 from mpscnn.apps.cli.photo_options import for_each_photo, listed_photos
 from mpscnn.apps.cli.picture_folder import PictureFolder
 from mpscnn.apps.cli.ray_options import RayOption, answer_on_machines
-from mpscnn.apps.cli.result_printer import Answers, form_of, head_line
+from mpscnn.apps.cli.result_printer import ResultPrinter, form_of, head_line
 from mpscnn.apps.cli.task import require_task
 from mpscnn.apps.cli.video_options import (
     EveryOption,
@@ -160,7 +160,7 @@ def detect(
         raise typer.Exit(FAILED if failed else 0)
     loaded = load(model, **program.to_dict(), **runs.to_dict())
     require_task(loaded, model, "detection")
-    answers = Answers(loaded, form, _lines)
+    answers = ResultPrinter(loaded, form, _lines)
     options: dict[str, Any] = {
         "score_threshold": score_threshold,
         "iou_threshold": iou_threshold,

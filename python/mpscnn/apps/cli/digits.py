@@ -18,7 +18,7 @@ from mpscnn.apps.cli.option_groups import COMPILE, RUN, takes_options
 from mpscnn.apps.cli.output import show, show_json
 from mpscnn.apps.cli.photo_options import listed_photos
 from mpscnn.apps.cli.picture_folder import PictureFolder
-from mpscnn.apps.cli.result_printer import Answers, form_of
+from mpscnn.apps.cli.result_printer import ResultPrinter, form_of
 from mpscnn.apps.cli.task import require_task
 from mpscnn.errors import ImageError, ParameterError
 from mpscnn.model import Model, load
@@ -120,7 +120,7 @@ def digits(
         return
     require_task(loaded, model, "classification")
     folder = None if output is None else PictureFolder(output, paths)
-    answers = Answers(loaded, form_of(as_json, as_csv=False), _lines)
+    answers = ResultPrinter(loaded, form_of(as_json, as_csv=False), _lines)
     if show_predictions(paths, loaded, 10, answers, folder, "_digit") or failures:
         raise typer.Exit(FAILED)
 

@@ -10,9 +10,9 @@ import typer
 from mpscnn._private.files import is_folder
 from mpscnn._private.model_name import MODEL_SUFFIX, holds_network, is_path
 from mpscnn.apps.cli.output import show
-from mpscnn.converters.choices import choose_detection, choose_labels, choose_preprocess
-from mpscnn.converters.contents import is_saved_model
+from mpscnn.converters.format_detection import is_saved_model
 from mpscnn.converters.formats import is_foreign
+from mpscnn.converters.photo_settings import choose_detection, choose_labels, choose_preprocess
 from mpscnn.core_model import described_network, open_model
 from mpscnn.errors import ParameterError
 from mpscnn.graph.model_file import change_metadata, description

@@ -62,7 +62,7 @@ def classes_of_photos(paths: Sequence[str], labels: Sequence[str]) -> list[int] 
     return [known[Path(path).parent] for path in paths]
 
 
-def noise(network: Network, seed: int, size: Size | None) -> NDArray[np.float32]:
+def random_input(network: Network, seed: int, size: Size | None) -> NDArray[np.float32]:
     """Return random numbers in [-1, 1] in the shape of one input."""
     shape = list(network.input.shape)
     shape[0] = 1

@@ -73,7 +73,7 @@ def _compare_integers(network: Network, output: Path, _: Size | None) -> tuple[s
 
 def _compare(network: Network, output: Path, size: Size | None) -> tuple[str, str]:
     """Compare a float file with the network. Return the verdict, and a description of the difference or ""."""
-    from mpscnn.comparison.conversion_check import differs, prove
+    from mpscnn.comparison.conversion_check import check_conversion, differs
 
-    found, verdict = prove(network, [output], size)
+    found, verdict = check_conversion(network, [output], size)
     return verdict, "it does not compute what the network does" if differs(found) else ""

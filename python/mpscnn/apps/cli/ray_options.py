@@ -17,7 +17,7 @@ from mpscnn.apps.cli.arguments import ChannelOrder
 from mpscnn.apps.cli.failures import FAILED
 from mpscnn.apps.cli.output import hint, report
 from mpscnn.apps.cli.progress import with_progress
-from mpscnn.apps.cli.result_printer import Answers, of_photo
+from mpscnn.apps.cli.result_printer import ResultPrinter, of_photo
 
 if TYPE_CHECKING:
     from mpscnn.apps.cli.video_options import VideoPart
@@ -108,7 +108,7 @@ def answer_on_machines(
     part: VideoPart | None,
     photos: Sequence[str],
     model: Model,
-    answers: Answers,
+    answers: ResultPrinter,
     output: Path | None,
     threads: int | str,
     channel_order: ChannelOrder | None,

@@ -14,7 +14,7 @@ from mpscnn.errors import Error, ImageError
 from mpscnn.model import Model
 from mpscnn.vision.photo_result import PhotoResult, csv_text
 
-__all__ = ["Answers", "Form", "form_of", "head_line", "of_photo"]
+__all__ = ["Form", "ResultPrinter", "form_of", "head_line", "of_photo"]
 
 
 class Form(Enum):
@@ -32,7 +32,7 @@ def form_of(as_json: bool, as_csv: bool) -> Form:
     return Form.json if as_json else Form.csv if as_csv else Form.text
 
 
-class Answers:
+class ResultPrinter:
     """Prints the results of photos one by one: one JSON object a line, a CSV table, or text.
 
     Args:

@@ -21,7 +21,7 @@ from mpscnn.apps.cli.output import hint
 from mpscnn.apps.cli.photo_options import for_each_photo, listed_photos
 from mpscnn.apps.cli.picture_folder import PictureFolder
 from mpscnn.apps.cli.ray_options import RayOption, answer_on_machines
-from mpscnn.apps.cli.result_printer import Answers, form_of, head_line
+from mpscnn.apps.cli.result_printer import ResultPrinter, form_of, head_line
 from mpscnn.apps.cli.task import require_task
 from mpscnn.apps.cli.video_options import (
     EveryOption,
@@ -92,7 +92,7 @@ def segment(
         _say_where_from()
     loaded = load(model, **program.to_dict(), **runs.to_dict())
     require_task(loaded, model, "segmentation")
-    answers = Answers(loaded, form, _lines)
+    answers = ResultPrinter(loaded, form, _lines)
     if cluster is not None:
         answer_on_machines(cluster, part, photos, loaded, answers, output, runs.threads, channel_order)
     elif part is not None:

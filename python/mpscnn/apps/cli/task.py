@@ -6,7 +6,7 @@ from pathlib import Path
 
 from mpscnn._private.model_name import MODEL_SUFFIX, is_path
 from mpscnn._private.shell import in_command
-from mpscnn.converters.contents import is_saved_model
+from mpscnn.converters.format_detection import is_saved_model
 from mpscnn.errors import UnsupportedError
 from mpscnn.model import Model
 

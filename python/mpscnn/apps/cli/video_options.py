@@ -16,7 +16,7 @@ from mpscnn._private.files import is_folder
 from mpscnn.apps.cli.arguments import ChannelOrder
 from mpscnn.apps.cli.failures import ended_by_signals
 from mpscnn.apps.cli.output import hint
-from mpscnn.apps.cli.result_printer import Answers
+from mpscnn.apps.cli.result_printer import ResultPrinter
 from mpscnn.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def video_part(
 def show_frames(
     part: VideoPart,
     model: Model,
-    answers: Answers,
+    answers: ResultPrinter,
     output: Path | None,
     draw: Callable[[VideoFrame, Any], PillowImage.Image],
     **options: Any,

@@ -82,10 +82,12 @@ def network_to_write(given: Conversion) -> Network:
 
 def _compare(network: Network, source: Path, given: Conversion) -> None:
     """Compare a network with the file from which it was read. If they differ, end the command or warn."""
-    from mpscnn.comparison.conversion_check import any_size, differs, prove
+    from mpscnn.comparison.conversion_check import any_size, check_conversion, differs
 
     size = given.size or any_size(network)
-    found, verdict = prove(network, [source], size, given.outputs, given.shapes, signature=given.signature)
+    found, verdict = check_conversion(
+        network, [source], size, given.outputs, given.shapes, signature=given.signature
+    )
     show(f"before writing: {verdict}")
     if not differs(found):
         return

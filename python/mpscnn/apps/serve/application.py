@@ -9,14 +9,14 @@ from fastapi import FastAPI, Response
 from mpscnn import _core
 from mpscnn.apps.serve.failures import add_failures
 from mpscnn.apps.serve.guard import OPEN, Guard
-from mpscnn.apps.serve.interface import complete_description
 from mpscnn.apps.serve.logs import Observed
 from mpscnn.apps.serve.metrics import CONTENT_TYPE_LATEST
 from mpscnn.apps.serve.model_routes import add_model_routes
+from mpscnn.apps.serve.openapi import complete_description
 from mpscnn.apps.serve.page_files import add_page
 from mpscnn.apps.serve.photo_routes import add_photo_routes
 from mpscnn.apps.serve.protocol_routes import add_protocol_routes
-from mpscnn.apps.serve.reference import add_reference
+from mpscnn.apps.serve.reference_page import add_reference
 from mpscnn.apps.serve.service import Service
 
 __all__ = ["application"]

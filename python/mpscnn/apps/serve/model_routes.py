@@ -10,9 +10,9 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
 from mpscnn._private.processors import available_processors
-from mpscnn.apps.serve.answers import JSON
 from mpscnn.apps.serve.hosting import Compiled
-from mpscnn.apps.serve.interface import JSON_ANSWER, failures
+from mpscnn.apps.serve.openapi import JSON_ANSWER, failures
+from mpscnn.apps.serve.responses import JSON
 from mpscnn.apps.serve.service import Service
 from mpscnn.errors import ParameterError
 from mpscnn.runtime.explanation import fixed_shape

@@ -10,10 +10,10 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 
-from mpscnn.apps.serve.answers import JPEG, JSON, PNG, Answer, accepted, json_bytes, picture
 from mpscnn.apps.serve.forms import photo_in
 from mpscnn.apps.serve.hosting import Compiled
-from mpscnn.apps.serve.interface import failures
+from mpscnn.apps.serve.openapi import failures
+from mpscnn.apps.serve.responses import JPEG, JSON, PNG, Answer, accepted, json_bytes, picture
 from mpscnn.apps.serve.service import Service
 from mpscnn.errors import ParameterError
 from mpscnn.vision.photo import Photo, open_content

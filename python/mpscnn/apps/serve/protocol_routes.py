@@ -13,11 +13,11 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
 from mpscnn import _core
-from mpscnn.apps.serve.answers import JSON, Answer, answer_bytes
 from mpscnn.apps.serve.failures import RefusedError
 from mpscnn.apps.serve.hosting import Compiled, HostedModel
-from mpscnn.apps.serve.interface import JSON_ANSWER, failures
 from mpscnn.apps.serve.limits import Share
+from mpscnn.apps.serve.openapi import JSON_ANSWER, failures
+from mpscnn.apps.serve.responses import JSON, Answer, answer_bytes
 from mpscnn.apps.serve.service import Service
 from mpscnn.apps.serve.tensor_inputs import input_arrays, tensor_bytes
 from mpscnn.apps.serve.tensors import InferRequest, json_length, parse_request

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn._private.names import did_you_mean
-from mpscnn.apps.serve.answers import JSON_NUMBER
 from mpscnn.apps.serve.failures import RefusedError
 from mpscnn.apps.serve.hosting import Compiled
+from mpscnn.apps.serve.responses import JSON_NUMBER
 from mpscnn.apps.serve.tensors import BYTES, InferRequest, Input
 from mpscnn.errors import ParameterError, ShapeError, UnsupportedError
 from mpscnn.runtime.library import preprocess

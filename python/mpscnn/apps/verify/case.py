@@ -16,10 +16,10 @@ from mpscnn.apps.verify import layers
 from mpscnn.apps.verify.kernel_bounds import kernel_bounds
 from mpscnn.apps.verify.kernel_runs import run_kernel
 from mpscnn.apps.verify.layers import Arrays
-from mpscnn.apps.verify.noise import noise
 from mpscnn.apps.verify.promise import PROMISES
+from mpscnn.apps.verify.random_inputs import noise
 from mpscnn.graph.network import Network
-from mpscnn.graph.slicing import in_pieces
+from mpscnn.graph.slicing import separate_layers
 from mpscnn.model import load
 
 Recipe = dict[str, Any]
@@ -45,8 +45,8 @@ def run(recipe: Recipe, device: str) -> Arrays:
         _core.check_device(device)
         return {}
     if "operation" in recipe or "network" in recipe:
-        pieces, given = _pieces(recipe)
-        return layers.run(pieces, given, device, recipe["precision"])
+        separated, given = _separated(recipe)
+        return layers.run(separated, given, device, recipe["precision"])
     return run_kernel(recipe, device)
 
 
@@ -56,15 +56,15 @@ def allowed(recipe: Recipe, right: Arrays, device: str) -> Arrays:
         return {}
     promises = PROMISES["cpu"], PROMISES[device.partition(":")[0]]
     if "operation" in recipe or "network" in recipe:
-        pieces, given = _pieces(recipe)
-        return layers.bounds(pieces, given, recipe["precision"], promises)
+        separated, given = _separated(recipe)
+        return layers.bounds(separated, given, recipe["precision"], promises)
     return kernel_bounds(recipe, right, promises)
 
 
 # ---- Layers and networks ------------------------------------------------------------------------------------------
 
 
-def _pieces(recipe: Recipe) -> tuple[Network, Arrays]:
+def _separated(recipe: Recipe) -> tuple[Network, Arrays]:
     """Return a network of separate layers that all read inputs of the network, and its inputs."""
     return _bundled_layers(recipe) if "network" in recipe else _one_layer(recipe)
 
@@ -103,12 +103,12 @@ def _bundled_layers(recipe: Recipe) -> tuple[Network, Arrays]:
     The layers do not read each other's outputs, because these outputs differ in the last bits between engines.
     """
     name = recipe["network"]
-    pieces = in_pieces((load() if name == "default" else load(name)).network)
+    separated = separate_layers((load() if name == "default" else load(name)).network)
     given = {
         tensor.name: noise(100 + i, (1, *(extent or 1 for extent in tensor.shape[1:])))
-        for i, tensor in enumerate(pieces.inputs)
+        for i, tensor in enumerate(separated.inputs)
     }
-    return pieces, _halves(given) if recipe["precision"] == "float16" else given
+    return separated, _halves(given) if recipe["precision"] == "float16" else given
 
 
 def _halves(arrays: Arrays) -> Arrays:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mpscnn import kernels
 from mpscnn.apps.verify.layers import Arrays
-from mpscnn.apps.verify.noise import noise
+from mpscnn.apps.verify.random_inputs import noise
 from mpscnn.runtime.commands import CommandBuffer, CommandQueue
 from mpscnn.runtime.feature_image import Image
 

@@ -55,21 +55,21 @@ def run(network: Network, inputs: Arrays, device: str, precision: PrecisionName)
 
 
 def bounds(
-    pieces: Network, given: Arrays, precision: PrecisionName, promises: tuple[Promise, Promise]
+    separated: Network, given: Arrays, precision: PrecisionName, promises: tuple[Promise, Promise]
 ) -> Arrays:
     """Return for each layer the allowed difference between two engines with these promises.
 
-    The layers of `pieces` read only inputs of the network. In float16 the inputs `given` are rounded to half precision.
+    The layers of `separated` read only inputs of the network. In float16 the inputs `given` are rounded to halves.
     """
-    nodes = pieces.to_dict()["nodes"]
-    plain = run(_without_activations(pieces), given, "cpu", "float32")
-    sums = _magnitudes(pieces, given)
+    nodes = separated.to_dict()["nodes"]
+    plain = run(_without_activations(separated), given, "cpu", "float32")
+    sums = _magnitudes(separated, given)
     found: Arrays = {}
     for node in nodes:
         name = node["name"]
         reads = [given[source] for source in node["inputs"]]
         found[name] = sum(
-            _bound(promise, pieces, node, reads, plain[name], sums.get(name), precision)
+            _bound(promise, separated, node, reads, plain[name], sums.get(name), precision)
             for promise in promises
         )
     return found
@@ -77,7 +77,7 @@ def bounds(
 
 def _bound(
     promise: Promise,
-    pieces: Network,
+    separated: Network,
     node: dict[str, Any],
     reads: list[NDArray[np.float32]],
     plain: NDArray[np.float32],
@@ -92,7 +92,7 @@ def _bound(
     bound: Any = _plain_bound(promise, node, reads, plain, sums)
     result: NDArray[Any] = plain
     if "activation" in node:
-        result, bound = _through(promise, pieces, node, plain, bound)
+        result, bound = _through(promise, separated, node, plain, bound)
     if (
         precision == "float16" and operation in _RECURRENT
     ):  # each step rounds the states that the next one reads
@@ -142,7 +142,7 @@ def _plain_bound(
 
 
 def _through(
-    promise: Promise, pieces: Network, node: dict[str, Any], plain: NDArray[np.float32], bound: Any
+    promise: Promise, separated: Network, node: dict[str, Any], plain: NDArray[np.float32], bound: Any
 ) -> tuple[NDArray[Any], Any]:
     """Apply the activation to a value that has an error of at most `bound`.
 
@@ -152,8 +152,8 @@ def _through(
     layer = network.layer("neuron", [network.input], node["activation"], name="activation")
     network.output(layer)
     slope = f"{node['name']}.slope"
-    if slope in pieces.weights:
-        network.load_weights({"activation.slope": pieces.weights[slope]})
+    if slope in separated.weights:
+        network.load_weights({"activation.slope": separated.weights[slope]})
     session = network.compile(device="cpu", precision="float32").session()
 
     def apply(x: Any) -> NDArray[Any]:
@@ -166,16 +166,16 @@ def _through(
     return result, moved + promise.neuron_bound(plain, node["activation"], result)
 
 
-def _without_activations(pieces: Network) -> Network:
-    structure = pieces.to_dict()
+def _without_activations(separated: Network) -> Network:
+    structure = separated.to_dict()
     for node in structure["nodes"]:
         node.pop("activation", None)
-    return _restructured(pieces, structure)
+    return _restructured(separated, structure)
 
 
-def _magnitudes(pieces: Network, given: Arrays) -> Arrays:
+def _magnitudes(separated: Network, given: Arrays) -> Arrays:
     """Return the sums of the magnitudes of all terms, for the layers that compute sums."""
-    structure = pieces.to_dict()
+    structure = separated.to_dict()
     structure["nodes"] = [node for node in structure["nodes"] if node["operation"] in _SUMS]
     if not structure["nodes"]:
         return {}
@@ -194,7 +194,7 @@ def _magnitudes(pieces: Network, given: Arrays) -> Arrays:
     structure["outputs"] = [node["name"] for node in structure["nodes"]]
     read = {name for node in structure["nodes"] for name in node["inputs"]}
     structure["inputs"] = [entry for entry in structure["inputs"] if entry["name"] in read]
-    network = _restructured(pieces, structure)
+    network = _restructured(separated, structure)
     network.load_weights({name: np.abs(values) for name, values in network.weights.items()})
     return run(network, {name: np.abs(x) for name, x in given.items() if name in read}, "cpu", "float32")
 

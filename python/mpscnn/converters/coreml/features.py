@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mpscnn.converters.choices import MAX_LABELS
 from mpscnn.converters.layer_names import shown
 from mpscnn.converters.onnx_builder.builder import Extents
+from mpscnn.converters.photo_settings import MAX_LABELS
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _GRAY, _RGB, _BGR, _GRAY_FLOAT16 = 10, 20, 30, 40

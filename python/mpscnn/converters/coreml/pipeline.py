@@ -15,7 +15,7 @@ from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
 from mpscnn.vision.detector import DetectionHead
 
-Ending = Callable[[Walk, Sequence[str]], None]
+PostProcessing = Callable[[Walk, Sequence[str]], None]
 """A function that adds operators after a model's output blobs, which it gets in the order of the outputs."""
 
 EDGES = np.array([[1, 0, 1, 0], [0, 1, 0, 1], [-0.5, 0, 0.5, 0], [0, -0.5, 0, 0.5]], np.float32)
@@ -91,7 +91,7 @@ def boxes_and_scores(part: Any, suppression: Any) -> tuple[int, int]:
     return names.index(wanted[0]), names.index(wanted[1])
 
 
-def ending_of(places: tuple[int, int], suppression: Any) -> Ending:
+def post_processing_of(places: tuple[int, int], suppression: Any) -> PostProcessing:
     """Return a function that converts a detector's outputs: boxes to edges, and both to (batch, boxes, columns).
 
     Core ML counts a box only for its best class. So if boxes are suppressed within each class, the other scores of a

@@ -7,13 +7,13 @@ from typing import Any
 from mpscnn.converters.coreml.file import CoremlFile
 from mpscnn.converters.coreml.neural.reader import read_neural_network
 from mpscnn.converters.coreml.pipeline import (
-    Ending,
+    PostProcessing,
     boxes_and_scores,
-    ending_of,
     left_out,
     make_detector,
     note_of,
     parts_of,
+    post_processing_of,
 )
 from mpscnn.converters.coreml.program.reader import read_program
 from mpscnn.converters.coreml.schema import OTHER_MODELS
@@ -38,13 +38,15 @@ def convert(file: CoremlFile, options: ReadOptions) -> Network:
         return _network(file, file.model, options)
 
 
-def _network(file: CoremlFile, model: Any, options: ReadOptions, ending: Ending | None = None) -> Network:
+def _network(
+    file: CoremlFile, model: Any, options: ReadOptions, post_processing: PostProcessing | None = None
+) -> Network:
     for kind in _NETWORKS:
         if model.HasField(kind):
-            return read_neural_network(file, model, getattr(model, kind), options, ending)
+            return read_neural_network(file, model, getattr(model, kind), options, post_processing)
     if model.HasField(_PROGRAM):
-        return read_program(file, model, options, ending)
-    if ending is None:
+        return read_program(file, model, options, post_processing)
+    if post_processing is None:
         for kind in _PIPELINES:
             if model.HasField(kind):
                 held = getattr(model, kind)
@@ -67,7 +69,7 @@ def _pipeline(file: CoremlFile, description: Any, pipeline: Any, options: ReadOp
         network = _network(file, part, options)
     else:
         places = boxes_and_scores(part, suppression)
-        network = _network(file, part, options, ending_of(places, suppression))
+        network = _network(file, part, options, post_processing_of(places, suppression))
         make_detector(network, places, description, suppression, file.origin)
     network.notes += [note_of(one) for one in left_out(pipeline, kinds)]
     return network

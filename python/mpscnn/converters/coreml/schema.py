@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from mpscnn.converters.coreml.skipped import WEIGHT_PLACE, places_of
+from mpscnn.converters.coreml.skipped_weights import WEIGHT_PLACE, places_of
 from mpscnn.converters.message_schema import message_class
 from mpscnn.converters.skipped_bytes import Path
 

@@ -6,9 +6,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from mpscnn.converters.choices import MAX_LABELS
 from mpscnn.converters.onnx_builder.builder import Extents
 from mpscnn.converters.onnx_builder.walk import Walk
+from mpscnn.converters.photo_settings import MAX_LABELS
 from mpscnn.graph.network import Network
 
 PREVIEW_TYPE, PREVIEW_SETTINGS = (f"com.apple.coreml.model.preview.{key}" for key in ("type", "params"))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mpscnn.converters.blobs import Array, Blob, Place
-from mpscnn.converters.coreml.skipped import BITS, BYTES, FLOATS, HALVES
+from mpscnn.converters.coreml.skipped_weights import BITS, BYTES, FLOATS, HALVES
 from mpscnn.converters.file_bytes import FileBytes
 from mpscnn.errors import WeightsError
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mpscnn.converters.choices import labelled_classes
 from mpscnn.converters.coreml_writer.read_detector import without_added_layers
+from mpscnn.converters.photo_settings import labelled_classes
 from mpscnn.errors import ParameterError, UnsupportedError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ _RAW = {"confidence": "raw_confidence", "coordinates": "raw_coordinates"}
 _CENTRES = np.array([[0.5, 0, -1, 0], [0, 0.5, 0, -1], [0.5, 0, 1, 0], [0, 0.5, 0, 1]], np.float32)
 
 
-class DetectorEnding:
+class DetectorPostProcessing:
     """The part of a Core ML model that follows a detector's network.
 
     Args:

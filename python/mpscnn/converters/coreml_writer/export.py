@@ -22,7 +22,7 @@ from mpscnn.converters.affine import EPSILON, VARIANCE
 from mpscnn.converters.coreml.file import MODEL, PACKAGE, files_of_package
 from mpscnn.converters.coreml.photo_scaling import BIASED, SCALED
 from mpscnn.converters.coreml_writer.compressed import PALETTE_BITS, with_halves, with_integers, with_palette
-from mpscnn.converters.coreml_writer.detector import DetectorEnding
+from mpscnn.converters.coreml_writer.detector import DetectorPostProcessing
 from mpscnn.converters.coreml_writer.operator import Operator
 from mpscnn.converters.coreml_writer.operators import OPERATORS
 from mpscnn.converters.coreml_writer.package import coremltools, quiet
@@ -97,9 +97,9 @@ def export(
         raise UnsupportedError(
             f"{path}: a Core ML model has one size, and the network leaves its own free: {CHOOSE_SIZE}"
         )
-    ending = None if network.detection is None else DetectorEnding(network, size, str(path))
-    if ending is not None:
-        network = ending.network
+    post_processing = None if network.detection is None else DetectorPostProcessing(network, size, str(path))
+    if post_processing is not None:
+        network = post_processing.network
         labels = None  # the pipeline has the labels
     segmenter = labels if labels is not None and is_segmenter(network) else None
     if segmenter is not None:
@@ -122,15 +122,19 @@ def export(
             str(path),
             preprocess,
             labels,
-            best_classes if segmenter is not None else ending.outputs if ending is not None else None,
+            best_classes
+            if segmenter is not None
+            else post_processing.outputs
+            if post_processing is not None
+            else None,
             _OLDEST_RESETTING_AFTER if resets_after(onnx_model.graph) else None,
             {node["name"] for node in network.to_dict()["nodes"] if node.get("keep_float32")},
             is_program=kind == PACKAGE,
         )
         model = _converted(tools, made, kind, target, dtype, str(path))
         model = _compressed(tools, model, kind, dtype, palette, str(path))
-        if ending is not None:
-            model = ending.pipeline(tools, model)
+        if post_processing is not None:
+            model = post_processing.pipeline(tools, model)
     _describe(model, information)
     _save(model, path)
 
@@ -172,7 +176,7 @@ class _Made:
         origin: str,
         preprocess: Mapping[str, Any] | None,
         labels: Sequence[str] | None,
-        ending: Callable[[Any, Sequence[Any]], list[Any]] | None,
+        post_processing: Callable[[Any, Sequence[Any]], list[Any]] | None,
         opset: str | None,
         kept: Set[str],
         *,
@@ -208,12 +212,12 @@ class _Made:
                 self._add(node)
             if self._unsupported:
                 raise self._unsupported.error()
-            if ending is None:
+            if post_processing is None:
                 outputs = [self._output(entry.name) for entry in graph.output]
             else:
                 values = [self._values[entry.name] for entry in graph.output]
                 try:
-                    outputs = ending(self._mb, values)
+                    outputs = post_processing(self._mb, values)
                 except Error:
                     raise
                 except Exception as error:  # coremltools has no exception classes of its own

@@ -11,8 +11,8 @@ from functools import reduce
 from typing import Any
 
 from mpscnn.converters.affine import line
-from mpscnn.converters.keras.applied import Applied
 from mpscnn.converters.keras.functions import layer_function, named_function
+from mpscnn.converters.keras.layer_call import LayerCall
 from mpscnn.converters.layer_names import shown
 from mpscnn.converters.special_values import quotient, root
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -22,7 +22,7 @@ from mpscnn.graph.layers.layer_maker import Tensor
 Pairwise = Callable[..., Tensor]
 
 
-def _merged(c: Applied, pairwise: Pairwise) -> Tensor:
+def _merged(c: LayerCall, pairwise: Pairwise) -> Tensor:
     """Combine all inputs pairwise, from left to right. The last operation gets the layer's name."""
     first, *others = _of_one_rank(c, c.inputs())
     if not others:
@@ -31,13 +31,13 @@ def _merged(c: Applied, pairwise: Pairwise) -> Tensor:
     return pairwise(partial, others[-1], name=c.name())
 
 
-def _of_one_rank(c: Applied, inputs: list[Tensor]) -> list[Tensor]:
+def _of_one_rank(c: LayerCall, inputs: list[Tensor]) -> list[Tensor]:
     """Return the inputs with the same number of axes, by inserting axes of extent 1 after the batch."""
     rank = max(len(x.shape) for x in inputs)
     return [_expanded(c, x, rank) for x in inputs]
 
 
-def _expanded(c: Applied, x: Tensor, rank: int) -> Tensor:
+def _expanded(c: LayerCall, x: Tensor, rank: int) -> Tensor:
     missing = rank - len(x.shape)
     if not missing:
         return x
@@ -47,24 +47,24 @@ def _expanded(c: Applied, x: Tensor, rank: int) -> Tensor:
     return c.network.reshape(x, extents, name=c.name("/axes"))
 
 
-def _merge(method: str) -> Callable[[Applied], Tensor]:
+def _merge(method: str) -> Callable[[LayerCall], Tensor]:
     return lambda c: _merged(c, getattr(c.network, method))
 
 
-def _subtract(c: Applied) -> Tensor:
+def _subtract(c: LayerCall) -> Tensor:
     inputs = c.inputs()
     if len(inputs) != 2:
         raise UnsupportedError(f"a difference of {len(inputs)} inputs")
     return _merged(c, c.network.subtract)
 
 
-def _average(c: Applied) -> Tensor:
+def _average(c: LayerCall) -> Tensor:
     count = len(c.inputs())
     total = _merged(c, c.network.add)
     return c.network.activation(total, {"kind": "linear", "a": 1.0 / count}, name=c.name("/mean"))
 
 
-def _concatenate(c: Applied) -> Tensor:
+def _concatenate(c: LayerCall) -> Tensor:
     inputs, axis = c.inputs(), c.settings.whole("axis", -1)
     rank = len(inputs[0].shape)
     if not -rank <= axis < rank:
@@ -79,7 +79,7 @@ def _concatenate(c: Applied) -> Tensor:
 # ---- Operators ---------------------------------------------------------------------------------------------
 
 
-def _operands(c: Applied) -> tuple[Any, Any]:
+def _operands(c: LayerCall) -> tuple[Any, Any]:
     given = list(
         c.arguments[0] if len(c.arguments) == 1 and isinstance(c.arguments[0], list) else c.arguments
     )
@@ -102,15 +102,15 @@ def _require_one_rank(operands: list[Tensor]) -> None:
         raise UnsupportedError(f"its operands {[x.shape for x in operands]} have different numbers of axes")
 
 
-def _extreme(method: str) -> Callable[[Applied], Tensor]:
-    def apply(c: Applied) -> Tensor:
+def _extreme(method: str) -> Callable[[LayerCall], Tensor]:
+    def apply(c: LayerCall) -> Tensor:
         _require_one_rank(c.inputs())
         return _merged(c, getattr(c.network, method))
 
     return apply
 
 
-def _operator(c: Applied, operation: str) -> Tensor:
+def _operator(c: LayerCall, operation: str) -> Tensor:
     a, b = _operands(c)
     if isinstance(a, Tensor) and isinstance(b, Tensor):
         _require_one_rank([a, b])
@@ -126,29 +126,29 @@ def _operator(c: Applied, operation: str) -> Tensor:
     return c.network.activation(x, {"kind": "linear", "a": a, "b": b}, name=c.name())
 
 
-def _operator_of(operation: str) -> Callable[[Applied], Tensor]:
+def _operator_of(operation: str) -> Callable[[LayerCall], Tensor]:
     return lambda c: _operator(c, operation)
 
 
-def _function_of(name: str) -> Callable[[Applied], Tensor]:
+def _function_of(name: str) -> Callable[[LayerCall], Tensor]:
     return lambda c: c.applied(named_function(name, c.generation))
 
 
-def _neuron(neuron: Activation) -> Callable[[Applied], Tensor]:
+def _neuron(neuron: Activation) -> Callable[[LayerCall], Tensor]:
     return lambda c: c.network.activation(c.x(), neuron, name=c.name())
 
 
-def _like_layer(kind: str) -> Callable[[Applied], Tensor]:
+def _like_layer(kind: str) -> Callable[[LayerCall], Tensor]:
     """Return a function that converts a call of keras.ops like an activation layer of this kind."""
     return lambda c: c.applied(layer_function(kind, c.settings, c.generation))
 
 
-def _gelu(c: Applied) -> Tensor:
+def _gelu(c: LayerCall) -> Tensor:
     kind: Activation = "gelu_tanh" if c.settings.flag("approximate", True) else "gelu"
     return c.network.activation(c.x(), kind, name=c.name())
 
 
-_OPERATORS: dict[str, Callable[[Applied], Tensor]] = {
+_OPERATORS: dict[str, Callable[[LayerCall], Tensor]] = {
     "Add": _operator_of("add"),
     "Subtract": _operator_of("subtract"),
     "Multiply": _operator_of("multiply"),
@@ -196,19 +196,19 @@ _TENSORFLOW = {
 }
 
 
-def function_handler(kind: str) -> Callable[[Applied], Tensor] | None:
+def function_handler(kind: str) -> Callable[[LayerCall], Tensor] | None:
     """Return the function that converts a call of keras.ops; None if it is not supported."""
     return _OPERATORS.get(kind)
 
 
-def _tensorflow_function(c: Applied) -> Tensor:
+def _tensorflow_function(c: LayerCall) -> Tensor:
     name = c.settings.text("function", "")
     if name not in _TENSORFLOW:
         raise UnsupportedError(f"TensorFlow's function {shown(name)} is not supported")
     return _OPERATORS[_TENSORFLOW[name]](c)
 
 
-MERGES: dict[str, Callable[[Applied], Tensor]] = {
+MERGES: dict[str, Callable[[LayerCall], Tensor]] = {
     "Add": _merge("add"),
     "Average": _average,
     "Concatenate": _concatenate,

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mpscnn.converters.keras.applied import Applied
 from mpscnn.converters.keras.dense import over_last_axis
+from mpscnn.converters.keras.layer_call import LayerCall
 from mpscnn.converters.keras.normalizations import unit_length
 from mpscnn.converters.keras.weights import Weights
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layers.layer_maker import Tensor
 
 
-def _attended(c: Applied, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+def _attended(c: LayerCall, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
     """Return softmax(scale * query * key^T) * value over the last two axes."""
     scores = c.network.matmul(query, key, transpose_b=True, scale=scale, name=c.name("/scores"))
     weights = c.network.softmax(scores, name=c.name("/weights"))
     return c.network.matmul(weights, value, name=c.name("/values"))
 
 
-def _refuse_masks(c: Applied) -> None:
+def _refuse_masks(c: LayerCall) -> None:
     for name, value in c.keywords.items():
         if "mask" in name and value not in (None, False, [None, None], [None, None, None]):
             raise UnsupportedError(f"its {name} is not supported")
@@ -27,7 +27,7 @@ def _refuse_masks(c: Applied) -> None:
         raise UnsupportedError("its scores as a second result are not supported")
 
 
-def _attention(c: Applied) -> Tensor:
+def _attention(c: LayerCall) -> Tensor:
     """Convert Luong's attention. Its inputs are query, value and optionally key (default: the value)."""
     _refuse_masks(c)
     if c.settings.text("score_mode", "dot") != "dot":
@@ -42,7 +42,7 @@ def _attention(c: Applied) -> Tensor:
     return _attended(c, query, inputs[-1], value, scale)
 
 
-def _many_heads(c: Applied) -> Tensor:
+def _many_heads(c: LayerCall) -> Tensor:
     _refuse_masks(c)
     given = [
         *c.inputs(),
@@ -74,7 +74,7 @@ def _many_heads(c: Applied) -> Tensor:
     return over_last_axis(c, y, kernel.reshape(features, -1), bias, c.name())
 
 
-def _heads(c: Applied, x: Tensor, role: str, weights: Weights) -> Tensor:
+def _heads(c: LayerCall, x: Tensor, role: str, weights: Weights) -> Tensor:
     """Project (n, tokens, features) to (n, heads, tokens, features of a head)."""
     kernel, bias = weights[f"{role}/kernel"], weights.get(f"{role}/bias")
     if kernel.ndim != 3:
@@ -89,7 +89,7 @@ def _heads(c: Applied, x: Tensor, role: str, weights: Weights) -> Tensor:
     return c.network.transpose(split, (2, 1, 3), name=c.name(f"/{role}_transposed"))
 
 
-def _dot(c: Applied) -> Tensor:
+def _dot(c: LayerCall) -> Tensor:
     """Convert Dot: sums of products along one axis of each of two tensors."""
     inputs = c.inputs()
     if len(inputs) != 2 or any(len(x.shape) not in (2, 3) for x in inputs):
@@ -123,7 +123,7 @@ def _dot(c: Applied) -> Tensor:
     return c.network.reshape(y, shape or [1], name=c.name("/axes"))
 
 
-ATTENTION: dict[str, Callable[[Applied], Tensor]] = {
+ATTENTION: dict[str, Callable[[LayerCall], Tensor]] = {
     "Attention": _attention,
     "Dot": _dot,
     "MultiHeadAttention": _many_heads,

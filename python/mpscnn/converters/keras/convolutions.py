@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.converters.keras.applied import Applied
+from mpscnn.converters.keras.layer_call import LayerCall
 from mpscnn.converters.keras.rows import is_of_sequences, of_images, pair
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.layers.layer_maker import Tensor
 
 
-def _window(c: Applied) -> dict[str, Any]:
+def _window(c: LayerCall) -> dict[str, Any]:
     """Return kernel size, strides, dilation and padding of a layer."""
     names = {"kernel_size": "kernel_size", "strides": "strides", "dilation": "dilation_rate"}
     window: dict[str, Any] = {ours: pair(c, theirs, 1) for ours, theirs in names.items()}
@@ -30,7 +30,7 @@ def _window(c: Applied) -> dict[str, Any]:
     return window
 
 
-def _convolution(c: Applied, x: Tensor) -> Tensor:
+def _convolution(c: LayerCall, x: Tensor) -> Tensor:
     window, function, name = _window(c), c.function(), c.name()
     filters, groups = c.settings.whole("filters", 0), c.settings.whole("groups", 1)
     y = c.network.conv2d(x, filters, groups=groups, activation=function.neuron, name=name, **window)
@@ -41,7 +41,7 @@ def _convolution(c: Applied, x: Tensor) -> Tensor:
     return c.finished(y, function)
 
 
-def _depthwise(c: Applied, x: Tensor) -> Tensor:
+def _depthwise(c: LayerCall, x: Tensor) -> Tensor:
     window, function, name = _window(c), c.function(), c.name()
     multiplier = c.settings.whole("depth_multiplier", 1)
     y = c.network.depthwise_conv2d(x, multiplier=multiplier, activation=function.neuron, name=name, **window)
@@ -58,12 +58,12 @@ def _by_channel(kernel: NDArray[np.float32]) -> NDArray[np.float32]:
     return ordered.reshape(inputs * multiplier, height, width, 1)
 
 
-def _kernel(c: Applied, kernel: NDArray[np.float32]) -> NDArray[np.float32]:
+def _kernel(c: LayerCall, kernel: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return a kernel with a height, which is 1 for sequences."""
     return kernel[None] if is_of_sequences(c) else kernel
 
 
-def _separable(c: Applied, x: Tensor) -> Tensor:
+def _separable(c: LayerCall, x: Tensor) -> Tensor:
     window, function = _window(c), c.function()
     depthwise, name = c.name("/depthwise"), c.name()
     y = c.network.depthwise_conv2d(
@@ -77,7 +77,7 @@ def _separable(c: Applied, x: Tensor) -> Tensor:
     return c.finished(y, function)
 
 
-def _transposed(c: Applied, x: Tensor) -> Tensor:
+def _transposed(c: LayerCall, x: Tensor) -> Tensor:
     window, function, name = _window(c), c.function(), c.name()
     padding = c.settings.text("padding", "valid")
     if padding == "causal":
@@ -115,7 +115,7 @@ def _stated_size(window: dict[str, Any], padding: str, extra: tuple[int, int]) -
     return {"padding": tuple(sides), "output_padding": tuple(added)}
 
 
-CONVOLUTIONS: dict[str, Callable[[Applied], Tensor]] = {
+CONVOLUTIONS: dict[str, Callable[[LayerCall], Tensor]] = {
     **dict.fromkeys(("Conv1D", "Conv2D", "Convolution2D"), of_images(_convolution)),
     **dict.fromkeys(("Conv1DTranspose", "Conv2DTranspose"), of_images(_transposed)),
     **dict.fromkeys(("DepthwiseConv1D", "DepthwiseConv2D"), of_images(_depthwise)),

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.converters.keras.applied import Applied
+from mpscnn.converters.keras.layer_call import LayerCall
 from mpscnn.converters.layer_names import shown
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
@@ -18,7 +18,7 @@ Array = NDArray[np.float32]
 
 
 def over_last_axis(
-    c: Applied, x: Tensor, kernel: Array, bias: Array | None, name: str, activation: Activation = None
+    c: LayerCall, x: Tensor, kernel: Array, bias: Array | None, name: str, activation: Activation = None
 ) -> Tensor:
     """Add a dense layer over the last axis of x, at each position of the axes before it."""
     features, units = kernel.shape
@@ -41,7 +41,7 @@ def over_last_axis(
     return y
 
 
-def _dense(c: Applied) -> Tensor:
+def _dense(c: LayerCall) -> Tensor:
     units, function = c.settings.whole("units", 0), c.function()
     weights = c.weights()
     if weights["kernel"].ndim != 2 or weights["kernel"].shape[1] != units:
@@ -50,7 +50,7 @@ def _dense(c: Applied) -> Tensor:
     return c.finished(y, function)
 
 
-def _einsum(c: Applied) -> Tensor:
+def _einsum(c: LayerCall) -> Tensor:
     """Convert EinsumDense whose equation sums over the input's last axes and appends the new axes at the end."""
     x, weights, function = c.x(), c.weights(), c.function()
     equation = c.settings.text("equation", "").replace(" ", "")
@@ -97,4 +97,4 @@ def _einsum(c: Applied) -> Tensor:
     return c.finished(y, function)
 
 
-DENSE: dict[str, Callable[[Applied], Tensor]] = {"Dense": _dense, "EinsumDense": _einsum}
+DENSE: dict[str, Callable[[LayerCall], Tensor]] = {"Dense": _dense, "EinsumDense": _einsum}

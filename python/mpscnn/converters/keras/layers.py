@@ -12,13 +12,13 @@ import numpy as np
 
 from mpscnn._private.literals import PaddingName
 from mpscnn.converters.affine import affine
-from mpscnn.converters.keras.applied import Applied
 from mpscnn.converters.keras.arithmetic import MERGES
 from mpscnn.converters.keras.attention import ATTENTION
 from mpscnn.converters.keras.convolutions import CONVOLUTIONS
 from mpscnn.converters.keras.dense import DENSE
 from mpscnn.converters.keras.functions import LAYERS as FUNCTIONS
 from mpscnn.converters.keras.functions import layer_function
+from mpscnn.converters.keras.layer_call import LayerCall
 from mpscnn.converters.keras.normalizations import NORMALIZATIONS
 from mpscnn.converters.keras.positions import as_channels
 from mpscnn.converters.keras.recurrent import RECURRENT
@@ -28,19 +28,19 @@ from mpscnn.converters.lookup import rows_of_table
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.layers.layer_maker import Tensor
 
-Handler = Callable[[Applied], Tensor]
+Handler = Callable[[LayerCall], Tensor]
 
 
-def _function_layer(c: Applied) -> Tensor:
+def _function_layer(c: LayerCall) -> Tensor:
     return c.applied(layer_function(c.layer.kind, c.settings, c.generation))
 
 
-def _layer_scale(c: Applied) -> Tensor:
+def _layer_scale(c: LayerCall) -> Tensor:
     """Convert LayerScale, a factor for each channel, of ConvNeXt in keras.applications."""
     return affine(c.network, c.x(), scale=c.weights()["gamma"], offset=None, activation=None, name=c.name())
 
 
-def _embedding(c: Applied) -> Tensor:
+def _embedding(c: LayerCall) -> Tensor:
     """Convert Embedding: select rows of a table by integer indices."""
     if c.settings.flag("mask_zero", False):
         raise UnsupportedError("with a mask it is not supported")
@@ -53,7 +53,7 @@ def _embedding(c: Applied) -> Tensor:
     return c.network.reshape(y, [*extents, table.shape[1]], name=c.name("/shape"))
 
 
-def _prelu(c: Applied) -> Tensor:
+def _prelu(c: LayerCall) -> Tensor:
     name = c.name()
     x, (slope,), back_again = as_channels(c, c.x(), c.weights()["alpha"])
     y = c.network.activation(x, "prelu", name=name)
@@ -64,7 +64,7 @@ def _prelu(c: Applied) -> Tensor:
 # ---- Poolings ----------------------------------------------------------------------------------------------
 
 
-def _pooling(c: Applied, x: Tensor, kind: str) -> Tensor:
+def _pooling(c: LayerCall, x: Tensor, kind: str) -> Tensor:
     size = pair(c, "pool_size", 2)
     strides = pair(c, "strides", 2) if "strides" in c.settings else size
     named = c.settings.text("padding", "valid")
@@ -76,12 +76,12 @@ def _pooling(c: Applied, x: Tensor, kind: str) -> Tensor:
     return _windows(c, kind)(x, size, strides=strides, padding=padding, name=c.name())
 
 
-def _global_pooling(c: Applied, x: Tensor, kind: str) -> Tensor:
+def _global_pooling(c: LayerCall, x: Tensor, kind: str) -> Tensor:
     y = _whole(c, kind)(x, name=c.name())
     return y if c.settings.flag("keepdims", False) else c.network.flatten(y, name=c.name("/flatten"))
 
 
-def _adaptive_pooling(c: Applied, x: Tensor, kind: str) -> Tensor:
+def _adaptive_pooling(c: LayerCall, x: Tensor, kind: str) -> Tensor:
     """Convert adaptive poolings whose windows all have the same size and do not overlap."""
     wanted = pair(c, "output_size", 1)
     if None in x.shape[1:3] or min(wanted) < 1:
@@ -93,11 +93,11 @@ def _adaptive_pooling(c: Applied, x: Tensor, kind: str) -> Tensor:
     return _windows(c, kind)(x, size, name=c.name())
 
 
-def _whole(c: Applied, kind: str) -> Callable[..., Tensor]:
+def _whole(c: LayerCall, kind: str) -> Callable[..., Tensor]:
     return c.network.global_max_pool2d if kind == "max" else c.network.global_average_pool2d
 
 
-def _windows(c: Applied, kind: str) -> Callable[..., Tensor]:
+def _windows(c: LayerCall, kind: str) -> Callable[..., Tensor]:
     return c.network.max_pool2d if kind == "max" else c.network.average_pool2d
 
 
@@ -114,7 +114,7 @@ def _poolings(name: str, handler: Callable[..., Tensor]) -> dict[str, Handler]:
 # ---- Others ------------------------------------------------------------------------------------------------
 
 
-def _same(c: Applied) -> Tensor:
+def _same(c: LayerCall) -> Tensor:
     return c.x()
 
 

@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from mpscnn._private.arguments import require_bool
 from mpscnn._private.expected_names import conversion_of
 from mpscnn.converters.agreement import require_results
+from mpscnn.converters.decomposed_norms.fusion import fuse_norms
+from mpscnn.converters.float32_intermediates import keep_intermediates
 from mpscnn.converters.keras.config import KerasLayer, parse_model
 from mpscnn.converters.keras.file import KerasFile
 from mpscnn.converters.keras.reader import convert
 from mpscnn.converters.keras.weights import Path, Weights, place_of_inner, roles_of
 from mpscnn.converters.layer_names import shown
-from mpscnn.converters.norms_by_parts.whole import with_whole_norms
 from mpscnn.converters.read_options import ReadOptions
-from mpscnn.converters.unrounded import keep_middles
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
 
@@ -70,7 +70,7 @@ def from_keras(
     except UnsupportedError as error:
         raise UnsupportedError(f"{title}: {error}") from error
     file = KerasFile(title, described, _LiveWeights(model), generation=3)
-    network = keep_middles(with_whole_norms(convert(file, ReadOptions(title, size))))
+    network = keep_intermediates(fuse_norms(convert(file, ReadOptions(title, size))))
     if check:
         _require_equal(network, model, title)
     return network

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.affine import affine
-from mpscnn.converters.keras.applied import Applied
+from mpscnn.converters.keras.layer_call import LayerCall
 from mpscnn.converters.keras.positions import Back, as_channels, with_last_axis
 from mpscnn.converters.zero_epsilon import batch_norm_epsilon, group_norm_epsilon, layer_norm_epsilon
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -18,7 +18,7 @@ from mpscnn.graph.layers.layer_maker import Tensor
 _MIN_NORM = 1e-6  # the square root of 1e-12, Keras's minimum for the sum of squares
 
 
-def _axes(c: Applied, x: Tensor) -> list[int]:
+def _axes(c: LayerCall, x: Tensor) -> list[int]:
     """Return the axes of the setting `axis`, with the batch as axis 0."""
     axes, rank = c.settings.wholes("axis", [-1]), len(x.shape)
     if any(not -rank <= axis < rank for axis in axes):
@@ -26,7 +26,7 @@ def _axes(c: Applied, x: Tensor) -> list[int]:
     return [axis % rank for axis in axes]
 
 
-def _channels(c: Applied, x: Tensor) -> tuple[Tensor, Back]:
+def _channels(c: LayerCall, x: Tensor) -> tuple[Tensor, Back]:
     """Move the axis of the setting `axis` to the end. Returns the tensor, and a function that moves it back."""
     axes = _axes(c, x)
     if len(axes) != 1:
@@ -34,7 +34,7 @@ def _channels(c: Applied, x: Tensor) -> tuple[Tensor, Back]:
     return with_last_axis(c, x, axes[0])
 
 
-def _batch_normalization(c: Applied) -> Tensor:
+def _batch_normalization(c: LayerCall) -> Tensor:
     if c.settings.flag("renorm", False):
         raise UnsupportedError("batch renormalization is not supported")
     axes = _axes(c, c.x())
@@ -54,7 +54,7 @@ def _batch_normalization(c: Applied) -> Tensor:
     return back(y)
 
 
-def _batch_normalization_of_positions(c: Applied, axes: list[int]) -> Tensor:
+def _batch_normalization_of_positions(c: LayerCall, axes: list[int]) -> Tensor:
     """Convert a batch normalization of Keras 2 over several axes, with statistics for each position of these axes."""
     x, weights = c.x(), c.weights()
     if 0 in axes:
@@ -69,7 +69,7 @@ def _batch_normalization_of_positions(c: Applied, axes: list[int]) -> Tensor:
     return _times_and_plus(c, x, _shaped(scale, shape), _shaped(offset, shape))
 
 
-def _group_normalization(c: Applied) -> Tensor:
+def _group_normalization(c: LayerCall) -> Tensor:
     groups, name = c.settings.whole("groups", 32), c.name()
     x, back = _channels(c, c.x())
     y = c.network.group_norm(
@@ -84,7 +84,7 @@ def _group_normalization(c: Applied) -> Tensor:
     return back(y)
 
 
-def _normalization(c: Applied) -> Tensor:
+def _normalization(c: LayerCall) -> Tensor:
     """Convert Normalization: (x - mean) / standard deviation, with constants."""
     x = c.x()
     axes = _axes(c, x)
@@ -114,14 +114,16 @@ def _shaped(values: NDArray[np.float64], shape: list[int]) -> NDArray[np.float64
     return values.reshape(shape)
 
 
-def _times_and_plus(c: Applied, x: Tensor, scale: NDArray[np.float64], offset: NDArray[np.float64]) -> Tensor:
+def _times_and_plus(
+    c: LayerCall, x: Tensor, scale: NDArray[np.float64], offset: NDArray[np.float64]
+) -> Tensor:
     """Return x * scale + offset. The axes of scale and offset are the last axes of x."""
     name = c.name()
     flat, (factors, terms), back = as_channels(c, x, scale, offset)
     return back(affine(c.network, flat, scale=factors, offset=terms, name=name))
 
 
-def _rescaling(c: Applied) -> Tensor:
+def _rescaling(c: LayerCall) -> Tensor:
     x = c.x()
     scale = c.settings.array("scale")
     offset = c.settings.array("offset") if "offset" in c.settings else np.zeros(())
@@ -131,7 +133,7 @@ def _rescaling(c: Applied) -> Tensor:
     return _times_and_plus(c, x, scale, offset)
 
 
-def _layer_normalization(c: Applied) -> Tensor:
+def _layer_normalization(c: LayerCall) -> Tensor:
     """Convert LayerNormalization over the last axes."""
     x = c.x()
     if c.settings.flag("rms_scaling", False):
@@ -158,7 +160,7 @@ def _layer_normalization(c: Applied) -> Tensor:
     return y
 
 
-def _root_mean_square(c: Applied) -> Tensor:
+def _root_mean_square(c: LayerCall) -> Tensor:
     """Convert RMSNormalization: x / sqrt(mean of squares + epsilon) * scale."""
     x, back = _channels(c, c.x())
     name = c.name()
@@ -167,7 +169,7 @@ def _root_mean_square(c: Applied) -> Tensor:
     return back(y)
 
 
-def _unit_normalization(c: Applied) -> Tensor:
+def _unit_normalization(c: LayerCall) -> Tensor:
     x = c.x()
     axes = _axes(c, x)
     if len(axes) != 1 or axes[0] == 0:
@@ -175,13 +177,13 @@ def _unit_normalization(c: Applied) -> Tensor:
     return unit_length(c, x, axes[0])
 
 
-def unit_length(c: Applied, x: Tensor, axis: int) -> Tensor:
+def unit_length(c: LayerCall, x: Tensor, axis: int) -> Tensor:
     """Return x / sqrt(max(sum of squares along an axis, 1e-12))."""
     turned, back = with_last_axis(c, x, axis % len(x.shape))
     return back(c.network.unit_norm(turned, epsilon=_MIN_NORM, name=c.name("/unit")))
 
 
-NORMALIZATIONS: dict[str, Callable[[Applied], Tensor]] = {
+NORMALIZATIONS: dict[str, Callable[[LayerCall], Tensor]] = {
     "BatchNormalization": _batch_normalization,
     "GroupNormalization": _group_normalization,
     "LayerNormalization": _layer_normalization,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.converters.keras.applied import Applied
+from mpscnn.converters.keras.layer_call import LayerCall
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layers.layer_maker import Tensor
 
@@ -16,7 +16,7 @@ Back = Callable[[Tensor], Tensor]
 
 
 def as_channels(
-    c: Applied, x: Tensor, *weights: NDArray[np.generic]
+    c: LayerCall, x: Tensor, *weights: NDArray[np.generic]
 ) -> tuple[Tensor, list[NDArray[np.generic]], Back]:
     """Reshape x so that all axes along which the weights differ are its channels.
 
@@ -68,7 +68,7 @@ def _along(values: NDArray[np.generic], extents: Sequence[int | None]) -> NDArra
         ) from error
 
 
-def with_last_axis(c: Applied, x: Tensor, axis: int) -> tuple[Tensor, Back]:
+def with_last_axis(c: LayerCall, x: Tensor, axis: int) -> tuple[Tensor, Back]:
     """Move an axis (the batch is axis 0) to the end. Returns the tensor, and a function that moves it back."""
     rank = len(x.shape)
     if axis == rank - 1:

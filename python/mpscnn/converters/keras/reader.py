@@ -7,18 +7,18 @@ from dataclasses import replace
 from typing import Any
 
 from mpscnn._private.names import did_you_mean
-from mpscnn.converters.keras.applied import Applied
+from mpscnn.converters.duplicate_outputs import make_distinct
+from mpscnn.converters.float32_intermediates import Operators
 from mpscnn.converters.keras.arithmetic import function_handler
 from mpscnn.converters.keras.config import KerasLayer, KerasModel, Source, calls_in_order
 from mpscnn.converters.keras.file import KerasFile
+from mpscnn.converters.keras.layer_call import LayerCall
 from mpscnn.converters.keras.layers import HANDLERS, Handler
-from mpscnn.converters.keras.refused import REFUSED
+from mpscnn.converters.keras.unsupported_layers import REFUSED
 from mpscnn.converters.keras.weights import Path
 from mpscnn.converters.layer_names import LayerNames, shown
 from mpscnn.converters.photo_input import takes_photos
 from mpscnn.converters.read_options import ReadOptions
-from mpscnn.converters.repeated_results import distinct
-from mpscnn.converters.unrounded import Operators
 from mpscnn.converters.unsupported import UnsupportedLayers
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.layers.layer_maker import Tensor
@@ -42,7 +42,7 @@ def convert(file: KerasFile, options: ReadOptions) -> Network:
     options.check_inputs([source.layer for source in file.model.inputs], file.origin)
     network = options.network(_input_shapes(file, names, options), file.origin)
     outputs = _Converter(file, network, names, _model_to(file, options)).run()
-    for value in distinct(network, names, outputs):
+    for value in make_distinct(network, names, outputs):
         network.output(value)
     network.preprocess = _preprocess(network)
     return network
@@ -184,9 +184,9 @@ class _Converter:
 
     def _applied(
         self, layer: KerasLayer, call: int, path: Path, values: Mapping[Source, Tensor | None]
-    ) -> Applied:
+    ) -> LayerCall:
         made = layer.calls[call]
-        return Applied(
+        return LayerCall(
             self._network,
             layer,
             path,

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters import gates
-from mpscnn.converters.keras.applied import Applied
 from mpscnn.converters.keras.functions import function_of
+from mpscnn.converters.keras.layer_call import LayerCall
 from mpscnn.converters.keras.settings import Settings
 from mpscnn.converters.keras.weights import inner_settings
 from mpscnn.converters.recurrent_layer import RecurrentWeights, add_recurrent
@@ -23,13 +23,13 @@ _MIRRORED = (
 )  # fmt: skip
 
 
-def _recurrent(c: Applied) -> Tensor:
+def _recurrent(c: LayerCall) -> Tensor:
     weights = {role.removeprefix("cell/"): values for role, values in c.weights().items()}
     backward = c.settings.flag("go_backwards", False)
     return _one_direction(c, c.layer.kind, c.settings, weights, backward=backward, suffix="")
 
 
-def _bidirectional(c: Applied) -> Tensor:
+def _bidirectional(c: LayerCall) -> Tensor:
     """Convert Bidirectional: one layer in both directions. The backward results are in the order of the input."""
     inner, settings = c.settings.values.get("layer"), inner_settings(c.layer)
     kind = inner.get("class_name") if isinstance(inner, Mapping) else None
@@ -56,7 +56,7 @@ def _bidirectional(c: Applied) -> Tensor:
     return c.network.add(*made, activation=mean if mode == "ave" else None, name=c.name())
 
 
-def _mirrors(c: Applied, settings: Settings) -> bool:
+def _mirrors(c: LayerCall, settings: Settings) -> bool:
     """Return True if the backward layer has the same settings as the forward one, except name and direction."""
     backward = c.settings.values.get("backward_layer")
     if not isinstance(backward, Mapping):
@@ -68,7 +68,7 @@ def _mirrors(c: Applied, settings: Settings) -> bool:
 
 
 def _one_direction(
-    c: Applied,
+    c: LayerCall,
     kind: str,
     settings: Settings,
     weights: Weights,
@@ -130,7 +130,7 @@ def _weights(kind: str, weights: Weights, units: int, *, rows: int) -> Recurrent
     return RecurrentWeights(gates.KERAS[kind], kernel.T, matrix.T, first, *others)
 
 
-RECURRENT: dict[str, Callable[[Applied], Tensor]] = {
+RECURRENT: dict[str, Callable[[LayerCall], Tensor]] = {
     "Bidirectional": _bidirectional,
     "GRU": _recurrent,
     "LSTM": _recurrent,

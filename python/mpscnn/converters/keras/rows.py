@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mpscnn.converters.keras.applied import Applied
+from mpscnn.converters.keras.layer_call import LayerCall
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layers.layer_maker import Tensor
 
 
-def is_of_sequences(c: Applied) -> bool:
+def is_of_sequences(c: LayerCall) -> bool:
     """Return True for a layer of sequences. The names of their classes contain 1D."""
     return "1D" in c.layer.kind
 
 
-def of_images(handler: Callable[[Applied, Tensor], Tensor]) -> Callable[[Applied], Tensor]:
+def of_images(handler: Callable[[LayerCall, Tensor], Tensor]) -> Callable[[LayerCall], Tensor]:
     """Return a function that converts a layer of images or sequences.
 
     Args:
         handler: converts a layer; its second argument is the image, and a result that is no image stays as it is.
     """
 
-    def convert(c: Applied) -> Tensor:
+    def convert(c: LayerCall) -> Tensor:
         if not is_of_sequences(c):
             return handler(c, c.image())
         y = handler(c, _along_rows(c, c.x()))
@@ -30,14 +30,14 @@ def of_images(handler: Callable[[Applied, Tensor], Tensor]) -> Callable[[Applied
     return convert
 
 
-def pair(c: Applied, setting: str, default: int, *, of_row: int = 1) -> tuple[int, int]:
+def pair(c: LayerCall, setting: str, default: int, *, of_row: int = 1) -> tuple[int, int]:
     """Return a setting for (vertical, horizontal). A sequence has only the second; its row gets the number `of_row`."""
     if is_of_sequences(c):
         return of_row, c.settings.single(setting, default)
     return c.settings.pair(setting, default)
 
 
-def _along_rows(c: Applied, x: Tensor) -> Tensor:
+def _along_rows(c: LayerCall, x: Tensor) -> Tensor:
     """Reshape (n, positions, channels) to (n, 1, positions, channels)."""
     if c.settings.text("data_format", "channels_last") != "channels_last":
         raise UnsupportedError("its sequences have the channels first; only channels_last is supported")
@@ -48,7 +48,7 @@ def _along_rows(c: Applied, x: Tensor) -> Tensor:
     return c.network.reshape(x, extents, name=c.name("/row"))
 
 
-def as_sequence(c: Applied, y: Tensor) -> Tensor:
+def as_sequence(c: LayerCall, y: Tensor) -> Tensor:
     """Reshape (n, 1, positions, channels) to (n, positions, channels)."""
     _, _, positions, channels = y.shape
     extents = [-1 if positions is None else positions, channels or 0]

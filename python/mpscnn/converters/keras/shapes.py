@@ -6,24 +6,24 @@ import math
 from collections.abc import Callable
 from typing import Literal
 
-from mpscnn.converters.keras.applied import Applied
+from mpscnn.converters.keras.layer_call import LayerCall
 from mpscnn.converters.keras.rows import as_sequence, is_of_sequences, of_images, pair
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layers.layer_maker import Tensor
 
 
-def _flatten(c: Applied) -> Tensor:
+def _flatten(c: LayerCall) -> Tensor:
     if c.settings.text("data_format", "channels_last") != "channels_last":
         raise UnsupportedError("it flattens with the channels first; only channels_last is supported")
     x = c.x()
     return x if len(x.shape) == 2 else c.network.flatten(x, name=c.name())
 
 
-def _reshape(c: Applied) -> Tensor:
+def _reshape(c: LayerCall) -> Tensor:
     return c.network.reshape(c.x(), c.settings.wholes("target_shape"), name=c.name())
 
 
-def _permute(c: Applied) -> Tensor:
+def _permute(c: LayerCall) -> Tensor:
     x, order = c.x(), c.settings.wholes("dims")
     if sorted(order) != list(range(1, len(x.shape))):
         raise WeightsError(f"damaged: its order {order} is not that of the axes of {x.shape}")
@@ -32,7 +32,7 @@ def _permute(c: Applied) -> Tensor:
     return c.network.transpose(x, order, name=c.name())
 
 
-def _center_crop(c: Applied) -> Tensor:
+def _center_crop(c: LayerCall) -> Tensor:
     """Convert CenterCrop. If an odd number of rows is cropped, the additional one is cropped at the end."""
     x, borders = c.image(), []
     for wanted, extent in zip(
@@ -47,16 +47,16 @@ def _center_crop(c: Applied) -> Tensor:
     return c.network.pad(x, (borders[0], borders[1]), name=c.name())
 
 
-def _zero_padding(c: Applied, x: Tensor) -> Tensor:
+def _zero_padding(c: LayerCall, x: Tensor) -> Tensor:
     return c.network.pad(x, _sides(c, "padding"), name=c.name())
 
 
-def _cropping(c: Applied, x: Tensor) -> Tensor:
+def _cropping(c: LayerCall, x: Tensor) -> Tensor:
     (top, bottom), (left, right) = _sides(c, "cropping")
     return c.network.pad(x, ((-top, -bottom), (-left, -right)), name=c.name())
 
 
-def _sides(c: Applied, name: str) -> tuple[tuple[int, int], tuple[int, int]]:
+def _sides(c: LayerCall, name: str) -> tuple[tuple[int, int], tuple[int, int]]:
     """Return ((top, bottom), (left, right)) of a setting."""
     if not is_of_sequences(c):
         return c.settings.sides(name)
@@ -69,7 +69,7 @@ def _sides(c: Applied, name: str) -> tuple[tuple[int, int], tuple[int, int]]:
 _METHODS: dict[str, Literal["nearest", "bilinear"]] = {"nearest": "nearest", "bilinear": "bilinear"}
 
 
-def _method(c: Applied, default: str) -> Literal["nearest", "bilinear"]:
+def _method(c: LayerCall, default: str) -> Literal["nearest", "bilinear"]:
     method = c.settings.text("interpolation", default)
     if method not in _METHODS:
         raise UnsupportedError(
@@ -78,13 +78,13 @@ def _method(c: Applied, default: str) -> Literal["nearest", "bilinear"]:
     return _METHODS[method]
 
 
-def _upsampling(c: Applied, x: Tensor) -> Tensor:
+def _upsampling(c: LayerCall, x: Tensor) -> Tensor:
     vertical, horizontal = pair(c, "size", 2)
     scale = (float(vertical), float(horizontal))
     return c.network.resize(x, scale=scale, method=_method(c, "nearest"), name=c.name())
 
 
-def _resizing(c: Applied) -> Tensor:
+def _resizing(c: LayerCall) -> Tensor:
     for name in ("crop_to_aspect_ratio", "pad_to_aspect_ratio", "antialias"):
         if c.settings.flag(name, False):
             raise UnsupportedError(f"its {name} is not supported")
@@ -92,7 +92,7 @@ def _resizing(c: Applied) -> Tensor:
     return c.network.resize(c.image(), size, method=_method(c, "bilinear"), name=c.name())
 
 
-def _repeat_vector(c: Applied) -> Tensor:
+def _repeat_vector(c: LayerCall) -> Tensor:
     """Convert RepeatVector: (n, features) becomes (n, times, features)."""
     x, times = c.x(), c.settings.whole("n", 1)
     features = math.prod(extent or 0 for extent in x.shape[1:])
@@ -101,7 +101,7 @@ def _repeat_vector(c: Applied) -> Tensor:
     return as_sequence(c, y)
 
 
-SHAPES: dict[str, Callable[[Applied], Tensor]] = {
+SHAPES: dict[str, Callable[[LayerCall], Tensor]] = {
     "CenterCrop": _center_crop,
     **dict.fromkeys(("Cropping1D", "Cropping2D"), of_images(_cropping)),
     "Flatten": _flatten,

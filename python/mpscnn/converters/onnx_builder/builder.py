@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.blobs import Blob
+from mpscnn.converters.float32_intermediates import Origin
 from mpscnn.converters.onnx_graph import CAST_OF_FLOATS, Graph
-from mpscnn.converters.unrounded import Origin
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
 

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from mpscnn.converters.affine import affine, line
 from mpscnn.converters.broadcast import constant_along, repeats, varying_last
 from mpscnn.converters.layout import Axis
+from mpscnn.converters.onnx_reader.attention_masks import hides, with_hidden
 from mpscnn.converters.onnx_reader.context import Context, Handler
-from mpscnn.converters.onnx_reader.fused_activation import ending
-from mpscnn.converters.onnx_reader.hidden_scores import hides, with_hidden
+from mpscnn.converters.onnx_reader.fused_activation import fuse_activation
 from mpscnn.converters.onnx_reader.neurons import clipping
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.quantizations import note_integers
@@ -74,7 +74,9 @@ def _arithmetic(c: Context, node: Node) -> FileTensor:
     if len(values) == 1:
         return result
     mean: Activation = {"kind": "linear", "a": 1.0 / len(values)}
-    result = result.combined(operation, values[-1], "", mean if node.kind == "Mean" else ending(c, node))
+    result = result.combined(
+        operation, values[-1], "", mean if node.kind == "Mean" else fuse_activation(c, node)
+    )
     return result.as_whole_numbers() if is_result_whole else result
 
 
@@ -126,7 +128,7 @@ def _with_constant(
         elif values is not None:
             along[role] = values
     tensor, rest, tail = c.arranger.channels_last(x, suffix)
-    y = affine(c.network, tensor, **along, activation=ending(c, node), name=c.layer_name(node))
+    y = affine(c.network, tensor, **along, activation=fuse_activation(c, node), name=c.layer_name(node))
     return x.lying(y, rest + tail)
 
 
@@ -160,7 +162,7 @@ def _with_numbers(
     )
     compute = getattr(c.network, _TWO_TENSORS[node.kind])
     ordered = reversed(operands) if constant_first else operands
-    return x.holding(compute(*ordered, activation=ending(c, node), name=c.layer_name(node)))
+    return x.holding(compute(*ordered, activation=fuse_activation(c, node), name=c.layer_name(node)))
 
 
 def _with_number(kind: str, x: FileTensor, number: float, *, constant_first: bool) -> FileTensor:

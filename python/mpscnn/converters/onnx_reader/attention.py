@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mpscnn.converters.onnx_reader.attention_masks import HIDDEN, made_constant
 from mpscnn.converters.onnx_reader.context import Context, Handler
-from mpscnn.converters.onnx_reader.hidden_scores import HIDDEN, made_constant
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.errors import UnsupportedError, WeightsError

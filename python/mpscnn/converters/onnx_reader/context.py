@@ -13,7 +13,7 @@ from mpscnn.converters.arrange import Arranger
 from mpscnn.converters.integer_limits import Grid
 from mpscnn.converters.layer_names import LayerNames, shown
 from mpscnn.converters.layout import Atom, product
-from mpscnn.converters.maxima import Maxima
+from mpscnn.converters.max_unpooling import Maxima
 from mpscnn.converters.onnx_reader.constants import Constants
 from mpscnn.converters.onnx_reader.file import OnnxFile
 from mpscnn.converters.onnx_reader.folded import is_filled

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mpscnn.converters.float32_intermediates import Operators
 from mpscnn.converters.layer_names import LayerNames
 from mpscnn.converters.onnx_reader.context import Context
 from mpscnn.converters.onnx_reader.fused_activation import begins_activation
@@ -15,7 +16,6 @@ from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.operators import OPERATORS, reason_against
 from mpscnn.converters.onnx_reader.response import begins_response
 from mpscnn.converters.tensor import FileTensor
-from mpscnn.converters.unrounded import Operators
 from mpscnn.converters.unsupported import UnsupportedLayers
 from mpscnn.errors import Error, UnsupportedError
 from mpscnn.graph.network import Network

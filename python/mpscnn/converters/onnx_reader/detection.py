@@ -20,7 +20,7 @@ from mpscnn.converters.layer_names import shown
 from mpscnn.converters.layout import Axis, Value
 from mpscnn.converters.onnx_metadata import names_of
 from mpscnn.converters.onnx_reader.context import Context
-from mpscnn.converters.onnx_reader.detector_postprocess import Tail
+from mpscnn.converters.onnx_reader.detector_postprocess import PostProcessing
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.errors import Error
 from mpscnn.graph.layers.layer_maker import Tensor
@@ -70,7 +70,7 @@ class Heads:
     letterboxed: bool = False
 
 
-def mark_detection(c: Context, tail: Tail, names: Sequence[str], reasons: list[str]) -> bool:
+def mark_detection(c: Context, processing: PostProcessing, names: Sequence[str], reasons: list[str]) -> bool:
     """Make boxes and scores the network's outputs. Returns False if these tensors are not boxes and scores.
 
     If they look like boxes and scores, but their meaning cannot be found, a sentence about that is added to `reasons`.
@@ -80,10 +80,12 @@ def mark_detection(c: Context, tail: Tail, names: Sequence[str], reasons: list[s
         return False
     if any(name not in c.values for name in names):
         return False
-    for node in c.file.nodes:  # constants of the tail (the nodes after boxes and scores) have its settings
+    for node in (
+        c.file.nodes
+    ):  # constants of the post-processing (the nodes after boxes and scores) have its settings
         if node.kind == "Constant" and not c.is_constant(node.outputs[0]):
             c.constants.compute(node)
-    heads = _yolo(c, tail, names[0]) if len(names) == 1 else _boxes_and_scores(c, tail, names)
+    heads = _yolo(c, processing, names[0]) if len(names) == 1 else _boxes_and_scores(c, processing, names)
     if heads is not None and _mark(c, heads):
         return True
     if heads is not None or _looks_like_cells(c, names):
@@ -107,7 +109,7 @@ def _looks_like_cells(c: Context, names: Sequence[str]) -> bool:
 # ---- YOLO ----------------------------------------------------------------------------------------------------------
 
 
-def _yolo(c: Context, tail: Tail, name: str) -> Heads | None:
+def _yolo(c: Context, processing: PostProcessing, name: str) -> Heads | None:
     """Return the boxes and scores of a YOLO output; None for other tensors.
 
     Its shape is (n, 4 + classes, cells) without anchors, or (n, boxes, 4 + 1 + classes) with anchors, where the fifth
@@ -118,9 +120,13 @@ def _yolo(c: Context, tail: Tail, name: str) -> Heads | None:
         return None
     first, second = (extent or 0 for extent in value.shape[1:])
     c.begin(node)
-    if first > 4 and (centers := _centers(c, second, 1)) is not None and _is_box_and_classes(c, tail, node):
+    if (
+        first > 4
+        and (centers := _centers(c, second, 1)) is not None
+        and _is_box_and_classes(c, processing, node)
+    ):
         boxes, classes = value.part(1, range(4)), value.part(1, range(4, first))
-        chosen_by_network = bool(tail.nodes) and not tail.suppressions
+        chosen_by_network = bool(processing.nodes) and not processing.suppressions
         suppression = _WITHOUT_ANCHORS | ({"iou_threshold": 1.0} if chosen_by_network else {})
         heads = Heads(boxes, classes, suppression, number_axis=1, class_axis=1, letterboxed=True)
     elif second > 5 and (centers := _centers(c, first, _ANCHORS, 1)) is not None:
@@ -131,7 +137,7 @@ def _yolo(c: Context, tail: Tail, name: str) -> Heads | None:
     else:
         return None
     heads.centers = centers
-    heads.suppression |= _stated_limits(c, tail)
+    heads.suppression |= _stated_limits(c, processing)
     return heads
 
 
@@ -155,11 +161,11 @@ def _grid(rows: int, columns: int) -> NDArray[np.float64]:
     return centers
 
 
-def _is_box_and_classes(c: Context, tail: Tail, node: Node) -> bool:
+def _is_box_and_classes(c: Context, processing: PostProcessing, node: Node) -> bool:
     """Return True if a Concat node joins only boxes and class probabilities: no points, angles or masks."""
     if len(node.inputs) != 2 or node.inputs[0] not in c.values or c.values[node.inputs[0]].shape[1] != 4:
         return False
-    maker = c.file.makers.get(tail.unmoved(node.inputs[1]))
+    maker = c.file.makers.get(processing.unmoved(node.inputs[1]))
     return maker is not None and maker.kind == "Sigmoid"
 
 
@@ -187,15 +193,15 @@ def undecoded(network: Network) -> str | None:
 # ---- Boxes and scores of a suppression -----------------------------------------------------------------------------
 
 
-def _boxes_and_scores(c: Context, tail: Tail, names: Sequence[str]) -> Heads | None:
+def _boxes_and_scores(c: Context, processing: PostProcessing, names: Sequence[str]) -> Heads | None:
     """Find which of two tensors has four numbers for each box, and which has a score for each class."""
-    if not tail.suppressions or len(names) != 2:
+    if not processing.suppressions or len(names) != 2:
         return None
     fitting = []
     for name, other in (names, names[::-1]):
         boxes, scores = c.values[name], c.values[other]
         extents = [extent for extent in _own_extents(boxes) if extent != 1]
-        background = _leaves_out_background(c, tail, other, scores)
+        background = _leaves_out_background(c, processing, other, scores)
         if extents[1:] == [4] and extents[0] in _own_extents(scores) and background is not None:
             fitting.append((boxes, scores, extents[0], background))
     if len(fitting) != 1:
@@ -206,24 +212,32 @@ def _boxes_and_scores(c: Context, tail: Tail, names: Sequence[str]) -> Heads | N
     free = [axis for axis in range(scores.rank) if axis != of_boxes and not _has_batch(scores, axis)]
     if not (others or free) or len(others) > 1:
         return None
-    suppression = {"max_per_class": 100, "max_detections": 100} | _stated_limits(c, tail)
+    suppression = {"max_per_class": 100, "max_detections": 100} | _stated_limits(c, processing)
     return Heads(
-        boxes, scores, suppression, background, class_axis=(others or free)[-1], corners=_in_corners(tail)
+        boxes,
+        scores,
+        suppression,
+        background,
+        class_axis=(others or free)[-1],
+        corners=_in_corners(processing),
     )
 
 
-def _in_corners(tail: Tail) -> bool:
+def _in_corners(processing: PostProcessing) -> bool:
     return not any(
-        node.integer("center_point_box", 0) or node.integer("box_coding", 0) for node in tail.suppressions
+        node.integer("center_point_box", 0) or node.integer("box_coding", 0)
+        for node in processing.suppressions
     )
 
 
-def _leaves_out_background(c: Context, tail: Tail, name: str, scores: Value) -> bool | None:
+def _leaves_out_background(c: Context, processing: PostProcessing, name: str, scores: Value) -> bool | None:
     """Return True if the nodes after the scores read all classes but the first, and False if they read all.
 
     Return None if this cannot be told.
     """
-    if any(tail.unmoved(node.inputs[1]) == tail.unmoved(name) for node in tail.suppressions):
+    if any(
+        processing.unmoved(node.inputs[1]) == processing.unmoved(name) for node in processing.suppressions
+    ):
         return False
     users = c.users(name)
     numbers = []
@@ -259,10 +273,10 @@ def _has_batch(value: Value, axis: int) -> bool:
     return any(atom.is_batch for atom in value.axes[axis])
 
 
-def _stated_limits(c: Context, tail: Tail) -> dict[str, Any]:
+def _stated_limits(c: Context, processing: PostProcessing) -> dict[str, Any]:
     """Return the settings of the file's suppression that are constant."""
     limits: dict[str, Any] = {}
-    for node in tail.suppressions:
+    for node in processing.suppressions:
         if node.kind != "NonMaxSuppression":
             iou, score = node.number("iou_threshold", 0.0), node.number("score_threshold", 0.0)
         else:

@@ -37,7 +37,7 @@ def needed(file: OnnxFile, wanted: Sequence[str]) -> list[Node]:
     return nodes[::-1]
 
 
-class Tail:
+class PostProcessing:
     """The post-processing of a file: the nodes that select boxes (NMS, TopK, NonZero), and all nodes after them.
 
     Args:
@@ -102,14 +102,14 @@ class Tail:
         return self._position.get(name, -1)
 
 
-def candidates(tail: Tail, file: OnnxFile, wanted: Sequence[str]) -> list[list[str]]:
+def candidates(processing: PostProcessing, file: OnnxFile, wanted: Sequence[str]) -> list[list[str]]:
     """Return candidates for a detector's outputs: one tensor of boxes and classes, or a pair of boxes and scores."""
-    if not tail.nodes and len(wanted) <= _MAX_OUTPUTS:
-        names = [tail.unmoved(name) for name in wanted]
-        ends = [name for name in names if _is_joined(file, name) and tail.leads_to(names, name)]
+    if not processing.nodes and len(wanted) <= _MAX_OUTPUTS:
+        names = [processing.unmoved(name) for name in wanted]
+        ends = [name for name in names if _is_joined(file, name) and processing.leads_to(names, name)]
         return [[name] for name in dict.fromkeys(ends)][:1]
     found: list[list[str]] = []
-    for names in tail.narrow_places(tail.front()):
+    for names in processing.narrow_places(processing.front()):
         if len(names) == 1 and not _is_joined(file, names[0]):
             continue
         found.append(names)

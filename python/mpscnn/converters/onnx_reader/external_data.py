@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mpscnn._private.files import reading
 from mpscnn.converters.layer_names import shown
-from mpscnn.converters.onnx_reader.own_data import Place
+from mpscnn.converters.onnx_reader.skipped_weights import Place
 from mpscnn.errors import UnsupportedError, WeightsError
 
 if TYPE_CHECKING:

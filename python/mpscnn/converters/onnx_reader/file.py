@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 
 from mpscnn._private.files import reading, require_regular
 from mpscnn.converters.budget import max_nodes
+from mpscnn.converters.float32_intermediates import Origin
 from mpscnn.converters.layer_names import shown
 from mpscnn.converters.message_memory import check_memory
 from mpscnn.converters.named_errors import naming
 from mpscnn.converters.onnx_reader.external_data import ExternalData
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.order import in_order
-from mpscnn.converters.onnx_reader.own_data import TENSORS, place_of
+from mpscnn.converters.onnx_reader.skipped_weights import TENSORS, place_of
 from mpscnn.converters.onnx_writer.builder import PRODUCER, VALUE
 from mpscnn.converters.skipped_bytes import SkippedData
-from mpscnn.converters.unrounded import Origin
 from mpscnn.errors import UnsupportedError, WeightsError
 
 if TYPE_CHECKING:

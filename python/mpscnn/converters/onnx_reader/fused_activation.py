@@ -11,7 +11,7 @@ from mpscnn.errors import UnsupportedError
 from mpscnn.graph.layer_arguments import Activation
 
 
-def ending(c: Context, node: Node) -> Activation:
+def fuse_activation(c: Context, node: Node) -> Activation:
     """Return the activation that becomes part of a node's layer: the single consumer of the node's result.
 
     If the result is then quantized, the activation also clips it to the range of the integers. `Context.put` sets the

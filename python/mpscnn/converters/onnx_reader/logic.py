@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
+from mpscnn.converters.onnx_reader.attention_masks import with_hidden_where
 from mpscnn.converters.onnx_reader.context import Context, Handler
-from mpscnn.converters.onnx_reader.hidden_scores import with_hidden_where
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.tensor import FileTensor
 

@@ -11,7 +11,7 @@ from mpscnn.converters.contractions import pointwise
 from mpscnn.converters.layout import positions, without_batch
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.folded import is_filled
-from mpscnn.converters.onnx_reader.fused_activation import ending
+from mpscnn.converters.onnx_reader.fused_activation import fuse_activation
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.unsupported import CHOOSE_SHAPE, CHOOSE_SIZE
@@ -49,7 +49,7 @@ def _gemm(c: Context, node: Node) -> FileTensor:
             )
         bias = np.broadcast_to(bias.reshape(-1), (len(weight),))
     sources = (source, third if beta == 1.0 else None)
-    return dense(c, node, x, weight, bias, ending(c, node), sources)
+    return dense(c, node, x, weight, bias, fuse_activation(c, node), sources)
 
 
 def _transposed(c: Context, x: FileTensor) -> FileTensor:
@@ -124,7 +124,7 @@ def _matmul(c: Context, node: Node) -> FileTensor:
     if weight.ndim != 2 or x.rank < 2:
         raise UnsupportedError(f"multiplies {x.shown} and a constant {weight.shape}; supported are matrices")
     bias, bias_name = _bias_after(c, node, weight.shape[1])
-    return dense(c, node, x, weight.T, bias, ending(c, node), (second, bias_name))
+    return dense(c, node, x, weight.T, bias, fuse_activation(c, node), (second, bias_name))
 
 
 def _factor_after(c: Context, node: Node) -> float:

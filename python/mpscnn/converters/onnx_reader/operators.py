@@ -13,13 +13,13 @@ from mpscnn.converters.onnx_reader.logic import LOGIC
 from mpscnn.converters.onnx_reader.matrices import MATRICES
 from mpscnn.converters.onnx_reader.moves import MOVES
 from mpscnn.converters.onnx_reader.neurons import NEURONS
-from mpscnn.converters.onnx_reader.parts import PARTS
 from mpscnn.converters.onnx_reader.positions import POSITIONS
 from mpscnn.converters.onnx_reader.quantizations import QUANTIZATIONS
 from mpscnn.converters.onnx_reader.recurrent import RECURRENT
 from mpscnn.converters.onnx_reader.reductions import REDUCTIONS
 from mpscnn.converters.onnx_reader.resize import RESIZES
 from mpscnn.converters.onnx_reader.response import RESPONSES
+from mpscnn.converters.onnx_reader.slicing import PARTS
 from mpscnn.converters.onnx_reader.windows import WINDOWS
 
 UNKNOWN = "mpscnn has no such layer yet"

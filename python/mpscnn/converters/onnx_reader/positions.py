@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.budget import Cost
+from mpscnn.converters.flat_indices import numbers_in
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.onnx_reader.parts import taken_at
-from mpscnn.converters.places import numbers_in
+from mpscnn.converters.onnx_reader.slicing import taken_at
 from mpscnn.converters.sampling import Sampling, sampled
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.unsupported import CHOOSE_SIZE

@@ -18,7 +18,7 @@ from mpscnn.converters.onnx_reader.constants import Constants
 from mpscnn.converters.onnx_reader.context import Context
 from mpscnn.converters.onnx_reader.conversion import Conversion
 from mpscnn.converters.onnx_reader.detection import mark_detection, undecoded
-from mpscnn.converters.onnx_reader.detector_postprocess import Tail, candidates, needed
+from mpscnn.converters.onnx_reader.detector_postprocess import PostProcessing, candidates, needed
 from mpscnn.converters.onnx_reader.file import OnnxFile
 from mpscnn.converters.onnx_reader.inputs import FileInput, input_of, of_one_image, with_one_batch
 from mpscnn.converters.onnx_reader.integer_network import keep_integers
@@ -70,16 +70,16 @@ def _found(file: OnnxFile, options: ReadOptions) -> Converted:
     wanted = _wanted_outputs(file, options)
     notes: list[str] = []
     if not options.outputs and not has_detection(file.metadata):
-        tail = Tail(file, wanted)
-        for heads in candidates(tail, file, wanted):
+        processing = PostProcessing(file, wanted)
+        for heads in candidates(processing, file, wanted):
             with suppress(UnsupportedError):  # the conversion of the whole file below reports it again
                 context = _converted(file, options, heads)
-                if mark_detection(context, tail, heads, notes):
+                if mark_detection(context, processing, heads, notes):
                     keep_integers(context)
                     context.network.notes += context.notes
                     context.network.source_ends = list(heads)
                     return Converted(context.network, context.input_layouts, ())
-        wanted, more = _before_suppression(tail, wanted)
+        wanted, more = _before_suppression(processing, wanted)
         notes = more or notes
     context = _converted(file, options, wanted)
     outputs = Outputs(context)
@@ -150,19 +150,19 @@ def _wanted_outputs(file: OnnxFile, options: ReadOptions) -> list[str]:
     return list(options.outputs)
 
 
-def _before_suppression(tail: Tail, wanted: list[str]) -> tuple[list[str], list[str]]:
+def _before_suppression(processing: PostProcessing, wanted: list[str]) -> tuple[list[str], list[str]]:
     """Return the tensors at which the network ends, and notes for the user.
 
     If outputs are computed by a non-maximum suppression, they are replaced by the boxes and scores that it reads.
     """
-    if not tail.suppressions:
+    if not processing.suppressions:
         return wanted, []
-    heads = dict.fromkeys(name for node in tail.suppressions for name in node.inputs[:2])
-    if any(name in tail.made for name in heads):
+    heads = dict.fromkeys(name for node in processing.suppressions for name in node.inputs[:2])
+    if any(name in processing.made for name in heads):
         return wanted, []  # other selections come before; the conversion refuses them by name
-    kept = [name for name in wanted if name not in tail.made and name not in heads]
+    kept = [name for name in wanted if name not in processing.made and name not in heads]
     note = (
-        f"{tail.suppressions[0].kind} and what follows it are left out: outputs are the boxes and scores that it "
+        f"{processing.suppressions[0].kind} and what follows it are left out: outputs are the boxes and scores that it "
         f"reads, {', '.join(map(shown, heads))}; their meaning is not in the file: give --detection "
         "(docs/detection.md)"
     )

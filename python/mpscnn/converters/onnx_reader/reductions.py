@@ -12,7 +12,7 @@ from mpscnn.converters.affine import is_affine
 from mpscnn.converters.arrange import surroundings
 from mpscnn.converters.layout import Axis, positions, product
 from mpscnn.converters.onnx_reader.context import Context, Handler
-from mpscnn.converters.onnx_reader.fused_activation import ending
+from mpscnn.converters.onnx_reader.fused_activation import fuse_activation
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.zero_epsilon import batch_norm_epsilon, group_norm_epsilon, layer_norm_epsilon
@@ -114,7 +114,7 @@ def _batch_normalization(c: Context, node: Node) -> FileTensor:
     if any(values.shape != (x.shape[1],) for values in weights):
         raise WeightsError(f"damaged: weights {[values.shape for values in weights]} for {x.shown}")
     tensor, rest, tail = c.arranger.channels_last(x, x.axes[1])
-    name, activation = c.layer_name(node), ending(c, node)
+    name, activation = c.layer_name(node), fuse_activation(c, node)
     own = bool(node.integer("training_mode", 0))
     inputs = [tensor]
     epsilon = batch_norm_epsilon(node.number("epsilon", 1e-5), None if own else weights[3])
@@ -180,7 +180,7 @@ def _group_norm(
     order, grouping = before + channels + behind, c.arranger.grouping(x)
     fits = len(x.tensor.shape) == 4 and grouping and grouping[-1] == channels + behind and x.order == order
     tensor = x.tensor if fits else c.arranger.physical(x, ((), before, channels + behind))
-    name, activation = c.layer_name(node), ending(c, node)
+    name, activation = c.layer_name(node), fuse_activation(c, node)
     epsilon = group_norm_epsilon(node.number("epsilon", 1e-5))
     y = c.network.group_norm(tensor, groups, epsilon=epsilon, activation=activation, name=name)
     scale, offset = (np.repeat(values, times) for values in _factors(c, node))
@@ -208,7 +208,7 @@ def _layer_normalization(c: Context, node: Node) -> FileTensor:
     function = c.network.rms_norm if node.kind == "RMSNormalization" else c.network.layer_norm
     epsilon, rule = layer_norm_epsilon(node.number("epsilon", 1e-5))
     tensor, rest, tail = c.arranger.channels_last(x, atoms)
-    name, activation = c.layer_name(node), ending(c, node)
+    name, activation = c.layer_name(node), fuse_activation(c, node)
     y = function(tensor, epsilon=epsilon, epsilon_rule=rule, activation=activation, name=name)
     order = positions(atoms, tail)
     c.set_factors(name, {role: (values[order], given[role][0]) for role, values in factors.items()})

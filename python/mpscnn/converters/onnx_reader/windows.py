@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from mpscnn.converters.arrange import image_axes, image_rows
 from mpscnn.converters.layout import Axis, positions
-from mpscnn.converters.maxima import Windows, flat_positions, maxima_of, same_padding, unpooled
+from mpscnn.converters.max_unpooling import Windows, flat_positions, maxima_of, same_padding, unpooled
 from mpscnn.converters.onnx_reader.context import Context, Handler, Made
-from mpscnn.converters.onnx_reader.fused_activation import ending
+from mpscnn.converters.onnx_reader.fused_activation import fuse_activation
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.quantizations import note_same_limits
 from mpscnn.converters.tensor import FileTensor
@@ -116,7 +116,7 @@ def _convolution(c: Context, node: Node) -> FileTensor:
     tensor, order, lies = _operand(c, x, attributes)
     if order is not None and len(order) == inputs:
         weight = weight[..., order]
-    name, activation = c.layer_name(node), ending(c, node)
+    name, activation = c.layer_name(node), fuse_activation(c, node)
     y = c.network.layer("convolution", [tensor], attributes, activation=activation, name=name)
     c.set_weight(name, "weight", weight, node.input(1) if images == 1 else None)
     if node.input(2) is not None:
@@ -176,7 +176,7 @@ def _transposed_convolution(c: Context, node: Node) -> FileTensor:
     attributes |= {"output_channels": filters * groups, "groups": groups}
     grouped = weight.reshape(groups, inputs // groups, filters, height, width)
     ours = grouped.transpose(0, 2, 3, 4, 1).reshape(groups * filters, height, width, inputs // groups)
-    name, activation = c.layer_name(node), ending(c, node)
+    name, activation = c.layer_name(node), fuse_activation(c, node)
     y = c.network.layer("transposed_convolution", [x.image()], attributes, activation=activation, name=name)
     c.set_weight(name, "weight", ours, node.input(1))
     if node.input(2) is not None:

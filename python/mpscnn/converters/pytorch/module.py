@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from mpscnn._private.arguments import require_bool
 from mpscnn._private.expected_names import conversion_of, takes_expected_arguments
+from mpscnn.converters.decomposed_norms.fusion import fuse_norms
+from mpscnn.converters.float32_intermediates import keep_intermediates
 from mpscnn.converters.layer_names import LayerNames
-from mpscnn.converters.norms_by_parts.whole import with_whole_norms
 from mpscnn.converters.onnx_reader.external_data import ExternalData
 from mpscnn.converters.onnx_reader.file import OnnxFile
 from mpscnn.converters.onnx_reader.reader import Converted, converted
@@ -27,7 +28,6 @@ from mpscnn.converters.pytorch.other_sizes import inputs_of_other_sizes
 from mpscnn.converters.pytorch.packages import require_packages
 from mpscnn.converters.pytorch.translations import OPSET, lost_results, translations
 from mpscnn.converters.read_options import ReadOptions
-from mpscnn.converters.unrounded import keep_middles
 from mpscnn.converters.unsupported import CHOOSE_SHAPE, CHOOSE_SIZE, UnsupportedLayersError
 from mpscnn.errors import ParameterError, UnsupportedError
 
@@ -144,7 +144,7 @@ def from_torch(
         if compared is not None:
             require_equal(compared, prepared, inputs, title, others)
     # For training, layers are not merged, so that each parameter stays in its layer.
-    return keep_middles(with_whole_norms(made.network) if fold else made.network)
+    return keep_intermediates(fuse_norms(made.network) if fold else made.network)
 
 
 def _advised(message: str, inputs: Sequence[Any]) -> str:

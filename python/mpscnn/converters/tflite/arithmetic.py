@@ -52,7 +52,7 @@ def _binary(c: Reader, operator: FileOperator) -> Made:
     operation, behind = _TWO_TENSORS[operator.kind], _BEHIND.get(operator.kind)
     if behind:
         return first.combined(operation, second, "/first", activation).map(behind)
-    return first.combined(operation, second, "", c.ending(operator, activation))
+    return first.combined(operation, second, "", c.fused_activation(operator, activation))
 
 
 def _sum(c: Reader, operator: FileOperator) -> Made:
@@ -96,10 +96,10 @@ def _with_constant(
             constant, result = operator.inputs[0 if constant_first else 1], operator.outputs[0]
             number = c.number_seen_as(constant, result, number)
             limits = (number, _LARGEST) if kind == "MAXIMUM" else (-_LARGEST, number)
-            function = c.ending(operator, {"kind": "clamp", "a": limits[0], "b": limits[1]})
+            function = c.fused_activation(operator, {"kind": "clamp", "a": limits[0], "b": limits[1]})
         return x.map(function)
     if kind == "DIV" and constant_first and values.size == 1:
-        return x.reciprocal(float(values.reshape(-1)[0]), c.ending(operator, activation))
+        return x.reciprocal(float(values.reshape(-1)[0]), c.fused_activation(operator, activation))
     if kind == "DIV" and (constant_first or not have_reciprocals(values)):
         return None
     if values.size > 1 and not (values.size == values.shape[-1] == x.shape[-1]):
@@ -107,9 +107,9 @@ def _with_constant(
     if values.size > 1:
         x = c.plain(x)
     scale, offset = line(_TWO_TENSORS[kind], values, constant_first=constant_first)
-    ending = c.ending(operator, activation)
+    fused = c.fused_activation(operator, activation)
     name = c.layer_name(operator)
-    return x.holding(affine(c.network, x.tensor, scale=scale, offset=offset, activation=ending, name=name))
+    return x.holding(affine(c.network, x.tensor, scale=scale, offset=offset, activation=fused, name=name))
 
 
 # ---- One operand -------------------------------------------------------------------------------------------
@@ -144,7 +144,7 @@ def _function(c: Reader, operator: FileOperator) -> Made:
         function = {"kind": "relu", "a": c.options(operator).number(0, "f")}
     if operator.kind == "GELU":
         function = "gelu_tanh" if operator.options and operator.options.boolean(0) else "gelu"
-    x, function = c.seen(operator.inputs[0]), c.ending(operator, function)
+    x, function = c.seen(operator.inputs[0]), c.fused_activation(operator, function)
     if operator.kind in ("SQRT", "RSQRT") and not c.has_integers(operator.inputs[0]):
         return x.root(inverse=operator.kind == "RSQRT")
     return x.map(function)

@@ -12,7 +12,7 @@ from mpscnn.converters.arrange import Arranger
 from mpscnn.converters.integer_limits import UNLIMITED, Grid, Limits, activation_of, limits_of, within
 from mpscnn.converters.layer_names import LayerNames, shown
 from mpscnn.converters.layout import Axis, batch_atom, without_batch
-from mpscnn.converters.maxima import Maxima
+from mpscnn.converters.max_unpooling import Maxima
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.tflite.constants import Constants
 from mpscnn.converters.tflite.file import FileOperator, TfliteFile
@@ -207,7 +207,7 @@ class OperatorReader:
         """Return True if a tensor is a constant int32, int64 or bool, such as axes and shapes."""
         return self.is_constant(index) and self.file.tensors[index].dtype.name in ("int32", "int64", "bool")
 
-    def ending(self, operator: FileOperator, activation: Activation) -> Activation:
+    def fused_activation(self, operator: FileOperator, activation: Activation) -> Activation:
         """Return the activation for an operator's layer: the file's activation merged with the range of the integers.
 
         Args:

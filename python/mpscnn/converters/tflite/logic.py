@@ -47,7 +47,7 @@ def _select(c: Reader, operator: FileOperator) -> Made:
         condition.combined("mask", first, "/part"),
         condition.combined("mask_out", second, "/part"),
     )
-    return chosen.combined("add", other, "", c.ending(operator, None))
+    return chosen.combined("add", other, "", c.fused_activation(operator, None))
 
 
 def _one_hot(c: Reader, operator: FileOperator) -> Made:

@@ -22,7 +22,7 @@ def _fully_connected(c: Reader, operator: FileOperator) -> Made:
     options = operator.options
     if options and options.integer(1, "b"):
         raise UnsupportedError("its weights are shuffled, which is not supported")
-    activation = c.ending(operator, c.activation(operator, 0))
+    activation = c.fused_activation(operator, c.activation(operator, 0))
     keeps_axes = bool(options and options.boolean(2))
     if None in x.shape and not (keeps_axes and x.rank == 4 and x.has_batch_first and x.shape[-1] == features):
         raise UnsupportedError(
@@ -95,7 +95,7 @@ def _matrix_product(c: Reader, operator: FileOperator) -> Made:
                 raise WeightsError(f"damaged: multiplies {x.shown} and {shape}")
             leading = tuple(range(rank - 2))
             order = (*leading, rank - 2, rank - 1) if turned[1] else (*leading, rank - 1, rank - 2)
-            return _dense(c, operator, x, order, c.ending(operator, None))
+            return _dense(c, operator, x, order, c.fused_activation(operator, None))
     if c.is_constant(first) and c.is_constant(second):
         raise UnsupportedError("of large constants alone it is not supported")
     like = c.seen(second if c.is_constant(first) else first)

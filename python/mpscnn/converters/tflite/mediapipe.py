@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 from dataclasses import replace
 
-from mpscnn.converters.maxima import Windows, maxima_of, same_padding, unpooled
+from mpscnn.converters.max_unpooling import Windows, maxima_of, same_padding, unpooled
 from mpscnn.converters.tflite.context import Handler, Made, Reader
 from mpscnn.converters.tflite.file import FileOperator
 from mpscnn.errors import UnsupportedError, WeightsError

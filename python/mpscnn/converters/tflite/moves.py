@@ -182,7 +182,7 @@ def _same_value(c: Reader, operator: FileOperator) -> Made:
         return None
     x = c.seen(index)
     if c.has_other_integers(index, result):
-        limits = c.ending(operator, None)
+        limits = c.fused_activation(operator, None)
         x = x.map({"kind": "none"}, "" if limits is None else "/integers")
         c.note_integers(result, x.tensor)
         if limits is not None:

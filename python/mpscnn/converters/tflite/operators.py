@@ -21,10 +21,10 @@ from mpscnn.converters.tflite.logic import LOGIC
 from mpscnn.converters.tflite.matrices import MATRICES
 from mpscnn.converters.tflite.mediapipe import MEDIAPIPE
 from mpscnn.converters.tflite.moves import MOVES
-from mpscnn.converters.tflite.parts import PARTS
 from mpscnn.converters.tflite.positions import POSITIONS
 from mpscnn.converters.tflite.recurrent import RECURRENT
 from mpscnn.converters.tflite.reductions import REDUCTIONS
+from mpscnn.converters.tflite.slicing import PARTS
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
@@ -59,7 +59,7 @@ def _convolution(c: Reader, operator: FileOperator) -> Made:
     outputs, height, width, inputs = c.weight_shape(operator, order)
     window = _window(c.options(operator), (height, width), (5, 6) if is_depthwise else (4, 5))
     x, window, images = _spread(c, operator, window)
-    activation = c.ending(operator, c.activation(operator, 4 if is_depthwise else 3))
+    activation = c.fused_activation(operator, c.activation(operator, 4 if is_depthwise else 3))
     groups, name = (x.shape[-1] or 0) // inputs, c.layer_name(operator)
     y = c.network.conv2d(
         x, outputs * images, (height, width), groups=groups, activation=activation, name=name, **window
@@ -84,7 +84,7 @@ def _transposed_convolution(c: Reader, operator: FileOperator) -> Made:
     size = c.constants.integers(operator.inputs[0], "the result's shape")
     if len(size) != 4 or None in x.shape[1:]:
         raise UnsupportedError(f"makes {size} of {x.shape}")
-    activation = c.ending(operator, c.activation(operator, 3))
+    activation = c.fused_activation(operator, c.activation(operator, 3))
     strides = (options.integer(2), options.integer(1))
     is_same = options.integer(0, "b") == 0
     if all(map(c.has_integers, (operator.inputs[2], operator.outputs[0]))):
@@ -181,7 +181,7 @@ def _pool(c: Reader, operator: FileOperator) -> Made:
     whole, images = c.seen(operator.inputs[0]).images_as_channels(3)
     x = c.tensor(whole)
     size = (options.integer(4), options.integer(3))
-    activation = c.ending(operator, c.activation(operator, 5))
+    activation = c.fused_activation(operator, c.activation(operator, 5))
     name = c.layer_name(operator)
     is_max = operator.kind == "MAX_POOL_2D"
     window = _window(options, size, None)
@@ -253,7 +253,7 @@ def _prelu_by_parts(
     c.note_integers(operator.outputs[0], above.tensor)
     scaled = below.combined("multiply", slopes, "/scaled")
     c.note_integers(operator.outputs[0], scaled.tensor)
-    return above.combined("add", scaled, "", c.ending(operator, None))
+    return above.combined("add", scaled, "", c.fused_activation(operator, None))
 
 
 def _detection(c: Reader, operator: FileOperator) -> None:

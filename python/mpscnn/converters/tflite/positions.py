@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mpscnn.converters.places import numbers_at, numbers_in
+from mpscnn.converters.flat_indices import numbers_at, numbers_in
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.tflite.context import Handler, Made, Reader
 from mpscnn.converters.tflite.file import FileOperator

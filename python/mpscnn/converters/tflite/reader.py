@@ -12,20 +12,20 @@ from dataclasses import replace
 
 import numpy as np
 
+from mpscnn.converters.duplicate_outputs import make_distinct
+from mpscnn.converters.float32_intermediates import Operators
 from mpscnn.converters.image_size import Extents
 from mpscnn.converters.layer_names import LayerNames, shown
 from mpscnn.converters.layout import without_batch
 from mpscnn.converters.photo_input import preprocess_of_normalized, preprocess_of_quantized
 from mpscnn.converters.read_options import ReadOptions
-from mpscnn.converters.repeated_results import distinct
 from mpscnn.converters.tflite import static_shapes
 from mpscnn.converters.tflite.constants import Constants
 from mpscnn.converters.tflite.context import Integers, OperatorReader
 from mpscnn.converters.tflite.file import FileOperator, TfliteFile
 from mpscnn.converters.tflite.operators import OPERATORS
-from mpscnn.converters.tflite.plain_integers import refuse_plain_integers
-from mpscnn.converters.tflite.refused import reason_for
-from mpscnn.converters.unrounded import Operators
+from mpscnn.converters.tflite.unscaled_integers import refuse_unscaled_integers
+from mpscnn.converters.tflite.unsupported_operators import reason_for
 from mpscnn.converters.unsupported import UnsupportedLayers, UnsupportedLayersError
 from mpscnn.errors import Error, ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.layers.layer_maker import Tensor
@@ -88,7 +88,7 @@ def _converted(files: Sequence[TfliteFile], options: ReadOptions, *, has_batch: 
         converter.integers = noted
         values = converter.run(values)
         network.detection = converter.detection
-    results = distinct(network, names, values)
+    results = make_distinct(network, names, values)
     noted |= {
         own.index: noted[value.index]
         for own, value in zip(results, values, strict=True)
@@ -259,7 +259,7 @@ class _FileConverter(OperatorReader):
         handler = OPERATORS.get(operator.kind)
         if handler is None:
             raise UnsupportedError(reason_for(operator.kind))
-        refuse_plain_integers(self.file, operator)
+        refuse_unscaled_integers(self.file, operator)
         self.begin(operator.outputs[0], operator.kind)
         with self.reading_bytes(operator):
             self.put(operator, handler(self, operator))
@@ -289,7 +289,7 @@ class _FileConverter(OperatorReader):
                 self._refuse(operator, reason_for(operator.kind))
             return
         try:
-            refuse_plain_integers(self.file, operator)
+            refuse_unscaled_integers(self.file, operator)
             given = [index for index in dict.fromkeys(operator.inputs) if index >= 0]
             needed = [index for index in given if not self.constants.holds(index)]
             shapes = {f"input {index}": self._stated_shape(index) for index in needed}

@@ -79,7 +79,7 @@ def _svdf(c: Reader, operator: FileOperator) -> Made:
     x, name = c.value(operator.inputs[0]), c.layer_name(operator)
     if x.shape[1:] != (size,):
         raise WeightsError(f"damaged: weights for {size} features, but its input is {x.shape}")
-    activation = c.ending(operator, c.activation(operator, 1))
+    activation = c.fused_activation(operator, c.activation(operator, 1))
     y = c.network.dense(x, units, activation=activation, name=name)
     c.network.graph.set_weight(name, "weight", np.ascontiguousarray(matrix))
     if operator.inputs[3] >= 0:

@@ -14,7 +14,7 @@ from mpscnn.converters.coreml.neural.layer import Layer
 from mpscnn.converters.coreml.neural.layers import HANDLERS, REFUSED, kind_of
 from mpscnn.converters.coreml.neural.products import scale_and_bias
 from mpscnn.converters.coreml.photo_scaling import PhotoScaling
-from mpscnn.converters.coreml.pipeline import Ending
+from mpscnn.converters.coreml.pipeline import PostProcessing
 from mpscnn.converters.coreml.schema import PACKAGES
 from mpscnn.converters.coreml.segmenter import describe_segmenter, leave_out_search
 from mpscnn.converters.layer_names import shown
@@ -29,7 +29,11 @@ _RANK_5 = 0
 
 
 def read_neural_network(
-    file: CoremlFile, model: Any, net: Any, options: ReadOptions, ending: Ending | None = None
+    file: CoremlFile,
+    model: Any,
+    net: Any,
+    options: ReadOptions,
+    post_processing: PostProcessing | None = None,
 ) -> Network:
     """Return the network of a model.
 
@@ -38,7 +42,7 @@ def read_neural_network(
         model: the message of the model.
         net: the message of its neural network.
         options: the options of the conversion.
-        ending: a function that adds the operators with which a pipeline processes the outputs, or None.
+        post_processing: a function that adds the operators with which a pipeline processes the outputs, or None.
     """
     description = model.description
     inputs = [feature(message, file.origin) for message in description.input]
@@ -56,9 +60,9 @@ def read_neural_network(
         _add(walk, file, message, scaling)
     photo = photo if scaling is None else scaling.photo()
     outputs = _outputs(walk, file, net, description, old=old)
-    if ending is not None:
-        ending(walk, outputs)
-    is_segmenter = photo is not None and ending is None and leave_out_search(walk, outputs)
+    if post_processing is not None:
+        post_processing(walk, outputs)
+    is_segmenter = photo is not None and post_processing is None and leave_out_search(walk, outputs)
     network = walk.network(outputs, options)
     describe_photos(network, inputs, photo, file.origin)
     network.labels = class_labels(net, file.origin)

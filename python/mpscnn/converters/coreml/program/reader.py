@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from mpscnn.converters.choices import MAX_LABELS
 from mpscnn.converters.coreml.features import Feature, feature
 from mpscnn.converters.coreml.file import CoremlFile
 from mpscnn.converters.coreml.inputs import describe_photos, input_shapes, plain_photo
 from mpscnn.converters.coreml.photo_scaling import PhotoScaling
-from mpscnn.converters.coreml.pipeline import Ending
+from mpscnn.converters.coreml.pipeline import PostProcessing
 from mpscnn.converters.coreml.program import types
 from mpscnn.converters.coreml.program.constants import CONSTEXPR, Constants
 from mpscnn.converters.coreml.program.float_types import FloatTypes
@@ -22,6 +21,7 @@ from mpscnn.converters.coreml.segmenter import describe_segmenter, leave_out_sea
 from mpscnn.converters.layer_names import shown
 from mpscnn.converters.onnx_builder.builder import Builder, Extents
 from mpscnn.converters.onnx_builder.walk import Walk
+from mpscnn.converters.photo_settings import MAX_LABELS
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
@@ -29,7 +29,9 @@ from mpscnn.graph.network import Network
 _MAIN = "main"
 
 
-def read_program(file: CoremlFile, model: Any, options: ReadOptions, ending: Ending | None = None) -> Network:
+def read_program(
+    file: CoremlFile, model: Any, options: ReadOptions, post_processing: PostProcessing | None = None
+) -> Network:
     """Return the network of a model's main function."""
     function, description = _main_function(model)
     features = {one.name: one for one in (feature(message, file.origin) for message in description.input)}
@@ -58,9 +60,9 @@ def read_program(file: CoremlFile, model: Any, options: ReadOptions, ending: End
     for message in block.operations:
         program.add(message)
     outputs = program.outputs(list(block.outputs))
-    if ending is not None:
-        ending(program.walk, outputs)
-    is_segmenter = is_photo and ending is None and leave_out_search(program.walk, outputs)
+    if post_processing is not None:
+        post_processing(program.walk, outputs)
+    is_segmenter = is_photo and post_processing is None and leave_out_search(program.walk, outputs)
     network = program.walk.network(outputs, options)
     if is_photo:
         describe_photos(

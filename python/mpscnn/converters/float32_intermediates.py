@@ -15,7 +15,7 @@ from typing import Any
 from mpscnn.graph.network import Network
 from mpscnn.runtime.exact_positions import inexact_positions
 
-__all__ = ["Operators", "keep_middles"]
+__all__ = ["Operators", "keep_intermediates"]
 
 Node = Mapping[str, Any]
 
@@ -35,7 +35,7 @@ _EXPONENTIAL = 100.0
 """The degree that stands for exponentials, which grow faster than any power."""
 
 
-def keep_middles(network: Network) -> Network:
+def keep_intermediates(network: Network) -> Network:
     """Mark intermediate results of composed operators that must stay float32, and return the network."""
     structure = network.to_dict()
     nodes = structure["nodes"]

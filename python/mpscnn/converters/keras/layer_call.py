@@ -21,7 +21,7 @@ from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
 
 
-class Applied:
+class LayerCall:
     """One call of a layer, for the functions that convert layers. `arguments` has tensors, constants, and lists."""
 
     def __init__(

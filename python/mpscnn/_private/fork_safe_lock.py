@@ -9,7 +9,7 @@ from types import TracebackType
 from mpscnn.errors import StateError
 
 
-class OneAtATime:
+class ForkSafeLock:
     """A lock that the thread holding it may take again, since a signal handler may interrupt that thread.
 
     A fork copies the lock but not the thread that holds it. The child then gets StateError instead of waiting for ever.

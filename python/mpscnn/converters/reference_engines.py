@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mpscnn.converters.contents import is_saved_model
+from mpscnn.converters.format_detection import is_saved_model
 
 #: For each suffix: the Python module that runs such files, and the name of its package on PyPI.
-OWN_ENGINES = {
+REFERENCE_ENGINES = {
     ".onnx": ("onnxruntime", "onnxruntime"),
     ".tflite": ("ai_edge_litert.interpreter", "ai-edge-litert"),
     ".keras": ("keras", "keras"),
@@ -17,7 +17,7 @@ OWN_ENGINES = {
 }
 
 #: For suffixes without an engine: the reason.
-NO_ENGINE = {
+NO_REFERENCE_ENGINE = {
     **dict.fromkeys((".mlmodel", ".mlpackage"), "Core ML predicts on macOS only"),
     ".index": "a checkpoint has weights, but not the network that they belong to",
     ".json": "TensorFlow.js runs in browsers only",

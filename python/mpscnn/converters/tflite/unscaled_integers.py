@@ -27,7 +27,7 @@ _OF_TRUTH_VALUES = frozenset(
 )  # fmt: skip
 
 
-def refuse_plain_integers(file: TfliteFile, operator: FileOperator) -> None:
+def refuse_unscaled_integers(file: TfliteFile, operator: FileOperator) -> None:
     """Raise UnsupportedError for an operator on plain integers that cannot be computed in floats."""
     for index in operator.outputs:
         result = file.tensors[index]

@@ -9,7 +9,7 @@ from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
 
 
-def distinct(network: Network, names: LayerNames, results: Sequence[Tensor]) -> list[Tensor]:
+def make_distinct(network: Network, names: LayerNames, results: Sequence[Tensor]) -> list[Tensor]:
     """Return the results of a file, in order. Where one occurs again, a layer that copies it takes its place."""
     seen, found = set[int](), []
     for result in results:

@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mpscnn._private.child_python import inherited_environment, module_command
-from mpscnn.converters.own_engines import NO_ENGINE, OWN_ENGINES, suffix_of
+from mpscnn.converters.reference_engines import NO_REFERENCE_ENGINE, REFERENCE_ENGINES, suffix_of
 
-__all__ = ["FOLD", "NO_FOLD", "Verdict", "proven"]
+__all__ = ["FOLD", "NO_FOLD", "CheckResult", "check_in_process"]
 
 FOLD, NO_FOLD = "--fold", "--no-fold"
 _TIME_LIMIT = 120.0
 
 
 @dataclass(frozen=True)
-class Verdict:
+class CheckResult:
     """The result of comparing a converted network with its file.
 
     Attributes:
@@ -32,18 +32,18 @@ class Verdict:
     failed: bool = False
 
 
-def proven(path: Path, *, fold: bool = True) -> Verdict:
+def check_in_process(path: Path, *, fold: bool = True) -> CheckResult:
     """Compare the network that `mpscnn.load` makes of a file with the file on its own engine (such as ONNX Runtime).
 
     Args:
         path: the file. A file whose format has no engine on this machine is not checked.
         fold: as for `mpscnn.converters.read_network`.
     """
-    if reason := NO_ENGINE.get(suffix_of(path)):
-        return Verdict(f"not checked: {reason}")
-    module, _ = OWN_ENGINES.get(suffix_of(path), ("", ""))
+    if reason := NO_REFERENCE_ENGINE.get(suffix_of(path)):
+        return CheckResult(f"not checked: {reason}")
+    module, _ = REFERENCE_ENGINES.get(suffix_of(path), ("", ""))
     if not module or importlib.util.find_spec(module.partition(".")[0]) is None:
-        return Verdict("not checked: the file's own engine is not installed")
+        return CheckResult("not checked: the file's own engine is not installed")
     command = module_command(
         "mpscnn.comparison.check_process", str(path.absolute()), FOLD if fold else NO_FOLD
     )
@@ -57,8 +57,8 @@ def proven(path: Path, *, fold: bool = True) -> Verdict:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return Verdict(f"not checked: the check took more than {_TIME_LIMIT:g} s", failed=True)
+        return CheckResult(f"not checked: the check took more than {_TIME_LIMIT:g} s", failed=True)
     lines = done.stdout.decode("utf-8", "replace").strip().splitlines()
     if done.returncode != 0 or not lines:
-        return Verdict(f"not checked: the check ended with status {done.returncode}", failed=True)
-    return Verdict(**json.loads(lines[-1]))
+        return CheckResult(f"not checked: the check ended with status {done.returncode}", failed=True)
+    return CheckResult(**json.loads(lines[-1]))

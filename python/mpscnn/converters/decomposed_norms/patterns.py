@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mpscnn.converters.norms_by_parts.layers import (
+from mpscnn.converters.decomposed_norms.layers import (
     BASE,
     LARGEST,
     Layers,

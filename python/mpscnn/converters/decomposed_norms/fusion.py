@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from mpscnn.converters.norms_by_parts.layers import Layers, Node
-from mpscnn.converters.norms_by_parts.patterns import is_log_of_sigmoid, normalization, spread_of
-from mpscnn.converters.norms_by_parts.writer import Writer
+from mpscnn.converters.decomposed_norms.layers import Layers, Node
+from mpscnn.converters.decomposed_norms.patterns import is_log_of_sigmoid, normalization, spread_of
+from mpscnn.converters.decomposed_norms.writer import Writer
 from mpscnn.graph.network import Network
 
 
-def with_whole_norms(network: Network) -> Network:
+def fuse_norms(network: Network) -> Network:
     """Return the network with one layer for each normalization, or the same network if nothing was found."""
     structure = network.to_dict()
     if any("quantization" in node for node in structure["nodes"]):

@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from mpscnn.apps.serve.answers import JSON
+from mpscnn.apps.serve.responses import JSON
 
 __all__ = ["JSON_ANSWER", "complete_description", "failures"]
 

@@ -11,9 +11,8 @@ from pathlib import Path
 from mpscnn._private.files import reading, require_regular
 from mpscnn._private.literals import StoredTypeName
 from mpscnn._private.model_name import MODEL_SUFFIX
-from mpscnn.converters import CONVERTER_VERSION, convert_files, read_network
-from mpscnn.converters import verdict as proof
-from mpscnn.converters.contents import refuse_other_formats
+from mpscnn.converters import CONVERTER_VERSION, convert_files, isolated_check, read_network
+from mpscnn.converters.format_detection import refuse_other_formats
 from mpscnn.converters.formats import files_of, is_foreign, named_by_file, reader_of
 from mpscnn.errors import WeightsError
 from mpscnn.graph.network import Network
@@ -86,7 +85,7 @@ def _verdict_path(target: Path) -> Path:
 
 def _keep_verdict(target: Path, path: Path, *, fold: bool) -> None:
     """Compare a converted network with its source on the source's own engine. Save the verdict if they differ."""
-    verdict = proof.proven(path, fold=fold)
+    verdict = isolated_check.check_in_process(path, fold=fold)
     if verdict.failed:
         warnings.warn(f"{path}: {verdict.sentence}", RuntimeWarning, stacklevel=6)
     _verdict_path(target).unlink(missing_ok=True)

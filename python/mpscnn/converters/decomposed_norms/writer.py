@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.converters.norms_by_parts.layers import Layers, Lines, Node, product
-from mpscnn.converters.norms_by_parts.patterns import ROUNDING, Norm, Spread
+from mpscnn.converters.decomposed_norms.layers import Layers, Lines, Node, product
+from mpscnn.converters.decomposed_norms.patterns import ROUNDING, Norm, Spread
 
 
 class Writer:

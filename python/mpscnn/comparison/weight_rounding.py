@@ -14,7 +14,7 @@ from mpscnn.graph.network import Network
 
 
 @dataclass(frozen=True)
-class StoringCost:
+class RoundingEffect:
     """The largest difference between the results of a network and of the file in which it was stored.
 
     Args:
@@ -36,7 +36,7 @@ class StoringCost:
         )
 
 
-def cost_of_storing(network: Network, path: Path, size: tuple[int, int] | None = None) -> StoringCost:
+def effect_of_rounding(network: Network, path: Path, size: tuple[int, int] | None = None) -> RoundingEffect:
     """Compare a network with the file in which it was stored, on one random input in float32.
 
     Args:
@@ -56,7 +56,7 @@ def cost_of_storing(network: Network, path: Path, size: tuple[int, int] | None =
         for name, array in before.items()
     ]
     worst = max(layers, key=lambda layer: layer.relative_error)
-    return StoringCost(worst.relative_error, worst.name)
+    return RoundingEffect(worst.relative_error, worst.name)
 
 
 def _extents(shape: tuple[int | None, ...], size: tuple[int, int] | None) -> tuple[int, ...]:

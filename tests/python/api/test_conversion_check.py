@@ -15,9 +15,9 @@ from converters.tflite_writer import Operator, Tensor, constant, quantized, writ
 
 import mpscnn
 from mpscnn._private.child_python import code_command
-from mpscnn.comparison.conversion_check import differs, prove
+from mpscnn.comparison.conversion_check import check_conversion, differs
 from mpscnn.comparison.litert_engine import LitertEngine
-from mpscnn.converters import verdict as proof
+from mpscnn.converters import isolated_check
 from mpscnn.converters.tflite import arithmetic
 from mpscnn.graph.network import Network
 
@@ -50,7 +50,7 @@ def wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     """Replace the conversion of RELU by a wrong one."""
     monkeypatch.setitem(arithmetic._FUNCTIONS, "RELU", "relu6")
     monkeypatch.setattr(
-        proof,
+        isolated_check,
         "module_command",
         lambda module, *arguments: code_command(
             f"{_WRONG}\nimport runpy\nrunpy.run_module({module!r}, run_name='__main__')", *arguments
@@ -156,8 +156,8 @@ def test_files_that_are_loaded_warn_each_time(
 
 def test_a_better_converter_takes_the_verdict_back(path: Path, cache: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        verdict = proof.Verdict("different: for a test", differs=True)
-        patch.setattr(proof, "proven", lambda *_, **__: verdict)
+        verdict = isolated_check.CheckResult("different: for a test", differs=True)
+        patch.setattr(isolated_check, "check_in_process", lambda *_, **__: verdict)
         with pytest.warns(RuntimeWarning, match="different: for a test"):
             mpscnn.load(path)
     (kept,) = (cache / "models").glob("*.safetensors")
@@ -175,7 +175,7 @@ def test_a_better_converter_takes_the_verdict_back(path: Path, cache: Path) -> N
 def test_an_engine_that_crashes_harms_nothing(
     path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, code: str, message: str
 ) -> None:
-    monkeypatch.setattr(proof, "module_command", lambda *_: code_command(code))
+    monkeypatch.setattr(isolated_check, "module_command", lambda *_: code_command(code))
     with pytest.warns(RuntimeWarning, match=f"not checked: the check ended with {message}"):
         mpscnn.load(path)
     assert len(list((cache / "models").glob("*.safetensors"))) == 1
@@ -185,8 +185,10 @@ def test_an_engine_that_crashes_harms_nothing(
 
 
 def test_an_engine_that_hangs_is_ended(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(proof, "_TIME_LIMIT", 0.5)
-    monkeypatch.setattr(proof, "module_command", lambda *_: code_command("import time; time.sleep(600)"))
+    monkeypatch.setattr(isolated_check, "_TIME_LIMIT", 0.5)
+    monkeypatch.setattr(
+        isolated_check, "module_command", lambda *_: code_command("import time; time.sleep(600)")
+    )
     with pytest.warns(RuntimeWarning, match=r"not checked: the check took more than 0\.5 s"):
         mpscnn.load(path)
 
@@ -223,7 +225,7 @@ def test_only_computations_in_integers_may_differ_as_integers_do(
     file = tmp_path / "model.tflite"
     file.write_bytes(write_tflite(tensors, operators, [0], [1]))
     assert LitertEngine(file).precision == precision
-    found, verdict = prove(mpscnn.converters.read_network([file]), [file])
+    found, verdict = check_conversion(mpscnn.converters.read_network([file]), [file])
     assert found is not None
     assert not differs(found), verdict
     assert ("allowed 0.001" in verdict) == (precision == "float32"), verdict
@@ -231,7 +233,7 @@ def test_only_computations_in_integers_may_differ_as_integers_do(
 
 def test_the_engine_runs_in_a_process_of_its_own(path: Path) -> None:
     already = "ai_edge_litert.interpreter" in sys.modules
-    assert not proof.proven(path).differs
+    assert not isolated_check.check_in_process(path).differs
     assert ("ai_edge_litert.interpreter" in sys.modules) == already
 
 
@@ -262,7 +264,7 @@ def test_onnx_files_may_differ_as_halves_do_if_they_compute_in_halves(
         nodes, {"x": ["n", 3, 4, 4]}, {"w": np.linspace(0.5, 2.0, 3, dtype=np.float16).reshape(3, 1, 1)}
     )
     onnx.save(made, file)
-    found, verdict = prove(mpscnn.converters.read_network([file]), [file])
+    found, verdict = check_conversion(mpscnn.converters.read_network([file]), [file])
     assert found is not None
     assert not differs(found)
     assert f"allowed {allowed}" in verdict
@@ -292,7 +294,7 @@ def test_onnx_files_that_differ_are_not_written(
 
 def test_detectors_are_compared_before_their_suppression(shared: Path) -> None:
     file = shared / "models/tflite_support/coco_ssd_mobilenet_v1_1.0_quant_2018_06_29.tflite"
-    found, verdict = prove(mpscnn.converters.read_network([file]), [file], quick=True)
+    found, verdict = check_conversion(mpscnn.converters.read_network([file]), [file], quick=True)
     assert not differs(found), verdict
     assert found is not None
     assert sum(layer.output for layer in found.layers) == 2
