@@ -69,6 +69,40 @@ def test_tensors_are_repeated(repeats: tuple[int, ...], pooled: bool) -> None:
         assert_like_onnxruntime(model([*before, node("Expand", ["p", "r"])], IMAGE, {"r": expanded}))
 
 
+#: Operators on x (1, 3, 4) and its matrix m (3, 4). Their axis 0 is a batch of 1, or has such a batch in it.
+ALONG_A_BATCH_OF_1 = {
+    "ArgMax": node("ArgMax", ["x"], "made", axis=0),
+    "Concat": node("Concat", ["x", "x"], "made", axis=0),
+    "Concat of rows": node("Concat", ["m", "m"], "made", axis=0),
+    "CumSum": node("CumSum", ["m", "zero"], "made"),
+    "Gemm": node("Gemm", ["m", "m"], "made", transB=1),
+    "Gemm of transposed": node("Gemm", ["m", "m", "row"], "made", transA=1, alpha=0.5, beta=2.0),
+    "Gemm of a constant": node("Gemm", ["square", "m"], "made"),
+    "MatMul": node("MatMul", ["m", "turned"], "made"),
+    "Tile": node("Tile", ["x", "times"], "made"),
+    "TopK": node("TopK", ["m", "two"], ["made", "places"], axis=0),
+}
+
+
+@pytest.mark.parametrize("name", ALONG_A_BATCH_OF_1)
+def test_the_axis_of_a_batch_of_1(name: str) -> None:
+    nodes = [
+        node("Squeeze", ["x", "first"], "m"),
+        node("Transpose", ["m"], "turned"),
+        ALONG_A_BATCH_OF_1[name],
+        node("Cast", ["made"], "floats", to=1),
+        node("Reshape", ["floats", "flat"]),
+    ]
+    constants = {
+        "first": np.array([0]),
+        "zero": np.array(0),
+        "two": np.array([2]),
+        "times": np.array([2, 1, 1]),
+    }
+    constants |= {"flat": np.array([1, -1]), "row": weights(4), "square": weights(3, 3)}
+    assert_like_onnxruntime(model(nodes, {"x": [1, 3, 4]}, constants))
+
+
 def test_a_token_of_each_image_is_joined() -> None:
     """As PyTorch exports it, the token is a constant that is repeated for each image of a free batch."""
     made = model(

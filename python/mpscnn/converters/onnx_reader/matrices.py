@@ -66,11 +66,8 @@ def _transposed(c: Context, x: FileTensor) -> FileTensor:
 def _gemm_of_two(c: Context, node: Node) -> FileTensor:
     """Convert Gemm whose second operand is computed, which needs a batch of 1, to a matrix product."""
     a, b = (
-        x.transposed((0, 2, 1)) if node.integer(turned, 0) else x
-        for turned, x in (
-            ("transA", _one_matrix(c, node.inputs[0])),
-            ("transB", _one_matrix(c, node.inputs[1])),
-        )
+        _transposed(c, _one_matrix(c, name)) if node.integer(turned, 0) else _one_matrix(c, name)
+        for turned, name in (("transA", node.inputs[0]), ("transB", node.inputs[1]))
     )
     y = a @ b
     alpha, beta, third = node.number("alpha", 1.0), node.number("beta", 1.0), node.input(2)
@@ -79,23 +76,21 @@ def _gemm_of_two(c: Context, node: Node) -> FileTensor:
     if third is not None:
         term = _one_matrix(c, third)
         y = y.combined("add", term if beta == 1.0 else term.linear(beta, suffix="/term"), "/sum")
-    return y.without_axes([0]) if c.arranger.batch is None else y.merged(0, 2)
+    return y
 
 
 def _one_matrix(c: Context, name: str) -> FileTensor:
-    """Return an operand as (1, rows, columns)."""
+    """Return an operand (rows, columns), whose batch must be 1."""
     batch = c.arranger.batch
     if c.is_constant(name):
-        return c.constant(name, 3)
+        return c.constant(name, 2) if batch is None else c.constant(name, 3).merged(0, 2)
     x = c.value(name)
-    if batch is None:
-        return x.with_axes(range(3 - x.rank))
-    if batch.high != 1:
+    if batch is not None and batch.high != 1:
         raise UnsupportedError(
             f"multiplies {x.shown} by what the network computes, which is supported for one image: choose a batch of 1 "
             f"with {CHOOSE_SHAPE}"
         )
-    return replace(x, axes=((batch,), *[()] * (2 - x.rank), *map(without_batch, x.axes)))
+    return x
 
 
 def _matmul(c: Context, node: Node) -> FileTensor:
