@@ -143,7 +143,7 @@ def _function(c: Reader, operator: FileOperator) -> Made:
     if operator.kind == "LEAKY_RELU":
         function = {"kind": "relu", "a": c.options(operator).number(0, "f")}
     if operator.kind == "GELU":
-        function = "gelu_tanh" if operator.options and operator.options.boolean(0) else "gelu"
+        function = "gelu_tanh" if operator.flag(0) else "gelu"
     x, function = c.seen(operator.inputs[0]), c.fused_activation(operator, function)
     if operator.kind in ("SQRT", "RSQRT") and not c.has_integers(operator.inputs[0]):
         return x.root(inverse=operator.kind == "RSQRT")

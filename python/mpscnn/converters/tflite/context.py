@@ -335,7 +335,7 @@ class OperatorReader:
 
         Raises UnsupportedError for those that LiteRT leaves out, or refuses: TANH, SIGN_BIT and unknown ones.
         """
-        name = activation_name(operator.options.integer(field, "b") if operator.options else 0)
+        name = activation_name(operator.integer(field, "b"))
         if name not in _ACTIVATIONS:
             raise UnsupportedError(
                 f"it ends with the activation {name}, which LiteRT does not compute either"

@@ -55,7 +55,7 @@ def _one_hot(c: Reader, operator: FileOperator) -> Made:
     x = c.seen(operator.inputs[0])
     (depth,) = c.constants.integers(operator.inputs[1], "its depth")
     on, off = (float(c.constants.real(index, "its numbers").reshape(())) for index in operator.inputs[2:4])
-    return x.one_hot(operator.options.integer(0) if operator.options else -1, depth, on, off)
+    return x.one_hot(operator.integer(0, default=-1), depth, on, off)
 
 
 LOGIC: dict[str, Handler] = {

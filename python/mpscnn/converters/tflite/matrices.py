@@ -19,11 +19,10 @@ def _fully_connected(c: Reader, operator: FileOperator) -> Made:
     if not c.is_constant(operator.inputs[1]):
         return _with_computed_weights(c, operator, x)
     _, features = c.weight_shape(operator)
-    options = operator.options
-    if options and options.integer(1, "b"):
+    if operator.integer(1, "b"):
         raise UnsupportedError("its weights are shuffled, which is not supported")
     activation = c.fused_activation(operator, c.activation(operator, 0))
-    keeps_axes = bool(options and options.boolean(2))
+    keeps_axes = operator.flag(2)
     if None in x.shape and not (keeps_axes and x.rank == 4 and x.has_batch_first and x.shape[-1] == features):
         raise UnsupportedError(
             f"its input {x.shown} has a free size, but its weights are for a fixed one: {CHOOSE_SIZE}"
@@ -42,9 +41,8 @@ def _fully_connected(c: Reader, operator: FileOperator) -> Made:
 def _with_computed_weights(c: Reader, operator: FileOperator, x: FileTensor) -> FileTensor:
     """Convert FULLY_CONNECTED whose weights [results][features] are computed, to a matrix product."""
     weights = c.seen(operator.inputs[1])
-    options = operator.options
     has_biases = len(operator.inputs) > 2 and operator.inputs[2] >= 0
-    keeps_axes = bool(options and options.boolean(2))
+    keeps_axes = operator.flag(2)
     if (
         c.batch != 1
         or has_biases
@@ -84,8 +82,7 @@ def _dense(
 def _matrix_product(c: Reader, operator: FileOperator) -> Made:
     """Convert BATCH_MATMUL: a product over the last two axes. Each operand may be transposed."""
     first, second = operator.inputs
-    options = operator.options
-    turned = [bool(options and options.boolean(field)) for field in (0, 1)]
+    turned = [operator.flag(field) for field in (0, 1)]
     if c.is_constant(second) and not c.is_constant(first) and not turned[0]:
         shape = c.weight_shape(operator)
         rank = len(shape)
@@ -111,8 +108,8 @@ def _matrix_product(c: Reader, operator: FileOperator) -> Made:
 
 def _running_sum(c: Reader, operator: FileOperator) -> Made:
     (axis,) = c.constants.integers(operator.inputs[1], "its axis")
-    x, options = c.seen(operator.inputs[0]), operator.options
-    exclusive, backwards = (bool(options and options.boolean(field)) for field in (0, 1))
+    x = c.seen(operator.inputs[0])
+    exclusive, backwards = (operator.flag(field) for field in (0, 1))
     return x.running_sums(x.axis(axis), exclusive=exclusive, backwards=backwards)
 
 

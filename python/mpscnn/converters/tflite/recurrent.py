@@ -43,7 +43,7 @@ def _lstm(c: Reader, operator: FileOperator) -> Made:
     if states.shape != (count, units, units) or biases.shape != (count, units):
         raise WeightsError(f"damaged: weights {weights.shape}, {states.shape} and {biases.shape}")
     x = c.seen(operator.inputs[0])
-    time_major = bool(options and options.boolean(3))
+    time_major = operator.flag(3)
     tensor, steps, several = sequences(x if time_major else x.transposed((1, 0, 2)))
     if tensor.shape[3] != features:
         raise WeightsError(f"damaged: weights for {features} features, but it reads {x.shown}")

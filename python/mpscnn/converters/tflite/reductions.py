@@ -46,7 +46,7 @@ def _reduction(c: Reader, operator: FileOperator) -> Made:
         y = replace(y, axes=tuple(() if axis in axes else own for axis, own in enumerate(y.axes)))
     else:
         y = x.reduced(kind, axes)
-    if not (operator.options and operator.options.boolean(0)):
+    if not operator.flag(0):
         y = y.without_axes(axes)
     return y
 

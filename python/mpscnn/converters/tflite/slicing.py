@@ -79,7 +79,7 @@ def _split(c: Reader, operator: FileOperator) -> None:
 
 def _unpack(c: Reader, operator: FileOperator) -> None:
     x = c.seen(operator.inputs[0])
-    axis = x.axis(operator.options.integer(1) if operator.options else 0)
+    axis = x.axis(operator.integer(1))
     if x.shape[axis] != len(operator.outputs):
         raise WeightsError(f"damaged: takes {x.shown} apart along axis {axis} into {len(operator.outputs)}")
     for position, output in enumerate(operator.outputs):
@@ -90,12 +90,11 @@ def _unpack(c: Reader, operator: FileOperator) -> None:
 
 def _gather(c: Reader, operator: FileOperator) -> Made:
     """Convert GATHER. The axes of the indices replace the axis."""
-    options = operator.options
     if c.is_constant(operator.inputs[0]):
         return _look_up(c, operator)
     x = c.seen(operator.inputs[0])
-    axis = x.axis(options.integer(0) if options else 0)
-    batches = options.integer(1) if options else 0
+    axis = x.axis(operator.integer(0))
+    batches = operator.integer(1)
     if not c.is_constant(operator.inputs[1]):
         if batches not in (0, 1):
             raise UnsupportedError(f"takes other positions for each element of {batches} axes of {x.shown}")
@@ -119,9 +118,8 @@ def _gather(c: Reader, operator: FileOperator) -> Made:
 
 def _look_up(c: Reader, operator: FileOperator) -> Made:
     """Convert GATHER of a constant by computed indices: an embedding lookup."""
-    options = operator.options
     table = c.constants.real(operator.inputs[0], "its table")
-    if (options and (options.integer(0) or options.integer(1))) or table.ndim < 2:
+    if operator.integer(0) or operator.integer(1) or table.ndim < 2:
         raise UnsupportedError(f"looks up a constant {table.shape} along another axis than the first one")
     return c.seen(operator.inputs[1]).rows_of(table)
 
@@ -173,7 +171,7 @@ def _concatenation(c: Reader, operator: FileOperator) -> Made:
 
 
 def _pack(c: Reader, operator: FileOperator) -> Made:
-    axis = operator.options.integer(1) if operator.options else 0
+    axis = operator.integer(1)
     first, *others = (part.with_axes([axis]) for part in operands(c, operator))
     return first.joined(others, first.axis(axis))
 
