@@ -1,6 +1,7 @@
 """Run the steps of a release that need no account, so that they can be tried on any machine.
 
     python .ci/release.py check TAG            check that the tag, CMake, CITATION.cff and CHANGELOG.md have one version
+    python .ci/release.py links URL            let README.md and pyproject.toml of this tree link to the repository, URL
     python .ci/release.py notes VERSION URL    print the notes: the version's section of CHANGELOG.md, with links to URL
     python .ci/release.py sbom FILE [WHEEL...] write a bill of materials (CycloneDX 1.6, JSON)
 
@@ -48,14 +49,46 @@ def check(tag: str) -> None:
         )
 
 
+def links(address: str) -> None:
+    """Let README.md and pyproject.toml link to the repository at `address`, for the package's page in a registry.
+
+    That page shows README.md, but has none of the files beside it, and no names for the headings.
+    """
+    version = project_version()
+    readme, settings = ROOT / "README.md", ROOT / "pyproject.toml"
+    readme.write_text(_absolute_links(readme.read_text("utf-8"), address, version, "README.md"), "utf-8")
+    files = f"{address}/blob/v{version}"
+    pages = {
+        "Source": address,
+        "Documentation": f"{files}/docs/README.md",
+        "Changelog": f"{files}/CHANGELOG.md",
+        "Issues": f"{address}/issues",
+    }
+    table = "".join(f'{name} = "{page}"\n' for name, page in pages.items())
+    before, heading, after = settings.read_text("utf-8").partition("[project.optional-dependencies]\n")
+    if not heading or "[project.urls]" in before + after:
+        raise SystemExit("pyproject.toml has addresses already, or no optional dependencies before them")
+    settings.write_text(f"{before}[project.urls]\n{table}\n{heading}{after}", "utf-8")
+
+
 def notes(version: str, address: str) -> str:
     """Return the text of a version in CHANGELOG.md as the notes of a release.
 
     Links lead to the files of the tag in the repository at `address`. A line is a paragraph there, so lines are joined.
     """
     _, text = _section(version)
-    text = re.sub(r"\n +(?=\S)", " ", text)
-    return re.sub(r"\]\((?!\w+:|#)([^)]+)\)", rf"]({address}/blob/v{version}/\1)", text)
+    return _absolute_links(re.sub(r"\n +(?=\S)", " ", text), address, version, "CHANGELOG.md")
+
+
+def _absolute_links(text: str, address: str, version: str, file: str) -> str:
+    """Return the text of `file` with links to files of the version's tag in the repository at `address`."""
+
+    def absolute(found: re.Match[str]) -> str:
+        image, words, target = found.groups()
+        kind = "raw" if image else "blob"
+        return f"{image}[{words}]({address}/{kind}/v{version}/{file if target[0] == '#' else ''}{target})"
+
+    return re.sub(r"(!?)\[([^\]]*)\]\((?!\w+:)([^)\s]+)\)", absolute, text)
 
 
 def _section(version: str) -> tuple[str, str]:
@@ -164,6 +197,8 @@ def main(arguments: list[str]) -> None:
     match arguments:
         case ["check", tag]:
             check(tag)
+        case ["links", address]:
+            links(address)
         case ["notes", version, address]:
             print(notes(version, address), end="")
         case ["sbom", target, *files]:

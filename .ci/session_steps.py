@@ -334,9 +334,10 @@ def instruction_sets(session: nox.Session) -> list[str]:
 
 
 def check_github_files(session: nox.Session) -> None:
-    """Check workflows, issue forms and updates against GitHub's schemas, which check-jsonschema contains."""
+    """Check workflows, issue forms, updates and the citation against their schemas, which check-jsonschema contains."""
     forms = tracked_files(".github/ISSUE_TEMPLATE/*.yml")
     files = {
+        "citation-file-format": ["CITATION.cff"],
         "dependabot": [".github/dependabot.yml"],
         "github-issue-config": [name for name in forms if name.endswith("/config.yml")],
         "github-issue-forms": [name for name in forms if not name.endswith("/config.yml")],

@@ -6,6 +6,7 @@ The packages are built by `nox -s release`.
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import re
 import runpy
@@ -21,7 +22,7 @@ import pytest
 
 PROJECT = Path(__file__).resolve().parents[1]
 SCRIPT = PROJECT / ".ci" / "release.py"
-FILES = ("CMakeLists.txt", "CITATION.cff", "CHANGELOG.md", "pyproject.toml")
+FILES = ("CMakeLists.txt", "CITATION.cff", "CHANGELOG.md", "README.md", "pyproject.toml")
 ADDRESS = "https://example.org/us/mpscnn"
 
 
@@ -72,6 +73,33 @@ def test_files_of_the_project_have_one_version() -> None:
     assert f"\nversion: {version()}\n" in (PROJECT / "CITATION.cff").read_text()
     assert f"\n  version: {version()}\n" in (PROJECT / "conda" / "recipe.yaml").read_text()
     assert f"\n## {version()}" in (PROJECT / "CHANGELOG.md").read_text()
+
+
+def test_the_registry_page_links_to_files_of_the_tag(release: dict[str, Any], tmp_path: Path) -> None:
+    release["main"](["links", ADDRESS])
+    written, page = (PROJECT / "README.md").read_text("utf-8"), (tmp_path / "README.md").read_text("utf-8")
+    block = re.compile(r"^```.*?^```$", re.M | re.S)
+    assert block.findall(page) == block.findall(written)
+    link = re.compile(r"(!?)\[[^\]]*\]\(([^)]+)\)")
+    assert len(link.findall(page)) == len(link.findall(written))
+    for image, target in link.findall(page):
+        kind = "raw" if image else "blob"
+        prefix = f"{ADDRESS}/{kind}/v{version()}/"
+        assert target.startswith(prefix), target
+        assert (PROJECT / target.removeprefix(prefix).partition("#")[0]).exists(), target
+    assert f"]({ADDRESS}/blob/v{version()}/README.md#speed)" in page
+
+    # Python 3.10 lacks tomllib, but pytest installs tomli there.
+    toml = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+    before, after = (
+        toml.loads((folder / "pyproject.toml").read_text("utf-8")) for folder in (PROJECT, tmp_path)
+    )
+    addresses = after["project"].pop("urls")
+    assert after == before
+    assert addresses["Source"] == ADDRESS
+    assert all(address.startswith(ADDRESS) for address in addresses.values())
+    with pytest.raises(SystemExit, match=r"pyproject\.toml has addresses already"):
+        release["main"](["links", ADDRESS])
 
 
 def test_notes_are_the_section_of_the_version(release: dict[str, Any], tmp_path: Path) -> None:
@@ -137,6 +165,8 @@ def test_the_workflow_publishes_only_tags_and_without_a_password() -> None:
     assert [name for name, job in jobs.items() if "id-token: write" in job] == ["attest", "publish"]
     assert [name for name, job in jobs.items() if "contents: write" in job] == ["release"]
     assert all("timeout-minutes" in job for job in jobs.values())
+    for job, build in (("build", "pypa/cibuildwheel"), ("source", "nox -s release")):
+        assert 0 < jobs[job].find(".ci/release.py links") < jobs[job].find(build)
 
 
 def test_workflows_name_scripts_and_sessions_that_exist() -> None:
