@@ -149,10 +149,14 @@ class _Photos(Frames):
     def __init__(self, model: Model) -> None:
         shapes = list(model.program.inputs.values())
         if model.preprocess is None or len(shapes) != 1 or len(shapes[0]) != 4 or None in shapes[0][1:]:
+            if model.preprocess is None:
+                preprocessing = "no preprocessing. `mpscnn info FILE --set preprocess=NAME` adds it"
+            else:
+                preprocessing = "a preprocessing"
             raise UnsupportedError(
                 f"Runner: photos need a model file with preprocessing and one image input of a fixed size; "
-                f"{model!r} has inputs {model.program.inputs} and "
-                f"{'no' if model.preprocess is None else 'a'} preprocessing. Give the runner its program, and arrays"
+                f"{model!r} has inputs {model.program.inputs} and {preprocessing}. Arrays need neither: give them to "
+                "a runner of the program, or send them to /v2/models/NAME/infer of a service"
             )
         self.program = model.program
         self.options = (*option_names(TASKS[model.task]), "channel_order")
