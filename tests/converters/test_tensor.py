@@ -69,7 +69,7 @@ OPERATIONS: dict[str, tuple[Callable[[FileTensor], FileTensor], Callable[[Array]
     "mean": (lambda x: x.reduced("mean", [2]), lambda x: x.mean(2, keepdims=True)),
     "max": (lambda x: x.reduced("max", [2, 3]), lambda x: x.max((2, 3), keepdims=True)),
     "place": (lambda x: x.place_of(2), lambda x: x.argmax(2)[:, :, None]),
-    "least place": (lambda x: x.place_of(3, least=True), lambda x: x.argmin(3)[:, :, :, None]),
+    "least place": (lambda x: x.place_of(3, minimum=True), lambda x: x.argmin(3)[:, :, :, None]),
     "last place": (
         lambda x: x.map("round").place_of(1, last=True),
         lambda x: x.shape[1] - 1 - np.round(x)[:, ::-1].argmax(1)[:, None],

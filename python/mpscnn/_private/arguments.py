@@ -45,15 +45,15 @@ def is_whole_number(value: object) -> TypeGuard[int]:
 
 
 def whole_number(
-    what: str, value: object, least: int = 1, most: int | None = None, *, otherwise: str = ""
+    what: str, value: object, minimum: int = 1, maximum: int | None = None, *, otherwise: str = ""
 ) -> int:
     """Return the value as an int if it is a whole number within the limits; otherwise raise ParameterError.
 
     `otherwise` names another allowed value for the message, such as "None".
     """
-    if is_whole_number(value) and value >= least and (most is None or value <= most):
+    if is_whole_number(value) and value >= minimum and (maximum is None or value <= maximum):
         return operator.index(value)
-    allowed = f"of at least {least}" if most is None else f"from {least} to {most}"
+    allowed = f"of at least {minimum}" if maximum is None else f"from {minimum} to {maximum}"
     choice = otherwise and f"{otherwise} or "
     raise ParameterError(f"{what} must be {choice}a number {allowed}, got {value!r}")
 
@@ -118,11 +118,11 @@ def byte_limit(max_memory: int | None) -> int:
     """Convert a `max_memory` argument to the core's number of bytes, where 0 means the default."""
     if max_memory is None:
         return 0
-    return whole_number("max_memory", max_memory, most=2**63 - 1, otherwise="None")
+    return whole_number("max_memory", max_memory, maximum=2**63 - 1, otherwise="None")
 
 
 def thread_count(threads: int | str) -> int:
     """Convert a `threads` argument to the core's number, where 0 means "auto"."""
     if isinstance(threads, str) and threads == "auto":
         return 0
-    return whole_number("threads", threads, most=1024, otherwise="'auto'")
+    return whole_number("threads", threads, maximum=1024, otherwise="'auto'")

@@ -284,11 +284,11 @@ def _taking_expected_arguments(function: Function, also: Set[str]) -> Function:
     # A function with other options than `also` passes them to a function that checks them.
     checks = bool(also) or not code.co_flags & _NAMED_REST
     limited = code.co_kwonlyargcount and not code.co_flags & _POSITIONAL_REST
-    most = code.co_argcount if limited else sys.maxsize
+    maximum = code.co_argcount if limited else sys.maxsize
 
     @wraps(function)
     def call(*arguments: Any, **options: Any) -> Any:
-        if len(arguments) > most:
+        if len(arguments) > maximum:
             raise _too_many(shown, function)
         if not options.keys() <= known:
             options = _own_names(shown, options, others, known if checks else None)

@@ -110,18 +110,18 @@ def _left_out(
     lines: Sequence[Sequence[str]], columns: Sequence[int], rigid: set[int], drop: Sequence[str], width: int
 ) -> list[int]:
     """Return the columns without which the table fits in `width`, or all of `drop` if it never does."""
-    least = {column: _least(lines, column, rigid) for column in columns}
+    minimum = {column: _minimum(lines, column, rigid) for column in columns}
     left_out: list[int] = []
     for header in drop:
-        if _line_length(least) <= width:
+        if _line_length(minimum) <= width:
             break
-        dropped = [column for column in least if lines[0][column] == header]
+        dropped = [column for column in minimum if lines[0][column] == header]
         left_out += dropped
-        least = {column: length for column, length in least.items() if column not in dropped}
+        minimum = {column: length for column, length in minimum.items() if column not in dropped}
     return left_out
 
 
-def _least(lines: Sequence[Sequence[str]], column: int, rigid: set[int]) -> int:
+def _minimum(lines: Sequence[Sequence[str]], column: int, rigid: set[int]) -> int:
     """Return the width that a column needs without breaking words of at most 24 characters."""
     header, *cells = (line[column] for line in lines)
     words = max(map(len, header.split(" ")))
@@ -145,7 +145,7 @@ def _widths(
     wanted = {column: max(len(line[column]) for line in lines) for column in columns}
     if width is None or _line_length(wanted) <= width:
         return wanted
-    widths = {column: _least(lines, column, rigid) for column in columns}
+    widths = {column: _minimum(lines, column, rigid) for column in columns}
     flexible = [column for column in columns if column not in rigid]
     for broken in ([column for column in flexible if column != columns[0]], flexible[:1]):
         while broken and _line_length(widths) > width:

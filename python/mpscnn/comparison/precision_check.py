@@ -178,8 +178,8 @@ def check_precision(
     kept = {node["name"] for node in nodes if not kept.isdisjoint([node["name"], *node["parts"]])}
     # A network with weights beyond the precision's range cannot be compiled. So these layers are kept from the
     # beginning.
-    most = _LIMITS[precision][0]
-    needed = [name for name, values in weights.items() if _largest(values) > most and name not in kept]
+    maximum = _LIMITS[precision][0]
+    needed = [name for name, values in weights.items() if _largest(values) > maximum and name not in kept]
     trial = network.restructured(network.to_dict())
     trial.keep_float32(needed)
     seen = _measured(trial, given, precision, device)
@@ -208,7 +208,7 @@ def _measured(
     right = NativeEngine(network, network.name)
     lower = NativeEngine(network, network.name, device=device, precision=precision)
     separate = _SeparateLayers(network, precision, device)
-    most, normal = _LIMITS[precision]
+    maximum, normal = _LIMITS[precision]
     seen = {node["name"]: _Seen() for node in whole_layers(network)}
     for image in images:
         exact = {value.name: value.array for value in right.trace([image]).values}
@@ -217,7 +217,7 @@ def _measured(
         for name, entry in seen.items():
             values = np.abs(exact[name])
             entry.largest = max(entry.largest, float(values.max(initial=0.0)))
-            entry.overflows += int(np.count_nonzero(values > most))
+            entry.overflows += int(np.count_nonzero(values > maximum))
             entry.nonzero += int(np.count_nonzero(values))
             entry.small += int(np.count_nonzero((values > 0.0) & (values < normal)))
             entry.squares["right"] += _squares(exact[name])

@@ -151,7 +151,7 @@ def compare_precisions(
         raise ParameterError(
             f"compare_precisions: expected a Network or a Model, got {type(network).__name__}"
         )
-    whole_number("runs", runs, least=1)
+    whole_number("runs", runs, minimum=1)
     if threads is not None:
         whole_number("threads", threads, otherwise="None")
     if len(network.inputs) != 1:
@@ -357,15 +357,15 @@ def _run(session: Session, network: Network, image: Array) -> Outputs:
 def _times(sessions: dict[str, Session], image: Array, runs: int) -> dict[str, float]:
     """Return the shortest milliseconds of one image for each session, from interleaved runs."""
     one = np.ascontiguousarray(image[:1])
-    least = dict.fromkeys(sessions, math.inf)
+    minimum = dict.fromkeys(sessions, math.inf)
     for session in sessions.values():
         session.run(one)
     for _ in range(runs):
         for name, session in sessions.items():
             begin = time.perf_counter()
             session.run(one)
-            least[name] = min(least[name], 1000.0 * (time.perf_counter() - begin))
-    return least
+            minimum[name] = min(minimum[name], 1000.0 * (time.perf_counter() - begin))
+    return minimum
 
 
 def _percent(share: float | None) -> str:

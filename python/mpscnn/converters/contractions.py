@@ -22,8 +22,8 @@ def product_of(arranger: Arranger, a: Value, b: Value, scale: float = 1.0) -> Va
     """Multiply the matrices of the last two axes, a batched matrix product over all other axes, and a factor."""
     a, b = (x.beginning_with_batch(arranger.batch) for x in (a, b.with_own_atoms()))
     extents = [[product(axis) for axis in _without_batch(arranger, x)] for x in (a, b)]
-    least = 2 if arranger.batch is None or arranger.batch.high == 1 else 3
-    fits = a.rank == b.rank >= least and extents[0][:-2] == extents[1][:-2]
+    minimum = 2 if arranger.batch is None or arranger.batch.high == 1 else 3
+    fits = a.rank == b.rank >= minimum and extents[0][:-2] == extents[1][:-2]
     if not fits or None in (*extents[0], *extents[1]):
         raise UnsupportedError(
             f"multiplies {a.shown} and {b.shown}; supported are as many matrices on both sides, of fixed sizes"

@@ -55,22 +55,22 @@ def check_memory(descriptor: Any, content: bytes, size: int) -> None:
     # Two bytes hold at most one inner message.
     if len(content) // 2 * max(kind.memory for kind in known.values()) <= MEMORY_FREE:
         return
-    most = MEMORY_FREE + _MEMORY_PER_BYTE * size
-    if _exceeds(content, outer, most):
+    maximum = MEMORY_FREE + _MEMORY_PER_BYTE * size
+    if _exceeds(content, outer, maximum):
         raise UnsupportedError(
-            f"it has so many small parts that reading them would take more than {most >> 20} MiB; that is the limit "
+            f"it has so many small parts that reading them would take more than {maximum >> 20} MiB; that is the limit "
             "for a file of its size"
         )
 
 
-def _exceeds(content: bytes, outer: _Kind, most: int) -> bool:
-    """Return True if the messages in an encoded message take more than `most` bytes in memory."""
+def _exceeds(content: bytes, outer: _Kind, maximum: int) -> bool:
+    """Return True if the messages in an encoded message take more than `maximum` bytes in memory."""
     taken = outer.memory
     position, end, inner = 0, len(content), outer.inner
     outside: list[
         tuple[int, dict[int, _Kind]]
     ] = []  # the ends and inner kinds of the messages around this one
-    while taken <= most:
+    while taken <= maximum:
         if position >= end:
             if not outside:
                 return False

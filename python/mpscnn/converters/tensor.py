@@ -204,8 +204,8 @@ class FileTensor(Value):
             kept[0] = batch + kept[0]
         return self.of(Value(y.tensor, tuple(kept), y.order))
 
-    def place_of(self, axis: int, *, least: bool = False, last: bool = False) -> FileTensor:
-        """Return the index of the largest (or with `least` the smallest) element of an axis, argmax and argmin.
+    def place_of(self, axis: int, *, minimum: bool = False, last: bool = False) -> FileTensor:
+        """Return the index of the largest (or with `minimum` the smallest) element of an axis, argmax and argmin.
 
         The axis is kept with the extent 1. Among equal elements, the first one is taken, or with `last` the last one.
         """
@@ -219,7 +219,7 @@ class FileTensor(Value):
         grouping = self.arranger.grouping(x)
         fits = grouping and grouping[-1] == atoms
         tensor = x.tensor if fits else self.arranger.physical(x, (rest, atoms))
-        find = self.network.argmin if least else self.network.argmax
+        find = self.network.argmin if minimum else self.network.argmax
         y = find(tensor, name=self.arranger.name(""))
         axes = (*x.axes[:axis], (), *x.axes[axis + 1 :])
         places = self.of(Value(y, axes, rest, whole_numbers=True))

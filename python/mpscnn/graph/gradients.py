@@ -112,7 +112,7 @@ def gradients(
         given = "none of them" if labels is None else "both"
         raise ParameterError(f"gradients need either labels or output_gradient, got {given}")
     inputs = _named_inputs(network, x)
-    settings: dict[str, Any] = {"seed": whole_number("seed", seed, least=0, most=2**63 - 1)}
+    settings: dict[str, Any] = {"seed": whole_number("seed", seed, minimum=0, maximum=2**63 - 1)}
     if labels is not None:
         settings["loss"] = loss_settings(network, loss)
     else:
@@ -175,7 +175,7 @@ def check_gradients(
     if not is_finite_number(step) or not step > 0:
         raise ParameterError(f"step must be a finite number above 0, got {step!r}")
     inputs = {name: array.astype(np.float32) for name, array in _named_inputs(network, x).items()}
-    seed = whole_number("seed", seed, least=0, most=2**63 - 1)
+    seed = whole_number("seed", seed, minimum=0, maximum=2**63 - 1)
     settings = {"seed": seed, "loss": loss_settings(network, loss)}
     both = _Differentiated(network, settings, of_output=False, threads="auto")
     targets = both.targets(inputs, labels)
@@ -203,8 +203,8 @@ def check_gradients(
             losses.append(result)
         slope = float((gradient.astype(np.float64) * direction).sum())
         difference = (losses[0] - losses[1]) / (2 * reach)
-        least = max(
+        minimum = max(
             _LOSS_ERROR * abs(losses[0]) / reach, 1e-30
         )  # the smallest slope that rounded losses can show
-        checks.append(GradientCheck(name, slope, difference, abs(slope - difference) / max(norm, least)))
+        checks.append(GradientCheck(name, slope, difference, abs(slope - difference) / max(norm, minimum)))
     return sorted(checks, key=lambda check: -check.error)

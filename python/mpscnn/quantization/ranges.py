@@ -36,13 +36,13 @@ class Histogram:
         self.seen += flat.size
         low, high = float(flat.min(initial=0.0)), float(flat.max(initial=0.0))
         self.lowest, self.highest = min(self.lowest, low), max(self.highest, high)
-        most = max(-low, high)
-        if most == 0.0:
+        maximum = max(-low, high)
+        if maximum == 0.0:
             return
         if self._reach == 0.0:
             # The reach is a power of two, so that doubling it merges pairs of bins exactly.
-            self._reach = max(2.0 ** math.ceil(math.log2(most)), _MIN_SCALE)
-        while self._reach < most:
+            self._reach = max(2.0 ** math.ceil(math.log2(maximum)), _MIN_SCALE)
+        while self._reach < maximum:
             pairs = self._counts.reshape(-1, 2).sum(axis=1)
             self._counts[:] = 0
             self._counts[_BINS // 4 : _BINS // 4 * 3] = pairs

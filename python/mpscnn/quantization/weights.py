@@ -61,10 +61,10 @@ def integer_weights(
     bias = np.asarray(bias, np.float64)
     largest = np.abs(flat).max(axis=1, initial=0.0)
     # Both scales, and the product of the weights' scale with the input's, must be normal float32 numbers.
-    least = np.maximum(np.abs(bias) / (_LARGEST_BIAS * source.scale), 2.0**-60)
+    minimum = np.maximum(np.abs(bias) / (_LARGEST_BIAS * source.scale), 2.0**-60)
     dead = largest == 0.0
-    least = np.where(dead, np.maximum(least, _FINER * result.scale / source.scale), least)
-    scales = np.maximum(largest / _MOST, least).astype(np.float32)
+    minimum = np.where(dead, np.maximum(minimum, _FINER * result.scale / source.scale), minimum)
+    scales = np.maximum(largest / _MOST, minimum).astype(np.float32)
     for _ in range(2):
         wide = scales.astype(np.float64)
         steps = np.clip(np.rint(flat / wide[:, None]), -_MOST, _MOST)

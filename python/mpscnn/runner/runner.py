@@ -227,8 +227,8 @@ class Runner(NoCopies, Expected, Generic[Result]):
         max_memory: int | None = None,
         **options: Unpack[RunArguments],
     ) -> None:
-        self.inflight = whole_number("inflight", inflight, most=32)
-        self.max_batch = whole_number("max_batch", max_batch, most=1024)
+        self.inflight = whole_number("inflight", inflight, maximum=32)
+        self.max_batch = whole_number("max_batch", max_batch, maximum=1024)
         if not is_finite_number(max_wait) or not 0 <= max_wait <= 1e6:
             raise ParameterError(f"max_wait must be a number of seconds from 0 to 1e6, got {max_wait!r}")
         run_options = RunOptions(**options)

@@ -188,7 +188,7 @@ class Program(Expected):
                 program's `max_memory`. A run that needs more raises ShapeError.
             options: the fields of `RunOptions`, such as `threads`.
         """
-        wanted = whole_number("inflight", inflight, most=32)
+        wanted = whole_number("inflight", inflight, maximum=32)
         return Session(self, RunOptions(**options), inflight=wanted, max_memory=byte_limit(max_memory))
 
     def run(self, x: Any, *, out: Any = None) -> Any:
@@ -388,7 +388,7 @@ class Session(NoCopies, Expected):
         Raises:
             Error: the errors of `run`. ParameterError: `runs` is out of its range.
         """
-        count = whole_number("runs", runs, most=100_000)
+        count = whole_number("runs", runs, maximum=100_000)
         from mpscnn.runtime.profile import Profile
 
         inputs, outputs = self.program._arrays(x, None)

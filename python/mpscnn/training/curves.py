@@ -30,7 +30,7 @@ class Chart:
     """At most two lines by name, with a number for each epoch. None and NaN leave a gap."""
     top: float
     """The number at the upper edge."""
-    most: str
+    maximum: str
     """The label at the upper edge."""
     begin: int = 0
     """The first epoch of a second phase, which a vertical line marks; 0: no such line."""
@@ -83,7 +83,7 @@ def charts_svg(charts: Sequence[Chart]) -> str:
                 parts += [f'<circle cx="{x}" cy="{y}" r="2" fill="{color}"/>' for x, y in run]
             parts.append(_svg_text(_LEFT + _LEGEND * (position + 1), 18, name, color))
         parts.append(_svg_text(_LEFT, 18, chart.title))
-        parts.append(_svg_text(_LEFT - 4, _UPPER + 5, chart.most, anchor="end"))
+        parts.append(_svg_text(_LEFT - 4, _UPPER + 5, chart.maximum, anchor="end"))
         parts.append(_svg_text(_LEFT - 4, _LOWER, "0", anchor="end"))
         parts.append(_svg_text(_RIGHT, _LOWER + 17, f"epoch {chart.count}", anchor="end"))
         parts.append("</g>")
@@ -126,7 +126,7 @@ def _chart_picture(chart: Chart) -> PillowImage.Image:
                 draw.ellipse((x - 2, y - 2, x + 2, y + 2), fill=color)
         draw.text((_LEFT + _LEGEND * (position + 1), 6), name, fill=color, font=font)
     draw.text((_LEFT, 6), chart.title, fill="black", font=font)
-    draw.text((_LEFT - 4, _UPPER), chart.most, fill="black", font=font, anchor="rm")
+    draw.text((_LEFT - 4, _UPPER), chart.maximum, fill="black", font=font, anchor="rm")
     draw.text((_LEFT - 4, _LOWER), "0", fill="black", font=font, anchor="rm")
     draw.text((_RIGHT, _LOWER + 4), f"epoch {chart.count}", fill="black", font=font, anchor="ra")
     return picture

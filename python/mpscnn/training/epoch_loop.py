@@ -95,7 +95,7 @@ class EpochLoop(ABC):
             StateError: the loss is not finite.
         """
         data = with_labels(data, labels)
-        last = self._now.epoch + whole_number("epochs", epochs, least=0)
+        last = self._now.epoch + whole_number("epochs", epochs, minimum=0)
         watch = Watch(early_stopping, validated=validation_data is not None)
         called = callback_list(callbacks)
         line = ProgressLine(last, batch_count(data, batch_size), progress)
@@ -135,7 +135,7 @@ class EpochLoop(ABC):
         continues an interrupted training, also with a trainer from a checkpoint. Arguments and errors are those of
         `fit`.
         """
-        whole_number("epochs", epochs, least=0)
+        whole_number("epochs", epochs, minimum=0)
         return self._epochs(with_labels(data, labels), epochs, batch_size, validation_data)
 
     def _epochs(

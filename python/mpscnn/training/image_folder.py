@@ -164,9 +164,9 @@ class ImageFolder(Expected, EpochData):
         Raises:
             ParameterError: a number is out of its range. ImageError: a photo cannot be read; the message names it.
         """
-        size, first = whole_number("size", size), whole_number("first", first, least=0)
+        size, first = whole_number("size", size), whole_number("first", first, minimum=0)
         if epoch is not None:
-            epoch = whole_number("epoch", epoch, least=0, otherwise="None")
+            epoch = whole_number("epoch", epoch, minimum=0, otherwise="None")
         count = len(self)
         order = (
             np.arange(count)
@@ -183,7 +183,7 @@ class ImageFolder(Expected, EpochData):
         Raises:
             ParameterError: a number is out of its range. ImageError: a photo cannot be read; the message names it.
         """
-        number, size = whole_number("number", number, least=0), whole_number("size", size)
+        number, size = whole_number("number", number, minimum=0), whole_number("size", size)
         parts = [np.arange(begin, min(begin + size, len(self))) for begin in range(0, len(self), size)]
         return self._loaded(parts, None if number == 0 else number - 1)
 

@@ -126,7 +126,7 @@ class Trainer(NoCopies, Expected, EpochLoop):
                 raise UnsupportedError(
                     f"training: layer {node['name']!r}: custom layers have no gradient, and no checkpoint holds them"
                 )
-        seed = whole_number("seed", seed, least=0, most=2**63 - 1)
+        seed = whole_number("seed", seed, minimum=0, maximum=2**63 - 1)
         if threads != "auto":
             threads = whole_number("threads", threads, otherwise="'auto'")
         self._loss = loss_settings(network, loss)
@@ -191,7 +191,7 @@ class Trainer(NoCopies, Expected, EpochLoop):
         Raises:
             ParameterError, ShapeError: the arguments are invalid for `step`, or `runs` is out of its range.
         """
-        count = whole_number("runs", runs, most=100_000)
+        count = whole_number("runs", runs, maximum=100_000)
         given, targets = self._step_arrays(inputs, labels, weights)
         with self._lock:
             return Profile.parsed(*self._built.core.profile(given, targets, count))
@@ -387,7 +387,7 @@ class Trainer(NoCopies, Expected, EpochLoop):
             raise WeightsError(f"{os.fspath(path)} is a damaged checkpoint: it has {unknown!r}, of no layer")
         built.set_variables(variables)
         steps, epoch, batch = (
-            whole_number(f"{os.fspath(path)}: {name}", settings[name], least=0)
+            whole_number(f"{os.fspath(path)}: {name}", settings[name], minimum=0)
             for name in ("steps", "epoch", "batch")
         )
         built.core.set_steps(steps)

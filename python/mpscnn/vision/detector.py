@@ -197,7 +197,7 @@ def limits(
     for name, value in (("score_threshold", score_threshold), ("iou_threshold", iou_threshold)):
         if value is not None:
             require_threshold(name, value)
-    count = 0 if max_detections is None else whole_number("max_detections", max_detections, most=2**31 - 1)
+    count = 0 if max_detections is None else whole_number("max_detections", max_detections, maximum=2**31 - 1)
     return float(score_threshold or 0.0), float(iou_threshold or 0.0), count
 
 

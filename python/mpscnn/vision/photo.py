@@ -196,8 +196,8 @@ def open_photo(
         ParameterError: an unknown order or orientation, an order for a photo that is not an array, or an `at_least`
             that is not one or two whole numbers from 1 on.
     """
-    least = None if at_least is None else input_size("at_least", at_least)
-    opened = _opened(photo, channel_order, least)
+    minimum = None if at_least is None else input_size("at_least", at_least)
+    opened = _opened(photo, channel_order, minimum)
     if orientation is None:
         return opened
     if orientation not in _EXIF_ORIENTATIONS:
@@ -364,10 +364,11 @@ def _reduce(image: ImageFile, *, at_least: tuple[int, int]) -> int:
     """
     if image.format != "JPEG":
         return 1
-    least = at_least if _orientation(image) >= 5 else at_least[::-1]
+    minimum = at_least if _orientation(image) >= 5 else at_least[::-1]
     for factor in (8, 4, 2):
         if all(
-            side % factor == 0 and side // factor >= low for side, low in zip(image.size, least, strict=True)
+            side % factor == 0 and side // factor >= low
+            for side, low in zip(image.size, minimum, strict=True)
         ):
             size = (image.width // factor, image.height // factor)
             image.draft(None, size)  # None keeps the mode

@@ -220,15 +220,15 @@ def _free_pixels(size: int) -> int:
 def _check_density(image: ImageFile, size: int) -> None:
     width, height = image.size
     name = str(image.format)
-    most = _MAX_PIXELS_PER_BYTE.get(name, 0) * size
-    if most and width * height > most:
+    maximum = _MAX_PIXELS_PER_BYTE.get(name, 0) * size
+    if maximum and width * height > maximum:
         raise _DamagedError(
             f"{width} x {height} pixels are more than there can be in a {name} file of {size:,} bytes"
         )
-    most = most or _free_pixels(size)
-    if width * height > most:
+    maximum = maximum or _free_pixels(size)
+    if width * height > maximum:
         raise ImageError(
-            f"{width} x {height} pixels are more than the {most:,} allowed for a {name} file of {size:,} bytes"
+            f"{width} x {height} pixels are more than the {maximum:,} allowed for a {name} file of {size:,} bytes"
         )
 
 
@@ -314,10 +314,10 @@ class _ShortExif:
     """
 
     def getexif(self) -> PillowImage.Exif:
-        for key, most in _LONGEST_EXIF.items():
+        for key, maximum in _LONGEST_EXIF.items():
             block = self.info.get(key)  # type: ignore[attr-defined]
             if isinstance(block, (bytes, str)):
-                self.info[key] = block[:most]  # type: ignore[attr-defined]
+                self.info[key] = block[:maximum]  # type: ignore[attr-defined]
         exif: PillowImage.Exif = super().getexif()  # type: ignore[misc]
         return exif
 

@@ -182,11 +182,11 @@ def _whitened(pixels: NDArray[np.uint16], color: Any) -> NDArray[np.uint16]:
 
 def _on_white(pixels: NDArray[Any]) -> _Pixels:
     """Compose pixels over white. The last channel is alpha; the other channels are already multiplied by it."""
-    most = np.iinfo(pixels.dtype).max
-    white = (most - pixels[..., -1:]).astype(pixels.dtype)
+    maximum = np.iinfo(pixels.dtype).max
+    white = (maximum - pixels[..., -1:]).astype(pixels.dtype)
     colors: NDArray[Any] = pixels[..., :-1]
     composed: NDArray[Any] = (
-        np.minimum(colors, most - white) + white
+        np.minimum(colors, maximum - white) + white
     )  # limits colours above alpha, which are errors of the writing program
     bits = 8 * pixels.dtype.itemsize
     return (composed[..., 0], f"gray{bits}") if composed.shape[2] == 1 else (composed, f"rgb{bits}")
@@ -303,8 +303,8 @@ def _of_png(image: ImageFile) -> _Unpacking | None:
     if raw == "LA;16B":
         return _Unpacking((_change("RGBA"),), _gray_with_alpha)
     if raw in _EXPANDED and "transparency" in image.info:
-        most, factor = _EXPANDED[raw]
-        return _Unpacking((_as_it_is,), partial(_with_color, most, factor))
+        maximum, factor = _EXPANDED[raw]
+        return _Unpacking((_as_it_is,), partial(_with_color, maximum, factor))
     return _of_both_bytes(raw)
 
 
@@ -317,16 +317,16 @@ def _gray_with_alpha(_: PillowImage.Image, arrays: _Arrays) -> _Pixels:
     return np.float32(1) - darkness, "gray32f"
 
 
-def _with_color(most: int, factor: int, image: PillowImage.Image, _: _Arrays) -> _Pixels:
+def _with_color(maximum: int, factor: int, image: PillowImage.Image, _: _Arrays) -> _Pixels:
     """Decode an image with a transparent colour.
 
     The file stores the colour as 16-bit numbers. Only as many of their low bits count as a sample has.
     """
     color = image.info["transparency"]
     if isinstance(color, tuple):
-        image.info["transparency"] = tuple((value & most) * factor for value in color)
+        image.info["transparency"] = tuple((value & maximum) * factor for value in color)
     else:
-        image.info["transparency"] = (color & most) * factor
+        image.info["transparency"] = (color & maximum) * factor
     return _decoded(image)
 
 
@@ -384,8 +384,8 @@ def _upper_case(image: ImageFile) -> None:
     _set_raw_modes(image, str.upper)
 
 
-def _scaled(most: int, _: PillowImage.Image, arrays: _Arrays) -> _Pixels:
-    return arrays[0].astype(np.float32) / np.float32(most), "gray32f"
+def _scaled(maximum: int, _: PillowImage.Image, arrays: _Arrays) -> _Pixels:
+    return arrays[0].astype(np.float32) / np.float32(maximum), "gray32f"
 
 
 def _inverted(_: PillowImage.Image, arrays: _Arrays) -> _Pixels:
@@ -416,10 +416,10 @@ def _of_ppm(image: ImageFile) -> _Unpacking | None:
     codec, _, _, args = _first_tile(image)
     if image.mode not in ("L", "I", "RGB") or codec == "raw":
         return None
-    most = int(args[1])
-    if image.mode != "I" and 255 % most == 0:
+    maximum = int(args[1])
+    if image.mode != "I" and 255 % maximum == 0:
         return None
-    return _Unpacking((_one_sample_a_pixel,), partial(_numbers, most, image.size, codec))
+    return _Unpacking((_one_sample_a_pixel,), partial(_numbers, maximum, image.size, codec))
 
 
 def _one_sample_a_pixel(image: ImageFile) -> None:
@@ -436,17 +436,19 @@ def _one_sample_a_pixel(image: ImageFile) -> None:
     _set_tile(image, 0, "raw", (0, 0, width, height), offset, (raw, 0, 1))
 
 
-def _numbers(most: int, size: tuple[int, int], codec: str, _: PillowImage.Image, arrays: _Arrays) -> _Pixels:
+def _numbers(
+    maximum: int, size: tuple[int, int], codec: str, _: PillowImage.Image, arrays: _Arrays
+) -> _Pixels:
     width, height = size
     samples = arrays[0].reshape(height, width, -1)
     name = "rgb" if samples.shape[2] == 3 else "gray"
     pixels = samples if samples.shape[2] == 3 else samples[..., 0]
     largest = int(pixels.max())
-    if largest > most and codec == "ppm_plain":
-        raise ImageError(f"has the sample {largest}, its header allows up to {most}")
-    if most == _DEEPEST:
+    if largest > maximum and codec == "ppm_plain":
+        raise ImageError(f"has the sample {largest}, its header allows up to {maximum}")
+    if maximum == _DEEPEST:
         return pixels.astype(np.uint16), f"{name}16"
-    return np.minimum(pixels, most).astype(np.float32) / np.float32(most), f"{name}32f"
+    return np.minimum(pixels, maximum).astype(np.float32) / np.float32(maximum), f"{name}32f"
 
 
 # Pillow's raw modes for BMP's 16-bit pixels: the first bit of blue, green and red, and their largest sample.
@@ -462,8 +464,8 @@ def _of_bmp(image: ImageFile) -> _Unpacking | None:
 
 def _unpacked(raw: str, _: PillowImage.Image, arrays: _Arrays) -> _Pixels:
     pixels = np.empty((*arrays[0].shape, 3), np.float32)
-    for channel, (shift, most) in enumerate(reversed(_PACKED[raw])):
-        np.divide(arrays[0] >> shift & most, most, out=pixels[..., channel], dtype=np.float32)
+    for channel, (shift, maximum) in enumerate(reversed(_PACKED[raw])):
+        np.divide(arrays[0] >> shift & maximum, maximum, out=pixels[..., channel], dtype=np.float32)
     return pixels, "rgb32f"
 
 

@@ -87,14 +87,14 @@ def detecting(
     classes: Sequence[str | int] | None = None,
 ) -> PhotoTask[Detections]:
     """Return the task of `Model.detect`."""
-    score, overlap, most = limits(score_threshold, iou_threshold, max_detections)
+    score, overlap, maximum = limits(score_threshold, iou_threshold, max_detections)
     shown_classes = None if classes is None else _class_numbers(model, classes)
     # Other classes do not count for `max_detections`. So the core finds the model's own number of objects first.
-    core, wanted = model._core, (score, overlap, most if shown_classes is None else 0)
+    core, wanted = model._core, (score, overlap, maximum if shown_classes is None else 0)
 
     def result(found: Any, photo: Photo, milliseconds: float, shown: Any) -> Detections:
         if shown_classes is not None:
-            found = [entry for entry in found if entry[1] in shown_classes][: most or None]
+            found = [entry for entry in found if entry[1] in shown_classes][: maximum or None]
         detections = tuple(Detection(label, value, Box(*box), index) for label, index, value, box, _ in found)
         return Detections(detections, photo.size, *_origin(model), milliseconds, shown)
 
@@ -117,8 +117,8 @@ def _class_numbers(model: PhotoModel, classes: Sequence[str | int]) -> frozenset
 
             raise ParameterError(f"there is no class {one!r}{did_you_mean(one, labels)}")
         else:
-            most = len(labels) - 1 if labels else None
-            numbers.add(whole_number("a class", int(one) if isinstance(one, str) else one, 0, most))
+            maximum = len(labels) - 1 if labels else None
+            numbers.add(whole_number("a class", int(one) if isinstance(one, str) else one, 0, maximum))
     return frozenset(numbers)
 
 

@@ -97,7 +97,7 @@ class Classification(PhotoResult, Sequence[Prediction]):
 
     def top(self, count: int = 5) -> list[Prediction]:
         """Return the `count` most probable classes. Raises ParameterError for a negative number."""
-        return list(self.predictions[: whole_number("count", count, least=0)])
+        return list(self.predictions[: whole_number("count", count, minimum=0)])
 
     @overload
     def __getitem__(self, index: int) -> Prediction: ...

@@ -44,12 +44,12 @@ def test_refused_settings(given: Any, message: str) -> None:
 
 def test_whole_numbers() -> None:
     for number in (1, 7, np.int64(3), np.uint8(7)):
-        found = whole_number("n", number, most=7)
+        found = whole_number("n", number, maximum=7)
         assert found == number
         assert type(found) is int
     for wrong in (0, 8, True, 2.0, np.float32(2), "2", None):
         with pytest.raises(mpscnn.ParameterError, match=r"^n must be a number from 1 to 7, got "):
-            whole_number("n", wrong, most=7)
+            whole_number("n", wrong, maximum=7)
     with pytest.raises(mpscnn.ParameterError, match=r"^n must be a number of at least 2, got 1$"):
         whole_number("n", 1, 2)
 

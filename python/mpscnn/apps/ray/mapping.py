@@ -131,12 +131,12 @@ def mapped(
     work = Work(task, checked, threads, source.columns, layers, pooling, mask)
     job = Job(f"mpscnn-{uuid.uuid4().hex}", ray.put(pickle.dumps(model)), work)
     # Each machine works on two batches, so that the next one starts while the last photos of one are computed.
-    least = min(node["Resources"]["CPU"] for node in nodes(ray))
+    minimum = min(node["Resources"]["CPU"] for node in nodes(ray))
     dataset = source.dataset.map_batches(
         partial(on_this_machine, job),
         batch_format="pyarrow",
         batch_size=source.rows,
-        num_cpus=least / 2,
+        num_cpus=minimum / 2,
     )
     dataset.context.execution_options.preserve_order = True
     return Mapped(dataset, job.name, schema)

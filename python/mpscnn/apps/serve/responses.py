@@ -67,12 +67,12 @@ def accepted(accept: str, offered: Sequence[str]) -> str:
                 except ValueError:
                     quality = 0.0
         qualities[name] = quality
-    best, most = "", 0.0
+    best, maximum = "", 0.0
     for kind in offered:
         ranges = (kind, kind.partition("/")[0] + "/*", "*/*")
         quality = next((qualities[name] for name in ranges if name in qualities), 0.0)
-        if quality > most:
-            best, most = kind, quality
+        if quality > maximum:
+            best, maximum = kind, quality
     if not best:
         raise RefusedError(
             HTTPStatus.NOT_ACCEPTABLE,

@@ -60,15 +60,15 @@ def _taken(settings: Settings, error: OSError) -> ParameterError:
 def _allow_files(connections: int) -> None:
     """Increase the process's limit of open files if needed. Raises ParameterError if the system does not allow it."""
     needed = connections + _OTHER_FILES
-    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    now, maximum = resource.getrlimit(resource.RLIMIT_NOFILE)
     if resource.RLIM_INFINITY != now < needed:
-        if resource.RLIM_INFINITY != most < needed:
-            possible = max(most - _OTHER_FILES, 0)
+        if resource.RLIM_INFINITY != maximum < needed:
+            possible = max(maximum - _OTHER_FILES, 0)
             raise ParameterError(
-                f"connections: {connections:,} need {needed:,} open files; this process may have {most:,} "
+                f"connections: {connections:,} need {needed:,} open files; this process may have {maximum:,} "
                 f"(ulimit -Hn), enough for {possible:,} connections"
             )
-        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, most))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, maximum))
 
 
 def address_of(listener: socket.socket) -> str:

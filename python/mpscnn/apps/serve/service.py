@@ -79,14 +79,16 @@ class Service:
         except QueueFullError:
             raise self._queue_full() from None
 
-    async def read(self, request: Request, ends: float, share: Share, most: int | None = None) -> bytearray:
+    async def read(
+        self, request: Request, ends: float, share: Share, maximum: int | None = None
+    ) -> bytearray:
         """Read the body of a request. `share` reserves its bytes.
 
         Raises:
-            RefusedError: the body has more than `most` bytes (413), is incomplete at the deadline `ends` (408) or
+            RefusedError: the body has more than `maximum` bytes (413), is incomplete at the deadline `ends` (408) or
                 compressed (415); the memory budget is used up (503); the client closed the connection (499).
         """
-        most = most or self.settings.max_bytes
+        maximum = maximum or self.settings.max_bytes
         coding = request.headers.get("content-encoding", "identity").lower()
         transfer = request.headers.get("transfer-encoding", "chunked").lower()
         if (coding, transfer) != ("identity", "chunked"):
@@ -98,13 +100,13 @@ class Service:
             )
         body = bytearray()
         length = request.headers.get("content-length", "")
-        if length.isdecimal() and int(length[:18]) > most:
-            raise _too_large(most)
+        if length.isdecimal() and int(length[:18]) > maximum:
+            raise _too_large(maximum)
         try:
             with anyio.fail_after(ends - asyncio.get_running_loop().time()):
                 async for part in request.stream():
-                    if len(body) + len(part) > most:
-                        raise _too_large(most)
+                    if len(body) + len(part) > maximum:
+                        raise _too_large(maximum)
                     share.add(len(part))
                     body += part
         except TimeoutError:
@@ -214,12 +216,12 @@ class Service:
 
         Raise RefusedError: too many bytes (413), or the budget is used up (503).
         """
-        most = self.settings.max_tensor_bytes
-        if count > most:
+        maximum = self.settings.max_tensor_bytes
+        if count > maximum:
             raise RefusedError(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
                 "TooManyTensorBytes",
-                f"the answer has {count:,} bytes; {most:,} are allowed (--max-tensor-bytes)",
+                f"the answer has {count:,} bytes; {maximum:,} are allowed (--max-tensor-bytes)",
             )
         try:
             share.add(count)
@@ -286,7 +288,7 @@ async def _until_gone(request: Request) -> None:
             pass
 
 
-def _too_large(most: int) -> RefusedError:
+def _too_large(maximum: int) -> RefusedError:
     return RefusedError(
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "TooManyBytes", f"a body may have {most:,} bytes"
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "TooManyBytes", f"a body may have {maximum:,} bytes"
     )

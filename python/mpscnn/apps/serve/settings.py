@@ -65,19 +65,19 @@ class Settings:
     """The number of connections that may be open."""
 
     def __post_init__(self) -> None:
-        whole_number("port", self.port, least=0, most=65_535)
-        whole_number("inflight", self.inflight, least=0, most=32)
-        whole_number("max_batch", self.max_batch, most=1_024)
-        whole_number("queue", self.queue, least=0, most=1_000_000)
-        whole_number("max_bytes", self.max_bytes, most=2**40)
-        whole_number("max_pixels", self.max_pixels, most=2**40)
-        whole_number("max_tensor_bytes", self.max_tensor_bytes, most=2**50)
-        whole_number("max_held_bytes", self.max_held_bytes, least=0, most=2**50)
+        whole_number("port", self.port, minimum=0, maximum=65_535)
+        whole_number("inflight", self.inflight, minimum=0, maximum=32)
+        whole_number("max_batch", self.max_batch, maximum=1_024)
+        whole_number("queue", self.queue, minimum=0, maximum=1_000_000)
+        whole_number("max_bytes", self.max_bytes, maximum=2**40)
+        whole_number("max_pixels", self.max_pixels, maximum=2**40)
+        whole_number("max_tensor_bytes", self.max_tensor_bytes, maximum=2**50)
+        whole_number("max_held_bytes", self.max_held_bytes, minimum=0, maximum=2**50)
         if self.memory_budget < self.max_bytes:
             raise ParameterError(
                 f"max_held_bytes must be at least max_bytes, {self.max_bytes:,}, got {self.max_held_bytes:,}"
             )
-        whole_number("connections", self.connections, most=1_000_000)
+        whole_number("connections", self.connections, maximum=1_000_000)
         if not is_finite_number(self.deadline) or not 0 < self.deadline <= 86_400:
             raise ParameterError(f"deadline must be seconds above 0 up to 86400, got {self.deadline!r}")
         if self.token is not None and not (self.token.isascii() and self.token.isprintable() and self.token):

@@ -23,13 +23,13 @@ from mpscnn.vision.photo_file import TooManyPixelsError
 __all__ = ["input_arrays", "tensor_bytes"]
 
 
-def tensor_bytes(compiled: Compiled, wanted: InferRequest, most: int) -> int:
+def tensor_bytes(compiled: Compiled, wanted: InferRequest, maximum: int) -> int:
     """Return the bytes of a request's converted inputs, its outputs and its response.
 
     The shapes determine them, so they are known before any value is decoded.
 
     Raises:
-        RefusedError: more than `most` bytes (413).
+        RefusedError: more than `maximum` bytes (413).
         ParameterError, ShapeError, UnsupportedError: the inputs or outputs do not fit the program.
     """
     program = compiled.model.program
@@ -43,7 +43,7 @@ def tensor_bytes(compiled: Compiled, wanted: InferRequest, most: int) -> int:
     halves = {name for name, given in wanted.inputs.items() if given.datatype == "FP16"}
     inputs = sum(math.prod(shape) * (2 if name in halves else 4) for name, shape in shapes.items())
     width = 2 if len(halves) == len(shapes) else 4
-    if inputs <= most:  # otherwise the inputs alone are too large
+    if inputs <= maximum:  # otherwise the inputs alone are too large
         found = compiled.output_shapes(tuple(shapes[name] for name in program.inputs))
         counts = dict(zip(known, map(math.prod, found), strict=True))
     else:
@@ -52,13 +52,13 @@ def tensor_bytes(compiled: Compiled, wanted: InferRequest, most: int) -> int:
     answered = counts if wanted.outputs is None else wanted.outputs
     answer = sum(counts[name] * (width if wanted.is_binary(name) else JSON_NUMBER) for name in answered)
     total = inputs + outputs + answer
-    if total > most:
+    if total > maximum:
         as_text = any(not wanted.is_binary(name) for name in answered)
         raise RefusedError(
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
             "TooManyTensorBytes",
             f"the request's tensors would take {total:,} bytes: inputs {inputs:,}, outputs {outputs:,}, "
-            f"the answer up to {answer:,}; {most:,} are allowed (--max-tensor-bytes): send a smaller batch"
+            f"the answer up to {answer:,}; {maximum:,} are allowed (--max-tensor-bytes): send a smaller batch"
             + (", or ask for binary data" if as_text else ""),
         )
     return total
@@ -87,7 +87,7 @@ class _PixelLimit:
     """Counts how many pixels the photos of a request may still have."""
 
     def __init__(self, max_pixels: int) -> None:
-        self._most = max_pixels
+        self._maximum = max_pixels
         self._left = max_pixels
 
     def opened(self, given: Input) -> Iterator[Photo]:
@@ -96,12 +96,12 @@ class _PixelLimit:
             try:
                 photo = open_content(content, self._left)
             except TooManyPixelsError as error:
-                used = self._most - self._left
+                used = self._maximum - self._left
                 if not used:
                     raise
                 raise TooManyPixelsError(
                     f"{given.what}, photo {number} of {given.shape[0]}: {error}; photos before it have {used:,} "
-                    f"of the {self._most:,} pixels that a request's photos may have together (--max-pixels)"
+                    f"of the {self._maximum:,} pixels that a request's photos may have together (--max-pixels)"
                 ) from None
             width, height = photo.size
             self._left -= width * height
@@ -115,7 +115,7 @@ class _PixelLimit:
         if pixels > self._left:
             raise TooManyPixelsError(
                 f"{given.what}: {count:,} x {height} x {width} pixels are more than the {self._left:,} allowed; a "
-                f"request's photos may have {self._most:,} together (--max-pixels)"
+                f"request's photos may have {self._maximum:,} together (--max-pixels)"
             )
         self._left -= pixels
         return iter(given.array())

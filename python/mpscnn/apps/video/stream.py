@@ -136,7 +136,7 @@ def video(
     """
     if hasattr(source, "program"):
         raise ParameterError("video: the source comes first, then the model: mpscnn.video(path, model)")
-    whole_number("inflight", inflight, most=32)
+    whole_number("inflight", inflight, maximum=32)
     whole_number("every", every)
     if not is_finite_number(start) or start < 0:
         raise ParameterError(f"start must be a number of seconds, 0 or more, got {start!r}")

@@ -158,7 +158,7 @@ def make_detector(
         for one in description.output
         if one.type.multiArrayType.shapeRange.sizeRanges
     ]
-    most = min((limit for limit in limits if limit > 0), default=_MAX_BOXES)
+    maximum = min((limit for limit in limits if limit > 0), default=_MAX_BOXES)
     boxes, scores = (network.outputs[place].name for place in places)
     network.detection = DetectionHead(
         {
@@ -170,8 +170,8 @@ def make_detector(
                 "per_class": bool(suppression.pickTop.perClass),
                 "iou_threshold": float(suppression.iouThreshold),
                 "score_threshold": max(float(suppression.confidenceThreshold), _MIN_SCORE),
-                "max_per_class": most,
-                "max_detections": most,
+                "max_per_class": maximum,
+                "max_detections": maximum,
             },
         }
     )

@@ -40,21 +40,21 @@ def with_palette(tools: Any, model: Any, bits: int) -> Any:
     return optimize.palettize_weights(model, optimize.OptimizationConfig(settings))
 
 
-def _palette(weights: Array, most: int) -> tuple[Array, Array]:
+def _palette(weights: Array, maximum: int) -> tuple[Array, Array]:
     """Return the palette of weights, in ascending order, and the index of each weight.
 
-    Weights that have `most` values or fewer keep them. So a model that was read has the same palettes when it is
+    Weights that have `maximum` values or fewer keep them. So a model that was read has the same palettes when it is
     written again.
     """
     flat = weights.reshape(-1)
-    if np.unique(flat).size > most:
+    if np.unique(flat).size > maximum:
         from sklearn.cluster import KMeans
 
         # The settings are those of coremltools' own palettization.
-        made = KMeans(most, init="k-means++", tol=1e-2, n_init=1, random_state=0).fit(flat.reshape(-1, 1))
+        made = KMeans(maximum, init="k-means++", tol=1e-2, n_init=1, random_state=0).fit(flat.reshape(-1, 1))
         flat = made.cluster_centers_[:, 0].astype(weights.dtype)[made.labels_]
     values, indices = np.unique(flat, return_inverse=True)
-    return np.pad(values, (0, most - values.size), mode="edge"), indices.astype(np.uint8)
+    return np.pad(values, (0, maximum - values.size), mode="edge"), indices.astype(np.uint8)
 
 
 def with_halves(tools: Any, model: Any) -> Any:

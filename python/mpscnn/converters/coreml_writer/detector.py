@@ -151,6 +151,6 @@ class DetectorPostProcessing:
         if fixed:
             array.shape.extend([self._rows, columns])
             return
-        most = self._settings["suppression"]["max_detections"]
-        array.shapeRange.sizeRanges.add(lowerBound=0, upperBound=most)
+        maximum = self._settings["suppression"]["max_detections"]
+        array.shapeRange.sizeRanges.add(lowerBound=0, upperBound=maximum)
         array.shapeRange.sizeRanges.add(lowerBound=columns, upperBound=columns)

@@ -65,13 +65,13 @@ class _Sums:
     length: Length
     scale: float = 1.0
     offset: float = 0.0
-    least: float = 0.0
+    minimum: float = 0.0
     is_square: bool = True
 
     def line(self, a: float, b: float) -> _Sums | None:
-        if a <= 0.0 or (b != 0.0 and self.least != 0.0):
+        if a <= 0.0 or (b != 0.0 and self.minimum != 0.0):
             return None
-        return replace(self, scale=a * self.scale, offset=a * self.offset + b, least=a * self.least)
+        return replace(self, scale=a * self.scale, offset=a * self.offset + b, minimum=a * self.minimum)
 
 
 def _sums(layers: Layers, node: Node) -> _Sums | None:
@@ -129,7 +129,7 @@ def _after(sums: _Sums, steps: Sequence[Mapping[str, Any]]) -> Length | None:
         elif _keeps_norms(step):
             made = sums
         elif kind == "clamp" and b > LARGEST:
-            made = replace(sums, least=max(sums.least, a)) if sums.offset == 0.0 else None
+            made = replace(sums, minimum=max(sums.minimum, a)) if sums.offset == 0.0 else None
         elif kind == "power" and (c == -1.0 or abs(c) == 0.5):
             made = sums.line(a, b)
             if made is None or made.is_square != (abs(c) == 0.5):
@@ -138,13 +138,15 @@ def _after(sums: _Sums, steps: Sequence[Mapping[str, Any]]) -> Length | None:
             if made.is_square:
                 inside = made.offset / made.scale
                 scale = math.sqrt(made.scale)
-                made = replace(made, scale=scale, offset=0.0, least=math.sqrt(made.least), is_square=False)
+                made = replace(
+                    made, scale=scale, offset=0.0, minimum=math.sqrt(made.minimum), is_square=False
+                )
         else:
             return None
         if made is None:
             return None
         sums = made
-    given = [value for value in (inside, sums.offset, sums.least) if value != 0.0]
+    given = [value for value in (inside, sums.offset, sums.minimum) if value != 0.0]
     if sums.is_square or len(given) > 1 or min(given, default=0.0) < 0.0:
         return None
     length, factor = sums.length, sums.scale
@@ -156,8 +158,8 @@ def _after(sums: _Sums, steps: Sequence[Mapping[str, Any]]) -> Length | None:
             mean_factor,
             inside / length.lines.count,
         )
-    rule = "inside" if inside else "minimum" if sums.least else "outside"
-    epsilon = inside or (sums.offset or sums.least) / factor
+    rule = "inside" if inside else "minimum" if sums.minimum else "outside"
+    epsilon = inside or (sums.offset or sums.minimum) / factor
     return replace(length, factor=factor, epsilon=epsilon, rule=rule, is_inverse=is_inverse)
 
 

@@ -83,35 +83,35 @@ def _archive(content: FileBytes, origin: str) -> KerasFile:
     return KerasFile(origin, model, numbered, generation_of(version))
 
 
-def _member(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
+def _member(archive: zipfile.ZipFile, name: str, maximum: int) -> bytes:
     """Return the content of a file in the archive; empty if the optional metadata.json is missing."""
     if name == "metadata.json" and name not in archive.namelist():
         return b""
-    with archive.open(_entry(archive, name, most)) as member:
-        content = member.read(most + 1)
-    if len(content) > most:
-        raise WeightsError(f"damaged: {name} has more than {most} bytes")
+    with archive.open(_entry(archive, name, maximum)) as member:
+        content = member.read(maximum + 1)
+    if len(content) > maximum:
+        raise WeightsError(f"damaged: {name} has more than {maximum} bytes")
     return content
 
 
-def _weights(archive: zipfile.ZipFile, content: FileBytes, most: int) -> Content:
+def _weights(archive: zipfile.ZipFile, content: FileBytes, maximum: int) -> Content:
     """Return the file of weights in the archive. It is decompressed into memory if necessary; Keras stores it plain."""
     name = "model.weights.h5"
-    entry = _entry(archive, name, most)
+    entry = _entry(archive, name, maximum)
     if entry.compress_type != zipfile.ZIP_STORED or entry.compress_size != entry.file_size:
-        return MemoryBytes(_member(archive, name, most))
+        return MemoryBytes(_member(archive, name, maximum))
     with archive.open(entry) as member:
         while member.read(_CHUNK):  # zipfile compares the checksum at the end
             pass
     return content.part(stored_place(content, entry), entry.file_size)
 
 
-def _entry(archive: zipfile.ZipFile, name: str, most: int) -> zipfile.ZipInfo:
+def _entry(archive: zipfile.ZipFile, name: str, maximum: int) -> zipfile.ZipInfo:
     try:
         entry = archive.getinfo(name)
     except KeyError:
         raise WeightsError(f"is not a Keras file: it has no {name}") from None
-    if entry.file_size > most:
+    if entry.file_size > maximum:
         raise UnsupportedError(
             f"{name} claims {entry.file_size} bytes, more than {_MAX_UNPACKED} times the file's, which is not supported"
         )

@@ -246,8 +246,8 @@ def file_of_model(
 # ---- Functions -----------------------------------------------------------------------------------------------------
 
 
-def _without_functions(model: onnx.ModelProto, origin: str, most: int) -> onnx.ModelProto:
-    """Return the model with its functions inlined. Raises an error if that makes more than `most` nodes."""
+def _without_functions(model: onnx.ModelProto, origin: str, maximum: int) -> onnx.ModelProto:
+    """Return the model with its functions inlined. Raises an error if that makes more than `maximum` nodes."""
     import onnx
 
     try:
@@ -265,9 +265,9 @@ def _without_functions(model: onnx.ModelProto, origin: str, most: int) -> onnx.M
         _count_nodes(key, bodies, counts, origin)
     calls = (counts.get((node.domain, node.op_type)) for node in model.graph.node)
     total = sum(count for count in calls if count is not None)
-    if total > most:
+    if total > maximum:
         raise UnsupportedError(
-            f"{origin}: its functions make {total} nodes or more; supported are {most} for a file of its size"
+            f"{origin}: its functions make {total} nodes or more; supported are {maximum} for a file of its size"
         )
     try:
         inlined: onnx.ModelProto = inliner.inline_local_functions(model)

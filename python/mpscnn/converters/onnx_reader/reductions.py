@@ -80,7 +80,7 @@ def _lp_normalization(c: Context, node: Node) -> FileTensor:
 def _argument(c: Context, node: Node) -> FileTensor:
     x, last = c.x(node), bool(node.integer("select_last_index", 0))
     axis = x.axis(node.integer("axis", 0))
-    places = x.place_of(axis, least=node.kind == "ArgMin", last=last)
+    places = x.place_of(axis, minimum=node.kind == "ArgMin", last=last)
     return places if node.integer("keepdims", 1) else places.without_axes([axis])
 
 

@@ -186,7 +186,7 @@ def _unscaled(layer: Layer) -> str:
         unit = layer.add("LpNormalization", name, axis=axis, p=1 if norm == "l1_norm" else 2)
         factor = float(np.sqrt(layer.shape[-1]))
         return layer.add("Mul", unit, layer.constant(factor, "factor")) if averages else unit
-    least = layer.constant(epsilon, "epsilon")
+    minimum = layer.constant(epsilon, "epsilon")
     if norm == "l1_norm":
         total = layer.add("ReduceL1", name, axes=[axis])
     else:
@@ -196,9 +196,9 @@ def _unscaled(layer: Layer) -> str:
             if averages
             else layer.add("ReduceSum", squares, layer.constant([axis], "axis"))
         )
-        total = layer.add("Sqrt", layer.add("Add", total, least) if rule == "inside" else total)
+        total = layer.add("Sqrt", layer.add("Add", total, minimum) if rule == "inside" else total)
     if rule == "minimum":
-        total = layer.add("Max", total, least)
+        total = layer.add("Max", total, minimum)
     elif rule == "outside" or norm == "l1_norm":
-        total = layer.add("Add", total, least)
+        total = layer.add("Add", total, minimum)
     return layer.add("Div", name, total)

@@ -50,7 +50,7 @@ class PickleReader:
     """
 
     def __init__(self, content: memoryview, origin: str, meanings: Meanings, size: int) -> None:
-        self._most = self._left = max_objects(size)
+        self._maximum = self._left = max_objects(size)
         self._known: dict[tuple[str, str], object] = {}
         self.position = 0
         self._content = content
@@ -67,7 +67,7 @@ class PickleReader:
                 self._left -= 1
                 if self._left < 0:
                     raise UnsupportedError(
-                        f"{self._origin}: its pickle makes more than {self._most} objects, which is not supported "
+                        f"{self._origin}: its pickle makes more than {self._maximum} objects, which is not supported "
                         "for a file of its size"
                     )
                 step = _STEPS.get(code)

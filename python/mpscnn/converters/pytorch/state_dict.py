@@ -88,8 +88,8 @@ def read_state_dict(path: Path) -> StateDict:
     value: object = read_safetensors(path) if is_safetensors else read_torch_file(path)
     notes: list[str] = []
     tensors = _without_wrappers(_tensors_of(value, origin, notes))
-    size, most = sum(tensor.bytes for tensor in tensors.values()), _MAX_SHARING * path.stat().st_size
-    if size > most:
+    size, maximum = sum(tensor.bytes for tensor in tensors.values()), _MAX_SHARING * path.stat().st_size
+    if size > maximum:
         raise UnsupportedError(
             f"{origin}: its tensors share storages; as copies they would take {size} bytes, which is not supported"
         )

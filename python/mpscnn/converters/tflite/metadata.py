@@ -82,11 +82,11 @@ def _labels(name: str, path: Path) -> tuple[str, ...]:
     try:
         with zipfile.ZipFile(path) as archive:
             entry = archive.getinfo(name)
-            most = min(_LARGEST_LABELS, 4 * path.stat().st_size)
-            if entry.file_size > most:
+            maximum = min(_LARGEST_LABELS, 4 * path.stat().st_size)
+            if entry.file_size > maximum:
                 raise WeightsError(f"damaged: its labels claim {entry.file_size} bytes")
             with archive.open(entry) as file:
-                text = file.read(most + 1)
+                text = file.read(maximum + 1)
     except KeyError:
         return ()
     except ARCHIVE_ERRORS as error:

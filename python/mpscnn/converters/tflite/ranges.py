@@ -65,9 +65,9 @@ _FIXED = {
 }
 
 
-def _above(least: float) -> Callable[[Limits], Limits]:
-    """Return the range of a function that is at least `least`, and at most max(its argument, 0)."""
-    return lambda x: Limits(least, max(x.high, 0.0))
+def _above(minimum: float) -> Callable[[Limits], Limits]:
+    """Return the range of a function that is at least `minimum`, and at most max(its argument, 0)."""
+    return lambda x: Limits(minimum, max(x.high, 0.0))
 
 
 def _clipped(low: float, high: float) -> Callable[[Limits], Limits]:

@@ -64,7 +64,7 @@ def _argument(c: Reader, operator: FileOperator) -> Made:
     axis = x.axis(axis)
     if operator.kind == "ARG_MAX" and operator.outputs[0] in c.results and axis == x.rank - 1:
         return x
-    return x.place_of(axis, least=operator.kind == "ARG_MIN").without_axes([axis])
+    return x.place_of(axis, minimum=operator.kind == "ARG_MIN").without_axes([axis])
 
 
 # ---- Normalizations ----------------------------------------------------------------------------------------

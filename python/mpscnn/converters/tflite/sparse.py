@@ -77,13 +77,13 @@ def densify(values: NDArray[np.generic], sparsity: Sparsity, shape: Sequence[int
     """
     extents, strides = _axes(sparsity, shape)
     # A level never needs more rows than there are stored elements, or segments of a level below it.
-    most = max([values.size, *(one.segments.size for one in sparsity.levels if one.segments is not None)])
+    maximum = max([values.size, *(one.segments.size for one in sparsity.levels if one.segments is not None)])
     # For each row of the current level: its offset in the tensor, and its number.
     flat = rows = np.zeros(1, np.int64)
     for level, axis in zip(sparsity.levels, sparsity.order, strict=True):
         extent = extents[axis]
         if level.segments is None or level.positions is None:
-            if level.extent != extent or rows.size * extent > most:
+            if level.extent != extent or rows.size * extent > maximum:
                 raise WeightsError(
                     f"damaged: a sparse tensor {tuple(shape)} of {values.size} elements has {level.extent} positions "
                     f"on an axis of {extent}"
