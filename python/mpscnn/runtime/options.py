@@ -173,21 +173,21 @@ class CompileOptions(_Options):
         True,
         require_bool,
         "whether large 3x3 and 5x5 convolutions use Winograd's algorithm on the CPU. It is faster, but less exact next "
-        "to very large values. Metal refuses False, since Apple's library chooses the algorithm there.",
+        "to very large values. Metal refuses to do without it, since Apple's library chooses the algorithm there.",
     )
     metal_kernels: MetalKernelsName = _option(
         "mps",
         require_text,
         'which kernels compute convolutions on Metal. "mps" takes those of Metal Performance Shaders where they have '
-        'them, "own" mpscnn\'s own kernels on arrays for all with constant weights. "auto" (in Python only) takes what '
+        'them, "own" mpscnn\'s own kernels on arrays for all with constant weights. "auto" takes what '
         "`mpscnn benchmark --device metal --metal-kernels auto` measured to be faster for the network on this GPU, and "
         'otherwise "mps". No effect on the CPU.',
     )
     max_memory: int | None = _option(
         None,
         _bytes,
-        "the limit in bytes for packed weights and one session's intermediate results together. None: the memory of "
-        "the machine, or the limit of the process's container (its control group).",
+        "the limit in bytes for packed weights and one session's intermediate results together. By default it is "
+        "the memory of the machine, or the limit of the process's container (its control group).",
         core_default=0,
     )
 
