@@ -1,8 +1,8 @@
-// Requests to the service that this page came from, and what its failures mean.
+// Sends requests to the service that this page came from, and turns its failures into errors.
 
 const TOKEN = "mpscnn.token";
 
-/** An answer that is not what was asked for. */
+/** The service refused the request. */
 export class Refused extends Error {
   constructor(status, kind, message, retryAfter) {
     super(message);
@@ -12,14 +12,14 @@ export class Refused extends Error {
   }
 }
 
-/** Nobody answered. */
+/** The service did not answer. */
 export class Gone extends Error {}
 
 export function keepToken(token) {
   sessionStorage.setItem(TOKEN, token);
 }
 
-/** A response with status 200. Throws Refused, Gone, and AbortError. */
+/** Sends a request, and returns a response with status 200. Throws Refused, Gone, and AbortError. */
 export async function ask(path, { body, accept = "application/json", method, signal } = {}) {
   const headers = { Accept: accept };
   const token = sessionStorage.getItem(TOKEN);
@@ -44,7 +44,7 @@ export async function ask(path, { body, accept = "application/json", method, sig
   try {
     said = await response.json();
   } catch {
-    // A proxy's page: the status has to do.
+    // This is the error page of a proxy, so only the status is known.
   }
   const retry = Number.parseFloat(response.headers.get("Retry-After") ?? "");
   throw new Refused(
@@ -55,12 +55,12 @@ export async function ask(path, { body, accept = "application/json", method, sig
   );
 }
 
-/** JSON of an answer. */
+/** Sends a request, and returns the JSON of its response. */
 export async function askJson(path, options) {
   return jsonOf(await ask(path, options));
 }
 
-/** A response's JSON. */
+/** Returns the JSON of a response. */
 export async function jsonOf(response) {
   try {
     return await response.json();
@@ -71,7 +71,7 @@ export async function jsonOf(response) {
 
 export const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 
-/** Until the service lives again. */
+/** Waits until the service answers again. */
 export async function untilAlive() {
   for (let wait = 500; ; wait = Math.min(wait * 1.5, 4000)) {
     try {

@@ -1,4 +1,4 @@
-// The browser's camera, which is only given to pages of this machine or over HTTPS.
+// Opens the browser's camera. Browsers give it only to pages of this machine or over HTTPS.
 
 const MESSAGES = {
   NotAllowedError: "The browser does not give this page the camera. Allow it beside the address, then choose Camera again.",
@@ -20,7 +20,7 @@ export class Camera {
     this.asked = 0;
   }
 
-  /** Whether it has begun; otherwise a notice says why not. */
+  /** Starts the camera. Returns false if it does not start; then a notice says why. */
   async start(which) {
     const mine = ++this.asked;
     this.notice("camera", "");

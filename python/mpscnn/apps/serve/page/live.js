@@ -1,4 +1,4 @@
-// Frames of a video through the model: one under way at a time, the rest is dropped.
+// Sends frames of a video to the model. A frame that arrives while another one is computed is dropped.
 
 import { pause } from "./api.js";
 
@@ -7,14 +7,14 @@ const QUALITY = 0.9;
 const MAX_RAW_PIXELS = 1e6;
 const MARGIN = 1.15; // for preparations that crop
 
-/** Extents of a frame that is as large as the model needs it. */
+/** Returns the size to which a frame is scaled for the model. */
 export function sizeFor(model, width, height) {
   const needed = MARGIN * Math.max(model.input?.width ?? 0, model.input?.height ?? 0);
   const factor = needed > 0 ? Math.min(1, needed / Math.min(width, height)) : 1;
   return [Math.max(1, Math.round(width * factor)), Math.max(1, Math.round(height * factor))];
 }
 
-/** A canvas as an image file: its pixels as they are, which takes the browser no time, or JPEG, which is small. */
+/** Returns a canvas as an image file: uncompressed, which takes the browser no time, or as JPEG, which is small. */
 export async function frameFile(canvas, context, raw) {
   const { width, height } = canvas;
   if (!raw || width * height > MAX_RAW_PIXELS) {
@@ -35,14 +35,14 @@ export async function frameFile(canvas, context, raw) {
 export class Live {
   /**
    * @param {HTMLVideoElement} video
-   * @param look asks the model about an image file; gives what was found or null
+   * @param infer sends an image file to the model, and returns the result or null
    * @param model the one in use
-   * @param near whether the service is on the same machine
+   * @param near true if the service is on the same machine
    */
-  constructor(video, { look, model, rates, near }) {
+  constructor(video, { infer, model, rates, near }) {
     this.near = near;
     this.video = video;
-    this.look = look;
+    this.infer = infer;
     this.model = model;
     this.rates = rates;
     this.canvas = document.createElement("canvas");
@@ -52,11 +52,11 @@ export class Live {
     this.repeat = false;
     this.cancel = () => {};
     this.sentTime = null; // of the frame that was sent last
-    // Browsers may show the first frame of a video that waits, or one that was looked for, without a call.
+    // Browsers may show the first frame of a paused video, or the frame after a seek, without calling back.
     for (const event of ["pause", "loadeddata", "seeked"]) video.addEventListener(event, () => this.again());
   }
 
-  /** Begins, or counts anew. */
+  /** Starts, or restarts the counts. */
   start() {
     this.times = [];
     this.latencies = [];
@@ -74,18 +74,18 @@ export class Live {
     this.cancel();
   }
 
-  /** The frame that is seen, once more, if no other will come. */
+  /** Sends the visible frame again, if no other frame will come. */
   again() {
     this.repeat = this.stands() && this.ready();
     if (this.repeat && this.running && !this.busy) this.send();
   }
 
-  /** Whether the frame that is seen will not be followed by another one, and was not sent. */
+  /** True if no other frame will follow the visible one, and it was not sent. */
   stands() {
     return this.video.paused && this.video.currentTime !== this.sentTime;
   }
 
-  /** Whether there is a frame. */
+  /** True if there is a frame. */
   ready() {
     return this.video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA && this.video.videoWidth > 0;
   }
@@ -104,7 +104,7 @@ export class Live {
 
   frame(presented) {
     if (!this.running) return;
-    // Frames that the browser has shown without a call are lost as well.
+    // Frames that the browser showed without calling back count as dropped, too.
     const passed = presented !== null && this.presented !== null ? Math.max(1, presented - this.presented) : 1;
     this.presented = presented;
     const ready = this.ready();
@@ -129,7 +129,7 @@ export class Live {
       this.sentTime = this.video.currentTime;
       this.context.drawImage(this.video, 0, 0, width, height);
       const file = await frameFile(this.canvas, this.context, this.near);
-      const found = file && (await this.look(file));
+      const found = file && (await this.infer(file));
       if (found && this.running) this.count(found);
       else await pause(50);
     } finally {

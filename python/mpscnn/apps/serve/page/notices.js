@@ -1,10 +1,10 @@
-// What a person must know now: a line for each topic, and whether the service is there.
+// Shows notices, one line for each topic, and whether the service answers.
 
 const lines = new Map();
 const STATES = { here: "connected", gone: "not connected" };
 const element = (id) => document.getElementById(id);
 
-/** Replaces the line of a topic; without a text it goes. */
+/** Replaces the line of a topic, or removes it if there is no text. */
 export function notice(topic, text) {
   const line = lines.get(topic);
   if (line && line.textContent === text) return;
@@ -24,7 +24,7 @@ export function notice(topic, text) {
   element("notices").append(made);
 }
 
-/** "here" or "gone". */
+/** Shows the state of the service: "here" or "gone". */
 export function serverState(state) {
   const shown = element("state");
   shown.dataset.state = state;
@@ -33,7 +33,7 @@ export function serverState(state) {
 
 let asked = null;
 
-/** Resolves with what the person gives; asks once at a time. */
+/** Asks the user for a token, and resolves with it. Only one question is open at a time. */
 export function askForToken() {
   asked ??= new Promise((done) => {
     const dialog = element("ask-token");

@@ -1,10 +1,10 @@
-// The page: where pictures come from, and what becomes of them. Everything stays between this browser and the service.
+// The page: takes pictures from their sources, and shows their results. Pictures go from this browser to the service only.
 
 import { Gone, Refused, ask, keepToken, pause, untilAlive } from "./api.js";
 import { askForToken, notice, serverState } from "./notices.js";
 import { Camera } from "./camera.js";
 import { Live } from "./live.js";
-import { look } from "./looking.js";
+import { infer } from "./inference.js";
 import { Photos } from "./photos.js";
 import { Profile } from "./profile.js";
 import { Results } from "./results.js";
@@ -24,14 +24,14 @@ let generation = 0; // of the model and its options
 
 const settings = new Settings({ changed, notice, guarded });
 const profile = new Profile({ model: () => settings.model, guarded });
-const photos = new Photos({ look: lookAt, shown: showPhoto });
-const live = new Live(stage.video, { look: lookAtFrame, model: () => settings.model, rates: showRates, near: here });
+const photos = new Photos({ infer: inferPhoto, shown: showPhoto });
+const live = new Live(stage.video, { infer: inferFrame, model: () => settings.model, rates: showRates, near: here });
 const camera = new Camera(stage.video, { notice, ended: () => close("The camera has gone.") });
 
 let returning = null;
 let answered = -Infinity;
 
-/** Waits until the service is there again, and what it serves now. */
+/** Waits until the service answers again, and reads which models it has. */
 function reconnect() {
   returning ??= (async () => {
     serverState("gone");
@@ -51,7 +51,7 @@ function reconnect() {
   return returning;
 }
 
-/** A request, once more when the service is busy, has gone and come back, or wants a token. */
+/** Sends a request. Repeats it if the service was busy or has restarted, or wants a token. */
 async function guarded(request) {
   for (let tries = 1; ; tries++) {
     try {
@@ -78,22 +78,22 @@ async function load() {
   notice("server", "");
 }
 
-/** What the model finds; null if another model or source has been chosen meanwhile. */
-async function lookAt(file) {
+/** Returns the results of the model, or null if another model or source was chosen meanwhile. */
+async function inferPhoto(file) {
   const asked = generation;
   if (!settings.model) await guarded(load);
   if (!settings.model) throw new Error("the service has no model for it");
   const current = () => asked === generation;
-  const found = await guarded(() => (current() ? look(settings.model, file, { score: settings.least }) : null));
+  const found = await guarded(() => (current() ? infer(settings.model, file, { score: settings.minScore }) : null));
   if (!found || !current()) return null;
   if (found.options) await guarded(() => settings.follow(found.options));
   return current() ? found : null;
 }
 
-async function lookAtFrame(file) {
+async function inferFrame(file) {
   const asked = generation;
   try {
-    const found = await lookAt(file);
+    const found = await inferPhoto(file);
     if (found && live.running) {
       notice("frame", "");
       stage.put(found);
@@ -149,7 +149,7 @@ function showRates({ rate, latency, computing, dropped, frames }) {
   rates.dataset.frames = frames ?? "";
 }
 
-/** Ends what is shown. */
+/** Ends the present source, and clears its picture and results. */
 function close(text = "") {
   generation += 1; // what is under way is of no interest any more
   live.stop();
@@ -209,7 +209,7 @@ function openVideo(file) {
 
 const videoNames = /\.(3gp|avi|m4v|mkv|mov|mp4|mpe?g|ogv|ts|webm|wmv)$/i;
 
-/** By its type, or by its name where the system knows no type, as often of .mkv. */
+/** True for a video: by its type, or by its name if the system knows no type, as is common for .mkv. */
 function isVideo({ type, name }) {
   return type ? type.startsWith("video/") : videoNames.test(name);
 }
@@ -261,11 +261,10 @@ element("private").textContent = here
 
 guarded(load).catch((error) => notice("model", error.message));
 
-
-/** Whether the service is there, and what computes: also while nothing is asked for. */
-function lookAfter() {
+/** Checks whether the service answers, and whether the settings of the model have changed. */
+function checkService() {
   if (returning || document.hidden) return;
   guarded(() => (settings.model ? settings.follow() : ask("v2/health/live"))).catch((error) => notice("model", error.message));
 }
-setInterval(() => performance.now() - answered >= 10_000 && lookAfter(), 10_000);
-document.addEventListener("visibilitychange", lookAfter);
+setInterval(() => performance.now() - answered >= 10_000 && checkService(), 10_000);
+document.addEventListener("visibilitychange", checkService);

@@ -1,22 +1,22 @@
-// Photos that were dropped or chosen: a strip of them, each through the model, one at a time.
+// Shows the dropped or chosen photos as a strip, and sends them to the model one at a time.
 
 const THUMBNAIL = 128; // pixels
-// Beyond these a photo is made smaller before it is sent; no model's input is as large.
+// Larger photos are made smaller before they are sent; no model's input is as large.
 const MAX_BYTES = 12e6;
 const MAX_PIXELS = 24e6;
 const REDUCED = 2048;
 
 export class Photos {
-  constructor({ look, shown }) {
+  constructor({ infer, shown }) {
     this.strip = document.getElementById("strip");
-    this.look = look;
+    this.infer = infer;
     this.shown = shown; // called with the selected photo whenever it changes
     this.all = [];
     this.selected = null;
     this.working = false;
   }
 
-  /** Replaces those that were there. */
+  /** Replaces all photos. */
   put(files) {
     this.clear();
     this.all = files.map((file) => ({ file, url: URL.createObjectURL(file), state: "waits", found: null, error: "" }));
@@ -34,7 +34,7 @@ export class Photos {
     this.strip.hidden = true;
   }
 
-  /** With another model. */
+  /** Computes the photos again, with another model. */
   again() {
     for (const photo of this.all) {
       photo.state = "waits";
@@ -78,7 +78,7 @@ export class Photos {
     for (let photo; (photo = waits(this.selected) ? this.selected : this.all.find(waits)); ) {
       photo.state = "sent";
       try {
-        const found = await this.look(await this.prepared(photo));
+        const found = await this.infer(await this.prepared(photo));
         if (photo.state !== "sent") continue; // with another model, once more
         photo.found = found;
         photo.state = found ? "done" : "waits";
@@ -95,7 +95,7 @@ export class Photos {
     this.working = false;
   }
 
-  /** The file to send. */
+  /** Returns the file to send. */
   async prepared(photo) {
     let picture;
     try {

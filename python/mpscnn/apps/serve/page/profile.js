@@ -1,5 +1,5 @@
-// Where a network's time goes: a rectangle for each step, as wide as its time and as high as its rate, so that its area
-// is its arithmetic; and a table of the same.
+// Draws the profile of a network: a rectangle for each step, as wide as its time and as high as its rate, so that its
+// area is the number of operations. A table has the same numbers.
 
 import { askJson } from "./api.js";
 
@@ -24,7 +24,7 @@ export class Profile {
     this.chart.addEventListener("pointerdown", (event) => this.point(event));
   }
 
-  /** Of another model, or one compiled otherwise. */
+  /** Hides the profile, because the model or its settings have changed. */
   forget() {
     element("profile-body").hidden = true;
     element("profile-about").textContent = "Where the network’s time goes, step by step.";

@@ -1,6 +1,6 @@
-// What was found, as bars and as words for screen readers.
+// Shows results as bars, and reads them to screen readers.
 
-import { colourOf } from "./looking.js";
+import { colourOf } from "./inference.js";
 
 const SPEAK_EVERY = 3000; // milliseconds
 const MAX_ROWS = 12;
@@ -27,14 +27,14 @@ export class Results {
     this.speak(words(found));
   }
 
-  /** Instead of results. */
+  /** Shows a sentence instead of results. */
   say(text) {
     this.list.replaceChildren();
     this.none.hidden = false;
     this.none.textContent = text;
   }
 
-  /** At most one sentence in a few seconds, the latest. */
+  /** Gives the latest sentence to screen readers, at most one in a few seconds. */
   speak(text) {
     this.next = text;
     if (this.timer) return;
@@ -47,7 +47,7 @@ export class Results {
   }
 }
 
-/** Without figures that change with every frame. */
+/** Describes results for screen readers, without the numbers that change with every frame. */
 function words(found) {
   if (!found.entries.length) return "Nothing found";
   if (found.task === "classification") {

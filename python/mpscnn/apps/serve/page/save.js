@@ -1,11 +1,11 @@
-// The picture with what was found on it, as a file.
+// Saves the picture with its results as a file.
 
 import { percent } from "./results.js";
 import { drawFound } from "./stage.js";
 
 const MAX_CLASSES = 5;
 
-/** The picture at its own size: with boxes or a mask over it, or with the classes below. */
+/** Returns the picture at its own size, with boxes or a mask over it, or with the classes below. */
 function drawn(source, found) {
   const width = source.naturalWidth || source.videoWidth;
   const height = source.naturalHeight || source.videoHeight;

@@ -1,14 +1,14 @@
-// Which model computes, on which device, in which precision and by how many threads.
+// Shows and changes the model, its device, its precision and its number of threads.
 
 import { Refused, askJson } from "./api.js";
-import { isShown } from "./looking.js";
+import { isShown } from "./inference.js";
 
 const AUTO = "auto";
 const OPTIONS = ["device", "precision", "threads"];
 const element = (id) => document.getElementById(id);
 
 export class Settings {
-  /** @param changed called when another model, or the same compiled otherwise, answers from now on */
+  /** @param changed called when another model, or other settings of the same model, take effect */
   constructor({ changed, notice, guarded }) {
     this.models = [];
     this.devices = [];
@@ -37,8 +37,8 @@ export class Settings {
     this.showScore();
   }
 
-  /** Least probability of a box; null: the model's own. */
-  get least() {
+  /** The minimum score of a box; null: that of the model. */
+  get minScore() {
     return this.touched ? this.score.value / 100 : null;
   }
 
@@ -73,7 +73,7 @@ export class Settings {
     this.changed();
   }
 
-  /** The fields, with what the model is compiled for. */
+  /** Fills the fields with the settings of the model. */
   fill() {
     const { device, precision, threads } = this.model;
     const { fields } = this;
@@ -99,7 +99,7 @@ export class Settings {
     element("about").textContent = `${sentence(task)}${size}. ${device}, ${precision}${by}.`;
   }
 
-  /** Shows what computes, which others change, too; `told` are the options of an answer of the model, or nothing. */
+  /** Reads the settings of the model again, unless `told`, the options in a response, are the shown ones. */
   async follow(told) {
     const { model } = this;
     const current = () => this.model === model && !this.compiling;
@@ -108,7 +108,7 @@ export class Settings {
     if (current() && !sameOptions(now, model)) this.put(now);
   }
 
-  /** A model as it is compiled from now on. */
+  /** Sets the new settings of a model. */
   put(now) {
     this.models[this.models.findIndex((each) => each.name === now.name)] = now;
     if (this.model.name !== now.name) return;

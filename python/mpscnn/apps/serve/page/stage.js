@@ -1,6 +1,6 @@
-// The picture, and what was found drawn over it.
+// Shows the picture, and draws its results over it.
 
-import { colourOf } from "./looking.js";
+import { colourOf } from "./inference.js";
 
 const element = (id) => document.getElementById(id);
 
@@ -37,19 +37,19 @@ export class Stage {
     this.draw();
   }
 
-  /** The element with the picture and what was found on it; null if there is nothing to save. */
+  /** Returns the element with the picture and its results, or null if there is nothing to save. */
   get source() {
     const source = this.photo.hidden ? this.video : this.photo;
     const shown = !source.hidden && (source.naturalWidth || source.videoWidth);
     return this.found && shown ? source : null;
   }
 
-  /** As wide and high as the stage allows. */
+  /** Scales the picture to the width and height of the stage. */
   shape(width, height) {
     if (width && height) element("picture").style.setProperty("--ratio", String(width / height));
   }
 
-  /** "photo", "video" or null. */
+  /** Shows a source: "photo", "video", or null for none. */
   show(what) {
     element("empty").hidden = what !== null;
     element("picture").hidden = what === null;

@@ -1,4 +1,4 @@
-// A picture through a model: one request, and what it found in one form for all tasks.
+// Sends a picture to the service, and brings the results of all tasks into one form.
 
 import { Gone, ask, jsonOf } from "./api.js";
 
@@ -9,10 +9,10 @@ const PATHS = {
 };
 const TOP = 5;
 
-/** Whether this page can show what a model finds. */
+/** Returns true if this page can show the results of a model. */
 export const isShown = (model) => model.photos && model.task in PATHS;
 
-/** A colour for a class, far from those of its neighbours. */
+/** Returns a colour for a class that differs clearly from those of the classes before and after it. */
 export function colourOf(index, alpha = 1) {
   const hue = (index * 137.508 + 165) % 360;
   return `hsl(${hue.toFixed(1)} 72% 58% / ${alpha})`;
@@ -30,9 +30,9 @@ for (let number = 0; number < 256; number++) {
  * @param {Blob} picture an image file
  * @returns {Promise<{task, entries, mask, milliseconds, roundTrip, options}>} entries have label, index, share (0 to 1), box in
  *   fractions of the picture or null; mask is a canvas or null; milliseconds of the model or null; options are the device,
- *   precision and threads that computed it, or null where a proxy has taken them away.
+ *   precision and threads that computed it, or null if a proxy has removed them.
  */
-export async function look(model, picture, { score, signal } = {}) {
+export async function infer(model, picture, { score, signal } = {}) {
   const begun = performance.now();
   const name = encodeURIComponent(model.name);
   let query = `${PATHS[model.task]}?model=${name}`;
@@ -86,7 +86,7 @@ async function areas(content, labels) {
     let area = seen.get(word);
     if (area === undefined) seen.set(word, (area = { count: 0, ...maskColours(classOf(word)) }));
     area.count += 1;
-    // Neighbours to the right and below are still as they came.
+    // Pixels to the right and below are not changed yet.
     const right = (i + 1) % width === 0 ? word : words[i + 1];
     const below = i + width < words.length ? words[i + width] : word;
     words[i] = right === word && below === word ? area.inside : area.edge;
@@ -104,13 +104,13 @@ async function areas(content, labels) {
   return { mask: canvas, entries };
 }
 
-/** Of a pixel's bytes in the order R, G, B, A, read as a number by a processor that stores the low byte first. */
+/** Returns the class of a pixel. `word` has its bytes R, G, B, A, with R as the lowest byte. */
 const classOf = (word) => CLASS_OF_COLOUR.get(((word & 255) << 16) | (word & 0xff00) | ((word >> 16) & 255)) ?? 0;
 
 const MASK_COLOURS = new Map();
 const INSIDE = 110; // alpha
 
-/** A class's pixels, those at its edge and those inside; of class 0, the background, nothing is shown inside. */
+/** Returns the colours of a class: at its edge and inside. The background, class 0, is transparent inside. */
 function maskColours(index) {
   if (!MASK_COLOURS.has(index)) {
     const dot = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
