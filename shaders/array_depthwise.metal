@@ -77,34 +77,36 @@ kernel void array_depthwise(constant ArrayDepthwiseParams &params [[buffer(0)]],
     store_results(result, sums, at, params);
 }
 
-/// Add the products of a 3x3 window without dilation whose stride in columns is `Step`. The results of a
-/// thread share the columns that it reads. The products are added in the same order as in array_depthwise, so
-/// results are equal. `Four` is half4 for a source and weights of halves.
-template <uint Step, typename Four>
-inline void add_windows_3x3(thread float4 *sums, const device float *source, const device float *weight,
-                            DepthwisePlace at, constant ArrayDepthwiseParams &params) {
-    const uint columns = (uint(array_depthwise_results) - 1u) * Step + 3u;
+/// Add the products of a window of `Size` rows and columns without dilation whose stride in columns is
+/// `Step`. The results of a thread share the columns that it reads. The products are added in the same order
+/// as in array_depthwise. `Four` is half4 for a source and weights of halves.
+template <uint Size, uint Step, typename Four>
+inline void add_windows(thread float4 *sums, const device float *source, const device float *weight,
+                        DepthwisePlace at, constant ArrayDepthwiseParams &params) {
+    const uint columns = (uint(array_depthwise_results) - 1u) * Step + Size;
     const int left = int(at.x * Step) - params.window.pad_left;
-    Four taps[9];
 #pragma unroll
-    for (uint tap = 0u; tap < 9u; ++tap)
-        read_quad(taps[tap], weight, tap * params.output.channels + at.channel, params.run, 2u);
-#pragma unroll
-    for (int row = 0; row < 3; ++row) {
+    for (int row = 0; row < int(Size); ++row) {
+        // Rows outside the image are zeros. A branch around them would make the reads of each row wait for
+        // those of the row before it.
         const int y = int(at.y) * params.window.stride_y - params.window.pad_top + row;
-        if (y < 0 || y >= int(params.input.height)) continue;
-        const uint from = array_pixel(at.image, uint(y), 0u, params.input) + at.channel;
-        Four values[columns];
+        const bool inside = y >= 0 && y < int(params.input.height);
+        const uint from = array_pixel(at.image, inside ? uint(y) : 0u, 0u, params.input) + at.channel;
+        Four values[columns], taps[Size];
 #pragma unroll
         for (uint column = 0u; column < columns; ++column) {
             const int x = left + int(column);
             values[column] = Four(0.0f);
-            if (x >= 0 && x < int(params.input.width))
+            if (inside && x >= 0 && x < int(params.input.width))
                 read_quad(values[column], source, from + uint(x) * params.input.channels, params.run, 1u);
         }
 #pragma unroll
-        for (uint tap = 0u; tap < 3u; ++tap) {
-            const float4 by = float4(taps[uint(row) * 3u + tap]);
+        for (uint tap = 0u; tap < Size; ++tap)
+            read_quad(taps[tap], weight, (uint(row) * Size + tap) * params.output.channels + at.channel,
+                      params.run, 2u);
+#pragma unroll
+        for (uint tap = 0u; tap < Size; ++tap) {
+            const float4 by = float4(taps[tap]);
 #pragma unroll
             for (uint k = 0u; k < uint(array_depthwise_results); ++k)
                 sums[k] = fma(float4(values[k * Step + tap]), by, sums[k]);
@@ -112,7 +114,7 @@ inline void add_windows_3x3(thread float4 *sums, const device float *source, con
     }
 }
 
-#define DEPTHWISE_3X3(NAME, STEP, FOUR)                                                                      \
+#define DEPTHWISE_WINDOW(NAME, SIZE, STEP, FOUR)                                                             \
     kernel void NAME(constant ArrayDepthwiseParams &params [[buffer(0)]],                                    \
                      const device float *source [[buffer(1)]], const device float *weight [[buffer(2)]],     \
                      const device float *bias [[buffer(3)]], device float *result [[buffer(4)]],             \
@@ -123,11 +125,15 @@ inline void add_windows_3x3(thread float4 *sums, const device float *source, con
         const float4 first =                                                                                 \
             params.has_bias != 0 ? load_quad(bias, at.channel, params.run, 3u) : float4(0.0f);               \
         float4 sums[array_depthwise_results] = {first, first, first, first};                                 \
-        add_windows_3x3<STEP, FOUR>(sums, source, weight, at, params);                                       \
+        add_windows<SIZE, STEP, FOUR>(sums, source, weight, at, params);                                     \
         store_results(result, sums, at, params);                                                             \
     }
 
-DEPTHWISE_3X3(array_depthwise_3x3_step1, 1u, float4)
-DEPTHWISE_3X3(array_depthwise_3x3_step2, 2u, float4)
-DEPTHWISE_3X3(array_depthwise_3x3_step1_of_halves, 1u, half4)
-DEPTHWISE_3X3(array_depthwise_3x3_step2_of_halves, 2u, half4)
+DEPTHWISE_WINDOW(array_depthwise_3x3_step1, 3u, 1u, float4)
+DEPTHWISE_WINDOW(array_depthwise_3x3_step2, 3u, 2u, float4)
+DEPTHWISE_WINDOW(array_depthwise_3x3_step1_of_halves, 3u, 1u, half4)
+DEPTHWISE_WINDOW(array_depthwise_3x3_step2_of_halves, 3u, 2u, half4)
+DEPTHWISE_WINDOW(array_depthwise_5x5_step1, 5u, 1u, float4)
+DEPTHWISE_WINDOW(array_depthwise_5x5_step2, 5u, 2u, float4)
+DEPTHWISE_WINDOW(array_depthwise_5x5_step1_of_halves, 5u, 1u, half4)
+DEPTHWISE_WINDOW(array_depthwise_5x5_step2_of_halves, 5u, 2u, half4)

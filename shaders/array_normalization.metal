@@ -29,49 +29,61 @@ template <typename Stored, typename Lanes> struct DeviationTerms {
     }
 };
 
-/// Store two sums of each channel of a thread: the first sums of all channels precede the second ones.
+/// The sums of a thread before those of the threadgroup are added.
 template <typename Lanes>
-inline void put_sums(device float *result, Lanes first, Lanes second, uint i,
-                     constant ArrayChannelParams &params) {
-    const uint groups = params.channels / lanes_of<Lanes>(), part = i / groups,
-               at = 2u * part * params.channels + i % groups * lanes_of<Lanes>();
-    put_floats<Lanes>(result, first, at);
-    put_floats<Lanes>(result, second, at + params.channels);
+inline void share_sums(threadgroup float4 *shared, Lanes first, Lanes second, uint thread_index) {
+    shared[thread_index] = as_quad(first);
+    shared[uint(channel_threads) + thread_index] = as_quad(second);
+}
+
+/// Store two sums of each channel: the first sums of all channels precede the second ones. They are floats,
+/// so the number of their buffer does not matter; number 0 never holds halves.
+inline void put_sums(device float *result, const threadgroup float4 *shared, ChannelPlace at,
+                     uint thread_index, constant ArrayChannelParams &params) {
+    if (!at.stores) return;
+    const uint first = 2u * at.part * params.channels;
+    store_channels(result, shared[thread_index], first, at, params.lanes, params.run, 0u);
+    store_channels(result, shared[uint(channel_threads) + thread_index], first + params.channels, at,
+                   params.lanes, params.run, 0u);
 }
 
 template <typename Stored, typename Lanes>
-inline void sum_deviations(const device float *source, const device float *means, device float *result,
-                           uint i, constant ArrayChannelParams &params) {
+inline void sum_deviations(const device float *source, const device float *means, threadgroup float4 *shared,
+                           ChannelPlace at, uint thread_index, constant ArrayChannelParams &params) {
     DeviationTerms<Stored, Lanes> terms;
     terms.pitch = params.channels / lanes_of<Lanes>();
-    const uint group = i % terms.pitch;
-    terms.source = reinterpret_cast<const device Stored *>(source) + group;
-    terms.mean = floats_at<Lanes>(means, group * lanes_of<Lanes>());
+    terms.source = reinterpret_cast<const device Stored *>(source) + at.quad;
+    terms.mean = floats_at<Lanes>(means, at.quad * lanes_of<Lanes>());
     terms.squares.begin();
     terms.deviations.begin();
-    for_each_pixel(terms, i / terms.pitch, params.parts, params.pixels);
-    put_sums<Lanes>(result, terms.squares.result(), terms.deviations.result(), i, params);
+    for_each_pixel(terms, at.first, at.step, params.pixels);
+    share_sums<Lanes>(shared, terms.squares.result(), terms.deviations.result(), thread_index);
 }
 
-/// Compute the sums of DeviationTerms. Each thread has one channel or four, and one of the parts of the
-/// pixels.
-kernel void array_channel_deviations(constant ArrayChannelParams &params [[buffer(0)]],
-                                     const device float *source [[buffer(1)]],
-                                     const device float *means [[buffer(2)]],
-                                     device float *result [[buffer(3)]], uint i [[thread_position_in_grid]]) {
-    if (i >= params.run.threads) return;
+/// Compute the parts of the sums of DeviationTerms.
+[[max_total_threads_per_threadgroup(256)]] kernel void
+array_channel_deviations(constant ArrayChannelParams &params [[buffer(0)]],
+                         const device float *source [[buffer(1)]], const device float *means [[buffer(2)]],
+                         device float *result [[buffer(3)]], threadgroup float *memory [[threadgroup(0)]],
+                         uint group [[threadgroup_position_in_grid]],
+                         uint thread_index [[thread_index_in_threadgroup]]) {
+    threadgroup float4 *shared = reinterpret_cast<threadgroup float4 *>(memory);
     const bool halves = holds_halves(params.run, 1u);
+    ChannelPlace at;
+    at.begin(group, thread_index, params.channels / params.lanes, params.columns, params.parts);
     if (params.lanes == 4u) {
         if (halves)
-            sum_deviations<half4, float4>(source, means, result, i, params);
+            sum_deviations<half4, float4>(source, means, shared, at, thread_index, params);
         else
-            sum_deviations<float4, float4>(source, means, result, i, params);
+            sum_deviations<float4, float4>(source, means, shared, at, thread_index, params);
     } else {
         if (halves)
-            sum_deviations<half, float>(source, means, result, i, params);
+            sum_deviations<half, float>(source, means, shared, at, thread_index, params);
         else
-            sum_deviations<float, float>(source, means, result, i, params);
+            sum_deviations<float, float>(source, means, shared, at, thread_index, params);
     }
+    ADD_ROWS(shared, 2u, thread_index, params.columns)
+    put_sums(result, shared, at, thread_index, params);
 }
 
 /// Compute each channel's mean and variance from the sums of all parts. The sum of the deviations would be 0
@@ -154,41 +166,45 @@ template <typename Stored, typename Lanes> struct BatchTerms {
 
 template <typename Stored, typename Lanes>
 inline void sum_gradients(const device float *gradient, const device float *source,
-                          const device float *statistics, device float *result, uint i,
-                          constant ArrayChannelParams &params) {
+                          const device float *statistics, threadgroup float4 *shared, ChannelPlace at,
+                          uint thread_index, constant ArrayChannelParams &params) {
+    const uint channel = at.quad * lanes_of<Lanes>();
     BatchTerms<Stored, Lanes> terms;
     terms.pitch = params.channels / lanes_of<Lanes>();
-    const uint group = i % terms.pitch, channel = group * lanes_of<Lanes>();
     terms.gradient = gradient + channel;
-    terms.source = reinterpret_cast<const device Stored *>(source) + group;
+    terms.source = reinterpret_cast<const device Stored *>(source) + at.quad;
     terms.mean = floats_at<Lanes>(statistics, channel);
     terms.scale = inverse_deviation<Lanes>(statistics, channel, params);
     terms.gradients.begin();
     terms.products.begin();
-    for_each_pixel(terms, i / terms.pitch, params.parts, params.pixels);
-    put_sums<Lanes>(result, terms.gradients.result(), terms.products.result(), i, params);
+    for_each_pixel(terms, at.first, at.step, params.pixels);
+    share_sums<Lanes>(shared, terms.gradients.result(), terms.products.result(), thread_index);
 }
 
-/// Compute the sums of BatchTerms. Each thread has one channel or four, and one of the parts of the pixels.
-/// Gradients are floats in every precision.
-kernel void array_batch_sums(constant ArrayChannelParams &params [[buffer(0)]],
-                             const device float *gradient [[buffer(1)]],
-                             const device float *source [[buffer(2)]],
-                             const device float *statistics [[buffer(3)]], device float *result [[buffer(4)]],
-                             uint i [[thread_position_in_grid]]) {
-    if (i >= params.run.threads) return;
+/// Compute the parts of the sums of BatchTerms. Gradients are floats in every precision.
+[[max_total_threads_per_threadgroup(256)]] kernel void
+array_batch_sums(constant ArrayChannelParams &params [[buffer(0)]],
+                 const device float *gradient [[buffer(1)]], const device float *source [[buffer(2)]],
+                 const device float *statistics [[buffer(3)]], device float *result [[buffer(4)]],
+                 threadgroup float *memory [[threadgroup(0)]], uint group [[threadgroup_position_in_grid]],
+                 uint thread_index [[thread_index_in_threadgroup]]) {
+    threadgroup float4 *shared = reinterpret_cast<threadgroup float4 *>(memory);
     const bool halves = holds_halves(params.run, 2u);
+    ChannelPlace at;
+    at.begin(group, thread_index, params.channels / params.lanes, params.columns, params.parts);
     if (params.lanes == 4u) {
         if (halves)
-            sum_gradients<half4, float4>(gradient, source, statistics, result, i, params);
+            sum_gradients<half4, float4>(gradient, source, statistics, shared, at, thread_index, params);
         else
-            sum_gradients<float4, float4>(gradient, source, statistics, result, i, params);
+            sum_gradients<float4, float4>(gradient, source, statistics, shared, at, thread_index, params);
     } else {
         if (halves)
-            sum_gradients<half, float>(gradient, source, statistics, result, i, params);
+            sum_gradients<half, float>(gradient, source, statistics, shared, at, thread_index, params);
         else
-            sum_gradients<float, float>(gradient, source, statistics, result, i, params);
+            sum_gradients<float, float>(gradient, source, statistics, shared, at, thread_index, params);
     }
+    ADD_ROWS(shared, 2u, thread_index, params.columns)
+    put_sums(result, shared, at, thread_index, params);
 }
 
 template <typename Lanes>

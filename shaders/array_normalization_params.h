@@ -8,8 +8,9 @@
 struct ArrayChannelParams {
     ArrayRun run;
     unsigned int pixels, channels;
-    unsigned int parts; ///< number of threads that sum for one channel; each has every parts-th pixel
-    unsigned int lanes; ///< number of channels of a thread: 1, or 4 if `channels` is a multiple of 4
+    unsigned int parts;   ///< number of threadgroups that sum for one channel
+    unsigned int lanes;   ///< number of channels of a thread: 1, or 4 if `channels` is a multiple of 4
+    unsigned int columns; ///< number of a threadgroup's threads with adjacent channels, a power of two
     float epsilon;
     int has_gamma, has_beta;
     ActivationParams activation;

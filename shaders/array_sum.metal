@@ -79,34 +79,37 @@ template <typename Stored, typename Lanes> struct ChannelTerms {
 };
 
 template <typename Stored, typename Lanes>
-inline void sum_channels(const device float *source, device float *result, uint i,
-                         constant ArrayChannelSumParams &params) {
+inline float4 channel_sums(const device float *source, ChannelPlace at,
+                           constant ArrayChannelSumParams &params) {
     ChannelTerms<Stored, Lanes> terms;
     terms.pitch = params.channels / lanes_of<Lanes>();
-    terms.source = reinterpret_cast<const device Stored *>(source) + i % terms.pitch;
+    terms.source = reinterpret_cast<const device Stored *>(source) + at.quad;
     terms.squares = params.squares != 0;
     terms.sum.begin();
-    for_each_pixel(terms, i / terms.pitch, params.parts, params.pixels);
-    store_lanes(result, terms.sum.result() * params.factor, i * lanes_of<Lanes>(), params.run, 2);
+    for_each_pixel(terms, at.first, at.step, params.pixels);
+    return as_quad(terms.sum.result());
 }
 
-/// Compute the parts of sums over all pixels. A part has every `parts`-th pixel.
-kernel void array_channel_sums(constant ArrayChannelSumParams &params [[buffer(0)]],
-                               const device float *source [[buffer(1)]], device float *result [[buffer(2)]],
-                               uint i [[thread_position_in_grid]]) {
-    if (i >= params.run.threads) return;
+/// Compute the parts of sums over all pixels.
+[[max_total_threads_per_threadgroup(256)]] kernel void
+array_channel_sums(constant ArrayChannelSumParams &params [[buffer(0)]],
+                   const device float *source [[buffer(1)]], device float *result [[buffer(2)]],
+                   threadgroup float *memory [[threadgroup(0)]], uint group [[threadgroup_position_in_grid]],
+                   uint thread_index [[thread_index_in_threadgroup]]) {
+    threadgroup float4 *shared = reinterpret_cast<threadgroup float4 *>(memory);
     const bool halves = holds_halves(params.run, 1u);
-    if (params.lanes == 4u) {
-        if (halves)
-            sum_channels<half4, float4>(source, result, i, params);
-        else
-            sum_channels<float4, float4>(source, result, i, params);
-    } else {
-        if (halves)
-            sum_channels<half, float>(source, result, i, params);
-        else
-            sum_channels<float, float>(source, result, i, params);
-    }
+    ChannelPlace at;
+    at.begin(group, thread_index, params.channels / params.lanes, params.columns, params.parts);
+    if (params.lanes == 4u)
+        shared[thread_index] = halves ? channel_sums<half4, float4>(source, at, params)
+                                      : channel_sums<float4, float4>(source, at, params);
+    else
+        shared[thread_index] = halves ? channel_sums<half, float>(source, at, params)
+                                      : channel_sums<float, float>(source, at, params);
+    ADD_ROWS(shared, 1u, thread_index, params.columns)
+    if (at.stores)
+        store_channels(result, shared[thread_index] * params.factor, at.part * params.channels, at,
+                       params.lanes, params.run, 2u);
 }
 
 /// Adds up the parts of one result.

@@ -20,7 +20,9 @@ struct WindowTaps {
 
 /// Return the number of taps before position `limit` in a window that begins at `start`.
 inline int taps_before(int limit, int start, int kernel_size, int dilation) {
-    return limit <= start ? 0 : min(kernel_size, (limit - start - 1) / dilation + 1);
+    if (limit <= start) return 0;
+    // Dilation 1 avoids a division by a run-time number, which takes many instructions.
+    return min(kernel_size, dilation == 1 ? limit - start : (limit - start - 1) / dilation + 1);
 }
 
 inline WindowTaps window_taps(int start, int kernel_size, int dilation, int size, EdgeRule edge) {

@@ -118,6 +118,11 @@ DEPTHWISE: dict[str, tuple[dict[str, Any], str]] = {
     "3x3": (WINDOW, "array_depthwise_3x3_step1"),
     "3x3 without padding": ({"kernel_height": 3, "kernel_width": 3}, "array_depthwise_3x3_step1"),
     "3x3 by 2": ({**WINDOW, "stride_y": 2, "stride_x": 2}, "array_depthwise_3x3_step2"),
+    "5x5": ({"kernel_height": 5, "kernel_width": 5, "padding": "same"}, "array_depthwise_5x5_step1"),
+    "5x5 by 2": (
+        {"kernel_height": 5, "kernel_width": 5, "padding": "same", "stride_y": 2, "stride_x": 2},
+        "array_depthwise_5x5_step2",
+    ),
     "dilated": ({**WINDOW, "dilation_y": 2, "dilation_x": 3}, "array_depthwise"),
     "2x5": ({"kernel_height": 2, "kernel_width": 5, "padding": "same"}, "array_depthwise"),
 }

@@ -83,6 +83,12 @@ CASES: dict[str, tuple[str, list[tuple[int, ...]], dict[str, Any], str]] = {
     "logarithm": ("softmax_gradient", [(2, 5), (2, 5)], {"logarithm": True}, "MPSCNNLogSoftMaxGradient"),
     "average": ("pooling_gradient", POOLED, {"kind": "average", **WINDOW}, "MPSCNNPoolingAverageGradient"),
     "maximum": ("pooling_gradient", POOLED, {"kind": "max", **WINDOW}, "array_pooling_gradient"),
+    "maximum of channels in fours": (
+        "pooling_gradient",
+        [(1, 2, 2, 8), (1, 4, 5, 8), (1, 2, 2, 8)],
+        {"kind": "max", **WINDOW},
+        "array_pooling_gradient_2x2",
+    ),
     "norm": ("pooling_gradient", POOLED, {"kind": "l2_norm", **WINDOW}, "array_pooling_gradient"),
     "nearest": (
         "resize_gradient",

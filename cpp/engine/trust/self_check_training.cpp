@@ -32,10 +32,10 @@ Graph network_of_two(const std::string &name, const ops::Operation &operation, b
 
 /// Make a network of a pooling and its gradient. The gradient compares its inputs with the pooling's result,
 /// so the maxima must be elements of the input.
-Graph network_of_pooling(const char *name, const char *attributes) {
+Graph network_of_pooling(const char *name, const char *attributes, std::int64_t channels = 6) {
     Graph graph(concat({"self-check: ", name}));
     const ops::Operation pooling = ops::make_operation("pooling", parse_json(attributes));
-    const Shape image{2, 7, 5, 6};
+    const Shape image{2, 7, 5, channels};
     const ValueId x = graph.add_variable("tensor 0", image);
     const ValueId gradient =
         graph.add_variable("tensor 1", ops::output_shape(pooling, std::span<const Shape>(&image, 1)));
@@ -132,6 +132,11 @@ std::vector<Graph> self_check_training() {
     graphs.push_back(network_of_pooling(
         "gradient of a maximum",
         R"({"kind":"max","kernel_height":3,"kernel_width":3,"stride_y":2,"stride_x":2,"padding":"same"})"));
+    // A kernel reads 8 channels in fours.
+    graphs.push_back(network_of_pooling(
+        "gradient of a maximum of 2x2",
+        R"({"kind":"max","kernel_height":2,"kernel_width":2,"stride_y":2,"stride_x":2,"padding":"same"})",
+        8));
     graphs.push_back(network_of_pooling(
         "gradient of an average",
         R"({"kind":"average","kernel_height":3,"kernel_width":2,"padding":"same","count_padding":true})"));
@@ -143,6 +148,13 @@ std::vector<Graph> self_check_training() {
     graphs.push_back(network_with_variables(
         "depthwise", "convolution",
         R"({"output_channels":8,"kernel_height":3,"kernel_width":3,"padding":"same","groups":8})", 8));
+    graphs.push_back(network_with_variables(
+        "depthwise 5x5", "convolution",
+        R"({"output_channels":8,"kernel_height":5,"kernel_width":5,"padding":"same","groups":8})", 8));
+    graphs.push_back(network_with_variables("depthwise 5x5 by 2", "convolution",
+                                            R"({"output_channels":8,"kernel_height":5,"kernel_width":5,)"
+                                            R"("stride_y":2,"stride_x":2,"padding":"same","groups":8})",
+                                            8));
     // The network "convolution" has 6 input channels, which the kernel reads one by one. "wide convolution"
     // has 20, which it reads in fours. Each needs two tiles.
     constexpr const char *window =

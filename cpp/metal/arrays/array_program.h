@@ -35,6 +35,11 @@ struct ArrayOperands {
     ArrayOperand result;
     ops::Neuron activation;        ///< the activation that is attached to the operation
     bool constant_weights = false; ///< true: weights are constants in the order of weights_for_arrays()
+    /// A depthwise convolution of source 0, whose results a pointwise convolution reads. The same kernel
+    /// computes both (arrays/separable.h). Its weights have the roles "depthwise weight" and "depthwise
+    /// bias".
+    const ops::Convolution *depthwise = nullptr;
+    ops::Neuron depthwise_activation;
 };
 
 /// Return the extents of a tensor as an image. With more than four axes, all axes between the batch and the
@@ -129,13 +134,22 @@ private:
     SumParts() = default;
 };
 
-/// Divides sums over all pixels, one for each channel, into `count` parts. A thread adds every `count`-th
-/// pixel of `lanes` adjacent channels (1 or 4).
+/// Divides sums over all pixels, one for each channel, among threadgroups of channel_threads threads. A
+/// thread adds `lanes` adjacent channels (1 or 4), and `columns` threads of a threadgroup have adjacent
+/// channels. The pixels are divided into `count` parts, one for each threadgroup of the same channels.
 struct ChannelParts {
-    std::int64_t channels = 1, lanes = 1, count = 1;
+    std::int64_t channels = 1, lanes = 1, columns = 1, count = 1;
 
     ChannelParts(std::int64_t pixels, std::int64_t channels);
-    std::int64_t threads() const { return count * channels / lanes; }
+    /// Set the fields of a kernel's parameters.
+    template <class Params> void set(Params &params) const {
+        params.parts = static_cast<unsigned int>(count);
+        params.lanes = static_cast<unsigned int>(lanes);
+        params.columns = static_cast<unsigned int>(columns);
+    }
+    std::int64_t threads() const;
+    /// Return the bytes that a threadgroup needs to add `sums` sums of each channel.
+    static std::size_t threadgroup_bytes(std::size_t sums);
 };
 
 /// Add kernels that sum a source over the axes along which `kept` has extent 1. The sums, times `factor`, are

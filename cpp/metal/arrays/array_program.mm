@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "metal/device/image.h"
+#include "shaders/array_channels_params.h"
 
 namespace mpscnn::metal {
 
@@ -72,13 +73,34 @@ SumParts SumParts::of_length(std::int64_t part, std::int64_t elements) {
     return parts;
 }
 
-/// Choose the number of parts. It gives a large GPU enough threads, each of which has several reads in
-/// flight. There are so few parts that one threadgroup can add the parts of a channel quickly.
+namespace {
+
+std::int64_t quotient_up(std::int64_t number, std::int64_t divisor) {
+    return (number + divisor - 1) / divisor;
+}
+
+} // namespace
+
+/// Choose the number of parts. It gives a large GPU enough threadgroups. A thread has several pixels, and
+/// there are so few parts that one threadgroup can add the parts of a channel quickly.
 ChannelParts::ChannelParts(std::int64_t pixels, std::int64_t all_channels) : channels(all_channels) {
-    constexpr std::int64_t wanted = 1 << 16, most_sums = 1 << 16, most = 1024, least_pixels = 32;
+    constexpr std::int64_t groups = 512, least_pixels = 4, few_pixels = 512;
+    // One threadgroup sums few pixels without a second kernel, if few of its threads have other channels.
+    const std::int64_t most_columns = pixels <= few_pixels ? 4 : 16;
     if (channels % 4 == 0) lanes = 4;
-    const std::int64_t limit = std::min({most, most_sums / channels, pixels / least_pixels});
-    count = std::clamp<std::int64_t>(wanted * lanes / channels, 1, std::max<std::int64_t>(limit, 1));
+    const std::int64_t quads = channels / lanes;
+    while (columns < std::min(quads, most_columns)) columns *= 2;
+    const std::int64_t rows = channel_threads / columns, limit = pixels / (rows * least_pixels);
+    count =
+        std::clamp<std::int64_t>(groups / quotient_up(quads, columns), 1, std::max<std::int64_t>(limit, 1));
+}
+
+std::int64_t ChannelParts::threads() const {
+    return quotient_up(channels / lanes, columns) * count * channel_threads;
+}
+
+std::size_t ChannelParts::threadgroup_bytes(std::size_t sums) {
+    return sums * channel_threads * 4 * sizeof(float);
 }
 
 } // namespace mpscnn::metal

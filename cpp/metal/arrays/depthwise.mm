@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "core/text.h"
 #include "metal/layers/neuron.h"
 #include "metal/layers/window.h"
 #include "shaders/array_depthwise_params.h"
@@ -13,14 +14,15 @@ static_assert(sizeof(ArrayDepthwiseParams) == 22 * sizeof(int) &&
 
 namespace {
 
-/// Return the shader for a window. There are special shaders for 3x3 windows without dilation whose stride
-/// in columns is 1 or 2. They are taken if the device may use them.
+/// Return the shader for a window. There are special shaders for windows of 3x3 and 5x5 without dilation
+/// whose stride in columns is 1 or 2. They are taken if the device may use them.
 std::string shader_for(const WindowParams &window, const ArrayProgram &program, NeuronKind activation) {
-    const bool is_small = window.kernel_width == 3 && window.kernel_height == 3 && window.dilation_x == 1 &&
-                          window.dilation_y == 1 && window.stride_x <= 2;
-    if (is_small) {
-        const char *special =
-            window.stride_x == 1 ? "array_depthwise_3x3_step1" : "array_depthwise_3x3_step2";
+    const int size = window.kernel_width;
+    const bool is_special = (size == 3 || size == 5) && window.kernel_height == size &&
+                            window.dilation_x == 1 && window.dilation_y == 1 && window.stride_x <= 2;
+    if (is_special) {
+        const std::string special =
+            concat({"array_depthwise_", size == 3 ? "3x3" : "5x5", "_step", std::to_string(window.stride_x)});
         if (program.choice().may_take(special, activation)) return program.variant_of(special, activation);
     }
     return "array_depthwise";

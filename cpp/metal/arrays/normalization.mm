@@ -2,13 +2,14 @@
 
 #include "metal/arrays/array_operations.h"
 #include "metal/layers/neuron.h"
+#include "shaders/array_channels_params.h"
 #include "shaders/array_normalization_params.h"
 
 namespace mpscnn::metal {
 
 namespace {
 
-static_assert(sizeof(ArrayChannelParams) == 12 * sizeof(int));
+static_assert(sizeof(ArrayChannelParams) == 13 * sizeof(int));
 static_assert(sizeof(ArrayUnitParams) == 15 * sizeof(int));
 static_assert(sizeof(ArrayNeighboursParams) == 8 * sizeof(int));
 
@@ -29,17 +30,18 @@ ArrayChannelParams channel_params(const Shape &image, float epsilon) {
     return params;
 }
 
-/// Add kernels that compute two sums for each channel. Each thread sums a part of the pixels, and another
-/// kernel adds the parts.
+/// Add kernels that compute two sums for each channel. Each threadgroup sums a part of the pixels, and
+/// another kernel adds the parts.
 void add_channel_sums(ArrayProgram &program, const char *shader, ArrayChannelParams params,
                       std::vector<std::size_t> sources, std::size_t to) {
     const ChannelParts parts(params.pixels, params.channels);
-    params.parts = static_cast<unsigned int>(parts.count);
+    parts.set(params);
     const bool once = parts.count == 1;
     const std::int64_t results = 2 * std::int64_t{params.channels};
     const std::size_t sums = once ? to : program.add_scratch(parts.count * results);
     sources.push_back(sums);
-    program.add(shader, params, std::move(sources), parts.threads());
+    program.add(shader, params, std::move(sources), parts.threads())
+        .share(channel_threads, ChannelParts::threadgroup_bytes(2));
     if (!once) add_parts(program, sums, parts.count, to, results);
 }
 

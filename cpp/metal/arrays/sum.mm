@@ -2,12 +2,13 @@
 #include <bit>
 
 #include "metal/arrays/array_operations.h"
+#include "shaders/array_channels_params.h"
 #include "shaders/array_sum_params.h"
 
 namespace mpscnn::metal {
 
 static_assert(sizeof(ArraySumParams) == 14 * sizeof(int) &&
-              sizeof(ArrayChannelSumParams) == 8 * sizeof(int) &&
+              sizeof(ArrayChannelSumParams) == 9 * sizeof(int) &&
               sizeof(ArrayPartsParams) == 6 * sizeof(int));
 
 namespace {
@@ -39,11 +40,11 @@ ChannelView channel_view(const ArrayImage &from, const ArrayImage &kept) {
 }
 
 /// Return how many threads sum the parts of one result: a power of two that leaves a threadgroup enough
-/// adjacent results to read together.
+/// adjacent results to read together. A thread has some parts, so that it has several reads under way.
 std::int64_t rows_for(std::int64_t results, std::int64_t parts) {
-    constexpr std::uint64_t together = 16;
+    constexpr std::uint64_t together = 4, each = 4;
     const auto lanes = std::min(together, std::bit_ceil(static_cast<std::uint64_t>(results)));
-    const auto wanted = std::bit_floor(static_cast<std::uint64_t>(parts));
+    const auto wanted = std::bit_floor(std::max(static_cast<std::uint64_t>(parts) / each, std::uint64_t{1}));
     return static_cast<std::int64_t>(std::min<std::uint64_t>(parts_threads / lanes, wanted));
 }
 
@@ -54,15 +55,14 @@ void add_channel_sums(ArrayProgram &program, std::size_t source, const ChannelVi
     const ChannelParts parts(view.pixels, view.channels);
     const bool once = parts.count == 1 && view.channels == results;
     const std::size_t sums = once ? to : program.add_scratch(parts.count * view.channels);
-    program.add("array_channel_sums",
-                ArrayChannelSumParams{{},
-                                      static_cast<unsigned int>(view.pixels),
-                                      static_cast<unsigned int>(view.channels),
-                                      static_cast<unsigned int>(parts.count),
-                                      static_cast<unsigned int>(parts.lanes),
-                                      squares ? 1 : 0,
-                                      once ? factor : 1.0f},
-                {source, sums}, parts.threads());
+    ArrayChannelSumParams params{};
+    params.pixels = static_cast<unsigned int>(view.pixels);
+    params.channels = static_cast<unsigned int>(view.channels);
+    params.squares = squares ? 1 : 0;
+    params.factor = once ? factor : 1.0f;
+    parts.set(params);
+    program.add("array_channel_sums", params, {source, sums}, parts.threads())
+        .share(channel_threads, ChannelParts::threadgroup_bytes(1));
     if (!once) add_parts(program, sums, parts.count * view.channels / results, to, results, factor);
 }
 

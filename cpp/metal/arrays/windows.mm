@@ -30,6 +30,16 @@ void append_readers(std::vector<ResizeTap> &table, std::span<const ResizeTap> ta
     table.insert(table.end(), readers.begin(), readers.end());
 }
 
+/// True if a pooling finds the maximums of 2x2 windows that do not overlap and take nothing from outside the
+/// image, and a kernel can read its channels in fours.
+bool is_apart_2x2(const ArrayPoolingParams &params) {
+    const WindowParams &window = params.window;
+    return params.kind == ops::PoolingKind::max && params.edge == ops::EdgeRule::exclude &&
+           window.kernel_width == 2 && window.kernel_height == 2 && window.stride_x == 2 &&
+           window.stride_y == 2 && window.dilation_x == 1 && window.dilation_y == 1 && window.pad_left >= 0 &&
+           window.pad_top >= 0 && params.input.channels % 4 == 0;
+}
+
 } // namespace
 
 void make_program(ArrayProgram &program, const ops::PoolingGradient &operation) {
@@ -48,7 +58,16 @@ void make_program(ArrayProgram &program, const ops::PoolingGradient &operation) 
                                     rows.first,
                                     columns.behind,
                                     rows.behind};
-    program.add("array_pooling_gradient", params, {0, 1, 2, program.result()}, input.elements());
+    if (is_apart_2x2(params) && program.choice().may_take("array_pooling_gradient_2x2")) {
+        const std::int64_t across = (input[2] + params.window.pad_left + 1) / 2,
+                           down = (input[1] + params.window.pad_top + 1) / 2;
+        program.add("array_pooling_gradient_2x2", params, {0, 1, 2, program.result()},
+                    input[0] * down * across * input.back() / 4);
+        return;
+    }
+    const std::int64_t pixels = input.elements() / input.back();
+    program.add("array_pooling_gradient", params, {0, 1, 2, program.result()},
+                pixels * ((input.back() + 3) / 4));
 }
 
 void make_program(ArrayProgram &program, const ops::ResizeGradient &operation) {

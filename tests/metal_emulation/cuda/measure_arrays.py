@@ -3,9 +3,10 @@
 python tests/metal_emulation/cuda/measure_arrays.py
 
 The first table has matrix products beside cuDNN and cuBLAS in float32 without tensor cores, at MobileNetV1's pointwise
-layers. The second one has kernels that are limited by memory, beside a plain copy that moves as many bytes. The batch
-is 8. A time is the mean time of launches of a CUDA graph over 300 MB of buffers, so that no launch finds its data in a
-cache. Each result is compared with PyTorch's in float64. It needs nvcc, a C++ preprocessor, PyTorch and CuPy, but no
+layers. The second one has kernels that are limited by memory, beside a plain copy that moves as many bytes. Their batch
+is 8. The third one has kernels that compute a depthwise and a pointwise convolution, beside the kernels of both. A time
+is the mean time of launches of a CUDA graph over 300 MB of buffers, so that no launch finds its data in a cache. Each
+result is compared with PyTorch's in float64. It needs nvcc, a C++ preprocessor, PyTorch and CuPy, but no
 build of mpscnn.
 """
 
@@ -29,7 +30,7 @@ from translate_cuda import translate_cuda
 HERE = Path(__file__).resolve().parent
 SHADERS = HERE.parents[2] / "shaders"
 SHIM = HERE.parent / "shading_language"
-FILES = "array_product", "array_depthwise", "array_sum", "array_normalization"
+FILES = "array_product", "array_depthwise", "array_sum", "array_normalization", "array_pooling"
 BATCH = 8
 EPS = 2.0**-23
 BUFFER_BYTES = 300e6
@@ -54,10 +55,27 @@ DEPTHWISE = (
     (28, 256, 1, 3),
     (28, 120, 1, 5),
 )
+#: Extent, channels, stride and outputs of depthwise and pointwise convolutions of MobileNetV1, then of MobileNetV2.
+SEPARABLE = (
+    (112, 32, 1, 64),
+    (112, 64, 2, 128),
+    (56, 128, 1, 128),
+    (56, 128, 2, 256),
+    (28, 256, 1, 256),
+    (14, 512, 1, 512),
+    (112, 32, 1, 16),
+    (112, 96, 2, 24),
+    (56, 144, 1, 24),
+    (56, 144, 2, 32),
+    (28, 192, 1, 32),
+    (14, 384, 1, 64),
+)
+#: Extent, channels, stride and window of gradients of maximum poolings whose windows overlap.
+POOLED = ((112, 64, 2, 3),)
 #: Extent and channels of batch normalizations.
 NORMALIZED = ((112, 32), (112, 64), (56, 128), (28, 256), (14, 512), (7, 1024))
 PRODUCT_THREADS, TILE, PRODUCT_BYTES = 128, 64, 2 * 2 * 16 * (64 + 4) * 4
-PARTS_THREADS = 256
+CHANNEL_THREADS = PARTS_THREADS = 256
 
 
 # ---- Kernels and their launches ----
@@ -268,7 +286,7 @@ def depthwise(kernels: Kernels, extent: int, channels: int, stride: int, window:
     out = -(-extent // stride)
     pad = max((out - 1) * stride + window - extent, 0) // 2
     moved = 4.0 * BATCH * channels * (extent**2 + out**2)
-    sets, name = sets_of(moved), f"array_depthwise_3x3_step{stride}" if window == 3 else "array_depthwise"
+    sets, name = sets_of(moved), f"array_depthwise_{window}x{window}_step{stride}"
     x = [numbers(BATCH, extent, extent, channels) for _ in range(sets)]
     results = [unwritten(BATCH, out, out, channels) for _ in range(sets)]
     weight, bias = numbers(window, window, channels), numbers(channels)
@@ -290,16 +308,58 @@ def depthwise(kernels: Kernels, extent: int, channels: int, stride: int, window:
     return Measured(name, f"{extent} x {extent} x {channels} to {out} x {out}", moved, seconds, error)
 
 
-def parts_of(pixels: int, channels: int) -> int:
-    """Return the number of parts of sums over pixels, as ChannelParts of array_program.mm chooses it."""
-    limit = min(1024, (1 << 16) // channels, pixels // 32)
-    return max(1, min((1 << 16) * 4 // channels, max(limit, 1)))
+def pooling_gradient(kernels: Kernels, extent: int, channels: int, stride: int, window: int) -> Measured:
+    """Measure the gradient of a maximum pooling with padding "same"."""
+    out = -(-extent // stride)
+    pad = max((out - 1) * stride + window - extent, 0) // 2
+    moved = 4.0 * BATCH * channels * 2 * (extent**2 + out**2)
+    sets, name = sets_of(moved), "array_pooling_gradient"
+    x = [numbers(BATCH, extent, extent, channels) for _ in range(sets)]
+    given = [numbers(BATCH, out, out, channels) for _ in range(sets)]
+    results = [unwritten(BATCH, extent, extent, channels) for _ in range(sets)]
+
+    def pool(image: torch.Tensor) -> torch.Tensor:
+        image = functional.pad(image.permute(0, 3, 1, 2), (pad, window, pad, window), value=float("-inf"))
+        return functional.max_pool2d(image, window, stride)[:, :, :out, :out].permute(0, 2, 3, 1)
+
+    pooled = [pool(image).contiguous() for image in x]
+    threads = BATCH * extent**2 * channels // 4
+    extents = (BATCH, extent, extent, channels, BATCH, out, out, channels)
+    # The window, a maximum without taps outside the image, and the counted positions.
+    taps = (window, window, stride, stride, 1, 1, pad, pad, 0, 2, 0, 0, extent, extent)
+    layout = params("2I4I4I8i2i4i", threads, 0, *extents, *taps)
+    seconds = time_of(
+        lambda i: kernels.launch(name, threads, 256, layout, given[i], x[i], pooled[i], results[i]), sets
+    )
+    exact = x[0].double().requires_grad_()
+    pool(exact).backward(given[0].double())
+    assert exact.grad is not None
+    error = largest_error(results[0], exact.grad, exact.grad.abs().clamp_min(1))
+    return Measured(name, f"{extent} x {extent} x {channels}, {window}x{window}", moved, seconds, error)
+
+
+class ChannelParts(NamedTuple):
+    """The division of sums over pixels, as ChannelParts of array_program.mm makes it for channels in fours."""
+
+    columns: int
+    count: int
+    threads: int
+
+    @staticmethod
+    def of(pixels: int, channels: int) -> ChannelParts:
+        quads = channels // 4
+        columns = min(4 if pixels <= 512 else 16, 1 << (quads - 1).bit_length())
+        across, rows = -(-quads // columns), CHANNEL_THREADS // columns
+        count = max(1, min(512 // across, pixels // (rows * 4)))
+        return ChannelParts(columns, count, across * count * CHANNEL_THREADS)
 
 
 def add_parts(kernels: Kernels, parts: torch.Tensor, result: torch.Tensor) -> Callable[[], None]:
     """Return a function that launches array_sum_parts, with the threads of add_parts of sum.mm."""
     count, results = parts.shape
-    rows = min(PARTS_THREADS // min(16, 1 << (results - 1).bit_length()), 1 << (count.bit_length() - 1))
+    rows = min(
+        PARTS_THREADS // min(4, 1 << (results - 1).bit_length()), 1 << (max(count // 4, 1).bit_length() - 1)
+    )
     lanes = PARTS_THREADS // rows
     threads = -(-results // lanes) * PARTS_THREADS
     layout = params("2I3If", threads, 0, results, count, rows, 1.0)
@@ -312,8 +372,8 @@ def normalizations(kernels: Kernels, extent: int, channels: int) -> list[Measure
     """Measure the kernels of a batch normalization in training: sums, deviations, values and gradients."""
     pixels, shape = BATCH * extent**2, f"{extent} x {extent} x {channels}"
     array = 4.0 * pixels * channels
-    sets, count = sets_of(array), parts_of(pixels, channels)
-    threads, all_threads = count * channels // 4, pixels * channels // 4
+    sets, (columns, count, threads) = sets_of(array), ChannelParts.of(pixels, channels)
+    all_threads = pixels * channels // 4
     x = [numbers(pixels, channels) + 0.5 for _ in range(sets)]
     gradient = [numbers(pixels, channels) for _ in range(sets)]
     results = [unwritten(pixels, channels) for _ in range(sets)]
@@ -328,10 +388,14 @@ def normalizations(kernels: Kernels, extent: int, channels: int) -> list[Measure
         add = [add_parts(kernels, part, total) for part in parts]
 
         def both(i: int) -> None:
+            if count == 1:
+                launch(i, total)
+                return
             launch(i, parts[i])
             add[i]()
 
-        rows.append(Measured(f"{name} and array_sum_parts", shape, moved, time_of(both, sets), 0.0))
+        title = name if count == 1 else f"{name} and array_sum_parts"
+        rows.append(Measured(title, shape, moved, time_of(both, sets), 0.0))
         both(0)
         torch.cuda.synchronize()
         return total
@@ -339,21 +403,25 @@ def normalizations(kernels: Kernels, extent: int, channels: int) -> list[Measure
     def checked(total: torch.Tensor, expected: torch.Tensor, magnitude: torch.Tensor) -> None:
         rows[-1] = rows[-1]._replace(error=largest_error(total, expected, magnitude))
 
-    layout = params("2I4Iif", threads, 0, pixels, channels, count, 4, 0, 1.0)
+    layout = params("2I5Iif", threads, 0, pixels, channels, count, 4, columns, 0, 1.0)
+
+    def launch_groups(name: str, *arguments: torch.Tensor) -> None:
+        kernels.launch(name, threads, CHANNEL_THREADS, *arguments, shared=2 * 16 * CHANNEL_THREADS)
+
     total = sums(
         "array_channel_sums", 1, array,
-        lambda i, part: kernels.launch("array_channel_sums", threads, 256, layout, x[i], part),
+        lambda i, part: launch_groups("array_channel_sums", layout, x[i], part),
     )  # fmt: skip
     checked(total, exact.sum(0), exact.abs().sum(0))
 
     def channel_params(number: int) -> torch.Tensor:
-        return params("2I4If2i3f", number, 0, pixels, channels, count, 4, 1e-3, 1, 1, 0.0, 0.0, 0.0)
+        return params("2I5If2i3f", number, 0, pixels, channels, count, 4, columns, 1e-3, 1, 1, 0.0, 0.0, 0.0)
 
     few, every = channel_params(threads), channel_params(all_threads)
     means = (total / pixels).contiguous()
     total = sums(
         "array_channel_deviations", 2, array,
-        lambda i, part: kernels.launch("array_channel_deviations", threads, 256, few, x[i], means, part),
+        lambda i, part: launch_groups("array_channel_deviations", few, x[i], means, part),
     )  # fmt: skip
     squares = (exact - means.double()) ** 2
     # The second sum is about zero, and only corrects the mean.
@@ -366,7 +434,7 @@ def normalizations(kernels: Kernels, extent: int, channels: int) -> list[Measure
     steep = (exact.abs() + means.double().abs()) * inverse
     total = sums(
         "array_batch_sums", 2, 2 * array,
-        lambda i, part: kernels.launch("array_batch_sums", threads, 256, few, gradient[i], x[i], statistics_, part),
+        lambda i, part: launch_groups("array_batch_sums", few, gradient[i], x[i], statistics_, part),
     )  # fmt: skip
     expected = torch.cat([given.sum(0), (given * normalized).sum(0)])
     checked(total, expected, torch.cat([given.abs().sum(0), (given.abs() * steep).sum(0)]))
@@ -404,8 +472,65 @@ def normalizations(kernels: Kernels, extent: int, channels: int) -> list[Measure
     return rows
 
 
+# ---- Depthwise and pointwise convolutions in one kernel ----
+
+
+def print_separable(kernels: Kernels) -> None:
+    """Print the table of pairs of convolutions."""
+    print("\n| batch | layers | two kernels, microseconds | one kernel | change | difference |")
+    print("|---|---|---|---|---|---|")
+    for batch in (1, BATCH):
+        for extent, channels, stride, outputs in SEPARABLE:
+            two, one, difference = separable_times(kernels, batch, extent, channels, stride, outputs)
+            print(
+                f"| {batch} | {extent} x {extent} x {channels}{' by 2' if stride == 2 else ''} to {outputs} "
+                f"| {two * 1e6:.1f} | {one * 1e6:.1f} | {one / two - 1:+.0%} | {difference:.1e} |",
+                flush=True,
+            )
+
+
+def separable_times(
+    kernels: Kernels, batch: int, extent: int, channels: int, stride: int, outputs: int
+) -> tuple[float, float, float]:
+    """Return the seconds of both kernels and of one kernel, and the largest difference of their results."""
+    out = -(-extent // stride)
+    pad = max((out - 1) * stride + 3 - extent, 0) // 2
+    pixels = batch * out**2
+    sets = sets_of(4.0 * (batch * extent**2 * channels + pixels * (channels + outputs)))
+    x = [numbers(batch, extent, extent, channels) for _ in range(sets)]
+    between = [unwritten(pixels, channels) for _ in range(sets)]
+    results, expected = ([unwritten(pixels, outputs) for _ in range(sets)] for _ in range(2))
+    taps, offsets = numbers(3, 3, channels), numbers(channels)
+    weight, bias = numbers(outputs, channels) / channels**0.5, numbers(outputs)
+    source, middle = (batch, extent, extent, channels), (batch, out, out, channels)
+    window = (3, 3, stride, stride, 1, 1, pad, pad)
+    threads = batch * out * -(-out // 4) * channels // 4
+    depthwise = params("2I4I4I8ii3f", threads, 0, *source, *middle, *window, 1, 0.0, 0.0, 0.0)
+    # The groups' inputs and outputs, weights, part, has_bias and has_addend, and the activation.
+    rest = (1, 1, 1, 1, 1, 1, 0, 0, channels, outputs, 0, 0, 1, 0, 0.0, 0.0, 0.0)
+    product = (0, 0, *middle, batch, out, out, outputs, *rest)
+    pointwise = params("2I4I4I8i4I2i3f", *product)
+    limits = 1, float("-inf"), float("inf")
+    both = params("2I4I8ii2f" + "2I4I4I8i4I2i3f", 0, 0, *source, *window, *limits, *product)
+    tiles = -(-pixels // TILE) * -(-outputs // TILE) * PRODUCT_THREADS
+
+    def two(i: int) -> None:
+        name = f"array_depthwise_3x3_step{stride}"
+        kernels.launch(name, threads, 256, depthwise, x[i], taps, offsets, between[i])
+        arrays = pointwise, between[i], weight, bias, weight, expected[i]
+        kernels.launch("array_pointwise_product", tiles, PRODUCT_THREADS, *arrays, shared=PRODUCT_BYTES)
+
+    def one(i: int) -> None:
+        name = f"array_separable_product_step{stride}"
+        arrays = both, x[i], weight, bias, weight, taps, offsets, results[i]
+        kernels.launch(name, tiles, PRODUCT_THREADS, *arrays, shared=PRODUCT_BYTES)
+
+    seconds = time_of(two, sets), time_of(one, sets)
+    return *seconds, (results[0] - expected[0]).abs().max().item()
+
+
 def main() -> None:
-    """Print both tables."""
+    """Print all tables."""
     if len(sys.argv) > 1:
         raise SystemExit(__doc__)
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
@@ -417,9 +542,11 @@ def main() -> None:
     kernels = Kernels()
     print_products(kernels)
     rows = [depthwise(kernels, *case) for case in DEPTHWISE]
+    rows += [pooling_gradient(kernels, *case) for case in POOLED]
     for extent, channels in NORMALIZED:
         rows += normalizations(kernels, extent, channels)
     print_measured(rows)
+    print_separable(kernels)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@ python tests/metal_emulation/cuda/measure_shaders.py [CASE...]
 
 It needs the package of `nox -s cuda` in PYTHONPATH, nvcc, and ncu with access to the GPU's counters. ncu empties the
 caches before each launch. A shader's bytes are those that it reads from the GPU's memory and those that it stores.
-Its share is the time of a plain copy that moves as many bytes, divided by its own time.
+Its share is the time of a plain copy that moves as many bytes, divided by its own time. Issue slots are the share of
+the cycles in which a processor issues an instruction.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ METRICS = {
     "time": "gpu__time_duration.sum",
     "read": "dram__bytes_read.sum",
     "written": "lts__t_sectors_srcunit_tex_op_write.sum",
+    "issued": "smsp__issue_active.avg.pct_of_peak_sustained_active",
     "multiplications": "smsp__sass_thread_inst_executed_op_ffma_pred_on.sum",
 }
 SECTOR = 32
@@ -50,6 +52,7 @@ class Launch(NamedTuple):
     seconds: float
     read: float
     written: float
+    issued: float
     multiplications: float
 
     @property
@@ -253,6 +256,7 @@ def read_profile(path: Path) -> list[Launch]:
             number(row, "time") * 1e-9,
             number(row, "read"),
             number(row, "written") * SECTOR,
+            number(row, "issued") / 100,
             number(row, "multiplications"),
         )
         for row in rows
@@ -270,8 +274,8 @@ def table(baseline: list[Launch], cases: dict[str, list[Launch]]) -> str:
     lines = [
         f"A copy of {COPIED[-1] >> 20} MiB moves {peak / 1e9:.0f} GB/s.",
         "",
-        "| case | shader | MB read | MB written | microseconds | GB/s | share of a copy | TFLOP/s |",
-        "|---|---|---|---|---|---|---|---|",
+        "| case | shader | MB read | MB written | microseconds | GB/s | share of a copy | issue slots | TFLOP/s |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for case, launches in cases.items():
         for kernel in dict.fromkeys(launch.kernel for launch in launches):
@@ -281,7 +285,7 @@ def table(baseline: list[Launch], cases: dict[str, list[Launch]]) -> str:
             lines.append(
                 f"| {case} | {kernel} | {one.read / 1e6:.2f} | {one.written / 1e6:.2f} | {one.seconds * 1e6:.1f} "
                 f"| {one.moved / one.seconds / 1e9:.0f} | {share:.0%} "
-                f"| {2e-12 * one.multiplications / one.seconds:.2f} |"
+                f"| {one.issued:.0%} | {2e-12 * one.multiplications / one.seconds:.2f} |"
             )
     return "\n".join(lines)
 
