@@ -27,6 +27,8 @@ SHARE_OF_OWN = 0.35
 SHARE_OF_SIMDGROUPS = 0.6
 TILE = 64
 HALF = 2
+MOST_CHANNELS, MOST_OUTPUTS = 96, 128
+"""A depthwise convolution runs with the pointwise one after it if both are at most so large."""
 KINDS = {"mps": None, "own, threads": SHARE_OF_OWN, "own, simdgroups": SHARE_OF_SIMDGROUPS}
 """The share of the peak that matrix products reach, by the kernels that compute a network; None: MPS computes it."""
 MPS_OPERATIONS = ("pooling", "softmax")
@@ -83,6 +85,23 @@ def merged_sums(nodes: dict[str, Any]) -> dict[str, str]:
     }
 
 
+def merged_pairs(nodes: dict[str, Any], shapes: dict[str, list[int]]) -> dict[str, str]:
+    """Return the depthwise convolutions that a kernel computes with the pointwise one, by the latter's name."""
+    readers = [name for node in nodes.values() for name in node["inputs"]]
+    pairs = {}
+    for name, node in nodes.items():
+        source = node["inputs"][0] if node["inputs"] else ""
+        first = nodes.get(source, {"operation": ""})
+        if node["operation"] != "convolution" or first["operation"] != "convolution":
+            continue
+        depthwise, channels = first["attributes"], shapes[source][-1]
+        is_small = channels <= MOST_CHANNELS and shapes[name][-1] <= MOST_OUTPUTS
+        is_pair = depthwise.get("groups", 1) == channels and node["attributes"].get("kernel_width", 1) == 1
+        if is_small and is_pair and depthwise.get("kernel_width") == 3 and readers.count(source) == 1:
+            pairs[name] = source
+    return pairs
+
+
 def estimate(net: mpscnn.Network, products: float | None) -> Estimate:
     """Estimate a network in float16, computed by MPS, or by own kernels whose products reach this share of the peak."""
     own = products is not None
@@ -90,15 +109,19 @@ def estimate(net: mpscnn.Network, products: float | None) -> Estimate:
     layers = net.describe((224, 224))["layers"]
     shapes = {layer["name"]: layer["output"] for layer in layers} | {net.input.name: [1, 224, 224, 3]}
     merged = merged_sums(nodes) if own else {}
+    pairs = merged_pairs(nodes, shapes) if own else {}
+    by_name = {layer["name"]: layer for layer in layers}
     peak = CORES * LANES * CLOCK
     total = Estimate()
     is_open = False  # whether the next shader shares the encoder of the one before it
     for layer in layers:
         name, node, size = layer["name"], nodes[layer["name"]], elements(layer["output"])
-        if name in merged.values():
+        if name in merged.values() or name in pairs.values():
             continue
-        read = sum(elements(shapes[source]) for source in node["inputs"]) + size * (name in merged)
-        moved = HALF * (read + size + layer["parameters"])
+        first = by_name.get(pairs.get(name, ""), {"macs": 0, "parameters": 0})
+        sources = nodes[pairs.get(name, name)]["inputs"]
+        read = sum(elements(shapes[source]) for source in sources) + size * (name in merged)
+        moved = HALF * (read + size + layer["parameters"] + first["parameters"])
         is_convolution, is_grouped = (
             node["operation"] == "convolution",
             node["attributes"].get("groups", 1) > 1,
@@ -114,6 +137,7 @@ def estimate(net: mpscnn.Network, products: float | None) -> Estimate:
             total = total.plus(moved, layer["macs"], peak * SHARE_OF_OWN, encoders)
         else:
             macs, cores = product_macs(layer["output"], layer["macs"] // size)
+            macs += first["macs"] * -(-layer["output"][-1] // TILE)
             total = total.plus(moved, macs, peak * products * cores, encoders)
     return total
 

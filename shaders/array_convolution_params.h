@@ -18,6 +18,17 @@ struct ArrayConvolutionParams {
     ActivationParams activation;
 };
 
+/// The parameters of a depthwise convolution with a window of 3x3 and channel multiplier 1, and of the
+/// pointwise convolution of its results. The weights of the depthwise one are [row][column][channel].
+struct ArraySeparableParams {
+    ArrayRun run;
+    ArrayImage source;              ///< extents of the depthwise convolution's input
+    WindowParams window;            ///< the depthwise convolution's window
+    int has_offsets;                ///< 1 if the depthwise convolution has a bias
+    float low, high;                ///< limits of the depthwise convolution's results
+    ArrayConvolutionParams product; ///< the pointwise convolution; its field `run` is not used
+};
+
 /// The sizes of a tiled matrix product. A threadgroup computes one tile of the result. Between two barriers
 /// it adds `product_depth` products to each of the tile's numbers.
 enum {

@@ -59,5 +59,14 @@ CONVOLUTION_PRODUCT(array_product_of_halves, OPERANDS_OF(ConvolutionOperands, ha
 CONVOLUTION_PRODUCT(array_pointwise_product_of_halves, OPERANDS_OF(PointwiseOperands, half4, float),
                     PRODUCT_THREAD, MULTIPLY_BY_THREADS)
 
+SEPARABLE_PRODUCT(array_separable_product_step1, SEPARABLE_OF(1u, float4, float), PRODUCT_THREAD,
+                  MULTIPLY_BY_THREADS)
+SEPARABLE_PRODUCT(array_separable_product_step2, SEPARABLE_OF(2u, float4, float), PRODUCT_THREAD,
+                  MULTIPLY_BY_THREADS)
+SEPARABLE_PRODUCT(array_separable_product_step1_of_halves, SEPARABLE_OF(1u, half4, float), PRODUCT_THREAD,
+                  MULTIPLY_BY_THREADS)
+SEPARABLE_PRODUCT(array_separable_product_step2_of_halves, SEPARABLE_OF(2u, half4, float), PRODUCT_THREAD,
+                  MULTIPLY_BY_THREADS)
+
 DATA_GRADIENT_PRODUCT(array_data_gradient_product, PRODUCT_THREAD, MULTIPLY_BY_THREADS)
 WEIGHT_GRADIENT_PRODUCT(array_weight_gradient_product, PRODUCT_THREAD, MULTIPLY_BY_THREADS)

@@ -42,23 +42,22 @@ inline void store_results(ProductResults results, ProductTile tile, uint thread_
                    tile.column + result_column(thread_index), columns, run);
 }
 
-/// Store the results of a convolution: the thread's sums plus the bias and, if there is one, the addend,
-/// after the activation.
+/// Store the results of a convolution in buffer `number`: the thread's sums plus the bias and, if there is
+/// one, the addend, after the activation.
 inline void store_convolved(ProductResults results, ProductTile tile, uint thread_index,
                             const device float *bias, const device float *addend, device float *result,
-                            constant ArrayConvolutionParams &params) {
+                            uint number, constant ArrayRun &run, constant ArrayConvolutionParams &params) {
     const uint rows = pixels_of(params.output), columns = params.output.channels,
                column = tile.column + result_column(thread_index);
     float4 biases = float4(0.0f);
-    if (params.has_bias != 0) biases = row_four<float4>(bias, 3u, 0u, 1u, column, columns, params.run);
+    if (params.has_bias != 0) biases = row_four<float4>(bias, 3u, 0u, 1u, column, columns, run);
 #pragma unroll
     for (uint i = 0u; i < 8u; ++i) {
         const uint row = tile.row + result_row(thread_index, i);
         float4 sum = results.rows[i] + biases;
-        if (params.has_addend != 0)
-            sum += row_four<float4>(addend, 4u, row, rows, column, columns, params.run);
-        store_four(result, activate(sum, params.activation, float4(0.0f)), 5u, row, rows, column, columns,
-                   params.run);
+        if (params.has_addend != 0) sum += row_four<float4>(addend, 4u, row, rows, column, columns, run);
+        store_four(result, activate(sum, params.activation, float4(0.0f)), number, row, rows, column, columns,
+                   run);
     }
 }
 
@@ -84,6 +83,7 @@ inline void store_convolved(ProductResults results, ProductTile tile, uint threa
 
 /// The operands of a product, without a comma that would end an argument of a macro.
 #define OPERANDS_OF(PRODUCT, FOUR, NUMBER) PRODUCT<FOUR, NUMBER>
+#define SEPARABLE_OF(STEP, FOUR, NUMBER) SeparableOperands<STEP, FOUR, NUMBER>
 
 #define CONVOLUTION_PRODUCT(NAME, OPERANDS, THREAD, MULTIPLY)                                                \
     [[max_total_threads_per_threadgroup(128)]] kernel void NAME(                                             \
@@ -97,7 +97,26 @@ inline void store_convolved(ProductResults results, ProductTile tile, uint threa
         OPERANDS operands;                                                                                   \
         operands.begin(tile, thread_index, params);                                                          \
         MULTIPLY(operands, source, weight)                                                                   \
-        store_convolved(results, tile, thread_index, bias, addend, result, params);                          \
+        store_convolved(results, tile, thread_index, bias, addend, result, 5u, params.run, params);          \
+    }
+
+/// Compute a pointwise convolution of the results of a depthwise one, which are not stored in device memory.
+#define SEPARABLE_PRODUCT(NAME, OPERANDS, THREAD, MULTIPLY)                                                  \
+    [[max_total_threads_per_threadgroup(128)]] kernel void NAME(                                             \
+        constant ArraySeparableParams &params [[buffer(0)]], const device float *source [[buffer(1)]],       \
+        const device float *weight [[buffer(2)]], const device float *bias [[buffer(3)]],                    \
+        const device float *addend [[buffer(4)]], const device float *taps [[buffer(5)]],                    \
+        const device float *offsets [[buffer(6)]], device float *result [[buffer(7)]],                       \
+        threadgroup float *tiles [[threadgroup(0)]], uint group [[threadgroup_position_in_grid]], THREAD) {  \
+        const uint steps = product_steps(params.source.channels);                                            \
+        ProductTile tile;                                                                                    \
+        tile.begin(group, pixels_of(params.product.output), params.product.output.channels);                 \
+        OPERANDS operands;                                                                                   \
+        operands.taps = taps;                                                                                \
+        operands.offsets = offsets;                                                                          \
+        operands.begin(tile, thread_index, params);                                                          \
+        MULTIPLY(operands, source, weight)                                                                   \
+        store_convolved(results, tile, thread_index, bias, addend, result, 7u, params.run, params.product);  \
     }
 
 #define DATA_GRADIENT_PRODUCT(NAME, THREAD, MULTIPLY)                                                        \

@@ -5,6 +5,7 @@
 
 #include <metal_stdlib>
 
+#include "activation.h"
 #include "array_access.h"
 #include "array_convolution_params.h"
 #include "array_windows.h"
@@ -254,6 +255,90 @@ template <typename Four, typename Number> struct PointwiseOperands {
             put_line(both + product_depth * product_pitch, float4(right[i]), thread_index, i);
         }
     }
+};
+
+/// Return four adjacent numbers of an array whose type is known, without a branch.
+template <typename Four> inline Four quad_at(const device float *array, uint i) {
+    return reinterpret_cast<const device Four *>(array)[i / 4u];
+}
+
+inline void put_two(threadgroup float *to, float a, float b) {
+    *reinterpret_cast<threadgroup float2 *>(to) = float2(a, b);
+}
+inline void put_two(threadgroup half *to, float a, float b) {
+    to[0] = half(a);
+    to[1] = half(b);
+}
+
+/// The operands of a pointwise convolution of the results of a depthwise one, whose window is 3x3 with a
+/// stride of `Step` columns. A thread computes the depthwise results of four channels of two adjacent pixels,
+/// which share columns of the source. So rows of results have an even number of pixels. The source and both
+/// weights have the type `Four`.
+template <uint Step, typename Four, typename Number> struct SeparableOperands {
+    float4 left[2];
+    Four right[2];
+    const device float *taps, *offsets; ///< weights and bias of the depthwise convolution
+    ProductPixel pixel;                 ///< the first of the two pixels
+    uint depth, outputs[2];
+
+    void begin(ProductTile tile, uint thread_index, constant ArraySeparableParams &params) {
+        depth = line_depth(thread_index);
+        pixel.begin(tile.row + first_line(thread_index), params.product.output);
+#pragma unroll
+        for (uint i = 0u; i < 2u; ++i) outputs[i] = tile.column + copied_line(thread_index, i);
+    }
+    void read(const device float *source, const device float *weight, constant ArraySeparableParams &params) {
+        const uint channels = params.source.channels;
+#pragma unroll
+        for (uint i = 0u; i < 2u; ++i) {
+            right[i] = Four(0.0f);
+            if (depth < channels && outputs[i] < params.product.output.channels)
+                right[i] = quad_at<Four>(weight, outputs[i] * channels + depth);
+        }
+        left[0] = float4(0.0f);
+        if (depth < channels && params.has_offsets != 0) left[0] = load_quad(offsets, depth, params.run, 6u);
+        left[1] = left[0];
+        if (depth < channels) convolve(source, params);
+        depth += product_depth;
+    }
+    void convolve(const device float *source, constant ArraySeparableParams &params) {
+        const uint columns = Step + 3u, channels = params.source.channels;
+        const int begin = int(pixel.x * Step) - params.window.pad_left;
+#pragma unroll
+        for (int row = 0; row < 3; ++row) {
+            const int y = int(pixel.y) * params.window.stride_y - params.window.pad_top + row;
+            // A tile may reach behind the last image.
+            const bool inside = y >= 0 && y < int(params.source.height) && pixel.image < params.source.images;
+            const uint from =
+                array_pixel(inside ? pixel.image : 0u, inside ? uint(y) : 0u, 0u, params.source) + depth;
+            Four values[columns];
+#pragma unroll
+            for (uint column = 0u; column < columns; ++column) {
+                const int x = begin + int(column);
+                values[column] = Four(0.0f);
+                if (inside && x >= 0 && x < int(params.source.width))
+                    values[column] = quad_at<Four>(source, from + uint(x) * channels);
+            }
+#pragma unroll
+            for (uint tap = 0u; tap < 3u; ++tap) {
+                const float4 by = float4(quad_at<Four>(taps, (uint(row) * 3u + tap) * channels + depth));
+                left[0] = fma(float4(values[tap]), by, left[0]);
+                left[1] = fma(float4(values[Step + tap]), by, left[1]);
+            }
+        }
+#pragma unroll
+        for (uint i = 0u; i < 2u; ++i) left[i] = at_most(at_least(left[i], params.low), params.high);
+    }
+    void put(threadgroup Number *both, uint thread_index) {
+        threadgroup Number *to = both + line_depth(thread_index) * product_pitch + first_line(thread_index);
+#pragma unroll
+        for (uint lane = 0u; lane < 4u; ++lane)
+            put_two(to + lane * product_pitch, left[0][lane], left[1][lane]);
+#pragma unroll
+        for (uint i = 0u; i < 2u; ++i)
+            put_line(both + product_depth * product_pitch, float4(right[i]), thread_index, i);
+    }
+    uint first_line(uint thread_index) { return thread_index / 4u * 2u; }
 };
 
 /// The operands of the gradient of the input: gradients of the results to which a pixel contributes, and

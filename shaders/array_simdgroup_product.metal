@@ -99,5 +99,14 @@ CONVOLUTION_PRODUCT(array_product_of_halves_in_simdgroups, OPERANDS_OF(Convoluti
 CONVOLUTION_PRODUCT(array_pointwise_product_of_halves_in_simdgroups,
                     OPERANDS_OF(PointwiseOperands, half4, half), PRODUCT_LANE, MULTIPLY_HALVES)
 
+SEPARABLE_PRODUCT(array_separable_product_step1_in_simdgroups, SEPARABLE_OF(1u, float4, float), PRODUCT_LANE,
+                  MULTIPLY_FLOATS)
+SEPARABLE_PRODUCT(array_separable_product_step2_in_simdgroups, SEPARABLE_OF(2u, float4, float), PRODUCT_LANE,
+                  MULTIPLY_FLOATS)
+SEPARABLE_PRODUCT(array_separable_product_step1_of_halves_in_simdgroups, SEPARABLE_OF(1u, half4, half),
+                  PRODUCT_LANE, MULTIPLY_HALVES)
+SEPARABLE_PRODUCT(array_separable_product_step2_of_halves_in_simdgroups, SEPARABLE_OF(2u, half4, half),
+                  PRODUCT_LANE, MULTIPLY_HALVES)
+
 DATA_GRADIENT_PRODUCT(array_data_gradient_product_in_simdgroups, PRODUCT_LANE, MULTIPLY_FLOATS)
 WEIGHT_GRADIENT_PRODUCT(array_weight_gradient_product_in_simdgroups, PRODUCT_LANE, MULTIPLY_FLOATS)

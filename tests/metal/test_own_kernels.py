@@ -87,7 +87,16 @@ LAYERS: dict[str, tuple[tuple[int, int, int], Build, str]] = {
         lambda n, x: n.depthwise_conv2d(x, 3, strides=2, padding="same"),
         "array_depthwise_3x3_step2",
     ),
-    "depthwise 5x5": ((9, 10, 8), lambda n, x: n.depthwise_conv2d(x, 5, padding="same"), "array_depthwise"),
+    "depthwise 5x5": (
+        (9, 10, 8),
+        lambda n, x: n.depthwise_conv2d(x, 5, padding="same"),
+        "array_depthwise_5x5_step1",
+    ),
+    "depthwise 5x5 by 2": (
+        (9, 10, 8),
+        lambda n, x: n.depthwise_conv2d(x, 5, strides=2, padding="same", activation="relu"),
+        "array_depthwise_5x5_step2",
+    ),
     "depthwise, dilated": (
         (9, 10, 8),
         lambda n, x: n.depthwise_conv2d(x, 3, dilation=2, padding="same"),
@@ -105,7 +114,17 @@ def test_layers(layer: str, precision: Literal["float32", "float16"], products: 
     assert named(kernel, products) in compare(network(shape, build), shape, precision)
 
 
-@pytest.mark.parametrize("layer", ["pointwise", "window", "depthwise", "depthwise by 2"])
+@pytest.mark.parametrize(
+    "layer",
+    [
+        "pointwise",
+        "window",
+        "depthwise",
+        "depthwise by 2",
+        "depthwise 5x5",
+        "depthwise 5x5 by 2",
+    ],
+)
 def test_layers_between_halves_have_kernels_of_halves(layer: str, products: str) -> None:
     shape, build, kernel = LAYERS[layer]
     net = network(shape, lambda n, x: n.activation(build(n, n.activation(x, "relu")), "tanh"))
@@ -148,6 +167,86 @@ def test_other_sums_are_layers(build: Build) -> None:
     shape = (6, 5, 8)
     for precision in ("float32", "float16"):
         assert len(compare(network(shape, build), shape, precision)) > 1  # type: ignore[arg-type]
+
+
+#: Depthwise convolutions and pointwise ones that one kernel computes. They follow another layer.
+SEPARABLE: dict[str, tuple[tuple[int, int, int], Build, str]] = {
+    "limits": (
+        (9, 10, 24),
+        lambda n, x: n.conv2d(n.depthwise_conv2d(x, 3, padding="same", activation="relu6"), 12, 1),
+        "array_separable_product_step1",
+    ),
+    "no padding, several steps and tiles": (
+        (9, 10, 96),
+        lambda n, x: n.conv2d(n.depthwise_conv2d(x, 3, activation="relu"), 128, 1, activation="relu6"),
+        "array_separable_product_step1",
+    ),
+    "by 2, odd outputs": (
+        (9, 11, 20),
+        lambda n, x: n.conv2d(n.depthwise_conv2d(x, 3, strides=2, padding="same"), 67, 1, activation="swish"),
+        "array_separable_product_step2",
+    ),
+    "without biases": (
+        (8, 11, 8),
+        lambda n, x: n.conv2d(
+            n.depthwise_conv2d(x, 3, strides=2, padding="same", use_bias=False), 8, 1, use_bias=False
+        ),
+        "array_separable_product_step2",
+    ),
+    "a sum": (
+        (6, 8, 8),
+        lambda n, x: n.add(
+            x, n.conv2d(n.depthwise_conv2d(x, 3, padding="same", activation="relu6"), 8, 1), activation="relu"
+        ),
+        "array_separable_product_step1",
+    ),
+}
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+@pytest.mark.parametrize("pair", SEPARABLE)
+def test_a_depthwise_convolution_is_part_of_the_pointwise_one(
+    pair: str, precision: Literal["float32", "float16"], products: str
+) -> None:
+    shape, build, kernel = SEPARABLE[pair]
+    net = network(shape, lambda n, x: build(n, n.activation(x, "tanh")))
+    halves = "" if precision == "float32" else "_of_halves"
+    kernels = compare(net, shape, precision)
+    assert f"{kernel}{halves}{products}" in kernels
+    assert len([name for name in kernels if name.startswith("array_")]) == 1
+    assert "arithmetic" not in kernels
+
+
+def test_a_pair_of_floats_and_halves_has_two_kernels() -> None:
+    """The network's input holds floats also in float16, but the weights halves. The kernel reads only one type."""
+    shape, build, kernel = SEPARABLE["limits"]
+    assert kernel not in compare(network(shape, build), shape, "float16")
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        # Another layer reads the depthwise convolution, too.
+        lambda n, x: n.add(n.activation(y := n.depthwise_conv2d(x, 3), "tanh"), n.conv2d(y, 8, 1)),
+        # The activation has no limits that the kernel could apply.
+        lambda n, x: n.conv2d(n.depthwise_conv2d(x, 3, activation="swish"), 8, 1),
+        lambda n, x: n.conv2d(n.depthwise_conv2d(x, 3), 8, 1, strides=2),
+        lambda n, x: n.conv2d(n.depthwise_conv2d(x, 3), 8, 3),
+        lambda n, x: n.conv2d(n.depthwise_conv2d(x, 3), 8, 1, groups=2),
+        lambda n, x: n.conv2d(n.depthwise_conv2d(x, 3), 132, 1),
+        lambda n, x: n.conv2d(n.depthwise_conv2d(x, 5, padding="same"), 8, 1),
+        # An odd number of columns.
+        lambda n, x: n.conv2d(n.depthwise_conv2d(x, 3, strides=2), 8, 1),
+        lambda n, x: n.conv2d(n.depthwise_conv2d(x, 3, padding="same", dilation=2), 8, 1),
+        lambda n, x: n.conv2d(n.depthwise_conv2d(n.conv2d(x, 100, 1), 3), 8, 1),
+    ],
+)
+def test_other_pairs_have_a_kernel_for_each_convolution(build: Build) -> None:
+    shape = (8, 8, 8)
+    for precision in ("float32", "float16"):
+        kernels = compare(network(shape, build), shape, precision)  # type: ignore[arg-type]
+        assert len(kernels) > 1
+        assert not any("separable" in kernel for kernel in kernels)
 
 
 def test_both_convolutions_of_a_sum_are_right(products: str) -> None:

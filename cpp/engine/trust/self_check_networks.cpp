@@ -1,6 +1,7 @@
 #include "engine/trust/self_check.h"
 
 #include <cmath>
+#include <initializer_list>
 #include <optional>
 #include <span>
 #include <string>
@@ -66,6 +67,50 @@ Graph own_layer_of(const ops::Case &one) {
     return sum;
 }
 
+/// Make a network of convolutions for this library's own Metal kernels. They follow another layer, whose
+/// result holds halves in float16, because other kernels read halves than the float images of a network's
+/// input.
+Graph own_network(const char *name, std::initializer_list<ops::Convolution> layers) {
+    Graph graph(concat({self_check_own, name}));
+    ValueId value = graph.add_input("image", Shape{Shape::any, 11, 12, 20});
+    value = graph.add_node("activation", ops::Neuron{.kind = ops::NeuronKind::absolute}, {value});
+    const ops::Neuron limited{.kind = ops::NeuronKind::relun, .a = 0.0f, .b = 6.0f};
+    for (const ops::Convolution &layer : layers) {
+        const bool is_last = &layer == layers.end() - 1;
+        value = graph.add_node(is_last ? name : "depthwise", layer, {value},
+                               is_last ? std::nullopt : std::optional(limited));
+    }
+    graph.mark_output(value);
+    fill_weights(graph);
+    return graph;
+}
+
+ops::Convolution convolution_of(std::int64_t outputs, std::int64_t size, std::int64_t stride,
+                                std::int64_t groups) {
+    ops::Convolution convolution;
+    convolution.output_channels = outputs;
+    convolution.groups = groups;
+    convolution.window.kernel_height = convolution.window.kernel_width = size;
+    convolution.window.stride_y = convolution.window.stride_x = stride;
+    convolution.window.padding = ops::PaddingPolicy::same;
+    return convolution;
+}
+
+void append_own_networks(std::vector<Graph> &graphs) {
+    const auto depthwise = [](std::int64_t size, std::int64_t stride) {
+        return convolution_of(20, size, stride, 20);
+    };
+    const ops::Convolution pointwise = convolution_of(68, 1, 1, 1);
+    graphs.push_back(own_network("pointwise convolution of a layer", {pointwise}));
+    graphs.push_back(own_network("convolution of a layer", {convolution_of(68, 3, 1, 1)}));
+    graphs.push_back(own_network("depthwise convolution of a layer", {depthwise(3, 1)}));
+    graphs.push_back(own_network("depthwise convolution of a layer by 2", {depthwise(3, 2)}));
+    graphs.push_back(own_network("depthwise convolution, 5x5", {depthwise(5, 1)}));
+    graphs.push_back(own_network("depthwise convolution, 5x5 by 2", {depthwise(5, 2)}));
+    graphs.push_back(own_network("separable convolution", {depthwise(3, 1), pointwise}));
+    graphs.push_back(own_network("separable convolution by 2", {depthwise(3, 2), pointwise}));
+}
+
 /// Make a network of one operation whose inputs are variables of the graph.
 Graph training_of(const ops::Case &one) {
     Graph graph(concat({"self-check: ", one.name}));
@@ -106,6 +151,7 @@ std::vector<Graph> self_check_networks() {
         if ((one.tags & ops::Case::self_check) && !(one.tags & ops::Case::training) &&
             one.operation == ops::Convolution::info.name)
             graphs.push_back(own_layer_of(one));
+    append_own_networks(graphs);
     for (Graph &graph : self_check_training()) graphs.push_back(std::move(graph));
     return graphs;
 }

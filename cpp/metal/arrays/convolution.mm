@@ -2,6 +2,7 @@
 
 #include "metal/arrays/array_operations.h"
 #include "metal/arrays/depthwise.h"
+#include "metal/arrays/separable.h"
 #include "metal/layers/neuron.h"
 #include "metal/layers/window.h"
 #include "shaders/array_convolution_params.h"
@@ -10,7 +11,8 @@ namespace mpscnn::metal {
 
 namespace {
 
-static_assert(sizeof(ArrayConvolutionParams) == 27 * sizeof(int));
+static_assert(sizeof(ArrayConvolutionParams) == 27 * sizeof(int) &&
+              sizeof(ArraySeparableParams) == 44 * sizeof(int));
 
 ArrayConvolutionParams convolution_params(const ops::Convolution &convolution, const Shape &input,
                                           const Shape &output) {
@@ -105,10 +107,43 @@ void add_convolution(ArrayProgram &program, const ops::Convolution &convolution,
     stage.activation = activation.kind;
 }
 
+/// Add the kernel of a depthwise convolution and of the pointwise convolution of its results.
+void add_separable(ArrayProgram &program, const ops::Convolution &pointwise) {
+    const ops::Convolution &depthwise = *program.operands().depthwise;
+    const Shape &input = program.shape(0), &output = program.operands().result.shape;
+    const Shape between{output[0], output[1], output[2], input.back()};
+    const Activation activation = activation_of(program.operands().activation);
+    const SeparableLimits limits = *limits_of(program.operands().depthwise_activation);
+    const std::size_t weight = *program.weight("weight"), taps = *program.weight("depthwise weight"),
+                      *bias = program.weight("bias"), *offsets = program.weight("depthwise bias");
+    ArraySeparableParams params{};
+    params.source = array_image(input);
+    params.window = window_params(depthwise.window.canonical(depthwise.info, input[1], input[2]));
+    params.has_offsets = offsets ? 1 : 0;
+    params.low = limits.low;
+    params.high = limits.high;
+    params.product = convolution_params(pointwise, between, output);
+    const std::optional<std::size_t> addend = program.operands().addend;
+    params.product.has_bias = bias ? 1 : 0;
+    params.product.has_addend = addend ? 1 : 0;
+    params.product.activation = activation.params;
+    const char *shader =
+        separable_shader(depthwise, input, program.operands().depthwise_activation, pointwise, between);
+    if (!shader) fail(ErrorKind::state, "no kernel computes these two convolutions together");
+    ArrayStage &stage =
+        program.add(fastest_product(program, shader, activation.kind), params,
+                    {0, weight, bias ? *bias : weight, addend.value_or(weight), taps,
+                     offsets ? *offsets : taps, program.result()},
+                    tiles_of(pixels_of(params.product.output), pointwise.output_channels) * product_threads);
+    stage.share(product_threads, 2 * product_floats * sizeof(float));
+    stage.activation = activation.kind;
+}
+
 } // namespace
 
 void make_program(ArrayProgram &program, const ops::Convolution &operation) {
     const Shape &input = program.shape(0);
+    if (program.operands().depthwise) return add_separable(program, operation);
     if (program.operands().constant_weights && is_array_depthwise(operation, input))
         return add_depthwise(program, operation);
     if (may_rearrange_depthwise(program, operation, input, program.operands().activation.kind))

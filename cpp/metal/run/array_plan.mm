@@ -147,7 +147,12 @@ void ArrayPlan::bind_own(NodeStep &step, const OwnLayer &own) const {
         operands.sources.push_back(operand_of(value));
         step.values.push_back(array_of(graph, value));
     };
-    add(node.inputs[0]);
+    const engine::Node &first = own.depthwise ? graph.nodes()[*own.depthwise] : node;
+    if (own.depthwise) {
+        operands.depthwise = &std::get<ops::Convolution>(first.operation);
+        operands.depthwise_activation = first.activation.value_or(ops::Neuron{});
+    }
+    add(first.inputs[0]);
     if (own.addend >= 0) {
         operands.addend = operands.sources.size();
         add(own.addend);

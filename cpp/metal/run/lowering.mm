@@ -190,8 +190,8 @@ lower_arrays(const Graph &graph, const engine::LowerOptions &options, std::share
     if (!needs_arrays(graph)) {
         network->scope = Choice::Scope::images;
         sums = options.sums;
-        network->own =
-            own_layers(graph, options.precision, *network->device, network->implementations, network->merged);
+        network->own = own_layers(graph, options.precision, network->halves, *network->device,
+                                  network->implementations, network->merged);
     }
     for (std::size_t i = 0; i < graph.nodes().size(); ++i) {
         const ValueId value = graph.result_of(i);

@@ -20,18 +20,21 @@ struct ConstantArray {
 };
 
 /// A convolution with constant weights that one of the library's own kernels computes. The kernel also
-/// computes a following sum if only that sum reads the convolution's result.
+/// computes a following sum if only that sum reads the convolution's result, or the depthwise convolution
+/// before a pointwise one if only that reads its result.
 struct OwnLayer {
-    std::size_t convolution = 0; ///< number of the convolution's node
-    engine::ValueId addend = -1; ///< the other operand of the sum; -1: there is no sum
+    std::size_t convolution = 0;          ///< number of the convolution's node
+    engine::ValueId addend = -1;          ///< the other operand of the sum; -1: there is no sum
+    std::optional<std::size_t> depthwise; ///< number of the depthwise convolution's node
     std::vector<ConstantArray> weights;
 };
 
-/// Return, for each node, the own layer that computes the node's result. A convolution that is included in
-/// the layer of a sum has none, and is true in `merged`. Throws WeightsError for a weight that does not fit
-/// the precision.
+/// Return, for each node, the own layer that computes the node's result. `halves` is true for each value
+/// whose array holds halves. A convolution that is included in the layer of another node has none, and is
+/// true in `merged`. Throws WeightsError for a weight that does not fit the precision.
 std::vector<std::optional<OwnLayer>>
-own_layers(const engine::Graph &graph, engine::Precision precision, const Device &device,
-           const std::shared_ptr<const engine::Implementations> &implementations, std::vector<bool> &merged);
+own_layers(const engine::Graph &graph, engine::Precision precision, const std::vector<bool> &halves,
+           const Device &device, const std::shared_ptr<const engine::Implementations> &implementations,
+           std::vector<bool> &merged);
 
 } // namespace mpscnn::metal

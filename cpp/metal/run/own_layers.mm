@@ -4,7 +4,9 @@
 #include <utility>
 #include <variant>
 
+#include "core/text.h"
 #include "metal/arrays/depthwise.h"
+#include "metal/arrays/separable.h"
 #include "metal/layers/weights.h"
 #include "metal/run/lowering.h"
 
@@ -88,10 +90,42 @@ std::optional<std::size_t> merged_input(const Graph &graph, const Node &sum,
     return std::nullopt;
 }
 
+/// Return the node of the depthwise convolution that a kernel can compute together with a pointwise one. Only
+/// the pointwise one reads its result. Return nothing if there is none.
+std::optional<std::size_t>
+merged_depthwise(const Graph &graph, const Node &node, const ops::Convolution &pointwise,
+                 const std::vector<std::optional<OwnLayer>> &layers, const std::vector<int> &readers,
+                 bool weights_are_halves, const std::vector<bool> &halves,
+                 const std::shared_ptr<const engine::Implementations> &implementations) {
+    const ValueId between = node.inputs[0];
+    if (graph.is_input(between) || readers[static_cast<std::size_t>(between)] != 1) return std::nullopt;
+    const std::size_t number = graph.producer_number(between);
+    const Node &first = graph.nodes()[number];
+    const auto *depthwise = std::get_if<ops::Convolution>(&first.operation);
+    if (!depthwise || !layers[number] || first.keep_float32 != node.keep_float32) return std::nullopt;
+    if (halves[static_cast<std::size_t>(first.inputs[0])] != weights_are_halves) return std::nullopt;
+    const char *shader =
+        separable_shader(*depthwise, graph.shape(first.inputs[0]), first.activation.value_or(ops::Neuron{}),
+                         pointwise, graph.shape(between));
+    const Choice choice(implementations, node, Choice::Scope::own);
+    const NeuronKind activation = node.activation ? node.activation->kind : NeuronKind::none;
+    return shader && choice.may_take(shader, activation) ? std::optional(number) : std::nullopt;
+}
+
+/// Include a depthwise convolution in the layer of the pointwise one after it.
+void merge_depthwise(OwnLayer &layer, std::optional<OwnLayer> &first, std::size_t number) {
+    layer.depthwise = number;
+    for (ConstantArray &array : first->weights) {
+        array.role = concat({"depthwise ", array.role});
+        layer.weights.push_back(std::move(array));
+    }
+    first.reset();
+}
+
 } // namespace
 
 std::vector<std::optional<OwnLayer>>
-own_layers(const Graph &graph, Precision precision, const Device &device,
+own_layers(const Graph &graph, Precision precision, const std::vector<bool> &halves, const Device &device,
            const std::shared_ptr<const engine::Implementations> &implementations, std::vector<bool> &merged) {
     std::vector<std::optional<OwnLayer>> layers(graph.nodes().size());
     merged.assign(layers.size(), false);
@@ -104,6 +138,12 @@ own_layers(const Graph &graph, Precision precision, const Device &device,
             layers[i]->convolution = i;
             const Precision held = node.keep_float32 ? Precision::float32 : precision;
             layers[i]->weights = constants_of(graph, node, *convolution, held, device);
+            if (const auto depthwise =
+                    merged_depthwise(graph, node, *convolution, layers, readers, held == Precision::float16,
+                                     halves, implementations)) {
+                merge_depthwise(*layers[i], layers[*depthwise], *depthwise);
+                merged[*depthwise] = true;
+            }
         } else if (const auto input = merged_input(graph, node, layers, readers)) {
             const std::size_t number = graph.producer_number(node.inputs[*input]);
             layers[i] = std::exchange(layers[number], std::nullopt);
