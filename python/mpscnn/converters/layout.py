@@ -174,16 +174,19 @@ class Value:
         return self._with_batch_on(place, batch)
 
     def with_batch_apart(self, axis: int) -> Self:
-        """Return the value without the batch in this axis; `beginning_with_batch` gives it back to the result.
+        """Return the value without the batch in this axis, which must be 1. It becomes a part of another axis.
 
-        A batch of 1 does not change the axis, so reshapes in a file may have made it a part of any axis. Raises
-        UnsupportedError if the axis has a batch that is not 1.
+        A batch of 1 does not change the axis, so reshapes in a file may have made it a part of any axis. If it is alone
+        in this axis, or there is no other axis, the result has no batch; `beginning_with_batch` gives it back.
         """
-        if any(atom.is_batch and atom.high != 1 for atom in self.axes[axis]):
+        batch = next((atom for atom in self.axes[axis] if atom.is_batch), None)
+        if batch is None:
+            return self
+        if batch.high != 1:
             raise UnsupportedError(f"changes the batch of {self.shown}")
-        axes = list(self.axes)
-        axes[axis] = without_batch(axes[axis])
-        return replace(self, axes=tuple(axes))
+        if len(self.axes[axis]) > 1 and self.rank > 1:
+            return self._with_batch_on(0 if axis else 1, batch)
+        return replace(self, axes=tuple(map(without_batch, self.axes)))
 
     def _with_batch_on(self, place: int, batch: Atom) -> Self:
         axes = [without_batch(axis) for axis in self.axes]
