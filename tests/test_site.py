@@ -48,7 +48,13 @@ def test_a_page_begins_with_what_one_can_do(page: Path) -> None:
     assert PROMISE.match(promise_of(page.read_text("utf-8")))
 
 
-@pytest.mark.parametrize("name", ["CONTRIBUTING.md", "ROADMAP.md", "tests/README.md", "benchmarks/README.md"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("CHANGELOG.md", "CODE_OF_CONDUCT.md", "CONTRIBUTING.md", "ROADMAP.md", "SECURITY.md"),
+        *("tests/README.md", "benchmarks/README.md"),
+    ],
+)
 def test_a_page_of_the_project_begins_with_what_one_can_do(name: str) -> None:
     assert PROMISE.match(promise_of((PROJECT / name).read_text("utf-8")))
 
