@@ -27,7 +27,7 @@ SHARE_OF_OWN = 0.35
 SHARE_OF_SIMDGROUPS = 0.6
 TILE = 64
 HALF = 2
-MOST_CHANNELS, MOST_OUTPUTS = 96, 128
+MAX_CHANNELS, MAX_OUTPUTS = 96, 128
 """A depthwise convolution runs with the pointwise one after it if both are at most so large."""
 KINDS = {"mps": None, "own, threads": SHARE_OF_OWN, "own, simdgroups": SHARE_OF_SIMDGROUPS}
 """The share of the peak that matrix products reach, by the kernels that compute a network; None: MPS computes it."""
@@ -95,7 +95,7 @@ def merged_pairs(nodes: dict[str, Any], shapes: dict[str, list[int]]) -> dict[st
         if node["operation"] != "convolution" or first["operation"] != "convolution":
             continue
         depthwise, channels = first["attributes"], shapes[source][-1]
-        is_small = channels <= MOST_CHANNELS and shapes[name][-1] <= MOST_OUTPUTS
+        is_small = channels <= MAX_CHANNELS and shapes[name][-1] <= MAX_OUTPUTS
         is_pair = depthwise.get("groups", 1) == channels and node["attributes"].get("kernel_width", 1) == 1
         if is_small and is_pair and depthwise.get("kernel_width") == 3 and readers.count(source) == 1:
             pairs[name] = source
