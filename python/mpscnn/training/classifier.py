@@ -30,7 +30,10 @@ __all__ = ["ClassifierOptions", "ClassifierTraining", "Progress", "Record"]
 _FORMAT = "mpscnn classifier run 1"
 _DESCRIPTION = "run.json"
 _RESULTS = ("history.json", "head.json", "head.npz", "best.npz", "checkpoint.npz")
-_HEAD_EPOCHS, _HEAD_RATE, _HEAD_BATCH = 60, 1e-3, 32
+_HEAD_EPOCHS, _HEAD_RATE = 60, 1e-3
+# The last layer needs hundreds of steps at this rate. Where the photos are few, batches are smaller than the largest
+# one, so that an epoch has at least this many steps.
+_HEAD_MAX_BATCH, _HEAD_EPOCH_STEPS = 32, 12
 _RATE = 2e-4
 
 Phase = Literal["features", "last layer", "last blocks"]
@@ -215,7 +218,8 @@ class ClassifierTraining:
         if self._restore_head():
             return
         name = self._backbone.features
-        steps = _HEAD_EPOCHS * -(-len(self._training) // _HEAD_BATCH)
+        batch = max(1, min(_HEAD_MAX_BATCH, len(self._training) // _HEAD_EPOCH_STEPS))
+        steps = _HEAD_EPOCHS * -(-len(self._training) // batch)
         trainer = Trainer(
             self._backbone.head(len(self.labels)),
             optimizer=Adam(cosine(_HEAD_RATE, steps)),
@@ -226,9 +230,7 @@ class ClassifierTraining:
         self._best = _Best()
         data, held = self._data("training", name), self._data("validation", name)
         waited = 0
-        for epoch in trainer.iter_epochs(
-            data, epochs=_HEAD_EPOCHS, batch_size=_HEAD_BATCH, validation_data=held
-        ):
+        for epoch in trainer.iter_epochs(data, epochs=_HEAD_EPOCHS, batch_size=batch, validation_data=held):
             record = self._judged("last layer", epoch, trainer)
             waited = 0 if record.best else waited + 1
             yield Progress("last layer", epoch.index, _HEAD_EPOCHS, record)

@@ -17,8 +17,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from command_line import call, run
+from PIL import Image
 from training.photo_classes import make_photos
 from training.small_backbone import save_small_backbone
 
@@ -75,6 +77,19 @@ def test_the_model_classifies_at_once(trained: Path, photos: Path) -> None:
     assert model.labels == LABELS
     assert model.information["license"] == "Apache-2.0"
     assert not Path(f"{trained}.run").exists()
+
+
+def test_the_default_options_are_enough_for_few_photos(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    for label, color in (("red", (200, 40, 40)), ("blue", (40, 40, 200))):
+        (tmp_path / label).mkdir()
+        for number in range(15):
+            pixels = np.clip(color + random.normal(0, 40, (96, 96, 3)), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / label / f"{number:02}.png")
+    model = ("--model", "cifar10_mobilenet_v2", "-o", str(tmp_path / "mine.safetensors"))
+    result = run("train", str(tmp_path), *model)
+    assert result.returncode == 0, result.stderr
+    assert "\nvalidation: 100.00% right of 6" in result.stdout
 
 
 def test_the_bar_is_seen_in_a_terminal_of_80_columns(photos: Path, backbone: Path, tmp_path: Path) -> None:
