@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import importlib
 import re
 import sys
 import warnings
@@ -119,3 +120,29 @@ def test_files_that_documents_name_are_there() -> None:
     ]
     assert len(named) > 100
     assert not [f"{path}: {name}" for path, name in named if f"/{name}" not in ends]
+
+
+def test_python_names_in_documents_are_there() -> None:
+    documents = [*PROJECT.glob("*.md"), *(PROJECT / "docs").rglob("*.md")]
+    found = {
+        name: path.relative_to(PROJECT)
+        for path in documents
+        for name in re.findall(r"(?<![\w./-])mpscnn(?:\.[A-Za-z_]\w*){2,}", path.read_text("utf-8"))
+    }
+    assert len(found) > 10
+    assert not [f"{path}: {name}" for name, path in found.items() if not is_importable(name)]
+
+
+def is_importable(name: str) -> bool:
+    """Return whether a dotted name can be imported. A module that lacks a package of others counts as importable."""
+    value: object = mpscnn
+    parts = name.split(".")
+    for count, part in enumerate(parts[1:], 2):
+        if hasattr(value, part):
+            value = getattr(value, part)
+            continue
+        try:
+            value = importlib.import_module(".".join(parts[:count]))
+        except ModuleNotFoundError as error:
+            return not (error.name or "").startswith("mpscnn")
+    return True
