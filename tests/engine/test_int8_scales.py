@@ -255,6 +255,33 @@ def test_matrix_products(path: Path, turned: tuple[bool, bool], is_constant: boo
     np.testing.assert_allclose(steps, wanted, rtol=0, atol=0.501 + 2.0**-shift / 2)
 
 
+def test_litert_reads_int8_as_uint8_in_sums(path: Path) -> None:
+    """LiteRT's sums of int8 are those of the same bytes as uint8. Therefore mpscnn does not follow them."""
+    x = np.random.default_rng(0).integers(-128, 128, (1, 4, 5, 3)).astype(np.int8)
+    source, result = quantized.Quantization(0.05, 3, "int8"), quantized.Quantization(0.5, -7, "int8")
+    tensors = [
+        quantized_tensor(Tensor("x", x.shape, "int8"), [source.scale], [source.zero_point]),
+        constant("axes", [1, 2], "int32"),
+        quantized_tensor(Tensor("result", (1, 3), "int8"), [result.scale], [result.zero_point]),
+    ]
+    operator = Operator(CODES["SUM"], [0, 1], [2], 27, [(0, "Bool", False)])
+    path.write_bytes(write_tflite(tensors, [operator], [0], [2]))
+
+    def summed(numbers: NDArray[Any], low: int, high: int) -> NDArray[np.int64]:
+        sums = (numbers.astype(np.int64) - source.zero_point).sum((1, 2)) * source.scale / result.scale
+        return np.clip(np.round(sums) + result.zero_point, low, high).astype(np.int64)
+
+    exact = summed(x, -128, 127)
+    as_bytes = summed(x.view(np.uint8), 0, 255).astype(np.uint8).view(np.int8)
+    np.testing.assert_array_equal(judged(path, x)[2], as_bytes)
+    assert not np.array_equal(as_bytes, exact)
+    given = quantized.dequantize(x.astype(np.int64), source)
+    found = (
+        converters.read_network([path]).compile(device="cpu", precision="int8").session(threads=1).run(given)
+    )
+    np.testing.assert_array_equal(found, quantized.dequantize(exact, result))
+
+
 def scales_with_ties(seed: int) -> tuple[float, float]:
     """Return scales of a source and its result with which many numbers lie nearly in the middle of two integers."""
     random = np.random.default_rng(seed)
