@@ -17,11 +17,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-# Bytes without the bundled models. These have 1.64 MB, so a wheel for Linux has less than 6 MB. One for x86-64 that zig
-# compiled has 4.29 MB. One for macOS has the Metal engine as well: its objects take 1.19 MB compressed and the shaders'
-# source 0.04 MB, measured on the emulation's build. The compiled shaders, which nobody has measured yet, are allowed
-# 1 MB.
-MAX_BYTES = 4_350_000
+# Bytes without the bundled models. These take 1.632 MB in a wheel, so a wheel for Linux has less than 6 MB. One for
+# x86-64 that zig compiled has 4.35 MB. One for macOS has the Metal engine as well: its objects take 1.19 MB compressed
+# and the shaders' source 0.04 MB, measured on the emulation's build. The compiled shaders, which nobody has measured
+# yet, are allowed 1 MB.
+MAX_BYTES = 4_365_000
 METAL_BYTES = 2_250_000
 # More that a wheel may have which is not optimised at link time and not packed by pack_wheel.py.
 UNPACKED_BYTES = 300_000
