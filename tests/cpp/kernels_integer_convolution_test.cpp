@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -147,7 +148,9 @@ private:
             convolution.groups = groups;
             operation = convolution;
         }
-        const auto result = graph.add_node("layer", operation, {source});
+        std::optional<ops::Neuron> activation;
+        if (random() % 2) activation = ops::Neuron{.kind = ops::NeuronKind::relu};
+        const auto result = graph.add_node("layer", operation, {source}, activation);
         const float reach = 40.0f * std::sqrt(static_cast<float>(inputs * taps)),
                     scale = reach * std::ldexp(1.0f, static_cast<int>(pick(random, -4, 2)));
         graph.quantize(result, any_quantization(random, scale, is_signed));

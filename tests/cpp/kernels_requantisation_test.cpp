@@ -3,17 +3,20 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <limits>
+#include <optional>
 #include <set>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "check.h"
+#include "cpu/plan/rounding_offset.h"
 #include "fixed_point_definition.h"
 #include "kernel_memory.h"
 
@@ -74,9 +77,11 @@ MPSCNN_VECTORISED std::int64_t count_different(const std::int32_t *rounded, cons
 /// A pointwise convolution whose pixel x adds x to the bias of each output.
 class Sums {
 public:
+    /// With an offset, the kernel rounds once.
     Sums(const Kernel<IntegerConvolutionTask> &kernel, const QuadKernels *quads, const Requantization &to,
-         const Factor &factor)
-        : kernel_(kernel), centre_(quads ? quads->centre : 0) {
+         const Factor &factor, const std::optional<RoundingOffset> &offset = {})
+        : kernel_(kernel),
+          added_((quads ? static_cast<std::uint32_t>(quads->centre) : 0) + (offset ? offset->sums : 0)) {
         const auto memory = [](auto &buffer, std::int64_t count) {
             using Buffer = std::remove_reference_t<decltype(buffer)>;
             buffer = Buffer(static_cast<std::size_t>(count));
@@ -110,6 +115,12 @@ public:
         task_.requantization = to;
         task_.requantization.multipliers = multipliers_.data();
         task_.requantization.shifts = shifts_.data();
+        if (offset) {
+            memory(factors_, 2 * outputs);
+            for (std::int64_t i = 0; i < 2 * outputs; ++i)
+                factors_.data()[i] = i / panel % 2 == 0 ? offset->factor : offset->added;
+            task_.requantization.factors = factors_.data();
+        }
         work_ = prepare(kernel_, task_, {.threads = 1, .caches = {}, .memory = &plan_});
         scratch_ = AlignedBuffer<std::byte>(work_.scratch_bytes + 64);
     }
@@ -118,8 +129,7 @@ public:
 
     const std::uint8_t *results_from(const std::vector<std::int32_t> &first) {
         std::transform(first.begin(), first.end(), bias_.data(), [&](std::int32_t sum) {
-            return static_cast<std::int32_t>(static_cast<std::uint32_t>(sum) +
-                                             static_cast<std::uint32_t>(centre_));
+            return static_cast<std::int32_t>(static_cast<std::uint32_t>(sum) + added_);
         });
         Worker worker{scratch_.data()};
         kernel_.run(task_, work_, 0, work_.items, worker);
@@ -128,7 +138,8 @@ public:
 
 private:
     const Kernel<IntegerConvolutionTask> &kernel_;
-    std::int32_t centre_;
+    std::uint32_t added_; ///< to each bias
+    AlignedBuffer<double> factors_;
     AlignedBuffer<std::int32_t> bias_, multipliers_, shifts_;
     AlignedBuffer<std::int8_t> quads_;
     AlignedBuffer<std::int16_t> values_;
@@ -228,6 +239,71 @@ TEST(sums_are_requantised_by_the_definition) {
     const std::vector<NamedKernel> kernels = all_kernels();
     for (const Requantization &to : kinds)
         for (const Factor &factor : factors) check_kind(to, factor, kernels);
+}
+
+/// Return the lower 32 bits of the double that a kernel computes from a sum.
+std::int32_t rounded_in_one(const RoundingOffset &offset, std::int32_t sum) {
+    const double with_offset = 0x1p52 + (static_cast<std::uint32_t>(sum) + offset.sums);
+    return static_cast<std::int32_t>(
+        std::bit_cast<std::uint64_t>(std::fma(with_offset, offset.factor, offset.added)));
+}
+
+/// Compare one rounding with two: by the arithmetic alone, and by the kernels that support it.
+void check_offset(const Requantization &to, const Factor &factor, const RoundingOffset &offset) {
+    std::vector<std::int32_t> first = some_sums(factor);
+    std::erase_if(first, [](std::int32_t sum) { return sum < -sum_limit || sum >= sum_limit - pixels; });
+    while (first.size() % outputs != 0) first.push_back(first.back());
+    std::vector<std::int32_t> sums(chunk), rounded(chunk);
+    std::vector<std::uint8_t> in_one(chunk);
+    std::int64_t wrong = 0;
+    for (std::size_t i = 0; i < first.size(); i += outputs) {
+        const std::vector<std::int32_t> own(first.begin() + static_cast<std::ptrdiff_t>(i),
+                                            first.begin() + static_cast<std::ptrdiff_t>(i + outputs));
+        for (std::size_t k = 0; k < chunk; ++k) {
+            sums[k] = own[k % outputs] + static_cast<std::int32_t>(k / outputs);
+            in_one[k] =
+                static_cast<std::uint8_t>(std::clamp(rounded_in_one(offset, sums[k]), to.low, to.high));
+        }
+        round_all(sums.data(), factor, to.once, rounded.data());
+        wrong += count_different(rounded.data(), to, in_one.data());
+        for (const KernelTable *table : available_kernels())
+            if (table->multiplies_quads() && table->quads.has_factors) {
+                Sums kernel(table->quads.convolution, &table->quads, to, factor, offset);
+                wrong += count_different(rounded.data(), to, kernel.results_from(own));
+            }
+    }
+    if (wrong != 0)
+        std::printf("%lld sums wrong in one rounding: multiplier %d, shift %d, zero point %d, %d to %d\n",
+                    static_cast<long long>(wrong), factor.multiplier, factor.shift, to.zero_point, to.low,
+                    to.high);
+    CHECK(wrong == 0);
+}
+
+TEST(one_rounding_of_sums_with_an_offset_is_exact) {
+    Random random(5);
+    for (int i = 0; i < 60; ++i) {
+        const auto mantissa = static_cast<std::int32_t>(random() >> 2 | 1u << 30);
+        // Also try factors of few bits. Not all of them have an offset.
+        const Factor factor{i % 4 == 0 ? mantissa & -(1 << 24) : mantissa,
+                            -static_cast<int>(pick(random, 1, i % 3 == 0 ? 21 : 12))};
+        Requantization to{.once = i % 2 == 0};
+        to.zero_point = static_cast<std::int32_t>(pick(random, 0, 255));
+        to.low = to.once ? static_cast<std::int32_t>(pick(random, 0, 255)) : to.zero_point;
+        to.high = static_cast<std::int32_t>(pick(random, to.low, 255));
+        const std::optional<RoundingOffset> offset = rounding_offset(to, factor.multiplier, factor.shift);
+        CHECK(offset || i % 4 == 0);
+        if (offset) check_offset(to, factor, *offset);
+    }
+}
+
+TEST(factors_without_an_offset_are_refused) {
+    const Requantization clamped{.zero_point = 3, .low = 3, .high = 250};
+    CHECK(rounding_offset(clamped, 1256584746, -8));
+    CHECK(!rounding_offset({.zero_point = 128}, 1256584746, -8)); // ties below the zero point
+    CHECK(!rounding_offset(clamped, 1256584746, 0));
+    CHECK(!rounding_offset(clamped, 1256584746, -22));
+    const std::optional<RoundingOffset> zero = rounding_offset(clamped, 0, 0);
+    CHECK(zero && rounded_in_one(*zero, -12345) == 3);
 }
 
 } // namespace

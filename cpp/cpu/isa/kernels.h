@@ -123,6 +123,7 @@ struct QuadKernels {
     Kernel<IntegerConvolutionTask> convolution; ///< for all weights with quads
     Kernel<IntegerConvolutionTask> tiles;       ///< faster for quads that are not depthwise; may be null
     bool has_depthwise = false;                 ///< true if depthwise weights have quads too
+    bool has_factors = false;                   ///< true if they support Requantization::factors
     std::int32_t centre = 0;                    ///< number that is subtracted from each byte
 };
 

@@ -5,12 +5,16 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <limits>
+#include <optional>
+#include <utility>
 
 #include "core/error.h"
 #include "core/text.h"
 #include "cpu/kernels/tasks/fixed_point.h"
+#include "cpu/plan/rounding_offset.h"
 #include "ops/unsupported.h"
 
 namespace mpscnn::cpu {
@@ -97,6 +101,7 @@ public:
             set_depthwise_quads();
         else
             set_quads();
+        if (has_quads() && quads_->has_factors && has_small_sums_) set_factors();
         layer_.weights.values = layer_.values.data();
         layer_.weights.bias = layer_.bias.data();
         layer_.requantization.multipliers = layer_.multipliers.data();
@@ -139,6 +144,7 @@ private:
         const std::vector<float> &scales = tensor_->scales();
         const std::int64_t outputs = layer_.weights.groups * layer_.weights.outputs;
         const std::vector<std::int32_t> bias = biases(outputs);
+        const std::int64_t largest = 255 * 255 * layer_.weights.inputs * layer_.weights.taps;
         for (std::int64_t output = 0; output < outputs; ++output) {
             const auto i = static_cast<std::size_t>(output), at = static_cast<std::size_t>(place_of(output));
             const double product = product_of_scales(scales[scales.size() == 1 ? 0 : i]);
@@ -147,7 +153,29 @@ private:
             layer_.multipliers[at] = factor.multiplier;
             layer_.shifts[at] = factor.shift;
             layer_.bias[at] = bias[i];
+            has_small_sums_ &= std::abs(static_cast<std::int64_t>(bias[i])) + largest < sum_limit;
         }
+    }
+
+    /// Add the offsets of Requantization::factors to the biases, if all outputs have one.
+    void set_factors() {
+        const Requantization &to = layer_.requantization;
+        AlignedBuffer<double> factors(2 * layer_.multipliers.size());
+        AlignedBuffer<std::int32_t> bias(layer_.bias.size());
+        constexpr std::size_t panel = IntegerWeights::panel;
+        for (std::size_t i = 0; i < bias.size(); ++i) {
+            const std::optional<RoundingOffset> own =
+                rounding_offset(to, layer_.multipliers[i], layer_.shifts[i]);
+            if (!own) return;
+            bias[i] = static_cast<std::int32_t>(static_cast<std::uint32_t>(layer_.bias[i]) + own->sums);
+            double *const to_panel =
+                factors.data() + i / panel * 2 * panel + i % 2 * panel / 2 + i % panel / 2;
+            to_panel[0] = own->factor;
+            to_panel[panel] = own->added;
+        }
+        layer_.bias = std::move(bias);
+        layer_.factors = std::move(factors);
+        layer_.requantization.factors = layer_.factors.data();
     }
 
     /// Return the product of input scale and weight scale. For convolutions of uint8 it is rounded to
@@ -308,6 +336,7 @@ private:
     const Quantization source_, result_;
     const QuadKernels *const quads_;
     std::int64_t rows_ = 1, columns_ = 1; ///< of the window
+    bool has_small_sums_ = true;          ///< true if all sums are below sum_limit
     const engine::WeightTensor *tensor_ = nullptr;
 };
 
@@ -502,7 +531,8 @@ std::size_t IntegerLayer::bytes() const {
            constant.size() +
            (bias.size() + multipliers.size() + shifts.size() + rest_first.size() + rest_steps.size() +
             table.size()) *
-               sizeof(std::int32_t);
+               sizeof(std::int32_t) +
+           factors.size() * sizeof(double);
 }
 
 std::shared_ptr<const IntegerLayer> lower_to_integers(const Graph &graph, std::size_t index,

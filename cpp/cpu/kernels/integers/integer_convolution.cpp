@@ -338,6 +338,7 @@ void get(QuadKernels &);
 void mpscnn::cpu::MPSCNN_SET::get(QuadKernels &kernels) {
     kernels.convolution = {integer_convolution_prepare<Simd>, integer_convolution_run<Simd>};
     kernels.centre = QuadRegisters::centre;
+    kernels.has_factors = TileRequantizer<1>::has_factors;
 #if defined(MPSCNN_DEPTHWISE_QUADS)
     kernels.has_depthwise = true;
 #endif

@@ -123,21 +123,26 @@ struct DepthwisePanel {
     std::int32_t *sums; ///< pixels are `pitch` apart, the two rows `row`
     std::ptrdiff_t pitch, row;
     std::int64_t fours, kernel, stride, dilation;
+    /// With Requantization::factors, sums of 3x3 windows are requantized in registers.
+    const TileRequantizer<1> *requantizer;
+    std::uint8_t *results[2]; ///< the rows of the result, or null for a row that it does not have
+    std::ptrdiff_t result_pitch;
 };
 
 MPSCNN_INLINE __m512i load_quads(const void *from) { return _mm512_loadu_si512(from); }
 
-/// Compute the sums of `pixels` pixels, from x on, for windows of up to four rows and three columns.
-template <int pixels, int rows, int stride, bool two_parts>
+/// Compute the sums of `pixels` pixels, from x on, for windows of up to four rows and three columns. Store
+/// them, or their results if `has_factors`.
+template <int pixels, int rows, int stride, bool two_parts, bool has_factors>
 MPSCNN_INLINE void add_three_columns(const DepthwisePanel &panel, const __m512i (&weights)[2][2][3],
                                      std::int64_t x) {
     constexpr int bytes = 4 * IntegerWeights::panel;
-    __m512i sums[rows][pixels];
+    __m512i sums[rows][pixels][1];
     const __m512i bias = load_quads(panel.bias);
 #pragma GCC unroll 2
     for (int r = 0; r < rows; ++r)
 #pragma GCC unroll 4
-        for (int p = 0; p < pixels; ++p) sums[r][p] = bias;
+        for (int p = 0; p < pixels; ++p) sums[r][p][0] = bias;
 #pragma GCC unroll 12
     for (int column = 0; column < (pixels - 1) * stride + 3; ++column) {
         const __m512i four = load_quads(panel.columns + (x * stride + column) * bytes);
@@ -147,19 +152,28 @@ MPSCNN_INLINE void add_three_columns(const DepthwisePanel &panel, const __m512i 
             if (v < 0 || v >= 3) continue;
 #pragma GCC unroll 2
             for (int r = 0; r < rows; ++r) {
-                sums[r][p] = _mm512_dpbusd_epi32(sums[r][p], four, weights[0][r][v]);
-                if (two_parts) sums[r][p] = _mm512_dpbusd_epi32(sums[r][p], four, weights[1][r][v]);
+                sums[r][p][0] = _mm512_dpbusd_epi32(sums[r][p][0], four, weights[0][r][v]);
+                if (two_parts) sums[r][p][0] = _mm512_dpbusd_epi32(sums[r][p][0], four, weights[1][r][v]);
             }
         }
+    }
+    if constexpr (has_factors) {
+        panel.requantizer->store_registers(sums[0], panel.results[0] + x * panel.result_pitch,
+                                           panel.result_pitch);
+        if constexpr (rows == 2)
+            if (panel.results[1])
+                panel.requantizer->store_registers(sums[1], panel.results[1] + x * panel.result_pitch,
+                                                   panel.result_pitch);
+        return;
     }
 #pragma GCC unroll 2
     for (int r = 0; r < rows; ++r)
 #pragma GCC unroll 4
         for (int p = 0; p < pixels; ++p)
-            _mm512_storeu_si512(panel.sums + r * panel.row + (x + p) * panel.pitch, sums[r][p]);
+            _mm512_storeu_si512(panel.sums + r * panel.row + (x + p) * panel.pitch, sums[r][p][0]);
 }
 
-template <int rows, int stride, bool two_parts>
+template <int rows, int stride, bool two_parts, bool has_factors>
 __attribute__((noinline)) void add_strip(const DepthwisePanel &panel, std::int64_t outputs) {
     constexpr int bytes = 4 * IntegerWeights::panel, at_once = 4;
     __m512i weights[2][2][3];
@@ -172,12 +186,13 @@ __attribute__((noinline)) void add_strip(const DepthwisePanel &panel, std::int64
         }
     std::int64_t x = 0;
     for (; x + at_once <= outputs; x += at_once)
-        add_three_columns<at_once, rows, stride, two_parts>(panel, weights, x);
+        add_three_columns<at_once, rows, stride, two_parts, has_factors>(panel, weights, x);
     if (x == outputs) return;
     if (outputs > at_once) // overlaps pixels that are already computed
-        add_three_columns<at_once, rows, stride, two_parts>(panel, weights, outputs - at_once);
+        add_three_columns<at_once, rows, stride, two_parts, has_factors>(panel, weights, outputs - at_once);
     else
-        for (; x < outputs; ++x) add_three_columns<1, rows, stride, two_parts>(panel, weights, x);
+        for (; x < outputs; ++x)
+            add_three_columns<1, rows, stride, two_parts, has_factors>(panel, weights, x);
 }
 
 /// Compute one row of the result for a window of any size.
@@ -212,19 +227,32 @@ MPSCNN_INLINE bool are_zero(const std::int8_t *bytes, std::ptrdiff_t count) {
     return !_mm512_test_epi32_mask(any, any);
 }
 
-MPSCNN_INLINE void add_panel(const DepthwisePanel &panel, std::int64_t rows, std::int64_t outputs) {
+template <int rows, int stride>
+MPSCNN_INLINE void add_strip_of(const DepthwisePanel &panel, bool two_parts, std::int64_t outputs) {
+    if (panel.requantizer)
+        (two_parts ? add_strip<rows, stride, true, true> : add_strip<rows, stride, false, true>)(panel,
+                                                                                                 outputs);
+    else
+        (two_parts ? add_strip<rows, stride, true, false> : add_strip<rows, stride, false, false>)(panel,
+                                                                                                   outputs);
+}
+
+/// Compute a strip. Return true if its results, and not its sums, are stored.
+MPSCNN_INLINE bool add_panel(const DepthwisePanel &panel, std::int64_t rows, std::int64_t outputs) {
     const std::ptrdiff_t part = panel.fours * panel.kernel * 4 * IntegerWeights::panel;
     const bool two_parts = !are_zero(panel.weights + part, part),
                is_three = panel.kernel == 3 && panel.fours == 1 && panel.dilation == 1;
-    const auto add = [&](auto one, auto two) { (two_parts ? two : one)(panel, outputs); };
     if (rows == 2 && is_three && panel.stride == 1)
-        add(add_strip<2, 1, false>, add_strip<2, 1, true>);
+        add_strip_of<2, 1>(panel, two_parts, outputs);
     else if (is_three && panel.stride == 1)
-        add(add_strip<1, 1, false>, add_strip<1, 1, true>);
+        add_strip_of<1, 1>(panel, two_parts, outputs);
     else if (is_three && panel.stride == 2)
-        add(add_strip<1, 2, false>, add_strip<1, 2, true>);
-    else
-        add(add_any_strip<false>, add_any_strip<true>);
+        add_strip_of<1, 2>(panel, two_parts, outputs);
+    else {
+        (two_parts ? add_any_strip<true> : add_any_strip<false>)(panel, outputs);
+        return false;
+    }
+    return panel.requantizer;
 }
 
 MPSCNN_INLINE void depthwise_block(const IntegerConvolutionTask &task, const DepthwiseQuadPlan &plan,
@@ -245,8 +273,13 @@ MPSCNN_INLINE void depthwise_block(const IntegerConvolutionTask &task, const Dep
     alignas(64) std::int32_t sums[2 * max_strip * block_channels];
     const std::ptrdiff_t row = max_strip * panels * lanes;
     const std::int64_t part = plan.fours * horizontal.kernel * bytes;
+    std::uint8_t *results[2] = {};
+    for (std::int64_t r = 0; r < rows; ++r)
+        results[r] = bytes_at(task.destination, image, y + r, block.outputs.begin) + block.channel;
+    bool is_done = false;
     for (int r = 0; r < panels; ++r) {
         const std::int64_t channel = block.channel + r * lanes;
+        const TileRequantizer<1> requantizer(task.requantization, channel, block.channels - r * lanes);
         const DepthwisePanel panel{scratch + r * second,
                                    four,
                                    weights.quads + channel / lanes * 2 * part,
@@ -257,14 +290,16 @@ MPSCNN_INLINE void depthwise_block(const IntegerConvolutionTask &task, const Dep
                                    plan.fours,
                                    horizontal.kernel,
                                    horizontal.stride,
-                                   horizontal.dilation};
-        add_panel(panel, plan.rows_at_once, outputs);
+                                   horizontal.dilation,
+                                   requantizer.takes_factors() ? &requantizer : nullptr,
+                                   {results[0] + r * lanes, rows == 2 ? results[1] + r * lanes : nullptr},
+                                   task.destination.pixel_stride};
+        is_done = add_panel(panel, plan.rows_at_once, outputs);
     }
+    if (is_done) return;
     const auto store = [&](const auto &requantizer) __attribute__((always_inline)) {
         for (std::int64_t r = 0; r < rows; ++r)
-            requantizer.store(sums + r * row, outputs,
-                              bytes_at(task.destination, image, y + r, block.outputs.begin) + block.channel,
-                              task.destination.pixel_stride);
+            requantizer.store(sums + r * row, outputs, results[r], task.destination.pixel_stride);
     };
     if (panels == 2)
         store(TileRequantizer<2>(task.requantization, block.channel, block.channels));

@@ -258,6 +258,35 @@ MPSCNN_INLINE void twice_the_steps(const float *from, std::int64_t count, float 
     }
 }
 
+#if defined(__AVX512BW__)
+/// Round halves of 16 floats to integers, ties away from zero.
+MPSCNN_INLINE __m512i rounded_halves(const float *twice) {
+    const __m512i halves = _mm512_cvttps_epi32(_mm512_load_ps(twice)), one = _mm512_set1_epi32(1),
+                  moved = _mm512_add_epi32(halves, _mm512_or_si512(_mm512_srai_epi32(halves, 31), one));
+    return _mm512_srai_epi32(_mm512_sub_epi32(moved, _mm512_srai_epi32(moved, 31)), 1);
+}
+
+/// Round the halves of 64 floats, add the zero point and clamp.
+MPSCNN_INLINE void store_rounded(const float *twice, std::int32_t zero_point, std::uint8_t *to) {
+    const __m512i zero = _mm512_set1_epi16(static_cast<short>(zero_point)),
+                  order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    const auto pair = [&](const float *first) __attribute__((always_inline)) {
+        const __m512i both = _mm512_packs_epi32(rounded_halves(first), rounded_halves(first + 16));
+        return _mm512_add_epi16(both, zero);
+    };
+    _mm512_storeu_si512(to,
+                        _mm512_permutexvar_epi32(order, _mm512_packus_epi16(pair(twice), pair(twice + 32))));
+}
+#else
+MPSCNN_INLINE void store_rounded(const float *twice, std::int32_t zero_point, std::uint8_t *to) {
+    for (std::int64_t c = 0; c < 64; ++c) {
+        const auto halves = static_cast<std::int32_t>(twice[c]);
+        const std::int32_t moved = (halves + (halves < 0 ? -1 : 1)) / 2 + zero_point;
+        to[c] = static_cast<std::uint8_t>(moved < 0 ? 0 : moved > 255 ? 255 : moved);
+    }
+}
+#endif
+
 template <class V>
 MPSCNN_INLINE void quantize(const QuantizationTask &task, const float *from, std::int64_t count,
                             std::uint8_t *result) {
@@ -268,12 +297,7 @@ MPSCNN_INLINE void quantize(const QuantizationTask &task, const float *from, std
         const std::int64_t own = min(count - first, part);
         twice_the_steps<V>(from, own, task.scale, twice);
         for (std::int64_t c = own; c < part; ++c) twice[c] = 0.0f;
-        std::uint8_t *const to = own == part ? result : bytes;
-        for (std::int64_t c = 0; c < part; ++c) {
-            const auto halves = static_cast<std::int32_t>(twice[c]);
-            const std::int32_t moved = (halves + (halves < 0 ? -1 : 1)) / 2 + task.zero_point;
-            to[c] = static_cast<std::uint8_t>(moved < 0 ? 0 : moved > 255 ? 255 : moved);
-        }
+        store_rounded(twice, task.zero_point, own == part ? result : bytes);
         if (own < part) __builtin_memcpy(result, bytes, static_cast<std::size_t>(own));
     }
 }

@@ -6,6 +6,8 @@
 // pixels' bytes are broadcast. A weight beyond 8 bits is the sum of two numbers. The second numbers, which
 // few weights have, are multiplied in additional steps.
 
+#include <type_traits>
+
 #include "cpu/kernels/integers/integer_quad_registers.h"
 #include "cpu/kernels/integers/integer_quad_rows.h"
 #include "cpu/kernels/integers/integer_tile_requantization.h"
@@ -15,11 +17,11 @@ namespace {
 
 constexpr QuadBlock quad_block{QuadRegisters::pixels, 4};
 
-/// Compute the sums of `pixels` pixels, from pixel `first` on, for `panels` panels from `panel` on.
-template <int pixels, int panels>
+/// Compute the sums of `pixels` pixels, from pixel `first` on, for `panels` panels from `panel` on. Store
+/// them in `sums`, or requantize them in registers if `sums` is a TileRequantizer.
+template <int pixels, int panels, class Sums>
 __attribute__((noinline)) void add_quads(const QuadRows &rows, std::int64_t first,
-                                         const IntegerWeights &weights, std::int64_t panel,
-                                         std::int32_t *sums) {
+                                         const IntegerWeights &weights, std::int64_t panel, Sums &sums) {
     using Registers = QuadRegisters;
     using reg = typename Registers::reg;
     constexpr int of_panel = Registers::of_panel, registers = panels * of_panel,
@@ -76,39 +78,32 @@ __attribute__((noinline)) void add_quads(const QuadRows &rows, std::int64_t firs
                     }
                 }
             }
+    if constexpr (std::is_class_v<Sums>) {
+        // Let the compiler allocate registers for the products and for the requantization separately.
 #pragma GCC unroll 16
-    for (int p = 0; p < pixels; ++p)
+        for (int p = 0; p < pixels; ++p)
 #pragma GCC unroll 8
-        for (int r = 0; r < registers; ++r)
-            Registers::store(sums + (p * registers + r) * lanes, totals[p][r]);
+            for (int r = 0; r < registers; ++r) __asm__("" : "+v"(totals[p][r]));
+        sums.store_registers(totals, rows.result + first * rows.result_pitch + panel * IntegerWeights::panel,
+                             rows.result_pitch);
+        return;
+    } else
+#pragma GCC unroll 16
+        for (int p = 0; p < pixels; ++p)
+#pragma GCC unroll 8
+            for (int r = 0; r < registers; ++r)
+                Registers::store(sums + (p * registers + r) * lanes, totals[p][r]);
 }
 
 /// A pointer to add_quads() for a certain number of pixels.
-using AddQuads = void (*)(const QuadRows &, std::int64_t, const IntegerWeights &, std::int64_t,
-                          std::int32_t *);
-template <int panels> MPSCNN_INLINE AddQuads add_quads_of(std::int64_t pixels) {
+template <class Sums>
+using AddQuads = void (*)(const QuadRows &, std::int64_t, const IntegerWeights &, std::int64_t, Sums &);
+template <int panels, class Sums> MPSCNN_INLINE AddQuads<Sums> add_quads_of(std::int64_t pixels) {
     constexpr int most = QuadRegisters::pixels;
-    static constexpr AddQuads add[] = {
-        add_quads<1, panels>,
-        add_quads<2, panels>,
-        add_quads<3, panels>,
-        add_quads<4, panels>,
-        add_quads < most < 5 ? most : 5,
-        panels >,
-        add_quads < most < 6 ? most : 6,
-        panels >,
-        add_quads < most < 7 ? most : 7,
-        panels >,
-        add_quads < most < 8 ? most : 8,
-        panels >,
-        add_quads < most < 9 ? most : 9,
-        panels >,
-        add_quads < most < 10 ? most : 10,
-        panels >
-        , add_quads < most < 11 ? most : 11, panels >, add_quads < most < 12 ? most : 12, panels >,
-    };
-    static_assert(most >= 4 && most <= 12);
-    return add[pixels - 1];
+    return [&]<int... i>(std::integer_sequence<int, i...>) {
+        static constexpr AddQuads<Sums> add[] = {add_quads<i + 1, panels, Sums>...};
+        return add[pixels - 1];
+    }(std::make_integer_sequence<int, most>());
 }
 
 /// Compute one or two panels for a block of pixels, in tiles whose numbers of pixels differ by at most one.
@@ -122,7 +117,14 @@ MPSCNN_INLINE void multiply_quads(const IntegerConvolutionTask &task, const Quad
     const std::int64_t tiles = divide_up(rows.count, most);
     for (std::int64_t i = 0; i < tiles; ++i) {
         const Range own = part_of(rows.count, tiles, i);
-        add_quads_of<panels>(own.size())(rows, own.begin, task.weights, panel, sums);
+        if constexpr (TileRequantizer<panels>::has_factors)
+            if (requantizer.takes_factors()) {
+                add_quads_of<panels, const TileRequantizer<panels>>(own.size())(rows, own.begin, task.weights,
+                                                                                panel, requantizer);
+                continue;
+            }
+        add_quads_of<panels, std::int32_t[most * panels * lanes]>(own.size())(rows, own.begin, task.weights,
+                                                                              panel, sums);
         requantizer.store(sums, own.size(), rows.result + own.begin * rows.result_pitch + panel * lanes,
                           rows.result_pitch);
     }

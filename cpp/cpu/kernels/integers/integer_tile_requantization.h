@@ -9,6 +9,8 @@
 // makes no difference, because limits are bytes. The speed is limited by multiplications and shifts, some
 // five cycles for 16 sums.
 
+#include <type_traits>
+
 #include "cpu/kernels/integers/integer_requantization.h"
 
 namespace mpscnn::cpu {
@@ -70,33 +72,124 @@ private:
     Half even_, odd_;
 };
 
+/// The constants of a panel with Requantization::factors. A double whose upper word is that of 2^52, and
+/// whose lower word is a sum, is 2^52 plus the sum. One FMA multiplies it and adds a number that is so large
+/// that the lower word of the rounded double is the result.
+class PanelFactors {
+public:
+    explicit MPSCNN_INLINE PanelFactors(const double *factors)
+        : even_(_mm512_load_pd(factors)), odd_(_mm512_load_pd(factors + 8)),
+          even_added_(_mm512_load_pd(factors + 16)), odd_added_(_mm512_load_pd(factors + 24)) {}
+
+    MPSCNN_INLINE __m512i rounded(__m512i sums) const {
+        const __m512i upper = _mm512_set1_epi32(0x43300000),
+                      odd_sums = _mm512_mask_shuffle_epi32(upper, 0x5555, sums, _MM_PERM_DDBB);
+        const __m512d even = _mm512_castsi512_pd(_mm512_mask_blend_epi32(0xaaaa, sums, upper)),
+                      odd = _mm512_castsi512_pd(odd_sums);
+        return _mm512_mask_shuffle_epi32(_mm512_castpd_si512(_mm512_fmadd_pd(even, even_, even_added_)),
+                                         0xaaaa, _mm512_castpd_si512(_mm512_fmadd_pd(odd, odd_, odd_added_)),
+                                         _MM_PERM_CCAA);
+    }
+
+private:
+    __m512d even_, odd_, even_added_, odd_added_;
+};
+
 /// Requantizes tiles of pixels x `panels` panels of outputs, for `count` outputs from `first` on. `first`
 /// begins a panel.
 template <int panels> class TileRequantizer {
 public:
+    static constexpr bool has_factors = true;
+
     MPSCNN_INLINE TileRequantizer(const Requantization &to, std::int64_t first, std::int64_t count)
         : to_(to), first_(first), count_(min(count, panels * panel)),
           has_ties_(!to.once && to.low < to.zero_point) {
+        if (to.factors) return;
         fits_ = own_[0].set(to, first, count_);
         if constexpr (panels == 2) fits_ &= own_[1].set(to, first + panel, count_ - panel);
     }
+
+    MPSCNN_INLINE bool takes_factors() const { return to_.factors; }
 
     /// Store the results of pixels that are `pitch` bytes apart. Sums are [pixel][panel][16]. A multiple of
     /// 64 sums may be read.
     MPSCNN_INLINE void store(const std::int32_t *sums, std::int64_t pixels, std::uint8_t *result,
                              std::ptrdiff_t pitch) const {
-        if (!fits_)
+        const bool whole = count_ >= panels * panel;
+        const auto of_shifts = [&](auto ties) __attribute__((always_inline)) {
+            const __m512i less = _mm512_set1_epi64(has_ties_ ? std::int64_t{1} << 31 : 0);
+            const RightShifts own[] = {own_[0], own_[panels - 1]};
+            const auto rounded = [&](int i, __m512i x) __attribute__((always_inline)) {
+                return own[i].template rounded<ties.value>(x, less);
+            };
+            if (whole)
+                store_all<true>(rounded, sums, pixels, result, pitch);
+            else
+                store_all<false>(rounded, sums, pixels, result, pitch);
+        };
+        if (takes_factors()) {
+            const PanelFactors own[] = {factors(0), factors(1)};
+            const auto rounded = [&](int i, __m512i x) __attribute__((always_inline)) {
+                return own[i].rounded(x);
+            };
+            if (whole)
+                store_all<true>(rounded, sums, pixels, result, pitch);
+            else
+                store_all<false>(rounded, sums, pixels, result, pitch);
+        } else if (!fits_)
             store_each(sums, pixels, result, pitch);
-        else if (count_ < panels * panel)
-            store_all<true, false>(sums, pixels, result, pitch);
-        else if (has_ties_)
-            store_all<true, true>(sums, pixels, result, pitch);
+        else if (has_ties_ || !whole)
+            of_shifts(std::true_type());
         else
-            store_all<false, true>(sums, pixels, result, pitch);
+            of_shifts(std::false_type());
+    }
+
+    /// Store the results of sums in registers. Requires takes_factors().
+    template <int pixels>
+    MPSCNN_INLINE void store_registers(const __m512i (&sums)[pixels][panels], std::uint8_t *result,
+                                       std::ptrdiff_t pitch) const {
+        const bool whole = count_ >= panels * panel;
+        const Packing packing(to_);
+        const PanelFactors own[] = {factors(0), factors(1)};
+        const auto store = [&]<int p>(std::integral_constant<int, p>) __attribute__((always_inline)) {
+            constexpr int own_pixels = pixels - p < at_once ? pixels - p : at_once;
+            constexpr auto pixel_of = [](int i) { return i / panels < own_pixels ? p + i / panels : p; };
+            const __m512i bytes = packing.bytes(
+                own[0].rounded(sums[pixel_of(0)][0]), own[1].rounded(sums[pixel_of(1)][1 % panels]),
+                own[0].rounded(sums[pixel_of(2)][2 % panels]), own[1].rounded(sums[pixel_of(3)][3 % panels]));
+            if (whole)
+                store_pixels<true>(bytes, own_pixels, result + p * pitch, pitch);
+            else
+                store_pixels<false>(bytes, own_pixels, result + p * pitch, pitch);
+        };
+        [&]<int... i>(std::integer_sequence<int, i...>) __attribute__((always_inline)) {
+            (store(std::integral_constant<int, i * at_once>()), ...);
+        }
+        (std::make_integer_sequence<int, (pixels + at_once - 1) / at_once>());
     }
 
 private:
     static constexpr std::int64_t panel = IntegerWeights::panel;
+    static constexpr int at_once = 4 / panels; ///< pixels of 64 sums
+
+    MPSCNN_INLINE PanelFactors factors(int r) const {
+        return PanelFactors(to_.factors + (first_ + min(r, panels - 1) * panel) * 2);
+    }
+
+    /// Packs 64 results to bytes within the limits, in the order of their pixels and outputs.
+    struct Packing {
+        explicit MPSCNN_INLINE Packing(const Requantization &to)
+            : low(_mm512_set1_epi8(static_cast<char>(to.low))),
+              high(_mm512_set1_epi8(static_cast<char>(to.high))),
+              order(_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15)) {}
+
+        MPSCNN_INLINE __m512i bytes(__m512i a, __m512i b, __m512i c, __m512i d) const {
+            const __m512i all = _mm512_packus_epi16(_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
+            return _mm512_permutexvar_epi32(order, _mm512_min_epu8(_mm512_max_epu8(all, low), high));
+        }
+
+        __m512i low, high, order;
+    };
 
     __attribute__((noinline)) void store_each(const std::int32_t *sums, std::int64_t pixels,
                                               std::uint8_t *result, std::ptrdiff_t pitch) const {
@@ -108,26 +201,18 @@ private:
         }
     }
 
-    /// Store all results. `has_ties`: ties of negative sums may matter. `whole`: the panels have all 16
+    /// Store all results. rounded(panel, sums) rounds the sums of a register. `whole`: the panels have all 16
     /// outputs.
-    template <bool has_ties, bool whole>
-    MPSCNN_INLINE void store_all(const std::int32_t *sums, std::int64_t pixels, std::uint8_t *result,
-                                 std::ptrdiff_t pitch) const {
-        constexpr int at_once = 4 / panels, last = panels - 1;
-        const __m512i less = _mm512_set1_epi64(has_ties_ ? std::int64_t{1} << 31 : 0),
-                      low = _mm512_set1_epi8(static_cast<char>(to_.low)),
-                      high = _mm512_set1_epi8(static_cast<char>(to_.high)),
-                      order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-        const RightShifts first = own_[0], second = own_[last];
+    template <bool whole, class Rounded>
+    MPSCNN_INLINE void store_all(Rounded rounded, const std::int32_t *sums, std::int64_t pixels,
+                                 std::uint8_t *result, std::ptrdiff_t pitch) const {
+        const Packing packing(to_);
         for (std::int64_t p = 0; p < pixels; p += at_once, sums += 4 * panel) {
-            const __m512i a = first.rounded<has_ties>(_mm512_loadu_si512(sums), less),
-                          b = second.rounded<has_ties>(_mm512_loadu_si512(sums + panel), less),
-                          c = first.rounded<has_ties>(_mm512_loadu_si512(sums + 2 * panel), less),
-                          d = second.rounded<has_ties>(_mm512_loadu_si512(sums + 3 * panel), less);
-            const __m512i bytes = _mm512_packus_epi16(_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
-            const __m512i limited = _mm512_min_epu8(_mm512_max_epu8(bytes, low), high);
-            const __m512i all = _mm512_permutexvar_epi32(order, limited);
-            store_pixels<whole>(all, min(pixels - p, at_once), result + p * pitch, pitch);
+            const __m512i bytes = packing.bytes(rounded(0, _mm512_loadu_si512(sums)),
+                                                rounded(1, _mm512_loadu_si512(sums + panel)),
+                                                rounded(0, _mm512_loadu_si512(sums + 2 * panel)),
+                                                rounded(1, _mm512_loadu_si512(sums + 3 * panel)));
+            store_pixels<whole>(bytes, min(pixels - p, at_once), result + p * pitch, pitch);
         }
     }
 
@@ -161,7 +246,7 @@ private:
 
     const Requantization &to_;
     std::int64_t first_, count_;
-    bool has_ties_, fits_;
+    bool has_ties_, fits_ = true;
     RightShifts own_[panels];
 };
 
@@ -171,6 +256,8 @@ template <int panels> class TileRequantizer {
     static_assert(panels == 1);
 
 public:
+    static constexpr bool has_factors = false;
+
     MPSCNN_INLINE TileRequantizer(const Requantization &to, std::int64_t first, std::int64_t count)
         : own_(to, first), count_(min(count, panel)) {}
 

@@ -15,6 +15,11 @@ struct Requantization {
     /// If true, the product is rounded once, ties up, as in dense layers. If false, it is rounded twice:
     /// first to its upper 32 bits, and then in the shift, with ties away from zero.
     bool once = false;
+    /// If not null, each sum is an unsigned integer that includes an offset with which one rounding to
+    /// nearest is exact (see plan/rounding_offset.h). For each panel there are two doubles for each of 16
+    /// outputs, those of even outputs first: factors, and numbers that are added to the products. Only
+    /// kernels with QuadKernels::has_factors support this.
+    const double *factors = nullptr;
 };
 
 /// Weights of a convolution or dense layer minus their zero points, -255 to 255, in the order of its kernel.

@@ -1,0 +1,33 @@
+#pragma once
+
+// Offsets of sums with which a requantization is one rounding to nearest.
+//
+// TensorFlow Lite multiplies a sum x by m and rounds the product twice: to its upper 32 bits, and after a
+// shift. So the result is floor((x * m + a) / 2^n) with a constant a. An FMA of doubles only rounds to
+// nearest, and cannot add a constant with that many bits. But an integer b that is added to x adds b * m to
+// the product, and b can be chosen so that b * m is near any number modulo 2^n. Near is enough, because
+// results are bytes: they are right for all sums if they are right next to the at most 255 borders between
+// two results.
+
+#include <cstdint>
+#include <optional>
+
+#include "cpu/kernels/tasks/integer.h"
+
+namespace mpscnn::cpu {
+
+/// Constants of an output. With `sums` added to its sums, one rounding to nearest of sum * factor + `added` +
+/// 2^52 * factor, which is 2^52 + 2^51 plus the result before the clamp, is exact.
+struct RoundingOffset {
+    std::uint32_t sums;
+    double factor, added;
+};
+
+/// Sums must be at least -sum_limit and less than sum_limit, so that none overflows with an offset.
+constexpr std::int64_t sum_limit = std::int64_t{1} << 30;
+
+/// Return an offset for an output of factor m * 2^(shift - 31) with the limits and roundings of `to`, or
+/// nothing if there is none.
+std::optional<RoundingOffset> rounding_offset(const Requantization &to, std::int32_t m, std::int32_t shift);
+
+} // namespace mpscnn::cpu
