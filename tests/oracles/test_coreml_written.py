@@ -150,6 +150,24 @@ def test_a_model_that_was_read_is_written_to_the_same_bytes(name: str, choice: s
     assert first == second
 
 
+# Layers that become several operations, or that readers could make several layers of.
+COMPOSED = (
+    *("comparisons", "convolution, one by one", "linear", "plain mask", "plain mask_out", "plain not_equal"),
+    *("power", "slice", "swish", "where", "max pooling, cropped", "average pooling, cropped"),
+    *("L2 pooling, clamped", "transposed, cropped"),
+)
+
+
+@pytest.mark.parametrize("suffix", [".mlpackage", ".mlmodel"])
+@pytest.mark.parametrize("name", COMPOSED)
+def test_a_composed_layer_that_was_read_is_written_to_the_same_bytes(
+    name: str, suffix: str, tmp_path: Path
+) -> None:
+    build, shape = CASES[name]
+    first, second = written_again(network_of(build, shape), tmp_path, f"{suffix} float32", 2)
+    assert first == second
+
+
 @pytest.mark.parametrize("suffix", [".mlpackage", ".mlmodel"])
 @pytest.mark.parametrize("kind", ["one scale", "three scales", "BGR with three scales", "gray"])
 def test_the_preprocessing_of_a_model_that_was_read_is_written_to_the_same_bytes(

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn import _core
 from mpscnn._private.files import is_folder, replacing, writing
 from mpscnn.converters.affine import EPSILON, VARIANCE
 from mpscnn.converters.coreml.file import MODEL, PACKAGE, files_of_package
@@ -30,7 +31,7 @@ from mpscnn.converters.coreml_writer.recurrent import resets_after
 from mpscnn.converters.coreml_writer.segmenter import best_classes, described_segmenter, is_segmenter
 from mpscnn.converters.layer_names import shown
 from mpscnn.converters.onnx_writer.builder import OPSET
-from mpscnn.converters.onnx_writer.export import to_onnx
+from mpscnn.converters.onnx_writer.export import built
 from mpscnn.converters.unsupported import CHOOSE_SIZE, UnsupportedLayers
 from mpscnn.errors import Error, ParameterError, UnsupportedError, WeightsError
 
@@ -108,7 +109,8 @@ def export(
     if labels is not None and len(network.outputs) != 1:
         raise UnsupportedError(f"{path}: a classifier has one output, the network has {len(network.outputs)}")
     tools = coremltools()
-    onnx_model = to_onnx(network, size=size, layout="nchw")
+    builder = built(network, size=size, layout="nchw")
+    onnx_model = builder.model(_core.version())
     parts = {"programs": _OLDEST_PROGRAM if kind == PACKAGE else _OLDEST_NETWORK}
     if dtype == "uint8" or palette is not None:
         parts[_COMPRESSED] = _OLDEST_COMPRESSED
@@ -129,6 +131,7 @@ def export(
             else None,
             _OLDEST_RESETTING_AFTER if resets_after(onnx_model.graph) else None,
             {node["name"] for node in network.to_dict()["nodes"] if node.get("keep_float32")},
+            builder.activations,
             is_program=kind == PACKAGE,
         )
         model = _converted(tools, made, kind, target, dtype, str(path))
@@ -179,6 +182,7 @@ class _Made:
         post_processing: Callable[[Any, Sequence[Any]], list[Any]] | None,
         opset: str | None,
         kept: Set[str],
+        activations: Set[str],
         *,
         is_program: bool,
     ) -> None:
@@ -208,6 +212,7 @@ class _Made:
                 self._values[tensor.name] = _numpy(tensor)
             for name, shape in shapes.items():
                 self._input(tools, name, names[name], shape, preprocess if len(shapes) == 1 else None)
+            self._stems = _stems(graph, activations)
             for node in graph.node:
                 self._add(node)
             if self._unsupported:
@@ -311,7 +316,7 @@ class _Made:
                 self._mb,
                 [_plain(value) for value in inputs],
                 attributes,
-                self._free(node.name or node.output[0]),
+                self._free(self._stems[node.output[0]]),
                 is_program=self._is_program,
             )
             count = len(self._function.operations)
@@ -340,6 +345,32 @@ class _Made:
         if value.op is None:
             return self._mb.identity(x=value, name=own)
         return value
+
+
+def _stems(graph: Any, activations: Set[str]) -> dict[str, str]:
+    """Return the stem of each node's name, by the name of its first result.
+
+    The last node of a layer has the layer's name. The layer's activation, and a cast of truth values to numbers, do not
+    count, because readers make one layer of them and the node before. So the layers that a reader makes of all nodes
+    keep their names when they are written again.
+    """
+    outputs = {entry.name for entry in graph.output}
+    nodes = [node for node in graph.node if node.doc_string and outputs.isdisjoint(node.output)]
+    stems = {node.output[0]: node.name or node.output[0] for node in graph.node}
+    last: dict[str, str] = {}
+    for node in nodes:
+        layer, result = node.doc_string, node.output[0]
+        if layer not in last or not (node.op_type == "Cast" or result in activations):
+            last[layer] = result
+    places: dict[str, int] = {}
+    for node in nodes:
+        layer, result = node.doc_string, node.output[0]
+        if last[layer] == result:
+            stems[result] = layer
+        else:
+            places[layer] = places.get(layer, 0) + 1
+            stems[result] = f"{layer}.{places[layer]}"
+    return stems
 
 
 def _are_probabilities(value: Any) -> bool:

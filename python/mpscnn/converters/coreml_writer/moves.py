@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -39,25 +40,44 @@ def _slice(op: Operator) -> Any:
     starts, ends = (op.constant(place).reshape(-1) for place in (1, 2))
     axes = op.constant(3).reshape(-1) if op.given(3) else np.arange(len(starts))
     steps = op.constant(4).reshape(-1) if op.given(4) else np.ones(len(starts), np.int64)
-    begin, end, stride = [0] * rank, [0] * rank, [1] * rank
-    from_first, to_last = [True] * rank, [True] * rank
+    ranges: dict[int, range] = {}
     for start, stop, axis, step in zip(starts, ends, axes, steps, strict=True):
         place = int(axis) % rank
-        extent = op.shape[place]
-        covered = range(extent)[int(start) : int(stop) : int(step)]
-        begin[place], stride[place] = covered.start, int(step)
-        from_first[place] = False
-        to_last[place] = covered.stop < 0 or covered.stop >= extent
-        end[place] = 0 if to_last[place] else covered.stop
-    return op.mb.slice_by_index(
-        x=op.x,
-        begin=begin,
-        end=end,
-        stride=stride,
-        begin_mask=from_first,
-        end_mask=to_last,
-        name=op.name,
-    )
+        ranges[place] = range(op.shape[place])[int(start) : int(stop) : int(step)]
+    return sliced(op, op.x, ranges, name=op.name)
+
+
+def sliced(op: Operator, x: Any, ranges: Mapping[int, range], name: str | None = None) -> Any:
+    """Take a range of positions of each axis by an operation of its own, as readers make a layer of each axis.
+
+    Args:
+        op: the operator, for its builder.
+        x: the tensor.
+        ranges: the positions by axis.
+        name: the name of the last operation.
+    """
+    rank = len(x.shape)
+    cut = [axis for axis, positions in ranges.items() if positions != range(x.shape[axis])]
+    cut = cut or list(ranges)[:1]
+    for axis in cut:
+        positions = ranges[axis]
+        begin, end, stride = [0] * rank, [0] * rank, [1] * rank
+        to_last = positions.stop < 0 or positions.stop >= x.shape[axis]
+        begin[axis], stride[axis], end[axis] = (
+            positions.start,
+            positions.step,
+            0 if to_last else positions.stop,
+        )
+        x = op.mb.slice_by_index(
+            x=x,
+            begin=begin,
+            end=end,
+            stride=stride,
+            begin_mask=[place != axis for place in range(rank)],
+            end_mask=[place != axis or to_last for place in range(rank)],
+            **({"name": name} if name is not None and axis == cut[-1] else {}),
+        )
+    return x
 
 
 def _pad(op: Operator) -> Any:
@@ -68,14 +88,12 @@ def _pad(op: Operator) -> Any:
     amounts = [pads[place + side * rank] for place in range(rank) for side in (0, 1)]
     x = op.x
     if min(amounts) < 0:  # negative amounts crop
-        ends = [min(after, 0) for after in amounts[1::2]]
-        x = op.mb.slice_by_index(
-            x=x,
-            begin=[max(-before, 0) for before in amounts[0::2]],
-            end=ends,
-            begin_mask=[before >= 0 for before in amounts[0::2]],
-            end_mask=[end == 0 for end in ends],
-        )
+        sides = zip(op.shape, amounts[0::2], amounts[1::2], strict=True)
+        ranges = {
+            axis: range(max(-before, 0), extent + min(after, 0))
+            for axis, (extent, before, after) in enumerate(sides)
+        }
+        x = sliced(op, x, ranges)
         amounts = [max(amount, 0) for amount in amounts]
     if mode != "constant":
         if any(amounts[:-4]):

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from mpscnn.converters.coreml_writer.moves import MOVES
+from mpscnn.converters.affine import EPSILON, VARIANCE
+from mpscnn.converters.coreml_writer.moves import MOVES, sliced
 from mpscnn.converters.coreml_writer.operator import LARGEST, PROGRAMS_DO, Handler, Operator
 from mpscnn.converters.coreml_writer.recurrent import RECURRENT
 from mpscnn.errors import UnsupportedError
@@ -26,6 +27,18 @@ def _binary(kind: str) -> Handler:
         return result
 
     return convert
+
+
+def _sum(op: Operator) -> Any:
+    """Write a sum, and a sum with a number for each channel of an image as readers make it."""
+    x, y = op.inputs
+    if isinstance(x, np.ndarray):
+        x, y = y, x
+    rank = len(x.shape)
+    is_column = isinstance(y, np.ndarray) and y.ndim >= 3 and y.size == y.shape[-3]
+    if is_column and rank == 4 and 1 < y.size == x.shape[1]:
+        return shifted(op, x, y)
+    return _binary("add")(op)
 
 
 def _one_number(operand: Any) -> Any:
@@ -90,17 +103,31 @@ def _transposed_convolution(op: Operator) -> Any:
         bias = {"bias": op.constant(2)} if has_bias else {}
         return op.mb.conv_transpose(x=op.x, pad_type="custom", pad=amounts, name=op.name, **settings, **bias)
     made = op.mb.conv_transpose(x=op.x, pad_type="valid", **settings)
-    begin = [0, 0] + [before for before, _ in cuts]
-    end = [0, 0] + [-after if after > 0 else 0 for _, after in cuts]
-    masks = [True, True] + [after <= 0 for _, after in cuts]
+    ranges = {
+        axis: range(before, made.shape[axis] - max(after, 0))
+        for axis, (before, after) in enumerate(cuts, start=2)
+    }
     named = {} if has_bias else {"name": op.name}
-    made = op.mb.slice_by_index(x=made, begin=begin, end=end, begin_mask=[False] * len(begin), end_mask=masks)
+    made = sliced(op, made, ranges)
     added = [amount for _, after in cuts for amount in (0, max(-after, 0))]
     made = op.mb.pad(x=made, pad=added, mode="constant", constant_val=np.float32(0.0), **named)
     if not has_bias:
         return made
-    column = op.constant(2).reshape(1, -1, *[1] * count)
-    return op.mb.add(x=made, y=column, name=op.name)
+    return shifted(op, made, op.constant(2))
+
+
+def shifted(op: Operator, x: Any, offsets: Any) -> Any:
+    """Add an offset to each channel by a batch normalization, which readers make of such a sum."""
+    ones = np.ones(offsets.size, np.float32)
+    return op.mb.batch_norm(
+        x=x,
+        mean=np.zeros(offsets.size, np.float32),
+        variance=ones * np.float32(VARIANCE),
+        gamma=ones,
+        beta=offsets.astype(np.float32).reshape(-1),
+        epsilon=np.float32(EPSILON),
+        name=op.name,
+    )
 
 
 def _pooling(kind: str) -> Handler:
@@ -268,11 +295,54 @@ def _prelu(op: Operator) -> Any:
     return op.mb.add(x=op.mb.relu(x=op.x), y=below, name=op.name)
 
 
+def _power(op: Operator) -> Any:
+    """Write a power, and a root as one operation, of which readers make a limit and a power."""
+    made = None if isinstance(op.x, np.ndarray) else op.x.op
+    exponent = op.inputs[1]
+    is_root = isinstance(exponent, np.ndarray) and exponent.size == 1 and float(exponent.reshape(())) == 0.5
+    limits = (made.alpha.val, made.beta.val) if made is not None and made.op_type == "clip" else None
+    if made is not None and is_root and limits == (-1.0, np.float32(LARGEST)):
+        return op.mb.sqrt(x=made.x, name=op.name)
+    return _binary("pow")(op)
+
+
+def _quotient(op: Operator) -> Any:
+    """Divide by a tensor, or multiply by the inverse of a constant, as coremltools would do under another name."""
+    if isinstance(op.inputs[1], np.ndarray) and not isinstance(op.x, np.ndarray):
+        inverse = (1.0 / op.constant(1).astype(np.float64)).astype(np.float32)
+        return op.mb.mul(x=op.x, y=_one_number(inverse), name=op.name)
+    return _binary("real_div")(op)
+
+
+def _not(op: Operator) -> Any:
+    """Write the opposite of an equality as one operation, as readers take both together."""
+    made = op.x.op
+    if made is not None and made.op_type == "equal":
+        x, y = (one if one.val is None else one.val for one in (made.x, made.y))
+        return op.mb.not_equal(x=x, y=y, name=op.name)
+    return op.mb.logical_not(x=op.x, name=op.name)
+
+
+_TRUTHS = frozenset({"equal", "greater", "greater_equal", "less", "logical_not", "not_equal"})
+"""The operations whose results are truth values."""
+
+
 def _cast(op: Operator) -> Any:
     kinds = {1: "fp32", 6: "int32", 7: "int32", 9: "bool", 10: "fp16"}
     kind = kinds.get(int(op.attributes["to"]))
     if kind is None:
         raise UnsupportedError(f"casts to the type {op.attributes['to']}")
+    if kind == "bool":
+        made = op.x.op
+        if (
+            made is not None
+            and made.op_type == "cast"
+            and made.x.op is not None
+            and made.x.op.op_type in _TRUTHS
+        ):
+            return made.x  # truth values that were numbers in between
+        # Neural networks have only numbers, and readers make a comparison of such a cast.
+        return op.mb.not_equal(x=op.x, y=np.float32(0.0), name=op.name)
     return op.mb.cast(x=op.x, dtype=kind, name=op.name)
 
 
@@ -285,7 +355,7 @@ OPERATORS: dict[str, Handler] = {
     **MOVES,
     **RECURRENT,
     "Abs": _unary("abs"),
-    "Add": _binary("add"),
+    "Add": _sum,
     "ArgMax": _best_place("reduce_argmax"),
     "ArgMin": _best_place("reduce_argmin"),
     "AveragePool": _pooling("avg_pool"),
@@ -295,7 +365,7 @@ OPERATORS: dict[str, Handler] = {
     "Clip": _clip,
     "Conv": _convolution,
     "ConvTranspose": _transposed_convolution,
-    "Div": _binary("real_div"),
+    "Div": _quotient,
     "Elu": _with_alpha("elu", 1.0),
     "Equal": _binary("equal"),
     "Erf": _unary("erf"),
@@ -322,9 +392,9 @@ OPERATORS: dict[str, Handler] = {
     "MaxPool": _pooling("max_pool"),
     "Min": _binary("minimum"),
     "Mul": _binary("mul"),
-    "Not": _unary("logical_not"),
+    "Not": _not,
     "PRelu": _prelu,
-    "Pow": _binary("pow"),
+    "Pow": _power,
     "ReduceL1": _reduction("reduce_l1_norm"),
     "ReduceL2": _reduction("reduce_l2_norm"),
     "ReduceLogSumExp": _reduction("reduce_log_sum_exp"),

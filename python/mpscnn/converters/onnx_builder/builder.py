@@ -71,14 +71,19 @@ class Builder(Graph):
     def end(self, blob: str, tensor: str) -> None:
         """End a layer: set the tensor that it computes for a blob.
 
-        The operator that computes it gets the layer's name.
+        The operator that computes it gets the layer's name. If that is a cast of a comparison, the comparison gets the
+        name, because a cast becomes no layer.
         """
         made = self._names.unique(blob)
         node = next((node for node in self._nodes[self._first :] if tensor in node.output), None)
         if node is None:  # the layer returns one of its inputs unchanged
             self._current[blob] = tensor
             return
-        node.name = self._layer if len(node.output) == 1 else f"{self._layer}/{node.op_type.lower()}"
+        named = node
+        if node.op_type == "Cast":
+            own = self._nodes[self._first :]
+            named = next((one for one in own if node.input[0] in one.output), node)
+        named.name = self._layer if len(node.output) == 1 else f"{self._layer}/{node.op_type.lower()}"
         for later in self._nodes[self._first :]:
             for names in (later.input, later.output):
                 for place, name in enumerate(names):

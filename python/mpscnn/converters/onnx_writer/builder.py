@@ -71,6 +71,7 @@ class Builder:
         self._inputs: list[onnx.ValueInfoProto] = []
         self._outputs: list[onnx.ValueInfoProto] = []
         self._used: dict[str, int] = {}
+        self.activations: set[str] = set()  # the results of nodes that compute the activations of layers
 
     def add(self, operation: str, inputs: Sequence[str], layer: str, **attributes: Any) -> str:
         """Add a node and return the name of its result.
@@ -81,6 +82,15 @@ class Builder:
         result = self._free_name(layer)
         self._node(operation, inputs, result, layer, attributes)
         return result
+
+    @property
+    def count(self) -> int:
+        """The number of nodes."""
+        return len(self._nodes)
+
+    def mark_activation(self, first: int) -> None:
+        """Record that the nodes from number `first` on compute the activation of a layer."""
+        self.activations.update(name for node in self._nodes[first:] for name in node.output)
 
     def add_several(
         self, operation: str, inputs: Sequence[str], layer: str, results: int, **attributes: Any

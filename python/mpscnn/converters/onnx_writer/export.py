@@ -88,6 +88,11 @@ def to_onnx(
         WeightsError: weights are missing, or beyond float16. ParameterError: an unknown layout or type, or "uint8" for
             a network that is not quantised.
     """
+    return built(network, size=size, layout=layout, dtype=dtype).model(_core.version())
+
+
+def built(network: Network, *, size: tuple[int, int] | None, layout: str, dtype: str = "float32") -> Builder:
+    """Return the builder with all nodes of the network. See `to_onnx`."""
     if dtype not in ("float32", "float16", "uint8"):
         raise ParameterError(f"dtype must be 'float32', 'float16' or 'uint8', got {dtype!r}")
     if layout not in ("nhwc", "nchw"):
@@ -126,13 +131,15 @@ def to_onnx(
         layer.product = products.get(entry["inputs"][0])
         result = EXPORTERS[entry["operation"]](layer)
         if "activation" in entry:
+            count = builder.count
             result = activation(layer, result, entry["activation"])
+            builder.mark_activation(count)
         if integers is not None:
             result = integers.result(result, entry["name"])
         values[entry["name"]] = Value(result, layer.shape)
     for name in structure["outputs"]:
         builder.output(values[name], name, layout)
-    return builder.model(_core.version())
+    return builder
 
 
 def _shapes(network: Network, size: tuple[int, int] | None) -> dict[str, tuple[int, ...]]:

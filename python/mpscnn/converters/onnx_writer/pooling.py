@@ -30,8 +30,11 @@ def pooling(layer: Layer) -> str:
         return layer.add("Sqrt", _sum(layer, window, layer.add("Mul", values, values)))
     if plain and _onnx_can_average(layer, window):
         return _average(layer, window)
-    total = _sum(layer, window, widened(layer, window, 0.0))
-    return layer.add("Div", total, layer.constant(_divisors(layer, window), "counts"))
+    values, divisors = widened(layer, window, 0.0), _divisors(layer, window)
+    first = divisors.flat[0]
+    if np.all(divisors == first):
+        return _sum(layer, window, values, 1.0 / first)
+    return layer.add("Div", _sum(layer, window, values), layer.constant(divisors, "counts"))
 
 
 def _whole(layer: Layer) -> dict[str, Any]:
@@ -77,11 +80,11 @@ def _average(layer: Layer, window: Window) -> str:
     )
 
 
-def _sum(layer: Layer, window: Window, name: str) -> str:
-    """Sum each window of the padded input (see `widened`), by a depthwise convolution with ones."""
+def _sum(layer: Layer, window: Window, name: str, factor: float = 1.0) -> str:
+    """Sum each window of the padded input (see `widened`), by a depthwise convolution with equal weights."""
     channels = layer.shape[3]
-    ones = layer.constant(np.ones((channels, 1, *window.kernel), np.float32), "ones")
-    return layer.add("Conv", name, ones, group=channels, **window.sizes)
+    weights = layer.constant(np.full((channels, 1, *window.kernel), factor, np.float32), "weights")
+    return layer.add("Conv", name, weights, group=channels, **window.sizes)
 
 
 def _divisors(layer: Layer, window: Window) -> NDArray[np.float32]:

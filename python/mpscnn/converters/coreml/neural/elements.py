@@ -157,6 +157,10 @@ def _comparison(kind: str, *, opposite: bool = False) -> Handler:
 
 
 def _truth(b: Builder, x: str) -> str:
+    """Return the truth values of numbers. Neural networks have only numbers, also as results of comparisons."""
+    maker = b.maker(x)
+    if maker is not None and maker.op_type == "Cast" and b.is_truth(maker.input[0]):
+        return str(maker.input[0])
     return b.op("Not", b.op("Equal", x, b.number(0.0)))
 
 
