@@ -90,7 +90,7 @@ def records(cache: Path) -> list[Path]:
     ("kernels", "refused", "reason", "network", "on_the_cpu"),
     [
         ("MPSCNNPoolingMax=abort", "pooling by MPSCNNPoolingMax", "signal 6 (Aborted)", "pooling", False),
-        ("MPSCNNPoolingMax=hang", "pooling by MPSCNNPoolingMax", "within 5 s", "pooling", False),
+        ("MPSCNNPoolingMax=hang", "pooling by MPSCNNPoolingMax", "within 15 s", "pooling", False),
         ("MPSCNNConvolution=wrong", "convolution by MPSCNNConvolution", "result", "convolution", False),
         ("MPSCNNSoftMax=abort", "softmax by MPSCNNSoftMax", "failed assertion", "softmax", True),
         ("concatenation=wrong", "concatenation by concatenation", "concatenation", "neuron", True),
@@ -113,7 +113,8 @@ def records(cache: Path) -> list[Path]:
 def test_a_kernel_that_fails_costs_that_kernel(
     tmp_path: Path, kernels: str, refused: str, reason: str, network: str, on_the_cpu: bool
 ) -> None:
-    limit = {"MPSCNN_SELF_CHECK_SECONDS": "5"}
+    # Only a hanging kernel needs a short limit, which no other case exceeds on a busy machine.
+    limit = {"MPSCNN_SELF_CHECK_SECONDS": "15"} if "hang" in kernels else {}
     said, warned = answers(tmp_path, kernels, network, "other", **limit)
     assert said == [f"{network} metal {on_the_cpu}"] * 2 + ["other metal False"] * 2
     # One warning is about the device. If the CPU computes the layer, another one names the layer.
