@@ -199,7 +199,7 @@ def test_a_cross_compiled_wheel_runs_on_its_target_and_newer_systems(platform: s
 def test_packing_a_wheel_keeps_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # zlib replaces zopfli, which is only installed in the sessions that build wheels.
     compressor = types.ModuleType("zopfli.zlib")
-    compressor.compress = lambda data, numiterations: zlib.compress(data, 9)  # type: ignore[attr-defined]
+    compressor.compress = lambda data, **_settings: zlib.compress(data, 9)  # type: ignore[attr-defined]
     package = types.ModuleType("zopfli")
     package.zlib = compressor  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "zopfli", package)
