@@ -112,9 +112,8 @@ inline void cut_pooled(const PooledConvolutionTask &task, const Planning &planni
     plan.bands = clamped(divide_up(result.height * result.width * plan.pixel_stride, l2_floats), 1, rows);
     plan.panel_blocks = 1;
     if (threads > 1 && operations >= min_operations && task.destination.batch < 4 * threads) {
-        const std::int64_t blocks = min(panels, late_percent(threads) > 0 ? 4 * threads : threads);
         if (panels % threads == 0 || rows < threads)
-            plan.panel_blocks = blocks;
+            plan.panel_blocks = panel_items(threads, panels, threads);
         else // give each thread the same number of rows, if possible
             plan.bands = max(plan.bands,
                              rows % threads == 0 || rows >= 8 * threads ? threads : min(rows, 4 * threads));

@@ -26,8 +26,7 @@ inline bool cuts_pixels(const PackedConvolution &packed, std::int64_t pixels) {
 
 /// Return the time that threads wait for the last one at the end of a step, in percent of the time of one
 /// work item. The more threads there are, the more likely one of them is slow or was interrupted. The others
-/// take its items, except the one that it has begun. The share was measured with 8 and 16 threads. The cost
-/// model counts a third of it for chains, because with the whole share it chose chains that were not faster.
+/// take its items, except the one that it has begun. The share was measured with 8 and 16 threads.
 inline std::int64_t late_percent(int threads) { return clamped(10 * (threads - 2), 0, 60); }
 
 /// A matrix product divided into work items: blocks of pixel tiles times blocks of weight panels.
