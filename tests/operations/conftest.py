@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,16 @@ from kernels.conftest import queue_of_chosen_device
 from operations.record import Layers, Operation
 from ops.conftest import chosen_device, emulation_watched
 
+import mpscnn
+from mpscnn import _core
+
 __all__ = ["chosen_device", "emulation_watched", "queue_of_chosen_device"]
+
+#: The names of the operations through which networks can be trained.
+DIFFERENTIABLE = {entry["name"] for entry in mpscnn.operations() if entry["gradient"]}
+
+#: The table of cases in cpp/ops/cases.cpp, without those of training.
+CASES = [case for case in json.loads(_core.cases()) if "training" not in case["tags"]]
 
 
 def _drawn(operation: Operation) -> Any:
@@ -19,6 +29,13 @@ def _drawn(operation: Operation) -> Any:
 
 def _drawn_for_torch(operation: Operation) -> Any:
     draws = operation.draws if operation.torch_draws is None else operation.torch_draws
+    return {name: (operation, samples) for name, samples in draws.items()}
+
+
+def _differentiable(operation: Operation) -> Any:
+    if operation.name not in DIFFERENTIABLE:
+        return {}
+    draws = operation.draws if operation.gradient_draws is None else operation.gradient_draws
     return {name: (operation, samples) for name, samples in draws.items()}
 
 
@@ -36,6 +53,7 @@ RECORDS: dict[str, Callable[[Operation], dict[str, Any]]] = {
     "drawn_layers": lambda operation: {
         name: layers for name, layers in operation.layers.items() if not isinstance(layers, Layers)
     },
+    "case": lambda operation: {case["name"]: case for case in CASES if case["operation"] == operation.name},
     "divided": lambda operation: {name: (operation, sample) for name, sample in operation.divided.items()},
     "exported": lambda operation: {
         name: (operation, samples)
@@ -45,7 +63,7 @@ RECORDS: dict[str, Callable[[Operation], dict[str, Any]]] = {
         if not operation.training
     },
     "oracle": lambda operation: _drawn_for_torch(operation) if operation.torch else {},
-    "gradients": lambda operation: dict(operation.gradients),
+    "differentiable": _differentiable,
     "raw_kernel": lambda operation: {name: (operation, kernel) for name, kernel in operation.kernels.items()},
 }
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import hypothesis
@@ -24,9 +25,10 @@ from mpscnn.converters.onnx_writer.export import to_onnx
 
 __all__ = [
     "test_bits_do_not_depend_on_threads",
+    "test_bits_of_cases_do_not_depend_on_threads",
     "test_drawn",
     "test_drawn_layers",
-    "test_gradients_are_torchs",
+    "test_gradients",
     "test_known",
     "test_layers",
     "test_raw_kernels",
@@ -38,6 +40,8 @@ __all__ = [
 #: The roles of weights that are rounded to the network's precision. Other weights are float32 in all precisions.
 HELD = ("weight", "value")
 LARGEST_HALF = 65504.0
+#: The step of finite differences in float64.
+STEP = 1e-6
 #: The number of examples for tests whose subject `test_drawn` covers in part.
 FEWER = settings().max_examples // 2
 
@@ -134,6 +138,43 @@ def test_bits_do_not_depend_on_threads(divided: tuple[Operation, Sample]) -> Non
     one = run(operation, sample)
     for threads in (2, 3, 8):
         np.testing.assert_array_equal(one, run(operation, sample, threads=threads))
+
+
+def large_case(case: Mapping[str, Any]) -> tuple[mpscnn.Network, list[Array]]:
+    """Return a case's network for two images of some 50,000 elements, which each kernel divides among threads.
+
+    If larger images do not suit the case, the batch is larger. Some cases are large already.
+    """
+    elements = max(math.prod(shape) for shape in case["inputs"])
+    factor = math.isqrt(50_000 // elements) if elements < 1000 else 1
+    if factor > 1:
+        try:
+            return network_of_case(case, [(factor * h, factor * w, c) for h, w, c in case["inputs"]], 2)
+        except (mpscnn.ShapeError, mpscnn.ParameterError, ValueError):
+            pass
+    return network_of_case(case, case["inputs"], 2 * factor**2)
+
+
+def network_of_case(
+    case: Mapping[str, Any], shapes: Sequence[Sequence[int]], batch: int
+) -> tuple[mpscnn.Network, list[Array]]:
+    network = mpscnn.Network(input={f"x{i}": tuple(shape) for i, shape in enumerate(shapes)})
+    network.output(
+        network.layer(
+            case["operation"], network.inputs, case["attributes"], activation=case.get("activation")
+        )
+    )
+    network.initialize_weights(seed=1)
+    return network, [values(i, (batch, *shape)) for i, shape in enumerate(shapes)]
+
+
+@pytest.mark.cpu("Metal has no threads")
+def test_bits_of_cases_do_not_depend_on_threads(case: Mapping[str, Any]) -> None:
+    network, inputs = large_case(case)
+    program = network.compile(precision="float32")
+    one, *others = (program.session(threads=threads).run(inputs) for threads in (1, 2, 5))
+    for other in others:
+        np.testing.assert_array_equal(one, other)
 
 
 def built(layers: Layers) -> tuple[mpscnn.Network, list[Array]]:
@@ -251,18 +292,54 @@ def test_results_are_torchs(oracle: tuple[Operation, st.SearchStrategy[Sample]],
     check(run(operation, sample), expected, bound, "float32")
 
 
+def moved(sample: Sample, tensor: str, direction: Array, step: float) -> Sample:
+    """Return a sample in float64 with one of its tensors moved along a direction."""
+
+    def of(name: str, x: Array) -> Array:
+        return x.astype(np.float64) + (step * direction if name == tensor else 0.0)
+
+    return dataclasses.replace(
+        sample,
+        inputs=[of(f"input{i}", x) for i, x in enumerate(sample.inputs)],
+        weights={role: of(f"layer.{role}", x) for role, x in sample.weights.items()},
+    )
+
+
+def derivative(operation: Operation, sample: Sample, tensor: str, direction: Array) -> Array | None:
+    """Return the reference's derivative along a direction, or None at a kink or jump."""
+    before, here, after = (
+        np.asarray(operation.expect(moved(sample, tensor, direction, step))[0], np.float64)
+        for step in (-STEP, 0.0, STEP)
+    )
+    slope = (after - before) / (2 * STEP)
+    bend = np.abs(after - 2 * here + before) / STEP
+    return slope if bend.max() <= 1e-3 * (np.abs(slope).max() + 1e-3) else None
+
+
+@pytest.mark.cpu("gradients of networks are computed on the CPU")
 @settings(max_examples=FEWER)
 @given(st.data())
-def test_gradients_are_torchs(gradients: st.SearchStrategy[Layers], data: st.DataObject) -> None:
-    torch = pytest.importorskip("torch", reason="torch is not installed")
-    layers = data.draw(gradients)
-    network, arrays = built(layers)
-    arguments = [torch.from_numpy(x).double().requires_grad_() for x in arrays]
-    result = layers.expected(*arguments)
-    gradient = values(len(arrays), tuple(result.shape))
-    result.backward(torch.from_numpy(gradient).double())
-    _, found = network.gradients(arrays, output_gradient=gradient)
-    for tensor, argument in zip(network.inputs, arguments, strict=True):
-        np.testing.assert_allclose(
-            found[tensor.name], argument.grad.numpy(), rtol=layers.rtol, atol=layers.atol
-        )
+def test_gradients(differentiable: tuple[Operation, st.SearchStrategy[Sample]], data: st.DataObject) -> None:
+    """The gradients of a network follow the slopes of the reference, which is computed in float64."""
+    operation, samples = differentiable
+    sample = data.draw(samples)
+    hypothesis.assume(sample.refusal is None)
+    shape = np.shape(operation.expect(sample)[0])
+    gradient = values(1, shape)
+    network = layer_network(
+        operation.name, sample.inputs, sample.attributes, sample.weights, sample.activation
+    )
+    _, found = network.gradients(list(sample.inputs), output_gradient=gradient)
+    tensors = dict(zip((tensor.name for tensor in network.inputs), sample.inputs, strict=True))
+    tensors |= {f"layer.{role}": x for role, x in sample.weights.items()}
+    compared = 0
+    for name, x in tensors.items():
+        direction = np.random.default_rng(2).normal(size=x.shape)
+        slope = derivative(operation, sample, name, direction)
+        if slope is None:
+            continue
+        compared += 1
+        terms = found[name].astype(np.float64) * direction if name in found else np.zeros(())
+        size = np.abs(terms).sum() + np.abs(gradient * slope).sum() + np.abs(gradient).sum()
+        assert abs(terms.sum() - (gradient * slope).sum()) <= 1e-5 * size, name
+    hypothesis.assume(compared)

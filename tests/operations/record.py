@@ -39,7 +39,7 @@ class Refusal:
 
     use: Mapping[str, Any] | Callable[..., Any]
     message: str
-    error: type[mpscnn.MPSCNNError]
+    error: type[mpscnn.Error]
     #: The shapes of the inputs, without the batch (but with it for operations of training).
     shapes: Sequence[tuple[int | None, ...]]
 
@@ -47,7 +47,7 @@ class Refusal:
 def refusals(
     uses: Mapping[str, Any],
     shapes: Sequence[tuple[int | None, ...]] = ((4, 5, 3),),
-    error: type[mpscnn.MPSCNNError] = mpscnn.ParameterError,
+    error: type[mpscnn.Error] = mpscnn.ParameterError,
 ) -> list[Refusal]:
     """Return records of wrong uses. Each keyword is a message with one use or a list of uses."""
     return [
@@ -112,8 +112,8 @@ class Operation:
     torch_draws: Mapping[str, SearchStrategy[Sample]] | None = None
     #: Strategies for the export to ONNX, if ONNX Runtime does not support all of `draws`.
     onnx_draws: Mapping[str, SearchStrategy[Sample]] | None = None
-    #: Layers whose gradients are compared with those of `expected`, which takes and returns PyTorch tensors.
-    gradients: Mapping[str, SearchStrategy[Layers]] = field(default_factory=dict)
+    #: Strategies for the gradients of a network, if not all of `draws` have those of `expect`.
+    gradient_draws: Mapping[str, SearchStrategy[Sample]] | None = None
     #: Raw kernels that compute this operation, by name.
     kernels: Mapping[str, RawKernel] = field(default_factory=dict)
     training: bool = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import hypothesis.strategies as st
@@ -71,8 +71,8 @@ def of_one_shape(draw: st.DrawFn, kind: str) -> Sample:
 
 
 @st.composite
-def with_parameters(draw: st.DrawFn, kind: str) -> Sample:
-    """Draw scales, limits and strides, and tensors with which the strides fit."""
+def with_parameters(draw: st.DrawFn, kind: str, *, whole: bool = False) -> Sample:
+    """Draw scales, limits and strides, and tensors with which the strides fit. `whole`: all elements are read."""
     rank = draw(st.integers(2, 4))
     result = [draw(st.integers(1, 3)), *(draw(st.integers(1, 5)) for _ in range(rank - 2))]
     result.append(draw(st.sampled_from([1, 3, 8, 17, 40])))
@@ -85,9 +85,10 @@ def with_parameters(draw: st.DrawFn, kind: str) -> Sample:
         for from_end, axis in ((1, "channels"), (2, "x"), (3, "y")):
             if rank - from_end < 1:
                 continue
-            stride = draw(st.integers(0, 1 if axis == "channels" else 3))
+            stride = draw(st.integers(0, 1 if whole or axis == "channels" else 3))
             # With a stride of 0 any extent is valid, because only the first element is read.
-            extents = st.integers(1, 3) if stride == 0 else st.just((result[-from_end] - 1) * stride + 1)
+            repeated = st.integers(1, 1 if whole else 3)
+            extents = repeated if stride == 0 else st.just((result[-from_end] - 1) * stride + 1)
             shape[-from_end] = draw(extents)
             attributes[f"{operand}_stride_{axis}"] = stride
         shapes.append(tuple(shape))
@@ -197,6 +198,15 @@ def torchs(kind: str) -> Any:
     return result
 
 
+def gradients(kind: str) -> Mapping[str, st.SearchStrategy[Sample]]:
+    if kind in COMPARISONS:  # they have no slope
+        return {}
+    one_shape = {"one shape": of_one_shape(kind)}
+    if kind == "power":  # only a plain power can be trained through
+        return one_shape
+    return one_shape | {"parameters": with_parameters(kind, whole=True)}
+
+
 def operation(kind: str, **more: Any) -> Operation:
     pairs = Sample(PAIRS, expected=METHODS[kind](*PAIRS))
     return Operation(
@@ -208,6 +218,7 @@ def operation(kind: str, **more: Any) -> Operation:
         torch=torchs(kind),
         torch_draws={"one shape": of_one_shape(kind)},
         kernels=RAW.get(kind, {}),
+        gradient_draws=gradients(kind),
         **more,
     )
 

@@ -123,6 +123,7 @@ BATCH = Operation(
     layers={"statistics of the data": of_the_data(False), "and factors": of_the_data(True)},
     torch=torch_batch,
     torch_draws={"statistics are weights": by_weights()},
+    gradient_draws={},  # training takes the statistics of the batch; see tests/training/test_gradients.py
     kernels={
         "BatchNormalization": RawKernel(
             by_weights(), lambda sample: kernels.BatchNormalization(**sample.weights, epsilon=1e-3)
@@ -206,9 +207,9 @@ STATISTICS = Operation(
     # Statistics are not rounded to float16, so their bounds hold in all precisions.
     draws={"tensors": around((0.0, 1000.0)).map(lambda x: Sample([x]))},
     known={"several parts": Sample([values(0, (1, 40, 50, 20))])},
-    divided={"large": Sample([values(0, (3, 65, 33, 24))])},
     torch=torch_statistics,
     onnx_draws={},
+    gradient_draws={},  # a network's result has its batch, so the statistics cannot be one
 )
 
 

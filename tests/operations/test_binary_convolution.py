@@ -96,13 +96,6 @@ CONVOLUTION = Operation(
     }
     | {"zeros": of_zeros(1), "zeros and a bias": of_zeros(-1, input_bias=np.full(3, -0.5, np.float32))}
     | {f"NaN {kind} {beta}": with_nan(kind, beta) for kind in KINDS for beta in (False, True)},
-    divided={
-        "large": Sample(
-            [values(0, (2, 33, 17, 50))],
-            {"output_channels": 45, "stride_y": 2, "beta_scaling": True} | WINDOW,
-            weights_of(1, (45, 3, 3, 50), {"scale"}),
-        )
-    },
     refused=[
         *refusals(
             {

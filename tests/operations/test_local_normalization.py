@@ -234,10 +234,13 @@ def torch_contrast(torch: Any, sample: Sample) -> Any:
     return nhwc((x - mean) / torch.sqrt(sample.attributes["delta"] + square - mean**2))
 
 
+CONTRAST = {"delta": 0.5, "p0": 0.75, "pm": 0.5, "ps": 2.0}
+
 LOCAL_CONTRAST = Operation(
     "local_contrast_normalization",
     expect_contrast,
-    draws={"windows": pixels(centred_windows(), (0.0, 100.0), delta=0.5, p0=0.75, pm=0.5, ps=2.0)},
+    draws={"windows": pixels(centred_windows(), (0.0, 100.0), **CONTRAST)},
+    gradient_draws={"windows": pixels(centred_windows(), **CONTRAST)},  # its variances cancel far from 0
     refused=refusals(
         {
             "alpha must be at least 0": {"alpha": -0.5},

@@ -101,6 +101,12 @@ def images(draw: st.DrawFn) -> Sample:
     return Sample([away_from_zero(x, function, 1e-5)], function)
 
 
+def within_domain(function: dict[str, Any], seed: int) -> Sample:
+    """Return a sample without NaN: logarithms and powers have only positive arguments."""
+    x = values(seed, (2, 3, 5, 7))
+    return Sample([np.abs(x) if function["kind"] in ("logarithm", "power") else x], function)
+
+
 def prelu(seed: int, channels: int) -> Sample:
     x, slope = values(seed, (2, 3, 5, channels)), values(seed + 1, (channels,))
     return Sample([x], {"kind": "prelu"}, {"slope": slope})
@@ -196,6 +202,10 @@ NEURON = Operation(
         }
     ),
     layers={name: named(name, expected) for name, expected in NAMES.items()},
+    gradient_draws={
+        "functions": st.builds(within_domain, st.sampled_from(PYTORCHS), seeds),
+        "prelu": st.builds(prelu, seeds, channels),
+    },
     torch=lambda torch, sample: torch_neuron(torch, dict(sample.attributes), sample.inputs[0]),
     onnx_draws={},  # ONNX Runtime's functions are less exact; see tests/converters/test_onnx_export.py
     torch_draws={

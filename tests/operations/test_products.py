@@ -269,7 +269,6 @@ SUBPIXEL = Operation(
     expect_subpixel,
     draws={"images": subpixels()},
     known={"large images are cut into blocks": LARGE},
-    divided={"large": LARGE},
     refused=[
         *refusals(
             {
@@ -419,13 +418,6 @@ TRANSPOSED = Operation(
     expect_transposed,
     draws={"images": with_more(), "depthwise": transposed(transposed_windows, depthwise=True)},
     known={"NaN": nan_in_one_pixel()},
-    divided={
-        "large": Sample(
-            [values(0, (2, 17, 13, 33))],
-            {"output_channels": 40, "kernel_height": 4, "kernel_width": 3, "stride_y": 2, "stride_x": 3},
-            weights_of(0, (40, 4, 3, 33), bias=False),
-        )
-    },
     refused=[
         *refusals(
             {

@@ -66,10 +66,10 @@ def beside_zeros(magnitude: float) -> Any:
     return x
 
 
-def torch_over_axes(torch: Any, x: Any, kind: str, axes: Any, correction: int = 0) -> Any:
+def torch_over_axes(torch: Any, x: Any, kind: str, axes: Any) -> Any:
     along = {"dim": axes, "keepdim": True}
     if kind in ("variance", "deviation"):
-        along["correction"] = correction
+        along["correction"] = 0
     names = {"max": "amax", "min": "amin", "variance": "var", "deviation": "std", "product": "prod"}
     functions = {
         "l2_norm": torch.linalg.vector_norm,
@@ -113,22 +113,6 @@ def several_axes(draw: st.DrawFn) -> Layers:
     )
 
 
-@st.composite
-def differentiable(draw: st.DrawFn) -> Layers:
-    kind = draw(st.sampled_from([kind for kind in KINDS if kind != "product"]))
-    axes = tuple(sorted(draw(st.sets(st.integers(1, 3), min_size=1))))
-    others = {"correction": draw(st.integers(0, 1))} if kind in ("variance", "deviation") else {}
-
-    def expected(x: Any) -> Any:
-        import torch
-
-        return torch_over_axes(torch, x, kind, axes, **others)
-
-    return Layers(
-        [(4, 5, 6)], lambda net, x: reduce(net, kind, x, axes, **others), expected, rtol=1e-4, atol=1e-5
-    )
-
-
 def maxima_of_free_extents(network: Network, x: Tensor) -> list[Tensor]:
     """Reduce an image with two free extents, which must stay on separate axes."""
     rows_last = network.transpose(x, (3, 1, 2))
@@ -167,6 +151,9 @@ REDUCTION = Operation(
     "reduction",
     expect_reduction,
     draws={"images and vectors": reductions()},
+    gradient_draws={
+        "images and vectors": reductions().filter(lambda sample: sample.attributes["kind"] != "product")
+    },
     known={f"NaN {kind} {axis}": of(kind, axis, with_nan(kind)) for kind in KINDS for axis in AXES}
     | {f"infinities {axis}": of("log_sum_exp", axis, with_infinities()) for axis in AXES}
     | {f"{size} {kind} {axis}": of(kind, axis, beside_zeros(size)) for kind, axis, size in NORMS}
@@ -243,7 +230,6 @@ REDUCTION = Operation(
         "vectors": Layers([(6,)], lambda net, x: net.reduce_max(x, 1), lambda x: x.max(1, keepdims=True)),
     },
     torch=torch_reduction,
-    gradients={"axes": differentiable()},
     kernels={
         name: of_class(name, kind, axis)
         for prefix, axis in RAW_AXES.items()
@@ -369,14 +355,18 @@ TOP_K = Operation(
 
 
 @st.composite
-def weighted(draw: st.DrawFn) -> Sample:
+def weighted(draw: st.DrawFn, *, plain: bool = False) -> Sample:
+    """Draw a sum or mean of channels. `plain`: each pixel has its own weights, and none is 0."""
     shape, seed = draw(images), draw(seeds)
+    kind = draw(st.sampled_from(["sum", "mean"]))
+    if plain:
+        return Sample([values(seed, shape), values(seed + 1, shape)], {"kind": kind})
     height, width = (draw(st.sampled_from([1, extent])) for extent in shape[1:3])
     weights = values(seed + 1, (shape[0], height, width, shape[3]))
     weights[np.random.default_rng(seed).random(weights.shape) < draw(st.sampled_from([0, 0.5]))] = 0
     if draw(st.booleans()):
         weights[:, :1, :1] = 0  # a mean with weights of only zeros is 0
-    return Sample([values(seed, shape), weights], {"kind": draw(st.sampled_from(["sum", "mean"]))})
+    return Sample([values(seed, shape), weights], {"kind": kind})
 
 
 def expect_weighted(sample: Sample) -> Any:
@@ -398,6 +388,7 @@ WEIGHTED = Operation(
     "weighted_reduction",
     expect_weighted,
     draws={"images": weighted()},
+    gradient_draws={"images": weighted(plain=True)},  # a weight of 0 does not count in a mean: a jump
     known={"NaN": Sample([*special(1, np.nan), *special(1, 0)], {"kind": "mean"}, expected=[[np.nan]])},
     refused=[
         refusal
