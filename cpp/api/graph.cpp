@@ -1,5 +1,6 @@
 #include "engine/graph/graph.h"
 #include "core/text.h"
+#include "engine/graph/exact_positions.h"
 
 #include <algorithm>
 #include <optional>
@@ -112,6 +113,13 @@ mpscnn_status mpscnn_graph_keep_float32(mpscnn_graph *graph, int value, int keep
         require(graph, "graph");
         require_value(graph->graph, value);
         graph->graph.keep_float32(value, keep != 0);
+    });
+}
+
+mpscnn_status mpscnn_graph_keep_positions(mpscnn_graph *graph) {
+    return guarded([&] {
+        require(graph, "graph");
+        engine::keep_positions(graph->graph);
     });
 }
 

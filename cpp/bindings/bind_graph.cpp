@@ -54,6 +54,7 @@ void bind_graph(py::module_ &module) {
         .def("mark_output", &Graph::mark_output, py::arg("value"), py::call_guard<Exclusive>())
         .def("keep_float32", &Graph::keep_float32, py::arg("value"), py::arg("keep"),
              py::call_guard<Exclusive>())
+        .def("keep_positions", &Graph::keep_positions, py::call_guard<Exclusive>())
         .def("set_learning", &Graph::set_learning, py::arg("value"), py::arg("learns"),
              py::call_guard<Exclusive>())
         .def("quantize", &Graph::quantize, py::arg("value"), py::arg("type"), py::arg("scale"),

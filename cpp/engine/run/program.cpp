@@ -3,6 +3,7 @@
 #include "core/platform.h"
 #include "core/text.h"
 #include "engine/graph/byte_weights.h"
+#include "engine/graph/exact_positions.h"
 #include "engine/graph/support.h"
 #include "engine/run/replaced_layers.h"
 #include "engine/run/staged_graph.h"
@@ -96,8 +97,10 @@ std::shared_ptr<Program> Program::compile(const Graph &graph, const CompileOptio
 
 std::shared_ptr<Program> Program::compile(const Graph &graph, BackendChoice choice,
                                           const CompileOptions &options) {
-    const Graph wanted = extract(graph, wanted_values(graph, options.outputs));
+    Graph wanted = extract(graph, wanted_values(graph, options.outputs));
     wanted.require_complete();
+    require_exact_numbers(wanted, choice.precision);
+    if (choice.precision == Precision::float16) keep_positions(wanted);
     const Merging merging = choice.precision == Precision::int8      ? Merging::of_integers
                             : choice.precision == Precision::float16 ? Merging::of_halves
                                                                      : Merging::of_numbers;

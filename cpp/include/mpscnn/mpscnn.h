@@ -194,6 +194,10 @@ MPSCNN_API mpscnn_status mpscnn_graph_mark_output(mpscnn_graph *graph, int value
 /* Set whether a layer keeps its weights and its result in float32 when the network computes in float16 or
  * int8. The default is 0: it does not. */
 MPSCNN_API mpscnn_status mpscnn_graph_keep_float32(mpscnn_graph *graph, int value, int keep);
+/* Keep in float32 all layers that compute positions beyond 2048 for take_along_axis, because float16 would
+ * round them. Compiling in float16 does this in its copy of the graph. Call it for graphs that become files
+ * of other frameworks, so that these compute the positions in float32, too. */
+MPSCNN_API mpscnn_status mpscnn_graph_keep_positions(mpscnn_graph *graph);
 /* Set whether training changes a layer's weights. By default it changes the weights of all layers, except
  * the values of constants. */
 MPSCNN_API mpscnn_status mpscnn_graph_set_learning(mpscnn_graph *graph, int value, int learns);

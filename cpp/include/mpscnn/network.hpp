@@ -548,6 +548,9 @@ public:
     void keep_float32(Value value, bool keep = true) {
         detail::check(mpscnn_graph_keep_float32(get(), value, keep));
     }
+    /// Keep in float32 all layers that compute positions beyond 2048 for take_along_axis. Compiling in
+    /// float16 does this in its copy of the graph.
+    void keep_positions() { detail::check(mpscnn_graph_keep_positions(get())); }
     /// Set whether training changes a layer's weights.
     void set_learning(Value value, bool learns) {
         detail::check(mpscnn_graph_set_learning(get(), value, learns));

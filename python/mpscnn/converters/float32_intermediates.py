@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from mpscnn.graph.network import Network
-from mpscnn.runtime.exact_positions import inexact_positions
 
 __all__ = ["Operators", "keep_intermediates"]
 
@@ -62,10 +61,9 @@ def keep_intermediates(network: Network) -> Network:
         )
         if is_middle or _is_part_of_mean(node, users):
             middles.add(name)
-    found = inexact_positions(structure, network.graph, nodes)
-    middles.update(name for one in found for name in one.kept)
     if middles:
         network.keep_float32([node["name"] for node in nodes if node["name"] in middles])
+    network.graph.keep_positions()
     return network
 
 

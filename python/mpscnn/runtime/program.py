@@ -434,10 +434,6 @@ class Session(NoCopies, Expected):
 
 def compile_graph(graph: _core.Graph, outputs: Sequence[str], options: CompileOptions) -> Program:
     """Compile a graph. See `Network.compile`."""
-    if options.precision not in ("auto", "float32"):
-        from mpscnn.runtime.exact_positions import require_exact_positions
-
-        require_exact_positions(graph, outputs, options.precision)
     # The copy shares the weights' memory. The network itself may change later.
     source = graph.copy(), list(outputs), options
     if options.metal_kernels != "auto":

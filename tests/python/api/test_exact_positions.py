@@ -65,26 +65,55 @@ def computed(limit: float | None = None) -> Network:
 
 
 def test_positions_that_the_network_computes() -> None:
-    """In float16 the layers that compute positions must be kept in float32, so that the positions are exact."""
+    """In float16 the layers that compute positions stay float32, so that the positions are exact."""
     net = computed()
-    kept = ["flat", "square", "whole", "scaled"]
-    with pytest.raises(
-        UnsupportedError, match=r"network.keep_float32\(\['flat', 'square', 'whole', 'scaled'\]\)"
-    ):
-        net.compile(precision="float16")
-    net.keep_float32(kept)
+    before = net.to_dict()
     part = np.array([[0.001, 0.25, 0.5, 0.9990234375]], np.float32).astype(np.float16).astype(np.float32)
     places = np.floor(part * np.float32(COUNT)).astype(int)
     assert places.max() > 2048
     found = run(net, [NUMBERS, part], "float16")
     np.testing.assert_allclose(found, NUMBERS[0, places], rtol=2.0**-11)
     assert len(set(found.reshape(-1))) == 4
+    assert net.to_dict() == before
+
+
+def test_layers_of_positions_are_found() -> None:
+    net = computed()
+    net.graph.keep_positions()
+    kept = {node["name"] for node in net.to_dict()["nodes"] if node.get("keep_float32")}
+    assert kept == {"scaled", "whole", "square", "flat"}
 
 
 def test_small_positions_need_not_be_kept() -> None:
     net = computed(limit=2000.0)
     part = np.full((1, 4), 0.75, np.float32)
     np.testing.assert_allclose(run(net, [NUMBERS, part], "float16"), 2000 / 8192, rtol=2.0**-11)
+    net.graph.keep_positions()
+    assert not any(node.get("keep_float32") for node in net.to_dict()["nodes"])
+
+
+@pytest.mark.parametrize("places", [[5, 2050, 4996], [5, 2049, 4996]])
+def test_positions_of_a_constant(places: list[int]) -> None:
+    """A constant is rounded in float16, so only positions that float16 has are taken."""
+    net = Network(input=(COUNT,))
+    held = net.constant(net.input, (3,), name="places")
+    net.graph.set_weight("places", "value", np.array(places, np.float32))
+    net.output(net.take_along_axis(net.input, held, name="taken"))
+    if 2049 in places:
+        with pytest.raises(UnsupportedError, match="'places' holds positions"):
+            run(net, NUMBERS, "float16")
+    else:
+        np.testing.assert_allclose(run(net, NUMBERS, "float16"), NUMBERS[:, places], rtol=2.0**-11)
+
+
+def test_factors_of_zero_do_not_hide_positions() -> None:
+    """The largest position of 0 * x is 0 for all numbers x, and layers that join it with others know both."""
+    net = Network(input={"x": (COUNT,), "places": (2,)})
+    zero = net.activation(net.inputs[1], {"kind": "linear", "a": 0.0, "b": 3.0}, name="three")
+    joined = net.concat([zero, net.activation(net.inputs[1], "floor", name="whole")], name="joined")
+    net.output(net.take_along_axis(net.inputs[0], joined, name="taken"))
+    with pytest.raises(UnsupportedError, match="'places' holds positions"):
+        net.compile(device="cpu", precision="float16")
 
 
 def test_positions_of_the_best_are_small() -> None:

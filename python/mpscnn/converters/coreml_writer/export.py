@@ -130,7 +130,7 @@ def export(
             if post_processing is not None
             else None,
             _OLDEST_RESETTING_AFTER if resets_after(onnx_model.graph) else None,
-            {node["name"] for node in network.to_dict()["nodes"] if node.get("keep_float32")},
+            _kept_layers(network),
             builder.activations,
             is_program=kind == PACKAGE,
         )
@@ -140,6 +140,13 @@ def export(
             model = post_processing.pipeline(tools, model)
     _describe(model, information)
     _save(model, path)
+
+
+def _kept_layers(network: Network) -> set[str]:
+    """Return the names of the layers that stay float32 in programs of float16, with those that compute positions."""
+    graph = network.graph.copy()
+    graph.keep_positions()
+    return {node["name"] for node in json.loads(graph.to_json())["nodes"] if node.get("keep_float32")}
 
 
 def _check_palette(palette: int, dtype: str, kind: str, path: Path) -> None:

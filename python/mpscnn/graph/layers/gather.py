@@ -34,8 +34,7 @@ class GatherLayers(LayerMaker):
         """Select elements along an axis like `numpy.take_along_axis`, by indices that the network computes.
 
         Along all other axes both tensors have the same extent, or one of them has extent 1 and is repeated. In float16
-        an axis of more than 2049 elements, or of free extent, needs indices that layers in float32 compute
-        (`Network.keep_float32`).
+        networks, layers that compute indices beyond 2048 stay float32, and such indices cannot be an input.
 
         Args:
             x: a tensor with at most 4 axes.

@@ -1,0 +1,18 @@
+#pragma once
+
+#include "engine/graph/graph.h"
+#include "engine/run/backend.h"
+
+namespace mpscnn::engine {
+
+/// Keep in float32 all layers that compute positions beyond 2048 for take_along_axis. Such positions are
+/// exact in float16 networks then. float16 has all whole numbers up to 2048 only, and a rounded position
+/// selects another element.
+void keep_positions(Graph &graph);
+
+/// Throws UnsupportedError if the precision rounds whole numbers by which the graph selects elements, and
+/// `keep_positions` cannot help: in float16, positions beyond 2048 that are an input or a constant; in
+/// float16 and bfloat16, constants that a layer `equal` looks for.
+void require_exact_numbers(const Graph &graph, Precision precision);
+
+} // namespace mpscnn::engine
