@@ -124,7 +124,8 @@ std::vector<std::string> directories_of(const Membership &membership, const std:
         if (mount.unified != membership.unified()) continue;
         if (!mount.unified && !names(mount.options, controller)) continue;
         if (!place) place = &mount;
-        if ((path = path_below(mount.root, std::string(membership.path)))) {
+        path = path_below(mount.root, std::string(membership.path));
+        if (path) {
             place = &mount;
             break;
         }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cmath>
 #include <limits>
 
 #include "core/half.h"
@@ -59,8 +60,8 @@ void quantize_range(std::span<const float> values, float low, float high, std::b
     const double extent = static_cast<double>(high) - low;
     const double steps = extent > 0 ? 255 / extent : 0;
     for (const float value : values) {
-        const auto integer = static_cast<std::int32_t>((static_cast<double>(value) - low) * steps + 0.5);
-        *stored++ = static_cast<std::byte>(integer);
+        const double nearest = std::floor((static_cast<double>(value) - low) * steps + 0.5);
+        *stored++ = static_cast<std::byte>(static_cast<std::int32_t>(nearest));
     }
 }
 

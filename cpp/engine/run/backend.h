@@ -205,7 +205,7 @@ public:
     /// Return the same device restricted to these implementations, or null for a backend with one way to
     /// compute each layer. If all implementations of a layer are refused, `lower` and `plan` throw
     /// UnsupportedError.
-    virtual std::shared_ptr<const Backend> with(Implementations) const { return nullptr; }
+    virtual std::shared_ptr<const Backend> with(const Implementations &) const { return nullptr; }
     virtual std::unique_ptr<LoweredGraph> lower(const Graph &graph, const LowerOptions &options) const = 0;
     /// Return a new recording if the device need not wait for the processor between runs. Return null if runs
     /// use the calling thread.
@@ -225,7 +225,7 @@ public:
     /// directory for later processes. The work ends when the returned object is destroyed. `progress` is
     /// called from other threads. Return null if nothing is compiled at run time.
     virtual std::shared_ptr<void>
-    compile_ahead(std::function<void(std::size_t done, std::size_t all)> progress) const {
+    compile_ahead(const std::function<void(std::size_t done, std::size_t all)> &progress) const {
         static_cast<void>(progress);
         return nullptr;
     }

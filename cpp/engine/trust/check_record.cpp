@@ -52,13 +52,14 @@ std::optional<Verdict> verdict_of(std::string_view text) {
         return verdict;
     }
     if (!first->starts_with(not_used)) return std::nullopt;
-    while (const auto line = take_line(text)) {
+    while (!text.empty()) {
+        const auto line = take_line(text);
+        if (!line) return std::nullopt;
         const std::size_t end = line->find(because);
         if (end == line->npos) return std::nullopt;
         verdict.implementations.emplace(line->substr(0, end), line->substr(end + because.size()));
     }
-    const bool is_whole =
-        text.empty() && first->substr(not_used.size()) == std::to_string(verdict.implementations.size());
+    const bool is_whole = first->substr(not_used.size()) == std::to_string(verdict.implementations.size());
     return is_whole ? std::optional(verdict) : std::nullopt;
 }
 

@@ -40,8 +40,9 @@ public:
     std::string device_name() const override { return device_->name(); }
     std::string identity() const override { return device_->identity(); }
     const engine::Implementations &implementations() const override { return *implementations_; }
-    std::shared_ptr<const engine::Backend> with(engine::Implementations implementations) const override {
-        return std::make_shared<MetalBackend>(device_, std::move(implementations));
+    std::shared_ptr<const engine::Backend>
+    with(const engine::Implementations &implementations) const override {
+        return std::make_shared<MetalBackend>(device_, implementations);
     }
     std::unique_ptr<engine::LoweredGraph> lower(const engine::Graph &graph,
                                                 const engine::LowerOptions &options) const override {
@@ -53,8 +54,8 @@ public:
     }
 
     std::shared_ptr<void>
-    compile_ahead(std::function<void(std::size_t done, std::size_t all)> progress) const override {
-        return std::make_shared<PipelinePreparation>(device_->shaders(), std::move(progress));
+    compile_ahead(const std::function<void(std::size_t done, std::size_t all)> &progress) const override {
+        return std::make_shared<PipelinePreparation>(device_->shaders(), progress);
     }
     void forget_compiled() const override { device_->shaders().archive().forget(); }
 
