@@ -1,15 +1,17 @@
-"""Test that the declared keyword arguments of a kernel, for type checkers, are exactly its properties."""
+"""Test that the arguments of kernels, and their defaults, are the properties in the core's table."""
 
 from __future__ import annotations
 
 import ast
 import inspect
+import json
 from pathlib import Path
 from typing import get_type_hints
 
+import numpy as np
 import pytest
 
-from mpscnn import kernels
+from mpscnn import _core, kernels
 from mpscnn.kernels import named
 from mpscnn.kernels.properties import Property
 
@@ -103,3 +105,28 @@ def test_every_property_is_an_argument(kind: type) -> None:
         "destination_image_allocator",
         "beta",
     }  # in other classes this name is an array
+
+
+#: The kernels with the properties of a class that is no kernel.
+_LIKE = {name: "Convolution" for name in kernels.__all__ if name.endswith("ConvolutionDescriptor")}
+_LIKE["OptimizerDescriptor"] = "OptimizerAdam"
+
+
+def test_defaults_are_those_of_the_table() -> None:
+    table = {
+        entry["name"]: {
+            parameter["name"]: parameter["default"] for parameter in entry["fixed"] + entry["properties"]
+        }
+        for entry in json.loads(_core.kernels())
+    }
+    compared = set()
+    for name in kernels.__all__:
+        defaults = table.get(_LIKE.get(name, name), {})
+        for argument in inspect.signature(getattr(kernels, name)).parameters.values() if defaults else ():
+            if argument.name not in defaults or argument.default in (argument.empty, None):
+                continue
+            own, expected = argument.default, defaults[argument.name]
+            same = np.float32(own) == np.float32(expected) if isinstance(own, float) else own == expected
+            assert same or list(own) == expected, (name, argument.name)
+            compared.add((name, argument.name))
+    assert {("OptimizerAdam", "beta1"), ("ConvolutionDescriptor", "stride_x")} <= compared
