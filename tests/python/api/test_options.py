@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import copy
+import json
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +60,21 @@ def test_every_field_is_tried_and_has_documentation() -> None:
     for name, option in every.items():
         assert option.check(name, option.default) == option.default
         assert f"    {name}: {option.text}" in f"{mpscnn.CompileOptions.__doc__}{mpscnn.RunOptions.__doc__}"
+
+
+@pytest.mark.parametrize(
+    ("path", "begin", "pattern"),
+    [
+        ("cpp/include/mpscnn/network.hpp", "struct CompileOptions {", r"(\w+)\s*=\s*(\S+);"),
+        ("cpp/engine/run/program.h", "struct CompileOptions {", r"(\w+)\s*=\s*(\S+);"),
+        ("cpp/bindings/bind_program.cpp", '"compile",', r'py::arg\("(\w+)"\)\s*=\s*([^,]+),'),
+    ],
+)
+def test_defaults_in_cpp_are_those_of_python(path: str, begin: str, pattern: str) -> None:
+    text = (Path(__file__).parents[3] / path).read_text("utf-8").partition(begin)[2]
+    body = text.partition(".def(" if path.endswith(".cpp") else "\n};")[0]
+    found = {name: value for name, value in re.findall(pattern, body) if name != "outputs"}
+    assert found == {name: json.dumps(value) for name, value in mpscnn.CompileOptions().for_core().items()}
 
 
 def test_options_are_values() -> None:
