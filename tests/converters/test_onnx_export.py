@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from reference.arithmetic import OPERATIONS as ARITHMETIC
 
 import mpscnn
@@ -366,45 +364,6 @@ def test_every_operation_is_exported_and_tested() -> None:
     names = {operation["name"] for operation in mpscnn.operations()}
     assert set(onnx_export.EXPORTERS) == names
     assert {case["operation"] for case in CASES} | {"dropout"} == names
-
-
-SMALL = st.integers(1, 3)
-
-
-@given(
-    kernel=st.tuples(st.integers(1, 4), st.integers(1, 4)),
-    strides=st.tuples(SMALL, SMALL),
-    dilation=st.tuples(SMALL, SMALL),
-    padding=st.sampled_from(["same", "full", ((1, 0), (0, 1))]),
-    size=st.tuples(st.integers(9, 14), st.integers(9, 14)),
-)
-def test_windows_of_convolutions(kernel: Any, strides: Any, dilation: Any, padding: Any, size: Any) -> None:
-    network = network_of(
-        lambda net, x: net.conv2d(x, 2, kernel, strides=strides, dilation=dilation, padding=padding),
-        (*size, 2),
-    )
-    assert_same(network)
-
-
-@given(
-    attributes=st.fixed_dictionaries(
-        {
-            "kind": st.sampled_from(["max", "average"]),
-            "kernel_height": st.integers(1, 4),
-            "kernel_width": st.integers(1, 4),
-            "stride_y": SMALL,
-            "stride_x": SMALL,
-            "dilation_y": SMALL,
-            "dilation_x": SMALL,
-            "padding": st.sampled_from(["valid", "same"]),
-            "ceil_mode": st.booleans(),
-            "count_padding": st.booleans(),
-        }
-    ),
-    size=st.tuples(st.integers(10, 14), st.integers(10, 14)),
-)
-def test_windows_of_poolings(attributes: Mapping[str, Any], size: tuple[int, int]) -> None:
-    assert_same(network_of(lambda net, x: net.layer("pooling", [x], attributes), (*size, 3)))
 
 
 @pytest.mark.parametrize("build", [mpscnn.models.mobilenet_v1, mpscnn.models.mobilenet_v2])

@@ -10,12 +10,10 @@ import pytest
 from hypothesis import given
 from kernels.index_rule import Call, Window, calls, encode, normal
 from ops.single_layer import seeds
-from reference.neuron import neuron
 from tolerance import (
     ELEMENTWISE_ULPS,
     SOFTMAX_ULPS,
     assert_close,
-    neuron_bound,
     ulp_bound,
 )
 
@@ -50,38 +48,6 @@ def test_softmax(call: Call, seed: int, logarithm: bool) -> None:
     reference = expected(call, x, before, function)
     bound = ulp_bound(np.abs(reference) + (10.0 if logarithm else 0.0), SOFTMAX_ULPS)
     assert_close(encode(kernel, x, destination=before), reference, bound)
-
-
-def neurons() -> dict[str, tuple[dict[str, float], kernels.Neuron]]:
-    """Return, for each kind, its parameters and a new kernel. Kernels are new so that no test keeps device objects."""
-    return {
-        "absolute": ({}, kernels.NeuronAbsolute()),
-        "elu": ({"a": 0.5}, kernels.NeuronELU(0.5)),
-        "exponential": ({"a": 0.5, "b": 0.25, "c": 2.0}, kernels.NeuronExponential(0.5, 0.25, 2.0)),
-        "hard_sigmoid": ({"a": float(np.float32(0.2)), "b": 0.5}, kernels.NeuronHardSigmoid()),
-        "linear": ({"a": 2.0, "b": 1.0}, kernels.NeuronLinear(2.0, 1.0)),
-        "logarithm": ({"a": 0.5, "b": 9.0, "c": -1.0}, kernels.NeuronLogarithm(0.5, 9.0)),
-        "prelu": ({}, kernels.NeuronPReLU(np.arange(7.0))),
-        "power": ({"a": 1.0, "b": 9.0, "c": 2.0}, kernels.NeuronPower(1.0, 9.0, 2.0)),
-        "relu": ({"a": 0.25}, kernels.NeuronReLU(0.25)),
-        "relun": ({"a": 0.0, "b": 1.0}, kernels.NeuronReLUN(0.0, 1.0)),
-        "sigmoid": ({}, kernels.NeuronSigmoid()),
-        "softplus": ({"a": 2.0, "b": 0.5}, kernels.NeuronSoftPlus(2.0, 0.5)),
-        "softsign": ({}, kernels.NeuronSoftSign()),
-        "tanh": ({"a": 2.0, "b": 0.5}, kernels.NeuronTanH(2.0, 0.5)),
-        "none": ({}, kernels.Neuron(kernels.NeuronDescriptor("none"))),
-        "gelu": ({}, kernels.Neuron(kernels.NeuronDescriptor("gelu"))),
-    }
-
-
-@pytest.mark.parametrize("kind", neurons())
-def test_neurons(kind: str) -> None:
-    """Each class computes its function, with its own defaults."""
-    parameters, kernel = neurons()[kind]
-    x = normal(5, (1, 4, 5, 7))
-    attributes = {"kind": kind, **parameters}
-    reference = neuron(x, attributes, np.arange(7.0))
-    assert_close(encode(kernel, x), reference, neuron_bound(x, attributes, reference))
 
 
 def test_neurons_that_do_not_go_together_are_refused() -> None:

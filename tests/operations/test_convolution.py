@@ -104,18 +104,6 @@ def usual_order() -> Layers:
 
 
 FOUR = {"output_channels": 4}
-LARGE = {
-    name: Sample(
-        [values(0, shape)],
-        FOUR | {"kernel_height": kernel, "kernel_width": kernel, "padding": "same"} | attributes,
-        weights_of(0, (attributes["output_channels"], kernel, kernel, shape[3] // attributes["groups"])),
-    )
-    for name, shape, kernel, attributes in (
-        ("3 x 3", (2, 31, 29, 20), 3, {"output_channels": 37, "groups": 1}),
-        ("1 x 1", (1, 40, 41, 48), 1, {"output_channels": 70, "groups": 1}),
-        ("depthwise", (2, 33, 35, 40), 3, {"output_channels": 40, "groups": 40}),
-    )
-}
 
 CONVOLUTION = Operation(
     "convolution",
@@ -126,7 +114,6 @@ CONVOLUTION = Operation(
         "depthwise": depthwise(),
         "pointwise": pointwise(),
     },
-    divided=LARGE,
     refused=[
         *refusals(
             {

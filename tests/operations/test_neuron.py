@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
 from typing import Any
@@ -10,12 +11,12 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 from operations.generic import *  # noqa: F403
-from operations.record import Layers, Operation, Sample, autograd, refusals, special
+from operations.record import Layers, Operation, RawKernel, Sample, autograd, refusals, special
 from ops.single_layer import run_training, seeds, values
 from reference.neuron import FUNCTIONS, neuron, neuron_gradient
 from tolerance import FLOAT32_EPS, neuron_bound, ulp_bound
 
-from mpscnn import ShapeError, _core
+from mpscnn import ShapeError, _core, kernels
 
 KINDS = list(FUNCTIONS)
 numbers = st.floats(-4, 4, width=16)
@@ -112,6 +113,23 @@ def prelu(seed: int, channels: int) -> Sample:
     return Sample([x], {"kind": "prelu"}, {"slope": slope})
 
 
+def raw_kernel(function: dict[str, Any]) -> RawKernel:
+    """Return a kernel of the function's own class, or of Neuron if there is none."""
+    kind = function["kind"]
+    own = {name.removeprefix("Neuron").lower(): name for name in kernels.__all__ if name.startswith("Neuron")}
+    name = own.get(kind.replace("_", ""))
+
+    def make(_: Sample) -> kernels.Neuron:
+        if name is None:
+            return kernels.Neuron(kernels.NeuronDescriptor(kind, *(function.get(key, 0.0) for key in "abc")))
+        made = getattr(kernels, name)
+        known = {key: function.get(key, 0.0) for key in "abc" if key in inspect.signature(made).parameters}
+        kernel: kernels.Neuron = made(**known)
+        return kernel
+
+    return RawKernel(st.builds(within_domain, st.just(function), seeds), make)
+
+
 def of(function: str | dict[str, Any], *x: float, **others: Any) -> Sample:
     return Sample(special(*x), function if isinstance(function, dict) else {"kind": function}, **others)
 
@@ -205,6 +223,12 @@ NEURON = Operation(
     gradient_draws={
         "functions": st.builds(within_domain, st.sampled_from(PYTORCHS), seeds),
         "prelu": st.builds(prelu, seeds, channels),
+    },
+    kernels={f"{function}": raw_kernel(function) for function in PYTORCHS}
+    | {
+        "prelu": RawKernel(
+            st.builds(prelu, seeds, channels), lambda sample: kernels.NeuronPReLU(sample.weights["slope"])
+        )
     },
     torch=lambda torch, sample: torch_neuron(torch, dict(sample.attributes), sample.inputs[0]),
     onnx_draws={},  # ONNX Runtime's functions are less exact; see tests/converters/test_onnx_export.py
