@@ -378,16 +378,18 @@ DEFAULTS_OF_FRAMEWORKS = {
 
 
 @functools.cache
-def recorded() -> set[str]:
-    """Return the operations that have a record in tests/operations. A record has a reference by its type."""
+def records() -> dict[str, Any]:
+    """Return the records in tests/operations by name. A record has a reference by its type."""
     modules = sorted(path.stem for path in (PROJECT / "tests" / "operations").glob("test_*.py"))
-    records = [importlib.import_module(f"operations.{name}").OPERATIONS for name in modules]
-    return {operation.name for operations in records for operation in operations}
+    found = [importlib.import_module(f"operations.{name}").OPERATIONS for name in modules]
+    return {operation.name: operation for operations in found for operation in operations}
 
 
 @pytest.mark.parametrize("operation", [*OPERATIONS, *TRAINING])
 def test_operation_has_a_record(operation: str) -> None:
-    assert operation in recorded(), f"tests/operations has no record of {operation}"
+    assert operation in records(), f"tests/operations has no record of {operation}"
+    assert records()[operation].draws, f"the record of {operation} has no random inputs"
+    assert records()[operation].refused, f"the record of {operation} has no use that is refused"
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)

@@ -217,6 +217,7 @@ def operation(kind: str, **more: Any) -> Operation:
         layers={method: repeated(method) for method in (kind, *SWAPPED.get(kind, ()))},
         torch=torchs(kind),
         torch_draws={"one shape": of_one_shape(kind)},
+        refused=more.pop("refused", OUT_OF_RANGE),
         kernels=RAW.get(kind, {}),
         gradient_draws=gradients(kind),
         **more,

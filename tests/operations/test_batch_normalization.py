@@ -29,7 +29,7 @@ from tolerance import (
     statistics_bound,
 )
 
-from mpscnn import Network, ShapeError, WeightsError, kernels
+from mpscnn import Network, ShapeError, Tensor, WeightsError, kernels
 
 SIZES = [(4, 5, 6)]
 
@@ -201,12 +201,17 @@ def torch_statistics(torch: Any, sample: Sample) -> Any:
     return torch.stack([x.mean(axes), x.var(axes, correction=0)])[None, :, None]
 
 
+def activated_statistics(network: Network, x: Tensor) -> None:
+    network.layer("batch_statistics", [x], {}, activation="relu")
+
+
 STATISTICS = Operation(
     "batch_statistics",
     expect_statistics,
     # Statistics are not rounded to float16, so their bounds hold in all precisions.
     draws={"tensors": around((0.0, 1000.0)).map(lambda x: Sample([x]))},
     known={"several parts": Sample([values(0, (1, 40, 50, 20))])},
+    refused=refusals({"takes no activation": activated_statistics}, SIZES),
     torch=torch_statistics,
     onnx_draws={},
     gradient_draws={},  # a network's result has its batch, so the statistics cannot be one

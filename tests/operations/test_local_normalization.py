@@ -126,6 +126,8 @@ CROSS_CHANNEL_GRADIENT = Operation(
     "cross_channel_normalization_gradient",
     expect_slope,
     draws={"channels": slopes(st.integers(1, 9))},
+    refused=refusals({"kernel_size must be 1 to": {"kernel_size": 0}}, [(2, 4, 5, 6)] * 2)
+    + refusals({"input 0 must have the shape of the result": {}}, [(2, 4, 5, 6), (2, 4, 5, 7)], ShapeError),
     divided={"large": Sample([values(0, (1, 40, 40, 35)), values(1, (1, 40, 40, 35)) + 1])},
     torch=torch_slope,
     training=True,

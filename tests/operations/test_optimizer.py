@@ -89,7 +89,14 @@ OPERATIONS = [
         },
         refused=refusals({"rate must be 0 to 1, got 1.5": {"rate": 1.5}}, EQUAL),
     ),
-    operation("momentum_update", ["values", "values", "rates"], {"momentum": 0.8, "nesterov": st.booleans()}),
+    operation(
+        "momentum_update",
+        ["values", "values", "rates"],
+        {"momentum": 0.8, "nesterov": st.booleans()},
+        refused=refusals({"momentum must be 0 to 1, got -1": {"momentum": -1.0}}, [*EQUAL, (1, 2)])
+        + refusals({SIZED: {}}, [(2, 3), (3, 2), (1, 2)], mpscnn.ShapeError)
+        + refusals({RATES: {}}, [*EQUAL, (2, 1)], mpscnn.ShapeError),
+    ),
     operation(
         "sgd_update",
         ["values", "values", "rates"],
@@ -105,7 +112,11 @@ OPERATIONS = [
         refused=refusals({"epsilon must be at least 0": {"epsilon": -1.0}}, [*EQUAL, (2, 3), (1, 2)]),
     ),
     operation(
-        "squared_sum", ["values"], {}, known={str(shape): Sample([values(0, shape) + 10]) for shape in LARGE}
+        "squared_sum",
+        ["values"],
+        {},
+        known={str(shape): Sample([values(0, shape) + 10]) for shape in LARGE},
+        refused=refusals({"squared_sum: takes 1 inputs, got 2": {}}, EQUAL),
     ),
 ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import hypothesis.strategies as st
@@ -241,10 +242,51 @@ GRU = Operation(
         *of_shapes(f"gru: input 1, {STATE}", (5, 1, 6), (2, 1, 2)),
     ],
 )
+
+
+def wrong_inputs(shapes: Sequence[tuple[int, ...]], messages: Mapping[int, str]) -> list[Refusal]:
+    """Return uses in which one of the inputs has a column too many, by the number of the input."""
+    return [
+        refusal
+        for place, message in messages.items()
+        for refusal in refusals(
+            {message: {}},
+            [(*shape[:-1], shape[-1] + (i == place)) for i, shape in enumerate(shapes)],
+            ShapeError,
+        )
+    ]
+
+
+WRONG = {
+    0: "input 0 must have the shape of the result",
+    1: "the channels of input 0 must be those of",
+    2: "input 2, the result, must have the shape",
+    3: "input 3, the weight, must have the shape",
+}
+LSTM_INPUTS = (2, 8, 5, 6), (2, 7, 5, 24), (2, 8, 5, 6), (24, 6)
+GRU_INPUTS = (2, 7, 5, 6), (2, 7, 5, 18), (2, 7, 5, 6), (18, 6), (1, 6)
 LSTM_GRADIENT = Operation(
-    "lstm_gradient", expect_lstm_gradient, draws={"sums": of_sums("lstm")}, training=True
+    "lstm_gradient",
+    expect_lstm_gradient,
+    draws={"sums": of_sums("lstm")},
+    refused=[
+        *wrong_inputs(LSTM_INPUTS, WRONG),
+        *refusals({"lstm_gradient: takes 4 or 6 inputs, got 5": {}}, [*LSTM_INPUTS, (2, 1, 5, 6)]),
+        *refusals({f"input 5, {STATE}": {}}, [*LSTM_INPUTS, (2, 1, 5, 6), (2, 1, 5, 7)], ShapeError),
+    ],
+    training=True,
 )
-GRU_GRADIENT = Operation("gru_gradient", expect_gru_gradient, draws={"sums": of_sums("gru")}, training=True)
+GRU_GRADIENT = Operation(
+    "gru_gradient",
+    expect_gru_gradient,
+    draws={"sums": of_sums("gru")},
+    refused=[
+        *wrong_inputs(GRU_INPUTS, WRONG | {4: "input 4, the bias, must have the shape"}),
+        *refusals({"gru_gradient: input 4, the bias, is missing": {}}, GRU_INPUTS[:4]),
+        *refusals({f"input 5, {STATE}": {}}, [*GRU_INPUTS, (2, 1, 5, 7)], ShapeError),
+    ],
+    training=True,
+)
 
 
 # ---- What no record has --------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from reference.softmax import log_softmax, softmax
 from reference.softmax_gradient import softmax_gradient
 from tolerance import log_softmax_bound, needs_promise_about_nan, softmax_bound
 
-from mpscnn import ShapeError, kernels
+from mpscnn import Network, ShapeError, Tensor, kernels
 
 
 @st.composite
@@ -31,6 +31,10 @@ def expect_log_softmax(sample: Sample) -> Any:
     with np.errstate(divide="ignore"):
         reference = log_softmax(sample.inputs[0])
     return reference, log_softmax_bound(sample.inputs[0], reference)
+
+
+def activated(network: Network, x: Tensor) -> None:
+    network.layer("softmax", [x], {}, activation="relu")
 
 
 LARGE = special(1e30, 1e30, -1e30, 0.0)
@@ -52,6 +56,7 @@ SOFTMAX = Operation(
             rtol=1e-6,
         )
     },
+    refused=refusals({"softmax: unknown parameter 'axis'": {"axis": 1}, "takes no activation": activated}),
     torch=lambda torch, sample: torch.softmax(sample.inputs[0], -1),
 )
 
@@ -68,6 +73,7 @@ LOG_SOFTMAX = Operation(
             marks=[needs_promise_about_nan],
         ),
     },
+    refused=refusals({"log_softmax: takes 1 inputs, got 2": {}}, [(4, 5, 3)] * 2),
     torch=lambda torch, sample: torch.log_softmax(sample.inputs[0], -1),
 )
 
