@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +18,7 @@ from reference.normalization import cross_channel_normalization, group_normaliza
 from reference.resize import resize
 
 import mpscnn
-from mpscnn import kernels
+from mpscnn import _core, kernels
 from mpscnn.kernels import ConvolutionDescriptor, NeuronDescriptor
 
 pytestmark = pytest.mark.usefixtures("operations_of_training")
@@ -254,21 +255,13 @@ def test_whole_images(name: str) -> None:
 
 
 NEURONS = [
-    NeuronDescriptor("absolute"),
-    NeuronDescriptor("elu", 0.5),
-    NeuronDescriptor("exponential", 0.5, 0.25, 2.0),
-    NeuronDescriptor("gelu"),
-    NeuronDescriptor("hard_sigmoid", 0.2, 0.5),
-    NeuronDescriptor("linear", 2.0, 1.0),
-    NeuronDescriptor("logarithm", 0.5, 9.0, -1.0),
-    NeuronDescriptor("none"),
-    NeuronDescriptor("power", 1.0, 9.0, 2.0),
-    NeuronDescriptor("relu", 0.25),
-    NeuronDescriptor("relun", 0.0, 1.0),
-    NeuronDescriptor("sigmoid"),
-    NeuronDescriptor("softplus", 2.0, 0.5),
-    NeuronDescriptor("softsign"),
-    NeuronDescriptor("tanh", 2.0, 0.5),
+    NeuronDescriptor(function["kind"], *(function.get(name, 0.0) for name in "abc"))
+    for function in (
+        case["attributes"]
+        for case in json.loads(_core.cases())
+        if case["operation"] == "neuron" and "conformance" in case["tags"]
+    )
+    if function["kind"] != "prelu"
 ]
 
 
