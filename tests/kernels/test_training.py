@@ -86,20 +86,13 @@ def test_the_order_of_a_batch_normalization() -> None:
         _ = state.gradient_for_beta
 
 
-LOSSES = [
-    "mean_absolute_error",
-    "mean_squared_error",
-    "softmax_cross_entropy",
-    "sigmoid_cross_entropy",
-    "categorical_cross_entropy",
-    "hinge",
-    "huber",
-    "cosine_distance",
-    "log",
-    "kullback_leibler",
-]
-
-
+LOSSES: list[str] = next(
+    parameter["allowed"]
+    for operation in mpscnn.operations(training=True)
+    if operation["name"] == "loss"
+    for parameter in operation["parameters"]
+    if parameter["name"] == "kind"
+)
 SYMMETRIC = ["mean_absolute_error", "mean_squared_error", "huber", "cosine_distance"]
 
 
