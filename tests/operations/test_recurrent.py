@@ -12,6 +12,7 @@ from operations.generic import *  # noqa: F403
 from operations.record import Array, Layers, Operation, Refusal, Sample, refusals
 from ops.single_layer import seeds, values
 from reference import recurrent
+from reference.neuron import neuron
 
 import mpscnn
 from mpscnn import Network, ShapeError, Tensor
@@ -30,11 +31,36 @@ def state_of(inputs: list[Array], place: int) -> Any:
 
 
 @st.composite
-def sums(draw: st.DrawFn, operation: str) -> Sample:
-    """Draw sums of the gates, states, and the weights of the states."""
+def chosen_functions(draw: st.DrawFn, operation: str) -> dict[str, Any]:
+    """Draw functions whose results are at most 1, with their parameters."""
+    known = {
+        "gate": [("sigmoid", 0.0, 0.0), ("hard_sigmoid", 0.25, 0.5)],
+        "candidate": [("tanh", 1.25, 0.75), ("softsign", 0.0, 0.0), ("clamp", -1.0, 0.5)],
+    }
+    known |= {"output": known["candidate"]} if operation == "lstm" else {}
+    attributes: dict[str, Any] = {}
+    for role, choices in known.items():
+        kind, a, b = draw(st.sampled_from(choices))
+        attributes |= {role: kind, f"{role}_a": a, f"{role}_b": b}
+    return attributes
+
+
+def options(sample: Sample) -> dict[str, Any]:
+    """Return the attributes as arguments of the reference, which takes functions."""
+    found = dict(sample.attributes)
+    for role in ("gate", "candidate", "output"):
+        if role in found:
+            function = {"kind": found[role]} | {name: found.pop(f"{role}_{name}") for name in "ab"}
+            found[role] = lambda x, function=function: neuron(x, function)
+    return found
+
+
+@st.composite
+def sums(draw: st.DrawFn, operation: str, *, others: bool = False) -> Sample:
+    """Draw sums of the gates, states, and the weights of the states. With `others` the functions are others."""
     gates, count = (4, 2) if operation == "lstm" else (3, 1)
     (batch, steps, sequences, _, units), seed = draw(sizes), draw(seeds)
-    attributes = dict(draw(directions))
+    attributes = draw(directions) | (draw(chosen_functions(operation)) if others else {})
     states = [values(seed + 2 + i, (batch, 1, sequences, units)) for i in range(count * draw(st.booleans()))]
     weights = {"weight": values(seed + 1, (gates * units, units))}
     if operation == "gru":
@@ -48,7 +74,7 @@ def expect_lstm(sample: Sample) -> Any:
     inputs, weight = list(sample.inputs), sample.weights["weight"]
     own = {"input": np.eye(len(weight)), "bias": 0.0, "recurrent": weight.T}
     states = {"hidden": state_of(inputs, 1), "cell": state_of(inputs, 2)}
-    steps, cell = recurrent.lstm(inputs[0], own, **states, **sample.attributes)
+    steps, cell = recurrent.lstm(inputs[0], own, **states, **options(sample))
     return bounded(sample, np.concatenate([steps, cell[:, None]], axis=1))
 
 
@@ -57,7 +83,7 @@ def expect_gru(sample: Sample) -> Any:
     units = weight.shape[1]
     own = {"input": np.eye(len(weight)), "bias": 0.0, "recurrent": weight[: 2 * units].T}
     own |= {"candidate": weight[2 * units :].T, "state_bias": sample.weights.get("bias", 0.0)}
-    return bounded(sample, recurrent.gru(inputs[0], own, hidden=state_of(inputs, 1), **sample.attributes))
+    return bounded(sample, recurrent.gru(inputs[0], own, hidden=state_of(inputs, 1), **options(sample)))
 
 
 def bounded(sample: Sample, reference: Array) -> Any:
@@ -209,7 +235,9 @@ STATE = "a state, must have the shape"
 LSTM = Operation(
     "lstm",
     expect_lstm,
-    draws={"sums": sums("lstm")},
+    draws={"sums": sums("lstm"), "other functions": sums("lstm", others=True)},
+    gradient_draws={"sums": sums("lstm")},  # other functions cannot be trained through
+    onnx_draws={"sums": sums("lstm")},  # ONNX has no clamp
     layers={"layers": recurrent_layers("lstm"), "filters": filters()},
     refused=[
         *methods("lstm"),
@@ -234,7 +262,9 @@ LSTM = Operation(
 GRU = Operation(
     "gru",
     expect_gru,
-    draws={"sums": sums("gru")},
+    draws={"sums": sums("gru"), "other functions": sums("gru", others=True)},
+    gradient_draws={"sums": sums("gru")},  # other functions cannot be trained through
+    onnx_draws={"sums": sums("gru")},  # ONNX has no clamp
     layers={"layers": recurrent_layers("gru")},
     refused=[
         *methods("gru"),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+Function = Callable[[Any], Any]
 
 
 def _sigmoid(x: Any) -> Array:
@@ -20,11 +21,20 @@ def _doubles(weights: Mapping[str, Any]) -> dict[str, Array]:
 
 
 def lstm(
-    x: Any, weights: Mapping[str, Any], *, hidden: Any = 0.0, cell: Any = 0.0, reverse: bool = False
+    x: Any,
+    weights: Mapping[str, Any],
+    *,
+    hidden: Any = 0.0,
+    cell: Any = 0.0,
+    reverse: bool = False,
+    gate: Function = _sigmoid,
+    candidate: Function = np.tanh,
+    output: Function = np.tanh,
 ) -> tuple[Array, Array]:
     """Return all hidden states, and the last cell state. The order of the gates is i, f, o, g.
 
-    `weights` has input (features, 4 units), bias (4 units) and recurrent (units, 4 units).
+    `weights` has input (features, 4 units), bias (4 units) and recurrent (units, 4 units). `gate` is the function of i,
+    f and o, `candidate` that of g, and `output` that of the cell state.
     """
     own, x = _doubles(weights), np.asarray(x, np.float64)
     units = own["recurrent"].shape[0]
@@ -33,19 +43,26 @@ def lstm(
     for step in range(x.shape[1])[:: -1 if reverse else 1]:
         sums = x[:, step] @ own["input"] + own["bias"] + h @ own["recurrent"]
         i, f, o, g = np.split(sums, 4, axis=-1)
-        c = _sigmoid(f) * c + _sigmoid(i) * np.tanh(g)
-        h = _sigmoid(o) * np.tanh(c)
+        c = gate(f) * c + gate(i) * candidate(g)
+        h = gate(o) * output(c)
         steps[:, step] = h
     return steps, c
 
 
 def gru(
-    x: Any, weights: Mapping[str, Any], *, hidden: Any = 0.0, reset_after: bool = True, reverse: bool = False
+    x: Any,
+    weights: Mapping[str, Any],
+    *,
+    hidden: Any = 0.0,
+    reset_after: bool = True,
+    reverse: bool = False,
+    gate: Function = _sigmoid,
+    candidate: Function = np.tanh,
 ) -> Array:
     """Return all hidden states. The order of the gates is z, r, candidate.
 
     `weights` has input (features, 3 units), bias (3 units), recurrent (units, 2 units), candidate (units, units) and,
-    with `reset_after`, state_bias (units).
+    with `reset_after`, state_bias (units). `gate` is the function of z and r, and `candidate` that of the candidate.
     """
     own, x = _doubles(weights), np.asarray(x, np.float64)
     units = own["candidate"].shape[0]
@@ -53,13 +70,10 @@ def gru(
     steps = np.zeros((*x.shape[:-1], units))
     for step in range(x.shape[1])[:: -1 if reverse else 1]:
         sums = x[:, step] @ own["input"] + own["bias"]
-        z, r = (
-            _sigmoid(part) for part in np.split(sums[..., : 2 * units] + h @ own["recurrent"], 2, axis=-1)
-        )
+        z, r = (gate(part) for part in np.split(sums[..., : 2 * units] + h @ own["recurrent"], 2, axis=-1))
         state = h @ own["candidate"] + own["state_bias"] if reset_after else (r * h) @ own["candidate"]
         state = r * state if reset_after else state
-        candidate = np.tanh(sums[..., 2 * units :] + state)
-        h = z * h + (1.0 - z) * candidate
+        h = z * h + (1.0 - z) * candidate(sums[..., 2 * units :] + state)
         steps[:, step] = h
     return steps
 
