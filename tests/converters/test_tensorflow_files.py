@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -241,36 +240,6 @@ def test_circles_are_damage(tmp_path: Path) -> None:
         read_network([graph.save(tmp_path / "graph.pb")])
 
 
-def test_functions_that_call_each_other_end(tmp_path: Path) -> None:
-    graph = Graph()
-    graph.placeholder(-1, 6, 7, 3)
-    for name, other in (("first", "second"), ("second", "first")):
-        body = graph.message.library.function.add()
-        body.signature.name = name
-        body.signature.input_arg.add(name="x")
-        body.signature.output_arg.add(name="y")
-        body.node_def.add(name="call", op=other, input=["x"])
-        body.ret.add(key="y", value="call:y:0")
-    graph.node("first", "image", name="result")
-    with pytest.raises(mpscnn.UnsupportedError, match="calls functions more than"):
-        read_network([graph.save(tmp_path / "graph.pb")])
-
-
-def test_every_cut_of_a_saved_model_is_an_error_of_ours(tmp_path: Path) -> None:
-    graph, result = small_graph("kernel")
-    graph.node("VarHandleOp", name="kernel", shared_name="kernel")
-    folder = save_model(tmp_path / "model", graph, {"image": "image"}, {"result": result}, {"kernel": KERNEL})
-    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-        whole = file.read_bytes()
-        for length in sorted({0, 1, len(whole) // 3, len(whole) // 2, len(whole) - 1}):
-            file.write_bytes(whole[:length])
-            with pytest.raises((mpscnn.WeightsError, mpscnn.UnsupportedError)) as caught:
-                read_network([folder])
-            assert str(tmp_path) in str(caught.value)
-        file.write_bytes(whole)
-    near(run(read_network([folder])), expected())
-
-
 @pytest.mark.parametrize("seed", with_full(range(8), range(8, 40)))
 def test_changed_bytes_are_read_or_refused(seed: int, tmp_path: Path) -> None:
     random = np.random.default_rng(seed)
@@ -335,16 +304,6 @@ def test_a_layers_model_of_tensorflow_js(tmp_path: Path) -> None:
     described = {"format": "layers-model", "modelTopology": topology}
     path = save_web(tmp_path / "model.json", described, {"conv/kernel": KERNEL, "conv/bias": BIAS})
     near(run(read_network([path])), expected())
-
-
-def test_weights_of_tensorflow_js_stay_in_the_folder_of_the_model(tmp_path: Path) -> None:
-    graph, _ = small_graph()
-    path = save_web_graph(tmp_path / "model.json", graph)
-    described = json.loads(path.read_text())
-    described["weightsManifest"][0]["paths"] = ["../secret.bin"]
-    path.write_text(json.dumps(described))
-    with pytest.raises(mpscnn.WeightsError, match="not next to the model"):
-        read_network([path])
 
 
 @pytest.mark.parametrize(

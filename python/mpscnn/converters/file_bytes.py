@@ -58,8 +58,10 @@ class FileBytes:
 
     def read(self, start: int, size: int) -> bytes:
         """Return `size` bytes from `start` on, or fewer at the end. Raises WeightsError if they cannot be read."""
-        size = max(min(size, self._size - start), 0)
-        first, last = start // _BLOCK, (start + max(size, 1) - 1) // _BLOCK
+        size = min(size, self._size - start)
+        if size <= 0:
+            return b""
+        first, last = start // _BLOCK, (start + size - 1) // _BLOCK
         if last > first + 1:
             return self._from_file(start, size)
         content = b"".join(self._block(number) for number in range(first, last + 1))

@@ -16,6 +16,7 @@ from mpscnn.converters.file_bytes import FileBytes
 from mpscnn.converters.layer_names import shown
 from mpscnn.converters.message_memory import check_memory
 from mpscnn.converters.named_errors import naming
+from mpscnn.converters.own_folder import is_in_own_folder
 from mpscnn.converters.skipped_bytes import SkippedData
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -144,8 +145,7 @@ def _within(root: Path, folder: Path, inner: PurePosixPath, name: str) -> Path:
     if leaves or not inner.parts:
         raise WeightsError(f"damaged: {root}: names {shown(name)}, which is not a file of the package")
     path = folder / inner
-    inside = os.path.realpath(root)
-    if os.path.commonpath([inside, os.path.realpath(path)]) != inside:
+    if not is_in_own_folder(path, root, root / _MANIFEST):
         raise WeightsError(f"damaged: {root}: {shown(name)} leads out of the package")
     if not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises for long names
         raise WeightsError(f"{root}: has no file {shown(name)}: copy the whole folder again")

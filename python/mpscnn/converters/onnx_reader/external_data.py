@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from mpscnn._private.files import reading
 from mpscnn.converters.layer_names import shown
 from mpscnn.converters.onnx_reader.skipped_weights import Place
+from mpscnn.converters.own_folder import is_in_own_folder
 from mpscnn.errors import UnsupportedError, WeightsError
 
 if TYPE_CHECKING:
@@ -95,10 +96,8 @@ class ExternalData:
                 f"damaged: {where}: is in {shown(location)}, which is not the relative path of a file"
             )
         path = self._model.parent / parts
-        real = os.path.realpath(path)
-        folders = {os.path.realpath(self._model.parent), os.path.dirname(os.path.realpath(self._model))}  # noqa: PTH120
-        is_within = any(os.path.commonpath([folder, real]) == folder for folder in folders)
-        if not is_within or not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises for long names
+        is_own = is_in_own_folder(path, self._model.parent, self._model)
+        if not is_own or not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises for long names
             raise WeightsError(
                 f"{where}: lies in {shown(location)}, which is missing or leads out of the model's folder"
             )

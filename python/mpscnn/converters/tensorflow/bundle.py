@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from mpscnn.converters.file_bytes import FileBytes
 from mpscnn.converters.layer_names import shown
 from mpscnn.converters.named_errors import naming
+from mpscnn.converters.own_folder import is_in_own_folder
 from mpscnn.converters.tensorflow.schema import parsed
 from mpscnn.converters.tensorflow.table import entries
 from mpscnn.converters.tensorflow.values import TEXT, Array, dtype_of, extents_of, plain
@@ -39,6 +41,7 @@ class Bundle(Mapping[str, Variable]):
 
     Args:
         index: the file whose name ends in ".index". The files with the data are next to it.
+        saved_model: the saved_model.pb to which the checkpoint belongs; None: it belongs to none.
 
     Attributes:
         divided: the names of the variables that are stored in several parts.
@@ -47,13 +50,15 @@ class Bundle(Mapping[str, Variable]):
         WeightsError: a file is missing or damaged. UnsupportedError: a checkpoint of another byte order.
     """
 
-    def __init__(self, index: Path) -> None:
+    def __init__(self, index: Path, saved_model: Path | None = None) -> None:
         self.origin = str(index)
         self._index = index
+        self._main = saved_model or index
         self._shards: dict[int, FileBytes] = {}
         self._variables: dict[str, Variable] = {}
         self.divided: set[str] = set()
         with naming(self.origin):
+            self._require_own(index)
             self._count = self._read_index()
 
     def _read_index(self) -> int:
@@ -63,10 +68,17 @@ class Bundle(Mapping[str, Variable]):
             raise WeightsError(f"damaged: {header.num_shards} files of numbers")
         if header.endianness == _BIG_ENDIAN:
             raise UnsupportedError("its numbers are big-endian, which is not supported")
+        places: list[tuple[int, int, int, str]] = []
         for key, value in listed:
             entry = parsed("BundleEntry", value, _ENTRY)
             extents = extents_of(entry.shape)
             name = key.decode("utf-8", "replace")
+            if min(entry.offset, entry.size) < 0:
+                raise WeightsError(
+                    f"damaged: {shown(name)} has {entry.size} bytes from byte {entry.offset} on"
+                )
+            if entry.size:
+                places.append((entry.shard_id, entry.offset, entry.size, name))
             if entry.slices:
                 self.divided.add(name)
             if entry.dtype == TEXT or entry.slices or extents is None or None in extents:
@@ -75,6 +87,9 @@ class Bundle(Mapping[str, Variable]):
                 continue
             shape = tuple(extent or 0 for extent in extents)
             self._variables[name] = Variable(shape, entry.dtype, entry.shard_id, entry.offset, entry.size)
+        for (shard, begin, size, name), (following, start, _, other) in pairwise(sorted(places)):
+            if shard == following and begin + size > start:
+                raise WeightsError(f"damaged: {shown(name)} and {shown(other)} have the same bytes")
         return int(header.num_shards)
 
     def __getitem__(self, name: str) -> Variable:
@@ -90,22 +105,32 @@ class Bundle(Mapping[str, Variable]):
         """Return a variable as an array. Raises WeightsError if it cannot be read, UnsupportedError for its type."""
         variable = self._variables[name]
         kind = dtype_of(variable.number)
-        if variable.size != math.prod(variable.shape) * kind.itemsize or variable.offset < 0:
+        if variable.size != math.prod(variable.shape) * kind.itemsize:
             raise WeightsError(
                 f"{self.origin}: damaged: {shown(name)} has {variable.size} bytes for the shape {variable.shape}"
             )
         shard = self._shard(variable.shard)
         content = shard.read(variable.offset, variable.size)
         if len(content) != variable.size:
-            raise WeightsError(f"{shard.path}: damaged: it ends within {shown(name)}")
+            raise WeightsError(
+                f"{shard.path}: damaged: it ends before the end of {shown(name)}: copy it again"
+            )
         return plain(np.frombuffer(content, kind).reshape(variable.shape), variable.number)
 
     def _shard(self, number: int) -> FileBytes:
         if number not in self._shards:
             if not 0 <= number < self._count:
                 raise WeightsError(f"{self.origin}: damaged: refers to file {number} of {self._count}")
-            self._shards[number] = FileBytes(self.files()[1 + number])
+            path = self.files()[1 + number]
+            self._require_own(path)
+            self._shards[number] = FileBytes(path)
         return self._shards[number]
+
+    def _require_own(self, path: Path) -> None:
+        if not is_in_own_folder(path, self._main.parent, self._main):
+            raise WeightsError(
+                f"{self.origin}: the link {path.name} leads out of the model's folder: copy the file itself there"
+            )
 
     def files(self) -> list[Path]:
         """Return the index, and the files with the data."""

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from mpscnn._private.files import content_of, is_folder, reading, require_regular
+from mpscnn.converters.file_bytes import FileBytes
 from mpscnn.converters.layer_names import shown
-from mpscnn.converters.named_errors import naming
 from mpscnn.converters.onnx_builder.builder import Extents
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.converters.tensorflow.bundle import INDEX, Bundle
+from mpscnn.converters.tensorflow.damage import named_damage
 from mpscnn.converters.tensorflow.flow import Flow, Ref
 from mpscnn.converters.tensorflow.reader import GraphFile
 from mpscnn.converters.tensorflow.schema import parsed
 from mpscnn.converters.tensorflow.values import TEXT, Array, extents_of
 from mpscnn.converters.tensorflow.variables import stored_names, variable_name
-from mpscnn.errors import Error, ParameterError, UnsupportedError, WeightsError
+from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 
 MODEL = "saved_model.pb"
 _LARGEST_MESSAGE = 2**31 - 1  # the limit of protobuf
@@ -33,17 +35,12 @@ def read_tensorflow(path: Path, options: ReadOptions) -> GraphFile:
     Raises WeightsError for missing or damaged files, and UnsupportedError for unsupported content.
     """
     folder = saved_model_folder(path)
-    try:
-        with naming(str(path)):
-            if folder is not None:
-                return _saved_model(folder, path, options.signature)
-            if options.signature is not None:
-                raise ParameterError("a frozen graph has no signatures")
-            return frozen_graph(_parsed("Graph", path), str(path), options)
-    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
-        if isinstance(error, Error):
-            raise
-        raise WeightsError(f"{path}: damaged: the graph contradicts itself") from error
+    with named_damage(str(path)):
+        if folder is not None:
+            return _saved_model(folder, path, options.signature)
+        if options.signature is not None:
+            raise ParameterError("a frozen graph has no signatures")
+        return frozen_graph(_parsed("Graph", path), str(path), options, lambda: size_of([path]))
 
 
 def saved_model_folder(path: Path) -> Path | None:
@@ -54,10 +51,19 @@ def saved_model_folder(path: Path) -> Path | None:
 
 def saved_model_files(folder: Path) -> list[Path]:
     """Return all files of a SavedModel that a network is read from."""
-    variables = folder / "variables" / f"variables{INDEX}"
+    variables = _index_in(folder)
     with reading(folder, WeightsError):
         has_variables = variables.is_file()
-    return [folder / MODEL, *(Bundle(variables).files() if has_variables else [])]
+    return [folder / MODEL, *(Bundle(variables, folder / MODEL).files() if has_variables else [])]
+
+
+def _index_in(folder: Path) -> Path:
+    return folder / "variables" / f"variables{INDEX}"
+
+
+def size_of(files: Iterable[Path]) -> int:
+    """Return the bytes of files that a network is read from."""
+    return sum(len(FileBytes(path)) for path in files)
 
 
 def _parsed(name: str, path: Path) -> Any:
@@ -81,7 +87,7 @@ def _saved_model(folder: Path, path: Path, wanted: str | None) -> GraphFile:
     if not outputs:
         raise WeightsError("damaged: its signature has no outputs")
     places = {name: info.name.partition(":")[0] for name, info in sorted(inputs.items())}
-    flow = Flow(graph.graph_def, frozenset(places.values()))
+    flow = Flow(graph.graph_def, frozenset(places.values()), lambda: size_of(saved_model_files(folder)))
     for name, place in places.items():
         if place not in flow.main.nodes:
             raise WeightsError(f"damaged: the node of its input {shown(name)} does not exist")
@@ -148,10 +154,16 @@ class _Variables:
         self._restore = restore
         self._bundle: Bundle | None = None
         self._names: dict[str, str] = {}
+        self._arrays: dict[str, Array] = {}
 
     def __call__(self, ref: Ref) -> Array:
         if self._bundle is None:
-            self._bundle = Bundle(self._folder / "variables" / f"variables{INDEX}")
+            index = _index_in(self._folder)
+            if not os.path.exists(index):  # noqa: PTH110 - Path.exists raises for long names
+                raise WeightsError(
+                    f"its variables are missing ({index}): copy the whole folder of the model again"
+                )
+            self._bundle = Bundle(index, self._folder / MODEL)
             self._names = stored_names(self._flow, self._restore)
         name = variable_name(ref)
         stored = self._names.get(name, name)
@@ -162,32 +174,39 @@ class _Variables:
             )
         if stored not in self._bundle:
             raise WeightsError(f"damaged: the variable {shown(name)} is not in {self._bundle.origin}")
-        return self._bundle.array(stored)
+        if stored not in self._arrays:  # several operators may refer to one variable
+            self._arrays[stored] = self._bundle.array(stored)
+        return self._arrays[stored]
 
 
 # ---- Frozen graphs -------------------------------------------------------------------------------------------------
 
 
-def frozen_graph(graph: Any, origin: str, options: ReadOptions) -> GraphFile:
+def frozen_graph(graph: Any, origin: str, options: ReadOptions, size: Callable[[], int]) -> GraphFile:
     """Return a graph whose weights are constants.
 
     Inputs are placeholders, and outputs are results without consumers.
+
+    Args:
+        graph: the message of the graph.
+        origin: the name of its file, for messages.
+        options: the options of the caller.
+        size: a function that returns the bytes of the files with the graph's weights.
     """
     if not graph.node:
         raise WeightsError("damaged: is not a graph of TensorFlow: it has no operators")
-    nodes = {node.name: node for node in graph.node}
-    placeholders = [name for name, node in nodes.items() if node.op == "Placeholder"]
-    flow = Flow(graph, frozenset(placeholders))
+    placeholders = [node.name for node in graph.node if node.op == "Placeholder"]
+    flow = Flow(graph, frozenset(placeholders), size)
     outputs = _outputs(flow, options.outputs)
     needed = {
-        ref.node
+        ref.name
         for ref in flow.in_order([flow.source(ref) for ref in outputs.values()])
         if flow.is_input(ref)
     }
     inputs: dict[str, Extents] = {}
     for name in placeholders:
         if name in needed:
-            attributes = Flow.attributes(nodes[name])
+            attributes = flow.main.nodes[name].attributes
             dtype = attributes["dtype"].type if "dtype" in attributes else 1
             shape = attributes["shape"].shape if "shape" in attributes else None
             chosen = options.shapes.get(name)
@@ -207,7 +226,7 @@ def _outputs(flow: Flow, wanted: Sequence[str]) -> dict[str, Ref]:
             raise ParameterError(f"it has no operator {shown(name)}")
     if wanted:
         return {name: flow.main.ref(name) for name in wanted}
-    read = {text.removeprefix("^").partition(":")[0] for node in nodes.values() for text in node.input}
+    read = {text.partition(":")[0] for node in nodes.values() for text in node.inputs}
     ends = [name for name, node in nodes.items() if name not in read and node.op not in _SILENT]
     if not ends:
         raise WeightsError("damaged: all of its results are read again")

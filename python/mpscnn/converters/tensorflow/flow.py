@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from mpscnn.converters.budget import Budget
 from mpscnn.converters.layer_names import shown
+from mpscnn.converters.tensorflow.node import Function, Node, by_name, functions_by_name
 from mpscnn.converters.tensorflow.values import Array, array_of
 from mpscnn.errors import UnsupportedError, WeightsError
 
-_MAX_SCOPES = 5_000
-_MAX_STEPS = 10_000_000
+# The allowed operators, operands and results of a graph in which each call of a function counts as a copy of its body:
+# a fixed number, and a number in proportion to the size of the graph in bytes.
+_PARTS_FREE, _BYTES_PER_PART = 16_384, 8
 
 #: Operators whose result is their first operand.
 IDENTITIES = frozenset(
@@ -58,18 +61,14 @@ class Ref:
     """A reference to a result of a node."""
 
     scope: Scope
-    node: str
+    name: str
+    """The name of the node. It is unique only within its graph or function."""
     index: int = 0
 
     @property
-    def message(self) -> Any:
-        """The node's message in the file."""
-        return self.scope.nodes[self.node]
-
-    @property
-    def name(self) -> str:
-        """The name of the node. It is unique only within its graph or function."""
-        return self.node
+    def node(self) -> Node:
+        """The node."""
+        return self.scope.nodes[self.name]
 
 
 @dataclass(eq=False)
@@ -78,13 +77,13 @@ class Scope:
 
     Attributes:
         nodes: the nodes by name.
-        results: for a function, the texts that refer to its results, by name.
+        results: for a function, the texts that refer to its results.
         arguments: for a function, the values that the caller passes, by name.
         is_function: whether it is the body of a function.
     """
 
-    nodes: Mapping[str, Any]
-    results: Mapping[str, str] = field(default_factory=dict)
+    nodes: Mapping[str, Node]
+    results: Sequence[str] = ()
     arguments: Mapping[str, Ref] = field(default_factory=dict)
     is_function: bool = False
 
@@ -114,39 +113,49 @@ class Flow:
     Args:
         graph: the message of the graph.
         inputs: the names of nodes at which to stop.
+        size: a function that returns the bytes of the graph's files with their weights.
+
+    Attributes:
+        main: the graph itself, without the functions that it calls.
+        budget: counts the work and memory for the graph's constants.
+
+    Raises:
+        WeightsError: two nodes or two functions have the same name.
     """
 
-    def __init__(self, graph: Any, inputs: frozenset[str] = frozenset()) -> None:
-        self._functions = {body.signature.name: body for body in graph.library.function}
-        self.main = Scope({node.name: node for node in graph.node})
+    def __init__(self, graph: Any, inputs: frozenset[str], size: Callable[[], int]) -> None:
+        self.main = Scope(by_name(graph.node))
+        self.budget = Budget(size)
         self._inputs = inputs
+        self._bodies = functions_by_name(graph.library.function)
+        self._functions: dict[str, Function] = {}
         self._calls: dict[tuple[int, str, str], Scope] = {}
-        self._steps = 0
+        self._sources: dict[_Key, Ref] = {}
+        self._taken: dict[_Key, bool] = {}
+        self._constants: dict[Node, Array] = {}
+        self._texts: dict[Node, list[str]] = {}
+        self._max_parts = _PARTS_FREE + graph.ByteSize() // _BYTES_PER_PART
+        self._parts = 0
+        self.count(sum(1 + len(node.inputs) for node in self.main.nodes.values()))
 
-    def _step(self) -> None:
-        self._steps += 1
-        if self._steps > _MAX_STEPS:
-            raise WeightsError("damaged: its functions call each other without an end")
+    def count(self, parts: int) -> None:
+        """Count operators, operands or results. Raises UnsupportedError for more than a file of this size may have."""
+        self._parts += parts
+        if self._parts > self._max_parts:
+            raise UnsupportedError(
+                "its functions call each other so often, or its operators have so many results, that it would become "
+                f"more than {self._max_parts} operators; that is the limit for a graph of its size"
+            )
 
     # ---- Nodes -----------------------------------------------------------------------------------------------------
 
-    @staticmethod
-    def attributes(message: Any) -> dict[str, Any]:
-        """Return the attributes of a node by name."""
-        return {entry.key: entry.value for entry in message.attr}
-
-    @staticmethod
-    def data(message: Any) -> list[str]:
-        """Return the operands of a node without control dependencies, which begin with "^"."""
-        return [text for text in message.input if not text.startswith("^")]
-
     def operands(self, ref: Ref) -> list[Ref]:
         """Return the values that a node reads."""
-        return [self.source(ref.scope.ref(text)) for text in self.data(ref.message)]
+        return [self.source(ref.scope.ref(text)) for text in ref.node.operands]
 
     def is_input(self, ref: Ref) -> bool:
         """Return True for an input of the network."""
-        return ref.scope is self.main and ref.node in self._inputs
+        return ref.scope is self.main and ref.name in self._inputs
 
     # ---- Values ----------------------------------------------------------------------------------------------------
 
@@ -155,27 +164,29 @@ class Flow:
 
         Raises WeightsError for a cycle.
         """
-        passed: set[tuple[int, str, int]] = set()
-        while True:
-            self._step()
-            key = (id(ref.scope), ref.node, ref.index)
+        passed: dict[_Key, None] = {}
+        while (key := _key(ref)) not in self._sources:
             if key in passed:
                 raise WeightsError(f"damaged: {shown(ref.name)} reads its own result")
-            passed.add(key)
+            passed[key] = None
             following = None if self.is_input(ref) else self._followed(ref)
             if following is None:
-                return ref
+                break
             ref = following
+        found = self._sources.get(key, ref)
+        self._sources |= dict.fromkeys(passed, found)
+        return found
 
     def _followed(self, ref: Ref) -> Ref | None:
         """Return the value that a node passes on as this result; None if the node computes the result itself."""
-        node = ref.message
+        node = ref.node
         if node.op in IDENTITIES or node.op in _READS:
             return self._operand(ref, 0)
         if node.op == "IdentityN":
             return self._operand(ref, ref.index)
-        if node.op in CALLS or node.op in self._functions:
-            return self._result(ref)
+        if node.op in CALLS or node.op in self._bodies:
+            name = node.op if node.op in self._bodies else node.attributes["f"].func.name
+            return self._called(ref, name, node.operands)
         if node.op in _BRANCHES:
             return self._branch(ref)
         if node.op == "Switch":
@@ -185,113 +196,127 @@ class Flow:
         return None
 
     def _operand(self, ref: Ref, place: int) -> Ref:
-        texts = self.data(ref.message)
+        texts = ref.node.operands
         if place >= len(texts):
             raise WeightsError(f"damaged: {shown(ref.name)} has {len(texts)} operands")
         return ref.scope.ref(texts[place])
 
-    def _result(self, ref: Ref) -> Ref:
-        node = ref.message
-        name = node.op if node.op in self._functions else self.attributes(node)["f"].func.name
-        return self._called(ref, name, self.data(node))
-
     def _branch(self, ref: Ref) -> Ref:
-        node = ref.message
-        texts = self.data(node)
+        node = ref.node
         condition = self.constant(self._operand(ref, 0))
         if condition is None or condition.size != 1:
             raise UnsupportedError(f"{shown(ref.name)} chooses a branch by data, which is not supported")
         attribute = "then_branch" if condition.reshape(()) else "else_branch"
-        return self._called(ref, self.attributes(node)[attribute].func.name, texts[1:])
+        return self._called(ref, node.attributes[attribute].func.name, node.operands[1:])
 
-    def _called(self, ref: Ref, function: str, texts: list[str]) -> Ref:
-        scope = self.body(ref.scope, ref.node, function, texts)
-        results = list(scope.results.values())
-        if ref.index >= len(results):
-            raise WeightsError(f"damaged: {shown(ref.name)} has {len(results)} results")
-        return scope.ref(results[ref.index])
+    def _called(self, ref: Ref, function: str, texts: Sequence[str]) -> Ref:
+        scope = self.body(ref.scope, ref.name, function, texts)
+        if ref.index >= len(scope.results):
+            raise WeightsError(f"damaged: {shown(ref.name)} has {len(scope.results)} results")
+        return scope.ref(scope.results[ref.index])
 
-    def body(self, caller: Scope, node: str, function: str, texts: list[str]) -> Scope:
+    def body(self, caller: Scope, node: str, function: str, texts: Sequence[str]) -> Scope:
         """Return the scope of a function's body for the call by a node."""
         key = (id(caller), node, function)
         if key in self._calls:
             return self._calls[key]
-        body = self._functions.get(function)
-        if body is None:
-            raise WeightsError(f"damaged: calls the function {shown(function)}, which does not exist")
-        names = [argument.name for argument in body.signature.input_arg]
-        if len(names) != len(texts):
+        called = self._function(function)
+        if len(called.arguments) != len(texts):
             raise WeightsError(f"damaged: calls {shown(function)} with {len(texts)} operands")
-        if len(self._calls) >= _MAX_SCOPES:
-            raise UnsupportedError(f"calls functions more than {_MAX_SCOPES} times, which is not supported")
-        returned = {entry.key: entry.value for entry in body.ret}
-        scope = Scope(
-            {one.name: one for one in body.node_def},
-            {one.name: returned.get(one.name, "") for one in body.signature.output_arg},
-            {name: caller.ref(text) for name, text in zip(names, texts, strict=True)},
-            is_function=True,
-        )
+        self.count(called.parts + len(texts))
+        passed = {name: caller.ref(text) for name, text in zip(called.arguments, texts, strict=True)}
+        scope = Scope(called.nodes, called.results, passed, is_function=True)
         self._calls[key] = scope
         return scope
+
+    def _function(self, name: str) -> Function:
+        if name not in self._functions:
+            if name not in self._bodies:
+                raise WeightsError(f"damaged: calls the function {shown(name)}, which does not exist")
+            self._functions[name] = Function(self._bodies[name])
+        return self._functions[name]
 
     # ---- Branches of TensorFlow 1 ----------------------------------------------------------------------------------
 
     def _merged(self, ref: Ref) -> Ref:
         """Return the operand of a Merge whose branch is taken."""
-        texts = self.data(ref.message)
-        if any(ref.scope.ref(text).message.op == "NextIteration" for text in texts):
+        operands = [ref.scope.ref(text) for text in ref.node.operands]
+        if any(operand.node.op == "NextIteration" for operand in operands):
             raise UnsupportedError(f"{shown(ref.name)} is a loop, which is not supported")
-        alive = [text for text in texts if self._runs(ref.scope.ref(text))]
+        alive = [operand for operand in operands if self._is_taken(operand)]
         if len(alive) != 1:
             raise UnsupportedError(f"{shown(ref.name)} chooses a branch by data, which is not supported")
-        return ref.scope.ref(alive[0])
+        return alive[0]
 
-    def _runs(self, ref: Ref) -> bool:
+    def _is_taken(self, wanted: Ref) -> bool:
         """Return False for a value in a branch that is not taken."""
-        seen: set[tuple[int, str, int]] = set()
-        left = [ref]
-        while left:
-            self._step()
-            one = left.pop()
-            key = (id(one.scope), one.node, one.index)
-            if key in seen:
-                continue
-            seen.add(key)
-            node = one.message
-            if node.op == "Switch":
-                condition = self.constant(self._operand(one, 1))
-                if (
-                    condition is not None
-                    and condition.size == 1
-                    and bool(condition.reshape(())) != bool(one.index)
-                ):
-                    return False
-                continue
-            if node.op != "Merge":
-                left += [one.scope.ref(text.removeprefix("^")) for text in node.input]
-        return True
+        stack = [(wanted, False)]
+        while stack:
+            ref, is_ready = stack.pop()
+            key = _key(ref)
+            if is_ready:
+                is_switch = ref.node.op == "Switch"
+                inputs = self._conditions(ref)
+                self._taken[key] = (
+                    self._passes(ref) if is_switch else all(self._taken[_key(one)] for one in inputs)
+                )
+            elif key not in self._taken:
+                self._taken[key] = (
+                    True  # until the values that it needs are known; a cycle needs this one, too
+                )
+                stack.append((ref, True))
+                stack += [(one, False) for one in self._conditions(ref)]
+        return self._taken[_key(wanted)]
+
+    @staticmethod
+    def _conditions(ref: Ref) -> list[Ref]:
+        """Return the values that must be computed before this one, up to the beginning of the innermost branch."""
+        if ref.node.op in ("Switch", "Merge"):
+            return []
+        return [ref.scope.ref(text) for text in ref.node.inputs]
+
+    def _passes(self, switch: Ref) -> bool:
+        condition = self.constant(self._operand(switch, 1))
+        is_known = condition is not None and condition.size == 1
+        return not is_known or bool(condition.reshape(())) == bool(switch.index)  # type: ignore[union-attr]
 
     # ---- Constants -------------------------------------------------------------------------------------------------
 
     def constant(self, ref: Ref) -> Array | None:
         """Return the array of a constant; None for a value that is computed or is a variable."""
         found = self.source(ref)
-        node = found.message
-        if node.op == "LogicalNot":
-            inner = self.constant(self._operand(found, 0))
-            return None if inner is None else np.logical_not(inner)
-        if node.op != "Const":
+        negations: dict[_Key, None] = {}
+        while found.node.op == "LogicalNot":
+            if _key(found) in negations:
+                raise WeightsError(f"damaged: {shown(found.name)} reads its own result")
+            negations[_key(found)] = None
+            found = self.source(self._operand(found, 0))
+        if found.node.op != "Const":
             return None
-        return array_of(self.attributes(node)["value"].tensor)
+        array = self.value(found)
+        return np.logical_not(array) if len(negations) % 2 else array
+
+    def value(self, ref: Ref) -> Array:
+        """Return the array of a node of the kind Const. All calls of a function share the arrays of its body."""
+        node = ref.node
+        if node not in self._constants:
+            if "value" not in node.attributes:
+                raise WeightsError(f"damaged: the constant {shown(ref.name)} has no value")
+            try:
+                self._constants[node] = array_of(node.attributes["value"].tensor, self.budget)
+            except (UnsupportedError, WeightsError) as error:
+                raise type(error)(f"constant {shown(ref.name)}: {error}") from error
+        return self._constants[node]
 
     def texts(self, ref: Ref) -> list[str] | None:
         """Return the strings of a constant; None for other values."""
-        found = self.source(ref)
-        node = found.message
+        node = self.source(ref).node
         if node.op != "Const":
             return None
-        tensor = self.attributes(node)["value"].tensor
-        return [text.decode("utf-8", "replace") for text in tensor.string_val]
+        if node not in self._texts:
+            tensor = node.attributes["value"].tensor
+            self._texts[node] = [text.decode("utf-8", "replace") for text in tensor.string_val]
+        return self._texts[node]
 
     def in_order(self, wanted: list[Ref]) -> Iterator[Ref]:
         """Yield the nodes that these values depend on, in topological order, as references to their first results."""
@@ -299,19 +324,26 @@ class Flow:
         open_: set[tuple[int, str]] = set()
         stack = [(ref, False) for ref in reversed(wanted)]
         while stack:
-            self._step()
             ref, is_ready = stack.pop()
-            key = (id(ref.scope), ref.node)
+            key = (id(ref.scope), ref.name)
             if key in done:
                 continue
             if is_ready:
                 open_.discard(key)
                 done.add(key)
-                yield Ref(ref.scope, ref.node)
+                yield Ref(ref.scope, ref.name)
                 continue
             if key in open_:
                 raise WeightsError(f"damaged: {shown(ref.name)} reads its own result")
             open_.add(key)
             stack.append((ref, True))
-            if not self.is_input(ref) and ref.message.op not in VARIABLES:
+            if not self.is_input(ref) and ref.node.op not in VARIABLES:
                 stack += [(operand, False) for operand in reversed(self.operands(ref))]
+
+
+_Key = tuple[int, str, int]
+"""The scope, the name and the index of a reference, which compare faster than the reference."""
+
+
+def _key(ref: Ref) -> _Key:
+    return id(ref.scope), ref.name, ref.index

@@ -17,9 +17,13 @@ from mpscnn.converters.tensorflow.values import Array
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _MAX_INTEGERS = 4096
+_SHARED = 1 << 10  # the bytes from which on operators share a constant
 
 Operand = str | Array
 """The name of a blob (a computed tensor), or a constant."""
+
+Weights = dict[tuple[int, tuple[int, ...], tuple[int, ...]], tuple[Array, str]]
+"""Constants and their names in the ONNX graph, by the identity of the array, the order of axes and the shape."""
 
 
 class Operation:
@@ -31,6 +35,7 @@ class Operation:
         attributes: the attributes by name.
         operands: names of blobs, and constants.
         blocks: the block sizes of blobs that are results of SpaceToBatchND, by the name of the blob.
+        weights: the constants that are in the ONNX graph already.
     """
 
     def __init__(
@@ -40,12 +45,14 @@ class Operation:
         attributes: dict[str, Any],
         operands: Sequence[Operand],
         blocks: dict[str, tuple[int, int]],
+        weights: Weights,
     ) -> None:
         self.kind = kind
         self._b = builder
         self.attributes = attributes
         self._operands = list(operands)
         self._blocks = blocks
+        self._weights = weights
 
     # ---- Operands --------------------------------------------------------------------------------------------------
 
@@ -66,7 +73,7 @@ class Operation:
         operand = self._operand(place)
         if isinstance(operand, str):
             return self._b.tensor(operand)
-        return self._b.weight(f"operand{place}", numbers(operand))
+        return self._constant(f"operand{place}", operand)
 
     def tensors(self, first: int = 0, last: int | None = None) -> list[str]:
         """Return the names of several operands in the ONNX graph."""
@@ -79,14 +86,37 @@ class Operation:
             raise UnsupportedError(f"its {what} are computed by the network, which is not supported")
         return operand
 
-    def weight(self, place: int, what: str, order: Sequence[int] | None = None) -> str:
-        """Add a constant operand to the ONNX graph, transposed to `order`, and return its name."""
+    def weight(
+        self,
+        place: int,
+        what: str,
+        order: Sequence[int] | None = None,
+        shape: Sequence[int] | None = None,
+    ) -> str:
+        """Add a constant operand to the ONNX graph and return its name.
+
+        Args:
+            place: the place of the operand.
+            what: its role, for its name and messages.
+            order: the order of axes to which it is transposed; None: it is not.
+            shape: the shape that it gets after that; None: it keeps its shape.
+        """
         array = self.array(place, what)
-        if order is not None:
-            if array.ndim != len(order):
-                raise WeightsError(f"damaged: its {what} have the shape {array.shape}")
-            array = array.transpose(order)
-        return self._b.weight(what, np.ascontiguousarray(numbers(array)))
+        if order is not None and array.ndim != len(order):
+            raise WeightsError(f"damaged: its {what} have the shape {array.shape}")
+        return self._constant(what, array, order, shape)
+
+    def _constant(
+        self, role: str, array: Array, order: Sequence[int] | None = None, shape: Sequence[int] | None = None
+    ) -> str:
+        """Add a constant to the ONNX graph. Operators share the constant of a large array."""
+        key = id(array), tuple(order or ()), tuple(shape or ())
+        if key not in self._weights or array.nbytes < _SHARED:
+            values = numbers(array)
+            values = values if order is None else values.transpose(order)
+            values = values if shape is None else values.reshape(shape)
+            self._weights[key] = (array, self._b.weight(role, np.ascontiguousarray(values)))
+        return self._weights[key][1]
 
     def shape(self, place: int, what: str) -> list[int | None]:
         """Return a constant vector of extents, with None for free extents."""

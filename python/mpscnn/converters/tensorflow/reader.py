@@ -9,19 +9,21 @@ from typing import Any
 import numpy as np
 
 from mpscnn._private.names import did_you_mean
+from mpscnn.converters.budget import Cost
 from mpscnn.converters.layer_names import LayerNames, shown
-from mpscnn.converters.named_errors import naming
 from mpscnn.converters.onnx_builder.builder import Builder, Extents
 from mpscnn.converters.onnx_builder.walk import Walk
 from mpscnn.converters.read_options import ReadOptions
-from mpscnn.converters.tensorflow.flow import VARIABLES, Flow, Ref
-from mpscnn.converters.tensorflow.operation import Operand, Operation
+from mpscnn.converters.tensorflow.damage import named_damage
+from mpscnn.converters.tensorflow.flow import FOLLOWED, VARIABLES, Flow, Ref
+from mpscnn.converters.tensorflow.node import Node
+from mpscnn.converters.tensorflow.operation import Operand, Operation, Weights
 from mpscnn.converters.tensorflow.operators import HANDLERS, REFUSED
 from mpscnn.converters.tensorflow.schema import PACKAGES
-from mpscnn.converters.tensorflow.shapes import FUNCTIONS, VIEWS, is_shape, known
-from mpscnn.converters.tensorflow.values import Array, array_of
+from mpscnn.converters.tensorflow.shapes import FUNCTIONS, VIEWS, cost_of, is_shape, known
+from mpscnn.converters.tensorflow.values import Array
 from mpscnn.converters.tensorflow.windows import PER_CHANNEL
-from mpscnn.errors import Error, ParameterError, UnsupportedError, WeightsError
+from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
 
 _UNKNOWN = "mpscnn does not know this operator"
@@ -58,18 +60,8 @@ def convert(file: GraphFile, options: ReadOptions) -> Network:
         UnsupportedError: mpscnn does not support some operators; the message names all of them. WeightsError: the file
             contradicts itself. ParameterError: options that do not fit the file.
     """
-    try:
-        with naming(file.origin):
-            return _Converter(file, options).run()
-    except RecursionError as error:
-        raise UnsupportedError(
-            f"{file.origin}: its branches are nested too deeply, which is not supported"
-        ) from error
-    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
-        if isinstance(error, Error):
-            raise
-        # Invalid names, missing operands and the like: these errors replace many separate checks.
-        raise WeightsError(f"{file.origin}: damaged: the graph contradicts itself") from error
+    with named_damage(file.origin):
+        return _Converter(file, options).run()
 
 
 class _Converter:
@@ -86,6 +78,7 @@ class _Converter:
         self._walk = Walk(self._builder, file.origin)
         self._values: dict[tuple[int, str, int], Operand] = {}
         self._blocks: dict[str, tuple[int, int]] = {}
+        self._weights: Weights = {}
         self._inputs = {place: name for name, place in file.places.items()}
         self._names = LayerNames()
 
@@ -97,7 +90,9 @@ class _Converter:
     def run(self) -> Network:
         """Convert the operators that the outputs depend on, and return the network."""
         wanted = self._wanted()
-        for ref in self._flow.in_order(list(wanted.values())):
+        needed = list(self._flow.in_order(list(wanted.values())))
+        self._walk.expect(sum(ref.node.op not in FOLLOWED for ref in needed))
+        for ref in needed:
             self._add(ref)
         names = []
         for name, ref in wanted.items():
@@ -141,22 +136,21 @@ class _Converter:
     # ---- Operators -------------------------------------------------------------------------------------------------
 
     def _add(self, ref: Ref) -> None:
-        node = ref.message
+        node = ref.node
         if self._flow.is_input(ref):
-            self._put(ref, [self._input(self._inputs[ref.node])])
+            self._put(ref, [self._input(self._inputs[ref.name])])
             return
-        attributes = Flow.attributes(node)
         if node.op == "Const":
-            self._put(ref, [self._constant(ref, attributes)])
+            self._put(ref, [self._flow.value(ref)])
             return
         if node.op in VARIABLES:
             self._put(ref, [self._file.variable(ref)])
             return
         operands = [self._value(operand) for operand in self._flow.operands(ref)]
-        if (found := self._of_shapes(node.op, attributes, operands, ref)) is not None:
+        if (found := self._of_shapes(node.op, node.attributes, operands, ref)) is not None:
             self._put(ref, found)
             return
-        self._convert(ref, node.op, attributes, operands)
+        self._convert(ref, node.op, node.attributes, operands)
 
     def _input(self, name: str) -> str:
         """Transpose an input of the ONNX graph, whose channels come first, to TensorFlow's order of axes."""
@@ -172,24 +166,15 @@ class _Converter:
         self._walk.layer("Placeholder", made, [name], [made], convert, None)
         return made
 
-    @staticmethod
-    def _constant(ref: Ref, attributes: dict[str, Any]) -> Array:
-        if "value" not in attributes:
-            raise WeightsError(f"damaged: the constant {shown(ref.name)} has no value")
-        try:
-            return array_of(attributes["value"].tensor)
-        except (UnsupportedError, WeightsError) as error:
-            raise type(error)(f"constant {shown(ref.name)}: {error}") from error
-
     def _put(self, ref: Ref, values: Sequence[Operand]) -> None:
         for index, value in enumerate(values):
-            self._values[id(ref.scope), ref.node, index] = value
+            self._values[id(ref.scope), ref.name, index] = value
 
     def _value(self, ref: Ref) -> Operand:
-        value = self._values.get((id(ref.scope), ref.node, ref.index))
-        if value is None and ref.message.op not in HANDLERS:
+        value = self._values.get((id(ref.scope), ref.name, ref.index))
+        if value is None and ref.node.op not in HANDLERS:
             # An operator without a handler has one blob, which stands for all of its results.
-            value = self._values.get((id(ref.scope), ref.node, 0))
+            value = self._values.get((id(ref.scope), ref.name, 0))
         if value is None:
             raise WeightsError(f"damaged: {shown(ref.name)} has no result {ref.index}")
         return value
@@ -205,12 +190,15 @@ class _Converter:
             arrays = [operand for operand in operands if not isinstance(operand, str)]
             if function is None or len(arrays) < len(operands):
                 return None
-            if kind == "ConcatV2" and not all(
-                map(is_shape, arrays)
-            ):  # the parts of a variable in a frozen graph
-                return [np.concatenate(arrays[:-1], int(arrays[-1].reshape(())))]
+            budget, size = self._flow.budget, sum(array.size for array in arrays)
+            if kind == "ConcatV2" and not all(map(is_shape, arrays)):
+                # These are the parts of a variable in a frozen graph.
+                axis = int(arrays[-1].reshape(()))
+                return [budget.run(Cost(size, size), lambda: np.concatenate(arrays[:-1], axis))]
             if not all(map(is_shape, arrays[1:] if kind in VIEWS else arrays)):
                 return None
+            if kind not in VIEWS:
+                budget.spend(cost_of(kind, arrays))
             return list(function(arrays, attributes))
         except (ArithmeticError, LookupError, TypeError, ValueError) as error:
             if isinstance(error, (UnsupportedError, WeightsError)):
@@ -236,7 +224,7 @@ class _Converter:
         refusal = None if handler else REFUSED.get(kind, _UNKNOWN)
         made = self._results(ref, kind, attributes)
         block = self._block(kind, operands)
-        operation = Operation(self._builder, kind, attributes, operands, self._blocks)
+        operation = Operation(self._builder, kind, attributes, operands, self._blocks, self._weights)
 
         def converted() -> Sequence[str]:
             assert handler is not None
@@ -259,6 +247,7 @@ class _Converter:
             count = max(int(attributes[key].i) for key in ("num_split", "num") if key in attributes)
             if not 1 <= count <= 1024:
                 raise WeightsError(f"damaged: {kind} {shown(ref.name)} has {count} results")
+            self._flow.count(count)
         name = self._names.unique(ref.name)
         return [name if index == 0 else f"{name}:{index}" for index in range(count)]
 
@@ -275,8 +264,8 @@ class _Converter:
         return self._blocks.get(operands[0]) if kind in PER_CHANNEL else None
 
 
-def _is_whole(placeholder: Any) -> bool:
-    attributes = Flow.attributes(placeholder)
+def _is_whole(placeholder: Node) -> bool:
+    attributes = placeholder.attributes
     return "dtype" in attributes and attributes["dtype"].type in _INDICES
 
 

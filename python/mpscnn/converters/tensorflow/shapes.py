@@ -8,11 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn.converters.budget import Cost
 from mpscnn.converters.tensorflow.slices import Slices
 from mpscnn.errors import UnsupportedError, WeightsError
 
 #: The maximum number of elements of an array that may be a shape.
 MAX_NUMBERS = 1024
+_BEYOND = 1 << 63
+_ELEMENTS_PER_NUMBER = 8  # the elements of a constant that take as much memory as a number of Python
 
 Numbers = NDArray[Any]
 """An array of integers. It has the type object if some of them are None."""
@@ -21,7 +24,9 @@ Function = Callable[[Sequence[Numbers], dict[str, Any]], list[Numbers]]
 
 
 def known(values: Sequence[int | None]) -> Numbers:
-    """Return extents as a vector, of type object if some are free."""
+    """Return extents as a vector, of type object if some are free. Raises WeightsError for numbers beyond 64 bits."""
+    if not all(value is None or -_BEYOND <= value < _BEYOND for value in values):
+        raise WeightsError("damaged: computes a whole number of more than 64 bits")
     if None in values:
         return np.asarray(values, object)
     return np.asarray(values, np.int64)
@@ -126,6 +131,14 @@ def _slice(operands: Sequence[Numbers], _: dict[str, Any]) -> list[Numbers]:
         for begin, size in zip(begins, sizes, strict=True)
     )
     return [_narrowed(np.asarray(values, object)[places])]
+
+
+def cost_of(kind: str, operands: Sequence[Numbers]) -> Cost:
+    """Return the cost of computing an operator on shapes. Its numbers are Python's, which take more memory."""
+    size = sum(operand.size for operand in operands)
+    if kind.startswith("Gather") and len(operands) > 1:
+        size += operands[0].size * operands[1].size
+    return Cost(_ELEMENTS_PER_NUMBER * size, _ELEMENTS_PER_NUMBER * size)
 
 
 def _narrowed(values: Any) -> Numbers:

@@ -24,7 +24,7 @@ _AVERAGE = "/ExponentialMovingAverage"
 _EPSILON, _DEEPLAB_HEAD_EPSILON = 1e-3, 1e-5
 _WIDTHS_V1 = (1.0, 0.75, 0.5, 0.25)
 _WIDTHS_V2 = (1.0, 1.4, 1.3, 0.75, 0.5, 0.35)
-_BOX_NUMBERS = 4
+_MAX_CHANNELS = 1 << 24
 
 Rules = Sequence[tuple[str, Callable[[int], str]]]
 """Patterns of mpscnn's layer names, and functions that return TF-slim's name for the number in mpscnn's name."""
@@ -244,8 +244,11 @@ _DEEPLAB: Rules = (
 
 
 def _last(bundle: Bundle, name: str) -> int:
+    """Return the number of output channels of a layer that decides on the classes of a network."""
     shape = bundle[name].shape
-    return shape[-1] if shape else 1
+    if not shape or not 0 < shape[-1] <= _MAX_CHANNELS:
+        raise WeightsError(f"{bundle.origin}: damaged: {shown(name)} has the shape {shape}")
+    return shape[-1]
 
 
 def _sized(options: ReadOptions) -> dict[str, tuple[int, int]]:

@@ -12,6 +12,9 @@ from mpscnn.errors import UnsupportedError, WeightsError
 _FOOTER, _MAGIC = 48, 0xDB4775248B80FB57
 _TRAILER = 5  # bytes after a block: the kind of compression, and a checksum
 _MAX_ENTRIES = 1_000_000
+# The allowed bytes of all keys together: a fixed number, and a number for each byte of the file. The file stores a key
+# without the beginning that it shares with the key before it.
+_KEYS_FREE, _KEYS_PER_BYTE = 1 << 20, 32
 
 
 def entries(content: Content) -> Iterator[tuple[bytes, bytes]]:
@@ -28,7 +31,8 @@ def entries(content: Content) -> Iterator[tuple[bytes, bytes]]:
         _, position = _varint(footer, position)
     start, position = _varint(footer, position)
     length, _ = _varint(footer, position)
-    count, read = 0, 0
+    count, read, keys = 0, 0, 0
+    last: bytes | None = None
     for _, place in _block(content, start, length):
         first, after = _varint(place, 0)
         inner, _ = _varint(place, after)
@@ -37,15 +41,19 @@ def entries(content: Content) -> Iterator[tuple[bytes, bytes]]:
             raise WeightsError("damaged: blocks of the index overlap")
         for entry in _block(content, first, inner):
             count += 1
-            if count > _MAX_ENTRIES:
-                raise WeightsError(f"damaged: more than {_MAX_ENTRIES} entries in the index")
+            keys += len(entry[0])
+            if count > _MAX_ENTRIES or keys > _KEYS_FREE + _KEYS_PER_BYTE * size:
+                raise WeightsError(f"damaged: {count} entries with {keys} bytes of names in the index")
+            if last is not None and entry[0] <= last:
+                raise WeightsError("damaged: the names in the index are repeated or not sorted")
+            last = entry[0]
             yield entry
 
 
 def _block(content: Content, start: int, length: int) -> Iterator[tuple[bytes, bytes]]:
-    block = content.read(start, length + _TRAILER)
-    if len(block) != length + _TRAILER or length < 4:
+    if start + length + _TRAILER > len(content) or length < 4:
         raise WeightsError("damaged: a block of the index ends after the file")
+    block = content.read(start, length + _TRAILER)
     if block[length] != 0:
         raise UnsupportedError("the index is compressed, which is not supported: save the checkpoint again")
     restarts = struct.unpack("<I", block[length - 4 : length])[0]

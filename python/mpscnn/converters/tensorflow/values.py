@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn.converters.budget import Budget, Cost
 from mpscnn.errors import UnsupportedError, WeightsError
 
 TEXT, BFLOAT16 = 7, 14
@@ -35,8 +36,7 @@ _FIELDS = {
     23: "uint64_val",
 }
 _MAX_ELEMENTS = 2**31 - 1
-# The maximum number of elements that are filled by repetition, because a message may state fewer than it has.
-_MAX_REPEATED = 1 << 20
+MAX_AXES = 32
 
 Array = NDArray[Any]
 
@@ -51,16 +51,26 @@ def dtype_of(number: int) -> np.dtype[Any]:
 
 
 def extents_of(shape: Any) -> tuple[int | None, ...] | None:
-    """Return the extents of a shape, with None for free ones; None if the number of axes is unknown."""
+    """Return the extents of a shape, with None for free ones; None if the number of axes is unknown.
+
+    Raises UnsupportedError for more axes than arrays have.
+    """
     if shape.unknown_rank:
         return None
+    if len(shape.dim) > MAX_AXES:
+        raise UnsupportedError(f"a shape of {len(shape.dim)} axes; at most {MAX_AXES} are supported")
     return tuple(dim.size if dim.size >= 0 else None for dim in shape.dim)
 
 
-def array_of(tensor: Any) -> Array:
+def array_of(tensor: Any, budget: Budget) -> Array:
     """Return the values of a TensorProto as an array.
 
-    Raises WeightsError if the message contradicts itself, and the errors of `dtype_of`.
+    Args:
+        tensor: the message.
+        budget: counts elements that the message does not state.
+
+    Raises WeightsError if the message contradicts itself, UnsupportedError if it repeats a number more often than the
+    budget allows, and the errors of `dtype_of`.
     """
     kind = dtype_of(tensor.dtype)
     extents = extents_of(tensor.tensor_shape)
@@ -82,10 +92,11 @@ def array_of(tensor: Any) -> Array:
         listed = np.asarray(getattr(tensor, _FIELDS.get(tensor.dtype, "int_val"))).astype(kind)
     if listed.size == count:
         return plain(listed.reshape(shape), tensor.dtype)
-    if listed.size > count or count > _MAX_REPEATED:
+    if listed.size > count:
         raise WeightsError(f"damaged: {listed.size} numbers for a constant of the shape {shape}")
     # The last stated element is repeated for all missing ones. A tensor without elements is zero.
     last = listed[-1] if listed.size else kind.type(0)
+    budget.spend(Cost(count, count))
     filled = np.full(count, last, kind)
     filled[: listed.size] = listed
     return plain(filled.reshape(shape), tensor.dtype)

@@ -19,21 +19,20 @@ def stored_names(flow: Flow, restore: str) -> dict[str, str]:
         restore: the name of the operator that restores a checkpoint; "" if the graph has none.
     """
     scopes = [flow.main]
-    node = flow.main.nodes.get(restore.removeprefix("^").partition(":")[0])
-    if node is not None and node.op in CALLS:
-        function = Flow.attributes(node)["f"].func.name
-        scopes.append(flow.body(flow.main, node.name, function, Flow.data(node)))
+    restoring = flow.main.nodes.get(restore.removeprefix("^").partition(":")[0])
+    if restoring is not None and restoring.op in CALLS:
+        function = restoring.attributes["f"].func.name
+        scopes.append(flow.body(flow.main, restoring.name, function, restoring.operands))
     found: dict[str, str] = {}
     copies: dict[str, str] = {}
     for scope in scopes:
-        for message in scope.nodes.values():
-            texts = Flow.data(message)
-            if message.op not in _ASSIGNMENTS or len(texts) < 2:
+        for node in scope.nodes.values():
+            if node.op not in _ASSIGNMENTS or len(node.operands) < 2:
                 continue
-            variable, value = (flow.source(scope.ref(text)) for text in texts[:2])
-            if variable.message.op not in VARIABLES:
+            variable, value = (flow.source(scope.ref(text)) for text in node.operands[:2])
+            if variable.node.op not in VARIABLES:
                 continue
-            if value.message.op in VARIABLES:
+            if value.node.op in VARIABLES:
                 copies[variable_name(variable)] = variable_name(value)
             elif stored := _restored(flow, value):
                 found[variable_name(variable)] = stored
@@ -45,14 +44,14 @@ def stored_names(flow: Flow, restore: str) -> dict[str, str]:
 
 def _restored(flow: Flow, value: Ref) -> str | None:
     """Return the name in the checkpoint of a value that a restore operator reads; None for other values."""
-    if value.message.op not in _RESTORES:
+    if value.node.op not in _RESTORES:
         return None
-    operands = Flow.data(value.message)
+    operands = value.node.operands
     names = flow.texts(value.scope.ref(operands[1])) if len(operands) > 1 else None
     return names[value.index] if names is not None and value.index < len(names) else None
 
 
 def variable_name(ref: Ref) -> str:
     """Return the name of a variable in its graph. Handles of one variable share it."""
-    shared = Flow.attributes(ref.message).get("shared_name")
-    return (shared.s.decode("utf-8", "replace") if shared is not None else "") or ref.node
+    shared = ref.node.attributes.get("shared_name")
+    return (shared.s.decode("utf-8", "replace") if shared is not None else "") or ref.name

@@ -5,14 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from mpscnn._private.files import content_of
 from mpscnn.converters.file_bytes import FileBytes
@@ -21,18 +16,20 @@ from mpscnn.converters.keras.file import KerasFile, generation_of
 from mpscnn.converters.keras.reader import convert as convert_keras
 from mpscnn.converters.keras.weights import PlainWeights
 from mpscnn.converters.layer_names import shown
-from mpscnn.converters.named_errors import naming
 from mpscnn.converters.read_options import ReadOptions
+from mpscnn.converters.tensorflow.damage import named_damage
 from mpscnn.converters.tensorflow.file import frozen_graph
-from mpscnn.converters.tensorflow.flow import Flow
+from mpscnn.converters.tensorflow.node import by_name
 from mpscnn.converters.tensorflow.reader import convert as convert_graph
 from mpscnn.converters.tensorflow.schema import message
-from mpscnn.converters.tensorflow.values import Array
+from mpscnn.converters.tensorflow.values import Array, dtype_of
+from mpscnn.converters.tensorflow.web_weights import AGAIN, WebWeights
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
 
-_MAX_JSON = 1 << 28
-_TYPES = {"float32": "<f4", "float16": "<f2", "int32": "<i4", "uint8": "<u1", "uint16": "<u2", "bool": "?"}
+_MAX_JSON = 1 << 26
+# The kinds of NumPy's types, and TensorFlow's number of the type with which elements of these kinds are read.
+_KINDS = {"f": 1, "iu": 3, "b": 10}
 _TYPE_NUMBERS = {
     "DT_FLOAT": 1,
     "DT_DOUBLE": 2,
@@ -48,30 +45,13 @@ _TYPE_NUMBERS = {
 }
 
 
-@dataclass(frozen=True)
-class _Weight:
-    """The shape and type of a weight, and its position in a group of files, which count as one."""
-
-    shape: tuple[int, ...]
-    stored: np.dtype[Any]
-    begin: int
-    group: tuple[Path, ...]
-    scale: float | None = None
-    offset: float = 0.0
-
-
 def read_web(path: Path, options: ReadOptions) -> Network:
     """Return the network of a model.json.
 
     Raises WeightsError for missing or damaged files, and UnsupportedError for layers that mpscnn does not support.
     """
-    try:
-        with naming(str(path)):
-            return _network(path, options)
-    except RecursionError as error:
-        raise UnsupportedError(
-            f"{path}: its description is nested too deeply, which is not supported"
-        ) from error
+    with named_damage(str(path)):
+        return _network(path, options)
 
 
 def _network(path: Path, options: ReadOptions) -> Network:
@@ -87,93 +67,21 @@ def _network(path: Path, options: ReadOptions) -> Network:
 
 def web_files(path: Path) -> list[Path]:
     """Return the files with the weights of a model.json."""
-    with naming(str(path)):
+    with named_damage(str(path)):
         return WebWeights(path, _json(path).get("weightsManifest")).files()
 
 
 def _json(path: Path) -> dict[str, Any]:
-    content = content_of(path, WeightsError)
-    if len(content) > _MAX_JSON:
-        raise WeightsError(f"has {len(content)} bytes; expected at most {_MAX_JSON}")
+    size = len(FileBytes(path))
+    if size > _MAX_JSON:
+        raise WeightsError(f"has {size} bytes; expected at most {_MAX_JSON}")
     try:
-        described = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise WeightsError(f"damaged: is not JSON: {error}") from error
+        described = json.loads(content_of(path, WeightsError))
+    except ValueError as error:
+        raise WeightsError(f"damaged: is not JSON: {error}: {AGAIN}") from error
     if not isinstance(described, dict):
         raise WeightsError("is not a model of TensorFlow.js")
     return described
-
-
-class WebWeights(Mapping[str, Array]):
-    """The weights of a model by their names. They are read when they are needed."""
-
-    def __init__(self, path: Path, manifest: Any) -> None:
-        self._weights: dict[str, _Weight] = {}
-        self._files: dict[Path, FileBytes] = {}
-        try:
-            for group in manifest or []:
-                self._add(path.parent, group)
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
-            if isinstance(error, (UnsupportedError, WeightsError)):
-                raise
-            raise WeightsError("damaged: the list of weights contradicts itself") from error
-
-    def _add(self, folder: Path, group: Any) -> None:
-        files = tuple(self._inside(folder, name) for name in group["paths"])
-        begin = 0
-        for entry in group["weights"]:
-            shape = tuple(int(extent) for extent in entry["shape"])
-            quantised = entry.get("quantization") or {}
-            kind = quantised.get("dtype", entry["dtype"])
-            if kind not in _TYPES:
-                raise UnsupportedError(f"weight {shown(str(entry['name']))}: numbers of type {kind!r}")
-            if min(shape, default=1) < 0:
-                raise WeightsError(f"damaged: a weight of the shape {shape}")
-            stored = np.dtype(_TYPES[kind])
-            scale = float(quantised["scale"]) if "scale" in quantised else None
-            offset = float(quantised.get("min", 0.0))
-            self._weights[str(entry["name"])] = _Weight(shape, stored, begin, files, scale, offset)
-            begin += math.prod(shape) * stored.itemsize
-
-    @staticmethod
-    def _inside(folder: Path, name: Any) -> Path:
-        inner = PurePosixPath(str(name))
-        if inner.is_absolute() or ".." in inner.parts or "\\" in str(name) or "\0" in str(name):
-            raise WeightsError(f"damaged: names {shown(str(name))}, which is not next to the model")
-        return folder / inner
-
-    def __getitem__(self, name: str) -> Array:
-        weight = self._weights[name]
-        size = math.prod(weight.shape) * weight.stored.itemsize
-        content = self._read(weight.group, weight.begin, size)
-        if len(content) != size:
-            raise WeightsError(f"damaged: the files end within the weight {shown(name)}")
-        array: Array = np.frombuffer(content, weight.stored).reshape(weight.shape)
-        if weight.scale is not None:
-            array = (array * np.float64(weight.scale) + weight.offset).astype(np.float32)
-        return array
-
-    def _read(self, group: tuple[Path, ...], begin: int, size: int) -> bytes:
-        parts = []
-        for path in group:
-            file = self._files.setdefault(path, FileBytes(path))
-            if begin < len(file) and size > 0:
-                parts.append(file.read(begin, size))
-                size -= len(parts[-1])
-                begin = 0
-            else:
-                begin -= min(begin, len(file))
-        return b"".join(parts)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._weights)
-
-    def __len__(self) -> int:
-        return len(self._weights)
-
-    def files(self) -> list[Path]:
-        """Return the files with the weights' data."""
-        return list(dict.fromkeys(path for weight in self._weights.values() for path in weight.group))
 
 
 # ---- Layers --------------------------------------------------------------------------------------------------------
@@ -200,31 +108,39 @@ def _graph_model(path: Path, topology: dict[str, Any], weights: WebWeights, opti
     except (json_format.ParseError, LookupError, TypeError, AttributeError, ValueError) as error:
         if isinstance(error, (UnsupportedError, WeightsError)):
             raise
-        raise WeightsError(f"damaged: its graph cannot be read: {error}") from error
+        raise WeightsError(f"damaged: its graph contradicts itself: {AGAIN}") from error
+    named = by_name(graph.node)
     for node in graph.node:
-        if node.op == "Const" and node.name in weights:
-            _set_value(node, weights[node.name])
-    return convert_graph(frozen_graph(graph, str(path), options), options)
+        if node.op != "Const":
+            continue
+        attributes = named[node.name].attributes
+        if node.name in weights:
+            _set_value(node, attributes, weights[node.name])
+        elif "value" not in attributes or not _has_elements(attributes["value"].tensor):
+            raise WeightsError(f"damaged: its list of weights does not have {shown(node.name)}: {AGAIN}")
+    return convert_graph(frozen_graph(graph, str(path), options, weights.size), options)
 
 
-def _set_value(node: Any, array: Array) -> None:
-    value = next((entry.value for entry in node.attr if entry.key == "value"), None)
-    if value is None:
-        entry = node.attr.add(key="value")
-        value = entry.value
-    number = Flow.attributes(node)["dtype"].type if "dtype" in Flow.attributes(node) else 1
-    tensor = value.tensor
+def _has_elements(tensor: Any) -> bool:
+    return any(field.name not in ("dtype", "tensor_shape") for field, _ in tensor.ListFields())
+
+
+def _set_value(node: Any, attributes: dict[str, Any], array: Array) -> None:
+    """Set the value of a constant to the weight of its name."""
+    number = attributes["dtype"].type if "dtype" in attributes else 1
+    stored, wanted = array.dtype, dtype_of(number)
+    kind = next((one for one in _KINDS if stored.kind in one), "")
+    if wanted.kind not in kind:
+        raise WeightsError(
+            f"damaged: the weight {shown(node.name)} has elements of the type {stored.name}, and the graph expects "
+            f"{wanted.name}: {AGAIN}"
+        )
+    tensor = (attributes["value"] if "value" in attributes else node.attr.add(key="value").value).tensor
     tensor.Clear()
-    if number in (3, 9):
-        array, number = array.astype("<i4"), 3
-    elif number == 10:
-        array = array.astype("?")
-    else:
-        array, number = array.astype("<f4"), 1
-    tensor.dtype = number
+    tensor.dtype = _KINDS[kind]
     for extent in array.shape:
         tensor.tensor_shape.dim.add(size=extent)
-    tensor.tensor_content = array.tobytes()
+    tensor.tensor_content = array.astype(dtype_of(tensor.dtype)).tobytes()
 
 
 def _function(function: dict[str, Any]) -> dict[str, Any]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from mpscnn.converters.onnx_builder.blocks import sliced
 from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.converters.tensorflow.elements import activated
@@ -77,8 +75,7 @@ def _depthwise(b: Builder, op: Operation) -> str:
         "group": channels,
         **_padding(op),
     }
-    moved = kernel.transpose(2, 3, 0, 1).reshape(channels * multiplier, 1, height, width)
-    weight = b.weight("weight", np.ascontiguousarray(moved, np.float32))
+    weight = op.weight(1, "weight", (2, 3, 0, 1), (channels * multiplier, 1, height, width))
     return as_before(b, op, b.op("Conv", x, weight, **attributes))
 
 
@@ -182,13 +179,9 @@ def fused(convolution: Handler) -> Handler:
 
 def biased(b: Builder, op: Operation, x: str, place: int) -> str:
     """Add a bias for each channel."""
-    bias = op.array(place, "biases") if op.is_constant(place) else None
     if not op.is_nchw or b.rank(x) < 3:
         return b.op("Add", x, op.tensor(place))
-    if bias is None:
-        raise UnsupportedError("its biases are computed by the network, which is not supported")
-    shaped = bias.reshape((-1,) + (1,) * (b.rank(x) - 2)).astype(np.float32)
-    return b.op("Add", x, b.weight("bias", shaped))
+    return b.op("Add", x, op.weight(place, "biases", shape=(-1,) + (1,) * (b.rank(x) - 2)))
 
 
 def _bias(b: Builder, op: Operation) -> str:
