@@ -412,6 +412,15 @@ def test_whole_numbers_of_computed_ones_lose_their_fractions(tmp_path: Path) -> 
     near(run(read_network([graph.save(tmp_path / "graph.pb")]), 4 * X), np.trunc(4 * X), 0.0)
 
 
+def test_whole_constants_become_floats(tmp_path: Path) -> None:
+    """Keras writes the offset of Rescaling(1 / 127.5, -1) in this way."""
+    graph = Graph()
+    image = graph.placeholder(-1, 6, 7, 3)
+    offset = graph.node("Cast", graph.constant(-1), SrcT=Type("int32"), DstT=Type("float32"))
+    graph.node("AddV2", image, offset, name="result", T=Type("float32"))
+    near(run(read_network([graph.save(tmp_path / "graph.pb")])), X - 1)
+
+
 @pytest.mark.parametrize("mode", ["constant", "REFLECT"])
 def test_borders_move_no_elements(mode: str, tmp_path: Path) -> None:
     """TensorFlow has channels last, as the network does."""

@@ -100,7 +100,10 @@ def test_refusals(
     assert "--max-detections" in capsys.readouterr().err
     classifier = str(save_colour_model(tmp_path / "colours.safetensors"))
     assert call(monkeypatch, "detect", photo, "--model", classifier) == 1
-    assert "is not a detector" in capsys.readouterr().err
+    assert (
+        f"is not a detector, but a classifier: mpscnn classify ... --model {classifier}"
+        in capsys.readouterr().err
+    )
 
 
 # ---- The bundled model -------------------------------------------------------------------------------------------

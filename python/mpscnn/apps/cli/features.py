@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mpscnn._private.files import require_replaceable
+from mpscnn._private.shell import in_command
 from mpscnn.apps.cli.arguments import ChannelOrderOption, JsonOption, ModelOption, PhotosArgument, names_in
 from mpscnn.apps.cli.failures import FAILED, ended_by_signals
 from mpscnn.apps.cli.feature_outputs import (
@@ -40,7 +41,7 @@ from mpscnn.apps.cli.video_options import (
     video_part,
 )
 from mpscnn.errors import ParameterError
-from mpscnn.model import load
+from mpscnn.model import Model, load
 from mpscnn.runtime.options import CompileOptions, RunOptions
 
 if TYPE_CHECKING:
@@ -115,6 +116,7 @@ def features(
         paths, failed = ([part.source], 0) if part is not None else listed_photos(photos)
     if paths:
         loaded = load(model, **program.to_dict(), **runs.to_dict())
+        _require_layers(loaded, model, names)
         extractor = loaded.features(names, pooling=None if pooling is Pooling.none else pooling.value)
         outputs: list[Output] = []
         if output is not None and kind is not None:
@@ -156,6 +158,15 @@ def features(
                 show(*_lines(done, shapes, outputs))
     if failed:
         raise typer.Exit(FAILED)
+
+
+def _require_layers(loaded: Model, given: str, names: Sequence[str]) -> None:
+    """Raise ParameterError if the network lacks a layer. `given` is the model as the user named it."""
+    try:
+        for name in names:
+            loaded.network[name]
+    except ParameterError as error:
+        raise ParameterError(f"{error}; its layers are listed by: mpscnn info {in_command(given)}") from error
 
 
 @contextmanager

@@ -22,7 +22,7 @@ def require_task(model: Model, given: str, task: str) -> None:
 
     `given` is the model as the user named it.
     """
-    if model.task != task and task == "detection":
+    if model.task != task and task == "detection" and not _has_class_scores(model):
         raise UnsupportedError(
             f"{given}: is not a detector: it does not say how its outputs become boxes; "
             + f"say it: {setting_command(given, 'detection', 'ultraface')}"
@@ -44,6 +44,12 @@ def require_task(model: Model, given: str, task: str) -> None:
             f"{given}: leaves the size of its input free, and photos need one size; "
             + f"choose it: {setting_command(given, 'size', 'HEIGHTxWIDTH')}"
         )
+
+
+def _has_class_scores(model: Model) -> bool:
+    """Return True if the only output is a vector for each photo, which cannot be boxes."""
+    outputs = list(model.program.outputs.values())
+    return len(outputs) == 1 and len(outputs[0]) == 2
 
 
 def setting_command(given: str, what: str, value: str) -> str:

@@ -17,6 +17,7 @@ from mpscnn.converters.tensorflow.values import Array
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _MAX_INTEGERS = 4096
+_FLOATS = (1, 2, 14, 19)  # TensorFlow's numbers of the types float32, float64, bfloat16 and float16
 _SHARED = 1 << 10  # the bytes from which on operators share a constant
 
 Operand = str | Array
@@ -73,6 +74,9 @@ class Operation:
         operand = self._operand(place)
         if isinstance(operand, str):
             return self._b.tensor(operand)
+        if self.type("T") in _FLOATS and operand.dtype.kind in "iu":
+            # This is the result of a Cast, which keeps whole numbers as they are: they may be a shape.
+            operand = operand.astype(np.float32)
         return self._constant(f"operand{place}", operand)
 
     def tensors(self, first: int = 0, last: int | None = None) -> list[str]:
