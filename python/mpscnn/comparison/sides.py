@@ -131,7 +131,8 @@ def reference_engine(
         return CoremlEngine(path)
     missing = missing_engine(path)
     if missing is not None:
-        raise UnsupportedError(f"{path}: {missing}")
+        instead = f"; {path}@cpu computes it in mpscnn" if suffix in REFERENCE_ENGINES else ""
+        raise UnsupportedError(f"{path}: {missing}{instead}")
     if suffix == ".onnx":
         import onnx
 

@@ -150,7 +150,10 @@ class _Photos(Frames):
         shapes = list(model.program.inputs.values())
         if model.preprocess is None or len(shapes) != 1 or len(shapes[0]) != 4 or None in shapes[0][1:]:
             if model.preprocess is None:
-                preprocessing = "no preprocessing. `mpscnn info FILE --set preprocess=NAME` adds it"
+                preprocessing = (
+                    "no preprocessing. `mpscnn info FILE --set preprocess=NAME` adds it to a .safetensors file, and "
+                    "`mpscnn convert FILE model.safetensors --preprocess NAME` makes one of another format's file"
+                )
             else:
                 preprocessing = "a preprocessing"
             raise UnsupportedError(

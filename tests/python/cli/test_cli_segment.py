@@ -196,6 +196,24 @@ def test_pooled_features_as_json(
         np.testing.assert_allclose(arrays["half"], [[1, 0, 0]], atol=1e-6)
 
 
+def test_a_layer_that_does_not_exist(
+    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo = str(save_photo(tmp_path / "x.png", "red"))
+    assert call(monkeypatch, "features", photo, "--model", model, "--layers", "halt") == 2
+    error = capsys.readouterr().err
+    assert "has no layer 'halt'" in error
+    assert f"mpscnn info {model}" in error
+
+
+def test_a_segmenter_is_not_a_detector(
+    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo = str(save_photo(tmp_path / "x.png", "red"))
+    assert call(monkeypatch, "detect", photo, "--model", model) == 1
+    assert f"but a segmenter: mpscnn segment ... --model {model}" in capsys.readouterr().err
+
+
 def test_features_as_pictures(
     tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -12,7 +12,7 @@ from mpscnn.apps.cli.failures import FAILED
 from mpscnn.apps.cli.output import sentences, show, show_json, table_width
 from mpscnn.apps.cli.sizes import SizeOption
 
-_SIDE = "A name or file. Files .onnx, .tflite, .keras and .h5 run on their own engines. "
+_SIDE = "A name or file. Files .onnx, .tflite, .keras, .h5 and .pb run on their own engines. "
 
 
 def compare(

@@ -47,9 +47,9 @@ def require_task(model: Model, given: str, task: str) -> None:
 
 
 def _has_class_scores(model: Model) -> bool:
-    """Return True if the only output is a vector for each photo, which cannot be boxes."""
+    """Return True if the only output has the scores of classes for each photo or pixel, so that it cannot be boxes."""
     outputs = list(model.program.outputs.values())
-    return len(outputs) == 1 and len(outputs[0]) == 2
+    return len(outputs) == 1 and (len(outputs[0]) == 2 or outputs[0][-1] == len(model.labels or ()))
 
 
 def setting_command(given: str, what: str, value: str) -> str:

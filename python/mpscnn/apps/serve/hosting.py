@@ -180,7 +180,8 @@ class Models:
         for model in models:
             if model.name in self._by_name:
                 raise ParameterError(
-                    f"two models are called {model.name!r}: a file's name without its suffix is its model's"
+                    f"two models are called {model.name!r}: a file's name without its suffix is its model's, so "
+                    "rename one of the files"
                 )
             self._by_name[model.name] = model
 
