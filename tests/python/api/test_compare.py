@@ -16,6 +16,7 @@ from mpscnn.comparison.compared import compared_layer
 from mpscnn.comparison.conversion_check import check_conversion
 from mpscnn.comparison.trace import Trace, Value, with_inner_marked
 from mpscnn.converters.onnx_writer.export import export
+from mpscnn.converters.reference_engines import REFERENCE_ENGINES
 
 
 def small_network(scale: float = 1.0, name: str = "small") -> mpscnn.Network:
@@ -443,3 +444,13 @@ def test_convert_says_what_storing_costs(
         error = np.abs(results[0] - results[1]).max() / np.abs(results[0]).max()
         assert f"differs from that by {error:.2g} of" in about
         assert error > 0
+
+
+def test_an_engine_that_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(REFERENCE_ENGINES, ".onnx", ("no_such_module", "no-such-package"))
+    path = tmp_path / "net.onnx"
+    path.write_bytes(b"x")
+    with pytest.raises(
+        mpscnn.UnsupportedError, match=r"pip install no-such-package; .*@cpu computes it in mpscnn"
+    ):
+        mpscnn.compare(path, "digits")
