@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import hypothesis.strategies as st
 import numpy as np
@@ -31,11 +31,14 @@ def state_of(inputs: list[Array], place: int) -> Any:
 
 
 @st.composite
-def chosen_functions(draw: st.DrawFn, operation: str) -> dict[str, Any]:
-    """Draw functions whose results are at most 1, with their parameters."""
+def chosen_functions(draw: st.DrawFn, operation: str, trained: bool) -> dict[str, Any]:
+    """Draw functions with their parameters. With `trained`, networks can be trained through them."""
+    squashing = [("tanh", 1.25, 0.75), ("softsign", 0.0, 0.0), ("clamp", -1.0, 0.5)]
     known = {
         "gate": [("sigmoid", 0.0, 0.0), ("hard_sigmoid", 0.25, 0.5)],
-        "candidate": [("tanh", 1.25, 0.75), ("softsign", 0.0, 0.0), ("clamp", -1.0, 0.5)],
+        "candidate": [("tanh", 1.25, 0.75), ("relu", 0.0, 0.0), ("linear", 0.5, 0.25)]
+        if trained
+        else squashing,
     }
     known |= {"output": known["candidate"]} if operation == "lstm" else {}
     attributes: dict[str, Any] = {}
@@ -56,11 +59,15 @@ def options(sample: Sample) -> dict[str, Any]:
 
 
 @st.composite
-def sums(draw: st.DrawFn, operation: str, *, others: bool = False) -> Sample:
-    """Draw sums of the gates, states, and the weights of the states. With `others` the functions are others."""
+def sums(
+    draw: st.DrawFn, operation: str, *, functions: Literal["default", "any", "trained"] = "default"
+) -> Sample:
+    """Draw sums of the gates, states, and the weights of the states."""
     gates, count = (4, 2) if operation == "lstm" else (3, 1)
     (batch, steps, sequences, _, units), seed = draw(sizes), draw(seeds)
-    attributes = draw(directions) | (draw(chosen_functions(operation)) if others else {})
+    attributes = dict(draw(directions))
+    if functions != "default":
+        attributes |= draw(chosen_functions(operation, functions == "trained"))
     states = [values(seed + 2 + i, (batch, 1, sequences, units)) for i in range(count * draw(st.booleans()))]
     weights = {"weight": values(seed + 1, (gates * units, units))}
     if operation == "gru":
@@ -235,8 +242,8 @@ STATE = "a state, must have the shape"
 LSTM = Operation(
     "lstm",
     expect_lstm,
-    draws={"sums": sums("lstm"), "other functions": sums("lstm", others=True)},
-    gradient_draws={"sums": sums("lstm")},  # other functions cannot be trained through
+    draws={"sums": sums("lstm"), "other functions": sums("lstm", functions="any")},
+    gradient_draws={"sums": sums("lstm"), "other functions": sums("lstm", functions="trained")},
     onnx_draws={"sums": sums("lstm")},  # ONNX has no clamp
     layers={"layers": recurrent_layers("lstm"), "filters": filters()},
     refused=[
@@ -262,8 +269,8 @@ LSTM = Operation(
 GRU = Operation(
     "gru",
     expect_gru,
-    draws={"sums": sums("gru"), "other functions": sums("gru", others=True)},
-    gradient_draws={"sums": sums("gru")},  # other functions cannot be trained through
+    draws={"sums": sums("gru"), "other functions": sums("gru", functions="any")},
+    gradient_draws={"sums": sums("gru"), "other functions": sums("gru", functions="trained")},
     onnx_draws={"sums": sums("gru")},  # ONNX has no clamp
     layers={"layers": recurrent_layers("gru")},
     refused=[
