@@ -191,7 +191,8 @@ def with_atheris(name: str, seconds: float, artifacts: Path) -> None:
     with atheris.instrument_imports(include=["mpscnn"]):
         target = find(name)
         for number, data in enumerate(target.seeds()):
-            check_input(target, data)  # this imports the modules of the reader
+            # The first read imports the reader's modules. Their instrumentation takes seconds, so it has no limit.
+            target.read(data)
             (corpus / f"seed{number}").write_bytes(data)
 
     def check_one(data: bytes) -> None:

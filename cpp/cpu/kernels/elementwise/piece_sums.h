@@ -11,19 +11,19 @@ namespace {
 /// The number of terms that are added in float32 before their sum is added to a double.
 constexpr std::int64_t sum_piece = 128;
 
-/// `count` sums for each lane of a vector. Pieces of sum_piece terms are added in float32, and the sums of
+/// `count` sums for each lane of a vector. Pieces of `piece` terms are added in float32, and the sums of
 /// pieces in double.
 template <class V, int count> class PieceSums {
 public:
     using Reg = typename V::reg;
 
-    MPSCNN_INLINE PieceSums() {
+    explicit MPSCNN_INLINE PieceSums(std::int64_t piece = sum_piece) : piece_(piece) {
         for (auto &sum : sums_) sum = V::zero();
     }
     /// Add one term to each sum. join(index, sum so far) returns sum `index` with the term.
     template <class Join> MPSCNN_INLINE void add_by(Join join) {
         for (int i = 0; i < count; ++i) sums_[i] = join(i, sums_[i]);
-        if (++added_ == sum_piece) settle();
+        if (++added_ == piece_) settle();
     }
     MPSCNN_INLINE void add(const Reg (&terms)[count]) {
         add_by([&](int i, Reg sum) { return V::add(sum, terms[i]); });
@@ -55,7 +55,7 @@ private:
 
     Reg sums_[count];
     double totals_[count * V::width] = {};
-    std::int64_t added_ = 0;
+    std::int64_t added_ = 0, piece_;
 };
 
 } // namespace

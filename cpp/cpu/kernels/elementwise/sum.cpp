@@ -17,6 +17,13 @@ namespace {
 /// The number of channel vectors that are summed together.
 constexpr int chain_vectors = 4;
 
+/// Return the length of the pieces for a sum of `terms` pixels. If only one lane has elements, a few hundred
+/// of them are few pieces, whose errors do not cancel. So these pieces are short.
+MPSCNN_INLINE std::int64_t piece_of(std::int64_t terms, std::int64_t channels) {
+    constexpr std::int64_t few = 1024, short_piece = 8;
+    return channels == 1 && terms <= few ? short_piece : sum_piece;
+}
+
 /// Return the positions of the source along an axis whose sum is one position of the destination.
 MPSCNN_INLINE Range summed(std::int64_t source, std::int64_t destination, std::int64_t position) {
     return destination == source ? Range{position, position + 1} : Range{0, source};
@@ -64,7 +71,8 @@ void sum_items(const SumTask &task, const WorkSplit &split, std::int64_t begin, 
                     const Range channels = sums_channels
                                                ? Range{0, from.channels}
                                                : Range{part * block, min((part + 1) * block, to.channels)};
-                    PieceSums<V, chain_vectors> sums;
+                    const std::int64_t terms = images.size() * rows.size() * columns.size();
+                    PieceSums<V, chain_vectors> sums(piece_of(terms, from.channels));
                     for (std::int64_t n = images.begin; n < images.end; ++n)
                         for (std::int64_t r = rows.begin; r < rows.end; ++r)
                             for (std::int64_t c = columns.begin; c < columns.end; ++c) {
