@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,24 @@ RANDOM = np.random.default_rng(11)
 X = RANDOM.normal(size=(32, 6, 6, 2)).astype(np.float32)
 Y = RANDOM.integers(0, 3, 32)
 NAN, INFINITY = float("nan"), float("inf")
+
+
+def test_defaults_of_optimizers_in_cpp_are_those_of_python() -> None:
+    header = Path(__file__).parents[2] / "cpp" / "engine" / "train" / "training_options.h"
+    body = header.read_text("utf-8").partition("struct OptimizerOptions {")[2].partition("template")[0]
+    found = {
+        name: json.loads(value.rstrip("f"))
+        for name, value in re.findall(r"(\w+) = (0[.\w-]*|1e-\w+|false)[,;]", body)
+    }
+    stated = {
+        field.name: field.default
+        for kind in (Sgd, mpscnn.RmsProp, Adam)
+        for field in dataclasses.fields(kind)
+    }
+    assert {"momentum", "decay", "beta1", "beta2", "epsilon"} <= found.keys()
+    (gradient,) = (one for one in mpscnn.operations(training=True) if one["name"] == "optimizer_gradient")
+    found |= {parameter["name"]: parameter["default"] for parameter in gradient["parameters"]}
+    assert {name: stated[name] for name in found} == found
 
 
 def network(*, dropout: float = 0.0) -> mpscnn.Network:
