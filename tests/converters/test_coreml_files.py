@@ -498,7 +498,7 @@ def test_a_vectorizer_before_the_network_is_left_out(read: str, tmp_path: Path) 
 def test_a_package_as_a_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "photos.mlpackage"
     path.write_bytes(classifier().SerializeToString())
-    with pytest.raises((UnsupportedError, WeightsError), match="is no folder"):
+    with pytest.raises((UnsupportedError, WeightsError), match="is not a folder"):
         converters.read_network([path])
 
 
@@ -530,6 +530,24 @@ def test_damaged_manifests(kind: str, tmp_path: Path) -> None:
     (path / "Manifest.json").write_text(MANIFESTS[kind])
     with pytest.raises(WeightsError, match=r"photos\.mlpackage"):
         mpscnn.load(path)
+
+
+def test_a_part_of_a_package_is_named(tmp_path: Path) -> None:
+    package = program().saved(tmp_path / "photos.mlpackage")
+    (path,) = package.rglob("*.mlmodel")
+    with pytest.raises(UnsupportedError, match="is a part of a package; give the package: ") as caught:
+        converters.read_network([path])
+    assert str(caught.value).endswith(str(package))
+
+
+def test_links_into_a_download_cache(tmp_path: Path) -> None:
+    """Download caches have all files in one folder, and folders of links to them."""
+    package, cache = program().saved(tmp_path / "photos.mlpackage"), tmp_path / "cache"
+    cache.mkdir()
+    for number, path in enumerate([path for path in package.rglob("*") if path.is_file()]):
+        path.rename(cache / str(number))
+        path.symlink_to(cache / str(number))
+    assert converters.read_network([package]).layer_names()
 
 
 def test_links_out_of_a_package_are_refused(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -443,3 +444,33 @@ def test_the_best_place_is_a_whole_number(tmp_path: Path) -> None:
     same = graph.node("Equal", best, graph.constant(np.array(1, np.int64)))
     graph.node("Cast", same, SrcT=Type("bool"), DstT=Type("float32"), name="result")
     near(run(read_network([graph.save(tmp_path / "graph.pb")])), (X.argmax(3) == 1).astype(np.float32), 0.0)
+
+
+# ---- Files that belong to a model ----------------------------------------------------------------------------------
+
+
+def test_a_folder_of_tensorflow_js(tmp_path: Path) -> None:
+    graph, _ = small_graph()
+    path = save_web_graph(tmp_path / "model.json", graph)
+    for read in (mpscnn.load, lambda folder: read_network([folder])):
+        with pytest.raises(
+            mpscnn.UnsupportedError, match=r"TensorFlow\.js; give its description: "
+        ) as caught:
+            read(tmp_path)
+        assert str(path) in str(caught.value)
+
+
+def test_the_variables_of_a_saved_model(tmp_path: Path) -> None:
+    graph, result = small_graph("kernel")
+    graph.node("VarHandleOp", name="kernel", shared_name="kernel")
+    folder = save_model(tmp_path / "model", graph, {"image": "image"}, {"result": result}, {"kernel": KERNEL})
+    with pytest.raises(mpscnn.UnsupportedError, match="give its folder: ") as caught:
+        read_network([folder / "variables" / "variables.index"])
+    assert str(caught.value).endswith(str(folder))
+
+
+def test_the_manifest_of_a_coreml_package(tmp_path: Path) -> None:
+    path = tmp_path / "Manifest.json"
+    path.write_text(json.dumps({"itemInfoEntries": {}, "rootModelIdentifier": "x"}))
+    with pytest.raises(mpscnn.UnsupportedError, match="is the manifest of a Core ML package"):
+        read_network([path])

@@ -177,5 +177,5 @@ def test_the_folder_becomes_a_model_file(network: mpscnn.Network, folder: Path, 
     np.testing.assert_array_equal(run(model.network, pixels(2)), run(network, pixels(2)))
     assert run(deep_mnist(output), pixels(1)).shape == (1, 10)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(mpscnn.UnsupportedError, match="empty: holds none of the eight files of Deep MNIST"):
+    with pytest.raises(mpscnn.UnsupportedError, match="empty: is a folder; expected a model file"):
         converters.read_network([tmp_path / "empty"])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mpscnn._private.files import is_folder
 from mpscnn._private.literals import StoredTypeName
-from mpscnn.converters.format_detection import is_saved_model
+from mpscnn.converters.format_detection import is_saved_model, refuse_other_formats
 from mpscnn.converters.formats import is_package, named_by_file, reader_of
 from mpscnn.converters.photo_input import CAFFE_PHOTOS
 from mpscnn.converters.photo_settings import (
@@ -21,7 +21,7 @@ from mpscnn.converters.photo_settings import (
     read_labels,
 )
 from mpscnn.converters.read_options import ReadOptions
-from mpscnn.errors import ParameterError, UnsupportedError
+from mpscnn.errors import ParameterError
 
 if TYPE_CHECKING:
     from mpscnn.graph.network import Network
@@ -276,9 +276,7 @@ def _read_folder(directory: Path, name: str | None) -> Network:
     from mpscnn.models.deep_mnist import deep_mnist, is_deep_mnist
 
     if not is_deep_mnist(directory):
-        raise UnsupportedError(
-            f"{directory}: holds none of the eight files of Deep MNIST (W_conv1, b_conv1, ...)"
-        )
+        refuse_other_formats(directory)
     network = deep_mnist(directory, name=name or "deep_mnist")
     network.labels = [str(digit) for digit in range(10)]  # its files have no room for names
     return network

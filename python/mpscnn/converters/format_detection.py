@@ -143,6 +143,8 @@ def _of_folder(path: Path) -> tuple[str, str]:
     if is_deep_mnist(path):
         command = f"mpscnn convert {in_command(path)} deep_mnist.safetensors --preprocess mnist"
         return "a folder with the raw files of Deep MNIST", f"make a model file of it: `{command}`"
+    if os.path.isfile(path / "model.json"):  # noqa: PTH113 - Path.is_file raises for long names
+        return "a folder with a model of TensorFlow.js", f"give its description: {path / 'model.json'}"
     return _SUFFIXES.get(path.suffix.lower(), ("a folder", "expected a model file"))
 
 

@@ -68,7 +68,7 @@ def read_coreml(path: Path) -> CoremlFile:
         root = path if is_folder(path) else None
     if root is None and path.suffix.lower() == PACKAGE:
         raise WeightsError(
-            f"{origin}: is no folder, as a package ({PACKAGE}) is: unpack it where it is an archive"
+            f"{origin}: is not a folder, as a package ({PACKAGE}) is: unpack it if it is an archive"
         )
     file = path if root is None else message_file(root)
     errors = import_message_errors()
@@ -92,6 +92,9 @@ def read_coreml(path: Path) -> CoremlFile:
         raise WeightsError(
             f"damaged: {origin}: is not a Core ML model: it states no version, or describes nothing"
         )
+    package = next((one for one in path.absolute().parents if one.suffix.lower() == PACKAGE), None)
+    if package is not None and root is None and message.HasField("mlProgram"):
+        raise UnsupportedError(f"{origin}: is a part of a package; give the package: {package}")
     for what in ("input", "output"):
         count = len(getattr(message.description, what))
         if count > _MAX_FEATURES:

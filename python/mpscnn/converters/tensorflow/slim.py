@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn.converters.format_detection import is_saved_model
 from mpscnn.converters.layer_names import shown
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.converters.renaming import renamed
@@ -60,6 +62,11 @@ def convert(bundle: Bundle, options: ReadOptions) -> Network:
     for family in FAMILIES:
         if all(mark in bundle for mark in family.marks):
             return _member(bundle, family, options)
+    folder = Path(bundle.origin).absolute().parents[1]
+    if is_saved_model(folder):
+        raise UnsupportedError(
+            f"{bundle.origin}: has the variables of a SavedModel; give its folder: {folder}"
+        )
     names = ", ".join(shown(name) for name, _ in zip(bundle, range(3), strict=False))
     raise UnsupportedError(
         f"{bundle.origin}: its {len(bundle)} variables ({names}, ...) belong to no known network; known are "
@@ -133,11 +140,12 @@ def _set_weights(bundle: Bundle, family: Family, network: Network) -> None:
         is_depthwise = kernel.startswith(f"{name}/depthwise")
         weight = weight.transpose((2, 0, 1, 3) if is_depthwise else (3, 0, 1, 2))
         scale, offset = _scale_and_offset(bundle, family, name, weight.shape[0])
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):  # the network refuses weights that are not finite
             folded = (weight * scale.reshape(-1, 1, 1, 1)).astype(np.float32)
+            bias = offset.astype(np.float32)
         try:
             network.graph.set_weight(layer, "weight", np.ascontiguousarray(folded))
-            network.graph.set_weight(layer, "bias", offset.astype(np.float32))
+            network.graph.set_weight(layer, "bias", bias)
         except WeightsError as error:
             raise WeightsError(f"{bundle.origin}: {error}") from error
 

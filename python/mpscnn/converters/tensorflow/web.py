@@ -58,6 +58,10 @@ def _network(path: Path, options: ReadOptions) -> Network:
     described = _json(path)
     weights = WebWeights(path, described.get("weightsManifest"))
     topology = described.get("modelTopology")
+    if "itemInfoEntries" in described:
+        raise UnsupportedError(
+            f"is the manifest of a Core ML package; give the package: {path.absolute().parent}"
+        )
     if not isinstance(topology, dict):
         raise WeightsError("is not a model of TensorFlow.js: it has no modelTopology")
     if described.get("format") == "layers-model" or "model_config" in topology or "class_name" in topology:
