@@ -67,13 +67,14 @@ class Conversion:
 
     def _attempt(self, node: Node) -> None:
         self._c.begin(node)
-        known = len(self._c.values)
+        values = self._c.values
+        known = len(values)
         if not self._unsupported.attempt(
             node.kind, node.name, lambda: self._convert_named(node), free_size=self._free_size
         ):
             self._missing.update(filter(None, node.outputs))
         origins = self._c.file.origins
-        made = itertools.islice(self._c.values.items(), known, None)
+        made = itertools.islice(reversed(values.items()), len(values) - known)
         self._operators.ended(
             [
                 value.tensor.name
