@@ -398,6 +398,17 @@ def test_operation_has_cases(operation: str) -> None:
     assert {"self_check", "conformance"} <= tags, f"cpp/ops/cases.cpp lacks cases of {operation}"
 
 
+@pytest.mark.parametrize("operation", [name for name, entry in OPERATIONS.items() if not entry["gradient"]])
+def test_operation_without_a_gradient_says_so(operation: str) -> None:
+    shapes, attributes = smallest(operation)
+    net = mpscnn.Network({f"x{i}": shape for i, shape in enumerate(shapes)})
+    net.output(net.layer(operation, [net.activation(x, "relu") for x in net.inputs], attributes))
+    net.initialize_weights()
+    gradient = np.ones((2, *net.outputs[0].shape[1:]), np.float32)
+    with pytest.raises(mpscnn.UnsupportedError, match=r"gradient|cannot be trained"):
+        net.gradients([np.ones((2, *shape), np.float32) for shape in shapes], output_gradient=gradient)
+
+
 def test_cases_are_stated_once() -> None:
     names = [case["name"] for case in CASES]
     assert len(set(names)) == len(names)

@@ -1,4 +1,6 @@
+#include <array>
 #include <cstddef>
+#include <cstdint>
 
 #include "ops/gradient_rules.h"
 
@@ -6,11 +8,27 @@ namespace mpscnn::ops {
 
 namespace {
 
+/// Refuse operands of which strides skip elements: strides of more than 1, and strides of 0 along several
+/// elements, of which only the first one is read.
+void refuse_parts(const Arithmetic &arithmetic, const GradientBuilder &builder) {
+    const std::array strides{std::array{arithmetic.primary_stride_channels, arithmetic.primary_stride_x,
+                                        arithmetic.primary_stride_y},
+                             std::array{arithmetic.secondary_stride_channels, arithmetic.secondary_stride_x,
+                                        arithmetic.secondary_stride_y}};
+    for (std::size_t operand = 0; operand < strides.size(); ++operand) {
+        const Shape &shape = builder.shape(builder.input(operand));
+        for (int axis = 0; axis < 3; ++axis) {
+            const std::int64_t stride = strides[operand][static_cast<std::size_t>(axis)];
+            if (stride > 1) builder.refuse("strides of more than 1");
+            if (stride == 0 && axis + 1 < shape.rank() && shape[shape.rank() - 1 - axis] != 1)
+                builder.refuse("a stride of 0 along several elements");
+        }
+    }
+}
+
 /// Return the gradient before the clamp to arithmetic's limits. It is 0 where the result equals a limit.
 Value limited_gradient(const Arithmetic &arithmetic, GradientBuilder &builder) {
-    for (const std::int64_t stride : {arithmetic.primary_stride_y, arithmetic.primary_stride_x,
-                                      arithmetic.secondary_stride_y, arithmetic.secondary_stride_x})
-        if (stride > 1) builder.refuse("strides of more than 1");
+    refuse_parts(arithmetic, builder);
     if (!arithmetic.has_minimum() && !arithmetic.has_maximum()) return builder.gradient();
     const Neuron limits{.kind = NeuronKind::clamp, .a = arithmetic.minimum, .b = arithmetic.maximum};
     return builder.add(NeuronGradient{limits, true}, {builder.gradient(), builder.result()});

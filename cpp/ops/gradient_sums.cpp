@@ -96,21 +96,34 @@ void add_own(const Reduction &reduction, GradientBuilder &builder) {
 }
 
 /// Add the gradients of x and its weights w: gradient * w and gradient * x. For a mean they are divided by
-/// the number of weights that are not 0, which counts as a constant.
+/// the number of weights that are not 0, which counts as a constant. Weights of one row or column belong to
+/// all rows or columns.
 void add_own(const WeightedReduction &reduction, GradientBuilder &builder) {
     const Value x = builder.input(0), weights = builder.input(1);
+    const Shape shape = builder.shape(weights);
+    const std::int64_t rows = shape.rank() > 3 && shape[1] == 1 ? 0 : 1;
+    const std::int64_t columns = shape.rank() > 2 && shape[shape.rank() - 2] == 1 ? 0 : 1;
     Value gradient = builder.gradient();
     if (reduction.kind == WeightedReductionKind::mean) {
         NotEqual counted;
         counted.secondary_scale = 0.0f; // NotEqual compares with 0 * second operand
         const Value ones = builder.add(counted, {weights, weights});
         const Value count = builder.add(Reduction{.kind = ReductionKind::sum}, {ones});
-        const Value quotient = builder.add(Division{}, {gradient, count});
-        gradient = builder.add(Mask{}, {count, quotient});
+        Division division;
+        division.secondary_stride_y = rows, division.secondary_stride_x = columns;
+        const Value quotient = builder.add(division, {gradient, count});
+        Mask mask;
+        mask.primary_stride_y = rows, mask.primary_stride_x = columns;
+        gradient = builder.add(mask, {count, quotient});
     }
-    const auto product = broadcasting<Multiplication>(1);
+    auto product = broadcasting<Multiplication>(1);
+    if (builder.wants(1)) {
+        const Value of_each = builder.add(product, {x, gradient});
+        const bool whole = builder.shape(of_each) == shape;
+        builder.give(1, whole ? of_each : builder.add(SumLike{}, {of_each, weights}));
+    }
+    product.primary_stride_y = rows, product.primary_stride_x = columns;
     if (builder.wants(0)) builder.give(0, builder.add(product, {weights, gradient}));
-    if (builder.wants(1)) builder.give(1, builder.add(product, {x, gradient}));
 }
 
 } // namespace mpscnn::ops

@@ -8,13 +8,8 @@ namespace mpscnn::ops {
 /// and the axes before them number the matrices. In an image (n, height, width, channels) each row is a
 /// matrix of width x channels: (n, heads, tokens, features) in attention.
 struct MatrixProduct {
-    static constexpr OperationInfo info{"matrix_product",
-                                        "Products of matrices, the last two axes of two tensors.",
-                                        2,
-                                        2,
-                                        true,
-                                        false,
-                                        false};
+    static constexpr OperationInfo info{
+        "matrix_product", "Products of matrices, the last two axes of two tensors.", 2, 2, true, false, true};
 
     bool transpose_first = false, transpose_second = false;
     float scale = 1.0f;

@@ -72,6 +72,12 @@ void require_gradient_inputs(const OperationInfo &info, const Op &op, const Inpu
     require_shape(info, inputs, 3, op.weights(inputs.subspan(1, 1))[0].shape, "the weight");
 }
 
+void require_derivative(const OperationInfo &info, const char *field, const GateFunction &function) {
+    if (!function.has_simple_derivative())
+        refuse_parameter(info, field, "a function whose derivative follows from its result",
+                         name_of(function.kind));
+}
+
 Cost gradient_cost(const Shape &sums, std::int64_t gates) {
     const Cost forward = recurrent_cost(sums, gates);
     return {2 * forward.macs, 2 * forward.flops};
@@ -134,6 +140,9 @@ WeightSpecs Gru::weights(const InputShapes &inputs) const {
 Cost Gru::cost(const InputShapes &inputs, const Shape &) const { return recurrent_cost(inputs[0], gates); }
 
 void LstmGradient::check(const InputShapes &inputs) const {
+    require_derivative(info, "gate", lstm.gate);
+    require_derivative(info, "candidate", lstm.candidate);
+    require_derivative(info, "output", lstm.output);
     require_gradient_inputs(info, lstm, inputs);
     require_states(info, inputs, 4, 2, state_shape(inputs[1], Lstm::gates));
 }
@@ -147,6 +156,8 @@ Cost LstmGradient::cost(const InputShapes &inputs, const Shape &) const {
 }
 
 void GruGradient::check(const InputShapes &inputs) const {
+    require_derivative(info, "gate", gru.gate);
+    require_derivative(info, "candidate", gru.candidate);
     require_gradient_inputs(info, gru, inputs);
     const std::size_t first = gru.reset_after ? 5 : 4;
     if (gru.reset_after) {

@@ -308,6 +308,7 @@ LSTM_GRADIENT = Operation(
     draws={"sums": of_sums("lstm")},
     refused=[
         *wrong_inputs(LSTM_INPUTS, WRONG),
+        *refusals({"candidate must be a function whose derivative": {"candidate": "softsign"}}, LSTM_INPUTS),
         *refusals({"lstm_gradient: takes 4 or 6 inputs, got 5": {}}, [*LSTM_INPUTS, (2, 1, 5, 6)]),
         *refusals({f"input 5, {STATE}": {}}, [*LSTM_INPUTS, (2, 1, 5, 6), (2, 1, 5, 7)], ShapeError),
     ],
@@ -319,6 +320,7 @@ GRU_GRADIENT = Operation(
     draws={"sums": of_sums("gru")},
     refused=[
         *wrong_inputs(GRU_INPUTS, WRONG | {4: "input 4, the bias, must have the shape"}),
+        *refusals({"gate must be a function whose derivative": {"gate": "softsign"}}, GRU_INPUTS),
         *refusals({"gru_gradient: input 4, the bias, is missing": {}}, GRU_INPUTS[:4]),
         *refusals({f"input 5, {STATE}": {}}, [*GRU_INPUTS, (2, 1, 5, 7)], ShapeError),
     ],

@@ -355,14 +355,14 @@ TOP_K = Operation(
 
 
 @st.composite
-def weighted(draw: st.DrawFn, *, plain: bool = False) -> Sample:
-    """Draw a sum or mean of channels. `plain`: each pixel has its own weights, and none is 0."""
+def weighted(draw: st.DrawFn, *, zeros: bool = True) -> Sample:
+    """Draw a sum or mean of channels. With `zeros` some weights are 0."""
     shape, seed = draw(images), draw(seeds)
     kind = draw(st.sampled_from(["sum", "mean"]))
-    if plain:
-        return Sample([values(seed, shape), values(seed + 1, shape)], {"kind": kind})
     height, width = (draw(st.sampled_from([1, extent])) for extent in shape[1:3])
     weights = values(seed + 1, (shape[0], height, width, shape[3]))
+    if not zeros:
+        return Sample([values(seed, shape), weights], {"kind": kind})
     weights[np.random.default_rng(seed).random(weights.shape) < draw(st.sampled_from([0, 0.5]))] = 0
     if draw(st.booleans()):
         weights[:, :1, :1] = 0  # a mean with weights of only zeros is 0
@@ -388,7 +388,7 @@ WEIGHTED = Operation(
     "weighted_reduction",
     expect_weighted,
     draws={"images": weighted()},
-    gradient_draws={"images": weighted(plain=True)},  # a weight of 0 does not count in a mean: a jump
+    gradient_draws={"images": weighted(zeros=False)},  # a weight of 0 does not count in a mean: a jump
     known={"NaN": Sample([*special(1, np.nan), *special(1, 0)], {"kind": "mean"}, expected=[[np.nan]])},
     refused=[
         refusal

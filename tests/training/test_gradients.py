@@ -213,6 +213,14 @@ def test_nothing_has_a_gradient() -> None:
         net.gradients([x, x], output_gradient=x)
 
 
+def test_operands_of_which_only_a_part_is_read() -> None:
+    net = mpscnn.Network({"a": (4, 3), "b": (4, 3)})
+    net.output(net.layer("add", net.inputs, {"primary_stride_channels": 0}))
+    x = np.ones((2, 4, 3), np.float32)
+    with pytest.raises(mpscnn.UnsupportedError, match="a stride of 0 along several elements"):
+        net.gradients([x, x], output_gradient=x)
+
+
 def test_what_is_refused() -> None:
     net = network(LAYERS["layer norm"])
     x = values(4, 6, 7, 3)
