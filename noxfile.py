@@ -52,6 +52,7 @@ from session_steps import (
     install_build_tools,
     install_package,
     install_system_packages,
+    install_wheel,
     instruction_sets,
     kernels_of_this_machine,
     python_has,
@@ -127,7 +128,7 @@ def free_threading(session: nox.Session) -> None:
     """Test threads that share objects, in each Python without a GIL on this machine. Arguments go to pytest."""
     install_system_packages(session, "ccache", "g++")
     install_build_tools(session)
-    session.install(f"{built_wheel(session)}[cli]", "pytest", "hypothesis")
+    install_wheel(session, "cli", "pytest", "hypothesis")
     session.run(
         "pytest",
         "tests/python/runner/test_free_threading.py",
@@ -145,7 +146,7 @@ def ray(session: nox.Session) -> None:
     """
     install_system_packages(session, "ccache", "g++")
     install_package(session)
-    session.install(f"{built_wheel(session)}[ray]")
+    install_wheel(session, "ray")
     session.run("pytest", "tests/python/api/test_ray.py", "tests/test_docs.py", *session.posargs)
 
 
@@ -154,9 +155,7 @@ def docs(session: nox.Session) -> None:
     """Run the tutorials, and build the site in build/site. A link that leads nowhere is an error."""
     install_system_packages(session, "ccache", "g++")
     install_build_tools(session)
-    session.install(
-        f"{built_wheel(session)}[cli,serve,coreml,torch]", TORCH[0], TORCH[3], "coremltools>=9", *SITE
-    )
+    install_wheel(session, "cli,serve,coreml,torch", TORCH[0], TORCH[3], "coremltools>=9", *SITE)
     run = str(BUILD / "notebooks")
     session.run("python", ".ci/run_notebooks.py", run, env={"CMAKE_GENERATOR": "Ninja"})
     session.run("mkdocs", "build", "--strict", env={"MPSCNN_NOTEBOOKS": run, "NO_MKDOCS_2_WARNING": "1"})
@@ -301,7 +300,7 @@ def instructions(session: nox.Session) -> None:
     """Compare the instruction counts of one inference of each network with the record. `--record` renews it."""
     install_system_packages(session, "ccache", "g++", "valgrind")
     install_build_tools(session)
-    session.install(f"{built_wheel(session)}[cli]")
+    install_wheel(session, "cli")
     session.run("python", "benchmarks/instructions/instructions.py", *session.posargs)
 
 

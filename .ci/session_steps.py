@@ -132,7 +132,15 @@ def python_has(session: nox.Session, module: str) -> bool:
 def install_package(session: nox.Session) -> None:
     """Install the package as users do, with the packages that its tests need."""
     install_build_tools(session)
-    session.install(f"{built_wheel(session)}[test]")
+    install_wheel(session, "test")
+
+
+def install_wheel(session: nox.Session, extras: str, *others: str) -> None:
+    """Install the wheel of the current sources, with the packages of its extras, and others."""
+    wheel = built_wheel(session)
+    # Without these options, pip would keep an older wheel of the same version in an environment that is used again.
+    session.install("--force-reinstall", "--no-deps", str(wheel))
+    session.install(f"{wheel}[{extras}]", *others)
 
 
 def built_wheel(session: nox.Session) -> Path:

@@ -110,7 +110,7 @@ def export(
     if labels is not None and len(network.outputs) != 1:
         raise UnsupportedError(f"{path}: a classifier has one output, the network has {len(network.outputs)}")
     tools = coremltools()
-    builder = built(network, size=size, layout="nchw")
+    builder = built(network, size=size, layout="nchw", uses_lrn=True)
     onnx_model = builder.model(_core.version())
     parts = {"programs": _OLDEST_PROGRAM if kind == PACKAGE else _OLDEST_NETWORK}
     if dtype == "uint8" or palette is not None:

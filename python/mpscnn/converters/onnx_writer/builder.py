@@ -71,6 +71,8 @@ class Builder:
         self._inputs: list[onnx.ValueInfoProto] = []
         self._outputs: list[onnx.ValueInfoProto] = []
         self._used: dict[str, int] = {}
+        # Whether local response normalizations over an odd number of channels become LRN.
+        self.uses_lrn = False
         # The kinds of layers' activations, by the results of the nodes that compute them.
         self.activations: dict[str, str] = {}
 

@@ -91,13 +91,21 @@ def to_onnx(
     return built(network, size=size, layout=layout, dtype=dtype).model(_core.version())
 
 
-def built(network: Network, *, size: tuple[int, int] | None, layout: str, dtype: str = "float32") -> Builder:
-    """Return the builder with all nodes of the network. See `to_onnx`."""
+def built(
+    network: Network,
+    *,
+    size: tuple[int, int] | None,
+    layout: str,
+    dtype: str = "float32",
+    uses_lrn: bool = False,
+) -> Builder:
+    """Return the builder with all nodes of the network. See `to_onnx`. `uses_lrn`: see `Builder`."""
     if dtype not in ("float32", "float16", "uint8"):
         raise ParameterError(f"dtype must be 'float32', 'float16' or 'uint8', got {dtype!r}")
     if layout not in ("nhwc", "nchw"):
         raise ParameterError(f"layout must be 'nhwc' or 'nchw', got {layout!r}")
     builder = Builder(network.name, "float32" if dtype == "uint8" else dtype)
+    builder.uses_lrn = uses_lrn
     integers = Integers(builder, network) if dtype == "uint8" else None
     shapes = _shapes(network, size)
     weights = network.weights

@@ -68,12 +68,14 @@ def group_normalization(layer: Layer) -> str:
 
 
 def cross_channel_normalization(layer: Layer) -> str:
-    """Write local response normalization over channels as LRN, or by an average pooling of squares.
+    """Write local response normalization over channels by an average pooling of squares, or as LRN.
 
-    For an even kernel size LRN has the additional channel on the other side, and it is defined for images only.
+    ONNX files have no LRN: ONNX Runtime computes it with a sum that slides over the channels, which is less exact, and
+    refuses alpha = 0. For an even kernel size LRN has the additional channel on the other side, and it is defined for
+    images only.
     """
     (x,) = layer.inputs
-    if x.is_image and layer.attributes["kernel_size"] % 2:
+    if layer.builder.uses_lrn and x.is_image and layer.attributes["kernel_size"] % 2:
         settings = {name: layer.attributes[name] for name in ("alpha", "beta")}
         size, delta = layer.attributes["kernel_size"], layer.attributes["delta"]
         return layer.add("LRN", x.name, size=size, bias=delta, **settings)
