@@ -145,8 +145,8 @@ def ray(session: nox.Session) -> None:
     This is a separate session, because Ray Data's wheels have 147 MB.
     """
     install_system_packages(session, "ccache", "g++")
-    install_package(session)
-    install_wheel(session, "ray")
+    install_build_tools(session)
+    install_wheel(session, "test,ray")
     session.run("pytest", "tests/python/api/test_ray.py", "tests/test_docs.py", *session.posargs)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
@@ -91,3 +92,8 @@ class FileBytes:
         if len(found) != size:
             raise WeightsError(f"{self.path}: has become shorter while it was read")
         return found
+
+
+def size_of(files: Iterable[Path]) -> int:
+    """Return the bytes of files that a network is read from. Raises WeightsError for files that cannot be read."""
+    return sum(len(FileBytes(path)) for path in files)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from mpscnn._private.files import content_of, is_folder, reading, require_regular
-from mpscnn.converters.file_bytes import FileBytes
+from mpscnn.converters.file_bytes import size_of
 from mpscnn.converters.layer_names import shown
 from mpscnn.converters.onnx_builder.builder import Extents
 from mpscnn.converters.read_options import ReadOptions
@@ -59,11 +59,6 @@ def saved_model_files(folder: Path) -> list[Path]:
 
 def _index_in(folder: Path) -> Path:
     return folder / "variables" / f"variables{INDEX}"
-
-
-def size_of(files: Iterable[Path]) -> int:
-    """Return the bytes of files that a network is read from."""
-    return sum(len(FileBytes(path)) for path in files)
 
 
 def _parsed(name: str, path: Path) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mpscnn.converters.budget import Budget
-from mpscnn.converters.file_bytes import FileBytes
+from mpscnn.converters.file_bytes import FileBytes, size_of
 from mpscnn.converters.layer_names import shown
 from mpscnn.converters.own_folder import is_in_own_folder
 from mpscnn.converters.tensorflow.values import MAX_AXES, Array
@@ -167,7 +167,7 @@ class WebWeights(Mapping[str, Array]):
 
     def size(self) -> int:
         """Return the bytes of these files."""
-        return sum(len(FileBytes(path)) for path in self._files)
+        return size_of(self._files)
 
 
 def _weight(name: str, entry: Any, group: _Group) -> _Weight:
