@@ -142,9 +142,14 @@ function(mpscnn_add_kernels objects names)
         mpscnn_compile_options(${library})
         target_compile_definitions(${library} PRIVATE MPSCNN_SET=${set}
                                    "MPSCNN_SIMD_HEADER=\"${directory}/simd_${set}.h\"")
-        # Kernels are optimised in debug builds, too, because other kernels would make every test wait.
+        # Kernels are optimised in debug builds, too, because other kernels would make every test wait. Those for old
+        # x86-64 processors are optimised for size, except for the convolutions, which have their own options.
         # Without -fno-math-errno, a square root calls the C library for negative numbers, which sets errno.
-        target_compile_options(${library} PRIVATE -O3 -fno-math-errno ${flags_${set}})
+        set(level -O3)
+        if(set STREQUAL baseline)
+            set(level -Os)
+        endif()
+        target_compile_options(${library} PRIVATE ${level} -fno-math-errno ${flags_${set}})
         if(MPSCNN_SANITIZE MATCHES "undefined")
             # Checks of pointer sums make compilation ten times slower, and AddressSanitizer checks the accesses.
             target_compile_options(${library} PRIVATE -fno-sanitize=pointer-overflow)

@@ -91,8 +91,10 @@ void check_weight_gradient(Random &random, const KernelTable &table) {
     Tensor gradient(random, result, random() % 2 ? Element::float32 : Element::bfloat16);
     source.randomise(random), gradient.randomise(random);
     task.source = source.view, task.gradient = gradient.view;
-    const std::int64_t weights = groups * outputs * kernel * kernel * inputs;
-    Tensor destination(random, {parts, 1, 1, weights}, Element::float32);
+    task.parts = parts;
+    const std::int64_t taps = kernel * kernel * inputs, weights = groups * outputs * taps;
+    const Size sums_size = parts == 1 ? Size{groups * outputs, 1, 1, taps} : Size{parts, 1, 1, weights};
+    Tensor destination(random, sums_size, Element::float32);
     bool right = runs(random, task, destination, table.kernel(task));
     std::vector<double> sums(static_cast<std::size_t>(weights)), magnitudes(sums.size());
     gradient.each([&](std::int64_t n, std::int64_t y, std::int64_t x, std::int64_t o, std::int64_t at) {
@@ -115,8 +117,11 @@ void check_weight_gradient(Random &random, const KernelTable &table) {
     });
     for (std::int64_t i = 0; i < weights; ++i) {
         double found = 0;
-        for (std::int64_t part = 0; part < parts; ++part)
-            found += static_cast<double>(destination.get(destination.offset(part, 0, 0) + i));
+        for (std::int64_t part = 0; part < parts; ++part) {
+            const std::int64_t at = parts == 1 ? destination.offset(i / taps, 0, 0) + i % taps
+                                               : destination.offset(part, 0, 0) + i;
+            found += static_cast<double>(destination.get(at));
+        }
         const auto index = static_cast<std::size_t>(i);
         right = right && std::fabs(found - sums[index]) <= 0x1p-19 * magnitudes[index];
     }

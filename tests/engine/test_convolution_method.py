@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 
 import hypothesis.strategies as st
@@ -11,9 +12,11 @@ from hypothesis import given
 from kernels_here import needs_fma
 from numpy.typing import NDArray
 from ops.single_layer import seeds
+from reference.convolution_gradient import weight_gradient
 from tolerance import assert_close, linear_bound
 
 import mpscnn
+from mpscnn import _core
 
 
 def convolution(
@@ -267,6 +270,31 @@ def test_with_winograd_an_error_is_not_bounded_by_the_window() -> None:
     assert default.winograd is True
     assert (np.abs(default.session(threads=1).run(x)[beside] - expected) > 100 * bound).any()
     assert_close(direct.session(threads=1).run(x)[beside], expected, bound)
+
+
+@needs_fma
+@pytest.mark.parametrize("size", [3, 5])
+def test_weight_gradients(size: int) -> None:
+    random = np.random.default_rng(4)
+    x = random.normal(size=(2, 25, 22, 20)).astype(np.float32)
+    gradient = random.normal(size=(2, 25, 22, 17)).astype(np.float32)
+    attributes = {"output_channels": 17, "kernel_height": size, "kernel_width": size, "padding": "same"}
+    graph = _core.Graph("gradient")
+    sources = [graph.add_variable("x", x.shape), graph.add_variable("gradient", gradient.shape)]
+    graph.mark_output(
+        graph.add_node("convolution_weight_gradient", "weight", sources, json.dumps(attributes), "")
+    )
+    network = mpscnn.Network.from_graph(graph)
+    expected = weight_gradient(x, gradient, attributes)
+    bound = linear_bound(weight_gradient(np.abs(x), np.abs(gradient), attributes))
+    results = []
+    for winograd in (True, False):
+        session = network.compile(device="cpu", precision="float32", winograd=winograd).session(threads=1)
+        steps = session.profile([x, gradient], runs=1).steps
+        assert any("winograd" in step.kernel for step in steps) == winograd
+        results.append(session.run([x, gradient]))
+        assert_close(results[-1], expected, bound)
+    assert not np.array_equal(*results)
 
 
 def test_winograd_is_a_boolean() -> None:

@@ -258,6 +258,8 @@ def many_pixels(
 
 MANY_PIXELS = {
     "5 x 5": many_pixels((3, 40, 40, 20), 5, 30),
+    "5 x 5 of one part, last tiles with fewer pixels": many_pixels((2, 41, 37, 17), 5, 16, padding="valid"),
+    "3 x 3, several blocks of channels": many_pixels((3, 41, 38, 40), 3, 70),
     "1 x 1": many_pixels((2, 48, 48, 48), 1, 40),
     "1 x 1 of one part": many_pixels((2, 20, 20, 96), 1, 70),
     "depthwise": many_pixels((2, 47, 49, 40), 3, 40, 40),

@@ -159,6 +159,30 @@ def test_weighted_reductions(kind: str) -> None:
     np.testing.assert_allclose(own["weights"], kept * NUMBERS / count, atol=1e-6)
 
 
+@pytest.mark.parametrize("kernel", [1, 3, 5])
+def test_convolutions_of_normalized_inputs(kernel: int) -> None:
+    """Test weight gradients whose inputs are recomputed from the source of a batch normalization."""
+    size, inputs, outputs = (3, 22, 19, 20), 20, 24
+    net = mpscnn.Network(input=size[1:], name="net")
+    y = net.activation(net.batch_norm(net.input, epsilon=1e-3, name="norm"), "relu6")
+    net.output(net.conv2d(y, outputs, kernel, padding=kernel // 2, name="conv"))
+    weight = RANDOM.normal(size=(outputs, kernel, kernel, inputs)).astype(np.float32)
+    shift = RANDOM.normal(size=inputs).astype(np.float32)
+    net.initialize_weights(seed=1)
+    net.set_weights({"conv.weight": weight, "norm.beta": shift})
+    x = RANDOM.normal(size=size).astype(np.float32)
+    source = first(torch.from_numpy(x.astype(np.float64)))
+    beta = torch.from_numpy(shift.astype(np.float64))
+    normalized = torch.nn.functional.batch_norm(source, None, None, bias=beta, training=True, eps=1e-3)
+    theirs = torch.from_numpy(weight.astype(np.float64).transpose(0, 3, 1, 2)).requires_grad_()
+    result = last(torch.nn.functional.conv2d(normalized.clamp(0, 6), theirs, padding=kernel // 2))
+    gradient = RANDOM.normal(size=result.shape).astype(np.float32)
+    result.backward(torch.from_numpy(gradient.astype(np.float64)))
+    _, own = net.gradients(x, output_gradient=gradient)
+    expected = last(theirs.grad).numpy()
+    np.testing.assert_allclose(own["conv.weight"], expected, atol=2e-6 * np.abs(expected).max(), rtol=1e-5)
+
+
 @pytest.mark.parametrize("stride", [1, 2, 3])
 @pytest.mark.parametrize("groups", [1, 2])
 def test_transposed_convolutions(stride: int, groups: int) -> None:

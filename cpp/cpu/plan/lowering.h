@@ -57,8 +57,10 @@ struct FusedOperation {
     /// True for a convolution or dense layer with constant weights, whose weights and inputs are both
     /// rounded.
     bool multiplies = false;
-    /// For a convolution's weight gradient: the type to which its factors are rounded.
+    /// For a convolution's weight gradient: the type to which its factors are rounded, and whether Winograd's
+    /// algorithm may compute it.
     Element operands = Element::float32;
+    bool may_use_winograd = false;
     PackedConvolution packed;
     /// The weights by role that are tensors of the graph. If a gradient recomputes a normalization, the
     /// normalization's weights are also here.

@@ -21,18 +21,13 @@
 // make all outputs of the tile wrong, so such tiles are computed by plain products.
 
 #include "cpu/kernels/convolution/convolution_gemm.h"
+#include "cpu/kernels/convolution/winograd_transform.h"
 
 namespace mpscnn::cpu {
 namespace {
 
-struct Winograd {
-    static constexpr int points = 6,
-                         all_points = points * points; ///< inputs of a tile along one axis; along both
-    /// Tiles of an item, at most 64 because each has a bit.
-    static constexpr std::int64_t max_tiles = 48;
-    static constexpr float near_point = 0.625f, far_point = 1.5f;
-    static constexpr float near_square = near_point * near_point, far_square = far_point * far_point;
-};
+/// Tiles of an item, at most 64 because each has a bit.
+inline constexpr std::int64_t max_winograd_tiles = 48;
 
 /// Return the number of outputs of a tile along one axis.
 inline std::int64_t tile_outputs(const ConvolutionShape &shape) {
@@ -52,12 +47,6 @@ struct WinogradPlan {
     std::int64_t items() const { return tile_blocks * panel_blocks; }
 };
 
-/// Round up the distance of arrays in floats, so that arrays do not share one set of L1.
-inline std::int64_t spread(std::int64_t floats) {
-    constexpr std::int64_t line = 16;
-    return (divide_up(floats, line) | 1) * line;
-}
-
 template <class V> inline WinogradPlan winograd_plan(const ConvolutionTask &task, const Planning &planning) {
     constexpr std::int64_t max_nr = V::gemm_last_vectors * V::width, size = sizeof(float);
     const std::int64_t l2_bytes = planning.caches.second, threads = planning.threads;
@@ -73,7 +62,7 @@ template <class V> inline WinogradPlan winograd_plan(const ConvolutionTask &task
     plan.tiles = output.batch * plan.rows * plan.columns;
     plan.pitch = round_up_to_width<V>(task.packed->inputs_per_group);
     const std::int64_t most =
-        clamped(cached_floats / (Winograd::all_points * plan.pitch), V::gemm_rows, Winograd::max_tiles);
+        clamped(cached_floats / (Winograd::all_points * plan.pitch), V::gemm_rows, max_winograd_tiles);
     plan_weights<V>(*task.packed, plan.product);
     plan.product.depth = task.packed->inputs_per_group;
     plan.tile_blocks = divide_up(plan.tiles, most);
@@ -161,43 +150,6 @@ template <class V> void winograd_pack(const ConvolutionShape &shape, const float
         winograd_pack_panel<V>(shape, weights, p, packed + winograd_panel_offset<V>(shape, p));
 }
 
-/// Transform six inputs along an axis to the values at the points.
-template <class V> MPSCNN_INLINE void transform_inputs(typename V::reg (&d)[Winograd::points]) {
-    constexpr float near = Winograd::near_point, far = Winograd::far_point;
-    const auto minus_near = V::set1(-Winograd::near_square), minus_far = V::set1(-Winograd::far_square);
-    const auto minus_sum = V::set1(-Winograd::near_square - Winograd::far_square);
-    const auto product = V::set1(Winograd::near_square * Winograd::far_square);
-    const auto first = V::fma(product, d[0], V::fma(minus_sum, d[2], d[4]));
-    const auto last = V::fma(product, d[1], V::fma(minus_sum, d[3], d[5]));
-    const auto near_even = V::fma(minus_far, d[2], d[4]), near_odd = V::fma(minus_far, d[1], d[3]);
-    const auto far_even = V::fma(minus_near, d[2], d[4]), far_odd = V::fma(minus_near, d[1], d[3]);
-    d[0] = first;
-    d[1] = V::fma(V::set1(near), near_odd, near_even);
-    d[2] = V::fma(V::set1(-near), near_odd, near_even);
-    d[3] = V::fma(V::set1(far), far_odd, far_even);
-    d[4] = V::fma(V::set1(-far), far_odd, far_even);
-    d[5] = last;
-}
-
-/// Transform six products along an axis to the outputs.
-template <class V, int outputs>
-MPSCNN_INLINE void transform_products(const typename V::reg (&m)[Winograd::points],
-                                      typename V::reg (&y)[outputs]) {
-    const auto near_even = V::add(m[1], m[2]), near_odd = V::sub(m[1], m[2]);
-    const auto far_even = V::add(m[3], m[4]), far_odd = V::sub(m[3], m[4]);
-    // Output i is a sum of products times the i-th powers of the points. Odd powers of +-p multiply
-    // differences, even powers sums.
-    y[0] = V::add(V::add(m[0], near_even), far_even);
-    float near = Winograd::near_point, far = Winograd::far_point;
-#pragma GCC unroll 4
-    for (int i = 1; i < outputs; ++i) {
-        const auto near_term = V::set1(near), far_term = V::set1(far);
-        const auto last = V::mul(near_term, i % 2 ? near_odd : near_even);
-        y[i] = V::fma(far_term, i % 2 ? far_odd : far_even, i + 1 < outputs ? last : V::add(last, m[5]));
-        near *= Winograd::near_point, far *= Winograd::far_point;
-    }
-}
-
 /// Transform one vector of channels of a tile. load(tap) reads it, and the values at the points are stored at
 /// `to`, `stride` apart.
 template <class V, class Load>
@@ -274,7 +226,7 @@ inline void multiply_points(const GemmPlan &product, const WinogradPlan &plan, C
     panel.bias = zeros;
     panel.channel = panel.offset = 0;
     const std::int64_t blocks = divide_up(tiles, V::gemm_rows);
-    PixelTile block[Winograd::max_tiles / V::gemm_rows + 1];
+    PixelTile block[max_winograd_tiles / V::gemm_rows + 1];
     for (int point = 0; point < Winograd::all_points; ++point) {
         // Order the blocks by size, because multiply_block() computes adjacent blocks of equal size together.
         std::int64_t first = 0;

@@ -22,13 +22,15 @@ struct RecomputedNormalization {
     ConstView gamma, beta; ///< one pixel, optional
 };
 
-/// The gradient of a convolution's weights, [outputs][height][width][inputs of a group]. The pixels are
-/// divided into parts, and each image of the destination is the sum over one part.
+/// The gradient of a convolution's weights, [outputs][height][width][inputs of a group]. If the pixels are
+/// divided into parts, each image of the destination is the sum over one part.
 struct WeightGradientTask {
     ConstView source, gradient; ///< the convolution's input, and the gradient of its result
-    View destination;           ///< one image, which is one pixel, for each part
+    View destination; ///< one image of one pixel for each part; with one part an image for each output
     WindowAxis vertical{}, horizontal{};
     std::int64_t groups = 1;
+    std::int64_t parts = 1;
+    bool winograd = false; ///< true: computed by Winograd's algorithm (weight_gradient_winograd.h)
     Element operands = Element::float32; ///< the type to which both factors of a product are rounded
     /// If it applies, the convolution's input is the normalization of `source`.
     RecomputedNormalization normalization;

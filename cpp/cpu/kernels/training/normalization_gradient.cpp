@@ -1,9 +1,9 @@
 // Gradients of batch normalization. The first pass computes sums over all pixels, and the second one applies
 // them (normalization_gradient.h). Both read whole pixels in order, which hardware prefetchers recognise.
 //
-// Registers hold two sums of a vector of channels over a few pixels; the sums of other channels are in L1.
-// The speed is limited by memory: 8 bytes for each element. Tensors with few channels are slower, because
-// they leave lanes empty.
+// Registers hold two sums of a vector of channels over a few narrow pixels, or one wide one; the sums of
+// other channels are in L1. The speed is limited by memory: 8 bytes for each element. Tensors with few
+// channels are slower, because they leave lanes empty.
 
 #include "cpu/kernels/training/normalization_gradient.h"
 #include "cpu/isa/instance.h"
@@ -47,10 +47,12 @@ public:
         const std::int64_t begin = vectors.begin * V::width, end = vectors.end * V::width;
         for (std::int64_t c = begin; c < end; ++c) gradient_totals_[c] = product_totals_[c] = 0.0;
         clear(begin, end);
+        // Memory is read faster in the order of its addresses, so only narrow pixels are added together.
+        const std::int64_t most = end - begin > max_narrow ? 1 : at_once;
         std::int64_t added = 0;
         for (std::int64_t y = 0; y < from.height; ++y) {
             for (std::int64_t x = 0; x < from.width;) {
-                const std::int64_t pixels = min(min(from.width - x, sum_piece - added), at_once);
+                const std::int64_t pixels = min(min(from.width - x, sum_piece - added), most);
                 const float *source = pixel_at(from, image, y, x),
                             *gradient = pixel_at(task_.gradient, image, y, x);
                 pixels == at_once ? add<at_once>(source, gradient, begin, end)
@@ -69,7 +71,8 @@ public:
     }
 
 private:
-    static constexpr std::int64_t at_once = 4; ///< pixels whose sums stay in registers
+    static constexpr std::int64_t at_once = 4;     ///< narrow pixels whose sums stay in registers
+    static constexpr std::int64_t max_narrow = 64; ///< channels of a narrow pixel
 
     void clear(std::int64_t begin, std::int64_t end) {
         for (std::int64_t c = begin; c < end; ++c) gradients_[c] = products_[c] = 0.0f;

@@ -3,6 +3,7 @@
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/training/weight_gradient_dense.h"
 #include "cpu/kernels/training/weight_gradient_depthwise.h"
+#include "cpu/kernels/training/weight_gradient_winograd.h"
 
 namespace mpscnn::cpu {
 namespace {
@@ -11,17 +12,24 @@ inline bool is_depthwise(const WeightGradientTask &task) {
     return task.groups > 1 && task.source.channels == task.groups && task.gradient.channels == task.groups;
 }
 
+/// Winograd's algorithm has no kernels without FMA, and none for bfloat16.
+template <class V> inline constexpr bool can_use_winograd = V::has_fma && !has_bfloat16<V>;
+
 template <class V>
 Prepared weight_gradient_prepare(const WeightGradientTask &task, const Planning &planning) {
-    return is_depthwise(task) ? depthwise_gradient_prepare<V>(task, planning)
-                              : dense_gradient_prepare<V>(task, planning);
+    if (is_depthwise(task)) return depthwise_gradient_prepare<V>(task, planning);
+    if constexpr (can_use_winograd<V>)
+        if (task.winograd) return winograd_gradient_prepare<V>(task, planning);
+    return dense_gradient_prepare<V>(task, planning);
 }
 
 template <class V>
 void weight_gradient_run(const WeightGradientTask &task, const Prepared &prepared, std::int64_t begin,
                          std::int64_t end, Worker &worker) {
-    is_depthwise(task) ? depthwise_gradient_run<V>(task, prepared, begin, end, worker)
-                       : dense_gradient_run<V>(task, prepared, begin, end, worker);
+    if (is_depthwise(task)) return depthwise_gradient_run<V>(task, prepared, begin, end, worker);
+    if constexpr (can_use_winograd<V>)
+        if (task.winograd) return winograd_gradient_run<V>(task, prepared, begin, end, worker);
+    dense_gradient_run<V>(task, prepared, begin, end, worker);
 }
 
 template <class V> Prepared part_sum_prepare(const PartSumTask &task, const Planning &planning) {

@@ -14,7 +14,7 @@ inline constexpr std::int64_t gradient_block = 128;
 
 /// Return the rows of the gradient (of all images, one after another) whose sum is part number `part`.
 MPSCNN_INLINE Range rows_of_part(const WeightGradientTask &task, std::int64_t part) {
-    return part_of(task.gradient.batch * task.gradient.height, task.destination.batch, part);
+    return part_of(task.gradient.batch * task.gradient.height, task.parts, part);
 }
 
 struct WeightGradientPlan {
@@ -24,7 +24,19 @@ struct WeightGradientPlan {
     std::int64_t block_taps;    ///< taps of a block
     std::int64_t output_blocks; ///< number of blocks of outputs; each is whole tiles, except the last
     std::int64_t items;         ///< work items in each part
-    bool reads_source;          ///< true: a window is one pixel, and inputs are read in place
+    bool one_pixel;             ///< true: windows are single pixels, at equal distances in the source
+    bool reads_source;          ///< true: the inputs of single pixels are read in place
+};
+
+/// The sums of one part: those of output o begin at data + o * output_stride.
+struct PartResult {
+    float *data;
+    std::ptrdiff_t output_stride;
+
+    MPSCNN_INLINE PartResult(const WeightGradientTask &task, const WeightGradientPlan &plan,
+                             std::int64_t part)
+        : data(task.destination.data + part * task.destination.image_stride),
+          output_stride(task.parts == 1 ? task.destination.image_stride : plan.taps) {}
 };
 
 /// Computes one work item of one part.

@@ -46,22 +46,54 @@ template <class V> MPSCNN_INLINE auto broadcast_gradient(const float *p) {
         return V::broadcast(p);
 }
 
-/// Add the sums of products over `pixels` pixels to a tile [outputs][taps]. Data is prefetched `ahead` pixels
-/// in advance.
+/// Cache lines of the next block of pixels, one for each pixel of this block. They are prefetched in the
+/// order of their addresses, so that hardware prefetchers recognise the stream.
+struct LinesAhead {
+    const float *at;
+    std::ptrdiff_t step;
+};
+
+/// The memory that the next block of pixels reads, of which each pass of this block prefetches some lines.
+class BlockAhead {
+public:
+    BlockAhead(const float *begin, std::int64_t floats) : next_(begin), left_(floats) {}
+
+    /// Return the lines for a pass over `pixels` pixels.
+    LinesAhead take(std::int64_t pixels) {
+        constexpr std::int64_t line = 16;
+        if (left_ <= 0) return {next_, 0};
+        const LinesAhead lines{next_, line};
+        next_ += pixels * line, left_ -= pixels * line;
+        return lines;
+    }
+
+private:
+    const float *next_;
+    std::int64_t left_;
+};
+
+/// The operands of one pass over the pixels of a block.
+struct GradientOperands {
+    const float *inputs, *gradients;
+    std::ptrdiff_t input_stride, gradient_stride;
+    std::int64_t pixels;
+    LinesAhead inputs_ahead, gradients_ahead;
+};
+
+/// Add the sums of products over the pixels of a block to a tile [outputs][taps].
 template <class V, int rows, int vectors>
-void add_products(const float *inputs, std::ptrdiff_t input_stride, const float *gradients,
-                  std::ptrdiff_t gradient_stride, std::int64_t pixels, std::int64_t ahead, float *to,
-                  std::ptrdiff_t to_stride, std::int64_t taps) {
+void add_products(const GradientOperands &operands, float *to, std::ptrdiff_t to_stride, std::int64_t taps) {
+    auto [inputs, gradients, input_stride, gradient_stride, pixels, next, next_gradients] = operands;
     typename V::reg sums[rows][vectors];
 #pragma GCC unroll 16
     for (int r = 0; r < rows; ++r)
 #pragma GCC unroll 2
         for (int v = 0; v < vectors; ++v) sums[r][v] = V::zero();
     for (std::int64_t p = 0; p < pixels; ++p, inputs += input_stride, gradients += gradient_stride) {
-        __builtin_prefetch(gradients + ahead * gradient_stride);
+        __builtin_prefetch(next_gradients.at);
+        __builtin_prefetch(next.at);
+        next_gradients.at += next_gradients.step, next.at += next.step;
         typename V::reg x[vectors];
-#pragma GCC unroll 2
-        for (int v = 0; v < vectors; ++v) __builtin_prefetch(inputs + ahead * input_stride + v * V::width);
 #pragma GCC unroll 2
         for (int v = 0; v < vectors; ++v) x[v] = V::load(inputs + v * V::width);
 #pragma GCC unroll 16
@@ -82,8 +114,7 @@ void add_products(const float *inputs, std::ptrdiff_t input_stride, const float 
         }
 }
 
-using AddProducts = void (*)(const float *, std::ptrdiff_t, const float *, std::ptrdiff_t, std::int64_t,
-                             std::int64_t, float *, std::ptrdiff_t, std::int64_t);
+using AddProducts = void (*)(const GradientOperands &, float *, std::ptrdiff_t, std::int64_t);
 
 template <class V, int vectors, int rows = gradient_rows<V>>
 AddProducts products_function(std::int64_t outputs) {
@@ -110,35 +141,42 @@ void gather_taps(const WeightGradientTask &task, const PixelBlock &block, std::i
     std::int64_t image = block.image, y = block.y, x = block.x;
     // If true, the taps of a kernel row are contiguous in the source.
     const bool dense = across_pixels && task.horizontal.dilation == 1 && from.pixel_stride == channels;
+    // A piece is a row of taps of the kernel, or if these are not contiguous the channels of one tap. The
+    // first piece may begin within its row and tap.
+    const std::int64_t first_row = taps.begin / row_taps, within_row = taps.begin % row_taps;
+    const std::int64_t first_column = dense ? 0 : within_row / channels,
+                       first_within = dense ? within_row : within_row % channels;
+    const std::int64_t length = dense ? row_taps : channels, columns = dense ? 1 : task.horizontal.kernel;
     for (std::int64_t p = 0; p < block.pixels; ++p, to += pitch) {
-        const std::int64_t column = x * task.horizontal.stride - task.horizontal.before;
-        float *out = to;
-        for (std::int64_t tap = taps.begin; tap < taps.end;) {
-            const std::int64_t row = tap / row_taps, within = tap % row_taps;
-            const std::int64_t source_y =
-                y * task.vertical.stride - task.vertical.before + row * task.vertical.dilation;
-            const std::int64_t piece =
-                min(dense ? row_taps - within : channels - within % channels, taps.end - tap);
+        const std::int64_t left = x * task.horizontal.stride - task.horizontal.before;
+        std::int64_t source_y =
+            y * task.vertical.stride - task.vertical.before + first_row * task.vertical.dilation;
+        std::int64_t column = first_column, within = first_within;
+        float *out = to, *const end = to + taps.size();
+        while (out < end) {
+            const std::int64_t piece = min(length - within, end - out);
             if (source_y < 0 || source_y >= from.height) {
                 for (std::int64_t i = 0; i < piece; ++i) out[i] = 0.0f;
             } else if (dense) {
                 const float *source = pixel_at(from, image, source_y, 0) + first_channel;
-                const std::int64_t position = column * channels + within;
+                const std::int64_t position = left * channels + within;
                 const std::int64_t begin = clamped(-position, 0, piece),
-                                   end = clamped(from.width * channels - position, begin, piece);
+                                   inside = clamped(from.width * channels - position, begin, piece);
                 for (std::int64_t i = 0; i < begin; ++i) out[i] = 0.0f;
-                copy(source + position + begin, out + begin, first_channel, end - begin);
-                for (std::int64_t i = end; i < piece; ++i) out[i] = 0.0f;
+                copy(source + position + begin, out + begin, first_channel, inside - begin);
+                for (std::int64_t i = inside; i < piece; ++i) out[i] = 0.0f;
             } else {
-                const std::int64_t source_x = column + within / channels * task.horizontal.dilation;
+                const std::int64_t source_x = left + column * task.horizontal.dilation;
                 if (source_x < 0 || source_x >= from.width) {
                     for (std::int64_t i = 0; i < piece; ++i) out[i] = 0.0f;
                 } else {
-                    const std::int64_t channel = first_channel + within % channels;
+                    const std::int64_t channel = first_channel + within;
                     copy(pixel_at(from, image, source_y, source_x) + channel, out, channel, piece);
                 }
             }
-            out += piece, tap += piece;
+            out += piece, within = 0;
+            if (++column < columns) continue;
+            column = 0, source_y += task.vertical.dilation;
         }
         if (++x < task.gradient.width) continue;
         x = 0;
@@ -187,13 +225,15 @@ void dense_gradient(const WeightGradientTask &task, const WeightGradientPlan &pl
     const Range taps{tap_block * plan.block_taps, min((tap_block + 1) * plan.block_taps, plan.taps)};
     const std::int64_t tiles = divide_up(plan.outputs, gradient_rows<V>);
     const Range block = part_of(tiles, plan.output_blocks, output_block);
-    const Range outputs{block.begin * gradient_rows<V>, min(block.end * gradient_rows<V>, plan.outputs)};
+    // Tiles have nearly equal numbers of outputs, because small ones have more loads for each product.
+    const auto tile = [&](std::int64_t number) { return part_of(plan.outputs, tiles, number); };
+    const Range outputs{tile(block.begin).begin, tile(block.end - 1).end};
     const std::int64_t channels = task.source.channels / task.groups, first_channel = group * channels;
     const std::int64_t pitch = round_up(taps.size(), tile_taps<V>);
-    float *const result = task.destination.data + part * task.destination.image_stride +
-                          group * plan.outputs * plan.taps + taps.begin;
+    const PartResult sums(task, plan, part);
+    float *const result = sums.data + group * plan.outputs * sums.output_stride + taps.begin;
     for (std::int64_t o = outputs.begin; o < outputs.end; ++o)
-        for (std::int64_t i = 0; i < taps.size(); ++i) result[o * plan.taps + i] = 0.0f;
+        for (std::int64_t i = 0; i < taps.size(); ++i) result[o * sums.output_stride + i] = 0.0f;
 
     const auto copy = [&] {
         if constexpr (normalizes) {
@@ -216,16 +256,27 @@ void dense_gradient(const WeightGradientTask &task, const WeightGradientPlan &pl
     for_each_block(task, rows_of_part(task, part), [&](const PixelBlock &pixels) {
         const float *inputs = scratch;
         std::ptrdiff_t input_stride = pitch;
-        if (plan.reads_source) {
-            inputs = pixel_at(task.source, pixels.image, pixels.y, pixels.x) + first_channel + taps.begin;
+        if (plan.one_pixel) {
+            const std::int64_t first = first_channel + taps.begin;
+            inputs = pixel_at(task.source, pixels.image, pixels.y, pixels.x) + first;
             input_stride = task.source.pixel_stride;
+            if (!plan.reads_source) {
+                for (std::int64_t p = 0; p < pixels.pixels; ++p, inputs += input_stride)
+                    copy(inputs, scratch + p * pitch, first, taps.size());
+                inputs = scratch, input_stride = pitch;
+            }
         } else {
             gather_taps<V, !normalizes>(task, pixels, first_channel, channels, taps, scratch, pitch, copy);
         }
         const std::int64_t first_output = group * plan.outputs + outputs.begin;
         const float *gradients = pixel_at(task.gradient, pixels.image, pixels.y, pixels.x) + first_output;
         std::ptrdiff_t gradient_stride = task.gradient.pixel_stride;
-        std::int64_t count = pixels.pixels, ahead = pixels.follow;
+        std::int64_t count = pixels.pixels;
+        const auto ahead = [&](const float *from, std::ptrdiff_t stride, bool in_place) {
+            return BlockAhead(from + pixels.follow * stride, in_place ? pixels.follow * stride : 0);
+        };
+        BlockAhead inputs_ahead = ahead(inputs, input_stride, plan.reads_source && !has_bfloat16<V>),
+                   gradients_ahead = ahead(gradients, gradient_stride, !has_bfloat16<V>);
         if constexpr (has_bfloat16<V>) {
             const std::int64_t own_pitch = round_up(outputs.size(), V::width);
             pair_pixels<V>(inputs, input_stride, count, taps.size(), scratch, pitch);
@@ -240,17 +291,18 @@ void dense_gradient(const WeightGradientTask &task, const WeightGradientPlan &pl
             }
             inputs = scratch, input_stride = pitch;
             gradients = paired_gradients, gradient_stride = own_pitch;
-            count = divide_up(count, 2), ahead = 0;
+            count = divide_up(count, 2);
         }
         [[maybe_unused]] const BlockArithmetic<V> arithmetic;
         for (std::int64_t tap = 0; tap < taps.size(); tap += tile_taps<V>) {
             const std::int64_t left = taps.size() - tap;
-            for (std::int64_t o = 0; o < outputs.size(); o += gradient_rows<V>) {
-                const std::int64_t rows = outputs.size() - o;
-                const AddProducts add =
-                    left > V::width ? products_function<V, 2>(rows) : products_function<V, 1>(rows);
-                add(inputs + tap, input_stride, gradients + o, gradient_stride, count, ahead,
-                    result + (outputs.begin + o) * plan.taps + tap, plan.taps, left);
+            for (std::int64_t number = block.begin; number < block.end; ++number) {
+                const Range rows = tile(number);
+                const AddProducts add = left > V::width ? products_function<V, 2>(rows.size())
+                                                        : products_function<V, 1>(rows.size());
+                add({inputs + tap, gradients + rows.begin - outputs.begin, input_stride, gradient_stride,
+                     count, inputs_ahead.take(count), gradients_ahead.take(count)},
+                    result + rows.begin * sums.output_stride + tap, sums.output_stride, left);
             }
         }
     });
@@ -258,7 +310,7 @@ void dense_gradient(const WeightGradientTask &task, const WeightGradientPlan &pl
 
 template <class V> Prepared dense_gradient_prepare(const WeightGradientTask &task, const Planning &planning) {
     const ConstView &from = task.source;
-    const std::int64_t channels = from.channels / task.groups, parts = task.destination.batch;
+    const std::int64_t channels = from.channels / task.groups, parts = task.parts;
     WeightGradientPlan plan{};
     plan.outputs = task.gradient.channels / task.groups;
     plan.taps = task.vertical.kernel * task.horizontal.kernel * channels;
@@ -272,13 +324,12 @@ template <class V> Prepared dense_gradient_prepare(const WeightGradientTask &tas
     plan.output_blocks = clamped(divide_up(wanted, parts * task.groups * plan.tap_blocks), 1,
                                  divide_up(plan.outputs, gradient_rows<V>));
     plan.items = task.groups * plan.tap_blocks * plan.output_blocks;
-    const bool one_pixel = task.vertical.kernel == 1 && task.horizontal.kernel == 1 &&
-                           task.vertical.stride == 1 && task.horizontal.stride == 1 &&
-                           task.vertical.before == 0 && task.horizontal.before == 0 &&
-                           from.height == task.gradient.height && from.width == task.gradient.width;
+    plan.one_pixel = task.vertical.kernel == 1 && task.horizontal.kernel == 1 && task.vertical.stride == 1 &&
+                     task.horizontal.stride == 1 && task.vertical.before == 0 &&
+                     task.horizontal.before == 0 && from.height == task.gradient.height &&
+                     from.width == task.gradient.width && images_join(from);
     const bool normalizes = task.normalization.applies;
-    plan.reads_source =
-        one_pixel && images_join(from) && !normalizes && (has_bfloat16<V> || channels % V::width == 0);
+    plan.reads_source = plan.one_pixel && !normalizes && (has_bfloat16<V> || channels % V::width == 0);
     std::int64_t floats = normalizes ? NormalizedCopy<V>::floats(from.channels) : 0;
     if (has_bfloat16<V>) // for the paired inputs and gradients
         floats += gradient_block * plan.block_taps +

@@ -253,19 +253,19 @@ void depthwise_gradient(const WeightGradientTask &task, const WeightGradientPlan
         for (std::int64_t i = 0; i < floats; i += V::width)
             V::store(sums + i, V::add(V::load(sums + i), V::load(block_sums + i)));
     }
-    float *const result = task.destination.data + part * task.destination.image_stride;
+    const PartResult result(task, plan, part);
     for (std::int64_t vector = vectors.begin; vector < vectors.end; ++vector) {
         const float *own = sums + (vector - vectors.begin) * plan.taps * V::width;
         const std::int64_t channel = vector * V::width, lanes = min(V::width, task.source.channels - channel);
         for (std::int64_t lane = 0; lane < lanes; ++lane)
             for (std::int64_t tap = 0; tap < plan.taps; ++tap)
-                result[(channel + lane) * plan.taps + tap] = own[tap * V::width + lane];
+                result.data[(channel + lane) * result.output_stride + tap] = own[tap * V::width + lane];
     }
 }
 
 template <class V>
 Prepared depthwise_gradient_prepare(const WeightGradientTask &task, const Planning &planning) {
-    const std::int64_t parts = task.destination.batch;
+    const std::int64_t parts = task.parts;
     WeightGradientPlan plan{};
     plan.outputs = 1;
     plan.taps = task.vertical.kernel * task.horizontal.kernel;

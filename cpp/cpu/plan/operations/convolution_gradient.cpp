@@ -72,6 +72,25 @@ std::int64_t gradient_parts(std::int64_t pixels, std::int64_t weights) {
     return std::clamp<std::int64_t>(pixels / pixels_of_part, 1, std::min(max_parts, affordable));
 }
 
+/// Return true if Winograd's algorithm computes a weight gradient faster: if it takes at most half of the
+/// products, and its transforms little time beside them.
+bool gradient_gains_by_winograd(const WeightGradientTask &task, const Extents &gradient,
+                                const Shape &weights) {
+    constexpr std::int64_t points = 6, min_channels = 16, min_tiles = 32;
+    const std::int64_t kernel = task.vertical.kernel;
+    const auto is_dense = [](const WindowAxis &axis) { return axis.stride == 1 && axis.dilation == 1; };
+    if ((kernel != 3 && kernel != 5) || task.horizontal.kernel != kernel || task.groups != 1 ||
+        !is_dense(task.vertical) || !is_dense(task.horizontal) ||
+        std::min(weights[0], weights[3]) < min_channels)
+        return false;
+    const auto tiles_of = [&](std::int64_t extent) {
+        return (extent + points - kernel) / (points + 1 - kernel);
+    };
+    const std::int64_t tiles = gradient.batch * tiles_of(gradient.height) * tiles_of(gradient.width);
+    return tiles >= min_tiles &&
+           2 * tiles * points * points <= gradient.batch * gradient.pixels() * kernel * kernel;
+}
+
 /// Return the index of the entry of `classes` with the same taps as `part`. `classes` are the phases of a
 /// convolution without padding. The padding of `part` depends on the size of the input, but its taps do not,
 /// so lower() can prepare the weights before that size is known.
@@ -131,6 +150,8 @@ void make_step(StepBuilder &builder, const FusedOperation &fused,
 void lower(const OperationLowering &lowering, const ops::ConvolutionWeightGradient &gradient) {
     lowering.fused.operands =
         product_element(lowering.precision, lowering.result, gradient.convolution.groups);
+    lowering.fused.may_use_winograd =
+        lowering.winograd && lowering.kernels.has_fma && lowering.fused.operands == Element::float32;
 }
 
 void make_step(StepBuilder &builder, const FusedOperation &fused,
@@ -142,16 +163,20 @@ void make_step(StepBuilder &builder, const FusedOperation &fused,
     task.groups = gradient.convolution.groups;
     task.operands = fused.operands;
     const Extents pixels = extents_of(builder.input_shape(fused, 1));
-    const std::int64_t weights = builder.result_shape(fused).elements();
-    const std::int64_t parts = gradient_parts(pixels.batch * pixels.pixels(), weights);
-    const Region sums = builder.add_workspace({parts, 1, 1, weights});
+    const Shape &result = builder.result_shape(fused);
+    const std::int64_t weights = result.elements();
+    task.parts = gradient_parts(pixels.batch * pixels.pixels(), weights);
+    task.winograd = fused.may_use_winograd && gradient_gains_by_winograd(task, pixels, result);
+    const bool divided = task.parts > 1;
+    const Region sums = divided ? builder.add_workspace({task.parts, 1, 1, weights})
+                                : builder.placement().region(fused.result);
     if (fused.normalization) task.epsilon = fused.normalization->epsilon;
     Step &step = builder.begin_with_inputs(fused, task);
     step.destination = sums;
     if (fused.normalization)
         add_recomputed_normalization(builder, fused, step,
                                      std::get<WeightGradientTask>(step.task).normalization);
-    builder.begin(fused, PartSumTask{}).source = sums;
+    if (divided) builder.begin(fused, PartSumTask{}).source = sums;
 }
 
 } // namespace mpscnn::cpu
