@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-import mpscnn
+import mpscnn.apps.benchmark
 from mpscnn.apps.benchmark import PEERS, EngineProcess, EngineSetup, Subject, network_file, require_peer
 from mpscnn.errors import Error
 
-_ENGINES = Path(mpscnn.__file__).parent / "benchmark"
+_ENGINES = Path(mpscnn.apps.benchmark.__file__).parent
 """The folder in which a process finds engines.py without importing mpscnn."""
 NUMPY = "import numpy"
 """The name of the baseline: a process that only imports NumPy."""
