@@ -292,7 +292,9 @@ CASES: list[dict[str, Any]] = [
 
 
 def network_of_case(case: Mapping[str, Any]) -> Network:
-    network = Network({f"x{i}": tuple(shape) for i, shape in enumerate(case["inputs"])}, name="case")
+    shapes = [tuple(shape) for shape in case["inputs"]]
+    given = shapes[0] if len(shapes) == 1 else {f"x{place}": shape for place, shape in enumerate(shapes)}
+    network = Network(given, name="case")
     layer = network.layer(
         case["operation"], network.inputs, case["attributes"], activation=case.get("activation")
     )

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from converters.test_onnx_export import LAYERS, VECTORS, fill, network_of
+from converters.test_onnx_export import LAYERS, fill, network_of
 from numpy.typing import NDArray
 from oracles.torchvision_models import computed
 
@@ -22,50 +21,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Implicitly cleaning up:ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
-
-CASES: dict[str, tuple[Callable[[Network, Any], Any], tuple[int, ...]]] = {
-    **{name: (build, (7, 9, 6)) for name, build in LAYERS.items()},
-    **{name: (build, (12,)) for name, build in VECTORS.items()},
-}
-# The reader would take its transposition at the beginning for the order of the input's axes.
-del CASES["transpose, cyclic"]
-# Layers that Core ML cannot express. The error names the layer.
-_REFUSED = (
-    *("binary convolution, xnor", "binary convolution, and", "binary convolution, beta", "binary dense"),
-    *("binary dense of a vector", "max pooling, dilated", "max pooling, clamped"),
-    *("constant put out", "nearest, smaller", "nearest, ceil", "nearest, round_prefer_ceil"),
-    *("bilinear of PyTorch, one row", "nearest, round_prefer_floor"),
-)
-_OLD = (
-    *("transposed, groups", "transposed, stride beyond the kernel", "nearest, asymmetric", "bilinear"),
-    "transposed, widened by more than ONNX allows",
-)
-REFUSED = {".mlpackage": _REFUSED, ".mlmodel": (*_REFUSED, *_OLD)}
-
-
-@pytest.mark.parametrize("suffix", [".mlpackage", ".mlmodel"])
-@pytest.mark.parametrize("name", CASES)
-def test_every_layer(name: str, suffix: str, tmp_path: Path) -> None:
-    build, shape = CASES[name]
-    network = network_of(build, shape)
-    path = tmp_path / f"one{suffix}"
-    if name in REFUSED[suffix]:
-        with pytest.raises(UnsupportedError, match="one"):
-            converters.export_coreml(network, path)
-        return
-    converters.export_coreml(network, path)
-    back = converters.read_network([path])
-    x = np.random.default_rng(11).uniform(-3.0, 3.0, (1, *shape)).astype(np.float32)
-    expected = computed(network, x)
-    if (
-        back.input.shape[1:] != shape
-    ):  # the network begins with a transposition, which the reader leaves to the caller
-        x = np.ascontiguousarray(x.transpose(0, 3, 1, 2))
-    found = computed(back, x)
-    assert np.abs(found - expected.reshape(found.shape)).max() < 1e-4 * max(
-        1.0, float(np.abs(expected).max())
-    )
-
 
 RECURRENT: dict[str, tuple[str, dict[str, Any]]] = {
     "lstm": ("lstm", {}),
@@ -147,24 +102,6 @@ def test_a_model_that_was_read_is_written_to_the_same_bytes(name: str, choice: s
     if "palette" in choice:
         pytest.importorskip("sklearn", reason="palettes need scikit-learn")
     first, second = written_again(mpscnn.load(name, device="cpu").network, tmp_path, choice, 2)
-    assert first == second
-
-
-# Layers that become several operations, or that readers could make several layers of.
-COMPOSED = (
-    *("comparisons", "convolution, one by one", "linear", "plain mask", "plain mask_out", "plain not_equal"),
-    *("power", "slice", "swish", "where", "max pooling, cropped", "average pooling, cropped"),
-    *("L2 pooling, clamped", "transposed, cropped"),
-)
-
-
-@pytest.mark.parametrize("suffix", [".mlpackage", ".mlmodel"])
-@pytest.mark.parametrize("name", COMPOSED)
-def test_a_composed_layer_that_was_read_is_written_to_the_same_bytes(
-    name: str, suffix: str, tmp_path: Path
-) -> None:
-    build, shape = CASES[name]
-    first, second = written_again(network_of(build, shape), tmp_path, f"{suffix} float32", 2)
     assert first == second
 
 

@@ -36,6 +36,7 @@ class NativeEngine:
     def __init__(
         self, network: Network, name: str, *, device: str = "cpu", precision: PrecisionName = "float32"
     ) -> None:
+        self.network = network
         self._nodes = whole_layers(network)
         self._outputs = [tensor.name for tensor in network.outputs]
         names = [node["name"] for node in self._nodes]

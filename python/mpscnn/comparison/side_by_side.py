@@ -13,8 +13,10 @@ from mpscnn._private.expected_names import takes_expected_arguments
 from mpscnn._private.files import reading, require_regular
 from mpscnn.comparison.alignment import Pairs, aligned
 from mpscnn.comparison.compared import ComparedLayer, Comparison, compared_layer
+from mpscnn.comparison.native_engine import NativeEngine
 from mpscnn.comparison.sides import Side, side_of
 from mpscnn.comparison.trace import TOLERANCES, Array, Engine
+from mpscnn.comparison.weight_rounding import differ_by_halves
 from mpscnn.errors import ParameterError, ShapeError, UnsupportedError
 
 Shapes = dict[str, tuple[int | None, ...]]
@@ -44,8 +46,9 @@ def compare(
             of the side that has one), an .npy file or an array: (n, height, width, channels), or (n, features); a list
             of arrays for several inputs.
         tolerance: the largest error that counts as equal, relative to the largest magnitude of a layer's result. None:
-            by the lower precision of both sides: 0.001 for float32, 0.02 for float16, 0.1 for bfloat16. With 8-bit
-            integers it is relative to the L2 norm, 0.35.
+            by the lower precision of both sides: 0.001 for float32, 0.02 for float16, 0.1 for bfloat16. It is that of
+            float16, too, if the weights of one network are float16 numbers and the other network has different weights.
+            With 8-bit integers it is relative to the L2 norm, 0.35.
         size: (height, width) if both networks accept any size.
         seed: the random seed of the input.
 
@@ -62,7 +65,7 @@ def compare(
     a, b = _engines(sides, shapes, size)
     inputs = _inputs(a, b, sides, input, given, size, seed)
     if tolerance is None:
-        tolerance = max(TOLERANCES[a.precision], TOLERANCES[b.precision])
+        tolerance = _tolerance(a, b)
     elif not 0.0 <= tolerance < float("inf"):
         raise ParameterError(f"compare: tolerance must not be negative, got {tolerance}")
     traces = a.trace(inputs), b.trace(inputs)
@@ -87,6 +90,14 @@ def compare(
         if name not in known
     )
     return Comparison(a.title, b.title, float(tolerance), by_norm, found, only_first, only_second, uncompared)
+
+
+def _tolerance(a: Engine, b: Engine) -> float:
+    """Return the default tolerance: that of the least precise type of both sides' results and weights."""
+    types = [a.precision, b.precision]
+    if isinstance(a, NativeEngine) and isinstance(b, NativeEngine) and differ_by_halves(a.network, b.network):
+        types.append("float16")
+    return max(TOLERANCES[one] for one in types)
 
 
 def _without_chance_pairs(

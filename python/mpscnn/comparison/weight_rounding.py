@@ -1,7 +1,8 @@
-"""Measure the effect on a network's results of rounding its weights for a file."""
+"""Measure the effect on a network's results of rounding its weights for a file, and recognise such weights."""
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,6 +58,26 @@ def effect_of_rounding(network: Network, path: Path, size: tuple[int, int] | Non
     ]
     worst = max(layers, key=lambda layer: layer.relative_error)
     return RoundingEffect(worst.relative_error, worst.name)
+
+
+def differ_by_halves(first: Network, second: Network) -> bool:
+    """Return True if two networks have different weights, and all weights of one of them are float16 numbers.
+
+    One of the networks then comes from a file that stores weights in float16.
+    """
+    kernels = [
+        [array for name, array in network.weights.items() if name.endswith(".weight")]
+        for network in (first, second)
+    ]
+    if not any(one and all(map(_are_halves, one)) for one in kernels):
+        return False
+    a, b = ({hashlib.blake2b(array.tobytes()).digest() for array in one} for one in kernels)
+    return a != b
+
+
+def _are_halves(array: Array) -> bool:
+    with np.errstate(over="ignore"):
+        return bool(np.array_equal(array.astype(np.float16).astype(np.float32), array))
 
 
 def _extents(shape: tuple[int | None, ...], size: tuple[int, int] | None) -> tuple[int, ...]:

@@ -185,8 +185,8 @@ def reduced(a: Arranger, x: Value, atoms: Axis, kind: str, *, pools: bool = True
         ):
             pool = a.network.global_max_pool2d if kind == "max" else a.network.global_average_pool2d
             y = pool(current.tensor, name=name)
-        elif image is not None and is_image and run in image and sum(atom.is_free for atom in order) > 1:
-            y = _along(a, current.tensor, kind, _AXES[image.index(run)], name)
+        elif image is not None and len(image) <= len(_AXES) and run in image:
+            y = _along(a, current.tensor, kind, _AXES[len(_AXES) - len(image) + image.index(run)], name)
         elif behind:
             tensor, _, place = a.image_around(current, run)
             y = _along(a, tensor, kind, _AXES[place], name)

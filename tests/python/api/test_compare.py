@@ -58,6 +58,25 @@ def test_equal_networks() -> None:
     assert found.verdict().startswith("equal: 8 layers compared")
 
 
+def rounded(network: mpscnn.Network) -> mpscnn.Network:
+    """Return the network with its weights rounded to float16."""
+    network.load_weights(
+        {name: array.astype(np.float16).astype(np.float32) for name, array in network.weights.items()}
+    )
+    return network
+
+
+def test_the_tolerance_allows_for_weights_that_were_rounded_to_halves() -> None:
+    exact, halves = small_network(), rounded(small_network())
+    for sides in ((exact, halves), (halves, exact)):
+        found = mpscnn.compare(*sides)
+        assert found.equal
+        assert found.tolerance == 0.02
+    assert mpscnn.compare(halves, rounded(small_network())).tolerance == 0.001  # the same weights
+    assert mpscnn.compare(exact, small_network(scale=1.0001)).tolerance == 0.001  # weights of no narrow type
+    assert not mpscnn.compare(exact, rounded(small_network(scale=1.3))).equal
+
+
 def test_the_first_difference_is_named() -> None:
     found = mpscnn.compare(small_network(), small_network(scale=1.01))
     layer = found.first_difference

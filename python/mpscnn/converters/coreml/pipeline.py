@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,22 @@ _MIN_SCORE = 1e-6  # thresholds must be above 0
 _MAX_BOXES = 300
 
 
-def left_out(pipeline: Any, networks: Sequence[str]) -> list[Any]:
+@dataclass(frozen=True)
+class Parts:
+    """The models of a pipeline.
+
+    Attributes:
+        network: the message of the model that is a network.
+        suppression: the message of the non-maximum suppression after it; None if there is none.
+        left_out: the messages of feature vectorizers that are not needed.
+    """
+
+    network: Any
+    suppression: Any | None
+    left_out: Sequence[Any]
+
+
+def _left_out(pipeline: Any, networks: Sequence[str]) -> list[Any]:
     """Return the feature vectorizers of a pipeline that only join the pipeline's inputs to an input of the network.
 
     The network runs without them if its caller joins the numbers.
@@ -50,10 +66,8 @@ def note_of(vectorizer: Any) -> str:
     return f"the {VECTORIZER} before the network is left out: the input {made} joins {joined}"
 
 
-def parts_of(pipeline: Any, networks: Sequence[str]) -> tuple[Any, Any | None]:
-    """Return the network of a pipeline, and the non-maximum suppression after it; None if there is none.
-
-    Parts that are `left_out` do not count.
+def parts_of(pipeline: Any, networks: Sequence[str]) -> Parts:
+    """Return the parts of a pipeline.
 
     Args:
         pipeline: the message of the pipeline.
@@ -61,7 +75,7 @@ def parts_of(pipeline: Any, networks: Sequence[str]) -> tuple[Any, Any | None]:
 
     Raises UnsupportedError with the names of other parts.
     """
-    skipped = left_out(pipeline, networks)
+    skipped = _left_out(pipeline, networks)
     parts = [part for part in pipeline.models if all(part is not one for one in skipped)]
     others = [kind for part in parts for kind in OTHER_MODELS if part.HasField(kind)]
     if others:
@@ -76,7 +90,7 @@ def parts_of(pipeline: Any, networks: Sequence[str]) -> tuple[Any, Any | None]:
         )
     if suppressions and parts[-1].nonMaximumSuppression is not suppressions[0].nonMaximumSuppression:
         raise UnsupportedError("it is a pipeline with a suppression of boxes before the network")
-    return found[0], suppressions[0].nonMaximumSuppression if suppressions else None
+    return Parts(found[0], suppressions[0].nonMaximumSuppression if suppressions else None, skipped)
 
 
 def boxes_and_scores(part: Any, suppression: Any) -> tuple[int, int]:

@@ -9,7 +9,6 @@ from mpscnn.converters.coreml.neural.reader import read_neural_network
 from mpscnn.converters.coreml.pipeline import (
     PostProcessing,
     boxes_and_scores,
-    left_out,
     make_detector,
     note_of,
     parts_of,
@@ -63,15 +62,15 @@ def _network(
 
 
 def _pipeline(file: CoremlFile, description: Any, pipeline: Any, options: ReadOptions) -> Network:
-    kinds = (*_NETWORKS, _PROGRAM)
-    part, suppression = parts_of(pipeline, kinds)
+    parts = parts_of(pipeline, (*_NETWORKS, _PROGRAM))
+    suppression = parts.suppression
     if suppression is None:
-        network = _network(file, part, options)
+        network = _network(file, parts.network, options)
     else:
-        places = boxes_and_scores(part, suppression)
-        network = _network(file, part, options, post_processing_of(places, suppression))
+        places = boxes_and_scores(parts.network, suppression)
+        network = _network(file, parts.network, options, post_processing_of(places, suppression))
         make_detector(network, places, description, suppression, file.origin)
-    network.notes += [note_of(one) for one in left_out(pipeline, kinds)]
+    network.notes += [note_of(one) for one in parts.left_out]
     return network
 
 

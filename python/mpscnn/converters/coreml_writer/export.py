@@ -24,6 +24,7 @@ from mpscnn.converters.coreml.file import MODEL, PACKAGE, files_of_package
 from mpscnn.converters.coreml.photo_scaling import BIASED, SCALED
 from mpscnn.converters.coreml_writer.compressed import PALETTE_BITS, with_halves, with_integers, with_palette
 from mpscnn.converters.coreml_writer.detector import DetectorPostProcessing
+from mpscnn.converters.coreml_writer.names import layer_names, name_operations
 from mpscnn.converters.coreml_writer.operator import Operator
 from mpscnn.converters.coreml_writer.operators import OPERATORS
 from mpscnn.converters.coreml_writer.package import coremltools, quiet
@@ -109,7 +110,7 @@ def export(
     if labels is not None and len(network.outputs) != 1:
         raise UnsupportedError(f"{path}: a classifier has one output, the network has {len(network.outputs)}")
     tools = coremltools()
-    builder = built(network, size=size, layout="nchw")
+    builder = built(network, size=size, layout="nchw", uses_lrn=True)
     onnx_model = builder.model(_core.version())
     parts = {"programs": _OLDEST_PROGRAM if kind == PACKAGE else _OLDEST_NETWORK}
     if dtype == "uint8" or palette is not None:
@@ -124,11 +125,7 @@ def export(
             str(path),
             preprocess,
             labels,
-            best_classes
-            if segmenter is not None
-            else post_processing.outputs
-            if post_processing is not None
-            else None,
+            _outputs_of(post_processing, are_classes=segmenter is not None),
             _OLDEST_RESETTING_AFTER if resets_after(onnx_model.graph) else None,
             _kept_layers(network),
             builder.activations,
@@ -136,6 +133,7 @@ def export(
         )
         model = _converted(tools, made, kind, target, dtype, str(path))
         model = _compressed(tools, model, kind, dtype, palette, str(path))
+        name_operations(model._spec, made.kept, is_program=kind == PACKAGE)
         if post_processing is not None:
             model = post_processing.pipeline(tools, model)
     _describe(model, information)
@@ -147,6 +145,18 @@ def _kept_layers(network: Network) -> set[str]:
     graph = network.graph.copy()
     graph.keep_positions()
     return {node["name"] for node in json.loads(graph.to_json())["nodes"] if node.get("keep_float32")}
+
+
+def _outputs_of(
+    post_processing: DetectorPostProcessing | None, *, are_classes: bool
+) -> Callable[[Any, Sequence[Any]], list[Any]] | None:
+    """Return the function that computes the file's outputs from the network's. None: they are the same.
+
+    With `are_classes` the outputs are the class numbers of pixels.
+    """
+    if are_classes:
+        return best_classes
+    return None if post_processing is None else post_processing.outputs
 
 
 def _check_palette(palette: int, dtype: str, kind: str, path: Path) -> None:
@@ -189,13 +199,14 @@ class _Made:
         post_processing: Callable[[Any, Sequence[Any]], list[Any]] | None,
         opset: str | None,
         kept: Set[str],
-        activations: Set[str],
+        activations: Mapping[str, str],
         *,
         is_program: bool,
     ) -> None:
         mil = tools.converters.mil.mil
         self._mb = mil.Builder
         self._names: set[str] = set()
+        self.kept: set[str] = set()  # the names that operations keep in the file
         graph = model.graph
         self.inputs: list[Any] = []
         self.labels = labels
@@ -219,7 +230,7 @@ class _Made:
                 self._values[tensor.name] = _numpy(tensor)
             for name, shape in shapes.items():
                 self._input(tools, name, names[name], shape, preprocess if len(shapes) == 1 else None)
-            self._stems = _stems(graph, activations)
+            self._layer_names = layer_names(graph, activations)
             for node in graph.node:
                 self._add(node)
             if self._unsupported:
@@ -242,6 +253,16 @@ class _Made:
     @staticmethod
     def _shape(entry: Any) -> tuple[int, ...]:
         return tuple(dim.dim_value or 1 for dim in entry.type.tensor_type.shape.dim)
+
+    def _name_of(self, node: Any) -> str:
+        layer = self._layer_names.get(node.output[0])
+        return self._free(_PART) if layer is None else self._kept_name(layer)
+
+    def _kept_name(self, name: str) -> str:
+        """Return a unique name, with only the characters that Core ML allows, that is kept in the file."""
+        free = self._free(name)
+        self.kept.add(free)
+        return free
 
     def _free(self, name: str) -> str:
         """Return a unique name with only the characters that Core ML allows."""
@@ -282,7 +303,7 @@ class _Made:
                 mean=np.zeros(shape[1], np.float32),
                 variance=np.full(shape[1], VARIANCE, np.float32),
                 epsilon=np.float32(EPSILON),
-                name=self._free(f"{own}{BIASED}"),
+                name=self._kept_name(f"{own}{BIASED}"),
             )
         self.inputs.append(tools.ImageType(own, shape=shape, **settings))
 
@@ -293,7 +314,7 @@ class _Made:
         """
         for kind, suffix, values in (("add", BIASED, 0.0 - means), ("mul", SCALED, scales)):
             if np.any(values != (kind == "mul")):
-                made = self._free(f"{own}{suffix}")
+                made = self._kept_name(f"{own}{suffix}")
                 self.float32.add(made)
                 same = bool(np.all(values == values[0]))
                 operand = np.float32(values[0]) if same else values.astype(np.float32).reshape(1, -1, 1, 1)
@@ -320,10 +341,10 @@ class _Made:
             if handler is None:
                 raise UnsupportedError("Core ML has no such operation")
             operator = Operator(
-                self._mb,
+                _WithNames(self._mb, lambda: self._free(_PART)),
                 [_plain(value) for value in inputs],
                 attributes,
-                self._free(self._stems[node.output[0]]),
+                self._name_of(node),
                 is_program=self._is_program,
             )
             count = len(self._function.operations)
@@ -346,38 +367,30 @@ class _Made:
             raise UnsupportedError(
                 f"{self._origin}: its output {shown(name)} is a constant, which Core ML does not have"
             )
-        own = self._free(name) if name not in self._names else name
+        own = self._kept_name(name) if name not in self._names else name
         if self.labels is not None and len(value.shape) == 2 and not _are_probabilities(value):
-            return self._mb.softmax(x=value, axis=-1, name=f"{own}_probabilities")
+            return self._mb.softmax(x=value, axis=-1, name=self._kept_name(f"{own}_probabilities"))
         if value.op is None:
             return self._mb.identity(x=value, name=own)
         return value
 
 
-def _stems(graph: Any, activations: Set[str]) -> dict[str, str]:
-    """Return the stem of each node's name, by the name of its first result.
+class _WithNames:
+    """coremltools' builder of programs, which gives a new name to each operation that is added without one.
 
-    The last node of a layer has the layer's name. The layer's activation, and a cast of truth values to numbers, do not
-    count, because readers make one layer of them and the node before. So the layers that a reader makes of all nodes
-    keep their names when they are written again.
+    The names that coremltools would give could be those of layers.
     """
-    outputs = {entry.name for entry in graph.output}
-    nodes = [node for node in graph.node if node.doc_string and outputs.isdisjoint(node.output)]
-    stems = {node.output[0]: node.name or node.output[0] for node in graph.node}
-    last: dict[str, str] = {}
-    for node in nodes:
-        layer, result = node.doc_string, node.output[0]
-        if layer not in last or not (node.op_type == "Cast" or result in activations):
-            last[layer] = result
-    places: dict[str, int] = {}
-    for node in nodes:
-        layer, result = node.doc_string, node.output[0]
-        if last[layer] == result:
-            stems[result] = layer
-        else:
-            places[layer] = places.get(layer, 0) + 1
-            stems[result] = f"{layer}.{places[layer]}"
-    return stems
+
+    def __init__(self, mb: Any, name: Callable[[], str]) -> None:
+        self._mb = mb
+        self._name = name
+
+    def __getattr__(self, kind: str) -> Callable[..., Any]:
+        add = getattr(self._mb, kind)
+        return lambda **settings: add(**({} if "name" in settings else {"name": self._name()}), **settings)
+
+
+_PART = "part"  # the names of operations that are named later
 
 
 def _are_probabilities(value: Any) -> bool:

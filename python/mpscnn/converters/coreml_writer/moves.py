@@ -32,7 +32,7 @@ def _transpose(op: Operator) -> Any:
 
 
 def _concat(op: Operator) -> Any:
-    return op.mb.concat(values=op.inputs, axis=int(op.attributes["axis"]), name=op.name)
+    return op.mb.concat(values=op.inputs, axis=op.axis(0), name=op.name)
 
 
 def _slice(op: Operator) -> Any:
@@ -93,8 +93,10 @@ def _pad(op: Operator) -> Any:
             axis: range(max(-before, 0), extent + min(after, 0))
             for axis, (extent, before, after) in enumerate(sides)
         }
-        x = sliced(op, x, ranges)
         amounts = [max(amount, 0) for amount in amounts]
+        if not any(amounts):
+            return sliced(op, x, ranges, name=op.name)
+        x = sliced(op, x, ranges)
     if mode != "constant":
         if any(amounts[:-4]):
             raise UnsupportedError(f"a border by {mode} around other axes than height and width")
@@ -109,25 +111,30 @@ def _pad(op: Operator) -> Any:
 
 def _gather(op: Operator) -> Any:
     indices = op.constant(1).astype(np.int32)
-    return op.mb.gather(x=op.x, indices=indices, axis=int(op.attributes.get("axis", 0)), name=op.name)
+    return op.mb.gather(x=op.x, indices=indices, axis=op.axis(0), name=op.name)
 
 
 def _top_k(op: Operator) -> Any:
     count = int(op.constant(1).reshape(-1)[0])
     ascending = not op.attributes.get("largest", 1)
-    values, places = op.mb.topk(
-        x=op.x, k=count, axis=int(op.attributes.get("axis", -1)), ascending=ascending, name=op.name
-    )
+    values, places = op.mb.topk(x=op.x, k=count, axis=op.axis(-1), ascending=ascending, name=op.name)
     return [values, places]
 
 
 def _gather_elements(op: Operator) -> Any:
     x, places = op.inputs
-    return op.mb.gather_along_axis(x=x, indices=places, axis=int(op.attributes.get("axis", 0)), name=op.name)
+    return op.mb.gather_along_axis(x=x, indices=places, axis=op.axis(0), name=op.name)
 
 
 def _tile(op: Operator) -> Any:
-    return op.mb.tile(x=op.x, reps=[int(one) for one in op.constant(1).reshape(-1)], name=op.name)
+    """Repeat each axis by an operation of its own, as readers make a layer of each axis."""
+    counts = [int(one) for one in op.constant(1).reshape(-1)]
+    axes = [axis for axis, count in enumerate(counts) if count != 1] or [0]
+    x = op.x
+    for axis in axes:
+        repeats = [count if place == axis else 1 for place, count in enumerate(counts)]
+        x = op.mb.tile(x=x, reps=repeats, **({"name": op.name} if axis == axes[-1] else {}))
+    return x
 
 
 def _expand(op: Operator) -> Any:

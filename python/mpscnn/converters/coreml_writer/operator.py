@@ -60,13 +60,18 @@ class Operator:
         """Return an attribute that is a list of integers."""
         return [int(one) for one in self.attributes.get(name, default)]
 
+    def axis(self, default: int) -> int:
+        """Return the axis from an attribute, counted from the front."""
+        return int(self.attributes.get("axis", default)) % len(self.shape)
+
     def axes(self) -> list[int]:
         """Return the axes of a reduction, from an attribute or an operand. Without both these are all axes."""
+        rank = len(self.shape)
         if "axes" in self.attributes:
-            return self.integers("axes", ())
+            return [axis % rank for axis in self.integers("axes", ())]
         if self.given(1):
-            return [int(one) for one in self.constant(1).reshape(-1)]
-        return list(range(len(self.shape)))
+            return [int(one) % rank for one in self.constant(1).reshape(-1)]
+        return list(range(rank))
 
 
 Handler = Callable[[Operator], Any]

@@ -19,7 +19,8 @@ def _unary(kind: str, **settings: Any) -> Handler:
 
 def _binary(kind: str) -> Handler:
     def convert(op: Operator) -> Any:
-        operands = [_one_number(operand) for operand in op.inputs]
+        rank = max(len(operand.shape) for operand in op.inputs)
+        operands = [_constant(operand, rank) for operand in op.inputs]
         result = operands[0]
         for place, operand in enumerate(operands[1:], start=1):
             named = {"name": op.name} if place == len(operands) - 1 else {}
@@ -29,23 +30,44 @@ def _binary(kind: str) -> Handler:
     return convert
 
 
-def _sum(op: Operator) -> Any:
-    """Write a sum, and a sum with a number for each channel of an image as readers make it."""
+def _of_channels(op: Operator) -> tuple[Any, Any] | None:
+    """Return the tensor and the constant of an operator with a number for each channel of an image, or None."""
     x, y = op.inputs
     if isinstance(x, np.ndarray):
         x, y = y, x
-    rank = len(x.shape)
     is_column = isinstance(y, np.ndarray) and y.ndim >= 3 and y.size == y.shape[-3]
-    if is_column and rank == 4 and 1 < y.size == x.shape[1]:
-        return shifted(op, x, y)
-    return _binary("add")(op)
+    return (x, y) if is_column and len(x.shape) == 4 and 1 < y.size == x.shape[1] else None
 
 
-def _one_number(operand: Any) -> Any:
-    """Return a constant of one element as a scalar, which neural networks need."""
-    if isinstance(operand, np.ndarray) and operand.size == 1:
-        return operand.reshape(())[()]
-    return operand
+def _sum(op: Operator) -> Any:
+    """Write a sum, and a sum with a number for each channel of an image as readers make it."""
+    operands = _of_channels(op)
+    return _binary("add")(op) if operands is None else shifted(op, *operands)
+
+
+def _product(op: Operator) -> Any:
+    """Write a product, and a product with a number for each channel of an image as readers make it."""
+    operands = _of_channels(op)
+    if operands is not None:
+        return _affine(op, operands[0], scales=operands[1])
+    x, y = sorted(op.inputs, key=lambda operand: isinstance(operand, np.ndarray))
+    is_negative = isinstance(y, np.ndarray) and bool((y == -1).all())
+    return _negative(op, x, name=op.name) if is_negative else _binary("mul")(op)
+
+
+def _negative(op: Operator, x: Any, **named: str) -> Any:
+    """Change the sign, in neural networks by the function that coremltools makes of a difference."""
+    if op.is_program:
+        return op.mb.mul(x=x, y=np.float32(-1.0), **named)
+    return op.mb.linear_activation(x=x, alpha=np.float32(-1.0), beta=np.float32(0.0), **named)
+
+
+def _constant(operand: Any, rank: int) -> Any:
+    """Return a constant with this number of axes, or as a scalar, which neural networks need for one element."""
+    if not isinstance(operand, np.ndarray):
+        return operand
+    shape = (1,) * (rank - operand.ndim) + operand.shape
+    return operand.reshape(())[()] if operand.size == 1 else operand.reshape(shape)
 
 
 def _pads(op: Operator, count: int) -> list[int]:
@@ -102,14 +124,14 @@ def _transposed_convolution(op: Operator) -> Any:
     if not whole:
         bias = {"bias": op.constant(2)} if has_bias else {}
         return op.mb.conv_transpose(x=op.x, pad_type="custom", pad=amounts, name=op.name, **settings, **bias)
-    made = op.mb.conv_transpose(x=op.x, pad_type="valid", **settings)
+    made = op.mb.conv_transpose(x=op.x, pad_type="custom", pad=amounts, **settings)
     ranges = {
         axis: range(before, made.shape[axis] - max(after, 0))
         for axis, (before, after) in enumerate(cuts, start=2)
     }
     named = {} if has_bias else {"name": op.name}
     made = sliced(op, made, ranges)
-    added = [amount for _, after in cuts for amount in (0, max(-after, 0))]
+    added = [0] * 4 + [amount for _, after in cuts for amount in (0, max(-after, 0))]
     made = op.mb.pad(x=made, pad=added, mode="constant", constant_val=np.float32(0.0), **named)
     if not has_bias:
         return made
@@ -117,14 +139,23 @@ def _transposed_convolution(op: Operator) -> Any:
 
 
 def shifted(op: Operator, x: Any, offsets: Any) -> Any:
-    """Add an offset to each channel by a batch normalization, which readers make of such a sum."""
-    ones = np.ones(offsets.size, np.float32)
+    """Add an offset to each channel, as readers make it of such a sum."""
+    return _affine(op, x, offsets=offsets)
+
+
+def _affine(op: Operator, x: Any, scales: Any = None, offsets: Any = None) -> Any:
+    """Scale and shift each channel by a batch normalization, which readers make of such a product or sum."""
+    given = scales if offsets is None else offsets
+    factors, terms = (
+        np.full(given.size, neutral, np.float32) if values is None else values.astype(np.float32).reshape(-1)
+        for values, neutral in ((scales, 1.0), (offsets, 0.0))
+    )
     return op.mb.batch_norm(
         x=x,
-        mean=np.zeros(offsets.size, np.float32),
-        variance=ones * np.float32(VARIANCE),
-        gamma=ones,
-        beta=offsets.astype(np.float32).reshape(-1),
+        mean=np.zeros(given.size, np.float32),
+        variance=np.full(given.size, VARIANCE, np.float32),
+        gamma=factors,
+        beta=terms,
         epsilon=np.float32(EPSILON),
         name=op.name,
     )
@@ -181,8 +212,12 @@ def _batch_norm(op: Operator) -> Any:
             name=op.name,
         )
     scale = (gamma / np.sqrt(variance.astype(np.float64) + epsilon)).astype(np.float32)
-    scaled = op.mb.mul(x=op.x, y=scale)
-    return op.mb.add(x=scaled, y=(beta - mean * scale).astype(np.float32), name=op.name)
+    shift, rank = (beta - mean * scale).astype(np.float32), len(op.shape)
+    # Readers make a layer of each operation, so one that changes nothing is left out.
+    if not shift.any():
+        return op.mb.mul(x=op.x, y=_constant(scale, rank), name=op.name)
+    x = op.x if bool((scale == 1).all()) else op.mb.mul(x=op.x, y=_constant(scale, rank))
+    return op.mb.add(x=x, y=_constant(shift, rank), name=op.name)
 
 
 def _instance_norm(op: Operator) -> Any:
@@ -197,7 +232,7 @@ def _instance_norm(op: Operator) -> Any:
 
 def _layer_norm(op: Operator) -> Any:
     rank = len(op.shape)
-    axis = int(op.attributes.get("axis", -1)) % rank
+    axis = op.axis(-1)
     factors = {
         name: op.constant(place).reshape(op.shape[axis:])
         for place, name in ((1, "gamma"), (2, "beta"))
@@ -215,7 +250,7 @@ def _layer_norm(op: Operator) -> Any:
 def _unit_norm(op: Operator) -> Any:
     if int(op.attributes.get("p", 2)) != 2:
         raise UnsupportedError("a norm of another order than 2")
-    norm = op.mb.reduce_l2_norm(x=op.x, axes=[int(op.attributes.get("axis", -1))], keep_dims=True)
+    norm = op.mb.reduce_l2_norm(x=op.x, axes=[op.axis(-1)], keep_dims=True)
     return op.mb.real_div(x=op.x, y=norm, name=op.name)
 
 
@@ -231,11 +266,11 @@ def _local_response(op: Operator) -> Any:
 
 
 def _softmax(op: Operator) -> Any:
-    return op.mb.softmax(x=op.x, axis=int(op.attributes.get("axis", -1)), name=op.name)
+    return op.mb.softmax(x=op.x, axis=op.axis(-1), name=op.name)
 
 
 def _log_softmax(op: Operator) -> Any:
-    axis = int(op.attributes.get("axis", -1))
+    axis = op.axis(-1)
     sums = op.mb.reduce_log_sum_exp(x=op.x, axes=[axis], keep_dims=True)
     return op.mb.sub(x=op.x, y=sums, name=op.name)
 
@@ -251,7 +286,7 @@ def _reduction(kind: str) -> Handler:
 def _best_place(kind: str) -> Handler:
     def convert(op: Operator) -> Any:
         keep = bool(op.attributes.get("keepdims", 1))
-        axis = int(op.attributes.get("axis", 0))
+        axis = op.axis(0)
         return getattr(op.mb, kind)(x=op.x, axis=axis, keep_dims=keep, name=op.name)
 
     return convert
@@ -266,6 +301,20 @@ def _clip(op: Operator) -> Any:
     return op.mb.clip(
         x=op.x, alpha=np.float32(max(low, -LARGEST)), beta=np.float32(min(high, LARGEST)), name=op.name
     )
+
+
+def _limit(kind: str) -> Handler:
+    """Return a function that writes a maximum or minimum, with a number as the clip that readers make of it."""
+
+    def convert(op: Operator) -> Any:
+        x, *others = sorted(op.inputs, key=lambda operand: isinstance(operand, np.ndarray))
+        if len(others) != 1 or not isinstance(others[0], np.ndarray) or others[0].size != 1:
+            return _binary(kind)(op)
+        limit = float(others[0].reshape(()))
+        low, high = (limit, LARGEST) if kind == "maximum" else (-LARGEST, limit)
+        return op.mb.clip(x=x, alpha=np.float32(low), beta=np.float32(high), name=op.name)
+
+    return convert
 
 
 def _with_alpha(kind: str, default: float) -> Handler:
@@ -291,7 +340,8 @@ def _prelu(op: Operator) -> Any:
     slope = op.constant(1)
     if len(op.shape) >= 3 and slope.size == op.shape[1] and slope.shape[-1] == 1:
         return op.mb.prelu(x=op.x, alpha=slope.reshape(-1), name=op.name)
-    below = op.mb.mul(x=op.mb.minimum(x=op.x, y=np.float32(0.0)), y=slope)
+    below = op.mb.clip(x=op.x, alpha=np.float32(-LARGEST), beta=np.float32(0.0))
+    below = op.mb.mul(x=below, y=_constant(slope, len(op.shape)))
     return op.mb.add(x=op.mb.relu(x=op.x), y=below, name=op.name)
 
 
@@ -309,9 +359,24 @@ def _power(op: Operator) -> Any:
 def _quotient(op: Operator) -> Any:
     """Divide by a tensor, or multiply by the inverse of a constant, as coremltools would do under another name."""
     if isinstance(op.inputs[1], np.ndarray) and not isinstance(op.x, np.ndarray):
-        inverse = (1.0 / op.constant(1).astype(np.float64)).astype(np.float32)
-        return op.mb.mul(x=op.x, y=_one_number(inverse), name=op.name)
+        op.inputs[1] = (1.0 / op.constant(1).astype(np.float64)).astype(np.float32)
+        return _product(op)
     return _binary("real_div")(op)
+
+
+_TURNED = {"greater": "less", "greater_equal": "less_equal", "less": "greater"}
+
+
+def _comparison(kind: str) -> Handler:
+    """Return a function that writes a comparison, with a constant as the second operand."""
+
+    def convert(op: Operator) -> Any:
+        if not isinstance(op.x, np.ndarray):
+            return _binary(kind)(op)
+        op.inputs.reverse()
+        return _binary(_TURNED[kind])(op)
+
+    return convert
 
 
 def _not(op: Operator) -> Any:
@@ -323,7 +388,7 @@ def _not(op: Operator) -> Any:
     return op.mb.logical_not(x=op.x, name=op.name)
 
 
-_TRUTHS = frozenset({"equal", "greater", "greater_equal", "less", "logical_not", "not_equal"})
+_TRUTHS = frozenset({"equal", "greater", "greater_equal", "less", "less_equal", "logical_not", "not_equal"})
 """The operations whose results are truth values."""
 
 
@@ -348,6 +413,12 @@ def _cast(op: Operator) -> Any:
 
 def _where(op: Operator) -> Any:
     condition, a, b = op.inputs
+    if all(isinstance(one, np.ndarray) and one.size == 1 for one in (a, b)):
+        # coremltools does not broadcast two numbers.
+        high, low = (np.float32(one.reshape(())) for one in (a, b))
+        truth, span = op.mb.cast(x=condition, dtype="fp32"), high - low
+        number = _negative(op, truth) if span == -1 else op.mb.mul(x=truth, y=span)
+        return op.mb.add(x=number, y=low, name=op.name)
     return op.mb.select(cond=condition, a=a, b=b, name=op.name)
 
 
@@ -374,8 +445,8 @@ OPERATORS: dict[str, Handler] = {
     "Gemm": _gemm,
     "GlobalAveragePool": _global_pooling("reduce_mean"),
     "GlobalMaxPool": _global_pooling("reduce_max"),
-    "Greater": _binary("greater"),
-    "GreaterOrEqual": _binary("greater_equal"),
+    "Greater": _comparison("greater"),
+    "GreaterOrEqual": _comparison("greater_equal"),
     "HardSigmoid": _hard_sigmoid,
     "HardSwish": _hard_swish,
     "Identity": _unary("identity"),
@@ -383,15 +454,15 @@ OPERATORS: dict[str, Handler] = {
     "LRN": _local_response,
     "LayerNormalization": _layer_norm,
     "LeakyRelu": _with_alpha("leaky_relu", 0.01),
-    "Less": _binary("less"),
+    "Less": _comparison("less"),
     "Log": _unary("log"),
     "LogSoftmax": _log_softmax,
     "LpNormalization": _unit_norm,
     "MatMul": _binary("matmul"),
-    "Max": _binary("maximum"),
+    "Max": _limit("maximum"),
     "MaxPool": _pooling("max_pool"),
-    "Min": _binary("minimum"),
-    "Mul": _binary("mul"),
+    "Min": _limit("minimum"),
+    "Mul": _product,
     "Not": _not,
     "PRelu": _prelu,
     "Pow": _power,

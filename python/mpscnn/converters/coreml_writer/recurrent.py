@@ -60,7 +60,7 @@ def _settings(op: Operator, kind: str) -> tuple[dict[str, Any], NDArray[np.float
         "bias": _by_gate(first if kind == "GRU" else first + second, kind),
         "direction": op.attributes.get("direction", b"forward").decode(),
         "output_sequence": True,
-        "name": f"{op.name}_states",
+        "name": op.name,
     }, second
 
 
@@ -95,7 +95,7 @@ def _in_order(op: Operator, steps: Any) -> Any:
     """Return the steps in the order of the input. Core ML returns them in the order in which it computes them."""
     if op.attributes.get("direction", b"forward") == b"reverse":
         steps = op.mb.reverse(x=steps, axes=[0])
-    return op.mb.expand_dims(x=steps, axes=[1], name=op.name)
+    return op.mb.expand_dims(x=steps, axes=[1])
 
 
 def resets_after(graph: Any) -> bool:

@@ -79,8 +79,16 @@ class Writer:
         return node, gamma.astype(np.float32), beta.astype(np.float32)
 
     def write_spread(self, node: Node, spread: Spread) -> None:
-        """Add a variance or deviation, over the channels or the axis before them."""
+        """Add a variance or deviation, over one axis of the value, or over the channels or the axis before them."""
         lines, own, x = spread.lines, self._layers.shape(spread.of), spread.of
+        for place, extent in enumerate(own[: len(_AXES)]):
+            kept = (*own[:place], 1, *own[place + 1 :])
+            lies_along = extent == lines.count and product(own[place + 1 :]) == lines.step
+            if lies_along and self._layers.shape(node["name"]) == kept and len(own) <= len(_AXES):
+                axis = _AXES[len(_AXES) - len(own) + place]
+                attributes = {"kind": spread.kind, "axis": axis, "weight": spread.weight}
+                self._add({}, None, "reduction", x, attributes, node["name"])
+                return
         if lines.step > 1 or own[-1] != lines.count:
             shape = [-1, lines.count] if lines.step == 1 else [-1, lines.count, lines.step]
             x = self._add({}, "/lines", "reshape", x, {"shape": shape}, node["name"])
@@ -113,6 +121,9 @@ class Writer:
         kept = {key: node[key] for key in ("activation", "keep_float32") if key in node}
         self.nodes.append(made | kept)
         return name
+
+
+_AXES = ("height", "width", "channels")
 
 
 def _names(stem: str) -> Iterator[str]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mpscnn.converters.onnx_builder.builder import FLOAT, Builder
 from mpscnn.errors import UnsupportedError, WeightsError
 
+_MAX_FILLED = 1 << 20  # the maximum number of elements of a filled constant
 GELU_SIGMOID = 1.702  # the factor in x * sigmoid(factor * x)
 
 
@@ -17,6 +20,15 @@ def reduced(b: Builder, kind: str, x: str, axes: Sequence[int], *, keep: bool) -
     """Add a reduction over some axes."""
     places = sorted({b.axis(x, axis) for axis in axes})
     return b.op(kind, x, b.integers(places), keepdims=int(keep))
+
+
+def filled(b: Builder, shape: Sequence[int], number: NDArray[Any] | float) -> str:
+    """Add a constant whose elements are all one number: whole if the number is an integer, otherwise float32."""
+    if min(shape, default=1) < 1 or math.prod(shape) > _MAX_FILLED:
+        raise UnsupportedError(f"a constant of the shape {list(shape[:8])}")
+    value = np.asarray(number).reshape(())
+    kind = np.int64 if value.dtype.kind in "iu" else np.float32
+    return b.weight("value", np.full(shape, value, kind))
 
 
 def squeezed(b: Builder, x: str, axes: Sequence[int]) -> str:

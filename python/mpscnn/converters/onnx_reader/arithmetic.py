@@ -116,8 +116,12 @@ def _with_constant(
         return _with_number(node.kind, x, float(constant.reshape(-1)[0]), constant_first=constant_first)
     if is_number or node.kind in ("Max", "Min", "Pow"):
         return None
-    if numbers.size > _MAX_CHANNELS:
-        return _with_numbers(c, node, x, constant, constant_first=constant_first)
+    groups = c.arranger.grouping(x)
+    is_map = node.kind in ("Div", "Mul") and groups and len(groups) == _MAX_AXES and suffix != groups[-1]
+    if numbers.size > _MAX_CHANNELS or is_map:
+        made = _with_numbers(c, node, x, constant_name, constant, constant_first=constant_first)
+        if made is not None or numbers.size > _MAX_CHANNELS:
+            return made
     if node.kind == "Div" and (constant_first or not have_reciprocals(constant)):
         return None
     parts = line(_TWO_TENSORS[node.kind], constant, constant_first=constant_first)
@@ -133,7 +137,7 @@ def _with_constant(
 
 
 def _with_numbers(
-    c: Context, node: Node, x: FileTensor, constant: NDArray[np.float32], *, constant_first: bool
+    c: Context, node: Node, x: FileTensor, name: str, constant: NDArray[np.float32], *, constant_first: bool
 ) -> FileTensor | None:
     """Convert arithmetic with a constant that varies along more than the channels.
 
@@ -154,7 +158,7 @@ def _with_numbers(
         return None
     shape = [math.prod(atom.high for atom in group) if set(group) <= set(varying) else 1 for group in groups]
     lies = [varying.index(atom) for atom in x.order if atom in varying]
-    layer = c.layer_name(node, "/constant")
+    layer = c.names.unique(c.file.constant_of(name).strip("/"))
     tensor = c.arranger.physical(x, groups)
     operands = [tensor, c.network.constant(tensor, shape, name=layer)]
     c.set_weight(

@@ -17,7 +17,7 @@ from mpscnn.converters.max_unpooling import Maxima
 from mpscnn.converters.onnx_reader.constants import Constants
 from mpscnn.converters.onnx_reader.file import OnnxFile
 from mpscnn.converters.onnx_reader.folded import is_filled
-from mpscnn.converters.onnx_reader.layouts import InputLayout
+from mpscnn.converters.onnx_reader.layouts import TO_NCHW, TO_NHWC, InputLayout
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.parameters import Parameters
 from mpscnn.converters.tensor import FileTensor
@@ -28,6 +28,10 @@ from mpscnn.graph.network import Network
 # The suffixes of layers that this reader inserts to move elements.
 _INSERTED = re.compile(r"(/reshape|/transpose|/shuffle|/part)(_\d+)?$")
 _MAX_INSERTED = 16
+# The operators that become such layers, by suffix.
+_RESHAPES = frozenset({"Flatten", "Reshape", "Squeeze", "Unsqueeze"})
+_MOVES = {"/reshape": _RESHAPES, "/transpose": frozenset({"Transpose"}), "/shuffle": _RESHAPES}
+_ALL_MOVES = _RESHAPES | {"Transpose"}
 # A weight whose elements are all one number is stored as 8-bit integers if it has more elements than this.
 _LARGE_FILLED = 1 << 16
 
@@ -251,10 +255,9 @@ class Context:
         """Return the name of a layer that only moves elements for a node."""
         if self._node is None:
             return self.names.unique(suffix.strip("/"))
-        before = filter(self.names.is_free, self._inserted_before(self._node, suffix))
-        return (
-            self.names.unique(name) if (name := next(before, None)) else self.layer_name(self._node, suffix)
-        )
+        known = [*self._inserted_before(self._node, suffix), *self._moves_before(self._node, suffix)]
+        name = next(filter(self.names.is_free, known), None)
+        return self.layer_name(self._node, suffix) if name is None else self.names.unique(name)
 
     def _inserted_before(self, node: Node, suffix: str) -> list[str]:
         """Return the names of earlier inserted layers before a node, in the order of computation.
@@ -273,6 +276,28 @@ class Context:
             if found or here is node:
                 waiting += [self.file.makers[name] for name in here.inputs if name in self.file.makers]
         return names
+
+    def _moves_before(self, node: Node, suffix: str) -> list[str]:
+        """Return the names of the nodes before a node whose moves an inserted layer may do, the nearest first."""
+        kinds = _MOVES.get(suffix, frozenset())
+        names: list[str] = []
+        waiting = [node]
+        for _ in range(_MAX_INSERTED):
+            if not waiting:
+                break
+            here = waiting.pop(0)
+            if here.kind in kinds and (suffix != "/shuffle" or self._ends_shuffle(here)):
+                names.append(here.layer.strip("/"))
+            if here is node or here.kind in _ALL_MOVES:
+                waiting += [self.file.makers[name] for name in here.inputs if name in self.file.makers]
+        return names
+
+    def _ends_shuffle(self, node: Node) -> bool:
+        """Return True for a Reshape after a Transpose of other axes than those of an image."""
+        before = self.file.makers.get(node.inputs[0])
+        if before is None or before.kind != "Transpose":
+            return False
+        return tuple(before.integers("perm", ())) not in (TO_NHWC, TO_NCHW)
 
     def set_weight(self, layer: str, role: str, values: NDArray[np.generic], name: str | None = None) -> None:
         """Set a weight of a layer, in the layer's memory order.

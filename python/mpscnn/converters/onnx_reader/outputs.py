@@ -23,6 +23,8 @@ class Outputs:
         """Make a tensor of the file an output of the network."""
         c = self._c
         where = f"{c.file.origin}: its output {shown(name)}"
+        if name in c.file.makers:
+            c.begin(c.file.makers[name])
         try:
             value = c.constant(name) if c.is_constant(name) else c.value(name, whole_numbers=True)
             value = value.beginning_with_batch(c.arranger.batch)

@@ -71,7 +71,10 @@ class Builder:
         self._inputs: list[onnx.ValueInfoProto] = []
         self._outputs: list[onnx.ValueInfoProto] = []
         self._used: dict[str, int] = {}
-        self.activations: set[str] = set()  # the results of nodes that compute the activations of layers
+        # Whether local response normalizations over an odd number of channels become LRN.
+        self.uses_lrn = False
+        # The kinds of layers' activations, by the results of the nodes that compute them.
+        self.activations: dict[str, str] = {}
 
     def add(self, operation: str, inputs: Sequence[str], layer: str, **attributes: Any) -> str:
         """Add a node and return the name of its result.
@@ -88,9 +91,9 @@ class Builder:
         """The number of nodes."""
         return len(self._nodes)
 
-    def mark_activation(self, first: int) -> None:
-        """Record that the nodes from number `first` on compute the activation of a layer."""
-        self.activations.update(name for node in self._nodes[first:] for name in node.output)
+    def mark_activation(self, first: int, kind: str) -> None:
+        """Record that the nodes from number `first` on compute the activation of a layer, and its kind."""
+        self.activations |= {name: kind for node in self._nodes[first:] for name in node.output}
 
     def add_several(
         self, operation: str, inputs: Sequence[str], layer: str, results: int, **attributes: Any

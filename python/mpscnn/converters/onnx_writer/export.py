@@ -33,7 +33,7 @@ from mpscnn.converters.onnx_writer.layer import Layer
 from mpscnn.converters.onnx_writer.neuron import activation
 from mpscnn.converters.onnx_writer.pooling import pooling
 from mpscnn.converters.onnx_writer.shapes import padding, part, resize
-from mpscnn.converters.onnx_writer.window import widened, window_of
+from mpscnn.converters.onnx_writer.window import cropped, window_of
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 
 if TYPE_CHECKING:
@@ -91,13 +91,21 @@ def to_onnx(
     return built(network, size=size, layout=layout, dtype=dtype).model(_core.version())
 
 
-def built(network: Network, *, size: tuple[int, int] | None, layout: str, dtype: str = "float32") -> Builder:
-    """Return the builder with all nodes of the network. See `to_onnx`."""
+def built(
+    network: Network,
+    *,
+    size: tuple[int, int] | None,
+    layout: str,
+    dtype: str = "float32",
+    uses_lrn: bool = False,
+) -> Builder:
+    """Return the builder with all nodes of the network. See `to_onnx`. `uses_lrn`: see `Builder`."""
     if dtype not in ("float32", "float16", "uint8"):
         raise ParameterError(f"dtype must be 'float32', 'float16' or 'uint8', got {dtype!r}")
     if layout not in ("nhwc", "nchw"):
         raise ParameterError(f"layout must be 'nhwc' or 'nchw', got {layout!r}")
     builder = Builder(network.name, "float32" if dtype == "uint8" else dtype)
+    builder.uses_lrn = uses_lrn
     integers = Integers(builder, network) if dtype == "uint8" else None
     shapes = _shapes(network, size)
     weights = network.weights
@@ -133,7 +141,7 @@ def built(network: Network, *, size: tuple[int, int] | None, layout: str, dtype:
         if "activation" in entry:
             count = builder.count
             result = activation(layer, result, entry["activation"])
-            builder.mark_activation(count)
+            builder.mark_activation(count, entry["activation"]["kind"])
         if integers is not None:
             result = integers.result(result, entry["name"])
         values[entry["name"]] = Value(result, layer.shape)
@@ -156,9 +164,8 @@ def _shapes(network: Network, size: tuple[int, int] | None) -> dict[str, tuple[i
 
 
 def _convolution(layer: Layer) -> str:
-    (x,) = layer.inputs
-    window = window_of(layer.attributes, x.shape, layer.shape)
-    name, pads = (widened(layer, window, 0.0), [0] * 4) if window.crops else (x.name, window.pads)
+    window = window_of(layer.attributes, layer.inputs[0].shape, layer.shape)
+    name, pads = cropped(layer, window)
     inputs = [name, layer.parameter("weight", NCHW_FROM_NHWC)]
     if layer.weight("bias") is not None:
         inputs.append(layer.parameter("bias"))
@@ -209,8 +216,12 @@ def _batch_normalization(layer: Layer) -> str:
         constants = [layer.constant(values, role) for role, values in roles.items()]
         return layer.add("BatchNormalization", x.name, *constants, epsilon=epsilon)
     scale = gamma / np.sqrt(variance.astype(np.float64) + epsilon)
-    scaled = layer.add("Mul", x.name, layer.constant(scale, "scale"))
-    return layer.add("Add", scaled, layer.constant(beta - mean * scale, "shift"))
+    shift = beta - mean * scale
+    # A reader would make a layer of a node that changes nothing.
+    if not shift.any():
+        return layer.add("Mul", x.name, layer.constant(scale, "scale"))
+    name = x.name if bool((scale == 1).all()) else layer.add("Mul", x.name, layer.constant(scale, "scale"))
+    return layer.add("Add", name, layer.constant(shift, "shift"))
 
 
 def _concatenation(layer: Layer) -> str:

@@ -43,9 +43,19 @@ def normalization_by_statistics(layer: Layer) -> str:
 
 
 def group_normalization(layer: Layer) -> str:
-    """Write a group normalization as ONNX' InstanceNormalization of a tensor (n, groups, elements of a group)."""
+    """Write a group normalization as ONNX' InstanceNormalization of a tensor (n, groups, elements of a group).
+
+    If each channel of an image is a group, the InstanceNormalization is that of the image.
+    """
     (x,) = layer.inputs
     groups, rank = layer.attributes["groups"], len(x.shape)
+    if x.is_image and groups == x.shape[-1]:
+        given = (layer.weight("gamma"), "gamma", 1.0), (layer.weight("beta"), "beta", 0.0)
+        factors = [
+            layer.constant(np.full(groups, neutral, np.float32) if values is None else values, role)
+            for values, role, neutral in given
+        ]
+        return layer.add("InstanceNormalization", x.name, *factors, epsilon=layer.attributes["epsilon"])
     moved = rank not in (2, 4)  # in ONNX the channels of ranks 2 and 4 are already on axis 1
     name = layer.add("Transpose", x.name, perm=[0, rank - 1, *range(1, rank - 1)]) if moved else x.name
     rows = layer.add("Reshape", name, layer.constant([0, groups, -1], "groups"))
@@ -58,11 +68,17 @@ def group_normalization(layer: Layer) -> str:
 
 
 def cross_channel_normalization(layer: Layer) -> str:
-    """Write local response normalization over channels by an average pooling of squares.
+    """Write local response normalization over channels by an average pooling of squares, or as LRN.
 
-    ONNX' LRN is not used, because for an even kernel size it has the additional channel on the other side.
+    ONNX files have no LRN: ONNX Runtime computes it with a sum that slides over the channels, which is less exact, and
+    refuses alpha = 0. For an even kernel size LRN has the additional channel on the other side, and it is defined for
+    images only.
     """
     (x,) = layer.inputs
+    if layer.builder.uses_lrn and x.is_image and layer.attributes["kernel_size"] % 2:
+        settings = {name: layer.attributes[name] for name in ("alpha", "beta")}
+        size, delta = layer.attributes["kernel_size"], layer.attributes["delta"]
+        return layer.add("LRN", x.name, size=size, bias=delta, **settings)
     size, before = layer.attributes["kernel_size"], layer.attributes["kernel_size"] // 2
     after = size - 1 - before
     channels = x.shape[-1]
@@ -113,10 +129,10 @@ def _channel_axis(x: Value) -> int:
 
 
 def _scaled(layer: Layer, name: str) -> str:
-    """Write gamma * x + beta."""
-    for role, operation in (("gamma", "Mul"), ("beta", "Add")):
+    """Write gamma * x + beta. Factors of 1 and terms of 0 are left out, because a reader would make layers of them."""
+    for role, operation, neutral in (("gamma", "Mul", 1.0), ("beta", "Add", 0.0)):
         values = layer.weight(role)
-        if values is not None:
+        if values is not None and bool((values != neutral).any()):
             shaped = values.reshape(-1, 1, 1) if layer.inputs[0].is_image else values
             name = layer.add(operation, name, layer.constant(shaped, role))
     return name

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.converters.onnx_writer.window import Axis, Window, widened, window_of
+from mpscnn.converters.onnx_writer.window import Axis, Window, cropped, widened, window_of
 
 if TYPE_CHECKING:
     from mpscnn.converters.onnx_writer.layer import Layer
@@ -27,14 +27,14 @@ def pooling(layer: Layer) -> str:
         return _max(layer, window, plain)
     if kind == "l2_norm":
         values = widened(layer, window, None if edge == "clamp" else 0.0)
-        return layer.add("Sqrt", _sum(layer, window, layer.add("Mul", values, values)))
+        return layer.add("Sqrt", _sum(layer, window, layer.add("Mul", values, values), [0] * 4))
     if plain and _onnx_can_average(layer, window):
         return _average(layer, window)
-    values, divisors = widened(layer, window, 0.0), _divisors(layer, window)
+    (values, pads), divisors = cropped(layer, window), _divisors(layer, window)
     first = divisors.flat[0]
     if np.all(divisors == first):
-        return _sum(layer, window, values, 1.0 / first)
-    return layer.add("Div", _sum(layer, window, values), layer.constant(divisors, "counts"))
+        return _sum(layer, window, values, pads, 1.0 / first)
+    return layer.add("Div", _sum(layer, window, values, pads), layer.constant(divisors, "counts"))
 
 
 def _whole(layer: Layer) -> dict[str, Any]:
@@ -80,11 +80,11 @@ def _average(layer: Layer, window: Window) -> str:
     )
 
 
-def _sum(layer: Layer, window: Window, name: str, factor: float = 1.0) -> str:
-    """Sum each window of the padded input (see `widened`), by a depthwise convolution with equal weights."""
+def _sum(layer: Layer, window: Window, name: str, pads: list[int], factor: float = 1.0) -> str:
+    """Sum each window of an input, by a depthwise convolution with equal weights."""
     channels = layer.shape[3]
     weights = layer.constant(np.full((channels, 1, *window.kernel), factor, np.float32), "weights")
-    return layer.add("Conv", name, weights, group=channels, **window.sizes)
+    return layer.add("Conv", name, weights, group=channels, pads=pads, **window.sizes)
 
 
 def _divisors(layer: Layer, window: Window) -> NDArray[np.float32]:

@@ -26,7 +26,7 @@ def reduction(layer: Layer) -> str:
     if kind in _REDUCTIONS:
         return layer.add(_REDUCTIONS[kind], x.name, axes=[axis])
     total = _sum(layer, x.name, axis) if kind == "sum" else variance(layer, x.name, axis)
-    if layer.attributes["weight"] != 1.0 or kind == "sum":
+    if layer.attributes["weight"] != 1.0:
         total = layer.add("Mul", total, layer.constant(layer.attributes["weight"], "weight"))
     return layer.add("Sqrt", total) if kind == "deviation" else total
 

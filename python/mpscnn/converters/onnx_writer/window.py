@@ -110,6 +110,17 @@ def widened(layer: Layer, window: Window, fill: float | None) -> str:
     return layer.add("Pad", name, pads, layer.constant(fill, "fill"))
 
 
+def cropped(layer: Layer, window: Window) -> tuple[str, list[int]]:
+    """Return the layer's input without the pixels that negative padding crops, and the padding for a Conv."""
+    if not window.crops:
+        return layer.inputs[0].name, window.pads
+    axes = (window.vertical, window.horizontal)
+    pads = [axis.before for axis in axes] + [axis.exact_after for axis in axes]
+    top, left, bottom, right = (min(amount, 0) for amount in pads)
+    cuts = layer.constant([0, 0, top, left, 0, 0, bottom, right], "cuts")
+    return layer.add("Pad", layer.inputs[0].name, cuts), [max(amount, 0) for amount in pads]
+
+
 def window_of(
     attributes: Mapping[str, Any], input_shape: tuple[int, ...], output_shape: tuple[int, ...]
 ) -> Window:

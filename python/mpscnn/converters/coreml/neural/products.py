@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from mpscnn.converters.coreml.neural.layer import Handler, Layer
 from mpscnn.converters.coreml.photo_scaling import Numbers, of_batch_norm
-from mpscnn.converters.onnx_builder.blocks import best_place, centred, reduced, turned, unit
+from mpscnn.converters.onnx_builder.blocks import best_place, centred, filled, reduced, turned, unit
 from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.converters.onnx_builder.positions import as_floats
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -181,13 +179,8 @@ def _constant(b: Builder, layer: Layer) -> str:
 
 
 def _filled(b: Builder, layer: Layer) -> str:
-    shape = tuple(int(one) for one in layer.p.targetShape)
-    if min(shape, default=1) < 1 or math.prod(shape) > _MAX_FILLED:
-        raise UnsupportedError(f"a constant of the shape {shape}")
-    return b.weight("value", np.full(shape, layer.p.value, np.float32))
+    return filled(b, [int(one) for one in layer.p.targetShape], float(layer.p.value))
 
-
-_MAX_FILLED = 1 << 20
 
 PRODUCTS: dict[str, Handler] = {
     "argMax": _best("ArgMax"),

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
-import numpy as np
-
 from mpscnn.converters.coreml.program.operation import Handler, Operation
 from mpscnn.converters.onnx_builder.blocks import (
     backwards,
     depth_to_space,
     equal_parts,
     expanded,
+    filled,
     interleaved,
     sliced,
     space_to_depth,
@@ -21,9 +18,7 @@ from mpscnn.converters.onnx_builder.blocks import (
     taken,
 )
 from mpscnn.converters.onnx_builder.builder import Builder
-from mpscnn.errors import UnsupportedError, WeightsError
-
-_MAX_FILLED = 1 << 20
+from mpscnn.errors import WeightsError
 
 
 def _reshape(b: Builder, op: Operation) -> str:
@@ -140,12 +135,7 @@ def _shape(b: Builder, op: Operation) -> str:
 
 
 def _fill(b: Builder, op: Operation) -> str:
-    shape, value = op.integers("shape"), op.array("value") if op.has("value") else np.float32(0.0)
-    if min(shape, default=1) < 1 or math.prod(shape) > _MAX_FILLED:
-        raise UnsupportedError(f"a constant of the shape {shape[:8]}")
-    number = np.asarray(value).reshape(())
-    kind = np.int64 if number.dtype.kind in "iu" else np.float32
-    return b.weight("value", np.full(shape, number, kind))
+    return filled(b, op.integers("shape"), op.array("value") if op.has("value") else 0.0)
 
 
 MOVES: dict[str, Handler] = {

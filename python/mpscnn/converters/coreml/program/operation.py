@@ -47,7 +47,7 @@ class Operation:
         self.reads = [name for name in named if not constants.holds(name)]
         self.name = self._own_name() or next(iter(self.outputs), "") or self.kind
         if self.kind != "const":
-            self.name = self.name.removesuffix(_OF_HALVES) or self.name
+            self.name = self.name.removesuffix(OF_HALVES) or self.name
 
     def _own_name(self) -> str:
         for entry in self._message.attributes:
@@ -184,8 +184,8 @@ class Operation:
 
 
 _MAX_INTEGERS = 4096
-# coremltools adds this to the names of operations when it makes a program of float16.
-_OF_HALVES = "_cast_fp16"
+OF_HALVES = "_cast_fp16"
+"""The suffix that coremltools adds to the names of operations when it makes a program of float16."""
 
 Handler = Callable[[Builder, Operation], "str | list[str]"]
 """A function that adds an operation to the graph and returns the tensors of its results."""

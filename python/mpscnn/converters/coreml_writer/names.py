@@ -1,0 +1,234 @@
+"""Name the operations of a Core ML model so that a model that is read and written again keeps its names.
+
+One operation of each layer has the layer's name: the operation from whose name readers make the name of the layer that
+computes the result. All other operations are named by their type and their number among operations of that type. So
+their names depend only on the model, and not on the layers that a reader makes of it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence, Set
+from typing import Any
+
+from mpscnn.converters.coreml.program.operation import OF_HALVES
+
+_CONVOLUTIONS = frozenset({"Conv", "ConvTranspose"})
+_OF_TWO = frozenset({"Add", "Div", "Max", "Min", "Mul", "Pow", "Sub"})
+# If these operators with a constant follow a convolution, coremltools makes one convolution of both.
+_AFFINE = frozenset({"Add", "Mul", "Sub"})
+# After another operator of a layer, readers make no layer of these.
+_MOVES = frozenset({"Cast", "Reshape", "Transpose"})
+# Activations of one operator that readers fuse with the layer before them.
+_FUNCTIONS = frozenset(
+    {"Abs", "Ceil", "Clip", "Elu", "Erf", "Exp", "Floor", "HardSigmoid", "LeakyRelu", "Log", "Relu", "Round"}
+    | {"Sigmoid", "Sign", "Softplus", "Softsign", "Tanh"}
+)
+# Activations of several operators that readers recognise.
+_RECOGNISED = frozenset({"gelu", "gelu_tanh", "hard_swish", "mish", "swish"})
+
+
+def layer_names(graph: Any, activations: Mapping[str, str]) -> dict[str, str]:
+    """Return the names of layers and outputs by the result of the operator that has the name.
+
+    Other operators have no names.
+
+    Args:
+        graph: the ONNX graph. The `doc_string` of each node is the name of its layer.
+        activations: the kind of activation by the results of the nodes that compute it.
+    """
+    outputs = {entry.name for entry in graph.output}
+    sizes = {entry.name: math.prod(entry.dims) for entry in graph.initializer}
+    layers: dict[str, list[Any]] = {}
+    for node in graph.node:
+        # Readers make no layer of a Flatten, which comes before each product of a matrix and a vector.
+        if node.doc_string and node.op_type != "Flatten" and outputs.isdisjoint(node.output):
+            layers.setdefault(node.doc_string, []).append(node)
+    named = {_named(nodes, activations, sizes).output[0]: layer for layer, nodes in layers.items()}
+    return named | {name: name for name in outputs}
+
+
+def _named(nodes: Sequence[Any], activations: Mapping[str, str], sizes: Mapping[str, int]) -> Any:
+    """Return the node of a layer whose name becomes the name of the layer that a reader makes of the last node.
+
+    Args:
+        nodes: the nodes of the layer.
+        activations: the kind of activation by the results of the nodes that compute it.
+        sizes: the numbers of elements of constants.
+    """
+    own = [node for node in nodes if node.output[0] not in activations]
+    rest = [node for node in nodes if node.output[0] in activations]
+    if not own:
+        return nodes[-1]
+    if not rest:
+        computing = [node for node in own if node.op_type not in _MOVES]
+        if not computing:
+            return next((node for node in reversed(own) if node.op_type == "Reshape"), own[-1])
+        is_scaled = len(computing) > 1 and computing[-2].op_type == "MatMul"
+        return computing[-2] if is_scaled and _is_affine(computing[-1], sizes) else computing[-1]
+    base = next((node for node in reversed(own) if not _is_affine(node, sizes)), own[-1])
+    fuses = base.op_type in _CONVOLUTIONS or _fuses(own[-1], sizes)
+    if activations[rest[0].output[0]] in _RECOGNISED:
+        return own[-1] if fuses else nodes[-1]
+    last = own[-1]
+    while rest and base.op_type in _CONVOLUTIONS and _is_affine(rest[0], sizes):
+        last = rest.pop(0)
+    is_fused = len(rest) == 1 and rest[0].op_type in _FUNCTIONS
+    return last if not rest or (fuses and is_fused) else nodes[-1]
+
+
+def _fuses(node: Any, sizes: Mapping[str, int]) -> bool:
+    """Return True for operators with whose layer readers fuse the activation after them."""
+    if node.op_type in _OF_TWO:
+        return all(sizes.get(name) != 1 for name in node.input)
+    return node.op_type in _CONVOLUTIONS or node.op_type == "Gemm" or node.op_type.endswith("Normalization")
+
+
+def _is_affine(node: Any, sizes: Mapping[str, int]) -> bool:
+    return node.op_type in _AFFINE and any(name in sizes for name in node.input)
+
+
+class _Names:
+    """Makes the names of operations.
+
+    Args:
+        kept: the names that stay as they are.
+        present: the names that the model has.
+    """
+
+    def __init__(self, kept: Set[str], present: Set[str]) -> None:
+        self._kept = kept
+        self._used = {name for name in present if self._is_kept(name)}
+        self._counts: Counter[str] = Counter()
+
+    def of(self, name: str, kind: str) -> str:
+        """Return the name of an operation. Call this once for each operation, in order."""
+        number = self._counts[kind]
+        self._counts[kind] += 1
+        return name if self._is_kept(name) else self.free(f"{kind}_{number}")
+
+    def _is_kept(self, name: str) -> bool:
+        return name in self._kept or name.removesuffix(OF_HALVES) in self._kept
+
+    def free(self, stem: str) -> str:
+        """Return a unique name."""
+        name, count = stem, 1
+        while name in self._used:
+            count += 1
+            name = f"{stem}_{count}"
+        self._used.add(name)
+        return name
+
+
+def name_operations(model: Any, kept: Set[str], *, is_program: bool) -> None:
+    """Rename the operations of a model, and everything that refers to them.
+
+    Args:
+        model: the model's message, which is changed.
+        kept: the names that stay as they are: those of layers, and others that readers look for. The names of inputs
+            and outputs always stay.
+        is_program: whether the model is a program; False: a neural network.
+    """
+    kept = kept | {one.name for one in (*model.description.input, *model.description.output)}
+    if is_program:
+        (function,) = model.mlProgram.functions.values()
+        (block,) = function.block_specializations.values()
+        _name_program(block, kept)
+        return
+    network = getattr(model, str(model.WhichOneof("Type")))
+    names = _Names(kept, {name for layer in network.layers for name in (*layer.input, *layer.output)})
+    known: dict[str, str] = {}
+    for layer in network.layers:
+        layer.input[:] = [known.get(name, name) for name in layer.input]
+        name = layer.output[0] if len(layer.output) == 1 else layer.name
+        layer.name = names.of(name, str(layer.WhichOneof("layer")))
+        if len(layer.output) == 1:
+            known[name] = layer.name
+        elif layer.name != name:
+            known |= {
+                output: names.free(f"{layer.name}_{place}") for place, output in enumerate(layer.output)
+            }
+        layer.output[:] = [known.get(output, output) for output in layer.output]
+
+
+def _name_program(block: Any, kept: Set[str]) -> None:
+    present = {output.name for operation in block.operations for output in operation.outputs}
+    names = _Names(kept, present)
+    known: dict[str, str] = {}
+    for operation in block.operations:
+        if _is_constant(operation) or not operation.outputs:
+            continue
+        several = len(operation.outputs) > 1
+        own = _own_name(operation)
+        name = str(own.values[0]) if several and own is not None else operation.outputs[0].name
+        made = names.of(name, operation.type)
+        if not several:
+            known[name] = made
+        elif made != name:
+            known |= {
+                output.name: names.free(f"{made}_{place}") for place, output in enumerate(operation.outputs)
+            }
+        if own is not None:
+            own.values[0] = made
+    _order_constants(block)
+    _name_constants(block, names, known)
+    for operation in block.operations:
+        for output in operation.outputs:
+            output.name = known.get(output.name, output.name)
+        for argument in _arguments(operation):
+            argument.name = known.get(argument.name, argument.name)
+
+
+def _order_constants(block: Any) -> None:
+    """Move each constant before the first operation that reads it, in the order of the operation's parameters."""
+    constants = {one.outputs[0].name: one for one in block.operations if _is_constant(one) and one.outputs}
+    ordered: list[Any] = []
+
+    def add(operation: Any) -> None:
+        for parameter in sorted(operation.inputs):
+            for argument in operation.inputs[parameter].arguments:
+                constant = constants.pop(argument.name, None)
+                if constant is not None:
+                    add(constant)
+        ordered.append(operation)
+
+    for operation in [one for one in block.operations if not _is_constant(one) or not one.outputs]:
+        add(operation)
+    copies = [type(one).FromString(one.SerializeToString()) for one in (*ordered, *constants.values())]
+    del block.operations[:]
+    block.operations.extend(copies)
+
+
+def _name_constants(block: Any, names: _Names, known: dict[str, str]) -> None:
+    """Name constants after the operations that read them. Operations follow their constants in the file."""
+    readers: dict[str, str] = {}
+    for operation in reversed(block.operations):
+        name = operation.outputs[0].name if operation.outputs else ""
+        if _is_constant(operation):
+            known[name] = names.free(readers.get(name, name))
+            own = _own_name(operation)
+            if own is not None:
+                own.values[0] = known[name]
+        for parameter in sorted(operation.inputs):
+            arguments = operation.inputs[parameter].arguments
+            for place, argument in enumerate(arguments):
+                number = f"_{place}" if len(arguments) > 1 else ""
+                readers[argument.name] = f"{known.get(name, name)}_{parameter}{number}"
+
+
+def _is_constant(operation: Any) -> bool:
+    return str(operation.type).startswith("const")
+
+
+def _own_name(operation: Any) -> Any:
+    """Return the message with the name of an operation; None if it has none."""
+    for key, value in operation.attributes.items():
+        if key == "name" and value.immediateValue.tensor.strings.values:
+            return value.immediateValue.tensor.strings
+    return None
+
+
+def _arguments(operation: Any) -> Iterable[Any]:
+    for entry in operation.inputs.values():
+        yield from (argument for argument in entry.arguments if argument.name)
