@@ -90,25 +90,32 @@ def _is_affine(node: Any, sizes: Mapping[str, int]) -> bool:
 
 
 class _Names:
-    """Makes the names of operations.
+    """Makes the names of operations and their results.
 
     Args:
         kept: the names that stay as they are.
         present: the names that the model has.
     """
 
-    def __init__(self, kept: Set[str], present: Set[str]) -> None:
+    def __init__(self, kept: Set[str], present: Iterable[str]) -> None:
         self._kept = kept
-        self._used = {name for name in present if self._is_kept(name)}
+        self._used = {name for name in present if self._stays(name)}
         self._counts: Counter[str] = Counter()
+        self.new: dict[str, str] = {}
+        """The new names of results."""
 
-    def of(self, name: str, kind: str) -> str:
-        """Return the name of an operation. Call this once for each operation, in order."""
-        number = self._counts[kind]
+    def of(self, name: str, kind: str, outputs: Sequence[str]) -> str:
+        """Return the new name of an operation and name its results. Call this once for each operation, in order."""
+        made = name if self._stays(name) else self.free(f"{kind}_{self._counts[kind]}")
         self._counts[kind] += 1
-        return name if self._is_kept(name) else self.free(f"{kind}_{number}")
+        for place, output in enumerate(outputs):
+            if len(outputs) == 1:
+                self.new[output] = made
+            else:
+                self.new[output] = output if self._stays(output) else self.free(f"{made}_{place}")
+        return made
 
-    def _is_kept(self, name: str) -> bool:
+    def _stays(self, name: str) -> bool:
         return name in self._kept or name.removesuffix(OF_HALVES) in self._kept
 
     def free(self, stem: str) -> str:
@@ -136,54 +143,33 @@ def name_operations(model: Any, kept: Set[str], *, is_program: bool) -> None:
         (block,) = function.block_specializations.values()
         _name_program(block, kept)
         return
-    network = getattr(model, str(model.WhichOneof("Type")))
-    names = _Names(kept, {name for layer in network.layers for name in (*layer.input, *layer.output)})
-    known: dict[str, str] = {}
-    for layer in network.layers:
-        layer.input[:] = [known.get(name, name) for name in layer.input]
+    layers = getattr(model, str(model.WhichOneof("Type"))).layers
+    names = _Names(kept, {name for layer in layers for name in (*layer.input, *layer.output)})
+    for layer in layers:
         name = layer.output[0] if len(layer.output) == 1 else layer.name
-        layer.name = names.of(name, str(layer.WhichOneof("layer")))
-        if len(layer.output) == 1:
-            known[name] = layer.name
-        elif layer.name != name:
-            known |= {
-                output: names.free(f"{layer.name}_{place}") for place, output in enumerate(layer.output)
-            }
-        layer.output[:] = [known.get(output, output) for output in layer.output]
+        layer.name = names.of(name, str(layer.WhichOneof("layer")), layer.output)
+        for references in (layer.input, layer.output):
+            references[:] = [names.new.get(one, one) for one in references]
 
 
 def _name_program(block: Any, kept: Set[str]) -> None:
-    present = {output.name for operation in block.operations for output in operation.outputs}
-    names = _Names(kept, present)
-    known: dict[str, str] = {}
+    names = _Names(kept, {output.name for operation in block.operations for output in operation.outputs})
     for operation in block.operations:
-        if _is_constant(operation) or not operation.outputs:
-            continue
-        several = len(operation.outputs) > 1
-        own = _own_name(operation)
-        name = str(own.values[0]) if several and own is not None else operation.outputs[0].name
-        made = names.of(name, operation.type)
-        if not several:
-            known[name] = made
-        elif made != name:
-            known |= {
-                output.name: names.free(f"{made}_{place}") for place, output in enumerate(operation.outputs)
-            }
-        if own is not None:
-            own.values[0] = made
+        if not _is_constant(operation):
+            own, outputs = _own_names(operation), [output.name for output in operation.outputs]
+            own[0] = names.of(outputs[0] if len(outputs) == 1 else own[0], operation.type, outputs)
     _order_constants(block)
-    _name_constants(block, names, known)
+    _name_constants(block, names)
     for operation in block.operations:
-        for output in operation.outputs:
-            output.name = known.get(output.name, output.name)
-        for argument in _arguments(operation):
-            argument.name = known.get(argument.name, argument.name)
+        arguments = [one for entry in operation.inputs.values() for one in entry.arguments if one.name]
+        for reference in (*operation.outputs, *arguments):
+            reference.name = names.new.get(reference.name, reference.name)
 
 
 def _order_constants(block: Any) -> None:
     """Move each constant before the first operation that reads it, in the order of the operation's parameters."""
-    constants = {one.outputs[0].name: one for one in block.operations if _is_constant(one) and one.outputs}
-    ordered: list[Any] = []
+    constants = {one.outputs[0].name: one for one in block.operations if _is_constant(one)}
+    places: dict[str, int] = {}
 
     def add(operation: Any) -> None:
         for parameter in sorted(operation.inputs):
@@ -191,44 +177,32 @@ def _order_constants(block: Any) -> None:
                 constant = constants.pop(argument.name, None)
                 if constant is not None:
                     add(constant)
-        ordered.append(operation)
+        places[operation.outputs[0].name] = len(places)
 
-    for operation in [one for one in block.operations if not _is_constant(one) or not one.outputs]:
-        add(operation)
-    copies = [type(one).FromString(one.SerializeToString()) for one in (*ordered, *constants.values())]
-    del block.operations[:]
-    block.operations.extend(copies)
+    for operation in block.operations:
+        if not _is_constant(operation):
+            add(operation)
+    block.operations.sort(key=lambda one: places[one.outputs[0].name])
 
 
-def _name_constants(block: Any, names: _Names, known: dict[str, str]) -> None:
+def _name_constants(block: Any, names: _Names) -> None:
     """Name constants after the operations that read them. Operations follow their constants in the file."""
     readers: dict[str, str] = {}
     for operation in reversed(block.operations):
-        name = operation.outputs[0].name if operation.outputs else ""
+        name = operation.outputs[0].name
         if _is_constant(operation):
-            known[name] = names.free(readers.get(name, name))
-            own = _own_name(operation)
-            if own is not None:
-                own.values[0] = known[name]
+            _own_names(operation)[0] = names.new[name] = names.free(readers[name])
         for parameter in sorted(operation.inputs):
             arguments = operation.inputs[parameter].arguments
             for place, argument in enumerate(arguments):
                 number = f"_{place}" if len(arguments) > 1 else ""
-                readers[argument.name] = f"{known.get(name, name)}_{parameter}{number}"
+                readers[argument.name] = f"{names.new[name]}_{parameter}{number}"
 
 
 def _is_constant(operation: Any) -> bool:
     return str(operation.type).startswith("const")
 
 
-def _own_name(operation: Any) -> Any:
-    """Return the message with the name of an operation; None if it has none."""
-    for key, value in operation.attributes.items():
-        if key == "name" and value.immediateValue.tensor.strings.values:
-            return value.immediateValue.tensor.strings
-    return None
-
-
-def _arguments(operation: Any) -> Iterable[Any]:
-    for entry in operation.inputs.values():
-        yield from (argument for argument in entry.arguments if argument.name)
+def _own_names(operation: Any) -> Any:
+    """Return the list that has an operation's name."""
+    return operation.attributes["name"].immediateValue.tensor.strings.values
