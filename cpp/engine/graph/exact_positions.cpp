@@ -234,21 +234,27 @@ std::vector<const Node *> readers_of_long_axes(const Graph &graph) {
     return readers;
 }
 
-void require_exact_sources(const Graph &graph) {
+/// Keep in float32 all layers that compute positions beyond `whole_halves`. Call refuse(reader, source) for
+/// each layer that reads such positions from an input or a constant, which float16 networks round.
+template <class Refuse> void keep_positions(Graph &graph, Refuse refuse) {
     const std::vector<const Node *> readers = readers_of_long_axes(graph);
     if (readers.empty()) return;
     Search search(graph);
     for (const Node *reader : readers) {
-        const std::vector<ValueId> sources = search.trace(reader->inputs[1]).sources;
-        if (sources.empty()) continue;
-        const std::int64_t extent = extent_of_positions(graph, *reader);
-        fail(ErrorKind::unsupported, {"network ", quoted(graph.name()), ": layer ", quoted(reader->name),
-                                      " (take_along_axis) takes elements of an axis of ",
-                                      extent == Shape::any ? "any extent" : concat({extent, " elements"}),
-                                      " by positions, and float16 has whole numbers up to ", whole_halves,
-                                      " only: ", quoted(graph.value_name(sources.front())),
-                                      " holds positions, so compile it in float32 or bfloat16"});
+        const Search::Found found = search.trace(reader->inputs[1]);
+        if (!found.sources.empty()) refuse(*reader, found.sources.front());
+        for (const ValueId layer : found.layers) graph.keep_float32(layer, true);
     }
+}
+
+[[noreturn]] void refuse_source(const Graph &graph, const Node &reader, ValueId source) {
+    const std::int64_t extent = extent_of_positions(graph, reader);
+    fail(ErrorKind::unsupported, {"network ", quoted(graph.name()), ": layer ", quoted(reader.name),
+                                  " (take_along_axis) takes elements of an axis of ",
+                                  extent == Shape::any ? "any extent" : concat({extent, " elements"}),
+                                  " by positions, and float16 has whole numbers up to ", whole_halves,
+                                  " only: ", quoted(graph.value_name(source)),
+                                  " holds positions, so compile it in float32 or bfloat16"});
 }
 
 /// Refuse layers that compare with constants of whole numbers, if a float of `bits` significant bits rounds
@@ -279,16 +285,13 @@ void require_exact_tables(const Graph &graph, int bits, const char *precision) {
 } // namespace
 
 void keep_positions(Graph &graph) {
-    const std::vector<const Node *> readers = readers_of_long_axes(graph);
-    if (readers.empty()) return;
-    Search search(graph);
-    for (const Node *reader : readers)
-        for (const ValueId layer : search.trace(reader->inputs[1]).layers) graph.keep_float32(layer, true);
+    keep_positions(graph, [](const Node &, ValueId) {});
 }
 
-void require_exact_numbers(const Graph &graph, Precision precision) {
+void keep_exact_numbers(Graph &graph, Precision precision) {
     if (precision == Precision::float16) {
-        require_exact_sources(graph);
+        keep_positions(graph,
+                       [&](const Node &reader, ValueId source) { refuse_source(graph, reader, source); });
         require_exact_tables(graph, bits_of_float16, name_of(precision));
     } else if (precision == Precision::bfloat16) {
         require_exact_tables(graph, bits_of_bfloat16, name_of(precision));

@@ -99,8 +99,7 @@ std::shared_ptr<Program> Program::compile(const Graph &graph, BackendChoice choi
                                           const CompileOptions &options) {
     Graph wanted = extract(graph, wanted_values(graph, options.outputs));
     wanted.require_complete();
-    require_exact_numbers(wanted, choice.precision);
-    if (choice.precision == Precision::float16) keep_positions(wanted);
+    keep_exact_numbers(wanted, choice.precision);
     const Merging merging = choice.precision == Precision::int8      ? Merging::of_integers
                             : choice.precision == Precision::float16 ? Merging::of_halves
                                                                      : Merging::of_numbers;
