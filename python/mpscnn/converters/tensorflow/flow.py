@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -56,14 +56,13 @@ _RESULTS = {
 }
 
 
-@dataclass(frozen=True)
-class Ref:
-    """A reference to a result of a node."""
+class Ref(NamedTuple):
+    """A reference to a result of a node. A tuple, because a graph may have very many of them."""
 
     scope: Scope
     name: str
     """The name of the node. It is unique only within its graph or function."""
-    index: int = 0
+    place: int = 0
 
     @property
     def node(self) -> Node:
@@ -98,13 +97,13 @@ class Scope:
         place = rest[-1] if rest else "0"
         if not place.isdecimal() or len(place) > 6:
             raise WeightsError(f"damaged: refers to {shown(text)}")
-        index = int(place)
+        number = int(place)
         if self.is_function and len(rest) == 2 and node.op in _RESULTS:
             names = _RESULTS[node.op]
             if rest[0] not in names:
                 raise WeightsError(f"damaged: refers to {shown(text)}")
-            index = names.index(rest[0])
-        return Ref(self, name, index)
+            number = names.index(rest[0])
+        return Ref(self, name, number)
 
 
 class Flow:
@@ -130,8 +129,8 @@ class Flow:
         self._bodies = functions_by_name(graph.library.function)
         self._functions: dict[str, Function] = {}
         self._calls: dict[tuple[int, str, str], Scope] = {}
-        self._sources: dict[_Key, Ref] = {}
-        self._taken: dict[_Key, bool] = {}
+        self._sources: dict[Ref, Ref] = {}
+        self._taken: dict[Ref, bool] = {}
         self._constants: dict[Node, Array] = {}
         self._texts: dict[Node, list[str]] = {}
         self._max_parts = _PARTS_FREE + graph.ByteSize() // _BYTES_PER_PART
@@ -164,16 +163,16 @@ class Flow:
 
         Raises WeightsError for a cycle.
         """
-        passed: dict[_Key, None] = {}
-        while (key := _key(ref)) not in self._sources:
-            if key in passed:
+        passed: dict[Ref, None] = {}
+        while (found := self._sources.get(ref)) is None:
+            if ref in passed:
                 raise WeightsError(f"damaged: {shown(ref.name)} reads its own result")
-            passed[key] = None
             following = None if self.is_input(ref) else self._followed(ref)
             if following is None:
+                found = ref
                 break
+            passed[ref] = None
             ref = following
-        found = self._sources.get(key, ref)
         self._sources |= dict.fromkeys(passed, found)
         return found
 
@@ -183,7 +182,7 @@ class Flow:
         if node.op in IDENTITIES or node.op in _READS:
             return self._operand(ref, 0)
         if node.op == "IdentityN":
-            return self._operand(ref, ref.index)
+            return self._operand(ref, ref.place)
         if node.op in CALLS or node.op in self._bodies:
             name = node.op if node.op in self._bodies else node.attributes["f"].func.name
             return self._called(ref, name, node.operands)
@@ -211,9 +210,9 @@ class Flow:
 
     def _called(self, ref: Ref, function: str, texts: Sequence[str]) -> Ref:
         scope = self.body(ref.scope, ref.name, function, texts)
-        if ref.index >= len(scope.results):
+        if ref.place >= len(scope.results):
             raise WeightsError(f"damaged: {shown(ref.name)} has {len(scope.results)} results")
-        return scope.ref(scope.results[ref.index])
+        return scope.ref(scope.results[ref.place])
 
     def body(self, caller: Scope, node: str, function: str, texts: Sequence[str]) -> Scope:
         """Return the scope of a function's body for the call by a node."""
@@ -253,20 +252,17 @@ class Flow:
         stack = [(wanted, False)]
         while stack:
             ref, is_ready = stack.pop()
-            key = _key(ref)
             if is_ready:
                 is_switch = ref.node.op == "Switch"
                 inputs = self._conditions(ref)
-                self._taken[key] = (
-                    self._passes(ref) if is_switch else all(self._taken[_key(one)] for one in inputs)
-                )
-            elif key not in self._taken:
-                self._taken[key] = (
+                self._taken[ref] = self._passes(ref) if is_switch else all(self._taken[one] for one in inputs)
+            elif ref not in self._taken:
+                self._taken[ref] = (
                     True  # until the values that it needs are known; a cycle needs this one, too
                 )
                 stack.append((ref, True))
                 stack += [(one, False) for one in self._conditions(ref)]
-        return self._taken[_key(wanted)]
+        return self._taken[wanted]
 
     @staticmethod
     def _conditions(ref: Ref) -> list[Ref]:
@@ -278,18 +274,18 @@ class Flow:
     def _passes(self, switch: Ref) -> bool:
         condition = self.constant(self._operand(switch, 1))
         is_known = condition is not None and condition.size == 1
-        return not is_known or bool(condition.reshape(())) == bool(switch.index)  # type: ignore[union-attr]
+        return not is_known or bool(condition.reshape(())) == bool(switch.place)  # type: ignore[union-attr]
 
     # ---- Constants -------------------------------------------------------------------------------------------------
 
     def constant(self, ref: Ref) -> Array | None:
         """Return the array of a constant; None for a value that is computed or is a variable."""
         found = self.source(ref)
-        negations: dict[_Key, None] = {}
+        negations: dict[Ref, None] = {}
         while found.node.op == "LogicalNot":
-            if _key(found) in negations:
+            if found in negations:
                 raise WeightsError(f"damaged: {shown(found.name)} reads its own result")
-            negations[_key(found)] = None
+            negations[found] = None
             found = self.source(self._operand(found, 0))
         if found.node.op != "Const":
             return None
@@ -320,30 +316,20 @@ class Flow:
 
     def in_order(self, wanted: list[Ref]) -> Iterator[Ref]:
         """Yield the nodes that these values depend on, in topological order, as references to their first results."""
-        done: set[tuple[int, str]] = set()
-        open_: set[tuple[int, str]] = set()
+        are_done: dict[Ref, bool] = {}  # False until the operands are done
         stack = [(ref, False) for ref in reversed(wanted)]
         while stack:
-            ref, is_ready = stack.pop()
-            key = (id(ref.scope), ref.name)
-            if key in done:
+            (scope, name, _), is_ready = stack.pop()
+            ref = Ref(scope, name)
+            if are_done.get(ref):
                 continue
             if is_ready:
-                open_.discard(key)
-                done.add(key)
-                yield Ref(ref.scope, ref.name)
+                are_done[ref] = True
+                yield ref
                 continue
-            if key in open_:
-                raise WeightsError(f"damaged: {shown(ref.name)} reads its own result")
-            open_.add(key)
+            if ref in are_done:
+                raise WeightsError(f"damaged: {shown(name)} reads its own result")
+            are_done[ref] = False
             stack.append((ref, True))
             if not self.is_input(ref) and ref.node.op not in VARIABLES:
                 stack += [(operand, False) for operand in reversed(self.operands(ref))]
-
-
-_Key = tuple[int, str, int]
-"""The scope, the name and the index of a reference, which compare faster than the reference."""
-
-
-def _key(ref: Ref) -> _Key:
-    return id(ref.scope), ref.name, ref.index

@@ -21,16 +21,17 @@ class Node:
         self._message = message
         self.name: str = message.name
         self.op: str = message.op
+        self._inputs: tuple[str, ...] = tuple(message.input)
 
-    @cached_property
+    @property
     def operands(self) -> list[str]:
         """The texts that refer to the values which the operator reads."""
-        return [text for text in self._message.input if not text.startswith("^")]
+        return [text for text in self._inputs if not text.startswith("^")]
 
-    @cached_property
+    @property
     def inputs(self) -> list[str]:
         """The operands, and the names of operators that must run before (control dependencies)."""
-        return [text.removeprefix("^") for text in self._message.input]
+        return [text.removeprefix("^") for text in self._inputs]
 
     @cached_property
     def attributes(self) -> dict[str, Any]:

@@ -76,7 +76,7 @@ class _Converter:
         whole = [name for name, place in file.places.items() if _is_whole(nodes[place])]
         self._builder = Builder(file.origin, moved, whole=whole, **PACKAGES)
         self._walk = Walk(self._builder, file.origin)
-        self._values: dict[tuple[int, str, int], Operand] = {}
+        self._values: dict[Ref, Operand] = {}
         self._blocks: dict[str, tuple[int, int]] = {}
         self._weights: Weights = {}
         self._inputs = {place: name for name, place in file.places.items()}
@@ -168,15 +168,15 @@ class _Converter:
 
     def _put(self, ref: Ref, values: Sequence[Operand]) -> None:
         for index, value in enumerate(values):
-            self._values[id(ref.scope), ref.name, index] = value
+            self._values[Ref(ref.scope, ref.name, index)] = value
 
     def _value(self, ref: Ref) -> Operand:
-        value = self._values.get((id(ref.scope), ref.name, ref.index))
+        value = self._values.get(ref)
         if value is None and ref.node.op not in HANDLERS:
             # An operator without a handler has one blob, which stands for all of its results.
-            value = self._values.get((id(ref.scope), ref.name, 0))
+            value = self._values.get(Ref(ref.scope, ref.name))
         if value is None:
-            raise WeightsError(f"damaged: {shown(ref.name)} has no result {ref.index}")
+            raise WeightsError(f"damaged: {shown(ref.name)} has no result {ref.place}")
         return value
 
     def _of_shapes(

@@ -48,7 +48,7 @@ def _restored(flow: Flow, value: Ref) -> str | None:
         return None
     operands = value.node.operands
     names = flow.texts(value.scope.ref(operands[1])) if len(operands) > 1 else None
-    return names[value.index] if names is not None and value.index < len(names) else None
+    return names[value.place] if names is not None and value.place < len(names) else None
 
 
 def variable_name(ref: Ref) -> str:
