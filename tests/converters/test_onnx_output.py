@@ -120,16 +120,12 @@ def test_there_and_back_again(layer: str, tmp_path: Path) -> None:
     check_there_and_back(network_of(LAYERS[layer]), tmp_path, same_layers=layer not in OTHER_LAYERS)
 
 
-_NAMES = "the layer that is read from several nodes has the name of one of them, which is longer each time"
-_EDGES = "borders of edge pixels are written as gathers"
 #: Operations of which other layers are read the second time, with the same bits.
 OTHER_OPERATIONS = {
-    **dict.fromkeys(("constant", "gru", "layer_normalization", "lstm", "top_k"), _NAMES),
-    **dict.fromkeys(("local_contrast_normalization", "spatial_normalization"), _EDGES),
+    "lstm": "its steps and its last cell state are cut out of the layer's result and joined again each time"
 }
 OTHER_KINDS = {
-    **dict.fromkeys(("deviation", "variance"), _NAMES),
-    "l2_norm": "the limit of a square root becomes an activation of the layer before it when it is read again",
+    "l2_norm": "the limit of a square root becomes an activation of the layer before it when it is read again"
 }
 ONE_IMAGE = [
     case

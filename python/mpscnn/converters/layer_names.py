@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 _MAX_SHOWN = 120
 
 
@@ -15,6 +17,10 @@ class LayerNames:
     def is_free(self, name: str) -> bool:
         """Return True if no input or layer has this name yet."""
         return name not in self._taken
+
+    def take(self, names: Iterable[str]) -> None:
+        """Record names that inputs or layers have."""
+        self._taken.update(names)
 
     def unique(self, stem: str) -> str:
         """Return the name itself, or the name with `_2`, `_3`, ... appended if it was returned before."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mpscnn.converters.integer_limits import Grid, limits_of
+from mpscnn.converters.renaming import with_names
 from mpscnn.errors import ShapeError
 from mpscnn.graph.network import Network
 from mpscnn.models import deeplab_v3, deeplab_v3_plus, mobilenet_v1, mobilenet_v2
@@ -204,26 +205,13 @@ def _changes_integers_only(node: Mapping[str, Any]) -> bool:
     return node["attributes"]["kind"] == "none" or _ends_of_integers(node, node["attributes"]) == (True, True)
 
 
-def _with_names(structure: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    """Return a network's structure with other names for some of its layers."""
-    nodes = [
-        node
-        | {
-            "name": names.get(node["name"], node["name"]),
-            "inputs": [names.get(name, name) for name in node["inputs"]],
-        }
-        for node in structure["nodes"]
-    ]
-    return structure | {"nodes": nodes, "outputs": [names.get(name, name) for name in structure["outputs"]]}
-
-
 def _renamed(network: Network, named: Network) -> Network:
     pairs = list(zip(_nodes_in_order(network), _nodes_in_order(named), strict=True))
     names = {source["name"]: target["name"] for source, target in pairs}
     own = network.to_dict()
     has_limits = any(source.get("activation") != target.get("activation") for source, target in pairs)
     if has_limits or any(map(_changes_integers_only, own["nodes"])):
-        return network.restructured(_with_names(own, names), names)
+        return network.restructured(with_names(own, names), names)
     structure = named.to_dict() | {"name": network.name}
     integers = {names[node["name"]]: node["quantization"] for node in own["nodes"] if "quantization" in node}
     for node in structure["nodes"]:

@@ -1,6 +1,9 @@
-"""Rename a network that was built from code, for example to the name of its weights' file."""
+"""Rename networks and layers."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 from mpscnn.graph.network import Network
 
@@ -11,3 +14,16 @@ def renamed(network: Network, name: str) -> Network:
     named.preprocess, named.detection = network.preprocess, network.detection
     named.labels = network.labels
     return named
+
+
+def with_names(structure: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """Return a network's structure with other names for some of its layers."""
+    nodes = [
+        node
+        | {
+            "name": names.get(node["name"], node["name"]),
+            "inputs": [names.get(name, name) for name in node["inputs"]],
+        }
+        for node in structure["nodes"]
+    ]
+    return {**structure, "nodes": nodes, "outputs": [names.get(name, name) for name in structure["outputs"]]}

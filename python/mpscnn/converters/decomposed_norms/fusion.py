@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from mpscnn.converters.decomposed_norms.layers import Layers, Node
 from mpscnn.converters.decomposed_norms.patterns import is_log_of_sigmoid, normalization, spread_of
 from mpscnn.converters.decomposed_norms.writer import Writer
+from mpscnn.converters.renaming import with_names
 from mpscnn.graph.network import Network
 
 
@@ -44,9 +45,11 @@ def fuse_norms(network: Network) -> Network:
         return network
     needed = _reshaped_once(_still_needed(nodes, writer.nodes, structure["outputs"]), structure["outputs"])
     kept = {node["name"] for node in needed} & {node["name"] for node in nodes} - writer.merged
-    result = network.restructured(structure | {"nodes": needed}, {name: name for name in kept})
+    names = {} if network.detection else _without_numbers(nodes, needed)
+    structure = with_names(structure | {"nodes": needed}, names)
+    result = network.restructured(structure, {name: names.get(name, name) for name in kept})
     for (name, role), values in writer.weights.items():
-        result.graph.set_weight(name, role, values)
+        result.graph.set_weight(names.get(name, name), role, values)
     result.detection, result.preprocess, result.notes = network.detection, network.preprocess, network.notes
     result.labels, result.source_ends = network.labels, network.source_ends
     return result
@@ -62,6 +65,19 @@ def _still_needed(before: Sequence[Node], after: Sequence[Node], outputs: Sequen
             needed.update(node["inputs"])
             kept.append(node)
     return kept[::-1]
+
+
+def _without_numbers(before: Sequence[Node], after: Sequence[Node]) -> dict[str, str]:
+    """Return the new names of layers that replace all layers of one name. Readers number these layers from 2 on."""
+    old, left = ({node["name"] for node in nodes} for nodes in (before, after))
+    found = {}
+    for name in left & old:
+        stem, _, number = name.rpartition("_")
+        if stem in old and number.isdecimal() and int(number) <= len(old):
+            group = {stem, *(f"{stem}_{place}" for place in range(2, int(number) + 1))}
+            if group <= old and group & left == {name}:
+                found[name] = stem
+    return found
 
 
 def _reshaped_once(nodes: Sequence[Node], outputs: Sequence[str]) -> list[Node]:

@@ -26,7 +26,7 @@ from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
 
 # The suffixes of layers that this reader inserts to move elements.
-_INSERTED = re.compile(r"(/reshape|/transpose|/shuffle|/part)(_\d+)?$")
+_INSERTED = re.compile(r"(/indices|/reshape|/transpose|/shuffle|/part)(_\d+)?$")
 _MAX_INSERTED = 16
 # The operators that become such layers, by suffix.
 _RESHAPES = frozenset({"Flatten", "Reshape", "Squeeze", "Unsqueeze"})
@@ -247,9 +247,9 @@ class Context:
 
     # ---- Layers ----------------------------------------------------------------------------------------------------
 
-    def layer_name(self, node: Node, suffix: str = "") -> str:
-        """Return the node's name, made unique."""
-        return self.names.unique((node.layer.strip("/") or node.kind.lower()) + suffix)
+    def layer_name(self, node: Node, suffix: str = "", known: str = "") -> str:
+        """Return the node's name with a suffix, made unique. `known` is an end that names in our own files may have."""
+        return self.names.unique((node.layer.strip("/").removesuffix(known) or node.kind.lower()) + suffix)
 
     def _inserted_name(self, suffix: str) -> str:
         """Return the name of a layer that only moves elements for a node."""
@@ -264,33 +264,26 @@ class Context:
 
         A file that mpscnn wrote may contain nodes for layers that a reader had inserted. Their names are used again.
         """
-        names: list[str] = []
-        waiting = [node]
-        for _ in range(_MAX_INSERTED):
-            if not waiting:
-                break
-            here = waiting.pop()
-            found = _INSERTED.search(here.layer)
-            if found and found[1] == suffix:
-                names.insert(0, here.layer)
-            if found or here is node:
-                waiting += [self.file.makers[name] for name in here.inputs if name in self.file.makers]
-        return names
+        layers = [one.layer for one in self._before(node, lambda one: bool(_INSERTED.search(one.layer)))]
+        return [name for name in layers[::-1] if (found := _INSERTED.search(name)) and found[1] == suffix]
 
     def _moves_before(self, node: Node, suffix: str) -> list[str]:
         """Return the names of the nodes before a node whose moves an inserted layer may do, the nearest first."""
         kinds = _MOVES.get(suffix, frozenset())
-        names: list[str] = []
-        waiting = [node]
-        for _ in range(_MAX_INSERTED):
-            if not waiting:
-                break
-            here = waiting.pop(0)
-            if here.kind in kinds and (suffix != "/shuffle" or self._ends_shuffle(here)):
-                names.append(here.layer.strip("/"))
-            if here is node or here.kind in _ALL_MOVES:
-                waiting += [self.file.makers[name] for name in here.inputs if name in self.file.makers]
-        return names
+        return [
+            one.layer.strip("/")
+            for one in self._before(node, lambda one: one.kind in _ALL_MOVES)
+            if one.kind in kinds and (suffix != "/shuffle" or self._ends_shuffle(one))
+        ]
+
+    def _before(self, node: Node, passes: Callable[[Node], bool]) -> list[Node]:
+        """Return a node and the nodes before it, the nearest first, with those before nodes that pass a test."""
+        found = [node]
+        for place in range(_MAX_INSERTED):
+            if place < len(found) and (place == 0 or passes(found[place])):
+                makers = self.file.makers
+                found += [makers[name] for name in found[place].inputs if name in makers]
+        return found[:_MAX_INSERTED]
 
     def _ends_shuffle(self, node: Node) -> bool:
         """Return True for a Reshape after a Transpose of other axes than those of an image."""

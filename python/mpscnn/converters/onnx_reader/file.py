@@ -36,7 +36,7 @@ _MAX_RANK = 64
 # The maximum number of nodes, inputs, outputs, weights and described tensors of a graph.
 _MAX_PARTS = 100_000
 # The maximum number of nodes that change a constant's type or shape in files that mpscnn wrote.
-_MAX_CHANGES = 4
+_MAX_CHANGES = 16
 
 Dimension = int | None
 

@@ -33,9 +33,10 @@ def _recurrent(c: Context, node: Node) -> list[FileTensor]:
         _direction(c, node, x, place, reverse=reverse, directions=len(reversals))
         for place, reverse in enumerate(reversals)
     ]
+    c.names.take(c.network.layer_names())
     (directions,) = c.arranger.atoms([len(made)])
     (units,) = c.arranger.atoms([made[0].steps.shape[-1]])
-    name = c.layer_name(node)
+    name = _name(c, node)
     batch: Axis = () if c.arranger.batch is None else (c.arranger.batch,)
     order = several + directions + units
     along = bool(node.integer("layout", 0))
@@ -51,6 +52,11 @@ def _recurrent(c: Context, node: Node) -> list[FileTensor]:
             state = FileTensor(joined, (batch + several, directions, units), order, arranger=c.arranger)
             results.append(state if along else state.transposed((1, 0, 2)))
     return results
+
+
+def _name(c: Context, node: Node, suffix: str = "") -> str:
+    """Return the prefix for the names of a node's layers. In files that mpscnn wrote the node has a layer's name."""
+    return c.layer_name(node, suffix, f"{suffix}/recurrent")
 
 
 def _joined(c: Context, tensors: list[Tensor], name: str) -> Tensor:
@@ -100,7 +106,7 @@ def _direction(c: Context, node: Node, x: Tensor, place: int, *, reverse: bool, 
         x,
         RecurrentWeights(_ORDER[node.kind], *own),
         functions,
-        name=c.layer_name(node, "/reverse" if reverse else ""),
+        name=_name(c, node, "/reverse" if reverse else ""),
         set_weight=c.set_weight,
         reset_after=node.kind == "RNN" or bool(node.integer("linear_before_reset", 0)),
         hidden=hidden,
