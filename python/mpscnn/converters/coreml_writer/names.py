@@ -52,10 +52,7 @@ def layer_names(graph: Any, activations: Mapping[str, str]) -> dict[str, str]:
 def _named(nodes: Sequence[Any], activations: Mapping[str, str], sizes: Mapping[str, int]) -> Any:
     """Return the node of a layer whose name becomes the name of the layer that a reader makes of the last node.
 
-    Args:
-        nodes: the nodes of the layer.
-        activations: the kind of activation by the results of the nodes that compute it.
-        sizes: the numbers of elements of constants.
+    `sizes` are the numbers of elements of constants.
     """
     own = [node for node in nodes if node.output[0] not in activations]
     rest = [node for node in nodes if node.output[0] in activations]
@@ -69,12 +66,11 @@ def _named(nodes: Sequence[Any], activations: Mapping[str, str], sizes: Mapping[
         return computing[-2] if is_scaled and _is_affine(computing[-1], sizes) else computing[-1]
     base = next((node for node in reversed(own) if not _is_affine(node, sizes)), own[-1])
     fuses = base.op_type in _CONVOLUTIONS or _fuses(own[-1], sizes)
-    if activations[rest[0].output[0]] in _RECOGNISED:
-        return own[-1] if fuses else nodes[-1]
+    is_recognised = activations[rest[0].output[0]] in _RECOGNISED
     last = own[-1]
-    while rest and base.op_type in _CONVOLUTIONS and _is_affine(rest[0], sizes):
+    while rest and not is_recognised and base.op_type in _CONVOLUTIONS and _is_affine(rest[0], sizes):
         last = rest.pop(0)
-    is_fused = len(rest) == 1 and rest[0].op_type in _FUNCTIONS
+    is_fused = is_recognised or (len(rest) == 1 and rest[0].op_type in _FUNCTIONS)
     return last if not rest or (fuses and is_fused) else nodes[-1]
 
 

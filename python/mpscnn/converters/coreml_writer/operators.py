@@ -49,7 +49,8 @@ def _product(op: Operator) -> Any:
     """Write a product, and a product with a number for each channel of an image as readers make it."""
     operands = _of_channels(op)
     if operands is not None:
-        return _affine(op, operands[0], scales=operands[1])
+        x, scales = operands
+        return _affine(op, x, scales, np.zeros(scales.size))
     x, y = sorted(op.inputs, key=lambda operand: isinstance(operand, np.ndarray))
     is_negative = isinstance(y, np.ndarray) and bool((y == -1).all())
     return _negative(op, x, name=op.name) if is_negative else _binary("mul")(op)
@@ -140,22 +141,17 @@ def _transposed_convolution(op: Operator) -> Any:
 
 def shifted(op: Operator, x: Any, offsets: Any) -> Any:
     """Add an offset to each channel, as readers make it of such a sum."""
-    return _affine(op, x, offsets=offsets)
+    return _affine(op, x, np.ones(offsets.size), offsets)
 
 
-def _affine(op: Operator, x: Any, scales: Any = None, offsets: Any = None) -> Any:
+def _affine(op: Operator, x: Any, scales: Any, offsets: Any) -> Any:
     """Scale and shift each channel by a batch normalization, which readers make of such a product or sum."""
-    given = scales if offsets is None else offsets
-    factors, terms = (
-        np.full(given.size, neutral, np.float32) if values is None else values.astype(np.float32).reshape(-1)
-        for values, neutral in ((scales, 1.0), (offsets, 0.0))
-    )
     return op.mb.batch_norm(
         x=x,
-        mean=np.zeros(given.size, np.float32),
-        variance=np.full(given.size, VARIANCE, np.float32),
-        gamma=factors,
-        beta=terms,
+        mean=np.zeros(scales.size, np.float32),
+        variance=np.full(scales.size, VARIANCE, np.float32),
+        gamma=scales.astype(np.float32).reshape(-1),
+        beta=offsets.astype(np.float32).reshape(-1),
         epsilon=np.float32(EPSILON),
         name=op.name,
     )
