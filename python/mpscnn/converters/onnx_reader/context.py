@@ -255,35 +255,30 @@ class Context:
         """Return the name of a layer that only moves elements for a node."""
         if self._node is None:
             return self.names.unique(suffix.strip("/"))
-        known = [*self._inserted_before(self._node, suffix), *self._moves_before(self._node, suffix)]
-        name = next(filter(self.names.is_free, known), None)
+        name = next(filter(self.names.is_free, self._known_before(self._node, suffix)), None)
         return self.layer_name(self._node, suffix) if name is None else self.names.unique(name)
 
-    def _inserted_before(self, node: Node, suffix: str) -> list[str]:
-        """Return the names of earlier inserted layers before a node, in the order of computation.
+    def _known_before(self, node: Node, suffix: str) -> list[str]:
+        """Return names for an inserted layer before a node.
 
-        A file that mpscnn wrote may contain nodes for layers that a reader had inserted. Their names are used again.
+        A file that mpscnn wrote may contain nodes for layers that a reader had inserted. Their names, in the order of
+        computation, are used again. After them come the names of nodes whose moves the layer may do, the nearest first.
         """
-        layers = [one.layer for one in self._before(node, lambda one: bool(_INSERTED.search(one.layer)))]
-        return [name for name in layers[::-1] if (found := _INSERTED.search(name)) and found[1] == suffix]
-
-    def _moves_before(self, node: Node, suffix: str) -> list[str]:
-        """Return the names of the nodes before a node whose moves an inserted layer may do, the nearest first."""
-        kinds = _MOVES.get(suffix, frozenset())
-        return [
-            one.layer.strip("/")
-            for one in self._before(node, lambda one: one.kind in _ALL_MOVES)
-            if one.kind in kinds and (suffix != "/shuffle" or self._ends_shuffle(one))
-        ]
-
-    def _before(self, node: Node, passes: Callable[[Node], bool]) -> list[Node]:
-        """Return a node and the nodes before it, the nearest first, with those before nodes that pass a test."""
-        found = [node]
-        for place in range(_MAX_INSERTED):
-            if place < len(found) and (place == 0 or passes(found[place])):
-                makers = self.file.makers
-                found += [makers[name] for name in found[place].inputs if name in makers]
-        return found[:_MAX_INSERTED]
+        inserted: list[str] = []
+        moves: list[str] = []
+        waiting = [node]
+        for _ in range(_MAX_INSERTED):
+            if not waiting:
+                break
+            here = waiting.pop(0)
+            found = _INSERTED.search(here.layer)
+            if found and found[1] == suffix:
+                inserted.insert(0, here.layer)
+            elif here.kind in _MOVES.get(suffix, ()) and (suffix != "/shuffle" or self._ends_shuffle(here)):
+                moves.append(here.layer.strip("/"))
+            if found or here is node or here.kind in _ALL_MOVES:
+                waiting += [self.file.makers[name] for name in here.inputs if name in self.file.makers]
+        return inserted + moves
 
     def _ends_shuffle(self, node: Node) -> bool:
         """Return True for a Reshape after a Transpose of other axes than those of an image."""

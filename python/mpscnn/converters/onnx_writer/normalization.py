@@ -75,11 +75,11 @@ def cross_channel_normalization(layer: Layer) -> str:
     images only.
     """
     (x,) = layer.inputs
-    if layer.builder.uses_lrn and x.is_image and layer.attributes["kernel_size"] % 2:
-        settings = {name: layer.attributes[name] for name in ("alpha", "beta")}
-        size, delta = layer.attributes["kernel_size"], layer.attributes["delta"]
-        return layer.add("LRN", x.name, size=size, bias=delta, **settings)
-    size, before = layer.attributes["kernel_size"], layer.attributes["kernel_size"] // 2
+    size = layer.attributes["kernel_size"]
+    if layer.builder.uses_lrn and x.is_image and size % 2:
+        alpha, beta, delta = (layer.attributes[name] for name in ("alpha", "beta", "delta"))
+        return layer.add("LRN", x.name, size=size, alpha=alpha, beta=beta, bias=delta)
+    before = size // 2
     after = size - 1 - before
     channels = x.shape[-1]
     target = [0, 1, channels, -1] if x.is_image else [0, 1, -1, channels]
