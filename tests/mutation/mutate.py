@@ -41,6 +41,7 @@ SUBJECTS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("elementwise/normalization.cpp", "elementwise/local_normalization.cpp"): (
         "tests/operations/test_normalization.py",
         "tests/operations/test_local_normalization.py",
+        "tests/ops/test_magnitudes.py",
     ),
     ("elementwise/wide_power.h",): ("tests/ops/test_magnitudes.py",),
     ("elementwise/arithmetic.cpp",): ("tests/operations/test_arithmetic.py",),
@@ -56,6 +57,7 @@ SUBJECTS: dict[tuple[str, ...], tuple[str, ...]] = {
     ): (
         "tests/operations/test_convolution.py",
         "tests/operations/test_products.py",
+        "tests/engine/test_fusion.py",
     ),
     ("convolution/convolution_depthwise.h", "convolution/depthwise_strip.h"): (
         "tests/operations/test_convolution.py",
@@ -75,6 +77,7 @@ SUBJECTS: dict[tuple[str, ...], tuple[str, ...]] = {
         "training/take_gradient.cpp",
     ): (
         "tests/operations/test_arrangement.py",
+        "tests/operations/test_constant.py",
         "tests/operations/test_selection.py",
     ),
     ("training/weight_gradient_dense.h", "training/weight_gradient_depthwise.h"): (
@@ -88,6 +91,7 @@ SUBJECTS: dict[tuple[str, ...], tuple[str, ...]] = {
     ("training/normalization_gradient.h", "training/group_gradient.cpp"): (
         "tests/operations/test_batch_normalization.py",
         "tests/operations/test_normalization.py",
+        "tests/ops/test_magnitudes.py",
     ),
 }
 

@@ -254,6 +254,12 @@ def nan_in_rows(kind: str) -> Sample:
     return Sample([x], {"kind": kind}, expected=[[17], [299], [0]])
 
 
+def nan_in_pixels(kind: str) -> Sample:
+    x = values(0, (2, 3, 5, 7))
+    x[0, 1, 2, 3] = x[1, 0, 0, [1, 5]] = x[1, 2, 4, 6] = np.nan
+    return Sample([x], {"kind": kind})
+
+
 def last_of(channels: int, precision: str) -> Sample:
     x = np.eye(1, channels, channels - 1, dtype=np.float32)
     return Sample([x], {"kind": "max"}, expected=[[channels - 1]], precision=precision)
@@ -280,6 +286,7 @@ ARGUMENT = Operation(
     lambda sample: (argument(sample.inputs[0], sample.attributes["kind"]), None),
     draws={"images": arguments()},
     known={f"first NaN, {kind}": nan_in_rows(kind) for kind in ("max", "min")}
+    | {f"NaN in some pixels, {kind}": nan_in_pixels(kind) for kind in ("max", "min")}
     | {"most channels of float16": last_of(2049, "float16"), "more": last_of(2050, "float32")},
     refused=[
         *refusals(
