@@ -181,6 +181,8 @@ class Build:
             target = self.source / name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(PROJECT / name, target)  # keeps the time, so unchanged files are not compiled again
+        for file in (file for files in SUBJECTS for file in files):
+            (self.source / KERNELS / file).touch()  # an earlier run may have left objects of mutants
         pybind11 = subprocess.run(
             [sys.executable, "-m", "pybind11", "--cmakedir"], capture_output=True, text=True, check=True
         )
