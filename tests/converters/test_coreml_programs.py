@@ -567,6 +567,79 @@ def test_damaged_tables_of_vectors(changed: dict[str, Any], message: str, tmp_pa
         converters.read_network([program.saved(tmp_path / "one.mlpackage")])
 
 
+def _answer_of_filters(program: Program, x: NDArray[np.float32], path: Path) -> NDArray[np.float32]:
+    program.add("conv", x="%x", weight="%filters")
+    network = converters.read_network([program.saved(path / "one.mlpackage")])
+    return network.compile(device="cpu").session().run(_last(x))
+
+
+@pytest.mark.parametrize("axis", [None, 0, 1, -1])
+def test_sparse_weights_with_tables(axis: int | None, tmp_path: Path) -> None:
+    """The table's numbers, or vectors of numbers, stand where the mask has ones, and zeros elsewhere."""
+    draw = np.random.default_rng(4)
+    mask = draw.integers(0, 2, (6, 4, 2, 2)).astype(np.uint8)
+    places = draw.integers(0, 4, mask.shape).astype(np.uint8)
+    tables = draw.uniform(0.5, 1.5, (3, 1, 1, 1, 4, 1 if axis is None else 2)).astype(np.float32)
+    weight = _from_table(places, tables, (axis or 0) % 4)
+    for position in np.argwhere(np.repeat(mask, tables.shape[-1], axis or 0) == 0):
+        weight[tuple(position)] = 0.0
+    program = Program({"x": (1, weight.shape[1], 5, 6)})
+    given = {"indices_mask": mask, "indices_nonzero_data": places[mask == 1], "lut": tables}
+    given |= {} if axis is None else {"vector_axis": np.int32(axis)}
+    program.add("constexpr_lut_to_sparse", "mask numbers", **given)
+    program.add("constexpr_sparse_to_dense", "filters", nonzero_data="%numbers", mask="%mask")
+    x = draw.uniform(-2.0, 2.0, (1, weight.shape[1], 5, 6)).astype(np.float32)
+    expected = _last(_convolved(x.astype(np.float64), weight))
+    np.testing.assert_allclose(_answer_of_filters(program, x, tmp_path), expected, rtol=1e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize("offset", [False, True])
+def test_sparse_integers(offset: bool, tmp_path: Path) -> None:
+    """The scale and the offset count only where the mask has ones: elsewhere the weight is 0."""
+    draw = np.random.default_rng(5)
+    mask = draw.integers(0, 2, (6, 4, 2, 2)).astype(np.uint8)
+    data = draw.integers(-9, 10, mask.shape).astype(np.int8)
+    scale = draw.uniform(0.1, 0.3, (3, 2, 1, 1)).astype(np.float32)
+    shift = draw.integers(-4, 5, scale.shape).astype(np.int8)
+    weight = np.zeros(mask.shape)
+    for a, b, c, d in np.argwhere(mask):
+        whole = int(data[a, b, c, d]) - (int(shift[a // 2, b // 2, 0, 0]) if offset else 0)
+        weight[a, b, c, d] = whole * float(scale[a // 2, b // 2, 0, 0])
+    program = Program({"x": (1, 4, 5, 6)})
+    given = {"data_mask": mask, "nonzero_data": data[mask == 1], "scale": scale}
+    given |= {"offset": shift} if offset else {}
+    program.add("constexpr_sparse_blockwise_shift_scale", "mask numbers", **given)
+    program.add("constexpr_sparse_to_dense", "filters", nonzero_data="%numbers", mask="%mask")
+    x = draw.uniform(-2.0, 2.0, (1, 4, 5, 6)).astype(np.float32)
+    expected = _last(_convolved(x.astype(np.float64), weight))
+    np.testing.assert_allclose(_answer_of_filters(program, x, tmp_path), expected, rtol=1e-5, atol=5e-5)
+
+
+@pytest.mark.parametrize(
+    ("makes", "changed", "message"),
+    [
+        ("mask", {}, "has 1 results, where constexpr_lut_to_sparse has 2"),
+        ("mask numbers", {"indices_nonzero_data": np.zeros(5, np.uint8)}, "5 numbers for 24 ones of a mask"),
+        ("mask numbers", {"indices_mask": None}, "no indices_mask"),
+        ("mask numbers", {"lut": np.ones((4, 2), np.float32)}, "tables of the shape"),
+    ],
+)
+def test_damaged_sparse_weights_with_tables(
+    makes: str, changed: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    made = {
+        "indices_mask": np.ones((6, 4, 1, 1), np.uint8),
+        "indices_nonzero_data": np.zeros(24, np.uint8),
+        "lut": np.ones((1, 1, 1, 1, 4, 1), np.float32),
+    }
+    program = Program({"x": (1, 4, 5, 6)})
+    given = {name: value for name, value in (made | changed).items() if value is not None}
+    program.add("constexpr_lut_to_sparse", makes, **given)
+    program.add("constexpr_sparse_to_dense", "filters", nonzero_data="%numbers", mask="%mask")
+    with pytest.raises(WeightsError, match=message):
+        _answer_of_filters(program, np.zeros((1, 4, 5, 6), np.float32), tmp_path)
+
+
 def test_each_kind_of_operation_has_a_case() -> None:
     others = {"select", "cast", "concat", "einsum", "stack", "shape", "fill", "logical_not"}
     others |= {"gru", "lstm", "rnn"}  # tests/converters/test_coreml_recurrent.py

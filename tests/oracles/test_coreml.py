@@ -196,7 +196,7 @@ def answer(path: Path) -> NDArray[Any]:
     return computed(converters.read_network([path]), x)
 
 
-def compressed(kind: str) -> Any:
+def compressed(kind: str, **options: Any) -> Any:
     """Return a function that compresses the weights of a program by coremltools."""
     optimize = coremltools.optimize.coreml
     made: Any
@@ -214,7 +214,7 @@ def compressed(kind: str) -> Any:
             block_size=8,
         )
         return lambda model: optimize.linear_quantize_weights(
-            model, optimize.OptimizationConfig(global_config=made)
+            model, optimize.OptimizationConfig(global_config=made), **options
         )
     if name == "table":
         made = optimize.OpPalettizerConfig(
@@ -226,10 +226,14 @@ def compressed(kind: str) -> Any:
             group_size=4,
         )
         return lambda model: optimize.palettize_weights(
-            model, optimize.OptimizationConfig(global_config=made)
+            model, optimize.OptimizationConfig(global_config=made), **options
         )
     made = optimize.OpMagnitudePrunerConfig(target_sparsity=0.6, weight_threshold=0)
-    return lambda model: optimize.prune_weights(model, optimize.OptimizationConfig(global_config=made))
+    pruned = optimize.OptimizationConfig(global_config=made)
+    if not rest:
+        return lambda model: optimize.prune_weights(model, pruned)
+    then = compressed(" ".join(rest), joint_compression=True)
+    return lambda model: then(optimize.prune_weights(model, pruned))
 
 
 COMPRESSED = [
@@ -237,6 +241,10 @@ COMPRESSED = [
     *(("iOS16", f"table {bits}") for bits in (1, 2, 4, 6, 8)),
     *(("iOS18", kind) for kind in ("linear", "linear int4 blocks", "linear symmetric int4", "sparse")),
     *(("iOS18", f"table {kind}") for kind in ("1", "2", "3", "4 groups", "6 groups", "8", "2 vectors")),
+    *(
+        ("iOS18", f"sparse {kind}")
+        for kind in ("linear", "linear symmetric int4", "table 4", "table 3 groups")
+    ),
 ]
 
 

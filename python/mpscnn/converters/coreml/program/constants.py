@@ -19,8 +19,9 @@ from mpscnn.converters.file_bytes import FileBytes
 from mpscnn.errors import UnsupportedError, WeightsError
 
 Array = NDArray[Any]
-# While a palettized weight of one bit is read, it takes up to three elements: the index, the table entry, the result.
-_ELEMENTS_PER_BYTE = 32
+# A byte is eight elements of a mask, or eight indices of one bit. While a sparse palettized weight is read, each of
+# them takes up to five elements: in the mask, the index, the number of its table, the table entry, the result.
+_ELEMENTS_PER_BYTE = 64
 
 
 @dataclass
@@ -123,19 +124,25 @@ class Constants:
 
     # ---- Computed --------------------------------------------------------------------------------------------------
 
-    def computed(self, kind: str, given: Mapping[str, Constant]) -> Constant:
-        """Compute a constexpr operation, which decompresses a weight.
+    def computed(self, kind: str, given: Mapping[str, Constant]) -> list[Constant]:
+        """Compute the results of a constexpr operation, which decompresses a weight.
 
         Raises UnsupportedError for an unknown operation, and WeightsError if its operands do not fit each other.
         """
+        if kind in _SPARSE_MAKERS:
+            mask, values = _SPARSE_MAKERS[kind](self, given)
+            return [Constant(_BIT, mask.shape, mask.view(_BIT.dtype)), _floats(values[mask])]
         maker = _MAKERS.get(kind)
         if maker is None:
             raise UnsupportedError("weights that are compressed in this way are not supported")
-        made = maker(self, given)
-        return Constant(_FLOAT, made.shape, made.astype(np.float32, copy=False))
+        return [_floats(maker(self, given))]
 
 
-_FLOAT = types.element(11)
+_FLOAT, _BIT = types.element(11), types.element(37)
+
+
+def _floats(array: Array) -> Constant:
+    return Constant(_FLOAT, array.shape, array.astype(np.float32, copy=False))
 
 
 def _immediate(tensor: Any, kind: types.Element, shape: tuple[int, ...]) -> Array:
@@ -277,9 +284,32 @@ def _filled(constants: Constants, values: Array, mask: Array) -> Array:
     if int(mask.sum()) != values.size:
         raise WeightsError(f"damaged: {values.size} numbers for {int(mask.sum())} ones of a mask")
     constants.spend(mask.size)
-    made = np.zeros(mask.shape, np.float32)
+    made = np.zeros(mask.shape, values.dtype)
     made[mask] = values.reshape(-1)
     return made
+
+
+def _sparse_blockwise(constants: Constants, given: Mapping[str, Constant]) -> tuple[Array, Array]:
+    """Compute scale * (data - offset) for a sparse weight.
+
+    Returns its mask, and an array of the same shape with the numbers where the mask has ones. Its others do not count.
+    """
+    mask = _mask(constants, given, "data_mask")
+    data = _filled(constants, constants.array(_needed(given, "nonzero_data")), mask)
+    return mask, _block_scaled(constants, data, given)
+
+
+def _sparse_look_up(constants: Constants, given: Mapping[str, Constant]) -> tuple[Array, Array]:
+    """Look up the indices of a sparse weight.
+
+    Returns its mask, and an array of the same shape with the numbers where the mask has ones. Its others do not count.
+    """
+    mask = _mask(constants, given, "indices_mask")
+    places = _filled(constants, constants.array(_needed(given, "indices_nonzero_data")), mask)
+    values = _look_up_blocks(constants, places, constants.array(_needed(given, "lut")), given)
+    for axis, (extent, wanted) in enumerate(zip(mask.shape, values.shape, strict=True)):
+        mask = np.repeat(mask, wanted // extent, axis) if wanted != extent else mask
+    return mask, values
 
 
 def _stated_shape(constants: Constants, given: Mapping[str, Constant]) -> tuple[int, ...]:
@@ -300,5 +330,9 @@ _MAKERS = {
     "constexpr_lut_to_dense": _look_up,
     "constexpr_sparse_to_dense": _sparse,
 }
-CONSTEXPR = tuple(_MAKERS)
+_SPARSE_MAKERS = {
+    "constexpr_lut_to_sparse": _sparse_look_up,
+    "constexpr_sparse_blockwise_shift_scale": _sparse_blockwise,
+}
+CONSTEXPR = (*_MAKERS, *_SPARSE_MAKERS)
 """The operations that decompress weights."""

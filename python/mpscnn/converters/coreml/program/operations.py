@@ -25,8 +25,6 @@ _REASONS = {
     "reshape_like fill_like",
     "mpscnn has no such layer": "acos affine asin atan atanh band_part batch_to_space cos cosh crop_resize mod "
     "resample sin sinh sliding_windows space_to_batch tan",
-    "weights that are compressed in this way are not supported": "constexpr_lut_to_sparse "
-    "constexpr_sparse_blockwise_shift_scale",
 }
 REFUSED = {kind: reason for reason, kinds in _REASONS.items() for kind in kinds.split()}
 """The reason why an operation is not supported, by Core ML's name."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from mpscnn.converters.coreml.features import Feature, feature
@@ -11,7 +11,7 @@ from mpscnn.converters.coreml.inputs import describe_photos, input_shapes, plain
 from mpscnn.converters.coreml.photo_scaling import PhotoScaling
 from mpscnn.converters.coreml.pipeline import PostProcessing
 from mpscnn.converters.coreml.program import types
-from mpscnn.converters.coreml.program.constants import CONSTEXPR, Constants
+from mpscnn.converters.coreml.program.constants import CONSTEXPR, Constant, Constants
 from mpscnn.converters.coreml.program.float_types import FloatTypes
 from mpscnn.converters.coreml.program.operation import Operation
 from mpscnn.converters.coreml.program.operations import HANDLERS, REFUSED
@@ -143,7 +143,7 @@ class _Program:
             raise WeightsError("damaged: it has an operation without a type")
         operation = Operation(self.walk.builder, self._constants, self._tensors, message)
         if operation.kind == "const":
-            self._state(operation, lambda: self._constants.value(self._stated(message)))
+            self._state(operation, lambda: [self._constants.value(self._stated(message))])
         elif operation.kind in CONSTEXPR:
             self._state(
                 operation,
@@ -161,11 +161,15 @@ class _Program:
             raise WeightsError("damaged: a constant without a value")
         return value
 
-    def _state(self, operation: Operation, make: Any) -> None:
+    def _state(self, operation: Operation, make: Callable[[], list[Constant]]) -> None:
         def convert() -> Sequence[str]:
-            if len(operation.outputs) != 1:
-                raise WeightsError(f"damaged: a constant with {len(operation.outputs)} results")
-            self._constants.put(operation.outputs[0], make())
+            made = make()
+            if len(operation.outputs) != len(made):
+                raise WeightsError(
+                    f"damaged: it has {len(operation.outputs)} results, where {operation.kind} has {len(made)}"
+                )
+            for name, constant in zip(operation.outputs, made, strict=True):
+                self._constants.put(name, constant)
             return []
 
         self.walk.constant(operation.kind, operation.name, operation.outputs, convert)
