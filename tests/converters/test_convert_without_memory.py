@@ -17,7 +17,7 @@ from converters.onnx_files import node
 from tiers import with_full
 
 from mpscnn.apps.cli import main
-from mpscnn.comparison import conversion_check, engine_import
+from mpscnn.comparison import engine_import, sides
 from mpscnn.comparison.engine_import import import_problem
 
 ERRORS = [
@@ -76,7 +76,7 @@ def test_an_engine_that_cannot_run(
     def refuse(*_: Any, **__: Any) -> Any:
         raise error
 
-    monkeypatch.setattr(conversion_check, "compare", refuse)
+    monkeypatch.setattr(sides, "reference_engine", refuse)
     code, said = _convert(model, monkeypatch, capsys)
     assert code == 0
     assert "not checked: " in said

@@ -13,14 +13,21 @@ from pathlib import Path
 from mpscnn.comparison.conversion_check import any_size, check_conversion, differs
 from mpscnn.converters import read_network
 from mpscnn.converters.isolated_check import FOLD, CheckResult
+from mpscnn.errors import Error
 
 
 def main(file: str, fold: str) -> None:
     """Print the verdict on a file."""
     path = Path(file)
     network = read_network([path], fold=fold == FOLD)
-    found, sentence = check_conversion(network, [path], any_size(network), quick=True)
-    print(json.dumps(asdict(CheckResult(sentence, differs(found)))), flush=True)
+    try:
+        found, sentence = check_conversion(network, [path], any_size(network), quick=True)
+        result = CheckResult(sentence, differs(found))
+    except Error as error:
+        result = CheckResult(
+            f"not checked: the network that it was converted to does not run: {error}", failed=True
+        )
+    print(json.dumps(asdict(result)), flush=True)
 
 
 if __name__ == "__main__":

@@ -144,7 +144,7 @@ class Comparison(Expected):
         if found is None and self.uncompared:
             return (
                 f"different: nothing of the other side fits the result {', '.join(self.uncompared)}; "
-                f"{pairs}, all of them equal"
+                f"{f'{pairs}, all of them equal' if self.layers else 'no two layers have the same shape'}"
             )
         if found is None:
             worst = self.worst

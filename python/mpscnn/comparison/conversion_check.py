@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from mpscnn.comparison.compared import Comparison
-from mpscnn.comparison.side_by_side import compare
-from mpscnn.comparison.sides import Side, missing_engine
+from mpscnn.comparison.side_by_side import compared_traces, default_tolerance, random_inputs
+from mpscnn.comparison.sides import Side, missing_engine, side_of
 from mpscnn.converters import read_network
 from mpscnn.errors import Error
 from mpscnn.graph.network import Network
@@ -38,7 +38,10 @@ def check_conversion(
         quick: run a TensorFlow Lite file with LiteRT's fast kernels instead of its reference kernels.
 
     Returns:
-        The comparison, and the verdict as a sentence. If there is no comparison, None and the reason.
+        The comparison, and the verdict as a sentence. If the source's own engine is not installed or cannot run it with
+        the network's input, None and the reason.
+
+    Raises the errors of mpscnn's own engine if it cannot run the network.
     """
     if len(sources) != 1:
         return None, "not checked: the network was made of several files"
@@ -50,20 +53,28 @@ def check_conversion(
     try:
         if network.source_ends and network.detection is not None:
             network = read_network(sources, size=size, shapes=shapes, outputs=network.source_ends)
+        # Errors of mpscnn's own engine are errors of the conversion. Only those of the source's engine prevent a check.
+        engine = side_of(network).engine(size=size)
         source = Side(
             None, sources[0].name, sources[0], outputs=tuple(ends), signature=signature, quick=quick
         )
-        found = _without_wrong_pairs(compare(network, source, size=size), len(network.outputs))
-    except Error as error:
-        return None, f"not checked: {error}"
+        try:
+            other = source.engine(engine.inputs, size=size)
+            inputs = random_inputs(engine, other, size)
+            expected = other.trace(inputs)
+        except Error as error:
+            return None, f"not checked: {error}"
+        except (
+            OSError,
+            ImportError,
+            SystemError,
+        ) as error:  # raised by engines' code that is loaded at its first use
+            return None, f"not checked: the engine of {sources[0].name} does not run here: {error}"
+        engines, traces = (engine, other), (engine.trace(inputs), expected)
+        compared = compared_traces(engines, traces, default_tolerance(*engines))
+        found = _without_wrong_pairs(compared, len(network.outputs))
     except MemoryError:
         return None, f"not checked: there is not enough memory to run {sources[0].name} on its own engine"
-    except (
-        OSError,
-        ImportError,
-        SystemError,
-    ) as error:  # raised by engines' code that is loaded at its first use
-        return None, f"not checked: the engine of {sources[0].name} does not run here: {error}"
     return found, f"checked against {found.second}: {found.verdict()}"
 
 

@@ -15,7 +15,7 @@ from mpscnn.comparison.alignment import Pairs, aligned
 from mpscnn.comparison.compared import ComparedLayer, Comparison, compared_layer
 from mpscnn.comparison.native_engine import NativeEngine
 from mpscnn.comparison.sides import Side, side_of
-from mpscnn.comparison.trace import TOLERANCES, Array, Engine
+from mpscnn.comparison.trace import TOLERANCES, Array, Engine, Trace
 from mpscnn.comparison.weight_rounding import differ_by_halves
 from mpscnn.errors import ParameterError, ShapeError, UnsupportedError
 
@@ -65,14 +65,22 @@ def compare(
     a, b = _engines(sides, shapes, size)
     inputs = _inputs(a, b, sides, input, given, size, seed)
     if tolerance is None:
-        tolerance = _tolerance(a, b)
+        tolerance = default_tolerance(a, b)
     elif not 0.0 <= tolerance < float("inf"):
         raise ParameterError(f"compare: tolerance must not be negative, got {tolerance}")
-    traces = a.trace(inputs), b.trace(inputs)
-    pairs = aligned(*traces, tolerance)
-    if not pairs:
+    found = compared_traces((a, b), (a.trace(inputs), b.trace(inputs)), tolerance)
+    if not found.layers:
         raise ShapeError(f"compare: no layer of {a.title} has the shape of one of {b.title}")
+    return found
+
+
+def compared_traces(
+    engines: tuple[Engine, Engine], traces: tuple[Trace, Trace], tolerance: float
+) -> Comparison:
+    """Return the comparison of two networks' results for the same input. It has no layers if no shapes are equal."""
+    a, b = engines
     by_norm = "int8" in (a.precision, b.precision)
+    pairs = aligned(*traces, tolerance)
     pairs, found = _without_chance_pairs(
         pairs,
         [compared_layer(x, y, output=x.name in traces[0].outputs) for x, y in pairs],
@@ -85,14 +93,14 @@ def compare(
     )
     uncompared = tuple(
         f"{name} of {engine.title}"
-        for engine, trace, known in zip((a, b), traces, names, strict=True)
+        for engine, trace, known in zip(engines, traces, names, strict=True)
         for name in trace.outputs
         if name not in known
     )
     return Comparison(a.title, b.title, float(tolerance), by_norm, found, only_first, only_second, uncompared)
 
 
-def _tolerance(a: Engine, b: Engine) -> float:
+def default_tolerance(a: Engine, b: Engine) -> float:
     """Return the default tolerance: that of the least precise type of both sides' results and weights."""
     types = [a.precision, b.precision]
     if isinstance(a, NativeEngine) and isinstance(b, NativeEngine) and differ_by_halves(a.network, b.network):
@@ -166,20 +174,29 @@ def _inputs(
     if arrays is not None:
         _check(arrays, a, shapes)
         return arrays
-    fixed = [_fixed(shape, a) for shape in shapes]
     if isinstance(given, str) and given == "random":
-        generator = np.random.default_rng(seed)
-        ranges = a.ranges or b.ranges
-        limits = list(ranges.values()) if len(ranges) == len(fixed) else [(-1.0, 1.0)] * len(fixed)
-        return [
-            generator.uniform(*limit, shape).astype(np.float32)
-            for limit, shape in zip(limits, fixed, strict=True)
-        ]
+        return random_inputs(a, b, size, seed)
+    fixed = [_fixed(shape, a) for shape in shapes]
     if len(fixed) != 1 or len(fixed[0]) != 4:
         raise ShapeError(
             f"compare: a photo cannot be the input of {a.title}: its inputs are {_text(a.inputs)}"
         )
     return [_photo(given, fixed[0], sides)]
+
+
+def random_inputs(a: Engine, b: Engine, size: tuple[int, int] | None, seed: int = 0) -> list[Array]:
+    """Return random inputs that both sides accept, from -1 to 1 or over the range of an integer input.
+
+    Raises ShapeError if the inputs of both sides differ, or if both leave more free than the batch and `size`.
+    """
+    fixed = [_fixed(shape, a) for shape in _common_shapes(a, b, size)]
+    generator = np.random.default_rng(seed)
+    ranges = a.ranges or b.ranges
+    limits = list(ranges.values()) if len(ranges) == len(fixed) else [(-1.0, 1.0)] * len(fixed)
+    return [
+        generator.uniform(*limit, shape).astype(np.float32)
+        for limit, shape in zip(limits, fixed, strict=True)
+    ]
 
 
 def _common_shapes(a: Engine, b: Engine, size: tuple[int, int] | None) -> list[tuple[int | None, ...]]:

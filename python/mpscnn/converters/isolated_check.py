@@ -24,7 +24,7 @@ class CheckResult:
     Attributes:
         sentence: the result as a sentence for users.
         differs: whether the network's results differ from those of its file.
-        failed: whether the file's own engine crashed or hung.
+        failed: whether the file's own engine crashed or hung, or mpscnn's engine cannot run the network.
     """
 
     sentence: str

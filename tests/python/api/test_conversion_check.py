@@ -17,6 +17,8 @@ import mpscnn
 from mpscnn._private.child_python import code_command
 from mpscnn.comparison.conversion_check import check_conversion, differs
 from mpscnn.comparison.litert_engine import LitertEngine
+from mpscnn.comparison.native_engine import NativeEngine
+from mpscnn.comparison.trace import Trace
 from mpscnn.converters import isolated_check
 from mpscnn.converters.tflite import arithmetic
 from mpscnn.graph.network import Network
@@ -289,6 +291,79 @@ def test_onnx_files_that_differ_are_not_written(
     assert not output.exists()
     assert call(monkeypatch, "convert", str(source), str(output), "--force") == 0
     assert "because of --force" in capsys.readouterr().err
+    assert output.exists()
+
+
+def _enlarged(tmp_path: Path) -> Path:
+    """Write a file whose result has another size in onnxruntime than ONNX defines (12 x 15), which mpscnn computes."""
+    pytest.importorskip("onnxruntime", reason="needs onnxruntime")
+    file = tmp_path / "enlarged.onnx"
+    enlarge = node("ConvTranspose", ["x", "w"], auto_pad="SAME_UPPER", strides=[3, 3], kernel_shape=[2, 2])
+    onnx.save(model([enlarge], {"x": [1, 3, 4, 5]}, {"w": np.ones((3, 2, 2, 2), np.float32)}), file)
+    return file
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".onnx", ".mlpackage"])
+def test_results_of_another_shape_differ(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], suffix: str
+) -> None:
+    file, output = _enlarged(tmp_path), tmp_path / f"out{suffix}"
+    if suffix == ".mlpackage":
+        pytest.importorskip("coremltools", reason="needs coremltools")
+    assert call(monkeypatch, "convert", str(file), str(output)) == 3
+    said = capsys.readouterr()
+    assert "different: nothing of the other side fits the result" in said.out
+    assert "no two layers have the same shape" in said.out
+    assert "does not compute what the file does" in said.err
+    assert not output.exists()
+    if suffix == ".safetensors":
+        assert call(monkeypatch, "convert", str(file), str(output), "--force") == 0
+        assert "is written because of --force" in capsys.readouterr().err
+        assert output.exists()
+        with pytest.warns(RuntimeWarning, match="does not compute what the file does"):
+            mpscnn.load(file)
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_numbers_that_only_one_side_cannot_represent_differ(
+    path: Path, monkeypatch: pytest.MonkeyPatch, number: float
+) -> None:
+    network = mpscnn.converters.read_network([path])
+    run = NativeEngine.trace
+
+    def with_number(self: NativeEngine, inputs: Any) -> Trace:
+        made = run(self, inputs)
+        made.values[-1].array[...] = number
+        return made
+
+    monkeypatch.setattr(NativeEngine, "trace", with_number)
+    found, verdict = check_conversion(network, [path])
+    assert differs(found), verdict
+
+
+def test_a_network_that_mpscnn_cannot_run_is_not_written(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object) -> Trace:
+        raise mpscnn.ShapeError("the network does not run")
+
+    monkeypatch.setattr(NativeEngine, "trace", refuse)
+    output = tmp_path / "out.safetensors"
+    assert call(monkeypatch, "convert", str(path), str(output)) == 1
+    assert "the network does not run" in capsys.readouterr().err
+    assert not output.exists()
+
+
+def test_a_file_that_its_engine_cannot_run_is_not_checked(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object) -> Trace:
+        raise mpscnn.WeightsError("LiteRT cannot run it")
+
+    monkeypatch.setattr(LitertEngine, "trace", refuse)
+    output = tmp_path / "out.safetensors"
+    assert call(monkeypatch, "convert", str(path), str(output)) == 0
+    assert "not checked: LiteRT cannot run it" in capsys.readouterr().out
     assert output.exists()
 
 
