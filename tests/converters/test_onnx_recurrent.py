@@ -10,7 +10,7 @@ from converters.onnx_files import TOLERANCE, model, node, random_inputs, read, r
 
 from mpscnn import Network
 from mpscnn.converters.onnx_writer.export import to_onnx
-from mpscnn.errors import UnsupportedError
+from mpscnn.errors import UnsupportedError, WeightsError
 
 GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
 
@@ -117,3 +117,79 @@ def test_functions_that_the_file_lacks_are_refused() -> None:
 def test_what_is_refused(attributes: dict[str, Any], message: str) -> None:
     with pytest.raises(UnsupportedError, match=message):
         read(recurrent("LSTM", "forward", 0, layout=1, **attributes))
+
+
+@pytest.mark.parametrize("place", [0, 1])
+@pytest.mark.parametrize("sequences", [1, 2])
+@pytest.mark.parametrize("direction", ["forward", "bidirectional"])
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
+def test_constant_first_states(kind: str, direction: str, sequences: int, place: int) -> None:
+    count = 2 if direction == "bidirectional" else 1
+    states = ["h", "c"][: 2 if kind == "LSTM" else 1]
+    shapes = {"w": (GATES[kind] * 4, 3), "r": (GATES[kind] * 4, 4), "b": (GATES[kind] * 8,)}
+    shapes |= dict.fromkeys(states, (sequences, 4))
+    made = node(
+        kind, ["x", "w", "r", "b", "", *states], [""] * place + ["y"], hidden_size=4, direction=direction
+    )
+    given = {
+        name: weights(count, *shape) * (1 + number) for number, (name, shape) in enumerate(shapes.items())
+    }
+    file = model([made], {"x": [5, sequences, 3]}, given)
+    network, feeds = read(file), random_inputs(file)
+    found = network.compile(device="cpu", precision="float32").session(threads=1).run(feeds["x"][None])
+    (wanted,) = run_there(file, feeds)
+    np.testing.assert_allclose(np.reshape(found, wanted.shape), wanted, rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("batch", [2, None])
+def test_constant_first_states_of_each_image(batch: int | None) -> None:
+    """The file repeats one constant state for the images of a batch, which may be free."""
+    nodes = [
+        node("Transpose", ["x"], ["turned"], perm=[1, 0, 2]),
+        node("Shape", ["x"], ["images"], start=0, end=1),
+        node("Concat", ["one", "images", "units"], ["extents"], axis=0),
+        node("Expand", ["h"], ["state"]) if batch is None else node("Identity", ["h"], ["state"]),
+        node("GRU", ["turned", "w", "r", "b", "", "state"], ["", "last"], hidden_size=4),
+        node("Squeeze", ["last", "zero"], ["y"]),
+    ]
+    if batch is None:
+        nodes[3].input.append("extents")
+    given = {name: weights(1, *shape) for name, shape in {"w": (12, 3), "r": (12, 4), "b": (24,)}.items()}
+    given |= {"zero": np.array([0]), "one": np.array([1]), "units": np.array([4])}
+    given |= {"h": 3 * weights(1, 1, 4)}
+    if batch is not None:
+        given["h"] = np.repeat(given["h"], batch, 1)
+    file = model(nodes, {"x": ["n" if batch is None else batch, 5, 3]}, given)
+    x = np.random.default_rng(1).normal(size=(2, 5, 3)).astype(np.float32)
+    found = read(file).compile(device="cpu", precision="float32").session(threads=1).run(x)
+    (wanted,) = run_there(file, {"x": x})
+    np.testing.assert_allclose(np.reshape(found, wanted.shape), wanted, rtol=0, atol=TOLERANCE)
+
+
+def test_a_constant_first_state_of_another_shape() -> None:
+    names = ["x", "w", "r", "", "", "h"]
+    file = model(
+        [node("GRU", names, ["y"], hidden_size=4)],
+        {"x": [1, 5, 3]},
+        {"w": weights(1, 12, 3), "r": weights(1, 12, 4), "h": weights(1, 3, 4)},
+    )
+    with pytest.raises(WeightsError, match="damaged: its first state has 12 numbers, expected 20"):
+        read(file)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "message"),
+    [
+        ({"activations": ["Sigmoid", "Tanh", "Celu"]}, "its activation 'Celu' is not supported"),
+        ({}, "with other lengths for each sequence it is not supported"),
+    ],
+)
+def test_refusals_whose_first_axis_is_the_steps(attributes: dict[str, Any], message: str) -> None:
+    names = ["x", "w", "r", ""] + ([] if attributes else ["lengths"])
+    file = model(
+        [node("LSTM", names, ["y"], hidden_size=4, **attributes)],
+        {"x": [5, 2, 3]},
+        {"w": weights(1, 16, 3), "r": weights(1, 16, 4), "lengths": np.array([5, 3], np.int32)},
+    )
+    with pytest.raises(UnsupportedError, match=message):
+        read(file)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters import gates
+from mpscnn.converters.layer_names import shown
 from mpscnn.converters.layout import Axis
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.node import Node
@@ -28,9 +30,10 @@ def _recurrent(c: Context, node: Node) -> list[FileTensor]:
     reversals = {"forward": [False], "reverse": [True], "bidirectional": [False, True]}.get(direction)
     if reversals is None:
         raise WeightsError(f"damaged: its direction is {direction!r}")
+    functions = [_functions(node, place, len(reversals)) for place in range(len(reversals))]
     x, steps, several = _sequence(c, node)
     made = [
-        _direction(c, node, x, place, reverse=reverse, directions=len(reversals))
+        _direction(c, node, x, place, functions[place], reverse=reverse, directions=len(reversals))
         for place, reverse in enumerate(reversals)
     ]
     c.names.take(c.network.layer_names())
@@ -75,15 +78,22 @@ def _refuse_settings(c: Context, node: Node) -> None:
 
 def _sequence(c: Context, node: Node) -> tuple[Tensor, Axis, Axis]:
     """Return the input as a tensor (n, steps, sequences, features), and the atoms of its steps and sequences."""
-    x = c.x(node)
-    tensor, steps, several = sequences(x.transposed((1, 0, 2)) if node.integer("layout", 0) else x)
-    lengths = node.input(4)
-    if lengths is not None and set(c.constants.integers(lengths, "its lengths")) != {tensor.shape[1]}:
+    x, along, lengths = c.x(node), bool(node.integer("layout", 0)), node.input(4)
+    if lengths is not None and set(c.constants.integers(lengths, "its lengths")) != {x.shape[along]}:
         raise UnsupportedError("with other lengths for each sequence it is not supported")
-    return tensor, steps, several
+    return sequences(x.transposed((1, 0, 2)) if along else x)
 
 
-def _direction(c: Context, node: Node, x: Tensor, place: int, *, reverse: bool, directions: int) -> Recurrent:
+def _direction(
+    c: Context,
+    node: Node,
+    x: Tensor,
+    place: int,
+    functions: list[Activation],
+    *,
+    reverse: bool,
+    directions: int,
+) -> Recurrent:
     weight, matrix = (c.constants.real(node.input(number), "its weights") for number in (1, 2))
     count, units = len(gates.ONNX[node.kind]), node.integer("hidden_size")
     biases = np.zeros((directions, 2 * count * units), np.float32)
@@ -94,8 +104,8 @@ def _direction(c: Context, node: Node, x: Tensor, place: int, *, reverse: bool, 
         raise WeightsError(
             f"damaged: weights {weight.shape}, {matrix.shape} and {biases.shape} for {x.shape}"
         )
-    functions = _functions(node, place, directions)
-    hidden, cell = (_state(c, node, number, place, units) for number in (5, 6))
+    several = int(x.shape[2] or 0)
+    hidden, cell = (_state(c, node, number, place, (directions, several, units)) for number in (5, 6))
     own = [weight[place], matrix[place], *np.split(biases[place], 2)]
     if node.kind == "RNN":
         functions, own = [_IDENTITY, *functions], [_with_open_gates(part, units) for part in own]
@@ -147,8 +157,14 @@ def _functions(node: Node, place: int, directions: int) -> list[Activation]:
     return functions[place * len(defaults) : (place + 1) * len(defaults)]
 
 
-def _state(c: Context, node: Node, number: int, place: int, units: int) -> Tensor | None:
-    """Return the initial hidden or cell state of one direction; None for zeros."""
+def _state(c: Context, node: Node, number: int, place: int, extents: tuple[int, ...]) -> Tensor | None:
+    """Return the initial hidden or cell state of one direction; None for zeros.
+
+    Args:
+        number: the place of the state in the node's inputs.
+        place: the place of the direction.
+        extents: the numbers of directions, of sequences for each image, and of units.
+    """
     name = node.input(number) if number == 5 or node.kind == "LSTM" else None
     if name is None:
         return None
@@ -156,15 +172,31 @@ def _state(c: Context, node: Node, number: int, place: int, units: int) -> Tenso
     if known is not None and not known.low.any() and not known.high.any():
         return None
     if known is not None:
-        raise UnsupportedError("its first state is a constant that is not 0")
+        return _constant_state(c, node, name, place, extents)
     x = c.value(name)
     if node.integer("layout", 0):
         x = x.transposed((1, 0, 2))
-    if x.rank != 3 or x.shape[2] != units:
+    if x.rank != 3 or x.shape[2] != extents[2]:
         raise WeightsError(f"damaged: its first state is {x.shown}")
     own = [tuple(atom for atom in axis if not atom.is_batch) for axis in x.axes]
     tensor = c.arranger.physical(x, own)
     return c.network.layer("slice", [tensor], {"top": place, "height": 1}, name=c.layer_name(node, "/state"))
+
+
+def _constant_state(c: Context, node: Node, name: str, place: int, extents: tuple[int, ...]) -> Tensor:
+    """Return a constant initial state of one direction, which is the same for each image of the batch."""
+    along = bool(node.integer("layout", 0))
+    own = c.constants.of_one_image(
+        name, None, c.arranger.batch, f"its first state {shown(name)}", (0 if along else 1, 1)
+    )
+    directions, several, units = extents
+    if own.size != directions * several * units:
+        raise WeightsError(f"damaged: its first state has {own.size} numbers, expected {math.prod(extents)}")
+    states = own.reshape((several, directions, units) if along else extents)
+    layer = c.names.unique(c.file.constant_of(name).strip("/"))
+    tensor = c.network.constant(c.network.inputs[0], (1, several, units), name=layer)
+    c.set_weight(layer, "value", (states[:, place] if along else states[place])[None])
+    return tensor
 
 
 RECURRENT: dict[str, Handler] = {"GRU": _recurrent, "LSTM": _recurrent, "RNN": _recurrent}
