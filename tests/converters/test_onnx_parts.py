@@ -354,3 +354,25 @@ def test_resize_factors_are_the_fractions_that_float32_rounds(
     resize = node("Resize", ["x", "", "s"], mode=mode, coordinate_transformation_mode=alignment)
     given = model([resize], {"x": ["n", 3, 10, 30]}, {"s": np.array([1, 1, scale, scale], np.float32)})
     assert_like_onnxruntime(given)
+
+
+@pytest.mark.parametrize(
+    ("shape", "indices", "updates"),
+    [
+        ((1, 4, 5, 6), [[0, 1], [0, 3]], (2, 5, 6)),
+        ((1, 4, 5), [[0, 3, 2], [0, 0, 4], [0, 1, 1]], (3,)),
+        ((1, 4, 5), [[0, 3]], (1, 5)),
+        ((1, 4, 5), [[[0, 3], [0, 1]], [[0, 0], [0, 2]]], (2, 2, 5)),
+    ],
+)
+def test_constants_at_positions(shape: tuple[int, ...], indices: list[Any], updates: tuple[int, ...]) -> None:
+    """The first axis of the constant counts positions: it is not the batch."""
+    given = {"i": np.array(indices), "u": weights(*updates)}
+    assert_like_onnxruntime(model([node("ScatterND", ["x", "i", "u"])], {"x": list(shape)}, given))
+
+
+def test_constants_at_positions_of_several_images_are_refused() -> None:
+    given = {"i": np.array([[0, 1], [1, 3]]), "u": weights(2, 5)}
+    made = model([node("ScatterND", ["x", "i", "u"])], {"x": ["n", 4, 5]}, given)
+    with pytest.raises(UnsupportedError, match=r"moves elements of \(n, 4, 5\), whose batch or size is free"):
+        read(made)

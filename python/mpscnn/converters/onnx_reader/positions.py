@@ -130,8 +130,12 @@ def _scatter_elements(c: Context, node: Node) -> FileTensor:
 def _scattered_operands(c: Context, node: Node) -> tuple[FileTensor, FileTensor]:
     if node.text("reduction", "none") != "none":
         raise UnsupportedError(f"scatters by {node.text('reduction', 'none')!r}, which is not supported")
-    x, updates = (c.tensor(node.inputs[place], whole_numbers=True) for place in (0, 2))
-    return x, updates
+    x, name = c.tensor(node.inputs[0], whole_numbers=True), node.inputs[2]
+    known, rank = c.constants.find(name), None
+    if known is not None and c.arranger.batch is not None and known.low.shape[:1] != (1,):
+        x.fixed_size()
+        rank = known.low.ndim + 1  # the first axis counts positions, also those of the batch
+    return x, c.tensor(name, rank, whole_numbers=True)
 
 
 # ---- Samples -------------------------------------------------------------------------------------------------------
