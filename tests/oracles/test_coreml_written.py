@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from oracles.torchvision_models import computed
 
 import mpscnn
 from mpscnn import Network, converters
+from mpscnn.converters.coreml_writer.export import TARGETS
 from mpscnn.errors import ParameterError, UnsupportedError
 
 coremltools = pytest.importorskip("coremltools", reason="coremltools is not installed")
@@ -55,7 +57,9 @@ def test_a_gru_that_resets_after_the_product_needs_ios_18(tmp_path: Path) -> Non
     network = Network(input=(5, 6))
     network.output(network.gru(network.input, 4).last)
     network.initialize_weights(seed=2)
-    with pytest.raises(ParameterError, match="a GRU that resets after the product run from iOS18 on"):
+    with pytest.raises(
+        ParameterError, match="a GRU that resets after the product run from iOS18 on: choose a later target"
+    ):
         converters.export_coreml(network, tmp_path / "one.mlpackage", target="iOS17")
     converters.export_coreml(network, tmp_path / "one.mlpackage")
     written = coremltools.models.MLModel(str(tmp_path / "one.mlpackage"), skip_model_load=True).get_spec()
@@ -228,6 +232,46 @@ def test_targets(tmp_path: Path) -> None:
         converters.export_coreml(network, tmp_path / "one.mlpackage", target="iOS14")
     with pytest.raises(ParameterError, match="unknown target 'iOS99'"):
         converters.export_coreml(network, tmp_path / "one.mlpackage", target="iOS99")
+
+
+def test_neural_networks_for_later_systems_are_those_for_ios_14(tmp_path: Path) -> None:
+    network = network_of(LAYERS["convolution"])
+    contents = {}
+    for target in (None, *TARGETS):
+        path = tmp_path / f"{target}.mlmodel"
+        converters.export_coreml(network, path, target=target, dtype="uint8")
+        contents[target] = path.read_bytes()
+    assert coremltools.utils.load_spec(str(tmp_path / "iOS18.mlmodel")).specificationVersion <= 5
+    assert all(content == contents["iOS14"] for target, content in contents.items() if target != "iOS13")
+
+
+_ADVICE = re.compile(
+    r"write (?P<name>\S+) for (?P<target>iOS\d+)|run from (?P<oldest>iOS\d+) on: choose a later target"
+)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("choice", [{}, {"dtype": "float16"}, {"dtype": "uint8"}, {"palette": 4}])
+@pytest.mark.parametrize("suffix", [".mlpackage", ".mlmodel"])
+def test_what_a_refusal_of_a_target_advises_works(
+    suffix: str, choice: dict[str, Any], target: str, tmp_path: Path
+) -> None:
+    if "palette" in choice:
+        pytest.importorskip("sklearn", reason="palettes need scikit-learn")
+    network = network_of(LAYERS["convolution"])
+    path = tmp_path / f"one{suffix}"
+    try:
+        converters.export_coreml(network, path, target=target, **choice)
+    except ParameterError as error:
+        refusal = str(error)
+        advice = _ADVICE.search(refusal)
+    else:
+        assert path.exists()
+        return
+    assert advice, refusal
+    path = tmp_path / (advice["name"] or path.name)
+    converters.export_coreml(network, path, target=advice["target"] or advice["oldest"], **choice)
+    assert path.exists()
 
 
 def test_free_sizes(tmp_path: Path) -> None:

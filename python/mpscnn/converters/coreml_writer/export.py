@@ -46,8 +46,8 @@ SUFFIXES = (PACKAGE, MODEL)
 TARGETS = ("iOS13", "iOS14", "iOS15", "iOS16", "iOS17", "iOS18")
 """The minimum deployment targets. Each includes macOS and the other systems of the same year."""
 Array = NDArray[Any]
-_COMPRESSED = "programs with compressed weights"
-_OLDEST_NETWORK = "iOS14"
+_PROGRAMS, _COMPRESSED = "programs", "programs with compressed weights"
+_NEWEST_NETWORK = "iOS14"
 _OLDEST_PROGRAM, _OLDEST_COMPRESSED, _OLDEST_RESETTING_AFTER = "iOS15", "iOS16", "iOS18"
 
 
@@ -75,7 +75,7 @@ def export(
             for packages only.
         target: the minimum deployment target, one of `TARGETS`; None: the oldest on which the model runs: iOS 15 for a
             package, iOS 16 for one with compressed weights, iOS 18 for one with a GRU that resets after the product,
-            iOS 14 for a file.
+            iOS 14 for a file. A file for a later system is the same as one for iOS 14.
         preprocess: the preprocessing of photos, with all keys (`mpscnn.preprocess`); the input is then an image. None:
             the input is an array.
         labels: the names of the classes, which make the model a classifier or a segmenter.
@@ -112,9 +112,11 @@ def export(
     tools = coremltools()
     builder = built(network, size=size, layout="nchw", uses_lrn=True)
     onnx_model = builder.model(_core.version())
-    parts = {"programs": _OLDEST_PROGRAM if kind == PACKAGE else _OLDEST_NETWORK}
-    if dtype == "uint8" or palette is not None:
+    parts = {_PROGRAMS: _OLDEST_PROGRAM}
+    if dtype == "uint8":
         parts[_COMPRESSED] = _OLDEST_COMPRESSED
+    if palette is not None:
+        parts["programs with a palette"] = _OLDEST_COMPRESSED
     if resets_after(onnx_model.graph):
         parts["programs with a GRU that resets after the product"] = _OLDEST_RESETTING_AFTER
     target = _target(kind, target, path, parts)
@@ -165,21 +167,25 @@ def _check_palette(palette: int, dtype: str, kind: str, path: Path) -> None:
     if dtype == "uint8":
         raise ParameterError(f"{path}: weights are either integers (uint8) or places in a palette")
     if kind == MODEL:
-        raise ParameterError(f"{path}: palettes are for packages: write {path.stem}{PACKAGE}")
+        raise ParameterError(
+            f"{path}: palettes are for packages: write {path.stem}{PACKAGE} for {_OLDEST_COMPRESSED} or later"
+        )
 
 
 def _target(kind: str, target: str | None, path: Path, parts: Mapping[str, str]) -> str:
     """Return the deployment target. `parts` has the oldest system of each part of a program."""
-    what, oldest = max(parts.items(), key=lambda part: TARGETS.index(part[1]))
+    if target is not None and target not in TARGETS:
+        raise ParameterError(f"{path}: unknown target {target!r}; known: {', '.join(TARGETS)}")
     if kind == MODEL:
-        oldest = _OLDEST_NETWORK
+        # Later systems have no other form of a neural network.
+        return min(target or _NEWEST_NETWORK, _NEWEST_NETWORK, key=TARGETS.index)
+    what, oldest = max(parts.items(), key=lambda part: TARGETS.index(part[1]))
     if target is None:
         return oldest
-    if target not in TARGETS:
-        raise ParameterError(f"{path}: unknown target {target!r}; known: {', '.join(TARGETS)}")
-    if kind == PACKAGE and TARGETS.index(target) < TARGETS.index(oldest):
-        other = f": write {path.stem}{MODEL} for {target}" if what in ("programs", _COMPRESSED) else ""
-        raise ParameterError(f"{path}: {what} run from {oldest} on{other}")
+    if TARGETS.index(target) < TARGETS.index(oldest):
+        is_network_possible = what in (_PROGRAMS, _COMPRESSED)
+        advice = f"write {path.stem}{MODEL} for {target}" if is_network_possible else "choose a later target"
+        raise ParameterError(f"{path}: {what} run from {oldest} on: {advice}")
     return target
 
 
@@ -458,7 +464,7 @@ def _converted(tools: Any, made: _Made, kind: str, target: str, dtype: str, orig
             **settings,
         )
     except Exception as error:  # coremltools has no errors of its own
-        advice = f"; {PACKAGE} can express more" if kind == MODEL else ""
+        advice = f"; {PACKAGE}, for {_OLDEST_PROGRAM} or later, can express more" if kind == MODEL else ""
         raise UnsupportedError(
             f"{origin}: coremltools cannot write it: {_first_line(error)}{advice}"
         ) from error
