@@ -19,7 +19,7 @@ from PIL import Image
 import mpscnn
 from mpscnn import converters
 from mpscnn.converters.isolated_check import check_in_process
-from mpscnn.errors import UnsupportedError, WeightsError
+from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 
 _DRAW = np.random.default_rng(13)
 FILTERS, BIAS = _DRAW.normal(size=(4, 3, 3, 3)) * 0.01, _DRAW.normal(size=4)
@@ -530,6 +530,34 @@ def test_damaged_manifests(kind: str, tmp_path: Path) -> None:
     (path / "Manifest.json").write_text(MANIFESTS[kind])
     with pytest.raises(WeightsError, match=r"photos\.mlpackage"):
         mpscnn.load(path)
+
+
+def test_folders_that_are_not_packages(tmp_path: Path) -> None:
+    path = tmp_path / "empty.mlpackage"
+    path.mkdir()
+    message = r"empty\.mlpackage: is not a Core ML package: it has no Manifest\.json; copy the whole folder"
+    with pytest.raises(WeightsError, match=message):
+        converters.read_network(path)
+    with pytest.raises(WeightsError, match=message):
+        mpscnn.load(path)
+
+
+@pytest.mark.parametrize("kind", [str, Path])
+def test_one_path_needs_no_list(kind: type[str] | type[Path], tmp_path: Path) -> None:
+    path = program().saved(tmp_path / "photos.mlpackage")
+    expected = converters.read_network([path]).to_dict()
+    output = tmp_path / "photos.safetensors"
+    assert converters.read_network(kind(path)).to_dict() == expected
+    assert converters.convert_files(kind(path), output).to_dict() == expected
+    assert output.exists()
+
+
+@pytest.mark.parametrize("given", [3, None, b"photos.onnx", ["photos.onnx", 3]])
+def test_what_is_not_a_path_is_refused(given: Any, tmp_path: Path) -> None:
+    with pytest.raises(ParameterError, match="expected a path or a list of paths, got "):
+        converters.read_network(given)
+    with pytest.raises(ParameterError, match="expected a path or a list of paths, got "):
+        converters.convert_files(given, tmp_path / "photos.safetensors")
 
 
 def test_a_part_of_a_package_is_named(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,7 +40,7 @@ CONVERTER_VERSION = 14
 
 
 def read_network(
-    sources: Sequence[str | PathLike[str]],
+    sources: str | PathLike[str] | Sequence[str | PathLike[str]],
     *,
     name: str | None = None,
     size: tuple[int, int] | None = None,
@@ -61,7 +61,7 @@ def read_network(
     8-bit integers describes it by the input's scale and zero point.
 
     Args:
-        sources: one file, or the parts of a network in order.
+        sources: the path of one file, or a list of the parts of a network in order.
         name: the network's name; None: the first file's.
         size: (height, width) of an image input that the file leaves free; None: it stays free, or, if the file holds
             only weights, it is the usual size of the architecture.
@@ -87,7 +87,7 @@ def read_network(
     from mpscnn.converters.float32_intermediates import keep_intermediates
     from mpscnn.converters.recognise import with_library_names
 
-    paths = [Path(source) for source in sources]
+    paths = _paths(sources)
     if not paths:
         raise ParameterError("convert: no input file given")
     if len(paths) == 1 and is_folder(paths[0]) and not is_package(paths[0]):
@@ -116,7 +116,7 @@ def read_network(
 
 
 def convert_files(
-    sources: Sequence[str | PathLike[str]],
+    sources: str | PathLike[str] | Sequence[str | PathLike[str]],
     output: str | PathLike[str],
     *,
     labels: str | PathLike[str] | None = None,
@@ -136,7 +136,7 @@ def convert_files(
     """Convert model files and write the result; see `read_network` and `Network.save`.
 
     Args:
-        sources: one file, or the parts of a network in order.
+        sources: the path of one file, or a list of the parts of a network in order.
         labels: a text file with one class name per line, or a JSON list of them; None: the file's own, the digits for
             Deep MNIST's folder, or none.
         preprocess: name of a preset, a mapping (docs/preprocessing.md) or its JSON text, or a .json file; None: as the
@@ -236,7 +236,7 @@ def export_coreml(
         palette: the bits per weight (1, 2, 4, 6 or 8) for Core ML's palettization: each weight is an index into a table
             of 2^bits values. For packages only; needs scikit-learn.
         target: the minimum deployment target, "iOS13" to "iOS18"; None: iOS 15 for a package, iOS 16 for one with
-            compressed weights, iOS 14 for a file.
+            compressed weights, iOS 14 for a file. A file for a later system is the same as one for iOS 14.
         information: "license", "author", ... of the model.
 
     Raises:
@@ -262,6 +262,16 @@ def export_coreml(
         labels=network.labels,
         information=information,
     )
+
+
+def _paths(sources: str | PathLike[str] | Sequence[str | PathLike[str]]) -> list[Path]:
+    """Return the paths of one file or of several. Raises ParameterError for anything else."""
+    if isinstance(sources, (str, PathLike)):
+        return [Path(sources)]
+    given = list(sources) if isinstance(sources, Iterable) else [sources]
+    if not all(isinstance(path, (str, PathLike)) for path in given):
+        raise ParameterError(f"convert: expected a path or a list of paths, got {sources!r}")
+    return [Path(path) for path in given]
 
 
 def _without_wrong_labels(network: Network) -> Network:

@@ -117,6 +117,12 @@ def import_message_errors() -> Any:
 def message_file(root: Path) -> Path:
     """Return the file of a package with the message. Raises WeightsError if the manifest does not name it."""
     manifest = root / _MANIFEST
+    with reading(root, WeightsError):
+        is_missing = not manifest.exists()
+    if is_missing:
+        raise WeightsError(
+            f"{root}: is not a Core ML package: it has no {_MANIFEST}; copy the whole folder again"
+        )
     with reading(manifest, WeightsError):
         require_regular(manifest, WeightsError)
         size = manifest.stat().st_size
