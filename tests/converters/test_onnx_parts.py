@@ -15,6 +15,7 @@ from converters.onnx_files import (
     random_inputs,
     read,
     run_here,
+    run_there,
     weights,
 )
 
@@ -167,6 +168,32 @@ def test_slopes_of_other_axes(shape: tuple[int, ...]) -> None:
 def test_a_product_with_a_constant_first() -> None:
     made = model([node("MatMul", ["w", "x"])], {"x": ["n", 5, 4]}, {"w": weights(3, 5)})
     assert operations(assert_like_onnxruntime(made)).count("matrix_product") == 1
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ((2, 3, 5, 6), (6,)),
+        ((6,), (2, 3, 6, 5)),
+        ((2, 5, 6), (6,)),
+        ((1, 5, 6), (6,)),
+        ((6,), (6,)),
+        ((2, 5, 6), (6, 4)),
+        ((1, 5, 6), (3, 6, 4)),
+    ],
+)
+def test_products_of_two_tensors_without_a_common_batch(
+    first: tuple[int, ...], second: tuple[int, ...]
+) -> None:
+    """A vector or matrix is multiplied with each matrix of the other tensor."""
+    made = model([node("MatMul", ["x", "v"])], {"x": list(first), "v": list(second)})
+    network, feeds = read(made), random_inputs(made)
+    given = [
+        x.reshape(1, *tensor.shape[1:]) for tensor, x in zip(network.inputs, feeds.values(), strict=True)
+    ]
+    found = network.compile(device="cpu", precision="float32").session(threads=1).run(given)
+    (wanted,) = run_there(made, feeds)
+    np.testing.assert_allclose(np.reshape(found, wanted.shape), wanted, rtol=0, atol=1e-4)
 
 
 def test_a_dense_layer_adds_a_tensor() -> None:

@@ -46,13 +46,15 @@ def product_of(arranger: Arranger, a: Value, b: Value, scale: float = 1.0) -> Va
 
 
 def with_as_many_matrices(arranger: Arranger, a: Value, b: Value) -> tuple[Value, Value]:
-    """Broadcast the axes between the batch and the matrices: an axis of extent 1 is repeated to the other's extent."""
+    """Broadcast the axes before the matrices, except for the batch: an axis of extent 1 is repeated."""
     rank = max(a.rank, b.rank)
     a, b = (_widened(value, rank) for value in (a, b))
     if None in (*a.shape[1:], *b.shape[1:]):
         return a, b
     counts = [[1] * rank, [1] * rank]
-    for axis in range(1, rank - 2):
+    first_axes = [atom for value in (a, b) for axis in value.axes[:1] for atom in axis]
+    has_images = any(atom.is_batch and atom.high != 1 for atom in first_axes)
+    for axis in range(1 if has_images else 0, rank - 2):
         first, second = a.shape[axis] or 1, b.shape[axis] or 1
         if first != second and 1 in (first, second):
             counts[int(second == 1)][axis] = max(first, second)
