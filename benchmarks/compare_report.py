@@ -28,13 +28,18 @@ def markdown(comparisons: Sequence[Comparison], arguments: Namespace) -> str:
     for precision in _unique(comparison.precision for comparison in comparisons):
         group = [comparison for comparison in comparisons if comparison.precision == precision]
         parts.append(f"{HEADINGS[precision]}\n\n{_engines(group)}")
-    missing = _unique(
-        f"- {engine}, {comparison.title}, {comparison.precision}: {reason}"
-        for comparison in comparisons
-        for engine, reason in comparison.missing.items()
-    )
+    missing: dict[tuple[str, str, str], list[str]] = {}
+    for comparison in comparisons:
+        for engine, reason in comparison.missing.items():
+            titles = missing.setdefault((comparison.precision, engine, reason), [])
+            if comparison.title not in titles:
+                titles.append(comparison.title)
     if missing:
-        parts.append("\n".join(["Left out:", "", *missing]))
+        lines = (
+            f"- in {precision}, {engine} for {'; '.join(titles)}: {reason}"
+            for (precision, engine, reason), titles in missing.items()
+        )
+        parts.append("\n".join(["Left out:", "", *lines]))
     return "\n\n".join(parts)
 
 

@@ -8,12 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
 Arrays = list[NDArray[Any]]
+
+
+class Setup(TypedDict):
+    """The settings of an engine, as JSON has them. See `EngineSetup`."""
+
+    path: str
+    input: str
+    threads: int
+    options: dict[str, Any]
 
 
 class Engine(Protocol):
@@ -33,7 +42,7 @@ class Engine(Protocol):
 class Mpscnn:
     """mpscnn, on a model file."""
 
-    def __init__(self, setup: dict[str, Any], x: NDArray[np.float32]) -> None:
+    def __init__(self, setup: Setup, x: NDArray[np.float32]) -> None:
         import mpscnn
 
         path = Path(setup["path"])
@@ -64,7 +73,7 @@ class Mpscnn:
 class OnnxRuntime:
     """onnxruntime on an exported graph, with images in its native layout NCHW."""
 
-    def __init__(self, setup: dict[str, Any], x: NDArray[np.float32]) -> None:
+    def __init__(self, setup: Setup, x: NDArray[np.float32]) -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -94,7 +103,7 @@ class OnnxRuntime:
 class LiteRt:
     """LiteRT (TensorFlow Lite) with XNNPACK. Quantised files run in integers."""
 
-    def __init__(self, setup: dict[str, Any], x: NDArray[np.float32]) -> None:
+    def __init__(self, setup: Setup, x: NDArray[np.float32]) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
         self._interpreter = Interpreter(model_path=setup["path"], num_threads=setup["threads"])
@@ -116,7 +125,7 @@ class LiteRt:
 class OpenVino:
     """OpenVINO on the ONNX file written for onnxruntime, with its settings for low latency."""
 
-    def __init__(self, setup: dict[str, Any], x: NDArray[np.float32]) -> None:
+    def __init__(self, setup: Setup, x: NDArray[np.float32]) -> None:
         import openvino
 
         self._input = _planes(x)
@@ -131,7 +140,7 @@ class OpenVino:
         }
         self._request = core.compile_model(model, "CPU", settings).create_infer_request()
         self._request.set_input_tensor(openvino.Tensor(self._input, shared_memory=True))
-        self.note = f"CPU, {'int8' if setup['precision'] == 'int8' else settings['INFERENCE_PRECISION_HINT']}"
+        self.note = f"CPU, {'int8' if _numbers(setup) == 'int8' else settings['INFERENCE_PRECISION_HINT']}"
 
     def run(self) -> None:
         """Run the network once."""
@@ -145,7 +154,7 @@ class OpenVino:
 class Ncnn:
     """ncnn. It has no batches, so the images run one by one."""
 
-    def __init__(self, setup: dict[str, Any], x: NDArray[np.float32]) -> None:
+    def __init__(self, setup: Setup, x: NDArray[np.float32]) -> None:
         import ncnn
 
         half = setup["options"]["precision"] == "bfloat16"
@@ -182,7 +191,7 @@ class Ncnn:
 class Mnn:
     """MNN on the ONNX file written for onnxruntime, converted to MNN's format."""
 
-    def __init__(self, setup: dict[str, Any], x: NDArray[np.float32]) -> None:
+    def __init__(self, setup: Setup, x: NDArray[np.float32]) -> None:
         import MNN
 
         half = setup["options"]["precision"] == "bfloat16"
@@ -233,7 +242,7 @@ class Torch:
     frozen weights, and 8.0 ms for eager mode and for TorchScript without the graph compiler.
     """
 
-    def __init__(self, setup: dict[str, Any], x: NDArray[np.float32]) -> None:
+    def __init__(self, setup: Setup, x: NDArray[np.float32]) -> None:
         import torch
 
         torch.set_num_threads(setup["threads"])
@@ -274,7 +283,7 @@ def _pixels(array: NDArray[Any]) -> NDArray[Any]:
     return array.transpose(0, 2, 3, 1) if array.ndim == 4 else array
 
 
-def _numbers(setup: dict[str, Any]) -> str:
+def _numbers(setup: Setup) -> str:
     """Return the number format of a graph: "int8" if that precision is set, otherwise "float32"."""
     return "int8" if setup["options"]["precision"] == "int8" else "float32"
 
@@ -299,7 +308,7 @@ def dequantized(values: NDArray[Any], tensor: dict[str, Any]) -> NDArray[Any]:
     return floats
 
 
-ENGINES: dict[str, Callable[[dict[str, Any], NDArray[np.float32]], Engine]] = {
+ENGINES: dict[str, Callable[[Setup, NDArray[np.float32]], Engine]] = {
     "mpscnn": Mpscnn,
     "onnxruntime": OnnxRuntime,
     "litert": LiteRt,

@@ -25,6 +25,7 @@ from mpscnn.runtime.options import CompileOptions
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from mpscnn.apps.benchmark.engines import Setup
     from mpscnn.runtime.options import CompileArguments
 
 #: A function that gets the name of an engine that failed, and the error.
@@ -147,7 +148,7 @@ class EngineSetup:
     options: CompileOptions = _CPU_FLOATS
     """The options for mpscnn. Other engines only use its precision."""
 
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> Setup:
         """Return the settings for worker.py, as values that JSON can hold."""
         return {
             "path": str(self.path),
