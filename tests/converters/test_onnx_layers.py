@@ -320,3 +320,67 @@ def test_powers_maxima_and_minima_with_a_number() -> None:
         assert_like_onnxruntime(
             model([node(kind, ["x", "c"])], {"x": ["n", 3, 4, 5]}, {"c": np.float32(number)})
         )
+
+
+@pytest.mark.parametrize(
+    ("refused", "constants", "reason"),
+    [
+        (
+            node("ScatterND", ["x", "i", "u"], reduction="add"),
+            {"i": np.array([[0, 1]]), "u": np.ones((1, 6, 6), np.float32)},
+            "scatters by 'add'; supported is 'none'",
+        ),
+        (
+            node("ScatterElements", ["x", "i", "u"], reduction="max"),
+            {"i": np.zeros((1, 1, 1, 1), np.int64), "u": np.ones((1, 1, 1, 1), np.float32)},
+            "scatters by 'max'; supported is 'none'",
+        ),
+        (
+            node("GridSample", ["x", "g"], mode="cubic"),
+            {"g": np.zeros((1, 2, 2, 2), np.float32)},
+            r"its mode is 'cubic'; supported are bilinear \(linear\) and nearest",
+        ),
+        *(
+            (
+                node(
+                    "Resize", ["x", "r", "s"], mode=mode, coordinate_transformation_mode="tf_crop_and_resize"
+                ),
+                {
+                    "r": np.array([0, 0, 0, 0, 1, 1, 1, 1], np.float32),
+                    "s": np.array([1, 1, 2, 2], np.float32),
+                },
+                f"with the coordinates 'tf_crop_and_resize'; supported are align_corners, .* and {last}",
+            )
+            for mode, last in (
+                ("cubic", "pytorch_half_pixel"),
+                ("linear", "pytorch_half_pixel"),
+                ("nearest", "tf_half_pixel_for_nn"),
+            )
+        ),
+    ],
+    ids=lambda value: value.op_type if hasattr(value, "op_type") else "",
+)
+def test_refusals_say_which_settings_are_supported(
+    refused: Any, constants: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(UnsupportedError, match=reason):
+        read(model([refused], {"x": [1, 3, 6, 6]}, constants, opset=20))
+
+
+@pytest.mark.parametrize("mode", ["cubic", "linear", "nearest"])
+def test_the_coordinates_that_a_refusal_names_are_supported(mode: str) -> None:
+    def resize(coordinates: str) -> Any:
+        attributes = {"mode": mode, "coordinate_transformation_mode": coordinates}
+        return model(
+            [node("Resize", ["x", "", "s"], **attributes)],
+            {"x": [1, 3, 6, 6]},
+            {"s": np.array([1, 1, 2, 2], np.float32)},
+            opset=20,
+        )
+
+    with pytest.raises(UnsupportedError) as caught:
+        read(resize("tf_crop_and_resize"))
+    names = str(caught.value).rpartition("supported are ")[2].replace(" and ", ", ").split(", ")
+    assert len(names) == 5
+    for name in names:
+        read(resize(name))

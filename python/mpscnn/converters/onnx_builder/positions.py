@@ -69,7 +69,7 @@ def scattered(b: Builder, kind: str, operands: Sequence[str], mode: str, axis: i
     """
     x, positions, updates = operands
     if mode not in _REDUCTIONS:
-        raise UnsupportedError(f"scatters by {mode!r}, which is not supported")
+        raise UnsupportedError(f"scatters by {mode!r}; supported is 'update', which replaces elements")
     settings: dict[str, int] = {} if axis is None else {"axis": b.axis(x, axis)}
     return b.op(kind, x, whole(b, positions), updates, reduction=_REDUCTIONS[mode], **settings)
 

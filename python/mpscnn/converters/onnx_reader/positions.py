@@ -129,7 +129,9 @@ def _scatter_elements(c: Context, node: Node) -> FileTensor:
 
 def _scattered_operands(c: Context, node: Node) -> tuple[FileTensor, FileTensor]:
     if node.text("reduction", "none") != "none":
-        raise UnsupportedError(f"scatters by {node.text('reduction', 'none')!r}, which is not supported")
+        raise UnsupportedError(
+            f"scatters by {node.text('reduction', 'none')!r}; supported is 'none', which replaces elements"
+        )
     x, name = c.tensor(node.inputs[0], whole_numbers=True), node.inputs[2]
     known, rank = c.constants.find(name), None
     if known is not None and c.arranger.batch is not None and known.low.shape[:1] != (1,):

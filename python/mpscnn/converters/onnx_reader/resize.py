@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from functools import partial
 from typing import Any
@@ -62,7 +62,7 @@ def _interpolated(
 ) -> FileTensor:
     """Resize by matrix products: each axis whose extent changes is multiplied by its matrix of weights."""
     if by.alignment not in ALIGNMENTS:
-        raise UnsupportedError(f"{by.mode} with the coordinates {by.alignment!r} is not supported")
+        raise _unsupported_coordinates(by.mode, by.alignment, ALIGNMENTS)
     extents = x.stand_ins()[0]
     if scales is None:
         scales = [Fraction(size, extent) for size, extent in zip(sizes or [], extents, strict=False)]
@@ -190,8 +190,16 @@ def _coordinates(alignment: str, attributes: dict[str, Any]) -> dict[str, Any]:
         "asymmetric": "asymmetric",
     }
     if alignment not in names:
-        raise UnsupportedError(f"{attributes['kind']} with the coordinates {alignment!r} is not supported")
+        supported = ALIGNMENTS if attributes["kind"] == "bilinear" else [*names, "tf_half_pixel_for_nn"]
+        raise _unsupported_coordinates(attributes["kind"], alignment, supported)
     return {"alignment": names[alignment]}
+
+
+def _unsupported_coordinates(kind: str, alignment: str, supported: Iterable[str]) -> UnsupportedError:
+    *names, last = sorted(supported)
+    return UnsupportedError(
+        f"{kind} with the coordinates {alignment!r}; supported are {', '.join(names)} and {last}"
+    )
 
 
 RESIZES: dict[str, Handler] = {"Resize": _resize, "Upsample": _resize}
