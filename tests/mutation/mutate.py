@@ -57,7 +57,6 @@ SUBJECTS: dict[tuple[str, ...], tuple[str, ...]] = {
     ): (
         "tests/operations/test_convolution.py",
         "tests/operations/test_products.py",
-        "tests/engine/test_fusion.py",
     ),
     ("convolution/convolution_depthwise.h", "convolution/depthwise_strip.h"): (
         "tests/operations/test_convolution.py",
