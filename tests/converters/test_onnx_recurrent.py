@@ -193,3 +193,26 @@ def test_refusals_whose_first_axis_is_the_steps(attributes: dict[str, Any], mess
     )
     with pytest.raises(UnsupportedError, match=message):
         read(file)
+
+
+@pytest.mark.parametrize("values", [weights(1, 1, 4), np.zeros((1, 1, 4), np.float32)])
+def test_a_first_state_that_is_trained(values: Any) -> None:
+    file = model(
+        [node("GRU", ["x", "w", "r", "", "", "h"], "y", hidden_size=4)],
+        {"x": [5, 1, 3]},
+        {"w": weights(1, 12, 3), "r": weights(1, 12, 4), "h": values},
+    )
+    network = read(file, parameters={"h": "memory.h0"})
+    layers = [one["layer"] for one in network.weight_specs() if one["role"] == "value"]
+    assert len(layers) == 1
+    np.testing.assert_array_equal(network.weight(layers[0], "value"), values)
+
+
+def test_first_states_of_two_directions_that_are_trained_are_refused() -> None:
+    file = model(
+        [node("GRU", ["x", "w", "r", "", "", "h"], "y", hidden_size=4, direction="bidirectional")],
+        {"x": [5, 1, 3]},
+        {"w": weights(2, 12, 3), "r": weights(2, 12, 4), "h": weights(2, 1, 4)},
+    )
+    with pytest.raises(UnsupportedError, match=r"'memory\.h0' would not learn"):
+        read(file, parameters={"h": "memory.h0"})

@@ -169,7 +169,7 @@ def _state(c: Context, node: Node, number: int, place: int, extents: tuple[int, 
     if name is None:
         return None
     known = c.constants.find(name)
-    if known is not None and not known.low.any() and not known.high.any():
+    if known is not None and not (known.low.any() or known.high.any() or c.learns(name)):
         return None
     if known is not None:
         return _constant_state(c, node, name, place, extents)
@@ -195,7 +195,8 @@ def _constant_state(c: Context, node: Node, name: str, place: int, extents: tupl
     states = own.reshape((several, directions, units) if along else extents)
     layer = c.names.unique(c.file.constant_of(name).strip("/"))
     tensor = c.network.constant(c.network.inputs[0], (1, several, units), name=layer)
-    c.set_weight(layer, "value", (states[:, place] if along else states[place])[None])
+    values = (states[:, place] if along else states[place])[None]
+    c.set_weight(layer, "value", values, name if directions == 1 and c.learns(name) else None)
     return tensor
 
 
