@@ -32,6 +32,9 @@ CHANGED: dict[str, frozenset[str]] = {
     "Layers of vectors and sequences that a reshape makes of an image: readers move elements as late as possible": (
         frozenset(_SEQUENCES)
     ),
+    "Flattened images of several pixels before a dense layer: readers make one layer of both": frozenset(
+        {"flattened image before a dense layer"}
+    ),
     "Local response normalizations of an even number of channels or of vectors, and spatial normalizations of a part "
     "of the image: they become several operations, of which readers make other layers": frozenset(
         _NEIGHBOURS

@@ -32,9 +32,18 @@ NETWORKS: dict[str, Callable[[], Network]] = {
         for case in CASES
         if "conformance" in case["tags"]
     },
+    "flattened means before a dense layer": lambda: network_of(classes_of_means),
+    "flattened image before a dense layer": lambda: network_of(
+        lambda network, x: network.dense(network.flatten(x), 4)
+    ),
 }
 # The reader takes its transposition at the beginning for the order of the input's axes.
 del NETWORKS["transpose, cyclic"]
+
+
+def classes_of_means(network: Network, x: mpscnn.Tensor) -> mpscnn.Tensor:
+    means = network.global_average_pool2d(network.conv2d(x, 8, 3, activation="relu"))
+    return network.softmax(network.dense(network.flatten(means, name="flat"), 4))
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -40,10 +40,18 @@ def layer_names(graph: Any, activations: Mapping[str, str]) -> dict[str, str]:
     """
     outputs = {entry.name for entry in graph.output}
     sizes = {entry.name: math.prod(entry.dims) for entry in graph.initializer}
+    readers: dict[str, set[str]] = {}
+    for node in graph.node:
+        for name in node.input:
+            readers.setdefault(name, set()).add(node.op_type)
     layers: dict[str, list[Any]] = {}
     for node in graph.node:
-        # Readers make no layer of a Flatten, which comes before each product of a matrix and a vector.
-        if node.doc_string and node.op_type != "Flatten" and outputs.isdisjoint(node.output):
+        # Readers make no layer of a Flatten, which comes before each product of a matrix and a vector, nor of a Reshape
+        # whose result is flattened again.
+        flattens = node.op_type == "Flatten" or (
+            node.op_type == "Reshape" and readers.get(node.output[0]) == {"Flatten"}
+        )
+        if node.doc_string and not flattens and outputs.isdisjoint(node.output):
             layers.setdefault(node.doc_string, []).append(node)
     named = {_named(nodes, activations, sizes).output[0]: layer for layer, nodes in layers.items()}
     return named | {name: name for name in outputs}
