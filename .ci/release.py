@@ -52,7 +52,7 @@ def check(tag: str) -> None:
 def links(address: str) -> None:
     """Let README.md and pyproject.toml link to the repository at `address`, for the package's page in a registry.
 
-    That page shows README.md, but has none of the files beside it, and no names for the headings.
+    That page shows README.md, but has none of the files next to it, and no names for the headings.
     """
     version = project_version()
     readme, settings = ROOT / "README.md", ROOT / "pyproject.toml"

@@ -76,7 +76,7 @@ template <typename Lanes> inline Lanes floats_at(const device float *array, uint
     return *reinterpret_cast<const device Lanes *>(array + i);
 }
 
-/// Store the sums of a thread's channels. Those of the part begin at element `first`.
+/// Store the sums of a thread's channels. The part's sums begin at element `first` of `result`.
 inline void store_channels(device float *result, float4 sums, uint first, ChannelPlace at, uint lanes,
                            constant ArrayRun &run, uint number) {
     if (lanes == 4u)

@@ -307,7 +307,7 @@ template <uint Step, typename Four, typename Number> struct SeparableOperands {
 #pragma unroll
         for (int row = 0; row < 3; ++row) {
             const int y = int(pixel.y) * params.window.stride_y - params.window.pad_top + row;
-            // A tile may reach behind the last image.
+            // A tile may reach beyond the last image.
             const bool inside = y >= 0 && y < int(params.source.height) && pixel.image < params.source.images;
             const uint from =
                 array_pixel(inside ? pixel.image : 0u, inside ? uint(y) : 0u, 0u, params.source) + depth;

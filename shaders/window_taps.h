@@ -7,7 +7,7 @@
 
 using namespace metal;
 
-/// The taps of a window along one axis. Those in [first, behind) are inside the image. `before` and `after`
+/// The taps of a window along one axis. The taps [first, behind) are inside the image. `before` and `after`
 /// are the numbers of taps on either side that count.
 struct WindowTaps {
     int first, behind, before, after;

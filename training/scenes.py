@@ -23,7 +23,7 @@ LOG_SCALE = (math.log(0.38), math.log(1.0))
 LOG_ASPECT = 0.6
 ROTATION = 0.25
 
-# The colours of grass, leaves, sand, earth, asphalt, sky, water and snow. Those of backgrounds vary widely around them.
+# The colours of grass, leaves, sand, earth, asphalt, sky, water and snow. Backgrounds vary widely around them.
 PALETTE = (
     (0.35, 0.55, 0.20), (0.30, 0.48, 0.15), (0.45, 0.60, 0.25), (0.20, 0.35, 0.15), (0.78, 0.70, 0.55),
     (0.50, 0.38, 0.26), (0.45, 0.45, 0.46), (0.60, 0.75, 0.92), (0.20, 0.40, 0.55), (0.92, 0.93, 0.96),

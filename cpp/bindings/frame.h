@@ -47,8 +47,8 @@ public:
     };
     /// First half of the submission: wait for a permit. If a signal handler raises, the frame is unchanged.
     void begin(const std::shared_ptr<Permits> &permits, Use use);
-    /// Second half: record that the core has accepted the frame, with a number unless it is not run; or that
-    /// the core has refused it.
+    /// Second half of the submission: record that the core has accepted the frame, or has refused it.
+    /// `number` is empty for a frame that is not run.
     void be_taken(std::optional<std::uint64_t> number);
     void be_refused();
     bool taken() const { return taken_; }
@@ -57,7 +57,8 @@ public:
     /// End the frame. The core calls this once, in the order of submission. `convert` makes a Python object
     /// from the core's result; it is called later, or never.
     void end(const std::exception_ptr &failure, std::function<py::object()> convert);
-    /// True if the frame has been delivered, or has failed before it was submitted.
+    /// Return true once `end` or `fail` was called: the core has ended the frame, with a result or an error,
+    /// or the frame has failed before its submission.
     bool done() const { return done_.load(); }
     /// Wait until the frame is done. A signal handler's exception interrupts this.
     void wait();
@@ -67,13 +68,14 @@ public:
         py::object failure, found;
     };
 
-    // The following functions are for frames that are done.
+    // The following functions are for frames that are done. `fail` is also for a frame that was not
+    // submitted.
     py::object exception();        ///< the error, or None
     py::object found();            ///< the core's result, the final result if it is set, or None
     double milliseconds() const;   ///< time from the frame's permit to its delivery
     Outcome give_away();           ///< return the outcome, which the frame then no longer keeps
     void settle(py::object value); ///< set the final result
-    void fail(py::object error);   ///< fail instead of having a result or being submitted
+    void fail(py::object error);   ///< set an error in place of the result or the submission
 
     /// Visit or clear the frame's objects for Python's garbage collector. Only allowed if nothing but Python
     /// refers to the frame.

@@ -35,8 +35,8 @@ public:
     /// Grant no more permits.
     void close();
 
-    /// Record that the calling thread calls the frames' callbacks. in_delivery() tells any thread whether it
-    /// is the recorded thread.
+    /// Record that the calling thread calls the frames' callbacks. in_delivery() returns true in this thread
+    /// only.
     void note_delivery() { delivery_ = std::this_thread::get_id(); }
     bool in_delivery() const { return delivery_.load() == std::this_thread::get_id(); }
 

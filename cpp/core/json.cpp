@@ -116,7 +116,7 @@ bool JsonView::has(std::string_view key) const {
 
 namespace {
 
-/// Return names as "'a', 'b'", as many as fit a message.
+/// Return at most 20 names for a message, as "'a', 'b'", and ", ..." for the others.
 template <class Names, class NameOf> std::string listed(const Names &names, NameOf name_of) {
     constexpr std::size_t most = 20;
     std::string result;

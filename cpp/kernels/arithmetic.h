@@ -18,15 +18,15 @@ struct Arithmetic {
         visit("minimum_value", parameters.minimum, "lower limit of the result; none unless given");
         visit("maximum_value", parameters.maximum, "upper limit of the result; none unless given");
         visit("primary_stride_x", parameters.primary_stride_x,
-              "columns between those of the primary source that are read; 0: one for all");
+              "step in columns through the primary source; 0: one column for all");
         visit("primary_stride_y", parameters.primary_stride_y,
-              "rows between those of the primary source that are read; 0: one for all");
+              "step in rows through the primary source; 0: one row for all");
         visit("primary_stride_in_feature_channels", parameters.primary_stride_channels,
               "1, or 0: one channel of the primary source for all");
         visit("secondary_stride_x", parameters.secondary_stride_x,
-              "columns between those of the secondary source that are read; 0: one for all");
+              "step in columns through the secondary source; 0: one column for all");
         visit("secondary_stride_y", parameters.secondary_stride_y,
-              "rows between those of the secondary source that are read; 0: one for all");
+              "step in rows through the secondary source; 0: one row for all");
         visit("secondary_stride_in_feature_channels", parameters.secondary_stride_channels,
               "1, or 0: one channel of the secondary source for all");
     }

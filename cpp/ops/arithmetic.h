@@ -27,14 +27,14 @@ struct Arithmetic {
         visit("bias", bias, "added to the result");
         visit("minimum", minimum, "lower limit of the result; the default is none: -infinity stays");
         visit("maximum", maximum, "upper limit of the result; the default is none: infinity stays");
-        visit("primary_stride_y", primary_stride_y, "rows between those of the first input that are read");
-        visit("primary_stride_x", primary_stride_x, "pixels between those of the first input; 0: broadcast");
+        visit("primary_stride_y", primary_stride_y, "step in rows through the first input; 0: broadcast");
+        visit("primary_stride_x", primary_stride_x, "step in pixels through the first input; 0: broadcast");
         visit("primary_stride_channels", primary_stride_channels,
               "1, or 0 to read the first input's first channel for all channels");
         visit("secondary_stride_y", secondary_stride_y,
-              "rows between those of the second input that are read");
+              "step in rows through the second input; 0: broadcast");
         visit("secondary_stride_x", secondary_stride_x,
-              "pixels between those of the second input; 0: broadcast");
+              "step in pixels through the second input; 0: broadcast");
         visit("secondary_stride_channels", secondary_stride_channels,
               "1, or 0 to read the second input's first channel for all channels");
     }

@@ -58,8 +58,8 @@ inline constexpr bool is_alternative<Op, std::variant<Alternatives...>> =
     (std::same_as<Op, Alternatives> || ...);
 
 /// An operation of the table. std::get and std::visit work on it as on any variant. Its copies, moves and
-/// destructor are compiled once, in op_list.cpp, because compiling them takes seconds for so many
-/// alternatives.
+/// destructor are compiled once, in op_list.cpp, because compiling them for all alternatives takes
+/// seconds.
 class Operation : public OperationVariant {
 public:
     Operation();

@@ -64,7 +64,11 @@ def cpp_command(options: list[str]) -> list[str]:
 
 @pytest.fixture(params=["gcc", pytest.param("clang-libc++", marks=pytest.mark.full)])
 def compiler(request: pytest.FixtureRequest, tmp_path: Path) -> list[str]:
-    """Return the options that choose a compiler. The default tier compiles a single consumer with clang and libc++."""
+    """Return the options that choose a compiler.
+
+    clang with libc++ belongs to the full tier. In the default tier, only test_wheel_with_another_standard_library uses
+    it.
+    """
     return working(request.param, tmp_path)
 
 

@@ -11,13 +11,16 @@ _RATIOS = (0.25, 0.5, 1.0, 2.0, 4.0)  # with these, many results lie in the midd
 
 
 class DifferingFile(RandomFile):
-    """A `RandomFile` in which results have another scale than their operand, even where both are usually equal."""
+    """A `RandomFile` whose results have other scales than their operands, also for operators that usually keep it."""
 
     def _like(self, tensor: Tensor, shape: tuple[int, ...], name: str = "result") -> Tensor:
         return self._tensor(name, shape, self._scale_of(tensor) * self._ratio())
 
     def _tensor(self, name: str, shape: tuple[int, ...], scale: float) -> Tensor:
-        """Return a tensor. Its scale may also be far from the one with which results spread over the integers."""
+        """Return a tensor. In half of the cases, its scale is `scale` times a random ratio.
+
+        Then the numbers may use only a small part of the integers' range, or exceed it.
+        """
         return super()._tensor(name, shape, scale * (self._ratio() if self._integer(0, 1) else 1.0))
 
     def _ratio(self) -> float:
@@ -37,7 +40,7 @@ class DifferingFile(RandomFile):
     _zeros_like = _function
 
     def _hard_swish(self) -> Made:
-        """Keep the operand's scale not far above the result's, because LiteRT refuses others."""
+        """Make the result's scale at least 0.02 times the operand's, because LiteRT refuses much smaller ones."""
         shape = self._shape()
         source = self._input(shape)
         scale = self._scale_of(source) * max(self._ratio(), 0.02)
@@ -98,7 +101,7 @@ class DifferingFile(RandomFile):
     # ---- Reductions ------------------------------------------------------------------------------------------
 
     def _sum(self) -> Made:
-        """Sum over axes. One or all of them may have one element."""
+        """Sum over one or two axes. In a third of the files, each of these axes has one element."""
         shape, axes = list(self._shape()), self._some_axes()
         if self._integer(0, 2) == 0:
             for axis in axes:
@@ -129,7 +132,7 @@ class DifferingFile(RandomFile):
         return [(0, "Bool", True)], self._like(source, tuple(extents))
 
     def _alike(self, source: Tensor, shape: tuple[int, ...]) -> Tensor:
-        """Return a result with the operand's scale, which LiteRT demands of some operators."""
+        """Return a result with the operand's scale and zero point, which LiteRT requires for some operators."""
         assert source.quantization is not None
         return quantized(Tensor("result", shape, self._dtype), *source.quantization)
 
@@ -219,7 +222,10 @@ class DifferingFile(RandomFile):
         return [(0, "Int32", axis)], self._beside(first, whole, "result")
 
     def _beside(self, first: Tensor, shape: tuple[int, ...], name: str) -> Tensor:
-        """Return another operand. Scales with which LiteRT's 32-bit numbers would overflow are left out."""
+        """Return another operand, or the result. Its scale is the first operand's times one random ratio.
+
+        `_tensor` might multiply it by a second ratio, and then LiteRT's 32-bit numbers could overflow.
+        """
         return super()._tensor(name, shape, self._scale_of(first) * self._ratio())
 
     def _padv2(self) -> Made:
@@ -250,7 +256,10 @@ class DifferingFile(RandomFile):
         return [], self._of_channels(1 / 128, int(self._limits.min) + 128)
 
     def _of_channels(self, scale: float, zero_point: int) -> Tensor:
-        """Add an input of some numbers near each other or of all, and return a result with the only scale."""
+        """Add an input whose integers are clipped to a random range. Return a result with this scale and zero point.
+
+        LiteRT accepts no other scale and zero point for these operators.
+        """
         shape = (self._integer(1, 3), self._integer(1, 4), self._integer(1, 2), self._integer(1, 90))
         self._input(shape)
         near = self._integer(0, 255)

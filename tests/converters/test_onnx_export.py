@@ -285,7 +285,7 @@ VECTORS: dict[str, Callable[[Network, Tensor], Tensor]] = {
 }
 
 
-#: The cases beside the operations. LAYERS above have what an exporter does by itself.
+#: The cases of cpp/ops/cases.cpp. LAYERS above cover the work that the exporter does itself.
 CASES: list[dict[str, Any]] = [
     case for case in json.loads(_core.cases()) if not {"training", "no_onnx"} & {*case["tags"]}
 ]

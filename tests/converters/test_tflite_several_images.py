@@ -1,4 +1,7 @@
-"""Compare convolutions and poolings of images, which a reshape takes from a sequence, with LiteRT's kernels."""
+"""Compare convolutions and poolings of sequences of images with LiteRT's kernels.
+
+A reshape turns a sequence (1, images, height, width, channels) into a batch (images, height, width, channels).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-// libFuzzer target for arguments of the C interface: README.md beside this file says how to run it.
+// libFuzzer target for arguments of the C interface. README.md in this folder describes how to run it.
 #include <algorithm>
 #include <array>
 #include <cstdint>

@@ -1,4 +1,4 @@
-// libFuzzer target for graphs: README.md beside this file says how to run it.
+// libFuzzer target for graphs. README.md in this folder describes how to run it.
 #include <cstdint>
 #include <cstdlib>
 #include <string>

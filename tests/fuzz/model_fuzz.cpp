@@ -1,5 +1,5 @@
-// libFuzzer target for model files that are read, compiled and run; README.md beside this file says how to
-// run it.
+// libFuzzer target for model files that are read, compiled and run. README.md in this folder describes
+// how to run it.
 #include <cstdint>
 #include <string>
 #include <vector>

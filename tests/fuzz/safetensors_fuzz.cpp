@@ -1,4 +1,4 @@
-// libFuzzer target for the model file reader; README.md beside this file says how to run it.
+// libFuzzer target for the model file reader. README.md in this folder describes how to run it.
 #include <cstdint>
 #include <cstdlib>
 #include <set>

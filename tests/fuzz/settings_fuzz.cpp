@@ -1,5 +1,5 @@
-// libFuzzer target for the settings of model files: graphs, preprocessing, detection. README.md beside this
-// file says how to run it.
+// libFuzzer target for the settings of model files: graphs, preprocessing, detection. README.md in this
+// folder describes how to run it.
 #include <cmath>
 #include <cstdint>
 #include <string>

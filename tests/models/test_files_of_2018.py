@@ -23,7 +23,8 @@ from mpscnn.registry.download import Client
 FOLDER = "models/tflite_support"
 CLASSIFIER, DETECTOR = "mobilenet_v1_0.25_224_quant", "coco_ssd_mobilenet_v1_1.0_quant_2018_06_29"
 PRECISIONS = with_full(["float32", "int8"], ["float16", "bfloat16"])
-#: The difference in score by which the best class or object must lead. Rounding decides about smaller differences.
+#: Rounding may change an object's score by this number. The class of a photo is compared only if the probability of its
+#: best class exceeds that of the second class by more than this number.
 MARGIN = 0.05
 #: For objects with smaller scores, rounding decides which of two neighbouring anchors is kept.
 SURE = 0.6
@@ -65,8 +66,8 @@ def test_classes(shared: Path, precision: str) -> None:
 def litert_objects(path: Path, photo: Path) -> list[tuple[int, float, NDArray[np.float64]]]:
     """Return class, score and edges (left, top, right, bottom) of objects. Edges are fractions of the photo's size.
 
-    The reference kernels get exactly the pixels that the model gets. Pixels that differ by 1 would move edges by steps
-    of their integers, and one step is more than 1% of a large box.
+    The reference kernels get exactly the pixels that the model gets. If pixels differed by 1, the quantized edges could
+    move by a step of their integers, and one step is more than 1% of a large box.
     """
     litert = pytest.importorskip("ai_edge_litert.interpreter", reason="needs ai-edge-litert")
     kernels = litert.OpResolverType.BUILTIN_REF
@@ -109,7 +110,7 @@ def test_boxes(shared: Path, precision: str) -> None:
 
 @pytest.mark.parametrize("name", [CLASSIFIER, DETECTOR])
 def test_limits_cost_no_step(shared: Path, name: str) -> None:
-    """The network has as many steps as without activations, and no layer that only applies these limits."""
+    """Test that limits by the range of the integers need no layers and no steps of the plan."""
     network = converters.read_network([shared / FOLDER / f"{name}.tflite"])
     structure = network.to_dict()
     kinds = [node["attributes"]["kind"] for node in structure["nodes"] if node["operation"] == "neuron"]

@@ -34,7 +34,10 @@ def compare(
     *,
     atol: float = 1e-5,
 ) -> None:
-    """Compare the gradient of the input for a random gradient of the result."""
+    """Compare mpscnn's gradient of the input with PyTorch's, for the same random gradient of the result.
+
+    `layer` adds the tested layer to a network, and `function` computes the same with PyTorch.
+    """
     net = mpscnn.Network(input=x.shape[1:], name="net")
     net.output(layer(net))
     argument = torch.from_numpy(x.astype(np.float64)).requires_grad_()
@@ -98,7 +101,7 @@ def test_slices_in_steps() -> None:
 
 @pytest.mark.parametrize("rank", [2, 3])
 def test_slices_of_tensors_of_less_axes(rank: int) -> None:
-    """Test slices such as the first token of a transformer."""
+    """Test slices of tensors with 2 or 3 axes, such as the first token of a transformer."""
     x = NUMBERS.reshape(18, 7, 8) if rank == 3 else NUMBERS.reshape(-1, 8)
     net = mpscnn.Network(input={"x": x.shape[1:]}, name="net")
     attributes = {"front": 2, "channels": 5} | ({"left": 1, "stride_x": 3} if rank == 3 else {})
@@ -161,7 +164,7 @@ def test_weighted_reductions(kind: str) -> None:
 
 @pytest.mark.parametrize("kernel", [1, 3, 5])
 def test_convolutions_of_normalized_inputs(kernel: int) -> None:
-    """Test weight gradients whose inputs are recomputed from the source of a batch normalization."""
+    """Test weight gradients of a convolution that recompute its input from the source of a batch normalization."""
     size, inputs, outputs = (3, 22, 19, 20), 20, 24
     net = mpscnn.Network(input=size[1:], name="net")
     y = net.activation(net.batch_norm(net.input, epsilon=1e-3, name="norm"), "relu6")
@@ -229,7 +232,7 @@ def test_transposed_convolutions(stride: int, groups: int) -> None:
 
 @pytest.mark.parametrize("size", [(3, 3), (4, 2)])
 def test_windows_of_normalizations(size: tuple[int, int]) -> None:
-    """Compare with the derivative that torch computes of the definition."""
+    """Compare with the gradients that PyTorch derives from the formulas of these normalizations."""
     rows, columns = size
     window = {"kernel_height": rows, "kernel_width": columns}
     around = (columns // 2, (columns - 1) // 2, rows // 2, (rows - 1) // 2)

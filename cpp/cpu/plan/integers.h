@@ -58,8 +58,8 @@ public:
 
     void add(const FusedOperation &fused);
     void add(const OutputCopy &copy);
-    /// Make steps from number `first` on read float32 numbers instead of integers. They belong to a layer
-    /// that is kept in float32.
+    /// Insert conversions before the steps from number `first` on, where these would read integers. The steps
+    /// belong to a layer that is kept in float32, so they need float32 numbers.
     void convert(std::size_t first);
 
 private:

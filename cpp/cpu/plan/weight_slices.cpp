@@ -7,8 +7,8 @@ namespace mpscnn::cpu {
 
 namespace {
 
-/// Return the outputs of each slice but the last, which takes the rest. Return 0 for a layer that is packed
-/// at once.
+/// Return the number of outputs in each slice except the last one, which has all remaining outputs. Return 0
+/// for a layer that is packed as a whole.
 std::int64_t outputs_of_slice(const ConvolutionShape &shape) {
     constexpr std::int64_t weights_of_slice = 1 << 17; // unpacked and packed, they fit L2
     constexpr std::int64_t panels =

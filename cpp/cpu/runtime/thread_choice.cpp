@@ -19,7 +19,7 @@ constexpr std::int64_t pause_with_fewer = 20, pause_with_all = 100, longest_paus
 /// Runs that take longer, in microseconds, are not tried with fewer threads unless they become late. They
 /// benefit from more threads, and users would notice a trial.
 constexpr double longest_tried = 5000;
-/// The largest share of time that trials may lose while fewer threads than all are best.
+/// While fewer threads than all stay best, the pauses grow until trials lose only this share of the time.
 constexpr double trial_share = 0.01;
 /// A trial does not go on to fewer threads after a number that takes longer than the best one by this factor.
 constexpr double hopeless = 1.5;
@@ -106,9 +106,9 @@ void ThreadChoice::choose(std::size_t tried) {
     runs_left_ = pause_;
 }
 
-/// Return the number of runs until the next trial while fewer threads than all are chosen. Only a trial can
-/// show that more threads would be faster again. The number is so large that trials lose at most trial_share
-/// of the time.
+/// Return the longest useful pause between trials, in runs, while fewer threads than all are chosen. With
+/// this pause, trials lose trial_share of the time. The pause does not grow further, because only a trial can
+/// show that more threads would be faster again.
 std::int64_t ThreadChoice::affordable_pause(std::size_t tried) {
     double lost = 0;
     for (std::size_t i = 0; i < tried; ++i)

@@ -21,8 +21,8 @@ public:
     int threads() const { return counts_[current_]; }
     /// Record the duration of a run. Call this after each run that used threads() threads.
     void took(double microseconds);
-    /// Return the best number of threads so far. It is final (is_settled()) after the first trial, if there
-    /// is one.
+    /// Return the best number of threads so far. The number is preliminary until is_settled(): until the
+    /// first trial has ended, or the runs have turned out to be too long for a trial.
     int chosen() const { return counts_[chosen_]; }
     bool is_settled() const { return settled_; }
     /// Return all numbers of threads that may be tried, from all to one.

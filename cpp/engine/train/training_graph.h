@@ -35,8 +35,7 @@ struct TrainingGraph {
     Graph graph{"training"};
     std::optional<Graph> update;
     std::size_t network_inputs = 0;
-    /// Has a number for each input with rates. It says how many updates the moments that use these rates have
-    /// missed.
+    /// For each input with rates: the number of updates that the moments with these rates have missed.
     std::vector<std::int64_t> missed_updates;
     std::vector<std::string> prediction_layers; ///< layers of the network that compute the prediction
     std::vector<TrainingVariable> variables;    ///< in the order of the graph's inputs

@@ -30,7 +30,7 @@ constexpr std::string_view right_line = "right", without_line = "without", end_l
                            alone_line = "alone";
 
 /// The check gives up after this many processes in a row that ended, or stopped responding, without a right
-/// result. A single wrong implementation cannot cause so many.
+/// result. A single wrong implementation causes fewer.
 constexpr int max_ends = 25, max_silences = 3;
 constexpr std::size_t cases_between_notes = 100;
 /// A process with more cases compiles ahead; for fewer ones it would compile far more than they need.

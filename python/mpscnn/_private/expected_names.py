@@ -318,7 +318,7 @@ def arguments_of(function: Callable[..., Any]) -> Set[str]:
 
 
 def _too_many(shown: str, function: Callable[..., Any]) -> TypeError:
-    """Return the TypeError for too many arguments by position. It says which ones need their names."""
+    """Return the TypeError for too many arguments by position. It lists those that need their names."""
     code = function.__code__
     position = [name for name in code.co_varnames[: code.co_argcount] if name not in ("self", "cls")]
     rest = code.co_varnames[code.co_argcount :][: code.co_kwonlyargcount]

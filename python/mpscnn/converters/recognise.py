@@ -146,7 +146,7 @@ def _segmenters(common: dict[str, Any]) -> Iterator[Network]:
 
 
 def _signature(network: Network, reading: Reading) -> list[Any]:
-    """Return the layers' operations and connections without names. Activations are interpreted by a reading."""
+    """Return the layers' operations and connections without names. Activations of `reading` replace the network's."""
     nodes = _nodes_in_order(network)
     names = [tensor.name for tensor in network.inputs] + [node["name"] for node in nodes]
     number = {name: i for i, name in enumerate(names)}
@@ -160,7 +160,7 @@ def _signature(network: Network, reading: Reading) -> list[Any]:
 
 
 def _meaning(node: Mapping[str, Any], shape: tuple[int | None, ...], reading: Reading) -> tuple[Any, ...]:
-    """Return the operation of a layer on its inputs."""
+    """Return what a layer computes from its inputs: operation, attributes, activation and shape of the result."""
     # A reshape's attributes are left out because files write them differently, as [-1] or [1001]. Its shape is
     # compared.
     attributes = None if node["operation"] == "reshape" else node["attributes"]
@@ -245,12 +245,13 @@ def _with_backbone_names(network: Network, size: tuple[int, int], reading: Readi
 
 
 def _layers_by_meaning(network: Network, numbers: dict[Any, int], reading: Reading) -> dict[int, str]:
-    """Return the names of layers by numbers. A number identifies a layer's whole computation, except for the weights.
+    """Return a mapping from the number of a computation to the name of the layer that computes it.
 
-    Layers with equal computations, such as parallel branches, are left out because they cannot be told apart.
+    A computation consists of a layer and all layers before it, without their weights. Layers with equal computations,
+    such as parallel branches, cannot be told apart and are left out.
 
-    `numbers` maps computations to their numbers. It is shared by several calls, so that equal layers of two networks
-    get the same number.
+    `numbers` maps computations to their numbers, and new ones are added to it. Several calls share it, so that equal
+    computations of two networks get the same number.
     """
     shapes = {name: tuple(network.graph.shape(i)) for i, name in enumerate(network.layer_names())}
     number_of = {tensor.name: -1 for tensor in network.inputs}

@@ -1,12 +1,14 @@
-"""Measure the times of the engine's kernels on arrays on an NVIDIA GPU, and print two tables in Markdown.
+"""Measure the times of the engine's kernels on arrays on an NVIDIA GPU, and print three tables in Markdown.
 
 python tests/metal_emulation/cuda/measure_arrays.py
 
-The first table has matrix products beside cuDNN and cuBLAS in float32 without tensor cores, at MobileNetV1's pointwise
-layers. The second one has kernels that are limited by memory, beside a plain copy that moves as many bytes. Their batch
-is 8. The third one has kernels that compute a depthwise and a pointwise convolution, beside the kernels of both. A time
-is the mean time of launches of a CUDA graph over 300 MB of buffers, so that no launch finds its data in a cache. Each
-result is compared with PyTorch's in float64. It needs nvcc, a C++ preprocessor, PyTorch and CuPy, but no
+The first table compares matrix products with cuDNN and cuBLAS in float32 without tensor cores, for MobileNetV1's
+pointwise layers. The second table compares kernels that are limited by memory with a plain copy of the same number of
+bytes. The batch of both tables is 8. The third table compares kernels that compute a depthwise and a pointwise
+convolution together with two kernels, one for each convolution.
+
+A time is the mean time of launches of a CUDA graph over 300 MB of buffers, so that no launch finds its data in a cache.
+Each result is compared with PyTorch's in float64. The script needs nvcc, a C++ preprocessor, PyTorch and CuPy, but no
 build of mpscnn.
 """
 

@@ -23,7 +23,7 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// A block has this many pairs of consecutive bfloat16 inputs, as many as a row of an AMX tile holds.
+/// The number of pairs of consecutive bfloat16 inputs in a block: the number that a row of an AMX tile holds.
 inline constexpr std::int64_t block_pairs = 16;
 
 /// While an object of this class exists, its thread treats subnormal operands and results as zeros.

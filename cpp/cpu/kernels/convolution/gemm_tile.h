@@ -365,7 +365,8 @@ inline TilesFunction tiles_function_of_rows(std::int64_t rows) {
     return nullptr;
 }
 
-/// Return the instance of multiply_tiles for a panel of so many channels. All numbers are known at run time.
+/// Return the instance of multiply_tiles for tiles of `rows` pixels and a panel of `channels` channels. Both
+/// numbers are known only at run time.
 template <class V, class Weight, int Vectors = V::gemm_last_vectors>
 inline TilesFunction tiles_function(std::int64_t rows, std::int64_t channels) {
     if (channels > (Vectors - 1) * V::width) {

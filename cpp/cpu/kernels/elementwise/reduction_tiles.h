@@ -8,8 +8,8 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Adjacent pixels of a row, at most as many as a vector has lanes. They are reduced together, one lane for
-/// each.
+/// Adjacent pixels of a row that are reduced together. Each pixel has a lane of a vector, so the number of
+/// lanes limits the number of pixels.
 template <class V> struct ReductionTile {
     const float *from;
     std::ptrdiff_t stride;

@@ -19,7 +19,7 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Adjacent pixels of a row that take each step together, at most as many as a vector has lanes.
+/// Adjacent pixels of a row that take each step together. Their number is at most the lanes of a vector.
 struct SoftmaxBlock {
     const float *from;
     float *to;

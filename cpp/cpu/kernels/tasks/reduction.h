@@ -32,8 +32,8 @@ struct ArgumentTask {
     const char *kernel_name() const { return "argument"; }
 };
 
-/// The indices of the channels with the largest or smallest elements, as many as the destination has
-/// channels.
+/// The indices of the channels with the largest or smallest elements. Each channel of the destination gets
+/// one index.
 struct TopKTask {
     bool of_maximum = true;
     ConstView source;

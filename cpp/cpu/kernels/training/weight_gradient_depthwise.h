@@ -155,7 +155,8 @@ void add_depthwise_row(const WeightGradientTask &task, std::int64_t image, std::
     }
 }
 
-/// Recomputed rows of a batch normalization, for some vectors of channels. As many rows are kept as fit L2.
+/// Recomputed rows of a batch normalization, for some vectors of channels. The number of rows is limited
+/// so that they fit L2.
 template <class V> class NormalizedRows {
 public:
     static std::int64_t rows(const WeightGradientTask &task, std::int64_t vectors) {

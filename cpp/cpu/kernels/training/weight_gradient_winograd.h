@@ -64,7 +64,7 @@ MPSCNN_INLINE void transform_gradients(const typename V::reg (&g)[count],
 
 /// Transform one vector of channels of a tile of inputs. The values at the points are stored at `to`,
 /// `stride` apart. The loops over rows and columns are not unrolled here and below: the values pass through
-/// L1, which takes little time beside the products, and the code stays small.
+/// L1, which takes little time compared with the products, and the code stays small.
 template <class V>
 void transform_input_vector(const float *const (&taps)[Winograd::all_points], std::int64_t channel,
                             std::int64_t left, float *to, std::int64_t stride) {

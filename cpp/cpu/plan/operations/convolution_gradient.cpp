@@ -72,8 +72,8 @@ std::int64_t gradient_parts(std::int64_t pixels, std::int64_t weights) {
     return std::clamp<std::int64_t>(pixels / pixels_of_part, 1, std::min(max_parts, affordable));
 }
 
-/// Return true if Winograd's algorithm computes a weight gradient faster: if it takes at most half of the
-/// products, and its transforms little time beside them.
+/// Return true if Winograd's algorithm computes a weight gradient faster: if it needs at most half of the
+/// products, and its transforms take little time compared with the products.
 bool gradient_gains_by_winograd(const WeightGradientTask &task, const Extents &gradient,
                                 const Shape &weights) {
     constexpr std::int64_t points = 6, min_channels = 16, min_tiles = 32;

@@ -103,8 +103,8 @@ class Guard:
         origin = headers.get(b"origin")
         if origin is not None and _host_of(origin) != host:
             return RefusedError(403, "ForeignOrigin", "pages of other sites may not use this service")
-        # Browsers send no Origin header with some requests, such as those for images. Sec-Fetch-Site tells their
-        # source.
+        # Browsers send no Origin header with some requests, such as those for images. Sec-Fetch-Site shows whether
+        # such a request comes from another site.
         if (
             headers.get(b"sec-fetch-site") in (b"cross-site", b"same-site")
             and scope["path"] not in self._open

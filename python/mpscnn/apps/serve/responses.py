@@ -141,7 +141,7 @@ def answer_bytes(
     Args:
         head: the other members of the JSON object.
         outputs: arrays by name.
-        request: says which outputs are wanted as bytes after the JSON.
+        request: the request, which selects the outputs that are wanted as bytes after the JSON.
 
     Returns:
         The body, and the number of its bytes that are JSON; None if all are.

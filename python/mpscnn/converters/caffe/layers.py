@@ -55,7 +55,7 @@ HANDLERS: dict[str, Handler] = {
 """The functions that convert layers, by Caffe's name of the type."""
 
 SEVERAL = frozenset({"Dropout", "Silence", "Slice", "Split"})
-"""The types that may have no result or several. Of all other types only the first result is computed."""
+"""The types that may have no result or several. For all other types, only the first result is computed."""
 
 
 def refuse_twice(layers: list[CaffeLayer], origin: str) -> None:

@@ -69,10 +69,10 @@ class Builder(Graph):
         self._float32.add(len(self._layers))
 
     def end(self, blob: str, tensor: str) -> None:
-        """End a layer: set the tensor that it computes for a blob.
+        """End a layer: its result `tensor` becomes the value of `blob`.
 
-        The operator that computes it gets the layer's name. If that is a cast of a comparison, the comparison gets the
-        name, because a cast becomes no layer.
+        The operator that computes the tensor gets the layer's name. If this operator is a cast, the operator before it
+        gets the name, because a cast does not become a layer.
         """
         made = self._names.unique(blob)
         node = next((node for node in self._nodes[self._first :] if tensor in node.output), None)
@@ -215,7 +215,7 @@ class Builder(Graph):
         return self.weight("integers", np.asarray(values, np.int64))
 
     def cast_of_floats(self, tensor: str) -> str:
-        """Add a layer that rounds a tensor in float16 networks, or that keeps it as it is with `keep_float32`."""
+        """Add a layer that rounds a tensor in float16 networks; with `keep_float32` it leaves the tensor unchanged."""
         made = self.op(CAST_OF_FLOATS, tensor)
         if tensor in self._types:
             self._types[made] = self._types[tensor]

@@ -20,7 +20,7 @@ class InputLayout:
 
     Attributes:
         axes: axis i of the network's input is axis axes[i] of the file's input. If the file's input has no batch, a
-            batch of 1 is added in front first.
+            batch of 1 is added in front of it, and `axes` counts this batch as axis 0.
         has_batch: whether the file's input has a batch.
         has_height: whether the file's input has as many axes as the network's. Otherwise it lacks the first axis after
             the batch.
@@ -44,7 +44,7 @@ class OutputLayout:
 
     Attributes:
         axes: axis i of the network's output is axis axes[i] of the file's output. If the file's output has no batch,
-            the network's batch is not counted.
+            i counts only the axes after the network's batch.
         has_batch: whether the first axis of the file's output is the batch.
     """
 

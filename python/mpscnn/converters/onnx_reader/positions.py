@@ -21,7 +21,7 @@ from mpscnn.errors import UnsupportedError, WeightsError
 
 
 def _top_k(c: Context, node: Node) -> list[FileTensor] | None:
-    """Convert TopK of a constant number of elements. Of equal elements, the first comes first."""
+    """Convert TopK of a constant number of elements. Equal elements keep their order."""
     x = c.x(node)
     axis = x.axis(node.integer("axis", -1))
     count = node.integer("k") if c.file.opset < 10 else c.constants.integers(node.input(1), "its number")[0]

@@ -88,7 +88,7 @@ def _same_lower(x: FileTensor, kernel: Pair, strides: Pair, dilation: Pair) -> d
 
 
 def _weights(c: Context, node: Node, x: FileTensor) -> NDArray[np.float32]:
-    """Return the weights of a convolution. Those of a 1D convolution get a height of 1."""
+    """Return the weights of a convolution. The weights of a 1D convolution get a height of 1."""
     weight = c.constants.real(node.input(1), "its weights")
     if weight.ndim != x.rank or weight.ndim not in (3, 4):
         raise UnsupportedError(

@@ -80,7 +80,7 @@ def _note(c: Reader, operator: FileOperator, tensor: int, *, opposite: bool) -> 
 
 
 def larger(c: Reader, operator: FileOperator) -> Made:
-    """Convert MAXIMUM to a + max(b - a, 0), and MINIMUM likewise. With equal scales no sum is rounded."""
+    """Convert MAXIMUM to a + max(b - a, 0), and MINIMUM to a - max(a - b, 0). With equal scales no sum is rounded."""
     like = next(c.seen(index) for index in operator.inputs if not c.is_constant(index))
     a, b = (_bytes_of(c, operator, index, like) for index in operator.inputs)
     is_maximum = operator.kind == "MAXIMUM"

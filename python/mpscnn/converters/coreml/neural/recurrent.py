@@ -126,7 +126,7 @@ def _blob(b: Builder, sequence: str, like: str) -> str:
 
 
 def _added(b: Builder, layer: Layer, recurrent: Recurrent, state_count: int) -> list[str]:
-    """Add a layer with one or more states for each direction. Returns its results, as many as the file names."""
+    """Add a layer with one or more states for each direction. Return the results that the file names."""
     directions, units = len(recurrent.directions), int(layer.p.outputVectorSize)
     count = state_count * directions
     if len(layer.inputs) not in (1, 1 + count) or not 1 <= len(layer.outputs) <= 1 + count:

@@ -1,4 +1,4 @@
-"""Convert recurrent layers of programs."""
+"""Convert recurrent layers of ML programs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ def _bias(op: Operation, name: str, rows: int) -> Array:
 
 
 def _functions(op: Operation, *roles: str) -> list[str]:
-    """Return ONNX' names of functions. The first one is that of the gates if there are several."""
+    """Return ONNX' names of the activation functions of `roles`, in the same order.
+
+    If the operation states no function, the gates (role "recurrent_activation") have sigmoid and other roles tanh.
+    """
     names = [op.text(role, "sigmoid" if role == "recurrent_activation" else "tanh").lower() for role in roles]
     other = next((name for name in names if name not in gates.CORE_ML_FUNCTIONS), None)
     if other is not None:
