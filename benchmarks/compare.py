@@ -5,8 +5,8 @@
 
 Prints Markdown with machine and versions; --output also writes compare.csv with every time, compare.md and compare.svg.
 Every engine runs in its own process; their runs are interleaved (see `mpscnn.apps.benchmark`). The settings of each
-engine are in python/mpscnn/apps/benchmark/engines.py, with the reasons. An engine whose outputs differ from mpscnn's by
-more than BOUNDS is refused.
+engine are in python/mpscnn/apps/benchmark/engines.py and in peer_files/torch_engine.py, with the reasons. An engine
+whose outputs differ from mpscnn's by more than BOUNDS is refused.
 For the precision int8, mpscnn.quantize quantises the networks on random images, and engines that read ONNX files get
 graphs with QuantizeLinear and DequantizeLinear. --quantised adds a quantised TensorFlow Lite file, which LiteRT reads
 without a conversion.
@@ -24,9 +24,10 @@ from typing import Any
 import compare_report
 import networks
 import numpy as np
+from peer_files.all_peers import ALL_PEERS
 
 import mpscnn
-from mpscnn.apps.benchmark import PEERS, Measurement, Subject, measure, open_subject, require_peer
+from mpscnn.apps.benchmark import Measurement, Peer, Subject, measure, open_subject
 from mpscnn.errors import Error
 
 PRECISIONS = "float32", "bfloat16", "int8"
@@ -130,7 +131,9 @@ def argument_parser(description: str | None) -> argparse.ArgumentParser:
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--only", default=",".join(CASES), help=f"networks; default: {','.join(CASES)}")
-    parser.add_argument("--peers", default=",".join(PEERS), help=f"engines; default: {','.join(PEERS)}")
+    parser.add_argument(
+        "--peers", default=",".join(ALL_PEERS), help=f"engines; default: {','.join(ALL_PEERS)}"
+    )
     parser.add_argument("--threads", default="1,2", help="numbers of threads; default: 1,2")
     parser.add_argument("--rounds", type=int, default=20, help="turns of each process; default: 20")
     parser.add_argument(
@@ -144,7 +147,7 @@ def argument_parser(description: str | None) -> argparse.ArgumentParser:
 def compared(arguments: argparse.Namespace) -> Iterator[Comparison]:
     """Measure, and yield one comparison after the other."""
     counts = [int(count) for count in arguments.threads.split(",")]
-    peers = arguments.peers.split(",")
+    peers = [ALL_PEERS[name] for name in arguments.peers.split(",")]
     for name in arguments.only.split(","):
         case = CASES[name]
         network = case.make()
@@ -194,7 +197,7 @@ def possible_here(precision: str) -> bool:
 def compare(
     comparison: Comparison,
     subject: Subject,
-    peers: list[str],
+    peers: list[Peer],
     arguments: argparse.Namespace,
     directory: Path,
 ) -> Comparison:
@@ -203,14 +206,14 @@ def compare(
     options = compile_options(comparison.precision)
     for peer in peers:
         try:
-            require_peer(peer, options["precision"])
+            peer.require(options["precision"])
             possible.append(peer)
         except Error as error:
-            comparison.missing[peer] = str(error)
+            comparison.missing[peer.name] = str(error)
     several = [
         measure(
             subject,
-            peers=[peer for peer in possible if peer not in comparison.missing],
+            peers=[peer for peer in possible if peer.name not in comparison.missing],
             threads=comparison.threads,
             runs=arguments.rounds * comparison.turn,
             turn=comparison.turn,

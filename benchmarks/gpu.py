@@ -25,11 +25,11 @@ import torch
 from compare import compile_options, quantized
 from harness import table_head, table_row
 from numpy.typing import NDArray
+from peer_files.torch_writer import torch_module
 
 import mpscnn
 from mpscnn import models
 from mpscnn._private.processors import available_processors
-from mpscnn.apps.benchmark.peer_files.torch_writer import torch_module
 
 NETWORKS: dict[str, Callable[[], mpscnn.Network]] = {
     "MobileNetV1": lambda: models.mobilenet_v1(output="logits"),

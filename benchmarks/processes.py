@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from peer_files.all_peers import ALL_PEERS
 
-import mpscnn.apps.benchmark
-from mpscnn.apps.benchmark import PEERS, EngineProcess, EngineSetup, Subject, network_file, require_peer
+import mpscnn
+from mpscnn.apps.benchmark import MPSCNN, EngineProcess, EngineSetup, Peer, Subject
 from mpscnn.errors import Error
 
-_ENGINES = Path(mpscnn.apps.benchmark.__file__).parent
-"""The folder in which a process finds engines.py without importing mpscnn."""
 NUMPY = "import numpy"
 """The name of the baseline: a process that only imports NumPy."""
 
@@ -28,29 +27,32 @@ NUMPY = "import numpy"
 class Processes:
     """Engines whose processes can be started."""
 
-    setups: dict[str, EngineSetup]
-    """The settings of each engine."""
+    setups: dict[str, tuple[Peer, EngineSetup]]
+    """Each engine with its settings, by name."""
     missing: dict[str, str]
     """The reason for each engine that is left out, by name."""
 
-    def first_run(self, engine: str) -> str:
-        """Return Python code that loads the network and runs it once."""
-        setup = self.setups[engine]
+    def first_run(self, name: str) -> str:
+        """Return Python code that loads the network and runs it once, without importing mpscnn for its peers."""
+        engine, setup = self.setups[name]
+        folders = [str(engine.adapters.parent), str(MPSCNN.adapters.parent)]
         return (
-            f"import sys; sys.path.insert(0, {str(_ENGINES)!r}); import engines, numpy; "
-            f"engines.ENGINES[{engine!r}]({setup.settings()!r}, numpy.load({str(setup.input)!r})).run()"
+            f"import sys; sys.path[:0] = {folders!r}; import {engine.adapters.stem} as adapters, numpy; "
+            f"adapters.ENGINES[{name!r}]({setup.settings()!r}, numpy.load({str(setup.input)!r})).run()"
         )
 
-    def start(self, engine: str) -> EngineProcess:
+    def start(self, name: str) -> EngineProcess:
         """Start a process that has loaded the network and run it once."""
-        return EngineProcess(engine, self.setups[engine])
+        return EngineProcess(*self.setups[name])
 
 
 def parser(description: str | None, rounds: int) -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    result.add_argument("--peers", default=",".join(PEERS), help=f"engines; default: {','.join(PEERS)}")
+    result.add_argument(
+        "--peers", default=",".join(ALL_PEERS), help=f"engines; default: {','.join(ALL_PEERS)}"
+    )
     result.add_argument("--threads", type=int, default=2, help="of each engine; default: 2")
     result.add_argument("--rounds", type=int, default=rounds, help=f"processes of each; default: {rounds}")
     return result
@@ -70,18 +72,17 @@ def mobilenet_v2(peers: list[str], threads: int) -> Iterator[Processes]:
         source = directory / "input.npy"
         np.save(source, np.random.default_rng(0).uniform(-1, 1, subject.input_shape).astype(np.float32))
         result = Processes({}, {})
-        for engine in ("mpscnn", *peers):
+        for engine in (MPSCNN, *(ALL_PEERS[name] for name in peers)):
             try:
-                if engine != "mpscnn":
-                    require_peer(engine)
-                path = network_file(engine, subject, directory)
-                result.setups[engine] = EngineSetup(path, source, threads)
-                result.start(engine).close()
+                engine.require()
+                path = engine.network_file(subject, directory)
+                result.setups[engine.name] = (engine, EngineSetup(path, source, threads))
+                result.start(engine.name).close()
             except Error as error:
-                if engine == "mpscnn":
+                if engine is MPSCNN:
                     raise
-                result.setups.pop(engine, None)
-                result.missing[engine] = str(error)
+                result.setups.pop(engine.name, None)
+                result.missing[engine.name] = str(error)
         yield result
 
 

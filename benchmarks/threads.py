@@ -20,10 +20,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from harness import table_head, table_row
+from peer_files.all_peers import ALL_PEERS
 
 from mpscnn import Network, Session, models
 from mpscnn._private.processors import available_processors
-from mpscnn.apps.benchmark import measure, open_subject
+from mpscnn.apps.benchmark import Peer, measure, open_subject
 
 PAUSE = 0.002  # seconds; workers spin for less time before they sleep
 
@@ -120,14 +121,14 @@ def busy_process() -> Iterator[None]:
         process.wait()
 
 
-def compare_neighbours(threads: int, runs: int, engines: list[str]) -> None:
+def compare_neighbours(threads: int, runs: int, peers: list[Peer]) -> None:
     """Print the table for a busy process on the same machine."""
     subject = open_subject("mobilenet_v2", random_weights=True)
     print(table_head("MobileNetV2", "threads", "alone", "next to a busy process", "ratio of the medians"))
     for count in sorted({1, threads}):
-        alone = measure(subject, peers=engines, threads=count, runs=runs)
+        alone = measure(subject, peers=peers, threads=count, runs=runs)
         with busy_process():
-            beside = measure(subject, peers=engines, threads=count, runs=runs)
+            beside = measure(subject, peers=peers, threads=count, runs=runs)
         for a, b in zip(alone, beside, strict=True):
             cells = [f"{times.minimum:.2f} ({times.median:.2f}, 95%: {times.p95:.2f})" for times in (a, b)]
             print(table_row([a.engine, count, *cells, f"{b.median / a.median:.2f}"]), flush=True)
@@ -148,7 +149,8 @@ def main() -> None:
         compare_counts(arguments.threads, arguments.runs, arguments.networks)
         print()
     if arguments.only != "auto":
-        compare_neighbours(arguments.threads, arguments.runs, arguments.engines.split(","))
+        peers = [ALL_PEERS[name] for name in arguments.engines.split(",")]
+        compare_neighbours(arguments.threads, arguments.runs, peers)
 
 
 if __name__ == "__main__":

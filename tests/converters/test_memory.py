@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import benchmark_scripts
 import numpy as np
 import pytest
 from converters.torch_writer import safetensors_file, state_dict_file, state_of
@@ -19,7 +20,6 @@ from tiers import with_full
 
 import mpscnn
 from mpscnn import models
-from mpscnn.apps.benchmark.peer_files.tflite_writer import write_tflite
 from mpscnn.converters import export_onnx
 from mpscnn.converters.file_bytes import FileBytes
 
@@ -65,7 +65,8 @@ def _safetensors(network: mpscnn.Network, path: Path) -> None:
 
 
 def _tflite(network: mpscnn.Network, path: Path) -> None:
-    write_tflite(network, (1, 224, 224, 3), path)
+    writer = benchmark_scripts.script("peer_files.tflite_writer")
+    writer.write_tflite(network, (1, 224, 224, 3), path)
 
 
 def _h5(network: mpscnn.Network, path: Path) -> None:

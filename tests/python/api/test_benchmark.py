@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import benchmark_scripts
 import numpy as np
 import pytest
 from command_line import call, colour_network, run, save_colour_model
@@ -20,18 +21,18 @@ import mpscnn
 from mpscnn.apps.benchmark import (
     PEERS,
     Measurement,
+    Peer,
     RunnerMeasurement,
     Subject,
     engines,
     measure,
     measure_runner,
     open_subject,
-    require_peer,
     subject,
     worker,
 )
-from mpscnn.apps.benchmark.peer_files.layer import peer_layers
-from mpscnn.apps.benchmark.peers import network_file
+
+ALL_PEERS = benchmark_scripts.script("peer_files.all_peers").ALL_PEERS
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ def test_figures() -> None:
 
 def test_measuring_with_onnxruntime(model: str) -> None:
     pytest.importorskip("onnxruntime")
-    ours, theirs = measure(open_subject(model), peers=["onnxruntime"], threads=1, runs=7)
+    ours, theirs = measure(open_subject(model), peers=[PEERS["onnxruntime"]], threads=1, runs=7)
     assert (ours.engine, theirs.engine) == ("mpscnn", "onnxruntime")
     for result in (ours, theirs):
         assert len(result.milliseconds) == 7
@@ -73,7 +74,7 @@ def test_options_reach_the_network(model: str) -> None:
 def test_measuring_with_litert(shared: Path) -> None:
     pytest.importorskip("ai_edge_litert")
     source = shared / "models" / "google" / "mobilenet_v1_0.25_128_quant.tflite"
-    _, theirs = measure(open_subject(str(source)), peers=["litert"], threads=1, runs=2)
+    _, theirs = measure(open_subject(str(source)), peers=[PEERS["litert"]], threads=1, runs=2)
     assert theirs.note == "CPU, uint8"
     assert theirs.difference is not None
     assert (
@@ -91,7 +92,7 @@ def test_quantised_networks_are_measured_in_integers(tmp_path: Path) -> None:
     images = [draw.uniform(-1.0, 1.0, (1, 6, 5, 3)).astype(np.float32) for _ in range(4)]
     quantized, _ = mpscnn.quantize(network, images)
     subject = Subject("small", quantized)
-    ours, theirs = measure(subject, peers=["onnxruntime"], threads=1, runs=2, precision="int8")
+    ours, theirs = measure(subject, peers=[PEERS["onnxruntime"]], threads=1, runs=2, precision="int8")
     assert (ours.note.endswith("int8"), theirs.note) == (True, "CPU, int8")
     assert theirs.difference is not None
     assert theirs.difference <= 1.01 * quantized.to_dict()["nodes"][0]["quantization"]["scale"]
@@ -99,7 +100,7 @@ def test_quantised_networks_are_measured_in_integers(tmp_path: Path) -> None:
         with pytest.raises(
             mpscnn.UnsupportedError, match=f"{engine}: mpscnn does not write networks of integers"
         ):
-            network_file(engine, subject, tmp_path)
+            ALL_PEERS[engine].network_file(subject, tmp_path)
     assert not Subject("floats", network).is_quantized
 
 
@@ -110,7 +111,7 @@ def test_several_outputs_and_images_are_compared(tmp_path: Path) -> None:
     network.output(network.global_max_pool2d(x, name="largest"))
     network.initialize_weights()
     network.save(tmp_path / "two.safetensors", dtype="float32")
-    _, theirs = measure(open_subject(str(tmp_path / "two.safetensors")), peers=["onnxruntime"], runs=1)
+    _, theirs = measure(open_subject(str(tmp_path / "two.safetensors")), peers=[PEERS["onnxruntime"]], runs=1)
     assert theirs.difference is not None
     assert theirs.difference < 1e-5
 
@@ -122,7 +123,7 @@ def test_float16_differs_measurably(tmp_path: Path) -> None:
     network.initialize_weights()
     network.save(tmp_path / "half.safetensors", dtype="float32")
     path = str(tmp_path / "half.safetensors")
-    ours, theirs = measure(open_subject(path), peers=["onnxruntime"], precision="float16", runs=1)
+    ours, theirs = measure(open_subject(path), peers=[PEERS["onnxruntime"]], precision="float16", runs=1)
     assert "float16" in ours.note
     assert theirs.difference is not None
     assert 1e-5 < theirs.difference < 1e-1
@@ -137,18 +138,14 @@ def test_refusals(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = open_subject(model)
     with pytest.raises(mpscnn.ParameterError, match="runs must be at least 1"):
         measure(opened, runs=0)
-    with pytest.raises(
-        mpscnn.ParameterError, match=r"engines to compare with are onnxruntime, litert, .*, got 'other'"
-    ):
-        require_peer("other")
     with pytest.raises(mpscnn.UnsupportedError, match="onnxruntime does not compute in bfloat16"):
-        require_peer("onnxruntime", "bfloat16")
+        PEERS["onnxruntime"].require("bfloat16")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(
         mpscnn.UnsupportedError,
         match=r'onnxruntime and onnx are not installed: pip install "mpscnn\[bench\]"',
     ):
-        require_peer("onnxruntime")
+        PEERS["onnxruntime"].require()
 
 
 # ---- Peers ---------------------------------------------------------------------------------------------------------
@@ -197,10 +194,10 @@ def upsampled(network: mpscnn.Network, x: mpscnn.Tensor) -> mpscnn.Tensor:
 
 @pytest.mark.filterwarnings("ignore")  # torch emits warnings about its own code
 @pytest.mark.parametrize("batch", [1, 2])
-@pytest.mark.parametrize("peer", PEERS)
-def test_every_peer_computes_the_same(peer: str, batch: int) -> None:
+@pytest.mark.parametrize("peer", ALL_PEERS.values(), ids=lambda peer: peer.name)
+def test_every_peer_computes_the_same(peer: Peer, batch: int) -> None:
     try:
-        require_peer(peer)
+        peer.require()
     except mpscnn.UnsupportedError as error:
         pytest.skip(str(error))
     ours, theirs = measure(
@@ -227,7 +224,7 @@ def added_twice() -> mpscnn.Network:
 @pytest.mark.filterwarnings("ignore")
 def test_torch_is_measured_with_right_answers() -> None:
     pytest.importorskip("torch")
-    _, theirs = measure(Subject("added_twice", added_twice()), peers=["torch"], threads=1, runs=1)
+    _, theirs = measure(Subject("added_twice", added_twice()), peers=[ALL_PEERS["torch"]], threads=1, runs=1)
     assert theirs.difference is not None
     assert theirs.difference < 1e-5 * theirs.magnitude
 
@@ -237,15 +234,15 @@ def test_layers_that_are_not_written(tmp_path: Path) -> None:
     network.output(network.conv2d(network.input, 2, 1, activation="tanh", name="unknown"))
     network.initialize_weights()
     with pytest.raises(mpscnn.UnsupportedError, match=r"layer 'unknown': the activation .*tanh"):
-        list(peer_layers(network, 1))
+        list(benchmark_scripts.script("peer_files.layer").peer_layers(network, 1))
     network = mpscnn.Network(input=(4, 4, 3), name="other")
     network.output(network.resize(network.input, (8, 8), method="nearest", name="blocks"))
     for engine in ("litert", "torch"):
-        if all(importlib.util.find_spec(module) for module in PEERS[engine].modules):
+        if all(importlib.util.find_spec(module) for module in ALL_PEERS[engine].modules):
             with pytest.raises(
                 mpscnn.UnsupportedError, match="layer 'blocks': a resize other than bilinear, corners or"
             ):
-                network_file(engine, Subject("other", network), tmp_path)
+                ALL_PEERS[engine].network_file(Subject("other", network), tmp_path)
 
 
 def test_a_peer_that_fails_is_left_out(model: str, tmp_path: Path) -> None:
@@ -254,7 +251,7 @@ def test_a_peer_that_fails_is_left_out(model: str, tmp_path: Path) -> None:
     failures: dict[str, mpscnn.Error] = {}
     results = measure(
         open_subject(model),
-        peers=["onnxruntime"],
+        peers=[PEERS["onnxruntime"]],
         runs=1,
         directory=tmp_path,
         failed=lambda engine, error: failures.update({engine: error}),
@@ -262,7 +259,7 @@ def test_a_peer_that_fails_is_left_out(model: str, tmp_path: Path) -> None:
     assert [result.engine for result in results] == ["mpscnn"]
     assert "onnxruntime" in str(failures["onnxruntime"])
     with pytest.raises(mpscnn.Error, match="onnxruntime: "):
-        measure(open_subject(model), peers=["onnxruntime"], runs=1, directory=tmp_path)
+        measure(open_subject(model), peers=[PEERS["onnxruntime"]], runs=1, directory=tmp_path)
 
 
 def test_random_weights() -> None:
@@ -283,20 +280,23 @@ def test_free_sizes_are_refused() -> None:
 # ---- The worker's protocol ---------------------------------------------------------------------------------------
 
 
+COUNTING = """
 class Counting:
-    """An engine that counts its runs."""
-
     note = "test"
     runs = 0
 
-    def __init__(self, setup: dict[str, Any], x: Any) -> None:
+    def __init__(self, setup, x):
         self.x = x
 
-    def run(self) -> None:
+    def run(self):
         Counting.runs += 1
 
-    def outputs(self) -> list[Any]:
-        return [self.x + 1, self.x * 2]
+    def outputs(self):
+        return [self.x + 1, self.x * 2, self.x * 0 + Counting.runs]
+
+ENGINES = {"counting": Counting}
+"""
+"""A file with an engine that counts its runs."""
 
 
 def answers(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -305,25 +305,29 @@ def answers(requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in replies.getvalue().splitlines()]
 
 
-def test_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(worker.ENGINES, "counting", Counting)
+def test_worker(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.float32([1, 2]))
-    setup = {"engine": "counting", "input": str(tmp_path / "x.npy")}
+    adapters = tmp_path / "counting.py"
+    adapters.write_text(COUNTING)
+    setup = {"engine": "counting", "adapters": str(adapters), "input": str(tmp_path / "x.npy")}
     loaded, timed, written, peak = answers([setup, {"runs": 4}, {"output": str(tmp_path)}, {"finish": True}])
     assert loaded == {"note": "test"}
     assert len(timed["milliseconds"]) == 4
-    assert (
-        Counting.runs == 1 + 1 + 4
-    )  # one at loading, one unmeasured at the start of the turn, and four measured
-    assert written == {"count": 2}
+    assert written == {"count": 3}
     assert np.load(tmp_path / "1.npy").tolist() == [2, 4]
+    # one at loading, one unmeasured at the start of the turn, and four measured
+    assert np.load(tmp_path / "2.npy").tolist() == [6, 6]
     assert peak["peak_bytes"] > 1_000_000
 
 
-def test_worker_answers_failures() -> None:
-    missing, unknown = answers([{"runs": 1}, {"engine": "none", "input": "x.npy"}])
+def test_worker_answers_failures(tmp_path: Path) -> None:
+    setup = {"engine": "none", "adapters": str(PEERS["litert"].adapters), "input": "x.npy"}
+    missing, unknown, no_file = answers(
+        [{"runs": 1}, setup, setup | {"adapters": str(tmp_path / "engines.py")}]
+    )
     assert missing == {"error": "no engine is loaded"}
     assert unknown["error"].startswith("KeyError")
+    assert no_file["error"].startswith("FileNotFoundError")
 
 
 def test_quantized_tensors() -> None:
@@ -370,7 +374,17 @@ def test_command_leaves_out_what_is_impossible(
     assert [entry["engine"] for entry in json.loads(captured.out)["engines"]] == ["mpscnn"]
 
 
-@pytest.mark.parametrize("compare", ["tensorflow", "onnxruntime,onnxruntime"])
+def test_command_leaves_out_a_peer_without_a_file(
+    model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("ai_edge_litert")
+    assert call(monkeypatch, "benchmark", model, "--runs", "1", "--compare", "litert", "--json") == 1
+    captured = capsys.readouterr()
+    assert "litert reads TensorFlow Lite files only, and colours.safetensors is not one" in captured.err
+    assert [entry["engine"] for entry in json.loads(captured.out)["engines"]] == ["mpscnn"]
+
+
+@pytest.mark.parametrize("compare", ["tensorflow", "torch", "onnxruntime,onnxruntime"])
 def test_command_usage(
     compare: str, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

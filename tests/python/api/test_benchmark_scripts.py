@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import importlib
 import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
 
+import benchmark_scripts
 import numpy as np
 import pytest
-
-BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
-
-
-@pytest.fixture(autouse=True)
-def _path(monkeypatch: pytest.MonkeyPatch) -> None:
-    if not BENCHMARKS.exists():
-        pytest.skip("benchmarks/ is not here")
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
 
 
 @pytest.fixture
 def signals() -> ModuleType:
-    return importlib.import_module("signals")
+    return benchmark_scripts.script("signals")
 
 
 def test_all_convolve_alike(signals: ModuleType) -> None:
@@ -55,7 +46,14 @@ def write_package(site: Path, name: str, size: int, *requires: str) -> None:
 def test_sizes(tmp_path: Path) -> None:
     write_package(tmp_path, "engine", 2_500_000, "helper>=1", "gone", "other; extra == 'more'")
     write_package(tmp_path, "helper", 1_500_000, "engine")
-    command = [sys.executable, BENCHMARKS / "sizes.py", "--path", tmp_path, "engine", "no-such-engine"]
+    command = [
+        sys.executable,
+        benchmark_scripts.FOLDER / "sizes.py",
+        "--path",
+        tmp_path,
+        "engine",
+        "no-such-engine",
+    ]
     finished = subprocess.run(command, capture_output=True, text=True, check=True)
     assert finished.stdout.splitlines()[2:] == ["| engine 1.0 | 2.5 | 4.0 | helper, gone (not counted) |"]
     assert finished.stderr == "no-such-engine is not installed\n"

@@ -10,15 +10,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import benchmark_scripts
 import pytest
 from command_line import call, save_colour_model
 
 from mpscnn._private import child_python
-from mpscnn.apps.benchmark import measure, open_subject
-from mpscnn.apps.benchmark.peers import PEERS
+from mpscnn.apps.benchmark import MPSCNN, Peer, measure, open_subject
 from mpscnn.apps.verify.case import Case
 from mpscnn.apps.verify.processes import run_cases
 
+ALL_PEERS = benchmark_scripts.script("peer_files.all_peers").ALL_PEERS
 # The first imports of child processes, and their later ones: names of all kinds of packages.
 NAMES = (
     *(
@@ -71,14 +72,15 @@ def test_verify(mark: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit")
-@pytest.mark.parametrize("peer", [None, *PEERS])
-def test_benchmark(mark: Path, tmp_path: Path, peer: str | None) -> None:
-    found = [importlib.util.find_spec(module) for module in (PEERS[peer].modules if peer else ())]
+@pytest.mark.parametrize("peer", [MPSCNN, *ALL_PEERS.values()], ids=lambda peer: peer.name)
+def test_benchmark(mark: Path, tmp_path: Path, peer: Peer) -> None:
+    found = [importlib.util.find_spec(module) for module in peer.modules]
     if any(spec is None or str(Path.cwd()) in str(spec.origin) for spec in found):
-        pytest.skip(f"{peer} is not installed")
+        pytest.skip(f"{peer.name} is not installed")
     subject = open_subject(str(save_colour_model(tmp_path / "colours.safetensors")))
-    results = measure(subject, peers=[peer] if peer else [], threads=1, device="cpu", runs=1)
-    assert [result.engine for result in results] == ["mpscnn", *([peer] if peer else [])]
+    peers = [] if peer is MPSCNN else [peer]
+    results = measure(subject, peers=peers, threads=1, device="cpu", runs=1)
+    assert [result.engine for result in results] == ["mpscnn", *(each.name for each in peers)]
     assert mark.read_text() == ""
 
 

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
-from pathlib import Path
 from types import ModuleType
 
+import benchmark_scripts
 import pytest
-
-BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
 
 
 @pytest.fixture
-def scaling(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    if not BENCHMARKS.exists():
-        pytest.skip("benchmarks/ is not here")
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    return importlib.import_module("scaling")
+def scaling() -> ModuleType:
+    module: ModuleType = benchmark_scripts.script("scaling")
+    return module
 
 
 def test_static_parts_are_contiguous(scaling: ModuleType) -> None:

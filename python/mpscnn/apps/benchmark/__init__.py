@@ -2,22 +2,22 @@
 
 from mpscnn.apps.benchmark.measure import EngineProcess, EngineSetup, Measurement, measure
 from mpscnn.apps.benchmark.metal_kernels import KernelTimes, measure_metal_kernels
-from mpscnn.apps.benchmark.peers import PEERS, network_file, require_peer
+from mpscnn.apps.benchmark.peers import MPSCNN, PEERS, Peer
 from mpscnn.apps.benchmark.runner import RunnerMeasurement, measure_runner
 from mpscnn.apps.benchmark.subject import Subject, open_subject
 
 __all__ = [
+    "MPSCNN",
     "PEERS",
     "EngineProcess",
     "EngineSetup",
     "KernelTimes",
     "Measurement",
+    "Peer",
     "RunnerMeasurement",
     "Subject",
     "measure",
     "measure_metal_kernels",
     "measure_runner",
-    "network_file",
     "open_subject",
-    "require_peer",
 ]

@@ -87,7 +87,7 @@ class OnnxRuntime:
         self.note = f"CPU, {_numbers(setup)}"
         self._binding = self._session.io_binding()
         name = self._session.get_inputs()[0].name
-        self._binding.bind_ortvalue_input(name, onnxruntime.OrtValue.ortvalue_from_numpy(_planes(x)))
+        self._binding.bind_ortvalue_input(name, onnxruntime.OrtValue.ortvalue_from_numpy(planes(x)))
         for port in self._session.get_outputs():
             self._binding.bind_output(port.name)
 
@@ -97,7 +97,7 @@ class OnnxRuntime:
 
     def outputs(self) -> Arrays:
         """Return the outputs of the last run, images as (n, height, width, channels)."""
-        return [_pixels(array) for array in self._binding.copy_outputs_to_cpu()]
+        return [pixels(array) for array in self._binding.copy_outputs_to_cpu()]
 
 
 class LiteRt:
@@ -128,7 +128,7 @@ class OpenVino:
     def __init__(self, setup: Setup, x: NDArray[np.float32]) -> None:
         import openvino
 
-        self._input = _planes(x)
+        self._input = planes(x)
         core = openvino.Core()
         model = core.read_model(setup["path"])
         model.reshape(self._input.shape)
@@ -148,7 +148,7 @@ class OpenVino:
 
     def outputs(self) -> Arrays:
         """Return the outputs of the last run, images as (n, height, width, channels)."""
-        return [_pixels(np.array(tensor.data)) for tensor in self._request.output_tensors]
+        return [pixels(np.array(tensor.data)) for tensor in self._request.output_tensors]
 
 
 class Ncnn:
@@ -166,7 +166,7 @@ class Ncnn:
         param = Path(setup["path"])
         self._net.load_param(str(param))
         self._net.load_model(str(param.with_suffix(".bin")))
-        self._images = [ncnn.Mat(image).clone() for image in _planes(x)]
+        self._images = [ncnn.Mat(image).clone() for image in planes(x)]
         self._names = self._net.output_names()
         self._results: list[list[Any]] = []
         self.note = f"CPU, {'bf16' if half else 'float32'}"
@@ -183,7 +183,7 @@ class Ncnn:
     def outputs(self) -> Arrays:
         """Return the outputs of the last run, images as (n, height, width, channels)."""
         return [
-            _pixels(np.stack([np.array(result) for result in port]))
+            pixels(np.stack([np.array(result) for result in port]))
             for port in zip(*self._results, strict=True)
         ]
 
@@ -202,13 +202,14 @@ class Mnn:
             "numThread": setup["threads"],
         }
         self._session = self._interpreter.createSession(settings)
-        planes = _planes(x)
-        self._interpreter.resizeTensor(self._interpreter.getSessionInput(self._session), planes.shape)
+        self._planes = planes(x)
+        shape = self._planes.shape
+        self._interpreter.resizeTensor(self._interpreter.getSessionInput(self._session), shape)
         self._interpreter.resizeSession(self._session)
         # Get the input again, because resizing moves it to other memory.
         self._source = self._interpreter.getSessionInput(self._session)
-        self._input = MNN.Tensor(planes.shape, MNN.Halide_Type_Float, planes, MNN.Tensor_DimensionType_Caffe)
-        self._planes = planes
+        kind = MNN.Tensor_DimensionType_Caffe
+        self._input = MNN.Tensor(shape, MNN.Halide_Type_Float, self._planes, kind)
         self._mnn = MNN
         self.note = f"CPU, {'bf16' if half else _numbers(setup)}"
 
@@ -221,7 +222,7 @@ class Mnn:
     def outputs(self) -> Arrays:
         """Return the outputs of the last run, images as (n, height, width, channels)."""
         tensors = self._interpreter.getSessionOutputAll(self._session)
-        return [_pixels(self._array(tensors[name])) for name in sorted(tensors)]
+        return [pixels(self._array(tensors[name])) for name in sorted(tensors)]
 
     def _array(self, tensor: Any) -> NDArray[np.float32]:
         result = np.empty(tensor.getShape(), np.float32)
@@ -233,53 +234,13 @@ class Mnn:
         return shaped
 
 
-class Torch:
-    """torch: frozen TorchScript with images in channels-last layout.
-
-    oneDNN's graph compiler fuses its layers if that does not change the results.
-
-    This is torch's fastest way for MobileNetV2 on one thread: 3.4 ms, against 4.3 to 4.7 ms for torch.compile with
-    frozen weights, and 8.0 ms for eager mode and for TorchScript without the graph compiler.
-    """
-
-    def __init__(self, setup: Setup, x: NDArray[np.float32]) -> None:
-        import torch
-
-        torch.set_num_threads(setup["threads"])
-        dtype = torch.bfloat16 if setup["options"]["precision"] == "bfloat16" else torch.float32
-        notes: dict[str, Any] = {"fusion": ""}  # torch_writer.py writes this note
-        model = (
-            torch.jit.load(setup["path"], _extra_files=notes)
-            .eval()
-            .to(dtype)
-            .to(memory_format=torch.channels_last)
-        )
-        torch.jit.enable_onednn_fusion(notes["fusion"] == b"right")
-        self._torch = torch
-        self._model = torch.jit.freeze(model)
-        images = torch.from_numpy(_planes(x)).to(dtype)
-        self._input = images.contiguous(memory_format=torch.channels_last)
-        self._results: tuple[Any, ...] = ()
-        for _ in range(2):  # the graph compiler compiles in the first two runs
-            self.run()
-        self.note = f"CPU, {dtype}".replace("torch.", "")
-
-    def run(self) -> None:
-        """Run the network once."""
-        with self._torch.inference_mode():
-            self._results = self._model(self._input)
-
-    def outputs(self) -> Arrays:
-        """Return the outputs of the last run, images as (n, height, width, channels)."""
-        return [_pixels(result.float().numpy()) for result in self._results]
-
-
-def _planes(x: NDArray[Any]) -> NDArray[Any]:
-    """Convert images to the layout (n, channels, height, width)."""
+def planes(x: NDArray[Any]) -> NDArray[Any]:
+    """Convert images to planes, (n, channels, height, width). Other arrays stay unchanged."""
     return np.ascontiguousarray(x.transpose(0, 3, 1, 2)) if x.ndim == 4 else x
 
 
-def _pixels(array: NDArray[Any]) -> NDArray[Any]:
+def pixels(array: NDArray[Any]) -> NDArray[Any]:
+    """Convert planes to images, (n, height, width, channels). Other arrays stay unchanged."""
     return array.transpose(0, 2, 3, 1) if array.ndim == 4 else array
 
 
@@ -315,5 +276,4 @@ ENGINES: dict[str, Callable[[Setup, NDArray[np.float32]], Engine]] = {
     "openvino": OpenVino,
     "ncnn": Ncnn,
     "mnn": Mnn,
-    "torch": Torch,
 }

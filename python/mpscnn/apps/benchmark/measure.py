@@ -17,7 +17,7 @@ import numpy as np
 
 from mpscnn._private.child_python import inherited_environment, script_command
 from mpscnn._private.processors import available_processors
-from mpscnn.apps.benchmark.peers import network_file, require_peer, version_of
+from mpscnn.apps.benchmark.peers import MPSCNN, Peer
 from mpscnn.apps.benchmark.subject import Subject
 from mpscnn.errors import Error, ParameterError
 from mpscnn.runtime.options import CompileOptions
@@ -80,7 +80,7 @@ class Measurement:
 def measure(
     subject: Subject,
     *,
-    peers: Sequence[str] = (),
+    peers: Sequence[Peer] = (),
     threads: int | None = None,
     runs: int = 50,
     turn: int = 5,
@@ -96,39 +96,39 @@ def measure(
 
     Args:
         subject: the network.
-        peers: names of other engines, from PEERS.
+        peers: the other engines, such as those of PEERS.
         threads: the threads of each engine; None: all that this process may use.
         runs: the number of timed runs of each engine.
         turn: the number of runs of one engine before the next engine's turn.
         seed: the random seed of the input, whose numbers are uniform from -1 to 1.
         directory: the folder for the engines' files. Files that exist there are used again.
-        failed: a function that is called for a peer that cannot load the network or has outputs of other shapes. The
-            peer is then left out. None: its error is raised.
+        failed: a function that is called with the name of a peer that cannot load the network or has outputs of other
+            shapes, and with its error. The peer is then left out. None: the error is raised.
         options: the fields of `CompileOptions`, for mpscnn.
 
     Raises:
-        UnsupportedError: a peer is not installed or lacks the precision (`require_peer`).
+        UnsupportedError: a peer is not installed or lacks the precision (`Peer.require`).
         Error: an engine failed.
     """
     if runs < 1:
         raise ParameterError(f"runs must be at least 1, got {runs!r}")
     compiled = CompileOptions(**options)
     for peer in peers:
-        require_peer(peer, compiled.precision)
+        peer.require(compiled.precision)
     count = threads or available_processors()
     with tempfile.TemporaryDirectory(prefix="mpscnn-benchmark-") as folder, ExitStack() as stack:
         own = Path(folder)
         input_file = _write_input(subject, own, seed)
         workers = []
-        for engine in ("mpscnn", *peers):
+        for engine in (MPSCNN, *peers):
             try:
-                path = network_file(engine, subject, directory or own)
+                path = engine.network_file(subject, directory or own)
                 setup = EngineSetup(path, input_file, count, compiled)
                 workers.append(stack.enter_context(EngineProcess(engine, setup)))
             except Error as error:
-                if failed is None or engine == "mpscnn":
+                if failed is None or engine is MPSCNN:
                     raise
-                failed(engine, error)
+                failed(engine.name, error)
         _take_turns(workers, runs, turn)
         return _results(workers, subject, count, own, failed)
 
@@ -141,7 +141,7 @@ class EngineSetup:
     """The settings of an engine."""
 
     path: Path
-    """The network's file, from `network_file`."""
+    """The network's file, from `Peer.network_file`."""
     input: Path
     """The input, a .npy file."""
     threads: int
@@ -161,7 +161,7 @@ class EngineSetup:
 class EngineProcess:
     """A child process that runs worker.py with one engine. It has loaded the network and run it once."""
 
-    def __init__(self, engine: str, setup: EngineSetup) -> None:
+    def __init__(self, engine: Peer, setup: EngineSetup) -> None:
         self.engine = engine
         self.milliseconds: list[float] = []
         self._process = subprocess.Popen(
@@ -174,7 +174,9 @@ class EngineProcess:
             start_new_session=True,  # Ctrl-C reaches only this process, which then ends the children
         )
         try:
-            self.about = self.ask({"engine": engine, **setup.settings()})
+            self.about = self.ask(
+                {"engine": engine.name, "adapters": str(engine.adapters), **setup.settings()}
+            )
         except BaseException:
             self.close()
             raise
@@ -204,10 +206,12 @@ class EngineProcess:
             pass  # the process has ended, so it will not reply either
         line = stdout.readline()
         if not line:
-            raise Error(f"{self.engine}: its process ended unexpectedly (exit code {self._process.wait()})")
+            raise Error(
+                f"{self.engine.name}: its process ended unexpectedly (exit code {self._process.wait()})"
+            )
         reply: dict[str, Any] = json.loads(line)
         if "error" in reply:
-            raise Error(f"{self.engine}: {reply['error']}")
+            raise Error(f"{self.engine.name}: {reply['error']}")
         return reply
 
 
@@ -233,20 +237,20 @@ def _results(
 ) -> list[Measurement]:
     # Read the peaks before the outputs are written, because writing them takes memory.
     peaks = [worker.ask({"finish": True})["peak_bytes"] for worker in workers]
-    outputs = [_outputs(worker, directory / worker.engine) for worker in workers]
+    outputs = [_outputs(worker, directory / worker.engine.name) for worker in workers]
     results = []
     for worker, peak, theirs in zip(workers, peaks, outputs, strict=True):
         try:
-            difference = None if theirs is outputs[0] else _difference(worker.engine, outputs[0], theirs)
+            difference = None if theirs is outputs[0] else _difference(worker.engine.name, outputs[0], theirs)
         except Error as error:
             if failed is None:
                 raise
-            failed(worker.engine, error)
+            failed(worker.engine.name, error)
             continue
         results.append(
             Measurement(
-                engine=worker.engine,
-                version=version_of(worker.engine),
+                engine=worker.engine.name,
+                version=worker.engine.version,
                 note=worker.about["note"],
                 threads=threads,
                 milliseconds=tuple(worker.milliseconds),

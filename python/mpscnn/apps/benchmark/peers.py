@@ -5,22 +5,25 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mpscnn import _core
 from mpscnn._private.child_python import code_command, inherited_environment
-from mpscnn.apps.benchmark.peer_files.layer import PeerLayer, peer_layers
+from mpscnn.apps.benchmark.ncnn_file import pnnx_command, replace_resizes
 from mpscnn.apps.benchmark.subject import Subject
 from mpscnn.converters.conversion_cache import kept_type
-from mpscnn.errors import Error, ParameterError, UnsupportedError
+from mpscnn.errors import Error, UnsupportedError
+
+_ENGINES = Path(__file__).with_name("engines.py")
 
 
 @dataclass(frozen=True)
 class Peer:
-    """Another engine for benchmarks, and how a network becomes its file."""
+    """An engine for benchmarks, and how a network becomes its file."""
 
+    name: str
     modules: tuple[str, ...]
     """The Python modules that must be installed."""
     install: str
@@ -33,40 +36,37 @@ class Peer:
     """The function that writes this file, and files that belong to it, into the same folder."""
     bfloat16: bool = False
     """True if the engine can run in bfloat16."""
+    adapters: Path = _ENGINES
+    """The Python file whose dictionary ENGINES has the class that runs the engine, by name."""
+
+    @property
+    def version(self) -> str:
+        """The version of the installed package."""
+        return importlib.metadata.version(self.distribution)
+
+    def network_file(self, subject: Subject, directory: Path) -> Path:
+        """Return the network's file for this engine. It is written into the directory if it does not exist.
+
+        An engine that reads TensorFlow Lite files gets the file from which the network was read, if it was such a file.
+        """
+        if subject.tflite is not None and self.file.endswith(".tflite"):
+            return subject.tflite
+        path = directory / self.file
+        if not path.exists():
+            self.write(subject, path)
+        return path
+
+    def require(self, precision: str = "float32") -> None:
+        """Raise UnsupportedError if the engine is not installed or lacks the precision."""
+        missing = [module for module in self.modules if importlib.util.find_spec(module) is None]
+        if missing:
+            are = "is" if len(missing) == 1 else "are"
+            raise UnsupportedError(f"{' and '.join(missing)} {are} not installed: pip install {self.install}")
+        if precision == "bfloat16" and not self.bfloat16:
+            raise UnsupportedError(f"{self.name} does not compute in bfloat16 here")
 
 
-def version_of(engine: str) -> str:
-    """Return the version of an engine's installed package."""
-    return _core.version() if engine == "mpscnn" else importlib.metadata.version(PEERS[engine].distribution)
-
-
-def network_file(engine: str, subject: Subject, directory: Path) -> Path:
-    """Return the network's file for an engine. It is written into the directory if it does not exist."""
-    if engine == "litert" and subject.tflite is not None:
-        return subject.tflite
-    path = directory / (PEERS[engine].file if engine in PEERS else "network.safetensors")
-    if not path.exists():
-        if engine in PEERS:
-            PEERS[engine].write(subject, path)
-        else:
-            subject.network.save(path, dtype=kept_type(subject.network))
-    return path
-
-
-def _onnx(subject: Subject, path: Path) -> None:
-    from mpscnn.converters.onnx_writer.export import export
-
-    export(subject.network, path, layout="nchw", dtype="uint8" if subject.is_quantized else "float32")
-
-
-def _tflite(subject: Subject, path: Path) -> None:
-    _refuse_integers("litert", subject)
-    from mpscnn.apps.benchmark.peer_files.tflite_writer import write_tflite
-
-    write_tflite(subject.network, subject.input_shape, path)
-
-
-def _refuse_integers(engine: str, subject: Subject) -> None:
+def refuse_integers(engine: str, subject: Subject) -> None:
     """Raise UnsupportedError for a quantised network.
 
     The engine would run it in floats, which would not be a fair comparison.
@@ -75,46 +75,41 @@ def _refuse_integers(engine: str, subject: Subject) -> None:
         raise UnsupportedError(f"{engine}: mpscnn does not write networks of integers for it")
 
 
-def _torch(subject: Subject, path: Path) -> None:
-    _refuse_integers("torch", subject)
-    from mpscnn.apps.benchmark.peer_files.torch_writer import write_torch
+class _Mpscnn(Peer):
+    @property
+    def version(self) -> str:
+        """The version of the core, which a build without an installation has, too."""
+        return _core.version()
 
-    write_torch(subject.network, subject.input_shape, path)
+
+def _safetensors(subject: Subject, path: Path) -> None:
+    subject.network.save(path, dtype=kept_type(subject.network))
+
+
+def _onnx(subject: Subject, path: Path) -> None:
+    from mpscnn.converters.onnx_writer.export import export
+
+    export(subject.network, path, layout="nchw", dtype="uint8" if subject.is_quantized else "float32")
+
+
+def _tflite(subject: Subject, _path: Path) -> None:
+    raise UnsupportedError(
+        f"litert reads TensorFlow Lite files only, and {subject.name} is not one: benchmarks/compare.py in the sources "
+        "of mpscnn writes such files"
+    )
 
 
 def _ncnn(subject: Subject, path: Path) -> None:
-    _refuse_integers("ncnn", subject)
-    # Call the program pnnx, because importing its package imports torch. The batch is 1, because ncnn has no batches.
-    spec = importlib.util.find_spec("pnnx")
-    assert spec is not None
-    assert spec.origin is not None
-    shape = ",".join(str(subject.input_shape[axis]) for axis in (3, 1, 2))
-    onnx = str(network_file("onnxruntime", subject, path.parent))
-    _convert(
-        "ncnn",
-        [str(Path(spec.origin).with_name("pnnx").absolute()), onnx, f"inputshape=[1,{shape}]", "fp16=0"],
-    )
-    resizes = (layer for layer in peer_layers(subject.network, 1) if layer.operation == "resize")
-    lines = [_with_resize(line, resizes) for line in path.read_text().splitlines()]
-    path.write_text("\n".join(lines) + "\n")
-
-
-def _with_resize(line: str, resizes: Iterator[PeerLayer]) -> str:
-    """Return a line of ncnn's file with ONNX's Resize replaced by ncnn's Interp. pnnx does not convert Resize."""
-    if line.split(maxsplit=1)[0] != "Resize":
-        return line
-    layer = next(resizes)
-    kind = layer.resize_kind("ncnn")
-    _, height, width, _ = layer.shape
-    settings = f"0={1 if kind.startswith('nearest') else 2} 3={height} 4={width}"
-    corners = " 6=1" if kind.endswith("corners") else ""
-    return f"{line.replace('Resize', 'Interp', 1)} {settings}{corners}"
+    refuse_integers("ncnn", subject)
+    onnx = PEERS["onnxruntime"].network_file(subject, path.parent)
+    _convert("ncnn", pnnx_command(onnx, subject.input_shape))
+    replace_resizes(subject.network, path)
 
 
 def _mnn(subject: Subject, path: Path) -> None:
     # its converter does not understand ONNX files with QuantizeLinear and DequantizeLinear
-    _refuse_integers("mnn", subject)
-    onnx = str(network_file("onnxruntime", subject, path.parent))
+    refuse_integers("mnn", subject)
+    onnx = str(PEERS["onnxruntime"].network_file(subject, path.parent))
     arguments = [
         "mnnconvert",
         "-f",
@@ -139,26 +134,23 @@ def _convert(engine: str, command: Sequence[str]) -> None:
         raise Error(f"{engine}: its converter failed (exit code {result.returncode}): {result.stderr[-500:]}")
 
 
-PEERS = {
-    "onnxruntime": Peer(("onnxruntime", "onnx"), '"mpscnn[bench]"', "onnxruntime", "network.onnx", _onnx),
-    "litert": Peer(("ai_edge_litert",), '"mpscnn[bench]"', "ai-edge-litert", "network.tflite", _tflite),
-    "openvino": Peer(("openvino", "onnx"), "openvino onnx", "openvino", "network.onnx", _onnx, bfloat16=True),
-    "ncnn": Peer(
-        ("ncnn", "pnnx", "onnx"), "ncnn pnnx onnx", "ncnn", "network.ncnn.param", _ncnn, bfloat16=True
+MPSCNN = _Mpscnn("mpscnn", (), "mpscnn", "mpscnn", "network.safetensors", _safetensors, bfloat16=True)
+"""mpscnn itself."""
+
+_PEERS = (
+    Peer("onnxruntime", ("onnxruntime", "onnx"), '"mpscnn[bench]"', "onnxruntime", "network.onnx", _onnx),
+    Peer("litert", ("ai_edge_litert",), '"mpscnn[bench]"', "ai-edge-litert", "network.tflite", _tflite),
+    Peer("openvino", ("openvino", "onnx"), "openvino onnx", "openvino", "network.onnx", _onnx, bfloat16=True),
+    Peer(
+        "ncnn",
+        ("ncnn", "pnnx", "onnx"),
+        "ncnn pnnx onnx",
+        "ncnn",
+        "network.ncnn.param",
+        _ncnn,
+        bfloat16=True,
     ),
-    "mnn": Peer(("MNN", "onnx"), "MNN onnx", "MNN", "network.mnn", _mnn, bfloat16=True),
-    "torch": Peer(("torch",), "torch", "torch", "network.pt", _torch, bfloat16=True),
-}
-
-
-def require_peer(engine: str, precision: str = "float32") -> None:
-    """Raise ParameterError for an unknown engine, UnsupportedError for one that cannot be measured here."""
-    if engine not in PEERS:
-        raise ParameterError(f"engines to compare with are {', '.join(PEERS)}, got {engine!r}")
-    peer = PEERS[engine]
-    missing = [module for module in peer.modules if importlib.util.find_spec(module) is None]
-    if missing:
-        are = "is" if len(missing) == 1 else "are"
-        raise UnsupportedError(f"{' and '.join(missing)} {are} not installed: pip install {peer.install}")
-    if precision == "bfloat16" and not peer.bfloat16:
-        raise UnsupportedError(f"{engine} does not compute in bfloat16 here")
+    Peer("mnn", ("MNN", "onnx"), "MNN onnx", "MNN", "network.mnn", _mnn, bfloat16=True),
+)
+PEERS = {peer.name: peer for peer in _PEERS}
+"""The other engines by name."""

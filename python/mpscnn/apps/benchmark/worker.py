@@ -2,20 +2,21 @@
 
 The file runs as a script and not as a module, so that processes of other engines do not load mpscnn. It reads one
 JSON request a line from stdin, and writes one line for each:
-    {"engine", "path", "input", "threads", ...}  load the network, run it once -> {"note"}
-    {"runs": n}                                  -> {"milliseconds": [n numbers]}
-    {"output": directory}                        write the outputs as 0.npy, 1.npy ... -> {"count"}
-    {"finish": true}                             -> {"peak_bytes"}
+    {"engine", "adapters", "path", "input", ...}  load the network, run it once -> {"note"}
+    {"runs": n}                                   -> {"milliseconds": [n numbers]}
+    {"output": directory}                         write the outputs as 0.npy, 1.npy ... -> {"count"}
+    {"finish": true}                              -> {"peak_bytes"}
 A failure gives {"error": text}.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import sys
 import time
-from importlib import import_module
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -25,10 +26,6 @@ if TYPE_CHECKING:
     from mpscnn.apps.benchmark.engines import Engine
 
 
-#: The engines by name. A script imports files of its folder without the package's name.
-ENGINES = import_module(f"{__package__}.engines" if __package__ else "engines").ENGINES
-
-
 def serve(requests: IO[str], replies: IO[str]) -> None:
     """Handle requests until stdin ends."""
     engine: Engine | None = None
@@ -36,7 +33,7 @@ def serve(requests: IO[str], replies: IO[str]) -> None:
         try:
             request = json.loads(line)
             if "engine" in request:
-                engine = ENGINES[request["engine"]](request, np.load(request["input"]))
+                engine = engines(request["adapters"])[request["engine"]](request, np.load(request["input"]))
                 engine.run()
                 reply: dict[str, Any] = {"note": engine.note}
             elif engine is None:
@@ -49,6 +46,17 @@ def serve(requests: IO[str], replies: IO[str]) -> None:
             reply = {"error": str(error) if is_ours else f"{type(error).__name__}: {error}"}
         replies.write(json.dumps(reply) + "\n")
         replies.flush()
+
+
+def engines(file: str) -> dict[str, Callable[..., Engine]]:
+    """Return the classes of engines, by name, in the dictionary ENGINES of a Python file."""
+    spec = importlib.util.spec_from_file_location(Path(file).stem, file)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{file} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    found: dict[str, Callable[..., Engine]] = module.ENGINES
+    return found
 
 
 def _answer(engine: Engine, request: dict[str, Any]) -> dict[str, Any]:

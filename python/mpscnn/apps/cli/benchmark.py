@@ -12,11 +12,11 @@ from mpscnn.apps.benchmark import (
     PEERS,
     KernelTimes,
     Measurement,
+    Peer,
     Subject,
     measure,
     measure_metal_kernels,
     measure_runner,
-    require_peer,
 )
 from mpscnn.apps.cli.arguments import JsonOption, ModelArgument, RandomWeightsOption, names_in
 from mpscnn.apps.cli.failures import FAILED
@@ -24,7 +24,7 @@ from mpscnn.apps.cli.option_groups import COMPILE, RUN, takes_options
 from mpscnn.apps.cli.output import hint, report, sentences, show, show_json, table_width
 from mpscnn.apps.cli.runner_report import runner_json, runner_text
 from mpscnn.apps.cli.sizes import SizeOption, sized_subject
-from mpscnn.errors import UnsupportedError
+from mpscnn.errors import Error
 from mpscnn.runtime.library import slow_precision
 from mpscnn.runtime.options import CompileOptions, RunOptions
 
@@ -83,7 +83,7 @@ def benchmark(
 
     MODEL may also be a TensorFlow Lite file. Each engine runs in its own process, interleaved with the others, on
     the same random input. "difference" is the largest difference from mpscnn's outputs. The other engines
-    are installed by: pip install "mpscnn[bench]"
+    are installed by: pip install "mpscnn[bench]". LiteRT is measured with TensorFlow Lite files only.
 
     With --metal-kernels auto it first measures on a GPU whether the kernels of MPS or mpscnn's own are faster, and
     records it: programs that are compiled with metal_kernels="auto" take these kernels.
@@ -118,6 +118,7 @@ def benchmark(
     results = measure(
         subject,
         peers=possible,
+        failed=lambda _, error: report(error),
         threads=None if session.threads == "auto" else session.threads,
         runs=runs,
         **program.to_dict(),
@@ -126,7 +127,7 @@ def benchmark(
         show_json(_as_json(subject, results) | _kernels_json(kernels))
     else:
         show(*_kernels_text(kernels), *_as_text(subject, results))
-    if possible != peers:
+    if len(results) <= len(peers):
         raise typer.Exit(FAILED)
 
 
@@ -149,20 +150,20 @@ def _kernels_text(times: KernelTimes | None) -> list[str]:
     )
 
 
-def _peers(text: str) -> list[str]:
-    peers = names_in(text)
-    for name in peers:
-        if name not in PEERS or peers.count(name) > 1:
+def _peers(text: str) -> list[Peer]:
+    names = names_in(text)
+    for name in names:
+        if name not in PEERS or names.count(name) > 1:
             raise typer.BadParameter(
                 f"expected each of {', '.join(PEERS)} at most once, got {text!r}", param_hint="--compare"
             )
-    return peers
+    return [PEERS[name] for name in names]
 
 
-def _possible(peer: str, precision: str) -> bool:
+def _possible(peer: Peer, precision: str) -> bool:
     try:
-        require_peer(peer, precision)
-    except UnsupportedError as error:
+        peer.require(precision)
+    except Error as error:
         report(error)
         return False
     return True

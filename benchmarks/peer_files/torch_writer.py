@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from mpscnn.apps.benchmark.peer_files.layer import PeerLayer, Shape, peer_layers
 from mpscnn.converters.onnx_writer.builder import NCHW_FROM_NHWC, NHWC_FROM_NCHW
 from mpscnn.graph.network import Network
+from peer_files.layer import PeerLayer, Shape, peer_layers
 
 _NEURONS: dict[str, Callable[..., Any]] = {
     "relu": functional.relu,

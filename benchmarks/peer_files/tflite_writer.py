@@ -14,9 +14,9 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
-from mpscnn.apps.benchmark.peer_files.layer import PeerLayer, Shape, peer_layers
 from mpscnn.converters.onnx_writer.window import Axis
 from mpscnn.graph.network import Network
+from peer_files.layer import PeerLayer, Shape, peer_layers
 
 _ENGINE = "LiteRT"
 _VERSION = 3  # of the format

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn.apps.benchmark.ncnn_file import resize_kind
 from mpscnn.converters.onnx_writer.window import Window, window_of
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.network import Network
@@ -47,12 +48,8 @@ class PeerLayer:
         return UnsupportedError(f"layer {self.name!r}: {what} is not written for {engine}")
 
     def resize_kind(self, engine: str) -> str:
-        """Return the kind of a resize, one of RESIZES. Raises UnsupportedError for other kinds."""
-        kind = f"{self.attributes['kind']}, {self.attributes['alignment']}"
-        extras = ("magnification_y", "magnification_x", "offset_y", "offset_x")
-        if kind not in RESIZES or any(self.attributes[name] for name in extras):
-            raise self.refuse(engine, f"a resize other than {' or '.join(RESIZES)}")
-        return kind
+        """Return the kind of a resize, as ncnn_file.py names them. Raises UnsupportedError for other kinds."""
+        return resize_kind(self.name, self.attributes, engine)
 
     def channels(self, engine: str) -> tuple[int, int]:
         """Return the first channel of a slice and the number of its channels.
@@ -105,8 +102,6 @@ _PLAIN = {
     "minimum": -_LARGEST,
     "maximum": _LARGEST,
 }
-RESIZES = ("bilinear, corners", "bilinear, half_pixel", "nearest, asymmetric")
-"""The kinds of resize that can be written for all engines: interpolation and alignment."""
 NEURONS = {
     ("relu", 0.0, 0.0): "relu",
     ("relun", 0.0, 6.0): "relu6",
