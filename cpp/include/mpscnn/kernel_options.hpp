@@ -68,11 +68,11 @@ template <detail::ClassName Name> struct AddOptions {
     double bias = 0.0; ///< added to the result
     double minimum_value = -3.4028234663852886e+38; ///< lower limit of the result; none unless given
     double maximum_value = 3.4028234663852886e+38; ///< upper limit of the result; none unless given
-    std::int64_t primary_stride_x = 1; ///< columns between those of the primary source that are read; 0: one for all
-    std::int64_t primary_stride_y = 1; ///< rows between those of the primary source that are read; 0: one for all
+    std::int64_t primary_stride_x = 1; ///< step in columns through the primary source; 0: one column for all
+    std::int64_t primary_stride_y = 1; ///< step in rows through the primary source; 0: one row for all
     std::int64_t primary_stride_in_feature_channels = 1; ///< 1, or 0: one channel of the primary source for all
-    std::int64_t secondary_stride_x = 1; ///< columns between those of the secondary source that are read; 0: one for all
-    std::int64_t secondary_stride_y = 1; ///< rows between those of the secondary source that are read; 0: one for all
+    std::int64_t secondary_stride_x = 1; ///< step in columns through the secondary source; 0: one column for all
+    std::int64_t secondary_stride_y = 1; ///< step in rows through the secondary source; 0: one row for all
     std::int64_t secondary_stride_in_feature_channels = 1; ///< 1, or 0: one channel of the secondary source for all
     std::string label{}; ///< a name for messages
     std::array<std::int64_t, 3> primary_offset{0, 0, 0}; ///< (x, y, z): position in the primary source of the first pixel written
@@ -102,11 +102,11 @@ template <detail::ClassName Name> struct AddGradientOptions {
     double bias = 0.0; ///< added to the result
     double minimum_value = -3.4028234663852886e+38; ///< lower limit of the result; none unless given
     double maximum_value = 3.4028234663852886e+38; ///< upper limit of the result; none unless given
-    std::int64_t primary_stride_x = 1; ///< columns between those of the primary source that are read; 0: one for all
-    std::int64_t primary_stride_y = 1; ///< rows between those of the primary source that are read; 0: one for all
+    std::int64_t primary_stride_x = 1; ///< step in columns through the primary source; 0: one column for all
+    std::int64_t primary_stride_y = 1; ///< step in rows through the primary source; 0: one row for all
     std::int64_t primary_stride_in_feature_channels = 1; ///< 1, or 0: one channel of the primary source for all
-    std::int64_t secondary_stride_x = 1; ///< columns between those of the secondary source that are read; 0: one for all
-    std::int64_t secondary_stride_y = 1; ///< rows between those of the secondary source that are read; 0: one for all
+    std::int64_t secondary_stride_x = 1; ///< step in columns through the secondary source; 0: one column for all
+    std::int64_t secondary_stride_y = 1; ///< step in rows through the secondary source; 0: one row for all
     std::int64_t secondary_stride_in_feature_channels = 1; ///< 1, or 0: one channel of the secondary source for all
     std::string label{}; ///< a name for messages
     std::array<std::int64_t, 3> primary_offset{0, 0, 0}; ///< (x, y, z): position in the primary source of the first pixel written
@@ -236,11 +236,11 @@ template <detail::ClassName Name> struct CompareOptions {
     double bias = 0.0; ///< added to the result
     double minimum_value = -3.4028234663852886e+38; ///< lower limit of the result; none unless given
     double maximum_value = 3.4028234663852886e+38; ///< upper limit of the result; none unless given
-    std::int64_t primary_stride_x = 1; ///< columns between those of the primary source that are read; 0: one for all
-    std::int64_t primary_stride_y = 1; ///< rows between those of the primary source that are read; 0: one for all
+    std::int64_t primary_stride_x = 1; ///< step in columns through the primary source; 0: one column for all
+    std::int64_t primary_stride_y = 1; ///< step in rows through the primary source; 0: one row for all
     std::int64_t primary_stride_in_feature_channels = 1; ///< 1, or 0: one channel of the primary source for all
-    std::int64_t secondary_stride_x = 1; ///< columns between those of the secondary source that are read; 0: one for all
-    std::int64_t secondary_stride_y = 1; ///< rows between those of the secondary source that are read; 0: one for all
+    std::int64_t secondary_stride_x = 1; ///< step in columns through the secondary source; 0: one column for all
+    std::int64_t secondary_stride_y = 1; ///< step in rows through the secondary source; 0: one row for all
     std::int64_t secondary_stride_in_feature_channels = 1; ///< 1, or 0: one channel of the secondary source for all
     std::string label{}; ///< a name for messages
     std::array<std::int64_t, 3> primary_offset{0, 0, 0}; ///< (x, y, z): position in the primary source of the first pixel written

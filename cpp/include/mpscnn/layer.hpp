@@ -81,11 +81,11 @@ struct Add {
     double bias = 0.0; ///< added to the result
     double minimum = -3.4028234663852886e+38; ///< lower limit of the result; the default is none: -infinity stays
     double maximum = 3.4028234663852886e+38; ///< upper limit of the result; the default is none: infinity stays
-    std::int64_t primary_stride_y = 1; ///< rows between those of the first input that are read
-    std::int64_t primary_stride_x = 1; ///< pixels between those of the first input; 0: broadcast
+    std::int64_t primary_stride_y = 1; ///< step in rows through the first input; 0: broadcast
+    std::int64_t primary_stride_x = 1; ///< step in pixels through the first input; 0: broadcast
     std::int64_t primary_stride_channels = 1; ///< 1, or 0 to read the first input's first channel for all channels
-    std::int64_t secondary_stride_y = 1; ///< rows between those of the second input that are read
-    std::int64_t secondary_stride_x = 1; ///< pixels between those of the second input; 0: broadcast
+    std::int64_t secondary_stride_y = 1; ///< step in rows through the second input; 0: broadcast
+    std::int64_t secondary_stride_x = 1; ///< step in pixels through the second input; 0: broadcast
     std::int64_t secondary_stride_channels = 1; ///< 1, or 0 to read the second input's first channel for all channels
     template <class Visit> void visit_fields(Visit &&visit) const { visit("primary_scale", primary_scale); visit("secondary_scale", secondary_scale); visit("bias", bias); visit("minimum", minimum); visit("maximum", maximum); visit("primary_stride_y", primary_stride_y); visit("primary_stride_x", primary_stride_x); visit("primary_stride_channels", primary_stride_channels); visit("secondary_stride_y", secondary_stride_y); visit("secondary_stride_x", secondary_stride_x); visit("secondary_stride_channels", secondary_stride_channels); }
 };
@@ -98,11 +98,11 @@ struct Subtract {
     double bias = 0.0; ///< added to the result
     double minimum = -3.4028234663852886e+38; ///< lower limit of the result; the default is none: -infinity stays
     double maximum = 3.4028234663852886e+38; ///< upper limit of the result; the default is none: infinity stays
-    std::int64_t primary_stride_y = 1; ///< rows between those of the first input that are read
-    std::int64_t primary_stride_x = 1; ///< pixels between those of the first input; 0: broadcast
+    std::int64_t primary_stride_y = 1; ///< step in rows through the first input; 0: broadcast
+    std::int64_t primary_stride_x = 1; ///< step in pixels through the first input; 0: broadcast
     std::int64_t primary_stride_channels = 1; ///< 1, or 0 to read the first input's first channel for all channels
-    std::int64_t secondary_stride_y = 1; ///< rows between those of the second input that are read
-    std::int64_t secondary_stride_x = 1; ///< pixels between those of the second input; 0: broadcast
+    std::int64_t secondary_stride_y = 1; ///< step in rows through the second input; 0: broadcast
+    std::int64_t secondary_stride_x = 1; ///< step in pixels through the second input; 0: broadcast
     std::int64_t secondary_stride_channels = 1; ///< 1, or 0 to read the second input's first channel for all channels
     template <class Visit> void visit_fields(Visit &&visit) const { visit("primary_scale", primary_scale); visit("secondary_scale", secondary_scale); visit("bias", bias); visit("minimum", minimum); visit("maximum", maximum); visit("primary_stride_y", primary_stride_y); visit("primary_stride_x", primary_stride_x); visit("primary_stride_channels", primary_stride_channels); visit("secondary_stride_y", secondary_stride_y); visit("secondary_stride_x", secondary_stride_x); visit("secondary_stride_channels", secondary_stride_channels); }
 };
@@ -115,11 +115,11 @@ struct Multiply {
     double bias = 0.0; ///< added to the result
     double minimum = -3.4028234663852886e+38; ///< lower limit of the result; the default is none: -infinity stays
     double maximum = 3.4028234663852886e+38; ///< upper limit of the result; the default is none: infinity stays
-    std::int64_t primary_stride_y = 1; ///< rows between those of the first input that are read
-    std::int64_t primary_stride_x = 1; ///< pixels between those of the first input; 0: broadcast
+    std::int64_t primary_stride_y = 1; ///< step in rows through the first input; 0: broadcast
+    std::int64_t primary_stride_x = 1; ///< step in pixels through the first input; 0: broadcast
     std::int64_t primary_stride_channels = 1; ///< 1, or 0 to read the first input's first channel for all channels
-    std::int64_t secondary_stride_y = 1; ///< rows between those of the second input that are read
-    std::int64_t secondary_stride_x = 1; ///< pixels between those of the second input; 0: broadcast
+    std::int64_t secondary_stride_y = 1; ///< step in rows through the second input; 0: broadcast
+    std::int64_t secondary_stride_x = 1; ///< step in pixels through the second input; 0: broadcast
     std::int64_t secondary_stride_channels = 1; ///< 1, or 0 to read the second input's first channel for all channels
     template <class Visit> void visit_fields(Visit &&visit) const { visit("primary_scale", primary_scale); visit("secondary_scale", secondary_scale); visit("bias", bias); visit("minimum", minimum); visit("maximum", maximum); visit("primary_stride_y", primary_stride_y); visit("primary_stride_x", primary_stride_x); visit("primary_stride_channels", primary_stride_channels); visit("secondary_stride_y", secondary_stride_y); visit("secondary_stride_x", secondary_stride_x); visit("secondary_stride_channels", secondary_stride_channels); }
 };
@@ -132,11 +132,11 @@ struct Divide {
     double bias = 0.0; ///< added to the result
     double minimum = -3.4028234663852886e+38; ///< lower limit of the result; the default is none: -infinity stays
     double maximum = 3.4028234663852886e+38; ///< upper limit of the result; the default is none: infinity stays
-    std::int64_t primary_stride_y = 1; ///< rows between those of the first input that are read
-    std::int64_t primary_stride_x = 1; ///< pixels between those of the first input; 0: broadcast
+    std::int64_t primary_stride_y = 1; ///< step in rows through the first input; 0: broadcast
+    std::int64_t primary_stride_x = 1; ///< step in pixels through the first input; 0: broadcast
     std::int64_t primary_stride_channels = 1; ///< 1, or 0 to read the first input's first channel for all channels
-    std::int64_t secondary_stride_y = 1; ///< rows between those of the second input that are read
-    std::int64_t secondary_stride_x = 1; ///< pixels between those of the second input; 0: broadcast
+    std::int64_t secondary_stride_y = 1; ///< step in rows through the second input; 0: broadcast
+    std::int64_t secondary_stride_x = 1; ///< step in pixels through the second input; 0: broadcast
     std::int64_t secondary_stride_channels = 1; ///< 1, or 0 to read the second input's first channel for all channels
     template <class Visit> void visit_fields(Visit &&visit) const { visit("primary_scale", primary_scale); visit("secondary_scale", secondary_scale); visit("bias", bias); visit("minimum", minimum); visit("maximum", maximum); visit("primary_stride_y", primary_stride_y); visit("primary_stride_x", primary_stride_x); visit("primary_stride_channels", primary_stride_channels); visit("secondary_stride_y", secondary_stride_y); visit("secondary_stride_x", secondary_stride_x); visit("secondary_stride_channels", secondary_stride_channels); }
 };
@@ -149,11 +149,11 @@ struct Maximum {
     double bias = 0.0; ///< added to the result
     double minimum = -3.4028234663852886e+38; ///< lower limit of the result; the default is none: -infinity stays
     double maximum = 3.4028234663852886e+38; ///< upper limit of the result; the default is none: infinity stays
-    std::int64_t primary_stride_y = 1; ///< rows between those of the first input that are read
-    std::int64_t primary_stride_x = 1; ///< pixels between those of the first input; 0: broadcast
+    std::int64_t primary_stride_y = 1; ///< step in rows through the first input; 0: broadcast
+    std::int64_t primary_stride_x = 1; ///< step in pixels through the first input; 0: broadcast
     std::int64_t primary_stride_channels = 1; ///< 1, or 0 to read the first input's first channel for all channels
-    std::int64_t secondary_stride_y = 1; ///< rows between those of the second input that are read
-    std::int64_t secondary_stride_x = 1; ///< pixels between those of the second input; 0: broadcast
+    std::int64_t secondary_stride_y = 1; ///< step in rows through the second input; 0: broadcast
+    std::int64_t secondary_stride_x = 1; ///< step in pixels through the second input; 0: broadcast
     std::int64_t secondary_stride_channels = 1; ///< 1, or 0 to read the second input's first channel for all channels
     template <class Visit> void visit_fields(Visit &&visit) const { visit("primary_scale", primary_scale); visit("secondary_scale", secondary_scale); visit("bias", bias); visit("minimum", minimum); visit("maximum", maximum); visit("primary_stride_y", primary_stride_y); visit("primary_stride_x", primary_stride_x); visit("primary_stride_channels", primary_stride_channels); visit("secondary_stride_y", secondary_stride_y); visit("secondary_stride_x", secondary_stride_x); visit("secondary_stride_channels", secondary_stride_channels); }
 };
@@ -166,11 +166,11 @@ struct Minimum {
     double bias = 0.0; ///< added to the result
     double minimum = -3.4028234663852886e+38; ///< lower limit of the result; the default is none: -infinity stays
     double maximum = 3.4028234663852886e+38; ///< upper limit of the result; the default is none: infinity stays
-    std::int64_t primary_stride_y = 1; ///< rows between those of the first input that are read
-    std::int64_t primary_stride_x = 1; ///< pixels between those of the first input; 0: broadcast
+    std::int64_t primary_stride_y = 1; ///< step in rows through the first input; 0: broadcast
+    std::int64_t primary_stride_x = 1; ///< step in pixels through the first input; 0: broadcast
     std::int64_t primary_stride_channels = 1; ///< 1, or 0 to read the first input's first channel for all channels
-    std::int64_t secondary_stride_y = 1; ///< rows between those of the second input that are read
-    std::int64_t secondary_stride_x = 1; ///< pixels between those of the second input; 0: broadcast
+    std::int64_t secondary_stride_y = 1; ///< step in rows through the second input; 0: broadcast
+    std::int64_t secondary_stride_x = 1; ///< step in pixels through the second input; 0: broadcast
     std::int64_t secondary_stride_channels = 1; ///< 1, or 0 to read the second input's first channel for all channels
     template <class Visit> void visit_fields(Visit &&visit) const { visit("primary_scale", primary_scale); visit("secondary_scale", secondary_scale); visit("bias", bias); visit("minimum", minimum); visit("maximum", maximum); visit("primary_stride_y", primary_stride_y); visit("primary_stride_x", primary_stride_x); visit("primary_stride_channels", primary_stride_channels); visit("secondary_stride_y", secondary_stride_y); visit("secondary_stride_x", secondary_stride_x); visit("secondary_stride_channels", secondary_stride_channels); }
 };
@@ -183,11 +183,11 @@ struct Power {
     double bias = 0.0; ///< added to the result
     double minimum = -3.4028234663852886e+38; ///< lower limit of the result; the default is none: -infinity stays
     double maximum = 3.4028234663852886e+38; ///< upper limit of the result; the default is none: infinity stays
-    std::int64_t primary_stride_y = 1; ///< rows between those of the first input that are read
-    std::int64_t primary_stride_x = 1; ///< pixels between those of the first input; 0: broadcast
+    std::int64_t primary_stride_y = 1; ///< step in rows through the first input; 0: broadcast
+    std::int64_t primary_stride_x = 1; ///< step in pixels through the first input; 0: broadcast
     std::int64_t primary_stride_channels = 1; ///< 1, or 0 to read the first input's first channel for all channels
-    std::int64_t secondary_stride_y = 1; ///< rows between those of the second input that are read
-    std::int64_t secondary_stride_x = 1; ///< pixels between those of the second input; 0: broadcast
+    std::int64_t secondary_stride_y = 1; ///< step in rows through the second input; 0: broadcast
+    std::int64_t secondary_stride_x = 1; ///< step in pixels through the second input; 0: broadcast
     std::int64_t secondary_stride_channels = 1; ///< 1, or 0 to read the second input's first channel for all channels
     template <class Visit> void visit_fields(Visit &&visit) const { visit("primary_scale", primary_scale); visit("secondary_scale", secondary_scale); visit("bias", bias); visit("minimum", minimum); visit("maximum", maximum); visit("primary_stride_y", primary_stride_y); visit("primary_stride_x", primary_stride_x); visit("primary_stride_channels", primary_stride_channels); visit("secondary_stride_y", secondary_stride_y); visit("secondary_stride_x", secondary_stride_x); visit("secondary_stride_channels", secondary_stride_channels); }
 };
@@ -200,11 +200,11 @@ struct Greater {
     double bias = 0.0; ///< added to the result
     double minimum = -3.4028234663852886e+38; ///< lower limit of the result; the default is none: -infinity stays
     double maximum = 3.4028234663852886e+38; ///< upper limit of the result; the default is none: infinity stays
-    std::int64_t primary_stride_y = 1; ///< rows between those of the first input that are read
-    std::int64_t primary_stride_x = 1; ///< pixels between those of the first input; 0: broadcast
+    std::int64_t primary_stride_y = 1; ///< step in rows through the first input; 0: broadcast
+    std::int64_t primary_stride_x = 1; ///< step in pixels through the first input; 0: broadcast
     std::int64_t primary_stride_channels = 1; ///< 1, or 0 to read the first input's first channel for all channels
-    std::int64_t secondary_stride_y = 1; ///< rows between those of the second input that are read
-    std::int64_t secondary_stride_x = 1; ///< pixels between those of the second input; 0: broadcast
+    std::int64_t secondary_stride_y = 1; ///< step in rows through the second input; 0: broadcast
+    std::int64_t secondary_stride_x = 1; ///< step in pixels through the second input; 0: broadcast
     std::int64_t secondary_stride_channels = 1; ///< 1, or 0 to read the second input's first channel for all channels
     template <class Visit> void visit_fields(Visit &&visit) const { visit("primary_scale", primary_scale); visit("secondary_scale", secondary_scale); visit("bias", bias); visit("minimum", minimum); visit("maximum", maximum); visit("primary_stride_y", primary_stride_y); visit("primary_stride_x", primary_stride_x); visit("primary_stride_channels", primary_stride_channels); visit("secondary_stride_y", secondary_stride_y); visit("secondary_stride_x", secondary_stride_x); visit("secondary_stride_channels", secondary_stride_channels); }
 };
@@ -217,11 +217,11 @@ struct GreaterEqual {
     double bias = 0.0; ///< added to the result
     double minimum = -3.4028234663852886e+38; ///< lower limit of the result; the default is none: -infinity stays
     double maximum = 3.4028234663852886e+38; ///< upper limit of the result; the default is none: infinity stays
-    std::int64_t primary_stride_y = 1; ///< rows between those of the first input that are read
-    std::int64_t primary_stride_x = 1; ///< pixels between those of the first input; 0: broadcast
+    std::int64_t primary_stride_y = 1; ///< step in rows through the first input; 0: broadcast
+    std::int64_t primary_stride_x = 1; ///< step in pixels through the first input; 0: broadcast
     std::int64_t primary_stride_channels = 1; ///< 1, or 0 to read the first input's first channel for all channels
-    std::int64_t secondary_stride_y = 1; ///< rows between those of the second input that are read
-    std::int64_t secondary_stride_x = 1; ///< pixels between those of the second input; 0: broadcast
+    std::int64_t secondary_stride_y = 1; ///< step in rows through the second input; 0: broadcast
+    std::int64_t secondary_stride_x = 1; ///< step in pixels through the second input; 0: broadcast
     std::int64_t secondary_stride_channels = 1; ///< 1, or 0 to read the second input's first channel for all channels
     template <class Visit> void visit_fields(Visit &&visit) const { visit("primary_scale", primary_scale); visit("secondary_scale", secondary_scale); visit("bias", bias); visit("minimum", minimum); visit("maximum", maximum); visit("primary_stride_y", primary_stride_y); visit("primary_stride_x", primary_stride_x); visit("primary_stride_channels", primary_stride_channels); visit("secondary_stride_y", secondary_stride_y); visit("secondary_stride_x", secondary_stride_x); visit("secondary_stride_channels", secondary_stride_channels); }
 };
@@ -234,11 +234,11 @@ struct Equal {
     double bias = 0.0; ///< added to the result
     double minimum = -3.4028234663852886e+38; ///< lower limit of the result; the default is none: -infinity stays
     double maximum = 3.4028234663852886e+38; ///< upper limit of the result; the default is none: infinity stays
-    std::int64_t primary_stride_y = 1; ///< rows between those of the first input that are read
-    std::int64_t primary_stride_x = 1; ///< pixels between those of the first input; 0: broadcast
+    std::int64_t primary_stride_y = 1; ///< step in rows through the first input; 0: broadcast
+    std::int64_t primary_stride_x = 1; ///< step in pixels through the first input; 0: broadcast
     std::int64_t primary_stride_channels = 1; ///< 1, or 0 to read the first input's first channel for all channels
-    std::int64_t secondary_stride_y = 1; ///< rows between those of the second input that are read
-    std::int64_t secondary_stride_x = 1; ///< pixels between those of the second input; 0: broadcast
+    std::int64_t secondary_stride_y = 1; ///< step in rows through the second input; 0: broadcast
+    std::int64_t secondary_stride_x = 1; ///< step in pixels through the second input; 0: broadcast
     std::int64_t secondary_stride_channels = 1; ///< 1, or 0 to read the second input's first channel for all channels
     template <class Visit> void visit_fields(Visit &&visit) const { visit("primary_scale", primary_scale); visit("secondary_scale", secondary_scale); visit("bias", bias); visit("minimum", minimum); visit("maximum", maximum); visit("primary_stride_y", primary_stride_y); visit("primary_stride_x", primary_stride_x); visit("primary_stride_channels", primary_stride_channels); visit("secondary_stride_y", secondary_stride_y); visit("secondary_stride_x", secondary_stride_x); visit("secondary_stride_channels", secondary_stride_channels); }
 };
@@ -251,11 +251,11 @@ struct NotEqual {
     double bias = 0.0; ///< added to the result
     double minimum = -3.4028234663852886e+38; ///< lower limit of the result; the default is none: -infinity stays
     double maximum = 3.4028234663852886e+38; ///< upper limit of the result; the default is none: infinity stays
-    std::int64_t primary_stride_y = 1; ///< rows between those of the first input that are read
-    std::int64_t primary_stride_x = 1; ///< pixels between those of the first input; 0: broadcast
+    std::int64_t primary_stride_y = 1; ///< step in rows through the first input; 0: broadcast
+    std::int64_t primary_stride_x = 1; ///< step in pixels through the first input; 0: broadcast
     std::int64_t primary_stride_channels = 1; ///< 1, or 0 to read the first input's first channel for all channels
-    std::int64_t secondary_stride_y = 1; ///< rows between those of the second input that are read
-    std::int64_t secondary_stride_x = 1; ///< pixels between those of the second input; 0: broadcast
+    std::int64_t secondary_stride_y = 1; ///< step in rows through the second input; 0: broadcast
+    std::int64_t secondary_stride_x = 1; ///< step in pixels through the second input; 0: broadcast
     std::int64_t secondary_stride_channels = 1; ///< 1, or 0 to read the second input's first channel for all channels
     template <class Visit> void visit_fields(Visit &&visit) const { visit("primary_scale", primary_scale); visit("secondary_scale", secondary_scale); visit("bias", bias); visit("minimum", minimum); visit("maximum", maximum); visit("primary_stride_y", primary_stride_y); visit("primary_stride_x", primary_stride_x); visit("primary_stride_channels", primary_stride_channels); visit("secondary_stride_y", secondary_stride_y); visit("secondary_stride_x", secondary_stride_x); visit("secondary_stride_channels", secondary_stride_channels); }
 };
@@ -268,11 +268,11 @@ struct Mask {
     double bias = 0.0; ///< added to the result
     double minimum = -3.4028234663852886e+38; ///< lower limit of the result; the default is none: -infinity stays
     double maximum = 3.4028234663852886e+38; ///< upper limit of the result; the default is none: infinity stays
-    std::int64_t primary_stride_y = 1; ///< rows between those of the first input that are read
-    std::int64_t primary_stride_x = 1; ///< pixels between those of the first input; 0: broadcast
+    std::int64_t primary_stride_y = 1; ///< step in rows through the first input; 0: broadcast
+    std::int64_t primary_stride_x = 1; ///< step in pixels through the first input; 0: broadcast
     std::int64_t primary_stride_channels = 1; ///< 1, or 0 to read the first input's first channel for all channels
-    std::int64_t secondary_stride_y = 1; ///< rows between those of the second input that are read
-    std::int64_t secondary_stride_x = 1; ///< pixels between those of the second input; 0: broadcast
+    std::int64_t secondary_stride_y = 1; ///< step in rows through the second input; 0: broadcast
+    std::int64_t secondary_stride_x = 1; ///< step in pixels through the second input; 0: broadcast
     std::int64_t secondary_stride_channels = 1; ///< 1, or 0 to read the second input's first channel for all channels
     template <class Visit> void visit_fields(Visit &&visit) const { visit("primary_scale", primary_scale); visit("secondary_scale", secondary_scale); visit("bias", bias); visit("minimum", minimum); visit("maximum", maximum); visit("primary_stride_y", primary_stride_y); visit("primary_stride_x", primary_stride_x); visit("primary_stride_channels", primary_stride_channels); visit("secondary_stride_y", secondary_stride_y); visit("secondary_stride_x", secondary_stride_x); visit("secondary_stride_channels", secondary_stride_channels); }
 };
@@ -285,11 +285,11 @@ struct MaskOut {
     double bias = 0.0; ///< added to the result
     double minimum = -3.4028234663852886e+38; ///< lower limit of the result; the default is none: -infinity stays
     double maximum = 3.4028234663852886e+38; ///< upper limit of the result; the default is none: infinity stays
-    std::int64_t primary_stride_y = 1; ///< rows between those of the first input that are read
-    std::int64_t primary_stride_x = 1; ///< pixels between those of the first input; 0: broadcast
+    std::int64_t primary_stride_y = 1; ///< step in rows through the first input; 0: broadcast
+    std::int64_t primary_stride_x = 1; ///< step in pixels through the first input; 0: broadcast
     std::int64_t primary_stride_channels = 1; ///< 1, or 0 to read the first input's first channel for all channels
-    std::int64_t secondary_stride_y = 1; ///< rows between those of the second input that are read
-    std::int64_t secondary_stride_x = 1; ///< pixels between those of the second input; 0: broadcast
+    std::int64_t secondary_stride_y = 1; ///< step in rows through the second input; 0: broadcast
+    std::int64_t secondary_stride_x = 1; ///< step in pixels through the second input; 0: broadcast
     std::int64_t secondary_stride_channels = 1; ///< 1, or 0 to read the second input's first channel for all channels
     template <class Visit> void visit_fields(Visit &&visit) const { visit("primary_scale", primary_scale); visit("secondary_scale", secondary_scale); visit("bias", bias); visit("minimum", minimum); visit("maximum", maximum); visit("primary_stride_y", primary_stride_y); visit("primary_stride_x", primary_stride_x); visit("primary_stride_channels", primary_stride_channels); visit("secondary_stride_y", secondary_stride_y); visit("secondary_stride_x", secondary_stride_x); visit("secondary_stride_channels", secondary_stride_channels); }
 };

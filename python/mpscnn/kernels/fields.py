@@ -109,13 +109,11 @@ class ArithmeticKernelFields(PropertyOwner):
     bias = Number("Added to the result.")
     minimum_value = Number("Lower limit of the result; none unless given.")
     maximum_value = Number("Upper limit of the result; none unless given.")
-    primary_stride_x = Integer("Columns between those of the primary source that are read; 0: one for all.")
-    primary_stride_y = Integer("Rows between those of the primary source that are read; 0: one for all.")
+    primary_stride_x = Integer("Step in columns through the primary source; 0: one column for all.")
+    primary_stride_y = Integer("Step in rows through the primary source; 0: one row for all.")
     primary_stride_in_feature_channels = Integer("1, or 0: one channel of the primary source for all.")
-    secondary_stride_x = Integer(
-        "Columns between those of the secondary source that are read; 0: one for all."
-    )
-    secondary_stride_y = Integer("Rows between those of the secondary source that are read; 0: one for all.")
+    secondary_stride_x = Integer("Step in columns through the secondary source; 0: one column for all.")
+    secondary_stride_y = Integer("Step in rows through the secondary source; 0: one row for all.")
     secondary_stride_in_feature_channels = Integer("1, or 0: one channel of the secondary source for all.")
 
     def __init__(self, **properties: Unpack[ArithmeticKernelProperties]) -> None:

@@ -18,6 +18,7 @@
 #include <sys/mman.h>
 
 #if __has_feature(address_sanitizer)
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
 
@@ -52,7 +53,12 @@ public:
     Stack(Stack &&other) noexcept : bottom_(std::exchange(other.bottom_, nullptr)) {}
     Stack &operator=(Stack &&) = delete;
     ~Stack() {
-        if (bottom_) munmap(bottom_, guard_bytes + stack_bytes);
+        if (!bottom_) return;
+#if __has_feature(address_sanitizer)
+        // The sanitizer does not mark memory as usable when it is mapped again.
+        __asan_unpoison_memory_region(low(), stack_bytes);
+#endif
+        munmap(bottom_, guard_bytes + stack_bytes);
     }
     unsigned char *low() const { return bottom_ + guard_bytes; }
     unsigned char *top() const { return low() + stack_bytes; }
@@ -187,7 +193,8 @@ private:
 #endif
     }
 
-    void leave([[maybe_unused]] bool for_good) {
+    // A sanitizer would count the calls of `entry` and of its last `leave`, which never return.
+    __attribute__((disable_sanitizer_instrumentation)) void leave([[maybe_unused]] bool for_good) {
 #if __has_feature(address_sanitizer)
         __sanitizer_start_switch_fiber(for_good ? nullptr : &fibers_[current_].fake_stack, own_bottom_,
                                        own_size_);
@@ -198,7 +205,7 @@ private:
 #endif
     }
 
-    static void entry() {
+    __attribute__((disable_sanitizer_instrumentation)) static void entry() {
         FiberGroup &group = of_this_thread();
 #if __has_feature(address_sanitizer)
         __sanitizer_finish_switch_fiber(nullptr, &group.own_bottom_, &group.own_size_);
