@@ -457,7 +457,7 @@ def fuzz(session: nox.Session) -> None:
         session.run(
             str(BUILD / "fuzz" / name),
             f"-max_total_time={seconds}",
-            "-timeout=60",  # a time budget for each input's size is in the fuzzers
+            "-timeout=60",  # the fuzzers have stricter limits, by the size of each input
             "-max_len=1000000",
             "-print_final_stats=1",
             "-verbosity=0",

@@ -129,7 +129,7 @@ def install_python(processor: str, source: Path, zlib: Path, tools: dict[str, Pa
         f"AR={tools['ar']}",
         f"RANLIB={tools['ranlib']}",
         f"READELF={shutil.which('readelf')}",
-        "PKG_CONFIG=false",  # it would find this machine's libraries
+        "PKG_CONFIG=false",  # pkg-config would find this machine's libraries
         "CFLAGS=-O1",
     )
     jobs = os.environ.get("CMAKE_BUILD_PARALLEL_LEVEL", str(os.cpu_count()))

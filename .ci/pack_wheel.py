@@ -31,7 +31,7 @@ class Compressor:
 
     def flush(self) -> bytes:
         """Return all compressed data."""
-        # Each megabyte has as many blocks as pay: at most 15, the default, make the library 0.3% larger.
+        # 0 means no limit of blocks. With the default limit, 15 for each megabyte, the library is 0.3% larger.
         data = bytes(self._data)
         return zopfli.zlib.compress(data, numiterations=5, blocksplittingmax=0)[HEADER:-TRAILER]
 

@@ -25,7 +25,7 @@ FOR_WORKERS = {
     # Several workers share the cores, so torch and numpy use one thread in each. Idle threads would keep cores busy.
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
-    # Many processes import the same modules. A shell may say that none keeps what it has compiled.
+    # Many processes import the same modules, so Python must cache their bytecode, whatever the shell's setting is.
     "PYTHONDONTWRITEBYTECODE": "",
 }
 """The environment of pytest with several workers."""
@@ -162,7 +162,8 @@ def build_wheel(session: nox.Session, directory: Path) -> None:
     built = subprocess.run(
         [*command, "--wheel-dir", str(directory), "."],
         cwd=ROOT,
-        env={**os.environ, "MPSCNN_INSTRUCTION_SETS": "all"},  # sessions try each, valgrind knows some
+        # Some sessions test each instruction set, and valgrind supports only some of them.
+        env={**os.environ, "MPSCNN_INSTRUCTION_SETS": "all"},
         capture_output=True,
         text=True,
         check=False,

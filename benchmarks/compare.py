@@ -244,7 +244,8 @@ def joined(several: list[list[Measurement]]) -> list[Measurement]:
         replace(
             results[0],
             milliseconds=tuple(time for result in results for time in result.milliseconds),
-            difference=float(np.max([result.difference or 0.0 for result in results])),  # NaN stays
+            # np.max returns NaN if one of the numbers is NaN.
+            difference=float(np.max([result.difference or 0.0 for result in results])),
         )
         for results in by_engine.values()
     ]

@@ -86,7 +86,7 @@ def merged_sums(nodes: dict[str, Any]) -> dict[str, str]:
 
 
 def merged_pairs(nodes: dict[str, Any], shapes: dict[str, list[int]]) -> dict[str, str]:
-    """Return the depthwise convolutions that a kernel computes with the pointwise one, by the latter's name."""
+    """Return depthwise convolutions by the name of the pointwise one that the same kernel computes."""
     readers = [name for node in nodes.values() for name in node["inputs"]]
     pairs = {}
     for name, node in nodes.items():
@@ -103,7 +103,10 @@ def merged_pairs(nodes: dict[str, Any], shapes: dict[str, list[int]]) -> dict[st
 
 
 def estimate(net: mpscnn.Network, products: float | None) -> Estimate:
-    """Estimate a network in float16, computed by MPS, or by own kernels whose products reach this share of the peak."""
+    """Estimate the time of a network in float16.
+
+    `products` is the share of the peak rate that matrix products of mpscnn's own kernels reach; None: MPS computes.
+    """
     own = products is not None
     nodes: dict[str, Any] = {node["name"]: node for node in net.to_dict()["nodes"]}
     layers = net.describe((224, 224))["layers"]
@@ -128,7 +131,7 @@ def estimate(net: mpscnn.Network, products: float | None) -> Estimate:
         )
         by_mps = node["operation"] in MPS_OPERATIONS or (not own and is_convolution and not is_grouped)
         encoders = int(not is_open)
-        if by_mps:  # among own kernels, shaders copy its inputs to images and its result back
+        if by_mps:  # between own kernels, shaders copy inputs to images and the result back
             encoders = encoders + 2 if own else 1
         is_open = own or not by_mps
         if products is None or not is_convolution:

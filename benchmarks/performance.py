@@ -45,7 +45,8 @@ def main() -> None:
     arguments = parsed()
     parts = arguments.parts.split(",")
     for part in parts:
-        replaced_part(arguments.page.read_text(), part, "")  # fails before anything is measured
+        # An unknown part raises an error before anything is measured.
+        replaced_part(arguments.page.read_text(), part, "")
     if arguments.readme:
         readme_with(arguments.readme.read_text(), [])
     text = {}

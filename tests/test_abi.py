@@ -77,7 +77,7 @@ COMPILED = """
     #define EXTENTS 4
     typedef int status;
 """
-#: Functions through which the compiler sees every type, and a type whose declaration has names of other definitions.
+#: Functions that use every type, so that abidiff sees it, and a type whose declaration uses a macro and a typedef.
 USES = """
     typedef struct shape { int extents[EXTENTS]; status state; } shape;
     MPSCNN_API void each(kind which, handler call, shape *result);
@@ -99,7 +99,7 @@ def compared(folder: Path, change: tuple[str, str]) -> str:
     return report
 
 
-# No function has the nameless enumeration, so the compiler's types do not contain it.
+# No function uses the enumeration without a name, so abidiff does not see it.
 IN_TYPES = [change for change, what in BREAKING if "MOST" not in what]
 BEHIND_NAMES = [("EXTENTS 4", "EXTENTS 6"), ("typedef int status", "typedef long status")]
 

@@ -134,7 +134,7 @@ def test_python_names_in_documents_are_there() -> None:
 
 
 def is_importable(name: str) -> bool:
-    """Return whether a dotted name can be imported. A module that lacks a package of others counts as importable."""
+    """Return True if a dotted name can be imported. A module that needs a missing third-party package counts, too."""
     value: object = mpscnn
     parts = name.split(".")
     for count, part in enumerate(parts[1:], 2):

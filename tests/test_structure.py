@@ -77,9 +77,8 @@ def test_parts_include_only_what_they_may_know(part: str) -> None:
             if part in {"cpu", "metal"} and target == "engine":
                 allowed = header in BACKEND_INTERFACE
             if part in {"ops", "cpu"} and target == "shaders":
-                allowed = header.endswith(
-                    ("_kind.h", "/kinds.h")
-                )  # tables and enumerations that all parts share
+                # These headers are tables and enumerations that all parts share.
+                allowed = header.endswith(("_kind.h", "/kinds.h"))
             if not allowed and Path(header).name not in GENERATED:
                 wrong.append(f"{own} includes {header}")
     assert not wrong
@@ -91,7 +90,8 @@ ROOMS = {
     "cpu": ("tasks", "isa", "kernels", "plan", "runtime"),
     "metal": ("device", "encoding", "layers", "arrays", "gradients", "run"),
 }
-# Exceptions: several threads pack weights, and the packed weights lie in memory that their task keeps.
+# Exceptions: lowering starts threads to pack weights, the explanation of a plan asks how many threads there would be,
+# and the task of a convolution holds the memory of its packed weights.
 ROOM_EXCEPTIONS: dict[str, set[tuple[str, str]]] = {
     "cpu": {
         ("plan/explanation.cpp", "runtime/thread_pool.h"),
@@ -178,8 +178,9 @@ def test_version_has_one_place() -> None:
 
 # ---- Python ---------------------------------------------------------------------------------------------------
 
-# Three floors, from the bottom up. A module imports from its own room and from rooms that come before it in this list.
-# The lazy names of mpscnn/__init__.py are users' names, whatever floor they come from.
+# The modules and folders of the package (rooms), in three groups (floors) from the bottom up. A module imports only
+# from rooms on its own line or on the lines before it. mpscnn/__init__.py may import from all rooms, because it gives
+# users their names.
 PYTHON_FLOORS = {
     "library": (
         ("_core", "errors"),
@@ -306,7 +307,7 @@ def test_every_kind_of_import_counts(source: str) -> None:
 
 
 def test_relative_imports_are_not_used() -> None:
-    """The tests above do not see them."""
+    """The tests above do not see relative imports."""
     package = PROJECT / "python" / "mpscnn"
     found = {
         path

@@ -81,7 +81,7 @@ def default(parameter: dict[str, Any]) -> str:
     """Return a default value as Python source."""
     value = parameter["default"]
     if isinstance(value, float):
-        return repr(float(f"{value:.7g}"))  # a float32 as it was written
+        return repr(float(f"{value:.7g}"))  # 7 digits give the number as it was written in float32
     return (
         json.dumps(value)
         if isinstance(value, str)
@@ -154,7 +154,7 @@ def names_of(takes: str) -> list[str]:
 
 
 def constructor(given: Sequence[str], made: Sequence[str], head: str, named: str) -> list[str]:
-    """Return the lines of a constructor that passes its arguments on. An empty `head` is for type checkers only."""
+    """Return the lines of a constructor that passes its arguments on. If `head` is empty, only type checkers see it."""
     signature = ["self", *given, f"**properties: Unpack[{named}]"]
     if not head:
         declared = call("def __init__(", signature, ") -> None: ...", "        ")
@@ -256,7 +256,8 @@ def class_of(kernel: str, base: str, takes: str | None, named: Named) -> list[st
     entry, known = TABLE[kernel], properties(kernel)
     first, *others = entry["meaning"].split("\n\n")
     stated = re.sub(r"\.(?=\s|$)", f", as {entry['apple']}.", first, count=1)
-    if len(stated) > TEXT_WIDTH - 10 >= len(first):  # of one line with its quotes
+    # If the class's name makes the first paragraph longer than one line, the name gets a separate paragraph.
+    if len(stated) > TEXT_WIDTH - 10 >= len(first):
         stated, others = first, [*others, f"Apple's class is {entry['apple']}."]
     lines = ["", "", f"class {kernel}({base}):", *docstring([stated, *others]), ""]
     lines.append(f'    apple_class = "{entry["apple"]}"')

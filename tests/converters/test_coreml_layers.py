@@ -161,7 +161,7 @@ def _convolution(**more: Any) -> Fill:
 
 
 def _same(x: Array) -> Array:
-    """Convolve with a kernel of 3 x 2 and SAME, with the larger border at the bottom and on the right."""
+    """Convolve with a kernel of 3 x 2 and SAME padding. The larger border is at the bottom and on the right."""
     return _convolved(np.pad(x, ((0, 0), (0, 0), (1, 1), (0, 1))), _FILTERS)
 
 
@@ -170,7 +170,7 @@ def _same_before(x: Array) -> Array:
 
 
 def _transposed(x: Array) -> Array:
-    """Transposed convolution with a stride of 2 and no border. Weights are (inputs, outputs, height, width)."""
+    """Compute a transposed convolution of stride 2 without a border. Weights are (inputs, outputs, height, width)."""
     weight = _FILTERS.reshape(4, 3, 3, 2)
     made = np.zeros((1, 3, (x.shape[2] - 1) * 2 + 3, (x.shape[3] - 1) * 2 + 2))
     for row in range(x.shape[2]):
@@ -672,7 +672,7 @@ def test_all_refused_layers_are_named_at_once(tmp_path: Path) -> None:
 
 
 def test_numbers_are_weights(tmp_path: Path) -> None:
-    """For a damaged weight, the error is about the file."""
+    """A weight with too few numbers is an error about the file."""
     message = one_layer("bias", settings(shape=[4]), [(1, 4, 5, 6)])
     numbers(message.neuralNetwork.layers[0].bias.bias, np.ones(3))
     with pytest.raises(Exception, match="3 numbers for the shape"):

@@ -42,7 +42,7 @@ def _backwards(x: Array) -> Array:
     return x[:, :, ::-1].cumsum(2)[:, :, ::-1] - x
 
 
-# ---- Layers of neural networks: blobs are floats, of which positions are the integers -------------------------------
+# ---- Layers of neural networks, whose positions are floats with integer values --------------------------------------
 
 _WORDS = {"weights": _TABLE, "hasBias": True, "bias": _BIAS}
 CASES = {
@@ -167,7 +167,7 @@ def test_each_kind_has_a_case() -> None:
 
 
 def test_what_the_network_computes_is_refused_by_name(tmp_path: Path) -> None:
-    """Refused are computed numbers of elements or positions, and other ways of scattering."""
+    """The errors name computed numbers of elements, computed axes, and unsupported ways of scattering."""
     for kind, inputs, more, reason in (
         ("topK", 2, {"axis": 1}, "its number of elements is an input"),
         ("oneHot", 2, {"axis": 1}, "its number of places is an input"),
@@ -286,7 +286,7 @@ def test_positions_that_the_program_computes(tmp_path: Path) -> None:
 
 
 def test_the_best_place_is_a_whole_number(tmp_path: Path) -> None:
-    """A program compares it with integers before it looks up words, as frameworks write an embedding."""
+    """An embedding adds the table's length to negative indices before it looks up words. Here the index is argmax."""
     program = Program({"x0": (1, 4, 5, 6)})
     program.add("reduce_argmax", "best", x="%x0", axis=1, keep_dims=False)
     program.add("greater_equal", "counted", x="%best", y=np.int32(0))

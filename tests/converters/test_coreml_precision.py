@@ -47,7 +47,7 @@ def _run(network: Any, inputs: list[Array]) -> list[Array]:
 
 
 def _made(case: Case, kind: str) -> tuple[Program, list[str]]:
-    """Return a program of one operation of a type, after an operation of float16 for each operand."""
+    """Return a program of one operation of the type `kind`. Operations of float16 compute its operands."""
     program = Program({f"x{place}": shape for place, shape in enumerate(case.shapes)})
     for place in range(len(case.shapes)):
         program.add("cast", f"h{place}:fp16", x=f"%x{place}", dtype="fp16")
@@ -184,7 +184,7 @@ _STEP = st.tuples(st.sampled_from(sorted(STEPS)), st.sampled_from(["fp16", "fp32
 def test_programs_of_both_types(
     steps: list[tuple[str, str]], seed: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    steps = [("leaky_relu", "fp16"), *steps]  # programs with float32 only do not keep to their types
+    steps = [("leaky_relu", "fp16"), *steps]  # a program of float32 only takes the precision of the user
     x = _in_halves(np.random.default_rng(seed).normal(0.0, 1.0, SHAPE))
     expected, slack = _emulated(steps, x)
     network = _network(_chain(steps), tmp_path_factory.mktemp("program"))

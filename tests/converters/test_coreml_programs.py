@@ -498,7 +498,7 @@ def test_lists(tmp_path: Path) -> None:
 
 
 def test_shapes_that_a_program_computes(tmp_path: Path) -> None:
-    """Frameworks write such shapes for a reshape that keeps the batch. The program also fills a constant."""
+    """Frameworks compute the shape of a reshape from its input's batch. The program also fills a constant."""
     program = Program({"x0": (1, 4, 5, 6)})
     program.add("shape", "extents", x="%x0")
     program.add("gather", "batch", x="%extents", indices=np.int32(0), axis=0)
@@ -660,7 +660,7 @@ def test_refused_operations_are_named(kind: str, tmp_path: Path) -> None:
 
 
 def test_more_operations_than_are_read(tmp_path: Path) -> None:
-    """They are counted before any of them is looked at; constants do not count."""
+    """The reader counts operations before it reads any of them. Constants do not count."""
     program = Program({"x0": (1, 4, 5, 6)})
     for _ in range(100_001):
         program.block.operations.add(type="relu")

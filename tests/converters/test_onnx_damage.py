@@ -42,7 +42,7 @@ def test_every_changed_byte_is_an_error_or_a_network(tmp_path: Path) -> None:
     for place in range(0, len(content), 3):
         changed = bytearray(content)
         changed[place] ^= int(generator.integers(1, 256))
-        with suppress(Error):  # no other exception
+        with suppress(Error):  # any other exception fails the test
             read_network([saved(tmp_path, bytes(changed))])
 
 

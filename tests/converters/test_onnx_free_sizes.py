@@ -105,7 +105,7 @@ def channels_last_norm() -> Any:
 
 
 def one_plane() -> Any:
-    """Return a graph with a plane (n, height, width): one index takes a channel, whose axis is then gone."""
+    """Return a graph with a plane (n, height, width): a Gather with one index selects a channel and drops its axis."""
     nodes = [
         node("Gather", ["x", "index"], "plane", axis=1),
         node("Softmax", ["plane"], "rows", axis=2),
@@ -121,7 +121,7 @@ def attention_of_rows() -> Any:
 
 
 def repeated_plane() -> Any:
-    """Return a graph that repeats the only channel, whose position among the free axes is not known at once."""
+    """Return a graph that repeats the only channel. Its place among the free axes is not clear from its extent of 1."""
     nodes = [
         node("Gather", ["x", "first"], "plane", axis=1),
         node("Softmax", ["plane"], "columns", axis=2),
@@ -133,7 +133,7 @@ def repeated_plane() -> Any:
 
 
 def norm_of_heads() -> Any:
-    """Channels as two axes, of which the first has a mean of its own: free sizes, then three kinds of axes."""
+    """Return a graph that divides the channels into two axes, and subtracts the mean over the first of them."""
     nodes = [
         node("Transpose", ["x"], "last", perm=[0, 2, 3, 1]),
         node("Reshape", ["last", "shape"], "heads"),

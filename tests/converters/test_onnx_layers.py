@@ -40,7 +40,7 @@ from mpscnn.errors import UnsupportedError
 def test_convolutions(kind: str, attributes: dict[str, Any]) -> None:
     groups = attributes.get("group", 1)
     if kind == "ConvTranspose" and "auto_pad" in attributes:
-        attributes = attributes | {"strides": [1, 1]}  # with other strides onnxruntime's rule is not ONNX'
+        attributes = attributes | {"strides": [1, 1]}  # with other strides onnxruntime differs from ONNX
     shape = (12, 6 // groups, 3, 2) if kind == "Conv" else (6, 12 // groups, 3, 2)
     made = model(
         [node(kind, ["x", "w", "b"], **attributes)], IMAGE, {"w": weights(*shape), "b": weights(12, seed=4)}

@@ -102,7 +102,7 @@ def _all_of(network: mpscnn.Network) -> Any:
     return network.to_dict(), weights
 
 
-#: Networks that, read a second time, have other layers than after the first time, but give the same bits.
+#: Networks that have other layers when they are written and read a second time. Their results have the same bits.
 OTHER_LAYERS = {
     **dict.fromkeys(
         ("L2 pooling, clamped", "norm of all axes"),
@@ -120,7 +120,7 @@ def test_there_and_back_again(layer: str, tmp_path: Path) -> None:
     check_there_and_back(network_of(LAYERS[layer]), tmp_path, same_layers=layer not in OTHER_LAYERS)
 
 
-#: Operations of which other layers are read the second time, with the same bits.
+#: Operations that become other layers when they are written and read a second time, with the same bits.
 OTHER_OPERATIONS = {
     "lstm": "its steps and its last cell state are cut out of the layer's result and joined again each time"
 }

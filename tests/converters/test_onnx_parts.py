@@ -135,7 +135,7 @@ def test_constants_are_outputs_if_they_are_the_same_for_each_image() -> None:
 def test_constants_of_more_numbers_than_channels(
     kind: str, shape: tuple[int, ...], constant_first: bool
 ) -> None:
-    """Such as the cells of a detector: as a tensor of their own, and nothing is moved for it."""
+    """Such a constant, for example of a detector's cells, becomes a separate tensor. No elements are moved for it."""
     for rank in (3, 4):
         given = {"x": ["n", *(3, 2, 1100)[4 - rank :]]}
         constant = np.abs(weights(*shape[max(len(shape) - rank + 1, 0) :])) + 1
@@ -144,7 +144,8 @@ def test_constants_of_more_numbers_than_channels(
         made = model([*operands, node(kind, names)], given, {"k": constant, "one": np.float32(1)})
         found = operations(assert_like_onnxruntime(made))
         assert "transpose" not in found
-        is_quotient = kind == "Div" and constant_first  # a layer that keeps the signs of infinities
+        # A constant divided by a tensor becomes a layer that keeps the signs of infinities.
+        is_quotient = kind == "Div" and constant_first
         assert ("constant" in found) == (rank == 4 or shape != (3, 1, 1100) or is_quotient)
 
 

@@ -52,7 +52,7 @@ def test_other_activations(kind: str, names: list[str]) -> None:
 
 
 def test_parameters_of_activations() -> None:
-    """The functions that have a parameter take it from its list, one after the other."""
+    """ONNX lists the values of alpha only for the functions that have an alpha. The same holds for beta."""
     settings = {
         "activations": ["HardSigmoid", "ScaledTanh", "LeakyRelu"] * 2,
         "activation_alpha": [0.3, 0.8, 0.2, 0.25, 1.5, 0.1],

@@ -160,7 +160,7 @@ def gather_elements(d: Draw) -> Case:
 
 
 def gather_computed(d: Draw) -> Case:
-    """The indices may have smaller extents along other axes."""
+    """Draw GatherElements by computed indices, whose extents along other axes may be smaller than those of the data."""
     rank = d.integer(2, 4)
     x = d.numbers(2, *d.shape(rank - 1))
     axis = d.integer(1, rank - 1)
@@ -176,7 +176,7 @@ def gather_computed(d: Draw) -> Case:
 
 
 def gather_by_computed(d: Draw) -> Case:
-    """The batch is 1, because the indices of several images would take parts of all of them."""
+    """Draw Gather by computed indices. The batch is 1, because indices of one image would gather from all images."""
     rank = d.integer(2, 4)
     x = d.numbers(1, *d.shape(rank - 1))
     axis = d.integer(1, rank - 1)
@@ -208,7 +208,7 @@ def gather_nd(d: Draw) -> Case:
 
 
 def scatter_nd(d: Draw) -> Case:
-    """The data or the updates may be constants."""
+    """Draw ScatterND. The data or the updates may be constants."""
     rank = d.integer(2, 4)
     x = d.numbers(1, *d.shape(rank - 1))
     count = d.integer(2, rank)
@@ -238,7 +238,7 @@ def _scattered(d: Draw, kind: str, x: Array, indices: Array, updates: Array, **a
 
 
 def samples(d: Draw) -> Case:
-    """Positions within and around the image."""
+    """Draw GridSample by positions within and around the image."""
     x = d.numbers(2, d.integer(1, 3), *d.shape(2))
     grid = (1.3 * d.random.uniform(-1, 1, (2, *d.shape(2), 2))).astype(np.float32)
     attributes = {
@@ -252,7 +252,7 @@ def samples(d: Draw) -> Case:
 
 
 def several_images(d: Draw) -> Case:
-    """Reshapes make channels or a sequence a part of the batch, before a convolution or pooling, and back."""
+    """Draw a convolution or pooling between reshapes that move channels or a sequence into the batch, and back."""
     batch, images, channels, filters = (d.integer(1, 3) for _ in range(4))
     groups = d.choice(1, channels)
     x = d.numbers(batch, images, channels, d.integer(3, 6), d.integer(3, 6))
@@ -316,7 +316,7 @@ def unpool(d: Draw) -> Case:
 
 
 def gemm(d: Draw) -> Case:
-    """A product for one image. Each operand may be a constant, but not both."""
+    """Draw Gemm for one image. One of the operands may be a constant."""
     rows, inner, columns = d.shape(3)
     turned = [d.flag(), d.flag()]
     shapes = [(rows, inner), (inner, columns)]

@@ -38,7 +38,7 @@ def run(network: mpscnn.Network, x: Array = X) -> Array:
 
 
 def small_graph(kernel: str | None = None) -> tuple[Graph, str]:
-    """Return a convolution with a bias and ReLU6, and its output. If `kernel` is given, it names a variable."""
+    """Return a convolution with a bias and ReLU6, and its output. `kernel` names a variable with the weights."""
     graph = Graph()
     image = graph.placeholder(-1, 6, 7, 3)
     weights = graph.node("ReadVariableOp", kernel) if kernel else graph.constant(KERNEL)
@@ -192,7 +192,7 @@ def test_strings_are_refused_by_name(tmp_path: Path, make: Callable[[Graph], Non
 
 
 def test_strings_that_nothing_reads(tmp_path: Path) -> None:
-    """A signature states its inputs, so one that is not read is refused too. A frozen graph does not have the input."""
+    """A signature lists its inputs, so an unread one is refused, too. The network of a frozen graph lacks it."""
     graph = Graph()
     words(graph)
     graph.node("Relu", graph.placeholder(-1, 2), name="result")
@@ -364,7 +364,7 @@ def test_checkpoints_of_tf_slim(family: str, averaged: bool, tmp_path: Path) -> 
     network = NETWORKS[family]()
     variables = slim_variables(network, family)
     stored = dict(variables)
-    if averaged:  # averages are read rather than the last values
+    if averaged:  # the reader prefers averages to the last values
         stored = {name: values * 0 + 9 for name, values in variables.items()}
         stored |= {f"{name}/ExponentialMovingAverage": values for name, values in variables.items()}
     path = save_bundle(tmp_path / "model.ckpt", stored)

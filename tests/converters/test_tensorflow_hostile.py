@@ -546,7 +546,7 @@ def test_files_of_another_size(change: bytes | None, tmp_path: Path) -> None:
 
 
 def test_layers_that_share_a_weight(tmp_path: Path) -> None:
-    """A layer in a model falls back to a name without the model, so many layers may have one weight."""
+    """A layer in a model may read a weight whose name lacks the model's name, so many layers may share one weight."""
     image = {"class_name": "InputLayer", "config": {"name": "image", "batch_input_shape": [None, 8, 8, 64]}}
     settings = {"filters": 64, "kernel_size": [3, 3], "padding": "same", "use_bias": False, "name": "conv"}
     layers: list[Any] = [image]

@@ -103,7 +103,7 @@ def test_a_size_other_than_the_files_is_refused(tmp_path: Path) -> None:
 
 
 def test_fixed_shapes_within_a_free_size(tmp_path: Path) -> None:
-    """The file says (1, 4), which is right only for the size of one pixel that it states."""
+    """The file reshapes to (1, 4), which is right only for images of one pixel, the size that the file states."""
     assert "layer 'flat' (RESHAPE)" in refusal(tmp_path, free_file(reshaped=True))
     assert "--size" in refusal(tmp_path, free_file(reshaped=True))
     with pytest.raises(mpscnn.WeightsError, match="'flat'"):
@@ -389,7 +389,7 @@ def test_all_unsupported_layers_are_named_at_once(tmp_path: Path) -> None:
 
 
 def test_a_damaged_layer_behind_an_unsupported_one(tmp_path: Path) -> None:
-    """Statements about layers that are left out are not checked."""
+    """What the file states about the layers after an unsupported one is not checked."""
     tensors = [Tensor("x", (1, 4, 4, 4)), Tensor("cosine", (1, 9)), Tensor("y", (1, 4, 4, 4))]
     operators = [Operator(COS, [0], [1]), Operator(ADD, [0, 1], [2], 11)]
     message = refusal(tmp_path, write_tflite(tensors, operators, [0], [2]))

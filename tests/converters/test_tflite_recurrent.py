@@ -127,7 +127,7 @@ def integers(random: Random, name: str, shape: tuple[int, ...], scale: float, dt
 
 
 def compare_integers(path: Path, tensors: list[Tensor], operator: Operator, steps: float, seed: int) -> None:
-    """Check that float32 results are within so many steps of LiteRT's integers, and that int8 refuses the layer."""
+    """Check that float32 results differ by at most `steps` from LiteRT's integers, and that int8 refuses the layer."""
     (result,) = operator.outputs
     path.write_bytes(write_tflite(tensors, [operator], [0], [result]))
     x = np.random.default_rng(seed).integers(-128, 128, tensors[0].shape).astype(np.int8)
@@ -169,7 +169,7 @@ def test_lstm_of_integers(path: Path, seed: int) -> None:
 
 @pytest.mark.parametrize("seed", with_full(range(3), range(3, 50)))
 def test_svdf_of_integers(path: Path, seed: int) -> None:
-    """LiteRT computes only SVDF with ReLU, which is the smallest number of its result's type."""
+    """LiteRT computes SVDF only with ReLU. The limit 0 is the smallest integer of the result's type."""
     random = Random(seed)
     images, size, units, rank, memory = 16, *(random.integer(2, 5) for _ in range(4))
     tensors = [

@@ -31,7 +31,7 @@ def convolution(
 
 def kernel(network: mpscnn.Network, x: NDArray[np.float32], precision: str = "float32") -> str:
     session = network.compile(device="cpu", precision=precision).session(threads=1)
-    return session.profile(x, runs=1).steps[-1].kernel  # float16 copies its input first
+    return session.profile(x, runs=1).steps[-1].kernel  # the last step, since float16 first copies its input
 
 
 def sums(
@@ -185,7 +185,7 @@ def test_what_is_not_finite_stays_in_its_windows(
 def test_threads_that_share_weights_too_large_for_l2_change_no_bit(
     monkeypatch: pytest.MonkeyPatch, threads: int
 ) -> None:
-    """Each thread takes some of the output channels. Only one of them computes the tiles with a NaN."""
+    """Each thread computes some of the output channels. Only one thread computes the tiles that contain a NaN."""
     monkeypatch.setenv("MPSCNN_CACHES", "32768,524288,8388608")
     network = convolution(14, 14, 128, 160, 3)
     x = np.random.default_rng(3).normal(size=(1, 14, 14, 128)).astype(np.float32)
@@ -237,7 +237,7 @@ def test_without_winograd_an_error_is_bounded_by_the_window(size: int, precision
     network = convolution(24, 24, 16, 16, size)
     round_weights(network)
     x = np.random.default_rng(2).uniform(-1, 1, (1, 24, 24, 16)).astype(np.float16).astype(np.float32)
-    x[0, 11, 14] *= np.float32(8192)  # a power of two: the products are halves, too
+    x[0, 11, 14] *= np.float32(8192)  # a power of two, so the products are float16 numbers, too
     expected, bound = in_float64(network, x), linear_bound(magnitudes(network, x))
     program = network.compile(device="cpu", precision=precision, winograd=False)
     assert program.winograd is False

@@ -152,10 +152,11 @@ TIES = [(0.610569417476654, 0.8355160355567932), (0.0998455137014389, 0.17270575
 @pytest.mark.parametrize("scales", TIES, ids=str)
 @pytest.mark.parametrize("case", cases("QUANTIZE RELU RELU6 RELU_0_TO_1 RELU_N1_TO_1"), ids="-".join)
 def test_ties_are_rounded_as_the_operator_does(path: Path, case: Case, scales: tuple[float, float]) -> None:
-    """QUANTIZE divides scales in double, activations divide them in float32, also if both ranges begin at 0."""
+    """QUANTIZE divides scales in double. Activations divide them in float32, also if both ranges begin at 0."""
     kind, dtype = case
     lowest = int(np.iinfo(dtype).min)
-    shrunk = 1.0 if kind in ("QUANTIZE", "RELU") else 2.0**-8  # so that the limits do not clip
+    # The numbers are so small that the limits of activations do not clip them.
+    shrunk = 1.0 if kind in ("QUANTIZE", "RELU") else 2.0**-8
     own, other = (quantized.Quantization(scale * shrunk, lowest, dtype) for scale in scales)
     source = quantized.Quantization(own.scale, lowest + 20, dtype)
     x = np.arange(lowest, lowest + 256).astype(dtype).reshape(1, 1, 256, 1)

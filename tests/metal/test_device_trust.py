@@ -147,9 +147,9 @@ def test_kernels_of_training_decide_about_training_alone(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("wrong", "variants"),
     [
-        # A kernel with a thread for each result replaces all products of windows.
+        # If both kinds of products are wrong, a kernel with one thread for each result replaces them.
         ("array_product", ["array_product_in_simdgroups", "array_product"]),
-        # A product of threads replaces a product in simdgroups.
+        # If only products in simdgroups are wrong, products for any GPU replace them.
         ("array_product_in_simdgroups", ["array_product_in_simdgroups"]),
     ],
 )
@@ -301,7 +301,7 @@ def archive_hits(cache: Path, switches: str = "", **environment: str) -> int:
 
 @pytest.fixture(scope="module")
 def checked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache with the record and the archive of a check. Tests change copies of it."""
+    """Return a cache with the record and the archive of a check. Tests change copies of it."""
     cache = tmp_path_factory.mktemp("checked")
     assert archive_hits(cache) > 0
     return cache

@@ -24,7 +24,7 @@ def no_check(emulation: Emulation, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(params=["", "_in_simdgroups"], ids=["threads", "simdgroups"])
 def products(request: pytest.FixtureRequest, emulation: Emulation) -> str:
-    """Emulate a GPU without and with matrices in simdgroups. Return how the names of matrix products end there."""
+    """Emulate a GPU without and with matrices in simdgroups. Return the end of its names of matrix products."""
     emulation.set("old_gpu", int(not request.param))
     return str(request.param)
 
@@ -304,7 +304,10 @@ def test_names_of_kernels() -> None:
 
 
 def test_consecutive_shaders_share_an_encoder(emulation: Emulation) -> None:
-    """MPS has encoders of its own. If errors are looked for, each layer has one, so that an error names it."""
+    """A shader shares the encoder of the shader before it, unless a kernel of MPS opens another one in between.
+
+    After an error each layer has a separate encoder, so that the next error can name the layer.
+    """
     shape = (9, 7, 8)
     net = network(shape, lambda n, x: n.conv2d(n.depthwise_conv2d(n.conv2d(x, 8, 1), 3), 4, 1))
     session = net.compile(device="metal", metal_kernels="own").session()

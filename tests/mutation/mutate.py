@@ -179,7 +179,8 @@ class Build:
         for name in filter(None, listed.stdout.split("\0")):
             target = self.source / name
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(PROJECT / name, target)  # keeps the time, so unchanged files are not compiled again
+            # copy2 keeps the file's time, so unchanged files are not compiled again.
+            shutil.copy2(PROJECT / name, target)
         for file in (file for files in SUBJECTS for file in files):
             (self.source / KERNELS / file).touch()  # an earlier run may have left objects of mutants
         pybind11 = subprocess.run(

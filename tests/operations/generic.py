@@ -226,7 +226,7 @@ def test_raw_kernels(
     reference, bound = operation.expect(sample)
     result = encode(kernel.make(sample), *kernel.sources(sample)).reshape(reference.shape)
     check(result, reference, bound, "float32")
-    if chosen_device == "cpu":  # a network of this operation runs the same code there
+    if chosen_device == "cpu":  # there a network runs the same code as the raw kernel
         np.testing.assert_array_equal(
             result, run(operation, dataclasses.replace(sample, precision="float32"))
         )

@@ -40,7 +40,7 @@ def operands(kind: str, seed: int, shapes: Sequence[tuple[int, ...]]) -> list[Ar
     No divisor is near zero, some of the numbers to compare are equal, and half of the conditions are zero.
     """
     a, b = (values(seed + i, shape) for i, shape in enumerate(shapes))
-    if kind == "power":  # so that results are within the range of float16
+    if kind == "power":  # keep the results within the range of float16
         return [np.clip(np.abs(a), np.float32(0.5), 4), np.clip(b, np.float32(-1.5), np.float32(1.5))]
     if kind in COMPARISONS:
         return [np.round(a), np.round(b)]
@@ -141,7 +141,7 @@ def repeated(draw: st.DrawFn, kind: str) -> Layers:
 
 @st.composite
 def raw_operands(draw: st.DrawFn, kind: str) -> Sample:
-    """Draw an image and one of which rows, columns or channels may be repeated, in any order."""
+    """Draw an image, and an image whose rows, columns or channels may be repeated. Either may be the first operand."""
     size, swapped = tuple(draw(st.integers(1, 5)) for _ in range(3)), draw(st.booleans())
     once = dict(zip(("y", "x", "channels"), draw(st.tuples(*[st.booleans()] * 3)), strict=True))
     small = tuple(1 if one else extent for extent, one in zip(size, once.values(), strict=True))
@@ -177,7 +177,7 @@ NUMBERS = [
     np.array([[np.inf, -np.inf, np.nan, 1.0, 0.0]], np.float32),
     np.array([[1.0, 1.0, 1.0, 0.0, 0.0]], np.float32),
 ]
-#: The functions of PyTorch with other names. Conditions are not booleans in either, so they are compared with 0.
+#: PyTorch's functions for operations that have other names there. Conditions are numbers, so they are compared with 0.
 TORCH: dict[str, Any] = {
     "power": lambda torch, a, b: torch.pow(a, b),
     "greater": lambda torch, a, b: (a > b).double(),
@@ -199,10 +199,10 @@ def torchs(kind: str) -> Any:
 
 
 def gradients(kind: str) -> Mapping[str, st.SearchStrategy[Sample]]:
-    if kind in COMPARISONS:  # they have no slope
+    if kind in COMPARISONS:  # comparisons have no gradient
         return {}
     one_shape = {"one shape": of_one_shape(kind)}
-    if kind == "power":  # only a plain power can be trained through
+    if kind == "power":  # a power with scales or limits has no gradient
         return one_shape
     return one_shape | {"parameters": with_parameters(kind, whole=True)}
 

@@ -214,7 +214,7 @@ STATISTICS = Operation(
     refused=refusals({"takes no activation": activated_statistics}, SIZES),
     torch=torch_statistics,
     onnx_draws={},
-    gradient_draws={},  # a network's result has its batch, so the statistics cannot be one
+    gradient_draws={},  # a network cannot return statistics, because they have no axis for the batch
 )
 
 

@@ -71,7 +71,7 @@ def of_ones(sign: float, kind: str) -> Sample:
 
 
 def of_zeros(sign: float, **others: Array) -> Sample:
-    """Return an image of zeros. They and the pixels outside are positive, unless there is a negative bias."""
+    """Return an image of zeros. The sign of zeros and of pixels outside is 1, unless a negative bias is added."""
     attributes = {"output_channels": 1, "padding": "same"} | WINDOW
     weights = {"weight": np.ones((1, 3, 3, 3), np.float32)} | others
     return Sample([np.zeros((1, 2, 2, 3), np.float32)], attributes, weights, expected=np.full(4, sign * 27.0))

@@ -25,7 +25,7 @@ def alone(draw: st.DrawFn) -> Sample:
 
 @st.composite
 def operands(draw: st.DrawFn) -> Layers:
-    """Draw an operand of arithmetic of any shape that broadcasts, on either side, that two layers read."""
+    """Draw a constant that two layers read. One of them subtracts it from a tensor, or the tensor from it."""
     shape = tuple(draw(st.integers(1, 20)) for _ in range(3))
     own = tuple(1 if draw(st.booleans()) else extent for extent in shape)
     first, precision = draw(st.booleans()), draw(precisions())

@@ -65,7 +65,7 @@ DROPOUT = Operation(
     expect_dropout,
     draws={"training": masks([*images, (2, 2, 2, 3, 5)], training=True), "inference": masks(images)},
     onnx_draws={"inference": masks(images)},
-    gradient_draws={},  # training has another mask in each step
+    gradient_draws={},  # each step of training has another mask than the reference
     kernels={"Dropout": RawKernel(raw_masks(), raw_dropout)},
     refused=[
         *refusals(

@@ -190,7 +190,7 @@ def test_the_reference_has_the_derivative(kind: str, weighted: bool, reduction: 
         return  # these combinations are refused
     y, t = (x.astype(np.float64) for x in prediction_and_labels(kind, (2, 3, 4), 8))
     weights = np.random.default_rng(3).choice([0.0, 0.5, 2.0], y.shape) if weighted else None
-    y += 0.003 * (np.abs(y - t) < 0.01)  # away from kinks
+    y += 0.003 * (np.abs(y - t) < 0.01)  # move the predictions away from the kinks of losses
     attributes = {"kind": kind, "reduction": reduction, "label_smoothing": 0.1, "number_of_classes": 4}
     expected = numeric_gradient(lambda x: reference.loss(x, t, weights, attributes), y)
     np.testing.assert_allclose(reference.loss_gradient(y, t, weights, attributes), expected, atol=1e-5)

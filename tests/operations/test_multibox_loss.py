@@ -58,7 +58,7 @@ def equal_errors() -> list[Array]:
 
 
 def spoiled(value: float, place: tuple[int, int, int]) -> Sample:
-    """Return anchors that are ignored or that have no box. What is not finite shows wherever it is."""
+    """Return anchors without boxes, and one number that is not finite. The loss is NaN, wherever that number is."""
     y, t = predicted(1, 2, 30, 4, share=0.0)
     y[place] = value
     return Sample([y, t], expected=[[np.nan]])

@@ -83,7 +83,7 @@ def constant_images() -> Sample:
 
 @st.composite
 def raw_groups(draw: st.DrawFn, instances: bool) -> Sample:
-    """Draw two groups, or one of each channel, and both factors, which raw kernels have."""
+    """Draw two groups, or with `instances` one group for each channel. Raw kernels always have gamma and beta."""
     channels, seed = 2 * draw(st.integers(1, 9)), draw(seeds)
     shape = *(draw(st.integers(1, most)) for most in (2, 6, 6)), channels
     attributes = {"groups": channels if instances else 2, "epsilon": 0.5}
@@ -126,7 +126,7 @@ GROUP = Operation(
         SIZES,
     ),
     torch=torch_groups,
-    torch_draws={"tensors": of_several_numbers(groups((0.0,)))},  # its variances cancel far from 0
+    torch_draws={"tensors": of_several_numbers(groups((0.0,)))},  # PyTorch's variances cancel far from 0
     onnx_draws={"tensors": groups((0.0,))},  # ONNX Runtime's variances are not precise far from 0
     kernels={
         name: RawKernel(raw_groups(name == "InstanceNormalization"), raw_normalization)

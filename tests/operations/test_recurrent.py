@@ -94,7 +94,7 @@ def expect_gru(sample: Sample) -> Any:
 
 
 def bounded(sample: Sample, reference: Array) -> Any:
-    """Return the reference and the bound of its errors. In other precisions the states of each step are rounded."""
+    """Return the reference and the bound of its errors. float16 and bfloat16 round the states of each step."""
     steps = sample.inputs[0].shape[1]
     rounding = {"float32": 0.0, "float16": 2.0**-10, "bfloat16": 2.0**-8}[sample.precision]
     return reference, 1e-4 * np.abs(reference) + 1e-5 + steps * rounding
@@ -244,7 +244,7 @@ LSTM = Operation(
     expect_lstm,
     draws={"sums": sums("lstm"), "other functions": sums("lstm", functions="any")},
     gradient_draws={"sums": sums("lstm"), "other functions": sums("lstm", functions="trained")},
-    onnx_draws={"sums": sums("lstm")},  # ONNX has no clamp
+    onnx_draws={"sums": sums("lstm")},  # ONNX's recurrent layers have no clamp
     layers={"layers": recurrent_layers("lstm"), "filters": filters()},
     refused=[
         *methods("lstm"),
@@ -271,7 +271,7 @@ GRU = Operation(
     expect_gru,
     draws={"sums": sums("gru"), "other functions": sums("gru", functions="any")},
     gradient_draws={"sums": sums("gru"), "other functions": sums("gru", functions="trained")},
-    onnx_draws={"sums": sums("gru")},  # ONNX has no clamp
+    onnx_draws={"sums": sums("gru")},  # ONNX's recurrent layers have no clamp
     layers={"layers": recurrent_layers("gru")},
     refused=[
         *methods("gru"),
@@ -282,7 +282,7 @@ GRU = Operation(
 
 
 def wrong_inputs(shapes: Sequence[tuple[int, ...]], messages: Mapping[int, str]) -> list[Refusal]:
-    """Return uses in which one of the inputs has a column too many, by the number of the input."""
+    """Return wrong uses: the input with the number of each message has one column too many."""
     return [
         refusal
         for place, message in messages.items()

@@ -395,7 +395,8 @@ WEIGHTED = Operation(
     "weighted_reduction",
     expect_weighted,
     draws={"images": weighted()},
-    gradient_draws={"images": weighted(zeros=False)},  # a weight of 0 does not count in a mean: a jump
+    # A mean does not count weights of 0. So it jumps there, and has no gradient.
+    gradient_draws={"images": weighted(zeros=False)},
     known={"NaN": Sample([*special(1, np.nan), *special(1, 0)], {"kind": "mean"}, expected=[[np.nan]])},
     refused=[
         refusal

@@ -142,8 +142,8 @@ def of_extent(size: int, scale: float, expected: int, free: bool) -> Layers:
     )
 
 
-#: The results published for MPSCNNUpsamplingBilinear x 2 with zeros outside: all on macOS 10.14, whose alignment is
-#: asymmetric, and the first row on macOS 10.13, whose alignment is half_pixel.
+#: An image, and the published results of MPSCNNUpsamplingBilinear by a factor of 2 with zeros outside the image: all
+#: rows on macOS 10.14 (LATER, alignment "asymmetric"), and the first row on macOS 10.13 (EARLIER, "half_pixel").
 APPLES = np.array([3, 6, 9, 12], np.float32).reshape(1, 2, 2, 1)
 TWICE = {"scale_y": 2.0, "scale_x": 2.0, "edge": "zero"}
 LATER = [[3, 4.5, 6, 3], [6, 7.5, 9, 4.5], [9, 10.5, 12, 6], [4.5, 5.25, 6, 3]]

@@ -67,7 +67,7 @@ def torch_slice(torch: Any, sample: Sample) -> Any:
 
 @st.composite
 def slices_of_slices(draw: st.DrawFn) -> Layers:
-    """Slice slices of an input or of a layer's result. Such views are read by layers, concatenated, or outputs."""
+    """Draw slices of slices of an input or of a layer's result. They are read by layers, concatenated, and outputs."""
     shape, own_result = draw(images), draw(st.booleans())
     first_part = draw(parts(shape))
     second_part = draw(parts(part(np.zeros((1, *shape)), first_part).shape[1:]))

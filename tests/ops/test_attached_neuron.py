@@ -78,7 +78,8 @@ def test_attached_to_sums_of_products(layer: str, kind: str, precision: str) -> 
         fully_connected(x, weight, None) if layer == "dense" else convolution(x, weight, None, attributes)
     )
     reference = neuron(sums, function, slope)
-    # The function at both ends of the sum's error interval gives the bound, since extrema are flat or kinks.
+    # The bound is the larger change of the function from the sum to either end of the sum's error interval. Derivatives
+    # give no bound at extrema and kinks.
     moved = [
         np.abs(neuron(sums + sign * linear_bound(magnitude), function, slope) - reference) for sign in (1, -1)
     ]

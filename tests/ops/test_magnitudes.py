@@ -143,7 +143,7 @@ def test_batch_statistics(magnitude: float) -> None:
 
 @pytest.mark.parametrize("magnitude", [1e-15, 1e-5, 1.0, 1e10, 1e15, 1e18])
 def test_batch_normalization_gradients(magnitude: float) -> None:
-    """Up to variances that are numbers of float32."""
+    """The variances of all these magnitudes are within the range of float32."""
     x, gradient = values(0, (4, 5, 6, 9)) * np.float32(magnitude), values(1, (4, 5, 6, 9))
     statistics = batch_statistics(x).astype(np.float32)
     epsilon = 1e-5

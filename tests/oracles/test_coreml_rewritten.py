@@ -37,7 +37,7 @@ NETWORKS: dict[str, Callable[[], Network]] = {
         lambda network, x: network.dense(network.flatten(x), 4)
     ),
 }
-# The reader takes its transposition at the beginning for the order of the input's axes.
+# This layer is a transposition of the input. The reader takes it for a change from NCHW to NHWC.
 del NETWORKS["transpose, cyclic"]
 
 

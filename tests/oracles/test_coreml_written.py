@@ -216,7 +216,7 @@ def test_equal_networks_are_equal_files(suffix: str, tmp_path: Path) -> None:
     for path in paths:
         path.parent.mkdir()
         converters.export_coreml(network, path)
-        converters.export_coreml(network, path)  # replaces the file
+        converters.export_coreml(network, path)  # the second call replaces the file
     files = [sorted(file for file in path.parent.rglob("*") if file.is_file()) for path in paths]
     assert [file.name for file in files[0]] == [file.name for file in files[1]]
     for one, other in zip(*files, strict=True):

@@ -131,7 +131,7 @@ def network_of(module: Any, examples: tuple[Any, ...], way: str, path: Path) -> 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("images", [1, 3])
 def test_constants_beside_the_batch(images: int) -> None:
-    """Keys that are added for each image, in a network whose batch is free."""
+    """torch adds constant keys for each image. The network does so, too, and its batch is free."""
     module = Whole(add_bias_kv=True, add_zero_attn=True).eval()
     network = mpscnn.from_torch(module, (torch.randn(images, TOKENS, FEATURES),))
     assert network.inputs[0].shape == (None, TOKENS, FEATURES)

@@ -23,7 +23,7 @@ LAYER, NEXT = nn.Conv2d(3, 6, 3), nn.Conv2d(6, 6, 3)
 
 @pytest.fixture(autouse=True)
 def inference() -> Any:
-    """Each test begins without graphs of other tests, and computes no gradients."""
+    """Begin each test without the compiled graphs of other tests, and compute no gradients."""
     torch._dynamo.reset()
     with torch.no_grad():
         yield
@@ -210,7 +210,7 @@ def test_numbers_of_python_that_vary() -> None:
     ],
 )
 def test_options_that_cannot_be_followed(options: Any, message: str) -> None:
-    """Such options raise errors. torch does not silently compute instead of the wanted device."""
+    """Options that cannot be followed raise errors. torch does not silently compute instead of mpscnn."""
     with pytest.raises(torch._dynamo.exc.BackendCompilerFailed, match=message):
         Compiled(convolved, options=options)(PHOTO)
 

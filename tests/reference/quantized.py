@@ -263,7 +263,7 @@ def absolute(x: Integers, source: Quantization, result: Quantization) -> Integer
 
 
 def total(x: Integers, axes: tuple[int, ...], source: Quantization, result: Quantization) -> Integers:
-    """Return sums over axes, which keep one element. (LiteRT's own reference kernel reads int8 as if it were uint8.)"""
+    """Return sums over axes, whose extents become 1. (LiteRT's own reference kernel reads int8 as if it were uint8.)"""
     count = math.prod(x.shape[axis] for axis in axes)
     above = x.sum(axis=axes, keepdims=True) - count * source.zero_point
     moved = scaled(above, *multiplier_of(_factor(source.scale, 1.0, result.scale)))
@@ -296,7 +296,7 @@ def _with_factor(x: Integers, source: Quantization, result: Quantization, factor
 
 
 def mean(x: Integers, axes: tuple[int, ...], source: Quantization, result: Quantization) -> Integers:
-    """Return means over axes, which keep one element. The sums' multiplier is divided by the number of elements."""
+    """Return means over axes, whose extents become 1. The sums' multiplier is divided by the number of elements."""
     count = math.prod(x.shape[axis] for axis in axes)
     m, shift = multiplier_of(_factor(source.scale, 1.0, result.scale))
     more = min(count.bit_length() - 1, 32, 31 + shift)
@@ -340,7 +340,7 @@ def resize_bilinear(
 def _positions_of_10_bits(
     have: int, want: int, *, corners: bool, half_pixels: bool
 ) -> tuple[Integers, Integers, Integers]:
-    """Return the pixels before and behind each position, and 1024 times the weight of the one behind."""
+    """Return the pixels before and after each position, and 1024 times the weight of the pixel after it."""
     scale = (1024 * have + want // 2) // want
     if corners and want > 1:
         scale = (1024 * (have - 1) + (want - 1) // 2) // (want - 1)
@@ -395,7 +395,10 @@ def softmax(x: Integers, source: Quantization, beta: float = 1.0) -> Integers:
 
 
 def _exponential(a: Integers, integer_bits: int = 5) -> Integers:
-    """Return e^a as a fraction of 31 bits. a <= 0 has `integer_bits` before the point and the rest of 31 behind it."""
+    """Return e^a as a fraction of 31 bits.
+
+    a <= 0 has `integer_bits` bits before the binary point, and the rest of its 31 bits after it.
+    """
     first = 29 - integer_bits
     quarter = np.int64(1 << first)
     part = (a & (quarter - 1)) - quarter
@@ -443,7 +446,7 @@ def _logarithm(total: int) -> int:
 
     The number is 2^n times a fraction r near 1, for which a rational function gives the logarithm.
     """
-    root, quarter_root = 1518500250, 1805811301  # of 1/2
+    root, quarter_root = 1518500250, 1805811301  # the square root and fourth root of 1/2, times 2^31
     leading = 32 - int(total).bit_length()
     first = min(2 * int(high_product(total << (leading - 1), root)), _LARGEST)
     smaller = int(high_product(total, root))
@@ -530,7 +533,7 @@ def _high_product_of_16_bits(a: Integers, b: int) -> Integers:
 
 
 def _rounding_shift_of_16_bits(x: Integers, bits: int) -> Integers:
-    """Do as `rounding_shift`. But from 16 bits on the mask overflows in LiteRT's kernel, which then gives 1 or -1."""
+    """Shift like `rounding_shift`. From 16 bits on, LiteRT's mask overflows, and its kernel gives 1 or -1."""
     return rounding_shift(x, bits) if bits < 16 else np.where(x < 0, -1, 1)
 
 

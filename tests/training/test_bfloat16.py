@@ -24,7 +24,7 @@ needs_bfloat16 = pytest.mark.skipif(not SUPPORTED, reason="the CPU engine has no
 
 @pytest.fixture(params=["avx2", "avx512", "amx", "neon"])
 def instruction_set(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Run a test with each instruction set that has bfloat16 products here, by FMAs or by their own instructions."""
+    """Run a test with each instruction set of this machine that has bfloat16 products, also those by FMAs."""
     monkeypatch.setenv("MPSCNN_CPU", request.param)
     try:
         found = mpscnn.devices()[0]["precisions"]
@@ -151,7 +151,10 @@ def test_gradients_are_near_those_of_float32(name: str) -> None:
 
 
 def separable(*, groups: int = 0, norm: bool = True) -> mpscnn.Network:
-    """Return a network whose inner values are factors only, or not, depending on what reads them."""
+    """Return a network of inverted residual blocks.
+
+    Results that are only factors of products may be stored in bfloat16. Which ones are depends on the arguments.
+    """
     net = mpscnn.Network(input=(12, 10, 3), name="net")
     x = net.conv2d(net.input, 16, 3, strides=2, padding="same", name="first")
     x = net.activation(net.batch_norm(x, name="norm0") if norm else x, "relu6")
@@ -356,7 +359,8 @@ def test_loss_curves_are_those_of_float32(name: str) -> None:
     assert exact[:, -quarter:].mean() < 0.6 * exact[:, :quarter].mean(), "float32 does not learn"
     for part in (slice(None), slice(-quarter, None)):
         expected, found = exact[:, part].mean(1), rounded_products[:, part].mean(1)
-        error = np.sqrt((expected.var(ddof=1) + found.var(ddof=1)) / seeds)  # of the means' difference
+        # The standard error of the difference of both means.
+        error = np.sqrt((expected.var(ddof=1) + found.var(ddof=1)) / seeds)
         print(
             f"{name}: float32 {expected.mean():.4f}, bfloat16 {found.mean():.4f}, standard error {error:.4f}"
         )

@@ -32,7 +32,8 @@ def as_array(what: str, value: Any) -> NDArray[Any]:
     if isinstance(value, np.ndarray):
         return value
     if hasattr(value, "__dlpack__") and hasattr(value, "__dlpack_device__"):
-        if getattr(value, "is_neg", bool)():  # DLPack would give the numbers in memory
+        # DLPack would give the numbers in memory, which are not negated yet.
+        if getattr(value, "is_neg", bool)():
             raise ParameterError(
                 f"{what}: PyTorch negates its memory when it is read; give tensor.resolve_neg()"
             )

@@ -135,7 +135,8 @@ def number_format(value: object) -> object:
     text = str(value)
     if text.startswith("torch."):
         return text.removeprefix("torch.")
-    name = getattr(value, "__name__", None) or getattr(value, "name", None)  # numpy.float16, or a numpy.dtype
+    # The first is the name of a type such as numpy.float16, and the second that of a numpy.dtype.
+    name = getattr(value, "__name__", None) or getattr(value, "name", None)
     return name if type(value).__module__.partition(".")[0] in ("numpy", "builtins") and name else value
 
 
@@ -155,7 +156,7 @@ def device_meant(text: str) -> str:
 
 
 def conversion_of(value: object) -> str:
-    """Return what makes a network of a model of another framework, or of a Model or a file, to append to an error."""
+    """Return a hint for an error: how a model of another framework, a Model or a file becomes a Network."""
     packages = {base.__module__.partition(".")[0] for base in type(value).__mro__}
     if "keras" in packages:
         return "; mpscnn.from_keras(model) makes a Network of it"
@@ -197,7 +198,7 @@ def _is_import_from(frame: FrameType) -> bool:
 
     code, position = frame.f_code.co_code, frame.f_lasti
     while 0 <= position < len(code) and code[position] == EXTENDED_ARG:
-        position += 2  # Python 3.10 gives the position of the prefix
+        position += 2  # skip a prefix, whose position Python 3.10 gives
     return 0 <= position < len(code) and code[position] == opmap.get("IMPORT_FROM")
 
 
@@ -281,7 +282,7 @@ def _taking_expected_arguments(function: Function, also: Set[str]) -> Function:
     *_, owner, name = ("", *function.__qualname__.split("."))
     shown = owner if name in ("__init__", "__call__") else name
     others = _synonyms(known)
-    # A function with other options than `also` passes them to a function that checks them.
+    # A function with **options that `also` does not list passes them to another function, which checks them.
     checks = bool(also) or not code.co_flags & _NAMED_REST
     limited = code.co_kwonlyargcount and not code.co_flags & _POSITIONAL_REST
     maximum = code.co_argcount if limited else sys.maxsize
@@ -307,7 +308,7 @@ def _synonyms(known: Set[str]) -> dict[str, str]:
 
 
 def by_own_names(function: str, options: Mapping[str, Any], known: Iterable[str]) -> dict[str, Any]:
-    """Return the options of a function by mpscnn's names. Names that nothing is known of are kept."""
+    """Return the options of a function by mpscnn's names. Unknown names are kept."""
     return _own_names(function, options, _synonyms({*known}), None)
 
 
@@ -331,7 +332,7 @@ def _too_many(shown: str, function: Callable[..., Any]) -> TypeError:
 def _own_names(
     name: str, options: Mapping[str, Any], others: Mapping[str, str], known: Set[str] | None
 ) -> dict[str, Any]:
-    """Return the options by mpscnn's names. Raise TypeError for one that is not in `known`, unless that is None."""
+    """Return the options by mpscnn's names. Raises TypeError for a name that is not in `known`; None allows all."""
     for guess in options:
         if others.get(guess) in options:
             raise TypeError(f"{name}() got {guess!r} and {others[guess]!r}, which mean the same")

@@ -21,7 +21,7 @@ _PICTURE = {
     "path": "photo is what was given",
 }
 
-#: Tables of numbers by the names of pandas and scikit-learn.
+#: Names that users of pandas and scikit-learn guess for a table of numbers.
 _TEXTS = (
     *("to_pandas", "to_df", "to_csv", "rows", "summary", "report", "print", "results"),
     "classification_report",

@@ -155,7 +155,7 @@ def _widths(
             widths[widest] -= 1
     space = max(width - _line_length(widths), 0)
     needed = sum(wanted[column] - widths[column] for column in flexible)
-    for column in flexible:  # in proportion to their need
+    for column in flexible:  # share the space in proportion to what each column lacks
         widths[column] += (wanted[column] - widths[column]) * min(space, needed) // max(needed, 1)
     for column in rigid.intersection(columns):
         if _line_length({**widths, column: wanted[column]}) <= width:

@@ -288,7 +288,7 @@ def _read_folder(directory: Path, name: str | None) -> Network:
     if not is_deep_mnist(directory):
         refuse_other_formats(directory)
     network = deep_mnist(directory, name=name or "deep_mnist")
-    network.labels = [str(digit) for digit in range(10)]  # its files have no room for names
+    network.labels = [str(digit) for digit in range(10)]  # the files contain no names of classes
     return network
 
 

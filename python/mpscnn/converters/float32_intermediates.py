@@ -158,7 +158,7 @@ def _is_wild(degree: float) -> bool:
 
 
 def _tames(node: Node, degree: float) -> bool:
-    """Return True if a layer brings such powers back to degree 1 or less.
+    """Return True if a layer turns values that may be beyond float16 into a result of degree 1 or less.
 
     Such layers are roots, functions with limits, quotients, products, softmax and normalizations.
     """
@@ -210,7 +210,7 @@ def _degree(node: Node, degrees: Mapping[str, float], squares: Set[str]) -> floa
         return max(given)
     if operation in _WEIGHTED_SUMS:
         return 2.0 if node["inputs"][0] in squares else 1.0
-    if operation == "batch_normalization":  # with statistics of the file: a factor and an offset
+    if operation == "batch_normalization":  # its statistics are constants, so it is a factor and an offset
         return given[0]
     if operation in ("reduction", "pooling"):
         kind = node["attributes"]["kind"]

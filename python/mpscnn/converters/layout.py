@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 Pair = tuple[int, int]
-_FREE_BATCH = (1, 1_094)  # their distance is prime, as those of other free extents
+_FREE_BATCH = (1, 1_094)  # their difference is a prime, as for other free extents
 
 
 class Atom:
@@ -273,7 +273,7 @@ class Value:
         for place, extent in enumerate(wanted):
             group: list[Atom] = []
             have = 1
-            free_next = wanted[place + 1 : place + 2] == [1]  # where a batch of 1 can become a separate axis
+            free_next = wanted[place + 1 : place + 2] == [1]  # a batch of 1 can become the next axis
             while pending and (have != extent or (pending[-1].high == 1 and not (group and free_next))):
                 atom = pending.pop()
                 needed, remainder = divmod(extent, have)

@@ -67,9 +67,8 @@ def _exceeds(content: bytes, outer: _Kind, maximum: int) -> bool:
     """Return True if the messages in an encoded message take more than `maximum` bytes in memory."""
     taken = outer.memory
     position, end, inner = 0, len(content), outer.inner
-    outside: list[
-        tuple[int, dict[int, _Kind]]
-    ] = []  # the ends and inner kinds of the messages around this one
+    # The ends and inner kinds of the messages around this one.
+    outside: list[tuple[int, dict[int, _Kind]]] = []
     while taken <= maximum:
         if position >= end:
             if not outside:

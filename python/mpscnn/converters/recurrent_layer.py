@@ -38,15 +38,15 @@ def sequences(x: FileTensor) -> tuple[Tensor, Axis, Axis]:
 
 @dataclass(frozen=True)
 class RecurrentWeights:
-    """The weights of one direction, whose rows are the units of each gate in turn.
+    """The weights of one direction. The rows are all units of the first gate, then all units of the next gate, ...
 
     Attributes:
         order: the gates in the file's order, see `gates`.
         input: (gates * units, features).
         state: (gates * units, units).
-        bias: (gates * units,), of the sums.
-        state_bias: (gates * units,), of the products with the state; None: zeros. It matters only in a GRU that resets
-            after the product; otherwise it is added to `bias`.
+        bias: (gates * units,), which is added to the gates' sums.
+        state_bias: (gates * units,), which is added to the products with the state; None: zeros. It matters only in a
+            GRU that resets after the product; in other layers it is added to `bias`.
     """
 
     order: str

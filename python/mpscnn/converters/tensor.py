@@ -154,7 +154,7 @@ class FileTensor(Value):
         return self.product(other)
 
     def product(self, other: Value, scale: float = 1.0) -> FileTensor:
-        """Multiply the matrices of the last two axes, and a factor. Other axes of extent 1 are broadcast."""
+        """Multiply the matrices of the last two axes, and a factor, `scale`. Other axes of extent 1 are broadcast."""
         operands = contractions.with_as_many_matrices(self.arranger, self, other)
         return self.of(contractions.product_of(self.arranger, *operands, scale))
 

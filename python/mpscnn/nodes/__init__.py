@@ -91,7 +91,7 @@ if TYPE_CHECKING:  # the classes of `NODES`, which are made when `table` is impo
     MPSNNReductionSpatialMeanNode: type[FilterNode]
     MPSNNReshapeNode: type[FilterNode]
     MPSNNSubtractionNode: type[FilterNode]
-else:  # hidden from type checkers, for which every wrong name would be an Any
+else:  # type checkers must not see this function, because it would make every wrong name an Any
 
     def __getattr__(name: str) -> Any:
         if name in NODES:

@@ -64,6 +64,6 @@ class Request(NoCopies, Expected):
 
     def __await__(self) -> Generator[Any, None, Result]:
         """Wait on another thread, without blocking the event loop, and return what `result` does."""
-        import asyncio  # imported here because it loads ssl; users of `await` have it already
+        import asyncio  # this loads ssl, which takes time; users of `await` have imported it already
 
         return asyncio.to_thread(self.result).__await__()

@@ -105,7 +105,7 @@ class YuvImage:
         if self.orientation not in _EXIF_ORIENTATIONS:
             raise ImageError(f"YuvImage: orientation is {self.orientation!r}, EXIF defines 1 to 8")
         try:
-            self._core()  # checks the rest
+            self._core()  # raises an error for other invalid arguments
         except Error as error:
             raise ImageError(f"YuvImage: {error}") from error
 
@@ -382,12 +382,11 @@ def _reason(error: Exception) -> str:
 
 def _orientation(image: PillowImage.Image) -> int:
     if image.format == "TIFF":
-        return (
-            1  # Pillow rotated it while loading, but some versions keep the old orientation in the EXIF block
-        )
+        # Pillow rotated the image while loading it, but some versions keep the old orientation in the EXIF block.
+        return 1
     try:
         orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
-    except Exception:  # decoders raise many kinds
+    except Exception:  # decoders raise many kinds of exceptions
         return 1
     return orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
 
@@ -444,7 +443,7 @@ def _from_array(photo: Any, order: str | None = None, origin: str = "") -> Photo
 
 
 def _of_several(photo: Any) -> str:
-    """Return what takes several photos if the value gives some."""
+    """Return a hint for an error: the function that takes several photos, if the value holds several."""
     if isinstance(photo, (list, tuple)):
         return "; Model.predict takes a list of photos"
     return "; Runner.map takes photos one after the other" if isinstance(photo, Iterator) else ""

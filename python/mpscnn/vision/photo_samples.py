@@ -185,9 +185,8 @@ def _on_white(pixels: NDArray[Any]) -> _Pixels:
     maximum = np.iinfo(pixels.dtype).max
     white = (maximum - pixels[..., -1:]).astype(pixels.dtype)
     colors: NDArray[Any] = pixels[..., :-1]
-    composed: NDArray[Any] = (
-        np.minimum(colors, maximum - white) + white
-    )  # limits colours above alpha, which are errors of the writing program
+    # Limit colours above alpha, which are errors of the program that wrote the file.
+    composed: NDArray[Any] = np.minimum(colors, maximum - white) + white
     bits = 8 * pixels.dtype.itemsize
     return (composed[..., 0], f"gray{bits}") if composed.shape[2] == 1 else (composed, f"rgb{bits}")
 
@@ -218,7 +217,7 @@ def _as_it_is(_: ImageFile) -> None:
 
 
 def _set_mode(image: ImageFile, mode: str) -> None:
-    name = "_mode" if hasattr(image, "_mode") else "mode"  # before Pillow 10.1
+    name = "_mode" if hasattr(image, "_mode") else "mode"  # Pillow before 10.1 has no _mode
     setattr(image, name, mode)
 
 
@@ -234,7 +233,7 @@ def _set_raw_modes(image: ImageFile, wanted: Callable[[str], str]) -> None:
 
 def _set_tile(image: ImageFile, index: int, *parts: Any) -> None:
     tiles: list[Any] = image.tile
-    named = hasattr(tiles[index], "_fields")  # from Pillow 11 on
+    named = hasattr(tiles[index], "_fields")  # tiles are named tuples from Pillow 11 on
     tiles[index] = type(tiles[index])(*parts) if named else parts
 
 
@@ -255,7 +254,7 @@ def _of_both_bytes(raw: str) -> _Unpacking | None:
         return None
     layout, order = match.groups()
     order = _NATIVE if order == "N" else order
-    plain = "RGBA" if layout == "RGBa" else layout  # Pillow would divide by alpha in 8 bits
+    plain = "RGBA" if layout == "RGBa" else layout  # for RGBa, Pillow would divide by alpha in 8 bits
     passes = tuple(_change(f"{plain};16{which}") for which in (order, _OTHER[order]))
     return _Unpacking(passes, _JOINS.get(layout, _joined_colors))
 

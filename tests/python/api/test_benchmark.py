@@ -45,7 +45,7 @@ def test_figures() -> None:
     result = Measurement("mpscnn", "1", "CPU", 1, times, flops=51_000_000, peak_bytes=1, difference=None)
     assert (result.minimum, result.median, result.p95) == (1.0, 51.0, 96.0)
     assert result.images_per_second == pytest.approx(1000 / 51)
-    assert result.gflops == pytest.approx(1.0)  # 51 million in 51 ms
+    assert result.gflops == pytest.approx(1.0)  # 51 million operations in 51 ms
 
 
 def test_measuring_with_onnxruntime(model: str) -> None:
@@ -77,9 +77,8 @@ def test_measuring_with_litert(shared: Path) -> None:
     _, theirs = measure(open_subject(str(source)), peers=[PEERS["litert"]], threads=1, runs=2)
     assert theirs.note == "CPU, uint8"
     assert theirs.difference is not None
-    assert (
-        theirs.difference < 0.1
-    )  # the networks' outputs are probabilities, and one engine computes in 8-bit integers
+    # The outputs are probabilities, and one of the engines computes in 8-bit integers.
+    assert theirs.difference < 0.1
 
 
 def test_quantised_networks_are_measured_in_integers(tmp_path: Path) -> None:
@@ -181,9 +180,9 @@ def gated(network: mpscnn.Network, x: mpscnn.Tensor) -> mpscnn.Tensor:
 
 
 def upsampled(network: mpscnn.Network, x: mpscnn.Tensor) -> mpscnn.Tensor:
-    """Append padding by numbers, and each way to a larger image: (3, 4, 8) -> (6, 8, ...)."""
-    x = network.conv2d(x, 4, 3, strides=2, padding=1)  # (2, 2)
-    x = network.max_pool2d(network.resize(x, (5, 7)), 3, strides=2, padding=1)  # (3, 4)
+    """Append layers with padding given by numbers, and all layers that enlarge an image: (3, 4, 8) -> (6, 8, ...)."""
+    x = network.conv2d(x, 4, 3, strides=2, padding=1)  # the result has 2 x 2 pixels
+    x = network.max_pool2d(network.resize(x, (5, 7)), 3, strides=2, padding=1)  # 3 x 4 pixels
     return network.concat(
         [
             network.conv2d_transpose(x, 2, 2, strides=2),
@@ -315,7 +314,7 @@ def test_worker(tmp_path: Path) -> None:
     assert len(timed["milliseconds"]) == 4
     assert written == {"count": 3}
     assert np.load(tmp_path / "1.npy").tolist() == [2, 4]
-    # one at loading, one unmeasured at the start of the turn, and four measured
+    # The engine ran once while it was loaded, once unmeasured at the start of the turn, and four times measured.
     assert np.load(tmp_path / "2.npy").tolist() == [6, 6]
     assert peak["peak_bytes"] > 1_000_000
 

@@ -11,14 +11,13 @@ import mpscnn
 from mpscnn import Network, UnsupportedError
 
 COUNT = 5000
-NUMBERS = (
-    np.arange(COUNT, dtype=np.float32).reshape(1, COUNT) / 8192
-)  # of which float16 has at most every second one
+# float16 can represent at most every second one of these numbers beyond 2048 / 8192.
+NUMBERS = np.arange(COUNT, dtype=np.float32).reshape(1, COUNT) / 8192
 PLACES = np.array([[5, 2049, 3001, 4999]], np.float32)
 
 
 def reader(count: int | None = COUNT) -> Network:
-    """A network that takes elements by positions that are an input."""
+    """Return a network that takes elements at positions, which are its second input."""
     net = Network(input={"x": (count, 1, 1), "places": (4, 1, 1)})
     net.output(net.take_along_axis(*net.inputs, axis=1, name="taken"))
     return net
@@ -52,7 +51,7 @@ def test_an_axis_that_float16_can_count() -> None:
 
 
 def computed(limit: float | None = None) -> Network:
-    """A network that computes its positions: whole numbers of a fraction of the axis."""
+    """Return a network that computes positions: fractions of the axis's extent, rounded down."""
     net = Network(input={"x": (COUNT,), "part": (4,)})
     y = net.activation(net.inputs[1], {"kind": "linear", "a": float(COUNT)}, name="scaled")
     y = net.activation(y, "floor", name="whole")
@@ -107,7 +106,7 @@ def test_positions_of_a_constant(places: list[int]) -> None:
 
 
 def test_factors_of_zero_do_not_hide_positions() -> None:
-    """The largest position of 0 * x is 0 for all numbers x, and layers that join it with others know both."""
+    """Positions 0 * x + 3 are small for any x. If they are joined with the positions x, x may still be too large."""
     net = Network(input={"x": (COUNT,), "places": (2,)})
     zero = net.activation(net.inputs[1], {"kind": "linear", "a": 0.0, "b": 3.0}, name="three")
     joined = net.concat([zero, net.activation(net.inputs[1], "floor", name="whole")], name="joined")

@@ -1,4 +1,4 @@
-"""`from mpscnn import name` gives the hint that the attribute gives, and nothing else sees a difference."""
+"""`from mpscnn import name` raises an error with the attribute's hint. Other lookups see a missing attribute."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_both_forms_give_the_same_hint(module: ModuleType) -> None:
 @pytest.mark.parametrize("traced", [False, True])
 def test_all_forms_of_the_statement(code: str, traced: bool) -> None:
     before = sys.gettrace()
-    if traced:  # debuggers and coverage
+    if traced:  # debuggers and coverage tools set a trace function
         sys.settrace(lambda *_: None)
     try:
         with pytest.raises(ImportError, match=r"'mpscnn'; mpscnn.Adam\(weight_decay=0.01\) is AdamW$"):

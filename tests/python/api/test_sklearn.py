@@ -106,7 +106,7 @@ def test_features_are_those_of_the_network() -> None:
 
 @pytest.mark.parametrize("size", [(40, 36), (64, 64)])
 def test_an_array_of_bytes_has_photos(size: tuple[int, int]) -> None:
-    """The same photos give the same features as a list and as one array, also in the size of the network's input."""
+    """Photos give the same features as a list and as one array, also if they have the size of the network's input."""
     given = [np.asarray(Image.fromarray(photo(kind, 5)).resize(size)) for kind in (0, 1, 2, 0)]
     for estimator in (FeatureExtractor(), ImageClassifier(backbone="cifar10_mobilenet_v2", epochs=1)):
         fitted = clone(estimator).fit(np.stack(given), ["a", "b", "a", "b"])

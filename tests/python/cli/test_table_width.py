@@ -115,9 +115,8 @@ CALLS = [
 
 def printed(command: Command, arguments: tuple[str, ...]) -> str:
     result = command(*arguments)
-    assert result.returncode == (1 if "0" in arguments else 0), (
-        result.stderr
-    )  # with --tolerance 0 layers differ
+    # With --tolerance 0 some layers differ, so the command ends with 1.
+    assert result.returncode == (1 if "0" in arguments else 0), result.stderr
     return result.stdout
 
 
@@ -129,7 +128,7 @@ def test_no_line_is_longer_than_the_terminal(
         pytest.importorskip("pycocotools", reason="needs pycocotools")
     monkeypatch.chdir(folder)
     monkeypatch.setenv("COLUMNS", "40")
-    whole = printed(command, arguments)  # to a pipe, so the width does not matter
+    whole = printed(command, arguments)  # the output is a pipe, so its width does not matter
     assert LEFT_OUT not in whole
     known = {*re.findall(r"[A-Za-z_]+", f"{whole} {LEFT_OUT} class taken for photos")}
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
@@ -137,7 +136,7 @@ def test_no_line_is_longer_than_the_terminal(
         monkeypatch.setenv("COLUMNS", str(width))
         shown = printed(command, arguments)
         for line in shown.splitlines():
-            path = line.startswith("file:")  # is not broken, so that it can be copied
+            path = line.startswith("file:")  # a path is not broken, so that it can be copied
             assert len(line) <= width or path, f"{len(line)}, {line!r} in\n{shown}"
             assert line == line.rstrip()
         if "long.safetensors" not in arguments:
@@ -171,7 +170,7 @@ def test_the_width_of_a_real_terminal(folder: Path) -> None:
         try:
             while chunk := terminal.read(65536):
                 shown += chunk
-        except OSError:  # Linux: the other end is closed
+        except OSError:  # on Linux, reading fails when the other end is closed
             pass
     assert process.wait() == 0
     lines = shown.decode().splitlines()

@@ -182,7 +182,7 @@ def test_async_with_closes_the_runner_without_blocking_the_loop() -> None:
 def test_async_with_cancels_frames_after_an_error() -> None:
     async def main() -> None:
         async with mpscnn.Runner(doubling_program(), inflight=2, max_batch=4, max_wait=1000) as runner:
-            futures.append(runner.submit(frame(1)))  # it waits for others
+            futures.append(runner.submit(frame(1)))  # the frame waits until its batch has more frames
             raise KeyError("in the block")
 
     futures: list[Any] = []

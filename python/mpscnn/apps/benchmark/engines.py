@@ -215,7 +215,7 @@ class Mnn:
 
     def run(self) -> None:
         """Run the network once."""
-        # before every run, since a run overwrites the input's memory with its own tensors
+        # Copy the input before every run, because a run overwrites the input's memory with other tensors.
         self._source.copyFrom(self._input)
         self._interpreter.runSession(self._session)
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mpscnn._private.literals import KernelsOfMetal
     from mpscnn.runtime.options import CompileOptions
 
-_TURN = 5  # runs of one kind of kernels before the other kind's turn
+_TURN = 5  # how often one kind of kernels runs before the other kind runs
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,7 @@ def _ncnn(subject: Subject, path: Path) -> None:
 
 
 def _mnn(subject: Subject, path: Path) -> None:
-    # its converter does not understand ONNX files with QuantizeLinear and DequantizeLinear
+    # MNN's converter does not support ONNX files with QuantizeLinear and DequantizeLinear.
     refuse_integers("mnn", subject)
     onnx = str(PEERS["onnxruntime"].network_file(subject, path.parent))
     arguments = [

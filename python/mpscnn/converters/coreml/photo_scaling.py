@@ -62,7 +62,7 @@ class PhotoScaling:
 
     def photo(self) -> Photo:
         """Return the preprocessing."""
-        step = -1 if self._order == "bgr" else 1  # a photo lists both in the order RGB
+        step = -1 if self._order == "bgr" else 1  # a Photo lists scale and bias in the order RGB
         return Photo(self._order, self._scale.tolist()[::step], self._bias.tolist()[::step])
 
 

@@ -124,7 +124,8 @@ def post_processing_of(places: tuple[int, int], suppression: Any) -> PostProcess
         def rows(blob: str, columns: int | None) -> str:
             x = b.tensor(blob)
             shape = b.fixed(x)
-            while len(shape) > 3 and 1 in shape[1:]:  # old files have them as images with axes of extent 1
+            # Old files store boxes and scores as images, with axes of extent 1 that are removed here.
+            while len(shape) > 3 and 1 in shape[1:]:
                 axis = shape.index(1, 1)
                 shape = (*shape[:axis], *shape[axis + 1 :])
             if len(shape) not in (2, 3) or (columns is not None and shape[-1] != columns):

@@ -102,7 +102,7 @@ def export(
     post_processing = None if network.detection is None else DetectorPostProcessing(network, size, str(path))
     if post_processing is not None:
         network = post_processing.network
-        labels = None  # the pipeline has the labels
+        labels = None  # the pipeline gets the labels instead
     segmenter = labels if labels is not None and is_segmenter(network) else None
     if segmenter is not None:
         information = {**(information or {}), **described_segmenter(segmenter, network, str(path))}
@@ -177,7 +177,7 @@ def _target(kind: str, target: str | None, path: Path, parts: Mapping[str, str])
     if target is not None and target not in TARGETS:
         raise ParameterError(f"{path}: unknown target {target!r}; known: {', '.join(TARGETS)}")
     if kind == MODEL:
-        # Later systems have no other form of a neural network.
+        # Neural networks have the same format on later systems, so a later target changes nothing.
         return min(target or _NEWEST_NETWORK, _NEWEST_NETWORK, key=TARGETS.index)
     what, oldest = max(parts.items(), key=lambda part: TARGETS.index(part[1]))
     if target is None:
@@ -291,7 +291,7 @@ class _Made:
         order = str(preprocess.get("order", "rgb"))
         scales = np.broadcast_to(np.asarray(preprocess.get("scale", 1.0), np.float64), (shape[1],))
         means = np.broadcast_to(np.asarray(preprocess.get("mean", 0.0), np.float64), (shape[1],))
-        if order == "bgr":  # preprocessing lists both in the order RGB
+        if order == "bgr":  # preprocessing lists scales and means in the order RGB
             scales, means = scales[::-1], means[::-1]
         colours = {"rgb": "RGB", "bgr": "BGR", "gray": "GRAYSCALE"}
         settings: dict[str, Any] = {"color_layout": getattr(tools.colorlayout, colours[order])}
@@ -316,7 +316,8 @@ class _Made:
     def _scale_photo(self, name: str, own: str, scales: Array, means: Array) -> None:
         """Add the operations that scale photos, because programs have no fields for preprocessing.
 
-        The mean comes first: coremltools would make a scale and then a bias one batch normalization with an epsilon.
+        The mean is subtracted before the scale is applied. coremltools would merge a scale and a bias after it into one
+        batch normalization, which has an epsilon.
         """
         for kind, suffix, values in (("add", BIASED, 0.0 - means), ("mul", SCALED, scales)):
             if np.any(values != (kind == "mul")):
@@ -396,7 +397,7 @@ class _WithNames:
         return lambda **settings: add(**({} if "name" in settings else {"name": self._name()}), **settings)
 
 
-_PART = "part"  # the names of operations that are named later
+_PART = "part"  # a temporary name for operations that get their names later
 
 
 def _are_probabilities(value: Any) -> bool:
@@ -463,7 +464,7 @@ def _converted(tools: Any, made: _Made, kind: str, target: str, dtype: str, orig
             skip_model_load=True,
             **settings,
         )
-    except Exception as error:  # coremltools has no errors of its own
+    except Exception as error:  # coremltools has no exception classes of its own
         advice = f"; {PACKAGE}, for {_OLDEST_PROGRAM} or later, can express more" if kind == MODEL else ""
         raise UnsupportedError(
             f"{origin}: coremltools cannot write it: {_first_line(error)}{advice}"
@@ -482,7 +483,7 @@ def _compressed(tools: Any, model: Any, kind: str, dtype: str, palette: int | No
             return with_halves(tools, model)
     except UnsupportedError as error:
         raise UnsupportedError(f"{origin}: {error}") from error
-    except Exception as error:  # coremltools has no errors of its own
+    except Exception as error:  # coremltools has no exception classes of its own
         raise UnsupportedError(
             f"{origin}: coremltools cannot compress its weights: {_first_line(error)}"
         ) from error

@@ -48,7 +48,7 @@ def _slice(op: Operator) -> Any:
 
 
 def sliced(op: Operator, x: Any, ranges: Mapping[int, range], name: str | None = None) -> Any:
-    """Take a range of positions of each axis by an operation of its own, as readers make a layer of each axis.
+    """Slice each axis by a separate operation, because readers make a separate layer for each axis.
 
     Args:
         op: the operator, for its builder.
@@ -127,7 +127,7 @@ def _gather_elements(op: Operator) -> Any:
 
 
 def _tile(op: Operator) -> Any:
-    """Repeat each axis by an operation of its own, as readers make a layer of each axis."""
+    """Repeat each axis by a separate operation, because readers make a separate layer for each axis."""
     counts = [int(one) for one in op.constant(1).reshape(-1)]
     axes = [axis for axis, count in enumerate(counts) if count != 1] or [0]
     x = op.x

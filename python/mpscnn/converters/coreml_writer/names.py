@@ -18,7 +18,7 @@ _CONVOLUTIONS = frozenset({"Conv", "ConvTranspose"})
 _OF_TWO = frozenset({"Add", "Div", "Max", "Min", "Mul", "Pow", "Sub"})
 # If these operators with a constant follow a convolution, coremltools makes one convolution of both.
 _AFFINE = frozenset({"Add", "Mul", "Sub"})
-# After another operator of a layer, readers make no layer of these.
+# Readers make no separate layer of these operators if they come after another operator of the same layer.
 _MOVES = frozenset({"Cast", "Reshape", "Transpose"})
 # Activations of one operator that readers fuse with the layer before them.
 _FUNCTIONS = frozenset(

@@ -31,7 +31,7 @@ def _binary(kind: str) -> Handler:
 
 
 def _of_channels(op: Operator) -> tuple[Any, Any] | None:
-    """Return the tensor and the constant of an operator with a number for each channel of an image, or None."""
+    """Return the tensor and the constant if an operator has a number for each channel of an image, otherwise None."""
     x, y = op.inputs
     if isinstance(x, np.ndarray):
         x, y = y, x
@@ -40,13 +40,13 @@ def _of_channels(op: Operator) -> tuple[Any, Any] | None:
 
 
 def _sum(op: Operator) -> Any:
-    """Write a sum, and a sum with a number for each channel of an image as readers make it."""
+    """Write a sum. With a number for each channel of an image, it is a batch normalization; see `_affine`."""
     operands = _of_channels(op)
     return _binary("add")(op) if operands is None else shifted(op, *operands)
 
 
 def _product(op: Operator) -> Any:
-    """Write a product, and a product with a number for each channel of an image as readers make it."""
+    """Write a product. With a number for each channel of an image, it is a batch normalization; see `_affine`."""
     operands = _of_channels(op)
     if operands is not None:
         x, scales = operands
@@ -57,14 +57,14 @@ def _product(op: Operator) -> Any:
 
 
 def _negative(op: Operator, x: Any, **named: str) -> Any:
-    """Change the sign, in neural networks by the function that coremltools makes of a difference."""
+    """Change the sign. In a neural network this is a linear activation, as coremltools writes it for a difference."""
     if op.is_program:
         return op.mb.mul(x=x, y=np.float32(-1.0), **named)
     return op.mb.linear_activation(x=x, alpha=np.float32(-1.0), beta=np.float32(0.0), **named)
 
 
 def _constant(operand: Any, rank: int) -> Any:
-    """Return a constant with this number of axes, or as a scalar, which neural networks need for one element."""
+    """Return a constant with `rank` axes. If it has one element, it becomes a scalar, as neural networks need it."""
     if not isinstance(operand, np.ndarray):
         return operand
     shape = (1,) * (rank - operand.ndim) + operand.shape
@@ -140,12 +140,16 @@ def _transposed_convolution(op: Operator) -> Any:
 
 
 def shifted(op: Operator, x: Any, offsets: Any) -> Any:
-    """Add an offset to each channel, as readers make it of such a sum."""
+    """Add an offset to each channel by a batch normalization; see `_affine`."""
     return _affine(op, x, np.ones(offsets.size), offsets)
 
 
 def _affine(op: Operator, x: Any, scales: Any, offsets: Any) -> Any:
-    """Scale and shift each channel by a batch normalization, which readers make of such a product or sum."""
+    """Scale and shift each channel by a batch normalization.
+
+    Readers convert a product or sum with a number for each channel to a batch normalization, too. So a model that is
+    read and written again stays the same.
+    """
     return op.mb.batch_norm(
         x=x,
         mean=np.zeros(scales.size, np.float32),
@@ -300,7 +304,7 @@ def _clip(op: Operator) -> Any:
 
 
 def _limit(kind: str) -> Handler:
-    """Return a function that writes a maximum or minimum, with a number as the clip that readers make of it."""
+    """Return a function that writes a maximum or minimum. With a number, it writes a clip, as readers convert it."""
 
     def convert(op: Operator) -> Any:
         x, *others = sorted(op.inputs, key=lambda operand: isinstance(operand, np.ndarray))
@@ -342,7 +346,7 @@ def _prelu(op: Operator) -> Any:
 
 
 def _power(op: Operator) -> Any:
-    """Write a power, and a root as one operation, of which readers make a limit and a power."""
+    """Write a power. A clip and a power of 0.5 become one root, because readers convert a root to these two."""
     made = None if isinstance(op.x, np.ndarray) else op.x.op
     exponent = op.inputs[1]
     is_root = isinstance(exponent, np.ndarray) and exponent.size == 1 and float(exponent.reshape(())) == 0.5
@@ -353,7 +357,10 @@ def _power(op: Operator) -> Any:
 
 
 def _quotient(op: Operator) -> Any:
-    """Divide by a tensor, or multiply by the inverse of a constant, as coremltools would do under another name."""
+    """Write a division. Division by a constant becomes a product with its reciprocal.
+
+    coremltools would make the same change, but the operation would lose its name.
+    """
     if isinstance(op.inputs[1], np.ndarray) and not isinstance(op.x, np.ndarray):
         op.inputs[1] = (1.0 / op.constant(1).astype(np.float64)).astype(np.float32)
         return _product(op)
@@ -364,7 +371,7 @@ _TURNED = {"greater": "less", "greater_equal": "less_equal", "less": "greater"}
 
 
 def _comparison(kind: str) -> Handler:
-    """Return a function that writes a comparison, with a constant as the second operand."""
+    """Return a function that writes a comparison. If the first operand is a constant, the operands are swapped."""
 
     def convert(op: Operator) -> Any:
         if not isinstance(op.x, np.ndarray):
@@ -376,7 +383,7 @@ def _comparison(kind: str) -> Handler:
 
 
 def _not(op: Operator) -> Any:
-    """Write the opposite of an equality as one operation, as readers take both together."""
+    """Write a logical not. The not of an equality becomes one operation, because readers convert both to one layer."""
     made = op.x.op
     if made is not None and made.op_type == "equal":
         x, y = (one if one.val is None else one.val for one in (made.x, made.y))
@@ -401,8 +408,9 @@ def _cast(op: Operator) -> Any:
             and made.x.op is not None
             and made.x.op.op_type in _TRUTHS
         ):
-            return made.x  # truth values that were numbers in between
-        # Neural networks have only numbers, and readers make a comparison of such a cast.
+            return made.x  # the truth values that the first cast turned into numbers
+        # A neural network has only numbers, so it cannot cast to truth values. Readers convert this cast to the same
+        # comparison.
         return op.mb.not_equal(x=op.x, y=np.float32(0.0), name=op.name)
     return op.mb.cast(x=op.x, dtype=kind, name=op.name)
 
@@ -410,7 +418,7 @@ def _cast(op: Operator) -> Any:
 def _where(op: Operator) -> Any:
     condition, a, b = op.inputs
     if all(isinstance(one, np.ndarray) and one.size == 1 for one in (a, b)):
-        # coremltools does not broadcast two numbers.
+        # coremltools does not broadcast the two numbers of a select, so compute low + truth * (high - low).
         high, low = (np.float32(one.reshape(())) for one in (a, b))
         truth, span = op.mb.cast(x=condition, dtype="fp32"), high - low
         number = _negative(op, truth) if span == -1 else op.mb.mul(x=truth, y=span)

@@ -114,7 +114,7 @@ def _one_direction(
 
 
 def _weights(kind: str, weights: Weights, units: int, *, rows: int) -> RecurrentWeights:
-    """Return the weights. The bias has at most `rows` rows: for the sums, and for the products with the state."""
+    """Return the weights. The bias has one row, or `rows` rows if the products with the state have a bias, too."""
     columns = len(gates.KERAS[kind]) * units
     kernel, matrix = (
         weights.get(role, np.zeros((0, 0), np.float32)) for role in ("kernel", "recurrent_kernel")

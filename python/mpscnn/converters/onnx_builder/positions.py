@@ -64,7 +64,7 @@ def scattered(b: Builder, kind: str, operands: Sequence[str], mode: str, axis: i
     Args:
         kind: the name of the operator in ONNX.
         operands: the tensor that is changed, the positions and the new elements.
-        mode: the name of Core ML for what happens with the elements that are there.
+        mode: Core ML's name of the rule that combines the new elements with those of the tensor.
         axis: the axis of ScatterElements.
     """
     x, positions, updates = operands

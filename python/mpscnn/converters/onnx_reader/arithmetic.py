@@ -38,7 +38,7 @@ _TWO_TENSORS = {
     "Pow": "power",
 }
 _SUMS = ("Add", "Sum")
-_OF_WHOLE_NUMBERS = ("Add", "Sub")  # operators that compute positions of whole numbers
+_OF_WHOLE_NUMBERS = ("Add", "Sub")  # operators that may compute positions, which are whole numbers
 
 
 def _arithmetic(c: Context, node: Node) -> FileTensor:

@@ -99,7 +99,7 @@ class Constants:
             array = self._file.array(self._file.tensors[name])
             found = Constant(array, array)
             if len(self._file.users.get(name, [])) < 2 and array.nbytes >= _LARGE:
-                return found  # a weight of only one layer: nothing else needs it later
+                return found  # only one layer reads this weight, so it need not stay in memory
             self._known[name] = found
         return self._known.get(name)
 

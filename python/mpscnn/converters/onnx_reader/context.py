@@ -28,7 +28,7 @@ from mpscnn.graph.network import Network
 # The suffixes of layers that this reader inserts to move elements.
 _INSERTED = re.compile(r"(/indices|/reshape|/transpose|/shuffle|/part)(_\d+)?$")
 _MAX_INSERTED = 16
-# The operators that become such layers, by suffix.
+# The operators of a file that may stand for an inserted layer, by the suffix of the layer.
 _RESHAPES = frozenset({"Flatten", "Reshape", "Squeeze", "Unsqueeze"})
 _MOVES = {"/reshape": _RESHAPES, "/transpose": frozenset({"Transpose"}), "/shuffle": _RESHAPES}
 _ALL_MOVES = _RESHAPES | {"Transpose"}
@@ -248,7 +248,7 @@ class Context:
     # ---- Layers ----------------------------------------------------------------------------------------------------
 
     def layer_name(self, node: Node, suffix: str = "", known: str = "") -> str:
-        """Return the node's name with a suffix, made unique. `known` is an end that names in our own files may have."""
+        """Return a unique name: the node's name with a suffix. An end `known`, as in files of mpscnn, is removed."""
         return self.names.unique((node.layer.strip("/").removesuffix(known) or node.kind.lower()) + suffix)
 
     def _inserted_name(self, suffix: str) -> str:

@@ -80,9 +80,8 @@ def mark_detection(c: Context, processing: PostProcessing, names: Sequence[str],
         return False
     if any(name not in c.values for name in names):
         return False
-    for node in (
-        c.file.nodes
-    ):  # constants of the post-processing (the nodes after boxes and scores) have its settings
+    # The post-processing (the nodes after boxes and scores) has its settings in constants.
+    for node in c.file.nodes:
         if node.kind == "Constant" and not c.is_constant(node.outputs[0]):
             c.constants.compute(node)
     heads = _yolo(c, processing, names[0]) if len(names) == 1 else _boxes_and_scores(c, processing, names)

@@ -94,9 +94,8 @@ class OnnxFile:
         self.tensors = {tensor.name: tensor for tensor in graph.initializer}
         if graph.sparse_initializer:
             raise UnsupportedError(f"{origin}: its weights are sparse, which is not supported")
-        self.inputs = [
-            _described(info) for info in graph.input if info.name not in self.tensors
-        ]  # old files list their weights, too
+        # Old files list their weights among the inputs, too.
+        self.inputs = [_described(info) for info in graph.input if info.name not in self.tensors]
         self.outputs: list[str] = [info.name for info in graph.output]
         self.metadata: dict[str, str] = {entry.key: entry.value for entry in model.metadata_props}
         self._stated = [*graph.input, *graph.value_info, *graph.output]
@@ -271,7 +270,7 @@ def _without_functions(model: onnx.ModelProto, origin: str, maximum: int) -> onn
         )
     try:
         inlined: onnx.ModelProto = inliner.inline_local_functions(model)
-    except onnx.checker.ValidationError as error:  # it has more functions than the package onnx takes
+    except onnx.checker.ValidationError as error:  # it has more functions than the package onnx supports
         raise UnsupportedError(f"{origin}: its functions are not supported: {error}") from error
     except (RuntimeError, ValueError) as error:
         raise WeightsError(f"damaged: {origin}: its functions: {error}") from error

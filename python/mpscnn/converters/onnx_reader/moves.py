@@ -208,9 +208,9 @@ def _pad(c: Context, node: Node) -> FileTensor | None:
 
 
 def _lies_channels_last(x: FileTensor, pads: list[int]) -> bool:
-    """Return True for (n, height, width, channels) of the file, as TensorFlow has it, whose channels get no border.
+    """Return True for an image with the channels last, as in TensorFlow, whose channels get no border.
 
-    Elements need not move then.
+    The file's order of axes is then the order in memory, so no element needs to move.
     """
     if x.rank != _IMAGE_RANK or not x.has_batch_first or pads[3] or pads[7] or x.shape[3] is None:
         return False
@@ -226,7 +226,7 @@ def _padded_axis(
         return x.bordered(axis, sides, {"mode": _MODES[mode], "value": value})
     extent = x.known_extent(axis, "repeats")
     before, after = (max(side, 0) for side in sides)
-    first, behind = (max(-side, 0) for side in sides)  # negative pads crop before the rest is repeated
+    first, behind = (max(-side, 0) for side in sides)  # negative pads crop first; then the rest is repeated
     kept = extent - first - behind
     if kept < 1:
         raise WeightsError(f"damaged: leaves {kept} of axis {axis} of {x.shown}")

@@ -38,7 +38,7 @@ def _one_hot(c: Context, node: Node) -> FileTensor:
     Negative indices count from the end, and indices beyond the new axis select no place of it.
     """
     x = c.x(node, whole_numbers=True)
-    stated = c.constants.real(node.inputs[1], "its depth").reshape(-1)  # ONNX allows any type
+    stated = c.constants.real(node.inputs[1], "its depth").reshape(-1)  # ONNX allows any type of numbers
     depth = [int(number) for number in stated if math.isfinite(number)]
     values = c.constants.real(node.inputs[2], "its values").reshape(-1)
     axis = node.integer("axis", -1)
@@ -54,7 +54,7 @@ def _one_hot(c: Context, node: Node) -> FileTensor:
 
 
 def _gather_nd(c: Context, node: Node) -> FileTensor:
-    """Convert GatherND by constant indices. PyTorch's exporter writes indexing by a list so, along the first axis."""
+    """Convert GatherND by constant indices. PyTorch's exporter writes it for indexing the first axis by a list."""
     x, indices = c.x(node, whole_numbers=True), c.constants.fixed(node.input(1), "its indices")
     if node.integer("batch_dims", 0) or indices.ndim < 1:
         raise UnsupportedError("takes other places for each image of the batch, which is not supported")
@@ -136,7 +136,8 @@ def _scattered_operands(c: Context, node: Node) -> tuple[FileTensor, FileTensor]
     known, rank = c.constants.find(name), None
     if known is not None and c.arranger.batch is not None and known.low.shape[:1] != (1,):
         x.fixed_size()
-        rank = known.low.ndim + 1  # the first axis counts positions, also those of the batch
+        # The first axis of the constant counts positions, so the constant gets one more axis for the batch.
+        rank = known.low.ndim + 1
     return x, c.tensor(name, rank, whole_numbers=True)
 
 

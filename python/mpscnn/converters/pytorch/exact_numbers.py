@@ -1,7 +1,8 @@
 """Optimise an exported module without losing small numbers, such as the epsilon 1e-8 of a division.
 
 onnxscript takes an added number of at most 1e-8 for 0, and a factor that differs from 1 by at most 1e-5 for 1, and
-removes the operator. It knows only operators of ONNX, so such operators are in another domain while it runs.
+removes the operator. It changes only operators of ONNX's own domain. So operators with such numbers are moved to
+another domain while it runs.
 """
 
 from __future__ import annotations

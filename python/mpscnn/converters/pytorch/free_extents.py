@@ -60,7 +60,7 @@ def _items(given: Any, is_owned: Sequence[bool], names: Sequence[str], rest: str
 
 
 def _listed(given: Any, count: int, rest: str | None = None) -> list[Any]:
-    """Return a sequence of `count` items. The last item may have those of the argument `*rest`."""
+    """Return a list of `count` items. If the last item is a sequence for the argument `*rest`, it is unpacked."""
     if isinstance(given, (tuple, list)):
         items = list(given)
         if rest is not None and items and isinstance(items[-1], (tuple, list)):

@@ -30,7 +30,7 @@ def inputs_of_other_sizes(
 
     shapes = list(shapes_of_inputs(exported).values())
     given: dict[Any, int] = {}  # the example's value of each symbol
-    moved: dict[Any, int] = {}  # the same, without the batch and plus or minus one
+    moved: dict[Any, int] = {}  # the same without the batch; each value is changed by one
     for tensor, shape in zip(inputs, shapes, strict=True):
         for place, (extent, symbolic) in enumerate(zip(tensor.shape, shape, strict=True)):
             if not isinstance(symbolic, torch.SymInt) or len(symbolic.node.expr.free_symbols) != 1:

@@ -257,9 +257,8 @@ class Flow:
                 inputs = self._conditions(ref)
                 self._taken[ref] = self._passes(ref) if is_switch else all(self._taken[one] for one in inputs)
             elif ref not in self._taken:
-                self._taken[ref] = (
-                    True  # until the values that it needs are known; a cycle needs this one, too
-                )
+                # Assume that the value is taken until its operands are checked. In a cycle they depend on the value.
+                self._taken[ref] = True
                 stack.append((ref, True))
                 stack += [(one, False) for one in self._conditions(ref)]
         return self._taken[wanted]
@@ -316,7 +315,7 @@ class Flow:
 
     def in_order(self, wanted: list[Ref]) -> Iterator[Ref]:
         """Yield the nodes that these values depend on, in topological order, as references to their first results."""
-        are_done: dict[Ref, bool] = {}  # False until the operands are done
+        are_done: dict[Ref, bool] = {}  # False: the node waits for its operands
         stack = [(ref, False) for ref in reversed(wanted)]
         while stack:
             (scope, name, _), is_ready = stack.pop()

@@ -18,7 +18,7 @@ from mpscnn.errors import UnsupportedError, WeightsError
 
 _MAX_INTEGERS = 4096
 _FLOATS = (1, 2, 14, 19)  # TensorFlow's numbers of the types float32, float64, bfloat16 and float16
-_SHARED = 1 << 10  # the bytes from which on operators share a constant
+_SHARED = 1 << 10  # operators share constants of at least this many bytes
 
 Operand = str | Array
 """The name of a blob (a computed tensor), or a constant."""

@@ -13,7 +13,7 @@ from mpscnn.converters.tflite.context import Handler, Made, Reader
 from mpscnn.converters.tflite.file import FileOperator
 from mpscnn.errors import UnsupportedError, WeightsError
 
-_SAME, _VALID = 1, 2  # TfLitePadding
+_SAME, _VALID = 1, 2  # values of the C enumeration TfLitePadding
 # MediaPipe adds this to the number of a tap, so that a later conversion to integers does not round it down.
 _ADDED = 0.1
 

@@ -53,9 +53,8 @@ def _convolution(c: Reader, operator: FileOperator) -> Made:
     Images that a reshape merged with the batch become groups of channels, which have the same weights.
     """
     is_depthwise = operator.kind == "DEPTHWISE_CONV_2D"
-    order = (
-        (3, 1, 2, 0) if is_depthwise else (0, 1, 2, 3)
-    )  # depthwise weights are [1][kh][kw][out] in the file
+    # Depthwise weights are [1][kernel height][kernel width][out] in the file.
+    order = (3, 1, 2, 0) if is_depthwise else (0, 1, 2, 3)
     outputs, height, width, inputs = c.weight_shape(operator, order)
     window = _window(c.options(operator), (height, width), (5, 6) if is_depthwise else (4, 5))
     x, window, images = _spread(c, operator, window)

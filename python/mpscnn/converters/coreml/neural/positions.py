@@ -66,7 +66,7 @@ def _words(b: Builder, layer: Layer, rows: int, features: int, positions: str) -
 
 
 def _embedding(b: Builder, layer: Layer) -> str:
-    """Convert Embedding of old files: each image is one index, and becomes the channels of one pixel."""
+    """Convert Embedding of old files. Each image is one index, and its row of the table becomes the channels."""
     rows, features = int(layer.p.inputDim), int(layer.p.outputChannels)
     if b.rank(layer.x) != 4 or b.extents(layer.x)[1:] != (1, 1, 1):
         raise UnsupportedError(f"its input is {b.extents(layer.x)}; supported is one index for each image")

@@ -28,7 +28,7 @@ _GATES = {
 }
 # Core ML limits the sum of each gate to the range from -50 to 50, and then applies the gate's function.
 _LARGEST_SUM = 50.0
-_USUAL_LIMIT = 50.0  # of the cells, if the file states 0
+_USUAL_LIMIT = 50.0  # the limit of the cells if the file states 0
 # coremltools writes this limit of the cells, or a larger one, for layers without a limit.
 _NO_LIMIT = 500.0
 
@@ -133,7 +133,7 @@ def _added(b: Builder, layer: Layer, recurrent: Recurrent, state_count: int) -> 
         raise WeightsError(f"damaged: it has {len(layer.inputs)} inputs and {len(layer.outputs)} outputs")
     x, *given = layer.inputs
     states = []
-    for place in range(state_count if given else 0):  # h and c, then those of the backward direction
+    for place in range(state_count if given else 0):  # join h of both directions, then c of both
         own = [_sequence(b, blob) for blob in given[place::state_count]]
         states.append(b.op("Concat", *own, axis=0) if len(own) > 1 else own[0])
     steps, *last = recurrent.add(b, _sequence(b, x), states)

@@ -292,7 +292,8 @@ def _filled(constants: Constants, values: Array, mask: Array) -> Array:
 def _sparse_blockwise(constants: Constants, given: Mapping[str, Constant]) -> tuple[Array, Array]:
     """Compute scale * (data - offset) for a sparse weight.
 
-    Returns its mask, and an array of the same shape with the numbers where the mask has ones. Its others do not count.
+    Returns the weight's mask, and an array of the same shape with the numbers where the mask has ones. Its other
+    elements have no meaning.
     """
     mask = _mask(constants, given, "data_mask")
     data = _filled(constants, constants.array(_needed(given, "nonzero_data")), mask)
@@ -302,7 +303,8 @@ def _sparse_blockwise(constants: Constants, given: Mapping[str, Constant]) -> tu
 def _sparse_look_up(constants: Constants, given: Mapping[str, Constant]) -> tuple[Array, Array]:
     """Look up the indices of a sparse weight.
 
-    Returns its mask, and an array of the same shape with the numbers where the mask has ones. Its others do not count.
+    Returns the weight's mask, and an array of the same shape with the numbers where the mask has ones. Its other
+    elements have no meaning.
     """
     mask = _mask(constants, given, "indices_mask")
     places = _filled(constants, constants.array(_needed(given, "indices_nonzero_data")), mask)
