@@ -101,7 +101,7 @@ def build(target: str, output: Path, source: Path = ROOT) -> Path:
         (wheel,) = made.glob("*.whl")
         if "musl" in target:
             name_musl(wheel, TARGETS[target][1])
-        # Platforms of other processors cannot be named, but auditwheel finds the oldest that a wheel runs on.
+        # auditwheel accepts no platform of another processor, but "auto" finds the oldest that the wheel runs on.
         repair = ("auditwheel", "repair", "--plat", "auto", "--wheel-dir", str(output), str(wheel))
         subprocess.run([sys.executable, "-m", *repair], check=True)
     (repaired,) = output.glob("*.whl")

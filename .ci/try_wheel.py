@@ -1,4 +1,4 @@
-"""Try a Linux wheel in a system without a compiler: Debian, or for musl a small system of its own. Must run as root.
+"""Try a Linux wheel in a system without a compiler: Debian or, for musl, a small system with busybox. Must run as root.
 
     python .ci/try_wheel.py WHEEL ROOTS
 

@@ -69,7 +69,7 @@ class DifferingFile(RandomFile):
     # ---- Two operands ----------------------------------------------------------------------------------------
 
     def _maximum(self) -> Made:
-        """Compare with one number, which has its own scale, or with another tensor."""
+        """Write an operator of a tensor and one number, which has its own scale, or of two tensors."""
         if self._integer(0, 1):
             a, _, shape = self._operands()
             return [], self._like(a, shape)

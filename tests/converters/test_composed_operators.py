@@ -288,7 +288,7 @@ ONNX = [
         magnitudes=(1e-4, 3e2),
         roundings=3,
     ),
-    # ---- By parts ----
+    # ---- Several nodes for one function ----
     of_onnx(
         "attention by parts",
         [

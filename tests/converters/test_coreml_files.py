@@ -390,7 +390,7 @@ KERNEL = _DRAW.normal(size=(6, 3, 1, 1)) * 0.02
 
 
 def detector(*, batch: bool, per_class: bool) -> Any:
-    """Return a pipeline: a box and two scores for each pixel, and a suppression. `batch`: tensors have this axis."""
+    """Return a pipeline with a box and two scores for each pixel. `batch`: whether tensors have a batch axis."""
     message = model({"photo": image(6, 8)}, {}, version=5)
     part = message.pipeline.models.add(specificationVersion=5)
     part.CopyFrom(
@@ -418,7 +418,7 @@ def detector(*, batch: bool, per_class: bool) -> Any:
 def suppressed(places: NDArray[Any], chances: NDArray[Any], *, per_class: bool) -> list[tuple[str, float]]:
     """Return labels and scores after suppression of boxes that overlap a better one by more than 0.4.
 
-    Each box has only its best class, as in Core ML.
+    A box counts only for its best class, as in Core ML.
     """
     corners = np.concatenate([places[:, :2] - places[:, 2:] / 2, places[:, :2] + places[:, 2:] / 2], 1)
     listed = sorted((-chances[i].max(), i, int(chances[i].argmax())) for i in range(len(chances)))

@@ -167,7 +167,7 @@ def test_programs(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory)
     if reset_after:
         others = weights[0].of["other"]
         inputs = weights[0].joined("bias", gates)
-        # In the gates both biases are added to one. Only the candidate's two biases are separate.
+        # Gates add their two biases, so one of them may be 0. Only the candidate needs both.
         separate = np.concatenate([others[gate] if gate == "n" else others[gate] * 0 for gate in gates])
         operands |= {"reset_after": True, "input_bias": inputs, "bias": separate}
     makes = ["steps", "hidden", *["cell"] * (kind == "lstm")]

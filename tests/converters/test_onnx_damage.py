@@ -57,7 +57,7 @@ def test_a_missing_file() -> None:
         read_network(["nowhere/model.onnx"])
 
 
-# ---- What a few bytes claim ----------------------------------------------------------------------------------------
+# ---- Small files that ask for much memory --------------------------------------------------------------------------
 
 
 def claims() -> dict[str, Any]:
@@ -235,7 +235,7 @@ def test_a_changed_weights_file_is_converted_again(tmp_path: Path, monkeypatch: 
     assert files_of(path) == [path, tmp_path / "weights.bin"]
 
 
-# ---- What is not supported -----------------------------------------------------------------------------------------
+# ---- Unsupported content -------------------------------------------------------------------------------------------
 
 
 def test_all_nodes_that_cannot_be_converted_are_named_at_once() -> None:

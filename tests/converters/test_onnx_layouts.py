@@ -144,7 +144,7 @@ def test_a_pointwise_convolution_reads_pixels_in_any_order() -> None:
 
 
 def test_a_batch_of_one_joins_on_the_axis_where_the_others_have_it() -> None:
-    """A file may join steps and last state of a sequence, after a reshape that exchanges axes of extent 1."""
+    """A file may concatenate the steps and a mean of a sequence. A reshape has swapped the mean's axes of extent 1."""
     made = model(
         [
             node("Transpose", ["x"], "t", perm=[1, 0, 2]),

@@ -152,7 +152,7 @@ def test_constants_of_more_numbers_than_channels(
 @pytest.mark.parametrize("kind", ["Add", "Mul", "Pow", "Max", "Min", "Greater"])
 @pytest.mark.parametrize("shape", [(8,), (6, 1, 1), (1, 6, 9, 8)], ids=str)
 def test_constants_of_many_numbers(kind: str, shape: tuple[int, ...]) -> None:
-    """Constants may also repeat one value."""
+    """The constant and the tensor may each be repeated along axes of the other one."""
     cast = [node("Cast", ["b"], to=1)] if kind == "Greater" else []
     name = "b" if cast else "y"
     for before in ([], [node("ReduceMax", ["x"], "p", axes=[1, 3])]):

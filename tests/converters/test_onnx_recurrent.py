@@ -68,7 +68,7 @@ def test_parameters_of_activations() -> None:
 @pytest.mark.parametrize("has_states", [False, True])
 @pytest.mark.parametrize("reset_after", [None, False, True])
 def test_written_layers_are_one_operator(reset_after: bool | None, has_states: bool) -> None:
-    """A written layer is one operator with the product of the inputs. Read again, it gives the same results."""
+    """A layer and the product of its inputs are written as one operator. Read again, it gives the same results."""
     names = ["h", "c"][: has_states * (2 if reset_after is None else 1)]
     network = Network(input={"x": (5, 3), **dict.fromkeys(names, (4,))})
     states = dict(zip(("hidden", "cell"), network.inputs[1:], strict=False))

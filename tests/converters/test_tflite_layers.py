@@ -461,7 +461,7 @@ def test_batches_of_blocks_are_a_dilation(tmp_path: Path, depthwise: bool, crops
     assert len(network.layer_names()) == 2
 
 
-# ---- What is refused ------------------------------------------------------------------------------------------
+# ---- Refused files --------------------------------------------------------------------------------------------
 
 
 def refusal(tmp_path: Path, content: bytes) -> str:

@@ -354,7 +354,7 @@ def test_per_channel_constants_are_dequantised_along_their_axis(tmp_path: Path) 
     np.testing.assert_array_equal(network.weight("y", "weight"), expected)
 
 
-# ---- What mpscnn lacks -------------------------------------------------------------------------------------
+# ---- Unsupported operators ---------------------------------------------------------------------------------
 
 
 def test_all_unsupported_layers_are_named_at_once(tmp_path: Path) -> None:

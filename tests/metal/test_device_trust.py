@@ -384,7 +384,7 @@ def test_a_failure_that_does_not_come_twice_is_no_answer(tmp_path: Path) -> None
     assert run_self_check(tmp_path, "command_buffer_error=8")[0].startswith("metal as asked; float32")
 
 
-# ---- What "auto" trusts -----------------------------------------------------------------------------------------
+# ---- The choice of device="auto" --------------------------------------------------------------------------------
 
 AUTOMATIC = """
 import sys

@@ -81,7 +81,7 @@ OPERATIONS = [
         "moving_average",
         ["values", "values"],
         {"rate": 0.99, "squares": st.booleans()},
-        # 1 - 0.999 = 0.001 is the factor, not 1 minus the rounded 0.999.
+        # The factor must be 1 - 0.999 = 0.001, and not 1 minus the float32 number next to 0.999.
         known={
             "small factor": Sample(
                 [np.zeros((1, 3)), np.full((1, 3), 1e6)], {"rate": 0.999}, expected=[1e3] * 3

@@ -328,7 +328,7 @@ GRU_GRADIENT = Operation(
 )
 
 
-# ---- What no record has --------------------------------------------------------------------------------------
+# ---- Tests without a record ----------------------------------------------------------------------------------
 
 
 def test_filters_over_time_go_on_where_they_stopped() -> None:

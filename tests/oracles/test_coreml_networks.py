@@ -274,7 +274,7 @@ def test_detectors(kind: str, tmp_path: Path) -> None:
     path = detector(module, tmp_path, KINDS[kind], size, per_class=True)
     pixels = np.random.default_rng(8).integers(0, 256, (size, size, 3), np.uint8)
     boxes, chances = (found.numpy() for found in asked(module, pixels[None] / 127.5 - 1.0))
-    # Each box has only its best class.
+    # A box counts only for its best class.
     chances = np.where(chances == chances.max(1, keepdims=True), chances, 0.0)
     corners = np.concatenate([boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2], 1)
     expected = sorted(

@@ -69,7 +69,7 @@ def detector(kind: str) -> Network:
 
 
 def expected_boxes(network: Network, x: NDArray[np.float32]) -> list[tuple[float, str, list[float]]]:
-    """Return (score, label, edges in pixels) of the boxes that a detector finds. Each box has only its best class."""
+    """Return (score, label, edges in pixels) of the boxes that a detector finds. Boxes count for their best class."""
     assert network.detection is not None
     made = network.detection.detector((64, 64))
     settings = made.settings

@@ -67,7 +67,7 @@ def distance(a: Array, b: Array) -> float:
     return float(np.linalg.norm(a.astype(np.float64) - b) / np.linalg.norm(b))
 
 
-# ---- What is rounded ----
+# ---- Rounded factors ----
 
 
 def windows(x: Array) -> Array:
@@ -268,7 +268,7 @@ def test_weights_stay_float32() -> None:
     np.testing.assert_allclose(weights_of(trained)["dense.weight"], 1 - 100 * 4e-5, rtol=1e-4)
 
 
-# ---- Whether training is as good ----
+# ---- Loss curves ----
 
 
 def shapes_in_noise(count: int, size: int, seed: int, channels: int) -> tuple[Array, Array]:

@@ -64,7 +64,8 @@ class FreeExtents:
     """Creates atoms for free extents, each represented by a different pair of numbers.
 
     The remainders of the two numbers differ for all divisors from 2 to 10,000, and the halves of their distances to
-    the next multiple of 4, 8, 16 or 32, too. So pads up to a multiple, and halves of them, depend on the free extent.
+    the next multiple of 4, 8, 16 or 32, too. So padding up to such a multiple, or half of that padding, differs between
+    the two numbers, which shows that it depends on the free extent.
     """
 
     def __init__(self) -> None:

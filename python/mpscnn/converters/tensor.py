@@ -353,7 +353,7 @@ class FileTensor(Value):
         return math.prod(high)
 
     def scattered(self, numbers: NDArray[np.int64], updates: FileTensor) -> FileTensor:
-        """Replace the elements with these numbers, counted over the whole tensor, by those of `updates` in order.
+        """Replace the elements at the flat indices `numbers` by those of `updates`, in the same order.
 
         If several updates belong to one element, the last one is used.
         """
@@ -369,9 +369,9 @@ class FileTensor(Value):
         return both.taken(1, table.tolist()).regrouped(low, high)
 
     def placed(self, numbers: NDArray[np.int64], shape: Sequence[int]) -> FileTensor:
-        """Return a tensor of this shape with the elements at these numbers, counted over it, and zeros elsewhere.
+        """Return a tensor of this shape with the elements at its flat indices `numbers`, and zeros elsewhere.
 
-        Each number may occur once.
+        Each flat index may occur once.
         """
         new, count = self.fixed_size(), math.prod(shape)
         if new != numbers.size:
@@ -387,7 +387,7 @@ class FileTensor(Value):
         return both.taken(1, table.tolist()).regrouped(shape, shape)
 
     def counted_from_start(self, extent: int) -> FileTensor:
-        """Return indices of an axis with this extent, in which negative ones counted from its end."""
+        """Add the axis's extent to negative indices, which count from the end, so that all count from the start."""
         shift = self.is_below(0.0, "/below").linear(extent, suffix="/shift")
         return self.combined("add", shift, "/counted")
 
@@ -422,7 +422,7 @@ class FileTensor(Value):
     # ---- Blocks of images ------------------------------------------------------------------------------------------
 
     def space_to_depth(self, block: int, order: ChannelBlocks = "position_major") -> FileTensor:
-        """Make channels of the blocks of an image (n, height, width, channels), as `Network.depth_to_space` undoes it.
+        """Turn blocks of pixels of an image (n, height, width, channels) into channels. `depth_to_space` undoes this.
 
         No element moves until a layer needs another order.
         """
@@ -435,9 +435,9 @@ class FileTensor(Value):
         return y.regrouped(*([batch, rows, columns, channels * block**2] for batch in batches))
 
     def depth_to_space(self, rows: int, columns: int) -> FileTensor:
-        """Make blocks of pixels of the channels of an image (n, height, width, channels), by moving elements.
+        """Turn the channels of an image (n, height, width, channels) into blocks of pixels, by moving elements.
 
-        Channel (y * columns + x) * c + k becomes channel k of pixel (y, x) of a block, where c are the new channels.
+        Channel (y * columns + x) * c + k becomes channel k of pixel (y, x) of a block. c is the number of new channels.
         """
         batches, (height, width, channels) = self._image_extents("makes pixels of the channels of")
         if rows < 1 or columns < 1 or channels % (rows * columns):

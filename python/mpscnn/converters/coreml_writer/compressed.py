@@ -63,10 +63,10 @@ def with_halves(tools: Any, model: Any) -> Any:
 
 
 def _set_exact_steps(before: Any, after: Any) -> None:
-    """Quantize again all weights of a model that coremltools has quantized, with scales that float32 is exact for.
+    """Requantize all weights that coremltools has quantized in a model, with the scales of `_exact_steps`.
 
-    A model that is read then has the same integers, scales and offsets when it is written again. Besides, coremltools
-    makes all integers 0 if a scale is below 1e-6.
+    A model that is read and written again then keeps its integers, scales and offsets. A second reason is that
+    coremltools makes all integers 0 if a scale is below 1e-6.
 
     Args:
         before: the message with weights in float32.

@@ -83,7 +83,7 @@ def _named(nodes: Sequence[Any], activations: Mapping[str, str], sizes: Mapping[
 
 
 def _fuses(node: Any, sizes: Mapping[str, int]) -> bool:
-    """Return True for operators with whose layer readers fuse the activation after them."""
+    """Return True if readers fuse an activation after the operator with the operator's layer."""
     if node.op_type in _OF_TWO:
         return all(sizes.get(name) != 1 for name in node.input)
     return node.op_type in _CONVOLUTIONS or node.op_type == "Gemm" or node.op_type.endswith("Normalization")

@@ -94,7 +94,7 @@ def _by_constant_indices(c: Context, x: FileTensor, axis: int, given: NDArray[An
 
 
 def _along(x: FileTensor, own: NDArray[Any], axis: int, extents: Sequence[int]) -> NDArray[np.int64]:
-    """Return the numbers of the elements that indices along an axis select."""
+    """Return the flat indices of the elements that indices along an axis select."""
     others = (place for place in range(own.ndim) if place != axis)
     beyond = any(own.shape[place] > extents[place] for place in others)
     if beyond or int(own.min()) < -extents[axis] or int(own.max()) >= extents[axis]:

@@ -56,7 +56,7 @@ def _pooling(c: Reader, operator: FileOperator) -> Made:
 
 
 def _unpooling(c: Reader, operator: FileOperator) -> Made:
-    """Convert MaxUnpooling2D by the positions of a MaxPoolingWithArgmax2D. Its result has whole windows."""
+    """Convert MaxUnpooling2D by the positions of a MaxPoolingWithArgmax2D. Each window of the result is complete."""
     _, across, down, width, height = _numbers(operator, 5)
     if len(operator.inputs) != 2 or operator.inputs[1] not in c.maxima:
         raise UnsupportedError(

@@ -131,7 +131,7 @@ def _reverse(c: Reader, operator: FileOperator) -> Made:
     return x
 
 
-# ---- Repeated ----------------------------------------------------------------------------------------------
+# ---- Repetition --------------------------------------------------------------------------------------------
 
 
 def _tile(c: Reader, operator: FileOperator) -> Made:
@@ -160,7 +160,7 @@ def _repeats(x: FileTensor, axis: int, wanted: int) -> int:
     return wanted
 
 
-# ---- One after the other ----------------------------------------------------------------------------------
+# ---- Concatenation ----------------------------------------------------------------------------------------
 
 
 def _concatenation(c: Reader, operator: FileOperator) -> Made:
