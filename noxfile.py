@@ -74,6 +74,13 @@ ON_ALL_CORES = ("-n", JOBS, "--dist=loadfile", "--no-loadscope-reorder")
 # Tests of services, streams, signals and hanging devices mostly wait, so there is a worker more than cores.
 WITH_WAITING = (*ON_ALL_CORES, "-n", str(int(JOBS) + 1))
 
+# Some tests start threads in a forked child, which ThreadSanitizer refuses by default. It needs the symbolizer to find
+# the functions of the suppressions.
+THREAD_SANITIZER = (
+    f"die_after_fork=0 suppressions={ROOT}/tests/thread_sanitizer.supp "
+    f"external_symbolizer_path=/usr/lib/llvm-{LLVM}/bin/llvm-symbolizer"
+)
+
 # The tests that run on every engine.
 SINGLE_OPERATIONS = ("tests/operations", "tests/ops", "tests/kernels")
 
@@ -371,8 +378,7 @@ def sanitize(session: nox.Session) -> None:
             f"-DMPSCNN_INSTRUCTION_SETS={';'.join(kernels)}",
             *clang(),
         )
-        # Some tests start threads in a forked child, which ThreadSanitizer refuses by default.
-        run_ctest(session, name, TSAN_OPTIONS="die_after_fork=0")
+        run_ctest(session, name, TSAN_OPTIONS=THREAD_SANITIZER)
 
 
 @nox.session
@@ -416,7 +422,7 @@ def metal_sanitize(session: nox.Session) -> None:
     # Leaks are not detected here, because Python and GNUstep keep memory until they end. Instead, the emulation counts
     # the objects that the engine leaks. Deadlocks are not detected, because GNUstep's runtime once takes two locks in
     # different orders, which is not a deadlock in practice.
-    settings = {"ASAN_OPTIONS": "detect_leaks=0", "TSAN_OPTIONS": "die_after_fork=0 detect_deadlocks=0"}
+    options = {"ASAN_OPTIONS": "detect_leaks=0", "TSAN_OPTIONS": f"{THREAD_SANITIZER} detect_deadlocks=0"}
     for name, sanitizers in (("asan", "address,undefined"), ("tsan", "thread")):
         runtime = sanitizer_runtime(session, name)
         # Python is not instrumented, so the sanitizer is a shared library that is loaded before all others.
@@ -428,10 +434,19 @@ def metal_sanitize(session: nox.Session) -> None:
             f"-DMPSCNN_SANITIZE={sanitizers}",
             *clang(),
             *(f"-DCMAKE_{kind}_LINKER_FLAGS={linked}" for kind in kinds),
-            environment=settings,
+            environment=options,
         )
+        # Reports go to files, because pytest ignores how its workers and their child processes end.
+        reports = build / "reports"
+        shutil.rmtree(reports, ignore_errors=True)
+        reports.mkdir()
+        settings = {option: f"{values} log_path={reports}/report" for option, values in options.items()}
         environment = emulation_environment(build) | settings | {"LD_PRELOAD": str(runtime)}
         session.run("pytest", "tests/metal", *ON_ALL_CORES, *session.posargs, env=environment)
+        for report in sorted(reports.iterdir()):
+            session.log(report.read_text(errors="replace"))
+        if any(reports.iterdir()):
+            session.error(f"the sanitizers {sanitizers} have reports")
 
 
 @nox.session

@@ -7,7 +7,7 @@ CLANG_FORMAT = "clang-format==16.0.6"
 # Contains the schemas of the files that GitHub reads.
 FORMS = "check-jsonschema>=0.30"
 LIBCXX = (f"clang-{LLVM}", f"libc++-{LLVM}-dev", f"libc++abi-{LLVM}-dev")
-SANITIZERS = (f"clang-{LLVM}", f"libclang-rt-{LLVM}-dev")
+SANITIZERS = (f"clang-{LLVM}", f"libclang-rt-{LLVM}-dev", f"llvm-{LLVM}")
 # Only for comparisons in tests. Pinned, because it is large and some versions include libraries for GPUs.
 TORCH = "torch==2.13.0", "torchvision==0.28.0", "timm==1.0.31", "onnxscript==0.7.2"
 # Runs on torch, and makes models for the tests of the Keras reader.
