@@ -29,15 +29,15 @@ template <typename Stored, typename Lanes> struct DeviationTerms {
     }
 };
 
-/// The sums of a thread before those of the threadgroup are added.
+/// Store the two sums of a thread in threadgroup memory, where ADD_ROWS adds the sums of several threads.
 template <typename Lanes>
 inline void share_sums(threadgroup float4 *shared, Lanes first, Lanes second, uint thread_index) {
     shared[thread_index] = as_quad(first);
     shared[uint(channel_threads) + thread_index] = as_quad(second);
 }
 
-/// Store two sums of each channel: the first sums of all channels precede the second ones. They are floats,
-/// so the number of their buffer does not matter; number 0 never holds halves.
+/// Store two sums of each channel: the first sums of all channels precede the second ones. The sums are
+/// always floats, so they are stored as if to buffer 0, which never holds halves.
 inline void put_sums(device float *result, const threadgroup float4 *shared, ChannelPlace at,
                      uint thread_index, constant ArrayChannelParams &params) {
     if (!at.stores) return;
@@ -252,8 +252,8 @@ inline uint unit_of(uint i, constant ArrayUnitParams &params) {
 
 /// The numbers that are stored for each unit. An element x is normalized to (x * factor - mean - rest) *
 /// inverse. The factor is a power of two that keeps squares in range. The rest is the rounding error of the
-/// mean, and the inverse is 1 / norm. The steepness is the norm divided by its square root term, or 0 if the
-/// norm is epsilon; the gradient needs it.
+/// mean, and the inverse is 1 / norm. The gradient needs the steepness: norm / root (see UnitNorm), 1 for the
+/// L1 norm, or 0 if the norm is epsilon or the root is 0.
 enum UnitNumber {
     unit_mean = 0,
     unit_inverse = 1,

@@ -63,7 +63,7 @@ inline void store_convolved(ProductResults results, ProductTile tile, uint threa
 
 /// Multiply both operands and add the products to SUMS, in `steps` steps of product_depth. Threadgroup memory
 /// has two halves of NUMBERs. While one is multiplied, the other is filled, so each step needs only one
-/// barrier (double buffering). SUMS adds the part of WHO, a thread or a simdgroup.
+/// barrier (double buffering). SUMS holds the sums of one thread or one simdgroup, whose index is WHO.
 #define ADD_PRODUCTS(SUMS, NUMBER, WHO, OPERANDS, LEFT, RIGHT)                                               \
     SUMS.begin();                                                                                            \
     OPERANDS.read(LEFT, RIGHT, params);                                                                      \
@@ -81,7 +81,8 @@ inline void store_convolved(ProductResults results, ProductTile tile, uint threa
 // Macros for kernels. THREAD is the parameter `thread_index`, and those parameters that MULTIPLY needs.
 // MULTIPLY(OPERANDS, LEFT, RIGHT) defines `results`, the ProductResults of the thread.
 
-/// The operands of a product, without a comma that would end an argument of a macro.
+/// These macros stand for operand types in the arguments of the macros below. A type itself cannot be such an
+/// argument, because the commas between its template arguments would end it.
 #define OPERANDS_OF(PRODUCT, FOUR, NUMBER) PRODUCT<FOUR, NUMBER>
 #define SEPARABLE_OF(STEP, FOUR, NUMBER) SeparableOperands<STEP, FOUR, NUMBER>
 

@@ -55,7 +55,8 @@ inline float divided_by_scaled_power(float x, float x_exponent, float spread, fl
     const float factor = exp2(exponent), base = fma(spread, power.alpha, power.delta * factor * factor);
     if (!(base > 0.0f && base < INFINITY && fabs(x) < INFINITY)) return x * pow(base, -power.beta);
     if (x == 0.0f) return 0.0f;
-    // The exact base is m * 2^e. The exponent of its power is a whole number and a rest.
+    // The exact base is m * 2^e, so its power is m^-beta * 2^(-beta * e). Split the exponent -beta * e into a
+    // whole number and a rest.
     const float base_exponent = floor(log2(base)), e = base_exponent - 2.0f * exponent;
     const float m = times_power_of_two(base, -base_exponent);
     const float product = -power.beta * e, lost = fma(-power.beta, e, -product);

@@ -15,8 +15,8 @@ inline bool comes_first(float a, float b, bool of_minimum) {
 }
 
 /// Find the channels at four places of the sorted order. Each pass over all channels finds the best one of
-/// those that come after the channel of the pass before. So the thread of the last places makes a pass for
-/// every place.
+/// those that come after the channel of the pass before. So a thread makes one pass for each of its places
+/// and for each place before them.
 template <typename Source, typename Destination>
 inline void top_k(Source source, Destination destination, constant TopKParams &params, uint3 position) {
     if (outside(position, params.destination)) return;

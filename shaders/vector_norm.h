@@ -6,8 +6,8 @@
 
 using namespace metal;
 
-/// The norm of some numbers, its part that is a root of a sum (or a sum of magnitudes), and whether epsilon
-/// replaces the root.
+/// The norm of some numbers. `root` is the square root of a sum, or the sum of magnitudes, that the norm is
+/// computed from. `is_epsilon` is true if the norm is epsilon instead.
 struct UnitNorm {
     float norm, root;
     bool is_epsilon;

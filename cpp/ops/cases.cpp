@@ -30,13 +30,15 @@ struct Row {
 
 constexpr const char *two_images = "[[7,5,6],[7,5,6]]";
 
-/// Return the tags of an elementwise operation whose inputs are noise. `mpscnn verify` has separate cases for
-/// three operations: powers of noise overflow in half, and noise has neither equal numbers nor zeros.
+/// Return the tags of an elementwise operation with random inputs. `mpscnn verify` has separate cases for
+/// three operations: powers of random numbers overflow a half, and random inputs have neither equal numbers
+/// nor zeros.
 constexpr unsigned tags_of_plain(std::string_view operation) {
     return operation == "power" || operation == "equal" || operation == "mask_out" ? checked : both;
 }
 
-/// Parameters of neurons with which these are defined for noise and change it. Other kinds have none.
+/// Parameters with which neurons of these kinds are defined for random inputs and differ from the identity.
+/// Kinds that are not listed have no parameters here.
 constexpr const char *parameters_of_neurons[] = {
     R"({"kind":"relu","a":0.25})",
     R"({"kind":"linear","a":-0.5,"b":2.0})",
@@ -205,7 +207,8 @@ constexpr Row case_rows[] = {
     {tags_of_plain(#NAME), "plain " #NAME, #NAME, "{}", nullptr, two_images},
     FOR_EACH_ARITHMETIC(MPSCNN_ARITHMETIC)
 #undef MPSCNN_ARITHMETIC
-    // The next two layers scale their inputs by 0, since no two numbers of the noise are equal and none is 0.
+    // The next two layers scale their inputs by 0, because random inputs have neither equal numbers nor
+    // zeros.
     {both, "equal everywhere", "equal", R"({"primary_scale":0.0,"secondary_scale":0.0})", nullptr,
      two_images},
     {both, "masked out by zeros", "mask_out", R"({"primary_scale":0.0})", nullptr, two_images},

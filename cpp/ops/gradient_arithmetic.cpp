@@ -8,8 +8,8 @@ namespace mpscnn::ops {
 
 namespace {
 
-/// Refuse operands of which strides skip elements: strides of more than 1, and strides of 0 along several
-/// elements, of which only the first one is read.
+/// Refuse operands whose strides leave elements unread: a stride of more than 1, or a stride of 0 along an
+/// axis with several elements, of which only the first one is read.
 void refuse_parts(const Arithmetic &arithmetic, const GradientBuilder &builder) {
     const std::array strides{std::array{arithmetic.primary_stride_channels, arithmetic.primary_stride_x,
                                         arithmetic.primary_stride_y},

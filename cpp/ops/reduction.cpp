@@ -8,7 +8,7 @@ namespace mpscnn::ops {
 
 namespace {
 
-/// Throws unless float32 has the index of each channel as a number. More channels come from a Reshape.
+/// Throws unless float32 can represent the index of each channel. A reshape can give a tensor more channels.
 void require_countable_channels(const OperationInfo &info, const InputShapes &inputs) {
     if (inputs[0].back() > largest_size)
         fail(ErrorKind::shape, {info.name, ": the input must have at most ", largest_size, " channels, got ",

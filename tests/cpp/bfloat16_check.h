@@ -12,7 +12,7 @@
 #include "core/processor.h"
 #include "kernel_memory.h"
 
-#if defined(MPSCNN_WITH_AMX_MODEL) // the model needs AVX-512's kernels too
+#if defined(MPSCNN_WITH_AMX_MODEL) // the software model of AMX also needs the kernels for AVX-512
 namespace mpscnn::cpu::amx_model_bf16 {
 void get(Bfloat16Kernels &);
 }

@@ -17,8 +17,8 @@ struct Case {
     std::string name;
     Activation activation;
     std::function<double(double)> reference;
-    double allowed;    ///< in units in the last place
-    double lost = 0.0; ///< allowed in addition
+    double allowed;    ///< maximum error in units in the last place
+    double lost = 0.0; ///< absolute error that is allowed in addition
 };
 
 Activation function(NeuronKind which, float a, float b, double c = 0.0) {
@@ -103,14 +103,14 @@ std::vector<float> arguments(Random &random) {
     return values;
 }
 
-/// Return the distance in units in the last place of the reference, beyond `lost`. Return 0 if both are the
-/// same infinity or NaN.
+/// Return how far the distance between two numbers exceeds `lost`, in units in the last place of `expected`.
+/// Return 0 if both are the same infinity or NaN.
 double distance(float got, double expected, double lost) {
     if (std::isnan(expected) || std::isnan(got))
         return std::isnan(expected) == std::isnan(got) ? 0 : infinity;
     const auto nearest = static_cast<float>(expected);
     if (std::isinf(nearest) || std::isinf(got)) {
-        // The number one unit after the largest float counts as its neighbour.
+        // Infinity counts as the neighbour of the largest float.
         const float bound = std::copysign(0x1.fffffep127f, nearest);
         return got == nearest || (std::isinf(nearest) ? got : nearest) == bound ? 0 : infinity;
     }

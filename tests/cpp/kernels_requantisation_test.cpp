@@ -138,7 +138,7 @@ public:
 
 private:
     const Kernel<IntegerConvolutionTask> &kernel_;
-    std::uint32_t added_; ///< to each bias
+    std::uint32_t added_; ///< the number that is added to each bias
     AlignedBuffer<double> factors_;
     AlignedBuffer<std::int32_t> bias_, multipliers_, shifts_;
     AlignedBuffer<std::int8_t> quads_;

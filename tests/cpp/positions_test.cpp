@@ -22,8 +22,8 @@ int added(mpscnn_graph *graph, const char *operation, const char *name, std::vec
     return value;
 }
 
-/// Return a network that takes two of 5000 numbers. Its second input holds their positions, or a
-/// five-thousandth of them if the network computes the positions.
+/// Return a network that takes two of 5000 numbers. Its second input holds the positions of the two numbers.
+/// If the network computes the positions, it holds the positions divided by 5000.
 mpscnn_graph *reader(bool computes) {
     mpscnn_graph *graph = nullptr;
     const std::int64_t numbers[] = {-1, count}, two[] = {-1, 2};
@@ -48,7 +48,7 @@ mpscnn_compile_options halves() {
     return options;
 }
 
-/// Return numbers of which neighbours differ, so that a rounded position gives another number.
+/// Return numbers that differ from their neighbours, so that a rounded position gives another number.
 std::vector<float> numbers() {
     std::vector<float> result(count);
     for (std::size_t i = 0; i < result.size(); ++i) result[i] = static_cast<float>(i % 2) + 1.0f;
@@ -65,7 +65,8 @@ TEST(c_programs_take_the_right_elements) {
     mpscnn_graph_release(graph);
     mpscnn_session *session = session_of(program);
     const std::vector<float> x = numbers();
-    // These parts are halves. The positions are 3757 and 4997, which float16 rounds to even numbers.
+    // Both parts are exact in float16. Multiplied by 5000 they give the positions 3757 and 4997, which
+    // float16 would round to even numbers.
     const float parts[] = {0.75146484375f, 0.99951171875f};
     float found[2] = {};
     const mpscnn_tensor inputs[] = {floats(x.data(), {1, count}), floats(parts, {1, 2})};

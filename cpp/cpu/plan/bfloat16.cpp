@@ -22,8 +22,9 @@ bool moves_elements(const Node &node) {
                      ops::Reshape, ops::Slice, ops::Tile, ops::Transpose>(node.operation);
 }
 
-/// Return for each value whether it is found. It is if reads(node, input) is true for a node that reads it,
-/// or if a node for which `continues` is true computes a found value from it.
+/// Search backwards, and return for each value whether the search finds it. The search finds a value if a
+/// node reads it for which reads(node, input) is true. It also finds the inputs of a node if it has found the
+/// node's result and continues(node) is true.
 template <class Reads, class Continues>
 std::vector<bool> precedes(const Graph &graph, Reads reads, Continues continues) {
     std::vector<bool> found(static_cast<std::size_t>(graph.values()), false);
@@ -37,7 +38,7 @@ std::vector<bool> precedes(const Graph &graph, Reads reads, Continues continues)
 }
 
 /// Return for each value whether the positions of a TakeAlongAxis are computed from it. Positions are whole
-/// numbers, and beyond 256 bfloat16 has only every second one or fewer. The search ends at convolutions and
+/// numbers, and bfloat16 cannot represent all whole numbers beyond 256. The search ends at convolutions and
 /// dense layers, whose operands are always rounded.
 std::vector<bool> precedes_positions(const Graph &graph) {
     return precedes(
@@ -212,14 +213,15 @@ Use use_of_product(const Graph &graph, const Node &node, std::size_t input) {
 }
 
 Use use_of(const Graph &graph, const NodeFusion &fusion, const Node &node, std::size_t input) {
-    // A weight gradient that recomputes a normalization does not read the normalization's result, and a mask
-    // not the result of its activation.
+    // A weight gradient that recomputes a normalization does not read the normalization's result. The
+    // gradient of an activation, if another step computes it as well, does not read the activation's result.
     if (fusion.normalization && input == 0) return Use::none;
     if (fusion.absorbed && is_any_of<ops::NeuronGradient>(node.operation) && input == 1) return Use::none;
     return fusion.absorbed || fusion.border ? Use::other : use_of_product(graph, node, input);
 }
 
-/// True if steps compute the node's result, which then is not a view, and products can read it in pairs.
+/// True if a step computes the node's result (so it is not a view), and if the result has an even number of
+/// channels, so that products can read it in pairs.
 bool may_be_factor(const Graph &graph, std::size_t index) {
     const Node &node = graph.nodes()[index];
     return graph.shape(graph.result_of(index)).back() % 2 == 0 &&

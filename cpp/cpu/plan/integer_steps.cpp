@@ -305,7 +305,8 @@ private:
     StepBuilder &builder_;
     const LoweredNetwork &network_;
     std::map<ValueId, Region> quantized_;
-    /// Quantization by storage; the operands of a concatenation and views share a storage.
+    /// The quantization of each storage. The operands of a concatenation share one storage, and so do a value
+    /// and its views.
     std::map<int, Quantization> stored_;
 };
 

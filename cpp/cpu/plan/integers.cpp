@@ -241,9 +241,9 @@ private:
         return quads;
     }
 
-    /// Subtract the input's zero point times the sum of the weights from each bias. This uses that the sum of
-    /// (x - zero) * w is the sum of x * w minus zero times the sum of w, modulo 2^32. Kernels subtract
-    /// `centre` from x themselves, so the zero point is reduced by it.
+    /// Subtract the input's zero point times the sum of the weights from each bias. Kernels can then multiply
+    /// x itself, because the sum of (x - zero) * w is the sum of x * w minus zero times the sum of w, modulo
+    /// 2^32. Kernels subtract `centre` from x themselves, so the zero point is reduced by it.
     void move_zero_point_to_bias() {
         const auto zero = static_cast<std::uint32_t>(stored(source_, source_.zero_point) - quads_->centre);
         each_weight([&](std::int64_t output, std::int64_t, int weight) {

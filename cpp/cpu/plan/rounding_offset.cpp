@@ -12,15 +12,15 @@ using Natural = std::uint64_t;
 Natural negative(Natural x, Natural modulus) { return (modulus - x % modulus) % modulus; }
 
 /// Return the smallest t >= 0 for which a * t modulo `modulus` is from `low` to `high`, or nothing if it is
-/// above `max`. This is Euclid's algorithm: the numbers of each call are remainders of those before. a and
-/// `max` are below 2^32, `modulus` is at most 2^52.
+/// above `max`. As in Euclid's algorithm, each call passes remainders of its numbers to the next one. a and
+/// `max` are below 2^32, and `modulus` is at most 2^52.
 std::optional<Natural> first_multiple(Natural a, Natural modulus, Natural low, Natural high, Natural max) {
     if (low == 0) return 0;
     a %= modulus;
     if (a == 0) return {};
     const Natural first = (low + a - 1) / a;
     if (a * first <= high) return first <= max ? std::optional(first) : std::nullopt;
-    // a * t exceeds a multiple of the modulus. Find the smallest one.
+    // a * t exceeds some multiple of the modulus. Find the smallest multiple for which this is possible.
     const std::optional<Natural> wraps =
         first_multiple(modulus % a, a, negative(high, a), negative(low, a), max * a / modulus);
     if (!wraps) return {};
@@ -30,7 +30,7 @@ std::optional<Natural> first_multiple(Natural a, Natural modulus, Natural low, N
 
 /// Return the constants of an offset that adds `quotient` to the rounded products.
 RoundingOffset offset_of(const Requantization &to, Natural sums, double factor, Natural quotient) {
-    // All of these are integers below 2^53.
+    // All terms are integers below 2^53, so doubles represent them exactly.
     const double added = (0x1.8p52 - factor * 0x1p52) + (to.zero_point - static_cast<double>(quotient));
     return {static_cast<std::uint32_t>(sums), factor, added};
 }
@@ -41,15 +41,17 @@ std::optional<RoundingOffset> rounding_offset(const Requantization &to, std::int
     constexpr auto min_sums = static_cast<Natural>(sum_limit),
                    max_more = (Natural{1} << 32) - 1 - 2 * min_sums;
     if (m == 0) return offset_of(to, min_sums, 0.0, 0);
-    // Ties of negative results are rounded away from zero, which no constant does.
+    // Two roundings round ties of negative results away from zero. No constant that is added to products has
+    // this effect.
     const bool has_ties = !to.once && to.low < to.zero_point;
     const int bits = 31 - shift;
     if (m < 1 << 30 || bits < 32 || bits > 52 || has_ties) return {};
     const auto factor = static_cast<Natural>(m);
     const Natural modulus = Natural{1} << bits, first_rounding = to.once ? 0 : Natural{1} << 30;
 
-    // The distances from the border below each result to the smallest product above it. From border to border
-    // they decrease by `step` modulo m.
+    // For each result k, `distance` is the distance from the border below k to the smallest product (a
+    // multiple of m) that is not below the border. From each k to the next, the distance decreases by `step`
+    // modulo m.
     const int first = to.low + 1 - to.zero_point, last = to.high - to.zero_point;
     const std::int64_t first_distance = (static_cast<std::int64_t>(modulus / 2 + first_rounding) -
                                          first * static_cast<std::int64_t>(modulus)) %
@@ -62,7 +64,8 @@ std::optional<RoundingOffset> rounding_offset(const Requantization &to, std::int
         largest = std::max(largest, distance);
         distance = distance >= step ? distance - step : distance + factor - step;
     }
-    // A product may be less by `smallest` - 1, or more by m - `largest` - 1, and no border lies between.
+    // All products may be decreased by up to `smallest` - 1, or increased by up to m - `largest` - 1, without
+    // crossing a border. So the offset need not be exact.
     const Natural width = smallest + factor - largest;
     if (width < 2) return {};
     const Natural low = (first_rounding - smallest + 1 - min_sums * factor) & (modulus - 1);

@@ -16,8 +16,8 @@
 
 namespace mpscnn::cpu {
 
-/// Constants of an output. With `sums` added to its sums, one rounding to nearest of sum * factor + `added` +
-/// 2^52 * factor, which is 2^52 + 2^51 plus the result before the clamp, is exact.
+/// The constants with which one FMA of doubles requantizes an output. `sums` is added to each sum first. Then
+/// (2^52 + sum) * factor + added, rounded to nearest, is 2^52 + 2^51 plus the result before the clamp.
 struct RoundingOffset {
     std::uint32_t sums;
     double factor, added;

@@ -12,8 +12,8 @@ void keep_positions(Graph &graph);
 
 /// Call `keep_positions` if the precision is float16. Throws UnsupportedError if the precision rounds whole
 /// numbers by which the graph selects elements, and `keep_positions` cannot help: in float16, positions
-/// beyond 2048 that are an input or a constant; in float16 and bfloat16, constants that a layer `equal` looks
-/// for.
+/// beyond 2048 that are an input or a constant; in float16 and bfloat16, constants with which a layer `equal`
+/// compares its input.
 void keep_exact_numbers(Graph &graph, Precision precision);
 
 } // namespace mpscnn::engine

@@ -33,10 +33,12 @@ constexpr std::string_view right_line = "right", without_line = "without", end_l
 /// result. A single wrong implementation causes fewer.
 constexpr int max_ends = 25, max_silences = 3;
 constexpr std::size_t cases_between_notes = 100;
-/// A process with more cases compiles ahead; for fewer ones it would compile far more than they need.
+/// A process with more cases than this compiles all shaders ahead. Fewer cases need only a few of the
+/// shaders.
 constexpr std::size_t few_cases = 16;
 
-/// Return whether a signal is one that a process raises by its own fault, so that it would be raised again.
+/// Return whether a signal means that the process itself has a fault. A second run would then end with the
+/// same signal.
 bool is_fault(int signal) {
     for (const int fault : {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS})
         if (signal == fault) return true;
@@ -250,8 +252,8 @@ void CheckProcesses::note_hang(CaseBatch &batch, const Reader &reader, const std
 CaseBatch CheckProcesses::run(const std::vector<std::size_t> &cases,
                               const Implementations::Reasons &refused) {
     std::vector<std::string> arguments = program_.arguments;
-    // A process with few cases does not compile ahead, and should not read what another process has compiled:
-    // its faults are blamed on implementations.
+    // If a process with few cases fails, the implementation of a case is blamed. So such a process neither
+    // compiles ahead nor reads what another process has compiled, because these could be the cause, too.
     arguments.push_back(check_request(cases, refused, alone_ || cases.size() <= few_cases));
     Reader reader{.greeting = check_greeting(subject_)};
     const auto note = [&](std::initializer_list<TextPart> parts) {
@@ -294,8 +296,9 @@ CaseBatch CheckProcesses::run(const std::vector<std::size_t> &cases,
     const bool is_whole = reader.greeted && reader.ended && reader.results.size() == cases.size();
     if (!end.timed_out && end.signal == 0 && end.status == 0 && is_whole) return batch;
     if (!reader.ahead.empty()) {
-        // Threads that compile ahead, or the file that keeps their results, may be the reason. So no case is
-        // blamed yet, and the check goes on without both.
+        // The process may have failed because of the threads that compile ahead, or because of the file that
+        // keeps their results. So no case is blamed yet, and the check goes on without the threads and the
+        // file.
         alone_ = true;
         if (end.timed_out && reader.running) note_hang(batch, reader, said);
         note({"the check goes on without compiling shaders ahead, since a process that did so has failed",

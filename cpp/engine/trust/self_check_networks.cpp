@@ -67,9 +67,9 @@ Graph own_layer_of(const ops::Case &one) {
     return sum;
 }
 
-/// Make a network of convolutions for this library's own Metal kernels. They follow another layer, whose
-/// result holds halves in float16, because other kernels read halves than the float images of a network's
-/// input.
+/// Make a network of convolutions for this library's own Metal kernels. In float16, the layer before them
+/// gives them halves. Without this layer they would read the network's input, which holds floats, and the
+/// kernels for halves would not be checked.
 Graph own_network(const char *name, std::initializer_list<ops::Convolution> layers) {
     Graph graph(concat({self_check_own, name}));
     ValueId value = graph.add_input("image", Shape{Shape::any, 11, 12, 20});

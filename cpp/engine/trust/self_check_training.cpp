@@ -132,7 +132,7 @@ std::vector<Graph> self_check_training() {
     graphs.push_back(network_of_pooling(
         "gradient of a maximum",
         R"({"kind":"max","kernel_height":3,"kernel_width":3,"stride_y":2,"stride_x":2,"padding":"same"})"));
-    // A kernel reads 8 channels in fours.
+    // This kernel reads channels in fours, so the network has 8 of them.
     graphs.push_back(network_of_pooling(
         "gradient of a maximum of 2x2",
         R"({"kind":"max","kernel_height":2,"kernel_width":2,"stride_y":2,"stride_x":2,"padding":"same"})",

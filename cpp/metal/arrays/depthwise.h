@@ -18,8 +18,8 @@ std::vector<float> weights_for_arrays(const ops::Convolution &convolution, const
 /// Add the kernel of a convolution. Its weights are constants in the order of weights_for_arrays().
 void add_depthwise(ArrayProgram &program, const ops::Convolution &convolution);
 
-/// True if the device may use the shaders for a convolution whose weights are variables. They are rearranged
-/// before it.
+/// True if the device may use the shaders for a convolution whose weights are variables. One shader
+/// rearranges the weights, and the next one computes the convolution.
 bool may_rearrange_depthwise(const ArrayProgram &program, const ops::Convolution &convolution,
                              const Shape &input, NeuronKind activation = NeuronKind::none);
 
@@ -27,7 +27,8 @@ bool may_rearrange_depthwise(const ArrayProgram &program, const ops::Convolution
 void add_trained_depthwise(ArrayProgram &program, const ops::Convolution &convolution);
 
 /// Add the kernels of the gradient of the input. The sources are the result's gradient, the weights and the
-/// input. It is a convolution of the result's gradient with reversed windows, so strides must be 1.
+/// input. This gradient is a convolution of the result's gradient with reversed windows, so strides must be
+/// 1.
 void add_depthwise_data_gradient(ArrayProgram &program, const ops::Convolution &convolution);
 
 } // namespace mpscnn::metal

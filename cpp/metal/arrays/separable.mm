@@ -28,7 +28,7 @@ const char *separable_shader(const ops::Convolution &depthwise, const Shape &inp
                              const ops::Neuron &activation, const ops::Convolution &pointwise,
                              const Shape &between) {
     // Each tile of 64 outputs computes the depthwise results again, and waits for its reads in each step. So
-    // only few channels and outputs pay (docs/metal_engine.md).
+    // one kernel is faster than two only with few channels and outputs (docs/metal_engine.md).
     constexpr std::int64_t most_channels = 96, most_outputs = 128;
     // A thread computes two pixels of a row, so rows have an even number of pixels.
     if (between[1] == Shape::any || between[2] == Shape::any || between[2] % 2 != 0) return nullptr;

@@ -22,9 +22,10 @@ struct ChannelView {
     std::int64_t pixels = 0, channels = 0;
 };
 
-/// Return a view whose channel sums contain the wanted sums. If all elements are summed, this is a view with
-/// more channels than sums, so that threads read more numbers at a time. Return no pixels for other
-/// axes, and for few numbers.
+/// Return a view of `from` for kernels that sum each channel over all pixels. Each wanted sum is the sum of
+/// one channel. If all elements are summed to one number, the view has several channels, whose sums are then
+/// added, so that threads read more numbers at a time. Return a view without pixels for sums over other axes,
+/// and for few numbers.
 ChannelView channel_view(const ArrayImage &from, const ArrayImage &kept) {
     // One thread sums few numbers without a second kernel.
     constexpr std::int64_t few = 256;
@@ -32,7 +33,8 @@ ChannelView channel_view(const ArrayImage &from, const ArrayImage &kept) {
     if (elements_of(from) <= few * elements_of(kept)) return {};
     const std::int64_t elements = elements_of(from), image = elements / from.images;
     if (kept.channels != 1) return {elements / from.channels, from.channels};
-    // Arrays are aligned for reads of four numbers if an image has a multiple of four.
+    // An array is aligned for reads of four numbers at once only if each image has a multiple of four
+    // numbers.
     if (image % 4 != 0) return {elements, 1};
     constexpr std::int64_t most = 64;
     const std::int64_t channels = std::min<std::int64_t>(most, elements & -elements);
@@ -48,8 +50,8 @@ std::int64_t rows_for(std::int64_t results, std::int64_t parts) {
     return static_cast<std::int64_t>(std::min<std::uint64_t>(parts_threads / lanes, wanted));
 }
 
-/// Add kernels that sum over all pixels. There may be more channels than results: then the sums of all
-/// channels are added.
+/// Add kernels that sum over all pixels. If the view has more channels than there are results, the sums of
+/// all channels are added.
 void add_channel_sums(ArrayProgram &program, std::size_t source, const ChannelView &view, std::size_t to,
                       std::int64_t results, float factor, bool squares) {
     const ChannelParts parts(view.pixels, view.channels);

@@ -31,9 +31,11 @@ public:
     /// Return the pipeline from the file, or null. The first call loads the file.
     objc_ptr<id<MTLComputePipelineState>> find(MTLComputePipelineDescriptor *descriptor);
 
-    /// Begin to collect the pipelines that are made, for `write`, if the device has an archive.
+    /// Begin a collection of the pipelines that are made from now on, if the device has an archive. `write`
+    /// writes them.
     void collect();
-    /// Take part in a collection. `found` is true for a pipeline from the file.
+    /// Add a pipeline to the collection, if collect() has begun one. `found` is true for a pipeline from the
+    /// file.
     void note(const Descriptor &descriptor, bool found);
     /// Replace the file by one with all collected pipelines, unless all of them come from the file.
     /// `progress` is called after each pipeline. If the file cannot be written, the log says why.
@@ -53,7 +55,7 @@ private:
     objc_ptr<id<MTLDevice>> device_;
     std::string key_; ///< the first part of the file's name
 
-    std::mutex mutex_; ///< guards all that follows but what only `write` uses
+    std::mutex mutex_; ///< guards the members below, except those that only `write` uses
     bool looked_ = false, disabled_ = false, collects_ = false;
     objc_ptr<id<MTLBinaryArchive>> loaded_;
     std::vector<Descriptor> collected_;

@@ -11,7 +11,8 @@
 namespace mpscnn::metal {
 
 /// Makes pipelines of all shader functions in the background, in several threads, and writes them to the
-/// archive. The destructor ends that work, and adds to the archive what the process has made besides.
+/// archive. The destructor ends that work, and adds the other pipelines that the process has made to the
+/// archive.
 class PipelinePreparation {
 public:
     /// `progress` is called from several threads.

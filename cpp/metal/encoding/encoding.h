@@ -117,7 +117,8 @@ private:
     objc_ptr<id<MTLComputeCommandEncoder>> encoder_;
 };
 
-/// Return the command buffer for a call of MPS, which opens encoders. A shared encoder ends before that.
+/// Return the command buffer for a call of MPS. If it has a shared encoder, end that encoder first, because
+/// MPS opens encoders itself.
 id<MTLCommandBuffer> for_mps(id<MTLCommandBuffer> command_buffer);
 
 /// Runs shaders of a layer. Each run sees the results of the runs before it.

@@ -40,8 +40,9 @@ private:
     MPSOffset offset_;
 };
 
-/// Return true if a kernel of MPS may take the layer. Apple does not document how MPS squares. Halves, unlike
-/// floats, have squares that floats can hold.
+/// Return true if a kernel of MPS may compute the layer. Such kernels are used in float16 only: the square of
+/// a half always fits a float, but the square of a float may overflow, and Apple does not document what MPS
+/// computes then.
 bool may_use(const char *kernel, const LayerSource &source) {
     return source.precision == engine::Precision::float16 && source.choice.may_take(kernel);
 }
@@ -61,8 +62,8 @@ template <class Op> PowerParams power_of(const Op &operation) {
     return {operation.alpha, operation.beta, operation.delta};
 }
 
-/// Return an axis of a centred window in the form of other operations. The window begins floor(size / 2)
-/// before its centre.
+/// Return an axis of a centred window as the WindowAxis that other operations use. The window begins
+/// floor(size / 2) positions before its centre.
 ops::WindowAxis centred_axis(std::int64_t kernel, std::int64_t offset) {
     ops::WindowAxis axis;
     axis.kernel = kernel;

@@ -19,8 +19,8 @@ using engine::ValueId;
 
 namespace {
 
-/// Return the convolution of a node if an own kernel can compute it, otherwise null. A convolution with a
-/// PReLU is excluded, because the kernels cannot read slopes.
+/// Return the convolution of a node if one of the library's own kernels can compute it, otherwise null. A
+/// convolution with a PReLU is excluded, because the kernels cannot read slopes.
 const ops::Convolution *own_convolution(const Node &node) {
     const auto *convolution = std::get_if<ops::Convolution>(&node.operation);
     const bool has_slopes = node.activation && node.activation->kind == NeuronKind::prelu;
@@ -56,7 +56,7 @@ std::vector<ConstantArray> constants_of(const Graph &graph, const Node &node,
     return arrays;
 }
 
-/// True if the device may use an own kernel for the layer and for its activation.
+/// True if the device may use one of the library's own kernels for the layer and for its activation.
 bool may_be_own(const Graph &graph, const Node &node, const ops::Convolution &convolution,
                 const std::shared_ptr<const engine::Implementations> &implementations) {
     const Choice choice(implementations, node, Choice::Scope::own);
@@ -66,8 +66,9 @@ bool may_be_own(const Graph &graph, const Node &node, const ops::Convolution &co
     return choice.may_take(convolution.groups == 1 ? "array_product" : "array_convolution", activation);
 }
 
-/// Return which input of a plain sum an own kernel can compute together with the sum. It is the result of a
-/// convolution without an activation, and only the sum reads it. Return nothing if there is none.
+/// Return which input of a plain sum one of the library's own kernels can compute together with the sum. This
+/// input is the result of a convolution without an activation, and only the sum reads it. Return nothing if
+/// there is none.
 std::optional<std::size_t> merged_input(const Graph &graph, const Node &sum,
                                         const std::vector<std::optional<OwnLayer>> &layers,
                                         const std::vector<int> &readers) {
@@ -80,8 +81,8 @@ std::optional<std::size_t> merged_input(const Graph &graph, const Node &sum,
         const std::size_t number = graph.producer_number(value);
         const Node &node = graph.nodes()[number];
         const auto &layer = layers[number];
-        // The kernels of convolutions with groups cannot add an operand. No kernel broadcasts it, so both
-        // shapes must be equal.
+        // The kernels of convolutions with groups cannot add the other operand of the sum. No kernel
+        // broadcasts this operand, so both shapes must be equal.
         if (layer && layer->addend < 0 && layer->convolution == number && !node.activation &&
             std::get<ops::Convolution>(node.operation).groups == 1 && node.keep_float32 == sum.keep_float32 &&
             graph.shape(sum.inputs[1 - i]) == graph.shape(value))

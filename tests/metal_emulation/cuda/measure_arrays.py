@@ -100,7 +100,7 @@ class Kernels:
     """The kernels of FILES, without activations."""
 
     def __init__(self) -> None:
-        # CuPy reads a module's file when its first kernel is launched.
+        # CuPy reads a module's file when its first kernel is launched, so this object keeps the folder.
         self._folder = tempfile.TemporaryDirectory()
         folder = Path(self._folder.name)
         with ThreadPoolExecutor(len(FILES)) as pool:

@@ -279,7 +279,7 @@ def table(baseline: list[Launch], cases: dict[str, list[Launch]]) -> str:
     ]
     for case, launches in cases.items():
         for kernel in dict.fromkeys(launch.kernel for launch in launches):
-            # The same shader may run for several layers; the largest one says most.
+            # The same shader may run for several layers. The table has the launch that moves the most bytes.
             one = max((launch for launch in launches if launch.kernel == kernel), key=lambda of: of.moved)
             share = np.interp(one.moved, moved, seconds) / one.seconds
             lines.append(

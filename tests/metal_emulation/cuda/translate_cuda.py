@@ -154,7 +154,7 @@ class CudaTranslator:
                 start = index
                 while self.tokens[start].text != "constant":
                     start -= 1
-                # The launcher sets it by its name.
+                # A function constant becomes a variable in CUDA's constant memory, which the launcher sets by its name.
                 self.tokens[start].out = "__constant__"
             for inner in self.tokens[index : self.close[index] + 1]:
                 inner.out = ""

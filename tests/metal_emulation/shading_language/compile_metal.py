@@ -42,7 +42,7 @@ class CompileError(Exception):
 
 def call(command: list[str], directory: str | None = None) -> str:
     """Run the compiler and return its standard output."""
-    # A preloaded sanitizer belongs to the program that asked, not to the compiler.
+    # LD_PRELOAD may load a sanitizer for the program that runs this script. The compiler must not load it.
     environment = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
     result = subprocess.run(
         command, capture_output=True, text=True, cwd=directory, env=environment, check=False
@@ -151,7 +151,8 @@ def build(arguments: argparse.Namespace) -> None:
     """Compile all files to one library."""
     with tempfile.TemporaryDirectory() as directory:
         work = Path(directory)
-        # Precompiling does not pay for a single file. For a GPU, translated files begin with another header.
+        # For one or two files, precompiling the header takes longer than it saves. Files for a GPU begin with another
+        # header.
         worthwhile = len(arguments.sources) > 2 and not arguments.cuda
         prelude = precompile_prelude(arguments, work) if worthwhile else []
         with ThreadPoolExecutor(os.cpu_count() if arguments.cuda else 2) as pool:
@@ -172,7 +173,7 @@ def build(arguments: argparse.Namespace) -> None:
             str(index),
         ]
         libraries = ["-ldl"] if arguments.cuda else []
-        # A process may still use an older library of this name, so the new one is renamed and not written in place.
+        # A process may still use an older library of this name, so the new one is written under another name first.
         unfinished = Path(f"{arguments.output}.{os.getpid()}")
         call([*command, *map(str, objects), *libraries, "-o", str(unfinished)])
         unfinished.replace(arguments.output)

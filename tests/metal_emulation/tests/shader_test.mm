@@ -260,7 +260,8 @@ kernel void run(device float *v [[buffer(0)]], uint simdgroup [[simdgroup_index_
     threadgroup_barrier(mem_flags::mem_none);
 })";
 
-// The same with halves, which are copied behind the numbers. The sums are floats, and are halved.
+// The same product of halves. The kernel first copies the numbers, as halves, to the memory after them. The
+// sums are floats, and each thread multiplies its elements by 0.5.
 const char *const product_of_halves = R"(
 kernel void run(device float *v [[buffer(0)]], uint thread_index [[thread_index_in_threadgroup]],
                 uint simdgroup [[simdgroup_index_in_threadgroup]]) {

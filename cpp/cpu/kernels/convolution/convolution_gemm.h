@@ -102,7 +102,7 @@ inline void plan_blocks(const ConvolutionTask &task, int threads, const CacheSiz
         max_items = round_up(max_items, threads); // five items would take two threads as long as six
     const std::int64_t wanted = threads == 1 ? 1 : min(4 * threads, max_items);
     const bool keep_outputs = plan.depth * plan.group_outputs <= few_weights;
-    // Windows that are read in place overlap, so a pixel needs few inputs for itself.
+    // Windows that are read in place overlap, so each further pixel adds only a few inputs.
     const std::int64_t own_inputs = plan.gathers ? plan.depth
                                                  : packed.inputs_per_group *
                                                        min(task.vertical.stride, packed.kernel_height) *

@@ -11,7 +11,8 @@ namespace {
 /// The minimum number of weights of a work item.
 constexpr std::int64_t min_packed = 1 << 14;
 
-/// Return the floats of one output of the source, which is [outputs][height][width][inputs of a group].
+/// Return the number of floats of one output of the source, which is [outputs][height][width][inputs of a
+/// group].
 inline std::int64_t image_floats(const ConstView &from) { return from.height * from.width * from.channels; }
 
 /// Return the address of the weights of tap number `tap` for the group's first output.

@@ -25,8 +25,9 @@ inline bool cuts_pixels(const PackedConvolution &packed, std::int64_t pixels) {
 }
 
 /// Return the time that threads wait for the last one at the end of a step, in percent of the time of one
-/// work item. The more threads there are, the more likely one of them is slow or was interrupted. The others
-/// take its items, except the one that it has begun. The share was measured with 8 and 16 threads.
+/// work item. The more threads there are, the more likely one of them is slow or was interrupted. The other
+/// threads take over its items, except the one that it has begun. The percentage was measured with 8 and 16
+/// threads.
 inline std::int64_t late_percent(int threads) { return clamped(10 * (threads - 2), 0, 60); }
 
 /// A matrix product divided into work items: blocks of pixel tiles times blocks of weight panels.
@@ -75,7 +76,7 @@ inline bool is_even(const ProductCut &cut, int threads) {
 }
 
 /// Call use(blocks) for each useful number of blocks, from `least` on, into which `count` things can be
-/// divided. A number is not useful if fewer blocks have the same size.
+/// divided. A number of blocks is not useful if fewer blocks can have the same maximum size.
 template <class Use> inline void for_each_cut(std::int64_t count, std::int64_t least, Use use) {
     for (std::int64_t size = divide_up(count, least); size >= 1; --size) {
         const std::int64_t blocks = divide_up(count, size);

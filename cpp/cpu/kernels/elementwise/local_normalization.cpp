@@ -128,8 +128,9 @@ template <class V> MPSCNN_INLINE std::int64_t channel_block(const WindowNormaliz
 }
 
 /// Computes a row of outputs for a block of channels. The windows of a row share the sums of their columns.
-/// `squares` holds the sum of squares of each column, for local contrast of the squared deviations from the
-/// column's mean in `means`.
+/// For spatial normalization, `squares` holds the sum of squares of each column. For local contrast
+/// normalization, `means` holds the mean of each column, and `squares` the sum of its squared deviations from
+/// this mean.
 template <class V> struct WindowRow {
     using reg = typename V::reg;
 
@@ -182,7 +183,8 @@ template <class V> struct WindowRow {
         return outside && !task.clamps ? V::zero() : source(inside_row, inside_x, c);
     }
 
-    /// The sum of squares of a window, about the mean for local contrast, and the number that is divided.
+    /// The terms of a window's result. `spread` is the sum of squares; for local contrast normalization, of
+    /// deviations from the mean. `x` is the number that is divided by the power.
     struct Terms {
         reg spread, x;
     };

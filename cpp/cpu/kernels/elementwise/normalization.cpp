@@ -170,8 +170,8 @@ inline void unite_channels(const View &to, std::int64_t image, Range channels) {
 /// Return true if the destination has rows for the rest of the mean and the factor.
 inline bool is_complete(const StatisticsTask &task) { return task.destination.height == statistics_rows; }
 
-/// Return true if the squares in float are precise enough for a channel's variance. Without a factor, squares
-/// that underflow do not matter.
+/// Return true if the squares in float are precise enough for a channel's variance. If the destination has no
+/// row for the factor, squares that underflow do not matter.
 inline bool is_in_range(const StatisticsTask &task, std::int64_t image, std::int64_t channel) {
     const float square = pixel_at(task.destination, image, statistics_variance, 0)[channel] + task.epsilon;
     return (square >= 1e-30f || !is_complete(task)) && square < __builtin_inff();

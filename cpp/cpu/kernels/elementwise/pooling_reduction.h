@@ -56,7 +56,7 @@ template <class V> struct Mean {
 };
 
 template <class V> struct EuclideanNorm {
-    static constexpr float smallest = 1e-30f; ///< of sums of squares that are precise
+    static constexpr float smallest = 1e-30f; ///< the smallest sum of squares that is precise
 
     typename V::reg row, total;
 
@@ -69,8 +69,8 @@ template <class V> struct EuclideanNorm {
         row = V::zero();
     }
     MPSCNN_INLINE typename V::reg result(float) const { return V::sqrt(total); }
-    /// Return 1 in the lanes where squares may have overflowed or underflowed, otherwise 0. Zero is such a
-    /// sum, too. Only the first `left` lanes count.
+    /// Return 1 in the lanes where squares may have overflowed or underflowed, otherwise 0. A sum of 0 may be
+    /// an underflow, so it gives 1, too. Only the first `left` lanes count.
     MPSCNN_INLINE typename V::reg beyond_float(std::int64_t left) const {
         const auto one = V::set1(1.0f), zero = V::zero();
         const auto is_small = V::select(V::less(total, V::set1(smallest)), one, zero);

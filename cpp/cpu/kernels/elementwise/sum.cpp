@@ -17,8 +17,9 @@ namespace {
 /// The number of channel vectors that are summed together.
 constexpr int chain_vectors = 4;
 
-/// Return the length of the pieces for a sum of `terms` pixels. If only one lane has elements, a few hundred
-/// of them are few pieces, whose errors do not cancel. So these pieces are short.
+/// Return the length of the pieces for a sum of `terms` pixels. With one channel, all elements are in one
+/// lane. A few hundred elements would then be a few long pieces, and the errors of so few pieces do not
+/// cancel. So such sums have short pieces.
 MPSCNN_INLINE std::int64_t piece_of(std::int64_t terms, std::int64_t channels) {
     constexpr std::int64_t few = 1024, short_piece = 8;
     return channels == 1 && terms <= few ? short_piece : sum_piece;

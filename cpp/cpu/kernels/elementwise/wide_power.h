@@ -36,8 +36,8 @@ inline double wide_power(double x, double c) {
     return power * __builtin_bit_cast(double, static_cast<std::uint64_t>(whole + 1023) << 52);
 }
 
-/// Return delta + scale * the sum of squares of a channel's neighbours, of which `from` is the pixel. This is
-/// the base of the power by which cross-channel normalization divides.
+/// Return delta + scale * the sum of squares of a channel's neighbours in the pixel `from`. This is the base
+/// of the power by which cross-channel normalization divides.
 inline double wide_cross_channel_base(const CrossChannelTask &task, const float *from, std::int64_t channels,
                                       std::int64_t channel) {
     const std::int64_t end = min(channel + task.after + 1, channels);

@@ -72,7 +72,7 @@ void log_softmax_of_integers(const IntegerLogSoftmaxTask &task, const std::uint8
     const std::int32_t highest = highest_of(bytes, channels);
     const std::int32_t logarithm = logarithm_of_sum(
         static_cast<std::int32_t>(sum_of_exponentials(task.exponentials, bytes, channels, highest)));
-    // Larger distances would overflow when the logarithm is subtracted.
+    // From this distance on, the subtraction of the logarithm would overflow.
     const std::int32_t reached = -rounded_twice(logarithm + INT32_MIN, task.multiplier, task.shift);
     for (std::int64_t c = 0; c < channels; ++c) {
         const std::int32_t distance = highest - bytes[c];

@@ -26,8 +26,8 @@ __attribute__((noinline)) void add_quads(const QuadRows &rows, std::int64_t firs
     using reg = typename Registers::reg;
     constexpr int of_panel = Registers::of_panel, registers = panels * of_panel,
                   lanes = IntegerWeights::panel / of_panel;
-    constexpr int of_pointer = 3,
-                  pointers = (pixels + of_pointer - 1) / of_pointer; // the offsets that an address can add
+    // One pointer is enough for three pixels, because an address can add 0, 1 or 2 times the pitch to it.
+    constexpr int of_pointer = 3, pointers = (pixels + of_pointer - 1) / of_pointer;
     const std::int64_t run_steps = weights.run_steps();
     const std::ptrdiff_t pitch = rows.pitch, panel_bytes = weights.quad_steps() * step_bytes;
     const std::int8_t *values = weights.quads + panel * panel_bytes;

@@ -71,15 +71,16 @@ MPSCNN_FIXED_POINT std::int32_t inverse_of_one_and(std::int32_t a) {
     return larger(x, 1);
 }
 
-/// Return the logarithm of a number of at least 1. The number has 12 bits before the binary point and the
-/// result 5. The number is 2^n * r, where the 4th root of 1/2 is near r. A quotient of polynomials gives the
-/// logarithm of r.
+/// Return the logarithm of a number of at least 1. The number has 12 bits before the binary point, and the
+/// result has 5. The number is written as 2^n * r with r near the 4th root of 1/2. A quotient of polynomials
+/// gives the logarithm of r.
 MPSCNN_FIXED_POINT std::int32_t logarithm_of_sum(std::int32_t sum) {
     constexpr std::int32_t root = 1518500250, fourth_root = 1805811301; // of 1/2
     const auto larger = [](std::int32_t p, int bits) {
         return limited(static_cast<std::int64_t>(p) * (std::int64_t{1} << bits), INT32_MIN, INT32_MAX);
     };
-    // There are two choices of n and r. The smaller r, and the larger n, are between the roots of 1/2 and 1.
+    // There are two choices of n and r. Take the smaller r, which is between sqrt(1/2) and 1, and the larger
+    // n.
     const int leading = __builtin_clz(static_cast<std::uint32_t>(sum));
     const std::int32_t first = larger(high_product(larger(sum, leading - 1), root), 1);
     const int other = __builtin_clz(static_cast<std::uint32_t>(high_product(sum, root))) - 1;

@@ -47,7 +47,7 @@ __attribute__((noinline)) inline void wide_gradient_pixel(const CrossChannelGrad
     };
     for (std::int64_t c = 0; c < channels; ++c) {
         const double divisor = base(c);
-        // The quotient first, because a power of -beta - 1 overflows earlier.
+        // Divide first, because a power with the exponent -beta - 1 would overflow earlier.
         products[c] = static_cast<double>(gradient[c]) * static_cast<double>(from[c]) / divisor *
                       wide_power(divisor, -beta);
     }
@@ -90,7 +90,8 @@ cross_channel_gradient_pixel(const CrossChannelGradientTask &task, const Gradien
         outside = V::add(outside, fill_lanes<V>(V::select(is_small, V::zero(), V::set1(1.0f)), left, 0.0f));
         return fill_lanes<V>(value, left, 0.0f);
     });
-    // The values and sums are not needed then, and their memory has room for as many doubles.
+    // The computation in double does not need `values` and `sums`. It uses their memory, which has room for a
+    // double for each channel.
     if (V::sum(outside) > 0.0f)
         return wide_gradient_pixel(task, reinterpret_cast<double *>(values), gradient, from, out);
     sum_neighbours<V>(values, sums, length, layouts.products);

@@ -1,8 +1,8 @@
 #pragma once
 
 // The second pass of the gradient of batch normalization, which applies sums over all pixels. Its result has
-// elements of the type V::element. The instances with bfloat16 are used only if products alone read the
-// result.
+// elements of the type V::element. The instances with bfloat16 are used only if convolutions, dense layers
+// and their gradients are the only readers of the result.
 //
 // The coefficients of each vector are read from L1. The speed is limited by memory: 12 bytes for each
 // element, or 10 with results in bfloat16.

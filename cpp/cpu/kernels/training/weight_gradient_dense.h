@@ -23,7 +23,8 @@ namespace mpscnn::cpu {
 namespace {
 
 template <class V> inline constexpr std::int64_t tile_taps = 2 * V::width;
-/// The outputs of a tile. Sets with tile registers (AMX) have more gemm_rows than fit vector registers.
+/// The outputs of a tile, whose sums stay in vector registers. Instruction sets with tile registers (AMX)
+/// have a larger gemm_rows, so the number is limited.
 template <class V> inline constexpr int gradient_rows = V::gemm_rows < 14 ? V::gemm_rows : 14;
 
 /// Return sum + x * gradient for one vector of inputs. With bfloat16, both products of each pair are added,

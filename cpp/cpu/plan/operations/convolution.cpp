@@ -124,8 +124,8 @@ ConvolutionTask convolution_task(const FusedOperation &fused, const std::vector<
 
 namespace {
 
-/// Add two steps. The first multiplies the broadcast pixel once. Its sums are the start of the sums of every
-/// pixel in the second step.
+/// Add two steps. The first one multiplies the broadcast pixel by its weights, once. In the second one, the
+/// sums of every pixel start with the results of the first.
 void make_broadcast_steps(StepBuilder &builder, const FusedOperation &fused, ConvolutionTask task) {
     const BroadcastInput &broadcast = *fused.broadcast;
     const Region sums =

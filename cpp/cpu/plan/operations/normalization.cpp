@@ -60,10 +60,10 @@ void add_normalization(StepBuilder &builder, const FusedOperation &fused, float 
     builder.begin(fused, task).others = std::move(others);
 }
 
-/// Return the sums of squares for which floats compute x / (delta + scale * sum)^exponent precisely enough.
-/// `exponent` may be negative. With `bounded`, x is at most sqrt(sum). Then the inverse of the power may
-/// underflow as long as x is at most 1e7, because the error of the result stays below 1e-37, which does not
-/// matter.
+/// Return the range of the sums of squares for which floats compute x / (delta + scale * sum)^exponent
+/// precisely enough. `exponent` may be negative. With `bounded`, x is at most sqrt(sum). Then the inverse of
+/// the power may underflow as long as x is at most 1e7, because the error of the result stays below 1e-37,
+/// which does not matter.
 PowerRange power_range(double scale, double delta, double exponent, bool bounded) {
     constexpr double smallest = 1e-37, small_sum = 1e-30, large_base = 1e38, bounded_sum = 1e14;
     const double reach = std::pow(smallest, -1.0 / std::max(std::fabs(exponent), 0.5));

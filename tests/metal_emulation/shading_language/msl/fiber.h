@@ -1,7 +1,7 @@
 // The threads of a threadgroup, as fibers in one thread. At a barrier a fiber waits until all others have
-// reached the same one. It is checked that they do, and that none has returned earlier. A simdgroup runs
-// until all of its threads wait at a barrier, so that work that its threads do together orders no other
-// simdgroup.
+// reached the same barrier. If a fiber has returned or waits at another barrier, the kernel fails. Each
+// simdgroup runs until all of its threads wait at a barrier. So an operation that its threads do together
+// does not make other simdgroups wait.
 #pragma once
 
 #include "msl/abi.h"
@@ -246,7 +246,7 @@ private:
     }
 
     const Body *body_ = nullptr;
-    const Grid *grid_ = nullptr; ///< of the running threadgroup
+    const Grid *grid_ = nullptr; ///< the grid of the running threadgroup
     std::vector<Stack> stacks_;
     std::vector<Fiber> fibers_;
     unsigned current_ = 0;
