@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
 from mpscnn import _core
 from mpscnn._private.expected_names import Expected, takes_expected_arguments
-from mpscnn._private.model_name import DEFAULT_MODEL, hand_in_weights
+from mpscnn._private.model_name import DEFAULT_MODEL, register_weights
 from mpscnn.core_model import (
     core_model,
     described,
@@ -96,7 +96,7 @@ def load(
     )
 
 
-hand_in_weights(lambda model: load(model).network.weights)
+register_weights(lambda model: load(model).network.weights)
 
 
 #: The properties of a model that users can set.

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-__all__ = ["DEFAULT_MODEL", "MODEL_SUFFIX", "hand_in_weights", "holds_network", "is_path", "weights_of"]
+__all__ = ["DEFAULT_MODEL", "MODEL_SUFFIX", "holds_network", "is_path", "register_weights", "weights_of"]
 
 #: The model that `load` takes if no name is given. It is part of the package.
 DEFAULT_MODEL = "cifar10_mobilenet_v2"
@@ -47,7 +47,7 @@ Weights = Callable[[str | os.PathLike[str]], Mapping[str, Any]]
 _weights: list[Weights] = []
 
 
-def hand_in_weights(weights: Weights) -> None:
+def register_weights(weights: Weights) -> None:
     """Register the function that finds a model's weights. `mpscnn.model` calls this, since models cannot import it."""
     _weights[:] = [weights]
 

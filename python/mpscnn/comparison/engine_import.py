@@ -12,7 +12,7 @@ from pathlib import Path
 from mpscnn._private.child_python import code_command, inherited_environment
 from mpscnn._private.printable import printable
 
-__all__ = ["import_problem", "taken_bytes"]
+__all__ = ["address_space_bytes", "import_problem"]
 
 # Memory that the engine needs besides its own code.
 _MARGIN = 32 << 20
@@ -22,8 +22,8 @@ _SECONDS = 300.0
 _CHILD = """
 import mmap, sys
 import mpscnn
-from mpscnn.comparison.engine_import import taken_bytes
-lacking = int(sys.argv[1]) - taken_bytes()
+from mpscnn.comparison.engine_import import address_space_bytes
+lacking = int(sys.argv[1]) - address_space_bytes()
 kept = mmap.mmap(-1, lacking) if lacking > 0 else None
 for name in sys.argv[2:]:
     __import__(name)
@@ -59,7 +59,7 @@ def _is_limited() -> bool:
     return resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
 
 
-def taken_bytes() -> int:
+def address_space_bytes() -> int:
     """Return the size of this process's address space; 0 if the system does not report it."""
     try:
         return int(Path("/proc/self/statm").read_text().split()[0]) * mmap.PAGESIZE
@@ -70,7 +70,7 @@ def taken_bytes() -> int:
 def _problem_of_child(names: Sequence[str]) -> str | None:
     try:
         ended = subprocess.run(
-            code_command(_CHILD, str(taken_bytes() + _MARGIN), *names),
+            code_command(_CHILD, str(address_space_bytes() + _MARGIN), *names),
             env=inherited_environment(),
             stdin=subprocess.DEVNULL,
             capture_output=True,

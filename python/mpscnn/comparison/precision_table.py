@@ -172,7 +172,7 @@ def compare_precisions(
             refused[name] = str(error)
     sessions = {name: program.session(threads=threads or "auto") for name, program in programs.items()}
     answers = Answers(network, given[0].shape)
-    seen = {name: AnswersSeen(answers) for name in programs}
+    seen = {name: AnswerSums(answers) for name in programs}
     for image in given:
         right = _run(sessions["float32"], network, image)
         for name, session in sessions.items():
@@ -283,7 +283,7 @@ class Answers:
         return [self._detector.run(b, s) for b, s in zip(boxes, scores, strict=True)]
 
 
-class AnswersSeen:
+class AnswerSums:
     """The sums over the images so far, for one precision."""
 
     def __init__(self, answers: Answers) -> None:

@@ -87,8 +87,8 @@ class Arranger:
 
     def in_one_piece(self, value: Value, atoms: Axis) -> Value:
         """Return the value with these atoms one after the other in memory."""
-        before, behind = surroundings(value, atoms)
-        order = before + atoms + behind
+        before, after = surroundings(value, atoms)
+        order = before + atoms + after
         return value if order == value.order else self._moved(value, order)
 
     def in_order_of_axes(self, value: Value) -> Value:
@@ -118,13 +118,13 @@ class Arranger:
         Returns:
             The image, its axes, and the number of the axis with the atoms.
         """
-        before, behind = surroundings(value, atoms)
-        fronts, backs = free_apart(before) or ((),), free_apart(behind) or ((),)
+        before, after = surroundings(value, atoms)
+        fronts, backs = separate_free(before) or ((),), separate_free(after) or ((),)
         if len(fronts) + len(backs) > 2:
-            if before and behind:  # there are too many axes, so the atoms are moved to the end
-                before, behind = before + behind, ()
+            if before and after:  # there are too many axes, so the atoms are moved to the end
+                before, after = before + after, ()
                 value = self._moved(value, before + atoms)
-            fronts, backs = free_apart(before), free_apart(behind)
+            fronts, backs = separate_free(before), separate_free(after)
         groups = [*fronts, atoms, *backs]
         if len(groups) != _IMAGE_RANK - 1:
             raise UnsupportedError(
@@ -223,10 +223,10 @@ class Arranger:
         """Return the value with its atoms in another order. Calls with the same arguments return the same tensor."""
         key = (value.tensor.index, value.order, order)
         if key not in self._orders:
-            self._orders[key] = self._newly_moved(value, order).tensor
+            self._orders[key] = self._move_atoms(value, order).tensor
         return replace(value, tensor=self._orders[key], order=order)
 
-    def _newly_moved(self, value: Value, order: Axis) -> Value:
+    def _move_atoms(self, value: Value, order: Axis) -> Value:
         if set(order) != set(value.order):
             raise AssertionError("other atoms than the value has")
         same = 0
@@ -245,7 +245,7 @@ class Arranger:
             return replace(value, tensor=y, order=order)
         by_axes = self._moved_by_axes(value, order)
         if by_axes is not None:
-            return value.lying(by_axes, order)
+            return value.with_tensor(by_axes, order)
         count = product(moving)
         if count is None or count > _MAX_MOVED:
             return self._moved_by_parts(value, order)
@@ -308,22 +308,22 @@ class Arranger:
     def _moved_to_front(self, value: Value, target: int, place: int) -> Value:
         """Return the value with the atom at `place` moved to the place `target`."""
         before, between = value.order[:target], value.order[target:place]
-        atom, behind = value.order[place], value.order[place + 1 :]
-        size = product(behind)
+        atom, after = value.order[place], value.order[place + 1 :]
+        size = product(after)
         if size is None:
             raise UnsupportedError(
                 f"needs {value.shown} in another order, but its size is free: {CHOOSE_SIZE}"
             )
-        x = self.physical(value, (before, between, (atom, *behind)))
+        x = self.physical(value, (before, between, (atom, *after)))
         parts = [self._slice(x, {"front": number * size, "channels": size}) for number in range(atom.high)]
         y = self.network.concat(parts, axis=2, name=self.name("/transpose"))
-        return value.lying(y, (*before, atom, *between, *behind))
+        return value.with_tensor(y, (*before, atom, *between, *after))
 
     def _moved_to_end(self, value: Value, place: int) -> Value:
         """Return the value with the atom at `place` moved to the last place."""
-        before, atom, behind = value.order[:place], value.order[place], value.order[place + 1 :]
-        x = self.physical(value, (before, (atom,), behind))
-        extents = [-1 if extent is None else extent for extent in (product(before), product(behind))]
+        before, atom, after = value.order[:place], value.order[place], value.order[place + 1 :]
+        x = self.physical(value, (before, (atom,), after))
+        extents = [-1 if extent is None else extent for extent in (product(before), product(after))]
         parts = [
             self.network.reshape(
                 self._slice(x, {"left": number, "width": 1}), [*extents, 1], name=self.name("/part")
@@ -331,7 +331,7 @@ class Arranger:
             for number in range(atom.high)
         ]
         y = self.network.concat(parts, axis=-1, name=self.name("/transpose"))
-        return value.lying(y, (*before, *behind, atom))
+        return value.with_tensor(y, (*before, *after, atom))
 
     def _slice(self, x: Tensor, part: dict[str, int]) -> Tensor:
         return self.network.layer("slice", [x], part, name=self.name("/part"))
@@ -405,7 +405,7 @@ _MAX_MOVED = 2048
 _MAX_PARTS = 256
 
 
-def free_apart(atoms: Axis) -> tuple[Axis, ...]:
+def separate_free(atoms: Axis) -> tuple[Axis, ...]:
     """Divide the atoms into axes with at most one free extent each. The result is empty if there are no atoms."""
     free = [place for place, atom in enumerate(atoms) if atom.is_free][1:]
     ends = zip((0, *free), (*free, len(atoms)), strict=True)
@@ -418,7 +418,7 @@ def rows_of(atoms: Axis) -> tuple[Axis, ...]:
     The result is empty if there are no atoms. Two free extents never share an axis, because neither could be recovered
     from their product.
     """
-    if len(parts := free_apart(atoms)) > 1:
+    if len(parts := separate_free(atoms)) > 1:
         return parts
     cuts = [(atoms[:place], atoms[place:]) for place in range(1, len(atoms))]
     short = [cut for cut in cuts if all((product(part) or 0) <= _MAX_ROWS for part in cut)]

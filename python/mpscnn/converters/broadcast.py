@@ -46,7 +46,9 @@ def align(arranger: Arranger, first: Value, second: Value) -> Aligned:
     if len(groups) > _REPEATED_AXES and set(first.order) != set(second.order):
         order = _shared_first(first, second, order)
         groups = _groups(arranger, first, second, order)
-    return Aligned(_brought(arranger, first, groups), _brought(arranger, second, groups), axes, order)
+    return Aligned(
+        _tensor_with_axes(arranger, first, groups), _tensor_with_axes(arranger, second, groups), axes, order
+    )
 
 
 def constant_along(value: Value, constant: NDArray[np.generic]) -> tuple[Axis, NDArray[np.float32]]:
@@ -88,7 +90,7 @@ def constant_along(value: Value, constant: NDArray[np.generic]) -> tuple[Axis, N
 
 
 def varying_last(arranger: Arranger, value: Value, constant: NDArray[np.generic]) -> Value:
-    """Return the value with the atoms along which a constant varies moved behind all atoms of free extent."""
+    """Return the value with the atoms along which a constant varies moved after all atoms of free extent."""
     shape = _widened_shape(value, constant)
     if not _fits(value, shape):
         return value
@@ -103,7 +105,7 @@ def varying_last(arranger: Arranger, value: Value, constant: NDArray[np.generic]
     if not any(atom.is_free for atom in value.order[min(places, default=len(value.order)) :]):
         return value
     tensor, rest, tail = arranger.channels_last(value, varying)
-    return value.lying(tensor, rest + tail)
+    return value.with_tensor(tensor, rest + tail)
 
 
 def repeats(value: Value, constant: NDArray[np.generic]) -> bool:
@@ -189,10 +191,10 @@ def _total(axis: Axis) -> object:
 
 def _cuts(axis: Axis) -> set[int]:
     """Return the places where an axis is divided into atoms: the products of the extents of its last atoms."""
-    result, behind = set(), 1
+    result, after = set(), 1
     for atom in reversed(without_batch(axis)):
-        behind *= 1 if atom.is_free else atom.high
-        result.add(behind)
+        after *= 1 if atom.is_free else atom.high
+        result.add(after)
     return result
 
 
@@ -205,19 +207,19 @@ def _refined(value: Value, number: int, cuts: set[int]) -> Value:
     """Return the value with an axis divided into more atoms, at all of these cuts (see `_cuts`)."""
     axis: list[Atom] = []
     order = list(value.order)
-    behind = 1
+    after = 1
     for atom in reversed(value.axes[number]):
-        inner = sorted(cut for cut in cuts if behind < cut < behind * atom.high)
+        inner = sorted(cut for cut in cuts if after < cut < after * atom.high)
         if atom.is_batch or atom.is_free or not inner:
             axis.insert(0, atom)
-            behind *= 1 if atom.is_batch or atom.is_free else atom.high
+            after *= 1 if atom.is_batch or atom.is_free else atom.high
             continue
-        bounds = [behind, *inner, behind * atom.high]
+        bounds = [after, *inner, after * atom.high]
         parts = [Atom(high // low) for low, high in pairwise(bounds)][::-1]
         place = order.index(atom)
         order[place : place + 1] = parts
         axis[:0] = parts
-        behind *= atom.high
+        after *= atom.high
     axes = (*value.axes[:number], tuple(axis), *value.axes[number + 1 :])
     return replace(value, axes=axes, order=tuple(order))
 
@@ -288,7 +290,7 @@ def _groups(arranger: Arranger, first: Value, second: Value, order: Axis) -> lis
     return runs or [()]
 
 
-def _brought(arranger: Arranger, value: Value, groups: list[Axis]) -> Tensor:
+def _tensor_with_axes(arranger: Arranger, value: Value, groups: list[Axis]) -> Tensor:
     present = [group if set(group) <= set(value.order) else () for group in groups]
     repeated = [place for place, group in enumerate(groups) if group and not present[place]]
     if repeated and len(groups) > _REPEATED_AXES:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mpscnn.converters.arrange import Arranger, free_apart, surroundings
+from mpscnn.converters.arrange import Arranger, separate_free, surroundings
 from mpscnn.converters.broadcast import with_common_atoms
 from mpscnn.converters.layout import Axis, Value, product
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -20,14 +20,14 @@ def joined(a: Arranger, values: list[Value], axis: int) -> Value:
     values = [value.with_batch_as(first) for value in values]
     if any(atom.is_batch and atom.high != 1 for value in values for atom in value.axes[axis]):
         raise UnsupportedError("joins images along the batch")
-    values = [value.with_batch_apart(axis).with_own_atoms() for value in values]
+    values = [value.with_batch_outside(axis).with_own_atoms() for value in values]
     model = next((value for value in values if value.axes[axis]), values[0])
     own_atoms = [value.axes[axis] for value in values]
     model, others = _alike(model, values, axis)
     groups, place = _surroundings(a, model, axis)
     tensors = []
     for value, atoms in zip(others, own_atoms, strict=True):
-        given = value.lying(value.tensor, value.order)
+        given = value.with_tensor(value.tensor, value.order)
         own = (*given.axes[:axis], atoms, *given.axes[axis + 1 :])
         wanted = [*groups[:place], atoms, *groups[place + 1 :]]
         tensors.append(a.physical(Value(given.tensor, own, given.order), wanted))
@@ -65,8 +65,8 @@ def _surroundings(a: Arranger, model: Value, axis: int) -> tuple[list[Axis], int
     if atoms:
         if groups and atoms in groups:
             return groups, groups.index(atoms)
-        before, behind = surroundings(model, atoms)
-        return _axes(before, behind)
+        before, after = surroundings(model, atoms)
+        return _axes(before, after)
     # An axis of extent 1 has no place in memory, so a place is chosen: as in NHWC images, or by the order of axes.
     place = {1: 2, 2: 0, 3: 1}[axis] if model.rank == _IMAGE_RANK and 1 <= axis <= 3 else -1
     if groups and len(groups) == 3 and place >= 0 and not groups[place]:
@@ -82,6 +82,6 @@ def _surroundings(a: Arranger, model: Value, axis: int) -> tuple[list[Axis], int
     return _axes(first, model.order[len(first) :])
 
 
-def _axes(before: Axis, behind: Axis) -> tuple[list[Axis], int]:
-    front = free_apart(before)
-    return [*front, (), *free_apart(behind)], len(front)
+def _axes(before: Axis, after: Axis) -> tuple[list[Axis], int]:
+    front = separate_free(before)
+    return [*front, (), *separate_free(after)], len(front)

@@ -85,7 +85,7 @@ def mapped(
         results: the extent of the axis in the result.
         matrix: a function that returns the matrix [results][elements]. It is called after its size has been counted.
     """
-    x = x.with_batch_apart(axis)
+    x = x.with_batch_outside(axis)
     extent = product(x.axes[axis])
     if extent is None:
         raise UnsupportedError(f"computes with axis {axis} of {x.shown}, whose extent is not fixed")
@@ -107,7 +107,7 @@ def pointwise(
     atoms = x.axes[axis]
     tensor, rest, tail = a.channels_last(x, atoms)
     if len(tensor.shape) != _IMAGE_RANK:
-        tensor = a.physical(x.lying(tensor, rest + tail), (*image_rows(rest), tail))
+        tensor = a.physical(x.with_tensor(tensor, rest + tail), (*image_rows(rest), tail))
     y = a.network.conv2d(tensor, results, 1, activation=activation, name=name)
     (new,) = a.atoms([results])
     return Value(y, (*x.axes[:axis], new, *x.axes[axis + 1 :]), rest + new), positions(atoms, tail)
@@ -172,9 +172,9 @@ def reduced(a: Arranger, x: Value, atoms: Axis, kind: str, *, pools: bool = True
         last = first
         while last < len(order) and order[last] in left:
             last += 1
-        before, run, behind = order[:first], order[first:last], order[last:]
+        before, run, after = order[:first], order[first:last], order[last:]
         name = a.name("")
-        current = x.lying(x.tensor, order)
+        current = x.with_tensor(x.tensor, order)
         image = a.grouping(current)
         is_image = image is not None and len(image) == 3
         if (
@@ -183,19 +183,19 @@ def reduced(a: Arranger, x: Value, atoms: Axis, kind: str, *, pools: bool = True
             and kind in ("mean", "max")
             and image is not None
             and is_image
-            and image[2] == behind
+            and image[2] == after
         ):
             pool = a.network.global_max_pool2d if kind == "max" else a.network.global_average_pool2d
             y = pool(current.tensor, name=name)
         elif image is not None and len(image) <= len(_AXES) and run in image:
             y = _along(a, current.tensor, kind, _AXES[len(_AXES) - len(image) + image.index(run)], name)
-        elif behind:
+        elif after:
             tensor, _, place = a.image_around(current, run)
             y = _along(a, tensor, kind, _AXES[place], name)
         else:
             y = _along(a, a.physical(current, (*image_rows(before), run)), kind, "channels", name)
-        order = before + behind
-        x = x.lying(y, order)
+        order = before + after
+        x = x.with_tensor(y, order)
         left -= set(run)
     return x
 

@@ -45,4 +45,4 @@ def numbers_in(budget: Budget, x: FileTensor, indices: NDArray[Any]) -> NDArray[
     Raises UnsupportedError if the tensor's size is free, or if its batch is not 1.
     """
     x.fixed_size()
-    return numbers_at(budget, x.stand_ins()[1], indices)
+    return numbers_at(budget, x.trial_shapes()[1], indices)

@@ -56,8 +56,8 @@ def keep_intermediates(network: Network) -> Network:
         name, users = node["name"], readers.get(node["name"], [])
         if name in outputs or not users or not _is_arithmetic(node):
             continue
-        is_middle = _is_wild(degrees[name]) and all(
-            one["name"] in middles or _tames(one, degrees[one["name"]]) for one in users
+        is_middle = _may_exceed_float16(degrees[name]) and all(
+            one["name"] in middles or _reduces_degree(one, degrees[one["name"]]) for one in users
         )
         if is_middle or _is_part_of_mean(node, users):
             middles.add(name)
@@ -152,12 +152,12 @@ def _is_arithmetic(node: Node) -> bool:
     return node["operation"] in _ARITHMETIC | _MOVES | _WEIGHTED_SUMS
 
 
-def _is_wild(degree: float) -> bool:
+def _may_exceed_float16(degree: float) -> bool:
     """Return True if a value of this degree may be beyond the range of float16: squares, inverses, exponentials."""
     return degree > 1.0 + _ROUNDING or degree < -0.5
 
 
-def _tames(node: Node, degree: float) -> bool:
+def _reduces_degree(node: Node, degree: float) -> bool:
     """Return True if a layer turns values that may be beyond float16 into a result of degree 1 or less.
 
     Such layers are roots, functions with limits, quotients, products, softmax and normalizations.

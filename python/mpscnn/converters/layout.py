@@ -141,7 +141,7 @@ class Value:
         """True if the first axis is the batch, and nothing else."""
         return self.rank > 0 and len(self.axes[0]) == 1 and self.axes[0][0].is_batch
 
-    def stand_ins(self) -> tuple[list[int], list[int]]:
+    def trial_shapes(self) -> tuple[list[int], list[int]]:
         """Return the shape twice: with the first and with the second number of each free extent."""
         low = [math.prod(atom.low for atom in axis) for axis in self.axes]
         return low, [math.prod(atom.high for atom in axis) for axis in self.axes]
@@ -156,7 +156,7 @@ class Value:
         """Return the value with another tensor of the network that has the same layout."""
         return replace(self, tensor=tensor)
 
-    def lying(self, tensor: Tensor, order: Axis) -> Self:
+    def with_tensor(self, tensor: Tensor, order: Axis) -> Self:
         """Return the value with another tensor of the network, whose memory order is `order`."""
         return replace(self, tensor=tensor, order=order)
 
@@ -174,7 +174,7 @@ class Value:
             return self
         return self._with_batch_on(place, batch)
 
-    def with_batch_apart(self, axis: int) -> Self:
+    def with_batch_outside(self, axis: int) -> Self:
         """Return the value without the batch in this axis, which must be 1. It becomes a part of another axis.
 
         A batch of 1 does not change the axis, so reshapes in a file may have made it a part of any axis. If it is alone
@@ -260,7 +260,7 @@ class Value:
         result = self._divided(wanted) or self._coalesced()._divided(wanted)
         if result is None:
             raise self._no_reshape(wanted)
-        made = result.stand_ins()[0]
+        made = result.trial_shapes()[0]
         if any(given not in (-1, extent) for given, extent in zip(low, made, strict=True)):
             raise UnsupportedError(
                 f"the new shape of {self.shown} depends on an extent that is free: {CHOOSE_SIZE}"
@@ -332,7 +332,7 @@ class Value:
         return replace(self, axes=tuple((merged[run[0]],) for run in runs), order=order)
 
     def _resolved(self, wanted: Sequence[int]) -> list[int]:
-        total = math.prod(self.stand_ins()[1])
+        total = math.prod(self.trial_shapes()[1])
         known = math.prod(extent for extent in wanted if extent != -1)
         if wanted.count(-1) > 1 or any(extent < -1 for extent in wanted):
             raise WeightsError(f"damaged: the new shape is {list(wanted)}")
@@ -341,7 +341,7 @@ class Value:
         return [total // known if extent == -1 else extent for extent in wanted]
 
     def _no_reshape(self, wanted: Sequence[int]) -> UnsupportedError:
-        low, high = self.stand_ins()
+        low, high = self.trial_shapes()
         if low != high and (free := [atom for atom in self.order if atom.is_free]):
             return UnsupportedError(
                 f"a reshape of {self.shown}, of which {len(free)} extents are free: {CHOOSE_SIZE}"

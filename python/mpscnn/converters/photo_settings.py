@@ -90,8 +90,8 @@ def _choose_known(network: Network, name: str) -> None:
     outputs = _heads(name, network)
     for kind, output in outputs.items():
         settings[kind] = {**settings[kind], "output": output}
-    behind = _after_weights(network, outputs["scores"])
-    if {"softmax", "sigmoid"} & behind:
+    after = _after_weights(network, outputs["scores"])
+    if {"softmax", "sigmoid"} & after:
         settings["scores"]["kind"] = "probability"
     elif settings["scores"]["kind"] == "probability":
         settings["scores"]["kind"] = "softmax"

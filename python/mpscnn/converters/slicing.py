@@ -73,7 +73,7 @@ def _changed(
     `attributes` returns the operation's attributes. Its argument is the image axis that holds the value's axis: 0 for
     rows, 1 for columns, 2 for channels.
     """
-    x = x.with_batch_apart(axis)
+    x = x.with_batch_outside(axis)
     atoms = x.axes[axis]
     axes = (*x.axes[:axis], new, *x.axes[axis + 1 :])
     x = a.in_one_piece(x, atoms)

@@ -176,7 +176,7 @@ class FileTensor(Value):
         if any(atom.is_batch for atom in atoms):
             raise UnsupportedError("compares images of the batch")
         tensor, rest, tail = self.arranger.channels_last(self, atoms)
-        return self.lying(layer(tensor, **settings, name=self.arranger.name("")), rest + tail)
+        return self.with_tensor(layer(tensor, **settings, name=self.arranger.name("")), rest + tail)
 
     def softmax(self, axes: Sequence[int]) -> FileTensor:
         """Return exp(x) / sum(exp(x)) over these axes."""
@@ -211,7 +211,7 @@ class FileTensor(Value):
         """
         if any(atom.is_batch and atom.high != 1 for atom in self.axes[axis]):
             raise UnsupportedError("compares images of the batch")
-        x = self.with_batch_apart(axis)
+        x = self.with_batch_outside(axis)
         if last:  # reverse the axis, so that the last of equal elements becomes the first
             x = x.part(axis, range(x.known_extent(axis, "takes the last of equals of") - 1, -1, -1))
         atoms = x.axes[axis]
@@ -230,7 +230,7 @@ class FileTensor(Value):
         extent = self.known_extent(axis, "orders elements of")
         if not 1 <= count <= extent:
             raise UnsupportedError(f"takes {count} of {extent} elements, which is not supported")
-        x = self.with_batch_apart(axis)  # refuses the batch, unless it is 1
+        x = self.with_batch_outside(axis)  # refuses the batch, unless it is 1
         rest = tuple(atom for atom in x.order if atom not in x.axes[axis])
         tensor = self.arranger.physical(x, (rest, x.axes[axis]))
         attributes = {"kind": "max" if largest else "min", "count": count}
@@ -255,7 +255,7 @@ class FileTensor(Value):
             if wanted > own:
                 raise WeightsError(f"damaged: takes elements of {self.shown} by indices {indices.shown}")
             x = x.part(other, range(wanted))
-        source, places = x.with_batch_apart(axis), indices.with_own_atoms().with_batch_apart(axis)
+        source, places = x.with_batch_outside(axis), indices.with_own_atoms().with_batch_outside(axis)
         others = [number for number in range(self.rank) if number != axis]
         orders = [
             (without_batch(tuple(value.atoms_of(others))), value.axes[axis]) for value in (source, places)
@@ -282,7 +282,7 @@ class FileTensor(Value):
             raise UnsupportedError(f"takes positions {indices.shown} of each image of {self.shown}")
         if not of_each_image and any(atom.high != 1 for atom in batch):
             raise UnsupportedError(f"takes positions {indices.shown}, whose batch is not 1, of {self.shown}")
-        x, places = self.with_batch_apart(axis), indices.with_own_atoms()
+        x, places = self.with_batch_outside(axis), indices.with_own_atoms()
         tensor, groups, place = self.arranger.image_around(x, x.axes[axis])
         within: list[Axis] = [(), (), ()]
         within[place] = groups[place] = places.order
@@ -330,7 +330,7 @@ class FileTensor(Value):
             return y.without_axes([axis])
         if table.ndim == 1:
             return y
-        low, high = ([*one[:axis], *table.shape, *one[axis + 1 :]] for one in y.stand_ins())
+        low, high = ([*one[:axis], *table.shape, *one[axis + 1 :]] for one in y.trial_shapes())
         return y.reshaped(low, high)
 
     def picked(self, numbers: NDArray[np.int64], shape: Sequence[int] | None = None) -> FileTensor:
@@ -345,7 +345,7 @@ class FileTensor(Value):
 
     def fixed_size(self) -> int:
         """Return the number of elements. Raises UnsupportedError if it is free, or for a batch that is not 1."""
-        low, high = self.stand_ins()
+        low, high = self.trial_shapes()
         if low != high or any(atom.is_batch and atom.high != 1 for axis in self.axes for atom in axis):
             raise UnsupportedError(
                 f"moves elements of {self.shown}, whose batch or size is free: {CHOOSE_SIZE}"
@@ -365,7 +365,7 @@ class FileTensor(Value):
         table[numbers.reshape(-1)] = count + np.arange(new)
         flat = updates.regrouped([1, new], [1, new]).with_own_atoms()
         both = self.regrouped([1, count], [1, count]).joined([flat], 1)
-        low, high = self.stand_ins()
+        low, high = self.trial_shapes()
         return both.taken(1, table.tolist()).regrouped(low, high)
 
     def placed(self, numbers: NDArray[np.int64], shape: Sequence[int]) -> FileTensor:
@@ -448,10 +448,10 @@ class FileTensor(Value):
         return y.regrouped(*([batch, height * rows, width * columns, left] for batch in batches))
 
     def _image_extents(self, what: str) -> tuple[list[int], list[int]]:
-        """Return both stand-ins of an image's batch, and its other extents, which must be known."""
+        """Return both trial numbers of an image's batch, and its other extents, which must be known."""
         if self.rank != 4 or not self.has_batch_first or None in self.shape[1:]:
             raise UnsupportedError(f"{what} {self.shown}; supported are images of a known size")
-        low, high = self.stand_ins()
+        low, high = self.trial_shapes()
         return [low[0], high[0]], low[1:]
 
     # ---- Layouts ---------------------------------------------------------------------------------------------------
@@ -491,7 +491,8 @@ class FileTensor(Value):
         if count == 1:
             return self
         low, high = (
-            [*one[:channels], count, one[channels] // count, *one[channels + 1 :]] for one in self.stand_ins()
+            [*one[:channels], count, one[channels] // count, *one[channels + 1 :]]
+            for one in self.trial_shapes()
         )
         apart = self.reshaped(low, high)
         order = [0, channels, *(axis for axis in range(1, apart.rank) if axis != channels)]

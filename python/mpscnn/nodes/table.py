@@ -70,7 +70,7 @@ def _transposed_convolution(
         "kernel_use": "gather",
         "padding": "explicit",
     }
-    for axis, extent, before, behind in (("y", "height", "top", "bottom"), ("x", "width", "left", "right")):
+    for axis, extent, before, after in (("y", "height", "top", "bottom"), ("x", "width", "left", "right")):
         taps, dilation = properties[f"kernel_{extent}"], properties[f"dilation_rate_{axis}"]
         reach = (taps - 1) * dilation + 1
         # The result covers everything that the windows reach, moved by the kernel offset.
@@ -80,7 +80,7 @@ def _transposed_convolution(
             f"stride_{axis}": properties[f"stride_{axis}"],
             f"dilation_{axis}": dilation,
             f"pad_{before}": moved,
-            f"pad_{behind}": -moved,
+            f"pad_{after}": -moved,
         }
     weights = {"weight": weight_of(kernel, "weights"), "bias": weight_of(kernel, "bias_terms")}
     x = add(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mpscnn._private.arguments import name_list, require_bool
-from mpscnn.comparison.precision_table import Answers, AnswersSeen, right_classes
+from mpscnn.comparison.precision_table import Answers, AnswerSums, right_classes
 from mpscnn.errors import ParameterError, UnsupportedError
 from mpscnn.graph.integer_layers import refused_layers
 from mpscnn.graph.network import Network
@@ -81,7 +81,7 @@ def quantize(
         else right_classes("quantize: test_classes", network, test_classes, count)
     )
     used, result, was_equalized = _quantized(prepared, given, equalize, correct_bias)
-    answers = _what_they_say(network, tested)
+    answers = _answers_of(network, tested)
     before, after = _answers(network, result, tested, answers)
     report = QuantizationReport(
         name=network.name,
@@ -136,7 +136,7 @@ def require_quantizable(network: Network, keep_float32: Sequence[str] = ()) -> Q
     return Quantizable(prepared, refused)
 
 
-def _what_they_say(network: Network, images: Sequence[Given]) -> Answers:
+def _answers_of(network: Network, images: Sequence[Given]) -> Answers:
     return Answers(network, next(iter(images[0].values())).shape)
 
 
@@ -151,7 +151,7 @@ def _quantized(
         return prepared, plain, False
     changed = with_integers(other, calibrate(other, images), correct_bias=correct_bias)
     if equalize is None:
-        answers = _what_they_say(prepared, images)
+        answers = _answers_of(prepared, images)
         errors = [_answers(prepared, one, images, answers)[1].error() for one in (plain, changed)]
         if errors[0] <= errors[1]:
             return prepared, plain, False
@@ -160,9 +160,9 @@ def _quantized(
 
 def _answers(
     network: Network, quantized: Network, images: Sequence[Given], answers: Answers
-) -> tuple[AnswersSeen, AnswersSeen]:
+) -> tuple[AnswerSums, AnswerSums]:
     """Return the results of the network in float32 and of the quantised one in int8."""
-    seen = AnswersSeen(answers), AnswersSeen(answers)
+    seen = AnswerSums(answers), AnswerSums(answers)
     sessions = [
         network.compile(device="cpu", precision="float32").session(),
         quantized.compile(device="cpu", precision="int8").session(),

@@ -13,7 +13,7 @@ from mpscnn.graph.network import Network
 from mpscnn.graph.training_arrays import BOX_NUMBERS, array_of, is_object_list
 from mpscnn.vision.detector import require_threshold
 
-__all__ = ["DetectorLabels", "learnt_answers"]
+__all__ = ["DetectorLabels", "assigned_scores"]
 
 
 class DetectorLabels:
@@ -105,7 +105,7 @@ class DetectorLabels:
         return np.ascontiguousarray(array, np.float32)
 
 
-def learnt_answers(
+def assigned_scores(
     prediction: NDArray[np.float32], targets: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return the scores and true classes of the anchors that are assigned to an object."""

@@ -37,7 +37,7 @@ class EpochLoop(ABC):
 
     @property
     @abstractmethod
-    def _now(self) -> Position:
+    def _current_position(self) -> Position:
         """The present position, which includes the last step."""
 
     @abstractmethod
@@ -95,7 +95,7 @@ class EpochLoop(ABC):
             StateError: the loss is not finite.
         """
         data = with_labels(data, labels)
-        last = self._now.epoch + whole_number("epochs", epochs, minimum=0)
+        last = self._current_position.epoch + whole_number("epochs", epochs, minimum=0)
         watch = Watch(early_stopping, validated=validation_data is not None)
         called = callback_list(callbacks)
         line = ProgressLine(last, batch_count(data, batch_size), progress)
@@ -147,10 +147,10 @@ class EpochLoop(ABC):
         on_batch: Callable[[int, int, float], None] = lambda *_: None,
     ) -> Iterator[Epoch]:
         each = batch_count(data, batch_size)
-        now = self._now
+        now = self._current_position
         if each and now.epoch < epochs:
             self._require_updates(epochs, now.steps + (epochs - now.epoch) * each - now.batch)
-        while (now := self._now).epoch < epochs:
+        while (now := self._current_position).epoch < epochs:
             start = time.perf_counter()
             given = batches(
                 self._original,
@@ -163,13 +163,13 @@ class EpochLoop(ABC):
             for number, (inputs, labels, weights) in enumerate(given, now.batch + 1):
                 loss = self._step(inputs, labels, weights, of_epoch=True)
                 on_batch(now.epoch + 1, number, loss)
-            now = self._now
+            now = self._current_position
             done = now.tally.evaluated()
             if now.epoch + 1 >= epochs:
                 self._require_updates(epochs, now.steps)
             checked = self.evaluate(validation_data) if validation_data is not None else None
             with self._lock:
-                self._position = Position(self._now.steps, now.epoch + 1)
+                self._position = Position(self._current_position.steps, now.epoch + 1)
             epoch = Epoch(
                 now.epoch + 1,
                 done.loss,
@@ -203,7 +203,7 @@ class EpochLoop(ABC):
     @property
     def _updates(self) -> int:
         """The number of times that the weights have changed."""
-        return int(self._now.steps // self._options["accumulate"])
+        return int(self._current_position.steps // self._options["accumulate"])
 
     def _require_updates(self, epochs: int, steps: int) -> None:
         """Raise ParameterError if this many steps in all epochs would not change the weights."""

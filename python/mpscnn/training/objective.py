@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mpscnn.errors import ParameterError
 from mpscnn.graph.network import Network
 from mpscnn.graph.training_arrays import BOX_NUMBERS, targets_of, weights_of
-from mpscnn.training.detector_labels import DetectorLabels, learnt_answers
+from mpscnn.training.detector_labels import DetectorLabels, assigned_scores
 
 #: Losses whose labels must be from 0 to 1. Floats are not checked, since that would take time.
 _OF_SHARES = ("sigmoid_cross_entropy", "hinge", "log")
@@ -86,7 +86,7 @@ class Objective:
         self, prediction: NDArray[np.float32], targets: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return the scores and the true classes."""
-        return (prediction, targets) if self._detector is None else learnt_answers(prediction, targets)
+        return (prediction, targets) if self._detector is None else assigned_scores(prediction, targets)
 
     def value(self, prediction: NDArray[np.float32], targets: NDArray[np.float32], weights: Any) -> float:
         """Return the loss of a batch, computed by the same operation as in training."""

@@ -160,7 +160,7 @@ class Trainer(NoCopies, Expected, EpochLoop):
     @property
     def steps(self) -> int:
         """The number of steps so far: one for each batch."""
-        return self._now.steps
+        return self._current_position.steps
 
     @takes_expected_arguments
     def step(self, inputs: Any, labels: Any, weights: Any = None) -> float:
@@ -288,7 +288,7 @@ class Trainer(NoCopies, Expected, EpochLoop):
             self._built, self._position = then._built, then._position
 
     def _stored(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-        head, now = self._original.detection, self._now
+        head, now = self._original.detection, self._current_position
         settings = {
             "graph": self._original.to_dict(),
             "loss": self._loss,
@@ -401,7 +401,7 @@ class Trainer(NoCopies, Expected, EpochLoop):
         return BuiltTrainer.of(network, self._options, frozen, self._device, self._threads)
 
     @property
-    def _now(self) -> Position:
+    def _current_position(self) -> Position:
         """The present position, which includes the last step."""
         return self._position.counted(self._objective)
 
@@ -435,10 +435,10 @@ class Trainer(NoCopies, Expected, EpochLoop):
         with self._lock:
             rate = rate_of(self._optimizer, self._updates)
             # If Ctrl-C came just after the last step, that step still counts.
-            self._position = replace(self._now, made=step)
+            self._position = replace(self._current_position, made=step)
             with naming_remedy([tensor.shape for tensor in self._original.inputs], given, inputs):
                 self._built.core.step(given, targets, rate, prediction, step.loss)
-            self._position = self._now
+            self._position = self._current_position
         return float(step.loss[0])
 
     def _step_arrays(

@@ -89,7 +89,7 @@ def segment(
     if of_photos and not paths:
         raise typer.Exit(FAILED if failed else 0)
     if model == _DEFAULT:
-        _say_where_from()
+        _hint_download()
     loaded = load(model, **program.to_dict(), **runs.to_dict())
     require_task(loaded, model, "segmentation")
     answers = ResultPrinter(loaded, form, _lines)
@@ -126,7 +126,7 @@ def _frame_picture(frame: VideoFrame, result: Segmentation) -> PillowImage.Image
     return canvas
 
 
-def _say_where_from() -> None:
+def _hint_download() -> None:
     entry = next(entry for entry in registry.models() if entry.name == _DEFAULT)
     if entry.location() is None:
         hint(

@@ -96,7 +96,7 @@ class Guard:
                 400, "BadRequest", "a field of the head that must be there once is there twice"
             )
         host = headers.get(b"host", b"").decode("latin-1").lower()
-        if not self._is_ours(host):
+        if not self._is_own_host(host):
             return RefusedError(
                 421, "UnknownHost", f"this service is not {host[:100]!r}; --allow-host gives it a name"
             )
@@ -117,15 +117,15 @@ class Guard:
                 return RefusedError(401, "Unauthorized", "needs Authorization: Bearer TOKEN", about)
         return None
 
-    def _is_ours(self, host: str) -> bool:
+    def _is_own_host(self, host: str) -> bool:
         if self._any_host or host in self._known:
             return True
-        ours = self._names_us(host)
+        ours = self._is_own_name(host)
         if ours and len(self._known) < _MAX_KNOWN:
             self._known.add(host)
         return ours
 
-    def _names_us(self, host: str) -> bool:
+    def _is_own_name(self, host: str) -> bool:
         found = _HOST.fullmatch(host)
         if found is None:
             return False

@@ -94,7 +94,7 @@ class _Process:
                 self._take(reply, outcomes)
             status = self._process.wait()
             if status != 0 or outcomes[begun] is None:
-                outcomes[begun] = Outcome(problem=_death(status) + self._said())
+                outcomes[begun] = Outcome(problem=_describe_exit(status) + self._last_error_line())
         except queue.Empty:
             outcomes[begun] = Outcome(problem=f"hung: no answer within {patience:g} s")
             return False
@@ -121,7 +121,7 @@ class _Process:
         self._process.stdout.close()
         self._errors.close()
 
-    def _said(self) -> str:
+    def _last_error_line(self) -> str:
         """Return the last line on stderr, such as a failed assertion or Python's message."""
         self._errors.seek(0)
         lines = self._errors.read().decode("utf-8", "replace").strip().splitlines()
@@ -134,7 +134,7 @@ def _read(stream: IO[str], lines: queue.SimpleQueue[str]) -> None:
     lines.put("")
 
 
-def _death(status: int) -> str:
+def _describe_exit(status: int) -> str:
     if status >= 0:
         return f"the process ended with status {status}"
     try:

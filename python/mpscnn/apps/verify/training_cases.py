@@ -160,7 +160,7 @@ def _one_loss(kind: str, reduction: str, *across_batch: bool) -> list[Listed]:
     name = f"{kind}, {reduction}" + (" of the batch" if across_batch else "")
     descriptor = made("LossDescriptor", kind, reduction, *across_batch)
     positions = [0, 1] if kind in ("categorical_cross_entropy", "log") else [1]
-    given, behind = {"positive": positions}, {"positive": [position + 1 for position in positions]}
+    given, after = {"positive": positions}, {"positive": [position + 1 for position in positions]}
 
     def recipe(kernel: str) -> dict[str, Any]:
         terms = made(kernel, made("LossDescriptor", kind, "none"))
@@ -170,7 +170,7 @@ def _one_loss(kind: str, reduction: str, *across_batch: bool) -> list[Listed]:
 
     return [
         (name, recipe("ForwardLoss"), "loss"),
-        (name, made("LossGradient", descriptor) | behind | {"sources": three}, "function"),
+        (name, made("LossGradient", descriptor) | after | {"sources": three}, "function"),
         (name, recipe("Loss") | {"run": "loss"}, "loss"),
     ]
 

@@ -103,23 +103,23 @@ class _Names:
 
     def __init__(self, kept: Set[str], present: Iterable[str]) -> None:
         self._kept = kept
-        self._used = {name for name in present if self._stays(name)}
+        self._used = {name for name in present if self._is_kept(name)}
         self._counts: Counter[str] = Counter()
         self.new: dict[str, str] = {}
         """The new names of results."""
 
     def of(self, name: str, kind: str, outputs: Sequence[str]) -> str:
         """Return the new name of an operation and name its results. Call this once for each operation, in order."""
-        made = name if self._stays(name) else self.free(f"{kind}_{self._counts[kind]}")
+        made = name if self._is_kept(name) else self.free(f"{kind}_{self._counts[kind]}")
         self._counts[kind] += 1
         for place, output in enumerate(outputs):
             if len(outputs) == 1:
                 self.new[output] = made
             else:
-                self.new[output] = output if self._stays(output) else self.free(f"{made}_{place}")
+                self.new[output] = output if self._is_kept(output) else self.free(f"{made}_{place}")
         return made
 
-    def _stays(self, name: str) -> bool:
+    def _is_kept(self, name: str) -> bool:
         return name in self._kept or name.removesuffix(OF_HALVES) in self._kept
 
     def free(self, stem: str) -> str:

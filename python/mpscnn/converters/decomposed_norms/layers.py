@@ -108,10 +108,10 @@ def lines_of_reduction(layers: Layers, node: Node) -> Lines | None:
     else:
         last = len(shape) - ("channels", "width", "height").index(node["attributes"]["axis"])
         first = last - 1
-    run, behind = shape[first:last], shape[last:]
-    if not run or None in (*run, *behind):
+    run, after = shape[first:last], shape[last:]
+    if not run or None in (*run, *after):
         return None
-    return Lines(product(run), product(behind))
+    return Lines(product(run), product(after))
 
 
 def lines_of_broadcast(layers: Layers, whole: str, small: str) -> Lines | None:
@@ -123,10 +123,10 @@ def lines_of_broadcast(layers: Layers, whole: str, small: str) -> Lines | None:
     if not axes or any(a != b for i, (a, b) in enumerate(zip(shape, other, strict=True)) if i not in axes):
         return None
     between = shape[axes[0] : axes[-1] + 1]
-    behind = shape[axes[-1] + 1 :]
-    if None in (*between, *behind) or product(between) != product([shape[axis] for axis in axes]):
+    after = shape[axes[-1] + 1 :]
+    if None in (*between, *after) or product(between) != product([shape[axis] for axis in axes]):
         return None
-    return Lines(product(between), product(behind))
+    return Lines(product(between), product(after))
 
 
 def product(extents: Sequence[int | None]) -> int:

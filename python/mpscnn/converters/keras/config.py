@@ -50,7 +50,7 @@ class KerasLayer:
     model: KerasModel | None = None
     is_function: bool = False
     """True for a call of a function of keras.ops, which has no weights."""
-    is_authors: bool = False
+    is_custom: bool = False
     """True for a custom class of the file's author, even if it has the name of one of Keras's classes."""
     identity: int | None = None
     """A number that is equal for all occurrences of a layer which several models share."""
@@ -131,7 +131,7 @@ def _layer(entry: Any, nesting: int) -> KerasLayer:
         [_call(node, name) for node in nodes],
         parse_model(entry, nesting + 1) if kind in MODELS else None,
         is_function=_is_function(entry, settings, nodes),
-        is_authors=_is_authors(entry),
+        is_custom=_is_custom(entry),
         identity=identity if isinstance(identity, int) else None,
     )
 
@@ -151,7 +151,7 @@ def _is_function(entry: Mapping[str, Any], settings: Mapping[str, Any], nodes: l
     )
 
 
-def _is_authors(entry: Mapping[str, Any]) -> bool:
+def _is_custom(entry: Mapping[str, Any]) -> bool:
     """Return True if an entry is a custom class. .keras files state its module, .h5 files "package>Class"."""
     if "module" in entry:
         module = entry["module"]

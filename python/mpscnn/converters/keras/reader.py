@@ -25,7 +25,7 @@ from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
 
 _UNKNOWN = "mpscnn has no such layer yet"
-_AUTHORS = "is a class of the file's author, whose code is not in the file"
+_CUSTOM = "is a class of the file's author, whose code is not in the file"
 _MAX_CALLS = 10_000
 # A model that scales its input by at most this factor (255 becomes about 2) takes photos with samples 0 to 255.
 _LARGEST_SCALE = 2.01 / 255.0
@@ -169,7 +169,7 @@ class _Converter:
         values[result] = None
         handler, shown_name = _handler(layer), "/".join(path)
         if handler is None:
-            reason = _AUTHORS if layer.is_authors else REFUSED.get(layer.kind, _UNKNOWN)
+            reason = _CUSTOM if layer.is_custom else REFUSED.get(layer.kind, _UNKNOWN)
             self._unsupported.add(layer.kind, shown_name, reason)
         elif None not in given:
             applied = self._applied(layer, call, path, values)
@@ -209,7 +209,7 @@ class _Converter:
 
 
 def _handler(layer: KerasLayer) -> Handler | None:
-    if layer.is_authors:
+    if layer.is_custom:
         return None
     return function_handler(layer.kind) if layer.is_function else HANDLERS.get(layer.kind)
 

@@ -133,7 +133,7 @@ def _with_constant(
             along[role] = values
     tensor, rest, tail = c.arranger.channels_last(x, suffix)
     y = affine(c.network, tensor, **along, activation=fuse_activation(c, node), name=c.layer_name(node))
-    return x.lying(y, rest + tail)
+    return x.with_tensor(y, rest + tail)
 
 
 def _with_numbers(

@@ -48,7 +48,7 @@ def _attention(c: Context, node: Node) -> FileTensor:
             shares = shares.combined("multiply", mask.factors, "/shares")
     y = shares @ values
     if rank == _TOKENS_RANK:
-        (low, heads, tokens, features), (high, *_) = y.stand_ins()
+        (low, heads, tokens, features), (high, *_) = y.trial_shapes()
         shapes = ([batch, tokens, heads * features] for batch in (low, high))
         y = y.transposed((0, 2, 1, 3)).regrouped(*shapes)
     return y
@@ -56,7 +56,7 @@ def _attention(c: Context, node: Node) -> FileTensor:
 
 def _with_heads(x: FileTensor, heads: int) -> FileTensor:
     """Reshape (n, tokens, heads * features) to (n, heads, tokens, features)."""
-    (low, tokens, features), (high, *_) = x.stand_ins()
+    (low, tokens, features), (high, *_) = x.trial_shapes()
     if heads < 1 or features % heads:
         raise WeightsError(f"damaged: makes {heads} heads of {x.shown}")
     parts = [tokens, heads, features // heads]

@@ -190,7 +190,7 @@ class Context:
         value = FileTensor.plain(self.arranger, tensor)
         return value if numbers.shape else replace(value, axes=())
 
-    def constant_beside(self, name: str, like: FileTensor) -> FileTensor:
+    def constant_with_batch_of(self, name: str, like: FileTensor) -> FileTensor:
         """Return a constant of the file as a layer's result whose batch is in the same axis as that of a tensor."""
         axes = like.axes
         axis = next((i for i, atoms in enumerate(axes) if any(atom.is_batch for atom in atoms)), None)

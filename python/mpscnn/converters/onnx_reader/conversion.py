@@ -108,7 +108,7 @@ class Conversion:
 
     def _shape(self, node: Node) -> None:
         value = self._c.value(node.inputs[0], whole_numbers=True)
-        both = [np.asarray(extents, np.int64) for extents in value.stand_ins()]
+        both = [np.asarray(extents, np.int64) for extents in value.trial_shapes()]
         if node.kind == "Size":
             both = [np.asarray(np.prod(extents), np.int64) for extents in both]
         else:

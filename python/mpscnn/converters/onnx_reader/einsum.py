@@ -98,7 +98,7 @@ def _with_constant(
     matrix = weight.transpose(order).reshape(math.prod(extents), -1)
     x = replace(x, axes=(*(of_x[label] for label in kept), _joined(of_x, summed)))
     y = dense(c, node, x, matrix, None, None, (constant[0], None))
-    low, high = ([*stand_ins[:-1], *extents] for stand_ins in y.stand_ins())
+    low, high = ([*trial_shapes[:-1], *extents] for trial_shapes in y.trial_shapes())
     return y.regrouped(low, high).transposed([(kept + new).index(label) for label in target])
 
 

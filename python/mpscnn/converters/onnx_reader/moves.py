@@ -84,7 +84,7 @@ def _reshape(c: Context, node: Node) -> FileTensor:
     x = c.x(node, whole_numbers=True)
     low, high = c.constants.shapes(node.input(1), "the new shape")
     if not node.integer("allowzero", 0):
-        stated = x.stand_ins()
+        stated = x.trial_shapes()
         for place, extent in enumerate(high):
             if extent == 0:
                 if place >= x.rank:
@@ -130,7 +130,7 @@ def _expand(c: Context, node: Node) -> FileTensor:
     low, high = c.constants.shapes(node.input(1), "the new shape")
     if len(high) > x.rank:
         x = x.with_axes(range(len(high) - x.rank))
-    stated = x.stand_ins()
+    stated = x.trial_shapes()
     low, high = (
         [*extents[: len(extents) - len(numbers)], *numbers]
         for numbers, extents in zip((low, high), stated, strict=True)
@@ -141,7 +141,7 @@ def _expand(c: Context, node: Node) -> FileTensor:
     ]
     result = node.outputs[0]
     users = c.users(result) if result not in c.results else []
-    if not (users and all(_repeats_anyway(c, user, result, (low, high)) for user in users)):
+    if not (users and all(_broadcasts_anyway(c, user, result, (low, high)) for user in users)):
         fits = times[0] == times[1] and all(
             count == 1 or extent == 1 for count, extent in zip(times[1], stated[1], strict=True)
         )
@@ -151,7 +151,7 @@ def _expand(c: Context, node: Node) -> FileTensor:
     return x
 
 
-def _repeats_anyway(c: Context, user: Node, name: str, shape: tuple[list[int], list[int]]) -> bool:
+def _broadcasts_anyway(c: Context, user: Node, name: str, shape: tuple[list[int], list[int]]) -> bool:
     """Return True if a consumer of an Expand broadcasts anyway, so that the Expand can be left out.
 
     That is the case for arithmetic with another operand that has the shape of the expanded tensor.
@@ -160,7 +160,7 @@ def _repeats_anyway(c: Context, user: Node, name: str, shape: tuple[list[int], l
     return (
         user.kind in ("Add", "Sub", "Mul", "Div", "Max", "Min", "Sum")
         and bool(others)
-        and any(one in c.values and c.values[one].stand_ins() == shape for one in others)
+        and any(one in c.values and c.values[one].trial_shapes() == shape for one in others)
     )
 
 
@@ -226,8 +226,8 @@ def _padded_axis(
         return x.bordered(axis, sides, {"mode": _MODES[mode], "value": value})
     extent = x.known_extent(axis, "repeats")
     before, after = (max(side, 0) for side in sides)
-    first, behind = (max(-side, 0) for side in sides)  # negative pads crop first; then the rest is repeated
-    kept = extent - first - behind
+    first, last = (max(-side, 0) for side in sides)  # negative pads crop first; then the rest is repeated
+    kept = extent - first - last
     if kept < 1:
         raise WeightsError(f"damaged: leaves {kept} of axis {axis} of {x.shown}")
     count = before + kept + after

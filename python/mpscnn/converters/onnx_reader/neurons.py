@@ -103,7 +103,7 @@ def _prelu(c: Context, node: Node) -> FileTensor:
         name = c.layer_name(node)
         y = c.network.activation(tensor, "prelu", name=name)
         c.set_weight(name, "slope", slope.reshape(-1)[positions(x.axes[1], channels)], node.inputs[1])
-        return x.lying(y, rest + channels)
+        return x.with_tensor(y, rest + channels)
     # The result is max(x, 0) + slopes * min(x, 0).
     slopes = c.constant(node.inputs[1], x.rank, what="its slopes")
     if any(extent not in (1, own) for extent, own in zip(slopes.shape[1:], x.shape[1:], strict=True)):

@@ -44,7 +44,7 @@ def in_order(nodes: Sequence[Node], given: Set[str], origin: str) -> list[Node]:
             if missing[user] == 0:
                 heapq.heappush(ready, user)
     if len(ordered) < len(nodes):
-        raise WeightsError(f"damaged: {origin}: {_circle(nodes, makers, missing)}")
+        raise WeightsError(f"damaged: {origin}: {_cycle(nodes, makers, missing)}")
     return ordered
 
 
@@ -65,7 +65,7 @@ def _makers(nodes: Sequence[Node], given: Set[str], origin: str) -> dict[str, in
     return makers
 
 
-def _circle(nodes: Sequence[Node], makers: dict[str, int], missing: Sequence[int]) -> str:
+def _cycle(nodes: Sequence[Node], makers: dict[str, int], missing: Sequence[int]) -> str:
     """Return the text of a dependency cycle for a message.
 
     Each waiting node reads the result of another waiting node. So following these nodes always ends in a cycle.

@@ -25,7 +25,7 @@ _STATISTICS = ("mean", "variance")
 
 
 @dataclass
-class _Held:
+class _LayerParameters:
     """The parameters that became weights of one layer."""
 
     parameters: dict[str, str] = field(default_factory=dict)  # by the role of the weight
@@ -49,7 +49,7 @@ class Parameters:
         self._tensors: dict[str, str] = {name: name for name in self._made_of}
         # The number of a constant's uses that became weights, by the constant's name.
         self._claims: Counter[str] = Counter()
-        self._layers: dict[str, _Held] = {}
+        self._layers: dict[str, _LayerParameters] = {}
 
     def made_of(self, name: str) -> str | None:
         """Return the parameter whose (possibly rearranged) elements a constant has; None for other constants."""
@@ -83,7 +83,7 @@ class Parameters:
         parameter = self._made_of.get(name)
         if parameter is not None and role in _LEARNT_ROLES:
             self._claims[name] += 1
-            self._layers.setdefault(layer, _Held()).parameters[role] = parameter
+            self._layers.setdefault(layer, _LayerParameters()).parameters[role] = parameter
 
     def settle(self, network: Network, nodes: Sequence[Node]) -> list[str]:
         """Make the weights that are parameters trainable and fix all others. Returns notes for the user.
@@ -109,7 +109,7 @@ class Parameters:
 
     def _settle_layer(self, network: Network, node: dict[str, Any], roles: set[str]) -> None:
         name = node["name"]
-        held = self._layers.get(name, _Held()).parameters
+        held = self._layers.get(name, _LayerParameters()).parameters
         if not held:
             network.learn([name], learn=False)
             return

@@ -60,7 +60,7 @@ def _gather_nd(c: Context, node: Node) -> FileTensor:
         raise UnsupportedError("takes other places for each image of the batch, which is not supported")
     if indices.shape[-1] == 1:
         return taken_at(x, 0, indices[..., 0])
-    rest = x.stand_ins()[1][indices.shape[-1] :]
+    rest = x.trial_shapes()[1][indices.shape[-1] :]
     return x.picked(numbers_in(c.constants.budget, x, indices), [*indices.shape[:-1], *rest])
 
 
@@ -75,7 +75,7 @@ def _gather_elements(c: Context, node: Node) -> FileTensor:
 
 def _by_constant_indices(c: Context, x: FileTensor, axis: int, given: NDArray[Any]) -> FileTensor:
     """Convert GatherElements with constant indices, to a gather from all elements of an image."""
-    low, high = x.stand_ins()
+    low, high = x.trial_shapes()
     if given.ndim != x.rank or not given.size:
         raise WeightsError(f"damaged: takes elements of {x.shown} by indices {given.shape}")
     c.constants.budget.spend(Cost(8 * given.size, 8 * given.size))
@@ -123,7 +123,7 @@ def _scatter_elements(c: Context, node: Node) -> FileTensor:
     if given.ndim != x.rank or not given.size:
         raise WeightsError(f"damaged: its indices {given.shape} do not fit {x.shown}")
     c.constants.budget.spend(Cost(8 * given.size, 8 * given.size))
-    numbers = _along(x, given, x.axis(node.integer("axis", 0)), x.stand_ins()[1])
+    numbers = _along(x, given, x.axis(node.integer("axis", 0)), x.trial_shapes()[1])
     return x.scattered(numbers, updates)
 
 

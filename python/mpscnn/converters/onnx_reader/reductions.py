@@ -133,7 +133,7 @@ def _batch_normalization(c: Context, node: Node) -> FileTensor:
     for role, (values, source) in ordered.items():
         if not own:
             c.set_weight(name, role, values, source)
-    return x.lying(y, rest + tail)
+    return x.with_tensor(y, rest + tail)
 
 
 def _instance_normalization(c: Context, node: Node) -> FileTensor:
@@ -146,11 +146,11 @@ def _instance_normalization(c: Context, node: Node) -> FileTensor:
         raise UnsupportedError(f"normalises {x.shown}, whose first axis is not the batch")
     if x.rank < 3 or any(values.shape != (x.shape[1],) for values in factors):
         raise WeightsError(f"damaged: {factors[0].shape} and {factors[1].shape} for {x.shown}")
-    before, behind = surroundings(x, x.axes[1])
-    inner = product(behind)
+    before, after = surroundings(x, x.axes[1])
+    inner = product(after)
     if inner is None:
         raise UnsupportedError(f"normalises {x.shown}, whose groups have a free size")
-    return _group_norm(c, node, x, (before, x.axes[1], behind), len(factors[0]), inner)
+    return _group_norm(c, node, x, (before, x.axes[1], after), len(factors[0]), inner)
 
 
 def _group_normalization(c: Context, node: Node) -> FileTensor:
@@ -176,16 +176,16 @@ def _group_norm(
     `parts` are three pieces of the file's axes, in their order: those before the channels, the groups, and the channels
     within a group. Each scale and offset of the file is repeated for `times` channels of the layer.
     """
-    before, channels, behind = parts
-    order, grouping = before + channels + behind, c.arranger.grouping(x)
-    fits = len(x.tensor.shape) == 4 and grouping and grouping[-1] == channels + behind and x.order == order
-    tensor = x.tensor if fits else c.arranger.physical(x, ((), before, channels + behind))
+    before, channels, after = parts
+    order, grouping = before + channels + after, c.arranger.grouping(x)
+    fits = len(x.tensor.shape) == 4 and grouping and grouping[-1] == channels + after and x.order == order
+    tensor = x.tensor if fits else c.arranger.physical(x, ((), before, channels + after))
     name, activation = c.layer_name(node), fuse_activation(c, node)
     epsilon = group_norm_epsilon(node.number("epsilon", 1e-5))
     y = c.network.group_norm(tensor, groups, epsilon=epsilon, activation=activation, name=name)
     scale, offset = (np.repeat(values, times) for values in _factors(c, node))
     c.set_factors(name, {"gamma": (scale, node.input(1)), "beta": (offset, node.input(2))})
-    return x.lying(y, order)
+    return x.with_tensor(y, order)
 
 
 def _layer_normalization(c: Context, node: Node) -> FileTensor:
@@ -212,7 +212,7 @@ def _layer_normalization(c: Context, node: Node) -> FileTensor:
     y = function(tensor, epsilon=epsilon, epsilon_rule=rule, activation=activation, name=name)
     order = positions(atoms, tail)
     c.set_factors(name, {role: (values[order], given[role][0]) for role, values in factors.items()})
-    return x.lying(y, rest + tail)
+    return x.with_tensor(y, rest + tail)
 
 
 def _for_each(values: NDArray[np.float32], extents: Sequence[int | None], count: int) -> NDArray[np.float32]:

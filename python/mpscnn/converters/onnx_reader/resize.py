@@ -63,7 +63,7 @@ def _interpolated(
     """Resize by matrix products: each axis whose extent changes is multiplied by its matrix of weights."""
     if by.alignment not in ALIGNMENTS:
         raise _unsupported_coordinates(by.mode, by.alignment, ALIGNMENTS)
-    extents = x.stand_ins()[0]
+    extents = x.trial_shapes()[0]
     if scales is None:
         scales = [Fraction(size, extent) for size, extent in zip(sizes or [], extents, strict=False)]
     if len(scales) != x.rank:
@@ -116,7 +116,7 @@ def _wanted(c: Context, node: Node, x: FileTensor) -> tuple[list[Fraction] | Non
         if scales:
             scales = [scales[axes.index(axis)] if axis in axes else Fraction(1) for axis in range(x.rank)]
         if sizes:
-            low = x.stand_ins()[0]
+            low = x.trial_shapes()[0]
             sizes = [sizes[axes.index(axis)] if axis in axes else low[axis] for axis in range(x.rank)]
     return scales or None, sizes or None
 
@@ -124,7 +124,7 @@ def _wanted(c: Context, node: Node, x: FileTensor) -> tuple[list[Fraction] | Non
 def _one_scale(node: Node, x: FileTensor, sizes: list[int], policy: str) -> list[Fraction]:
     """Return the scales for keep_aspect_ratio_policy: one scale for all axes, limited by the stated sizes."""
     axes = [x.axis(axis) for axis in node.integers("axes", range(x.rank))]
-    low = x.stand_ins()[0]
+    low = x.trial_shapes()[0]
     if policy not in ("not_larger", "not_smaller") or len(axes) != len(sizes):
         raise WeightsError(f"damaged: keep_aspect_ratio_policy {policy!r} for the sizes {sizes}")
     if any(x.shape[axis] is None for axis in axes if not any(atom.is_batch for atom in x.axes[axis])):
@@ -143,7 +143,7 @@ def _stated_sizes(c: Context, node: Node, x: FileTensor) -> list[int]:
     A free axis must keep its size. The first of the two numbers that represent its extent is returned for it.
     """
     low, high = c.constants.shapes(node.input(3), "its sizes")
-    stated = x.stand_ins()
+    stated = x.trial_shapes()
     for place, (first, second) in enumerate(zip(low, high, strict=True)):
         is_own = place < x.rank and (first, second) == (stated[0][place], stated[1][place])
         if first != second and not is_own:
@@ -153,7 +153,7 @@ def _stated_sizes(c: Context, node: Node, x: FileTensor) -> list[int]:
 
 def _sizes(x: FileTensor, scales: list[Fraction] | None, sizes: list[int] | None) -> dict[str, Any]:
     """Return the size or scale as attributes of mpscnn's resize layer; empty if the size does not change."""
-    low = x.stand_ins()[0]
+    low = x.trial_shapes()[0]
     given = scales if scales is not None else sizes or []
     if len(given) != x.rank:
         raise WeightsError(f"damaged: {len(given)} sizes for {x.shown}")

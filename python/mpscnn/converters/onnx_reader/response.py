@@ -84,10 +84,10 @@ def _settings(c: Context, nodes: list[Node], again: list[Node]) -> _Settings | N
             and set(average.integers("strides", [1]) + average.integers("dilations", [1])) == {1}
             and not any(average.integers("pads", [0]))
             and average.text("auto_pad", "NOTSET") in ("NOTSET", "VALID")
-            and _sees(c, front, x, x.with_axes([1]))
-            and _sees(c, back, x.with_axes([1]), x)
+            and _gives_axes(c, front, x, x.with_axes([1]))
+            and _gives_axes(c, back, x.with_axes([1]), x)
             and all(
-                len(again) == 1 and scaled.inputs[0] == one.outputs[0] and _sees(c, one, x, x)
+                len(again) == 1 and scaled.inputs[0] == one.outputs[0] and _gives_axes(c, one, x, x)
                 for one in again
             )
         )
@@ -111,7 +111,7 @@ def _other(c: Context, node: Node, before: Node) -> float:
     return c.constants.number(second if first == before.outputs[0] else first, "its operand")
 
 
-def _sees(c: Context, node: Node, x: Value, wanted: Value) -> bool:
+def _gives_axes(c: Context, node: Node, x: Value, wanted: Value) -> bool:
     """Return True if an Unsqueeze, Squeeze or Reshape of x gives the same axes as `wanted`."""
     if node.kind == "Reshape":
         made = x.reshaped(*c.constants.shapes(node.input(1), "the new shape"))

@@ -219,19 +219,21 @@ def _tile(c: Context, node: Node) -> FileTensor:
 def _concat(c: Context, node: Node) -> FileTensor:
     computed = c.first_computed(node.inputs)
     axis = computed.axis(node.integer("axis", 1))
-    computed = _batch_beside(computed, axis)
+    computed = _with_batch_outside(computed, axis)
     first, *others = (
-        c.constant_beside(name, computed) if c.is_constant(name) else _batch_beside(c.value(name), axis)
+        c.constant_with_batch_of(name, computed)
+        if c.is_constant(name)
+        else _with_batch_outside(c.value(name), axis)
         for name in node.inputs
     )
     return first.joined(others, axis)
 
 
-def _batch_beside(x: FileTensor, axis: int) -> FileTensor:
+def _with_batch_outside(x: FileTensor, axis: int) -> FileTensor:
     """Return the tensor with a batch of 1 moved out of an axis, if the axis has other elements, too."""
     atoms = x.axes[axis] if axis < x.rank else ()
     is_movable = len(atoms) > 1 and x.rank > 1 and any(atom.is_batch and atom.high == 1 for atom in atoms)
-    return x.with_batch_apart(axis) if is_movable else x
+    return x.with_batch_outside(axis) if is_movable else x
 
 
 PARTS: dict[str, Handler] = {

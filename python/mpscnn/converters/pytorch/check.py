@@ -33,7 +33,7 @@ def require_equal(
     Raises UnsupportedError if results differ too much, see `require_results`.
     """
     session = converted.network.compile(device="cpu", precision="float32").session()
-    given = _telling(inputs)
+    given = _replace_uniform_inputs(inputs)
     _require_equal(converted, session, given, _results_of(module, given), title)
     for other in others:
         try:
@@ -66,7 +66,7 @@ def _require_equal(
     require_results(title, "module", names, found, [*moved, *expected[len(moved) :]])
 
 
-def _telling(inputs: Sequence[Any]) -> list[Any]:
+def _replace_uniform_inputs(inputs: Sequence[Any]) -> list[Any]:
     import torch
 
     generator = torch.Generator().manual_seed(0)

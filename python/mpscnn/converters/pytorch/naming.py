@@ -63,9 +63,9 @@ _BLOCK = re.compile(r"blocks\.(\d{1,3})\.(\d{1,3})\.(.+)\.weight")
 
 def timm_modules(network: Network, state: StateDict) -> dict[str, Module]:
     """Return the module of each layer. Names differ from timm's, so they are matched by the order of computation."""
-    behind = _TIMM_AFTER["norm_head.weight" in state]
-    behind = {module: norm for module, norm in behind.items() if f"{module}.weight" in state}
-    modules = [*_modules("", _TIMM_BEFORE), *_block_modules(state), *_modules("", behind)]
+    after = _TIMM_AFTER["norm_head.weight" in state]
+    after = {module: norm for module, norm in after.items() if f"{module}.weight" in state}
+    modules = [*_modules("", _TIMM_BEFORE), *_block_modules(state), *_modules("", after)]
     # If the numbers differ, the network is a different one. The check for missing or unused weights then fails.
     return dict(zip(weighted_layers(network), modules, strict=False))
 

@@ -105,7 +105,9 @@ def set_weights(
         module = modules[layer]
         name, changed = _name(module, role), layer in fit.norms or module.scale
         if role == "weight" and changed:
-            scale, offset = _behind(state, module, fit.norms.get(layer), epsilons, int(spec["shape"][0]))
+            scale, offset = _combined_scale_and_offset(
+                state, module, fit.norms.get(layer), epsilons, int(spec["shape"][0])
+            )
             weight = _in_our_order(state.array(name), tuple(spec["shape"]))
             _set(network, state, layer, "weight", _scaled(weight, scale))
             _set(network, state, layer, "bias", offset)
@@ -119,7 +121,7 @@ def _name(module: Module, role: str) -> str:
     return f"{module.path}.{_NAMES.get(role, role)}"
 
 
-def _behind(
+def _combined_scale_and_offset(
     state: StateDict, module: Module, norm: str | None, epsilons: Epsilons, channels: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the scale and offset that follow a module's product: bias, batch normalization and scale, combined."""

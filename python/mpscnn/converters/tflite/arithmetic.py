@@ -31,7 +31,7 @@ _TWO_TENSORS = {
     "SQUARED_DIFFERENCE": "subtract",
 }
 _SQUARE: Activation = {"kind": "power", "a": 1.0, "b": 0.0, "c": 2.0}
-_BEHIND: dict[str, Activation] = {"FLOOR_DIV": "floor", "SQUARED_DIFFERENCE": _SQUARE}
+_AFTER: dict[str, Activation] = {"FLOOR_DIV": "floor", "SQUARED_DIFFERENCE": _SQUARE}
 
 # ---- Two operands ------------------------------------------------------------------------------------------
 
@@ -49,9 +49,9 @@ def _binary(c: Reader, operator: FileOperator) -> Made:
     if of_integers and operator.kind in ("MAXIMUM", "MINIMUM"):
         return integer_forms.larger(c, operator)
     first, second = operands(c, operator)
-    operation, behind = _TWO_TENSORS[operator.kind], _BEHIND.get(operator.kind)
-    if behind:
-        return first.combined(operation, second, "/first", activation).map(behind)
+    operation, after = _TWO_TENSORS[operator.kind], _AFTER.get(operator.kind)
+    if after:
+        return first.combined(operation, second, "/first", activation).map(after)
     return first.combined(operation, second, "", c.fused_activation(operator, activation))
 
 
@@ -94,7 +94,7 @@ def _with_constant(
         function: Activation = {"kind": "power", "a": 1.0, "b": -number, "c": 2.0}
         if kind != "SQUARED_DIFFERENCE":
             constant, result = operator.inputs[0 if constant_first else 1], operator.outputs[0]
-            number = c.number_seen_as(constant, result, number)
+            number = c.number_reinterpreted_as(constant, result, number)
             limits = (number, _LARGEST) if kind == "MAXIMUM" else (-_LARGEST, number)
             function = c.fused_activation(operator, {"kind": "clamp", "a": limits[0], "b": limits[1]})
         return x.map(function)

@@ -127,7 +127,7 @@ class OperatorReader:
         axes = [*map(without_batch, value.axes)]
         groups = axes[1:] if value.has_batch_first else axes
         order = tuple(atom for axis in groups for atom in axis)
-        return value.lying(self.arranger.physical(value, groups), order)
+        return value.with_tensor(self.arranger.physical(value, groups), order)
 
     def operand(self, index: int, like: FileTensor) -> FileTensor:
         """Return a computed or constant operand. A constant gets at least as many axes as `like`."""
@@ -266,13 +266,13 @@ class OperatorReader:
         if target is not None and copies_bytes(operator.kind):
             for index in dict.fromkeys(operator.inputs):
                 if index in self.values and self.grid(index) is not None:
-                    self.values[index] = self.seen_as(index, operator.outputs[0], self.values[index])
+                    self.values[index] = self.reinterpreted_as(index, operator.outputs[0], self.values[index])
         try:
             yield
         finally:
             self.values.update({index: kept[index] for index in operator.inputs if index in kept})
 
-    def seen_as(self, index: int, other: int, value: FileTensor) -> FileTensor:
+    def reinterpreted_as(self, index: int, other: int, value: FileTensor) -> FileTensor:
         """Return the numbers that a tensor's integers represent with the scale and zero point of another tensor."""
         own, target = self.grid(index), self.grid(other)
         if own is None or target is None or own == target or own.dtype != target.dtype:
@@ -286,8 +286,8 @@ class OperatorReader:
         self.note_integers(other, y)
         return value.holding(y)
 
-    def number_seen_as(self, index: int, other: int, number: float) -> float:
-        """Do the same as `seen_as` for the number in a constant tensor."""
+    def number_reinterpreted_as(self, index: int, other: int, number: float) -> float:
+        """Do the same as `reinterpreted_as` for the number in a constant tensor."""
         own, target = self.grid(index), self.grid(other)
         if own is None or target is None or own == target:
             return number

@@ -53,13 +53,13 @@ def extreme(c: Reader, operator: FileOperator, x: FileTensor, atoms: Axis) -> Fi
         while last < len(x.order) and x.order[last] in left:
             last += 1
         run = x.order[first:last]
-        before, behind = surroundings(x, run)
-        tensor = c.arranger.physical(x, (before, run, behind))
+        before, after = surroundings(x, run)
+        tensor = c.arranger.physical(x, (before, run, after))
         if None in tensor.shape[1:]:
             raise UnsupportedError(f"reduces {x.shown}, whose size is free: {CHOOSE_SIZE}")
         y = c.network.max_pool2d(tensor, (1, tensor.shape[2] or 1), name=c.layer_name(operator, "/maximum"))
         _note(c, operator, y.index, opposite=is_least)
-        x = x.lying(y, before + behind)
+        x = x.with_tensor(y, before + after)
         left -= set(run)
     return _opposite(c, operator, x, back=True) if is_least else x
 

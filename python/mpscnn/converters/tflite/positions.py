@@ -31,7 +31,7 @@ def _gather_nd(c: Reader, operator: FileOperator) -> Made:
     if indices.dtype.kind not in "iu":
         raise WeightsError(f"damaged: its indices are {indices.dtype}")
     numbers = numbers_in(c.constants.budget, x, indices)
-    rest = x.stand_ins()[1][indices.shape[-1] :]
+    rest = x.trial_shapes()[1][indices.shape[-1] :]
     return x.picked(numbers, [*indices.shape[:-1], *rest] or [1])
 
 

@@ -73,7 +73,7 @@ def _split(c: Reader, operator: FileOperator) -> None:
     for output, size in zip(operator.outputs, sizes, strict=True):
         c.begin(output)
         y = x.part(axis, range(start, start + size))
-        c.set_value(output, c.seen_as(operator.outputs[0], output, y))
+        c.set_value(output, c.reinterpreted_as(operator.outputs[0], output, y))
         start += size
 
 

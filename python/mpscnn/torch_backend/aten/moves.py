@@ -120,8 +120,8 @@ def _roll(g: Writer, x: str, shifts: Sequence[int], axes: Sequence[int] = ()) ->
     for shift, axis in zip(shifts, axes, strict=True):
         cut = -shift % shape[axis]
         if cut:
-            behind, before = g.split(x, axis % len(shape), [cut, shape[axis] - cut])
-            x = g.add("Concat", before, behind, axis=axis % len(shape))
+            after, before = g.split(x, axis % len(shape), [cut, shape[axis] - cut])
+            x = g.add("Concat", before, after, axis=axis % len(shape))
     return x
 
 
