@@ -101,9 +101,9 @@ def fences(images: Tensor) -> Tensor:
     count, device, size = len(images), images.device, images.shape[-1]
     axis = torch.linspace(0, 1, size, device=device)
 
-    def bars(most: float) -> Tensor:
+    def bars(max_count: float) -> Tensor:
         period, phase, width = (
-            uniform(count, *limits, device)[:, None] for limits in ((1 / most, 0.6), (0, 1), (0.05, 0.3))
+            uniform(count, *limits, device)[:, None] for limits in ((1 / max_count, 0.6), (0, 1), (0.05, 0.3))
         )
         return ((axis / period + phase) % 1 < width).float()
 

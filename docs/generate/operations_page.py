@@ -72,10 +72,10 @@ def _operations_made(method: ast.FunctionDef) -> set[str]:
 
 
 def _inputs(entry: dict[str, Any]) -> str:
-    fewest, most = entry["min_inputs"], entry["max_inputs"]
-    if fewest == most:
-        return f"{fewest} input" + ("s" if fewest > 1 else "")
-    return f"{fewest} to {most} inputs"
+    minimum, maximum = entry["min_inputs"], entry["max_inputs"]
+    if minimum == maximum:
+        return f"{minimum} input" + ("s" if minimum > 1 else "")
+    return f"{minimum} to {maximum} inputs"
 
 
 def _section(entry: dict[str, Any], methods: list[str]) -> str:

@@ -106,7 +106,7 @@ def maxima_of(a: Arranger, x: Tensor, y: Tensor, windows: Windows, labels: Seque
     if any(map(any, borders)):
         x = network.pad(x, (borders[0], borders[1]), value=_LOWEST, name=a.name("/border"))
     beyond = float(labels[-1] + 1)
-    least: Tensor | None = None
+    first_place: Tensor | None = None
     for number, label in enumerate(labels):
         parts = []
         for axis, tap in enumerate(divmod(number, windows.kernel[1])):
@@ -116,9 +116,11 @@ def maxima_of(a: Arranger, x: Tensor, y: Tensor, windows: Windows, labels: Seque
         # The label where the tap is the maximum, otherwise a number beyond all labels.
         chosen: Activation = {"kind": "linear", "a": label - beyond, "b": beyond}
         place = network.equal(taps, y, activation=chosen, name=a.name("/is_maximum"))
-        least = place if least is None else network.minimum(least, place, name=a.name("/place"))
-    assert least is not None
-    return Maxima(least, labels, windows)
+        first_place = (
+            place if first_place is None else network.minimum(first_place, place, name=a.name("/place"))
+        )
+    assert first_place is not None
+    return Maxima(first_place, labels, windows)
 
 
 def flat_positions(a: Arranger, maxima: Maxima) -> Tensor:

@@ -32,8 +32,8 @@ def root(network: Network, x: Tensor, name: Named, *, inverse: bool = False) -> 
 
 def finite(network: Network, x: Tensor, name: Named) -> Tensor:
     """Replace infinities by the largest finite numbers of their sign. A clamp neuron would keep infinities."""
-    largest, least = (one_number(network, sign * _LARGEST, x, name("/limit")) for sign in (1.0, -1.0))
-    return network.maximum(network.minimum(x, largest, name=name("/below")), least, name=name("/finite"))
+    largest, smallest = (one_number(network, sign * _LARGEST, x, name("/limit")) for sign in (1.0, -1.0))
+    return network.maximum(network.minimum(x, largest, name=name("/below")), smallest, name=name("/finite"))
 
 
 def quotient(

@@ -285,9 +285,9 @@ def _stated_limits(c: Context, processing: PostProcessing) -> dict[str, Any]:
             limits["iou_threshold"] = iou
         if 0.0 < score <= 1.0:
             limits["score_threshold"] = score
-        most = _constant(c, node.input(2)) if node.kind == "NonMaxSuppression" else 0.0
-        if 1.0 <= most <= _MAX_BOXES:
-            limits["max_per_class"] = limits["max_detections"] = int(most)
+        max_boxes = _constant(c, node.input(2)) if node.kind == "NonMaxSuppression" else 0.0
+        if 1.0 <= max_boxes <= _MAX_BOXES:
+            limits["max_per_class"] = limits["max_detections"] = int(max_boxes)
     if "score_threshold" not in limits:
         compared = [
             _constant(c, node.input(1)) for node in c.file.nodes if node.kind in ("Greater", "GreaterOrEqual")

@@ -44,8 +44,8 @@ def mirrored(
 
 def extreme(c: Reader, operator: FileOperator, x: FileTensor, atoms: Axis) -> FileTensor:
     """Reduce to the maximum or minimum over these parts of axes (atoms) by poolings. A minimum is -max(-x)."""
-    is_least = operator.kind == "REDUCE_MIN"
-    x = _opposite(c, operator, x, back=False) if is_least else x
+    is_minimum = operator.kind == "REDUCE_MIN"
+    x = _opposite(c, operator, x, back=False) if is_minimum else x
     left = set(atoms)
     while left:
         first = min(x.order.index(atom) for atom in left)
@@ -58,10 +58,10 @@ def extreme(c: Reader, operator: FileOperator, x: FileTensor, atoms: Axis) -> Fi
         if None in tensor.shape[1:]:
             raise UnsupportedError(f"reduces {x.shown}, whose size is free: {CHOOSE_SIZE}")
         y = c.network.max_pool2d(tensor, (1, tensor.shape[2] or 1), name=c.layer_name(operator, "/maximum"))
-        _note(c, operator, y.index, opposite=is_least)
+        _note(c, operator, y.index, opposite=is_minimum)
         x = x.with_tensor(y, before + after)
         left -= set(run)
-    return _opposite(c, operator, x, back=True) if is_least else x
+    return _opposite(c, operator, x, back=True) if is_minimum else x
 
 
 def _opposite(c: Reader, operator: FileOperator, x: FileTensor, *, back: bool) -> FileTensor:

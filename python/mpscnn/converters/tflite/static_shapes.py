@@ -61,8 +61,8 @@ def cost_of(kind: str, inputs: list[Constant]) -> Cost:
     if kind in _NEVER_LARGER:
         copied = 0 if inputs[0].flags.c_contiguous else inputs[0].size
         return Cost(_MAX_ELEMENTS + copied, _MAX_ELEMENTS + copied)
-    most = _MAX_ELEMENTS * (_MAX_ELEMENTS + len(inputs))
-    return Cost(most, most)
+    max_work = _MAX_ELEMENTS * (_MAX_ELEMENTS + len(inputs))
+    return Cost(max_work, max_work)
 
 
 def _has_free(given: Constant) -> bool:
