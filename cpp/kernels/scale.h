@@ -27,8 +27,8 @@ template <> struct FieldCodec<std::optional<kernels::ScaleTransform>> {
 
 namespace mpscnn::kernels {
 
-/// MPSImageBilinearScale and MPSImageLanczosScale. The first written pixel has the destination position (0,
-/// 0).
+/// MPSImageBilinearScale and MPSImageLanczosScale. Destination positions are counted from the first pixel
+/// that is written: the top left pixel of the clip rectangle.
 struct Scale {
     static constexpr bool reads_whole_source = true;
     static constexpr EdgeMode default_edge_mode = EdgeMode::clamp;

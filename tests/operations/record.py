@@ -49,7 +49,7 @@ def refusals(
     shapes: Sequence[tuple[int | None, ...]] = ((4, 5, 3),),
     error: type[mpscnn.Error] = mpscnn.ParameterError,
 ) -> list[Refusal]:
-    """Return records of wrong uses. Each keyword is a message with one use or a list of uses."""
+    """Return records of wrong uses. Each key of `uses` is the expected message, for one use or a list of uses."""
     return [
         Refusal(use, message, error, shapes)
         for message, listed in uses.items()

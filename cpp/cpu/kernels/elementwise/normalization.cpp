@@ -281,7 +281,8 @@ template <class V> struct ImageNormalization {
         : mean(reinterpret_cast<float *>(scratch)), scale(mean + prepared_channels<V>(task)),
           shift(scale + prepared_channels<V>(task)) {}
 
-    /// Compute the arrays for an image. Return true if its statistics have no factor (see StatisticsRow).
+    /// Compute the arrays for an image. Return true if the statistics' factors (see StatisticsRow) are 1 for
+    /// all channels, or if the statistics have no row of factors.
     bool prepare(const NormalizationTask &task, std::int64_t image) const {
         const ConstView &statistics = task.second;
         const std::int64_t of = statistics.batch == 1 ? 0 : image;

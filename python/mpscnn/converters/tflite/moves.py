@@ -62,8 +62,9 @@ def _extents(x: FileTensor) -> list[int]:
 def _reshape_to(c: Reader, operator: FileOperator, x: FileTensor, target: list[int]) -> Made:
     """Reshape to `target`, in which one extent may be -1 (inferred).
 
-    A reshape layer is added if the batch stays first and the elements are in order. Otherwise only the description of
-    the layout changes (`converters.layout`).
+    If the batch stays the first axis and the operand has a free extent, a reshape layer is added. It is also added if
+    the batch stays first and the elements are in order, unless a TRANSPOSE is the result's only reader. In all other
+    cases only the description of the layout changes (`converters.layout`), or an error refuses the reshape.
     """
     free = None in x.shape
     target = [-1 if extent == static_shapes.FREE else extent for extent in target]
