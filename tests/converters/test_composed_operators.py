@@ -179,7 +179,6 @@ def root_parts(first: str, axis: int, end: Sequence[Any]) -> list[Any]:
 _INSIDE = [node("Add", ["mean_square", "eps"], "sum"), node("Sqrt", ["sum"], "r")]
 _OUTSIDE = [node("Sqrt", ["mean_square"], "root"), node("Add", ["root", "eps"], "r")]
 _NUMBERS = {"two": np.array(2.0), "eps": np.array(1e-12), "one": np.array(1.0), "half": np.array(0.5)}
-_CENTRE = [node("ReduceMean", ["x"], "mean", axes=[-1]), node("Sub", ["x", "mean"], "d")]
 
 
 def centre(axis: int) -> list[Any]:

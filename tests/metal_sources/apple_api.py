@@ -22,7 +22,6 @@ from typing import Any
 
 PROJECT = Path(__file__).resolve().parents[2]
 HEADERS = PROJECT / "tests" / "metal_emulation" / "headers"
-DISPATCH = HEADERS / "dispatch"
 PUBLIC_HEADER = PROJECT / "cpp" / "include" / "mpscnn" / "metal.h"
 TABLE = Path(__file__).with_name("apple_api.tsv")
 GNUSTEP = Path("/usr/include/GNUstep")

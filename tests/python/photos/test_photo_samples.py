@@ -21,9 +21,6 @@ from png_decoder import ADAM7, SAMPLES, decoded, on_white
 from mpscnn import ImageError
 from mpscnn.vision.photo import open_photo
 
-DEEPEST = 65535
-
-
 # ---- PNG -----------------------------------------------------------------------------------------------------------
 
 DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}

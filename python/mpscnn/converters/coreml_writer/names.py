@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 from mpscnn.converters.coreml.program.operation import OF_HALVES
+from mpscnn.converters.layer_names import LayerNames
 
 _CONVOLUTIONS = frozenset({"Conv", "ConvTranspose"})
 _OF_TWO = frozenset({"Add", "Div", "Max", "Min", "Mul", "Pow", "Sub"})
@@ -103,7 +104,8 @@ class _Names:
 
     def __init__(self, kept: Set[str], present: Iterable[str]) -> None:
         self._kept = kept
-        self._used = {name for name in present if self._is_kept(name)}
+        self._names = LayerNames()
+        self._names.take(name for name in present if self._is_kept(name))
         self._counts: Counter[str] = Counter()
         self.new: dict[str, str] = {}
         """The new names of results."""
@@ -124,12 +126,7 @@ class _Names:
 
     def free(self, stem: str) -> str:
         """Return a unique name."""
-        name, count = stem, 1
-        while name in self._used:
-            count += 1
-            name = f"{stem}_{count}"
-        self._used.add(name)
-        return name
+        return self._names.unique(stem)
 
 
 def name_operations(model: Any, kept: Set[str], *, is_program: bool) -> None:

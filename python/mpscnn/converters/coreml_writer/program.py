@@ -14,7 +14,7 @@ from mpscnn.converters.coreml.photo_scaling import BIASED, SCALED
 from mpscnn.converters.coreml_writer.names import layer_names
 from mpscnn.converters.coreml_writer.operator import Operator
 from mpscnn.converters.coreml_writer.operators import OPERATORS
-from mpscnn.converters.layer_names import shown
+from mpscnn.converters.layer_names import LayerNames, shown
 from mpscnn.converters.onnx_writer.builder import OPSET
 from mpscnn.converters.unsupported import UnsupportedLayers
 from mpscnn.errors import Error, UnsupportedError
@@ -44,7 +44,7 @@ class ProgramBuilder:
     ) -> None:
         mil = tools.converters.mil.mil
         self._mb = mil.Builder
-        self._names: set[str] = set()
+        self._names = LayerNames()
         self.kept: set[str] = set()  # the names that operations keep in the file
         graph = model.graph
         self.inputs: list[Any] = []
@@ -106,13 +106,7 @@ class ProgramBuilder:
     def _free(self, name: str) -> str:
         """Return a unique name with only the characters that Core ML allows."""
         stem = re.sub(r"[^A-Za-z0-9_]", "_", name) or "value"
-        stem = f"_{stem}" if stem[0].isdigit() else stem
-        free, count = stem, 1
-        while free in self._names:
-            count += 1
-            free = f"{stem}_{count}"
-        self._names.add(free)
-        return free
+        return self._names.unique(f"_{stem}" if stem[0].isdigit() else stem)
 
     def _input(
         self, tools: Any, name: str, own: str, shape: tuple[int, ...], preprocess: Mapping[str, Any] | None
@@ -207,7 +201,7 @@ class ProgramBuilder:
             raise UnsupportedError(
                 f"{self._origin}: its output {shown(name)} is a constant, which Core ML does not have"
             )
-        own = self._kept_name(name) if name not in self._names else name
+        own = self._kept_name(name) if self._names.is_free(name) else name
         if self.labels is not None and len(value.shape) == 2 and not _are_probabilities(value):
             return self._mb.softmax(x=value, axis=-1, name=self._kept_name(f"{own}_probabilities"))
         if value.op is None:
