@@ -16,7 +16,7 @@ from unsupported_cases import Layer
 import mpscnn
 from mpscnn import kernels
 
-#: A function that uses Metal from the first object to the last, and returns a result.
+#: A function that creates all Metal objects that it uses, keeps none of them, and returns a result.
 Work = Callable[[], Any]
 
 PIXELS, MORE = (4, 4, 3), (4, 4, 4)

@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 __all__ = ["GradientCheck", "check_gradients", "gradients"]
 
 _SUFFIX = ".gradient"
-#: 100 times the rounding error of a loss in float32. So differences caused by rounding alone count as 1% error.
+#: `check_gradients` divides a gradient's error by the gradient's norm, but at least by the slope that changes the loss
+#: by this share of it. The share is 100 times the rounding error of a loss in float32, so differences that are caused
+#: by rounding alone count as an error of at most about 1%.
 _LOSS_ERROR = 3e-5
 
 

@@ -201,7 +201,11 @@ def has_integers(network: NetworkStructure) -> bool:
 
 
 def stored_tensors(network: NetworkStructure, dtype: str | None) -> dict[str, Tensor]:
-    """Return the tensors that a file stores, by name. `dtype` is the type of the weights."""
+    """Return the tensors that a file stores, by name.
+
+    `dtype` is the stored type of weights, as in `Network.save`. With None, weights that are 8-bit integers stay so. The
+    others become float32 if the network has any 8-bit integers, and float16 if it has none.
+    """
     tensors: dict[str, Tensor] = {}
     kept = {node["name"] for node in network.to_dict()["nodes"] if node.get("keep_float32")}
     of_floats = dtype or "float16"

@@ -164,7 +164,8 @@ def test_the_longest_side_is_read() -> None:
         open_photo(Image.new("L", (MAX_SIDE + 1, 1)))
 
 
-# The rows end too early. Other data may follow, which decoders ignore or take for the end of the rows.
+# The file has 100 compressed rows. If its header says more, it is refused, even if other bytes or one more compressed
+# row follow: these do not count as rows.
 @pytest.mark.parametrize("interlaced", [False, True])
 @pytest.mark.parametrize("trailing", [b"", b"more", zlib.compress(ROW)])
 def test_missing_pixels_of_png(interlaced: bool, trailing: bytes) -> None:

@@ -88,7 +88,8 @@ template <class Use> inline void for_each_cut(std::int64_t count, std::int64_t l
 /// example, five panels would take two threads as long as six, unless each thread also takes a part of the
 /// pixels. Each item costs some time, so there cannot be too many.
 inline void even_out(ProductCut &cut, int threads) {
-    constexpr std::int64_t min_time = 5'000; // below this it is not worth waking other threads
+    // It is not worth waking other threads for a product that takes fewer cycles.
+    constexpr std::int64_t min_time = 5'000;
     const std::int64_t all = cut.tiles * cut.panels;
     const bool waits = late_percent(threads) > 0 || !is_even(cut, threads);
     if (!waits || all * cut.tile_time < min_time) return;

@@ -42,7 +42,8 @@ class Compiled:
         self._retired = False
         self._photos: Runner[Any] | None = None
         options = model.run_options.to_dict()
-        # A request for arrays is never delayed to form a batch with later ones.
+        # Both runners have the default max_wait of 0: they combine requests that are waiting already, and never delay a
+        # request to combine it with later ones.
         self._tensors: Runner[Any] = Runner(model.program, inflight, max_batch=max_batch, **options)
         self._known_shapes: tuple[tuple[tuple[int, ...], ...], list[tuple[int, ...]]] | None = None
         self._no_photos = ""

@@ -29,7 +29,10 @@ class Call:
 
 
 def call_of(module: Any, example_inputs: Any, dynamic_shapes: Any) -> Call:
-    """Return the call of the module, or of a wrapper that owns the arguments which are parameters.
+    """Return the call of `module`, which is a module or a function.
+
+    For a function, or if any arguments are torch's Parameters or mappings of them, it is the call of a wrapper module.
+    The wrapper owns the Parameters and takes only the other arguments.
 
     Raises ParameterError if `dynamic_shapes` does not fit the arguments.
     """
