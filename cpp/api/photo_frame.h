@@ -26,7 +26,8 @@ std::string label_of(const mpscnn_model &model, int index);
 /// The caller sets the outputs.
 engine::Frame photo_frame(const engine::Program &program, const vision::ImageView &photo,
                           const vision::Preprocess &preprocess);
-/// Return such a frame with a function that reads the outputs, which must have fixed shapes for one image.
+/// Return a frame like the function above, and set the outputs and the function that reads them. The outputs
+/// must have fixed shapes for one image.
 engine::Frame photo_frame(const engine::Program &program, const vision::ImageView &photo,
                           const vision::Preprocess &preprocess, engine::Frame::Read read);
 

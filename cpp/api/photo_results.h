@@ -2,7 +2,7 @@
 
 // Readers that turn a network's outputs for one photo into results. A reader checks as much as possible when
 // it is created. It writes its results only if the run succeeds. Model, program and the memory of the results
-// must stay valid until then.
+// must stay valid until the run has ended.
 
 #include "api/handles.h"
 #include "vision/image_view.h"

@@ -7,7 +7,8 @@
 
 namespace mpscnn::c_api {
 
-/// Return the number of measured runs.
+/// Return the number of runs to measure: the caller's number, or 20 if that is 0 or `given` is NULL. Throws
+/// ParameterError for a number below 0 or above 100 000.
 int profile_runs(const mpscnn_profile_options *given);
 
 /// Give a profile to the caller; `trace` may be null.

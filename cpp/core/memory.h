@@ -28,8 +28,10 @@ private:
     char message_[80];
 };
 
-/// The alignment of allocate_memory(), which throws OutOfMemory if there is not enough memory.
+/// The alignment in bytes of the memory that allocate_memory() returns.
 inline constexpr std::size_t memory_alignment = 64;
+/// Throws OutOfMemory if there is not enough memory, and ParameterError if the allocator returns memory with
+/// another alignment.
 void *allocate_memory(std::size_t bytes);
 void release_memory(void *memory, std::size_t bytes) noexcept;
 

@@ -10,7 +10,7 @@ namespace mpscnn::vision {
 
 enum class SuppressionMethod {
     hard,     ///< a box that overlaps a better box by more than iou_threshold is removed
-    linear,   ///< the score of such a box is multiplied by 1 - IoU
+    linear,   ///< every overlap with a better box above iou_threshold multiplies the score by 1 - IoU
     gaussian, ///< every overlap multiplies the score by exp(-IoU^2 / sigma); iou_threshold is ignored
 };
 
@@ -23,7 +23,8 @@ struct Suppression {
     float iou_threshold = 0.6f;
     float sigma = 0.5f;
     float score_threshold = 0.01f; ///< boxes below this score, before or after suppression, are removed
-    /// The number of best boxes of a class that are compared; 0: all up to candidate_limit().
+    /// The number of best boxes that are compared: of each class with per_class, otherwise of all classes
+    /// together. 0: all up to candidate_limit().
     int max_candidates = 0;
     int max_per_class = 100;  ///< maximum number of boxes of a class; with per_class only
     int max_detections = 100; ///< maximum number of boxes

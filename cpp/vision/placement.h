@@ -5,8 +5,8 @@
 
 namespace mpscnn::vision {
 
-/// One axis of the upright photo, and the first output that the photo fills. In a letterbox, bars may come
-/// before it.
+/// One axis of the upright photo, and the first output that the photo fills. Outputs before that one belong
+/// to a bar of the letterbox.
 struct AxisPlacement {
     Axis axis;
     int first_output;

@@ -105,15 +105,15 @@ struct Bfloat16Kernels {
     /// multiplied in pairs, so channels and strides are even. Its result is float32 or bfloat16. A depthwise
     /// convolution's result is bfloat16, and its only activation is a clamp.
     Kernel<ConvolutionTask> convolution;
-    Kernel<ChainTask> chain; ///< chains of such convolutions
+    Kernel<ChainTask> chain; ///< chains of convolutions with bfloat16 weights
     Kernel<ConversionTask> conversion;
     /// Packs weights that are tensors for `convolution`, unless it is depthwise.
     Kernel<PackTask> pack;
     /// Computes weight gradients of convolutions that are not depthwise. Both factors of each product are
     /// rounded to bfloat16. The task's `source` is stored as float32, its `gradient` as float32 or bfloat16.
     Kernel<WeightGradientTask> weight_gradient;
-    /// Batch normalizations with results in bfloat16. Their statistics have no factor, and their only
-    /// activation is a clamp.
+    /// Batch normalizations with results in bfloat16. Their statistics have only the rows of mean and
+    /// variance (StatisticsRow), and their only activation is a clamp.
     Kernel<NormalizationTask> normalization;
     Kernel<NormalizationGradientTask> normalization_gradient; ///< with results in bfloat16
 };
@@ -123,8 +123,8 @@ struct QuadKernels {
     Kernel<IntegerConvolutionTask> convolution; ///< for all weights with quads
     Kernel<IntegerConvolutionTask> tiles;       ///< faster for quads that are not depthwise; may be null
     bool has_depthwise = false;                 ///< true if depthwise weights have quads too
-    bool has_factors = false;                   ///< true if they support Requantization::factors
-    std::int32_t centre = 0;                    ///< number that is subtracted from each byte
+    bool has_factors = false;                   ///< true if the kernels support Requantization::factors
+    std::int32_t centre = 0;                    ///< number that kernels subtract from each input byte
 };
 
 /// The kernels of one instruction set.

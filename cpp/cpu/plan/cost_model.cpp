@@ -11,13 +11,18 @@ namespace mpscnn::cpu {
 
 namespace {
 
-// Constants of the model, in microseconds and bytes per microsecond. They were measured on a Zen 5 at 4.4 GHz
-// with two 512-bit FMAs per cycle. The rates of the last-level cache and between threads were measured on a
-// server with a mesh (Emerald Rapids), where they matter most. They do not make networks slower on a Zen 3.
+// Constants of the model. Times are in microseconds, and rates are in bytes per microsecond. The constants
+// were measured on a Zen 5 at 4.4 GHz with two 512-bit FMAs per cycle. The rates of the last-level cache and
+// between threads were measured on a server with a mesh (Emerald Rapids), where they matter most. They do not
+// make networks slower on a Zen 3.
+
+/// The number of cycles in a microsecond, and the number of FMA instructions in a cycle.
 constexpr double cycles = 4400, fmas = 2;
 constexpr double last_level_rate = 40'000, l2_rate = 150'000, memory_rate = 38'000;
 /// The rate at which a thread reads or overwrites data in another thread's cache.
 constexpr double exchange_rate = 10'000;
+/// Additional times: of a step, of a stage of a chain for each band, of a panel (of a matrix product and the
+/// depthwise stage after it) for each band, and of a byte of a result that does not fit L2 (see kept()).
 constexpr double step = 0.4, band_stage = 0.15, panel_pair = 0.13, kept_byte = 1e-5;
 /// Return the time of a barrier after a step. It grows with the number of threads, because threads report one
 /// after another.

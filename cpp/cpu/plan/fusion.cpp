@@ -42,8 +42,8 @@ bool is_zero_border(const Node &node) {
            padding->bottom >= 0 && padding->left >= 0 && padding->right >= 0;
 }
 
-/// True for a 1x1 convolution without stride that has enough outputs for a kernel that starts from given
-/// sums.
+/// True for a 1x1 convolution without stride that has enough outputs for the kernel whose sums start with a
+/// tensor (ConvolutionTask::start).
 bool is_plain_pointwise(const ops::Convolution &convolution, const Shape &weights) {
     constexpr std::int64_t min_outputs = 16;
     const ops::Window &window = convolution.window;

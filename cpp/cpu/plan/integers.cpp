@@ -392,8 +392,8 @@ std::int32_t difference_of(int distance, const FixedPoint &scale) {
         scale.multiplier);
 }
 
-/// Throw ParameterError unless the result has this scale and this zero point (given as its stored byte),
-/// which TensorFlow Lite prescribes for the layer. `stated` describes them in the message.
+/// Throw ParameterError unless the result has this scale and this zero point, which TensorFlow Lite
+/// prescribes for the layer. `zero_point` is a stored byte. `stated` describes both numbers in the message.
 void require_result(const Node &node, const Quantization &result, float scale, int zero_point,
                     const char *stated) {
     if (result.scale != scale || stored(result, result.zero_point) != zero_point)

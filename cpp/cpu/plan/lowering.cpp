@@ -201,7 +201,7 @@ private:
     }
 
     /// Let a gradient of a batch normalization also compute `gradient`, the gradient of the activation after
-    /// the normalization. The name of `gradient` is given to the step of the sums, which runs first.
+    /// the normalization. The step of the sums runs first, so its layers include the name of `gradient`.
     void add_mask(FusedOperation &fused, const Node &gradient) const {
         if (std::holds_alternative<ops::BatchNormalizationSums>(fused.operation))
             fused.layers.push_back(gradient.name);

@@ -74,8 +74,10 @@ struct FusedOperation {
     /// The weights of a convolution or dense layer that sums in float16, in place of `packed`.
     std::optional<HalfWeights> half_sums;
     std::shared_ptr<const IntegerLayer> integers; ///< in int8 networks, unless the layer is kept in float32
-    /// Batch normalization that could not be folded into a convolution. `shift` is also the value that an
-    /// interleaved convolution writes where it has no part, and the bias that is added after beta scaling.
+    /// The scale and shift of a batch normalization that could not be folded into a convolution, or gamma and
+    /// beta of another normalization. `shift` also holds the value that an interleaved convolution writes
+    /// where it has no part, the bias that is added after beta scaling, the bias of a recurrent layer, or the
+    /// constants of a border.
     AlignedBuffer<float> scale, shift;
     AlignedBuffer<float> constant; ///< second operand of an elementwise operation, in place of inputs[1]
     std::size_t weight_bytes = 0;  ///< bytes of all weights

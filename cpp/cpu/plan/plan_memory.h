@@ -18,8 +18,9 @@ public:
     PlanMemory(PlanMemory &&) = default;
     PlanMemory &operator=(PlanMemory &&) = default;
 
-    /// Make all memory free for other data.
+    /// Make all memory free for other data. Memory that take() has returned must no longer be used.
     void forget();
+    /// Return memory aligned to 16 bytes. Return null if it would exceed the limit or cannot be allocated.
     void *take(std::size_t bytes) noexcept;
     /// Throws std::bad_alloc if an allocation has failed, and ShapeError if the limit was exceeded.
     void require_enough() const;
@@ -31,7 +32,8 @@ private:
     bool is_exhausted_ = false;
 };
 
-/// Return the data that a kernel prepares for a task. Its memory is taken from planning.memory.
+/// Return the data that a kernel prepares for a task. The data is in planning.memory. Throws like
+/// PlanMemory::require_enough().
 template <class TaskType>
 Prepared prepare(const Kernel<TaskType> &kernel, const TaskType &task, const Planning &planning) {
     const Prepared prepared = kernel.prepare(task, planning);

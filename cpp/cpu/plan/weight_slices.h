@@ -25,8 +25,8 @@ public:
 private:
     struct Slice {
         LayerWeights weights;
-        ConvolutionShape shape; ///< of the slice
-        std::size_t first;      ///< index of its first weight
+        ConvolutionShape shape; ///< shape of the slice
+        std::size_t first;      ///< index of the slice's first weight in `weights`
         float *packed;
     };
 

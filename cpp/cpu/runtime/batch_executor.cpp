@@ -142,7 +142,8 @@ engine::ExecutionProfile BatchExecutor::profile(const engine::Plan &given, std::
     const auto run_once = [&] {
         return hook.run([&] { run_hooked(plan, schedule.cut, inputs, outputs, hook); });
     };
-    run_once(); // not counted: the measurement of the peak has displaced the network's data from the caches
+    // Do not count this run, because measuring the peak has displaced the network's data from the caches.
+    run_once();
     for (int i = 0; i < runs; ++i) profile.add(run_once());
     return in_order(profile);
 }

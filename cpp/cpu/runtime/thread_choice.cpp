@@ -12,12 +12,13 @@ namespace {
 /// because one of them may have to wait for a core.
 std::size_t runs_to_try(int threads) { return threads == 1 ? 3 : 15; }
 
-constexpr int first_runs = 2; ///< the first runs are not counted: threads start and caches are cold
+/// The number of runs before the first trial, in which threads start and caches are cold.
+constexpr int first_runs = 2;
 /// The numbers of runs between trials. The pause is shorter while fewer threads than all are fastest, because
 /// the reason for this often passes soon.
 constexpr std::int64_t pause_with_fewer = 20, pause_with_all = 100, longest_pause = 3200;
-/// Runs that take longer, in microseconds, are not tried with fewer threads unless they become late. They
-/// benefit from more threads, and users would notice a trial.
+/// If a run with all threads usually takes more than this number of microseconds, fewer threads are not tried
+/// unless runs become late. Long runs benefit from more threads, and users would notice a trial.
 constexpr double longest_tried = 5000;
 /// While fewer threads than all stay best, the pauses grow until trials lose only this share of the time.
 constexpr double trial_share = 0.01;

@@ -54,7 +54,7 @@ struct ChainPlan {
     const ChainRows *rows; ///< for each band and stage: see rows_of_band()
     std::int64_t stages;
     bool prefetches;        ///< true if the images of the source do not fit L2
-    std::int64_t l2_inputs; ///< the result of l2_inputs()
+    std::int64_t l2_inputs; ///< maximum inputs of a block of pixels, which stay in L2: see l2_inputs()
 
     /// Return the rows of each stage for a band. `goes_on`: the worker has just computed the band before it.
     const ChainRows *rows_of_band(std::int64_t band, bool goes_on) const {

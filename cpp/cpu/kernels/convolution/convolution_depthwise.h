@@ -40,7 +40,7 @@ template <class V> inline constexpr std::int64_t depthwise_repeated_vectors = 64
 template <class V> WorkSplit depthwise_split(const ConvolutionTask &task, int threads) {
     const View &to = task.destination;
     const std::int64_t taps = task.packed->kernel_height * task.packed->kernel_width;
-    constexpr std::int64_t least = 1 << 17; // products, some 5 microseconds
+    constexpr std::int64_t least = 1 << 17; // minimum products in a work item: some 5 microseconds
     const std::int64_t rows = divide_up(to.height, depthwise_group_rows(task));
     const bool cuts_channels = to.height * to.width * 4 < to.channels;
     WorkSplit split = split_work(to.batch, cuts_channels ? 1 : rows, divide_up(to.channels, V::width),
@@ -191,7 +191,7 @@ template <class V, bool partial> void depthwise_band_any(DepthwiseStrip strip, R
 }
 
 /// Return true if the window of every output overlaps the source or touches its edge, so that less than
-/// `kernel * dilation` of it lies outside. Kernels of strips rely on this at edges.
+/// `kernel * dilation` positions of the window lie outside. Kernels of strips rely on this at edges.
 inline bool has_small_overhang(const WindowAxis &window, std::int64_t outputs, std::int64_t inputs) {
     const std::int64_t reach = (window.kernel - 1) * window.dilation;
     const std::int64_t after = window_begin(window, outputs - 1) + reach - (inputs - 1);

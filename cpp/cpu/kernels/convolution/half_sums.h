@@ -218,7 +218,7 @@ private:
 
 template <class V, class H>
 Prepared half_sums_prepare_with(const HalfSumsTask &task, const Planning &planning) {
-    constexpr std::int64_t least = 1 << 18; // products
+    constexpr std::int64_t least = 1 << 18; // minimum products in a work item
     const View &to = task.destination;
     const std::int64_t products =
         to.batch * to.height * to.width * task.weights->outputs * task.weights->taps();

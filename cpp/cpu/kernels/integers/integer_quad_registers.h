@@ -34,7 +34,7 @@ MPSCNN_INLINE std::int32_t four_bytes(const std::uint8_t *from) {
 #if defined(__AVX512VNNI__) && defined(__AVX512BW__)
 struct QuadRegisters {
     static constexpr int of_panel = 1, panels = 2, pixels = 12;
-    static constexpr std::int32_t centre = 0; ///< number that is subtracted from each byte
+    static constexpr std::int32_t centre = 0; ///< number that kernels subtract from each input byte
     using reg = __m512i;
     static MPSCNN_INLINE reg load(const std::int32_t *from) { return _mm512_loadu_si512(from); }
     static MPSCNN_INLINE void store(std::int32_t *to, reg sums) { _mm512_storeu_si512(to, sums); }

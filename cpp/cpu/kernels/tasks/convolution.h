@@ -145,7 +145,8 @@ struct PooledConvolutionTask {
 struct ConvolutionPart {
     PackedConvolution packed;
     std::int64_t y = 0, x = 0;
-    /// The first channel that it reads, and that it writes.
+    /// The first channel of the source that this part reads, and the first channel of the destination that
+    /// it writes.
     std::int64_t source_channel = 0, destination_channel = 0;
     std::int64_t before_y = 0, before_x = 0; ///< added to `before` of the task's window
 };

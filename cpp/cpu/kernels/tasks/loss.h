@@ -32,7 +32,7 @@ struct LossTask {
     float factor = 1.0f;
     float kept = 1.0f, share = 0.0f; ///< a label t is replaced by t * kept + share
     float epsilon = 0.0f, delta = 0.0f;
-    float start = 0.0f; ///< for the cosine loss: a constant that each element adds
+    float start = 0.0f; ///< for the cosine loss, which is start - prediction * label for each element
 
     const char *kernel_name() const { return "loss"; }
 };

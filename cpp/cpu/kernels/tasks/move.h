@@ -30,11 +30,11 @@ struct InterleaveTask {
     const char *kernel_name() const { return "interleave"; }
 };
 
-/// The positions that are taken along an axis of the source.
+/// The positions of one axis of the source that a TakeTask copies, for each position i of the destination.
 struct TakenPositions {
-    const std::int64_t *indices = nullptr; ///< if null, positions are first + i * step
+    const std::int64_t *indices = nullptr; ///< the positions; null: they are first + i * step
     std::int64_t first = 0, step = 1;
-    std::int64_t period = 0; ///< if not 0, i is taken modulo this period
+    std::int64_t period = 0; ///< if not 0, i modulo this period takes the place of i
 };
 
 /// Takes any rows, columns and channels of the source (gather). Elements are floats or bytes.

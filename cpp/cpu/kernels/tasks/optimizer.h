@@ -4,12 +4,14 @@
 
 namespace mpscnn::cpu {
 
+/// The kinds of updates, with the tensors that each reads after its source. Rates and factors are in
+/// UpdateTask::numbers, and all other tensors in UpdateTask::others.
 enum class UpdateKind {
     gradient,       ///< others: weights and an optional factor
     moving_average, ///< others: x
     squares,        ///< others: x; averages x * x
     momentum,       ///< others: gradient, rates
-    nesterov,       ///< others: gradient, rates; the result lacks the learning rate
+    nesterov,       ///< others: gradient, rates; the result is not multiplied by the learning rate
     sgd,            ///< others: gradient, rates
     sgd_moment,     ///< others: gradient, moment, rates
     sgd_nesterov,   ///< others: gradient, moment, rates

@@ -13,7 +13,7 @@ struct RecurrentLayer {
     };
     Kind kind = Kind::lstm;
     bool reverse = false;
-    bool has_states = false;    ///< true if states before the first step are given
+    bool has_states = false;    ///< true if tasks read the states before the first step; false: zeros
     bool reads_weights = false; ///< true if weight and bias are tensors of the graph
     std::int64_t units = 1;
     Activation gate{}, candidate{}, output{};

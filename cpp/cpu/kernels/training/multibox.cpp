@@ -91,7 +91,8 @@ template <class V> AnchorCounts look_at_anchors(const MultiboxChoiceTask &task, 
         counts.background += background;
         to[0] = matched ? 1.0f : 0.0f;
         to[1] = background ? cross_entropy<V>(labels, pixel_at(task.source, image, y, x), classes) : -1.0f;
-        if (background && !(to[1] > 0.0f) && to[1] == to[1]) to[1] = 0.0f; // negative only by rounding
+        // An exact error is never negative, but a rounded one may be.
+        if (background && !(to[1] > 0.0f) && to[1] == to[1]) to[1] = 0.0f;
     });
     return counts;
 }

@@ -4,10 +4,10 @@
 // Otherwise windows add to the pixels in a fixed order, so that the bits do not depend on the number of
 // threads. A work item writes some rows of pixels, and processes all windows that reach these rows.
 //
-// Registers hold the part of a window's gradient that is not yet given to a pixel, the window's result and
-// one pixel, for one vector of channels. The speed is limited by memory, 12 bytes for each pixel and channel
-// of an average, otherwise 16. With overlapping windows it is limited by a load and a store for each tap.
-// Tensors with few channels are slower, because they leave lanes empty.
+// Registers hold a window's share (see WindowShare), the window's result and one pixel, for one vector of
+// channels. The speed is limited by memory, 12 bytes for each pixel and channel of an average, otherwise 16.
+// With overlapping windows it is limited by a load and a store for each tap. Tensors with few channels are
+// slower, because they leave lanes empty.
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/convolution/pixel_epilogue.h"
@@ -171,7 +171,7 @@ Prepared pooling_gradient_prepare(const PoolingGradientTask &task, const Plannin
     const bool stores = pooling.edge != EdgeRule::clamp &&
                         lies_side_by_side(pooling.vertical, windows.height) &&
                         lies_side_by_side(pooling.horizontal, windows.width);
-    constexpr std::int64_t least = 1 << 14; // minimum number of taps for each thread
+    constexpr std::int64_t least = 1 << 14; // minimum taps in a work item
     const std::int64_t taps =
         min(pooling.vertical.kernel, to.height) * min(pooling.horizontal.kernel, to.width);
     const std::int64_t cost = windows.batch * windows.height * windows.width * windows.channels * taps;
@@ -181,7 +181,8 @@ Prepared pooling_gradient_prepare(const PoolingGradientTask &task, const Plannin
     return planning.keep(PoolingGradientPlan{split, columns, stores}, split.items());
 }
 
-/// Give the gradient of the window at (y, x) to its pixels in `rows`, for the channel vectors [vectors).
+/// Add the gradient of the window at (y, x) to its pixels in `rows`, or store it there if `stores`, for the
+/// channel vectors [vectors).
 template <class V, PoolingKind kind, bool stores>
 MPSCNN_INLINE void spread_window(const PoolingGradientTask &task, GradientWindow window, std::int64_t image,
                                  std::int64_t y, std::int64_t x, const Range &rows, const Range &vectors) {

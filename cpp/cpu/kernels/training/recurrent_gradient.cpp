@@ -15,7 +15,8 @@ struct RecurrentGradientPlan {
     std::int64_t items;
     std::int64_t packed_floats;
     std::int64_t row_floats; ///< the number of units, rounded up to whole vectors
-    std::int64_t cells;      ///< cell states that are kept for each sequence
+    /// The number of cell states of a sequence in scratch memory: one for each step of an LSTM, 0 for a GRU.
+    std::int64_t cells;
 };
 
 template <class V>

@@ -23,7 +23,7 @@ void rounded_normalization_run(const NormalizationTask &task, const Prepared &pr
                                std::int64_t end, Worker &worker) {
     const auto &split = prepared.plan_as<WorkSplit>();
     const Limits limits = limits_of(task.epilogue.activation);
-    WeightGradientTask given; // for NormalizedCopy
+    WeightGradientTask given; // only describes the normalization, for NormalizedCopy
     given.source = task.source;
     given.statistics = task.second;
     given.epsilon = task.epsilon;
