@@ -274,7 +274,7 @@ def test_python_modules_import_each_other_in_no_circle() -> None:
 def test_modules_are_not_imported_by_strings() -> None:
     """Imports by a module's name in a string would be imports that the tests above do not see."""
     package = PROJECT / "python" / "mpscnn"
-    allowed = {package / "__init__.py"}  # it imports the lazy names and the toolkit
+    allowed = {package / "__init__.py"}  # it imports lazy names, converters and writers
     call = re.compile(r"""(import_module|__import__)\(\s*f?["'](mpscnn|\.)""")
     found = {path for path in package.rglob("*.py") if call.search(path.read_text("utf-8"))}
     assert found == allowed

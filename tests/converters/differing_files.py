@@ -11,7 +11,7 @@ _RATIOS = (0.25, 0.5, 1.0, 2.0, 4.0)  # with these, many results lie in the midd
 
 
 class DifferingFile(RandomFile):
-    """A `RandomFile` whose results have other scales than their operands, also for operators that usually keep it."""
+    """A `RandomFile` whose results have other scales than their operands, even for operators that keep the scale."""
 
     def _like(self, tensor: Tensor, shape: tuple[int, ...], name: str = "result") -> Tensor:
         return self._tensor(name, shape, self._scale_of(tensor) * self._ratio())

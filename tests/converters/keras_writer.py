@@ -34,7 +34,7 @@ def image(*shape: int | None, name: str = "image") -> dict[str, Any]:
 
 
 def functional(layers: Sequence[dict[str, Any]], *outputs: Any, inputs: Sequence[str] = ("image",)) -> Any:
-    """Return a model of Keras 2. Its output is that of the last layer unless `outputs` are given."""
+    """Return a model of Keras 2. Without `outputs`, the last layer's result is the model's only output."""
     ends = [[one, 0, 0] if isinstance(one, str) else list(one) for one in outputs or (layers[-1]["name"],)]
     config = {
         "name": "model",
@@ -48,7 +48,11 @@ def functional(layers: Sequence[dict[str, Any]], *outputs: Any, inputs: Sequence
 def write_h5(
     path: Path, model: Any, weights: Mapping[str, Weights], *, version: str = "2.4.0", text: str | None = None
 ) -> None:
-    """`weights` has those of each layer of the outermost model, in the order of its list of names."""
+    """Write a model as Keras 2 does.
+
+    `weights` has the weights of each layer of the outermost model, in the order of the file's list of layer names.
+    `text` replaces the JSON of the model.
+    """
     with h5py.File(path, "w") as file:
         file.attrs["model_config"] = json.dumps(model) if text is None else text
         file.attrs["keras_version"] = version
@@ -69,7 +73,10 @@ def write_keras(
     stem: str = "layers",
     version: str = "3.8.0",
 ) -> None:
-    """`weights` has paths of groups in `model.weights.h5`, relative to the group `stem`."""
+    """Write a model as Keras 3 does.
+
+    The keys of `weights` are paths of groups in `model.weights.h5`. The group `stem` is added even if it stays empty.
+    """
     stored = io.BytesIO()
     with h5py.File(stored, "w") as file:
         file.create_group(stem)

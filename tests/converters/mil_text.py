@@ -21,7 +21,7 @@ def compiled(made: Program, folder: Path, *, new: bool, inputs: Sequence[dict[st
         made: the program.
         folder: the folder to make.
         new: whether a scalar's type is the name of its elements, as from iOS 18 on.
-        inputs: their descriptions.
+        inputs: the descriptions of the inputs in metadata.json.
     """
     (folder / "weights").mkdir(parents=True)
     (folder / "model.mil").write_text(text_of(made, new=new))

@@ -65,8 +65,9 @@ def grid(offset: float) -> tuple[Array, Array]:
 
 
 def yolo_v8(*, corners: bool = False, extra: str = "", out: str = "output0") -> Graph:
-    """Return a YOLOv8 (or v9, v11): distances to the four sides are expectations of 16 bins; (1, 4 + classes, cells).
+    """Return a YOLOv8 (or v9, v11), whose output has the shape (1, 4 + classes, cells).
 
+    The distances from a cell to the four sides of its box are expectations over 16 bins.
     `corners`: boxes as in v10. `extra`: a third part of the output, "angle" or "points".
     """
     g = Graph()
@@ -100,8 +101,9 @@ def yolo_v8(*, corners: bool = False, extra: str = "", out: str = "output0") -> 
 def yolo_v5(
     *, extra_maps: bool = False, one_anchor: bool = False, power: bool = True
 ) -> tuple[Graph, list[str]]:
-    """Return a YOLOv5 (or v3, v7) with anchors in cells, and its outputs: (1, anchors, 5 + classes).
+    """Return a YOLOv5 (or v3, v7) with anchors in cells, and the names of its outputs.
 
+    The first output has the shape (1, anchors, 5 + classes). `extra_maps`: the maps before decoding are outputs, too.
     `one_anchor`: one anchor for each cell, as in YOLOv6 and YOLOX. `power`: squares by Pow rather than by a product.
     """
     g = Graph()

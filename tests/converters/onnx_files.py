@@ -18,7 +18,7 @@ onnx = pytest.importorskip("onnx")
 
 Array = NDArray[Any]
 OPSET = 17
-#: Relative to the largest result. Sums in float32 have different orders.
+#: The allowed difference, relative to the largest result. The two engines add float32 numbers in different orders.
 TOLERANCE = 1e-5
 #: Images of 6 channels and 9 x 8 pixels; the batch is free.
 IMAGE = {"x": ["n", 6, 9, 8]}

@@ -30,14 +30,14 @@ class Case:
     Attributes:
         result: the shape of the result.
         inputs: the shapes of the tensors that it reads.
-        settings: constants of 32-bit integers, after the inputs.
-        first: the number of settings that come before the inputs instead.
+        settings: constants of 32-bit integers, which follow the inputs.
+        first: how many of the settings precede the inputs instead.
         options: the type and the fields of the table of options.
-        weights: the shape of 8-bit weights, after the inputs.
+        weights: the shape of the 8-bit weights, which follow the inputs; None if there are none.
         weights_axis: the axis of the output channels; negative if there is none.
-        biases: the number of biases, after the weights.
-        results: the number of results, which all have this shape.
-        activation: the number of the option that states the fused activation.
+        biases: the number of biases, which follow the weights.
+        results: the number of results, which all have the shape `result`.
+        activation: the number of the option that states the fused activation; None if the operator has no such option.
         versions: the operator's versions for uint8 and int8.
     """
 

@@ -170,7 +170,7 @@ def test_batch_norm_in_place_and_scale(tmp_path: Path) -> None:
     network = converters.read_network(
         write(tmp_path, text, {"norm": [mean, variance, factor], "scale": [gamma, beta]})
     )
-    assert len(network.layer_names()) <= 3  # the normalization has the factors
+    assert len(network.layer_names()) <= 3  # Scale has become part of the normalization
     one = (x - mean[:, None, None] / 4) / np.sqrt(variance[:, None, None] / 4 + 0.5)
     expected = one * gamma[:, None, None] + beta[:, None, None]
     np.testing.assert_allclose(

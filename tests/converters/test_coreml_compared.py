@@ -20,7 +20,10 @@ from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 
 
 def mac(monkeypatch: pytest.MonkeyPatch, path: Path, *, wrong: float = 0.0) -> list[Any]:
-    """Make this machine a Mac with a coremltools that runs a file, with an error; return the models that it opens."""
+    """Imitate a Mac with a coremltools that runs the file. Return the list of the models that it opens.
+
+    `wrong` is added to each probability.
+    """
     network = converters.read_network([path])
     session = network.compile(device="cpu").session()
     opened = []

@@ -469,7 +469,7 @@ def test_other_pipelines_are_refused_by_name(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("read", ["x", "other"])
 def test_a_vectorizer_before_the_network_is_left_out(read: str, tmp_path: Path) -> None:
-    """Its result is the network's input. A vectorizer whose result the network does not read is refused."""
+    """The vectorizer makes the network's input. A vectorizer whose result the network does not read is refused."""
     part = regressor(number=False)
     message = pipeline_of(part, "pipelineRegressor")
     del message.description.input[:]

@@ -184,7 +184,8 @@ _STEP = st.tuples(st.sampled_from(sorted(STEPS)), st.sampled_from(["fp16", "fp32
 def test_programs_of_both_types(
     steps: list[tuple[str, str]], seed: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    steps = [("leaky_relu", "fp16"), *steps]  # a program of float32 only takes the precision of the user
+    # A program with float32 alone would run in the precision of the user.
+    steps = [("leaky_relu", "fp16"), *steps]
     x = _in_halves(np.random.default_rng(seed).normal(0.0, 1.0, SHAPE))
     expected, slack = _emulated(steps, x)
     network = _network(_chain(steps), tmp_path_factory.mktemp("program"))

@@ -80,7 +80,7 @@ def test_samples_of_an_image(tmp_path: Path) -> None:
     across, down = np.meshgrid(np.linspace(-1, 1, 80), np.linspace(-1, 1, 70))
     grid = np.stack([across, down], -1)[None].astype(np.float32)
     found = halves(converters.read_network([path]), [x, grid.transpose(0, 2, 3, 1)])
-    # A coordinate near 1 is rounded by up to 2^-12, which is 0.01 pixels of 40.
+    # A coordinate near 1 is rounded by up to 2^-12. This is 0.01 pixels, because 1 is 40 pixels from the middle.
     np.testing.assert_allclose(found, x, atol=0.01)
 
 

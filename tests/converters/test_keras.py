@@ -335,7 +335,7 @@ def test_stopping_at_layers_and_choosing_shapes(tmp_path: Path) -> None:
     [("vww_96.h5", "vww_96_float.tflite"), ("pretrainedResnet.h5", "pretrainedResnet.tflite")],
 )
 def test_published_models(shared: Path, name: str, other: str) -> None:
-    """Compare with their TensorFlow Lite files, in our engine and in LiteRT."""
+    """Compare published Keras files with TensorFlow Lite files of the same models, in mpscnn and in LiteRT."""
     directory = shared / "models/mlperf_tiny"
     ours, theirs = (converters.read_network([directory / file]) for file in (name, other))
     x = np.random.default_rng(0).uniform(0, 1, (1, *[extent or 0 for extent in ours.input.shape[1:]]))

@@ -44,7 +44,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def replaced(path: Path, make: Any) -> str:
-    """Replace the kernel, and return the error of reading the file."""
+    """Replace the kernel of the dense layer by what `make` writes, and return the error of reading the file."""
     with h5py.File(path, "a") as file:
         group = file["model_weights/dense/dense"]
         del group["kernel:0"]

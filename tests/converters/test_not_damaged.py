@@ -91,7 +91,7 @@ def test_graphs_of_constants_alone(lists_its_weights: bool) -> None:
 
 
 def test_tensors_that_share_places_of_another_file(tmp_path: Path) -> None:
-    """Tied weights share places. The number of copies of a file is limited."""
+    """Tied weights may share bytes of the other file. The number of copies of such bytes is limited."""
     weights = {f"w{place}": np.ones((4, 4), np.float32) for place in range(6)}
     names = ["x", *(f"t{place}" for place in range(5)), "y"]
     nodes = [node("MatMul", [names[place], f"w{place}"], names[place + 1]) for place in range(6)]
@@ -112,7 +112,7 @@ def test_tensors_that_share_places_of_another_file(tmp_path: Path) -> None:
     ("given", "keepdims"), [(None, 0), (None, 1), (np.int64(2), 1), (np.array([1, 2], np.int64), 1)], ids=str
 )
 def test_sequences_of_parts_of_a_constant(given: Array | None, keepdims: int) -> None:
-    """Without constant folding, exporters write them for modules that split a parameter, such as attention."""
+    """Without constant folding, exporters write sequences for modules that split a parameter, such as attention."""
     constants: dict[str, Any] = {"w": np.linspace(-1.0, 1.0, 3 * 6).reshape(3, 6, 1, 1), "p": np.int64(-1)}
     if given is not None:
         constants["n"] = given

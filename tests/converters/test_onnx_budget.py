@@ -322,7 +322,7 @@ def test_each_look_at_a_large_constant_is_counted() -> None:
 
 
 def test_weights_of_one_number_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each layer has a copy of such weights, so that many layers in a small file need much memory."""
+    """Each layer has its own copy of a weight that one number fills. So a small file with many layers needs much."""
     constant, shape = filled("w", (1 << 10, 1 << 10))
     names = ["x", *(f"t{place}" for place in range(199)), "y"]
     nodes = [node("MatMul", [names[place], "w"], names[place + 1]) for place in range(200)]

@@ -127,7 +127,7 @@ def test_axes_of_large_tensors_change_places(perm: list[int]) -> None:
 
 
 def test_a_pointwise_convolution_reads_pixels_in_any_order() -> None:
-    """Heads of YOLO compute the expectation of a distribution in this way."""
+    """Heads of YOLO compute the expectation of a distribution by a pointwise convolution after a transposition."""
     made = model(
         [
             node("Reshape", ["x", "split"], "r"),

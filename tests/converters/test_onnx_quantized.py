@@ -458,7 +458,7 @@ def test_the_command_compares_integers(
 
 
 def test_activations_of_sixteen_bits() -> None:
-    """Such activations become floats that are limited to their range."""
+    """Activations of 16 bits become floats that are limited to the range of these integers."""
     constants = CONSTANTS | {"z": np.int16(-20)}
     network = read(model([*pair("x", "i"), *product("i", "c"), *pair("c", "y")], INPUT, constants))
     assert "only the limits stay" in network.notes[0]

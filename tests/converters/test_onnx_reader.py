@@ -182,7 +182,7 @@ def test_a_border_of_nothing_belongs_to_the_maximum() -> None:
 
 
 def test_integers_without_negative_numbers_are_a_relu() -> None:
-    """Quantised files have such integers. Results differ only by the rounding to integers."""
+    """In quantised files, integers may stand for no number below 0. Results differ only by the rounding to integers."""
     made = model(
         [
             node("Conv", ["x", "w"], "c"),

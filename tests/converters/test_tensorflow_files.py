@@ -192,7 +192,10 @@ def test_strings_are_refused_by_name(tmp_path: Path, make: Callable[[Graph], Non
 
 
 def test_strings_that_nothing_reads(tmp_path: Path) -> None:
-    """A signature lists its inputs, so an unread one is refused, too. The network of a frozen graph lacks it."""
+    """A signature lists its inputs, so an input of strings is refused even if no node reads it.
+
+    The network of a frozen graph leaves that input out.
+    """
     graph = Graph()
     words(graph)
     graph.node("Relu", graph.placeholder(-1, 2), name="result")

@@ -41,7 +41,7 @@ def grids(kind: str, dtype: str) -> tuple[Grid, Grid]:
 
 
 def operands(kind: str, dtype: str) -> list[NDArray[np.float32]]:
-    """LiteRT's divisions of uint8 overflow where a divisor is near 0."""
+    """Return random operands. Divisors are not near 0, where LiteRT's divisions of uint8 overflow."""
     draw, step = np.random.default_rng(3), grids(kind, dtype)[0][0]
     made = [draw.integers(-100, 156, shape) for shape in FUSED[kind].inputs]
     if kind == "DIV":
@@ -50,7 +50,7 @@ def operands(kind: str, dtype: str) -> list[NDArray[np.float32]]:
 
 
 def answer(path: Path, kind: str, dtype: str) -> NDArray[np.float32]:
-    """LiteRT's numbers. Raises RuntimeError where it refuses the file."""
+    """Return the numbers that LiteRT computes. Raises RuntimeError if LiteRT refuses the file."""
     (step, zero), result = grids(kind, dtype)
     given = operands(kind, dtype)
     (index,) = read_tflite(path).outputs

@@ -58,7 +58,7 @@ _OPTIONS = {
     "UNPACK": 64,
 }
 X = (1, 4, 6, 8)
-_NO_REFERENCE = ("CEIL", "ELU", "ROUND")  # LiteRT has only one kernel of these
+_NO_REFERENCE = ("CEIL", "ELU", "ROUND")  # LiteRT has no plain kernels for these
 
 
 def random(*shape: int, seed: int = 0) -> Array:

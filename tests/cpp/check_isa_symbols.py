@@ -27,7 +27,7 @@ ALLOWED_FROM_ELSEWHERE = re.compile(
 
 
 def symbols(nm: str, path: Path) -> list[tuple[str, str]]:
-    """Type letter and mangled name of each symbol; macOS's leading underscore is removed."""
+    """Return nm's type letter and the mangled name of each symbol, without the underscore that macOS puts before it."""
     output = subprocess.run([nm, "-P", str(path)], check=True, capture_output=True, text=True).stdout
     found = []
     for line in output.splitlines():
@@ -59,7 +59,7 @@ def problems(path: Path, found: list[tuple[str, str]]) -> list[str]:
 
 
 def main() -> int:
-    """Print what is wrong; the exit status is 1 then."""
+    """Print each problem. Return the exit status: 1 if there is a problem, otherwise 0."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

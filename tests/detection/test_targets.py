@@ -60,7 +60,7 @@ def test_every_object_gets_an_anchor_of_its_own() -> None:
 
 
 def test_equal_ones() -> None:
-    """Among equal ones, the anchor and the object with the lower number come first."""
+    """If overlaps are equal, the anchor and the object with the lower number come first."""
     anchors = [(0.5, 0.5, 0.2, 0.2)] * 3
     found = detector(anchors).targets([(0.4, 0.4, 0.6, 0.6)] * 2, [0, 1], columns=3)
     assert found[:, 4:].argmax(1).tolist() == [1, 2, 1]

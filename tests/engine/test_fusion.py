@@ -209,7 +209,7 @@ def test_explain_predicts_nothing_for_a_chain_that_does_not_fit(monkeypatch: pyt
     y = network.conv2d(network.input, 96, 1, name="expand")
     network.output(network.depthwise_conv2d(y, 3, padding="same", name="depthwise"))
     network.initialize_weights()
-    monkeypatch.setenv("MPSCNN_FUSION", "rows=0")  # 400 MB
+    monkeypatch.setenv("MPSCNN_FUSION", "rows=0")  # the whole result of "expand", 400 MB, is one band
     (step,) = network.compile(device="cpu").explain(threads=1).steps
     assert (step.kernel, step.predicted_us) == ("chain", None)
 

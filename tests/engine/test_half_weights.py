@@ -79,6 +79,6 @@ def test_they_take_half_the_memory() -> None:
         for precision in ("float32", "float16")
     }
     assert sizes["float32"] == 4 * (512 * 512 + 512)
-    converts = "baseline" not in str(mpscnn.devices()[0]["description"])  # has an instruction for it
+    converts = "baseline" not in str(mpscnn.devices()[0]["description"])  # the processor converts halves
     weight = 2 if converts else 4
     assert sizes["float16"] == weight * 512 * 512 + 4 * 512

@@ -209,5 +209,5 @@ class Gate:
 
 
 def normal(seed: int, shape: tuple[int, ...]) -> Any:
-    """Normal random numbers."""
+    """Return normally distributed random numbers."""
     return np.random.default_rng(seed).normal(size=shape).astype(np.float32)

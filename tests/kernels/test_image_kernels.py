@@ -22,7 +22,7 @@ KINDS: dict[str, type[kernels.ImageScale]] = {
     "bilinear": kernels.ImageBilinearScale,
     "lanczos": kernels.ImageLanczosScale,
 }
-#: The rounding error of positions, which are float64. Near a zero of the filter, a weight consists of it.
+#: The rounding error of positions, which are float64. Near a zero of the filter, it is most of a weight.
 POSITION_ROUNDING = 2.0**-45
 extents = st.integers(1, 9)
 scales = st.sampled_from([0.25, 0.5, 1.0, 1.5, 2.0, 3.0])

@@ -104,7 +104,7 @@ def test_every_property_is_an_argument(kind: type) -> None:
     assert declared(kind) & known <= properties | {
         "destination_image_allocator",
         "beta",
-    }  # in other classes this name is an array
+    }  # `beta` is an array in some other classes
 
 
 #: The kernels with the properties of a class that is no kernel.

@@ -21,7 +21,7 @@ Work = Callable[[], Any]
 
 PIXELS, MORE = (4, 4, 3), (4, 4, 4)
 POWER = {"kind": "power", "a": 1.0, "b": 2.0, "c": 2.0}  # MPS cannot fuse this function into a convolution
-# In addition to a network for each operation: networks that use other code paths of the engine.
+# These networks use other code paths of the engine. They are tested in addition to a network for each operation.
 VARIANTS: dict[str, Layer] = {
     "batch_normalization of float16": Layer("batch_normalization", [PIXELS], precision="float16"),
     "concatenation of slices": Layer("concatenation", [MORE, PIXELS]),

@@ -59,7 +59,7 @@ def test_convolutions() -> None:
 def test_convolutions_that_mps_does_not_have() -> None:
     """Shaders compute batches that are too large for MPS, and groups and multipliers that MPS does not support."""
     many_images = convolution_kernels((2049, 1, 1, 1), (1, 1, 1, 1), (2049, 1, 1, 1))
-    # With "_in_simdgroups" on a GPU that has matrices there.
+    # The name ends with "_in_simdgroups" on a GPU that has matrices in simdgroups.
     assert any(kernel.startswith("array_data_gradient_product") for kernel in many_images)
     shader = "array_data_gradient"
     assert shader in convolution_kernels((1, 3, 3, 6), (6, 1, 1, 3), (1, 3, 3, 6), groups=2)

@@ -55,7 +55,7 @@ def bound(kind: str, a: Array, b: Array, attributes: dict[str, Any]) -> Any:
     y = np.abs(strided(b, attributes, "secondary") * attributes.get("secondary_scale", 1.0))
     bias = abs(attributes.get("bias", 0.0))
     with np.errstate(all="ignore"):
-        if kind == "power":  # 2 ulp, and the effect of rounding base and exponent
+        if kind == "power":  # the error is 2 ulp, and the effect of rounding base and exponent
             size = np.nan_to_num(x**y, posinf=0) + np.nan_to_num(x**-y, posinf=0)
             return linear_bound(size * (1 + y + y * np.abs(np.log(np.maximum(x, 1e-30)))) + bias)
         size = {"multiply": x * y, "divide": x / y}.get(kind, x + y)

@@ -255,7 +255,10 @@ SUMS = ("gelu", "hard_swish", "swish", "mish", "gelu_tanh")
 
 
 def expect_gradient(sample: Sample) -> Any:
-    """Return a bound for rounding the argument and each term by a few units in the last place."""
+    """Return the gradient and a bound for its errors.
+
+    The argument and each term may be rounded by a few units in the last place. None means that all bits agree.
+    """
     (gradient, x, *slopes), function = sample.inputs, dict(sample.attributes)
     if slopes:
         return neuron_gradient(gradient, x, function, slopes[0].ravel()), None

@@ -134,7 +134,10 @@ def touching(samples: st.SearchStrategy[Sample]) -> st.SearchStrategy[Sample]:
 
 
 def nan_in(kind: str, stride: int, channel: int) -> Sample:
-    """Only windows that contain NaN have the result NaN. An infinity does not become NaN."""
+    """Return a pooling of an image with a NaN and an infinity.
+
+    Only windows that contain the NaN have the result NaN. The infinity does not become NaN.
+    """
     x = values(0, (1, 9, 9, 9))
     x[0, 4, 4, channel], x[0, 0, 0, channel] = np.nan, np.inf
     attributes = {"kind": kind, "kernel_height": 2, "kernel_width": 2, "stride_y": stride, "stride_x": stride}

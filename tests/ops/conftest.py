@@ -15,7 +15,10 @@ def chosen_device(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(autouse=True)
 def emulation_watched(chosen_device: str) -> Iterator[None]:
-    """Compile networks with device="auto" for the chosen device; see the top conftest.py."""
+    """Fail a test on a Metal device that broke a rule of Metal or left an object.
+
+    `pytest_configure` in tests/conftest.py makes device="auto" mean the chosen device.
+    """
     if chosen_device == "cpu":
         yield
         return

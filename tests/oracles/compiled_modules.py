@@ -32,7 +32,7 @@ class Compiled:
 
     @property
     def left(self) -> list[str]:
-        """The kinds of the nodes that torch computes itself."""
+        """Return the operators that torch computes itself, such as "cumsum.default"."""
         return sorted(
             {reason.partition(":")[0] for graph in self.graphs for reason in graph.report.left.values()}
         )

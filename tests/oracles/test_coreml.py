@@ -30,7 +30,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
-#: Relative to the largest result. Core ML's models are float32, and coremltools folds constants in float32.
+#: The allowed difference, relative to the largest result. Core ML's models are float32, and coremltools folds constants
+#: in float32.
 TOLERANCE = 1e-4
 KINDS = {"neuralnetwork": "iOS14", "iOS15": "iOS15", "iOS17": "iOS17", "iOS18": "iOS18"}
 # coremltools cannot convert these modules.

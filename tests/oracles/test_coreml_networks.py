@@ -28,7 +28,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
-#: Relative to the largest result.
+#: The allowed difference from torch's results, relative to the largest result.
 TOLERANCE = 1e-4
 KINDS = {"neural network": "iOS14", "program": "iOS16"}
 #: The networks, with the side of their square images.

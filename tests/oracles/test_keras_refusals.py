@@ -31,7 +31,7 @@ class ReLU(L.Layer):
 
 @keras.saving.register_keras_serializable("package")
 class Conv2D(L.Conv2D):
-    """Another such layer, which is registered for saving."""
+    """An author's layer with the name of its base class in Keras. It is registered for saving."""
 
 
 @keras.saving.register_keras_serializable("package")

@@ -143,7 +143,7 @@ IMAGES: dict[str, Callable[[Any], Any] | Any] = {
 ROWS: dict[str, Any] = {
     "linear": nn.Linear(8, 4),
     "attention": nn.TransformerEncoderLayer(8, 2, 16, batch_first=True),
-    # torch exports it only for inputs of four axes.
+    # torch exports this function only for inputs of four axes.
     "scaled_dot_product_attention": lambda x: functional.scaled_dot_product_attention(*(x[:, None],) * 3)[
         :, 0
     ],

@@ -21,6 +21,6 @@ def test_onnx(name: str, tmp_path: Path) -> None:
     channels, *size = module.default_cfg["input_size"]
     image, path = photo((size[0], size[1]), batch=1), tmp_path / "model.onnx"
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of traced constants and the old exporter
+        warnings.simplefilter("ignore")  # warnings about traced constants and the old exporter
         torch.onnx.export(module, torch.zeros(1, channels, *size), path, dynamo=False, opset_version=17)
     assert_close(computed(read_network([path]), image), asked(module, image).numpy())

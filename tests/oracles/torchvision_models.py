@@ -47,7 +47,7 @@ def randomized(module: Any, seed: int = 0, gain: float = 1.0) -> Any:
             part.running_var.uniform_(0.5, 2.0, generator=draw)
             torch.nn.init.uniform_(part.weight, 0.5 * gain, 1.5 * gain, generator=draw)
             torch.nn.init.normal_(part.bias, 0.0, 0.2, generator=draw)
-        if type(part).__name__ == "LayerScale2d":  # near 0 before training, so hides earlier layers
+        if type(part).__name__ == "LayerScale2d":  # factors near 0 would hide the layers before
             torch.nn.init.uniform_(part.gamma, 0.5 * gain, 1.5 * gain, generator=draw)
     return module.eval()
 

@@ -17,7 +17,7 @@ NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 OPENSSL = shutil.which("openssl")
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "service" / "nginx.conf"
 NAME = "photos.example"
-#: Seconds; the example has longer times.
+#: nginx's time limits in seconds. Those of the example are longer.
 TIMEOUT = 3
 CONNECTIONS = 32
 

@@ -26,7 +26,7 @@ def rounded(x: Any) -> NDArray[np.float32]:
 
 
 def multiply_add(a: Any, b: Any, c: Any) -> NDArray[np.float32]:
-    """Return a * b + c, rounded to float32 once. float64 must hold the products. Subnormal results become zeros."""
+    """Return a * b + c, rounded to float32 once. a * b must be exact in float64. Subnormal results become zeros."""
     with np.errstate(all="ignore"):
         product, c = np.asarray(a, np.float64) * np.asarray(b, np.float64), np.asarray(c, np.float64)
         total = product + c

@@ -12,8 +12,8 @@ from . import window
 def convolution(x: Any, weight: Any, bias: Any, attributes: dict[str, Any]) -> Any:
     """Return the float16 sums, computed in float64 and rounded to halves after each addition.
 
-    float64 holds the product of two halves. It may round the sum with a half, but only where the sum lies far from the
-    middle between two halves, so that this does not change the half.
+    The product of two halves is exact in float64. Its sum with a half may be rounded to float64, but only where the sum
+    lies far from the middle between two halves, so that this does not change the half.
     """
     batch, height, width = x.shape[:3]
     outputs, kernel_height, kernel_width, inputs = weight.shape

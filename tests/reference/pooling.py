@@ -56,7 +56,7 @@ def _divisor(
         low, high = -attributes.get(zeros, 0), size + attributes.get(zeros, 0)
         if attributes.get("count_padding", False):
             if attributes.get("padding", "valid") in ("same", "full"):
-                return len(taps)  # with these, all taps outside the image lie in the padding
+                return len(taps)  # then all taps outside the image lie in the padding
             low, high = -attributes.get(before, 0), size + attributes.get(after, 0)
         return sum(low <= tap < high for tap in taps)
 

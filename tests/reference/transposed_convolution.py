@@ -21,9 +21,9 @@ def axis(
     """Return how many positions are cut off at the front, and the output's size."""
     reach = (kernel - 1) * dilation + 1
     everything = (size - 1) * stride + reach
-    if padding == "explicit":  # torch.nn.ConvTranspose2d
+    if padding == "explicit":  # as torch.nn.ConvTranspose2d
         return before, output or everything - before - after + output_padding
-    if padding == "valid":  # keras.layers.Conv2DTranspose
+    if padding == "valid":  # as keras.layers.Conv2DTranspose
         return 0, output or size * stride + max(reach - stride, 0)
     output = output or size * stride
     # tf.nn.conv2d_transpose cuts off the front padding of the convolution that leads from the output to the input.

@@ -54,7 +54,7 @@ def test_pages_have_digits_of_all_sizes(made: list[Page]) -> None:
 
 
 def ink_of(box: NDArray[np.float32]) -> tuple[float, float, float, float]:
-    """Return the box without its margin, in pixels."""
+    """Return the edges of a box in pixels, without the margin around the digit."""
     left, top, right, bottom = (float(edge) * PAGE_SIDE for edge in box)
     margin = (bottom - top) / (1 + 2 * BOX_MARGIN) * BOX_MARGIN
     return left + margin, top + margin, right - margin, bottom - margin
@@ -120,7 +120,7 @@ def test_batches_have_the_pages() -> None:
 
 
 def test_every_digit_has_an_anchor() -> None:
-    """Most digits overlap at least two anchors of the detector so much that these learn them."""
+    """Most digits overlap at least two of the detector's anchors so much that these anchors learn the digit."""
     network = page_detector()
     assert network.detection is not None
     detector = network.detection.detector((PAGE_SIDE, PAGE_SIDE))

@@ -89,7 +89,7 @@ def test_curves(classes: int, validated: bool, epochs: int) -> None:
     data = (X, Y if classes > 1 else Y.astype(np.float32)[:, None])
     history = trained.fit(data, epochs=epochs, validation_data=data if validated else None)
     html = history._repr_html_()
-    drawing = ElementTree.fromstring(html)  # it is well-formed
+    drawing = ElementTree.fromstring(html)  # raises an error unless the HTML is well-formed
     svg = "{http://www.w3.org/2000/svg}"
     charts = [] if epochs == 0 else 2 + (classes > 1)
     assert len(drawing.findall(f".//{svg}g")) == (charts or 0)

@@ -137,7 +137,8 @@ def test_weights_of_losses() -> None:
     half = np.repeat(np.array([2.0, 0.0], np.float32), 16)
     loss = trainer.step(X, Y, half)
     alone = mpscnn.Trainer(network(), optimizer=Sgd(0.5))
-    assert alone.step(X[:16], Y[:16]) == pytest.approx(loss, rel=1e-6)  # twice the sum, over twice the number
+    # Weights of 2 for half of the images: twice the sum, divided by twice the number of images.
+    assert alone.step(X[:16], Y[:16]) == pytest.approx(loss, rel=1e-6)
     for name, value in alone.network.weights.items():
         np.testing.assert_allclose(trainer.network.weights[name], value, rtol=1e-5, atol=1e-6)
         assert not np.array_equal(value, before[name])
@@ -154,7 +155,7 @@ def test_weights_of_losses() -> None:
 
 
 def test_weights_that_are_not_zero_divide() -> None:
-    """Losses and gradients are divided by the number of weights that are not 0. 22 of the images have weights of 0."""
+    """Losses and gradients are divided by the number of weights that are not 0. 22 of 32 images have weights of 0."""
     chosen = np.where(np.arange(32) < 10, np.float32(0.5), np.float32(0))
     loss = {"kind": "softmax_cross_entropy", "reduction": "sum_by_nonzero_weights"}
     counted = mpscnn.Trainer(network(), loss=loss, optimizer=Sgd(0.3), weighted=True)

@@ -151,7 +151,7 @@ def test_limits_of_arithmetic() -> None:
 @pytest.mark.parametrize("kind", ["sum", "mean"])
 def test_weighted_reductions(kind: str) -> None:
     weights = TIES.copy()
-    weights[0] = 0  # of whose mean nothing goes on
+    weights[0] = 0  # a mean with weights of 0 alone passes no gradient on
     net = mpscnn.Network(input={"x": (6, 7, 8), "weights": (6, 7, 8)}, name="net")
     net.output(net.layer("weighted_reduction", net.inputs, {"kind": kind}))
     gradient = RANDOM.normal(size=(3, 6, 7, 1)).astype(np.float32)

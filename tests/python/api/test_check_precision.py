@@ -167,7 +167,10 @@ def test_refused() -> None:
 
 
 def test_weights_that_float16_cannot_hold() -> None:
-    """Such a network is not compiled in float16 unless the layer is kept. The weight with its normalization counts."""
+    """A network with such weights is compiled in float16 only if their layer is kept in float32.
+
+    What counts is the weight with the batch normalization folded into it.
+    """
     network = network_with_large_numbers()
     network.load_weights(
         {"norm.variance": np.full(4, 1e-6, np.float32), "third.weight": 0 * network.weights["third.weight"]}

@@ -14,7 +14,7 @@ import mpscnn
 
 CAT = Path(__file__).parents[3] / "examples/images/cat.jpg"
 ORIENTATION = 0x0112
-# docs/preprocessing.md, "Large JPEG files"
+# The largest and the mean difference, in steps of 0..255, that docs/preprocessing.md ("Large JPEG files") allows.
 LARGEST, MEAN = 16, 2
 
 

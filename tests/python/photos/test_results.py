@@ -62,7 +62,7 @@ def test_bars_are_as_long_as_probabilities(model: mpscnn.Model, tmp_path: Path) 
         filled = int((first != 255).any(axis=1).sum())
         assert filled == pytest.approx(entry.probability * 400, abs=1.5)
     assert result.draw(count=1).height == 300 + line
-    # the picture is wider than the photo, so the text fits
+    # The picture is wider than the photo, so that the text fits.
     assert result.draw(np.zeros((10, 10, 3), np.uint8)).width > 10
 
 

@@ -313,7 +313,7 @@ def test_bundled_model(tmp_path: Path) -> None:
 
 
 def metadata(path: Path) -> dict[str, Any]:
-    """The JSON values in the metadata of a model file (docs/model_format.md)."""
+    """Return the JSON values in the metadata of a model file (docs/model_format.md)."""
     content = path.read_bytes()
     length = int.from_bytes(content[:8], "little")
     texts = json.loads(content[8 : 8 + length])["__metadata__"]

@@ -65,7 +65,7 @@ except KeyboardInterrupt:
     time.sleep(1.0)  # until the process waits
     process.send_signal(signal.SIGINT)
     said, _ = process.communicate(timeout=120)
-    # 'with' waits for frames that have begun. Both had.
+    # 'with' waits for frames whose computation has begun. Both frames have begun.
     assert said == ("interrupted True False\n" if wait == "with" else "interrupted False False\n")
     assert process.returncode == 3
 

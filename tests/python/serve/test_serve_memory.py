@@ -63,7 +63,10 @@ class Client:
         return response.status
 
     def send(self, more: str, body: bytes, wait: bool = False) -> bytes:
-        """Send the beginning of a photo over a new connection. Return the body of the answer, if it is waited for."""
+        """Send the beginning of a photo over a new connection.
+
+        With `wait`, return the body of the answer. Otherwise, close the connection at once and return no bytes.
+        """
         head = f"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(PHOTO)}\r\n{more}\r\n"
         with socket.create_connection(self.place, timeout=60) as connection:
             connection.sendall(head.encode() + body)

@@ -214,7 +214,7 @@ def test_without_motion_a_video_waits(driver: Any, service: Service, tmp_path: P
     page = opened(driver, service)
     prefer(driver, prefers_reduced_motion="reduce")
     page.drop(("cat.webm", "video/webm", clip(tmp_path)))
-    page.first_is("cat")  # its first frame
+    page.first_is("cat")  # the class of the first frame
     assert page.run("return document.getElementById('video').paused")
 
 

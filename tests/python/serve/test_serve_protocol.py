@@ -359,7 +359,7 @@ def infer_files(service: Service, *files: bytes) -> Answer:
     return infer_photos(service, [len(files)], "BYTES", b"".join(map(element, files)))
 
 
-# An image of 5,000 pixels, 13 times the network's 16 x 24.
+# The service allows 5,000 pixels, and the photos of 100 x 50 pixels have exactly as many.
 def test_photos_in_tensors_have_the_limit_of_a_photo_together(service: Service) -> None:
     assert infer_files(service, png(100, 50)).status == 200
     answer = infer_files(service, png(100, 51))

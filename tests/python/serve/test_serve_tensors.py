@@ -280,7 +280,7 @@ def test_one_decoded_photo_is_held_at_a_time(compiled: Compiled) -> None:
     assert side * side * 3 <= peak < 5 * side * side * 3
 
 
-# ---- Of a service ----
+# ---- What the tensors of a service take ----
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 MOST = 8_000_000

@@ -106,7 +106,7 @@ def test_an_mp4_file_whose_head_is_whole(tmp_path: Path, flags: str) -> None:
 
 def test_a_recording_without_a_length_may_end_between_its_parts_alone(tmp_path: Path) -> None:
     path = tmp_path / "a.mkv"
-    # written like a recorder's file, without a length
+    # The file states no length, like the file of a recorder that is still running.
     with av.open(str(path), "w", options={"live": "1"}) as container:
         stream = container.add_stream("mjpeg", rate=25)
         stream.width, stream.height, stream.pix_fmt = 160, 120, "yuvj420p"
