@@ -66,14 +66,6 @@ class Block:
     def fmas(self) -> int:
         return self.count("fmla")
 
-    @property
-    def longest_chain(self) -> int:
-        """Return the length of the longest chain of dependent FMAs, which add to the same register."""
-        sums = [
-            instruction.split(",")[0] for instruction in self.instructions if instruction.startswith("fmla")
-        ]
-        return max(map(sums.count, sums), default=0)
-
 
 def main() -> None:
     print(

@@ -38,7 +38,7 @@ mpscnn_json_kind kind_behind(const Json &value) {
 }
 
 /// Return the number of elements; throws for a value without elements.
-std::size_t elements_behind(const Json &value) {
+std::size_t element_count(const Json &value) {
     if (!value.get_if<Json::Array>() && !value.get_if<Json::Object>())
         fail(ErrorKind::parameter, {"JSON: expected an array or an object, got ", value.type_name()});
     return JsonView(value, "JSON").size();
@@ -74,7 +74,7 @@ mpscnn_status mpscnn_json_kind_of(const mpscnn_json_value *value, mpscnn_json_ki
 mpscnn_status mpscnn_json_count(const mpscnn_json_value *value, size_t *count) {
     return guarded([&] {
         require(count, "count");
-        *count = elements_behind(json_behind(value));
+        *count = element_count(json_behind(value));
     });
 }
 
@@ -83,7 +83,7 @@ mpscnn_status mpscnn_json_element(const mpscnn_json_value *value, size_t index, 
     return guarded([&] {
         require(element, "element");
         const Json &json = json_behind(value);
-        const std::size_t count = elements_behind(json);
+        const std::size_t count = element_count(json);
         if (index >= count) fail(ErrorKind::parameter, {"JSON: no element ", index, "; there are ", count});
         const Json::Object *object = json.get_if<Json::Object>();
         *element = handle_of(object ? (*object)[index].second : (*json.get_if<Json::Array>())[index]);

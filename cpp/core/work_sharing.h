@@ -14,6 +14,6 @@ using RangeWork = std::function<void(std::int64_t begin, std::int64_t end)>;
 using WorkSharing = std::function<void(std::int64_t items, std::int64_t chunk, const RangeWork &work)>;
 
 /// Do all work on the calling thread.
-inline void share_with_nobody(std::int64_t items, std::int64_t, const RangeWork &work) { work(0, items); }
+inline void run_on_calling_thread(std::int64_t items, std::int64_t, const RangeWork &work) { work(0, items); }
 
 } // namespace mpscnn

@@ -110,10 +110,10 @@ std::vector<Candidate> detect_per_class(ScoreTable &table, const Boxes &boxes, c
     Suppression raised = settings;
     raised.score_threshold = likely_floor(table, settings);
     if (raised.score_threshold > settings.score_threshold) {
-        table.set_least(raised.score_threshold);
+        table.set_min(raised.score_threshold);
         std::vector<Candidate> kept = detect_above(table, boxes, raised);
         if (kept.size() >= static_cast<std::size_t>(settings.max_detections)) return kept;
-        table.set_least(settings.score_threshold);
+        table.set_min(settings.score_threshold);
     }
     return detect_above(table, boxes, settings);
 }

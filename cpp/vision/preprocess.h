@@ -83,6 +83,6 @@ Transform output_to_photo(const ImageView &image, const Preprocess &options, int
 /// them. The bits of the result do not depend on `share`, which distributes the work.
 void preprocess(const ImageView &image, const Preprocess &options, int out_height, int out_width,
                 int out_channels, float *out, std::ptrdiff_t pixel_pitch, std::ptrdiff_t row_pitch,
-                const WorkSharing &share = share_with_nobody);
+                const WorkSharing &share = run_on_calling_thread);
 
 } // namespace mpscnn::vision

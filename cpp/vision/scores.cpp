@@ -14,17 +14,17 @@ namespace {
 /// The tolerance for rounding when a logit is compared instead of its probability.
 constexpr float margin = 1e-3f;
 
-/// Return a lower bound of a box's largest score if its best class has at least the probability `least`. Most
+/// Return a lower bound of a box's largest score if its best class has at least the probability `min`. Most
 /// boxes are background, and this bound finds them without an exponential. For softmax, scores are relative
 /// to the largest logit of all columns.
-float bound_of(ScoreKind kind, float least) {
+float bound_of(ScoreKind kind, float min) {
     switch (kind) {
     case ScoreKind::sigmoid:
-        return std::log(least / (1.0f - least)) - margin;
+        return std::log(min / (1.0f - min)) - margin;
     case ScoreKind::softmax:
-        return std::log(least) - margin;
+        return std::log(min) - margin;
     default:
-        return least;
+        return min;
     }
 }
 
@@ -36,11 +36,10 @@ struct ScoreTable::Range {
     bool finite;
 };
 
-ScoreTable::ScoreTable(std::span<const float> values, int columns, ScoreKind kind, bool background,
-                       float least)
+ScoreTable::ScoreTable(std::span<const float> values, int columns, ScoreKind kind, bool background, float min)
     : values_(values), columns_(static_cast<std::size_t>(columns)), first_class_(background ? 1 : 0),
       kind_(kind) {
-    set_least(least);
+    set_min(min);
     if (columns <= static_cast<int>(first_class_))
         fail(ErrorKind::shape, {"detection: scores of ", columns, " columns",
                                 (background ? ", the first of them the background," : ""), " have no class"});
@@ -49,9 +48,9 @@ ScoreTable::ScoreTable(std::span<const float> values, int columns, ScoreKind kin
     probabilities_.resize(whole_vectors(columns_));
 }
 
-void ScoreTable::set_least(float least) {
-    min_ = least;
-    bound_ = bound_of(kind_, least);
+void ScoreTable::set_min(float min) {
+    min_ = min;
+    bound_ = bound_of(kind_, min);
 }
 
 ScoreTable::Range ScoreTable::range_of(std::size_t box) const {

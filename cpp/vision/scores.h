@@ -17,15 +17,15 @@ enum class ScoreKind {
 class ScoreTable {
 public:
     /// `values` must outlive this object. With `background`, the first column is not a class, but it is part
-    /// of the softmax. Probabilities below `least` need not be computed. Throws Error(shape) unless there are
+    /// of the softmax. Probabilities below `min` need not be computed. Throws Error(shape) unless there are
     /// whole rows with at least one class.
-    ScoreTable(std::span<const float> values, int columns, ScoreKind kind, bool background, float least);
+    ScoreTable(std::span<const float> values, int columns, ScoreKind kind, bool background, float min);
 
     std::size_t boxes() const { return values_.size() / columns_; }
     int classes() const { return static_cast<int>(columns_ - first_class_); }
 
-    /// Set another minimum: probabilities below `least` need not be computed.
-    void set_least(float least);
+    /// Set another minimum: probabilities below `min` need not be computed.
+    void set_min(float min);
 
     /// Return the probabilities of a box's classes. Return nothing if all probabilities are below the
     /// minimum. A single probability below the minimum may be returned as 0. The result is valid until the

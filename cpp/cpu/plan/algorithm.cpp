@@ -31,7 +31,7 @@ Algorithm plain_algorithm(const VectorTraits &vectors, const ConvolutionShape &s
 
 /// True if Winograd's algorithm is faster than a plain convolution. With few channels, its transforms cost
 /// more than they save. With few pixels, reading its larger weights costs more than it saves.
-bool gains_by_winograd(const ops::Convolution &convolution, const Shape &weights, const Shape &result) {
+bool is_faster_by_winograd(const ops::Convolution &convolution, const Shape &weights, const Shape &result) {
     constexpr std::int64_t min_channels = 16;
     const ops::Window &window = convolution.window;
     const std::int64_t kernel = weights[1], outputs = weights[0], inputs = weights[3];
@@ -69,7 +69,7 @@ ConvolutionShape fastest_convolution(const VectorTraits &vectors, const ops::Con
                                      const Shape &weights, const Shape &result) {
     ConvolutionShape shape = plain_convolution(vectors, weights, convolution.groups);
     // Winograd's algorithm has no kernels without FMA, because almost no processor in use lacks FMA.
-    if (vectors.has_fma && gains_by_winograd(convolution, weights, result))
+    if (vectors.has_fma && is_faster_by_winograd(convolution, weights, result))
         shape.algorithm = Algorithm::winograd;
     return shape;
 }

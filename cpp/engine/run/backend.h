@@ -133,7 +133,7 @@ public:
     /// Distribute work that precedes or follows a run among the threads. The default runs it on the calling
     /// thread.
     virtual void share(std::int64_t items, std::int64_t chunk, const RangeWork &work) {
-        share_with_nobody(items, chunk, work);
+        run_on_calling_thread(items, chunk, work);
     }
     /// Run at least once without a profiler hook and then `runs` times, and return the time of each step. The
     /// outputs are written. Throws UnsupportedError unless the backend supports it.

@@ -38,7 +38,8 @@ std::optional<std::vector<Shape>> shapes_for_one_image(const Graph &graph) {
 }
 
 /// Return why the backend has no implementation for a graph, or nothing if it has one.
-std::optional<std::string> why_none(const Graph &graph, const Backend &backend, const LowerOptions &options) {
+std::optional<std::string> missing_implementation(const Graph &graph, const Backend &backend,
+                                                  const LowerOptions &options) {
     try {
         const auto lowered = backend.lower(graph, options);
         if (const auto shapes = shapes_for_one_image(graph)) lowered->plan(*shapes);
@@ -65,7 +66,7 @@ ReplacedLayers find_replaced_layers(const Graph &graph, const Backend &backend, 
     if (backend.implementations().refused().empty()) return replaced;
     const char *device = "the CPU engine computes ";
     if (trains(graph)) {
-        if (const auto why = why_none(graph, backend, options)) {
+        if (const auto why = missing_implementation(graph, backend, options)) {
             replaced.whole = true;
             replaced.reason = concat({device, "network ", quoted(graph.name()), ": ", *why});
         }
@@ -76,7 +77,7 @@ ReplacedLayers find_replaced_layers(const Graph &graph, const Backend &backend, 
         const Node &node = graph.nodes()[i];
         if (std::holds_alternative<ops::Custom>(node.operation)) continue;
         const Graph alone = subgraph_of_node(graph, i);
-        std::optional<std::string> why = why_none(alone, backend, options);
+        std::optional<std::string> why = missing_implementation(alone, backend, options);
         if (!why && !shapes_for_one_image(alone)) why = why_not_for_all_extents(node, backend);
         if (!why) continue;
         replaced.nodes.push_back(i);

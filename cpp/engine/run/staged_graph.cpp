@@ -228,7 +228,7 @@ public:
 
     void share(std::int64_t items, std::int64_t chunk, const RangeWork &work) override {
         for (const auto &[stage, executor] : executors_) return executor->share(items, chunk, work);
-        share_with_nobody(items, chunk, work);
+        run_on_calling_thread(items, chunk, work);
     }
 
 private:

@@ -41,7 +41,7 @@ public:
         do {
             while (verdict_.refused.empty() && !open_cases().empty()) run_open_cases();
         } while (verdict_.refused.empty() && blame_wrong_answers());
-        if (verdict_.refused.empty()) refuse_where_nothing_works();
+        if (verdict_.refused.empty()) refuse_if_nothing_is_right();
         return std::move(verdict_);
     }
 
@@ -81,7 +81,7 @@ private:
     /// Return the implementation to refuse: the first one without a right result in another case. If each of
     /// them has one, the fault depends on the parameters, and the first one is refused. If the process ended,
     /// a kernel of MPS comes first, because shaders do not end processes.
-    const std::string *culprit(const CaseResult &result) const {
+    const std::string *implementation_to_refuse(const CaseResult &result) const {
         const std::string *found = nullptr;
         for (const std::string &name : result.implementations) {
             if (cleared_.contains(name)) continue;
@@ -95,7 +95,7 @@ private:
 
     void blame(std::size_t number) {
         const CaseResult result = cases_[number];
-        const std::string *name = culprit(result);
+        const std::string *name = implementation_to_refuse(result);
         if (first_fault_.empty()) first_fault_ = result.reason;
         if (!name) { // there is no other implementation to try
             cases_[number].end = End::without;
@@ -115,7 +115,7 @@ private:
                 other = {};
     }
 
-    void refuse_where_nothing_works() {
+    void refuse_if_nothing_is_right() {
         for (std::size_t i = 0; i < cases_.size(); ++i)
             if (cases_[i].end == End::right && !is_of_training(networks_[i])) return;
         verdict_.refused = first_fault_;

@@ -21,7 +21,7 @@ struct Way {
 };
 
 /// Return all ways to compute a convolution, the fastest first.
-std::vector<Way> ways_of(const Shape &shape, std::int64_t groups, const std::optional<ops::Neuron> &neuron,
+std::vector<Way> candidate_ways(const Shape &shape, std::int64_t groups, const std::optional<ops::Neuron> &neuron,
                          const LayerSource &source) {
     constexpr Way any_groups{"convolution"};
     if (!has_groups_of_four(shape, groups)) return {any_groups};
@@ -46,9 +46,9 @@ bool may_take(const Way &way, NeuronKind activation, const LayerSource &source) 
 
 /// Return the first way that this device may use. If it may use none, return the last one; its use then
 /// throws the error.
-Way way_of(const Shape &shape, std::int64_t groups, const std::optional<ops::Neuron> &neuron,
+Way chosen_way(const Shape &shape, std::int64_t groups, const std::optional<ops::Neuron> &neuron,
            const LayerSource &source) {
-    const std::vector<Way> ways = ways_of(shape, groups, neuron, source);
+    const std::vector<Way> ways = candidate_ways(shape, groups, neuron, source);
     const NeuronKind activation = neuron ? neuron->kind : NeuronKind::none;
     for (const Way &way : ways)
         if (may_take(way, activation, source)) return way;
@@ -120,7 +120,7 @@ private:
 Convolver::Convolver(const Shape &shape, std::int64_t groups, const ops::Window &window,
                      const std::optional<ops::Neuron> &neuron, const LayerSource &source, Device &device)
     : name_(source.name()) {
-    const Way way = way_of(shape, groups, neuron, source);
+    const Way way = chosen_way(shape, groups, neuron, source);
     fused_ = way.fused;
     if (way.shader) {
         shader_.emplace(way.shader, source.node.weights.at("weight").values(), shape, groups,
@@ -142,12 +142,12 @@ bool keeps_bytes(const LayerSource &source) {
     if (weight == node.weights.end() || weight->second.ranges().empty()) return false;
     const Shape &shape = weight->second.shape();
     if (const auto *subpixel = std::get_if<ops::SubpixelConvolution>(&node.operation))
-        return !way_of(shape, subpixel->groups, std::nullopt, source).shader;
+        return !chosen_way(shape, subpixel->groups, std::nullopt, source).shader;
     const auto *convolution = std::get_if<ops::Convolution>(&node.operation);
-    if (!convolution) return !way_of(shape, 1, node.activation, source).shader;
+    if (!convolution) return !chosen_way(shape, 1, node.activation, source).shader;
     const Shape &input = source.graph.shape(node.inputs[0]);
     return !convolution->depthwise({&input, 1}) &&
-           !way_of(shape, convolution->groups, node.activation, source).shader;
+           !chosen_way(shape, convolution->groups, node.activation, source).shader;
 }
 
 Stage Convolver::stage(const ImageLayout &from, const ImageLayout &to,

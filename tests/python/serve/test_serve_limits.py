@@ -270,7 +270,7 @@ def test_it_ends_soon_whatever_clients_leave_undone(
             client.connect(service.place)
             client.sendall(contents[kind])
             if kind == "nothing of an answer is taken":
-                wait_until(service, "mpscnn_held_bytes", 0)
+                wait_until(service, "mpscnn_body_bytes", 0)
             else:
                 time.sleep(0.3)
         service.process.terminate()

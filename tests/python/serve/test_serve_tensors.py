@@ -313,7 +313,7 @@ def asked_of(service: Service, model: str, body: tuple[bytes, str]) -> Answer:
 
 
 def held(service: Service) -> float:
-    return service.metric("mpscnn_held_tensor_bytes")
+    return service.metric("mpscnn_tensor_bytes")
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -365,7 +365,7 @@ def test_answers_are_held_until_they_are_taken(service: Service) -> None:
             slow.append(connection)
             until(lambda: OUTPUT <= held(service) / (number + 1) < OUTPUT + 1_000)  # noqa: B023
         refused = asked_of(service, "large", (body, length))
-        assert (refused.status, refused.json["kind"]) == (503, "TooManyBytesHeld")
+        assert (refused.status, refused.json["kind"]) == (503, "MemoryBudgetExceeded")
         assert "tensors and answers of other requests take" in refused.json["error"]
         assert int(refused.headers["retry-after"]) >= 1
         for connection in slow:

@@ -209,7 +209,7 @@ inline void transform_tile(const ConvolutionTask &task, const WinogradPlan &plan
                             [c, inputs](const float *tap) { return V::load_partial(tap + c, inputs - c); });
 }
 
-/// Return true for the four points whose products spoilt_tiles() reads.
+/// Return true for the four points whose products non_finite_tiles() reads.
 inline bool is_corner(int point) {
     constexpr int last = Winograd::points - 1, last_row = last * Winograd::points;
     return point % last_row == 0 || point % last_row == last;
@@ -326,22 +326,23 @@ inline void finish_tile(const ConvolutionTask &task, const WinogradPlan &plan, C
 /// Return a bit for each tile of an item that reads an input which is not finite. The products of any output
 /// channel show it: along each axis, the value at point 0 includes the even inputs, and the value at infinity
 /// includes the odd inputs. The products of adjacent tiles are `pitch` apart.
-inline std::uint64_t spoilt_tiles(const WinogradPlan &plan, std::int64_t tiles, const float *products,
-                                  std::int64_t pitch) {
+inline std::uint64_t non_finite_tiles(const WinogradPlan &plan, std::int64_t tiles, const float *products,
+                                      std::int64_t pitch) {
     constexpr int last = Winograd::points - 1;
     const std::int64_t right = last * plan.products_stride, bottom = Winograd::points * right;
-    std::uint64_t spoilt = 0;
+    std::uint64_t non_finite = 0;
     for (std::int64_t i = 0; i < tiles; ++i, products += pitch) {
         const float corners[] = {products[0], products[right], products[bottom], products[bottom + right]};
         float zero = 0.0f; // or NaN
         for (const float corner : corners) zero += 0.0f * corner;
-        spoilt |= static_cast<std::uint64_t>(zero != 0.0f) << i;
+        non_finite |= static_cast<std::uint64_t>(zero != 0.0f) << i;
     }
-    return spoilt;
+    return non_finite;
 }
 
-/// Compute a tile as a plain convolution, because it reads an input that is not finite (see spoilt_tiles()).
-/// Neither the choice of these tiles nor their results depend on how the work is divided.
+/// Compute a tile as a plain convolution, because it reads an input that is not finite (see
+/// non_finite_tiles()). Neither the choice of these tiles nor their results depend on how the work is
+/// divided.
 template <class V>
 __attribute__((noinline)) void multiply_tile_plainly(const ConvolutionTask &task, const WinogradPlan &plan,
                                                      const WinogradTile &tile, std::byte *scratch) {
@@ -383,11 +384,12 @@ inline void run_winograd_item(const ConvolutionTask &task, const WinogradPlan &p
         multiply_points<V>(product, plan, panel, tiles.size(), zeros, inputs, products, chosen);
         return panel;
     };
-    // Find spoilt tiles by the products of the first panel in all items, so that the result does not depend
-    // on how the work is divided. The item that owns the first panel computes these tiles for all channels.
-    std::uint64_t spoilt = 0;
+    // Find the tiles with non-finite inputs by the products of the first panel in all items, so that the
+    // result does not depend on how the work is divided. The item that owns the first panel computes these
+    // tiles for all channels.
+    std::uint64_t non_finite = 0;
     const auto look_for_spoilt = [&](const ChannelPanel &first) {
-        spoilt = spoilt_tiles(plan, tiles.size(), products, round_up_to_width<V>(first.channels));
+        non_finite = non_finite_tiles(plan, tiles.size(), products, round_up_to_width<V>(first.channels));
     };
     if (panels.begin > 0) look_for_spoilt(multiply(0, is_corner));
     for (std::int64_t p = panels.begin; p < panels.end; ++p) {
@@ -397,14 +399,14 @@ inline void run_winograd_item(const ConvolutionTask &task, const WinogradPlan &p
         const auto finish = plan.outputs == 2 ? finish_tile<V, 2> : finish_tile<V, 4>;
         for (std::int64_t t = tiles.begin; t < tiles.end; ++t) {
             const std::int64_t i = t - tiles.begin;
-            if (!(spoilt >> i & 1))
+            if (!(non_finite >> i & 1))
                 finish(task, plan, panel, winograd_target(task, plan, WinogradTile::number(plan, t)),
                        products + i * nr);
         }
     }
     if (panels.begin > 0) return;
-    for (std::int64_t t = tiles.begin; spoilt; ++t, spoilt >>= 1)
-        if (spoilt & 1)
+    for (std::int64_t t = tiles.begin; non_finite; ++t, non_finite >>= 1)
+        if (non_finite & 1)
             multiply_tile_plainly<V>(task, plan, WinogradTile::number(plan, t),
                                      reinterpret_cast<std::byte *>(scratch));
 }

@@ -93,9 +93,9 @@ public:
         for (std::int64_t t = sums_.height; t-- > 0;) {
             bind(t);
             if (is_lstm())
-                go_back_in_lstm(t);
+                backpropagate_lstm(t);
             else
-                go_back_in_gru();
+                backpropagate_gru();
         }
         store_states();
     }
@@ -152,7 +152,7 @@ private:
                       load_lanes<V>(place(task_.source, at_, row) + first, left));
     }
 
-    void go_back_in_lstm(std::int64_t t) {
+    void backpropagate_lstm(std::int64_t t) {
         for_each_unit([&](int index, std::int64_t first, std::int64_t left) {
             const RecurrentRow &row = rows_[index];
             reg gates[4];
@@ -172,10 +172,10 @@ private:
             V::store(cell_of(index) + first, V::mul(cell, gates[1]));
             V::store(hidden_of(index) + first, V::zero());
         });
-        add_products_back(0, 0, 4, hidden_);
+        add_state_gradient(0, 0, 4, hidden_);
     }
 
-    void go_back_in_gru() {
+    void backpropagate_gru() {
         const reg one = V::set1(1.0f);
         for_each_unit([&](int index, std::int64_t first, std::int64_t left) {
             const RecurrentRow &row = rows_[index];
@@ -197,9 +197,9 @@ private:
             store_units<V>(row.gates[3] + first, V::mul(candidate, gates[1]), left);
         });
         if (is_after()) {
-            add_products_back(3, 2, 1, hidden_);
+            add_state_gradient(3, 2, 1, hidden_);
         } else {
-            add_products_back(2, 2, 1, gated_);
+            add_state_gradient(2, 2, 1, gated_);
             for_each_unit([&](int index, std::int64_t first, std::int64_t left) {
                 const RecurrentRow &row = rows_[index];
                 const reg gated = V::load(gated_ + index * plan_.row_floats + first);
@@ -211,22 +211,22 @@ private:
                 V::store(hidden, V::fma(gated, reset, V::load(hidden)));
             });
         }
-        add_products_back(0, 0, 2, hidden_);
+        add_state_gradient(0, 0, 2, hidden_);
     }
 
     /// Add the products of gates' gradients and weights to `to`, the gradient of a state. The gates are
     /// `gates` gates from number `gate` on. Their gradients are in RecurrentRow::gates from index `quarter`
     /// on.
-    void add_products_back(int quarter, std::int64_t gate, std::int64_t gates, float *to) {
+    void add_state_gradient(int quarter, std::int64_t gate, std::int64_t gates, float *to) {
         int row = 0;
         if constexpr (tile_rows<V> >= 4)
-            if (count_ == 4) return add_products_back<4>(0, quarter, gate, gates, to);
-        for (; row + 2 <= count_; row += 2) add_products_back<2>(row, quarter, gate, gates, to);
-        if (row < count_) add_products_back<1>(row, quarter, gate, gates, to);
+            if (count_ == 4) return add_state_gradient<4>(0, quarter, gate, gates, to);
+        for (; row + 2 <= count_; row += 2) add_state_gradient<2>(row, quarter, gate, gates, to);
+        if (row < count_) add_state_gradient<1>(row, quarter, gate, gates, to);
     }
     template <int R>
-    __attribute__((noinline)) void add_products_back(int first_row, int quarter, std::int64_t gate,
-                                                     std::int64_t gates, float *to) {
+    __attribute__((noinline)) void add_state_gradient(int first_row, int quarter, std::int64_t gate,
+                                                      std::int64_t gates, float *to) {
         const std::int64_t units = layer_.units;
         const float *const weight = weight_.data + gate * units * weight_.image_stride;
         to += first_row * plan_.row_floats;

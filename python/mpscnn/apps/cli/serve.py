@@ -90,7 +90,7 @@ def serve(
             "together may have four times N.",
         ),
     ] = 200_000_000,
-    max_held_bytes: Annotated[
+    max_total_bytes: Annotated[
         int | None,
         typer.Option(
             min=1,
@@ -177,7 +177,7 @@ def serve(
         max_bytes=max_bytes,
         max_pixels=max_pixels,
         max_tensor_bytes=max_tensor_bytes,
-        max_held_bytes=max_held_bytes or 0,
+        max_total_bytes=max_total_bytes or 0,
         connections=connections,
     )
     as_json = log_format is LogFormat.json or (log_format is LogFormat.auto and not sys.stdout.isatty())

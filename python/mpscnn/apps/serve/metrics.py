@@ -51,11 +51,11 @@ class Metrics:
         inside = Gauge("mpscnn_computing", "Requests that are computed.", registry=registry)
         inside.set_function(lambda: queue.computing)
         held = Gauge(
-            "mpscnn_held_bytes", "Bytes of bodies whose requests are not answered yet.", registry=registry
+            "mpscnn_body_bytes", "Bytes of bodies whose requests are not answered yet.", registry=registry
         )
         held.set_function(lambda: bodies.used)
         arrays = Gauge(
-            "mpscnn_held_tensor_bytes",
+            "mpscnn_tensor_bytes",
             "Bytes of tensors that are computed, and of answers that clients have not read yet.",
             registry=registry,
         )

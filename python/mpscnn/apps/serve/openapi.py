@@ -25,7 +25,7 @@ _ABOUT_FAILURES = {
     421: "UnknownHost: the Host header is not this service's.",
     422: "UnsupportedError, DeviceError, WeightsError: the model is for another task; no such device.",
     431: "HeadTooLarge: the request's head has too many bytes or fields.",
-    503: "QueueFull, TooManyBytesHeld: busy; Retry-After says when to ask again.",
+    503: "QueueFull, MemoryBudgetExceeded: busy; Retry-After says when to ask again.",
     504: "DeadlineExceeded: the request had come, but there was no result in time.",
 }
 _OF_ALL = (400, 403, 408, 421, 431, 503)

@@ -234,7 +234,7 @@ class Service:
         return RefusedError(HTTPStatus.GATEWAY_TIMEOUT, "DeadlineExceeded", "there was no result in time")
 
     def _no_room(self, error: NoRoomError) -> RefusedError:
-        return self._busy("bytes", "TooManyBytesHeld", f"{error}; try again later")
+        return self._busy("bytes", "MemoryBudgetExceeded", f"{error}; try again later")
 
     def _queue_full(self) -> RefusedError:
         return self._busy(

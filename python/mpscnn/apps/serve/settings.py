@@ -59,7 +59,7 @@ class Settings:
 
     All requests together may hold four times this number.
     """
-    max_held_bytes: int = 0
+    max_total_bytes: int = 0
     """The maximum number of bytes of the bodies of all unanswered requests; 0 means 16 times `max_bytes`."""
     connections: int = 1_000
     """The number of connections that may be open."""
@@ -72,10 +72,10 @@ class Settings:
         whole_number("max_bytes", self.max_bytes, maximum=2**40)
         whole_number("max_pixels", self.max_pixels, maximum=2**40)
         whole_number("max_tensor_bytes", self.max_tensor_bytes, maximum=2**50)
-        whole_number("max_held_bytes", self.max_held_bytes, minimum=0, maximum=2**50)
+        whole_number("max_total_bytes", self.max_total_bytes, minimum=0, maximum=2**50)
         if self.memory_budget < self.max_bytes:
             raise ParameterError(
-                f"max_held_bytes must be at least max_bytes, {self.max_bytes:,}, got {self.max_held_bytes:,}"
+                f"max_total_bytes must be at least max_bytes, {self.max_bytes:,}, got {self.max_total_bytes:,}"
             )
         whole_number("connections", self.connections, maximum=1_000_000)
         if not is_finite_number(self.deadline) or not 0 < self.deadline <= 86_400:
@@ -91,7 +91,7 @@ class Settings:
     @property
     def memory_budget(self) -> int:
         """Return the limit on the bytes of all bodies together."""
-        return self.max_held_bytes or 16 * self.max_bytes
+        return self.max_total_bytes or 16 * self.max_bytes
 
     @property
     def held_tensor_bytes(self) -> int:
