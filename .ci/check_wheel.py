@@ -17,13 +17,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-# Bytes without the bundled models. These take 1.632 MB in a wheel, so a wheel for Linux has less than 6 MB. One for
-# x86-64 that zig compiled has 4.36 MB. One for macOS has the Metal engine as well: its objects take 1.19 MB compressed
-# and the shaders' source 0.04 MB, measured on the emulation's build. The compiled shaders, which nobody has measured
-# yet, are allowed 1 MB.
+# The largest size of a wheel in bytes, without the bundled models. These take 1.632 MB in a wheel, so a wheel for Linux
+# has less than 6 MB. One for x86-64 that zig compiled has 4.36 MB without them. A wheel for macOS may have METAL_BYTES
+# more for the Metal engine: its objects take 1.19 MB compressed and the shaders' source 0.04 MB, measured on the
+# emulation's build. The compiled shaders, which nobody has measured yet, are allowed 1 MB.
 MAX_BYTES = 4_365_000
 METAL_BYTES = 2_250_000
-# More that a wheel may have which is not optimised at link time and not packed by pack_wheel.py.
+# A wheel that is neither optimised at link time nor packed by pack_wheel.py may have this many bytes more.
 UNPACKED_BYTES = 300_000
 OLDEST_MACOS = (11, 0)
 ARCHITECTURES = {0x0100000C: "arm64", 0x01000007: "x86_64"}

@@ -2,8 +2,8 @@
 
     python .ci/compare_abi.py [REVISION]
 
-Without REVISION, the last tag of a version is taken. If there is none, the revision is the one in which the record of
-this ABI's number began (tests/cpp/abi_N.txt). A compiler lays out the types of both revisions, so this also finds
+Without REVISION, the earlier revision is the last tag of a version. If there is none, it is the commit that added the
+record of this ABI's number (tests/cpp/abi_N.txt). A compiler lays out the types of both revisions, so this also finds
 changes that the text of a declaration does not show, such as another value of a macro. Ends with abidiff's report if a
 program that was built with the earlier headers would break. Says "not compared" with the reason if a tool or the
 earlier revision is missing here, or the number of the ABI has changed.

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-# The locks that this process holds until it ends, and the one of hold().
+# The locks that this process holds until it ends, and the folder and lock of the last call of hold().
 _kept: list[IO[str]] = []
 _current: tuple[Path, IO[str]] | None = None
 
@@ -28,7 +28,7 @@ def locked(folder: Path, report: Callable[[str], object]) -> Iterator[None]:
 def hold(folder: Path, report: Callable[[str], object]) -> None:
     """Take the lock of a folder. It is held until this process ends or takes the lock of another folder.
 
-    Holding one lock at a time, two processes cannot wait for each other.
+    A process holds only one of these locks at a time, so two processes never wait for each other.
     """
     global _current
     if _current is not None and _current[0] == folder:

@@ -4,17 +4,19 @@ from session_steps import LLVM
 
 # Versions of the formatter differ in their results, so every machine uses this one.
 CLANG_FORMAT = "clang-format==16.0.6"
-# Contains the schemas of the files that GitHub reads.
+# check-jsonschema contains the schemas of the files that GitHub reads.
 FORMS = "check-jsonschema>=0.30"
 LIBCXX = (f"clang-{LLVM}", f"libc++-{LLVM}-dev", f"libc++abi-{LLVM}-dev")
 SANITIZERS = (f"clang-{LLVM}", f"libclang-rt-{LLVM}-dev", f"llvm-{LLVM}")
-# Only for comparisons in tests. Pinned, because it is large and some versions include libraries for GPUs.
+# Only tests use these packages, for comparisons. The versions are fixed, because torch is large and some versions of it
+# include libraries for GPUs.
 TORCH = "torch==2.13.0", "torchvision==0.28.0", "timm==1.0.31", "onnxscript==0.7.2"
-# Runs on torch, and makes models for the tests of the Keras reader.
+# Keras runs on torch, and makes models for the tests of the Keras reader.
 KERAS = "keras>=3.8"
-# Writes Core ML models. Version 9 converts arrays of one element to numbers, which numpy from 2.4 on refuses.
+# coremltools writes Core ML models. Version 9 converts arrays of one element to numbers, which numpy 2.4 and
+# later versions refuse.
 COREMLTOOLS = "coremltools>=9", "numpy<2.4", "scikit-learn"
-# Writes the TensorFlow files for the tests of mpscnn's TensorFlow reader.
+# TensorFlow writes the files for the tests of mpscnn's TensorFlow reader.
 TENSORFLOW = "tensorflow==2.21.0"
 # For tests of the page of `mpscnn serve`.
 BROWSER = ("chromium", "chromium-driver")
@@ -23,7 +25,7 @@ PROXY = ("nginx", "openssl")
 # For the C example.
 PHOTO_LIBRARIES = ("libjpeg-dev", "libpng-dev")
 EMULATORS = ("qemu-user", "g++-aarch64-linux-gnu")
-# libFuzzer for Python; not every version of Python has a wheel.
+# Atheris is libFuzzer for Python. It has no wheels for some versions of Python.
 ATHERIS = "atheris==3.0.0"
 
 # Packages for the site, its API reference and running the tutorials. mkdocs-material needs MkDocs 1.

@@ -34,7 +34,7 @@ FOR_WORKERS = {
 AT_ONCE = "-DCMAKE_UNITY_BUILD=ON"
 LLVM = "16"
 OLDEST_CMAKE = (3, 21)
-# Parses the Metal engine to find the parts of Apple's API that it uses. Its version is that of the compiler.
+# libclang parses the Metal engine to find the parts of Apple's API that the engine uses. It has the compiler's version.
 LIBCLANG = "libclang==16.0.6"
 # Foundation and the Objective-C runtime, for the emulation of Metal.
 GNUSTEP = (f"clang-{LLVM}", "libgnustep-base-dev", "gobjc")
@@ -244,7 +244,7 @@ def build_emulation(
 
 
 def emulation_environment(build: Path) -> dict[str, str]:
-    """Return the environment in which Python finds the package of that build."""
+    """Return the environment in which Python finds the package of a build of the emulation."""
     found = {"PYTHONPATH": str(build / "package"), "MPSCNN_CACHE": str(build / "cache")}
     return found | FOR_WORKERS
 

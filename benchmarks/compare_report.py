@@ -108,7 +108,7 @@ def summary(comparisons: Sequence[Comparison]) -> str:
 def ratio_of_rounds(ours: Measurement, peer: Measurement, turn: int) -> float:
     """Return the median over rounds of the ratio of mpscnn's minimum to the peer's minimum in the same round.
 
-    Both are taken from the same round because the speed of a shared machine may change between rounds. For example, a
+    Both minima are of the same round because the speed of a shared machine may change between rounds. For example, a
     virtual machine's processors may be moved to cores that do not share a cache.
     """
     mine, theirs = (

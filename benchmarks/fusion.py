@@ -108,7 +108,7 @@ def sessions(block: Block, threads: int) -> dict[str, tuple[mpscnn.Session, str]
         session = program.session(threads=threads)
         session.run(
             np.zeros((1, *network.input.shape[1:]), np.float32)
-        )  # the variable is read when the plan is made
+        )  # the first run makes the plan, which reads MPSCNN_FUSION
         steps = program.explain(threads=threads).steps
         times = [step.predicted_us for step in steps]
         made[candidate] = session, "-" if None in times else f"{sum(time or 0.0 for time in times):.1f}"

@@ -3,7 +3,7 @@
 //
 //     kernels [--threads N] [--set baseline|avx2|avx512|neon] [--milliseconds N] [NAME...]
 //
-// NAME selects layers whose name contains it. Times are the minima of all runs within the time given.
+// NAME selects layers whose name contains it. Times are the minima of all runs within --milliseconds.
 
 #include "cpu/isa/kernels.h"
 

@@ -1,11 +1,11 @@
 // Depthwise layers of the MobileNets and a few larger windows, one at a time on one thread: time, memory
-// traffic (source read once, destination written once) and the share of the FMA peak, taps in the
-// padding counted.
+// traffic (source read once, destination written once) and the share of the FMA peak. Taps in the padding
+// count as operations, too.
 //
 //     kernels_depthwise [--set baseline|avx2|avx512|neon] [--milliseconds N] [NAME...]
 //
-// NAME selects layers whose name contains it. Times are the minima of all runs within the time given, with
-// source and destination in the caches where they fit.
+// NAME selects layers whose name contains it. Times are the minima of all runs within --milliseconds. Source
+// and destination are in the caches if they fit.
 
 #include <algorithm>
 #include <cstdio>
@@ -23,7 +23,7 @@ using namespace mpscnn::cpu;
 namespace {
 
 struct Layer {
-    std::int64_t size, channels; ///< of the source
+    std::int64_t size, channels; ///< rows (and columns) and channels of the source
     std::int64_t kernel = 3, stride = 1, dilation = 1, multiplier = 1;
 
     std::string name() const {

@@ -131,7 +131,8 @@ def estimate(net: mpscnn.Network, products: float | None) -> Estimate:
         )
         by_mps = node["operation"] in MPS_OPERATIONS or (not own and is_convolution and not is_grouped)
         encoders = int(not is_open)
-        if by_mps:  # between own kernels, shaders copy inputs to images and the result back
+        if by_mps:
+            # Between mpscnn's own kernels, shaders copy the inputs of a kernel of MPS to images, and its result back.
             encoders = encoders + 2 if own else 1
         is_open = own or not by_mps
         if products is None or not is_convolution:

@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=8, help="of some turns each; default: 8")
     options = parser.parse_args()
     device = mpscnn.devices()[0]
-    precisions = [name for name in device["precisions"] if name != "int8"]  # these networks have no integers
+    precisions = [name for name in device["precisions"] if name != "int8"]  # these networks are not quantised
     print(f"{device['description']}, {options.threads} threads\n")
     others = [name for name in precisions if name != "float32"]
     print(table_head("network", *precisions, *(f"{name} / float32" for name in others)))

@@ -12,7 +12,7 @@ from harness import table_head, table_row
 from mpscnn.apps.benchmark import measure_runner, open_subject
 
 MODELS = [
-    ("cifar10_mobilenet_v2", False),  # the bundled one
+    ("cifar10_mobilenet_v2", False),  # the bundled model, with its own weights
     ("mobilenet_v1", True),
     ("mobilenet_v2", True),
 ]

@@ -69,7 +69,7 @@ def weight_gradient(shape: tuple[int, int, int, int], outputs: int, kernel: int)
         return result
 
     exact = by_taps(lambda g, part: g.astype(np.float64).T @ part.astype(np.float64))
-    # Only a few weights are checked, because all would take long.
+    # Only 4 x 4 weights of each tap are computed, because all would take long. The others are 0.
     plain = by_taps(
         lambda g, part: np.pad(
             in_sequence(g[:, :4, None] * part[:, None, :4]), ((0, outputs - 4), (0, channels - 4))

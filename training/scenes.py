@@ -1,4 +1,4 @@
-"""Composes training images: one to three objects, cut out of photos of one class, on a random background.
+"""Compose training images: one to three objects, cut out of photos of one class, on a random background.
 
 A network may learn the usual surroundings of a class, such as meadows for horses. In these images the background is
 unrelated to the class. Objects are small and sharp, and may be anywhere. Images without objects belong to no class.

@@ -51,10 +51,10 @@ INFERENCES = {
     "mobilenet_v1": Inference(models.mobilenet_v1),
     "mobilenet_v2": Inference(models.mobilenet_v2),
     "ssdlite_mobilenet_v2": Inference(models.ssdlite_mobilenet_v2),
-    # A quarter of the usual image: emulated FMAs are slow.
+    # The image has a quarter of the usual pixels, because emulated FMAs are slow.
     "deeplab_v3 257": Inference(lambda: models.deeplab_v3(input_size=257)),
     "deep_mnist": Inference(models.deep_mnist),
-    # A quarter of the batch that is timed.
+    # compare.py times batches of 64.
     "deep_mnist batch 16": Inference(models.deep_mnist, batch=16),
 }
 

@@ -19,7 +19,7 @@ from mpscnn.graph.network import Network
 from peer_files.layer import PeerLayer, Shape, peer_layers
 
 _ENGINE = "LiteRT"
-_VERSION = 3  # of the format
+_VERSION = 3  # the version of the file format
 _KINDS = {"float32": schema.TensorType.FLOAT32, "int32": schema.TensorType.INT32}
 _NEURONS = {
     "": schema.ActivationFunctionType.NONE,
@@ -106,7 +106,7 @@ def _versions(code: int) -> int:
         operators.RESIZE_BILINEAR,
         operators.RESIZE_NEAREST_NEIGHBOR,
     )
-    if code == operators.TRANSPOSE_CONV:  # since it has a bias
+    if code == operators.TRANSPOSE_CONV:  # version 3 is the first with a bias
         return 3
     return 2 if code in dilated_or_aligned else 1
 

@@ -1,4 +1,4 @@
-"""Writes what repeats the table of activation functions, `shaders/neuron_kind.h`.
+"""Write the texts that repeat the table of activation functions, `shaders/neuron_kind.h`.
 
 - The table in docs/ops/neuron.md: formulas, Apple's classes, and the names that Python's `activation=` accepts.
 - `_private/plain_activations.py`: the names of functions without parameters, for type checkers.

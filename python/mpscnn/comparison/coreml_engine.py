@@ -70,7 +70,7 @@ class CoremlEngine:
             raise WeightsError(f"{path}: Core ML cannot read it: {error}") from error
 
     def trace(self, inputs: Sequence[Array]) -> Trace:
-        """Run the network once, and return the results of all layers."""
+        """Run the network once, and return its outputs."""
         description = self._spec.description
         given = {}
         for feature, array in zip(description.input, inputs, strict=True):

@@ -183,7 +183,7 @@ def _extents(entry: Any) -> tuple[int | None, ...]:
 
 @dataclass(frozen=True)
 class _Order:
-    """The order of axes in which an input is given, and its conversion to the file's order."""
+    """The shape of an input in the order of axes of `Value.array`, and the conversion to the file's order."""
 
     shape: tuple[int | None, ...]
     to_file: Callable[[Array], Array]

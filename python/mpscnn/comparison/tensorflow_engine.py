@@ -73,7 +73,7 @@ class TensorflowEngine:
                 )
 
     def trace(self, inputs: Sequence[Array]) -> Trace:
-        """Run the network once, and return the results of all layers."""
+        """Run the network once, and return its outputs."""
         tensors = [self._tensorflow.constant(array) for array in inputs]
         if self._is_signature:
             computed = self._function(**dict(zip(self.inputs, tensors, strict=True)))

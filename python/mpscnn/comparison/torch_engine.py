@@ -104,7 +104,7 @@ class TorchEngine:
         def leave(name: str, module: Any, result: Any) -> None:
             kind = _KINDS.get(type(module).__name__, ACTIVATION if _is_activation(module) else "")
             notes.add(name, kind, notes.within[-1], result)
-            notes.within.pop()  # last, so that torch's own calls here are not recorded
+            notes.within.pop()  # after notes.add, whose calls of torch must not be recorded
 
         hooks = []
         for name, module in self._module.named_modules():
@@ -147,7 +147,7 @@ class _Notes:
         self.within: list[list[str]] = []
         """A stack of the running modules without submodules: the names of their inputs."""
         self._names: dict[int, str] = {}
-        self._kept: list[torch.Tensor] = []  # kept, so that no other tensor gets the same id
+        self._kept: list[torch.Tensor] = []  # keeps tensors alive, so that no other gets the same id
 
     def of(self, given: Any) -> list[str]:
         """Return the names of the tensors among the arguments."""
@@ -165,7 +165,7 @@ class _Notes:
         self.inputs[unique] = inputs
         if kind is None:
             return
-        # A copy, because activations in place change the result of the module before them.
+        # _array copies the result, because a later activation in place would change it.
         self.values[unique] = Value(unique, kind, _array(result))
         self._names[id(result)] = unique
         self._kept.append(result)

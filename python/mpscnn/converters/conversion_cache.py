@@ -70,7 +70,7 @@ def converted(name: str, *, fold: bool = True) -> str:
             f"{path}: the network that it was converted to does not compute what the file does; its answers may be "
             f"wrong ({verdict})",
             RuntimeWarning,
-            stacklevel=5,  # the caller of `mpscnn.load`
+            stacklevel=5,  # the warning points to the caller of `mpscnn.load`
         )
     return str(target)
 

@@ -21,17 +21,17 @@ _TORCH_EXPORT = "in Python: mpscnn.from_torch(torch.export.load(FILE).module(), 
 _PHOTO = "a photo, not a model: the model is named by --model, photos without an option"
 _ENOUGH = 64
 _ARCHIVE = b"PK\x03\x04"
-_SAFETENSORS = re.compile(rb".{8}\{", re.DOTALL)  # the size of its header, which is JSON
+_SAFETENSORS = re.compile(rb".{8}\{", re.DOTALL)  # the size of the header, and the header, which is JSON
 
 #: Formats that are read, by their first bytes, and the suffix that the file should have.
 _READ = (
     (re.compile(rb".{4}TFL3", re.DOTALL), "a TensorFlow Lite file", ".tflite"),
     (re.compile(rb"\x89HDF\r\n\x1a\n"), "an HDF5 file, as Keras writes", ".h5"),
     (re.compile(rb"\x80\x02\x8a\x0al\xfc\x9cF\xf9"), "a file of torch.save", ".pth"),
-    # ir_version, then the producer's name. Core ML's files begin so, too, with a message in place of the name.
+    # ONNX files begin with ir_version and the producer's name. Core ML's begin alike, but a message replaces the name.
     (re.compile(rb"\x08[\x01-\x20]\x12[\x00-\x7f][ -~]"), "an ONNX file", ".onnx"),
     (re.compile(rb"\x08[\x01-\x20][\x3a\x42]"), "an ONNX file", ".onnx"),
-    # Core ML: the version, then the model's description, which begins with inputs, outputs or functions.
+    # Core ML's files begin with the version, then the description, which begins with inputs, outputs or functions.
     (
         re.compile(rb"\x08[\x01-\x20]\x12[\x80-\xff]{0,4}[\x00-\x7f][\x0a\x52\xa2]"),
         "a Core ML model",

@@ -30,9 +30,10 @@ def prepare(network: Network, keep_float32: Sequence[str] = ()) -> tuple[Network
     """Return a network that computes the same with as few separate results as possible. Each result gets its own scale.
 
     Batch normalizations become part of the convolution or dense layer before them, or a depthwise 1x1 convolution.
-    Relu, relu6 and clamp become the activation of the layer before them. Dropout is removed. A merged layer keeps the
-    first layer's name, but outputs of the network keep theirs. It stays in float32 if one of the merged layers does.
-    Any other activation becomes a separate layer, which keeps the name, unless its layer is kept in float32.
+    Relu, relu6 and clamp become the activation of the layer before them. Dropout is removed. A merged layer has the
+    first layer's name, or the last layer's if its result is an output of the network. It stays in float32 if one of its
+    layers does. Any other activation becomes a separate layer, unless the layer that applies it is kept in float32. The
+    activation then keeps the name, and the layer before it becomes "name/linear".
 
     Returns the network, and for each layer of the given network the layer or input that now has its result.
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from mpscnn._private.summary import text_table
 
-_SHOWN = 8  # layers in a line
+_SHOWN = 8  # the maximum number of layers without integers that a verdict names
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from mpscnn._private.files import reading, require_regular
 from mpscnn.errors import WeightsError
 
 _SUFFIX = ".npy"
-# The largest ratio of unpacked to packed size, and the bytes that are always allowed.
+# The arrays of an archive may take _MAX_UNPACKED times the bytes of its file, and _ALWAYS bytes more.
 _MAX_UNPACKED, _ALWAYS = 16, 1 << 20
 _LONGEST_HEADER = 10_000
 _NUMBERS = "biuf"

@@ -31,8 +31,8 @@ _FORMAT = "mpscnn classifier run 1"
 _DESCRIPTION = "run.json"
 _RESULTS = ("history.json", "head.json", "head.npz", "best.npz", "checkpoint.npz")
 _HEAD_EPOCHS, _HEAD_RATE = 60, 1e-3
-# The last layer needs hundreds of steps at this rate. Where the photos are few, batches are smaller than the largest
-# one, so that an epoch has at least this many steps.
+# The largest batch for training the last layer, and the least number of steps in an epoch. The last layer needs
+# hundreds of steps at its learning rate. So if there are few photos, batches are smaller.
 _HEAD_MAX_BATCH, _HEAD_EPOCH_STEPS = 32, 12
 _RATE = 2e-4
 

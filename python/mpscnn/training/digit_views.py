@@ -12,7 +12,8 @@ from mpscnn.training.batches import EpochData
 
 __all__ = ["DigitViews", "random_views", "stretched"]
 
-# The largest changes: radians, shares of half the image's side, logarithms of scales.
+# The largest change of each kind. The rotation is in radians, the shear is the tangent of its angle, and the scale is a
+# logarithm. Shifts and bends are shares of half the image's side. A change of ink is a share of the gray level.
 _ROTATION = 0.22
 _SHEAR = 0.25
 _LOG_SCALE = 0.16

@@ -68,9 +68,10 @@ def store_features(
     device: str,
     threads: int | Literal["auto"],
 ) -> Iterator[int]:
-    """Write a file for each of some layers: float16 (views, photos, ...). Older files stay until these are complete.
+    """Write the results of some layers to files, one for each layer: float16 (views, photos, ...).
 
-    Yields the number of variants that are finished.
+    Older files are replaced when the new ones are complete. Yields the number of variants in each batch, after the
+    batch was written.
 
     Args:
         photos: the photos; the first variant is unchanged.

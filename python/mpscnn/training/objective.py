@@ -14,7 +14,7 @@ from mpscnn.graph.network import Network
 from mpscnn.graph.training_arrays import BOX_NUMBERS, targets_of, weights_of
 from mpscnn.training.detector_labels import DetectorLabels, assigned_scores
 
-#: Losses whose labels must be from 0 to 1. Floats are not checked, since that would take time.
+#: Losses whose labels must be from 0 to 1. Only whole numbers are checked, because a check of floats would take time.
 _OF_SHARES = ("sigmoid_cross_entropy", "hinge", "log")
 #: Settings of the multibox loss that are not parameters of its operation.
 _OF_NETWORKS = ("kind", "boxes", "scores")
@@ -50,7 +50,7 @@ class Objective:
             )
 
     def require_weighted(self, weights: Any) -> None:
-        """Raise ParameterError if weights of losses are given but not expected, or missing."""
+        """Raise ParameterError if there are weights of losses without `weighted`, or none with `weighted`."""
         if (weights is not None) != self._weighted:
             raise ParameterError(
                 "weights of the losses are for a trainer with weighted=True, and needed there, got "

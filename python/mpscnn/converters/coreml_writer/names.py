@@ -59,7 +59,7 @@ def layer_names(graph: Any, activations: Mapping[str, str]) -> dict[str, str]:
 
 
 def _named(nodes: Sequence[Any], activations: Mapping[str, str], sizes: Mapping[str, int]) -> Any:
-    """Return the node of a layer whose name becomes the name of the layer that a reader makes of the last node.
+    """Return one of a layer's nodes. Readers name the layer that computes the last node's result after this node.
 
     `sizes` are the numbers of elements of constants.
     """

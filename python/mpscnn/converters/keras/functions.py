@@ -141,7 +141,7 @@ def named_function(name: str, generation: int) -> Function:
     raise UnsupportedError(f"the activation {shown(name)} is not supported")
 
 
-# ---- Layers that are one ------------------------------------------------------------------------------------
+# ---- Activation layers --------------------------------------------------------------------------------------
 
 
 def layer_function(kind: str, settings: Settings, generation: int) -> Function:
@@ -159,7 +159,7 @@ def _relu(settings: Settings, _: int) -> Function:
 
 
 def _leaky_relu(settings: Settings, _: int) -> Function:
-    name = "negative_slope" if "negative_slope" in settings else "alpha"  # the name in Keras 2
+    name = "negative_slope" if "negative_slope" in settings else "alpha"  # Keras 2 calls it alpha
     return Function({"kind": "relu", "a": settings.number(name, 0.3)})
 
 

@@ -19,7 +19,7 @@ def whole(b: Builder, x: str) -> str:
 
 
 def top(b: Builder, x: str, axis: int, count: int | None, *, largest: bool) -> tuple[str, str]:
-    """Return the best elements of an axis and their positions, the best first; None: all elements of the axis."""
+    """Return the `count` best elements of an axis and their positions, the best first. None: all elements."""
     place = b.axis(x, axis)
     extent = b.extents(x)[place]
     if count is None:

@@ -98,7 +98,7 @@ class Context:
         self.weights: dict[tuple[str, str], str] = {}
         self._learnt: dict[tuple[str, tuple[int, ...]], Tensor] = {}  # by the name and shape of a parameter
         self.padded: dict[str, tuple[FileTensor, list[int]]] = {}
-        self.maxima: dict[str, Maxima] = {}  # by the name of the tensor with their positions
+        self.maxima: dict[str, Maxima] = {}  # by the name of the tensor that has the positions
         self.input_layouts: tuple[InputLayout, ...] = ()
         # A cache of `logic.are_truths`: whether all elements of a tensor are 0 or 1.
         self.truths: dict[str, bool] = {}

@@ -94,7 +94,10 @@ def _dequantize(c: Context, node: Node) -> FileTensor:
 
 
 def _int8_of(grid: Grid) -> Integers | None:
-    """Return the quantization as int8; None for wider integers. The zero point of uint8 is lowered by 128."""
+    """Return the quantization as int8; None for wider integers, and for scales that are tiny or infinite.
+
+    The zero point of uint8 is lowered by 128.
+    """
     if grid.dtype.itemsize != 1 or not _MIN_SCALE <= grid.step < np.inf:
         return None
     return grid.step, grid.zero_point - (128 if grid.dtype == np.uint8 else 0)

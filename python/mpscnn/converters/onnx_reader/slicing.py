@@ -96,7 +96,10 @@ def _split(c: Context, node: Node) -> list[FileTensor]:
 
 
 def _split_to_sequence(c: Context, node: Node) -> None:
-    """Convert SplitToSequence: parts of listed sizes, of one size, or of extent 1. Only the last may drop the axis."""
+    """Convert SplitToSequence: parts of listed sizes, of one size, or of extent 1.
+
+    Only if the file states no sizes, `keepdims` may drop the axis, which then has the extent 1.
+    """
     drops_axis = node.input(1) is None and not node.integer("keepdims", 1)
     if _is_known(c, node.inputs[0]):
         _split_constant(c, node, drops_axis=drops_axis)

@@ -248,7 +248,7 @@ def _pooling(c: Context, node: Node) -> Made:
         counts = bool(node.integer("count_include_pad", 0)) and "padding" in attributes
         attributes |= {"kind": "average", "count_padding": counts}
         if x.tensor.index in c.integers and "padding" not in attributes and kernel == tuple(x.shape[2:]):
-            # Use a global average, because its result may have another quantization than its input.
+            # The result of a global average may have another quantization than the image, so it is used.
             attributes = {"kind": "average", "global": True}
     elif order == 2:
         attributes["kind"] = "l2_norm"

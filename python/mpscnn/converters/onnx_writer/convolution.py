@@ -59,7 +59,7 @@ def transposed_convolution(layer: Layer) -> str:
 
 
 def _removed(a: Any, side: str, suffix: str, first: str, size: int, output: int) -> tuple[int, int]:
-    """Return how many elements of the full result are cropped before and after, on one axis. Negative: padded."""
+    """Return how many elements of the full result are cropped before and after, on one axis. Negative ones pad."""
     stride = a[f"stride_{suffix}"]
     reach = (a[f"kernel_{side}"] - 1) * a[f"dilation_{suffix}"] + 1
     everything = (size - 1) * stride + reach

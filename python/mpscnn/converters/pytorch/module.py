@@ -140,7 +140,7 @@ def from_torch(
     if check:
         compared = _with_own_results(made, file, options)
         others = inputs_of_other_sizes(program.exported_program, inputs, call.free) if call.free else ()
-        del file, model, program  # they have another copy of the weights
+        del file, model, program  # these have another copy of the weights
         if compared is not None:
             require_equal(compared, prepared, inputs, title, others)
     # For training, layers are not merged, so that each parameter stays in its layer.
@@ -220,7 +220,7 @@ def _tensors(given: Any) -> tuple[Any, ...]:
 
 
 def _for_inference(module: Any, title: str) -> Any:
-    """Return the module if it is in inference mode, on the CPU and in float32. Otherwise return such a copy."""
+    """Return the module if it is in inference mode, on the CPU and in float32. Otherwise return a copy that is."""
     import torch
 
     training = any(part.training for part in module.modules())

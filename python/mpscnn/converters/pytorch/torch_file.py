@@ -23,7 +23,7 @@ _OTHER_PROTOCOLS = (
     b"\x03",
     b"\x04",
     b"\x05",
-)  # the older format has protocol 2, unless the author of the file chose one of these
+)  # pickle protocols that an author may choose instead of 2, the default of the older format
 
 _DTYPES = {
     Global("torch", "FloatStorage"): "float32",

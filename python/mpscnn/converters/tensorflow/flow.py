@@ -57,7 +57,7 @@ _RESULTS = {
 
 
 class Ref(NamedTuple):
-    """A reference to a result of a node. A tuple, because a graph may have very many of them."""
+    """A reference to a result of a node. It is a tuple, because a graph may have very many references."""
 
     scope: Scope
     name: str
@@ -66,7 +66,7 @@ class Ref(NamedTuple):
 
     @property
     def node(self) -> Node:
-        """The node."""
+        """The node that computes the result."""
         return self.scope.nodes[self.name]
 
 

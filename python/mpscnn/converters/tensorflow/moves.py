@@ -27,7 +27,8 @@ def _reshape(b: Builder, op: Operation) -> str:
     extents = b.extents(x)
     shape = list(wanted)
     free = [place for place, extent in enumerate(wanted) if extent is None]
-    # One free extent follows from the others. It need not be the batch: a dense layer of a sequence joins both.
+    # Reshape infers one free extent, and keeps (0) the others. The inferred one need not be the batch: a dense layer of
+    # sequences merges the batch and the steps into one axis.
     for place in free if len(free) + wanted.count(-1) > 1 else ():
         kept = place < len(extents) and extents[place] is None and wanted[:place] == list(extents[:place])
         if kept:

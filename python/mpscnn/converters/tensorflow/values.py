@@ -94,7 +94,7 @@ def array_of(tensor: Any, budget: Budget) -> Array:
         return plain(listed.reshape(shape), tensor.dtype)
     if listed.size > count:
         raise WeightsError(f"damaged: {listed.size} numbers for a constant of the shape {shape}")
-    # The last stated element is repeated for all missing ones. A tensor without elements is zero.
+    # The last stated element is repeated for all missing ones. Without a stated element, all are 0.
     last = listed[-1] if listed.size else kind.type(0)
     budget.spend(Cost(count, count))
     filled = np.full(count, last, kind)

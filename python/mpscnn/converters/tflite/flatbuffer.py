@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from mpscnn.converters.file_bytes import Content
 from mpscnn.errors import UnsupportedError, WeightsError
 
-# The total size of lists and strings that are read, relative to the file's size. Some writers share equal ones.
+# The largest total size of the lists and strings that are read, relative to the file's size. It is above 1, because
+# some writers store equal lists or strings only once.
 _MAX_READS = 4
 
 

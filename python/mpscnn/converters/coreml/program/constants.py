@@ -19,8 +19,9 @@ from mpscnn.converters.file_bytes import FileBytes
 from mpscnn.errors import UnsupportedError, WeightsError
 
 Array = NDArray[Any]
-# A byte is eight elements of a mask, or eight indices of one bit. While a sparse palettized weight is read, each of
-# them takes up to five elements: in the mask, the index, the number of its table, the table entry, the result.
+# The allowed elements of decompressed constants for each byte of the file. A byte may hold eight elements of a mask, or
+# eight indices of one bit. While a sparse palettized weight is read, each of the eight takes up to five elements: the
+# element of the mask, the index, the number of its table, the table entry and the result.
 _ELEMENTS_PER_BYTE = 64
 
 

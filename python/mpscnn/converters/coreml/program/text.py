@@ -118,7 +118,7 @@ class _Parser:
         """Parse the program, and return the message of a model that contains it."""
         model = model_message()()
         self._expect("program")
-        self._skip()  # its version
+        self._skip()  # the version of the program
         if self._token == "[":
             self._skip()
         self._expect("{")
@@ -139,7 +139,7 @@ class _Parser:
         while not self._takes(")"):
             self._type(function.inputs.add())
             self._takes(",")
-        if self._token == "[":  # such as the shapes that its inputs may have
+        if self._token == "[":  # such as the shapes that the inputs may have
             self._skip()
         block = function.block_specializations.add(key=function.opset).value
         self._expect("{")
@@ -330,7 +330,7 @@ class _Parser:
         while not self._takes(")"):
             name = self._name()
             self._expect("=")
-            self._name()  # its type
+            self._name()  # the type of the entry
             if self._token == "<":
                 self._skip()
             self._expect("(")
