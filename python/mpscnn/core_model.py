@@ -27,7 +27,10 @@ if TYPE_CHECKING:  # other modules are imported where they are used, so that run
 
 
 def model_path(model: str | os.PathLike[str], *, fold: bool = True) -> str:
-    """Return the path of the model file for a registry name or path. Downloads and converts it if needed."""
+    """Return the path of the model file for a registry name or path.
+
+    Published models are downloaded, and files of other frameworks are converted, unless the cache has the result.
+    """
     path = os.fspath(model)
     if "\0" in path:
         raise ParameterError(f"model: {model!r} contains a zero character")
@@ -61,7 +64,10 @@ def open_model(path: str) -> _core.Model:
 def core_model(
     network: Network | _core.Model, preprocess: str | Mapping[str, Any] | None, labels: Sequence[str] | None
 ) -> _core.Model:
-    """Return a network as a model of the core, with this preprocessing and these labels instead of its own."""
+    """Return a network as a model of the core, with this preprocessing and these labels.
+
+    With None the model keeps the network's own preprocessing or labels.
+    """
     if isinstance(network, _core.Model):
         if preprocess is None and labels is None:
             return network
@@ -87,7 +93,10 @@ def core_model(
 
 
 def described_network(core: _core.Model) -> tuple[Network, dict[str, str]]:
-    """Return the network of a model file with preprocessing, labels and detection, and the file's information."""
+    """Return the network of a model file, and the file's texts about itself.
+
+    The network has the file's preprocessing, labels and detection settings.
+    """
     from mpscnn.graph.network import Network
 
     about = described(core)

@@ -71,8 +71,9 @@ def load(
 
     Args:
         model: a registry name (`mpscnn.registry.names()`), which is searched in the package, in MPSCNN_MODELS, in the
-            cache and at the publisher. Or a path, which is anything with a suffix or a folder: a model file, or a file
-            of another framework (docs/conversion.md), which is converted once and kept in the cache. Or a `Network`.
+            cache and at the publisher. Or a path, which is any text with a suffix or a directory separator: a model
+            file, or a file of another framework (docs/conversion.md), which is converted once and kept in the cache. Or
+            a `Network`.
         fold: as for `mpscnn.converters.read_network`; False for PyTorch weights that will be trained.
         preprocess: how photos become inputs, see `mpscnn.preprocess`; None: the file's settings.
         labels: the names of the classes, in the order of the outputs; None: those of the file.
@@ -151,7 +152,7 @@ class Model(Expected, Generic[Answer]):
         return cls(network, **options)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the model's file and options. Unpickling compiles it for the device of that machine."""
+        """Pickle the model's file and options. Unpickling compiles the network again, on the new machine."""
         assigned = {name: self.__dict__[name] for name in _ASSIGNED if name in self.__dict__}
         options = {**self.compile_options.to_dict(), **self.run_options.to_dict()}
         return _restored, (self._core.content(), options, assigned)

@@ -136,7 +136,7 @@ class FeatureExtractor(Expected):
         height, width, channels = self._photo_extents()
         text = self._preprocess_json()
         shape = (len(photos), height, width, channels)
-        # raises an error if `max_memory` is too small, before the arrays are allocated
+        # This call raises an error if `max_memory` is too small. The arrays are allocated only after it.
         self.program.output_shapes(shape)
         inputs = np.empty(shape, np.float32)
         for row, photo in zip(inputs, photos, strict=True):
@@ -145,7 +145,7 @@ class FeatureExtractor(Expected):
         return inputs
 
     def _preprocess_json(self) -> str:
-        """Return the preprocessing as JSON. Raises UnsupportedError if there is none."""
+        """Return the preprocessing as JSON. Raises UnsupportedError if it is not known."""
         if self.preprocess is None:
             raise UnsupportedError(
                 f"network {self.network.name!r} does not say how a photo becomes its input: give preprocess=, or "
@@ -154,7 +154,10 @@ class FeatureExtractor(Expected):
         return as_json("preprocess", self.preprocess)
 
     def _photo_extents(self) -> tuple[int, int, int]:
-        """Return (height, width, channels) of the input for photos. Raises ShapeError if one is free."""
+        """Return (height, width, channels) of the input for photos.
+
+        Raises ShapeError unless the network has a single input, and this is an image of a fixed size.
+        """
         if len(self.program.inputs) != 1:
             raise ShapeError(
                 f"network {self.network.name!r} has {len(self.program.inputs)} inputs, photos fill one"

@@ -30,9 +30,10 @@ if TYPE_CHECKING:
 __all__ = ["GradientCheck", "check_gradients", "gradients"]
 
 _SUFFIX = ".gradient"
-#: `check_gradients` divides a gradient's error by the gradient's norm, but at least by the slope that changes the loss
-#: by this share of it. The share is 100 times the rounding error of a loss in float32, so differences that are caused
-#: by rounding alone count as an error of at most about 1%.
+#: `check_gradients` divides a gradient's error by the gradient's norm. If the norm is below a minimum, it divides by
+#: the minimum: the slope at which one step changes the loss by this share of the loss. The share is 100 times the
+#: rounding error of a loss in float32, so differences that are caused by rounding alone count as an error of at most
+#: about 1%.
 _LOSS_ERROR = 3e-5
 
 
@@ -118,7 +119,7 @@ def gradients(
     if labels is not None:
         settings["loss"] = loss_settings(network, loss)
     else:
-        # unlike a cross entropy, this loss does not absorb a final softmax
+        # Unlike a cross entropy, the mean squared error does not absorb a final softmax.
         settings["loss"] = {"kind": "mean_squared_error"}
     both = _Differentiated(network, settings, of_output=labels is None, threads=threads)
     if labels is None:

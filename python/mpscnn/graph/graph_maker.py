@@ -146,7 +146,7 @@ def _shown(operand: object) -> str:
 
 
 def _reciprocal(number: float) -> float:
-    """Return 1 / number. Raise ParameterError if it is not a finite float32."""
+    """Return 1 / number. Raise ParameterError if this reciprocal is not a finite float32."""
     if abs(number) <= 1.0 / float(np.finfo(np.float32).max):
         raise ParameterError(f"divide: a tensor cannot be divided by {number!r}")
     return 1.0 / number

@@ -52,7 +52,10 @@ PROBABILITIES = Scale(1.0 / 256.0, -128)
 
 
 def keeps_integers(node: Node) -> bool:
-    """Return True if a layer's output has the scale and zero point of its input. A global mean has its own."""
+    """Return True if a layer's output has the scale and zero point of its input.
+
+    The output of a global average pooling has its own.
+    """
     if node["operation"] == "pooling" and node["attributes"].get("global"):
         return bool(node["attributes"]["kind"] != "average")
     return node["operation"] in _SAME_INTEGERS

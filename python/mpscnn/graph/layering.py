@@ -20,7 +20,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Layering:
-    """A drawing: the boxes by name, and the lines between them, which run around other boxes."""
+    """A drawing: its size in pixels, the boxes by name, and the lines between them, which run around other boxes."""
 
     width: float
     height: float
@@ -38,8 +38,8 @@ def layered(
 
     Args:
         inputs_of: the nodes that each node reads. The nodes are in an order of computation.
-        box: the width and height of a node.
-        gaps: the smallest horizontal distance of boxes, and the distance of rows.
+        box: the width and height of a node in pixels.
+        gaps: the smallest horizontal distance between boxes, and the distance between rows, in pixels.
     """
     rows = _rows(inputs_of)
     last_row: dict[str, int] = {}  # the row where the line from each node ends

@@ -30,7 +30,7 @@ class Filtered(NamedTuple):
 
     Attributes:
         steps: the results of each step, (n, steps, units).
-        history: the state with which the next steps can continue; None if no state was given.
+        history: the `history` with which a second call can continue; None if the first call had none.
     """
 
     steps: Tensor

@@ -83,7 +83,7 @@ def prediction_shape(batch: int, extents: Sequence[int | None], labels: Any) -> 
     known = [None if extent is None or extent < 0 else int(extent) for extent in extents]
     if None in known and not is_object_list(labels):
         given = array_of("labels", labels).shape[1:]
-        # the labels are floats, or class numbers, which have no channels
+        # The labels are floats with channels, or class numbers without them.
         if len(given) in (len(known), len(known) - 1):
             pairs = zip(known, given, strict=False)
             known[: len(given)] = [own if extent is None else extent for extent, own in pairs]
@@ -100,7 +100,7 @@ def targets_of(labels: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:
         return np.ascontiguousarray(array, np.float32)
     classes = shape[-1]
     if classes == 1 and array.dtype.kind in "iub" and array.shape in (shape, shape[:-1]):
-        # there is only one channel, so these are not class numbers
+        # A prediction with one channel has no classes to choose from, so these numbers are values.
         return np.ascontiguousarray(array.reshape(shape), np.float32)
     if array.dtype.kind in "iu" and array.shape in (shape[:-1], (*shape[:-1], 1)):
         numbers = array.reshape(shape[:-1])

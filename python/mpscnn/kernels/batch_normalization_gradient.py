@@ -98,8 +98,9 @@ class BatchNormalizationStatisticsGradient(_BatchGradient):
 class BatchNormalizationGradient(_BatchGradient):
     """Compute the gradient of a batch normalization's source, as MPSCNNBatchNormalizationGradient.
 
-    gamma / sqrt(variance + epsilon) * (g - mean(g) - normalized * mean(g normalized)): the state's statistics depend on
-    the source, and the means are over all images of the batch.
+    The result is gamma / sqrt(variance + epsilon) * (g - mean(g) - normalized * mean(g * normalized)). g is the
+    gradient of the normalization's result, and normalized is (source - mean) / sqrt(variance + epsilon). The means of g
+    and of g * normalized are over all images of the batch; they are there because the statistics depend on the source.
     """
 
     apple_class = "MPSCNNBatchNormalizationGradient"

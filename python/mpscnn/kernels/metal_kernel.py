@@ -146,7 +146,7 @@ class MetalKernel:
 
     @property
     def max_total_threads_per_threadgroup(self) -> int:
-        """The value of MTLComputePipelineState."""
+        """The largest number of threads in a threadgroup of this kernel, from MTLComputePipelineState."""
         return int(self._description["max_threads"])
 
     @property

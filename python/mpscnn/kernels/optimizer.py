@@ -39,9 +39,9 @@ S = TypeVar("S", ConvolutionWeightsAndBiasesState, NormalizationGammaAndBetaStat
 class OptimizerDescriptor(OptimizerDescriptorFields):
     """The options that all optimisers apply to a gradient first, as MPSNNOptimizerDescriptor.
 
-    With `apply_gradient_clipping` it is limited to the range from gradient_clip_min to gradient_clip_max. It is
-    multiplied by `gradient_rescale`. Then the regularization's gradient is added: regularization_scale times the weight
-    ("l2") or its sign ("l1").
+    With `apply_gradient_clipping` the gradient is limited to the range from gradient_clip_min to gradient_clip_max.
+    Then the gradient is multiplied by `gradient_rescale`. At last the regularization's gradient is added:
+    regularization_scale times the weight ("l2") or the sign of the weight ("l1").
     """
 
 
@@ -223,9 +223,9 @@ class Optimizer(OptimizerFields, Kernel):
 class OptimizerStochasticGradientDescent(OptimizerStochasticGradientDescentFields, Optimizer):
     """value - moment, moment = momentum_scale * moment + learning_rate * g, as MPSNNOptimizerStochasticGradientDescent.
 
-    With Nesterov's method the moment is momentum_scale * moment + g, and
-    learning_rate * (g + momentum_scale * moment) is subtracted from the value. Without momentum_scale there is no
-    moment.
+    g is the gradient after the options of the descriptor. With Nesterov's method the moment is
+    momentum_scale * moment + g, and learning_rate * (g + momentum_scale * moment) is subtracted from the value. Without
+    momentum_scale there is no moment.
 
     Args:
         descriptor: an `OptimizerDescriptor`, or a learning rate.
@@ -250,7 +250,8 @@ class OptimizerStochasticGradientDescent(OptimizerStochasticGradientDescentField
 class OptimizerRMSProp(OptimizerRMSPropFields, Optimizer):
     """value - learning_rate * g / (sqrt(velocity) + epsilon), as MPSNNOptimizerRMSProp.
 
-    The velocity, Apple's sum of squares, is decay * velocity + (1 - decay) * g^2.
+    g is the gradient after the options of the descriptor. The velocity, Apple's sum of squares, is decay * velocity +
+    (1 - decay) * g^2.
 
     Args:
         descriptor: an `OptimizerDescriptor`, or a learning rate.
@@ -274,9 +275,11 @@ class OptimizerRMSProp(OptimizerRMSPropFields, Optimizer):
 class OptimizerAdam(OptimizerAdamFields, Optimizer):
     """value - rate * momentum / (sqrt(velocity) + epsilon), as MPSNNOptimizerAdam.
 
-    The moments are moving averages of g and g^2, which keep the shares beta1 and beta2. The rate is learning_rate *
-    sqrt(1 - beta2^t) / (1 - beta1^t) with t = time_step + 1. With a maximum velocity as third moment, its root is the
-    divisor (AMSGrad). `step` and `update` add the number of steps in their moments to `time_step`.
+    The moments, momentum and velocity, are moving averages of g and g^2, where g is the gradient after the options of
+    the descriptor. At each step they keep the shares beta1 and beta2 of their old values. The rate is
+    learning_rate * sqrt(1 - beta2^t) / (1 - beta1^t) with t = time_step + 1. With a maximum velocity as third moment,
+    the root of this moment replaces the root of the velocity (AMSGrad). `step` and `update` add the number of steps in
+    their moments to `time_step`.
 
     Args:
         descriptor: an `OptimizerDescriptor`, or a learning rate.

@@ -62,5 +62,5 @@ class PoolingGradient(PoolingGradientFields, GradientKernel):
             copy = _core.Kernel("Slice", json.dumps(part))
             copy.encode(commands._commands, [gradient._image], result._image)
         elif isinstance(gradient, TemporaryImage):
-            gradient.read_count -= 1  # no kernel is encoded that reads the gradient
+            gradient.read_count -= 1  # nothing was encoded, so count the read here
         return result

@@ -14,7 +14,7 @@ from mpscnn.graph.network import Network
 from mpscnn.models.mobilenet import Size, Weights, image_size, with_weights
 
 OUTPUTS = ("logits", "softmax")
-# relu6(x + 3) / 6.
+# The function relu6(x + 3) / 6.
 HARD_SIGMOID = {"kind": "hard_sigmoid", "a": 1 / 6, "b": 0.5}
 
 
@@ -112,7 +112,7 @@ def depthwise(
     activation: Activation = None,
     name: str,
 ) -> Tensor:
-    """Add a depthwise convolution with the same options."""
+    """Add a depthwise convolution with the options of `convolution`."""
     channels = x.shape[-1] or 0
     return convolution(
         net,

@@ -70,7 +70,12 @@ _EDGE_V1: Stages = (
 
 
 def _edge_v2(channels: tuple[int, ...], group: int) -> Stages:
-    """Return the stages of MobileNet EdgeTPU V2 for these channels and channels of a group."""
+    """Return the stages of MobileNet EdgeTPU V2.
+
+    Args:
+        channels: the channels of the result of each stage.
+        group: the channels of each group in the grouped convolutions.
+    """
     a, b, c, d, e, f, g = channels
     return (
         (Plain(1, 1, a),),

@@ -69,7 +69,7 @@ def ssdlite320_mobilenet_v3_large(
 
 
 def _renamed(name: str) -> str:
-    """Return torchvision's name of a layer: it divides the backbone after the expansion of one block."""
+    """Return torchvision's name of a layer. torchvision divides the backbone after the expansion of one block."""
     _, block, *rest = name.split(".", 2)
     if int(block) < _SPLIT:
         return ".".join(("backbone.features.0", block, *rest))

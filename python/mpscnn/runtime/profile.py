@@ -65,12 +65,12 @@ class ProfileStep:
 
     @property
     def peak_share(self) -> float | None:
-        """The GFLOP/s divided by the peak, 0 to 1."""
+        """The GFLOP/s divided by the peak, 0 to 1; None if the peak is unknown."""
         return None if self.peak is None else self.gflops_per_second / self.peak
 
     @property
     def lost(self) -> float | None:
-        """The milliseconds by which the step is slower than its FLOPs at the peak."""
+        """The milliseconds that the step takes beyond its FLOPs' time at the peak; None if the peak is unknown."""
         return None if self.peak is None else self.minimum - self.flops / self.peak / 1e6
 
     @property
@@ -102,12 +102,12 @@ class KindTotal:
 
     @property
     def peak_share(self) -> float | None:
-        """The GFLOP/s divided by the peak, 0 to 1."""
+        """The GFLOP/s divided by the peak, 0 to 1; None if the peak is unknown."""
         return None if self.peak is None else self.gflops_per_second / self.peak
 
     @property
     def lost(self) -> float | None:
-        """The milliseconds by which the steps are slower than their FLOPs at the peak."""
+        """The milliseconds that the steps take beyond their FLOPs' time at the peak; None if the peak is unknown."""
         return None if self.peak is None else self.milliseconds - self.flops / self.peak / 1e6
 
 

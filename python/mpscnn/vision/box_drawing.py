@@ -18,7 +18,7 @@ _COLORS = 64  # with more classes, colours repeat
 def with_boxes(picture: PillowImage.Image, entries: Sequence[tuple[Box, str, int]]) -> PillowImage.Image:
     """Return a copy of the picture with boxes and their labels, the first box on top.
 
-    Each class has its own colour.
+    All boxes of a class have the same colour. If there are more than 64 classes, some classes share a colour.
     """
     from PIL import ImageDraw
 

@@ -360,7 +360,7 @@ def _photo(samples: Samples, name: str) -> Photo:
 def _reduce(image: ImageFile, *, at_least: tuple[int, int]) -> int:
     """Make a JPEG decoder compute a smaller picture, if `at_least` allows it. Return the factor.
 
-    The factor divides both sides. Otherwise the picture would be stretched by a part of a pixel.
+    Only a factor that divides both sides is used. Any other would stretch the picture by a part of a pixel.
     """
     if image.format != "JPEG":
         return 1

@@ -49,7 +49,7 @@ _OF_JPEG = "MPO"  # Pillow's name of a JPEG file with several pictures
 _DEFLATE = 1_032
 # The maximum number of pixels that these formats can store in one byte.
 _MAX_PIXELS_PER_BYTE = {
-    # a progressive file's first scan has at least one bit for each 8 x 8 pixels (ITU T.81, Huffman coding)
+    # The first scan of a progressive file has at least one bit for each 8 x 8 pixels (ITU T.81, Huffman coding).
     "JPEG": 512,
     "PNG": 8 * _DEFLATE,  # one bit for each pixel
     "GIF": 2_731,  # a code of 12 bits means at most as many pixels as there are codes
@@ -68,7 +68,8 @@ _TILE_SIZE = 322, 323  # tags of TIFF
 _IN_LETTERS = b"P1", b"P2", b"P3"
 _MAX_COMMENTS = 1_000
 
-# The largest EXIF block of a JPEG, by Pillow's keys; the second one is stored in hexadecimal.
+# The largest EXIF block that is read, by Pillow's keys: the number of bytes that a segment of a JPEG file can have. The
+# block of the second key is hexadecimal text, with two characters for each byte.
 _LONGEST_EXIF = {"exif": 1 << 16, "Raw profile type exif": 1 << 17}
 
 

@@ -140,7 +140,11 @@ def with_bars(picture: PillowImage.Image, entries: Sequence[tuple[str, float]]) 
 
 
 def _places(lengths: Sequence[float], width: int, line: int) -> tuple[list[tuple[int, int]], int, int]:
-    """Return the upper left corners of a legend's entries, broken into lines of at most `width`, and the total size."""
+    """Return the upper left corners of a legend's entries, and the legend's width and height, all in pixels.
+
+    Entries that would extend beyond `width` begin a new line. `lengths` are those of the entries' texts, and `line` is
+    the height of a line.
+    """
     places: list[tuple[int, int]] = []
     x = y = widest = 0
     for length in lengths:

@@ -92,7 +92,8 @@ def measure_runner(
     Args:
         subject: the network.
         inflight, max_batch, max_wait: arguments of the runner.
-        runs: the smallest number of images for each. A turn takes about a quarter of a second.
+        runs: the smallest number of images for the session, for `Runner.submit` and for `Runner.map`. A turn takes
+            about a quarter of a second.
         seed: the random seed of the input, whose numbers are uniform from -1 to 1.
         options: the fields of `CompileOptions`, and for the runner those of `RunOptions`.
     """

@@ -64,7 +64,7 @@ ModelOption = Annotated[
 DeviceOption = Annotated[
     str,
     typer.Option(
-        "--device",  # without it, typer 0.27 would name an option that has a parser after its metavar
+        "--device",  # without this name, typer 0.27 would derive one from the metavar of an option with a parser
         parser=parse_device,
         metavar="DEVICE",
         help="Compute on auto (a GPU whose self-check succeeds, else the CPU), cpu, metal (the default "

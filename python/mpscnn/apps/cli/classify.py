@@ -39,7 +39,7 @@ from mpscnn.vision.results import Classification
 if TYPE_CHECKING:
     from mpscnn.vision.photo import Photo
 
-#: The bundled model's best class is wrong more often than right if its probability is lower.
+#: If the most probable class has a lower probability than this, the bundled model is wrong more often than right.
 _UNLIKELY = 0.5
 #: The maximum number of classes that a picture lists below the photo.
 _MAX_DRAWN = 20
@@ -90,7 +90,7 @@ def classify(
     require_task(loaded, model, "classification")
     bundled = (
         model == BUNDLED_MODEL.name
-    )  # trained models keep the network's name, so the name of the option decides
+    )  # a trained model keeps its network's name, so the value of --model decides
     answers = ResultPrinter(loaded, form, lambda path, result: _lines(path, result, bundled=bundled))
     if cluster is not None:
         answer_on_machines(

@@ -51,7 +51,7 @@ def show_segmenter(model: Model, result: SegmenterEvaluation, as_json: bool) -> 
                 "pixel_accuracy": result.pixel_accuracy,
                 "ious": {
                     name: iou for name, iou in ious.items() if iou == iou
-                },  # not NaN: classes without pixels are left out
+                },  # a class without pixels has NaN, and is left out
             }
         )
         return

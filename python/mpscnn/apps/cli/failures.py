@@ -56,7 +56,7 @@ def leave_cleanly() -> Iterator[None]:
             raise
         if isinstance(error, OSError) and not isinstance(
             error, Error
-        ):  # the disk is full on which stdout is written
+        ):  # for example, stdout is written to a full disk
             _discard_output()
         report("not enough memory" if isinstance(error, MemoryError) else error)
         # A ParameterError is a wrong argument that only the library could find, such as an unknown model.

@@ -20,7 +20,10 @@ from mpscnn.vision.photo_list import photo_paths
 
 
 def photos_of(given: list[str], max_photos: int | None, *, option: str = "--images") -> list[str]:
-    """Return at most `max_photos` photos of files and folders, evenly spaced. Unreadable files cause warnings."""
+    """Return at most `max_photos` photos of files and folders, evenly spaced; None: all photos.
+
+    An argument without photos and an unreadable folder each cause a warning.
+    """
     paths, failures = photo_paths(given)
     for failure in failures:
         warn(failure)

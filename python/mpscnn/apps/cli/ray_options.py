@@ -73,11 +73,14 @@ def rows_on_machines(
     threads: int | str,
     **work: Any,
 ) -> Iterator[dict[str, Any]]:
-    """Compute a source of photos on the cluster, and yield one row for each photo in order, with a progress bar.
+    """Compute a source of photos on the cluster, and yield one row for each photo in order.
+
+    A progress bar is shown if the number of photos is known and `write` is None.
 
     Args:
-        write: called with each table of rows. Then only rows with an error are yielded.
-        threads: photos that each machine computes at a time; "auto": one for each of its CPUs.
+        write: a function that is called with each table of rows. Then only rows with an error are yielded. None: all
+            rows are yielded.
+        threads: the number of photos that each machine computes at a time; "auto": one for each of its CPUs.
         work: as for `mpscnn.apps.ray.mapping.mapped`.
     """
     from mpscnn.apps.ray.mapping import mapped

@@ -56,7 +56,7 @@ class ResultPrinter:
     ) -> None:
         """Print the result of a photo, and the files that were written for it.
 
-        `moment` is the position of a video's frame.
+        `moment` is the position of a video's frame; None for a photo.
         """
         kind, at = ("image", {}) if moment is None else ("video", moment)
         if self._form is Form.json:

@@ -134,7 +134,7 @@ class _NodeProgram:
         """Compute a table of photos, and return a table with a row for each."""
         with self._lock:
             self._running += 1
-            # created here and not in the constructor, so that its errors reach the caller unchanged
+            # The model is prepared here and not in the constructor, so that its errors reach the caller unchanged.
             if self._compute is None:
                 self._compute = _Compute(self._pickled, self._work)
         try:

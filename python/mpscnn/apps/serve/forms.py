@@ -10,7 +10,7 @@ from mpscnn.errors import ImageError
 __all__ = ["photo_in"]
 
 _MAX_PARTS = 100
-_LONGEST_BOUNDARY = 70  # RFC 2046, 5.1.1
+_LONGEST_BOUNDARY = 70  # characters (RFC 2046, 5.1.1)
 
 
 def photo_in(body: bytearray, content_type: str) -> bytes:

@@ -48,7 +48,8 @@ def log_to_stderr(level: str, as_json: bool) -> None:
 
     Args:
         level: the lowest level that is written: "debug", "info", "warning" or "error".
-        as_json: write one line of JSON for each record. Otherwise write text; requests then have the level "debug".
+        as_json: write one line of JSON for each record. Otherwise write text; requests are then written only if `level`
+            is "debug".
     """
     handler = _Handler(sys.stderr)
     handler.setFormatter(_JsonLines() if as_json else _Text())
@@ -56,7 +57,8 @@ def log_to_stderr(level: str, as_json: bool) -> None:
         log = logging.getLogger(name)
         log.handlers[:] = [handler]
         log.propagate = False
-        # On the level "info" uvicorn is quiet, because the service reports its start and end itself.
+        # On the level "info", only the service's own lines of JSON are complete. Its text, and all that uvicorn and
+        # asyncio write, is limited to warnings and errors.
         quiet = level == "info" and not (log is _LOG and as_json)
         log.setLevel("WARNING" if quiet else level.upper())
     logging.getLogger("python_multipart").setLevel(

@@ -49,7 +49,7 @@ class Settings:
     queue: int = 64
     """The number of requests that may wait in the queue."""
     deadline: float = 30.0
-    """The seconds from a request's arrival to its answer."""
+    """The largest number of seconds from a request's arrival to its answer."""
     max_bytes: int = 20_000_000
     """The maximum number of bytes of a request's body."""
     max_pixels: int = 50_000_000

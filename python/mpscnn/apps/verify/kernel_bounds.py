@@ -43,7 +43,7 @@ def _ulps(bound: str, promise: Promise) -> float:
 
 
 def _unit(values: NDArray[Any]) -> float:
-    """Return one unit in the last place of the largest result, which is at least 1."""
+    """Return one unit in the last place of the largest magnitude, or of 1 if all magnitudes are smaller."""
     return FLOAT32_EPS * max(float(np.abs(values).max()), 1.0)
 
 

@@ -17,7 +17,8 @@ _KINDS, _REDUCTIONS = (
     for name in ("kind", "reduction")
 )
 
-#: Parameters of neurons whose kinks are not in [-1, 1], or whose base is e, with those of the table of cases.
+#: Parameters for kinds of neurons whose parameters in the table of operations' cases do not suit gradients: their kinks
+#: are outside of the inputs' range [-1, 1], or their base is e.
 _NEURONS: dict[str, dict[str, float]] = {
     "none": {},
     "hard_sigmoid": {"a": 2.0, "b": 0.5},

@@ -243,7 +243,7 @@ class _AvSource(VideoSource):
 
     def _pixel_aspect(self, photo: YuvImage | Photo) -> Fraction:
         aspect = Fraction(self._stream.sample_aspect_ratio or 1)
-        # the photo is turned by 90 degrees, so width and height swap
+        # From orientation 5 on, the upright photo is turned by 90 degrees, so width and height swap.
         return 1 / aspect if photo.orientation >= 5 else aspect
 
     def _damage(self, decoded: int) -> str:

@@ -36,8 +36,8 @@ class VideoWriter:
     """A video file that is written picture by picture, as a context manager. The suffix selects the format and codec.
 
     The first picture determines the size. Other pictures are cropped, or filled with white. The file appears at the end
-    of the `with` block, even after an error, and then has the pictures until there. If there was no picture or writing
-    failed, an older file of that name stays.
+    of the `with` block. If the block raises an error, the file has the pictures that were written before the error. If
+    there was no picture or writing failed, an older file of that name stays.
 
     Args:
         rate: the usual number of pictures per second.

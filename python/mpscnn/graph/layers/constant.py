@@ -16,8 +16,9 @@ class ConstantLayers(LayerMaker):
 
         Only the batch size of `x` matters.
 
-        Elementwise operations repeat its axes of extent 1. For example, a position embedding is `add(tokens,
-        constant(tokens, (1, 197, 192)))`. As the second operand of such an operation it is not copied.
+        Elementwise operations repeat the constant along its axes of extent 1. For example, a position embedding is
+        `add(tokens, constant(tokens, (1, 197, 192)))`. If the constant is the second operand of such an operation, it
+        is not copied.
 
         Weights: `value`, `shape`.
         """

@@ -30,8 +30,8 @@ class Tensor(Expected):
     """The output of a layer (or an input) of a network. Layer methods take and return tensors.
 
     `shape` lists the batch first; None is an extent that is free until the network runs. `a + b`, `a - b`, `a * b` and
-    `a / b` add a layer to the network; one operand may be a number. A divisor that is a number must not be 0; its
-    reciprocal is multiplied.
+    `a / b` add a layer to the network; one operand may be a number. A divisor that is a number must not be 0; the
+    layer multiplies by its reciprocal.
     """
 
     __slots__ = ("index", "maker", "name", "shape")

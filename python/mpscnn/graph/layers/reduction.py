@@ -70,7 +70,7 @@ class ReductionLayers(LayerMaker):
         """Return the variance along axes: the mean of the squared differences from the mean.
 
         Args:
-            correction: is subtracted from the number of elements in the divisor. NumPy's default is 0, PyTorch's 1.
+            correction: the divisor is the number of elements minus this number. NumPy's default is 0, PyTorch's 1.
         """
         weight = _correction(x, axis, correction)
         return self._reduce("variance", x, axis, keepdims, name, weight)
@@ -170,7 +170,7 @@ class ReductionLayers(LayerMaker):
         """Reshape a tensor so that these axes become one axis. Return the tensor and the axis's name."""
         rank = len(x.shape)
         numbers = _numbers(x, axes)
-        # height and channels are not neighbours, so the tensor is transposed first
+        # If the axes are not neighbours, such as height and channels, they are moved to the end first.
         if numbers[-1] - numbers[0] >= len(numbers):
             order = [axis for axis in range(1, rank) if axis not in numbers] + numbers
             x = self.layer("transpose", [x], {"axes": order})
