@@ -4,7 +4,7 @@ namespace mpscnn::c_api {
 
 namespace {
 
-/// Return the shape for one image of the given size.
+/// Return the shape of the input for one image. `height` and `width` replace free extents.
 Shape with_size(const engine::Input &input, std::int64_t height, std::int64_t width) {
     Shape shape = input.shape.with_batch(1);
     if (shape.rank() == 4) {

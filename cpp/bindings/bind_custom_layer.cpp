@@ -30,7 +30,7 @@ public:
         try {
             call(inputs, output);
         } catch (py::error_already_set &error) {
-            // Python objects must be released while the GIL is held.
+            // Only a thread with the GIL may release Python objects, so the new error has a copy of the text.
             const std::string message = py::str(error.type().attr("__name__")).cast<std::string>() + ": " +
                                         py::str(error.value()).cast<std::string>();
             throw ParameterError(message);

@@ -27,12 +27,12 @@ public:
             function_.release();
     }
 
-    /// `make_arguments` returns a tuple. It is called with the GIL held.
+    /// Call the callable. `make_arguments` returns its arguments as a tuple, and runs with the GIL.
     template <class MakeArguments> void operator()(MakeArguments make_arguments) {
         const ForeignGil locked;
         if (!locked) return;
-        // Release the function while the GIL is held, because acquiring the GIL again may take as long as
-        // Python's switch interval.
+        // Release the function while this thread has the GIL, because acquiring the GIL again may take as
+        // long as Python's switch interval.
         const py::function function = std::exchange(function_, py::function());
         try {
             call_python(function, make_arguments());

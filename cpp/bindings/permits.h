@@ -90,8 +90,8 @@ public:
 
     bool waits() const;
     /// Block until the request has a permit. The caller must have the GIL; a signal handler's exception
-    /// interrupts the wait. Throws StateError if the permits are closed. Also throws it in a callback of the
-    /// runner, which would wait for itself.
+    /// interrupts the wait. Throws StateError if the permits are closed. Throws StateError also instead of
+    /// blocking in a callback of the runner, because the runner would wait for itself.
     Permit take();
 
 private:
@@ -101,7 +101,7 @@ private:
     std::shared_ptr<Permits> permits_;
     std::unique_ptr<Callback> on_permit_;
     State state_ = State::waiting;          ///< protected by the permits' mutex
-    PyThread_type_lock answered_ = nullptr; ///< locked while it waits
+    PyThread_type_lock answered_ = nullptr; ///< locked while the request waits
 };
 
 } // namespace mpscnn::bindings

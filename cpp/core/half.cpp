@@ -12,7 +12,7 @@ namespace mpscnn {
 namespace {
 
 constexpr std::size_t block = HalfBlocks::size;
-/// The number of blocks that are converted at a time. After each such chunk, its results are searched for
+/// The number of blocks that are converted at a time. After this many blocks, their results are searched for
 /// overflows if there may be any.
 constexpr std::size_t chunk = 4096;
 /// Results of this many bytes or more bypass the caches: they do not fit, and would evict data that is still

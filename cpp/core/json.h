@@ -85,7 +85,7 @@ private:
 };
 
 /// A JSON value together with its path in the text ("graph.nodes[3].stride"), which every error message
-/// names. It points to the Json, which must outlive it. Errors have the given kind.
+/// names. The view points to the Json, which must outlive the view. Errors have the constructor's `kind`.
 class JsonView {
 public:
     explicit JsonView(const Json &value, std::string path = {}, ErrorKind kind = ErrorKind::parameter)
@@ -144,7 +144,7 @@ struct JsonLimits {
 };
 
 /// Parse a JSON text (RFC 8259 exactly: no comments, trailing commas, NaN, repeated keys or byte order mark).
-/// Errors have the given kind; they name the byte offset and what was expected there.
+/// Errors have the kind `kind`. They name the byte offset and what was expected there.
 Json parse_json(std::string_view text, const JsonLimits &limits = {}, ErrorKind kind = ErrorKind::parameter);
 
 /// Return a key that the object has twice, or null, in time n log n.

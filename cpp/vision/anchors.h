@@ -31,7 +31,7 @@ enum class CenterRule {
     grid,   ///< (i + 0.5) / cells, as a fraction of the input's side
 };
 
-/// The rule of SSD's Caffe models and UltraFace: the sizes of the boxes are given for each feature map.
+/// The rule of SSD's Caffe models and UltraFace: it lists the sizes of the boxes of each feature map.
 struct SizeAnchors {
     std::vector<int> strides;
     /// For each map the width and height of its boxes in pixels.

@@ -104,8 +104,8 @@ std::vector<Candidate> detect_above(ScoreTable &table, const Boxes &boxes, Suppr
 }
 
 /// Detect with a higher, estimated threshold first, which is faster. If enough detections reach it,
-/// candidates below it have no effect on the result, as in detect_above. Otherwise detect with the given
-/// threshold.
+/// candidates below it have no effect on the result, as in detect_above. Otherwise detect with
+/// settings.score_threshold.
 std::vector<Candidate> detect_per_class(ScoreTable &table, const Boxes &boxes, const Suppression &settings) {
     Suppression raised = settings;
     raised.score_threshold = likely_floor(table, settings);

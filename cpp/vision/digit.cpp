@@ -15,8 +15,8 @@ namespace {
 
 /// The sides of a digit's box and of the whole image in MNIST, in pixels.
 constexpr double box_side = 20.0, image_side = 28.0;
-/// The distance of MNIST's centre of mass from the image's middle: it is in the middle of pixel 14, counted
-/// from 0.
+/// The distance of MNIST's centre of mass from the image's middle, in pixels. The centre of mass is in the
+/// middle of pixel 14, counted from 0.
 constexpr double mass_behind_middle = 0.5;
 
 constexpr int min_side = 5;

@@ -12,7 +12,8 @@ namespace mpscnn::vision {
 
 namespace {
 
-/// The minimum contrast of strokes. A smaller one could be artefacts of JPEG compression.
+/// The minimum contrast of strokes, for brightness from 0 to 255. A smaller contrast could come from
+/// artefacts of JPEG compression.
 constexpr float min_contrast = 20.0f;
 /// The minimum contrast in standard deviations of the noise. Less than one in a million normally distributed
 /// pixels is that far from the mean.
@@ -38,7 +39,7 @@ double height_at(const Slope &slope, double x, double y) { return slope[0] + slo
 
 /// Return samples of the photo for the background's fit: all pixels of the edge, and as many from the whole
 /// photo. The edge is mostly background, but a tightly cropped 7 covers most of it. Then the whole photo has
-/// more background. For a bold digit, which may fill most of the photo, it is the other way round.
+/// more background. If a bold digit fills most of the photo, the edge has more background.
 std::vector<Sample> ground_samples(const GrayPlane &photo) {
     std::vector<Sample> samples;
     const auto add = [&](int x, int y) {

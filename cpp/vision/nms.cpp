@@ -121,8 +121,8 @@ public:
     }
 
 private:
-    /// Marks a candidate that was taken. It is lower than every score, even after multiplication with a
-    /// factor.
+    /// The score that marks a candidate that run() has kept. It is lower than the scores of all other
+    /// candidates.
     static constexpr float taken = -1.0f;
 
     void decay(const Box &box) {

@@ -18,9 +18,9 @@ inline constexpr int max_columns = 1 << 20;
 
 /// Write the training targets of an image. First, match anchors and objects (Liu et al. 2016). Each object
 /// gets the anchor with the largest IoU. Each other anchor gets the object with the largest IoU if that
-/// reaches `iou_threshold`. Objects are handled by decreasing IoU with their best anchor; if that is taken,
-/// an object gets the best free anchor. For ties, the lower anchor and the lower object win. An object that
-/// overlaps no anchor is not learnt.
+/// reaches `iou_threshold`. Objects are handled by decreasing IoU with their best anchor. If an earlier
+/// object already has that anchor, the object gets the best free anchor. For ties, the lower anchor and the
+/// lower object win. An object that overlaps no anchor is not learnt.
 ///
 /// Then write for each anchor the code of its object's box, and 1 for its class among `columns` classes, of
 /// which the background is the first. An anchor without an object gets zeros and the background. Throws

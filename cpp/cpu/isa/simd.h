@@ -22,7 +22,7 @@
 //   gemm_last_vectors        the maximum width of a layer's last panel in vectors (pack.h): gemm_vectors, or
 //                            one more
 //   element                  the type of tensor elements: float, or Bfloat16 (below) in sets that multiply
-//                            such numbers
+//                            bfloat16 numbers
 //   reg, mask                a register of floats; the result of a comparison
 //   zero(), set1(x), broadcast(const float *)
 //   load_broadcast(const float *), fma_broadcast(factor, b, c) = factor * b + c
@@ -87,8 +87,8 @@ template <class V> inline constexpr bool has_bfloat16 = sizeof(typename V::eleme
 /// True if tile registers (AMX) multiply pairs of bfloat16 numbers.
 template <class V> inline constexpr bool has_tiles = requires { typename V::Tiles; };
 
-/// True if products of pairs are summed in blocks of inputs (gemm_block_tile.h). All such sets give the same
-/// bits.
+/// True if products of pairs are summed in blocks of inputs (gemm_block_tile.h). All sets that sum in
+/// blocks give the same bits.
 template <class V>
 inline constexpr bool sums_in_blocks = has_tiles<V> || requires(typename V::reg a) { V::even(a); };
 

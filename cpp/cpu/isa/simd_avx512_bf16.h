@@ -44,7 +44,7 @@ struct Simd : avx512::Simd {
         _mm512_storeu_si512(p, both);
     }
 
-    /// Load consecutive floats from p into the given lanes; the other lanes are zero.
+    /// Load consecutive floats from p into the lanes whose bits in `lanes` are 1. The other lanes are zero.
     static MPSCNN_INLINE reg spread(const float *p, unsigned lanes) {
         return _mm512_maskz_expandloadu_ps(static_cast<mask>(lanes), p);
     }

@@ -178,7 +178,7 @@ private:
     }
 
     /// The fastest division into steps for the first operations of a run. The last step begins with operation
-    /// `begin` and has this cut.
+    /// `begin` and has the cut `cut`. `time` is the predicted time of all these steps.
     struct Prefix {
         double time;
         std::size_t begin;

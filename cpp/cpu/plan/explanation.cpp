@@ -158,8 +158,8 @@ public:
     }
 
 private:
-    /// The part of a tensor that a chain keeps in scratch memory at a time. A number of 0 means: rows not
-    /// known before the run, or all channels.
+    /// The part of a tensor that a chain keeps in scratch memory at a time. If `rows` is 0, their number is
+    /// not known before the run. If `panel_channels` is 0, the part has all channels.
     struct KeptPart {
         std::int64_t rows = 0, panel_channels = 0;
     };

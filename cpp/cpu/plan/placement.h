@@ -19,7 +19,7 @@ struct OutputCopy {
 /// where possible, and operands of a concatenation are computed directly in its result.
 struct Placement {
     std::vector<Storage> storages; ///< the graph's inputs come first; offsets in the arena are not set yet
-    std::vector<Region> regions;   ///< one for each value; storage -1: the value is not computed
+    std::vector<Region> regions;   ///< one for each value; storage -1: the value has no place in memory
     std::vector<OutputCopy> output_copies;
 
     const Region &region(engine::ValueId value) const { return regions[static_cast<std::size_t>(value)]; }

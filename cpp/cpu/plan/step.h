@@ -24,7 +24,8 @@ struct Step {
     /// first.
     std::vector<Region> others;
     std::vector<ConvolutionTask> stages; ///< stages of a ChainTask; `others` has their residuals, in order
-    /// Bytes of the operation's weights; only its last step counts them.
+    /// The bytes of the operation's weights. If an operation has several steps, only the last one has this
+    /// number, and the others have 0.
     std::size_t weight_bytes = 0;
 
     /// The kernel's prepared data, by PortUse::index().

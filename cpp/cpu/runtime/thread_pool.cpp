@@ -85,13 +85,13 @@ struct Count {
 /// a thread mostly reads data that it wrote itself in the layer before. A thread that has finished its part
 /// takes chunks of other parts.
 ///
-/// The caller publishes a job by storing one word. Each part has a word `left`: the number of the last job of
-/// which a chunk was taken, and how many chunks of that job are left. A thread takes a chunk by a
-/// compare-and-swap of this word. If the word has an older job's number, the thread computes the number of
-/// chunks from the job's word. A job ends after all of its chunks were taken. So a thread that still works
-/// for an old job finds another number in the word, or no chunk left. The job's other fields do not change
-/// before the caller knows that all taken chunks are done. A thread that sleeps during a whole job does not
-/// affect it.
+/// The caller publishes a job by storing one word. Each part has a word in `left_`: the number of the last
+/// job of which a thread took a chunk of this part, and how many chunks of that job are left in the part. A
+/// thread takes a chunk by a compare-and-swap of this word. If the word has an older job's number, the thread
+/// computes the number of chunks from the job's word. A job ends after threads have taken all of its chunks.
+/// So a thread that still works for an old job finds another number in the word, or no chunk left. The job's
+/// other fields do not change before the caller knows that all taken chunks are done. A thread that sleeps
+/// during a whole job does not affect that job.
 ///
 /// Each thread counts the chunks that it has done in a separate cache line, and the caller adds up the
 /// counts. So threads that finish at the same time do not wait for each other.
@@ -132,7 +132,7 @@ private:
     alignas(64) std::atomic<bool> failed_{false};
     std::atomic<bool> caller_sleeps_{false};
     std::atomic<int> sleepers_{0};
-    std::mutex mutex_; ///< only for sleeping
+    std::mutex mutex_; ///< for sleeping and waking, and for failure_
     std::condition_variable job_came_, job_done_;
     std::vector<std::thread> workers_;
 };

@@ -126,7 +126,7 @@ inline void transpose(Region &region) {
 }
 
 /// Describe the taps of a region's windows: their place in the weights, and in the source as few contiguous
-/// pieces. If sums are taken in blocks (sums_in_blocks), every tap begins a new block, so taps are not
+/// pieces. If products are summed in blocks (sums_in_blocks), every tap begins a new block, so taps are not
 /// joined.
 template <class V>
 inline void find_pieces(const ConvolutionTask &task, const Range &rows, const Range &columns, PixelRun &run) {

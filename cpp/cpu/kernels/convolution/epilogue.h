@@ -76,7 +76,7 @@ MPSCNN_INLINE bool call_function(const Activation &activation, float *sums, std:
     return true;
 }
 
-/// Round to bfloat16 if the kernels have such elements, otherwise to half.
+/// Round to bfloat16 if the kernels' tensors hold bfloat16 numbers, otherwise to half.
 template <class V, int MR, int Count> MPSCNN_INLINE void round_results(typename V::reg (&x)[MR][Count]) {
 #pragma GCC unroll 16
     for (int r = 0; r < MR; ++r)

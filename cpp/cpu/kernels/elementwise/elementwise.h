@@ -51,8 +51,8 @@ MPSCNN_INLINE void merge_rows(View &to, Epilogue &epilogue, ConstView &residual,
     epilogue.residual = &residual;
 }
 
-/// Prefetch what `value` reads for later channels, if it has such a function. `count` channels are computed
-/// now.
+/// Prefetch what `value` reads for later channels, if `value` has a function `prefetch`. The caller now
+/// computes `count` channels from `channel` on.
 template <int count, class Value> MPSCNN_INLINE void prefetch_of(const Value &value, std::int64_t channel) {
     if constexpr (requires { value.template prefetch<count>(channel); })
         value.template prefetch<count>(channel);

@@ -1,4 +1,4 @@
-// Reductions of one axis. Variances, deviations and sums of exponentials take several passes. Sums are taken
+// Reductions of one axis. Variances, deviations and sums of exponentials take several passes. Sums are added
 // in pieces, so that their error grows with the length of a piece plus the number of pieces instead of their
 // product.
 //

@@ -37,7 +37,7 @@ struct RecurrentTask {
 
 /// destination = the gradients that ops::LstmGradient and ops::GruGradient describe. The source is the
 /// gradient of the layer's result. Others are the gates' sums, the result, the weight, the bias of gru_after,
-/// and the states.
+/// and the states before the first step.
 struct RecurrentGradientTask {
     ConstView source, others[6];
     View destination;

@@ -14,8 +14,8 @@ struct ReductionTask {
     ReductionAxis axis = ReductionAxis::channels;
     ConstView source;
     View destination;
-    float factor = 1.0f;  ///< for sums and variances
-    float divisor = 1.0f; ///< for sums
+    float factor = 1.0f;  ///< multiplies sums, means and variances
+    float divisor = 1.0f; ///< number of elements, by which means and variances are divided; 1 for sums
     bool round_to_half = false;
 
     const char *kernel_name() const { return "reduction"; }

@@ -59,7 +59,9 @@ struct NormalizationSumsTask {
     const char *kernel_name() const { return "normalization sums"; }
 };
 
-/// destination = factor * (gradient - first sum / count - normalized source * second sum / count).
+/// destination = factor * (gradient - first sum / count - normalized source * second sum / count). The factor
+/// is gamma / sqrt(variance + epsilon), and count is the number of pixels of all images. `sums` has the sums
+/// of a NormalizationSumsTask, added up over all images.
 struct NormalizationGradientTask {
     ConstView source, gradient, statistics, sums, gamma; ///< gamma is one pixel, optional
     View destination;

@@ -74,7 +74,8 @@ struct ResizePositions {
 };
 
 /// Returns the number of source positions whose weighted sum is output `output`, on an axis of `size`
-/// positions. Writes the first position and the weights. The task has the maximum number of weights.
+/// positions. Writes the first position and the weights. The number of weights is at most
+/// ResizeTask::vertical_taps or ResizeTask::horizontal_taps.
 using ResizeWeights = std::int64_t (*)(const ResizePositions &axis, std::int64_t size, bool zero_outside,
                                        std::int64_t output, std::int32_t &first, float *weights);
 

@@ -39,8 +39,8 @@ private:
     std::int64_t floats_;
 };
 
-/// Selects the gradients that the activation after the normalization lets through. Without such an activation
-/// (`applies` is false) it selects all.
+/// Selects the gradients that the activation after the normalization lets through. If there is no activation,
+/// `applies` is false, and the mask selects all gradients.
 template <class V, bool applies> class Mask {
 public:
     static constexpr std::int64_t arrays = applies ? 2 : 0;

@@ -21,7 +21,7 @@ struct GradientStrip {
     const float *window = nullptr, *gradient = nullptr;
     std::ptrdiff_t row_step = 0, tap_step = 0, window_step = 0, gradient_step = 0;
     std::ptrdiff_t source_row = 0, source_pixel = 0;
-    std::int64_t new_rows = 1, new_columns = 1; ///< inputs that each window is the first to read
+    std::int64_t new_rows = 1, new_columns = 1; ///< rows and columns that each window is the first to read
     std::int64_t pixels = 0, lanes = 0;
 };
 

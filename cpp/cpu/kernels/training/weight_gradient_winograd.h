@@ -93,7 +93,7 @@ void transform_input_vector(const float *const (&taps)[Winograd::all_points], st
     }
 }
 
-/// Transform one vector of channels of a tile of gradients in the same way.
+/// Transform one vector of channels of a tile of gradients, as transform_input_vector() does for inputs.
 template <class V, int count>
 void transform_gradient_vector(const float *const *pixels, std::int64_t channel, std::int64_t left, float *to,
                                std::int64_t stride) {
