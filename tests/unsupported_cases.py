@@ -14,7 +14,10 @@ ROWS: list[dict[str, Any]] = json.loads(_core.unsupported_features())
 
 @dataclass
 class Layer:
-    """A description of a network of one layer, or of two: a dense layer may follow."""
+    """A description of a network of one layer, or with `dense`, of this layer and a dense layer.
+
+    `precision` and `winograd` are options of `compile`, and `check_finite` is an option of `session`.
+    """
 
     operation: str
     shapes: list[tuple[int | None, ...]]
@@ -60,7 +63,10 @@ class Layer:
 
 @dataclass
 class Case:
-    """A row, identified by engine, operation and field; a layer that it refuses; and one that it allows."""
+    """A row, identified by engine, operation and field; a layer that it refuses; and one that it allows.
+
+    `environment` has environment variables that the test of the CPU sets, so that the CPU refuses the layer.
+    """
 
     engine: str
     operation: str

@@ -39,7 +39,16 @@ LARGEST_HALF = 65504.0
 
 @dataclass(frozen=True)
 class Operator:
-    """An operator of a file, and a function with its meaning."""
+    """An operator of a file, and a function with its meaning.
+
+    Attributes:
+        network: a function that writes the file to a folder and reads it.
+        shape: the shape of the input that `formula` gets, including the batch.
+        formula: computes the operator in float64.
+        is_nchw: whether `shape` is NCHW. The network's input is NHWC.
+        positive: whether the input has no negative numbers.
+        magnitudes: the input's largest magnitudes, for one test each.
+    """
 
     name: str
     network: Callable[[Path], mpscnn.Network]

@@ -23,7 +23,11 @@ _DRAW = np.random.default_rng(11)
 
 
 class Case(NamedTuple):
-    """A layer: its parameters, a function with its meaning, and the shapes of its inputs."""
+    """A layer: its parameters, a function with its meaning, and the shapes of its inputs.
+
+    `positive`: all inputs are at least 0.2. `exact`: the file's arrays have exactly these axes. Otherwise they have the
+    axes of old files, and the network's inputs have one more axis for the batch.
+    """
 
     kind: str
     fill: Fill | None

@@ -105,7 +105,7 @@ _GAIN = float(np.abs(_FILTERS.astype(np.float64)).sum((1, 2, 3)).max())
 
 
 class Step(NamedTuple):
-    """An operation that keeps the shape: its operands, its meaning, and the most by which it enlarges an error."""
+    """An operation that keeps the shape: its operands, its meaning, and the largest factor by which errors grow."""
 
     operands: dict[str, Any]
     meaning: Callable[[Array], Array]

@@ -34,7 +34,10 @@ _DRAW = np.random.default_rng(12)
 
 
 class Case(NamedTuple):
-    """An operation: its operands besides x, a function with its meaning, and the shapes of x and y."""
+    """An operation: its operands, a function with its meaning, and the shapes of the program's inputs x0, x1, ...
+
+    The operand `x` (in attention `query`) is x0, and is not among `operands`. `positive`: all inputs are at least 0.2.
+    """
 
     kind: str
     operands: dict[str, Any]

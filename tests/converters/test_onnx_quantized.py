@@ -172,7 +172,10 @@ def kept(network: mpscnn.Network) -> list[str]:
 
 
 def check(made: Any, *, steps: float = 1.01, scale: float = 0.05) -> mpscnn.Network:
-    """Read a file, and compare its integers with onnxruntime, which computes in floats between the file's roundings."""
+    """Read a file, and compare its integers with onnxruntime, which computes in floats between the file's roundings.
+
+    The results may differ by `steps` times `scale`, the scale of the result's integers.
+    """
     network, feeds = read(made), random_inputs(made)
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL

@@ -155,7 +155,7 @@ TWO: dict[str, Callable[[Array, Array], Array]] = {
     "SQUARED_DIFFERENCE": lambda a, b: (a - b) * (a - b),
     "FLOOR_DIV": lambda a, b: np.floor(a / b),
 }
-# LiteRT has one kernel only, which takes the smallest numbers for 0.
+# Expected are numpy's results: LiteRT has only one kernel for each of these, which takes the smallest numbers for 0.
 ONE: dict[str, Callable[[Array], Array]] = {
     "CEIL": np.ceil,
     "ELU": lambda x: np.where(x < 0.0, np.expm1(np.minimum(x, 0.0)), x),
@@ -206,7 +206,7 @@ def test_tflite_functions(tmp_path: Path, kind: str) -> None:
 
 def tflite_agrees_with_numpy(path: Path, kind: str, other: Array, *, first: bool) -> None:
     found = of_tflite(path, tflite_file(kind, [other, None] if first else [None, other]))
-    each = np.broadcast_to(other, VALUES.shape).copy()  # for one exponent of a half numpy takes the root
+    each = np.broadcast_to(other, VALUES.shape).copy()  # for a single exponent 0.5 numpy takes the root
     operands = (each, VALUES) if first else (VALUES, each)
     with np.errstate(all="ignore"):
         assert_same(found, TWO[kind](*operands))

@@ -63,5 +63,5 @@ def test_shuffles_and_borders_are_no_layers_of_their_own(tmp_path: Path) -> None
     network.initialize_weights()
     write_tflite(network, (1, 64, 64, 3), tmp_path / "network.tflite")
     found = operations(converters.read_network([tmp_path / "network.tflite"]))
-    found.remove("padding")  # of a maximum pooling, whose border has another value
+    found.remove("padding")  # a maximum pooling cannot include this border
     assert found == operations(network)

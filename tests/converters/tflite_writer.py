@@ -51,6 +51,7 @@ class Tensor:
         quantization: scales and zero points.
         quantized_axis: the axis of the scales, if there are several.
         signature: the shape with -1 for free extents.
+        sparsity: the form in which a sparse constant is stored; None for other tensors.
         is_variable: whether the tensor keeps its value between runs, such as a state.
     """
 

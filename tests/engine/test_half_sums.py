@@ -115,12 +115,12 @@ def test_each_product_is_rounded_once() -> None:
         network.set_weights({"layer.weight": weights, "layer.bias": np.array(bias, np.float32)})
         return list(results(network, np.full((1, 1, 1, 1), x, np.float32)).ravel())
 
-    ulp = 2.0**-10  # the distance of halves from 1 on
-    below = sums(1023 / 1024, 1025 * 2.0**-21, 1, 1 + ulp, 1 + 2 * ulp)  # adds 2^-11 - 2^-31
+    ulp = 2.0**-10  # the distance between neighbouring halves from 1 to 2
+    below = sums(1023 / 1024, 1025 * 2.0**-21, 1, 1 + ulp, 1 + 2 * ulp)  # the product is 2^-11 - 2^-31
     assert below == [1, 1 + ulp, 1 + 2 * ulp]
-    above = sums(993 / 1024, 1056 * 2.0**-21, 1, 1 + ulp, 1 + 2 * ulp)  # adds 2^-11 + 2^-26
+    above = sums(993 / 1024, 1056 * 2.0**-21, 1, 1 + ulp, 1 + 2 * ulp)  # the product is 2^-11 + 2^-26
     assert above == [1 + ulp, 1 + 2 * ulp, 1 + 3 * ulp]
-    assert sums(1023 / 1024, 1025 * 2.0**-6, 65504, 0, -65504)[0] == 65504  # adds 16 - 2^-16
+    assert sums(1023 / 1024, 1025 * 2.0**-6, 65504, 0, -65504)[0] == 65504  # the product is 16 - 2^-16
     assert sums(-1023 / 1024, 1025 * 2.0**-6, 65504, 0, -65504)[2] == -65504
     assert sums(993 / 1024, 1056 * 2.0**-6, 65504, 0, -65504)[0] == np.inf
     assert sums(1, 16, 65504, 0, -65504)[0] == np.inf

@@ -60,7 +60,11 @@ def sized(
 
 @dataclass
 class Call:
-    """One call of a kernel's encode method: the kernel's properties, and the sizes of source and destination."""
+    """One call of a kernel's encode method: the kernel's properties, and the sizes of source and destination.
+
+    `offset` is (x, y, image). `clip` is (x, y, image, width, height, images); None stands for the whole destination.
+    `source_channels` is the number of channels from `source_channel` on; None stands for all of them.
+    """
 
     source: tuple[int, int, int, int]  # images, height, width, channels
     destination: tuple[int, int, int, int]

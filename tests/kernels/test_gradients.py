@@ -40,7 +40,10 @@ def activated(value: Any) -> Any:
 
 @dataclass
 class Windowed:
-    """A kernel with a 3x2 window and its gradient kernel, the arguments of both, and a reference for one window."""
+    """A kernel with a 3x2 window and its gradient kernel, the arguments of both, and a reference for one window.
+
+    `function` gets the taps of a window. `outputs` is the number of channels of the result.
+    """
 
     forward: type[Any]
     gradient: type[Any]

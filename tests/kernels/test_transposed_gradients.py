@@ -55,7 +55,7 @@ class Case:
     def forward(self, x: Any, weights: Any, bias: Any, total: tuple[int, int], size: tuple[int, int]) -> Any:
         """Return the result: a correlation over the source with zeros inserted between its pixels.
 
-        `total` is offset * stride + kernel_offset.
+        `total` is offset * stride + kernel_offset. Both `total` and `size` have the order (columns, rows).
         """
         images, height, width, inputs = x.shape
         columns, rows = self.stride

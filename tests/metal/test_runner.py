@@ -45,7 +45,7 @@ def test_ten_thousand_frames_come_in_order_each_once(emulation: Emulation) -> No
             else:
                 assert value_of(result) == i
     assert served == count
-    assert injected - 1 <= len(failed) <= injected  # the last one may have had no frame to hit
+    assert injected - 1 <= len(failed) <= injected  # no frame may follow the last injected failure
     assert len(failed) > 100
 
 

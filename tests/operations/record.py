@@ -96,7 +96,7 @@ class Operation:
     """The record of one operation: all samples and references for its tests."""
 
     name: str
-    #: A function that returns the result in float64 and an error bound. None: the results must be equal.
+    #: A function that returns the result in float64 and an error bound. Without a bound (None) results must be equal.
     expect: Callable[[Sample], tuple[Array, Array | float | None]]
     #: Strategies for samples. They run in all precisions, with several numbers of threads, and with gaps between rows.
     draws: Mapping[str, SearchStrategy[Sample]]

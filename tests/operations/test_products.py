@@ -382,7 +382,7 @@ def torch_transposed(torch: Any, sample: Sample) -> Any:
 
 
 def beyond_the_kernel(kernel: int) -> Layers:
-    """Return a layer that has pixels which no input reaches: they are the activated bias."""
+    """Return a transposed convolution with pixels that no input reaches. These pixels are the activated bias."""
     bias, slope = values(0, (19,)), values(1, (19,))
     weight = values(2, (19, kernel, kernel, 5))
 

@@ -23,7 +23,7 @@ directions = st.fixed_dictionaries({"reverse": st.booleans()})
 
 
 def state_of(inputs: list[Array], place: int) -> Any:
-    """Return a state before the first step, which is 0 without an input for it."""
+    """Return the state before the first step: the only step of the input at `place`, or 0 without such an input."""
     return inputs[place][:, 0] if len(inputs) > place else 0.0
 
 

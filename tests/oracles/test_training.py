@@ -121,7 +121,7 @@ def test_weights_after_some_steps(kind: str) -> None:
     for name, value in expected.items():
         if name == "norm1.variance":
             continue  # PyTorch divides by n - 1 for its running variance
-        if kind == "adamw":  # divides by the magnitude of gradients, and so magnifies rounding errors
+        if kind == "adamw":  # AdamW divides by the gradients' magnitude, which magnifies rounding errors
             assert np.abs(trained[name] - value).mean() < 2e-5, name
         else:
             np.testing.assert_allclose(trained[name], value, rtol=2e-3, atol=2e-4, err_msg=name)

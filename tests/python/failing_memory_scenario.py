@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class Trial:
-    """Allocations fail from the trial's start to its end."""
+    """Until the trial ends, one allocation fails: that at `position`. With `for_ever`, all after it fail, too."""
 
     def __init__(self, library: ctypes.CDLL, position: int, *, for_ever: bool) -> None:
         self._library = library

@@ -102,7 +102,7 @@ def serving(
     """Yield a service on a free port. It must end without an error.
 
     Args:
-        limits: a shell command that sets resource limits for the service.
+        limits: a shell command that sets resource limits for the service; ":" sets none.
     """
     command = [sys.executable, "-m", "mpscnn", "serve", *map(str, arguments), "--port", "0"]
     command = ["bash", "-c", f'{limits}; exec "$@"', "bash", *command]

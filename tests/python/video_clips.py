@@ -46,7 +46,7 @@ def write_clip(
     times: Sequence[int] | None = None,
     options: dict[str, str] | None = None,
 ) -> Path:
-    """Write RGB frames as a video. `times`: the frames' times, in frames, if they are not consecutive."""
+    """Write RGB frames as a video. `times`: the frames' times in units of 1 / `rate` seconds; None: 0, 1, ..."""
     import av
 
     with av.open(str(path), "w") as container:

@@ -18,8 +18,8 @@ def axis(
     """Return for each output the `kernel` input positions that its window covers. Some lie outside 0 .. size - 1."""
     reach = (kernel - 1) * dilation + 1
     if padding == "same":
-        # TensorFlow: there are ceil(size / stride) outputs. The padding that they need is split in halves; if it is
-        # odd, the larger half lies behind.
+        # As in TensorFlow, there are ceil(size / stride) outputs. The padding that they need is split in halves. If it
+        # is odd, the larger half lies behind.
         outputs = -(-size // stride)
         before = max((outputs - 1) * stride + reach - size, 0) // 2
         starts = [o * stride - before for o in range(outputs)]

@@ -24,7 +24,7 @@ needs_bfloat16 = pytest.mark.skipif(not SUPPORTED, reason="the CPU engine has no
 
 @pytest.fixture(params=["avx2", "avx512", "amx", "neon"])
 def instruction_set(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Run a test with each instruction set of this machine that has bfloat16 products, also those by FMAs."""
+    """Run a test with each instruction set of this machine for which the engine has bfloat16 products."""
     monkeypatch.setenv("MPSCNN_CPU", request.param)
     try:
         found = mpscnn.devices()[0]["precisions"]
@@ -50,7 +50,7 @@ def weights_of(trained: mpscnn.Trainer) -> dict[str, Array]:
 
 
 def gradients(net: mpscnn.Network, x: Array, y: Array, precision: str, loss: str) -> dict[str, Array]:
-    """Return the gradients of the weights, as the change that a step with the rate 1 makes."""
+    """Return the gradients of the weights, as the change that a step of SGD with the learning rate 1 subtracts."""
     trained = trainer(net, precision, loss=loss, optimizer=Sgd(1.0))
     before = weights_of(trained)
     trained.step(x, y)

@@ -223,7 +223,7 @@ def test_a_source_that_fails_in_a_worker() -> None:
     assert next(epochs).index == 1
     with pytest.raises(OSError, match="photo 17 is damaged"):
         next(epochs)
-    assert trainer.steps == 4  # what was learned stays
+    assert trainer.steps == 4  # three steps of the first epoch, and one of the second
     assert_same(weights(trainer), weights(trained(4)))
     trainer.step(X[16:32], Y[16:32])
     assert_same(weights(trainer), weights(trained(5)))

@@ -215,7 +215,10 @@ def with_variances_as_here(module: Any, x: Any) -> Any:
 
 
 def trained_beside(module: Any, network: mpscnn.Network, shape: tuple[int, ...]) -> None:
-    """Train both. Compare the losses of all steps, and then the results of the trained network."""
+    """Train the module by torch and the network by mpscnn.
+
+    Compare the losses of all steps, and then the results of the trained module and network.
+    """
     torch.manual_seed(4)
     x = torch.randn(shape)
     theirs = copy.deepcopy(module).train()
