@@ -5,6 +5,7 @@
 
 struct PaddingParams {
     ImageParams source, destination;
-    int left, top, front; ///< negative: cropped
+    /// Number of columns, rows and channels that are added before the source. Negative numbers are cropped.
+    int left, top, front;
     PaddingMode mode;
 };

@@ -33,7 +33,7 @@ inline uint random_word(uint low, uint high, uint2 key) {
     return (low & 1u) == 0u ? pair.x : pair.y;
 }
 
-/// Return the random words of four adjacent elements, beginning with the given one.
+/// Return the random words of four adjacent elements, beginning with the element of this number.
 inline uint4 random_words(uint low, uint high, uint2 key) {
     const uint4 words = random_block(low, high, key);
     const uint skipped = low & 3u;

@@ -22,7 +22,7 @@ constexpr float gray_gamma = 2.2f;
 struct Curve {
     float limit, slope;           ///< slope * x up to the limit
     float scale, shift, exponent; ///< for x above the limit: (scale * x + shift)^exponent
-    float factor, constant;       ///< times factor, plus constant
+    float factor, constant;       ///< then the power is multiplied by `factor`, and `constant` is added
 };
 constexpr Curve srgb_to_linear{0.04045f, 1.0f / 12.92f, 1.0f / 1.055f, 0.055f / 1.055f, 2.4f, 1.0f, 0.0f};
 constexpr Curve linear_to_srgb{0.0031308f, 12.92f, 1.0f, 0.0f, 1.0f / 2.4f, 1.055f, -0.055f};

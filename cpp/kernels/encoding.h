@@ -140,8 +140,9 @@ public:
 
     /// Add a source with all pixels of the images and channels that the kernel reads.
     int whole(std::size_t source = 0);
-    /// Add a source with one pixel for each written one. They begin at the offset and are `stride` pixels
-    /// apart (0: one pixel for all). The edge mode defines pixels outside the image.
+    /// Add a source with one pixel for each written pixel. The source's pixels begin at the offset. They are
+    /// `stride_x` columns and `stride_y` rows apart; with stride 0 the same column or row is read each time.
+    /// The edge mode defines pixels outside the image.
     int pixels(std::size_t source = 0, std::int64_t stride_x = 1, std::int64_t stride_y = 1);
     /// Return whether the caller gives a batch normalization state. `statistics` adds the state's statistics
     /// as a source.

@@ -38,7 +38,7 @@ struct Pad {
 
     /// True: the gradient kernel, which does not depend on the values of the border.
     bool is_gradient = false;
-    Offset padding_size_before, padding_size_after; ///< in x, y and, as z, channels
+    Offset padding_size_before, padding_size_after; ///< x: columns, y: rows, z: feature channels
     float fill_value = 0.0f;
     std::vector<double> fill_values; ///< one for each written channel; override fill_value
 

@@ -6,7 +6,7 @@ namespace mpscnn::ops {
 
 // Operations that compute new weights, with the formulas of MPSNNOptimizers. Their tensors have the weights'
 // shape. An input `rates` is (1, 2): the learning rate, and the step size. The step size equals the learning
-// rate, except for Adam, which corrects its moments by it.
+// rate, except for Adam, whose step size includes the correction of its moments.
 
 enum class Regularization { none, l1, l2 };
 

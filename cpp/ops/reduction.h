@@ -93,7 +93,7 @@ template <> struct EnumNames<WeightedReductionKind> {
 };
 
 /// Weighted sum or mean over channels. The sum is over the products of the first input and the second, the
-/// weights. The mean divides by the number of weights that are not 0; if all are 0, it is 0.
+/// weights. The mean divides by the number of weights that are not 0; if all are 0, the mean is 0.
 struct WeightedReduction {
     static constexpr OperationInfo info{
         "weighted_reduction", "Weighted sum or mean over the feature channels.", 2, 2, true, false, true};

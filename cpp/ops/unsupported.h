@@ -30,8 +30,8 @@ struct LayerUse {
     bool reads_variables = false; ///< true: it reads its weights from variables of the graph
 };
 
-/// Return whether an activation only clamps: none, relu, relu6 or another pair of limits. Integers of int8
-/// networks can be clamped by it.
+/// Return whether an activation only clamps: none, relu, relu6 or another pair of limits. An activation of
+/// this kind can clamp the integers of int8 networks.
 bool has_limits_only(const Neuron &neuron);
 
 /// The session options that the table of unsupported features checks.

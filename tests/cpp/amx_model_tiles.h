@@ -64,7 +64,7 @@ struct ModelTiles {
             __builtin_memcpy(sum, &result, sizeof(result));
         });
     }
-    /// Sums wrap around.
+    /// Add products of bytes to 32-bit sums, which wrap around.
     template <int Sums, int A, int B> static void multiply_bytes() {
         each_sum<Sums, A, B>([](std::uint8_t *sum, const std::uint8_t *a, const std::uint8_t *b, int quads) {
             std::uint32_t total;

@@ -1,4 +1,4 @@
-// Who is told that the build has only the kernels of another machine.
+// Tests which builds warn that they lack the best kernels for this machine, and which do not.
 
 #include <string>
 

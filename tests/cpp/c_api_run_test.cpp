@@ -197,7 +197,7 @@ TEST(run_refuses_what_does_not_fit) {
     CHECK(refused(mpscnn_session_run(session, &input, 1, &inside, 1), MPSCNN_ERROR_PARAMETER, "overlaps"));
     inside = floats(result, {1, classes + 1});
     CHECK(refused(mpscnn_session_run(session, &input, 1, &inside, 1), MPSCNN_ERROR_SHAPE, "'logits'"));
-    // It is still usable after the refusals.
+    // The session is still usable after the refusals.
     CHECK(succeeded(mpscnn_session_run(session, &input, 1, &output, 1)));
     mpscnn_session_release(session);
 }
@@ -236,7 +236,7 @@ TEST(memory_has_a_limit) {
         CHECK(refused(mpscnn_program_compile(graph, &limits, &program), MPSCNN_ERROR_PARAMETER,
                       "options.size must be sizeof(mpscnn_compile_options)"));
     }
-    // An older caller that does not know the field.
+    // An older caller's struct ends before this field.
     limits.size = offsetof(mpscnn_compile_options, max_memory);
     CHECK(succeeded(mpscnn_program_compile(graph, &limits, &program)));
     mpscnn_program_release(program);
@@ -276,11 +276,11 @@ TEST(winograd_may_be_left_out) {
     mpscnn_graph *graph = convolution_graph();
     mpscnn_program *program = nullptr;
     CHECK(succeeded(mpscnn_program_compile(graph, nullptr, &program)));
-    // The kernels of the baseline do without.
+    // The baseline has no kernels for Winograd's algorithm.
     const bool has_kernel = told(program).find("Winograd: ") != std::string::npos;
     mpscnn_compile_options options{};
     options.device = "cpu";
-    // An older caller does not know the field.
+    // An older caller's struct ends before `no_winograd`.
     const std::size_t sizes[] = {sizeof options, offsetof(mpscnn_compile_options, no_winograd)};
     for (const std::size_t size : sizes)
         for (const int without : {0, 1}) {

@@ -12,7 +12,7 @@ namespace {
 
 constexpr int width = 12, height = 4;
 
-/// Left half red, right half blue.
+/// A photo whose left half is red and whose right half is blue.
 struct Photo {
     std::vector<std::uint8_t> pixels;
     mpscnn_image image{};

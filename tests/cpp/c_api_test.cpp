@@ -209,7 +209,7 @@ TEST(graph_refuses_what_does_not_fit) {
 
 TEST(weights_are_copied_and_checked) {
     mpscnn_graph *graph = classifier_graph();
-    // The columns of a matrix: weight (3, 1, 1, 3) with strides.
+    // The strides of this weight (3, 1, 1, 3) read the columns of a matrix.
     float matrix[] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
     mpscnn_tensor tensor = floats(matrix, {3, 1, 1, 3});
     tensor.strides[0] = sizeof(float);

@@ -87,7 +87,7 @@ TEST(signals_of_the_caller_that_are_blocked_are_not_in_the_program) {
 
 TEST(low_descriptors_that_are_free_are_no_trap) {
     const int in = dup(STDIN_FILENO);
-    close(STDIN_FILENO); // then the pipe gets this number
+    close(STDIN_FILENO); // then the pipe gets this descriptor number
     const ChildEnd end = shell("cat; echo here");
     dup2(in, STDIN_FILENO);
     close(in);

@@ -35,8 +35,8 @@ public:
         again(name, status, message, call);
     }
 
-    /// Check the failure of a call like step(), with a status and a message that were reported in another
-    /// way.
+    /// Check the failure of a call like step(), if its status and message were not reported by its return
+    /// value and mpscnn_last_error().
     template <class Call>
     void again(const char *name, mpscnn_status status, std::string_view message, Call call) {
         const long position = source_.pause();

@@ -15,7 +15,7 @@ struct Stage {
     PackedConvolution packed;
     std::unique_ptr<RandomEpilogue> epilogue;
     ConvolutionTask task;
-    Size size; ///< of the result
+    Size size; ///< extents of the result
 };
 
 struct StageKind {

@@ -19,7 +19,7 @@ float half_nearest_to(double x) {
 
 struct Case {
     std::int64_t outputs, inputs_per_group, groups, kernel, stride, dilation, before;
-    float scale; ///< of the inputs
+    float scale; ///< factor of the random inputs and biases
 };
 
 std::vector<float> random_halves(Random &random, std::int64_t count, float scale) {

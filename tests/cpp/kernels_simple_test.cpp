@@ -331,7 +331,8 @@ TEST(resizing_agrees_with_double) {
     });
 }
 
-/// Sums of up to four positions, with weights by output and position; every fifth output has none.
+/// Make the weights of one output: up to four positions are summed with weights that depend on the output and
+/// the position. Every fifth output has none.
 std::int64_t some_weights(const ResizePositions &, std::int64_t size, bool, std::int64_t output,
                           std::int32_t &first, float *weights) {
     if (output % 5 == 4) return 0;

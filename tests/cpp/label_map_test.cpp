@@ -37,7 +37,7 @@ TEST(a_grid_of_the_photos_size_is_taken_as_it_is) {
     const Photo photo(PixelFormat::rgb8, 3, 2, 1);
     const std::vector<float> scores{1, 0, 0, 0, 1, 0, 0, 0, 1, 2, 3, 1, 1, 1, 0, 0, 5, 5};
     const Result result = label({scores.data(), 2, 3, 3}, photo.view(), {}, 2, 3);
-    CHECK(result.labels == Labels{0, 1, 2, 1, 0, 1}); // the first of equal scores
+    CHECK(result.labels == Labels{0, 1, 2, 1, 0, 1}); // the first one among equal scores
     CHECK(result.scores == scores);
 }
 
@@ -78,7 +78,7 @@ TEST(bars_around_the_photo_do_not_count) {
         }
     CHECK(label({scores.data(), 4, 4, 3}, photo.view(), options, 4, 4).labels ==
           Labels{1, 1, 1, 1, 2, 2, 2, 2});
-    // For a cropped photo with bars, only the middle was seen.
+    // If the photo is cropped and has bars, the network has seen only its middle.
     options.crop_fraction = 0.5;
     const Labels middle = label({scores.data(), 4, 4, 3}, photo.view(), options, 4, 4).labels;
     CHECK(middle[0] == unseen_label && middle[3] == unseen_label && middle[1] != unseen_label);

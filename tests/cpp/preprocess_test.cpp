@@ -99,7 +99,8 @@ std::array<double, 3> reference_color(const ImageView &image, const Preprocess &
     return sum;
 }
 
-/// The definition in double precision, with a sum over all inputs for each output.
+/// Return what the definition gives for a photo, computed in double precision with a sum over all inputs for
+/// each output.
 std::vector<double> reference(const ImageView &image, const Preprocess &options, int height, int width) {
     const auto spans =
         reference_spans(image.oriented_width(), image.oriented_height(), options, height, width);

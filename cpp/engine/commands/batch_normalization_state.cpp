@@ -9,7 +9,7 @@ namespace mpscnn::engine {
 BatchMoments::BatchMoments(std::int64_t channels)
     : mean_(static_cast<std::size_t>(channels)), squares_(static_cast<std::size_t>(channels)) {}
 
-/// Combine the moments of two sets (Chan, Golub and LeVeque 1979).
+/// Combine the moments of the earlier elements with those of the new ones (Chan, Golub and LeVeque 1979).
 void BatchMoments::add(std::int64_t generation, std::int64_t elements, const std::vector<float> &statistics) {
     const std::size_t channels = mean_.size();
     const bool begins = generation_ != generation || elements_ == 0;

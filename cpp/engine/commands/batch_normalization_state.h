@@ -27,12 +27,12 @@ public:
 
 private:
     std::int64_t generation_ = 0, elements_ = 0;
-    std::vector<double> mean_, squares_; ///< squares: sums of squared deviations from the mean
+    std::vector<double> mean_, squares_; ///< squares_: sums of squared deviations from the mean
 };
 
-/// Statistics of all batches since this state was made or reset, MPSCNNBatchNormalizationState. It belongs to
-/// the queue whose command buffers use it first; they read and write it in the order in which they run. One
-/// thread at a time may encode with it.
+/// MPSCNNBatchNormalizationState: the statistics of all batches since this state was made or reset. The state
+/// belongs to the queue whose command buffers use it first. These command buffers read and write the state in
+/// the order in which they run. One thread at a time may encode with it.
 class BatchNormalizationState {
 public:
     static std::shared_ptr<BatchNormalizationState> create(std::int64_t feature_channels);
@@ -45,8 +45,8 @@ public:
     /// committed command buffer uses the state.
     std::vector<float> statistics() const;
 
-    /// Throws StateError or ShapeError unless `commands` may write the statistics of this many channels. With
-    /// `reads`, it checks whether they may be read.
+    /// Throws StateError or ShapeError unless `commands` may write the statistics of this many channels or,
+    /// if `reads` is true, read them.
     void require_usable(const CommandBuffer &commands, const std::string &kernel, std::int64_t channels,
                         bool reads) const;
     /// Record that a kernel that writes the statistics has been encoded into `commands`.

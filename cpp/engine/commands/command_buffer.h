@@ -15,7 +15,7 @@
 
 namespace mpscnn::engine {
 
-/// MTLCommandBufferStatus, with its numbers.
+/// The states of a command buffer, with the numbers of MTLCommandBufferStatus.
 enum class CommandStatus {
     not_enqueued = 0,
     enqueued = 1,
@@ -101,7 +101,7 @@ private:
 
 struct QueueOptions {
     std::string device = "auto";
-    int threads = 0; ///< for the CPU device; 0: one for each core that the process may use
+    int threads = 0; ///< threads of the CPU device; 0: one for each core that the process may use
 };
 
 /// MTLCommandQueue: runs command buffers one after the other, in the order in which they were enqueued.

@@ -48,13 +48,13 @@ public:
     virtual const std::string &function() const = 0;
     /// Return the parameters: images, then buffers, each in the order of their indices.
     virtual const std::vector<CustomParameter> &parameters() const = 0;
-    /// The name and identity of the backend that compiled it.
+    /// Return the name and the identity of the backend that compiled the kernel.
     virtual std::string backend() const = 0;
     virtual std::string identity() const = 0;
     /// Return the largest number of threads in a threadgroup, and along each of its axes.
     virtual std::int64_t max_threads() const = 0;
     virtual GridSize max_threads_along() const = 0;
-    virtual std::int64_t threads_at_once() const = 0; ///< the width of a SIMD group, threadExecutionWidth
+    virtual std::int64_t threads_at_once() const = 0; ///< threads of a SIMD group, threadExecutionWidth
 };
 
 /// The argument of a custom kernel's parameter for one run.

@@ -35,8 +35,9 @@ private:
     mutable std::shared_ptr<PageMemory> memory_;
 };
 
-/// A region of an image as a tensor of float32 or float16. Such formats are not copied. A normalised format
-/// is converted in memory of this object: call `load` before reading it and `store` after writing.
+/// A region of an image as a tensor of float32 or float16. A region in one of these formats is not copied. A
+/// region in a normalised format is converted in memory of this object: call `load` before reading the
+/// tensor, and `store` after writing to it.
 class RegionTensor {
 public:
     /// Make a tensor of rank 4, (images, height, width, channels), or of rank 2 for one pixel, (images,

@@ -22,8 +22,8 @@ enum class DataLayout { hwc = 0, chw = 1 };
 struct ImageData {
     void *data = nullptr;
     DataLayout layout = DataLayout::hwc;
-    std::ptrdiff_t row_bytes = 0;   ///< between rows; 0: without gaps
-    std::ptrdiff_t image_bytes = 0; ///< between images; 0: without gaps
+    std::ptrdiff_t row_bytes = 0;   ///< bytes from one row to the next; 0: rows have no gaps
+    std::ptrdiff_t image_bytes = 0; ///< bytes from one image to the next; 0: images have no gaps
 };
 
 /// An image's memory on one kind of device. It is made at the image's first use.

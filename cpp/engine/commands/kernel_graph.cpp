@@ -37,7 +37,7 @@ private:
     const kernels::Encoding &encoding_;
     std::string name_;
     KernelGraph result_;
-    static constexpr ValueId unset = -1; ///< in values_, for a weight that the kernel does not have
+    static constexpr ValueId unset = -1; ///< marks in values_ a weight that the kernel does not have
     std::vector<ValueId> values_;        ///< the graph's value for each value of the encoding
 };
 

@@ -39,7 +39,8 @@ struct StoredTensor {
     std::string name;
     StoredType type;
     Shape shape;         ///< rank 0 to Shape::max_rank, no extent is Shape::any
-    std::uint64_t begin; ///< position of its elements in the file's data: little-endian, row-major
+    std::uint64_t begin; ///< where its elements begin in the file's data, in bytes; they are little-endian,
+                         ///< in row-major order
     std::size_t size;    ///< size of its elements in bytes
 };
 
@@ -62,7 +63,7 @@ public:
     const std::map<std::string, std::string, std::less<>> &metadata() const { return metadata_; }
     /// Return the tensors in the header's order.
     const std::vector<StoredTensor> &tensors() const { return tensors_; }
-    /// Return nullptr if there is no tensor with this name.
+    /// Return the tensor with this name, or nullptr if there is none.
     const StoredTensor *find(std::string_view name) const;
     /// Return the tensor with this name. Throws WeightsError if there is none.
     const StoredTensor &at(std::string_view name) const;
@@ -85,8 +86,8 @@ private:
     std::shared_ptr<const std::byte[]> data_; ///< all bytes, or null if tensors are read one by one
 };
 
-/// Return a size as text: "999 bytes", "4 MB", "1.2 GB". Units are decimal; numbers below 10 have two digits,
-/// others are whole.
+/// Return a size as text: "999 bytes", "4 MB", "1.2 GB". Units are decimal. Numbers below 10 have one decimal
+/// place unless it is 0; other numbers are whole.
 std::string describe_size(std::uint64_t bytes);
 
 } // namespace mpscnn::engine

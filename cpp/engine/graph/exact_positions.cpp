@@ -13,7 +13,7 @@ namespace mpscnn::engine {
 
 namespace {
 
-/// The significant bits of numbers, with the leading one.
+/// The number of significant bits of each type, including the leading 1.
 constexpr int bits_of_float16 = 11, bits_of_bfloat16 = 8;
 /// float16 has all whole numbers up to this one.
 constexpr std::int64_t whole_halves = 1 << bits_of_float16;

@@ -21,10 +21,10 @@ void dequantize(const std::byte *stored, float scale, float zero_point, std::spa
 /// Set target[i] to the half nearest to stored[i] / 255 * (high - low) + low. Each of the three operations
 /// rounds to a float.
 void dequantize_range(const std::byte *stored, float low, float high, std::span<float> target);
-/// Return the lowest and the highest of at least one value. Values are not NaN.
+/// Return the lowest and the highest value. There must be at least one value, and none may be NaN.
 WeightRange range_of(std::span<const float> values);
-/// Store values as integers from 0 to 255 that stand for the range from `low` to `high`, rounded to the
-/// nearest; ties round up.
+/// Store values as integers from 0 to 255. 0 stands for `low`, and 255 for `high`. A value becomes the
+/// nearest integer; ties round up.
 void quantize_range(std::span<const float> values, float low, float high, std::byte *stored);
 
 } // namespace mpscnn::engine

@@ -40,7 +40,7 @@ enum class Sums {
     float16 ///< for Precision::float16 only; a phone's GPU may also sum in halves
 };
 
-/// Addresses of a tensor's first byte and of the one after its last.
+/// Addresses of the first byte of a tensor and of the byte after its last one.
 struct MemoryRange {
     std::uintptr_t first, behind;
 };

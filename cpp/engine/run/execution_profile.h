@@ -20,8 +20,8 @@ struct StepDescription {
     std::string kind;       ///< "depthwise", "pointwise", "pooling", ...: a small fixed set
     std::string kernel;     ///< the kind with its variant: "depthwise 3x3/2", "convolution 3x3 (gathered)"
     std::int64_t bytes = 0; ///< bytes of the step's tensors and weights
-    /// A batch may be computed in parts whose steps differ. This step belongs to part number `part`, which is
-    /// the fraction `share` of the batch.
+    /// A batch may be computed in parts whose steps differ. This step belongs to part number `part`, which
+    /// has the fraction `share_of_batch` of the images.
     std::size_t part = 0;
     double share_of_batch = 1;
 };
@@ -38,12 +38,12 @@ struct WorkSpan {
     static constexpr int all_threads = -1;
 
     std::size_t step = 0;
-    int thread = all_threads; ///< 0 is the calling thread
+    int thread = all_threads; ///< number of the thread, 0 for the calling one; or all_threads
     TimeSpan time;
 };
 
 struct RunTimes {
-    std::int64_t duration = 0; ///< from before the first step until after the last
+    std::int64_t duration = 0; ///< nanoseconds from before the first step until after the last
     /// Nanoseconds of each step. If each thread runs the steps on its own images, this is the mean over the
     /// threads. The steps' times add up to the run's time, except for waiting.
     std::vector<double> steps;

@@ -28,7 +28,7 @@ struct RunnerOptions {
 class Runner {
 public:
     Runner(std::shared_ptr<Program> program, const RunnerOptions &options);
-    /// Waits until every frame has been delivered, unless a frame's `done` calls it.
+    /// Waits until every frame has been delivered, unless a frame's `done` calls the destructor.
     ~Runner();
     Runner(const Runner &) = delete;
     Runner &operator=(const Runner &) = delete;

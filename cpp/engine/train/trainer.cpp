@@ -134,7 +134,7 @@ void Trainer::require_finite_loss(double loss, std::span<const TensorView> input
     try { // repeat the step on the CPU, with a check of each layer, to name the first wrong one
         CompileOptions cpu;
         cpu.device = "cpu";
-        cpu.precision = options_.precision == "bfloat16" ? "bfloat16" : "float32"; // float16 is a GPU's
+        cpu.precision = options_.precision == "bfloat16" ? "bfloat16" : "float32"; // float16 needs a GPU
         Session(Program::compile(training_.graph, cpu), looking_at_all(session_options_, true))
             .run(inputs, outputs);
     } catch (const Error &error) {
@@ -196,7 +196,7 @@ void Trainer::update_weights(Session &update) {
     try {
         update.run(given, made);
     } catch (const Error &error) {
-        swap_values(&TrainingVariable::output); // restore the sums of before this step
+        swap_values(&TrainingVariable::output); // go back to the sums from before this step
         if (error.kind() != ErrorKind::parameter || !options_.check_finite) throw;
         fail_step(concat({": ", error.what()}));
     }

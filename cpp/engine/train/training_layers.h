@@ -24,8 +24,8 @@ Shape trained_shape(const std::string &role, const Shape &weight);
 ValueId add_fixed_normalization(Graph &graph, const std::string &name, const Node &layer, ValueId x,
                                 ValueId batch);
 
-/// Add an operation to a graph that is trained. `weights` are variables, by role. An operation without a
-/// gradient is replaced by several that have one, if there are such.
+/// Add an operation to a graph that is trained. `weights` are variables, by role. If an operation has no
+/// gradient but several others together compute the same, these replace it.
 ValueId add_trained_layer(Graph &graph, const std::string &name, const ops::Operation &operation,
                           std::vector<ValueId> inputs, const std::map<std::string, ValueId> &weights);
 

@@ -165,7 +165,7 @@ struct CheckProcesses::Reader {
     CaseResult current = {};
     std::string others = {}; ///< other output since that case began
     bool greeted = false, ended = false;
-    std::string ahead = {}; ///< how far it has compiled ahead; empty for a process that does not
+    std::string ahead = {}; ///< how far the process has compiled ahead; empty if it does not compile ahead
     std::string greeting;
     std::string line = {};
 

@@ -57,8 +57,8 @@ private:
     std::map<std::size_t, int> hangs_; ///< how often each case did not respond
     /// Numbers of processes that ended or did not respond since the last right result.
     int ends_ = 0, silences_ = 0;
-    std::size_t done_ = 0; ///< cases with a result, for the log
-    bool alone_ = false;   ///< true after a process failed that compiled ahead; see check_request
+    std::size_t done_ = 0; ///< number of cases with a result, which the log states
+    bool alone_ = false;   ///< true after a process that compiled ahead has failed; see check_request
     bool not_begun_ = false, interrupted_ = false;
 };
 

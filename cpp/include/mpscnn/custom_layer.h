@@ -1,5 +1,5 @@
-/* mpscnn: functions of the program as layers of a network. Part of mpscnn.h, which includes this file; the
- * rules stated there hold here.
+/* mpscnn: functions of the program as layers of a network. Part of mpscnn.h, which includes this file and
+ * states general rules.
  */
 #ifndef MPSCNN_CUSTOM_LAYER_H
 #define MPSCNN_CUSTOM_LAYER_H
@@ -23,11 +23,11 @@ typedef struct mpscnn_custom_layer {
     int (*run)(const mpscnn_tensor *inputs, int input_count, const mpscnn_tensor *output, char *message,
                size_t capacity, void *context);
     /* Set rank and shape of the output; its first extent is the inputs' batch. Extents may be -1. The
-     * tensors have no data. If the pointer is NULL, the output has the shape of the first input. */
+     * tensors have no data. If `shape` is NULL, the output has the shape of the first input. */
     int (*shape)(const mpscnn_tensor *inputs, int input_count, mpscnn_tensor *output, char *message,
                  size_t capacity, void *context);
-    /* This is called when nothing uses the layer any more. It may be NULL. It is not called if adding the
-     * layer fails. */
+    /* A function that is called when nothing uses the layer any more, or NULL. It is not called if adding
+     * the layer fails. */
     void (*release)(void *context);
     void *context;
 } mpscnn_custom_layer;

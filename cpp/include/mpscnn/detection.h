@@ -44,9 +44,10 @@ MPSCNN_API mpscnn_status mpscnn_detector_run(const mpscnn_detector *detector, co
 /* Write the training targets of an image with known objects: `boxes` (count, 4), within 0 to 1, and their
  * `classes` from 0 on, without the background. An anchor is assigned the object for which it is the best
  * anchor, or an object that it overlaps by at least `iou_threshold` (Liu et al. 2016: 0.5). `targets`
- * (anchors, 4 + columns) get the numbers of the box, and then 1 for the class; the first of the `columns`
- * is the background. The targets of each image are its labels for mpscnn_trainer_step with the loss
- * "multibox". */
+ * (anchors, 4 + columns) receives four numbers for the box of an anchor's object, and then `columns`
+ * numbers: 1 for the object's class, and 0 for the others. The first of the columns is the background; it
+ * is 1, and the box is zeros, for an anchor without an object. The targets of each image are its labels for
+ * mpscnn_trainer_step with the loss "multibox". */
 MPSCNN_API mpscnn_status mpscnn_detector_targets(const mpscnn_detector *detector, const float *boxes,
                                                  const int *classes, int64_t count, int columns,
                                                  float iou_threshold, float *targets);

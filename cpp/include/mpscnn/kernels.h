@@ -24,7 +24,7 @@ typedef struct mpscnn_command_buffer mpscnn_command_buffer;
 typedef struct mpscnn_queue_options {
     size_t size;        /* sizeof(mpscnn_queue_options) */
     const char *device; /* "auto", "cpu", "metal"; NULL: "auto" */
-    int threads;        /* of the CPU device; 0: one for each core that this process may use */
+    int threads;        /* threads of the CPU device; 0: one for each core that this process may use */
 } mpscnn_queue_options;
 
 /* Create a command queue. `options` may be NULL. */
@@ -91,9 +91,9 @@ typedef struct mpscnn_image_descriptor {
 
 MPSCNN_API mpscnn_status mpscnn_feature_image_create(const mpscnn_image_descriptor *descriptor,
                                                      mpscnn_feature_image **image);
-/* Create a temporary image for one command buffer. Its read count begins at 1. Every kernel that reads it
- * decrements the count. At 0 its memory is freed, and the image may only be released. Programs cannot
- * access the contents of temporary images. */
+/* Create a temporary image for one command buffer. Its read count begins at 1. Every kernel that reads the
+ * image decrements the count. At 0 the image's memory is freed, and the image may only be released.
+ * Programs cannot access the contents of temporary images. */
 MPSCNN_API mpscnn_status mpscnn_feature_image_create_temporary(mpscnn_command_buffer *commands,
                                                                const mpscnn_image_descriptor *descriptor,
                                                                mpscnn_feature_image **image);
@@ -119,8 +119,8 @@ typedef struct mpscnn_image_data {
     size_t size; /* sizeof(mpscnn_image_data) */
     void *data;
     int32_t planar;        /* 0: [height][width][channels]; 1: [channels][height][width] (MPSDataLayout) */
-    ptrdiff_t row_bytes;   /* between rows, at least a row's bytes; 0: without gaps */
-    ptrdiff_t image_bytes; /* between images, at least an image's bytes; 0: without gaps */
+    ptrdiff_t row_bytes;   /* from one row to the next, at least a row's bytes; 0: no gaps */
+    ptrdiff_t image_bytes; /* from one image to the next, at least an image's bytes; 0: no gaps */
 } mpscnn_image_data;
 
 /* Copy a region. Returns MPSCNN_ERROR_STATE for temporary images, and while a committed command buffer uses
@@ -140,9 +140,9 @@ MPSCNN_API mpscnn_status mpscnn_feature_image_memory(const mpscnn_feature_image 
 /* ---- States (MPSCNNBatchNormalizationState) --------------------------------------------------------------
  */
 
-/* Mean and variance of each channel over all batches since the state was made or reset. It belongs to the
- * queue whose command buffers use it first; they read and write it in the order in which they run. Only one
- * thread at a time may use a state. */
+/* The mean and variance of each channel over all batches since the state was made or reset. The state belongs
+ * to the queue whose command buffers use it first. These command buffers read and write the state in the
+ * order in which they run. Only one thread at a time may use a state. */
 typedef struct mpscnn_batch_normalization_state mpscnn_batch_normalization_state;
 
 MPSCNN_API mpscnn_status mpscnn_batch_normalization_state_create(int64_t feature_channels,
@@ -219,9 +219,9 @@ MPSCNN_API mpscnn_status mpscnn_kernel_encode_statistics(mpscnn_kernel *kernel,
                                                          mpscnn_command_buffer *commands,
                                                          const mpscnn_feature_image *source,
                                                          mpscnn_batch_normalization_state *state);
-/* Encode a run of a whole network. It reads images as the program's inputs and writes its outputs to
- * images; tensors (n, features) are images of one pixel. The session counts as in use while this runs; it
- * may be released before. */
+/* Encode a run of a whole network. The run reads images as the program's inputs and writes the program's
+ * outputs to images; tensors (n, features) are images of one pixel. The session counts as in use while the
+ * run is executed; it may be released before. */
 MPSCNN_API mpscnn_status mpscnn_command_buffer_encode_session(
     mpscnn_command_buffer *commands, mpscnn_session *session, const mpscnn_feature_image *const *inputs,
     int input_count, mpscnn_feature_image *const *outputs, int output_count);
@@ -229,8 +229,8 @@ MPSCNN_API mpscnn_status mpscnn_command_buffer_encode_session(
 /* ---- Custom kernels --------------------------------------------------------------------------------------
  */
 
-/* A user's kernel function in Metal's shading language, for command buffers of a Metal device. Immutable;
- * several threads may use it. */
+/* A user's kernel function in Metal's shading language, for command buffers of a Metal device. It is
+ * immutable, and several threads may use it. */
 typedef struct mpscnn_custom_kernel mpscnn_custom_kernel;
 
 /* Compile `source` for a device ("metal", "metal:Apple M2"; NULL: "metal"). `constants` is a JSON object

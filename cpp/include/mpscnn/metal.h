@@ -1,9 +1,10 @@
-/* mpscnn for programs that use Metal themselves. Networks run on their device and queue, in their command
- * buffers, on their MPSImages and textures. For Objective-C, Objective-C++ and Swift, with or without ARC.
- * mpscnn.h does not include this file; its general rules hold here.
+/* mpscnn for programs that use Metal themselves. Networks run on the program's device and queue, in its
+ * command buffers, on its MPSImages and textures. This header is for Objective-C, Objective-C++ and Swift,
+ * with or without ARC. mpscnn.h does not include this file, but its general rules hold here.
  *
- * - Objects are borrowed for the call, +0. A command buffer keeps everything that it needs until it is
- * completed, so sessions, programs and graphs may be released before.
+ * - The functions do not take over references to the objects that are passed to them (+0). A command buffer
+ * keeps everything that it needs until it is completed, so sessions, programs and graphs may be released
+ * before.
  * - The caller observes the end and the failure of a command buffer, in its completed handlers, status and
  * error.
  * - A library that was built without Metal has these functions, and they return MPSCNN_ERROR_UNSUPPORTED.
@@ -117,7 +118,7 @@ typedef struct mpscnn_metal_photo_options {
  * exists.
  *
  * MPSCNN_ERROR_PARAMETER: an object is nil or of another device, format, kind or usage, a setting is not
- * allowed, or `pixels` is the destination's texture. MPSCNN_ERROR_SHAPE: extents or feature channels.
+ * allowed, or `pixels` is the destination's texture. MPSCNN_ERROR_SHAPE: wrong extents or feature channels.
  * MPSCNN_ERROR_STATE: the command buffer is committed, or a temporary destination's read count is 0.
  * MPSCNN_ERROR_UNSUPPORTED: the fit "digit". MPSCNN_ERROR_DEVICE: there is no memory for the destination.
  * After these errors nothing was encoded. */

@@ -1,8 +1,9 @@
 /* mpscnn: convolutional networks on Apple's Metal Performance Shaders and on any CPU.
  *
  * The C interface, with a stable ABI: opaque handles, option structs that begin with their own size, status
- * codes with messages. Usable from C, C++ (see mpscnn.hpp), Objective-C, Swift, Rust. Everything this library
- * exports is declared here and, for programs that use Metal themselves, in metal.h.
+ * codes with messages. Programs in C, C++ (see mpscnn.hpp), Objective-C, Swift, Rust and other languages can
+ * use it. Everything this library exports is declared here, in the headers that this file includes and, for
+ * programs that use Metal themselves, in metal.h.
  *
  * Rules that hold everywhere
  * - A function that can fail returns mpscnn_status. After a failure mpscnn_last_error() gives the message of
@@ -20,9 +21,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The number of the ABI. The name of the shared library contains it: libmpscnn.so.1, libmpscnn.1.dylib. It
- * changes when programs that were built before could not run any more. docs/versioning.md says what is
- * stable. */
+/* The number of the ABI. The name of the shared library contains it: libmpscnn.so.1, libmpscnn.1.dylib. The
+ * number changes when programs that were built with an earlier version can no longer run with the library.
+ * docs/versioning.md says what is stable. */
 #define MPSCNN_ABI_VERSION 1
 
 #if defined(MPSCNN_STATIC)
@@ -127,9 +128,10 @@ MPSCNN_API mpscnn_status mpscnn_check_cases(const char *device, const char *requ
 typedef void (*mpscnn_log_callback)(int level, const char *message, void *context);
 MPSCNN_API void mpscnn_set_log_callback(mpscnn_log_callback callback, void *context);
 
-/* Set the functions that allocate and free memory for arenas and packed weights. An alignment of 64 bytes
- * is requested. Set both or none, before any other call and never while objects exist, otherwise
- * MPSCNN_ERROR_STATE is returned. NULL, NULL restores the default. */
+/* Set the functions that allocate and free memory for arenas and packed weights. `alignment` is 64 bytes.
+ * Set both functions; two NULLs restore the default, and one NULL gives MPSCNN_ERROR_PARAMETER. Call this
+ * before any other function. While memory of the present functions is in use, it returns
+ * MPSCNN_ERROR_STATE. */
 typedef void *(*mpscnn_allocate_callback)(size_t bytes, size_t alignment, void *context);
 typedef void (*mpscnn_free_callback)(void *memory, size_t bytes, void *context);
 MPSCNN_API mpscnn_status mpscnn_set_allocator(mpscnn_allocate_callback allocate, mpscnn_free_callback release,
@@ -315,7 +317,8 @@ MPSCNN_API mpscnn_status mpscnn_program_output_shapes(mpscnn_program *program, c
  * prediction), "reason", "alternatives": [{"layers", "choice", "predicted_us"}]}], "tensors": [{"name",
  * "shape", "memory" ("input", "output", "arena" or "chain"), "within" (the tensor whose memory it is a
  * part of, or null), "pixel_pitch" (in elements; in the arena only), "rows" and "panel_channels" (that a
- * chain keeps; 0: depends on the kernel, or all)}]}. UnsupportedError unless the program is for the CPU. */
+ * chain keeps; 0: depends on the kernel, or all)}]}. Returns MPSCNN_ERROR_UNSUPPORTED unless the program
+ * is for the CPU. */
 MPSCNN_API mpscnn_status mpscnn_program_explain(mpscnn_program *program, const mpscnn_tensor *inputs,
                                                 int input_count, int threads, mpscnn_text **json);
 
@@ -323,7 +326,7 @@ MPSCNN_API mpscnn_status mpscnn_program_explain(mpscnn_program *program, const m
  * with these input shapes. For each output it includes the extents and the bits of the float32 numbers;
  * every NaN counts as the same number. Programs with the same fingerprint compute the same bits;
  * docs/precision.md says for which processors that is promised. Only the shapes of `inputs` are used.
- * threads: 0: one for each core that the process may use. */
+ * `threads` is the number of threads; 0: one for each core that the process may use. */
 MPSCNN_API mpscnn_status mpscnn_program_fingerprint(mpscnn_program *program, const mpscnn_tensor *inputs,
                                                     int input_count, int threads, uint64_t *fingerprint);
 
@@ -338,7 +341,7 @@ MPSCNN_API mpscnn_status mpscnn_session_run(mpscnn_session *session, const mpscn
 
 typedef struct mpscnn_profile_options {
     size_t size; /* sizeof(mpscnn_profile_options) */
-    int runs;    /* how many are measured, after one that is not; 0: 20 */
+    int runs;    /* number of measured runs, which follow one unmeasured run; 0: 20 */
 } mpscnn_profile_options;
 
 /* Run several times like mpscnn_session_run, and return how long every step took (docs/profiling.md).
@@ -382,11 +385,11 @@ typedef enum mpscnn_pixel_format {
     MPSCNN_GRAY32F = 9,
     MPSCNN_RGB32F = 10,
     MPSCNN_RGBA32F = 11,
-    MPSCNN_RGBX8 = 12, /* the fourth sample means nothing */
+    MPSCNN_RGBX8 = 12, /* the fourth sample is ignored */
     MPSCNN_BGRX8 = 13,
     MPSCNN_RGBA16F = 14, /* IEEE halves */
     MPSCNN_NV12 = 15,    /* `pixels` is 8-bit luma, `chroma` has pairs of blue and red differences */
-    MPSCNN_I420 = 16     /* the same, but blue and red differences are in separate planes */
+    MPSCNN_I420 = 16     /* like NV12, but blue and red differences are in separate planes */
 } mpscnn_pixel_format;
 
 typedef enum mpscnn_yuv_matrix { MPSCNN_BT601 = 0, MPSCNN_BT709 = 1 } mpscnn_yuv_matrix;
@@ -499,10 +502,10 @@ typedef struct mpscnn_detections mpscnn_detections;
 
 typedef struct mpscnn_detection {
     const char *label; /* valid as long as the detections */
-    int32_t index;     /* of the class; the background, where the network has one, is not counted */
+    int32_t index;     /* index of the class; the background, if the network has one, is not counted */
     float score;       /* probability, 0 to 1 */
     float left, top, right, bottom;
-    int32_t anchor; /* which of the network's boxes it is */
+    int32_t anchor; /* index of the network's box */
 } mpscnn_detection;
 
 /* Options of detection; 0 means the value in the model file. */
@@ -538,8 +541,8 @@ MPSCNN_API void mpscnn_detections_release(mpscnn_detections *detections);
 typedef struct mpscnn_convolve_options {
     size_t size;        /* sizeof(mpscnn_convolve_options) */
     int axes;           /* 1 or 2: the number of the signal's last axes to convolve; 0: 1 */
-    int mode;           /* 0 full, 1 same (scipy.signal's rule), 2 valid */
-    int boundary;       /* outside the signal: 0 nothing, 1 the nearest sample */
+    int mode;           /* part of the result: 0 full, 1 same (scipy.signal's rule), 2 valid */
+    int boundary;       /* taps outside the signal: 0 are left out, 1 read the nearest sample */
     int correlate;      /* not 0: the kernel is not reversed */
     const char *device; /* "cpu", "metal"; NULL: "cpu" */
 } mpscnn_convolve_options;

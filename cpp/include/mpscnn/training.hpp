@@ -1,8 +1,10 @@
 /// Training for C++20: an owning class and exceptions over mpscnn/training.h. Part of mpscnn.hpp, which
 /// includes this file.
 ///
-///     mpscnn::Trainer trainer(network, R"({"loss": {"kind": "softmax_cross_entropy", "number_of_classes":
-///     10}})"); double loss = trainer.step({&images, 1}, labels, 1e-3f);
+///     const std::string options =
+///         R"({"loss": {"kind": "softmax_cross_entropy", "number_of_classes": 10}})";
+///     mpscnn::Trainer trainer(network, options);
+///     double loss = trainer.step({&images, 1}, labels, 1e-3f);
 #pragma once
 
 #include <cstdint>

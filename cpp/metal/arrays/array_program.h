@@ -52,11 +52,11 @@ struct ArrayStage {
     NeuronKind activation = NeuronKind::none;
     std::vector<std::byte> params; ///< buffer 0
     std::vector<std::size_t> arrays;
-    std::vector<std::byte> table; ///< contents of the buffer after the arrays; empty: no such buffer
+    std::vector<std::byte> table; ///< contents of the buffer after the arrays; empty: the kernel has none
     std::int64_t threads = 0;
     /// Number of threads of a threadgroup; 0: any number.
     std::int64_t group = 0;
-    /// Bytes of a threadgroup's memory.
+    /// Bytes of a threadgroup's memory; 0: the kernel has none.
     std::size_t threadgroup_bytes = 0;
 
     /// Let the threads of each group share memory.
@@ -92,7 +92,7 @@ public:
         params.run = run_of(arrays, threads);
         return add_stage(std::move(shader), std::as_bytes(std::span(&params, 1)), std::move(arrays), threads);
     }
-    /// Add a kernel without other parameters.
+    /// Add a kernel whose only parameter is `run`, an ArrayRun, which is set here.
     void add(std::string shader, std::vector<std::size_t> arrays, std::int64_t threads) {
         const ArrayRun run = run_of(arrays, threads);
         add_stage(std::move(shader), std::as_bytes(std::span(&run, 1)), std::move(arrays), threads);

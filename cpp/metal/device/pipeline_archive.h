@@ -16,10 +16,11 @@ namespace mpscnn::metal {
 /// The pipelines that the check of a device has compiled, in a file of the cache directory. Processes load
 /// them instead of compiling the shaders again.
 ///
-/// The file's name has a hash of the device, the system and the shaders, and a hash of the file's content. So
-/// a damaged file or one of another system is noticed; it is deleted. Files are optional: without one, or if
-/// none can be written, pipelines are compiled. Only GPUs of Apple have one, on macOS 13 and later, because
-/// other programs report faults of such files elsewhere.
+/// The file's name has a hash of the device, the system and the shaders, so a file for other ones is not
+/// used. It also has a hash of the file's content, so a damaged file is noticed; it is deleted. Files are
+/// optional: if there is none, or none can be written, pipelines are compiled. Only GPUs of the family Apple
+/// 7 and later have a file, on macOS 13 and later, because other programs report faults of such files on
+/// other GPUs and systems.
 class PipelineArchive {
 public:
     using Descriptor = objc_ptr<MTLComputePipelineDescriptor *>;

@@ -19,7 +19,7 @@ template <class Object, class Release> std::shared_ptr<void> kept(Object object,
 /// A texture that uses a pixel buffer's memory.
 struct BufferTexture {
     id<MTLTexture> texture = nil;
-    std::shared_ptr<void> held; ///< like the pixel buffer, it must be kept until the GPU has read it
+    std::shared_ptr<void> held; ///< must be kept, like the pixel buffer, until the GPU has read the texture
 };
 
 /// Makes textures of pixel buffers with Core Video's texture cache. Several threads may use it.

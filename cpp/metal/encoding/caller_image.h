@@ -31,8 +31,8 @@ public:
     /// True if kernels can use the image directly in place of one with this layout.
     bool is_like(const ImageLayout &layout) const;
 
-    /// Throw unless commands of the device can read or write the image. They also allocate its memory if it
-    /// does not exist yet.
+    /// These two functions throw unless commands of the device can read, or write, the image. They also
+    /// allocate the image's memory if it does not exist yet.
     void require_readable(const Device &device) const;
     void require_writable(const Device &device) const;
     /// Throws ShapeError unless the image has the extents of a result with this shape.

@@ -11,7 +11,7 @@ namespace mpscnn::metal {
 /// A photo in textures, like PhotoTextures but without Objective-C types.
 struct NativePhoto {
     void *pixels = nullptr; ///< id<MTLTexture>
-    void *chroma = nullptr; ///< id<MTLTexture> or null
+    void *chroma = nullptr; ///< id<MTLTexture>; null unless the photo is YUV
     bool has_alpha = true;
     int orientation = 1;
     vision::YuvMatrix matrix = vision::YuvMatrix::bt601;

@@ -59,8 +59,9 @@ public:
     ConvolutionGradientStep(std::string name, const ops::Convolution &convolution, Wanted wanted,
                             const Shapes &shapes, ConvolutionGradientCache &cache, Device &device);
 
-    /// Encode the gradient. For the input's gradient the arrays are gradient, weight and input, for the
-    /// weight's gradient input and gradient; the result follows.
+    /// Encode the gradient. For the gradient of the input, the arrays are the result's gradient, the weight,
+    /// the input and the computed gradient. For the gradient of the weight, they are the input, the result's
+    /// gradient and the computed gradient.
     void encode(id<MTLCommandBuffer> command_buffer, std::span<const ArrayView> arrays) const override;
     std::string kernel() const override;
     std::size_t bytes() const override;

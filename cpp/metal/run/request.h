@@ -23,7 +23,7 @@ public:
     Handlers(const Handlers &) = delete;
     Handlers &operator=(const Handlers &) = delete;
 
-    /// Block until there are none. In a forked child they never end, so this returns immediately.
+    /// Block until no handler exists. In a forked child the handlers never end, so this returns immediately.
     void wait();
 
     /// Return an object for a handler to capture; the handler counts as long as this object exists.

@@ -4,7 +4,8 @@
 
 namespace msl {
 
-/// The first access outside a texture: action 1 is a read, 2 a write, 0 none.
+/// The first access outside a texture. `action` is 1 for a read, 2 for a write, and 0 if there was no such
+/// access.
 struct GpuFault {
     unsigned action, x, y, slice;
 };
@@ -15,7 +16,8 @@ struct GpuTexture {
     unsigned long long slice_bytes;
     GpuFault *fault;
     unsigned width, height, slices;
-    /// 1: normalized integers. 2: normalized integers if `normalized`, otherwise halves. 4: floats.
+    /// Bytes of a channel. With 1 byte, channels are normalized integers. With 2, they are normalized
+    /// integers if `normalized`, otherwise halves. With 4, they are floats.
     unsigned channel_bytes;
     unsigned components;
     bool normalized;

@@ -53,7 +53,7 @@ bool is_removed(id<MTLDevice> device);
     std::condition_variable finished_;
     std::atomic<NSUInteger> status_;
     std::vector<std::function<void()>> commands_;
-    std::set<EmulatedResource *> resources_; // retained
+    std::set<EmulatedResource *> resources_; // this object retains them
     std::vector<MTLCommandBufferHandler> scheduled_;
     std::vector<MTLCommandBufferHandler> completed_;
     // For each encoder its label and the number of commands until its end.
@@ -78,8 +78,9 @@ bool is_removed(id<MTLDevice> device);
 - (void)announceTemporaryBytes:(NSUInteger)bytes;
 - (void)takeTemporaryBytes:(NSUInteger)bytes;
 - (void)returnTemporaryBytes:(NSUInteger)bytes;
-/// Make it behave like one of commandBufferWithUnretainedReferences. Only its property changes.
+/// Make the property retainedReferences NO, as in command buffers of commandBufferWithUnretainedReferences.
+/// The command buffer still retains its objects.
 - (void)setUnretained;
-/// Called on the queue's thread.
+/// Run all commands. Called on the queue's thread.
 - (void)run;
 @end

@@ -211,7 +211,7 @@ constexpr NSUInteger max_threadgroup_bytes = 32768;
                         "kernel %s: %lu bytes of threadgroup memory", kernel.name, threadgroup_bytes);
 }
 
-// A kernel's arguments, kept until it has run.
+// A kernel's arguments. They are kept until the kernel has run.
 struct Launch {
     msl::Bindings bindings{};
     std::vector<std::shared_ptr<std::vector<unsigned char>>> bytes;

@@ -21,8 +21,8 @@ struct DeviceFacts {
     bool unified, low_power, headless, removable;
 };
 
-// The first one is the system's default. The last two differ only by registry id, like two cards of the same
-// model.
+// The first device is the system's default. The last two differ only by registry id, like two cards of the
+// same model.
 const DeviceFacts device_facts[] = {
     {@"Emulated Metal device", 0x100000abcull, true, false, false, false},
     {@"Emulated external GPU", 0x100000defull, false, false, false, true},
@@ -52,7 +52,7 @@ bool accepts_descriptor(MTLTextureDescriptor *descriptor, bool unified) {
 }
 } // namespace
 
-// Made once for a process and never deallocated. It is not counted as a live object.
+// A process makes each device once and never deallocates it. A device is not counted as a live object.
 @interface EmulatedDevice : NSObject <MTLDevice> {
 @private
     const DeviceFacts *facts_;

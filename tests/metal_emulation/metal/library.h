@@ -72,9 +72,9 @@ std::string library_file(std::span<const std::byte> bytes);
                         kernel:(const msl::Kernel *)kernel
                      constants:(metal_emulation::ConstantBytes)constants;
 - (const msl::Kernel *)kernel;
-/// Return its name and the values of its constants.
+/// Return a text with the function's name and the values of its constants.
 - (std::string)text;
-/// True if all its constants have values.
+/// True if all constants of the function have values.
 - (BOOL)isComplete;
 - (void)run:(const msl::Bindings &)bindings grid:(const msl::Grid &)grid;
 @end

@@ -43,7 +43,7 @@ const char *metal_emulation_live_object_names(void);
 ///   fail_command_buffers     the next n command buffers cannot be made
 ///   fail_encoders            the next n compute and blit encoders cannot be made
 ///   command_buffer_error     the next command buffer to run ends with this MTLCommandBufferError
-///   worker_delay_ms          every command buffer takes at least this time
+///   worker_delay_ms          every command buffer takes at least this number of milliseconds
 ///   keep_handlers            1: handlers are destroyed with their command buffer, not when
 ///                            it has finished
 ///   wrong_results            1: MPS kernels return each value times two, plus one;
@@ -51,8 +51,8 @@ const char *metal_emulation_live_object_names(void);
 ///   end_process              encoding an MPS kernel ends the process with this signal
 ///   broken_rule              1: encoding an MPS kernel breaks a rule
 ///   reverse_threads          1: threads of a threadgroup and threadgroups run last to first
-///   thread_execution_width   default 32
-///   max_threads              the maximum of a threadgroup, default 1024
+///   thread_execution_width   the number of threads in a simdgroup, default 32
+///   max_threads              the largest number of threads in a threadgroup, default 1024
 ///   max_buffer_bytes         the device's maxBufferLength, default 4 GiB
 ///   purge_first              1: MPS also purges a convolution's weights before it loads
 ///                            them

@@ -46,7 +46,7 @@ private:
 /// Called when committed work that uses the resource begins or ends.
 - (void)beginFlight;
 - (void)endFlight;
-/// Called after a command of the device has written to it.
+/// Called after a command of the device has written to the resource.
 - (void)wasWritten;
 /// Copy the device's memory to the processor's; does nothing without managed storage.
 - (void)synchronize;

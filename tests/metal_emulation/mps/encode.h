@@ -28,9 +28,8 @@ struct Target {
 /// Compute a result of the clip rectangle's size. Result (0, 0) is the clip rectangle's origin.
 using Compute = std::function<void(const std::vector<Pixels> &sources, Pixels &result)>;
 
-/// Append a kernel to a command buffer, once for each image of the clip region. Decrements the sources' read
-/// counts.
-/// `kernel` is its class.
+/// Append a kernel of the class `kernel` to a command buffer, once for each image of the clip region.
+/// Decrement the sources' read counts.
 void encode(Class kernel, id<MTLCommandBuffer> command_buffer, const std::vector<Source> &sources,
             const Target &target, const Compute &compute);
 

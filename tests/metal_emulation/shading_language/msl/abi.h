@@ -51,7 +51,7 @@ struct Argument {
 
 struct Bindings {
     void *buffers[max_buffers];
-    std::size_t buffer_length[max_buffers]; ///< bytes from there to the buffer's end
+    std::size_t buffer_length[max_buffers]; ///< bytes from the bound address to the buffer's end
     const TextureView *textures[max_textures];
     void *threadgroup[max_threadgroup_arguments];
     std::size_t threadgroup_length[max_threadgroup_arguments];
@@ -74,7 +74,7 @@ struct Kernel {
     const Argument *arguments;
     const char *const *argument_names;
     int argument_count;
-    /// True if it waits at barriers.
+    /// True if the kernel waits at barriers.
     bool cooperative;
     void (*run)(const Bindings &bindings, const Grid &grid);
 };
