@@ -29,7 +29,8 @@ if TYPE_CHECKING:  # other modules are imported where they are used, so that run
 def model_path(model: str | os.PathLike[str], *, fold: bool = True) -> str:
     """Return the path of the model file for a registry name or path.
 
-    Published models are downloaded, and files of other frameworks are converted, unless the cache has the result.
+    A published model that is not on this machine is downloaded. A file of another framework is converted, unless the
+    cache has the result.
     """
     path = os.fspath(model)
     if "\0" in path:

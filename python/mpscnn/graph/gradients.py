@@ -208,6 +208,6 @@ def check_gradients(
         difference = (losses[0] - losses[1]) / (2 * reach)
         minimum = max(
             _LOSS_ERROR * abs(losses[0]) / reach, 1e-30
-        )  # the smallest slope that rounded losses can show
+        )  # rounding alone gives slopes far below this one
         checks.append(GradientCheck(name, slope, difference, abs(slope - difference) / max(norm, minimum)))
     return sorted(checks, key=lambda check: -check.error)

@@ -26,7 +26,7 @@ class NeuronDescriptor(NamedFields):
     b: float = 0.0
     c: float = 0.0
     data: Any = None
-    """The slopes of "prelu", one for each feature channel."""
+    """The slopes of "prelu", one for each feature channel; None for other functions."""
 
     def attributes(self) -> dict[str, Any]:
         """Return the descriptor for the core. `data` is not part of it, because it is a weight."""

@@ -51,7 +51,7 @@ class OptimizerMoments:
 
     images: dict[tuple[str, str], Image] = field(default_factory=dict)
     steps: dict[str, int] = field(default_factory=dict)
-    """The number of steps of each weight."""
+    """The number of steps that were encoded for each weight."""
 
 
 class Optimizer(OptimizerFields, Kernel):

@@ -57,7 +57,7 @@ class Option:
         default: the default value.
         check: a function of the name and a value. It returns the value or raises ParameterError.
         text: the documentation.
-        core_default: the core's value for the default, if it differs.
+        core_default: the value that stands for the default in the core; None: the default itself.
     """
 
     def __init__(

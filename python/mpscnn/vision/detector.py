@@ -28,7 +28,7 @@ class DetectionHead:
     settings: Mapping[str, Any]
     """The settings, as for `Detector`."""
     anchors: NDArray[np.float32] | None = None
-    """The anchors (n, 4), for the rule "stored"."""
+    """The anchors (n, 4) for the rule "stored"; None for other rules."""
 
     def detector(self, input_size: tuple[int, int]) -> Detector:
         """Return a `Detector` for outputs that your program computes. Raises the errors of `Detector`."""

@@ -49,7 +49,7 @@ class Classification(PhotoResult, Sequence[Prediction]):
     reason: str
     milliseconds: float
     photo: Any = field(default=None, compare=False)
-    """The photo as it was given, for `draw`, `show` and notebooks."""
+    """The photo that the caller gave, or its pixels if it cannot be read again. `draw` and `show` use it."""
     columns = ("rank", "label", "index", "probability")
 
     @property

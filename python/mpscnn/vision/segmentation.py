@@ -49,9 +49,9 @@ class Segmentation(PhotoResult):
     reason: str
     milliseconds: float
     scores: NDArray[np.float32] | None = None
-    """The network's scores (height, width, classes), if requested; NaN where the label is `UNSEEN`."""
+    """The network's scores (height, width, classes), NaN where the label is `UNSEEN`; None if not requested."""
     photo: Any = None
-    """The photo as it was given, for `draw`, `show` and notebooks."""
+    """The photo that the caller gave, or its pixels if it cannot be read again. `draw` and `show` use it."""
     columns = ("label", "index", "pixels", "fraction")
 
     @property

@@ -85,7 +85,7 @@ class _Commands(TyperGroup):
 
 
 def _similar(name: str, commands: list[str]) -> str:
-    """Return a hint for an unknown command: commands with a part of that name, or similar names."""
+    """Return a hint for an unknown command: commands with a word that begins with that name, or similar names."""
     found = [
         command for command in commands if any(part.startswith(name) for part in command.split("-")) and name
     ]

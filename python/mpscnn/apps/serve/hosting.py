@@ -149,10 +149,12 @@ class HostedModel:
         }
 
     async def change(self, pool: Executor, **options: Unpack[LoadArguments]) -> None:
-        """Compile the model with other options, and use it for later requests. The old one serves until it is ready.
+        """Compile the model with other options, and use the result for later requests.
+
+        Until the new program is ready, the old one serves.
 
         Args:
-            pool: the threads in which it is compiled.
+            pool: the threads in which the model is compiled.
             options: as for `mpscnn.load`. `max_memory` cannot be changed, and `threads` may be at most the number
                 of cores.
 

@@ -127,7 +127,7 @@ class _Inference:
         tensors: Share,
     ) -> None:
         self.ends = math.inf
-        """The event loop's time at which the timeout given in the request ends."""
+        """The event loop's time at which the request's own timeout ends; infinite if none is known."""
         self._service = service
         self._hosted = hosted
         self._body = body

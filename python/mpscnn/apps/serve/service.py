@@ -248,7 +248,7 @@ class Service:
 
 
 class _Progress:
-    """The state of a request's computation, for giving it up."""
+    """Records how far the computation of a request is, so that the request can be given up."""
 
     def __init__(self) -> None:
         self.begun = False

@@ -122,7 +122,7 @@ class InferRequest:
     """The wanted outputs; True means as bytes, False as JSON. None: all outputs, in the form that `binary` gives."""
     binary: bool
     timeout: float | None
-    """The timeout in seconds that the client gave."""
+    """The timeout in seconds that the client gave; None if it gave none."""
 
     def is_binary(self, output: str) -> bool:
         """Return True if the client wants this output as bytes."""
