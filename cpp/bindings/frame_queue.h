@@ -25,7 +25,8 @@ public:
     /// Return the number of submitted frames whose results have not been delivered.
     std::size_t size();
     /// True if another frame should be read from the stream: at least one for each result, and more while the
-    /// next result is not ready.
+    /// next result is not ready. False if `most` submitted frames wait for their delivery, or after end() or
+    /// fail(). `has_asked`: a frame was already read for the next result.
     bool wants_frame(bool has_asked);
     /// Return the frame that has been read but not submitted, or None.
     py::object in_hand();
@@ -39,14 +40,15 @@ public:
     void end() { ended_ = true; }
     /// Raise `error` after the results of the frames so far.
     void fail(py::object error);
-    /// Return the first frame's result, or raise its exception; raise StopIteration at the end. The frame
+    /// Return the first frame's result. If the frame failed, raise its exception, or return the exception
+    /// with return_exceptions. At the end, raise the error of fail() once, and then StopIteration. The frame
     /// must be done.
     py::object hand_out();
 
     /// Implements `__next__`. It reads frames from `self._frames`, and `self._submit(frame, given)` submits
-    /// them. `self._end_by` handles an exception of the stream. It waits for the first frame if
-    /// `self._require_end` allows waiting. Then it returns the result that `self._finish` makes from this
-    /// frame.
+    /// them. `self._end_by` handles an exception of the stream. The function waits for the first frame,
+    /// unless `self._require_end` raises. Then it returns the frame's result, which `self._finish` makes if
+    /// the frame has a function `finish`.
     static py::object next(const py::object &self);
 
     /// Visit the queue's objects for Python's garbage collector.

@@ -63,7 +63,7 @@ void add_part(StepBuilder &builder, const FusedOperation &fused, const ops::Conv
 }
 
 /// Return the number of parts into which the pixels of a weight gradient's sums are divided. With few
-/// weights, only such parts give work to all threads. The number depends on shapes alone, so the bits of
+/// weights, only these parts give work to all threads. The number depends on shapes alone, so the bits of
 /// results do not depend on the number of threads.
 std::int64_t gradient_parts(std::int64_t pixels, std::int64_t weights) {
     constexpr std::int64_t min_pixels = 4096, pixels_of_part = 1024, max_parts = 16, max_floats = 4 << 20;
