@@ -26,7 +26,7 @@ import abi  # noqa: E402
 
 HEADERS = "cpp/include/mpscnn"
 COMPILER = os.environ.get("CC", "cc")
-#: Flags in the status of abidiff.
+#: The bits of abidiff's exit status that mean an error, and those that mean a change of the interface.
 FAILED, CHANGED = 1 | 2, 4 | 8
 
 

@@ -42,10 +42,10 @@ def pack(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as old, zipfile.ZipFile(smaller, "w", zipfile.ZIP_DEFLATED) as new:
         for entry in old.infolist():
             content = old.read(entry)
-            if entry.compress_type != zipfile.ZIP_DEFLATED:  # a folder, for instance
+            if entry.compress_type != zipfile.ZIP_DEFLATED:  # such as the entry of a folder
                 new.writestr(entry, content)
                 continue
-            with new.open(entry, "w") as file:  # changes the entry
+            with new.open(entry, "w") as file:  # this resets the sizes in `entry`
                 file._compressor = Compressor()  # zipfile has no public way to give it a compressor
                 file.write(content)
     with zipfile.ZipFile(wheel) as old, zipfile.ZipFile(smaller) as new:

@@ -10,9 +10,9 @@ from random import Random
 
 Call = Callable[[], object]
 
-# Seconds before a call of several threads. The threads of the previous call spin for a while, and then sleep.
+# The pause in seconds before a call of several threads. In it the threads of the previous call stop spinning and sleep.
 _PAUSE = 0.02
-# Nanoseconds of untimed runs before a call of several threads, in which its threads wake up.
+# The nanoseconds for which a call of several threads first runs untimed, so that its threads wake up.
 _UNTIMED = 500_000
 
 

@@ -31,7 +31,7 @@ class _Weights:
         self._wrap, self._random, self._next = wrap, np.random.default_rng(0), 0
 
     def begin(self) -> None:
-        """Start a run of the network. The next weights are taken from the first one on."""
+        """Start a run of the network. `take` then returns the weights from the first one on."""
         self._next = 0
 
     def take(self, make: Callable[[], np.ndarray]) -> Any:

@@ -19,7 +19,7 @@ _SAME_NAME = 4.0
 _SAME_VALUES = 3.0
 _SAME_KIND = 1.0
 _ALIKE = 0.25
-# Subtracted for a layer before an activation or normalization, because the result after both is preferred.
+# Added for each layer of the pair that an activation or normalization follows, because their result is preferred.
 _INNER = -0.5
 
 Pairs = list[tuple[Value, Value]]

@@ -20,7 +20,7 @@ _FLOAT32, _HALF = 65568, 10
 
 
 class CoremlEngine:
-    """A Core ML model on the CPU. Its trace has only the outputs.
+    """A Core ML model, run by Core ML on the CPU. Its trace has only the outputs.
 
     Image inputs become arrays of preprocessed photos, because random input is not a photo.
 

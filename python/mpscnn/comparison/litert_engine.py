@@ -61,7 +61,7 @@ _DETECTION = "TFLite_Detection_PostProcess"
 
 
 class LitertEngine:
-    """A file on LiteRT's reference kernels. Integers are converted to the numbers that they represent.
+    """A TensorFlow Lite file, run by LiteRT. Integers are converted to the numbers that they represent.
 
     For a detector, the results are boxes and scores before the suppression.
 

@@ -70,7 +70,7 @@ _DTYPES = {1: np.float32, 10: np.float16}
 
 
 class OnnxEngine:
-    """A model on onnxruntime's CPU engine. Its optimisations are off, because they would remove layers.
+    """An ONNX model, run by onnxruntime on the CPU without optimisations, because these would remove layers.
 
     Args:
         model: an `onnx.ModelProto`; its images are (n, channels, height, width) unless `shapes` show another order.

@@ -190,7 +190,10 @@ def _total(axis: Axis) -> object:
 
 
 def _cuts(axis: Axis) -> set[int]:
-    """Return the places where an axis is divided into atoms: the products of the extents of its last atoms."""
+    """Return the places where an axis is divided into atoms: the products of the extents of its last atoms.
+
+    The batch is left out, and a free extent counts as 1.
+    """
     result, after = set(), 1
     for atom in reversed(without_batch(axis)):
         after *= 1 if atom.is_free else atom.high

@@ -169,7 +169,7 @@ def _reduces_degree(node: Node, degree: float) -> bool:
 
 
 def _is_part_of_mean(node: Node, users: list[Node]) -> bool:
-    """Return True if the layer is a sum that is then scaled down by a number, or whose logarithm is taken."""
+    """Return True if the layer is a sum, and all layers that read it scale it down or compute its logarithm."""
     is_sum = node["operation"] == "reduction" and node["attributes"]["kind"] in ("sum", "sum_of_squares")
     if not is_sum or node.get("activation"):
         return False

@@ -62,7 +62,10 @@ def _softmax(b: Builder, layer: CaffeLayer) -> str:
 
 
 def _largest(b: Builder, layer: CaffeLayer) -> str:
-    """Convert ArgMax: the index of the largest element of an axis (without an axis, of each image), or the element."""
+    """Convert ArgMax: the index of the largest element of an axis (without an axis, of each image).
+
+    With an axis and `out_max_val`, the result is the element itself.
+    """
     x, shape = known(b, layer)
     p = layer.parameters
     if value(p, "top_k", 1) != 1:

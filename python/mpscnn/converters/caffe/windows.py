@@ -58,7 +58,7 @@ def _pair_of(values: list[int]) -> Pair:
 
 
 def _pooling(b: Builder, layer: CaffeLayer) -> str:
-    """Convert Pooling. Output sizes are rounded up, but a last window that would begin after the image is left out."""
+    """Convert Pooling. By default output sizes are rounded up, but Caffe omits a last window beyond the image."""
     p = layer.parameters
     x, shape = image(b, layer)
     kind = {"MAX": "Max", "AVE": "Average", "0": "Max", "1": "Average"}.get(value(p, "pool", "MAX"))

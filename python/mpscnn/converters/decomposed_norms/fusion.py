@@ -68,7 +68,11 @@ def _still_needed(before: Sequence[Node], after: Sequence[Node], outputs: Sequen
 
 
 def _without_numbers(before: Sequence[Node], after: Sequence[Node]) -> dict[str, str]:
-    """Return the new names of layers that replace all layers of one name. Readers number these layers from 2 on."""
+    """Return new names by old ones, for layers that have a number but replace all layers of their name.
+
+    Readers number layers of one name from 2 on: "norm", "norm_2", "norm_3". If only "norm_3" is left, it becomes
+    "norm".
+    """
     old, left = ({node["name"] for node in nodes} for nodes in (before, after))
     found = {}
     for name in left & old:

@@ -24,9 +24,11 @@ _MAX_STEPS = 16  # the maximum number of layers between a reduction and the divi
 
 @dataclass(frozen=True)
 class Length:
-    """The divisor of a normalization: factor * norm + epsilon, or the reciprocal of that.
+    """The divisor of a normalization: factor * (norm + epsilon), or the reciprocal of that.
 
-    The norm is taken over `lines` of the value `of` (see `Lines`). `rule` says where epsilon is added.
+    The norm is that of `lines` of the value `of` (see `Lines`). `rule` says what epsilon does. "outside": epsilon is
+    added to the norm, as above. "inside": epsilon is added to the sum or mean before the root. "minimum": the norm is
+    at least epsilon.
     """
 
     of: str
@@ -57,7 +59,7 @@ def _reduction_and_steps(layers: Layers, value: str) -> tuple[_Sums, list[Mappin
 
 @dataclass(frozen=True)
 class _Sums:
-    """The sums in a norm: max(scale * sum + offset, least).
+    """The sums in a norm: max(scale * sum + offset, minimum).
 
     `is_square` is True for sums of squares whose square root is not yet computed.
     """

@@ -102,8 +102,9 @@ def _transposed(c: LayerCall, x: Tensor) -> Tensor:
 def _stated_size(window: dict[str, Any], padding: str, extra: tuple[int, int]) -> dict[str, Any]:
     """Return the window of a transposed convolution with `output_padding`, with explicit padding.
 
-    The output size is (h - 1) * stride + reach + output_padding. With the padding "same", 2 * (reach // 2) rows are
-    cropped from this, one half on each side. As in TensorFlow, an odd row is cropped at the end.
+    Of the (h - 1) * stride + reach rows of the full result, 2 * (reach // 2) - output_padding are cropped with the
+    padding "same": one half on each side, and an odd row at the end, as in TensorFlow. A negative number, which is
+    -output_padding with the padding "valid", adds rows at the end.
     """
     sides, added = [], []
     for kernel, dilation, more in zip(window["kernel_size"], window["dilation"], extra, strict=True):

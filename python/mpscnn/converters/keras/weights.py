@@ -175,9 +175,10 @@ def _has_weights(layer: KerasLayer) -> bool:
 
 
 def _numbered(place: str, number: int, role: str, is_early: bool) -> str:
-    """Return the path of an array.
+    """Return the path of an array, which has this number in the group at `place`.
 
-    Arrays of an inner layer are in a separate group, named after the attribute of the outer layer.
+    Arrays of an inner layer are in a separate group, named after the attribute of the outer layer. `is_early` is True
+    for files of Keras 2.12 and 2.13, in which some of these names begin with an underscore.
     """
     part, _, _ = role.rpartition("/")
     if not part:

@@ -24,7 +24,7 @@ Array = NDArray[Any]
 Operands = Sequence[Array | None]
 CostOf = Callable[[Node, list[Array]], Cost]
 
-# Operations for each element: of simple operators, of functions such as exp, and of operators in Python code.
+# The cost of an element in operations: for simple operators, functions such as exp, and operators in Python code.
 _CHEAP, _FUNCTION, _IN_PYTHON = 2, 16, 512
 _RESULT = 64  # the minimum cost of a node, in elements and operations
 

@@ -188,7 +188,8 @@ def _first_user(file: OnnxFile, name: str) -> Node | None:
 def with_one_batch(inputs: list[FileInput], file: OnnxFile) -> list[FileInput]:
     """Give all inputs the same batch.
 
-    If their first axes have different fixed extents, only inputs with an extent of 1 have a batch. The others get one.
+    If their first axes have different fixed extents, only inputs with an extent of 1 have a batch. The others
+    get a batch of 1 in front.
     """
     batches = {one.extents[0] for one in inputs}
     if len(batches) == 1:

@@ -134,7 +134,7 @@ _ORDER = gates.ONNX | {"RNN": "zrn"}
 
 
 def _with_open_gates(part: NDArray[Any], units: int) -> NDArray[Any]:
-    """Return the weights or biases of z and r, which are zeros, and of the candidate."""
+    """Return zeros for z and r, then the weights or biases of the candidate. The caller sets the bias of r to 1."""
     return np.concatenate([np.zeros((2 * units, *part.shape[1:]), part.dtype), part])
 
 

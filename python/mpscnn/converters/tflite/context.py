@@ -228,9 +228,9 @@ class OperatorReader:
     def _within_integers(self, index: int, value: FileTensor) -> FileTensor:
         """Return the value clipped to the range of its integers, if no layer has done that yet.
 
-        A change of scale is done in a separate layer before, because LiteRT rounds it differently from an activation
-        that changes the scale. A range that cuts off at most one step gets no layer: for example, the integers of
-        sigmoids and probabilities end one step below 1.
+        A change of scale becomes a separate layer before the clipping, because LiteRT rounds such a change differently
+        from an activation that changes the scale. A range that cuts off at most one step gets no layer: for example,
+        the integers of sigmoids and probabilities end one step below 1.
         """
         grid, maker = self.grid(index), self.file.makers.get(index)
         if grid is None or maker is None or index in self._ended:

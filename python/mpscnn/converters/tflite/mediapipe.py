@@ -56,7 +56,10 @@ def _pooling(c: Reader, operator: FileOperator) -> Made:
 
 
 def _unpooling(c: Reader, operator: FileOperator) -> Made:
-    """Convert MaxUnpooling2D by the positions of a MaxPoolingWithArgmax2D. Each window of the result is complete."""
+    """Convert MaxUnpooling2D by the positions of a MaxPoolingWithArgmax2D.
+
+    The result consists of whole windows, so it may be larger than the image that was pooled.
+    """
     _, across, down, width, height = _numbers(operator, 5)
     if len(operator.inputs) != 2 or operator.inputs[1] not in c.maxima:
         raise UnsupportedError(

@@ -58,7 +58,7 @@ def _has_one_scale(c: Reader, operator: FileOperator) -> bool:
 def _argument(c: Reader, operator: FileOperator) -> Made:
     """Convert ARG_MAX and ARG_MIN. An ARG_MAX over channels that is an output is left out.
 
-    The scores are the output then, and `Model.segment` computes the largest channel.
+    The scores are the output then, and `Model.segment` finds the channel with the largest score.
     """
     x, (axis,) = c.seen(operator.inputs[0]), c.constants.integers(operator.inputs[1], "the axis")
     axis = x.axis(axis)

@@ -22,7 +22,10 @@ _LISTS = {1: "<i4", 2: "<u2", 3: "u1"}  # NumPy's types of lists by the schema's
 
 @dataclass(frozen=True)
 class Level:
-    """One level of storage, as in CSR: `segments` has the range of `positions` for each row. None: a dense level."""
+    """One level of storage. A dense level has only an `extent`.
+
+    Other levels are stored as in CSR: the positions of row i are `positions[segments[i] : segments[i + 1]]`.
+    """
 
     extent: int
     segments: Whole | None
