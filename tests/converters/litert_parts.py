@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 
 def classify(files: list[Path], photo: Path) -> NDArray[np.float64]:
-    """Return the probability or logit of each class, computed by quantised files one after the other.
+    """Return the probability or logit of each class for a photo.
 
-    The first file gets the photo's samples without scaling them, resized to its input.
+    The quantised files run one after the other, and each reads the result of the file before. The first file gets the
+    integers of the photo, resized to its input.
     """
     interpreter = pytest.importorskip("ai_edge_litert.interpreter", reason="needs ai-edge-litert").Interpreter
     image = pytest.importorskip("PIL.Image", reason="needs Pillow")

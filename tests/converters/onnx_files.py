@@ -140,5 +140,5 @@ def weights(*shape: int, seed: int = 3) -> Array:
 
 
 def convolution(name: str, x: str, y: str, **attributes: Any) -> Any:
-    """Return a convolution whose weight and bias are named after it."""
+    """Return a convolution of x that reads the constants NAME.weight and NAME.bias, where NAME is `name`."""
     return node("Conv", [x, f"{name}.weight", f"{name}.bias"], y, **attributes)

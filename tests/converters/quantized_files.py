@@ -196,7 +196,7 @@ class RandomFile:
         return [], self._like(source, tuple(size))
 
     def _strided_slice(self) -> tuple[list[Field], Tensor]:
-        """Take a part with steps, which may be negative."""
+        """Take a part of a tensor with steps, which may be negative."""
         shape = self._shape()
         source = self._input(shape)
         ranges = [range(shape[0])]

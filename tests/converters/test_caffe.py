@@ -453,7 +453,7 @@ def test_photos(tmp_path: Path) -> None:
 
 
 def test_ultraface(shared: Path) -> None:
-    """The boxes are the same as those of the other forms of the network."""
+    """The Caffe file finds the same boxes as the TensorFlow Lite file of the same network."""
     directory = shared / "models/ultraface"
     files = ("slim-320.caffemodel", "version-slim-320_without_postprocessing.tflite")
     networks = [converters.read_network([directory / file]) for file in files]

@@ -57,7 +57,7 @@ def test_slopes_that_channels_share(tmp_path: Path) -> None:
 
 
 def test_factors_of_another_blob(tmp_path: Path) -> None:
-    """SENet's squeeze and excitation uses such factors."""
+    """SENet's squeeze and excitation multiplies channels by factors of another blob."""
     x = random(*X)
     text = image(*x.shape) + layer(
         "Pooling", "mean", "data", "pooling_param { pool: AVE global_pooling: true }"

@@ -144,7 +144,10 @@ STEPS = {
 
 
 def _chain(steps: list[tuple[str, str]]) -> Program:
-    """Return a program of these operations and types with casts between them. It begins in float16, ends in float32."""
+    """Return a program of these operations and types, with casts between them.
+
+    The program first casts its input to float16. Its output is float32.
+    """
     program = Program({"x0": SHAPE})
     program.add("cast", "v0:fp16", x="%x0", dtype="fp16")
     last, now = "v0", "fp16"

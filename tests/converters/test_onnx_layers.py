@@ -247,7 +247,7 @@ def test_vectors_of_length_one(order: int) -> None:
 
 
 def test_a_norm_that_is_repeated_before_the_division() -> None:
-    """PyTorch's `normalize` is exported in this way."""
+    """PyTorch's `normalize` is exported as a norm, an Expand of it to the shape of x, and a division."""
     made = model(
         [
             node("ReduceL2", ["x"], "l", axes=[1], keepdims=1),

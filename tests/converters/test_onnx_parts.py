@@ -135,7 +135,7 @@ def test_constants_are_outputs_if_they_are_the_same_for_each_image() -> None:
 def test_constants_of_more_numbers_than_channels(
     kind: str, shape: tuple[int, ...], constant_first: bool
 ) -> None:
-    """Such a constant, for example of a detector's cells, becomes a separate tensor. No elements are moved for it."""
+    """Most such constants, for example of a detector's cells, become separate tensors. No elements are moved."""
     for rank in (3, 4):
         given = {"x": ["n", *(3, 2, 1100)[4 - rank :]]}
         constant = np.abs(weights(*shape[max(len(shape) - rank + 1, 0) :])) + 1

@@ -217,7 +217,7 @@ def test_a_border_that_is_cut_off_is_not_the_padding_of_a_convolution() -> None:
 
 
 def test_a_detector_ends_at_what_its_suppression_reads() -> None:
-    """The outputs are the raw heads, and a note says so."""
+    """The network's outputs are the raw heads that the file's suppression reads, and a note says so."""
     made = model(
         [
             node("Conv", ["x", "w"], "c"),

@@ -224,7 +224,7 @@ def test_views_beyond_their_storage(tmp_path: Path, offset: object, shape: objec
 
 @pytest.mark.parametrize(("shape", "strides"), [((2**40,), (0,)), ((4, 4), (0, 1))])
 def test_views_that_repeat_elements(tmp_path: Path, shape: object, strides: object) -> None:
-    """PyTorch saves results of `expand` in this way, and reads them."""
+    """PyTorch saves results of `expand` with strides of 0 and reads them. mpscnn refuses them."""
     storages = Storages()
     value = {"weight": view(storages.storage(GRID), 0, shape, strides)}
     with pytest.raises(mpscnn.UnsupportedError, match=r"weights\.pth: .*repeats the 12 elements"):

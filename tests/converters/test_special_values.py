@@ -129,7 +129,7 @@ REDUCTIONS = ["L1", "L2", "LogSum", "LogSumExp", "Max", "Mean", "Min", "Prod", "
 
 @pytest.mark.parametrize("kind", REDUCTIONS)
 def test_onnx_reductions(kind: str) -> None:
-    """Reductions are of each number and 0, which leaves most numbers as they are."""
+    """Each number is reduced together with a copy of itself, so that no other number has an influence."""
     nodes = [
         node("Unsqueeze", ["x", "axis"], "u"),
         node("Mul", ["u", "one"], "v"),

@@ -417,7 +417,7 @@ def test_whole_numbers_of_computed_ones_lose_their_fractions(tmp_path: Path) -> 
 
 
 def test_whole_constants_become_floats(tmp_path: Path) -> None:
-    """Keras writes the offset of Rescaling(1 / 127.5, -1) in this way."""
+    """Keras writes the offset of Rescaling(1 / 127.5, -1) as an integer and a Cast."""
     graph = Graph()
     image = graph.placeholder(-1, 6, 7, 3)
     offset = graph.node("Cast", graph.constant(-1), SrcT=Type("int32"), DstT=Type("float32"))

@@ -52,7 +52,7 @@ def rounded(results: NDArray[np.float32], precision: str) -> NDArray[np.float32]
 def check_convolution(
     shape: tuple[int, ...], groups: int, attributes: dict[str, Any], seed: int, precision: str
 ) -> None:
-    """A PReLU is used because MPS cannot fuse it, so that shaders compute the layer."""
+    """Compare a convolution and its PReLU with the reference shader. MPS cannot fuse PReLU, so shaders compute both."""
     attributes = attributes | {"groups": groups}
     kernel_height, kernel_width = attributes["kernel_height"], attributes["kernel_width"]
     outputs, inputs = attributes["output_channels"], shape[3] // groups

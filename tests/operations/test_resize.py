@@ -300,7 +300,7 @@ def test_lanczos_needs_no_blur_where_an_image_becomes_smaller() -> None:
 
 @pytest.mark.parametrize("edge", ["clamp", "zero"])
 def test_lanczos_far_outside_costs_nothing(edge: str) -> None:
-    """Outputs far outside of the image are cheap: they have one weight, not a window of 1536."""
+    """Outputs far outside of the image are cheap: each has one weight, not a window of 1536 weights."""
     x = values(0, (1, 1, 5, 1))
     attributes = {"kind": "lanczos", "height": 1, "width": 1 << 20, "magnification_x": 1 / 256, "edge": edge}
     with little_work():

@@ -25,7 +25,7 @@ full = pytest.mark.full
 
 @pytest.fixture(autouse=True)
 def inference() -> Any:
-    """Each test begins without graphs of other tests, and computes no gradients."""
+    """Begin each test without graphs of other tests, and compute no gradients."""
     torch._dynamo.reset()
     with torch.no_grad():
         yield

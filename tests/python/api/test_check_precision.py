@@ -282,7 +282,10 @@ def _beyond(network: mpscnn.Network, x: Any, operation: str) -> Any:
 @pytest.mark.parametrize("operation", ["sum", "l2", "matrix product", "weighted sum"])
 @pytest.mark.parametrize("behind", ["activation", "normalization", "two"])
 def test_layers_in_front_of_an_activation_are_proposed(operation: str, behind: str) -> None:
-    """Such layers round their own result, so keeping only the activation in float32 would change nothing."""
+    """A layer that cannot include an activation rounds its own result.
+
+    So keeping only the activation in float32 would change nothing.
+    """
     network = mpscnn.Network(input=(4, 4, 64), name="net")
     squares = operation in ("matrix product", "weighted sum")
     factor = 60.0 if squares else 30_000.0 if operation == "l2" else 3_000.0

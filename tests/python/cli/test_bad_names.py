@@ -160,7 +160,7 @@ def test_pipes_and_devices_are_refused(kind: str, tmp_path: Path) -> None:
 
 
 def test_files_whose_names_are_not_unicode(tmp_path: Path) -> None:
-    """Files with such names are read and written if the system supports them. Errors about them show the name."""
+    """Files are read and written if the system supports their names. Errors about these files show the names."""
     folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/d\xe9j\xe0"))
     try:
         folder.mkdir()

@@ -317,7 +317,7 @@ def test_photos_that_cannot_be_read_are_all_named(
 def test_a_photo_without_a_digit_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Such errors are due to the photo's content, not to reading its file."""
+    """The error is due to the photo's content, not to reading its file."""
     folder = make_photos(tmp_path / "photos", {"red": 3, "green": 3}, noise=0)
     output = str(tmp_path / "mine.safetensors")
     assert call(monkeypatch, "train", str(folder), "--model", "digits", "-o", output) == 1

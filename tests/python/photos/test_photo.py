@@ -282,7 +282,7 @@ def test_float_pixels_have_pillows_range() -> None:
 
 @pytest.mark.parametrize("low", [0, -1])
 def test_files_of_floats_to_one_are_refused(tmp_path: Path, low: float) -> None:
-    """Such photos would become black, because Pillow's floats range to 255. Other programs may use any range."""
+    """Photos of floats up to 1 would become black, because Pillow's floats range to 255. Others may use any range."""
     path = tmp_path / "floats.tiff"
     values = np.linspace(low, 1, 54, dtype=np.float32).reshape(6, 9)
     Image.fromarray(values).save(path)

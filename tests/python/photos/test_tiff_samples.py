@@ -105,7 +105,7 @@ def meaning(
 
 
 def pillow_knows(bits: int, photometric: int, extra: int | None, order: str) -> bool:
-    """Return True if this version of Pillow reads such samples."""
+    """Return True if this version of Pillow reads samples with these settings."""
     samples = CHANNELS[photometric] + (extra is not None)
     prefix = b"II" if order == "<" else b"MM"
     key = prefix, photometric, (1,), 1, (bits,) * samples, () if extra is None else (extra,)

@@ -70,7 +70,7 @@ class Storm:
         self._arm()
         if self._chance.random() < 0.1:
             return
-        # this module drops exceptions
+        # The handler raises no exception within _weakrefset, because this module would drop it.
         while interrupted is not None and interrupted.f_globals is not vars(_weakrefset):
             if interrupted.f_code is Storm._attempt.__code__:
                 self.raised += 1

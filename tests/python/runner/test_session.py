@@ -67,7 +67,7 @@ def test_arrays_are_used_where_they_lie(dtype: type) -> None:
 
 
 def test_a_tensor_with_a_negative_bit_is_refused() -> None:
-    """Torch negates such a tensor when it reads it, but DLPack gives the numbers in memory."""
+    """Torch negates the tensor's numbers when it reads them. DLPack would give the numbers in memory."""
     torch = pytest.importorskip("torch", reason="needs torch")
     negated = torch._neg_view(torch.from_numpy(photo()))
     with pytest.raises(mpscnn.ParameterError, match=r"input 'image': .*tensor.resolve_neg\(\)"):
