@@ -87,7 +87,7 @@ def is_installed(package: str) -> bool:
     """Return true if a Debian package is installed."""
     query = ["dpkg-query", "-W", "-f=${Status}", package]
     found = subprocess.run(query, capture_output=True, text=True, check=False)
-    return found.returncode == 0 and found.stdout.endswith(" installed")  # not "not-installed"
+    return found.returncode == 0 and found.stdout.endswith(" installed")  # the space excludes "not-installed"
 
 
 def is_offered(package: str) -> bool:

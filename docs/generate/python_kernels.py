@@ -214,7 +214,7 @@ def root(name: str) -> str:
     return "Kernel" if whole else "GradientKernel" if "gradient_of" in properties(name) else "UnaryKernel"
 
 
-# The files.
+# The functions below write the three modules.
 
 
 def fields_of(base: str, named: Named) -> list[str]:

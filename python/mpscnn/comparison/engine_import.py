@@ -14,7 +14,7 @@ from mpscnn._private.printable import printable
 
 __all__ = ["address_space_bytes", "import_problem"]
 
-# Memory that the engine needs besides its own code.
+# The bytes of memory that an engine needs besides its code.
 _MARGIN = 32 << 20
 _SECONDS = 300.0
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _LINE = 18
 _WIDTH = 600
-_LONGEST_NAME, _LETTER = 40, 7.5  # for SVG: the maximum length of a name, and the width of a letter
+_LONGEST_NAME, _LETTER = 40, 7.5  # in SVG: the most letters of a name, and the width of a letter in pixels
 _EQUAL, _DIFFERENT = (120, 170, 230), (220, 90, 80)
 # The powers of ten at both ends of the scale.
 _LOWEST, _HIGHEST = -9, 1

@@ -25,7 +25,8 @@ from mpscnn.vision.idx import read_labelled
 __all__ = ["DIGIT_NETWORKS", "DigitData", "read_digits", "train_digits"]
 
 _RATE, _WARM_UP = 1e-3, 100
-# With variants of the images: weight decay, and a moving average of the weights as the result.
+# The learning rate, the weight decay and the share of the moving average that is kept, for training on variants of the
+# images (`augment`).
 _VIEWS_RATE, _DECAY, _AVERAGE = 2e-3, 0.02, 0.998
 _DROPOUT = 0.5
 _SIDE = 28

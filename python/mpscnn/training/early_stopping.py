@@ -105,7 +105,7 @@ def callback_list(callbacks: Callback | Iterable[Callback]) -> list[Callback]:
 
 
 def _function_of(callback: object) -> str:
-    """Return the function to pass instead of an object of Keras or TensorBoard."""
+    """Return the text, for a message, of a function to pass instead of an object of Keras or TensorBoard."""
     if hasattr(callback, "on_epoch_end"):
         return "lambda epoch: callback.on_epoch_end(epoch.index, {'loss': epoch.loss})"
     if hasattr(callback, "add_scalar"):

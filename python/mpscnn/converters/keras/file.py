@@ -15,7 +15,7 @@ from mpscnn.converters.keras.hdf5 import SIGNATURE, Hdf5
 from mpscnn.converters.keras.weights import NamedWeights, NumberedWeights, WeightSource
 from mpscnn.errors import UnsupportedError, WeightsError
 
-# Decompressed data may take at most this many times the file's size.
+# Decompressed data may take at most _MAX_UNPACKED times the file's size, and _ALWAYS bytes more.
 _MAX_UNPACKED = 16
 _ALWAYS = 1_000_000
 _CHUNK = 1 << 20
@@ -95,7 +95,7 @@ def _member(archive: zipfile.ZipFile, name: str, maximum: int) -> bytes:
 
 
 def _weights(archive: zipfile.ZipFile, content: FileBytes, maximum: int) -> Content:
-    """Return the file of weights in the archive. It is decompressed into memory if necessary; Keras stores it plain."""
+    """Return the file of weights in the archive. If it is compressed, which Keras never does, it is kept in memory."""
     name = "model.weights.h5"
     entry = _entry(archive, name, maximum)
     if entry.compress_type != zipfile.ZIP_STORED or entry.compress_size != entry.file_size:

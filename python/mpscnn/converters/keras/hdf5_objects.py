@@ -23,8 +23,8 @@ CONTINUATION, SYMBOLS, ATTRIBUTE_INFO = 16, 17, 21
 
 _MAX_NAME = 4096
 _SHARED = 2  # the flag of a message whose data is stored elsewhere
-# The total bytes read of headers, groups and strings, relative to the file's size, because they may refer to each
-# other.
+# At most _MAX_READ times the file's size, and _ALWAYS bytes more, are read of headers, groups and strings. Without a
+# limit these could refer to each other again and again.
 _MAX_READ = 16
 _ALWAYS = 1_000_000
 

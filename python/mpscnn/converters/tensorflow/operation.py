@@ -75,7 +75,7 @@ class Operation:
         if isinstance(operand, str):
             return self._b.tensor(operand)
         if self.type("T") in _FLOATS and operand.dtype.kind in "iu":
-            # This is the result of a Cast, which keeps whole numbers as they are: they may be a shape.
+            # A Cast to floats made the operand. It kept the whole numbers, because they might have been a shape.
             operand = operand.astype(np.float32)
         return self._constant(f"operand{place}", operand)
 
@@ -101,9 +101,9 @@ class Operation:
 
         Args:
             place: the place of the operand.
-            what: its role, for its name and messages.
-            order: the order of axes to which it is transposed; None: it is not.
-            shape: the shape that it gets after that; None: it keeps its shape.
+            what: the operand's role, for its name and for messages.
+            order: the order of axes to which the operand is transposed; None: no transposition.
+            shape: the shape that the operand gets after the transposition; None: its own.
         """
         array = self.array(place, what)
         if order is not None and array.ndim != len(order):
