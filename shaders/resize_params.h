@@ -2,8 +2,8 @@
 
 #include "image_params.h"
 
-/// The two input positions between which an output row or column samples, and the distance from the first
-/// one. Position -1 reads zeros.
+/// The two input positions between which an output row or column samples. `fraction`, from 0 to 1, is the
+/// distance of the sample from the first one. Position -1 reads zeros.
 struct ResizeTap {
     int first, second;
     float fraction;

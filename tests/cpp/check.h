@@ -18,7 +18,7 @@ struct Test {
 };
 
 inline std::vector<Test> tests;
-inline std::atomic<int> checks = 0, failures = 0; // of the running test, whose threads may check as well
+inline std::atomic<int> checks = 0, failures = 0; // counts of the running test; its threads may check as well
 inline const char *skip_reason = nullptr;
 
 inline bool add(const char *name, void (*run)()) {

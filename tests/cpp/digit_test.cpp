@@ -129,7 +129,7 @@ TEST(pieces_of_one_digit_stay_together) {
     const std::vector<Bar> bars = seven(60, 80, 10);
     draw(photo, {bars[0], {bars[1].x, bars[1].y + 6, bars[1].width, bars[1].height - 6}}, 40.0f);
     const std::vector<float> digit = placed(photo);
-    float strongest = 0.0f; // left of the stroke, where only the top bar is
+    float strongest = 0.0f; // the largest value left of the stroke, where only the top bar is
     for (int y = 0; y < side / 2; ++y)
         for (int x = 0; x < side / 2; ++x)
             strongest = std::max(strongest, digit[static_cast<std::size_t>(y * side + x)]);
@@ -173,7 +173,7 @@ TEST(extreme_aspect_ratios) {
     draw(wide, seven(4000, 3, 1), 255.0f);
     CHECK(largest_difference(expected(), placed(narrow)) < 3 * alike);
     CHECK(largest_difference(expected(), placed(wide)) < 3 * alike);
-    GrayPlane stroke(40, 12000); // the stroke covers most of it
+    GrayPlane stroke(40, 12000); // the stroke covers almost half of this plane
     draw(stroke, {{10, 100, 20, 11800}}, 255.0f);
     CHECK(placed(stroke)[14 * side + 14] > 250.0f);
 }

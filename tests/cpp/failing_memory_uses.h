@@ -20,7 +20,7 @@ using namespace c_api_test;
 /// Calls of a user. A step that fails is repeated with enough memory and must then succeed.
 class Trial {
 public:
-    /// Attempt number `position` at `source` fails.
+    /// Let attempt number `position` at `source` fail, and with `for_ever` all later ones.
     Trial(failing::Source &source, long position, bool for_ever) : source_(source) {
         source_.begin(position, for_ever);
     }

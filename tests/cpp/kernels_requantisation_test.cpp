@@ -43,8 +43,8 @@ struct Factor {
     int shift;
 };
 
-/// A left shift, none, one bit, those of usual networks, the largest that kernels of tiles support, and the
-/// largest.
+/// Factors with these shifts: one bit to the left, none, one bit to the right, the shift of usual networks,
+/// the largest right shift that kernels of tiles support, and the largest one.
 constexpr Factor factors[] = {{1672461947, 1},      {std::numeric_limits<std::int32_t>::max(), 0},
                               {1672461947, -1},     {1256584746, -8},
                               {(1 << 30) + 1, -22}, {1 << 30, -31}};

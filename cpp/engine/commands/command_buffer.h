@@ -101,7 +101,7 @@ private:
 
 struct QueueOptions {
     std::string device = "auto";
-    int threads = 0; ///< threads of the CPU device; 0: one for each core that the process may use
+    int threads = 0; ///< threads of the CPU device, as in SessionOptions
 };
 
 /// MTLCommandQueue: runs command buffers one after the other, in the order in which they were enqueued.

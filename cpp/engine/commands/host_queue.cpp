@@ -90,7 +90,7 @@ private:
     std::shared_ptr<QueueState> state_;
     std::atomic<CommandStatus> status_{CommandStatus::not_enqueued};
     bool finished_ = false; ///< true: the handlers have run; guarded by the queue's mutex
-    Failure failure_;       ///< set when the buffer has ended
+    Failure failure_;       ///< why the buffer failed, if it did; set when it has ended
     std::vector<Handler> handlers_;
     std::deque<std::unique_ptr<HostCommand>> commands_;
     std::set<std::shared_ptr<Resource>> used_;

@@ -82,7 +82,8 @@ struct LowerOptions {
 };
 
 struct SessionOptions {
-    int threads = 0; ///< 0: one for each core that the process may use
+    /// 0: the number that was fastest in timed runs, at most one for each core that the process may use.
+    int threads = 0;
     /// True: a NaN or infinity in a layer's result is an error that names the first such layer.
     bool check_finite = false;
     int inflight = 3;             ///< requests in flight, for devices that work asynchronously
@@ -96,8 +97,9 @@ public:
     virtual ~Plan() = default;
     /// Return the bytes of a session's arena for intermediate results.
     virtual std::size_t arena_bytes() const = 0;
-    /// Explain how a session with this many threads (0: the best number) computes each layer; see
-    /// mpscnn_program_explain. Throws UnsupportedError unless the backend chooses between kernels itself.
+    /// Explain how a session with this many threads (0: one for each core that the process may use) computes
+    /// each layer; see mpscnn_program_explain. Throws UnsupportedError unless the backend chooses between
+    /// kernels itself.
     virtual Json explain(int threads) const;
 };
 

@@ -379,7 +379,7 @@ ValueId TrainingGraphMaker::add_share_of_weights(const ops::Loss &loss) {
     ValueId counted = add("training.weights.counted", above_zero, {sizes, label_weights_});
     if (loss.loss.joins_classes(loss.counts_pixels))
         counted = add("training.weights.pixels", ops::Reduction{.kind = ops::ReductionKind::max}, {counted});
-    // One number, in the shape of step_.
+    // Sum to one number, which has the shape of step_.
     const ValueId count = add("training.weights.count", ops::SumLike{}, {counted, step_});
     const float largest = std::numeric_limits<float>::max();
     const ValueId divisor =

@@ -22,9 +22,9 @@ std::optional<Verdict> verdict_on_record(const std::string &identity);
 /// Write a verdict, and replace the recorded one. Failures are ignored.
 void remember(const std::string &identity, const Verdict &verdict) noexcept;
 
-/// A lock between processes that check the same identity. The constructor waits until the lock is free. It is
-/// released when its process ends at the latest. If the cache directory does not support locks, the
-/// constructor does not wait.
+/// A lock between processes that check the same identity. The constructor waits until the lock is free. The
+/// destructor releases the lock, and so does the end of the process. If the cache directory does not support
+/// locks, the constructor does not wait.
 class CheckTurn {
 public:
     explicit CheckTurn(const std::string &identity);

@@ -24,7 +24,7 @@ typedef struct mpscnn_command_buffer mpscnn_command_buffer;
 typedef struct mpscnn_queue_options {
     size_t size;        /* sizeof(mpscnn_queue_options) */
     const char *device; /* "auto", "cpu", "metal"; NULL: "auto" */
-    int threads;        /* threads of the CPU device; 0: one for each core that this process may use */
+    int threads;        /* threads of the CPU device, as in mpscnn_session_options */
 } mpscnn_queue_options;
 
 /* Create a command queue. `options` may be NULL. */

@@ -26,7 +26,7 @@ inline namespace api {
 
 struct QueueOptions {
     std::string device = "auto";
-    int threads = 0; ///< 0: one for each core that this process may use
+    int threads = 0; ///< threads of the CPU device, as in mpscnn_session_options
 };
 
 struct ImageDescriptor {

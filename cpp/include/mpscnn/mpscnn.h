@@ -326,7 +326,7 @@ MPSCNN_API mpscnn_status mpscnn_program_explain(mpscnn_program *program, const m
  * with these input shapes. For each output it includes the extents and the bits of the float32 numbers;
  * every NaN counts as the same number. Programs with the same fingerprint compute the same bits;
  * docs/precision.md says for which processors that is promised. Only the shapes of `inputs` are used.
- * `threads` is the number of threads; 0: one for each core that the process may use. */
+ * `threads` is as in mpscnn_session_options. */
 MPSCNN_API mpscnn_status mpscnn_program_fingerprint(mpscnn_program *program, const mpscnn_tensor *inputs,
                                                     int input_count, int threads, uint64_t *fingerprint);
 

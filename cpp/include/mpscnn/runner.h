@@ -4,7 +4,8 @@
  * A runner has inflight x max_batch permits. A frame holds one from its submission until its turn to be
  * delivered. Submitting waits for a permit, so an endless stream of frames takes bounded memory. Every
  * submitted frame is delivered exactly once, in the order of submission, to its handler. Several threads
- * may use a runner. In a forked child it is refused with MPSCNN_ERROR_STATE.
+ * may use a runner. In a forked child, the functions that submit, mark, cancel, close or wait return
+ * MPSCNN_ERROR_STATE for a runner of the parent.
  */
 #ifndef MPSCNN_RUNNER_H
 #define MPSCNN_RUNNER_H

@@ -32,8 +32,8 @@ typedef struct mpscnn_trainer mpscnn_trainer;
  *
  * The network has one output, or the outputs of a detector, and all its weights. If the output is a softmax
  * and the loss is softmax_cross_entropy, the loss is computed from the input of the softmax; the same holds
- * for a detector's scores. `device` is as in mpscnn_program_compile. `threads` is for the CPU; 0: one for
- * each core that the process may use. */
+ * for a detector's scores. `device` is as in mpscnn_program_compile. `threads` is for the CPU, as in
+ * mpscnn_session_options. */
 MPSCNN_API mpscnn_status mpscnn_trainer_create(const mpscnn_graph *network, const char *options,
                                                const char *device, int threads, mpscnn_trainer **trainer);
 MPSCNN_API void mpscnn_trainer_release(mpscnn_trainer *trainer);

@@ -44,8 +44,9 @@ public:
     ShaderLibrary(objc_ptr<id<MTLDevice>> device, const std::string &identity)
         : device_(device), archive_(std::move(device), identity) {}
 
-    /// Return the pipeline of a shader function with an activation compiled into it. It lives as long as the
-    /// library. Waits for another thread that makes it. Throws DeviceError with the compiler's message.
+    /// Return the pipeline of a shader function with an activation compiled into it. The pipeline lives as
+    /// long as this object. If another thread makes the pipeline, the call waits for that thread. Throws
+    /// DeviceError with the compiler's message.
     id<MTLComputePipelineState> pipeline(const std::string &function,
                                          NeuronKind activation = NeuronKind::none);
 

@@ -19,7 +19,7 @@ namespace metal_emulation {
 struct BoundBuffer {
     EmulatedBuffer *buffer = nil;
     NSUInteger offset = 0;
-    std::shared_ptr<std::vector<unsigned char>> bytes; // bytes of setBytes:
+    std::shared_ptr<std::vector<unsigned char>> bytes; // bytes that setBytes: has copied
 };
 
 } // namespace metal_emulation

@@ -41,7 +41,7 @@ void add_tap(const ConvolutionPlan &plan, const float *from, NSUInteger row, NSU
 @end
 
 @interface MPSCNNConvolution (Emulation)
-/// Position of the window of result (0, 0), and the distances between windows.
+/// Return the first column and the first row of the window of result (0, 0).
 - (NSInteger)firstColumn;
 - (NSInteger)firstRow;
 - (BOOL)acceptsSource:(MPSImage *)source;
