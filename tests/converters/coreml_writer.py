@@ -148,7 +148,10 @@ class Program:
     def value(
         self, message: Any, given: Any, *, kind: int | None = None, stored: int = 0, shape: Any = None
     ) -> None:
-        """Set a value: to text, to numbers in the program, or (with `stored`) to numbers in the file of weights."""
+        """Set a value: to text, to numbers in the program, or with `stored`, to bytes in the file of weights.
+
+        `stored` is the number of the elements' type in the file of weights, and `kind` is its number in the program.
+        """
         if isinstance(given, str):
             self._type(message.type.tensorType, STRING, ())
             message.immediateValue.tensor.strings.values.append(given)

@@ -131,7 +131,10 @@ def test_errors_are_those_of_plain_sums(shape: tuple[int, int, int, int, int]) -
 @needs_fma
 @pytest.mark.parametrize("size", [3, 5])
 def test_errors_are_bounded_by_what_a_tile_reads(size: int) -> None:
-    """One pixel is 100,000 times as large as the others, which share tiles with it but no window."""
+    """One pixel is 100,000 times as large as the others.
+
+    It enlarges the errors of results that share a tile with it, even if their windows do not contain it.
+    """
     network = convolution(24, 24, 16, 16, size)
     x = np.random.default_rng(2).uniform(-1, 1, (1, 24, 24, 16)).astype(np.float32)
     x[0, 11, 14] *= 1e5

@@ -218,7 +218,7 @@ def test_a_depthwise_convolution_is_part_of_the_pointwise_one(
 
 
 def test_a_pair_of_floats_and_halves_has_two_kernels() -> None:
-    """The network's input holds floats also in float16, but the weights halves. The kernel reads only one type."""
+    """In float16 the network's input still holds floats, but weights are halves. The kernel reads only one type."""
     shape, build, kernel = SEPARABLE["limits"]
     assert kernel not in compare(network(shape, build), shape, "float16")
 

@@ -33,7 +33,7 @@ def checker() -> ModuleType:
 
 
 def with_text(command: int, text: str, offset: int) -> bytes:
-    """Return a load command that ends with a string, `offset` bytes after its begin."""
+    """Return a load command of a Mach-O file that ends with a string. The string begins at byte `offset`."""
     body = text.encode() + b"\0"
     body += b"\0" * (-len(body) % 8)
     return struct.pack("<3I", command, offset + len(body), offset).ljust(offset, b"\0") + body

@@ -53,7 +53,7 @@ def test_cpp_program_runs(tmp_path: Path) -> None:
 
 
 def gray_photo() -> bytes:
-    """Return a 640 x 480 photo of value 128, as an image file."""
+    """Return a 640 x 480 photo of value 128, as a PPM file."""
     header = b"P6 640 480 255\n"
     return header + bytes([128]) * (640 * 480 * 3)
 

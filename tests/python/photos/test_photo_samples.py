@@ -60,7 +60,11 @@ def png_of(depth: int, color: int, *, interlaced: bool = False, transparency: by
 
 
 def transparencies(depth: int, color: int) -> list[bytes | None]:
-    """Return colours for a PNG's tRNS chunk: one of the image, one not in it, and one with too many bits."""
+    """Return contents for a PNG's tRNS chunk; None: no chunk.
+
+    For gray and RGB they are a colour of the image, other colours, and one with too many bits. For palettes (`color` 3)
+    they are alpha values.
+    """
     if color in (4, 6):
         return [None]
     if color == 3:
@@ -92,7 +96,7 @@ def test_png(depth: int, color: int, interlaced: bool, transparency: bytes | Non
 
 
 def test_some_pngs_are_partly_transparent() -> None:
-    """Checks that the cases above test transparency."""
+    """The cases above include transparency."""
     partly = set()
     for depth, color, interlaced, transparency in PNGS:
         alpha = decoded(png_of(depth, color, interlaced=interlaced, transparency=transparency))[..., 3]

@@ -19,7 +19,7 @@ from mpscnn.apps.video.source import VideoFrame, open_source
 av: Any = pytest.importorskip("av", reason="PyAV is not installed")
 
 COUNT = 50
-#: Formats that store their length, by suffix, with a codec.
+#: Formats in which a missing end is noticed, by suffix, with a codec.
 TOLD = {
     "avi": "mjpeg",
     "flv": "flv1",
@@ -172,7 +172,7 @@ def test_a_stream_that_is_cut_within_a_picture(tmp_path: Path) -> None:
 def test_other_bytes_behind_a_whole_file_are_no_missing_end(tmp_path: Path) -> None:
     for ending, codec in TOLD.items():
         if ending == "y4m":
-            continue  # a cut of these files is damage
+            continue  # here, bytes that begin no frame are an error
         path = clip_of(tmp_path, ending, codec)
         path.write_bytes(path.read_bytes() + bytes(77))
         assert until_the_end(path)[1] is None, ending
