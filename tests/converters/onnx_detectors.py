@@ -257,7 +257,10 @@ def torchvision_ssd() -> Any:
 
 
 def tensorflow_ssd(*, best_only: bool = False) -> Any:
-    """Return an SSD as converted from TensorFlow: corners with y first, as fractions, and a sigmoid for each class."""
+    """Return an SSD as converted from TensorFlow: corners with y first, as fractions, and a sigmoid for each class.
+
+    With `best_only` there is no sigmoid: the scores are logits.
+    """
     g = Graph()
     codes, logits = ssd(g, "images", channels=SSD_CLASSES)
     anchors = ssd_anchors() / (SSD_WIDTH, SSD_HEIGHT, SSD_WIDTH, SSD_HEIGHT)

@@ -39,7 +39,10 @@ def model(
     opset: int = OPSET,
     types: Mapping[str, int] | None = None,
 ) -> Any:
-    """Return a model. Extents of inputs may be names. Constants are float32 or int64."""
+    """Return a model. Extents of inputs may be names. Constants in float64 become float32.
+
+    `types` has the element types of inputs that are not float32.
+    """
     tensors = []
     for name, values in (constants or {}).items():
         array = np.asarray(values)
@@ -114,7 +117,10 @@ def is_nhwc(network: Network) -> bool:
 def assert_like_onnxruntime(
     given: Any, *, tolerance: float = TOLERANCE, nhwc: bool = False, nchw_outputs: bool = True, **options: Any
 ) -> Network:
-    """Convert a model, and compare all results with onnxruntime's."""
+    """Convert a model, and compare all results with onnxruntime's.
+
+    `nhwc`: the file's images are NHWC. `nchw_outputs`: results of onnxruntime with four axes are NCHW.
+    """
     network = read(given, **options)
     network.name = "nhwc" if nhwc else network.name
     feeds = random_inputs(given)

@@ -98,7 +98,10 @@ def set_shape(target: Any, shape: Sequence[int]) -> None:
 
 
 def block(entries: Sequence[tuple[bytes, bytes]], compression: int = 0) -> bytes:
-    """Return a block of a table. Each key is stored without the beginning that it shares with the key before it."""
+    """Return a block of a table. Each key is stored without the beginning that it shares with the key before it.
+
+    `compression` is the number that the block states. The content is not compressed.
+    """
     content, last = bytearray(), b""
     for key, value in entries:
         shared = 0

@@ -137,7 +137,7 @@ GDN_WEIGHTS = np.random.default_rng(3).uniform(0.0, 0.3, (6, 6)).astype(np.float
 
 
 def attended(x: Array, mask: Array | float = 0.0) -> Array:
-    """Return the attention of tokens, which are at once queries, keys and values."""
+    """Return the attention of tokens, which are at once queries, keys and values. `mask` is added to the scores."""
     scores = x @ np.swapaxes(x, -1, -2) / math.sqrt(x.shape[-1]) + mask
     shares = np.exp(scores - scores.max(-1, keepdims=True))
     return np.asarray(shares / shares.sum(-1, keepdims=True) @ x)

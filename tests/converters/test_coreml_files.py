@@ -32,7 +32,10 @@ def labels(message: Any) -> None:
 
 
 def classifier(*, order: int = 20, old: bool = True, scaler: bool = True) -> Any:
-    """Return a convolution, the mean of each channel, and a softmax over four classes."""
+    """Return a convolution, the mean of each channel, and a softmax over four classes.
+
+    `order`: the photo's channels, as in `image`. `old`: a file of version 3. `scaler`: the file scales samples.
+    """
     message = model({"photo": image(6, 8, order)}, {}, version=3 if old else 5)
     message.description.output.add(name="probabilities").type.dictionaryType.SetInParent()
     message.description.output.add(name="label").type.stringType.SetInParent()
@@ -217,7 +220,7 @@ def test_a_size_is_chosen_for_images_of_several_sizes(
 
 
 def program(*, blob: bool = True, named: str = "") -> Program:
-    """Return the classifier as a program, with weights as halves in the package's file, or as floats in the program.
+    """Return the classifier as a program. With `blob` its filters are in the file of weights, otherwise in the program.
 
     `named`: the prefix of the names of the operations that scale photos, as coremltools writes it.
     """

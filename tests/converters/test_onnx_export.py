@@ -37,7 +37,10 @@ def fill(network: Network) -> None:
 def assert_same(
     network: Network, *, size: tuple[int, int] | None = None, layout: str = "nhwc", tolerance: float = 1e-4
 ) -> None:
-    """Run a random batch in both engines. Differences are relative to the largest output."""
+    """Run a random batch in both engines. Differences are relative to the largest output.
+
+    `size` is the height and width of inputs whose extents are free.
+    """
     model = onnx_export.to_onnx(network, size=size, layout=layout)
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     generator = np.random.default_rng(11)

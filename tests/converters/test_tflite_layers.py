@@ -118,7 +118,10 @@ def one(
     options: Sequence[Field] = (),
     order: Sequence[int] | None = None,
 ) -> bytes:
-    """Return a file of one operator, whose first input is the network's. Integers are indices."""
+    """Return a file of one operator. Constants of integers become int32.
+
+    `order` has the numbers of the operator's inputs: 0 is the network's input, and constants follow. None: 0, 1, ...
+    """
     tensors = [Tensor("x", shape)]
     for number, values in enumerate(constants):
         dtype = "int32" if np.asarray(values).dtype.kind == "i" else "float32"

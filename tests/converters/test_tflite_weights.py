@@ -26,7 +26,7 @@ CONV_OPTIONS: list[Field] = [
 
 
 def judged(tmp_path: Path, content: bytes, x: Array, *, reference: bool = False) -> tuple[Array, Array]:
-    """Return mpscnn's result and LiteRT's."""
+    """Return mpscnn's result and LiteRT's, by its reference kernels if `reference`, otherwise by its fast ones."""
     module = pytest.importorskip("ai_edge_litert.interpreter", reason="needs ai-edge-litert")
     kinds = module.OpResolverType
     judge = module.Interpreter(

@@ -95,7 +95,7 @@ class Storages:
     elements: list[int] = field(default_factory=list)
 
     def storage(self, array: NDArray[Any], kind: str | None = None, elements: int | None = None) -> Reference:
-        """Add a storage with the array's elements. `elements` is the number of elements that the pickle states."""
+        """Add a storage with the array's elements. The pickle states `elements` as their number; None: the truth."""
         self.contents.append(array.tobytes())
         self.elements.append(array.size)
         claimed = array.size if elements is None else elements

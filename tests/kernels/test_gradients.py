@@ -153,7 +153,10 @@ def test_average_that_counts_zeros_within_the_padding(pads: int) -> None:
 
 
 def run(forward: Any, back: Any, x: Any, *, of_result: bool = False, seed: int = 1) -> tuple[Any, Any, Any]:
-    """Run both kernels. Returns the forward result, the gradient kernel's result, and the incoming gradient."""
+    """Run both kernels. Returns the forward result, the gradient kernel's result, and the incoming gradient.
+
+    With `of_result`, the gradient kernel reads the forward result instead of the source and a state.
+    """
     source = mpscnn.Image.from_numpy(x)
     state = None if of_result else forward.result_state(source)
     with index_rule.QUEUE.command_buffer() as commands:

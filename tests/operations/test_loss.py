@@ -101,7 +101,7 @@ TORCH_DRAWS = {kind: st.builds(of_torch, st.just(kind), seeds) for kind in TORCH
 
 
 def few_weights(across: bool, *, none: bool = False) -> Sample:
-    """Return a loss of two images with weights at three classes of two pixels of one image, or with weights of 0."""
+    """Return a loss of two images. All weights are 0, except three of one image. With `none`, these are 0, too."""
     y, t = prediction_and_labels("softmax_cross_entropy", (2, 3, 4), 8)
     weights = np.zeros_like(y)
     weights[0, 1, 2] = 0.0 if none else 2.0

@@ -18,7 +18,10 @@ def axis(
     output_padding: int = 0,
     output: int = 0,
 ) -> tuple[int, int]:
-    """Return how many positions are cut off at the front, and the output's size."""
+    """Return how many positions are cut off at the front, and the output's size.
+
+    The size is `output` unless that is 0.
+    """
     reach = (kernel - 1) * dilation + 1
     everything = (size - 1) * stride + reach
     if padding == "explicit":  # as torch.nn.ConvTranspose2d

@@ -151,7 +151,7 @@ def test_gradients_are_near_those_of_float32(name: str) -> None:
 
 
 def separable(*, groups: int = 0, norm: bool = True) -> mpscnn.Network:
-    """Return a network of inverted residual blocks.
+    """Return a network of inverted residual blocks. Their middle layers have `groups`; 0: they are depthwise.
 
     Results that are only factors of products may be stored in bfloat16. Which ones are depends on the arguments.
     """

@@ -31,7 +31,11 @@ def tiff_of(
     strips: int = 1,
     further: dict[int, tuple[int, ...]] | None = None,
 ) -> bytes:
-    """Return a TIFF file of whole numbers (height, width, samples), in strips of rows."""
+    """Return a TIFF file of whole numbers (height, width, samples), in strips of rows.
+
+    `extra`: the meaning of the extra sample; None: there is none. `planar`: each sample has its own strips.
+    `sample_format`: 1 for unsigned integers, 2 for signed ones, 3 for floats. `further`: additional or changed tags.
+    """
     height, width, samples = numbers.shape
     rows = -(-height // strips)
     parts = []

@@ -170,7 +170,10 @@ def test_triton_is_told_what_is_wrong(triton: Any, images: NDArray[np.float32]) 
 
 
 def infer(service: Service, request: Any, rest: bytes = b"", length: str | None = None) -> Answer:
-    """Send a request made by hand. `rest` are the bytes after the JSON."""
+    """Send a request made by hand. `rest` are the bytes after the JSON.
+
+    `length` is what the header states as the length of the JSON; None: the right length, or without `rest` no header.
+    """
     text = request if isinstance(request, bytes) else json.dumps(request).encode()
     headers = {"Content-Type": "application/octet-stream"}
     if rest or length is not None:
