@@ -83,7 +83,7 @@ kernel void array_multibox_choice(constant ArrayMultiboxParams &params [[buffer(
     if (is_background(labels, boxes, i, params)) {
         const uint image = i / params.anchors, first = image * params.anchors;
         const float own = rank_of(load(errors, i, params.run, 2));
-        uint before = 0u; // number of background anchors with a larger error
+        uint before = 0u; // background anchors with a larger error, or the same error and a lower index
         for (uint k = first; k < first + params.anchors; ++k) {
             if (!is_background(labels, boxes, k, params)) continue;
             const float other = rank_of(load(errors, k, params.run, 2));

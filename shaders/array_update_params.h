@@ -21,6 +21,6 @@ struct ArrayUpdateParams {
     int has_factor;   ///< for kind gradient: 1 if `numbers` has a factor
     float rate, rest; ///< the rate of an average or a moment, and 1 - rate
     float epsilon, decay;
-    float low, high, rescale; ///< for kind gradient: limits, and the factor after them
+    float low, high, rescale; ///< for kind gradient: limits, and a factor that is applied after them
     float of_sign, of_weight; ///< for kind gradient: factors of the regularization (l1 and l2)
 };

@@ -18,7 +18,7 @@ struct BinarySums {
 };
 
 /// Add the products of 32 input channels (one word) at one tap. `inputs` are the biases of all slices and
-/// then their factors. A pixel outside the image (x < 0) counts as zeros.
+/// then their factors. A pixel outside the image (x or y is negative) counts as zeros.
 template <typename Source>
 inline BinarySums add_word(BinarySums sums, Source source, int2 pixel, uint word, uint4 weights,
                            const device float4 *inputs, SliceOfImage place,

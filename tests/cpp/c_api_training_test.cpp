@@ -276,7 +276,7 @@ TEST(a_detector_learns) {
         if (i == 0) first = last;
     }
     CHECK(last < 0.5 * first);
-    std::vector<float> codes, scores; // for the last image
+    std::vector<float> codes, scores; // of the last image
     for (auto at = made.end() - anchors * row; at != made.end(); at += row) {
         codes.insert(codes.end(), at, at + 4);
         scores.insert(scores.end(), at + 4, at + row);

@@ -131,7 +131,7 @@ TEST(kernels_are_made_of_structs) {
     const mpscnn::Kernel typed(mpscnn::kernel::PoolingMax{
         .kernel_width = 3, .stride_x = 2, .edge_mode = mpscnn::kernel::EdgeMode::clamp});
     CHECK(plain.properties() == typed.properties());
-    // Without a given neuron, the class's own one is kept.
+    // If no neuron is given, the kernel keeps the neuron of its class.
     CHECK(mpscnn::Kernel(mpscnn::kernel::NeuronReLU{}).properties() ==
           mpscnn::Kernel("NeuronReLU").properties());
     CHECK(mpscnn::Kernel(mpscnn::kernel::NeuronTanH{}).properties() ==

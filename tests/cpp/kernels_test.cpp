@@ -290,7 +290,7 @@ TEST(winograd_convolutions_spread_nothing) {
     }
 }
 
-// Large enough for several blocks of pixels and of channels.
+// These layers are large enough for several blocks of pixels and of channels.
 TEST(layers_of_many_blocks) {
     const ConvolutionCase cases[] = {
         {.batch = 1, .height = 28, .width = 28, .group_inputs = 192, .group_outputs = 40, .groups = 1},
@@ -381,7 +381,7 @@ TEST(nan_passes_through_every_activation) {
     }
 }
 
-// Uses a convolution that multiplies by one. The sweep covers every exponent with many low bits.
+// The test uses a convolution that multiplies by one. The sweep covers every exponent with many low bits.
 TEST(rounding_to_half_is_that_of_the_core) {
     constexpr std::uint32_t step = 1'000'003; // prime
     std::vector<float> values;

@@ -70,7 +70,7 @@ TEST(as_many_threads_as_wanted_share_the_jobs) {
         pool.use(1 + job * 7 % 4);
         CHECK(pool.threads() == 1 + job * 7 % 4);
         if (job % 500 == 0)
-            // The threads fall asleep.
+            // Wait until the threads have fallen asleep.
             std::this_thread::sleep_for(std::chrono::milliseconds(2));
         CHECK(covers(pool, 1 + job % 40, 1));
     }

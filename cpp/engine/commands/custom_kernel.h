@@ -17,8 +17,8 @@ namespace mpscnn::engine {
 struct CustomKernelSource {
     std::string source;
     std::string function;
-    /// Values of the function's constants, by name: a number, a boolean, an array of up to four of them, or
-    /// {"type": "half", "value": 2}.
+    /// Values of the function's constants, by name: a number, a boolean, an array of two to four of them for
+    /// a vector, or {"type": "half", "value": 2}.
     Json constants = Json::object();
 };
 

@@ -55,7 +55,8 @@ void add_weight(std::vector<WrittenTensor> &tensors, const std::string &name, co
     tensors.push_back(of_floats(name + ".zero_point", Shape{count}, weight.zero_points()));
 }
 
-/// Order tensors by decreasing element size, which keeps all of them aligned.
+/// Return the tensors of the model. They are ordered by decreasing element size, which keeps all of them
+/// aligned.
 std::vector<WrittenTensor> tensors_to_write(const ModelFile &model) {
     std::vector<WrittenTensor> tensors;
     for (std::size_t i = 0; i < model.graph.nodes().size(); ++i) {

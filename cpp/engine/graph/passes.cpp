@@ -110,7 +110,7 @@ private:
         return producer.activation ? nullptr : &producer;
     }
 
-    /// The node that computes the first input of node i.
+    /// Return the node that computes the first input of node i.
     Node &producer_of(std::size_t i) { return nodes_[index(nodes_[i].inputs[0]) - graph_.inputs().size()]; }
 
     bool drop_dropout(std::size_t i) const;

@@ -374,7 +374,8 @@ public:
     struct Argument {
         Argument(const Image &given, std::string parameter = {})
             : name(std::move(parameter)), image(&given) {}
-        /// `element` is "float", ...; empty: not checked.
+        /// `element_type` is "float", "half" and so on, which must be the parameter's type; empty: not
+        /// checked.
         Argument(std::span<std::byte> given, std::string parameter = {}, std::string element_type = {})
             : name(std::move(parameter)), data(given), element(std::move(element_type)) {}
         Argument(std::span<const std::byte> given, std::string parameter = {}, std::string element_type = {})

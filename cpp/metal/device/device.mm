@@ -61,7 +61,7 @@ std::shared_ptr<Device> Device::of(id<MTLDevice> device, id<MTLCommandQueue> que
     static std::mutex mutex;
     static std::map<std::uint64_t, std::weak_ptr<Device>> by_registry_id;
     static std::map<const void *, std::weak_ptr<Device>> by_queue;
-    static std::map<const void *, std::weak_ptr<DeviceParts>> parts_of; // by device
+    static std::map<const void *, std::weak_ptr<DeviceParts>> parts_of; // by the device's address
     require_same_process();
     const autorelease_scope pool;
     const std::lock_guard lock(mutex);

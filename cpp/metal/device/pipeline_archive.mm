@@ -139,8 +139,8 @@ void PipelineArchive::note(const Descriptor &descriptor, bool found) {
     compiled_ += !found;
 }
 
-/// Add pipelines to the new archive. An archive is not documented to be safe for several threads, so one
-/// thread adds them, while others may make more.
+/// Add pipelines to the new archive. Return false if one cannot be added. An archive is not documented to be
+/// safe for several threads, so one thread adds them, while others may make more.
 bool PipelineArchive::add(std::size_t first, std::size_t all, const std::vector<Descriptor> &collected,
                           const Progress &progress) {
     for (std::size_t i = first; i < all; ++i) {

@@ -92,7 +92,8 @@ std::string extents_text(const Shape &extents) {
     return concat({extents[0], " images of ", extents[2], " x ", extents[1], " pixels with ", extents[3], " feature channels"});
 }
 
-/// Set the row axes of a tensor with more than four axes; their product is `rows`.
+/// Set the free row axis of a tensor with more than four axes, so that the product of all row axes is `rows`.
+/// Return false if that is impossible.
 bool fill_rows(Shape &shape, std::int64_t rows) {
     int free_axis = 0;
     for (int axis = 1; axis < shape.rank() - 2; ++axis) {

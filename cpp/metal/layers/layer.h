@@ -60,7 +60,7 @@ struct LayerSource {
     const engine::Graph &graph;
     const engine::Node &node;
     engine::Precision precision;
-    engine::Sums sums; ///< for MPS's convolutions and dense layers; shaders always accumulate in float32
+    engine::Sums sums; ///< sums of MPS's convolutions and dense layers; shaders always sum in float32
     const Choice &choice;
 
     const std::string &name() const { return node.name; }

@@ -13,7 +13,7 @@ const char *metal_emulation_violation(int index);
 /// Forget all violations and reset all switches.
 void metal_emulation_reset(void);
 
-/// Return when every committed command buffer has run and its handlers have been destroyed.
+/// Wait until every committed command buffer has run and its handlers have been destroyed.
 void metal_emulation_wait_idle(void);
 
 /// Return the number of live objects of Metal and MPS, without the device. Their names are a text like

@@ -66,7 +66,8 @@ std::size_t bytes_of(MPSDataType type) {
     return type == MPSDataTypeFloat32 ? 4 : type == MPSDataTypeFloat16 ? 2 : 1;
 }
 
-/// Map UInt8 weights from 0..1 to their channels' ranges.
+/// Map UInt8 weights from 0..1 to their channels' ranges. Record a violation and return NO for an invalid
+/// range.
 BOOL stretch(std::vector<float> &weights, const vector_float2 *ranges, std::size_t outputs) {
     const std::size_t size = weights.size() / outputs;
     for (std::size_t i = 0; i < weights.size(); ++i) {

@@ -51,7 +51,8 @@ template <class Function> void for_each_element(Pixels &result, Function functio
             for (NSUInteger c = 0; c < result.channels; ++c) result.at(x, y)[c] = function(x, y, c);
 }
 
-/// Refuse other windows: edges have been measured on a Mac only with odd windows and edge mode Zero.
+/// Record a violation for a window that is not square, has an even size, or has an edge mode other than Zero.
+/// Such windows have not been measured on a Mac at edges.
 bool accepts_window(const char *kernel, NSUInteger width, NSUInteger height, MPSImageEdgeMode edge) {
     return METAL_EXPECT(width == height, "%s: a window of %lu x %lu, which is not square", kernel, width,
                         height) &&

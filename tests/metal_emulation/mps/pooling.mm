@@ -15,7 +15,7 @@ struct Window {
     MPSImageEdgeMode edge;
 };
 
-/// Set each result to reduce(source, left, top, channel), where (left, top) is the corner of the result's window.
+/// Set each result to reduce(source, left, top, channel), where (left, top) is the corner of the window.
 template <class Reduce>
 void for_each_window(const Window &window, const Pixels &source, Pixels &result, Reduce reduce) {
     for (NSUInteger y = 0; y < result.height; ++y)

@@ -37,7 +37,7 @@ template <class Kernel = MPSCNNConvolution> Kernel *convolution(const Case &give
     return owned([[Kernel alloc] initWithDevice:device() weights:weights_of(given)]);
 }
 
-/// Use the offsets for a forward convolution without padding.
+/// Make a gradient kernel whose offsets fit a forward convolution without padding.
 template <class Kernel = MPSCNNConvolutionGradient> Kernel *gradient_kernel(const Case &given) {
     Kernel *kernel = owned([[Kernel alloc] initWithDevice:device() weights:weights_of(given)]);
     const auto offset = static_cast<NSInteger>(given.width / 2); // the forward kernel's offset

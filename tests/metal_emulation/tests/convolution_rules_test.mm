@@ -28,7 +28,7 @@ MPSCNNConvolutionDescriptor *convolution_descriptor(NSUInteger inputs, NSUIntege
                                    outputFeatureChannels:outputs];
 }
 
-/// Weights 0 and 255 for two outputs and one input.
+/// Make a data source with the weights 0 and 255, for two outputs and one input.
 TestWeights *byte_weights(std::vector<vector_float2> ranges) {
     TestWeights *source = weights_for(convolution_descriptor(1, 2), 2);
     source->type_ = MPSDataTypeUInt8;

@@ -14,7 +14,7 @@ MPSCNNPoolingAverage *average(NSUInteger width = 2, NSUInteger stride = 1) {
                                               strideInPixelsY:1]);
 }
 
-/// The pooling has no padding.
+/// Make a forward kernel: an average pooling without padding.
 MPSCNNPoolingAverage *forward_average(NSUInteger width = 2, NSUInteger stride = 1) {
     MPSCNNPoolingAverage *kernel = average(width, stride);
     [kernel setOffset:MPSOffset{1, 0, 0}];

@@ -253,19 +253,19 @@ CLEAN_TEST(neurons) {
     CHECK(result_of(neuron, image_of(1, 1, 2, {-4, -4}), image(1, 1, 2)) == std::vector<float>({-2, -8}));
 }
 
-// Values for which the formulas of Apple's headers fail, so an engine must not rely on them.
+// For most of these numbers the formulas of Apple's headers fail, so an engine must not rely on them.
 CLEAN_TEST(neurons_of_large_values) {
     const float infinity = HUGE_VALF, nan = std::nanf("");
     struct Case {
         MPSCNNNeuronType type;
         float a, b, x, y;
     };
-    for (const Case &k : {Case{MPSCNNNeuronTypeSoftPlus, 1, 1, 100, infinity}, // not 100
-                          {MPSCNNNeuronTypeSoftPlus, 1, 1, -20, 0},            // not e^-20
-                          {MPSCNNNeuronTypeELU, 1, 0, -1e-9f, 0},              // not -1e-9
+    for (const Case &k : {Case{MPSCNNNeuronTypeSoftPlus, 1, 1, 100, infinity}, // exact: 100
+                          {MPSCNNNeuronTypeSoftPlus, 1, 1, -20, 0},            // exact: e^-20
+                          {MPSCNNNeuronTypeELU, 1, 0, -1e-9f, 0},              // exact: -1e-9
                           {MPSCNNNeuronTypeReLUN, 0, 6, nan, 6},
                           {MPSCNNNeuronTypeReLUN, 0, 6, -infinity, 6},
-                          {MPSCNNNeuronTypeReLU, 0, 0, -infinity, nan}, // not 0
+                          {MPSCNNNeuronTypeReLU, 0, 0, -infinity, nan}, // exact: 0
                           {MPSCNNNeuronTypeHardSigmoid, 1, 0, nan, 0},
                           {MPSCNNNeuronTypeSoftSign, 0, 0, infinity, nan},
                           {MPSCNNNeuronTypeGeLU, 0, 0, -infinity, nan},

@@ -92,7 +92,7 @@ inline std::vector<std::vector<float>> right_answers(const mpscnn::Graph &graph,
 constexpr auto half_format = MPSImageFeatureChannelFormatFloat16;
 constexpr auto float_format = MPSImageFeatureChannelFormatFloat32;
 
-/// (images, height, width, feature channels)
+/// Return an image with the extents (images, height, width, feature channels).
 inline MPSImage *image_of(const Shape &shape, MPSImageFeatureChannelFormat format,
                           MTLTextureUsage usage = MTLTextureUsageShaderRead | MTLTextureUsageShaderWrite,
                           id<MTLDevice> on = device()) {
@@ -107,7 +107,7 @@ inline MPSImage *image_of(const Shape &shape, MPSImageFeatureChannelFormat forma
     return owned([[MPSImage alloc] initWithDevice:on imageDescriptor:descriptor]);
 }
 
-/// Call copy(values of one image, its bytes in the image's format, number of the image).
+/// For each image, call copy(index of its first value, number of its values, number of the image).
 template <class Copy> void for_each_image(MPSImage *image, std::size_t values, Copy copy) {
     const std::size_t images = [image numberOfImages], size = values / images;
     for (std::size_t i = 0; i < images; ++i) copy(i * size, size, static_cast<NSUInteger>(i));

@@ -55,13 +55,13 @@ CLEAN_TEST(frames_of_one_size_share_what_was_computed_for_the_first) {
     };
     CHECK(made_by({}) == 2);
     CHECK(made_by({}) == 0);
-    CHECK(made_by({.orientation = 2}) == 2); // the same sizes, mirrored
+    CHECK(made_by({.orientation = 2}) == 2); // a mirrored photo of the same size needs other tables
     CHECK(alike(values_of(input), on_the_processor(mpscnn::ImageView(bytes.data(), 9, 7, MPSCNN_BGRA8, 0, 2)),
                 1e-4f));
     CHECK(made_by({}) == 0);
     for (int orientation = 3; orientation <= 8; ++orientation)
         CHECK(made_by({.orientation = orientation}) == 2);
-    CHECK(made_by({}) == 0); // one of eight cached tables that was used in between
+    CHECK(made_by({}) == 0); // these tables are still cached, because they were used in between
     CHECK(made_by({.ignore_alpha = true}) == 0);
     CHECK(alike(values_of(input), on_the_processor(mpscnn::ImageView(bytes.data(), 9, 7, MPSCNN_BGRX8)),
                 1e-4f));
