@@ -34,7 +34,7 @@ std::optional<std::int64_t> reach(std::int64_t extent, std::int64_t stride) {
 }
 
 /// Return the result's extent along an axis from the extents that both inputs give, or nothing if they
-/// differ.
+/// differ. If neither input gives an extent, it is 1.
 std::optional<std::int64_t> joined(std::optional<std::int64_t> a, std::optional<std::int64_t> b) {
     if (!a && !b) return 1;
     if (!a || !b) return a ? a : b;

@@ -177,7 +177,8 @@ static inline MPSImageDescriptor *mpscnn_metal_image_descriptor(const mpscnn_ima
 namespace mpscnn {
 inline namespace api {
 
-/// Compile a graph for a device or queue; see mpscnn_metal_program_compile. `options.device` stays "auto".
+/// Compile a graph for a device or queue; see mpscnn_metal_program_compile. `options.device` must be "auto"
+/// or "metal".
 inline Program compile(const Graph &graph, id<MTLDevice> device, id<MTLCommandQueue> queue,
                        const CompileOptions &options = {}) {
     return detail::compile(options, [&](const mpscnn_compile_options *raw, mpscnn_program **program) {

@@ -49,8 +49,8 @@ public:
     TextureCache &textures() { return parts_->textures; }
     CustomKernels &custom_kernels() { return *custom_kernels_; }
     std::string name() const;
-    /// Return whether gradient kernels of MPS run on the device. As Apple's own programs do, it checks for
-    /// the family Mac 2.
+    /// Return whether gradient kernels of MPS run on the device: whether it is of the family Mac 2, Apple 7
+    /// or Metal 3.
     bool trains_by_mps() const;
     /// Return a text with the device, the system's build and the shaders. Results depend on nothing else, and
     /// the text stays the same when the machine is restarted.
