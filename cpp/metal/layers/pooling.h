@@ -20,8 +20,9 @@ struct Counted {
 Counted counted(const ops::Pooling &operation, const ops::WindowAxis &axis, std::int64_t zero_pad,
                 std::int64_t size);
 
-/// Return the edge mode with which MPS computes a pooling, if it can. MPS has no dilated window that ends at
-/// the image, and does not document norms with clamped edges.
+/// Return the edge mode with which MPS computes a pooling. Return nothing if a shader must compute it: for a
+/// dilated window, a window larger than the image, an average that counts only some of the taps outside the
+/// image, or a norm with clamped edges, which MPS does not document.
 std::optional<MPSImageEdgeMode> mps_edge_mode(const ops::Pooling &operation,
                                               const ops::CanonicalWindow &window, const ImageLayout &source);
 

@@ -64,9 +64,9 @@ const char *metal_emulation_live_object_names(void);
 ///   announced_bytes          the last announced bytes of a command buffer's temporary
 ///                            images
 ///   bytes_of_weights         counts up: bytes of weights that convolutions have loaded
-///   discrete_memory          1: the device has no unified memory, and Mac2 is its only
-///                            family
-///   old_gpu                  1: the device does not support the family Mac 2
+///   discrete_memory          1: the device has no unified memory, and is of none of the
+///                            families Apple 1 to Apple 7 and Metal 3
+///   old_gpu                  1: the device is of the families Mac 1 and Common 1 only
 ///
 /// The environment variable METAL_EMULATION_KERNELS names kernels that fail: classes of MPS and functions of
 /// shaders, these without the types of their images.
