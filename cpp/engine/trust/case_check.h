@@ -55,7 +55,8 @@ using CaseRunner =
 
 /// Run the cases, and refuse implementations until every case is right or has none left. Implementations for
 /// training have other names than implementations for inference, so cases of training decide nothing about
-/// inference. A device is refused if no case of inference is right.
+/// inference. A device is refused if no case of inference is right, or if one fails before it uses any
+/// implementation.
 Verdict judge(const std::vector<Graph> &networks, const CaseRunner &run);
 
 /// Run all cases in this process, and return the verdict.

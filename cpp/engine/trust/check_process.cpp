@@ -229,7 +229,8 @@ void CheckProcesses::note_end(CaseBatch &batch, std::size_t number, const std::s
     batch.results[number].reason = reason;
 }
 
-/// Count a case that did not respond. It runs once more, because drivers may compile during a cold start.
+/// Count a case that did not respond. After its first time the case runs once more, because drivers may
+/// compile during a cold start.
 void CheckProcesses::note_hang(CaseBatch &batch, const Reader &reader, const std::string &said) {
     const std::string reason = concat(
         {"no answer came within ", static_cast<std::int64_t>(program_.limit.count() / 1000), " s", said});
