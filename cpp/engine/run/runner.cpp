@@ -132,8 +132,8 @@ struct Runner::Crew {
             waiting += to_run ? 1 : 0;
             number = first_number + journeys.size() - 1;
         }
-        // Notify after the lock is released, because a thread that wakes while it is held would have to wait
-        // again.
+        // Notify after the lock is released, because a thread that wakes while the lock is held would have to
+        // wait again.
         (to_run ? work : over).notify_one();
         return number;
     }

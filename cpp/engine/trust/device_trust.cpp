@@ -62,7 +62,7 @@ Finding find_in_processes(const Backend &subject, const CheckProgram &check) {
     return finding;
 }
 
-/// Keep a verdict for this process, and log the implementations that are not used.
+/// Keep a verdict for this process. Log why the device is refused, or which implementations are not used.
 void keep(const Backend &subject, const Finding &finding) {
     const std::string identity = subject.identity();
     verdicts().known[identity] = {finding.verdict, finding.checked};
