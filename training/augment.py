@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-# Half of the views are only flipped and slightly shifted. They stay close to the data set, so that the accuracy on its
-# test images does not suffer from the stronger augmentation for photos.
+# The geometry of half of the views is plain: they are only flipped and slightly shifted, not zoomed or rotated. They
+# stay close to the data set, so that the accuracy on its test images does not suffer from the stronger augmentation for
+# photos. `random_appearance` makes no such difference between views.
 PLAIN_SHARE = 0.5
 PLAIN_SHIFT = 0.125
 LOG_EXTENT = (math.log(0.55), math.log(1.9))

@@ -35,7 +35,8 @@ using Clock = std::chrono::steady_clock;
 
 bool is_waiting(const std::unique_ptr<Journey> &journey) { return journey->state == Journey::State::waiting; }
 
-/// Return the first layer that computes one image's result from several images of the batch, or null.
+/// Return the first layer whose result for an image depends on the batch, or null. Statistics of a
+/// batch depend on all of its images. The mask of dropout depends on the image's place in the batch.
 const Node *layer_over_the_batch(const Graph &graph) {
     for (const Node &node : graph.nodes()) {
         const auto *dropout = std::get_if<ops::Dropout>(&node.operation);

@@ -87,11 +87,13 @@ def is_saved_model(path: Path) -> bool:
 
 
 def refuse_other_formats(path: Path) -> None:
-    """Raise an error for a file or folder of a known format with a suffix that its reader does not accept.
+    """Raise an error that says what a file or folder is. Only for a file that begins like a safetensors file, return.
+
+    This is for paths that no reader accepts by their name, and for model files, whose contents may have another format.
 
     Raises:
-        UnsupportedError: says what the file is, and what to do. WeightsError: it cannot be read, or its format is not
-            known.
+        UnsupportedError: the format is known, with or without a reader; the message says what to do. WeightsError: the
+            path cannot be read, or its format is not known.
     """
     index = path.with_name(f"{path.name}.index") if path.name else path
     if not os.path.exists(path) and os.path.isfile(index):  # noqa: PTH110, PTH113 - Path's raise for long names

@@ -159,7 +159,10 @@ def check_gradients(
     step: float = 3e-3,
     seed: int = 0,
 ) -> list[GradientCheck]:
-    """Compare each gradient of `Network.gradients` with finite differences of the loss in a random direction.
+    """Compare each gradient of `Network.gradients` with a finite difference of the loss along one direction.
+
+    The direction is the sum of the gradient's direction and a random one, which alone could be almost orthogonal to the
+    gradient.
 
     Losses are computed in float32, so errors of about 1e-3 come from the differences themselves. Activations with kinks
     (relu) and maxima add more if a step crosses a kink.
@@ -169,7 +172,8 @@ def check_gradients(
         x: the inputs, a list for several.
         labels: class numbers (n,), or floats of the prediction's shape.
         loss: as for `Trainer`, without "iou_threshold".
-        step: the step of the differences relative to the norm of the changed array.
+        step: the step of the differences relative to the norm of the changed array. For an array whose root mean square
+            is below 0.1, the step is as long as if it were 0.1.
         seed: the random seed of the directions and of dropout.
 
     Returns:

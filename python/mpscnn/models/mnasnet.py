@@ -30,7 +30,8 @@ class MNASNet(Classifier):
     the block's input is added to its result, the sum layers.<s>.<b>; layers.14; avgpool, flatten, classifier.1.
 
     Attributes:
-        width: the width of every layer but the last relative to the article's, rounded to multiples of 8.
+        width: the factor of the article's numbers of channels in the layers before layers.14. The products are rounded
+            to multiples of 8. layers.14 always has 1280 channels.
     """
 
     width: float

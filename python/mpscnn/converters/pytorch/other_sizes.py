@@ -52,7 +52,10 @@ def inputs_of_other_sizes(
 
 
 def _resized(inputs: Sequence[Any], shapes: Sequence[Any], sizes: Mapping[Any, int]) -> list[Any]:
-    """Return random inputs in which the symbols of the shapes have these values."""
+    """Return random float inputs in whose shapes the symbols have the values `sizes`.
+
+    Inputs of other types are returned unchanged.
+    """
     import torch
 
     generator = torch.Generator().manual_seed(0)
