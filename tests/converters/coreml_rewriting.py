@@ -29,29 +29,29 @@ _RECURRENT = (
     *("case GRU with a state, backward", "case GRU that resets before", "case GRU of many steps"),
 )
 CHANGED: dict[str, frozenset[str]] = {
-    "Layers of vectors and sequences that a reshape makes of an image: readers move elements as late as possible": (
-        frozenset(_SEQUENCES)
-    ),
-    "Flattened images of several pixels before a dense layer: readers make one layer of both": frozenset(
+    "Layers of vectors and sequences that a reshape makes of an image: when mpscnn reads the file, it moves elements "
+    "as late as possible": (frozenset(_SEQUENCES)),
+    "Flattened images of several pixels before a dense layer: mpscnn reads both as one layer": frozenset(
         {"flattened image before a dense layer"}
     ),
     "Local response normalizations of an even number of channels or of vectors, and spatial normalizations of a part "
-    "of the image: they become several operations, of which readers make other layers": frozenset(
+    "of the image: the file has several operations for them, which mpscnn reads as other layers": frozenset(
         _NEIGHBOURS
     ),
-    "Statistics of a batch: a file has a batch of one, of which readers need no statistics": (
+    "Statistics of a batch: the file has a batch of one, so mpscnn reads no layer of statistics": (
         frozenset(_STATISTICS)
     ),
-    "LSTM and GRU: readers make separate layers for the product of all inputs and for each result": (
+    "LSTM and GRU: mpscnn reads separate layers for the product of all inputs and for each result": (
         frozenset(_RECURRENT)
     ),
-    "Positions of the largest elements, and elements at computed positions: readers round and reshape positions": (
-        frozenset({"case take along channels", "case top k"})
-    ),
+    "Positions of the largest elements, and elements at computed positions: mpscnn adds layers that round and reshape "
+    "positions": (frozenset({"case take along channels", "case top k"})),
     "Constants that are joined with images, or added to images with a number for each pixel": (
         frozenset({"constant joined", "padding with values"})
     ),
-    "Transpositions of the input: readers leave them to the caller": frozenset({"case transpose"}),
+    "Transpositions of the input: mpscnn reads no layer for them, so the caller must transpose": frozenset(
+        {"case transpose"}
+    ),
     "Outputs that are inputs: the output gets another name": frozenset({"dropout", "no neuron"}),
 }
 """The networks whose files change, by the reason. A suffix at the end of a name stands for one kind of file."""

@@ -124,7 +124,18 @@ def _resized(d: Draw, mode: str) -> Case:
         sizes = np.array([*x.shape[:2], d.integer(2, 9), d.integer(2, 9)])
         return Case([node("Resize", ["x", "", "", "s"], **attributes)], {"x": x}, {"s": sizes}, 19)
     scales = np.array([1.0, 1.0, d.choice(0.5, 1.5, 2.0, 3.0), d.choice(0.7, 1.0, 2.5)], np.float32)
-    return Case([node("Resize", ["x", "", "s"], **attributes)], {"x": x}, {"s": scales}, 19)
+    extents = scales * x.shape
+    rule, on_runtime = attributes["coordinate_transformation_mode"], False
+    if (extents != np.floor(extents)).any():
+        # The evaluator and ONNX Runtime differ here. The reader refuses to align corners, and otherwise agrees with the
+        # runtime, which excludes outside pixels in cubic mode only.
+        if rule == "align_corners":
+            attributes["coordinate_transformation_mode"] = "asymmetric"
+        on_runtime = rule == "half_pixel_symmetric"
+        if on_runtime and mode == "linear":
+            attributes["exclude_outside"] = 0
+    nodes = [node("Resize", ["x", "", "s"], **attributes)]
+    return Case(nodes, {"x": x}, {"s": scales}, 19, on_runtime=on_runtime)
 
 
 def border(d: Draw) -> Case:
