@@ -23,12 +23,15 @@ _ABOUT_FAILURES = {
     413: "TooManyBytes, ImageError, TooManyTensorBytes: the body, a photo, or what they become is too large.",
     415: "UnsupportedCoding: the body is compressed.",
     421: "UnknownHost: the Host header is not this service's.",
-    422: "UnsupportedError, DeviceError, WeightsError: the model is for another task; no such device.",
+    422: "UnsupportedError, DeviceError, WeightsError, DownloadError: the model is for another task; no such device; a "
+    "model's weights cannot be used or downloaded.",
     431: "HeadTooLarge: the request's head has too many bytes or fields.",
-    503: "QueueFull, MemoryBudgetExceeded: busy; Retry-After says when to ask again.",
+    500: "InternalError: a defect of the service.",
+    503: "QueueFull, MemoryBudgetExceeded, MemoryError: busy, and Retry-After says when to ask again; or the machine "
+    "has not enough memory.",
     504: "DeadlineExceeded: the request had come, but there was no result in time.",
 }
-_OF_ALL = (400, 403, 408, 421, 431, 503)
+_OF_ALL = (400, 403, 408, 421, 431, 500, 503)
 _PARAMETERS = {"name": "The name of a model that is served.", "version": "Each model has the version 1."}
 _FAILURE = {
     "type": "object",
