@@ -6,25 +6,22 @@ from dataclasses import replace
 from pathlib import Path
 
 from mpscnn.apps.benchmark import PEERS, Peer, Subject
-from mpscnn.apps.benchmark.peers import refuse_integers
 
 
 def _litert(subject: Subject, path: Path) -> None:
-    refuse_integers("litert", subject)
     from peer_files.tflite_writer import write_tflite
 
     write_tflite(subject.network, subject.input_shape, path)
 
 
 def _torch(subject: Subject, path: Path) -> None:
-    refuse_integers("torch", subject)
     from peer_files.torch_writer import write_torch
 
     write_torch(subject.network, subject.input_shape, path)
 
 
 ALL_PEERS = PEERS | {
-    "litert": replace(PEERS["litert"], write=_litert),
+    "litert": replace(PEERS["litert"], write=_litert, integers=False),
     "torch": Peer(
         "torch",
         ("torch",),

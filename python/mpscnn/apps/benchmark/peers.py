@@ -36,6 +36,11 @@ class Peer:
     """The function that writes this file, and files that belong to it, into the same folder."""
     bfloat16: bool = False
     """True if the engine can run in bfloat16."""
+    integers: bool = False
+    """True if its file of a quantised network has integers.
+
+    Other engines would run the network in floats, which would not be a fair comparison.
+    """
     adapters: Path = _ENGINES
     """The Python file whose dictionary ENGINES has the class that runs the engine, by name."""
 
@@ -48,11 +53,14 @@ class Peer:
         """Return the network's file for this engine. It is written into the directory if it does not exist.
 
         An engine that reads TensorFlow Lite files gets the file from which the network was read, if it was such a file.
+        Raises UnsupportedError for a quantised network without `integers`.
         """
         if subject.tflite is not None and self.file.endswith(".tflite"):
             return subject.tflite
         path = directory / self.file
         if not path.exists():
+            if subject.is_quantized and not self.integers:
+                raise UnsupportedError(f"{self.name}: mpscnn does not write networks of integers for it")
             self.write(subject, path)
         return path
 
@@ -64,15 +72,6 @@ class Peer:
             raise UnsupportedError(f"{' and '.join(missing)} {are} not installed: pip install {self.install}")
         if precision == "bfloat16" and not self.bfloat16:
             raise UnsupportedError(f"{self.name} does not compute in bfloat16 here")
-
-
-def refuse_integers(engine: str, subject: Subject) -> None:
-    """Raise UnsupportedError for a quantised network.
-
-    The engine would run it in floats, which would not be a fair comparison.
-    """
-    if subject.is_quantized:
-        raise UnsupportedError(f"{engine}: mpscnn does not write networks of integers for it")
 
 
 class _Mpscnn(Peer):
@@ -100,15 +99,12 @@ def _tflite(subject: Subject, _path: Path) -> None:
 
 
 def _ncnn(subject: Subject, path: Path) -> None:
-    refuse_integers("ncnn", subject)
     onnx = PEERS["onnxruntime"].network_file(subject, path.parent)
     _convert("ncnn", pnnx_command(onnx, subject.input_shape))
     replace_resizes(subject.network, path)
 
 
 def _mnn(subject: Subject, path: Path) -> None:
-    # MNN's converter does not support ONNX files with QuantizeLinear and DequantizeLinear.
-    refuse_integers("mnn", subject)
     onnx = str(PEERS["onnxruntime"].network_file(subject, path.parent))
     arguments = [
         "mnnconvert",
@@ -134,13 +130,40 @@ def _convert(engine: str, command: Sequence[str]) -> None:
         raise Error(f"{engine}: its converter failed (exit code {result.returncode}): {result.stderr[-500:]}")
 
 
-MPSCNN = _Mpscnn("mpscnn", (), "mpscnn", "mpscnn", "network.safetensors", _safetensors, bfloat16=True)
+MPSCNN = _Mpscnn(
+    "mpscnn", (), "mpscnn", "mpscnn", "network.safetensors", _safetensors, bfloat16=True, integers=True
+)
 """mpscnn itself."""
 
 _PEERS = (
-    Peer("onnxruntime", ("onnxruntime", "onnx"), '"mpscnn[bench]"', "onnxruntime", "network.onnx", _onnx),
-    Peer("litert", ("ai_edge_litert",), '"mpscnn[bench]"', "ai-edge-litert", "network.tflite", _tflite),
-    Peer("openvino", ("openvino", "onnx"), "openvino onnx", "openvino", "network.onnx", _onnx, bfloat16=True),
+    Peer(
+        "onnxruntime",
+        ("onnxruntime", "onnx"),
+        '"mpscnn[bench]"',
+        "onnxruntime",
+        "network.onnx",
+        _onnx,
+        integers=True,
+    ),
+    Peer(
+        "litert",
+        ("ai_edge_litert",),
+        '"mpscnn[bench]"',
+        "ai-edge-litert",
+        "network.tflite",
+        _tflite,
+        integers=True,
+    ),
+    Peer(
+        "openvino",
+        ("openvino", "onnx"),
+        "openvino onnx",
+        "openvino",
+        "network.onnx",
+        _onnx,
+        bfloat16=True,
+        integers=True,
+    ),
     Peer(
         "ncnn",
         ("ncnn", "pnnx", "onnx"),
@@ -150,6 +173,7 @@ _PEERS = (
         _ncnn,
         bfloat16=True,
     ),
+    # MNN's converter does not support ONNX files with QuantizeLinear and DequantizeLinear.
     Peer("mnn", ("MNN", "onnx"), "MNN onnx", "MNN", "network.mnn", _mnn, bfloat16=True),
 )
 PEERS = {peer.name: peer for peer in _PEERS}

@@ -102,8 +102,8 @@ def _transposed(c: LayerCall, x: Tensor) -> Tensor:
 def _stated_size(window: dict[str, Any], padding: str, extra: tuple[int, int]) -> dict[str, Any]:
     """Return the window of a transposed convolution with `output_padding`, with explicit padding.
 
-    Of the (h - 1) * stride + reach rows of the full result, 2 * (reach // 2) - output_padding are cropped with the
-    padding "same": one half on each side, and an odd row at the end, as in TensorFlow. A negative number, which is
+    The full result has (h - 1) * stride + reach rows. The padding "same" crops 2 * (reach // 2) - output_padding of
+    them: one half on each side, and an odd row at the end, as in TensorFlow. A negative number, which is
     -output_padding with the padding "valid", adds rows at the end.
     """
     sides, added = [], []
