@@ -122,10 +122,11 @@ def test_rooms_of_an_engine_include_from_below_only(engine: str) -> None:
 def test_files_lie_in_rooms() -> None:
     """Test that source files of these folders are in subfolders (rooms).
 
-    In tests/python, only tests must be in a room. Other files there are shared by several rooms.
+    In tests/python and tests/converters, only tests must be in a room. Other files there are shared by several rooms.
     """
     folders = dict.fromkeys(("cpp/engine", "cpp/cpu", "cpp/cpu/kernels", "cpp/metal"), "*.[hcm]*")
-    folders |= {"python/mpscnn/apps": "[!_]*.py", "tests/python": "test_*.py"}
+    folders |= {"python/mpscnn/apps": "[!_]*.py"}
+    folders |= dict.fromkeys(("tests/python", "tests/converters"), "test_*.py")
     assert not [file for folder, kind in folders.items() for file in (PROJECT / folder).glob(kind)]
 
 

@@ -17,8 +17,8 @@ from mutation import INTERESTING, mutated
 from mpscnn import converters
 
 sys.path.append(str(Path(__file__).parent.parent))
-from converters.test_tflite_attention import File, integers  # type: ignore[import-not-found]
-from converters.test_tflite_detection import OPTIONS, detector_file  # type: ignore[import-not-found]
+from converters.tflite.test_tflite_attention import File, integers  # type: ignore[import-not-found]
+from converters.tflite.test_tflite_detection import OPTIONS, detector_file  # type: ignore[import-not-found]
 from converters.tflite_writer import (  # type: ignore[import-not-found]
     Operator,
     Sparsity,

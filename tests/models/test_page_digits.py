@@ -11,13 +11,13 @@ import pytest
 from models.drawn_digits import draw_page
 from numpy.typing import NDArray
 from PIL import Image
-from training_scripts import script
+from project_scripts import script
 
 import mpscnn
 from mpscnn.registry.catalogue import BUNDLED_DETECTOR
 from mpscnn.training.digits import read_digits
 
-digit_pages, train_pages = script("digit_pages"), script("train_pages")
+digit_pages, train_pages = script("training", "digit_pages"), script("training", "train_pages")
 PAGE_SIDE = digit_pages.PAGE_SIDE
 
 LARGEST_FILE = 300_000

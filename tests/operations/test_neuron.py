@@ -231,7 +231,7 @@ NEURON = Operation(
         )
     },
     torch=lambda torch, sample: torch_neuron(torch, dict(sample.attributes), sample.inputs[0]),
-    onnx_draws={},  # ONNX Runtime's functions are less exact; see tests/converters/test_onnx_export.py
+    onnx_draws={},  # ONNX Runtime's functions are less exact; see tests/converters/onnx_writer/test_onnx_export.py
     torch_draws={
         f"{'-'.join(map(str, function.values()))} {scale}": st.just(
             Sample([values(0, (2, 7, 9, 33), scale=scale)], function)

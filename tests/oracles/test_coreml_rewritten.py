@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from converters.coreml_rewriting import CHANGED, NOT_EXPRESSED, NOT_EXPRESSED_OLD
-from converters.test_onnx_export import CASES, LAYERS, VECTORS, network_of, network_of_case
+from converters.onnx_writer.test_onnx_export import CASES, LAYERS, VECTORS, network_of, network_of_case
 from numpy.typing import NDArray
 from oracles.test_coreml_written import written_again
 

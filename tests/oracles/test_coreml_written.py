@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from converters.test_onnx_export import LAYERS, fill, network_of
+from converters.onnx_writer.test_onnx_export import LAYERS, fill, network_of
 from numpy.typing import NDArray
 from oracles.torchvision_models import computed
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from converters.test_onnx_export import fill
+from converters.onnx_writer.test_onnx_export import fill
 from models.drawn_digits import draw_page
 from numpy.typing import NDArray
 from oracles.test_coreml_written import CHOICES, PHOTOS, pixels, written_again

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from training_scripts import script
+from project_scripts import script
 
 import mpscnn
 
-digit_pages = script("digit_pages")
-page_detector = script("page_detector").page_detector
+digit_pages = script("training", "digit_pages")
+page_detector = script("training", "page_detector").page_detector
 DigitPages, Page, BOX_MARGIN, PAGE_SIDE = (
     getattr(digit_pages, name) for name in ("DigitPages", "Page", "BOX_MARGIN", "PAGE_SIDE")
 )

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 from idx_files import write_drawn_digits
-from training_scripts import FOLDER, script
+from project_scripts import PROJECT, script
 
 import mpscnn
 
-script("train_pages")
+script("training", "train_pages")
 pytest.importorskip("pycocotools", reason="pycocotools is not installed")
 
 
@@ -25,7 +25,7 @@ def mnist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(FOLDER / "train_pages.py"), *arguments]
+    command = [sys.executable, str(PROJECT / "training" / "train_pages.py"), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 

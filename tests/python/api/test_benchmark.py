@@ -11,11 +11,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import benchmark_scripts
 import numpy as np
 import pytest
 from command_line import call, colour_network, run, save_colour_model
 from constant_detector import save_constant_detector
+from project_scripts import script
 
 import mpscnn
 from mpscnn.apps.benchmark import (
@@ -32,7 +32,7 @@ from mpscnn.apps.benchmark import (
     worker,
 )
 
-ALL_PEERS = benchmark_scripts.script("peer_files.all_peers").ALL_PEERS
+ALL_PEERS = script("benchmarks", "peer_files.all_peers").ALL_PEERS
 
 
 @pytest.fixture
@@ -233,7 +233,7 @@ def test_layers_that_are_not_written(tmp_path: Path) -> None:
     network.output(network.conv2d(network.input, 2, 1, activation="tanh", name="unknown"))
     network.initialize_weights()
     with pytest.raises(mpscnn.UnsupportedError, match=r"layer 'unknown': the activation .*tanh"):
-        list(benchmark_scripts.script("peer_files.layer").peer_layers(network, 1))
+        list(script("benchmarks", "peer_files.layer").peer_layers(network, 1))
     network = mpscnn.Network(input=(4, 4, 3), name="other")
     network.output(network.resize(network.input, (8, 8), method="nearest", name="blocks"))
     for engine in ("litert", "torch"):

@@ -7,14 +7,14 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-import benchmark_scripts
 import numpy as np
 import pytest
+from project_scripts import PROJECT, script
 
 
 @pytest.fixture
 def signals() -> ModuleType:
-    return benchmark_scripts.script("signals")
+    return script("benchmarks", "signals")
 
 
 def test_all_convolve_alike(signals: ModuleType) -> None:
@@ -48,7 +48,7 @@ def test_sizes(tmp_path: Path) -> None:
     write_package(tmp_path, "helper", 1_500_000, "engine")
     command = [
         sys.executable,
-        benchmark_scripts.FOLDER / "sizes.py",
+        PROJECT / "benchmarks" / "sizes.py",
         "--path",
         tmp_path,
         "engine",

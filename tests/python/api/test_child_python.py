@@ -10,16 +10,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-import benchmark_scripts
 import pytest
 from command_line import call, save_colour_model
+from project_scripts import script
 
 from mpscnn._private import child_python
 from mpscnn.apps.benchmark import MPSCNN, Peer, measure, open_subject
 from mpscnn.apps.verify.case import Case
 from mpscnn.apps.verify.processes import run_cases
 
-ALL_PEERS = benchmark_scripts.script("peer_files.all_peers").ALL_PEERS
+ALL_PEERS = script("benchmarks", "peer_files.all_peers").ALL_PEERS
 # The first imports of child processes, and their later ones: names of all kinds of packages.
 NAMES = (
     *(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from types import ModuleType
 
-import benchmark_scripts
 import pytest
+from project_scripts import script
 
 
 @pytest.fixture
 def scaling() -> ModuleType:
-    module: ModuleType = benchmark_scripts.script("scaling")
+    module: ModuleType = script("benchmarks", "scaling")
     return module
 
 

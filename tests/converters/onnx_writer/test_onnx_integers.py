@@ -21,7 +21,7 @@ from mpscnn.quantization.onnx_check import exact_options, layers_beyond_one_step
 
 onnxruntime = pytest.importorskip("onnxruntime")
 
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = Path(__file__).resolve().parents[3]
 KINDS = [
     "ADD",
     "AVERAGE_POOL_2D",

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from converters.coreml.test_coreml_files import LABELS, classifier, detector, program
 from converters.coreml_writer import saved
-from converters.test_coreml_files import LABELS, classifier, detector, program
 
 import mpscnn
 from mpscnn import converters

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from converters.test_tflite_layers import agrees, integers, one, operator, random, refusal
+from converters.tflite.test_tflite_layers import agrees, integers, one, operator, random, refusal
 from converters.tflite_writer import Field, Operator, Tensor, constant, write_tflite
 
 from mpscnn import converters

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import benchmark_scripts
 import numpy as np
 import pytest
 from converters.torch_writer import safetensors_file, state_dict_file, state_of
+from project_scripts import script
 from tiers import with_full
 
 import mpscnn
@@ -65,7 +65,7 @@ def _safetensors(network: mpscnn.Network, path: Path) -> None:
 
 
 def _tflite(network: mpscnn.Network, path: Path) -> None:
-    writer = benchmark_scripts.script("peer_files.tflite_writer")
+    writer = script("benchmarks", "peer_files.tflite_writer")
     writer.write_tflite(network, (1, 224, 224, 3), path)
 
 

@@ -19,7 +19,7 @@ from converters.caffe_writer import layer as caffe_layer
 from converters.caffe_writer import write as write_caffe
 from converters.keras_writer import functional, image, layer, write_h5
 from converters.onnx_files import model, node
-from converters.test_tflite_layers import one as tflite
+from converters.tflite.test_tflite_layers import one as tflite
 from numpy.typing import NDArray
 from tolerance import HALF_EPS, assert_close, norm_bound
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import benchmark_scripts
 import numpy as np
 import pytest
+from project_scripts import script
 
 import mpscnn
 from mpscnn import converters, models
@@ -17,7 +17,7 @@ pytest.importorskip("ai_edge_litert", reason="needs ai-edge-litert")
 
 from ai_edge_litert.interpreter import Interpreter
 
-write_tflite = benchmark_scripts.script("peer_files.tflite_writer").write_tflite
+write_tflite = script("benchmarks", "peer_files.tflite_writer").write_tflite
 
 NETWORKS: dict[str, Callable[..., Any]] = {
     "mobilenet_v3_small": models.mobilenet_v3_small,

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from converters.coreml.test_coreml_files import program
+from converters.coreml.test_coreml_programs import TABLE, made_of
 from converters.mil_text import compiled, text_of
-from converters.test_coreml_files import program
-from converters.test_coreml_programs import TABLE, made_of
 
 import mpscnn
 from mpscnn import converters

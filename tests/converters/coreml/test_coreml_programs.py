@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from converters.coreml_writer import Program
-from converters.test_coreml_layers import (
+from converters.coreml.test_coreml_layers import (
     _bilinear,
     _convolved,
     _corners,
@@ -22,6 +21,7 @@ from converters.test_coreml_layers import (
     _softmax,
     _windows,
 )
+from converters.coreml_writer import Program
 from numpy.typing import NDArray
 
 from mpscnn import converters
@@ -645,8 +645,8 @@ def test_damaged_sparse_weights_with_tables(
 
 def test_each_kind_of_operation_has_a_case() -> None:
     others = {"select", "cast", "concat", "einsum", "stack", "shape", "fill", "logical_not"}
-    others |= {"gru", "lstm", "rnn"}  # tests/converters/test_coreml_recurrent.py
-    others |= set(POSITIONS)  # tests/converters/test_coreml_positions.py
+    others |= {"gru", "lstm", "rnn"}  # tests/converters/coreml/test_coreml_recurrent.py
+    others |= set(POSITIONS)  # tests/converters/coreml/test_coreml_positions.py
     tested = {case.kind for case in TABLE.values()} | set(_COMPARISONS) | set(_LOGICAL) | others
     assert tested == set(HANDLERS)
     assert not set(HANDLERS) & set(REFUSED)

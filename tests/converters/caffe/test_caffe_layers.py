@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from converters.caffe.test_caffe import random, refusal, result
 from converters.caffe_writer import image, layer, write
-from converters.test_caffe import random, refusal, result
 
 import mpscnn
 from mpscnn import converters

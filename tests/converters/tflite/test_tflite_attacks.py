@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from converters.test_tflite_attention import File
-from converters.test_tflite_layers import X, integers
-from converters.test_tflite_work import read_within
+from converters.tflite.test_tflite_attention import File
+from converters.tflite.test_tflite_layers import X, integers
+from converters.tflite.test_tflite_work import read_within
 from converters.tflite_writer import Operator, Tensor, write_metadata, write_tflite
 
 import mpscnn

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from converters.coreml.test_coreml_layers import _convolved, _last, _sigmoid, _softmax
+from converters.coreml.test_coreml_programs import TABLE, Case, _inputs
 from converters.coreml_writer import Program
-from converters.test_coreml_layers import _convolved, _last, _sigmoid, _softmax
-from converters.test_coreml_programs import TABLE, Case, _inputs
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray

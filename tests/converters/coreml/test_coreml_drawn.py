@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from converters.test_coreml_layers import _bilinear, _convolved, _corners, _from_edge, _half_pixel
-from converters.test_coreml_programs import Case, _centred, _compare, _computed, made_of
+from converters.coreml.test_coreml_layers import _bilinear, _convolved, _corners, _from_edge, _half_pixel
+from converters.coreml.test_coreml_programs import Case, _centred, _compare, _computed, made_of
 from numpy.lib.stride_tricks import sliding_window_view
 
 Draw = np.random.Generator

@@ -22,7 +22,7 @@ from converters.onnx_files import (
     run_there,
     weights,
 )
-from converters.test_onnx_export import LAYERS, network_of
+from converters.onnx_writer.test_onnx_export import LAYERS, network_of
 
 import mpscnn
 from mpscnn.converters import read_network

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from converters.coreml.test_coreml_programs import _compare, _computed
 from converters.coreml_writer import Fill, Program, add, array, model, numbers, saved
-from converters.test_coreml_programs import _compare, _computed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray

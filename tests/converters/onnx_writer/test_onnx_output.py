@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from command_line import call
 from converters.onnx_files import onnx
-from converters.test_onnx_export import CASES, LAYERS, network_of, network_of_case
+from converters.onnx_writer.test_onnx_export import CASES, LAYERS, network_of, network_of_case
 
 import mpscnn
 from mpscnn import converters

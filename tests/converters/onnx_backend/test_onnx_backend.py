@@ -11,7 +11,7 @@ import pytest
 
 onnx = pytest.importorskip("onnx")
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+DOCS = Path(__file__).resolve().parents[3] / "docs"
 SCRIPT: dict[str, Any] = runpy.run_path(
     str(DOCS / "generate" / "onnx_backend_page.py"), run_name="onnx_backend_page"
 )

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from converters.test_tflite_attention import File
-from converters.test_tflite_layers import X, agrees, integers, one, random, refusal
+from converters.tflite.test_tflite_attention import File
+from converters.tflite.test_tflite_layers import X, agrees, integers, one, random, refusal
 from converters.tflite_writer import Field, constant, write_tflite
 
 import mpscnn

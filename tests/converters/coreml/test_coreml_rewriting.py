@@ -6,7 +6,7 @@ from pathlib import Path
 
 from converters.coreml_rewriting import CHANGED
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "coreml.md"
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "coreml.md"
 
 
 def test_the_page_lists_what_changes_when_it_is_written_again() -> None:

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from converters.coreml.test_coreml_layers import Case, compare_layer
+from converters.coreml.test_coreml_programs import _compare, _computed, _inputs
 from converters.coreml_writer import Program, add, array, model, numbers, one_layer, saved, settings
-from converters.test_coreml_layers import Case, compare_layer
-from converters.test_coreml_programs import _compare, _computed, _inputs
 from numpy.typing import NDArray
 
 from mpscnn import converters

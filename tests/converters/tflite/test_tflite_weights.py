@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from converters.test_tflite_attention import File
-from converters.test_tflite_layers import operator, random
+from converters.tflite.test_tflite_attention import File
+from converters.tflite.test_tflite_layers import operator, random
 from converters.tflite_writer import Field, Operator, Sparsity, Tensor, constant, quantized, write_tflite
 from numpy.typing import NDArray
 
