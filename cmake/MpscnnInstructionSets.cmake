@@ -10,11 +10,13 @@ set(MPSCNN_INSTRUCTION_SETS "all" CACHE STRING
     "Instruction sets to build kernels for: all, native (the first and this machine's best), or a list that holds the target's first")
 
 # Sets `result` to the sets of `built` that this machine uses: the first one, which every processor has, and the best one.
-# All sets are used if this machine says nothing about the machine that will run the library: in a cross build, if the
-# program below does not run, and without AVX2, because a processor without it is usually an emulated one. On a machine
-# with better sets the library prints a warning (cpp/cpu/isa/build_warning.cpp).
-function(mpscnn_native_sets built result)
+# Sets `extensions` to the sets with special instructions that this machine has. All sets are used if this machine says
+# nothing about the machine that will run the library, and `extensions` is "all" then: in a cross build, if the program
+# below does not run, and without AVX2, because a processor without it is usually an emulated one. On a machine with
+# better sets the library prints a warning (cpp/cpu/isa/build_warning.cpp).
+function(mpscnn_native_sets built result extensions)
     set(${result} ${built} PARENT_SCOPE)
+    set(${extensions} all PARENT_SCOPE)
     if(NOT avx2 IN_LIST built OR CMAKE_CROSSCOMPILING)
         return()
     endif()
@@ -23,19 +25,26 @@ function(mpscnn_native_sets built result)
     endif()
     set(CMAKE_CXX_STANDARD 20)
     set(CMAKE_CXX_STANDARD_REQUIRED ON)
-    try_run(MPSCNN_NATIVE_SETS_FOUND MPSCNN_NATIVE_SETS_COMPILED
+    try_run(MPSCNN_NATIVE_SETS_STATUS MPSCNN_NATIVE_SETS_COMPILED
         "${PROJECT_BINARY_DIR}/native_sets" "${PROJECT_SOURCE_DIR}/cmake/native_sets.cpp"
-        CMAKE_FLAGS "-DINCLUDE_DIRECTORIES=${PROJECT_SOURCE_DIR}/cpp")
-    if(MPSCNN_NATIVE_SETS_COMPILED AND MPSCNN_NATIVE_SETS_FOUND EQUAL 102)
-        set(${result} baseline avx512 PARENT_SCOPE)
-    elseif(MPSCNN_NATIVE_SETS_COMPILED AND MPSCNN_NATIVE_SETS_FOUND EQUAL 101)
-        set(${result} baseline avx2 PARENT_SCOPE)
+        CMAKE_FLAGS "-DINCLUDE_DIRECTORIES=${PROJECT_SOURCE_DIR}/cpp"
+        RUN_OUTPUT_VARIABLE found)
+    if(DEFINED found) # a later configuration does not run the program again
+        set(MPSCNN_NATIVE_SETS_FOUND "${found}" CACHE INTERNAL "Instruction sets of this machine")
     endif()
+    foreach(best IN ITEMS avx512 avx2)
+        if(MPSCNN_NATIVE_SETS_COMPILED AND MPSCNN_NATIVE_SETS_STATUS EQUAL 0 AND best IN_LIST MPSCNN_NATIVE_SETS_FOUND)
+            set(${result} baseline ${best} PARENT_SCOPE)
+            set(${extensions} ${MPSCNN_NATIVE_SETS_FOUND} PARENT_SCOPE)
+            return()
+        endif()
+    endforeach()
 endfunction()
 
 # Adds an object library mpscnn_kernels_<set> for each instruction set of the target processor family. Sets `objects` to
-# their objects, and `names` to the names of the sets, the best one last.
-function(mpscnn_add_kernels objects names)
+# their objects, `names` to the names of the sets that users can choose, the best one last, and `compiled` to the names of
+# all sets, including those with special instructions.
+function(mpscnn_add_kernels objects names compiled)
     list(LENGTH CMAKE_OSX_ARCHITECTURES architectures)
     if(architectures GREATER 1)
         message(FATAL_ERROR "mpscnn is built for one architecture at a time, CMAKE_OSX_ARCHITECTURES is "
@@ -48,8 +57,9 @@ function(mpscnn_add_kernels objects names)
     else()
         message(FATAL_ERROR "mpscnn has CPU kernels for x86-64 and arm64, not for ${CMAKE_SYSTEM_PROCESSOR}.")
     endif()
+    set(extensions all)
     if(MPSCNN_INSTRUCTION_SETS STREQUAL "native")
-        mpscnn_native_sets("${built}" built)
+        mpscnn_native_sets("${built}" built extensions)
     elseif(MPSCNN_INSTRUCTION_SETS AND NOT MPSCNN_INSTRUCTION_SETS STREQUAL "all")
         foreach(set IN LISTS MPSCNN_INSTRUCTION_SETS)
             if(NOT set IN_LIST built)
@@ -112,8 +122,13 @@ function(mpscnn_add_kernels objects names)
     set(halves_of_neon neon_fp16)
     set(libraries ${built})
     foreach(set IN LISTS built)
-        list(APPEND libraries ${bfloat16_of_${set}} ${integers_of_${set}} ${halves_of_${set}})
+        foreach(extension IN LISTS bfloat16_of_${set} integers_of_${set} halves_of_${set})
+            if(extensions STREQUAL "all" OR extension IN_LIST extensions)
+                list(APPEND libraries ${extension})
+            endif()
+        endforeach()
     endforeach()
+    set(${compiled} "${libraries}" PARENT_SCOPE)
     if(MPSCNN_BUILD_TESTS AND avx512 IN_LIST built)
         list(APPEND libraries amx_model_bf16 amx_model_int8 avx2_model_vnni) # only tests link these objects
     endif()
@@ -159,7 +174,7 @@ function(mpscnn_add_kernels objects names)
         endif()
     endforeach()
     set(${objects} "${all}" PARENT_SCOPE)
-    if(avx512 IN_LIST built) # AVX-512 with AMX for products of bfloat16 numbers and bytes
+    if(amx_bf16 IN_LIST libraries) # AVX-512 with AMX for products of bfloat16 numbers and bytes
         list(APPEND built amx)
     endif()
     set(${names} "${built}" PARENT_SCOPE)

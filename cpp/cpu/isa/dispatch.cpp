@@ -70,6 +70,9 @@ void get(Kernel<HalfSumsTask> &);
 
 namespace {
 
+// Special instructions have kernels only if MPSCNN_WITH_<set> is defined, because a build for this machine
+// leaves out those that it lacks.
+
 constexpr std::string_view known_names[] = {"baseline", "avx2", "avx512", "amx", "neon"};
 
 /// Assemble the kernel table of an instruction set. `get` fills in each part. It runs code of the instruction
@@ -129,34 +132,45 @@ std::string_view wanted_sums() {
 /// later.
 KernelTable avx512_table() {
     KernelTable table = assemble([](auto &part) { avx512::get(part); });
+#if defined(MPSCNN_WITH_avx512_vnni)
     if (has_avx512_vnni()) avx512_vnni::get(table.quads);
+#endif
+#if defined(MPSCNN_WITH_avx512_fp16)
     if (has_avx512_fp16()) avx512_fp16::get(table.halves);
+#endif
     return table;
 }
 #endif
 
 Available::Available() {
-#if defined(MPSCNN_WITH_avx512)
+#if defined(MPSCNN_WITH_amx_bf16)
     if (wanted_sums() != "pairs" && has_amx_bf16()) {
         KernelTable &table = add(avx512_table());
         table.name = "amx";
         add_bfloat16(table, Bfloat16Products::blocks_in_tiles, amx_bf16::get);
+#if defined(MPSCNN_WITH_amx_int8)
         if (has_amx_int8()) amx_int8::get(table.quads.tiles);
+#endif
     }
+#endif
+#if defined(MPSCNN_WITH_avx512)
     if (has_avx512()) {
         KernelTable &table = add(avx512_table());
+        add_bfloat16(table, Bfloat16Products::blocks, avx512_fma_bf16::get);
+#if defined(MPSCNN_WITH_avx512_bf16)
         if (has_avx512_bf16() &&
             (wanted_sums().empty() ? has_fast_bfloat16_pairs() : wanted_sums() == "pairs"))
             add_bfloat16(table, Bfloat16Products::pairs, avx512_bf16::get);
-        else
-            add_bfloat16(table, Bfloat16Products::blocks, avx512_fma_bf16::get);
+#endif
     }
 #endif
 #if defined(MPSCNN_WITH_avx2)
     if (has_avx2()) {
         KernelTable &table = add(assemble([](auto &part) { avx2::get(part); }));
         add_bfloat16(table, Bfloat16Products::blocks, avx2_bf16::get);
+#if defined(MPSCNN_WITH_avx2_vnni)
         if (has_avx_vnni()) avx2_vnni::get(table.quads);
+#endif
     }
 #endif
     add(assemble([](auto &part) { baseline::get(part); })).why_no_bfloat16 =
