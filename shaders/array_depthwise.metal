@@ -1,5 +1,5 @@
-// Depthwise convolutions. A thread computes four channels of adjacent columns, so
-// that adjacent threads read and write adjacent memory.
+// Depthwise convolutions. A thread computes four channels of adjacent columns, so that adjacent threads read
+// and write adjacent memory.
 
 #include <metal_stdlib>
 

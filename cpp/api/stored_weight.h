@@ -7,8 +7,8 @@
 
 namespace mpscnn::c_api {
 
-/// Return a copy of the caller's weight with its quantization, which uint8 weights must have and others must
-/// not.
+/// Return a copy of the caller's weight with its quantization, which uint8 and int32 weights must have and
+/// others must not.
 engine::WeightTensor weight_of(const mpscnn_tensor &tensor, const float *scales, const float *zero_points,
                                std::int64_t quantization_count, const std::string &what);
 

@@ -54,8 +54,8 @@ void *map_pages(std::size_t bytes, std::size_t alignment) noexcept;
 void unmap_pages(void *memory, std::size_t bytes) noexcept;
 
 /// While this object exists, the calling thread and threads that it starts receive no signals. So worker
-/// threads never run signal handlers of the program that embeds them. Signals of faults are not blocked, for
-/// crash reporters.
+/// threads never run signal handlers of the program that embeds them. Signals of faults, such as SIGSEGV, are
+/// not blocked, because crash reporters need them.
 class BlockedSignals {
 public:
     BlockedSignals();

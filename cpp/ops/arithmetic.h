@@ -12,8 +12,8 @@ using ::ArithmeticKind;
 /// maximum).
 ///
 /// A stride s of an input along an axis means that element i of the result reads element i * s of that input.
-/// With stride 0 the input is broadcast. Strides count rows (y) of images, pixels (x) of images and rows, and
-/// channels.
+/// With stride 0 the input is broadcast. Strides y count rows, strides x count pixels, and the others
+/// count channels.
 struct Arithmetic {
     float primary_scale = 1.0f, secondary_scale = 1.0f;
     float bias = 0.0f;

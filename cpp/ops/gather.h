@@ -27,9 +27,9 @@ struct Gather {
 };
 
 /// Select elements along an axis by indices that the network computes. Along all other axes both inputs have
-/// the same extent, or one of them has extent 1 and is repeated. An index is truncated to a whole number;
-/// negative ones count from the end, and those beyond the axis select its first or last element, NaN the
-/// first.
+/// the same extent, or one of them has extent 1 and is repeated. An index is truncated to a whole number.
+/// Negative indices count from the end. An index beyond the axis selects its first or last element, and NaN
+/// selects the first one.
 struct TakeAlongAxis {
     static constexpr OperationInfo info{
         "take_along_axis", "Elements along an axis by computed indices.", 2, 2, false, false, false};

@@ -34,8 +34,8 @@ Value limited_gradient(const Arithmetic &arithmetic, GradientBuilder &builder) {
     return builder.add(NeuronGradient{limits, true}, {builder.gradient(), builder.result()});
 }
 
-/// Give an input a gradient that has the result's shape. It is summed over the axes along which the input was
-/// broadcast.
+/// Give an input its gradient: the sum of `gradient`, which has the result's shape, over the axes along which
+/// the input was broadcast.
 void give_summed(GradientBuilder &builder, std::size_t input, Value gradient) {
     const Value source = builder.input(input);
     const bool whole = builder.shape(source) == builder.shape(gradient);
@@ -56,7 +56,7 @@ template <class Op> Op reading(const Arithmetic &arithmetic, std::size_t index, 
     return operation;
 }
 
-/// Return another comparison or function that reads its operands with the strides and scales of `arithmetic`.
+/// Return an operation of type Op that reads its operands with the strides and scales of `arithmetic`.
 template <class Op> Op of_operands(const Arithmetic &arithmetic) {
     Op operation;
     static_cast<Arithmetic &>(operation) = arithmetic;

@@ -4,10 +4,11 @@
 
 namespace mpscnn::ops {
 
-/// Two sums for each channel over all pixels of all images, which the gradients of a batch normalization by
-/// the statistics of the current batch need. The first is the sum of the gradient, which is the gradient of
-/// beta. The second is the sum of gradient times normalized input, which is the gradient of gamma. Inputs:
-/// the gradient of the result, the input, and its statistics. The result is (1, 2, 1, channels).
+/// Two sums for each channel over all pixels of all images. The gradients of a batch normalization need them
+/// if its statistics were computed from the current batch. The first is the sum of the gradient, which is the
+/// gradient of beta. The second is the sum of gradient times normalized input, which is the gradient of
+/// gamma. Inputs: the gradient of the result, the input, and its statistics. The result is (1, 2, 1,
+/// channels).
 struct BatchNormalizationSums {
     static constexpr OperationInfo info =
         training_info("batch_normalization_sums", "Gradients of a batch normalization's beta and gamma.", 3);

@@ -30,7 +30,7 @@ std::int64_t lead(const AxisPolicy &policy, std::int64_t extra) {
     case PaddingMethod::Alignment::centered:
         break;
     }
-    return (extra + (policy.odd_before ? 1 : 0)) / 2; // truncates, as the sample code's division
+    return (extra + (policy.odd_before ? 1 : 0)) / 2; // truncates, like the division in Apple's sample code
 }
 
 void require_result(const OperationInfo &info, const WindowAxis &kernel, std::int64_t input,

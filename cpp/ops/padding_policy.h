@@ -20,8 +20,8 @@ struct PaddingMethod {
     /// Average poolings: an average divides by all taps up to the end of the padding, as in Caffe.
     bool exclude_edges = false;
 
-    /// Convert Apple's constants, combined by or. Throws ParameterError for reserved bits and for custom
-    /// methods, which are code of their owner.
+    /// Convert Apple's constants, combined by or. Throws ParameterError for reserved bits, and for custom
+    /// methods, which are code of the calling program.
     static PaddingMethod from_bits(std::uint64_t bits);
     std::uint64_t bits() const;
 };

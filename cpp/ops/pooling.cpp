@@ -13,10 +13,10 @@ bool touches(const WindowAxis &axis, std::int64_t size, std::int64_t o) {
     return skipped < axis.kernel && start + skipped * axis.dilation < size;
 }
 
-/// Return the smallest x >= 0 with low <= factor * x mod modulus <= high, or -1 if there is none; 0 < low <=
-/// high < modulus. As in Euclid's algorithm, either the first multiple that reaches `low` is at most `high`,
-/// or the number of times that the multiples pass the modulus is the answer to the same question modulo the
-/// factor.
+/// Return the smallest x >= 0 with low <= factor * x mod modulus <= high, or -1 if there is none. The limits
+/// must satisfy 0 < low <= high < modulus. If the first multiple that reaches `low` is above `high`,
+/// multiples must first pass the modulus a number of times. As in Euclid's algorithm, that number (`turns`)
+/// is the answer to a question of the same kind with `factor` as its modulus.
 std::int64_t first_multiple_within(std::int64_t factor, std::int64_t modulus, std::int64_t low,
                                    std::int64_t high) {
     if (factor == 0) return -1;

@@ -50,7 +50,8 @@ struct RowKernels {
     void (*interleave2)(const float *const *rows, std::size_t pixels, float *result);
 
     /// Resample a row. `inputs` has `stride` more pixels than needed, each of `samples` samples (3 or 4), and
-    /// one more float; these have any finite value. `outputs` also has one more float, which is overwritten.
+    /// one more float; the values of these are finite but otherwise arbitrary. `outputs` also has one more
+    /// float, which is overwritten.
     /// If `exact` is false, taps up to the stride are used, whose weights are 0.
     void (*resample)(const float *inputs, std::size_t samples, const RowTaps &taps, bool exact,
                      float *outputs);

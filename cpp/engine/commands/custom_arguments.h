@@ -11,8 +11,8 @@ namespace mpscnn::engine {
 
 /// An argument for one run of a user's kernel: an image, or memory of the caller.
 struct CustomArgument {
-    /// Name of the parameter. An empty name means the next parameter of this kind for which no argument is
-    /// named.
+    /// Name of the parameter. An empty name means the next parameter of the same kind that no argument
+    /// names.
     std::string name;
     ImagePointer image; ///< null: the argument is memory
     std::span<std::byte> bytes;

@@ -151,8 +151,9 @@ bool Merger::drop_dropout(std::size_t i) const {
     return dropout && !dropout->training && !graph_.is_output(graph_.result_of(i));
 }
 
-/// True for a neuron that can be removed because it changes nothing. In networks of floats it has no function
-/// and only changes the scale of integers. In int8 networks it clamps to limits that contain all integers.
+/// True for a neuron that can be removed because it changes nothing. In networks of floats this is a neuron
+/// of kind `none`, which is only there to change the scale of integers in int8 networks. In int8 networks it
+/// is a neuron that keeps the scale, and that clamps to limits that contain all integers.
 bool Merger::drop_identity(std::size_t i) const {
     const Node &node = nodes_[i];
     const auto *neuron = std::get_if<ops::Neuron>(&node.operation);
@@ -165,7 +166,7 @@ bool Merger::drop_identity(std::size_t i) const {
            lets_pass_all(*neuron, *node.quantization);
 }
 
-/// True for a neuron without a function between a layer that is kept in float32 and one that is not.
+/// True for a neuron of kind `none` if either it or the layer before it, but not both, is kept in float32.
 bool Merger::changes_type(std::size_t i) const {
     const Node &node = nodes_[i];
     const auto *neuron = std::get_if<ops::Neuron>(&node.operation);

@@ -149,8 +149,8 @@ struct CustomRun;
 
 /// A sequence of runs that a device executes one after another without waiting for the processor. Each run
 /// sees the results of earlier ones. One thread uses it; plans, kernels and memory must not change until
-/// `finish` or `discard`. If a run uses memory that the device cannot access, it and all earlier runs have
-/// finished when its call returns.
+/// `finish` or `discard`. If a run uses memory that the device cannot access, `run` returns
+/// only when this run and all earlier ones have finished.
 class Recording {
 public:
     virtual ~Recording() = default;

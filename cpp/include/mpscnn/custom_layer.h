@@ -34,7 +34,7 @@ typedef struct mpscnn_custom_layer {
 
 /* Add a layer that a function of the program computes. It runs on the CPU in float32, in any precision of
  * the network, also between layers that a GPU computes. It has no gradient. A network with such a layer
- * cannot be saved (MPSCNN_ERROR_UNSUPPORTED), nor made again from its JSON. `layer` is copied. */
+ * cannot be saved (MPSCNN_ERROR_UNSUPPORTED), nor recreated from its JSON. `layer` is copied. */
 MPSCNN_API mpscnn_status mpscnn_graph_add_custom(mpscnn_graph *graph, const char *name, const int *inputs,
                                                  int input_count, const mpscnn_custom_layer *layer,
                                                  int *value);

@@ -221,7 +221,7 @@ MPSCNN_API mpscnn_status mpscnn_kernel_encode_statistics(mpscnn_kernel *kernel,
                                                          mpscnn_batch_normalization_state *state);
 /* Encode a run of a whole network. The run reads images as the program's inputs and writes the program's
  * outputs to images; tensors (n, features) are images of one pixel. The session counts as in use while the
- * run is executed; it may be released before. */
+ * run is executed. It may be released as soon as this call returns. */
 MPSCNN_API mpscnn_status mpscnn_command_buffer_encode_session(
     mpscnn_command_buffer *commands, mpscnn_session *session, const mpscnn_feature_image *const *inputs,
     int input_count, mpscnn_feature_image *const *outputs, int output_count);
@@ -252,8 +252,8 @@ MPSCNN_API mpscnn_status mpscnn_custom_kernel_describe(const mpscnn_custom_kerne
 /* The argument of one parameter: an image or memory. */
 typedef struct mpscnn_custom_argument {
     size_t size;      /* sizeof(mpscnn_custom_argument) */
-    const char *name; /* name of the parameter; NULL: the next one of its kind, by index, without a named
-                       * argument */
+    const char *name; /* name of the parameter; NULL: the next parameter of the same kind, by index, that no
+                       * argument names */
     const mpscnn_feature_image *image; /* NULL: memory */
     void *data; /* must not be changed or freed until the command buffer is completed */
     size_t bytes;

@@ -80,10 +80,10 @@ MPSCNN_API mpscnn_status mpscnn_metal_program_compile(const mpscnn_graph *graph,
  * change until the command buffer is completed. The caller synchronizes outputs in managed storage.
  *
  * MPSCNN_ERROR_PARAMETER: an object is nil, of another device or class, of an unsupported format, texture
- * type or usage, a part of another MPSImage, given twice where one is an output, or the command buffer
- * does not retain what it uses. MPSCNN_ERROR_SHAPE: wrong number of images, extents or feature channels.
- * MPSCNN_ERROR_STATE: the command buffer is committed, a temporary image's read count is too low, or
- * another thread uses the session. MPSCNN_ERROR_UNSUPPORTED: the session runs on the processor. After
+ * type or usage, or a part of another MPSImage; an output is given twice, or also as an input; or the command
+ * buffer does not retain what it uses. MPSCNN_ERROR_SHAPE: wrong number of images, extents or feature
+ * channels. MPSCNN_ERROR_STATE: the command buffer is committed, a temporary image's read count is too low,
+ * or another thread uses the session. MPSCNN_ERROR_UNSUPPORTED: the session runs on the processor. After
  * these errors nothing was encoded; after an MPSCNN_ERROR_DEVICE or MPSCNN_ERROR_MEMORY do not commit the
  * command buffer. */
 MPSCNN_API mpscnn_status mpscnn_metal_session_encode(mpscnn_session *session,
@@ -110,7 +110,7 @@ typedef struct mpscnn_metal_photo_options {
  * your own encoders before this call.
  *
  * `pixels` is two-dimensional, with one component (gray), RGBA or BGRA, 8 or 16 bit unorm, 16 or 32 bit
- * float, not sRGB. `chroma` makes it the luma plane of a video frame (420v, 420f). `chroma` has two
+ * float, not sRGB. With `chroma`, `pixels` is the luma plane of a video frame (420v, 420f). `chroma` has two
  * components (blue and red differences), half the width and half the height, rounded up. `chroma` and
  * `options` may be NULL. `destination` has 1 or 3 feature channels in Float16 or Float32; its image number
  * `image` is written. `preprocess` is as for mpscnn_preprocess, but not with the fit "digit". The

@@ -94,11 +94,11 @@ MPSCNN_API mpscnn_status mpscnn_cases(mpscnn_text **json);
 MPSCNN_API mpscnn_status mpscnn_unsupported_features(mpscnn_text **json);
 
 /* Return the devices that can be named in options, as a JSON array. Each has name ("cpu", "metal",
- * "metal:0x100000abc") and available. An available one has description, precisions and, if bfloat16 is not
- * among them, the reason no_bfloat16; another one has the reason why it is not available. The CPU also has
- * processors, the object of mpscnn_processors. A Metal device also has registry_id, default,
- * unified_memory, headless, low_power, removable, families, recommended_working_set_bytes and
- * max_buffer_bytes. */
+ * "metal:0x100000abc") and available. An available device has description, precisions and, if bfloat16 is
+ * not among them, no_bfloat16, which says why. Any other device has reason, which says why it is not
+ * available. The CPU also has processors, the object of mpscnn_processors. A Metal device also has
+ * registry_id, default, unified_memory, headless, low_power, removable, families,
+ * recommended_working_set_bytes and max_buffer_bytes. */
 MPSCNN_API mpscnn_status mpscnn_devices(mpscnn_text **json);
 
 /* Return the processors of this process, as a JSON object: processors that it may run on (affinity), the
@@ -130,8 +130,8 @@ MPSCNN_API void mpscnn_set_log_callback(mpscnn_log_callback callback, void *cont
 
 /* Set the functions that allocate and free memory for arenas and packed weights. `alignment` is 64 bytes.
  * Set both functions; two NULLs restore the default, and one NULL gives MPSCNN_ERROR_PARAMETER. Call this
- * before any other function. While memory of the present functions is in use, it returns
- * MPSCNN_ERROR_STATE. */
+ * before any other function. It returns MPSCNN_ERROR_STATE while memory that the current functions
+ * have allocated is in use. */
 typedef void *(*mpscnn_allocate_callback)(size_t bytes, size_t alignment, void *context);
 typedef void (*mpscnn_free_callback)(void *memory, size_t bytes, void *context);
 MPSCNN_API mpscnn_status mpscnn_set_allocator(mpscnn_allocate_callback allocate, mpscnn_free_callback release,

@@ -419,8 +419,8 @@ inline std::uint64_t Program::fingerprint(std::span<const Shape> inputs, int thr
 /// The number with which layers refer to an input or to an earlier layer's result.
 using Value = int;
 
-/// The quantization of uint8 weights, which mean (value - zero_point) * scale: one entry, or one for each
-/// index of the first axis.
+/// The quantization of uint8 and int32 weights: number = (integer - zero_point) * scale. There is one entry,
+/// or one for each index of the first axis.
 struct Quantization {
     std::vector<float> scales{}, zero_points{};
 };
@@ -443,7 +443,7 @@ struct WeightInfo {
     std::string layer, role;
     Shape shape;
     bool required, set;
-    std::string dtype; ///< "float32", "float16", "uint8"; empty if it is not set, and for kernels
+    std::string dtype; ///< "float32", "float16", "uint8", "int32"; empty if not set, and for kernels
 };
 
 namespace detail {
@@ -555,7 +555,8 @@ public:
     void set_learning(Value value, bool learns) {
         detail::check(mpscnn_graph_set_learning(get(), value, learns));
     }
-    /// Set the meaning of a value's integers of `type`, "uint8" or "int8", for networks that compute in int8.
+    /// Set how integers of `type`, "uint8" or "int8", represent a value's numbers in networks that compute in
+    /// int8: number = (integer - zero_point) * scale.
     void quantize(Value value, const std::string &type, float scale, int zero_point) {
         detail::check(mpscnn_graph_quantize(get(), value, detail::c_string(type), scale, zero_point));
     }

@@ -90,8 +90,9 @@ public:
         });
     }
 
-    /// Submit a photo for the model's function of this name. The model and the photo's pixels must stay valid
-    /// until the handler is called. See mpscnn_runner_classify.
+    /// `classify`, `detect` and `segment` submit a photo for the function of ModelFile with the same name.
+    /// The model and the photo's pixels must stay valid until the handler is called. See
+    /// mpscnn_runner_classify.
     FrameNumber classify(const ModelFile &model, const ImageView &photo, int top,
                          ResultHandler<Predictions> done) {
         const auto found = std::make_shared<mpscnn_predictions *>(nullptr);
@@ -183,7 +184,7 @@ private:
         (*done)(std::move(failure));
     }
 
-    /// Give the handler to a call of the library. Once the frame is accepted, the library owns it.
+    /// Give the handler to a call of the library, which owns the handler once it has accepted the frame.
     template <class Call> static FrameNumber hand_over(Handler done, Call call) {
         auto owned = std::make_unique<Handler>(std::move(done));
         FrameNumber number = 0;

@@ -40,18 +40,18 @@ MPSCNN_API void mpscnn_trainer_release(mpscnn_trainer *trainer);
 
 /* Make one step. `inputs` are float32 or float16 inputs of the network and, if the trainer is "weighted",
  * weights of the losses. Labels and weights have the shape of the prediction; class i of an image is a 1 at
- * position i. For a detector it is (n, anchors, 4 + classes), as mpscnn_detector_targets writes it for each
- * image. `loss` and `prediction` receive the values before the step; `prediction`, which the loss compares
- * with the labels, may be NULL. For a loss that is not finite, it returns MPSCNN_ERROR_STATE and changes
- * nothing. */
+ * position i. For a detector, the shape of the labels is (n, anchors, 4 + classes), and
+ * mpscnn_detector_targets writes those of an image. `loss` and `prediction` receive the values before the
+ * step; `prediction`, which the loss compares with the labels, may be NULL. For a loss that is not finite, it
+ * returns MPSCNN_ERROR_STATE and changes nothing. */
 MPSCNN_API mpscnn_status mpscnn_trainer_step(mpscnn_trainer *trainer, const mpscnn_tensor *inputs,
                                              int input_count, const mpscnn_tensor *labels,
                                              float learning_rate, const mpscnn_tensor *prediction,
                                              double *loss);
 
 /* Compute a step several times without changing the weights, and return the time of every part, like
- * mpscnn_session_profile: forward, backward and the new weights. If gradients are added over several
- * batches, it includes their sums instead of the new weights. `trace` and `options` may be NULL. */
+ * mpscnn_session_profile. The parts are forward, backward and the new weights. If gradients are added over
+ * several batches, the sums of gradients replace the new weights. `trace` and `options` may be NULL. */
 MPSCNN_API mpscnn_status mpscnn_trainer_profile(mpscnn_trainer *trainer, const mpscnn_tensor *inputs,
                                                 int input_count, const mpscnn_tensor *labels,
                                                 const mpscnn_profile_options *options, mpscnn_text **json,

@@ -16,11 +16,11 @@ namespace mpscnn::metal {
 /// The pipelines that the check of a device has compiled, in a file of the cache directory. Processes load
 /// them instead of compiling the shaders again.
 ///
-/// The file's name has a hash of the device, the system and the shaders, so a file for other ones is not
-/// used. It also has a hash of the file's content, so a damaged file is noticed; it is deleted. Files are
-/// optional: if there is none, or none can be written, pipelines are compiled. Only GPUs of the family Apple
-/// 7 and later have a file, on macOS 13 and later, because other programs report faults of such files on
-/// other GPUs and systems.
+/// The file's name has a hash of the device, the system and the shaders, so a file for another one of
+/// these is not used. It also has a hash of the file's content, so a damaged file is noticed and deleted.
+/// Files are optional: if there is none, or none can be written, pipelines are compiled. Only GPUs of the
+/// family Apple 7 and later have a file, on macOS 13 and later, because other programs report faults of such
+/// files on other GPUs and systems.
 class PipelineArchive {
 public:
     using Descriptor = objc_ptr<MTLComputePipelineDescriptor *>;

@@ -48,8 +48,8 @@ class Layer {
 public:
     virtual ~Layer() = default;
     virtual std::unique_ptr<Step> bind(Operands operands) const = 0;
-    /// Return the largest number of images in a pass for which the images between the layer's kernels are
-    /// possible.
+    /// Return the largest number of images that a pass may have, so that each image between the layer's
+    /// kernels fits into one MPSImage.
     virtual std::int64_t max_images(const Operands &) const {
         return std::numeric_limits<std::int64_t>::max();
     }

@@ -22,8 +22,8 @@ struct LoweredLayer {
     std::size_t weight_bytes = 0;
 };
 
-/// A lowered network whose values are stored as MPS images. Shared by all plans of a program; immutable,
-/// except for the state that `encoding` guards.
+/// A lowered network whose values are stored as MPS images. All plans of a program share it. It is
+/// immutable, except for the state that `encoding` guards.
 struct LoweredNetwork {
     std::shared_ptr<Device> device; ///< destroyed after the layers, which use it
     std::shared_ptr<const engine::Implementations> implementations;
@@ -47,7 +47,7 @@ lower_network(const engine::Graph &graph, const engine::LowerOptions &options, s
               std::shared_ptr<const engine::Implementations> implementations);
 
 /// A network on arrays: one that is trained, one whose weights are variables, or one with the library's own
-/// kernels. Shared by all plans of a program; immutable, except for the state that `encoding` guards.
+/// kernels. All plans of a program share it. It is immutable, except for the state that `encoding` guards.
 struct ArrayNetwork {
     std::shared_ptr<Device> device; ///< destroyed after the layers, which use it
     std::shared_ptr<const engine::Implementations> implementations;

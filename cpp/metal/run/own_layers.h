@@ -19,9 +19,9 @@ struct ConstantArray {
     objc_ptr<id<MTLBuffer>> buffer;
 };
 
-/// A convolution with constant weights that one of the library's own kernels computes. The kernel also
-/// computes a following sum if only that sum reads the convolution's result, or the depthwise convolution
-/// before a pointwise one if only that reads its result.
+/// A convolution with constant weights that one of the library's own kernels computes. The kernel may
+/// include a sum that follows, if only this sum reads the convolution's result. The kernel of a pointwise
+/// convolution may include the depthwise convolution before it, if nothing else reads that one's result.
 struct OwnLayer {
     std::size_t convolution = 0;          ///< number of the convolution's node
     engine::ValueId addend = -1;          ///< the other operand of the sum; -1: there is no sum
@@ -30,8 +30,8 @@ struct OwnLayer {
 };
 
 /// Return, for each node, the own layer that computes the node's result. `halves` is true for each value
-/// whose array holds halves. A convolution that is included in the layer of another node has none, and is
-/// true in `merged`. Throws WeightsError for a weight that does not fit the precision.
+/// whose array holds halves. A convolution that is included in the layer of another node has none, and
+/// its entry in `merged` is true. Throws WeightsError for a weight that does not fit the precision.
 std::vector<std::optional<OwnLayer>>
 own_layers(const engine::Graph &graph, engine::Precision precision, const std::vector<bool> &halves,
            const Device &device, const std::shared_ptr<const engine::Implementations> &implementations,
