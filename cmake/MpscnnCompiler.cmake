@@ -63,9 +63,9 @@ function(mpscnn_unite_objcxx result)
     set(${result} ${united} PARENT_SCOPE)
 endfunction()
 
-# Optimises all code except the kernels. -O3 would make it a tenth larger, and only vectorized loops would be faster. With
-# -O2, GCC vectorizes them by another option. This code plans and starts kernels and takes little of the time, so builds
-# that need not be the fastest have -O1, with which compilers take two thirds of the time.
+# Optimises all code except the kernels. -O3 would make it a tenth larger, and only vectorized loops would be faster.
+# With -O2, another option makes GCC vectorize these loops. The code plans and starts kernels, which takes little of the
+# time of a run. So builds that need not be the fastest use -O1, with which compilers take two thirds of the time.
 function(mpscnn_optimise target)
     set(level -O1)
     if(MPSCNN_LINK_TIME_OPTIMISATION)

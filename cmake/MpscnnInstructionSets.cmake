@@ -91,7 +91,7 @@ function(mpscnn_add_kernels objects names compiled)
     endif()
     set_source_files_properties(cpp/cpu/kernels/convolution/convolution.cpp PROPERTIES COMPILE_OPTIONS "${convolution_flags}")
     set_source_files_properties(cpp/cpu/kernels/integers/integer_convolution.cpp PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
-    # Sets for products of bfloat16 numbers, by special instructions of the processor or by FMAs.
+    # Sets for bf16 dot products, by special instructions of the processor or by FMAs.
     set(bfloat16_of_avx2 avx2_bf16)
     set(bfloat16_of_avx512 avx512_fma_bf16 avx512_bf16 amx_bf16)
     set(bfloat16_of_neon neon_bf16)
@@ -104,7 +104,7 @@ function(mpscnn_add_kernels objects names compiled)
     set(bfloat16_instances cpp/cpu/kernels/convolution/bfloat16.cpp)
     # Destructors restore settings of the thread. With exceptions, they would need functions of the C++ library.
     set_source_files_properties(${bfloat16_instances} PROPERTIES COMPILE_OPTIONS "${convolution_flags};-fno-exceptions")
-    # Sets for products of bytes, by special instructions of the processor.
+    # Sets for dot products of bytes, by special instructions of the processor.
     set(flags_avx512_vnni ${flags_avx512} -mavx512vnni)
     set(flags_amx_int8 ${flags_avx512_vnni})
     set(flags_amx_model_int8 ${flags_avx512_vnni})
@@ -174,7 +174,7 @@ function(mpscnn_add_kernels objects names compiled)
         endif()
     endforeach()
     set(${objects} "${all}" PARENT_SCOPE)
-    if(amx_bf16 IN_LIST libraries) # AVX-512 with AMX for products of bfloat16 numbers and bytes
+    if(amx_bf16 IN_LIST libraries) # AVX-512 with AMX for dot products of bf16 and bytes
         list(APPEND built amx)
     endif()
     set(${names} "${built}" PARENT_SCOPE)

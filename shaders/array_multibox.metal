@@ -96,8 +96,8 @@ kernel void array_multibox_choice(constant ArrayMultiboxParams &params [[buffer(
     store(choice, counts, i, params.run, 5);
 }
 
-/// Compute the loss of each anchor. An anchor that does not count is multiplied by 0 and not skipped, so that
-/// a NaN in it appears in the loss. `count` is the number of boxes in all images.
+/// Compute the loss of each anchor. An anchor that does not count is not skipped: its loss is multiplied by
+/// 0, so that a NaN in it appears in the result. `count` is the number of boxes in all images.
 kernel void array_multibox_loss(constant ArrayMultiboxParams &params [[buffer(0)]],
                                 const device float *prediction [[buffer(1)]],
                                 const device float *labels [[buffer(2)]],

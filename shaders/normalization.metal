@@ -105,8 +105,8 @@ inline float4 scaled_distance(Statistics of, float4 first, float4 factor) {
 }
 
 /// Return the combined statistics `all` with their mean. Before, `all` has the mean of the first part. `rest`
-/// is the distance from that mean to the new one, times the factor: without it, the distance may exceed the
-/// range of floats.
+/// is the distance from that mean to the new one, times the factor. Without the factor, the distance may
+/// exceed the range of floats.
 inline Statistics with_mean(Statistics all, float4 rest) {
     const float4 first = all.mean * all.factor, mean = first + rest, added = mean - first;
     const float4 lost = (first - (mean - added)) + (rest - added);

@@ -4,9 +4,9 @@
 #include "image_params.h"
 #include "kinds.h"
 
-// The layout of statistics. The statistics of channels are images of one pixel per row, in these rows.
-// Moments, which are intermediate results, have them as columns, and one row for each row of the source
-// image.
+// The places of the numbers in images of statistics. The statistics of channels are images of one column, in
+// which these are the rows. In images of moments, which are intermediate results, these are the columns, and
+// there is one row for each row of the source image.
 enum StatisticsRow {
     statistics_mean = 0,
     statistics_variance = 1,

@@ -75,7 +75,7 @@ MPSCNN_API size_t mpscnn_text_size(const mpscnn_text *text);
 MPSCNN_API void mpscnn_text_release(mpscnn_text *text);
 
 /* Return how this library was built, as a JSON object: version, compiler, compiler_version, flags,
- * build_type, backends, instruction_sets (built in), instruction_set (in use on this machine). */
+ * build_type, system, backends, instruction_sets (built in), instruction_set (in use on this machine). */
 MPSCNN_API mpscnn_status mpscnn_build_config(mpscnn_text **json);
 
 /* Return all operations with their parameters, as a JSON array. */
@@ -88,23 +88,24 @@ MPSCNN_API mpscnn_status mpscnn_operations(mpscnn_text **json);
 MPSCNN_API mpscnn_status mpscnn_cases(mpscnn_text **json);
 
 /* Return the features that an engine does not support, as a JSON array. A row has engine and operation
- * ("any" for all), and a field with its allowed values; in a row without a field the engine does not
- * support the operation. A combination that a row refuses gives MPSCNN_ERROR_UNSUPPORTED when it is
- * compiled, or when it runs at extents that were free until then. */
+ * ("any" for all), field and allowed: the engine supports the operation only with allowed values of the
+ * field, such as "feature channels" or "precision". A combination that a row refuses gives
+ * MPSCNN_ERROR_UNSUPPORTED when it is compiled, or when it runs at extents that were free until then. */
 MPSCNN_API mpscnn_status mpscnn_unsupported_features(mpscnn_text **json);
 
 /* Return the devices that can be named in options, as a JSON array. Each has name ("cpu", "metal",
- * "metal:0x100000abc") and available. An available device has description, precisions and, if bfloat16 is
- * not among them, no_bfloat16, which says why. Any other device has reason, which says why it is not
- * available. The CPU also has processors, the object of mpscnn_processors. A Metal device also has
- * registry_id, default, unified_memory, headless, low_power, removable, families,
- * recommended_working_set_bytes and max_buffer_bytes. */
+ * "metal:0x100000abc") and available. An available device has description and precisions. It also has
+ * bfloat16_sums, the order in which it adds bfloat16 products (docs/precision.md), or no_bfloat16, which says
+ * why it lacks that precision. Any other device has reason, which says why it is not available. The CPU also
+ * has processors, the object of mpscnn_processors. A Metal device also has registry_id, default,
+ * unified_memory, headless, low_power, removable, families, recommended_working_set_bytes and
+ * max_buffer_bytes. */
 MPSCNN_API mpscnn_status mpscnn_devices(mpscnn_text **json);
 
-/* Return the processors of this process, as a JSON object: processors that it may run on (affinity), the
- * physical cores among them, quota (the processor time that its control groups allow, in processors, such
- * as 1.5; null without a limit) and threads. `threads` is the number that automatic choices take: one for
- * each core, but no more than the quota, rounded up. */
+/* Return the processors of this process, as a JSON object: `processors`, the number that it may run on
+ * (affinity); `cores`, the number of physical cores among them; `quota`, the processor time that its control
+ * groups allow, in processors, such as 1.5 (null without a limit); and `threads`, the number that automatic
+ * choices take: one for each core, but no more than the quota, rounded up. */
 MPSCNN_API mpscnn_status mpscnn_processors(mpscnn_text **json);
 
 /* Compare the results of a device ("metal", "metal:Apple M2") with the results of the CPU engine, and
@@ -217,9 +218,9 @@ MPSCNN_API mpscnn_status mpscnn_graph_set_weight(mpscnn_graph *graph, const char
                                                  const float *zero_points, int64_t quantization_count);
 /* Return the structure without weights as JSON. */
 MPSCNN_API mpscnn_status mpscnn_graph_to_json(const mpscnn_graph *graph, mpscnn_text **json);
-/* Return a description as JSON: {"inputs": [...], "outputs": [...], "layers": [{"name", "operation",
- * "output", "parameters", "macs", "flops"}]}, for one image. Free extents of the inputs are taken from
- * `height` and `width`; 0 is allowed if there are none. */
+/* Return a description as JSON: {"name", "inputs": [...], "outputs": [...], "layers": [{"name",
+ * "operation", "output", "parameters", "macs", "flops"}]}, for one image. Free extents of the inputs are
+ * taken from `height` and `width`; 0 is allowed if there are none. */
 MPSCNN_API mpscnn_status mpscnn_graph_describe(const mpscnn_graph *graph, int64_t height, int64_t width,
                                                mpscnn_text **json);
 /* Return all weights, also those that are not set, as a JSON array: layer, role, shape, required, set,
