@@ -8,7 +8,7 @@
 using namespace metal;
 
 // Sums for each channel over all pixels. A thread has one channel, or four adjacent ones, and some of the
-// pixels. Threads with adjacent numbers read adjacent memory, and each thread has several reads under way.
+// pixels. Threads with adjacent numbers read adjacent memory, and each thread has several reads in flight.
 // A threadgroup adds the sums of its threads. `Lanes` is float or float4, and `Stored` is the type of as many
 // numbers in memory.
 

@@ -41,8 +41,7 @@ namespace mpscnn::kernels {
 //   std::int64_t output_channels(ChannelCounts) const; feature channels of the result
 //   static constexpr auto default_padding = ...;       default size rule of the padding policy, else same
 //   static constexpr EdgeMode default_edge_mode = ...; default edge mode, else zero
-// If a pixel of the result depends on more than the source's pixel at the same place, a family also has one
-// of
+// If a pixel of the result depends on more than the source's pixel at its place, the family also has one of
 //   ops::Window taps() const;                          kernel, stride and dilation
 //   ImageSize destination_size(std::span<const ImageDescriptor>) const;
 //                                                      the result's size under every padding policy

@@ -72,7 +72,7 @@ void require_constant_weights(const Graph &graph) {
 }
 
 /// Return the default memory limit. It is computed once, because each kernel that is used without a network
-/// compiles a program of its own.
+/// compiles its own program.
 std::uint64_t default_max_memory() {
     static const std::uint64_t bytes = platform::usable_memory();
     return bytes;

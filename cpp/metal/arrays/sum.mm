@@ -42,7 +42,7 @@ ChannelView channel_view(const ArrayImage &from, const ArrayImage &kept) {
 }
 
 /// Return how many threads sum the parts of one result: a power of two that leaves a threadgroup enough
-/// adjacent results to read together. A thread has some parts, so that it has several reads under way.
+/// adjacent results to read together. A thread has some parts, so that it has several reads in flight.
 std::int64_t rows_for(std::int64_t results, std::int64_t parts) {
     constexpr std::uint64_t together = 4, each = 4;
     const auto lanes = std::min(together, std::bit_ceil(static_cast<std::uint64_t>(results)));

@@ -95,7 +95,7 @@ private:
 
 /// Lets consecutive shaders of a command buffer share one encoder, because each encoder takes time on the
 /// GPU. While this object exists, all Dispatch objects of its command buffer use the shared encoder. The
-/// encoder runs one shader after the other. Without this object each Dispatch has an encoder of its own, so
+/// encoder runs one shader after the other. Without this object each Dispatch has its own encoder, so
 /// that errors can name the layer.
 class SharedEncoder {
 public:

@@ -21,7 +21,8 @@ struct ConstantArray {
 
 /// A convolution with constant weights that one of the library's own kernels computes. The kernel may
 /// include a sum that follows, if only this sum reads the convolution's result. The kernel of a pointwise
-/// convolution may include the depthwise convolution before it, if nothing else reads that one's result.
+/// convolution may include the depthwise convolution before it, if nothing else reads the result of the
+/// depthwise convolution.
 struct OwnLayer {
     std::size_t convolution = 0;          ///< number of the convolution's node
     engine::ValueId addend = -1;          ///< the other operand of the sum; -1: there is no sum
