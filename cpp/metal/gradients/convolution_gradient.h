@@ -49,10 +49,10 @@ public:
         bool halves = false; ///< true: the input's array holds halves
     };
 
-    /// Return whether MPS can compute the gradient: groups of a multiple of four channels, or a depthwise
-    /// convolution with one output for each input, and a tensor that a batch of images can hold. If it can,
-    /// this records that the layer uses the kernel (Choice::take). Returns false if the device may not use
-    /// the kernel.
+    /// Return whether MPS can compute the gradient and the device may use its kernel. The convolution must
+    /// have no groups, groups of a multiple of four channels, or be depthwise with one output for each input.
+    /// A batch of images must be able to hold its input and its output. If the result is true, this records
+    /// that the layer uses the kernel (Choice::take).
     static bool can_compute(const ops::Convolution &convolution, const Shapes &shapes, const Choice &choice);
 
     /// Make the step. Throws DeviceError.
