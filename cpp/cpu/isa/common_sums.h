@@ -22,8 +22,8 @@ template <class V> struct CommonSums {
 #pragma GCC unroll 4
         for (auto &part : parts) part = start;
     }
-    /// Return the vector of sums to which the vector that begins with element `element`, a multiple of
-    /// V::width, is added.
+    /// Return the sums to which a vector of elements is added. The vector begins with element number
+    /// `element`, a multiple of V::width.
     MPSCNN_INLINE typename V::reg &of_element(std::int64_t element) {
         return parts[element % common_sums / V::width];
     }

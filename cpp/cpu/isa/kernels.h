@@ -107,7 +107,7 @@ struct Bfloat16Kernels {
     Kernel<ConvolutionTask> convolution;
     Kernel<ChainTask> chain; ///< chains of convolutions with bfloat16 weights
     Kernel<ConversionTask> conversion;
-    /// Packs weights that are tensors for `convolution`, unless it is depthwise.
+    /// Packs the weights of `convolution` if they are tensors of the graph, unless it is depthwise.
     Kernel<PackTask> pack;
     /// Computes weight gradients of convolutions that are not depthwise. Both factors of each product are
     /// rounded to bfloat16. The task's `source` is stored as float32, its `gradient` as float32 or bfloat16.

@@ -10,8 +10,8 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Fill each 2 * size lanes of the result: first with the lower (or higher) half of these lanes of a, and
-/// then with the same half of these lanes of b.
+/// Fill each block of 2 * size lanes of the result with the lower (or higher) half of the same block of a,
+/// and then with that half of b's block.
 template <class V, int size, bool higher>
 MPSCNN_INLINE typename V::reg lane_halves(typename V::reg a, typename V::reg b) {
     return [&]<int... lane>(std::integer_sequence<int, lane...>) {

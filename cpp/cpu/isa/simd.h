@@ -50,10 +50,9 @@
 //                            a = significand * 2^exponent with 1 <= significand < 2, for positive normal a
 //   sum(a), maximum(a)       reduce the lanes: lane i with lane i + width / 2, and so on by halves; the
 //                            maximum is NaN if any lane is NaN
-//   Narrow                   if it exists: a class for registers of the first Narrow::width lanes, with reg,
-//   load,
-//                            broadcast and fma as above; of(a), the first lanes of a; and widened(a), the
-//                            lanes of a and then zeros
+//   Narrow                   if it exists: a class for registers of the first Narrow::width lanes. It has
+//                            reg, load, broadcast and fma as above. of(a) is the first lanes of a, and
+//                            widened(a) is the lanes of a and then zeros
 //   bits                     a register of `width` 32-bit words
 //   zero_bits(), set1_bits(x), load_bits(p), xor_bits(a, b), and_bits(a, b)
 //   count_bytes(a)           the number of set bits of each byte; add_bytes(a, b) adds bytes

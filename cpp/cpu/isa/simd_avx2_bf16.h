@@ -1,6 +1,6 @@
 #pragma once
 
-// The class Simd (see simd.h) for AVX2 with bfloat16 tensors, whose numbers FMAs multiply as floats.
+// The class Simd (see simd.h) for AVX2 with bfloat16 tensors. Their numbers are widened to floats for FMAs.
 
 #include "cpu/isa/simd_avx2.h"
 

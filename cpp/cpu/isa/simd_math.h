@@ -11,7 +11,7 @@ namespace {
 
 constexpr float smallest_normal = 0x1p-126f;
 
-/// A number that is the sum of two floats; the second one is a rounding error of the first.
+/// A number that is the sum of two floats. The second one is the rounding error of the first.
 template <class V> struct Extended {
     typename V::reg high, low;
 };
@@ -286,8 +286,8 @@ template <class V> MPSCNN_INLINE typename V::reg erf(typename V::reg x) {
     return V::select(V::less(y, one), V::mul(x, p), of_large);
 }
 
-/// Compute x / (1 + e^-t), with an error of 4 ulp, and another |x| 2^-150 where 1 / (1 + e^-t) is subnormal.
-/// The result is NaN for t = -infinity and infinite x, as in the formula.
+/// Compute x / (1 + e^-t), with an error of 4 ulp, plus |x| 2^-150 where 1 / (1 + e^-t) is subnormal. The
+/// result is NaN for t = -infinity and infinite x, as in the formula.
 template <class V> MPSCNN_INLINE typename V::reg times_sigmoid(typename V::reg x, typename V::reg t) {
     return V::mul(x, sigmoid<V>(t));
 }

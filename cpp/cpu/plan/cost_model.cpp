@@ -13,8 +13,8 @@ namespace {
 
 // Constants of the model. Times are in microseconds, and rates are in bytes per microsecond. The constants
 // were measured on a Zen 5 at 4.4 GHz with two 512-bit FMAs per cycle. The rates of the last-level cache and
-// between threads were measured on a server with a mesh (Emerald Rapids), where they matter most. They do not
-// make networks slower on a Zen 3.
+// between threads were measured on a server with a mesh (Emerald Rapids), where they matter most. These
+// constants do not make networks slower on a Zen 3.
 
 /// The number of cycles in a microsecond, and the number of FMA instructions in a cycle.
 constexpr double cycles = 4400, fmas = 2;

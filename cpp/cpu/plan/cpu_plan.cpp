@@ -98,8 +98,9 @@ const CpuPlan &CpuPlan::variant(const ChainOptions &options) const {
         std::make_unique<const CpuPlan>(network_, input_shapes_, options, max_memory_));
 }
 
-/// Give every tensor in the arena an offset by its lifetime, in step numbers. Number 0 copies inputs into the
-/// arena, and the number after the last step copies outputs to the caller, where copies are needed.
+/// Choose the offset of every tensor in the arena. Tensors whose lifetimes do not overlap may share memory.
+/// Lifetimes are in step numbers: inputs are copied into the arena at number 0, and outputs to the caller at
+/// the number after the last step.
 void CpuPlan::plan_arena() {
     const int behind = static_cast<int>(steps_.size()) + 1;
     std::vector<engine::BufferLifetime> lifetimes;

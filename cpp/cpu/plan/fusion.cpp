@@ -165,8 +165,8 @@ private:
         fusions_[*last].addition = i;
     }
 
-    /// Find elementwise operations whose second operand is a weight. A constant without other consumers then
-    /// needs no step.
+    /// Find elementwise operations whose second operand is a constant. Their kernels read it directly, so a
+    /// constant without other consumers needs no step.
     void find_constants() {
         std::vector<int> uses = uses_;
         for (std::size_t i = 0; i < fusions_.size(); ++i) {

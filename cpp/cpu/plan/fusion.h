@@ -14,7 +14,7 @@ struct NodeFusion {
     bool absorbed = false;               ///< computed by the kernel of another node
     std::optional<std::size_t> border;   ///< the zero padding before this convolution
     std::optional<std::size_t> addition; ///< the addition after this convolution, which its kernel computes
-    /// The weight that is the second operand of this elementwise operation.
+    /// The constant that is the second operand of this elementwise operation.
     std::optional<std::size_t> constant;
     /// The concatenation of two tensors whose channels this shuffle interleaves.
     std::optional<std::size_t> joined;
@@ -40,8 +40,8 @@ using TakesResidual = std::function<bool(std::size_t node, engine::ValueId other
 struct FusionOptions {
     /// True: convolutions may read a broadcast 1x1 input, or inputs multiplied by one pixel.
     bool from_pixels = false;
-    /// True: tensors are float32. Then elementwise operations may read weights, and channel shuffles may read
-    /// two tensors.
+    /// True: tensors are float32. Then elementwise operations may read constants directly, and channel
+    /// shuffles may read two tensors.
     bool has_floats = false;
     /// True: results are not rounded when they are stored.
     bool rounds_nothing = false;

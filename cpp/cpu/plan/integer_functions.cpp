@@ -44,7 +44,7 @@ namespace {
 // exponential and the error function are computed in float64 and then rounded.
 
 float sigmoid(double x) {
-    constexpr double largest = 88.0; // the largest x whose exponential is a float32 number
+    constexpr double largest = 88.0; // a little below the largest x whose exponential fits float32
     return 1.0f / (1.0f + static_cast<float>(std::exp(std::min(-x, largest))));
 }
 

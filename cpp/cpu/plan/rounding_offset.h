@@ -1,6 +1,7 @@
 #pragma once
 
-// Offsets of sums with which a requantization is one rounding to nearest.
+// Finds offsets for the sums of a layer. With such an offset, a requantization needs only one rounding to
+// nearest.
 //
 // TensorFlow Lite multiplies a sum x by m and rounds the product twice: to its upper 32 bits, and after a
 // shift. So the result is floor((x * m + a) / 2^n) with a constant a. An FMA of doubles only rounds to

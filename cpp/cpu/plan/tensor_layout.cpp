@@ -6,7 +6,7 @@ namespace mpscnn::cpu {
 
 namespace {
 
-/// The distance at which the same bytes of pixels share a set of L1, if it has 32 KiB and 8 or more ways.
+/// Pixels at multiples of this distance compete for one or two sets of L1, if it has ways of 4 KiB.
 constexpr std::int64_t set_conflict_bytes = 2048;
 constexpr std::int64_t cache_line_bytes = 64;
 

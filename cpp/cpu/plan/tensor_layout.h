@@ -36,8 +36,8 @@ Strides contiguous_strides(const Extents &extents, std::ptrdiff_t image);
 /// continues the next outer axis. Then kernels recognise equally spaced pixels as rows of one matrix.
 Strides uniform_strides(const Extents &extents, Strides strides);
 /// Return the strides of a tensor in the arena. The pixel pitch is rounded up to whole vectors and avoids
-/// multiples of 2048 bytes, where many pixels compete for one set of L1. `contiguous` forbids gaps between
-/// the pixels of an image.
+/// multiples of 2048 bytes, where many pixels compete for one or two sets of L1. `contiguous` forbids gaps
+/// between the pixels of an image.
 Strides arena_strides(const Extents &extents, bool contiguous, std::int64_t vector_width,
                       Element element = Element::float32);
 
@@ -72,8 +72,8 @@ struct Binding {
 struct Region {
     int storage = -1;
     Extents extents;
-    /// The extents as which this region sees the whole storage. After a reshape they differ from those of the
-    /// storage.
+    /// The extents of the whole storage in the axes of this region. After a reshape they differ from the
+    /// storage's own extents.
     Extents whole;
     std::int64_t y = 0, x = 0, channel = 0; ///< the position where the region begins
     /// Distance of adjacent rows and columns of the region in the storage.

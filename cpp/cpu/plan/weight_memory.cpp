@@ -12,7 +12,7 @@ WeightBuffer WeightMemory::take(std::size_t floats) {
     if (!block_ || block_->size() - used_ < bytes) {
         block_ = std::make_shared<Block>(std::max(bytes, next_block_));
         used_ = 0;
-        // Later blocks hold only what exceeds the expected bytes, for example Winograd\'s weights.
+        // Later blocks hold only what exceeds the expected bytes, for example Winograd's weights.
         next_block_ /= 4;
     }
     auto *const first = reinterpret_cast<float *>(block_->data() + used_);

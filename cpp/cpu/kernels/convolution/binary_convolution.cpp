@@ -1,6 +1,6 @@
 // Binary convolution. A work item turns the source rows that it needs into bits. Then, for some output pixels
-// and a vector of output channels at a time, it counts the bits in which window and weights differ, or that
-// both have set.
+// and a vector of output channels at a time, it counts the bits in which window and weights differ, or the
+// bits that are 1 in both.
 //
 // Registers hold the counts of four pixels, in bytes and in words, and one vector of weights (a word of 32
 // inputs for each output). A word of inputs is broadcast to all lanes. The speed is limited by counting bits.

@@ -112,7 +112,7 @@ template <class V> inline ChainPlan cut_chain(const ChainTask &task, int threads
         ChainBuffer &buffer = plan.buffer[s];
         plan_panels<V>(task, s, panels_are_items, threads, buffer);
         buffer.rows = rows;
-        // Avoid pixels that are 2048 bytes apart, because they would share one set of L1.
+        // Avoid pixels that are 2048 bytes apart, because they would compete for two sets of L1.
         const std::int64_t pixel_bytes = buffer.channels * size;
         buffer.pixel_stride = (pixel_bytes % 2048 == 0 ? pixel_bytes + 64 : pixel_bytes) / size;
         buffer.row_stride = result.width * buffer.pixel_stride;
@@ -248,7 +248,7 @@ template <class V> class ChainPlanner {
 public:
     ChainPlanner(const ChainTask &task, const ChainPlan &plan, const Planning &planning)
         : task_(task), planning_(planning),
-          // These parts are only planned, not computed, so any address is valid.
+          // These parts are only planned, not computed, so any address will do.
           parts_(task, plan, 0, reinterpret_cast<std::byte *>(task.destination.data)) {}
 
     /// Plan the rows of each stage for some rows of the result, if stage s has already computed its rows

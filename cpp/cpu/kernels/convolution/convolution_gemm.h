@@ -1,7 +1,7 @@
 #pragma once
 
-// Dense and grouped convolutions (also pointwise and fully connected ones) as a matrix product (GEMM):
-// (output pixels x inputs of a window) times (inputs x output channels).
+// Computes dense and grouped convolutions (also pointwise and fully connected ones) as a matrix product
+// (GEMM): (output pixels x inputs of a window) times (inputs x output channels).
 //
 // The output pixels are divided into regions whose windows have the same taps inside the source
 // (convolution_regions.h). Regions are divided into tiles of adjacent pixels, whose inputs are read in place.
@@ -139,7 +139,7 @@ template <class V> inline void plan_weights(const PackedConvolution &packed, Gem
                          ? max_dot_rows<V>(static_cast<int>(plan.group_outputs))
                      : plan.group_outputs <= V::width ? max_rows<V, 1>
                                                       : V::gemm_rows;
-    // Avoid rows that are 2048 bytes apart, because they would share one set of L1.
+    // Avoid rows that are 2048 bytes apart, because they would compete for two sets of L1.
     plan.gathered_pitch = plan.depth % 512 == 0 ? plan.depth + 16 : plan.depth;
 }
 

@@ -26,7 +26,8 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Tiles of an item, at most 64 because each has a bit.
+/// The maximum number of tiles of an item. It must be at most 64, because each tile has a bit
+/// (non_finite_tiles()).
 inline constexpr std::int64_t max_winograd_tiles = 48;
 
 /// Return the number of outputs of a tile along one axis.

@@ -159,7 +159,7 @@ template <class V>
 Prepared pooled_convolution_prepare(const PooledConvolutionTask &task, const Planning &planning) {
     const std::int64_t pitch = round_up_to_width<V>(task.convolution.destination.channels);
     PooledPlan plan{};
-    plan.pixel_stride = pitch % 512 == 0 ? pitch + 16 : pitch; // avoid pixels that share one set of L1
+    plan.pixel_stride = pitch % 512 == 0 ? pitch + 16 : pitch; // avoid pixels that compete for two sets of L1
     cut_pooled<V>(task, planning, plan);
     for (std::int64_t index = 0; index < plan.bands; ++index) {
         if (plan.kind_of(index) == PooledPlan::between && index > 1) continue; // has the plan of band 1

@@ -4,8 +4,8 @@
 //
 // Weights are packed in panels: [block of units][unit of the state][gate][lanes of the block]. So registers
 // hold all gates of a block of units. A panel stays in L1 while a thread computes the step for all sequences
-// of its work item. The kind gru_before (whose reset gate is applied before the product) has two
-// packed matrices: one for the gates z and r, and one for the candidate.
+// of its work item. The kind gru_before (whose reset gate is applied before the product) has two packed
+// matrices: one for the gates z and r, and one for the candidate.
 
 #include "cpu/isa/kernel_math.h"
 #include "cpu/isa/kernels.h"

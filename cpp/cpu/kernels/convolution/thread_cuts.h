@@ -10,9 +10,9 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Return how many weights a thread can load in the time of loading one number that another thread has just
-/// written. Weights from memory take as long as such a number. Weights in the last-level cache take less
-/// time, because kernels prefetch them.
+/// Return how many weights a thread can load in the time in which it loads one number that another thread has
+/// just written. A weight from memory takes as long as such a number. Weights in the last-level cache take
+/// less time, because kernels prefetch them.
 inline std::int64_t weights_at_once(const PackedConvolution &packed) { return packed.cached ? 3 : 1; }
 
 /// Return true if each thread computes some pixels with all weights, and false if it computes all pixels with

@@ -52,8 +52,8 @@ MPSCNN_INLINE void store_neighbours(std::int64_t channels, const NeighbourLayout
 }
 
 /// Compute sums[c] = values[c] + ... + values[c + length - 1]. `values` is replaced by sums of 1, 2, 4, ...
-/// neighbours. If `length` contains a power of two, the sums of that number of neighbours are added to
-/// `sums`.
+/// neighbours. For each power of two in the binary form of `length`, the sums of that many neighbours are
+/// added to `sums`.
 template <class V>
 MPSCNN_INLINE void sum_neighbours(float *values, float *sums, std::int64_t length,
                                   const NeighbourLayout<V> &layout) {

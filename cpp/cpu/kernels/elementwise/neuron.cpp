@@ -4,8 +4,8 @@
 // Other kernels call the functions out of line. One call handles several vectors, so it costs little compared
 // with the function itself, and the code of the kernels stays small. Two vectors are computed at a time, so
 // that their chains of dependent operations overlap. Coefficients of polynomials come from memory. The speed
-// is limited by arithmetic: some ten operations for each vector (hard sigmoid 3, tanh and exponential about
-// 20, a power about 40).
+// is limited by arithmetic: a hard sigmoid takes 3 operations for each vector, tanh and exponential about 20,
+// a power about 40.
 //
 // A gradient is the gradient of the result times the derivative, which is computed from the function's input,
 // or from its result if this gives the same value. The loops are those of element_runs.h, with four vectors

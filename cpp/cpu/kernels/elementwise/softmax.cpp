@@ -1,7 +1,8 @@
 // Softmax over the channels of each pixel, e^(x - maximum) / sum of exponentials, and its logarithm.
 //
-// A vector computes one pixel in each of its lanes. With single pixels, maximum, sum and logarithm
-// would have to wait for each other. The exponentials stay in scratch memory between the passes.
+// As many adjacent pixels as a vector has lanes take each step together. Maxima, sums and logarithms have one
+// pixel in each lane. With a single pixel, each of these steps would wait for the one before it. The
+// exponentials stay in scratch memory between the passes.
 //
 // Registers hold one vector of channels and the exponential's terms; constants come from memory. The speed is
 // limited by arithmetic. The exponential takes some 15 operations for each vector, and the rest two loads and

@@ -2,7 +2,7 @@
 
 // Depthwise convolutions of integers with AVX2, for a strip of one row of the result and a panel of channels.
 //
-// The source rows of a strip are converted to 16-bit integers, and each two rows are interleaved column by
+// The source rows of a strip are converted to 16-bit integers, and every two rows are interleaved column by
 // column. Positions outside the source hold the zero point, so borders need no special code. Interleaving a
 // column is done once for all outputs that read it. The bias is reduced by the contribution of the zero
 // point. Registers hold the sums of a panel and the weights of a 3x3 window. The speed is limited by the

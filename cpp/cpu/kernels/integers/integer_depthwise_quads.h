@@ -8,7 +8,7 @@
 // A window of three rows would not use the fourth row. If its stride is 1, two rows of the result are
 // computed from the same registers, with the weights moved by one byte for the second one. Registers hold the
 // sums of 4 pixels of both rows, and the weights of a 3x3 window. Sums pass through L1 to the requantization,
-// which limits the speed of most networks.
+// except for 3x3 windows with Requantization::factors. The requantization limits the speed of most networks.
 
 #include "cpu/isa/simd_avx512.h"
 #include "cpu/kernels/convolution/work_split.h"

@@ -3,8 +3,7 @@
 // Most loops run over a row of pixels, and the compiler vectorizes them. Sums compute their terms (see
 // IntegerTerms) with AVX2 and AVX-512. Otherwise, or if an operand has one value for all elements, they look
 // terms up in tables, with two loads for each element. Lookups of bytes are done 32 at a time with AVX2 and
-// 64 with AVX-512. The speed of sums is limited by table loads. The speed of other layers is limited by
-// memory.
+// 64 with AVX-512. Sums by tables are limited by loads from the tables, and layers other than sums by memory.
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/integers/integer_elementwise.h"

@@ -111,10 +111,10 @@ MPSCNN_INLINE __m256i rounded_twice(__m256i x, __m256i m, __m256i shift) {
 
 /// Requantizes a panel's sums with float32 arithmetic, for shifts of 1 to 31 bits to the right. The result is
 /// floor(x * scale + offset), clamped. The offset includes the zero point and the constants of both
-/// roundings. For results within the limits the error is below 2^-13: the conversion of the sum, scale,
-/// offset and two FMAs each round by 2^-24 of at most 512. So results are computed twice, with the offset
-/// lowered and raised by this error. If both are equal, they are exact. Otherwise, in a few of a thousand
-/// panels, the panel is computed in integers.
+/// roundings. For results within the limits the error is below 2^-13: the rounded sum and scale add at most
+/// 512 * 2^-24 each, and the offset, the FMA and the last addition at most 256 * 2^-24 each. So results are
+/// computed twice, with the offset lowered and raised by this error. If both results are equal, they are
+/// exact. Otherwise, in a few of a thousand panels, the panel is computed in integers.
 class PanelRequantizer {
 public:
     MPSCNN_INLINE PanelRequantizer(const Requantization &to, std::int64_t first)
@@ -137,7 +137,7 @@ private:
         return _mm256_loadu_si256(reinterpret_cast<const __m256i *>(from));
     }
 
-    /// Requantize 8 outputs.
+    /// Requantizes 8 outputs.
     class RightShifts {
     public:
         MPSCNN_INLINE bool set(const Requantization &to, std::int64_t first) {

@@ -20,7 +20,8 @@ inline ResizeTap resize_tap(const ResizeTask &task, const ResizePositions &axis,
     double position =
         (static_cast<double>(output) + axis.centre) * axis.numerator / axis.denominator + axis.offset;
     if (task.kind == ResizeKind::nearest) position += task.nearest_bias;
-    // Clamp the position. With zeros outside, two or more positions beyond an end only read zeros.
+    // Clamp the position. With zeros outside, an output that is two or more positions beyond an end only
+    // reads zeros.
     const double low = task.zero_outside ? -2.0 : 0.0, high = static_cast<double>(size) - 1.0 - low;
     position = position > low ? (position < high ? position : high) : low;
     auto first = static_cast<std::int64_t>(position);

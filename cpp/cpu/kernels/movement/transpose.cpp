@@ -1,7 +1,7 @@
 // Transposes axes. The method depends on which axis is contiguous in the source and which in the destination.
 // If it is the same axis, runs are copied. Otherwise tiles of lanes x lanes floats are transposed in
-// registers: their columns are along the source's contiguous axis, their rows along the destination's. Bytes
-// are moved one by one.
+// registers. A row of a tile is contiguous in the source, and a column of a tile becomes contiguous in the
+// destination. Bytes are moved one by one.
 //
 // Registers hold one tile. The speed is limited by shuffles, four for each vector of 16 lanes, or by memory.
 // Axes shorter than a vector are slower, because they leave lanes of a tile empty. A channel shuffle of two

@@ -32,8 +32,8 @@ struct ConvolutionShape {
     /// in 32 bits. Code that does not multiply them treats a pair as one number. Weights of depthwise
     /// convolutions are an exception: they are floats.
     Element element = Element::float32;
-    /// For Algorithm::packed_groups: how many of the layer's groups each of `groups` contains. An output only
-    /// has weights for the inputs of its group.
+    /// For Algorithm::packed_groups: the number of the layer's groups that are merged into each of `groups`.
+    /// An output has weights only for the inputs of its own group of the layer.
     std::int64_t merged = 1;
     /// For Algorithm::gemm with float32 elements: true if packed weights are halves.
     bool half_weights = false;
@@ -51,8 +51,8 @@ struct PackedConvolution : ConvolutionShape {
     WeightBuffer bias;    ///< `outputs` values (zeros without bias), padded to full vectors
     /// True if the last-level cache keeps all weights of the network between runs.
     bool cached = false;
-    /// For Algorithm::winograd: the weights for plain products, which compute tiles with inputs that are not
-    /// finite.
+    /// For Algorithm::winograd: the weights without the transform. Tiles with inputs that are not finite are
+    /// computed by plain products with these weights.
     std::shared_ptr<const PackedConvolution> plain;
 };
 
@@ -102,9 +102,9 @@ struct PackTask {
     const char *kernel_name() const { return "pack"; }
 };
 
-/// A chain: convolutions of which each is the single consumer of the one before it. The tensors between them
-/// are not in the arena. A work item computes a band of rows of the last result. Before that, it computes the
-/// rows of all other results that the band needs, in the worker's scratch memory.
+/// A chain of convolutions. Each is the single consumer of the convolution before it. The tensors between
+/// them are not in the arena. A work item computes a band of rows of the last result. Before that, it
+/// computes the rows of all other results that the band needs, in the worker's scratch memory.
 ///
 /// A stage is a ConvolutionTask whose source and destination have extents but no data. The first stage is any
 /// dense convolution, pointwise or depthwise. The others are pointwise or depthwise.

@@ -79,8 +79,8 @@ struct DropoutTask {
 };
 
 /// Copies the source into the destination at position (top, left, front), and fills the border according to
-/// the mode. If the positions are 0 and both tensors have the same extents, it is a plain copy between
-/// strides. Negative positions crop the source.
+/// the mode. If the positions are 0 and both tensors have the same extents, it only copies; the strides may
+/// differ. Negative positions crop the source.
 struct PaddingTask {
     ConstView source;
     View destination;

@@ -15,10 +15,10 @@ struct Requantization {
     /// If true, the product is rounded once, ties up, as in dense layers. If false, it is rounded twice:
     /// first to its upper 32 bits, and then in the shift, with ties away from zero.
     bool once = false;
-    /// If not null, each sum is an unsigned integer that includes an offset with which one rounding to
-    /// nearest is exact (see plan/rounding_offset.h). For each panel there are two doubles for each of 16
-    /// outputs, those of even outputs first: factors, and numbers that are added to the products. Only
-    /// kernels with QuadKernels::has_factors support this.
+    /// If not null, each sum is an unsigned integer that includes an offset. With the offset, one rounding to
+    /// nearest gives the exact result (see plan/rounding_offset.h). Each panel has 16 factors and then 16
+    /// numbers that are added to the products. In both, the even outputs come first. Only kernels with
+    /// QuadKernels::has_factors support this.
     const double *factors = nullptr;
 };
 
@@ -169,7 +169,7 @@ struct IntegerResizeTask {
     const char *kernel_name() const { return "integer resize"; }
 };
 
-/// Softmax over the channels. An integer of 256 in the result would mean 1.
+/// Softmax over the channels. The result counts steps of 1/256, so the integer 256 would mean 1.
 struct IntegerSoftmaxTask {
     ConstView source;
     View destination;

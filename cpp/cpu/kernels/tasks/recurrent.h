@@ -23,9 +23,9 @@ struct RecurrentLayer {
     constexpr std::int64_t gates() const { return kind == Kind::lstm ? 4 : 3; }
 };
 
-/// destination = the states of all steps. The source is the inputs' part of the gates' sums. Others are
-/// weight [gates * units][units] and bias, if they are tensors of the graph, and then the states before the
-/// first step.
+/// destination = the states of all steps. The source is the part of the gates' sums that comes from the
+/// inputs. `others` are the weight [gates * units][units] and bias, if they are tensors of the graph, and
+/// then the states before the first step.
 struct RecurrentTask {
     ConstView source, others[4];
     View destination;
@@ -36,8 +36,8 @@ struct RecurrentTask {
 };
 
 /// destination = the gradients that ops::LstmGradient and ops::GruGradient describe. The source is the
-/// gradient of the layer's result. Others are the gates' sums, the result, the weight, the bias of gru_after,
-/// and the states before the first step.
+/// gradient of the layer's result. `others` are the gates' sums, the result, the weight, the bias of
+/// gru_after, and the states before the first step.
 struct RecurrentGradientTask {
     ConstView source, others[6];
     View destination;

@@ -58,8 +58,8 @@ struct WeightedReductionTask {
 enum MomentsRow { moments_mean, moments_rest, moments_squares, moments_rows };
 
 /// The moments of each channel over parts of an image's pixels: destination(image, part, row, channel), with
-/// the rows of MomentsRow. The exact mean is mean + rest, because the rounding error of the mean may exceed
-/// the deviations. `squares` is the sum of the squared deviations.
+/// the rows of MomentsRow. The exact mean is mean + rest. The rest is needed, because the rounding error of
+/// the mean may exceed the deviations. `squares` is the sum of the squared deviations.
 struct MomentsTask {
     ConstView source;
     View destination;

@@ -62,7 +62,7 @@ struct Activation {
     enum class Kind {
         none,
         clamp,   ///< min(max(x, low), high), NaN is kept; relu is [0, inf), relu6 [0, 6]
-        leaky,   ///< min(x >= 0 ? x : slope * x, high): relu and relun with a slope below zero
+        leaky,   ///< min(x >= 0 ? x : slope * x, high): relu and relun with a slope for x < 0
         prelu,   ///< x >= 0 ? x : slopes[channel] * x
         linear,  ///< slope * x + low
         function ///< a function that `apply` computes

@@ -13,9 +13,9 @@ struct SumTask {
     const char *kernel_name() const { return "sum"; }
 };
 
-/// A batch normalization and an optional clamp after it, whose results a gradient's kernel recomputes with
-/// the bits of the forward pass. The kernel uses the results, or only tests whether they were between the
-/// limits (relu, relu6).
+/// A batch normalization and an optional clamp after it, whose results a gradient's kernel recomputes. The
+/// bits are those of the forward pass. The kernel uses the results, or only tests whether they were between
+/// the limits (relu, relu6).
 struct RecomputedNormalization {
     bool applies = false, has_gamma = false, has_beta = false;
     float low = -__builtin_inff(), high = __builtin_inff();

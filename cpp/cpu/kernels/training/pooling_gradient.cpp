@@ -141,8 +141,7 @@ MPSCNN_INLINE void clear(const View &to, std::int64_t image, const Range &rows, 
 struct PoolingGradientPlan {
     WorkSplit split; ///< rows of windows if `stores`, otherwise rows of pixels
     const PoolingTaps *columns;
-    /// The windows cover all pixels from the first one on without overlap, so each pixel belongs to one
-    /// window.
+    /// True if the windows have neither overlaps nor gaps, so that each pixel belongs to at most one window.
     bool stores;
 };
 

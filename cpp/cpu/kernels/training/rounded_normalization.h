@@ -1,8 +1,8 @@
 #pragma once
 
 // A batch normalization by statistics that are a tensor, and a clamp after it, with results in bfloat16 for
-// the products that read them. Before they are rounded, they have the bits of NormalizationTask's other
-// kernel. The speed is limited by memory: 6 bytes for each element.
+// the products that read them. Before rounding, results have the same bits as those of NormalizationTask's
+// float32 kernel. The speed is limited by memory: 6 bytes for each element.
 
 #include "cpu/kernels/convolution/stream.h"
 #include "cpu/kernels/convolution/work_split.h"

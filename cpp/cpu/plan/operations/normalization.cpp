@@ -19,8 +19,8 @@ void lower_gamma_and_beta(const OperationLowering &lowering) {
 }
 
 /// Return the number of parts into which the pixels of an image are divided for moments. A part is small
-/// enough to stay in L2, because it is read twice. The number does not depend on the number of threads, so
-/// bits do not either.
+/// enough to stay in L2, because it is read twice. The number of parts does not depend on the number of
+/// threads, so neither do the bits of results.
 std::int64_t parts_of(const Extents &extents) {
     constexpr std::int64_t floats = 1 << 15, max_parts = 256;
     const std::int64_t wanted = extents.pixels() * extents.channels / floats;
@@ -165,7 +165,7 @@ void make_step(StepBuilder &builder, const FusedOperation &fused,
 namespace {
 
 /// Return the task of a cross-channel normalization, without tensors and epilogue. `exponent` is the largest
-/// that the base is raised to.
+/// exponent to which the base is raised.
 CrossChannelTask cross_channel_task(const ops::CrossChannelNormalization &normalization,
                                     std::int64_t channels, float exponent) {
     const std::int64_t last = channels - 1;

@@ -30,7 +30,8 @@ RecurrentLayer layer_of(const ops::Gru &gru, const OperationLowering &lowering) 
     return layer;
 }
 
-/// Set the number of units by the shape of the node's input number `sums`, which has all gates of all units.
+/// Compute the number of units from the shape of the node's input number `sums`, whose last axis has all
+/// gates of all units.
 void set_units(const OperationLowering &lowering, std::size_t sums, RecurrentLayer &layer) {
     layer.units = lowering.graph.shape(lowering.node.inputs[sums]).back() / layer.gates();
 }

@@ -57,7 +57,8 @@ void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Res
     task.round_to_half = fused.rounds;
     // Store results that do not fit the last-level cache with non-temporal stores, because they will have
     // left it when they are read. BoundTask turns this off for results in the arena, which are read soon.
-    // Caches beyond 8 MiB are so slow that reading lines before a store costs more than it saves.
+    // Larger caches count as 8 MiB. They are so slow that reading a line before an ordinary store costs more
+    // than the cache saves.
     constexpr std::int64_t max_cached = 8 << 20;
     task.non_temporal = task.kind == ResizeKind::bilinear &&
                         output.elements() * static_cast<std::int64_t>(sizeof(float)) >
