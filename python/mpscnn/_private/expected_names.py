@@ -185,7 +185,7 @@ def no_attribute(module: str, name: str, hint: str) -> AttributeError | ImportEr
     The statement `from module import name` replaces an AttributeError by one without the hint. So an ImportError is
     returned if that statement asks for an attribute that has a hint.
     """
-    is_module = f"{module}.{name}" in sys.modules  # during its import, the statement finds the module there
+    is_module = f"{module}.{name}" in sys.modules  # the statement finds a module during its import, too
     if hint and not is_module and _is_import_from(sys._getframe(2)):
         file = sys.modules[module].__file__
         return ImportError(f"cannot import name {name!r} from {module!r}{hint}", name=module, path=file)

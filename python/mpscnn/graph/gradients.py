@@ -57,7 +57,7 @@ class _Differentiated:
         self.weights = {name: np.asarray(value, np.float32) for name, value in network.weights.items()}
 
     def targets(self, inputs: Mapping[str, NDArray[Any]], labels: Any) -> NDArray[np.float32]:
-        """Return the labels in the prediction's shape, whose free extents they determine."""
+        """Return the labels in the prediction's shape. They determine its free extents."""
         batch = len(next(iter(inputs.values())))
         if is_object_list(labels):
             raise ParameterError(
@@ -139,9 +139,9 @@ def gradients(
 class GradientCheck:
     """The error of one gradient, found by comparing it with a finite difference of the loss.
 
-    Both give the slope of the loss in one random direction: `slope` from the gradient, `difference` from two losses.
-    `error` is the distance between them, divided by the norm of the gradient. If rounding errors of the loss can cause
-    a larger slope than that norm, `error` is divided by that slope instead.
+    Both give the slope of the loss in one direction: `slope` from the gradient, `difference` from two losses.
+    `error` is the distance between them, divided by the norm of the gradient. If that norm
+    is very small, `error` is divided by a minimum that is far above the slopes that rounding alone causes.
     """
 
     name: str

@@ -62,7 +62,7 @@ def keeps_integers(node: Node) -> bool:
 
 
 def without_integers(network: Network) -> Network:
-    """Return the network without quantisation: the same layers and weights, or the network itself if it has none."""
+    """Return the same layers and weights without quantisation; the network itself if it is not quantised."""
     structure = network.to_dict()
     stated = [entry for entry in (*structure["inputs"], *structure["nodes"]) if "quantization" in entry]
     if not stated:

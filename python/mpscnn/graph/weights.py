@@ -133,7 +133,7 @@ class GraphWeights(ABC):
         They are a starting point for training, and suffice for benchmarks and tests.
 
         The same seed gives the same weights. A layer gets a bias unless it was created with `use_bias=False` or has
-        weights without one. A convolution that only batch normalizations read gets none, since they would cancel it.
+        weights without one. A convolution that only batch normalizations read gets no bias, since they would cancel it.
         """
         generator = np.random.default_rng(seed)
         constants = {"gamma": 1.0, "variance": 1.0, "beta": 0.0, "mean": 0.0, "bias": 0.0, "slope": 0.25}

@@ -121,7 +121,7 @@ class BatchNormalizationState(NoCopies):
 
     `BatchNormalizationStatistics` adds batches to it, `BatchNormalization` uses it, and `reset` begins again. A state
     belongs to the command queue that uses it first; command buffers read and write it in the order in which they run.
-    It lives as long as the program or an encoded kernel needs it. One thread at a time may use it.
+    It lives as long as your program refers to it or an encoded kernel needs it. One thread at a time may use it.
 
     Args:
         batch_normalization: the kernel that the state is for.

@@ -23,7 +23,7 @@ class BinaryConvolution(BinaryConvolutionFields, UnaryKernel):
 
     result[o] = neuron(output_scale[o] * beta * sum + output_bias[o]) over the window of `Convolution`, with x' = (x +
     input_bias[c]) * input_scale[c]. By `type`, the sum adds x' times -1 or +1 ("binary_weights"), or the sign of x'
-    times -1 or +1 ("xnor"; zero counts as +1), or it counts the places where both are positive ("and").
+    times -1 or +1 ("xnor"; zero counts as +1), or it counts the places where both are 0 or more ("and").
 
     Args:
         descriptor: sizes and neuron; groups must be 1.

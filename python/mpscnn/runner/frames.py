@@ -30,7 +30,7 @@ class FrameRun(ABC):
 
     @abstractmethod
     def submit(self, core: _core.Runner, slot: _core.Frame, on_end: EndCallback) -> None:
-        """Submit the frame to the core as `slot`, and set `slot.finish`, which builds the result of the outputs."""
+        """Submit the frame to the core as `slot`, and set `slot.finish`, which builds the result from the outputs."""
 
 
 def finish_frame(slot: _core.Frame) -> None:

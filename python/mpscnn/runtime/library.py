@@ -120,7 +120,7 @@ def preprocess(
     Raises:
         ImageError: the photo cannot be read.
         ParameterError: the size or the settings are not allowed, or "mnist" finds no digit.
-        ShapeError: 2 channels.
+        ShapeError: `channels` is 2.
     """
     from mpscnn.vision.photo import open_photo
 

@@ -1,7 +1,7 @@
 """Run one network file on mpscnn and on other engines, through adapters with the same methods.
 
-Only worker.py imports this file, by its name and in a process for one engine. Each engine gets its best conditions:
-images in the layout of its kernels, its fastest settings, and preallocated results.
+Only worker.py imports this file: by its path, in a process that runs a single engine. Each engine gets its best
+conditions: images in the layout of its kernels, its fastest settings, and preallocated results.
 """
 
 from __future__ import annotations

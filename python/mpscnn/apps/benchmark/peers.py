@@ -77,7 +77,7 @@ class Peer:
 class _Mpscnn(Peer):
     @property
     def version(self) -> str:
-        """The version of the core, which a build without an installation has, too."""
+        """The version of the C++ core. It is known even if the package is not installed."""
         return _core.version()
 
 

@@ -26,7 +26,7 @@ def explain(
     """Show how the CPU engine computes each layer of a model, and why.
 
     Neighbouring convolutions may be fused: a band of rows or a panel of channels passes through all of them while it is
-    in the L2 cache. A cost model chooses, for this machine's caches and a number of threads. The printed times are
+    in the L2 cache. A cost model decides this for this machine's caches and a number of threads. The printed times are
     estimates of the cost model.
 
     Example: mpscnn explain mobilenet_v2 --threads 1

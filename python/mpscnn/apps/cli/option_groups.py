@@ -105,7 +105,7 @@ def _checks(option: Option) -> Callable[[typer.CallbackParam, Any], Any]:
 
 
 def _kind(group: _Group, name: str) -> Any:
-    """Return a field's type for Typer: an Enum for a choice of texts, otherwise the type besides "auto" and None."""
+    """Return a field's type for Typer: an Enum for a choice of texts, otherwise the type without "auto" and None."""
     known = get_type_hints(type(group), localns={**vars(literals), "Literal": Literal})
     kind = known[name]
     if get_origin(kind) is Literal:

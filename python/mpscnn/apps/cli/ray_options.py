@@ -73,7 +73,7 @@ def rows_on_machines(
     threads: int | str,
     **work: Any,
 ) -> Iterator[dict[str, Any]]:
-    """Compute a source of photos on the cluster, and yield one row for each photo in order.
+    """Run the model on the photos of a source on the cluster, and yield one row for each photo in order.
 
     A progress bar is shown if the number of photos is known and `write` is None.
 

@@ -63,11 +63,12 @@ def map(  # noqa: A001 - as Ray's datasets call it
         photo_column: the column of photos in Parquet files and datasets; None: the only one with bytes, or with structs
             of "bytes" and "path".
         name_column: the column of the photos' names; None: the struct's path, a column with a usual name, or the only
-            one of text.
+            column of text.
         options: options of the model's task, see `Model.classify`, `Model.detect` and `Model.segment`.
 
     Returns:
-        A lazy `ray.data.Dataset` with a row for each photo, in the order of the source; folders are read by name.
+        A lazy `ray.data.Dataset` with a row for each photo, in the order of the source. Files of a folder are
+        sorted by name.
         Columns are "image" (the name; "(no name)" for null), the source's other columns (as "source_NAME" if a result
         has that name), "model", "device", "precision", "milliseconds", and the items of the result's `to_dict`
         ("predictions"; "width", "height" and "detections" or "areas"). With `layers` there is a list of floats for each

@@ -9,7 +9,7 @@ from mpscnn.apps.verify.case import Case
 from mpscnn.apps.verify.recipes import IMAGE, made, noise
 from mpscnn.apps.verify.training_cases import training_cases
 
-#: Classes that are not made without arguments as a case, by what follows "Neuron" in their names.
+#: Classes without a case with default arguments, by what follows "Neuron" in their names.
 _NOT_BY_DEFAULTS = ("", "Descriptor", "Gradient", "Logarithm", "PReLU", "Power")
 
 

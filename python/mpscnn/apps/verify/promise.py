@@ -1,13 +1,14 @@
 """Define the promised accuracy of each engine: how far results may be from the exact ones. No other file defines it.
 
 For linear operations |y - exact| <= factor * eps * sum |w| |x|. So the allowed error grows with the magnitudes of the
-terms that are added, and not with the result. All other operations have a number of units in the last place of the
-result. In float16 the inputs are halves already, and the rounding of the result to half is allowed in addition.
+terms that are added, and not with the result. For all other operations the allowed error is a number of units in the
+last place of the result. In float16 the inputs are halves already, and the rounding of the result to half is allowed in
+addition.
 
 `CPU` is the accuracy of this package's arithmetic. If it uses Winograd's algorithm, the sum includes all products of a
-tile of 6 x 6 inputs; programs compiled with `winograd=False` do not use it (docs/precision.md). `METAL` allows what
-Apple leaves open. Its kernels may use Winograd's algorithm and fast functions, so a share of the layer's largest result
-is allowed. docs/metal.md, "What is promised", explains this for users.
+tile of 6 x 6 inputs; programs compiled with `winograd=False` do not use it (docs/precision.md). `METAL` allows for
+what Apple does not specify. Apple's kernels may use Winograd's algorithm and fast functions, so a share of the layer's
+largest result is allowed. docs/metal.md, "What is promised", explains this for users.
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ _KINDS, _REDUCTIONS = (
     for name in ("kind", "reduction")
 )
 
-#: Parameters for kinds of neurons whose parameters in the table of operations' cases do not suit gradients: their kinks
-#: are outside of the inputs' range [-1, 1], or their base is e.
+#: Parameters for some kinds of neurons, instead of those in the table of operations' cases. The table's parameters do
+#: not test gradients well: the kinks are outside of the inputs' range [-1, 1], or the base is e.
 _NEURONS: dict[str, dict[str, float]] = {
     "none": {},
     "hard_sigmoid": {"a": 2.0, "b": 0.5},

@@ -118,7 +118,7 @@ def _mxf_triplet(head: bytes, left: int) -> int | None:
 
 
 def _avi(file: BinaryIO, size: int) -> str | None:
-    """Check the lists of pictures of an AVI file, of which large files have several.
+    """Check the lists of pictures in an AVI file. Large files have several lists.
 
     The index after them may be missing.
     """

@@ -58,7 +58,7 @@ class ArithmeticLayers(LayerMaker):
     def power(
         self, a: Tensor, b: Tensor, *, activation: Activation = None, name: str | None = None
     ) -> Tensor:
-        """Return a to the power of b. NaN if one is NaN, or if a is negative and finite and b is not whole."""
+        """Return a to the power of b. NaN if a or b is NaN, or if a is negative and finite and b is not whole."""
         strides = broadcast_strides("power", a, b)
         return self.layer("power", [a, b], strides, activation=activation, name=name)
 

@@ -1,4 +1,4 @@
-// Opens the browser's camera. Browsers give it only to pages of this machine or over HTTPS.
+// Opens the browser's camera. Browsers allow this only for pages from this machine or over HTTPS.
 
 const MESSAGES = {
   NotAllowedError: "The browser does not give this page the camera. Allow it beside the address, then choose Camera again.",

@@ -80,7 +80,7 @@ async function areas(content, labels) {
   const words = new Uint32Array(pixels.data.buffer);
   const { width } = canvas;
   const counts = new Map();
-  const seen = new Map(); // by words: count, and the class's colours
+  const seen = new Map(); // for each pixel value: the count, and the class's colours
   for (let i = 0; i < words.length; i++) {
     const word = words[i];
     let area = seen.get(word);

@@ -5,7 +5,7 @@ import { pause } from "./api.js";
 const SPAN = 2000; // milliseconds over which the rate is counted
 const QUALITY = 0.9;
 const MAX_RAW_PIXELS = 1e6;
-const MARGIN = 1.15; // for preparations that crop
+const MARGIN = 1.15; // extra size, because some preprocessing crops the picture
 
 /** Returns the size to which a frame is scaled for the model. */
 export function sizeFor(model, width, height) {
@@ -51,7 +51,7 @@ export class Live {
     this.busy = false;
     this.repeat = false;
     this.cancel = () => {};
-    this.sentTime = null; // of the frame that was sent last
+    this.sentTime = null; // the time in the video of the frame that was sent last
     // Browsers may show the first frame of a paused video, or the frame after a seek, without calling back.
     for (const event of ["pause", "loadeddata", "seeked"]) video.addEventListener(event, () => this.again());
   }
@@ -80,7 +80,7 @@ export class Live {
     if (this.repeat && this.running && !this.busy) this.send();
   }
 
-  /** True if no other frame will follow the visible one, and it was not sent. */
+  /** True if the visible frame is not sent yet, and no other frame will follow it. */
   stands() {
     return this.video.paused && this.video.currentTime !== this.sentTime;
   }
@@ -108,7 +108,7 @@ export class Live {
     const passed = presented !== null && this.presented !== null ? Math.max(1, presented - this.presented) : 1;
     this.presented = presented;
     const ready = this.ready();
-    const isSent = this.video.paused && !this.stands(); // by an event
+    const isSent = this.video.paused && !this.stands(); // an event has sent it
     if (!isSent && (this.busy || !ready)) {
       this.dropped += ready ? passed : 0;
       this.repeat = this.stands();

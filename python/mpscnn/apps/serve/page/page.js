@@ -20,7 +20,7 @@ const still = window.matchMedia("(prefers-reduced-motion: reduce)");
 const stage = new Stage();
 const results = new Results();
 let source = null; // "photos", "video" or "camera"
-let generation = 0; // of the model and its options
+let generation = 0; // counts changes of the model, its options and the source
 
 const settings = new Settings({ changed, notice, guarded });
 const profile = new Profile({ model: () => settings.model, guarded });
@@ -151,7 +151,7 @@ function showRates({ rate, latency, computing, dropped, frames }) {
 
 /** Ends the present source, and clears its picture and results. */
 function close(text = "") {
-  generation += 1; // what is under way is of no interest any more
+  generation += 1; // results of earlier requests are discarded
   live.stop();
   camera.stop();
   photos.clear();
@@ -242,7 +242,7 @@ window.addEventListener("paste", (event) => {
   if (event.clipboardData.files.length) open(event.clipboardData.files);
 });
 
-let depth = 0; // of elements that a drag is over
+let depth = 0; // the number of nested elements that a drag is over
 const dragged = (on) => element("stage").classList.toggle("over", on);
 const brings = (event) => event.dataTransfer?.types.includes("Files");
 window.addEventListener("dragenter", (event) => brings(event) && dragged(++depth > 0));

@@ -79,7 +79,7 @@ export class Photos {
       photo.state = "sent";
       try {
         const found = await this.infer(await this.prepared(photo));
-        if (photo.state !== "sent") continue; // with another model, once more
+        if (photo.state !== "sent") continue; // the model has changed meanwhile, so the photo is sent again
         photo.found = found;
         photo.state = found ? "done" : "waits";
         photo.error = "";

@@ -1,4 +1,4 @@
-// Shows results as bars, and reads them to screen readers.
+// Shows results as bars, and passes them to screen readers.
 
 import { colourOf } from "./inference.js";
 

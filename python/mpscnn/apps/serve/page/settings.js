@@ -108,7 +108,7 @@ export class Settings {
     if (current() && !sameOptions(now, model)) this.put(now);
   }
 
-  /** Sets the new settings of a model. */
+  /** Stores the new settings of a model. */
   put(now) {
     this.models[this.models.findIndex((each) => each.name === now.name)] = now;
     if (this.model.name !== now.name) return;
@@ -120,7 +120,7 @@ export class Settings {
   async compile(option) {
     const { model, fields } = this;
     const wanted = Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, field.value]));
-    if (option === "device") wanted.precision = AUTO; // each device has its own
+    if (option === "device") wanted.precision = AUTO; // devices have different precisions
     if (wanted.threads !== AUTO) wanted.threads = Number(wanted.threads);
     element("about").textContent = "Compiling …";
     const field = fields[option];
