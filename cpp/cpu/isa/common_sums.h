@@ -1,8 +1,9 @@
 #pragma once
 
 // Sums along the lanes of vectors, in an order that does not depend on the processor's vector width. There
-// are always 16 sums: sum i adds the elements i, i + 16, and so on. At the end they are folded by halves. A
-// narrower vector needs several registers for the 16 sums.
+// are always 16 sums: sum i adds the elements i, i + 16, and so on. At the end the upper half of the sums is
+// joined with the lower half, and so on until one sum remains. A narrower vector needs several registers for
+// the 16 sums.
 
 #include "cpu/isa/simd.h"
 

@@ -17,8 +17,8 @@
 //   registers                the number of vector registers
 //   gemm_rows, gemm_vectors  the register block of the matrix product
 //   gemm_single_rows         the rows of a register block that is one vector wide
-//   gemm_rows_of_pointer     the number of rows of the block that instructions address relative to one
-//                            pointer, as far as their address modes allow
+//   gemm_rows_of_pointer     the number of rows of the block that share one pointer; the address modes of
+//                            instructions limit it
 //   gemm_last_vectors        the maximum width of a layer's last panel in vectors (pack.h): gemm_vectors, or
 //                            one more
 //   element                  the type of tensor elements: float, or Bfloat16 (below) in sets that multiply

@@ -182,7 +182,7 @@ Element product_element(Precision precision, const Shape &weights, std::int64_t 
 
 namespace {
 
-/// For a node and the number of an input: how the steps of the node use that input.
+/// How the steps of a node use one of the node's inputs.
 enum class Use { none, factor, other };
 
 /// Return how a product whose weights are a tensor uses an input.

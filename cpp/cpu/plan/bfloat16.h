@@ -11,9 +11,10 @@
 
 namespace mpscnn::cpu {
 
-/// Return the element type of each value of a graph. In bfloat16 precision, the values before a convolution
-/// or dense layer that are rounded (docs/architecture.md, "Numbers") or only moved are bfloat16, unless
-/// keeps_floats() is true. In int8 precision values are bytes, unless their layer is kept in float32.
+/// Return the element type of each value of a graph. In bfloat16 precision, values from which a convolution
+/// or dense layer is computed are bfloat16 if their operation rounds its result (docs/architecture.md,
+/// "Numbers") or only moves bfloat16 elements. If keeps_floats() is true, all values are float32 here. In
+/// int8 precision values are bytes, unless their layer is kept in float32.
 std::vector<Element> elements_of_values(const engine::Graph &graph, engine::Precision precision);
 
 /// True if a bfloat16 network rounds only the factors of products, and all values between layers are float32.

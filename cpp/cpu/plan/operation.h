@@ -1,8 +1,8 @@
 #pragma once
 
 // The CPU engine's implementation of each operation of ops/op_list.h; the definitions are in
-// cpu/plan/operations. `lower` prepares an operation's weights and parameters; operations without any need no
-// `lower`. `make_step` then adds the steps of the operation to a plan.
+// cpu/plan/operations. `lower` prepares an operation's weights and parameters; operations without weights and
+// parameters need no `lower`. `make_step` then adds the steps of the operation to a plan.
 
 #include <concepts>
 #include <span>

@@ -15,7 +15,7 @@ public:
     WeightBuffer() = default;
     WeightBuffer(std::shared_ptr<float> first, std::size_t size) : first_(std::move(first)), size_(size) {}
     /// Return a view of memory that belongs to another object. A null pointer means that only the size is
-    /// known yet. This allocates nothing.
+    /// known so far. This allocates nothing.
     static WeightBuffer view(float *first, std::size_t size) {
         return {std::shared_ptr<float>(std::shared_ptr<float>(), first), size};
     }

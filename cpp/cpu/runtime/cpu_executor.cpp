@@ -108,8 +108,8 @@ const Prepared &CpuExecutor::prepared_for(const CpuPlan &plan, const Step &step)
     return prepare_unforeseen(plan, step);
 }
 
-/// Return a step's preparation for strides that the plan does not expect. It is kept, and made again if a run
-/// has other strides than the last one.
+/// Return a step's preparation for strides that the plan does not expect. The preparation is kept. It is made
+/// again if a run has other strides than the run before it.
 const Prepared &CpuExecutor::prepare_unforeseen(const CpuPlan &plan, const Step &step) {
     const auto bound_alike = [](const Binding &a, const Binding &b) {
         return a.strides == b.strides && a.own == b.own;

@@ -324,9 +324,9 @@ inline void finish_tile(const ConvolutionTask &task, const WinogradPlan &plan, C
     }
 }
 
-/// Return a bit for each tile of an item that reads an input which is not finite. The products of any output
-/// channel show it: along each axis, the value at point 0 includes the even inputs, and the value at infinity
-/// includes the odd inputs. The products of adjacent tiles are `pitch` apart.
+/// Return one bit for each tile of an item: 1 if the tile reads an input that is not finite. The products of
+/// any output channel show it: along each axis, the value at point 0 includes the even inputs, and the value
+/// at infinity includes the odd inputs. The products of adjacent tiles are `pitch` apart.
 inline std::uint64_t non_finite_tiles(const WinogradPlan &plan, std::int64_t tiles, const float *products,
                                       std::int64_t pitch) {
     constexpr int last = Winograd::points - 1;

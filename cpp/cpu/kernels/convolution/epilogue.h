@@ -95,9 +95,10 @@ MPSCNN_INLINE bool is_function(const Epilogue &epilogue) {
     return epilogue.activation.kind == Activation::Kind::function && !epilogue.residual;
 }
 
-/// Apply a function, if the activation is one, and rounding to half to the first `count` results of each of
-/// `rows` pixels after a kernel has stored them. A function needs whole vectors. finish_stored() is not
-/// inlined, because the code of each block shape would contain it, and the results are still in L1.
+/// Finish results that a kernel has stored: the first `count` results of each of `rows` pixels. Apply the
+/// activation if it is a function, and round to half if the epilogue rounds. A function needs whole vectors.
+/// finish_stored() is not inlined, because the code of each block shape would contain it, and the results are
+/// still in L1.
 template <class V>
 __attribute__((noinline)) void finish_stored(const Epilogue &epilogue, float *first, std::ptrdiff_t stride,
                                              std::int64_t rows, std::int64_t count) {

@@ -106,8 +106,8 @@ inline void even_out(ProductCut &cut, int threads) {
     });
 }
 
-/// Return the number of output rows after which the strips of a depthwise convolution, which have two rows,
-/// repeat. Bands that begin at multiples of it keep strips whole.
+/// Return the number of output rows after which the pattern of a depthwise convolution's strips repeats. A
+/// strip has two rows. Bands that begin at multiples of this number keep strips whole.
 inline std::int64_t depthwise_group_rows(const ConvolutionTask &task) { return 2 * task.vertical.dilation; }
 
 /// Return the source rows that the window of one output row spans.

@@ -59,7 +59,7 @@ MPSCNN_INLINE void pool_window(const PoolingTask &task, const PoolingWindow &win
     if (taps.after > 0) add_row(task.source.height - 1, taps.after);
 }
 
-/// Compute the L2 norms again whose squares may have overflowed or underflowed a float.
+/// Compute again those L2 norms whose squares may have overflowed or underflowed a float.
 template <class V, bool partial, int count>
 __attribute__((noinline)) void scale_norms(const PoolingTask &task, const PoolingWindow &window,
                                            std::int64_t channel, const EuclideanNorm<V> (&norms)[count],

@@ -1,6 +1,6 @@
 #pragma once
 
-// Computes between which source pixels an output of a resize is interpolated.
+// Computes the source pixels between which an output of a resize is interpolated.
 
 #include "cpu/isa/kernel_math.h"
 #include "cpu/isa/kernels.h"
