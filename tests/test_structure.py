@@ -37,12 +37,12 @@ ALLOWED: dict[str, set[str]] = {
 }
 # The headers of the engine that backends may include.
 BACKEND_INTERFACE = {
-    "engine/run/backend.h",
-    "engine/commands/custom_kernel.h",
-    "engine/run/execution_profile.h",
+    "engine/backend/backend.h",
+    "engine/backend/custom_kernel.h",
+    "engine/backend/execution_profile.h",
     "engine/graph/graph.h",
-    "engine/run/memory_plan.h",
-    "engine/run/native_run.h",
+    "engine/backend/memory_plan.h",
+    "engine/backend/native_run.h",
 }
 # Exceptions: one file lists the backends, one reports the instruction set in use, and one reads photos in textures,
 # which is not part of a network's run.
@@ -84,39 +84,70 @@ def test_parts_include_only_what_they_may_know(part: str) -> None:
     assert not wrong
 
 
-# The folders (rooms) of each engine from the bottom up. A file may include headers of its own room and of those before
-# it. Tasks, which describe the work of a kernel, come before the instruction sets for which kernels are compiled.
+# The subfolders (rooms) of folders of cpp/ from the bottom up. A file may include headers of its own room and of those
+# before it, so rooms include each other in no circle. "." stands for the files that are in no subfolder. Tasks, which
+# describe the work of a kernel, come before the instruction sets for which kernels are compiled.
 ROOMS = {
-    "cpu": ("tasks", "isa", "kernels", "plan", "runtime"),
+    "cpu": ("kernels/tasks", "isa", "kernels", "plan", "runtime"),
+    "cpu/kernels": ("tasks", "convolution", "movement", "elementwise", "integers", "training"),
+    "cpu/plan": (".", "operations"),
+    "engine": ("graph", "file", "backend", "trust", "run", "train", "commands"),
+    "include": ("mpscnn",),
     "metal": ("device", "encoding", "layers", "arrays", "gradients", "run"),
 }
 # Exceptions: lowering starts threads to pack weights, the explanation of a plan asks how many threads there would be,
-# and the task of a convolution holds the memory of its packed weights.
+# and the task of a convolution holds the memory of its packed weights. Convolutions share helpers with kernels that
+# move data, and bfloat16.cpp compiles kernels of several rooms for the processor's bfloat16 instructions.
 ROOM_EXCEPTIONS: dict[str, set[tuple[str, str]]] = {
     "cpu": {
         ("plan/explanation.cpp", "runtime/thread_pool.h"),
         ("plan/lowering.cpp", "runtime/thread_pool.h"),
         ("kernels/tasks/convolution.h", "plan/weight_memory.h"),
     },
-    "metal": set(),
+    "cpu/kernels": {
+        ("convolution/bfloat16.cpp", "movement/conversion.h"),
+        ("convolution/bfloat16.cpp", "training/normalization_gradient.h"),
+        ("convolution/bfloat16.cpp", "training/rounded_normalization.h"),
+        ("convolution/bfloat16.cpp", "training/weight_gradient_dense.h"),
+        ("convolution/binary_convolution.cpp", "movement/window_taps.h"),
+        ("convolution/convolution_gather.h", "movement/window_taps.h"),
+        ("convolution/convolution_regions.h", "movement/window_taps.h"),
+        ("convolution/depthwise_strip.h", "movement/window_taps.h"),
+        ("convolution/matrix_product.cpp", "movement/copy_channels.h"),
+        ("convolution/pack.cpp", "movement/copy_channels.h"),
+        ("convolution/pack_pairs.h", "movement/conversion.h"),
+        ("convolution/pack_task.h", "movement/copy_channels.h"),
+        ("convolution/subpixel.h", "movement/copy_channels.h"),
+        ("convolution/thread_cuts.h", "movement/window_taps.h"),
+    },
 }
 
 
-@pytest.mark.parametrize("engine", sorted(ROOMS))
-def test_rooms_of_an_engine_include_from_below_only(engine: str) -> None:
-    def room(name: str) -> int:
-        return ROOMS[engine].index("tasks" if "/tasks/" in name else name.split("/")[0])
+def test_every_folder_with_rooms_has_an_order() -> None:
+    folders = {path.parent for path in CPP.rglob("*") if path.is_dir()} - {CPP}
+    assert {str(folder.relative_to(CPP)) for folder in folders} == set(ROOMS)
+    for folder, rooms in ROOMS.items():
+        subfolders = {path.name for path in (CPP / folder).iterdir() if path.is_dir()}
+        assert subfolders == {room for room in rooms if "/" not in room} - {"."}
 
-    folder = CPP / engine
+
+@pytest.mark.parametrize("folder", sorted(ROOMS))
+def test_rooms_include_from_below_only(folder: str) -> None:
+    rooms = ROOMS[folder]
+
+    def level(name: str) -> int:
+        parent = Path(name).parent
+        return next(rooms.index(str(room)) for room in (parent, *parent.parents) if str(room) in rooms)
+
     wrong = {
-        (own, header.removeprefix(f"{engine}/"))
+        (own, header.removeprefix(f"{folder}/"))
         for path in SOURCES
-        if path.is_relative_to(folder)
-        for own in [str(path.relative_to(folder))]
+        if path.is_relative_to(CPP / folder)
+        for own in [str(path.relative_to(CPP / folder))]
         for header in includes_of(path)
-        if header.startswith(f"{engine}/") and room(header.removeprefix(f"{engine}/")) > room(own)
+        if header.startswith(f"{folder}/") and level(header.removeprefix(f"{folder}/")) > level(own)
     }
-    assert wrong == ROOM_EXCEPTIONS[engine]
+    assert wrong == ROOM_EXCEPTIONS.get(folder, set())
 
 
 def test_files_lie_in_rooms() -> None:

@@ -1,4 +1,5 @@
-#include "engine/commands/custom_kernel.h"
+#include "engine/backend/custom_kernel.h"
+#include "engine/run/backends.h"
 
 #include "api/guard.h"
 #include "api/kernel_handles.h"

@@ -1,6 +1,6 @@
 #include "engine/graph/graph.h"
 #include "core/text.h"
-#include "engine/graph/exact_positions.h"
+#include "engine/run/exact_positions.h"
 
 #include <algorithm>
 #include <optional>

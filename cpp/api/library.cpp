@@ -14,7 +14,7 @@
 #include "core/page_memory.h"
 #include "core/platform.h"
 #include "cpu/isa/kernels.h"
-#include "engine/run/backend.h"
+#include "engine/run/backends.h"
 #include "ops/cases.h"
 #include "ops/op_list.h"
 #include "ops/unsupported.h"

@@ -4,6 +4,7 @@
 #include "api/handles.h"
 #include "api/kernel_handles.h"
 #include "api/program.h"
+#include "engine/run/backends.h"
 
 using namespace mpscnn;
 using c_api::guarded;

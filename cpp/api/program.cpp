@@ -1,6 +1,6 @@
 #include "api/profiles.h"
 #include "core/text.h"
-#include "engine/graph/fingerprint.h"
+#include "engine/run/fingerprint.h"
 
 #include <algorithm>
 #include <chrono>

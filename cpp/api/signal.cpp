@@ -5,6 +5,7 @@
 
 #include "api/guard.h"
 #include "api/tensors.h"
+#include "engine/run/backends.h"
 #include "ops/signal.h"
 
 namespace mpscnn::c_api {

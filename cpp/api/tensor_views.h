@@ -8,7 +8,7 @@
 
 #include "api/guard.h"
 #include "api/tensors.h"
-#include "engine/run/backend.h"
+#include "engine/backend/backend.h"
 
 namespace mpscnn::c_api {
 

@@ -3,8 +3,8 @@
 #include <string>
 #include <vector>
 
+#include "engine/backend/backend.h"
 #include "engine/graph/weights.h"
-#include "engine/run/backend.h"
 #include "mpscnn/mpscnn.h"
 
 namespace mpscnn::c_api {

@@ -1,7 +1,7 @@
 // Test that layers have the same bits on all processors for which docs/precision.md promises it. After a
 // change of the table of cases, MPSCNN_RECORD_FINGERPRINTS=1 writes tests/engine/fingerprints.txt.
 
-#include "engine/graph/fingerprint.h"
+#include "engine/run/fingerprint.h"
 
 #include <cinttypes>
 #include <cstdlib>

@@ -11,7 +11,7 @@
 #include <utility>
 
 #include "cpu/runtime/cpu_backend.h"
-#include "engine/run/backend.h"
+#include "engine/backend/backend.h"
 
 class SpoiledBackend : public mpscnn::engine::Backend {
 public:

@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "core/half.h"
-#include "engine/run/backend.h"
+#include "engine/backend/backend.h"
 
 namespace toy {
 

@@ -4,7 +4,7 @@
 #include <map>
 #include <vector>
 
-#include "engine/run/execution_profile.h"
+#include "engine/backend/execution_profile.h"
 
 namespace mpscnn::cpu {
 

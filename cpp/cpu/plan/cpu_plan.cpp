@@ -4,7 +4,7 @@
 #include <atomic>
 
 #include "cpu/plan/caches.h"
-#include "engine/run/memory_plan.h"
+#include "engine/backend/memory_plan.h"
 
 namespace mpscnn::cpu {
 

@@ -8,7 +8,7 @@
 
 #include "cpu/plan/plan_memory.h"
 #include "cpu/plan/step.h"
-#include "engine/run/backend.h"
+#include "engine/backend/backend.h"
 
 namespace mpscnn::cpu {
 

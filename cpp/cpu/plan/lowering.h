@@ -11,7 +11,7 @@
 
 #include "cpu/isa/kernels.h"
 #include "cpu/plan/integers.h"
-#include "engine/run/backend.h"
+#include "engine/backend/backend.h"
 
 namespace mpscnn::cpu {
 

@@ -8,7 +8,7 @@
 #include "cpu/plan/cost_model.h"
 #include "cpu/plan/cpu_plan.h"
 #include "cpu/plan/step.h"
-#include "engine/run/execution_profile.h"
+#include "engine/backend/execution_profile.h"
 
 namespace mpscnn::cpu {
 

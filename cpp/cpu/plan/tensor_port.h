@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "cpu/plan/tensor_layout.h"
-#include "engine/run/backend.h"
+#include "engine/backend/backend.h"
 
 namespace mpscnn::cpu {
 

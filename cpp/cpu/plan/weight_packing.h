@@ -6,8 +6,8 @@
 #include <string>
 
 #include "cpu/isa/kernels.h"
+#include "engine/backend/backend.h"
 #include "engine/graph/graph.h"
-#include "engine/run/backend.h"
 
 namespace mpscnn::cpu {
 

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "cpu/isa/kernels.h"
-#include "engine/run/backend.h"
+#include "engine/backend/backend.h"
 #include "ops/signal.h"
 
 namespace mpscnn::cpu {

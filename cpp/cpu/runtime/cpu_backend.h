@@ -2,7 +2,7 @@
 
 #include <memory>
 
-#include "engine/run/backend.h"
+#include "engine/backend/backend.h"
 
 namespace mpscnn::cpu {
 

@@ -11,7 +11,7 @@
 #include "core/aligned_buffer.h"
 #include "cpu/plan/cpu_plan.h"
 #include "cpu/runtime/thread_pool.h"
-#include "engine/run/backend.h"
+#include "engine/backend/backend.h"
 
 namespace mpscnn::cpu {
 

@@ -118,10 +118,6 @@ void require_extents(const CustomKernel &kernel, const char *what, const GridSiz
 
 } // namespace
 
-std::string CustomParameter::text() const {
-    return concat({kind == Kind::image ? "texture " : "buffer ", index, " ", quoted(name)});
-}
-
 std::vector<const CustomArgument *> bind_arguments(const CustomKernel &kernel,
                                                    std::span<const CustomArgument> arguments) {
     std::vector<const CustomArgument *> bound(kernel.parameters().size());

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/commands/custom_kernel.h"
+#include "engine/backend/custom_kernel.h"
 #include "engine/commands/image.h"
 
 namespace mpscnn::engine {

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "engine/backend/custom_kernel.h"
 #include "engine/commands/command_buffer.h"
-#include "engine/commands/custom_kernel.h"
 #include "engine/commands/host_image_memory.h"
 
 namespace mpscnn::engine {

@@ -3,8 +3,8 @@
 #include <mutex>
 
 #include "core/page_memory.h"
+#include "engine/backend/backend.h"
 #include "engine/commands/image.h"
-#include "engine/run/backend.h"
 
 namespace mpscnn::engine {
 

@@ -1,12 +1,10 @@
+#include "engine/run/backends.h"
+
 #include <array>
 #include <cstdlib>
 
 #include "core/text.h"
 #include "cpu/runtime/cpu_backend.h"
-#include "engine/commands/custom_kernel.h"
-#include "engine/graph/support.h"
-#include "engine/run/backend.h"
-#include "engine/run/native_run.h"
 #include "engine/trust/device_trust.h"
 #if defined(MPSCNN_WITH_METAL)
 #include "metal/run/metal_backend.h"
@@ -160,64 +158,6 @@ FoundBackend make_backend(const DeviceName &device, const std::string &reason) {
 }
 
 } // namespace
-
-const char *name_of(MetalKernels kernels) { return kernels == MetalKernels::own ? "own" : "mps"; }
-
-const char *name_of(Precision precision) {
-    switch (precision) {
-    case Precision::float32:
-        return "float32";
-    case Precision::float16:
-        return "float16";
-    case Precision::bfloat16:
-        return "bfloat16";
-    case Precision::int8:
-        break;
-    }
-    return "int8";
-}
-
-ExecutionProfile Executor::profile(const Plan &, std::span<const TensorView>, std::span<const TensorView>,
-                                   int) {
-    fail(ErrorKind::unsupported, "this device cannot tell what its steps take; use device=\"cpu\"");
-}
-
-Json Plan::explain(int) const {
-    fail(ErrorKind::unsupported,
-         "explain: only the CPU engine chooses how layers are computed; compile for device \"cpu\"");
-}
-
-void require_plan_shapes(const char *role, const std::vector<Shape> &expected,
-                         std::span<const TensorView> given) {
-    if (given.size() != expected.size())
-        fail(ErrorKind::shape, {"the plan has ", expected.size(), " ", role, "s, got ", given.size()});
-    for (std::size_t i = 0; i < given.size(); ++i)
-        if (!(given[i].shape == expected[i]))
-            fail(ErrorKind::shape, {role, " ", i, ": the plan is for shape ", expected[i].text(), ", got ",
-                                    given[i].shape.text()});
-}
-
-void Backend::convolve(const ops::SignalConvolution &, const TensorView &, const TensorView &,
-                       const TensorView &) const {
-    fail(ErrorKind::unsupported, {"signal_convolution: not done by ", quoted(name()), "; use the CPU"});
-}
-
-const Implementations &Backend::implementations() const {
-    static const Implementations all;
-    return all;
-}
-
-std::shared_ptr<const CustomKernel> Backend::compile(const CustomKernelSource &) const {
-    fail(ErrorKind::unsupported, {"custom kernels run on Metal only, not on ", quoted(name())});
-}
-
-std::unique_ptr<NativeRun> Backend::native_run(void *, std::span<const Port>) const {
-    fail(ErrorKind::unsupported, {"a network on ", quoted(name()),
-                                  " has no images and command buffers of the caller's; compile it for "
-                                  "the caller's Metal device"});
-}
-
-bool uses_processor(const Backend &backend) { return std::string_view(backend.name()) == "cpu"; }
 
 std::vector<std::string> built_backends() {
 #if defined(MPSCNN_WITH_METAL)

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "core/json.h"
+#include "engine/backend/execution_profile.h"
 #include "engine/graph/graph.h"
-#include "engine/run/execution_profile.h"
 #include "engine/run/program.h"
 
 namespace mpscnn::engine {

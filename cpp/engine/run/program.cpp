@@ -2,9 +2,9 @@
 
 #include "core/platform.h"
 #include "core/text.h"
-#include "engine/graph/byte_weights.h"
-#include "engine/graph/exact_positions.h"
-#include "engine/graph/support.h"
+#include "engine/backend/support.h"
+#include "engine/run/byte_weights.h"
+#include "engine/run/exact_positions.h"
 #include "engine/run/replaced_layers.h"
 #include "engine/run/staged_graph.h"
 

@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "engine/backend/native_run.h"
 #include "engine/graph/passes.h"
-#include "engine/run/backend.h"
-#include "engine/run/native_run.h"
+#include "engine/run/backends.h"
 #include "engine/run/request.h"
 
 namespace mpscnn::engine {

@@ -4,12 +4,12 @@
 #include <string>
 #include <vector>
 
-#include "engine/run/backend.h"
+#include "engine/backend/backend.h"
 
 namespace mpscnn::engine {
 
 /// The layers that the CPU engine computes in place of the device, because all suitable implementations on
-/// the device are refused (engine/run/implementations.h).
+/// the device are refused (engine/backend/implementations.h).
 struct ReplacedLayers {
     std::vector<std::size_t> nodes; ///< indices of the replaced nodes in the graph
     bool whole = false;             ///< true: the CPU engine computes the whole network

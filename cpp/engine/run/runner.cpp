@@ -8,7 +8,7 @@
 #include <thread>
 
 #include "core/platform.h"
-#include "engine/graph/support.h"
+#include "engine/backend/support.h"
 #include "engine/run/run_check.h"
 
 namespace mpscnn::engine {

@@ -1,7 +1,6 @@
 #include <algorithm>
-#include <cstdint>
 
-#include "engine/graph/support.h"
+#include "engine/backend/support.h"
 #include "engine/run/profile.h"
 #include "engine/run/run_check.h"
 
@@ -27,38 +26,6 @@ private:
 };
 
 } // namespace
-
-TensorView TensorView::dense(void *data, DType type, const Shape &shape) {
-    TensorView view{data, type, shape, {}};
-    auto stride = static_cast<std::ptrdiff_t>(size_of(type));
-    for (int axis = shape.rank(); axis-- > 0;) {
-        view.strides[static_cast<std::size_t>(axis)] = stride;
-        stride *= shape[axis];
-    }
-    return view;
-}
-
-std::optional<MemoryRange> TensorView::memory_range() const {
-    auto first = reinterpret_cast<std::uintptr_t>(data), last = first;
-    for (int axis = 0; axis < shape.rank(); ++axis) {
-        std::ptrdiff_t reach = 0;
-        if (__builtin_mul_overflow(shape[axis] - 1, strides[static_cast<std::size_t>(axis)], &reach))
-            return std::nullopt;
-        std::uintptr_t &end = reach < 0 ? first : last;
-        if (__builtin_add_overflow(end, reach, &end)) return std::nullopt;
-    }
-    if (__builtin_add_overflow(last, size_of(type), &last) || last - first > PTRDIFF_MAX) return std::nullopt;
-    return MemoryRange{first, last};
-}
-
-bool TensorView::is_dense() const {
-    const TensorView wanted = dense(data, type, shape);
-    for (int axis = 0; axis < shape.rank(); ++axis) {
-        const auto i = static_cast<std::size_t>(axis);
-        if (shape[axis] > 1 && strides[i] != wanted.strides[i]) return false;
-    }
-    return true;
-}
 
 Session::Session(std::shared_ptr<Program> program, const SessionOptions &options)
     : program_(std::move(program)),

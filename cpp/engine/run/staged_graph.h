@@ -4,7 +4,7 @@
 #include <memory>
 #include <vector>
 
-#include "engine/run/backend.h"
+#include "engine/backend/backend.h"
 
 namespace mpscnn::engine {
 

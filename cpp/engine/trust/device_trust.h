@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "engine/run/backend.h"
+#include "engine/backend/backend.h"
 #include "engine/trust/check_process.h"
 
 namespace mpscnn::engine {

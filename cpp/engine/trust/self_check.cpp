@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "core/text.h"
-#include "engine/graph/support.h"
+#include "engine/backend/support.h"
 
 namespace mpscnn::engine {
 

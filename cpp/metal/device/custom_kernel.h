@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/commands/custom_kernel.h"
+#include "engine/backend/custom_kernel.h"
 #include "metal/device/device.h"
 
 namespace mpscnn::metal {

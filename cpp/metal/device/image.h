@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "core/shape.h"
-#include "engine/run/backend.h"
+#include "engine/backend/backend.h"
 #include "shaders/image_params.h"
 
 #import <MetalPerformanceShaders/MetalPerformanceShaders.h>

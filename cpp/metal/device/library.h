@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "engine/run/backend.h"
+#include "engine/backend/backend.h"
 #include "metal/device/image.h"
 #include "metal/device/objc_ptr.h"
 #include "metal/device/pipeline_archive.h"

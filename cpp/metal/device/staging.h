@@ -2,7 +2,7 @@
 
 #include <cstddef>
 
-#include "engine/run/backend.h"
+#include "engine/backend/backend.h"
 #include "metal/device/device.h"
 
 namespace mpscnn::metal {

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "core/dtype.h"
-#include "engine/run/backend.h"
+#include "engine/backend/backend.h"
 #include "metal/device/image.h"
 
 #import <Metal/Metal.h>

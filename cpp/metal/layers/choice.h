@@ -3,13 +3,13 @@
 #include <memory>
 #include <string>
 
+#include "engine/backend/backend.h"
 #include "engine/graph/graph.h"
-#include "engine/run/backend.h"
 #include "ops/neuron.h"
 
 namespace mpscnn::metal {
 
-/// Decides which kernels may compute a layer on this device (engine/run/implementations.h). A kernel is a
+/// Decides which kernels may compute a layer on this device (engine/backend/implementations.h). A kernel is a
 /// class of MPS or a shader. A layer calls may_take before it makes a kernel that another one could replace.
 /// It calls take for each kernel that it makes, which records the use.
 class Choice {

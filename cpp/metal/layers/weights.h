@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/run/backend.h"
+#include "engine/backend/backend.h"
 #include "metal/layers/layer.h"
 
 namespace mpscnn::metal {

@@ -6,7 +6,7 @@
 #include <variant>
 
 #include "core/json.h"
-#include "engine/run/memory_plan.h"
+#include "engine/backend/memory_plan.h"
 #include "metal/gradients/gradient_step.h"
 #include "metal/run/slots.h"
 #include "ops/unsupported.h"

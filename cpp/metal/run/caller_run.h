@@ -1,6 +1,6 @@
 #pragma once
 
-#include "engine/run/native_run.h"
+#include "engine/backend/native_run.h"
 #include "metal/encoding/caller_image.h"
 #include "metal/run/image_plan.h"
 

@@ -3,7 +3,7 @@
 #include <span>
 #include <vector>
 
-#include "engine/commands/custom_kernel.h"
+#include "engine/backend/custom_kernel.h"
 #include "metal/device/custom_kernel.h"
 #include "metal/device/device.h"
 #include "metal/run/slots.h"

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "core/json.h"
-#include "engine/run/memory_plan.h"
+#include "engine/backend/memory_plan.h"
 #include "metal/device/image.h"
 
 namespace mpscnn::metal {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/run/backend.h"
+#include "engine/backend/backend.h"
 #include "metal/device/device.h"
 #include "metal/device/page_buffers.h"
 #include "metal/encoding/encoding.h"

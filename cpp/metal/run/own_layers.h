@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "engine/backend/backend.h"
 #include "engine/graph/graph.h"
-#include "engine/run/backend.h"
 #include "metal/arrays/array_program.h"
 #include "metal/device/device.h"
 

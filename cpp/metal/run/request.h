@@ -7,7 +7,7 @@
 #include <string>
 
 #include "core/platform.h"
-#include "engine/run/backend.h"
+#include "engine/backend/backend.h"
 #include "metal/device/device.h"
 
 #import <Metal/Metal.h>

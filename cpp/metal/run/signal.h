@@ -1,6 +1,6 @@
 #pragma once
 
-#include "engine/run/backend.h"
+#include "engine/backend/backend.h"
 #include "metal/device/device.h"
 
 namespace mpscnn::metal {

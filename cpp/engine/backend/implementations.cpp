@@ -1,4 +1,4 @@
-#include "engine/run/implementations.h"
+#include "engine/backend/implementations.h"
 
 #include <utility>
 

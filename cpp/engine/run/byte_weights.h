@@ -1,6 +1,6 @@
 #pragma once
 
-#include "engine/run/backend.h"
+#include "engine/backend/backend.h"
 
 namespace mpscnn::engine {
 

@@ -1,4 +1,4 @@
-#include "engine/graph/fingerprint.h"
+#include "engine/run/fingerprint.h"
 
 #include <bit>
 #include <cmath>

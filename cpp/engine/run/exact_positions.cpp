@@ -1,4 +1,4 @@
-#include "engine/graph/exact_positions.h"
+#include "engine/run/exact_positions.h"
 
 #include <algorithm>
 #include <array>

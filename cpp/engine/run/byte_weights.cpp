@@ -1,4 +1,4 @@
-#include "engine/graph/byte_weights.h"
+#include "engine/run/byte_weights.h"
 
 #include <algorithm>
 #include <cmath>

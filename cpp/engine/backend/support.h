@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/run/backend.h"
+#include "engine/backend/backend.h"
 
 namespace mpscnn::engine {
 

@@ -1,7 +1,7 @@
 #pragma once
 
+#include "engine/backend/backend.h"
 #include "engine/graph/graph.h"
-#include "engine/run/backend.h"
 
 namespace mpscnn::engine {
 

@@ -4,7 +4,7 @@
 #include <span>
 #include <vector>
 
-#include "engine/run/backend.h"
+#include "engine/backend/backend.h"
 
 namespace mpscnn::engine {
 

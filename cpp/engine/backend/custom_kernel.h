@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "core/json.h"
-#include "engine/run/backend.h"
+#include "engine/backend/backend.h"
 
 namespace mpscnn::engine {
 

@@ -1,4 +1,4 @@
-#include "engine/run/execution_profile.h"
+#include "engine/backend/execution_profile.h"
 
 #include <algorithm>
 #include <limits>

@@ -1,4 +1,4 @@
-#include "engine/graph/support.h"
+#include "engine/backend/support.h"
 
 #include "core/text.h"
 #include "ops/unsupported.h"
@@ -105,5 +105,7 @@ void require_supported(const SessionOptions &options, const std::string &network
     if (const auto reason = ops::why_unsupported(engine, ops::SessionUse{options.check_finite}))
         refuse("session of network " + quoted(network), engine, *reason);
 }
+
+bool uses_processor(const Backend &backend) { return std::string_view(backend.name()) == "cpu"; }
 
 } // namespace mpscnn::engine

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/backend/backend.h"
+
+namespace mpscnn::engine {
+
+/// The backend that a user's choice ("auto", "cpu", "metal", "metal:Apple M2") resolves to, with the reason
+/// for it.
+struct BackendChoice {
+    std::shared_ptr<const Backend> backend;
+    Precision precision;
+    std::string reason;
+    /// Text for users if an existing device was not chosen, or if the backend has a warning
+    /// (Backend::warning()); otherwise empty.
+    std::string warning = {};
+};
+
+/// Return the names of the backends that this build has, "cpu" first.
+std::vector<std::string> built_backends();
+
+/// Return all devices of this machine, "cpu" first. Each backend of mpscnn has at least one entry, also where
+/// it is unavailable.
+std::vector<DeviceDescription> list_devices();
+
+/// Choose the backend for a device. "auto" takes the device that the environment variable MPSCNN_DEVICE
+/// names, otherwise a trusted Metal device (device_trust.h), otherwise the CPU, and gives the reason. Throws
+/// DeviceError with the remedy for a device that does not exist or is not trusted, and ParameterError for an
+/// unknown name. Only backends.cpp knows which backends exist.
+BackendChoice choose_backend(const std::string &device, const std::string &precision);
+
+/// Compare a device's results with the CPU engine's, and replace the recorded verdict. The check runs in
+/// child processes if the check program exists (device_trust.h), otherwise in this process. Returns the
+/// verdict as text for people. Throws DeviceError for a device that does not exist or is not trusted, and
+/// ParameterError for "auto", "cpu" and unknown names.
+std::string check_device(const std::string &device);
+
+/// Run cases of the check on a device in this process (case_check.h). The check program calls this for the
+/// library. Throws the errors of check_device.
+void check_cases(const std::string &device, const std::string &request,
+                 const std::function<void(const std::string &line)> &report);
+
+/// Choose the Metal backend for a device or queue of the program that embeds mpscnn: an id<MTLDevice> and an
+/// id<MTLCommandQueue>, of which one may be null. Throws UnsupportedError where there is no Metal engine,
+/// ParameterError for a queue of another device, and DeviceError for a device that cannot run networks or
+/// that gave wrong results.
+BackendChoice choose_native_backend(void *device, void *queue, const std::string &precision);
+
+} // namespace mpscnn::engine
