@@ -71,7 +71,7 @@ ALONE = "-DCMAKE_UNITY_BUILD=OFF"
 # One worker runs all tests of a file, since they share fixtures. Files keep the order of collection, which begins with
 # the slow builds of tests/consumer.
 ON_ALL_CORES = ("-n", JOBS, "--dist=loadfile", "--no-loadscope-reorder")
-# Tests of services, streams, signals and hanging devices mostly wait, so there is a worker more than cores.
+# Tests of services, streams, signals and hanging devices mostly wait, so there is one more worker than cores.
 WITH_WAITING = (*ON_ALL_CORES, "-n", str(int(JOBS) + 1))
 
 # Some tests start threads in a forked child, which ThreadSanitizer refuses by default. It needs the symbolizer to find

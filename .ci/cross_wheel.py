@@ -112,7 +112,7 @@ def build(target: str, output: Path, source: Path = ROOT) -> Path:
 
 
 def name_musl(wheel: Path, processor: str) -> None:
-    """Let the binaries of a wheel need musl by the name that auditwheel knows, libc.musl-x86_64.so.1.
+    """Change the name of musl in the binaries of a wheel to the one that auditwheel knows, libc.musl-x86_64.so.1.
 
     zig calls it libc.so. musl takes all names that begin with "libc." for its own. The hashes in RECORD become wrong;
     auditwheel writes them again when it repairs the wheel.

@@ -5,8 +5,8 @@
 Compiles the convolution kernels for arm64 with clang and with GCC. In each kernel it takes the loop with the most FMAs,
 and lets llvm-mca compute how many FMAs the loop starts in a cycle if all data are in L1. Prints a Markdown table. The
 column "of the peak" relates this to the peak of llvm-mca's model. The model of Apple's M1 has three vector pipes, but
-the real performance cores have four. So the table also has a bound for four pipes, a latency of four cycles, three
-loads and eight decoded instructions in a cycle. Needs clang-16, llvm-16 and g++-aarch64-linux-gnu.
+the real performance cores have four. So the table also has a bound for a core with four pipes, a latency of four
+cycles, three loads and eight decoded instructions a cycle. Needs clang-16, llvm-16 and g++-aarch64-linux-gnu.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Measure the time of boxes and of their network: SSD and SSDLite at 300 x 300 pixels, one thread, interleaved.
+"""Compare the time of `Detector.run` with that of its network: SSD and SSDLite, 300 x 300, one thread, interleaved.
 
     python benchmarks/detection.py [--runs N]
 

@@ -3,11 +3,11 @@
 python benchmarks/metal_estimate.py
 
 Nothing is measured. The constants below are the processor's peak rates, and the assumed shares of them that kernels
-reach. The share of mpscnn's own products of threads is the share that they reached on an NVIDIA H100 (docs/metal.md).
-The share of products in simdgroups is a guess: a simdgroup multiplies matrices at the rate of its threads, but reads
-threadgroup memory less often for it. A layer takes the time for its bytes or the time for its multiplications,
-whichever is longer. Each encoder and each dispatch takes additional time. Consecutive shaders share one encoder, and
-each kernel of MPS has its own.
+reach. In mpscnn's own kernels, either threads or simdgroups multiply matrices. The share for threads is the one that
+they reached on an NVIDIA H100 (docs/metal.md). The share for simdgroups is a guess: a simdgroup multiplies matrices at
+the rate of its threads, but reads threadgroup memory less often. A layer takes the time for its bytes or the time for
+its multiplications, whichever is longer. Each encoder and each dispatch takes additional time. Consecutive shaders
+share one encoder, and each kernel of MPS has its own.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ SHARE_OF_SIMDGROUPS = 0.6
 TILE = 64
 HALF = 2
 MAX_CHANNELS, MAX_OUTPUTS = 96, 128
-"""A depthwise convolution runs with the pointwise one after it if both are at most so large."""
+"""One kernel computes a depthwise convolution of at most MAX_CHANNELS and a pointwise one of at most MAX_OUTPUTS."""
 KINDS = {"mps": None, "own, threads": SHARE_OF_OWN, "own, simdgroups": SHARE_OF_SIMDGROUPS}
 """The share of the peak that matrix products reach, by the kernels that compute a network; None: MPS computes it."""
 MPS_OPERATIONS = ("pooling", "softmax")
-"""Operations that kernels of MPS compute, also in a network of own kernels."""
+"""Operations that kernels of MPS compute, even if mpscnn's own kernels compute the rest of the network."""
 
 
 class Estimate(NamedTuple):

@@ -17,7 +17,7 @@ inline double peak_operations(const mpscnn::cpu::KernelTable &table) {
     return static_cast<double>(table.round_operations * peak_rounds);
 }
 
-/// Multiplies and adds, and nothing else, on one thread.
+/// Run FMAs and nothing else on one thread.
 inline void run_peak_loop(const mpscnn::cpu::KernelTable &table) { table.fma_loop(peak_rounds); }
 
 using Clock = std::chrono::steady_clock;

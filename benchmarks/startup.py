@@ -2,8 +2,8 @@
 
     python benchmarks/startup.py [--peers NAMES] [--threads N] [--rounds N]
 
-A process that only imports numpy is measured, too. The network's file was written by each engine's own tools and is in
-the system's cache. As in a user's program, each process imports the engine, loads the file, runs once on an array and
+A process that only imports numpy is measured, too. Each engine's file of the network is written before, and is in the
+system's cache. As in a user's program, each process imports the engine, loads the file, runs once on an array and
 reports it; the code with which other benchmarks control their processes is not used. Prints Markdown.
 """
 

@@ -24,8 +24,8 @@ PAGE_SIDE = 160
 #: of a 1 would be hardly more than a line.
 BOX_MARGIN = 0.1
 
-# The smallest and largest height of a digit in pixels. The digits of one page share a height; the logarithm of each
-# digit's height differs from the logarithm of that one by at most _LOG_HEIGHT.
+# The smallest and largest height of a digit in pixels. The digits of one page have similar heights: the
+# logarithm of a digit's height differs from that of the page's common height by at most _LOG_HEIGHT.
 _LEAST, _MOST = 15.0, 72.0
 _LOG_HEIGHT = 0.25
 # The largest change of a digit's aspect ratio, as a logarithm. The ratio varies because photos of any shape are

@@ -32,7 +32,7 @@ from mpscnn.apps.cli.package import cmake_directory
 HERE = Path(__file__).parent
 EXPECTED = HERE / "expected.json"
 TOLERANCE = 0.02
-#: Fuse convolutions to chains wherever possible, with one division. The engine's choice would depend on the caches.
+#: Fuse convolutions to chains of this form wherever possible. The engine's own choice would depend on the caches.
 CHAINS = "rows=4,channels=64,stages=3"
 #: The cache sizes in bytes for which the engine divides its work, the same on every machine.
 CACHES = "32768,524288,8388608"

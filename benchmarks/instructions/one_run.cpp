@@ -21,7 +21,7 @@ struct Run {
     std::vector<mpscnn_tensor> inputs, outputs;
 };
 
-/// By its plain name instructions.py finds it.
+/// instructions.py finds this function by its plain name.
 extern "C" __attribute__((noinline)) void run_once(Run &run) { run.session.run(run.inputs, run.outputs); }
 
 int main(int count, char **arguments) try {

@@ -11,7 +11,7 @@
 
 #include "photo.h"
 
-/* What one classification needs; all zero at first, released by release(). */
+/* The objects of one classification. All fields are zero at first, and release() frees them. */
 typedef struct classifier {
     mpscnn_model *model;
     mpscnn_graph *graph;

@@ -25,7 +25,7 @@ const char *const photo_kinds = "PPM (CMake found neither libjpeg nor libpng)";
 
 enum { LARGEST_SIDE = 32768 };
 
-/* Memory for an image of this size; NULL after setting `problem`. */
+/* Allocates memory for an image of this size. Sets `problem`, and returns NULL if that fails. */
 static unsigned char *allocate(mpscnn_image *image, long width, long height, const char **problem) {
     unsigned char *pixels = NULL;
     *problem = "expected a photo of at most 32768 pixels a side";
@@ -40,7 +40,7 @@ static unsigned char *allocate(mpscnn_image *image, long width, long height, con
 
 /* ---- PPM ----------------------------------------------------------------------------------------------- */
 
-/* A number of the header; comments run from '#' to the end of the line. 0 when there is none. */
+/* Reads a number of the header; 0 if there is none. Comments extend from '#' to the end of the line. */
 static int read_number(FILE *file) {
     int number = 0, c;
     do {

@@ -5,7 +5,8 @@
 
 #include <mpscnn/mpscnn.h>
 
-/* Reads a photo. Returns the pixels that `image` refers to, to be freed; NULL after a message. */
+/* Reads a photo. Returns the pixels, which `image` refers to and the caller frees. After a failure, prints a
+ * message and returns NULL. */
 unsigned char *read_photo(const char *path, mpscnn_image *image);
 
 /* The kinds of files that this build reads. */

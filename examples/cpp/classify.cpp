@@ -27,7 +27,7 @@ struct Photo {
     std::vector<std::uint8_t> pixels; // red, green, blue
 };
 
-/// A number of the header; comments run from '#' to the end of the line.
+/// Read a number of the header, or return 0. Comments extend from '#' to the end of the line.
 int read_number(std::istream &file) {
     while ((file >> std::ws).peek() == '#') file.ignore(std::numeric_limits<std::streamsize>::max(), '\n');
     int number = 0;

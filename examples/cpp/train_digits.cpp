@@ -1,4 +1,4 @@
-// Trains Deep MNIST on the four IDX files of MNIST, and counts the test images that it reads rightly.
+// Trains Deep MNIST on the four IDX files of MNIST, and counts the test images that it classifies correctly.
 //
 //     train_digits mnist/ [epochs] [threads]
 //
@@ -73,7 +73,7 @@ Digits read_digits(const std::string &folder, const std::string &part) {
     return digits;
 }
 
-/// Images and labels of a batch as a trainer takes them.
+/// The images and labels of a batch, in the form for a trainer.
 struct Batch {
     std::vector<float> images, labels;
 
@@ -166,7 +166,7 @@ std::int64_t count_right(const mpscnn::Graph &network, const Digits &digits, int
 }
 
 void train(const Digits &training, const Digits &test, int epochs, int threads) {
-    std::mt19937 random(1); // whose numbers are the same everywhere
+    std::mt19937 random(1); // gives the same numbers on all machines
     const mpscnn::Graph network = deep_mnist(random);
     mpscnn::Trainer trainer(network,
                             R"({"loss": {"kind": "softmax_cross_entropy", "number_of_classes": 10},

@@ -3,8 +3,8 @@
 //
 //     ffmpeg -i clip.mp4 -pix_fmt yuv420p -f yuv4mpegpipe - | video mobilenet_v2.safetensors [in flight]
 //
-// The planes of a frame, here as they come through standard input (YUV4MPEG2, 4:2:0), go to the model as a
-// decoder gives them: without a conversion to RGB.
+// The program reads frames from standard input (YUV4MPEG2, 4:2:0). It gives their planes to the model without
+// a conversion to RGB.
 
 #include <cstddef>
 #include <cstdint>
@@ -90,7 +90,7 @@ int main(int argc, char **argv) {
         const std::size_t width = static_cast<std::size_t>(format.width),
                           height = static_cast<std::size_t>(format.height), luma = width * height,
                           chroma = (width + 1) / 2 * ((height + 1) / 2);
-        std::deque<Frame> under_way; // which outlives the runner
+        std::deque<Frame> under_way; // before the runner, so that it outlives the runner
         mpscnn::Runner runner(model.program(), {.inflight = inflight});
         int number = 0;
         const auto print_oldest = [&] {

@@ -19,7 +19,7 @@ Extents = tuple[int | None, int | None, int | None]
 def photos_of(x: Any, *, prepared: bool) -> list[Any] | None:
     """Return the photos if the value has paths, bytes, Pillow images, or arrays that need not have one size.
 
-    It is a list, an array, or a pandas.Series, or has them in its only column. Anything else is None.
+    The value may be a list, an array, a pandas.Series, or a table with one column. Return None for anything else.
 
     Args:
         x: the value.
