@@ -1,4 +1,4 @@
-"""A limit for the work of tests, which only work of another order of magnitude exceeds.
+"""Limit the processor time of tests, so that a test fails only if its algorithm is far too slow.
 
 A busy or slow machine must not make a test fail. So the work is measured as processor time of this process. The limit
 is at least some ten times the usual time, and far below the time of quadratic algorithms.

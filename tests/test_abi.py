@@ -77,7 +77,7 @@ COMPILED = """
     #define EXTENTS 4
     typedef int status;
 """
-#: Functions that use every type, so that abidiff sees it, and a type whose declaration uses a macro and a typedef.
+#: A function that uses every type, because abidiff sees only types in use. One type uses a macro and a typedef.
 USES = """
     typedef struct shape { int extents[EXTENTS]; status state; } shape;
     MPSCNN_API void each(kind which, handler call, shape *result);

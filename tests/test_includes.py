@@ -62,7 +62,7 @@ NAMES = {
     "variant": r"(?:get_if|holds_alternative|monostate|variant|visit)",
     "vector": r"vector",
 }
-# Other headers that a header includes or whose names it declares, by the standard.
+# By the C++ standard, each header includes these other headers or declares their names.
 BESIDES = {
     "condition_variable": {"chrono", "mutex"},
     "memory": {"exception"},

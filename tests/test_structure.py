@@ -304,7 +304,7 @@ def test_python_modules_import_each_other_in_no_circle() -> None:
 
 
 def test_modules_are_not_imported_by_strings() -> None:
-    """Imports by a module's name in a string would be imports that the tests above do not see."""
+    """The tests above would not see imports by a module's name in a string."""
     package = PROJECT / "python" / "mpscnn"
     allowed = {package / "__init__.py"}  # it imports lazy names, converters and writers
     call = re.compile(r"""(import_module|__import__)\(\s*f?["'](mpscnn|\.)""")
@@ -415,7 +415,7 @@ DEFAULTS_OF_FRAMEWORKS = {
 
 @functools.cache
 def records() -> dict[str, Any]:
-    """Return the records in tests/operations by name. A record has a reference by its type."""
+    """Return the records in tests/operations by name. The type of a record requires a reference."""
     modules = sorted(path.stem for path in (PROJECT / "tests" / "operations").glob("test_*.py"))
     found = [importlib.import_module(f"operations.{name}").OPERATIONS for name in modules]
     return {operation.name: operation for operations in found for operation in operations}

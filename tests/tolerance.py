@@ -1,6 +1,6 @@
 """Compute the allowed differences between results and the float64 reference, from mpscnn.apps.verify.promise.
 
-They depend on the tested device. On the emulation of Metal they are those of the CPU, which computes its arithmetic.
+They depend on the tested device. The emulation of Metal has those of the CPU, because the CPU does its arithmetic.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def start_bound(start: NDArray[Any], terms: int) -> NDArray[Any]:
 
 
 def bfloat16_bound(reference: NDArray[Any]) -> NDArray[Any]:
-    """Return a bound for results rounded to bfloat16 whose sums may differ in the last bits: one bfloat16 number."""
+    """Return a bound for results that are rounded to bfloat16: they may be neighbouring bfloat16 numbers."""
     return BFLOAT16_EPS * np.abs(reference) + 1e-6
 
 

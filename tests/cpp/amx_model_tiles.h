@@ -10,8 +10,8 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// HardwareTiles in software. Results have the same bits, except which of several NaNs they are. A misuse
-/// that would raise an invalid-opcode exception is a trap here.
+/// The functions of HardwareTiles in software. Results have the same bits, except that NaNs may differ. A
+/// misuse that would raise an invalid-opcode exception is a trap here.
 struct ModelTiles {
     struct State {
         TileConfiguration configuration;
@@ -78,7 +78,7 @@ struct ModelTiles {
     static void release() { state().configured = false; }
 
 private:
-    /// Call add(sum, row of a, column of b, rows of b) for each 32-bit sum.
+    /// Call add(sum, row of a, column of b, number of rows of b) for each 32-bit sum.
     template <int Sums, int A, int B, class Add> static void each_sum(Add add) {
         State &own = state();
         const TileConfiguration &tiles = own.configuration;

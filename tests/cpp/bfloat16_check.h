@@ -102,7 +102,7 @@ struct Tensor {
     }
 };
 
-/// Run a task that writes to `destination`. Return false unless several threads write the same.
+/// Run a task that writes to `destination`. Return true if several threads write the same as one.
 template <class Task> bool runs(Random &random, Task task, Tensor &destination, const Kernel<Task> &kernel) {
     const Tensor fresh = destination;
     task.destination = destination.view;
@@ -116,7 +116,7 @@ template <class Task> bool runs(Random &random, Task task, Tensor &destination, 
     return true;
 }
 
-/// Return this processor's table, and others that it can run besides its fastest.
+/// Return all kernel tables with bfloat16 kernels that this processor can run, also with software models.
 inline std::vector<KernelTable> tables_with_bfloat16() {
     std::vector<KernelTable> tables;
     for (const KernelTable *table : available_kernels()) {

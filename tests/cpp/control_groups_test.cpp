@@ -1,4 +1,4 @@
-// Limits of control groups, with folders of files that imitate systems.
+// Tests of the CPU limits that control groups set, with folders of files that imitate systems.
 
 #include "core/control_groups.h"
 
@@ -109,7 +109,7 @@ TEST(a_container_sees_its_group_as_the_top) {
     CHECK(System("0::/docker/x/inner\n", unified, {{"/inner/cpu.max", "25000 50000"}}).quota() == 0.5);
 }
 
-/// In a control group namespace, the own group is "/", and paths outside begin with "/..".
+/// In a control group namespace, the process's own group is "/", and paths outside begin with "/..".
 TEST(a_namespace_of_groups_has_paths_of_its_own) {
     const std::vector<std::pair<std::string, std::string>> files{{"/cpu.max", "70000 100000\n"},
                                                                  {"/sub/cpu.max", "30000 100000\n"}};

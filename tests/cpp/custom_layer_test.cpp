@@ -1,4 +1,4 @@
-// Functions of the program as layers, in C++ and in C.
+// Tests of networks that use functions of the program as layers, in C++ and in C.
 
 #include <cstddef>
 #include <cstdint>

@@ -43,7 +43,7 @@ template <class Attempt> void try_positions(const char *what, long last, long fe
     CHECK(failures > 0);
 }
 
-/// Try in this process, where objects that are made once exist after the first time.
+/// Try in this process. The objects that the library makes only once already exist.
 template <class Work> void try_work(const char *what, failing::Source &source, Work work) {
     positions_of(source, work);
     for (const bool for_ever : {false, true}) {
@@ -77,7 +77,7 @@ template <class Work> int in_child(Work work) {
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-/// Makes all library objects that live until the process ends.
+/// While it exists, the library uses the failing allocator.
 struct Allocator {
     Allocator() { CHECK(succeeded(failing::use_as_allocator())); }
     ~Allocator() { CHECK(succeeded(mpscnn_set_allocator(nullptr, nullptr, nullptr))); }

@@ -111,8 +111,8 @@ inline Memory random_source(Random &random, const Size &size) {
     return memory;
 }
 
-/// Run all items of a task one by one in random order, as if by `threads` threads. Return false if there are
-/// none or the kernel wrote past its scratch memory.
+/// Run all items of a task one by one in random order, as if by `threads` threads. Return false if there
+/// are no items, or if the kernel wrote past its scratch memory.
 template <class Task>
 bool run_items(Random &random, const Task &task, const Kernel<Task> &kernel, int threads) {
     PlanMemory memory;

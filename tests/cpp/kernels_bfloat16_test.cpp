@@ -101,7 +101,7 @@ float multiply_add(float a, float b, float c) {
     return tiny ? std::copysign(0.0f, result) : result;
 }
 
-/// Add the products of a kernel position: every 32 inputs are an even and an odd chain.
+/// Add the products of a kernel position: each 32 inputs form two chains, of even and of odd inputs.
 float add_blocks(const std::vector<float> &inputs, const std::vector<float> &weights, float sum) {
     for (std::size_t first = 0; first < inputs.size(); first += 32) {
         float even = 0, odd = 0;

@@ -101,7 +101,7 @@ std::vector<Stage> random_stages(Random &random, const KernelTable &table, const
     return stages;
 }
 
-/// Run the stages one by one. `residuals` are copies of residuals in the memory of the stages.
+/// Run the stages one by one, and return the last result.
 Memory run_stages(Random &random, const KernelTable &table, const std::vector<Stage> &stages,
                   const Memory &source) {
     Memory last = source;

@@ -1,5 +1,5 @@
-// Compares convolutions whose sums are halves with one product after another. It tests each instruction set's
-// kernels, and those with half-precision instructions if the processor has them.
+// Compares convolutions that sum in float16 with plain code that adds one product after another. It tests
+// each instruction set's kernels, and those with half-precision instructions if the processor has them.
 
 #include "cpu/plan/half_sums.h"
 #include "kernel_check.h"

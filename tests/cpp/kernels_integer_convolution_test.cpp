@@ -254,7 +254,7 @@ public:
 private:
     std::uint8_t requantised(const IntegerConvolutionTask &task, std::int32_t sum, std::int64_t output) {
         const Requantization &to = task.requantization;
-        // A group has whole panels.
+        // Each group is padded to whole panels.
         const std::int64_t panel = IntegerWeights::panel, panels = (layer_.outputs + panel - 1) / panel,
                            place = task.weights.is_depthwise()
                                        ? output

@@ -65,10 +65,10 @@ double busiest_share(Product &product, const Kernel<ConvolutionTask> &kernel, in
     return static_cast<double>(most * threads) / static_cast<double>(product.destination.size());
 }
 
-/// Return the largest allowed share: little more than even, unless there are too few tiles and panels to
-/// divide evenly. Tiles with half as many pixels make shares more even if many sums are in registers; the
-/// engine accepts that they take 10% longer. NEON has few tiles and panels. If one of each takes little time,
-/// larger shares cost less than more items (thread_cuts.h).
+/// Return the largest allowed share. It is little more than an even share, unless there are too few tiles and
+/// panels to divide evenly. AVX-512 also has tiles with half as many pixels, which take 10% longer but may
+/// make shares more even. NEON has few tiles and panels. If one of them takes little time, larger shares cost
+/// less time than more items (thread_cuts.h).
 double largest_share(const KernelTable &table, std::int64_t size, std::int64_t inputs, std::int64_t outputs,
                      int threads) {
     const std::int64_t width = table.vector_width;

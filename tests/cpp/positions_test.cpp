@@ -23,7 +23,7 @@ int added(mpscnn_graph *graph, const char *operation, const char *name, std::vec
 }
 
 /// Return a network that takes two of 5000 numbers. Its second input holds the positions of the two numbers.
-/// If the network computes the positions, it holds the positions divided by 5000.
+/// If the network computes the positions, the second input holds them divided by 5000.
 mpscnn_graph *reader(bool computes) {
     mpscnn_graph *graph = nullptr;
     const std::int64_t numbers[] = {-1, count}, two[] = {-1, 2};

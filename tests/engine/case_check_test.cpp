@@ -144,7 +144,7 @@ TEST(one_case_that_differs_costs_the_kernel_though_others_are_right) {
     device.cases[1].fails_here = {"pooling by MPS"};
     const Verdict verdict = device.judge();
     CHECK(names_of(verdict) == std::set<std::string>{"pooling by MPS"});
-    // The first case, too, was run again with what takes its place.
+    // The shader replaces MPS in the first case, too. It fails there, so it is refused as well.
     device.cases[0].fails_here = {"pooling by shader"};
     CHECK(names_of(device.judge()) == (std::set<std::string>{"pooling by MPS", "pooling by shader"}));
 }
@@ -156,7 +156,7 @@ TEST(training_decides_about_nothing_else) {
     CHECK(verdict.refused.empty());
     CHECK(names_of(verdict) ==
           (std::set<std::string>{"training pooling by MPS", "training pooling by shader"}));
-    // Nor does right training save a device.
+    // A device on which only training is right is refused.
     device = small_device();
     for (const Case &one : device.cases)
         for (const auto &part : one.parts)

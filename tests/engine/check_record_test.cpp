@@ -100,7 +100,7 @@ TEST(a_record_of_another_identity_under_the_same_name_is_none) {
     const std::string text = text_of(one);
     fs::remove(one);
     remember_as_right("other");
-    write(cache.records().at(0), text); // as if both had one hash
+    write(cache.records().at(0), text); // as if both identities had the same hash
     CHECK(!was_right_before("other"));
 }
 
@@ -127,7 +127,7 @@ TEST(processes_that_write_at_once_leave_a_record) {
         if (child == 0) {
             for (int turn = 0; turn < 100; ++turn) {
                 remember_as_right("GPU");
-                static_cast<void>(was_right_before("GPU")); // either answer, whatever the others are writing
+                static_cast<void>(was_right_before("GPU")); // the answer depends on the other processes
             }
             _exit(0);
         }
@@ -150,7 +150,8 @@ TEST(what_is_not_used_is_remembered_with_its_reasons) {
     CHECK(found && found->refused.empty() && found->implementations == verdict.implementations);
     const fs::path record = cache.records().at(0);
     const std::string text = text_of(record);
-    // Whatever is left of a cut record, it never is one with fewer implementations; without any it is right.
+    // A truncated record is not accepted, because it would list fewer implementations. Only the identity
+    // alone is a complete record: that of a device without wrong implementations.
     const std::size_t identity = mpscnn::engine::check_record_of("GPU").size();
     for (std::size_t kept = 0; kept < text.size(); ++kept) {
         write(record, text.substr(0, kept));

@@ -11,7 +11,7 @@ using namespace small;
 
 namespace {
 
-/// Items before this number use the scratch memory of one worker, and items from it on that of another one.
+/// The first worker computes the items before this number, and the second worker computes the others.
 constexpr std::int64_t second_worker = 3;
 
 const cpu::Kernel<cpu::ChainTask> &chain_kernel() { return cpu::kernels().kernel<cpu::ChainTask>(); }
@@ -19,8 +19,8 @@ const cpu::Kernel<cpu::ChainTask> &chain_kernel() { return cpu::kernels().kernel
 AlignedBuffer<std::byte> left_memory; ///< scratch memory that the first session frees and the second one gets
 int session = 0;
 
-/// Has the first session's first worker and the second session's second one compute in the same memory, as an
-/// allocator may have it: the second begins with the item in front of which the first has stopped.
+/// Run the first session's first worker and the second session's second worker in the same memory, because an
+/// allocator may return memory again. The latter worker begins with the item after the former worker's last.
 void run_in_left_memory(const cpu::ChainTask &task, const cpu::Prepared &prepared, std::int64_t begin,
                         std::int64_t end, cpu::Worker &worker) {
     cpu::Worker in_left{left_memory.data()};

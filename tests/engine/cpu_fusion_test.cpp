@@ -126,7 +126,7 @@ TEST(a_projection_multiplies_its_inputs_by_a_pixel) {
         Gated gated(swapped);
         gated.network.output(gated.project());
         CHECK(cpu_steps(gated.network, image_and_gate).back() == Layers{"multiply3", "convolution4"});
-        CHECK(exact(gated.network, image_and_gate)); // in float16 the product is rounded, and a step
+        CHECK(exact(gated.network, image_and_gate)); // in float16 the fused step rounds the product, too
     }
     Gated residual(false);
     const ValueId other = residual.network.add(pointwise(20), {residual.x}, relu6);
@@ -256,8 +256,8 @@ TEST(a_1x1_input_that_others_see_is_resized) {
         return count_kernels(made.network, pixel_and_image, "resize") == 1;
     };
     CHECK(!is_resized(BroadcastInput(true, 1)));
-    CHECK(is_resized(BroadcastInput(false, 1)));   // sums would begin with other products
-    CHECK(is_resized(BroadcastInput(true, 1, 4))); // few outputs have a kernel of their own
+    CHECK(is_resized(BroadcastInput(false, 1)));   // sums would have another order of products
+    CHECK(is_resized(BroadcastInput(true, 1, 4))); // few outputs have a separate kernel
     for (const ValueId BroadcastInput::*seen : {&BroadcastInput::broadcast, &BroadcastInput::joined}) {
         BroadcastInput made(true, 1);
         made.network.output(made.*seen);

@@ -113,8 +113,8 @@ TEST(the_arena_of_mobilenet_v2_is_small) {
         CHECK(lowered->plan({{2, 224, 224, 3}})->arena_bytes() <= 6'000'000);
         CHECK(lowered->weight_bytes() >= parameters * sizeof(float));
         CHECK(lowered->weight_bytes() <=
-              parameters * sizeof(float) * 102 / 100); // parts of vectors are filled up
-        // Weights are float16, except those of depthwise layers, and biases.
+              parameters * sizeof(float) * 102 / 100); // incomplete vectors are padded
+        // Weights are float16. Weights of depthwise layers and biases are float32.
         const auto halves = cpu::make_cpu_backend(table->name)
                                 ->lower(network.graph, {.precision = engine::Precision::float16});
         CHECK((halves->weight_bytes() <= parameters * 206 / 100) == table->has_fma);
@@ -170,7 +170,7 @@ TEST(other_strides_of_the_caller_are_prepared_for_once) {
     executor->run(*plan, views_of(inputs), views_of(outputs));
 
     std::vector<float> from(4000), to(4000);
-    const auto run = [&](std::int64_t gap) { // behind each pixel
+    const auto run = [&](std::int64_t gap) { // after each pixel
         const auto strided = [&](float *data, const Shape &of) {
             constexpr std::ptrdiff_t size = sizeof(float);
             const std::ptrdiff_t pixel = (of[3] + gap) * size;

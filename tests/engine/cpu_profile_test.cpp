@@ -108,7 +108,7 @@ struct Unfused {
     ~Unfused() { unsetenv("MPSCNN_FUSION"); }
 };
 
-/// Large enough for groups of images (cpu/plan/batch_cut.h), which threads compute apart from each other.
+/// The batch is divided into groups of images (cpu/plan/batch_cut.h), which threads compute independently.
 TEST(batches_in_parts_are_complete) {
     Network network;
     ValueId x = network.input({Shape::any, 32, 32, 32});

@@ -131,7 +131,7 @@ private:
         const pid_t child = fork();
         if (child == 0) {
             close(ends[1]);
-            for (const Other &other : others) close(other.start); // or it would never end
+            for (const Other &other : others) close(other.start); // otherwise that process would wait forever
             char begun = 0;
             if (read(ends[0], &begun, 1) != 1) _exit(2);
             set_log_callback(nullptr, nullptr);
@@ -235,7 +235,7 @@ TEST(a_device_on_which_everything_hangs_is_not_tried_for_ever) {
     CHECK(!bench.trusted_by_another_process());
 }
 
-/// Return commands of a case for processes that compile ahead, and for those that do not.
+/// Return a case's commands: `ahead` for a process that compiles shaders in advance, `otherwise` for others.
 std::string ahead_or_not(const std::string &ahead, const std::string &otherwise) {
     return "case \"$0\" in *alone*) " + otherwise + ";; *) echo '@mpscnn compiled 3 of 9'; " + ahead +
            ";; esac";
@@ -369,8 +369,8 @@ TEST(without_the_program_a_device_that_is_asked_for_is_checked_here) {
     CHECK(why_not_trusted(bench.device, no_program).has_value());
     CHECK(engine::verdict_when_asked(bench.device, *cpu, no_program).refused.empty());
     CHECK(was_right_before(bench.device.identity()));
-    CHECK(!why_not_trusted(bench.device, no_program)); // nor does "auto" need the program any more
-    // A backend without implementations has nothing that could take a wrong one's place.
+    CHECK(!why_not_trusted(bench.device, no_program)); // now "auto" does not need the program, either
+    // A backend without alternative implementations cannot replace a wrong one.
     Bench other;
     SpoiledBackend wrong("self-check: convolution", 0.5f);
     wrong.identity_ = other.device.identity_;

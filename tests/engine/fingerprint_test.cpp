@@ -50,7 +50,7 @@ TEST(layers_have_the_same_bits_on_every_processor) {
     const Fingerprints known = expected();
     Fingerprints found;
     for (const engine::Graph &network : engine::self_check_networks()) {
-        // Those for own kernels are the same layers to the CPU.
+        // On the CPU, the networks for mpscnn's own Metal kernels have the same layers as others.
         if (is_of_training(network) || network.name().starts_with(engine::self_check_own)) continue;
         for (const char *precision : {"float32", "float16"}) {
             std::shared_ptr<engine::Program> program;

@@ -14,8 +14,8 @@ struct Case {
     bool has_gamma = true, has_beta = true;
 };
 
-/// The gradient of a convolution's weight. With the gradient of the normalization before it, what that reads
-/// is kept anyway.
+/// Return a network that computes the gradient of a convolution's weight. With `keeps_source`, it also
+/// computes the gradient of the normalization, which needs the normalization's source anyway.
 Network network_of(const Case &given, const Shape &result, bool keeps_source) {
     Network network;
     const auto image = [&](const Shape &shape) { return network.input(shape.with_batch(Shape::any)); };

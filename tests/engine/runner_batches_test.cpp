@@ -55,7 +55,7 @@ TEST(frames_of_another_size_are_requests_of_their_own) {
     std::vector<Shot> frames;
     for (int i = 0; i < 8; ++i) frames.emplace_back(static_cast<float>(i), i % 2 == 0 ? 1 : 3);
     for (Shot &frame : frames) runner.submit(frame.frame());
-    runner.close(false); // else the second four may wait for others, once one of the first has left its place
+    runner.close(false); // otherwise the second batch may wait for more frames
     script.let_go();
     runner.wait();
     for (const Shot &frame : frames) CHECK(frame.good());
@@ -75,7 +75,7 @@ TEST(batches_of_the_callers_count_by_their_images) {
                        .read = nullptr,
                        .done = [&](Failure failure) { done += failure ? 0 : 1; }});
     }
-    runner.close(false); // two of three are more than four: the first waited for others
+    runner.close(false); // both frames have six images, more than max_batch, so each runs alone
     runner.wait();
     CHECK(done == 2 && script.runs == 2 && script.largest_batch == 3);
     CHECK(output == std::vector<float>({2, 4, 6, 8, 10, 12}));

@@ -274,7 +274,8 @@ TEST(what_is_wrong_with_arrays_is_thrown_at_once) {
 TEST(the_cores_are_shared_out) {
     scripted::Script script;
     const auto program = scripted::program(script);
-    CHECK(Runner(program, {.inflight = 7}).sessions() == 7); // a GPU queues
+    CHECK(Runner(program, {.inflight = 7}).sessions() ==
+          7); // a GPU has a queue, so cores do not limit sessions
     script.on_a_gpu = false;
     const int cores = platform::useful_threads();
     const Runner one(program, {.inflight = 1}), many(program, {.inflight = 32}),
@@ -292,7 +293,7 @@ TEST(a_forked_process_is_told_to_make_its_own) {
     runner->submit(frame.frame());
     const pid_t child = fork();
     if (child == 0) {
-        alarm(20); // instead of hanging
+        alarm(20); // ends the child if it hangs
         int refusals = 0;
         const auto expect = [&](auto action) {
             try {

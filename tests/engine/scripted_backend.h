@@ -113,8 +113,8 @@ private:
     Script &script_;
 };
 
-/// Inputs (n, any number of features); on a GPU, so that it is not for the processor to say how many run at
-/// once.
+/// Return a program with inputs of any batch and number of features. Its device counts as a GPU, so the
+/// number of cores does not limit how many requests run at once.
 inline std::shared_ptr<engine::Program> program(Script &script) {
     script.on_a_gpu = true;
     engine::Graph graph("scripted");

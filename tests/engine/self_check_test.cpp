@@ -43,7 +43,7 @@ TEST(every_operation_is_covered_in_all_its_kinds) {
         if (const auto *pooling = std::get_if<ops::Pooling>(&node.operation)) poolings.insert(pooling->kind);
     }
     CHECK(operations.size() == count_of_operations());
-    CHECK(neurons.size() == ops::EnumNames<ops::NeuronKind>::values.size() - 1); // all but none
+    CHECK(neurons.size() == ops::EnumNames<ops::NeuronKind>::values.size() - 1); // all except "none"
     CHECK(poolings.size() == ops::EnumNames<ops::PoolingKind>::values.size());
 }
 
@@ -83,7 +83,7 @@ bool is_of_one_slice(const Graph &graph) {
 } // namespace
 
 TEST(every_parameter_takes_every_name_or_another_number_than_its_default) {
-    // What these operations refuse.
+    // These operations do not support these values.
     const std::set<std::string> none{"resize.edge \"exclude\"", "spatial_normalization.edge \"exclude\"",
                                      "local_contrast_normalization.edge \"exclude\""};
     const auto checked = checked_values();
@@ -150,7 +150,7 @@ TEST(a_layer_that_is_wrong_in_one_number_is_found) {
     const auto cpu = cpu::make_cpu_backend();
     for (const Graph &graph : engine::self_check_networks()) {
         const std::string layer = graph.nodes().back().name;
-        // 3 % of the largest result: no more than a wrong tap of a large window does.
+        // An error of 3 % of the largest result is as small as that of one wrong tap in a large window.
         const auto wrong = engine::find_wrong_answer(SpoiledBackend(graph.name(), 0.03f), *cpu, graph);
         CHECK(wrong && wrong->starts_with(layer + " in float32: result"));
         CHECK(wrong && wrong->find("(1 of ") != wrong->npos);

@@ -22,7 +22,7 @@ struct Made {
 
 /// Return a convolution with separately allocated weights, the last of which is `last`.
 Made made(float last = 0.5f, float limit = 6.0f) {
-    constexpr std::int64_t outputs = 256; // more bytes than are copied
+    constexpr std::int64_t outputs = 256; // so many that weights are not copied
     Network network;
     const ValueId input = network.input({-1, 4, 4, 3});
     const auto neuron = ops::Neuron{.kind = ops::NeuronKind::relun, .a = 0.0f, .b = limit};

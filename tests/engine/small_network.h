@@ -1,6 +1,6 @@
 #pragma once
 
-// What the tests of backends share: small networks with random weights, and running them.
+// Helpers for the tests of backends: build small networks with random weights, and run them.
 
 #include <cmath>
 #include <cstdint>
@@ -45,7 +45,7 @@ inline Array random_array(const Shape &shape, std::uint32_t seed) {
     return array;
 }
 
-/// A graph whose layers get names, and weights when they are complete.
+/// A graph that gives each added layer a name and random weights.
 class Network {
 public:
     engine::Graph graph;

@@ -70,7 +70,7 @@ def test_they_are_the_floats_of_the_reference(name: str, precision: Any) -> None
 
 
 def test_they_take_half_the_memory() -> None:
-    """8-bit weights take half the memory of float16 weights, which are used if the processor can convert them."""
+    """The weights are kept as float16, in half the memory of float32, if the processor can convert float16."""
     network = mpscnn.Network((1, 1, 512))
     network.output(network.dense(network.input, 512))
     network.initialize_weights()

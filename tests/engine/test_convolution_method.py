@@ -254,7 +254,7 @@ def test_without_winograd_an_error_is_bounded_by_the_window(size: int, precision
 
 @needs_fma
 def test_with_winograd_an_error_is_not_bounded_by_the_window() -> None:
-    """Errors may be large in results whose windows do not contain the large pixel. This is what the switch is for.
+    """Errors may be large in results whose windows do not contain the large pixel. `winograd=False` prevents this.
 
     The tiles of 5x5 kernels share only their outermost inputs, whose products are exact.
     """

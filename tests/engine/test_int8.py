@@ -327,7 +327,7 @@ def test_moves_keep_the_integers(name: str, first: bool) -> None:
 @pytest.mark.parametrize("size", [(1, 1), (3, 5), (56, 60)])
 @pytest.mark.usefixtures("instruction_set")
 def test_a_mean_of_the_image_has_integers_of_its_own(size: tuple[int, int], dtype: str) -> None:
-    """The mean of an image equals that along an axis. If it has the scale of its source, it is a pooling."""
+    """The mean of an image has the integers of a mean along one axis. With the source's scale it is a pooling."""
     (height, width), lowest = size, int(np.iinfo(dtype).min)
     integers = np.random.default_rng(3).integers(0, 256, (3, height, width, 37)) + lowest
     given = ((integers - (lowest + 11)) * np.float32(0.25)).astype(np.float32)
@@ -476,7 +476,7 @@ def test_arguments_of_other_types(arguments: tuple[Any, Any, Any]) -> None:
 
 @pytest.mark.parametrize("channels", [511, 512, 1000, 4096])
 def test_a_softmax_of_many_equal_channels(channels: int, instruction_set: str) -> None:
-    """Probabilities below half an integer are 0."""
+    """Probabilities below half of the result's scale are 0."""
     network = mpscnn.Network((1, 1, channels))
     result = network.output(network.softmax(network.input))
     network.quantize(network.input, "uint8", 0.02, 100)

@@ -235,8 +235,8 @@ private:
         }
     }
 
-    /// The element of an input, its last axes moving by `steps` (y, x, channels), for the result's element
-    /// `index` in row-major order.
+    /// Return the input's element for the result's element `index` in row-major order. `steps` are the
+    /// strides (y, x, channels) in the input.
     double stepped(const Tensor &from, std::int64_t index, const std::array<std::int64_t, 3> &steps) const {
         std::int64_t position = 0, stride = 1;
         for (int axis = result_.shape.rank() - 1; axis >= 0; --axis) {
@@ -250,7 +250,7 @@ private:
         return from.row_major(position);
     }
 
-    /// The mask of training needs the kernels' random numbers: what networks do at inference is the identity.
+    /// At inference, dropout is the identity. Toys do not have the random numbers that training needs.
     void compute(const ops::Dropout &) { result_.values = input().values; }
 
     void compute(const ops::BatchNormalization &normalization) {
@@ -296,7 +296,7 @@ private:
             }
     }
 
-    /// Both neighbours of a sampling position and the second one's share.
+    /// Both neighbours of a sampling position, and the weight of the second one.
     struct Sample {
         std::int64_t first, second;
         double share;
@@ -473,7 +473,7 @@ public:
     std::size_t weight_bytes() const override { return 0; }
 
 private:
-    /// Those that are multiplied with inputs.
+    /// Round the weights that are multiplied with inputs.
     void round_weights() {
         for (const engine::Node &node : std::vector<engine::Node>(graph_.nodes())) {
             const auto weight = node.weights.find("weight");

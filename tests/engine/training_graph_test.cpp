@@ -50,7 +50,7 @@ engine::TrainingGraph training_graph(std::vector<std::string> frozen, std::int64
     return engine::make_training_graph(network(), options);
 }
 
-/// How many there are of the gradients of inputs and weights of convolutions, and of activations.
+/// The numbers of gradients of convolutions' inputs, of convolutions' weights, and of activations.
 struct Counts {
     std::size_t inputs, weights, activations;
     friend bool operator==(const Counts &, const Counts &) = default;

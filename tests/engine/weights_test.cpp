@@ -95,7 +95,7 @@ TEST(values_that_scaling_would_make_infinite_are_refused) {
     CHECK(!floats.scaled({1e9, 1.0}) && !floats.scaled({1.0, 2e38}));
     CHECK(floats.scaled({1e8, 1e38}).has_value());
     CHECK(!floats.scaled({infinity, 1.0}) && !floats.scaled({1.0, std::nan("")}));
-    // What their type could hold does not matter, only what they are.
+    // Only the actual values matter, and not the largest value of their type.
     const WeightTensor halves({1}, WeightType::float16, stored<std::uint16_t>({half_from_float(2.0f)}, 1));
     CHECK(halves.scaled({1.5e38}).has_value() && !halves.scaled({1.8e38}));
     WeightTensor bytes({1}, WeightType::uint8, stored(std::vector<std::uint8_t>{9}, 0));

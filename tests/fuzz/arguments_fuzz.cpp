@@ -113,7 +113,7 @@ private:
     int integer() { return static_cast<int>(choices_.number()); }
 
     /// Return an options struct with any bytes. Its size does not exceed the memory of the struct, or is
-    /// absurd.
+    /// absurdly large.
     template <class Options> const Options *options() {
         const std::size_t kind = choices_.below(4);
         if (kind == 0) return nullptr;

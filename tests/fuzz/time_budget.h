@@ -7,9 +7,9 @@
 #include <cstdlib>
 #include <ctime>
 
-/// Stops the fuzzer, which keeps the input, if its processor time exceeds a constant plus a bound for each
-/// byte. The limits are some ten times the time of an instrumented build for the slowest ordinary input, and
-/// a thousandth of the time that a quadratic algorithm would take.
+/// Stops the fuzzer, which keeps the input, if the processor time exceeds a constant plus a bound for each
+/// byte of the input. The limits are some ten times the time of an instrumented build for the slowest
+/// ordinary input, and a thousandth of the time that a quadratic algorithm would take.
 class TimeBudget {
 public:
     explicit TimeBudget(std::size_t bytes) : bytes_(bytes), start_(now()) {}

@@ -1,4 +1,4 @@
-"""Tests of convolutions with variable weights, and their gradients, as matrix products, against the reference."""
+"""Compare matrix products that compute convolutions with variable weights, and gradients, with the reference."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ def records(cache: Path) -> list[Path]:
 def test_a_kernel_that_fails_costs_that_kernel(
     tmp_path: Path, kernels: str, refused: str, reason: str, network: str, on_the_cpu: bool
 ) -> None:
-    # Only a hanging kernel needs a short limit, which no other case exceeds on a busy machine.
+    # Only a hanging kernel gets a short limit, because other cases might exceed it on a busy machine.
     limit = {"MPSCNN_SELF_CHECK_SECONDS": "15"} if "hang" in kernels else {}
     said, warned = answers(tmp_path, kernels, network, "other", **limit)
     assert said == [f"{network} metal {on_the_cpu}"] * 2 + ["other metal False"] * 2

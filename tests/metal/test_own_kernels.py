@@ -24,7 +24,7 @@ def no_check(emulation: Emulation, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(params=["", "_in_simdgroups"], ids=["threads", "simdgroups"])
 def products(request: pytest.FixtureRequest, emulation: Emulation) -> str:
-    """Emulate a GPU without and with matrices in simdgroups. Return the end of its names of matrix products."""
+    """Emulate a GPU without and with matrices in simdgroups. Return the suffix of its names of matrix products."""
     emulation.set("old_gpu", int(not request.param))
     return str(request.param)
 

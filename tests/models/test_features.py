@@ -1,4 +1,4 @@
-"""Feature extractors give the same layers as the whole network, and compute nothing behind them."""
+"""Feature extractors give the same layers as the whole network, and compute nothing after them."""
 
 from __future__ import annotations
 

@@ -167,7 +167,7 @@ def chosen(count: int, only: str) -> list[Mutant]:
 
 
 class Build:
-    """A copy of the sources, built for the oldest instruction set, and the package of links to it."""
+    """A copy of the sources, built for the oldest instruction set, and a package whose files link to it."""
 
     def __init__(self, directory: Path) -> None:
         self.source = directory / "source"
@@ -215,7 +215,7 @@ class Build:
     def passes(self, tests: tuple[str, ...], seconds: int) -> bool:
         """Return True if these tests pass within this processor time, which other programs do not change.
 
-        Threads that wait for each other take no such time. They get ten times as long.
+        Threads that wait for each other use no processor time, so the wall time is limited, too: to ten times as much.
         """
         command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
 

@@ -1,4 +1,4 @@
-"""Test normalizations by neighbouring channels and pixels, and the gradient of the first one."""
+"""Test normalizations by neighbouring channels and pixels, and the gradient of the former."""
 
 from __future__ import annotations
 

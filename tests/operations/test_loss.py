@@ -75,7 +75,7 @@ def expecting(function: Callable[..., Array]) -> Callable[[Sample], Any]:
     return expect
 
 
-#: PyTorch's functions and attributes of both. They give means of all elements, or for a cross entropy of all images.
+#: PyTorch's functions, and attributes that both libraries use. Without "sum", results are means of elements or images.
 TORCH: dict[str, tuple[str, dict[str, Any]]] = {
     "softmax_cross_entropy": ("cross_entropy", {"label_smoothing": 0.1}),
     "sigmoid_cross_entropy": ("binary_cross_entropy_with_logits", {}),

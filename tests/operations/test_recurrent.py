@@ -62,7 +62,7 @@ def options(sample: Sample) -> dict[str, Any]:
 def sums(
     draw: st.DrawFn, operation: str, *, functions: Literal["default", "any", "trained"] = "default"
 ) -> Sample:
-    """Draw sums of the gates, states, and the weights of the states."""
+    """Draw the sums of the gates, the states, and the weights of the states."""
     gates, count = (4, 2) if operation == "lstm" else (3, 1)
     (batch, steps, sequences, _, units), seed = draw(sizes), draw(seeds)
     attributes = dict(draw(directions))

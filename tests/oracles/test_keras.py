@@ -480,7 +480,7 @@ def test_operators(tmp_path: Path) -> None:
 
 
 def test_ranks(tmp_path: Path) -> None:
-    """A tensor with fewer axes than the other gets axes of extent 1 behind the batch."""
+    """A tensor with fewer axes than the other gets axes of extent 1 after the batch."""
     source = keras.Input((8, 8, 4))
     gate = L.Dense(4, activation="sigmoid")(L.GlobalAveragePooling2D()(source))
     model = randomized(keras.Model(source, L.Multiply()([source, gate])))
@@ -533,7 +533,7 @@ def test_a_model_that_a_model_shares_with_another(tmp_path: Path, suffix: str) -
 @pytest.mark.parametrize("suffix", ["keras", "h5"])
 @pytest.mark.parametrize("calls", [1, 2])
 def test_results_of_a_model_as_outputs(tmp_path: Path, suffix: str, calls: int) -> None:
-    """Outputs are results of a model's first call. Lists of outputs number calls otherwise than layers' inputs do."""
+    """Outputs are results of a model's first call. Lists of outputs number calls differently from layers' inputs."""
     entrance, outer = L.Input((9, 8, 4)), L.Input((9, 8, 4))
     inner = keras.Model(entrance, [L.Conv2D(2, 1)(entrance), L.Conv2D(3, 1)(entrance)], name="inner")
     first, second = inner(outer)

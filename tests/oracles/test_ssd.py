@@ -17,7 +17,7 @@ RELU6, LINEAR = True, False
 
 
 class Layers(torch.nn.Module):  # type: ignore[misc, name-defined]
-    """Convolutions by name with TensorFlow's SAME padding, whose larger half lies behind."""
+    """Convolutions by name with TensorFlow's SAME padding, whose larger half is after the image."""
 
     def __init__(self) -> None:
         super().__init__()

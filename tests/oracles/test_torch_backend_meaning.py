@@ -288,7 +288,7 @@ def test_inputs_in_any_memory() -> None:
 
 
 def test_networks_that_read_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A network may read results of another network, which then stands before it in the graph."""
+    """A network may read results of another network, which then comes first in the graph."""
     monkeypatch.setattr(partition, "MIN_NODES", 1)
 
     def module(x: Any, y: Any) -> Any:

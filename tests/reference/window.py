@@ -19,7 +19,7 @@ def axis(
     reach = (kernel - 1) * dilation + 1
     if padding == "same":
         # As in TensorFlow, there are ceil(size / stride) outputs. The padding that they need is split in halves. If it
-        # is odd, the larger half lies behind.
+        # is odd, the larger half is after the image.
         outputs = -(-size // stride)
         before = max((outputs - 1) * stride + reach - size, 0) // 2
         starts = [o * stride - before for o in range(outputs)]
@@ -32,7 +32,7 @@ def axis(
             starts.append(start)
             start += stride
         # PyTorch's ceil_mode adds a window if that window overhangs by less than a stride, but not if it would start
-        # behind the input.
+        # after the input.
         if ceil_mode and start + reach < size + after + stride:
             starts.append(start)
         if ceil_mode and starts and starts[-1] >= size:

@@ -6,7 +6,7 @@ using namespace metal;
 
 struct Sizes {
     int pixels, channels;
-    int smallest; // 1: of the smallest
+    int smallest; // 1: the first smallest channel, 0: the first largest
 };
 
 kernel void argument(const device float *source [[buffer(0)]], constant Sizes &sizes [[buffer(1)]],

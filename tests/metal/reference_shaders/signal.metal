@@ -7,7 +7,7 @@ using namespace metal;
 struct Sizes {
     int signals, samples, taps, results;
     int before; // samples that the first window covers before its first result
-    int clamps; // 1: outside lies the nearest sample, 0: nothing
+    int clamps; // 1: the signal is surrounded by its nearest sample, 0: by zeros
     int correlates;
 };
 
