@@ -12,14 +12,15 @@ from mpscnn.comparison.trace import Array, Trace, Value
 
 # At most this many values of two layers are compared to decide whether the layers belong together.
 _SAMPLES = 2048
-# A pair of layers with equal shapes has the score _ALIKE, to which each of the three other scores is added if the pair
-# has the same name, values or kind of layer. Equal values count more than equal kinds, because one engine may compute
-# a layer as several layers of other kinds.
+# A pair of layers with equal shapes has the score _ALIKE. The same name, equal values and the same kind of layer add
+# the other scores. Equal values count more than equal kinds, because one engine may compute a layer as several layers
+# of other kinds.
 _SAME_NAME = 4.0
 _SAME_VALUES = 3.0
 _SAME_KIND = 1.0
 _ALIKE = 0.25
-# Added for each layer of the pair that an activation or normalization follows, because their result is preferred.
+# Added for each layer of the pair that an activation or normalization follows, because the result of the activation or
+# normalization is preferred.
 _INNER = -0.5
 
 Pairs = list[tuple[Value, Value]]

@@ -15,7 +15,7 @@ from mpscnn.runtime.library import operations
 # Layers that only move or select elements of their input.
 _MOVING = {"dropout", "reshape", "slice", "transpose"}
 _KINDS = {"fully_connected": "dense", "neuron": "activation"}
-# Operations that compiling fuses into the layer before them, each with the operations that can include them.
+# Operations that compiling fuses into the layer before them, each with the operations into which it can be fused.
 _TAKEN_OVER_BY = {
     "neuron": frozenset(entry["name"] for entry in operations() if entry["takes_activation"]),
     "batch_normalization": frozenset({"convolution", "fully_connected", "transposed_convolution"}),
@@ -67,9 +67,9 @@ class NativeEngine:
 def whole_layers(network: Network) -> list[dict[str, Any]]:
     """Return the nodes of a network that compute something and are not removed by compiling.
 
-    A convolution with its batch normalization and its activation is one: the last of the nodes, with the operation of
-    the first. "parts" has the names of the others. Operations that cannot include an activation, such as reductions,
-    round their own result. So they and the activation after them are two layers.
+    A convolution with its batch normalization and its activation is one node: the last of them, with the operation of
+    the first. "parts" has the names of the other nodes. Operations that cannot include an activation, such as
+    reductions, round their own result. So they and the activation after them are two layers.
     """
     structure = network.to_dict()
     nodes = {node["name"]: {**node, "parts": []} for node in structure["nodes"]}

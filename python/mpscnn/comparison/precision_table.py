@@ -228,7 +228,7 @@ def image_arrays(what: str, images: Iterable[Any]) -> list[Array]:
 
 
 def right_classes(what: str, network: Network, classes: Sequence[int], count: int) -> list[int]:
-    """Return a class number for each image. Raises ParameterError if the count is wrong, or a classifier lacks one."""
+    """Return a class number for each image. Raises ParameterError for a wrong count or an unknown class."""
     right = whole_numbers(what, classes)
     function, _, argument = what.partition(": ")
     if len(right) != count:

@@ -145,7 +145,7 @@ class _Notes:
         self.values: dict[str, Value] = {}
         self.inputs: dict[str, list[str]] = {}
         self.within: list[list[str]] = []
-        """A stack of the running modules without submodules: the names of their inputs."""
+        """For each running module without submodules, the names of its inputs (a stack)."""
         self._names: dict[int, str] = {}
         self._kept: list[torch.Tensor] = []  # keeps tensors alive, so that no other gets the same id
 

@@ -1,4 +1,4 @@
-"""Measure the effect on a network's results of rounding its weights for a file, and recognise such weights."""
+"""Measure how a network's results change if a file stores rounded weights, and recognise such weights."""
 
 from __future__ import annotations
 

@@ -65,8 +65,8 @@ def read_network(
         name: the network's name; None: the first file's.
         size: (height, width) of an image input that the file leaves free; None: it stays free, or, if the file holds
             only weights, it is the usual size of the architecture.
-        shapes: the shapes of inputs by their names in the file, for inputs with free extents. They include the batch
-            and have the file's order of axes.
+        shapes: the shapes of inputs by their names in the file, for inputs with free extents. The shapes include the
+            batch and have the file's order of axes.
         outputs: names of tensors in the file to stop at, instead of its outputs.
         architecture: the network that a file of weights belongs to, needed if names and shapes of the weights fit
             several; None: the one that the file's name begins with.

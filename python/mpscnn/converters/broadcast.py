@@ -277,7 +277,7 @@ def _groups(arranger: Arranger, first: Value, second: Value, order: Axis) -> lis
     """Return the axes for the tensors of both operands. On each axis an operand has all atoms, or the extent 1.
 
     If the present axes of an operand's tensor meet this condition, they are kept. If both do, the axes of the operand
-    that is computed last are kept. The engine then adds the other operand where it computes that one.
+    that is computed last are kept. The engine can then add the other operand in the layer that computes this one.
     """
     members = [set(first.order), set(second.order)]
     for value in sorted((first, second), key=lambda one: -one.tensor.index):

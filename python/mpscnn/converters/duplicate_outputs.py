@@ -1,4 +1,4 @@
-"""Give each output of a file a tensor of its own, since a network marks no tensor as an output twice."""
+"""Give each output of a file its own tensor, because a network cannot have one tensor as two outputs."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def is_saved_model(path: Path) -> bool:
 
 
 def refuse_other_formats(path: Path) -> None:
-    """Raise an error that says what a file or folder is. Only for a file that begins like a safetensors file, return.
+    """Raise an error that says what a file or folder is. Return only for a file that begins like a safetensors file.
 
     This is for paths that no reader accepts by their name, and for model files, whose contents may have another format.
 

@@ -214,7 +214,7 @@ def _only(paths: list[Path]) -> Path:
 _UNMARKED = (".pb", ".index", ".json")
 # The suffixes of folders that are models.
 _PACKAGE, _COMPILED = ".mlpackage", ".mlmodelc"
-# The readers by suffix. Their modules are imported when they are called, because some need packages of their own.
+# The readers by suffix. Their modules are imported when they are called, because some need additional packages.
 _READERS: dict[str, Reader] = {
     ".onnx": _read_onnx,
     ".tflite": _read_tflite,

@@ -43,6 +43,6 @@ CORE_ML_FUNCTIONS = {
 
 
 def reordered(values: NDArray[Any], given: str, wanted: str) -> NDArray[Any]:
-    """Return weights or biases with the gates in another order. The first axis lists all units of gate after gate."""
+    """Return weights or biases with the gates in another order. The first axis lists the units gate by gate."""
     parts = values.reshape(len(given), -1, *values.shape[1:])
     return np.ascontiguousarray(parts[[given.index(gate) for gate in wanted]].reshape(values.shape))

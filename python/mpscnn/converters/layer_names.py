@@ -1,4 +1,4 @@
-"""Make unique names for layers. In files several layers may have one name, and some have none."""
+"""Make unique names for layers. In a file, several layers may have the same name, and some have none."""
 
 from __future__ import annotations
 

@@ -63,9 +63,9 @@ Axis = tuple[Atom, ...]
 class FreeExtents:
     """Creates atoms for free extents, each represented by a different pair of numbers.
 
-    The remainders of the two numbers differ for all divisors from 2 to 10,000, and the halves of their distances to
-    the next multiple of 4, 8, 16 or 32, too. So padding up to such a multiple, or half of that padding, differs between
-    the two numbers, which shows that it depends on the free extent.
+    The two numbers have different remainders for all divisors from 2 to 10,000. If both are padded up to a multiple of
+    4, 8, 16 or 32, the padding differs, and so does half of it. The difference shows that such padding depends on the
+    free extent.
     """
 
     def __init__(self) -> None:
@@ -175,7 +175,7 @@ class Value:
         return self._with_batch_on(place, batch)
 
     def with_batch_outside(self, axis: int) -> Self:
-        """Return the value without the batch in this axis, which must be 1. It becomes a part of another axis.
+        """Return the value with the batch, which must be 1, moved from this axis to another one.
 
         A batch of 1 does not change the axis, so reshapes in a file may have made it a part of any axis. If it is alone
         in this axis, or there is no other axis, the result has no batch; `beginning_with_batch` gives it back.

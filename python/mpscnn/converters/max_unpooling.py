@@ -1,7 +1,7 @@
 """Compute the positions of the maxima of poolings, and unpool by them.
 
-The position within a window is found by comparing the result of the pooling with one tap of all windows after the
-other. Layers compute in float32, so positions up to 2^24 are exact.
+The position within a window is found by comparing the pooling's result with each tap (position in a window), one tap of
+all windows at a time. Layers compute in float32, so positions up to 2^24 are exact.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["RANKS", "Evaluation", "class_of_folder", "evaluate", "evaluation_of"]
 
 Sample = tuple[Any, int | str]
-"""A photo and the number of its class."""
+"""A photo and its class, as a number or a label."""
 Ranked = tuple[Any, int, "list[int] | BaseException"]
 """A photo, its true class, and the most probable classes or the error."""
 

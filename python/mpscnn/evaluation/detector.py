@@ -30,7 +30,7 @@ _FIGURES = ("map", "map50", "map75", "map_small", "map_medium", "map_large")
 
 @dataclass(frozen=True)
 class DetectorEvaluation(Expected):
-    """A detector's results on labelled photos by COCO's measures, 0 to 1; -1 if there are no such objects."""
+    """A detector's results on labelled photos by COCO's measures, 0 to 1; -1 for a measure without objects."""
 
     images: int
     map: float
@@ -248,7 +248,7 @@ def _measured(
         evaluation.evaluate()
         evaluation.accumulate()
         evaluation.summarize()
-    precision = evaluation.eval["precision"]  # axes: [threshold][recall][category][area][most detections]
+    precision = evaluation.eval["precision"]  # axes: [threshold][recall][category][area][max detections]
     by_category = {}
     for place, number in enumerate(evaluation.params.catIds):
         values = precision[:, :, place, 0, -1]

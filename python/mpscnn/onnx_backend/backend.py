@@ -59,7 +59,8 @@ class Backend(_base.Backend):  # type: ignore[misc,name-defined]
     def prepare(cls, model: onnx.ModelProto, device: str = "CPU", **options: Any) -> PreparedModel:
         """Prepare a model for many runs.
 
-        A model whose inputs are all floats with known shapes is compiled here, any other one at its first run.
+        A model whose inputs are all floats with known shapes (except the batch) is compiled here, any other one at its
+        first run.
 
         Args:
             model: a model of opset 1 or later. The package onnx converts models before opset 7. All tensors must be in

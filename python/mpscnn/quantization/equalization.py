@@ -1,8 +1,8 @@
 """Bring the ranges of a result's channels closer together: cross-layer equalisation (Nagel et al. 2019).
 
-The layer that computes a result divides its channels by factors, and the only layer that reads it multiplies them by
-these factors. This changes nothing if the activation between both is none or relu. Relu6 and clamp would need a
-separate limit for each channel, which integers do not have, so such pairs stay unchanged.
+The layer that computes a result divides its channels by factors, and the only layer that reads the result multiplies
+the channels by the same factors. This changes nothing if the activation between both is none or relu. Relu6 and clamp
+would need a separate limit for each channel, which integers do not have, so such pairs stay unchanged.
 """
 
 from __future__ import annotations

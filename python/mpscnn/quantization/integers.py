@@ -1,4 +1,4 @@
-"""Give a prepared network integers for its tensors and weights."""
+"""Convert the weights of a prepared network to integers, and set the scales of its tensors."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def with_integers(network: Network, seen: Mapping[str, Seen], *, correct_bias: b
 def _mean_error(
     node: Node, made: IntegerWeights, weight: NDArray[Any], mean: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return the mean change of each output by rounding the weights, over all images and pixels, ignoring borders."""
+    """Return how much rounding the weights changes each output, as a mean over images and pixels, ignoring borders."""
     error = made.numbers() - weight
     if node["operation"] == "fully_connected":
         return np.asarray(error.reshape(len(error), -1) @ mean.reshape(-1))
@@ -81,7 +81,7 @@ def _mean_error(
 
 
 def separate_integer_layers(network: Network) -> tuple[Network, Sequence[str]]:
-    """Return each layer of a quantised network separately, and the names of the results that its inputs stand for."""
+    """Return a network that computes each layer separately, and for each of its inputs the result that it replaces."""
     separated = separate_layers(network)
     stated = network.to_dict()
     integers = {entry["name"]: entry["quantization"] for entry in [*stated["inputs"], *stated["nodes"]]}

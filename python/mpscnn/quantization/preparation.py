@@ -106,7 +106,7 @@ class _Preparation:
         return name in self._structure["outputs"]
 
     def _sole_producer(self, node: Node) -> Node | None:
-        """Return the layer whose result only this node reads, if another layer can be merged into it."""
+        """Return the layer whose result only this node reads; None if this node cannot be merged into it."""
         if len(node["inputs"]) != 1:
             return None
         producer = self._kept.get(node["inputs"][0])

@@ -54,8 +54,8 @@ def integer_weights(
         source: the scale of the layer's input.
         result: the scale of the layer's result.
 
-    The scale of an output is its largest magnitude / 127. It is larger if all weights of the output are 0, or so small
-    that the bias would not fit into 32 bits.
+    The scale of an output is the largest magnitude of its weights, divided by 127. It is larger if all weights of the
+    output are 0, or so small that the bias would not fit into 32 bits.
     """
     flat = np.asarray(weight, np.float64).reshape(len(weight), -1)
     bias = np.asarray(bias, np.float64)

@@ -70,7 +70,7 @@ class CompiledGraph:
         self._options = options
         self._bound = [place for place, value in enumerate(args) if _is_weight(value)]
         self._others = [place for place in range(len(args)) if place not in set(self._bound)]
-        # By position: number arguments that are constants in the networks.
+        # The arguments, by position, that are Python numbers and are constants in the networks.
         self._numbers: dict[int, Node] = {}
         self._variants: OrderedDict[tuple[Any, ...], _Variant] = OrderedDict()
         self._lock = threading.Lock()  # protects self._variants
@@ -211,5 +211,5 @@ def _form(value: Any) -> Any:
 
 
 def _state(tensor: torch.Tensor) -> tuple[int, int]:
-    """Return a tensor's address and the count of in-place changes, which tensors of inference mode do not have."""
+    """Return a tensor's address and its count of in-place changes. Inference tensors have no count, which gives 0."""
     return tensor.data_ptr(), 0 if tensor.is_inference() else tensor._version

@@ -14,7 +14,7 @@ __all__ = ["gather_parts"]
 
 
 def gather_parts(graph: Graph, parts: Sequence[Sequence[Node]]) -> bool:
-    """Sort a graph so that the nodes of each part are contiguous. Otherwise the order is kept.
+    """Sort a graph so that the nodes of each part are contiguous. Apart from that, the order is kept.
 
     Operators that draw random numbers keep their order among themselves. An operator that writes into a tensor stays
     after all nodes before it, because they may read the tensor.

@@ -65,7 +65,7 @@ class NetworkPart(torch.nn.Module):  # type: ignore[misc]
 
     Attributes:
         network: the network.
-        nodes: the number of nodes of the graph that it replaces.
+        nodes: the number of the graph's nodes that the network replaces.
     """
 
     def __init__(

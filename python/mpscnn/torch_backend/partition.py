@@ -85,7 +85,7 @@ def partitioned(
     while not gather_parts(graph.graph, [nodes for _, nodes, _, _ in parts]):
         _, nodes, _, _ = parts.pop()
         refused.update(dict.fromkeys(nodes, "random numbers would be drawn in another order"))
-    taken: dict[Node, Node] = {}  # by result of a network that was inserted
+    taken: dict[Node, Node] = {}  # for each replaced node, the node that took its place
     for number, (part, nodes, inputs, outputs) in enumerate(parts):
         report.networks.append(part)
         present = [taken.get(node, node) for node in inputs]

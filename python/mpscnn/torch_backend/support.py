@@ -62,10 +62,10 @@ def _reason_against(node: Node) -> str | None:
 
 
 def _is_rounding(node: Node) -> bool:
-    """Return True if a node converts to bfloat16 what becomes float32 again without a product in between.
+    """Return True if a node rounds to bfloat16, and the result becomes float32 again without a product in between.
 
-    The operands of products are rounded by a network in bfloat16 itself. In other operators a network computes in
-    float32, so the result would miss the rounding.
+    A network in bfloat16 itself rounds the operands of products. It computes other operators in float32, so there the
+    rounding would be missing.
     """
     if operator_of(node) != "_to_copy.default" or tensors_of(node)[0].dtype != BFLOAT16:
         return False

@@ -35,8 +35,9 @@ def read_arrays(path: Path, is_known: Callable[[str], bool]) -> dict[str, NDArra
         is_known: returns whether the archive may have an array with this name.
 
     Raises:
-        WeightsError: an array has an unknown name, occurs twice, claims more data than the archive has, or has no
-            numbers. A damaged archive may also raise errors of the modules zipfile and zlib.
+        WeightsError: an array has an unknown name, occurs twice, has a header that does not fit its data, or is not
+            numeric; or all arrays take far more memory than the file. A damaged archive may also raise errors of the
+            modules zipfile and zlib.
     """
     require_regular(path, WeightsError)
     left = _MAX_UNPACKED * path.stat().st_size + _ALWAYS

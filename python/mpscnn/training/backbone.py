@@ -29,10 +29,10 @@ class Backbone:
         network: a classifier with one image as input. Its last layer is fully connected or a convolution with one
             output pixel, and may be followed by a softmax.
         learning: the minimum number of layers with weights in the last blocks; 0: there are no such blocks. They begin
-            where the rest of the network reads only one tensor.
+            where all later layers together read only one earlier tensor.
 
     Attributes:
-        features: the layer that the last layer read.
+        features: the layer that the classifier's last layer reads.
         cut: the layer (or input) that the last blocks read; `features` if there are none.
 
     Raises:
@@ -42,7 +42,7 @@ class Backbone:
     def __init__(self, network: Network, learning: int) -> None:
         self.network = network = without_integers(
             network
-        )  # the integers' scales do not fit the trained network
+        )  # quantization scales would not fit the trained weights
         structure = network.to_dict()
         self._nodes: dict[str, dict[str, Any]] = {node["name"]: node for node in structure["nodes"]}
         self.features = self._features()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class EpochData(ABC):
     """Data whose batches depend on the epoch's number, such as augmented photos.
 
-    So a stopped training continues with the same batches.
+    A training that was stopped and resumed therefore gets the same batches.
     """
 
     @abstractmethod

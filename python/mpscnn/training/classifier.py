@@ -31,7 +31,7 @@ _FORMAT = "mpscnn classifier run 1"
 _DESCRIPTION = "run.json"
 _RESULTS = ("history.json", "head.json", "head.npz", "best.npz", "checkpoint.npz")
 _HEAD_EPOCHS, _HEAD_RATE = 60, 1e-3
-# The largest batch for training the last layer, and the least number of steps in an epoch. The last layer needs
+# The largest batch for training the last layer, and the minimum number of steps in an epoch. The last layer needs
 # hundreds of steps at its learning rate. So if there are few photos, batches are smaller.
 _HEAD_MAX_BATCH, _HEAD_EPOCH_STEPS = 32, 12
 _RATE = 2e-4
@@ -377,7 +377,7 @@ class ClassifierTraining:
         return True
 
     def _restore(self, epochs: int) -> int:
-        """Restore the records and best weights of the first `epochs`.
+        """Restore the records and best weights of the first `epochs` epochs.
 
         Return the number of epochs since the best one.
         """

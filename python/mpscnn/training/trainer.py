@@ -72,17 +72,18 @@ class Trainer(NoCopies, Expected, EpochLoop):
     thread may call `fit`. If a process is forked during a step, the trainer in the child raises StateError.
 
     Args:
-        network: a network with one output, or a detector's outputs, and all weights; it stays unchanged. If the output
-            is a softmax and the loss is "softmax_cross_entropy", the loss is computed from the softmax's input.
+        network: a network that has all its weights, and one output or the outputs of a detector. It stays unchanged. If
+            the output is a softmax and the loss is "softmax_cross_entropy", the loss is computed from the softmax's
+            input.
         loss: a loss of `mpscnn.operations(training=True)`, or its parameters as a mapping with "kind". The kind
             "multibox" is the loss of a single-shot detector whose `detection` has scores of the kind "softmax". It has
             the parameters of the operation "multibox_loss", and "iou_threshold".
         optimizer: mpscnn.Sgd, RmsProp or Adam, or its name; None: Adam.
         learning_rate: the learning rate for an optimizer given by name; None: its default.
         device: "auto", "cpu", "metal" or a name of `mpscnn.devices()`.
-        precision: "float32"; on "cpu" also "bfloat16": then both factors of the products of convolutions and dense
-            layers are rounded to bfloat16, forward and backward. On "metal" also "float16": then the outputs of layers
-            are rounded to half precision.
+        precision: "float32"; on "cpu" also "bfloat16": then convolutions and dense layers round both operands of their
+            products to bfloat16, forward and backward. On "metal" also "float16": then the outputs of layers are
+            rounded to half precision.
         threads: a number; "auto": all that the process may use. The results do not depend on it.
         seed: the random seed of the data's order and of dropout.
         frozen: layers whose weights do not change, as names or patterns ("block_*").
@@ -258,7 +259,7 @@ class Trainer(NoCopies, Expected, EpochLoop):
         """Keep the weights of layers with these names or patterns ("block_*") unchanged from now on.
 
         The optimiser's state, moving averages and accumulated gradients of these layers are kept, too. With
-        `accumulate`, the next update of a layer divides its sum of gradients by `accumulate`, even if it has fewer
+        `accumulate`, the next update of a layer divides its sum of gradients by `accumulate`, even if the sum has fewer
         terms.
         """
         with self._lock:
@@ -272,7 +273,7 @@ class Trainer(NoCopies, Expected, EpochLoop):
     # ---- Checkpoints ----
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a checkpoint. A trainer that `resume` creates from it continues with the same bits.
+        """Write a checkpoint. A trainer that `resume` creates from it gives the same results to the bit.
 
         An older file is replaced when the new one is complete.
         """

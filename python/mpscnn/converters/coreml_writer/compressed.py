@@ -14,7 +14,7 @@ Array = NDArray[Any]
 
 #: The allowed bits per weight for palettization.
 PALETTE_BITS = (1, 2, 4, 6, 8)
-# The fewest and most bits of a scale. With fewer, the largest integer of a channel could become less than 255.
+# The min and max number of bits of a scale. With fewer, the largest integer of a channel could become less than 255.
 _BITS_OF_STEP = (10, 12)
 
 

@@ -133,7 +133,7 @@ def export(
 
 
 def _kept_layers(network: Network) -> set[str]:
-    """Return the names of the layers that stay float32 in programs of float16, with those that compute positions."""
+    """Return the layers that stay float32 in programs of float16, including those that compute positions."""
     graph = network.graph.copy()
     graph.keep_positions()
     return {node["name"] for node in json.loads(graph.to_json())["nodes"] if node.get("keep_float32")}

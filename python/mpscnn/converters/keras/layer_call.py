@@ -97,7 +97,7 @@ class LayerCall:
         return function_of(self.settings.values.get("activation"), self.generation)
 
     def applied(self, function: Function) -> Tensor:
-        """Apply an activation function to the only input, as layers of their own."""
+        """Apply an activation function to the only input, as separate layers."""
         x = self.x()
         if function.layers is not None:
             return function.layers(self.network, x, self.name())

@@ -102,7 +102,7 @@ def _windows(c: LayerCall, kind: str) -> Callable[..., Tensor]:
 
 
 def _poolings(name: str, handler: Callable[..., Tensor]) -> dict[str, Handler]:
-    """Return the rows of the table for a family of poolings: of averages and maxima, of sequences and images."""
+    """Return the rows of the table for a family of poolings: average and max, of sequences and of images."""
     kinds = {"Average": "average", "Max": "max"}
     return {
         name.format(theirs, axes): of_images(partial(handler, kind=kind))

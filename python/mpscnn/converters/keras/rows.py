@@ -1,4 +1,4 @@
-"""Convert layers of sequences (n, positions, channels) like those of images, by images of one row."""
+"""Convert layers of sequences (n, positions, channels) like layers of images: a sequence is an image of one row."""
 
 from __future__ import annotations
 

@@ -126,7 +126,7 @@ def _direction(
 
 
 # A simple recurrent layer is a GRU whose gates are constant: z = 0 forgets the last state, and r = 1 lets it into the
-# candidate. Without a function, the biases of these gates give both numbers exactly.
+# candidate. The function of these gates is the identity, so their biases give both numbers exactly.
 _IDENTITY: Activation = {"kind": "linear", "a": 1.0, "b": 0.0}
 
 

@@ -70,9 +70,9 @@ def group_normalization(layer: Layer) -> str:
 def cross_channel_normalization(layer: Layer) -> str:
     """Write local response normalization over channels by an average pooling of squares, or as LRN.
 
-    ONNX files have no LRN: ONNX Runtime computes it with a sum that slides over the channels, which is less exact, and
-    refuses alpha = 0. For an even kernel size LRN has the additional channel on the other side, and it is defined for
-    images only.
+    The operator LRN is not used in ONNX files: ONNX Runtime computes it with a sum that slides over the channels, which
+    is less exact, and refuses alpha = 0. For an even kernel size LRN has the additional channel on the other side, and
+    it is defined for images only.
     """
     (x,) = layer.inputs
     size = layer.attributes["kernel_size"]

@@ -22,7 +22,7 @@ def _view(g: Writer, x: str, *_: Any, **__: Any) -> str:
 def _strided(
     g: Writer, x: str, shape: Sequence[int], strides: Sequence[int], offset: int | None = None
 ) -> str:
-    """Write as_strided if it changes nothing: only strides of axes of extent 1 may differ, which have no effect."""
+    """Write as_strided if it changes nothing. Strides of axes of extent 1 have no effect, so they may differ."""
     told = zip(shape, strides, g.strides, strict=True) if len(shape) == g.rank(x) else None
     is_same = told is not None and all(extent == 1 or one == other for extent, one, other in told)
     if tuple(shape) != g.shapes[x] or not is_same or offset:

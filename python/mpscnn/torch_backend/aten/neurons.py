@@ -48,7 +48,7 @@ def _prelu(g: Writer, x: str, slope: str) -> str:
 
 
 def _softplus(g: Writer, x: str, beta: float = 1.0, threshold: float = 20.0) -> str:
-    # Beyond a threshold of at least 20, PyTorch returns x, which is equal to the function in float32.
+    # Above the threshold, PyTorch returns x. From 20 on, the exact result is x in float32, too.
     if threshold < 20:
         raise UnsupportedError(f"a softplus with the threshold {threshold}")
     return g.scaled(g.add("Softplus", g.scaled(x, beta)), 1 / beta)

@@ -42,7 +42,7 @@ def _batch_norm_of_mode(
 def _norm_of_rows(
     g: Writer, x: str, weight: str | None, bias: str | None, _: bool, __: float, eps: float
 ) -> tuple[str, None, None]:
-    """Write a batch normalization by the statistics of a batch of one, which is PyTorch's instance normalization."""
+    """Write a batch normalization by its own batch of one, which is how PyTorch computes instance normalization."""
     batch, channels, *_rest = g.shapes[x]
     if batch != 1:
         raise UnsupportedError(f"the statistics of a batch of {batch}")

@@ -28,7 +28,7 @@ OPERATORS: dict[str, Operator] = {
     **RESIZES,
 }
 
-#: Matrix products and convolutions. A network is worth its call even for a single such operator.
+#: Matrix products and convolutions. A network is worth a call even if it has only one such operator.
 PRODUCTS = frozenset(
     {
         *("convolution.default", "mm.default", "bmm.default", "matmul.default", "addmm.default"),
