@@ -57,7 +57,7 @@ def test_backends_refuse_nothing_on_their_own() -> None:
         "cpu/isa/dispatch.cpp",  # an instruction set that the processor lacks
         "metal/device/custom_kernel.mm",  # the features that a user's own Metal function needs
         "metal/device/function_constants.mm",
-        "metal/encoding/native_photo.mm",  # photos are not layers: textures lack some of the system's formats
-        "metal/encoding/preprocess.mm",  # photos are not layers: the processor finds digits
-        "metal/run/signal.mm",  # signals are not layers: no graph is checked
+        "metal/encoding/native_photo.mm",  # no layer: photos in formats that Metal textures lack
+        "metal/encoding/preprocess.mm",  # no layer: digits in photos, which only the processor finds
+        "metal/run/signal.mm",  # no layer: signals
     ]

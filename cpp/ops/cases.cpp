@@ -15,9 +15,9 @@ namespace {
 constexpr unsigned checked = Case::self_check, verified = Case::conformance, both = checked | verified,
                    trained = checked | Case::training, no_onnx = Case::no_onnx;
 
-/// A row of the table, with JSON as text. The attributes may have alternatives: the text "a|b" stands for one
-/// case with each of them. "*" as attributes or activation stands for one case with each neuron, and "~" for
-/// one with each neuron without jumps. The name of such a case ends in its alternative. If two rows describe
+/// A row of the table, with JSON as text. The attributes may have alternatives: the text "a|b" stands for two
+/// cases, one for each. "*" as attributes or activation stands for one case for each neuron, and "~" for one
+/// case for each neuron without jumps. The name of such a case ends in its alternative. If two rows describe
 /// the same case, the table has it once, with the tags of both.
 struct Row {
     unsigned tags;

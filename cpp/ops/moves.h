@@ -28,8 +28,8 @@ struct Concatenation {
     Cost cost(const InputShapes &, const Shape &) const { return {}; }
 };
 
-/// Add a border around images and channels. A border that is wider than the image repeats reflections.
-/// Negative amounts crop.
+/// Add a border around images and channels. A mirrored border that is wider than the image is reflected
+/// again at the opposite side. Negative amounts crop.
 struct Padding {
     static constexpr OperationInfo info{
         "padding", "Border around an image: constant, clamped or mirrored.", 1, 1, false, false, true};

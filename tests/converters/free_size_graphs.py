@@ -36,7 +36,7 @@ class RandomGraph:
         """Return the graph as a model."""
         return model(self._nodes, {"x": ["n", CHANNELS, "h", "w"]}, self._constants)
 
-    # ---- What steps share ------------------------------------------------------------------------------------------
+    # ---- Functions that several steps use --------------------------------------------------------------------------
 
     def _choice(self, choices: Sequence[Any]) -> Any:
         return choices[self._random.integers(len(choices))]

@@ -1,4 +1,7 @@
-"""Build small detectors with random weights, as common programs export them with the decoding of boxes as nodes."""
+"""Build small detectors with random weights.
+
+As in the files that common programs export, nodes of the graph decode the boxes.
+"""
 
 from __future__ import annotations
 

@@ -199,7 +199,7 @@ def test_flatten_before_a_dense_layer_needs_no_image() -> None:
     np.testing.assert_allclose(net.compile(device="metal").session().run(x), expected, rtol=1e-5, atol=1e-5)
 
 
-# ---- What cannot run ------------------------------------------------------------------------------------------
+# ---- Errors ---------------------------------------------------------------------------------------------------
 
 
 def test_statistics_need_the_whole_batch_in_one_texture() -> None:

@@ -167,7 +167,7 @@ def chosen(count: int, only: str) -> list[Mutant]:
 
 
 class Build:
-    """A copy of the sources, built for the oldest instruction set, and a package whose files link to it."""
+    """A copy of the sources, built for the oldest instruction set, and the package of links to it."""
 
     def __init__(self, directory: Path) -> None:
         self.source = directory / "source"
@@ -213,9 +213,10 @@ class Build:
         return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
     def passes(self, tests: tuple[str, ...], seconds: int) -> bool:
-        """Return True if these tests pass within this processor time, which other programs do not change.
+        """Return True if these tests pass within `seconds` of processor time, which does not depend on other programs.
 
-        Threads that wait for each other use no processor time, so the wall time is limited, too: to ten times as much.
+        A deadlock takes no processor time, so the tests must also end within ten times as many seconds of wall-clock
+        time.
         """
         command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
 

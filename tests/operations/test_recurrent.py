@@ -328,7 +328,7 @@ GRU_GRADIENT = Operation(
 )
 
 
-# ---- Tests without a record ----------------------------------------------------------------------------------
+# ---- Tests of properties that the records for generic.py cannot describe -------------------------------------
 
 
 def test_filters_over_time_go_on_where_they_stopped() -> None:

@@ -1,4 +1,4 @@
-"""Test options of trainers: added gradients, averages, limits of the norm, weights of losses, and checks."""
+"""Test trainer options: accumulated gradients, averaged weights, clipping, loss weights and refused values."""
 
 from __future__ import annotations
 

@@ -28,8 +28,8 @@ struct GradientKernels {
 };
 
 /// Return MPS's kernels for a gradient. Return nothing if MPS has none with the same meaning, or if the
-/// device may not use them. Sources are the gradient of the result and the forward kernel's source, or its
-/// result for softmax. Throws DeviceError.
+/// device may not use them. The gradient kernel has two sources: the gradient of the forward kernel's result,
+/// and the forward kernel's source (for softmax its result instead). Throws DeviceError.
 std::optional<GradientKernels> gradient_kernels(const ops::Operation &operation, const Shape &gradient,
                                                 const Shape &source, const std::string &name,
                                                 const Choice &choice, Device &device);

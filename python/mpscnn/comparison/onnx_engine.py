@@ -137,7 +137,7 @@ class OnnxEngine:
             results = dict(zip(names, session.run(names, given), strict=True))
         except Exception as error:  # the exceptions of onnxruntime have no common base
             raise WeightsError(f"{self.title}: onnxruntime cannot run it: {error}") from error
-        # If the inputs of the file are NHWC, the results of transpositions at its end are NHWC, too.
+        # If an image input of the file is NHWC, the results of transpositions that are outputs are NHWC, too.
         kept = any(order.to_file is _as_it_is and len(order.shape) == 4 for order in self._orders)
         as_is = {node.output[0] for node in nodes if kept and node.op_type == "Transpose"}
         values = [

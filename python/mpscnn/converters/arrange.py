@@ -413,10 +413,10 @@ def separate_free(atoms: Axis) -> tuple[Axis, ...]:
 
 
 def rows_of(atoms: Axis) -> tuple[Axis, ...]:
-    """Return the atoms as one axis, or as two if it would be longer than a GPU's texture has rows.
+    """Return the atoms as one axis, or as two if one would be longer than a GPU's texture has rows.
 
-    The result is empty if there are no atoms. Two free extents never share an axis, because neither could be recovered
-    from their product.
+    Several free extents get one axis each, because none could be recovered from their product. The result is empty if
+    there are no atoms.
     """
     if len(parts := separate_free(atoms)) > 1:
         return parts

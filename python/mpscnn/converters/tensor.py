@@ -457,7 +457,7 @@ class FileTensor(Value):
     # ---- Layouts ---------------------------------------------------------------------------------------------------
 
     def regrouped(self, low: Sequence[int], high: Sequence[int]) -> FileTensor:
-        """Reshape the tensor as `reshaped` does. Elements are moved first if the memory order does not allow it."""
+        """Reshape the tensor as `Value.reshaped` does. Move elements first if the memory order does not allow it."""
         return self.of(self.arranger.reshaped(self, low, high))
 
     def image(self) -> Tensor:

@@ -37,7 +37,7 @@ def count_of(given: Given) -> int:
 
 
 def batches(images: Sequence[Given]) -> Iterator[Given]:
-    """Yield batches of images with equal sizes. Small images are combined."""
+    """Yield batches of consecutive images of the same size, with at most `_BATCH` numbers or one image each."""
     waiting: list[Given] = []
     for image in (one for given in images for one in _one_by_one(given)):
         size = (len(waiting) + 1) * sum(array.size for array in image.values())

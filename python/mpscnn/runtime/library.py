@@ -66,8 +66,9 @@ def slow_precision(precision: str, device: str) -> str | None:
 def empty(shape: int | Sequence[int], dtype: DTypeLike = np.float32) -> NDArray[Any]:
     """Return an array of zeros in its own memory pages. A GPU reads and writes it without a copy.
 
-    Use it for inputs and `out` of `Session.run` and `Session.submit`, whole or sliced along the batch. Views with gaps
-    are copied like any other array. On the CPU it is an ordinary array.
+    Use it for inputs and `out` of `Session.run` and `Session.submit`, whole or sliced along the batch. Programs that
+    compute on arrays (for training, or with `metal_kernels="own"`) copy views with gaps. On the CPU it is an ordinary
+    array.
 
     Args:
         shape: the extents.

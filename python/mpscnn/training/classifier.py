@@ -140,7 +140,7 @@ class ClassifierTraining:
         }
         self._open(resume, restart)
 
-    # ---- What there is --------------------------------------------------------------------------------
+    # ---- Results --------------------------------------------------------------------------------------
 
     @property
     def has_result(self) -> bool:

@@ -188,7 +188,7 @@ def test_reshapes(tmp_path: Path, settings: str, shape: tuple[int, ...]) -> None
     np.testing.assert_array_equal(found, expected)
 
 
-# ---- What is refused ---------------------------------------------------------------------------------------
+# ---- Errors ------------------------------------------------------------------------------------------------
 
 
 def test_every_type_has_a_place() -> None:

@@ -266,7 +266,7 @@ def test_models_within_archives_of_keras_2(tmp_path: Path) -> None:
     np.testing.assert_allclose(ran(converters.read_network([path]), x), expected, rtol=1e-4, atol=1e-5)
 
 
-# ---- What cannot be converted ------------------------------------------------------------------------------
+# ---- Networks that cannot be converted ---------------------------------------------------------------------
 
 
 def test_all_layers_that_cannot_be_converted_are_named(tmp_path: Path) -> None:

@@ -193,7 +193,7 @@ def test_ssd_of_torchvision() -> None:
     assert_same_boxes(network, x, boxes, scores[:, 1:])
 
 
-# ---- What stays raw ------------------------------------------------------------------------------------------------
+# ---- Outputs that stay raw -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("extra", ["angle", "points"])

@@ -96,7 +96,7 @@ def test_every_layer_comes_back(layer: str) -> None:
             np.testing.assert_allclose(other, original, rtol=0, atol=1e-4 * scale)
 
 
-# ---- What a caller says --------------------------------------------------------------------------------------------
+# ---- Choices of the caller -----------------------------------------------------------------------------------------
 
 
 def free_size() -> Any:

@@ -228,7 +228,7 @@ def test_labels_in_the_file(tmp_path: Path) -> None:
     output = tmp_path / "model.safetensors"
     converters.convert_files([path], output)
     assert mpscnn.load(output).labels == ["cat", "dog", "bird"]
-    # What the caller gives comes first; labels of another number are left out with a note.
+    # The caller's labels are preferred. Labels are left out with a note if their number is not that of the classes.
     (tmp_path / "others.txt").write_text("a\nb\nc")
     converters.convert_files([path], output, labels=tmp_path / "others.txt")
     assert mpscnn.load(output).labels == ["a", "b", "c"]

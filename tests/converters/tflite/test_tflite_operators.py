@@ -389,7 +389,7 @@ def test_all_unsupported_layers_are_named_at_once(tmp_path: Path) -> None:
 
 
 def test_a_damaged_layer_behind_an_unsupported_one(tmp_path: Path) -> None:
-    """What the file states about the layers after an unsupported one is not checked."""
+    """The conversion stops at an unsupported layer, without checking the layers after it."""
     tensors = [Tensor("x", (1, 4, 4, 4)), Tensor("cosine", (1, 9)), Tensor("y", (1, 4, 4, 4))]
     operators = [Operator(COS, [0], [1]), Operator(ADD, [0, 1], [2], 11)]
     message = refusal(tmp_path, write_tflite(tensors, operators, [0], [2]))

@@ -61,7 +61,7 @@ class Launch(NamedTuple):
         return self.read + self.written
 
 
-# ---- What is run ----
+# ---- Networks to measure ----
 
 
 def layer(

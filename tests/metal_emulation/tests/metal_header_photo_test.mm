@@ -61,7 +61,7 @@ CLEAN_TEST(frames_of_one_size_share_what_was_computed_for_the_first) {
     CHECK(made_by({}) == 0);
     for (int orientation = 3; orientation <= 8; ++orientation)
         CHECK(made_by({.orientation = orientation}) == 2);
-    CHECK(made_by({}) == 0); // these tables are still cached, because they were used in between
+    CHECK(made_by({}) == 0); // the tables of all eight samplings are still cached
     CHECK(made_by({.ignore_alpha = true}) == 0);
     CHECK(alike(values_of(input), on_the_processor(mpscnn::ImageView(bytes.data(), 9, 7, MPSCNN_BGRX8)),
                 1e-4f));

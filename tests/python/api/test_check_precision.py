@@ -169,7 +169,7 @@ def test_refused() -> None:
 def test_weights_that_float16_cannot_hold() -> None:
     """A network with such weights is compiled in float16 only if their layer is kept in float32.
 
-    What counts is the weight with the batch normalization folded into it.
+    The weight with the batch normalization folded into it is checked.
     """
     network = network_with_large_numbers()
     network.load_weights(

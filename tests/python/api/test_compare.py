@@ -44,7 +44,7 @@ def model(tmp_path: Path) -> Path:
     return path
 
 
-# ---- What is found -----------------------------------------------------------------------------------------------
+# ---- Differences between networks --------------------------------------------------------------------------------
 
 
 def test_equal_networks() -> None:
@@ -428,7 +428,7 @@ def test_layers_of_keras_that_are_several_here(tmp_path: Path, layer: str, behin
         assert not mpscnn.compare(str(path), network).equal
 
 
-# ---- What is stored ----------------------------------------------------------------------------------------------
+# ---- Differences caused by storing weights -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

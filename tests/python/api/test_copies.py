@@ -206,7 +206,7 @@ def test_every_kernel_that_needs_no_arguments(copied: Copier) -> None:
     assert made > 20
 
 
-# ---- What has no copies --------------------------------------------------------------------------------------------
+# ---- Objects that cannot be copied ---------------------------------------------------------------------------------
 
 
 def test_what_cannot_be_copied_says_why(tmp_path: Path, copied: Copier) -> None:

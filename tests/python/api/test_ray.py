@@ -475,7 +475,7 @@ def test_clusters_that_do_not_answer_are_told(photos: Path) -> None:
     assert re.match(r"UnsupportedError ray://127\.0\.0\.1:1: Ray's client is not used", client)
 
 
-# ---- What dies -----------------------------------------------------------------------------------------------------
+# ---- Deaths of processes and machines ------------------------------------------------------------------------------
 
 
 class Dying:

@@ -23,7 +23,7 @@ from mpscnn.apps.verify.promise import CPU, FLOAT32_EPS, METAL
 from mpscnn.apps.verify.report import Report
 from mpscnn.apps.verify.training_cases import training_cases
 
-# ---- What is covered ----------------------------------------------------------------------------------------------
+# ---- Coverage of the cases ----------------------------------------------------------------------------------------
 
 
 def test_every_operation_raw_kernel_and_neuron_has_cases() -> None:
@@ -193,7 +193,7 @@ def test_a_report_that_cannot_be_written_is_named_before_minutes_of_work(
     assert "device:" not in shown.out
 
 
-# ---- What is noticed ----------------------------------------------------------------------------------------------
+# ---- Wrong results are noticed ------------------------------------------------------------------------------------
 
 CASE = Case("softmax", "softmax", "small", {"operation": "softmax", "inputs": [[3]], "precision": "float32"})
 

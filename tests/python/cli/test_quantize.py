@@ -289,7 +289,7 @@ def test_several_inputs() -> None:
         mpscnn.quantize(network, [{"photo": joined["photo"], "place": places[0]}])
 
 
-# ---- What is refused ------------------------------------------------------------------------------------------
+# ---- Extreme numbers and errors -------------------------------------------------------------------------------
 
 
 def test_numbers_of_any_size() -> None:

@@ -186,7 +186,7 @@ def test_damaged_files_are_read_or_refused(
     assert opened.pixels.size > 0
 
 
-# ---- What Pillow reads -------------------------------------------------------------------------------------------
+# ---- Files that Pillow reads -------------------------------------------------------------------------------------
 
 
 def test_one_pixel(tmp_path: Path) -> None:

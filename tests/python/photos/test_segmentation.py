@@ -217,7 +217,7 @@ def test_a_wrong_photo_or_opacity_is_refused() -> None:
             result.draw(opacity=opacity)
 
 
-# ---- What is refused -----------------------------------------------------------------------------------------
+# ---- Missing labels and errors -------------------------------------------------------------------------------
 
 
 def test_labels_of_another_length_are_refused_when_saved(tmp_path: Path) -> None:

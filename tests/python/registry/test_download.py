@@ -214,7 +214,7 @@ def test_directory_that_cannot_be_written(client: Client, file: PublishedFile, t
         client.download(file, tmp_path / "missing" / file.name)
 
 
-# ---- What lies where the package keeps files of its own -----------------------------------------------------------
+# ---- Links, folders and pipes in place of the package's own files -------------------------------------------------
 
 
 def _link(path: Path, victim: Path) -> None:

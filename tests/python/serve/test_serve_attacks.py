@@ -184,7 +184,7 @@ def test_the_proxy_answers(service: Service, proxy: tuple[str, int], attack: str
     assert service.request("/v2/health/live").status == 200
 
 
-# ---- What takes no memory or time of the service, since the proxy keeps it back ----
+# ---- Requests that the proxy keeps back, so that they take no memory or time of the service ----
 
 
 @pytest.fixture
@@ -284,7 +284,7 @@ def test_one_address_has_so_many_connections(service: Service, proxy: tuple[str,
     assert service.request("/v2/health/live").status == 200
 
 
-# ---- What the service bounds itself ----
+# ---- Limits of the service itself ------
 
 
 def head(length: int, more: str = "") -> bytes:

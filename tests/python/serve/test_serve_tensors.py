@@ -149,7 +149,7 @@ def test_millions_of_values_become_no_objects(kind: str, datatype: str, place: s
     assert peak < 5 * len(body)
 
 
-# ---- What a request's tensors take ----
+# ---- Memory for the tensors of a request ----
 
 
 @pytest.fixture(scope="module")
@@ -280,7 +280,7 @@ def test_one_decoded_photo_is_held_at_a_time(compiled: Compiled) -> None:
     assert side * side * 3 <= peak < 5 * side * side * 3
 
 
-# ---- What the tensors of a service take ----
+# ---- Memory for the tensors of a service ----
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 MOST = 8_000_000

@@ -25,9 +25,10 @@ struct WorkSplit {
 };
 
 /// Divide a task so that each thread has several items, because a late thread then costs little. The task
-/// costs `cost`, and each item costs at least `least` (both in any unit of the caller). If there would be
-/// fewer than three items for each thread, the minimum is a quarter of `least`, unless the whole task costs
-/// less than `least`. Channels are only divided if there are not enough rows, and never with vectors = 1.
+/// costs `cost`, and each item should cost at least `least` (both in any unit of the caller). If there would
+/// be fewer than three items for each thread, the minimum is a quarter of `least`, unless the whole task
+/// costs less than `least`. Items become smaller if their number is rounded up to a multiple of `threads`.
+/// Channels are only divided if there are not enough rows, and never with vectors = 1.
 MPSCNN_INLINE WorkSplit split_work(std::int64_t batch, std::int64_t rows, std::int64_t vectors,
                                    std::int64_t cost, std::int64_t least, int threads) {
     std::int64_t target = threads <= 1 ? 1 : clamped(cost / least, 1, 4 * static_cast<std::int64_t>(threads));

@@ -43,7 +43,7 @@ def _ulps(bound: str, promise: Promise) -> float:
 
 
 def _unit(values: NDArray[Any]) -> float:
-    """Return one unit in the last place of the largest magnitude, or of 1 if all magnitudes are smaller."""
+    """Return the largest magnitude, but at least 1, times the distance from 1 to the next float32."""
     return FLOAT32_EPS * max(float(np.abs(values).max()), 1.0)
 
 

@@ -70,7 +70,7 @@ def read_torch_file(path: Path) -> object:
     )
 
 
-# ---- What pickles of torch.save mean -------------------------------------------------------------------------------
+# ---- Objects in pickles of torch.save ------------------------------------------------------------------------------
 
 
 class _TorchValues:

@@ -270,7 +270,7 @@ class _FileConverter(OperatorReader):
             return static_shapes.constant_shape(self.values[index].shape)
         return static_shapes.constant_shape(self.file.tensors[index].extents)
 
-    # ---- What cannot be converted ------------------------------------------------------------------------
+    # ---- Unsupported operators ---------------------------------------------------------------------------
 
     def _refuse(self, operator: FileOperator, reason: str) -> None:
         self._unsupported.add(operator.kind, self.name_of(operator), reason)

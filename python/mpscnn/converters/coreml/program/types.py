@@ -59,7 +59,10 @@ NUMBERS = tuple(_ELEMENTS)
 
 
 def element(number: int) -> Element:
-    """Return the type for Core ML's number of it. Raises UnsupportedError for unknown types, such as 8-bit floats."""
+    """Return the element type that has this number in Core ML.
+
+    Raises UnsupportedError for unknown types, such as 8-bit floats.
+    """
     if number not in _ELEMENTS:
         raise UnsupportedError(f"its numbers are of the type {number}, which is not supported")
     return _ELEMENTS[number]
