@@ -153,11 +153,12 @@ def test_rooms_include_from_below_only(folder: str) -> None:
 def test_files_lie_in_rooms() -> None:
     """Test that source files of these folders are in subfolders (rooms).
 
-    In tests/python and tests/converters, only tests must be in a room. Other files there are shared by several rooms.
+    In folders of tests/, only tests must be in a room. Other files there are shared by several rooms.
     """
     folders = dict.fromkeys(("cpp/engine", "cpp/cpu", "cpp/cpu/kernels", "cpp/metal"), "*.[hcm]*")
     folders |= {"python/mpscnn/apps": "[!_]*.py"}
     folders |= dict.fromkeys(("tests/python", "tests/converters"), "test_*.py")
+    folders |= {"tests/cpp": "*_test.cpp"}
     assert not [file for folder, kind in folders.items() for file in (PROJECT / folder).glob(kind)]
 
 

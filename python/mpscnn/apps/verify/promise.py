@@ -46,7 +46,7 @@ class Promise:
     #: within ten steps. Long training with Adam has an additional drift (docs/training.md).
     training_share: float = 1e-5
     half_training_share: float = 1e-3  # for networks whose layers pass on halves
-    neuron_ulps: float = 8.0  # gelu has an error of 7 ulp, others less: tests/cpp/kernels_neuron_test.cpp
+    neuron_ulps: float = 8.0  # gelu has an error of 7 ulp, others less: tests/cpp/cpu/kernels_neuron_test.cpp
 
     def linear_bound(self, magnitude: NDArray[Any]) -> NDArray[Any]:
         """Return the allowed error of a sum of products. `magnitude` is sum |w| |x|."""

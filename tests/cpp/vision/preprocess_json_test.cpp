@@ -1,0 +1,84 @@
+#include "vision/preprocess_json.h"
+
+#include <string>
+
+#include "tests/cpp/check.h"
+
+using mpscnn::ErrorKind;
+using mpscnn::Json;
+using mpscnn::JsonView;
+using namespace mpscnn::vision;
+
+namespace {
+
+Preprocess read(const std::string &text, int channels = 3) {
+    const Json json = mpscnn::parse_json(text);
+    return preprocess_from_json(JsonView(json, "mpscnn.preprocess", ErrorKind::weights), channels);
+}
+
+Preprocess written_and_read(const Preprocess &options) { return read(mpscnn::to_text(to_json(options))); }
+
+} // namespace
+
+TEST(every_field_comes_back) {
+    for (const char *name : {"tensorflow", "caffe", "torch", "unit", "none"}) {
+        Preprocess options = Preprocess::named(name);
+        options.crop_fraction = 0.875;
+        options.letterbox_value = 114.5f;
+        for (const Fit fit : {Fit::stretch, Fit::center_crop, Fit::letterbox})
+            for (const Filter filter : {Filter::bilinear_antialias, Filter::bilinear, Filter::nearest}) {
+                options.fit = fit;
+                if (fit == Fit::letterbox) options.letterbox_position = LetterboxPosition::top_left;
+                options.filter = filter;
+                CHECK(written_and_read(options) == options);
+            }
+    }
+    Preprocess gray;
+    gray.order = ChannelOrder::gray;
+    gray.mean[0] = 33.318f;
+    gray.scale[0] = 0.1f;
+    CHECK(written_and_read(gray) == gray);
+    CHECK(written_and_read(Preprocess::named("mnist", 1)) == Preprocess::named("mnist", 1));
+    CHECK(read(R"({"fit": "digit", "order": "gray"})", 1).fit == Fit::digit);
+}
+
+TEST(the_text_is_stable) {
+    CHECK(mpscnn::to_text(to_json({})) ==
+          R"({"fit":"stretch","crop_fraction":1.0,"filter":"bilinear_antialias","order":"rgb",)"
+          R"("mean":[0.0,0.0,0.0],"scale":[1.0,1.0,1.0],"letterbox_value":0.0,)"
+          R"("letterbox_position":"center"})");
+}
+
+TEST(absent_keys_mean_defaults) {
+    CHECK(read("{}") == Preprocess{});
+    CHECK(read(R"({"fit": "letterbox"})").fit == Fit::letterbox);
+}
+
+TEST(a_string_is_a_preset) {
+    CHECK(read(R"("torch")") == Preprocess::named("torch"));
+    CHECK(read(R"("unit")", 1) == Preprocess::named("unit", 1));
+    CHECK_THROWS(read(R"("imagenet")"), ErrorKind::weights, "mpscnn.preprocess");
+}
+
+TEST(anything_else_is_refused_with_its_place) {
+    const auto refused = [](const char *text, const char *part) {
+        CHECK_THROWS(read(text), ErrorKind::weights, part);
+        CHECK_THROWS(read(text), ErrorKind::weights, "mpscnn.preprocess");
+    };
+    refused("[]", "an object");
+    refused(R"({"crop": 1})", "crop");
+    refused(R"({"fit": "squeeze"})", "stretch, center_crop, letterbox");
+    refused(R"({"filter": 1})", "filter");
+    refused(R"({"order": "RGB"})", "rgb, bgr, gray");
+    refused(R"({"crop_fraction": 2})", "at most 1");
+    refused(R"({"mean": [1, 2]})", "2 numbers");
+    refused(R"({"order": "gray", "scale": [1, 2, 3]})", "3 numbers");
+    refused(R"({"mean": {"a": 1, "b": 2, "c": 3}})", "an array");
+    refused(R"({"scale": [1, 2, 1e40]})", "scale");
+}
+
+TEST(invalid_options_are_not_written) {
+    Preprocess options;
+    options.crop_fraction = -1;
+    CHECK_THROWS(to_json(options), ErrorKind::parameter, "crop_fraction");
+}
