@@ -2,7 +2,7 @@
 
 // Elementary functions in every lane, with float arithmetic only. Where a result would lose digits,
 // intermediate values are sums of two floats. The errors stated here are in units in the last place (ulp);
-// tests/cpp/kernels_neuron_test.cpp measures them. The rules of simd.h for kernel headers hold.
+// tests/cpp/cpu/kernels_neuron_test.cpp measures them. The rules of simd.h for kernel headers hold.
 
 #include "cpu/isa/simd.h"
 

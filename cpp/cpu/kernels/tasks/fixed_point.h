@@ -1,7 +1,7 @@
 #pragma once
 
 // The fixed-point arithmetic of TensorFlow Lite's reference kernels, which defines the bits of int8 networks.
-// tests/cpp/fixed_point_test.cpp compares it with exact fractions. Each file that includes this header gets
+// tests/cpp/cpu/fixed_point_test.cpp compares it with exact fractions. Each file that includes this header gets
 // separate copies of the functions, compiled for the file's instruction set.
 
 #include <cstdint>
