@@ -19,7 +19,7 @@ _IMAGE_RANK = 4
 
 
 def product_of(arranger: Arranger, a: Value, b: Value, scale: float = 1.0) -> Value:
-    """Multiply the matrices of the last two axes, separately for each index of the other axes, and scale."""
+    """Multiply the matrices of the last two axes, for each index of the other axes, and the products by `scale`."""
     a, b = (x.beginning_with_batch(arranger.batch) for x in (a, b.with_own_atoms()))
     extents = [[product(axis) for axis in _without_batch(arranger, x)] for x in (a, b)]
     minimum = 2 if arranger.batch is None or arranger.batch.high == 1 else 3

@@ -23,17 +23,18 @@ class ReadOptions:
         name: the name of the network.
         size: (height, width) of an image input that the file leaves free; None: it stays free, or, if the file holds
             only weights, it is the usual size of the architecture.
-        shapes: the shapes of inputs by name, for inputs with free extents. They include the batch and have the file's
-            order of axes.
+        shapes: the shapes of inputs by name, for inputs with free extents. The shapes include the batch and have the
+            file's order of axes.
         outputs: names of tensors in the file to stop at; empty: the file's outputs.
         architecture: the network that a file of weights belongs to, needed if names and shapes of the weights fit
             several; None: the one that the file's name begins with.
-        fold: whether batch normalizations of a state dict become part of the layers before them, or are layers of their
-            own. It has no effect on other formats.
+        fold: whether batch normalizations of a state dict become part of the layers before them, or stay separate
+            layers. It has no effect on other formats.
         parameters: for an ONNX file exported from a module: the tensors that are trained, with their names in the
             module. No other tensor is trained then. None: each operation decides which of its weights are trained.
         signature: the name of the signature to convert, for a TensorFlow Lite file or a SavedModel with several; None:
-            "serving_default", or the first one if there is none of this name.
+            "serving_default". If there is none of this name: the first one of a TensorFlow Lite file, and the only one
+            of a SavedModel.
         has_batch: whether the first axis of an ONNX file's tensors is the batch. False: no axis is the batch, and the
             network computes whole tensors as one image.
     """

@@ -16,7 +16,8 @@ def indices(ranges: Sequence[Sequence[Any]], masks: Sequence[int]) -> list[Any]:
     """Return the indices of x[...] in NumPy: slices, numbers, None for new axes, and at most one Ellipsis.
 
     Args:
-        ranges: begins, ends and strides, with one integer for each index. None depends on a free size.
+        ranges: begins, ends and strides, with one integer for each index. None stands for an integer that depends on a
+            free size.
         masks: the masks in the order of `MASKS`.
 
     Raises WeightsError if they contradict each other, and UnsupportedError if an index depends on a free size.

@@ -154,7 +154,7 @@ class FileTensor(Value):
         return self.product(other)
 
     def product(self, other: Value, scale: float = 1.0) -> FileTensor:
-        """Multiply the matrices of the last two axes, and a factor, `scale`. Other axes of extent 1 are broadcast."""
+        """Multiply the matrices of the last two axes, and the products by `scale`. Other axes are broadcast."""
         operands = contractions.with_as_many_matrices(self.arranger, self, other)
         return self.of(contractions.product_of(self.arranger, *operands, scale))
 
@@ -274,8 +274,8 @@ class FileTensor(Value):
         Args:
             axis: any axis but the batch.
             indices: the positions, which are the same for all other axes. Negative ones count from the end.
-            of_each_image: whether the first axis of both is the batch and each image has positions of its own, as with
-                one batch dimension of TensorFlow Lite. Otherwise the positions' batch must be 1.
+            of_each_image: whether the first axis of both is the batch and each image has its own positions, as with one
+                batch dimension of TensorFlow Lite. Otherwise the positions' batch must be 1.
         """
         batch = [atom for atoms in indices.axes for atom in atoms if atom.is_batch]
         if of_each_image and not (self.has_batch_first and indices.has_batch_first and axis > 0):

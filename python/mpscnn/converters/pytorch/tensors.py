@@ -26,7 +26,7 @@ class Storage:
         dtype: "float32", "float16", "bfloat16", "int64", ...
         elements: the number of elements.
         file, place: the file and the offset of the bytes, which are read each time they are needed. Both are set later
-            if the file stores the bytes behind the descriptions of the tensors.
+            if the file stores the bytes after the descriptions of the tensors.
     """
 
     dtype: str

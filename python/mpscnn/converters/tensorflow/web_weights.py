@@ -25,7 +25,7 @@ AGAIN = "download all files of the model again"
 
 
 class _Group:
-    """Weights whose bytes follow one another in several files, which count as one.
+    """Weights that are stored one after another in several files, which are read as if they were one file.
 
     Args:
         paths: the files.
@@ -171,7 +171,7 @@ class WebWeights(Mapping[str, Array]):
 
 
 def _weight(name: str, entry: Any, group: _Group) -> _Weight:
-    """Return a weight that begins where the weights of its group end so far."""
+    """Return a weight that begins where the weight before it in its group ends."""
     shape, quantization = entry["shape"], entry.get("quantization") or {}
     kind = quantization.get("dtype", entry["dtype"])
     if kind not in _TYPES:

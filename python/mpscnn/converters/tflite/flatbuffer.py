@@ -100,7 +100,7 @@ class Table:
         return self._slot(field) != 0
 
     def number(self, field: int, kind: str, default: int | float = 0) -> int | float:
-        """Return a scalar field; `kind` is its format character of `struct`: b, B, h, i, I, q, f."""
+        """Return a scalar field; `kind` is its format character of `struct`, such as B or i."""
         slot = self._slot(field)
         return self._file.number("<" + kind, self._position + slot) if slot else default
 

@@ -66,7 +66,7 @@ _FIXED = {
 
 
 def _above(minimum: float) -> Callable[[Limits], Limits]:
-    """Return the range of a function that is at least `minimum`, and at most max(its argument, 0)."""
+    """Return a function from x's range to the range of f(x), where f is from `minimum` to max(x, 0)."""
     return lambda x: Limits(minimum, max(x.high, 0.0))
 
 
