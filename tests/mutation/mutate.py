@@ -167,7 +167,7 @@ def chosen(count: int, only: str) -> list[Mutant]:
 
 
 class Build:
-    """A copy of the sources, built for the oldest instruction set, and the package of links to it."""
+    """A copy of the sources, built for the oldest instruction set, and a package whose files link to it."""
 
     def __init__(self, directory: Path) -> None:
         self.source = directory / "source"
