@@ -53,13 +53,13 @@ class RandomGraph:
         return name
 
     def _channel_axes(self, shape: Shape) -> list[int]:
-        """Return the axes behind the batch whose extents are known."""
+        """Return the axes after the batch whose extents are known."""
         return [axis for axis, extent in enumerate(shape) if isinstance(extent, int)]
 
     # ---- Steps -----------------------------------------------------------------------------------------------------
 
     def _reduce(self, x: str, shape: Shape) -> tuple[str, Shape]:
-        """Reduce one or two of the axes behind the batch."""
+        """Reduce one or two of the axes after the batch."""
         axes = sorted(
             self._random.permutation(np.arange(1, len(shape)))[: self._random.integers(1, 3)].tolist()
         )

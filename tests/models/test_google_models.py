@@ -151,7 +151,7 @@ def test_damaged_tflite_files_are_refused(shared: Path, tmp_path: Path) -> None:
         path.write_bytes(content[:size])
         with pytest.raises((mpscnn.WeightsError, mpscnn.UnsupportedError), match=r"damaged\.tflite"):
             converters.read_network([path])
-    tables = len(content) - 40_000  # structure and names lie behind the weights
+    tables = len(content) - 40_000  # structure and names come after the weights
     for _ in range(100):
         changed = bytearray(content)
         for position in generator.integers(tables, len(content), 8):

@@ -378,7 +378,7 @@ def test_layers_for_training(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("suffix", ["keras", "h5"])
 @pytest.mark.parametrize("biased", [True, False])
 def test_attention_of_many_heads(tmp_path: Path, suffix: str, biased: bool) -> None:
-    """Test attention of a sequence to itself and to another one, behind a layer normalization as in transformers."""
+    """Test attention of a sequence to itself and to another one, after a layer normalization as in transformers."""
     first, second = L.Input((7, 8), name="first"), L.Input((5, 6), name="second")
     normal = L.LayerNormalization(name="norm")(first)
     own = L.MultiHeadAttention(2, 4, value_dim=3, use_bias=biased, name="own")(normal, normal)

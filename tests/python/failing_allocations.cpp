@@ -1,6 +1,6 @@
-// Preloaded into a process of Python's: allocations of libmpscnn fail on demand, those of all others never
-// do. Not of strings, which the C++ library allocates for anybody. Built by test_failing_memory.py; for
-// glibc.
+// Preloaded into a Python process: allocations of libmpscnn fail on demand, and those of other libraries do
+// not. Strings do not fail, because the C++ library allocates them for all callers. test_failing_memory.py
+// builds this file, for glibc only.
 
 #include <atomic>
 #include <cerrno>
@@ -60,7 +60,7 @@ void failing_begin(long at, int from_there_on) {
     for_ever = from_there_on != 0;
     position = at;
 }
-/// Stops it, and returns where it was to fail, for failing_resume.
+/// Stop the failures, and return the position that failing_resume needs.
 long failing_pause() { return position.exchange(0); }
 void failing_resume(long at) { position = at; }
 long failing_tried() { return tried; }

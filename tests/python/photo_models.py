@@ -21,7 +21,7 @@ PREPROCESS = {"fit": "letterbox", "scale": [1 / 255] * 3}
 def _detector() -> mpscnn.Network:
     """Return a detector.
 
-    The first box's width is the photo's red, the second's height its green; scores are the colours.
+    The photo's red is the first box's width, and its green is the second box's height. Its colours are the scores.
     """
     network = mpscnn.Network(input=(16, 24, 3), name="boxes")
     pooled = network.global_average_pool2d(network.input, name="pool")

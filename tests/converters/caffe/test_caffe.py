@@ -82,7 +82,7 @@ def test_texts_that_look_like_numbers_of_enumerations(tmp_path: Path) -> None:
 
 
 def test_a_window_behind_the_image_is_left_out(tmp_path: Path) -> None:
-    """With 5 pixels, a padding of 1, 2 taps and a stride of 2, a fourth window would begin behind the image."""
+    """With 5 pixels, a padding of 1, 2 taps and a stride of 2, a fourth window would begin after the image."""
     x = random(1, 1, 5, 5)
     padded = np.pad(x, [(0, 0), (0, 0), (1, 1), (1, 1)], constant_values=-np.inf)
     expected = windows(padded, 2, 2, (3, 3)).max((-2, -1))

@@ -14,7 +14,7 @@ import mpscnn
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Write a file with Cos, which is not supported, behind a Relu."""
+    """Write a file with Cos, which is not supported, after a Relu."""
     made = model(
         [node("Relu", ["x"], "r"), node("Cos", ["r"], "tab\there")],
         {"x": ["n", 3, "h", "w"]},

@@ -55,7 +55,7 @@ def of_filled(
     small: dict[str, Any] | None = None,
     **attributes: Any,
 ) -> Make:
-    """Return a node of constants, each given by its shape ("n" grows) and its number, and then of `small` constants."""
+    """Return a function that makes a node of large constants (by shape, where "n" grows, and number) and small ones."""
 
     def make(n: int) -> Case:
         nodes, constants, names = [], dict(small or {}), []

@@ -113,7 +113,7 @@ FORMS: dict[str, tuple[str, list[Any]]] = {
 
 
 def model_of(nodes: Sequence[Any], **options: Any) -> Any:
-    """Return a model of a convolution and the nodes behind it."""
+    """Return a model of a convolution and the nodes after it."""
     constants = {name: np.float32(value) for name, value in NUMBERS.items()}
     used = {name for one in nodes for name in one.input}
     return model(

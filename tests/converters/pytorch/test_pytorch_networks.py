@@ -86,7 +86,7 @@ def batch_norm_of(channels: int, seed: int) -> Arrays:
 
 @cache
 def resnet_state() -> Arrays:
-    """Return ResNet-18 as torchvision saves it: each convolution has no bias, but a batch normalization behind it."""
+    """Return ResNet-18 as torchvision saves it: each convolution has no bias, but a batch normalization after it."""
     state = {}
     for name, array in state_of(weights_of(models.resnet18)).items():
         layer, _, role = name.rpartition(".")

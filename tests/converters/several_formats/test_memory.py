@@ -1,6 +1,6 @@
 """Converting and loading a file take at most twice its size in memory: for the network, and for a layer of the file.
 
-The full tier measures that. The default tier, which runs on any machine, notices another order of magnitude.
+The full tier measures that. The default tier finds only a use that is larger by an order of magnitude.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ def field(number: int, content: bytes) -> bytes:
 
 
 def ways_to_messages(descriptor: Any, depth: int, before: tuple[int, ...] = ()) -> Iterator[tuple[int, ...]]:
-    """Yield the field numbers on the way to each kind of inner message that takes far more memory than bytes."""
+    """Yield the field numbers on the way to each kind of inner message that is far larger in memory."""
     for inner in descriptor.fields:
         if inner.message_type is None or depth == 0:
             continue

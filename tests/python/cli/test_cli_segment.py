@@ -20,7 +20,7 @@ NAMES = ("background", "red", "green", "blue")
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Return a segmenter.
 
-    Scores are 0.3 for the background, and red, green and blue; layer "half" pools 2 x 2 pixels.
+    Scores are 0.3 for the background, and the amounts of red, green and blue. Layer "half" pools 2 x 2 pixels.
     """
     network = mpscnn.Network(input=(8, 8, 3), name="colours")
     x = network.average_pool2d(network.input, 2, name="half")

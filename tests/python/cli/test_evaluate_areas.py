@@ -143,7 +143,7 @@ NAMES = ("background", "red", "green", "blue")
 
 @pytest.fixture
 def segmenter(tmp_path: Path) -> str:
-    """Return a segmenter whose scores are 0.3 for the background, and red, green and blue."""
+    """Return a segmenter whose scores are 0.3 for the background, and the amounts of red, green and blue."""
     network = mpscnn.Network(input=(8, 8, 3), name="colours")
     network.output(network.conv2d(network.input, 4, 1, name="scores"))
     weight = np.concatenate([np.zeros((1, 3)), np.eye(3)]).astype(np.float32)

@@ -16,7 +16,7 @@ from mpscnn import ImageError, ParameterError, YuvImage, open_photo
 from mpscnn.vision.visualize import upright_picture
 
 #: The error of sums of float32 products of values up to 255, as in tests/cpp/vision/preprocess_test.cpp. The matrix of
-#: YUV triples it.
+#: YUV triples the error.
 TOLERANCE = 255 * 80 * float(np.finfo(np.float32).eps) / 2
 
 ORDERS = {  # channels of uint8 arrays -> the positions of red, green, blue and alpha

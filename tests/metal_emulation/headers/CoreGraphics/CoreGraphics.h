@@ -1,5 +1,5 @@
 // Decoded images, and contexts that draw them. Written from general knowledge of Apple's public
-// documentation, since the facts files describe Metal and MPS only.
+// documentation, since apple_api.py has data about Metal and MPS only.
 #pragma once
 
 #import <Foundation/Foundation.h>
