@@ -247,7 +247,7 @@ std::vector<float> floats_of(NSData *data) {
     METAL_EXPECT([self loadWeights], "reloadWeightsAndBiasesFromDataSource: the data source did not load");
 }
 
-// Weights on the device in the order of the descriptor; the emulation computes with those that it has itself.
+// The emulation only checks the state. It continues to compute with the weights that it loaded before.
 - (void)reloadWeightsAndBiasesWithCommandBuffer:(id<MTLCommandBuffer>)commandBuffer
                                           state:(MPSCNNConvolutionWeightsAndBiasesState *)state {
     auto *buffer = static_cast<EmulatedCommandBuffer *>(commandBuffer);
