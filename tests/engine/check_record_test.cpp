@@ -1,3 +1,5 @@
+// Tests the files that record the results of a device's self-check.
+
 #include "engine/trust/check_record.h"
 
 #include <cstdlib>

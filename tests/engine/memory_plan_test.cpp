@@ -1,3 +1,5 @@
+// Tests plans that place the buffers of a network in one arena.
+
 #include "engine/backend/memory_plan.h"
 
 #include <algorithm>

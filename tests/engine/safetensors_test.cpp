@@ -1,3 +1,5 @@
+// Tests the reader of safetensors files: valid files, damaged ones, and limits.
+
 #include "engine/file/safetensors.h"
 
 #include <algorithm>

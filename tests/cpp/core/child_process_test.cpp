@@ -1,3 +1,5 @@
+// Tests running child processes: their output and exit status, signals, and time limits.
+
 #include "core/child_process.h"
 
 #include <cstdlib>

@@ -1,3 +1,5 @@
+// Tests conversions between float32 and float16, of single numbers and of arrays.
+
 #include "core/half.h"
 
 #include <algorithm>

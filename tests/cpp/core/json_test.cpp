@@ -1,3 +1,5 @@
+// Tests the JSON reader and writer: values, exact numbers, and errors.
+
 #include "core/json.h"
 
 #include <clocale>

@@ -1,3 +1,5 @@
+// Tests memory that consists of whole pages, and finding the pages of an address.
+
 #include "core/page_memory.h"
 
 #include <cstdint>

@@ -1,3 +1,5 @@
+// Tests reading and writing whole text files.
+
 #include "core/text_file.h"
 
 #include <filesystem>

@@ -1,3 +1,5 @@
+// Tests the pool of threads that share the items of a job.
+
 #include "cpu/runtime/thread_pool.h"
 
 #include <array>

@@ -1,3 +1,5 @@
+// Tests the preparation of a photo of a digit: finding, cropping, scaling and centring it as in MNIST.
+
 #include "vision/digit.h"
 
 #include <algorithm>

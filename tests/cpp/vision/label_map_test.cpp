@@ -1,3 +1,5 @@
+// Tests label maps: the class of each pixel of a photo, from a segmenter's grid of scores.
+
 #include "vision/label_map.h"
 
 #include <cmath>

@@ -1,3 +1,5 @@
+// Tests reading and writing the preprocessing settings of a model file as JSON.
+
 #include "vision/preprocess_json.h"
 
 #include <string>

@@ -1,3 +1,5 @@
+// Compares the preprocessing of photos with its definition, computed in double.
+
 #include "vision/preprocess.h"
 
 #include <algorithm>
