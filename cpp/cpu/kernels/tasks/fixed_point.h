@@ -1,8 +1,8 @@
 #pragma once
 
 // The fixed-point arithmetic of TensorFlow Lite's reference kernels, which defines the bits of int8 networks.
-// tests/cpp/cpu/fixed_point_test.cpp compares it with exact fractions. Each file that includes this header gets
-// separate copies of the functions, compiled for the file's instruction set.
+// tests/cpp/cpu/fixed_point_test.cpp compares it with exact fractions. Each file that includes this header
+// gets separate copies of the functions, compiled for the file's instruction set.
 
 #include <cstdint>
 
