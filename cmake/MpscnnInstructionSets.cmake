@@ -174,8 +174,8 @@ function(mpscnn_add_kernels objects names compiled)
         endif()
     endforeach()
     set(${objects} "${all}" PARENT_SCOPE)
-    if(amx_bf16 IN_LIST libraries) # AVX-512 with AMX for dot products of bf16 and bytes
-        list(APPEND built amx)
+    if(amx_bf16 IN_LIST libraries)
+        list(APPEND built amx) # AVX-512 with AMX for dot products of bf16 and bytes
     endif()
     set(${names} "${built}" PARENT_SCOPE)
 endfunction()

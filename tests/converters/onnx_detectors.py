@@ -45,7 +45,7 @@ class Graph:
         return results
 
     def maps(self, x: str = "images") -> list[str]:
-        """Add convolutions that give one map for each stride."""
+        """Add convolutions that give one map for each of the strides 8, 16 and 32."""
         maps = [self.add("Conv", x, weights(8, 3, 8, 8, seed=1) / 6, strides=[8, 8])]
         for seed in (2, 3):
             convolution = self.add("Conv", maps[-1], weights(8, 8, 2, 2, seed=seed), strides=[2, 2])

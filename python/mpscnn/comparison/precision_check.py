@@ -22,7 +22,7 @@ from mpscnn.graph.slicing import separate_layers
 #: The largest finite number and the smallest normal number of each precision.
 _LIMITS = {
     "float16": (65504.0, 2.0**-14),
-    "bfloat16": (float(np.finfo(np.float32).max), 2.0**-126),
+    "bfloat16": ((2 - 2.0**-7) * 2.0**127, 2.0**-126),
 }
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
 
-#: Kinds of layers that count as a part of the layer before them. The last of them has the layer's result.
+#: Kinds of layers that count as a part of the layer before them. The result of the last part is the layer's result.
 ACTIVATION = "activation"
 NORMALIZATION = "batch_normalization"
 

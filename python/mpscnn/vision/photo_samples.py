@@ -359,7 +359,7 @@ def _of_planes(image: ImageFile) -> _Unpacking | None:
     multiplied = _MULTIPLIED in tags.get(_EXTRA, ())
     compressed = _first_tile(image)[0] == "libtiff"
     if max(tags.get(_BITS, (1,))) <= 8:
-        # Pillow divides compressed planes by alpha in every raw mode.
+        # Pillow divides compressed planes by alpha in every raw mode, so no raw mode reads them better.
         return _Unpacking((_upper_case,), _multiplied) if multiplied and not compressed else None
     if compressed or image.mode not in ("RGB", "RGBA"):
         raise ImageError(

@@ -223,8 +223,8 @@ TEST(a_kernel_without_its_weights_is_refused) {
     mpscnn_kernel_release(kernel);
 }
 
-/// Check the gradients of beta and gamma for a gradient of 1 at the first pixel and channel, whose normalized
-/// value is -0.5.
+/// Check the gradients of beta and gamma for a gradient of 1 at the first channel of the first pixel. The
+/// normalized value there is -0.5.
 void check_sums_of_gradients(const mpscnn_feature_image *source,
                              const mpscnn_batch_normalization_state *state, mpscnn_queue *queue) {
     mpscnn_command_buffer *commands = nullptr;

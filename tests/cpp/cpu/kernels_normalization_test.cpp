@@ -36,8 +36,7 @@ bool is_close(double got, double expected, double allowed) {
     return std::fabs(got - expected) <= allowed + 0x1p-22 * std::fabs(expected);
 }
 
-/// Divide the pixels of each image into `parts` parts, and return the moments of each part that the kernel
-/// computes.
+/// Divide the pixels of each image into `parts` parts, and return the kernel's moments of each part.
 Memory moments_memory(Random &random, const KernelTable &table, const Memory &source, std::int64_t parts) {
     const View &from = source.view;
     Memory moments(random, {from.batch, parts, moments_rows, from.channels}, guard);

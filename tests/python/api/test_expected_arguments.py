@@ -214,7 +214,7 @@ def test_limits_of_detections() -> None:
             detector.predict(photo, **{name: 3})
 
 
-#: Arguments of layers by the names of other frameworks.
+#: Layers with arguments by the names of other frameworks, and the argument that is refused, if one is.
 LAYERS: list[tuple[str, list[Any], dict[str, Any], str | None]] = [
     ("conv2d", [4], {"kernel": 3, "dilation_rate": 2}, None),
     ("max_pool2d", [], {"kernel_size": 2}, None),

@@ -293,7 +293,7 @@ def _numbers(what: str, text: bytes, shape: tuple[int, ...], dtype: np.dtype[Any
 
 def _is_nested(brackets: bytes, shape: tuple[int, ...]) -> bool:
     """Return True if the brackets of a list nest as the shape requires."""
-    length = 0  # of the brackets and commas of one element
+    length = 0  # the number of brackets and commas of one element
     for extent in reversed(shape):
         length = extent * length + extent + 1
     if length != len(brackets):

@@ -14,7 +14,8 @@ Array = NDArray[Any]
 
 #: The allowed bits per weight for palettization.
 PALETTE_BITS = (1, 2, 4, 6, 8)
-# The min and max number of bits of a scale. With fewer, the largest integer of a channel could become less than 255.
+# A scale is rounded to at least 10 and at most 12 significant bits, so that products of integers and scales are exact.
+# With fewer than 10 bits, the largest integer of a channel could become less than 255.
 _BITS_OF_STEP = (10, 12)
 
 

@@ -223,7 +223,7 @@ def _resize(c: Reader, operator: FileOperator) -> Made:
 
 
 def _prelu(c: Reader, operator: FileOperator) -> Made:
-    """Convert PRELU: slopes for each channel become a PReLU layer, others a product with min(x, 0)."""
+    """Convert PRELU: one slope, or one for each channel, becomes a PReLU layer; others a product with min(x, 0)."""
     slope = c.constants.real(operator.inputs[1], "its slopes")
     x = c.seen(operator.inputs[0])
     if all(map(c.has_integers, (*operator.inputs[:2], operator.outputs[0]))):
