@@ -52,8 +52,8 @@ std::array<PyModuleDef_Slot, 8> checked_slots(const PyModuleDef_Slot *slots) {
 
 } // namespace
 
-/// Initialize the module. Up to Python 3.12 Python calls this in the importing interpreter, and later in the
-/// main one.
+/// Initialize the module. Python up to 3.12 calls this in the interpreter that imports the module. Newer
+/// versions call it in the main interpreter.
 extern "C" PYBIND11_EXPORT PyObject *PyInit__core() {
     if (require_main_interpreter(nullptr) != 0) return nullptr;
     auto *definition = reinterpret_cast<PyModuleDef *>(PyInit_mpscnn_bindings());

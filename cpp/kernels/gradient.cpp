@@ -107,7 +107,7 @@ Family Kernel::forward_family(const ImageRegion &gradient) const {
 
 Offset Kernel::forward_offset() const {
     if (std::holds_alternative<ConvolutionTranspose>(family))
-        // forward_family has put the offsets into the kernel offsets.
+        // forward_family has put the offsets of x and y into the kernel offsets.
         return {0, 0, properties.sources[1].offset.z};
     const WindowSteps steps = steps_of(family);
     const Offset &from = properties.sources[0].offset, &read = properties.sources[1].offset;

@@ -37,7 +37,8 @@ def integers(low: int, high: int, dtype: Any = torch.int64) -> Any:
     return torch.randint(low, high, (1, 6, 14, 14), dtype=dtype, generator=torch.Generator().manual_seed(3))
 
 
-#: Functions of a convolution's result x and another tensor m. A network that computes all in float32 would be wrong.
+#: Functions of a convolution's result x and another tensor m. A network that computes all in float32 would give
+#: wrong results.
 TYPES: dict[str, tuple[Callable[[Any, Any], Any], Any]] = {
     "float to bool": (lambda x, m: (x * 0.01).bool().float() + x, None),
     "not of floats": (lambda x, m: torch.logical_not(x * m).float() + x, torch.tensor(0.01)),

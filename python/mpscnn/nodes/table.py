@@ -90,7 +90,7 @@ def _transposed_convolution(
 
 
 def _fused_neuron(network: Network, node: FilterNode, x: Tensor) -> Tensor:
-    """Add the fused neuron as a separate layer."""
+    """Add the fused neuron, if there is one, as a separate layer, and return the result."""
     neuron = neuron_of(node.kernel._properties()["fused_neuron_descriptor"])
     if neuron is None:
         return x

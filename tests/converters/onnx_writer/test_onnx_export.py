@@ -288,7 +288,8 @@ VECTORS: dict[str, Callable[[Network, Tensor], Tensor]] = {
 }
 
 
-#: The cases of cpp/ops/cases.cpp. LAYERS above cover the work that the exporter does itself.
+#: The cases of cpp/ops/cases.cpp, one or more for each operation. LAYERS above are layers for which the exporter writes
+#: more than one node.
 CASES: list[dict[str, Any]] = [
     case for case in json.loads(_core.cases()) if not {"training", "no_onnx"} & {*case["tags"]}
 ]

@@ -1,5 +1,5 @@
 // Helpers of the tests of mpscnn/metal.h: networks whose numbers are exact in halves and floats, and images
-// of the caller.
+// that a test makes, as a caller of the header does.
 #pragma once
 
 #include "emulation_check.h"

@@ -1,4 +1,4 @@
-"""`.ci`'s guard against regressions compares instruction counts with the expected ones."""
+"""The script that guards `.ci` against lost speed compares instruction counts with the expected ones."""
 
 from __future__ import annotations
 

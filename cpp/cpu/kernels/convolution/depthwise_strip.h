@@ -47,7 +47,8 @@ struct DepthwiseStrip {
     const ConvolutionTask *task = nullptr;
     const DepthwiseSource *source = nullptr;
     std::int64_t image = 0, y = 0, x = 0, row_step = 1, column_step = 1;
-    /// Offset of the first output's first tap from the start of its source row. It may be negative.
+    /// Offset in elements of the first output's first tap from the start of its source row. It may be
+    /// negative.
     std::ptrdiff_t first_offset = 0;
     Range taps{0, 0}; ///< The strip's tap columns that are inside the source, counted from first_offset.
     Range chunks{0, 0};
@@ -183,7 +184,7 @@ MPSCNN_INLINE void depthwise_sums(const typename V::element *const *sources, std
     for (int i = 0; i < source_height; ++i) {
         const auto *source = sources[i];
         if (!all_rows && !source) continue;
-        const auto *at = source + first; // the address of column j; j + 1 and j + 2 are reached by offsets
+        const auto *at = source + first; // the address of every third column; offsets reach the next two
 #pragma GCC unroll 16
         for (int j = 0; j < tap_columns; ++j) {
             if (j % 3 == 0) {

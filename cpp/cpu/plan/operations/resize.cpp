@@ -22,7 +22,8 @@ std::int64_t weights_of(const ResizePositions &axis, std::int64_t size, bool zer
 /// Return the resize's task for these shapes, without tensors.
 ResizeTask resize_task(const ops::Resize &resize, const Shape &input, const Shape &output) {
     ResizeTask task;
-    // With one input pixel every result is that pixel. Interpolation would not copy it if it is infinite.
+    // With one input pixel and clamped edges every result is that pixel. Interpolation would not copy it if
+    // it is infinite.
     const bool copies = input[1] == 1 && input[2] == 1 && resize.edge == ops::EdgeRule::clamp;
     const ops::ResizeAxis vertical = resize.vertical(input[1], output[1]),
                           horizontal = resize.horizontal(input[2], output[2]);
