@@ -243,8 +243,10 @@ COMPRESSED = [
     *(("iOS18", kind) for kind in ("linear", "linear int4 blocks", "linear symmetric int4", "sparse")),
     *(("iOS18", f"table {kind}") for kind in ("1", "2", "3", "4 groups", "6 groups", "8", "2 vectors")),
     *(
+        # One scale for each tensor: a channel whose weights are all pruned would have the scale 0, by which coremltools
+        # divides.
         ("iOS18", f"sparse {kind}")
-        for kind in ("linear", "linear symmetric int4", "table 4", "table 3 groups")
+        for kind in ("linear tensor", "linear symmetric int4 tensor", "table 4", "table 3 groups")
     ),
 ]
 
