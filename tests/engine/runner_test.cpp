@@ -274,8 +274,8 @@ TEST(what_is_wrong_with_arrays_is_thrown_at_once) {
 TEST(the_cores_are_shared_out) {
     scripted::Script script;
     const auto program = scripted::program(script);
-    CHECK(Runner(program, {.inflight = 7}).sessions() ==
-          7); // a GPU has a queue, so cores do not limit sessions
+    // A GPU has a queue, so cores do not limit sessions.
+    CHECK(Runner(program, {.inflight = 7}).sessions() == 7);
     script.on_a_gpu = false;
     const int cores = platform::useful_threads();
     const Runner one(program, {.inflight = 1}), many(program, {.inflight = 32}),

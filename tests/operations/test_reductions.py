@@ -19,13 +19,8 @@ images = st.tuples(st.integers(1, 3), st.integers(1, 70), st.integers(1, 12), st
 SPREADS = ["l2_norm", "sum_of_squares", "variance", "deviation"]
 KINDS = ["max", "min", "sum", "mean", "product", *SPREADS, "log_sum_exp"]
 FREE, FREE_SIZE = [(None, None, 3)], [(2, 4, 5, 3)]
-MAGNITUDES = (
-    1e-30,
-    1e-20,
-    1.0,
-    1e19,
-    1e30,
-)  # squares of the first two underflow in float32, those of the last overflow
+# The squares of the first two underflow in float32, and those of the last overflow.
+MAGNITUDES = 1e-30, 1e-20, 1.0, 1e19, 1e30
 
 
 def expect_reduction(sample: Sample) -> Any:

@@ -156,12 +156,13 @@ Available::Available() {
 #if defined(MPSCNN_WITH_avx512)
     if (has_avx512()) {
         KernelTable &table = add(avx512_table());
-        add_bfloat16(table, Bfloat16Products::blocks, avx512_fma_bf16::get);
 #if defined(MPSCNN_WITH_avx512_bf16)
         if (has_avx512_bf16() &&
             (wanted_sums().empty() ? has_fast_bfloat16_pairs() : wanted_sums() == "pairs"))
             add_bfloat16(table, Bfloat16Products::pairs, avx512_bf16::get);
+        else
 #endif
+            add_bfloat16(table, Bfloat16Products::blocks, avx512_fma_bf16::get);
     }
 #endif
 #if defined(MPSCNN_WITH_avx2)

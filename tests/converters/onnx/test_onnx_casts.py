@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from converters.onnx_files import node, onnx, read, run_here, run_there
+from converters.onnx_files import model, node, onnx, read, run_here, run_there
 
 from mpscnn.errors import UnsupportedError
 
@@ -81,19 +81,7 @@ def test_the_type_of_a_computed_tensor(like: str, refused: str) -> None:
         node("Cast", ["c"], "d", to=1),
         node("Add", ["x", "d"]),
     ]
-    stored = [
-        onnx.numpy_helper.from_array(np.zeros(1, np.float32), "k"),
-        onnx.numpy_helper.from_array(np.array([2.5], np.float32), "n"),
-    ]
-    graph = onnx.helper.make_graph(
-        nodes,
-        "graph",
-        [onnx.helper.make_tensor_value_info("x", 1, [1, 4])],
-        [onnx.helper.make_tensor_value_info("y", 1, [1, 4])],
-        stored,
-    )
-    made = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 21)])
-    made = onnx.shape_inference.infer_shapes(made)
+    made = model(nodes, {"x": [1, 4]}, {"k": [0.0], "n": [2.5]}, opset=21)
     if refused:
         with pytest.raises(UnsupportedError, match=refused):
             read(made)

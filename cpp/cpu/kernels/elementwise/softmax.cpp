@@ -1,7 +1,7 @@
 // Softmax over the channels of each pixel, e^(x - maximum) / sum of exponentials, and its logarithm.
 //
-// As many adjacent pixels as a vector has lanes take each step together. Maxima, sums and logarithms have one
-// pixel in each lane. With a single pixel, each of these steps would wait for the one before it. The
+// Each step handles as many adjacent pixels at once as a vector has lanes. Maxima, sums and logarithms have
+// one pixel in each lane. With a single pixel, each of these steps would wait for the one before it. The
 // exponentials stay in scratch memory between the passes.
 //
 // Registers hold one vector of channels and the exponential's terms; constants come from memory. The speed is
