@@ -265,10 +265,10 @@ def main() -> int:
     faults = []
     for wheel in arguments.wheels:
         print(describe(wheel))
-        most = arguments.max_bytes
-        if most is None:
-            most = max_bytes_of(platform_of(wheel)) + UNPACKED_BYTES * arguments.unpacked
-        found = check_wheel(wheel, most, not arguments.without_compiled_shaders)
+        maximum = arguments.max_bytes
+        if maximum is None:
+            maximum = max_bytes_of(platform_of(wheel)) + UNPACKED_BYTES * arguments.unpacked
+        found = check_wheel(wheel, maximum, not arguments.without_compiled_shaders)
         faults += [f"{wheel.name}: {fault}" for fault in found]
     print("\n".join(faults) or f"{len(arguments.wheels)} wheel(s) in order")
     return 1 if faults else 0

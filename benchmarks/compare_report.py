@@ -98,10 +98,10 @@ def summary(comparisons: Sequence[Comparison]) -> str:
             continue
         rounds = {peer.engine: ratio_of_rounds(ours, peer, comparison.turn) for peer in peers}
         engine, ratio = max(rounds.items(), key=lambda item: item[1])
-        least = ours.minimum / min(peer.minimum for peer in peers)
-        slower = "mpscnn is slower" if max(ratio, least) > 1 else ""
+        ratio_of_minima = ours.minimum / min(peer.minimum for peer in peers)
+        slower = "mpscnn is slower" if max(ratio, ratio_of_minima) > 1 else ""
         cells = (comparison.title, comparison.precision, comparison.threads, engine)
-        rows.append(table_row([*cells, f"{ratio:.3f}", f"{least:.3f}", slower]))
+        rows.append(table_row([*cells, f"{ratio:.3f}", f"{ratio_of_minima:.3f}", slower]))
     return "\n".join(rows)
 
 

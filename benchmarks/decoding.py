@@ -1,4 +1,4 @@
-"""Compare decoding a JPEG file in full with decoding it at a part of its size (`mpscnn.open_photo`, `at_least`).
+"""Compare decoding a JPEG file in full with decoding it at a part of its size (`mpscnn.open_photo`, `min_size`).
 
     python benchmarks/decoding.py [--runs N] [--width W --height H]
 
@@ -44,11 +44,11 @@ def main() -> None:
 
 def row(content: bytes, side: int, runs: int) -> tuple[object, ...]:
     """Measure one size of the input, and return its row of the table."""
-    reduced = mpscnn.open_photo(content, at_least=2 * side)
+    reduced = mpscnn.open_photo(content, min_size=2 * side)
     times = measure(
         {
             "full": lambda: mpscnn.preprocess(content, side),
-            "reduced": lambda: mpscnn.preprocess(mpscnn.open_photo(content, at_least=2 * side), side),
+            "reduced": lambda: mpscnn.preprocess(mpscnn.open_photo(content, min_size=2 * side), side),
         },
         runs,
     )

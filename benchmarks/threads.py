@@ -77,9 +77,9 @@ class Timed:
             self.times.append((time.perf_counter_ns() - begin) / 1e6)
 
 
-def compare_counts(most: int, runs: int, networks: str) -> None:
+def compare_counts(maximum: int, runs: int, networks: str) -> None:
     """Print the table of "auto", for networks whose name contains a text."""
-    counts: list[int | str] = [*range(1, most + 1), "auto"]
+    counts: list[int | str] = [*range(1, maximum + 1), "auto"]
     columns = [f"{count} thread(s)" if count != "auto" else "auto" for count in counts]
     print(table_head("network", "runs", *columns, "auto / best"))
     for name, case in CASES.items():

@@ -61,9 +61,9 @@ def measured(engines: list[str], name: str, threads: int, count: int) -> str:
     for _ in range(count):
         for worker, own in zip(workers, times, strict=True):
             own.append(worker.step()[0])
-    least = [min(own) * 1e3 for own in times]
-    cells = [f"{ms:.1f} ({worker.close():.0f})" for ms, worker in zip(least, workers, strict=True)]
-    return table_row([name, threads, *cells, f"{least[0] / min(least[1:]):.2f}"])
+    minimum = [min(own) * 1e3 for own in times]
+    cells = [f"{ms:.1f} ({worker.close():.0f})" for ms, worker in zip(minimum, workers, strict=True)]
+    return table_row([name, threads, *cells, f"{minimum[0] / min(minimum[1:]):.2f}"])
 
 
 def shares(name: str, threads: int, count: int, precision: str) -> str:

@@ -12,8 +12,8 @@ using namespace metal;
 constant int activation_kind [[function_constant(0)]];
 
 // Clamps that return NaN for NaN, unlike max and min.
-inline float4 at_least(float4 x, float low) { return select(x, float4(low), x < float4(low)); }
-inline float4 at_most(float4 x, float high) { return select(x, float4(high), x > float4(high)); }
+inline float4 max_or_nan(float4 x, float low) { return select(x, float4(low), x < float4(low)); }
+inline float4 min_or_nan(float4 x, float high) { return select(x, float4(high), x > float4(high)); }
 
 /// Return x^c like C's pow: NaN for a finite negative x and a fractional c, infinity or 0 for x = -infinity.
 /// Unlike pow it returns NaN for NaN^0.
@@ -70,21 +70,21 @@ inline float4 activate_as(NeuronKind kind, float4 x, constant ActivationParams &
     case NeuronKind::relu:
         return rectified;
     case NeuronKind::relun:
-        return at_most(rectified, b);
+        return min_or_nan(rectified, b);
     case NeuronKind::prelu:
         return select(x, slopes * x, x < zero);
     case NeuronKind::linear:
         return a * x + b;
     case NeuronKind::hard_sigmoid:
-        return at_most(at_least(a * x + b, 0.0f), 1.0f);
+        return min_or_nan(max_or_nan(a * x + b, 0.0f), 1.0f);
     case NeuronKind::absolute:
         return fabs(x);
     case NeuronKind::softsign:
         return x / (one + fabs(x));
     case NeuronKind::hard_swish: // x * 6 might overflow, so the order matters
-        return x * (at_most(at_least(x + 3.0f, 0.0f), 6.0f) * (1.0f / 6.0f));
+        return x * (min_or_nan(max_or_nan(x + 3.0f, 0.0f), 6.0f) * (1.0f / 6.0f));
     case NeuronKind::clamp:
-        return at_most(at_least(x, a), b);
+        return min_or_nan(max_or_nan(x, a), b);
     case NeuronKind::sign:
         return select(select(x, one, x > zero), -one, x < zero);
     case NeuronKind::floor:

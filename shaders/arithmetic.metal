@@ -67,7 +67,7 @@ inline void arithmetic(First first, Second second, Destination destination, cons
     const float4 x = read_operand(first, params.first, position.xy, place);
     const float4 y = read_operand(second, params.second, position.xy, place);
     const float4 combined = combine(x, y, params.kind) + params.bias;
-    const float4 within = at_most(at_least(combined, params.minimum), params.maximum);
+    const float4 within = min_or_nan(max_or_nan(combined, params.minimum), params.maximum);
     const float4 result = activate(within, params.activation, slopes_of(slopes, 0, place.slice, 0));
     store(destination, without_unused_lanes(result, place.slice, params.destination), position.xy,
           position.z);

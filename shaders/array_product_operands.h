@@ -327,7 +327,7 @@ template <uint Step, typename Four, typename Number> struct SeparableOperands {
             }
         }
 #pragma unroll
-        for (uint i = 0u; i < 2u; ++i) left[i] = at_most(at_least(left[i], params.low), params.high);
+        for (uint i = 0u; i < 2u; ++i) left[i] = min_or_nan(max_or_nan(left[i], params.low), params.high);
     }
     void put(threadgroup Number *both, uint thread_index) {
         threadgroup Number *to = both + line_depth(thread_index) * product_pitch + first_line(thread_index);

@@ -52,7 +52,7 @@ inline Statistics moments_of_row(Source source, uint row, uint slice, uint width
     const float4 rest = deviations / size;
     Statistics result;
     // Correct the variance: the deviations should be from mean + rest.
-    result.variance = at_least(squares - deviations * rest, 0.0f) / size;
+    result.variance = max_or_nan(squares - deviations * rest, 0.0f) / size;
     result.mean = mean / factor;
     result.rest = rest / factor;
     result.factor = factor;
@@ -270,7 +270,7 @@ inline float4 scaled_statistics(Source source, uint2 at, uint first, constant Pi
     const float rest =
         centred ? (deviations[0] + deviations[1] + (deviations[2] + deviations[3])) / size : 0.0f;
     float square = squares[0] + squares[1] + (squares[2] + squares[3]);
-    if (centred) square = at_least(float4(square / size - rest * rest), 0.0f)[0];
+    if (centred) square = max_or_nan(float4(square / size - rest * rest), 0.0f)[0];
     if (norm == VectorNorm::root_mean_square) square /= size;
     const UnitNorm of = unit_norm(square, params.epsilon, factor, norm, EpsilonRule(params.epsilon_rule));
     return float4(mean, of.norm, rest, factor);

@@ -29,7 +29,7 @@ Json describe(const engine::CustomKernel &kernel) {
     Json parameters = Json::array(), along = Json::array();
     for (const engine::CustomParameter &parameter : kernel.parameters())
         parameters.push_back(describe(parameter));
-    for (const std::int64_t most : kernel.max_threads_along()) along.push_back(most);
+    for (const std::int64_t maximum : kernel.max_threads_along()) along.push_back(maximum);
     Json result = Json::object();
     result.set("function", kernel.function());
     result.set("parameters", std::move(parameters));

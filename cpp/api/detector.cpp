@@ -28,8 +28,8 @@ vision::Anchors anchors_from(const float *numbers, std::int64_t count) {
 }
 
 std::span<const float> numbers_of(const float *data, std::int64_t count, int columns) {
-    constexpr std::int64_t most = 1 << 30;
-    if (columns < 1 || count > most / columns)
+    constexpr std::int64_t maximum = 1 << 30;
+    if (columns < 1 || count > maximum / columns)
         fail(ErrorKind::shape, {"detector: ", count, " boxes of ", columns,
                                 " numbers, expected at least 1 and at most 2^30 in all"});
     return {data, static_cast<std::size_t>(count) * static_cast<std::size_t>(columns)};

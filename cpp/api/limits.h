@@ -12,9 +12,9 @@ inline constexpr int max_threads = 1024;
 inline constexpr int max_inflight = 32;
 
 /// Return `given`, or `automatic` if `given` is 0. Throws ParameterError unless 0 <= given <= most.
-inline int number_or(int automatic, int given, int most, const char *field) {
-    if (given < 0 || given > most)
-        fail(ErrorKind::parameter, {field, " must be 0 (automatic) to ", most, ", got ", given});
+inline int number_or(int automatic, int given, int maximum, const char *field) {
+    if (given < 0 || given > maximum)
+        fail(ErrorKind::parameter, {field, " must be 0 (automatic) to ", maximum, ", got ", given});
     return given == 0 ? automatic : given;
 }
 

@@ -10,10 +10,10 @@
 namespace mpscnn::c_api {
 
 int profile_runs(const mpscnn_profile_options *given) {
-    constexpr int usual = 20, most = 100'000;
+    constexpr int usual = 20, maximum = 100'000;
     const int runs = read_options(given, "mpscnn_profile_options").runs;
-    if (runs < 0 || runs > most)
-        fail(ErrorKind::parameter, {"runs must be 0 (", usual, ") to ", most, ", got ", runs});
+    if (runs < 0 || runs > maximum)
+        fail(ErrorKind::parameter, {"runs must be 0 (", usual, ") to ", maximum, ", got ", runs});
     return runs == 0 ? usual : runs;
 }
 

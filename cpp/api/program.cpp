@@ -64,8 +64,8 @@ Json describe(const engine::Program &program) {
     result.set("metal_kernels", name_of(program.metal_kernels()));
     result.set("weight_bytes", program.lowered().weight_bytes());
     // A limit that JSON integers cannot represent counts as no limit.
-    constexpr std::uint64_t most = std::numeric_limits<std::int64_t>::max();
-    result.set("max_memory", std::min(program.max_memory(), most));
+    constexpr std::uint64_t maximum = std::numeric_limits<std::int64_t>::max();
+    result.set("max_memory", std::min(program.max_memory(), maximum));
     return result;
 }
 
@@ -253,10 +253,10 @@ mpscnn_status mpscnn_request_wait(mpscnn_request *request, double seconds, int *
         require(request, "request");
         require(done, "done");
         *done = 0;
-        constexpr double most = 1e9; // the largest number of seconds that fits the clock's nanoseconds
+        constexpr double maximum = 1e9; // the largest number of seconds that fits the clock's nanoseconds
         if (std::isnan(seconds)) fail(ErrorKind::parameter, "seconds must be a number, got NaN");
         if (seconds < 0) request->request->wait();
-        const std::chrono::duration<double> time(seconds < 0 ? 0 : std::min(seconds, most));
+        const std::chrono::duration<double> time(seconds < 0 ? 0 : std::min(seconds, maximum));
         *done =
             request->request->wait_for(std::chrono::duration_cast<std::chrono::nanoseconds>(time)) ? 1 : 0;
         if (*done == 0) return;

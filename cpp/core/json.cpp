@@ -118,11 +118,11 @@ namespace {
 
 /// Return at most 20 names for a message, as "'a', 'b'", and ", ..." for the others.
 template <class Names, class NameOf> std::string listed(const Names &names, NameOf name_of) {
-    constexpr std::size_t most = 20;
+    constexpr std::size_t maximum = 20;
     std::string result;
     std::size_t count = 0;
     for (const auto &name : names) {
-        if (count++ == most) return result + ", ...";
+        if (count++ == maximum) return result + ", ...";
         result += (result.empty() ? "" : ", ") + quoted(name_of(name));
     }
     return result.empty() ? "none" : result;

@@ -413,11 +413,11 @@ bool controls(std::string_view character) {
 } // namespace
 
 std::string escaped(std::string_view text) {
-    constexpr std::size_t most = 100;
+    constexpr std::size_t maximum = 100;
     std::string result;
     std::size_t characters = 0;
     for (std::size_t at = 0, length = 0; at < text.size(); at += length) {
-        if (++characters > most) return result + "...";
+        if (++characters > maximum) return result + "...";
         const std::size_t valid = utf8_length(text, at);
         length = std::max<std::size_t>(valid, 1);
         const std::string_view character = text.substr(at, length);

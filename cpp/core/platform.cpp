@@ -96,8 +96,8 @@ void count_fork() { generation.fetch_add(1, std::memory_order_relaxed); }
 } // namespace
 
 int threads_for(int cores, double quota) {
-    const double most = quota > 0 ? std::min(std::ceil(quota), static_cast<double>(cores)) : cores;
-    return std::max(1, static_cast<int>(most));
+    const double maximum = quota > 0 ? std::min(std::ceil(quota), static_cast<double>(cores)) : cores;
+    return std::max(1, static_cast<int>(maximum));
 }
 
 Processors processors() {

@@ -46,10 +46,10 @@ ImageRegion readable(const std::string &kernel, std::span<const ImageDescriptor>
     return range;
 }
 
-void require_range(const std::string &kernel, const char *name, std::int64_t value, std::int64_t least) {
-    if (value < least || value > ops::largest_size)
+void require_range(const std::string &kernel, const char *name, std::int64_t value, std::int64_t minimum) {
+    if (value < minimum || value > ops::largest_size)
         fail(ErrorKind::parameter,
-             {kernel, ": ", name, " must be ", least, " to ", ops::largest_size, ", got ", value});
+             {kernel, ": ", name, " must be ", minimum, " to ", ops::largest_size, ", got ", value});
 }
 
 EncodingBuilder::EncodingBuilder(std::string kernel, const KernelProperties &properties,

@@ -94,7 +94,7 @@ struct ImageSize {
 
 /// Throws ParameterError "<kernel>: <name> must be <least> to ..., got ..." for a value that is too small or
 /// beyond ops::largest_size.
-void require_range(const std::string &kernel, const char *name, std::int64_t value, std::int64_t least);
+void require_range(const std::string &kernel, const char *name, std::int64_t value, std::int64_t minimum);
 
 /// Return the offset. Throws ParameterError "<kernel>: <name> must be a multiple of 4 ..., got ..." for
 /// another number.

@@ -14,7 +14,7 @@ struct SourceNames {
     const char *offset, *position;
     const char *edge_mode, *outside;
     const char *channel_offset, *first_channel;
-    const char *channel_max_count, *most_channels;
+    const char *channel_max_count, *max_channels;
 };
 constexpr SourceNames unary_names{
     "offset",
@@ -43,7 +43,7 @@ void visit_source(Visitor &visit, SourceProperties &source, const SourceNames &n
     visit(names.offset, source.offset, names.position);
     visit(names.edge_mode, source.edge_mode, names.outside);
     visit(names.channel_offset, source.feature_channel_offset, names.first_channel);
-    visit(names.channel_max_count, source.feature_channel_max_count, names.most_channels);
+    visit(names.channel_max_count, source.feature_channel_max_count, names.max_channels);
 }
 
 template <class T>
@@ -200,11 +200,11 @@ bool Kernel::any_edge_mode() const {
 }
 
 void Kernel::require_sources(std::size_t given) const {
-    const std::size_t most = type->sources + type->optional_sources;
-    if (given < type->sources || given > most)
-        fail(ErrorKind::parameter,
-             {name(), ": takes ", type->sources, most > type->sources ? " to " + std::to_string(most) : "",
-              " source images, got ", given});
+    const std::size_t maximum = type->sources + type->optional_sources;
+    if (given < type->sources || given > maximum)
+        fail(ErrorKind::parameter, {name(), ": takes ", type->sources,
+                                    maximum > type->sources ? " to " + std::to_string(maximum) : "",
+                                    " source images, got ", given});
 }
 
 ops::WeightSpecs Kernel::weights() const {

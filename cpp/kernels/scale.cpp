@@ -38,10 +38,10 @@ constexpr double max_shrinking = 256.0;
 
 void check_axis(const std::string &kernel, bool lanczos, const char *scale_name, double scale,
                 const char *translate_name, double translate) {
-    const double least = lanczos ? 1.0 / max_shrinking : 1.0 / largest;
-    if (!(scale >= least && scale <= largest))
+    const double minimum = lanczos ? 1.0 / max_shrinking : 1.0 / largest;
+    if (!(scale >= minimum && scale <= largest))
         fail(ErrorKind::parameter, {kernel, ": scale_transform: ", scale_name, " must be 1/",
-                                    std::llround(1.0 / least), " to ", ops::largest_size, ", got ", scale});
+                                    std::llround(1.0 / minimum), " to ", ops::largest_size, ", got ", scale});
     if (!(std::abs(translate / scale) <= largest))
         fail(ErrorKind::parameter,
              {kernel, ": scale_transform: ", translate_name, " must be at most ", ops::largest_size,

@@ -59,10 +59,10 @@ void Arithmetic::check(const OperationInfo &info, const InputShapes &inputs) con
     require_finite(info, "minimum", minimum);
     require_finite(info, "maximum", maximum);
     if (minimum > maximum) refuse_parameter(info, "minimum", concat({"at most maximum ", maximum}), minimum);
-    require_at_least(info, "primary_stride_y", primary_stride_y, 0);
-    require_at_least(info, "primary_stride_x", primary_stride_x, 0);
-    require_at_least(info, "secondary_stride_y", secondary_stride_y, 0);
-    require_at_least(info, "secondary_stride_x", secondary_stride_x, 0);
+    require_minimum(info, "primary_stride_y", primary_stride_y, 0);
+    require_minimum(info, "primary_stride_x", primary_stride_x, 0);
+    require_minimum(info, "secondary_stride_y", secondary_stride_y, 0);
+    require_minimum(info, "secondary_stride_x", secondary_stride_x, 0);
     for (const auto &[field, stride] : {std::pair{"primary_stride_channels", primary_stride_channels},
                                         std::pair{"secondary_stride_channels", secondary_stride_channels}})
         if (stride != 0 && stride != 1) refuse_parameter(info, field, "0 or 1", stride);

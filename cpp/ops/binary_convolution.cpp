@@ -25,7 +25,7 @@ Cost products_of(const Shape &macs) {
 void BinaryConvolution::check(const InputShapes &inputs) const {
     require_rank(info, inputs, 4);
     require_fixed_channels(info, inputs);
-    require_at_least(info, "output_channels", output_channels, 1);
+    require_minimum(info, "output_channels", output_channels, 1);
     window.check(info);
 }
 
@@ -45,7 +45,7 @@ Cost BinaryConvolution::cost(const InputShapes &inputs, const Shape &output) con
 }
 
 void BinaryFullyConnected::check(const InputShapes &inputs) const {
-    require_at_least(info, "outputs", outputs, 1);
+    require_minimum(info, "outputs", outputs, 1);
     require_dense_input(info, inputs);
 }
 

@@ -6,7 +6,7 @@ namespace mpscnn::ops {
 
 void require_groups(const OperationInfo &info, std::int64_t groups, std::int64_t input_channels,
                     std::int64_t output_channels) {
-    require_at_least(info, "groups", groups, 1);
+    require_minimum(info, "groups", groups, 1);
     if (input_channels % groups != 0 || output_channels % groups != 0)
         refuse_parameter(info, "groups",
                          concat({"a divisor of the input channels (", input_channels,
@@ -17,7 +17,7 @@ void require_groups(const OperationInfo &info, std::int64_t groups, std::int64_t
 void Convolution::check(const InputShapes &inputs) const {
     require_rank(info, inputs, 4);
     require_fixed_channels(info, inputs);
-    require_at_least(info, "output_channels", output_channels, 1);
+    require_minimum(info, "output_channels", output_channels, 1);
     window.check(info);
     require_groups(info, groups, inputs[0].back(), output_channels);
 }

@@ -16,7 +16,7 @@ void require_dense_input(const OperationInfo &info, const InputShapes &inputs) {
 }
 
 void FullyConnected::check(const InputShapes &inputs) const {
-    require_at_least(info, "outputs", outputs, 1);
+    require_minimum(info, "outputs", outputs, 1);
     require_dense_input(info, inputs);
 }
 

@@ -62,7 +62,7 @@ void Tile::check(const InputShapes &inputs) const {
     };
     for (const auto &[field, times, min_rank] :
          {Repeats{"rows", rows, 4}, Repeats{"columns", columns, 3}, Repeats{"channels", channels, 2}}) {
-        require_at_least(info, field, times, 1);
+        require_minimum(info, field, times, 1);
         if (times != 1 && rank < min_rank)
             refuse_parameter(info, field, concat({"1 for ", inputs[0].text()}), times);
     }
@@ -80,7 +80,7 @@ Shape Tile::output_shape(const InputShapes &inputs) const {
 
 void GatherGradient::check(const InputShapes &inputs) const {
     require_image_or_less(info, inputs[0]);
-    require_at_least(info, "extent", extent, 1);
+    require_minimum(info, "extent", extent, 1);
     const Shape &gradient = inputs[0];
     // Throws an error with the reason.
     if (gather.axis < -gradient.rank() || gather.axis >= gradient.rank()) gather.check(inputs);

@@ -14,7 +14,7 @@ void LossFields::check(const OperationInfo &info, const InputShapes &inputs) con
     require_finite(info, "weight", weight);
     if (!(label_smoothing >= 0.0f && label_smoothing <= 1.0f))
         refuse_parameter(info, "label_smoothing", "0 to 1", label_smoothing);
-    require_at_least(info, "number_of_classes", number_of_classes, 1);
+    require_minimum(info, "number_of_classes", number_of_classes, 1);
     if (!(epsilon >= 0.0f) || !std::isfinite(epsilon))
         refuse_parameter(info, "epsilon", "at least 0 and finite", epsilon);
     if (!(delta > 0.0f) || !std::isfinite(delta))
@@ -49,7 +49,7 @@ void MultiboxFields::check(const OperationInfo &info, const InputShapes &inputs)
               " + classes), with at least 2 classes, the background among them, got ", prediction.text()});
     require_shape(info, inputs, 1, prediction, "the labels");
     require_not_negative(info, "negative_ratio", negative_ratio);
-    require_at_least(info, "min_negatives", min_negatives, 0);
+    require_minimum(info, "min_negatives", min_negatives, 0);
     if (!(delta > 0.0f) || !std::isfinite(delta))
         refuse_parameter(info, "delta", "above 0 and finite", delta);
     require_not_negative(info, "box_weight", box_weight);

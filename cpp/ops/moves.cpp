@@ -66,7 +66,7 @@ void Padding::check(const InputShapes &inputs) const {
     for (const auto &[name, amount] :
          {std::pair{"top", top}, std::pair{"bottom", bottom}, std::pair{"left", left},
           std::pair{"right", right}, std::pair{"front", front}, std::pair{"back", back}})
-        require_at_least(info, name, amount, -largest_size);
+        require_minimum(info, name, amount, -largest_size);
     require_rest("rows", inputs[0][1], top, bottom);
     require_rest("columns", inputs[0][2], left, right);
     require_rest("channels", inputs[0][3], front, back);
@@ -168,13 +168,13 @@ void Slice::check(const InputShapes &inputs) const {
     require_image_or_less(info, inputs[0]);
     for (const auto &[name, first] :
          {std::pair{"top", top}, std::pair{"left", left}, std::pair{"front", front}})
-        require_at_least(info, name, first, -largest_size);
+        require_minimum(info, name, first, -largest_size);
     for (const auto &[name, count] :
          {std::pair{"height", height}, std::pair{"width", width}, std::pair{"channels", channels}})
-        require_at_least(info, name, count, 0);
+        require_minimum(info, name, count, 0);
     for (const auto &[name, stride] : {std::pair{"stride_y", stride_y}, std::pair{"stride_x", stride_x},
                                        std::pair{"stride_channels", stride_channels}}) {
-        require_at_least(info, name, stride, -largest_size);
+        require_minimum(info, name, stride, -largest_size);
         if (stride == 0) refuse_parameter(info, name, "other than 0", stride);
     }
     require_within(rows_of(*this), extent_of(inputs[0], 3));

@@ -85,7 +85,7 @@ WeightSpecs LayerNormalization::weights(const InputShapes &inputs) const { retur
 
 void CrossChannelNormalization::check(const InputShapes &inputs) const {
     require_fixed_channels(info, inputs);
-    require_at_least(info, "kernel_size", kernel_size, 1);
+    require_minimum(info, "kernel_size", kernel_size, 1);
     require_power(info, alpha, beta, delta);
 }
 
@@ -97,12 +97,12 @@ Cost CrossChannelNormalization::cost(const InputShapes &inputs, const Shape &out
 void CentredWindow::check(const OperationInfo &info, const InputShapes &inputs) const {
     require_rank(info, inputs, 4);
     require_fixed_channels(info, inputs);
-    require_at_least(info, "kernel_height", kernel_height, 1);
-    require_at_least(info, "kernel_width", kernel_width, 1);
-    require_at_least(info, "offset_y", offset_y, -largest_size);
-    require_at_least(info, "offset_x", offset_x, -largest_size);
-    require_at_least(info, "height", height, 0);
-    require_at_least(info, "width", width, 0);
+    require_minimum(info, "kernel_height", kernel_height, 1);
+    require_minimum(info, "kernel_width", kernel_width, 1);
+    require_minimum(info, "offset_y", offset_y, -largest_size);
+    require_minimum(info, "offset_x", offset_x, -largest_size);
+    require_minimum(info, "height", height, 0);
+    require_minimum(info, "width", width, 0);
     if (edge == EdgeRule::exclude) refuse_parameter(info, "edge", "zero or clamp", name_of(edge));
 }
 

@@ -11,8 +11,8 @@ void refuse_parameter(const OperationInfo &info, std::string_view field, const T
     fail(ErrorKind::parameter, {info.name, ": ", field, " must be ", allowed, ", got ", given});
 }
 
-void require_at_least(const OperationInfo &info, std::string_view field, std::int64_t value,
-                      std::int64_t minimum) {
+void require_minimum(const OperationInfo &info, std::string_view field, std::int64_t value,
+                     std::int64_t minimum) {
     if (value < minimum || value > largest_size)
         refuse_parameter(info, field, concat({minimum, " to ", largest_size}), value);
 }

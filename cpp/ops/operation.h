@@ -85,8 +85,8 @@ template <class Enum> const char *name_of(Enum value) {
 /// The largest window parameter. It keeps every product of two parameters far inside 64 bits.
 inline constexpr std::int64_t largest_size = 1 << 24;
 /// Throws ParameterError unless minimum <= value <= largest_size.
-void require_at_least(const OperationInfo &info, std::string_view field, std::int64_t value,
-                      std::int64_t minimum);
+void require_minimum(const OperationInfo &info, std::string_view field, std::int64_t value,
+                     std::int64_t minimum);
 void require_finite(const OperationInfo &info, std::string_view field, float value);
 /// Throws ParameterError unless the value is finite and at least 0.
 void require_not_negative(const OperationInfo &info, std::string_view field, float value);

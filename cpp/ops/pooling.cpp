@@ -63,7 +63,7 @@ CanonicalWindow Pooling::canonical(std::int64_t height, std::int64_t width) cons
 void Pooling::check_divisor() const {
     for (const auto &[name, zeros] :
          {std::pair{"zero_pad_y", zero_pad_y}, std::pair{"zero_pad_x", zero_pad_x}}) {
-        require_at_least(info, name, zeros, 0);
+        require_minimum(info, name, zeros, 0);
         if (zeros == 0) continue;
         if (kind != PoolingKind::average) refuse_parameter(info, name, "0 unless kind is average", zeros);
         if (edge == EdgeRule::zero) refuse_parameter(info, name, "0 with edge zero", zeros);

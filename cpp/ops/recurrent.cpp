@@ -34,7 +34,7 @@ void require_sums(const OperationInfo &info, const InputShapes &inputs, std::int
     if (sums.back() < 1 || sums.back() % gates != 0)
         fail(ErrorKind::shape, {info.name, ": the channels of input ", index, " must be those of ", gates,
                                 " gates, got ", sums.text()});
-    require_at_least(info, "the number of units", units_of(sums, gates), 1);
+    require_minimum(info, "the number of units", units_of(sums, gates), 1);
 }
 
 Shape state_shape(const Shape &sums, std::int64_t gates) {

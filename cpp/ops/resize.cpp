@@ -70,7 +70,7 @@ void check_axis(const ResizeParameters &given, const Resize &resize, std::int64_
     const ResizeAlignment alignment = resize.alignment;
     const OperationInfo &info = Resize::info;
     constexpr double largest = largest_size;
-    require_at_least(info, given.names.extent, given.extent, 0);
+    require_minimum(info, given.names.extent, given.extent, 0);
     if (!(given.scale > 0.0 && given.scale <= largest))
         refuse_parameter(info, given.names.scale, "above 0 and at most 16777216", given.scale);
     if (given.extent != 0 && given.scale != 1.0)
@@ -159,8 +159,8 @@ double stretch_of(const ResizeAxis &axis) { return std::max(1.0, axis.numerator 
 } // namespace
 
 std::int64_t lanczos_taps(const ResizeAxis &axis, std::int64_t size) {
-    const double most = std::ceil(2.0 * lobes * stretch_of(axis)) + 1.0;
-    return most < static_cast<double>(size) ? static_cast<std::int64_t>(most) : size;
+    const double maximum = std::ceil(2.0 * lobes * stretch_of(axis)) + 1.0;
+    return maximum < static_cast<double>(size) ? static_cast<std::int64_t>(maximum) : size;
 }
 
 LanczosSpan lanczos_weights(const ResizeAxis &axis, std::int64_t size, bool zero_outside, std::int64_t output,

@@ -48,12 +48,12 @@ Shape DepthToSpace::output_shape(const InputShapes &inputs) const {
 void SubpixelConvolution::check(const InputShapes &inputs) const {
     require_rank(info, inputs, 4);
     require_fixed_channels(info, inputs);
-    require_at_least(info, "output_channels", output_channels, 1);
+    require_minimum(info, "output_channels", output_channels, 1);
     check_scale(info, scale);
     window.check(info);
     require_groups(info, groups, inputs[0].back(), convolution_channels());
-    require_at_least(info, "output_height", output_height, 0);
-    require_at_least(info, "output_width", output_width, 0);
+    require_minimum(info, "output_height", output_height, 0);
+    require_minimum(info, "output_width", output_width, 0);
 }
 
 Shape SubpixelConvolution::output_shape(const InputShapes &inputs) const {

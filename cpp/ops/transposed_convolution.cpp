@@ -95,8 +95,8 @@ void check_output_padding(const OperationInfo &info, const char *field, std::int
 } // namespace
 
 void TransposedWindow::check(const OperationInfo &info) const {
-    require_at_least(info, "output_height", output_height, 0);
-    require_at_least(info, "output_width", output_width, 0);
+    require_minimum(info, "output_height", output_height, 0);
+    require_minimum(info, "output_width", output_width, 0);
     check_window(info, *this, [&](const char *field, std::int64_t pad) {
         if (padding != TransposedPadding::explicit_)
             refuse_unless_zero(info, field, pad, "unless padding is explicit");
@@ -137,7 +137,7 @@ CanonicalTransposedWindow TransposedWindow::canonical(const OperationInfo &info,
 void TransposedConvolution::check(const InputShapes &inputs) const {
     require_rank(info, inputs, 4);
     require_fixed_channels(info, inputs);
-    require_at_least(info, "output_channels", output_channels, 1);
+    require_minimum(info, "output_channels", output_channels, 1);
     window.check(info);
     require_groups(info, groups, inputs[0].back(), output_channels);
 }

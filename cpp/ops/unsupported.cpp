@@ -110,17 +110,17 @@ template <class Op> constexpr bool moves_elements(const Op &) {
 
 /// True if an average or sum has more elements than sums in 32-bit integers can hold.
 bool has_larger_sum(const LayerUse &layer) {
-    constexpr std::int64_t most = 1 << 23;
+    constexpr std::int64_t maximum = 1 << 23;
     const Shape &source = layer.inputs[0];
     if (const auto *pooling = std::get_if<Pooling>(&layer.operation)) {
         const std::int64_t pixels = pooling->global
                                         ? source[1] * source[2]
                                         : pooling->window.kernel_height * pooling->window.kernel_width;
-        return pooling->kind == PoolingKind::average && pixels > most;
+        return pooling->kind == PoolingKind::average && pixels > maximum;
     }
     if (!std::holds_alternative<Reduction>(layer.operation)) return false;
     for (int axis = 1; axis < layer.inputs[0].rank(); ++axis)
-        if (layer.output[axis] == 1 && source[axis] > most) return true;
+        if (layer.output[axis] == 1 && source[axis] > maximum) return true;
     return false;
 }
 

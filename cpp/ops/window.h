@@ -34,19 +34,19 @@ void require_edge(const OperationInfo &info, EdgeRule edge, std::initializer_lis
 /// padding further.
 template <class Parameters, class CheckPadding>
 void check_window(const OperationInfo &info, const Parameters &window, CheckPadding check_padding) {
-    require_at_least(info, "kernel_height", window.kernel_height, 1);
-    require_at_least(info, "kernel_width", window.kernel_width, 1);
-    require_at_least(info, "stride_y", window.stride_y, 1);
-    require_at_least(info, "stride_x", window.stride_x, 1);
-    require_at_least(info, "dilation_y", window.dilation_y, 1);
-    require_at_least(info, "dilation_x", window.dilation_x, 1);
+    require_minimum(info, "kernel_height", window.kernel_height, 1);
+    require_minimum(info, "kernel_width", window.kernel_width, 1);
+    require_minimum(info, "stride_y", window.stride_y, 1);
+    require_minimum(info, "stride_x", window.stride_x, 1);
+    require_minimum(info, "dilation_y", window.dilation_y, 1);
+    require_minimum(info, "dilation_x", window.dilation_x, 1);
     const std::initializer_list<std::pair<const char *, std::int64_t>> paddings{
         {"pad_top", window.pad_top},
         {"pad_bottom", window.pad_bottom},
         {"pad_left", window.pad_left},
         {"pad_right", window.pad_right}};
     for (const auto &[field, padding] : paddings) {
-        require_at_least(info, field, padding, -largest_size);
+        require_minimum(info, field, padding, -largest_size);
         check_padding(field, padding);
     }
 }

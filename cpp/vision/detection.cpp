@@ -14,37 +14,37 @@ namespace {
 
 using CandidateLists = std::vector<std::vector<Candidate>>;
 
-/// Keep the `most` best candidates of all lists together; remove the others.
-void keep_best_of_all(CandidateLists &lists, std::size_t most) {
+/// Keep the `max_count` best candidates of all lists together; remove the others.
+void keep_top_k_of_all(CandidateLists &lists, std::size_t max_count) {
     std::size_t count = 0;
     for (const auto &list : lists) count += list.size();
-    if (count <= most) return;
+    if (count <= max_count) return;
     std::vector<Candidate> all;
     all.reserve(count);
     for (auto &list : lists) {
         all.insert(all.end(), list.begin(), list.end());
         list.clear();
     }
-    keep_best(all, most);
+    keep_top_k(all, max_count);
     for (const Candidate &candidate : all)
         lists[static_cast<std::size_t>(candidate.label)].push_back(candidate);
 }
 
-/// Return the pairs of box and class whose probability is at least `least`, as one list for each class.
-/// `most` limits the number of pairs of all lists together.
-CandidateLists candidates_by_class(ScoreTable &table, float least, std::size_t most) {
+/// Return the pairs of box and class whose probability is at least `minimum`, as one list for each class.
+/// `max_count` limits the number of pairs of all lists together.
+CandidateLists candidates_by_class(ScoreTable &table, float minimum, std::size_t max_count) {
     CandidateLists lists(static_cast<std::size_t>(table.classes()));
     for (std::size_t box = 0; box < table.boxes(); ++box) {
         const std::span<const float> row = table.row(box);
         for_vectors(row.data(), row.size(), 0.0f, [&](std::size_t first, Float4 scores) {
-            if (!any(scores >= least)) return;
+            if (!any(scores >= minimum)) return;
             const std::size_t end = std::min(first + lanes, row.size());
             for (std::size_t label = first; label < end; ++label)
-                if (row[label] >= least)
+                if (row[label] >= minimum)
                     lists[label].push_back({row[label], static_cast<int>(box), static_cast<int>(label)});
         });
     }
-    keep_best_of_all(lists, most);
+    keep_top_k_of_all(lists, max_count);
     return lists;
 }
 
@@ -52,7 +52,7 @@ CandidateLists candidates_by_class(ScoreTable &table, float least, std::size_t m
 /// box. The result is at least settings.score_threshold.
 float likely_floor(ScoreTable &table, const Suppression &settings) {
     constexpr std::size_t step = 32, pairs_for_each = 20;
-    constexpr float most = 0.999f; // close to 1, rounding of logits limits the accuracy of probabilities
+    constexpr float maximum = 0.999f; // close to 1, rounding of logits limits the accuracy of probabilities
     const std::size_t wanted = static_cast<std::size_t>(settings.max_detections) * pairs_for_each / step;
     std::vector<float> sample;
     for (std::size_t box = 0; box < table.boxes(); box += step)
@@ -61,14 +61,14 @@ float likely_floor(ScoreTable &table, const Suppression &settings) {
     if (sample.size() <= wanted) return settings.score_threshold;
     const auto floor = sample.begin() + static_cast<std::ptrdiff_t>(wanted);
     std::nth_element(sample.begin(), floor, sample.end(), std::greater<>());
-    return std::clamp(*floor, settings.score_threshold, std::max(settings.score_threshold, most));
+    return std::clamp(*floor, settings.score_threshold, std::max(settings.score_threshold, maximum));
 }
 
 /// Tracks the score that a further detection must reach to be among the best. It is the threshold until the
 /// maximum number of detections is found.
 class Floor {
 public:
-    Floor(float least, int most) : min_(least), max_(static_cast<std::size_t>(most)) {}
+    Floor(float minimum, int maximum) : min_(minimum), max_(static_cast<std::size_t>(maximum)) {}
 
     float value() const { return best_.size() < max_ ? min_ : best_.front(); }
     void add(float score) {
@@ -91,8 +91,8 @@ private:
 std::vector<Candidate> detect_above(ScoreTable &table, const Boxes &boxes, Suppression settings) {
     std::vector<Candidate> kept;
     Floor floor(settings.score_threshold, settings.max_detections);
-    const std::size_t most = candidate_limit(settings.method);
-    for (std::vector<Candidate> &list : candidates_by_class(table, settings.score_threshold, most)) {
+    const std::size_t max_count = candidate_limit(settings.method);
+    for (std::vector<Candidate> &list : candidates_by_class(table, settings.score_threshold, max_count)) {
         settings.score_threshold = floor.value();
         std::erase_if(list, [&](const Candidate &entry) { return entry.score < settings.score_threshold; });
         if (list.empty()) continue;
@@ -195,8 +195,8 @@ std::vector<Detection> Detector::detect(std::span<const float> codes, std::span<
     std::vector<Candidate> kept = settings.per_class ? detect_per_class(table, boxes, settings)
                                                      : detect_across_classes(table, boxes, settings);
     std::sort(kept.begin(), kept.end(), better);
-    const auto most = static_cast<std::size_t>(settings.max_detections);
-    if (settings.per_class && kept.size() > most) kept.resize(most);
+    const auto max_count = static_cast<std::size_t>(settings.max_detections);
+    if (settings.per_class && kept.size() > max_count) kept.resize(max_count);
     std::vector<Detection> result;
     result.reserve(kept.size());
     for (const Candidate &candidate : kept)

@@ -74,12 +74,12 @@ private:
 /// Suppress with SuppressionMethod::hard. Usually few candidates are needed, and a heap finds the best ones
 /// without sorting all of them.
 std::vector<Candidate> suppress_hard(std::vector<Candidate> &heap, const Boxes &boxes, float threshold,
-                                     std::size_t most) {
+                                     std::size_t max_count) {
     const auto worse = [](const Candidate &a, const Candidate &b) { return better(b, a); };
     std::make_heap(heap.begin(), heap.end(), worse);
     std::vector<Candidate> kept;
     KeptBoxes compared;
-    while (!heap.empty() && kept.size() < most) {
+    while (!heap.empty() && kept.size() < max_count) {
         std::pop_heap(heap.begin(), heap.end(), worse);
         const Candidate candidate = heap.back();
         heap.pop_back();
@@ -104,9 +104,9 @@ public:
         }
     }
 
-    std::vector<Candidate> run(std::size_t most) {
+    std::vector<Candidate> run(std::size_t max_count) {
         std::vector<Candidate> kept;
-        while (kept.size() < most) {
+        while (kept.size() < max_count) {
             Float4 best = splat(taken);
             for (std::size_t i = 0; i < scores_.size(); i += lanes) best = maximum(load(&scores_[i]), best);
             const float score = largest(best);
@@ -145,9 +145,9 @@ private:
     ComparedBoxes compared_;
 };
 
-void check_at_least(int value, int least, const char *name) {
-    if (value < least)
-        fail(ErrorKind::parameter, {"detection: ", name, " is ", value, ", expected at least ", least});
+void check_minimum(int value, int minimum, const char *name) {
+    if (value < minimum)
+        fail(ErrorKind::parameter, {"detection: ", name, " is ", value, ", expected at least ", minimum});
 }
 
 void check_fraction(float value, const char *name) {
@@ -171,24 +171,25 @@ void check(const Suppression &settings) {
     if (!(settings.sigma > 0.0f) || !std::isfinite(settings.sigma))
         fail(ErrorKind::parameter,
              {"detection: sigma is ", settings.sigma, ", expected a finite number above 0"});
-    check_at_least(settings.max_candidates, 0, "max_candidates");
-    check_at_least(settings.max_per_class, 1, "max_per_class");
-    check_at_least(settings.max_detections, 1, "max_detections");
-    check_at_least(settings.classes_per_box, 1, "classes_per_box");
+    check_minimum(settings.max_candidates, 0, "max_candidates");
+    check_minimum(settings.max_per_class, 1, "max_per_class");
+    check_minimum(settings.max_detections, 1, "max_detections");
+    check_minimum(settings.classes_per_box, 1, "classes_per_box");
 }
 
-void keep_best(std::vector<Candidate> &candidates, std::size_t most) {
-    if (candidates.size() <= most) return;
-    std::nth_element(candidates.begin(), candidates.begin() + static_cast<std::ptrdiff_t>(most),
+void keep_top_k(std::vector<Candidate> &candidates, std::size_t max_count) {
+    if (candidates.size() <= max_count) return;
+    std::nth_element(candidates.begin(), candidates.begin() + static_cast<std::ptrdiff_t>(max_count),
                      candidates.end(), better);
-    candidates.resize(most);
+    candidates.resize(max_count);
 }
 
 std::vector<Candidate> suppress(std::vector<Candidate> candidates, const Boxes &boxes,
-                                const Suppression &settings, int most) {
-    if (settings.max_candidates > 0) keep_best(candidates, static_cast<std::size_t>(settings.max_candidates));
-    keep_best(candidates, candidate_limit(settings.method));
-    const auto wanted = static_cast<std::size_t>(most);
+                                const Suppression &settings, int max_count) {
+    if (settings.max_candidates > 0)
+        keep_top_k(candidates, static_cast<std::size_t>(settings.max_candidates));
+    keep_top_k(candidates, candidate_limit(settings.method));
+    const auto wanted = static_cast<std::size_t>(max_count);
     if (settings.method == SuppressionMethod::hard)
         return suppress_hard(candidates, boxes, settings.iou_threshold, wanted);
     return SoftSuppression(candidates, boxes, settings).run(wanted);

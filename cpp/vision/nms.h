@@ -14,8 +14,8 @@ enum class SuppressionMethod {
     gaussian, ///< every overlap multiplies the score by exp(-IoU^2 / sigma); iou_threshold is ignored
 };
 
-/// The settings of non-maximum suppression. The IoU of two boxes is the area of their intersection divided by
-/// the area of their union. The soft methods come from Bodla et al. 2017, "Soft-NMS".
+/// The settings of non-maximum suppression. The IoU of two boxes is the area of their intersection divided
+/// by the area of their union. The soft methods come from Bodla et al. 2017, "Soft-NMS".
 struct Suppression {
     SuppressionMethod method = SuppressionMethod::hard;
     /// False: boxes of different classes suppress each other, and a box has its best class.
@@ -55,13 +55,13 @@ constexpr std::size_t candidate_limit(SuppressionMethod method) {
     return method == SuppressionMethod::hard ? 30'000 : 5'000;
 }
 
-/// Keep the best `most` candidates, in any order; remove the others.
-void keep_best(std::vector<Candidate> &candidates, std::size_t most);
+/// Keep the best `max_count` candidates, in any order; remove the others.
+void keep_top_k(std::vector<Candidate> &candidates, std::size_t max_count);
 
-/// Suppress candidates regardless of their labels, and return at most `most` of them, the best first. Scores
-/// are those after soft suppression. Candidate::box is an index into `boxes`; each box occurs once. A box
-/// whose edges are in the wrong order is empty.
+/// Suppress candidates regardless of their labels, and return at most `max_count` of them, the best first.
+/// Scores are those after soft suppression. Candidate::box is an index into `boxes`; each box occurs once. A
+/// box whose edges are in the wrong order is empty.
 std::vector<Candidate> suppress(std::vector<Candidate> candidates, const Boxes &boxes,
-                                const Suppression &settings, int most);
+                                const Suppression &settings, int max_count);
 
 } // namespace mpscnn::vision

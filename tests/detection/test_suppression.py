@@ -100,8 +100,8 @@ def test_scores_of_logits(seed: int, count: int, columns: int, kind: str, backgr
     logits = (generator.standard_normal((count, columns)) * 4.0).astype(np.float32)
     boxes = np.array([(i, 0, i + 0.5, 1) for i in range(count)], np.float32)
     threshold = 0.25
-    most = count * columns
-    suppression = {"score_threshold": threshold, "max_per_class": most, "max_detections": most}
+    maximum = count * columns
+    suppression = {"score_threshold": threshold, "max_per_class": maximum, "max_detections": maximum}
     found = detector_of(suppression, kind, background).run(boxes, logits)
     expected = reference.probabilities(logits.astype(np.float64), kind, background)
     if (np.abs(expected - threshold) < 1e-6).any():
@@ -167,7 +167,7 @@ def test_nothing_found() -> None:
 @pytest.mark.parametrize("per_class", [True, False])
 def test_as_many_candidates_as_there_are_anchors(method: str, per_class: bool) -> None:
     """The number of candidates is limited, because soft suppression of all boxes took minutes."""
-    most = 30_000 if method == "hard" else 5_000
+    maximum = 30_000 if method == "hard" else 5_000
     count = 100_000
     boxes = np.array([(i, 0, i + 1.25, 1) for i in range(count)], np.float32)  # each overlaps its neighbours
     scores = np.linspace(1.0, 0.5, count, dtype=np.float32)[:, None]
@@ -181,7 +181,7 @@ def test_as_many_candidates_as_there_are_anchors(method: str, per_class: bool) -
     }
     with little_work():
         found = detector_of(suppression).run(boxes, scores)
-    assert sorted(entry.box.left for entry in found) == list(range(most))
+    assert sorted(entry.box.left for entry in found) == list(range(maximum))
 
 
 def test_the_best_candidates_of_all_classes_are_looked_at() -> None:

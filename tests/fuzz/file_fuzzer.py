@@ -93,9 +93,9 @@ def check_input(target: Target, data: bytes) -> bool:
     allowed = min(limits.seconds + limits.seconds_per_byte * len(data), limits.max_seconds)
     if seconds > allowed:
         raise Finding(f"took {seconds:.1f} s for {len(data):,} bytes; {allowed:.1f} s are allowed")
-    most = min(limits.memory + limits.memory_per_byte * len(data), limits.max_memory)
-    if memory > most:
-        raise Finding(f"took {memory:,} bytes of memory for {len(data):,} bytes; {most:,.0f} are allowed")
+    maximum = min(limits.memory + limits.memory_per_byte * len(data), limits.max_memory)
+    if memory > maximum:
+        raise Finding(f"took {memory:,} bytes of memory for {len(data):,} bytes; {maximum:,.0f} are allowed")
     return accepted
 
 
@@ -198,8 +198,8 @@ def with_atheris(name: str, seconds: float, artifacts: Path) -> None:
     def check_one(data: bytes) -> None:
         check_input(target, data)
 
-    def change(data: bytes, most: int, seed: int) -> bytes:
-        return target.mutate(data, Random(seed))[:most]
+    def change(data: bytes, maximum: int, seed: int) -> bytes:
+        return target.mutate(data, Random(seed))[:maximum]
 
     options = [
         sys.argv[0],

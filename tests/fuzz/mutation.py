@@ -31,15 +31,15 @@ INTERESTING = (
 _NUMBERS = ("<B", "<H", ">H", "<I", ">I", "<Q", ">Q")
 
 
-def mutated(data: bytes, random: Random, *, tokens: Sequence[bytes] = (), most: int = 1 << 21) -> bytes:
-    """Return the file after one to eight changes. It has at most `most` bytes. `tokens` may be inserted."""
+def mutated(data: bytes, random: Random, *, tokens: Sequence[bytes] = (), maximum: int = 1 << 21) -> bytes:
+    """Return the file after one to eight changes. It has at most `maximum` bytes. `tokens` may be inserted."""
     for _ in range(random.choice((1, 1, 2, 3, 8))):
         change = random.choice((_bit, _byte, with_number, _removed, _repeated, _cut, resized))
         data = change(data, random)
         if tokens and random.random() < 0.2:
             place = random.randrange(len(data) + 1)
             data = data[:place] + random.choice(tokens) + data[place:]
-    return data[:most]
+    return data[:maximum]
 
 
 def with_number(data: bytes, random: Random) -> bytes:

@@ -82,13 +82,13 @@ def test_adam(largest: bool, before: int) -> None:
     got, gradients, values = steps(optimizer, 3)
     assert optimizer.time_step == before
     expected = values.astype(np.float64)
-    first, second, most = (np.zeros(values.shape) for _ in range(3))
+    first, second, maximum = (np.zeros(values.shape) for _ in range(3))
     for i, gradient in enumerate(gradients):
         time = before + i + 1
         rate = 0.25 * np.sqrt(1 - 0.75**time) / (1 - 0.5**time)
         first, second = 0.5 * first + 0.5 * gradient, 0.75 * second + 0.25 * gradient.astype(np.float64) ** 2
-        most = np.maximum(most, second) if largest else second
-        expected = expected - rate * first / (np.sqrt(most) + 0.125)
+        maximum = np.maximum(maximum, second) if largest else second
+        expected = expected - rate * first / (np.sqrt(maximum) + 0.125)
     np.testing.assert_allclose(got, expected, atol=1e-6)
 
 

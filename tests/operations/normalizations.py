@@ -7,7 +7,7 @@ import numpy as np
 from operations.record import Array, Sample
 from ops.single_layer import seeds, values
 
-images = st.tuples(*(st.integers(1, most) for most in (3, 9, 9, 40)))
+images = st.tuples(*(st.integers(1, maximum) for maximum in (3, 9, 9, 40)))
 shapes = st.one_of(images, st.tuples(st.integers(1, 3), st.integers(1, 40)))
 
 

@@ -89,7 +89,7 @@ TRANSPOSE = Operation(
 
 @st.composite
 def shuffles(draw: st.DrawFn) -> Sample:
-    *shape, size, groups = (draw(st.integers(1, most)) for most in (3, 4, 5, 40, 5))
+    *shape, size, groups = (draw(st.integers(1, maximum)) for maximum in (3, 4, 5, 40, 5))
     return Sample([values(draw(seeds), (*shape, size * groups))], {"groups": groups})
 
 
@@ -355,7 +355,7 @@ def filled(x: Any) -> Any:
 
 @st.composite
 def raw_borders(draw: st.DrawFn) -> Sample:
-    shape = (*(draw(st.integers(1, most)) for most in (2, 6, 6, 9)),)
+    shape = (*(draw(st.integers(1, maximum)) for maximum in (2, 6, 6, 9)),)
     amounts = dict(zip(BORDERS, (draw(st.integers(0, 5)) for _ in BORDERS), strict=True))
     mode = draw(st.sampled_from(list(MODES)))
     value = draw(st.sampled_from([0.0, 1.5])) if mode == "constant" else 0.0

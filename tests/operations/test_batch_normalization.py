@@ -229,7 +229,7 @@ def with_statistics(shape: tuple[int, ...], seed: int, mean: float = 3.0) -> lis
 
 @st.composite
 def batches(draw: st.DrawFn) -> list[Array]:
-    shape = tuple(draw(st.integers(1, most)) for most in (5, 9, 9, 70))
+    shape = tuple(draw(st.integers(1, maximum)) for maximum in (5, 9, 9, 70))
     return with_statistics(shape, draw(seeds))
 
 

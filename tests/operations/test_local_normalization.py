@@ -97,7 +97,7 @@ def test_large_values_and_nan_in_channels() -> None:
 
 @st.composite
 def slopes(draw: st.DrawFn, sizes: st.SearchStrategy[int]) -> Sample:
-    shape = tuple(draw(st.integers(1, most)) for most in (3, 6, 6, 40))
+    shape = tuple(draw(st.integers(1, maximum)) for maximum in (3, 6, 6, 40))
     seed = draw(seeds)
     attributes = {
         "kernel_size": draw(sizes),
@@ -172,7 +172,7 @@ def pixels(
     offsets: tuple[float, ...] = (0.0,),
     **more: float,
 ) -> Sample:
-    shape = tuple(draw(st.integers(1, most)) for most in (2, 8, 8, 70))
+    shape = tuple(draw(st.integers(1, maximum)) for maximum in (2, 8, 8, 70))
     x = values(draw(seeds), shape) + np.float32(draw(st.sampled_from(offsets)))
     return Sample([x], draw(window) | more)
 

@@ -85,7 +85,7 @@ def constant_images() -> Sample:
 def raw_groups(draw: st.DrawFn, instances: bool) -> Sample:
     """Draw two groups, or with `instances` one group for each channel. Raw kernels always have gamma and beta."""
     channels, seed = 2 * draw(st.integers(1, 9)), draw(seeds)
-    shape = *(draw(st.integers(1, most)) for most in (2, 6, 6)), channels
+    shape = *(draw(st.integers(1, maximum)) for maximum in (2, 6, 6)), channels
     attributes = {"groups": channels if instances else 2, "epsilon": 0.5}
     return Sample([values(seed, shape)], attributes, factors(seed + 1, channels))
 
@@ -164,11 +164,11 @@ def layers(
 ) -> Sample:
     leading, seed = draw(st.lists(st.integers(1, 5), max_size=2)), draw(seeds)
     norm, rule = draw(st.sampled_from(norms)), draw(st.sampled_from(rules))
-    least = (norm, rule) == ("deviation", "inside")
-    epsilon = draw(st.sampled_from([1e-3, 0.5] if least else [0.0, 1e-3, 0.5]))
+    needs_epsilon = (norm, rule) == ("deviation", "inside")
+    epsilon = draw(st.sampled_from([1e-3, 0.5] if needs_epsilon else [0.0, 1e-3, 0.5]))
     channels = draw(st.integers(1, 600))
     x = values(seed, (draw(st.integers(1, 3)), *leading, channels))
-    if least:
+    if needs_epsilon:
         x = (x + np.float32(draw(st.sampled_from(means)))).astype(np.float16).astype(np.float32)
     weights = factors(seed + 1, channels) if draw(st.booleans()) else {}
     return Sample([x], {"epsilon": epsilon, "norm": norm, "epsilon_rule": rule}, weights)
@@ -314,7 +314,7 @@ def statistics_gradient_bound(
 
 @st.composite
 def group_samples(draw: st.DrawFn) -> Sample:
-    shape = tuple(draw(st.integers(1, most)) for most in (3, 6, 6, 40))
+    shape = tuple(draw(st.integers(1, maximum)) for maximum in (3, 6, 6, 40))
     counts = [count for count in range(1, shape[-1] + 1) if shape[-1] % count == 0]
     return Sample([np.zeros(shape, np.float32)], {"groups": draw(st.sampled_from(counts)), "epsilon": 0.125})
 
@@ -360,7 +360,7 @@ GROUP_GRADIENT = Operation(
 
 @st.composite
 def norm_samples(draw: st.DrawFn, norms: tuple[str, ...], rules: tuple[str, ...]) -> Sample:
-    shape = tuple(draw(st.integers(1, most)) for most in (3, 4, 4, 300))
+    shape = tuple(draw(st.integers(1, maximum)) for maximum in (3, 4, 4, 300))
     epsilon = draw(st.sampled_from([0.125, 3.0]))
     attributes = {"norm": draw(st.sampled_from(norms)), "epsilon_rule": draw(st.sampled_from(rules))}
     return Sample([np.zeros(shape, np.float32)], attributes | {"epsilon": epsilon})

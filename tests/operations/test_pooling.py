@@ -48,7 +48,7 @@ def zero_pads(draw: st.DrawFn) -> dict[str, int]:
 
 @st.composite
 def images(draw: st.DrawFn, size: int, channels: int) -> Any:
-    shape = draw(st.tuples(*(st.integers(1, most) for most in (2, size, size, channels))))
+    shape = draw(st.tuples(*(st.integers(1, maximum) for maximum in (2, size, size, channels))))
     return values(draw(seeds), shape)
 
 
@@ -96,8 +96,8 @@ def torch_samples(draw: st.DrawFn) -> Sample:
         dilation = draw(st.integers(1, 4)) if kind == "max" else 1
         pad = 0 if kind == "l2_norm" else draw(st.integers(0, kernel // 2))
         overhang = stride - 1 if ceil_mode and kind != "l2_norm" else 0
-        least = max(2, (kernel - 1) * dilation + 1 - 2 * pad - overhang)
-        size.append(draw(st.integers(least, max(least, 12))))
+        minimum = max(2, (kernel - 1) * dilation + 1 - 2 * pad - overhang)
+        size.append(draw(st.integers(minimum, max(minimum, 12))))
         attributes |= {f"kernel_{side}": kernel, f"stride_{suffix}": stride, f"dilation_{suffix}": dilation}
         attributes |= {f"pad_{before}": pad, f"pad_{after}": pad}
     attributes["ceil_mode"] = ceil_mode and kind != "l2_norm"

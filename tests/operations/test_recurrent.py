@@ -18,7 +18,7 @@ import mpscnn
 from mpscnn import Network, ShapeError, Tensor
 
 #: Extents of batch, steps, sequences, features and units.
-sizes = st.tuples(*(st.integers(1, most) for most in (2, 6, 3, 5, 9)))
+sizes = st.tuples(*(st.integers(1, maximum) for maximum in (2, 6, 3, 5, 9)))
 directions = st.fixed_dictionaries({"reverse": st.booleans()})
 
 

@@ -168,7 +168,7 @@ def local_nan() -> Sample:
 @st.composite
 def magnified(draw: st.DrawFn, kind: str) -> Sample:
     """Draw an enlargement by whole factors."""
-    x = values(draw(seeds), tuple(draw(st.integers(1, most)) for most in (2, 6, 6, 9)))
+    x = values(draw(seeds), tuple(draw(st.integers(1, maximum)) for maximum in (2, 6, 6, 9)))
     corners = kind == "bilinear" and draw(st.booleans())
     factors = {f"scale_{axis}": draw(st.integers(1, 3)) for axis in "xy"}
     return Sample([x], {"kind": kind, "alignment": "corners" if corners else "half_pixel", **factors})

@@ -57,6 +57,6 @@ def torch_windows(draw: st.DrawFn, height: int, width: int) -> dict[str, Any]:
         kernel, stride, dilation = (draw(st.integers(1, 4)) for _ in range(3))
         reach = (kernel - 1) * dilation + 1
         attributes |= {f"kernel_{side}": kernel, f"stride_{suffix}": stride, f"dilation_{suffix}": dilation}
-        least = max(0, -((size - reach) // 2))
-        attributes[before] = attributes[after] = draw(st.integers(least, max(least, reach - 1)))
+        minimum = max(0, -((size - reach) // 2))
+        attributes[before] = attributes[after] = draw(st.integers(minimum, max(minimum, reach - 1)))
     return attributes

@@ -129,8 +129,8 @@ def test_attached_to_large_sums(
     ).reshape(x.size, 3)
     sums = np.repeat(x[:, None], 3, axis=1)
     reference = neuron(sums, function, slope)
-    most = 65504.0 if half else np.finfo(np.float32).max
-    reference = np.where(np.abs(reference) > most, np.copysign(np.inf, reference), reference)
+    maximum = 65504.0 if half else np.finfo(np.float32).max
+    reference = np.where(np.abs(reference) > maximum, np.copysign(np.inf, reference), reference)
     known = defined_where_attached(function["kind"], sums, chosen_device)
     bound = neuron_bound(sums, function, reference)
     assert_close(result[known], reference[known], bound[known], half=half)

@@ -72,7 +72,7 @@ def decoded(content: bytes) -> np.ndarray[Any, Any]:
 def _colors(
     numbers: np.ndarray[Any, Any], depth: int, color: int, chunks: dict[bytes, bytes]
 ) -> np.ndarray[Any, Any]:
-    most = 2**depth - 1
+    maximum = 2**depth - 1
     rgba = np.ones((*numbers.shape[:2], 4))
     transparent = chunks.get(b"tRNS")
     if color == 3:
@@ -83,11 +83,11 @@ def _colors(
         rgba[..., :3] = palette[numbers[..., 0]]
         rgba[..., 3] = alpha[numbers[..., 0]]
         return rgba
-    rgba[..., :3] = numbers[..., :3] / most if color in (2, 6) else numbers[..., :1] / most
+    rgba[..., :3] = numbers[..., :3] / maximum if color in (2, 6) else numbers[..., :1] / maximum
     if color in (4, 6):
-        rgba[..., 3] = numbers[..., -1] / most
+        rgba[..., 3] = numbers[..., -1] / maximum
     elif transparent is not None:
-        wanted = np.frombuffer(transparent, ">u2").astype(np.int64) & most
+        wanted = np.frombuffer(transparent, ">u2").astype(np.int64) & maximum
         rgba[..., 3] = ~(numbers == wanted).all(-1)
     return rgba
 

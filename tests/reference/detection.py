@@ -112,7 +112,7 @@ def iou(a: Sequence[float], b: Sequence[float]) -> float:
 
 
 def suppress(
-    boxes: Array, scores: Sequence[float], settings: dict[str, Any], most: int
+    boxes: Array, scores: Sequence[float], settings: dict[str, Any], maximum: int
 ) -> list[tuple[int, float]]:
     """Return (box, score) of the boxes that stay, best first. Each box has one score. All pairs are compared."""
     left = {i: score for i, score in enumerate(scores) if score >= settings["score_threshold"]}
@@ -120,7 +120,7 @@ def suppress(
         ranked = sorted(left, key=lambda i: (-left[i], i))[: settings["max_candidates"]]
         left = {i: left[i] for i in ranked}
     kept: list[tuple[int, float]] = []
-    while left and len(kept) < most:
+    while left and len(kept) < maximum:
         best = min(left, key=lambda i: (-left[i], i))
         kept.append((best, left.pop(best)))
         for i in list(left):
@@ -139,15 +139,15 @@ def suppress(
 def detect(boxes: Array, classes: Array, settings: dict[str, Any]) -> list[tuple[int, int, float]]:
     """Return (box, class, score), best first. `settings` is the "suppression" of a model file with all its entries."""
     found: list[tuple[int, int, float]] = []
-    most = settings["max_detections"]
+    maximum = settings["max_detections"]
     if settings["per_class"]:
         for label in range(classes.shape[1]):
             kept = suppress(boxes, classes[:, label].tolist(), settings, settings["max_per_class"])
             found += [(box, label, score) for box, score in kept]
         found.sort(key=lambda entry: (-entry[2], entry[0], entry[1]))
-        return found[:most]
+        return found[:maximum]
     best = classes.max(axis=1).tolist()
-    for box, score in suppress(boxes, best, settings, most):
+    for box, score in suppress(boxes, best, settings, maximum):
         factor = score / best[box]
         ranked = sorted(range(classes.shape[1]), key=lambda label: (-classes[box, label], label))
         for label in ranked[: settings["classes_per_box"]]:

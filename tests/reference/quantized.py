@@ -383,9 +383,9 @@ def softmax(x: Integers, source: Quantization, beta: float = 1.0) -> Integers:
     low, high = source.limits
     factor = min(float(np.float32(beta)) * float(np.float32(source.scale)) * (1 << 26), float(_LARGEST))
     m, shift = multiplier_of(factor)
-    least = -math.floor(31.0 * (1 << 26) / (1 << shift))
+    minimum = -math.floor(31.0 * (1 << 26) / (1 << shift))
     difference = x - x.max(axis=-1, keepdims=True)
-    near = difference >= least
+    near = difference >= minimum
     exponentials = _exponential(high_product(np.where(near, difference, 0) << shift, m))
     totals = np.where(near, rounding_shift(exponentials, 12), 0).sum(axis=-1, keepdims=True)
     leading = np.array([32 - int(total).bit_length() for total in totals.reshape(-1)]).reshape(totals.shape)
@@ -429,14 +429,14 @@ def log_softmax(x: Integers, source: Quantization) -> Integers:
     """Return log softmax of the last axis, with the scale 16 / 256 and the greatest integer as zero point."""
     low, high = source.limits
     m, shift = multiplier_of(min(float(np.float32(source.scale)) * (1 << 26), float(_LARGEST)))
-    least = -math.floor(31.0 * (1 << 26) / (1 << shift))
+    minimum = -math.floor(31.0 * (1 << 26) / (1 << shift))
     back, back_shift = multiplier_of((1 << (31 - shift)) / m)
     difference = x - x.max(axis=-1, keepdims=True)
-    near = difference >= least
+    near = difference >= minimum
     number = high_product(np.where(near, difference, 0) << shift, m)
     totals = np.where(near, rounding_shift(_exponential(number), 12), 0).sum(axis=-1, keepdims=True)
     logarithm = np.vectorize(_logarithm)(totals)
-    reached = np.maximum(least - 1, scaled(logarithm - _LARGEST - 1, back, back_shift))
+    reached = np.maximum(minimum - 1, scaled(logarithm - _LARGEST - 1, back, back_shift))
     steps = rounding_shift(number - logarithm, 22) + high
     return np.where(difference > reached, np.clip(steps, low, high), low)
 

@@ -38,16 +38,16 @@ bool is_faster_by_winograd(const ops::Convolution &convolution, const Shape &wei
     if (convolution.groups != 1 || weights[2] != kernel || window.stride_y != 1 || window.stride_x != 1 ||
         window.dilation_y != 1 || window.dilation_x != 1 || outputs < min_channels || inputs < min_channels)
         return false;
-    const auto both_at_least = [&](std::int64_t extent) {
+    const auto both_sides_reach = [&](std::int64_t extent) {
         const auto is_large = [&](std::int64_t own) { return own == Shape::any || own >= extent; };
         return is_large(result[1]) && is_large(result[2]);
     };
-    if (kernel == 5) return both_at_least(4);
+    if (kernel == 5) return both_sides_reach(4);
     // The weights of a 3x3 kernel grow by a factor of four, and the weights of a 5x5 kernel by 1.5.
     constexpr std::int64_t min_pixels = 96, cached_weights = 32 * 1024; // for each tap
     // An image of any size may have few pixels. So only the size of the weights counts for it.
     const bool any_size = result[1] == Shape::any || result[2] == Shape::any;
-    return kernel == 3 && both_at_least(7) &&
+    return kernel == 3 && both_sides_reach(7) &&
            ((!any_size && result[1] * result[2] >= min_pixels) || outputs * inputs <= cached_weights);
 }
 

@@ -23,11 +23,11 @@ CacheSizes detected_caches() {
 
 /// Read the three sizes in MPSCNN_CACHES. Return false for any other text.
 bool read_sizes(std::string_view text, CacheSizes &caches) {
-    constexpr std::int64_t least = 1 << 10, most = std::int64_t{1} << 40;
+    constexpr std::int64_t minimum = 1 << 10, maximum = std::int64_t{1} << 40;
     const char *next = text.data(), *const end = next + text.size();
     for (std::int64_t *size : {&caches.first, &caches.second, &caches.last}) {
         const auto [behind, error] = std::from_chars(next, end, *size);
-        if (error != std::errc() || *size < least || *size > most) return false;
+        if (error != std::errc() || *size < minimum || *size > maximum) return false;
         const bool is_last = size == &caches.last;
         if (is_last) return behind == end;
         if (behind == end || *behind != ',') return false;

@@ -240,9 +240,9 @@ private:
 
     Prefix best_prefix(const std::vector<Prefix> &prefixes, std::span<const ConvolutionTask> stages,
                        std::size_t end) const {
-        const std::size_t most = setting_.forced ? static_cast<std::size_t>(setting_.forced->stages) : 5;
+        const std::size_t maximum = setting_.forced ? static_cast<std::size_t>(setting_.forced->stages) : 5;
         Prefix best{prefixes[end - 1].time + predicted_alone(machine_, stages[end - 1]), end - 1, {}};
-        for (std::size_t length = 2; length <= std::min(most, end); ++length) {
+        for (std::size_t length = 2; length <= std::min(maximum, end); ++length) {
             const std::size_t begin = end - length;
             const auto own = stages.subspan(begin, length);
             if (setting_.forced) { // With forced chains, prefer the fewest chains.

@@ -1,3 +1,5 @@
+#include "cpu/plan/integer_steps.h"
+
 #include <algorithm>
 #include <array>
 #include <cmath>

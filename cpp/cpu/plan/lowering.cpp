@@ -6,6 +6,7 @@
 #include "cpu/plan/bfloat16.h"
 #include "cpu/plan/caches.h"
 #include "cpu/plan/fusion.h"
+#include "cpu/plan/integer_lowering.h"
 #include "cpu/plan/operation.h"
 #include "cpu/runtime/thread_pool.h"
 
@@ -84,8 +85,8 @@ private:
         constexpr std::size_t worth_a_thread = 1 << 18;
         std::size_t all = 0;
         for (const std::size_t index : kept) all += weights_of(index);
-        const auto most = static_cast<std::size_t>(ThreadPool::automatic_threads());
-        ThreadPool pool(static_cast<int>(std::clamp<std::size_t>(all / worth_a_thread, 1, most)));
+        const auto maximum = static_cast<std::size_t>(ThreadPool::automatic_threads());
+        ThreadPool pool(static_cast<int>(std::clamp<std::size_t>(all / worth_a_thread, 1, maximum)));
 
         // The expected type of packed weights: half for most layers of a float16 network.
         const bool halves = precision_ == Precision::float16 && kernels_.has_fma;

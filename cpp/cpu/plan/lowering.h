@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "cpu/isa/kernels.h"
-#include "cpu/plan/integers.h"
+#include "cpu/plan/integer_layer.h"
 #include "engine/backend/backend.h"
 
 namespace mpscnn::cpu {

@@ -14,7 +14,7 @@ class PlanMemory {
 public:
     PlanMemory() = default;
     /// Allow at most this many bytes.
-    explicit PlanMemory(std::uint64_t most) : max_(most) {}
+    explicit PlanMemory(std::uint64_t maximum) : max_(maximum) {}
     PlanMemory(PlanMemory &&) = default;
     PlanMemory &operator=(PlanMemory &&) = default;
 

@@ -5,7 +5,7 @@
 #include <variant>
 
 #include "cpu/plan/bfloat16.h"
-#include "cpu/plan/integers.h"
+#include "cpu/plan/integer_steps.h"
 #include "cpu/plan/operation.h"
 
 namespace mpscnn::cpu {

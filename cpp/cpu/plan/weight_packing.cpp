@@ -53,7 +53,7 @@ bool has_pairs(const ConvolutionShape &shape) {
 /// an odd number of inputs is paired with a zero.
 const float *paired_weights(const float *weights, std::int64_t rows, std::int64_t inputs,
                             AlignedBuffer<float> &memory) {
-    float *const paired = at_least(memory, static_cast<std::size_t>(rows * ((inputs + 1) / 2)));
+    float *const paired = reserve(memory, static_cast<std::size_t>(rows * ((inputs + 1) / 2)));
     if (inputs % 2 == 0) { // the rows have no gaps between them
         inputs *= rows;
         rows = 1;
@@ -94,7 +94,7 @@ ConvolutionShape plain_products(ConvolutionShape shape) {
 
 } // namespace
 
-float *at_least(AlignedBuffer<float> &memory, std::size_t floats) {
+float *reserve(AlignedBuffer<float> &memory, std::size_t floats) {
     if (memory.size() < floats) memory = AlignedBuffer<float>(floats);
     return memory.data();
 }
@@ -104,7 +104,7 @@ std::span<const float> LayerWeights::read(std::size_t first, std::size_t count,
     const std::byte *floats = tensor.in_place(engine::WeightType::float32);
     if (floats && precision == Precision::float32)
         return {reinterpret_cast<const float *>(floats) + first, count};
-    const std::span weights(at_least(memory, count), count);
+    const std::span weights(reserve(memory, count), count);
     tensor.read(first, weights);
     if (precision != Precision::float32) round_weights(weights, *this, first);
     return weights;
@@ -133,7 +133,7 @@ void pack_weights(const KernelTable &kernels, const ConvolutionShape &shape, con
     }
     if (!shape.half_weights) return kernels.pack(order, weights, packed);
     const std::size_t size = kernels.packed_size(order);
-    float *const floats = at_least(memory.packed, size);
+    float *const floats = reserve(memory.packed, size);
     kernels.pack(order, weights, floats);
     kernels.halves_from_floats(floats, reinterpret_cast<std::uint16_t *>(packed),
                                static_cast<std::int64_t>(size));

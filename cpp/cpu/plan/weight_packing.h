@@ -17,7 +17,7 @@ struct PackingMemory {
 };
 
 /// Return memory for at least `floats` floats.
-float *at_least(AlignedBuffer<float> &memory, std::size_t floats);
+float *reserve(AlignedBuffer<float> &memory, std::size_t floats);
 
 /// The "weight" of a layer.
 struct LayerWeights {

@@ -31,16 +31,16 @@ constexpr double worth_more_threads = 1.03;
 constexpr double late = 1.5;
 constexpr int max_late_runs = 6;
 
-std::vector<int> halves_of(int most) {
+std::vector<int> halves_of(int maximum) {
     std::vector<int> counts;
-    for (int count = most; count > 1; count /= 2) counts.push_back(count);
+    for (int count = maximum; count > 1; count /= 2) counts.push_back(count);
     counts.push_back(1);
     return counts;
 }
 
 } // namespace
 
-ThreadChoice::ThreadChoice(int most) : ThreadChoice(halves_of(most)) {}
+ThreadChoice::ThreadChoice(int maximum) : ThreadChoice(halves_of(maximum)) {}
 
 ThreadChoice ThreadChoice::exactly(int threads) { return ThreadChoice(std::vector{threads}); }
 

@@ -13,7 +13,7 @@ namespace mpscnn::cpu {
 /// time to time, and when runs take much longer than before.
 class ThreadChoice {
 public:
-    explicit ThreadChoice(int most);
+    explicit ThreadChoice(int maximum);
     /// Use this number of threads without trials.
     static ThreadChoice exactly(int threads);
 

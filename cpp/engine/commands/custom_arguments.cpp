@@ -110,10 +110,11 @@ GridSize threads_for_image(const ImageDescriptor &size) {
 }
 
 void require_extents(const CustomKernel &kernel, const char *what, const GridSize &size,
-                     const GridSize &most) {
+                     const GridSize &max_size) {
     for (std::size_t axis = 0; axis < size.size(); ++axis)
-        if (size[axis] < 1 || size[axis] > most[axis])
-            refuse(kernel, concat({what, " must be 1 x 1 x 1 to ", text_of(most), ", got ", text_of(size)}));
+        if (size[axis] < 1 || size[axis] > max_size[axis])
+            refuse(kernel,
+                   concat({what, " must be 1 x 1 x 1 to ", text_of(max_size), ", got ", text_of(size)}));
 }
 
 } // namespace
@@ -146,8 +147,8 @@ GridSize grid_for(const CustomKernel &kernel, std::span<const CustomArgument *co
         if (arguments[i]->image && kernel.parameters()[i].written)
             threads = threads_for_image(arguments[i]->image->descriptor());
     if (!threads) refuse(kernel, "it writes no image whose pixels would be its threads; give grid");
-    constexpr std::int64_t most = std::numeric_limits<std::int32_t>::max();
-    require_extents(kernel, "grid", *threads, {most, most, most});
+    constexpr std::int64_t max_size = std::numeric_limits<std::int32_t>::max();
+    require_extents(kernel, "grid", *threads, {max_size, max_size, max_size});
     if (grid.threadgroup) {
         const GridSize &group = *grid.threadgroup;
         require_extents(kernel, "threadgroup", group, kernel.max_threads_along());

@@ -20,9 +20,9 @@ void require_within(const Image &image, const char *axis, std::int64_t begin, st
 /// Require that rows and images in memory do not overlap, and that every address fits 64 bits.
 void require_strides(const Image &image, const ImageRegion &region, const ImageData &data) {
     const bool planar = data.layout == DataLayout::chw;
-    const auto refuse = [&](const char *field, std::int64_t least, std::int64_t given) {
-        fail(ErrorKind::parameter,
-             {image.text(), ": ", field, " must be 0 or at least ", least, " for this region, got ", given});
+    const auto refuse = [&](const char *field, std::int64_t minimum, std::int64_t given) {
+        fail(ErrorKind::parameter, {image.text(), ": ", field, " must be 0 or at least ", minimum,
+                                    " for this region, got ", given});
     };
     const auto element = static_cast<std::int64_t>(kernels::bytes_of(image.descriptor().format));
     const std::int64_t columns = region.width * element * (planar ? 1 : region.channels);

@@ -188,9 +188,9 @@ std::shared_ptr<const Program::Planned> Program::plan_for(const std::vector<Shap
     return planned;
 }
 
-void Program::require_memory(const Planned &planned, std::uint64_t most) const {
+void Program::require_memory(const Planned &planned, std::uint64_t maximum) const {
     const std::uint64_t weights = lowered_->weight_bytes(), arena = planned.plan->arena_bytes();
-    if (weights <= most && arena <= most - weights) return;
+    if (weights <= maximum && arena <= maximum - weights) return;
     std::string shapes;
     for (const Shape &shape : planned.input_shapes) {
         if (shapes.size() > 100) {
@@ -199,9 +199,9 @@ void Program::require_memory(const Planned &planned, std::uint64_t most) const {
         }
         shapes += (shapes.empty() ? "" : ", ") + shape.text();
     }
-    fail(ErrorKind::shape,
-         {"network ", quoted(name()), ": a session for inputs of ", shapes, " takes ", arena,
-          " bytes of intermediate results beside ", weights, " of packed weights, max_memory allows ", most});
+    fail(ErrorKind::shape, {"network ", quoted(name()), ": a session for inputs of ", shapes, " takes ",
+                            arena, " bytes of intermediate results beside ", weights,
+                            " of packed weights, max_memory allows ", maximum});
 }
 
 void Program::require_one_stage() const {

@@ -60,8 +60,8 @@ void require_apart(std::span<PortRange> ranges, const std::vector<Port> &outputs
                  {"output ", quoted(outputs[output.index].name), ": its memory overlaps ",
                   (with_output ? "another output's" : "an input's")});
         }
-        const PortRange *&most = farthest[range.output];
-        if (!most || most->memory.behind < range.memory.behind) most = &range;
+        const PortRange *&last = farthest[range.output];
+        if (!last || last->memory.behind < range.memory.behind) last = &range;
     }
 }
 

@@ -117,12 +117,12 @@ fs::path check_program_file() {
 }
 
 std::chrono::milliseconds time_limit() {
-    constexpr double usual = 60, most = 3600;
+    constexpr double usual = 60, maximum = 3600;
     const char *text = std::getenv(limit_variable);
     char *end = nullptr;
     const double seconds = text && *text ? std::strtod(text, &end) : usual;
-    if (end && (*end || !(seconds > 0 && seconds <= most)))
-        fail(ErrorKind::parameter, {limit_variable, " must be a number of seconds above 0, at most ", most,
+    if (end && (*end || !(seconds > 0 && seconds <= maximum)))
+        fail(ErrorKind::parameter, {limit_variable, " must be a number of seconds above 0, at most ", maximum,
                                     ", got ", quoted(text)});
     return std::chrono::milliseconds(std::llround(std::ceil(seconds * 1000)));
 }

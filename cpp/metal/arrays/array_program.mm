@@ -60,9 +60,9 @@ ArrayStage &ArrayProgram::add_stage(std::string shader, std::span<const std::byt
 /// Choose the number of parts: enough threads for a large GPU, but only as many parts as one thread can add
 /// quickly.
 SumParts::SumParts(std::int64_t results, std::int64_t elements) {
-    constexpr std::int64_t threads = 1 << 17, least = 256, most = 1024;
-    const std::int64_t wanted = std::clamp<std::int64_t>(threads / results, 1, most);
-    part = std::max(least, (elements + wanted - 1) / wanted);
+    constexpr std::int64_t threads = 1 << 17, minimum = 256, maximum = 1024;
+    const std::int64_t wanted = std::clamp<std::int64_t>(threads / results, 1, maximum);
+    part = std::max(minimum, (elements + wanted - 1) / wanted);
     count = std::max<std::int64_t>(1, (elements + part - 1) / part);
 }
 
@@ -84,13 +84,13 @@ std::int64_t quotient_up(std::int64_t number, std::int64_t divisor) {
 /// Choose the number of parts. It gives a large GPU enough threadgroups. A thread has several pixels, and
 /// there are so few parts that one threadgroup can add the parts of a channel quickly.
 ChannelParts::ChannelParts(std::int64_t pixels, std::int64_t all_channels) : channels(all_channels) {
-    constexpr std::int64_t groups = 512, least_pixels = 4, few_pixels = 512;
+    constexpr std::int64_t groups = 512, min_pixels = 4, few_pixels = 512;
     // One threadgroup sums few pixels without a second kernel, if few of its threads have other channels.
-    const std::int64_t most_columns = pixels <= few_pixels ? 4 : 16;
+    const std::int64_t max_columns = pixels <= few_pixels ? 4 : 16;
     if (channels % 4 == 0) lanes = 4;
     const std::int64_t quads = channels / lanes;
-    while (columns < std::min(quads, most_columns)) columns *= 2;
-    const std::int64_t rows = channel_threads / columns, limit = pixels / (rows * least_pixels);
+    while (columns < std::min(quads, max_columns)) columns *= 2;
+    const std::int64_t rows = channel_threads / columns, limit = pixels / (rows * min_pixels);
     count =
         std::clamp<std::int64_t>(groups / quotient_up(quads, columns), 1, std::max<std::int64_t>(limit, 1));
 }

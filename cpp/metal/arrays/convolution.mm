@@ -70,9 +70,9 @@ bool is_pointwise(const WindowParams &window) {
 /// Divide the sums over pixels of a product with this number of tiles. There are enough threadgroups for a
 /// large GPU, and a part is short enough for sums in floats.
 SumParts product_parts(std::int64_t tiles, std::int64_t pixels) {
-    constexpr std::int64_t groups = 512, least = 256, most = 4096;
+    constexpr std::int64_t groups = 512, minimum = 256, maximum = 4096;
     const std::int64_t wanted = std::max<std::int64_t>(groups / tiles, 1);
-    const std::int64_t each = std::clamp((pixels + wanted - 1) / wanted, least, most);
+    const std::int64_t each = std::clamp((pixels + wanted - 1) / wanted, minimum, maximum);
     return SumParts::of_length((each + product_depth - 1) / product_depth * product_depth, pixels);
 }
 

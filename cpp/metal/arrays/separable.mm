@@ -29,10 +29,10 @@ const char *separable_shader(const ops::Convolution &depthwise, const Shape &inp
                              const Shape &between) {
     // Each tile of 64 outputs computes the depthwise results again, and waits for its reads in each step. So
     // one kernel is faster than two only with few channels and outputs (docs/metal_engine.md).
-    constexpr std::int64_t most_channels = 96, most_outputs = 128;
+    constexpr std::int64_t max_channels = 96, max_outputs = 128;
     // A thread computes two pixels of a row, so rows have an even number of pixels.
     if (between[1] == Shape::any || between[2] == Shape::any || between[2] % 2 != 0) return nullptr;
-    if (input.back() > most_channels || pointwise.output_channels > most_outputs) return nullptr;
+    if (input.back() > max_channels || pointwise.output_channels > max_outputs) return nullptr;
     const ops::Window &window = depthwise.window, &point = pointwise.window;
     const bool is_padded = point.padding == ops::PaddingPolicy::explicit_ &&
                            point.pad_top + point.pad_bottom + point.pad_left + point.pad_right != 0;

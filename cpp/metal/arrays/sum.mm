@@ -36,8 +36,8 @@ ChannelView channel_view(const ArrayImage &from, const ArrayImage &kept) {
     // An array is aligned for reads of four numbers at once only if each image has a multiple of four
     // numbers.
     if (image % 4 != 0) return {elements, 1};
-    constexpr std::int64_t most = 64;
-    const std::int64_t channels = std::min<std::int64_t>(most, elements & -elements);
+    constexpr std::int64_t maximum = 64;
+    const std::int64_t channels = std::min<std::int64_t>(maximum, elements & -elements);
     return {elements / channels, channels};
 }
 

@@ -131,9 +131,9 @@ std::int64_t MetalCustomKernel::max_threads() const {
 }
 
 engine::GridSize MetalCustomKernel::max_threads_along() const {
-    const MTLSize most = [device_->get() maxThreadsPerThreadgroup];
-    return {static_cast<std::int64_t>(most.width), static_cast<std::int64_t>(most.height),
-            static_cast<std::int64_t>(most.depth)};
+    const MTLSize maximum = [device_->get() maxThreadsPerThreadgroup];
+    return {static_cast<std::int64_t>(maximum.width), static_cast<std::int64_t>(maximum.height),
+            static_cast<std::int64_t>(maximum.depth)};
 }
 
 std::int64_t MetalCustomKernel::threads_at_once() const {

@@ -115,9 +115,9 @@ void Device::require_usable() const {
 /// Throws for a size beyond the largest buffer, because Metal would end the process instead of reporting an
 /// error.
 void Device::require_length(std::size_t bytes) const {
-    if (const std::size_t most = [device_.get() maxBufferLength]; bytes > most)
+    if (const std::size_t maximum = [device_.get() maxBufferLength]; bytes > maximum)
         fail(ErrorKind::device, {"Metal device ", quoted(name()), " cannot have a buffer of ", bytes,
-                                 " bytes, ", most, " at most"});
+                                 " bytes, ", maximum, " at most"});
 }
 
 objc_ptr<id<MTLBuffer>> Device::make_buffer(std::size_t bytes) const {

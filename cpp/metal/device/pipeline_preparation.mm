@@ -11,8 +11,8 @@ namespace {
 
 /// Return how many threads make pipelines. One core is left for the cases of the check.
 std::size_t thread_count() {
-    constexpr unsigned int most = 8;
-    return std::clamp(std::thread::hardware_concurrency(), 2u, most + 1) - 1;
+    constexpr unsigned int maximum = 8;
+    return std::clamp(std::thread::hardware_concurrency(), 2u, maximum + 1) - 1;
 }
 
 } // namespace

@@ -198,7 +198,7 @@ void Dispatch::run(const ImageLayout &grid) {
 
 void Dispatch::run(MTLSize threads) {
     const MTLSize limits = [[pipeline_ device] maxThreadsPerThreadgroup];
-    const NSUInteger most = [pipeline_ maxTotalThreadsPerThreadgroup];
+    const NSUInteger maximum = [pipeline_ maxTotalThreadsPerThreadgroup];
     const NSUInteger together = [pipeline_ threadExecutionWidth];
     // A row of threads uses groups of several SIMD widths, because a GPU runs only a limited number of groups
     // at a time.
@@ -207,10 +207,10 @@ void Dispatch::run(MTLSize threads) {
     // The threads of a group read adjacent pixels of a row. For small images, several slices fill the group.
     MTLSize group;
     group.width =
-        std::min({threads.width, is_row ? std::max(in_row / together * together, together) : together, most,
-                  limits.width});
-    group.height = std::min({threads.height, most / group.width, limits.height});
-    group.depth = std::min({threads.depth, most / (group.width * group.height), limits.depth});
+        std::min({threads.width, is_row ? std::max(in_row / together * together, together) : together,
+                  maximum, limits.width});
+    group.height = std::min({threads.height, maximum / group.width, limits.height});
+    group.depth = std::min({threads.depth, maximum / (group.width * group.height), limits.depth});
     run(threads, group);
 }
 

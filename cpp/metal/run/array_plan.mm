@@ -37,9 +37,9 @@ bool is_elementwise(const ops::Operation &operation) {
            arithmetic->secondary_stride_x == 1 && arithmetic->secondary_stride_channels == 1;
 }
 
-/// Return the largest divisor of a number that is at most `most`.
-std::int64_t divisor_below(std::int64_t number, std::int64_t most) {
-    std::int64_t divisor = std::min(number, most);
+/// Return the largest divisor of a number that is at most `maximum`.
+std::int64_t divisor_below(std::int64_t number, std::int64_t maximum) {
+    std::int64_t divisor = std::min(number, maximum);
     while (number % divisor != 0) --divisor;
     return divisor;
 }

@@ -55,7 +55,7 @@ _ARRAY_FORMATS = {  # (dtype, channel order) -> the core's name of the pixel for
 }
 _CHANNELS = {"gray": 1, "gray_alpha": 2, "rgb": 3, "bgr": 3, "rgba": 4, "rgbx": 4, "bgra": 4, "bgrx": 4}
 _URL = re.compile("[A-Za-z][A-Za-z0-9+.-]*://")
-_Least = tuple[int, int] | None  # the smallest (height, width) of an upright photo
+_MinSize = tuple[int, int] | None  # the smallest (height, width) of an upright photo
 _BEYOND = 0.5  # the amount by which floats may be below 0 or above 1
 _USUAL_ORDERS = {1: "gray", 2: "gray_alpha", 3: "rgb", 4: "rgba"}
 
@@ -169,7 +169,7 @@ def open_photo(
     *,
     channel_order: ChannelOrderName | None = None,
     orientation: int | None = None,
-    at_least: IntPair | None = None,
+    min_size: IntPair | None = None,
 ) -> Photo:
     """Decode a photo.
 
@@ -183,7 +183,7 @@ def open_photo(
         channel_order: the order of an array's channels: "gray", "gray_alpha", "rgb", "rgba" (the defaults for 1, 2, 3
             and 4 channels), "bgr", "bgra", or for uint8 "rgbx" and "bgrx", whose fourth channel is ignored.
         orientation: the EXIF orientation, 1 to 8, instead of the photo's own.
-        at_least: (height, width) of the upright photo, or one number for both. A larger JPEG file is decoded at 1/2,
+        min_size: (height, width) of the upright photo, or one number for both. A larger JPEG file is decoded at 1/2,
             1/4 or 1/8 of its size, which is faster, if the pixels are still at least that high and wide. Other photos
             are not reduced (docs/preprocessing.md, "Large JPEG files").
 
@@ -193,10 +193,10 @@ def open_photo(
         ImageError: the photo is missing, damaged, incomplete, empty, or in a format that docs/preprocessing.md does not
             list; it has more pixels than MAX_PIXELS, than MAX_SIDE at one side, or than a file of its size can hold; or
             its floats are far from 0 to 1. The message names the photo.
-        ParameterError: an unknown order or orientation, an order for a photo that is not an array, or an `at_least`
+        ParameterError: an unknown order or orientation, an order for a photo that is not an array, or an `min_size`
             that is not one or two whole numbers from 1 on.
     """
-    minimum = None if at_least is None else input_size("at_least", at_least)
+    minimum = None if min_size is None else input_size("min_size", min_size)
     opened = _opened(photo, channel_order, minimum)
     if orientation is None:
         return opened
@@ -221,7 +221,7 @@ def kept(photo: Any, opened: Photo, channel_order: ChannelOrderName | None) -> A
     return opened if channel_order is not None or passing else photo
 
 
-def _opened(photo: Any, channel_order: ChannelOrderName | None, at_least: _Least = None) -> Photo:
+def _opened(photo: Any, channel_order: ChannelOrderName | None, min_size: _MinSize = None) -> Photo:
     if isinstance(photo, (str, os.PathLike)) and is_array_file(Path(photo)):
         return _from_array_file(Path(photo), channel_order)
     if channel_order is not None:
@@ -238,11 +238,11 @@ def _opened(photo: Any, channel_order: ChannelOrderName | None, at_least: _Least
             f"{photo}: is a URL, which is not fetched: download the file, and give its path or bytes"
         )
     if isinstance(photo, (str, os.PathLike)):
-        return _from_path(Path(photo), at_least)
+        return _from_path(Path(photo), min_size)
     if _is_file_content(photo):
-        return _from_bytes(bytes(photo), "image bytes", at_least=at_least)
+        return _from_bytes(bytes(photo), "image bytes", min_size=min_size)
     if hasattr(photo, "read"):
-        return _from_file_object(photo, at_least)
+        return _from_file_object(photo, min_size)
     if _is_pillow_image(photo):
         return _from_pillow(photo, str(getattr(photo, "filename", "") or "Pillow image"))
     return _from_array(photo)
@@ -258,14 +258,14 @@ def _is_pillow_image(photo: Any) -> bool:
     return any(base.__module__ == "PIL.Image" and base.__name__ == "Image" for base in type(photo).__mro__)
 
 
-def _from_path(path: Path, at_least: _Least) -> Photo:
+def _from_path(path: Path, min_size: _MinSize) -> Photo:
     with reading(path, ImageError):
         if is_folder(path):
             raise ImageError(f"{path}: is a directory, not a photo")
         require_regular(path, ImageError)
         file = path.open("rb")
     with file:
-        return _from_stream(file, os.fstat(file.fileno()).st_size, str(path), at_least=at_least)
+        return _from_stream(file, os.fstat(file.fileno()).st_size, str(path), min_size=min_size)
 
 
 def _from_array_file(path: Path, order: str | None) -> Photo:
@@ -279,7 +279,7 @@ def _from_array_file(path: Path, order: str | None) -> Photo:
     return _from_array(pixels, order, f"{path}: ")
 
 
-def _from_file_object(file: Any, at_least: _Least) -> Photo:
+def _from_file_object(file: Any, min_size: _MinSize) -> Photo:
     name = str(getattr(file, "name", "") or "file object")
     with reading(name, ImageError):
         content = file.read()
@@ -287,11 +287,11 @@ def _from_file_object(file: Any, at_least: _Least) -> Photo:
         raise ImageError(
             f"{name}: must be opened in binary mode; it gives {type(content).__name__}, not bytes"
         )
-    return _from_bytes(content, name, at_least=at_least)
+    return _from_bytes(content, name, min_size=min_size)
 
 
-def _from_bytes(content: bytes, name: str, max_pixels: int = MAX_PIXELS, at_least: _Least = None) -> Photo:
-    return _from_stream(io.BytesIO(content), len(content), name, max_pixels, at_least)
+def _from_bytes(content: bytes, name: str, max_pixels: int = MAX_PIXELS, min_size: _MinSize = None) -> Photo:
+    return _from_stream(io.BytesIO(content), len(content), name, max_pixels, min_size)
 
 
 def require_pillow(purpose: str) -> None:
@@ -303,13 +303,13 @@ def require_pillow(purpose: str) -> None:
 
 
 def _from_stream(
-    stream: IO[bytes], size: int, name: str, max_pixels: int = MAX_PIXELS, at_least: _Least = None
+    stream: IO[bytes], size: int, name: str, max_pixels: int = MAX_PIXELS, min_size: _MinSize = None
 ) -> Photo:
     if size == 0:
         raise ImageError(f"{name}: is empty (0 bytes)")
     require_pillow("reading photo files")
     with _decoding(name):
-        reduce = None if at_least is None else partial(_reduce, at_least=at_least)
+        reduce = None if min_size is None else partial(_reduce, min_size=min_size)
         samples = read_samples(stream, size, max_pixels, reduce)
         if samples is None:
             raise ImageError(f"is not an image that Pillow can read as {', '.join(FORMATS)} ({size:,} bytes)")
@@ -357,14 +357,14 @@ def _photo(samples: Samples, name: str) -> Photo:
     )
 
 
-def _reduce(image: ImageFile, *, at_least: tuple[int, int]) -> int:
-    """Make a JPEG decoder compute a smaller picture, if `at_least` allows it. Return the factor.
+def _reduce(image: ImageFile, *, min_size: tuple[int, int]) -> int:
+    """Make a JPEG decoder compute a smaller picture, if `min_size` allows it. Return the factor.
 
     Only a factor that divides both sides is used. Any other would stretch the picture by a part of a pixel.
     """
     if image.format != "JPEG":
         return 1
-    minimum = at_least if _orientation(image) >= 5 else at_least[::-1]
+    minimum = min_size if _orientation(image) >= 5 else min_size[::-1]
     for factor in (8, 4, 2):
         if all(
             side % factor == 0 and side // factor >= low

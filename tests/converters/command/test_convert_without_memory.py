@@ -122,8 +122,8 @@ def test_an_engine_that_ends_its_process(model: Path, tmp_path: Path, ending: st
 def _limit_memory() -> None:
     """Set a limit that no test reaches. Only its existence matters."""
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-    most = 1 << 44
-    resource.setrlimit(resource.RLIMIT_AS, (most if hard == resource.RLIM_INFINITY else hard, hard))
+    maximum = 1 << 44
+    resource.setrlimit(resource.RLIMIT_AS, (maximum if hard == resource.RLIM_INFINITY else hard, hard))
 
 
 @pytest.mark.parametrize("limited", [False, True])

@@ -80,8 +80,8 @@ def claims() -> dict[str, Any]:
 
 def max_resident() -> int:
     """Return the most bytes that this process has had in memory."""
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most if sys.platform == "darwin" else 1024 * most
+    maximum = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return maximum if sys.platform == "darwin" else 1024 * maximum
 
 
 @pytest.mark.parametrize("kind", claims())

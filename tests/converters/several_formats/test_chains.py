@@ -26,14 +26,14 @@ COUNT = 100
 MOST = 4.4
 
 
-def assert_in_proportion(make: Callable[[int], Callable[[], object]], most: float = MOST) -> None:
+def assert_in_proportion(make: Callable[[int], Callable[[], object]], maximum: float = MOST) -> None:
     """Compare the work for two numbers of nodes.
 
     `make` gets a number of nodes, and returns a function that reads a file of them. This function may raise Error.
     """
     _calls(make(8))  # imports modules and fills caches
     few, many = (_calls(make(count)) for count in (COUNT, 4 * COUNT))
-    assert many < most * few, f"{few:,} calls for {COUNT} nodes, {many:,} for {4 * COUNT}"
+    assert many < maximum * few, f"{few:,} calls for {COUNT} nodes, {many:,} for {4 * COUNT}"
 
 
 def _calls(run: Callable[[], object]) -> int:

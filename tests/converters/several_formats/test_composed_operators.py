@@ -97,7 +97,7 @@ def over_norm(
     averages: bool = True,
     inside: float = 0.0,
     outside: float = 0.0,
-    least: float = 0.0,
+    minimum: float = 0.0,
 ) -> Formula:
     def apply(x: Array) -> Array:
         if centred:
@@ -105,7 +105,7 @@ def over_norm(
         terms = np.abs(x) ** order
         total = (np.mean if averages else np.sum)(terms, axis=axes, keepdims=True)
         root = (total + inside) ** (1.0 / order) + outside
-        return np.asarray(x / np.maximum(root, least))
+        return np.asarray(x / np.maximum(root, minimum))
 
     return apply
 
@@ -395,7 +395,7 @@ ONNX = [
             node("Clip", ["root", "eps"], "r"),
             node("Div", ["x", "r"]),
         ],
-        over_norm(averages=False, least=1e-12),
+        over_norm(averages=False, minimum=1e-12),
         _NUMBERS | {"axis": np.array([-1])},
     ),
     of_onnx(
@@ -558,9 +558,9 @@ def activation(name: str, formula: Formula) -> Operator:
 
 
 KERAS = [
-    of_keras("UnitNormalization", "UnitNormalization", over_norm(averages=False, least=1e-6), axis=-1),
+    of_keras("UnitNormalization", "UnitNormalization", over_norm(averages=False, minimum=1e-6), axis=-1),
     of_keras(
-        "UnitNormalization of rows", "UnitNormalization", over_norm(1, averages=False, least=1e-6), axis=1
+        "UnitNormalization of rows", "UnitNormalization", over_norm(1, averages=False, minimum=1e-6), axis=1
     ),
     of_keras(
         "RMSNormalization",
@@ -606,7 +606,7 @@ def of_tflite(name: str, kind: str, formula: Formula, **settings: Any) -> Operat
 
 
 TFLITE = [
-    of_tflite("L2_NORMALIZATION", "L2_NORMALIZATION", over_norm(averages=False, least=1e-3)),
+    of_tflite("L2_NORMALIZATION", "L2_NORMALIZATION", over_norm(averages=False, minimum=1e-3)),
     of_tflite(
         "LOCAL_RESPONSE_NORMALIZATION",
         "LOCAL_RESPONSE_NORMALIZATION",

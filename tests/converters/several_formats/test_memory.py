@@ -135,7 +135,7 @@ def _max_used(folder: Path, name: str) -> float:
         network.initialize_weights(seed=1)
         _WRITERS[name](network, folder / file)
     environment = {**os.environ, "MPSCNN_CACHE": str(folder / "cache")}
-    most = 0.0
+    maximum = 0.0
     for what in ("float16", "float32", "cache"):
         program = [sys.executable, "-c", _PROGRAM, what, f"small_{name}", name]
         result = subprocess.run(
@@ -143,8 +143,8 @@ def _max_used(folder: Path, name: str) -> float:
         )
         used, with_kept = map(float, result.stdout.split())
         assert with_kept > 10, result.stdout
-        most = max(most, used)
-    return most
+        maximum = max(maximum, used)
+    return maximum
 
 
 _linux = pytest.mark.skipif(sys.platform != "linux", reason="memory is counted as Linux tells it")

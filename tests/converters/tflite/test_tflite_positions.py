@@ -36,8 +36,8 @@ def compare(path: Path, tensors: list[Tensor], operator: Operator, x: Numbers) -
         np.testing.assert_array_equal(np.reshape(result, expected[index].shape), expected[index])
 
 
-def drawn_shape(random: np.random.Generator, least: int) -> tuple[int, ...]:
-    return tuple(int(extent) for extent in random.integers(1, 6, random.integers(least, 5)))
+def drawn_shape(random: np.random.Generator, minimum: int) -> tuple[int, ...]:
+    return tuple(int(extent) for extent in random.integers(1, 6, random.integers(minimum, 5)))
 
 
 @given(seed=st.integers(0, 2**32 - 1))

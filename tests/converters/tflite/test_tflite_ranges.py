@@ -187,9 +187,9 @@ def test_activations_and_ranges(tmp_path: Path, kind: str, range_: Grid, activat
     (index,) = read_tflite(path).outputs
     wanted = numbers(judged(path, *integers)[index], result)
     network = converters.read_network([path])
-    for precision, most in (("float32", 1.01), ("int8", 1e-3)):
+    for precision, maximum in (("float32", 1.01), ("int8", 1e-3)):
         (found,) = computed(network, [numbers(x, source) for x in integers], precision)
-        assert np.abs(found - wanted).max() <= most * result[0]
+        assert np.abs(found - wanted).max() <= maximum * result[0]
 
 
 def activation_of_convolution(tmp_path: Path, result: Grid, activation: int) -> dict[str, Any] | None:

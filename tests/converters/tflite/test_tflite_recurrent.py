@@ -121,8 +121,8 @@ def test_what_is_refused(path: Path) -> None:
 
 def integers(random: Random, name: str, shape: tuple[int, ...], scale: float, dtype: str = "int8") -> Tensor:
     """Return weights in integers of all magnitudes."""
-    most = {"int8": 127, "int16": 32767, "int32": 5000}[dtype]
-    numbers = [random.integer(-most, most) for _ in range(math.prod(shape))]
+    maximum = {"int8": 127, "int16": 32767, "int32": 5000}[dtype]
+    numbers = [random.integer(-maximum, maximum) for _ in range(math.prod(shape))]
     return quantized(constant(name, np.reshape(numbers, shape), dtype), [scale], [0])
 
 

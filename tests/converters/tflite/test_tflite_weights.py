@@ -168,8 +168,8 @@ def test_dynamic_range_files(tmp_path: Path, kind: str, reference: bool) -> None
     ours, theirs = judged(tmp_path, content, x, reference=reference)
     # LiteRT rounds the input to multiples of `steps`, with errors of at most half of it.
     steps = np.abs(x).max() / 127
-    most = np.abs(values).reshape(8, -1).sum(1) * steps * 0.75
-    assert (np.abs(ours - theirs) <= most).all()
+    maximum = np.abs(values).reshape(8, -1).sum(1) * steps * 0.75
+    assert (np.abs(ours - theirs) <= maximum).all()
     scale = np.asarray(scales).reshape(-1, *[1] * (len(shape) - 1))
     exact = Tensor("w", shape, "float32", (stored * scale).astype(np.float32))
     floats = write_tflite(

@@ -179,12 +179,12 @@ TEST(every_way_says_whether_a_float_is_beyond_the_halves) {
 }
 
 TEST(arrays_of_any_length_and_place_convert_and_nothing_else_is_touched) {
-    constexpr std::size_t most = 100;
+    constexpr std::size_t maximum = 100;
     for (std::size_t place = 0; place < 20; ++place)
-        for (std::size_t count = 0; count + place + 1 < most; ++count) {
-            std::vector<float> floats(most), back(most, -1.0f);
-            for (std::size_t i = 0; i < most; ++i) floats[i] = static_cast<float>(i) + 0.1f;
-            std::vector<std::uint16_t> halves(most, 0xabcd);
+        for (std::size_t count = 0; count + place + 1 < maximum; ++count) {
+            std::vector<float> floats(maximum), back(maximum, -1.0f);
+            for (std::size_t i = 0; i < maximum; ++i) floats[i] = static_cast<float>(i) + 0.1f;
+            std::vector<std::uint16_t> halves(maximum, 0xabcd);
             const auto given = std::span<const float>(floats).subspan(place, count);
             mpscnn::halves_from_floats(given, std::span(halves).subspan(place, count));
             mpscnn::floats_from_halves(std::span<const std::uint16_t>(halves).subspan(place, count),

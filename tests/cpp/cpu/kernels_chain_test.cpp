@@ -131,15 +131,15 @@ bool run_in_order(const ChainTask &task, const Kernel<ChainTask> &kernel, int th
 
 /// Return the largest number of rows of a thread, if each thread gets one contiguous part of the items.
 std::int64_t max_rows_of_a_thread(const ChainBands &bands, std::int64_t height, std::int64_t threads) {
-    std::int64_t most = 0;
+    std::int64_t maximum = 0;
     for (std::int64_t thread = 0; thread < threads; ++thread) {
         const Range own = part_of(bands.count, threads, thread);
         if (own.empty()) continue;
         const std::int64_t begin = part_of(bands.units, bands.count, own.begin).begin * bands.unit;
         const std::int64_t end = part_of(bands.units, bands.count, own.end - 1).end * bands.unit;
-        most = std::max(most, std::min(end, height) - begin);
+        maximum = std::max(maximum, std::min(end, height) - begin);
     }
-    return most;
+    return maximum;
 }
 
 void check_chain(Random &random, const KernelTable &table, const Size &size,

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "core/processor.h"
-#include "cpu/plan/integers.h"
+#include "cpu/plan/integer_lowering.h"
 #include "cpu/plan/step_builder.h"
 #include "tests/cpp/check.h"
 #include "tests/cpp/cpu/fixed_point_definition.h"

@@ -53,16 +53,17 @@ double busiest_share(Product &product, const Kernel<ConvolutionTask> &kernel, in
     const Prepared work =
         prepare(kernel, product.task, {.threads = threads, .caches = {}, .memory = &memory});
     AlignedBuffer<std::byte> scratch(work.scratch_bytes);
-    std::int64_t most = 0;
+    std::int64_t maximum = 0;
     for (int thread = 0; thread < threads; ++thread) {
         std::fill(product.destination.begin(), product.destination.end(), guard);
         const std::int64_t begin = work.items * thread / threads, end = work.items * (thread + 1) / threads;
         Worker worker{scratch.data()};
         kernel.run(product.task, work, begin, end, worker);
         const auto left = std::count(product.destination.begin(), product.destination.end(), guard);
-        most = std::max<std::int64_t>(most, static_cast<std::int64_t>(product.destination.size()) - left);
+        maximum =
+            std::max<std::int64_t>(maximum, static_cast<std::int64_t>(product.destination.size()) - left);
     }
-    return static_cast<double>(most * threads) / static_cast<double>(product.destination.size());
+    return static_cast<double>(maximum * threads) / static_cast<double>(product.destination.size());
 }
 
 /// Return the largest allowed share. It is little more than an even share, unless there are too few tiles and

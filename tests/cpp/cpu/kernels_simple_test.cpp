@@ -430,9 +430,9 @@ TEST(padding_shares_long_rows) {
 
 TEST(concatenation_joins_channels_and_leaves_those_between_them) {
     for_each_table(60, [](Random &random, const KernelTable &table) {
-        constexpr auto most = static_cast<std::int64_t>(ConcatenationTask::max_others);
+        constexpr auto max_others = static_cast<std::int64_t>(ConcatenationTask::max_others);
         Size size = random_size(random);
-        const std::int64_t count = pick(random, 0, most);
+        const std::int64_t count = pick(random, 0, max_others);
         std::vector<Memory> sources;
         std::vector<std::int64_t> positions;
         std::int64_t channels = 0;

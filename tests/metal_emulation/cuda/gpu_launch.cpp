@@ -154,17 +154,17 @@ void record_time(const Kernel &kernel, Arguments &arguments, const Grid &grid, f
 /// size.
 Extents block_of(const Kernel &kernel, const Grid &grid, void *function) {
     constexpr int max_threads_per_block = 0; // CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK
-    int most = 0;
-    gpu_driver().check(gpu_driver().cuFuncGetAttribute(&most, max_threads_per_block, function),
+    int maximum = 0;
+    gpu_driver().check(gpu_driver().cuFuncGetAttribute(&maximum, max_threads_per_block, function),
                        "cuFuncGetAttribute");
     if (kernel.cooperative) {
-        if (grid.group_size[0] * grid.group_size[1] * grid.group_size[2] > static_cast<unsigned>(most))
+        if (grid.group_size[0] * grid.group_size[1] * grid.group_size[2] > static_cast<unsigned>(maximum))
             throw Fault(std::string("kernel ") + kernel.name +
                         " needs too many registers for its threadgroup");
         return {grid.group_size[0], grid.group_size[1], grid.group_size[2]};
     }
     Extents block{grid.group_size[0], grid.group_size[1], std::min(grid.group_size[2], 64u)};
-    while (block[0] * block[1] * block[2] > static_cast<unsigned>(most)) {
+    while (block[0] * block[1] * block[2] > static_cast<unsigned>(maximum)) {
         unsigned &largest = *std::max_element(block.begin(), block.end());
         largest = (largest + 1) / 2;
     }

@@ -33,8 +33,8 @@ using Compute = std::function<void(const std::vector<Pixels> &sources, Pixels &r
 void encode(Class kernel, id<MTLCommandBuffer> command_buffer, const std::vector<Source> &sources,
             const Target &target, const Compute &compute);
 
-/// Return the number of channels from `first` on, at most `most` and at least one.
-NSUInteger channels_from(MPSImage *image, NSUInteger first, NSUInteger most);
+/// Return the number of channels from `first` on, at most `maximum` and at least one.
+NSUInteger channels_from(MPSImage *image, NSUInteger first, NSUInteger maximum);
 
 /// Return the source index of the window's first tap for result 0, along one axis. `extent` is (taps - 1) *
 /// dilation + 1.

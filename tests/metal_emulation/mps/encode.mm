@@ -59,12 +59,12 @@ void spoil(Pixels &result) {
 
 } // namespace
 
-NSUInteger channels_from(MPSImage *image, NSUInteger first, NSUInteger most) {
+NSUInteger channels_from(MPSImage *image, NSUInteger first, NSUInteger maximum) {
     if (!METAL_EXPECT(first < [image featureChannels],
                       "a source feature channel offset of %lu of %lu channels", first,
                       [image featureChannels]))
         return 1;
-    return std::min(most, [image featureChannels] - first);
+    return std::min(maximum, [image featureChannels] - first);
 }
 
 bool accepts_edge_mode(MPSImageEdgeMode mode) {

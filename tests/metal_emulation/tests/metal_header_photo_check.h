@@ -42,9 +42,10 @@ inline std::vector<float> on_the_processor(const mpscnn::ImageView &photo) {
     return values;
 }
 
-inline bool alike(const std::vector<float> &found, const std::vector<float> &expected, float most) {
+inline bool alike(const std::vector<float> &found, const std::vector<float> &expected, float tolerance) {
     bool all = found.size() == expected.size();
-    for (std::size_t i = 0; i < expected.size(); ++i) all = all && std::fabs(found[i] - expected[i]) <= most;
+    for (std::size_t i = 0; i < expected.size(); ++i)
+        all = all && std::fabs(found[i] - expected[i]) <= tolerance;
     return all;
 }
 

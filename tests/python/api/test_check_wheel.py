@@ -155,23 +155,23 @@ def test_contents_and_size(tmp_path: Path, checker: ModuleType) -> None:
     wheel = write_wheel(tmp_path, checker, macho(), leave_out="mpscnn/py.typed", more=more)
     faults = list(checker.check_wheel(wheel))
     assert faults == ["lacks mpscnn/py.typed", "holds mpscnn/tests/test_it.py"]
-    for platform, most in (
+    for platform, maximum in (
         ("macosx_11_0_arm64", checker.MAX_BYTES + checker.METAL_BYTES),
         ("manylinux_2_28_x86_64", checker.MAX_BYTES),
     ):
-        fill = {"mpscnn/lib/large.bin": bytes(most)}
+        fill = {"mpscnn/lib/large.bin": bytes(maximum)}
         library = macho() if platform.startswith("macosx") else elf(1)
         large = write_wheel(tmp_path, checker, library, platform=platform, more=fill)
         (fault,) = checker.check_wheel(large)
-        assert re.fullmatch(rf"has \d{{7}} bytes without models, {most} are allowed", fault)
+        assert re.fullmatch(rf"has \d{{7}} bytes without models, {maximum} are allowed", fault)
 
 
 def test_the_limit_is_the_one_that_contributors_are_told(checker: ModuleType) -> None:
     told = (SCRIPT.parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    ((most, metal),) = re.findall(
+    ((maximum, metal),) = re.findall(
         r"at most ([\d.]+) MB without the bundled models, and on macOS ([\d.]+) MB more", told
     )
-    assert (float(most) * 1e6, float(metal) * 1e6) == (checker.MAX_BYTES, checker.METAL_BYTES)
+    assert (float(maximum) * 1e6, float(metal) * 1e6) == (checker.MAX_BYTES, checker.METAL_BYTES)
     (unpacked,) = re.findall(r"With `--unpacked`, ([\d.]+) MB more are allowed", told)
     assert float(unpacked) * 1e6 == checker.UNPACKED_BYTES
 

@@ -91,8 +91,8 @@ def test_devices_say_what_the_number_of_threads_follows_from(command: Command) -
     found = cpu["processors"]
     assert set(found) == {"cores", "processors", "quota", "threads"}
     assert 1 <= found["cores"] <= found["processors"]
-    most = found["cores"] if found["quota"] is None else math.ceil(found["quota"])
-    assert found["threads"] == max(1, min(found["cores"], most)) == available_processors()
+    maximum = found["cores"] if found["quota"] is None else math.ceil(found["quota"])
+    assert found["threads"] == max(1, min(found["cores"], maximum)) == available_processors()
     network = mpscnn.Network(input=(4, 4, 3))
     network.output(network.activation(network.input, "relu"))
     assert mpscnn.Runner(network.compile(device="cpu"), inflight=1).threads == found["threads"]
@@ -148,13 +148,13 @@ def test_classes_of_detections(tmp_path: Path, command: Command) -> None:
         wanted = [other for other in everything if other.label == entry.label]
         assert list(model.detect(photo, iou_threshold=0.9, classes=[entry.label])) == wanted
         assert list(model.detect(photo, iou_threshold=0.9, classes=[entry.index])) == wanted
-    least = everything[-1].label
+    minimum = everything[-1].label
     # Objects of other classes do not count towards the limit.
-    found = model.detect(photo, iou_threshold=0.9, classes=[least], max_detections=1)
-    assert [entry.label for entry in found] == [least]
+    found = model.detect(photo, iou_threshold=0.9, classes=[minimum], max_detections=1)
+    assert [entry.label for entry in found] == [minimum]
     with mpscnn.Runner(model) as runner:
-        result = runner.submit(photo, iou_threshold=0.9, classes=[least]).result()
-    assert {entry.label for entry in result} == {least}
+        result = runner.submit(photo, iou_threshold=0.9, classes=[minimum]).result()
+    assert {entry.label for entry in result} == {minimum}
     with pytest.raises(mpscnn.ParameterError, match="there is no class 'gren'; did you mean 'green'"):
         model.detect(photo, classes=["gren"])
     with pytest.raises(mpscnn.ParameterError, match="a class must be a number from 0 to 2"):

@@ -327,8 +327,8 @@ def tiff_of_shared_bytes(tags: int, size: int) -> bytes:
 def jpeg_with_exif(block: bytes) -> bytes:
     """Return a JPEG with an EXIF block in as many segments as necessary, which a decoder joins."""
     content = encoded(Image.new("L", (8, 8)), "JPEG")
-    most = 65_535 - 2 - 6
-    parts = [block[i : i + most] for i in range(0, len(block), most)]
+    maximum = 65_535 - 2 - 6
+    parts = [block[i : i + maximum] for i in range(0, len(block), maximum)]
     segments = [b"\xff\xe1" + struct.pack(">H", 2 + 6 + len(part)) + b"Exif\0\0" + part for part in parts]
     end_of_jfif = content.index(b"\xff\xdb")
     return content[:2] + b"".join(segments) + content[end_of_jfif:]

@@ -176,16 +176,16 @@ MOST = [1, 3, 5, 31, 100, 254, 255, 256, 1000, 4095, 65534, 65535]
 @pytest.mark.parametrize("plain", [False, True])
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("most", MOST)
-def test_ppm(most: int, channels: int, plain: bool) -> None:
-    numbers = np.random.default_rng(most).integers(0, most + 1, (HEIGHT, WIDTH, channels))
-    numbers.flat[:2] = 0, most
+def test_ppm(maximum: int, channels: int, plain: bool) -> None:
+    numbers = np.random.default_rng(maximum).integers(0, maximum + 1, (HEIGHT, WIDTH, channels))
+    numbers.flat[:2] = 0, maximum
     kind = {(1, True): 2, (3, True): 3, (1, False): 5, (3, False): 6}[channels, plain]
-    header = f"P{kind}\n# made by a test\n{WIDTH} {HEIGHT}\n{most}\n".encode()
+    header = f"P{kind}\n# made by a test\n{WIDTH} {HEIGHT}\n{maximum}\n".encode()
     if plain:
         data = " ".join(map(str, numbers.ravel())).encode()
     else:
-        data = numbers.astype(">u2" if most > 255 else "u1").tobytes()
-    expected = 255 * numbers / most
+        data = numbers.astype(">u2" if maximum > 255 else "u1").tobytes()
+    expected = 255 * numbers / maximum
     assert_input(header + data, expected[..., 0] if channels == 1 else expected)
     assert_input(Image.open(io.BytesIO(header + data)), expected[..., 0] if channels == 1 else expected)
     for cut in (data[: len(data) // 2], data[: data.rindex(b" ")] if plain else data[:-1]):
@@ -261,7 +261,9 @@ def bmp_of(rows: list[bytes], bits: int, *, colors: bytes = b"", masks: tuple[in
 def test_bmp_of_sixteen_bits(masks: tuple[int, ...], fields: tuple[tuple[int, int], ...]) -> None:
     words = np.random.default_rng(4).integers(0, 65536, (HEIGHT, WIDTH))
     content = bmp_of([row.astype("<u2").tobytes() for row in words], 16, masks=masks)
-    assert_input(content, np.stack([255 * (words >> shift & most) / most for shift, most in fields], -1))
+    assert_input(
+        content, np.stack([255 * (words >> shift & maximum) / maximum for shift, maximum in fields], -1)
+    )
 
 
 @pytest.mark.parametrize("bits", [1, 4, 8])

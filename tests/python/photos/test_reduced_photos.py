@@ -37,7 +37,7 @@ def test_inputs_differ_by_less_than_the_stated_bound(
     mode: str, output: int, factor: int, options: dict[str, Any]
 ) -> None:
     content = jpeg(cat().convert(mode), **options)
-    reduced = mpscnn.open_photo(content, at_least=2 * output)
+    reduced = mpscnn.open_photo(content, min_size=2 * output)
     assert reduced.reduction == factor
     difference = np.abs(
         mpscnn.preprocess(reduced, output, "none") - mpscnn.preprocess(content, output, "none")
@@ -47,11 +47,11 @@ def test_inputs_differ_by_less_than_the_stated_bound(
 
 
 @pytest.mark.parametrize(
-    ("at_least", "factor"),
+    ("min_size", "factor"),
     [(1, 8), (37, 8), (38, 4), ((37, 56), 8), ((37, 57), 4), ((75, 1), 2), (148, 2), (149, 1), (1000, 1)],
 )
-def test_the_sides_are_at_least_as_long_as_asked(at_least: Any, factor: int) -> None:
-    photo = mpscnn.open_photo(jpeg(cat()), at_least=at_least)
+def test_the_sides_are_at_least_as_long_as_asked(min_size: Any, factor: int) -> None:
+    photo = mpscnn.open_photo(jpeg(cat()), min_size=min_size)
     assert photo.reduction == factor
     assert photo.size == (448 // factor, 296 // factor)
 
@@ -60,18 +60,18 @@ def test_the_sides_are_at_least_as_long_as_asked(at_least: Any, factor: int) -> 
 def test_the_sides_are_those_of_the_upright_photo(orientation: int) -> None:
     content = jpeg(cat(), orientation)
     turned = orientation >= 5
-    photo = mpscnn.open_photo(content, at_least=(112, 74) if turned else (74, 112))
+    photo = mpscnn.open_photo(content, min_size=(112, 74) if turned else (74, 112))
     assert photo.reduction == 4
     assert photo.size == ((74, 112) if turned else (112, 74))
     assert photo.orientation == orientation
-    assert mpscnn.open_photo(content, at_least=(113, 1) if turned else (1, 113)).reduction == 2
+    assert mpscnn.open_photo(content, min_size=(113, 1) if turned else (1, 113)).reduction == 2
 
 
 @pytest.mark.parametrize(
     ("size", "factor"), [((448, 292), 4), ((446, 294), 2), ((447, 296), 1), ((448, 295), 1)]
 )
 def test_a_factor_divides_both_sides(size: tuple[int, int], factor: int) -> None:
-    assert mpscnn.open_photo(jpeg(cat(*size)), at_least=1).reduction == factor
+    assert mpscnn.open_photo(jpeg(cat(*size)), min_size=1).reduction == factor
 
 
 def test_without_the_option_and_in_other_formats_all_pixels_are_decoded(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_without_the_option_and_in_other_formats_all_pixels_are_decoded(tmp_path
     cat().save(stream, "PNG")
     array = np.asarray(cat())
     for given in (stream.getvalue(), array, Image.fromarray(array)):
-        photo = mpscnn.open_photo(given, at_least=1)
+        photo = mpscnn.open_photo(given, min_size=1)
         assert (photo.reduction, photo.size) == (1, (448, 296))
     assert mpscnn.open_photo(jpeg(cat())).size == (448, 296)
 
@@ -87,28 +87,28 @@ def test_without_the_option_and_in_other_formats_all_pixels_are_decoded(tmp_path
 def test_files_and_file_objects_are_reduced_too(tmp_path: Path) -> None:
     path = tmp_path / "cat.jpg"
     path.write_bytes(jpeg(cat()))
-    expected = mpscnn.open_photo(path.read_bytes(), at_least=1).pixels
+    expected = mpscnn.open_photo(path.read_bytes(), min_size=1).pixels
     assert expected.shape == (37, 56, 3)
     with path.open("rb") as file:
         for given in (path, file):
-            np.testing.assert_array_equal(mpscnn.open_photo(given, at_least=1).pixels, expected)
+            np.testing.assert_array_equal(mpscnn.open_photo(given, min_size=1).pixels, expected)
 
 
 def test_a_truncated_file_is_refused_at_every_size() -> None:
     content = jpeg(cat())
     with pytest.raises(mpscnn.ImageError, match="ends too early"):
-        mpscnn.open_photo(content[: len(content) // 2], at_least=1)
+        mpscnn.open_photo(content[: len(content) // 2], min_size=1)
 
 
 @pytest.mark.parametrize("wrong", [0, -1, (1, 0), (1, 2, 3), "large", 1.5])
 def test_a_wrong_size_is_refused(wrong: Any) -> None:
-    with pytest.raises(mpscnn.ParameterError, match="at_least"):
-        mpscnn.open_photo(CAT, at_least=wrong)
+    with pytest.raises(mpscnn.ParameterError, match="min_size"):
+        mpscnn.open_photo(CAT, min_size=wrong)
 
 
 def test_a_model_predicts_from_a_reduced_photo() -> None:
     model = mpscnn.load(device="cpu")
     content = jpeg(cat().resize((1792, 1184), Image.Resampling.LANCZOS))
-    whole, reduced = model.predict(content), model.predict(mpscnn.open_photo(content, at_least=128))
+    whole, reduced = model.predict(content), model.predict(mpscnn.open_photo(content, min_size=128))
     assert reduced[0].label == whole[0].label
     assert reduced[0].probability == pytest.approx(whole[0].probability, abs=0.02)

@@ -63,11 +63,11 @@ def test_a_session_may_be_given_less() -> None:
 
 def test_a_runner_may_be_given_less() -> None:
     program = network().compile(device="cpu")
-    least = program.weight_bytes + program.arena_bytes((1, 64, 64, 3))
-    with mpscnn.Runner(program, 2, max_batch=2, max_wait=0.05, max_memory=least) as runner:
+    minimum = program.weight_bytes + program.arena_bytes((1, 64, 64, 3))
+    with mpscnn.Runner(program, 2, max_batch=2, max_wait=0.05, max_memory=minimum) as runner:
         fitting = [runner.submit(image(64)) for _ in range(4)]
         assert all(future.result().shape == (1, 300_000) for future in fitting)
-        with pytest.raises(mpscnn.ShapeError, match=f"max_memory allows {least}"):
+        with pytest.raises(mpscnn.ShapeError, match=f"max_memory allows {minimum}"):
             runner.submit(image(1000)).result()
     program.session().run(image(1000))
 
@@ -134,8 +134,8 @@ def test_frames_that_fit_one_by_one_only() -> None:
 
 
 def test_the_default_is_what_the_process_may_use() -> None:
-    most = network().compile(device="cpu").max_memory
-    assert 1 << 26 < most < 1 << 50
+    maximum = network().compile(device="cpu").max_memory
+    assert 1 << 26 < maximum < 1 << 50
 
 
 @pytest.mark.parametrize("wrong", [0, -1, 1.5, "1 GB", True])

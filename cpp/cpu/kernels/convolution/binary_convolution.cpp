@@ -40,11 +40,11 @@ inline Range source_rows(const BinaryConvolutionTask &task, const Range &outputs
 }
 
 template <class V> inline WorkSplit binary_split(const BinaryConvolutionTask &task, int threads) {
-    constexpr std::int64_t least = 1 << 20; // minimum products of bits in a work item: some 5 microseconds
+    constexpr std::int64_t min_cost = 1 << 20; // minimum products of bits in a work item: some 5 microseconds
     const View &to = task.destination;
     const std::int64_t inputs = task.vertical.kernel * task.horizontal.kernel * task.weights->inputs;
     return split_work(to.batch, to.height, divide_up(to.channels, V::width),
-                      to.batch * to.height * to.width * to.channels * inputs, least, threads);
+                      to.batch * to.height * to.width * to.channels * inputs, min_cost, threads);
 }
 
 inline std::size_t align_bytes(std::int64_t bytes) {

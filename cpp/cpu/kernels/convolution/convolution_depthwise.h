@@ -40,11 +40,11 @@ template <class V> inline constexpr std::int64_t depthwise_repeated_vectors = 64
 template <class V> WorkSplit depthwise_split(const ConvolutionTask &task, int threads) {
     const View &to = task.destination;
     const std::int64_t taps = task.packed->kernel_height * task.packed->kernel_width;
-    constexpr std::int64_t least = 1 << 17; // minimum products in a work item: some 5 microseconds
+    constexpr std::int64_t min_cost = 1 << 17; // minimum products in a work item: some 5 microseconds
     const std::int64_t rows = divide_up(to.height, depthwise_group_rows(task));
     const bool cuts_channels = to.height * to.width * 4 < to.channels;
     WorkSplit split = split_work(to.batch, cuts_channels ? 1 : rows, divide_up(to.channels, V::width),
-                                 to.batch * to.height * to.width * to.channels * taps, least, threads);
+                                 to.batch * to.height * to.width * to.channels * taps, min_cost, threads);
     split.rows = rows;
     return split;
 }

@@ -38,7 +38,7 @@ struct GemmPlan : ProductCut {         ///< the plan for each group
 
 /// Memory for as many regions as a plan can have.
 struct RegionList {
-    Region region[Segments::most * Segments::most];
+    Region region[Segments::maximum * Segments::maximum];
 };
 
 /// Plan the regions that are read in place. If there would be too many, plan none. Return the cost of
@@ -110,8 +110,9 @@ inline void plan_blocks(const ConvolutionTask &task, int threads, const CacheSiz
     const std::int64_t pixel_floats = own_inputs + (keep_outputs ? plan.group_outputs : 0);
     const std::int64_t blocks = divide_up(pixels * pixel_floats, l2_inputs(caches));
     plan.by_pixels = threads > 1 && cuts_pixels(packed, pixels);
-    const std::int64_t least = plan.by_pixels && wanted >= threads ? threads : 1;
-    plan.pixel_blocks = max(min(max(blocks, least), plan.tiles), min(wanted, plan.tiles / tiles_for_a_panel));
+    const std::int64_t minimum = plan.by_pixels && wanted >= threads ? threads : 1;
+    plan.pixel_blocks =
+        max(min(max(blocks, minimum), plan.tiles), min(wanted, plan.tiles / tiles_for_a_panel));
     if (plan.pixel_blocks > threads) // nine blocks would take two threads as long as ten
         plan.pixel_blocks = min(plan.tiles, round_up(plan.pixel_blocks, threads));
     plan.panel_blocks = max(1, min(plan.panels, wanted / (plan.pixel_blocks * packed.groups)));

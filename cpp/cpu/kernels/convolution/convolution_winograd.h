@@ -62,11 +62,11 @@ template <class V> inline WinogradPlan winograd_plan(const ConvolutionTask &task
     plan.columns = divide_up(output.width, plan.outputs);
     plan.tiles = output.batch * plan.rows * plan.columns;
     plan.pitch = round_up_to_width<V>(task.packed->inputs_per_group);
-    const std::int64_t most =
+    const std::int64_t maximum =
         clamped(cached_floats / (Winograd::all_points * plan.pitch), V::gemm_rows, max_winograd_tiles);
     plan_weights<V>(*task.packed, plan.product);
     plan.product.depth = task.packed->inputs_per_group;
-    plan.tile_blocks = divide_up(plan.tiles, most);
+    plan.tile_blocks = divide_up(plan.tiles, maximum);
     plan.panel_blocks = 1;
     if (weights_pass && plan.tile_blocks < threads) { // each thread then reads only some of the weights
         plan.panel_blocks = min(plan.product.panels, divide_up(threads, plan.tile_blocks));

@@ -79,10 +79,10 @@ template <class V> constexpr bool has_strip_columns(std::int64_t columns) {
 /// Return the number of columns of the next strip if `left` columns remain, so that there are few strips of
 /// similar sizes.
 template <class V> inline std::int64_t next_strip_columns(std::int64_t left) {
-    constexpr std::int64_t most = depthwise_strip_columns<V>;
-    if (left >= 3 * most) return most;                             // faster than the divisions
-    std::int64_t columns = divide_up(left, divide_up(left, most)); // strips of equal size
-    while (columns < left && columns < most && !has_strip_columns<V>(columns)) ++columns;
+    constexpr std::int64_t maximum = depthwise_strip_columns<V>;
+    if (left >= 3 * maximum) return maximum;                          // faster than the divisions
+    std::int64_t columns = divide_up(left, divide_up(left, maximum)); // strips of equal size
+    while (columns < left && columns < maximum && !has_strip_columns<V>(columns)) ++columns;
     while (!has_strip_columns<V>(columns)) --columns;
     return columns;
 }

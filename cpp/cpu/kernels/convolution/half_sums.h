@@ -218,12 +218,12 @@ private:
 
 template <class V, class H>
 Prepared half_sums_prepare_with(const HalfSumsTask &task, const Planning &planning) {
-    constexpr std::int64_t least = 1 << 18; // minimum products in a work item
+    constexpr std::int64_t min_cost = 1 << 18; // minimum products in a work item
     const View &to = task.destination;
     const std::int64_t products =
         to.batch * to.height * to.width * task.weights->outputs * task.weights->taps();
     const WorkSplit split = split_work(to.batch, to.height, HalfSums<V, H>::split_panels(*task.weights),
-                                       products, least, planning.threads);
+                                       products, min_cost, planning.threads);
     return planning.keep(split, split.items(), HalfSums<V, H>::scratch_bytes(*task.weights));
 }
 

@@ -50,12 +50,12 @@ struct ProductCut {
 
     /// Return the work of the thread with the most work, if each thread has one contiguous part of the items.
     std::int64_t max_work(int threads) const {
-        std::int64_t most = 0;
+        std::int64_t maximum = 0;
         for (int t = 0; t < threads; ++t) {
             const Range own = part_of(items(), threads, t);
-            most = max(most, work_of(own.end) - work_of(own.begin));
+            maximum = max(maximum, work_of(own.end) - work_of(own.begin));
         }
-        return most;
+        return maximum;
     }
 
     /// Return the cycles that a thread needs for `work` and its share of items.
@@ -75,12 +75,12 @@ inline bool is_even(const ProductCut &cut, int threads) {
     return cut.items() >= 3 * threads && 16 * cut.max_work(threads) * threads <= 17 * cut.tiles * cut.panels;
 }
 
-/// Call use(blocks) for each useful number of blocks, from `least` on, into which `count` things can be
+/// Call use(blocks) for each useful number of blocks, from `minimum` on, into which `count` things can be
 /// divided. A number of blocks is not useful if fewer blocks can have the same maximum size.
-template <class Use> inline void for_each_cut(std::int64_t count, std::int64_t least, Use use) {
-    for (std::int64_t size = divide_up(count, least); size >= 1; --size) {
+template <class Use> inline void for_each_cut(std::int64_t count, std::int64_t minimum, Use use) {
+    for (std::int64_t size = divide_up(count, minimum); size >= 1; --size) {
         const std::int64_t blocks = divide_up(count, size);
-        if (size == 1 || blocks < divide_up(count, size - 1)) use(max(blocks, least));
+        if (size == 1 || blocks < divide_up(count, size - 1)) use(max(blocks, minimum));
     }
 }
 
@@ -94,14 +94,15 @@ inline void even_out(ProductCut &cut, int threads) {
     const bool waits = late_percent(threads) > 0 || !is_even(cut, threads);
     if (!waits || all * cut.tile_time < min_time) return;
     const ProductCut given = cut;
-    std::int64_t least = given.max_time(threads);
+    std::int64_t minimum = given.max_time(threads);
     for_each_cut(given.tiles, given.pixel_blocks, [&](std::int64_t pixel_blocks) {
         for_each_cut(given.panels, given.panel_blocks, [&](std::int64_t panel_blocks) {
             ProductCut other = given;
             other.pixel_blocks = pixel_blocks, other.panel_blocks = panel_blocks;
             // Skip a cut that would be too slow even if the work were divided evenly.
-            if (other.time_of(divide_up(all, threads), threads) >= least) return;
-            if (const std::int64_t time = other.max_time(threads); time < least) cut = other, least = time;
+            if (other.time_of(divide_up(all, threads), threads) >= minimum) return;
+            if (const std::int64_t time = other.max_time(threads); time < minimum)
+                cut = other, minimum = time;
         });
     });
 }
@@ -134,18 +135,19 @@ inline ChainBands chain_bands(const ConvolutionTask *stages, std::int64_t count,
         if (stages[s].packed->is_depthwise()) strips = depthwise_group_rows(stages[s]);
     ChainBands bands{strips, divide_up(height, strips), 1};
     if (rows == 0 || rows >= height) return bands;
-    const std::int64_t most = divide_up(bands.units, threads) * strips, least = divide_up(height, threads);
-    if (16 * most > 17 * least) bands = {1, height, 1};
+    const std::int64_t maximum = divide_up(bands.units, threads) * strips,
+                       minimum = divide_up(height, threads);
+    if (16 * maximum > 17 * minimum) bands = {1, height, 1};
     const std::int64_t wanted = divide_up(height, rows);
     bands.count = min(round_up(min(wanted, bands.units), threads), bands.units);
     return bands;
 }
 
 /// Return the number of work items if panels of channels are items: about `wanted`, more if many threads
-/// would wait for a late one, and at most `most`. Each thread gets the same number, if possible.
-inline std::int64_t panel_items(std::int64_t wanted, std::int64_t most, int threads) {
+/// would wait for a late one, and at most `maximum`. Each thread gets the same number, if possible.
+inline std::int64_t panel_items(std::int64_t wanted, std::int64_t maximum, int threads) {
     const std::int64_t items = late_percent(threads) > 0 ? max(wanted, 4 * threads) : wanted;
-    return min(round_up(items, threads), most);
+    return min(round_up(items, threads), maximum);
 }
 
 } // namespace

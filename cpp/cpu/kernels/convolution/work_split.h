@@ -25,15 +25,16 @@ struct WorkSplit {
 };
 
 /// Divide a task so that each thread has several items, because a late thread then costs little. The task
-/// costs `cost`, and each item should cost at least `least` (both in any unit of the caller). If there would
-/// be fewer than three items for each thread, the minimum is a quarter of `least`, unless the whole task
-/// costs less than `least`. Items become smaller if their number is rounded up to a multiple of `threads`.
-/// Channels are only divided if there are not enough rows, and never with vectors = 1.
+/// costs `cost`, and each item should cost at least `min_cost` (both in any unit of the caller). If there
+/// would be fewer than three items for each thread, the minimum is a quarter of `min_cost`, unless the whole
+/// task costs less than `min_cost`. Items become smaller if their number is rounded up to a multiple of
+/// `threads`. Channels are only divided if there are not enough rows, and never with vectors = 1.
 MPSCNN_INLINE WorkSplit split_work(std::int64_t batch, std::int64_t rows, std::int64_t vectors,
-                                   std::int64_t cost, std::int64_t least, int threads) {
-    std::int64_t target = threads <= 1 ? 1 : clamped(cost / least, 1, 4 * static_cast<std::int64_t>(threads));
-    if (threads > 1 && cost >= least && target < 3 * threads)
-        target = min(4 * cost / least, 3 * static_cast<std::int64_t>(threads));
+                                   std::int64_t cost, std::int64_t min_cost, int threads) {
+    std::int64_t target =
+        threads <= 1 ? 1 : clamped(cost / min_cost, 1, 4 * static_cast<std::int64_t>(threads));
+    if (threads > 1 && cost >= min_cost && target < 3 * threads)
+        target = min(4 * cost / min_cost, 3 * static_cast<std::int64_t>(threads));
     if (target > 1) target = round_up(target, threads); // three items would take two threads as long as four
     WorkSplit split{batch, rows, vectors, 1, 1};
     split.row_blocks = clamped(divide_up(target, max(batch, 1)), 1, max(rows, 1));

@@ -90,8 +90,8 @@ MPSCNN_INLINE void dropout_pixel(const DropoutTask &task, const float *from, con
 
 template <class V> Prepared dropout_prepare(const DropoutTask &task, const Planning &planning) {
     const WorkSplit split = split_elements(task.destination, planning.threads);
-    const std::int64_t most = DropoutMask(task).row_size() + philox_words * (philox_batch + 1);
-    return planning.keep(split, split.items(), static_cast<std::size_t>(most) * sizeof(float));
+    const std::int64_t maximum = DropoutMask(task).row_size() + philox_words * (philox_batch + 1);
+    return planning.keep(split, split.items(), static_cast<std::size_t>(maximum) * sizeof(float));
 }
 
 template <class V>

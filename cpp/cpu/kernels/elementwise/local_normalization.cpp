@@ -123,8 +123,8 @@ MPSCNN_INLINE typename V::reg sum_taps(const CentredTaps &taps, typename V::reg 
 /// Return the number of channels that are computed together. It is small, so that the sums of a row's columns
 /// stay in the cache.
 template <class V> MPSCNN_INLINE std::int64_t channel_block(const WindowNormalizationTask &task) {
-    constexpr std::int64_t most = 32;
-    return min(most, round_up(task.source.channels, V::width));
+    constexpr std::int64_t maximum = 32;
+    return min(maximum, round_up(task.source.channels, V::width));
 }
 
 /// Computes a row of outputs for a block of channels. The windows of a row share the sums of their columns.
@@ -310,12 +310,13 @@ template <class V> struct WindowRow {
 };
 
 template <class V> WorkSplit window_normalization_split(const WindowNormalizationTask &task, int threads) {
-    constexpr std::int64_t least = 1 << 15; // minimum positions that a work item reads: some 5 microseconds
+    constexpr std::int64_t min_cost = 1
+                                      << 15; // minimum positions that a work item reads: some 5 microseconds
     const View &to = task.destination;
     const std::int64_t taps =
         min(task.vertical.kernel, task.source.height) + min(task.horizontal.kernel, task.source.width) + 8;
     return split_work(to.batch, to.height, divide_up(to.channels, channel_block<V>(task)),
-                      to.batch * to.height * to.width * to.channels * taps, least, threads);
+                      to.batch * to.height * to.width * to.channels * taps, min_cost, threads);
 }
 
 template <class V>

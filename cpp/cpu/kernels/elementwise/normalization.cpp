@@ -216,11 +216,11 @@ __attribute__((noinline)) inline void measure_channels(const StatisticsTask &tas
 }
 
 template <class V> WorkSplit statistics_split(const StatisticsTask &task, int threads) {
-    constexpr std::int64_t least = 1 << 13; // minimum floats that a work item reads: some microseconds
+    constexpr std::int64_t min_cost = 1 << 13; // minimum floats that a work item reads: some microseconds
     const ConstView &from = task.source;
     const std::int64_t vectors = task.groups > 0 ? 1 : divide_up(from.channels, V::width);
     return split_work(task.destination.batch, 1, vectors,
-                      from.batch * from.height * from.channels * moments_rows, least, threads);
+                      from.batch * from.height * from.channels * moments_rows, min_cost, threads);
 }
 
 template <class V> Prepared statistics_prepare(const StatisticsTask &task, const Planning &planning) {

@@ -179,11 +179,11 @@ private:
 
 template <class V> WorkSplit pooling_split(const PoolingTask &task, int threads) {
     const View &to = task.destination;
-    constexpr std::int64_t least = 1 << 15; // minimum taps in a work item: some 5 microseconds
+    constexpr std::int64_t min_cost = 1 << 15; // minimum taps in a work item: some 5 microseconds
     const std::int64_t taps =
         min(task.vertical.kernel, task.source.height) * min(task.horizontal.kernel, task.source.width);
     return split_work(to.batch, to.height, divide_up(to.channels, V::width),
-                      to.batch * to.height * to.width * to.channels * taps, least, threads);
+                      to.batch * to.height * to.width * to.channels * taps, min_cost, threads);
 }
 
 struct PoolingPlan {

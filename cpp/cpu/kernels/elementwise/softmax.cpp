@@ -139,7 +139,7 @@ template <class V> Prepared softmax_prepare(const SoftmaxTask &task, const Plann
 template <class V>
 void softmax_run(const SoftmaxTask &task, const Prepared &prepared, std::int64_t begin, std::int64_t end,
                  Worker &worker) {
-    const auto &[split, most] = prepared.plan_as<SoftmaxPlan>();
+    const auto &[split, max_pixels] = prepared.plan_as<SoftmaxPlan>();
     const View &to = task.destination;
     const ConstView &from = task.source;
     const bool join = rows_join(from) && rows_join(to);
@@ -152,12 +152,12 @@ void softmax_run(const SoftmaxTask &task, const Prepared &prepared, std::int64_t
         for_each_strip(item.rows, to.width, join, [&](std::int64_t y, std::int64_t pixels) {
             block.from = pixel_at(from, item.image, y, 0);
             block.to = pixel_at(to, item.image, y, 0);
-            for (std::int64_t x = 0; x < pixels; x += most) {
-                block.pixels = min(most, pixels - x);
+            for (std::int64_t x = 0; x < pixels; x += max_pixels) {
+                block.pixels = min(max_pixels, pixels - x);
                 task.logarithm ? softmax_block<V, true>(block, task.round_to_half)
                                : softmax_block<V, false>(block, task.round_to_half);
-                block.from += most * block.from_stride;
-                block.to += most * block.to_stride;
+                block.from += max_pixels * block.from_stride;
+                block.to += max_pixels * block.to_stride;
             }
         });
     }

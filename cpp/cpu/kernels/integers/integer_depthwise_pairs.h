@@ -203,7 +203,7 @@ MPSCNN_INLINE void depthwise_pairs(const IntegerConvolutionTask &task, std::int6
     // lines stay in L1.
     const std::int64_t row_bytes = task.source.row_stride * task.vertical.stride,
                        at_once = clamped(max_bytes / max(row_bytes, 1), 1, rows.size());
-    const std::int64_t most = DepthwisePairs::max_outputs(task), strips = divide_up(to.width, most);
+    const std::int64_t maximum = DepthwisePairs::max_outputs(task), strips = divide_up(to.width, maximum);
     for (std::int64_t first = rows.begin; first < rows.end; first += at_once)
         for (std::int64_t channel = 0; channel < to.channels; channel += panel) {
             const DepthwisePairs own(task, channel);

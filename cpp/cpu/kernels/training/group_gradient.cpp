@@ -45,14 +45,14 @@ struct GradientTerms {
         const bool magnitudes = task.norm == VectorNorm::l1_norm;
         if (task.epsilon_rule == EpsilonRule::inside) spread += epsilon;
         const double root = magnitudes ? spread : __builtin_sqrt(spread);
-        const bool is_least = task.epsilon_rule == EpsilonRule::minimum && root < epsilon;
-        const double norm = is_least                                    ? epsilon
+        const bool is_replaced = task.epsilon_rule == EpsilonRule::minimum && root < epsilon;
+        const double norm = is_replaced                                 ? epsilon
                             : task.epsilon_rule == EpsilonRule::outside ? root + epsilon
                                                                         : root;
         const double inverse = norm == 0.0 ? 0.0 : 1.0 / norm;
         // The derivative of the norm is deviation / root, except that the derivative of the L1 norm is the
         // sign.
-        const double steepness = is_least || root == 0.0 ? 0.0 : magnitudes ? 1.0 : 1.0 / root;
+        const double steepness = is_replaced || root == 0.0 ? 0.0 : magnitudes ? 1.0 : 1.0 / root;
         scale = inverse;
         slope = -inverse * inverse * steepness * of_product;
         shift = -inverse * of_gradient;
@@ -297,8 +297,8 @@ __attribute__((noinline)) void layer_gradient_pixel(const LayerGradientTask &tas
     const GradientTerms terms(task, centred ? sums.total(0) / count : 0.0, sums.total(1) / size,
                               sums.total(2) / size);
     float *out = pixel_at(to, image, y, x);
-    const double least = task.epsilon_rule == EpsilonRule::inside ? static_cast<double>(task.epsilon) : 0.0;
-    if (!holds_products(sums.total(1), sums.total(2) / size + least))
+    const double epsilon = task.epsilon_rule == EpsilonRule::inside ? static_cast<double>(task.epsilon) : 0.0;
+    if (!holds_products(sums.total(1), sums.total(2) / size + epsilon))
         return wide_layer_gradient(task, from, gradient, out);
     const auto scale = V::set1(static_cast<float>(terms.scale)),
                slope = V::set1(static_cast<float>(terms.slope)),

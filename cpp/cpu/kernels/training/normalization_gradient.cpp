@@ -48,11 +48,11 @@ public:
         for (std::int64_t c = begin; c < end; ++c) gradient_totals_[c] = product_totals_[c] = 0.0;
         clear(begin, end);
         // Memory is read faster in the order of its addresses, so only narrow pixels are added together.
-        const std::int64_t most = end - begin > max_narrow ? 1 : at_once;
+        const std::int64_t maximum = end - begin > max_narrow ? 1 : at_once;
         std::int64_t added = 0;
         for (std::int64_t y = 0; y < from.height; ++y) {
             for (std::int64_t x = 0; x < from.width;) {
-                const std::int64_t pixels = min(min(from.width - x, sum_piece - added), most);
+                const std::int64_t pixels = min(min(from.width - x, sum_piece - added), maximum);
                 const float *source = pixel_at(from, image, y, x),
                             *gradient = pixel_at(task_.gradient, image, y, x);
                 pixels == at_once ? add<at_once>(source, gradient, begin, end)

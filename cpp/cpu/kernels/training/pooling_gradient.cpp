@@ -170,13 +170,13 @@ Prepared pooling_gradient_prepare(const PoolingGradientTask &task, const Plannin
     const bool stores = pooling.edge != EdgeRule::clamp &&
                         lies_side_by_side(pooling.vertical, windows.height) &&
                         lies_side_by_side(pooling.horizontal, windows.width);
-    constexpr std::int64_t least = 1 << 14; // minimum taps in a work item
+    constexpr std::int64_t min_cost = 1 << 14; // minimum taps in a work item
     const std::int64_t taps =
         min(pooling.vertical.kernel, to.height) * min(pooling.horizontal.kernel, to.width);
     const std::int64_t cost = windows.batch * windows.height * windows.width * windows.channels * taps;
     const WorkSplit split =
         split_work(to.batch, stores ? windows.height : to.height, divide_up(to.channels, V::width),
-                   max(cost, to.batch * to.height * to.width * to.channels), least, planning.threads);
+                   max(cost, to.batch * to.height * to.width * to.channels), min_cost, planning.threads);
     return planning.keep(PoolingGradientPlan{split, columns, stores}, split.items());
 }
 

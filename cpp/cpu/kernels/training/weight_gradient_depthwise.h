@@ -273,10 +273,10 @@ Prepared depthwise_gradient_prepare(const WeightGradientTask &task, const Planni
     // The number of sums that stay in L1.
     constexpr std::int64_t max_floats = 4096;
     const std::int64_t vectors = divide_up(task.source.channels, V::width);
-    const std::int64_t most = clamped(max_floats / (plan.taps * V::width), 1, vectors);
+    const std::int64_t maximum = clamped(max_floats / (plan.taps * V::width), 1, vectors);
     const std::int64_t wanted =
         planning.threads == 1 ? 1 : divide_up(4 * static_cast<std::int64_t>(planning.threads), parts);
-    plan.items = clamped(wanted, divide_up(vectors, most), vectors);
+    plan.items = clamped(wanted, divide_up(vectors, maximum), vectors);
     const std::int64_t floats = divide_up(vectors, plan.items) * plan.taps * V::width;
     std::int64_t scratch = 2 * floats;
     if (task.normalization.applies)

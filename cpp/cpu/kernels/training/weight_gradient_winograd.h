@@ -242,9 +242,10 @@ Prepared winograd_gradient_prepare(const WeightGradientTask &task, const Plannin
     // Each block of outputs transforms its inputs again. So there are only more blocks if some threads would
     // have no work otherwise.
     const std::int64_t wanted = planning.threads == 1 ? 1 : 2 * static_cast<std::int64_t>(planning.threads);
-    const std::int64_t least = divide_up(plan.outputs, Block::outputs),
-                       most = divide_up(plan.outputs, gradient_rows<V>);
-    plan.output_blocks = clamped(divide_up(wanted, task.parts * plan.tap_blocks), least, max(least, most));
+    const std::int64_t minimum = divide_up(plan.outputs, Block::outputs),
+                       maximum = divide_up(plan.outputs, gradient_rows<V>);
+    plan.output_blocks =
+        clamped(divide_up(wanted, task.parts * plan.tap_blocks), minimum, max(minimum, maximum));
     plan.items = plan.tap_blocks * plan.output_blocks;
     const std::int64_t outputs = divide_up(plan.outputs, plan.output_blocks);
     const std::int64_t floats =

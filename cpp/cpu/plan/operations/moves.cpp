@@ -39,15 +39,15 @@ void add_channels(StepBuilder &builder, const FusedOperation &fused, Parts parts
 } // namespace
 
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Concatenation &) {
-    constexpr std::size_t most = ConcatenationTask::max_others + 1;
+    constexpr std::size_t maximum = ConcatenationTask::max_others + 1;
     const std::vector<ConcatenationPart> parts = parts_to_copy(fused, builder.placement(), builder.shapes());
     if (parts.size() == 1 || !joins_channels(parts)) {
         for (const ConcatenationPart &part : parts)
             builder.add_copy(fused.layers, part.source, part.destination);
         return;
     }
-    for (Parts left = parts; !left.empty(); left = left.subspan(std::min(most, left.size())))
-        add_channels(builder, fused, left.first(std::min(most, left.size())));
+    for (Parts left = parts; !left.empty(); left = left.subspan(std::min(maximum, left.size())))
+        add_channels(builder, fused, left.first(std::min(maximum, left.size())));
 }
 
 namespace {} // namespace

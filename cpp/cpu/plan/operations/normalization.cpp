@@ -76,9 +76,9 @@ PowerRange power_range(double scale, double delta, double exponent, bool bounded
     if (delta < std::max(low, small_sum * scale)) lowest = std::max(small_sum, sum_of_base(low));
     if (bounded && exponent > 0.0)
         highest = std::max(highest, std::min(bounded_sum, sum_of_base(large_base)));
-    constexpr double most = std::numeric_limits<float>::max();
-    return {static_cast<float>(std::clamp(lowest, 0.0, most)),
-            static_cast<float>(std::clamp(highest, 0.0, most))};
+    constexpr double maximum = std::numeric_limits<float>::max();
+    return {static_cast<float>(std::clamp(lowest, 0.0, maximum)),
+            static_cast<float>(std::clamp(highest, 0.0, maximum))};
 }
 
 /// Return the task of spatial or local contrast normalization, without tensors.

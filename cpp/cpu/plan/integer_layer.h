@@ -1,11 +1,10 @@
 #pragma once
 
-// Plans networks in int8 precision: computes the constants of layers, such as the factors that requantize
-// sums, and adds steps that read and write integers.
+// The constants of a layer in int8 precision, and those that several kinds of layers compute in the same way.
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
+#include <string>
 
 #include "core/aligned_buffer.h"
 #include "cpu/isa/kernels.h"
@@ -38,33 +37,19 @@ struct IntegerLayer {
     std::size_t bytes() const;
 };
 
-/// Compute the constants of a node that the table of unsupported features allows in int8 precision. Throws
-/// WeightsError for weights that are not 8-bit integers with scales and integer zero points, and for biases
-/// that are not 32-bit integers. Throws ParameterError for quantizations that TensorFlow Lite's layers do not
-/// have. Weights are packed for the kernels `quads` (null: there are none) if these support the layer.
-std::shared_ptr<const IntegerLayer> lower_to_integers(const engine::Graph &graph, std::size_t node,
-                                                      const QuadKernels *quads);
+/// Return the quantization of a value of an int8 network.
+const engine::Quantization &quantization_of(const engine::Graph &graph, engine::ValueId value);
 
-struct LoweredNetwork;
-struct FusedOperation;
-struct OutputCopy;
-class StepBuilder;
+AlignedBuffer<std::int32_t> zeros(std::int64_t count);
 
-/// Adds the steps of an int8 network.
-class IntegerSteps {
-public:
-    IntegerSteps(StepBuilder &builder, const LoweredNetwork &network);
-    ~IntegerSteps();
+/// Set the zero point and limits of the layer's result. The limits come from the range of its integers and
+/// from its activation.
+void set_limits(Requantization &to, const engine::Node &node, const engine::Quantization &result);
 
-    void add(const FusedOperation &fused);
-    void add(const OutputCopy &copy);
-    /// Insert conversions before the steps from number `first` on, where these would read integers. The steps
-    /// belong to a layer that is kept in float32, so they need float32 numbers.
-    void convert(std::size_t first);
+/// Return the beginning of an error message about a layer.
+std::string name_of_layer(const engine::Node &node);
 
-private:
-    class Impl;
-    std::unique_ptr<Impl> impl_;
-};
+/// Throw ParameterError for a factor of 2^30 or more, which would shift 32-bit integers too far.
+void require_small_factor(const engine::Node &node, const FixedPoint &factor);
 
 } // namespace mpscnn::cpu

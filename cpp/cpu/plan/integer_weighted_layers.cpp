@@ -1,0 +1,301 @@
+#include "cpu/plan/integer_weighted_layers.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <vector>
+
+#include "core/error.h"
+#include "cpu/kernels/tasks/fixed_point.h"
+#include "cpu/plan/rounding_offset.h"
+
+namespace mpscnn::cpu {
+
+using engine::Graph;
+using engine::Node;
+using engine::Quantization;
+
+namespace {
+
+/// Computes the constants of a convolution or dense layer.
+class WeightedLayerLowering {
+public:
+    WeightedLayerLowering(const Graph &graph, std::size_t index, const QuadKernels *quads,
+                          IntegerLayer &layer)
+        : node_(graph.nodes()[index]), layer_(layer), source_(quantization_of(graph, node_.inputs[0])),
+          result_(quantization_of(graph, graph.result_of(index))), quads_(quads) {}
+
+    void run() {
+        const auto found = node_.weights.find("weight");
+        if (found == node_.weights.end() || found->second.type() != engine::WeightType::uint8 ||
+            !found->second.factors().empty())
+            fail(ErrorKind::weights, {name_of_layer(node_), ": int8 precision needs weights that are 8-bit "
+                                                            "integers with scales and zero points"});
+        tensor_ = &found->second;
+        for (const float zero_point : tensor_->zero_points())
+            if (!(zero_point >= 0.0f && zero_point <= 255.0f && std::trunc(zero_point) == zero_point))
+                fail(ErrorKind::weights, {name_of_layer(node_),
+                                          ": in int8 precision the zero points of weights "
+                                          "are integers from 0 to 255, got ",
+                                          zero_point});
+        set_shape();
+        set_limits(layer_.requantization, node_, result_);
+        layer_.requantization.once = std::holds_alternative<ops::FullyConnected>(node_.operation);
+        layer_.bias = zeros(places());
+        layer_.multipliers = zeros(places());
+        layer_.shifts = zeros(places());
+        set_outputs();
+        if (!has_quads())
+            set_values();
+        else if (layer_.weights.is_depthwise())
+            set_depthwise_quads();
+        else
+            set_quads();
+        if (has_quads() && quads_->has_factors && has_small_sums_) set_factors();
+        layer_.weights.values = layer_.values.data();
+        layer_.weights.bias = layer_.bias.data();
+        layer_.requantization.multipliers = layer_.multipliers.data();
+        layer_.requantization.shifts = layer_.shifts.data();
+    }
+
+private:
+    void set_shape() {
+        const Shape &shape = tensor_->shape();
+        IntegerWeights &weights = layer_.weights;
+        if (const auto *convolution = std::get_if<ops::Convolution>(&node_.operation)) {
+            weights.groups = convolution->groups;
+            weights.inputs = shape[3];
+            weights.taps = shape[1] * shape[2];
+            rows_ = shape[1];
+            columns_ = shape[2];
+            weights.runs = convolution->window.dilation_x == 1 ? rows_ : weights.taps;
+        } else {
+            weights.inputs = shape.elements() / shape[0];
+        }
+        weights.outputs = shape[0] / weights.groups;
+    }
+
+    /// Return the number of per-output numbers (biases, factors) that kernels read. Each group has whole
+    /// panels, a panel being the outputs that are computed together.
+    std::int64_t places() const {
+        const IntegerWeights &weights = layer_.weights;
+        constexpr std::int64_t panel = IntegerWeights::panel, twice = 2 * panel;
+        if (weights.is_depthwise()) return (weights.groups + twice - 1) / twice * twice;
+        return weights.groups * weights.panels() * panel;
+    }
+    std::int64_t place_of(std::int64_t output) const {
+        const IntegerWeights &weights = layer_.weights;
+        if (weights.is_depthwise()) return output;
+        const std::int64_t group = output / weights.outputs, own = output % weights.outputs;
+        return group * weights.panels() * IntegerWeights::panel + own;
+    }
+
+    void set_outputs() {
+        const std::vector<float> &scales = tensor_->scales();
+        const std::int64_t outputs = layer_.weights.groups * layer_.weights.outputs;
+        const std::vector<std::int32_t> bias = biases(outputs);
+        const std::int64_t largest = 255 * 255 * layer_.weights.inputs * layer_.weights.taps;
+        for (std::int64_t output = 0; output < outputs; ++output) {
+            const auto i = static_cast<std::size_t>(output), at = static_cast<std::size_t>(place_of(output));
+            const double product = product_of_scales(scales[scales.size() == 1 ? 0 : i]);
+            const FixedPoint factor = fixed_point(product / static_cast<double>(result_.scale));
+            require_small_factor(node_, factor);
+            layer_.multipliers[at] = factor.multiplier;
+            layer_.shifts[at] = factor.shift;
+            layer_.bias[at] = bias[i];
+            has_small_sums_ &= std::abs(static_cast<std::int64_t>(bias[i])) + largest < sum_limit;
+        }
+    }
+
+    /// Add the offsets of Requantization::factors to the biases, if all outputs have one.
+    void set_factors() {
+        const Requantization &to = layer_.requantization;
+        AlignedBuffer<double> factors(2 * layer_.multipliers.size());
+        AlignedBuffer<std::int32_t> bias(layer_.bias.size());
+        constexpr std::size_t panel = IntegerWeights::panel;
+        for (std::size_t i = 0; i < bias.size(); ++i) {
+            const std::optional<RoundingOffset> own =
+                rounding_offset(to, layer_.multipliers[i], layer_.shifts[i]);
+            if (!own) return;
+            bias[i] = static_cast<std::int32_t>(static_cast<std::uint32_t>(layer_.bias[i]) + own->sums);
+            double *const to_panel =
+                factors.data() + i / panel * 2 * panel + i % 2 * panel / 2 + i % panel / 2;
+            to_panel[0] = own->factor;
+            to_panel[panel] = own->added;
+        }
+        layer_.bias = std::move(bias);
+        layer_.factors = std::move(factors);
+        layer_.requantization.factors = layer_.factors.data();
+    }
+
+    /// Return the product of input scale and weight scale. For convolutions of uint8 it is rounded to
+    /// float32.
+    double product_of_scales(float scale) const {
+        if (!source_.is_signed && std::holds_alternative<ops::Convolution>(node_.operation))
+            return static_cast<double>(source_.scale * scale);
+        return static_cast<double>(source_.scale) * static_cast<double>(scale);
+    }
+
+    /// Return the layer's biases, or zeros. Biases have the scale of the products; the scale in the file is
+    /// ignored.
+    std::vector<std::int32_t> biases(std::int64_t outputs) const {
+        std::vector<std::int32_t> integers(static_cast<std::size_t>(outputs), 0);
+        const auto found = node_.weights.find("bias");
+        if (found == node_.weights.end()) return integers;
+        if (found->second.type() != engine::WeightType::int32)
+            fail(ErrorKind::weights, {name_of_layer(node_), ": int8 precision needs biases that are 32-bit "
+                                                            "integers with the scale of its products"});
+        std::memcpy(integers.data(), found->second.data(), integers.size() * sizeof(std::int32_t));
+        return integers;
+    }
+
+    /// Call visit(output, k, weight) for each weight minus its zero point. k numbers the weights of an
+    /// output, by taps and then inputs.
+    template <class Visit> void each_weight(Visit visit) const {
+        const IntegerWeights &weights = layer_.weights;
+        const std::vector<float> &zero_points = tensor_->zero_points();
+        const auto *bytes = reinterpret_cast<const std::uint8_t *>(tensor_->data());
+        const std::int64_t outputs = weights.groups * weights.outputs, depth = weights.taps * weights.inputs;
+        for (std::int64_t output = 0; output < outputs; ++output) {
+            const auto zero =
+                static_cast<int>(zero_points[zero_points.size() == 1 ? 0 : static_cast<std::size_t>(output)]);
+            for (std::int64_t k = 0; k < depth; ++k) visit(output, k, *bytes++ - zero);
+        }
+    }
+
+    void set_values() {
+        const IntegerWeights &weights = layer_.weights;
+        const bool depthwise = weights.is_depthwise();
+        const std::int64_t size = depthwise ? weights.taps * places() : places() * 2 * weights.pairs();
+        layer_.values = AlignedBuffer<std::int16_t>(static_cast<std::size_t>(size));
+        std::fill_n(layer_.values.data(), layer_.values.size(), std::int16_t{0});
+        each_weight([&](std::int64_t output, std::int64_t k, int weight) {
+            const std::int64_t place = depthwise ? k * places() + output : place_in_panel(output, k);
+            layer_.values[static_cast<std::size_t>(place)] = static_cast<std::int16_t>(weight);
+        });
+    }
+
+    /// True if the kernels for quads (sets of four 8-bit weights) support the weights. In depthwise layers,
+    /// each weight must be the sum of two 8-bit integers.
+    bool has_quads() const {
+        const IntegerWeights &weights = layer_.weights;
+        if (!quads_ || !weights.is_depthwise()) return quads_ && weights.groups == 1;
+        bool fits = quads_->has_depthwise;
+        each_weight([&](std::int64_t, std::int64_t, int weight) { fits &= weight <= 2 * 127; });
+        return fits;
+    }
+
+    AlignedBuffer<std::int8_t> &zero_quads(AlignedBuffer<std::int8_t> &quads, std::int64_t count) const {
+        quads = AlignedBuffer<std::int8_t>(static_cast<std::size_t>(count));
+        std::fill_n(quads.data(), quads.size(), std::int8_t{0});
+        return quads;
+    }
+
+    /// Subtract the input's zero point times the sum of the weights from each bias. Kernels can then multiply
+    /// x itself, because the sum of (x - zero) * w is the sum of x * w minus zero times the sum of w, modulo
+    /// 2^32. Kernels subtract `centre` from x themselves, so the zero point is reduced by it.
+    void move_zero_point_to_bias() {
+        const auto zero = static_cast<std::uint32_t>(stored(source_, source_.zero_point) - quads_->centre);
+        each_weight([&](std::int64_t output, std::int64_t, int weight) {
+            std::int32_t &bias = layer_.bias[static_cast<std::size_t>(output)];
+            bias = static_cast<std::int32_t>(static_cast<std::uint32_t>(bias) -
+                                             zero * static_cast<std::uint32_t>(weight));
+        });
+    }
+
+    static int of_8_bits(int weight) { return std::clamp(weight, -128, 127); }
+
+    void set_quads() {
+        IntegerWeights &weights = layer_.weights;
+        constexpr std::int64_t panel = IntegerWeights::panel;
+        const std::int64_t steps = weights.quad_steps(), run = weights.inputs * weights.taps / weights.runs;
+        AlignedBuffer<std::int8_t> &quads = zero_quads(layer_.quads, places() * steps * 4);
+        weights.quads = quads.data();
+        struct Rest {
+            std::int64_t step, place;
+            int weight;
+        };
+        std::vector<std::vector<Rest>> rests(static_cast<std::size_t>(weights.panels()));
+        each_weight([&](std::int64_t output, std::int64_t k, int weight) {
+            const std::int64_t step = k / run * weights.run_steps() + k % run / 4,
+                               place = output % panel * 4 + k % run % 4;
+            const int part = of_8_bits(weight);
+            quads[static_cast<std::size_t>((output / panel * steps + step) * 4 * panel + place)] =
+                static_cast<std::int8_t>(part);
+            for (int left = weight - part; left != 0; left -= of_8_bits(left))
+                rests[static_cast<std::size_t>(output / panel)].push_back({step, place, of_8_bits(left)});
+        });
+        move_zero_point_to_bias();
+
+        layer_.rest_first = zeros(weights.panels() + 1);
+        std::vector<std::int32_t> all_steps;
+        std::vector<std::int8_t> all_quads;
+        for (std::size_t p = 0; p < rests.size(); ++p) {
+            const auto first = static_cast<std::size_t>(all_steps.size());
+            for (const Rest &rest : rests[p]) {
+                std::size_t i = first;
+                const auto is_taken = [&] {
+                    return all_quads[i * 4 * panel + static_cast<std::size_t>(rest.place)] != 0;
+                };
+                while (i < all_steps.size() && (all_steps[i] != rest.step || is_taken())) ++i;
+                if (i == all_steps.size()) {
+                    all_steps.push_back(static_cast<std::int32_t>(rest.step));
+                    all_quads.resize(all_quads.size() + 4 * panel, 0);
+                }
+                all_quads[i * 4 * panel + static_cast<std::size_t>(rest.place)] =
+                    static_cast<std::int8_t>(rest.weight);
+            }
+            layer_.rest_first[p + 1] = static_cast<std::int32_t>(all_steps.size());
+        }
+        if (all_steps.empty()) return;
+        layer_.rest_steps = AlignedBuffer<std::int32_t>(all_steps.size());
+        std::copy(all_steps.begin(), all_steps.end(), layer_.rest_steps.data());
+        layer_.rest_quads = AlignedBuffer<std::int8_t>(all_quads.size());
+        std::copy(all_quads.begin(), all_quads.end(), layer_.rest_quads.data());
+        weights.rest_first = layer_.rest_first.data();
+        weights.rest_steps = layer_.rest_steps.data();
+        weights.rest_quads = layer_.rest_quads.data();
+    }
+
+    void set_depthwise_quads() {
+        IntegerWeights &weights = layer_.weights;
+        constexpr std::int64_t panel = IntegerWeights::panel;
+        const std::int64_t part = (rows_ + 3) / 4 * columns_ * 4 * panel;
+        AlignedBuffer<std::int8_t> &quads = zero_quads(layer_.quads, places() / panel * 2 * part);
+        weights.quads = quads.data();
+        each_weight([&](std::int64_t output, std::int64_t tap, int weight) {
+            const std::int64_t row = tap / columns_, column = tap % columns_,
+                               place = output / panel * 2 * part + (row / 4 * columns_ + column) * 4 * panel +
+                                       output % panel * 4 + row % 4;
+            quads[static_cast<std::size_t>(place)] = static_cast<std::int8_t>(of_8_bits(weight));
+            quads[static_cast<std::size_t>(place + part)] =
+                static_cast<std::int8_t>(weight - of_8_bits(weight));
+        });
+        move_zero_point_to_bias();
+    }
+
+    std::int64_t place_in_panel(std::int64_t output, std::int64_t k) const {
+        constexpr std::int64_t panel = IntegerWeights::panel;
+        const std::int64_t place = place_of(output);
+        return place / panel * panel * 2 * layer_.weights.pairs() + k / 2 * 2 * panel + place % panel * 2 +
+               k % 2;
+    }
+
+    const Node &node_;
+    IntegerLayer &layer_;
+    const Quantization source_, result_;
+    const QuadKernels *const quads_;
+    std::int64_t rows_ = 1, columns_ = 1; ///< of the window
+    bool has_small_sums_ = true;          ///< true if all sums are below sum_limit
+    const engine::WeightTensor *tensor_ = nullptr;
+};
+
+} // namespace
+
+void lower_weighted_layer(const Graph &graph, std::size_t node, const QuadKernels *quads,
+                          IntegerLayer &layer) {
+    WeightedLayerLowering(graph, node, quads, layer).run();
+}
+
+} // namespace mpscnn::cpu
