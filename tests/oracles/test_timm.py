@@ -17,6 +17,7 @@ from oracles.torchvision_models import (
 
 import mpscnn
 from mpscnn.converters import read_network
+from mpscnn.converters.pytorch.timm_config import SEVERAL_NORMALISATIONS
 
 full = pytest.mark.full
 
@@ -91,7 +92,30 @@ def test_networks(tmp_path: Path, name: str) -> None:
     module = randomized(built, gain=0.5 if "efficientnetv2" in name or "hybrid" in name else 1.0)
     network = read_network([saved(module, tmp_path / f"{name}.pth")], size=size)
     assert_close(computed(network, photo(size)), asked(module, photo(size)).numpy())
-    assert network.preprocess == ("torch" if built.pretrained_cfg["mean"][0] < 0.5 else "tensorflow")
+    wanted = normalisations(name) or {built.pretrained_cfg["mean"][0]}
+    assert {0.485: "torch", 0.5: "tensorflow"}[
+        min(wanted, key=lambda mean: abs(mean - 0.485))
+    ] == network.preprocess
+    assert bool(network.notes) == (len(wanted) > 1)
+
+
+def normalisations(name: str) -> set[float]:
+    """Return the means of the red channel that timm's weights of a network were trained with."""
+    models = timm().models
+    return {models.get_pretrained_cfg(tag).mean[0] for tag in timm().list_pretrained(f"{name}.*")}
+
+
+def test_a_note_says_which_networks_have_several_normalisations() -> None:
+    names = {entry if isinstance(entry, str) else str(entry.values[0]) for entry in NETWORKS}
+    assert {name for name in names if len(normalisations(name)) > 1} == SEVERAL_NORMALISATIONS & names
+
+
+def test_the_config_that_timm_writes(tmp_path: Path) -> None:
+    module = timm().create_model("efficientnet_b1.ra4_e3600_r240_in1k", pretrained=False, num_classes=5)
+    timm().models._hub.save_config_for_hf(module, tmp_path / "config.json")
+    network = read_network([saved(randomized(module), tmp_path / "model.pth")], size=(64, 64))
+    assert network.preprocess == "tensorflow"
+    assert not network.notes
 
 
 def test_weights_that_fit_two_networks(tmp_path: Path) -> None:

@@ -160,7 +160,7 @@ void lower_concatenation(const Graph &graph, std::size_t index, IntegerLayer &la
     const Quantization &result = quantization_of(graph, graph.result_of(index));
     layer.moved = AlignedBuffer<std::uint8_t>(256 * node.inputs.size());
     std::uint8_t *to = layer.moved.data();
-    for (const ValueId operand : node.inputs) {
+    for (const engine::ValueId operand : node.inputs) {
         const std::array<std::uint8_t, 256> table = joined_integers(quantization_of(graph, operand), result);
         to = std::copy(table.begin(), table.end(), to);
     }

@@ -12,6 +12,7 @@ from mpscnn.converters.layer_names import shown
 from mpscnn.converters.pytorch.naming import timm_depths, timm_modules, torchvision_modules
 from mpscnn.converters.pytorch.separate_norms import with_separate_norms
 from mpscnn.converters.pytorch.state_dict import StateDict
+from mpscnn.converters.pytorch.timm_config import TimmConfig, choose_normalisation
 from mpscnn.converters.pytorch.weights import Epsilons, Fit, Module, fit_of, set_weights
 from mpscnn.converters.renaming import renamed
 from mpscnn.errors import UnsupportedError
@@ -80,7 +81,13 @@ _BLURRED = re.compile(r"mobilenetv4_conv_(aa|blur)|resnet(aa|blur)|efficientnet_
 
 
 def network_of(
-    state: StateDict, name: str, size: Size, architecture: str | None = None, *, fold: bool = True
+    state: StateDict,
+    name: str,
+    size: Size,
+    architecture: str | None = None,
+    *,
+    config: TimmConfig | None = None,
+    fold: bool = True,
 ) -> Network:
     """Return the network that a state dict belongs to, with its weights.
 
@@ -88,15 +95,18 @@ def network_of(
         state: the state dict.
         name: the name of the network.
         size: (height, width) of the network's image; None: the usual size of the architecture.
-        architecture: the name of the architecture, needed if names and shapes fit several; None: the one that the
-            file's name begins with.
+        architecture: the name of the architecture, needed if names and shapes fit several; None: the one of `config`,
+            or the one that the file's name begins with.
+        config: the settings that timm wrote beside the file, which name the architecture and the preprocessing.
         fold: whether batch normalizations become part of the layers before them, or stay separate layers.
 
     Raises:
         UnsupportedError: the architecture is unknown, ambiguous, or by the file's name one that is not supported.
         WeightsError: a weight is not finite or not floating point.
     """
-    if architecture is None and (blurred := _BLURRED.search(Path(state.origin).name)):
+    own_names = [config.architecture] if config else []
+    own_names.append(Path(state.origin).name)
+    if architecture is None and (blurred := _BLURRED.search(" ".join(own_names))):
         raise UnsupportedError(
             f"{state.origin}: by its name it is one of timm's {blurred[0]} networks, whose blur poolings are not "
             "supported and have no weights: export it as ONNX, or, if it is none, choose another with --architecture "
@@ -104,7 +114,10 @@ def network_of(
         )
     for family in FAMILIES:
         if all(mark in state for mark in family.marks):
-            return _member(state, family, size, architecture, name, fold)
+            chosen = _member(state, family, size, architecture, own_names)
+            network = _with_weights(state, chosen, name, fold)
+            choose_normalisation(network, chosen.architecture.name, config)
+            return network
     raise UnsupportedError(
         f"{state.origin}: its {len(state)} tensors ({_first_names(state)}) belong to no known network; known are "
         f"{', '.join(family.name for family in FAMILIES)}; export any other as ONNX"
@@ -120,8 +133,9 @@ class _Candidate:
 
 
 def _member(
-    state: StateDict, family: Family, size: Size, wanted: str | None, name: str, fold: bool
-) -> Network:
+    state: StateDict, family: Family, size: Size, wanted: str | None, own_names: Sequence[str]
+) -> _Candidate:
+    """Return the network of a family that the weights fit. `own_names` choose one of several."""
     members = [architecture for architecture in family.members(state) if wanted in (None, architecture.name)]
     members = [architecture for architecture in members if architecture.plausible] or members
     candidates = [_candidate(state, family, architecture, size) for architecture in members]
@@ -134,7 +148,10 @@ def _member(
     if not fitting:
         closest = min(candidates, key=lambda candidate: len(candidate.fit.differences))
         raise _no_member(state, family, closest)
-    chosen = fitting[0] if len(fitting) == 1 else _by_name(state, fitting)
+    return fitting[0] if len(fitting) == 1 else _by_name(state, fitting, own_names)
+
+
+def _with_weights(state: StateDict, chosen: _Candidate, name: str, fold: bool) -> Network:
     network, modules, fit = renamed(chosen.network, name), chosen.modules, chosen.fit
     epsilons = chosen.architecture.epsilons
     if not fold:
@@ -157,12 +174,12 @@ def _no_member(state: StateDict, family: Family, closest: _Candidate) -> Unsuppo
     )
 
 
-def _by_name(state: StateDict, fitting: Sequence[_Candidate]) -> _Candidate:
-    """Return the one of several fitting architectures whose name begins the file's name."""
-    file = Path(state.origin).name
-    named = [candidate for candidate in fitting if file.startswith(candidate.architecture.name)]
-    if len(named) == 1:
-        return named[0]
+def _by_name(state: StateDict, fitting: Sequence[_Candidate], own_names: Sequence[str]) -> _Candidate:
+    """Return the fitting architecture whose name one of `own_names` begins with. Earlier ones have precedence."""
+    for own_name in own_names:
+        named = [candidate for candidate in fitting if own_name.startswith(candidate.architecture.name)]
+        if len(named) == 1:
+            return named[0]
     names = ", ".join(candidate.architecture.name for candidate in fitting)
     raise UnsupportedError(
         f"{state.origin}: has the weights of {names}, which compute differently; choose one with --architecture "

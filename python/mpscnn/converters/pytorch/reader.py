@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mpscnn.converters.pytorch.architectures import network_of
 from mpscnn.converters.pytorch.state_dict import read_state_dict
+from mpscnn.converters.pytorch.timm_config import read_timm_config
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.network import Network
 
@@ -25,7 +26,8 @@ def read_pytorch(
         name: the name of the network.
         size: (height, width) of the network's image; None: the usual size of the architecture.
         architecture: the name of the architecture, needed if names and shapes fit several ("tf_efficientnet_b0" has
-            those of "efficientnet_b0"); None: the one that the file's name begins with.
+            those of "efficientnet_b0"); None: the one of timm's config.json beside the file, or the one that the
+            file's name begins with.
         fold: whether batch normalizations become part of the layers before them, or stay separate layers.
 
     Raises:
@@ -35,6 +37,7 @@ def read_pytorch(
     if len(paths) != 1:
         raise UnsupportedError(f"{paths[1]}: a PyTorch network is one file; {len(paths)} were given")
     state = read_state_dict(paths[0])
-    network = network_of(state, name, size, architecture, fold=fold)
+    config = read_timm_config(paths[0])
+    network = network_of(state, name, size, architecture, config=config, fold=fold)
     network.notes += state.notes
     return network
