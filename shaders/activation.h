@@ -21,7 +21,7 @@ inline float4 signed_power(float4 x, float c) {
     const float4 magnitude = pow(fabs(x), float4(c));
     if (c != trunc(c)) return select(magnitude, float4(NAN), x < float4(0.0f) && x > float4(-INFINITY));
     const bool odd = fabs(fmod(c, 2.0f)) == 1.0f;
-    return odd ? select(magnitude, -magnitude, x < float4(0.0f)) : magnitude;
+    return odd ? copysign(magnitude, x) : magnitude;
 }
 
 /// Apply an activation with an exponential or a logarithm.

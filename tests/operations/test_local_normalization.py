@@ -227,7 +227,7 @@ def expect_contrast(sample: Sample) -> Any:
     (x,), attributes = sample.inputs, dict(sample.attributes)
     reference = local_contrast_normalization(x, attributes)
     taps, centre = windows(x, attributes)
-    mean, variance = np.abs(taps.mean(axis=0)), taps.var(axis=0)
+    mean, variance = np.abs(taps).mean(axis=0), taps.var(axis=0)
     size = 2 * (np.abs(centre) + mean)
     return reference, local_contrast_bound(size, mean, variance, attributes, reference)
 

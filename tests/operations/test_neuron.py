@@ -154,6 +154,14 @@ LIMITS = {
     (-MAX, 2.0): [np.nan, -np.inf, -3, 0, 2, 2],
     (-1.0, MAX): [np.nan, -1, -1, 0, 3, np.inf],
 }
+#: The base of the power stays -0 only with b = -0.
+OF_ZERO: dict[float, list[float]] = {
+    -3.0: [-math.inf, math.inf],
+    -2.0: [math.inf, math.inf],
+    -0.5: [math.inf, math.inf],
+    0.0: [1.0, 1.0],
+    3.0: [0.0, 0.0],
+}
 OF_INFINITY = {
     c: [math.pow(-math.inf, c), math.pow(math.inf, c), np.nan]
     for c in (0.5, -0.5, 1.5, -2.5, 3.0, -3.0, 2.0, -2.0, 0.0)
@@ -191,6 +199,10 @@ NEURON = Operation(
     | {
         f"power {c} of infinity": of(power(c), -np.inf, np.inf, np.nan, expected=expected)
         for c, expected in OF_INFINITY.items()
+    }
+    | {
+        f"power {c} of zero": of({"kind": "power", "a": 1.0, "b": -0.0, "c": c}, -0.0, 0.0, expected=expected)
+        for c, expected in OF_ZERO.items()
     }
     | {"root": of(power(0.5), *NEGATIVE, expected=[np.nan, np.nan, 0, math.sqrt(2)])}
     | {f"{kind} of halves": of(kind, *HALVES) for kind in ("round", "floor", "ceil")}

@@ -55,6 +55,12 @@ def expect_groups(sample: Sample) -> Any:
     return group_normalization(x, count, epsilon, gamma, beta), bound
 
 
+def is_near_zero(sample: Sample) -> bool:
+    """Return True if no group's mean is much larger than its deviation."""
+    mean, variance = group_statistics(sample.inputs[0], sample.attributes["groups"])
+    return bool((np.abs(mean) <= 4 * np.sqrt(variance + sample.attributes["epsilon"])).all())
+
+
 def of_several_numbers(samples: st.SearchStrategy[Sample]) -> st.SearchStrategy[Sample]:
     """Filter out groups of one number, which PyTorch refuses for one image."""
     return samples.filter(lambda sample: sample.inputs[0][0].size > sample.attributes["groups"])
@@ -127,7 +133,7 @@ GROUP = Operation(
     ),
     torch=torch_groups,
     torch_draws={"tensors": of_several_numbers(groups((0.0,)))},  # PyTorch's variances cancel far from 0
-    onnx_draws={"tensors": groups((0.0,))},  # ONNX Runtime's variances are not precise far from 0
+    onnx_draws={"tensors": groups((0.0,)).filter(is_near_zero)},  # elsewhere ONNX Runtime is not precise
     kernels={
         name: RawKernel(raw_groups(name == "InstanceNormalization"), raw_normalization)
         for name in ("GroupNormalization", "InstanceNormalization")

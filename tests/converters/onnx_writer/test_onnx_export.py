@@ -356,6 +356,37 @@ def test_padding_of_transposed_convolutions_is_not_a_node_of_its_own(options: di
     assert nodes == ["ConvTranspose", "Identity"]
 
 
+def _crop(operation: str, **attributes: Any) -> Any:
+    return pytest.param(operation, attributes, id=" ".join([operation, *map(str, attributes.values())]))
+
+
+@pytest.mark.parametrize(
+    ("operation", "attributes"),
+    [
+        *(
+            _crop(
+                "pooling", kind=kind, edge=edge, padding="explicit", pad_top=4, pad_bottom=-9, pad_right=-2
+            )
+            for kind in ("average", "max", "l2_norm")
+            for edge in ("zero", "clamp")
+        ),
+        _crop("padding", top=4, bottom=-9, left=-8, right=9),
+        _crop("padding", top=-12, bottom=9, value=2.5),
+        *(
+            _crop(operation, kernel_height=2, kernel_width=3, edge=edge, offset_y=offset, offset_x=-offset)
+            for operation in ("spatial_normalization", "local_contrast_normalization")
+            for edge in ("zero", "clamp")
+            for offset in (-12, 12)
+        ),
+    ],
+)
+def test_a_crop_may_remove_the_whole_image(operation: str, attributes: dict[str, Any]) -> None:
+    """ONNX Runtime crops before it pads, so a crop that reaches into the padding is a node of its own."""
+    network = network_of(lambda net, x: net.layer(operation, [x], attributes))
+    for layout in ("nhwc", "nchw"):
+        assert_same(network, layout=layout)
+
+
 def test_free_size_and_several_outputs() -> None:
     network = Network(input={"left": (None, None, 3), "right": (None, None, 3)}, name="two")
     left, right = network.inputs

@@ -160,8 +160,9 @@ class Promise:
     ) -> NDArray[Any]:
         """Return the allowed error of pm + ps * (x - p0 * mean) / (delta + alpha * variance)^beta, for |pm| <= 1.
 
-        This is the formula of local contrast normalization. `magnitude` is |ps| * (|x| + |p0 * mean|). The variance
-        has its own rounding error and that of the means of the window's columns, from which it is computed.
+        This is the formula of local contrast normalization. The argument `mean` is the mean of the window's
+        absolute values, and `magnitude` is |ps| * (|x| + |p0| * mean). The variance has its own rounding error and that
+        of the means of the window's columns, from which it is computed.
         """
         alpha, beta, delta = (attributes[name] for name in ("alpha", "beta", "delta"))
         base = delta + alpha * variance

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn.converters.onnx_writer.borders import padded
 from mpscnn.converters.onnx_writer.builder import NCHW_FROM_NHWC
 from mpscnn.converters.onnx_writer.window import window_of
 
@@ -14,12 +16,9 @@ if TYPE_CHECKING:
     from mpscnn.converters.onnx_writer.layer import Layer
 
 
-def _pad(layer: Layer, x: str, pads: list[int]) -> str:
+def _pad(layer: Layer, name: str, extents: Sequence[int], pads: Sequence[int]) -> str:
     """Add zeros around an image (top, left, bottom, right). Negative numbers crop."""
-    if not any(pads):
-        return x
-    top, left, bottom, right = pads
-    return layer.add("Pad", x, layer.constant([0, 0, top, left, 0, 0, bottom, right], "pads"))
+    return padded(layer, name, extents, pads[:2], pads[2:]) if any(pads) else name
 
 
 def transposed_convolution(layer: Layer) -> str:
@@ -51,7 +50,9 @@ def transposed_convolution(layer: Layer) -> str:
         if bias is not None:
             inputs.append(layer.constant(bias, "bias"))
         return layer.add("ConvTranspose", *inputs, **sizes)
-    result = _pad(layer, layer.add("ConvTranspose", *inputs, **sizes), [-top, -left, -bottom, -right])
+    result = layer.add("ConvTranspose", *inputs, **sizes)
+    full = [layer.shape[1] + top + bottom, layer.shape[2] + left + right]
+    result = _pad(layer, result, full, [-top, -left, -bottom, -right])
     # The bias is added after the padding, because it also applies to pixels that no kernel reaches.
     return (
         result if bias is None else layer.add("Add", result, layer.constant(layer.per_channel(bias), "bias"))
@@ -88,7 +89,7 @@ def subpixel_convolution(layer: Layer) -> str:
         inputs.append(layer.constant(bias, "bias"))
     result = layer.add("Conv", *inputs, group=layer.attributes["groups"], pads=window.pads, **window.sizes)
     rest = [layer.shape[1] - rows * scale, layer.shape[2] - columns * scale]
-    return _pad(layer, _rearranged(layer, result), [0, 0, *rest])
+    return _pad(layer, _rearranged(layer, result), [rows * scale, columns * scale], [0, 0, *rest])
 
 
 def binary_convolution(layer: Layer) -> str:
@@ -98,15 +99,15 @@ def binary_convolution(layer: Layer) -> str:
     """
     (x,) = layer.inputs
     window = window_of(layer.attributes, x.shape, layer.shape)
-    padded = _pad(layer, x.name, window.pads)
+    bordered = _pad(layer, x.name, x.shape[1:3], window.pads)
     weight = _binary_weights(layer).transpose(NCHW_FROM_NHWC)
     result = layer.add(
-        "Conv", _binary_inputs(layer, padded), layer.constant(weight, "weight"), **window.sizes
+        "Conv", _binary_inputs(layer, bordered), layer.constant(weight, "weight"), **window.sizes
     )
     beta = None
     if layer.attributes["beta_scaling"]:
         share = np.full((1, *weight.shape[1:]), 1 / weight[0].size, np.float32)
-        beta = layer.add("Conv", layer.add("Abs", padded), layer.constant(share, "share"), **window.sizes)
+        beta = layer.add("Conv", layer.add("Abs", bordered), layer.constant(share, "share"), **window.sizes)
     return _scaled(layer, result, beta)
 
 

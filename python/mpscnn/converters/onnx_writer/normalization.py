@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mpscnn.converters.onnx_writer.borders import padded
 from mpscnn.converters.onnx_writer.builder import NCHW_FROM_NHWC, NHWC_FROM_NCHW
 
 if TYPE_CHECKING:
@@ -107,17 +108,17 @@ def spatial_normalization(layer: Layer) -> str:
 def local_contrast_normalization(layer: Layer) -> str:
     """Write pm + ps * (x - p0 * mean) / (delta + alpha * variance)^beta.
 
-    Pixels are measured from the image's mean, because a difference of large mean squares is not a precise variance.
+    The variance is computed from pixels minus the image's mean, because a difference of large mean squares is not
+    precise. The mean is computed from the pixels themselves: it is exactly zero where the window has zeros only.
     """
     name, kernel = layer.inputs[0].name, _kernel(layer)
-    middle = layer.add("ReduceMean", name, axes=[2, 3])
-    area = layer.add("Sub", _surrounded(layer, name, kernel), middle)
-    distance, square = (
+    area = _surrounded(layer, name, kernel)
+    shifted = layer.add("Sub", area, layer.add("ReduceMean", name, axes=[2, 3]))
+    mean, distance, square = (
         layer.add("AveragePool", values, kernel_shape=kernel)
-        for values in (area, layer.add("Mul", area, area))
+        for values in (area, shifted, layer.add("Mul", shifted, shifted))
     )
     variance = layer.add("Sub", square, layer.add("Mul", distance, distance))
-    mean = layer.add("Add", middle, distance)
     number = {role: layer.constant(layer.attributes[role], role) for role in ("p0", "pm", "ps")}
     centred = layer.add("Sub", _centres(layer, name), layer.add("Mul", mean, number["p0"]))
     contrast = layer.add("Div", layer.add("Mul", centred, number["ps"]), _power(layer, variance))
@@ -160,17 +161,10 @@ def _surrounded(layer: Layer, name: str, kernel: list[int]) -> str:
         layer.shape[axis] - layer.inputs[0].shape[axis] + size - 1 - pad
         for axis, size, pad in zip((1, 2), kernel, before, strict=True)
     ]
-    added, cut = ([max(sign * pad, 0) for pad in before + after] for sign in (1, -1))
-    if any(added):
-        pads = layer.constant([0, 0, *added[:2], 0, 0, *added[2:]], "pads")
-        name = layer.add(
-            "Pad", name, pads, mode="edge" if layer.attributes["edge"] == "clamp" else "constant"
-        )
-    if any(cut):  # a Pad node that cuts everything off has no edge to repeat
-        ends = [-end or np.iinfo(np.int64).max for end in cut[2:]]
-        bounds = ((cut[:2], "starts"), (ends, "ends"), ([2, 3], "axes"))
-        name = layer.add("Slice", name, *(layer.constant(numbers, role) for numbers, role in bounds))
-    return name
+    if not any(before + after):
+        return name
+    mode = "edge" if layer.attributes["edge"] == "clamp" else "constant"
+    return padded(layer, name, layer.inputs[0].shape[1:3], before, after, mode=mode)
 
 
 def layer_normalization(layer: Layer) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mpscnn.converters.onnx_writer.borders import padded
 from mpscnn.converters.onnx_writer.builder import NCHW_FROM_NHWC
 from mpscnn.errors import UnsupportedError
 
@@ -22,10 +23,11 @@ def padding(layer: Layer) -> str:
     if sides["mode"] != "constant":
         return _gathered(layer)
     before, after = [sides[first] for first, _, _ in _SIDES], [sides[last] for _, last, _ in _SIDES]
-    pads = layer.constant([0, *before, 0, *after], "pads")
-    padded = layer.add("Pad", layer.inputs[0].name, pads, layer.constant(float(sides["value"]), "value"))
+    (x,) = layer.inputs
+    extents = [x.shape[axis] for _, _, axis in _SIDES]
+    bordered = padded(layer, x.name, extents, before, after, fill=float(sides["value"]))
     if not sides["values"]:
-        return padded
+        return bordered
     _, height, width, channels = layer.shape
     border = np.ones((channels, height, width), np.float32)
     covered = [
@@ -34,7 +36,7 @@ def padding(layer: Layer) -> str:
     ]
     border[tuple(covered)] = 0
     values = np.asarray(sides["values"], np.float32).reshape(-1, 1, 1)
-    return layer.add("Add", padded, layer.constant(border * values, "values"))
+    return layer.add("Add", bordered, layer.constant(border * values, "values"))
 
 
 def _gathered(layer: Layer) -> str:

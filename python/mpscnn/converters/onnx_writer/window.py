@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mpscnn.converters.onnx_writer.borders import padded
+
 if TYPE_CHECKING:
     from mpscnn.converters.onnx_writer.layer import Layer
 
@@ -106,8 +108,7 @@ def widened(layer: Layer, window: Window, fill: float | None) -> str:
             name = layer.add("Gather", name, layer.constant(positions, "positions"), axis=onnx_axis)
         return name
     before, after = [axis.before for axis in axes], [axis.exact_after for axis in axes]
-    pads = layer.constant([0, 0, *before, 0, 0, *after], "pads")
-    return layer.add("Pad", name, pads, layer.constant(fill, "fill"))
+    return padded(layer, name, [axis.size for axis in axes], before, after, fill=fill)
 
 
 def cropped(layer: Layer, window: Window) -> tuple[str, list[int]]:
@@ -116,9 +117,11 @@ def cropped(layer: Layer, window: Window) -> tuple[str, list[int]]:
         return layer.inputs[0].name, window.pads
     axes = (window.vertical, window.horizontal)
     pads = [axis.before for axis in axes] + [axis.exact_after for axis in axes]
-    top, left, bottom, right = (min(amount, 0) for amount in pads)
-    cuts = layer.constant([0, 0, top, left, 0, 0, bottom, right], "cuts")
-    return layer.add("Pad", layer.inputs[0].name, cuts), [max(amount, 0) for amount in pads]
+    cuts = [min(amount, 0) for amount in pads]
+    if any(axis.size + first + last < 1 for axis, first, last in zip(axes, cuts, cuts[2:], strict=False)):
+        return widened(layer, window, 0.0), [0] * 4  # the crop removes padding, too
+    name = padded(layer, layer.inputs[0].name, [axis.size for axis in axes], cuts[:2], cuts[2:])
+    return name, [max(amount, 0) for amount in pads]
 
 
 def window_of(
