@@ -364,9 +364,7 @@ def _crop(operation: str, **attributes: Any) -> Any:
     ("operation", "attributes"),
     [
         *(
-            _crop(
-                "pooling", kind=kind, edge=edge, padding="explicit", pad_top=4, pad_bottom=-9, pad_right=-2
-            )
+            _crop("pooling", kind=kind, edge=edge, padding="explicit", pad_top=4, pad_bottom=-9, pad_right=-2)
             for kind in ("average", "max", "l2_norm")
             for edge in ("zero", "clamp")
         ),

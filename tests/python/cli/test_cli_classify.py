@@ -310,7 +310,7 @@ def test_metal_devices_by_name_and_registry_id_reach_the_library(
         asked.append(options["device"])
         return mpscnn.load(name, **{**options, "device": "cpu"})
 
-    monkeypatch.setattr("mpscnn.apps.cli.classify.load", load)
+    monkeypatch.setattr("mpscnn.apps.cli.commands.classify.load", load)
     assert call(monkeypatch, "classify", str(photo), "--device", wanted) == 0
     assert asked == [wanted]
 

@@ -1,4 +1,4 @@
-"""The command line: `mpscnn COMMAND ...`, one module for each command."""
+"""The command line, `mpscnn COMMAND ...`. The package `commands` has a module for each command."""
 
 from __future__ import annotations
 

@@ -13,24 +13,30 @@ from typer.core import TyperGroup
 from mpscnn._private.hints import NO_COMMANDS, NO_OPTIONS
 from mpscnn._private.names import did_you_mean
 from mpscnn._private.printable import printable
-from mpscnn.apps.cli.benchmark import benchmark
-from mpscnn.apps.cli.check_precision import check_precision
-from mpscnn.apps.cli.classify import classify
-from mpscnn.apps.cli.compare import compare
-from mpscnn.apps.cli.compare_precisions import compare_precisions
-from mpscnn.apps.cli.convert import convert
-from mpscnn.apps.cli.detect import detect
-from mpscnn.apps.cli.devices import devices
-from mpscnn.apps.cli.digits import digits
-from mpscnn.apps.cli.doctor import doctor
-from mpscnn.apps.cli.evaluate import evaluate_classifier
-from mpscnn.apps.cli.explain import explain
+from mpscnn.apps.cli.commands.benchmark import benchmark
+from mpscnn.apps.cli.commands.check_precision import check_precision
+from mpscnn.apps.cli.commands.classify import classify
+from mpscnn.apps.cli.commands.compare import compare
+from mpscnn.apps.cli.commands.compare_precisions import compare_precisions
+from mpscnn.apps.cli.commands.convert import convert
+from mpscnn.apps.cli.commands.detect import detect
+from mpscnn.apps.cli.commands.devices import devices
+from mpscnn.apps.cli.commands.digits import digits
+from mpscnn.apps.cli.commands.doctor import doctor
+from mpscnn.apps.cli.commands.evaluate import evaluate_classifier
+from mpscnn.apps.cli.commands.explain import explain
+from mpscnn.apps.cli.commands.features import features
+from mpscnn.apps.cli.commands.fingerprint import fingerprint
+from mpscnn.apps.cli.commands.info import info
+from mpscnn.apps.cli.commands.models import models
+from mpscnn.apps.cli.commands.profile import profile
+from mpscnn.apps.cli.commands.quantize import quantize
+from mpscnn.apps.cli.commands.segment import segment
+from mpscnn.apps.cli.commands.serve import serve
+from mpscnn.apps.cli.commands.train import train
+from mpscnn.apps.cli.commands.verify import verify
 from mpscnn.apps.cli.failures import leave_cleanly
-from mpscnn.apps.cli.features import features
-from mpscnn.apps.cli.fingerprint import fingerprint
 from mpscnn.apps.cli.help_texts import Command, short_help
-from mpscnn.apps.cli.info import info
-from mpscnn.apps.cli.models import models
 from mpscnn.apps.cli.output import show
 from mpscnn.apps.cli.package import (
     add_completion,
@@ -40,12 +46,6 @@ from mpscnn.apps.cli.package import (
     print_pkg_config_directory,
     print_version,
 )
-from mpscnn.apps.cli.profile import profile
-from mpscnn.apps.cli.quantize import quantize
-from mpscnn.apps.cli.segment import segment
-from mpscnn.apps.cli.serve import serve
-from mpscnn.apps.cli.train import train
-from mpscnn.apps.cli.verify import verify
 
 # Typer exports no name for this class, and depending on its version it is from click or from a copy of click.
 _UsageError: Any = typer.BadParameter.__bases__[0]

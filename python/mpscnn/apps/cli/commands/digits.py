@@ -12,7 +12,7 @@ import typer
 from numpy.typing import NDArray
 
 from mpscnn.apps.cli.arguments import InflightOption, ModelOption
-from mpscnn.apps.cli.classify import show_predictions
+from mpscnn.apps.cli.commands.classify import show_predictions
 from mpscnn.apps.cli.failures import FAILED
 from mpscnn.apps.cli.option_groups import COMPILE, RUN, takes_options
 from mpscnn.apps.cli.output import show, show_json
