@@ -127,7 +127,7 @@ def main() -> None:
 
         training, held = photos("train").split(0.2)
         test = photos("test")
-        backbone = Backbone(network, chosen.learning)
+        backbone = Backbone(network, chosen.trained_layers)
         paths = {backbone.cut: folder / "test_cut.npy", backbone.features: folder / "test_features.npy"}
         for _ in store_features(
             test, backbone.extractor(), paths, views=1, device="cpu", threads=options.threads

@@ -132,7 +132,7 @@ def build_program(build: Path) -> Path:
 def count(program: Path, case: Case) -> int:
     command = ["valgrind", "--tool=callgrind", "--collect-atstart=no", "--toggle-collect=run_once"]
     command += ["--callgrind-out-file=/dev/null", str(program), str(case.model), str(case.batch)]
-    said = run(command, MPSCNN_CPU=case.instruction_set, MPSCNN_FUSION=CHAINS, MPSCNN_CACHES=CACHES)
+    said = run(command, MPSCNN_CPU=case.instruction_set, MPSCNN_FUSION=CHAINS, MPSCNN_CACHE_SIZES=CACHES)
     found = re.search(r"Collected : (\d+)", said)
     if not found or found[1] == "0":
         sys.exit(f"valgrind counted nothing of {case.network}, {case.instruction_set}:\n{said}")

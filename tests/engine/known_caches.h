@@ -7,6 +7,6 @@
 
 namespace known_caches {
 
-inline const int set = setenv("MPSCNN_CACHES", "32768,1048576,33554432", 1);
+inline const int set = setenv("MPSCNN_CACHE_SIZES", "32768,1048576,33554432", 1);
 
 } // namespace known_caches

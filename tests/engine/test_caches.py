@@ -1,4 +1,4 @@
-"""Tests of MPSCNN_CACHES: work is divided for other cache sizes, and results do not change by a bit."""
+"""Tests of MPSCNN_CACHE_SIZES: work is divided for other cache sizes, and results do not change by a bit."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def run(one: mpscnn.Network, x: NDArray[np.float32], threads: int) -> NDArray[np
 def test_bits_do_not_depend_on_caches(monkeypatch: pytest.MonkeyPatch, caches: str, threads: int) -> None:
     x = np.random.default_rng(1).uniform(-1, 1, (2, 40, 36, 3)).astype(np.float32)
     expected = run(network(), x, threads)
-    monkeypatch.setenv("MPSCNN_CACHES", caches)
+    monkeypatch.setenv("MPSCNN_CACHE_SIZES", caches)
     np.testing.assert_array_equal(run(network(), x, threads), expected)
 
 
@@ -45,7 +45,7 @@ def test_plans_are_made_for_the_caches_that_are_named(monkeypatch: pytest.Monkey
     subject.initialize_weights()
     choices = {}
     for caches in (SMALL, LARGE):
-        monkeypatch.setenv("MPSCNN_CACHES", caches)
+        monkeypatch.setenv("MPSCNN_CACHE_SIZES", caches)
         explained = subject.compile(device="cpu").explain(threads=1)
         choices[caches] = [step.choice for step in explained.steps]
         _, second, last = (int(size) for size in caches.split(","))
@@ -58,6 +58,6 @@ def test_plans_are_made_for_the_caches_that_are_named(monkeypatch: pytest.Monkey
     "caches", ["32768", "32768,524288", "1,2,3", "a,b,c", "32768,524288,8388608,1", "32768,524288,-1"]
 )
 def test_other_texts_are_refused(monkeypatch: pytest.MonkeyPatch, caches: str) -> None:
-    monkeypatch.setenv("MPSCNN_CACHES", caches)
-    with pytest.raises(mpscnn.ParameterError, match=f"MPSCNN_CACHES: expected bytes .* got .{caches}"):
+    monkeypatch.setenv("MPSCNN_CACHE_SIZES", caches)
+    with pytest.raises(mpscnn.ParameterError, match=f"MPSCNN_CACHE_SIZES: expected bytes .* got .{caches}"):
         network().compile(device="cpu").session()

@@ -189,7 +189,7 @@ def test_threads_that_share_weights_too_large_for_l2_change_no_bit(
     monkeypatch: pytest.MonkeyPatch, threads: int
 ) -> None:
     """Each thread computes some of the output channels. Only one thread computes the tiles that contain a NaN."""
-    monkeypatch.setenv("MPSCNN_CACHES", "32768,524288,8388608")
+    monkeypatch.setenv("MPSCNN_CACHE_SIZES", "32768,524288,8388608")
     network = convolution(14, 14, 128, 160, 3)
     x = np.random.default_rng(3).normal(size=(1, 14, 14, 128)).astype(np.float32)
     x[0, 5, 6, 7], x[0, 13, 0, 1], x[0, 0, 9, 127] = np.nan, np.inf, 3e38

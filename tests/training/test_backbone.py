@@ -12,18 +12,19 @@ from mpscnn.training.backbone import Backbone, as_arrays
 
 
 @pytest.mark.parametrize(
-    ("learning", "cut"), [(0, "pool"), (1, "sum"), (2, "conv1"), (3, "conv1"), (4, "image"), (50, "image")]
+    ("trained_layers", "cut"),
+    [(0, "pool"), (1, "sum"), (2, "conv1"), (3, "conv1"), (4, "image"), (50, "image")],
 )
-def test_the_last_blocks_begin_where_one_tensor_leads_on(learning: int, cut: str) -> None:
-    backbone = Backbone(small_backbone(), learning)
+def test_the_last_blocks_begin_where_one_tensor_leads_on(trained_layers: int, cut: str) -> None:
+    backbone = Backbone(small_backbone(), trained_layers)
     assert backbone.features == "pool"
     assert backbone.cut == cut
 
 
-@pytest.mark.parametrize("learning", [0, 1, 3, 4])
-def test_parts_compute_what_the_whole_does(learning: int) -> None:
+@pytest.mark.parametrize("trained_layers", [0, 1, 3, 4])
+def test_parts_compute_what_the_whole_does(trained_layers: int) -> None:
     network = small_backbone()
-    backbone = Backbone(network, learning)
+    backbone = Backbone(network, trained_layers)
     x = np.random.default_rng(0).normal(0, 1, (3, 16, 16, 3)).astype(np.float32)
     random = np.random.default_rng(1)
     head = {
@@ -41,18 +42,18 @@ def test_parts_compute_what_the_whole_does(learning: int) -> None:
         result = net.compile(device="cpu").session(threads=1).run(value)
         return result if isinstance(result, dict) else {net.outputs[0].name: result}
 
-    at_cut = x if learning == 4 else run(backbone.extractor(), x)[backbone.cut]
+    at_cut = x if trained_layers == 4 else run(backbone.extractor(), x)[backbone.cut]
     apart = run(tail, at_cut)
     whole = run(backbone.joined(4, weights), x)
     np.testing.assert_allclose(next(iter(whole.values())), next(iter(apart.values())), atol=1e-6)
 
 
-@pytest.mark.parametrize("learning", [0, 2])
-def test_a_backbone_of_integers(learning: int) -> None:
+@pytest.mark.parametrize("trained_layers", [0, 2])
+def test_a_backbone_of_integers(trained_layers: int) -> None:
     """The joined network computes in floats, and can be quantized again."""
     images = np.random.default_rng(0).normal(0, 1, (8, 16, 16, 3)).astype(np.float32)
     integers, _ = mpscnn.quantize(small_backbone(), [images])
-    backbone = Backbone(integers, learning)
+    backbone = Backbone(integers, trained_layers)
     whole = backbone.joined(4, as_arrays(backbone.tail(4, as_arrays(backbone.head(4)))))
     assert "quantization" not in str(whole.to_dict())
     assert "quantization" in str(integers.to_dict())

@@ -21,7 +21,7 @@ CacheSizes detected_caches() {
             .last = static_cast<std::int64_t>(sizes.last)};
 }
 
-/// Read the three sizes in MPSCNN_CACHES. Return false for any other text.
+/// Read the three sizes in MPSCNN_CACHE_SIZES. Return false for any other text.
 bool read_sizes(std::string_view text, CacheSizes &caches) {
     constexpr std::int64_t minimum = 1 << 10, maximum = std::int64_t{1} << 40;
     const char *next = text.data(), *const end = next + text.size();
@@ -40,13 +40,14 @@ bool read_sizes(std::string_view text, CacheSizes &caches) {
 
 CacheSizes machine_caches() {
     static const CacheSizes detected = detected_caches();
-    const char *variable = std::getenv("MPSCNN_CACHES");
+    const char *variable = std::getenv("MPSCNN_CACHE_SIZES");
     if (!variable || !*variable) return detected;
     CacheSizes caches;
     if (!read_sizes(variable, caches))
-        fail(ErrorKind::parameter, {"MPSCNN_CACHES: expected bytes of the first, second and last level, each "
-                                    "from 1024 to 2^40, such as \"32768,524288,8388608\", got ",
-                                    quoted(variable)});
+        fail(ErrorKind::parameter,
+             {"MPSCNN_CACHE_SIZES: expected bytes of the first, second and last level, each "
+              "from 1024 to 2^40, such as \"32768,524288,8388608\", got ",
+              quoted(variable)});
     return caches;
 }
 

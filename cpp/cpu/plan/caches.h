@@ -4,9 +4,10 @@
 
 namespace mpscnn::cpu {
 
-/// Return this machine's cache sizes. The environment variable MPSCNN_CACHES overrides them with the bytes of
-/// L1, L2 and the last level, such as "32768,524288,8388608"; anything else throws ParameterError. The sizes
-/// affect how work is divided and which layers run as one step. They do not affect the bits of results.
+/// Return this machine's cache sizes. The environment variable MPSCNN_CACHE_SIZES overrides them with the
+/// bytes of L1, L2 and the last level, such as "32768,524288,8388608"; anything else throws ParameterError.
+/// The sizes affect how work is divided and which layers run as one step. They do not affect the bits of
+/// results.
 CacheSizes machine_caches();
 
 /// Return the bytes of L2 that tensors may fill.

@@ -28,8 +28,8 @@ class Backbone:
     Args:
         network: a classifier with one image as input. Its last layer is fully connected or a convolution with one
             output pixel, and may be followed by a softmax.
-        learning: the minimum number of layers with weights in the last blocks; 0: there are no such blocks. They begin
-            where all later layers together read only one earlier tensor.
+        trained_layers: the minimum number of layers with weights in the last blocks; 0: there are no such blocks. They
+            begin where all later layers together read only one earlier tensor.
 
     Attributes:
         features: the layer that the classifier's last layer reads.
@@ -39,7 +39,7 @@ class Backbone:
         UnsupportedError: the network is not such a classifier.
     """
 
-    def __init__(self, network: Network, learning: int) -> None:
+    def __init__(self, network: Network, trained_layers: int) -> None:
         self.network = network = without_integers(
             network
         )  # quantization scales would not fit the trained weights
@@ -48,7 +48,7 @@ class Backbone:
         self.features = self._features()
         self._part = network.subgraph([self.features]) if self.features in self._nodes else network
         self._order = [node["name"] for node in self._part.to_dict()["nodes"]]
-        self.cut = self._find_cut(learning)
+        self.cut = self._find_cut(trained_layers)
 
     def _features(self) -> str:
         net = self.network
@@ -65,14 +65,14 @@ class Backbone:
             "fixed size as input, and a fully connected layer, perhaps with a softmax, as the end"
         )
 
-    def _find_cut(self, learning: int) -> str:
+    def _find_cut(self, trained_layers: int) -> str:
         weighted = {spec["layer"] for spec in self.network.weight_specs()}
-        if learning == 0:
+        if trained_layers == 0:
             return self.features
         learned = 0
         needed: set[str] = {self.features}  # the earlier layers that the layers from here on read
         for name in reversed(self._order):
-            if needed == {name} and learned >= learning:
+            if needed == {name} and learned >= trained_layers:
                 return str(name)
             if name in needed:
                 needed.discard(name)

@@ -48,7 +48,7 @@ class ClassifierOptions:
         epochs: the largest number of epochs for the last blocks.
         batch_size: the batch size for the last blocks.
         views: the number of variants of each photo. The first one is the unchanged photo.
-        learning: the last blocks have at least this many layers with weights; 0: only the last layer is trained.
+        trained_layers: the last blocks have at least this many layers with weights; 0: only the last layer is trained.
         patience: a phase ends after this many epochs without improvement.
         seed: the random seed of the order, the variants and the split.
     """
@@ -56,7 +56,7 @@ class ClassifierOptions:
     epochs: int = 15
     batch_size: int = 32
     views: int = 4
-    learning: int = 7
+    trained_layers: int = 7
     patience: int = 5
     seed: int = 0
 
@@ -128,7 +128,7 @@ class ClassifierTraining:
         self.options = options
         self.history: list[Record] = []
         self._training, self._folder = training, folder
-        self._backbone = Backbone(network, options.learning)
+        self._backbone = Backbone(network, options.trained_layers)
         self._device, self._threads = device, threads
         self._best = _Best()
         self._stored = {
@@ -194,7 +194,7 @@ class ClassifierTraining:
                 raise
             raise UnreadablePhotosError(dict(sorted(unread.items()))) from error
         yield from self._train_head()
-        if self.options.learning and self.options.epochs:
+        if self.options.trained_layers and self.options.epochs:
             yield from self._train_tail()
 
     def _compute_features(self) -> Iterator[Progress]:

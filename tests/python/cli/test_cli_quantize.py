@@ -45,7 +45,7 @@ def test_the_command(
     arguments = (
         "--images",
         str(photos / "red"),
-        "--test",
+        "--test-images",
         str(photos),
         "--output",
         "other.safetensors",
@@ -84,7 +84,9 @@ def test_the_command_fails(
 
     (tmp_path / "empty").mkdir()
     assert "there is no photo" in error(model, "--images", "empty", code=2)
-    assert "--test: there is no photo" in error(model, "--images", str(photos), "--test", "empty", code=2)
+    assert "--test-images: there is no photo" in error(
+        model, "--images", str(photos), "--test-images", "empty", code=2
+    )
     assert "odd.txt: the name of the output must end in .safetensors" in error(
         model, "--images", str(photos), "-o", "odd.txt", code=2
     )

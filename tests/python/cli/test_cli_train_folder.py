@@ -56,7 +56,18 @@ def trained(photos: Path, backbone: Path, tmp_path_factory: pytest.TempPathFacto
 
 
 def arguments(photos: Path, backbone: Path, output: Path) -> list[str]:
-    options = ["--epochs", "6", "--batch-size", "4", "--layers", "3", "--views", "2", "--threads", "1"]
+    options = [
+        "--epochs",
+        "6",
+        "--batch-size",
+        "4",
+        "--trained-layers",
+        "3",
+        "--views",
+        "2",
+        "--threads",
+        "1",
+    ]
     return ["train", str(photos), "--model", str(backbone), "-o", str(output), *options]
 
 
@@ -464,7 +475,7 @@ def test_a_stopped_run_is_not_deleted_unasked(
             for kind in (["--digits", "mnist"],)
             for option in (
                 ["--validation", "0.2"],
-                ["--layers", "7"],
+                ["--trained-layers", "7"],
                 ["--views", "4"],
                 ["--patience", "5"],
                 ["--restart"],

@@ -40,10 +40,10 @@ def quantize(
             show_default=False,
         ),
     ] = None,
-    test: Annotated[
+    test_images: Annotated[
         list[str] | None,
         typer.Option(
-            "--test",
+            "--test-images",
             metavar="DIR",
             help="Compare the answers of both models on other photos; default: those of --images. If they "
             "are in folders named like the model's classes, the accuracy is printed, too.",
@@ -93,12 +93,12 @@ def quantize(
         hint(f"stays in float32, as integers do not have it: {names}")
     require_replaceable(target, WeightsError)
     paths = photos_of(images, max_images)
-    tested = photos_of(test, None, option="--test") if test else paths
+    tested = photos_of(test_images, None, option="--test-images") if test_images else paths
     given = inputs_of_photos(core, network, paths, size)
     result, report = quantized(
         network,
         given,
-        test_images=inputs_of_photos(core, network, tested, size) if test else given,
+        test_images=inputs_of_photos(core, network, tested, size) if test_images else given,
         keep_float32=kept,
         test_classes=classes_of_photos(tested, network.labels or []),
     )

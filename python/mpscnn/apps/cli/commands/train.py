@@ -30,7 +30,7 @@ _KINDS = {
     "resume": (_FOLDER,),
     "restart": (_FOLDER,),
     "validation": (_FOLDER,),
-    "layers": (_FOLDER,),
+    "trained_layers": (_FOLDER,),
     "views": (_FOLDER,),
     "patience": (_FOLDER,),
     "augment": (_DIGITS,),
@@ -113,7 +113,7 @@ def train(
             metavar="SHARE", help="Validate with this share of each class's photos, which do not train."
         ),
     ] = 0.2,
-    layers: Annotated[
+    trained_layers: Annotated[
         int, typer.Option(min=0, metavar="N", help="Train the last blocks with at least N layers.")
     ] = 7,
     views: Annotated[
@@ -188,7 +188,7 @@ def train(
                 epochs=_PHOTO_EPOCHS if epochs is None else epochs,
                 batch_size=batch_size or _PHOTO_BATCH,
                 views=views,
-                learning=layers,
+                trained_layers=trained_layers,
                 patience=patience,
                 seed=seed,
             )
