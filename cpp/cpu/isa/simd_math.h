@@ -132,7 +132,7 @@ template <class V> MPSCNN_INLINE typename V::reg power(typename V::reg x, float 
     const auto low = V::fma(logarithm.low, exponent, scaled.low);
     const auto in_range = V::less(absolute<V>(scaled.high), V::set1(128.0f));
     auto result = exponential<V>(scaled.high, V::select(in_range, low, zero));
-    const auto signed_zero = is_odd ? x : magnitude; // an odd power of -0 is -0 or -infinity
+    const auto signed_zero = is_odd ? x : V::add(magnitude, zero); // an odd power of -0 is -0 or -infinity
     const auto at_zero = c > 0.0f ? signed_zero : c < 0.0f ? V::div(one, signed_zero) : one;
     result = V::select(V::less(zero, magnitude), result, at_zero);
     // Magnitudes that are not below infinity are infinity or NaN.

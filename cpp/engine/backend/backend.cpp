@@ -58,7 +58,7 @@ bool TensorView::is_dense() const {
 
 ExecutionProfile Executor::profile(const Plan &, std::span<const TensorView>, std::span<const TensorView>,
                                    int) {
-    fail(ErrorKind::unsupported, "this device cannot tell what its steps take; use device=\"cpu\"");
+    fail(ErrorKind::unsupported, "only the CPU measures the time of each step; use device=\"cpu\"");
 }
 
 Json Plan::explain(int) const {
