@@ -11,7 +11,7 @@ inline constexpr int max_threads = 1024;
 /// 64 command buffers.
 inline constexpr int max_inflight = 32;
 
-/// Return `given`, or `automatic` if `given` is 0. Throws ParameterError unless 0 <= given <= most.
+/// Return `given`, or `automatic` if `given` is 0. Throws ParameterError unless 0 <= given <= maximum.
 inline int number_or(int automatic, int given, int maximum, const char *field) {
     if (given < 0 || given > maximum)
         fail(ErrorKind::parameter, {field, " must be 0 (automatic) to ", maximum, ", got ", given});

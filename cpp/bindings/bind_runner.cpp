@@ -241,7 +241,7 @@ void bind_frame(py::module_ &module) {
 
     py::class_<FrameQueue>(module, "FrameQueue", "The frames of a stream in their order.",
                            seen_by_garbage_collector<FrameQueueObject>())
-        .def(py::init<std::size_t, bool>(), py::arg("most"), py::arg("return_exceptions"))
+        .def(py::init<std::size_t, bool>(), py::arg("max_frames"), py::arg("return_exceptions"))
         .def("__len__", &FrameQueue::size, py::call_guard<Exclusive>())
         .def("__next__", &FrameQueue::next, py::call_guard<Exclusive>())
         .def("wants_frame", &FrameQueue::wants_frame, py::arg("has_asked"), py::call_guard<Exclusive>())

@@ -19,14 +19,14 @@ namespace py = pybind11;
 /// exclusive.h.
 class FrameQueue {
 public:
-    FrameQueue(std::size_t maximum, bool return_exceptions)
-        : max_(maximum), return_exceptions_(return_exceptions) {}
+    FrameQueue(std::size_t max_frames, bool return_exceptions)
+        : max_(max_frames), return_exceptions_(return_exceptions) {}
 
     /// Return the number of submitted frames whose results have not been delivered.
     std::size_t size();
     /// True if another frame should be read from the stream: at least one for each result, and more while the
-    /// next result is not ready. False if `maximum` submitted frames wait for their delivery, or after end()
-    /// or fail(). `has_asked`: a frame was already read for the next result.
+    /// next result is not ready. False if `max_frames` submitted frames wait for their delivery, or after
+    /// end() or fail(). `has_asked`: a frame was already read for the next result.
     bool wants_frame(bool has_asked);
     /// Return the frame that has been read but not submitted, or None.
     py::object in_hand();

@@ -62,7 +62,7 @@ public:
     int divided(int colors) {
         ops::Division operation;
         operation.secondary_stride_channels = 0;
-        return add(operation, {colors, clamp_below(alpha(), min_alpha)});
+        return add(operation, {colors, clamp_min(alpha(), min_alpha)});
     }
     int linear(int value, float factor, float constant) {
         return add(ops::Neuron{.kind = ops::NeuronKind::linear, .a = factor, .b = constant}, {value});
@@ -71,7 +71,7 @@ public:
         return add(ops::Neuron{.kind = ops::NeuronKind::power, .a = scale, .b = shift, .c = exponent},
                    {value});
     }
-    int clamp_below(int value, float limit) {
+    int clamp_min(int value, float limit) {
         return add(
             ops::Neuron{.kind = ops::NeuronKind::clamp, .a = limit, .b = std::numeric_limits<float>::max()},
             {value});
@@ -113,14 +113,14 @@ int ConversionGraph::curved(int value, const Curve &curve) {
 
 int ConversionGraph::decoded(int colors, ColorSpace space) {
     if (space == ColorSpace::srgb) return curved(colors, srgb_to_linear);
-    if (space == ColorSpace::gray_gamma_2_2) return power(clamp_below(colors, 0.0f), 1.0f, 0.0f, gray_gamma);
+    if (space == ColorSpace::gray_gamma_2_2) return power(clamp_min(colors, 0.0f), 1.0f, 0.0f, gray_gamma);
     return colors;
 }
 
 int ConversionGraph::encoded(int colors, ColorSpace space) {
     if (space == ColorSpace::srgb) return curved(colors, linear_to_srgb);
     if (space == ColorSpace::gray_gamma_2_2)
-        return power(clamp_below(colors, 0.0f), 1.0f, 0.0f, 1.0f / gray_gamma);
+        return power(clamp_min(colors, 0.0f), 1.0f, 0.0f, 1.0f / gray_gamma);
     return colors;
 }
 

@@ -92,8 +92,8 @@ struct ImageSize {
     std::int64_t width, height;
 };
 
-/// Throws ParameterError "<kernel>: <name> must be <least> to ..., got ..." for a value that is too small or
-/// beyond ops::largest_size.
+/// Throws ParameterError "<kernel>: <name> must be <minimum> to ..., got ..." for a value that is too small
+/// or beyond ops::largest_size.
 void require_range(const std::string &kernel, const char *name, std::int64_t value, std::int64_t minimum);
 
 /// Return the offset. Throws ParameterError "<kernel>: <name> must be a multiple of 4 ..., got ..." for

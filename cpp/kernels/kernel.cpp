@@ -14,7 +14,7 @@ struct SourceNames {
     const char *offset, *position;
     const char *edge_mode, *outside;
     const char *channel_offset, *first_channel;
-    const char *channel_max_count, *max_channels;
+    const char *channel_max_count, *max_count_help;
 };
 constexpr SourceNames unary_names{
     "offset",
@@ -25,25 +25,27 @@ constexpr SourceNames unary_names{
     "source_feature_channel_offset",
     "first feature channel read, a multiple of 4",
     "source_feature_channel_max_count",
-    "most feature channels read"};
+    "maximum number of feature channels read"};
 constexpr std::array<SourceNames, 2> binary_names{
     {{"primary_offset", "(x, y, z): position in the primary source of the first pixel written",
       "primary_edge_mode", "value of reads outside the primary source: 'zero' or 'clamp'",
       "primary_source_feature_channel_offset",
       "first feature channel read of the primary source, a multiple of 4",
-      "primary_source_feature_channel_max_count", "most feature channels read of the primary source"},
+      "primary_source_feature_channel_max_count",
+      "maximum number of feature channels read of the primary source"},
      {"secondary_offset", "(x, y, z): position in the secondary source of the first pixel written",
       "secondary_edge_mode", "value of reads outside the secondary source: 'zero' or 'clamp'",
       "secondary_source_feature_channel_offset",
       "first feature channel read of the secondary source, a multiple of 4",
-      "secondary_source_feature_channel_max_count", "most feature channels read of the secondary source"}}};
+      "secondary_source_feature_channel_max_count",
+      "maximum number of feature channels read of the secondary source"}}};
 
 template <class Visitor>
 void visit_source(Visitor &visit, SourceProperties &source, const SourceNames &names) {
     visit(names.offset, source.offset, names.position);
     visit(names.edge_mode, source.edge_mode, names.outside);
     visit(names.channel_offset, source.feature_channel_offset, names.first_channel);
-    visit(names.channel_max_count, source.feature_channel_max_count, names.max_channels);
+    visit(names.channel_max_count, source.feature_channel_max_count, names.max_count_help);
 }
 
 template <class T>

@@ -159,8 +159,8 @@ double stretch_of(const ResizeAxis &axis) { return std::max(1.0, axis.numerator 
 } // namespace
 
 std::int64_t lanczos_taps(const ResizeAxis &axis, std::int64_t size) {
-    const double maximum = std::ceil(2.0 * lobes * stretch_of(axis)) + 1.0;
-    return maximum < static_cast<double>(size) ? static_cast<std::int64_t>(maximum) : size;
+    const double taps = std::ceil(2.0 * lobes * stretch_of(axis)) + 1.0;
+    return taps < static_cast<double>(size) ? static_cast<std::int64_t>(taps) : size;
 }
 
 LanczosSpan lanczos_weights(const ResizeAxis &axis, std::int64_t size, bool zero_outside, std::int64_t output,

@@ -30,17 +30,17 @@ void keep_top_k_of_all(CandidateLists &lists, std::size_t max_count) {
         lists[static_cast<std::size_t>(candidate.label)].push_back(candidate);
 }
 
-/// Return the pairs of box and class whose probability is at least `minimum`, as one list for each class.
+/// Return the pairs of box and class whose probability is at least `min_score`, as one list for each class.
 /// `max_count` limits the number of pairs of all lists together.
-CandidateLists candidates_by_class(ScoreTable &table, float minimum, std::size_t max_count) {
+CandidateLists candidates_by_class(ScoreTable &table, float min_score, std::size_t max_count) {
     CandidateLists lists(static_cast<std::size_t>(table.classes()));
     for (std::size_t box = 0; box < table.boxes(); ++box) {
         const std::span<const float> row = table.row(box);
         for_vectors(row.data(), row.size(), 0.0f, [&](std::size_t first, Float4 scores) {
-            if (!any(scores >= minimum)) return;
+            if (!any(scores >= min_score)) return;
             const std::size_t end = std::min(first + lanes, row.size());
             for (std::size_t label = first; label < end; ++label)
-                if (row[label] >= minimum)
+                if (row[label] >= min_score)
                     lists[label].push_back({row[label], static_cast<int>(box), static_cast<int>(label)});
         });
     }
@@ -52,7 +52,7 @@ CandidateLists candidates_by_class(ScoreTable &table, float minimum, std::size_t
 /// box. The result is at least settings.score_threshold.
 float likely_floor(ScoreTable &table, const Suppression &settings) {
     constexpr std::size_t step = 32, pairs_for_each = 20;
-    constexpr float maximum = 0.999f; // close to 1, rounding of logits limits the accuracy of probabilities
+    constexpr float max_floor = 0.999f; // close to 1, rounding of logits limits the accuracy of probabilities
     const std::size_t wanted = static_cast<std::size_t>(settings.max_detections) * pairs_for_each / step;
     std::vector<float> sample;
     for (std::size_t box = 0; box < table.boxes(); box += step)
@@ -61,14 +61,14 @@ float likely_floor(ScoreTable &table, const Suppression &settings) {
     if (sample.size() <= wanted) return settings.score_threshold;
     const auto floor = sample.begin() + static_cast<std::ptrdiff_t>(wanted);
     std::nth_element(sample.begin(), floor, sample.end(), std::greater<>());
-    return std::clamp(*floor, settings.score_threshold, std::max(settings.score_threshold, maximum));
+    return std::clamp(*floor, settings.score_threshold, std::max(settings.score_threshold, max_floor));
 }
 
 /// Tracks the score that a further detection must reach to be among the best. It is the threshold until the
 /// maximum number of detections is found.
 class Floor {
 public:
-    Floor(float minimum, int maximum) : min_(minimum), max_(static_cast<std::size_t>(maximum)) {}
+    Floor(float min_score, int max_count) : min_(min_score), max_(static_cast<std::size_t>(max_count)) {}
 
     float value() const { return best_.size() < max_ ? min_ : best_.front(); }
     void add(float score) {

@@ -76,9 +76,9 @@ public:
     }
 
 private:
-    static void raise(std::atomic<int> &most, int value) {
-        int known = most;
-        while (known < value && !most.compare_exchange_weak(known, value)) {
+    static void raise(std::atomic<int> &maximum, int value) {
+        int known = maximum;
+        while (known < value && !maximum.compare_exchange_weak(known, value)) {
         }
     }
     Script &script_;

@@ -24,7 +24,7 @@ public:
         return byte % count;
     }
     bool yes() { return below(2) != 0; }
-    int up_to(int most) { return static_cast<int>(below(static_cast<std::size_t>(most) + 1)); }
+    int up_to(int maximum) { return static_cast<int>(below(static_cast<std::size_t>(maximum) + 1)); }
 
     /// Return a number for which checks or arithmetic are often wrong.
     std::int64_t number() {
@@ -62,13 +62,13 @@ public:
     /// is repeated, and a '#' in it becomes the number of the copy. Reading such a text must not take
     /// quadratic time.
     std::string long_text() {
-        constexpr std::size_t most = 1 << 20;
+        constexpr std::size_t max_size = 1 << 20;
         static constexpr std::size_t counts[] = {1, 1, 1, 2, 100, 10'000, 200'000};
         std::string text;
-        while (!empty() && text.size() < most) {
+        while (!empty() && text.size() < max_size) {
             const std::size_t count = counts[below(std::size(counts))];
             const std::string_view part = take(1 + below(255));
-            for (std::size_t i = 0; i < count && text.size() < most; ++i)
+            for (std::size_t i = 0; i < count && text.size() < max_size; ++i)
                 for (const char c : part) c == '#' ? text += std::to_string(i) : text += c;
         }
         return text;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from oracles.torchvision_models import (
@@ -17,6 +18,8 @@ from oracles.torchvision_models import (
 
 import mpscnn
 from mpscnn.converters import read_network
+from mpscnn.converters.pytorch.architectures import FAMILIES
+from mpscnn.converters.pytorch.state_dict import StateDict
 from mpscnn.converters.pytorch.timm_config import SEVERAL_NORMALISATIONS
 
 full = pytest.mark.full
@@ -92,22 +95,31 @@ def test_networks(tmp_path: Path, name: str) -> None:
     module = randomized(built, gain=0.5 if "efficientnetv2" in name or "hybrid" in name else 1.0)
     network = read_network([saved(module, tmp_path / f"{name}.pth")], size=size)
     assert_close(computed(network, photo(size)), asked(module, photo(size)).numpy())
-    wanted = normalisations(name) or {built.pretrained_cfg["mean"][0]}
-    assert {0.485: "torch", 0.5: "tensorflow"}[
-        min(wanted, key=lambda mean: abs(mean - 0.485))
-    ] == network.preprocess
+    wanted = normalisations(name) or {
+        (tuple(built.pretrained_cfg["mean"]), tuple(built.pretrained_cfg["std"]))
+    }
+    assert network.preprocess in {PRESETS[numbers] for numbers in wanted}
     assert bool(network.notes) == (len(wanted) > 1)
 
 
-def normalisations(name: str) -> set[float]:
-    """Return the means of the red channel that timm's weights of a network were trained with."""
-    models = timm().models
-    return {models.get_pretrained_cfg(tag).mean[0] for tag in timm().list_pretrained(f"{name}.*")}
+#: timm's means and deviations of the presets.
+PRESETS = {
+    ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)): "torch",
+    ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)): "tensorflow",
+    ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)): "unit",
+}
 
 
-def test_a_note_says_which_networks_have_several_normalisations() -> None:
-    names = {entry if isinstance(entry, str) else str(entry.values[0]) for entry in NETWORKS}
-    assert {name for name in names if len(normalisations(name)) > 1} == SEVERAL_NORMALISATIONS & names
+def normalisations(name: str) -> set[Any]:
+    """Return the means and deviations that timm's weights of a network were trained with."""
+    configs = map(timm().models.get_pretrained_cfg, timm().list_pretrained(f"{name}.*"))
+    return {(tuple(config.mean), tuple(config.std)) for config in configs}
+
+
+def test_the_networks_with_several_normalisations() -> None:
+    (family,) = (family for family in FAMILIES if family.is_timm)
+    names = {architecture.name for architecture in family.members(StateDict({}, ""))}
+    assert {name for name in names if len(normalisations(name)) > 1} == SEVERAL_NORMALISATIONS
 
 
 def test_the_config_that_timm_writes(tmp_path: Path) -> None:
@@ -116,6 +128,17 @@ def test_the_config_that_timm_writes(tmp_path: Path) -> None:
     network = read_network([saved(randomized(module), tmp_path / "model.pth")], size=(64, 64))
     assert network.preprocess == "tensorflow"
     assert not network.notes
+
+
+def test_the_config_chooses_between_networks_with_the_same_weights(tmp_path: Path) -> None:
+    module = randomized(timm().create_model("tf_mobilenetv3_small_100", pretrained=False))
+    timm().models._hub.save_config_for_hf(module, tmp_path / "config.json")
+    network = read_network([saved(module, tmp_path / "model.pth")], size=(64, 64))
+    assert_close(computed(network, photo((64, 64))), asked(module, photo((64, 64))).numpy())
+    assert not network.notes
+    # The name of the file is more specific than a config.json, which may belong to another file.
+    other = read_network([saved(module, tmp_path / "mobilenetv3_small_100.pth")], size=(64, 64))
+    assert "not used: it describes 'tf_mobilenetv3_small_100'" in other.notes[0]
 
 
 def test_weights_that_fit_two_networks(tmp_path: Path) -> None:

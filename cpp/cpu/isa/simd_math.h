@@ -102,9 +102,9 @@ MPSCNN_INLINE typename V::reg scaled_logarithm(typename V::reg a, float factor, 
     const auto scaled = product<V>(logarithm.high, f);
     const auto low = V::fma(logarithm.high, V::set1(factor_low), V::fma(logarithm.low, f, scaled.low));
     const auto result = V::select(V::less(a, infinity), V::add(scaled.high, low), V::mul(a, f));
-    const auto at_max_zero = V::select(V::less(a, V::zero()), V::set1(__builtin_nanf("")),
-                                       V::set1(factor > 0.0f ? -__builtin_inff() : __builtin_inff()));
-    return V::select(V::less(a, V::set1(0x1p-149f)), at_max_zero, result);
+    const auto not_positive = V::select(V::less(a, V::zero()), V::set1(__builtin_nanf("")),
+                                        V::set1(factor > 0.0f ? -__builtin_inff() : __builtin_inff()));
+    return V::select(V::less(a, V::set1(0x1p-149f)), not_positive, result);
 }
 
 /// Compute e^(a * (factor + factor_low)), with an error of 2 ulp.

@@ -42,14 +42,14 @@ double bytes_beyond_l2(const CpuPlan &plan, std::int64_t images) {
     return beyond;
 }
 
-/// Return the number of images, at most `maximum`, for which the fewest bytes come from beyond L2 if they are
-/// computed together. If several numbers are equally good, return the largest.
-std::int64_t images_at_a_time(const CpuPlan &plan, std::int64_t maximum) {
-    std::int64_t best = maximum;
-    double minimum = bytes_beyond_l2(plan, maximum);
-    for (std::int64_t images = 1; images < maximum; images *= 2)
-        if (const double beyond = bytes_beyond_l2(plan, images); beyond < minimum)
-            best = images, minimum = beyond;
+/// Return the number of images, at most `max_images`, for which the fewest bytes come from beyond L2 if they
+/// are computed together. If several numbers are equally good, return the largest.
+std::int64_t images_at_a_time(const CpuPlan &plan, std::int64_t max_images) {
+    std::int64_t best = max_images;
+    double fewest_bytes = bytes_beyond_l2(plan, max_images);
+    for (std::int64_t images = 1; images < max_images; images *= 2)
+        if (const double beyond = bytes_beyond_l2(plan, images); beyond < fewest_bytes)
+            best = images, fewest_bytes = beyond;
     return best;
 }
 

@@ -14,7 +14,7 @@ class PlanMemory {
 public:
     PlanMemory() = default;
     /// Allow at most this many bytes.
-    explicit PlanMemory(std::uint64_t maximum) : max_(maximum) {}
+    explicit PlanMemory(std::uint64_t max_bytes) : max_(max_bytes) {}
     PlanMemory(PlanMemory &&) = default;
     PlanMemory &operator=(PlanMemory &&) = default;
 

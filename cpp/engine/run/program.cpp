@@ -188,9 +188,9 @@ std::shared_ptr<const Program::Planned> Program::plan_for(const std::vector<Shap
     return planned;
 }
 
-void Program::require_memory(const Planned &planned, std::uint64_t maximum) const {
+void Program::require_memory(const Planned &planned, std::uint64_t max_memory) const {
     const std::uint64_t weights = lowered_->weight_bytes(), arena = planned.plan->arena_bytes();
-    if (weights <= maximum && arena <= maximum - weights) return;
+    if (weights <= max_memory && arena <= max_memory - weights) return;
     std::string shapes;
     for (const Shape &shape : planned.input_shapes) {
         if (shapes.size() > 100) {
@@ -201,7 +201,7 @@ void Program::require_memory(const Planned &planned, std::uint64_t maximum) cons
     }
     fail(ErrorKind::shape, {"network ", quoted(name()), ": a session for inputs of ", shapes, " takes ",
                             arena, " bytes of intermediate results beside ", weights,
-                            " of packed weights, max_memory allows ", maximum});
+                            " of packed weights, max_memory allows ", max_memory});
 }
 
 void Program::require_one_stage() const {

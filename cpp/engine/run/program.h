@@ -71,8 +71,8 @@ public:
     /// input's name, for a wrong shape, and for a plan that needs more than max_memory().
     std::shared_ptr<const Planned> plan_for(const std::vector<Shape> &input_shapes);
     /// Throws ShapeError, with the needed and the allowed bytes, if weights and the plan's arena take more
-    /// than `maximum` bytes.
-    void require_memory(const Planned &planned, std::uint64_t maximum) const;
+    /// than `max_memory` bytes.
+    void require_memory(const Planned &planned, std::uint64_t max_memory) const;
     /// Throws UnsupportedError if the processor computes some of the layers, because such a run cannot be
     /// encoded into the caller's command buffers.
     void require_one_stage() const;

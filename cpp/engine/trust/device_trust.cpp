@@ -117,13 +117,13 @@ fs::path check_program_file() {
 }
 
 std::chrono::milliseconds time_limit() {
-    constexpr double usual = 60, maximum = 3600;
+    constexpr double usual = 60, max_seconds = 3600;
     const char *text = std::getenv(limit_variable);
     char *end = nullptr;
     const double seconds = text && *text ? std::strtod(text, &end) : usual;
-    if (end && (*end || !(seconds > 0 && seconds <= maximum)))
-        fail(ErrorKind::parameter, {limit_variable, " must be a number of seconds above 0, at most ", maximum,
-                                    ", got ", quoted(text)});
+    if (end && (*end || !(seconds > 0 && seconds <= max_seconds)))
+        fail(ErrorKind::parameter, {limit_variable, " must be a number of seconds above 0, at most ",
+                                    max_seconds, ", got ", quoted(text)});
     return std::chrono::milliseconds(std::llround(std::ceil(seconds * 1000)));
 }
 

@@ -38,7 +38,7 @@ public:
     PhotoTables get(const Device &device, const PhotoSampling &sampling);
 
 private:
-    static constexpr std::size_t maximum = 8;
+    static constexpr std::size_t max_tables = 8;
 
     std::mutex mutex_;
     std::deque<std::pair<PhotoSampling, PhotoTables>> tables_; ///< most recently used first

@@ -55,7 +55,7 @@ PhotoTables PhotoTableCache::get(const Device &device, const PhotoSampling &samp
         const Tables computed = compute_tables(sampling);
         tables_.emplace_front(
             sampling, PhotoTables{device.make_buffer(computed.taps), device.make_buffer(computed.weights)});
-        if (tables_.size() > maximum) tables_.pop_back();
+        if (tables_.size() > max_tables) tables_.pop_back();
     }
     return tables_.front().second;
 }

@@ -12,7 +12,7 @@ from mpscnn._private.files import is_folder
 from mpscnn._private.literals import StoredTypeName
 from mpscnn.converters.format_detection import is_saved_model, refuse_other_formats
 from mpscnn.converters.formats import is_package, named_by_file, reader_of
-from mpscnn.converters.photo_input import CAFFE_PHOTOS
+from mpscnn.converters.photo_input import PhotoNote
 from mpscnn.converters.photo_settings import (
     choose_detection,
     choose_labels,
@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 #: A part of the cache's file names. Raise it when a change of a converter changes its results for existing files.
-CONVERTER_VERSION = 14
+CONVERTER_VERSION = 15
 
 
 def read_network(
@@ -165,6 +165,7 @@ def convert_files(
         fold=fold,
         signature=signature,
     )
+    stated = network.preprocess
     if detection is not None:
         choose_detection(network, detection)
     if labels is None:
@@ -173,8 +174,8 @@ def convert_files(
         choose_labels(network, labels)
     if preprocess is not None:
         choose_preprocess(network, preprocess)
-    if network.preprocess is not None:
-        network.notes = [note for note in network.notes if note != CAFFE_PHOTOS]
+    if preprocess is not None or network.preprocess != stated:
+        network.notes = [note for note in network.notes if not isinstance(note, PhotoNote)]
     if approve is None or approve(network):
         network.save(output, dtype=dtype, information=information)
     return network

@@ -14,6 +14,7 @@ from mpscnn._private.model_name import MODEL_SUFFIX
 from mpscnn.converters import CONVERTER_VERSION, convert_files, isolated_check, read_network
 from mpscnn.converters.format_detection import refuse_other_formats
 from mpscnn.converters.formats import files_of, is_foreign, named_by_file, reader_of
+from mpscnn.converters.photo_input import PhotoNote
 from mpscnn.errors import WeightsError
 from mpscnn.graph.network import Network
 from mpscnn.registry.cache import cache_directory, exclusive, first_file, replacing
@@ -39,6 +40,8 @@ def converted(name: str, *, fold: bool = True) -> str:
     tell the architecture. A truncated file in the cache is converted again, too. Weights are kept as float32, or as
     integers if the network is quantised.
 
+    If the file does not state the preprocessing of photos, a RuntimeWarning says at each call which one is used.
+
     Raises:
         UnsupportedError: layers that mpscnn lacks, a missing package, or an unknown format; the message has the remedy.
         WeightsError: a file is missing or damaged.
@@ -61,11 +64,13 @@ def converted(name: str, *, fold: bool = True) -> str:
             if not _is_whole(target):
                 network = read_network([path], fold=fold)
                 _keep_verdict(target, path, fold=fold)
+                notes = [note for note in network.notes if isinstance(note, PhotoNote)]
+                _keep(_note_path(target), "; ".join(notes) if network.preprocess else "")
                 with replacing(target) as temporary:
                     network.save(temporary, dtype=kept_type(network), information={"source": path.name})
-    if first_file([_verdict_path(target)]):
-        with reading(_verdict_path(target), WeightsError):
-            verdict = _verdict_path(target).read_text(encoding="utf-8", errors="replace")
+    if note := _kept(_note_path(target)):
+        warnings.warn(f"{path}: {note}", RuntimeWarning, stacklevel=5)
+    if verdict := _kept(_verdict_path(target)):
         warnings.warn(
             f"{path}: the network that it was converted to does not compute what the file does; its answers may be "
             f"wrong ({verdict})",
@@ -83,15 +88,33 @@ def _verdict_path(target: Path) -> Path:
     return target.with_suffix(".verdict")
 
 
+def _note_path(target: Path) -> Path:
+    """Return the path of the notes on the preprocessing of photos. The file does not exist if there are none."""
+    return target.with_suffix(".note")
+
+
+def _kept(path: Path) -> str:
+    """Return the text of a file, or "" if there is no file."""
+    if not first_file([path]):
+        return ""
+    with reading(path, WeightsError):
+        return path.read_text(encoding="utf-8", errors="replace")
+
+
+def _keep(path: Path, text: str) -> None:
+    """Write a text to a file, or remove the file if the text is empty."""
+    path.unlink(missing_ok=True)
+    if text:
+        with replacing(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+
 def _keep_verdict(target: Path, path: Path, *, fold: bool) -> None:
     """Compare a converted network with its source on the source's own engine. Save the verdict if they differ."""
     verdict = isolated_check.check_in_process(path, fold=fold)
     if verdict.failed:
         warnings.warn(f"{path}: {verdict.sentence}", RuntimeWarning, stacklevel=6)
-    _verdict_path(target).unlink(missing_ok=True)
-    if verdict.differs:
-        with replacing(_verdict_path(target)) as temporary:
-            temporary.write_text(verdict.sentence, encoding="utf-8")
+    _keep(_verdict_path(target), verdict.sentence if verdict.differs else "")
 
 
 def _is_whole(target: Path) -> bool:

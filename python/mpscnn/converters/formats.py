@@ -92,6 +92,12 @@ def _read_tflite(paths: list[Path], options: ReadOptions) -> Network:
     return convert([read_tflite(path, options.signature) for path in paths], options)
 
 
+def _timm_config(path: Path) -> list[Path]:
+    from mpscnn.converters.pytorch.timm_config import CONFIG, read_timm_config
+
+    return [path.with_name(CONFIG)] if read_timm_config(path) else []
+
+
 def _read_pytorch(paths: list[Path], options: ReadOptions) -> Network:
     from mpscnn.converters.pytorch.reader import read_pytorch
 
@@ -235,6 +241,9 @@ _READERS: dict[str, Reader] = {
 }
 # For formats with more than one file: the other files that belong to one.
 _COMPANIONS: dict[str, Callable[[Path], list[Path]]] = {
+    ".pth": _timm_config,
+    ".pt": _timm_config,
+    ".safetensors": _timm_config,
     ".onnx": _external_data,
     ".caffemodel": _caffe_files,
     ".prototxt": _caffe_files,

@@ -8,8 +8,18 @@ from typing import Any
 
 from mpscnn.graph.network import Network
 
-#: The note on a Caffe file that does not state its preprocessing. It is dropped when the user states it.
-CAFFE_PHOTOS = "most networks of Caffe take photos as BGR with a mean subtracted, such as --preprocess caffe"
+
+class PhotoNote(str):
+    """A note of `Network.notes` on the preprocessing of photos, which the file does not state.
+
+    It is dropped when the user states the preprocessing.
+    """
+
+
+#: The note on a Caffe file without preprocessing.
+CAFFE_PHOTOS = PhotoNote(
+    "most networks of Caffe take photos as BGR with a mean subtracted, such as --preprocess caffe"
+)
 
 
 def takes_photos(network: Network) -> bool:

@@ -193,7 +193,7 @@ def open_photo(
         ImageError: the photo is missing, damaged, incomplete, empty, or in a format that docs/preprocessing.md does not
             list; it has more pixels than MAX_PIXELS, than MAX_SIDE at one side, or than a file of its size can hold; or
             its floats are far from 0 to 1. The message names the photo.
-        ParameterError: an unknown order or orientation, an order for a photo that is not an array, or an `min_size`
+        ParameterError: an unknown order or orientation, an order for a photo that is not an array, or a `min_size`
             that is not one or two whole numbers from 1 on.
     """
     minimum = None if min_size is None else input_size("min_size", min_size)

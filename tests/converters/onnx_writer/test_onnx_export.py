@@ -370,6 +370,8 @@ def _crop(operation: str, **attributes: Any) -> Any:
         ),
         _crop("padding", top=4, bottom=-9, left=-8, right=9),
         _crop("padding", top=-12, bottom=9, value=2.5),
+        _crop("padding", top=-9, bottom=9, values=[2.5, -1.0, 0.0, 4.0, 5.0, 6.0]),
+        _crop("padding", left=-2, right=20, top=3, bottom=-8, values=[2.5, -1.0, 0.0, 4.0, 5.0, 6.0]),
         *(
             _crop(operation, kernel_height=2, kernel_width=3, edge=edge, offset_y=offset, offset_x=-offset)
             for operation in ("spatial_normalization", "local_contrast_normalization")

@@ -13,7 +13,7 @@ from converters.torch_writer import safetensors_file, state_of
 
 import mpscnn
 from mpscnn import models
-from mpscnn.converters import read_network
+from mpscnn.converters import convert_files, read_network
 
 IMAGENET: dict[str, Any] = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
 HALF: dict[str, Any] = {"mean": [0.5] * 3, "std": [0.5] * 3}
@@ -67,15 +67,87 @@ def test_a_note_says_that_the_normalisation_may_be_another(tmp_path: Path) -> No
     assert "--preprocess" in note
 
 
+def test_the_note_is_dropped_when_the_user_chooses(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(weights())
+    network = convert_files(tmp_path / "model.safetensors", tmp_path / "out.safetensors", preprocess="torch")
+    assert not network.notes
+
+
 def test_the_config_of_another_network_is_not_used(tmp_path: Path) -> None:
     network = read(tmp_path, config_of(HALF, "resnet50"))
     assert network.preprocess == "torch"
     assert "not used: it describes 'resnet50'" in network.notes[0]
 
 
-def test_the_config_names_a_network_with_the_same_weights(tmp_path: Path) -> None:
-    with pytest.raises(mpscnn.UnsupportedError, match="blur"):
-        read(tmp_path, config_of(HALF, "mobilenetv4_conv_blur_medium"))
+@pytest.mark.parametrize(
+    "settings",
+    [
+        None,
+        {"mean": [0.5] * 3},
+        {"mean": [0.5] * 3, "std": [0.5, 0.5, 0.0]},
+        {"mean": [0.5] * 3, "std": [0.5, 0.5, float("nan")]},
+        {"mean": [0.5] * 3, "std": [0.5, 0.5, 10**400]},
+        {"mean": [0.5] * 4, "std": [0.5] * 4},
+        {"mean": "0.5", "std": True},
+    ],
+    ids=range(7),
+)
+def test_a_config_without_a_normalisation_is_not_used(tmp_path: Path, settings: object) -> None:
+    network = read(tmp_path, config_of(settings))
+    assert network.preprocess == "torch"
+    assert "not used: it has no mean and standard deviation" in network.notes[0]
+    assert "'torch'" in network.notes[1]
+
+
+def test_older_configs_have_no_part_for_the_weights(tmp_path: Path) -> None:
+    network = read(tmp_path, {"architecture": "mobilenetv4_conv_small.e3600_r256_in1k", **HALF})
+    assert network.preprocess == "tensorflow"
+    assert not network.notes
+
+
+def test_arguments_that_change_the_network_are_noted(tmp_path: Path) -> None:
+    config = config_of(HALF) | {"model_args": {"img_size": 64, "act_layer": "gelu"}}
+    (note,) = read(tmp_path, config).notes
+    assert "not used and may change the network: 'act_layer'" in note
+
+
+def test_a_config_may_say_that_the_network_has_blur_poolings(tmp_path: Path) -> None:
+    config = config_of(HALF, "mobilenetv4_conv_blur_small")
+    with pytest.raises(mpscnn.UnsupportedError, match=r"by the config.json beside it .* blur poolings"):
+        read(tmp_path, config)
+    path = tmp_path / "model.safetensors"
+    network = read_network([path], size=(64, 64), architecture="mobilenetv4_conv_small")
+    assert "not used" in network.notes[0]
+    other = read(tmp_path, config_of(HALF, "resnetblur50"))
+    assert "not used" in other.notes[0]
+
+
+def test_torchvisions_networks_have_one_normalisation(tmp_path: Path) -> None:
+    network = models.efficientnet_b0(classes=3)
+    network.initialize_weights(seed=1)
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(safetensors_file(state_of(network.weights)))
+    assert not read_network([path], size=(64, 64)).notes
+
+
+def mean_of(path: Path) -> Any:
+    """Return the mean of the red channel that a loaded model subtracts."""
+    settings = mpscnn.load(path).preprocess
+    assert settings is not None
+    return settings["mean"][0]
+
+
+def test_a_loaded_file_follows_its_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MPSCNN_CACHE", str(tmp_path / "cache"))
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(weights())
+    for _ in range(2):  # the second time the network comes from the cache
+        with pytest.warns(RuntimeWarning, match="normalised by the preset 'torch'"):
+            assert mean_of(path) == pytest.approx(0.485 * 255)
+    (tmp_path / "config.json").write_text(json.dumps(config_of(HALF)))
+    assert mean_of(path) == pytest.approx(127.5)
+    (tmp_path / "config.json").write_text(json.dumps(config_of(IMAGENET)))
+    assert mean_of(path) == pytest.approx(0.485 * 255)
 
 
 @pytest.mark.parametrize(
@@ -87,16 +159,9 @@ def test_the_config_names_a_network_with_the_same_weights(tmp_path: Path) -> Non
         b" " * (1 << 20) + b"{}",
         [],
         {},
-        config_of(None),
         config_of(HALF, 3),
-        config_of({"mean": [0.5] * 3}),
-        config_of({"mean": [0.5] * 3, "std": [0.5, 0.5, 0.0]}),
-        config_of({"mean": [0.5] * 3, "std": [0.5, 0.5, float("nan")]}),
-        config_of({"mean": [0.5] * 3, "std": [0.5, 0.5, 10**400]}),
-        config_of({"mean": [0.5] * 4, "std": [0.5] * 4}),
-        config_of({"mean": "0.5", "std": True}),
     ],
-    ids=range(14),
+    ids=range(7),
 )
 def test_other_files_of_that_name_are_ignored(tmp_path: Path, config: object) -> None:
     network = read(tmp_path, config)

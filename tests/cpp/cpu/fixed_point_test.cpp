@@ -34,12 +34,12 @@ std::int64_t nearest_away(Wide x, int bits) { return x < 0 ? -nearest_up(-x, bit
 
 constexpr std::int32_t multipliers[] = {1 << 30, (1 << 30) + 1, 1256584746, 1672461947,
                                         std::numeric_limits<std::int32_t>::max()};
-constexpr std::int64_t minimum = std::numeric_limits<std::int32_t>::min(), greatest = -(minimum + 1);
+constexpr std::int64_t minimum = std::numeric_limits<std::int32_t>::min(), maximum = -(minimum + 1);
 
 /// Return the number of wrong results, for sums across the 32-bit range and around zero.
 template <class IsRight> int count_wrong(std::int64_t step, IsRight is_right) {
     int wrong = 0;
-    for (std::int64_t x = minimum; x <= greatest; x += step)
+    for (std::int64_t x = minimum; x <= maximum; x += step)
         wrong += is_right(static_cast<std::int32_t>(x)) ? 0 : 1;
     for (std::int32_t x = -70000; x <= 70000; ++x) wrong += is_right(x) ? 0 : 1;
     return wrong;
@@ -65,7 +65,7 @@ TEST(requantisation_is_that_of_its_definition) {
         for (int shift = -31; shift <= 8; ++shift)
             CHECK(count_wrong(4000037, [&](std::int32_t x) {
                       const std::int64_t larger = shift > 0 ? std::int64_t{x} * (1 << shift) : x;
-                      if (larger < minimum || larger > greatest) return true;
+                      if (larger < minimum || larger > maximum) return true;
                       const Wide product = static_cast<Wide>(larger) * m;
                       const int right = shift > 0 ? 0 : -shift;
                       return rounded_twice(x, m, shift) == nearest_away(nearest_up(product, 31), right) &&
@@ -76,7 +76,7 @@ TEST(requantisation_is_that_of_its_definition) {
 /// Test numbers with 12 bits before the binary point. The logarithm has 26 bits after it.
 TEST(logarithms_are_near) {
     double largest = 0.0;
-    for (std::int64_t sum = 1 << 19; sum <= greatest; sum += 1 + sum / 5000) {
+    for (std::int64_t sum = 1 << 19; sum <= maximum; sum += 1 + sum / 5000) {
         const double found = std::ldexp(logarithm_of_sum(static_cast<std::int32_t>(sum)), -26),
                      right = std::log(std::ldexp(static_cast<double>(sum), -19));
         largest = std::max(largest, std::fabs(found - right));
@@ -86,7 +86,7 @@ TEST(logarithms_are_near) {
 
 TEST(inverse_roots_are_near) {
     double largest = 0.0;
-    for (std::int64_t sum = 1; sum <= greatest; sum += 1 + sum / 5000) {
+    for (std::int64_t sum = 1; sum <= maximum; sum += 1 + sum / 5000) {
         std::int32_t shift = 0;
         const std::int32_t m = inverse_of_root(static_cast<std::int32_t>(sum), shift);
         CHECK(shift <= 0);

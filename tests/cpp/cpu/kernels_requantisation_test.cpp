@@ -171,18 +171,18 @@ std::vector<NamedKernel> all_kernels() {
 
 /// Return the first sums of blocks of 256: around each border from -260 to 260, and some across the range.
 std::vector<std::int32_t> some_sums(const Factor &factor) {
-    constexpr std::int64_t minimum = std::numeric_limits<std::int32_t>::min(), greatest = -(minimum + 1);
+    constexpr std::int64_t minimum = std::numeric_limits<std::int32_t>::min(), maximum = -(minimum + 1);
     std::set<std::int64_t> first;
     for (int result = -260; result <= 260; ++result) {
         const double border = (result + 0.5) * std::ldexp(1.0, 31 - factor.shift) / factor.multiplier;
         if (std::fabs(border) < 2147483000.0)
             first.insert((static_cast<std::int64_t>(std::floor(border)) - pixels / 2) / 64 * 64);
     }
-    for (std::int64_t at = minimum; at <= greatest; at += (std::int64_t{1} << 32) / 512) first.insert(at);
-    first.insert(greatest + 1 - pixels);
+    for (std::int64_t at = minimum; at <= maximum; at += (std::int64_t{1} << 32) / 512) first.insert(at);
+    first.insert(maximum + 1 - pixels);
     std::vector<std::int32_t> sums;
     for (const std::int64_t at : first)
-        sums.push_back(static_cast<std::int32_t>(std::clamp(at, minimum, greatest + 1 - pixels)));
+        sums.push_back(static_cast<std::int32_t>(std::clamp(at, minimum, maximum + 1 - pixels)));
     while (sums.size() % outputs != 0) sums.push_back(sums.back());
     return sums;
 }

@@ -204,6 +204,7 @@ MSL_UNARY(sqrt, ::sqrtf)
     template <int N> MSL_FUNCTION vec<float, N> NAME(vec<float, N> a, vec<float, N> b) {                     \
         return each_pair<float>(a, b, [](float x, float y) { return CALL(x, y); });                          \
     }
+MSL_BINARY(copysign, ::copysignf)
 MSL_BINARY(pow, ::powf)
 MSL_BINARY(min, ::fminf)
 MSL_BINARY(max, ::fmaxf)

@@ -148,13 +148,13 @@ def test_classes_of_detections(tmp_path: Path, command: Command) -> None:
         wanted = [other for other in everything if other.label == entry.label]
         assert list(model.detect(photo, iou_threshold=0.9, classes=[entry.label])) == wanted
         assert list(model.detect(photo, iou_threshold=0.9, classes=[entry.index])) == wanted
-    minimum = everything[-1].label
+    last_label = everything[-1].label
     # Objects of other classes do not count towards the limit.
-    found = model.detect(photo, iou_threshold=0.9, classes=[minimum], max_detections=1)
-    assert [entry.label for entry in found] == [minimum]
+    found = model.detect(photo, iou_threshold=0.9, classes=[last_label], max_detections=1)
+    assert [entry.label for entry in found] == [last_label]
     with mpscnn.Runner(model) as runner:
-        result = runner.submit(photo, iou_threshold=0.9, classes=[minimum]).result()
-    assert {entry.label for entry in result} == {minimum}
+        result = runner.submit(photo, iou_threshold=0.9, classes=[last_label]).result()
+    assert {entry.label for entry in result} == {last_label}
     with pytest.raises(mpscnn.ParameterError, match="there is no class 'gren'; did you mean 'green'"):
         model.detect(photo, classes=["gren"])
     with pytest.raises(mpscnn.ParameterError, match="a class must be a number from 0 to 2"):

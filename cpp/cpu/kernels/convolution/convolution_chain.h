@@ -82,15 +82,16 @@ inline void plan_panels(const ChainTask &task, std::int64_t stage, bool are_item
     buffer.channels = whole;
     buffer.panels = 1;
     if (own.packed->is_depthwise() || !task.stages[stage + 1].packed->is_depthwise()) return;
-    constexpr std::int64_t minimum = V::gemm_vectors * V::width;
-    const std::int64_t wanted = task.panel_channels / minimum * minimum;
+    constexpr std::int64_t unit_channels = V::gemm_vectors * V::width;
+    const std::int64_t wanted = task.panel_channels / unit_channels * unit_channels;
     if (wanted == 0 || own.vertical.kernel > 1) return;
     const std::int64_t all = panel_count<V>(own.packed->outputs);
-    buffer.panels = divide_up(all, wanted / minimum);
+    buffer.panels = divide_up(all, wanted / unit_channels);
     if (are_items) buffer.panels = panel_items(buffer.panels, all, threads);
     // The last panel of the matrix product may be wider than others (pack.h).
-    const std::int64_t begin = minimum * part_of(all, buffer.panels, buffer.panels - 1).begin;
-    if (buffer.panels > 1) buffer.channels = max(minimum * divide_up(all, buffer.panels), whole - begin);
+    const std::int64_t begin = unit_channels * part_of(all, buffer.panels, buffer.panels - 1).begin;
+    if (buffer.panels > 1)
+        buffer.channels = max(unit_channels * divide_up(all, buffer.panels), whole - begin);
 }
 
 /// Make the plan of a chain, except the rows of bands.

@@ -38,7 +38,7 @@ struct GemmPlan : ProductCut {         ///< the plan for each group
 
 /// Memory for as many regions as a plan can have.
 struct RegionList {
-    Region region[Segments::maximum * Segments::maximum];
+    Region region[Segments::max_count * Segments::max_count];
 };
 
 /// Plan the regions that are read in place. If there would be too many, plan none. Return the cost of

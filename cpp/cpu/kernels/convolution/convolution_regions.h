@@ -16,8 +16,8 @@ struct Segment {
 };
 
 struct Segments {
-    static constexpr int maximum = 7; // a window of 7 with SAME padding has 7 segments
-    Segment list[maximum];
+    static constexpr int max_count = 7; // a window of 7 with SAME padding has 7 segments
+    Segment list[max_count];
     int count = 0;
 };
 
@@ -27,7 +27,7 @@ inline Segments find_segments(const WindowAxis &axis, std::int64_t outputs, std:
     const std::int64_t reach = (axis.kernel - 1) * axis.dilation;
     for (std::int64_t output = 0, end = 0; output < outputs; output = end) {
         const Range taps = taps_within(axis, output, 0, extent);
-        if (taps.empty() || found.count == Segments::maximum) return {};
+        if (taps.empty() || found.count == Segments::max_count) return {};
         end = output + 1;
         if (taps.size() == axis.kernel) { // skip ahead in a long row
             const std::int64_t last = (extent - 1 - reach + axis.before) / axis.stride;

@@ -64,9 +64,9 @@ template <class V> MPSCNN_INLINE typename V::reg folded_sums(const float *sums) 
 template <class V>
 __attribute__((noinline)) void finish_dots(const PixelTile &tile, const ChannelPanel &panel,
                                            const float *sums, std::int64_t rows, std::int64_t outputs) {
-    constexpr std::int64_t maximum = 8 * max_dot_outputs;
+    constexpr std::int64_t max_dots = 8 * max_dot_outputs;
     const std::int64_t count = rows * outputs;
-    float dots[maximum + V::width];
+    float dots[max_dots + V::width];
     for (std::int64_t first = 0; first < count; first += V::width) {
         typename V::reg x[V::width];
 #pragma GCC unroll 16

@@ -50,12 +50,12 @@ struct ProductCut {
 
     /// Return the work of the thread with the most work, if each thread has one contiguous part of the items.
     std::int64_t max_work(int threads) const {
-        std::int64_t maximum = 0;
+        std::int64_t longest = 0;
         for (int t = 0; t < threads; ++t) {
             const Range own = part_of(items(), threads, t);
-            maximum = max(maximum, work_of(own.end) - work_of(own.begin));
+            longest = max(longest, work_of(own.end) - work_of(own.begin));
         }
-        return maximum;
+        return longest;
     }
 
     /// Return the cycles that a thread needs for `work` and its share of items.
@@ -75,12 +75,12 @@ inline bool is_even(const ProductCut &cut, int threads) {
     return cut.items() >= 3 * threads && 16 * cut.max_work(threads) * threads <= 17 * cut.tiles * cut.panels;
 }
 
-/// Call use(blocks) for each useful number of blocks, from `minimum` on, into which `count` things can be
+/// Call use(blocks) for each useful number of blocks, from `min_blocks` on, into which `count` things can be
 /// divided. A number of blocks is not useful if fewer blocks can have the same maximum size.
-template <class Use> inline void for_each_cut(std::int64_t count, std::int64_t minimum, Use use) {
-    for (std::int64_t size = divide_up(count, minimum); size >= 1; --size) {
+template <class Use> inline void for_each_cut(std::int64_t count, std::int64_t min_blocks, Use use) {
+    for (std::int64_t size = divide_up(count, min_blocks); size >= 1; --size) {
         const std::int64_t blocks = divide_up(count, size);
-        if (size == 1 || blocks < divide_up(count, size - 1)) use(max(blocks, minimum));
+        if (size == 1 || blocks < divide_up(count, size - 1)) use(max(blocks, min_blocks));
     }
 }
 
@@ -94,15 +94,15 @@ inline void even_out(ProductCut &cut, int threads) {
     const bool waits = late_percent(threads) > 0 || !is_even(cut, threads);
     if (!waits || all * cut.tile_time < min_time) return;
     const ProductCut given = cut;
-    std::int64_t minimum = given.max_time(threads);
+    std::int64_t best_time = given.max_time(threads);
     for_each_cut(given.tiles, given.pixel_blocks, [&](std::int64_t pixel_blocks) {
         for_each_cut(given.panels, given.panel_blocks, [&](std::int64_t panel_blocks) {
             ProductCut other = given;
             other.pixel_blocks = pixel_blocks, other.panel_blocks = panel_blocks;
             // Skip a cut that would be too slow even if the work were divided evenly.
-            if (other.time_of(divide_up(all, threads), threads) >= minimum) return;
-            if (const std::int64_t time = other.max_time(threads); time < minimum)
-                cut = other, minimum = time;
+            if (other.time_of(divide_up(all, threads), threads) >= best_time) return;
+            if (const std::int64_t time = other.max_time(threads); time < best_time)
+                cut = other, best_time = time;
         });
     });
 }
@@ -135,19 +135,19 @@ inline ChainBands chain_bands(const ConvolutionTask *stages, std::int64_t count,
         if (stages[s].packed->is_depthwise()) strips = depthwise_group_rows(stages[s]);
     ChainBands bands{strips, divide_up(height, strips), 1};
     if (rows == 0 || rows >= height) return bands;
-    const std::int64_t maximum = divide_up(bands.units, threads) * strips,
-                       minimum = divide_up(height, threads);
-    if (16 * maximum > 17 * minimum) bands = {1, height, 1};
+    const std::int64_t slowest_rows = divide_up(bands.units, threads) * strips,
+                       even_rows = divide_up(height, threads);
+    if (16 * slowest_rows > 17 * even_rows) bands = {1, height, 1};
     const std::int64_t wanted = divide_up(height, rows);
     bands.count = min(round_up(min(wanted, bands.units), threads), bands.units);
     return bands;
 }
 
 /// Return the number of work items if panels of channels are items: about `wanted`, more if many threads
-/// would wait for a late one, and at most `maximum`. Each thread gets the same number, if possible.
-inline std::int64_t panel_items(std::int64_t wanted, std::int64_t maximum, int threads) {
+/// would wait for a late one, and at most `max_items`. Each thread gets the same number, if possible.
+inline std::int64_t panel_items(std::int64_t wanted, std::int64_t max_items, int threads) {
     const std::int64_t items = late_percent(threads) > 0 ? max(wanted, 4 * threads) : wanted;
-    return min(round_up(items, threads), maximum);
+    return min(round_up(items, threads), max_items);
 }
 
 } // namespace

@@ -310,8 +310,7 @@ template <class V> struct WindowRow {
 };
 
 template <class V> WorkSplit window_normalization_split(const WindowNormalizationTask &task, int threads) {
-    constexpr std::int64_t min_cost = 1
-                                      << 15; // minimum positions that a work item reads: some 5 microseconds
+    constexpr std::int64_t min_cost = 1 << 15; // positions that a work item reads: some 5 microseconds
     const View &to = task.destination;
     const std::int64_t taps =
         min(task.vertical.kernel, task.source.height) + min(task.horizontal.kernel, task.source.width) + 8;

@@ -168,7 +168,7 @@ void gather_block(const IntegerConvolutionTask &task, Range pixels, std::int64_t
 /// Compute one panel of outputs for a block of pixels, whose gathered inputs of the panel's group are `rows`.
 void multiply_block(const IntegerConvolutionTask &task, Range pixels, std::int64_t group, std::int64_t panel,
                     const std::int16_t *rows) {
-    constexpr int maximum = PanelSums::pixels;
+    constexpr int max_pixels = PanelSums::pixels;
     const IntegerWeights &weights = task.weights;
     const View &to = task.destination;
     const std::int64_t elements = row_elements(weights), pairs = weights.pairs(), own = panel * panel_outputs,
@@ -181,13 +181,13 @@ void multiply_block(const IntegerConvolutionTask &task, Range pixels, std::int64
     const PanelRequantizer requantizer(task.requantization, place);
     auto pixel = ResultPixel::at(to, pixels.begin);
     std::uint8_t *result = bytes_at(to, pixel.image, pixel.y, pixel.x) + output;
-    alignas(64) std::int32_t sums[maximum * panel_outputs];
-    for (std::int64_t left = pixels.size(); left > 0; left -= maximum, rows += maximum * elements) {
+    alignas(64) std::int32_t sums[max_pixels * panel_outputs];
+    for (std::int64_t left = pixels.size(); left > 0; left -= max_pixels, rows += max_pixels * elements) {
         if (left == 1)
             add_pairs<1>(rows, elements, pairs, values, bias, sums);
         else
-            add_pairs<maximum>(rows, elements, pairs, values, bias, sums);
-        const std::int64_t count = min(left, maximum);
+            add_pairs<max_pixels>(rows, elements, pairs, values, bias, sums);
+        const std::int64_t count = min(left, max_pixels);
         for (std::int64_t p = 0; p < count; ++p) {
             requantizer.store(sums + p * panel_outputs, outputs, result);
             pixel.step(to);

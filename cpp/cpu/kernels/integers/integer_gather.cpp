@@ -12,11 +12,11 @@ namespace {
 // ---- Max pooling ----
 
 void maxima_of_window(const IntegerMaximumTask &task, std::int64_t image, std::int64_t y, std::int64_t x) {
-    constexpr int maximum = 64;
+    constexpr int max_channels = 64;
     std::uint8_t *const result = bytes_at(task.destination, image, y, x);
-    for (std::int64_t channel = 0; channel < task.destination.channels; channel += maximum) {
-        const std::int64_t left = min(task.destination.channels - channel, maximum);
-        std::uint8_t largest[maximum] = {};
+    for (std::int64_t channel = 0; channel < task.destination.channels; channel += max_channels) {
+        const std::int64_t left = min(task.destination.channels - channel, max_channels);
+        std::uint8_t largest[max_channels] = {};
         for_each_tap(task, image, y, x, [&](const std::uint8_t *bytes) {
             bytes += channel;
             for (std::int64_t c = 0; c < left; ++c)

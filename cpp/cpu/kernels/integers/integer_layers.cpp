@@ -21,11 +21,11 @@ MPSCNN_INLINE std::int32_t mean(std::int32_t sum, std::int32_t count) {
 }
 
 void pool_integers(const IntegerPoolingTask &task, std::int64_t image, std::int64_t y, std::int64_t x) {
-    constexpr int maximum = 64;
+    constexpr int max_channels = 64;
     std::uint8_t *const result = bytes_at(task.destination, image, y, x);
-    for (std::int64_t channel = 0; channel < task.destination.channels; channel += maximum) {
-        const std::int64_t left = min(task.destination.channels - channel, maximum);
-        std::int32_t sums[maximum] = {};
+    for (std::int64_t channel = 0; channel < task.destination.channels; channel += max_channels) {
+        const std::int64_t left = min(task.destination.channels - channel, max_channels);
+        std::int32_t sums[max_channels] = {};
         const auto count =
             static_cast<std::int32_t>(for_each_tap(task, image, y, x, [&](const std::uint8_t *bytes) {
                 bytes += channel;
@@ -192,13 +192,13 @@ MPSCNN_INLINE void look_up(const std::uint8_t *table, const std::uint8_t *from, 
 /// Look up 32 bytes in a table of 256. The table has 16 rows, and one shuffle for each row gives the results
 /// of bytes whose upper half is the row's number. For other bytes the shuffle gives 0.
 MPSCNN_INLINE __m256i looked_up(const __m128i *rows, __m256i bytes) {
-    const __m256i row_size = _mm256_set1_epi8(16), maximum = _mm256_set1_epi8(0x70);
+    const __m256i row_size = _mm256_set1_epi8(16), saturation_offset = _mm256_set1_epi8(0x70);
     __m256i found = _mm256_setzero_si256(), place = bytes;
 #pragma GCC unroll 16
     for (int row = 0; row < 16; ++row) {
         // A saturating addition sets the highest bit of indices outside this row, for which the shuffle gives
         // 0.
-        const __m256i chosen = _mm256_adds_epu8(place, maximum);
+        const __m256i chosen = _mm256_adds_epu8(place, saturation_offset);
         found = _mm256_or_si256(
             found, _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128(rows + row)), chosen));
         place = _mm256_sub_epi8(place, row_size);

@@ -99,22 +99,22 @@ __attribute__((noinline)) void add_quads(const QuadRows &rows, std::int64_t firs
 template <class Sums>
 using AddQuads = void (*)(const QuadRows &, std::int64_t, const IntegerWeights &, std::int64_t, Sums &);
 template <int panels, class Sums> MPSCNN_INLINE AddQuads<Sums> add_quads_of(std::int64_t pixels) {
-    constexpr int maximum = QuadRegisters::pixels;
+    constexpr int max_pixels = QuadRegisters::pixels;
     return [&]<int... i>(std::integer_sequence<int, i...>) {
         static constexpr AddQuads<Sums> add[] = {add_quads<i + 1, panels, Sums>...};
         return add[pixels - 1];
-    }(std::make_integer_sequence<int, maximum>());
+    }(std::make_integer_sequence<int, max_pixels>());
 }
 
 /// Compute one or two panels for a block of pixels, in tiles whose numbers of pixels differ by at most one.
 template <int panels>
 MPSCNN_INLINE void multiply_quads(const IntegerConvolutionTask &task, const QuadRows &rows,
                                   std::int64_t panel) {
-    constexpr std::int64_t lanes = IntegerWeights::panel, maximum = QuadRegisters::pixels;
+    constexpr std::int64_t lanes = IntegerWeights::panel, max_pixels = QuadRegisters::pixels;
     const TileRequantizer<panels> requantizer(task.requantization, panel * lanes,
                                               task.weights.outputs - panel * lanes);
-    alignas(64) std::int32_t sums[maximum * panels * lanes];
-    const std::int64_t tiles = divide_up(rows.count, maximum);
+    alignas(64) std::int32_t sums[max_pixels * panels * lanes];
+    const std::int64_t tiles = divide_up(rows.count, max_pixels);
     for (std::int64_t i = 0; i < tiles; ++i) {
         const Range own = part_of(rows.count, tiles, i);
         if constexpr (TileRequantizer<panels>::has_factors)
@@ -123,8 +123,8 @@ MPSCNN_INLINE void multiply_quads(const IntegerConvolutionTask &task, const Quad
                                                                                 panel, requantizer);
                 continue;
             }
-        add_quads_of<panels, std::int32_t[maximum * panels * lanes]>(own.size())(rows, own.begin,
-                                                                                 task.weights, panel, sums);
+        add_quads_of<panels, std::int32_t[max_pixels * panels * lanes]>(own.size())(
+            rows, own.begin, task.weights, panel, sums);
         requantizer.store(sums, own.size(), rows.result + own.begin * rows.result_pitch + panel * lanes,
                           rows.result_pitch);
     }
@@ -132,10 +132,11 @@ MPSCNN_INLINE void multiply_quads(const IntegerConvolutionTask &task, const Quad
 
 MPSCNN_INLINE void run_quads(const IntegerConvolutionTask &task, const Prepared &prepared, std::int64_t begin,
                              std::int64_t end, Worker &worker) {
-    constexpr int maximum = QuadRegisters::panels;
+    constexpr int max_panels = QuadRegisters::panels;
     for_each_block(task, prepared, begin, end, worker, [&](const QuadRows &rows, Range panels) {
         std::int64_t panel = panels.begin;
-        for (; panel + maximum <= panels.end; panel += maximum) multiply_quads<maximum>(task, rows, panel);
+        for (; panel + max_panels <= panels.end; panel += max_panels)
+            multiply_quads<max_panels>(task, rows, panel);
         for (; panel < panels.end; ++panel) multiply_quads<1>(task, rows, panel);
     });
 }

@@ -162,7 +162,7 @@ private:
 
         /// Return a lower bound of the results before they are rounded down. With `has_ties`, negative sums
         /// have another offset, which is lower by one unit of the second rounding.
-        template <bool has_ties> MPSCNN_INLINE __m256 minimum(__m256i x) const {
+        template <bool has_ties> MPSCNN_INLINE __m256 lower_bound(__m256i x) const {
             const __m256 offset =
                 has_ties ? _mm256_blendv_ps(offset_, below_, _mm256_castsi256_ps(x)) : offset_;
             return _mm256_fmadd_ps(_mm256_cvtepi32_ps(x), scale_, offset);
@@ -176,12 +176,13 @@ private:
     MPSCNN_INLINE void store_rounded(const std::int32_t *sums, std::int64_t count,
                                      std::uint8_t *result) const {
         const __m256 error = _mm256_set1_ps(2.0f * max_error);
-        const __m256 a = own_[0].minimum<has_ties>(load(sums)), b = own_[1].minimum<has_ties>(load(sums + 8));
-        const __m256i minimum = _mm256_packs_epi32(_mm256_cvttps_epi32(a), _mm256_cvttps_epi32(b)),
-                      maximum = _mm256_packs_epi32(_mm256_cvttps_epi32(_mm256_add_ps(a, error)),
-                                                   _mm256_cvttps_epi32(_mm256_add_ps(b, error)));
+        const __m256 a = own_[0].lower_bound<has_ties>(load(sums)),
+                     b = own_[1].lower_bound<has_ties>(load(sums + 8));
+        const __m256i lower = _mm256_packs_epi32(_mm256_cvttps_epi32(a), _mm256_cvttps_epi32(b)),
+                      upper = _mm256_packs_epi32(_mm256_cvttps_epi32(_mm256_add_ps(a, error)),
+                                                 _mm256_cvttps_epi32(_mm256_add_ps(b, error)));
         const __m256i bytes =
-            _mm256_min_epu8(_mm256_max_epu8(_mm256_packus_epi16(minimum, maximum), low_), high_);
+            _mm256_min_epu8(_mm256_max_epu8(_mm256_packus_epi16(lower, upper), low_), high_);
         const __m256i turned = _mm256_shuffle_epi32(bytes, 0x4e);
         if (_mm256_movemask_epi8(_mm256_cmpeq_epi8(bytes, turned)) != -1)
             return store_any(sums, count, result);

@@ -297,8 +297,9 @@ __attribute__((noinline)) void layer_gradient_pixel(const LayerGradientTask &tas
     const GradientTerms terms(task, centred ? sums.total(0) / count : 0.0, sums.total(1) / size,
                               sums.total(2) / size);
     float *out = pixel_at(to, image, y, x);
-    const double epsilon = task.epsilon_rule == EpsilonRule::inside ? static_cast<double>(task.epsilon) : 0.0;
-    if (!holds_products(sums.total(1), sums.total(2) / size + epsilon))
+    const double added_epsilon =
+        task.epsilon_rule == EpsilonRule::inside ? static_cast<double>(task.epsilon) : 0.0;
+    if (!holds_products(sums.total(1), sums.total(2) / size + added_epsilon))
         return wide_layer_gradient(task, from, gradient, out);
     const auto scale = V::set1(static_cast<float>(terms.scale)),
                slope = V::set1(static_cast<float>(terms.slope)),

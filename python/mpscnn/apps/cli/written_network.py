@@ -28,6 +28,7 @@ class Conversion:
         size, shapes, outputs, architecture, fold, signature: see `mpscnn.converters.read_network`.
         check: compare the network with its source.
         force: write the result even if it differs from its source.
+        note_photos: print notes on the preprocessing of photos that the source does not state.
     """
 
     sources: Sequence[Path]
@@ -40,6 +41,7 @@ class Conversion:
     signature: str | None
     check: bool
     force: bool
+    note_photos: bool
 
     def reading(self) -> dict[str, Any]:
         """Return the named arguments of `read_network`."""
@@ -57,6 +59,7 @@ def network_to_write(given: Conversion) -> Network:
     """
     from mpscnn.converters import read_network
     from mpscnn.converters.formats import is_foreign
+    from mpscnn.converters.photo_input import PhotoNote
 
     if len(given.sources) != 1:
         raise ParameterError(f"{given.output}: expected one model to write, got {len(given.sources)}")
@@ -64,7 +67,8 @@ def network_to_write(given: Conversion) -> Network:
     if is_foreign(source) or is_folder(source):
         network = read_network(given.sources, **given.reading())
         for note in network.notes:
-            warn(f"{source}: {note}")
+            if given.note_photos or not isinstance(note, PhotoNote):
+                warn(f"{source}: {note}")
         if given.check:
             _compare(network, source, given)
     elif given.shapes or given.outputs or given.architecture or given.signature:

@@ -46,9 +46,8 @@ def padded(
         pads = layer.constant([*lead, *before, *lead, *after], "pads")
         return layer.add("Pad", name, pads, *constants, **attributes)
     added_before, added_after = ([max(amount, 0) for amount in side] for side in (before, after))
-    if any(added_before + added_after):
-        pads = layer.constant([*lead, *added_before, *lead, *added_after], "pads")
-        name = layer.add("Pad", name, pads, *constants, **attributes)
+    pads = layer.constant([*lead, *added_before, *lead, *added_after], "pads")
+    name = layer.add("Pad", name, pads, *constants, **attributes)
     starts = [max(-amount, 0) for amount in before]
     ends = [min(amount, 0) or np.iinfo(np.int64).max for amount in after]
     axes = list(range(len(lead), 4))

@@ -31,7 +31,7 @@ def padding(layer: Layer) -> str:
     _, height, width, channels = layer.shape
     border = np.ones((channels, height, width), np.float32)
     covered = [
-        slice(max(first, 0), extent - max(last, 0))
+        slice(max(first, 0), max(extent - max(last, 0), 0))
         for first, last, extent in zip(before, after, border.shape, strict=True)
     ]
     border[tuple(covered)] = 0

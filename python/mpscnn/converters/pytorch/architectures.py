@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,7 +11,13 @@ from mpscnn.converters.layer_names import shown
 from mpscnn.converters.pytorch.naming import timm_depths, timm_modules, torchvision_modules
 from mpscnn.converters.pytorch.separate_norms import with_separate_norms
 from mpscnn.converters.pytorch.state_dict import StateDict
-from mpscnn.converters.pytorch.timm_config import TimmConfig, choose_normalisation
+from mpscnn.converters.pytorch.timm_config import (
+    TimmConfig,
+    apply_config,
+    is_named,
+    note_several_normalisations,
+    refuse_blur_by_name,
+)
 from mpscnn.converters.pytorch.weights import Epsilons, Fit, Module, fit_of, set_weights
 from mpscnn.converters.renaming import renamed
 from mpscnn.errors import UnsupportedError
@@ -67,6 +72,7 @@ class Family:
         members: a function that yields the family's networks, with the number of classes of the state dict.
         modules: a function that finds the weights of the network's layers in the state dict.
         unused: prefixes of names that are not needed for inference.
+        is_timm: whether only timm has state dicts with these names.
     """
 
     name: str
@@ -74,10 +80,7 @@ class Family:
     members: Callable[[StateDict], Iterable[Architecture]]
     modules: Callable[[Network, StateDict], Mapping[str, Module]] = torchvision_modules
     unused: tuple[str, ...] = ()
-
-
-# Networks of timm that have the names and shapes of other networks, because their blur poolings have no weights.
-_BLURRED = re.compile(r"mobilenetv4_conv_(aa|blur)|resnet(aa|blur)|efficientnet_blur")
+    is_timm: bool = False
 
 
 def network_of(
@@ -95,8 +98,8 @@ def network_of(
         state: the state dict.
         name: the name of the network.
         size: (height, width) of the network's image; None: the usual size of the architecture.
-        architecture: the name of the architecture, needed if names and shapes fit several; None: the one of `config`,
-            or the one that the file's name begins with.
+        architecture: the name of the architecture, needed if names and shapes fit several; None: the one that the
+            file's name begins with, or the one of `config`.
         config: the settings that timm wrote beside the file, which name the architecture and the preprocessing.
         fold: whether batch normalizations become part of the layers before them, or stay separate layers.
 
@@ -104,19 +107,19 @@ def network_of(
         UnsupportedError: the architecture is unknown, ambiguous, or by the file's name one that is not supported.
         WeightsError: a weight is not finite or not floating point.
     """
-    own_names = [config.architecture] if config else []
-    own_names.append(Path(state.origin).name)
-    if architecture is None and (blurred := _BLURRED.search(" ".join(own_names))):
-        raise UnsupportedError(
-            f"{state.origin}: by its name it is one of timm's {blurred[0]} networks, whose blur poolings are not "
-            "supported and have no weights: export it as ONNX, or, if it is none, choose another with --architecture "
-            "(architecture= in Python)"
-        )
+    own_names = [Path(state.origin).name, *([config.architecture] if config else [])]
+    if architecture is None:
+        refuse_blur_by_name(state.origin, own_names[0])
     for family in FAMILIES:
         if all(mark in state for mark in family.marks):
             chosen = _member(state, family, size, architecture, own_names)
             network = _with_weights(state, chosen, name, fold)
-            choose_normalisation(network, chosen.architecture.name, config)
+            known = chosen.architecture.name
+            used = config is not None and apply_config(
+                network, known, config, state.origin, chosen=architecture is not None
+            )
+            if family.is_timm and not used:
+                note_several_normalisations(network, known)
             return network
     raise UnsupportedError(
         f"{state.origin}: its {len(state)} tensors ({_first_names(state)}) belong to no known network; known are "
@@ -177,7 +180,7 @@ def _no_member(state: StateDict, family: Family, closest: _Candidate) -> Unsuppo
 def _by_name(state: StateDict, fitting: Sequence[_Candidate], own_names: Sequence[str]) -> _Candidate:
     """Return the fitting architecture whose name one of `own_names` begins with. Earlier ones have precedence."""
     for own_name in own_names:
-        named = [candidate for candidate in fitting if own_name.startswith(candidate.architecture.name)]
+        named = [candidate for candidate in fitting if is_named(own_name, candidate.architecture.name)]
         if len(named) == 1:
             return named[0]
     names = ", ".join(candidate.architecture.name for candidate in fitting)
@@ -378,5 +381,6 @@ FAMILIES = (
         ("conv_stem.weight", "classifier.weight"),
         _timm_members,
         timm_modules,
+        is_timm=True,
     ),
 )

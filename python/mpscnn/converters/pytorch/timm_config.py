@@ -7,15 +7,19 @@ normalisations.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mpscnn.converters.layer_names import shown
+from mpscnn.converters.photo_input import PhotoNote
+from mpscnn.errors import UnsupportedError
 from mpscnn.graph.network import Network
 
-_NAME = "config.json"
+#: The name of the file.
+CONFIG = "config.json"
 _MAX_BYTES = 1 << 20
 _MIN_STD = 1e-3
 _PRESETS: Mapping[tuple[tuple[float, ...], tuple[float, ...]], str] = {
@@ -23,7 +27,7 @@ _PRESETS: Mapping[tuple[tuple[float, ...], tuple[float, ...]], str] = {
     ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)): "tensorflow",
     ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)): "unit",
 }
-# The networks of timm 1.0.31 whose weights were trained with different normalisations.
+#: The networks of timm 1.0.31 that have weights for different normalisations.
 SEVERAL_NORMALISATIONS = {
     "efficientnet_b0",
     "efficientnet_b1",
@@ -31,6 +35,10 @@ SEVERAL_NORMALISATIONS = {
     "mobilenetv4_conv_small",
     *(f"tf_efficientnet_b{number}" for number in range(8)),
 }
+# Networks of timm that have the names and shapes of other networks, because their blur poolings have no weights.
+_BLURRED = re.compile(r"mobilenetv4_conv_(aa|blur)|resnet(aa|blur)|efficientnet_blur")
+# Arguments of timm's functions that do not change what a network computes, or that its weights show.
+_HARMLESS = {"num_classes", "in_chans", "img_size", "drop_rate", "drop_path_rate"}
 
 
 @dataclass(frozen=True)
@@ -39,11 +47,14 @@ class TimmConfig:
 
     Attributes:
         architecture: the name of the network in timm.
-        preprocess: the preset or settings that normalise photos with its mean and standard deviation.
+        preprocess: the preset or settings that normalise photos with its mean and standard deviation; None: it has no
+            usable ones.
+        arguments: the names of arguments that may change what the network computes.
     """
 
     architecture: str
-    preprocess: str | Mapping[str, Any]
+    preprocess: str | Mapping[str, Any] | None
+    arguments: tuple[str, ...] = ()
 
 
 def read_timm_config(weights: Path) -> TimmConfig | None:
@@ -51,7 +62,7 @@ def read_timm_config(weights: Path) -> TimmConfig | None:
 
     It is None if there is no such file, or if it is not one of timm's.
     """
-    path = weights.with_name(_NAME)
+    path = weights.with_name(CONFIG)
     try:
         if not path.is_file():
             return None
@@ -60,43 +71,93 @@ def read_timm_config(weights: Path) -> TimmConfig | None:
         config = json.loads(content) if len(content) <= _MAX_BYTES else None
     except (OSError, ValueError, RecursionError):
         return None
-    if not isinstance(config, dict):
+    if not isinstance(config, dict) or not isinstance(config.get("architecture"), str):
         return None
-    architecture, settings = config.get("architecture"), config.get("pretrained_cfg")
-    if not isinstance(architecture, str) or not isinstance(settings, dict):
+    arguments = config.get("model_args")
+    names = sorted(arguments.keys() - _HARMLESS) if isinstance(arguments, dict) else ()
+    # Files of older versions of timm have the mean and the deviation beside the architecture.
+    return TimmConfig(config["architecture"], _preprocess(config.get("pretrained_cfg", config)), tuple(names))
+
+
+def is_named(name: str, architecture: str) -> bool:
+    """Return True if the name of a file or a config.json begins with the name of an architecture.
+
+    A tag of the weights may follow, such as in "efficientnet_b0_ra-3dd342df.pth".
+    """
+    return name.startswith(architecture) and not name[len(architecture) :][:1].isalnum()
+
+
+def refuse_blur_by_name(origin: str, name: str) -> None:
+    """Raise UnsupportedError if a file's name is that of a network with blur poolings."""
+    if blurred := _BLURRED.search(name):
+        raise UnsupportedError(_has_blur(origin, "its name", blurred[0]))
+
+
+def apply_config(
+    network: Network, architecture: str, config: TimmConfig, origin: str, *, chosen: bool
+) -> bool:
+    """Set the preprocessing that the config.json states, and note what of it is not used.
+
+    Args:
+        network: the network with the weights.
+        architecture: its name in timm or torchvision.
+        config: the settings.
+        origin: the name of the file with the weights.
+        chosen: whether the user chose the architecture.
+
+    Returns: True if the preprocessing was set.
+
+    Raises UnsupportedError if the config.json says that the network has blur poolings.
+    """
+    blurred = _BLURRED.search(config.architecture)
+    if blurred and not chosen and is_named(re.sub("_?(aa|blur)", "", config.architecture), architecture):
+        raise UnsupportedError(_has_blur(origin, f"the {CONFIG} beside it", blurred[0]))
+    unused = f"the {CONFIG} beside the file is not used"
+    if not is_named(config.architecture, architecture):
+        named = shown(config.architecture)
+        network.notes.append(f"{unused}: it describes {named}, and the weights are those of {architecture}")
+        return False
+    if config.arguments:
+        network.notes.append(
+            f"the {CONFIG} beside the file has arguments that are not used and may change the network: "
+            f"{', '.join(map(shown, config.arguments))}"
+        )
+    if config.preprocess is None:
+        network.notes.append(f"{unused}: it has no mean and standard deviation of three numbers from 0 to 1")
+        return False
+    network.preprocess = config.preprocess
+    return True
+
+
+def note_several_normalisations(network: Network, architecture: str) -> None:
+    """Add a note if timm has weights of the network for several normalisations."""
+    if architecture in SEVERAL_NORMALISATIONS:
+        network.notes.append(
+            PhotoNote(
+                f"photos are normalised by the preset {network.preprocess!r}, but timm has weights of {architecture} "
+                f"for other normalisations, too: put timm's {CONFIG} beside the file, or choose one with --preprocess "
+                "(preprocess= in Python)"
+            )
+        )
+
+
+def _has_blur(origin: str, source: str, network: str) -> str:
+    return (
+        f"{origin}: by {source} it is one of timm's {network} networks, whose blur poolings are not supported and have "
+        "no weights: export it as ONNX, or, if it is none, choose another with --architecture (architecture= in Python)"
+    )
+
+
+def _preprocess(settings: object) -> str | Mapping[str, Any] | None:
+    if not isinstance(settings, dict):
         return None
     mean, std = (_numbers(settings.get(name)) for name in ("mean", "std"))
     if mean is None or std is None or min(std) < _MIN_STD:
         return None
-    preset = _PRESETS.get((mean, std))
-    return TimmConfig(
-        architecture,
-        preset or {"mean": [255.0 * x for x in mean], "scale": [1.0 / (255.0 * x) for x in std]},
-    )
-
-
-def choose_normalisation(network: Network, architecture: str, config: TimmConfig | None) -> None:
-    """Set the network's preprocessing as the config.json says.
-
-    If there is none, and timm has weights of the network for several normalisations, the network gets a note.
-    """
-    if config is not None and config.architecture == architecture:
-        network.preprocess = config.preprocess
-        return
-    if config is not None:
-        network.notes.append(
-            f"the {_NAME} beside the file is not used: it describes {shown(config.architecture)}, and the weights "
-            f"are those of {architecture}"
-        )
-    if architecture in SEVERAL_NORMALISATIONS:
-        network.notes.append(_several(architecture, network.preprocess))
-
-
-def _several(architecture: str, preset: object) -> str:
-    return (
-        f"photos are normalised by the preset {preset!r}, but timm has weights of {architecture} for other "
-        f"normalisations, too: put timm's {_NAME} beside the file, or choose one with --preprocess"
-    )
+    return _PRESETS.get((mean, std)) or {
+        "mean": [255.0 * x for x in mean],
+        "scale": [1.0 / (255.0 * x) for x in std],
+    }
 
 
 def _numbers(value: object) -> tuple[float, ...] | None:

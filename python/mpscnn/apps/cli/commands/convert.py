@@ -215,7 +215,17 @@ def convert(
     if any(output.exists() and source.exists() and output.samefile(source) for source in sources):
         raise typer.BadParameter(f"{output} is a file to read, too: give another name", param_hint="OUT")
     given = Conversion(
-        sources, output, size, shapes, stops, architecture, fold, signature, check=check, force=force
+        sources,
+        output,
+        size,
+        shapes,
+        stops,
+        architecture,
+        fold,
+        signature,
+        check=check,
+        force=force,
+        note_photos=preprocess is None and output.suffix.lower() in COREML_SUFFIXES,
     )
     if output.suffix.lower() == ONNX_SUFFIX:
         if labels is not None or preprocess is not None or detection is not None:

@@ -10,7 +10,7 @@ const WIDTH = 1000;
 const HEIGHT = 200;
 
 const element = (id) => document.getElementById(id);
-const least = (numbers) => numbers.reduce((one, other) => Math.min(one, other));
+const minimum = (numbers) => numbers.reduce((one, other) => Math.min(one, other));
 
 export class Profile {
   constructor({ model, guarded }) {
@@ -52,11 +52,11 @@ export class Profile {
   }
 
   show(profile) {
-    const sum = profile.steps.reduce((total, step) => total + least(step.milliseconds), 0);
+    const sum = profile.steps.reduce((total, step) => total + minimum(step.milliseconds), 0);
     const peak = profile.peak_flops_per_second ? profile.peak_flops_per_second.all_threads / 1e9 : null;
     const kinds = new Map();
     this.steps = profile.steps.map((step) => {
-      const milliseconds = least(step.milliseconds);
+      const milliseconds = minimum(step.milliseconds);
       const rate = milliseconds > 0 ? step.flops / milliseconds / 1e6 : 0;
       const kind = kinds.get(step.kind) ?? { name: step.kind, milliseconds: 0 };
       kind.milliseconds += milliseconds;
@@ -66,7 +66,7 @@ export class Profile {
     const ordered = [...kinds.values()].sort((one, other) => other.milliseconds - one.milliseconds);
     ordered.forEach((kind, i) => (kind.colour = `kind-${Math.min(i, KINDS - 1)}`));
 
-    const run = least(profile.milliseconds);
+    const run = minimum(profile.milliseconds);
     const flops = profile.steps.reduce((total, step) => total + step.flops, 0);
     const of = peak ? `, ${Math.round(flops / run / 1e4 / peak)} % of the peak of ${Math.round(peak)}` : "";
     element("profile-about").textContent =
@@ -83,8 +83,8 @@ export class Profile {
   }
 
   drawChart(peak) {
-    const most = Math.max(1e-9, ...this.steps.map((step) => step.rate));
-    const top = peak && peak < 4 * most ? Math.max(peak, most) : most;
+    const highest = Math.max(1e-9, ...this.steps.map((step) => step.rate));
+    const top = peak && peak < 4 * highest ? Math.max(peak, highest) : highest;
     const svg = shape("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", "aria-hidden": "true" });
     let x = 0;
     for (const step of this.steps) {
