@@ -74,7 +74,11 @@ def read_timm_config(weights: Path) -> TimmConfig | None:
     if not isinstance(config, dict) or not isinstance(config.get("architecture"), str):
         return None
     arguments = config.get("model_args")
-    names = sorted(arguments.keys() - _HARMLESS) if isinstance(arguments, dict) else ()
+    names = [
+        name
+        for name, value in (arguments.items() if isinstance(arguments, dict) else ())
+        if name not in _HARMLESS and (name, value) != ("global_pool", "avg")
+    ]
     # Files of older versions of timm have the mean and the deviation beside the architecture.
     return TimmConfig(config["architecture"], _preprocess(config.get("pretrained_cfg", config)), tuple(names))
 
