@@ -69,7 +69,7 @@ class UnaryKernelFields(PropertyOwner):
         "Value of reads outside the source: 'zero' or 'clamp' (the nearest pixel); Pad has more modes."
     )
     source_feature_channel_offset = Integer("First feature channel read, a multiple of 4.")
-    source_feature_channel_max_count = Integer("Most feature channels read.")
+    source_feature_channel_max_count = Integer("Maximum number of feature channels read.")
 
 
 class BinaryKernelFields(PropertyOwner):
@@ -80,14 +80,16 @@ class BinaryKernelFields(PropertyOwner):
     primary_source_feature_channel_offset = Integer(
         "First feature channel read of the primary source, a multiple of 4."
     )
-    primary_source_feature_channel_max_count = Integer("Most feature channels read of the primary source.")
+    primary_source_feature_channel_max_count = Integer(
+        "Maximum number of feature channels read of the primary source."
+    )
     secondary_offset = Offset("(x, y, z): position in the secondary source of the first pixel written.")
     secondary_edge_mode = Text("Value of reads outside the secondary source: 'zero' or 'clamp'.")
     secondary_source_feature_channel_offset = Integer(
         "First feature channel read of the secondary source, a multiple of 4."
     )
     secondary_source_feature_channel_max_count = Integer(
-        "Most feature channels read of the secondary source."
+        "Maximum number of feature channels read of the secondary source."
     )
 
 

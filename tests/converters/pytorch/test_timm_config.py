@@ -1,4 +1,4 @@
-"""Test that the config.json that timm writes beside weights chooses the network and its normalisation."""
+"""Test that the config.json that timm writes next to weights chooses the network and its normalisation."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_arguments_that_change_the_network_are_noted(tmp_path: Path) -> None:
 
 def test_a_config_may_say_that_the_network_has_blur_poolings(tmp_path: Path) -> None:
     config = config_of(HALF, "mobilenetv4_conv_blur_small")
-    with pytest.raises(mpscnn.UnsupportedError, match=r"by the config.json beside it .* blur poolings"):
+    with pytest.raises(mpscnn.UnsupportedError, match=r"by the config.json next to it .* blur poolings"):
         read(tmp_path, config)
     path = tmp_path / "model.safetensors"
     network = read_network([path], size=(64, 64), architecture="mobilenetv4_conv_small")

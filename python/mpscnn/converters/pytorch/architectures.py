@@ -100,7 +100,7 @@ def network_of(
         size: (height, width) of the network's image; None: the usual size of the architecture.
         architecture: the name of the architecture, needed if names and shapes fit several; None: the one that the
             file's name begins with, or the one of `config`.
-        config: the settings that timm wrote beside the file, which name the architecture and the preprocessing.
+        config: the settings that timm wrote next to the file, which name the architecture and the preprocessing.
         fold: whether batch normalizations become part of the layers before them, or stay separate layers.
 
     Raises:

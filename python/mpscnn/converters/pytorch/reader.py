@@ -26,7 +26,7 @@ def read_pytorch(
         name: the name of the network.
         size: (height, width) of the network's image; None: the usual size of the architecture.
         architecture: the name of the architecture, needed if names and shapes fit several ("tf_efficientnet_b0" has
-            those of "efficientnet_b0"); None: the one of timm's config.json beside the file, or the one that the
+            those of "efficientnet_b0"); None: the one of timm's config.json next to the file, or the one that the
             file's name begins with.
         fold: whether batch normalizations become part of the layers before them, or stay separate layers.
 

@@ -1,4 +1,4 @@
-"""Read the config.json that timm writes beside a file with weights.
+"""Read the config.json that timm writes next to a file with weights.
 
 State dicts do not say how photos are normalised, and timm has weights of one network that want different
 normalisations.
@@ -58,7 +58,7 @@ class TimmConfig:
 
 
 def read_timm_config(weights: Path) -> TimmConfig | None:
-    """Return the settings of the config.json beside a file with weights.
+    """Return the settings of the config.json next to a file with weights.
 
     It is None if there is no such file, or if it is not one of timm's.
     """
@@ -79,7 +79,7 @@ def read_timm_config(weights: Path) -> TimmConfig | None:
         for name, value in (arguments.items() if isinstance(arguments, dict) else ())
         if name not in _HARMLESS and (name, value) != ("global_pool", "avg")
     ]
-    # Files of older versions of timm have the mean and the deviation beside the architecture.
+    # Files of older versions of timm have the mean and the deviation next to the architecture.
     return TimmConfig(config["architecture"], _preprocess(config.get("pretrained_cfg", config)), tuple(names))
 
 
@@ -115,15 +115,15 @@ def apply_config(
     """
     blurred = _BLURRED.search(config.architecture)
     if blurred and not chosen and is_named(re.sub("_?(aa|blur)", "", config.architecture), architecture):
-        raise UnsupportedError(_has_blur(origin, f"the {CONFIG} beside it", blurred[0]))
-    unused = f"the {CONFIG} beside the file is not used"
+        raise UnsupportedError(_has_blur(origin, f"the {CONFIG} next to it", blurred[0]))
+    unused = f"the {CONFIG} next to the file is not used"
     if not is_named(config.architecture, architecture):
         named = shown(config.architecture)
         network.notes.append(f"{unused}: it describes {named}, and the weights are those of {architecture}")
         return False
     if config.arguments:
         network.notes.append(
-            f"the {CONFIG} beside the file has arguments that are not used and may change the network: "
+            f"the {CONFIG} next to the file has arguments that are not used and may change the network: "
             f"{', '.join(map(shown, config.arguments))}"
         )
     if config.preprocess is None:
@@ -139,7 +139,7 @@ def note_several_normalisations(network: Network, architecture: str) -> None:
         network.notes.append(
             PhotoNote(
                 f"photos are normalised by the preset {network.preprocess!r}, but timm has weights of {architecture} "
-                f"for other normalisations, too: put timm's {CONFIG} beside the file, or choose one with --preprocess "
+                f"for other normalisations, too: put timm's {CONFIG} next to the file, or choose one with --preprocess "
                 "(preprocess= in Python)"
             )
         )
