@@ -78,11 +78,11 @@ template <detail::ClassName Name> struct AddOptions {
     std::array<std::int64_t, 3> primary_offset{0, 0, 0}; ///< (x, y, z): position in the primary source of the first pixel written
     EdgeMode primary_edge_mode = EdgeMode::zero; ///< value of reads outside the primary source: 'zero' or 'clamp'
     std::int64_t primary_source_feature_channel_offset = 0; ///< first feature channel read of the primary source, a multiple of 4
-    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read of the primary source
+    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read of the primary source
     std::array<std::int64_t, 3> secondary_offset{0, 0, 0}; ///< (x, y, z): position in the secondary source of the first pixel written
     EdgeMode secondary_edge_mode = EdgeMode::zero; ///< value of reads outside the secondary source: 'zero' or 'clamp'
     std::int64_t secondary_source_feature_channel_offset = 0; ///< first feature channel read of the secondary source, a multiple of 4
-    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read of the secondary source
+    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read of the secondary source
     std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 16; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
@@ -112,11 +112,11 @@ template <detail::ClassName Name> struct AddGradientOptions {
     std::array<std::int64_t, 3> primary_offset{0, 0, 0}; ///< (x, y, z): position in the primary source of the first pixel written
     EdgeMode primary_edge_mode = EdgeMode::zero; ///< value of reads outside the primary source: 'zero' or 'clamp'
     std::int64_t primary_source_feature_channel_offset = 0; ///< first feature channel read of the primary source, a multiple of 4
-    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read of the primary source
+    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read of the primary source
     std::array<std::int64_t, 3> secondary_offset{0, 0, 0}; ///< (x, y, z): position in the secondary source of the first pixel written
     EdgeMode secondary_edge_mode = EdgeMode::zero; ///< value of reads outside the secondary source: 'zero' or 'clamp'
     std::int64_t secondary_source_feature_channel_offset = 0; ///< first feature channel read of the secondary source, a multiple of 4
-    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read of the secondary source
+    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read of the secondary source
     std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 16; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
@@ -136,7 +136,7 @@ template <detail::ClassName Name> struct BatchNormalizationOptions {
     std::array<std::int64_t, 3> offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written, for a kernel with a window of its centre tap; z is the first image
     EdgeMode edge_mode = EdgeMode::zero; ///< value of reads outside the source: 'zero' or 'clamp' (the nearest pixel); Pad has more modes
     std::int64_t source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
-    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read
     std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 16; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
@@ -163,7 +163,7 @@ template <detail::ClassName Name> struct BatchNormalizationStatisticsOptions {
     std::array<std::int64_t, 3> offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written, for a kernel with a window of its centre tap; z is the first image
     EdgeMode edge_mode = EdgeMode::zero; ///< value of reads outside the source: 'zero' or 'clamp' (the nearest pixel); Pad has more modes
     std::int64_t source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
-    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read
     std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 16; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
@@ -192,7 +192,7 @@ template <detail::ClassName Name> struct BinaryConvolutionOptions {
     std::array<std::int64_t, 3> offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written, for a kernel with a window of its centre tap; z is the first image
     EdgeMode edge_mode = EdgeMode::zero; ///< value of reads outside the source: 'zero' or 'clamp' (the nearest pixel); Pad has more modes
     std::int64_t source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
-    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read
     std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 16; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
@@ -218,7 +218,7 @@ template <detail::ClassName Name> struct BinaryFullyConnectedOptions {
     std::array<std::int64_t, 3> offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written, for a kernel with a window of its centre tap; z is the first image
     EdgeMode edge_mode = EdgeMode::zero; ///< value of reads outside the source: 'zero' or 'clamp' (the nearest pixel); Pad has more modes
     std::int64_t source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
-    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read
     std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 0; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
@@ -246,11 +246,11 @@ template <detail::ClassName Name> struct CompareOptions {
     std::array<std::int64_t, 3> primary_offset{0, 0, 0}; ///< (x, y, z): position in the primary source of the first pixel written
     EdgeMode primary_edge_mode = EdgeMode::zero; ///< value of reads outside the primary source: 'zero' or 'clamp'
     std::int64_t primary_source_feature_channel_offset = 0; ///< first feature channel read of the primary source, a multiple of 4
-    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read of the primary source
+    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read of the primary source
     std::array<std::int64_t, 3> secondary_offset{0, 0, 0}; ///< (x, y, z): position in the secondary source of the first pixel written
     EdgeMode secondary_edge_mode = EdgeMode::zero; ///< value of reads outside the secondary source: 'zero' or 'clamp'
     std::int64_t secondary_source_feature_channel_offset = 0; ///< first feature channel read of the secondary source, a multiple of 4
-    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read of the secondary source
+    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read of the secondary source
     std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 16; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
@@ -279,7 +279,7 @@ template <detail::ClassName Name> struct ConvolutionOptions {
     std::array<std::int64_t, 3> offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written, for a kernel with a window of its centre tap; z is the first image
     EdgeMode edge_mode = EdgeMode::zero; ///< value of reads outside the source: 'zero' or 'clamp' (the nearest pixel); Pad has more modes
     std::int64_t source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
-    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read
     std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 16; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
@@ -308,11 +308,11 @@ template <detail::ClassName Name> struct ConvolutionGradientOptions {
     std::array<std::int64_t, 3> primary_offset{0, 0, 0}; ///< (x, y, z): position in the primary source of the first pixel written
     EdgeMode primary_edge_mode = EdgeMode::zero; ///< value of reads outside the primary source: 'zero' or 'clamp'
     std::int64_t primary_source_feature_channel_offset = 0; ///< first feature channel read of the primary source, a multiple of 4
-    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read of the primary source
+    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read of the primary source
     std::array<std::int64_t, 3> secondary_offset{0, 0, 0}; ///< (x, y, z): position in the secondary source of the first pixel written
     EdgeMode secondary_edge_mode = EdgeMode::zero; ///< value of reads outside the secondary source: 'zero' or 'clamp'
     std::int64_t secondary_source_feature_channel_offset = 0; ///< first feature channel read of the secondary source, a multiple of 4
-    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read of the secondary source
+    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read of the secondary source
     std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 16; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
@@ -342,7 +342,7 @@ template <detail::ClassName Name> struct ConvolutionTransposeOptions {
     std::array<std::int64_t, 3> offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written, for a kernel with a window of its centre tap; z is the first image
     EdgeMode edge_mode = EdgeMode::zero; ///< value of reads outside the source: 'zero' or 'clamp' (the nearest pixel); Pad has more modes
     std::int64_t source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
-    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read
     std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 32; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
@@ -367,11 +367,11 @@ template <detail::ClassName Name> struct ConvolutionTransposeGradientOptions {
     std::array<std::int64_t, 3> primary_offset{0, 0, 0}; ///< (x, y, z): position in the primary source of the first pixel written
     EdgeMode primary_edge_mode = EdgeMode::zero; ///< value of reads outside the primary source: 'zero' or 'clamp'
     std::int64_t primary_source_feature_channel_offset = 0; ///< first feature channel read of the primary source, a multiple of 4
-    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read of the primary source
+    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read of the primary source
     std::array<std::int64_t, 3> secondary_offset{0, 0, 0}; ///< (x, y, z): position in the secondary source of the first pixel written
     EdgeMode secondary_edge_mode = EdgeMode::zero; ///< value of reads outside the secondary source: 'zero' or 'clamp'
     std::int64_t secondary_source_feature_channel_offset = 0; ///< first feature channel read of the secondary source, a multiple of 4
-    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read of the secondary source
+    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read of the secondary source
     std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 32; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
@@ -393,7 +393,7 @@ template <detail::ClassName Name> struct CrossChannelNormalizationOptions {
     std::array<std::int64_t, 3> offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written, for a kernel with a window of its centre tap; z is the first image
     EdgeMode edge_mode = EdgeMode::zero; ///< value of reads outside the source: 'zero' or 'clamp' (the nearest pixel); Pad has more modes
     std::int64_t source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
-    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read
     std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 16; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
@@ -412,11 +412,11 @@ template <detail::ClassName Name> struct CrossChannelNormalizationGradientOption
     std::array<std::int64_t, 3> primary_offset{0, 0, 0}; ///< (x, y, z): position in the primary source of the first pixel written
     EdgeMode primary_edge_mode = EdgeMode::zero; ///< value of reads outside the primary source: 'zero' or 'clamp'
     std::int64_t primary_source_feature_channel_offset = 0; ///< first feature channel read of the primary source, a multiple of 4
-    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read of the primary source
+    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read of the primary source
     std::array<std::int64_t, 3> secondary_offset{0, 0, 0}; ///< (x, y, z): position in the secondary source of the first pixel written
     EdgeMode secondary_edge_mode = EdgeMode::zero; ///< value of reads outside the secondary source: 'zero' or 'clamp'
     std::int64_t secondary_source_feature_channel_offset = 0; ///< first feature channel read of the secondary source, a multiple of 4
-    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read of the secondary source
+    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read of the secondary source
     std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 16; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
@@ -440,7 +440,7 @@ template <detail::ClassName Name> struct DilatedPoolingMaxOptions {
     std::array<std::int64_t, 3> offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written, for a kernel with a window of its centre tap; z is the first image
     EdgeMode edge_mode = EdgeMode::zero; ///< value of reads outside the source: 'zero' or 'clamp' (the nearest pixel); Pad has more modes
     std::int64_t source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
-    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read
     std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 16; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
@@ -461,11 +461,11 @@ template <detail::ClassName Name> struct DilatedPoolingMaxGradientOptions {
     std::array<std::int64_t, 3> primary_offset{0, 0, 0}; ///< (x, y, z): position in the primary source of the first pixel written
     EdgeMode primary_edge_mode = EdgeMode::zero; ///< value of reads outside the primary source: 'zero' or 'clamp'
     std::int64_t primary_source_feature_channel_offset = 0; ///< first feature channel read of the primary source, a multiple of 4
-    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read of the primary source
+    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read of the primary source
     std::array<std::int64_t, 3> secondary_offset{0, 0, 0}; ///< (x, y, z): position in the secondary source of the first pixel written
     EdgeMode secondary_edge_mode = EdgeMode::zero; ///< value of reads outside the secondary source: 'zero' or 'clamp'
     std::int64_t secondary_source_feature_channel_offset = 0; ///< first feature channel read of the secondary source, a multiple of 4
-    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read of the secondary source
+    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read of the secondary source
     std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 16; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
@@ -486,7 +486,7 @@ template <detail::ClassName Name> struct DropoutOptions {
     std::array<std::int64_t, 3> offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written, for a kernel with a window of its centre tap; z is the first image
     EdgeMode edge_mode = EdgeMode::zero; ///< value of reads outside the source: 'zero' or 'clamp' (the nearest pixel); Pad has more modes
     std::int64_t source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
-    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read
     std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 16; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
@@ -504,11 +504,11 @@ template <detail::ClassName Name> struct DropoutGradientOptions {
     std::array<std::int64_t, 3> primary_offset{0, 0, 0}; ///< (x, y, z): position in the primary source of the first pixel written
     EdgeMode primary_edge_mode = EdgeMode::zero; ///< value of reads outside the primary source: 'zero' or 'clamp'
     std::int64_t primary_source_feature_channel_offset = 0; ///< first feature channel read of the primary source, a multiple of 4
-    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read of the primary source
+    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read of the primary source
     std::array<std::int64_t, 3> secondary_offset{0, 0, 0}; ///< (x, y, z): position in the secondary source of the first pixel written
     EdgeMode secondary_edge_mode = EdgeMode::zero; ///< value of reads outside the secondary source: 'zero' or 'clamp'
     std::int64_t secondary_source_feature_channel_offset = 0; ///< first feature channel read of the secondary source, a multiple of 4
-    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read of the secondary source
+    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read of the secondary source
     std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 16; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
@@ -549,7 +549,7 @@ template <detail::ClassName Name> struct FullyConnectedOptions {
     std::array<std::int64_t, 3> offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written, for a kernel with a window of its centre tap; z is the first image
     EdgeMode edge_mode = EdgeMode::zero; ///< value of reads outside the source: 'zero' or 'clamp' (the nearest pixel); Pad has more modes
     std::int64_t source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
-    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read
     std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 0; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
@@ -569,11 +569,11 @@ template <detail::ClassName Name> struct FullyConnectedGradientOptions {
     std::array<std::int64_t, 3> primary_offset{0, 0, 0}; ///< (x, y, z): position in the primary source of the first pixel written
     EdgeMode primary_edge_mode = EdgeMode::zero; ///< value of reads outside the primary source: 'zero' or 'clamp'
     std::int64_t primary_source_feature_channel_offset = 0; ///< first feature channel read of the primary source, a multiple of 4
-    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read of the primary source
+    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read of the primary source
     std::array<std::int64_t, 3> secondary_offset{0, 0, 0}; ///< (x, y, z): position in the secondary source of the first pixel written
     EdgeMode secondary_edge_mode = EdgeMode::zero; ///< value of reads outside the secondary source: 'zero' or 'clamp'
     std::int64_t secondary_source_feature_channel_offset = 0; ///< first feature channel read of the secondary source, a multiple of 4
-    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read of the secondary source
+    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read of the secondary source
     std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 0; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
@@ -592,7 +592,7 @@ template <detail::ClassName Name> struct GramMatrixCalculationOptions {
     std::array<std::int64_t, 3> offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written, for a kernel with a window of its centre tap; z is the first image
     EdgeMode edge_mode = EdgeMode::zero; ///< value of reads outside the source: 'zero' or 'clamp' (the nearest pixel); Pad has more modes
     std::int64_t source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
-    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read
     std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 16; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
@@ -608,11 +608,11 @@ template <detail::ClassName Name> struct GramMatrixCalculationGradientOptions {
     std::array<std::int64_t, 3> primary_offset{0, 0, 0}; ///< (x, y, z): position in the primary source of the first pixel written
     EdgeMode primary_edge_mode = EdgeMode::zero; ///< value of reads outside the primary source: 'zero' or 'clamp'
     std::int64_t primary_source_feature_channel_offset = 0; ///< first feature channel read of the primary source, a multiple of 4
-    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read of the primary source
+    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read of the primary source
     std::array<std::int64_t, 3> secondary_offset{0, 0, 0}; ///< (x, y, z): position in the secondary source of the first pixel written
     EdgeMode secondary_edge_mode = EdgeMode::zero; ///< value of reads outside the secondary source: 'zero' or 'clamp'
     std::int64_t secondary_source_feature_channel_offset = 0; ///< first feature channel read of the secondary source, a multiple of 4
-    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read of the secondary source
+    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read of the secondary source
     std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 16; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
@@ -633,7 +633,7 @@ template <detail::ClassName Name> struct GroupNormalizationOptions {
     std::array<std::int64_t, 3> offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written, for a kernel with a window of its centre tap; z is the first image
     EdgeMode edge_mode = EdgeMode::zero; ///< value of reads outside the source: 'zero' or 'clamp' (the nearest pixel); Pad has more modes
     std::int64_t source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
-    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read
     std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 16; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
@@ -651,11 +651,11 @@ template <detail::ClassName Name> struct GroupNormalizationGradientOptions {
     std::array<std::int64_t, 3> primary_offset{0, 0, 0}; ///< (x, y, z): position in the primary source of the first pixel written
     EdgeMode primary_edge_mode = EdgeMode::zero; ///< value of reads outside the primary source: 'zero' or 'clamp'
     std::int64_t primary_source_feature_channel_offset = 0; ///< first feature channel read of the primary source, a multiple of 4
-    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read of the primary source
+    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read of the primary source
     std::array<std::int64_t, 3> secondary_offset{0, 0, 0}; ///< (x, y, z): position in the secondary source of the first pixel written
     EdgeMode secondary_edge_mode = EdgeMode::zero; ///< value of reads outside the secondary source: 'zero' or 'clamp'
     std::int64_t secondary_source_feature_channel_offset = 0; ///< first feature channel read of the secondary source, a multiple of 4
-    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read of the secondary source
+    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read of the secondary source
     std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 16; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
@@ -676,7 +676,7 @@ template <detail::ClassName Name> struct ImageBilinearScaleOptions {
     std::array<std::int64_t, 3> offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written, for a kernel with a window of its centre tap; z is the first image
     EdgeMode edge_mode = EdgeMode::clamp; ///< value of reads outside the source: 'zero' or 'clamp' (the nearest pixel); Pad has more modes
     std::int64_t source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
-    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read
     std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 16; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
@@ -697,7 +697,7 @@ template <detail::ClassName Name> struct ImageConversionOptions {
     std::array<std::int64_t, 3> offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written, for a kernel with a window of its centre tap; z is the first image
     EdgeMode edge_mode = EdgeMode::zero; ///< value of reads outside the source: 'zero' or 'clamp' (the nearest pixel); Pad has more modes
     std::int64_t source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
-    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read
     std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 16; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
@@ -722,7 +722,7 @@ template <detail::ClassName Name> struct InstanceNormalizationOptions {
     std::array<std::int64_t, 3> offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written, for a kernel with a window of its centre tap; z is the first image
     EdgeMode edge_mode = EdgeMode::zero; ///< value of reads outside the source: 'zero' or 'clamp' (the nearest pixel); Pad has more modes
     std::int64_t source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
-    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read
     std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 16; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
@@ -739,11 +739,11 @@ template <detail::ClassName Name> struct InstanceNormalizationGradientOptions {
     std::array<std::int64_t, 3> primary_offset{0, 0, 0}; ///< (x, y, z): position in the primary source of the first pixel written
     EdgeMode primary_edge_mode = EdgeMode::zero; ///< value of reads outside the primary source: 'zero' or 'clamp'
     std::int64_t primary_source_feature_channel_offset = 0; ///< first feature channel read of the primary source, a multiple of 4
-    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read of the primary source
+    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read of the primary source
     std::array<std::int64_t, 3> secondary_offset{0, 0, 0}; ///< (x, y, z): position in the secondary source of the first pixel written
     EdgeMode secondary_edge_mode = EdgeMode::zero; ///< value of reads outside the secondary source: 'zero' or 'clamp'
     std::int64_t secondary_source_feature_channel_offset = 0; ///< first feature channel read of the secondary source, a multiple of 4
-    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read of the secondary source
+    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read of the secondary source
     std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 16; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
@@ -769,7 +769,7 @@ template <detail::ClassName Name> struct LocalContrastNormalizationOptions {
     std::array<std::int64_t, 3> offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written, for a kernel with a window of its centre tap; z is the first image
     EdgeMode edge_mode = EdgeMode::zero; ///< value of reads outside the source: 'zero' or 'clamp' (the nearest pixel); Pad has more modes
     std::int64_t source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
-    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read
     std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 16; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
@@ -792,11 +792,11 @@ template <detail::ClassName Name> struct LocalContrastNormalizationGradientOptio
     std::array<std::int64_t, 3> primary_offset{0, 0, 0}; ///< (x, y, z): position in the primary source of the first pixel written
     EdgeMode primary_edge_mode = EdgeMode::zero; ///< value of reads outside the primary source: 'zero' or 'clamp'
     std::int64_t primary_source_feature_channel_offset = 0; ///< first feature channel read of the primary source, a multiple of 4
-    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read of the primary source
+    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read of the primary source
     std::array<std::int64_t, 3> secondary_offset{0, 0, 0}; ///< (x, y, z): position in the secondary source of the first pixel written
     EdgeMode secondary_edge_mode = EdgeMode::zero; ///< value of reads outside the secondary source: 'zero' or 'clamp'
     std::int64_t secondary_source_feature_channel_offset = 0; ///< first feature channel read of the secondary source, a multiple of 4
-    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read of the secondary source
+    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read of the secondary source
     std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 16; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
@@ -814,11 +814,11 @@ template <detail::ClassName Name> struct LogSoftMaxGradientOptions {
     std::array<std::int64_t, 3> primary_offset{0, 0, 0}; ///< (x, y, z): position in the primary source of the first pixel written
     EdgeMode primary_edge_mode = EdgeMode::zero; ///< value of reads outside the primary source: 'zero' or 'clamp'
     std::int64_t primary_source_feature_channel_offset = 0; ///< first feature channel read of the primary source, a multiple of 4
-    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read of the primary source
+    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read of the primary source
     std::array<std::int64_t, 3> secondary_offset{0, 0, 0}; ///< (x, y, z): position in the secondary source of the first pixel written
     EdgeMode secondary_edge_mode = EdgeMode::zero; ///< value of reads outside the secondary source: 'zero' or 'clamp'
     std::int64_t secondary_source_feature_channel_offset = 0; ///< first feature channel read of the secondary source, a multiple of 4
-    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read of the secondary source
+    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read of the secondary source
     std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 16; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
@@ -836,7 +836,7 @@ template <detail::ClassName Name> struct NeuronOptions {
     std::array<std::int64_t, 3> offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written, for a kernel with a window of its centre tap; z is the first image
     EdgeMode edge_mode = EdgeMode::zero; ///< value of reads outside the source: 'zero' or 'clamp' (the nearest pixel); Pad has more modes
     std::int64_t source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
-    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read
     std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 16; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
@@ -867,11 +867,11 @@ template <detail::ClassName Name> struct NeuronGradientOptions {
     std::array<std::int64_t, 3> primary_offset{0, 0, 0}; ///< (x, y, z): position in the primary source of the first pixel written
     EdgeMode primary_edge_mode = EdgeMode::zero; ///< value of reads outside the primary source: 'zero' or 'clamp'
     std::int64_t primary_source_feature_channel_offset = 0; ///< first feature channel read of the primary source, a multiple of 4
-    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read of the primary source
+    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read of the primary source
     std::array<std::int64_t, 3> secondary_offset{0, 0, 0}; ///< (x, y, z): position in the secondary source of the first pixel written
     EdgeMode secondary_edge_mode = EdgeMode::zero; ///< value of reads outside the secondary source: 'zero' or 'clamp'
     std::int64_t secondary_source_feature_channel_offset = 0; ///< first feature channel read of the secondary source, a multiple of 4
-    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read of the secondary source
+    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read of the secondary source
     std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 16; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
@@ -949,7 +949,7 @@ template <detail::ClassName Name> struct PadOptions {
     std::array<std::int64_t, 3> offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written, for a kernel with a window of its centre tap; z is the first image
     EdgeMode edge_mode = EdgeMode::zero; ///< value of reads outside the source: 'zero' or 'clamp' (the nearest pixel); Pad has more modes
     std::int64_t source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
-    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read
     std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 16; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
@@ -966,11 +966,11 @@ template <detail::ClassName Name> struct PadGradientOptions {
     std::array<std::int64_t, 3> primary_offset{0, 0, 0}; ///< (x, y, z): position in the primary source of the first pixel written
     EdgeMode primary_edge_mode = EdgeMode::zero; ///< value of reads outside the primary source: 'zero' or 'clamp'
     std::int64_t primary_source_feature_channel_offset = 0; ///< first feature channel read of the primary source, a multiple of 4
-    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read of the primary source
+    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read of the primary source
     std::array<std::int64_t, 3> secondary_offset{0, 0, 0}; ///< (x, y, z): position in the secondary source of the first pixel written
     EdgeMode secondary_edge_mode = EdgeMode::zero; ///< value of reads outside the secondary source: 'zero' or 'clamp'
     std::int64_t secondary_source_feature_channel_offset = 0; ///< first feature channel read of the secondary source, a multiple of 4
-    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read of the secondary source
+    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read of the secondary source
     std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 16; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
@@ -994,7 +994,7 @@ template <detail::ClassName Name> struct PoolingAverageOptions {
     std::array<std::int64_t, 3> offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written, for a kernel with a window of its centre tap; z is the first image
     EdgeMode edge_mode = EdgeMode::zero; ///< value of reads outside the source: 'zero' or 'clamp' (the nearest pixel); Pad has more modes
     std::int64_t source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
-    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read
     std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 16; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
@@ -1015,11 +1015,11 @@ template <detail::ClassName Name> struct PoolingAverageGradientOptions {
     std::array<std::int64_t, 3> primary_offset{0, 0, 0}; ///< (x, y, z): position in the primary source of the first pixel written
     EdgeMode primary_edge_mode = EdgeMode::zero; ///< value of reads outside the primary source: 'zero' or 'clamp'
     std::int64_t primary_source_feature_channel_offset = 0; ///< first feature channel read of the primary source, a multiple of 4
-    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read of the primary source
+    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read of the primary source
     std::array<std::int64_t, 3> secondary_offset{0, 0, 0}; ///< (x, y, z): position in the secondary source of the first pixel written
     EdgeMode secondary_edge_mode = EdgeMode::zero; ///< value of reads outside the secondary source: 'zero' or 'clamp'
     std::int64_t secondary_source_feature_channel_offset = 0; ///< first feature channel read of the secondary source, a multiple of 4
-    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read of the secondary source
+    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read of the secondary source
     std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 16; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
@@ -1041,7 +1041,7 @@ template <detail::ClassName Name> struct PoolingL2NormOptions {
     std::array<std::int64_t, 3> offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written, for a kernel with a window of its centre tap; z is the first image
     EdgeMode edge_mode = EdgeMode::zero; ///< value of reads outside the source: 'zero' or 'clamp' (the nearest pixel); Pad has more modes
     std::int64_t source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
-    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read
     std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 16; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
@@ -1061,11 +1061,11 @@ template <detail::ClassName Name> struct PoolingL2NormGradientOptions {
     std::array<std::int64_t, 3> primary_offset{0, 0, 0}; ///< (x, y, z): position in the primary source of the first pixel written
     EdgeMode primary_edge_mode = EdgeMode::zero; ///< value of reads outside the primary source: 'zero' or 'clamp'
     std::int64_t primary_source_feature_channel_offset = 0; ///< first feature channel read of the primary source, a multiple of 4
-    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read of the primary source
+    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read of the primary source
     std::array<std::int64_t, 3> secondary_offset{0, 0, 0}; ///< (x, y, z): position in the secondary source of the first pixel written
     EdgeMode secondary_edge_mode = EdgeMode::zero; ///< value of reads outside the secondary source: 'zero' or 'clamp'
     std::int64_t secondary_source_feature_channel_offset = 0; ///< first feature channel read of the secondary source, a multiple of 4
-    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read of the secondary source
+    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read of the secondary source
     std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 16; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
@@ -1085,7 +1085,7 @@ template <detail::ClassName Name> struct ReduceColumnMaxOptions {
     std::array<std::int64_t, 3> offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written, for a kernel with a window of its centre tap; z is the first image
     EdgeMode edge_mode = EdgeMode::zero; ///< value of reads outside the source: 'zero' or 'clamp' (the nearest pixel); Pad has more modes
     std::int64_t source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
-    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read
     std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 16; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
@@ -1114,11 +1114,11 @@ template <detail::ClassName Name> struct ReduceFeatureChannelsAndWeightsMeanOpti
     std::array<std::int64_t, 3> primary_offset{0, 0, 0}; ///< (x, y, z): position in the primary source of the first pixel written
     EdgeMode primary_edge_mode = EdgeMode::zero; ///< value of reads outside the primary source: 'zero' or 'clamp'
     std::int64_t primary_source_feature_channel_offset = 0; ///< first feature channel read of the primary source, a multiple of 4
-    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read of the primary source
+    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read of the primary source
     std::array<std::int64_t, 3> secondary_offset{0, 0, 0}; ///< (x, y, z): position in the secondary source of the first pixel written
     EdgeMode secondary_edge_mode = EdgeMode::zero; ///< value of reads outside the secondary source: 'zero' or 'clamp'
     std::int64_t secondary_source_feature_channel_offset = 0; ///< first feature channel read of the secondary source, a multiple of 4
-    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read of the secondary source
+    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read of the secondary source
     std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 16; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
@@ -1136,11 +1136,11 @@ template <detail::ClassName Name> struct ReduceFeatureChannelsAndWeightsSumOptio
     std::array<std::int64_t, 3> primary_offset{0, 0, 0}; ///< (x, y, z): position in the primary source of the first pixel written
     EdgeMode primary_edge_mode = EdgeMode::zero; ///< value of reads outside the primary source: 'zero' or 'clamp'
     std::int64_t primary_source_feature_channel_offset = 0; ///< first feature channel read of the primary source, a multiple of 4
-    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read of the primary source
+    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read of the primary source
     std::array<std::int64_t, 3> secondary_offset{0, 0, 0}; ///< (x, y, z): position in the secondary source of the first pixel written
     EdgeMode secondary_edge_mode = EdgeMode::zero; ///< value of reads outside the secondary source: 'zero' or 'clamp'
     std::int64_t secondary_source_feature_channel_offset = 0; ///< first feature channel read of the secondary source, a multiple of 4
-    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read of the secondary source
+    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read of the secondary source
     std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 16; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
@@ -1157,7 +1157,7 @@ template <detail::ClassName Name> struct ReduceFeatureChannelsSumOptions {
     std::array<std::int64_t, 3> offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written, for a kernel with a window of its centre tap; z is the first image
     EdgeMode edge_mode = EdgeMode::zero; ///< value of reads outside the source: 'zero' or 'clamp' (the nearest pixel); Pad has more modes
     std::int64_t source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
-    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read
     std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 16; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
@@ -1175,7 +1175,7 @@ template <detail::ClassName Name> struct ReshapeOptions {
     std::array<std::int64_t, 3> offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written, for a kernel with a window of its centre tap; z is the first image
     EdgeMode edge_mode = EdgeMode::zero; ///< value of reads outside the source: 'zero' or 'clamp' (the nearest pixel); Pad has more modes
     std::int64_t source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
-    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read
     std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 16; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
@@ -1190,11 +1190,11 @@ template <detail::ClassName Name> struct ReshapeGradientOptions {
     std::array<std::int64_t, 3> primary_offset{0, 0, 0}; ///< (x, y, z): position in the primary source of the first pixel written
     EdgeMode primary_edge_mode = EdgeMode::zero; ///< value of reads outside the primary source: 'zero' or 'clamp'
     std::int64_t primary_source_feature_channel_offset = 0; ///< first feature channel read of the primary source, a multiple of 4
-    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read of the primary source
+    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read of the primary source
     std::array<std::int64_t, 3> secondary_offset{0, 0, 0}; ///< (x, y, z): position in the secondary source of the first pixel written
     EdgeMode secondary_edge_mode = EdgeMode::zero; ///< value of reads outside the secondary source: 'zero' or 'clamp'
     std::int64_t secondary_source_feature_channel_offset = 0; ///< first feature channel read of the secondary source, a multiple of 4
-    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read of the secondary source
+    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read of the secondary source
     std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 16; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
@@ -1215,7 +1215,7 @@ template <detail::ClassName Name> struct ResizeBilinearOptions {
     std::array<std::int64_t, 3> offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written, for a kernel with a window of its centre tap; z is the first image
     EdgeMode edge_mode = EdgeMode::zero; ///< value of reads outside the source: 'zero' or 'clamp' (the nearest pixel); Pad has more modes
     std::int64_t source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
-    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read
     std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 16; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
@@ -1235,7 +1235,7 @@ template <detail::ClassName Name> struct SpatialNormalizationOptions {
     std::array<std::int64_t, 3> offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written, for a kernel with a window of its centre tap; z is the first image
     EdgeMode edge_mode = EdgeMode::zero; ///< value of reads outside the source: 'zero' or 'clamp' (the nearest pixel); Pad has more modes
     std::int64_t source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
-    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read
     std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 16; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
@@ -1255,11 +1255,11 @@ template <detail::ClassName Name> struct SpatialNormalizationGradientOptions {
     std::array<std::int64_t, 3> primary_offset{0, 0, 0}; ///< (x, y, z): position in the primary source of the first pixel written
     EdgeMode primary_edge_mode = EdgeMode::zero; ///< value of reads outside the primary source: 'zero' or 'clamp'
     std::int64_t primary_source_feature_channel_offset = 0; ///< first feature channel read of the primary source, a multiple of 4
-    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read of the primary source
+    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read of the primary source
     std::array<std::int64_t, 3> secondary_offset{0, 0, 0}; ///< (x, y, z): position in the secondary source of the first pixel written
     EdgeMode secondary_edge_mode = EdgeMode::zero; ///< value of reads outside the secondary source: 'zero' or 'clamp'
     std::int64_t secondary_source_feature_channel_offset = 0; ///< first feature channel read of the secondary source, a multiple of 4
-    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read of the secondary source
+    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read of the secondary source
     std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 16; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
@@ -1280,7 +1280,7 @@ template <detail::ClassName Name> struct UpsamplingBilinearOptions {
     std::array<std::int64_t, 3> offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written, for a kernel with a window of its centre tap; z is the first image
     EdgeMode edge_mode = EdgeMode::zero; ///< value of reads outside the source: 'zero' or 'clamp' (the nearest pixel); Pad has more modes
     std::int64_t source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
-    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read
     std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 16; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
@@ -1298,11 +1298,11 @@ template <detail::ClassName Name> struct UpsamplingBilinearGradientOptions {
     std::array<std::int64_t, 3> primary_offset{0, 0, 0}; ///< (x, y, z): position in the primary source of the first pixel written
     EdgeMode primary_edge_mode = EdgeMode::zero; ///< value of reads outside the primary source: 'zero' or 'clamp'
     std::int64_t primary_source_feature_channel_offset = 0; ///< first feature channel read of the primary source, a multiple of 4
-    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read of the primary source
+    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read of the primary source
     std::array<std::int64_t, 3> secondary_offset{0, 0, 0}; ///< (x, y, z): position in the secondary source of the first pixel written
     EdgeMode secondary_edge_mode = EdgeMode::zero; ///< value of reads outside the secondary source: 'zero' or 'clamp'
     std::int64_t secondary_source_feature_channel_offset = 0; ///< first feature channel read of the secondary source, a multiple of 4
-    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read of the secondary source
+    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read of the secondary source
     std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 16; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
@@ -1322,7 +1322,7 @@ template <detail::ClassName Name> struct UpsamplingNearestOptions {
     std::array<std::int64_t, 3> offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written, for a kernel with a window of its centre tap; z is the first image
     EdgeMode edge_mode = EdgeMode::zero; ///< value of reads outside the source: 'zero' or 'clamp' (the nearest pixel); Pad has more modes
     std::int64_t source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
-    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read
     std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 16; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
@@ -1339,11 +1339,11 @@ template <detail::ClassName Name> struct UpsamplingNearestGradientOptions {
     std::array<std::int64_t, 3> primary_offset{0, 0, 0}; ///< (x, y, z): position in the primary source of the first pixel written
     EdgeMode primary_edge_mode = EdgeMode::zero; ///< value of reads outside the primary source: 'zero' or 'clamp'
     std::int64_t primary_source_feature_channel_offset = 0; ///< first feature channel read of the primary source, a multiple of 4
-    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read of the primary source
+    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read of the primary source
     std::array<std::int64_t, 3> secondary_offset{0, 0, 0}; ///< (x, y, z): position in the secondary source of the first pixel written
     EdgeMode secondary_edge_mode = EdgeMode::zero; ///< value of reads outside the secondary source: 'zero' or 'clamp'
     std::int64_t secondary_source_feature_channel_offset = 0; ///< first feature channel read of the secondary source, a multiple of 4
-    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read of the secondary source
+    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< maximum number of feature channels read of the secondary source
     std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 16; ///< size and place of results that the kernel makes itself (MPSNNPaddingMethod)
