@@ -482,3 +482,16 @@ def test_nodes_compute_what_the_reference_does(make: Callable[[Draw], Case], see
 @settings(max_examples=500)
 def test_many_nodes_compute_what_the_reference_does(make: Callable[[Draw], Case], seed: int) -> None:
     compare(make, seed)
+
+
+REDUCTIONS = "L1", "L2", "LogSum", "LogSumExp", "Max", "Mean", "Min", "Prod", "Sum", "SumSquare"
+
+
+@pytest.mark.parametrize("kind", REDUCTIONS)
+@pytest.mark.parametrize("shape", [(1, 1), (1, 1, 1), (1, 1, 1, 1)])
+@pytest.mark.parametrize("keepdims", [0, 1])
+def test_reductions_of_one_number(kind: str, shape: tuple[int, ...], keepdims: int) -> None:
+    """A reduction of one number, over the batch and all other axes, may be a function of it."""
+    x = np.full(shape, 1.25 if kind == "LogSum" else -1.25, np.float32)
+    case = Case([node(f"Reduce{kind}", ["x"], keepdims=keepdims)], {"x": x}, opset=18)
+    compare(lambda _: case, 0)

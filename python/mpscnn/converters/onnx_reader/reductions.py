@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mpscnn.converters.affine import is_affine
 from mpscnn.converters.arrange import surroundings
-from mpscnn.converters.layout import Axis, positions, product
+from mpscnn.converters.layout import Axis, positions, product, without_batch
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.fused_activation import fuse_activation
 from mpscnn.converters.onnx_reader.node import Node
@@ -47,7 +47,7 @@ def _reduce(c: Context, node: Node) -> FileTensor:
     axes = _reduced_axes(c, node, x)
     if node.kind in _SUMMANDS:
         x = x.map(_SUMMANDS[node.kind], "/elements")
-    if node.kind in _OF_ONE and axes and not x.atoms_of(axes):
+    if node.kind in _OF_ONE and axes and not without_batch(x.atoms_of(axes)):
         x = x.map(_OF_ONE[node.kind], "/elements")
     y = x.reduced(_KINDS.get(node.kind, "sum"), axes)
     if node.kind in _OF_SUMS:
