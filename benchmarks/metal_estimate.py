@@ -4,7 +4,7 @@ python benchmarks/metal_estimate.py
 
 Nothing is measured. The constants below are the processor's peak rates, and the assumed shares of them that kernels
 reach. In mpscnn's own kernels, either threads or simdgroups multiply matrices. The share for threads is the one that
-they reached on an NVIDIA H100 (docs/metal.md). The share for simdgroups is a guess: a simdgroup multiplies matrices at
+they reached on an NVIDIA H100. The share for simdgroups is a guess: a simdgroup multiplies matrices at
 the rate of its threads, but reads threadgroup memory less often. A layer takes the time for its bytes or the time for
 its multiplications, whichever is longer. Each encoder and each dispatch takes additional time. Consecutive shaders
 share one encoder, and each kernel of MPS has its own.
