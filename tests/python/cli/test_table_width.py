@@ -146,7 +146,7 @@ def test_no_line_is_longer_than_the_terminal(
 def test_every_command_that_prints_a_table_is_called_above() -> None:
     """Each call that makes a table states its width. The calls above cover its module."""
     modules = set()
-    for path in (Path(mpscnn.__file__).parent / "apps/cli").glob("*.py"):
+    for path in (Path(mpscnn.__file__).parent / "apps/cli").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if not isinstance(node, ast.Call):
                 continue

@@ -170,12 +170,12 @@ def test_a_file_that_changes_between_the_passes_is_refused() -> None:
 
 # ---- PPM -----------------------------------------------------------------------------------------------------------
 
-MOST = [1, 3, 5, 31, 100, 254, 255, 256, 1000, 4095, 65534, 65535]
+MAXIMA = [1, 3, 5, 31, 100, 254, 255, 256, 1000, 4095, 65534, 65535]
 
 
 @pytest.mark.parametrize("plain", [False, True])
 @pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("most", MOST)
+@pytest.mark.parametrize("maximum", MAXIMA)
 def test_ppm(maximum: int, channels: int, plain: bool) -> None:
     numbers = np.random.default_rng(maximum).integers(0, maximum + 1, (HEIGHT, WIDTH, channels))
     numbers.flat[:2] = 0, maximum
