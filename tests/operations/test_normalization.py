@@ -180,6 +180,12 @@ def layers(
     return Sample([x], {"epsilon": epsilon, "norm": norm, "epsilon_rule": rule}, weights)
 
 
+def is_wide(sample: Sample) -> bool:
+    """Return True if no vector is nearly zero, or if epsilon keeps the divisor away from zero."""
+    (x,) = sample.inputs
+    return bool(sample.attributes["epsilon"] > 0 or (np.square(x).mean(-1) >= 1e-4).all())
+
+
 def expect_layers(sample: Sample) -> Any:
     (x,), epsilon = sample.inputs, epsilon_of(sample)
     norm, rule = sample.attributes.get("norm", "deviation"), sample.attributes.get("epsilon_rule", "inside")
@@ -252,6 +258,11 @@ LAYER = Operation(
         sample.weights.get("beta"),
     ),
     torch_draws=torchs(layers),
+    # Near zero the gradient is a difference of two large terms: with one channel it is 0, and the terms are 1 / |x|.
+    gradient_draws={
+        "norms": layers().filter(is_wide),
+        "deviations": layers(("deviation",), ("inside",)),
+    },
     onnx_draws={"norms": layers(means=(0.0,))},
 )
 

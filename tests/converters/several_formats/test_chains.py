@@ -23,10 +23,10 @@ from mpscnn.errors import Error
 
 COUNT = 100
 # Four times as many nodes take four times the calls. Work that grows with the square exceeds this clearly.
-MOST = 4.4
+MAX_GROWTH = 4.4
 
 
-def assert_in_proportion(make: Callable[[int], Callable[[], object]], maximum: float = MOST) -> None:
+def assert_in_proportion(make: Callable[[int], Callable[[], object]], maximum: float = MAX_GROWTH) -> None:
     """Compare the work for two numbers of nodes.
 
     `make` gets a number of nodes, and returns a function that reads a file of them. This function may raise Error.
@@ -147,7 +147,7 @@ def test_onnx(name: str) -> None:
         return lambda: read(made)
 
     # For each sum, the search for an activation visits 64 nodes, or fewer near the end of the file.
-    assert_in_proportion(make, 6.0 if name == "sums with a number" else MOST)
+    assert_in_proportion(make, 6.0 if name == "sums with a number" else MAX_GROWTH)
 
 
 def onnx_model(nodes: Nodes, stated: int = 0) -> Any:

@@ -283,7 +283,7 @@ def test_one_decoded_photo_is_held_at_a_time(compiled: Compiled) -> None:
 # ---- Memory for the tensors of a service ----
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
-MOST = 8_000_000
+MAX_BYTES = 8_000_000
 SIDE = 32
 OUTPUT = (16 * SIDE) ** 2 * 3 * 4  # bytes
 COUNTED = OUTPUT // 256 + 2 * OUTPUT
@@ -291,7 +291,7 @@ COUNTED = OUTPUT // 256 + 2 * OUTPUT
 
 @pytest.fixture(scope="module")
 def service(files: tuple[Path, Path]) -> Iterator[Service]:
-    with serving(*files, "--device", "cpu", "--max-tensor-bytes", str(MOST)) as running:
+    with serving(*files, "--device", "cpu", "--max-tensor-bytes", str(MAX_BYTES)) as running:
         yield running
 
 
@@ -353,7 +353,7 @@ def test_answers_are_held_until_they_are_taken(service: Service) -> None:
         f"{HEADER_LENGTH}: {length}\r\n\r\n"
     )
     # the number of answers after which the budget has no room for another one
-    room = (4 * MOST - COUNTED) // OUTPUT + 1
+    room = (4 * MAX_BYTES - COUNTED) // OUTPUT + 1
     with ExitStack() as stack:
         slow = []
         for number in range(room):
@@ -384,6 +384,6 @@ def test_annotated_photos_are_answers_too(service: Service) -> None:
     Image.fromarray(pixels).save(stream, "JPEG")
     refused = service.request("/v1/detect", stream.getvalue(), {"Accept": "image/png"})
     assert (refused.status, refused.json["error"]) == (413, "TooManyTensorBytes")
-    assert f"{MOST:,} are allowed (--max-tensor-bytes)" in refused.json["message"]
+    assert f"{MAX_BYTES:,} are allowed (--max-tensor-bytes)" in refused.json["message"]
     assert service.request("/v1/detect", stream.getvalue()).status == 200
     until(lambda: held(service) == 0)
