@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # other modules are imported where they are used, so that run
         detection: dict[str, Any] | None
 
 
-def model_path(model: str | os.PathLike[str], *, fold: bool = True) -> str:
+def model_path(model: str | os.PathLike[str], *, fold: bool = True, note_photos: bool = True) -> str:
     """Return the path of the model file for a registry name or path.
 
     A published model that is not on this machine is downloaded. A file of another framework is converted, unless the
@@ -42,7 +42,7 @@ def model_path(model: str | os.PathLike[str], *, fold: bool = True) -> str:
     if not isinstance(model, str) or is_path(model):
         if path.lower().endswith(MODEL_SUFFIX) and holds_network(path):
             return path
-        return converter().converted(path, fold=fold)
+        return converter().converted(path, fold=fold, note_photos=note_photos)
     from mpscnn import registry
 
     try:
@@ -50,7 +50,7 @@ def model_path(model: str | os.PathLike[str], *, fold: bool = True) -> str:
     except ParameterError:
         if not os.path.exists(path):  # noqa: PTH110 (pathlib takes longer than the rest)
             raise
-    return converter().converted(path, fold=fold)
+    return converter().converted(path, fold=fold, note_photos=note_photos)
 
 
 def open_model(path: str) -> _core.Model:

@@ -90,7 +90,7 @@ def load(
     load_options(options)  # check the options before a file is downloaded and converted
     read = isinstance(model, (str, os.PathLike))
     return Model(
-        open_model(model_path(model, fold=fold)) if read else model,  # type: ignore[arg-type]
+        open_model(model_path(model, fold=fold, note_photos=preprocess is None)) if read else model,  # type: ignore[arg-type]
         preprocess=preprocess,
         labels=labels,
         **options,

@@ -117,8 +117,8 @@ def normalisations(name: str) -> set[Any]:
 
 
 def test_the_networks_with_several_normalisations() -> None:
-    (family,) = (family for family in FAMILIES if family.is_timm)
-    names = {architecture.name for architecture in family.members(StateDict({}, ""))}
+    empty = StateDict({}, "")
+    names = {one.name for family in FAMILIES if family.is_timm for one in family.members(empty)}
     assert {name for name in names if len(normalisations(name)) > 1} == SEVERAL_NORMALISATIONS
 
 

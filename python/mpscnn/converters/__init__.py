@@ -69,7 +69,7 @@ def read_network(
             batch and have the file's order of axes.
         outputs: names of tensors in the file to stop at, instead of its outputs.
         architecture: the network that a file of weights belongs to, needed if names and shapes of the weights fit
-            several; None: the one that the file's name begins with.
+            several; None: the one that the file's name begins with, or that timm's config.json next to it names.
         fold: whether batch normalizations of a PyTorch state dict become part of the layers before them. With False
             they are separate layers, which can be trained. The argument has no effect on other formats:
             normalizations in the file stay layers, and those that TensorFlow Lite has already folded stay folded.

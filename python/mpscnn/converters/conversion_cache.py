@@ -26,7 +26,7 @@ _CHUNK = 1 << 20
 _ENDS = re.compile(rb'"data_offsets":\s*\[\d+,\s*(\d{1,18})\]')
 
 
-def converted(name: str, *, fold: bool = True) -> str:
+def converted(name: str, *, fold: bool = True, note_photos: bool = True) -> str:
     """Convert a file of another framework, or find it in the cache, and return the path of the resulting model file.
 
     A path that is already a model file is returned unchanged.
@@ -40,7 +40,8 @@ def converted(name: str, *, fold: bool = True) -> str:
     tell the architecture. A truncated file in the cache is converted again, too. Weights are kept as float32, or as
     integers if the network is quantised.
 
-    If the file does not state the preprocessing of photos, a RuntimeWarning says at each call which one is used.
+    If the preprocessing of photos is a guess, because timm has weights of the network for several normalisations, a
+    RuntimeWarning says so at each call, unless `note_photos` is False.
 
     Raises:
         UnsupportedError: layers that mpscnn lacks, a missing package, or an unknown format; the message has the remedy.
@@ -68,7 +69,7 @@ def converted(name: str, *, fold: bool = True) -> str:
                 _keep(_note_path(target), "; ".join(notes) if network.preprocess else "")
                 with replacing(target) as temporary:
                     network.save(temporary, dtype=kept_type(network), information={"source": path.name})
-    if note := _kept(_note_path(target)):
+    if note_photos and (note := _kept(_note_path(target))):
         warnings.warn(f"{path}: {note}", RuntimeWarning, stacklevel=5)
     if verdict := _kept(_verdict_path(target)):
         warnings.warn(

@@ -95,7 +95,7 @@ def test_the_config_of_another_network_is_not_used(tmp_path: Path) -> None:
 def test_a_config_without_a_normalisation_is_not_used(tmp_path: Path, settings: object) -> None:
     network = read(tmp_path, config_of(settings))
     assert network.preprocess == "torch"
-    assert "not used: it has no mean and standard deviation" in network.notes[0]
+    assert "not used: it has no three means of 0 to 1" in network.notes[0]
     assert "'torch'" in network.notes[1]
 
 
@@ -135,6 +135,22 @@ def mean_of(path: Path) -> Any:
     settings = mpscnn.load(path).preprocess
     assert settings is not None
     return settings["mean"][0]
+
+
+def test_the_config_of_a_network_with_a_longer_name_is_not_used(tmp_path: Path) -> None:
+    network = read(tmp_path, config_of(HALF, "mobilenetv4_conv_small_050"))
+    assert network.preprocess == "torch"
+    assert "not used: it describes 'mobilenetv4_conv_small_050'" in network.notes[0]
+
+
+def test_a_loaded_file_whose_user_chooses_has_no_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    monkeypatch.setenv("MPSCNN_CACHE", str(tmp_path / "cache"))
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(weights())
+    mpscnn.load(path, preprocess="tensorflow")
+    assert not recwarn.list
 
 
 def test_a_loaded_file_follows_its_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

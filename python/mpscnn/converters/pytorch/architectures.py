@@ -15,7 +15,6 @@ from mpscnn.converters.pytorch.timm_config import (
     TimmConfig,
     apply_config,
     is_named,
-    note_several_normalisations,
     refuse_blur_by_name,
 )
 from mpscnn.converters.pytorch.weights import Epsilons, Fit, Module, fit_of, set_weights
@@ -72,7 +71,7 @@ class Family:
         members: a function that yields the family's networks, with the number of classes of the state dict.
         modules: a function that finds the weights of the network's layers in the state dict.
         unused: prefixes of names that are not needed for inference.
-        is_timm: whether only timm has state dicts with these names.
+        is_timm: whether timm has networks with these names.
     """
 
     name: str
@@ -104,7 +103,8 @@ def network_of(
         fold: whether batch normalizations become part of the layers before them, or stay separate layers.
 
     Raises:
-        UnsupportedError: the architecture is unknown, ambiguous, or by the file's name one that is not supported.
+        UnsupportedError: the architecture is unknown, ambiguous, or by the file's name or `config` one that is not
+            supported.
         WeightsError: a weight is not finite or not floating point.
     """
     own_names = [Path(state.origin).name, *([config.architecture] if config else [])]
@@ -114,12 +114,10 @@ def network_of(
         if all(mark in state for mark in family.marks):
             chosen = _member(state, family, size, architecture, own_names)
             network = _with_weights(state, chosen, name, fold)
-            known = chosen.architecture.name
-            used = config is not None and apply_config(
-                network, known, config, state.origin, chosen=architecture is not None
-            )
-            if family.is_timm and not used:
-                note_several_normalisations(network, known)
+            if family.is_timm:
+                known = [member.name for member in family.members(state)]
+                by_user = architecture is not None or is_named(own_names[0], chosen.architecture.name)
+                apply_config(network, chosen.architecture.name, config, known, state.origin, by_user=by_user)
             return network
     raise UnsupportedError(
         f"{state.origin}: its {len(state)} tensors ({_first_names(state)}) belong to no known network; known are "
@@ -181,8 +179,9 @@ def _by_name(state: StateDict, fitting: Sequence[_Candidate], own_names: Sequenc
     """Return the fitting architecture whose name one of `own_names` begins with. Earlier ones have precedence."""
     for own_name in own_names:
         named = [candidate for candidate in fitting if is_named(own_name, candidate.architecture.name)]
-        if len(named) == 1:
-            return named[0]
+        begun = [candidate for candidate in fitting if own_name.startswith(candidate.architecture.name)]
+        if len(named or begun) == 1:
+            return (named or begun)[0]
     names = ", ".join(candidate.architecture.name for candidate in fitting)
     raise UnsupportedError(
         f"{state.origin}: has the weights of {names}, which compute differently; choose one with --architecture "
@@ -323,6 +322,7 @@ FAMILIES = (
         "ResNet and ResNeXt",
         ("conv1.weight", "layer1.0.conv1.weight", "fc.weight"),
         _classifiers(RESNETS, "fc"),
+        is_timm=True,
     ),
     Family(
         "MobileNet V2",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ SEVERAL_NORMALISATIONS = {
     "efficientnet_b1",
     "mobilenetv3_large_100",
     "mobilenetv4_conv_small",
+    "resnet34",
     *(f"tf_efficientnet_b{number}" for number in range(8)),
 }
 # Networks of timm that have the names and shapes of other networks, because their blur poolings have no weights.
@@ -60,7 +61,7 @@ class TimmConfig:
 def read_timm_config(weights: Path) -> TimmConfig | None:
     """Return the settings of the config.json next to a file with weights.
 
-    It is None if there is no such file, or if it is not one of timm's.
+    It is None if there is no such file, if it cannot be read, has more than 1 MiB, or is not one of timm's.
     """
     path = weights.with_name(CONFIG)
     try:
@@ -98,51 +99,65 @@ def refuse_blur_by_name(origin: str, name: str) -> None:
 
 
 def apply_config(
-    network: Network, architecture: str, config: TimmConfig, origin: str, *, chosen: bool
-) -> bool:
+    network: Network,
+    architecture: str,
+    config: TimmConfig | None,
+    known: Sequence[str],
+    origin: str,
+    *,
+    by_user: bool,
+) -> None:
     """Set the preprocessing that the config.json states, and note what of it is not used.
+
+    Without one, a note says if timm has weights of the network for several normalisations.
 
     Args:
         network: the network with the weights.
-        architecture: its name in timm or torchvision.
-        config: the settings.
+        architecture: its name in timm.
+        config: the settings; None: there are none.
+        known: the names of all networks with the same names of tensors.
         origin: the name of the file with the weights.
-        chosen: whether the user chose the architecture.
-
-    Returns: True if the preprocessing was set.
+        by_user: whether the user or the file's name chose the architecture.
 
     Raises UnsupportedError if the config.json says that the network has blur poolings.
     """
-    blurred = _BLURRED.search(config.architecture)
-    if blurred and not chosen and is_named(re.sub("_?(aa|blur)", "", config.architecture), architecture):
-        raise UnsupportedError(_has_blur(origin, f"the {CONFIG} next to it", blurred[0]))
-    unused = f"the {CONFIG} next to the file is not used"
-    if not is_named(config.architecture, architecture):
-        named = shown(config.architecture)
-        network.notes.append(f"{unused}: it describes {named}, and the weights are those of {architecture}")
-        return False
-    if config.arguments:
-        network.notes.append(
-            f"the {CONFIG} next to the file has arguments that are not used and may change the network: "
-            f"{', '.join(map(shown, config.arguments))}"
-        )
-    if config.preprocess is None:
-        network.notes.append(f"{unused}: it has no mean and standard deviation of three numbers from 0 to 1")
-        return False
-    network.preprocess = config.preprocess
-    return True
-
-
-def note_several_normalisations(network: Network, architecture: str) -> None:
-    """Add a note if timm has weights of the network for several normalisations."""
+    if config is not None:
+        blurred = _BLURRED.search(config.architecture)
+        sharp = re.sub("_?(aa|blur)", "", config.architecture)
+        if blurred and not by_user and _known_name(sharp, known) == architecture:
+            raise UnsupportedError(_has_blur(origin, f"the {CONFIG} next to it", blurred[0]))
+        if _known_name(config.architecture, known) == architecture:
+            if config.arguments:
+                network.notes.append(_unused_arguments(config))
+            if config.preprocess is not None:
+                network.preprocess = config.preprocess
+                return
+            reason = f"it has no three means of 0 to 1 and deviations of {_MIN_STD} to 1"
+        else:
+            reason = f"it describes {shown(config.architecture)}, and the weights are those of {architecture}"
+        network.notes.append(PhotoNote(f"the {CONFIG} next to the file is not used: {reason}"))
     if architecture in SEVERAL_NORMALISATIONS:
+        own = "" if config else f"put timm's {CONFIG} next to the file, or "
         network.notes.append(
             PhotoNote(
                 f"photos are normalised by the preset {network.preprocess!r}, but timm has weights of {architecture} "
-                f"for other normalisations, too: put timm's {CONFIG} next to the file, or choose one with --preprocess "
-                "(preprocess= in Python)"
+                f"for other normalisations, too: {own}choose one with --preprocess (preprocess= in Python)"
             )
         )
+
+
+def _known_name(name: str, known: Sequence[str]) -> str | None:
+    """Return the longest known name that a name of timm begins with."""
+    return max((one for one in known if is_named(name, one)), key=len, default=None)
+
+
+def _unused_arguments(config: TimmConfig) -> str:
+    names = [shown(name) for name in config.arguments[:3]]
+    more = ", ..." if len(config.arguments) > 3 else ""
+    return (
+        f"the {CONFIG} next to the file has arguments that are not used and may change the network: "
+        f"{', '.join(names)}{more}"
+    )
 
 
 def _has_blur(origin: str, source: str, network: str) -> str:

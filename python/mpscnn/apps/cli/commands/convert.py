@@ -225,7 +225,7 @@ def convert(
         signature,
         check=check,
         force=force,
-        note_photos=preprocess is None and output.suffix.lower() in COREML_SUFFIXES,
+        note_photos=preprocess is None,
     )
     if output.suffix.lower() == ONNX_SUFFIX:
         if labels is not None or preprocess is not None or detection is not None:
