@@ -368,6 +368,10 @@ def _crop(operation: str, **attributes: Any) -> Any:
             for kind in ("average", "max", "l2_norm")
             for edge in ("zero", "clamp")
         ),
+        *(
+            _crop(kind, output_channels=8, padding="explicit", pad_top=4, pad_bottom=-9, **more)
+            for kind, more in (("convolution", {}), ("subpixel_convolution", {"scale": 2, "pad_left": -1}))
+        ),
         _crop("padding", top=4, bottom=-9, left=-8, right=9),
         _crop("padding", top=-12, bottom=9, value=2.5),
         _crop("padding", top=-9, bottom=9, values=[2.5, -1.0, 0.0, 4.0, 5.0, 6.0]),

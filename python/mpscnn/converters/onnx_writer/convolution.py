@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mpscnn.converters.onnx_writer.borders import padded
 from mpscnn.converters.onnx_writer.builder import NCHW_FROM_NHWC
-from mpscnn.converters.onnx_writer.window import window_of
+from mpscnn.converters.onnx_writer.window import cropped, window_of
 
 if TYPE_CHECKING:
     from mpscnn.converters.onnx_writer.layer import Layer
@@ -84,10 +84,11 @@ def subpixel_convolution(layer: Layer) -> str:
     scale = layer.attributes["scale"]
     rows, columns = (-(-extent // scale) for extent in layer.shape[1:3])
     window = window_of(layer.attributes, x.shape, (1, rows, columns, 1))
-    inputs = [x.name, layer.constant(layer.required("weight").transpose(NCHW_FROM_NHWC), "weight")]
+    name, pads = cropped(layer, window)
+    inputs = [name, layer.constant(layer.required("weight").transpose(NCHW_FROM_NHWC), "weight")]
     if (bias := layer.weight("bias")) is not None:
         inputs.append(layer.constant(bias, "bias"))
-    result = layer.add("Conv", *inputs, group=layer.attributes["groups"], pads=window.pads, **window.sizes)
+    result = layer.add("Conv", *inputs, group=layer.attributes["groups"], pads=pads, **window.sizes)
     rest = [layer.shape[1] - rows * scale, layer.shape[2] - columns * scale]
     return _pad(layer, _rearranged(layer, result), [rows * scale, columns * scale], [0, 0, *rest])
 
