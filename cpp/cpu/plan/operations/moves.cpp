@@ -50,8 +50,6 @@ void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Con
         add_channels(builder, fused, left.first(std::min(maximum, left.size())));
 }
 
-namespace {} // namespace
-
 void lower(const OperationLowering &lowering, const ops::Padding &) {
     // Tensors of a float16 network hold halves only.
     const bool half = lowering.precision == engine::Precision::float16;

@@ -11,6 +11,14 @@ if TYPE_CHECKING:
     from mpscnn.converters.onnx_writer.layer import Layer
 
 
+def crops_first(extents: Sequence[int], before: Sequence[int], after: Sequence[int]) -> bool:
+    """Return True if crops, the negative numbers, leave something of each axis before the padding is added."""
+    return all(
+        extent + min(first, 0) + min(last, 0) > 0
+        for extent, first, last in zip(extents, before, after, strict=True)
+    )
+
+
 def padded(
     layer: Layer,
     name: str,
@@ -38,11 +46,7 @@ def padded(
     constants = [] if fill is None else [layer.constant(fill, "fill")]
     attributes = {} if mode == "constant" else {"mode": mode}
     lead = [0] * (4 - len(extents))
-    kept = (
-        extent + min(first, 0) + min(last, 0)
-        for extent, first, last in zip(extents, before, after, strict=True)
-    )
-    if min(kept) > 0:
+    if crops_first(extents, before, after):
         pads = layer.constant([*lead, *before, *lead, *after], "pads")
         return layer.add("Pad", name, pads, *constants, **attributes)
     added_before, added_after = ([max(amount, 0) for amount in side] for side in (before, after))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mpscnn.converters.onnx_writer.borders import padded
+from mpscnn.converters.onnx_writer.borders import crops_first, padded
 
 if TYPE_CHECKING:
     from mpscnn.converters.onnx_writer.layer import Layer
@@ -116,12 +116,12 @@ def cropped(layer: Layer, window: Window) -> tuple[str, list[int]]:
     if not window.crops:
         return layer.inputs[0].name, window.pads
     axes = (window.vertical, window.horizontal)
-    pads = [axis.before for axis in axes] + [axis.exact_after for axis in axes]
-    cuts = [min(amount, 0) for amount in pads]
-    if any(axis.size + first + last < 1 for axis, first, last in zip(axes, cuts, cuts[2:], strict=False)):
+    extents = [axis.size for axis in axes]
+    before, after = [axis.before for axis in axes], [axis.exact_after for axis in axes]
+    if not crops_first(extents, before, after):
         return widened(layer, window, 0.0), [0] * 4  # the crop removes padding, too
-    name = padded(layer, layer.inputs[0].name, [axis.size for axis in axes], cuts[:2], cuts[2:])
-    return name, [max(amount, 0) for amount in pads]
+    cuts = ([min(amount, 0) for amount in side] for side in (before, after))
+    return padded(layer, layer.inputs[0].name, extents, *cuts), [max(amount, 0) for amount in before + after]
 
 
 def window_of(

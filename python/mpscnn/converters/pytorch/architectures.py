@@ -178,10 +178,9 @@ def _no_member(state: StateDict, family: Family, closest: _Candidate) -> Unsuppo
 def _by_name(state: StateDict, fitting: Sequence[_Candidate], own_names: Sequence[str]) -> _Candidate:
     """Return the fitting architecture whose name one of `own_names` begins with. Earlier ones have precedence."""
     for own_name in own_names:
-        named = [candidate for candidate in fitting if is_named(own_name, candidate.architecture.name)]
-        begun = [candidate for candidate in fitting if own_name.startswith(candidate.architecture.name)]
-        if len(named or begun) == 1:
-            return (named or begun)[0]
+        named = [candidate for candidate in fitting if own_name.startswith(candidate.architecture.name)]
+        if len(named) == 1:
+            return named[0]
     names = ", ".join(candidate.architecture.name for candidate in fitting)
     raise UnsupportedError(
         f"{state.origin}: has the weights of {names}, which compute differently; choose one with --architecture "

@@ -26,8 +26,8 @@ def read_pytorch(
         name: the name of the network.
         size: (height, width) of the network's image; None: the usual size of the architecture.
         architecture: the name of the architecture, needed if names and shapes fit several ("tf_efficientnet_b0" has
-            those of "efficientnet_b0"); None: the one that the file's name begins
-            with, or the one of timm's config.json next to the file.
+            those of "efficientnet_b0"); None: the one that the file's name begins with, or the one of
+            timm's config.json next to the file.
         fold: whether batch normalizations become part of the layers before them, or stay separate layers.
 
     Raises:

@@ -11,10 +11,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from mpscnn.converters.layer_names import shown
-from mpscnn.converters.photo_input import PhotoNote
+from mpscnn.converters.photo_input import PhotoNote, preprocess_of_normalized
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.network import Network
 
@@ -22,7 +21,8 @@ from mpscnn.graph.network import Network
 CONFIG = "config.json"
 _MAX_BYTES = 1 << 20
 _MIN_STD = 1e-3
-_PRESETS: Mapping[tuple[tuple[float, ...], tuple[float, ...]], str] = {
+_Normalisation = tuple[tuple[float, ...], tuple[float, ...]]
+_PRESETS: Mapping[_Normalisation, str] = {
     ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)): "torch",
     ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)): "tensorflow",
     ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)): "unit",
@@ -48,13 +48,13 @@ class TimmConfig:
 
     Attributes:
         architecture: the name of the network in timm.
-        preprocess: the preset or settings that normalise photos with its mean and standard deviation; None: it has no
+        normalisation: the means and the standard deviations of the channels, for photos of 0 to 1; None: it has no
             usable ones.
         arguments: the names of arguments that may change what the network computes.
     """
 
     architecture: str
-    preprocess: str | Mapping[str, Any] | None
+    normalisation: _Normalisation | None
     arguments: tuple[str, ...] = ()
 
 
@@ -81,7 +81,9 @@ def read_timm_config(weights: Path) -> TimmConfig | None:
         if name not in _HARMLESS and (name, value) != ("global_pool", "avg")
     ]
     # Files of older versions of timm have the mean and the deviation next to the architecture.
-    return TimmConfig(config["architecture"], _preprocess(config.get("pretrained_cfg", config)), tuple(names))
+    return TimmConfig(
+        config["architecture"], _normalisation(config.get("pretrained_cfg", config)), tuple(names)
+    )
 
 
 def is_named(name: str, architecture: str) -> bool:
@@ -129,8 +131,11 @@ def apply_config(
         if _known_name(config.architecture, known) == architecture:
             if config.arguments:
                 network.notes.append(_unused_arguments(config))
-            if config.preprocess is not None:
-                network.preprocess = config.preprocess
+            if config.normalisation is not None:
+                samples = ([255.0 * x for x in numbers] for numbers in config.normalisation)
+                network.preprocess = _PRESETS.get(config.normalisation) or preprocess_of_normalized(
+                    network, *samples
+                )
                 return
             reason = f"it has no three means of 0 to 1 and deviations of {_MIN_STD} to 1"
         else:
@@ -167,16 +172,13 @@ def _has_blur(origin: str, source: str, network: str) -> str:
     )
 
 
-def _preprocess(settings: object) -> str | Mapping[str, Any] | None:
+def _normalisation(settings: object) -> _Normalisation | None:
     if not isinstance(settings, dict):
         return None
     mean, std = (_numbers(settings.get(name)) for name in ("mean", "std"))
     if mean is None or std is None or min(std) < _MIN_STD:
         return None
-    return _PRESETS.get((mean, std)) or {
-        "mean": [255.0 * x for x in mean],
-        "scale": [1.0 / (255.0 * x) for x in std],
-    }
+    return mean, std
 
 
 def _numbers(value: object) -> tuple[float, ...] | None:
