@@ -15,6 +15,7 @@ from pathlib import Path
 import nox
 
 sys.path.insert(0, str(Path(__file__).parent / ".ci"))
+sys.path.insert(0, str(Path(__file__).parent / "cmake"))
 from session_packages import (
     ATHERIS,
     BROWSER,

@@ -1,7 +1,9 @@
-"""Test the locks of build folders: simultaneous builds in one tree do not destroy each other (.ci/folder_lock.py)."""
+"""Test the locks of build folders: simultaneous builds in one tree do not destroy each other (cmake/folder_lock.py)."""
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 import time
@@ -9,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-FOLDER = Path(__file__).resolve().parent.parent / ".ci"
+FOLDER = Path(__file__).resolve().parent.parent / "cmake"
 PREAMBLE = """
 import sys
 from pathlib import Path
@@ -90,3 +92,58 @@ def test_environments_of_a_second_process_have_another_folder(tmp_path: Path) ->
             assert sorted([line_of(second), line_of(third)]) == [".nox-2", ".nox-3"]
     with process(program, tmp_path / ".nox") as later:
         assert line_of(later) == ".nox"
+
+
+# It takes the place of scikit-build-core, and fails if another build is in progress.
+EDITABLE_BUILD = """
+import time
+from pathlib import Path
+
+__all__ = ["build_editable"]
+
+def build_editable(wheel_directory, config_settings, metadata_directory):
+    Path(wheel_directory).mkdir()
+    time.sleep(0.2)
+    Path(wheel_directory).rmdir()
+    return "mpscnn.whl"
+"""
+BUILD_TWICE = """
+import sys
+import python_build
+
+for _ in range(2):
+    print(python_build.build_editable(sys.argv[1]), flush=True)
+"""
+
+
+def test_editable_builds_and_imports_in_one_tree_follow_each_other(tmp_path: Path) -> None:
+    shutil.copytree(FOLDER, tmp_path / "cmake")
+    package = tmp_path / "packages" / "scikit_build_core"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "build.py").write_text(EDITABLE_BUILD)
+    rebuild = tmp_path / "build" / "cp311" / "editable_rebuild"
+    rebuild.parent.mkdir(parents=True)
+
+    def build() -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-c", BUILD_TWICE, str(tmp_path / "wheels")],
+            env={"PYTHONPATH": f"{tmp_path / 'cmake'}{os.pathsep}{package.parent}"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    with process(HOLDER, rebuild) as imported:
+        assert line_of(imported) == "held"
+        builds = [build(), build()]
+        time.sleep(1)
+        assert [started.poll() for started in builds] == [None, None]
+        assert not (tmp_path / "wheels").exists()
+    outputs = [started.communicate(timeout=60) for started in builds]
+    assert [(started.returncode, lines) for started, (lines, _) in zip(builds, outputs, strict=True)] == [
+        (0, "mpscnn.whl\nmpscnn.whl\n")
+    ] * 2
+    messages = "".join(text for _, text in outputs)
+    assert f"waiting for process {imported.pid}, which uses {rebuild}" in messages
+    assert f"which uses {tmp_path / 'build' / 'editable'}" in messages

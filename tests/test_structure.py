@@ -89,36 +89,19 @@ def test_parts_include_only_what_they_may_know(part: str) -> None:
 # describe the work of a kernel, come before the instruction sets for which kernels are compiled.
 ROOMS = {
     "cpu": ("kernels/tasks", "isa", "kernels", "plan", "runtime"),
-    "cpu/kernels": ("tasks", "convolution", "movement", "elementwise", "integers", "training"),
+    "cpu/kernels": ("tasks", "convolution", "movement", "elementwise", "integers", "training", "extensions"),
     "cpu/plan": (".", "operations"),
     "engine": ("graph", "file", "backend", "trust", "run", "train", "commands"),
     "include": ("mpscnn",),
     "metal": ("device", "encoding", "layers", "arrays", "gradients", "run"),
 }
 # Exceptions: lowering starts threads to pack weights, the explanation of a plan asks how many threads there would be,
-# and the task of a convolution holds the memory of its packed weights. Convolutions share helpers with kernels that
-# move data, and bfloat16.cpp compiles kernels of several rooms for the processor's bfloat16 instructions.
+# and the task of a convolution holds the memory of its packed weights.
 ROOM_EXCEPTIONS: dict[str, set[tuple[str, str]]] = {
     "cpu": {
         ("plan/explanation.cpp", "runtime/thread_pool.h"),
         ("plan/lowering.cpp", "runtime/thread_pool.h"),
         ("kernels/tasks/convolution.h", "plan/weight_memory.h"),
-    },
-    "cpu/kernels": {
-        ("convolution/bfloat16.cpp", "movement/conversion.h"),
-        ("convolution/bfloat16.cpp", "training/normalization_gradient.h"),
-        ("convolution/bfloat16.cpp", "training/rounded_normalization.h"),
-        ("convolution/bfloat16.cpp", "training/weight_gradient_dense.h"),
-        ("convolution/binary_convolution.cpp", "movement/window_taps.h"),
-        ("convolution/convolution_gather.h", "movement/window_taps.h"),
-        ("convolution/convolution_regions.h", "movement/window_taps.h"),
-        ("convolution/depthwise_strip.h", "movement/window_taps.h"),
-        ("convolution/matrix_product.cpp", "movement/copy_channels.h"),
-        ("convolution/pack.cpp", "movement/copy_channels.h"),
-        ("convolution/pack_pairs.h", "movement/conversion.h"),
-        ("convolution/pack_task.h", "movement/copy_channels.h"),
-        ("convolution/subpixel.h", "movement/copy_channels.h"),
-        ("convolution/thread_cuts.h", "movement/window_taps.h"),
     },
 }
 

@@ -26,7 +26,7 @@ def test_kernels_for_bfloat16_throw_nothing() -> None:
         "-mfma",
         "-mf16c",
     )
-    kernels = "-Icpp", "-I.", "cpp/cpu/kernels/convolution/bfloat16.cpp"
+    kernels = "-Icpp", "-I.", "cpp/cpu/kernels/extensions/bfloat16.cpp"
     command = [
         compiler,
         "-std=c++20",

@@ -98,7 +98,7 @@ enum class Bfloat16Products {
 /// Return "pairs", "arm pairs", "blocks" or "blocks in tiles".
 const char *name_of(Bfloat16Products products);
 
-/// Additional kernels for networks in bfloat16 (cpu/kernels/convolution/bfloat16.cpp).
+/// Additional kernels for networks in bfloat16 (cpu/kernels/extensions/bfloat16.cpp).
 struct Bfloat16Kernels {
     Bfloat16Products products = Bfloat16Products::none;
     /// Convolution with bfloat16 weights, sources and residuals. Unless it is depthwise, inputs are

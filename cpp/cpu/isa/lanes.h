@@ -25,5 +25,20 @@ MPSCNN_INLINE typename V::reg fill_lanes(typename V::reg x, std::int64_t left, f
     return V::select(V::less(lane_numbers<V>(), V::set1(static_cast<float>(left))), x, V::set1(missing));
 }
 
+/// Load the vector at p, of which only `remaining` channels exist. The other lanes are zero.
+template <class V, class Element>
+MPSCNN_INLINE typename V::reg load_lanes(const Element *p, std::int64_t remaining) {
+    return remaining >= V::width ? V::load(p) : V::load_partial(p, remaining);
+}
+
+/// Store the first `writable` lanes, or all.
+template <class V, class Element>
+MPSCNN_INLINE void store_lanes(Element *p, typename V::reg value, std::int64_t writable) {
+    if (writable >= V::width)
+        V::store(p, value);
+    else
+        V::store_partial(p, value, writable);
+}
+
 } // namespace
 } // namespace mpscnn::cpu

@@ -12,14 +12,7 @@ from mpscnn._private.files import is_folder
 from mpscnn._private.literals import StoredTypeName
 from mpscnn.converters.format_detection import is_saved_model, refuse_other_formats
 from mpscnn.converters.formats import is_package, named_by_file, reader_of
-from mpscnn.converters.photo_input import PhotoNote
-from mpscnn.converters.photo_settings import (
-    choose_detection,
-    choose_labels,
-    choose_preprocess,
-    labelled_classes,
-    read_labels,
-)
+from mpscnn.converters.photo_settings import choose_settings, read_labels, without_wrong_labels
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.errors import ParameterError
 
@@ -112,7 +105,7 @@ def read_network(
         signature=signature,
     )
     network = keep_intermediates(fuse_norms(reader_of(paths)(paths, options)))
-    return _without_wrong_labels(with_library_names(network))
+    return without_wrong_labels(with_library_names(network))
 
 
 def convert_files(
@@ -165,17 +158,8 @@ def convert_files(
         fold=fold,
         signature=signature,
     )
-    stated = network.preprocess
-    if detection is not None:
-        choose_detection(network, detection)
-    if labels is None:
-        _without_wrong_labels(network)
-    else:
-        choose_labels(network, labels)
-    if preprocess is not None:
-        choose_preprocess(network, preprocess)
-    if preprocess is not None or network.preprocess != stated:
-        network.notes = [note for note in network.notes if not isinstance(note, PhotoNote)]
+    choose_settings(network, detection=detection, preprocess=preprocess, labels=labels)
+    without_wrong_labels(network)
     if approve is None or approve(network):
         network.save(output, dtype=dtype, information=information)
     return network
@@ -273,14 +257,6 @@ def _paths(sources: str | PathLike[str] | Sequence[str | PathLike[str]]) -> list
     if not all(isinstance(path, (str, PathLike)) for path in given):
         raise ParameterError(f"convert: expected a path or a list of paths, got {sources!r}")
     return [Path(path) for path in given]
-
-
-def _without_wrong_labels(network: Network) -> Network:
-    """Drop the file's labels if their number is not the number of classes, and add a note that says so."""
-    if network.labels is not None and len(network.labels) != (classes := labelled_classes(network)):
-        count, network.labels = len(network.labels), None
-        network.notes.append(f"the file's own {count} labels are left out: the network has {classes} classes")
-    return network
 
 
 def _read_folder(directory: Path, name: str | None) -> Network:

@@ -45,7 +45,7 @@ def converted(name: str, *, fold: bool = True, note_photos: bool = True) -> str:
 
     Raises:
         UnsupportedError: layers that mpscnn lacks, a missing package, or an unknown format; the message has the remedy.
-        WeightsError: a file is missing or damaged.
+        WeightsError: a file is missing or damaged, or changes while it is read.
         DownloadError: the cache cannot be written.
     """
     path = Path(name)
@@ -55,8 +55,7 @@ def converted(name: str, *, fold: bool = True, note_photos: bool = True) -> str:
     if not foreign:
         return name
     reader_of([path])  # raises for unknown formats, before companion files are searched
-    with reading(path, WeightsError):
-        digest = _digest(files_of(path), path.name if named_by_file(path) else path.suffix.lower())
+    digest = _digest_of(path)
     kind = "" if fold else "-apart"
     target = cache_directory() / "models" / f"{digest}-v{CONVERTER_VERSION}{kind}.safetensors"
     if not _is_whole(target):
@@ -64,6 +63,10 @@ def converted(name: str, *, fold: bool = True, note_photos: bool = True) -> str:
             # Another process may have converted the file while this one waited for the lock.
             if not _is_whole(target):
                 network = read_network([path], fold=fold)
+                if _digest_of(path) != digest:
+                    raise WeightsError(
+                        f"{path}: it or a file next to it changed while it was read: load it again"
+                    )
                 _keep_verdict(target, path, fold=fold)
                 notes = [note for note in network.notes if isinstance(note, PhotoNote)]
                 _keep(_note_path(target), "; ".join(notes) if network.preprocess else "")
@@ -131,6 +134,12 @@ def _is_whole(target: Path) -> bool:
         header = stream.read(length) if length <= size else b""
     ends = [int(end) for end in _ENDS.findall(header)]
     return len(header) == length > 0 and size == 8 + length + max(ends, default=0)
+
+
+def _digest_of(path: Path) -> str:
+    """Return the hash of all files that a network is read from, which names it in the cache."""
+    with reading(path, WeightsError):
+        return _digest(files_of(path), path.name if named_by_file(path) else path.suffix.lower())
 
 
 def _digest(paths: Sequence[Path], name: str) -> str:

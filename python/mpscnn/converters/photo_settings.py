@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mpscnn._private.files import content_of, reading, require_regular
 from mpscnn.converters.label_text import labels_of
+from mpscnn.converters.photo_input import PhotoNote
 from mpscnn.errors import ParameterError, WeightsError
 from mpscnn.models.ssd import ssd_head, ultraface_head
 from mpscnn.vision.detector import DetectionHead
@@ -25,8 +26,10 @@ __all__ = [
     "choose_detection",
     "choose_labels",
     "choose_preprocess",
+    "choose_settings",
     "labelled_classes",
     "read_labels",
+    "without_wrong_labels",
 ]
 
 MAX_LABELS = 1_000_000
@@ -52,6 +55,31 @@ DETECTORS = {
     "ssd": KnownDetector(ssd_head(), "tensorflow"),
     "ssd-softmax": KnownDetector(ssd_head(score="softmax"), "tensorflow"),
 }
+
+
+def choose_settings(
+    network: Network,
+    *,
+    detection: str | PathLike[str] | Mapping[str, Any] | None = None,
+    preprocess: str | Mapping[str, Any] | None = None,
+    labels: str | PathLike[str] | None = None,
+) -> None:
+    """Set a network's detection, preprocessing and labels, except for those that are None.
+
+    A known detector also sets preprocessing and labels, unless the user gives them. If the preprocessing changes, notes
+    that it is a guess are dropped.
+
+    Raises the errors of `choose_detection`, `choose_preprocess` and `choose_labels`.
+    """
+    stated = network.preprocess
+    if detection is not None:
+        choose_detection(network, detection)
+    if preprocess is not None:
+        choose_preprocess(network, preprocess)
+    if preprocess is not None or network.preprocess != stated:
+        network.notes = [note for note in network.notes if not isinstance(note, PhotoNote)]
+    if labels is not None:
+        choose_labels(network, labels)
 
 
 def choose_preprocess(network: Network, choice: str | Mapping[str, Any]) -> None:
@@ -126,6 +154,14 @@ def choose_labels(network: Network, choice: str | PathLike[str]) -> None:
             f"{fspath(choice)}: has {len(labels)} labels, but the network has {classes} classes"
         )
     network.labels = labels
+
+
+def without_wrong_labels(network: Network) -> Network:
+    """Drop the file's labels if their number is not the number of classes, and add a note that says so."""
+    if network.labels is not None and len(network.labels) != (classes := labelled_classes(network)):
+        count, network.labels = len(network.labels), None
+        network.notes.append(f"the file's own {count} labels are left out: the network has {classes} classes")
+    return network
 
 
 def read_labels(path: str | PathLike[str]) -> list[str]:

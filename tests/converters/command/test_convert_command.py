@@ -65,7 +65,7 @@ def test_choices_reach_files_that_are_written_as_onnx(
     np.testing.assert_array_equal(found, np.maximum(x, 0))
 
 
-@pytest.mark.parametrize("option", [["--outputs", "r"], ["--shape", "x=1x3x6x5"], ["--preprocess", "torch"]])
+@pytest.mark.parametrize("option", [["--outputs", "r"], ["--shape", "x=1x3x6x5"]])
 def test_choices_that_would_be_ignored(
     option: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -116,6 +116,66 @@ def test_the_command_keeps_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert load(last).preprocess == load(first).preprocess
 
 
+def test_the_command_sets_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A source of another framework and a model file take the same options."""
+    model, plain, named, boxes = (
+        tmp_path / name for name in ("model.safetensors", "plain.onnx", "named.onnx", "boxes.onnx")
+    )
+    classifier().save(model)
+    classifier().save(plain)
+    settings = ("--labels", '["red", "green", "blue"]', "--preprocess", "torch")
+    for source in (model, plain):
+        assert call(monkeypatch, "convert", str(source), str(named), "--force", *settings) == 0
+        assert load(named).labels == ["red", "green", "blue"]
+        assert load(named).preprocess == mpscnn.Model(classifier(), preprocess="torch").preprocess
+    net = detector()
+    net.detection, net.labels, net.preprocess = None, None, None
+    net.save(model)
+    found = {
+        "version": 1,
+        "boxes": {"output": "box", "order": "yx"},
+        "scores": {"output": "class", "kind": "softmax"},
+        "anchors": {"rule": "none"},
+    }
+    assert call(monkeypatch, "convert", str(model), str(boxes), "--detection", json.dumps(found)) == 0
+    assert load(boxes).task == "detection"
+
+
+def test_settings_that_do_not_fit_are_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    classifier().save(tmp_path / "model.safetensors")
+    path = tmp_path / "named.onnx"
+    command = ("convert", str(tmp_path / "model.safetensors"), str(path))
+    assert call(monkeypatch, *command, "--labels", '["red", "green"]') != 0
+    assert "has 2 labels, but the network has 3 classes" in capsys.readouterr().err.replace("\n", " ")
+    assert call(monkeypatch, *command, "--preprocess", "sepia") != 0
+    assert "sepia" in capsys.readouterr().err
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "message"),
+    [
+        ("labels", ["red", "green"], "2 labels for a network of 3 classes"),
+        ("preprocess", "sepia", "unknown preprocessing 'sepia'"),
+        (
+            "detection",
+            mpscnn.vision.detector.DetectionHead(json.loads(BOXES)),
+            "mpscnn.detection: the key 'version' is missing",
+        ),
+    ],
+)
+def test_settings_with_which_a_file_could_not_be_loaded(
+    setting: str, value: object, message: str, tmp_path: Path
+) -> None:
+    net = classifier()
+    setattr(net, setting, value)
+    with pytest.raises(mpscnn.Error, match=message):
+        converters.export_onnx(net, tmp_path / "colours.onnx")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_network_without_them_writes_no_entries(tmp_path: Path) -> None:
     classifier().save(tmp_path / "plain.onnx")
     assert not onnx.load(tmp_path / "plain.onnx").metadata_props

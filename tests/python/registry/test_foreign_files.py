@@ -107,6 +107,26 @@ def test_damaged_files_leave_nothing(tmp_path: Path, cache: Path) -> None:
         mpscnn.load(tmp_path / "missing.tflite")
 
 
+def test_files_that_change_while_they_are_read(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tflite_file(tmp_path / "colours.tflite")
+    read = conversion_cache.read_network
+
+    def read_and_replace(*arguments: object, **options: object) -> object:
+        network = read(*arguments, **options)
+        tflite_file(path, 2.0)
+        return network
+
+    with monkeypatch.context() as context:
+        context.setattr(conversion_cache, "read_network", read_and_replace)
+        with pytest.raises(mpscnn.WeightsError, match="changed while it was read: load it again"):
+            mpscnn.load(path)
+    assert not kept(cache)
+    with mpscnn.load(path).session() as session:
+        np.testing.assert_allclose(session.run(np.ones((1, 4, 5, 3), np.float32)), [[2, 2, 2]], rtol=1e-5)
+
+
 def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("")

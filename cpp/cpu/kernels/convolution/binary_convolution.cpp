@@ -14,9 +14,11 @@
 
 #include "cpu/isa/common_sums.h"
 #include "cpu/isa/instance.h"
+#include "cpu/isa/lanes.h"
+#include "cpu/isa/pixels.h"
+#include "cpu/isa/window_taps.h"
 #include "cpu/kernels/convolution/pixel_epilogue.h"
 #include "cpu/kernels/convolution/work_split.h"
-#include "cpu/kernels/movement/window_taps.h"
 
 namespace mpscnn::cpu {
 namespace {

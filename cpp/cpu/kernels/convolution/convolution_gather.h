@@ -4,7 +4,7 @@
 // loads and stores.
 
 #include "cpu/isa/kernel_math.h"
-#include "cpu/kernels/movement/window_taps.h"
+#include "cpu/isa/window_taps.h"
 
 namespace mpscnn::cpu {
 namespace {

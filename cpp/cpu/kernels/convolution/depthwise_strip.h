@@ -18,8 +18,10 @@
 
 #include "cpu/isa/kernel_math.h"
 #include "cpu/isa/kernels.h"
+#include "cpu/isa/lanes.h"
+#include "cpu/isa/pixels.h"
+#include "cpu/isa/window_taps.h"
 #include "cpu/kernels/convolution/pixel_epilogue.h"
-#include "cpu/kernels/movement/window_taps.h"
 
 namespace mpscnn::cpu {
 namespace {

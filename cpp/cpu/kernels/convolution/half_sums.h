@@ -8,6 +8,8 @@
 // the same bits on every processor, with some twenty instructions for each FMA. The speed is limited by
 // arithmetic.
 
+#include "cpu/isa/lanes.h"
+#include "cpu/isa/pixels.h"
 #include "cpu/kernels/convolution/pixel_epilogue.h"
 #include "cpu/kernels/convolution/work_split.h"
 

@@ -5,6 +5,7 @@
 // loads of weights from L2 if an item has fewer sequences than that, otherwise by FMAs.
 
 #include "cpu/isa/instance.h"
+#include "cpu/isa/pixels.h"
 #include "cpu/kernels/convolution/recurrent_steps.h"
 
 namespace mpscnn::cpu {

@@ -9,7 +9,8 @@
 
 #include "cpu/isa/kernel_math.h"
 #include "cpu/isa/kernels.h"
-#include "cpu/kernels/convolution/pixel_epilogue.h"
+#include "cpu/isa/lanes.h"
+#include "cpu/kernels/convolution/epilogue.h"
 
 namespace mpscnn::cpu {
 namespace {

@@ -9,7 +9,8 @@
 
 #include "core/philox.h"
 #include "cpu/isa/instance.h"
-#include "cpu/kernels/convolution/pixel_epilogue.h"
+#include "cpu/isa/lanes.h"
+#include "cpu/isa/pixels.h"
 #include "cpu/kernels/convolution/work_split.h"
 
 namespace mpscnn::cpu {

@@ -8,7 +8,9 @@
 // between pixels is treated as one long pixel, because few channels would leave most lanes of each vector
 // empty.
 
-#include "cpu/kernels/convolution/pixel_epilogue.h"
+#include "cpu/isa/lanes.h"
+#include "cpu/isa/pixels.h"
+#include "cpu/kernels/convolution/epilogue.h"
 #include "cpu/kernels/convolution/stream.h"
 #include "cpu/kernels/convolution/work_split.h"
 

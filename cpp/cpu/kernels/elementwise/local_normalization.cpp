@@ -12,6 +12,8 @@
 // Elements whose sums are beyond float (PowerRange) are computed again in double.
 
 #include "cpu/isa/instance.h"
+#include "cpu/isa/lanes.h"
+#include "cpu/isa/pixels.h"
 #include "cpu/isa/simd_math.h"
 #include "cpu/kernels/convolution/pixel_epilogue.h"
 #include "cpu/kernels/convolution/work_split.h"

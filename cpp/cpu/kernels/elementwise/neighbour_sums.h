@@ -2,8 +2,11 @@
 
 // Shared code of normalizations over neighbouring channels and of their gradients.
 
+#include <cstddef>
+
+#include "cpu/isa/kernel_math.h"
+#include "cpu/isa/kernels.h"
 #include "cpu/isa/simd_math.h"
-#include "cpu/kernels/convolution/pixel_epilogue.h"
 
 namespace mpscnn::cpu {
 namespace {

@@ -3,6 +3,8 @@
 // Recomputes the result of a batch normalization and the activation after it from the normalization's source.
 // Training then need not keep this result in memory for the backward pass.
 
+#include "cpu/isa/lanes.h"
+#include "cpu/isa/pixels.h"
 #include "cpu/kernels/convolution/pixel_epilogue.h"
 
 namespace mpscnn::cpu {

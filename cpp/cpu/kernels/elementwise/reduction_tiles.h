@@ -2,7 +2,8 @@
 
 // The pixels whose channels a reduction processes together, and the loop over them.
 
-#include "cpu/kernels/convolution/pixel_epilogue.h"
+#include "cpu/isa/lanes.h"
+#include "cpu/isa/pixels.h"
 #include "cpu/kernels/convolution/work_split.h"
 
 namespace mpscnn::cpu {

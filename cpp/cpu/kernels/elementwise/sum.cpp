@@ -7,7 +7,7 @@
 
 #include "cpu/isa/instance.h"
 #include "cpu/isa/lanes.h"
-#include "cpu/kernels/convolution/pixel_epilogue.h"
+#include "cpu/isa/pixels.h"
 #include "cpu/kernels/convolution/work_split.h"
 #include "cpu/kernels/elementwise/piece_sums.h"
 

@@ -3,7 +3,7 @@
 // speed is limited by one load and one comparison for each channel, and for long lists by the insertions.
 
 #include "cpu/isa/instance.h"
-#include "cpu/kernels/convolution/pixel_epilogue.h"
+#include "cpu/isa/pixels.h"
 #include "cpu/kernels/convolution/work_split.h"
 
 namespace mpscnn::cpu {

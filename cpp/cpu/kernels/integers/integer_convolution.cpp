@@ -8,7 +8,7 @@
 // dot products of four bytes use integer_quads.h instead, and with AVX-512 also integer_depthwise_quads.h.
 
 #include "cpu/isa/instance.h"
-#include "cpu/kernels/convolution/pixel_epilogue.h"
+#include "cpu/isa/pixels.h"
 #include "cpu/kernels/convolution/work_split.h"
 #include "cpu/kernels/integers/integer_pairs.h"
 #include "cpu/kernels/integers/integer_quad_registers.h"

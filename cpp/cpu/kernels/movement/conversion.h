@@ -2,23 +2,12 @@
 
 // Copies that convert between float and bfloat16. The speed is limited by memory: 6 bytes for each number.
 
-#include "cpu/kernels/convolution/pixel_epilogue.h"
+#include "cpu/isa/copy_channels.h"
+#include "cpu/isa/pixels.h"
 #include "cpu/kernels/convolution/work_split.h"
 
 namespace mpscnn::cpu {
 namespace {
-
-/// Convert `count` elements, and write zeros after them up to element `end`.
-template <class V, class From, class To>
-MPSCNN_INLINE void convert_elements(const From *from, To *to, std::int64_t count, std::int64_t end) {
-    std::int64_t i = 0;
-    for (; i + V::width <= count; i += V::width) V::store(to + i, V::load(from + i));
-    if (i < count) {
-        V::store_partial(to + i, V::load_partial(from + i, count - i), min(end - i, V::width));
-        i += V::width;
-    }
-    for (; i < end; i += V::width) store_lanes<V>(to + i, V::zero(), end - i);
-}
 
 template <class V, class From, class To>
 void convert_rows(const ConversionTask &task, const WorkSplit::Item &item) {

@@ -10,7 +10,7 @@
 // is limited by memory, 4 bytes for each element of each tensor, unless the function is long. Pixels of few
 // channels with gaps between them are slower, because they leave lanes empty.
 
-#include "cpu/kernels/convolution/pixel_epilogue.h"
+#include "cpu/isa/lanes.h"
 #include "cpu/kernels/convolution/stream.h"
 #include "cpu/kernels/convolution/work_split.h"
 

@@ -8,7 +8,8 @@
 // non-temporal, because a cached store would first read the line from memory.
 
 #include "cpu/isa/instance.h"
-#include "cpu/kernels/convolution/pixel_epilogue.h"
+#include "cpu/isa/lanes.h"
+#include "cpu/isa/pixels.h"
 #include "cpu/kernels/convolution/work_split.h"
 #include "cpu/kernels/movement/resize_taps.h"
 

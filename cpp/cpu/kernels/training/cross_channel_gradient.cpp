@@ -8,6 +8,7 @@
 
 #include "cpu/isa/instance.h"
 #include "cpu/isa/lanes.h"
+#include "cpu/isa/pixels.h"
 #include "cpu/kernels/convolution/work_split.h"
 #include "cpu/kernels/elementwise/neighbour_sums.h"
 #include "cpu/kernels/elementwise/wide_power.h"

@@ -7,8 +7,8 @@
 
 #include "cpu/isa/instance.h"
 #include "cpu/isa/lanes.h"
+#include "cpu/isa/pixels.h"
 #include "cpu/isa/simd_math.h"
-#include "cpu/kernels/convolution/pixel_epilogue.h"
 #include "cpu/kernels/convolution/work_split.h"
 #include "cpu/kernels/elementwise/piece_sums.h"
 

@@ -7,7 +7,8 @@
 // The coefficients of each vector are read from L1. The speed is limited by memory: 12 bytes for each
 // element, or 10 with results in bfloat16.
 
-#include "cpu/kernels/convolution/pixel_epilogue.h"
+#include "cpu/isa/lanes.h"
+#include "cpu/isa/pixels.h"
 #include "cpu/kernels/convolution/stream.h"
 #include "cpu/kernels/convolution/work_split.h"
 #include "cpu/kernels/elementwise/recomputed_normalization.h"

@@ -10,7 +10,8 @@
 // slower, because they leave lanes empty.
 
 #include "cpu/isa/instance.h"
-#include "cpu/kernels/convolution/pixel_epilogue.h"
+#include "cpu/isa/lanes.h"
+#include "cpu/isa/pixels.h"
 #include "cpu/kernels/convolution/work_split.h"
 #include "cpu/kernels/elementwise/pooling_taps.h"
 

@@ -6,8 +6,9 @@
 // Tensors with few channels are slower, because each pixel waits for the sum of its lanes.
 
 #include "cpu/isa/instance.h"
+#include "cpu/isa/lanes.h"
+#include "cpu/isa/pixels.h"
 #include "cpu/isa/simd_math.h"
-#include "cpu/kernels/convolution/pixel_epilogue.h"
 #include "cpu/kernels/convolution/work_split.h"
 
 namespace mpscnn::cpu {

@@ -5,7 +5,8 @@
 // gradient; for channels by one load and one addition for each element.
 
 #include "cpu/isa/instance.h"
-#include "cpu/kernels/convolution/pixel_epilogue.h"
+#include "cpu/isa/lanes.h"
+#include "cpu/isa/pixels.h"
 #include "cpu/kernels/convolution/work_split.h"
 
 namespace mpscnn::cpu {

@@ -3,7 +3,11 @@
 // Weight gradients: sums of gradient * input over the pixels, for all outputs and taps. The pixels may be
 // divided into parts. This header has the plan, which divides the work.
 
-#include "cpu/kernels/convolution/pixel_epilogue.h"
+#include <cstddef>
+#include <cstdint>
+
+#include "cpu/isa/kernel_math.h"
+#include "cpu/isa/kernels.h"
 
 namespace mpscnn::cpu {
 namespace {

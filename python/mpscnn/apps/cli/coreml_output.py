@@ -16,8 +16,6 @@ def write_coreml(
     dtype: str,
     palette: int | None,
     target: str | None,
-    labels: str | None,
-    preprocess: str | None,
 ) -> None:
     """Write a single source as a Core ML model.
 
@@ -28,13 +26,8 @@ def write_coreml(
     """
     from mpscnn.converters import export_coreml
     from mpscnn.converters.photo_input import takes_photos
-    from mpscnn.converters.photo_settings import choose_labels, choose_preprocess
 
     network, output = network_to_write(given), given.output
-    if labels is not None:
-        choose_labels(network, labels)
-    if preprocess is not None:
-        choose_preprocess(network, preprocess)
     export_coreml(network, output, size=given.size, dtype=dtype, palette=palette, target=target)
     if network.preprocess is None and takes_photos(network):
         warn(

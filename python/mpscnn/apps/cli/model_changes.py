@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import typer
@@ -12,18 +12,12 @@ from mpscnn._private.model_name import MODEL_SUFFIX, holds_network, is_path
 from mpscnn.apps.cli.output import show
 from mpscnn.converters.format_detection import is_saved_model
 from mpscnn.converters.formats import is_foreign
-from mpscnn.converters.photo_settings import choose_detection, choose_labels, choose_preprocess
+from mpscnn.converters.photo_settings import choose_settings
 from mpscnn.core_model import described_network, open_model
 from mpscnn.errors import ParameterError
 from mpscnn.graph.model_file import change_metadata, description
-from mpscnn.graph.network import Network
 
-_CHOICES: dict[str, Callable[[Network, str], None]] = {
-    # The setting of a known detector comes first: it includes values that later settings may replace.
-    "detection": choose_detection,
-    "preprocess": choose_preprocess,
-    "labels": choose_labels,
-}
+_SETTINGS = ("detection", "preprocess", "labels")
 _INFORMATION = ("license", "source", "description")
 
 
@@ -43,9 +37,7 @@ def change_model(model: str, settings: Sequence[str]) -> None:
     if core is None or path.suffix != MODEL_SUFFIX or not holds_network(path):
         raise ParameterError(f"{model}: --set changes model files ({MODEL_SUFFIX}); mpscnn convert makes one")
     network, information = described_network(core)
-    for key, choose in _CHOICES.items():
-        if key in chosen:
-            choose(network, chosen[key])
+    choose_settings(network, **{key: chosen.get(key) for key in _SETTINGS})
     information |= {key: chosen[key] for key in _INFORMATION if key in chosen}
     entries = description(network, network.labels, network.preprocess, information or None)
     if "detection" not in chosen:
@@ -58,7 +50,7 @@ def change_model(model: str, settings: Sequence[str]) -> None:
 
 def _split(setting: str) -> tuple[str, str]:
     key, equals, value = setting.partition("=")
-    known = (*_CHOICES, *_INFORMATION)
+    known = (*_SETTINGS, *_INFORMATION)
     if not equals or key not in known:
         raise typer.BadParameter(
             f"expected KEY=VALUE with one of the keys {', '.join(known)}, got {setting!r}", param_hint="--set"

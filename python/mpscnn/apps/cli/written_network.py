@@ -28,7 +28,7 @@ class Conversion:
         size, shapes, outputs, architecture, fold, signature: see `mpscnn.converters.read_network`.
         check: compare the network with its source.
         force: write the result even if it differs from its source.
-        note_photos: print notes on the preprocessing of photos that the source does not state.
+        labels, preprocess, detection: see `mpscnn.converters.convert_files`.
     """
 
     sources: Sequence[Path]
@@ -41,16 +41,24 @@ class Conversion:
     signature: str | None
     check: bool
     force: bool
-    note_photos: bool
+    labels: str | None
+    preprocess: str | None
+    detection: str | None
 
     def reading(self) -> dict[str, Any]:
         """Return the named arguments of `read_network`."""
         names = ("size", "shapes", "outputs", "architecture", "fold", "signature")
         return {name: getattr(self, name) for name in names}
 
+    def choose_settings(self, network: Network) -> None:
+        """Set the detection, preprocessing and labels that the user gives."""
+        from mpscnn.converters.photo_settings import choose_settings
+
+        choose_settings(network, detection=self.detection, preprocess=self.preprocess, labels=self.labels)
+
 
 def network_to_write(given: Conversion) -> Network:
-    """Read the network of a single source, with its preprocessing and labels.
+    """Read the network of a single source, with its preprocessing, labels and detection, or those of the user.
 
     With `check`, the network of another framework's file is compared with the file on its own engine. If they differ,
     the command ends with the exit code `DIFFERENT`, or warns with `force`.
@@ -59,16 +67,15 @@ def network_to_write(given: Conversion) -> Network:
     """
     from mpscnn.converters import read_network
     from mpscnn.converters.formats import is_foreign
-    from mpscnn.converters.photo_input import PhotoNote
 
     if len(given.sources) != 1:
         raise ParameterError(f"{given.output}: expected one model to write, got {len(given.sources)}")
     source = given.sources[0]
     if is_foreign(source) or is_folder(source):
         network = read_network(given.sources, **given.reading())
+        given.choose_settings(network)
         for note in network.notes:
-            if given.note_photos or not isinstance(note, PhotoNote):
-                warn(f"{source}: {note}")
+            warn(f"{source}: {note}")
         if given.check:
             _compare(network, source, given)
     elif given.shapes or given.outputs or given.architecture or given.signature:
@@ -80,6 +87,7 @@ def network_to_write(given: Conversion) -> Network:
         network = Network.from_graph(open_model(model_path(str(source))).graph())
         network.preprocess, network.labels = model.preprocess, model.labels
         network.detection = model.network.detection
+        given.choose_settings(network)
     check_size(network, given.size)
     return network
 

@@ -34,6 +34,7 @@ from mpscnn.converters.onnx_writer.neuron import activation
 from mpscnn.converters.onnx_writer.pooling import pooling
 from mpscnn.converters.onnx_writer.shapes import padding, part, resize
 from mpscnn.converters.onnx_writer.window import cropped, window_of
+from mpscnn.core_model import core_model
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 
 if TYPE_CHECKING:
@@ -56,8 +57,13 @@ def export(
 ) -> None:
     """Write `to_onnx(network, ...)` to a file, with the network's labels, preprocessing and detection.
 
-    Raises WeightsError if the file cannot be written. An existing file then stays unchanged.
+    Raises WeightsError if the file cannot be written or the settings do not fit the network. An existing file then
+    stays unchanged.
     """
+    if network.labels is not None or network.detection is not None:
+        core_model(
+            network, None, None
+        )  # raises an error for settings with which the file could not be loaded
     model = to_onnx(network, size=size, layout=layout, dtype=dtype)
     for key, value in metadata_of(network, [output.name for output in model.graph.output]).items():
         model.metadata_props.add(key=key, value=value)

@@ -225,13 +225,11 @@ def convert(
         signature,
         check=check,
         force=force,
-        note_photos=preprocess is None,
+        labels=labels,
+        preprocess=preprocess,
+        detection=detection,
     )
     if output.suffix.lower() == ONNX_SUFFIX:
-        if labels is not None or preprocess is not None or detection is not None:
-            raise typer.BadParameter(
-                "an ONNX file has no labels, preprocessing or detection", param_hint="OUT"
-            )
         write_onnx(given, dtype="float32" if dtype is None else dtype.value, layout=layout.value)
         return
     if output.suffix.lower() in COREML_SUFFIXES:
@@ -242,8 +240,6 @@ def convert(
             dtype="float16" if dtype is None else dtype.value,
             palette=palette,
             target=target,
-            labels=labels,
-            preprocess=preprocess,
         )
         return
     if target is not None:

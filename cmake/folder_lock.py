@@ -54,7 +54,8 @@ def _acquire(folder: Path, report: Callable[[str], object]) -> IO[str]:
     lock = _try(folder)
     if lock is None:
         lock = _open(folder)
-        report(f"waiting for process {lock.read()}, which uses {folder}")
+        holder = lock.read()
+        report(f"waiting for {f'process {holder}' if holder else 'another process'}, which uses {folder}")
         fcntl.flock(lock, fcntl.LOCK_EX)
         _sign(lock)
     return lock

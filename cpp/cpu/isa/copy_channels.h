@@ -1,11 +1,12 @@
 #pragma once
 
-// Copies of floats and bytes that do not write beyond the end.
+// Copies and conversions of rows of numbers that do not write beyond the end.
 
 #include <cstddef>
-
 #include <cstdint>
 
+#include "cpu/isa/kernel_math.h"
+#include "cpu/isa/lanes.h"
 #include "cpu/isa/simd.h"
 
 namespace mpscnn::cpu {
@@ -33,6 +34,18 @@ template <class V> MPSCNN_INLINE void copy_channels(const float *from, float *to
 template <class V>
 MPSCNN_INLINE void copy_channels(const std::uint8_t *from, std::uint8_t *to, std::int64_t count) {
     __builtin_memcpy(to, from, static_cast<std::size_t>(count));
+}
+
+/// Convert `count` elements, and write zeros after them up to element `end`.
+template <class V, class From, class To>
+MPSCNN_INLINE void convert_elements(const From *from, To *to, std::int64_t count, std::int64_t end) {
+    std::int64_t i = 0;
+    for (; i + V::width <= count; i += V::width) V::store(to + i, V::load(from + i));
+    if (i < count) {
+        V::store_partial(to + i, V::load_partial(from + i, count - i), min(end - i, V::width));
+        i += V::width;
+    }
+    for (; i < end; i += V::width) store_lanes<V>(to + i, V::zero(), end - i);
 }
 
 } // namespace
