@@ -84,7 +84,7 @@ class Case:
         return self.engine, self.operation, self.field
 
     def row(self) -> dict[str, Any]:
-        """Return the row in the core's table."""
+        """Return this case's row of the core's table of unsupported features."""
         return next(row for row in ROWS if (row["engine"], row["operation"], row.get("field")) == self.key())
 
 

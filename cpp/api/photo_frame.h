@@ -10,8 +10,8 @@
 
 namespace mpscnn::c_api {
 
-/// Throws unless the program has a single image input of a fixed size. `doing` is the start of the message:
-/// "classifying".
+/// Throws unless the program has a single image input of a fixed size (the batch may be free). `doing` names
+/// the task in the message, such as "classifying".
 void require_image_input(const engine::Program &program, const std::string &doing);
 /// Throws unless a photo can be the program's only input, and the model describes its preprocessing.
 void require_photo_input(const engine::Program &program, const mpscnn_model &model, const std::string &doing);

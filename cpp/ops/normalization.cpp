@@ -112,8 +112,8 @@ Shape CentredWindow::output_shape(const InputShapes &inputs) const {
 }
 
 Cost CentredWindow::cost(const InputShapes &inputs, const Shape &output) const {
-    // Sums over a window's rows are computed first and shared by windows, so the cost is the sum of both
-    // extents.
+    // The sums of a window's columns are computed first and shared by windows, so the cost of a result is the
+    // sum of the kernel's extents.
     const std::int64_t taps = std::min(kernel_height, inputs[0][1]) + std::min(kernel_width, inputs[0][2]);
     return {0, Shape{output.elements(), taps + 4}.elements()};
 }

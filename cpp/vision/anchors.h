@@ -61,8 +61,8 @@ inline int cells(int side, int stride) { return (side + stride - 1) / stride; }
 /// Throws Error(parameter) for an invalid rule.
 void check(const AnchorRule &rule);
 
-/// Make the anchors for an input of this size; a model file's anchors (StoredAnchors) are `stored`. Throws
-/// Error(parameter), also for more than a million anchors.
+/// Make the anchors for an input of this size. For the rule StoredAnchors these are `stored`. Throws
+/// Error(parameter) for an invalid rule, size or stored anchor, and for more than a million anchors.
 Anchors make_anchors(const AnchorRule &rule, int input_height, int input_width, const Anchors &stored = {});
 
 } // namespace mpscnn::vision

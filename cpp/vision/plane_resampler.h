@@ -30,8 +30,8 @@ public:
     /// only affect the outputs whose filter covers them.
     void resample(int first, int count);
 
-    /// Return sample `index` of each pixel of a row of the band. If a pixel has three or four samples, its
-    /// other samples follow, and at least one more float.
+    /// Return sample `index` of each pixel of a row of the band. If pixels have three or four samples, the
+    /// samples of a pixel lie one after another from sample 0 on, and at least one more float follows them.
     ResizedSamples samples(int row, int index) const;
 
 private:

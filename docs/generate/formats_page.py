@@ -27,7 +27,7 @@ DOCS = Path(__file__).resolve().parent.parent
 
 INTRODUCTION = """# Layers of other formats
 
-Look up here which layers of each format `mpscnn convert` supports, and which it refuses, with the reason.
+Look up here which layers of each format except ONNX `mpscnn convert` supports, and which it refuses, with the reason.
 [conversion.md](conversion.md) explains the conversion, and has the [operators of ONNX](conversion.md#onnx). A supported
 layer may still have settings that are refused: the error names them. `python docs/generate` writes this page from the
 converters' tables.

@@ -275,7 +275,10 @@ if not TYPE_CHECKING:  # hidden from type checkers, for which every wrong name w
 
 
 def _hint(name: str) -> str:
-    """Return a hint for the error about an unknown attribute: where one of Apple's classes is, or its name here."""
+    """Return a hint for the error about an unknown attribute, or "" if there is none.
+
+    It says where mpscnn has a class of Apple's, or what replaces a name of another framework.
+    """
     from mpscnn import kernels, nodes
 
     if known := hint_for("mpscnn", name):

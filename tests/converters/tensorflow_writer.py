@@ -54,7 +54,7 @@ class Graph:
         return self.node("Const", name=name, dtype=Type(array.dtype.name), value=array)
 
     def save(self, path: Path) -> Path:
-        """Write the graph as a frozen one."""
+        """Write the file of a frozen graph."""
         path.write_bytes(self.message.SerializeToString())
         return path
 

@@ -58,7 +58,10 @@ def magnitudes(network: mpscnn.Network, x: NDArray[np.float32]) -> NDArray[np.fl
 
 
 def bound_of_tiles(network: mpscnn.Network, x: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Bound errors for one image by all inputs that may share a tile of 6 x 6 with an output, at most 5 pixels away."""
+    """Return an error bound for each output of one image.
+
+    It sums the magnitudes of all inputs that may share a tile of 6 x 6 with the output. These are at most 5 pixels away.
+    """
     largest_weights = np.abs(network.weights["conv.weight"]).max(axis=(0, 1, 2))
     products = np.pad(np.abs(x[0].astype(np.float64)) @ largest_weights, 5)
     near = np.lib.stride_tricks.sliding_window_view(products, (11, 11)).sum(axis=(-1, -2))

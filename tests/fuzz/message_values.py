@@ -40,7 +40,10 @@ def other_values(kind: Any, content: bytes, random: Random, texts: Sequence[str]
 
 
 def _any_field(message: Any, random: Random) -> tuple[Any, Any]:
-    """Choose a field that is set and is not a message itself, at any depth. The field is None if there is none."""
+    """Walk at random to a field that is set and is not a message. Return the message that holds it, and the field.
+
+    The field is None if the walk ends at an empty message. Sometimes the walk duplicates an element of a repeated field.
+    """
     while True:
         fields = message.ListFields()
         if not fields:

@@ -67,7 +67,7 @@ def header(**metadata: Any) -> bytes:
 def metadata(*values: Any) -> bytes:
     """Return an input of model_fuzz.cpp with texts of metadata.
 
-    Each text has its size before it. The byte 0 after it means that it is used unchanged.
+    Each text follows its size. A byte 0 after a text means that the text is used unchanged.
     """
     result = bytes([0, 5, 0, len(values) - 1])
     for value in values:

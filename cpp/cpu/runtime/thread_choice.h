@@ -25,7 +25,7 @@ public:
     /// first trial has ended, or the runs have turned out to be too long for a trial.
     int chosen() const { return counts_[chosen_]; }
     bool is_settled() const { return settled_; }
-    /// Return all numbers of threads that may be tried, from all to one.
+    /// Return the numbers of threads that may be tried, largest first.
     const std::vector<int> &counts() const { return counts_; }
 
 private:

@@ -179,9 +179,8 @@ public:
     virtual std::size_t weight_bytes() const = 0;
 };
 
-/// An engine that runs graphs. It gets canonical graphs only (engine/graph/passes.h): weights are complete,
-/// windows have the form of window.h, batch normalization is folded where possible, and activations are
-/// attached. They contain no feature that ops/unsupported.h lists as unsupported by this engine.
+/// An engine that runs graphs. It gets only graphs that canonicalise() has made (engine/graph/passes.h), whose
+/// weights are complete. They contain no feature that ops/unsupported.h lists as unsupported by this engine.
 class Backend {
 public:
     static constexpr const char *no_bfloat16 = "it computes in float32 and float16";

@@ -26,7 +26,8 @@ struct ConvolutionWeights {
     /// Take the weights of a layer.
     explicit ConvolutionWeights(const LayerSource &source);
     std::vector<float> values() const;
-    /// Return the network's memory if its layout and type are those that MPS gets, otherwise null.
+    /// Return the memory of the network's weights if their layout and type are those that MPS gets, otherwise
+    /// null.
     const std::byte *in_place() const;
 };
 

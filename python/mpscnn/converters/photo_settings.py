@@ -93,7 +93,7 @@ def choose_detection(network: Network, choice: str | PathLike[str] | Mapping[str
     """Set how a network's outputs become boxes: a name of `DETECTORS`, a mapping or its JSON text, or a file.
 
     The outputs of a detector in `DETECTORS` are found by their shapes. If the network has no preprocessing or labels,
-    it gets those of the detector.
+    it gets the detector's. It gets labels only if there is one for each class.
 
     Raises ParameterError for an unknown name, text that is not JSON, or outputs that are not boxes and scores.
     """

@@ -68,7 +68,7 @@ def _changed(
     operation: str,
     attributes: Callable[[int], dict[str, Any]],
 ) -> Value:
-    """Apply an operation of images to one axis of a value. `new` are the atoms of this axis in the result.
+    """Apply an operation on images to one axis of a value. `new` is this axis of the result, as atoms (see arrange.py).
 
     `attributes` returns the operation's attributes. Its argument is the image axis that holds the value's axis: 0 for
     rows, 1 for columns, 2 for channels.

@@ -140,8 +140,8 @@ class GradientCheck:
     """The error of one gradient, found by comparing it with a finite difference of the loss.
 
     Both give the slope of the loss in one direction: `slope` from the gradient, `difference` from two losses.
-    `error` is the distance between them, divided by the norm of the gradient. If that norm
-    is very small, `error` is divided by a minimum that is far above the slopes that rounding alone causes.
+    `error` is the distance between them, divided by the norm of the gradient. If that norm is very small, the distance
+    is divided by a minimum instead, which is far above the slopes that rounding alone causes.
     """
 
     name: str

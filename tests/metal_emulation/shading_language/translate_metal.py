@@ -339,7 +339,7 @@ class Translator:
 
 
 def translate(text: str, *, on_gpu: bool = False) -> str:
-    """Translate preprocessed shading language to C++; raises ShaderError.
+    """Translate preprocessed shading language to C++. Raises ShaderError for text that it cannot translate.
 
     With `on_gpu` the C++ describes the kernels, and an NVIDIA GPU runs them.
     """

@@ -106,7 +106,7 @@ def test_positions_of_a_constant(places: list[int]) -> None:
 
 
 def test_factors_of_zero_do_not_hide_positions() -> None:
-    """Positions 0 * x + 3 are small for any x. If they are joined with the positions x, x may still be too large."""
+    """A layer 0 * x + 3 gives small positions for any x. Joined with x itself, the positions may still be too large."""
     net = Network(input={"x": (COUNT,), "places": (2,)})
     zero = net.activation(net.inputs[1], {"kind": "linear", "a": 0.0, "b": 3.0}, name="three")
     joined = net.concat([zero, net.activation(net.inputs[1], "floor", name="whole")], name="joined")
