@@ -60,7 +60,7 @@ def magnitudes(network: mpscnn.Network, x: NDArray[np.float32]) -> NDArray[np.fl
 def bound_of_tiles(network: mpscnn.Network, x: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return an error bound for each output of one image.
 
-    It sums the magnitudes of all inputs that may share a tile of 6 x 6 with the output. These are at most 5 pixels away.
+    It sums the magnitudes of all inputs that may share a tile of 6 x 6 with the output. They are at most 5 pixels away.
     """
     largest_weights = np.abs(network.weights["conv.weight"]).max(axis=(0, 1, 2))
     products = np.pad(np.abs(x[0].astype(np.float64)) @ largest_weights, 5)

@@ -42,7 +42,7 @@ def other_values(kind: Any, content: bytes, random: Random, texts: Sequence[str]
 def _any_field(message: Any, random: Random) -> tuple[Any, Any]:
     """Walk at random to a field that is set and is not a message. Return the message that holds it, and the field.
 
-    The field is None if the walk ends at an empty message. Sometimes the walk duplicates an element of a repeated field.
+    The field is None if the walk ends at an empty message. Sometimes the walk duplicates a repeated field's element.
     """
     while True:
         fields = message.ListFields()

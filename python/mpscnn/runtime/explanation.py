@@ -79,7 +79,7 @@ class ExplainedTensor:
 
     @property
     def layout(self) -> str:
-        """The layout as text for people, in elements: "32 a pixel, 8 padding", "4 of 56 rows, panels of 64 channels", ..."""
+        """The layout as text, in elements: "32 a pixel, 8 padding", "4 of 56 rows, panels of 64 channels", ..."""
         if self.memory == "chain":
             return self._kept_text()
         if self.pixel_pitch is None:

@@ -136,8 +136,8 @@ def test_a_bomb_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_largest_cameras_are_within_the_limit() -> None:
-    # The image is as large as those of a telephone's 200 megapixel mode, which is above Pillow's own limit. The file has
-    # only the header.
+    # The image is as large as those of a telephone's 200 megapixel mode, above Pillow's own limit. The file has only
+    # the header.
     with pytest.raises(ImageError, match="is damaged or cut off"):
         open_photo(png(16_320, 12_240, depth=1, color=0))
     with pytest.raises(ImageError, match="more than the 200 million"):
