@@ -50,6 +50,7 @@ from session_steps import (
     emulated_tests,
     emulation_environment,
     environments_of_this_process,
+    held_folder,
     install_build_tools,
     install_package,
     install_system_packages,
@@ -164,7 +165,7 @@ def docs(session: nox.Session) -> None:
     install_system_packages(session, "ccache", "g++")
     install_build_tools(session)
     install_wheel(session, "cli,serve,coreml,torch", TORCH[0], TORCH[3], "coremltools>=9", *SITE)
-    run = str(BUILD / "notebooks")
+    run = str(held_folder(session, "notebooks"))  # and build/site, which only this session writes
     session.run("python", ".ci/run_notebooks.py", run, env={"CMAKE_GENERATOR": "Ninja"})
     session.run("mkdocs", "build", "--strict", env={"MPSCNN_NOTEBOOKS": run, "NO_MKDOCS_2_WARNING": "1"})
 
@@ -175,7 +176,7 @@ def release(session: nox.Session) -> None:
     install_system_packages(session, "ccache", "g++")
     install_system_packages(session, "abigail-tools", required=False)
     session.install("pytest", *RELEASE)
-    place = BUILD / "release"
+    place = held_folder(session, "release")
     shutil.rmtree(place, ignore_errors=True)
     session.run("python", "-m", "build", "--sdist", "--outdir", str(place), silent=True)
     (source,) = place.glob("*.tar.gz")
@@ -207,7 +208,7 @@ def wheels(session: nox.Session) -> None:
     """Build released wheels for Linux with zig, check them, and try them without a compiler. Arguments: platforms."""
     install_system_packages(session, "debootstrap", "qemu-user-static", required=False)
     session.install(*CROSS)
-    place = BUILD / "cross_wheels"
+    place = held_folder(session, "cross_wheels")
     for target in session.posargs or CROSS_TARGETS:
         shutil.rmtree(place / target, ignore_errors=True)
         session.run("python", ".ci/cross_wheel.py", target, str(place / target))
@@ -220,10 +221,14 @@ def wheels(session: nox.Session) -> None:
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check formatting, style, types, and the files that GitHub reads."""
-    session.install("ruff", "mypy", CLANG_FORMAT, "numpy", "pillow", "typer", "rich", "nox", FORMS)
+    session.install(
+        "ruff", "mypy", CLANG_FORMAT, "numpy", "pillow", "typer", "rich", "nox", "scikit-build-core", FORMS
+    )
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
-    session.run("mypy", "--strict", "python/mpscnn", "noxfile.py", "tests/typed_use.py")
+    session.run(
+        "mypy", "--strict", "python/mpscnn", "noxfile.py", "cmake/python_build.py", "tests/typed_use.py"
+    )
     session.run("clang-format", "--dry-run", "-Werror", *tracked_files("*.h", "*.hpp", "*.cpp", "*.c"))
     session.run("bash", "-n", ".ci/run", external=True)
     check_github_files(session)
@@ -506,6 +511,7 @@ def mutation(session: nox.Session) -> None:
     session.install(
         "pybind11>=3.0", "numpy", "pillow", "rich", "typer", "pytest", "pytest-xdist", "hypothesis"
     )
+    held_folder(session, "mutation")
     session.run("python", "tests/mutation/mutate.py", *session.posargs)
 
 

@@ -230,8 +230,7 @@ def build_emulation(
     session.install(*needed)
     found = session.run("python", "-m", "pybind11", "--cmakedir", silent=True)
     assert isinstance(found, str)
-    build = BUILD / name
-    hold(build, session.warn)
+    build = held_folder(session, name)
     general = ("-G", "Ninja", AT_ONCE, "-DMPSCNN_BUILD_PYTHON=ON", f"-Dpybind11_DIR={found.strip()}")
     preset = ("cmake", "--preset", "metal-emulation", "-B", str(build))
     session.run(*preset, *general, *options, external=True, silent=True)
@@ -276,10 +275,16 @@ def clang(*flags: str) -> list[str]:
     ]
 
 
+def held_folder(session: nox.Session, name: str) -> Path:
+    """Return build/<name>. Another nox that needs this folder waits until this one is done with it."""
+    folder = BUILD / name
+    hold(folder, session.warn)
+    return folder
+
+
 def configure_cpp(session: nox.Session, name: str, *options: str) -> None:
-    """Configure build/<name> with CMake. Another nox that needs this folder waits until this one is done with it."""
-    hold(BUILD / name, session.warn)
-    command = ("cmake", "-S", ".", "-B", str(BUILD / name), "-G", "Ninja", *options)
+    """Configure build/<name>, the `held_folder`, with CMake."""
+    command = ("cmake", "-S", ".", "-B", str(held_folder(session, name)), "-G", "Ninja", *options)
     session.run(*command, external=True, silent=True)
 
 

@@ -1,7 +1,7 @@
 """Lock folders that several processes in one source tree use: build folders, wheels, environments.
 
 To lock a folder, a process locks a file next to it with flock. The operating system releases this lock when the process
-ends, even if it is killed.
+ends, even if it is killed. A program that it started, such as Ninja, may still run then.
 """
 
 from __future__ import annotations
@@ -19,16 +19,19 @@ _current: tuple[Path, IO[str]] | None = None
 
 
 @contextmanager
-def locked(folder: Path, report: Callable[[str], object]) -> Iterator[None]:
-    """Hold the lock of a folder. If another process holds it, print that once and wait."""
-    with _acquire(folder, report):
+def locked(folder: Path, report: Callable[[str], object], name: str | None = None) -> Iterator[None]:
+    """Hold the lock of a folder. If another process holds it, report that once and wait.
+
+    `name` is the file in the folder that other programs lock; None: the file next to the folder.
+    """
+    with _acquire(folder, report, name):
         yield
 
 
 def hold(folder: Path, report: Callable[[str], object]) -> None:
     """Take the lock of a folder. It is held until this process ends or takes the lock of another folder.
 
-    A process holds only one of these locks at a time, so two processes never wait for each other.
+    A process holds only one of these locks at a time, so two processes that hold locks never wait for each other.
     """
     global _current
     if _current is not None and _current[0] == folder:
@@ -50,10 +53,10 @@ def free_folder(first: Path) -> Path:
     return folder
 
 
-def _acquire(folder: Path, report: Callable[[str], object]) -> IO[str]:
-    lock = _try(folder)
+def _acquire(folder: Path, report: Callable[[str], object], name: str | None = None) -> IO[str]:
+    lock = _try(folder, name)
     if lock is None:
-        lock = _open(folder)
+        lock = _open(folder, name)
         holder = lock.read()
         report(f"waiting for {f'process {holder}' if holder else 'another process'}, which uses {folder}")
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -61,8 +64,8 @@ def _acquire(folder: Path, report: Callable[[str], object]) -> IO[str]:
     return lock
 
 
-def _try(folder: Path) -> IO[str] | None:
-    lock = _open(folder)
+def _try(folder: Path, name: str | None = None) -> IO[str] | None:
+    lock = _open(folder, name)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -72,8 +75,8 @@ def _try(folder: Path) -> IO[str] | None:
     return lock
 
 
-def _open(folder: Path) -> IO[str]:
-    path = folder.with_name(folder.name + ".lock")
+def _open(folder: Path, name: str | None) -> IO[str]:
+    path = folder / name if name else folder.with_name(folder.name + ".lock")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
     return path.open("r+", encoding="utf-8")

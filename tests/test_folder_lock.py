@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import shutil
 import subprocess
@@ -10,6 +11,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 FOLDER = Path(__file__).resolve().parent.parent / "cmake"
 PREAMBLE = """
@@ -116,27 +119,34 @@ for _ in range(2):
 """
 
 
+def start_builds(tree: Path, packages: Path) -> subprocess.Popen[str]:
+    """Start two editable builds, one after the other, in a copy of the files that build the package."""
+    package = packages / "scikit_build_core"
+    if not package.exists():
+        shutil.copytree(FOLDER, tree / "cmake")
+        package.mkdir(parents=True)
+        (package / "__init__.py").touch()
+        (package / "build.py").write_text(EDITABLE_BUILD)
+    return subprocess.Popen(
+        [sys.executable, "-c", BUILD_TWICE, str(tree / "wheels")],
+        env={"PYTHONPATH": f"{tree / 'cmake'}{os.pathsep}{packages}"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # without a terminal
+    )
+
+
 def test_editable_builds_and_imports_in_one_tree_follow_each_other(tmp_path: Path) -> None:
-    shutil.copytree(FOLDER, tmp_path / "cmake")
-    package = tmp_path / "packages" / "scikit_build_core"
-    package.mkdir(parents=True)
-    (package / "__init__.py").touch()
-    (package / "build.py").write_text(EDITABLE_BUILD)
-    rebuild = tmp_path / "build" / "cp311" / "editable_rebuild"
-    rebuild.parent.mkdir(parents=True)
-
-    def build() -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-c", BUILD_TWICE, str(tmp_path / "wheels")],
-            env={"PYTHONPATH": f"{tmp_path / 'cmake'}{os.pathsep}{package.parent}"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    with process(HOLDER, rebuild) as imported:
+    folder = tmp_path / "build" / "cp311-cp311-linux_x86_64"
+    folder.mkdir(parents=True)
+    hold_as_an_import = (
+        "stack.enter_context(locked(folder, say, 'editable_rebuild.lock')); say('held'); sys.stdin.read()"
+    )
+    program = f"from contextlib import ExitStack\nstack = ExitStack()\n{hold_as_an_import}"
+    with process(program, folder) as imported:
         assert line_of(imported) == "held"
-        builds = [build(), build()]
+        builds = [start_builds(tmp_path, tmp_path / "packages") for _ in range(2)]
         time.sleep(1)
         assert [started.poll() for started in builds] == [None, None]
         assert not (tmp_path / "wheels").exists()
@@ -145,5 +155,33 @@ def test_editable_builds_and_imports_in_one_tree_follow_each_other(tmp_path: Pat
         (0, "mpscnn.whl\nmpscnn.whl\n")
     ] * 2
     messages = "".join(text for _, text in outputs)
-    assert f"waiting for process {imported.pid}, which uses {rebuild}" in messages
-    assert f"which uses {tmp_path / 'build' / 'editable'}" in messages
+    assert f"waiting for process {imported.pid}, which uses {folder}\n" in messages
+    assert f"which uses {tmp_path / 'build' / 'editable'}\n" in messages
+
+
+def test_scikit_build_core_locks_this_file() -> None:
+    tools = pytest.importorskip("scikit_build_core", reason="scikit-build-core is not installed")
+    program = Path(tools.__file__).with_name("resources") / "_editable_redirect.py"
+    assert '"editable_rebuild.lock"' in program.read_text()
+    assert 'REBUILD_LOCK = "editable_rebuild.lock"' in (FOLDER / "python_build.py").read_text()
+
+
+def test_editable_builds_with_temporary_tools_are_refused(tmp_path: Path) -> None:
+    builds = start_builds(tmp_path, tmp_path / "pip-build-env-x" / "packages")
+    _, text = builds.communicate(timeout=60)
+    assert builds.returncode == 1
+    assert "pip install --no-build-isolation -e ." in text
+
+
+def test_sessions_hold_the_build_folders_that_they_use() -> None:
+    sessions = ast.parse((FOLDER.parent / "noxfile.py").read_text())
+    holding = {"held_folder", "configure_cpp", "build_cpp", "build_emulation", "emulated_tests"}
+    users, unheld = set(), set()
+    for function in (one for one in sessions.body if isinstance(one, ast.FunctionDef)):
+        names = {one.id for one in ast.walk(function) if isinstance(one, ast.Name)}
+        if names & {"BUILD", "rmtree", *holding}:
+            users.add(function.name)
+            if not names & holding:
+                unheld.add(function.name)
+    assert {"docs", "release", "wheels", "mutation", "tests"} <= users
+    assert not unheld
