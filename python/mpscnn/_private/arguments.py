@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+import re
 from collections.abc import Sequence
 from typing import TypeGuard
 
@@ -17,16 +18,34 @@ __all__ = [
     "is_finite_number",
     "is_whole_number",
     "name_list",
+    "number_in",
     "pair",
     "require_bool",
     "require_text",
     "result_size",
     "whole_number",
+    "whole_number_in",
     "whole_numbers",
 ]
 
 IntPair = int | tuple[int, int]
 _LARGEST_INPUT_SIDE = 16_384  # docs/preprocessing.md; the core has the same limit
+# The texts of numbers are short: Python needs seconds for millions of digits, and refuses more than 4,300.
+_DIGITS = re.compile("[0-9]{1,19}")
+_NUMBER = re.compile(r"-?(?=\.?[0-9])[0-9]{0,25}(?:\.[0-9]{0,25})?(?:[eE][-+]?[0-9]{1,4})?")
+
+
+def whole_number_in(text: str) -> int | None:
+    """Return the number that a text of a user consists of, or None if it is not 1 to 19 ASCII digits.
+
+    `int` accepts more: signs, spaces, underscores, digits of other scripts, and any length.
+    """
+    return int(text) if _DIGITS.fullmatch(text) else None
+
+
+def number_in(text: str) -> float | None:
+    """Return the number that a text of a user consists of, such as "0.5" or "-1e-3", or None for other texts."""
+    return float(text) if _NUMBER.fullmatch(text) else None
 
 
 def is_finite_number(value: object) -> TypeGuard[float]:

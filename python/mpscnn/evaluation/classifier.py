@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn._private.arguments import is_whole_number
+from mpscnn._private.arguments import is_whole_number, whole_number_in
 from mpscnn._private.expected_names import Expected, conversion_of
 from mpscnn._private.names import did_you_mean
 from mpscnn._private.summary import text_table
@@ -261,8 +261,9 @@ def class_of_folder(folder: Path, labels: Sequence[str]) -> int:
     found = [index for index, label in enumerate(labels) if _plain(label) == wanted]
     if not found:
         found = [index for index, label in enumerate(labels) if wanted in map(_plain, label.split(","))]
-    if not found and wanted.isdecimal() and int(wanted) < len(labels):
-        found = [int(wanted)]
+    number = whole_number_in(wanted)
+    if not found and number is not None and number < len(labels):
+        found = [number]
     if len(found) == 1:
         return found[0]
     if found:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from mpscnn import _core
-from mpscnn._private.arguments import whole_number
+from mpscnn._private.arguments import whole_number, whole_number_in
 from mpscnn.errors import ParameterError
 from mpscnn.vision.box import Box
 from mpscnn.vision.detection import Detection, Detections
@@ -30,6 +30,8 @@ __all__ = [
     "option_names",
     "segmenting",
 ]
+
+_LARGEST = 2**31 - 1  # the largest number that the core takes
 
 EndCallback = Callable[[], object] | None
 """A function that is called when the result of a frame is delivered."""
@@ -65,7 +67,7 @@ class PhotoTask(Generic[Result]):
 
 def classifying(model: PhotoModel, *, top: int | None = None) -> PhotoTask[Classification]:
     """Return the task of `Model.classify`."""
-    core, count = model._core, 0 if top is None else whole_number("top", top)
+    core, count = model._core, 0 if top is None else whole_number("top", top, maximum=_LARGEST)
 
     def result(found: Any, _: Photo, milliseconds: float, shown: Any) -> Classification:
         predictions = tuple(Prediction(label, probability, index) for label, index, probability in found)
@@ -112,13 +114,13 @@ def _class_numbers(model: PhotoModel, classes: Sequence[str | int]) -> frozenset
     for one in [classes] if isinstance(classes, str) else classes:
         if isinstance(one, str) and one in labels:
             numbers |= {index for index, label in enumerate(labels) if label == one}
-        elif isinstance(one, str) and not one.isdecimal():
+            continue
+        number = whole_number_in(one) if isinstance(one, str) else one
+        if number is None:
             from mpscnn._private.names import did_you_mean
 
-            raise ParameterError(f"there is no class {one!r}{did_you_mean(one, labels)}")
-        else:
-            maximum = len(labels) - 1 if labels else None
-            numbers.add(whole_number("a class", int(one) if isinstance(one, str) else one, 0, maximum))
+            raise ParameterError(f"there is no class {one!r:.100}{did_you_mean(str(one)[:100], labels)}")
+        numbers.add(whole_number("a class", number, 0, len(labels) - 1 if labels else None))
     return frozenset(numbers)
 
 

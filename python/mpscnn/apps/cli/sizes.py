@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from mpscnn._private.arguments import whole_number_in
 from mpscnn.apps.benchmark import Subject, open_subject
 from mpscnn.errors import ShapeError
 from mpscnn.graph.free_size import leaves_size_free
@@ -22,14 +23,14 @@ def parse_size(text: str | Size | None) -> Size | None:
     """Parse a size such as "480x640" to (height, width)."""
     if text is None or isinstance(text, tuple):
         return text
-    height, separator, width = text.lower().partition("x")
-    if not separator or not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
-        raise typer.BadParameter(f"expected HEIGHTxWIDTH, for example 224x224, got {text!r}")
-    if max(int(height), int(width)) > _LARGEST_SIDE:
+    height, width = (whole_number_in(side) for side in text.lower().partition("x")[::2])
+    if not height or not width:
+        raise typer.BadParameter(f"expected HEIGHTxWIDTH, for example 224x224, got {text!r:.100}")
+    if max(height, width) > _LARGEST_SIDE:
         raise typer.BadParameter(
-            f"expected HEIGHTxWIDTH with sides of at most {_LARGEST_SIDE:,} pixels, got {text!r}"
+            f"expected HEIGHTxWIDTH with sides of at most {_LARGEST_SIDE:,} pixels, got {text!r:.100}"
         )
-    return int(height), int(width)
+    return height, width
 
 
 SizeOption = Annotated[

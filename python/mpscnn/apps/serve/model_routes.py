@@ -9,6 +9,7 @@ import numpy as np
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
+from mpscnn._private.arguments import whole_number_in
 from mpscnn._private.processors import available_processors
 from mpscnn.apps.serve.hosting import Compiled
 from mpscnn.apps.serve.openapi import JSON_ANSWER, failures
@@ -63,11 +64,12 @@ def add_model_routes(app: FastAPI, service: Service) -> None:
         ends = service.deadline(request)
         hosted = service.models.named(request.path_params["name"])
         text = request.query_params.get("runs", str(_RUNS))
-        if not text.isdecimal() or not 1 <= int(text[:9]) <= _MAX_RUNS:
+        runs = whole_number_in(text)
+        if runs is None or not 1 <= runs <= _MAX_RUNS:
             raise ParameterError(f"runs must be a number from 1 to {_MAX_RUNS}, got {text[:100]!r}")
 
         def measured(compiled: Compiled) -> bytes:
-            return _profile(compiled, int(text)).encode()
+            return _profile(compiled, runs).encode()
 
         content = await service.compute(request, hosted, ends, measured)
         return Response(content, media_type=JSON)

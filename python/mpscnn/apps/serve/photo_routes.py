@@ -10,6 +10,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 
+from mpscnn._private.arguments import number_in, whole_number_in
 from mpscnn.apps.serve.forms import photo_in
 from mpscnn.apps.serve.hosting import Compiled
 from mpscnn.apps.serve.openapi import failures
@@ -26,6 +27,7 @@ class _Option:
     """A query parameter of a photo route."""
 
     parse: Callable[[str], Any]
+    """Convert the text of a URL. None: the text is not of the type that the schema names."""
     schema: dict[str, Any]
     about: str
 
@@ -44,15 +46,15 @@ _TASKS: dict[str, tuple[str, str, dict[str, _Option]]] = {
     "/v1/classify": (
         "classification",
         "The most probable classes of a photo.",
-        {"top": _Option(int, {**_COUNT, "default": _TOP}, "How many classes.")},
+        {"top": _Option(whole_number_in, {**_COUNT, "default": _TOP}, "How many classes.")},
     ),
     "/v1/detect": (
         "detection",
         "The objects on a photo, boxes in pixels of the photo as seen.",
         {
-            "score_threshold": _Option(float, _FRACTION, "The smallest probability."),
-            "iou_threshold": _Option(float, _FRACTION, "Boxes that overlap by more count as one object."),
-            "max_detections": _Option(int, _COUNT, "The largest number of objects."),
+            "score_threshold": _Option(number_in, _FRACTION, "The smallest probability."),
+            "iou_threshold": _Option(number_in, _FRACTION, "Boxes that overlap by more count as one object."),
+            "max_detections": _Option(whole_number_in, _COUNT, "The largest number of objects."),
             "classes": _Option(_numbers_and_names, {"type": "string"}, "Names or numbers, with commas."),
         },
     ),
@@ -158,11 +160,10 @@ def _wanted(request: Request, options: dict[str, _Option]) -> dict[str, Any]:
             known = ", ".join(["model", *options])
             raise ParameterError(f"there is no option {name[:100]!r}; options are {known}")
         option = options[name]
-        try:
-            wanted[name] = option.parse(text)
-        except ValueError:
+        wanted[name] = option.parse(text)
+        if wanted[name] is None:
             expected = option.schema["type"]
-            raise ParameterError(f"{name}: expected {expected}, got {text[:100]!r}") from None
+            raise ParameterError(f"{name}: expected {expected}, got {text[:100]!r}")
     return wanted
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from fastapi import Response
 from numpy.typing import NDArray
 
+from mpscnn._private.arguments import number_in
 from mpscnn.apps.serve.failures import RefusedError
 from mpscnn.apps.serve.tensors import TYPES, InferRequest
 from mpscnn.errors import UnsupportedError
@@ -62,10 +63,7 @@ def accepted(accept: str, offered: Sequence[str]) -> str:
         quality = 1.0
         for parameter in parameters:
             if parameter.startswith("q="):
-                try:
-                    quality = float(parameter[2:])
-                except ValueError:
-                    quality = 0.0
+                quality = number_in(parameter[2:]) or 0.0
         qualities[name] = quality
     best, maximum = "", 0.0
     for kind in offered:

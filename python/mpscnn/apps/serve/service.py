@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +16,7 @@ import anyio
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
-from mpscnn._private.arguments import is_finite_number
+from mpscnn._private.arguments import is_finite_number, number_in, whole_number_in
 from mpscnn.apps.serve.failures import RefusedError, client_gone
 from mpscnn.apps.serve.hosting import Compiled, HostedModel, Models
 from mpscnn.apps.serve.limits import MemoryBudget, NoRoomError, QueueFullError, RequestQueue, Share
@@ -63,12 +62,9 @@ class Service:
         seconds = self.settings.deadline
         given = request.headers.get(_DEADLINE)
         if given is not None:
-            try:
-                wanted = float(given)
-            except ValueError:
-                wanted = math.nan
-            if not is_finite_number(wanted) or wanted <= 0:
-                raise ParameterError(f"{_DEADLINE} must be seconds above 0, got {given!r}")
+            wanted = number_in(given)
+            if wanted is None or not is_finite_number(wanted) or wanted <= 0:
+                raise ParameterError(f"{_DEADLINE} must be seconds above 0, such as 2.5, got {given!r:.100}")
             seconds = min(seconds, wanted)
         return asyncio.get_running_loop().time() + seconds
 
@@ -99,8 +95,8 @@ class Service:
                 f"bodies are not read in {unknown[:100]}",
             )
         body = bytearray()
-        length = request.headers.get("content-length", "")
-        if length.isdecimal() and int(length[:18]) > maximum:
+        length = whole_number_in(request.headers.get("content-length", ""))
+        if length is not None and length > maximum:
             raise _too_large(maximum)
         try:
             with anyio.fail_after(ends - asyncio.get_running_loop().time()):

@@ -20,6 +20,7 @@ import numpy as np
 from msgspec import Raw, Struct
 from numpy.typing import NDArray
 
+from mpscnn._private.arguments import whole_number_in
 from mpscnn.errors import ParameterError, ShapeError, UnsupportedError
 
 __all__ = ["BYTES", "TYPES", "InferRequest", "Input", "json_length", "parse_request"]
@@ -133,8 +134,8 @@ def json_length(body: bytearray, header_length: str | None) -> int:
     """Return the number of bytes of the body that are JSON. Raise ParameterError if the header is wrong."""
     if header_length is None:
         return len(body)
-    length = int(header_length[:18]) if header_length.isdecimal() else 0
-    if not 0 < length <= len(body):
+    length = whole_number_in(header_length)
+    if length is None or not 0 < length <= len(body):
         raise ParameterError(
             f"{_HEADER} must be from 1 to the {len(body):,} bytes of the body, got {header_length[:40]!r}"
         )

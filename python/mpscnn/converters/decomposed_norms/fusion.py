@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from mpscnn._private.arguments import whole_number_in
 from mpscnn.converters.decomposed_norms.layers import Layers, Node
 from mpscnn.converters.decomposed_norms.patterns import is_log_of_sigmoid, normalization, spread_of
 from mpscnn.converters.decomposed_norms.writer import Writer
@@ -76,9 +77,10 @@ def _without_numbers(before: Sequence[Node], after: Sequence[Node]) -> dict[str,
     old, left = ({node["name"] for node in nodes} for nodes in (before, after))
     found = {}
     for name in left & old:
-        stem, _, number = name.rpartition("_")
-        if stem in old and number.isdecimal() and int(number) <= len(old):
-            group = {stem, *(f"{stem}_{place}" for place in range(2, int(number) + 1))}
+        stem, _, text = name.rpartition("_")
+        number = whole_number_in(text)
+        if stem in old and number is not None and number <= len(old):
+            group = {stem, *(f"{stem}_{place}" for place in range(2, number + 1))}
             if group <= old and group & left == {name}:
                 found[name] = stem
     return found

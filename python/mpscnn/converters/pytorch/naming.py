@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+from mpscnn._private.arguments import whole_number_in
 from mpscnn.converters.pytorch.state_dict import StateDict
 from mpscnn.converters.pytorch.weights import Module
 from mpscnn.graph.network import Network
@@ -24,8 +25,8 @@ def torchvision_modules(network: Network, _: StateDict) -> dict[str, Module]:
 
 def _neighbour(path: str) -> str:
     parent, dot, last = path.rpartition(".")
-    if last.isdigit():
-        return f"{parent}{dot}{int(last) + 1}"
+    if (number := whole_number_in(last)) is not None:
+        return f"{parent}{dot}{number + 1}"
     return f"{parent}{dot}bn{last.removeprefix('conv')}" if last.startswith("conv") else ""
 
 
