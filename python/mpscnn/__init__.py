@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     from mpscnn.runner.runner import FrameFuture, Runner
     from mpscnn.runtime.commands import CommandBuffer, CommandError, CommandQueue, CommandStatus
     from mpscnn.runtime.feature_image import Image, ImageDescriptor, TemporaryImage
-    from mpscnn.runtime.library import build_config, devices, empty, operations, preprocess
+    from mpscnn.runtime.library import build_config, devices, empty, operations
     from mpscnn.runtime.profile import KindTotal, Profile, ProfileStep
     from mpscnn.signal import convolve1d, convolve2d, correlate1d, correlate2d
     from mpscnn.training.early_stopping import EarlyStopping
@@ -78,6 +78,7 @@ if TYPE_CHECKING:
     from mpscnn.vision.detector import DetectionHead, Detector
     from mpscnn.vision.idx import read_idx
     from mpscnn.vision.photo import YuvImage, open_photo
+    from mpscnn.vision.preprocessing import preprocess
     from mpscnn.vision.results import Classification, Prediction
     from mpscnn.vision.segmentation import Area, Segmentation
 
@@ -119,7 +120,8 @@ _LAZY = {
     "graph.features": ("FeatureExtractor",),
     "vision.idx": ("read_idx",),
     "graph.layers.layer_maker": ("Tensor",),
-    "runtime.library": ("build_config", "devices", "empty", "operations", "preprocess"),
+    "runtime.library": ("build_config", "devices", "empty", "operations"),
+    "vision.preprocessing": ("preprocess",),
     "graph.network": ("Network",),
     "graph.padding": ("DefaultPadding", "PaddingMethod"),
     "vision.photo": ("YuvImage", "open_photo"),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import call
 from converters.onnx_writer.test_onnx_export import fill
 from models.drawn_digits import draw_page
 from numpy.typing import NDArray
@@ -169,6 +170,21 @@ def test_detectors_do_not_grow(kind: str, suffix: str, tmp_path: Path) -> None:
     """Some layers become part of convolutions and change their names, so that files stay the same from the third on."""
     *_, third, fourth = written_again(detector(kind), tmp_path, f"{suffix} float32", 4)
     assert third == fourth
+
+
+@pytest.mark.parametrize("suffix", [".mlpackage", ".mlmodel"])
+def test_the_command_makes_a_detector(suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = detector("SSD")
+    assert network.detection is not None
+    settings, network.detection = dict(network.detection.settings), None
+    labels, network.labels = network.labels, None
+    network.save(tmp_path / "boxes.safetensors")
+    path = tmp_path / f"boxes{suffix}"
+    command = ("convert", str(tmp_path / "boxes.safetensors"), str(path), "--detection", json.dumps(settings))
+    assert call(monkeypatch, *command, "--labels", json.dumps(labels)) == 0
+    again = converters.read_network(path)
+    assert again.detection is not None
+    assert again.labels == labels
 
 
 def test_what_detectors_are_refused(tmp_path: Path) -> None:

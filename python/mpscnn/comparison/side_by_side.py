@@ -242,7 +242,7 @@ def _check(arrays: Sequence[Array], engine: Engine, shapes: Sequence[tuple[int |
 
 
 def _photo(given: Any, shape: tuple[int, ...], sides: tuple[Side, Side]) -> Array:
-    from mpscnn.runtime.library import preprocess
+    from mpscnn.vision.preprocessing import preprocess
 
     settings: Mapping[str, Any] | str | None = next(
         (side.preprocess for side in sides if side.preprocess is not None), None

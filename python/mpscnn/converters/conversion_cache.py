@@ -63,11 +63,11 @@ def converted(name: str, *, fold: bool = True, note_photos: bool = True) -> str:
             # Another process may have converted the file while this one waited for the lock.
             if not _is_whole(target):
                 network = read_network([path], fold=fold)
+                _keep_verdict(target, path, fold=fold)
                 if _digest_of(path) != digest:
                     raise WeightsError(
                         f"{path}: it or a file next to it changed while it was read: load it again"
                     )
-                _keep_verdict(target, path, fold=fold)
                 notes = [note for note in network.notes if isinstance(note, PhotoNote)]
                 _keep(_note_path(target), "; ".join(notes) if network.preprocess else "")
                 with replacing(target) as temporary:

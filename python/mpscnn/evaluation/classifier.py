@@ -18,7 +18,7 @@ from mpscnn._private.names import did_you_mean
 from mpscnn._private.summary import text_table
 from mpscnn.errors import Error, ImageError, ParameterError, ShapeError
 from mpscnn.evaluation.photo_stream import results_of
-from mpscnn.runtime.library import preprocess as prepared
+from mpscnn.vision.preprocessing import preprocess as prepared
 
 if TYPE_CHECKING:
     from PIL import Image as PillowImage

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mpscnn.errors import ParameterError, ShapeError, UnsupportedError
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
-from mpscnn.runtime.library import preprocess
+from mpscnn.vision.preprocessing import preprocess
 
 Array = NDArray[np.float32]
 Given = Mapping[str, Array]

@@ -1,20 +1,17 @@
-"""Report on the C++ core and the devices, and preprocess photos."""
+"""Report on the C++ core and the devices."""
 
 from __future__ import annotations
 
 import json
 import math
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mpscnn import _core
-from mpscnn._private.arguments import IntPair, input_size, whole_number
-from mpscnn._private.expected_names import takes_expected_arguments
-from mpscnn._private.literals import ChannelOrderName, PrecisionName
-from mpscnn._private.settings import as_json
+from mpscnn._private.literals import PrecisionName
 from mpscnn.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -97,37 +94,3 @@ def operations(*, training: bool = False) -> list[dict[str, Any]]:
     """
     listed: list[dict[str, Any]] = json.loads(_core.operations())
     return [entry for entry in listed if entry["training"] == training]
-
-
-@takes_expected_arguments
-def preprocess(
-    photo: Any,
-    size: IntPair,
-    settings: str | Mapping[str, Any] = "tensorflow",
-    *,
-    channels: int = 3,
-    channel_order: ChannelOrderName | None = None,
-) -> NDArray[np.float32]:
-    """Return a photo as a network's input: (1, height, width, channels) float32.
-
-    Args:
-        photo: path, bytes, Pillow image or array, see `mpscnn.photo.open_photo`.
-        size: (height, width) of the result, or one number for both.
-        settings: "tensorflow" (-1 to 1), "caffe", "torch", "unit" (0 to 1), "none" (0 to 255), "mnist" (finds a digit
-            and centres it as in MNIST; one channel), or a mapping as in docs/preprocessing.md.
-        channels: the number of channels of the result: 3, or 1 for gray.
-        channel_order: the order of channels of a photo that is an array, such as "bgr", as for `open_photo`.
-
-    Raises:
-        ImageError: the photo cannot be read.
-        ParameterError: the size or the settings are not allowed, or "mnist" finds no digit.
-        ShapeError: `channels` is 2.
-    """
-    from mpscnn.vision.photo import open_photo
-
-    height, width = input_size("size", size)
-    text = as_json("preprocess", settings)
-    opened = open_photo(photo, channel_order=channel_order)
-    output = np.empty((1, height, width, whole_number("channels", channels, 1, 3)), np.float32)
-    _core.preprocess(opened.core, text, output[0])
-    return output

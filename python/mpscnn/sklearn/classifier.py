@@ -18,12 +18,12 @@ from mpscnn._private.expected_names import takes_expected_arguments
 from mpscnn.errors import ParameterError, UnsupportedError
 from mpscnn.graph.network import Network
 from mpscnn.model import Model
-from mpscnn.runtime.library import preprocess
 from mpscnn.sklearn.features import network_of
 from mpscnn.sklearn.images import Extents, images_of, photos_of
 from mpscnn.training.backbone import Backbone, as_arrays
 from mpscnn.training.optimizers import Adam
 from mpscnn.training.trainer import Trainer
+from mpscnn.vision.preprocessing import preprocess
 
 __all__ = ["ImageClassifier", "small_network"]
 

@@ -141,6 +141,24 @@ def test_the_command_sets_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert load(boxes).task == "detection"
 
 
+@pytest.mark.parametrize("suffix", ["safetensors", "onnx"])
+def test_labels_that_no_longer_fit_are_left_out(
+    suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With a background class, the detector has one class less than the file's labels."""
+    net = detector()
+    assert net.detection is not None
+    settings = dict(net.detection.settings) | {"anchors": {"rule": "none"}}
+    without = {**settings, "scores": {**settings["scores"], "background": False}}
+    net.detection, net.labels = mpscnn.DetectionHead(without), ["none", "cat", "dog"]
+    net.save(tmp_path / "boxes.onnx")
+    written = tmp_path / f"written.{suffix}"
+    command = ("convert", str(tmp_path / "boxes.onnx"), str(written), "--detection", json.dumps(settings))
+    assert call(monkeypatch, *command) == 0
+    assert "the file's own 3 labels are left out" in " ".join(capsys.readouterr().err.split())
+    assert load(written).labels is None
+
+
 def test_settings_that_do_not_fit_are_not_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

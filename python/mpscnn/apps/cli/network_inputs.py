@@ -15,8 +15,8 @@ from mpscnn.apps.cli.sizes import Size
 from mpscnn.errors import ParameterError, UnsupportedError
 from mpscnn.evaluation.classifier import class_of_folder
 from mpscnn.graph.network import Network
-from mpscnn.runtime.library import preprocess
 from mpscnn.vision.photo_list import photo_paths
+from mpscnn.vision.preprocessing import preprocess
 
 
 def photos_of(given: list[str], max_photos: int | None, *, option: str = "--images") -> list[str]:

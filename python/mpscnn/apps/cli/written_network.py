@@ -51,10 +51,11 @@ class Conversion:
         return {name: getattr(self, name) for name in names}
 
     def choose_settings(self, network: Network) -> None:
-        """Set the detection, preprocessing and labels that the user gives."""
-        from mpscnn.converters.photo_settings import choose_settings
+        """Set the detection, preprocessing and labels that the user gives, and drop labels that do not fit."""
+        from mpscnn.converters.photo_settings import choose_settings, without_wrong_labels
 
         choose_settings(network, detection=self.detection, preprocess=self.preprocess, labels=self.labels)
+        without_wrong_labels(network)
 
 
 def network_to_write(given: Conversion) -> Network:
@@ -74,8 +75,7 @@ def network_to_write(given: Conversion) -> Network:
     if is_foreign(source) or is_folder(source):
         network = read_network(given.sources, **given.reading())
         given.choose_settings(network)
-        for note in network.notes:
-            warn(f"{source}: {note}")
+        _warn_of(network.notes, source)
         if given.check:
             _compare(network, source, given)
     elif given.shapes or given.outputs or given.architecture or given.signature:
@@ -88,8 +88,14 @@ def network_to_write(given: Conversion) -> Network:
         network.preprocess, network.labels = model.preprocess, model.labels
         network.detection = model.network.detection
         given.choose_settings(network)
+        _warn_of(network.notes, source)
     check_size(network, given.size)
     return network
+
+
+def _warn_of(notes: Sequence[str], source: Path) -> None:
+    for note in notes:
+        warn(f"{source}: {note}")
 
 
 def _compare(network: Network, source: Path, given: Conversion) -> None:

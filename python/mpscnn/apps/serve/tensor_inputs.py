@@ -16,9 +16,9 @@ from mpscnn.apps.serve.hosting import Compiled
 from mpscnn.apps.serve.responses import JSON_NUMBER
 from mpscnn.apps.serve.tensors import BYTES, InferRequest, Input
 from mpscnn.errors import ParameterError, ShapeError, UnsupportedError
-from mpscnn.runtime.library import preprocess
 from mpscnn.vision.photo import Photo, open_content
 from mpscnn.vision.photo_file import TooManyPixelsError
+from mpscnn.vision.preprocessing import preprocess
 
 __all__ = ["input_arrays", "tensor_bytes"]
 

@@ -57,13 +57,12 @@ def export(
 ) -> None:
     """Write `to_onnx(network, ...)` to a file, with the network's labels, preprocessing and detection.
 
-    Raises WeightsError if the file cannot be written or the settings do not fit the network. An existing file then
-    stays unchanged.
+    Raises WeightsError if the file cannot be written. Settings that do not fit the network are a ParameterError or
+    WeightsError, as for a model file. An existing file then stays unchanged.
     """
     if network.labels is not None or network.detection is not None:
-        core_model(
-            network, None, None
-        )  # raises an error for settings with which the file could not be loaded
+        # This raises an error for settings with which the file could not be loaded.
+        core_model(network, None, None)
     model = to_onnx(network, size=size, layout=layout, dtype=dtype)
     for key, value in metadata_of(network, [output.name for output in model.graph.output]).items():
         model.metadata_props.add(key=key, value=value)

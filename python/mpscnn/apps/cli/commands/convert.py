@@ -233,8 +233,6 @@ def convert(
         write_onnx(given, dtype="float32" if dtype is None else dtype.value, layout=layout.value)
         return
     if output.suffix.lower() in COREML_SUFFIXES:
-        if detection is not None:
-            raise typer.BadParameter("a Core ML model has no settings of a detector", param_hint="OUT")
         write_coreml(
             given,
             dtype="float16" if dtype is None else dtype.value,

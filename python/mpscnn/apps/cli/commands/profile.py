@@ -19,9 +19,9 @@ from mpscnn.apps.cli.output import show, show_json, table_width
 from mpscnn.apps.cli.sizes import SizeOption, sized_subject
 from mpscnn.core_model import model_path, open_model
 from mpscnn.errors import ParameterError
-from mpscnn.runtime.library import preprocess
 from mpscnn.runtime.options import CompileOptions, RunOptions
 from mpscnn.runtime.profile import Profile, ProfileStep
+from mpscnn.vision.preprocessing import preprocess
 
 _RANDOM = "random"
 

@@ -1,0 +1,50 @@
+"""Preprocess photos without a network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn import _core
+from mpscnn._private.arguments import IntPair, input_size, whole_number
+from mpscnn._private.expected_names import takes_expected_arguments
+from mpscnn._private.literals import ChannelOrderName
+from mpscnn._private.settings import as_json
+from mpscnn.vision.photo import open_photo
+
+__all__ = ["preprocess"]
+
+
+@takes_expected_arguments
+def preprocess(
+    photo: Any,
+    size: IntPair,
+    settings: str | Mapping[str, Any] = "tensorflow",
+    *,
+    channels: int = 3,
+    channel_order: ChannelOrderName | None = None,
+) -> NDArray[np.float32]:
+    """Return a photo as a network's input: (1, height, width, channels) float32.
+
+    Args:
+        photo: path, bytes, Pillow image or array, see `mpscnn.photo.open_photo`.
+        size: (height, width) of the result, or one number for both.
+        settings: "tensorflow" (-1 to 1), "caffe", "torch", "unit" (0 to 1), "none" (0 to 255), "mnist" (finds a digit
+            and centres it as in MNIST; one channel), or a mapping as in docs/preprocessing.md.
+        channels: the number of channels of the result: 3, or 1 for gray.
+        channel_order: the order of channels of a photo that is an array, such as "bgr", as for `open_photo`.
+
+    Raises:
+        ImageError: the photo cannot be read.
+        ParameterError: the size or the settings are not allowed, or "mnist" finds no digit.
+        ShapeError: `channels` is 2.
+    """
+    height, width = input_size("size", size)
+    text = as_json("preprocess", settings)
+    opened = open_photo(photo, channel_order=channel_order)
+    output = np.empty((1, height, width, whole_number("channels", channels, 1, 3)), np.float32)
+    _core.preprocess(opened.core, text, output[0])
+    return output
