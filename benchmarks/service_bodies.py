@@ -58,8 +58,11 @@ def elements(count: int) -> tuple[str, bytes, dict[str, str]]:
     return request(head + bytes(size), Inference_Header_Content_Length=str(len(head)))
 
 
-def form(part: bytes) -> tuple[str, bytes, dict[str, str]]:
-    return request(filled(part, b""), "/v1/classify", Content_Type="multipart/form-data; boundary=b")
+FILE = b'--b\r\nContent-Disposition: form-data; name="x"; filename="y"\r\n\r\n'
+
+
+def form(part: bytes, before: bytes = b"") -> tuple[str, bytes, dict[str, str]]:
+    return request(before + filled(part, b""), "/v1/classify", Content_Type="multipart/form-data; boundary=b")
 
 
 NESTED = b"[" * 900 + b"]" * 900
@@ -78,11 +81,9 @@ BODIES: dict[str, Callable[[], tuple[str, bytes, dict[str, str]]]] = {
     "empty BYTES, thousands announced": lambda: elements(3_000),
     "empty parts of a form": lambda: form(b"--b\r\n\r\n\r\n"),
     "line ends before a form": lambda: form(b"\r\n"),
-    "half boundaries in a form": lambda: request(
-        b'--b\r\nContent-Disposition: form-data; name="x"; filename="y"\r\n\r\n' + filled(b"\r\n--", b""),
-        "/v1/classify",
-        Content_Type="multipart/form-data; boundary=b",
-    ),
+    "half boundaries in a form": lambda: form(b"\r\n--", FILE),
+    "boundaries of a form that go on": lambda: form(b"\r\n--bX", FILE),
+    "spaces after a form's boundary": lambda: form(b" ", FILE + b"x\r\n--b"),
     "zeros as a photo": lambda: request(bytes(SIZE), "/v1/classify"),
 }
 

@@ -206,7 +206,7 @@ def open_photo(
     return replace(opened, orientation=orientation, yuv=yuv)
 
 
-def open_content(content: bytes, max_pixels: int) -> Photo:
+def open_content(content: bytes | memoryview, max_pixels: int) -> Photo:
     """Decode the bytes of an untrusted image file.
 
     Raises:
@@ -290,7 +290,9 @@ def _from_file_object(file: Any, min_size: _MinSize) -> Photo:
     return _from_bytes(content, name, min_size=min_size)
 
 
-def _from_bytes(content: bytes, name: str, max_pixels: int = MAX_PIXELS, min_size: _MinSize = None) -> Photo:
+def _from_bytes(
+    content: bytes | memoryview, name: str, max_pixels: int = MAX_PIXELS, min_size: _MinSize = None
+) -> Photo:
     return _from_stream(io.BytesIO(content), len(content), name, max_pixels, min_size)
 
 

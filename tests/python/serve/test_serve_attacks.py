@@ -76,6 +76,7 @@ LIVE = b"GET /v2/health/live HTTP/1.1\r\n" + HOST
 POST = b"POST /v1/classify HTTP/1.1\r\n" + HOST
 CHUNKS = POST + b"Transfer-Encoding: chunked\r\n\r\n"
 PHOTO = png(16)
+FIELD = b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\n'
 WHOLE = POST + b"Content-Length: %d\r\n\r\n" % len(PHOTO) + PHOTO
 
 #: Bytes, and the status of the service and of the proxy. None: only the proxy stops the attack. 0: the connection is
@@ -361,6 +362,11 @@ def test_one_more_client_of_another_kind_is_answered_while_bodies_are_hostile(mo
         (infer, b'{"inputs":[{"name":"image","datatype":"FP32","shape":[1,8,8,3],"data":%s}]}' % lists, {}),
         (infer, text + bytes(19_000_000), {"Inference-Header-Content-Length": str(len(text))}),
         ("/v1/classify", b"--b\r\n\r\n\r\n" * 2_100_000, {"Content-Type": "multipart/form-data; boundary=b"}),
+        (
+            "/v1/classify",
+            FIELD + b"x\r\n--b" + b" " * 19_000_000,
+            {"Content-Type": "multipart/form-data; boundary=b"},
+        ),
     ]
     from concurrent.futures import ThreadPoolExecutor
 

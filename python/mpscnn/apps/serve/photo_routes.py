@@ -131,7 +131,7 @@ class _Taken:
         self._max_pixels = max_pixels
         self._arrived = time.perf_counter()
 
-    def decode(self, content: bytes) -> Photo:
+    def decode(self, content: memoryview) -> Photo:
         self._begun = time.perf_counter()
         self.photo = open_content(content, self._max_pixels)
         self._decoding = time.perf_counter() - self._begun
