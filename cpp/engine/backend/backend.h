@@ -117,7 +117,8 @@ using Completion = std::function<void(Failure failure)>;
 class Executor {
 public:
     virtual ~Executor() = default;
-    /// Prepare memory for `plan`. A later run of this plan allocates nothing.
+    /// Prepare memory for `plan`, so that a later run of this plan allocates nothing. On devices that need
+    /// to know the arrays, this may do nothing; then the first run allocates.
     virtual void prepare(const Plan &plan) = 0;
     /// Run the plan and block until it is done. Inputs and outputs have the plan's shapes, and any data types
     /// and strides.
@@ -179,8 +180,9 @@ public:
     virtual std::size_t weight_bytes() const = 0;
 };
 
-/// An engine that runs graphs. It gets only graphs that canonicalise() has made (engine/graph/passes.h), whose
-/// weights are complete. They contain no feature that ops/unsupported.h lists as unsupported by this engine.
+/// An engine that runs graphs. It gets only graphs that canonicalise() has made (engine/graph/passes.h),
+/// whose weights are complete. They contain no feature that ops/unsupported.h lists as unsupported by this
+/// engine.
 class Backend {
 public:
     static constexpr const char *no_bfloat16 = "it computes in float32 and float16";

@@ -111,7 +111,7 @@ public:
 
     const std::shared_ptr<Program> &program() const { return program_; }
     /// Read the inputs and write the outputs. This allocates nothing if the shapes are the same as in the
-    /// previous run.
+    /// previous run, except objects of Metal on a GPU.
     void run(std::span<const TensorView> inputs, std::span<const TensorView> outputs);
     /// Submit a run, which may return before the outputs are written; see Executor::submit.
     std::shared_ptr<Request> submit(std::span<const TensorView> inputs, std::span<const TensorView> outputs);

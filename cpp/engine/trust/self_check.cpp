@@ -102,7 +102,7 @@ bool is_of_training(const Graph &network) { return has_variables(network); }
 std::vector<Precision> self_check_precisions(const Backend &subject, const Graph &network) {
     std::vector<Precision> precisions;
     for (Precision precision : {Precision::float32, Precision::float16}) {
-        // Training supports float32 only.
+        // Cases of training are compared in float32 only.
         if (is_of_training(network) && precision != Precision::float32) continue;
         if (!refuses(subject, network, precision)) precisions.push_back(precision);
     }

@@ -10,7 +10,7 @@
 
 namespace mpscnn::engine {
 
-/// Run a network of one layer on both backends, in each of self_check_precisions(). Return the first
+/// Run a network of the check on both backends, in each of self_check_precisions(). Return the first
 /// difference of the results, or nothing.
 std::optional<std::string> find_wrong_answer(const Backend &subject, const Backend &reference,
                                              const Graph &network);
@@ -19,8 +19,8 @@ std::optional<std::string> find_wrong_answer(const Backend &subject, const Backe
 std::optional<std::string> find_wrong_answer(const Backend &subject, const Backend &reference,
                                              const Graph &network, Precision precision);
 
-/// Return the precisions in which a network is compared: float32 and float16, if `subject` supports its
-/// layer.
+/// Return the precisions in which a network is compared: float32 and, unless it is of training, float16. A
+/// precision in which `subject` does not support the network is left out.
 std::vector<Precision> self_check_precisions(const Backend &subject, const Graph &network);
 
 /// Return whether a network of the check is an operation of training.
@@ -40,10 +40,12 @@ inline constexpr const char *self_check_positive = "positive ";
 /// among them: a device may store a single such image as a texture without slices.
 std::vector<std::int64_t> self_check_images(const Graph &network);
 
-/// Return the networks of the self-check, one layer each, with weights. They cover every operation in each
-/// way in which a device may compute it. Images have odd extents with a partly filled last slice (of four
-/// channels), or one slice, or are large. The networks are the cases of ops/cases.cpp tagged self_check,
-/// their convolutions once more for this library's own kernels, and self_check_training().
+/// Return the networks of the self-check, with weights. They cover every operation in each way in which a
+/// device may compute it. Images have odd extents with a partly filled last slice (of four
+/// channels), or one slice, or are large. Four kinds of networks
+/// follow each other: the cases of ops/cases.cpp tagged self_check, one layer each; their convolutions once
+/// more for this library's own Metal kernels; further networks of convolutions for these kernels; and
+/// self_check_training().
 std::vector<Graph> self_check_networks();
 
 /// Return the networks for operations of training: networks of several operations, one for each loss and each

@@ -1,8 +1,8 @@
 #pragma once
 
-// Operations on arrays, which are row-major tensors in GPU buffers. Networks that are trained use them. The
-// library's own kernels for inference use them, too. All other networks have layers on images. The kernels
-// are in shaders/array_*.metal.
+// Operations on arrays, which are row-major tensors in GPU buffers. Three kinds of networks use them: those
+// that are trained, those whose weights are variables, and those with the library's own kernels for
+// inference. All other networks have layers on images. The kernels are in shaders/array_*.metal.
 
 #include <cstddef>
 #include <initializer_list>

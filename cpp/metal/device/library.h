@@ -36,8 +36,8 @@ bool multiplies_matrices(id<MTLDevice> device);
 
 /// The engine's shaders. The library contains them as source and, if the build had a Metal compiler, in
 /// compiled form. The source is compiled at run time if there is no compiled form or the system refuses it.
-/// They are loaded at the first use, and every pipeline is made once. Several threads may make pipelines at
-/// the same time.
+/// The shaders are loaded at the first use, and every pipeline is made once. Several threads may make
+/// pipelines at the same time.
 class ShaderLibrary {
 public:
     /// `identity` names the device, the system and the shaders.

@@ -51,8 +51,8 @@ std::optional<GradientKernels> kernels_of(const ops::SoftmaxGradient &operation,
 }
 
 /// Return the kernels for the gradient of an average pooling. Other poolings have none: MPS does not specify
-/// which of equal maxima gets the gradient, and it has no gradient of norms. MPS's gradient begins at the first
-/// pixel that a window reads, which must be the image's first pixel.
+/// which of equal maxima gets the gradient, nor what the gradient of a norm of 0 is. MPS's gradient begins at
+/// the first pixel that a window reads, which must be the image's first pixel.
 std::optional<GradientKernels> kernels_of(const ops::PoolingGradient &operation,
                                           const GradientSource &source) {
     const ops::Pooling &pooling = operation.pooling;

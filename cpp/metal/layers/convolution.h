@@ -7,9 +7,10 @@
 
 namespace mpscnn::metal {
 
-/// Computes the convolution of every layer that needs one. It uses MPSCNNConvolution, or a shader in three
-/// cases: the channels of groups are not multiples of 4, MPS does not apply the activation of a pointwise
-/// convolution, or this device may not use MPS's kernel.
+/// Computes the convolutions of convolution, dense and subpixel layers, except depthwise and transposed ones,
+/// which have separate classes. It uses MPSCNNConvolution, or a shader in three cases: the channels of groups
+/// are not multiples of 4, MPS does not apply the activation of a pointwise convolution, or this device may
+/// not use MPS's kernel.
 class Convolver {
 public:
     /// Prepare a convolution. `shape` is the shape of the weights: [out][kernel height][kernel width][in /
