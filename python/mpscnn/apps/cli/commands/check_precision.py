@@ -74,6 +74,9 @@ def check_precision(
 ) -> None:
     """Show how a lower precision changes the results of each layer of a network.
 
+    Use it when a model loses accuracy in a lower precision, to see which layers to keep in float32. To choose a
+    precision, use compare-precisions.
+
     The table shows for each layer the largest magnitude, the number of results that overflow, the share of results so
     small that they lose digits, and two errors against float32: the error in the whole network, and that of the layer
     alone. The exit code is 1 if the network's error is above the tolerance and no layer was kept in float32.

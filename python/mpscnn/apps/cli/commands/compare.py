@@ -48,6 +48,8 @@ def compare(
 ) -> None:
     """Compare two models, files, engines or precisions on the same input, layer by layer.
 
+    Use it when two of them disagree, to find the layer from which on they do.
+
     The command prints the first layer that differs. It matches the layers of both sides by name, structure and values.
     The exit code is 1 if a layer differs.
 

@@ -39,6 +39,8 @@ def compare_precisions(
 ) -> None:
     """Compare all precisions of a model by error, accuracy, time and memory.
 
+    Use it to choose a precision. To see what a precision does to each layer, use check-precision.
+
     The table shows for each precision the error against float32, how often the best class is the same, the accuracy if
     the classes of the photos are known, the time, the memory, and a fingerprint of the outputs for fixed inputs. It
     also shows float32 and float16 with 8-bit weights. With --accumulate-dtype float16 it adds float16 with sums in

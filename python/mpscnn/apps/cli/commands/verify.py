@@ -45,6 +45,8 @@ def verify(
 ) -> None:
     """Test whether a device computes every operation, raw kernel and bundled network as promised.
 
+    Use it when you do not know whether to trust a device, for example a new Mac or a new system.
+
     Each group of tests runs in its own process, so a crash or a hang is one failed row of the table. If a device passes
     its self-check, this is recorded, and the device "auto" may mean it from then on.
 
