@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.tensorflow.schema import message
-from mpscnn.converters.varints import encoded as varint
+from mpscnn.converters.varints import encode as varint
 
 Array = NDArray[Any]
 NUMBERS = {"float32": 1, "int32": 3, "int64": 9, "bool": 10, "uint8": 4, "string": 7, "float16": 19}

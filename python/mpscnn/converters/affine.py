@@ -26,7 +26,7 @@ def is_affine(epsilon: float, mean: NDArray[np.float32], variance: NDArray[np.fl
     return bool(epsilon == EPSILON and not mean.any() and (variance == np.float32(VARIANCE)).all())
 
 
-def line(
+def scale_and_offset(
     operation: str, constant: Numbers, *, constant_first: bool
 ) -> tuple[Numbers | float | None, Numbers | None]:
     """Return the scale and the offset of `x operation constant`, which is x * scale + offset.

@@ -10,7 +10,7 @@ from mpscnn.errors import UnsupportedError, WeightsError
 _IMAGE_RANK = 4
 
 
-def joined(a: Arranger, values: list[Value], axis: int) -> Value:
+def concat(a: Arranger, values: list[Value], axis: int) -> Value:
     """Concatenate values along an axis of the file."""
     first = values[0]
     if any(value.rank != first.rank for value in values):

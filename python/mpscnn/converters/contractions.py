@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mpscnn.converters.arrange import Arranger, image_rows
 from mpscnn.converters.layout import Axis, Value, positions, product
-from mpscnn.converters.slicing import tiled
+from mpscnn.converters.slicing import tile
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import Tensor
@@ -18,7 +18,7 @@ _AXES = ("height", "width", "channels")
 _IMAGE_RANK = 4
 
 
-def product_of(arranger: Arranger, a: Value, b: Value, scale: float = 1.0) -> Value:
+def matmul(arranger: Arranger, a: Value, b: Value, scale: float = 1.0) -> Value:
     """Multiply the matrices of the last two axes, for each index of the other axes, and the products by `scale`."""
     a, b = (x.beginning_with_batch(arranger.batch) for x in (a, b.with_own_atoms()))
     extents = [[product(axis) for axis in _without_batch(arranger, x)] for x in (a, b)]
@@ -45,7 +45,7 @@ def product_of(arranger: Arranger, a: Value, b: Value, scale: float = 1.0) -> Va
     return Value(y, (*a.axes[:-1], b.axes[-1]), order)
 
 
-def with_as_many_matrices(arranger: Arranger, a: Value, b: Value) -> tuple[Value, Value]:
+def broadcast_matrices(arranger: Arranger, a: Value, b: Value) -> tuple[Value, Value]:
     """Broadcast the axes before the matrices, except for the batch: an axis of extent 1 is repeated."""
     rank = max(a.rank, b.rank)
     a, b = (_widened(value, rank) for value in (a, b))
@@ -58,7 +58,7 @@ def with_as_many_matrices(arranger: Arranger, a: Value, b: Value) -> tuple[Value
         first, second = a.shape[axis] or 1, b.shape[axis] or 1
         if first != second and 1 in (first, second):
             counts[int(second == 1)][axis] = max(first, second)
-    return tiled(arranger, a, counts[0]), tiled(arranger, b, counts[1])
+    return tile(arranger, a, counts[0]), tile(arranger, b, counts[1])
 
 
 def _widened(value: Value, rank: int) -> Value:
@@ -73,7 +73,7 @@ def _widened(value: Value, rank: int) -> Value:
     return value.with_axes(range(rank - value.rank))
 
 
-def mapped(
+def multiply_by_matrix(
     a: Arranger, x: Value, axis: int, results: int, matrix: Callable[[], NDArray[np.float32]]
 ) -> Value:
     """Multiply the elements of an axis by a constant matrix.
@@ -113,7 +113,7 @@ def pointwise(
     return Value(y, (*x.axes[:axis], new, *x.axes[axis + 1 :]), rest + new), positions(atoms, tail)
 
 
-def running_sums(a: Arranger, x: Value, axis: int, *, exclusive: bool, backwards: bool) -> Value:
+def cumsum(a: Arranger, x: Value, axis: int, *, exclusive: bool, backwards: bool) -> Value:
     """Compute cumulative sums along an axis.
 
     Args:
@@ -129,7 +129,7 @@ def running_sums(a: Arranger, x: Value, axis: int, *, exclusive: bool, backwards
         sums = np.tri(extent, k=-1 if exclusive else 0, dtype=np.float32)
         return sums[::-1, ::-1] if backwards else sums
 
-    return mapped(a, x, axis, extent, matrix)
+    return multiply_by_matrix(a, x, axis, extent, matrix)
 
 
 def _without_batch(arranger: Arranger, x: Value) -> list[Axis]:
@@ -155,7 +155,7 @@ def _matrices(arranger: Arranger, x: Value) -> tuple[Tensor, bool]:
 _WHOLE = frozenset({"sum_of_squares", "log_sum_exp", "variance", "deviation"})
 
 
-def reduced(a: Arranger, x: Value, atoms: Axis, kind: str, *, pools: bool = True) -> Value:
+def reduce(a: Arranger, x: Value, atoms: Axis, kind: str, *, pools: bool = True) -> Value:
     """Reduce the value over these atoms. Each contiguous run of atoms takes one layer.
 
     Some kinds (`_WHOLE`, such as the variance) cannot be computed, or would overflow, by several reductions in

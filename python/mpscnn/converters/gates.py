@@ -42,7 +42,7 @@ CORE_ML_FUNCTIONS = {
 """For the name of a function in Core ML's programs, the name of the same function in ONNX."""
 
 
-def reordered(values: NDArray[Any], given: str, wanted: str) -> NDArray[Any]:
+def reorder_gates(values: NDArray[Any], given: str, wanted: str) -> NDArray[Any]:
     """Return weights or biases with the gates in another order. The first axis lists the units gate by gate."""
     parts = values.reshape(len(given), -1, *values.shape[1:])
     return np.ascontiguousarray(parts[[given.index(gate) for gate in wanted]].reshape(values.shape))

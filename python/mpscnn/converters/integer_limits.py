@@ -81,7 +81,7 @@ def activation_of(limits: Limits, step: float) -> Activation:
     return "relu6" if abs(high - 6.0) <= step / 2.0 else {"kind": "relun", "a": 0.0, "b": high}
 
 
-def within(activation: Activation, grid: Grid, given: Limits = UNLIMITED) -> Limits | None:
+def clip_limits(activation: Activation, grid: Grid, given: Limits = UNLIMITED) -> Limits | None:
     """Return the range of a quantized layer's result: its activation's range, limited to the range of the integers.
 
     A number beyond the last integer by at most half a step is rounded to that integer. So a limit of the integers that

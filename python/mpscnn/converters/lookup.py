@@ -14,7 +14,7 @@ from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
 
 
-def rows_of_table(
+def select_rows(
     network: Network, numbers: Tensor, table: NDArray[np.float32], name: Callable[[str], str]
 ) -> Tensor:
     """Select a row of the table for each index, by a matrix product of one-hot vectors and the table.
@@ -41,13 +41,13 @@ def rows_of_table(
     return y
 
 
-def looked_up(a: Arranger, x: Value, table: NDArray[np.float32], name: Callable[[str], str]) -> Value:
+def look_up(a: Arranger, x: Value, table: NDArray[np.float32], name: Callable[[str], str]) -> Value:
     """Select a row of the table for each index in x. The result has the axes of x, then the table's other axes."""
     if any(atom.is_free for atom in x.order):
         raise UnsupportedError(f"looks up {x.shown}, whose number of elements is free")
     a.count_weight(4 * (table.size + len(table)))
     numbers = a.physical(x, ((), x.order, ()))
-    y = rows_of_table(a.network, numbers, table.reshape(len(table), -1), name)
+    y = select_rows(a.network, numbers, table.reshape(len(table), -1), name)
     new = a.atoms(table.shape[1:])
     order: Axis = x.order + tuple(atom for axis in new for atom in axis)
     return Value(y, (*x.axes, *new), order)

@@ -87,7 +87,7 @@ class Maxima:
     windows: Windows
 
 
-def maxima_of(a: Arranger, x: Tensor, y: Tensor, windows: Windows, labels: Sequence[int]) -> Maxima:
+def find_maxima(a: Arranger, x: Tensor, y: Tensor, windows: Windows, labels: Sequence[int]) -> Maxima:
     """Find the first maximum of each window.
 
     Args:
@@ -141,7 +141,7 @@ def _constant(a: Arranger, numbers: NDArray[Any], suffix: str) -> Tensor:
     return made
 
 
-def unpooled(a: Arranger, x: Tensor, maxima: Maxima) -> Tensor:
+def unpool(a: Arranger, x: Tensor, maxima: Maxima) -> Tensor:
     """Place each element of x where the pooling found its maximum. All other elements of the result are zeros.
 
     Raises UnsupportedError for windows that overlap or have gaps, and if x has another size than the pooling's result.

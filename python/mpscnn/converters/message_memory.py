@@ -101,4 +101,4 @@ def _exceeds(content: bytes, outer: _Kind, maximum: int) -> bool:
 def _varint(content: bytes, position: int) -> tuple[int, int]:
     if position < len(content) and content[position] < 0x80:
         return content[position], position + 1
-    return varints.decoded(content, position)
+    return varints.decode(content, position)

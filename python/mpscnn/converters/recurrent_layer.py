@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.converters.gates import MPSCNN, reordered
+from mpscnn.converters.gates import MPSCNN, reorder_gates
 from mpscnn.converters.layout import Axis, without_batch
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
@@ -62,7 +62,7 @@ class RecurrentWeights:
         for part in given:
             if len(part) % len(self.order):
                 raise WeightsError(f"damaged: {len(part)} rows of {len(self.order)} gates")
-        weight, state, first, second = (reordered(part, self.order, wanted) for part in given)
+        weight, state, first, second = (reorder_gates(part, self.order, wanted) for part in given)
         return weight, state, first, second
 
 

@@ -37,7 +37,7 @@ class _Place:
     weight: Tensor | None
 
 
-def sampled(a: Arranger, x: Tensor, grid: Tensor, sampling: Sampling) -> Tensor:
+def sample(a: Arranger, x: Tensor, grid: Tensor, sampling: Sampling) -> Tensor:
     """Sample an image: (n, height, width, channels) and (n, rows, columns, 2) -> (n, rows, columns, channels).
 
     Args:

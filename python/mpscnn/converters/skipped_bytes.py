@@ -92,8 +92,8 @@ class SkippedData:
             else:
                 take = partial(self._without_data, inner=path)
             content = take(field.start, field.end)
-            tag = varints.encoded(field.number << 3 | LENGTH)
-            parts += [self._read(kept, field.first), tag, varints.encoded(len(content)), content]
+            tag = varints.encode(field.number << 3 | LENGTH)
+            parts += [self._read(kept, field.first), tag, varints.encode(len(content)), content]
             kept = field.end
         return b"".join([*parts, self._read(kept, end)])
 
@@ -131,7 +131,7 @@ class SkippedData:
         """Return the variable-length integer at a position, and the position after it."""
         found = self._read(position, min(position + varints.LONGEST, end))
         try:
-            value, count = varints.decoded(found, 0)
+            value, count = varints.decode(found, 0)
         except ValueError as error:
             raise ValueError(f"a number at byte {position} does not end") from error
         return value, position + count

@@ -19,7 +19,7 @@ _BORDERS = (("top", "bottom"), ("left", "right"), ("front", "back"))
 _TILES = ("rows", "columns", "channels")
 
 
-def part(a: Arranger, x: Value, axis: int, positions: range) -> Value:
+def slice_axis(a: Arranger, x: Value, axis: int, positions: range) -> Value:
     """Slice an axis: take the positions of a range, whose step may be negative."""
     if positions == range(x.shape[axis] or 0):
         return x
@@ -32,7 +32,7 @@ def part(a: Arranger, x: Value, axis: int, positions: range) -> Value:
     return _changed(a, x, axis, new, "slice", attributes)
 
 
-def reversed_axis(a: Arranger, x: Value, axis: int) -> Value:
+def reverse(a: Arranger, x: Value, axis: int) -> Value:
     """Reverse an axis, whose extent may be free."""
     new = tuple(Atom(atom.low, atom.high) for atom in x.axes[axis] if not atom.is_batch)
 
@@ -43,13 +43,13 @@ def reversed_axis(a: Arranger, x: Value, axis: int) -> Value:
     return _changed(a, x, axis, new, "slice", attributes)
 
 
-def repeated(a: Arranger, x: Value, axis: int, times: int) -> Value:
+def repeat(a: Arranger, x: Value, axis: int, times: int) -> Value:
     """Tile an axis: repeat it as a whole this many times."""
     new = (Atom(times), *(atom for atom in x.axes[axis] if not atom.is_batch))
     return _changed(a, x, axis, new, "tile", lambda place: {_TILES[place]: times})
 
 
-def bordered(a: Arranger, x: Value, axis: int, sides: tuple[int, int], settings: dict[str, Any]) -> Value:
+def pad(a: Arranger, x: Value, axis: int, sides: tuple[int, int], settings: dict[str, Any]) -> Value:
     """Pad an axis before and after; negative sides crop. `settings` are attributes of mpscnn's padding layer."""
     extent = x.shape[axis]
     (new,) = a.atoms([None if extent is None else extent + sum(sides)])
@@ -88,12 +88,12 @@ def _changed(
     return Value(y, axes, order)
 
 
-def taken(a: Arranger, x: Value, axis: int, numbers: Sequence[int]) -> Value:
+def gather(a: Arranger, x: Value, axis: int, numbers: Sequence[int]) -> Value:
     """Gather positions of an axis in any order."""
     step = numbers[1] - numbers[0] if len(numbers) > 1 else 1
     steps = range(numbers[0], numbers[-1] + (1 if step > 0 else -1), step) if step else ()
     if list(numbers) == list(steps):
-        return part(a, x, axis, range(numbers[0], numbers[0] + step * len(numbers), step))
+        return slice_axis(a, x, axis, range(numbers[0], numbers[0] + step * len(numbers), step))
 
     def attributes(place: int) -> dict[str, Any]:
         return {"axis": place + 1, "indices": list(numbers)}
@@ -101,9 +101,9 @@ def taken(a: Arranger, x: Value, axis: int, numbers: Sequence[int]) -> Value:
     return _changed(a, x, axis, (Atom(len(numbers)),), "gather", attributes)
 
 
-def tiled(a: Arranger, x: Value, times: Sequence[int]) -> Value:
+def tile(a: Arranger, x: Value, times: Sequence[int]) -> Value:
     """Repeat each axis as a whole as many times as `times` says."""
     for axis, count in enumerate(times):
         if count != 1:
-            x = repeated(a, x, axis, count)
+            x = repeat(a, x, axis, count)
     return x

@@ -22,7 +22,7 @@ _LARGEST = float(np.finfo(np.float32).max)
 _BELOW_ZERO: Activation = {"kind": "clamp", "a": -1.0, "b": _LARGEST}
 
 
-def root(network: Network, x: Tensor, name: Named, *, inverse: bool = False) -> Tensor:
+def sqrt(network: Network, x: Tensor, name: Named, *, inverse: bool = False) -> Tensor:
     """Return the square root, or 1 divided by it: NaN for all numbers below zero."""
     limited = network.activation(x, _BELOW_ZERO, name=name("/limited"))
     return network.activation(
@@ -30,7 +30,7 @@ def root(network: Network, x: Tensor, name: Named, *, inverse: bool = False) -> 
     )
 
 
-def finite(network: Network, x: Tensor, name: Named) -> Tensor:
+def replace_infinities(network: Network, x: Tensor, name: Named) -> Tensor:
     """Replace infinities by the largest finite numbers of their sign. A clamp neuron would keep infinities."""
     largest, smallest = (one_number(network, sign * _LARGEST, x, name("/limit")) for sign in (1.0, -1.0))
     return network.maximum(network.minimum(x, largest, name=name("/below")), smallest, name=name("/finite"))

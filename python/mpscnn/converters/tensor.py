@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from mpscnn.converters import contractions, special_values
 from mpscnn.converters.arrange import Arranger
 from mpscnn.converters.broadcast import align
-from mpscnn.converters.concat import joined
+from mpscnn.converters.concat import concat
 from mpscnn.converters.layout import Axis, Value, product, without_batch
-from mpscnn.converters.lookup import looked_up
-from mpscnn.converters.slicing import bordered, part, reversed_axis, taken, tiled
+from mpscnn.converters.lookup import look_up
+from mpscnn.converters.slicing import gather, pad, reverse, slice_axis, tile
 from mpscnn.converters.unsupported import CHOOSE_SHAPE, CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
@@ -104,7 +104,7 @@ class FileTensor(Value):
     def root(self, *, inverse: bool = False) -> FileTensor:
         """Return the square root, or 1 divided by it: NaN for all numbers below zero."""
         return self.holding(
-            special_values.root(self.network, self.tensor, self.arranger.name, inverse=inverse)
+            special_values.sqrt(self.network, self.tensor, self.arranger.name, inverse=inverse)
         )
 
     def reciprocal(self, dividend: float = 1.0, activation: Activation = None) -> FileTensor:
@@ -155,8 +155,8 @@ class FileTensor(Value):
 
     def product(self, other: Value, scale: float = 1.0) -> FileTensor:
         """Multiply the matrices of the last two axes, and the products by `scale`. Other axes are broadcast."""
-        operands = contractions.with_as_many_matrices(self.arranger, self, other)
-        return self.of(contractions.product_of(self.arranger, *operands, scale))
+        operands = contractions.broadcast_matrices(self.arranger, self, other)
+        return self.of(contractions.matmul(self.arranger, *operands, scale))
 
     # ---- Along axes ------------------------------------------------------------------------------------------------
 
@@ -198,7 +198,7 @@ class FileTensor(Value):
         batch, own = (
             tuple(atom for atom in atoms if atom.is_batch is is_batch) for is_batch in (True, False)
         )
-        y = contractions.reduced(self.arranger, self, own, kind, pools=pools)
+        y = contractions.reduce(self.arranger, self, own, kind, pools=pools)
         kept = [() if axis in axes else y.axes[axis] for axis in range(self.rank)]
         if batch:
             kept[0] = batch + kept[0]
@@ -294,12 +294,12 @@ class FileTensor(Value):
         return self.of(Value(y, axes, order, whole_numbers=self.whole_numbers))
 
     def mapped(self, axis: int, results: int, matrix: Callable[[], NDArray[np.float32]]) -> FileTensor:
-        """Multiply the elements of an axis by a constant matrix; see `contractions.mapped`."""
-        return self.of(contractions.mapped(self.arranger, self, axis, results, matrix))
+        """Multiply the elements of an axis by a constant matrix; see `contractions.multiply_by_matrix`."""
+        return self.of(contractions.multiply_by_matrix(self.arranger, self, axis, results, matrix))
 
     def running_sums(self, axis: int, *, exclusive: bool, backwards: bool) -> FileTensor:
-        """Compute cumulative sums along an axis; see `contractions.running_sums`."""
-        made = contractions.running_sums(self.arranger, self, axis, exclusive=exclusive, backwards=backwards)
+        """Compute cumulative sums along an axis; see `contractions.cumsum`."""
+        made = contractions.cumsum(self.arranger, self, axis, exclusive=exclusive, backwards=backwards)
         return self.of(made)
 
     # ---- Parts -----------------------------------------------------------------------------------------------------
@@ -313,15 +313,15 @@ class FileTensor(Value):
 
     def part(self, axis: int, positions: range) -> FileTensor:
         """Slice an axis: take the positions of a range, whose step may be negative."""
-        return self.of(part(self.arranger, self, axis, positions))
+        return self.of(slice_axis(self.arranger, self, axis, positions))
 
     def reversed(self, axis: int) -> FileTensor:
         """Reverse an axis. Its extent may be free."""
-        return self.of(reversed_axis(self.arranger, self, axis))
+        return self.of(reverse(self.arranger, self, axis))
 
     def taken(self, axis: int, numbers: Sequence[int]) -> FileTensor:
         """Gather positions of an axis in any order."""
-        return self.of(taken(self.arranger, self, axis, numbers))
+        return self.of(gather(self.arranger, self, axis, numbers))
 
     def taken_by(self, axis: int, table: NDArray[Any]) -> FileTensor:
         """Gather positions of an axis as numpy.take does: the axes of the table of positions replace the axis."""
@@ -404,20 +404,20 @@ class FileTensor(Value):
         return x.combined("equal", Value(tensor, tuple(axes), atoms), "/same").linear(on - off, off)
 
     def rows_of(self, table: NDArray[np.float32]) -> FileTensor:
-        """Select a row of a table for each element, which is an index; see `lookup.looked_up`."""
-        return self.of(looked_up(self.arranger, self, table, self.arranger.name))
+        """Select a row of a table for each element, which is an index; see `lookup.look_up`."""
+        return self.of(look_up(self.arranger, self, table, self.arranger.name))
 
     def tiled(self, times: Sequence[int]) -> FileTensor:
         """Repeat each axis as a whole as many times as `times` says."""
-        return self.of(tiled(self.arranger, self, times))
+        return self.of(tile(self.arranger, self, times))
 
     def bordered(self, axis: int, sides: tuple[int, int], settings: dict[str, Any]) -> FileTensor:
-        """Pad an axis before and after; see `slicing.bordered`."""
-        return self.of(bordered(self.arranger, self, axis, sides, settings))
+        """Pad an axis before and after; see `slicing.pad`."""
+        return self.of(pad(self.arranger, self, axis, sides, settings))
 
     def joined(self, others: Iterable[Value], axis: int) -> FileTensor:
         """Concatenate this tensor and others along an axis."""
-        return self.of(joined(self.arranger, [self, *others], axis))
+        return self.of(concat(self.arranger, [self, *others], axis))
 
     # ---- Blocks of images ------------------------------------------------------------------------------------------
 

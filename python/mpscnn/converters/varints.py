@@ -6,7 +6,7 @@ LONGEST = 10
 """The maximum number of bytes of an encoded number."""
 
 
-def decoded(content: bytes, position: int) -> tuple[int, int]:
+def decode(content: bytes, position: int) -> tuple[int, int]:
     """Return the number at a position, and the position after it. Raises ValueError if the number does not end."""
     value = 0
     for place, byte in enumerate(content[position : position + LONGEST]):
@@ -16,7 +16,7 @@ def decoded(content: bytes, position: int) -> tuple[int, int]:
     raise ValueError(f"a number at byte {position} does not end")
 
 
-def encoded(value: int) -> bytes:
+def encode(value: int) -> bytes:
     """Return the bytes of a number."""
     result = bytearray()
     while value >= 0x80:

@@ -14,7 +14,7 @@ from patience import little_work
 
 from mpscnn import converters
 from mpscnn.converters.blobs import Place
-from mpscnn.converters.caffe.file import unquoted
+from mpscnn.converters.caffe.file import quote_enumerations
 from mpscnn.converters.caffe.schema import weights_message
 from mpscnn.converters.caffe.weights import read_weights
 from mpscnn.converters.unsupported import UnsupportedLayersError
@@ -137,7 +137,7 @@ def test_text_is_read_once(tmp_path: Path, content: str) -> None:
     ],
 )
 def test_only_words_outside_of_texts_and_comments_are_values(text: str, kept: str) -> None:
-    assert unquoted(text) == kept
+    assert quote_enumerations(text) == kept
 
 
 @pytest.mark.parametrize("kind", ["Eltwise", "Concat", "ReLU", "Split"])

@@ -50,7 +50,7 @@ FORMATS: dict[str, tuple[Callable[[], Any], int]] = {
 
 
 def field(number: int, content: bytes) -> bytes:
-    return varints.encoded(number << 3 | 2) + varints.encoded(len(content)) + content
+    return varints.encode(number << 3 | 2) + varints.encode(len(content)) + content
 
 
 def ways_to_messages(descriptor: Any, depth: int, before: tuple[int, ...] = ()) -> Iterator[tuple[int, ...]]:

@@ -28,7 +28,7 @@ from tiers import with_full
 import mpscnn
 from mpscnn.converters import formats, read_network
 from mpscnn.converters.tensorflow.schema import message
-from mpscnn.converters.varints import encoded as varint
+from mpscnn.converters.varints import encode as varint
 from mpscnn.errors import UnsupportedError, WeightsError
 
 KERNEL = np.random.default_rng(5).normal(0, 0.4, (3, 3, 3, 5)).astype(np.float32)

@@ -6,7 +6,7 @@ import math
 
 from mpscnn.converters.caffe.file import CaffeLayer
 from mpscnn.converters.caffe.parameters import Handler, blob, number, simple, single
-from mpscnn.converters.onnx_builder.blocks import clipped, compared
+from mpscnn.converters.onnx_builder.blocks import clip, compare
 from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.errors import WeightsError
 
@@ -22,11 +22,11 @@ def _elu(b: Builder, layer: CaffeLayer) -> str:
 
 def _clip(b: Builder, layer: CaffeLayer) -> str:
     p = layer.parameters
-    return clipped(b, single(b, layer), number(p, "min", 0.0), number(p, "max", 6.0))
+    return clip(b, single(b, layer), number(p, "min", 0.0), number(p, "max", 6.0))
 
 
 def _relu6(b: Builder, layer: CaffeLayer) -> str:
-    return clipped(b, single(b, layer), 0.0, 6.0)
+    return clip(b, single(b, layer), 0.0, 6.0)
 
 
 def _prelu(b: Builder, layer: CaffeLayer) -> str:
@@ -65,7 +65,7 @@ def _natural(layer: CaffeLayer) -> float:
 
 def _threshold(b: Builder, layer: CaffeLayer) -> str:
     """Convert Threshold: 1 where x is greater than the threshold, otherwise 0."""
-    return compared(b, "Greater", single(b, layer), b.number(number(layer.parameters, "threshold", 0.0)))
+    return compare(b, "Greater", single(b, layer), b.number(number(layer.parameters, "threshold", 0.0)))
 
 
 def _swish(b: Builder, layer: CaffeLayer) -> str:

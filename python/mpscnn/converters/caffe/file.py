@@ -110,14 +110,14 @@ def _text(path: Path) -> Any:
         )
     net = message()
     try:
-        text_format.Parse(unquoted(content.decode("utf-8-sig")), net, allow_unknown_field=True)
+        text_format.Parse(quote_enumerations(content.decode("utf-8-sig")), net, allow_unknown_field=True)
     except (text_format.ParseError, ValueError, RecursionError, AttributeError) as error:
         reason = printable(str(error)[:_MAX_REASON])  # protobuf repeats the line
         raise WeightsError(f"{path}: is not a network of Caffe as text: {reason}") from error
     return net
 
 
-def unquoted(text: str) -> str:
+def quote_enumerations(text: str) -> str:
     """Return the text with quotation marks around values of enumerations (`pool: MAX`).
 
     They are parsed as strings, because versions of Caffe differ in the names of enumerations.

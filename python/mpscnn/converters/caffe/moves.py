@@ -9,7 +9,7 @@ from mpscnn.converters.caffe.file import CaffeLayer
 from mpscnn.converters.caffe.parameters import Handler, axis_of, known, single, value
 from mpscnn.converters.onnx_builder.blocks import split
 from mpscnn.converters.onnx_builder.builder import Builder
-from mpscnn.converters.onnx_builder.resizing import CORNERS, FROM_EDGE, resized
+from mpscnn.converters.onnx_builder.resizing import CORNERS, FROM_EDGE, resize
 from mpscnn.errors import UnsupportedError, WeightsError
 
 
@@ -128,7 +128,7 @@ def _interpolation(b: Builder, layer: CaffeLayer) -> str:
             raise WeightsError(f"damaged: its factors are {shrink} and {zoom}")
         size = [(extent - 1) // shrink + 1 for extent in shape[2:]]
         size = [extent + (extent - 1) * (zoom - 1) for extent in size]
-    return resized(b, x, size, CORNERS)
+    return resize(b, x, size, CORNERS)
 
 
 def _upsample(b: Builder, layer: CaffeLayer) -> str:
@@ -139,7 +139,7 @@ def _upsample(b: Builder, layer: CaffeLayer) -> str:
     scale = int(value(layer.parameters, "scale", 2))
     if len(shape) != 4 or scale < 1:
         raise UnsupportedError(f"enlarges {shape} {scale} times")
-    return resized(b, x, [shape[2] * scale, shape[3] * scale], FROM_EDGE, nearest=True)
+    return resize(b, x, [shape[2] * scale, shape[3] * scale], FROM_EDGE, nearest=True)
 
 
 MOVES: dict[str, Handler] = {

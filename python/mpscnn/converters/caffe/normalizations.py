@@ -17,7 +17,7 @@ from mpscnn.converters.caffe.parameters import (
     single,
     value,
 )
-from mpscnn.converters.onnx_builder.blocks import centred, expanded, reduced, unit
+from mpscnn.converters.onnx_builder.blocks import expand_dims, l2_normalize, reduce, standardize
 from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -83,7 +83,7 @@ def _product_with_blob(b: Builder, layer: CaffeLayer) -> str:
     if missing < 0:
         raise WeightsError(f"damaged: factors {given} along its axis of {shape}")
     if missing:
-        factors = expanded(b, factors, range(len(given), len(given) + missing))
+        factors = expand_dims(b, factors, range(len(given), len(given) + missing))
     return b.op("Add" if layer.kind == "Bias" else "Mul", x, factors)
 
 
@@ -105,7 +105,7 @@ def _normalize(b: Builder, layer: CaffeLayer) -> str:
     """Convert Normalize: x / sqrt(sum of squares over channels or the whole image), times a scale for each channel."""
     x, _ = image(b, layer)
     axes = [1, 2, 3] if flag(layer.parameters, "across_spatial", True) else [1]
-    y = unit(b, x, axes, number(layer.parameters, "eps", 1e-10))
+    y = l2_normalize(b, x, axes, number(layer.parameters, "eps", 1e-10))
     return b.op("Mul", y, b.weight("factors", blob(layer, 0, "factors").reshaped(-1, 1, 1)))
 
 
@@ -113,10 +113,10 @@ def _mean_variance(b: Builder, layer: CaffeLayer) -> str:
     """Convert MVN: (x - mean) / (standard deviation + eps) over each channel, or over all channels, of each image."""
     p, (x, _) = layer.parameters, image(b, layer)
     axes = [1, 2, 3] if flag(p, "across_channels", False) else [2, 3]
-    difference = centred(b, x, axes, None)
+    difference = standardize(b, x, axes, None)
     if not flag(p, "normalize_variance", True):
         return difference
-    variance = reduced(b, "ReduceMean", b.op("Mul", difference, difference), axes, keep=True)
+    variance = reduce(b, "ReduceMean", b.op("Mul", difference, difference), axes, keep=True)
     return b.op("Div", difference, b.op("Add", b.op("Sqrt", variance), b.number(number(p, "eps", 1e-9))))
 
 

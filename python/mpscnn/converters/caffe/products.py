@@ -6,9 +6,9 @@ import math
 
 from mpscnn.converters.caffe.file import CaffeLayer
 from mpscnn.converters.caffe.parameters import Handler, axis_of, blob, flag, known, number, single, value
-from mpscnn.converters.onnx_builder.blocks import best_place, folded, reduced
+from mpscnn.converters.onnx_builder.blocks import argmax_or_argmin, fold, reduce
 from mpscnn.converters.onnx_builder.builder import Builder
-from mpscnn.converters.onnx_builder.positions import as_floats
+from mpscnn.converters.onnx_builder.positions import cast_to_float
 from mpscnn.errors import UnsupportedError, WeightsError
 
 
@@ -43,7 +43,7 @@ def _eltwise(b: Builder, layer: CaffeLayer) -> str:
     tensors = [b.tensor(bottom) for bottom in layer.bottoms]
     if factors:
         tensors = [b.scaled(x, factor, 0.0) for x, factor in zip(tensors, factors, strict=True)]
-    return folded(b, kind, tensors)
+    return fold(b, kind, tensors)
 
 
 def _weighted_sum(b: Builder, layer: CaffeLayer) -> str:
@@ -74,14 +74,14 @@ def _largest(b: Builder, layer: CaffeLayer) -> str:
     if not p.HasField("axis"):
         if gives_elements:
             raise UnsupportedError("places and elements in one blob are not supported")
-        place = best_place(b, "ArgMax", b.op("Flatten", x, axis=1), 1, keep=True)
-        return b.reshaped(as_floats(b, place), [0, 1, 1])
+        place = argmax_or_argmin(b, "ArgMax", b.op("Flatten", x, axis=1), 1, keep=True)
+        return b.reshaped(cast_to_float(b, place), [0, 1, 1])
     axis = axis_of(p, 1, len(shape))
     if axis == 0:
         raise UnsupportedError("compares images of the batch")
     if gives_elements:
-        return reduced(b, "ReduceMax", x, [axis], keep=True)
-    return as_floats(b, best_place(b, "ArgMax", x, axis, keep=True))
+        return reduce(b, "ReduceMax", x, [axis], keep=True)
+    return cast_to_float(b, argmax_or_argmin(b, "ArgMax", x, axis, keep=True))
 
 
 def _reduction(b: Builder, layer: CaffeLayer) -> str:
@@ -97,7 +97,7 @@ def _reduction(b: Builder, layer: CaffeLayer) -> str:
         raise WeightsError(f"damaged: its operation is {operation}")
     if axis < 2:
         raise UnsupportedError(f"reduces the axes from {axis} on, which leaves no channels")
-    return b.scaled(reduced(b, kind, x, range(axis, len(shape)), keep=False), number(p, "coeff", 1.0), 0.0)
+    return b.scaled(reduce(b, kind, x, range(axis, len(shape)), keep=False), number(p, "coeff", 1.0), 0.0)
 
 
 PRODUCTS: dict[str, Handler] = {

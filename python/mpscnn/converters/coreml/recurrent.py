@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mpscnn.converters import gates
-from mpscnn.converters.onnx_builder.blocks import backwards
+from mpscnn.converters.onnx_builder.blocks import reverse
 from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.converters.recurrent_layer import RecurrentWeights
 from mpscnn.errors import WeightsError
@@ -73,7 +73,7 @@ class Recurrent:
         if not self.every_step:
             return [b.op("Unsqueeze", last[0], b.integers([0])), *last]
         steps = _joined(b, steps, 1)
-        return [backwards(b, steps, [0]) if self.reverse else steps, *last]
+        return [reverse(b, steps, [0]) if self.reverse else steps, *last]
 
 
 def by_direction(b: Builder, state: str, directions: int, units: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from mpscnn.converters.skipped_bytes import LENGTH, Field, Holder, Path
-from mpscnn.converters.varints import encoded
+from mpscnn.converters.varints import encode
 
 WEIGHT_PLACE = 1001
 """The number of a field that is added to weights for the position of their data. Core ML has no such field."""
@@ -53,8 +53,8 @@ def _data(fields: Sequence[Field]) -> Field | None:
 
 
 def _reference(data: Field) -> bytes:
-    numbers = b"".join(map(encoded, (data.number, data.start, data.end - data.start)))
-    return encoded(WEIGHT_PLACE << 3 | LENGTH) + encoded(len(numbers)) + numbers
+    numbers = b"".join(map(encode, (data.number, data.start, data.end - data.start)))
+    return encode(WEIGHT_PLACE << 3 | LENGTH) + encode(len(numbers)) + numbers
 
 
 WEIGHT = Holder(_data, _reference)

@@ -23,7 +23,7 @@ from mpscnn.converters.coreml_writer.package import coremltools, quiet
 from mpscnn.converters.coreml_writer.program import ProgramBuilder, first_line
 from mpscnn.converters.coreml_writer.recurrent import resets_after
 from mpscnn.converters.coreml_writer.segmenter import best_classes, described_segmenter, is_segmenter
-from mpscnn.converters.onnx_writer.export import built
+from mpscnn.converters.onnx_writer.export import build
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 
@@ -100,7 +100,7 @@ def export(
     if labels is not None and len(network.outputs) != 1:
         raise UnsupportedError(f"{path}: a classifier has one output, the network has {len(network.outputs)}")
     tools = coremltools()
-    builder = built(network, size=size, layout="nchw", uses_lrn=True)
+    builder = build(network, size=size, layout="nchw", uses_lrn=True)
     onnx_model = builder.model(_core.version())
     parts = {_PROGRAMS: _OLDEST_PROGRAM}
     if dtype == "uint8":

@@ -44,10 +44,10 @@ def _slice(op: Operator) -> Any:
     for start, stop, axis, step in zip(starts, ends, axes, steps, strict=True):
         place = int(axis) % rank
         ranges[place] = range(op.shape[place])[int(start) : int(stop) : int(step)]
-    return sliced(op, op.x, ranges, name=op.name)
+    return slice_axes(op, op.x, ranges, name=op.name)
 
 
-def sliced(op: Operator, x: Any, ranges: Mapping[int, range], name: str | None = None) -> Any:
+def slice_axes(op: Operator, x: Any, ranges: Mapping[int, range], name: str | None = None) -> Any:
     """Slice each axis by a separate operation, because readers make a separate layer for each axis.
 
     Args:
@@ -95,8 +95,8 @@ def _pad(op: Operator) -> Any:
         }
         amounts = [max(amount, 0) for amount in amounts]
         if not any(amounts):
-            return sliced(op, x, ranges, name=op.name)
-        x = sliced(op, x, ranges)
+            return slice_axes(op, x, ranges, name=op.name)
+        x = slice_axes(op, x, ranges)
     if mode != "constant":
         if any(amounts[:-4]):
             raise UnsupportedError(f"a border by {mode} around other axes than height and width")

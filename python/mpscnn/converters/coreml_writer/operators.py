@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from mpscnn.converters.affine import EPSILON, VARIANCE
-from mpscnn.converters.coreml_writer.moves import MOVES, sliced
+from mpscnn.converters.coreml_writer.moves import MOVES, slice_axes
 from mpscnn.converters.coreml_writer.operator import LARGEST, PROGRAMS_DO, Handler, Operator
 from mpscnn.converters.coreml_writer.recurrent import RECURRENT
 from mpscnn.errors import UnsupportedError
@@ -42,7 +42,7 @@ def _of_channels(op: Operator) -> tuple[Any, Any] | None:
 def _sum(op: Operator) -> Any:
     """Write a sum. With a number for each channel of an image, it is a batch normalization; see `_affine`."""
     operands = _of_channels(op)
-    return _binary("add")(op) if operands is None else shifted(op, *operands)
+    return _binary("add")(op) if operands is None else shift(op, *operands)
 
 
 def _product(op: Operator) -> Any:
@@ -131,15 +131,15 @@ def _transposed_convolution(op: Operator) -> Any:
         for axis, (before, after) in enumerate(cuts, start=2)
     }
     named = {} if has_bias else {"name": op.name}
-    made = sliced(op, made, ranges)
+    made = slice_axes(op, made, ranges)
     added = [0] * 4 + [amount for _, after in cuts for amount in (0, max(-after, 0))]
     made = op.mb.pad(x=made, pad=added, mode="constant", constant_val=np.float32(0.0), **named)
     if not has_bias:
         return made
-    return shifted(op, made, op.constant(2))
+    return shift(op, made, op.constant(2))
 
 
-def shifted(op: Operator, x: Any, offsets: Any) -> Any:
+def shift(op: Operator, x: Any, offsets: Any) -> Any:
     """Add an offset to each channel by a batch normalization; see `_affine`."""
     return _affine(op, x, np.ones(offsets.size), offsets)
 

@@ -20,7 +20,7 @@ _LIMIT = "limit the sums of the gates to 50"
 
 
 def _by_gate(values: NDArray[Any], kind: str) -> NDArray[np.float32]:
-    return gates.reordered(np.asarray(values, np.float32), gates.ONNX[kind], gates.CORE_ML[kind])
+    return gates.reorder_gates(np.asarray(values, np.float32), gates.ONNX[kind], gates.CORE_ML[kind])
 
 
 def _functions(op: Operator) -> list[str]:

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from functools import reduce
 from typing import Any
 
-from mpscnn.converters.affine import line
+from mpscnn.converters.affine import scale_and_offset
 from mpscnn.converters.keras.functions import layer_function, named_function
 from mpscnn.converters.keras.layer_call import LayerCall
 from mpscnn.converters.layer_names import shown
-from mpscnn.converters.special_values import quotient, root
+from mpscnn.converters.special_values import quotient, sqrt
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import Tensor
@@ -121,7 +121,7 @@ def _operator(c: LayerCall, operation: str) -> Tensor:
         return quotient(c.network, number, x, c.name)
     if operation == "divide" and number == 0.0:
         raise UnsupportedError("divides by 0")
-    scale, offset = line(operation, number, constant_first=x is b)
+    scale, offset = scale_and_offset(operation, number, constant_first=x is b)
     a, b = 1.0 if scale is None else scale, 0.0 if offset is None else offset
     return c.network.activation(x, {"kind": "linear", "a": a, "b": b}, name=c.name())
 
@@ -169,7 +169,7 @@ _OPERATORS: dict[str, Callable[[LayerCall], Tensor]] = {
     "Softsign": _function_of("softsign"),
     "Absolute": _neuron("absolute"),
     "Negative": _neuron({"kind": "linear", "a": -1.0}),
-    "Sqrt": lambda c: root(c.network, c.x(), c.name),
+    "Sqrt": lambda c: sqrt(c.network, c.x(), c.name),
     "Square": _neuron({"kind": "power", "a": 1.0, "c": 2.0}),
     "Concatenate": _concatenate,
     "Elu": _like_layer("ELU"),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from mpscnn.converters.keras.dense import over_last_axis
 from mpscnn.converters.keras.layer_call import LayerCall
-from mpscnn.converters.keras.normalizations import unit_length
+from mpscnn.converters.keras.normalizations import l2_normalize
 from mpscnn.converters.keras.weights import Weights
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layers.layer_maker import Tensor
@@ -104,7 +104,7 @@ def _dot(c: LayerCall) -> Tensor:
     if 0 in axes or None in (*inputs[0].shape[1:], *inputs[1].shape[1:]):
         raise UnsupportedError(f"products of {[x.shape for x in inputs]} along the axes {axes}")
     if c.settings.flag("normalize", False):
-        inputs = [unit_length(c, x, axis) for x, axis in zip(inputs, axes, strict=True)]
+        inputs = [l2_normalize(c, x, axis) for x, axis in zip(inputs, axes, strict=True)]
     matrices = [
         c.network.reshape(x, [1, *(extent or 0 for extent in x.shape[1:])], name=c.name("/row"))
         if len(x.shape) == 2

@@ -24,7 +24,7 @@ from mpscnn.converters.keras.positions import as_channels
 from mpscnn.converters.keras.recurrent import RECURRENT
 from mpscnn.converters.keras.rows import of_images, pair
 from mpscnn.converters.keras.shapes import SHAPES
-from mpscnn.converters.lookup import rows_of_table
+from mpscnn.converters.lookup import select_rows
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.layers.layer_maker import Tensor
 
@@ -49,7 +49,7 @@ def _embedding(c: LayerCall) -> Tensor:
         raise UnsupportedError(f"looks up {x.shape}, whose number of elements is free")
     extents = [int(extent or 0) for extent in x.shape[1:]]
     numbers = c.network.reshape(x, [1, -1, 1], name=c.name("/numbers"))
-    y = rows_of_table(c.network, numbers, table, c.name)
+    y = select_rows(c.network, numbers, table, c.name)
     return c.network.reshape(y, [*extents, table.shape[1]], name=c.name("/shape"))
 
 

@@ -174,10 +174,10 @@ def _unit_normalization(c: LayerCall) -> Tensor:
     axes = _axes(c, x)
     if len(axes) != 1 or axes[0] == 0:
         raise UnsupportedError(f"it normalises the axes {axes} of {x.shape}; supported is one")
-    return unit_length(c, x, axes[0])
+    return l2_normalize(c, x, axes[0])
 
 
-def unit_length(c: LayerCall, x: Tensor, axis: int) -> Tensor:
+def l2_normalize(c: LayerCall, x: Tensor, axis: int) -> Tensor:
     """Return x / sqrt(max(sum of squares along an axis, 1e-12))."""
     turned, back = with_last_axis(c, x, axis % len(x.shape))
     return back(c.network.unit_norm(turned, epsilon=_MIN_NORM, name=c.name("/unit")))

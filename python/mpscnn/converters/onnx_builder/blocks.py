@@ -16,13 +16,13 @@ _MAX_FILLED = 1 << 20  # the maximum number of elements of a filled constant
 GELU_SIGMOID = 1.702  # the factor in x * sigmoid(factor * x)
 
 
-def reduced(b: Builder, kind: str, x: str, axes: Sequence[int], *, keep: bool) -> str:
+def reduce(b: Builder, kind: str, x: str, axes: Sequence[int], *, keep: bool) -> str:
     """Add a reduction over some axes."""
     places = sorted({b.axis(x, axis) for axis in axes})
     return b.op(kind, x, b.integers(places), keepdims=int(keep))
 
 
-def filled(b: Builder, shape: Sequence[int], number: NDArray[Any] | float) -> str:
+def fill(b: Builder, shape: Sequence[int], number: NDArray[Any] | float) -> str:
     """Add a constant whose elements are all one number: whole if the number is an integer, otherwise float32."""
     if min(shape, default=1) < 1 or math.prod(shape) > _MAX_FILLED:
         raise UnsupportedError(f"a constant of the shape {list(shape[:8])}")
@@ -31,12 +31,12 @@ def filled(b: Builder, shape: Sequence[int], number: NDArray[Any] | float) -> st
     return b.weight("value", np.full(shape, value, kind))
 
 
-def squeezed(b: Builder, x: str, axes: Sequence[int]) -> str:
+def squeeze(b: Builder, x: str, axes: Sequence[int]) -> str:
     """Remove axes of extent 1."""
     return b.op("Squeeze", x, b.integers([b.axis(x, axis) for axis in axes]))
 
 
-def expanded(b: Builder, x: str, axes: Sequence[int]) -> str:
+def expand_dims(b: Builder, x: str, axes: Sequence[int]) -> str:
     """Insert axes of extent 1. `axes` are their numbers in the result."""
     rank = b.rank(x) + len(axes)
     if any(not -rank <= axis < rank for axis in axes):
@@ -44,12 +44,12 @@ def expanded(b: Builder, x: str, axes: Sequence[int]) -> str:
     return b.op("Unsqueeze", x, b.integers([axis % rank for axis in axes]))
 
 
-def best_place(b: Builder, kind: str, x: str, axis: int, *, keep: bool) -> str:
+def argmax_or_argmin(b: Builder, kind: str, x: str, axis: int, *, keep: bool) -> str:
     """Return the index of the largest (ArgMax) or smallest (ArgMin) element of an axis, a whole number."""
     return b.op(kind, x, axis=b.axis(x, axis), keepdims=int(keep))
 
 
-def compared(b: Builder, kind: str, x: str, y: str, *, opposite: bool = False) -> str:
+def compare(b: Builder, kind: str, x: str, y: str, *, opposite: bool = False) -> str:
     """Compare two tensors: 1 where the comparison holds, otherwise 0. With `opposite` the result is negated."""
     truth = b.op(kind, x, y)
     if opposite:
@@ -57,7 +57,7 @@ def compared(b: Builder, kind: str, x: str, y: str, *, opposite: bool = False) -
     return b.op("Cast", truth, to=FLOAT)
 
 
-def folded(b: Builder, kind: str, tensors: Sequence[str]) -> str:
+def fold(b: Builder, kind: str, tensors: Sequence[str]) -> str:
     """Apply an operator of two operands to several tensors, from left to right."""
     result = tensors[0]
     for tensor in tensors[1:]:
@@ -65,7 +65,7 @@ def folded(b: Builder, kind: str, tensors: Sequence[str]) -> str:
     return result
 
 
-def turned(b: Builder, x: str) -> str:
+def transpose_last_axes(b: Builder, x: str) -> str:
     """Transpose the last two axes."""
     rank = b.rank(x)
     if rank < 2:
@@ -78,18 +78,18 @@ def power_of_two(b: Builder, x: str) -> str:
     return b.op("Exp", b.scaled(x, math.log(2.0), 0.0))
 
 
-def clipped(b: Builder, x: str, low: float, high: float) -> str:
+def clip(b: Builder, x: str, low: float, high: float) -> str:
     """Clip a tensor to a range."""
     return b.op("Clip", x, b.number(low), b.number(high))
 
 
-def tanh_of(b: Builder, x: str, alpha: float, beta: float) -> str:
+def scaled_tanh(b: Builder, x: str, alpha: float, beta: float) -> str:
     """Return alpha * tanh(beta * x)."""
     inner = b.scaled(x, beta, 0.0)
     return b.scaled(b.op("Tanh", inner), alpha, 0.0)
 
 
-def thresholded(b: Builder, x: str, limit: float) -> str:
+def threshold(b: Builder, x: str, limit: float) -> str:
     """Return x where it is at least the limit, otherwise 0."""
     return b.op("Where", b.op("Less", x, b.number(limit)), b.number(0.0), x)
 
@@ -101,19 +101,19 @@ def gelu(b: Builder, x: str, mode: str) -> str:
     return b.op("Gelu", x, approximate="none" if mode == "EXACT" else "tanh")
 
 
-def unit(b: Builder, x: str, axes: Sequence[int], epsilon: float) -> str:
+def l2_normalize(b: Builder, x: str, axes: Sequence[int], epsilon: float) -> str:
     """Return x / sqrt(sum of squares + epsilon) over some axes."""
-    sums = reduced(b, "ReduceSum", b.op("Mul", x, x), axes, keep=True)
+    sums = reduce(b, "ReduceSum", b.op("Mul", x, x), axes, keep=True)
     return b.op("Div", x, b.op("Sqrt", b.op("Add", sums, b.number(epsilon))))
 
 
-def centred(b: Builder, x: str, axes: Sequence[int], epsilon: float | None) -> str:
+def standardize(b: Builder, x: str, axes: Sequence[int], epsilon: float | None) -> str:
     """Return (x - mean) / sqrt(variance + epsilon) over some axes; without an epsilon, x - mean."""
-    difference = b.op("Sub", x, reduced(b, "ReduceMean", x, axes, keep=True))
+    difference = b.op("Sub", x, reduce(b, "ReduceMean", x, axes, keep=True))
     if epsilon is None:
         return difference
     squares = b.op("Mul", difference, difference)
-    variance = reduced(b, "ReduceMean", squares, axes, keep=True)
+    variance = reduce(b, "ReduceMean", squares, axes, keep=True)
     return b.op("Div", difference, b.op("Sqrt", b.op("Add", variance, b.number(epsilon))))
 
 
@@ -157,7 +157,7 @@ def split(b: Builder, x: str, axis: int, sizes: Sequence[int]) -> list[str]:
     return b.ops("Split", [x, b.integers(sizes)], len(sizes), axis=b.axis(x, axis))
 
 
-def equal_parts(b: Builder, x: str, axis: int, count: int) -> list[str]:
+def split_equally(b: Builder, x: str, axis: int, count: int) -> list[str]:
     """Split a tensor along an axis into equal parts."""
     extent = b.extents(x)[b.axis(x, axis)]
     if extent is None:
@@ -167,7 +167,7 @@ def equal_parts(b: Builder, x: str, axis: int, count: int) -> list[str]:
     return split(b, x, axis, [extent // count] * count)
 
 
-def interleaved(b: Builder, tensors: Sequence[str], axis: int) -> str:
+def interleave(b: Builder, tensors: Sequence[str], axis: int) -> str:
     """Interleave several tensors along an axis: the first position of each, the second position of each, ..."""
     shape, count = list(b.fixed(tensors[0])), len(tensors)
     if axis == 0:
@@ -179,7 +179,7 @@ def interleaved(b: Builder, tensors: Sequence[str], axis: int) -> str:
     return b.reshaped(b.op("Transpose", apart, perm=order), [0, *shape[1:]])
 
 
-def stacked(b: Builder, tensors: Sequence[str], axis: int) -> str:
+def stack(b: Builder, tensors: Sequence[str], axis: int) -> str:
     """Stack tensors of one shape along a new axis."""
     extents = b.extents(tensors[0])
     rank = len(extents)
@@ -191,10 +191,10 @@ def stacked(b: Builder, tensors: Sequence[str], axis: int) -> str:
         shape = [extent or 0 for extent in extents[1:]]
         joined = b.op("Concat", *tensors, axis=axis)
         return b.reshaped(joined, [0, *shape[: axis - 1], len(tensors), *shape[axis - 1 :]])
-    return b.op("Concat", *(expanded(b, tensor, [axis]) for tensor in tensors), axis=axis)
+    return b.op("Concat", *(expand_dims(b, tensor, [axis]) for tensor in tensors), axis=axis)
 
 
-def padded(b: Builder, x: str, amounts: Sequence[int], mode: str, value: float = 0.0) -> str:
+def pad(b: Builder, x: str, amounts: Sequence[int], mode: str, value: float = 0.0) -> str:
     """Pad the last axes. `amounts` has (before, after) for each of them."""
     rank, count = b.rank(x), len(amounts) // 2
     if len(amounts) % 2 or count > rank or min(amounts, default=0) < 0:
@@ -210,7 +210,7 @@ def padded(b: Builder, x: str, amounts: Sequence[int], mode: str, value: float =
     return b.op("Pad", x, pads, b.weight("value", np.asarray(value, np.float32)), mode=mode)
 
 
-def sliced(
+def slice_axes(
     b: Builder,
     x: str,
     begins: Sequence[int | None],
@@ -250,21 +250,23 @@ def sliced(
         steps.append(step)
     if axes:
         x = b.op("Slice", x, *(b.integers(values) for values in (starts, stops, axes, steps)))
-    return squeezed(b, x, removed) if removed else x
+    return squeeze(b, x, removed) if removed else x
 
 
 _LAST = 2**31 - 1
 
 
-def backwards(b: Builder, x: str, axes: Sequence[int]) -> str:
+def reverse(b: Builder, x: str, axes: Sequence[int]) -> str:
     """Reverse some axes."""
     rank, chosen = b.rank(x), {b.axis(x, axis) for axis in axes}
-    return sliced(b, x, [None] * rank, [None] * rank, [-1 if axis in chosen else 1 for axis in range(rank)])
+    return slice_axes(
+        b, x, [None] * rank, [None] * rank, [-1 if axis in chosen else 1 for axis in range(rank)]
+    )
 
 
-def taken(b: Builder, x: str, begins: Sequence[int], sizes: Sequence[int]) -> str:
+def slice_by_sizes(b: Builder, x: str, begins: Sequence[int], sizes: Sequence[int]) -> str:
     """Return the part of a tensor with these begins and sizes. A size of -1 extends to the end of the axis."""
     if len(begins) != len(sizes) or min([*begins, *sizes], default=0) < -1 or 0 in sizes:
         raise WeightsError(f"damaged: takes {list(sizes)} from {list(begins)} on")
     ends = [None if size == -1 else begin + size for begin, size in zip(begins, sizes, strict=True)]
-    return sliced(b, x, begins, ends, [1] * len(begins))
+    return slice_axes(b, x, begins, ends, [1] * len(begins))

@@ -13,12 +13,12 @@ _LARGEST = 2**31 - 1
 _REDUCTIONS = {"update": "none", "add": "add", "mul": "mul", "max": "max", "min": "min"}
 
 
-def whole(b: Builder, x: str) -> str:
+def cast_to_int(b: Builder, x: str) -> str:
     """Return a tensor as whole numbers: positions may be stored as floats."""
     return x if b.is_whole(x) else b.op("Cast", x, to=INT64)
 
 
-def top(b: Builder, x: str, axis: int, count: int | None, *, largest: bool) -> tuple[str, str]:
+def top_k(b: Builder, x: str, axis: int, count: int | None, *, largest: bool) -> tuple[str, str]:
     """Return the `count` best elements of an axis and their positions, the best first. None: all elements."""
     place = b.axis(x, axis)
     extent = b.extents(x)[place]
@@ -32,12 +32,12 @@ def top(b: Builder, x: str, axis: int, count: int | None, *, largest: bool) -> t
     return values, positions
 
 
-def along(b: Builder, x: str, positions: str, axis: int) -> str:
+def take_along_axis(b: Builder, x: str, positions: str, axis: int) -> str:
     """Take elements along an axis, as numpy.take_along_axis does."""
-    return b.op("GatherElements", x, whole(b, positions), axis=b.axis(x, axis))
+    return b.op("GatherElements", x, cast_to_int(b, positions), axis=b.axis(x, axis))
 
 
-def running_sums(b: Builder, x: str, axis: int, *, exclusive: bool, backwards: bool) -> str:
+def cumsum(b: Builder, x: str, axis: int, *, exclusive: bool, backwards: bool) -> str:
     """Return cumulative sums along an axis."""
     place = b.weight("axis", np.asarray(b.axis(x, axis), np.int64))
     return b.op("CumSum", x, place, exclusive=int(exclusive), reverse=int(backwards))
@@ -49,16 +49,16 @@ def one_hot(b: Builder, positions: str, depth: int, axis: int, on: float, off: f
     if not 0 < depth <= _LARGEST or not -rank - 1 <= axis <= rank:
         raise WeightsError(f"damaged: {depth} places on axis {axis} of {rank + 1}")
     values = b.weight("values", np.asarray([off, on], np.float32))
-    return b.op("OneHot", whole(b, positions), b.integers([depth]), values, axis=axis)
+    return b.op("OneHot", cast_to_int(b, positions), b.integers([depth]), values, axis=axis)
 
 
-def words(b: Builder, positions: str, table: str, bias: str | None) -> str:
+def embedding_lookup(b: Builder, positions: str, table: str, bias: str | None) -> str:
     """Look up rows of a constant table, and add a bias to each of them."""
-    rows = b.op("Gather", table, whole(b, positions), axis=0)
+    rows = b.op("Gather", table, cast_to_int(b, positions), axis=0)
     return rows if bias is None else b.op("Add", rows, bias)
 
 
-def scattered(b: Builder, kind: str, operands: Sequence[str], mode: str, axis: int | None = None) -> str:
+def scatter(b: Builder, kind: str, operands: Sequence[str], mode: str, axis: int | None = None) -> str:
     """Write elements at positions: ScatterElements along an axis, or ScatterND.
 
     Args:
@@ -71,21 +71,21 @@ def scattered(b: Builder, kind: str, operands: Sequence[str], mode: str, axis: i
     if mode not in _REDUCTIONS:
         raise UnsupportedError(f"scatters by {mode!r}; supported is 'update', which replaces elements")
     settings: dict[str, int] = {} if axis is None else {"axis": b.axis(x, axis)}
-    return b.op(kind, x, whole(b, positions), updates, reduction=_REDUCTIONS[mode], **settings)
+    return b.op(kind, x, cast_to_int(b, positions), updates, reduction=_REDUCTIONS[mode], **settings)
 
 
-def scattered_slices(b: Builder, operands: Sequence[str], mode: str, axis: int) -> str:
+def scatter_slices(b: Builder, operands: Sequence[str], mode: str, axis: int) -> str:
     """Write slices of an axis at the positions of a vector."""
     x, positions, updates = operands
     place, extents = b.axis(x, axis), b.fixed(updates)
     if b.rank(positions) != 1 or len(extents) != b.rank(x):
         raise WeightsError(f"damaged: {b.rank(positions)} axes of positions for slices {extents}")
     shape = [-1 if number == place else 1 for number in range(len(extents))]
-    column = b.reshaped(whole(b, positions), shape)
+    column = b.reshaped(cast_to_int(b, positions), shape)
     spread = b.op("Expand", column, b.integers(extents))
-    return scattered(b, "ScatterElements", [x, spread, updates], mode, axis)
+    return scatter(b, "ScatterElements", [x, spread, updates], mode, axis)
 
 
-def as_floats(b: Builder, positions: str) -> str:
+def cast_to_float(b: Builder, positions: str) -> str:
     """Return positions as floats, as the blobs of Caffe and of Core ML's neural networks are."""
     return b.op("Cast", positions, to=FLOAT)

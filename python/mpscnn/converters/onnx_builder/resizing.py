@@ -16,7 +16,7 @@ CORNERS, HALF_PIXEL, FROM_EDGE = "align_corners", "half_pixel", "asymmetric"
 _LARGEST_SIDE = 2**31 - 1
 
 
-def resized(b: Builder, x: str, size: Sequence[int], samples: str, *, nearest: bool = False) -> str:
+def resize(b: Builder, x: str, size: Sequence[int], samples: str, *, nearest: bool = False) -> str:
     """Resize an image (..., height, width) to a size."""
     extents = b.extents(x)
     if len(extents) < 3 or len(size) != 2:
@@ -29,14 +29,16 @@ def resized(b: Builder, x: str, size: Sequence[int], samples: str, *, nearest: b
     return b.op("Resize", x, "", "", b.integers(sizes), **_attributes(samples, nearest=nearest))
 
 
-def scaled(b: Builder, x: str, factors: Sequence[float], samples: str, *, nearest: bool = False) -> str:
+def resize_by_factors(
+    b: Builder, x: str, factors: Sequence[float], samples: str, *, nearest: bool = False
+) -> str:
     """Resize an image (..., height, width) by factors."""
     if len(factors) != 2 or not all(math.isfinite(factor) and factor > 0 for factor in factors):
         raise WeightsError(f"damaged: its factors are {list(factors)}")
     sides = b.extents(x)[-2:]
     if None not in sides:
         size = [math.floor((side or 0) * factor + 1e-6) for side, factor in zip(sides, factors, strict=True)]
-        return resized(b, x, size, samples, nearest=nearest)
+        return resize(b, x, size, samples, nearest=nearest)
     scales = np.asarray([1.0] * (b.rank(x) - 2) + list(factors), np.float32)
     return b.op("Resize", x, "", b.weight("scales", scales), **_attributes(samples, nearest=nearest))
 

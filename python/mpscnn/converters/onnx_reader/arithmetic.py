@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.converters.affine import affine, line
+from mpscnn.converters.affine import affine, scale_and_offset
 from mpscnn.converters.broadcast import constant_along, repeats, varying_last
 from mpscnn.converters.layout import Axis
 from mpscnn.converters.onnx_reader.attention_masks import hides, with_hidden
@@ -124,7 +124,7 @@ def _with_constant(
             return made
     if node.kind == "Div" and (constant_first or not have_reciprocals(constant)):
         return None
-    parts = line(_TWO_TENSORS[node.kind], constant, constant_first=constant_first)
+    parts = scale_and_offset(_TWO_TENSORS[node.kind], constant, constant_first=constant_first)
     along: dict[str, Any] = {}
     for role, values in zip(("scale", "offset"), parts, strict=True):
         if isinstance(values, np.ndarray):
@@ -176,7 +176,7 @@ def _with_number(kind: str, x: FileTensor, number: float, *, constant_first: boo
         return x.exponential(number) if constant_first else x.power(number)
     if kind == "Div" and constant_first:
         return x.reciprocal(number)
-    scale, offset = line(_TWO_TENSORS[kind], number, constant_first=constant_first)
+    scale, offset = scale_and_offset(_TWO_TENSORS[kind], number, constant_first=constant_first)
     factor = 1.0 if scale is None else scale
     return x.linear(factor, offset or 0.0) if factor != 1.0 or offset else x
 

@@ -13,8 +13,8 @@ from mpscnn.converters.budget import Cost
 from mpscnn.converters.flat_indices import numbers_in
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.onnx_reader.slicing import taken_at
-from mpscnn.converters.sampling import Sampling, sampled
+from mpscnn.converters.onnx_reader.slicing import gather
+from mpscnn.converters.sampling import Sampling, sample
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -59,7 +59,7 @@ def _gather_nd(c: Context, node: Node) -> FileTensor:
     if node.integer("batch_dims", 0) or indices.ndim < 1:
         raise UnsupportedError("takes other places for each image of the batch, which is not supported")
     if indices.shape[-1] == 1:
-        return taken_at(x, 0, indices[..., 0])
+        return gather(x, 0, indices[..., 0])
     rest = x.trial_shapes()[1][indices.shape[-1] :]
     return x.picked(numbers_in(c.constants.budget, x, indices), [*indices.shape[:-1], *rest])
 
@@ -158,7 +158,7 @@ def _grid_sample(c: Context, node: Node) -> FileTensor:
         raise UnsupportedError(f"samples {x.shown} at positions {grid.shown}; supported are images")
     sampling = Sampling(_METHODS[method], border, bool(node.integer("align_corners", 0)))
     positions = c.arranger.physical(grid, grid.axes[1:])
-    return x.of_same_rank(sampled(c.arranger, x.image(), positions, sampling))
+    return x.of_same_rank(sample(c.arranger, x.image(), positions, sampling))
 
 
 POSITIONS: dict[str, Handler] = {

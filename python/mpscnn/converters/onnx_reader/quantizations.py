@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from mpscnn.converters.integer_limits import Grid, within
+from mpscnn.converters.integer_limits import Grid, clip_limits
 from mpscnn.converters.layout import Value
 from mpscnn.converters.onnx_reader.context import Context, Handler, Integers, Quantized
 from mpscnn.converters.onnx_reader.node import Node
@@ -37,7 +37,7 @@ def within_integers(c: Context, activation: Activation, name: str) -> Activation
     if user is None or user.kind != "QuantizeLinear" or user.inputs[0] != name:
         return activation
     try:
-        limits = within(activation, _grid(c, user))
+        limits = clip_limits(activation, _grid(c, user))
     except Error:  # the conversion of the node itself reports it
         return activation
     if limits is None or not all(map(math.isfinite, limits)):

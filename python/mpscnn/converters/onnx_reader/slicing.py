@@ -187,7 +187,7 @@ def _gather(c: Context, node: Node) -> FileTensor:
     axis = x.axis(node.integer("axis", 0))
     if name is not None and not c.is_constant(name):
         return x.gathered(axis, c.value(name, whole_numbers=True))
-    return taken_at(x, axis, c.constants.fixed(name, "its indices"))
+    return gather(x, axis, c.constants.fixed(name, "its indices"))
 
 
 def _look_up(c: Context, node: Node) -> FileTensor:
@@ -199,7 +199,7 @@ def _look_up(c: Context, node: Node) -> FileTensor:
     return x.counted_from_start(len(table)).rows_of(table)
 
 
-def taken_at(x: FileTensor, axis: int, indices: NDArray[Any]) -> FileTensor:
+def gather(x: FileTensor, axis: int, indices: NDArray[Any]) -> FileTensor:
     """Gather constant positions of an axis. Negative ones count from the end."""
     extent = x.known_extent(axis, "takes a part of")
     if not indices.size:

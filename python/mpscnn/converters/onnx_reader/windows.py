@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mpscnn.converters.arrange import image_axes, image_rows
 from mpscnn.converters.layout import Axis, positions
-from mpscnn.converters.max_unpooling import Windows, flat_positions, maxima_of, same_padding, unpooled
+from mpscnn.converters.max_unpooling import Windows, find_maxima, flat_positions, same_padding, unpool
 from mpscnn.converters.onnx_reader.context import Context, Handler, Made
 from mpscnn.converters.onnx_reader.fused_activation import fuse_activation
 from mpscnn.converters.onnx_reader.node import Node
@@ -306,7 +306,7 @@ def _pooling_with_positions(
         before = same_padding(image, pooled, kernel, strides)
     windows = Windows.of(image, pooled, kernel, strides, dilation, before)
     positions = node.outputs[1]
-    maxima = maxima_of(c.arranger, image, pooled, windows, windows.offsets)
+    maxima = find_maxima(c.arranger, image, pooled, windows, windows.offsets)
     c.maxima[positions] = maxima
     if positions not in c.results and all(user.kind == "MaxUnpool" for user in c.users(positions)):
         return [y]
@@ -343,7 +343,7 @@ def _unpooling(c: Context, node: Node) -> FileTensor:
         raise UnsupportedError(
             f"makes an image of {tuple(wanted)} of one that was {maxima.windows.size}, which is not supported"
         )
-    return x.of_same_rank(unpooled(c.arranger, x.image(), maxima))
+    return x.of_same_rank(unpool(c.arranger, x.image(), maxima))
 
 
 WINDOWS: dict[str, Handler] = {

@@ -19,7 +19,7 @@ def crops_first(extents: Sequence[int], before: Sequence[int], after: Sequence[i
     )
 
 
-def padded(
+def pad(
     layer: Layer,
     name: str,
     extents: Sequence[int],

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.converters.onnx_writer.borders import padded
+from mpscnn.converters.onnx_writer.borders import pad
 from mpscnn.converters.onnx_writer.builder import NCHW_FROM_NHWC
-from mpscnn.converters.onnx_writer.window import cropped, window_of
+from mpscnn.converters.onnx_writer.window import crop_input, window_of
 
 if TYPE_CHECKING:
     from mpscnn.converters.onnx_writer.layer import Layer
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def _pad(layer: Layer, name: str, extents: Sequence[int], pads: Sequence[int]) -> str:
     """Add zeros around an image (top, left, bottom, right). Negative numbers crop."""
-    return padded(layer, name, extents, pads[:2], pads[2:]) if any(pads) else name
+    return pad(layer, name, extents, pads[:2], pads[2:]) if any(pads) else name
 
 
 def transposed_convolution(layer: Layer) -> str:
@@ -84,7 +84,7 @@ def subpixel_convolution(layer: Layer) -> str:
     scale = layer.attributes["scale"]
     rows, columns = (-(-extent // scale) for extent in layer.shape[1:3])
     window = window_of(layer.attributes, x.shape, (1, rows, columns, 1))
-    name, pads = cropped(layer, window)
+    name, pads = crop_input(layer, window)
     inputs = [name, layer.constant(layer.required("weight").transpose(NCHW_FROM_NHWC), "weight")]
     if (bias := layer.weight("bias")) is not None:
         inputs.append(layer.constant(bias, "bias"))

@@ -33,7 +33,7 @@ from mpscnn.converters.onnx_writer.layer import Layer
 from mpscnn.converters.onnx_writer.neuron import activation
 from mpscnn.converters.onnx_writer.pooling import pooling
 from mpscnn.converters.onnx_writer.shapes import padding, part, resize
-from mpscnn.converters.onnx_writer.window import cropped, window_of
+from mpscnn.converters.onnx_writer.window import crop_input, window_of
 from mpscnn.core_model import core_model
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 
@@ -93,10 +93,10 @@ def to_onnx(
         WeightsError: weights are missing, or beyond float16. ParameterError: an unknown layout or type, or "uint8" for
             a network that is not quantised.
     """
-    return built(network, size=size, layout=layout, dtype=dtype).model(_core.version())
+    return build(network, size=size, layout=layout, dtype=dtype).model(_core.version())
 
 
-def built(
+def build(
     network: Network,
     *,
     size: tuple[int, int] | None,
@@ -170,7 +170,7 @@ def _shapes(network: Network, size: tuple[int, int] | None) -> dict[str, tuple[i
 
 def _convolution(layer: Layer) -> str:
     window = window_of(layer.attributes, layer.inputs[0].shape, layer.shape)
-    name, pads = cropped(layer, window)
+    name, pads = crop_input(layer, window)
     inputs = [name, layer.parameter("weight", NCHW_FROM_NHWC)]
     if layer.weight("bias") is not None:
         inputs.append(layer.parameter("bias"))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mpscnn.converters.onnx_writer.borders import padded
+from mpscnn.converters.onnx_writer.borders import pad
 from mpscnn.converters.onnx_writer.builder import NCHW_FROM_NHWC, NHWC_FROM_NCHW
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def _surrounded(layer: Layer, name: str, kernel: list[int]) -> str:
     if not any(before + after):
         return name
     mode = "edge" if layer.attributes["edge"] == "clamp" else "constant"
-    return padded(layer, name, layer.inputs[0].shape[1:3], before, after, mode=mode)
+    return pad(layer, name, layer.inputs[0].shape[1:3], before, after, mode=mode)
 
 
 def layer_normalization(layer: Layer) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.converters.onnx_writer.window import Axis, Window, cropped, widened, window_of
+from mpscnn.converters.onnx_writer.window import Axis, Window, crop_input, widen_input, window_of
 
 if TYPE_CHECKING:
     from mpscnn.converters.onnx_writer.layer import Layer
@@ -26,11 +26,11 @@ def pooling(layer: Layer) -> str:
     if kind == "max":
         return _max(layer, window, plain)
     if kind == "l2_norm":
-        values = widened(layer, window, None if edge == "clamp" else 0.0)
+        values = widen_input(layer, window, None if edge == "clamp" else 0.0)
         return layer.add("Sqrt", _sum(layer, window, layer.add("Mul", values, values), [0] * 4))
     if plain and _onnx_can_average(layer, window):
         return _average(layer, window)
-    (values, pads), divisors = cropped(layer, window), _divisors(layer, window)
+    (values, pads), divisors = crop_input(layer, window), _divisors(layer, window)
     first = divisors.flat[0]
     if np.all(divisors == first):
         return _sum(layer, window, values, pads, 1.0 / first)
@@ -55,7 +55,7 @@ def _max(layer: Layer, window: Window, plain: bool) -> str:
     if plain and _padding_allowed(window):
         return layer.add("MaxPool", layer.inputs[0].name, pads=window.pads, **window.sizes)
     fills = {"exclude": -np.inf, "zero": 0.0, "clamp": None}
-    return layer.add("MaxPool", widened(layer, window, fills[layer.attributes["edge"]]), **window.sizes)
+    return layer.add("MaxPool", widen_input(layer, window, fills[layer.attributes["edge"]]), **window.sizes)
 
 
 def _onnx_can_average(layer: Layer, window: Window) -> bool:

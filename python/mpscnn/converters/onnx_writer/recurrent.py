@@ -50,7 +50,7 @@ def lstm(layer: Layer) -> str:
     matrix = layer.required("weight")
     zeros = np.zeros_like(bias)
     parts = [
-        gates.reordered(values, gates.MPSCNN["LSTM"], gates.ONNX["LSTM"])
+        gates.reorder_gates(values, gates.MPSCNN["LSTM"], gates.ONNX["LSTM"])
         for values in (weight, matrix, bias, zeros)
     ]
     states, _, cell = _node(layer, "LSTM", parts, ("gate", "candidate", "output"), {}, results=3)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mpscnn.converters.onnx_writer.borders import padded
+from mpscnn.converters.onnx_writer.borders import pad
 from mpscnn.converters.onnx_writer.builder import NCHW_FROM_NHWC
 from mpscnn.errors import UnsupportedError
 
@@ -25,7 +25,7 @@ def padding(layer: Layer) -> str:
     before, after = [sides[first] for first, _, _ in _SIDES], [sides[last] for _, last, _ in _SIDES]
     (x,) = layer.inputs
     extents = [x.shape[axis] for _, _, axis in _SIDES]
-    bordered = padded(layer, x.name, extents, before, after, fill=float(sides["value"]))
+    bordered = pad(layer, x.name, extents, before, after, fill=float(sides["value"]))
     if not sides["values"]:
         return bordered
     _, height, width, channels = layer.shape

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mpscnn.converters.onnx_writer.borders import crops_first, padded
+from mpscnn.converters.onnx_writer.borders import crops_first, pad
 
 if TYPE_CHECKING:
     from mpscnn.converters.onnx_writer.layer import Layer
@@ -95,7 +95,7 @@ class Window:
         return any(min(axis.before, axis.stated_after) < 0 for axis in (self.vertical, self.horizontal))
 
 
-def widened(layer: Layer, window: Window, fill: float | None) -> str:
+def widen_input(layer: Layer, window: Window, fill: float | None) -> str:
     """Pad or crop the layer's input to exactly the area that its windows read.
 
     The border has the value `fill`, or with None the nearest pixel.
@@ -108,10 +108,10 @@ def widened(layer: Layer, window: Window, fill: float | None) -> str:
             name = layer.add("Gather", name, layer.constant(positions, "positions"), axis=onnx_axis)
         return name
     before, after = [axis.before for axis in axes], [axis.exact_after for axis in axes]
-    return padded(layer, name, [axis.size for axis in axes], before, after, fill=fill)
+    return pad(layer, name, [axis.size for axis in axes], before, after, fill=fill)
 
 
-def cropped(layer: Layer, window: Window) -> tuple[str, list[int]]:
+def crop_input(layer: Layer, window: Window) -> tuple[str, list[int]]:
     """Return the layer's input without the pixels that negative padding crops, and the padding for a Conv."""
     if not window.crops:
         return layer.inputs[0].name, window.pads
@@ -119,9 +119,9 @@ def cropped(layer: Layer, window: Window) -> tuple[str, list[int]]:
     extents = [axis.size for axis in axes]
     before, after = [axis.before for axis in axes], [axis.exact_after for axis in axes]
     if not crops_first(extents, before, after):
-        return widened(layer, window, 0.0), [0] * 4  # the crop removes padding, too
+        return widen_input(layer, window, 0.0), [0] * 4  # the crop removes padding, too
     cuts = ([min(amount, 0) for amount in side] for side in (before, after))
-    return padded(layer, layer.inputs[0].name, extents, *cuts), [max(amount, 0) for amount in before + after]
+    return pad(layer, layer.inputs[0].name, extents, *cuts), [max(amount, 0) for amount in before + after]
 
 
 def window_of(

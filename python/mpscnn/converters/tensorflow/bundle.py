@@ -14,7 +14,7 @@ from mpscnn.converters.file_bytes import FileBytes
 from mpscnn.converters.layer_names import shown
 from mpscnn.converters.named_errors import naming
 from mpscnn.converters.own_folder import is_in_own_folder
-from mpscnn.converters.tensorflow.schema import parsed
+from mpscnn.converters.tensorflow.schema import parse
 from mpscnn.converters.tensorflow.table import entries
 from mpscnn.converters.tensorflow.values import TEXT, Array, dtype_of, extents_of, plain
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -63,14 +63,14 @@ class Bundle(Mapping[str, Variable]):
 
     def _read_index(self) -> int:
         listed = entries(FileBytes(self._index))
-        header = parsed("BundleHeader", next(listed, (b"", b""))[1], _ENTRY)
+        header = parse("BundleHeader", next(listed, (b"", b""))[1], _ENTRY)
         if not 1 <= header.num_shards <= _MAX_SHARDS:
             raise WeightsError(f"damaged: {header.num_shards} files of numbers")
         if header.endianness == _BIG_ENDIAN:
             raise UnsupportedError("its numbers are big-endian, which is not supported")
         places: list[tuple[int, int, int, str]] = []
         for key, value in listed:
-            entry = parsed("BundleEntry", value, _ENTRY)
+            entry = parse("BundleEntry", value, _ENTRY)
             extents = extents_of(entry.shape)
             name = key.decode("utf-8", "replace")
             if min(entry.offset, entry.size) < 0:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mpscnn.converters.onnx_builder.blocks import folded
+from mpscnn.converters.onnx_builder.blocks import fold
 from mpscnn.converters.onnx_builder.builder import FLOAT, INT64, Builder
 from mpscnn.converters.tensorflow.operation import Handler, Operation
 from mpscnn.converters.tensorflow.values import TEXT
@@ -13,7 +13,7 @@ _BOOL = 10
 _FLOATS = (1, 2, 14, 19)
 
 
-def activated(b: Builder, x: str, kind: str, slope: float) -> str:
+def activate(b: Builder, x: str, kind: str, slope: float) -> str:
     """Apply an activation, given by the name of its operator."""
     if kind == "Relu6":
         return b.op("Clip", x, b.number(0.0), b.number(6.0))
@@ -33,7 +33,7 @@ def _two(kind: str) -> Handler:
 
 
 def _activation(b: Builder, op: Operation) -> str:
-    return activated(b, op.tensor(), op.kind, op.real("alpha", 0.2))
+    return activate(b, op.tensor(), op.kind, op.real("alpha", 0.2))
 
 
 def _selu(b: Builder, op: Operation) -> str:
@@ -45,7 +45,7 @@ def _prelu(b: Builder, op: Operation) -> str:
 
 
 def _sum(b: Builder, op: Operation) -> str:
-    return folded(b, "Add", op.tensors())
+    return fold(b, "Add", op.tensors())
 
 
 def _squared_difference(b: Builder, op: Operation) -> str:

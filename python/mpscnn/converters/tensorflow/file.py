@@ -16,7 +16,7 @@ from mpscnn.converters.tensorflow.bundle import INDEX, Bundle
 from mpscnn.converters.tensorflow.damage import named_damage
 from mpscnn.converters.tensorflow.flow import Flow, Ref
 from mpscnn.converters.tensorflow.reader import GraphFile
-from mpscnn.converters.tensorflow.schema import parsed
+from mpscnn.converters.tensorflow.schema import parse
 from mpscnn.converters.tensorflow.values import TEXT, Array, extents_of
 from mpscnn.converters.tensorflow.variables import stored_names, variable_name
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
@@ -67,7 +67,7 @@ def _parsed(name: str, path: Path) -> Any:
         size = path.stat().st_size
     if size > _LARGEST_MESSAGE:
         raise WeightsError(f"has {size} bytes; graphs have at most {_LARGEST_MESSAGE}")
-    return parsed(name, content_of(path, WeightsError), "is not a graph of TensorFlow")
+    return parse(name, content_of(path, WeightsError), "is not a graph of TensorFlow")
 
 
 # ---- SavedModel ----------------------------------------------------------------------------------------------------

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from mpscnn.converters.onnx_builder.blocks import (
-    backwards,
-    equal_parts,
-    expanded,
-    padded,
+    expand_dims,
+    pad,
+    reverse,
+    slice_by_sizes,
     split,
-    squeezed,
-    stacked,
-    taken,
+    split_equally,
+    squeeze,
+    stack,
 )
 from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.converters.onnx_builder.resizing import CORNERS, FROM_EDGE, HALF_PIXEL
@@ -44,11 +44,11 @@ def _squeeze(b: Builder, op: Operation) -> str:
     axes = op.wholes("squeeze_dims") or op.wholes("axis")
     if not axes:
         axes = [axis for axis, extent in enumerate(b.extents(x)) if extent == 1]
-    return squeezed(b, x, axes) if axes else x
+    return squeeze(b, x, axes) if axes else x
 
 
 def _expand(b: Builder, op: Operation) -> str:
-    return expanded(b, op.tensor(), [op.integer(1, "axis")])
+    return expand_dims(b, op.tensor(), [op.integer(1, "axis")])
 
 
 def _transpose(b: Builder, op: Operation) -> str:
@@ -69,17 +69,17 @@ def _concat(b: Builder, op: Operation) -> str:
 
 
 def _pack(b: Builder, op: Operation) -> str:
-    return stacked(b, op.tensors(), op.whole("axis", 0))
+    return stack(b, op.tensors(), op.whole("axis", 0))
 
 
 def _unpack(b: Builder, op: Operation) -> list[str]:
     x, count = op.tensor(), op.whole("num", 0)
     axis = b.axis(x, op.whole("axis", 0))
-    return [squeezed(b, part, [axis]) for part in equal_parts(b, x, axis, count)]
+    return [squeeze(b, part, [axis]) for part in split_equally(b, x, axis, count)]
 
 
 def _split(b: Builder, op: Operation) -> list[str]:
-    return equal_parts(b, op.tensor(1), op.integer(0, "axis"), op.whole("num_split", 0))
+    return split_equally(b, op.tensor(1), op.integer(0, "axis"), op.whole("num_split", 0))
 
 
 def _split_sizes(b: Builder, op: Operation) -> list[str]:
@@ -101,7 +101,7 @@ def _strided_slice(b: Builder, op: Operation) -> str:
 
 
 def _slice(b: Builder, op: Operation) -> str:
-    return taken(b, op.tensor(), op.integers(1, "begins"), op.integers(2, "sizes"))
+    return slice_by_sizes(b, op.tensor(), op.integers(1, "begins"), op.integers(2, "sizes"))
 
 
 def _gather(b: Builder, op: Operation) -> str:
@@ -124,7 +124,7 @@ def _broadcast(b: Builder, op: Operation) -> str:
 
 
 def _reverse(b: Builder, op: Operation) -> str:
-    return backwards(b, op.tensor(), op.integers(1, "axes"))
+    return reverse(b, op.tensor(), op.integers(1, "axes"))
 
 
 def _pad(b: Builder, op: Operation) -> str:
@@ -133,9 +133,9 @@ def _pad(b: Builder, op: Operation) -> str:
         mode = op.text("mode", "REFLECT")
         if mode != "REFLECT":
             raise UnsupportedError(f"a border of the kind {mode}")
-        return padded(b, op.tensor(), amounts, "reflect")
+        return pad(b, op.tensor(), amounts, "reflect")
     value = op.number(2, "value") if len(op) > 2 else 0.0
-    return padded(b, op.tensor(), amounts, "constant", value)
+    return pad(b, op.tensor(), amounts, "constant", value)
 
 
 def _resize(mode: str) -> Handler:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from mpscnn.converters.onnx_builder.blocks import best_place, reduced, turned
+from mpscnn.converters.onnx_builder.blocks import argmax_or_argmin, reduce, transpose_last_axes
 from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.converters.tensorflow.operation import Handler, Operation
-from mpscnn.converters.tensorflow.windows import fused
+from mpscnn.converters.tensorflow.windows import convert_fused
 
 
 def _matmul(b: Builder, op: Operation) -> str:
     x, y = op.tensor(0), op.tensor(1)
     if op.flag("transpose_a") or op.flag("adj_x"):
-        x = turned(b, x)
+        x = transpose_last_axes(b, x)
     if op.flag("transpose_b") or op.flag("adj_y"):
-        y = turned(b, y)
+        y = transpose_last_axes(b, y)
     return b.op("MatMul", x, y)
 
 
@@ -27,7 +27,7 @@ def _reduction(kind: str) -> Handler:
         x = op.tensor()
         if not axes:
             return x
-        return reduced(b, kind, x, axes, keep=op.flag("keep_dims"))
+        return reduce(b, kind, x, axes, keep=op.flag("keep_dims"))
 
     return convert
 
@@ -35,7 +35,7 @@ def _reduction(kind: str) -> Handler:
 def _best(kind: str) -> Handler:
     def convert(b: Builder, op: Operation) -> str:
         axis = op.integer(1, "axis") if len(op) > 1 else 0
-        return best_place(b, kind, op.tensor(), axis, keep=False)
+        return argmax_or_argmin(b, kind, op.tensor(), axis, keep=False)
 
     return convert
 
@@ -46,7 +46,7 @@ def _softmax(kind: str) -> Handler:
 
 HANDLERS: dict[str, Handler] = {
     "MatMul": _matmul,
-    "_FusedMatMul": fused(_matmul),
+    "_FusedMatMul": convert_fused(_matmul),
     "BatchMatMul": _matmul,
     "BatchMatMulV2": _matmul,
     "BatchMatMulV3": _matmul,

@@ -53,7 +53,7 @@ def message(name: str) -> Any:
     return message_class(f"mpscnn_tensorflow_{name}", _MESSAGES, name, **PACKAGES)
 
 
-def parsed(name: str, content: bytes, damage: str) -> Any:
+def parse(name: str, content: bytes, damage: str) -> Any:
     """Parse a message.
 
     Raises WeightsError, whose text begins with `damage`, for invalid bytes, and UnsupportedError if the message would

@@ -6,7 +6,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from mpscnn.converters.onnx_builder.blocks import expanded, sliced
+from mpscnn.converters.onnx_builder.blocks import expand_dims, slice_axes
 from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.converters.strided_slice import MASKS, indices, of_each_axis
 
@@ -51,5 +51,5 @@ class Slices:
                 begins.append(entry)
                 ends.append(None)
                 steps.append(1)
-        x = sliced(b, x, begins, ends, steps, removed)
-        return expanded(b, x, added) if added else x
+        x = slice_axes(b, x, begins, ends, steps, removed)
+        return expand_dims(b, x, added) if added else x

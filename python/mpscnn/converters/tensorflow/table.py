@@ -76,6 +76,6 @@ def _block(content: Content, start: int, length: int) -> Iterator[tuple[bytes, b
 def _varint(content: bytes, position: int) -> tuple[int, int]:
     """Return the number at a position, and the position after it."""
     try:
-        return varints.decoded(content, position)
+        return varints.decode(content, position)
     except ValueError as error:
         raise WeightsError("damaged: a number in the index does not end") from error

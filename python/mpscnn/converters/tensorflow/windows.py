@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from mpscnn.converters.onnx_builder.blocks import sliced
+from mpscnn.converters.onnx_builder.blocks import slice_axes
 from mpscnn.converters.onnx_builder.builder import Builder
-from mpscnn.converters.tensorflow.elements import activated
+from mpscnn.converters.tensorflow.elements import activate
 from mpscnn.converters.tensorflow.operation import Handler, Operation, as_before, channels_first
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -143,7 +143,7 @@ def _batch_to_space(b: Builder, op: Operation) -> str:
     if len(crops) != 4 or min(crops) < 0:
         raise WeightsError(f"damaged: its crops are {crops[:8]}")
     top, bottom, left, right = crops
-    return sliced(
+    return slice_axes(
         b,
         op.tensor(),
         [0, top, left, 0],
@@ -152,7 +152,7 @@ def _batch_to_space(b: Builder, op: Operation) -> str:
     )
 
 
-def fused(convolution: Handler) -> Handler:
+def convert_fused(convolution: Handler) -> Handler:
     """Return a function that converts a convolution or product with a fused bias and activation.
 
     TensorFlow's optimised graphs have such operations.
@@ -165,19 +165,19 @@ def fused(convolution: Handler) -> Handler:
         place = 2
         for step in steps:
             if step == "BiasAdd":
-                made = biased(b, op, made, place)
+                made = add_bias(b, op, made, place)
                 place += 1
             elif step == "Prelu":
                 made = b.op("PRelu", made, op.weight(place, "slopes"))
                 place += 1
             else:
-                made = activated(b, made, step, op.real("leakyrelu_alpha", 0.2))
+                made = activate(b, made, step, op.real("leakyrelu_alpha", 0.2))
         return made
 
     return convert
 
 
-def biased(b: Builder, op: Operation, x: str, place: int) -> str:
+def add_bias(b: Builder, op: Operation, x: str, place: int) -> str:
     """Add a bias for each channel."""
     if not op.is_nchw or b.rank(x) < 3:
         return b.op("Add", x, op.tensor(place))
@@ -185,7 +185,7 @@ def biased(b: Builder, op: Operation, x: str, place: int) -> str:
 
 
 def _bias(b: Builder, op: Operation) -> str:
-    return biased(b, op, op.tensor(), 1)
+    return add_bias(b, op, op.tensor(), 1)
 
 
 def _normalization(b: Builder, op: Operation) -> str:
@@ -231,10 +231,10 @@ PER_CHANNEL = frozenset(
 
 HANDLERS: dict[str, Handler] = {
     "Conv2D": _convolution,
-    "_FusedConv2D": fused(_convolution),
+    "_FusedConv2D": convert_fused(_convolution),
     "DepthwiseConv2dNative": _depthwise,
-    "FusedDepthwiseConv2dNative": fused(_depthwise),
-    "_FusedDepthwiseConv2dNative": fused(_depthwise),
+    "FusedDepthwiseConv2dNative": convert_fused(_depthwise),
+    "_FusedDepthwiseConv2dNative": convert_fused(_depthwise),
     "Conv2DBackpropInput": _transposed,
     "MaxPool": _pooling("MaxPool"),
     "AvgPool": _pooling("AveragePool"),

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.converters.affine import affine, line
+from mpscnn.converters.affine import affine, scale_and_offset
 from mpscnn.converters.special_values import have_reciprocals
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.tflite import integer_forms
@@ -47,7 +47,7 @@ def _binary(c: Reader, operator: FileOperator) -> Made:
             return y
     of_integers = all(map(c.has_integers, (*operator.inputs, operator.outputs[0])))
     if of_integers and operator.kind in ("MAXIMUM", "MINIMUM"):
-        return integer_forms.larger(c, operator)
+        return integer_forms.maximum_or_minimum(c, operator)
     first, second = operands(c, operator)
     operation, after = _TWO_TENSORS[operator.kind], _AFTER.get(operator.kind)
     if after:
@@ -106,7 +106,7 @@ def _with_constant(
         return None
     if values.size > 1:
         x = c.plain(x)
-    scale, offset = line(_TWO_TENSORS[kind], values, constant_first=constant_first)
+    scale, offset = scale_and_offset(_TWO_TENSORS[kind], values, constant_first=constant_first)
     fused = c.fused_activation(operator, activation)
     name = c.layer_name(operator)
     return x.holding(affine(c.network, x.tensor, scale=scale, offset=offset, activation=fused, name=name))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.arrange import Arranger
-from mpscnn.converters.integer_limits import UNLIMITED, Grid, Limits, activation_of, limits_of, within
+from mpscnn.converters.integer_limits import UNLIMITED, Grid, Limits, activation_of, clip_limits, limits_of
 from mpscnn.converters.layer_names import LayerNames, shown
 from mpscnn.converters.layout import Axis, batch_atom, without_batch
 from mpscnn.converters.max_unpooling import Maxima
@@ -217,7 +217,7 @@ class OperatorReader:
         """
         index = operator.outputs[0]
         grid = self.grid(index)
-        limits = None if grid is None else within(activation, grid, self._result_limits(operator, grid))
+        limits = None if grid is None else clip_limits(activation, grid, self._result_limits(operator, grid))
         if grid is None or limits is None:
             return activation
         self._ended.add(index)
@@ -240,7 +240,7 @@ class OperatorReader:
             return value
         value = self._in_own_integers(index, value)
         self.note_integers(index, value.tensor)
-        limits = within(None, grid, given)
+        limits = clip_limits(None, grid, given)
         assert limits is not None
         name = self._name_for(index, maker.kind.lower(), "/limits")
         limited = self.network.activation(value.tensor, activation_of(limits, grid.step), name=name)

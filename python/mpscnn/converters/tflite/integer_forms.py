@@ -21,7 +21,7 @@ def are_integers(c: Reader, operator: FileOperator) -> bool:
     return all(map(c.has_integers, (operator.inputs[0], operator.outputs[0])))
 
 
-def mirrored(
+def mirror_pad(
     c: Reader, operator: FileOperator, sides: Sequence[Sequence[int]], *, with_edge: bool
 ) -> FileTensor:
     """Convert MIRROR_PAD by a gather on each axis. The border element is repeated (symmetric) or not (reflect)."""
@@ -42,7 +42,7 @@ def mirrored(
     return x
 
 
-def extreme(c: Reader, operator: FileOperator, x: FileTensor, atoms: Axis) -> FileTensor:
+def reduce_by_pooling(c: Reader, operator: FileOperator, x: FileTensor, atoms: Axis) -> FileTensor:
     """Reduce to the maximum or minimum over these parts of axes (atoms) by poolings. A minimum is -max(-x)."""
     is_minimum = operator.kind == "REDUCE_MIN"
     x = _opposite(c, operator, x, back=False) if is_minimum else x
@@ -79,7 +79,7 @@ def _note(c: Reader, operator: FileOperator, tensor: int, *, opposite: bool) -> 
     c.integers[tensor] = (grid.dtype.name, grid.step, zero_point)
 
 
-def larger(c: Reader, operator: FileOperator) -> Made:
+def maximum_or_minimum(c: Reader, operator: FileOperator) -> Made:
     """Convert MAXIMUM to a + max(b - a, 0), and MINIMUM to a - max(a - b, 0). With equal scales no sum is rounded."""
     like = next(c.seen(index) for index in operator.inputs if not c.is_constant(index))
     a, b = (_bytes_of(c, operator, index, like) for index in operator.inputs)

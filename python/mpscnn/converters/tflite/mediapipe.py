@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 from dataclasses import replace
 
-from mpscnn.converters.max_unpooling import Windows, maxima_of, same_padding, unpooled
+from mpscnn.converters.max_unpooling import Windows, find_maxima, same_padding, unpool
 from mpscnn.converters.tflite.context import Handler, Made, Reader
 from mpscnn.converters.tflite.file import FileOperator
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -46,7 +46,7 @@ def _pooling(c: Reader, operator: FileOperator) -> Made:
         c.begin(positions)
         before = same_padding(x, y, kernel, strides) if is_same else (0, 0)
         windows = Windows.of(x, y, kernel, strides, (1, 1), before)
-        maxima = maxima_of(c.arranger, x, y, windows, range(height * width))
+        maxima = find_maxima(c.arranger, x, y, windows, range(height * width))
         c.maxima[positions] = maxima
         numbers = c.network.activation(
             maxima.places, {"kind": "linear", "a": 1.0, "b": _ADDED}, name=c.layer_name(operator, "/numbers")
@@ -73,7 +73,7 @@ def _unpooling(c: Reader, operator: FileOperator) -> Made:
         )
     rows, columns = windows.results
     whole = replace(windows, before=(0, 0), size=(rows * height, columns * width))
-    return unpooled(c.arranger, c.value(operator.inputs[0]), replace(maxima, windows=whole))
+    return unpool(c.arranger, c.value(operator.inputs[0]), replace(maxima, windows=whole))
 
 
 def _transposed_convolution(c: Reader, operator: FileOperator) -> Made:

@@ -164,7 +164,7 @@ def _is_padding_of_convolution(c: Reader, operator: FileOperator) -> bool:
 def _mirror_pad(c: Reader, operator: FileOperator) -> Made:
     symmetric = operator.integer(0, "b") != 0
     if integer_forms.are_integers(c, operator):
-        return integer_forms.mirrored(c, operator, _sides(c, operator), with_edge=symmetric)
+        return integer_forms.mirror_pad(c, operator, _sides(c, operator), with_edge=symmetric)
     return _bordered(c, operator, {"mode": "mirror_with_edge" if symmetric else "mirror"})
 
 

@@ -42,7 +42,7 @@ def _reduction(c: Reader, operator: FileOperator) -> Made:
         whole = x.of(c.arranger.in_one_piece(x, lying))
         y = whole.reduced(kind, axes, pools=False) if atoms else x.map({"kind": "none"})
     elif operator.kind in ("REDUCE_MAX", "REDUCE_MIN") and atoms and _has_one_scale(c, operator):
-        y = integer_forms.extreme(c, operator, x, atoms)
+        y = integer_forms.reduce_by_pooling(c, operator, x, atoms)
         y = replace(y, axes=tuple(() if axis in axes else own for axis, own in enumerate(y.axes)))
     else:
         y = x.reduced(kind, axes)

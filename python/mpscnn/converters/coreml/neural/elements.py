@@ -6,15 +6,15 @@ import numpy as np
 
 from mpscnn.converters.coreml.neural.layer import Handler, Layer, binary, simple
 from mpscnn.converters.onnx_builder.blocks import (
-    clipped,
-    compared,
-    folded,
+    clip,
+    compare,
+    fold,
     gelu,
+    l2_normalize,
     power_of_two,
-    reduced,
-    tanh_of,
-    thresholded,
-    unit,
+    reduce,
+    scaled_tanh,
+    threshold,
 )
 from mpscnn.converters.onnx_builder.builder import FLOAT, Builder
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -48,9 +48,9 @@ def _activation(b: Builder, layer: Layer) -> str:
         "linear": lambda: b.scaled(x, alpha, beta),
         "ReLU": lambda: b.op("Relu", x),
         "leakyReLU": lambda: b.op("LeakyRelu", x, alpha=alpha),
-        "thresholdedReLU": lambda: thresholded(b, x, alpha),
+        "thresholdedReLU": lambda: threshold(b, x, alpha),
         "tanh": lambda: b.op("Tanh", x),
-        "scaledTanh": lambda: tanh_of(b, x, alpha, beta),
+        "scaledTanh": lambda: scaled_tanh(b, x, alpha, beta),
         "sigmoid": lambda: b.op("Sigmoid", x),
         "sigmoidHard": lambda: b.op("HardSigmoid", x, alpha=alpha, beta=beta),
         "ELU": lambda: b.op("Elu", x, alpha=alpha),
@@ -111,17 +111,17 @@ def _sum_or_product(kind: str) -> Handler:
     def convert(b: Builder, layer: Layer) -> str:
         if len(layer.inputs) == 1:
             return b.op(kind, layer.x, b.number(layer.p.alpha))
-        return folded(b, kind, layer.inputs)
+        return fold(b, kind, layer.inputs)
 
     return convert
 
 
 def _fold(kind: str) -> Handler:
-    return lambda b, layer: folded(b, kind, layer.inputs) if len(layer.inputs) > 1 else layer.x
+    return lambda b, layer: fold(b, kind, layer.inputs) if len(layer.inputs) > 1 else layer.x
 
 
 def _average(b: Builder, layer: Layer) -> str:
-    total = folded(b, "Add", layer.inputs)
+    total = fold(b, "Add", layer.inputs)
     return b.op("Mul", total, b.number(1.0 / len(layer.inputs)))
 
 
@@ -144,14 +144,14 @@ def _bias(b: Builder, layer: Layer) -> str:
 def _dot(b: Builder, layer: Layer) -> str:
     x, y = layer.two()
     if layer.p.cosineSimilarity:
-        x, y = unit(b, x, [-3], 0.0), unit(b, y, [-3], 0.0)
-    return reduced(b, "ReduceSum", b.op("Mul", x, y), [-3], keep=True)
+        x, y = l2_normalize(b, x, [-3], 0.0), l2_normalize(b, y, [-3], 0.0)
+    return reduce(b, "ReduceSum", b.op("Mul", x, y), [-3], keep=True)
 
 
 def _comparison(kind: str, *, opposite: bool = False) -> Handler:
     def convert(b: Builder, layer: Layer) -> str:
         given = layer.inputs if len(layer.inputs) == 2 else [layer.x, b.number(layer.p.alpha)]
-        return compared(b, kind, given[0], given[1], opposite=opposite)
+        return compare(b, kind, given[0], given[1], opposite=opposite)
 
     return convert
 
@@ -199,7 +199,7 @@ def _floor_div(b: Builder, layer: Layer) -> str:
 
 
 def _clip(b: Builder, layer: Layer) -> str:
-    return clipped(b, layer.x, layer.p.minVal, layer.p.maxVal)
+    return clip(b, layer.x, layer.p.minVal, layer.p.maxVal)
 
 
 ELEMENTS: dict[str, Handler] = {

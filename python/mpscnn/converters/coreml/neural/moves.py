@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from mpscnn.converters.coreml.neural.layer import Handler, Layer
 from mpscnn.converters.onnx_builder.blocks import (
     depth_to_space,
-    equal_parts,
-    expanded,
+    expand_dims,
     image,
-    interleaved,
-    sliced,
+    interleave,
+    slice_axes,
     space_to_depth,
     split,
-    squeezed,
-    stacked,
+    split_equally,
+    squeeze,
+    stack,
 )
 from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -93,22 +93,22 @@ def _concat_nd(b: Builder, layer: Layer) -> str:
     axis = b.axis(layer.inputs[0], int(layer.p.axis))
     if not layer.p.interleave:
         return b.op("Concat", *layer.inputs, axis=axis)
-    return interleaved(b, layer.inputs, axis)
+    return interleave(b, layer.inputs, axis)
 
 
 def _split(b: Builder, layer: Layer) -> list[str]:
-    return equal_parts(b, layer.x, -3, int(layer.p.nOutputs))
+    return split_equally(b, layer.x, -3, int(layer.p.nOutputs))
 
 
 def _split_nd(b: Builder, layer: Layer) -> list[str]:
     axis = int(layer.p.axis)
     if layer.p.splitSizes:
         return split(b, layer.x, axis, [int(one) for one in layer.p.splitSizes])
-    return equal_parts(b, layer.x, axis, int(layer.p.numSplits) or len(layer.outputs))
+    return split_equally(b, layer.x, axis, int(layer.p.numSplits) or len(layer.outputs))
 
 
 def _stack(b: Builder, layer: Layer) -> str:
-    return stacked(b, layer.inputs, int(layer.p.axis))
+    return stack(b, layer.inputs, int(layer.p.axis))
 
 
 def _slice(b: Builder, layer: Layer) -> str:
@@ -120,7 +120,7 @@ def _slice(b: Builder, layer: Layer) -> str:
     ends: list[int | None] = [None] * rank
     strides = [1] * rank
     begins[axis], ends[axis], strides[axis] = int(p.startIndex), int(p.endIndex), int(p.stride) or 1
-    return sliced(b, layer.x, begins, ends, strides)
+    return slice_axes(b, layer.x, begins, ends, strides)
 
 
 _LARGEST = 2**31 - 1
@@ -135,13 +135,13 @@ def _slice_static(b: Builder, layer: Layer) -> str:
     removed = [axis for axis, mask in enumerate(p.squeezeMasks) if mask]
     if removed and removed[-1] >= len(begins):
         raise WeightsError("damaged: it has other numbers of masks than of positions")
-    return sliced(b, layer.x, begins, ends, [int(one) for one in p.strides], removed)
+    return slice_axes(b, layer.x, begins, ends, [int(one) for one in p.strides], removed)
 
 
 def _reverse(b: Builder, layer: Layer) -> str:
     flags = list(layer.p.reverseDim)
     steps = [-1 if flag else 1 for flag in flags]
-    return sliced(b, layer.x, [None] * len(flags), [None] * len(flags), steps)
+    return slice_axes(b, layer.x, [None] * len(flags), [None] * len(flags), steps)
 
 
 def _tile(b: Builder, layer: Layer) -> str:
@@ -165,11 +165,11 @@ def _squeeze(b: Builder, layer: Layer) -> str:
         axes = [axis for axis, extent in enumerate(extents) if extent == 1]
     if len(extents) == 1 or not axes:
         return layer.x
-    return squeezed(b, layer.x, axes)
+    return squeeze(b, layer.x, axes)
 
 
 def _expand_dims(b: Builder, layer: Layer) -> str:
-    return expanded(b, layer.x, [int(one) for one in layer.p.axes])
+    return expand_dims(b, layer.x, [int(one) for one in layer.p.axes])
 
 
 _SPACE_TO_DEPTH, _DEPTH_TO_SPACE, _PIXEL_SHUFFLE = range(3)

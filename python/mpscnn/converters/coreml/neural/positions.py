@@ -5,15 +5,15 @@ from __future__ import annotations
 from mpscnn.converters.coreml.neural.layer import Handler, Layer
 from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.converters.onnx_builder.positions import (
-    along,
-    as_floats,
+    cast_to_float,
+    cast_to_int,
+    cumsum,
+    embedding_lookup,
     one_hot,
-    running_sums,
-    scattered,
-    scattered_slices,
-    top,
-    whole,
-    words,
+    scatter,
+    scatter_slices,
+    take_along_axis,
+    top_k,
 )
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -22,34 +22,34 @@ def _top_k(b: Builder, layer: Layer) -> list[str]:
     p = layer.p
     if len(layer.inputs) == 2:
         raise UnsupportedError("its number of elements is an input")
-    values, positions = top(b, layer.x, int(p.axis), int(p.K), largest=not p.useBottomK)
-    return [values, as_floats(b, positions)]
+    values, positions = top_k(b, layer.x, int(p.axis), int(p.K), largest=not p.useBottomK)
+    return [values, cast_to_float(b, positions)]
 
 
 def _sorted(b: Builder, layer: Layer) -> str:
-    _, positions = top(b, layer.x, int(layer.p.axis), None, largest=bool(layer.p.descending))
-    return as_floats(b, positions)
+    _, positions = top_k(b, layer.x, int(layer.p.axis), None, largest=bool(layer.p.descending))
+    return cast_to_float(b, positions)
 
 
 def _gather(b: Builder, layer: Layer) -> str:
     x, places = layer.two()
-    return b.op("Gather", x, whole(b, places), axis=b.axis(x, int(layer.p.axis)))
+    return b.op("Gather", x, cast_to_int(b, places), axis=b.axis(x, int(layer.p.axis)))
 
 
 def _gather_nd(b: Builder, layer: Layer) -> str:
     x, places = layer.two()
-    return b.op("GatherND", x, whole(b, places))
+    return b.op("GatherND", x, cast_to_int(b, places))
 
 
 def _gather_along(b: Builder, layer: Layer) -> str:
-    return along(b, *layer.two(), int(layer.p.axis))
+    return take_along_axis(b, *layer.two(), int(layer.p.axis))
 
 
 def _running_sums(b: Builder, layer: Layer) -> str:
     p = layer.p
     if len(layer.inputs) == 2:
         raise UnsupportedError("its axis is an input")
-    return running_sums(b, layer.x, int(p.axis), exclusive=bool(p.excludeFinalSum), backwards=bool(p.reverse))
+    return cumsum(b, layer.x, int(p.axis), exclusive=bool(p.excludeFinalSum), backwards=bool(p.reverse))
 
 
 def _one_hot(b: Builder, layer: Layer) -> str:
@@ -62,7 +62,7 @@ def _one_hot(b: Builder, layer: Layer) -> str:
 def _words(b: Builder, layer: Layer, rows: int, features: int, positions: str) -> str:
     table = layer.weight("weights", (features, rows)).array().T
     bias = b.weight("bias", layer.weight("bias", (features,))) if layer.p.hasBias else None
-    return words(b, positions, b.weight("table", table), bias)
+    return embedding_lookup(b, positions, b.weight("table", table), bias)
 
 
 def _embedding(b: Builder, layer: Layer) -> str:
@@ -93,15 +93,15 @@ def _mode(layer: Layer) -> str:
 
 
 def _scatter(b: Builder, layer: Layer) -> str:
-    return scattered_slices(b, layer.three(), _mode(layer), int(layer.p.axis))
+    return scatter_slices(b, layer.three(), _mode(layer), int(layer.p.axis))
 
 
 def _scatter_along(b: Builder, layer: Layer) -> str:
-    return scattered(b, "ScatterElements", layer.three(), _mode(layer), int(layer.p.axis))
+    return scatter(b, "ScatterElements", layer.three(), _mode(layer), int(layer.p.axis))
 
 
 def _scatter_nd(b: Builder, layer: Layer) -> str:
-    return scattered(b, "ScatterND", layer.three(), _mode(layer))
+    return scatter(b, "ScatterND", layer.three(), _mode(layer))
 
 
 POSITIONS: dict[str, Handler] = {

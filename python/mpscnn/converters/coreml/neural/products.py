@@ -6,9 +6,16 @@ import numpy as np
 
 from mpscnn.converters.coreml.neural.layer import Handler, Layer
 from mpscnn.converters.coreml.photo_scaling import Numbers, of_batch_norm
-from mpscnn.converters.onnx_builder.blocks import best_place, centred, filled, reduced, turned, unit
+from mpscnn.converters.onnx_builder.blocks import (
+    argmax_or_argmin,
+    fill,
+    l2_normalize,
+    reduce,
+    standardize,
+    transpose_last_axes,
+)
 from mpscnn.converters.onnx_builder.builder import Builder
-from mpscnn.converters.onnx_builder.positions import as_floats
+from mpscnn.converters.onnx_builder.positions import cast_to_float
 from mpscnn.errors import UnsupportedError, WeightsError
 
 
@@ -48,8 +55,8 @@ def _matmul(b: Builder, layer: Layer) -> str:
         first, second = layer.x, b.weight("weight", np.ascontiguousarray(stored.array().T))
     else:
         first, second = layer.two()
-        first = turned(b, first) if p.transposeA else first
-        second = turned(b, second) if p.transposeB else second
+        first = transpose_last_axes(b, first) if p.transposeA else first
+        second = transpose_last_axes(b, second) if p.transposeB else second
     result = b.op("MatMul", first, second)
     if p.hasBias and len(layer.inputs) == 1:
         columns = int(p.weightMatrixSecondDimension)
@@ -87,11 +94,11 @@ def scale_and_bias(layer: Layer) -> Numbers | None:
 def _mean_variance(b: Builder, layer: Layer) -> str:
     axes = [-3, -2, -1] if layer.p.acrossChannels else [-2, -1]
     epsilon = layer.positive("epsilon", _EPSILON) if layer.p.normalizeVariance else None
-    return centred(b, layer.x, axes, epsilon)
+    return standardize(b, layer.x, axes, epsilon)
 
 
 def _l2_normalize(b: Builder, layer: Layer) -> str:
-    return unit(b, layer.x, [-3, -2, -1], layer.positive("epsilon", _EPSILON))
+    return l2_normalize(b, layer.x, [-3, -2, -1], layer.positive("epsilon", _EPSILON))
 
 
 def _local_response(b: Builder, layer: Layer) -> str:
@@ -148,24 +155,24 @@ def _reduce(b: Builder, layer: Layer) -> str:
     if p.mode == _ARG_MAX:
         if len(axes) != 1:
             raise WeightsError("damaged: the place of the largest element over several axes")
-        return as_floats(b, best_place(b, "ArgMax", x, axes[0], keep=True))
+        return cast_to_float(b, argmax_or_argmin(b, "ArgMax", x, axes[0], keep=True))
     if p.mode == _LOG_SUM:
         logarithms = b.op("Log", b.op("Add", x, b.number(layer.positive("epsilon", _EPSILON))))
-        return reduced(b, "ReduceSum", logarithms, axes, keep=True)
-    return reduced(b, _MODES[p.mode], x, axes, keep=True)
+        return reduce(b, "ReduceSum", logarithms, axes, keep=True)
+    return reduce(b, _MODES[p.mode], x, axes, keep=True)
 
 
 def _reduce_axes(kind: str) -> Handler:
     def convert(b: Builder, layer: Layer) -> str:
         axes = list(range(b.rank(layer.x))) if layer.p.reduceAll else [int(axis) for axis in layer.p.axes]
-        return reduced(b, kind, layer.x, axes or list(range(b.rank(layer.x))), keep=layer.p.keepDims)
+        return reduce(b, kind, layer.x, axes or list(range(b.rank(layer.x))), keep=layer.p.keepDims)
 
     return convert
 
 
 def _best(kind: str) -> Handler:
-    return lambda b, layer: as_floats(
-        b, best_place(b, kind, layer.x, int(layer.p.axis), keep=not layer.p.removeDim)
+    return lambda b, layer: cast_to_float(
+        b, argmax_or_argmin(b, kind, layer.x, int(layer.p.axis), keep=not layer.p.removeDim)
     )
 
 
@@ -179,7 +186,7 @@ def _constant(b: Builder, layer: Layer) -> str:
 
 
 def _filled(b: Builder, layer: Layer) -> str:
-    return filled(b, [int(one) for one in layer.p.targetShape], float(layer.p.value))
+    return fill(b, [int(one) for one in layer.p.targetShape], float(layer.p.value))
 
 
 PRODUCTS: dict[str, Handler] = {

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from mpscnn.converters.coreml.neural.layer import Handler, Layer, borders, pair
-from mpscnn.converters.onnx_builder.blocks import image, padded, reduced
+from mpscnn.converters.onnx_builder.blocks import image, pad, reduce
 from mpscnn.converters.onnx_builder.builder import Builder
-from mpscnn.converters.onnx_builder.resizing import CORNERS, FROM_EDGE, HALF_PIXEL, resized, scaled
+from mpscnn.converters.onnx_builder.resizing import CORNERS, FROM_EDGE, HALF_PIXEL, resize, resize_by_factors
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -72,7 +72,7 @@ def _pooling(b: Builder, layer: Layer) -> str:
         raise WeightsError(f"damaged: a pooling of the kind {p.type}")
     if p.globalPooling:
         if p.type == _L2:
-            return reduced(b, "ReduceL2", x, [-2, -1], keep=True)
+            return reduce(b, "ReduceL2", x, [-2, -1], keep=True)
         return b.op("GlobalMaxPool" if p.type == _MAX else "GlobalAveragePool", x)
     kernel, strides = pair(p.kernelSize, 3), pair(p.stride, 1)
     if min(kernel + strides) < 1:
@@ -111,13 +111,13 @@ def _last_pixel(
 
     A last window that would begin after the image and its padding is left out.
     """
-    for side, taps, stride, pad in zip(b.extents(x)[-2:], kernel, strides, pads, strict=True):
+    for side, taps, stride, amount in zip(b.extents(x)[-2:], kernel, strides, pads, strict=True):
         if side is None:
             raise UnsupportedError(f"its size is rounded up, and the image's is free: {CHOOSE_SIZE}")
-        count = -(-(side + 2 * pad - taps) // stride) + 1
-        if any(pads) and (count - 1) * stride >= side + pad:
+        count = -(-(side + 2 * amount - taps) // stride) + 1
+        if any(pads) and (count - 1) * stride >= side + amount:
             count -= 1
-        if (count - 1) * stride >= side + pad:
+        if (count - 1) * stride >= side + amount:
             raise UnsupportedError("its last window lies after the image")
     return {"pads": [*pads, *pads], "ceil_mode": 1}
 
@@ -126,17 +126,17 @@ def _padding_layer(b: Builder, layer: Layer) -> str:
     p = layer.p
     amounts = borders(p.paddingAmounts)
     if p.HasField("reflection"):
-        return padded(b, layer.x, amounts, "reflect")
+        return pad(b, layer.x, amounts, "reflect")
     if p.HasField("replication"):
-        return padded(b, layer.x, amounts, "edge")
-    return padded(b, layer.x, amounts, "constant", float(p.constant.value))
+        return pad(b, layer.x, amounts, "edge")
+    return pad(b, layer.x, amounts, "constant", float(p.constant.value))
 
 
 def _constant_pad(b: Builder, layer: Layer) -> str:
     p = layer.p
     if len(layer.inputs) != 1 or p.padToGivenOutputSizeMode:
         raise UnsupportedError("its border depends on a blob or a wanted size")
-    return padded(b, layer.x, [int(one) for one in p.padAmounts], "constant", float(p.value))
+    return pad(b, layer.x, [int(one) for one in p.padAmounts], "constant", float(p.value))
 
 
 _UPSAMPLE = {0: FROM_EDGE, 1: CORNERS, 2: HALF_PIXEL}
@@ -147,11 +147,11 @@ def _upsample(b: Builder, layer: Layer) -> str:
     p = layer.p
     factors = [float(one) for one in p.fractionalScalingFactor or p.scalingFactor] or [1.0, 1.0]
     if p.mode == _NEAREST:
-        return scaled(b, layer.x, factors, FROM_EDGE, nearest=True)
+        return resize_by_factors(b, layer.x, factors, FROM_EDGE, nearest=True)
     samples = _UPSAMPLE.get(p.linearUpsampleMode)
     if samples is None:
         raise WeightsError(f"damaged: its mode is {p.linearUpsampleMode}")
-    return scaled(b, layer.x, factors, samples)
+    return resize_by_factors(b, layer.x, factors, samples)
 
 
 _SAMPLING = {0: CORNERS, 1: CORNERS, 2: FROM_EDGE}
@@ -163,7 +163,7 @@ def _resize(b: Builder, layer: Layer) -> str:
     samples = _SAMPLING.get(method)
     if samples is None or (method == 1 and 1 in size):
         raise UnsupportedError(f"its samples lie as its method {method} puts them, which is not supported")
-    return resized(b, layer.x, size, samples)
+    return resize(b, layer.x, size, samples)
 
 
 def _crop(b: Builder, layer: Layer) -> str:

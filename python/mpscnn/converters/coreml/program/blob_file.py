@@ -56,10 +56,10 @@ class BlobFile:
 
 def numbers(place: Place, kind: Element, shape: tuple[int, ...]) -> NDArray[np.generic]:
     """Read a weight from its position in the file."""
-    return unpacked(place.content.read(place.begin, place.size), kind, shape)
+    return decode_data(place.content.read(place.begin, place.size), kind, shape)
 
 
-def unpacked(content: bytes, kind: Element, shape: tuple[int, ...]) -> NDArray[np.generic]:
+def decode_data(content: bytes, kind: Element, shape: tuple[int, ...]) -> NDArray[np.generic]:
     """Decode a weight's data. Elements of fewer than 8 bits are packed without gaps, lowest bits first."""
     if kind.bits >= 8:
         return np.frombuffer(content, kind.dtype).reshape(shape)

@@ -14,7 +14,7 @@ from mpscnn.converters.blobs import Blob, Place
 from mpscnn.converters.budget import Budget, Cost
 from mpscnn.converters.coreml.file import CoremlFile
 from mpscnn.converters.coreml.program import types
-from mpscnn.converters.coreml.program.blob_file import BlobFile, numbers, packed_integers, unpacked
+from mpscnn.converters.coreml.program.blob_file import BlobFile, decode_data, numbers, packed_integers
 from mpscnn.converters.file_bytes import FileBytes
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -157,7 +157,7 @@ def _immediate(tensor: Any, kind: types.Element, shape: tuple[int, ...]) -> Arra
     content = tensor.bytes.values
     if len(content) < -(-count * kind.bits // 8):
         raise WeightsError(f"damaged: {len(content)} bytes for the shape {shape} of {kind.name}")
-    return unpacked(content[: -(-count * kind.bits // 8)], kind, shape)
+    return decode_data(content[: -(-count * kind.bits // 8)], kind, shape)
 
 
 # ---- Compressed weights --------------------------------------------------------------------------------------------

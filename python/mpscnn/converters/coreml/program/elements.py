@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from mpscnn.converters.coreml.program.operation import Handler, Operation, binary, simple
-from mpscnn.converters.onnx_builder.blocks import clipped, gelu, power_of_two, tanh_of, thresholded
+from mpscnn.converters.onnx_builder.blocks import clip, gelu, power_of_two, scaled_tanh, threshold
 from mpscnn.converters.onnx_builder.builder import BOOL, FLOAT, INT64, Builder
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -34,7 +34,7 @@ def _elu(b: Builder, op: Operation) -> str:
 
 
 def _relu6(b: Builder, op: Operation) -> str:
-    return clipped(b, op.tensor("x"), 0.0, 6.0)
+    return clip(b, op.tensor("x"), 0.0, 6.0)
 
 
 def _gelu(b: Builder, op: Operation) -> str:
@@ -57,11 +57,11 @@ def _linear_activation(b: Builder, op: Operation) -> str:
 
 
 def _scaled_tanh(b: Builder, op: Operation) -> str:
-    return tanh_of(b, op.tensor("x"), op.number("alpha", 1.0), op.number("beta", 1.0))
+    return scaled_tanh(b, op.tensor("x"), op.number("alpha", 1.0), op.number("beta", 1.0))
 
 
 def _thresholded_relu(b: Builder, op: Operation) -> str:
-    return thresholded(b, op.tensor("x"), op.number("alpha", 1.0))
+    return threshold(b, op.tensor("x"), op.number("alpha", 1.0))
 
 
 def _threshold(b: Builder, op: Operation) -> str:
@@ -74,7 +74,7 @@ def _clamped(b: Builder, op: Operation) -> str:
 
 
 def _clip(b: Builder, op: Operation) -> str:
-    return clipped(b, op.tensor("x"), _limit(op, "alpha"), _limit(op, "beta"))
+    return clip(b, op.tensor("x"), _limit(op, "alpha"), _limit(op, "beta"))
 
 
 def _limit(op: Operation, name: str) -> float:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from mpscnn.converters.coreml.program.operation import Handler, Operation
 from mpscnn.converters.onnx_builder.blocks import (
-    backwards,
     depth_to_space,
-    equal_parts,
-    expanded,
-    filled,
-    interleaved,
-    sliced,
+    expand_dims,
+    fill,
+    interleave,
+    reverse,
+    slice_axes,
+    slice_by_sizes,
     space_to_depth,
     split,
-    squeezed,
-    stacked,
-    taken,
+    split_equally,
+    squeeze,
+    stack,
 )
 from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.errors import WeightsError
@@ -34,14 +34,14 @@ def _transpose(b: Builder, op: Operation) -> str:
 
 
 def _expand_dims(b: Builder, op: Operation) -> str:
-    return expanded(b, op.tensor("x"), op.integers("axes"))
+    return expand_dims(b, op.tensor("x"), op.integers("axes"))
 
 
 def _squeeze(b: Builder, op: Operation) -> str:
     x = op.tensor("x")
     ones = [axis for axis, extent in enumerate(b.extents(x)) if extent == 1]
     axes = op.integers("axes", ones)
-    return squeezed(b, x, axes) if axes else x
+    return squeeze(b, x, axes) if axes else x
 
 
 def _flatten(b: Builder, op: Operation) -> str:
@@ -55,22 +55,22 @@ def _flatten(b: Builder, op: Operation) -> str:
 def _concat(b: Builder, op: Operation) -> str:
     tensors = op.tensors("values")
     if all(b.rank(tensor) == 0 for tensor in tensors):  # scalars, such as the extents of a shape
-        return b.op("Concat", *(expanded(b, tensor, [0]) for tensor in tensors), axis=0)
+        return b.op("Concat", *(expand_dims(b, tensor, [0]) for tensor in tensors), axis=0)
     axis = b.axis(tensors[0], op.integer("axis"))
     if op.flag("interleave", False):
-        return interleaved(b, tensors, axis)
+        return interleave(b, tensors, axis)
     return b.op("Concat", *tensors, axis=axis)
 
 
 def _stack(b: Builder, op: Operation) -> str:
-    return stacked(b, op.tensors("values"), op.integer("axis"))
+    return stack(b, op.tensors("values"), op.integer("axis"))
 
 
 def _split(b: Builder, op: Operation) -> list[str]:
     axis = op.integer("axis")
     if op.has("split_sizes"):
         return split(b, op.tensor("x"), axis, op.integers("split_sizes"))
-    return equal_parts(b, op.tensor("x"), axis, op.integer("num_splits"))
+    return split_equally(b, op.tensor("x"), axis, op.integer("num_splits"))
 
 
 def _slice_by_index(b: Builder, op: Operation) -> str:
@@ -81,7 +81,7 @@ def _slice_by_index(b: Builder, op: Operation) -> str:
         raise WeightsError(f"damaged: {count} begins and {len(ends)} ends")
     from_first, to_last = op.flags("begin_mask", count), op.flags("end_mask", count)
     removed = [axis for axis, flag in enumerate(op.flags("squeeze_mask", count)) if flag]
-    return sliced(
+    return slice_axes(
         b,
         x,
         [None if flag else begin for begin, flag in zip(begins, from_first, strict=True)],
@@ -92,7 +92,7 @@ def _slice_by_index(b: Builder, op: Operation) -> str:
 
 
 def _slice_by_size(b: Builder, op: Operation) -> str:
-    return taken(b, op.tensor("x"), op.integers("begin"), op.integers("size"))
+    return slice_by_sizes(b, op.tensor("x"), op.integers("begin"), op.integers("size"))
 
 
 def _tile(b: Builder, op: Operation) -> str:
@@ -104,7 +104,7 @@ def _tile(b: Builder, op: Operation) -> str:
 
 def _reverse(b: Builder, op: Operation) -> str:
     x = op.tensor("x")
-    return backwards(b, x, op.integers("axes", list(range(b.rank(x)))))
+    return reverse(b, x, op.integers("axes", list(range(b.rank(x)))))
 
 
 def _block(op: Operation, name: str) -> int:
@@ -135,7 +135,7 @@ def _shape(b: Builder, op: Operation) -> str:
 
 
 def _fill(b: Builder, op: Operation) -> str:
-    return filled(b, op.integers("shape"), op.array("value") if op.has("value") else 0.0)
+    return fill(b, op.integers("shape"), op.array("value") if op.has("value") else 0.0)
 
 
 MOVES: dict[str, Handler] = {

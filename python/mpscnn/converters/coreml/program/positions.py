@@ -7,13 +7,13 @@ import numpy as np
 from mpscnn.converters.coreml.program.operation import Handler, Operation
 from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.converters.onnx_builder.positions import (
-    along,
+    cast_to_int,
+    cumsum,
     one_hot,
-    running_sums,
-    scattered,
-    scattered_slices,
-    top,
-    whole,
+    scatter,
+    scatter_slices,
+    take_along_axis,
+    top_k,
 )
 from mpscnn.errors import UnsupportedError
 
@@ -21,20 +21,20 @@ from mpscnn.errors import UnsupportedError
 def _top_k(b: Builder, op: Operation) -> list[str]:
     """Convert topk. Its results are sorted also where the program allows any order."""
     count, axis = op.integer("k", 1), op.integer("axis", -1)
-    values, positions = top(b, op.tensor("x"), axis, count, largest=not op.flag("ascending", False))
+    values, positions = top_k(b, op.tensor("x"), axis, count, largest=not op.flag("ascending", False))
     return [values, positions] if op.flag("return_indices", True) else [values]
 
 
 def _sorted(b: Builder, op: Operation) -> str:
     axis, ascending = op.integer("axis", -1), op.flag("ascending", False)
-    return top(b, op.tensor("x"), axis, None, largest=not ascending)[1]
+    return top_k(b, op.tensor("x"), axis, None, largest=not ascending)[1]
 
 
 def _places(b: Builder, op: Operation) -> str:
     """Return the indices of a gather as whole numbers."""
     if op.integer("batch_dims", 0):
         raise UnsupportedError("takes other places for each image of the batch")
-    return whole(b, op.tensor("indices"))
+    return cast_to_int(b, op.tensor("indices"))
 
 
 def _gather(b: Builder, op: Operation) -> str:
@@ -48,12 +48,12 @@ def _gather_nd(b: Builder, op: Operation) -> str:
 
 
 def _gather_along(b: Builder, op: Operation) -> str:
-    return along(b, op.tensor("x"), op.tensor("indices"), op.integer("axis", 0))
+    return take_along_axis(b, op.tensor("x"), op.tensor("indices"), op.integer("axis", 0))
 
 
 def _running_sums(b: Builder, op: Operation) -> str:
     exclusive, backwards = op.flag("exclusive", False), op.flag("reverse", False)
-    return running_sums(b, op.tensor("x"), op.integer("axis", 0), exclusive=exclusive, backwards=backwards)
+    return cumsum(b, op.tensor("x"), op.integer("axis", 0), exclusive=exclusive, backwards=backwards)
 
 
 def _one_hot(b: Builder, op: Operation) -> str:
@@ -71,15 +71,15 @@ def _operands(op: Operation) -> list[str]:
 
 
 def _scatter(b: Builder, op: Operation) -> str:
-    return scattered_slices(b, _operands(op), op.text("mode", "add"), op.integer("axis", 0))
+    return scatter_slices(b, _operands(op), op.text("mode", "add"), op.integer("axis", 0))
 
 
 def _scatter_along(b: Builder, op: Operation) -> str:
-    return scattered(b, "ScatterElements", _operands(op), op.text("mode", "add"), op.integer("axis", 0))
+    return scatter(b, "ScatterElements", _operands(op), op.text("mode", "add"), op.integer("axis", 0))
 
 
 def _scatter_nd(b: Builder, op: Operation) -> str:
-    return scattered(b, "ScatterND", _operands(op), op.text("mode", "add"))
+    return scatter(b, "ScatterND", _operands(op), op.text("mode", "add"))
 
 
 POSITIONS: dict[str, Handler] = {

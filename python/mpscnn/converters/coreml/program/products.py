@@ -8,7 +8,13 @@ import numpy as np
 
 from mpscnn.converters.coreml.photo_scaling import Numbers, of_batch_norm
 from mpscnn.converters.coreml.program.operation import Handler, Operation
-from mpscnn.converters.onnx_builder.blocks import best_place, centred, reduced, turned, unit
+from mpscnn.converters.onnx_builder.blocks import (
+    argmax_or_argmin,
+    l2_normalize,
+    reduce,
+    standardize,
+    transpose_last_axes,
+)
 from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -34,7 +40,7 @@ def _matmul(b: Builder, op: Operation) -> str:
     operands = []
     for name in ("x", "y"):
         tensor = op.tensor(name)
-        operands.append(turned(b, tensor) if op.flag(f"transpose_{name}", False) else tensor)
+        operands.append(transpose_last_axes(b, tensor) if op.flag(f"transpose_{name}", False) else tensor)
     return b.op("MatMul", *operands)
 
 
@@ -45,7 +51,7 @@ def _attention(b: Builder, op: Operation) -> str:
     if width is None:
         raise UnsupportedError("the width of its query is not known")
     scaled = b.op("Mul", query, b.number(1.0 / math.sqrt(width)))
-    scores = b.op("MatMul", scaled, turned(b, key))
+    scores = b.op("MatMul", scaled, transpose_last_axes(b, key))
     if op.has("attn_mask"):
         mask = op.tensor("attn_mask")
         if b.is_truth(mask):
@@ -109,7 +115,7 @@ def _layer_norm(b: Builder, op: Operation) -> str:
     if last and op.has("gamma"):
         factors = [op.weight("gamma"), *([op.weight("beta")] if op.has("beta") else [])]
         return b.op("LayerNormalization", x, *factors, axis=axes[0], epsilon=epsilon)
-    result = centred(b, x, axes, epsilon)
+    result = standardize(b, x, axes, epsilon)
     for name, kind in (("gamma", "Mul"), ("beta", "Add")):
         if op.has(name):
             values = op.array(name).astype(np.float32)
@@ -123,7 +129,7 @@ def _layer_norm(b: Builder, op: Operation) -> str:
 
 
 def _l2_norm(b: Builder, op: Operation) -> str:
-    return unit(b, op.tensor("x"), [-3, -2, -1], op.number("epsilon", 1e-6))
+    return l2_normalize(b, op.tensor("x"), [-3, -2, -1], op.number("epsilon", 1e-6))
 
 
 def _local_response(b: Builder, op: Operation) -> str:
@@ -147,14 +153,16 @@ def _reduction(kind: str) -> Handler:
     def convert(b: Builder, op: Operation) -> str:
         x = op.tensor("x")
         axes = op.integers("axes", list(range(b.rank(x))))
-        return reduced(b, kind, x, axes, keep=op.flag("keep_dims", False))
+        return reduce(b, kind, x, axes, keep=op.flag("keep_dims", False))
 
     return convert
 
 
 def _best(kind: str) -> Handler:
     def convert(b: Builder, op: Operation) -> str:
-        return best_place(b, kind, op.tensor("x"), op.integer("axis", -1), keep=op.flag("keep_dims", False))
+        return argmax_or_argmin(
+            b, kind, op.tensor("x"), op.integer("axis", -1), keep=op.flag("keep_dims", False)
+        )
 
     return convert
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from mpscnn.converters.coreml.program.operation import Handler, Operation
-from mpscnn.converters.onnx_builder.blocks import padded, sliced
+from mpscnn.converters.onnx_builder.blocks import pad, slice_axes
 from mpscnn.converters.onnx_builder.builder import Builder
-from mpscnn.converters.onnx_builder.resizing import CORNERS, FROM_EDGE, HALF_PIXEL, resized, scaled
+from mpscnn.converters.onnx_builder.resizing import CORNERS, FROM_EDGE, HALF_PIXEL, resize, resize_by_factors
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -160,7 +160,7 @@ def _pad(b: Builder, op: Operation) -> str:
     mode = modes.get(op.text("mode", "constant"))
     if mode is None:
         raise UnsupportedError(f"its mode is {op.text('mode', '')!r}")
-    return padded(b, op.tensor("x"), op.integers("pad"), mode, op.number("constant_val", 0.0))
+    return pad(b, op.tensor("x"), op.integers("pad"), mode, op.number("constant_val", 0.0))
 
 
 def _crop(b: Builder, op: Operation) -> str:
@@ -169,7 +169,7 @@ def _crop(b: Builder, op: Operation) -> str:
     if len(rows) != 2 or len(columns) != 2 or min(rows + columns) < 0 or rank < 2:
         raise WeightsError(f"damaged: cuts off {rows} and {columns}")
     first: list[int | None] = [None] * (rank - 2)
-    return sliced(
+    return slice_axes(
         b, x, [*first, rows[0], columns[0]], [*first, -rows[1] or None, -columns[1] or None], [1] * rank
     )
 
@@ -202,7 +202,7 @@ def _factors(op: Operation) -> list[float]:
 
 
 def _upsample_nearest(b: Builder, op: Operation) -> str:
-    return scaled(b, op.tensor("x"), _factors(op), FROM_EDGE, nearest=True)
+    return resize_by_factors(b, op.tensor("x"), _factors(op), FROM_EDGE, nearest=True)
 
 
 def _upsample_bilinear(b: Builder, op: Operation) -> str:
@@ -211,7 +211,7 @@ def _upsample_bilinear(b: Builder, op: Operation) -> str:
     if corners and half:
         raise UnsupportedError("its corners and its pixel centres lie on each other")
     samples = CORNERS if corners else HALF_PIXEL if half else FROM_EDGE
-    return scaled(b, op.tensor("x"), _factors(op), samples)
+    return resize_by_factors(b, op.tensor("x"), _factors(op), samples)
 
 
 def _target(op: Operation) -> list[int]:
@@ -219,12 +219,12 @@ def _target(op: Operation) -> list[int]:
 
 
 def _resize_nearest(b: Builder, op: Operation) -> str:
-    return resized(b, op.tensor("x"), _target(op), FROM_EDGE, nearest=True)
+    return resize(b, op.tensor("x"), _target(op), FROM_EDGE, nearest=True)
 
 
 def _resize_bilinear(b: Builder, op: Operation) -> str:
     size = _target(op)
-    return resized(b, op.tensor("x"), size, _samples(op, size))
+    return resize(b, op.tensor("x"), size, _samples(op, size))
 
 
 def _resize(b: Builder, op: Operation) -> str:
@@ -234,12 +234,12 @@ def _resize(b: Builder, op: Operation) -> str:
     size = size[-2:]
     mode = op.text("interpolation_mode", "LINEAR")
     if mode == "LINEAR":
-        return resized(b, op.tensor("x"), size, _samples(op, size))
+        return resize(b, op.tensor("x"), size, _samples(op, size))
     if mode != "NEAREST_NEIGHBOR" or _samples(op, size) != FROM_EDGE:
         raise UnsupportedError(
             f"its interpolation_mode is {mode!r} with samples as its sampling_mode puts them"
         )
-    return resized(b, op.tensor("x"), size, FROM_EDGE, nearest=True)
+    return resize(b, op.tensor("x"), size, FROM_EDGE, nearest=True)
 
 
 WINDOWS: dict[str, Handler] = {
