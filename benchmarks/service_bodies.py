@@ -76,6 +76,9 @@ BODIES: dict[str, Callable[[], tuple[str, bytes, dict[str, str]]]] = {
         tensor(b"[" + b",".join([b"0.25"] * (320 * 64 * 64 * 3)) + b"]", shape="[320,64,64,3]")
     ),
     "empty texts": lambda: request(tensor(b"[" + filled(b'""') + b"]", "BYTES", "[1]")),
+    "texts after backslashes": lambda: request(
+        tensor(b'["' + b"\\\\" * (SIZE // 7) + b'"' + b',"ab"' * (SIZE // 7) + b"]", "BYTES", "[1]")
+    ),
     "empty BYTES, one announced": lambda: elements(1),
     "empty BYTES, all announced": lambda: elements(SIZE // 4),
     "empty BYTES, thousands announced": lambda: elements(3_000),

@@ -24,7 +24,11 @@ from tiers import with_full
 
 import mpscnn
 from mpscnn._private.processors import available_processors
+from mpscnn.apps.serve.failures import RefusedError
+from mpscnn.apps.serve.hosting import Models, host
 from mpscnn.apps.serve.limits import MemoryBudget, NoRoomError, QueueFullError, RequestQueue
+from mpscnn.apps.serve.service import Service as ServiceOfTests
+from mpscnn.apps.serve.settings import Settings
 
 require_packages()
 
@@ -130,6 +134,37 @@ def test_the_timeout_of_the_protocol_is_a_deadline(service: Service, busy: Asked
     body = json.dumps({"inputs": [image], "parameters": {"timeout": 50_000}}).encode()
     late = service.request("/v2/models/colours/infer", body)
     assert (late.status, late.json["kind"]) == (504, "DeadlineExceeded")
+
+
+LONG = b" " * 70_000  # JSON of more than 65,536 bytes is parsed in another thread
+
+
+def test_the_timeout_of_long_json_is_a_deadline_in_the_queue(service: Service, busy: Asked) -> None:
+    image = {"name": "image", "shape": [1, 8, 8, 3], "datatype": "FP32", "data": [0.5] * 192}
+    body = json.dumps({"inputs": [image], "parameters": {"timeout": 50_000}}).encode() + LONG
+    begun = time.monotonic()
+    late = service.request("/v2/models/colours/infer", body)
+    assert (late.status, late.json["kind"]) == (504, "DeadlineExceeded")
+    assert service.metric("mpscnn_computing") == 1, "the other request ended first"
+    assert time.monotonic() - begun < 30
+    assert service.metric("mpscnn_queue_length") == 0
+
+
+def test_the_timeout_of_long_json_is_a_deadline_of_the_computation(service: Service) -> None:
+    wait_until(service, "mpscnn_computing", 0)
+    (name,) = service.request("/v2/models/slow").json["inputs"]
+    image = {"name": name["name"], "shape": [1, 128, 128, 32], "datatype": "FP32", "data": [0.5] * 524_288}
+    for microseconds, status in ((1, 504), (20_000, 504), (60_000_000, 200)):
+        body = json.dumps({"inputs": [image], "parameters": {"timeout": microseconds}}).encode()
+        answer = service.request("/v2/models/slow/infer", body)
+        assert answer.status == status, answer.body[:200]
+    wait_until(service, "mpscnn_computing", 0)
+    assert service.metric("mpscnn_body_bytes") == 0
+
+
+def test_a_wrong_timeout_of_long_json_is_refused(service: Service) -> None:
+    body = json.dumps({"inputs": [], "parameters": {"timeout": -1}}).encode() + LONG
+    assert service.request("/v2/models/colours/infer", body).status == 400
 
 
 def test_the_deadline_comes_while_it_is_computed(service: Service, photo: bytes) -> None:
@@ -296,6 +331,60 @@ def test_options_change_under_load(service: Service, photo: bytes) -> None:
     assert len(statuses) > 0
     assert set(statuses) <= {200, 503}
     assert 200 in statuses
+
+
+def test_the_deadline_comes_while_options_are_changed(service: Service) -> None:
+    def change(precision: str, **headers: str) -> Answer:
+        named = {name.replace("_", "-"): text for name, text in headers.items()}
+        body = json.dumps({"precision": precision, "threads": 1}).encode()
+        return service.request("/v1/models/slow/options", body, named)
+
+    assert change("float32").status == 200
+    refused(change("float16", X_Request_Timeout="0.0005"), 504, "DeadlineExceeded")
+    time.sleep(0.5)  # the program is complete by now, and is not used
+    assert service.request("/v1/models/slow").json["precision"] == "float32"
+    assert change("float16").json["precision"] == "float16"
+    assert change("float32").status == 200
+
+
+class Silent:
+    """A request whose client waits."""
+
+    async def receive(self) -> dict[str, str]:
+        await asyncio.sleep(3_600)
+        return {}
+
+
+def test_few_changes_of_options_wait(files: list[Path]) -> None:
+    hosted = host(files[0], 1, device="cpu")
+    service = ServiceOfTests(Models([hosted]), Settings(inflight=1))
+    busy = threading.Event()
+    service.pool.submit(busy.wait)  # all threads are taken
+
+    async def run() -> list[int]:
+        loop = asyncio.get_running_loop()
+
+        def change(seconds: float) -> asyncio.Task[None]:
+            wanted = {"precision": "float32", "threads": 1}
+            return loop.create_task(service.change(Silent(), hosted, loop.time() + seconds, wanted))  # type: ignore[arg-type]
+
+        first, *waiting = (change(60) for _ in range(3))
+        late, refused = change(0.2), change(60)
+        with pytest.raises(RefusedError, match="4 changes of the options of 'colours'") as full:
+            await refused
+        with pytest.raises(RefusedError) as missed:
+            await late
+        waiting.append(change(60))  # there is room again
+        busy.set()
+        await asyncio.gather(first, *waiting)
+        assert hosted.changes == 0
+        return [full.value.status, missed.value.status]
+
+    try:
+        assert asyncio.run(run()) == [503, 504]
+    finally:
+        busy.set()
+        service.close()
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")

@@ -135,6 +135,8 @@ FAILURES: dict[str, Callable[[Client], None]] = {
     "wrong task": of_photo(422, PHOTO, "/v1/detect?model=colours"),
     "no media type": of_photo(406, PHOTO, Accept="text/plain"),
     "no JSON": of_tensor(400, b"{" * 5_000),
+    "no JSON, long": of_tensor(400, b"{" * 100_000),
+    "wrong shape, long": of_tensor(400, tensor(shape=[1, 8, 4, 6]) + b" " * 100_000),
     "wrong shape": of_tensor(400, tensor(shape=[1, 8, 4, 6])),
     "wrong name": of_tensor(400, tensor(name="none")),
     "infinite": of_tensor(422, tensor(data=[3e38] * 192)),

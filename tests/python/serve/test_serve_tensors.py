@@ -6,6 +6,7 @@ import http.client
 import io
 import json
 import math
+import random
 import socket
 import time
 import tracemalloc
@@ -114,6 +115,34 @@ def test_elements_are_those_that_were_sent(count: int) -> None:
         for given in ({"data": texts}, {"rest": rest}):
             with pytest.raises(mpscnn.ShapeError):
                 list(parsed([wrong], "BYTES", **given).inputs["image"].files())
+
+
+def test_texts_with_backslashes_are_counted_exactly() -> None:
+    chosen = random.Random(2)
+    for _ in range(2_000):
+        texts = [
+            "".join(chosen.choices('\\\\"\nau\u20ac,[]', k=chosen.randrange(12)))
+            for _ in range(chosen.randrange(1, 5))
+        ]
+        contents = [text.encode() for text in texts]
+        assert list(parsed([len(texts)], "BYTES", texts).inputs["image"].files()) == contents
+        for wrong in {max(len(texts) - 1, 1), len(texts) + 1} - {len(texts)}:
+            with pytest.raises(mpscnn.ShapeError):
+                list(parsed([wrong], "BYTES", texts).inputs["image"].files())
+
+
+def test_backslashes_do_not_hide_texts() -> None:
+    """A text of millions of backslashes must not allow millions of other texts."""
+    content = b'["' + b"\\\\" * 2_800_000 + b'"' + b',"ab"' * 2_800_000 + b"]"
+    text = bytearray(b'{"inputs":[{"name":"image","shape":[2],"datatype":"BYTES","data":%s}]}' % content)
+    given = parse_request(text, len(text), ["image"]).inputs["image"]
+    tracemalloc.start()
+    try:
+        with pytest.raises(mpscnn.ShapeError, match="must be 2 texts; there are more"):
+            list(given.files())
+        assert tracemalloc.get_traced_memory()[1] < 3 * len(text)
+    finally:
+        tracemalloc.stop()
 
 
 HOSTILE = {

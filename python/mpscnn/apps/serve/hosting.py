@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from concurrent.futures import Executor
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mpscnn._private.model_name import is_path
 from mpscnn._private.names import did_you_mean
@@ -25,6 +25,13 @@ if TYPE_CHECKING:
     from mpscnn.runtime.options import LoadArguments
 
 __all__ = ["Compiled", "HostedModel", "Models", "host"]
+
+
+class Progress(Protocol):
+    """How far a change of a model's options is."""
+
+    begun: bool
+    given_up: bool
 
 
 class Compiled:
@@ -118,6 +125,8 @@ class HostedModel:
     def __init__(self, name: str, compiled: Compiled) -> None:
         self.name = name
         self.compiled = compiled
+        self.changes = 0
+        """The number of changes of the options that are compiled or wait."""
         self._changing = asyncio.Lock()
 
     @property
@@ -148,13 +157,14 @@ class HostedModel:
             "threads": compiled.threads_of_a_request,
         }
 
-    async def change(self, pool: Executor, **options: Unpack[LoadArguments]) -> None:
+    async def change(self, pool: Executor, progress: Progress, **options: Unpack[LoadArguments]) -> None:
         """Compile the model with other options, and use the result for later requests.
 
         Until the new program is ready, the old one serves.
 
         Args:
             pool: the threads in which the model is compiled.
+            progress: the change's progress. If it is given up, the compiled model is not used.
             options: as for `mpscnn.load`. `max_memory` cannot be changed, and `threads` may be at most the number
                 of cores.
 
@@ -170,7 +180,11 @@ class HostedModel:
             return Compiled(model, self.compiled._inflight, self.compiled._max_batch)
 
         async with self._changing:
+            progress.begun = True
             made = await asyncio.get_running_loop().run_in_executor(pool, compile_again)
+            if progress.given_up:
+                made.retire()
+                return
             old, self.compiled = self.compiled, made
             old.retire()
 

@@ -79,7 +79,7 @@ def add_model_routes(app: FastAPI, service: Service) -> None:
         hosted = service.models.named(request.path_params["name"])
         with service.bodies.share() as share:
             wanted = _options(await service.read(request, ends, share, _MAX_BYTES))
-        await hosted.change(service.pool, **wanted)
+        await service.change(request, hosted, ends, wanted)
         return JSONResponse(hosted.describe())
 
     def add(
@@ -117,7 +117,7 @@ def add_model_routes(app: FastAPI, service: Service) -> None:
         "/v1/models/{name}/options",
         change_options,
         "Computes later requests on another device, in other numbers or by other threads.",
-        *(404, 413, 415, 422),
+        *(404, 413, 415, 422, 504),
         method="POST",
         requestBody={"required": True, "content": {JSON: {"schema": _OPTIONS_SCHEMA}}},
     )

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import math
-import time
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from http import HTTPStatus
 from typing import Any
 
@@ -51,6 +49,7 @@ def add_protocol_routes(app: FastAPI, service: Service) -> None:
         return JSONResponse(_metadata(_named(service, request)))
 
     async def infer(request: Request) -> Any:
+        arrived = asyncio.get_running_loop().time()
         ends = service.deadline(request)
         hosted = _named(service, request)
         service.require_room()  # refuse early, before the body is received
@@ -60,8 +59,14 @@ def add_protocol_routes(app: FastAPI, service: Service) -> None:
             tensors = held.enter_context(service.tensors.share())
             body = await service.read(request, ends, share)
             inference = _Inference(service, hosted, body, request.headers.get(_HEADER_LENGTH), tensors)
+            if inference.is_short:
+                wanted = inference.parse()
+            else:
+                wanted = await service.parse(request, ends, inference.parse, held)
+            if wanted.timeout is not None:
+                ends = min(ends, arrived + wanted.timeout)
             content, header_length = await service.compute(
-                request, hosted, min(ends, inference.ends), inference.submit, inference.finish, held
+                request, hosted, ends, inference.submit, inference.finish, held
             )
             share.reduce_to(0)
             tensors.reduce_to(len(content))
@@ -116,7 +121,7 @@ def add_protocol_routes(app: FastAPI, service: Service) -> None:
 
 
 class _Inference:
-    """One inference request. Short JSON is decoded when it arrives, long JSON later in a thread."""
+    """One inference request. Short JSON is parsed in the event loop, long JSON in a thread before the queue."""
 
     def __init__(
         self,
@@ -126,37 +131,33 @@ class _Inference:
         header_length: str | None,
         tensors: Share,
     ) -> None:
-        self.ends = math.inf
-        """The event loop's time at which the request's own timeout ends; infinite if none is known."""
         self._service = service
         self._hosted = hosted
         self._body = body
         self._tensors = tensors
         self._length = json_length(body, header_length)
-        self._arrived = time.perf_counter()
         self._wanted: InferRequest | None = None
-        if self._length <= _SHORT:
-            self._wanted = self._parsed()
-            if self._wanted.timeout is not None:
-                self.ends = asyncio.get_running_loop().time() + self._wanted.timeout
 
-    def _parsed(self) -> InferRequest:
+    @property
+    def is_short(self) -> bool:
+        """Return True if parsing takes no noticeable time."""
+        return self._length <= _SHORT
+
+    def parse(self) -> InferRequest:
+        """Parse the JSON. The values of the tensors are decoded later."""
         names = list(self._hosted.compiled.model.program.inputs)
-        return parse_request(self._body, self._length, names)
+        self._wanted = parse_request(self._body, self._length, names)
+        return self._wanted
 
     def submit(self, compiled: Compiled) -> Any:
         """Decode the inputs and submit them to the model's runner. Runs in a thread."""
-        if self._wanted is not None:
-            return compiled.tensors.submit(self._arrays(compiled, self._wanted))
-        with self._service.long_turn():
-            self._wanted = self._parsed()
-            timeout = self._wanted.timeout
-            if timeout is not None and time.perf_counter() - self._arrived >= timeout:
-                raise self._service.late()
-            arrays = self._arrays(compiled, self._wanted)
+        with nullcontext() if self.is_short else self._service.long_turn():
+            arrays = self._arrays(compiled)
         return compiled.tensors.submit(arrays)
 
-    def _arrays(self, compiled: Compiled, wanted: InferRequest) -> Any:
+    def _arrays(self, compiled: Compiled) -> Any:
+        wanted = self._wanted
+        assert wanted is not None
         settings = self._service.settings
         self._tensors.add(tensor_bytes(compiled, wanted, settings.max_tensor_bytes))
         return input_arrays(compiled, wanted.inputs, settings.max_pixels)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 from fastapi import Request
@@ -26,6 +26,8 @@ from mpscnn.errors import ParameterError
 
 __all__ = ["Finish", "Service", "Submit"]
 
+Result = TypeVar("Result")
+
 Submit = Callable[[Compiled], Any]
 """Decode a request in a thread. Return the future of a runner, or the result itself."""
 Finish = Callable[[Any], Any]
@@ -33,6 +35,7 @@ Finish = Callable[[Any], Any]
 
 _DEADLINE = "x-request-timeout"
 _UNWATCHED = 0.1  # seconds in which a request is not watched for a closed connection
+_MAX_CHANGES = 4  # changes of one model's options that may be under way: one is compiled, the others wait
 _PAUSE = 0.001  # seconds that a thread sleeps, so that the event loop can run
 
 
@@ -48,9 +51,11 @@ class Service:
         self.metrics = Metrics(self.queue, self.bodies, self.tensors)
         self.pool = ThreadPoolExecutor(settings.slots, "mpscnn-serve")
         self._decoding = threading.Lock()
+        self._parser = ThreadPoolExecutor(1, "mpscnn-parse")
 
     def close(self) -> None:
         """Wait for running computations, and close the models."""
+        self._parser.shutdown(cancel_futures=True)
         self.pool.shutdown(cancel_futures=True)
         self.models.close()
 
@@ -140,6 +145,80 @@ class Service:
         self.require_room()
         progress = _Progress()
         task = loop.create_task(self._run(progress, hosted, submit, finish))
+        try:
+            return await self._result(request, ends, task, progress, held)
+        finally:
+            del (
+                task
+            )  # its exception has a traceback that refers to this frame: a cycle that would keep memory
+
+    async def parse(
+        self, request: Request, ends: float, work: Callable[[], Result], held: ExitStack
+    ) -> Result:
+        """Parse a long request in a thread before it enters the queue. One request is parsed at a time.
+
+        Raises:
+            RefusedError: the deadline `ends` has passed (504), or the client closed the connection (499).
+            Exception: any error of `work`.
+        """
+        if asyncio.get_running_loop().time() >= ends:
+            raise self.late()
+        parsing = self._parser.submit(self._in_turn, work)
+        task = asyncio.ensure_future(asyncio.wrap_future(parsing))
+        try:
+            result: Result = await self._result(request, ends, task, _Parsing(parsing), held)
+            return result
+        finally:
+            del task, parsing  # as in `compute`
+
+    def _in_turn(self, work: Callable[[], Result]) -> Result:
+        with self.long_turn():
+            return work()
+
+    async def change(
+        self, request: Request, hosted: HostedModel, ends: float, wanted: dict[str, Any]
+    ) -> None:
+        """Compile a model with other options for later requests.
+
+        After a RefusedError the model keeps its options, also if the new program is complete later.
+
+        Raises:
+            RefusedError: the deadline `ends` has passed (504); too many changes of this model wait (503); the client
+                closed the connection (499).
+            ParameterError, DeviceError, UnsupportedError: as `HostedModel.change`.
+        """
+        loop = asyncio.get_running_loop()
+        if loop.time() >= ends:
+            raise self.late()
+        if hosted.changes >= _MAX_CHANGES:
+            raise self._busy(
+                "queue",
+                "QueueFull",
+                f"{hosted.changes} changes of the options of {hosted.name!r} are under way already; try again later",
+            )
+        progress = _Progress()
+
+        def ended(_: Any) -> None:
+            hosted.changes -= 1
+
+        hosted.changes += 1
+        task = loop.create_task(hosted.change(self.pool, progress, **wanted))
+        task.add_done_callback(ended)
+        try:
+            await self._result(request, ends, task, progress, None)
+        finally:
+            del task  # as in `compute`
+
+    async def _result(
+        self,
+        request: Request,
+        ends: float,
+        task: asyncio.Future[Any],
+        progress: _Progress | _Parsing,
+        held: ExitStack | None,
+    ) -> Any:
+        """Return the result of a task of a request. Give the task up at the deadline, or if the client is gone."""
+        loop = asyncio.get_running_loop()
         gone: asyncio.Task[None] | None = None
         try:
             # Most requests end quickly. Only longer ones are watched for clients that close the connection.
@@ -243,6 +322,20 @@ class Service:
         return RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, kind, message, retry)
 
 
+class _Parsing:
+    """Gives up a request that is parsed."""
+
+    def __init__(self, parsing: Future[Any]) -> None:
+        self._parsing = parsing
+
+    def give_up(self, task: asyncio.Future[Any], held: ExitStack | None) -> None:
+        """Abandon the request. If its parsing has begun, the memory of its body stays reserved until the end."""
+        kept = ExitStack() if held is None else held.pop_all()
+        self._parsing.cancel()
+        self._parsing.add_done_callback(lambda _: kept.close())
+        task.cancel()
+
+
 class _Progress:
     """Records how far the computation of a request is, so that the request can be given up."""
 
@@ -257,7 +350,7 @@ class _Progress:
         if self.given_up:
             frame.cancel()
 
-    def give_up(self, task: asyncio.Task[Any], held: ExitStack | None) -> None:
+    def give_up(self, task: asyncio.Future[Any], held: ExitStack | None) -> None:
         """Abandon the request.
 
         If it waits, it leaves the queue. If it already runs, its memory stays reserved until it ends.
@@ -265,7 +358,7 @@ class _Progress:
         self.given_up = True
         kept = ExitStack() if held is None else held.pop_all()
 
-        def end(task: asyncio.Task[Any]) -> None:
+        def end(task: asyncio.Future[Any]) -> None:
             kept.close()
             if not task.cancelled():
                 task.exception()  # read it, since asyncio warns of exceptions that nobody reads

@@ -308,8 +308,9 @@ def _is_nested(brackets: bytes, shape: tuple[int, ...]) -> bool:
 def _texts(what: str, content: memoryview, count: int) -> Iterator[bytes]:
     """Yield the strings of a JSON list as bytes."""
     text = bytes(content)
-    # Count quotation marks before decoding: each string has two, and escaped ones follow a backslash.
-    if text.count(b'"') > 2 * count + text.count(b"\\"):
+    # Count the texts before decoding: each has two quotation marks that are not escaped. Escaped backslashes go first,
+    # because a quotation mark may follow one.
+    if text.replace(rb"\\", b"").replace(rb"\"", b"").count(b'"') > 2 * count:
         raise ShapeError(f"{what}: data must be {count:,} texts; there are more")
     texts = _decoded(
         functools.partial(msgspec.json.decode, type=list[str]), text, f"{what}: data must be texts"
