@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -206,13 +206,18 @@ def open_photo(
     return replace(opened, orientation=orientation, yuv=yuv)
 
 
-def open_content(content: bytes | memoryview, max_pixels: int) -> Photo:
+def open_content(
+    content: bytes | memoryview, max_pixels: int, reserve: Callable[[int], None] | None = None
+) -> Photo:
     """Decode the bytes of an untrusted image file.
+
+    `reserve` is called after the header is read, with the number of pixels that will be decoded. Its exception becomes
+    the cause of an ImageError.
 
     Raises:
         TooManyPixelsError: the header announces more than `max_pixels`. ImageError: as `open_photo`.
     """
-    return _from_bytes(content, "image bytes", max_pixels)
+    return _from_bytes(content, "image bytes", max_pixels, reserve=reserve)
 
 
 def kept(photo: Any, opened: Photo, channel_order: ChannelOrderName | None) -> Any:
@@ -291,9 +296,13 @@ def _from_file_object(file: Any, min_size: _MinSize) -> Photo:
 
 
 def _from_bytes(
-    content: bytes | memoryview, name: str, max_pixels: int = MAX_PIXELS, min_size: _MinSize = None
+    content: bytes | memoryview,
+    name: str,
+    max_pixels: int = MAX_PIXELS,
+    min_size: _MinSize = None,
+    reserve: Callable[[int], None] | None = None,
 ) -> Photo:
-    return _from_stream(io.BytesIO(content), len(content), name, max_pixels, min_size)
+    return _from_stream(io.BytesIO(content), len(content), name, max_pixels, min_size, reserve)
 
 
 def require_pillow(purpose: str) -> None:
@@ -305,14 +314,19 @@ def require_pillow(purpose: str) -> None:
 
 
 def _from_stream(
-    stream: IO[bytes], size: int, name: str, max_pixels: int = MAX_PIXELS, min_size: _MinSize = None
+    stream: IO[bytes],
+    size: int,
+    name: str,
+    max_pixels: int = MAX_PIXELS,
+    min_size: _MinSize = None,
+    reserve: Callable[[int], None] | None = None,
 ) -> Photo:
     if size == 0:
         raise ImageError(f"{name}: is empty (0 bytes)")
     require_pillow("reading photo files")
     with _decoding(name):
         reduce = None if min_size is None else partial(_reduce, min_size=min_size)
-        samples = read_samples(stream, size, max_pixels, reduce)
+        samples = read_samples(stream, size, max_pixels, reduce, reserve)
         if samples is None:
             raise ImageError(f"is not an image that Pillow can read as {', '.join(FORMATS)} ({size:,} bytes)")
         return _photo(samples, name)

@@ -66,11 +66,16 @@ class _Unpacking:
 
 
 def read_samples(
-    stream: IO[bytes], size: int, max_pixels: int, reduce: Callable[[ImageFile], int] | None = None
+    stream: IO[bytes],
+    size: int,
+    max_pixels: int,
+    reduce: Callable[[ImageFile], int] | None = None,
+    reserve: Callable[[int], None] | None = None,
 ) -> Samples | None:
     """Return the samples of a file of `size` bytes, or None if its format is not supported.
 
-    `reduce` may make the decoder compute a smaller picture. It returns the factor.
+    `reduce` may make the decoder compute a smaller picture. It returns the factor. `reserve` is called before any pixel
+    is decoded, with the number of pixels that are decoded: twice those of the picture if it is decoded twice.
 
     Raises:
         ImageError: as `read_image`, or if the meaning of the samples is not clear.
@@ -83,6 +88,8 @@ def read_samples(
         if reduce is not None:
             reduction = reduce(image)
         found.append(_unpacking(image))
+        if reserve is not None and len(found) == 1:
+            reserve(image.width * image.height * (1 if found[0] is None else len(found[0].passes)))
         if found[0] is not None:
             found[0].passes[len(found) - 1](image)
 

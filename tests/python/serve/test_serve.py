@@ -221,8 +221,8 @@ def test_no_other_media_type_is_answered(service: Service, photo: bytes) -> None
         (b"", 400, "ImageError", "is empty"),
         (b"GIF89a", 400, "ImageError", "is "),
         (b"\xff\xd8\xff\xe0junk", 400, "ImageError", "is "),
-        (encoded(np.zeros((101, 100, 3), np.uint8)), 413, "ImageError", "0.01 million"),
-        (bytes(200_001), 413, "TooManyBytes", "200,000 bytes"),
+        (encoded(np.zeros((101, 100, 3), np.uint8)), 413, "ImageError", "10,000 pixels (--max-pixels)"),
+        (bytes(200_001), 413, "TooManyBytes", "200,000 bytes (--max-bytes)"),
     ],
     ids=["empty", "a head only", "damaged", "pixels", "bytes"],
 )
@@ -242,6 +242,10 @@ def test_pictures_that_jpeg_does_not_have_are_refused(
         assert picture(service.request("/v1/classify", wide, {"Accept": "image/png"})).width == 65_535
         long = service.request("/v1/models/" + 60_000 * "x")
         refused(long, 404, "UnknownModel", "served are colours")
+        none = service.request("/v1/detect", b"x")
+        refused(
+            none, 404, "UnknownModel", "no model for detection is served; served are colours (classification)"
+        )
         assert len(long.body) < 1_000
 
 
@@ -265,7 +269,7 @@ def test_bodies_in_chunks_have_the_same_limit(service: Service) -> None:
 
 def test_compressed_bodies_are_refused(service: Service, photo: bytes) -> None:
     answer = service.request("/v1/classify", photo, {"Content-Encoding": "gzip"})
-    refused(answer, 415, "UnsupportedCoding", "gzip")
+    refused(answer, 415, "UnsupportedCoding", "'gzip': send the body uncompressed")
 
 
 def test_models_are_described(service: Service, models: dict[str, mpscnn.Model]) -> None:

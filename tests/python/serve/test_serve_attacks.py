@@ -310,11 +310,14 @@ def test_a_slow_body_is_given_up(service: Service) -> None:
         connection.sendall(head(len(PHOTO), "X-Request-Timeout: 0.2\r\n") + PHOTO[:5])
         status, _, body = answered(connection)
         assert (status, json.loads(body)["error"]) == (408, "BodyTooSlow")
+        assert "60 seconds (--deadline)" in json.loads(body)["message"]
 
 
 def test_a_client_that_sends_all_before_it_reads_sees_why_it_was_refused(service: Service) -> None:
     for _ in range(5):
-        assert service.request("/v1/classify", b"x" * (3 * MAX_BYTES)).status == 413
+        answer = service.request("/v1/classify", b"x" * (3 * MAX_BYTES))
+        assert answer.status == 413
+        assert "1,000,000 bytes (--max-bytes)" in answer.json["message"]
 
 
 def resident(service: Service) -> int:
@@ -340,6 +343,7 @@ def test_slow_uploads_of_the_largest_body_do_not_add_up(service: Service) -> Non
                 uploads.remove(upload)
                 status, _, body = answered(upload)
                 told.append((status, json.loads(body)["error"]))
+                assert "of 2,500,000 bytes (--max-total-bytes)" in json.loads(body)["message"]
         assert told.count((503, "MemoryBudgetExceeded")) >= 10
         assert service.metric('mpscnn_refused_total{reason="bytes"}') - refused >= 10
         assert resident(service) - before < 20 * MAX_BYTES

@@ -144,7 +144,9 @@ def test_other_names_are_not(service: Service, host: str) -> None:
 )
 def test_pages_of_other_sites_are_refused(service: Service, headers: dict[str, str]) -> None:
     for path, body in (("/v1/models", None), ("/v1/classify", b"x"), ("/v1/models/colours/options", b"{}")):
-        refused(service.request(path, body, headers), 403, "ForeignOrigin")
+        answer = service.request(path, body, headers)
+        refused(answer, 403, "ForeignOrigin")
+        assert "open the service's own page" in answer.json["message"]
 
 
 def test_its_own_page_may_ask(service: Service) -> None:

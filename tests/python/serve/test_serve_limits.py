@@ -99,8 +99,9 @@ def busy(service: Service) -> Iterator[Asked]:
     assert service.metric("mpscnn_queue_length") == 0
 
 
-def refused(answer: Answer, status: int, kind: str) -> None:
+def refused(answer: Answer, status: int, kind: str, message: str = "") -> None:
     assert (answer.status, answer.json["error"]) == (status, kind), answer.body
+    assert message in answer.json["message"]
 
 
 def test_a_full_queue_refuses_and_those_in_it_are_answered(
@@ -113,7 +114,7 @@ def test_a_full_queue_refuses_and_those_in_it_are_answered(
         full = service.request(path, body)
         assert full.status == 503
         assert int(full.headers["retry-after"]) >= 1
-    refused(service.request("/v1/classify", photo), 503, "QueueFull")
+    refused(service.request("/v1/classify", photo), 503, "QueueFull", "--queue")
     assert service.metric('mpscnn_refused_total{reason="queue"}') == before + 3
     answer = waiting.answer()
     assert answer.status == 200
@@ -124,7 +125,7 @@ def test_a_full_queue_refuses_and_those_in_it_are_answered(
 def test_the_deadline_comes_while_it_waits(service: Service, busy: Asked, photo: bytes) -> None:
     before = service.metric('mpscnn_refused_total{reason="deadline"}')
     late = service.request("/v1/classify", photo, {"X-Request-Timeout": "0.05"})
-    refused(late, 504, "DeadlineExceeded")
+    refused(late, 504, "DeadlineExceeded", "30 seconds (--deadline)")
     assert service.metric("mpscnn_queue_length") == 0  # the request has left the queue
     assert service.metric('mpscnn_refused_total{reason="deadline"}') == before + 1
 

@@ -7,9 +7,11 @@ import http.client
 import io
 import json
 import socket
+import struct
 import threading
 import time
 import tracemalloc
+import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -24,6 +26,8 @@ pytest.importorskip("python_multipart", reason="python_multipart is not installe
 pytest.importorskip("prometheus_client", reason="prometheus_client is not installed")
 
 from mpscnn.apps.serve.hosting import Models, host
+from mpscnn.apps.serve.limits import MemoryBudget, WaitedError
+from mpscnn.apps.serve.photos import PhotoMemory
 from mpscnn.apps.serve.server import server_of
 from mpscnn.apps.serve.service import Service
 from mpscnn.apps.serve.settings import Settings
@@ -45,8 +49,9 @@ PHOTO = png(100, 100)
 class Client:
     """A service in a thread of this process, and a client for it."""
 
-    def __init__(self, place: tuple[str, int], server: Any) -> None:
+    def __init__(self, place: tuple[str, int], server: Any, service: Service) -> None:
         self.place = place
+        self.service = service
         self._server = server
         self.connection = http.client.HTTPConnection(*place, timeout=60)
 
@@ -85,7 +90,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
-        made = Client(listener.getsockname(), server)
+        made = Client(listener.getsockname(), server, service)
         yield made
         made.connection.close()
         server.should_exit = True
@@ -172,3 +177,83 @@ def test_failed_requests_leave_nothing(client: Client, failure: Callable[[Client
     assert objects_after - objects < 25 * requests
     assert count_after - count < len(PHOTO) / 4 * requests
     assert unreachable < 25 * requests
+
+
+# ---- Decoded photos --------
+
+
+def png16(width: int, height: int) -> bytes:
+    """Return a PNG of 16-bit colours, which Pillow cannot write. It is decoded twice."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        )
+
+    header = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
+    rows = zlib.compress((b"\0" + b"\1\2" * 3 * width) * height)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(
+    ("content", "drawn", "expected"),
+    [(PHOTO, False, 10_000), (PHOTO, True, 20_000), (png16(20, 10), False, 400), (png16(20, 10), True, 800)],
+)
+def test_the_pixels_of_a_photo_are_counted_before_they_are_decoded(
+    content: bytes, drawn: bool, expected: int
+) -> None:
+    photos = MemoryBudget(expected, "photos")
+    with photos.share() as share:
+        memory = PhotoMemory(share, time.monotonic(), drawn)
+        photo = memory.open(content, MAX_PIXELS)
+        assert photos.used == expected
+        with pytest.raises(WaitedError):  # until the first photo is freed
+            memory.open(content, MAX_PIXELS)
+        memory.free()
+        assert photos.used == 0
+        assert memory.open(content, MAX_PIXELS).size == photo.size
+    assert photos.used == 0
+
+
+def test_a_photo_that_waits_for_memory_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mpscnn.vision.photo_file.load", lambda _: pytest.fail("it was decoded"))
+    with MemoryBudget(9_999, "photos").share() as share, pytest.raises(WaitedError):
+        PhotoMemory(share, time.monotonic()).open(PHOTO, MAX_PIXELS)
+
+
+def pixels(content: bytes) -> tuple[str, bytes, dict[str, str]]:
+    """Return a request for a photo as a tensor of the type BYTES."""
+    fields = {"name": "image", "shape": [2], "datatype": "BYTES"}
+    both = 2 * (len(content).to_bytes(4, "little") + content)
+    head = json.dumps({"inputs": [{**fields, "parameters": {"binary_data_size": len(both)}}]}).encode()
+    return "/v2/models/colours/infer", head + both, {"Inference-Header-Content-Length": str(len(head))}
+
+
+@pytest.mark.parametrize(
+    "request_of",
+    [
+        ("/v1/classify", PHOTO, {}),
+        ("/v1/classify", PHOTO, {"Accept": "image/png"}),
+        pixels(PHOTO),
+    ],
+    ids=["photo", "annotated photo", "tensor"],
+)
+def test_decoded_photos_wait_for_memory(
+    client: Client, request_of: tuple[str, bytes, dict[str, str]]
+) -> None:
+    path, body, headers = request_of
+    photos = client.service.photos
+    others = 4 * MAX_PIXELS - 9_999  # a pixel too many
+    with photos.share() as share:
+        share.add(others)
+        assert client.ask(path, body, {**headers, "X-Request-Timeout": "0.2"}) == 504
+        client.wait()
+        assert photos.used == others
+        free = threading.Timer(0.5, share.reduce_to, (0,))
+        free.start()
+        begun = time.monotonic()
+        assert client.ask(path, body, headers) == 200
+        assert time.monotonic() - begun > 0.3
+        free.join()
+    client.wait()
+    assert photos.used == 0

@@ -28,12 +28,18 @@ pytest.importorskip("msgspec", reason="msgspec is not installed")
 
 from mpscnn.apps.serve.failures import RefusedError
 from mpscnn.apps.serve.hosting import Compiled, host
+from mpscnn.apps.serve.limits import MemoryBudget
+from mpscnn.apps.serve.photos import PhotoMemory
 from mpscnn.apps.serve.responses import JSON_NUMBER, answer_bytes
 from mpscnn.apps.serve.tensor_inputs import input_arrays, tensor_bytes
 from mpscnn.apps.serve.tensors import TYPES, InferRequest, parse_request
 
 require_packages()
 NO_LIMIT = 10**12
+
+
+def photo_memory() -> PhotoMemory:
+    return PhotoMemory(MemoryBudget(NO_LIMIT, "photos").share(), math.inf)
 
 
 def parsed(
@@ -222,7 +228,7 @@ def test_what_is_counted_is_what_is_made(compiled: Compiled, value: Any, binary:
     program = compiled.model.program
     request = wanted(value, binary=binary, output=list(program.outputs)[1] if some else None)
     counted = tensor_bytes(compiled, request, NO_LIMIT)
-    arrays = input_arrays(compiled, request.inputs, NO_LIMIT)
+    arrays = input_arrays(compiled, request.inputs, NO_LIMIT, photo_memory())
     found = program.session().run(arrays)
     chosen = {name: found[name] for name in request.outputs or found}
     made = arrays.size * (2 if value.dtype == np.float16 else 4) + sum(
@@ -297,10 +303,10 @@ def test_one_decoded_photo_is_held_at_a_time(compiled: Compiled) -> None:
         rest = b"".join(len(content).to_bytes(4, "little") + content for content in contents)
         return parsed([len(contents)], "BYTES", rest=rest)
 
-    alone = [input_arrays(compiled, request([photo]).inputs, side * side) for photo in photos]
+    alone = [input_arrays(compiled, request([photo]).inputs, side * side, photo_memory()) for photo in photos]
     tracemalloc.start()
     try:
-        together = input_arrays(compiled, request(photos).inputs, count * side * side)
+        together = input_arrays(compiled, request(photos).inputs, count * side * side, photo_memory())
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

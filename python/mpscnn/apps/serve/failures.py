@@ -87,7 +87,12 @@ def refusal(error: Exception) -> RefusedError:
             named = ImageError if isinstance(error, ImageError) else kind_of_error
             return RefusedError(status, named.__name__, str(error))
     if isinstance(error, MemoryError):
-        return RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, "MemoryError", "not enough memory")
+        return RefusedError(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "MemoryError",
+            "the machine has not enough memory for this request: send a smaller photo or batch, or try again later; "
+            "with a smaller --inflight fewer requests share the memory",
+        )
     return RefusedError(HTTPStatus.INTERNAL_SERVER_ERROR, "InternalError", "failed; the log says why")
 
 

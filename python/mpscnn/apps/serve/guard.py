@@ -102,19 +102,24 @@ class Guard:
             )
         origin = headers.get(b"origin")
         if origin is not None and _host_of(origin) != host:
-            return RefusedError(403, "ForeignOrigin", "pages of other sites may not use this service")
+            return _foreign()
         # Browsers send no Origin header with some requests, such as those for images. Sec-Fetch-Site shows whether
         # such a request comes from another site.
         if (
             headers.get(b"sec-fetch-site") in (b"cross-site", b"same-site")
             and scope["path"] not in self._open
         ):
-            return RefusedError(403, "ForeignOrigin", "pages of other sites may not use this service")
+            return _foreign()
         if self._token is not None and scope["path"] not in self._open:
             scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
             if not hmac.compare_digest(given, self._token) or scheme.lower() != b"bearer":
                 about = {"WWW-Authenticate": "Bearer"}
-                return RefusedError(401, "Unauthorized", "needs Authorization: Bearer TOKEN", about)
+                return RefusedError(
+                    401,
+                    "Unauthorized",
+                    "the request needs the header Authorization: Bearer TOKEN, with the --token of the service",
+                    about,
+                )
         return None
 
     def _is_own_host(self, host: str) -> bool:
@@ -131,6 +136,15 @@ class Guard:
             return False
         name = found[1] or found[2]
         return is_loopback(name) or name in self._hosts
+
+
+def _foreign() -> RefusedError:
+    return RefusedError(
+        403,
+        "ForeignOrigin",
+        "pages of other sites may not use this service: open the service's own page, or send the request from a "
+        "program, without the headers Origin and Sec-Fetch-Site; a proxy must pass on the header Host",
+    )
 
 
 def _host_of(origin: bytes) -> str | None:

@@ -229,7 +229,10 @@ class Models:
         for model in self._by_name.values():
             if model.task == task:
                 return model
-        raise RefusedError(HTTPStatus.NOT_FOUND, "UnknownModel", f"no model for {task} is served")
+        served = ", ".join(f"{model.name} ({model.task})" for model in self._by_name.values())
+        raise RefusedError(
+            HTTPStatus.NOT_FOUND, "UnknownModel", f"no model for {task} is served; served are {served}"
+        )
 
     def close(self) -> None:
         """Close all models when the service ends."""

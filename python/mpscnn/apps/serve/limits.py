@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import math
 import threading
+import time
 
-__all__ = ["MemoryBudget", "NoRoomError", "QueueFullError", "RequestQueue", "Share"]
+__all__ = ["MemoryBudget", "NoRoomError", "QueueFullError", "RequestQueue", "Share", "WaitedError"]
 
 _LATEST = 0.1  # the weight of the latest request in the running mean of durations
 
@@ -17,6 +18,10 @@ class QueueFullError(Exception):
 
 class NoRoomError(Exception):
     """The memory budget has too few bytes left."""
+
+
+class WaitedError(Exception):
+    """The memory budget had too few bytes left until the deadline."""
 
 
 class RequestQueue:
@@ -62,18 +67,20 @@ class RequestQueue:
 
 
 class MemoryBudget:
-    """A limit on the bytes that all requests hold together.
+    """A limit on the bytes, or pixels, that all requests hold together.
 
     Args:
         limit: the number of bytes.
         what: the name of the data in messages.
+        option: what sets the limit, for messages.
     """
 
-    def __init__(self, limit: int, what: str) -> None:
+    def __init__(self, limit: int, what: str, option: str = "") -> None:
         self.used = 0
         self._limit = limit
         self._what = what
-        self._lock = threading.Lock()
+        self._option = option and f" ({option})"
+        self._freed = threading.Condition()
 
     def share(self) -> Share:
         """Return an empty share of the budget for one request."""
@@ -81,11 +88,21 @@ class MemoryBudget:
 
     def take(self, count: int) -> None:
         """Reserve bytes; a negative count returns them. Raise NoRoomError if too few are left. Thread-safe."""
-        with self._lock:
+        with self._freed:
             if count > 0 and self.used + count > self._limit:
                 raise NoRoomError(
-                    f"{self._what} of other requests take {self.used:,} of {self._limit:,} bytes"
+                    f"{self._what} of other requests take {self.used:,} of {self._limit:,} bytes{self._option}"
                 )
+            self.used += count
+            if count < 0:
+                self._freed.notify_all()
+
+    def wait(self, count: int, until: float) -> None:
+        """Reserve bytes as soon as enough are left. Raise WaitedError at the time `until` of `time.monotonic`."""
+        seconds = min(max(until - time.monotonic(), 0.0), threading.TIMEOUT_MAX)
+        with self._freed:
+            if not self._freed.wait_for(lambda: self.used + count <= self._limit, seconds):
+                raise WaitedError
             self.used += count
 
 
@@ -99,6 +116,11 @@ class Share:
     def add(self, count: int) -> None:
         """Reserve more bytes. Raise NoRoomError if too few are left."""
         self._budget.take(count)
+        self._count += count
+
+    def wait(self, count: int, until: float) -> None:
+        """Reserve more bytes as soon as they are left. Raise WaitedError at the time `until` of `time.monotonic`."""
+        self._budget.wait(count, until)
         self._count += count
 
     def reduce_to(self, count: int) -> None:

@@ -17,7 +17,9 @@ _REASONS = ("queue", "deadline", "gone", "bytes")
 class Metrics:
     """The metrics of one service, in a separate Prometheus registry."""
 
-    def __init__(self, queue: RequestQueue, bodies: MemoryBudget, tensors: MemoryBudget) -> None:
+    def __init__(
+        self, queue: RequestQueue, bodies: MemoryBudget, tensors: MemoryBudget, photos: MemoryBudget
+    ) -> None:
         registry = CollectorRegistry()
         self._registry = registry
         self.requests = Counter(
@@ -60,6 +62,12 @@ class Metrics:
             registry=registry,
         )
         arrays.set_function(lambda: tensors.used)
+        pixels = Gauge(
+            "mpscnn_photo_pixels",
+            "Pixels of decoded photos; those that are decoded or drawn twice count twice.",
+            registry=registry,
+        )
+        pixels.set_function(lambda: photos.used)
 
     def text(self) -> bytes:
         """Return all metrics in Prometheus' text format."""

@@ -14,10 +14,12 @@ from mpscnn._private.arguments import number_in, whole_number_in
 from mpscnn.apps.serve.forms import photo_in
 from mpscnn.apps.serve.hosting import Compiled
 from mpscnn.apps.serve.openapi import failures
+from mpscnn.apps.serve.photos import PhotoMemory
 from mpscnn.apps.serve.responses import JPEG, JSON, PNG, Answer, accepted, json_bytes, picture
 from mpscnn.apps.serve.service import Service
 from mpscnn.errors import ParameterError
-from mpscnn.vision.photo import Photo, open_content
+from mpscnn.vision.photo import Photo
+from mpscnn.vision.photo_file import TooManyPixelsError
 
 __all__ = ["add_photo_routes"]
 
@@ -92,10 +94,11 @@ def _route(service: Service, task: str, options: dict[str, _Option]) -> Any:
             wanted.setdefault("top", _TOP)
         service.require_room()  # refuse early, before the body is received
         request.scope["mpscnn.model"] = hosted.name
-        taken = _Taken(service.settings.max_pixels)
         content_type = request.headers.get("content-type", "")
         with ExitStack() as held:
             share = held.enter_context(service.bodies.share())
+            photos = service.photo_memory(held, ends, kind != JSON)
+            taken = _Taken(service.settings.max_pixels, photos)
             body = await service.read(request, ends, share)
 
             def submit(compiled: Compiled) -> Any:
@@ -114,6 +117,7 @@ def _route(service: Service, task: str, options: dict[str, _Option]) -> Any:
             else:
                 content = await service.compute(request, hosted, ends, submit, finish, held)
             share.reduce_to(0)
+            photos.free()
             service.hold_answer(held.enter_context(service.tensors.share()), len(content))
             return Answer(content, held.pop_all(), media_type=kind, headers={_OPTIONS: taken.options})
 
@@ -127,13 +131,19 @@ class _Taken:
     options: str
     """The options of the model that computed the result, from `Compiled.options`."""
 
-    def __init__(self, max_pixels: int) -> None:
+    def __init__(self, max_pixels: int, photos: PhotoMemory) -> None:
         self._max_pixels = max_pixels
+        self._photos = photos
         self._arrived = time.perf_counter()
 
     def decode(self, content: memoryview) -> Photo:
         self._begun = time.perf_counter()
-        self.photo = open_content(content, self._max_pixels)
+        try:
+            self.photo = self._photos.open(content, self._max_pixels)
+        except TooManyPixelsError as error:
+            raise TooManyPixelsError(
+                f"{error}; a photo may have {self._max_pixels:,} pixels (--max-pixels): send a smaller one"
+            ) from None
         self._decoding = time.perf_counter() - self._begun
         return self.photo
 

@@ -15,6 +15,7 @@ from mpscnn.apps.serve.failures import RefusedError
 from mpscnn.apps.serve.hosting import Compiled, HostedModel
 from mpscnn.apps.serve.limits import Share
 from mpscnn.apps.serve.openapi import JSON_ANSWER, failures
+from mpscnn.apps.serve.photos import PhotoMemory
 from mpscnn.apps.serve.responses import JSON, Answer, answer_bytes
 from mpscnn.apps.serve.service import Service
 from mpscnn.apps.serve.tensor_inputs import input_arrays, tensor_bytes
@@ -58,17 +59,20 @@ def add_protocol_routes(app: FastAPI, service: Service) -> None:
             share = held.enter_context(service.bodies.share())
             tensors = held.enter_context(service.tensors.share())
             body = await service.read(request, ends, share)
-            inference = _Inference(service, hosted, body, request.headers.get(_HEADER_LENGTH), tensors)
+            header = request.headers.get(_HEADER_LENGTH)
+            inference = _Inference(service, hosted, body, header, tensors)
             if inference.is_short:
                 wanted = inference.parse()
             else:
                 wanted = await service.parse(request, ends, inference.parse, held)
             if wanted.timeout is not None:
                 ends = min(ends, arrived + wanted.timeout)
+            inference.photos = service.photo_memory(held, ends)
             content, header_length = await service.compute(
                 request, hosted, ends, inference.submit, inference.finish, held
             )
             share.reduce_to(0)
+            inference.photos.free()
             tensors.reduce_to(len(content))
             if header_length is None:
                 return Answer(content, held.pop_all(), media_type=JSON)
@@ -123,6 +127,8 @@ def add_protocol_routes(app: FastAPI, service: Service) -> None:
 class _Inference:
     """One inference request. Short JSON is parsed in the event loop, long JSON in a thread before the queue."""
 
+    photos: PhotoMemory
+
     def __init__(
         self,
         service: Service,
@@ -160,7 +166,7 @@ class _Inference:
         assert wanted is not None
         settings = self._service.settings
         self._tensors.add(tensor_bytes(compiled, wanted, settings.max_tensor_bytes))
-        return input_arrays(compiled, wanted.inputs, settings.max_pixels)
+        return input_arrays(compiled, wanted.inputs, settings.max_pixels, self.photos)
 
     def finish(self, result: Any) -> tuple[bytes, int | None]:
         """Return the response's body, and the number of its bytes that are JSON; None if all are."""

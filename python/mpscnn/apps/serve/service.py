@@ -19,8 +19,16 @@ from starlette.requests import ClientDisconnect
 from mpscnn._private.arguments import is_finite_number, number_in, whole_number_in
 from mpscnn.apps.serve.failures import RefusedError, client_gone
 from mpscnn.apps.serve.hosting import Compiled, HostedModel, Models
-from mpscnn.apps.serve.limits import MemoryBudget, NoRoomError, QueueFullError, RequestQueue, Share
+from mpscnn.apps.serve.limits import (
+    MemoryBudget,
+    NoRoomError,
+    QueueFullError,
+    RequestQueue,
+    Share,
+    WaitedError,
+)
 from mpscnn.apps.serve.metrics import Metrics
+from mpscnn.apps.serve.photos import PhotoMemory
 from mpscnn.apps.serve.settings import Settings
 from mpscnn.errors import ParameterError
 
@@ -46,9 +54,12 @@ class Service:
         self.models = models
         self.settings = settings
         self.queue = RequestQueue(settings.slots, settings.queue)
-        self.bodies = MemoryBudget(settings.memory_budget, "bodies")
-        self.tensors = MemoryBudget(settings.held_tensor_bytes, "tensors and answers")
-        self.metrics = Metrics(self.queue, self.bodies, self.tensors)
+        self.bodies = MemoryBudget(settings.memory_budget, "bodies", "--max-total-bytes")
+        self.tensors = MemoryBudget(
+            settings.held_tensor_bytes, "tensors and answers", "four times --max-tensor-bytes"
+        )
+        self.photos = MemoryBudget(settings.held_pixels, "photos", "four times --max-pixels")
+        self.metrics = Metrics(self.queue, self.bodies, self.tensors, self.photos)
         self.pool = ThreadPoolExecutor(settings.slots, "mpscnn-serve")
         self._decoding = threading.Lock()
         self._parser = ThreadPoolExecutor(1, "mpscnn-parse")
@@ -72,6 +83,11 @@ class Service:
                 raise ParameterError(f"{_DEADLINE} must be seconds above 0, such as 2.5, got {given!r:.100}")
             seconds = min(seconds, wanted)
         return asyncio.get_running_loop().time() + seconds
+
+    def photo_memory(self, held: ExitStack, ends: float, is_drawn: bool = False) -> PhotoMemory:
+        """Return the memory for a request's decoded photos until `held` ends. `ends` is the event loop's time."""
+        until = time.monotonic() + ends - asyncio.get_running_loop().time()
+        return PhotoMemory(held.enter_context(self.photos.share()), until, is_drawn)
 
     def require_room(self) -> None:
         """Raise RefusedError with status 503 if the queue is full."""
@@ -97,22 +113,25 @@ class Service:
             raise RefusedError(
                 HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
                 "UnsupportedCoding",
-                f"bodies are not read in {unknown[:100]}",
+                f"bodies are not read in {unknown[:100]!r}: send the body uncompressed, without the header "
+                f"{'Content-Encoding' if coding != 'identity' else 'Transfer-Encoding'}",
             )
         body = bytearray()
         length = whole_number_in(request.headers.get("content-length", ""))
         if length is not None and length > maximum:
-            raise _too_large(maximum)
+            raise self._too_large(maximum)
         try:
             with anyio.fail_after(ends - asyncio.get_running_loop().time()):
                 async for part in request.stream():
                     if len(body) + len(part) > maximum:
-                        raise _too_large(maximum)
+                        raise self._too_large(maximum)
                     share.add(len(part))
                     body += part
         except TimeoutError:
             raise RefusedError(
-                HTTPStatus.REQUEST_TIMEOUT, "BodyTooSlow", "the body did not come in time"
+                HTTPStatus.REQUEST_TIMEOUT,
+                "BodyTooSlow",
+                f"the body was not complete at the deadline, {self._deadline_text()}: send a smaller body",
             ) from None
         except ClientDisconnect:
             raise client_gone() from None
@@ -238,6 +257,8 @@ class Service:
             raise self._queue_full() from None
         except NoRoomError as error:
             raise self._no_room(error) from None
+        except WaitedError:
+            raise self.late() from None
         finally:
             if gone is not None:
                 gone.cancel()
@@ -296,24 +317,47 @@ class Service:
             raise RefusedError(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
                 "TooManyTensorBytes",
-                f"the answer has {count:,} bytes; {maximum:,} are allowed (--max-tensor-bytes)",
+                f"the answer has {count:,} bytes; {maximum:,} are allowed (--max-tensor-bytes): send a smaller "
+                "photo, or accept image/jpeg or application/json",
             )
         try:
             share.add(count)
         except NoRoomError as error:
             raise self._no_room(error) from None
 
+    def _deadline_text(self) -> str:
+        return (
+            f"{self.settings.deadline:g} seconds (--deadline) or fewer by the header X-Request-Timeout or the "
+            "parameter timeout"
+        )
+
     def late(self) -> RefusedError:
         """Return the error for a request that missed its deadline."""
         self.metrics.refused.labels("deadline").inc()
-        return RefusedError(HTTPStatus.GATEWAY_TIMEOUT, "DeadlineExceeded", "there was no result in time")
+        return RefusedError(
+            HTTPStatus.GATEWAY_TIMEOUT,
+            "DeadlineExceeded",
+            f"there was no result at the deadline, {self._deadline_text()}: try again later, or send a smaller request",
+        )
+
+    def _too_large(self, maximum: int) -> RefusedError:
+        option = (
+            " (--max-bytes): send a smaller photo or batch" if maximum == self.settings.max_bytes else " here"
+        )
+        return RefusedError(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            "TooManyBytes",
+            f"a body may have {maximum:,} bytes{option}",
+        )
 
     def _no_room(self, error: NoRoomError) -> RefusedError:
         return self._busy("bytes", "MemoryBudgetExceeded", f"{error}; try again later")
 
     def _queue_full(self) -> RefusedError:
         return self._busy(
-            "queue", "QueueFull", f"{self.queue.waiting} requests wait already; try again later"
+            "queue",
+            "QueueFull",
+            f"{self.queue.waiting} requests wait already, as many as may (--queue); try again later",
         )
 
     def _busy(self, reason: str, kind: str, message: str) -> RefusedError:
@@ -375,9 +419,3 @@ async def _until_gone(request: Request) -> None:
     with contextlib.suppress(ClientDisconnect):
         while (await request.receive())["type"] != "http.disconnect":
             pass
-
-
-def _too_large(maximum: int) -> RefusedError:
-    return RefusedError(
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "TooManyBytes", f"a body may have {maximum:,} bytes"
-    )

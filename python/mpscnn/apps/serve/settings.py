@@ -53,7 +53,10 @@ class Settings:
     max_bytes: int = 20_000_000
     """The maximum number of bytes of a request's body."""
     max_pixels: int = 50_000_000
-    """The maximum number of pixels of a photo, and of all photos in one request together."""
+    """The maximum number of pixels of a photo, and of all photos in one request together.
+
+    All requests together may hold decoded photos of four times this number.
+    """
     max_tensor_bytes: int = 200_000_000
     """The maximum number of bytes of a request's converted inputs, outputs and response together.
 
@@ -97,6 +100,11 @@ class Settings:
     def held_tensor_bytes(self) -> int:
         """Return the limit on the bytes of all requests' tensors and responses together."""
         return 4 * self.max_tensor_bytes
+
+    @property
+    def held_pixels(self) -> int:
+        """Return the limit on the pixels of all decoded photos together."""
+        return 4 * self.max_pixels
 
     @property
     def slots(self) -> int:

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from mpscnn._private.names import did_you_mean
 from mpscnn.apps.serve.failures import RefusedError
 from mpscnn.apps.serve.hosting import Compiled
+from mpscnn.apps.serve.photos import PhotoMemory
 from mpscnn.apps.serve.responses import JSON_NUMBER
 from mpscnn.apps.serve.tensors import BYTES, InferRequest, Input
 from mpscnn.errors import ParameterError, ShapeError, UnsupportedError
-from mpscnn.vision.photo import Photo, open_content
+from mpscnn.vision.photo import Photo
 from mpscnn.vision.photo_file import TooManyPixelsError
 from mpscnn.vision.preprocessing import preprocess
 
@@ -64,7 +65,7 @@ def tensor_bytes(compiled: Compiled, wanted: InferRequest, maximum: int) -> int:
     return total
 
 
-def input_arrays(compiled: Compiled, inputs: dict[str, Input], max_pixels: int) -> Any:
+def input_arrays(compiled: Compiled, inputs: dict[str, Input], max_pixels: int, photos: PhotoMemory) -> Any:
     """Convert a request's tensors to the program's inputs.
 
     Pixels (UINT8) and image files (BYTES) get the model's preprocessing for photos.
@@ -73,12 +74,14 @@ def input_arrays(compiled: Compiled, inputs: dict[str, Input], max_pixels: int) 
         compiled: the model.
         inputs: tensors by name.
         max_pixels: the limit for all photos of the request together.
+        photos: the memory for decoded photos.
 
     Raises:
+        WaitedError: there was no memory for a decoded photo until the deadline.
         TooManyPixelsError: the photos have more than `max_pixels`.
         ImageError, ParameterError, ShapeError, UnsupportedError: the inputs do not fit the program.
     """
-    limit = _PixelLimit(max_pixels)
+    limit = _PixelLimit(max_pixels, photos)
     given = {name: _numbers(compiled, value, limit) for name, value in inputs.items()}
     return next(iter(given.values())) if len(given) == 1 else given
 
@@ -86,7 +89,8 @@ def input_arrays(compiled: Compiled, inputs: dict[str, Input], max_pixels: int) 
 class _PixelLimit:
     """Counts how many pixels the photos of a request may still have."""
 
-    def __init__(self, max_pixels: int) -> None:
+    def __init__(self, max_pixels: int, memory: PhotoMemory) -> None:
+        self._memory = memory
         self._maximum = max_pixels
         self._left = max_pixels
 
@@ -94,11 +98,13 @@ class _PixelLimit:
         """Yield the decoded photos of an input, one at a time: each is decoded when it is needed."""
         for number, content in enumerate(given.files(), start=1):
             try:
-                photo = open_content(content, self._left)
+                photo = self._memory.open(content, self._left)
             except TooManyPixelsError as error:
                 used = self._maximum - self._left
                 if not used:
-                    raise
+                    raise TooManyPixelsError(
+                        f"{error}; {self._maximum:,} are allowed (--max-pixels): send smaller photos"
+                    ) from None
                 raise TooManyPixelsError(
                     f"{given.what}, photo {number} of {given.shape[0]}: {error}; photos before it have {used:,} "
                     f"of the {self._maximum:,} pixels that a request's photos may have together (--max-pixels)"
@@ -107,6 +113,7 @@ class _PixelLimit:
             self._left -= width * height
             yield photo
             del photo
+            self._memory.free()
 
     def pixels(self, given: Input) -> Iterator[NDArray[np.uint8]]:
         """Yield the photos of an input that holds pixels. Raise TooManyPixelsError."""
@@ -152,4 +159,5 @@ def _numbers(compiled: Compiled, given: Input, limit: _PixelLimit) -> NDArray[An
     made = np.empty(shape, np.float32)
     for index, photo in enumerate(photos):
         made[index] = preprocess(photo, (height, width), settings, channels=channels)[0]
+        del photo  # before the next one is decoded
     return made
