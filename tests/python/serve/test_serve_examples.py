@@ -46,7 +46,7 @@ def test_the_client_prints_classes_and_writes_a_picture(service: Service, tmp_pa
 
 
 def test_the_client_says_what_is_wrong(service: Service, tmp_path: Path) -> None:
-    assert "needs Authorization" in client(service, PHOTO, token="x").stderr
+    assert "needs the header Authorization" in client(service, PHOTO, token="x").stderr
     assert "there is no model y" in client(service, PHOTO, "--model", "y").stderr
     (tmp_path / "junk.jpg").write_bytes(b"junk")
     assert "is not an image" in client(service, tmp_path / "junk.jpg").stderr

@@ -28,6 +28,7 @@ pytest.importorskip("prometheus_client", reason="prometheus_client is not instal
 from mpscnn.apps.serve.hosting import Models, host
 from mpscnn.apps.serve.limits import MemoryBudget, WaitedError
 from mpscnn.apps.serve.photos import PhotoMemory
+from mpscnn.apps.serve.responses import picture
 from mpscnn.apps.serve.server import server_of
 from mpscnn.apps.serve.service import Service
 from mpscnn.apps.serve.settings import Settings
@@ -227,6 +228,24 @@ def pixels(content: bytes) -> tuple[str, bytes, dict[str, str]]:
     both = 2 * (len(content).to_bytes(4, "little") + content)
     head = json.dumps({"inputs": [{**fields, "parameters": {"binary_data_size": len(both)}}]}).encode()
     return "/v2/models/colours/infer", head + both, {"Inference-Header-Content-Length": str(len(head))}
+
+
+@pytest.mark.parametrize("is_form", [False, True])
+def test_the_body_of_a_photo_is_freed_when_it_is_decoded(
+    client: Client, monkeypatch: pytest.MonkeyPatch, is_form: bool
+) -> None:
+    held: list[int] = []
+
+    def drawn(result: Any, photo: Any, kind: str) -> bytes:
+        held.append(client.service.bodies.used)
+        return picture(result, photo, kind)
+
+    monkeypatch.setattr("mpscnn.apps.serve.photo_routes.picture", drawn)
+    head = b'--x\r\nContent-Disposition: form-data; name="a"; filename="b"\r\n\r\n'
+    body = head + PHOTO + b"\r\n--x--" if is_form else PHOTO
+    headers = {"Content-Type": "multipart/form-data; boundary=x"} if is_form else {}
+    assert client.ask("/v1/classify", body, {**headers, "Accept": "image/png"}) == 200
+    assert held == [0]
 
 
 @pytest.mark.parametrize(

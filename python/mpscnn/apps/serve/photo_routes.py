@@ -103,7 +103,11 @@ def _route(service: Service, task: str, options: dict[str, _Option]) -> Any:
 
             def submit(compiled: Compiled) -> Any:
                 taken.options = compiled.options
-                return compiled.photos.submit(taken.decode(photo_in(body, content_type)), **wanted)
+                with photo_in(body, content_type) as content:
+                    photo = taken.decode(content)
+                body.clear()  # the file is not needed any more
+                share.reduce_to(0)
+                return compiled.photos.submit(photo, **wanted)
 
             def finish(result: Any) -> bytes:
                 if kind != JSON:
@@ -116,7 +120,6 @@ def _route(service: Service, task: str, options: dict[str, _Option]) -> Any:
                 content = finish(await service.compute(request, hosted, ends, submit, held=held))
             else:
                 content = await service.compute(request, hosted, ends, submit, finish, held)
-            share.reduce_to(0)
             photos.free()
             service.hold_answer(held.enter_context(service.tensors.share()), len(content))
             return Answer(content, held.pop_all(), media_type=kind, headers={_OPTIONS: taken.options})
