@@ -25,7 +25,7 @@ from tiers import with_full
 import mpscnn
 from mpscnn._private.processors import available_processors
 from mpscnn.apps.serve.failures import RefusedError
-from mpscnn.apps.serve.hosting import Models, host
+from mpscnn.apps.serve.hosting import Compiled, Models, host
 from mpscnn.apps.serve.limits import MemoryBudget, NoRoomError, QueueFullError, RequestQueue
 from mpscnn.apps.serve.service import Service as ServiceOfTests
 from mpscnn.apps.serve.settings import Settings
@@ -334,18 +334,14 @@ def test_options_change_under_load(service: Service, photo: bytes) -> None:
     assert 200 in statuses
 
 
-def test_the_deadline_comes_while_options_are_changed(service: Service) -> None:
-    def change(precision: str, **headers: str) -> Answer:
-        named = {name.replace("_", "-"): text for name, text in headers.items()}
-        body = json.dumps({"precision": precision, "threads": 1}).encode()
-        return service.request("/v1/models/slow/options", body, named)
-
-    assert change("float32").status == 200
-    refused(change("float16", X_Request_Timeout="0.0005"), 504, "DeadlineExceeded")
-    time.sleep(0.5)  # the program is complete by now, and is not used
+def test_changes_of_options_have_a_deadline(service: Service) -> None:
+    body = json.dumps({"precision": "float16", "threads": 1}).encode()
+    with socket.create_connection(service.place, timeout=60) as connection:
+        timeout = "X-Request-Timeout: 0.0005\r\n"
+        connection.sendall(head("/v1/models/slow/options", len(body), timeout) + body)
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 504 ")
+    time.sleep(0.3)
     assert service.request("/v1/models/slow").json["precision"] == "float32"
-    assert change("float16").json["precision"] == "float16"
-    assert change("float32").status == 200
 
 
 class Silent:
@@ -354,6 +350,44 @@ class Silent:
     async def receive(self) -> dict[str, str]:
         await asyncio.sleep(3_600)
         return {}
+
+
+def test_a_program_that_is_complete_too_late_is_not_used(
+    files: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hosted = host(files[0], 1, device="cpu")
+    service = ServiceOfTests(Models([hosted]), Settings(inflight=1))
+    before, compiling = hosted.compiled, threading.Event()
+    made: list[Compiled] = []
+
+    def compiled(model: mpscnn.Model, inflight: int, max_batch: int) -> Compiled:
+        compiling.wait()
+        made.append(Compiled(model, inflight, max_batch))
+        return made[-1]
+
+    monkeypatch.setattr("mpscnn.apps.serve.hosting.Compiled", compiled)
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        wanted = {"precision": "float16", "threads": 1}
+        with pytest.raises(RefusedError, match="--deadline") as late:
+            await service.change(Silent(), hosted, loop.time() + 0.2, wanted)  # type: ignore[arg-type]
+        assert late.value.status == 504
+        assert hosted.changes == 1
+        compiling.set()
+        while hosted.changes:
+            await asyncio.sleep(0.01)
+        assert hosted.compiled is before
+        with pytest.raises(mpscnn.StateError, match="closed"):
+            made[0].tensors.submit(None)
+        await service.change(Silent(), hosted, loop.time() + 60, wanted)  # type: ignore[arg-type]
+        assert hosted.compiled is made[1]
+
+    try:
+        asyncio.run(run())
+    finally:
+        compiling.set()
+        service.close()
 
 
 def test_few_changes_of_options_wait(files: list[Path]) -> None:
