@@ -85,29 +85,29 @@ class Arranger:
             return self.image(value), None
         return self.physical(value, (height, width, tail)), positions(channels, tail)
 
-    def in_one_piece(self, value: Value, atoms: Axis) -> Value:
+    def make_contiguous(self, value: Value, atoms: Axis) -> Value:
         """Return the value with these atoms one after the other in memory."""
         before, after = surroundings(value, atoms)
         order = before + atoms + after
         return value if order == value.order else self._moved(value, order)
 
-    def in_order_of_axes(self, value: Value) -> Value:
+    def sort_axes(self, value: Value) -> Value:
         """Return the value with its elements in the order of the file's axes."""
         order = tuple(atom for axis in value.axes for atom in axis if not atom.is_batch)
         return value if order == value.order else self._moved(value, order)
 
-    def reshaped(self, value: Value, low: Sequence[int], high: Sequence[int]) -> Value:
+    def reshape(self, value: Value, low: Sequence[int], high: Sequence[int]) -> Value:
         """Reshape a value as `Value.reshaped` does, which moves no element.
 
         If the order in memory does not allow that, the elements are first moved into the order of the file's axes.
         """
         try:
-            return value.reshaped(low, high)
+            return value.view(low, high)
         except UnsupportedError:
-            plain = self.in_order_of_axes(value)
+            plain = self.sort_axes(value)
             if plain is value:
                 raise
-            return plain.reshaped(low, high)
+            return plain.view(low, high)
 
     def image_around(self, value: Value, atoms: Axis) -> tuple[Tensor, list[Axis], int]:
         """Return the value as an image with an axis that consists of these atoms.
@@ -166,7 +166,7 @@ class Arranger:
         shape = tuple(product(group) for group in groups)
         if shape.count(None) < 2 or tensor.shape[1:] == shape:
             return self._shaped(tensor, [-1 if extent is None else extent for extent in shape], shape)
-        have = self.grouping(value.holding(tensor))
+        have = self.grouping(value.with_same_layout(tensor))
         extents = None if have is None else _kept_extents(have, groups)
         if have is not None and extents is None:
             # Move axes of extent 1 to the end first, and from there to their places among the others.

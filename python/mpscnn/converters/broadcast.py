@@ -136,7 +136,7 @@ def _widened(value: Value, rank: int) -> Value:
         return value
     if value.has_batch_first and value.axes[0][0].high != 1:
         raise UnsupportedError(f"operands of {value.rank} and of {rank} axes, whose batches do not meet")
-    return value.with_axes(range(rank - value.rank))
+    return value.expand_dims(range(rank - value.rank))
 
 
 def with_common_atoms(first: Value, second: Value) -> tuple[Value, Value]:

@@ -20,7 +20,7 @@ _IMAGE_RANK = 4
 
 def matmul(arranger: Arranger, a: Value, b: Value, scale: float = 1.0) -> Value:
     """Multiply the matrices of the last two axes, for each index of the other axes, and the products by `scale`."""
-    a, b = (x.beginning_with_batch(arranger.batch) for x in (a, b.with_own_atoms()))
+    a, b = (x.prepend_batch(arranger.batch) for x in (a, b.with_own_atoms()))
     extents = [[product(axis) for axis in _without_batch(arranger, x)] for x in (a, b)]
     minimum = 2 if arranger.batch is None or arranger.batch.high == 1 else 3
     fits = a.rank == b.rank >= minimum and extents[0][:-2] == extents[1][:-2]
@@ -70,7 +70,7 @@ def _widened(value: Value, rank: int) -> Value:
         return value
     if value.has_batch_first and value.axes[0][0].high != 1:
         raise UnsupportedError(f"multiplies {value.shown} and {rank} axes, whose batches do not meet")
-    return value.with_axes(range(rank - value.rank))
+    return value.expand_dims(range(rank - value.rank))
 
 
 def multiply_by_matrix(
@@ -164,7 +164,7 @@ def reduce(a: Arranger, x: Value, atoms: Axis, kind: str, *, pools: bool = True)
     `pools` allows a global pooling in place of a reduction over a whole image.
     """
     if kind in _WHOLE:
-        x = a.in_one_piece(x, tuple(sorted(atoms, key=x.order.index)))
+        x = a.make_contiguous(x, tuple(sorted(atoms, key=x.order.index)))
     order = x.order
     left = set(atoms)
     while left:

@@ -152,7 +152,7 @@ class Value:
             raise WeightsError(f"damaged: axis {number} of {self.shown}")
         return number % self.rank
 
-    def holding(self, tensor: Tensor) -> Self:
+    def with_same_layout(self, tensor: Tensor) -> Self:
         """Return the value with another tensor of the network that has the same layout."""
         return replace(self, tensor=tensor)
 
@@ -160,7 +160,7 @@ class Value:
         """Return the value with another tensor of the network, whose memory order is `order`."""
         return replace(self, tensor=tensor, order=order)
 
-    def beginning_with_batch(self, batch: Atom | None) -> Self:
+    def prepend_batch(self, batch: Atom | None) -> Self:
         """Return the value with a batch of 1 moved to the beginning of the first axis, or added there."""
         if batch is None or batch.high != 1 or not self.axes or self.axes[0][:1] == (batch,):
             return self
@@ -194,7 +194,7 @@ class Value:
         axes[place] = (batch, *axes[place])
         return replace(self, axes=tuple(axes))
 
-    def as_whole_numbers(self) -> Self:
+    def mark_as_integers(self) -> Self:
         """Return the value marked as integers or booleans of the file."""
         return replace(self, whole_numbers=True)
 
@@ -210,13 +210,13 @@ class Value:
 
     # ---- Changes of the axes that move no element ------------------------------------------------------------------
 
-    def transposed(self, axes: Sequence[int]) -> Self:
+    def transpose(self, axes: Sequence[int]) -> Self:
         """Return the value with its axes in another order: axis i of the result is axis axes[i]."""
         if sorted(axes) != list(range(self.rank)):
             raise WeightsError(f"damaged: axes {list(axes)} of {self.shown}")
         return self._settled(tuple(self.axes[axis] for axis in axes))
 
-    def without_axes(self, dropped: Iterable[int]) -> Self:
+    def squeeze(self, dropped: Iterable[int]) -> Self:
         """Return the value without these axes, whose extents must be 1."""
         leaving = {self.axis(axis) for axis in dropped}
         batch: Axis = ()
@@ -231,7 +231,7 @@ class Value:
             kept[:1] = [batch + axis for axis in kept[:1]]
         return replace(self, axes=tuple(kept))
 
-    def with_axes(self, added: Iterable[int]) -> Self:
+    def expand_dims(self, added: Iterable[int]) -> Self:
         """Return the value with more axes of extent 1. `added` has the numbers of these axes in the result."""
         numbers = list(added)
         rank = self.rank + len(numbers)
@@ -241,7 +241,7 @@ class Value:
         rest = iter(self.axes)
         return self._settled(tuple(() if number in places else next(rest) for number in range(rank)))
 
-    def merged(self, first: int, last: int) -> Self:
+    def merge_axes(self, first: int, last: int) -> Self:
         """Return the value with the axes `first` to `last - 1` merged.
 
         If first == last, an axis of extent 1 is added.
@@ -249,7 +249,7 @@ class Value:
         merged: Axis = tuple(atom for axis in self.axes[first:last] for atom in axis)
         return replace(self, axes=(*self.axes[:first], merged, *self.axes[last:]))
 
-    def reshaped(self, low: Sequence[int], high: Sequence[int]) -> Self:
+    def view(self, low: Sequence[int], high: Sequence[int]) -> Self:
         """Return the same elements with another shape.
 
         Args:

@@ -76,7 +76,7 @@ def _changed(
     x = x.with_batch_outside(axis)
     atoms = x.axes[axis]
     axes = (*x.axes[:axis], new, *x.axes[axis + 1 :])
-    x = a.in_one_piece(x, atoms)
+    x = a.make_contiguous(x, atoms)
     groups = a.grouping(x) if len(x.tensor.shape) == _IMAGE_RANK else None
     keeps_sizes = sum(atom.is_free for atom in x.order) > 1
     if groups and atoms in groups and (atoms or keeps_sizes):

@@ -43,7 +43,7 @@ class FileTensor(Value):
     arranger: Arranger = field(kw_only=True, repr=False)
 
     @classmethod
-    def plain(cls, arranger: Arranger, tensor: Tensor) -> FileTensor:
+    def from_tensor(cls, arranger: Arranger, tensor: Tensor) -> FileTensor:
         """Return a tensor of the network as a tensor of the file with the same axes."""
         axes = arranger.atoms(tensor.shape[1:])
         order = tuple(atom for axis in axes for atom in axis)
@@ -51,7 +51,7 @@ class FileTensor(Value):
         return cls(tensor, (*batch, *axes), order, arranger=arranger)
 
     @classmethod
-    def of_image(cls, arranger: Arranger, tensor: Tensor, rank: int = 4) -> FileTensor:
+    def from_image(cls, arranger: Arranger, tensor: Tensor, rank: int = 4) -> FileTensor:
         """Return the network's tensor (n, height, width, channels) as the file's (n, channels, height, width).
 
         With rank 3 the file's tensor is (n, channels, width).
@@ -68,13 +68,13 @@ class FileTensor(Value):
         """The network that gets the layers."""
         return self.arranger.network
 
-    def of(self, value: Value) -> FileTensor:
+    def wrap(self, value: Value) -> FileTensor:
         """Return a value as an object of this class."""
         if isinstance(value, FileTensor):
             return value
         return FileTensor(value.tensor, value.axes, value.order, value.whole_numbers, arranger=self.arranger)
 
-    def as_numbers(self) -> FileTensor:
+    def mark_as_floats(self) -> FileTensor:
         """Return the tensor without its mark as integers or booleans of the file."""
         return replace(self, whole_numbers=False)
 
@@ -82,53 +82,61 @@ class FileTensor(Value):
 
     def map(self, function: Activation, suffix: str = "") -> FileTensor:
         """Apply an activation to each element."""
-        return self.holding(self.network.activation(self.tensor, function, name=self.arranger.name(suffix)))
+        return self.with_same_layout(
+            self.network.activation(self.tensor, function, name=self.arranger.name(suffix))
+        )
 
     def linear(self, factor: float, offset: float = 0.0, suffix: str = "") -> FileTensor:
         """Return x * factor + offset."""
         return self.map({"kind": "linear", "a": factor, "b": offset}, suffix)
 
-    def truncated(self) -> FileTensor:
+    def truncate(self) -> FileTensor:
         """Return each number without its fraction, as a cast to integers does."""
         whole = self.map("absolute", "/magnitude").map("floor", "/whole")
-        return self.map("sign", "/sign").combined("multiply", whole)
+        return self.map("sign", "/sign").combine("multiply", whole)
 
     def power(self, exponent: float) -> FileTensor:
         """Return x ** exponent."""
-        return self.holding(special_values.power(self.network, self.tensor, exponent, self.arranger.name))
+        return self.with_same_layout(
+            special_values.power(self.network, self.tensor, exponent, self.arranger.name)
+        )
 
     def exponential(self, base: float) -> FileTensor:
         """Return base ** x."""
-        return self.holding(special_values.exponential(self.network, base, self.tensor, self.arranger.name))
+        return self.with_same_layout(
+            special_values.exponential(self.network, base, self.tensor, self.arranger.name)
+        )
 
-    def root(self, *, inverse: bool = False) -> FileTensor:
+    def sqrt(self, *, inverse: bool = False) -> FileTensor:
         """Return the square root, or 1 divided by it: NaN for all numbers below zero."""
-        return self.holding(
+        return self.with_same_layout(
             special_values.sqrt(self.network, self.tensor, self.arranger.name, inverse=inverse)
         )
 
     def reciprocal(self, dividend: float = 1.0, activation: Activation = None) -> FileTensor:
         """Return a number divided by each element."""
         made = special_values.quotient(self.network, dividend, self.tensor, self.arranger.name, activation)
-        return self.holding(made)
+        return self.with_same_layout(made)
 
-    def is_not(self, number: float) -> FileTensor:
+    def not_equal(self, number: float) -> FileTensor:
         """Return 1 for each element that is not this number, also for NaN, and 0 for the others."""
         constant = self._number(number)
         made = self.network.not_equal(self.tensor, constant, name=self.arranger.name(""))
-        return self.holding(made).as_whole_numbers()
+        return self.with_same_layout(made).mark_as_integers()
 
-    def is_below(self, number: float, suffix: str) -> FileTensor:
+    def less_than(self, number: float, suffix: str) -> FileTensor:
         """Return 1 for each element that is less than a number, and 0 for the others."""
         constant = self._number(number)
-        return self.holding(self.network.less(self.tensor, constant, name=self.arranger.name(suffix)))
+        return self.with_same_layout(
+            self.network.less(self.tensor, constant, name=self.arranger.name(suffix))
+        )
 
     def _number(self, number: float) -> Tensor:
         return special_values.one_number(self.network, number, self.tensor, self.arranger.name("/number"))
 
     # ---- Two tensors -----------------------------------------------------------------------------------------------
 
-    def combined(
+    def combine(
         self, operation: str, other: Value, suffix: str = "", activation: Activation = None
     ) -> FileTensor:
         """Apply an operation of two operands, which are broadcast by the rules of NumPy.
@@ -142,21 +150,21 @@ class FileTensor(Value):
         both = align(self.arranger, self, other)
         compute = getattr(self.network, operation)
         name = self.arranger.name(suffix)
-        return self.of(both.result(compute(both.first, both.second, activation=activation, name=name)))
+        return self.wrap(both.result(compute(both.first, both.second, activation=activation, name=name)))
 
     def __add__(self, other: Value) -> FileTensor:
-        return self.combined("add", other)
+        return self.combine("add", other)
 
     def __mul__(self, other: Value) -> FileTensor:
-        return self.combined("multiply", other)
+        return self.combine("multiply", other)
 
     def __matmul__(self, other: Value) -> FileTensor:
-        return self.product(other)
+        return self.matmul(other)
 
-    def product(self, other: Value, scale: float = 1.0) -> FileTensor:
+    def matmul(self, other: Value, scale: float = 1.0) -> FileTensor:
         """Multiply the matrices of the last two axes, and the products by `scale`. Other axes are broadcast."""
         operands = contractions.broadcast_matrices(self.arranger, self, other)
-        return self.of(contractions.matmul(self.arranger, *operands, scale))
+        return self.wrap(contractions.matmul(self.arranger, *operands, scale))
 
     # ---- Along axes ------------------------------------------------------------------------------------------------
 
@@ -164,7 +172,7 @@ class FileTensor(Value):
         """Return the atoms of several axes."""
         return tuple(atom for axis in axes for atom in self.axes[axis])
 
-    def along(self, axes: Sequence[int], layer: Callable[..., Tensor], **settings: Any) -> FileTensor:
+    def apply_along(self, axes: Sequence[int], layer: Callable[..., Tensor], **settings: Any) -> FileTensor:
         """Apply a layer that computes along its channels, with these axes of the file as the channels.
 
         Args:
@@ -180,9 +188,9 @@ class FileTensor(Value):
 
     def softmax(self, axes: Sequence[int]) -> FileTensor:
         """Return exp(x) / sum(exp(x)) over these axes."""
-        return self.along(axes, self.network.softmax)
+        return self.apply_along(axes, self.network.softmax)
 
-    def reduced(self, kind: str, axes: Sequence[int], *, pools: bool = True) -> FileTensor:
+    def reduce(self, kind: str, axes: Sequence[int], *, pools: bool = True) -> FileTensor:
         """Reduce the tensor over axes, which are kept with the extent 1.
 
         Args:
@@ -202,9 +210,9 @@ class FileTensor(Value):
         kept = [() if axis in axes else y.axes[axis] for axis in range(self.rank)]
         if batch:
             kept[0] = batch + kept[0]
-        return self.of(Value(y.tensor, tuple(kept), y.order))
+        return self.wrap(Value(y.tensor, tuple(kept), y.order))
 
-    def place_of(self, axis: int, *, minimum: bool = False, last: bool = False) -> FileTensor:
+    def argmax_or_argmin(self, axis: int, *, minimum: bool = False, last: bool = False) -> FileTensor:
         """Return the index of the largest (or with `minimum` the smallest) element of an axis, argmax and argmin.
 
         The axis is kept with the extent 1. Among equal elements, the first one is taken, or with `last` the last one.
@@ -213,7 +221,7 @@ class FileTensor(Value):
             raise UnsupportedError("compares images of the batch")
         x = self.with_batch_outside(axis)
         if last:  # reverse the axis, so that the last of equal elements becomes the first
-            x = x.part(axis, range(x.known_extent(axis, "takes the last of equals of") - 1, -1, -1))
+            x = x.slice_axis(axis, range(x.known_extent(axis, "takes the last of equals of") - 1, -1, -1))
         atoms = x.axes[axis]
         rest = tuple(atom for atom in x.order if atom not in atoms)
         grouping = self.arranger.grouping(x)
@@ -222,7 +230,7 @@ class FileTensor(Value):
         find = self.network.argmin if minimum else self.network.argmax
         y = find(tensor, name=self.arranger.name(""))
         axes = (*x.axes[:axis], (), *x.axes[axis + 1 :])
-        places = self.of(Value(y, axes, rest, whole_numbers=True))
+        places = self.wrap(Value(y, axes, rest, whole_numbers=True))
         return places.linear(-1.0, (self.shape[axis] or 1) - 1.0, "/index") if last else places
 
     def top_k(self, axis: int, count: int, *, largest: bool) -> FileTensor:
@@ -237,9 +245,9 @@ class FileTensor(Value):
         y = self.network.layer("top_k", [tensor], attributes, name=self.arranger.name("/indices"))
         (new,) = self.arranger.atoms([count])
         axes = (*x.axes[:axis], new, *x.axes[axis + 1 :])
-        return self.of(Value(y, axes, rest + new, whole_numbers=True))
+        return self.wrap(Value(y, axes, rest + new, whole_numbers=True))
 
-    def taken_along(self, axis: int, indices: FileTensor) -> FileTensor:
+    def take_along_axis(self, axis: int, indices: FileTensor) -> FileTensor:
         """Gather elements of an axis by computed indices, as numpy.take_along_axis does.
 
         Along other axes only the first elements are read if the indices have a smaller extent.
@@ -254,7 +262,7 @@ class FileTensor(Value):
                 raise UnsupportedError(f"takes elements of {self.shown} by {indices.shown}: {CHOOSE_SIZE}")
             if wanted > own:
                 raise WeightsError(f"damaged: takes elements of {self.shown} by indices {indices.shown}")
-            x = x.part(other, range(wanted))
+            x = x.slice_axis(other, range(wanted))
         source, places = x.with_batch_outside(axis), indices.with_own_atoms().with_batch_outside(axis)
         others = [number for number in range(self.rank) if number != axis]
         orders = [
@@ -266,9 +274,9 @@ class FileTensor(Value):
         ]
         y = self.network.take_along_axis(*tensors, name=self.arranger.name(""))
         rest, last = orders[1]
-        return self.of(Value(y, places.axes, rest + last, whole_numbers=self.whole_numbers))
+        return self.wrap(Value(y, places.axes, rest + last, whole_numbers=self.whole_numbers))
 
-    def gathered(self, axis: int, indices: FileTensor, *, of_each_image: bool = False) -> FileTensor:
+    def gather(self, axis: int, indices: FileTensor, *, of_each_image: bool = False) -> FileTensor:
         """Gather positions of an axis by computed indices: the axes of the indices replace the axis.
 
         Args:
@@ -291,16 +299,18 @@ class FileTensor(Value):
         new = tuple(without_batch(atoms) for atoms in places.axes)[of_each_image:]
         axes = (*x.axes[:axis], *new, *x.axes[axis + 1 :])
         order = tuple(atom for group in groups for atom in group)
-        return self.of(Value(y, axes, order, whole_numbers=self.whole_numbers))
+        return self.wrap(Value(y, axes, order, whole_numbers=self.whole_numbers))
 
-    def mapped(self, axis: int, results: int, matrix: Callable[[], NDArray[np.float32]]) -> FileTensor:
+    def multiply_by_matrix(
+        self, axis: int, results: int, matrix: Callable[[], NDArray[np.float32]]
+    ) -> FileTensor:
         """Multiply the elements of an axis by a constant matrix; see `contractions.multiply_by_matrix`."""
-        return self.of(contractions.multiply_by_matrix(self.arranger, self, axis, results, matrix))
+        return self.wrap(contractions.multiply_by_matrix(self.arranger, self, axis, results, matrix))
 
-    def running_sums(self, axis: int, *, exclusive: bool, backwards: bool) -> FileTensor:
+    def cumsum(self, axis: int, *, exclusive: bool, backwards: bool) -> FileTensor:
         """Compute cumulative sums along an axis; see `contractions.cumsum`."""
         made = contractions.cumsum(self.arranger, self, axis, exclusive=exclusive, backwards=backwards)
-        return self.of(made)
+        return self.wrap(made)
 
     # ---- Parts -----------------------------------------------------------------------------------------------------
 
@@ -311,37 +321,37 @@ class FileTensor(Value):
             raise UnsupportedError(f"{what} {self.shown}, whose size is free: {CHOOSE_SIZE}")
         return extent
 
-    def part(self, axis: int, positions: range) -> FileTensor:
+    def slice_axis(self, axis: int, positions: range) -> FileTensor:
         """Slice an axis: take the positions of a range, whose step may be negative."""
-        return self.of(slice_axis(self.arranger, self, axis, positions))
+        return self.wrap(slice_axis(self.arranger, self, axis, positions))
 
-    def reversed(self, axis: int) -> FileTensor:
+    def reverse(self, axis: int) -> FileTensor:
         """Reverse an axis. Its extent may be free."""
-        return self.of(reverse(self.arranger, self, axis))
+        return self.wrap(reverse(self.arranger, self, axis))
 
-    def taken(self, axis: int, numbers: Sequence[int]) -> FileTensor:
+    def take(self, axis: int, numbers: Sequence[int]) -> FileTensor:
         """Gather positions of an axis in any order."""
-        return self.of(gather(self.arranger, self, axis, numbers))
+        return self.wrap(gather(self.arranger, self, axis, numbers))
 
-    def taken_by(self, axis: int, table: NDArray[Any]) -> FileTensor:
+    def take_by_table(self, axis: int, table: NDArray[Any]) -> FileTensor:
         """Gather positions of an axis as numpy.take does: the axes of the table of positions replace the axis."""
-        y = self.taken(axis, [int(number) for number in table.reshape(-1)])
+        y = self.take(axis, [int(number) for number in table.reshape(-1)])
         if table.ndim == 0:
-            return y.without_axes([axis])
+            return y.squeeze([axis])
         if table.ndim == 1:
             return y
         low, high = ([*one[:axis], *table.shape, *one[axis + 1 :]] for one in y.trial_shapes())
-        return y.reshaped(low, high)
+        return y.view(low, high)
 
-    def picked(self, numbers: NDArray[np.int64], shape: Sequence[int] | None = None) -> FileTensor:
+    def take_flat(self, numbers: NDArray[np.int64], shape: Sequence[int] | None = None) -> FileTensor:
         """Return the elements with these flat indices, which count the elements of the whole tensor.
 
         The file's batch must be 1. `shape` is the shape of the result; None: the shape of `numbers`.
         """
         count = self.fixed_size()
-        flat = self.regrouped([1, count], [1, count]).taken(1, numbers.reshape(-1).tolist())
+        flat = self.reshape([1, count], [1, count]).take(1, numbers.reshape(-1).tolist())
         extents = list(numbers.shape if shape is None else shape)
-        return flat.regrouped(extents, extents)
+        return flat.reshape(extents, extents)
 
     def fixed_size(self) -> int:
         """Return the number of elements. Raises UnsupportedError if it is free, or for a batch that is not 1."""
@@ -352,7 +362,7 @@ class FileTensor(Value):
             )
         return math.prod(high)
 
-    def scattered(self, numbers: NDArray[np.int64], updates: FileTensor) -> FileTensor:
+    def scatter_flat(self, numbers: NDArray[np.int64], updates: FileTensor) -> FileTensor:
         """Replace the elements at the flat indices `numbers` by those of `updates`, in the same order.
 
         If several updates belong to one element, the last one is used.
@@ -363,12 +373,12 @@ class FileTensor(Value):
         self.arranger.count_weight(8 * (count + new))
         table = np.arange(count)
         table[numbers.reshape(-1)] = count + np.arange(new)
-        flat = updates.regrouped([1, new], [1, new]).with_own_atoms()
-        both = self.regrouped([1, count], [1, count]).joined([flat], 1)
+        flat = updates.reshape([1, new], [1, new]).with_own_atoms()
+        both = self.reshape([1, count], [1, count]).concat([flat], 1)
         low, high = self.trial_shapes()
-        return both.taken(1, table.tolist()).regrouped(low, high)
+        return both.take(1, table.tolist()).reshape(low, high)
 
-    def placed(self, numbers: NDArray[np.int64], shape: Sequence[int]) -> FileTensor:
+    def scatter_to_zeros(self, numbers: NDArray[np.int64], shape: Sequence[int]) -> FileTensor:
         """Return a tensor of this shape with the elements at its flat indices `numbers`, and zeros elsewhere.
 
         Each flat index may occur once.
@@ -379,45 +389,45 @@ class FileTensor(Value):
         self.arranger.count_weight(8 * (count + new))
         table = np.full(count, new)
         table[numbers.reshape(-1)] = np.arange(new)
-        flat = self.regrouped([1, new], [1, new])
+        flat = self.reshape([1, new], [1, new])
         name = self.arranger.name("/zero")
         zero = self.network.constant(self.network.inputs[0], (1,), name=name)
         self.network.graph.set_weight(name, "value", np.zeros(1, np.float32))
-        both = flat.joined([FileTensor.plain(self.arranger, zero)], 1)
-        return both.taken(1, table.tolist()).regrouped(shape, shape)
+        both = flat.concat([FileTensor.from_tensor(self.arranger, zero)], 1)
+        return both.take(1, table.tolist()).reshape(shape, shape)
 
-    def counted_from_start(self, extent: int) -> FileTensor:
+    def wrap_negative_indices(self, extent: int) -> FileTensor:
         """Add the axis's extent to negative indices, which count from the end, so that all count from the start."""
-        shift = self.is_below(0.0, "/below").linear(extent, suffix="/shift")
-        return self.combined("add", shift, "/counted")
+        shift = self.less_than(0.0, "/below").linear(extent, suffix="/shift")
+        return self.combine("add", shift, "/counted")
 
     def one_hot(self, axis: int, depth: int, on: float, off: float) -> FileTensor:
         """Return the tensor with a new axis of `depth` places: `on` at the place of each element, `off` elsewhere."""
         if depth < 1 or not (math.isfinite(on) and math.isfinite(off)):
             raise WeightsError(f"damaged: {depth} places with the numbers {on} and {off}")
-        x, name = self.with_axes([axis]), self.arranger.name("/places")
+        x, name = self.expand_dims([axis]), self.arranger.name("/places")
         self.arranger.count_weight(4 * depth)
         tensor = self.network.constant(self.network.inputs[0], (depth,), name=name)
         self.network.graph.set_weight(name, "value", np.arange(depth, dtype=np.float32))
         (atoms,) = self.arranger.atoms([depth])
         axes = [atoms if place == axis % x.rank else () for place in range(x.rank)]
-        return x.combined("equal", Value(tensor, tuple(axes), atoms), "/same").linear(on - off, off)
+        return x.combine("equal", Value(tensor, tuple(axes), atoms), "/same").linear(on - off, off)
 
-    def rows_of(self, table: NDArray[np.float32]) -> FileTensor:
+    def look_up(self, table: NDArray[np.float32]) -> FileTensor:
         """Select a row of a table for each element, which is an index; see `lookup.look_up`."""
-        return self.of(look_up(self.arranger, self, table, self.arranger.name))
+        return self.wrap(look_up(self.arranger, self, table, self.arranger.name))
 
-    def tiled(self, times: Sequence[int]) -> FileTensor:
+    def tile(self, times: Sequence[int]) -> FileTensor:
         """Repeat each axis as a whole as many times as `times` says."""
-        return self.of(tile(self.arranger, self, times))
+        return self.wrap(tile(self.arranger, self, times))
 
-    def bordered(self, axis: int, sides: tuple[int, int], settings: dict[str, Any]) -> FileTensor:
+    def pad(self, axis: int, sides: tuple[int, int], settings: dict[str, Any]) -> FileTensor:
         """Pad an axis before and after; see `slicing.pad`."""
-        return self.of(pad(self.arranger, self, axis, sides, settings))
+        return self.wrap(pad(self.arranger, self, axis, sides, settings))
 
-    def joined(self, others: Iterable[Value], axis: int) -> FileTensor:
+    def concat(self, others: Iterable[Value], axis: int) -> FileTensor:
         """Concatenate this tensor and others along an axis."""
-        return self.of(concat(self.arranger, [self, *others], axis))
+        return self.wrap(concat(self.arranger, [self, *others], axis))
 
     # ---- Blocks of images ------------------------------------------------------------------------------------------
 
@@ -430,9 +440,9 @@ class FileTensor(Value):
         if block < 1 or height % block or width % block:
             raise WeightsError(f"damaged: blocks of {block} in {self.shown}")
         rows, columns = height // block, width // block
-        apart = self.reshaped(*([batch, rows, block, columns, block, channels] for batch in batches))
-        y = apart.transposed((0, 1, 3, 2, 4, 5) if order == "position_major" else (0, 1, 3, 5, 2, 4))
-        return y.regrouped(*([batch, rows, columns, channels * block**2] for batch in batches))
+        apart = self.view(*([batch, rows, block, columns, block, channels] for batch in batches))
+        y = apart.transpose((0, 1, 3, 2, 4, 5) if order == "position_major" else (0, 1, 3, 5, 2, 4))
+        return y.reshape(*([batch, rows, columns, channels * block**2] for batch in batches))
 
     def depth_to_space(self, rows: int, columns: int) -> FileTensor:
         """Turn the channels of an image (n, height, width, channels) into blocks of pixels, by moving elements.
@@ -443,9 +453,9 @@ class FileTensor(Value):
         if rows < 1 or columns < 1 or channels % (rows * columns):
             raise WeightsError(f"damaged: makes blocks of {rows} x {columns} pixels of {self.shown}")
         left = channels // (rows * columns)
-        apart = self.reshaped(*([batch, height, width, rows, columns, left] for batch in batches))
-        y = apart.transposed((0, 1, 3, 2, 4, 5))
-        return y.regrouped(*([batch, height * rows, width * columns, left] for batch in batches))
+        apart = self.view(*([batch, height, width, rows, columns, left] for batch in batches))
+        y = apart.transpose((0, 1, 3, 2, 4, 5))
+        return y.reshape(*([batch, height * rows, width * columns, left] for batch in batches))
 
     def _image_extents(self, what: str) -> tuple[list[int], list[int]]:
         """Return both trial numbers of an image's batch, and its other extents, which must be known."""
@@ -456,17 +466,17 @@ class FileTensor(Value):
 
     # ---- Layouts ---------------------------------------------------------------------------------------------------
 
-    def regrouped(self, low: Sequence[int], high: Sequence[int]) -> FileTensor:
+    def reshape(self, low: Sequence[int], high: Sequence[int]) -> FileTensor:
         """Reshape the tensor as `Value.reshaped` does. Move elements first if the memory order does not allow it."""
-        return self.of(self.arranger.reshaped(self, low, high))
+        return self.wrap(self.arranger.reshape(self, low, high))
 
     def image(self) -> Tensor:
         """Return the network's tensor (n, height, width, channels) for (n, channels, height, width) of the file."""
         return self.arranger.image(self)
 
-    def of_same_rank(self, image: Tensor) -> FileTensor:
+    def wrap_image(self, image: Tensor) -> FileTensor:
         """Convert a result (n, height, width, channels) computed from `image` to a tensor of the file, of this rank."""
-        return FileTensor.of_image(self.arranger, image, self.rank)
+        return FileTensor.from_image(self.arranger, image, self.rank)
 
     def images_as_channels(self, channels: int) -> tuple[FileTensor, int]:
         """Move images from the first axis to the channels, if a reshape has put them next to the batch.
@@ -494,9 +504,9 @@ class FileTensor(Value):
             [*one[:channels], count, one[channels] // count, *one[channels + 1 :]]
             for one in self.trial_shapes()
         )
-        apart = self.reshaped(low, high)
+        apart = self.view(low, high)
         order = [0, channels, *(axis for axis in range(1, apart.rank) if axis != channels)]
-        return apart.transposed(order).merged(0, 2)
+        return apart.transpose(order).merge_axes(0, 2)
 
     def fixed_count(self, axes: Sequence[int]) -> int:
         """Return the product of the axes' extents. Raises UnsupportedError for the batch and for free axes."""

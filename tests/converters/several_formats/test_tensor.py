@@ -27,7 +27,7 @@ def inputs(**shapes: tuple[int | None, ...]) -> tuple[mpscnn.Network, list[FileT
     network = mpscnn.Network(input=shapes)
     names = LayerNames()
     arranger = Arranger(network, batch_atom(None), lambda suffix: names.unique(f"y{suffix}"), lambda _: None)
-    return network, [FileTensor.of_image(arranger, tensor) for tensor in network.inputs]
+    return network, [FileTensor.from_image(arranger, tensor) for tensor in network.inputs]
 
 
 def computed(network: mpscnn.Network, y: FileTensor, *images: Array) -> Array:
@@ -55,46 +55,46 @@ OPERATIONS: dict[str, tuple[Callable[[FileTensor], FileTensor], Callable[[Array]
     "linear": (lambda x: x.linear(2.0, -1.0), lambda x: 2.0 * x - 1.0),
     "power": (lambda x: x.power(1.5), lambda x: x**1.5),
     "exponential": (lambda x: x.exponential(2.0), lambda x: 2.0**x),
-    "root": (lambda x: x.root(), np.sqrt),
-    "inverse root": (lambda x: x.root(inverse=True), lambda x: 1.0 / np.sqrt(x)),
+    "root": (lambda x: x.sqrt(), np.sqrt),
+    "inverse root": (lambda x: x.sqrt(inverse=True), lambda x: 1.0 / np.sqrt(x)),
     "reciprocal": (lambda x: x.reciprocal(3.0), lambda x: 3.0 / x),
-    "another number": (lambda x: x.map("round").is_not(1.0), lambda x: (np.round(x) != 1.0) * 1.0),
-    "below": (lambda x: x.is_below(1.0, ""), lambda x: (x < 1.0) * 1.0),
+    "another number": (lambda x: x.map("round").not_equal(1.0), lambda x: (np.round(x) != 1.0) * 1.0),
+    "below": (lambda x: x.less_than(1.0, ""), lambda x: (x < 1.0) * 1.0),
     "softmax": (lambda x: x.softmax([2]), lambda x: np.exp(x) / np.exp(x).sum(2, keepdims=True)),
     "softmax of two axes": (
         lambda x: x.softmax([1, 3]),
         lambda x: np.exp(x) / np.exp(x).sum((1, 3), keepdims=True),
     ),
-    "sum": (lambda x: x.reduced("sum", [1, 3]), lambda x: x.sum((1, 3), keepdims=True)),
-    "mean": (lambda x: x.reduced("mean", [2]), lambda x: x.mean(2, keepdims=True)),
-    "max": (lambda x: x.reduced("max", [2, 3]), lambda x: x.max((2, 3), keepdims=True)),
-    "place": (lambda x: x.place_of(2), lambda x: x.argmax(2)[:, :, None]),
-    "least place": (lambda x: x.place_of(3, minimum=True), lambda x: x.argmin(3)[:, :, :, None]),
+    "sum": (lambda x: x.reduce("sum", [1, 3]), lambda x: x.sum((1, 3), keepdims=True)),
+    "mean": (lambda x: x.reduce("mean", [2]), lambda x: x.mean(2, keepdims=True)),
+    "max": (lambda x: x.reduce("max", [2, 3]), lambda x: x.max((2, 3), keepdims=True)),
+    "place": (lambda x: x.argmax_or_argmin(2), lambda x: x.argmax(2)[:, :, None]),
+    "least place": (lambda x: x.argmax_or_argmin(3, minimum=True), lambda x: x.argmin(3)[:, :, :, None]),
     "last place": (
-        lambda x: x.map("round").place_of(1, last=True),
+        lambda x: x.map("round").argmax_or_argmin(1, last=True),
         lambda x: x.shape[1] - 1 - np.round(x)[:, ::-1].argmax(1)[:, None],
     ),
     "mapped": (
-        lambda x: x.mapped(2, 5, lambda: random(5, x.shape[2] or 0)),
+        lambda x: x.multiply_by_matrix(2, 5, lambda: random(5, x.shape[2] or 0)),
         lambda x: np.einsum("bchw,rh->bcrw", x, random(5, x.shape[2])),
     ),
     "running sums": (
-        lambda x: x.running_sums(3, exclusive=False, backwards=True),
+        lambda x: x.cumsum(3, exclusive=False, backwards=True),
         lambda x: x[..., ::-1].cumsum(3)[..., ::-1],
     ),
-    "part": (lambda x: x.part(2, range(1, x.shape[2] or 0)), lambda x: x[:, :, 1:]),
+    "part": (lambda x: x.slice_axis(2, range(1, x.shape[2] or 0)), lambda x: x[:, :, 1:]),
     "part backwards": (
-        lambda x: x.part(3, range((x.shape[3] or 0) - 1, -1, -1)),
+        lambda x: x.slice_axis(3, range((x.shape[3] or 0) - 1, -1, -1)),
         lambda x: x[..., ::-1],
     ),
-    "taken": (lambda x: x.taken(1, [1, 0, 1]), lambda x: x[:, [1, 0, 1]]),
+    "taken": (lambda x: x.take(1, [1, 0, 1]), lambda x: x[:, [1, 0, 1]]),
     "taken by a table": (
-        lambda x: x.taken_by(2, numbers_of(2, x.shape[2] or 0)),
+        lambda x: x.take_by_table(2, numbers_of(2, x.shape[2] or 0)),
         lambda x: x[:, :, numbers_of(2, x.shape[2])],
     ),
-    "tiled": (lambda x: x.tiled([1, 2, 1, 3]), lambda x: np.tile(x, (1, 2, 1, 3))),
+    "tiled": (lambda x: x.tile([1, 2, 1, 3]), lambda x: np.tile(x, (1, 2, 1, 3))),
     "bordered": (
-        lambda x: x.bordered(3, (1, 2), {"mode": "constant", "value": 5.0}),
+        lambda x: x.pad(3, (1, 2), {"mode": "constant", "value": 5.0}),
         lambda x: np.pad(x, [(0, 0), (0, 0), (0, 0), (1, 2)], constant_values=5.0),
     ),
 }
@@ -107,7 +107,7 @@ def test_one_tensor(name: str, order: tuple[int, ...]) -> None:
     ours, numpys = OPERATIONS[name]
     image = random(2, 2, 4, 6)
     network, (x,) = inputs(image=IMAGE)
-    x = x.transposed((0, *order))
+    x = x.transpose((0, *order))
     assert x.tensor.name == "image"
     found = computed(network, ours(x), image)
     expected = numpys(image.astype(np.float64).transpose(0, *order))
@@ -117,16 +117,16 @@ def test_one_tensor(name: str, order: tuple[int, ...]) -> None:
 TWO: dict[str, tuple[Callable[..., FileTensor], Callable[..., Array]]] = {
     "+": (lambda a, b: a + b, np.add),
     "*": (lambda a, b: a * b, np.multiply),
-    "subtract": (lambda a, b: a.combined("subtract", b), np.subtract),
+    "subtract": (lambda a, b: a.combine("subtract", b), np.subtract),
     "with an activation": (
-        lambda a, b: a.combined("subtract", b, "", "relu"),
+        lambda a, b: a.combine("subtract", b, "", "relu"),
         lambda a, b: np.maximum(a - b, 0),
     ),
-    "one axis of 1": (lambda a, b: a + b.reduced("sum", [2]), lambda a, b: a + b.sum(2, keepdims=True)),
-    "joined": (lambda a, b: a.joined([b, a], 2), lambda a, b: np.concatenate([a, b, a], 2)),
-    "@": (lambda a, b: a @ b.transposed((0, 1, 3, 2)), lambda a, b: a @ b.transpose(0, 1, 3, 2)),
+    "one axis of 1": (lambda a, b: a + b.reduce("sum", [2]), lambda a, b: a + b.sum(2, keepdims=True)),
+    "joined": (lambda a, b: a.concat([b, a], 2), lambda a, b: np.concatenate([a, b, a], 2)),
+    "@": (lambda a, b: a @ b.transpose((0, 1, 3, 2)), lambda a, b: a @ b.transpose(0, 1, 3, 2)),
     "@ with one matrix": (
-        lambda a, b: a @ b.part(1, range(1)).transposed((0, 1, 3, 2)),
+        lambda a, b: a @ b.slice_axis(1, range(1)).transpose((0, 1, 3, 2)),
         lambda a, b: a @ b[:, :1].transpose(0, 1, 3, 2),
     ),
 }
@@ -142,14 +142,14 @@ def test_two_tensors(name: str, order: tuple[int, ...]) -> None:
     second = np.random.default_rng(9).uniform(0.1, 2.0, turned.shape).astype(np.float32)
     _, channels, height, width = turned.shape
     network, (a, b) = inputs(a=IMAGE, b=(height, width, channels))
-    found = computed(network, ours(a.transposed((0, *order)), b), first, second)
+    found = computed(network, ours(a.transpose((0, *order)), b), first, second)
     expected = numpys(turned.astype(np.float64), second.astype(np.float64))
     np.testing.assert_allclose(found, expected, rtol=2e-5, atol=2e-6)
 
 
 def test_the_last_layer_has_the_name_of_the_operator() -> None:
     network, (x,) = inputs(image=IMAGE)
-    assert x.root().tensor.name == "y"
+    assert x.sqrt().tensor.name == "y"
     assert network.layer_names() == ["image", "y/limited", "y"]
 
 
@@ -164,14 +164,14 @@ def test_a_free_size_stays_free() -> None:
 @pytest.mark.parametrize(
     ("convert", "reason"),
     [
-        (lambda x: x.reduced("sum", [0]), "along the batch"),
+        (lambda x: x.reduce("sum", [0]), "along the batch"),
         (lambda x: x.softmax([0]), "images of the batch"),
-        (lambda x: x.place_of(0), "images of the batch"),
-        (lambda x: x.part(0, range(1)), "changes the batch"),
-        (lambda x: x.joined([x], 0), "along the batch"),
+        (lambda x: x.argmax_or_argmin(0), "images of the batch"),
+        (lambda x: x.slice_axis(0, range(1)), "changes the batch"),
+        (lambda x: x.concat([x], 0), "along the batch"),
         (lambda x: x.fixed_count([2]), "a free axis"),
         (lambda x: x.known_extent(2, "takes a part of"), "whose size is free"),
-        (lambda x: x.place_of(2, last=True), "whose size is free"),
+        (lambda x: x.argmax_or_argmin(2, last=True), "whose size is free"),
     ],
 )
 def test_what_cannot_be_computed(convert: Callable[[FileTensor], object], reason: str) -> None:
@@ -185,6 +185,6 @@ def test_tensors_that_do_not_fit() -> None:
     with pytest.raises(UnsupportedError, match="do not fit"):
         a + b
     with pytest.raises(WeightsError, match="joins"):
-        a.joined([b], 2)
+        a.concat([b], 2)
     with pytest.raises(UnsupportedError, match="as many matrices"):
         a @ b

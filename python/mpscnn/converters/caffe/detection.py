@@ -45,7 +45,7 @@ class Head:
 
     def made(self, b: Builder) -> list[str]:
         """Reshape the blob to a tensor (n, anchors, columns)."""
-        return [b.reshaped(b.tensor(self.bottom), [0, -1, self.columns])]
+        return [b.reshape(b.tensor(self.bottom), [0, -1, self.columns])]
 
 
 @dataclass
@@ -75,7 +75,7 @@ class Priors:
         p = layer.parameters
         if len(layer.bottoms) != 2 or not layer.tops:
             raise WeightsError(f"damaged: it has {len(layer.bottoms)} inputs")
-        feature, image = (b.fixed(b.tensor(bottom)) for bottom in layer.bottoms)
+        feature, image = (b.fixed_shape(b.tensor(bottom)) for bottom in layer.bottoms)
         if len(feature) != 4 or len(image) != 4:
             raise UnsupportedError(f"its inputs are {feature} and {image}; supported are images")
         (rows, columns), size = feature[2:], _pair(p, "img", "img_size", image[2:])

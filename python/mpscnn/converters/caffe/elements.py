@@ -36,7 +36,7 @@ def _prelu(b: Builder, layer: CaffeLayer) -> str:
 
 def _scaled(b: Builder, layer: CaffeLayer, factor: float = 1.0) -> str:
     p = layer.parameters
-    return b.scaled(single(b, layer), number(p, "scale", 1.0) * factor, number(p, "shift", 0.0) * factor)
+    return b.linear(single(b, layer), number(p, "scale", 1.0) * factor, number(p, "shift", 0.0) * factor)
 
 
 def _power(b: Builder, layer: CaffeLayer) -> str:
@@ -52,7 +52,7 @@ def _exponential(b: Builder, layer: CaffeLayer) -> str:
 
 def _logarithm(b: Builder, layer: CaffeLayer) -> str:
     """Convert Log: the logarithm of shift + scale * x to a base."""
-    return b.scaled(b.op("Log", _scaled(b, layer)), 1.0 / _natural(layer), 0.0)
+    return b.linear(b.op("Log", _scaled(b, layer)), 1.0 / _natural(layer), 0.0)
 
 
 def _natural(layer: CaffeLayer) -> float:
@@ -71,7 +71,7 @@ def _threshold(b: Builder, layer: CaffeLayer) -> str:
 def _swish(b: Builder, layer: CaffeLayer) -> str:
     """Convert Swish: x * sigmoid(beta * x)."""
     x = single(b, layer)
-    return b.op("Mul", x, b.op("Sigmoid", b.scaled(x, number(layer.parameters, "beta", 1.0), 0.0)))
+    return b.op("Mul", x, b.op("Sigmoid", b.linear(x, number(layer.parameters, "beta", 1.0), 0.0)))
 
 
 ELEMENTS: dict[str, Handler] = {

@@ -78,7 +78,7 @@ def _product_with_blob(b: Builder, layer: CaffeLayer) -> str:
     if layer.blobs:
         raise UnsupportedError("it has two inputs and weights")
     x, factors = (b.tensor(bottom) for bottom in layer.bottoms)
-    shape, given = b.fixed(x), b.fixed(factors)
+    shape, given = b.fixed_shape(x), b.fixed_shape(factors)
     missing = len(shape) - axis_of(layer.parameters, 1, len(shape)) - len(given)
     if missing < 0:
         raise WeightsError(f"damaged: factors {given} along its axis of {shape}")
@@ -98,7 +98,7 @@ def _local_response(b: Builder, layer: CaffeLayer) -> str:
     # x * (1 + alpha * mean of the squares around)^-beta, with zeros around the image
     window = {"kernel_shape": [size, size], "pads": [size // 2] * 4, "count_include_pad": 1}
     mean = b.op("AveragePool", b.op("Mul", x, x), **window)
-    return b.op("Mul", x, b.op("Pow", b.scaled(mean, alpha, 1.0), b.number(-beta)))
+    return b.op("Mul", x, b.op("Pow", b.linear(mean, alpha, 1.0), b.number(-beta)))
 
 
 def _normalize(b: Builder, layer: CaffeLayer) -> str:

@@ -67,7 +67,7 @@ def same(b: Builder, layer: CaffeLayer) -> list[str]:
 def known(b: Builder, layer: CaffeLayer) -> tuple[str, tuple[int, ...]]:
     """Return the only input of a layer, and its shape. Raises the errors of `single`."""
     x = single(b, layer)
-    return x, b.fixed(x)
+    return x, b.fixed_shape(x)
 
 
 def image(b: Builder, layer: CaffeLayer) -> tuple[str, tuple[int, ...]]:

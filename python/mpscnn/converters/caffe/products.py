@@ -42,7 +42,7 @@ def _eltwise(b: Builder, layer: CaffeLayer) -> str:
         raise WeightsError(f"damaged: {len(layer.bottoms)} inputs and {len(factors)} coefficients")
     tensors = [b.tensor(bottom) for bottom in layer.bottoms]
     if factors:
-        tensors = [b.scaled(x, factor, 0.0) for x, factor in zip(tensors, factors, strict=True)]
+        tensors = [b.linear(x, factor, 0.0) for x, factor in zip(tensors, factors, strict=True)]
     return fold(b, kind, tensors)
 
 
@@ -51,10 +51,10 @@ def _weighted_sum(b: Builder, layer: CaffeLayer) -> str:
     if len(layer.bottoms) != 3 or not layer.tops:
         raise WeightsError(f"damaged: it has {len(layer.bottoms)} inputs instead of three")
     factors, x, y = (b.tensor(bottom) for bottom in layer.bottoms)
-    given, shape = b.fixed(factors), b.fixed(x)
+    given, shape = b.fixed_shape(factors), b.fixed_shape(x)
     if given[:2] != shape[:2]:
         raise UnsupportedError(f"factors {given} for {shape}")
-    return b.op("Add", b.op("Mul", x, b.reshaped(factors, [0, shape[1], 1, 1])), y)
+    return b.op("Add", b.op("Mul", x, b.reshape(factors, [0, shape[1], 1, 1])), y)
 
 
 def _softmax(b: Builder, layer: CaffeLayer) -> str:
@@ -75,7 +75,7 @@ def _largest(b: Builder, layer: CaffeLayer) -> str:
         if gives_elements:
             raise UnsupportedError("places and elements in one blob are not supported")
         place = argmax_or_argmin(b, "ArgMax", b.op("Flatten", x, axis=1), 1, keep=True)
-        return b.reshaped(cast_to_float(b, place), [0, 1, 1])
+        return b.reshape(cast_to_float(b, place), [0, 1, 1])
     axis = axis_of(p, 1, len(shape))
     if axis == 0:
         raise UnsupportedError("compares images of the batch")
@@ -97,7 +97,7 @@ def _reduction(b: Builder, layer: CaffeLayer) -> str:
         raise WeightsError(f"damaged: its operation is {operation}")
     if axis < 2:
         raise UnsupportedError(f"reduces the axes from {axis} on, which leaves no channels")
-    return b.scaled(reduce(b, kind, x, range(axis, len(shape)), keep=False), number(p, "coeff", 1.0), 0.0)
+    return b.linear(reduce(b, kind, x, range(axis, len(shape)), keep=False), number(p, "coeff", 1.0), 0.0)
 
 
 PRODUCTS: dict[str, Handler] = {

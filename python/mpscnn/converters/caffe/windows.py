@@ -80,7 +80,7 @@ def _pooling(b: Builder, layer: CaffeLayer) -> str:
     if kind == "Average":
         window["count_include_pad"] = 1
     y = b.op(f"{kind}Pool", x, ceil_mode=int(upwards), **window)
-    b.state(y, (*shape[:2], *counts), overrule=True)
+    b.set_shape(y, (*shape[:2], *counts), overrule=True)
     return y
 
 

@@ -123,19 +123,19 @@ def post_processing_of(places: tuple[int, int], suppression: Any) -> PostProcess
 
         def rows(blob: str, columns: int | None) -> str:
             x = b.tensor(blob)
-            shape = b.fixed(x)
+            shape = b.fixed_shape(x)
             # Old files store boxes and scores as images, with axes of extent 1 that are removed here.
             while len(shape) > 3 and 1 in shape[1:]:
                 axis = shape.index(1, 1)
                 shape = (*shape[:axis], *shape[axis + 1 :])
             if len(shape) not in (2, 3) or (columns is not None and shape[-1] != columns):
                 raise UnsupportedError(f"boxes or scores of the shape {shape}; expected rows of boxes")
-            return b.reshaped(x, [1 if len(shape) == 2 else 0, *shape[-2:]])
+            return b.reshape(x, [1 if len(shape) == 2 else 0, *shape[-2:]])
 
         def best(x: str) -> str:
             if not per_class:
                 return x
-            classes = np.arange(b.fixed(x)[-1], dtype=np.float32)
+            classes = np.arange(b.fixed_shape(x)[-1], dtype=np.float32)
             place = b.op("Cast", b.op("ArgMax", x, axis=-1, keepdims=1), to=1)
             distance = b.op("Abs", b.op("Sub", place, b.weight("classes", classes)))
             return b.op("Mul", x, b.op("Relu", b.op("Sub", b.number(1.0), distance)))

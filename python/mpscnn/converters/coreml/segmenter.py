@@ -35,11 +35,11 @@ def leave_out_search(walk: Walk, outputs: Sequence[str]) -> bool:
 
 def _scores(walk: Walk, blob: str) -> str | None:
     b = walk.builder
-    node = b.maker(b.tensor(blob))
+    node = b.producer(b.tensor(blob))
     for _ in range(_MAX_MOVES):
         if node is None or node.op_type not in _MOVES:
             break
-        node = b.maker(node.input[0])
+        node = b.producer(node.input[0])
     if node is None or node.op_type != "ArgMax":
         return None
     axis = next((entry.i for entry in node.attribute if entry.name == "axis"), 0)

@@ -75,7 +75,7 @@ def transpose_last_axes(b: Builder, x: str) -> str:
 
 def power_of_two(b: Builder, x: str) -> str:
     """Return 2^x."""
-    return b.op("Exp", b.scaled(x, math.log(2.0), 0.0))
+    return b.op("Exp", b.linear(x, math.log(2.0), 0.0))
 
 
 def clip(b: Builder, x: str, low: float, high: float) -> str:
@@ -85,8 +85,8 @@ def clip(b: Builder, x: str, low: float, high: float) -> str:
 
 def scaled_tanh(b: Builder, x: str, alpha: float, beta: float) -> str:
     """Return alpha * tanh(beta * x)."""
-    inner = b.scaled(x, beta, 0.0)
-    return b.scaled(b.op("Tanh", inner), alpha, 0.0)
+    inner = b.linear(x, beta, 0.0)
+    return b.linear(b.op("Tanh", inner), alpha, 0.0)
 
 
 def threshold(b: Builder, x: str, limit: float) -> str:
@@ -97,7 +97,7 @@ def threshold(b: Builder, x: str, limit: float) -> str:
 def gelu(b: Builder, x: str, mode: str) -> str:
     """Return GELU in one of three forms: exact, or approximated by tanh or sigmoid."""
     if mode == "SIGMOID_APPROXIMATION":
-        return b.op("Mul", x, b.op("Sigmoid", b.scaled(x, GELU_SIGMOID, 0.0)))
+        return b.op("Mul", x, b.op("Sigmoid", b.linear(x, GELU_SIGMOID, 0.0)))
     return b.op("Gelu", x, approximate="none" if mode == "EXACT" else "tanh")
 
 
@@ -126,9 +126,9 @@ def space_to_depth(b: Builder, x: str, block: int, *, shuffled: bool = False) ->
     if block < 1 or height % block or width % block:
         raise WeightsError(f"damaged: blocks of {block} pixels of {height} x {width}")
     rows, columns = height // block, width // block
-    apart = b.reshaped(x, [0, channels, rows, block, columns, block])
+    apart = b.reshape(x, [0, channels, rows, block, columns, block])
     order = [0, 1, 3, 5, 2, 4] if shuffled else [0, 3, 5, 1, 2, 4]
-    return b.reshaped(b.op("Transpose", apart, perm=order), [0, channels * block * block, rows, columns])
+    return b.reshape(b.op("Transpose", apart, perm=order), [0, channels * block * block, rows, columns])
 
 
 def depth_to_space(b: Builder, x: str, block: int, *, shuffled: bool) -> str:
@@ -141,7 +141,7 @@ def depth_to_space(b: Builder, x: str, block: int, *, shuffled: bool) -> str:
 
 def image(b: Builder, x: str) -> tuple[int, int, int, int]:
     """Return the shape of an image (batch, channels, height, width)."""
-    shape = b.fixed(x)
+    shape = b.fixed_shape(x)
     if len(shape) != 4:
         raise UnsupportedError(f"its input is {shape}; supported are images")
     return shape[0], shape[1], shape[2], shape[3]
@@ -169,14 +169,14 @@ def split_equally(b: Builder, x: str, axis: int, count: int) -> list[str]:
 
 def interleave(b: Builder, tensors: Sequence[str], axis: int) -> str:
     """Interleave several tensors along an axis: the first position of each, the second position of each, ..."""
-    shape, count = list(b.fixed(tensors[0])), len(tensors)
+    shape, count = list(b.fixed_shape(tensors[0])), len(tensors)
     if axis == 0:
         raise UnsupportedError("takes images of the batch by turns")
     rank, joined = len(shape), b.op("Concat", *tensors, axis=axis)
-    apart = b.reshaped(joined, [0, *shape[1:axis], count, *shape[axis:]])
+    apart = b.reshape(joined, [0, *shape[1:axis], count, *shape[axis:]])
     order = [*range(axis), axis + 1, axis, *range(axis + 2, rank + 1)]
     shape[axis] *= count
-    return b.reshaped(b.op("Transpose", apart, perm=order), [0, *shape[1:]])
+    return b.reshape(b.op("Transpose", apart, perm=order), [0, *shape[1:]])
 
 
 def stack(b: Builder, tensors: Sequence[str], axis: int) -> str:
@@ -190,7 +190,7 @@ def stack(b: Builder, tensors: Sequence[str], axis: int) -> str:
         # Concatenating and then reshaping avoids the insertion of an axis into each tensor.
         shape = [extent or 0 for extent in extents[1:]]
         joined = b.op("Concat", *tensors, axis=axis)
-        return b.reshaped(joined, [0, *shape[: axis - 1], len(tensors), *shape[axis - 1 :]])
+        return b.reshape(joined, [0, *shape[: axis - 1], len(tensors), *shape[axis - 1 :]])
     return b.op("Concat", *(expand_dims(b, tensor, [axis]) for tensor in tensors), axis=axis)
 
 

@@ -116,7 +116,7 @@ class Builder(Graph):
         self._infer(self._nodes[-1])
         return made
 
-    def maker(self, tensor: str) -> onnx.NodeProto | None:
+    def producer(self, tensor: str) -> onnx.NodeProto | None:
         """Return the operator that computes a tensor; None for inputs and constants."""
         return next((node for node in reversed(self._nodes) if tensor in node.output), None)
 
@@ -131,7 +131,7 @@ class Builder(Graph):
             dim.dim_value if dim.HasField("dim_value") else None for dim in kind.tensor_type.shape.dim
         )
 
-    def fixed(self, tensor: str) -> tuple[int, ...]:
+    def fixed_shape(self, tensor: str) -> tuple[int, ...]:
         """Return the shape of a tensor whose extents must be known, except that a free batch counts as 1."""
         extents = self.extents(tensor)
         if None in extents[1:]:
@@ -147,17 +147,17 @@ class Builder(Graph):
         """Return the number of axes of a tensor."""
         return len(self.extents(tensor))
 
-    def is_whole(self, tensor: str) -> bool:
+    def is_integer(self, tensor: str) -> bool:
         """Return True if a tensor has whole numbers."""
         kind = self._types.get(tensor)
         return kind is not None and kind.tensor_type.elem_type == INT64
 
-    def is_truth(self, tensor: str) -> bool:
+    def is_boolean(self, tensor: str) -> bool:
         """Return True if a tensor has truth values."""
         kind = self._types.get(tensor)
         return kind is not None and kind.tensor_type.elem_type == BOOL
 
-    def state(self, tensor: str, extents: Extents, *, overrule: bool = False) -> None:
+    def set_shape(self, tensor: str, extents: Extents, *, overrule: bool = False) -> None:
         """Set the shape of a tensor that the file states, if it was not inferred. With `overrule` it is always set."""
         kind = self._types.get(tensor)
         if overrule or kind is None or not kind.tensor_type.HasField("shape"):
@@ -214,7 +214,7 @@ class Builder(Graph):
         """Add a list of integers as a constant operand and return its name."""
         return self.weight("integers", np.asarray(values, np.int64))
 
-    def cast_of_floats(self, tensor: str) -> str:
+    def cast_to_float(self, tensor: str) -> str:
         """Add a layer that rounds a tensor in float16 networks; with `keep_float32` it leaves the tensor unchanged."""
         made = self.op(CAST_OF_FLOATS, tensor)
         if tensor in self._types:
@@ -223,11 +223,11 @@ class Builder(Graph):
 
     # ---- Common operators ------------------------------------------------------------------------------------------
 
-    def reshaped(self, tensor: str, extents: Sequence[int]) -> str:
+    def reshape(self, tensor: str, extents: Sequence[int]) -> str:
         """Reshape a tensor. An extent of 0 is kept from the same axis, and -1 is inferred."""
         return self.op("Reshape", tensor, self.integers(extents))
 
-    def scaled(self, tensor: str, factor: float, offset: float) -> str:
+    def linear(self, tensor: str, factor: float, offset: float) -> str:
         """Return tensor * factor + offset."""
         if factor != 1.0:
             tensor = self.op("Mul", tensor, self.number(factor))

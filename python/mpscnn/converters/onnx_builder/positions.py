@@ -15,7 +15,7 @@ _REDUCTIONS = {"update": "none", "add": "add", "mul": "mul", "max": "max", "min"
 
 def cast_to_int(b: Builder, x: str) -> str:
     """Return a tensor as whole numbers: positions may be stored as floats."""
-    return x if b.is_whole(x) else b.op("Cast", x, to=INT64)
+    return x if b.is_integer(x) else b.op("Cast", x, to=INT64)
 
 
 def top_k(b: Builder, x: str, axis: int, count: int | None, *, largest: bool) -> tuple[str, str]:
@@ -77,11 +77,11 @@ def scatter(b: Builder, kind: str, operands: Sequence[str], mode: str, axis: int
 def scatter_slices(b: Builder, operands: Sequence[str], mode: str, axis: int) -> str:
     """Write slices of an axis at the positions of a vector."""
     x, positions, updates = operands
-    place, extents = b.axis(x, axis), b.fixed(updates)
+    place, extents = b.axis(x, axis), b.fixed_shape(updates)
     if b.rank(positions) != 1 or len(extents) != b.rank(x):
         raise WeightsError(f"damaged: {b.rank(positions)} axes of positions for slices {extents}")
     shape = [-1 if number == place else 1 for number in range(len(extents))]
-    column = b.reshaped(cast_to_int(b, positions), shape)
+    column = b.reshape(cast_to_int(b, positions), shape)
     spread = b.op("Expand", column, b.integers(extents))
     return scatter(b, "ScatterElements", [x, spread, updates], mode, axis)
 

@@ -70,14 +70,14 @@ def _arithmetic(c: Context, node: Node) -> FileTensor:
             note_integers(c, value, name)
     operation, result = _TWO_TENSORS[node.kind], values[0]
     for place, value in enumerate(values[1:-1], start=2):
-        result = result.combined(operation, value, f"/{place}")
+        result = result.combine(operation, value, f"/{place}")
     if len(values) == 1:
         return result
     mean: Activation = {"kind": "linear", "a": 1.0 / len(values)}
-    result = result.combined(
+    result = result.combine(
         operation, values[-1], "", mean if node.kind == "Mean" else fuse_activation(c, node)
     )
-    return result.as_whole_numbers() if is_result_whole else result
+    return result.mark_as_integers() if is_result_whole else result
 
 
 def _is_of_integers(c: Context, node: Node, name: str) -> bool:
@@ -101,12 +101,12 @@ def _with_constant(
     if constant.ndim > x.rank:
         if constant.shape[: constant.ndim - x.rank] != (1,) * (constant.ndim - x.rank):
             return None
-        x = x.with_axes(range(constant.ndim - x.rank))
+        x = x.expand_dims(range(constant.ndim - x.rank))
     if constant.size == 0 or not (np.isfinite(constant).all() or node.kind in ("Max", "Min")):
         raise UnsupportedError("its operand is a constant that is empty or not finite")
     if repeats(x, constant):
         return None
-    x = x.of(varying_last(c.arranger, x, constant))
+    x = x.wrap(varying_last(c.arranger, x, constant))
     is_number = bool((constant == constant.reshape(-1)[0]).all())
     divides = node.kind == "Div" and not constant_first
     numbers, suffix = constant, x.order[:0]
@@ -166,7 +166,7 @@ def _with_numbers(
     )
     compute = getattr(c.network, _TWO_TENSORS[node.kind])
     ordered = reversed(operands) if constant_first else operands
-    return x.holding(compute(*ordered, activation=fuse_activation(c, node), name=c.layer_name(node)))
+    return x.with_same_layout(compute(*ordered, activation=fuse_activation(c, node), name=c.layer_name(node)))
 
 
 def _with_number(kind: str, x: FileTensor, number: float, *, constant_first: bool) -> FileTensor:

@@ -35,22 +35,22 @@ def _attention(c: Context, node: Node) -> FileTensor:
     queries, keys, values = given
     keys, values = (_for_each_query(x, queries) for x in (keys, values))
     scale = node.number("scale", 1.0 / math.sqrt(queries.shape[3] or 1))
-    scores = queries.product(keys.transposed((0, 1, 3, 2)), scale)
+    scores = queries.matmul(keys.transpose((0, 1, 3, 2)), scale)
     cap = node.number("softcap", 0.0)
     if cap > 0.0:
         scores = scores.map({"kind": "tanh", "a": cap, "b": 1.0 / cap}, "/softcap")
     masks = _masks(c, node, scores)
     for mask in masks:
-        scores = scores.combined("add", mask.bias, "/masked")
+        scores = scores.combine("add", mask.bias, "/masked")
     shares = scores.softmax([3])
     for mask in masks:
         if mask.factors is not None:
-            shares = shares.combined("multiply", mask.factors, "/shares")
+            shares = shares.combine("multiply", mask.factors, "/shares")
     y = shares @ values
     if rank == _TOKENS_RANK:
         (low, heads, tokens, features), (high, *_) = y.trial_shapes()
         shapes = ([batch, tokens, heads * features] for batch in (low, high))
-        y = y.transposed((0, 2, 1, 3)).regrouped(*shapes)
+        y = y.transpose((0, 2, 1, 3)).reshape(*shapes)
     return y
 
 
@@ -60,7 +60,7 @@ def _with_heads(x: FileTensor, heads: int) -> FileTensor:
     if heads < 1 or features % heads:
         raise WeightsError(f"damaged: makes {heads} heads of {x.shown}")
     parts = [tokens, heads, features // heads]
-    return x.regrouped([low, *parts], [high, *parts]).transposed((0, 2, 1, 3))
+    return x.reshape([low, *parts], [high, *parts]).transpose((0, 2, 1, 3))
 
 
 def _for_each_query(x: FileTensor, queries: FileTensor) -> FileTensor:
@@ -73,7 +73,7 @@ def _for_each_query(x: FileTensor, queries: FileTensor) -> FileTensor:
         return x
     if wanted % own:
         raise WeightsError(f"damaged: {own} heads of keys for {wanted} heads of queries")
-    return x.taken(1, [head * own // wanted for head in range(wanted)])
+    return x.take(1, [head * own // wanted for head in range(wanted)])
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def _computed_mask(scores: FileTensor, mask: FileTensor) -> _Mask:
         raise UnsupportedError(f"its mask {mask.shown} is for fewer keys than {scores.shown}")
     if not mask.whole_numbers:
         return _Mask(mask, None)
-    truths = mask.as_numbers()
+    truths = mask.mark_as_floats()
     return _Mask(truths.linear(-HIDDEN, HIDDEN, "/mask"), truths)
 
 

@@ -43,7 +43,7 @@ def with_hidden(c: Context, node: Node, x: FileTensor, mask: NDArray[np.float32]
         seen = made_constant(c, node, (~infinite).astype(np.float32), "seen", x.rank)
         operands.append(seen.map("logarithm", "/infinite"))
     for place, operand in enumerate(operands, start=1):
-        x = x.combined("add", operand, "" if place == len(operands) else "/masked")
+        x = x.combine("add", operand, "" if place == len(operands) else "/masked")
     return x
 
 
@@ -52,10 +52,10 @@ def with_hidden_where(c: Context, node: Node, x: FileTensor, condition: str, *, 
     if c.is_constant(condition):
         hidden = c.constants.fixed(condition, "its condition").astype(bool) == is_true
         return with_hidden(c, node, x, np.where(hidden, np.float32(-np.inf), np.float32(0.0)))
-    seen = c.value(condition, whole_numbers=True).as_numbers()
+    seen = c.value(condition, whole_numbers=True).mark_as_floats()
     if is_true:
         seen = seen.linear(-1.0, 1.0, "/seen")
-    return x.combined("add", seen.map("logarithm", "/infinite"))
+    return x.combine("add", seen.map("logarithm", "/infinite"))
 
 
 def made_constant(

@@ -180,14 +180,14 @@ class Context:
         numbers = self.constants.of_one_image(name, rank, self.arranger.batch, f"{what} {known}")
         if parameter is not None and (made := self._learnt.get((parameter, numbers.shape))):
             self.parameters.claim(name, made.name, "value")
-            return FileTensor.plain(self.arranger, made)
+            return FileTensor.from_tensor(self.arranger, made)
         layer = self.names.unique((parameter or self.file.constant_of(name)).strip("/"))
         shape = numbers.shape or (1,)
         tensor = self.network.constant(self.network.inputs[0], shape, name=layer)
         self.set_weight(layer, "value", numbers.reshape(shape), name if parameter else None)
         if parameter is not None:
             self._learnt[parameter, numbers.shape] = tensor
-        value = FileTensor.plain(self.arranger, tensor)
+        value = FileTensor.from_tensor(self.arranger, tensor)
         return value if numbers.shape else replace(value, axes=())
 
     def constant_with_batch_of(self, name: str, like: FileTensor) -> FileTensor:
@@ -203,7 +203,7 @@ class Context:
         layer = self.names.unique(self.file.constant_of(name).strip("/"))
         tensor = self.network.constant(self.network.inputs[0], numbers.shape, name=layer)
         self.set_weight(layer, "value", numbers)
-        value = FileTensor.plain(self.arranger, tensor)
+        value = FileTensor.from_tensor(self.arranger, tensor)
         own = value.axes[1:]
         with_batch = (*own[axis], batch, *own[axis + 1])
         return replace(value, axes=(*own[:axis], with_batch, *own[axis + 2 :]))
@@ -224,7 +224,7 @@ class Context:
             if name:
                 has_batch = any(atom.is_batch for axis in value.axes for atom in axis)
                 batch = None if has_batch else self.arranger.batch
-                self.values[self.ends.get(name, name)] = value.beginning_with_batch(batch)
+                self.values[self.ends.get(name, name)] = value.prepend_batch(batch)
 
     def only_user(self, name: str) -> Node | None:
         """Return the single consumer of a tensor; None if there are several, or if the tensor is an output."""

@@ -156,7 +156,7 @@ class Conversion:
         alone = Context(network, c.file, c.constants, LayerNames(), c.arranger.batch, c.results, c.parameters)
         alone.begin(node)
         for (name, shape), tensor in zip(shapes.items(), network.inputs, strict=True):
-            made = FileTensor.of_image if len(shape) == 4 else FileTensor.plain
+            made = FileTensor.from_image if len(shape) == 4 else FileTensor.from_tensor
             alone.values[name] = made(alone.arranger, tensor)
         return alone
 

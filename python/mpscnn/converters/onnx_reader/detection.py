@@ -124,13 +124,13 @@ def _yolo(c: Context, processing: PostProcessing, name: str) -> Heads | None:
         and (centers := _centers(c, second, 1)) is not None
         and _is_box_and_classes(c, processing, node)
     ):
-        boxes, classes = value.part(1, range(4)), value.part(1, range(4, first))
+        boxes, classes = value.slice_axis(1, range(4)), value.slice_axis(1, range(4, first))
         chosen_by_network = bool(processing.nodes) and not processing.suppressions
         suppression = _WITHOUT_ANCHORS | ({"iou_threshold": 1.0} if chosen_by_network else {})
         heads = Heads(boxes, classes, suppression, number_axis=1, class_axis=1, letterboxed=True)
     elif second > 5 and (centers := _centers(c, first, _ANCHORS, 1)) is not None:
-        boxes, objects = value.part(2, range(4)), value.part(2, range(4, 5))
-        scores = value.part(2, range(5, second)).combined("multiply", objects, "/scores")
+        boxes, objects = value.slice_axis(2, range(4)), value.slice_axis(2, range(4, 5))
+        scores = value.slice_axis(2, range(5, second)).combine("multiply", objects, "/scores")
         has_anchors = _centers(c, first, 1) is None
         heads = Heads(boxes, scores, dict(_WITH_ANCHORS), letterboxed=has_anchors)
     else:

@@ -55,13 +55,13 @@ class FileInput:
         """Return the network's input as a tensor of the file, with the file's axes."""
         if not plain.has_batch_first:  # a network without a batch
             own = replace(plain, axes=plain.axes[: len(self.axes) - 1])
-            return own.as_whole_numbers() if self.whole_numbers else own
+            return own.mark_as_integers() if self.whole_numbers else own
         value = replace(plain, axes=tuple(plain.axes[axis] for axis in self.axes))
         if self.is_number:
             value = replace(value, axes=())
         elif not self.has_batch:
-            value = value.without_axes([0])
-        return value.as_whole_numbers() if self.whole_numbers else value
+            value = value.squeeze([0])
+        return value.mark_as_integers() if self.whole_numbers else value
 
 
 def of_one_image(one: FileInput) -> FileInput:

@@ -39,7 +39,7 @@ def _comparison(c: Context, node: Node) -> FileTensor | None:
 
 def _compared(c: Context, names: list[str], method: str) -> FileTensor:
     a, b = c.tensors(names, whole_numbers=True)
-    return a.combined(method, b).as_whole_numbers()
+    return a.combine(method, b).mark_as_integers()
 
 
 def _is_negated(c: Context, node: Node) -> bool:
@@ -56,7 +56,7 @@ def _is_negated(c: Context, node: Node) -> bool:
 
 def _junction(c: Context, node: Node) -> FileTensor:
     a, b = c.tensors(node.inputs, whole_numbers=True)
-    return a.combined(_JUNCTIONS[node.kind], b).as_whole_numbers()
+    return a.combine(_JUNCTIONS[node.kind], b).mark_as_integers()
 
 
 def _not(c: Context, node: Node) -> FileTensor:
@@ -81,7 +81,7 @@ def _where(c: Context, node: Node) -> FileTensor:
     mask = c.tensor(condition, rank, whole_numbers=True)
     suffix = "/part" if len(choices) == 2 or infinite else ""
     first, *others = (
-        mask.combined(method, c.tensor(name, rank, whole_numbers=True), suffix) for name, method in choices
+        mask.combine(method, c.tensor(name, rank, whole_numbers=True), suffix) for name, method in choices
     )
     if infinite:
         return with_hidden_where(c, node, first, condition, is_true=infinite == "mask")
@@ -98,8 +98,8 @@ def _is_number(c: Context, name: str, number: float) -> bool:
 
 def _is_nan(c: Context, node: Node) -> FileTensor:
     """Compare numbers with themselves: only NaN differs."""
-    x = c.x(node, whole_numbers=True).as_numbers()
-    return x.combined("not_equal", x).as_whole_numbers()
+    x = c.x(node, whole_numbers=True).mark_as_floats()
+    return x.combine("not_equal", x).mark_as_integers()
 
 
 LOGIC: dict[str, Handler] = {

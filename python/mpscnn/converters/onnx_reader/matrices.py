@@ -39,7 +39,7 @@ def _gemm(c: Context, node: Node) -> FileTensor:
     if third is not None and not c.is_constant(third):
         term = c.value(third)
         term = term if beta == 1.0 else term.linear(beta, suffix="/scaled")
-        return dense(c, node, x, weight, None, None, (source, None)).combined("add", term, "/sum")
+        return dense(c, node, x, weight, None, None, (source, None)).combine("add", term, "/sum")
     bias = None
     if third is not None:
         bias = _scaled(c.constants.real(node.input(2), "its third operand"), beta)
@@ -57,7 +57,7 @@ def _transposed(c: Context, x: FileTensor) -> FileTensor:
     if x.rank != 2:
         raise WeightsError(f"damaged: multiplies {x.shown}")
     if c.arranger.batch is None or c.arranger.batch.high != 1:
-        return x.transposed((1, 0))
+        return x.transpose((1, 0))
     rows, columns = map(without_batch, x.axes)
     batch = tuple(atom for axis in x.axes for atom in axis if atom.is_batch)
     return replace(x, axes=(batch + columns, rows))
@@ -75,7 +75,7 @@ def _gemm_of_two(c: Context, node: Node) -> FileTensor:
         y = y.linear(alpha, suffix="/scaled")
     if third is not None:
         term = _one_matrix(c, third)
-        y = y.combined("add", term if beta == 1.0 else term.linear(beta, suffix="/term"), "/sum")
+        y = y.combine("add", term if beta == 1.0 else term.linear(beta, suffix="/term"), "/sum")
     return y
 
 
@@ -83,7 +83,7 @@ def _one_matrix(c: Context, name: str) -> FileTensor:
     """Return an operand (rows, columns), whose batch must be 1."""
     batch = c.arranger.batch
     if c.is_constant(name):
-        return c.constant(name, 2) if batch is None else c.constant(name, 3).merged(0, 2)
+        return c.constant(name, 2) if batch is None else c.constant(name, 3).merge_axes(0, 2)
     x = c.value(name)
     if batch is not None and batch.high != 1:
         raise UnsupportedError(
@@ -103,15 +103,15 @@ def _matmul(c: Context, node: Node) -> FileTensor:
         else:
             a = c.value(first)
             is_row = a.rank == 1 and not a.has_batch_first
-            a = a.with_axes([0]) if is_row else a
+            a = a.expand_dims([0]) if is_row else a
         is_column = b.rank == 1 and not b.has_batch_first
-        y = a.product(b.with_axes([1]) if is_column else b, _factor_after(c, node))
-        return y.without_axes([y.rank - 2] * is_row + [y.rank - 1] * is_column)
+        y = a.matmul(b.expand_dims([1]) if is_column else b, _factor_after(c, node))
+        return y.squeeze([y.rank - 2] * is_row + [y.rank - 1] * is_column)
     x = c.value(first)
     weight = c.constants.real(second, "its second operand")
     if weight.ndim == 1 and x.rank > 1:
         y = dense(c, node, x, weight[None], None, None, (second, None))
-        return y.without_axes([y.rank - 1])
+        return y.squeeze([y.rank - 1])
     if weight.ndim > 2 and set(weight.shape[:-2]) == {1} and x.rank >= weight.ndim:
         weight = weight.reshape(weight.shape[-2:])
     if weight.ndim > 2:
@@ -198,7 +198,7 @@ def dense(
         made = replace(x, tensor=y, axes=(*x.axes[:-1], new), order=new)
     else:
         value, columns = pointwise(c.arranger, x, x.rank - 1, units, name, activation)
-        made, extents = x.of(value), [1, 1, features]
+        made, extents = x.wrap(value), [1, 1, features]
     c.set_weight(name, "weight", _ordered(weight, columns).reshape(units, *extents), names[0])
     if bias is not None:
         c.set_weight(name, "bias", bias, names[1])
@@ -220,7 +220,7 @@ def _ordered(weight: NDArray[np.float32], columns: NDArray[np.int64]) -> NDArray
 def _running_sum(c: Context, node: Node) -> FileTensor:
     x, (axis,) = c.x(node), c.constants.integers(node.input(1), "its axis")
     exclusive, backwards = (bool(node.integer(name, 0)) for name in ("exclusive", "reverse"))
-    return x.running_sums(x.axis(axis), exclusive=exclusive, backwards=backwards)
+    return x.cumsum(x.axis(axis), exclusive=exclusive, backwards=backwards)
 
 
 MATRICES: dict[str, Handler] = {"CumSum": _running_sum, "Gemm": _gemm, "MatMul": _matmul}

@@ -72,11 +72,11 @@ def _cast_to(c: Context, node: Node, target: str) -> FileTensor:
     if target in _FLOATS:
         if target == "double" and _FROM_DOUBLE not in c.notes:
             c.notes.append(_FROM_DOUBLE)
-        return x.as_numbers()
+        return x.mark_as_floats()
     if target in ("int32", "int64"):
-        return x if x.whole_numbers else x.truncated().as_whole_numbers()
+        return x if x.whole_numbers else x.truncate().mark_as_integers()
     if target == "bool":
-        return x.as_whole_numbers() if are_truths(c, node.inputs[0]) else x.is_not(0.0)
+        return x.mark_as_integers() if are_truths(c, node.inputs[0]) else x.not_equal(0.0)
     raise UnsupportedError(f"makes {target} of computed numbers, which is not supported")
 
 
@@ -90,13 +90,13 @@ def _reshape(c: Context, node: Node) -> FileTensor:
                 if place >= x.rank:
                     raise WeightsError(f"damaged: extent {place} of {x.shown} is to be kept")
                 low[place], high[place] = stated[0][place], stated[1][place]
-    return x.regrouped(low, high)
+    return x.reshape(low, high)
 
 
 def _flatten(c: Context, node: Node) -> FileTensor:
     x, axis = c.x(node), node.integer("axis", 1)
     first = x.rank if axis == x.rank else x.axis(axis)
-    return x.merged(0, first).merged(1, x.rank - first + 1)
+    return x.merge_axes(0, first).merge_axes(1, x.rank - first + 1)
 
 
 def axes_of(c: Context, node: Node) -> list[int] | None:
@@ -108,28 +108,26 @@ def axes_of(c: Context, node: Node) -> list[int] | None:
 
 def _squeeze(c: Context, node: Node) -> FileTensor:
     x, axes = c.x(node, whole_numbers=True), axes_of(c, node)
-    return x.without_axes(
-        [axis for axis, extent in enumerate(x.shape) if extent == 1] if axes is None else axes
-    )
+    return x.squeeze([axis for axis, extent in enumerate(x.shape) if extent == 1] if axes is None else axes)
 
 
 def _unsqueeze(c: Context, node: Node) -> FileTensor:
     axes = axes_of(c, node)
     if axes is None:
         raise WeightsError("damaged: it has no axes")
-    return c.x(node, whole_numbers=True).with_axes(axes)
+    return c.x(node, whole_numbers=True).expand_dims(axes)
 
 
 def _transpose(c: Context, node: Node) -> FileTensor:
     x = c.x(node, whole_numbers=True)
-    return x.transposed(node.integers("perm", list(range(x.rank))[::-1]))
+    return x.transpose(node.integers("perm", list(range(x.rank))[::-1]))
 
 
 def _expand(c: Context, node: Node) -> FileTensor:
     x = c.x(node)
     low, high = c.constants.shapes(node.input(1), "the new shape")
     if len(high) > x.rank:
-        x = x.with_axes(range(len(high) - x.rank))
+        x = x.expand_dims(range(len(high) - x.rank))
     stated = x.trial_shapes()
     low, high = (
         [*extents[: len(extents) - len(numbers)], *numbers]
@@ -147,7 +145,7 @@ def _expand(c: Context, node: Node) -> FileTensor:
         )
         if not fits:
             raise UnsupportedError(f"repeats {x.shown} to {tuple(high)}, which is not supported")
-        x = x.tiled(times[1])
+        x = x.tile(times[1])
     return x
 
 
@@ -185,7 +183,7 @@ def _pad(c: Context, node: Node) -> FileTensor | None:
         pads = [pads[0], pads[1], 0, pads[2], pads[3], pads[4], 0, pads[5]]
     lies_channels_last = _lies_channels_last(x, pads)
     if lies_channels_last:
-        x = x.transposed([0, 3, 1, 2])
+        x = x.transpose([0, 3, 1, 2])
         pads = [pads[side + axis] for side in (0, _IMAGE_RANK) for axis in (0, 3, 1, 2)]
     _, front, top, left, _, back, bottom, right = pads
     fills = {"Conv": value == 0.0, "MaxPool": value == -math.inf}
@@ -203,8 +201,8 @@ def _pad(c: Context, node: Node) -> FileTensor | None:
         )
     attributes = {"front": front, "back": back, "top": top, "bottom": bottom, "left": left, "right": right}
     settings = attributes | {"mode": _MODES[mode], "value": value}
-    y = x.of_same_rank(c.network.layer("padding", [x.image()], settings, name=c.layer_name(node)))
-    return y.transposed([0, 2, 3, 1]) if lies_channels_last else y
+    y = x.wrap_image(c.network.layer("padding", [x.image()], settings, name=c.layer_name(node)))
+    return y.transpose([0, 2, 3, 1]) if lies_channels_last else y
 
 
 def _lies_channels_last(x: FileTensor, pads: list[int]) -> bool:
@@ -223,7 +221,7 @@ def _padded_axis(
     if mode != "wrap":
         if not math.isfinite(value):
             raise UnsupportedError(f"its border holds {value}, which is only supported for images")
-        return x.bordered(axis, sides, {"mode": _MODES[mode], "value": value})
+        return x.pad(axis, sides, {"mode": _MODES[mode], "value": value})
     extent = x.known_extent(axis, "repeats")
     before, after = (max(side, 0) for side in sides)
     first, last = (max(-side, 0) for side in sides)  # negative pads crop first; then the rest is repeated
@@ -232,7 +230,7 @@ def _padded_axis(
         raise WeightsError(f"damaged: leaves {kept} of axis {axis} of {x.shown}")
     count = before + kept + after
     c.constants.budget.spend(Cost.look(count))
-    return x.taken(axis, [first + (place - before) % kept for place in range(count)])
+    return x.take(axis, [first + (place - before) % kept for place in range(count)])
 
 
 def _is_padding_of(c: Context, name: str, fills: dict[str, bool], border: list[int]) -> bool:
@@ -278,15 +276,15 @@ def borders(c: Context, node: Node, rank: int) -> tuple[list[int], float]:
 def _depth_to_space(c: Context, node: Node) -> FileTensor:
     x, order = c.x(node), _channel_blocks(node)
     block, name = node.integer("blocksize"), c.layer_name(node)
-    return x.of_same_rank(c.network.depth_to_space(x.image(), block, order=order, name=name))
+    return x.wrap_image(c.network.depth_to_space(x.image(), block, order=order, name=name))
 
 
 def _space_to_depth(c: Context, node: Node) -> FileTensor:
     x = c.x(node)
     if x.rank != _IMAGE_RANK:
         raise UnsupportedError(f"makes channels of blocks of {x.shown}, which is not an image")
-    made = x.transposed((0, 2, 3, 1)).space_to_depth(node.integer("blocksize"), _channel_blocks(node))
-    return made.transposed((0, 3, 1, 2))
+    made = x.transpose((0, 2, 3, 1)).space_to_depth(node.integer("blocksize"), _channel_blocks(node))
+    return made.transpose((0, 3, 1, 2))
 
 
 def _channel_blocks(node: Node) -> ChannelBlocks:

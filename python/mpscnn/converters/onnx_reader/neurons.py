@@ -110,11 +110,11 @@ def _prelu(c: Context, node: Node) -> FileTensor:
         raise UnsupportedError(f"slopes of shape {slope.shape} for {x.shown}, which do not fit")
     positive = x.map("relu", "/positive")
     negative = x.map({"kind": "clamp", "a": -_LARGEST, "b": 0.0}, "/negative")
-    return positive + negative.combined("multiply", slopes, "/scaled")
+    return positive + negative.combine("multiply", slopes, "/scaled")
 
 
 def _root(c: Context, node: Node) -> FileTensor:
-    return c.x(node).root()
+    return c.x(node).sqrt()
 
 
 def _reciprocal(c: Context, node: Node) -> FileTensor:

@@ -27,7 +27,7 @@ class Outputs:
             c.begin(c.file.makers[name])
         try:
             value = c.constant(name) if c.is_constant(name) else c.value(name, whole_numbers=True)
-            value = value.beginning_with_batch(c.arranger.batch)
+            value = value.prepend_batch(c.arranger.batch)
             tensor = c.arranger.physical(value, self._axes(name, value))
         except UnsupportedError as error:
             raise UnsupportedError(f"{where}: {error}") from error

@@ -28,7 +28,7 @@ def _top_k(c: Context, node: Node) -> list[FileTensor] | None:
     indices = x.top_k(axis, count, largest=bool(node.integer("largest", 1)))
     results = [indices, indices]
     if node.outputs and c.is_used(node.outputs[0]):
-        results[0] = x.taken_along(axis, indices)
+        results[0] = x.take_along_axis(axis, indices)
     return results[: len(node.outputs)]
 
 
@@ -46,8 +46,8 @@ def _one_hot(c: Context, node: Node) -> FileTensor:
         raise WeightsError(f"damaged: {depth[:8]} places on axis {axis} of {x.shown}, {values.size} numbers")
     off, on = (float(value) for value in values)
     if not x.whole_numbers:
-        x = x.truncated()
-    return x.counted_from_start(depth[0]).one_hot(axis, depth[0], on, off)
+        x = x.truncate()
+    return x.wrap_negative_indices(depth[0]).one_hot(axis, depth[0], on, off)
 
 
 # ---- Gathers -------------------------------------------------------------------------------------------------------
@@ -61,7 +61,7 @@ def _gather_nd(c: Context, node: Node) -> FileTensor:
     if indices.shape[-1] == 1:
         return gather(x, 0, indices[..., 0])
     rest = x.trial_shapes()[1][indices.shape[-1] :]
-    return x.picked(numbers_in(c.constants.budget, x, indices), [*indices.shape[:-1], *rest])
+    return x.take_flat(numbers_in(c.constants.budget, x, indices), [*indices.shape[:-1], *rest])
 
 
 def _gather_elements(c: Context, node: Node) -> FileTensor:
@@ -69,7 +69,7 @@ def _gather_elements(c: Context, node: Node) -> FileTensor:
     axis = x.axis(node.integer("axis", 0))
     name = node.input(1)
     if name is not None and not c.is_constant(name):
-        return x.taken_along(axis, c.value(name, whole_numbers=True))
+        return x.take_along_axis(axis, c.value(name, whole_numbers=True))
     return _by_constant_indices(c, x, axis, c.constants.fixed(name, "its indices"))
 
 
@@ -89,8 +89,8 @@ def _by_constant_indices(c: Context, x: FileTensor, axis: int, given: NDArray[An
     if extents != high[len(high) - len(extents) :]:
         raise UnsupportedError(f"takes elements of {x.shown}, whose size is free: {CHOOSE_SIZE}")
     numbers = _along(x, own, axis, extents).reshape(-1)
-    flat = x.regrouped(*([*(batch or [1]), math.prod(extents)] for batch in first))
-    return flat.taken(1, numbers.tolist()).regrouped(*([*batch, *own.shape] for batch in first))
+    flat = x.reshape(*([*(batch or [1]), math.prod(extents)] for batch in first))
+    return flat.take(1, numbers.tolist()).reshape(*([*batch, *own.shape] for batch in first))
 
 
 def _along(x: FileTensor, own: NDArray[Any], axis: int, extents: Sequence[int]) -> NDArray[np.int64]:
@@ -112,7 +112,7 @@ def _scatter_nd(c: Context, node: Node) -> FileTensor:
     """Convert ScatterND by constant indices."""
     x, updates = _scattered_operands(c, node)
     numbers = numbers_in(c.constants.budget, x, c.constants.fixed(node.input(1), "its indices"))
-    return x.scattered(numbers, updates)
+    return x.scatter_flat(numbers, updates)
 
 
 def _scatter_elements(c: Context, node: Node) -> FileTensor:
@@ -124,7 +124,7 @@ def _scatter_elements(c: Context, node: Node) -> FileTensor:
         raise WeightsError(f"damaged: its indices {given.shape} do not fit {x.shown}")
     c.constants.budget.spend(Cost(8 * given.size, 8 * given.size))
     numbers = _along(x, given, x.axis(node.integer("axis", 0)), x.trial_shapes()[1])
-    return x.scattered(numbers, updates)
+    return x.scatter_flat(numbers, updates)
 
 
 def _scattered_operands(c: Context, node: Node) -> tuple[FileTensor, FileTensor]:
@@ -158,7 +158,7 @@ def _grid_sample(c: Context, node: Node) -> FileTensor:
         raise UnsupportedError(f"samples {x.shown} at positions {grid.shown}; supported are images")
     sampling = Sampling(_METHODS[method], border, bool(node.integer("align_corners", 0)))
     positions = c.arranger.physical(grid, grid.axes[1:])
-    return x.of_same_rank(sample(c.arranger, x.image(), positions, sampling))
+    return x.wrap_image(sample(c.arranger, x.image(), positions, sampling))
 
 
 POSITIONS: dict[str, Handler] = {

@@ -129,7 +129,7 @@ def _of_inputs(
     context = Context(network, file, constants, names, batch, frozenset(wanted), parameters)
     context.input_layouts = tuple(one.layout for one in inputs)
     for one, tensor in zip(inputs, network.inputs, strict=True):
-        plain = FileTensor.plain(context.arranger, tensor)
+        plain = FileTensor.from_tensor(context.arranger, tensor)
         context.values[one.name] = one.seen(plain)
     nodes = needed(file, wanted)
     Conversion(context, nodes).run()

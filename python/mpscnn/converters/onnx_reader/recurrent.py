@@ -47,13 +47,13 @@ def _recurrent(c: Context, node: Node) -> list[FileTensor]:
     whole = FileTensor(
         _joined(c, [one.steps for one in made], name), axes, steps + order, arranger=c.arranger
     )
-    results = [whole.transposed((2, 0, 1, 3)) if along else whole]
+    results = [whole.transpose((2, 0, 1, 3)) if along else whole]
     states = [[one.last for one in made], [one.cell for one in made if one.cell is not None]]
     for place, tensors in enumerate(states, start=1):
         if place < len(node.outputs) and tensors:
             joined = _joined(c, tensors, f"{name}/state") if node.outputs[place] else tensors[0]
             state = FileTensor(joined, (batch + several, directions, units), order, arranger=c.arranger)
-            results.append(state if along else state.transposed((1, 0, 2)))
+            results.append(state if along else state.transpose((1, 0, 2)))
     return results
 
 
@@ -81,7 +81,7 @@ def _sequence(c: Context, node: Node) -> tuple[Tensor, Axis, Axis]:
     x, along, lengths = c.x(node), bool(node.integer("layout", 0)), node.input(4)
     if lengths is not None and set(c.constants.integers(lengths, "its lengths")) != {x.shape[along]}:
         raise UnsupportedError("with other lengths for each sequence it is not supported")
-    return sequences(x.transposed((1, 0, 2)) if along else x)
+    return sequences(x.transpose((1, 0, 2)) if along else x)
 
 
 def _direction(
@@ -175,7 +175,7 @@ def _state(c: Context, node: Node, number: int, place: int, extents: tuple[int, 
         return _constant_state(c, node, name, place, extents)
     x = c.value(name)
     if node.integer("layout", 0):
-        x = x.transposed((1, 0, 2))
+        x = x.transpose((1, 0, 2))
     if x.rank != 3 or x.shape[2] != extents[2]:
         raise WeightsError(f"damaged: its first state is {x.shown}")
     own = [tuple(atom for atom in axis if not atom.is_batch) for axis in x.axes]

@@ -49,10 +49,10 @@ def _reduce(c: Context, node: Node) -> FileTensor:
         x = x.map(_SUMMANDS[node.kind], "/elements")
     if node.kind in _OF_ONE and axes and not without_batch(x.atoms_of(axes)):
         x = x.map(_OF_ONE[node.kind], "/elements")
-    y = x.reduced(_KINDS.get(node.kind, "sum"), axes)
+    y = x.reduce(_KINDS.get(node.kind, "sum"), axes)
     if node.kind in _OF_SUMS:
         y = y.map(_OF_SUMS[node.kind], "/sum")
-    return y if node.integer("keepdims", 1) else y.without_axes(axes)
+    return y if node.integer("keepdims", 1) else y.squeeze(axes)
 
 
 def _reduced_axes(c: Context, node: Node, x: FileTensor) -> list[int]:
@@ -74,14 +74,14 @@ def _lp_normalization(c: Context, node: Node) -> FileTensor:
     if order not in (1, 2):
         raise UnsupportedError(f"a norm of order {order} along axis {axis}; supported are orders 1 and 2")
     x.fixed_count([axis])
-    return x.along([axis], c.network.unit_norm, order=order, epsilon=0.0)
+    return x.apply_along([axis], c.network.unit_norm, order=order, epsilon=0.0)
 
 
 def _argument(c: Context, node: Node) -> FileTensor:
     x, last = c.x(node), bool(node.integer("select_last_index", 0))
     axis = x.axis(node.integer("axis", 0))
-    places = x.place_of(axis, minimum=node.kind == "ArgMin", last=last)
-    return places if node.integer("keepdims", 1) else places.without_axes([axis])
+    places = x.argmax_or_argmin(axis, minimum=node.kind == "ArgMin", last=last)
+    return places if node.integer("keepdims", 1) else places.squeeze([axis])
 
 
 def _softmax(c: Context, node: Node) -> FileTensor:
@@ -89,7 +89,7 @@ def _softmax(c: Context, node: Node) -> FileTensor:
     x, old = c.x(node), c.file.opset < 13
     axis = x.axis(node.integer("axis", 1 if old else -1))
     function = c.network.softmax if node.kind == "Softmax" else c.network.log_softmax
-    return x.along(range(axis, x.rank if old else axis + 1), function)
+    return x.apply_along(range(axis, x.rank if old else axis + 1), function)
 
 
 # ---- Normalizations ------------------------------------------------------------------------------------------------

@@ -54,7 +54,7 @@ def _resize(c: Context, node: Node) -> FileTensor:
         attributes["rounding"] = "by_alignment"  # this rounding is also supported for integers
     y = c.network.layer("resize", [x.image()], attributes, name=c.layer_name(node))
     note_same_limits(c, x, node.outputs[0])  # linear and nearest results lie within the range of x
-    return x.of_same_rank(y)
+    return x.wrap_image(y)
 
 
 def _interpolated(
@@ -75,7 +75,7 @@ def _interpolated(
         results = int(extent * scale)
         if results < 1:
             raise WeightsError(f"damaged: resizes axis {axis} of {x.shown} to {results}")
-        x = x.mapped(axis, results, partial(by.matrix, extent, results, scale))
+        x = x.multiply_by_matrix(axis, results, partial(by.matrix, extent, results, scale))
     return x
 
 

@@ -84,8 +84,8 @@ def _settings(c: Context, nodes: list[Node], again: list[Node]) -> _Settings | N
             and set(average.integers("strides", [1]) + average.integers("dilations", [1])) == {1}
             and not any(average.integers("pads", [0]))
             and average.text("auto_pad", "NOTSET") in ("NOTSET", "VALID")
-            and _gives_axes(c, front, x, x.with_axes([1]))
-            and _gives_axes(c, back, x.with_axes([1]), x)
+            and _gives_axes(c, front, x, x.expand_dims([1]))
+            and _gives_axes(c, back, x.expand_dims([1]), x)
             and all(
                 len(again) == 1 and scaled.inputs[0] == one.outputs[0] and _gives_axes(c, one, x, x)
                 for one in again
@@ -114,9 +114,9 @@ def _other(c: Context, node: Node, before: Node) -> float:
 def _gives_axes(c: Context, node: Node, x: Value, wanted: Value) -> bool:
     """Return True if an Unsqueeze, Squeeze or Reshape of x gives the same axes as `wanted`."""
     if node.kind == "Reshape":
-        made = x.reshaped(*c.constants.shapes(node.input(1), "the new shape"))
+        made = x.view(*c.constants.shapes(node.input(1), "the new shape"))
     else:
-        change = x.with_axes if node.kind == "Unsqueeze" else x.without_axes
+        change = x.expand_dims if node.kind == "Unsqueeze" else x.squeeze
         made = change(axes_of(c, node) or [])
     return made.axes == wanted.axes
 
@@ -141,7 +141,7 @@ def _layer(x: FileTensor, window: tuple[int, int], alpha: float, beta: float, k:
     if before == after:
         name = x.arranger.name("")
         y = x.network.local_response_norm(x.image(), size, alpha=alpha, beta=beta, k=k, name=name)
-        return x.of_same_rank(y)
+        return x.wrap_image(y)
     channels = x.shape[1] if x.rank > 1 else None
     if channels is None:
         raise UnsupportedError(f"sums channels of {x.shown}, whose number is free")
@@ -150,7 +150,7 @@ def _layer(x: FileTensor, window: tuple[int, int], alpha: float, beta: float, k:
         return np.tri(channels, k=after, dtype=np.float32) - np.tri(channels, k=-before - 1, dtype=np.float32)
 
     squares = x.map({"kind": "power", "a": 1.0, "b": 0.0, "c": 2.0}, "/squares")
-    sums = squares.mapped(1, channels, band)
+    sums = squares.multiply_by_matrix(1, channels, band)
     return x * sums.map({"kind": "power", "a": alpha / size, "b": k, "c": -beta}, "/factors")
 
 

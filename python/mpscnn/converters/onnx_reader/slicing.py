@@ -23,7 +23,7 @@ _MAX_PARTS = 4096  # the maximum number of tensors in a sequence
 def _slice(c: Context, node: Node) -> FileTensor:
     x = c.x(node)
     for axis, positions in _ranges(c, node, x):
-        x = x.reversed(axis) if positions is None else x.part(axis, positions)
+        x = x.reverse(axis) if positions is None else x.slice_axis(axis, positions)
     return x
 
 
@@ -73,7 +73,7 @@ def _ends(c: Context, node: Node) -> list[int]:
 def _divided(x: FileTensor, axis: int, sizes: Sequence[int]) -> list[FileTensor]:
     """Return parts of these sizes along an axis."""
     ends = accumulate(sizes)
-    return [x.part(axis, range(end - size, end)) for size, end in zip(sizes, ends, strict=True)]
+    return [x.slice_axis(axis, range(end - size, end)) for size, end in zip(sizes, ends, strict=True)]
 
 
 def _split(c: Context, node: Node) -> list[FileTensor]:
@@ -107,7 +107,7 @@ def _split_to_sequence(c: Context, node: Node) -> None:
     x = c.x(node)
     axis = x.axis(node.integer("axis", 0))
     parts = _divided(x, axis, _sizes(c, node, x.known_extent(axis, "splits"), x.shown))
-    c.sequences[node.outputs[0]] = [one.without_axes([axis]) if drops_axis else one for one in parts]
+    c.sequences[node.outputs[0]] = [one.squeeze([axis]) if drops_axis else one for one in parts]
 
 
 def _is_known(c: Context, name: str) -> bool:
@@ -167,8 +167,8 @@ def _concat_from_sequence(c: Context, node: Node) -> FileTensor:
     axis = node.integer("axis")
     if node.integer("new_axis", 0):
         axis = axis % (parts[0].rank + 1) if -parts[0].rank - 1 <= axis <= parts[0].rank else axis
-        parts = [one.with_axes([axis]) for one in parts]
-    return parts[0].joined(parts[1:], parts[0].axis(axis))
+        parts = [one.expand_dims([axis]) for one in parts]
+    return parts[0].concat(parts[1:], parts[0].axis(axis))
 
 
 def _parts_of(c: Context, node: Node) -> list[FileTensor | str]:
@@ -186,7 +186,7 @@ def _gather(c: Context, node: Node) -> FileTensor:
     x, name = c.x(node), node.input(1)
     axis = x.axis(node.integer("axis", 0))
     if name is not None and not c.is_constant(name):
-        return x.gathered(axis, c.value(name, whole_numbers=True))
+        return x.gather(axis, c.value(name, whole_numbers=True))
     return gather(x, axis, c.constants.fixed(name, "its indices"))
 
 
@@ -195,8 +195,8 @@ def _look_up(c: Context, node: Node) -> FileTensor:
     table = c.constants.real(node.inputs[0], "its table")
     if node.integer("axis", 0) or table.ndim < 2:
         raise UnsupportedError(f"looks up a constant {table.shape} along another axis than the first one")
-    x = c.value(node.inputs[1], whole_numbers=True).as_numbers()
-    return x.counted_from_start(len(table)).rows_of(table)
+    x = c.value(node.inputs[1], whole_numbers=True).mark_as_floats()
+    return x.wrap_negative_indices(len(table)).look_up(table)
 
 
 def gather(x: FileTensor, axis: int, indices: NDArray[Any]) -> FileTensor:
@@ -209,14 +209,14 @@ def gather(x: FileTensor, axis: int, indices: NDArray[Any]) -> FileTensor:
         raise WeightsError(
             f"damaged: takes positions {numbers.reshape(-1)[:5].tolist()} of axis {axis} of {x.shown}"
         )
-    return x.taken_by(axis, numbers)
+    return x.take_by_table(axis, numbers)
 
 
 def _tile(c: Context, node: Node) -> FileTensor:
     x, times = c.x(node), c.constants.integers(node.input(1), "its repeats")
     if len(times) != x.rank or min(times) < 1:
         raise UnsupportedError(f"repeats {x.shown} {times} times")
-    return x.tiled(times)
+    return x.tile(times)
 
 
 def _concat(c: Context, node: Node) -> FileTensor:
@@ -229,7 +229,7 @@ def _concat(c: Context, node: Node) -> FileTensor:
         else _with_batch_outside(c.value(name), axis)
         for name in node.inputs
     )
-    return first.joined(others, axis)
+    return first.concat(others, axis)
 
 
 def _with_batch_outside(x: FileTensor, axis: int) -> FileTensor:

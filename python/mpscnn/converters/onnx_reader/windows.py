@@ -123,7 +123,7 @@ def _convolution(c: Context, node: Node) -> FileTensor:
         biases = c.constants.real(node.input(2), "its biases")
         c.set_weight(name, "bias", np.tile(biases, images), node.input(2) if images == 1 else None)
     if lies is None:
-        return x.of_same_rank(y).channels_as_images(1, images)
+        return x.wrap_image(y).channels_as_images(1, images)
     (new,) = c.arranger.atoms([filters])
     return replace(x, tensor=y, axes=(x.axes[0], new, *x.axes[2:]), order=lies + new)
 
@@ -181,7 +181,7 @@ def _transposed_convolution(c: Context, node: Node) -> FileTensor:
     c.set_weight(name, "weight", ours, node.input(1))
     if node.input(2) is not None:
         c.set_weight(name, "bias", c.constants.real(node.input(2), "its biases"), node.input(2))
-    return x.of_same_rank(y)
+    return x.wrap_image(y)
 
 
 def _transposed_window(node: Node, x: FileTensor, kernel: Pair) -> dict[str, Any]:
@@ -270,7 +270,7 @@ def _norm_pooling(
     powers = x.map("absolute", "/absolute").map({"kind": "power", "a": 1.0, "c": float(order)}, "/powers")
     average = attributes | {"kind": "average", "count_padding": True}
     mean = c.network.layer("pooling", [powers.image()], average, name=c.layer_name(node, "/mean"))
-    return x.of_same_rank(mean).map({"kind": "power", "a": float(count), "c": 1.0 / order})
+    return x.wrap_image(mean).map({"kind": "power", "a": float(count), "c": 1.0 / order})
 
 
 def _global_pooling(c: Context, node: Node) -> FileTensor:
@@ -282,7 +282,7 @@ def _global_pooling(c: Context, node: Node) -> FileTensor:
 def _pool(c: Context, node: Node, x: FileTensor, attributes: dict[str, Any]) -> FileTensor:
     y = c.network.layer("pooling", [x.image()], attributes, name=c.layer_name(node))
     note_same_limits(c, x, node.outputs[0])
-    return x.of_same_rank(y)
+    return x.wrap_image(y)
 
 
 def _pooling_with_positions(
@@ -314,7 +314,7 @@ def _pooling_with_positions(
         raise UnsupportedError(
             f"positions of maxima count the images of the batch: choose a batch of 1 with {CHOOSE_SHAPE}"
         )
-    return [y, x.of_same_rank(flat_positions(c.arranger, maxima)).as_whole_numbers()]
+    return [y, x.wrap_image(flat_positions(c.arranger, maxima)).mark_as_integers()]
 
 
 def _unpooling(c: Context, node: Node) -> FileTensor:
@@ -343,7 +343,7 @@ def _unpooling(c: Context, node: Node) -> FileTensor:
         raise UnsupportedError(
             f"makes an image of {tuple(wanted)} of one that was {maxima.windows.size}, which is not supported"
         )
-    return x.of_same_rank(unpool(c.arranger, x.image(), maxima))
+    return x.wrap_image(unpool(c.arranger, x.image(), maxima))
 
 
 WINDOWS: dict[str, Handler] = {

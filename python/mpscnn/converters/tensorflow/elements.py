@@ -104,10 +104,10 @@ def _cast(b: Builder, op: Operation) -> str:
     if wanted == TEXT:
         raise UnsupportedError("makes texts")
     if wanted == _BOOL:
-        return x if b.is_truth(x) else b.op("Not", b.op("Equal", x, b.number(0.0)))
+        return x if b.is_boolean(x) else b.op("Not", b.op("Equal", x, b.number(0.0)))
     if wanted in _FLOATS:
-        return b.op("Cast", x, to=FLOAT) if b.is_truth(x) or b.is_whole(x) else x
-    return x if b.is_whole(x) else b.op("Cast", x, to=INT64)
+        return b.op("Cast", x, to=FLOAT) if b.is_boolean(x) or b.is_integer(x) else x
+    return x if b.is_integer(x) else b.op("Cast", x, to=INT64)
 
 
 HANDLERS: dict[str, Handler] = {

@@ -36,7 +36,7 @@ def _reshape(b: Builder, op: Operation) -> str:
     unknown = [place for place, extent in enumerate(shape) if extent is None]
     if len(unknown) + shape.count(-1) > 1:
         raise UnsupportedError("its shape leaves several extents free")
-    return b.reshaped(x, [-1 if extent is None else extent for extent in shape])
+    return b.reshape(x, [-1 if extent is None else extent for extent in shape])
 
 
 def _squeeze(b: Builder, op: Operation) -> str:
@@ -109,7 +109,7 @@ def _gather(b: Builder, op: Operation) -> str:
     if op.whole("batch_dims", 0):
         raise UnsupportedError("gathers other elements of each image")
     x, places = op.tensor(), op.tensor(1)
-    if not b.is_whole(places):
+    if not b.is_integer(places):
         raise UnsupportedError("looks up rows by numbers that the network computes, which is not supported")
     return b.op("Gather", x, places, axis=b.axis(x, axis))
 

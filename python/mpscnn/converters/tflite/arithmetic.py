@@ -51,8 +51,8 @@ def _binary(c: Reader, operator: FileOperator) -> Made:
     first, second = operands(c, operator)
     operation, after = _TWO_TENSORS[operator.kind], _AFTER.get(operator.kind)
     if after:
-        return first.combined(operation, second, "/first", activation).map(after)
-    return first.combined(operation, second, "", c.fused_activation(operator, activation))
+        return first.combine(operation, second, "/first", activation).map(after)
+    return first.combine(operation, second, "", c.fused_activation(operator, activation))
 
 
 def _sum(c: Reader, operator: FileOperator) -> Made:
@@ -109,7 +109,9 @@ def _with_constant(
     scale, offset = scale_and_offset(_TWO_TENSORS[kind], values, constant_first=constant_first)
     fused = c.fused_activation(operator, activation)
     name = c.layer_name(operator)
-    return x.holding(affine(c.network, x.tensor, scale=scale, offset=offset, activation=fused, name=name))
+    return x.with_same_layout(
+        affine(c.network, x.tensor, scale=scale, offset=offset, activation=fused, name=name)
+    )
 
 
 # ---- One operand -------------------------------------------------------------------------------------------
@@ -146,7 +148,7 @@ def _function(c: Reader, operator: FileOperator) -> Made:
         function = "gelu_tanh" if operator.flag(0) else "gelu"
     x, function = c.seen(operator.inputs[0]), c.fused_activation(operator, function)
     if operator.kind in ("SQRT", "RSQRT") and not c.has_integers(operator.inputs[0]):
-        return x.root(inverse=operator.kind == "RSQRT")
+        return x.sqrt(inverse=operator.kind == "RSQRT")
     return x.map(function)
 
 

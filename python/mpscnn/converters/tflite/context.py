@@ -154,7 +154,7 @@ class OperatorReader:
     def of_tensor(self, tensor: Tensor, *, batch_first: bool = True) -> FileTensor:
         """Return the value of a network's tensor. Without `batch_first` the batch is a part of the first other axis."""
         if batch_first:
-            return FileTensor.plain(self.arranger, tensor)
+            return FileTensor.from_tensor(self.arranger, tensor)
         axes = self.arranger.atoms(tensor.shape[1:])
         first: Axis = (self.batch_atom, *axes[0])
         order = tuple(atom for axis in axes for atom in axis)
@@ -175,7 +175,7 @@ class OperatorReader:
     def set_value(self, index: int, value: FileTensor) -> None:
         """Set the computed value of a tensor of the file."""
         value = self._in_own_integers(index, self._within_integers(index, value))
-        self.values[index] = value.beginning_with_batch(self.batch_atom if self.batch == 1 else None)
+        self.values[index] = value.prepend_batch(self.batch_atom if self.batch == 1 else None)
         self.note_integers(index)
 
     # ---- Integers ------------------------------------------------------------------------------------------
@@ -244,7 +244,7 @@ class OperatorReader:
         assert limits is not None
         name = self._name_for(index, maker.kind.lower(), "/limits")
         limited = self.network.activation(value.tensor, activation_of(limits, grid.step), name=name)
-        return value.holding(limited)
+        return value.with_same_layout(limited)
 
     def _in_own_integers(self, index: int, value: FileTensor) -> FileTensor:
         """Return the value with the quantization of the file's tensor. If it has another one, a layer is added."""
@@ -252,7 +252,7 @@ class OperatorReader:
         if own is None or self.integers.get(tensor.index, own) == own:
             return value
         name = self._name_for(index, "value", "/integers")
-        return value.holding(self.network.layer("neuron", [tensor], {"kind": "none"}, name=name))
+        return value.with_same_layout(self.network.layer("neuron", [tensor], {"kind": "none"}, name=name))
 
     @contextmanager
     def reading_bytes(self, operator: FileOperator) -> Iterator[None]:
@@ -284,7 +284,7 @@ class OperatorReader:
         }
         y = self.network.activation(value.tensor, line, name=self._name_for(other, "value", "/integers"))
         self.note_integers(other, y)
-        return value.holding(y)
+        return value.with_same_layout(y)
 
     def number_reinterpreted_as(self, index: int, other: int, number: float) -> float:
         """Do the same as `reinterpreted_as` for the number in a constant tensor."""

@@ -37,7 +37,7 @@ def mirror_pad(
             raise WeightsError(f"damaged: mirrors {before} and {after} of axis {axis} of {x.shown}")
         first = range(before - 1 + edge, edge - 1, -1)
         last = range(extent - 1 - edge, extent - 1 - edge - after, -1)
-        x = x.taken(axis, [*first, *range(extent), *last])
+        x = x.take(axis, [*first, *range(extent), *last])
         c.note_integers(operator.inputs[0], x.tensor)
     return x
 
@@ -85,11 +85,11 @@ def maximum_or_minimum(c: Reader, operator: FileOperator) -> Made:
     a, b = (_bytes_of(c, operator, index, like) for index in operator.inputs)
     is_maximum = operator.kind == "MAXIMUM"
     first, second = (b, a) if is_maximum else (a, b)
-    above = first.combined("subtract", second, "/difference", "relu")
+    above = first.combine("subtract", second, "/difference", "relu")
     grid = c.grid(operator.outputs[0])
     assert grid is not None
     c.integers[above.tensor.index] = (grid.dtype.name, grid.step, int(np.iinfo(grid.dtype).min))
-    return a.combined("add" if is_maximum else "subtract", above)
+    return a.combine("add" if is_maximum else "subtract", above)
 
 
 def _bytes_of(c: Reader, operator: FileOperator, index: int, like: FileTensor) -> FileTensor:
@@ -166,7 +166,7 @@ def transposed_convolution(
     for axis, (before, extent) in enumerate(zip(pads, size, strict=True), start=1):
         if before + extent > (moved.shape[axis] or 0):
             raise WeightsError(f"damaged: makes {size} of {x.shape}")
-        moved = moved.part(axis, range(before, before + extent))
+        moved = moved.slice_axis(axis, range(before, before + extent))
     return moved
 
 

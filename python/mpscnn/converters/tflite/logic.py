@@ -30,7 +30,7 @@ def operands(c: Reader, operator: FileOperator) -> list[FileTensor]:
 
 def _compare(c: Reader, operator: FileOperator) -> Made:
     a, b = operands(c, operator)
-    return a.combined(_TWO[operator.kind], b)
+    return a.combine(_TWO[operator.kind], b)
 
 
 def _not(c: Reader, operator: FileOperator) -> Made:
@@ -44,10 +44,10 @@ def _select(c: Reader, operator: FileOperator) -> Made:
         raise UnsupportedError("chooses between images of the batch")
     condition, first, second = operands(c, operator)
     chosen, other = (
-        condition.combined("mask", first, "/part"),
-        condition.combined("mask_out", second, "/part"),
+        condition.combine("mask", first, "/part"),
+        condition.combine("mask_out", second, "/part"),
     )
-    return chosen.combined("add", other, "", c.fused_activation(operator, None))
+    return chosen.combine("add", other, "", c.fused_activation(operator, None))
 
 
 def _one_hot(c: Reader, operator: FileOperator) -> Made:

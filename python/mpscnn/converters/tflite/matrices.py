@@ -34,7 +34,7 @@ def _fully_connected(c: Reader, operator: FileOperator) -> Made:
         rows = count // features
         if c.batch != 1 and rows != c.batch:
             raise UnsupportedError(f"changes the batch: {x.shown} has {rows} times its {features} features")
-        x = x.regrouped([rows, features], [rows, features])
+        x = x.reshape([rows, features], [rows, features])
     return _dense(c, operator, x, (0, 1), activation)
 
 
@@ -56,11 +56,11 @@ def _with_computed_weights(c: Reader, operator: FileOperator, x: FileTensor) -> 
     rows, features = math.prod(extent or 1 for extent in x.shape), weights.shape[1]
     if not features or rows % features or x.shape[-1] != features:
         raise WeightsError(f"damaged: weights {weights.shown}, but its input is {x.shown}")
-    flat = x.regrouped(*[[rows // features, features]] * 2) if x.rank != 2 else x
-    y = flat @ weights.transposed((1, 0))
+    flat = x.reshape(*[[rows // features, features]] * 2) if x.rank != 2 else x
+    y = flat @ weights.transpose((1, 0))
     if keeps_axes and x.rank != 2:
         shape = [*(extent or 1 for extent in x.shape[:-1]), weights.shape[0] or 1]
-        y = y.regrouped(shape, shape)
+        y = y.reshape(shape, shape)
     return y
 
 
@@ -76,7 +76,7 @@ def _dense(
         return c.of_tensor(y)
     made, _ = pointwise(c.arranger, x, x.rank - 1, units, name, activation)
     c.set_weights(operator, name, order, (units, 1, 1, features))
-    return x.of(made)
+    return x.wrap(made)
 
 
 def _matrix_product(c: Reader, operator: FileOperator) -> Made:
@@ -100,7 +100,7 @@ def _matrix_product(c: Reader, operator: FileOperator) -> Made:
     if any(x.rank < 2 for x in operands):
         raise WeightsError(f"damaged: multiplies {operands[0].shown} and {operands[1].shown}")
     a, b = (
-        x.transposed([*range(x.rank - 2), x.rank - 1, x.rank - 2]) if is_turned else x
+        x.transpose([*range(x.rank - 2), x.rank - 1, x.rank - 2]) if is_turned else x
         for x, is_turned in zip(operands, turned, strict=True)
     )
     return a @ b
@@ -110,7 +110,7 @@ def _running_sum(c: Reader, operator: FileOperator) -> Made:
     (axis,) = c.constants.integers(operator.inputs[1], "its axis")
     x = c.seen(operator.inputs[0])
     exclusive, backwards = (operator.flag(field) for field in (0, 1))
-    return x.running_sums(x.axis(axis), exclusive=exclusive, backwards=backwards)
+    return x.cumsum(x.axis(axis), exclusive=exclusive, backwards=backwards)
 
 
 MATRICES: dict[str, Handler] = {

@@ -84,7 +84,7 @@ def _reshape_to(c: Reader, operator: FileOperator, x: FileTensor, target: list[i
         raise UnsupportedError(f"changes the batch, {x.shown} to {tuple(target)}{free_size}")
     if math.prod(target) != math.prod(extent or 0 for extent in x.shape) or min(target) < 1:
         raise WeightsError(f"damaged: makes {tuple(target)} of {x.shown}")
-    return x.regrouped(target, target)
+    return x.reshape(target, target)
 
 
 def _in_order(x: FileTensor) -> bool:
@@ -96,7 +96,7 @@ def _transpose(c: Reader, operator: FileOperator) -> Made:
     """Convert TRANSPOSE. Only the description of the layout changes, until a layer needs another memory order."""
     x = c.seen(operator.inputs[0])
     order = [x.axis(axis) for axis in c.constants.integers(operator.inputs[1], "its order")]
-    y = x.transposed(order)
+    y = x.transpose(order)
     if c.batch != 1 and order[0] != 0:
         raise UnsupportedError(f"changes the batch: the order {order} of {x.shown}")
     return y
@@ -132,7 +132,7 @@ def _bordered(c: Reader, operator: FileOperator, settings: dict[str, Any]) -> Ma
         return c.network.layer("padding", [c.tensor(x)], attributes | settings, name=c.layer_name(operator))
     for axis, (before, after) in enumerate(sides):
         if before or after:
-            x = x.bordered(axis, (before, after), settings)
+            x = x.pad(axis, (before, after), settings)
             c.note_integers(operator.outputs[0], x.tensor)
     return x
 
@@ -213,7 +213,7 @@ def _cast(c: Reader, operator: FileOperator) -> Made:
     source, target = (c.file.tensors[index].dtype for index in (operator.inputs[0], operator.outputs[0]))
     if target.kind == "b" and source.kind != "b":
         y = _bytes_of(c, operator, x)
-        return y.is_not(0.0)
+        return y.not_equal(0.0)
     if target.kind != "f" and not (source.kind == "b" or np.can_cast(source, target)):
         raise UnsupportedError(f"makes {target} of {source} numbers that the network computes")
     return _bytes_of(c, operator, x)

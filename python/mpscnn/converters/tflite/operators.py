@@ -250,9 +250,9 @@ def _prelu_by_parts(
     c.note_integers(operator.inputs[1], slopes.tensor)
     c.note_integers(operator.inputs[0], below.tensor)
     c.note_integers(operator.outputs[0], above.tensor)
-    scaled = below.combined("multiply", slopes, "/scaled")
+    scaled = below.combine("multiply", slopes, "/scaled")
     c.note_integers(operator.outputs[0], scaled.tensor)
-    return above.combined("add", scaled, "", c.fused_activation(operator, None))
+    return above.combine("add", scaled, "", c.fused_activation(operator, None))
 
 
 def _detection(c: Reader, operator: FileOperator) -> None:

@@ -18,7 +18,7 @@ def _top_k(c: Reader, operator: FileOperator) -> None:
     values, indices = (*operator.outputs, -1)[:2]
     places = x.top_k(x.rank - 1, count, largest=True)
     if values in c.results or c.file.users.get(values):
-        c.set_value(values, x.taken_along(x.rank - 1, places))
+        c.set_value(values, x.take_along_axis(x.rank - 1, places))
     if indices >= 0:
         c.begin(indices)
         c.set_value(indices, places)
@@ -32,7 +32,7 @@ def _gather_nd(c: Reader, operator: FileOperator) -> Made:
         raise WeightsError(f"damaged: its indices are {indices.dtype}")
     numbers = numbers_in(c.constants.budget, x, indices)
     rest = x.trial_shapes()[1][indices.shape[-1] :]
-    return x.picked(numbers, [*indices.shape[:-1], *rest] or [1])
+    return x.take_flat(numbers, [*indices.shape[:-1], *rest] or [1])
 
 
 def _scatter_nd(c: Reader, operator: FileOperator) -> Made:
@@ -49,7 +49,7 @@ def _scatter_nd(c: Reader, operator: FileOperator) -> Made:
     numbers = numbers_at(c.constants.budget, shape, indices)
     if np.unique(numbers).size != numbers.size:
         raise UnsupportedError("adds several elements at one position, which is not supported")
-    return updates.placed(numbers, shape)
+    return updates.scatter_to_zeros(numbers, shape)
 
 
 POSITIONS: dict[str, Handler] = {"GATHER_ND": _gather_nd, "SCATTER_ND": _scatter_nd, "TOPK_V2": _top_k}

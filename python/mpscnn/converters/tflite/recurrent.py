@@ -44,7 +44,7 @@ def _lstm(c: Reader, operator: FileOperator) -> Made:
         raise WeightsError(f"damaged: weights {weights.shape}, {states.shape} and {biases.shape}")
     x = c.seen(operator.inputs[0])
     time_major = operator.flag(3)
-    tensor, steps, several = sequences(x if time_major else x.transposed((1, 0, 2)))
+    tensor, steps, several = sequences(x if time_major else x.transpose((1, 0, 2)))
     if tensor.shape[3] != features:
         raise WeightsError(f"damaged: weights for {features} features, but it reads {x.shown}")
     name = c.layer_name(operator)
@@ -63,7 +63,7 @@ def _lstm(c: Reader, operator: FileOperator) -> Made:
     (new,) = c.arranger.atoms([units])
     axes = (steps, (c.batch_atom, *several), new)
     y = FileTensor(made.steps, axes, steps + several + new, arranger=c.arranger)
-    return y if time_major else y.transposed((1, 0, 2))
+    return y if time_major else y.transpose((1, 0, 2))
 
 
 def _svdf(c: Reader, operator: FileOperator) -> Made:

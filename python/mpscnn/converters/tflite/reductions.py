@@ -35,19 +35,19 @@ def _reduction(c: Reader, operator: FileOperator) -> Made:
     atoms = without_batch(x.atoms_of(axes))
     kind = _KINDS[operator.kind]
     if not all(map(c.has_integers, (operator.inputs[0], operator.outputs[0]))):
-        y = x.reduced(kind, axes)
+        y = x.reduce(kind, axes)
     elif operator.kind in ("MEAN", "SUM"):
         # One layer is used, so that the result is rounded only once. A reduction of no axis only changes the scale.
         lying = tuple(sorted(atoms, key=x.order.index))
-        whole = x.of(c.arranger.in_one_piece(x, lying))
-        y = whole.reduced(kind, axes, pools=False) if atoms else x.map({"kind": "none"})
+        whole = x.wrap(c.arranger.make_contiguous(x, lying))
+        y = whole.reduce(kind, axes, pools=False) if atoms else x.map({"kind": "none"})
     elif operator.kind in ("REDUCE_MAX", "REDUCE_MIN") and atoms and _has_one_scale(c, operator):
         y = integer_forms.reduce_by_pooling(c, operator, x, atoms)
         y = replace(y, axes=tuple(() if axis in axes else own for axis, own in enumerate(y.axes)))
     else:
-        y = x.reduced(kind, axes)
+        y = x.reduce(kind, axes)
     if not operator.flag(0):
-        y = y.without_axes(axes)
+        y = y.squeeze(axes)
     return y
 
 
@@ -64,7 +64,7 @@ def _argument(c: Reader, operator: FileOperator) -> Made:
     axis = x.axis(axis)
     if operator.kind == "ARG_MAX" and operator.outputs[0] in c.results and axis == x.rank - 1:
         return x
-    return x.place_of(axis, minimum=operator.kind == "ARG_MIN").without_axes([axis])
+    return x.argmax_or_argmin(axis, minimum=operator.kind == "ARG_MIN").squeeze([axis])
 
 
 # ---- Normalizations ----------------------------------------------------------------------------------------
@@ -90,7 +90,7 @@ def _softmax(c: Reader, operator: FileOperator) -> Made:
 
 def _log_softmax(c: Reader, operator: FileOperator) -> Made:
     x = c.seen(operator.inputs[0])
-    return x.along([x.rank - 1], c.network.log_softmax)
+    return x.apply_along([x.rank - 1], c.network.log_softmax)
 
 
 def _local_response(c: Reader, operator: FileOperator) -> Made:

@@ -26,14 +26,14 @@ def _taken(x: FileTensor, axis: int, wanted: slice) -> FileTensor:
         raise WeightsError(
             f"damaged: takes {wanted.start}:{wanted.stop} of axis {axis} of {x.shown}, which is nothing"
         )
-    return x.part(axis, positions)
+    return x.slice_axis(axis, positions)
 
 
 def _strided_slice(c: Reader, operator: FileOperator) -> Made:
     x = c.seen(operator.inputs[0])
     ranges = [c.constants.integers(index, "its range") for index in operator.inputs[1:4]]
     entries = of_each_axis(strided_indices(ranges, operator.options), x.rank)
-    x = x.with_axes(axis for axis, entry in enumerate(entries) if entry is None)
+    x = x.expand_dims(axis for axis, entry in enumerate(entries) if entry is None)
     shrunk = []
     for axis, entry in enumerate(entries):
         if isinstance(entry, int):
@@ -41,7 +41,7 @@ def _strided_slice(c: Reader, operator: FileOperator) -> Made:
             entry = slice(entry, None if entry == -1 else entry + 1)
         if entry is not None:
             x = _taken(x, axis, entry)
-    return x.without_axes(shrunk)
+    return x.squeeze(shrunk)
 
 
 def _slice(c: Reader, operator: FileOperator) -> Made:
@@ -72,7 +72,7 @@ def _split(c: Reader, operator: FileOperator) -> None:
     start = 0
     for output, size in zip(operator.outputs, sizes, strict=True):
         c.begin(output)
-        y = x.part(axis, range(start, start + size))
+        y = x.slice_axis(axis, range(start, start + size))
         c.set_value(output, c.reinterpreted_as(operator.outputs[0], output, y))
         start += size
 
@@ -84,8 +84,8 @@ def _unpack(c: Reader, operator: FileOperator) -> None:
         raise WeightsError(f"damaged: takes {x.shown} apart along axis {axis} into {len(operator.outputs)}")
     for position, output in enumerate(operator.outputs):
         c.begin(output)
-        y = x.part(axis, range(position, position + 1))
-        c.set_value(output, y.without_axes([axis]))
+        y = x.slice_axis(axis, range(position, position + 1))
+        c.set_value(output, y.squeeze([axis]))
 
 
 def _gather(c: Reader, operator: FileOperator) -> Made:
@@ -99,7 +99,7 @@ def _gather(c: Reader, operator: FileOperator) -> Made:
         if batches not in (0, 1):
             raise UnsupportedError(f"takes other positions for each element of {batches} axes of {x.shown}")
         places = c.seen(operator.inputs[1])
-        return x.gathered(axis, places, of_each_image=bool(batches))
+        return x.gather(axis, places, of_each_image=bool(batches))
     if batches:
         raise UnsupportedError("takes other positions for each image of the batch")
     table, extent = (
@@ -113,7 +113,7 @@ def _gather(c: Reader, operator: FileOperator) -> Made:
         raise WeightsError(
             f"damaged: takes positions {int(table.min())} to {int(table.max())} of axis {axis} of {x.shown}"
         )
-    return x.taken_by(axis, table)
+    return x.take_by_table(axis, table)
 
 
 def _look_up(c: Reader, operator: FileOperator) -> Made:
@@ -121,13 +121,13 @@ def _look_up(c: Reader, operator: FileOperator) -> Made:
     table = c.constants.real(operator.inputs[0], "its table")
     if operator.integer(0) or operator.integer(1) or table.ndim < 2:
         raise UnsupportedError(f"looks up a constant {table.shape} along another axis than the first one")
-    return c.seen(operator.inputs[1]).rows_of(table)
+    return c.seen(operator.inputs[1]).look_up(table)
 
 
 def _reverse(c: Reader, operator: FileOperator) -> Made:
     x = c.seen(operator.inputs[0])
     for axis in c.constants.integers(operator.inputs[1], "its axes"):
-        x = x.reversed(x.axis(axis))
+        x = x.reverse(x.axis(axis))
     return x
 
 
@@ -138,15 +138,15 @@ def _tile(c: Reader, operator: FileOperator) -> Made:
     x, counts = c.seen(operator.inputs[0]), c.constants.integers(operator.inputs[1], "its counts")
     if len(counts) != x.rank or min(counts) < 1:
         raise UnsupportedError(f"repeats {x.shown} {counts} times")
-    return x.tiled(counts)
+    return x.tile(counts)
 
 
 def _broadcast(c: Reader, operator: FileOperator) -> Made:
     x, target = c.seen(operator.inputs[0]), c.constants.integers(operator.inputs[1], "its shape")
     if len(target) < x.rank:
         raise WeightsError(f"damaged: spreads {x.shown} to {target}")
-    x = x.with_axes(range(len(target) - x.rank))
-    return x.tiled([_repeats(x, axis, wanted) for axis, wanted in enumerate(target)])
+    x = x.expand_dims(range(len(target) - x.rank))
+    return x.tile([_repeats(x, axis, wanted) for axis, wanted in enumerate(target)])
 
 
 def _repeats(x: FileTensor, axis: int, wanted: int) -> int:
@@ -167,13 +167,13 @@ def _concatenation(c: Reader, operator: FileOperator) -> Made:
     if c.activation(operator, 1) is not None:
         raise UnsupportedError("it ends with an activation, which is not supported")
     first, *others = operands(c, operator)
-    return first.joined(others, first.axis(c.options(operator).integer(0)))
+    return first.concat(others, first.axis(c.options(operator).integer(0)))
 
 
 def _pack(c: Reader, operator: FileOperator) -> Made:
     axis = operator.integer(1)
-    first, *others = (part.with_axes([axis]) for part in operands(c, operator))
-    return first.joined(others, first.axis(axis))
+    first, *others = (part.expand_dims([axis]) for part in operands(c, operator))
+    return first.concat(others, first.axis(axis))
 
 
 def _space_to_depth(c: Reader, operator: FileOperator) -> Made:

@@ -45,7 +45,7 @@ def _activation(b: Builder, layer: Layer) -> str:
         return _by_channel(b, layer, kind, curve)
     alpha, beta = float(curve.alpha), float(curve.beta)
     made = {
-        "linear": lambda: b.scaled(x, alpha, beta),
+        "linear": lambda: b.linear(x, alpha, beta),
         "ReLU": lambda: b.op("Relu", x),
         "leakyReLU": lambda: b.op("LeakyRelu", x, alpha=alpha),
         "thresholdedReLU": lambda: threshold(b, x, alpha),
@@ -86,7 +86,7 @@ _VANISHING = 1e-38
 
 def _unary(b: Builder, layer: Layer) -> str:
     p = layer.p
-    x = b.scaled(layer.x, layer.positive("scale", 1.0), float(p.shift))
+    x = b.linear(layer.x, layer.positive("scale", 1.0), float(p.shift))
     epsilon = b.number(layer.positive("epsilon", _EPSILON))
     plain = {_SQRT: "Sqrt", _EXP: "Exp", _LOG: "Log", _ABS: "Abs"}
     # Core ML's schema defines no epsilon for the logarithm, but coremltools writes one to mean log(x + epsilon).
@@ -158,8 +158,8 @@ def _comparison(kind: str, *, opposite: bool = False) -> Handler:
 
 def _truth(b: Builder, x: str) -> str:
     """Return the truth values of numbers. Neural networks have only numbers, also as results of comparisons."""
-    maker = b.maker(x)
-    if maker is not None and maker.op_type == "Cast" and b.is_truth(maker.input[0]):
+    maker = b.producer(x)
+    if maker is not None and maker.op_type == "Cast" and b.is_boolean(maker.input[0]):
         return str(maker.input[0])
     return b.op("Not", b.op("Equal", x, b.number(0.0)))
 

@@ -26,7 +26,7 @@ def _reshaped(b: Builder, x: str, wanted: Sequence[int]) -> str:
     """Reshape to a shape, whose first extent may be the batch."""
     if any(extent < -1 for extent in wanted) or list(wanted).count(-1) > 1 or not wanted:
         raise WeightsError(f"damaged: reshapes to {list(wanted)}")
-    return b.reshaped(x, list(wanted))
+    return b.reshape(x, list(wanted))
 
 
 def _reshape_static(b: Builder, layer: Layer) -> str:
@@ -45,8 +45,8 @@ def _reshape(b: Builder, layer: Layer) -> str:
     if layer.p.mode == _CHANNEL_LAST:
         channels, height, width = wanted
         last = b.op("Transpose", layer.x, perm=[0, 2, 3, 1])
-        return b.op("Transpose", b.reshaped(last, [0, height, width, channels]), perm=[0, 3, 1, 2])
-    return b.reshaped(layer.x, [0, *wanted])
+        return b.op("Transpose", b.reshape(last, [0, height, width, channels]), perm=[0, 3, 1, 2])
+    return b.reshape(layer.x, [0, *wanted])
 
 
 _CHANNEL_LAST = 1
@@ -55,7 +55,7 @@ _CHANNEL_LAST = 1
 def _flatten(b: Builder, layer: Layer) -> str:
     _, channels, height, width = image(b, layer.x)
     x = b.op("Transpose", layer.x, perm=[0, 2, 3, 1]) if layer.p.mode == _CHANNEL_LAST else layer.x
-    return b.reshaped(x, [0, channels * height * width, 1, 1])
+    return b.reshape(x, [0, channels * height * width, 1, 1])
 
 
 def _flatten_to_2d(b: Builder, layer: Layer) -> str:

@@ -53,7 +53,7 @@ def _hard_sigmoid(b: Builder, op: Operation) -> str:
 
 
 def _linear_activation(b: Builder, op: Operation) -> str:
-    return b.scaled(op.tensor("x"), op.number("alpha"), op.number("beta", 0.0))
+    return b.linear(op.tensor("x"), op.number("alpha"), op.number("beta", 0.0))
 
 
 def _scaled_tanh(b: Builder, op: Operation) -> str:
@@ -111,7 +111,7 @@ def _exp2(b: Builder, op: Operation) -> str:
 
 def _floor_div(b: Builder, op: Operation) -> str:
     quotient = b.op("Div", op.tensor("x"), op.tensor("y"))
-    return quotient if b.is_whole(quotient) else b.op("Floor", quotient)
+    return quotient if b.is_integer(quotient) else b.op("Floor", quotient)
 
 
 def _not_equal(b: Builder, op: Operation) -> str:
@@ -131,7 +131,7 @@ def _cast(b: Builder, op: Operation) -> str:
     kind = _CASTS.get(wanted)
     if kind is None:
         raise UnsupportedError(f"casts to {wanted!r}, which is not supported")
-    if kind == FLOAT and not (b.is_whole(x) or b.is_truth(x)):
+    if kind == FLOAT and not (b.is_integer(x) or b.is_boolean(x)):
         return x
     return b.op("Cast", x, to=kind)
 

@@ -54,7 +54,7 @@ def _attention(b: Builder, op: Operation) -> str:
     scores = b.op("MatMul", scaled, transpose_last_axes(b, key))
     if op.has("attn_mask"):
         mask = op.tensor("attn_mask")
-        if b.is_truth(mask):
+        if b.is_boolean(mask):
             raise UnsupportedError("its mask has truth values")
         scores = b.op("Add", scores, mask)
     return b.op("MatMul", b.op("Softmax", scores, axis=-1), op.tensor("value"))

@@ -188,7 +188,7 @@ class _Program:
                 self.walk.builder.keep_float32()
             made = handler(self.walk.builder, operation)
             if isinstance(made, str) and self._types.is_border(message):
-                made = self.walk.builder.cast_of_floats(made)
+                made = self.walk.builder.cast_to_float(made)
             return [made] if isinstance(made, str) else made
 
         self.walk.layer(operation.kind, operation.name, operation.reads, operation.outputs, convert, refusal)

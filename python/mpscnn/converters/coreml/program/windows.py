@@ -146,7 +146,7 @@ def _same_pads(b: Builder, op: Operation, attributes: dict[str, Any]) -> dict[st
     """Return SAME padding as explicit amounts, because ONNX' averages do not count padding of auto_pad."""
     upper = attributes.pop("auto_pad") == "SAME_UPPER"
     before, after = [], []
-    sides = b.fixed(op.tensor("x"))[2:]
+    sides = b.fixed_shape(op.tensor("x"))[2:]
     for side, taps, stride in zip(sides, attributes["kernel_shape"], attributes["strides"], strict=True):
         total = max((-(-side // stride) - 1) * stride + taps - side, 0)
         small = total // 2
