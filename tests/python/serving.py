@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import queue
+import signal
 import subprocess
 import sys
 import threading
@@ -19,6 +20,8 @@ import pytest
 
 PACKAGES = ("fastapi", "uvicorn", "httptools", "msgspec", "python_multipart", "prometheus_client")
 _START = 120.0
+#: Seconds from a signal to the end of the process. Service managers kill a service that takes longer.
+END = 10.0
 
 
 def require_packages() -> None:
@@ -86,6 +89,11 @@ class Service:
             if line["event"] == event and all(line.get(name) == value for name, value in fields.items()):
                 return line
 
+    def end(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """Send a signal. The process must end in time, and without an error."""
+        self.process.send_signal(number)
+        assert self.process.wait(timeout=END) == 0
+
     def metric(self, name: str) -> float:
         """Return a number of /metrics by its name with labels."""
         for line in self.request("/metrics").body.decode().splitlines():
@@ -131,8 +139,7 @@ def serving(
         assert first["event"] == "listening", service.other_lines
         service.address = first["address"]
         yield service
-        process.terminate()
-        assert process.wait(timeout=60) == 0
+        service.end()
         assert service.other_lines == []
     finally:
         if process.poll() is None:

@@ -80,8 +80,7 @@ def test_its_command_and_its_check_work(instructions: list[tuple[str, str]], tmp
         with serving(*arguments, *more, environment=environment) as service:
             assert service.place[1] != int(port)
             assert healthy()
-            service.process.terminate()
-            service.process.wait(timeout=60)
+            service.end()
             assert not healthy()
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import http.client
 import io
 import json
+import os
+import re
 import select
 import socket
 import sys
@@ -53,7 +55,7 @@ def service(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
         "connections": CONNECTIONS,
     }
     arguments = [f"--{name}={value}" for name, value in limits.items()]
-    with serving(model, large, "--device", "cpu", "--allow-host", NAME, *arguments) as running:
+    with serving(model, large, "--device", "cpu", "--allow-host", NAME, "--insecure", *arguments) as running:
         yield running
 
 
@@ -283,6 +285,90 @@ def test_one_address_has_so_many_connections(service: Service, proxy: tuple[str,
         with connected(proxy) as connection:
             assert status_of(connection, LIVE + b"\r\n") == 503
     assert service.request("/v2/health/live").status == 200
+
+
+def upstream(service: Service) -> set[str]:
+    """Return the ports at the other end of the service's open connections."""
+    port = f"{service.place[1]:04X}"
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    established = "01"
+    return {row[2] for row in rows if row[1].endswith(":" + port) and row[3] == established}
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_the_service_does_not_close_connections_that_the_proxy_keeps(
+    service: Service, tmp_path: Path
+) -> None:
+    """A POST that nginx sends while the service closes the connection would be answered with 502."""
+    if NGINX is None or OPENSSL is None:
+        pytest.skip("nginx and openssl are not installed")
+    with proxied(service.place, tmp_path) as place:
+        before = upstream(service)
+        kept = []
+        for pause in (0, 6.5):  # uvicorn's default is five seconds
+            time.sleep(pause)
+            with connected(place) as connection:
+                assert status_of(connection, WHOLE) == 200
+            kept.append(upstream(service) - before)
+    assert len(kept[0]) == 1
+    assert kept[1] == kept[0]
+
+
+def test_the_proxy_closes_idle_connections_before_the_service() -> None:
+    from mpscnn.apps.serve.server import _IDLE_SECONDS
+
+    example = reverse_proxy.EXAMPLE.read_text()
+    block = example.partition("upstream mpscnn {")[2].partition("}")[0]
+    seconds = block.partition("keepalive_timeout ")[2].partition("s;")[0]
+    assert int(seconds) + 10 <= _IDLE_SECONDS
+    text = (reverse_proxy.EXAMPLE.parents[2] / "docs" / "serve.md").read_text("utf-8")
+    assert (
+        f"the service closes idle connections after {_IDLE_SECONDS} seconds, and nginx after {seconds}"
+        in text
+    )
+
+
+def test_the_proxy_takes_the_bodies_that_the_service_takes() -> None:
+    from mpscnn.apps.serve.settings import Settings
+
+    assert f"client_max_body_size {Settings().max_bytes};" in reverse_proxy.EXAMPLE.read_text()
+
+
+def test_the_example_asks_for_a_token_and_keeps_the_operators_addresses_private(
+    model: Path, tmp_path: Path
+) -> None:
+    if NGINX is None or OPENSSL is None:
+        pytest.skip("nginx and openssl are not installed")
+    example = reverse_proxy.EXAMPLE.read_text()
+    (line,) = re.findall(r"#   MPSCNN_SERVE_TOKEN=\.\.\. mpscnn serve (.*)\n", example)
+    environment = {**os.environ, "MPSCNN_SERVE_TOKEN": "abc"}
+    with (
+        serving(model, *line.split(), environment=environment) as service,
+        proxied(service.place, tmp_path) as place,
+    ):
+
+        def status(head: bytes, token: bytes = b"") -> int:
+            with connected(place) as connection:
+                return status_of(connection, head + b" HTTP/1.1\r\n" + HOST + token + b"\r\n")
+
+        token = b"Authorization: Bearer abc\r\n"
+        assert status(b"GET /v1/models") == 401
+        assert status(b"GET /v1/models", token) == 200
+        private = [b"/metrics", b"/v1/models/colours/profile", b"/v1/models/colours/options"]
+        for address in private:
+            end = address[-1:]
+            for written in (
+                address,
+                address + b"?runs=1",
+                address + b"/",
+                address + b"%0A",
+                b"/v1/.." + address,
+                b"/" + address,
+                address[:-1] + b"%%%02x" % end[0],
+            ):
+                for method in (b"GET", b"POST"):
+                    assert status(method + b" " + written, token) in (403, 404), written
+        assert service.request("/metrics", headers={"Authorization": "Bearer abc"}).status == 200
 
 
 # ---- Limits of the service itself ------

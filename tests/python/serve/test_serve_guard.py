@@ -11,12 +11,13 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from command_line import Command, save_colour_model
-from serving import Answer, Service, require_packages, serving
+from serving import END, Answer, Service, require_packages, serving
 
 import mpscnn
 
@@ -42,7 +43,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def service(model: Path) -> Iterator[Service]:
-    with serving(model, "--allow-host", "Photos.example") as running:
+    with serving(model, "--allow-host", "Photos.example", "--insecure") as running:
         yield running
 
 
@@ -81,8 +82,11 @@ def test_what_says_who_asks_is_there_once(guarded: Service, name: str) -> None:
     fields = {"Host": "127.0.0.1", "Authorization": f"Bearer {TOKEN}", "Origin": "http://127.0.0.1"}
     head = "".join(f"{field}: {text}\r\n" for field, text in [*fields.items(), (name, fields[name])])
     with socket.create_connection(guarded.place, timeout=30) as connection:
-        connection.sendall(f"GET /v1/models HTTP/1.1\r\n{head}\r\n".encode())
-        assert connection.recv(65_536).startswith(b"HTTP/1.1 400 ")
+        connection.sendall(f"GET /v1/models HTTP/1.1\r\n{head}Connection: close\r\n\r\n".encode())
+        with connection.makefile() as stream:
+            content = stream.readline() + json.loads(stream.read().partition("\n\n")[2])["message"]
+    assert content.startswith("HTTP/1.1 400 ")
+    assert f"the header field {name.lower()} is there 2 times; send it once" in content
 
 
 def test_health_and_the_page_need_no_token(guarded: Service) -> None:
@@ -178,6 +182,15 @@ def test_other_machines_are_not_served_without_a_token(command: Command, model: 
     assert "--insecure" in ended.stderr
 
 
+def test_other_names_are_not_served_without_a_token(command: Command, model: Path) -> None:
+    """A proxy makes a service at a loopback address public."""
+    ended = command("serve", str(model), "--allow-host", "photos.example")
+    assert ended.returncode == 2
+    assert "host photos.example: other machines reach it" in ended.stderr
+    assert "--token" in ended.stderr
+    assert "--insecure" in ended.stderr
+
+
 def test_unless_it_is_said_to_be_insecure(model: Path) -> None:
     with serving(model, "--host", "0.0.0.0", "--insecure") as service:
         service.address = service.address.replace("0.0.0.0", "127.0.0.1")
@@ -220,8 +233,7 @@ def test_the_address_is_written_while_it_answers(command: Command, model: Path, 
     file = tmp_path / "address"
     with serving(model, "--address-file", file) as service:
         assert file.read_text() == service.address
-        service.process.terminate()
-        assert service.process.wait(timeout=60) == 0
+        service.end()
         assert not file.exists()
     ended = command("serve", str(model), "--address-file", str(tmp_path / "none" / "address"))
     assert ended.returncode == 2
@@ -232,27 +244,28 @@ def test_the_address_is_written_while_it_answers(command: Command, model: Path, 
 def test_a_terminal_gets_one_line_and_others_json(model: Path, arguments: tuple[str, ...]) -> None:
     terminal, inner = os.openpty()
     command = [sys.executable, "-m", "mpscnn", "serve", model, "--port", "0", *arguments]
-    process = subprocess.Popen(command, stdout=inner, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stdout=inner, stderr=inner)
     try:
-        os.close(inner)
-        assert process.stderr is not None
+        line = os.read(terminal, 10_000).decode()
         if arguments:
-            assert json.loads(process.stderr.readline())["event"] == "listening"
+            assert json.loads(line)["event"] == "listening"
         else:
-            line = os.read(terminal, 1_000).decode()
             found = re.fullmatch(r"Serving colours at (http://127\.0\.0\.1:\d+) \(Ctrl-C ends it\)\s*", line)
             assert found is not None, line
             urllib.request.urlopen(f"{found[1]}/v1/models").close()
         process.terminate()
-        rest = process.stderr.read()
-        assert process.wait(timeout=60) == 0
-        assert bool(rest) is bool(arguments)
+        assert process.wait(timeout=END) == 0
+        os.set_blocking(terminal, False)
+        rest = b""
+        with suppress(BlockingIOError):
+            while True:
+                rest += os.read(terminal, 10_000)
+        assert json.loads(rest)["event"] == "ended" if arguments else not rest.strip()
     finally:
         process.kill()
         process.wait()
+        os.close(inner)
         os.close(terminal)
-        assert process.stderr is not None
-        process.stderr.close()
 
 
 def test_a_port_that_another_one_takes_first_is_named(model: Path) -> None:

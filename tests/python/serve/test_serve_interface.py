@@ -16,6 +16,8 @@ from serving import Answer, Service, require_packages, serving
 
 require_packages()
 
+from mpscnn.apps.serve import failures  # noqa: E402 - needs the packages
+
 TOKEN = "abc"
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "serve.md"
 METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
@@ -133,7 +135,36 @@ def test_its_failures_are_those_of_the_documentation(schema: dict[str, Any]) -> 
             if status != "200":
                 kinds = answer["description"].partition(":")[0].split(", ")
                 described.setdefault(status, set()).update(kinds)
+    assert documented.pop("499") == {"ClientGone"}  # nobody receives it
     assert described == documented
+
+
+def test_the_documentation_has_all_kinds_of_failures_of_the_code() -> None:
+    text = DOCS.read_text("utf-8").partition("## Failures")[2].partition("\n## ")[0]
+    documented = set(re.findall(r"`([A-Z]\w+)`", text))
+    code = "".join(file.read_text("utf-8") for file in Path(failures.__file__).parent.glob("*.py"))
+    kinds = set(re.findall(r'(?:RefusedError\([^"()]*|_busy\(\s*"\w+",\s*)"([A-Z]\w+)"', code))
+    assert len(kinds) > 12
+    kinds |= {named.__name__ for named, _ in failures._STATUS} - {"TooManyPixelsError"}
+    assert documented - {"Error", "MethodNotAllowed"} == kinds | {"MemoryError"}
+
+
+def test_only_some_answers_with_503_say_when_to_ask_again(schema: dict[str, Any]) -> None:
+    for _, _, about in operations(schema):
+        header = about["responses"]["503"]["headers"]["Retry-After"]
+        assert header["required"] is False
+        assert "QueueFull and MemoryBudgetExceeded only" in header["description"]
+
+
+def test_only_the_addresses_of_the_interface_are_answered(service: Service, schema: dict[str, Any]) -> None:
+    for path, method, _ in operations(schema):
+        for end in ("/", "%0A", "%00"):
+            address = path.format(name="colours", version=1) + end
+            answer = ask(service, address, b"" if method == "post" else None)
+            assert answer.status == 404, address
+            assert "NotFound" in (answer.json["error"], answer.json.get("kind")), address
+            assert "location" not in answer.headers
+            assert "there is no such path" in answer.body.decode()
 
 
 def png(side: int) -> bytes:

@@ -30,6 +30,7 @@ def application(service: Service) -> Any:
         description="Photos through convolutional networks.",
         docs_url=None,  # FastAPI's own pages load scripts from other servers
         redoc_url=None,
+        redirect_slashes=False,  # a redirect would name the address behind a proxy
     )
     add_failures(app)
     add_photo_routes(app, service)

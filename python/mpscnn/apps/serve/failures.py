@@ -22,7 +22,7 @@ from mpscnn.errors import (
 )
 from mpscnn.vision.photo_file import TooManyPixelsError
 
-__all__ = ["RefusedError", "add_failures", "client_gone", "refusal_answer"]
+__all__ = ["NO_PATH", "RefusedError", "add_failures", "client_gone", "refusal_answer"]
 
 #: The status for each class of exceptions. The first class that matches is used.
 _STATUS: tuple[tuple[type[Exception], HTTPStatus], ...] = (
@@ -61,9 +61,10 @@ def client_gone() -> RefusedError:
     return RefusedError(499, "ClientGone", "the client has closed the connection")
 
 
+NO_PATH = "there is no such path; GET /docs describes the interface"
 #: Messages about requests for paths or methods that the service does not have.
 _ABOUT_PATHS = {
-    HTTPStatus.NOT_FOUND: "there is no such path; GET /docs describes the interface",
+    HTTPStatus.NOT_FOUND: NO_PATH,
     HTTPStatus.METHOD_NOT_ALLOWED: "this path takes other methods: {methods}; GET /docs describes the interface",
 }
 

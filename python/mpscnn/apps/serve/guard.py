@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
-from mpscnn.apps.serve.failures import RefusedError, refusal_answer
+from mpscnn.apps.serve.failures import NO_PATH, RefusedError, refusal_answer
 from mpscnn.apps.serve.settings import Settings, is_loopback
 
 __all__ = ["OPEN", "Guard"]
@@ -36,6 +36,7 @@ _MAX_KNOWN = 100
 _HOST = re.compile(r"(?:\[([^\]]+)\]|([^\[\]@/?#:\s]+))(?::\d*)?")
 #: Headers that may appear only once. If there are two, a proxy could check one and this service use the other.
 _ONCE = (b"host", b"authorization", b"origin", b"sec-fetch-site")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _POLICY_NAME = b"content-security-policy"
 _POLICY_HEADER = (_POLICY_NAME, _POLICY.encode())
 
@@ -89,12 +90,16 @@ class Guard:
                 "HeadTooLarge",
                 f"a request's head may have {_HEAD_BYTES:,} bytes and {_HEAD_FIELDS} fields",
             )
-        if len(headers) < len(scope["headers"]) and any(
-            sum(name == once for name, _ in scope["headers"]) > 1 for once in _ONCE
-        ):
-            return RefusedError(
-                400, "BadRequest", "a field of the head that must be there once is there twice"
-            )
+        if len(headers) < len(scope["headers"]):
+            names = [name for name, _ in scope["headers"]]
+            for once in _ONCE:
+                if names.count(once) > 1:
+                    message = (
+                        f"the header field {once.decode()} is there {names.count(once)} times; send it once"
+                    )
+                    return RefusedError(400, "BadRequest", message)
+        if _CONTROL.search(scope["path"]):  # a route's pattern would match a path with a line end after it
+            return RefusedError(HTTPStatus.NOT_FOUND, "NotFound", NO_PATH)
         host = headers.get(b"host", b"").decode("latin-1").lower()
         if not self._is_own_host(host):
             return RefusedError(

@@ -113,7 +113,10 @@ class Compiled:
             self._close()
 
     def _close(self) -> None:
-        """Close the runners. They are idle, so this does not block."""
+        """Close the runners.
+
+        They are idle, so this does not block. When the service ends, it waits for frames that are still computed.
+        """
         for runner in (self._photos, self._tensors):
             if runner is not None:
                 runner.close()

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
+import threading
 import time
-from typing import Any
+from collections import deque
+from typing import Any, TextIO
 
 from mpscnn.apps.serve.metrics import Metrics
 
-__all__ = ["Observed", "event", "log_to_stderr"]
+__all__ = ["Observed", "event", "finish_log", "log_to_stderr"]
 
 _LOG = logging.getLogger("mpscnn.apps.serve")
+#: Characters of lines that may wait until the log is read: some 20,000 requests.
+_HELD = 4_000_000
 
 
 class _JsonLines(logging.Formatter):
@@ -32,15 +37,85 @@ class _JsonLines(logging.Formatter):
 
 
 class _Text(logging.Formatter):
+    """Lines of text for people. Texts of clients are escaped, so that they cannot forge lines or control a terminal."""
+
     def format(self, record: logging.LogRecord) -> str:
         fields = getattr(record, "fields", {})
-        about = "".join(f" {name}={value}" for name, value in fields.items())
-        return f"{record.levelname.lower()}: {super().format(record)}{about}"
+        about = "".join(f" {name}={value!r}" for name, value in fields.items())
+        line = f"{record.levelname.lower()}: {_escaped(record.getMessage())}{about}"
+        trace = self.formatException(record.exc_info).splitlines() if record.exc_info else ()
+        return "\n".join([line, *("    " + _escaped(part) for part in trace)])
 
 
-class _Handler(logging.StreamHandler[Any]):
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
-        """Ignore errors of writing the log, such as a full disk: the service continues to answer."""
+def _escaped(text: str) -> str:
+    """Return the text with escapes for line ends and other characters that are not printable."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+class _Handler(logging.Handler):
+    """Write lines in a separate thread, so that no request waits for the reader of the log.
+
+    If the reader stalls, `_HELD` characters wait for it, and further lines are dropped. The log reports their number as
+    soon as it is read again. Errors of writing, such as a full disk, also drop lines: the service continues to answer.
+
+    Lines are formatted before they wait, because an exception would keep the memory of its request. They are written
+    to the file descriptor: a thread that waits inside a Python stream would keep the stream's lock when Python ends.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self._stream = stream
+        self._lines: deque[str] = deque()
+        self._held = 0
+        """The characters of the lines that are not written yet."""
+        self._dropped = 0
+        self._changed = threading.Condition()
+        self._writer: threading.Thread | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            line = self.format(record) + "\n"
+        except (TypeError, ValueError):  # the message does not fit its arguments
+            line = f"{record.levelname.lower()}: {record.msg!r}\n"
+        with self._changed:
+            if self._held + len(line) > _HELD:
+                self._dropped += 1
+                return
+            self._lines.append(line)
+            self._held += len(line)
+            self._changed.notify_all()
+            if self._writer is None:
+                self._writer = threading.Thread(target=self._write, name="mpscnn-serve-log", daemon=True)
+                self._writer.start()
+
+    def finish(self, seconds: float) -> None:
+        """Wait until all lines are written, at most for some seconds."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._held, seconds)
+
+    def _write(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: bool(self._lines))
+                line, dropped = self._lines.popleft(), self._dropped
+            report = self._report(dropped) if dropped else ""
+            try:
+                content = (report + line).encode("utf-8", "backslashreplace")
+                while content:
+                    content = content[os.write(self._stream.fileno(), content) :]
+                failed = False
+            except (OSError, ValueError):  # ValueError: the stream is closed
+                failed = True
+            with self._changed:
+                self._dropped += 1 if failed else -dropped
+                self._held -= len(line)
+                self._changed.notify_all()
+
+    def _report(self, dropped: int) -> str:
+        message = "lines of the log were dropped, because it was not read or could not be written"
+        record = logging.LogRecord(_LOG.name, logging.WARNING, "", 0, message, None, None)
+        record.fields = {"lines": dropped}
+        return self.format(record) + "\n"
 
 
 def log_to_stderr(level: str, as_json: bool) -> None:
@@ -70,6 +145,13 @@ def event(what: str, **fields: Any) -> None:
     """Log an event of the service."""
     if _LOG.isEnabledFor(logging.INFO):
         _LOG.info(what, extra={"fields": fields})
+
+
+def finish_log(seconds: float) -> None:
+    """Wait until the lines of the log are written, at most for some seconds."""
+    for handler in _LOG.handlers:
+        if isinstance(handler, _Handler):
+            handler.finish(seconds)
 
 
 class Observed:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import signal
 import socket
+import threading
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -14,7 +17,7 @@ import uvicorn
 from mpscnn._private.files import replacing
 from mpscnn.apps.serve.application import application
 from mpscnn.apps.serve.hosting import Models
-from mpscnn.apps.serve.logs import event
+from mpscnn.apps.serve.logs import event, finish_log
 from mpscnn.apps.serve.service import Service
 from mpscnn.apps.serve.settings import Settings
 from mpscnn.errors import ParameterError
@@ -24,8 +27,15 @@ __all__ = ["address_of", "listening", "serve", "server_of"]
 _BACKLOG = 2_048
 #: Files that the process opens besides connections: libraries, models, the log.
 _OTHER_FILES = 128
-#: Seconds after SIGTERM in which running requests may finish.
+#: Seconds after SIGTERM in which running requests may finish. Then uvicorn closes their connections.
 _LAST_SECONDS = 8
+#: Seconds after SIGTERM until the process ends, even if threads still compute. Service managers kill it after ten.
+_END_SECONDS = 9.0
+#: Seconds in which the last lines of the log are written.
+_LOG_SECONDS = 0.4
+#: Seconds until an idle connection is closed. This is longer than the 60 seconds of common proxies, which do not repeat
+#: a POST that finds its connection closed.
+_IDLE_SECONDS = 75
 
 
 def listening(settings: Settings) -> socket.socket:
@@ -77,8 +87,26 @@ def address_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def server_of(service: Service) -> uvicorn.Server:
-    """Return a uvicorn server for the service, with the limits of the settings."""
+class _Server(uvicorn.Server):  # type: ignore[misc]
+    """A uvicorn server that calls `told` as soon as a signal ends it."""
+
+    def __init__(self, config: uvicorn.Config, told: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._told = told
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """Handle SIGTERM and SIGINT."""
+        self._told()
+        super().handle_exit(sig, frame)
+
+
+def server_of(service: Service, told: Callable[[], None] = lambda: None) -> uvicorn.Server:
+    """Return a uvicorn server for the service, with the limits of the settings.
+
+    Args:
+        service: the service.
+        told: called when a signal ends the server.
+    """
     config = uvicorn.Config(
         application(service),
         http="httptools",
@@ -90,9 +118,10 @@ def server_of(service: Service) -> uvicorn.Server:
         ws="none",
         backlog=_BACKLOG,
         limit_concurrency=service.settings.connections + 1,
+        timeout_keep_alive=_IDLE_SECONDS,
         timeout_graceful_shutdown=_LAST_SECONDS,
     )
-    return uvicorn.Server(config)
+    return _Server(config, told)
 
 
 def serve(
@@ -103,6 +132,8 @@ def serve(
     greeting: bool = False,
 ) -> None:
     """Answer requests until SIGTERM or SIGINT. Then finish the accepted requests, for some seconds.
+
+    If threads still compute after these seconds, the process ends with the exit code 0, and this does not return.
 
     Args:
         models: the models to serve.
@@ -115,16 +146,35 @@ def serve(
         ParameterError: the address file cannot be written, or another process took the port.
     """
     service = Service(models, settings)
-    server = server_of(service)
+    told, done = threading.Event(), threading.Event()
+    server = server_of(service, told.set)
 
     def end(_number: int, _frame: Any) -> None:
+        told.set()
         server.should_exit = True
 
+    def leave_in_time() -> None:
+        told.wait()
+        if done.wait(_END_SECONDS):
+            return
+        # No thread of Python or of the engine can be stopped while it computes, so the process ends without them.
+        try:
+            event("ended", abandoned=True)
+            finish_log(_LOG_SECONDS)
+            if address_file is not None:
+                address_file.unlink(missing_ok=True)
+        finally:
+            os._exit(0)
+
+    threading.Thread(target=leave_in_time, name="mpscnn-serve-end", daemon=True).start()
     with ExitStack() as ending:
-        # These handlers cover the time before uvicorn installs its own and after it, when uvicorn raises the signal
-        # again.
+        ending.callback(told.set)
+        ending.callback(done.set)
+        # These handlers cover the time before uvicorn installs its own. They also cover the time after uvicorn has
+        # removed its own, when it raises the signal again.
         for number in (signal.SIGINT, signal.SIGTERM):
             ending.callback(signal.signal, number, signal.signal(number, end))
+        ending.callback(finish_log, _LOG_SECONDS)
         ending.callback(event, "ended")
         ending.callback(service.close)
         try:

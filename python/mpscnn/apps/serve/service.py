@@ -61,11 +61,17 @@ class Service:
         self.photos = MemoryBudget(settings.held_pixels, "photos", "four times --max-pixels")
         self.metrics = Metrics(self.queue, self.bodies, self.tensors, self.photos)
         self.pool = ThreadPoolExecutor(settings.slots, "mpscnn-serve")
+        self.closing = threading.Event()
+        """Set when the service ends. Long work then stops at its next step."""
         self._decoding = threading.Lock()
         self._parser = ThreadPoolExecutor(1, "mpscnn-parse")
 
     def close(self) -> None:
-        """Wait for running computations, and close the models."""
+        """Wait for running computations, and close the models.
+
+        This takes as long as the longest computation. `serve` ends the process if that is too long.
+        """
+        self.closing.set()
         self._parser.shutdown(cancel_futures=True)
         self.pool.shutdown(cancel_futures=True)
         self.models.close()

@@ -41,9 +41,12 @@ class Settings:
     insecure: bool = False
     """Allow other machines to use the service without a token."""
     allowed_hosts: tuple[str, ...] = ()
-    """Additional host names that browsers may use for the service."""
+    """Additional host names that browsers may use for the service.
+
+    A proxy may serve such a name to other machines, so it needs a token or `insecure`.
+    """
     inflight: int = 0
-    """The number of requests computed in parallel; 0 means `default_inflight`."""
+    """The number of network runs in parallel, each for up to `max_batch` requests; 0 means `default_inflight`."""
     max_batch: int = 1
     """The maximum number of waiting requests that are computed together as one batch."""
     queue: int = 64
@@ -65,7 +68,7 @@ class Settings:
     max_total_bytes: int = 0
     """The maximum number of bytes of the bodies of all unanswered requests; 0 means 16 times `max_bytes`."""
     connections: int = 1_000
-    """The number of connections that may be open."""
+    """While more connections are open, with or without a request, every request is answered with status 503."""
 
     def __post_init__(self) -> None:
         whole_number("port", self.port, minimum=0, maximum=65_535)
@@ -85,9 +88,10 @@ class Settings:
             raise ParameterError(f"deadline must be seconds above 0 up to 86400, got {self.deadline!r}")
         if self.token is not None and not (self.token.isascii() and self.token.isprintable() and self.token):
             raise ParameterError("token must be printable ASCII characters, and one at least")
-        if not is_loopback(self.host) and self.token is None and not self.insecure:
+        public = [self.host, *self.allowed_hosts] if not is_loopback(self.host) else self.allowed_hosts
+        if public and self.token is None and not self.insecure:
             raise ParameterError(
-                f"host {self.host}: other machines reach it; give a --token that requests must bring, or --insecure "
+                f"host {public[0]}: other machines reach it; give a --token that requests must bring, or --insecure "
                 "to serve everybody"
             )
 

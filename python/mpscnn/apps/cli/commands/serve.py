@@ -52,7 +52,7 @@ def serve(
             min=1,
             max=32,
             metavar="N",
-            help="Compute N requests in parallel (default: the number of cores, plus two).",
+            help="Compute N requests or batches in parallel (default: the number of cores, plus two).",
             show_default=False,
         ),
     ] = None,
@@ -101,7 +101,13 @@ def serve(
         ),
     ] = None,
     connections: Annotated[
-        int, typer.Option(min=1, max=1_000_000, metavar="N", help="Keep at most N connections open.")
+        int,
+        typer.Option(
+            min=1,
+            max=1_000_000,
+            metavar="N",
+            help="Refuse requests while more than N connections are open, with or without a request.",
+        ),
     ] = 1_000,
     token: Annotated[
         str | None,
@@ -112,13 +118,14 @@ def serve(
         ),
     ] = None,
     insecure: Annotated[
-        bool, typer.Option("--insecure", help="Serve other machines without a token.")
+        bool,
+        typer.Option("--insecure", help="Serve other machines, or names of --allow-host, without a token."),
     ] = False,
     allow_host: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="Allow browsers to call the service by this name.",
+            help="Allow clients to call the service by this name. Needs a token or --insecure.",
             show_default=False,
         ),
     ] = None,
@@ -136,7 +143,7 @@ def serve(
     log_format: Annotated[
         LogFormat,
         typer.Option(
-            help="Log a line of JSON for each request, or text for people; auto: text where stdout is a "
+            help="Log on stderr: a line of JSON for each request, or text for people. auto: text where stderr is a "
             "terminal."
         ),
     ] = LogFormat.auto,
@@ -180,7 +187,8 @@ def serve(
         max_total_bytes=max_total_bytes or 0,
         connections=connections,
     )
-    as_json = log_format is LogFormat.json or (log_format is LogFormat.auto and not sys.stdout.isatty())
+    as_json = log_format is LogFormat.json or (log_format is LogFormat.auto and not sys.stderr.isatty())
+    greeting = log_format is not LogFormat.json and (not as_json or sys.stdout.isatty())
     if address_file is not None:
         require_replaceable(address_file, ParameterError)
     with listening(settings) as listener:
@@ -195,4 +203,4 @@ def serve(
             )
             for model in models or [DEFAULT_MODEL]
         ]
-        serve_models(Models(hosted), settings, listener, address_file, greeting=not as_json)
+        serve_models(Models(hosted), settings, listener, address_file, greeting=greeting)
