@@ -14,7 +14,7 @@
 #include <string>
 #include <vector>
 
-#include "cpu/runtime/thread_pool.h"
+#include "cpu/machine/thread_pool.h"
 #include "peak.h"
 
 using namespace benchmark;

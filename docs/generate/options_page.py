@@ -20,6 +20,7 @@ Their fields are keyword arguments of functions and classes, and options of comm
 | `mpscnn.load`, `Model`, `FeatureExtractor` | all | all |
 | `Program.session`, `Runner` | | all, and `inflight` and `max_memory` |
 | `torch.compile(module, backend="mpscnn", options=...)` | all | |
+| `mpscnn.onnx_backend.prepare` | all but `device` | all |
 | commands that run a network | all | all |
 | `POST /v1/models/NAME/options` of `mpscnn serve` | all but `max_memory` | all |
 | `mpscnn_compile_options` in C, `mpscnn::CompileOptions` in C++ | all | |

@@ -7,8 +7,8 @@
 #include <tuple>
 #include <vector>
 
+#include "cpu/machine/thread_pool.h"
 #include "cpu/plan/weight_slices.h"
-#include "cpu/runtime/thread_pool.h"
 #include "tests/cpp/check.h"
 #include "tests/cpp/kernel_memory.h"
 

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <system_error>
 
-#include "cpu/isa/window_taps.h"
+#include "cpu/kernels/shared/window_taps.h"
 #include "cpu/plan/operation.h"
 
 namespace mpscnn::cpu {

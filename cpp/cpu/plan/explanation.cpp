@@ -6,10 +6,10 @@
 
 #include "core/text.h"
 #include "cpu/kernels/convolution/thread_cuts.h"
+#include "cpu/machine/thread_pool.h"
 #include "cpu/plan/cpu_plan.h"
 #include "cpu/plan/operation.h"
 #include "cpu/plan/step_description.h"
-#include "cpu/runtime/thread_pool.h"
 
 namespace mpscnn::cpu {
 

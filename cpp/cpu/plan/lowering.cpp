@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <variant>
 
+#include "cpu/machine/thread_pool.h"
 #include "cpu/plan/bfloat16.h"
 #include "cpu/plan/caches.h"
 #include "cpu/plan/fusion.h"
 #include "cpu/plan/integer_lowering.h"
 #include "cpu/plan/operation.h"
-#include "cpu/runtime/thread_pool.h"
 
 namespace mpscnn::cpu {
 

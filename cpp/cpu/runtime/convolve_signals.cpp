@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "cpu/runtime/floating_point.h"
+#include "cpu/machine/floating_point.h"
 
 namespace mpscnn::cpu {
 

@@ -3,11 +3,11 @@
 #include "core/platform.h"
 #include "core/text.h"
 #include "cpu/isa/build_warning.h"
+#include "cpu/machine/thread_pool.h"
 #include "cpu/plan/cpu_plan.h"
 #include "cpu/plan/shared_networks.h"
 #include "cpu/runtime/batch_executor.h"
 #include "cpu/runtime/convolve_signals.h"
-#include "cpu/runtime/thread_pool.h"
 
 namespace mpscnn::cpu {
 

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "core/aligned_buffer.h"
+#include "cpu/machine/thread_pool.h"
 #include "cpu/plan/cpu_plan.h"
-#include "cpu/runtime/thread_pool.h"
 #include "engine/backend/backend.h"
 
 namespace mpscnn::cpu {

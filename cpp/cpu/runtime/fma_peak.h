@@ -1,7 +1,7 @@
 #pragma once
 
 #include "cpu/isa/kernels.h"
-#include "cpu/runtime/thread_pool.h"
+#include "cpu/machine/thread_pool.h"
 
 namespace mpscnn::cpu {
 

@@ -1,6 +1,7 @@
 """Set the preprocessing, labels and detection of a network from what a user gives.
 
-Model files often lack these settings. The user gives each one as a name, as JSON text, or as a file.
+Model files often lack these settings. The user gives each one as JSON text or as a file, and preprocessing and
+detection also by a name.
 """
 
 from __future__ import annotations

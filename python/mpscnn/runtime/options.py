@@ -154,8 +154,8 @@ class CompileOptions(_Options):
     precision: PrecisionName = _option(
         "auto",
         _number_format,
-        'the number format of the computation. "auto" is float32; "bfloat16" needs a processor with instructions for '
-        'it; "int8" runs a quantised model in integers, on the CPU.',
+        'the number format of the computation. "auto" is float32; "bfloat16" runs on most processors '
+        '(mpscnn.devices() lists it); "int8" runs a quantised model in integers, on the CPU.',
     )
     weights: WeightsName = _option(
         "auto",

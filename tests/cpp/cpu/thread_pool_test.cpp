@@ -1,6 +1,6 @@
 // Tests the pool of threads that share the items of a job.
 
-#include "cpu/runtime/thread_pool.h"
+#include "cpu/machine/thread_pool.h"
 
 #include <array>
 #include <atomic>

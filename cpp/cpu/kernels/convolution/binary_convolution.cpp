@@ -15,10 +15,10 @@
 #include "cpu/isa/common_sums.h"
 #include "cpu/isa/instance.h"
 #include "cpu/isa/lanes.h"
-#include "cpu/isa/pixels.h"
-#include "cpu/isa/window_taps.h"
-#include "cpu/kernels/convolution/pixel_epilogue.h"
-#include "cpu/kernels/convolution/work_split.h"
+#include "cpu/kernels/shared/pixel_epilogue.h"
+#include "cpu/kernels/shared/pixels.h"
+#include "cpu/kernels/shared/window_taps.h"
+#include "cpu/kernels/shared/work_split.h"
 
 namespace mpscnn::cpu {
 namespace {

@@ -5,7 +5,7 @@
 
 #include "cpu/kernels/convolution/depthwise_strip.h"
 #include "cpu/kernels/convolution/thread_cuts.h"
-#include "cpu/kernels/convolution/work_split.h"
+#include "cpu/kernels/shared/work_split.h"
 
 namespace mpscnn::cpu {
 namespace {

@@ -4,7 +4,7 @@
 // loads and stores.
 
 #include "cpu/isa/kernel_math.h"
-#include "cpu/isa/window_taps.h"
+#include "cpu/kernels/shared/window_taps.h"
 
 namespace mpscnn::cpu {
 namespace {

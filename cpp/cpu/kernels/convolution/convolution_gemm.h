@@ -17,8 +17,8 @@
 #include "cpu/kernels/convolution/gemm_dot_tile.h"
 #include "cpu/kernels/convolution/gemm_group_tile.h"
 #include "cpu/kernels/convolution/pack.h"
-#include "cpu/kernels/convolution/pixel_epilogue.h"
 #include "cpu/kernels/convolution/thread_cuts.h"
+#include "cpu/kernels/shared/pixel_epilogue.h"
 
 namespace mpscnn::cpu {
 namespace {

@@ -4,8 +4,8 @@
 // A region's windows are read in place. Taps outside the source, which would only add zeros, are skipped.
 
 #include "cpu/isa/kernel_math.h"
-#include "cpu/isa/window_taps.h"
 #include "cpu/kernels/convolution/gemm_tile.h"
+#include "cpu/kernels/shared/window_taps.h"
 
 namespace mpscnn::cpu {
 namespace {

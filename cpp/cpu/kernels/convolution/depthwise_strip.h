@@ -19,9 +19,9 @@
 #include "cpu/isa/kernel_math.h"
 #include "cpu/isa/kernels.h"
 #include "cpu/isa/lanes.h"
-#include "cpu/isa/pixels.h"
-#include "cpu/isa/window_taps.h"
-#include "cpu/kernels/convolution/pixel_epilogue.h"
+#include "cpu/kernels/shared/pixel_epilogue.h"
+#include "cpu/kernels/shared/pixels.h"
+#include "cpu/kernels/shared/window_taps.h"
 
 namespace mpscnn::cpu {
 namespace {

@@ -18,8 +18,8 @@
 
 #include "cpu/isa/kernels.h"
 #include "cpu/isa/simd.h"
-#include "cpu/kernels/convolution/epilogue.h"
 #include "cpu/kernels/convolution/gemm_block_tile.h"
+#include "cpu/kernels/shared/epilogue.h"
 
 namespace mpscnn::cpu {
 namespace {

@@ -9,9 +9,9 @@
 // arithmetic.
 
 #include "cpu/isa/lanes.h"
-#include "cpu/isa/pixels.h"
-#include "cpu/kernels/convolution/pixel_epilogue.h"
-#include "cpu/kernels/convolution/work_split.h"
+#include "cpu/kernels/shared/pixel_epilogue.h"
+#include "cpu/kernels/shared/pixels.h"
+#include "cpu/kernels/shared/work_split.h"
 
 namespace mpscnn::cpu {
 namespace {

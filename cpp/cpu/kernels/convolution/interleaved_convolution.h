@@ -5,7 +5,7 @@
 // Stores of single pixels make this slower than a plain convolution.
 
 #include "cpu/kernels/convolution/convolution.h"
-#include "cpu/kernels/convolution/pixel_epilogue.h"
+#include "cpu/kernels/shared/pixel_epilogue.h"
 
 namespace mpscnn::cpu {
 namespace {

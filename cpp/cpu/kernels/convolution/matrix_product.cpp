@@ -4,13 +4,13 @@
 //
 // A product is slower if it has few rows or if the first matrix has few columns.
 
-#include "cpu/isa/copy_channels.h"
 #include "cpu/isa/instance.h"
 #include "cpu/isa/lanes.h"
-#include "cpu/isa/pixels.h"
 #include "cpu/kernels/convolution/gemm_tile.h"
 #include "cpu/kernels/convolution/pack.h"
-#include "cpu/kernels/convolution/work_split.h"
+#include "cpu/kernels/shared/copy_channels.h"
+#include "cpu/kernels/shared/pixels.h"
+#include "cpu/kernels/shared/work_split.h"
 
 namespace mpscnn::cpu {
 namespace {

@@ -3,10 +3,10 @@
 // The speed is limited by memory: 8 bytes for each weight, or 16 for the data gradient if weights must be
 // reordered. Kernels with few outputs or inputs are slower, because they only use parts of cache lines.
 
-#include "cpu/isa/copy_channels.h"
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/convolution/convolution.h"
 #include "cpu/kernels/convolution/pack_task.h"
+#include "cpu/kernels/shared/copy_channels.h"
 
 namespace mpscnn::cpu {
 namespace {

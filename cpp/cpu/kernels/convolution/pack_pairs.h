@@ -3,9 +3,9 @@
 // Packs weights that are a tensor of the graph as pairs of bfloat16 numbers, in the order of gemm_pack(). The
 // speed is limited by memory: 6 bytes for each weight.
 
-#include "cpu/isa/copy_channels.h"
 #include "cpu/isa/lanes.h"
 #include "cpu/kernels/convolution/pack_task.h"
+#include "cpu/kernels/shared/copy_channels.h"
 
 namespace mpscnn::cpu {
 namespace {

@@ -2,8 +2,8 @@
 
 // The parts that the kernels for PackTask have in common.
 
-#include "cpu/isa/copy_channels.h"
 #include "cpu/kernels/convolution/pack.h"
+#include "cpu/kernels/shared/copy_channels.h"
 
 namespace mpscnn::cpu {
 namespace {

@@ -5,8 +5,8 @@
 // loads of weights from L2 if an item has fewer sequences than that, otherwise by FMAs.
 
 #include "cpu/isa/instance.h"
-#include "cpu/isa/pixels.h"
 #include "cpu/kernels/convolution/recurrent_steps.h"
+#include "cpu/kernels/shared/pixels.h"
 
 namespace mpscnn::cpu {
 namespace {

@@ -10,7 +10,7 @@
 #include "cpu/isa/kernel_math.h"
 #include "cpu/isa/kernels.h"
 #include "cpu/isa/lanes.h"
-#include "cpu/kernels/convolution/epilogue.h"
+#include "cpu/kernels/shared/epilogue.h"
 
 namespace mpscnn::cpu {
 namespace {

@@ -6,10 +6,10 @@
 // The speed is limited by memory (8 bytes for each element). With interleaved channels it is limited by
 // shuffles, one for each vector, for blocks of two; other block sizes copy single elements.
 
-#include "cpu/isa/copy_channels.h"
 #include "cpu/isa/lane_shuffles.h"
 #include "cpu/kernels/convolution/convolution.h"
-#include "cpu/kernels/convolution/work_split.h"
+#include "cpu/kernels/shared/copy_channels.h"
+#include "cpu/kernels/shared/work_split.h"
 
 namespace mpscnn::cpu {
 namespace {

@@ -5,7 +5,7 @@
 
 #include "cpu/isa/kernel_math.h"
 #include "cpu/isa/kernels.h"
-#include "cpu/isa/window_taps.h"
+#include "cpu/kernels/shared/window_taps.h"
 
 namespace mpscnn::cpu {
 namespace {

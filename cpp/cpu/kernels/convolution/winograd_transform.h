@@ -4,7 +4,7 @@
 
 #include "cpu/isa/kernels.h"
 #include "cpu/isa/simd.h"
-#include "cpu/kernels/convolution/work_split.h"
+#include "cpu/kernels/shared/work_split.h"
 
 namespace mpscnn::cpu {
 namespace {

@@ -8,8 +8,8 @@
 #include "cpu/isa/instance.h"
 #include "cpu/isa/lanes.h"
 #include "cpu/isa/simd_math.h"
-#include "cpu/kernels/convolution/pixel_epilogue.h"
 #include "cpu/kernels/elementwise/elementwise.h"
+#include "cpu/kernels/shared/pixel_epilogue.h"
 
 namespace mpscnn::cpu {
 namespace {

@@ -10,8 +10,8 @@
 #include "core/philox.h"
 #include "cpu/isa/instance.h"
 #include "cpu/isa/lanes.h"
-#include "cpu/isa/pixels.h"
-#include "cpu/kernels/convolution/work_split.h"
+#include "cpu/kernels/shared/pixels.h"
+#include "cpu/kernels/shared/work_split.h"
 
 namespace mpscnn::cpu {
 namespace {

@@ -9,10 +9,10 @@
 // empty.
 
 #include "cpu/isa/lanes.h"
-#include "cpu/isa/pixels.h"
-#include "cpu/kernels/convolution/epilogue.h"
-#include "cpu/kernels/convolution/stream.h"
-#include "cpu/kernels/convolution/work_split.h"
+#include "cpu/kernels/shared/epilogue.h"
+#include "cpu/kernels/shared/pixels.h"
+#include "cpu/kernels/shared/stream.h"
+#include "cpu/kernels/shared/work_split.h"
 
 namespace mpscnn::cpu {
 namespace {

@@ -13,12 +13,12 @@
 
 #include "cpu/isa/instance.h"
 #include "cpu/isa/lanes.h"
-#include "cpu/isa/pixels.h"
 #include "cpu/isa/simd_math.h"
-#include "cpu/kernels/convolution/pixel_epilogue.h"
-#include "cpu/kernels/convolution/work_split.h"
 #include "cpu/kernels/elementwise/neighbour_sums.h"
 #include "cpu/kernels/elementwise/wide_power.h"
+#include "cpu/kernels/shared/pixel_epilogue.h"
+#include "cpu/kernels/shared/pixels.h"
+#include "cpu/kernels/shared/work_split.h"
 
 namespace mpscnn::cpu {
 namespace {

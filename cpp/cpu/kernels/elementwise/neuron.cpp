@@ -18,8 +18,8 @@
 #include "cpu/isa/kernels.h"
 #include "cpu/isa/simd_math.h"
 #include "cpu/isa/simd_twice.h"
-#include "cpu/kernels/convolution/pixel_epilogue.h"
 #include "cpu/kernels/movement/element_runs.h"
+#include "cpu/kernels/shared/pixel_epilogue.h"
 
 namespace mpscnn::cpu {
 namespace {

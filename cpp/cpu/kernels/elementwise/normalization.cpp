@@ -9,9 +9,9 @@
 #include "cpu/isa/instance.h"
 #include "cpu/isa/lanes.h"
 #include "cpu/isa/simd_math.h"
-#include "cpu/kernels/convolution/stream.h"
 #include "cpu/kernels/elementwise/elementwise.h"
 #include "cpu/kernels/elementwise/recomputed_normalization.h"
+#include "cpu/kernels/shared/stream.h"
 
 namespace mpscnn::cpu {
 namespace {

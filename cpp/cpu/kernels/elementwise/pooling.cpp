@@ -8,11 +8,11 @@
 
 #include "cpu/isa/instance.h"
 #include "cpu/isa/lanes.h"
-#include "cpu/isa/pixels.h"
-#include "cpu/kernels/convolution/epilogue.h"
-#include "cpu/kernels/convolution/work_split.h"
 #include "cpu/kernels/elementwise/pooling_reduction.h"
 #include "cpu/kernels/elementwise/pooling_taps.h"
+#include "cpu/kernels/shared/epilogue.h"
+#include "cpu/kernels/shared/pixels.h"
+#include "cpu/kernels/shared/work_split.h"
 
 namespace mpscnn::cpu {
 namespace {

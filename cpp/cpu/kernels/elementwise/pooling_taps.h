@@ -2,7 +2,7 @@
 
 // The source pixels that a pooling window reads.
 
-#include "cpu/isa/window_taps.h"
+#include "cpu/kernels/shared/window_taps.h"
 
 namespace mpscnn::cpu {
 namespace {

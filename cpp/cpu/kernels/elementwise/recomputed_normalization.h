@@ -4,8 +4,8 @@
 // Training then need not keep this result in memory for the backward pass.
 
 #include "cpu/isa/lanes.h"
-#include "cpu/isa/pixels.h"
-#include "cpu/kernels/convolution/pixel_epilogue.h"
+#include "cpu/kernels/shared/pixel_epilogue.h"
+#include "cpu/kernels/shared/pixels.h"
 
 namespace mpscnn::cpu {
 namespace {

@@ -3,8 +3,8 @@
 // The pixels whose channels a reduction processes together, and the loop over them.
 
 #include "cpu/isa/lanes.h"
-#include "cpu/isa/pixels.h"
-#include "cpu/kernels/convolution/work_split.h"
+#include "cpu/kernels/shared/pixels.h"
+#include "cpu/kernels/shared/work_split.h"
 
 namespace mpscnn::cpu {
 namespace {

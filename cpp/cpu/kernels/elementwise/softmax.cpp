@@ -12,10 +12,10 @@
 #include "cpu/isa/instance.h"
 #include "cpu/isa/lane_shuffles.h"
 #include "cpu/isa/lanes.h"
-#include "cpu/isa/pixels.h"
 #include "cpu/isa/simd_math.h"
 #include "cpu/kernels/convolution/pack.h"
-#include "cpu/kernels/convolution/work_split.h"
+#include "cpu/kernels/shared/pixels.h"
+#include "cpu/kernels/shared/work_split.h"
 
 namespace mpscnn::cpu {
 namespace {

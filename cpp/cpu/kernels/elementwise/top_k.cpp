@@ -3,8 +3,8 @@
 // speed is limited by one load and one comparison for each channel, and for long lists by the insertions.
 
 #include "cpu/isa/instance.h"
-#include "cpu/isa/pixels.h"
-#include "cpu/kernels/convolution/work_split.h"
+#include "cpu/kernels/shared/pixels.h"
+#include "cpu/kernels/shared/work_split.h"
 
 namespace mpscnn::cpu {
 namespace {

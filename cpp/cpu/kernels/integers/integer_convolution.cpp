@@ -8,11 +8,11 @@
 // dot products of four bytes use integer_quads.h instead, and with AVX-512 also integer_depthwise_quads.h.
 
 #include "cpu/isa/instance.h"
-#include "cpu/isa/pixels.h"
-#include "cpu/kernels/convolution/work_split.h"
 #include "cpu/kernels/integers/integer_pairs.h"
 #include "cpu/kernels/integers/integer_quad_registers.h"
 #include "cpu/kernels/integers/integer_requantization.h"
+#include "cpu/kernels/shared/pixels.h"
+#include "cpu/kernels/shared/work_split.h"
 #if defined(__AVX2__) && !defined(__AVX512BW__)
 #include "cpu/kernels/integers/integer_depthwise_pairs.h"
 #define MPSCNN_DEPTHWISE_PAIRS

@@ -11,8 +11,8 @@
 // except for 3x3 windows with Requantization::factors. The requantization limits the speed of most networks.
 
 #include "cpu/isa/simd_avx512.h"
-#include "cpu/kernels/convolution/work_split.h"
 #include "cpu/kernels/integers/integer_tile_requantization.h"
+#include "cpu/kernels/shared/work_split.h"
 
 namespace mpscnn::cpu {
 namespace {

@@ -2,8 +2,8 @@
 
 // Shared code of integer layers without weights, whose work items are rows of the result.
 
-#include "cpu/kernels/convolution/work_split.h"
 #include "cpu/kernels/integers/integer_bytes.h"
+#include "cpu/kernels/shared/work_split.h"
 
 namespace mpscnn::cpu {
 namespace {

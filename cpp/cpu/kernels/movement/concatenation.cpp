@@ -1,10 +1,10 @@
 // Concatenation of channels, for sources that could not be computed directly in the result's memory. It only
 // copies, so the speed is limited by memory: 8 bytes for each element.
 
-#include "cpu/isa/copy_channels.h"
 #include "cpu/isa/instance.h"
-#include "cpu/isa/pixels.h"
-#include "cpu/kernels/convolution/work_split.h"
+#include "cpu/kernels/shared/copy_channels.h"
+#include "cpu/kernels/shared/pixels.h"
+#include "cpu/kernels/shared/work_split.h"
 
 namespace mpscnn::cpu {
 namespace {

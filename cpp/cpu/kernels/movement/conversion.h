@@ -2,9 +2,9 @@
 
 // Copies that convert between float and bfloat16. The speed is limited by memory: 6 bytes for each number.
 
-#include "cpu/isa/copy_channels.h"
-#include "cpu/isa/pixels.h"
-#include "cpu/kernels/convolution/work_split.h"
+#include "cpu/kernels/shared/copy_channels.h"
+#include "cpu/kernels/shared/pixels.h"
+#include "cpu/kernels/shared/work_split.h"
 
 namespace mpscnn::cpu {
 namespace {

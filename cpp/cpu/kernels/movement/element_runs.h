@@ -11,8 +11,8 @@
 // channels with gaps between them are slower, because they leave lanes empty.
 
 #include "cpu/isa/lanes.h"
-#include "cpu/kernels/convolution/stream.h"
-#include "cpu/kernels/convolution/work_split.h"
+#include "cpu/kernels/shared/stream.h"
+#include "cpu/kernels/shared/work_split.h"
 
 namespace mpscnn::cpu {
 namespace {

@@ -2,11 +2,11 @@
 // for each element. Rows without gaps are copied as a whole. Other rows are slower if pixels have few
 // channels.
 
-#include "cpu/isa/copy_channels.h"
 #include "cpu/isa/instance.h"
 #include "cpu/isa/lanes.h"
-#include "cpu/isa/pixels.h"
-#include "cpu/kernels/convolution/work_split.h"
+#include "cpu/kernels/shared/copy_channels.h"
+#include "cpu/kernels/shared/pixels.h"
+#include "cpu/kernels/shared/work_split.h"
 
 namespace mpscnn::cpu {
 namespace {

@@ -9,9 +9,9 @@
 
 #include "cpu/isa/instance.h"
 #include "cpu/isa/lanes.h"
-#include "cpu/isa/pixels.h"
-#include "cpu/kernels/convolution/work_split.h"
 #include "cpu/kernels/movement/resize_taps.h"
+#include "cpu/kernels/shared/pixels.h"
+#include "cpu/kernels/shared/work_split.h"
 
 namespace mpscnn::cpu {
 namespace {

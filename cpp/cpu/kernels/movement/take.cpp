@@ -1,10 +1,10 @@
 // Copies of parts of tensors that cannot be views, and constants. Copies of whole pixels are limited by
 // memory. Copies of single channels are limited by one load and one store for each element.
 
-#include "cpu/isa/copy_channels.h"
 #include "cpu/isa/instance.h"
-#include "cpu/isa/pixels.h"
-#include "cpu/kernels/convolution/work_split.h"
+#include "cpu/kernels/shared/copy_channels.h"
+#include "cpu/kernels/shared/pixels.h"
+#include "cpu/kernels/shared/work_split.h"
 
 namespace mpscnn::cpu {
 namespace {

@@ -2,10 +2,10 @@
 // an index and one of an element for each element of the result. Whole pixels are copied by vectors if all
 // their channels have one index.
 
-#include "cpu/isa/copy_channels.h"
 #include "cpu/isa/instance.h"
-#include "cpu/isa/pixels.h"
-#include "cpu/kernels/convolution/work_split.h"
+#include "cpu/kernels/shared/copy_channels.h"
+#include "cpu/kernels/shared/pixels.h"
+#include "cpu/kernels/shared/work_split.h"
 
 namespace mpscnn::cpu {
 namespace {

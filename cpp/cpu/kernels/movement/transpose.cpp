@@ -7,12 +7,12 @@
 // Axes shorter than a vector are slower, because they leave lanes of a tile empty. A channel shuffle of two
 // groups has a separate loop.
 
-#include "cpu/isa/copy_channels.h"
 #include "cpu/isa/instance.h"
 #include "cpu/isa/lane_shuffles.h"
 #include "cpu/isa/lanes.h"
-#include "cpu/isa/pixels.h"
-#include "cpu/kernels/convolution/work_split.h"
+#include "cpu/kernels/shared/copy_channels.h"
+#include "cpu/kernels/shared/pixels.h"
+#include "cpu/kernels/shared/work_split.h"
 
 namespace mpscnn::cpu {
 namespace {

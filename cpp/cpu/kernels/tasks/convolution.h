@@ -5,7 +5,7 @@
 #include "core/aligned_buffer.h"
 #include "cpu/kernels/tasks/task.h"
 #include "cpu/kernels/tasks/window.h"
-#include "cpu/plan/weight_memory.h"
+#include "cpu/machine/weight_memory.h"
 
 namespace mpscnn::cpu {
 

@@ -8,10 +8,10 @@
 
 #include "cpu/isa/instance.h"
 #include "cpu/isa/lanes.h"
-#include "cpu/isa/pixels.h"
-#include "cpu/kernels/convolution/work_split.h"
 #include "cpu/kernels/elementwise/neighbour_sums.h"
 #include "cpu/kernels/elementwise/wide_power.h"
+#include "cpu/kernels/shared/pixels.h"
+#include "cpu/kernels/shared/work_split.h"
 
 namespace mpscnn::cpu {
 namespace {

@@ -8,10 +8,10 @@
 // element, or 10 with results in bfloat16.
 
 #include "cpu/isa/lanes.h"
-#include "cpu/isa/pixels.h"
-#include "cpu/kernels/convolution/stream.h"
-#include "cpu/kernels/convolution/work_split.h"
 #include "cpu/kernels/elementwise/recomputed_normalization.h"
+#include "cpu/kernels/shared/pixels.h"
+#include "cpu/kernels/shared/stream.h"
+#include "cpu/kernels/shared/work_split.h"
 
 namespace mpscnn::cpu {
 namespace {

@@ -6,8 +6,8 @@
 // The speed is limited by loads of the weights, which each step reads twice.
 
 #include "cpu/isa/instance.h"
-#include "cpu/isa/pixels.h"
 #include "cpu/kernels/convolution/recurrent_steps.h"
+#include "cpu/kernels/shared/pixels.h"
 
 namespace mpscnn::cpu {
 namespace {

@@ -4,9 +4,9 @@
 // the products that read them. Before rounding, results have the same bits as those of NormalizationTask's
 // float32 kernel. The speed is limited by memory: 6 bytes for each element.
 
-#include "cpu/kernels/convolution/stream.h"
-#include "cpu/kernels/convolution/work_split.h"
 #include "cpu/kernels/elementwise/recomputed_normalization.h"
+#include "cpu/kernels/shared/stream.h"
+#include "cpu/kernels/shared/work_split.h"
 
 namespace mpscnn::cpu {
 namespace {

@@ -14,9 +14,9 @@
 // with few outputs are slower. Windows with few channels are slower, too, because they are gathered in short
 // pieces.
 
-#include "cpu/isa/copy_channels.h"
 #include "cpu/kernels/convolution/gemm_block_tile.h"
 #include "cpu/kernels/elementwise/recomputed_normalization.h"
+#include "cpu/kernels/shared/copy_channels.h"
 #include "cpu/kernels/training/weight_gradient.h"
 
 namespace mpscnn::cpu {

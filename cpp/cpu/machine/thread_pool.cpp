@@ -1,4 +1,4 @@
-#include "cpu/runtime/thread_pool.h"
+#include "cpu/machine/thread_pool.h"
 
 #include <algorithm>
 #include <atomic>
@@ -14,7 +14,7 @@
 
 #include "core/failure.h"
 #include "core/platform.h"
-#include "cpu/runtime/floating_point.h"
+#include "cpu/machine/floating_point.h"
 
 namespace mpscnn::cpu {
 

@@ -1,4 +1,4 @@
-#include "cpu/plan/weight_memory.h"
+#include "cpu/machine/weight_memory.h"
 
 #include <algorithm>
 

@@ -5,8 +5,8 @@
 #include "cpu/isa/kernel_math.h"
 #include "cpu/isa/kernels.h"
 #include "cpu/isa/lanes.h"
-#include "cpu/isa/pixels.h"
-#include "cpu/kernels/convolution/epilogue.h"
+#include "cpu/kernels/shared/epilogue.h"
+#include "cpu/kernels/shared/pixels.h"
 
 namespace mpscnn::cpu {
 namespace {
