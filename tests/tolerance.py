@@ -1,4 +1,4 @@
-"""Compute the allowed differences between results and the float64 reference, from mpscnn.apps.verify.promise.
+"""Compute the allowed differences between results and the float64 reference, from mpscnn.apps.verify.error_bounds.
 
 They depend on the tested device. The emulation of Metal has those of the CPU, because the CPU does its arithmetic.
 """
@@ -13,7 +13,7 @@ import pytest
 from metal.emulation import is_emulated
 from numpy.typing import NDArray
 
-from mpscnn.apps.verify.promise import BFLOAT16_EPS, CPU, FLOAT32_EPS, HALF_EPS, HALF_TINY, METAL
+from mpscnn.apps.verify.error_bounds import BFLOAT16_EPS, CPU, FLOAT32_EPS, HALF_EPS, HALF_TINY, METAL
 
 PROMISED = METAL if os.environ.get("MPSCNN_DEVICE") == "metal" and not is_emulated() else CPU
 

@@ -15,9 +15,9 @@ from mpscnn.converters.coreml.program.operations import HANDLERS as COREML_OPERA
 from mpscnn.converters.coreml.program.operations import REFUSED as COREML_OPERATIONS_REFUSED
 from mpscnn.converters.keras.layers import HANDLERS as KERAS
 from mpscnn.converters.keras.unsupported_layers import REFUSED as KERAS_REFUSED
-from mpscnn.converters.tensorflow.flow import FOLLOWED
 from mpscnn.converters.tensorflow.operators import HANDLERS as TENSORFLOW
 from mpscnn.converters.tensorflow.operators import REFUSED as TENSORFLOW_REFUSED
+from mpscnn.converters.tensorflow.value_resolution import FOLLOWED
 from mpscnn.converters.tflite import names as tflite_names
 from mpscnn.converters.tflite.operators import OPERATORS as TFLITE
 from mpscnn.converters.tflite.static_shapes import KINDS as TFLITE_SHAPES

@@ -70,7 +70,7 @@ if TYPE_CHECKING:
     from mpscnn.training.image_folder import ImageFolder
     from mpscnn.training.optimizers import Adam, RmsProp, Sgd
     from mpscnn.training.photo_views import Augmentation
-    from mpscnn.training.position import Evaluated
+    from mpscnn.training.progress import Evaluated
     from mpscnn.training.trainer import Trainer
     from mpscnn.vision import photo as photo  # for its documented functions; not in "import *"
     from mpscnn.vision.box import Box
@@ -133,7 +133,7 @@ _LAZY = {
     "training.image_folder": ("ImageFolder",),
     "training.photo_views": ("Augmentation",),
     "training.optimizers": ("Adam", "RmsProp", "Sgd"),
-    "training.position": ("Evaluated",),
+    "training.progress": ("Evaluated",),
     "training.early_stopping": ("EarlyStopping",),
     "training.history": ("Epoch", "History"),
     "training.trainer": ("Trainer",),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from mpscnn.comparison.compared import Comparison
+from mpscnn.comparison.layer_comparison import Comparison
 from mpscnn.comparison.side_by_side import compared_traces, default_tolerance, random_inputs
 from mpscnn.comparison.sides import Side, missing_engine, side_of
 from mpscnn.converters import read_network

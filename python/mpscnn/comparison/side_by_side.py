@@ -12,7 +12,7 @@ import numpy as np
 from mpscnn._private.expected_names import takes_expected_arguments
 from mpscnn._private.files import reading, require_regular
 from mpscnn.comparison.alignment import Pairs, aligned
-from mpscnn.comparison.compared import ComparedLayer, Comparison, compared_layer
+from mpscnn.comparison.layer_comparison import ComparedLayer, Comparison, compared_layer
 from mpscnn.comparison.native_engine import NativeEngine
 from mpscnn.comparison.sides import Side, side_of
 from mpscnn.comparison.trace import TOLERANCES, Array, Engine, Trace

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mpscnn.comparison.compared import compared_layer
+from mpscnn.comparison.layer_comparison import compared_layer
 from mpscnn.comparison.trace import Array, Value
 from mpscnn.core_model import open_model
 from mpscnn.graph.network import Network

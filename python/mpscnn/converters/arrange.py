@@ -97,7 +97,7 @@ class Arranger:
         return value if order == value.order else self._moved(value, order)
 
     def reshape(self, value: Value, low: Sequence[int], high: Sequence[int]) -> Value:
-        """Reshape a value as `Value.reshaped` does, which moves no element.
+        """Reshape a value as `Value.view` does, which moves no element.
 
         If the order in memory does not allow that, the elements are first moved into the order of the file's axes.
         """

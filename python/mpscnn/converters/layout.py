@@ -178,7 +178,7 @@ class Value:
         """Return the value with the batch, which must be 1, moved from this axis to another one.
 
         A batch of 1 does not change the axis, so reshapes in a file may have made it a part of any axis. If it is alone
-        in this axis, or there is no other axis, the result has no batch; `beginning_with_batch` gives it back.
+        in this axis, or there is no other axis, the result has no batch; `prepend_batch` gives it back.
         """
         batch = next((atom for atom in self.axes[axis] if atom.is_batch), None)
         if batch is None:

@@ -467,7 +467,7 @@ class FileTensor(Value):
     # ---- Layouts ---------------------------------------------------------------------------------------------------
 
     def reshape(self, low: Sequence[int], high: Sequence[int]) -> FileTensor:
-        """Reshape the tensor as `Value.reshaped` does. Move elements first if the memory order does not allow it."""
+        """Reshape the tensor as `Value.view` does. Move elements first if the memory order does not allow it."""
         return self.wrap(self.arranger.reshape(self, low, high))
 
     def image(self) -> Tensor:

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
-from mpscnn._private.text_line import notebook_count
+from mpscnn._private.progress_line import notebook_count
 from mpscnn.errors import Error, ImageError, ParameterError, ShapeError
 from mpscnn.model import Model
 

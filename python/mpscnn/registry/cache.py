@@ -14,7 +14,7 @@ from mpscnn._private.cache_folder import cache_directory, expanded
 from mpscnn._private.files import is_folder
 from mpscnn._private.locks import locked_at_once
 from mpscnn._private.own_files import open_own
-from mpscnn._private.text_line import is_watched
+from mpscnn._private.progress_line import is_watched
 from mpscnn.errors import DownloadError, WeightsError
 from mpscnn.registry.published_file import PublishedFile
 

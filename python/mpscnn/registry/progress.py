@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 
 from mpscnn._private.printable import printable
+from mpscnn._private.progress_line import TextLine, filled_bar, is_notebook
 from mpscnn._private.summary import bytes_text
-from mpscnn._private.text_line import TextLine, filled_bar, is_notebook
 
 __all__ = ["progress_bar"]
 

@@ -12,17 +12,17 @@ from torch.fx.passes.infra.partitioner import CapabilityBasedPartitioner
 from torch.fx.passes.operator_support import OperatorSupportBase
 
 from mpscnn.runtime.options import CompileOptions
-from mpscnn.torch_backend.aten.moves import VIEWS
+from mpscnn.torch_backend.aten.array_ops import VIEWS
 from mpscnn.torch_backend.aten.operators import PRODUCTS
 from mpscnn.torch_backend.constants import constants_of
-from mpscnn.torch_backend.order import gather_parts
-from mpscnn.torch_backend.part import (
+from mpscnn.torch_backend.subgraph import (
     NetworkPart,
     RefusedNodesError,
     is_getitem,
     network_part,
     operator_of,
 )
+from mpscnn.torch_backend.subgraph_order import gather_parts
 from mpscnn.torch_backend.support import refused_nodes
 
 #: A part without matrix products and convolutions must have this many operators to be worth a call.

@@ -12,7 +12,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 
 from mpscnn.torch_backend.aten.arithmetic import COMPARISONS
 from mpscnn.torch_backend.aten.operators import OPERATORS, PRODUCTS
-from mpscnn.torch_backend.part import BFLOAT16, is_getitem, operator_of, tensors_of
+from mpscnn.torch_backend.subgraph import BFLOAT16, is_getitem, operator_of, tensors_of
 
 _FLOATS = (torch.float32, BFLOAT16)
 

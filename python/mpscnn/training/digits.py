@@ -17,7 +17,7 @@ from mpscnn.training.batches import Data
 from mpscnn.training.digit_views import DigitViews
 from mpscnn.training.history import Epoch
 from mpscnn.training.optimizers import Adam
-from mpscnn.training.position import Evaluated
+from mpscnn.training.progress import Evaluated
 from mpscnn.training.schedules import cosine, warm_up
 from mpscnn.training.trainer import Trainer
 from mpscnn.vision.idx import read_labelled

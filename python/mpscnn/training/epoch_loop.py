@@ -17,7 +17,7 @@ from mpscnn.training.batches import Data, batch_count, batches, with_labels
 from mpscnn.training.early_stopping import Callback, EarlyStopping, Watch, callback_list
 from mpscnn.training.history import Epoch, History
 from mpscnn.training.optimizers import Optimizer, Schedule, rate_of
-from mpscnn.training.position import Evaluated, Position
+from mpscnn.training.progress import Evaluated, Position
 from mpscnn.training.progress_line import ProgressLine
 
 if TYPE_CHECKING:

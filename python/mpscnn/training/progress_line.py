@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 
-from mpscnn._private.text_line import TextLine, filled_bar, is_watched
+from mpscnn._private.progress_line import TextLine, filled_bar, is_watched
 from mpscnn.training.history import Epoch, epoch_text
 
 _SECONDS = 0.1

@@ -38,7 +38,7 @@ from mpscnn.training.optimizers import (
     settings_of,
     stored_optimizer,
 )
-from mpscnn.training.position import Evaluated, Position, Step, Tally
+from mpscnn.training.progress import Evaluated, Position, Step, Tally
 from mpscnn.vision.detector import DetectionHead
 
 __all__ = ["Evaluated", "Trainer"]

@@ -13,8 +13,8 @@ from converters.coreml_writer import Fill, numbers, one_layer, saved, settings
 from numpy.typing import NDArray
 
 from mpscnn import converters
+from mpscnn.converters.coreml.neural.indexing import POSITIONS
 from mpscnn.converters.coreml.neural.layers import HANDLERS, REFUSED
-from mpscnn.converters.coreml.neural.positions import POSITIONS
 from mpscnn.converters.coreml.schema import LAYERS
 from mpscnn.converters.unsupported import UnsupportedLayersError
 

@@ -25,8 +25,8 @@ from converters.coreml_writer import Program
 from numpy.typing import NDArray
 
 from mpscnn import converters
+from mpscnn.converters.coreml.program.indexing import POSITIONS
 from mpscnn.converters.coreml.program.operations import HANDLERS, REFUSED
-from mpscnn.converters.coreml.program.positions import POSITIONS
 from mpscnn.converters.unsupported import UnsupportedLayersError
 from mpscnn.errors import WeightsError
 

@@ -11,7 +11,7 @@ from converters.onnx_files import assert_like_onnxruntime, node, onnx, operation
 from tiers import with_full
 
 from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.onnx_reader.order import in_order
+from mpscnn.converters.onnx_reader.topological_sort import in_order
 from mpscnn.errors import WeightsError
 
 

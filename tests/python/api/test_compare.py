@@ -12,8 +12,8 @@ from command_line import call, save_photo
 
 import mpscnn
 from mpscnn.comparison.alignment import aligned
-from mpscnn.comparison.compared import compared_layer
 from mpscnn.comparison.conversion_check import check_conversion
+from mpscnn.comparison.layer_comparison import compared_layer
 from mpscnn.comparison.trace import Trace, Value, with_inner_marked
 from mpscnn.converters.onnx_writer.export import export
 from mpscnn.converters.reference_engines import REFERENCE_ENGINES

@@ -18,8 +18,8 @@ from mpscnn import kernels
 from mpscnn.apps.verify import conformance, processes, verify
 from mpscnn.apps.verify.case import Case, allowed, run
 from mpscnn.apps.verify.conformance import Failure, Row, all_cases
+from mpscnn.apps.verify.error_bounds import CPU, FLOAT32_EPS, METAL
 from mpscnn.apps.verify.processes import Outcome, run_cases
-from mpscnn.apps.verify.promise import CPU, FLOAT32_EPS, METAL
 from mpscnn.apps.verify.report import Report
 from mpscnn.apps.verify.training_cases import training_cases
 

@@ -4,7 +4,7 @@
     print(report.table())
 
 Every operation, raw kernel and layer of the bundled networks is run on the device, in separate processes, and
-compared with the CPU engine. `mpscnn.apps.verify.promise` defines the allowed differences.
+compared with the CPU engine. `mpscnn.apps.verify.error_bounds` defines the allowed differences.
 """
 
 from __future__ import annotations

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from mpscnn import _core
 from mpscnn.apps.verify import layers
+from mpscnn.apps.verify.error_bounds import PROMISES
 from mpscnn.apps.verify.kernel_bounds import kernel_bounds
 from mpscnn.apps.verify.kernel_runs import run_kernel
 from mpscnn.apps.verify.layers import Arrays
-from mpscnn.apps.verify.promise import PROMISES
 from mpscnn.apps.verify.random_inputs import noise
 from mpscnn.graph.network import Network
 from mpscnn.graph.slicing import separate_layers

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn.apps.verify.error_bounds import FLOAT32_EPS, Promise
 from mpscnn.apps.verify.kernel_runs import run_kernel, source_values
 from mpscnn.apps.verify.layers import Arrays
-from mpscnn.apps.verify.promise import FLOAT32_EPS, Promise
 
 
 def kernel_bounds(recipe: dict[str, Any], right: Arrays, promises: Sequence[Promise]) -> Arrays:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn._private.literals import PrecisionName
-from mpscnn.apps.verify.promise import FLOAT32_EPS, HALF_EPS, HALF_TINY, Promise
+from mpscnn.apps.verify.error_bounds import FLOAT32_EPS, HALF_EPS, HALF_TINY, Promise
 from mpscnn.graph.network import Network
 from mpscnn.runtime.library import operations
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from mpscnn.converters.caffe.elements import ELEMENTS
+from mpscnn.converters.caffe.array_ops import MOVES
+from mpscnn.converters.caffe.elementwise import ELEMENTS
 from mpscnn.converters.caffe.file import CaffeLayer
-from mpscnn.converters.caffe.moves import MOVES
+from mpscnn.converters.caffe.linear_and_reductions import PRODUCTS
 from mpscnn.converters.caffe.normalizations import NORMALIZATIONS
 from mpscnn.converters.caffe.parameters import Handler, same
-from mpscnn.converters.caffe.products import PRODUCTS
 from mpscnn.converters.caffe.windows import WINDOWS
 from mpscnn.converters.layer_names import shown
 from mpscnn.converters.onnx_builder.builder import Builder

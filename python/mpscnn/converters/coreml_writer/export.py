@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from mpscnn import _core
 from mpscnn._private.files import is_folder, replacing, writing
 from mpscnn.converters.coreml.file import MODEL, PACKAGE, files_of_package
-from mpscnn.converters.coreml_writer.compressed import PALETTE_BITS, with_halves, with_integers, with_palette
+from mpscnn.converters.coreml_writer.compression import PALETTE_BITS, with_halves, with_integers, with_palette
 from mpscnn.converters.coreml_writer.detector import DetectorPostProcessing
 from mpscnn.converters.coreml_writer.names import name_operations
 from mpscnn.converters.coreml_writer.package import coremltools, quiet

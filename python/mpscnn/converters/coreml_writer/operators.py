@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from mpscnn.converters.affine import EPSILON, VARIANCE
-from mpscnn.converters.coreml_writer.moves import MOVES, slice_axes
+from mpscnn.converters.coreml_writer.array_ops import MOVES, slice_axes
 from mpscnn.converters.coreml_writer.operator import LARGEST, PROGRAMS_DO, Handler, Operator
 from mpscnn.converters.coreml_writer.recurrent import RECURRENT
 from mpscnn.errors import UnsupportedError

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.keras.layer_call import LayerCall
-from mpscnn.converters.keras.rows import is_of_sequences, of_images, pair
+from mpscnn.converters.keras.sequences import is_of_sequences, of_images, pair
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.layers.layer_maker import Tensor
 

@@ -14,15 +14,15 @@ from mpscnn._private.literals import PaddingName
 from mpscnn.converters.affine import affine
 from mpscnn.converters.keras.arithmetic import MERGES
 from mpscnn.converters.keras.attention import ATTENTION
+from mpscnn.converters.keras.channel_reshapes import as_channels
 from mpscnn.converters.keras.convolutions import CONVOLUTIONS
 from mpscnn.converters.keras.dense import DENSE
 from mpscnn.converters.keras.functions import LAYERS as FUNCTIONS
 from mpscnn.converters.keras.functions import layer_function
 from mpscnn.converters.keras.layer_call import LayerCall
 from mpscnn.converters.keras.normalizations import NORMALIZATIONS
-from mpscnn.converters.keras.positions import as_channels
 from mpscnn.converters.keras.recurrent import RECURRENT
-from mpscnn.converters.keras.rows import of_images, pair
+from mpscnn.converters.keras.sequences import of_images, pair
 from mpscnn.converters.keras.shapes import SHAPES
 from mpscnn.converters.lookup import select_rows
 from mpscnn.errors import UnsupportedError

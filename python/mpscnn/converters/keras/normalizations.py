@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.affine import affine
+from mpscnn.converters.keras.channel_reshapes import Back, as_channels, with_last_axis
 from mpscnn.converters.keras.layer_call import LayerCall
-from mpscnn.converters.keras.positions import Back, as_channels, with_last_axis
 from mpscnn.converters.zero_epsilon import batch_norm_epsilon, group_norm_epsilon, layer_norm_epsilon
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layers.layer_maker import Tensor

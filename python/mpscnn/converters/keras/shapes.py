@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from mpscnn.converters.keras.layer_call import LayerCall
-from mpscnn.converters.keras.rows import as_sequence, is_of_sequences, of_images, pair
+from mpscnn.converters.keras.sequences import as_sequence, is_of_sequences, of_images, pair
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layers.layer_maker import Tensor
 

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from mpscnn.converters.budget import Budget, Cost
 from mpscnn.converters.layer_names import shown
 from mpscnn.converters.layout import Atom
+from mpscnn.converters.onnx_reader.constant_folding import FOLDED, FOLDED_BEFORE_13, is_filled
 from mpscnn.converters.onnx_reader.file import OnnxFile
 from mpscnn.converters.onnx_reader.foldable import FOLDABLE, cost_of
-from mpscnn.converters.onnx_reader.folded import FOLDED, FOLDED_BEFORE_13, is_filled
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.parameters import Parameters
 from mpscnn.converters.unsupported import CHOOSE_SIZE

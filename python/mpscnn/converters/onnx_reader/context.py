@@ -14,9 +14,9 @@ from mpscnn.converters.integer_limits import Grid
 from mpscnn.converters.layer_names import LayerNames, shown
 from mpscnn.converters.layout import Atom, product
 from mpscnn.converters.max_unpooling import Maxima
+from mpscnn.converters.onnx_reader.constant_folding import is_filled
 from mpscnn.converters.onnx_reader.constants import Constants
 from mpscnn.converters.onnx_reader.file import OnnxFile
-from mpscnn.converters.onnx_reader.folded import is_filled
 from mpscnn.converters.onnx_reader.layouts import TO_NCHW, TO_NHWC, InputLayout
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.parameters import Parameters

@@ -12,9 +12,9 @@ from mpscnn.converters.layer_names import LayerNames
 from mpscnn.converters.onnx_reader.context import Context
 from mpscnn.converters.onnx_reader.fused_activation import begins_activation
 from mpscnn.converters.onnx_reader.layouts import TO_NHWC, Extents
+from mpscnn.converters.onnx_reader.local_response_norm import begins_response
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.operators import OPERATORS, reason_against
-from mpscnn.converters.onnx_reader.response import begins_response
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.unsupported import UnsupportedLayers
 from mpscnn.errors import Error, UnsupportedError

@@ -21,8 +21,8 @@ from mpscnn.converters.message_memory import check_memory
 from mpscnn.converters.named_errors import naming
 from mpscnn.converters.onnx_reader.external_data import ExternalData
 from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.onnx_reader.order import in_order
 from mpscnn.converters.onnx_reader.skipped_weights import TENSORS, place_of
+from mpscnn.converters.onnx_reader.topological_sort import in_order
 from mpscnn.converters.onnx_writer.builder import PRODUCER, VALUE
 from mpscnn.converters.skipped_bytes import SkippedData
 from mpscnn.errors import UnsupportedError, WeightsError

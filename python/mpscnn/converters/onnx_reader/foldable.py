@@ -2,7 +2,7 @@
 
 The cost is counted before a node is computed, and `converters.budget` limits the sum of all costs. Most operators are
 computed by the package onnx. Operators that the package computes one element at a time, or wrongly for some opsets, are
-computed in the module `folded`.
+computed in the module `constant_folding`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.budget import Cost
+from mpscnn.converters.onnx_reader.constant_folding import FOLDED, fits_along, is_filled
 from mpscnn.converters.onnx_reader.file import element_type
-from mpscnn.converters.onnx_reader.folded import FOLDED, fits_along, is_filled
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.errors import UnsupportedError, WeightsError
 

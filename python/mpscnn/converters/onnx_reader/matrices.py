@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from mpscnn.converters.contractions import pointwise
 from mpscnn.converters.layout import positions, without_batch
+from mpscnn.converters.onnx_reader.constant_folding import is_filled
 from mpscnn.converters.onnx_reader.context import Context, Handler
-from mpscnn.converters.onnx_reader.folded import is_filled
 from mpscnn.converters.onnx_reader.fused_activation import fuse_activation
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.tensor import FileTensor

@@ -6,19 +6,19 @@ They raise UnsupportedError and WeightsError with only a reason. The caller adds
 from __future__ import annotations
 
 from mpscnn.converters.onnx_reader.arithmetic import ARITHMETIC
+from mpscnn.converters.onnx_reader.array_ops import MOVES
 from mpscnn.converters.onnx_reader.attention import ATTENTION
 from mpscnn.converters.onnx_reader.context import Handler
 from mpscnn.converters.onnx_reader.einsum import EINSUM
+from mpscnn.converters.onnx_reader.indexing import POSITIONS
+from mpscnn.converters.onnx_reader.local_response_norm import RESPONSES
 from mpscnn.converters.onnx_reader.logic import LOGIC
 from mpscnn.converters.onnx_reader.matrices import MATRICES
-from mpscnn.converters.onnx_reader.moves import MOVES
 from mpscnn.converters.onnx_reader.neurons import NEURONS
-from mpscnn.converters.onnx_reader.positions import POSITIONS
 from mpscnn.converters.onnx_reader.quantizations import QUANTIZATIONS
 from mpscnn.converters.onnx_reader.recurrent import RECURRENT
 from mpscnn.converters.onnx_reader.reductions import REDUCTIONS
 from mpscnn.converters.onnx_reader.resize import RESIZES
-from mpscnn.converters.onnx_reader.response import RESPONSES
 from mpscnn.converters.onnx_reader.slicing import PARTS
 from mpscnn.converters.onnx_reader.windows import WINDOWS
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.layer_names import shown
+from mpscnn.converters.onnx_reader.constant_folding import sliced
 from mpscnn.converters.onnx_reader.context import Context, Handler
-from mpscnn.converters.onnx_reader.folded import sliced
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.unsupported import CHOOSE_SIZE

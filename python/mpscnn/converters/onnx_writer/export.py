@@ -15,7 +15,7 @@ import numpy as np
 from mpscnn import _core
 from mpscnn._private.files import replacing
 from mpscnn.converters.onnx_metadata import metadata_of
-from mpscnn.converters.onnx_writer import moves
+from mpscnn.converters.onnx_writer import array_ops
 from mpscnn.converters.onnx_writer import normalization as onnx_normalization
 from mpscnn.converters.onnx_writer import recurrent as onnx_recurrent
 from mpscnn.converters.onnx_writer import reduction as onnx_reduction
@@ -261,7 +261,7 @@ EXPORTERS: dict[str, Callable[[Layer], str]] = {
     "neuron": _neuron,
     "batch_normalization": _batch_normalization,
     "layer_normalization": onnx_normalization.layer_normalization,
-    "matrix_product": moves.matrix_product,
+    "matrix_product": array_ops.matrix_product,
     "lstm": onnx_recurrent.lstm,
     "gru": onnx_recurrent.gru,
     "batch_statistics": onnx_normalization.batch_statistics,
@@ -281,10 +281,10 @@ EXPORTERS: dict[str, Callable[[Layer], str]] = {
     "reshape": _reshape,
     "resize": resize,
     "slice": part,
-    "gather": moves.gather,
-    "take_along_axis": moves.take_along_axis,
-    "tile": moves.tile,
-    "transpose": moves.transpose,
-    "channel_shuffle": moves.channel_shuffle,
-    "constant": moves.constant,
+    "gather": array_ops.gather,
+    "take_along_axis": array_ops.take_along_axis,
+    "tile": array_ops.tile,
+    "transpose": array_ops.transpose,
+    "channel_shuffle": array_ops.channel_shuffle,
+    "constant": array_ops.constant,
 }

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mpscnn.converters.pytorch.free_extents import free_extents
+from mpscnn.converters.pytorch.dynamic_shapes import free_extents
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ from mpscnn.converters.onnx_reader.file import OnnxFile
 from mpscnn.converters.onnx_reader.reader import Converted, converted
 from mpscnn.converters.pytorch.calls import call_of
 from mpscnn.converters.pytorch.check import require_equal
+from mpscnn.converters.pytorch.dynamic_shapes import require_free
 from mpscnn.converters.pytorch.exact_numbers import optimize_exactly
-from mpscnn.converters.pytorch.free_extents import require_free
 from mpscnn.converters.pytorch.other_sizes import inputs_of_other_sizes
 from mpscnn.converters.pytorch.packages import require_packages
 from mpscnn.converters.pytorch.translations import OPSET, lost_results, translations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from mpscnn.converters.pytorch.free_extents import shapes_of_inputs
+from mpscnn.converters.pytorch.dynamic_shapes import shapes_of_inputs
 
 _ENDS = ("min", "max")
 _LEAST = 2  # torch.export computes extents of 1 in another way, and does not leave them free

@@ -13,10 +13,10 @@ from mpscnn.converters.layer_names import shown
 from mpscnn.converters.onnx_builder.builder import Extents
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.converters.tensorflow.bundle import INDEX, Bundle
-from mpscnn.converters.tensorflow.damage import named_damage
-from mpscnn.converters.tensorflow.flow import Flow, Ref
+from mpscnn.converters.tensorflow.file_errors import named_damage
 from mpscnn.converters.tensorflow.reader import GraphFile
 from mpscnn.converters.tensorflow.schema import parse
+from mpscnn.converters.tensorflow.value_resolution import Flow, Ref
 from mpscnn.converters.tensorflow.values import TEXT, Array, extents_of
 from mpscnn.converters.tensorflow.variables import stored_names, variable_name
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from mpscnn.converters.tensorflow import elements, moves, products, windows
+from mpscnn.converters.tensorflow import array_ops, elementwise, linear_and_reductions, windows
 from mpscnn.converters.tensorflow.operation import Handler
 
 HANDLERS: dict[str, Handler] = {
     **windows.HANDLERS,
-    **products.HANDLERS,
-    **elements.HANDLERS,
-    **moves.HANDLERS,
+    **linear_and_reductions.HANDLERS,
+    **elementwise.HANDLERS,
+    **array_ops.HANDLERS,
 }
 
 _QUANTISED = "belongs to training with 8-bit integers: convert the network to TensorFlow Lite, which is read"

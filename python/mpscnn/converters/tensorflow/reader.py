@@ -14,13 +14,13 @@ from mpscnn.converters.layer_names import LayerNames, shown
 from mpscnn.converters.onnx_builder.builder import Builder, Extents
 from mpscnn.converters.onnx_builder.walk import Walk
 from mpscnn.converters.read_options import ReadOptions
-from mpscnn.converters.tensorflow.damage import named_damage
-from mpscnn.converters.tensorflow.flow import FOLLOWED, VARIABLES, Flow, Ref
+from mpscnn.converters.tensorflow.file_errors import named_damage
 from mpscnn.converters.tensorflow.node import Node
 from mpscnn.converters.tensorflow.operation import Operand, Operation, Weights
 from mpscnn.converters.tensorflow.operators import HANDLERS, REFUSED
 from mpscnn.converters.tensorflow.schema import PACKAGES
 from mpscnn.converters.tensorflow.shapes import FUNCTIONS, VIEWS, cost_of, is_shape, known
+from mpscnn.converters.tensorflow.value_resolution import FOLLOWED, VARIABLES, Flow, Ref
 from mpscnn.converters.tensorflow.values import Array
 from mpscnn.converters.tensorflow.windows import PER_CHANNEL
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mpscnn.converters.tensorflow.flow import CALLS, VARIABLES, Flow, Ref
+from mpscnn.converters.tensorflow.value_resolution import CALLS, VARIABLES, Flow, Ref
 
 _ASSIGNMENTS = frozenset({"Assign", "AssignVariableOp"})
 _RESTORES = frozenset({"RestoreV2"})

@@ -17,8 +17,8 @@ from mpscnn.converters.keras.reader import convert as convert_keras
 from mpscnn.converters.keras.weights import PlainWeights
 from mpscnn.converters.layer_names import shown
 from mpscnn.converters.read_options import ReadOptions
-from mpscnn.converters.tensorflow.damage import named_damage
 from mpscnn.converters.tensorflow.file import frozen_graph
+from mpscnn.converters.tensorflow.file_errors import named_damage
 from mpscnn.converters.tensorflow.node import by_name
 from mpscnn.converters.tensorflow.reader import convert as convert_graph
 from mpscnn.converters.tensorflow.schema import message

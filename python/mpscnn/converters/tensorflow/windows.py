@@ -6,7 +6,7 @@ from typing import Any
 
 from mpscnn.converters.onnx_builder.blocks import slice_axes
 from mpscnn.converters.onnx_builder.builder import Builder
-from mpscnn.converters.tensorflow.elements import activate
+from mpscnn.converters.tensorflow.elementwise import activate
 from mpscnn.converters.tensorflow.operation import Handler, Operation, as_before, channels_first
 from mpscnn.errors import UnsupportedError, WeightsError
 

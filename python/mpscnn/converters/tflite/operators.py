@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.tflite import integer_forms, static_shapes
 from mpscnn.converters.tflite.arithmetic import ARITHMETIC
+from mpscnn.converters.tflite.array_ops import MOVES
 from mpscnn.converters.tflite.context import Handler, Made, Reader
 from mpscnn.converters.tflite.detection import detection_head
 from mpscnn.converters.tflite.file import FileOperator
 from mpscnn.converters.tflite.flatbuffer import Table
+from mpscnn.converters.tflite.indexing import POSITIONS
 from mpscnn.converters.tflite.logic import LOGIC
 from mpscnn.converters.tflite.matrices import MATRICES
 from mpscnn.converters.tflite.mediapipe import MEDIAPIPE
-from mpscnn.converters.tflite.moves import MOVES
-from mpscnn.converters.tflite.positions import POSITIONS
 from mpscnn.converters.tflite.recurrent import RECURRENT
 from mpscnn.converters.tflite.reductions import REDUCTIONS
 from mpscnn.converters.tflite.slicing import PARTS

@@ -8,8 +8,8 @@ reader may still refuse the nodes later.
 from __future__ import annotations
 
 from mpscnn.torch_backend.aten.arithmetic import ARITHMETIC
+from mpscnn.torch_backend.aten.array_ops import MOVES
 from mpscnn.torch_backend.aten.matrices import MATRICES
-from mpscnn.torch_backend.aten.moves import MOVES
 from mpscnn.torch_backend.aten.neurons import NEURONS
 from mpscnn.torch_backend.aten.norms import NORMS
 from mpscnn.torch_backend.aten.reductions import REDUCTIONS

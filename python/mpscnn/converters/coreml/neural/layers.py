@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from mpscnn.converters.coreml.neural.elements import ELEMENTS
+from mpscnn.converters.coreml.neural.array_ops import MOVES
+from mpscnn.converters.coreml.neural.elementwise import ELEMENTS
+from mpscnn.converters.coreml.neural.indexing import POSITIONS
 from mpscnn.converters.coreml.neural.layer import Handler
-from mpscnn.converters.coreml.neural.moves import MOVES
-from mpscnn.converters.coreml.neural.positions import POSITIONS
-from mpscnn.converters.coreml.neural.products import PRODUCTS
+from mpscnn.converters.coreml.neural.linear_and_reductions import PRODUCTS
 from mpscnn.converters.coreml.neural.recurrent import RECURRENT
 from mpscnn.converters.coreml.neural.windows import WINDOWS
 from mpscnn.converters.coreml.schema import LAYERS

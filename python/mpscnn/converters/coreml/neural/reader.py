@@ -12,7 +12,7 @@ from mpscnn.converters.coreml.file import CoremlFile
 from mpscnn.converters.coreml.inputs import describe_photos, input_shapes, plain_photo
 from mpscnn.converters.coreml.neural.layer import Layer
 from mpscnn.converters.coreml.neural.layers import HANDLERS, REFUSED, kind_of
-from mpscnn.converters.coreml.neural.products import scale_and_bias
+from mpscnn.converters.coreml.neural.linear_and_reductions import scale_and_bias
 from mpscnn.converters.coreml.photo_scaling import PhotoScaling
 from mpscnn.converters.coreml.pipeline import PostProcessing
 from mpscnn.converters.coreml.schema import PACKAGES

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from mpscnn.converters.coreml.program.elements import ELEMENTS
-from mpscnn.converters.coreml.program.moves import MOVES
+from mpscnn.converters.coreml.program.array_ops import MOVES
+from mpscnn.converters.coreml.program.elementwise import ELEMENTS
+from mpscnn.converters.coreml.program.indexing import POSITIONS
+from mpscnn.converters.coreml.program.linear_and_reductions import PRODUCTS
 from mpscnn.converters.coreml.program.operation import Handler
-from mpscnn.converters.coreml.program.positions import POSITIONS
-from mpscnn.converters.coreml.program.products import PRODUCTS
 from mpscnn.converters.coreml.program.recurrent import RECURRENT
 from mpscnn.converters.coreml.program.windows import WINDOWS
 

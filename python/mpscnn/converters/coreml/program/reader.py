@@ -13,9 +13,9 @@ from mpscnn.converters.coreml.pipeline import PostProcessing
 from mpscnn.converters.coreml.program import types
 from mpscnn.converters.coreml.program.constants import CONSTEXPR, Constant, Constants
 from mpscnn.converters.coreml.program.float_types import FloatTypes
+from mpscnn.converters.coreml.program.linear_and_reductions import scale_and_bias
 from mpscnn.converters.coreml.program.operation import Operation
 from mpscnn.converters.coreml.program.operations import HANDLERS, REFUSED
-from mpscnn.converters.coreml.program.products import scale_and_bias
 from mpscnn.converters.coreml.schema import PACKAGES
 from mpscnn.converters.coreml.segmenter import describe_segmenter, leave_out_search
 from mpscnn.converters.layer_names import shown

@@ -8,7 +8,7 @@ from mpscnn.converters.caffe.file import CaffeLayer
 from mpscnn.converters.caffe.parameters import Handler, axis_of, blob, flag, known, number, single, value
 from mpscnn.converters.onnx_builder.blocks import argmax_or_argmin, fold, reduce
 from mpscnn.converters.onnx_builder.builder import Builder
-from mpscnn.converters.onnx_builder.positions import cast_to_float
+from mpscnn.converters.onnx_builder.indexing import cast_to_float
 from mpscnn.errors import UnsupportedError, WeightsError
 
 

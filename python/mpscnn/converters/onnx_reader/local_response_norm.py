@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.layout import Value
+from mpscnn.converters.onnx_reader.array_ops import axes_of, borders
 from mpscnn.converters.onnx_reader.context import Context, Handler
-from mpscnn.converters.onnx_reader.moves import axes_of, borders
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.errors import Error, UnsupportedError, WeightsError

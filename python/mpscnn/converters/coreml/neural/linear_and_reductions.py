@@ -15,7 +15,7 @@ from mpscnn.converters.onnx_builder.blocks import (
     transpose_last_axes,
 )
 from mpscnn.converters.onnx_builder.builder import Builder
-from mpscnn.converters.onnx_builder.positions import cast_to_float
+from mpscnn.converters.onnx_builder.indexing import cast_to_float
 from mpscnn.errors import UnsupportedError, WeightsError
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mpscnn.converters.coreml.neural.layer import Handler, Layer
 from mpscnn.converters.onnx_builder.builder import Builder
-from mpscnn.converters.onnx_builder.positions import (
+from mpscnn.converters.onnx_builder.indexing import (
     cast_to_float,
     cast_to_int,
     cumsum,

@@ -6,7 +6,7 @@ import numpy as np
 
 from mpscnn.converters.coreml.program.operation import Handler, Operation
 from mpscnn.converters.onnx_builder.builder import Builder
-from mpscnn.converters.onnx_builder.positions import (
+from mpscnn.converters.onnx_builder.indexing import (
     cast_to_int,
     cumsum,
     one_hot,
