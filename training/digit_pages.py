@@ -38,7 +38,7 @@ _TRIES = 8
 _ROW_GAPS = (0.08, 0.7)
 _MIN_GAP = 0.06
 _IN_ROWS = 0.6
-# Pixels of MNIST with at least this value are ink.
+# Pixels of MNIST (0 to 1) above this value are ink.
 _INK = 0.3
 
 Images = NDArray[np.float32]

@@ -23,8 +23,9 @@ struct Suppression {
     float iou_threshold = 0.6f;
     float sigma = 0.5f;
     float score_threshold = 0.01f; ///< boxes below this score, before or after suppression, are removed
-    /// The number of best boxes that are compared: of each class with per_class, otherwise of all classes
-    /// together. 0: all up to candidate_limit().
+    /// The maximum number of boxes that are compared, the best first: of each class with per_class, otherwise
+    /// of all classes together; 0: no such maximum. In any case, at most candidate_limit() boxes of all
+    /// classes together are compared.
     int max_candidates = 0;
     int max_per_class = 100;  ///< maximum number of boxes of a class; with per_class only
     int max_detections = 100; ///< maximum number of boxes

@@ -87,7 +87,7 @@ def converted(name: str, *, fold: bool = True, note_photos: bool = True) -> str:
 def _verdict_path(target: Path) -> Path:
     """Return the path of the text that says how a model file in the cache differs from its source.
 
-    The file does not exist if their results are equal.
+    The file exists only if a comparison has found a difference.
     """
     return target.with_suffix(".verdict")
 

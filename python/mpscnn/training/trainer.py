@@ -82,8 +82,8 @@ class Trainer(NoCopies, Expected, EpochLoop):
         learning_rate: the learning rate for an optimizer given by name; None: its default.
         device: "auto", "cpu", "metal" or a name of `mpscnn.devices()`.
         precision: "float32"; on "cpu" also "bfloat16": then convolutions and dense layers round both operands of their
-            products to bfloat16, forward and backward. On "metal" also "float16": then the outputs of layers are
-            rounded to half precision.
+            products to bfloat16, forward and backward (docs/training.md lists the exceptions). On "metal" also
+            "float16": then the outputs of layers are rounded to half precision.
         threads: a number; "auto": all that the process may use. The results do not depend on it.
         seed: the random seed of the data's order and of dropout.
         frozen: layers whose weights do not change, as names or patterns ("block_*").

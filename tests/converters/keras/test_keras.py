@@ -242,7 +242,7 @@ def test_archives_of_keras_2(tmp_path: Path, seed: int) -> None:
 
 
 def test_models_within_archives_of_keras_2(tmp_path: Path) -> None:
-    """Test models in models, and attention, whose weights are in groups named after attributes."""
+    """Test models within models. Keras 2 stores their weights in groups that it names after an attribute."""
     stem = "_layer_checkpoint_dependencies"
     inner = functional([image(4, name="in"), layer("Dense", "a", "in", units=4)], inputs=("in",))
     other = functional([image(4, name="in"), layer("Dense", "b", "in", units=4)], inputs=("in",))

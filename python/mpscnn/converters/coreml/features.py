@@ -26,8 +26,8 @@ class Feature:
     Attributes:
         name: the name in the file.
         kind: "image", "array", "labels" (the probabilities of classes), or a description of another kind.
-        extents: for an array, the extents that the file states, with None for extents that allow several values; for
-            an image, (channels, height, width).
+        extents: for an array, the extents that the file states; for an image, (channels, height, width). None stands
+            for an extent that may have several values.
         color: Core ML's number of an image's colour space.
     """
 

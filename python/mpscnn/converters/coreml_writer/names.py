@@ -59,7 +59,7 @@ def layer_names(graph: Any, activations: Mapping[str, str]) -> dict[str, str]:
 
 
 def _named(nodes: Sequence[Any], activations: Mapping[str, str], sizes: Mapping[str, int]) -> Any:
-    """Return one of a layer's nodes. Readers name the layer that computes the last node's result after this node.
+    """Return the node that gets the layer's name. When the file is read again, all nodes of the layer become one.
 
     `sizes` are the numbers of elements of constants.
     """

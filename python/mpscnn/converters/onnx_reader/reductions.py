@@ -32,7 +32,8 @@ _KINDS = {
 # Reductions that apply a function to each element before a sum, and those that apply a function to the sum.
 _SUMMANDS: dict[str, Activation] = {"ReduceL1": "absolute"}
 _OF_SUMS: dict[str, Activation] = {"ReduceLogSum": "logarithm"}
-# If all reduced axes have extent 1, these reductions are a function of each element. Other kinds change nothing.
+# Over axes of extent 1, these reductions apply a function to each element. The other kinds apply no function besides
+# those above.
 _OF_ONE: dict[str, Activation] = {
     "ReduceL2": "absolute",
     "ReduceSumSquare": {"kind": "power", "a": 1.0, "c": 2.0},

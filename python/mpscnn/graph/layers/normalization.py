@@ -25,7 +25,8 @@ class NormalizationLayers(LayerMaker):
     ) -> Tensor:
         """Return gamma * (x - mean) / sqrt(variance + epsilon) + beta, for each channel.
 
-        Compiling folds it into a convolution or dense layer before it, unless it has `statistics`.
+        Compiling folds it into the convolution or dense layer before it, if that layer has no activation and nothing
+        else reads its result. It is not folded in int8 networks, or if it has `statistics`.
 
         Weights: `mean`, `variance` (neither with `statistics`), `gamma` (default 1), `beta` (default 0), each [c].
 
