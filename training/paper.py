@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.training.digit_views import stretched
+from mpscnn.training.digit_views import interpolate_grids
 
 __all__ = ["blank_paper"]
 
@@ -44,7 +44,7 @@ def _light(side: int, reach: float, random: np.random.Generator) -> Images:
     cells = (random.random((1, 1, _LIGHT_CELLS, _LIGHT_CELLS), np.float32) - np.float32(0.5)) * np.float32(
         reach
     )
-    light: Images = stretched(cells, side, side)[0, 0]
+    light: Images = interpolate_grids(cells, side, side)[0, 0]
     return light
 
 

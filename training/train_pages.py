@@ -16,7 +16,7 @@ import numpy as np
 from digit_pages import PAGE_SIDE, DigitPages
 from page_detector import PageOptions, train_pages
 
-from mpscnn._private.files import replacing, require_folder_for, writing
+from mpscnn._private.files import convert_write_errors, replace_atomically, require_folder_for
 from mpscnn.errors import Error, ParameterError
 from mpscnn.evaluation.detector import DetectorEvaluation, evaluate_detector, require_pycocotools
 from mpscnn.graph.network import Network
@@ -97,11 +97,11 @@ def write_pages(folder: Path, pages: DigitPages) -> None:
 
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    with writing(folder, ParameterError):
+    with convert_write_errors(folder, ParameterError):
         folder.mkdir(parents=True, exist_ok=True)
     for number in range(len(pages)):
         page, name = pages.page(number), _page_name(number)
-        with replacing(folder / name, ParameterError) as file:
+        with replace_atomically(folder / name, ParameterError) as file:
             Image.fromarray(np.rint(page.image * 255).astype(np.uint8)).save(file, "PNG")
         images.append({"id": number, "file_name": name, "height": PAGE_SIDE, "width": PAGE_SIDE})
         for box, digit in zip(page.boxes.astype(float) * PAGE_SIDE, page.classes.tolist(), strict=True):
@@ -118,7 +118,7 @@ def write_pages(folder: Path, pages: DigitPages) -> None:
             )
     categories = [{"id": digit + 1, "name": str(digit)} for digit in range(10)]
     dataset = {"images": images, "annotations": annotations, "categories": categories}
-    with replacing(folder / ANNOTATIONS, ParameterError) as file:
+    with replace_atomically(folder / ANNOTATIONS, ParameterError) as file:
         file.write(json.dumps(dataset).encode())
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from mpscnn import _core
 from mpscnn._private import toolkit
-from mpscnn._private.expected_names import hint_for, no_attribute
+from mpscnn._private.expected_names import attribute_error, attribute_hint
 from mpscnn.errors import (
     DeviceError,
     DownloadError,
@@ -270,7 +270,7 @@ if not TYPE_CHECKING:  # hidden from type checkers, for which every wrong name w
         if name == "load":
             return load
         if name not in _MODULE_OF:
-            raise no_attribute("mpscnn", name, "" if name.startswith("_") else _hint(name))
+            raise attribute_error("mpscnn", name, "" if name.startswith("_") else _hint(name))
         value = getattr(import_module(f"mpscnn.{_MODULE_OF[name]}"), name)
         globals()[name] = value
         return value
@@ -283,7 +283,7 @@ def _hint(name: str) -> str:
     """
     from mpscnn import kernels, nodes
 
-    if known := hint_for("mpscnn", name):
+    if known := attribute_hint("mpscnn", name):
         return known
     own = name.removeprefix("MPS").removeprefix("MTL")
     if own in __all__:

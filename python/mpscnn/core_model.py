@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mpscnn import _core
-from mpscnn._private.expected_names import conversion_of
+from mpscnn._private.expected_names import conversion_hint
 from mpscnn._private.model_name import MODEL_SUFFIX, holds_network, is_path
 from mpscnn._private.toolkit import converter
 from mpscnn.errors import ParameterError
@@ -42,7 +42,7 @@ def model_path(model: str | os.PathLike[str], *, fold: bool = True, note_photos:
     if not isinstance(model, str) or is_path(model):
         if path.lower().endswith(MODEL_SUFFIX) and holds_network(path):
             return path
-        return converter().converted(path, fold=fold, note_photos=note_photos)
+        return converter().convert_cached(path, fold=fold, note_photos=note_photos)
     from mpscnn import registry
 
     try:
@@ -50,7 +50,7 @@ def model_path(model: str | os.PathLike[str], *, fold: bool = True, note_photos:
     except ParameterError:
         if not os.path.exists(path):  # noqa: PTH110 (pathlib takes longer than the rest)
             raise
-    return converter().converted(path, fold=fold, note_photos=note_photos)
+    return converter().convert_cached(path, fold=fold, note_photos=note_photos)
 
 
 def open_model(path: str) -> _core.Model:
@@ -83,7 +83,7 @@ def core_model(
     if not isinstance(network, Network):
         raise ParameterError(
             f"Model takes a Network, got {type(network).__name__}; mpscnn.load takes the name of a file or model"
-            f"{conversion_of(network)}"
+            f"{conversion_hint(network)}"
         )
     content = model_content(
         network,
@@ -100,7 +100,7 @@ def described_network(core: _core.Model) -> tuple[Network, dict[str, str]]:
     """
     from mpscnn.graph.network import Network
 
-    about = described(core)
+    about = read_settings(core)
     network = Network.from_graph(core.graph())
     network.preprocess, network.labels = about["preprocess"], about["labels"]
     if about["detection"] is not None:
@@ -110,14 +110,14 @@ def described_network(core: _core.Model) -> tuple[Network, dict[str, str]]:
     return network, about["information"]
 
 
-def task_of(boxes: bool, outputs: Sequence[tuple[int | None, ...]]) -> str:
+def model_task(boxes: bool, outputs: Sequence[tuple[int | None, ...]]) -> str:
     """Return a model's task. `boxes` is whether it has settings that turn outputs into boxes. See `Model.task`."""
     if boxes:
         return "detection"
     return "segmentation" if len(outputs) == 1 and len(outputs[0]) == 4 else "classification"
 
 
-def described(core: _core.Model) -> Description:
+def read_settings(core: _core.Model) -> Description:
     """Return the settings of a model file."""
     # This import takes 2 ms, which programs that only run a network should not pay.
     import json

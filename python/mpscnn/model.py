@@ -10,15 +10,15 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
 from mpscnn import _core
-from mpscnn._private.expected_names import Expected, takes_expected_arguments
+from mpscnn._private.expected_names import Expected, accept_foreign_arguments
 from mpscnn._private.model_name import DEFAULT_MODEL, register_weights
 from mpscnn.core_model import (
     core_model,
-    described,
     described_network,
     model_path,
+    model_task,
     open_model,
-    task_of,
+    read_settings,
 )
 from mpscnn.runtime.options import LOAD_FIELDS, load_options
 from mpscnn.runtime.program import Program, Session, compile_graph
@@ -58,7 +58,7 @@ def load(model: DetectorName, **options: Unpack[_LoadArguments]) -> Model[Detect
 def load(model: SegmenterName, **options: Unpack[_LoadArguments]) -> Model[Segmentation]: ...
 @overload
 def load(model: str | os.PathLike[str] | Network, **options: Unpack[_LoadArguments]) -> Model: ...
-@takes_expected_arguments(options=LOAD_FIELDS)
+@accept_foreign_arguments(options=LOAD_FIELDS)
 def load(
     model: str | os.PathLike[str] | Network = DEFAULT_MODEL,
     *,
@@ -128,7 +128,7 @@ class Model(Expected, Generic[Answer]):
         ParameterError: the argument is not a Network, or an option is unknown.
     """
 
-    @takes_expected_arguments(options=LOAD_FIELDS)
+    @accept_foreign_arguments(options=LOAD_FIELDS)
     def __init__(
         self,
         network: Network | _core.Model,
@@ -195,7 +195,7 @@ class Model(Expected, Generic[Answer]):
 
     @cached_property
     def _description(self) -> Description:
-        return described(self._core)
+        return read_settings(self._core)
 
     @cached_property
     def network(self) -> Network:
@@ -216,7 +216,7 @@ class Model(Expected, Generic[Answer]):
         return f"<Model {self.name!r}{classes} on {self.program.device} ({self.program.numbers})>"
 
     def _repr_html_(self) -> str:
-        from mpscnn._private.html_view import Html, escaped, folded, lines, table
+        from mpscnn._private.html_view import Html, details, escape, lines, table
         from mpscnn.graph.network_view import network_html
 
         labels, photos = self.labels or [], self.preprocess or {}
@@ -226,10 +226,10 @@ class Model(Expected, Generic[Answer]):
             ("photos", ", ".join(f"{key} {value}" for key, value in photos.items()) or "takes no photos"),
             *self.information.items(),
         ]
-        classes = [folded(f"{len(labels):,} classes", lines(", ".join(labels)))] if labels else []
+        classes = [details(f"{len(labels):,} classes", lines(", ".join(labels)))] if labels else []
         return Html(
-            f"<div>{lines(Html(f'<b>Model {escaped(self.name)}</b>'))}{table((), rows)}{''.join(classes)}"
-            f"{folded('Network', network_html(self.network))}</div>"
+            f"<div>{lines(Html(f'<b>Model {escape(self.name)}</b>'))}{table((), rows)}{''.join(classes)}"
+            f"{details('Network', network_html(self.network))}</div>"
         )
 
     @property
@@ -273,7 +273,7 @@ class Model(Expected, Generic[Answer]):
         It is "detection" if the file has the settings that turn outputs into boxes, and "segmentation" if the only
         output is (n, height, width, classes).
         """
-        return task_of(self._detection is not None, list(self.program.outputs.values()))
+        return model_task(self._detection is not None, list(self.program.outputs.values()))
 
     @overload
     def predict(
@@ -321,7 +321,7 @@ class Model(Expected, Generic[Answer]):
     ) -> Segmentation: ...
     @overload
     def predict(self, photo: Any, **options: Any) -> Answer: ...
-    @takes_expected_arguments
+    @accept_foreign_arguments
     def predict(self, photo: Any, **options: Any) -> Any:
         """Run the method for the model's `task`: `classify`, `detect` or `segment`.
 
@@ -345,7 +345,7 @@ class Model(Expected, Generic[Answer]):
 
     __call__ = predict
 
-    @takes_expected_arguments
+    @accept_foreign_arguments
     def classify(
         self, photo: Any, *, top: int | None = None, channel_order: ChannelOrderName | None = None
     ) -> Classification:
@@ -362,11 +362,11 @@ class Model(Expected, Generic[Answer]):
             ShapeError or UnsupportedError: the model is not a classifier, or takes no photos.
             ParameterError: `top` is below 1, or a result is NaN.
         """
-        from mpscnn.vision.photo_tasks import classifying
+        from mpscnn.vision.photo_tasks import classification_task
 
-        return self._run(classifying(self, top=top), photo, channel_order)
+        return self._run(classification_task(self, top=top), photo, channel_order)
 
-    @takes_expected_arguments
+    @accept_foreign_arguments
     def detect(
         self,
         photo: Any,
@@ -393,9 +393,9 @@ class Model(Expected, Generic[Answer]):
             ShapeError or UnsupportedError: the model is not a detector, or takes no photos.
             ParameterError: a limit is out of its range, or a result is NaN or infinite.
         """
-        from mpscnn.vision.photo_tasks import detecting
+        from mpscnn.vision.photo_tasks import detection_task
 
-        task = detecting(
+        task = detection_task(
             self,
             score_threshold=score_threshold,
             iou_threshold=iou_threshold,
@@ -404,7 +404,7 @@ class Model(Expected, Generic[Answer]):
         )
         return self._run(task, photo, channel_order)
 
-    @takes_expected_arguments
+    @accept_foreign_arguments
     def segment(
         self, photo: Any, *, scores: bool = False, channel_order: ChannelOrderName | None = None
     ) -> Segmentation:
@@ -420,25 +420,25 @@ class Model(Expected, Generic[Answer]):
             ShapeError or UnsupportedError: the model is not a segmenter, or takes no photos.
             ParameterError: a score is NaN.
         """
-        from mpscnn.vision.photo_tasks import segmenting
+        from mpscnn.vision.photo_tasks import segmentation_task
 
-        return self._run(segmenting(self, scores=scores), photo, channel_order)
+        return self._run(segmentation_task(self, scores=scores), photo, channel_order)
 
     def _run(self, task: PhotoTask[Result], photo: Any, channel_order: ChannelOrderName | None) -> Result:
-        from mpscnn.vision.photo import kept, open_photo
+        from mpscnn.vision.photo import kept_photo, open_photo
 
         opened = open_photo(photo, channel_order=channel_order)
         with self.session() as session:
             started = time.perf_counter()
             found = task.run(session._session, opened.core)
             milliseconds = 1000.0 * (time.perf_counter() - started)
-        return task.result(found, opened, milliseconds, kept(photo, opened, channel_order))
+        return task.result(found, opened, milliseconds, kept_photo(photo, opened, channel_order))
 
     def session(self) -> AbstractContextManager[Session]:
         """Return a context manager that yields a session of this model for one caller. Sessions are reused."""
         return self._sessions.session()
 
-    @takes_expected_arguments
+    @accept_foreign_arguments
     def features(
         self, layers: str | Sequence[str], *, pooling: Literal["global"] | None = None
     ) -> FeatureExtractor:

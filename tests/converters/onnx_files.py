@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from mpscnn import Network
-from mpscnn.converters.onnx_reader.file import file_of_model
+from mpscnn.converters.onnx_reader.file import file_from_model
 from mpscnn.converters.onnx_reader.reader import convert
 from mpscnn.converters.read_options import ReadOptions
 
@@ -66,7 +66,7 @@ def model(
 
 def read(given: Any, **options: Any) -> Network:
     """Convert the model to a network."""
-    return convert(file_of_model(given, "model.onnx"), ReadOptions("model", **options))
+    return convert(file_from_model(given, "model.onnx"), ReadOptions("model", **options))
 
 
 def random_inputs(given: Any, seed: int = 5, free: int = 2) -> dict[str, Array]:

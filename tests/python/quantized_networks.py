@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 import mpscnn
 from mpscnn.quantization.calibration import Seen, calibrate
-from mpscnn.quantization.inputs import inputs_of
+from mpscnn.quantization.inputs import to_arrays
 
 SHAPE = (12, 12, 3)
 
@@ -59,7 +59,7 @@ def results(
 
 
 def seen_on(network: mpscnn.Network, images: list[NDArray[np.float32]]) -> dict[str, Seen]:
-    return calibrate(network, inputs_of(network, images, "images"))
+    return calibrate(network, to_arrays(network, images, "images"))
 
 
 def relative_error(found: NDArray[np.float32], right: NDArray[np.float32]) -> float:

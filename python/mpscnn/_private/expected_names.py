@@ -21,16 +21,16 @@ __all__ = [
     "WORDS",
     "Expected",
     "NamedArrays",
-    "arguments_of",
-    "by_own_names",
-    "conversion_of",
-    "device_meant",
+    "accept_foreign_arguments",
+    "argument_names",
+    "attribute_error",
+    "attribute_hint",
+    "canonical_device",
+    "conversion_hint",
     "device_text",
-    "hint_for",
-    "no_attribute",
-    "no_option",
     "number_format",
-    "takes_expected_arguments",
+    "option_error",
+    "translate_options",
 ]
 
 #: Other frameworks' values of arguments in lower case, each with mpscnn's value.
@@ -149,13 +149,13 @@ def device_text(value: object) -> str:
     return value
 
 
-def device_meant(text: str) -> str:
+def canonical_device(text: str) -> str:
     """Return mpscnn's name for a device by another name or spelling. Other text is returned unchanged."""
     plain = text.lower().removesuffix(":0")
     return DEVICES.get(plain, plain if plain in ("auto", "cpu", "metal") else text)
 
 
-def conversion_of(value: object) -> str:
+def conversion_hint(value: object) -> str:
     """Return a hint for an error: how a model of another framework, a Model or a file becomes a Network."""
     packages = {base.__module__.partition(".")[0] for base in type(value).__mro__}
     if "keras" in packages:
@@ -169,7 +169,7 @@ def conversion_of(value: object) -> str:
     return "; a Model has model.network" if hasattr(value, "network") else ""
 
 
-def hint_for(owner: str, name: str) -> str:
+def attribute_hint(owner: str, name: str) -> str:
     """Return a hint to append to the error about an unknown attribute of a class or the module; "" if there is none."""
     if name.startswith("_"):
         return ""
@@ -179,7 +179,7 @@ def hint_for(owner: str, name: str) -> str:
     return "" if text is None else f"; {text}"
 
 
-def no_attribute(module: str, name: str, hint: str) -> AttributeError | ImportError:
+def attribute_error(module: str, name: str, hint: str) -> AttributeError | ImportError:
     """Return the error about an unknown attribute of a module. Only a module's `__getattr__` may call this function.
 
     The statement `from module import name` replaces an AttributeError by one without the hint. So an ImportError is
@@ -220,7 +220,7 @@ class Expected:
             if not name.startswith("__") and hasattr(type(self), name):
                 return object.__getattribute__(self, name)  # raises the AttributeError of that property again
             owner = type(self).__name__
-            hint = hint_for(owner, name) or ("" if name.startswith("_") else _spelt(type(self), name))
+            hint = attribute_hint(owner, name) or ("" if name.startswith("_") else _spelt(type(self), name))
             raise AttributeError(f"{owner!r} object has no attribute {name!r}{hint}")
 
 
@@ -240,7 +240,7 @@ def _letters(name: str) -> str:
     return name.replace("_", "").lower()
 
 
-def no_option(name: str, known: Iterable[str]) -> TypeError:
+def option_error(name: str, known: Iterable[str]) -> TypeError:
     """Return the TypeError for an unknown option, with a hint or a similar name."""
     return TypeError(f"there is no option {name!r}{_instead_of(name, known)}")
 
@@ -260,10 +260,10 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 @overload
-def takes_expected_arguments(function: Function, /) -> Function: ...
+def accept_foreign_arguments(function: Function, /) -> Function: ...
 @overload
-def takes_expected_arguments(*, options: Iterable[str]) -> Callable[[Function], Function]: ...
-def takes_expected_arguments(function: Any = None, /, *, options: Iterable[str] = ()) -> Any:
+def accept_foreign_arguments(*, options: Iterable[str]) -> Callable[[Function], Function]: ...
+def accept_foreign_arguments(function: Any = None, /, *, options: Iterable[str] = ()) -> Any:
     """Let a function accept other frameworks' names for its arguments. Type checkers see only mpscnn's names.
 
     Args:
@@ -277,7 +277,7 @@ def takes_expected_arguments(function: Any = None, /, *, options: Iterable[str] 
 
 def _taking_expected_arguments(function: Function, also: Set[str]) -> Function:
     code = function.__code__
-    named = arguments_of(function)
+    named = argument_names(function)
     known = named | also
     *_, owner, name = ("", *function.__qualname__.split("."))
     shown = owner if name in ("__init__", "__call__") else name
@@ -307,12 +307,12 @@ def _synonyms(known: Set[str]) -> dict[str, str]:
     }
 
 
-def by_own_names(function: str, options: Mapping[str, Any], known: Iterable[str]) -> dict[str, Any]:
+def translate_options(function: str, options: Mapping[str, Any], known: Iterable[str]) -> dict[str, Any]:
     """Return the options of a function by mpscnn's names. Unknown names are kept."""
     return _own_names(function, options, _synonyms({*known}), None)
 
 
-def arguments_of(function: Callable[..., Any]) -> Set[str]:
+def argument_names(function: Callable[..., Any]) -> Set[str]:
     """Return the names of a Python function's arguments. `inspect` would take milliseconds."""
     code = function.__code__
     return {*code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]}

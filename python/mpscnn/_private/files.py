@@ -14,16 +14,16 @@ from typing import Any, BinaryIO
 from mpscnn.errors import Error
 
 __all__ = [
-    "content_of",
-    "file_next_to",
+    "convert_read_errors",
+    "convert_write_errors",
+    "create_temporary",
     "is_folder",
-    "reading",
-    "replacing",
+    "read_content",
+    "replace_atomically",
+    "replace_target",
     "require_folder_for",
     "require_regular",
     "require_replaceable",
-    "take_place",
-    "writing",
 ]
 
 
@@ -32,9 +32,9 @@ def is_folder(path: str | os.PathLike[str]) -> bool:
     return os.path.isdir(path)  # noqa: PTH112
 
 
-def content_of(path: str | os.PathLike[str], kind: type[Error]) -> bytes:
+def read_content(path: str | os.PathLike[str], kind: type[Error]) -> bytes:
     """Return the bytes of a regular file. Raise an error of `kind` that names the file if it cannot be read."""
-    with reading(path, kind):
+    with convert_read_errors(path, kind):
         require_regular(path, kind)
         return Path(path).read_bytes()
 
@@ -50,21 +50,21 @@ def require_regular(path: str | os.PathLike[str], kind: type[Error]) -> None:
 
 
 @contextmanager
-def reading(path: str | os.PathLike[str], kind: type[Error]) -> Iterator[None]:
+def convert_read_errors(path: str | os.PathLike[str], kind: type[Error]) -> Iterator[None]:
     """Turn failures to read a file or folder into errors of `kind` that name it."""
     with _explained(path, "cannot be read", kind):
         yield
 
 
 @contextmanager
-def writing(path: str | os.PathLike[str], kind: type[Error]) -> Iterator[None]:
+def convert_write_errors(path: str | os.PathLike[str], kind: type[Error]) -> Iterator[None]:
     """Turn failures to write a file or make a folder into errors of `kind` that name it."""
     with _explained(path, "cannot be written", kind):
         yield
 
 
 @contextmanager
-def replacing(
+def replace_atomically(
     path: str | os.PathLike[str], kind: type[Error], check: Callable[[str], None] | None = None
 ) -> Iterator[BinaryIO]:
     """Open a temporary file that replaces `path` when the `with` block ends, so readers never see half a file.
@@ -75,20 +75,20 @@ def replacing(
         check: is called with the name of the complete temporary file before it replaces `path`.
     """
     target = Path(os.fspath(path))
-    with writing(path, kind):
-        temporary = file_next_to(target)
+    with convert_write_errors(path, kind):
+        temporary = create_temporary(target)
         try:
             with temporary.open("wb") as file:
                 yield file
             if check is not None:
                 check(str(temporary))
-            take_place(temporary, target)
+            replace_target(temporary, target)
         finally:
             temporary.unlink(missing_ok=True)
 
 
-def file_next_to(target: Path, ending: str = "") -> Path:
-    """Create an empty temporary file in the folder of `target`, for `take_place`. Links are followed.
+def create_temporary(target: Path, ending: str = "") -> Path:
+    """Create an empty temporary file in the folder of `target`, for `replace_target`. Links are followed.
 
     Raises OSError if `target` is a folder, a pipe or a device.
     """
@@ -102,8 +102,8 @@ def file_next_to(target: Path, ending: str = "") -> Path:
     return Path(name)
 
 
-def take_place(temporary: Path, target: Path) -> None:
-    """Rename a complete file of `file_next_to` to its target, with the permissions of an ordinary new file."""
+def replace_target(temporary: Path, target: Path) -> None:
+    """Rename a complete file of `create_temporary` to its target, with the permissions of an ordinary new file."""
     umask = os.umask(0)
     os.umask(umask)
     temporary.chmod(0o666 & ~umask)  # mkstemp lets only the owner read its files
@@ -115,18 +115,18 @@ def _resolved(path: Path) -> Path:
 
 
 def require_replaceable(path: str | os.PathLike[str], kind: type[Error]) -> None:
-    """Raise an error of `kind` if `replacing` could not write the file. Call it before long computations."""
+    """Raise an error of `kind` if `replace_atomically` could not write the file. Call it before long computations."""
     target = Path(os.fspath(path))
-    with writing(path, kind):
-        file_next_to(target).unlink()
+    with convert_write_errors(path, kind):
+        create_temporary(target).unlink()
 
 
 def require_folder_for(folder: str | os.PathLike[str], names: Iterable[str], kind: type[Error]) -> None:
-    """Make a folder, and raise an error of `kind` if `replacing` could not write files with these names into it.
+    """Make a folder. Raise an error of `kind` if `replace_atomically` could not write files with these names into it.
 
     Call it before long computations.
     """
-    with writing(folder, kind):
+    with convert_write_errors(folder, kind):
         Path(folder).mkdir(parents=True, exist_ok=True)
     for name in names:
         require_replaceable(Path(folder) / name, kind)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from mpscnn._private.printable import printable
 
-__all__ = ["Html", "bar", "escaped", "folded", "lines", "picture_of", "scrolled", "table"]
+__all__ = ["Html", "bar", "details", "escape", "lines", "scroll_box", "svg_image", "table"]
 
 _HIGHEST = 480  # in pixels; taller parts get a scroll bar
 _BAR = 120
@@ -19,14 +19,14 @@ class Html(str):
     __slots__ = ()
 
 
-def escaped(text: object) -> Html:
+def escape(text: object) -> Html:
     """Return text as HTML, with control characters and marks of text direction written as escapes."""
     return text if isinstance(text, Html) else Html(html.escape(printable(text)))
 
 
 def lines(*texts: object) -> Html:
     """Return a paragraph of several lines."""
-    return Html(f"<p>{'<br>'.join(map(escaped, texts))}</p>")
+    return Html(f"<p>{'<br>'.join(map(escape, texts))}</p>")
 
 
 def table(
@@ -41,7 +41,7 @@ def table(
     def row(tag: str, cells: Sequence[object]) -> str:
         sides = ("right" if column in right else "left" for column in range(len(cells)))
         return "".join(
-            f'<{tag} style="text-align:{side}">{escaped(cell)}</{tag}>'
+            f'<{tag} style="text-align:{side}">{escape(cell)}</{tag}>'
             for side, cell in zip(sides, cells, strict=True)
         )
 
@@ -54,13 +54,13 @@ def table(
     )
 
 
-def folded(title: object, *parts: Html, opened: bool = False) -> Html:
+def details(title: object, *parts: Html, opened: bool = False) -> Html:
     """Return parts under a title. A click on the title shows or hides them."""
     state = " open" if opened else ""
-    return Html(f"<details{state}><summary>{escaped(title)}</summary>{''.join(parts)}</details>")
+    return Html(f"<details{state}><summary>{escape(title)}</summary>{''.join(parts)}</details>")
 
 
-def scrolled(*parts: Html) -> Html:
+def scroll_box(*parts: Html) -> Html:
     """Return parts in a box of limited height with a scroll bar."""
     return Html(f'<div style="max-height:{_HIGHEST}px;overflow:auto">{"".join(parts)}</div>')
 
@@ -73,7 +73,7 @@ def bar(share: float, color: str = "steelblue") -> Html:
     )
 
 
-def picture_of(width: float, height: float, parts: Iterable[str], *, font_size: int = 12) -> Html:
+def svg_image(width: float, height: float, parts: Iterable[str], *, font_size: int = 12) -> Html:
     """Return an SVG image. Its background is white, so that it is readable on dark pages."""
     return Html(
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" width="{width:g}" '

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from mpscnn._private.own_files import open_own
 
-__all__ = ["held_lock", "locked_at_once"]
+__all__ = ["try_hold_lock", "try_lock"]
 
 
-def locked_at_once(descriptor: int) -> bool:
+def try_lock(descriptor: int) -> bool:
     """Try to lock an open file without waiting. Return True if this succeeded.
 
     Raises OSError if the file system has no locks.
@@ -27,7 +27,7 @@ def locked_at_once(descriptor: int) -> bool:
 
 
 @contextmanager
-def held_lock(path: Path) -> Iterator[bool]:
+def try_hold_lock(path: Path) -> Iterator[bool]:
     """Try to hold a lock file during the `with` block, and remove it at the end.
 
     Yields True if this process has the lock, False if another one has it. A killed process loses its lock. Raises
@@ -51,7 +51,7 @@ def _locked(path: Path) -> int | None:
     while True:
         descriptor = open_own(path, os.O_RDWR)
         try:
-            locked = locked_at_once(descriptor)
+            locked = try_lock(descriptor)
             if locked and _is_at(descriptor, path):
                 return descriptor
         except BaseException:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-__all__ = ["DEFAULT_MODEL", "MODEL_SUFFIX", "holds_network", "is_path", "register_weights", "weights_of"]
+__all__ = ["DEFAULT_MODEL", "MODEL_SUFFIX", "holds_network", "is_path", "read_weights", "register_weights"]
 
 #: The model that `load` takes if no name is given. It is part of the package.
 DEFAULT_MODEL = "cifar10_mobilenet_v2"
@@ -52,6 +52,6 @@ def register_weights(weights: Weights) -> None:
     _weights[:] = [weights]
 
 
-def weights_of(model: str | os.PathLike[str]) -> Mapping[str, Any]:
+def read_weights(model: str | os.PathLike[str]) -> Mapping[str, Any]:
     """Return the weights of a model file or a registry name. Raises the same errors as `mpscnn.load`."""
     return _weights[0](model)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-__all__ = ["TextLine", "filled_bar", "is_notebook", "is_watched", "notebook_count"]
+__all__ = ["TextLine", "draw_bar", "is_notebook", "is_watched", "notebook_count"]
 
 _BAR = 20
 _SECONDS = 0.1
@@ -24,7 +24,7 @@ def is_watched(stream: TextIO) -> bool:
     return stream.isatty() or is_notebook(stream)
 
 
-def filled_bar(done: int, total: int) -> str:
+def draw_bar(done: int, total: int) -> str:
     """Return a progress bar made of characters."""
     filled = _BAR * min(done, total) // max(total, 1)
     return f"[{'#' * filled}{'.' * (_BAR - filled)}]"

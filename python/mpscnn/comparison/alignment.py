@@ -26,7 +26,7 @@ _INNER = -0.5
 Pairs = list[tuple[Value, Value]]
 
 
-def aligned(first: Trace, second: Trace, tolerance: float) -> Pairs:
+def align(first: Trace, second: Trace, tolerance: float) -> Pairs:
     """Return the pairs of layers that belong together, in the order of `first`.
 
     Only layers with equal shapes are paired. Outputs are paired by their number. The other pairs keep the order of both
@@ -46,7 +46,7 @@ def aligned(first: Trace, second: Trace, tolerance: float) -> Pairs:
     return sorted([*pairs, *outputs], key=lambda pair: order[pair[0].name])
 
 
-def fitted(array: Array, shape: tuple[int, ...]) -> Array | None:
+def fit_shape(array: Array, shape: tuple[int, ...]) -> Array | None:
     """Return an array in the shape of the other engine's result; None if the elements do not correspond.
 
     (n, 1, 1, c) is the same as (n, c). (n, c, length), from engines with channels first, is (n, 1, length, c).
@@ -80,7 +80,7 @@ def _with_last_parts(trace: Trace, other: Trace) -> tuple[Value, ...]:
     values = list(trace.values)
     for whole, places in families.items():
         shape = wholes[whole].array.shape
-        fitting = [place for place in places if fitted(values[place].array, shape) is not None]
+        fitting = [place for place in places if fit_shape(values[place].array, shape) is not None]
         if len(places) < 2 or not fitting:
             continue
         for place in places:
@@ -106,7 +106,7 @@ def _paired_outputs(first: Trace, second: Trace) -> Pairs:
     a = {value.name: value for value in first.values}
     b = {value.name: value for value in second.values}
     pairs = [(x, y) for x, y in zip(first.outputs, second.outputs, strict=True) if x in a and y in b]
-    return [(a[x], b[y]) for x, y in pairs if fitted(b[y].array, a[x].array.shape) is not None]
+    return [(a[x], b[y]) for x, y in pairs if fit_shape(b[y].array, a[x].array.shape) is not None]
 
 
 def _scores(a: Sequence[Value], b: Sequence[Value], tolerance: float) -> NDArray[np.float64]:
@@ -116,7 +116,7 @@ def _scores(a: Sequence[Value], b: Sequence[Value], tolerance: float) -> NDArray
     for i, x in enumerate(a):
         sample = _sample(x.array)
         for j, y in enumerate(b):
-            other = fitted(y.array, x.array.shape)
+            other = fit_shape(y.array, x.array.shape)
             if other is None:
                 continue
             same_name = not _known(x).isdisjoint(_known(y))

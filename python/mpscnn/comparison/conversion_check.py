@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from mpscnn.comparison.layer_comparison import Comparison
-from mpscnn.comparison.side_by_side import compared_traces, default_tolerance, random_inputs
-from mpscnn.comparison.sides import Side, missing_engine, side_of
+from mpscnn.comparison.side_by_side import compare_traces, default_tolerance, random_inputs
+from mpscnn.comparison.sides import Side, missing_engine, open_side
 from mpscnn.converters import read_network
 from mpscnn.errors import Error
 from mpscnn.graph.network import Network
@@ -54,7 +54,7 @@ def check_conversion(
         if network.source_ends and network.detection is not None:
             network = read_network(sources, size=size, shapes=shapes, outputs=network.source_ends)
         # Errors of mpscnn's own engine are errors of the conversion. Only those of the source's engine prevent a check.
-        engine = side_of(network).engine(size=size)
+        engine = open_side(network).engine(size=size)
         source = Side(
             None, sources[0].name, sources[0], outputs=tuple(ends), signature=signature, quick=quick
         )
@@ -71,7 +71,7 @@ def check_conversion(
         ) as error:  # raised by engines' code that is loaded at its first use
             return None, f"not checked: the engine of {sources[0].name} does not run here: {error}"
         engines, traces = (engine, other), (engine.trace(inputs), expected)
-        compared = compared_traces(engines, traces, default_tolerance(*engines))
+        compared = compare_traces(engines, traces, default_tolerance(*engines))
         found = _without_wrong_pairs(compared, len(network.outputs))
     except MemoryError:
         return None, f"not checked: there is not enough memory to run {sources[0].name} on its own engine"

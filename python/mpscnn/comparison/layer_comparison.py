@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn._private.expected_names import Expected
-from mpscnn._private.files import writing
+from mpscnn._private.files import convert_write_errors
 from mpscnn._private.summary import text_table
-from mpscnn.comparison.alignment import fitted
+from mpscnn.comparison.alignment import fit_shape
 from mpscnn.comparison.trace import Array, Value
 from mpscnn.errors import ImageError
 
@@ -175,18 +175,18 @@ class Comparison(Expected):
         return [(layer.name, self.compared_error(layer)) for layer in self.layers]
 
     def _repr_html_(self) -> str:
-        from mpscnn._private.html_view import Html, folded, lines, scrolled, table
+        from mpscnn._private.html_view import Html, details, lines, scroll_box, table
         from mpscnn.comparison.picture import error_svg
 
-        listed = scrolled(table(_HEADERS, self._rows(self.layers), right=_NUMBERS))
+        listed = scroll_box(table(_HEADERS, self._rows(self.layers), right=_NUMBERS))
         return Html(
             f"<div>{lines(f'first: {self.first}', f'second: {self.second}', self.verdict())}"
-            f"{scrolled(error_svg(self._errors(), self.tolerance))}{folded('Layers', listed)}</div>"
+            f"{scroll_box(error_svg(self._errors(), self.tolerance))}{details('Layers', listed)}</div>"
         )
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the picture. Raises ImageError for an unknown suffix, or if it cannot be written."""
-        with writing(path, ImageError):
+        with convert_write_errors(path, ImageError):
             self.draw().save(path)
 
 
@@ -195,9 +195,9 @@ def _shortened(name: str) -> str:
     return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 3]}..."
 
 
-def compared_layer(first: Value, second: Value, *, output: bool) -> ComparedLayer:
+def compare_layer(first: Value, second: Value, *, output: bool) -> ComparedLayer:
     """Measure one pair of results with the same elements."""
-    a, b = first.array, fitted(second.array, first.array.shape)
+    a, b = first.array, fit_shape(second.array, first.array.shape)
     assert b is not None, "only layers with the same elements are paired"
     with np.errstate(invalid="ignore", over="ignore"):
         difference = np.abs(a.astype(np.float64) - b.astype(np.float64))

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mpscnn.comparison.trace import ACTIVATION, Array, Trace, Value, with_inner_marked
+from mpscnn.comparison.trace import ACTIVATION, Array, Trace, Value, mark_inner_values
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _ACTIVATIONS = [
@@ -130,7 +130,7 @@ class LitertEngine:
             values.append(Value(names[index], _KINDS.get(kind, ""), array))
             inputs_of[names[index]] = [names[i] for i in operator["inputs"] if i >= 0]
         results = tuple(names[index] for index in outputs)
-        return Trace(with_inner_marked(values, inputs_of, results), results)
+        return Trace(mark_inner_values(values, inputs_of, results), results)
 
 
 def _shape(entry: Any) -> tuple[int | None, ...]:

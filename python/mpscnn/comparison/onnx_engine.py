@@ -17,7 +17,7 @@ from mpscnn.comparison.trace import (
     Value,
     channels_first,
     channels_last,
-    with_inner_marked,
+    mark_inner_values,
 )
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -151,7 +151,7 @@ class OnnxEngine:
             if node.output[0] and (results[node.output[0]].dtype.kind == "f" or node.output[0] in outputs)
         ]
         inputs_of = {node.output[0]: list(node.input) for node in nodes}
-        return Trace(with_inner_marked(values, inputs_of, outputs), tuple(outputs))
+        return Trace(mark_inner_values(values, inputs_of, outputs), tuple(outputs))
 
 
 def _ending_at(model: Any, outputs: Sequence[str]) -> Any:

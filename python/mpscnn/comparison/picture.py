@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mpscnn._private.html_view import Html, escaped, picture_of
+from mpscnn._private.html_view import Html, escape, svg_image
 from mpscnn.vision.visualize import text_font
 
 if TYPE_CHECKING:
@@ -68,14 +68,14 @@ def error_svg(errors: Sequence[tuple[str, float]], tolerance: float) -> Html:
         color = "#{:02x}{:02x}{:02x}".format(*(_EQUAL if error <= tolerance else _DIFFERENT))
         length = _position(error)
         parts.append(
-            f"<g><title>{escaped(whole)}: {error:.3g}</title>"
-            f'<text x="{margin - 6}" y="{y + 13}" text-anchor="end">{escaped(name)}</text>'
+            f"<g><title>{escape(whole)}: {error:.3g}</title>"
+            f'<text x="{margin - 6}" y="{y + 13}" text-anchor="end">{escape(name)}</text>'
             f'<rect x="{margin}" y="{y + 3}" width="{length}" height="{_LINE - 6}" fill="{color}"/>'
             f'<text x="{margin + length + 6}" y="{y + 13}">{error:.1e}</text></g>'
         )
     x = margin + _position(tolerance)
     parts.append(f'<path d="M{x} {top - 4}V{height}" stroke="#5a5a5a"/>')
-    return picture_of(margin + _WIDTH + 90, height, parts)
+    return svg_image(margin + _WIDTH + 90, height, parts)
 
 
 def _position(error: float) -> int:

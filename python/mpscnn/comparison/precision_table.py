@@ -14,7 +14,7 @@ from mpscnn._private.arguments import whole_number, whole_numbers
 from mpscnn._private.literals import AccumulateName, PrecisionName
 from mpscnn._private.summary import bytes_text, prose, text_table
 from mpscnn.comparison.trace import Array
-from mpscnn.core_model import task_of
+from mpscnn.core_model import model_task
 from mpscnn.errors import ParameterError, ShapeError, UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
 from mpscnn.model import Model
@@ -255,7 +255,7 @@ class Answers:
         if head is not None:
             self.counted = "objects"
             self._detector = head.detector((input_shape[1], input_shape[2]))
-        elif task_of(False, [tensor.shape for tensor in network.outputs]) == "segmentation":
+        elif model_task(False, [tensor.shape for tensor in network.outputs]) == "segmentation":
             self.counted = "pixels"
 
     def classes(self, outputs: Outputs) -> Array | None:

@@ -9,20 +9,20 @@ from typing import Any
 
 import numpy as np
 
-from mpscnn._private.expected_names import takes_expected_arguments
-from mpscnn._private.files import reading, require_regular
-from mpscnn.comparison.alignment import Pairs, aligned
-from mpscnn.comparison.layer_comparison import ComparedLayer, Comparison, compared_layer
+from mpscnn._private.expected_names import accept_foreign_arguments
+from mpscnn._private.files import convert_read_errors, require_regular
+from mpscnn.comparison.alignment import Pairs, align
+from mpscnn.comparison.layer_comparison import ComparedLayer, Comparison, compare_layer
 from mpscnn.comparison.native_engine import NativeEngine
-from mpscnn.comparison.sides import Side, side_of
+from mpscnn.comparison.sides import Side, open_side
 from mpscnn.comparison.trace import TOLERANCES, Array, Engine, Trace
-from mpscnn.comparison.weight_rounding import differ_by_halves
+from mpscnn.comparison.weight_rounding import differ_by_float16_rounding
 from mpscnn.errors import ParameterError, ShapeError, UnsupportedError
 
 Shapes = dict[str, tuple[int | None, ...]]
 
 
-@takes_expected_arguments
+@accept_foreign_arguments
 def compare(
     first: Any,
     second: Any,
@@ -59,7 +59,7 @@ def compare(
         ParameterError: a side or an argument is invalid.
         ImageError: the photo cannot be read.
     """
-    sides = side_of(first), side_of(second)
+    sides = open_side(first), open_side(second)
     given = _given_arrays(input)
     shapes = None if given is None else {f"input {i}": array.shape for i, array in enumerate(given)}
     a, b = _engines(sides, shapes, size)
@@ -68,22 +68,22 @@ def compare(
         tolerance = default_tolerance(a, b)
     elif not 0.0 <= tolerance < float("inf"):
         raise ParameterError(f"compare: tolerance must not be negative, got {tolerance}")
-    found = compared_traces((a, b), (a.trace(inputs), b.trace(inputs)), tolerance)
+    found = compare_traces((a, b), (a.trace(inputs), b.trace(inputs)), tolerance)
     if not found.layers:
         raise ShapeError(f"compare: no layer of {a.title} has the shape of one of {b.title}")
     return found
 
 
-def compared_traces(
+def compare_traces(
     engines: tuple[Engine, Engine], traces: tuple[Trace, Trace], tolerance: float
 ) -> Comparison:
     """Return the comparison of two networks' results for the same input. It has no layers if no shapes are equal."""
     a, b = engines
     by_norm = "int8" in (a.precision, b.precision)
-    pairs = aligned(*traces, tolerance)
+    pairs = align(*traces, tolerance)
     pairs, found = _without_chance_pairs(
         pairs,
-        [compared_layer(x, y, output=x.name in traces[0].outputs) for x, y in pairs],
+        [compare_layer(x, y, output=x.name in traces[0].outputs) for x, y in pairs],
         lambda layer: (layer.norm_error if by_norm else layer.relative_error) <= tolerance,
     )
     names = {x.name for x, _ in pairs}, {y.name for _, y in pairs}
@@ -103,7 +103,11 @@ def compared_traces(
 def default_tolerance(a: Engine, b: Engine) -> float:
     """Return the default tolerance: that of the least precise type of both sides' results and weights."""
     types = [a.precision, b.precision]
-    if isinstance(a, NativeEngine) and isinstance(b, NativeEngine) and differ_by_halves(a.network, b.network):
+    if (
+        isinstance(a, NativeEngine)
+        and isinstance(b, NativeEngine)
+        and differ_by_float16_rounding(a.network, b.network)
+    ):
         types.append("float16")
     return max(TOLERANCES[one] for one in types)
 
@@ -146,7 +150,7 @@ def _given_arrays(given: Any) -> list[Array] | None:
     if isinstance(given, (list, tuple)):
         return [_array(np.asarray(part)) for part in given]
     if isinstance(given, (str, os.PathLike)) and Path(given).suffix.lower() == ".npy":
-        with reading(given, ParameterError):
+        with convert_read_errors(given, ParameterError):
             require_regular(given, ParameterError)
             try:
                 return [_array(np.load(given, allow_pickle=False))]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mpscnn._private.files import reading
+from mpscnn._private.files import convert_read_errors
 from mpscnn._private.literals import PrecisionName
 from mpscnn.comparison.coreml_engine import SUFFIXES as COREML
 from mpscnn.comparison.coreml_engine import CoremlEngine
@@ -17,7 +17,7 @@ from mpscnn.comparison.engine_import import import_problem
 from mpscnn.comparison.keras_engine import BACKENDS, choose_backend, installed_backend
 from mpscnn.comparison.native_engine import NativeEngine
 from mpscnn.comparison.trace import Engine
-from mpscnn.converters.reference_engines import NO_REFERENCE_ENGINE, REFERENCE_ENGINES, suffix_of
+from mpscnn.converters.reference_engines import NO_REFERENCE_ENGINE, REFERENCE_ENGINES, engine_key
 from mpscnn.core_model import model_path, open_model
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
@@ -89,7 +89,7 @@ class Side:
         return reference_engine(self.path, self.outputs, shapes, signature=self.signature, quick=self.quick)
 
 
-def side_of(given: Any) -> Side:
+def open_side(given: Any) -> Side:
     """Open a side of `mpscnn.compare`. A text is a model's name or a file, with "@" and options after it."""
     if isinstance(given, Side):
         return given
@@ -126,7 +126,7 @@ def reference_engine(
     `outputs` are tensors of an ONNX file at which the computation stops. `shapes` are the shapes of the other side's
     inputs, if known. `signature` is the signature of a SavedModel, and `quick` selects LiteRT's fast kernels.
     """
-    suffix = suffix_of(path)
+    suffix = engine_key(path)
     if suffix in COREML:
         return CoremlEngine(path)
     missing = missing_engine(path)
@@ -138,7 +138,7 @@ def reference_engine(
 
         from mpscnn.comparison.onnx_engine import OnnxEngine
 
-        with reading(path, WeightsError):
+        with convert_read_errors(path, WeightsError):
             try:
                 model = onnx.load(path)
             except Exception as error:  # protobuf's errors differ from version to version
@@ -164,11 +164,11 @@ def missing_engine(path: Path) -> str | None:
             "a state dict has weights, but not the network that they belong to, so torch alone cannot run it; compare "
             "the result with your module: mpscnn.compare(module, model)"
         )
-    if reason := NO_REFERENCE_ENGINE.get(suffix_of(path)):
+    if reason := NO_REFERENCE_ENGINE.get(engine_key(path)):
         return reason
-    if suffix_of(path) not in REFERENCE_ENGINES:
+    if engine_key(path) not in REFERENCE_ENGINES:
         return f"there is no engine for files with the suffix {path.suffix or '(none)'}"
-    module, package = REFERENCE_ENGINES[suffix_of(path)]
+    module, package = REFERENCE_ENGINES[engine_key(path)]
     if importlib.util.find_spec(module.partition(".")[0]) is None:
         return f"{package} is not installed: pip install {package}"
     if package == "keras":
@@ -201,7 +201,7 @@ def _named(text: str) -> Side:
         if not path.exists():
             raise WeightsError(f"{path}: cannot be read: there is no such file")
         return Side(None, path.name, path)
-    foreign = suffix_of(path) in REFERENCE_ENGINES
+    foreign = engine_key(path) in REFERENCE_ENGINES
     own = foreign and engine == "onnxruntime" and path.suffix.lower() == ".onnx"
     if engine == "onnxruntime" and device != "cpu":
         raise ParameterError(f"compare: {text!r}: onnxruntime runs on the CPU here, not on {device}")

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mpscnn.comparison.trace import Array, Trace, Value
-from mpscnn.converters.layer_names import shown
+from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.converters.tensorflow.file import read_tensorflow, saved_model_folder
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -69,7 +69,7 @@ class TensorflowEngine:
         for name, dtype in types.items():
             if not dtype.is_floating:
                 raise UnsupportedError(
-                    f"{path}: input {shown(name)} has the type {dtype.name}; compared are networks of floats"
+                    f"{path}: input {quote_name(name)} has the type {dtype.name}; compared are networks of floats"
                 )
 
     def trace(self, inputs: Sequence[Array]) -> Trace:

@@ -14,7 +14,7 @@ from mpscnn.comparison.trace import (
     Value,
     channels_first,
     channels_last,
-    with_inner_marked,
+    mark_inner_values,
 )
 from mpscnn.errors import UnsupportedError
 
@@ -135,7 +135,7 @@ class TorchEngine:
             values.append(Value(name, "", _array(tensor)))
             notes.inputs[name] = notes.of(tensor)
         names = tuple(f"output {number}" for number in range(len(outputs)))
-        return Trace(with_inner_marked(values, notes.inputs, names), names)
+        return Trace(mark_inner_values(values, notes.inputs, names), names)
 
 
 class _Notes:

@@ -93,7 +93,7 @@ def channels_first(array: Array) -> Array:
     return np.ascontiguousarray(np.moveaxis(array, -1, 1)) if array.ndim == 4 else array
 
 
-def with_inner_marked(
+def mark_inner_values(
     values: Sequence[Value], inputs: Mapping[str, Sequence[str]], outputs: Sequence[str]
 ) -> tuple[Value, ...]:
     """Mark each value that only an activation or normalization reads.

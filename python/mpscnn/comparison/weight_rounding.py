@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mpscnn.comparison.layer_comparison import compared_layer
+from mpscnn.comparison.layer_comparison import compare_layer
 from mpscnn.comparison.trace import Array, Value
 from mpscnn.core_model import open_model
 from mpscnn.graph.network import Network
@@ -36,7 +36,7 @@ class RoundingEffect:
         )
 
 
-def effect_of_rounding(network: Network, path: Path, size: tuple[int, int] | None = None) -> RoundingEffect:
+def rounding_effect(network: Network, path: Path, size: tuple[int, int] | None = None) -> RoundingEffect:
     """Compare a network with the file in which it was stored, on one random input in float32.
 
     Args:
@@ -52,14 +52,14 @@ def effect_of_rounding(network: Network, path: Path, size: tuple[int, int] | Non
     ]
     before, after = (_results(one, inputs) for one in (network, stored))
     layers = [
-        compared_layer(Value(name, "", after[name]), Value(name, "", array), output=True)
+        compare_layer(Value(name, "", after[name]), Value(name, "", array), output=True)
         for name, array in before.items()
     ]
     worst = max(layers, key=lambda layer: layer.relative_error)
     return RoundingEffect(worst.relative_error, worst.name)
 
 
-def differ_by_halves(first: Network, second: Network) -> bool:
+def differ_by_float16_rounding(first: Network, second: Network) -> bool:
     """Return True if two networks have different weights, and all weights of one of them are float16 numbers.
 
     One of the networks then comes from a file that stores weights in float16.

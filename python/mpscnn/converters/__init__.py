@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from mpscnn._private.files import is_folder
 from mpscnn._private.literals import StoredTypeName
 from mpscnn.converters.format_detection import is_saved_model, refuse_other_formats
-from mpscnn.converters.formats import is_package, named_by_file, reader_of
-from mpscnn.converters.photo_settings import choose_settings, read_labels, without_wrong_labels
+from mpscnn.converters.formats import find_reader, is_package, named_by_file
+from mpscnn.converters.photo_settings import choose_settings, drop_wrong_labels, read_labels
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.errors import ParameterError
 
@@ -104,8 +104,8 @@ def read_network(
         fold,
         signature=signature,
     )
-    network = keep_intermediates(fuse_norms(reader_of(paths)(paths, options)))
-    return without_wrong_labels(with_library_names(network))
+    network = keep_intermediates(fuse_norms(find_reader(paths)(paths, options)))
+    return drop_wrong_labels(with_library_names(network))
 
 
 def convert_files(
@@ -159,7 +159,7 @@ def convert_files(
         signature=signature,
     )
     choose_settings(network, detection=detection, preprocess=preprocess, labels=labels)
-    without_wrong_labels(network)
+    drop_wrong_labels(network)
     if approve is None or approve(network):
         network.save(output, dtype=dtype, information=information)
     return network

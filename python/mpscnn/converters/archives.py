@@ -7,7 +7,7 @@ import zipfile
 import zlib
 
 from mpscnn.converters.file_bytes import Content
-from mpscnn.converters.layer_names import shown
+from mpscnn.converters.layer_names import quote_name
 from mpscnn.errors import WeightsError
 
 try:
@@ -33,12 +33,12 @@ ARCHIVE_ERRORS: tuple[type[Exception], ...] = (
 )
 
 
-def stored_place(content: Content, entry: zipfile.ZipInfo) -> int:
+def data_offset(content: Content, entry: zipfile.ZipInfo) -> int:
     """Return the position in the archive of the first byte of an uncompressed entry.
 
     Raises WeightsError if no file header is at the place that the archive's directory states.
     """
     header = content.read(entry.header_offset, _HEADER_SIZE)
     if len(header) < _HEADER_SIZE or not header.startswith(_LOCAL_HEADER):
-        raise WeightsError(f"damaged: {shown(entry.filename)} does not begin where the archive says")
+        raise WeightsError(f"damaged: {quote_name(entry.filename)} does not begin where the archive says")
     return int(entry.header_offset + _HEADER_SIZE + sum(struct.unpack("<HH", header[26:])))

@@ -146,7 +146,7 @@ class Arranger:
         groups = self.grouping(value)
         if groups is not None and groups[-1] == tail:
             return value.tensor, rest, tail
-        return self.physical(value, (*rows_of(rest), tail)), rest, tail
+        return self.physical(value, (*split_rows(rest), tail)), rest, tail
 
     def grouping(self, value: Value) -> list[Axis] | None:
         """Return which atoms each axis of the value's tensor consists of, without the batch.
@@ -412,7 +412,7 @@ def separate_free(atoms: Axis) -> tuple[Axis, ...]:
     return tuple(atoms[first:last] for first, last in ends) if atoms else ()
 
 
-def rows_of(atoms: Axis) -> tuple[Axis, ...]:
+def split_rows(atoms: Axis) -> tuple[Axis, ...]:
     """Return the atoms as one axis, or as two if one would be longer than a GPU's texture has rows.
 
     Several free extents get one axis each, because none could be recovered from their product. The result is empty if
@@ -428,8 +428,8 @@ def rows_of(atoms: Axis) -> tuple[Axis, ...]:
 
 
 def image_rows(atoms: Axis) -> tuple[Axis, Axis]:
-    """Divide the atoms into the rows and columns of an image, see `rows_of`."""
-    rows = rows_of(atoms)
+    """Divide the atoms into the rows and columns of an image, see `split_rows`."""
+    rows = split_rows(atoms)
     return (rows[0], rows[1]) if len(rows) == 2 else ((), atoms)
 
 

@@ -51,7 +51,7 @@ def align(arranger: Arranger, first: Value, second: Value) -> Aligned:
     )
 
 
-def constant_along(value: Value, constant: NDArray[np.generic]) -> tuple[Axis, NDArray[np.float32]]:
+def varying_atoms(value: Value, constant: NDArray[np.generic]) -> tuple[Axis, NDArray[np.float32]]:
     """Find the atoms (parts of axes) along which a constant operand varies; they must come last in the value's memory.
 
     Returns these atoms, and the constant's elements in the order of these atoms.
@@ -89,7 +89,7 @@ def constant_along(value: Value, constant: NDArray[np.generic]) -> tuple[Axis, N
     return suffix, full.reshape(-1).astype(np.float32)
 
 
-def varying_last(arranger: Arranger, value: Value, constant: NDArray[np.generic]) -> Value:
+def move_varying_last(arranger: Arranger, value: Value, constant: NDArray[np.generic]) -> Value:
     """Return the value with the atoms along which a constant varies moved after all atoms of free extent."""
     shape = _widened_shape(value, constant)
     if not _fits(value, shape):

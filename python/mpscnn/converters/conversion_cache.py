@@ -8,25 +8,25 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from mpscnn._private.files import reading, require_regular
+from mpscnn._private.files import convert_read_errors, require_regular
 from mpscnn._private.literals import StoredTypeName
 from mpscnn._private.model_name import MODEL_SUFFIX
 from mpscnn.converters import CONVERTER_VERSION, convert_files, isolated_check, read_network
 from mpscnn.converters.format_detection import refuse_other_formats
-from mpscnn.converters.formats import files_of, is_foreign, named_by_file, reader_of
+from mpscnn.converters.formats import find_reader, is_foreign, model_files, named_by_file
 from mpscnn.converters.photo_input import PhotoNote
 from mpscnn.errors import WeightsError
 from mpscnn.graph.network import Network
-from mpscnn.registry.cache import cache_directory, exclusive, first_file, replacing
+from mpscnn.registry.cache import cache_directory, first_file, hold_lock, replace_file
 
-__all__ = ["CONVERTER_VERSION", "convert_files", "converted", "kept_type"]
+__all__ = ["CONVERTER_VERSION", "convert_cached", "convert_files", "kept_type"]
 
 _CHUNK = 1 << 20
 # Matches the end of each weight's data in the JSON header of a model file (safetensors).
 _ENDS = re.compile(rb'"data_offsets":\s*\[\d+,\s*(\d{1,18})\]')
 
 
-def converted(name: str, *, fold: bool = True, note_photos: bool = True) -> str:
+def convert_cached(name: str, *, fold: bool = True, note_photos: bool = True) -> str:
     """Convert a file of another framework, or find it in the cache, and return the path of the resulting model file.
 
     A path that is already a model file is returned unchanged.
@@ -54,12 +54,12 @@ def converted(name: str, *, fold: bool = True, note_photos: bool = True) -> str:
         refuse_other_formats(path)
     if not foreign:
         return name
-    reader_of([path])  # raises for unknown formats, before companion files are searched
+    find_reader([path])  # raises for unknown formats, before companion files are searched
     digest = _digest_of(path)
     kind = "" if fold else "-apart"
     target = cache_directory() / "models" / f"{digest}-v{CONVERTER_VERSION}{kind}.safetensors"
     if not _is_whole(target):
-        with exclusive(target):
+        with hold_lock(target):
             # Another process may have converted the file while this one waited for the lock.
             if not _is_whole(target):
                 network = read_network([path], fold=fold)
@@ -70,7 +70,7 @@ def converted(name: str, *, fold: bool = True, note_photos: bool = True) -> str:
                     )
                 notes = [note for note in network.notes if isinstance(note, PhotoNote)]
                 _keep(_note_path(target), "; ".join(notes) if network.preprocess else "")
-                with replacing(target) as temporary:
+                with replace_file(target) as temporary:
                     network.save(temporary, dtype=kept_type(network), information={"source": path.name})
     if note_photos and (note := _kept(_note_path(target))):
         warnings.warn(f"{path}: {note}", RuntimeWarning, stacklevel=5)
@@ -101,7 +101,7 @@ def _kept(path: Path) -> str:
     """Return the text of a file, or "" if there is no file."""
     if not first_file([path]):
         return ""
-    with reading(path, WeightsError):
+    with convert_read_errors(path, WeightsError):
         return path.read_text(encoding="utf-8", errors="replace")
 
 
@@ -109,7 +109,7 @@ def _keep(path: Path, text: str) -> None:
     """Write a text to a file, or remove the file if the text is empty."""
     path.unlink(missing_ok=True)
     if text:
-        with replacing(path) as temporary:
+        with replace_file(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
 
 
@@ -128,7 +128,7 @@ def _is_whole(target: Path) -> bool:
     """
     if not first_file([target]):
         return False
-    with reading(target, WeightsError), target.open("rb") as stream:
+    with convert_read_errors(target, WeightsError), target.open("rb") as stream:
         length = int.from_bytes(stream.read(8), "little")
         size = target.stat().st_size
         header = stream.read(length) if length <= size else b""
@@ -138,8 +138,8 @@ def _is_whole(target: Path) -> bool:
 
 def _digest_of(path: Path) -> str:
     """Return the hash of all files that a network is read from, which names it in the cache."""
-    with reading(path, WeightsError):
-        return _digest(files_of(path), path.name if named_by_file(path) else path.suffix.lower())
+    with convert_read_errors(path, WeightsError):
+        return _digest(model_files(path), path.name if named_by_file(path) else path.suffix.lower())
 
 
 def _digest(paths: Sequence[Path], name: str) -> str:

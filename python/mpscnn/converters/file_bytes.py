@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
-from mpscnn._private.files import reading, require_regular
+from mpscnn._private.files import convert_read_errors, require_regular
 from mpscnn.errors import WeightsError
 
 # Formats have many small structures next to one another, so the file is read in blocks, and some blocks are kept.
@@ -48,7 +48,7 @@ class FileBytes:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        with reading(path, WeightsError):
+        with convert_read_errors(path, WeightsError):
             require_regular(path, WeightsError)
             self._size = path.stat().st_size
         self._offset = 0
@@ -86,7 +86,7 @@ class FileBytes:
         return part
 
     def _from_file(self, start: int, size: int) -> bytes:
-        with reading(self.path, WeightsError), self.path.open("rb") as file:
+        with convert_read_errors(self.path, WeightsError), self.path.open("rb") as file:
             file.seek(self._offset + start, os.SEEK_SET)
             found = file.read(size)
         if len(found) != size:
@@ -94,6 +94,6 @@ class FileBytes:
         return found
 
 
-def size_of(files: Iterable[Path]) -> int:
+def total_size(files: Iterable[Path]) -> int:
     """Return the bytes of files that a network is read from. Raises WeightsError for files that cannot be read."""
     return sum(len(FileBytes(path)) for path in files)

@@ -7,9 +7,9 @@ import re
 import zipfile
 from pathlib import Path
 
-from mpscnn._private.files import is_folder, reading, require_regular
+from mpscnn._private.files import convert_read_errors, is_folder, require_regular
 from mpscnn._private.model_name import MODEL_SUFFIX
-from mpscnn._private.shell import in_command
+from mpscnn._private.shell import quote_path
 from mpscnn.converters.archives import ARCHIVE_ERRORS
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.models.deep_mnist import is_deep_mnist
@@ -98,7 +98,7 @@ def refuse_other_formats(path: Path) -> None:
     index = path.with_name(f"{path.name}.index") if path.name else path
     if not os.path.exists(path) and os.path.isfile(index):  # noqa: PTH110, PTH113 - Path's raise for long names
         raise UnsupportedError(f"{path}: is a checkpoint of TensorFlow; give its index: {index}")
-    with reading(path, WeightsError):
+    with convert_read_errors(path, WeightsError):
         found = _of_folder(path) if is_folder(path) else _of_file(path, _beginning(path))
     if found is not None:
         what, remedy = found
@@ -111,7 +111,7 @@ def refuse_other_contents(path: Path) -> None:
     Raises:
         UnsupportedError: says what the file is, and what to do. WeightsError: it is empty, or cannot be read.
     """
-    with reading(path, WeightsError):
+    with convert_read_errors(path, WeightsError):
         beginning = _beginning(path)
     for pattern, what, remedy in _NEVER_READ:
         if pattern.match(beginning):
@@ -123,7 +123,7 @@ def format_by_contents(path: Path) -> tuple[str, str] | None:
 
     Raises WeightsError for a file that cannot be read.
     """
-    with reading(path, WeightsError):
+    with convert_read_errors(path, WeightsError):
         beginning = _beginning(path)
     if beginning.startswith(_ARCHIVE):
         return _format_of_archive(_names_in(path) or [])
@@ -143,7 +143,7 @@ def _beginning(path: Path) -> bytes:
 
 def _of_folder(path: Path) -> tuple[str, str]:
     if is_deep_mnist(path):
-        command = f"mpscnn convert {in_command(path)} deep_mnist.safetensors --preprocess mnist"
+        command = f"mpscnn convert {quote_path(path)} deep_mnist.safetensors --preprocess mnist"
         return "a folder with the raw files of Deep MNIST", f"make a model file of it: `{command}`"
     if os.path.isfile(path / "model.json"):  # noqa: PTH113 - Path.is_file raises for long names
         return "a folder with a model of TensorFlow.js", f"give its description: {path / 'model.json'}"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Reader = Callable[[list[Path], ReadOptions], "Network"]
 
 
-def reader_of(paths: Sequence[Path]) -> Reader:
+def find_reader(paths: Sequence[Path]) -> Reader:
     """Return the reader of these files.
 
     Raises UnsupportedError for an unknown suffix, for files of different formats, and for a file whose contents do not
@@ -70,7 +70,7 @@ def is_package(path: Path) -> bool:
     return is_folder(path) and (path.suffix.lower() in (_PACKAGE, _COMPILED) or is_saved_model(path))
 
 
-def files_of(path: Path) -> list[Path]:
+def model_files(path: Path) -> list[Path]:
     """Return all files that a network is read from: the given one and its companions, such as external weights."""
     if is_saved_model(path):
         return _saved_model_files(path)
@@ -153,15 +153,15 @@ def _read_compiled(paths: list[Path], options: ReadOptions) -> Network:
 
 
 def _compiled_files(path: Path) -> list[Path]:
-    from mpscnn.converters.coreml.compiled import files_of_compiled
+    from mpscnn.converters.coreml.compiled import compiled_files
 
-    return files_of_compiled(path)
+    return compiled_files(path)
 
 
 def _package_files(path: Path) -> list[Path]:
-    from mpscnn.converters.coreml.file import files_of_package
+    from mpscnn.converters.coreml.file import package_files
 
-    return files_of_package(path)
+    return package_files(path)
 
 
 def _read_tensorflow(paths: list[Path], options: ReadOptions) -> Network:

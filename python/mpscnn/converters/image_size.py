@@ -7,7 +7,7 @@ from mpscnn.errors import ParameterError
 Extents = tuple[int | None, ...]
 
 
-def with_size(extents: Extents, size: tuple[int, int] | None, where: str) -> Extents:
+def set_size(extents: Extents, size: tuple[int, int] | None, where: str) -> Extents:
     """Return the extents (n, height, width, channels) with the chosen height and width. Other ranks stay unchanged.
 
     Raises ParameterError if the file states another size; `where` begins the message.

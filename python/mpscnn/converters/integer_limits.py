@@ -50,7 +50,7 @@ class Grid:
         return Limits((kind.min - self.zero_point) * self.step, (kind.max - self.zero_point) * self.step)
 
 
-def limits_of(activation: Activation) -> Limits | None:
+def activation_limits(activation: Activation) -> Limits | None:
     """Return the range to which an activation clips its input; None for an activation that does more than clip."""
     given = activation_attributes(activation) or {"kind": "none"}
     kind, a = given["kind"], float(given.get("a", 0.0))
@@ -65,7 +65,7 @@ def limits_of(activation: Activation) -> Limits | None:
     return None
 
 
-def activation_of(limits: Limits, step: float) -> Activation:
+def clipping_activation(limits: Limits, step: float) -> Activation:
     """Return the activation that clips a result to these limits.
 
     Args:
@@ -95,7 +95,7 @@ def clip_limits(activation: Activation, grid: Grid, given: Limits = UNLIMITED) -
     Returns:
         The range; None for an activation that does more than clip.
     """
-    own = limits_of(activation)
+    own = activation_limits(activation)
     if own is None:
         return None
     reached, limits = own.clipped(given), grid.limits

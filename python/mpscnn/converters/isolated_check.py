@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mpscnn._private.child_python import inherited_environment, module_command
-from mpscnn.converters.reference_engines import NO_REFERENCE_ENGINE, REFERENCE_ENGINES, suffix_of
+from mpscnn.converters.reference_engines import NO_REFERENCE_ENGINE, REFERENCE_ENGINES, engine_key
 
 __all__ = ["FOLD", "NO_FOLD", "CheckResult", "check_in_process"]
 
@@ -39,9 +39,9 @@ def check_in_process(path: Path, *, fold: bool = True) -> CheckResult:
         path: the file. A file whose format has no engine on this machine is not checked.
         fold: as for `mpscnn.converters.read_network`.
     """
-    if reason := NO_REFERENCE_ENGINE.get(suffix_of(path)):
+    if reason := NO_REFERENCE_ENGINE.get(engine_key(path)):
         return CheckResult(f"not checked: {reason}")
-    module, _ = REFERENCE_ENGINES.get(suffix_of(path), ("", ""))
+    module, _ = REFERENCE_ENGINES.get(engine_key(path), ("", ""))
     if not module or importlib.util.find_spec(module.partition(".")[0]) is None:
         return CheckResult("not checked: the file's own engine is not installed")
     command = module_command(

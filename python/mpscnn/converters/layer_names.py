@@ -33,11 +33,11 @@ class LayerNames:
         return name
 
 
-def shown(name: str) -> str:
+def quote_name(name: str) -> str:
     """Return a name of a file for a message: quoted, control characters escaped, cut where it is very long."""
     return repr(name if len(name) <= _MAX_SHOWN else f"{name[:_MAX_SHOWN]}...")
 
 
-def shown_kind(kind: str) -> str:
+def display_kind(kind: str) -> str:
     """Return the file's name of an operation for a message, not quoted."""
-    return shown(kind)[1:-1]
+    return quote_name(kind)[1:-1]

@@ -9,7 +9,7 @@ from mpscnn.errors import UnsupportedError, WeightsError
 
 
 @contextmanager
-def naming(origin: str) -> Iterator[None]:
+def prefix_errors(origin: str) -> Iterator[None]:
     """Add `origin` to the front of error messages that do not begin with it. The exception's class does not change."""
     try:
         yield

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mpscnn.converters.blobs import Blob, Place
 from mpscnn.converters.float32_intermediates import Origin
-from mpscnn.converters.layer_names import LayerNames, shown
+from mpscnn.converters.layer_names import LayerNames, quote_name
 from mpscnn.converters.onnx_reader.external_data import ExternalData
 from mpscnn.converters.onnx_reader.file import OnnxFile
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -72,7 +72,7 @@ class Graph:
     def tensor(self, blob: str) -> str:
         """Return the name of the tensor that a blob holds at this point of the network."""
         if blob not in self._current:
-            raise WeightsError(f"damaged: needs {shown(blob)}, which no layer before it computes")
+            raise WeightsError(f"damaged: needs {quote_name(blob)}, which no layer before it computes")
         self._read.add(self._current[blob])
         return self._current[blob]
 

@@ -24,7 +24,7 @@ from mpscnn.vision.detector import DetectionHead
 if TYPE_CHECKING:
     from mpscnn.graph.network import Network
 
-__all__ = ["describe", "has_detection", "metadata_of", "names_of"]
+__all__ = ["describe", "has_detection", "metadata_entries", "ultralytics_names"]
 
 LABELS, PREPROCESS, DETECTION, ANCHORS = (
     f"mpscnn.{part}" for part in ("labels", "preprocess", "detection", "anchors")
@@ -32,7 +32,7 @@ LABELS, PREPROCESS, DETECTION, ANCHORS = (
 _MAX_LABELS = 100_000  # the maximum number of characters of the list of classes in a file of Ultralytics
 
 
-def metadata_of(network: Network, outputs: Sequence[str]) -> dict[str, str]:
+def metadata_entries(network: Network, outputs: Sequence[str]) -> dict[str, str]:
     """Return the entries that describe a network. Raises ParameterError for invalid settings.
 
     Args:
@@ -73,7 +73,7 @@ def describe(
         if LABELS in metadata:
             network.labels = name_list("labels", json.loads(metadata[LABELS]))
         elif network.labels is None and network.detection is None and len(network.outputs) == 1:
-            names = names_of(metadata)
+            names = ultralytics_names(metadata)
             fits = names is not None and network.outputs[0].shape[-1:] == (len(names),)
             network.labels = names if fits else None
         if PREPROCESS in metadata and len(network.inputs) == 1:
@@ -109,7 +109,7 @@ def _anchors(text: str | None) -> NDArray[np.float32] | None:
     return anchors
 
 
-def names_of(metadata: Mapping[str, str]) -> list[str] | None:
+def ultralytics_names(metadata: Mapping[str, str]) -> list[str] | None:
     """Return the class names in the metadata of a file that Ultralytics has written; None if there are none."""
     text = metadata.get("names", "")
     if not text or len(text) > _MAX_LABELS:

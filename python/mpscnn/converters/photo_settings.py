@@ -12,8 +12,8 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mpscnn._private.files import content_of, reading, require_regular
-from mpscnn.converters.label_text import labels_of
+from mpscnn._private.files import convert_read_errors, read_content, require_regular
+from mpscnn.converters.label_text import parse_labels
 from mpscnn.converters.photo_input import PhotoNote
 from mpscnn.errors import ParameterError, WeightsError
 from mpscnn.models.ssd import ssd_head, ultraface_head
@@ -28,9 +28,9 @@ __all__ = [
     "choose_labels",
     "choose_preprocess",
     "choose_settings",
+    "drop_wrong_labels",
     "labelled_classes",
     "read_labels",
-    "without_wrong_labels",
 ]
 
 MAX_LABELS = 1_000_000
@@ -157,7 +157,7 @@ def choose_labels(network: Network, choice: str | PathLike[str]) -> None:
     network.labels = labels
 
 
-def without_wrong_labels(network: Network) -> Network:
+def drop_wrong_labels(network: Network) -> Network:
     """Drop the file's labels if their number is not the number of classes, and add a note that says so."""
     if network.labels is not None and len(network.labels) != (classes := labelled_classes(network)):
         count, network.labels = len(network.labels), None
@@ -168,12 +168,12 @@ def without_wrong_labels(network: Network) -> Network:
 def read_labels(path: str | PathLike[str]) -> list[str]:
     """Read class names from a text file: one per line, up to the first blank line. Notes may follow after it."""
     try:
-        with reading(path, WeightsError):
+        with convert_read_errors(path, WeightsError):
             require_regular(path, WeightsError)
             text = Path(path).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise WeightsError(f"{path}: is not a text file in UTF-8: {error}") from error
-    labels = labels_of(text)
+    labels = parse_labels(text)
     if not 0 < len(labels) <= MAX_LABELS:
         raise WeightsError(f"{path}: holds {len(labels)} labels")
     return labels
@@ -236,7 +236,7 @@ def _settings(what: str, choice: str | PathLike[str]) -> dict[str, Any]:
     if isinstance(choice, str) and choice.lstrip().startswith("{"):
         origin, content = what, choice.encode(errors="surrogateescape")
     else:
-        origin, content = f"{fspath(choice)}: the file", content_of(choice, ParameterError)
+        origin, content = f"{fspath(choice)}: the file", read_content(choice, ParameterError)
     settings = _json(origin, content)
     if not isinstance(settings, dict):
         raise ParameterError(f"{origin} is not an object with settings")

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mpscnn.converters.image_size import Extents, with_size
-from mpscnn.converters.layer_names import shown
+from mpscnn.converters.image_size import Extents, set_size
+from mpscnn.converters.layer_names import quote_name
 from mpscnn.errors import ParameterError, ShapeError, UnsupportedError
 
 if TYPE_CHECKING:
@@ -53,8 +53,8 @@ class ReadOptions:
         """Raise ParameterError for a shape of an input that the file does not have."""
         for name in self.shapes:
             if name not in known:
-                inputs = ", ".join(map(shown, known))
-                raise ParameterError(f"{origin}: it has no input {shown(name)}; its inputs are {inputs}")
+                inputs = ", ".join(map(quote_name, known))
+                raise ParameterError(f"{origin}: it has no input {quote_name(name)}; its inputs are {inputs}")
 
     def shape_of(self, name: str, stated: Extents | None, where: str) -> Extents | None:
         """Return the shape of an input: the chosen one, or the one that the file states.
@@ -94,4 +94,4 @@ class ReadOptions:
 
     def sized(self, extents: Extents, where: str) -> Extents:
         """Return the extents (n, height, width, channels) of an image with the chosen `size`, see `with_size`."""
-        return with_size(extents, self.size, where)
+        return set_size(extents, self.size, where)

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from mpscnn.converters.integer_limits import Grid, limits_of
-from mpscnn.converters.renaming import with_names
+from mpscnn.converters.integer_limits import Grid, activation_limits
+from mpscnn.converters.renaming import rename_layers
 from mpscnn.errors import ShapeError
 from mpscnn.graph.network import Network
 from mpscnn.models import deeplab_v3, deeplab_v3_plus, mobilenet_v1, mobilenet_v2
@@ -81,7 +81,7 @@ def _readings(network: Network) -> list[Reading]:
         ends = _ends_of_integers(node, node.get("activation"))
         if ends is None or not ends[1]:
             continue
-        low, high = limits_of(node["activation"]) or (0.0, 0.0)
+        low, high = activation_limits(node["activation"]) or (0.0, 0.0)
         if low == 0.0 and high != _SIX:
             first[node["name"]] = _RELU
             if high < _SIX:
@@ -99,7 +99,7 @@ def _ends_of_integers(
     The result is None for an activation that does more than clip, and for a layer that is not quantized.
     """
     integers = node.get("quantization")
-    limits = None if integers is None or activation is None else limits_of(activation)
+    limits = None if integers is None or activation is None else activation_limits(activation)
     if limits is None:
         return None
     assert integers is not None
@@ -211,7 +211,7 @@ def _renamed(network: Network, named: Network) -> Network:
     own = network.to_dict()
     has_limits = any(source.get("activation") != target.get("activation") for source, target in pairs)
     if has_limits or any(map(_changes_integers_only, own["nodes"])):
-        return network.restructured(with_names(own, names), names)
+        return network.restructured(rename_layers(own, names), names)
     structure = named.to_dict() | {"name": network.name}
     integers = {names[node["name"]]: node["quantization"] for node in own["nodes"] if "quantization" in node}
     for node in structure["nodes"]:

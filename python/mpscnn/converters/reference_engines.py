@@ -24,6 +24,6 @@ NO_REFERENCE_ENGINE = {
 }
 
 
-def suffix_of(path: Path) -> str:
+def engine_key(path: Path) -> str:
     """Return a file's key in these tables: its suffix, or ".pb" for the folder of a SavedModel."""
     return ".pb" if is_saved_model(path) else path.suffix.lower()

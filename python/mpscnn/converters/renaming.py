@@ -8,7 +8,7 @@ from typing import Any
 from mpscnn.graph.network import Network
 
 
-def renamed(network: Network, name: str) -> Network:
+def copy_with_name(network: Network, name: str) -> Network:
     """Return a copy of the network with another name and without weights."""
     named = network.restructured(network.to_dict() | {"name": name}, {})
     named.preprocess, named.detection = network.preprocess, network.detection
@@ -16,7 +16,7 @@ def renamed(network: Network, name: str) -> Network:
     return named
 
 
-def with_names(structure: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+def rename_layers(structure: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
     """Return a network's structure with other names for some of its layers."""
     nodes = [
         node

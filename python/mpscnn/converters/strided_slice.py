@@ -42,7 +42,7 @@ def indices(ranges: Sequence[Sequence[Any]], masks: Sequence[int]) -> list[Any]:
     return made
 
 
-def of_each_axis(made: Sequence[Any], rank: int) -> list[int | slice | None]:
+def expand_indices(made: Sequence[Any], rank: int) -> list[int | slice | None]:
     """Return a slice, a number or None (a new axis) for each axis of a tensor of this rank, and for each new axis."""
     used = sum(entry is not None and entry is not Ellipsis for entry in made)
     if used > rank:

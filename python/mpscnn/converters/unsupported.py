@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from mpscnn._private.printable import printable
-from mpscnn.converters.layer_names import shown, shown_kind
+from mpscnn.converters.layer_names import display_kind, quote_name
 from mpscnn.errors import ParameterError, ShapeError, UnsupportedError, WeightsError
 
 CHOOSE_SIZE = "choose one with --size (size= in Python)"
@@ -54,7 +54,9 @@ def report(layers: Sequence[UnsupportedLayer], notes: Sequence[str]) -> str:
     lines = ["node\toperator\treason\twhat to do"]
     for layer in layers:
         reason = printable(layer.reason.replace("\n", " ").replace("\t", " "))
-        lines.append("\t".join([shown(layer.name)[1:-1], shown_kind(layer.kind), reason, layer.remedy]))
+        lines.append(
+            "\t".join([quote_name(layer.name)[1:-1], display_kind(layer.kind), reason, layer.remedy])
+        )
     lines += [f"# {printable(note)}" for note in notes]
     return "\n".join([*lines, f"# {len(layers)} layers cannot be converted", ""])
 
@@ -91,7 +93,7 @@ class UnsupportedLayers:
         Raises:
             WeightsError: the file is damaged; the message names the file and the layer.
         """
-        where = f"{self._origin}: layer {shown(name)} ({shown_kind(kind)})"
+        where = f"{self._origin}: layer {quote_name(name)} ({display_kind(kind)})"
         try:
             convert()
         except UnsupportedError as error:
@@ -101,7 +103,7 @@ class UnsupportedLayers:
             raise WeightsError(f"{where}: {error}") from error
         except (ParameterError, ShapeError) as error:
             # Most messages begin with the layer's name, which is added elsewhere.
-            reason = str(error).removeprefix(f"layer {shown(name)}: ")
+            reason = str(error).removeprefix(f"layer {quote_name(name)}: ")
             if free_size:
                 self.add(kind, name, f"{reason}; the size of the image is free: {CHOOSE_SIZE}")
                 return False
@@ -148,6 +150,6 @@ class UnsupportedLayers:
 
 
 def _line(kind: str, names: list[str], reason: str) -> str:
-    listed = ", ".join(shown(name) for name in names[:_MAX_NAMES])
+    listed = ", ".join(quote_name(name) for name in names[:_MAX_NAMES])
     more = f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
-    return f"{'layer' if len(names) == 1 else 'layers'} {listed}{more} ({shown_kind(kind)}): {reason}"
+    return f"{'layer' if len(names) == 1 else 'layers'} {listed}{more} ({display_kind(kind)}): {reason}"

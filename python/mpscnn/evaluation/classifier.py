@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn._private.arguments import is_whole_number, whole_number_in
-from mpscnn._private.expected_names import Expected, conversion_of
+from mpscnn._private.expected_names import Expected, conversion_hint
 from mpscnn._private.names import did_you_mean
 from mpscnn._private.summary import text_table
 from mpscnn.errors import Error, ImageError, ParameterError, ShapeError
-from mpscnn.evaluation.photo_stream import results_of
+from mpscnn.evaluation.photo_stream import iterate_results
 from mpscnn.vision.preprocessing import preprocess as prepared
 
 if TYPE_CHECKING:
@@ -211,7 +211,7 @@ def require_model(model: Any) -> None:
     if not hasattr(model, "task"):
         makers = {"str": "mpscnn.load(name or path)", "Network": "mpscnn.Model(network, preprocess=...)"}
         kind = type(model).__name__
-        hint = f"; {makers[kind]} makes one" if kind in makers else conversion_of(model)
+        hint = f"; {makers[kind]} makes one" if kind in makers else conversion_hint(model)
         raise ParameterError(f"expected a Model, got {kind}{hint}")
 
 
@@ -228,7 +228,7 @@ def number_of_classes(model: Model) -> int:
 
 def _ranked(model: Model, samples: Iterable[tuple[Any, int]], inflight: int) -> Iterator[Ranked]:
     """Yield photos with their classes and the most probable ones, or an error. Several photos run in parallel."""
-    for photo, true, result in results_of(model, samples, inflight, top=RANKS):
+    for photo, true, result in iterate_results(model, samples, inflight, top=RANKS):
         found = result if isinstance(result, BaseException) else [entry.index for entry in result]
         yield photo, true, found
 

@@ -14,14 +14,14 @@ from typing import Any
 
 from mpscnn._private.arguments import is_finite_number, is_whole_number
 from mpscnn._private.expected_names import Expected
-from mpscnn._private.files import content_of
+from mpscnn._private.files import read_content
 from mpscnn._private.summary import text_table
 from mpscnn.errors import ParameterError, ShapeError, UnsupportedError
 from mpscnn.evaluation.classifier import require_model
-from mpscnn.evaluation.photo_stream import Failed, found_in
+from mpscnn.evaluation.photo_stream import Failed, readable_results
 from mpscnn.model import Model
 
-__all__ = ["DetectorEvaluation", "evaluate_detector", "evaluation_by", "require_pycocotools"]
+__all__ = ["DetectorEvaluation", "evaluate_detector", "evaluate_with", "require_pycocotools"]
 
 _MIN_SCORE = 0.01
 _MAX_DETECTIONS = 100
@@ -102,12 +102,12 @@ def evaluate_detector(
     """
 
     def find(samples: Iterable[tuple[Any, int]], **options: Any) -> Iterator[tuple[int, Any]]:
-        return found_in(model, samples, inflight, failed, **options)
+        return readable_results(model, samples, inflight, failed, **options)
 
-    return evaluation_by(find, model, photos, annotations, score_threshold)
+    return evaluate_with(find, model, photos, annotations, score_threshold)
 
 
-def evaluation_by(
+def evaluate_with(
     find: Callable[..., Iterable[tuple[int, Any]]],
     model: Model,
     photos: str | PathLike[str],
@@ -168,7 +168,7 @@ def require_pycocotools() -> None:
 
 
 def _read(path: str | PathLike[str]) -> dict[str, Any]:
-    content = content_of(path, ParameterError)
+    content = read_content(path, ParameterError)
     try:
         dataset = json.loads(content.decode())
     except (ValueError, RecursionError) as error:

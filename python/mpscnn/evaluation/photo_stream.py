@@ -10,14 +10,14 @@ from mpscnn._private.progress_line import notebook_count
 from mpscnn.errors import Error, ImageError, ParameterError, ShapeError
 from mpscnn.model import Model
 
-__all__ = ["Failed", "found_in", "results_of"]
+__all__ = ["Failed", "iterate_results", "readable_results"]
 
 Truth = TypeVar("Truth")
 Failed = Callable[[Any, Error], object]
 """A function that gets a photo that cannot be read, and the error."""
 
 
-def results_of(
+def iterate_results(
     model: Model, samples: Iterable[tuple[Any, Truth]], inflight: int, **options: Any
 ) -> Iterator[tuple[Any, Truth, Any]]:
     """Yield each photo, its label, and the model's result or an exception."""
@@ -39,14 +39,14 @@ def results_of(
             yield *under_way.popleft(), found
 
 
-def found_in(
+def readable_results(
     model: Model, samples: Iterable[tuple[Any, Truth]], inflight: int, failed: Failed | None, **options: Any
 ) -> Iterator[tuple[Truth, Any]]:
     """Yield the label and the result of each readable photo.
 
     Others are passed to `failed`, or their error is raised.
     """
-    for photo, truth, found in results_of(model, samples, inflight, **options):
+    for photo, truth, found in iterate_results(model, samples, inflight, **options):
         if isinstance(found, (ImageError, ParameterError, ShapeError)) and failed is not None:
             failed(photo, found)
         elif isinstance(found, BaseException):

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn._private.expected_names import Expected
-from mpscnn._private.files import reading, require_regular
+from mpscnn._private.files import convert_read_errors, require_regular
 from mpscnn._private.summary import text_table
 from mpscnn.errors import ImageError, ParameterError, ShapeError
 from mpscnn.evaluation.classifier import require_model
-from mpscnn.evaluation.photo_stream import Failed, found_in
+from mpscnn.evaluation.photo_stream import Failed, readable_results
 from mpscnn.model import Model
 from mpscnn.vision.photo_file import read_image
 from mpscnn.vision.segmentation import UNSEEN
@@ -103,7 +103,9 @@ def evaluate_segmenter(
     classes = classes_of_segmenter(model)
 
     def counts() -> Iterator[NDArray[np.int64]]:
-        for (photo, mask), found in found_in(model, ((one[0], one) for one in samples), inflight, failed):
+        for (photo, mask), found in readable_results(
+            model, ((one[0], one) for one in samples), inflight, failed
+        ):
             try:
                 yield counted_pairs(mask, found.labels, classes)
             except (ImageError, ShapeError) as error:
@@ -143,7 +145,7 @@ def read_mask(path: str | PathLike[str]) -> NDArray[np.uint8]:
 
     Raises ImageError for a picture of another kind, or one that cannot be read.
     """
-    with reading(path, ImageError):
+    with convert_read_errors(path, ImageError):
         require_regular(path, ImageError)
         with Path(path).open("rb") as file:
             try:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn import _core
-from mpscnn._private.expected_names import Expected, conversion_of, takes_expected_arguments
+from mpscnn._private.expected_names import Expected, accept_foreign_arguments, conversion_hint
 from mpscnn._private.literals import ChannelOrderName
 from mpscnn._private.printable import printable
 from mpscnn._private.settings import as_json
@@ -41,7 +41,7 @@ def extractor_network(network: Network, layers: str | Sequence[str], pooling: st
         ParameterError: there is no layer, a name is unknown or given twice, or the pooling is unknown.
     """
     if not hasattr(network, "subgraph"):
-        raise ParameterError(f"expected a Network, got {type(network).__name__}{conversion_of(network)}")
+        raise ParameterError(f"expected a Network, got {type(network).__name__}{conversion_hint(network)}")
     names = (
         [layers] if isinstance(layers, str) else list(layers) if isinstance(layers, Iterable) else [layers]
     )
@@ -79,7 +79,7 @@ class FeatureExtractor(Expected):
         options: the fields of `CompileOptions` and `RunOptions`, such as `device` and `threads`.
     """
 
-    @takes_expected_arguments(options=LOAD_FIELDS)
+    @accept_foreign_arguments(options=LOAD_FIELDS)
     def __init__(
         self,
         network: Network,

@@ -14,12 +14,12 @@ from mpscnn import _core
 from mpscnn._private.arguments import is_finite_number, whole_number
 from mpscnn.errors import ParameterError, ShapeError, UnsupportedError
 from mpscnn.graph.training_arrays import (
-    array_of,
-    inputs_of,
     is_object_list,
     loss_settings,
     prediction_shape,
-    targets_of,
+    to_array,
+    to_inputs,
+    to_targets,
 )
 from mpscnn.runtime.options import CompileOptions
 from mpscnn.runtime.program import compile_graph
@@ -63,7 +63,7 @@ class _Differentiated:
             raise ParameterError(
                 "gradients take a detector's labels as `Detector.targets` makes them of objects"
             )
-        return targets_of(labels, prediction_shape(batch, self.prediction, labels))
+        return to_targets(labels, prediction_shape(batch, self.prediction, labels))
 
     def __call__(
         self,
@@ -97,7 +97,7 @@ class _Differentiated:
 
 
 def _named_inputs(network: NetworkStructure, x: Any) -> dict[str, NDArray[Any]]:
-    return {tensor.name: array for tensor, array in zip(network.inputs, inputs_of(network, x), strict=True)}
+    return {tensor.name: array for tensor, array in zip(network.inputs, to_inputs(network, x), strict=True)}
 
 
 def gradients(
@@ -123,7 +123,7 @@ def gradients(
         settings["loss"] = {"kind": "mean_squared_error"}
     both = _Differentiated(network, settings, of_output=labels is None, threads=threads)
     if labels is None:
-        targets = array_of("output_gradient", output_gradient)
+        targets = to_array("output_gradient", output_gradient)
         shape = prediction_shape(len(next(iter(inputs.values()))), both.prediction, targets)
         if targets.dtype.kind != "f" or targets.shape != shape:
             raise ShapeError(

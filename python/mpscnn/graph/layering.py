@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Layering", "Place", "layered"]
+__all__ = ["Layering", "Place", "assign_rows"]
 
 Point = tuple[float, float]
 
@@ -29,7 +29,7 @@ class Layering:
     """The corners of each line, from its upper end to its lower end."""
 
 
-def layered(
+def assign_rows(
     inputs_of: Mapping[str, Sequence[str]], *, box: tuple[float, float], gaps: tuple[float, float]
 ) -> Layering:
     """Place the nodes of a graph in rows, each below the nodes that it reads.

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from mpscnn import _core
 from mpscnn._private.arguments import name_list
 from mpscnn._private.copies import require_no_functions
-from mpscnn._private.files import content_of, replacing
+from mpscnn._private.files import read_content, replace_atomically
 from mpscnn._private.literals import StoredTypeName
 from mpscnn._private.model_name import MODEL_SUFFIX
 from mpscnn._private.settings import as_json
@@ -151,7 +151,7 @@ def change_metadata(
     Raises:
         WeightsError: the file is not a model file, the changes would make it invalid, or it cannot be read or written.
     """
-    content = content_of(path, WeightsError)
+    content = read_content(path, WeightsError)
     _core.Model.parse(content, os.fsencode(path))  # raises an error if the file is invalid
     header, tensors = _with_metadata(content, changes)
 
@@ -302,5 +302,5 @@ def _replace(path: Path, write: Callable[[BinaryIO], None]) -> None:
         except Error as error:
             raise type(error)(str(error).replace(temporary, f"model for {path}")) from error
 
-    with replacing(path, WeightsError, check) as file:
+    with replace_atomically(path, WeightsError, check) as file:
         write(file)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from mpscnn import _core
 from mpscnn._private.arguments import is_finite_number, name_list, require_text, whole_number, whole_numbers
-from mpscnn._private.expected_names import Expected, NamedArrays, number_format, takes_expected_arguments
+from mpscnn._private.expected_names import Expected, NamedArrays, accept_foreign_arguments, number_format
 from mpscnn._private.literals import StoredTypeName
 from mpscnn._private.model_name import MODEL_SUFFIX
 from mpscnn._private.names import did_you_mean
@@ -104,7 +104,7 @@ class Network(
         name: the name in tables and messages.
     """
 
-    @takes_expected_arguments
+    @accept_foreign_arguments
     def __init__(
         self, input: Sequence[int | None] | Mapping[str, Sequence[int | None]], *, name: str = "network"
     ) -> None:
@@ -323,7 +323,7 @@ class Network(
         result._maker.without_bias = {names[layer] for layer in self._maker.without_bias if layer in names}
         return result
 
-    @takes_expected_arguments(options=CompileOptions.fields)
+    @accept_foreign_arguments(options=CompileOptions.fields)
     def compile(
         self, *, outputs: Sequence[str | Tensor] | None = None, **options: Unpack[CompileArguments]
     ) -> Program:
@@ -379,7 +379,7 @@ class Network(
             self, x, labels, loss=loss, output_gradient=output_gradient, seed=seed, threads=threads
         )
 
-    @takes_expected_arguments
+    @accept_foreign_arguments
     def save(
         self,
         path: str | PathLike[str],

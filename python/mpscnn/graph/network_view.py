@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mpscnn._private.html_view import Html, escaped, folded, lines, picture_of, scrolled, table
+from mpscnn._private.html_view import Html, details, escape, lines, scroll_box, svg_image, table
 from mpscnn.graph.layer_arguments import activation_name
-from mpscnn.graph.layering import Point, layered
+from mpscnn.graph.layering import Point, assign_rows
 from mpscnn.graph.structure import NetworkStructure
 
 __all__ = ["network_html"]
@@ -60,7 +60,7 @@ def network_html(network: NetworkStructure) -> Html:
     ]
     for node in structure["nodes"]:
         read, own = shapes[node["inputs"][0]], shapes[node["name"]]
-        text = described(node, read[-1])
+        text = describe_layer(node, read[-1])
         layers.append(_DrawnLayer(node["name"], node["operation"], text, tuple(node["inputs"]), own))
     total = f"{sum(parameters.values()):,}"
     count = len(structure["nodes"])
@@ -79,11 +79,11 @@ def network_html(network: NetworkStructure) -> Html:
     if count > _MAX_DRAWN:
         drawing = lines(f"The graph is not drawn: it has more than {_MAX_DRAWN} layers.")
     else:
-        drawing = scrolled(_graph_svg(layers, structure["outputs"]))
+        drawing = scroll_box(_graph_svg(layers, structure["outputs"]))
     return Html(
-        f"<div>{lines(Html(f'<b>{escaped(network.name)}</b>: {count:,} layers, {total} parameters'))}"
+        f"<div>{lines(Html(f'<b>{escape(network.name)}</b>: {count:,} layers, {total} parameters'))}"
         '<div style="display:flex;flex-wrap:wrap;gap:24px">'
-        f"{folded('Layers', scrolled(listed), opened=True)}{folded('Graph', drawing, opened=True)}</div></div>"
+        f"{details('Layers', scroll_box(listed), opened=True)}{details('Graph', drawing, opened=True)}</div></div>"
     )
 
 
@@ -96,7 +96,7 @@ def _parameters(network: NetworkStructure) -> dict[str, int]:
     return parameters
 
 
-def described(layer: Layer, channels: int) -> str:
+def describe_layer(layer: Layer, channels: int) -> str:
     """Return a layer's operation with its window, such as "depthwise convolution 3 x 3 / 2, relu6".
 
     Args:
@@ -121,7 +121,7 @@ def described(layer: Layer, channels: int) -> str:
 
 def _graph_svg(layers: Sequence[_DrawnLayer], outputs: Sequence[str]) -> Html:
     """Draw the graph with its inputs at the top. Outputs have a thick border."""
-    layering = layered({layer.name: layer.inputs for layer in layers}, box=_BOX, gaps=_GAPS)
+    layering = assign_rows({layer.name: layer.inputs for layer in layers}, box=_BOX, gaps=_GAPS)
     parts = [
         f'<path d="{_path(line)}" fill="none" stroke="#888888" stroke-width="1.2"/>'
         for line in layering.lines
@@ -133,13 +133,13 @@ def _graph_svg(layers: Sequence[_DrawnLayer], outputs: Sequence[str]) -> Html:
         detail = ", ".join(filter(None, (layer.text.partition(",")[0], layer.extents)))
         border = 'stroke="black" stroke-width="2"' if layer.name in outputs else 'stroke="#888888"'
         parts.append(
-            f"<g><title>{escaped(layer.name)}: {escaped(layer.text or 'input')}, {layer.extents}</title>"
+            f"<g><title>{escape(layer.name)}: {escape(layer.text or 'input')}, {layer.extents}</title>"
             f'<rect x="{left:g}" y="{top:g}" width="{width:g}" height="{height:g}" rx="5" '
             f'fill="{_color(layer.operation)}" {border}/>'
             f"{_text(place.x, place.y - 3, _cut(layer.name, _LONGEST_NAME), 'bold')}"
             f"{_text(place.x, place.y + 11, _cut(detail, _LONGEST_DETAIL), 'normal')}</g>"
         )
-    return picture_of(layering.width, layering.height, parts, font_size=10)
+    return svg_image(layering.width, layering.height, parts, font_size=10)
 
 
 def _path(line: Sequence[Point]) -> str:
@@ -157,7 +157,7 @@ def _path(line: Sequence[Point]) -> str:
 
 
 def _text(x: float, y: float, text: str, weight: str) -> str:
-    return f'<text x="{x:g}" y="{y:g}" text-anchor="middle" font-weight="{weight}">{escaped(text)}</text>'
+    return f'<text x="{x:g}" y="{y:g}" text-anchor="middle" font-weight="{weight}">{escape(text)}</text>'
 
 
 def _cut(text: str, longest: int) -> str:

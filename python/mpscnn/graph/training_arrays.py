@@ -26,7 +26,7 @@ def is_object_list(labels: Any) -> bool:
     return isinstance(labels, (list, tuple)) and bool(labels) and all(isinstance(x, Mapping) for x in labels)
 
 
-def array_of(what: str, value: Any) -> NDArray[Any]:
+def to_array(what: str, value: Any) -> NDArray[Any]:
     """Convert the value to a NumPy array. Tensors of other frameworks are accepted."""
     array = as_array(what, value)
     if array.dtype.hasobject:
@@ -34,9 +34,9 @@ def array_of(what: str, value: Any) -> NDArray[Any]:
     return array
 
 
-def images_of(value: Any) -> NDArray[Any]:
+def to_images(value: Any) -> NDArray[Any]:
     """Return inputs as float32 or float16. They are not copied if the core can read their memory."""
-    array = array_of("inputs", value)
+    array = to_array("inputs", value)
     if array.dtype.kind != "f":
         raise ParameterError(
             f"inputs must be floats as the network expects them, got {array.dtype}; for pixels of 0 to 255 and a "
@@ -53,7 +53,7 @@ def _axes(value: Any) -> int:
     return int(count or 0)
 
 
-def inputs_of(network: NetworkStructure, value: Any) -> list[NDArray[Any]]:
+def to_inputs(network: NetworkStructure, value: Any) -> list[NDArray[Any]]:
     """Return an array for each of the network's inputs.
 
     Several inputs are a list, a tuple, or a mapping by name. For a network with one input, a list or tuple may be its
@@ -75,14 +75,14 @@ def inputs_of(network: NetworkStructure, value: Any) -> list[NDArray[Any]]:
         raise ParameterError(
             f"network {network.name!r} has {count} input{'s' * (count > 1)}, got {len(arrays)} arrays"
         )
-    return [images_of(array) for array in arrays]
+    return [to_images(array) for array in arrays]
 
 
 def prediction_shape(batch: int, extents: Sequence[int | None], labels: Any) -> tuple[int, ...]:
     """Return the shape of a prediction for a batch. Free extents (-1 or None) are taken from the labels."""
     known = [None if extent is None or extent < 0 else int(extent) for extent in extents]
     if None in known and not is_object_list(labels):
-        given = array_of("labels", labels).shape[1:]
+        given = to_array("labels", labels).shape[1:]
         # The labels are floats with channels, or class numbers without them.
         if len(given) in (len(known), len(known) - 1):
             pairs = zip(known, given, strict=False)
@@ -90,12 +90,12 @@ def prediction_shape(batch: int, extents: Sequence[int | None], labels: Any) -> 
     return (batch, *(extent or 0 for extent in known))
 
 
-def targets_of(labels: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:
+def to_targets(labels: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Convert labels to the prediction's shape. A class number becomes 1 in its channel.
 
     For a prediction with one channel, whole numbers and booleans are values and not class numbers.
     """
-    array = array_of("labels", labels)
+    array = to_array("labels", labels)
     if array.shape == shape and array.dtype.kind == "f":
         return np.ascontiguousarray(array, np.float32)
     classes = shape[-1]
@@ -116,9 +116,9 @@ def targets_of(labels: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:
     )
 
 
-def weights_of(weights: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:
+def to_loss_weights(weights: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Convert weights of losses to the prediction's shape: one for each image, each pixel or each element."""
-    array = array_of("weights", weights)
+    array = to_array("weights", weights)
     if array.dtype.kind not in "fiu" or array.shape not in [
         shape[:count] for count in range(1, len(shape) + 1)
     ]:

@@ -14,9 +14,9 @@ from mpscnn.errors import ParameterError, WeightsError
 
 __all__ = [
     "WeightLayout",
-    "in_own_layout",
-    "is_of_torch",
-    "of_flattened_image",
+    "convert_layout",
+    "is_torch_tensor",
+    "reorder_flattened_weights",
     "require_named_weights",
     "weight_array",
 ]
@@ -25,7 +25,7 @@ WeightLayout = Literal["OHWI", "OIHW"]
 _FROM_OIHW = (0, 2, 3, 1)
 
 
-def is_of_torch(value: object) -> bool:
+def is_torch_tensor(value: object) -> bool:
     """Return True if the value is a PyTorch tensor. PyTorch is not imported for this."""
     return any(base.__module__ == "torch" and base.__name__ == "Tensor" for base in type(value).__mro__)
 
@@ -33,7 +33,7 @@ def is_of_torch(value: object) -> bool:
 def weight_array(name: str, value: Any) -> NDArray[Any]:
     """Convert a weight to an array. Raises WeightsError if that is not possible."""
     try:
-        if is_of_torch(value):
+        if is_torch_tensor(value):
             value = value.detach().cpu()
             if str(value.dtype) == "torch.bfloat16":
                 value = value.float()  # float32 represents every bfloat16 exactly
@@ -60,7 +60,7 @@ def require_named_weights(weights: object) -> None:
         raise ParameterError(f"weights: expected names such as 'conv1.weight', got {wrong!r}")
 
 
-def of_flattened_image(
+def reorder_flattened_weights(
     name: str,
     array: NDArray[Any],
     image: tuple[int, int, int],
@@ -89,7 +89,7 @@ def of_flattened_image(
     return array
 
 
-def in_own_layout(
+def convert_layout(
     name: str, array: NDArray[Any], shape: tuple[int, ...], layout: WeightLayout | None, of_torch: bool
 ) -> NDArray[Any]:
     """Return a convolution's weights with the axes [out][kernel height][kernel width][in], which `shape` has.

@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 
 from mpscnn import _core
 from mpscnn._private.arguments import require_text
-from mpscnn._private.expected_names import takes_expected_arguments
-from mpscnn._private.files import content_of
+from mpscnn._private.expected_names import accept_foreign_arguments
+from mpscnn._private.files import read_content
 from mpscnn._private.names import did_you_mean
 from mpscnn.errors import ParameterError, WeightsError
 from mpscnn.graph.flattened import flattened_images
 from mpscnn.graph.weight_layout import (
     WeightLayout,
-    in_own_layout,
-    is_of_torch,
-    of_flattened_image,
+    convert_layout,
+    is_torch_tensor,
+    reorder_flattened_weights,
     require_named_weights,
     weight_array,
 )
@@ -76,10 +76,10 @@ class GraphWeights(ABC):
             shape = tuple(specs[name]["shape"])
             image = images.get(specs[name]["layer"])
             if image is not None and array.ndim == 2:
-                array = of_flattened_image(name, array, image, layout, is_of_torch(value))
+                array = reorder_flattened_weights(name, array, image, layout, is_torch_tensor(value))
                 array = array.reshape(shape) if array.size == math.prod(shape) else array
             else:
-                array = in_own_layout(name, array, shape, layout, is_of_torch(value))
+                array = convert_layout(name, array, shape, layout, is_torch_tensor(value))
             self._set_weight(specs[name], array)
 
     def load_raw_weights(
@@ -100,7 +100,7 @@ class GraphWeights(ABC):
             path = Path(directory) / pattern.format(layer=spec["layer"])
             if not spec["required"] and not path.exists():
                 continue
-            content = content_of(path, WeightsError)
+            content = read_content(path, WeightsError)
             shape = tuple(spec["shape"])
             expected = 4 * math.prod(shape)
             if len(content) != expected:
@@ -126,7 +126,7 @@ class GraphWeights(ABC):
         scale_list, zero_list = (_numbers(part) for part in (scales, zero_points))
         self.graph.set_weight(layer, role, np.ascontiguousarray(values), scale_list, zero_list)
 
-    @takes_expected_arguments
+    @accept_foreign_arguments
     def initialize_weights(self, seed: int = 0) -> None:
         """Set random weights (He et al. 2015), zero biases and neutral batch normalizations.
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NoReturn
 
-from mpscnn._private.expected_names import no_attribute
+from mpscnn._private.expected_names import attribute_error
 from mpscnn.kernels import classes
 from mpscnn.kernels.apple_names import class_hint
 from mpscnn.kernels.arithmetic import (
@@ -207,7 +207,7 @@ if not TYPE_CHECKING:  # hidden from type checkers, which would accept every wro
 
     def __getattr__(name: str) -> NoReturn:
         """Raise an error with a hint. Python calls this function only for missing attributes."""
-        raise no_attribute(__name__, name, "" if name.startswith("_") else class_hint(name, __all__))
+        raise attribute_error(__name__, name, "" if name.startswith("_") else class_hint(name, __all__))
 
 
 def __dir__() -> list[str]:

@@ -6,12 +6,12 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 
 from mpscnn._private.arguments import whole_number
-from mpscnn._private.expected_names import takes_expected_arguments
+from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn.errors import ParameterError
 from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
-from mpscnn.models.mobilenet import Size, Weights, image_size, with_weights
+from mpscnn.models.mobilenet import Size, Weights, image_size, load_weights
 
 OUTPUTS = ("logits", "softmax")
 # The function relu6(x + 3) / 6.
@@ -35,7 +35,7 @@ class Classifier(ABC):
     preprocess: str = field(default="torch", kw_only=True)
     input_size: int = field(default=224, kw_only=True)
 
-    @takes_expected_arguments
+    @accept_foreign_arguments
     def __call__(
         self,
         weights: Weights = None,
@@ -63,7 +63,7 @@ class Classifier(ABC):
         net.preprocess = self.preprocess
         logits = self._logits(net, net.input, whole_number("classes", classes))
         net.output(net.softmax(logits, name="softmax") if output == "softmax" else logits)
-        return with_weights(net, weights)
+        return load_weights(net, weights)
 
     @abstractmethod
     def _logits(self, net: Network, x: Tensor, classes: int) -> Tensor:
@@ -141,6 +141,6 @@ def squeeze_excitation(
     return net.multiply(x, gates, name=name)
 
 
-def pooled(net: Network, x: Tensor) -> Tensor:
+def global_average_pool(net: Network, x: Tensor) -> Tensor:
     """Return the mean of each channel: (n, channels)."""
     return net.flatten(net.global_average_pool2d(x, name="avgpool"), name="flatten")

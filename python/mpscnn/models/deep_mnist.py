@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn._private.expected_names import takes_expected_arguments
-from mpscnn._private.files import content_of, is_folder, writing
+from mpscnn._private.expected_names import accept_foreign_arguments
+from mpscnn._private.files import convert_write_errors, is_folder, read_content
 from mpscnn.errors import ParameterError, WeightsError
 from mpscnn.graph.network import Network
 from mpscnn.models.mobilenet import Weights, weight_arrays
@@ -23,7 +23,7 @@ from mpscnn.models.mobilenet import Weights, weight_arrays
 _LAYERS = ("conv1", "conv2", "fc1", "fc2")
 
 
-@takes_expected_arguments
+@accept_foreign_arguments
 def deep_mnist(
     weights: Weights = None,
     *,
@@ -82,10 +82,10 @@ def export_deep_mnist(network: Network, directory: str | os.PathLike[str]) -> No
             f"{', '.join(arrays) or 'no weights'}"
         )
     folder = Path(directory)
-    with writing(folder, WeightsError):
+    with convert_write_errors(folder, WeightsError):
         folder.mkdir(parents=True, exist_ok=True)
     for name, file in names.items():
-        with writing(folder / file, WeightsError):
+        with convert_write_errors(folder / file, WeightsError):
             (folder / file).write_bytes(arrays[name].astype("<f4").tobytes())
 
 
@@ -109,7 +109,7 @@ def _read_files(network: Network, directory: Path) -> dict[str, NDArray[np.float
     for file, (name, shape) in specs.items():
         path = directory / file
         try:
-            content = content_of(path, WeightsError)
+            content = read_content(path, WeightsError)
         except WeightsError as error:
             listed = ", ".join(f"{file} ({size:,} bytes)" for file, size in sizes.items())
             raise WeightsError(f"{error}; expected are the eight files {listed}") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mpscnn._private.arguments import whole_numbers
-from mpscnn._private.expected_names import takes_expected_arguments
+from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn.errors import ParameterError
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
@@ -13,9 +13,9 @@ from mpscnn.models.mobilenet import (
     Size,
     Weights,
     image_size,
+    load_weights,
     mobilenet_v2_blocks,
     require_multiplier,
-    with_weights,
 )
 
 _DEPTH = 256  # channels of the pyramid's branches, of their projection and of the decoder
@@ -26,7 +26,7 @@ ARTICLE_RATES = {16: (6, 12, 18), 8: (12, 24, 36)}
 _OUTPUTS = ("logits", "softmax", "labels")
 
 
-@takes_expected_arguments
+@accept_foreign_arguments
 def deeplab_v3(
     weights: Weights = None,
     *,
@@ -63,7 +63,7 @@ def deeplab_v3(
     return _with_head(net, x, classes, output, weights)
 
 
-@takes_expected_arguments
+@accept_foreign_arguments
 def deeplab_v3_plus(
     weights: Weights = None,
     *,
@@ -152,4 +152,4 @@ def _with_head(net: Network, x: Tensor, classes: int, output: str, weights: Weig
     elif output == "labels":
         x = net.argmax(x, name="labels")
     net.output(x)
-    return with_weights(net, weights)
+    return load_weights(net, weights)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from mpscnn._private.literals import ActivationName
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
-from mpscnn.models.blocks import Classifier, convolution, depthwise, pooled, squeeze_excitation
+from mpscnn.models.blocks import Classifier, convolution, depthwise, global_average_pool, squeeze_excitation
 from mpscnn.models.mobilenet import round_channels
 
 
@@ -106,7 +106,7 @@ class EfficientNet(Classifier):
                 stride = stage.stride if block == 0 else 1
                 x = self._block(net, x, stage, stride, f"features.{number}.{block}")
         x = self._convolution(net, x, last, 1, 1, f"features.{len(self.stages) + 1}.0")
-        return net.dense(pooled(net, x), classes, name="classifier.1")
+        return net.dense(global_average_pool(net, x), classes, name="classifier.1")
 
     @property
     def _activation(self) -> ActivationName:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
-from mpscnn.models.blocks import Classifier, convolution, depthwise, pooled
+from mpscnn.models.blocks import Classifier, convolution, depthwise, global_average_pool
 from mpscnn.models.mobilenet import round_channels
 
 _BLOCKS = [  # (channels, kernel, stride of the first block, expansion, repetitions)
@@ -53,7 +53,7 @@ class MNASNet(Classifier):
                     f"layers.{stack}.{block}",
                 )
         x = convolution(net, x, 1280, activation="relu", name="layers.14")
-        return net.dense(pooled(net, x), classes, name="classifier.1")
+        return net.dense(global_average_pool(net, x), classes, name="classifier.1")
 
 
 def _block(

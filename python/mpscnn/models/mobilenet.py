@@ -7,8 +7,8 @@ from os import PathLike
 from typing import Any
 
 from mpscnn._private.arguments import pair
-from mpscnn._private.expected_names import takes_expected_arguments
-from mpscnn._private.model_name import weights_of
+from mpscnn._private.expected_names import accept_foreign_arguments
+from mpscnn._private.model_name import read_weights
 from mpscnn.errors import ParameterError
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
@@ -40,7 +40,7 @@ V2_BLOCKS = [  # (expansion, channels, repetitions, stride of the first)
 ]
 
 
-@takes_expected_arguments
+@accept_foreign_arguments
 def mobilenet_v1(
     weights: Weights = None,
     *,
@@ -71,7 +71,7 @@ def mobilenet_v1(
     return _with_head(net, x, classes, output, weights)
 
 
-@takes_expected_arguments
+@accept_foreign_arguments
 def mobilenet_v2(
     weights: Weights = None,
     *,
@@ -184,10 +184,10 @@ def _with_head(net: Network, x: Tensor, classes: int, output: str, weights: Weig
     x = net.global_average_pool2d(x, name="pool")
     x = net.flatten(net.conv2d(x, classes, 1, name="classifier"), name="logits")
     net.output(net.softmax(x, name="softmax") if output == "softmax" else x)
-    return with_weights(net, weights)
+    return load_weights(net, weights)
 
 
-def with_weights(net: Network, weights: Weights) -> Network:
+def load_weights(net: Network, weights: Weights) -> Network:
     """Load the weights, if there are any, and return the network."""
     if weights is not None:
         net.load_weights(weight_arrays(weights))
@@ -198,7 +198,7 @@ def weight_arrays(weights: Mapping[str, Any] | str | PathLike[str]) -> Mapping[s
     """Return weights as a mapping. A file or registry name is loaded."""
     if isinstance(weights, Mapping):
         return weights
-    return weights_of(weights)
+    return read_weights(weights)
 
 
 def _width_v1(multiplier: float) -> Callable[[int], int]:

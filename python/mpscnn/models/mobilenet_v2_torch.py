@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
-from mpscnn.models.blocks import Classifier, convolution, depthwise, pooled
+from mpscnn.models.blocks import Classifier, convolution, depthwise, global_average_pool
 from mpscnn.models.mobilenet import V2_BLOCKS, round_channels
 
 
@@ -47,7 +47,7 @@ class MobileNetV2(Classifier):
                 x = _block(net, x, width, expansion, stride, f"features.{block}")
         last = round_channels(1280 * max(1.0, ends))
         x = convolution(net, x, last, activation="relu6", name=f"features.{block + 1}.0")
-        return net.dense(pooled(net, x), classes, name="classifier.1")
+        return net.dense(global_average_pool(net, x), classes, name="classifier.1")
 
 
 def _block(net: Network, x: Tensor, channels: int, expansion: int, stride: int, name: str) -> Tensor:

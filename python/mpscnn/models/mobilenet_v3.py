@@ -8,7 +8,14 @@ from dataclasses import dataclass, replace
 from mpscnn._private.literals import ActivationName
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
-from mpscnn.models.blocks import HARD_SIGMOID, Classifier, convolution, depthwise, pooled, squeeze_excitation
+from mpscnn.models.blocks import (
+    HARD_SIGMOID,
+    Classifier,
+    convolution,
+    depthwise,
+    global_average_pool,
+    squeeze_excitation,
+)
 from mpscnn.models.mobilenet import round_channels
 
 
@@ -102,7 +109,7 @@ class MobileNetV3(Classifier):
         x = self.features(net, x)[-1]
         hidden = self.hidden // 2 if self.reduced_tail else self.hidden
         hidden = hidden if self.timm else self._scaled(hidden)
-        x = net.dense(pooled(net, x), hidden, activation=self._activation, name="classifier.0")
+        x = net.dense(global_average_pool(net, x), hidden, activation=self._activation, name="classifier.0")
         return net.dense(x, classes, name="classifier.3")
 
     def features(self, net: Network, x: Tensor, rename: Callable[[str], str] = str) -> list[Tensor]:

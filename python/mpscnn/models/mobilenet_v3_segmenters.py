@@ -6,12 +6,12 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 from mpscnn._private.arguments import whole_number
-from mpscnn._private.expected_names import takes_expected_arguments
+from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn.errors import ParameterError
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
 from mpscnn.models.blocks import convolution
-from mpscnn.models.mobilenet import Size, Weights, image_size, with_weights
+from mpscnn.models.mobilenet import Size, Weights, image_size, load_weights
 from mpscnn.models.mobilenet_v3 import LARGE, MobileNetV3
 
 _BACKBONE = MobileNetV3("mobilenet_v3_large", LARGE, 1280, dilated=True)
@@ -35,7 +35,7 @@ class Segmenter(ABC):
 
     name: str
 
-    @takes_expected_arguments
+    @accept_foreign_arguments
     def __call__(
         self, weights: Weights = None, *, input_size: Size = 520, classes: int = 21, output: str = "logits"
     ) -> Network:
@@ -63,7 +63,7 @@ class Segmenter(ABC):
         elif output == "labels":
             x = net.argmax(x, name="labels")
         net.output(x)
-        return with_weights(net, weights)
+        return load_weights(net, weights)
 
     @abstractmethod
     def _head(self, net: Network, features: list[Tensor], classes: int) -> Tensor:

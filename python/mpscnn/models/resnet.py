@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
-from mpscnn.models.blocks import Classifier, convolution, pooled
+from mpscnn.models.blocks import Classifier, convolution, global_average_pool
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class ResNet(Classifier):
             for block in range(blocks):
                 stride = 2 if stage > 1 and block == 0 else 1
                 x = self._block(net, x, 32 * 2**stage, stride, f"layer{stage}.{block}")
-        return net.dense(pooled(net, x), classes, name="fc")
+        return net.dense(global_average_pool(net, x), classes, name="fc")
 
     def _block(self, net: Network, x: Tensor, planes: int, stride: int, name: str) -> Tensor:
         """Add a block. `planes` is the width of the stage; the result of a bottleneck has 4 times as many channels."""

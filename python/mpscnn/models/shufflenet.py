@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
-from mpscnn.models.blocks import Classifier, convolution, depthwise, pooled
+from mpscnn.models.blocks import Classifier, convolution, depthwise, global_average_pool
 
 _FIRST = 24
 _REPETITIONS = (4, 8, 4)
@@ -37,7 +37,7 @@ class ShuffleNetV2(Classifier):
             for block in range(repetitions):
                 x = _block(net, x, channels // 2, 2 if block == 0 else 1, f"stage{stage}.{block}")
         x = convolution(net, x, self.last, activation="relu", name="conv5.0")
-        return net.dense(pooled(net, x), classes, name="fc")
+        return net.dense(global_average_pool(net, x), classes, name="fc")
 
 
 def _block(net: Network, x: Tensor, half: int, stride: int, name: str) -> Tensor:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from mpscnn._private.arguments import whole_number
-from mpscnn._private.expected_names import takes_expected_arguments
+from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn.errors import ParameterError
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
@@ -14,10 +14,10 @@ from mpscnn.models.mobilenet import (
     Size,
     Weights,
     image_size,
+    load_weights,
     mobilenet_v1_layers,
     mobilenet_v2_blocks,
     mobilenet_v2_last,
-    with_weights,
 )
 from mpscnn.vision.detector import DetectionHead
 
@@ -30,7 +30,7 @@ _MIN_EXTRA_CHANNELS = 16  # min_depth in TensorFlow's SSD configurations
 _Layer = Callable[[Network, Tensor, int, str], Tensor]
 
 
-@takes_expected_arguments
+@accept_foreign_arguments
 def ssd_mobilenet_v1(
     weights: Weights = None,
     *,
@@ -64,7 +64,7 @@ def ssd_mobilenet_v1(
     return _with_heads(net, maps, classes, score, 1, weights)
 
 
-@takes_expected_arguments
+@accept_foreign_arguments
 def ssdlite_mobilenet_v2(
     weights: Weights = None,
     *,
@@ -173,4 +173,4 @@ def _with_heads(
     net.output(net.concat(parts["box"], axis=1, name="boxes"))
     net.output(net.concat(parts["score"], axis=1, name="scores"))
     net.detection = head
-    return with_weights(net, weights)
+    return load_weights(net, weights)

@@ -6,11 +6,11 @@ import itertools
 import math
 
 from mpscnn._private.arguments import whole_number
-from mpscnn._private.expected_names import takes_expected_arguments
+from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
 from mpscnn.models.blocks import convolution, depthwise
-from mpscnn.models.mobilenet import Size, Weights, image_size, with_weights
+from mpscnn.models.mobilenet import Size, Weights, image_size, load_weights
 from mpscnn.models.mobilenet_v3 import LARGE, MobileNetV3
 from mpscnn.vision.detector import DetectionHead
 
@@ -22,7 +22,7 @@ _ANCHORS = 2 + 2 * len(_ASPECT_RATIOS)  # anchors for each point of a map
 _SPLIT = 13  # the block whose expansion is the first feature map
 
 
-@takes_expected_arguments
+@accept_foreign_arguments
 def ssdlite320_mobilenet_v3_large(
     weights: Weights = None, *, classes: int = 90, input_size: Size = 320, reduced_tail: bool = True
 ) -> Network:
@@ -65,7 +65,7 @@ def ssdlite320_mobilenet_v3_large(
         ]
         net.output(net.concat(rows, axis=1, name=name))
     net.detection = _detection(height, width)
-    return with_weights(net, weights)
+    return load_weights(net, weights)
 
 
 def _renamed(name: str) -> str:

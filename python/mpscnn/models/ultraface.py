@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from mpscnn._private.arguments import whole_number
-from mpscnn._private.expected_names import takes_expected_arguments
+from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
 from mpscnn.models.blocks import convolution, depthwise
-from mpscnn.models.mobilenet import Size, Weights, image_size, with_weights
+from mpscnn.models.mobilenet import Size, Weights, image_size, load_weights
 from mpscnn.models.ssd import ultraface_head
 
 _FIRST = 16
@@ -29,7 +29,7 @@ _MAPS = (7, 10, 12)  # the blocks whose results are feature maps
 _ANCHORS = (3, 2, 2, 3)  # anchors for each point of each map
 
 
-@takes_expected_arguments
+@accept_foreign_arguments
 def ultraface_slim(weights: Weights = None, *, classes: int = 1, input_size: Size = (240, 320)) -> Network:
     """Return the slim face detector: (n, height, width, 3), (x - 127) / 128 -> boxes and scores.
 
@@ -66,7 +66,7 @@ def ultraface_slim(weights: Weights = None, *, classes: int = 1, input_size: Siz
     net.output(net.softmax(net.concat(scores, axis=1, name="logits"), name="scores"))
     net.detection = ultraface_head()
     net.labels = ["face"] if classes == 1 else None
-    return with_weights(net, weights)
+    return load_weights(net, weights)
 
 
 def _rows(net: Network, x: Tensor, number: int, width: int, head: str) -> Tensor:

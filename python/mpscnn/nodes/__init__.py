@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mpscnn._private.expected_names import no_attribute
+from mpscnn._private.expected_names import attribute_error
 from mpscnn._private.names import did_you_mean
 from mpscnn.nodes.filter_node import FilterNode, MPSNNImageNode
 from mpscnn.nodes.graph import MPSNNGraph
@@ -97,7 +97,7 @@ else:  # type checkers must not see this function, because it would make every w
         if name in NODES:
             return NODES[name]
         hint = "" if name.startswith("_") else did_you_mean(name, [*names(), *__all__])
-        raise no_attribute(__name__, name, hint)
+        raise attribute_error(__name__, name, hint)
 
 
 def __dir__() -> list[str]:

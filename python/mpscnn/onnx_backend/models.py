@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.converters.layer_names import shown
+from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.onnx_reader.file import OLDEST_OPSET
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 
@@ -57,7 +57,7 @@ class BackendModel:
         try:
             onnx.checker.check_model(model)
         except onnx.checker.ValidationError as error:
-            raise WeightsError(f"damaged: model {shown(model.graph.name)}: {error}") from error
+            raise WeightsError(f"damaged: model {quote_name(model.graph.name)}: {error}") from error
         self.proto = _renewed(model)
         graph = self.proto.graph
         self.title = graph.name or "model"
@@ -72,9 +72,9 @@ class BackendModel:
         if isinstance(inputs, Mapping):
             names = [port.name for port in self.inputs]
             if unknown := [name for name in inputs if name not in names]:
-                raise ParameterError(f"{self.title}: there is no input {shown(str(unknown[0]))}")
+                raise ParameterError(f"{self.title}: there is no input {quote_name(str(unknown[0]))}")
             if missing := [name for name in names if name not in inputs]:
-                raise ParameterError(f"{self.title}: input {shown(missing[0])} is missing")
+                raise ParameterError(f"{self.title}: input {quote_name(missing[0])} is missing")
             given = [inputs[name] for name in names]
         elif isinstance(inputs, np.ndarray) and len(self.inputs) == 1:
             given = [inputs]
@@ -94,7 +94,7 @@ class BackendModel:
         import onnx
 
         kind = info.type.WhichOneof("value")
-        where = f"{self.title}: {what} {shown(info.name)}"
+        where = f"{self.title}: {what} {quote_name(info.name)}"
         if kind is None:
             raise UnsupportedError(f"{where} has no stated type")
         if kind != "tensor_type":
@@ -109,7 +109,7 @@ class BackendModel:
         return Port(info.name, dtype, shape)
 
     def _fitting(self, port: Port, given: Any) -> Array:
-        where = f"{self.title}: input {shown(port.name)}"
+        where = f"{self.title}: input {quote_name(port.name)}"
         array = np.asarray(given)
         if array.dtype != port.dtype:
             raise ParameterError(f"{where} is of {port.dtype}, got {array.dtype}")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mpscnn.converters.decomposed_norms.fusion import fuse_norms
 from mpscnn.converters.float32_intermediates import keep_intermediates
-from mpscnn.converters.onnx_reader.file import file_of_model
+from mpscnn.converters.onnx_reader.file import file_from_model
 from mpscnn.converters.onnx_reader.reader import Converted, converted
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.converters.unsupported import UnsupportedLayersError
@@ -141,7 +141,7 @@ class BoundPrograms:
             if place not in form.taken
         }
         shapes = {ports[place].name: inputs[place].shape for place in form.taken if inputs is not None}
-        file = file_of_model(_with_constants(self._model.proto, bound), title)
+        file = file_from_model(_with_constants(self._model.proto, bound), title)
         options = ReadOptions(title, shapes=shapes, outputs=file.outputs, has_batch=form.has_batch)
         made = converted(file, options)
         network = keep_intermediates(fuse_norms(made.network))

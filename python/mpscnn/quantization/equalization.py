@@ -21,7 +21,7 @@ from mpscnn.quantization.calibration import Seen
 _MOST = 6  # a factor is from 2^-6 to 2^6
 
 
-def equalized(network: Network, seen: Mapping[str, Seen]) -> Network | None:
+def equalize_weights(network: Network, seen: Mapping[str, Seen]) -> Network | None:
     """Return the network with equalised weights. Results have the same bits, since factors are powers of two.
 
     Args:

@@ -21,17 +21,17 @@ Given = Mapping[str, Array]
 _BATCH = 1 << 17
 
 
-def inputs_of(network: Network, images: Iterable[Any], what: str) -> list[Given]:
+def to_arrays(network: Network, images: Iterable[Any], what: str) -> list[Given]:
     """Convert a user's images to arrays. Errors begin with `what`. Raises the errors of `mpscnn.quantize`."""
     if isinstance(images, (str, bytes, Mapping)) or not isinstance(images, Iterable):
         raise ParameterError(f"quantize: {what} must be a list of arrays or photos, got {images!r}")
     found = [_inputs(network, image) for image in images]
-    if not sum(map(count_of, found)):
+    if not sum(map(count_images, found)):
         raise ParameterError(f"quantize: {what}: no images given")
-    return [given for given in found if count_of(given)]
+    return [given for given in found if count_images(given)]
 
 
-def count_of(given: Given) -> int:
+def count_images(given: Given) -> int:
     """Return the number of images."""
     return len(next(iter(given.values())))
 
@@ -50,7 +50,7 @@ def batches(images: Sequence[Given]) -> Iterator[Given]:
 
 
 def _one_by_one(given: Given) -> Iterator[Given]:
-    for i in range(count_of(given)):
+    for i in range(count_images(given)):
         yield {name: array[i : i + 1] for name, array in given.items()}
 
 

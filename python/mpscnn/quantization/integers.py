@@ -22,7 +22,7 @@ def is_kept(node: Node) -> bool:
     return bool(node.get("keep_float32", False))
 
 
-def scales_of(network: Network, seen: Mapping[str, Seen]) -> dict[str, Scale]:
+def choose_scales(network: Network, seen: Mapping[str, Seen]) -> dict[str, Scale]:
     """Return the scales of the input and of each layer with the smallest mean squared error over the images."""
     nodes = network.to_dict()["nodes"]
     first = {name: name for name in network.layer_names()}
@@ -40,7 +40,7 @@ def scales_of(network: Network, seen: Mapping[str, Seen]) -> dict[str, Scale]:
     return {name: found[own] for name, own in first.items()}
 
 
-def with_integers(network: Network, seen: Mapping[str, Seen], *, correct_bias: bool) -> Network:
+def quantize_network(network: Network, seen: Mapping[str, Seen], *, correct_bias: bool) -> Network:
     """Return the network with integers. Scales of tensors follow from the images, those of weights from the weights.
 
     Args:
@@ -49,7 +49,7 @@ def with_integers(network: Network, seen: Mapping[str, Seen], *, correct_bias: b
         correct_bias: whether biases compensate the change of each channel's mean by rounding the weights.
     """
     result = deepcopy(network)
-    scales = scales_of(network, seen)
+    scales = choose_scales(network, seen)
     for name, scale in scales.items():
         result.quantize(name, "int8", scale.scale, scale.zero_point)
     given = network.weights

@@ -16,9 +16,9 @@ from mpscnn.graph.integer_layers import refused_layers
 from mpscnn.graph.network import Network
 from mpscnn.model import Model
 from mpscnn.quantization.calibration import Computed, calibrate
-from mpscnn.quantization.equalization import equalized
-from mpscnn.quantization.inputs import Array, Given, batches, count_of, inputs_of
-from mpscnn.quantization.integers import is_kept, separate_integer_layers, with_integers
+from mpscnn.quantization.equalization import equalize_weights
+from mpscnn.quantization.inputs import Array, Given, batches, count_images, to_arrays
+from mpscnn.quantization.integers import is_kept, quantize_network, separate_integer_layers
 from mpscnn.quantization.preparation import prepare
 from mpscnn.quantization.report import QuantizationReport, QuantizedLayer
 
@@ -72,9 +72,9 @@ def quantize(
     require_bool("quantize: correct_bias", correct_bias)
     quantizable = require_quantizable(network, keep_float32)
     prepared = quantizable.network
-    given = inputs_of(network, images, "images")
-    tested = given if test_images is None else inputs_of(network, test_images, "test_images")
-    count = sum(map(count_of, tested))
+    given = to_arrays(network, images, "images")
+    tested = given if test_images is None else to_arrays(network, test_images, "test_images")
+    count = sum(map(count_images, tested))
     right = (
         None
         if test_classes is None
@@ -85,7 +85,7 @@ def quantize(
     before, after = _answers(network, result, tested, answers)
     report = QuantizationReport(
         name=network.name,
-        calibration_images=sum(map(count_of, given)),
+        calibration_images=sum(map(count_images, given)),
         images=count,
         compared=answers.counted,
         agreement=after.agreement(),
@@ -145,11 +145,11 @@ def _quantized(
 ) -> tuple[Network, Network, bool]:
     """Return the float network that was quantised, the quantised network, and whether it was equalised."""
     seen = calibrate(prepared, images)
-    plain = with_integers(prepared, seen, correct_bias=correct_bias)
-    other = None if equalize is False else equalized(prepared, seen)
+    plain = quantize_network(prepared, seen, correct_bias=correct_bias)
+    other = None if equalize is False else equalize_weights(prepared, seen)
     if other is None:
         return prepared, plain, False
-    changed = with_integers(other, calibrate(other, images), correct_bias=correct_bias)
+    changed = quantize_network(other, calibrate(other, images), correct_bias=correct_bias)
     if equalize is None:
         answers = _answers_of(prepared, images)
         errors = [_answers(prepared, one, images, answers)[1].error() for one in (plain, changed)]

@@ -10,9 +10,9 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from mpscnn._private.cache_folder import cache_directory, expanded
+from mpscnn._private.cache_folder import cache_directory, expand_user
 from mpscnn._private.files import is_folder
-from mpscnn._private.locks import locked_at_once
+from mpscnn._private.locks import try_lock
 from mpscnn._private.own_files import open_own
 from mpscnn._private.progress_line import is_watched
 from mpscnn.errors import DownloadError, WeightsError
@@ -21,11 +21,11 @@ from mpscnn.registry.published_file import PublishedFile
 __all__ = [
     "cache_directory",
     "difference",
-    "exclusive",
     "first_file",
+    "hold_lock",
     "instructions",
     "model_directories",
-    "replacing",
+    "replace_file",
     "source_path",
 ]
 
@@ -35,7 +35,7 @@ _CHUNK = 1 << 20
 def model_directories() -> list[Path]:
     """Return the directories of MPSCNN_MODELS, in order."""
     listed = os.environ.get("MPSCNN_MODELS", "").split(os.pathsep)
-    return [expanded(directory) for directory in listed if directory]
+    return [expand_user(directory) for directory in listed if directory]
 
 
 def source_path(file: PublishedFile) -> Path:
@@ -87,7 +87,7 @@ def difference(path: Path, file: PublishedFile) -> str | None:
 
 
 @contextlib.contextmanager
-def exclusive(path: Path) -> Iterator[None]:
+def hold_lock(path: Path) -> Iterator[None]:
     """Hold the lock of `path` between threads and processes. The folder is created if needed.
 
     The lock file is never removed. Otherwise a third process could lock a new file of that name while a second one
@@ -101,11 +101,11 @@ def exclusive(path: Path) -> Iterator[None]:
         descriptor = open_own(lock, os.O_RDWR)
     try:
         with _explained(path):
-            if not locked_at_once(descriptor):
+            if not try_lock(descriptor):
                 if is_watched(sys.stderr):
                     print(f"Waiting for another process that prepares {path.name} ...", file=sys.stderr)
                 # A blocking call would not notice a Ctrl-C that comes just before it.
-                while not locked_at_once(descriptor):
+                while not try_lock(descriptor):
                     time.sleep(0.05)
         try:
             yield
@@ -117,7 +117,7 @@ def exclusive(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replace_file(path: Path) -> Iterator[Path]:
     """Yield the name of a temporary file, which replaces `path` when the block succeeds and the file is on disk.
 
     The caller must hold the lock of `path`, so a file left by a killed process can be overwritten.

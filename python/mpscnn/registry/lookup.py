@@ -12,11 +12,11 @@ from mpscnn._private.toolkit import converter
 from mpscnn.errors import DownloadError, ParameterError, WeightsError
 from mpscnn.registry.cache import (
     difference,
-    exclusive,
     first_file,
+    hold_lock,
     instructions,
     model_directories,
-    replacing,
+    replace_file,
     source_path,
 )
 from mpscnn.registry.catalogue import CATALOGUE
@@ -88,12 +88,12 @@ def prepare(entry: Entry, *, download: bool = True, client: Client | None = None
         return target
     if not download:
         _require_local(entry, provided)
-    with exclusive(target):
+    with hold_lock(target):
         # Another process may have converted it while this one waited for the lock.
         if first_file([target]):
             return target
         paths = _obtain_all(entry, provided, client)
-        with replacing(target) as temporary:
+        with replace_file(target) as temporary:
             converter().convert_files(
                 [paths[file] for file in entry.sources],
                 temporary,
@@ -152,7 +152,7 @@ def _obtain_all(
 
 def _obtain(file: PublishedFile, client: Client | None) -> Path:
     path = source_path(file)
-    with exclusive(path):
+    with hold_lock(path):
         if cached_file(file):
             _check(path, file)
         else:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 
 from mpscnn._private.printable import printable
-from mpscnn._private.progress_line import TextLine, filled_bar, is_notebook
+from mpscnn._private.progress_line import TextLine, draw_bar, is_notebook
 from mpscnn._private.summary import bytes_text
 
 __all__ = ["progress_bar"]
@@ -61,7 +61,7 @@ def _line(description: str, total: int | None) -> Iterator[Callable[[int], None]
         if total is None:
             line.write(f"{description}  {bytes_text(completed)}")
         else:
-            bar = filled_bar(completed, total)
+            bar = draw_bar(completed, total)
             line.write(f"{description}  {bar} {bytes_text(completed)} of {bytes_text(total)}")
 
     try:

@@ -12,17 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn import _core
-from mpscnn._private.expected_names import by_own_names
+from mpscnn._private.expected_names import translate_options
 from mpscnn._private.literals import ChannelOrderName
 from mpscnn._private.signal_handlers import raised_by_signal_handler
 from mpscnn.errors import ParameterError, UnsupportedError
 from mpscnn.graph.features import FeatureExtractor, is_network_input
 from mpscnn.model import Model
 from mpscnn.runtime.program import Program
-from mpscnn.vision.photo import Photo, kept, open_photo
+from mpscnn.vision.photo import Photo, kept_photo, open_photo
 from mpscnn.vision.photo_tasks import TASKS, EndCallback, PhotoTask, option_names
 
-__all__ = ["FrameRun", "Frames", "finish_frame", "frames_of"]
+__all__ = ["FrameRun", "Frames", "finish_frame", "frame_kind"]
 
 
 class FrameRun(ABC):
@@ -62,7 +62,7 @@ class Frames(ABC):
         """Check options, and return them in the form for `prepare`. Raises TypeError for an unknown one."""
         given = dict(options)
         if not given.keys() <= {*self.options}:
-            given = by_own_names("Runner", given, self.options)
+            given = translate_options("Runner", given, self.options)
         for name in given:
             if name not in self.options:
                 known = ", ".join(self.options) or "no options"
@@ -77,7 +77,7 @@ class Frames(ABC):
         """Check a frame, and return its run. Raise an error for an invalid frame."""
 
 
-def frames_of(model: Model | FeatureExtractor | Program) -> Frames:
+def frame_kind(model: Model | FeatureExtractor | Program) -> Frames:
     """Return the kind of frames for a model, an extractor or a program. Raise ParameterError for anything else."""
     if isinstance(model, Model):
         return _Photos(model)
@@ -174,7 +174,7 @@ class _Photos(Frames):
         begun = time.perf_counter()
         photo = open_photo(frame, channel_order=channel_order)
         milliseconds = 1000.0 * (time.perf_counter() - begun)
-        return _PhotoRun(task, photo, kept(frame, photo, channel_order), milliseconds)
+        return _PhotoRun(task, photo, kept_photo(frame, photo, channel_order), milliseconds)
 
 
 # ---- Features ------------------------------------------------------------------------------------------------------

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 from mpscnn import _core
 from mpscnn._private.arguments import byte_limit, is_finite_number, whole_number
 from mpscnn._private.copies import NoCopies
-from mpscnn._private.expected_names import Expected, takes_expected_arguments
+from mpscnn._private.expected_names import Expected, accept_foreign_arguments
 from mpscnn._private.signal_handlers import SafeCondition, raised_by_signal_handler
 from mpscnn.errors import Error, ParameterError, StateError
-from mpscnn.runner.frames import finish_frame, frames_of
+from mpscnn.runner.frames import finish_frame, frame_kind
 from mpscnn.runner.ordered_results import OrderedResults
 from mpscnn.runtime.options import RunOptions
 from mpscnn.runtime.program import Program
@@ -216,7 +216,7 @@ class Runner(NoCopies, Expected, Generic[Result]):
     def __init__(
         self: Runner[Result], model: Model[Result], inflight: int = 3, **options: Unpack[_Arguments]
     ) -> None: ...
-    @takes_expected_arguments(options=RunOptions.fields)
+    @accept_foreign_arguments(options=RunOptions.fields)
     def __init__(
         self,
         model: Model | FeatureExtractor | Program,
@@ -232,7 +232,7 @@ class Runner(NoCopies, Expected, Generic[Result]):
         if not is_finite_number(max_wait) or not 0 <= max_wait <= 1e6:
             raise ParameterError(f"max_wait must be a number of seconds from 0 to 1e6, got {max_wait!r}")
         run_options = RunOptions(**options)
-        self._frames = frames_of(model)
+        self._frames = frame_kind(model)
         self.program: Program = self._frames.program
         self._core = _core.Runner(
             self.program._program,

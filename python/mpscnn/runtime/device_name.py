@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from mpscnn._private.expected_names import device_meant, device_text
+from mpscnn._private.expected_names import canonical_device, device_text
 from mpscnn.errors import DeviceError, ParameterError
 
 #: Devices of other frameworks that mpscnn cannot use.
@@ -26,7 +26,7 @@ def named_device(device: object) -> Iterator[str]:
         raise ParameterError(
             f"device {given!r} is not supported: mpscnn runs on 'cpu' and on 'metal'; this machine has {_present()}"
         )
-    name = device_meant(given)
+    name = canonical_device(given)
     try:
         yield name
     except DeviceError as error:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 from mpscnn._private.arguments import byte_limit, require_bool, require_text, thread_count
-from mpscnn._private.expected_names import Expected, device_text, no_option, number_format
+from mpscnn._private.expected_names import Expected, device_text, number_format, option_error
 
 if TYPE_CHECKING:
     from typing import Literal, TypedDict
@@ -91,7 +91,7 @@ class _Options(Expected):
         for name, option in self.fields.items():
             values[name] = option.check(name, given.pop(name)) if name in given else option.default
         if given:
-            raise no_option(next(iter(given)), self.fields)
+            raise option_error(next(iter(given)), self.fields)
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(f"{type(self).__name__} is immutable; make another one by replaced({name}=...)")
@@ -227,5 +227,5 @@ def load_options(arguments: LoadArguments) -> tuple[CompileOptions, RunOptions]:
     for_runs = {name: given.pop(name) for name in RunOptions.fields if name in given}
     for name in given:
         if name not in CompileOptions.fields:
-            raise no_option(name, LOAD_FIELDS)
+            raise option_error(name, LOAD_FIELDS)
     return CompileOptions(**cast("CompileArguments", given)), RunOptions(**cast("RunArguments", for_runs))

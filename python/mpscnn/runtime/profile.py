@@ -280,7 +280,7 @@ class Profile(Expected):
         return self.table()
 
     def _repr_html_(self) -> str:
-        from mpscnn._private.html_view import Html, bar, folded, lines, scrolled, table
+        from mpscnn._private.html_view import Html, bar, details, lines, scroll_box, table
 
         longest = max((step.share for step in self.steps), default=0.0) or 1.0
         steps = [(*_row(step)[:2], bar(step.share / longest), *_row(step)[2:]) for step in self.steps]
@@ -292,9 +292,9 @@ class Profile(Expected):
             "<div>"
             + lines(*self._title())
             + table((*_KIND_HEADERS, ""), kinds, right=range(1, len(_KIND_HEADERS)))
-            + folded(
+            + details(
                 _counted(len(self.steps), "step"),
-                scrolled(table(headers, steps, right=range(3, len(headers)))),
+                scroll_box(table(headers, steps, right=range(3, len(headers)))),
             )
             + "</div>"
         )

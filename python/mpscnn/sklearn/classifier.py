@@ -14,12 +14,12 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
 from mpscnn._private.arguments import input_size, is_finite_number, whole_number
-from mpscnn._private.expected_names import takes_expected_arguments
+from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn.errors import ParameterError, UnsupportedError
 from mpscnn.graph.network import Network
 from mpscnn.model import Model
-from mpscnn.sklearn.features import network_of
-from mpscnn.sklearn.images import Extents, images_of, photos_of
+from mpscnn.sklearn.features import resolve_network
+from mpscnn.sklearn.images import Extents, as_images, as_photos
 from mpscnn.training.backbone import Backbone, as_arrays
 from mpscnn.training.optimizers import Adam
 from mpscnn.training.trainer import Trainer
@@ -80,7 +80,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         history_: losses and accuracies, a `mpscnn.History`.
     """
 
-    @takes_expected_arguments
+    @accept_foreign_arguments
     def __init__(
         self,
         *,
@@ -125,7 +125,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise ParameterError(f"learning_rate must be a number above 0, got {self.learning_rate!r}")
         epochs = whole_number("epochs", self.epochs)
         seed = int(check_random_state(self.random_state).randint(_LARGEST_SEED))
-        self._backbone = None if self.backbone is None else _prepared(*network_of(self.backbone))
+        self._backbone = None if self.backbone is None else _prepared(*resolve_network(self.backbone))
         images = self._images(X, reset=True)
         labels, numbers = _classes_of(y)
         check_consistent_length(images, numbers)
@@ -219,9 +219,9 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         elif not reset:
             height, width, channels = self.network_.input.shape[1:]
             extents = (height, width, channels)
-        photos = photos_of(x, prepared=backbone is not None and backbone.network.preprocess is not None)
+        photos = as_photos(x, prepared=backbone is not None and backbone.network.preprocess is not None)
         if photos is None:
-            return images_of(self, x, reset=reset, image_shape=self.image_shape, extents=extents)
+            return as_images(self, x, reset=reset, image_shape=self.image_shape, extents=extents)
         if backbone is None:
             return np.concatenate([preprocess(one, input_size("size", self.size), "unit") for one in photos])
         settings = backbone.network.preprocess

@@ -12,15 +12,15 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import check_is_fitted
 
 from mpscnn._private.arguments import whole_number
-from mpscnn._private.expected_names import takes_expected_arguments
+from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn.errors import ParameterError, UnsupportedError
 from mpscnn.graph.features import FeatureExtractor as NetworkFeatures
 from mpscnn.graph.network import Network
 from mpscnn.model import Model, load
-from mpscnn.sklearn.images import images_of, photos_of
+from mpscnn.sklearn.images import as_images, as_photos
 from mpscnn.training.backbone import Backbone
 
-__all__ = ["FeatureExtractor", "network_of"]
+__all__ = ["FeatureExtractor", "resolve_network"]
 
 
 class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -46,7 +46,7 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         extractor_: the `mpscnn.FeatureExtractor` that computes.
     """
 
-    @takes_expected_arguments
+    @accept_foreign_arguments
     def __init__(
         self,
         model: str | os.PathLike[str] | Model | Network = "cifar10_mobilenet_v2",
@@ -78,7 +78,7 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         Raises:
             ParameterError: there is no such layer or model. ShapeError: the network does not accept such images.
         """
-        network, preprocess = network_of(self.model)
+        network, preprocess = resolve_network(self.model)
         layers = _layers_of(network) if self.layers is None else self.layers
         self.extractor_ = NetworkFeatures(
             network,
@@ -115,12 +115,12 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         return np.concatenate(parts)
 
     def _photos(self, x: Any) -> list[Any] | None:
-        return photos_of(x, prepared=self.extractor_.preprocess is not None)
+        return as_photos(x, prepared=self.extractor_.preprocess is not None)
 
     def _images(self, x: Any, *, reset: bool) -> NDArray[np.float32]:
         height, width, channels = next(iter(self.extractor_.program.inputs.values()))[1:]
         extents = (height, width, channels)
-        return images_of(self, x, reset=reset, image_shape=self.image_shape, extents=extents)
+        return as_images(self, x, reset=reset, image_shape=self.image_shape, extents=extents)
 
     def _features(self, x: Any) -> NDArray[np.float32]:
         """Return the features of some images."""
@@ -135,7 +135,7 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         return tags
 
 
-def network_of(model: Any) -> tuple[Network, Any]:
+def resolve_network(model: Any) -> tuple[Network, Any]:
     """Return a model's network and preprocessing. Raises ParameterError for anything else."""
     if isinstance(model, Network):
         network, preprocess = model, model.preprocess

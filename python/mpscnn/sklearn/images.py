@@ -16,7 +16,7 @@ from mpscnn.errors import ParameterError, ShapeError
 Extents = tuple[int | None, int | None, int | None]
 
 
-def photos_of(x: Any, *, prepared: bool) -> list[Any] | None:
+def as_photos(x: Any, *, prepared: bool) -> list[Any] | None:
     """Return the photos if the value has paths, bytes, Pillow images, or arrays that need not have one size.
 
     The value may be a list, an array, a pandas.Series, or a table with one column. Return None for anything else.
@@ -41,7 +41,7 @@ def _is_photo(one: Any) -> bool:
     return isinstance(one, (str, bytes, os.PathLike)) or is_array or hasattr(one, "convert")
 
 
-def images_of(
+def as_images(
     estimator: Any, x: Any, *, reset: bool, image_shape: Sequence[int] | None, extents: Extents
 ) -> NDArray[np.float32]:
     """Convert rows or images to images (n, height, width, channels).

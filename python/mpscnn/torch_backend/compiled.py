@@ -17,7 +17,7 @@ from torch.fx import Node
 from torch.utils._python_dispatch import _disable_current_modes
 
 from mpscnn.runtime.options import CompileOptions
-from mpscnn.torch_backend.partition import Report, partitioned
+from mpscnn.torch_backend.partition import Report, replace_subgraphs
 from mpscnn.torch_backend.resizes import keep_resizes
 
 logger = logging.getLogger("mpscnn.torch_backend")
@@ -153,7 +153,7 @@ class CompiledGraph:
                 _disable_current_modes(),
                 torch.amp.autocast("cpu", enabled=False),
             ):  # fake tensors are off: constants are computed with real values
-                aten, self.report = partitioned(aten, values, title=self._title, options=self._options)
+                aten, self.report = replace_subgraphs(aten, values, title=self._title, options=self._options)
             logger.info("%s: %s", self._title, self.report)
             run: Callable[..., Any] = aten.forward
             return run

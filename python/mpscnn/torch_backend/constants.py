@@ -8,7 +8,9 @@ from typing import Any
 import torch
 
 
-def constants_of(graph: torch.fx.GraphModule, bound: Mapping[str, torch.Tensor]) -> dict[torch.fx.Node, Any]:
+def compute_constants(
+    graph: torch.fx.GraphModule, bound: Mapping[str, torch.Tensor]
+) -> dict[torch.fx.Node, Any]:
     """Compute the nodes that depend on no input.
 
     Args:

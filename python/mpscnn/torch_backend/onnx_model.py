@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.converters.onnx_reader.file import OnnxFile, file_of_model
+from mpscnn.converters.onnx_reader.file import OnnxFile, file_from_model
 
 if TYPE_CHECKING:
     import onnx
@@ -87,7 +87,7 @@ class OnnxModel:
         ends = [_described(name, shape) for name, shape in outputs]
         graph = onnx.helper.make_graph(self._nodes, title, self._inputs, ends, self._constants)
         opset = [onnx.helper.make_opsetid("", OPSET)]
-        return file_of_model(onnx.helper.make_model(graph, opset_imports=opset), title)
+        return file_from_model(onnx.helper.make_model(graph, opset_imports=opset), title)
 
     def _unique(self, stem: str) -> str:
         self._count += 1

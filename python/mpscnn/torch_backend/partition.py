@@ -14,15 +14,15 @@ from torch.fx.passes.operator_support import OperatorSupportBase
 from mpscnn.runtime.options import CompileOptions
 from mpscnn.torch_backend.aten.array_ops import VIEWS
 from mpscnn.torch_backend.aten.operators import PRODUCTS
-from mpscnn.torch_backend.constants import constants_of
+from mpscnn.torch_backend.constants import compute_constants
 from mpscnn.torch_backend.subgraph import (
-    NetworkPart,
+    NetworkSubgraph,
     RefusedNodesError,
+    convert_subgraph,
     is_getitem,
-    network_part,
-    operator_of,
+    operator_name,
 )
-from mpscnn.torch_backend.subgraph_order import gather_parts
+from mpscnn.torch_backend.subgraph_order import group_subgraphs
 from mpscnn.torch_backend.support import refused_nodes
 
 #: A part without matrix products and convolutions must have this many operators to be worth a call.
@@ -39,7 +39,7 @@ class Report:
         nodes: the number of nodes that compute something.
     """
 
-    networks: list[NetworkPart] = field(default_factory=list)
+    networks: list[NetworkSubgraph] = field(default_factory=list)
     left: dict[str, str] = field(default_factory=dict)
     nodes: int = 0
 
@@ -66,7 +66,7 @@ class _Support(OperatorSupportBase):  # type: ignore[misc]
         )
 
 
-def partitioned(
+def replace_subgraphs(
     graph: torch.fx.GraphModule, bound: Mapping[str, torch.Tensor], *, title: str, options: CompileOptions
 ) -> tuple[torch.fx.GraphModule, Report]:
     """Replace parts of a graph of ATen's operators by networks.
@@ -77,12 +77,12 @@ def partitioned(
         title: the beginning of the networks' names.
         options: the options with which networks are compiled.
     """
-    constants = constants_of(graph, bound)
+    constants = compute_constants(graph, bound)
     computed = [node for node in graph.graph.nodes if node.op == "call_function" and node not in constants]
     refused = refused_nodes(graph.graph, constants)
     report = Report(nodes=sum(not is_getitem(node) for node in computed))
     parts = _parts(graph, constants, refused, title, options)
-    while not gather_parts(graph.graph, [nodes for _, nodes, _, _ in parts]):
+    while not group_subgraphs(graph.graph, [nodes for _, nodes, _, _ in parts]):
         _, nodes, _, _ = parts.pop()
         refused.update(dict.fromkeys(nodes, "random numbers would be drawn in another order"))
     taken: dict[Node, Node] = {}  # for each replaced node, the node that took its place
@@ -96,7 +96,7 @@ def partitioned(
     return graph, report
 
 
-_Part = tuple[NetworkPart, list[Node], list[Node], list[Node]]
+_Part = tuple[NetworkSubgraph, list[Node], list[Node], list[Node]]
 
 
 def _parts(
@@ -111,7 +111,7 @@ def _parts(
     Nodes that cannot be converted are added to `refused`, so each new proposal leaves more nodes to PyTorch.
     """
     order = {node: place for place, node in enumerate(graph.graph.nodes)}
-    known: dict[tuple[Node, ...], NetworkPart] = {}
+    known: dict[tuple[Node, ...], NetworkSubgraph] = {}
     while True:
         support = _Support(constants, refused)
         proposed = CapabilityBasedPartitioner(graph, support, allows_single_node_partition=True)
@@ -126,7 +126,7 @@ def _parts(
             try:
                 if (part := known.get(tuple(nodes))) is None:
                     name = title if number == 0 else f"{title}_{number + 1}"
-                    part = network_part(nodes, inputs, outputs, constants, title=name, options=options)
+                    part = convert_subgraph(nodes, inputs, outputs, constants, title=name, options=options)
                     known[tuple(nodes)] = part
             except RefusedNodesError as error:
                 refused.update(error.reasons)
@@ -138,7 +138,7 @@ def _parts(
 
 
 def _is_worth_it(nodes: Sequence[Node]) -> bool:
-    operators = [operator_of(node) for node in nodes if not is_getitem(node)]
+    operators = [operator_name(node) for node in nodes if not is_getitem(node)]
     computing = [operator for operator in operators if operator not in VIEWS]
     return not PRODUCTS.isdisjoint(operators) or len(computing) >= MIN_NODES
 
@@ -155,7 +155,7 @@ def _border(nodes: Sequence[Node], constants: Mapping[Node, Any]) -> tuple[list[
 def _insert(
     graph: torch.fx.GraphModule,
     name: str,
-    part: NetworkPart,
+    part: NetworkSubgraph,
     nodes: Sequence[Node],
     inputs: Sequence[Node],
     outputs: Sequence[Node],

@@ -58,7 +58,7 @@ class _Result:
         return tensor, array if array.shape == self.own_shape else array.reshape(self.own_shape, copy=False)
 
 
-class NetworkPart(torch.nn.Module):  # type: ignore[misc]
+class NetworkSubgraph(torch.nn.Module):  # type: ignore[misc]
     """Runs a network on tensors.
 
     Float32 tensors are read and written without copies. The network runs on as many threads as PyTorch uses.
@@ -121,7 +121,7 @@ def _array(tensor: torch.Tensor) -> np.ndarray[Any, Any]:
     return array
 
 
-def network_part(
+def convert_subgraph(
     nodes: Sequence[Node],
     inputs: Sequence[Node],
     outputs: Sequence[Node],
@@ -129,7 +129,7 @@ def network_part(
     *,
     title: str,
     options: CompileOptions,
-) -> NetworkPart:
+) -> NetworkSubgraph:
     """Convert nodes to a network.
 
     Args:
@@ -163,7 +163,7 @@ def network_part(
     except Error as error:
         layers = error.layers if isinstance(error, UnsupportedLayersError) else []
         reasons = {
-            node: f"{operator_of(node) or node.name}: {one.reason}"
+            node: f"{operator_name(node) or node.name}: {one.reason}"
             for one in layers
             if (node := written.layers.get(one.name)) is not None
         }
@@ -175,7 +175,7 @@ def network_part(
     except UnsupportedError as error:  # raised by the engine for the whole network
         raise RefusedNodesError(dict.fromkeys(nodes, str(error))) from error
     values = [node.meta["val"] for node in outputs]
-    return NetworkPart(network, program, made, values, sum(not is_getitem(node) for node in nodes))
+    return NetworkSubgraph(network, program, made, values, sum(not is_getitem(node) for node in nodes))
 
 
 def _overlaps(value: torch.Tensor) -> bool:
@@ -185,8 +185,8 @@ def _overlaps(value: torch.Tensor) -> bool:
 
 def _precision(nodes: Sequence[Node]) -> PrecisionName:
     """Return "bfloat16" if all convolutions and matrix products of the part have this type, otherwise "float32"."""
-    products = [node for node in nodes if operator_of(node) in PRODUCTS]
-    types = {value.dtype for node in products for value in tensors_of(node)[:1]}
+    products = [node for node in nodes if operator_name(node) in PRODUCTS]
+    types = {value.dtype for node in products for value in fake_tensors(node)[:1]}
     return "bfloat16" if types == {BFLOAT16} else "float32"
 
 
@@ -210,20 +210,20 @@ class _Written:
             self.names[node] = name
             return None
         writer = self._writer
-        values = tensors_of(node)
+        values = fake_tensors(node)
         writer.result = tuple(values[0].shape)
-        operands = [value for source in node.all_input_nodes[:1] for value in tensors_of(source)]
+        operands = [value for source in node.all_input_nodes[:1] for value in fake_tensors(source)]
         writer.strides = tuple(operands[0].stride()) if operands else ()
         writer.layer = self._layer_names.unique(_path_of(node))
         self.layers[writer.layer] = node
         try:
             args, kwargs = torch.fx.map_arg((node.args, node.kwargs), self._operand)
             kwargs = {key: value for key, value in kwargs.items() if key not in _WITHOUT_MEANING}
-            made = OPERATORS[operator_of(node)](writer, *args, **kwargs)
+            made = OPERATORS[operator_name(node)](writer, *args, **kwargs)
         except UnsupportedError as error:
-            return f"{operator_of(node)}: {error}"
+            return f"{operator_name(node)}: {error}"
         except TypeError as error:  # the function in the table does not have all arguments of the operator
-            return f"{operator_of(node)}: {error}"
+            return f"{operator_name(node)}: {error}"
         if isinstance(made, str):
             self.names[node] = made
             writer.shapes[made] = writer.result
@@ -257,7 +257,7 @@ class _Written:
 _WITHOUT_MEANING = frozenset({"memory_format", "dtype", "layout", "device", "pin_memory", "non_blocking"})
 
 
-def tensors_of(node: Node) -> list[torch.Tensor]:
+def fake_tensors(node: Node) -> list[torch.Tensor]:
     """Return the fake tensors of a node's results."""
     value = node.meta.get("val")
     several = value if isinstance(value, (tuple, list)) else [value]
@@ -274,7 +274,7 @@ def _path_of(node: Node) -> str:
     return cleaned.strip(".") or node.name
 
 
-def operator_of(node: Node) -> str:
+def operator_name(node: Node) -> str:
     """Return the name of a node's operator as in the table of operators; "" for other nodes."""
     if node.op != "call_function" or not isinstance(node.target, torch._ops.OpOverload):
         return ""

@@ -10,10 +10,10 @@ from itertools import pairwise
 import torch
 from torch.fx import Graph, Node
 
-__all__ = ["gather_parts"]
+__all__ = ["group_subgraphs"]
 
 
-def gather_parts(graph: Graph, parts: Sequence[Sequence[Node]]) -> bool:
+def group_subgraphs(graph: Graph, parts: Sequence[Sequence[Node]]) -> bool:
     """Sort a graph so that the nodes of each part are contiguous. Apart from that, the order is kept.
 
     Operators that draw random numbers keep their order among themselves. An operator that writes into a tensor stays

@@ -12,7 +12,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 
 from mpscnn.torch_backend.aten.arithmetic import COMPARISONS
 from mpscnn.torch_backend.aten.operators import OPERATORS, PRODUCTS
-from mpscnn.torch_backend.subgraph import BFLOAT16, is_getitem, operator_of, tensors_of
+from mpscnn.torch_backend.subgraph import BFLOAT16, fake_tensors, is_getitem, operator_name
 
 _FLOATS = (torch.float32, BFLOAT16)
 
@@ -21,15 +21,15 @@ def refused_nodes(graph: torch.fx.Graph, constants: Mapping[Node, Any]) -> dict[
     """Return the nodes that PyTorch has to run, with the reason for each."""
     computed = [node for node in graph.nodes if node.op == "call_function" and node not in constants]
     refused = {
-        node: f"{operator_of(node) or node.target}: {reason}"
+        node: f"{operator_name(node) or node.target}: {reason}"
         for node in computed
         if (reason := _reason_against(node)) is not None
     }
     for node in computed:
         if _is_rounding(node):
-            refused.setdefault(node, f"{operator_of(node)}: rounds float32 numbers to bfloat16")
+            refused.setdefault(node, f"{operator_name(node)}: rounds float32 numbers to bfloat16")
     for node in _views_of_results(graph, computed):
-        refused.setdefault(node, f"{operator_of(node)}: its memory is that of another result")
+        refused.setdefault(node, f"{operator_name(node)}: its memory is that of another result")
     return refused
 
 
@@ -37,11 +37,11 @@ def _reason_against(node: Node) -> str | None:
     """Return the reason why a node cannot be in a network, by its operator and types; None if it may be."""
     if is_getitem(node):
         return None
-    operator = operator_of(node)
+    operator = operator_name(node)
     if operator not in OPERATORS:
         return "mpscnn has no such operator"
-    tensors = [value for source in node.all_input_nodes for value in tensors_of(source)]
-    results = tensors_of(node)
+    tensors = [value for source in node.all_input_nodes for value in fake_tensors(source)]
+    results = fake_tensors(node)
     if not results:
         return "its result is not a tensor"
     for value in (*tensors, *results[:1]):
@@ -67,14 +67,14 @@ def _is_rounding(node: Node) -> bool:
     A network in bfloat16 itself rounds the operands of products. It computes other operators in float32, so there the
     rounding would be missing.
     """
-    if operator_of(node) != "_to_copy.default" or tensors_of(node)[0].dtype != BFLOAT16:
+    if operator_name(node) != "_to_copy.default" or fake_tensors(node)[0].dtype != BFLOAT16:
         return False
     seen, waiting = {node}, [node]
     while waiting:
         for user in waiting.pop().users:
-            if user in seen or user.op != "call_function" or operator_of(user) in PRODUCTS:
+            if user in seen or user.op != "call_function" or operator_name(user) in PRODUCTS:
                 continue
-            if any(value.dtype == torch.float32 for value in tensors_of(user)):
+            if any(value.dtype == torch.float32 for value in fake_tensors(user)):
                 return True
             seen.add(user)
             waiting.append(user)
@@ -98,4 +98,4 @@ def _views_of_results(graph: torch.fx.Graph, computed: Iterable[Node]) -> list[N
 
 
 def _storages(node: Node) -> list[StorageWeakRef]:
-    return [StorageWeakRef(value.untyped_storage()) for value in tensors_of(node)]
+    return [StorageWeakRef(value.untyped_storage()) for value in fake_tensors(node)]

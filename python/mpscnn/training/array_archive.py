@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn._private.files import reading, require_regular
+from mpscnn._private.files import convert_read_errors, require_regular
 from mpscnn.errors import WeightsError
 
 _SUFFIX = ".npy"
@@ -60,7 +60,7 @@ def read_arrays(path: Path, is_known: Callable[[str], bool]) -> dict[str, NDArra
 
 def require_readable(path: Path) -> None:
     """Raise a WeightsError if a file is missing or cannot be opened, so that it is not reported as damaged."""
-    with reading(path, WeightsError):
+    with convert_read_errors(path, WeightsError):
         require_regular(path, WeightsError)
         path.open("rb").close()
 

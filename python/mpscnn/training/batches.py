@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mpscnn._private.arguments import whole_number
 from mpscnn.errors import ParameterError, ShapeError
-from mpscnn.graph.training_arrays import array_of, inputs_of, is_object_list
+from mpscnn.graph.training_arrays import is_object_list, to_array, to_inputs
 
 if TYPE_CHECKING:
     from mpscnn.graph.network import Network
@@ -54,9 +54,9 @@ def _parts(network: Network, given: Any, what: str) -> Batch:
     if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
         count = f"{len(given)} parts" if isinstance(given, (tuple, list)) else type(given).__name__
         raise ParameterError(f"{what} must be (inputs, labels) or (inputs, labels, weights), got {count}")
-    weights = array_of("weights", given[2]) if len(given) == 3 else None
-    labels = list(given[1]) if is_object_list(given[1]) else array_of("labels", given[1])
-    inputs = inputs_of(network, given[0])
+    weights = to_array("weights", given[2]) if len(given) == 3 else None
+    labels = list(given[1]) if is_object_list(given[1]) else to_array("labels", given[1])
+    inputs = to_inputs(network, given[0])
     for name, array in (*(("inputs", array) for array in inputs), ("labels", labels), ("weights", weights)):
         if isinstance(array, np.ndarray) and array.ndim == 0:
             raise ShapeError(
@@ -66,7 +66,7 @@ def _parts(network: Network, given: Any, what: str) -> Batch:
     return inputs, labels, weights
 
 
-def with_labels(data: Data, labels: Any) -> Data:
+def pair_with_labels(data: Data, labels: Any) -> Data:
     """Return (data, labels) if there are labels, otherwise the data."""
     if labels is None:
         return data

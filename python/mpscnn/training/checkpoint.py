@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn._private.files import replacing
+from mpscnn._private.files import replace_atomically
 from mpscnn.errors import Error, ParameterError, WeightsError
 from mpscnn.training.array_archive import read_arrays, require_readable
 from mpscnn.training.frozen_layers import PREFIX as FROZEN
-from mpscnn.training.optimizers import Optimizer, optimizer_of_stored, settings_of
+from mpscnn.training.optimizers import Optimizer, optimizer_from_settings, optimizer_settings
 
 _FORMAT = "mpscnn checkpoint 4"
 _PREFIXES = ("weight:", "variable:", FROZEN)
@@ -39,7 +39,7 @@ def write_checkpoint(
     An older file is replaced when it is complete. Raises WeightsError if it cannot be written.
     """
     text = np.frombuffer(json.dumps({"format": _FORMAT, **settings}).encode(), np.uint8)
-    with replacing(path, WeightsError) as file:
+    with replace_atomically(path, WeightsError) as file:
         np.savez(file, allow_pickle=False, settings=text, **arrays)
 
 
@@ -68,7 +68,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[
 
 
 @contextmanager
-def made_of_checkpoint(path: str | os.PathLike[str]) -> Iterator[None]:
+def convert_checkpoint_errors(path: str | os.PathLike[str]) -> Iterator[None]:
     """Turn errors in the `with` block into a WeightsError: settings or arrays of the checkpoint are invalid."""
     try:
         yield
@@ -78,7 +78,7 @@ def made_of_checkpoint(path: str | os.PathLike[str]) -> Iterator[None]:
         raise WeightsError(f"{os.fspath(path)} is a damaged checkpoint") from error
 
 
-def optimizer_of(settings: Mapping[str, Any], path: str | os.PathLike[str]) -> Optimizer:
+def restore_optimizer(settings: Mapping[str, Any], path: str | os.PathLike[str]) -> Optimizer:
     """Return the optimiser from a checkpoint's settings.
 
     Raises ParameterError if its learning rate was a user's function, which a checkpoint cannot store, and WeightsError
@@ -90,9 +90,9 @@ def optimizer_of(settings: Mapping[str, Any], path: str | os.PathLike[str]) -> O
             f"{os.fspath(path)}: the learning rate was a function that a checkpoint cannot hold; give optimizer="
         )
     try:
-        optimizer = optimizer_of_stored(stored)
+        optimizer = optimizer_from_settings(stored)
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise WeightsError(f"{os.fspath(path)} is a damaged checkpoint: it has no optimiser") from error
-    if settings_of(optimizer) != settings["options"]["optimizer"]:
+    if optimizer_settings(optimizer) != settings["options"]["optimizer"]:
         raise WeightsError(f"{os.fspath(path)} is a damaged checkpoint: it has two optimisers")
     return optimizer

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mpscnn._private.files import is_folder, reading
+from mpscnn._private.files import convert_read_errors, is_folder
 from mpscnn.errors import ImageError
 from mpscnn.vision.photo_file import suffixes
 from mpscnn.vision.photo_list import photos_in
@@ -40,7 +40,7 @@ def list_class_folders(folder: str | os.PathLike[str]) -> ClassFolders:
     if not os.fspath(folder):
         raise ImageError("'': an empty name is not a folder")  # Path("") would mean the current folder
     top = Path(os.fspath(folder))
-    with reading(top, ImageError):
+    with convert_read_errors(top, ImageError):
         entries = sorted(entry for entry in top.iterdir() if not entry.name.startswith("."))
     _require_links(top, [entry for entry in entries if entry.is_symlink()])
     beside = [entry.name for entry in entries if not is_folder(entry) and entry.suffix.lower() in suffixes()]

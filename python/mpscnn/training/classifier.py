@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn._private.files import content_of, replacing, writing
+from mpscnn._private.files import convert_write_errors, read_content, replace_atomically
 from mpscnn.errors import ImageError, ParameterError, WeightsError
 from mpscnn.graph.network import Network
 from mpscnn.training.array_archive import read_arrays, require_readable
@@ -316,7 +316,7 @@ class ClassifierTraining:
                 "it and starts again"
             )
         self.remove()
-        with writing(self._folder, WeightsError):
+        with convert_write_errors(self._folder, WeightsError):
             self._folder.mkdir(parents=True, exist_ok=True)
         _write_json(path, description)
 
@@ -349,14 +349,14 @@ class ClassifierTraining:
 
     def _keep(self, best: bool) -> None:
         if best:
-            with replacing(self._folder / "best.npz", WeightsError) as file:
+            with replace_atomically(self._folder / "best.npz", WeightsError) as file:
                 np.savez(file, allow_pickle=False, **self._best.weights)
         _write_json(
             self._folder / "history.json", [asdict(record) for record in self._of_phase("last blocks")]
         )
 
     def _keep_head(self) -> None:
-        with replacing(self._folder / "head.npz", WeightsError) as file:
+        with replace_atomically(self._folder / "head.npz", WeightsError) as file:
             np.savez(file, allow_pickle=False, **self._best.weights)
         _write_json(self._folder / "head.json", [asdict(record) for record in self._of_phase("last layer")])
 
@@ -400,13 +400,13 @@ def _records(path: Path) -> list[Record]:
 
 def _json(path: Path) -> Any:
     try:
-        return json.loads(content_of(path, WeightsError))
+        return json.loads(read_content(path, WeightsError))
     except ValueError as error:
         raise WeightsError(f"{path}: is damaged: {error}") from error
 
 
 def _write_json(path: Path, value: Any) -> None:
-    with replacing(path, WeightsError) as file:
+    with replace_atomically(path, WeightsError) as file:
         file.write(json.dumps(value).encode())
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mpscnn.errors import ParameterError, ShapeError
 from mpscnn.graph.network import Network
-from mpscnn.graph.training_arrays import BOX_NUMBERS, array_of, is_object_list
+from mpscnn.graph.training_arrays import BOX_NUMBERS, is_object_list, to_array
 from mpscnn.vision.detector import require_threshold
 
 __all__ = ["DetectorLabels", "assigned_scores"]
@@ -96,7 +96,7 @@ class DetectorLabels:
         return targets
 
     def _given_targets(self, labels: Any, images: int) -> NDArray[np.float32]:
-        array = array_of("labels", labels)
+        array = to_array("labels", labels)
         if array.dtype.kind != "f" or array.shape != (images, *self._shape):
             raise ShapeError(
                 "labels must be a list with a mapping of 'boxes' and 'classes' for each image, or targets, floats of "

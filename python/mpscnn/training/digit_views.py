@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mpscnn.training.batches import EpochData
 
-__all__ = ["DigitViews", "random_views", "stretched"]
+__all__ = ["DigitViews", "interpolate_grids", "random_views"]
 
 # The largest change of each kind. The rotation is in radians, the shear is the tangent of its angle, and the scale is a
 # logarithm. Shifts and bends are shares of half the image's side. A change of ink is a share of the gray level.
@@ -81,7 +81,7 @@ def _positions(shape: tuple[int, int, int], random: np.random.Generator) -> tupl
     wide, high = np.exp(_spread(random, (2, count, 1, 1), _LOG_SCALE))
     shift_x, shift_y = _spread(random, (2, count, 1, 1), _SHIFT)
     bend = _spread(random, (2, count, _BEND_CELLS, _BEND_CELLS), _BEND)
-    bend_x, bend_y = stretched(bend, height, width)
+    bend_x, bend_y = interpolate_grids(bend, height, width)
     y, x = _centred(height)[:, None], _centred(width)[None, :]
     cosine, sine = np.cos(angle), np.sin(angle)
     from_x = wide * cosine * x + high * (shear * cosine - sine) * y + shift_x + bend_x
@@ -94,7 +94,7 @@ def _centred(extent: int) -> Images:
     return ((2 * np.arange(extent) + 1) / extent - 1).astype(np.float32)
 
 
-def stretched(cells: Images, height: int, width: int) -> Images:
+def interpolate_grids(cells: Images, height: int, width: int) -> Images:
     """Interpolate coarse grids (k, n, cells, cells) to smooth surfaces (k, n, height, width)."""
     rows, columns = _cubic(cells.shape[-2], height), _cubic(cells.shape[-1], width)
     # einsum adds in a fixed order; a matrix product's order depends on the library and its threads.

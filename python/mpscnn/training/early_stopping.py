@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from mpscnn._private.arguments import is_finite_number, require_bool, whole_number
-from mpscnn._private.expected_names import MONITORS, takes_expected_arguments
+from mpscnn._private.expected_names import MONITORS, accept_foreign_arguments
 from mpscnn.errors import ParameterError
 from mpscnn.training.history import Epoch
 
@@ -49,7 +49,7 @@ class EarlyStopping:
         require_bool("EarlyStopping: restore_best", self.restore_best)
 
 
-EarlyStopping.__init__ = takes_expected_arguments(EarlyStopping.__init__)  # type: ignore[method-assign]
+EarlyStopping.__init__ = accept_foreign_arguments(EarlyStopping.__init__)  # type: ignore[method-assign]
 
 
 class Watch:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mpscnn._private.arguments import whole_number
-from mpscnn._private.expected_names import takes_expected_arguments
+from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn.errors import ParameterError
-from mpscnn.training.batches import Data, batch_count, batches, with_labels
+from mpscnn.training.batches import Data, batch_count, batches, pair_with_labels
 from mpscnn.training.early_stopping import Callback, EarlyStopping, Watch, callback_list
 from mpscnn.training.history import Epoch, History
-from mpscnn.training.optimizers import Optimizer, Schedule, rate_of
-from mpscnn.training.progress import Evaluated, Position
+from mpscnn.training.optimizers import Optimizer, Schedule, learning_rate_at
+from mpscnn.training.progress import Evaluated, TrainingProgress
 from mpscnn.training.progress_line import ProgressLine
 
 if TYPE_CHECKING:
@@ -31,13 +31,13 @@ class EpochLoop(ABC):
     _original: Network
     _optimizer: Optimizer
     _options: dict[str, Any]
-    _position: Position
+    _position: TrainingProgress
     _lock: ForkSafeLock
     _made: list[Epoch]
 
     @property
     @abstractmethod
-    def _current_position(self) -> Position:
+    def _current_position(self) -> TrainingProgress:
         """The present position, which includes the last step."""
 
     @abstractmethod
@@ -56,7 +56,7 @@ class EpochLoop(ABC):
     def _return_to(self, state: Any) -> None:
         """Restore the state that `_state` returned."""
 
-    @takes_expected_arguments
+    @accept_foreign_arguments
     def fit(
         self,
         data: Data,
@@ -94,7 +94,7 @@ class EpochLoop(ABC):
                 needs.
             StateError: the loss is not finite.
         """
-        data = with_labels(data, labels)
+        data = pair_with_labels(data, labels)
         last = self._current_position.epoch + whole_number("epochs", epochs, minimum=0)
         watch = Watch(early_stopping, validated=validation_data is not None)
         called = callback_list(callbacks)
@@ -119,7 +119,7 @@ class EpochLoop(ABC):
             self._return_to(best[1])
         return History(tuple(made), best[0])
 
-    @takes_expected_arguments
+    @accept_foreign_arguments
     def iter_epochs(
         self,
         data: Data,
@@ -136,7 +136,7 @@ class EpochLoop(ABC):
         `fit`.
         """
         whole_number("epochs", epochs, minimum=0)
-        return self._epochs(with_labels(data, labels), epochs, batch_size, validation_data)
+        return self._epochs(pair_with_labels(data, labels), epochs, batch_size, validation_data)
 
     def _epochs(
         self,
@@ -169,14 +169,14 @@ class EpochLoop(ABC):
                 self._require_updates(epochs, now.steps)
             checked = self.evaluate(validation_data) if validation_data is not None else None
             with self._lock:
-                self._position = Position(self._current_position.steps, now.epoch + 1)
+                self._position = TrainingProgress(self._current_position.steps, now.epoch + 1)
             epoch = Epoch(
                 now.epoch + 1,
                 done.loss,
                 done.accuracy,
                 checked.loss if checked else None,
                 checked.accuracy if checked else None,
-                rate_of(self._optimizer, max(now.steps - 1, 0) // self._options["accumulate"]),
+                learning_rate_at(self._optimizer, max(now.steps - 1, 0) // self._options["accumulate"]),
                 time.perf_counter() - start,
             )
             self._made.append(epoch)
@@ -190,12 +190,12 @@ class EpochLoop(ABC):
     @property
     def learning_rate(self) -> float:
         """The learning rate of the next step. It can be set to a number or a function of the step."""
-        return rate_of(self._optimizer, self._updates)
+        return learning_rate_at(self._optimizer, self._updates)
 
     @learning_rate.setter
     def learning_rate(self, rate: float | Schedule) -> None:
         optimizer = replace(self._optimizer, learning_rate=rate)
-        rate_of(optimizer, self._updates)  # raises an error for an invalid rate
+        learning_rate_at(optimizer, self._updates)  # raises an error for an invalid rate
         self._optimizer = optimizer
 
     lr = learning_rate

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn._private.files import reading, replacing
+from mpscnn._private.files import convert_read_errors, replace_atomically
 from mpscnn.errors import WeightsError
 from mpscnn.graph.network import Network
 from mpscnn.training.batches import EpochData
@@ -31,7 +31,7 @@ class StoredFeatures(EpochData):
     """
 
     def __init__(self, path: Path, classes: NDArray[np.int64], *, seed: int) -> None:
-        with reading(path, WeightsError):
+        with convert_read_errors(path, WeightsError):
             self._arrays: NDArray[np.float16] = np.load(path, mmap_mode="r")
         self.classes, self._seed = classes, seed
         if self._arrays.ndim < 3 or self._arrays.shape[1] != len(classes):
@@ -86,7 +86,9 @@ def store_features(
     session = program.session(threads=threads)
     outputs = [tensor.name for tensor in network.outputs]
     with ExitStack() as stack:
-        files = {name: stack.enter_context(replacing(path, WeightsError)) for name, path in paths.items()}
+        files = {
+            name: stack.enter_context(replace_atomically(path, WeightsError)) for name, path in paths.items()
+        }
         for name, file in files.items():
             shape = (views, len(photos), *(extent or 0 for extent in network[name].shape[1:]))
             header = {"descr": "<f2", "fortran_order": False, "shape": shape}

@@ -106,13 +106,13 @@ class History(Expected, Sequence[Epoch]):
         return f"<History: {len(self)} epoch{'s' * (len(self) > 1)}; {epoch_text(self[-1])}>"
 
     def _repr_html_(self) -> str:
-        from mpscnn._private.html_view import Html, folded, scrolled, table
+        from mpscnn._private.html_view import Html, details, scroll_box, table
 
         names = [field.name.replace("_", " ") for field in fields(Epoch)]
         listed = table(names, map(_cells, self), right=range(len(names)))
         curves = charts_svg(self._charts()) if self else ""
         count = f"{len(self)} epoch{'' if len(self) == 1 else 's'}"
-        return Html(f"<div>{curves}{folded(count, scrolled(listed))}</div>")
+        return Html(f"<div>{curves}{details(count, scroll_box(listed))}</div>")
 
     def _charts(self) -> list[Chart]:
         losses = {"training": self.losses, "validation": self.validation_losses}

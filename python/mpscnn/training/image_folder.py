@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn._private.arguments import input_size, is_finite_number, is_whole_number, whole_number
-from mpscnn._private.expected_names import Expected, takes_expected_arguments
+from mpscnn._private.expected_names import Expected, accept_foreign_arguments
 from mpscnn._private.processors import available_processors
 from mpscnn.errors import ImageError, ParameterError
 from mpscnn.training.batches import EpochData
@@ -57,7 +57,7 @@ class ImageFolder(Expected, EpochData):
         ParameterError: an option is out of its range.
     """
 
-    @takes_expected_arguments
+    @accept_foreign_arguments
     def __init__(
         self,
         path: str | os.PathLike[str],

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mpscnn.errors import ParameterError
 from mpscnn.graph.network import Network
-from mpscnn.graph.training_arrays import BOX_NUMBERS, targets_of, weights_of
+from mpscnn.graph.training_arrays import BOX_NUMBERS, to_loss_weights, to_targets
 from mpscnn.training.detector_labels import DetectorLabels, assigned_scores
 
 #: Losses whose labels must be from 0 to 1. Only whole numbers are checked, because a check of floats would take time.
@@ -61,7 +61,7 @@ class Objective:
         """Return the labels in the shape of a prediction."""
         if self._detector is not None:
             return self._detector.targets(labels, shape[0])
-        targets = targets_of(labels, shape)
+        targets = to_targets(labels, shape)
         is_checked = self._settings["kind"] in _OF_SHARES and np.asarray(labels).dtype.kind in "iu"
         if is_checked and not (targets.min(initial=0) >= 0 and targets.max(initial=0) <= 1):
             raise ParameterError(
@@ -79,7 +79,7 @@ class Objective:
             return 0
         if reduction != "sum_by_nonzero_weights" or weights is None:
             return math.prod(targets.shape[:-1])
-        counts = weights_of(weights, targets.shape) != 0
+        counts = to_loss_weights(weights, targets.shape) != 0
         return int((counts.any(-1) if self._settings["kind"] == "softmax_cross_entropy" else counts).sum())
 
     def answers(
@@ -92,7 +92,7 @@ class Objective:
         """Return the loss of a batch, computed by the same operation as in training."""
         arrays = {"prediction": prediction, "labels": targets}
         if weights is not None:
-            arrays["weights"] = weights_of(weights, prediction.shape)
+            arrays["weights"] = to_loss_weights(weights, prediction.shape)
         measure = Network(input={name: array.shape[1:] for name, array in arrays.items()}, name="loss")
         operation, settings = "loss", loss_of_core(self._settings)
         if self._detector is not None:

@@ -8,10 +8,10 @@ from functools import wraps
 from typing import Any, Literal
 
 from mpscnn._private.arguments import is_finite_number
-from mpscnn._private.expected_names import takes_expected_arguments
+from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn._private.settings import plain
 from mpscnn.errors import ParameterError
-from mpscnn.training.schedules import Schedule, rate_of_stored, stored_rate
+from mpscnn.training.schedules import Schedule, restore_rate, stored_rate
 
 __all__ = ["Adam", "Optimizer", "RmsProp", "Schedule", "Sgd"]
 
@@ -102,10 +102,10 @@ def _without_weights(construct: Callable[..., None]) -> Callable[..., None]:
 
 
 for _optimizer in (Sgd, RmsProp, Adam):
-    _optimizer.__init__ = _without_weights(takes_expected_arguments(_optimizer.__init__))  # type: ignore[method-assign]
+    _optimizer.__init__ = _without_weights(accept_foreign_arguments(_optimizer.__init__))  # type: ignore[method-assign]
 
 
-def optimizer_named(optimizer: Optimizer | str | None, rate: float | Schedule | None) -> Optimizer:
+def resolve_optimizer(optimizer: Optimizer | str | None, rate: float | Schedule | None) -> Optimizer:
     """Return an optimiser from its name, an object or None, with the learning rate if one is given.
 
     Raises ParameterError for an unknown name, or if a rate is given with an optimiser object.
@@ -127,7 +127,7 @@ def optimizer_named(optimizer: Optimizer | str | None, rate: float | Schedule | 
     return kinds[name]() if rate is None else kinds[name](rate)
 
 
-def settings_of(optimizer: Optimizer) -> dict[str, Any]:
+def optimizer_settings(optimizer: Optimizer) -> dict[str, Any]:
     """Return an optimiser's settings for the core, as plain Python values without the learning rate."""
     if isinstance(optimizer, type) and issubclass(optimizer, (Sgd, RmsProp, Adam)):
         raise ParameterError(f"optimizer must be an object, got the class: mpscnn.{optimizer.__name__}()")
@@ -140,20 +140,20 @@ def settings_of(optimizer: Optimizer) -> dict[str, Any]:
 
 def stored_optimizer(optimizer: Optimizer) -> dict[str, Any]:
     """Return an optimiser's settings for a checkpoint, with the learning rate unless it is a user's function."""
-    return {**settings_of(optimizer), "learning_rate": stored_rate(optimizer.learning_rate)}
+    return {**optimizer_settings(optimizer), "learning_rate": stored_rate(optimizer.learning_rate)}
 
 
-def optimizer_of_stored(stored: Any) -> Optimizer:
+def optimizer_from_settings(stored: Any) -> Optimizer:
     """Return the optimiser from a checkpoint's settings.
 
     Raises KeyError, TypeError or ValueError if they are invalid.
     """
     given = dict(stored)
     kinds: dict[str, type[Sgd] | type[RmsProp] | type[Adam]] = {one.kind: one for one in (Sgd, RmsProp, Adam)}
-    return kinds[given.pop("kind")](**{**given, "learning_rate": rate_of_stored(given["learning_rate"])})
+    return kinds[given.pop("kind")](**{**given, "learning_rate": restore_rate(given["learning_rate"])})
 
 
-def rate_of(optimizer: Optimizer, step: int) -> float:
+def learning_rate_at(optimizer: Optimizer, step: int) -> float:
     """Return the learning rate of a step."""
     rate = optimizer.learning_rate
     rate = rate(step) if callable(rate) else rate

@@ -79,7 +79,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Position:
+class TrainingProgress:
     """The position of a trainer.
 
     It is one immutable object, so that an exception of a signal handler never leaves half of a change.
@@ -91,7 +91,7 @@ class Position:
     tally: Tally = field(default_factory=Tally)  # sums over the epoch's batches
     made: Step | None = None  # a step that is not counted yet, or was interrupted
 
-    def counted(self, objective: Objective) -> Position:
+    def counted(self, objective: Objective) -> TrainingProgress:
         """Return the position with the last step counted, if the core has completed it."""
         step = self.made
         if step is None:
@@ -102,4 +102,4 @@ class Position:
             return replace(self, steps=self.steps + 1, made=None)
         tally, counted = replace(self.tally), objective.counted(step.targets, step.weights)
         tally.add(float(step.loss[0]), counted, *objective.answers(step.prediction, step.targets))
-        return Position(self.steps + 1, self.epoch, self.batch + 1, tally)
+        return TrainingProgress(self.steps + 1, self.epoch, self.batch + 1, tally)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 
-from mpscnn._private.progress_line import TextLine, filled_bar, is_watched
+from mpscnn._private.progress_line import TextLine, draw_bar, is_watched
 from mpscnn.training.history import Epoch, epoch_text
 
 _SECONDS = 0.1
@@ -31,7 +31,7 @@ class ProgressLine:
         if not self._shown or time.monotonic() < self._due:
             return
         self._due = time.monotonic() + _SECONDS
-        bar = f"{filled_bar(done, self._batches)} " if self._batches else ""
+        bar = f"{draw_bar(done, self._batches)} " if self._batches else ""
         count = f"{done}/{self._batches}" if self._batches else f"batch {done}"
         self._line.write(f"epoch {epoch}/{self._last}  {bar}{count}  loss {loss:.4f}")
 

@@ -58,7 +58,7 @@ def stored_rate(rate: float | Schedule) -> Any:
     return None if callable(rate) else float(rate)
 
 
-def rate_of_stored(stored: Any) -> float | Schedule:
+def restore_rate(stored: Any) -> float | Schedule:
     """Return the learning rate from its stored form.
 
     Raises the errors of the functions above, and KeyError and TypeError for an invalid form.
@@ -68,7 +68,7 @@ def rate_of_stored(stored: Any) -> float | Schedule:
     fields = dict(stored)
     kind = fields.pop("kind")
     if kind == "warm_up":
-        return warm_up(fields["count"], rate_of_stored(fields["then"]))
+        return warm_up(fields["count"], restore_rate(fields["then"]))
     makers: dict[str, Callable[..., Schedule]] = {"cosine": cosine, "steps": steps}
     return makers[kind](**fields)
 

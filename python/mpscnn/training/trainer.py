@@ -16,16 +16,21 @@ from mpscnn import _core
 from mpscnn._private.arguments import is_finite_number, name_list, require_bool, require_text, whole_number
 from mpscnn._private.arrays import naming_remedy
 from mpscnn._private.copies import NoCopies
-from mpscnn._private.expected_names import Expected, conversion_of, number_format, takes_expected_arguments
+from mpscnn._private.expected_names import Expected, accept_foreign_arguments, conversion_hint, number_format
 from mpscnn._private.fork_safe_lock import ForkSafeLock
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
-from mpscnn.graph.training_arrays import inputs_of, loss_settings, prediction_shape, weights_of
+from mpscnn.graph.training_arrays import loss_settings, prediction_shape, to_inputs, to_loss_weights
 from mpscnn.runtime.device_name import named_device
 from mpscnn.runtime.profile import Profile
-from mpscnn.training.batches import Data, batches, with_labels
+from mpscnn.training.batches import Data, batches, pair_with_labels
 from mpscnn.training.built_trainer import BuiltTrainer
-from mpscnn.training.checkpoint import made_of_checkpoint, optimizer_of, read_checkpoint, write_checkpoint
+from mpscnn.training.checkpoint import (
+    convert_checkpoint_errors,
+    read_checkpoint,
+    restore_optimizer,
+    write_checkpoint,
+)
 from mpscnn.training.epoch_loop import EpochLoop
 from mpscnn.training.frozen_layers import FrozenLayers
 from mpscnn.training.history import Epoch
@@ -33,12 +38,12 @@ from mpscnn.training.objective import Objective, loss_of_core
 from mpscnn.training.optimizers import (
     Optimizer,
     Schedule,
-    optimizer_named,
-    rate_of,
-    settings_of,
+    learning_rate_at,
+    optimizer_settings,
+    resolve_optimizer,
     stored_optimizer,
 )
-from mpscnn.training.progress import Evaluated, Position, Step, Tally
+from mpscnn.training.progress import Evaluated, Step, Tally, TrainingProgress
 from mpscnn.vision.detector import DetectionHead
 
 __all__ = ["Evaluated", "Trainer"]
@@ -100,7 +105,7 @@ class Trainer(NoCopies, Expected, EpochLoop):
 
     _instead = "save(path) writes a checkpoint, and Trainer.resume(path) makes a trainer of it"
 
-    @takes_expected_arguments
+    @accept_foreign_arguments
     def __init__(
         self,
         network: Network,
@@ -120,7 +125,7 @@ class Trainer(NoCopies, Expected, EpochLoop):
     ) -> None:
         if not isinstance(network, Network):
             raise ParameterError(
-                f"network must be a Network, got {type(network).__name__}{conversion_of(network)}"
+                f"network must be a Network, got {type(network).__name__}{conversion_hint(network)}"
             )
         for node in network.to_dict()["nodes"]:
             if node["operation"] == "custom":
@@ -132,10 +137,10 @@ class Trainer(NoCopies, Expected, EpochLoop):
             threads = whole_number("threads", threads, otherwise="'auto'")
         self._loss = loss_settings(network, loss)
         self._options: dict[str, Any] = {"loss": loss_of_core(self._loss)}
-        self._optimizer = optimizer_named(optimizer, learning_rate)
-        self._options |= {"optimizer": settings_of(self._optimizer), "seed": seed}
+        self._optimizer = resolve_optimizer(optimizer, learning_rate)
+        self._options |= {"optimizer": optimizer_settings(self._optimizer), "seed": seed}
         if not callable(self._optimizer.learning_rate):
-            rate_of(self._optimizer, 0)  # raises an error for an invalid rate
+            learning_rate_at(self._optimizer, 0)  # raises an error for an invalid rate
         if not is_finite_number(average) or not 0 <= average <= 1:
             raise ParameterError(f"average must be 0 to 1, got {average!r}")
         self._options |= {
@@ -147,7 +152,7 @@ class Trainer(NoCopies, Expected, EpochLoop):
         self._options["precision"] = require_text("precision", number_format(precision))
         self._threads = 0 if threads == "auto" else int(threads)
         self._original = _without_weights(network)
-        self._position = Position()
+        self._position = TrainingProgress()
         self._made: list[Epoch] = []
         self._lock = ForkSafeLock()
         with named_device(device) as self._device:
@@ -163,7 +168,7 @@ class Trainer(NoCopies, Expected, EpochLoop):
         """The number of steps so far: one for each batch."""
         return self._current_position.steps
 
-    @takes_expected_arguments
+    @accept_foreign_arguments
     def step(self, inputs: Any, labels: Any, weights: Any = None) -> float:
         """Train on one batch. Return the loss before the update of the weights.
 
@@ -197,7 +202,7 @@ class Trainer(NoCopies, Expected, EpochLoop):
         with self._lock:
             return Profile.parsed(*self._built.core.profile(given, targets, count))
 
-    @takes_expected_arguments
+    @accept_foreign_arguments
     def evaluate(
         self, data: Data, labels: Any = None, *, batch_size: int = 250, averaged: bool = False
     ) -> Evaluated:
@@ -207,7 +212,7 @@ class Trainer(NoCopies, Expected, EpochLoop):
             data, labels: as for `fit`.
             averaged: use the moving average of the weights.
         """
-        data = with_labels(data, labels)
+        data = pair_with_labels(data, labels)
         layers = self._built.described["prediction_layers"]
         network = self.averaged if averaged else self.network
         session = network.compile(
@@ -334,7 +339,7 @@ class Trainer(NoCopies, Expected, EpochLoop):
             ParameterError: the optimiser differs, or is required.
         """
         settings, arrays = read_checkpoint(path)
-        with made_of_checkpoint(path):
+        with convert_checkpoint_errors(path):
             return cls._resumed(settings, arrays, path, optimizer, device, threads)
 
     @classmethod
@@ -349,11 +354,11 @@ class Trainer(NoCopies, Expected, EpochLoop):
     ) -> Trainer:
         options = settings["options"]
         if optimizer is None:
-            optimizer = optimizer_of(settings, path)
-        elif settings_of(optimizer) != options["optimizer"]:
+            optimizer = restore_optimizer(settings, path)
+        elif optimizer_settings(optimizer) != options["optimizer"]:
             raise ParameterError(
                 f"{os.fspath(path)}: the checkpoint's optimiser is {options['optimizer']}, "
-                f"got {settings_of(optimizer)}"
+                f"got {optimizer_settings(optimizer)}"
             )
         network = _network_from(settings["graph"])
         network.load_weights(
@@ -393,7 +398,7 @@ class Trainer(NoCopies, Expected, EpochLoop):
         )
         built.core.set_steps(steps)
         trainer._built = built
-        trainer._position = Position(steps, epoch, batch, Tally.stored(settings["tally"]))
+        trainer._position = TrainingProgress(steps, epoch, batch, Tally.stored(settings["tally"]))
         return trainer
 
     # ---- Private ----
@@ -402,7 +407,7 @@ class Trainer(NoCopies, Expected, EpochLoop):
         return BuiltTrainer.of(network, self._options, frozen, self._device, self._threads)
 
     @property
-    def _current_position(self) -> Position:
+    def _current_position(self) -> TrainingProgress:
         """The present position, which includes the last step."""
         return self._position.counted(self._objective)
 
@@ -434,7 +439,7 @@ class Trainer(NoCopies, Expected, EpochLoop):
         prediction = np.empty(targets.shape, np.float32)
         step = Step(targets, prediction, weights, of_epoch, np.full(1, np.nan))
         with self._lock:
-            rate = rate_of(self._optimizer, self._updates)
+            rate = learning_rate_at(self._optimizer, self._updates)
             # If Ctrl-C came just after the last step, that step still counts.
             self._position = replace(self._current_position, made=step)
             with naming_remedy([tensor.shape for tensor in self._original.inputs], given, inputs):
@@ -446,12 +451,12 @@ class Trainer(NoCopies, Expected, EpochLoop):
         self, inputs: Any, labels: Any, weights: Any
     ) -> tuple[list[NDArray[Any]], NDArray[np.float32]]:
         """Return the arrays for the core: inputs, weights of the losses, labels in the prediction's shape."""
-        given = inputs_of(self._original, inputs)
+        given = to_inputs(self._original, inputs)
         if given[0].ndim == 0 or len(given[0]) == 0:
             raise ParameterError(f"a step takes at least one image, got inputs of the shape {given[0].shape}")
         shape = prediction_shape(len(given[0]), self._built.described["prediction"][1:], labels)
         targets = self._objective.targets(labels, shape)
         self._objective.require_weighted(weights)
         if weights is not None:
-            given = [*given, weights_of(weights, shape)]
+            given = [*given, to_loss_weights(weights, shape)]
         return given, targets

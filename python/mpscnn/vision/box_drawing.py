@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _COLORS = 64  # with more classes, colours repeat
 
 
-def with_boxes(picture: PillowImage.Image, entries: Sequence[tuple[Box, str, int]]) -> PillowImage.Image:
+def draw_boxes(picture: PillowImage.Image, entries: Sequence[tuple[Box, str, int]]) -> PillowImage.Image:
     """Return a copy of the picture with boxes and their labels, the first box on top.
 
     All boxes of a class have the same colour. If there are more than 64 classes, some classes share a colour.

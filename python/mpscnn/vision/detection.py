@@ -141,7 +141,7 @@ class Detections(PhotoResult, Sequence[Detection]):
             ShapeError: the photo has another size.
             ImageError: the photo cannot be read any more, or there is none.
         """
-        from mpscnn.vision.box_drawing import with_boxes
+        from mpscnn.vision.box_drawing import draw_boxes
         from mpscnn.vision.visualize import result_picture
 
         picture = result_picture(photo, self.photo)
@@ -150,7 +150,7 @@ class Detections(PhotoResult, Sequence[Detection]):
                 f"the photo has {picture.width} x {picture.height} pixels, its detections are for "
                 f"{self.photo_size[0]} x {self.photo_size[1]}"
             )
-        return with_boxes(
+        return draw_boxes(
             picture, [(entry.box, f"{entry.label} {entry.score:.0%}", entry.index) for entry in self]
         )
 

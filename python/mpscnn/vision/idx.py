@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn._private.files import content_of
+from mpscnn._private.files import read_content
 from mpscnn.errors import ImageError
 
 __all__ = ["read_idx", "read_labelled"]
@@ -34,7 +34,7 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
         ImageError: the file is missing, damaged or not an IDX file, or its size does not match its header.
     """
     name = os.fspath(path)
-    content = content_of(path, ImageError)
+    content = read_content(path, ImageError)
     if content.startswith(_GZIP):
         content = _unzipped(name, content)
     kind, shape, start = _header(name, content)

@@ -21,18 +21,18 @@ from numpy.typing import NDArray
 from mpscnn import _core
 from mpscnn._private.arguments import IntPair, input_size
 from mpscnn._private.arrays import as_array
-from mpscnn._private.files import is_folder, reading, require_regular
+from mpscnn._private.files import convert_read_errors, is_folder, require_regular
 from mpscnn._private.literals import ChannelOrderName
 from mpscnn.errors import Error, ImageError, ParameterError
 from mpscnn.vision.array_file import is_array_file, read_array
 from mpscnn.vision.photo_file import FORMATS, MAX_PIXELS, MAX_SIDE, load_given
-from mpscnn.vision.photo_samples import Samples, is_unpacked_otherwise, read_samples, samples_of
+from mpscnn.vision.photo_samples import Samples, decoded_samples, is_unpacked_otherwise, read_samples
 
 if TYPE_CHECKING:
     from PIL import Image as PillowImage
     from PIL.ImageFile import ImageFile
 
-__all__ = ["MAX_PIXELS", "MAX_SIDE", "Photo", "YuvImage", "kept", "open_content", "open_photo"]
+__all__ = ["MAX_PIXELS", "MAX_SIDE", "Photo", "YuvImage", "kept_photo", "open_content", "open_photo"]
 
 _EXIF_ORIENTATION = 0x0112
 _EXIF_ORIENTATIONS = range(1, 9)
@@ -220,7 +220,7 @@ def open_content(
     return _from_bytes(content, "image bytes", max_pixels, reserve=reserve)
 
 
-def kept(photo: Any, opened: Photo, channel_order: ChannelOrderName | None) -> Any:
+def kept_photo(photo: Any, opened: Photo, channel_order: ChannelOrderName | None) -> Any:
     """Return what a result keeps as its photo: the given object, or its pixels if it cannot be read again."""
     passing = hasattr(photo, "read") or isinstance(photo, memoryview)
     return opened if channel_order is not None or passing else photo
@@ -264,7 +264,7 @@ def _is_pillow_image(photo: Any) -> bool:
 
 
 def _from_path(path: Path, min_size: _MinSize) -> Photo:
-    with reading(path, ImageError):
+    with convert_read_errors(path, ImageError):
         if is_folder(path):
             raise ImageError(f"{path}: is a directory, not a photo")
         require_regular(path, ImageError)
@@ -274,7 +274,7 @@ def _from_path(path: Path, min_size: _MinSize) -> Photo:
 
 
 def _from_array_file(path: Path, order: str | None) -> Photo:
-    with reading(path, ImageError):
+    with convert_read_errors(path, ImageError):
         require_regular(path, ImageError)
         with path.open("rb") as file:
             try:
@@ -286,7 +286,7 @@ def _from_array_file(path: Path, order: str | None) -> Photo:
 
 def _from_file_object(file: Any, min_size: _MinSize) -> Photo:
     name = str(getattr(file, "name", "") or "file object")
-    with reading(name, ImageError):
+    with convert_read_errors(name, ImageError):
         content = file.read()
     if not isinstance(content, bytes):
         raise ImageError(
@@ -337,7 +337,7 @@ def _from_pillow(image: PillowImage.Image, name: str) -> Photo:
         content = _whole_file(image)
         if content is None:
             load_given(image)
-            return _photo(samples_of(image), name)
+            return _photo(decoded_samples(image), name)
     return _from_bytes(content, name)
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from mpscnn._private.files import is_folder, reading
+from mpscnn._private.files import convert_read_errors, is_folder
 from mpscnn.errors import ImageError
 from mpscnn.vision.photo_file import suffixes
 
@@ -74,7 +74,7 @@ def photos_in(folder: str) -> tuple[list[str], list[ImageError]]:
 
     def failed(error: OSError) -> None:
         try:
-            with reading(error.filename, ImageError):
+            with convert_read_errors(error.filename, ImageError):
                 raise error
         except ImageError as failure:
             failures.append(failure)

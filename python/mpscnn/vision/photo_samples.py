@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from PIL import Image as PillowImage
     from PIL.ImageFile import ImageFile
 
-__all__ = ["Samples", "is_unpacked_otherwise", "read_samples", "samples_of"]
+__all__ = ["Samples", "decoded_samples", "is_unpacked_otherwise", "read_samples"]
 
 _Arrays = list[NDArray[Any]]
 _Pixels = tuple[NDArray[Any], str]
@@ -114,7 +114,7 @@ def is_unpacked_otherwise(image: PillowImage.Image) -> bool:
     return bool(getattr(image, "tile", None)) and _unpacking(cast("ImageFile", image)) is not None
 
 
-def samples_of(image: PillowImage.Image) -> Samples:
+def decoded_samples(image: PillowImage.Image) -> Samples:
     """Return the samples of a decoded image.
 
     Raises:

@@ -25,10 +25,10 @@ __all__ = [
     "EndCallback",
     "PhotoTask",
     "Result",
-    "classifying",
-    "detecting",
+    "classification_task",
+    "detection_task",
     "option_names",
-    "segmenting",
+    "segmentation_task",
 ]
 
 _LARGEST = 2**31 - 1  # the largest number that the core takes
@@ -65,7 +65,7 @@ class PhotoTask(Generic[Result]):
     """Build the result for the user from the core's result, the photo, the milliseconds, and the photo to keep."""
 
 
-def classifying(model: PhotoModel, *, top: int | None = None) -> PhotoTask[Classification]:
+def classification_task(model: PhotoModel, *, top: int | None = None) -> PhotoTask[Classification]:
     """Return the task of `Model.classify`."""
     core, count = model._core, 0 if top is None else whole_number("top", top, maximum=_LARGEST)
 
@@ -80,7 +80,7 @@ def classifying(model: PhotoModel, *, top: int | None = None) -> PhotoTask[Class
     )
 
 
-def detecting(
+def detection_task(
     model: PhotoModel,
     *,
     score_threshold: float | None = None,
@@ -124,7 +124,7 @@ def _class_numbers(model: PhotoModel, classes: Sequence[str | int]) -> frozenset
     return frozenset(numbers)
 
 
-def segmenting(model: PhotoModel, *, scores: bool = False) -> PhotoTask[Segmentation]:
+def segmentation_task(model: PhotoModel, *, scores: bool = False) -> PhotoTask[Segmentation]:
     """Return the task of `Model.segment`."""
     core = model._core
     classes = int(next(iter(model.program.outputs.values()))[-1] or 0)
@@ -143,9 +143,9 @@ def segmenting(model: PhotoModel, *, scores: bool = False) -> PhotoTask[Segmenta
 
 
 TASKS: dict[str, Callable[..., PhotoTask[Any]]] = {
-    "classification": classifying,
-    "detection": detecting,
-    "segmentation": segmenting,
+    "classification": classification_task,
+    "detection": detection_task,
+    "segmentation": segmentation_task,
 }
 """The task functions by `Model.task`."""
 

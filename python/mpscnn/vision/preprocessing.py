@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mpscnn import _core
 from mpscnn._private.arguments import IntPair, input_size, whole_number
-from mpscnn._private.expected_names import takes_expected_arguments
+from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn._private.literals import ChannelOrderName
 from mpscnn._private.settings import as_json
 from mpscnn.vision.photo import open_photo
@@ -18,7 +18,7 @@ from mpscnn.vision.photo import open_photo
 __all__ = ["preprocess"]
 
 
-@takes_expected_arguments
+@accept_foreign_arguments
 def preprocess(
     photo: Any,
     size: IntPair,

@@ -123,11 +123,11 @@ class Classification(PhotoResult, Sequence[Prediction]):
             ImageError: the photo cannot be read any more, or there is none.
             ParameterError: the count is negative.
         """
-        from mpscnn.vision.visualize import result_picture, with_bars
+        from mpscnn.vision.visualize import add_bars, result_picture
 
         picture = result_picture(photo, self.photo)
         best = self.top(count)
-        return with_bars(
+        return add_bars(
             picture, [(f"{entry.label} {entry.probability:.1%}", entry.probability) for entry in best]
         )
 

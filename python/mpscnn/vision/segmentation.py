@@ -112,7 +112,7 @@ class Segmentation(PhotoResult):
             ImageError: the photo cannot be read any more.
         """
         from mpscnn.vision.photo import require_pillow
-        from mpscnn.vision.visualize import class_colors, upright_picture, with_legend
+        from mpscnn.vision.visualize import add_legend, class_colors, upright_picture
 
         require_pillow("drawing")
         from PIL import Image
@@ -141,7 +141,7 @@ class Segmentation(PhotoResult):
             red, green, blue = colors[area.index].tolist()
             if alpha[area.index]:
                 entries.append((f"{area.label} {area.fraction:.1%}", (red, green, blue)))
-        return with_legend(picture, entries)
+        return add_legend(picture, entries)
 
     def label_picture(self) -> PillowImage.Image:
         """Return the labels as a picture with a palette, like Pascal VOC's masks: its pixels are class numbers."""

@@ -99,7 +99,7 @@ def class_colors(count: int) -> NDArray[np.uint8]:
     return colors
 
 
-def with_legend(picture: PillowImage.Image, entries: Sequence[tuple[str, Color]]) -> PillowImage.Image:
+def add_legend(picture: PillowImage.Image, entries: Sequence[tuple[str, Color]]) -> PillowImage.Image:
     """Return the picture with a legend below, or the picture itself if there are no entries."""
     from PIL import Image, ImageDraw
 
@@ -120,7 +120,7 @@ def with_legend(picture: PillowImage.Image, entries: Sequence[tuple[str, Color]]
     return result
 
 
-def with_bars(picture: PillowImage.Image, entries: Sequence[tuple[str, float]]) -> PillowImage.Image:
+def add_bars(picture: PillowImage.Image, entries: Sequence[tuple[str, float]]) -> PillowImage.Image:
     """Return the picture with a line of text for each entry below. A bar behind the text shows its share, 0 to 1."""
     from PIL import Image, ImageDraw
 

@@ -138,15 +138,15 @@ def test_cut_text() -> None:
     content = text_of(program(), new=False)
     for end in range(0, len(content) - 3, 7):
         with pytest.raises(Error):
-            text.program_of_text(content[:end])
+            text.parse_program(content[:end])
 
 
 def test_brackets_within_brackets() -> None:
     for bracket in "([{<":
         with pytest.raises(Error):
-            text.program_of_text("program" + bracket * 1_000_000)
+            text.parse_program("program" + bracket * 1_000_000)
     with pytest.raises(Error, match="types within 64 others"):
-        text.program_of_text("program(1) { func main<ios16>(" + "list<" * 1_000_000)
+        text.parse_program("program(1) { func main<ios16>(" + "list<" * 1_000_000)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from converters.coreml_writer import Fill, numbers, one_layer, saved, settings
 from numpy.typing import NDArray
 
 from mpscnn import converters
-from mpscnn.converters.coreml.neural.indexing import POSITIONS
+from mpscnn.converters.coreml.neural.indexing import INDEXING
 from mpscnn.converters.coreml.neural.layers import HANDLERS, REFUSED
 from mpscnn.converters.coreml.schema import LAYERS
 from mpscnn.converters.unsupported import UnsupportedLayersError
@@ -555,7 +555,7 @@ CASES = {
 # `test_coreml_files` has networks with these layers, whose constants other layers read.
 ELSEWHERE = {"fillStatic", "loadConstant", "loadConstantND"}
 # `test_coreml_positions` and `test_coreml_recurrent` test these.
-ELSEWHERE |= set(POSITIONS)
+ELSEWHERE |= set(INDEXING)
 ELSEWHERE |= {"biDirectionalLSTM", "gru", "simpleRecurrent", "uniDirectionalLSTM"}
 _REDUCTIONS: dict[str, Callable[..., Any]] = {
     "reduceL1": lambda x, **more: abs(x).sum(**more),

@@ -14,8 +14,8 @@ from converters.coreml_writer import Program, add, array, model, numbers, one_la
 from numpy.typing import NDArray
 
 from mpscnn import converters
-from mpscnn.converters.coreml.neural.indexing import POSITIONS as LAYERS
-from mpscnn.converters.coreml.program.indexing import POSITIONS as OPERATIONS
+from mpscnn.converters.coreml.neural.indexing import INDEXING as LAYERS
+from mpscnn.converters.coreml.program.indexing import INDEXING as OPERATIONS
 from mpscnn.converters.unsupported import UnsupportedLayersError
 from mpscnn.errors import WeightsError
 

@@ -25,7 +25,7 @@ from converters.coreml_writer import Program
 from numpy.typing import NDArray
 
 from mpscnn import converters
-from mpscnn.converters.coreml.program.indexing import POSITIONS
+from mpscnn.converters.coreml.program.indexing import INDEXING
 from mpscnn.converters.coreml.program.operations import HANDLERS, REFUSED
 from mpscnn.converters.unsupported import UnsupportedLayersError
 from mpscnn.errors import WeightsError
@@ -646,7 +646,7 @@ def test_damaged_sparse_weights_with_tables(
 def test_each_kind_of_operation_has_a_case() -> None:
     others = {"select", "cast", "concat", "einsum", "stack", "shape", "fill", "logical_not"}
     others |= {"gru", "lstm", "rnn"}  # tests/converters/coreml/test_coreml_recurrent.py
-    others |= set(POSITIONS)  # tests/converters/coreml/test_coreml_positions.py
+    others |= set(INDEXING)  # tests/converters/coreml/test_coreml_positions.py
     tested = {case.kind for case in TABLE.values()} | set(_COMPARISONS) | set(_LOGICAL) | others
     assert tested == set(HANDLERS)
     assert not set(HANDLERS) & set(REFUSED)

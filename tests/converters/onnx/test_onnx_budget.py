@@ -26,7 +26,7 @@ from tiers import with_full
 from mpscnn import converters
 from mpscnn.converters import budget
 from mpscnn.converters.onnx_reader.constants import Constants
-from mpscnn.converters.onnx_reader.file import file_of_model
+from mpscnn.converters.onnx_reader.file import file_from_model
 from mpscnn.converters.onnx_reader.foldable import FOLDABLE, LISTS
 from mpscnn.converters.onnx_reader.parameters import Parameters
 from mpscnn.errors import Error, UnsupportedError, WeightsError
@@ -162,7 +162,7 @@ def computed(case: Case) -> Constants:
     nodes, constants = case
     made = model([*nodes, node("Relu", ["x"], "out")], {"x": (1, 4)}, constants, outputs=("out",))
     assert made.ByteSize() < 4_000
-    file = file_of_model(made, "model.onnx")
+    file = file_from_model(made, "model.onnx")
     found = Constants(file, Parameters(None))
     for one in file.nodes[:-1]:
         assert found.compute(one)
@@ -314,7 +314,7 @@ def test_each_look_at_a_large_constant_is_counted() -> None:
     constant, shape = filled("c", (1, LARGE * LARGE // 4))
     nodes = [node("Add", ["x", "c"], f"y{place}") for place in range(400)]
     made = model([constant, *nodes], {"x": (1, LARGE * LARGE // 4)}, shape, outputs=["y399"])
-    file = file_of_model(made, "model.onnx")
+    file = file_from_model(made, "model.onnx")
     constants = Constants(file, Parameters(None))
     assert constants.compute(file.nodes[0])
     with pytest.raises(UnsupportedError, match="operations"):

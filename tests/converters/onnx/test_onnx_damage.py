@@ -229,10 +229,10 @@ def test_places_outside_of_the_weights_file(tmp_path: Path, entries: dict[str, s
 
 
 def test_a_changed_weights_file_is_converted_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mpscnn.converters.formats import files_of
+    from mpscnn.converters.formats import model_files
 
     path = with_external(tmp_path)
-    assert files_of(path) == [path, tmp_path / "weights.bin"]
+    assert model_files(path) == [path, tmp_path / "weights.bin"]
 
 
 # ---- Unsupported content -------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from converters.onnx_files import assert_like_onnxruntime, node, onnx, operation
 from tiers import with_full
 
 from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.onnx_reader.topological_sort import in_order
+from mpscnn.converters.onnx_reader.topological_sort import sort_nodes
 from mpscnn.errors import WeightsError
 
 
@@ -50,8 +50,8 @@ def test_any_order_gives_the_same_network(seed: int) -> None:
 
 def test_an_order_that_can_be_computed_stays() -> None:
     nodes = [Node(node("Relu", [before], after), is_ours=False) for before, after in ("xa", "xb", "ac", "bd")]
-    assert in_order(nodes, {"", "x"}, "model") == nodes
-    assert in_order(nodes[::-1], {"", "x"}, "model") == [nodes[1], nodes[3], nodes[0], nodes[2]]
+    assert sort_nodes(nodes, {"", "x"}, "model") == nodes
+    assert sort_nodes(nodes[::-1], {"", "x"}, "model") == [nodes[1], nodes[3], nodes[0], nodes[2]]
 
 
 def test_nodes_that_need_one_another_are_named() -> None:

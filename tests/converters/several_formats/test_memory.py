@@ -26,7 +26,7 @@ from mpscnn.converters.file_bytes import FileBytes
 _PROGRAM = """
 import os, sys
 from mpscnn.converters import convert_files
-from mpscnn.converters.conversion_cache import converted
+from mpscnn.converters.conversion_cache import convert_cached
 
 def memory(kind):
     with open("/proc/self/status") as file:
@@ -34,7 +34,7 @@ def memory(kind):
 
 def used(name):
     if sys.argv[1] == "cache":
-        return converted(name)
+        return convert_cached(name)
     return convert_files([name], "result.safetensors", dtype=sys.argv[1])
 
 used(sys.argv[2])  # what is imported and kept

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mpscnn.converters.strided_slice import indices, of_each_axis
+from mpscnn.converters.strided_slice import expand_indices, indices
 from mpscnn.errors import UnsupportedError, WeightsError
 
 X = np.arange(24).reshape(2, 3, 4)
@@ -43,9 +43,9 @@ def test_each_axis_has_an_index(made: list[Any], ellipsis: int | None) -> None:
         made.insert(ellipsis, Ellipsis)
     if sum(entry is not None and entry is not Ellipsis for entry in made) > X.ndim:
         with pytest.raises(WeightsError, match="of 3 axes"):
-            of_each_axis(made, X.ndim)
+            expand_indices(made, X.ndim)
         return
-    entries = of_each_axis(made, X.ndim)
+    entries = expand_indices(made, X.ndim)
     assert sum(entry is not None for entry in entries) == X.ndim
     assert np.array_equal(X[tuple(entries)], X[tuple(made)])
 

@@ -38,7 +38,7 @@ STORED = b"stored/kernel"
 
 def read(path: Path) -> mpscnn.Network:
     """Read a model as `mpscnn.load` does, which asks for all of its files first."""
-    formats.files_of(path)
+    formats.model_files(path)
     return read_network([path])
 
 

@@ -331,9 +331,9 @@ def test_worker_answers_failures(tmp_path: Path) -> None:
 
 def test_quantized_tensors() -> None:
     tensor = {"dtype": np.uint8, "quantization": (0.5, 10)}
-    quantized = engines.quantized(np.float32([-100, 0, 1, 1000]), tensor)
+    quantized = engines.quantize(np.float32([-100, 0, 1, 1000]), tensor)
     assert quantized.tolist() == [0, 10, 12, 255]
-    assert engines.dequantized(quantized, tensor).tolist() == [-5.0, 0.0, 1.0, 122.5]
+    assert engines.dequantize(quantized, tensor).tolist() == [-5.0, 0.0, 1.0, 122.5]
 
 
 # ---- The command -------------------------------------------------------------------------------------------------

@@ -11,10 +11,10 @@ import pytest
 from command_line import call, save_photo
 
 import mpscnn
-from mpscnn.comparison.alignment import aligned
+from mpscnn.comparison.alignment import align
 from mpscnn.comparison.conversion_check import check_conversion
-from mpscnn.comparison.layer_comparison import compared_layer
-from mpscnn.comparison.trace import Trace, Value, with_inner_marked
+from mpscnn.comparison.layer_comparison import compare_layer
+from mpscnn.comparison.trace import Trace, Value, mark_inner_values
 from mpscnn.converters.onnx_writer.export import export
 from mpscnn.converters.reference_engines import REFERENCE_ENGINES
 
@@ -224,7 +224,7 @@ def value(name: str, kind: str, numbers: Any, **more: Any) -> Value:
 def test_branches_in_another_order() -> None:
     a = [value("x", "add", [1, 2]), value("y", "add", [5, 6]), value("z", "add", [8, 9])]
     b = [value("q", "add", [5, 6]), value("r", "add", [1, 2]), value("s", "add", [8, 9])]
-    pairs = aligned(Trace(tuple(a), ("z",)), Trace(tuple(b), ("s",)), 1e-6)
+    pairs = align(Trace(tuple(a), ("z",)), Trace(tuple(b), ("s",)), 1e-6)
     assert [(x.name, y.name) for x, y in pairs] == [("x", "r"), ("y", "q"), ("z", "s")]
 
 
@@ -234,7 +234,7 @@ def test_an_activation_belongs_to_the_layer_before() -> None:
         value("n", "batch_normalization", [2]),
         value("r", "activation", [3]),
     ]
-    marked = with_inner_marked(values, {"n": ["c"], "r": ["n"]}, ["r"])
+    marked = mark_inner_values(values, {"n": ["c"], "r": ["n"]}, ["r"])
     assert [(entry.kind, entry.inner) for entry in marked] == [
         ("convolution", True),
         ("convolution", True),
@@ -242,7 +242,7 @@ def test_an_activation_belongs_to_the_layer_before() -> None:
     ]
     assert marked[-1].names == {"c", "n", "r"}
     # A result that is also read by another layer stays a layer.
-    marked = with_inner_marked(values, {"n": ["c"], "r": ["n"], "other": ["n"]}, ["r"])
+    marked = mark_inner_values(values, {"n": ["c"], "r": ["n"], "other": ["n"]}, ["r"])
     assert [entry.inner for entry in marked] == [True, False, False]
 
 
@@ -259,7 +259,7 @@ def test_an_activation_belongs_to_the_layer_before() -> None:
     ],
 )
 def test_errors(a: list[float], b: list[float], error: float, relative: float) -> None:
-    layer = compared_layer(value("a", "", a), value("b", "", b), output=False)
+    layer = compare_layer(value("a", "", a), value("b", "", b), output=False)
     assert (layer.error, layer.relative_error) == (error, relative)
 
 
@@ -377,7 +377,7 @@ def test_a_layer_that_becomes_several_is_compared_with_the_last(
     ]
     end = Value("end", "", np.ones((1, 2), np.float32))
     sides = Trace((*theirs, end), ("end",)), Trace((*ours, end), ("end",))
-    pairs = aligned(*(sides[::-1] if exchanged else sides), 1e-3)
+    pairs = align(*(sides[::-1] if exchanged else sides), 1e-3)
     found = {frozenset((x.name, y.name)) for x, y in pairs}
     assert found == {
         *(frozenset((mine.name, other.name)) for mine, other in zip(results, theirs, strict=True)),
@@ -388,7 +388,7 @@ def test_a_layer_that_becomes_several_is_compared_with_the_last(
 def test_layers_with_names_of_their_own_are_no_parts() -> None:
     values = [whole(name, SHAPE, i) for i, name in enumerate(("a", "a/relu", "b"))]
     trace = Trace(tuple(values), ("b",))
-    assert [(x.name, y.name) for x, y in aligned(trace, trace, 1e-3)] == [
+    assert [(x.name, y.name) for x, y in align(trace, trace, 1e-3)] == [
         ("a", "a"),
         ("a/relu", "a/relu"),
         ("b", "b"),

@@ -18,7 +18,7 @@ from PIL import Image
 
 import mpscnn
 from mpscnn.comparison.picture import error_svg
-from mpscnn.graph.layering import layered
+from mpscnn.graph.layering import assign_rows
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(1)>\"' & \u202e\x1b[31m"
 SHOWN = "<script>alert(1)</script><img src=x onerror=alert(1)>\"' & \\u202e\\x1b[31m"
@@ -262,7 +262,7 @@ def is_within(x: float, y: float, place: Any) -> bool:
 
 @given(graphs())
 def test_boxes_do_not_overlap_and_lines_pass_between_them(nodes: dict[str, list[str]]) -> None:
-    drawing = layered(nodes, box=BOX, gaps=GAPS)
+    drawing = assign_rows(nodes, box=BOX, gaps=GAPS)
     places = list(drawing.places.items())
     for index, (name, place) in enumerate(places):
         assert BOX[0] / 2 <= place.x <= drawing.width - BOX[0] / 2
@@ -286,7 +286,7 @@ def test_boxes_do_not_overlap_and_lines_pass_between_them(nodes: dict[str, list[
 
 def test_a_chain_is_one_column_and_a_shortcut_lies_beside_it() -> None:
     nodes = {"in": [], "a": ["in"], "b": ["a"], "sum": ["in", "b"], "out": ["sum"]}
-    drawing = layered(nodes, box=BOX, gaps=GAPS)
+    drawing = assign_rows(nodes, box=BOX, gaps=GAPS)
     assert len({place.x for place in drawing.places.values()}) == 1
     (shortcut,) = (line for line in drawing.lines if len(line) > 2)
     assert {x for x, _ in shortcut[1:-1]} == {GAPS[0] + BOX[0] + GAPS[0]}

@@ -20,9 +20,9 @@ from command_line import COLOURS, LABELS, Command, save_colour_model, save_photo
 from PIL import Image
 
 import mpscnn
-from mpscnn.apps.cli.help_texts import with_address
+from mpscnn.apps.cli.help_texts import insert_default_address
 from mpscnn.apps.ray import node
-from mpscnn.apps.ray.cluster import explained
+from mpscnn.apps.ray.cluster import translate_errors
 from mpscnn.apps.ray.output import writer
 from mpscnn.apps.ray.sources import Columns
 
@@ -419,7 +419,7 @@ def test_errors_of_machines_are_told_as_they_are(cluster: Any) -> None:
         raise mpscnn.DeviceError("there is no such device here")
 
     dataset = ray.data.from_items([1]).map_batches(fail)
-    with pytest.raises(mpscnn.DeviceError) as caught, explained(ray):
+    with pytest.raises(mpscnn.DeviceError) as caught, translate_errors(ray):
         dataset.materialize()
     assert (type(caught.value), str(caught.value)) == (mpscnn.DeviceError, "there is no such device here")
 
@@ -438,7 +438,7 @@ def test_errors_of_machines_are_told_as_they_are(cluster: Any) -> None:
 def test_an_address_behind_the_option_is_one_only_if_it_looks_so(
     arguments: list[str], expected: list[str]
 ) -> None:
-    assert with_address(arguments) == expected
+    assert insert_default_address(arguments) == expected
 
 
 def test_ray_that_is_missing_is_named(photos: Path) -> None:
@@ -496,7 +496,7 @@ def test_a_batch_over_which_processes_die_ends_the_job(cluster: Any, monkeypatch
     monkeypatch.setattr(node, "_ATTEMPTS", 2)
     table = pa.table({"name": ["a.jpg", "b.jpg"], "jpeg": [b"a", b"b"]})
     with pytest.raises(mpscnn.DeviceError, match=r"died 2 times over the photos a\.jpg to b\.jpg"):
-        node.on_this_machine(job, table)
+        node.compute_table(job, table)
     assert len(started) == 2
 
 

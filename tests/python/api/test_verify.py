@@ -16,7 +16,7 @@ from tiers import first_and_last
 import mpscnn
 from mpscnn import kernels
 from mpscnn.apps.verify import conformance, processes, verify
-from mpscnn.apps.verify.case import Case, allowed, run
+from mpscnn.apps.verify.case import Case, allowed_error, run
 from mpscnn.apps.verify.conformance import Failure, Row, all_cases
 from mpscnn.apps.verify.error_bounds import CPU, FLOAT32_EPS, METAL
 from mpscnn.apps.verify.processes import Outcome, run_cases
@@ -113,9 +113,9 @@ def test_every_case_runs_and_has_bounds(group: str, full: bool) -> None:
         assert all((np.isfinite(x) | (may_be_nan & np.isnan(x))).all() for x in results.values()), case
         all_zeros = (case.subject, case.name) in STEPS
         assert all(x[np.isfinite(x)].any() != all_zeros for x in results.values()), case
-        bounds = allowed(case.recipe, results, "cpu")
+        bounds = allowed_error(case.recipe, results, "cpu")
         assert all((bounds[name] >= 0).all() for name in results), case
-        wider = allowed(case.recipe, results, "metal")
+        wider = allowed_error(case.recipe, results, "metal")
         assert all((wider[name] >= bounds[name]).all() for name in results), case
 
 

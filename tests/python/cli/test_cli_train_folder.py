@@ -427,7 +427,7 @@ def test_a_file_system_without_locks_is_said(
     def none(descriptor: int) -> bool:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
-    monkeypatch.setattr("mpscnn._private.locks.locked_at_once", none)
+    monkeypatch.setattr("mpscnn._private.locks.try_lock", none)
     assert (
         call(monkeypatch, *arguments(photos, backbone, tmp_path / "mine.safetensors"), "--epochs", "0") == 0
     )

@@ -14,8 +14,8 @@ from quantized_networks import (
 
 import mpscnn
 from mpscnn.graph.integer_layers import Scale
-from mpscnn.quantization.equalization import equalized
-from mpscnn.quantization.integers import with_integers
+from mpscnn.quantization.equalization import equalize_weights
+from mpscnn.quantization.integers import quantize_network
 from mpscnn.quantization.ranges import Histogram, best_scale
 from mpscnn.quantization.weights import integer_weights
 
@@ -111,7 +111,7 @@ def test_sums_stay_within_32_bits() -> None:
 
 def test_equalisation_changes_no_bit_and_helps() -> None:
     network, images = uneven("relu"), noise(16)
-    other = equalized(network, seen_on(network, images))
+    other = equalize_weights(network, seen_on(network, images))
     assert other is not None
     np.testing.assert_array_equal(results(other, images, "float32"), results(network, images, "float32"))
     ranges = seen_on(other, images)["expand"].largest
@@ -126,7 +126,7 @@ def test_equalisation_changes_no_bit_and_helps() -> None:
 
 def test_limits_that_would_move_along_forbid_equalisation() -> None:
     network, images = uneven("relu6"), noise(4)
-    assert equalized(network, seen_on(network, images)) is None
+    assert equalize_weights(network, seen_on(network, images)) is None
     _, report = mpscnn.quantize(network, images, equalize=True)
     assert not report.equalized
 
@@ -140,6 +140,6 @@ def test_bias_correction_keeps_means() -> None:
     seen = seen_on(network, images)
     off = []
     for correct in (False, True):
-        found = results(with_integers(network, seen, correct_bias=correct), images, "int8")
+        found = results(quantize_network(network, seen, correct_bias=correct), images, "int8")
         off.append(np.abs((found - right).mean(axis=(0, 1, 2))).max())
     assert off[1] < 0.5 * off[0]

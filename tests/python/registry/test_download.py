@@ -33,7 +33,7 @@ from file_server import (
     status,
 )
 
-from mpscnn.apps.cli.train_output import own_output
+from mpscnn.apps.cli.train_output import lock_output
 from mpscnn.errors import DownloadError, WeightsError
 from mpscnn.registry import PublishedFile, cache
 from mpscnn.registry.download import Client
@@ -260,8 +260,8 @@ def test_a_lock_that_is_a_link_is_not_followed(
     tmp_path: Path, victim: Path, make: Callable[[Path, Path], None]
 ) -> None:
     for name, hold in (
-        ("model.safetensors", lambda path: cache.exclusive(path)),
-        ("trained.safetensors", own_output),
+        ("model.safetensors", lambda path: cache.hold_lock(path)),
+        ("trained.safetensors", lock_output),
     ):
         path = tmp_path / name
         make(path.with_name(f"{name}.lock"), victim)

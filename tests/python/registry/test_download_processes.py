@@ -29,7 +29,7 @@ def test_interruption_keeps_the_part(server: Server, client: Client, file: Publi
             raise KeyboardInterrupt
 
     interrupted = replace(client, progress=lambda name, total: contextlib.nullcontext(interrupt))
-    with pytest.raises(KeyboardInterrupt), cache.exclusive(destination(file)):
+    with pytest.raises(KeyboardInterrupt), cache.hold_lock(destination(file)):
         interrupted.download(file, destination(file))
     have = part(file).stat().st_size
     assert have >= HALF
@@ -129,7 +129,7 @@ def test_signal_while_downloading(
 
 
 def test_signal_while_waiting_for_the_lock(server: Server, file: PublishedFile, tmp_path: Path) -> None:
-    with cache.exclusive(destination(file)):
+    with cache.hold_lock(destination(file)):
         process = start_process(file, tmp_path / "log", "--terminal")
         assert process.stderr is not None
         assert process.stderr.readline() == "Waiting for another process that prepares tiny.tflite ...\n"
@@ -141,7 +141,7 @@ def test_signal_while_waiting_for_the_lock(server: Server, file: PublishedFile, 
 
 def test_child_forked_meanwhile_does_not_hold_the_lock(tmp_path: Path) -> None:
     hold, release = os.pipe()
-    with cache.exclusive(tmp_path / "x"):
+    with cache.hold_lock(tmp_path / "x"):
         child = os.fork()
         if child == 0:
             os.close(release)

@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("python_multipart", reason="python_multipart is not installed")
 
-from mpscnn.apps.serve.forms import photo_in
+from mpscnn.apps.serve.forms import read_photo
 from mpscnn.errors import ImageError
 
 SIZE = 19_900_000
@@ -20,7 +20,7 @@ FILE = b'--b\r\nContent-Disposition: form-data; name="a"; filename="x"\r\n\r\n'
 
 
 def read(body: bytes, boundary: str = "b") -> bytes:
-    return bytes(photo_in(bytearray(body), TYPE + boundary))
+    return bytes(read_photo(bytearray(body), TYPE + boundary))
 
 
 def test_the_file_is_that_which_was_sent() -> None:
@@ -106,7 +106,7 @@ def test_hostile_forms_are_refused_at_once(form: bytes, message: str) -> None:
     try:
         begun = time.process_time()
         with pytest.raises(ImageError, match=message):
-            photo_in(body, TYPE + "b")
+            read_photo(body, TYPE + "b")
         seconds = time.process_time() - begun
         assert tracemalloc.get_traced_memory()[1] < 200_000
     finally:
@@ -118,7 +118,7 @@ def test_the_file_is_not_copied() -> None:
     body = bytearray(FILE + b"x" * SIZE + b"\r\n--b--\r\n")
     tracemalloc.start()
     try:
-        photo = photo_in(body, TYPE + "b")
+        photo = read_photo(body, TYPE + "b")
         assert tracemalloc.get_traced_memory()[1] < 100_000
     finally:
         tracemalloc.stop()

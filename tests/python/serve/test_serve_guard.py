@@ -270,14 +270,14 @@ def test_a_terminal_gets_one_line_and_others_json(model: Path, arguments: tuple[
 
 def test_a_port_that_another_one_takes_first_is_named(model: Path) -> None:
     from mpscnn.apps.serve.hosting import Models, host
-    from mpscnn.apps.serve.server import listening, serve
+    from mpscnn.apps.serve.server import open_listening_socket, serve
     from mpscnn.apps.serve.settings import Settings
 
     with socket.socket() as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         other.bind(("127.0.0.1", 0))
         settings = Settings(port=other.getsockname()[1], inflight=1)
-        with listening(
+        with open_listening_socket(
             settings
         ) as listener:  # several listeners may bind the address until one of them listens
             other.listen()

@@ -262,12 +262,12 @@ def test_it_ends_if_it_is_told_so_as_it_begins(files: list[Path]) -> None:
 import os, signal, sys
 from mpscnn.apps.serve import server
 from mpscnn.apps.cli import main
-told = server.event
+told = server.log_event
 def tell(what, **fields):
     told(what, **fields)
     if what == "listening":
         os.kill(os.getpid(), signal.SIGTERM)
-server.event = tell
+server.log_event = tell
 sys.argv = ["mpscnn", "serve", sys.argv[1], "--port", "0"]
 main()
 """

@@ -29,7 +29,7 @@ from mpscnn.apps.serve.hosting import Models, host
 from mpscnn.apps.serve.limits import MemoryBudget, WaitedError
 from mpscnn.apps.serve.photos import PhotoMemory
 from mpscnn.apps.serve.responses import picture
-from mpscnn.apps.serve.server import server_of
+from mpscnn.apps.serve.server import create_server
 from mpscnn.apps.serve.service import Service
 from mpscnn.apps.serve.settings import Settings
 
@@ -87,7 +87,7 @@ class Client:
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     model = save_colour_model(tmp_path_factory.mktemp("served") / "colours.safetensors")
     service = Service(Models([host(model, 1)]), Settings(port=0, inflight=1, max_pixels=MAX_PIXELS))
-    server = server_of(service)
+    server = create_server(service)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()

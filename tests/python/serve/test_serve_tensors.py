@@ -30,7 +30,7 @@ from mpscnn.apps.serve.failures import RefusedError
 from mpscnn.apps.serve.hosting import Compiled, host
 from mpscnn.apps.serve.limits import MemoryBudget
 from mpscnn.apps.serve.photos import PhotoMemory
-from mpscnn.apps.serve.responses import JSON_NUMBER, answer_bytes
+from mpscnn.apps.serve.responses import JSON_NUMBER, encode_outputs
 from mpscnn.apps.serve.tensor_inputs import input_arrays, tensor_bytes
 from mpscnn.apps.serve.tensors import TYPES, InferRequest, parse_request
 
@@ -234,7 +234,7 @@ def test_what_is_counted_is_what_is_made(compiled: Compiled, value: Any, binary:
     made = arrays.size * (2 if value.dtype == np.float16 else 4) + sum(
         array.nbytes for array in found.values()
     )
-    content, length = answer_bytes({"id": "x"}, chosen, request)
+    content, length = encode_outputs({"id": "x"}, chosen, request)
     if binary:
         assert length is not None
         assert counted == made + len(content) - length
@@ -249,7 +249,7 @@ def test_no_number_takes_more_in_json() -> None:
     numbers = bits.view(np.float32)
     extremes = np.array([-1.1754943508222875e-38, -1e-45, 3.4028235e38, 1.0], np.float32)
     numbers = np.concatenate([numbers[np.isfinite(numbers)], extremes])
-    content, _ = answer_bytes({"id": "x"}, {"y": numbers}, wanted(numbers[:1], binary=False))
+    content, _ = encode_outputs({"id": "x"}, {"y": numbers}, wanted(numbers[:1], binary=False))
     (output,) = json.loads(content)["outputs"]
     np.testing.assert_array_equal(np.array(output["data"], np.float32), numbers)
     text = content[content.index(b'"data":[') + 8 : content.rindex(b"]}]}")]
@@ -263,7 +263,7 @@ def test_answers_have_their_outputs_in_order() -> None:
     }
     for as_bytes in ({"a": True, "b": False}, {"a": False, "b": True}, {"a": True, "b": True}):
         asked = [{"name": name, "parameters": {"binary_data": given}} for name, given in as_bytes.items()]
-        content, length = answer_bytes({"id": "x"}, outputs, parsed([1], "FP32", [1], outputs=asked))
+        content, length = encode_outputs({"id": "x"}, outputs, parsed([1], "FP32", [1], outputs=asked))
         assert length is not None
         head, rest = json.loads(content[:length]), content[length:]
         assert head["id"] == "x"

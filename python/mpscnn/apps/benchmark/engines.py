@@ -111,7 +111,7 @@ class LiteRt:
         (source,) = self._interpreter.get_input_details()
         self._results = self._interpreter.get_output_details()
         self.note = f"CPU, {np.dtype(source['dtype']).name}"
-        self._interpreter.set_tensor(source["index"], quantized(x, source))
+        self._interpreter.set_tensor(source["index"], quantize(x, source))
 
     def run(self) -> None:
         """Run the network once."""
@@ -119,7 +119,7 @@ class LiteRt:
 
     def outputs(self) -> Arrays:
         """Return the outputs of the last run, images as (n, height, width, channels)."""
-        return [dequantized(self._interpreter.get_tensor(entry["index"]), entry) for entry in self._results]
+        return [dequantize(self._interpreter.get_tensor(entry["index"]), entry) for entry in self._results]
 
 
 class OpenVino:
@@ -249,7 +249,7 @@ def _numbers(setup: Setup) -> str:
     return "int8" if setup["options"]["precision"] == "int8" else "float32"
 
 
-def quantized(x: NDArray[np.float32], tensor: dict[str, Any]) -> NDArray[Any]:
+def quantize(x: NDArray[np.float32], tensor: dict[str, Any]) -> NDArray[Any]:
     """Quantise numbers to the type, scale and zero point of a LiteRT tensor."""
     dtype = np.dtype(tensor["dtype"])
     if dtype.kind == "f":
@@ -260,7 +260,7 @@ def quantized(x: NDArray[np.float32], tensor: dict[str, Any]) -> NDArray[Any]:
     return quantized
 
 
-def dequantized(values: NDArray[Any], tensor: dict[str, Any]) -> NDArray[Any]:
+def dequantize(values: NDArray[Any], tensor: dict[str, Any]) -> NDArray[Any]:
     """Convert the values of a LiteRT tensor to floats by its scale and zero point."""
     if values.dtype.kind == "f":
         return values

@@ -13,7 +13,7 @@ import numpy as np
 from mpscnn.apps.benchmark.runner import repeated_run
 from mpscnn.apps.benchmark.subject import Subject
 from mpscnn.errors import ParameterError
-from mpscnn.registry.cache import exclusive, replacing
+from mpscnn.registry.cache import hold_lock, replace_file
 from mpscnn.runtime.metal_choice import read_record, record_path, system
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def _timed(run: Callable[[], object]) -> float:
 
 def _record(subject: Subject, options: CompileOptions, times: KernelTimes) -> None:
     path = record_path(subject.network.graph, [], options)
-    with exclusive(path):
+    with hold_lock(path):
         entries = read_record(path)
         entries[times.device] = {
             "system": system(),
@@ -90,5 +90,5 @@ def _record(subject: Subject, options: CompileOptions, times: KernelTimes) -> No
             "kernels": times.faster,
             "milliseconds": {"mps": float(np.median(times.mps)), "own": float(np.median(times.own))},
         }
-        with replacing(path) as temporary:
+        with replace_file(path) as temporary:
             temporary.write_text(json.dumps(entries, indent=1) + "\n", "utf-8")

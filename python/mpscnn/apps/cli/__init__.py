@@ -10,7 +10,7 @@ __all__ = ["main"]
 
 def main() -> None:
     """Run the command line. Ends the process with exit code 0 (done), 1 (failed), 2 (wrong usage) or 128 + signal."""
-    from mpscnn.apps.cli.failures import FAILED, leave_cleanly, prepare_streams
+    from mpscnn.apps.cli.failures import FAILED, handle_errors, prepare_streams
     from mpscnn.apps.cli.output import report
 
     prepare_streams()
@@ -21,7 +21,7 @@ def main() -> None:
             "pip install 'mpscnn[cli]' (in its sources: pip install '.[cli]')"
         )
         sys.exit(FAILED)
-    with leave_cleanly():
+    with handle_errors():
         from mpscnn.apps.cli.app import app
 
         app(prog_name="mpscnn")

@@ -35,7 +35,7 @@ from mpscnn.apps.cli.commands.segment import segment
 from mpscnn.apps.cli.commands.serve import serve
 from mpscnn.apps.cli.commands.train import train
 from mpscnn.apps.cli.commands.verify import verify
-from mpscnn.apps.cli.failures import leave_cleanly
+from mpscnn.apps.cli.failures import handle_errors
 from mpscnn.apps.cli.help_texts import Command, short_help
 from mpscnn.apps.cli.output import show
 from mpscnn.apps.cli.package import (
@@ -80,7 +80,7 @@ class _Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         # leave_cleanly must be inside Typer, which would handle interrupts and broken pipes without a message.
-        with leave_cleanly(), _printable_usage():
+        with handle_errors(), _printable_usage():
             return super().invoke(ctx)
 
 

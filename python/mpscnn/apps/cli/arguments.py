@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mpscnn._private.expected_names import DEVICES, device_meant
+from mpscnn._private.expected_names import DEVICES, canonical_device
 from mpscnn.apps.benchmark.subject import ARCHITECTURES
 from mpscnn.runtime.library import devices
 
@@ -19,7 +19,7 @@ AUTO_DEVICE = "auto"
 def parse_device(text: str) -> str:
     """Check the value of --device. Whether a Metal device of that name exists is checked by `Network.compile`."""
     listed = devices()
-    name = device_meant(text)
+    name = canonical_device(text)
     if name != text and name in DEVICES.values():
         found = next(device for device in listed if device["name"] == name)
         if not found["available"]:
@@ -106,6 +106,6 @@ JsonLinesOption = Annotated[
 CsvOption = Annotated[bool, typer.Option("--csv", help="Print comma-separated values, and nothing else.")]
 
 
-def names_in(text: str) -> list[str]:
+def split_names(text: str) -> list[str]:
     """Split names at commas."""
     return [name.strip() for name in text.split(",") if name.strip()]

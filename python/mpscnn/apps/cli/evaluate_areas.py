@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mpscnn._private.files import reading
+from mpscnn._private.files import convert_read_errors
 from mpscnn.apps.cli.output import sentences, show, show_json, table_width
 from mpscnn.errors import Error, ImageError
 from mpscnn.evaluation.detector import DetectorEvaluation
@@ -14,7 +14,7 @@ from mpscnn.evaluation.segmenter import SegmenterEvaluation
 from mpscnn.model import Model
 from mpscnn.vision.photo_list import photo_paths
 
-__all__ = ["photos_with_masks", "show_detector", "show_segmenter"]
+__all__ = ["pair_photos_and_masks", "show_detector", "show_segmenter"]
 
 Failed = Callable[[Any, Error], None]
 
@@ -63,9 +63,9 @@ def show_segmenter(model: Model, result: SegmenterEvaluation, as_json: bool) -> 
     )
 
 
-def photos_with_masks(photos: Path, masks: Path, failed: Failed) -> list[tuple[str, str]]:
+def pair_photos_and_masks(photos: Path, masks: Path, failed: Failed) -> list[tuple[str, str]]:
     """Return pairs of a photo and its mask. Both have the same name, with different suffixes."""
-    with reading(masks, ImageError):
+    with convert_read_errors(masks, ImageError):
         known = {path.stem: path for path in sorted(masks.iterdir()) if path.suffix.lower() == ".png"}
     paths, failures = photo_paths([str(photos)])
     for failure in failures:

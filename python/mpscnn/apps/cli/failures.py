@@ -38,7 +38,7 @@ def prepare_streams() -> None:
 
 
 @contextmanager
-def leave_cleanly() -> Iterator[None]:
+def handle_errors() -> Iterator[None]:
     """Turn exceptions into messages and exit codes. With MPSCNN_TRACEBACK=1 tracebacks are printed."""
     try:
         try:
@@ -64,7 +64,7 @@ def leave_cleanly() -> Iterator[None]:
 
 
 @contextmanager
-def ended_by_signals() -> Iterator[None]:
+def raise_on_signals() -> Iterator[None]:
     """Let SIGTERM and SIGHUP raise KeyboardInterrupt, so that a recording is finished as with Ctrl-C.
 
     Signals that the process ignores stay ignored.

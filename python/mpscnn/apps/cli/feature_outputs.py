@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn._private.files import file_next_to, replacing, take_place, writing
+from mpscnn._private.files import convert_write_errors, create_temporary, replace_atomically, replace_target
 from mpscnn._private.summary import bytes_text
 from mpscnn.apps.cli.picture_folder import PictureFolder
 from mpscnn.errors import ParameterError
@@ -86,7 +86,7 @@ class Archive:
         if self._times:
             arrays[TIMES] = np.array(self._times)
         # numpy.savez takes names as keyword arguments, and a layer's name could be one of its own, such as "file".
-        with replacing(self._path, ParameterError) as file, zipfile.ZipFile(file, "w") as archive:
+        with replace_atomically(self._path, ParameterError) as file, zipfile.ZipFile(file, "w") as archive:
             for name, array in arrays.items():
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
                     np.lib.format.write_array(entry, array, allow_pickle=False)
@@ -144,8 +144,8 @@ class FrameLines:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        with writing(path, ParameterError):
-            self._temporary = file_next_to(path)
+        with convert_write_errors(path, ParameterError):
+            self._temporary = create_temporary(path)
             self._file = self._temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="")
         self._as_json = path.suffix == ".jsonl"
         self._begun = self._failed = False
@@ -167,7 +167,7 @@ class FrameLines:
     @contextmanager
     def _writing(self) -> Iterator[None]:
         try:
-            with writing(self._path, ParameterError):
+            with convert_write_errors(self._path, ParameterError):
                 yield
         except ParameterError:
             self._failed = True
@@ -178,7 +178,7 @@ class FrameLines:
         if not self._failed:
             with self._writing():
                 self._file.close()
-                take_place(self._temporary, self._path)
+                replace_target(self._temporary, self._path)
 
     def close(self) -> None:
         """Remove the temporary file if it was not renamed."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from typer.core import TyperCommand
 
-__all__ = ["Command", "short_help", "with_address"]
+__all__ = ["Command", "insert_default_address", "short_help"]
 
 _TYPE = re.compile(r" <[^<>|]+>$")
 _CHOICES = re.compile(r" <([^<>]+)>$")
@@ -22,7 +22,7 @@ class Command(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments. The value of --ray is optional."""
-        return super().parse_args(ctx, with_address(args))
+        return super().parse_args(ctx, insert_default_address(args))
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Return the parts of the usage line without Typer's braces around required arguments."""
@@ -46,7 +46,7 @@ class Command(TyperCommand):
             formatter.write_dl = write
 
 
-def with_address(args: list[str]) -> list[str]:
+def insert_default_address(args: list[str]) -> list[str]:
     """Insert an empty value after --ray if the next argument is not the address of a cluster."""
     if _RAY not in args or "--" in args[: args.index(_RAY)]:
         return args

@@ -19,7 +19,7 @@ from mpscnn.vision.photo_list import photo_paths
 from mpscnn.vision.preprocessing import preprocess
 
 
-def photos_of(given: list[str], max_photos: int | None, *, option: str = "--images") -> list[str]:
+def select_photos(given: list[str], max_photos: int | None, *, option: str = "--images") -> list[str]:
     """Return at most `max_photos` photos of files and folders, evenly spaced; None: all photos.
 
     An argument without photos and an unreadable folder each cause a warning.
@@ -33,7 +33,7 @@ def photos_of(given: list[str], max_photos: int | None, *, option: str = "--imag
     return [paths[i * len(paths) // count] for i in range(count)]
 
 
-def inputs_of_photos(
+def preprocess_photos(
     core: Any, network: Network, paths: Sequence[str], size: Size | None
 ) -> list[NDArray[np.float32]]:
     """Convert photos to inputs of the network by the preprocessing of the model file `core`."""
@@ -54,7 +54,7 @@ def _sides(network: Network) -> Size:
     return shape[1], shape[2]
 
 
-def classes_of_photos(paths: Sequence[str], labels: Sequence[str]) -> list[int] | None:
+def true_classes(paths: Sequence[str], labels: Sequence[str]) -> list[int] | None:
     """Return the class of each photo from the name of its folder; None if a folder is not named after a class."""
     if not paths or not labels:
         return None

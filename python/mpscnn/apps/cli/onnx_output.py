@@ -8,7 +8,7 @@ from pathlib import Path
 
 import typer
 
-from mpscnn._private.files import replacing
+from mpscnn._private.files import replace_atomically
 from mpscnn._private.summary import bytes_text
 from mpscnn.apps.cli.failures import DIFFERENT
 from mpscnn.apps.cli.output import report, show, warn
@@ -43,7 +43,7 @@ def write_onnx(given: Conversion, *, dtype: str, layout: str) -> None:
             show(verdict)
             report(f"{output} is not written: {different}; --force writes it")
             raise typer.Exit(DIFFERENT)
-        with made.open("rb") as content, replacing(output, WeightsError) as file:
+        with made.open("rb") as content, replace_atomically(output, WeightsError) as file:
             shutil.copyfileobj(content, file)
     layers = len(network.to_dict()["nodes"])
     show(

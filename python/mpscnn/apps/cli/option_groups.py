@@ -16,9 +16,9 @@ from mpscnn.apps.cli.arguments import parse_device
 from mpscnn.errors import ParameterError
 from mpscnn.runtime.options import LOAD_FIELDS, CompileOptions, Option, RunOptions
 
-__all__ = ["COMPILE", "RUN", "takes_options"]
+__all__ = ["COMPILE", "RUN", "add_options"]
 
-#: Default values for the parameters that `takes_options` replaces by options.
+#: Default values for the parameters that `add_options` replaces by options.
 COMPILE, RUN = CompileOptions(), RunOptions()
 
 _Group = CompileOptions | RunOptions
@@ -26,7 +26,7 @@ _PARSERS = {"device": parse_device}
 _UNITS = {"device": "DEVICE", "max_memory": "BYTES"}
 
 
-def takes_options(
+def add_options(
     *, only: Iterable[str] = LOAD_FIELDS, without: Iterable[str] = ()
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Decorate a command: its `CompileOptions` and `RunOptions` parameters become one option for each field.

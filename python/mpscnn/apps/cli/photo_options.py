@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _MAX_FROM_STDIN = 2_000_000_000
 
 
-def listed_photos(arguments: Sequence[str]) -> tuple[list[str], int]:
+def list_photos(arguments: Sequence[str]) -> tuple[list[str], int]:
     """List the photos of files and folders. Return them, and the number of arguments without photos.
 
     Each such argument is reported.
@@ -47,14 +47,14 @@ def for_each_photo(
     with with_progress(paths) as tracked:
         for path in tracked:
             try:
-                action(path, open_listed(path, order))
+                action(path, open_input_photo(path, order))
             except (ImageError, ParameterError, ShapeError) as error:
                 failed(path, error)
                 failures += 1
     return failures
 
 
-def open_listed(path: str, channel_order: ChannelOrderName | None = None) -> Photo:
+def open_input_photo(path: str, channel_order: ChannelOrderName | None = None) -> Photo:
     """Open a photo of the command line: a file, or standard input."""
     from mpscnn.vision.photo import open_photo
 

@@ -7,7 +7,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mpscnn._private.files import writing
+from mpscnn._private.files import convert_write_errors
 from mpscnn.errors import ImageError, ParameterError
 from mpscnn.vision.photo_list import STDIN
 
@@ -61,7 +61,7 @@ class PictureFolder:
         """
         target = next(name for name in self._names(photo, suffix) if name.resolve() not in self._taken)
         self._taken.add(target.resolve())
-        with writing(target, ImageError):
+        with convert_write_errors(target, ImageError):
             picture.save(target)
         return target
 

@@ -17,7 +17,7 @@ from mpscnn.apps.cli.arguments import ChannelOrder
 from mpscnn.apps.cli.failures import FAILED
 from mpscnn.apps.cli.output import hint, report
 from mpscnn.apps.cli.progress import with_progress
-from mpscnn.apps.cli.result_printer import ResultPrinter, of_photo
+from mpscnn.apps.cli.result_printer import ResultPrinter, photo_error_text
 
 if TYPE_CHECKING:
     from mpscnn.apps.cli.video_options import VideoPart
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 __all__ = [
     "ROW_FILES",
     "RayOption",
-    "answer_on_machines",
-    "features_on_machines",
-    "joined",
+    "compute_features",
+    "compute_rows",
+    "connect_to_cluster",
     "refuse_videos",
-    "rows_on_machines",
+    "show_cluster_results",
 ]
 
 #: Suffixes of output files that can hold lists of numbers.
@@ -51,19 +51,19 @@ RayOption = Annotated[
 
 
 @contextmanager
-def joined(address: str) -> Iterator[Any]:
+def connect_to_cluster(address: str) -> Iterator[Any]:
     """Connect to a Ray cluster, and yield the `ray` module. Ray's exceptions become errors that name the machine."""
-    from mpscnn.apps.ray.cluster import connect, explained
+    from mpscnn.apps.ray.cluster import connect, translate_errors
 
     ray = connect(address or None, quiet=True)
     for name in ("ray", "ray.data"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     ray.data.DataContext.get_current().enable_progress_bars = False
-    with explained(ray):
+    with translate_errors(ray):
         yield ray
 
 
-def rows_on_machines(
+def compute_rows(
     ray: Any,
     source: Source,
     model: Model,
@@ -81,13 +81,13 @@ def rows_on_machines(
         write: a function that is called with each table of rows. Then only rows with an error are yielded. None: all
             rows are yielded.
         threads: the number of photos that each machine computes at a time; "auto": one for each of its CPUs.
-        work: as for `mpscnn.apps.ray.mapping.mapped`.
+        work: as for `mpscnn.apps.ray.mapping.map_source`.
     """
-    from mpscnn.apps.ray.mapping import mapped
+    from mpscnn.apps.ray.mapping import map_source
     from mpscnn.apps.ray.node import end_programs
     from mpscnn.apps.ray.rows import KIND
 
-    run = mapped(ray, source, model, options, threads=None if threads == "auto" else int(threads), **work)
+    run = map_source(ray, source, model, options, threads=None if threads == "auto" else int(threads), **work)
 
     def rows() -> Iterator[dict[str, Any]]:
         for table in run.dataset.iter_batches(batch_size=None, batch_format="pyarrow"):
@@ -106,7 +106,7 @@ def rows_on_machines(
         end_programs(ray, run.job)
 
 
-def answer_on_machines(
+def show_cluster_results(
     address: str,
     part: VideoPart | None,
     photos: Sequence[str],
@@ -120,7 +120,7 @@ def answer_on_machines(
     """Run the model on photos in the cluster, and print the results or write them to `output`."""
     from mpscnn.apps.ray.cluster import nodes
     from mpscnn.apps.ray.output import check_output, writer
-    from mpscnn.apps.ray.rows import IMAGE, error_of, result_of
+    from mpscnn.apps.ray.rows import IMAGE, error_from_row, result_from_row
     from mpscnn.apps.ray.sources import open_source
 
     refuse_videos(part)
@@ -129,7 +129,7 @@ def answer_on_machines(
     if channel_order is not None:
         options["channel_order"] = channel_order.value
     failed = 0
-    with joined(address) as ray:
+    with connect_to_cluster(address) as ray:
         machines = len(nodes(ray))
         source = open_source(ray, list(photos), None, None, machines)
         begun = time.perf_counter()
@@ -145,14 +145,14 @@ def answer_on_machines(
                 count += len(table)
 
             given = None if write is None else counted
-            for row in rows_on_machines(ray, source, model, options, given, threads=threads):
-                error = error_of(row)
+            for row in compute_rows(ray, source, model, options, given, threads=threads):
+                error = error_from_row(row)
                 if error is None:
-                    answers.show(row[IMAGE], result_of(row), {})
+                    answers.show(row[IMAGE], result_from_row(row), {})
                 elif write is None:
                     answers.fail(row[IMAGE], error)
                 else:
-                    report(of_photo(row[IMAGE], error))
+                    report(photo_error_text(row[IMAGE], error))
                 failed += error is not None
                 count += write is None
         seconds = time.perf_counter() - begun
@@ -175,7 +175,7 @@ def refuse_videos(part: VideoPart | None) -> None:
         raise typer.BadParameter("is for photos: a video is computed on one machine", param_hint="--ray")
 
 
-def features_on_machines(
+def compute_features(
     address: str,
     photos: Sequence[str],
     model: Model,
@@ -192,7 +192,7 @@ def features_on_machines(
     """
     from mpscnn.apps.ray.cluster import nodes
     from mpscnn.apps.ray.output import check_output, writer
-    from mpscnn.apps.ray.rows import IMAGE, KIND, error_of
+    from mpscnn.apps.ray.rows import IMAGE, KIND, error_from_row
     from mpscnn.apps.ray.sources import open_source
 
     if output is not None:
@@ -200,7 +200,7 @@ def features_on_machines(
     options = {} if channel_order is None else {"channel_order": channel_order}
     shapes = extractor.program.output_shapes((1, *extractor._photo_extents()))
     failed = 0
-    with joined(address) as ray:
+    with connect_to_cluster(address) as ray:
         source = open_source(ray, list(photos), None, None, len(nodes(ray)))
         for failure in source.unread:
             report(failure)
@@ -214,10 +214,10 @@ def features_on_machines(
 
             given = None if write is None else taken
             work = {"layers": extractor.layers, "pooling": extractor.pooling}
-            for row in rows_on_machines(ray, source, model, options, given, threads=threads, **work):
-                error = error_of(row)
+            for row in compute_rows(ray, source, model, options, given, threads=threads, **work):
+                error = error_from_row(row)
                 if error is not None:
-                    report(of_photo(row[IMAGE], error))
+                    report(photo_error_text(row[IMAGE], error))
                     failed += 1
                     continue
                 add(

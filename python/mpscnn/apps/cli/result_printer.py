@@ -14,7 +14,7 @@ from mpscnn.errors import Error, ImageError
 from mpscnn.model import Model
 from mpscnn.vision.photo_result import PhotoResult, csv_text
 
-__all__ = ["Form", "ResultPrinter", "form_of", "head_line", "of_photo"]
+__all__ = ["Form", "ResultPrinter", "head_line", "output_format", "photo_error_text"]
 
 
 class Form(Enum):
@@ -25,7 +25,7 @@ class Form(Enum):
     csv = "csv"
 
 
-def form_of(as_json: bool, as_csv: bool) -> Form:
+def output_format(as_json: bool, as_csv: bool) -> Form:
     """Return the output format that --json and --csv select."""
     if as_json and as_csv:
         raise typer.BadParameter("choose one", param_hint="--json, --csv")
@@ -73,7 +73,7 @@ class ResultPrinter:
 
     def fail(self, path: str, error: Error) -> None:
         """Report a failed photo on stderr. With --json, print an object with the error instead of the result, too."""
-        message = of_photo(path, error)
+        message = photo_error_text(path, error)
         report(message)
         if self._form is Form.json:
             program = self._model.program
@@ -81,7 +81,7 @@ class ResultPrinter:
             show_json({"image": path, **about, "error": str(message)})
 
 
-def of_photo(path: str, error: Exception) -> Exception | str:
+def photo_error_text(path: str, error: Exception) -> Exception | str:
     """Return an error message that names the photo."""
     return (
         error if isinstance(error, ImageError) else f"{path}: {error}"

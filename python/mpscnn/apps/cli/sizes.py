@@ -71,7 +71,7 @@ def _described(tensor: Tensor) -> str:
     return f"input {tensor.name!r} {shape_text(tensor.shape)}"
 
 
-def sized_subject(model: str, size: Size | None, *, random_weights: bool) -> Subject:
+def open_with_size(model: str, size: Size | None, *, random_weights: bool) -> Subject:
     """Open a model for inspection, and set the size of its inputs."""
     subject = open_subject(model, random_weights=random_weights)
     check_size(subject.network, size)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mpscnn._private.model_name import MODEL_SUFFIX, is_path
-from mpscnn._private.shell import in_command
+from mpscnn._private.shell import quote_path
 from mpscnn.converters.format_detection import is_saved_model
 from mpscnn.errors import UnsupportedError
 from mpscnn.model import Model
@@ -31,7 +31,7 @@ def require_task(model: Model, given: str, task: str) -> None:
     if model.task != task:
         raise UnsupportedError(
             f"{given}: is not {_MAKERS[task]}, but {_MAKERS[model.task]}: "
-            f"mpscnn {COMMANDS[model.task]} ... --model {in_command(given)}"
+            f"mpscnn {COMMANDS[model.task]} ... --model {quote_path(given)}"
         )
     if model.preprocess is None:
         raise UnsupportedError(
@@ -55,8 +55,8 @@ def _has_class_scores(model: Model) -> bool:
 def setting_command(given: str, what: str, value: str) -> str:
     """Return a command that gives a model its missing setting. A file of another format must be converted."""
     if _is_other_format(given):
-        return f"mpscnn convert {in_command(given)} -o model{MODEL_SUFFIX} --{what} {value}"
-    return f"mpscnn info {in_command(given)} --set {what}={value}"
+        return f"mpscnn convert {quote_path(given)} -o model{MODEL_SUFFIX} --{what} {value}"
+    return f"mpscnn info {quote_path(given)} --set {what}={value}"
 
 
 def _is_other_format(given: str) -> bool:

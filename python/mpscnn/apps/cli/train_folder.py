@@ -13,13 +13,13 @@ import typer
 
 from mpscnn import registry
 from mpscnn._private.files import require_folder_for
-from mpscnn._private.shell import in_command
+from mpscnn._private.shell import quote_path
 from mpscnn.apps.cli.failures import INTERRUPTED
 from mpscnn.apps.cli.output import hint, show
 from mpscnn.apps.cli.output import report as tell_error
 from mpscnn.apps.cli.progress import console_options
 from mpscnn.apps.cli.task import setting_command
-from mpscnn.apps.cli.train_report import REPORT_FILES, evaluation_of, write_report
+from mpscnn.apps.cli.train_report import REPORT_FILES, evaluate_best, write_report
 from mpscnn.core_model import described_network, model_path, open_model
 from mpscnn.errors import Error, ParameterError, UnsupportedError
 from mpscnn.graph.network import Network
@@ -108,7 +108,7 @@ def train_folder(
     information = {key: about[key] for key in _ABOUT if key in about}
     information["description"] = f"{network.name}, trained on for {len(trained.labels)} classes"
     result.save(output, labels=trained.labels, information=information)
-    evaluation = evaluation_of(trained, time.monotonic() - started)
+    evaluation = evaluate_best(trained, time.monotonic() - started)
     show(*_lines(evaluation), f"written: {output}")
     if report is not None:
         write_report(report, trained, evaluation)
@@ -117,7 +117,7 @@ def train_folder(
         hint(f"interrupted: this is the best so far; --resume goes on from {run}")
         raise typer.Exit(INTERRUPTED)
     trained.remove()
-    hint(f"Try it: mpscnn classify --model {in_command(output)} PHOTO...")
+    hint(f"Try it: mpscnn classify --model {quote_path(output)} PHOTO...")
 
 
 def _backbone_here() -> str:

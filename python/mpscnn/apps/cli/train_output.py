@@ -7,18 +7,18 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from mpscnn._private.files import require_replaceable, writing
-from mpscnn._private.locks import held_lock
+from mpscnn._private.files import convert_write_errors, require_replaceable
+from mpscnn._private.locks import try_hold_lock
 from mpscnn.apps.cli.output import warn
 from mpscnn.errors import StateError, WeightsError
 
-__all__ = ["own_output"]
+__all__ = ["lock_output"]
 
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 @contextmanager
-def own_output(output: Path) -> Iterator[None]:
+def lock_output(output: Path) -> Iterator[None]:
     """Hold a lock file next to `output`, so that no other command trains to the same output.
 
     Raises:
@@ -29,8 +29,8 @@ def own_output(output: Path) -> Iterator[None]:
     lock = Path(f"{output}.lock")
     with ExitStack() as stack:
         try:
-            with writing(lock, WeightsError):
-                alone = stack.enter_context(held_lock(lock))
+            with convert_write_errors(lock, WeightsError):
+                alone = stack.enter_context(try_hold_lock(lock))
         except WeightsError as error:
             cause = error.__cause__
             if not isinstance(cause, OSError) or cause.errno not in _NO_LOCKS:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mpscnn._private.files import replacing, writing
+from mpscnn._private.files import convert_write_errors, replace_atomically
 from mpscnn.errors import ParameterError
 from mpscnn.evaluation.classifier import Evaluation
 from mpscnn.training.classifier import ClassifierTraining, Record
@@ -23,7 +23,7 @@ _MAX_MISTAKES = 50
 _THUMBNAIL = 200
 
 
-def evaluation_of(trained: ClassifierTraining, seconds: float) -> Evaluation:
+def evaluate_best(trained: ClassifierTraining, seconds: float) -> Evaluation:
     """Evaluate the best weights on the validation photos."""
     found, true = trained.predictions(), trained.validation.targets
     classes = len(trained.labels)
@@ -37,15 +37,15 @@ def evaluation_of(trained: ClassifierTraining, seconds: float) -> Evaluation:
 
 def write_report(folder: Path, trained: ClassifierTraining, evaluation: Evaluation) -> None:
     """Write confusion.png, curves.png and mistakes.html. Raises ParameterError if they cannot be written."""
-    with writing(folder, ParameterError):
+    with convert_write_errors(folder, ParameterError):
         folder.mkdir(parents=True, exist_ok=True)
     for name, picture in {
         _CONFUSION: evaluation.draw(),
         _CURVES_FILE: _curves_picture(trained.history),
     }.items():
-        with replacing(folder / name, ParameterError) as file:
+        with replace_atomically(folder / name, ParameterError) as file:
             picture.save(file, "PNG")
-    with replacing(folder / _PAGE, ParameterError) as file:
+    with replace_atomically(folder / _PAGE, ParameterError) as file:
         file.write(_page(trained, evaluation).encode("utf-8", "backslashreplace"))
 
 

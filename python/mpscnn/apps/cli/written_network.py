@@ -52,10 +52,10 @@ class Conversion:
 
     def choose_settings(self, network: Network) -> None:
         """Set the detection, preprocessing and labels that the user gives, and drop labels that do not fit."""
-        from mpscnn.converters.photo_settings import choose_settings, without_wrong_labels
+        from mpscnn.converters.photo_settings import choose_settings, drop_wrong_labels
 
         choose_settings(network, detection=self.detection, preprocess=self.preprocess, labels=self.labels)
-        without_wrong_labels(network)
+        drop_wrong_labels(network)
 
 
 def network_to_write(given: Conversion) -> Network:

@@ -13,7 +13,7 @@ from typing import Any
 from mpscnn import errors
 from mpscnn.errors import DeviceError, ParameterError, StateError, UnsupportedError
 
-__all__ = ["connect", "explained", "import_arrow", "import_ray", "is_address", "nodes", "processors_of"]
+__all__ = ["connect", "cpu_count", "import_arrow", "import_ray", "is_address", "nodes", "translate_errors"]
 
 #: Seconds after which a cluster counts as unreachable.
 _TIME_LIMIT = 5.0
@@ -117,7 +117,7 @@ def _require_head(address: str) -> None:
 
 
 @contextmanager
-def explained(ray: Any) -> Iterator[None]:
+def translate_errors(ray: Any) -> Iterator[None]:
     """Turn Ray's exceptions into errors of mpscnn: the error that a machine raised, otherwise a DeviceError."""
     try:
         yield
@@ -145,7 +145,7 @@ def nodes(ray: Any) -> list[dict[str, Any]]:
     return found
 
 
-def processors_of(ray: Any, node: str) -> int:
+def cpu_count(ray: Any, node: str) -> int:
     """Return the number of CPUs that the machine with this id has in the cluster."""
     given = {one["NodeID"]: one["Resources"].get("CPU", 1) for one in ray.nodes()}
     return max(1, int(given.get(node, 1)))

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.apps.ray.cluster import nodes
-from mpscnn.apps.ray.rows import error_of, result_of
+from mpscnn.apps.ray.rows import error_from_row, result_from_row
 from mpscnn.apps.ray.sources import Source, from_paths
 from mpscnn.evaluation.classifier import RANKS, Evaluation, Ranked, evaluation_of
-from mpscnn.evaluation.detector import DetectorEvaluation, evaluation_by
+from mpscnn.evaluation.detector import DetectorEvaluation, evaluate_with
 from mpscnn.evaluation.photo_stream import Failed
 from mpscnn.evaluation.segmenter import (
     SegmenterEvaluation,
@@ -45,7 +45,7 @@ def classifier_evaluation(
 
     def ranked() -> Iterator[Ranked]:
         for (path, true), row in zip(samples, rows(source, {"top": RANKS}), strict=True):
-            yield path, true, error_of(row) or [entry["index"] for entry in row["predictions"]]
+            yield path, true, error_from_row(row) or [entry["index"] for entry in row["predictions"]]
 
     return evaluation_of(model, ranked(), failed)
 
@@ -59,13 +59,13 @@ def detector_evaluation(
         listed = list(samples)
         source = from_paths(ray, [str(path) for path, _ in listed], {}, len(nodes(ray)))
         for (path, image), row in zip(listed, rows(source, options), strict=True):
-            error = error_of(row)
+            error = error_from_row(row)
             if error is None:
-                yield image, result_of(row)
+                yield image, result_from_row(row)
             else:
                 failed(path, error)
 
-    return evaluation_by(find, model, photos, annotations)
+    return evaluate_with(find, model, photos, annotations)
 
 
 def segmenter_evaluation(
@@ -78,7 +78,7 @@ def segmenter_evaluation(
 
     def counts() -> Iterator[NDArray[np.int64]]:
         for (path, _), row in zip(samples, rows(source, {}, mask=_MASK), strict=True):
-            error = error_of(row)
+            error = error_from_row(row)
             if error is not None:
                 failed(path, error)
                 continue

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from mpscnn._private.arguments import whole_number
 from mpscnn.apps.ray.cluster import connect, nodes
-from mpscnn.apps.ray.node import Job, Work, on_this_machine
+from mpscnn.apps.ray.node import Job, Work, compute_table
 from mpscnn.apps.ray.rows import IMAGE, result_columns
 from mpscnn.apps.ray.sources import Source, open_source
 from mpscnn.errors import ParameterError, UnsupportedError
@@ -21,7 +21,7 @@ from mpscnn.vision.photo_tasks import TASKS, option_names
 if TYPE_CHECKING:
     from mpscnn._private.literals import PrecisionName
 
-__all__ = ["Mapped", "map", "mapped"]
+__all__ = ["Mapped", "map", "map_source"]
 
 
 def map(  # noqa: A001 - as Ray's datasets call it
@@ -96,7 +96,7 @@ def map(  # noqa: A001 - as Ray's datasets call it
         raise ParameterError("pooling is for layers")
     ray = connect(address)
     opened = open_source(ray, source, photo_column, name_column, len(nodes(ray)))
-    return mapped(ray, opened, loaded, options, layers=names, pooling=pooling, threads=threads).dataset
+    return map_source(ray, opened, loaded, options, layers=names, pooling=pooling, threads=threads).dataset
 
 
 class Mapped:
@@ -109,7 +109,7 @@ class Mapped:
         """The schema of the results."""
 
 
-def mapped(
+def map_source(
     ray: Any,
     source: Source,
     model: Model,
@@ -134,7 +134,7 @@ def mapped(
     # Each machine works on two batches, so that the next one starts while the last photos of one are computed.
     minimum = min(node["Resources"]["CPU"] for node in nodes(ray))
     dataset = source.dataset.map_batches(
-        partial(on_this_machine, job),
+        partial(compute_table, job),
         batch_format="pyarrow",
         batch_size=source.rows,
         num_cpus=minimum / 2,

@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 
 from mpscnn._private.processors import available_processors
-from mpscnn.apps.ray.cluster import import_arrow, import_ray, processors_of
-from mpscnn.apps.ray.rows import ERROR, IMAGE, KIND, kept_columns, record_of, result_columns
+from mpscnn.apps.ray.cluster import cpu_count, import_arrow, import_ray
+from mpscnn.apps.ray.rows import ERROR, IMAGE, KIND, kept_columns, result_columns, row_from_result
 from mpscnn.apps.ray.sources import Columns
 from mpscnn.errors import DeviceError, Error, ImageError, ParameterError, ShapeError
 from mpscnn.evaluation.segmenter import classes_of_segmenter, counted_pairs
 from mpscnn.model import Model
 from mpscnn.runtime.session_pool import SessionPool
 
-__all__ = ["Job", "Work", "end_programs", "on_this_machine"]
+__all__ = ["Job", "Work", "compute_table", "end_programs"]
 
 _NAMESPACE = "mpscnn"
 #: A machine's process ends after this many seconds without work.
@@ -58,7 +58,7 @@ class Job:
     work: Work
 
 
-def on_this_machine(job: Job, table: Any) -> Any:
+def compute_table(job: Job, table: Any) -> Any:
     """Compute a table of photos in the process that holds this machine's model. This is a Ray task.
 
     If the process dies, a new one computes the table again.
@@ -120,7 +120,7 @@ class _NodeProgram:
     def __init__(self, model: Any, work: Work) -> None:
         ray = import_ray()
         context = ray.get_runtime_context()
-        processors = min(processors_of(ray, context.get_node_id()), available_processors())
+        processors = min(cpu_count(ray, context.get_node_id()), available_processors())
         self._pickled, self._work = model, work
         self._threads = processors if work.threads is None else min(work.threads, processors)
         self._lock = threading.Lock()
@@ -212,7 +212,7 @@ class _Compute:
             return record
         result = self._model.predict(photo, **work.options)
         if mask is None:
-            return record_of(result)
+            return row_from_result(result)
         pairs = counted_pairs(os.fsdecode(mask), result.labels, classes_of_segmenter(self._model))
         return {
             "milliseconds": result.milliseconds,

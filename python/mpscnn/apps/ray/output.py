@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from mpscnn._private.files import replacing
+from mpscnn._private.files import replace_atomically
 from mpscnn.apps.ray.cluster import import_arrow
-from mpscnn.apps.ray.rows import IMAGE, KIND, json_of, result_of
+from mpscnn.apps.ray.rows import IMAGE, KIND, result_from_row, row_to_json
 from mpscnn.errors import ParameterError
 from mpscnn.vision.photo_result import csv_text
 
@@ -42,7 +42,7 @@ def writer(path: Path) -> Iterator[_Write]:
     Raises ParameterError if it cannot be written, before the first row is computed.
     """
     check_output(path)
-    with replacing(path, ParameterError) as file:
+    with replace_atomically(path, ParameterError) as file:
         ending = path.suffix.lower()
         if ending == ".parquet":
             with _parquet(file) as write:
@@ -72,7 +72,7 @@ def _parquet(file: Any) -> Iterator[_Write]:
 
 def _write_lines(file: Any, table: Any) -> None:
     for row in table.to_pylist():
-        file.write(json.dumps(json_of(row)).encode() + b"\n")
+        file.write(json.dumps(row_to_json(row)).encode() + b"\n")
 
 
 class _CsvTable:
@@ -85,7 +85,7 @@ class _CsvTable:
     def __call__(self, table: Any, /) -> None:
         for row in table.to_pylist():
             if row[KIND] is None:
-                result = result_of(row)
+                result = result_from_row(row)
                 head = [] if self._begun else [(IMAGE, *result.columns)]
                 self._begun = True
                 lines = csv_text([*head, *((row[IMAGE], *cells) for cells in result.rows())])

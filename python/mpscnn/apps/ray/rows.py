@@ -20,12 +20,12 @@ __all__ = [
     "KIND",
     "NO_NAME",
     "Areas",
-    "error_of",
-    "json_of",
+    "error_from_row",
     "kept_columns",
-    "record_of",
     "result_columns",
-    "result_of",
+    "result_from_row",
+    "row_from_result",
+    "row_to_json",
 ]
 
 #: The column with the photos' names.
@@ -81,7 +81,7 @@ def kept_columns(source: Iterable[str], results: Iterable[str]) -> dict[str, str
     return kept
 
 
-def record_of(result: PhotoResult) -> dict[str, Any]:
+def row_from_result(result: PhotoResult) -> dict[str, Any]:
     """Return a result as a row. Boxes keep all digits, unlike those of `to_dict`."""
     record = result.to_dict()
     if isinstance(result, Detections):
@@ -110,7 +110,7 @@ class Areas(PhotoResult):
         return {"width": self.size[0], "height": self.size[1], "areas": [vars(area) for area in self.areas]}
 
 
-def result_of(row: Mapping[str, Any]) -> PhotoResult:
+def result_from_row(row: Mapping[str, Any]) -> PhotoResult:
     """Return the result that was stored in a row."""
     origin: tuple[Any, ...] = row["device"], row["precision"], "", row["milliseconds"]
     if "predictions" in row:
@@ -125,7 +125,7 @@ def result_of(row: Mapping[str, Any]) -> PhotoResult:
     return Areas(size, tuple(Area(**entry) for entry in row["areas"]), *origin)
 
 
-def error_of(row: Mapping[str, Any]) -> errors.Error | None:
+def error_from_row(row: Mapping[str, Any]) -> errors.Error | None:
     """Return the error that was stored in a row, or None."""
     if row[KIND] is None:
         return None
@@ -133,9 +133,9 @@ def error_of(row: Mapping[str, Any]) -> errors.Error | None:
     return kind(row[ERROR])
 
 
-def json_of(row: Mapping[str, Any]) -> dict[str, Any]:
+def row_to_json(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return a row as commands print it with --json: rounded boxes, and no null values."""
     shown = {name: value for name, value in row.items() if value is not None}
     if shown.get("detections"):
-        shown |= result_of(row).to_dict()
+        shown |= result_from_row(row).to_dict()
     return shown

@@ -15,7 +15,7 @@ from mpscnn.apps.ray.rows import IMAGE, NO_NAME
 from mpscnn.errors import ImageError, ParameterError
 from mpscnn.vision.photo_list import STDIN, photo_paths
 
-__all__ = ["Columns", "Source", "columns_of", "from_paths", "open_source"]
+__all__ = ["Columns", "Source", "find_columns", "from_paths", "open_source"]
 
 #: The column with the bytes of a path. They are not text, because file names may have any bytes.
 _PATH = "path of the photo"
@@ -88,7 +88,7 @@ def open_source(
         schema = source.schema()
         if schema is None:
             raise ImageError("the dataset is empty")
-        columns = columns_of(_arrow_schema(schema), "the dataset", photo_column, name_column)
+        columns = find_columns(_arrow_schema(schema), "the dataset", photo_column, name_column)
         return Source(source, columns, None, _MAX_PHOTOS)
     arguments = _arguments(source)
     if files := _parquet_files(arguments):
@@ -169,7 +169,7 @@ def _columns_of_files(files: Sequence[str], photo: str | None, name: str | None)
     found = None
     with ThreadPoolExecutor(_READERS) as readers:
         for path, schema in zip(files, readers.map(_parquet_schema, files), strict=True):
-            found = columns_of(schema, path, photo, name)
+            found = find_columns(schema, path, photo, name)
             photo, name = found.photo, found.name
     assert found is not None
     return found
@@ -191,7 +191,7 @@ def _arrow_schema(schema: Any) -> Any:
     return pa.schema(list(zip(schema.names, schema.types, strict=True)))
 
 
-def columns_of(schema: Any, place: str, photo: str | None, name: str | None) -> Columns:
+def find_columns(schema: Any, place: str, photo: str | None, name: str | None) -> Columns:
     """Return the columns with photos and names: the given ones, or those found by type and usual names."""
     pa = import_arrow()
     types = {field.name: field.type for field in schema}

@@ -22,7 +22,7 @@ from mpscnn.errors import (
 )
 from mpscnn.vision.photo_file import TooManyPixelsError
 
-__all__ = ["NO_PATH", "RefusedError", "add_failures", "client_gone", "refusal_answer"]
+__all__ = ["NO_PATH", "RefusedError", "add_failures", "client_disconnected", "refusal_answer"]
 
 #: The status for each class of exceptions. The first class that matches is used.
 _STATUS: tuple[tuple[type[Exception], HTTPStatus], ...] = (
@@ -56,7 +56,7 @@ class RefusedError(Exception):
         self.headers = headers or {}
 
 
-def client_gone() -> RefusedError:
+def client_disconnected() -> RefusedError:
     """Return the error for a request whose client has closed the connection. Web servers log it as 499."""
     return RefusedError(499, "ClientGone", "the client has closed the connection")
 

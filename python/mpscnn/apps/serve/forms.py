@@ -9,7 +9,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from mpscnn.errors import ImageError
 
-__all__ = ["photo_in"]
+__all__ = ["read_photo"]
 
 _MAX_PARTS = 100
 _MAX_BOUNDARY = 70  # characters (RFC 2046, 5.1.1)
@@ -17,7 +17,7 @@ _MAX_BOUNDARIES = 1_000
 _MAX_PADDING = 100  # spaces after a boundary
 
 
-def photo_in(body: bytearray, content_type: str) -> memoryview:
+def read_photo(body: bytearray, content_type: str) -> memoryview:
     """Return the bytes of the photo: the body, or the first field of the form that has a file name.
 
     Raises:

@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 from mpscnn.apps.serve.metrics import Metrics
 
-__all__ = ["Observed", "event", "finish_log", "log_to_stderr"]
+__all__ = ["Observed", "finish_log", "log_event", "log_to_stderr"]
 
 _LOG = logging.getLogger("mpscnn.apps.serve")
 #: Characters of lines that may wait until the log is read: some 20,000 requests.
@@ -141,7 +141,7 @@ def log_to_stderr(level: str, as_json: bool) -> None:
     )  # damaged forms get a response with status 400 instead
 
 
-def event(what: str, **fields: Any) -> None:
+def log_event(what: str, **fields: Any) -> None:
     """Log an event of the service."""
     if _LOG.isEnabledFor(logging.INFO):
         _LOG.info(what, extra={"fields": fields})
@@ -189,7 +189,7 @@ class Observed:
             self._metrics.seconds.labels(route).observe(seconds)
             client = scope.get("client")
             about = {"model": inner["mpscnn.model"]} if "mpscnn.model" in inner else {}
-            event(
+            log_event(
                 "request",
                 method=scope["method"],
                 path=scope["path"],

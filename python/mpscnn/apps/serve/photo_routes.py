@@ -11,11 +11,11 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 
 from mpscnn._private.arguments import number_in, whole_number_in
-from mpscnn.apps.serve.forms import photo_in
+from mpscnn.apps.serve.forms import read_photo
 from mpscnn.apps.serve.hosting import Compiled
 from mpscnn.apps.serve.openapi import failures
 from mpscnn.apps.serve.photos import PhotoMemory
-from mpscnn.apps.serve.responses import JPEG, JSON, PNG, Answer, accepted, json_bytes, picture
+from mpscnn.apps.serve.responses import JPEG, JSON, PNG, Answer, json_bytes, negotiate_media_type, picture
 from mpscnn.apps.serve.service import Service
 from mpscnn.errors import ParameterError
 from mpscnn.vision.photo import Photo
@@ -88,7 +88,7 @@ def _route(service: Service, task: str, options: dict[str, _Option]) -> Any:
     async def answer(request: Request) -> Any:
         ends = service.deadline(request)
         hosted = service.models.for_task(request.query_params.get("model"), task)
-        kind = accepted(request.headers.get("accept", ""), _OFFERED)
+        kind = negotiate_media_type(request.headers.get("accept", ""), _OFFERED)
         wanted = _wanted(request, options)
         if task == "classification":
             wanted.setdefault("top", _TOP)
@@ -103,7 +103,7 @@ def _route(service: Service, task: str, options: dict[str, _Option]) -> Any:
 
             def submit(compiled: Compiled) -> Any:
                 taken.options = compiled.options
-                with photo_in(body, content_type) as content:
+                with read_photo(body, content_type) as content:
                     photo = taken.decode(content)
                 body.clear()  # the file is not needed any more
                 share.reduce_to(0)

@@ -16,7 +16,7 @@ from mpscnn.apps.serve.hosting import Compiled, HostedModel
 from mpscnn.apps.serve.limits import Share
 from mpscnn.apps.serve.openapi import JSON_ANSWER, failures
 from mpscnn.apps.serve.photos import PhotoMemory
-from mpscnn.apps.serve.responses import JSON, Answer, answer_bytes
+from mpscnn.apps.serve.responses import JSON, Answer, encode_outputs
 from mpscnn.apps.serve.service import Service
 from mpscnn.apps.serve.tensor_inputs import input_arrays, tensor_bytes
 from mpscnn.apps.serve.tensors import InferRequest, json_length, parse_request
@@ -177,7 +177,7 @@ class _Inference:
         head: dict[str, Any] = {"model_name": self._hosted.name, "model_version": _VERSION}
         if wanted.id is not None:
             head["id"] = wanted.id
-        return answer_bytes(head, {name: named[name] for name in wanted.outputs or named}, wanted)
+        return encode_outputs(head, {name: named[name] for name in wanted.outputs or named}, wanted)
 
 
 def _named(service: Service, request: Request) -> HostedModel:

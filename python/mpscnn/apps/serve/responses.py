@@ -26,9 +26,9 @@ __all__ = [
     "JSON_NUMBER",
     "PNG",
     "Answer",
-    "accepted",
-    "answer_bytes",
+    "encode_outputs",
     "json_bytes",
+    "negotiate_media_type",
     "picture",
 ]
 
@@ -49,7 +49,7 @@ PNG = "image/png"
 JPEG = "image/jpeg"
 
 
-def accepted(accept: str, offered: Sequence[str]) -> str:
+def negotiate_media_type(accept: str, offered: Sequence[str]) -> str:
     """Choose the offered media type that an Accept header prefers; the first of equal ones.
 
     Raise RefusedError with status 406 if the client accepts none.
@@ -131,7 +131,7 @@ def json_bytes(value: Any) -> bytes:
     return _encode(value).encode()
 
 
-def answer_bytes(
+def encode_outputs(
     head: dict[str, Any], outputs: Mapping[str, NDArray[Any]], request: InferRequest
 ) -> tuple[bytes, int | None]:
     """Encode outputs as the body of a response of the Open Inference Protocol.

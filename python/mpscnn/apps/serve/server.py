@@ -14,15 +14,15 @@ from typing import Any
 
 import uvicorn
 
-from mpscnn._private.files import replacing
+from mpscnn._private.files import replace_atomically
 from mpscnn.apps.serve.application import application
 from mpscnn.apps.serve.hosting import Models
-from mpscnn.apps.serve.logs import event, finish_log
+from mpscnn.apps.serve.logs import finish_log, log_event
 from mpscnn.apps.serve.service import Service
 from mpscnn.apps.serve.settings import Settings
 from mpscnn.errors import ParameterError
 
-__all__ = ["address_of", "listening", "serve", "server_of"]
+__all__ = ["create_server", "open_listening_socket", "serve", "socket_url"]
 
 _BACKLOG = 2_048
 #: Files that the process opens besides connections: libraries, models, the log.
@@ -38,7 +38,7 @@ _LOG_SECONDS = 0.4
 _IDLE_SECONDS = 75
 
 
-def listening(settings: Settings) -> socket.socket:
+def open_listening_socket(settings: Settings) -> socket.socket:
     """Open a listening socket at the host and port of the settings.
 
     Raises:
@@ -81,7 +81,7 @@ def _allow_files(connections: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (needed, maximum))
 
 
-def address_of(listener: socket.socket) -> str:
+def socket_url(listener: socket.socket) -> str:
     """Return the socket's address as a URL."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
@@ -100,7 +100,7 @@ class _Server(uvicorn.Server):  # type: ignore[misc]
         super().handle_exit(sig, frame)
 
 
-def server_of(service: Service, told: Callable[[], None] = lambda: None) -> uvicorn.Server:
+def create_server(service: Service, told: Callable[[], None] = lambda: None) -> uvicorn.Server:
     """Return a uvicorn server for the service, with the limits of the settings.
 
     Args:
@@ -138,7 +138,7 @@ def serve(
     Args:
         models: the models to serve.
         settings: the limits.
-        listener: a socket from `listening`.
+        listener: a socket from `open_listening_socket`.
         address_file: a file into which the address is written while the server listens.
         greeting: print one line with the address.
 
@@ -147,7 +147,7 @@ def serve(
     """
     service = Service(models, settings)
     told, done = threading.Event(), threading.Event()
-    server = server_of(service, told.set)
+    server = create_server(service, told.set)
 
     def end(_number: int, _frame: Any) -> None:
         told.set()
@@ -159,7 +159,7 @@ def serve(
             return
         # No thread of Python or of the engine can be stopped while it computes, so the process ends without them.
         try:
-            event("ended", abandoned=True)
+            log_event("ended", abandoned=True)
             finish_log(_LOG_SECONDS)
             if address_file is not None:
                 address_file.unlink(missing_ok=True)
@@ -175,19 +175,19 @@ def serve(
         for number in (signal.SIGINT, signal.SIGTERM):
             ending.callback(signal.signal, number, signal.signal(number, end))
         ending.callback(finish_log, _LOG_SECONDS)
-        ending.callback(event, "ended")
+        ending.callback(log_event, "ended")
         ending.callback(service.close)
         try:
             listener.listen(_BACKLOG)
         except OSError as error:  # two sockets may bind one port until one of them listens
             raise _taken(settings, error) from error
-        address = address_of(listener)
+        address = socket_url(listener)
         if address_file is not None:
-            with replacing(address_file, ParameterError) as stream:
+            with replace_atomically(address_file, ParameterError) as stream:
                 stream.write(address.encode())
             ending.callback(address_file.unlink, missing_ok=True)
         names = [model.name for model in models]
-        event("listening", address=address, models=names, slots=settings.slots)
+        log_event("listening", address=address, models=names, slots=settings.slots)
         if greeting:
             print(f"Serving {', '.join(names)} at {address} (Ctrl-C ends it)", flush=True)
         server.run(sockets=[listener])

@@ -17,7 +17,7 @@ from fastapi import Request
 from starlette.requests import ClientDisconnect
 
 from mpscnn._private.arguments import is_finite_number, number_in, whole_number_in
-from mpscnn.apps.serve.failures import RefusedError, client_gone
+from mpscnn.apps.serve.failures import RefusedError, client_disconnected
 from mpscnn.apps.serve.hosting import Compiled, HostedModel, Models
 from mpscnn.apps.serve.limits import (
     MemoryBudget,
@@ -140,7 +140,7 @@ class Service:
                 f"the body was not complete at the deadline, {self._deadline_text()}: send a smaller body",
             ) from None
         except ClientDisconnect:
-            raise client_gone() from None
+            raise client_disconnected() from None
         except NoRoomError as error:
             raise self._no_room(error) from None
         self.metrics.received.inc(len(body))
@@ -257,7 +257,7 @@ class Service:
                 return task.result()
             if gone is not None and gone.done():
                 self.metrics.refused.labels("gone").inc()
-                raise client_gone()
+                raise client_disconnected()
             raise self.late()
         except QueueFullError:
             raise self._queue_full() from None

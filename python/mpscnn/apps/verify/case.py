@@ -17,7 +17,7 @@ from mpscnn.apps.verify.error_bounds import PROMISES
 from mpscnn.apps.verify.kernel_bounds import kernel_bounds
 from mpscnn.apps.verify.kernel_runs import run_kernel
 from mpscnn.apps.verify.layers import Arrays
-from mpscnn.apps.verify.random_inputs import noise
+from mpscnn.apps.verify.random_inputs import pseudo_random
 from mpscnn.graph.network import Network
 from mpscnn.graph.slicing import separate_layers
 from mpscnn.model import load
@@ -50,7 +50,7 @@ def run(recipe: Recipe, device: str) -> Arrays:
     return run_kernel(recipe, device)
 
 
-def allowed(recipe: Recipe, right: Arrays, device: str) -> Arrays:
+def allowed_error(recipe: Recipe, right: Arrays, device: str) -> Arrays:
     """Return how much results of the device may differ from `right`, the results of the CPU engine."""
     if recipe.get("self_check"):
         return {}
@@ -86,12 +86,12 @@ def _one_layer(recipe: Recipe) -> tuple[Network, Arrays]:
             for i, spec in enumerate(network.weight_specs())
         }
     )
-    given = {tensor.name: noise(100 + i, (2, *shapes[i])) for i, tensor in enumerate(network.inputs)}
+    given = {tensor.name: pseudo_random(100 + i, (2, *shapes[i])) for i, tensor in enumerate(network.inputs)}
     return network, _halves(given) if recipe["precision"] == "float16" else given
 
 
 def _weights(role: str, shape: list[int], seed: int) -> NDArray[np.float32]:
-    values = noise(seed, tuple(shape))
+    values = pseudo_random(seed, tuple(shape))
     if role == "variance":
         values = (np.abs(values) + 0.5).astype(np.float32)
     return values
@@ -105,7 +105,7 @@ def _bundled_layers(recipe: Recipe) -> tuple[Network, Arrays]:
     name = recipe["network"]
     separated = separate_layers((load() if name == "default" else load(name)).network)
     given = {
-        tensor.name: noise(100 + i, (1, *(extent or 1 for extent in tensor.shape[1:])))
+        tensor.name: pseudo_random(100 + i, (1, *(extent or 1 for extent in tensor.shape[1:])))
         for i, tensor in enumerate(separated.inputs)
     }
     return separated, _halves(given) if recipe["precision"] == "float16" else given

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.apps.verify.case import Case, allowed
+from mpscnn.apps.verify.case import Case, allowed_error
 from mpscnn.apps.verify.kernel_cases import kernel_cases
 from mpscnn.apps.verify.layer_cases import layer_cases
 from mpscnn.apps.verify.layers import Arrays
@@ -109,7 +109,7 @@ def compare_case(row: Row, case: Case, expected: Outcome, outcome: Outcome, devi
         row.failures.append(Failure(case, outcome.problem))
     else:
         _compare_results(
-            row, case, expected.results, outcome.results, allowed(case.recipe, expected.results, device)
+            row, case, expected.results, outcome.results, allowed_error(case.recipe, expected.results, device)
         )
 
 

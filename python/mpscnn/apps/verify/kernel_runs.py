@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mpscnn import kernels
 from mpscnn.apps.verify.layers import Arrays
-from mpscnn.apps.verify.random_inputs import noise
+from mpscnn.apps.verify.random_inputs import pseudo_random
 from mpscnn.runtime.commands import CommandBuffer, CommandQueue
 from mpscnn.runtime.feature_image import Image
 
@@ -31,7 +31,7 @@ def run_kernel(recipe: dict[str, Any], device: str, change: Change = np.asarray)
 
 def source_values(seed: int, shape: Sequence[int], positive: bool) -> NDArray[np.float32]:
     """Return the values of an image of a case. The first image has seed 200."""
-    values = noise(seed, tuple(shape))
+    values = pseudo_random(seed, tuple(shape))
     return np.abs(values) if positive else values
 
 
@@ -40,7 +40,7 @@ def _made(value: Any, change: Change) -> Any:
     if not isinstance(value, dict):
         return value
     if "noise" in value:
-        array = noise(value.get("seed", 0), tuple(value["noise"]))
+        array = pseudo_random(value.get("seed", 0), tuple(value["noise"]))
         return change(np.abs(array) + np.float32(0.5) if value.get("positive") else array)
     arguments = [_made(argument, change) for argument in value.get("arguments", [])]
     named = {name: _made(argument, change) for name, argument in value.get("named", {}).items()}

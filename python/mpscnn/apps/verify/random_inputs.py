@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def noise(seed: int, shape: tuple[int, ...]) -> NDArray[np.float32]:
+def pseudo_random(seed: int, shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Return pseudo-random numbers in [-1, 1] that are the same on all machines, from a hash of the index."""
     state = np.arange(1, int(np.prod(shape)) + 1, dtype=np.uint64) * np.uint64(6364136223846793005)
     state = (state ^ np.uint64(seed + 1)) * np.uint64(1442695040888963407)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mpscnn.errors import ImageError
 from mpscnn.vision.photo import MAX_PIXELS, Photo, YuvImage, open_photo
 
-__all__ = ["photo_of"]
+__all__ = ["photo_from_frame"]
 
 _BT709 = 1
 _UNSPECIFIED = (2, 3)  # unspecified, or reserved values
@@ -36,7 +36,7 @@ _ORIENTATIONS = {
 }
 
 
-def photo_of(frame: Any, codec: str, name: str) -> YuvImage | Photo:
+def photo_from_frame(frame: Any, codec: str, name: str) -> YuvImage | Photo:
     """Return a frame of PyAV as a photo. 8-bit NV12 and I420 are not copied, others are converted to RGB by FFmpeg.
 
     Raises ImageError if the frame is too large.

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mpscnn._private.expected_names import Expected
-from mpscnn._private.files import is_folder, reading, require_regular
-from mpscnn.apps.video.planes import photo_of
-from mpscnn.apps.video.truncation import cut_off
+from mpscnn._private.files import convert_read_errors, is_folder, require_regular
+from mpscnn.apps.video.planes import photo_from_frame
+from mpscnn.apps.video.truncation import describe_truncation
 from mpscnn.errors import Error, ImageError, ParameterError, UnsupportedError
 from mpscnn.vision.photo import open_photo
 from mpscnn.vision.photo_list import photos_in
@@ -114,7 +114,7 @@ def open_source(source: str | os.PathLike[str], start: float = 0.0, end: float |
         raise ParameterError(
             f"{name}: a video is a file, camera:N with N from 0 to 999, or an address that begins with rtsp:// or rtsps://"
         )
-    with reading(name, ImageError):
+    with convert_read_errors(name, ImageError):
         if is_folder(name):
             return _PhotoFolder(name, start, end)
         require_regular(name, ImageError)
@@ -231,7 +231,7 @@ class _AvSource(VideoSource):
                     return
                 if self._start > 0 and seconds < self._start:
                     continue
-                photo = photo_of(frame, self._stream.codec_context.name, self.name)
+                photo = photo_from_frame(frame, self._stream.codec_context.name, self.name)
                 yield VideoFrame(number, seconds, photo, at, self._pixel_aspect(photo))
                 number += 1
         if decoded == 0:
@@ -258,7 +258,7 @@ class _AvSource(VideoSource):
         if self.live:
             return None
         form = self._container.format.name
-        missing = cut_off(self.name, form)
+        missing = describe_truncation(self.name, form)
         # FFmpeg returns no packet for an incomplete uncompressed picture.
         left = form == "yuv4mpegpipe" and self._read_to < Path(self.name).stat().st_size
         unfinished = left or self._packet_cut or self._frame_spoilt

@@ -14,7 +14,7 @@ from mpscnn._private.expected_names import Expected
 from mpscnn.apps.video.frame_buffer import FrameBuffer
 from mpscnn.apps.video.source import VideoFrame, VideoSource, open_source
 from mpscnn.errors import ParameterError
-from mpscnn.runner.frames import frames_of
+from mpscnn.runner.frames import frame_kind
 from mpscnn.runner.runner import Runner
 from mpscnn.runtime.options import RunOptions
 
@@ -142,7 +142,7 @@ def video(
         raise ParameterError(f"start must be a number of seconds, 0 or more, got {start!r}")
     if end is not None and (not is_finite_number(end) or end <= start):
         raise ParameterError(f"end must be a number of seconds above start, {start}, got {end!r}")
-    frames_of(model).checked(options)  # before a camera is opened
+    frame_kind(model).checked(options)  # before a camera is opened
     return Video(open_source(source, start, end), model, inflight, every, options)
 
 

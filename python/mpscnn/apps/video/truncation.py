@@ -11,10 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from mpscnn._private.files import reading
+from mpscnn._private.files import convert_read_errors
 from mpscnn.errors import ImageError
 
-__all__ = ["cut_off"]
+__all__ = ["describe_truncation"]
 
 #: The number of bytes searched at the start and end of files without stored lengths.
 _WINDOW = 1 << 20
@@ -31,7 +31,7 @@ _ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _ASF_BROADCAST = 1
 
 
-def cut_off(path: str, form: str) -> str | None:
+def describe_truncation(path: str, form: str) -> str | None:
     """Return a description of the missing end of a file. `form` is FFmpeg's name of the format.
 
     Return None if nothing is missing, or if the format does not show it. Raises ImageError if the file cannot be read.
@@ -39,7 +39,7 @@ def cut_off(path: str, form: str) -> str | None:
     tell = _TELL.get(form)
     if tell is None:
         return None
-    with reading(path, ImageError), Path(path).open("rb") as file:
+    with convert_read_errors(path, ImageError), Path(path).open("rb") as file:
         return tell(file, Path(path).stat().st_size)
 
 

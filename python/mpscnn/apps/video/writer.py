@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from mpscnn._private.files import file_next_to, is_folder, take_place, writing
+from mpscnn._private.files import convert_write_errors, create_temporary, is_folder, replace_target
 from mpscnn.apps.video.source import import_av
 from mpscnn.errors import ImageError, ParameterError
 
@@ -63,8 +63,8 @@ class VideoWriter:
             raise ParameterError(
                 f"{path}: expected a name that ends in one of {', '.join(_ENDINGS)} for a video"
             )
-        with writing(path, ImageError):
-            self._temporary = file_next_to(path, path.suffix.lower())
+        with convert_write_errors(path, ImageError):
+            self._temporary = create_temporary(path, path.suffix.lower())
         try:
             with self._failures():
                 self._container = av.open(f"file:{self._temporary}", "w")
@@ -131,7 +131,7 @@ class VideoWriter:
             with self._failures():
                 self._container.mux(self._stream.encode(None))
                 self._container.close()
-                take_place(self._temporary, self.path)
+                replace_target(self._temporary, self.path)
         finally:
             self._temporary.unlink(missing_ok=True)
 

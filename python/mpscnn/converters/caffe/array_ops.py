@@ -6,7 +6,7 @@ import math
 from itertools import pairwise
 
 from mpscnn.converters.caffe.file import CaffeLayer
-from mpscnn.converters.caffe.parameters import Handler, axis_of, known, single, value
+from mpscnn.converters.caffe.parameters import Handler, axis_of, input_with_shape, only_input, value
 from mpscnn.converters.onnx_builder.blocks import split
 from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.converters.onnx_builder.resizing import CORNERS, FROM_EDGE, resize
@@ -16,13 +16,13 @@ from mpscnn.errors import UnsupportedError, WeightsError
 def _concat(b: Builder, layer: CaffeLayer) -> str:
     tensors = [b.tensor(bottom) for bottom in layer.bottoms]
     if len(tensors) < 2:
-        return b.op("Identity", single(b, layer))
+        return b.op("Identity", only_input(b, layer))
     old = "concat_dim" if layer.parameters.HasField("concat_dim") else "axis"
     return b.op("Concat", *tensors, axis=axis_of(layer.parameters, 1, b.rank(tensors[0]), old))
 
 
 def _slice(b: Builder, layer: CaffeLayer) -> list[str]:
-    x, shape = known(b, layer)
+    x, shape = input_with_shape(b, layer)
     old = "slice_dim" if layer.parameters.HasField("slice_dim") else "axis"
     axis = axis_of(layer.parameters, 1, len(shape), old)
     points, count = list(layer.parameters.slice_point), len(layer.tops)
@@ -36,7 +36,7 @@ def _slice(b: Builder, layer: CaffeLayer) -> list[str]:
 
 def _flatten(b: Builder, layer: CaffeLayer) -> str:
     """Convert Flatten: the axes from `axis` to `end_axis` are merged."""
-    x, shape = known(b, layer)
+    x, shape = input_with_shape(b, layer)
     axis = axis_of(layer.parameters, 1, len(shape))
     end = axis_of(layer.parameters, -1, len(shape), "end_axis")
     if axis == 0 or end < axis:
@@ -49,7 +49,7 @@ def _flatten(b: Builder, layer: CaffeLayer) -> str:
 
 def _reshape(b: Builder, layer: CaffeLayer) -> str:
     """Convert Reshape: new extents for all axes, or for `num_axes` axes from `axis` on. 0 keeps one, -1 is inferred."""
-    x, shape = known(b, layer)
+    x, shape = input_with_shape(b, layer)
     p = layer.parameters
     first, count, wanted = int(value(p, "axis", 0)), int(value(p, "num_axes", -1)), list(p.shape.dim)
     first += len(shape) + 1 if first < 0 else 0
@@ -74,13 +74,13 @@ def _reshape(b: Builder, layer: CaffeLayer) -> str:
 
 
 def _permute(b: Builder, layer: CaffeLayer) -> str:
-    x, shape = known(b, layer)
+    x, shape = input_with_shape(b, layer)
     order = list(layer.parameters.order)
     return b.op("Transpose", x, perm=[*order, *(axis for axis in range(len(shape)) if axis not in order)])
 
 
 def _shuffle_channels(b: Builder, layer: CaffeLayer) -> str:
-    x, shape = known(b, layer)
+    x, shape = input_with_shape(b, layer)
     groups = value(layer.parameters, "group", 1)
     if len(shape) != 4 or groups < 1 or shape[1] % groups:
         raise UnsupportedError(f"shuffles {shape} in {groups} groups")
@@ -108,7 +108,7 @@ def _crop(b: Builder, layer: CaffeLayer) -> str:
 
 
 def _tile(b: Builder, layer: CaffeLayer) -> str:
-    x, shape = known(b, layer)
+    x, shape = input_with_shape(b, layer)
     axis, tiles = axis_of(layer.parameters, 1, len(shape)), int(value(layer.parameters, "tiles", 0))
     if tiles < 1 or axis == 0:
         raise UnsupportedError(f"repeats axis {axis} of {shape} {tiles} times")
@@ -117,7 +117,7 @@ def _tile(b: Builder, layer: CaffeLayer) -> str:
 
 def _interpolation(b: Builder, layer: CaffeLayer) -> str:
     """Convert Interp: bilinear resize with aligned corners, to a size or by integer factors."""
-    x, shape = known(b, layer)
+    x, shape = input_with_shape(b, layer)
     p = layer.parameters
     if len(shape) != 4 or value(p, "pad_beg", 0) or value(p, "pad_end", 0):
         raise UnsupportedError(f"resizes {shape} with borders cut off")
@@ -135,14 +135,14 @@ def _upsample(b: Builder, layer: CaffeLayer) -> str:
     """Convert Upsample: nearest-neighbour resize by an integer factor."""
     if len(layer.bottoms) != 1:
         raise UnsupportedError("puts elements where a pooling found them, which is not supported")
-    x, shape = known(b, layer)
+    x, shape = input_with_shape(b, layer)
     scale = int(value(layer.parameters, "scale", 2))
     if len(shape) != 4 or scale < 1:
         raise UnsupportedError(f"enlarges {shape} {scale} times")
     return resize(b, x, [shape[2] * scale, shape[3] * scale], FROM_EDGE, nearest=True)
 
 
-MOVES: dict[str, Handler] = {
+ARRAY_OPS: dict[str, Handler] = {
     "Concat": _concat,
     "Crop": _crop,
     "Flatten": _flatten,

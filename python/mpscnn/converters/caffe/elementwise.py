@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from mpscnn.converters.caffe.file import CaffeLayer
-from mpscnn.converters.caffe.parameters import Handler, blob, number, simple, single
+from mpscnn.converters.caffe.parameters import Handler, blob, convert_to_op, number, only_input
 from mpscnn.converters.onnx_builder.blocks import clip, compare
 from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.errors import WeightsError
@@ -13,30 +13,32 @@ from mpscnn.errors import WeightsError
 
 def _relu(b: Builder, layer: CaffeLayer) -> str:
     slope = number(layer.parameters, "negative_slope", 0.0)
-    return b.op("LeakyRelu", single(b, layer), alpha=slope) if slope else b.op("Relu", single(b, layer))
+    return (
+        b.op("LeakyRelu", only_input(b, layer), alpha=slope) if slope else b.op("Relu", only_input(b, layer))
+    )
 
 
 def _elu(b: Builder, layer: CaffeLayer) -> str:
-    return b.op("Elu", single(b, layer), alpha=number(layer.parameters, "alpha", 1.0))
+    return b.op("Elu", only_input(b, layer), alpha=number(layer.parameters, "alpha", 1.0))
 
 
 def _clip(b: Builder, layer: CaffeLayer) -> str:
     p = layer.parameters
-    return clip(b, single(b, layer), number(p, "min", 0.0), number(p, "max", 6.0))
+    return clip(b, only_input(b, layer), number(p, "min", 0.0), number(p, "max", 6.0))
 
 
 def _relu6(b: Builder, layer: CaffeLayer) -> str:
-    return clip(b, single(b, layer), 0.0, 6.0)
+    return clip(b, only_input(b, layer), 0.0, 6.0)
 
 
 def _prelu(b: Builder, layer: CaffeLayer) -> str:
-    x = single(b, layer)
+    x = only_input(b, layer)
     return b.op("PRelu", x, b.weight("slope", blob(layer, 0, "slopes").reshaped(-1, *[1] * (b.rank(x) - 2))))
 
 
 def _scaled(b: Builder, layer: CaffeLayer, factor: float = 1.0) -> str:
     p = layer.parameters
-    return b.linear(single(b, layer), number(p, "scale", 1.0) * factor, number(p, "shift", 0.0) * factor)
+    return b.linear(only_input(b, layer), number(p, "scale", 1.0) * factor, number(p, "shift", 0.0) * factor)
 
 
 def _power(b: Builder, layer: CaffeLayer) -> str:
@@ -65,18 +67,18 @@ def _natural(layer: CaffeLayer) -> float:
 
 def _threshold(b: Builder, layer: CaffeLayer) -> str:
     """Convert Threshold: 1 where x is greater than the threshold, otherwise 0."""
-    return compare(b, "Greater", single(b, layer), b.number(number(layer.parameters, "threshold", 0.0)))
+    return compare(b, "Greater", only_input(b, layer), b.number(number(layer.parameters, "threshold", 0.0)))
 
 
 def _swish(b: Builder, layer: CaffeLayer) -> str:
     """Convert Swish: x * sigmoid(beta * x)."""
-    x = single(b, layer)
+    x = only_input(b, layer)
     return b.op("Mul", x, b.op("Sigmoid", b.linear(x, number(layer.parameters, "beta", 1.0), 0.0)))
 
 
-ELEMENTS: dict[str, Handler] = {
-    "AbsVal": simple("Abs"),
-    "BNLL": simple("Softplus"),
+ELEMENTWISE: dict[str, Handler] = {
+    "AbsVal": convert_to_op("Abs"),
+    "BNLL": convert_to_op("Softplus"),
     "Clip": _clip,
     "ELU": _elu,
     "Exp": _exponential,
@@ -85,8 +87,8 @@ ELEMENTS: dict[str, Handler] = {
     "Power": _power,
     "ReLU": _relu,
     "ReLU6": _relu6,
-    "Sigmoid": simple("Sigmoid"),
+    "Sigmoid": convert_to_op("Sigmoid"),
     "Swish": _swish,
-    "TanH": simple("Tanh"),
+    "TanH": convert_to_op("Tanh"),
     "Threshold": _threshold,
 }

@@ -9,12 +9,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from mpscnn._private.files import content_of
+from mpscnn._private.files import read_content
 from mpscnn._private.printable import printable
 from mpscnn.converters.blobs import Blob
 from mpscnn.converters.caffe.schema import parameter_name, text_message
 from mpscnn.converters.caffe.weights import read_weights
-from mpscnn.converters.layer_names import shown
+from mpscnn.converters.layer_names import quote_name
 from mpscnn.errors import UnsupportedError, WeightsError
 
 WEIGHTS, TEXT = ".caffemodel", ".prototxt"
@@ -102,7 +102,7 @@ def read_caffe(paths: Sequence[Path]) -> CaffeFile:
 def _text(path: Path) -> Any:
     message = text_message()
     text_format = import_module("google.protobuf.text_format")
-    content = content_of(path, WeightsError)
+    content = read_content(path, WeightsError)
     count = content.count(b"{") + content.count(b"<")
     if count > _MAX_MESSAGES:
         raise UnsupportedError(
@@ -168,8 +168,8 @@ def _layer(entry: Any, blobs: list[Blob]) -> CaffeLayer:
         kind = _OLD_TYPES.get(kind, "".join(part.capitalize() for part in kind.split("_")))
     if max(len(entry.bottom), len(entry.top)) > _MAX_BLOBS:
         raise UnsupportedError(
-            f"layer {shown(entry.name)} has {len(entry.bottom)} inputs and {len(entry.top)} results; supported are "
-            f"{_MAX_BLOBS}"
+            f"layer {quote_name(entry.name)} has {len(entry.bottom)} inputs and {len(entry.top)} results; supported "
+            f"are {_MAX_BLOBS}"
         )
     bottoms, tops = list(entry.bottom), list(entry.top)
     if kind == "SoftmaxWithLoss":  # without labels it only computes softmax
@@ -218,5 +218,5 @@ def _layer_inputs(layer: CaffeLayer) -> dict[str, tuple[int, ...]]:
     if len(shapes) == 1:
         shapes *= len(layer.tops)
     if len(shapes) != len(layer.tops):
-        raise WeightsError(f"damaged: input {shown(layer.name)} has {len(shapes)} shapes")
+        raise WeightsError(f"damaged: input {quote_name(layer.name)} has {len(shapes)} shapes")
     return dict(zip(layer.tops, shapes, strict=True))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from mpscnn.converters.caffe.array_ops import MOVES
-from mpscnn.converters.caffe.elementwise import ELEMENTS
+from mpscnn.converters.caffe.array_ops import ARRAY_OPS
+from mpscnn.converters.caffe.elementwise import ELEMENTWISE
 from mpscnn.converters.caffe.file import CaffeLayer
-from mpscnn.converters.caffe.linear_and_reductions import PRODUCTS
+from mpscnn.converters.caffe.linear_and_reductions import LINEAR_AND_REDUCTIONS
 from mpscnn.converters.caffe.normalizations import NORMALIZATIONS
-from mpscnn.converters.caffe.parameters import Handler, same
+from mpscnn.converters.caffe.parameters import Handler, identity
 from mpscnn.converters.caffe.windows import WINDOWS
-from mpscnn.converters.layer_names import shown
+from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.errors import UnsupportedError
 
@@ -33,7 +33,7 @@ def _nothing(b: Builder, layer: CaffeLayer) -> list[str]:
     return []
 
 
-def refusal_of(layer: CaffeLayer) -> str | None:
+def unsupported_reason(layer: CaffeLayer) -> str | None:
     """Return the reason why layers of this type are not supported; None if they are."""
     if layer.kind in HANDLERS:
         return None
@@ -43,14 +43,14 @@ def refusal_of(layer: CaffeLayer) -> str | None:
 
 
 HANDLERS: dict[str, Handler] = {
-    **ELEMENTS,
-    **MOVES,
+    **ELEMENTWISE,
+    **ARRAY_OPS,
     **NORMALIZATIONS,
-    **PRODUCTS,
+    **LINEAR_AND_REDUCTIONS,
     **WINDOWS,
-    "Dropout": same,
+    "Dropout": identity,
     "Silence": _nothing,
-    "Split": same,
+    "Split": identity,
 }
 """The functions that convert layers, by Caffe's name of the type."""
 
@@ -64,6 +64,6 @@ def refuse_twice(layers: list[CaffeLayer], origin: str) -> None:
     for layer in layers:
         if layer.blobs and layer.name in seen:
             raise UnsupportedError(
-                f"{origin}: two layers are called {shown(layer.name)}, which is not supported"
+                f"{origin}: two layers are called {quote_name(layer.name)}, which is not supported"
             )
         seen.add(layer.name)

@@ -5,7 +5,16 @@ from __future__ import annotations
 import math
 
 from mpscnn.converters.caffe.file import CaffeLayer
-from mpscnn.converters.caffe.parameters import Handler, axis_of, blob, flag, known, number, single, value
+from mpscnn.converters.caffe.parameters import (
+    Handler,
+    axis_of,
+    blob,
+    flag,
+    input_with_shape,
+    number,
+    only_input,
+    value,
+)
 from mpscnn.converters.onnx_builder.blocks import argmax_or_argmin, fold, reduce
 from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.converters.onnx_builder.indexing import cast_to_float
@@ -14,7 +23,7 @@ from mpscnn.errors import UnsupportedError, WeightsError
 
 def _inner_product(b: Builder, layer: CaffeLayer) -> str:
     p = layer.parameters
-    x, shape = known(b, layer)
+    x, shape = input_with_shape(b, layer)
     if axis_of(p, 1, len(shape)) != 1:
         raise UnsupportedError("its axis is not 1")
     weight, turned = blob(layer, 0, "weights"), flag(p, "transpose", False)
@@ -58,7 +67,7 @@ def _weighted_sum(b: Builder, layer: CaffeLayer) -> str:
 
 
 def _softmax(b: Builder, layer: CaffeLayer) -> str:
-    return b.op("Softmax", single(b, layer), axis=int(value(layer.parameters, "axis", 1)))
+    return b.op("Softmax", only_input(b, layer), axis=int(value(layer.parameters, "axis", 1)))
 
 
 def _largest(b: Builder, layer: CaffeLayer) -> str:
@@ -66,7 +75,7 @@ def _largest(b: Builder, layer: CaffeLayer) -> str:
 
     With an axis and `out_max_val`, the result is the element itself.
     """
-    x, shape = known(b, layer)
+    x, shape = input_with_shape(b, layer)
     p = layer.parameters
     if value(p, "top_k", 1) != 1:
         raise UnsupportedError(f"the {value(p, 'top_k', 1)} largest elements; supported is one")
@@ -86,7 +95,7 @@ def _largest(b: Builder, layer: CaffeLayer) -> str:
 
 def _reduction(b: Builder, layer: CaffeLayer) -> str:
     """Convert Reduction: reduce all axes from `axis` on, and multiply by a factor."""
-    x, shape = known(b, layer)
+    x, shape = input_with_shape(b, layer)
     p = layer.parameters
     kinds = {"SUM": "ReduceSum", "ASUM": "ReduceL1", "SUMSQ": "ReduceSumSquare", "MEAN": "ReduceMean"}
     numbered = dict(zip("1234", kinds, strict=True))
@@ -100,7 +109,7 @@ def _reduction(b: Builder, layer: CaffeLayer) -> str:
     return b.linear(reduce(b, kind, x, range(axis, len(shape)), keep=False), number(p, "coeff", 1.0), 0.0)
 
 
-PRODUCTS: dict[str, Handler] = {
+LINEAR_AND_REDUCTIONS: dict[str, Handler] = {
     "ArgMax": _largest,
     "Axpy": _weighted_sum,
     "Eltwise": _eltwise,

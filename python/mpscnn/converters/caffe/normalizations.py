@@ -12,9 +12,9 @@ from mpscnn.converters.caffe.parameters import (
     blob,
     flag,
     image,
-    known,
+    input_with_shape,
     number,
-    single,
+    only_input,
     value,
 )
 from mpscnn.converters.onnx_builder.blocks import expand_dims, l2_normalize, reduce, standardize
@@ -24,7 +24,7 @@ from mpscnn.errors import UnsupportedError, WeightsError
 
 def _batch_norm(b: Builder, layer: CaffeLayer) -> str:
     """Convert BatchNorm. The stored means and variances must be divided by the third weight."""
-    x = single(b, layer)
+    x = only_input(b, layer)
     if not flag(layer.parameters, "use_global_stats", True):
         raise UnsupportedError("it normalises with the statistics of the batch (use_global_stats: false)")
     if len(layer.blobs) > 3:
@@ -52,7 +52,7 @@ def _scale(b: Builder, layer: CaffeLayer) -> str:
         factors, offsets = np.ones_like(factors), factors
     elif flag(layer.parameters, "bias_term", False):
         offsets = blob(layer, 1, "offsets").array()
-    x, shape = known(b, layer)
+    x, shape = input_with_shape(b, layer)
     axis = axis_of(layer.parameters, 1, len(shape))
     if factors.ndim == 0:  # one number for all channels (num_axes: 0)
         axis, factors = 1, np.full(shape[1], factors)
@@ -88,7 +88,7 @@ def _product_with_blob(b: Builder, layer: CaffeLayer) -> str:
 
 
 def _local_response(b: Builder, layer: CaffeLayer) -> str:
-    p, x = layer.parameters, single(b, layer)
+    p, x = layer.parameters, only_input(b, layer)
     size, alpha, beta = value(p, "local_size", 5), number(p, "alpha", 1.0), number(p, "beta", 0.75)
     region = value(p, "norm_region", "ACROSS_CHANNELS")
     if region in ("ACROSS_CHANNELS", "0"):

@@ -39,7 +39,7 @@ def axis_of(parameters: Any, default: int, rank: int, name: str = "axis") -> int
     return given % rank
 
 
-def single(b: Builder, layer: CaffeLayer) -> str:
+def only_input(b: Builder, layer: CaffeLayer) -> str:
     """Return the only input of a layer. Raises WeightsError for other numbers of inputs, or without a result."""
     if len(layer.bottoms) != 1 or not layer.tops:
         raise WeightsError(f"damaged: it has {len(layer.bottoms)} inputs and {len(layer.tops)} results")
@@ -53,26 +53,26 @@ def blob(layer: CaffeLayer, place: int, what: str) -> Blob:
     return layer.blobs[place]
 
 
-def simple(kind: str, **attributes: Any) -> Handler:
+def convert_to_op(kind: str, **attributes: Any) -> Handler:
     """Return a function that converts a layer with one input to one ONNX operator."""
-    return lambda b, layer: b.op(kind, single(b, layer), **attributes)
+    return lambda b, layer: b.op(kind, only_input(b, layer), **attributes)
 
 
-def same(b: Builder, layer: CaffeLayer) -> list[str]:
+def identity(b: Builder, layer: CaffeLayer) -> list[str]:
     """Make each result of the layer a copy of its input."""
-    x = single(b, layer)
+    x = only_input(b, layer)
     return [b.op("Identity", x) for _ in layer.tops]
 
 
-def known(b: Builder, layer: CaffeLayer) -> tuple[str, tuple[int, ...]]:
-    """Return the only input of a layer, and its shape. Raises the errors of `single`."""
-    x = single(b, layer)
+def input_with_shape(b: Builder, layer: CaffeLayer) -> tuple[str, tuple[int, ...]]:
+    """Return the only input of a layer, and its shape. Raises the errors of `only_input`."""
+    x = only_input(b, layer)
     return x, b.fixed_shape(x)
 
 
 def image(b: Builder, layer: CaffeLayer) -> tuple[str, tuple[int, ...]]:
     """Return the only input of a layer, which must be an image (batch, channels, height, width), and its shape."""
-    x, shape = known(b, layer)
+    x, shape = input_with_shape(b, layer)
     if len(shape) != 4:
         raise UnsupportedError(f"its input is {shape}; supported are images")
     return x, shape

@@ -9,8 +9,8 @@ from typing import Any
 
 from mpscnn.converters.caffe.detection import Priors
 from mpscnn.converters.caffe.file import CaffeFile, CaffeLayer
-from mpscnn.converters.caffe.layers import HANDLERS, SEVERAL, refusal_of, refuse_twice
-from mpscnn.converters.layer_names import shown
+from mpscnn.converters.caffe.layers import HANDLERS, SEVERAL, refuse_twice, unsupported_reason
+from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.converters.onnx_builder.walk import Walk
 from mpscnn.converters.photo_input import CAFFE_PHOTOS, takes_photos
@@ -46,7 +46,7 @@ def convert(file: CaffeFile, options: ReadOptions) -> Network:
     refuse_twice(file.layers, file.origin)
     for name, shape in file.inputs.items():
         if not 2 <= len(shape) <= 4 or min(shape) < 1:
-            raise WeightsError(f"{file.origin}: input {shown(name)} has the shape {shape}")
+            raise WeightsError(f"{file.origin}: input {quote_name(name)} has the shape {shape}")
     builder = Builder(file.origin, file.inputs, needed_for="Caffe files", extra="convert")
     walk, priors = Walk(builder, file.origin), Priors()
     transform: Any = None
@@ -80,7 +80,7 @@ def _add(walk: Walk, priors: Priors, layer: CaffeLayer) -> None:
             made = HANDLERS[layer.kind](walk.builder, layer)
             return [made] if isinstance(made, str) else made
 
-        refusal = _DATABASE if layer.kind in _SOURCES else refusal_of(layer)
+        refusal = _DATABASE if layer.kind in _SOURCES else unsupported_reason(layer)
         tops = layer.tops if layer.kind in SEVERAL else layer.tops[:1]
         walk.layer(layer.kind, layer.name, layer.bottoms, tops, converted, refusal)
 

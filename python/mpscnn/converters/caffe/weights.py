@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from mpscnn._private.files import reading, require_regular
+from mpscnn._private.files import convert_read_errors, require_regular
 from mpscnn.converters.blobs import Array, Blob, Place
 from mpscnn.converters.caffe.schema import weights_message
 from mpscnn.converters.file_bytes import FileBytes
-from mpscnn.converters.layer_names import shown
+from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.message_memory import check_memory
-from mpscnn.converters.named_errors import naming
+from mpscnn.converters.named_errors import prefix_errors
 from mpscnn.converters.skipped_bytes import Field, Holder, SkippedData
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -33,14 +33,14 @@ def read_weights(path: Path) -> dict[str, list[Blob]]:
     """Return the weights of each layer by the layer's name. Raises WeightsError if it is not a valid .caffemodel."""
     message = weights_message()()
     errors = import_module("google.protobuf.message")
-    with reading(path, WeightsError):
+    with convert_read_errors(path, WeightsError):
         require_regular(path, WeightsError)
         stream = path.open("rb")
     try:
         with stream:
             size = path.stat().st_size
             spared = SkippedData(stream, size, {2: {6: _BLOB}, 100: {7: _BLOB}})
-        with naming(str(path)):
+        with prefix_errors(str(path)):
             check_memory(message.DESCRIPTOR, spared.message, size)
         message.ParseFromString(spared.message)
     except (errors.DecodeError, ValueError) as error:
@@ -53,7 +53,7 @@ def read_weights(path: Path) -> dict[str, list[Blob]]:
         raise UnsupportedError(f"{path}: has {count} layers; more than {_MAX_LAYERS} are not supported")
     for layer in (*message.layer, *message.layers):
         if layer.blobs:
-            where = f"{path}: layer {shown(layer.name)}"
+            where = f"{path}: layer {quote_name(layer.name)}"
             if len(layer.blobs) > _MAX_BLOBS:
                 raise UnsupportedError(
                     f"{where}: has {len(layer.blobs)} weights; more than {_MAX_BLOBS} are not supported"

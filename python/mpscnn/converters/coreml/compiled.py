@@ -7,13 +7,13 @@ import os
 from pathlib import Path
 from typing import Any
 
-from mpscnn._private.files import content_of, is_folder, reading, require_regular
+from mpscnn._private.files import convert_read_errors, is_folder, read_content, require_regular
 from mpscnn.converters.coreml.features import ORDERS
 from mpscnn.converters.coreml.file import CoremlFile
-from mpscnn.converters.coreml.program.text import MAX_TEXT, program_of_text
+from mpscnn.converters.coreml.program.text import MAX_TEXT, parse_program
 from mpscnn.converters.coreml.weights import Weights
 from mpscnn.converters.file_bytes import FileBytes
-from mpscnn.converters.named_errors import naming
+from mpscnn.converters.named_errors import prefix_errors
 from mpscnn.errors import UnsupportedError, WeightsError
 
 COMPILED = ".mlmodelc"
@@ -35,16 +35,16 @@ def read_compiled(path: Path) -> CoremlFile:
     program = path / _PROGRAM
     if not program.is_file():
         raise UnsupportedError(f"{origin}: is {_kind(path)}: {_SOURCE}")
-    with naming(origin):
+    with prefix_errors(origin):
         text = _text(program, MAX_TEXT)
-        model = program_of_text(text)
+        model = parse_program(text)
         model.specificationVersion = 6
         _describe(model, path / _DESCRIPTION)
-    total = sum(part.stat().st_size for part in files_of_compiled(path))
+    total = sum(part.stat().st_size for part in compiled_files(path))
     return CoremlFile(origin, program, model, Weights(FileBytes(program), {}), total, path)
 
 
-def files_of_compiled(path: Path) -> list[Path]:
+def compiled_files(path: Path) -> list[Path]:
     """Return the files of a compiled model."""
     return sorted(Path(folder) / name for folder, _, names in os.walk(path) for name in names)
 
@@ -59,13 +59,13 @@ def _kind(path: Path) -> str:
 
 
 def _text(path: Path, limit: int) -> str:
-    with reading(path, WeightsError):
+    with convert_read_errors(path, WeightsError):
         require_regular(path, WeightsError)
         size = path.stat().st_size
     if size > limit:
         raise WeightsError(f"{path}: has {size} bytes; supported are {limit}")
     try:
-        return content_of(path, WeightsError).decode("utf-8")
+        return read_content(path, WeightsError).decode("utf-8")
     except UnicodeDecodeError as error:
         raise WeightsError(f"damaged: {path.name} is not text: {error}") from error
 

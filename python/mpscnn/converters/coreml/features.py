@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mpscnn.converters.layer_names import shown
+from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.onnx_builder.builder import Extents
 from mpscnn.converters.photo_settings import MAX_LABELS
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -57,7 +57,7 @@ _OTHERS = {
 
 def feature(message: Any, origin: str) -> Feature:
     """Read the description of an input or output."""
-    kind, where = message.type, f"{origin}: {shown(message.name)}"
+    kind, where = message.type, f"{origin}: {quote_name(message.name)}"
     if kind.HasField("imageType"):
         image = kind.imageType
         if image.colorSpace not in ORDERS:

@@ -9,13 +9,13 @@ from importlib import import_module
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from mpscnn._private.files import content_of, is_folder, reading, require_regular
+from mpscnn._private.files import convert_read_errors, is_folder, read_content, require_regular
 from mpscnn.converters.coreml.schema import model_message, weight_places
 from mpscnn.converters.coreml.weights import Weights
 from mpscnn.converters.file_bytes import FileBytes
-from mpscnn.converters.layer_names import shown
+from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.message_memory import check_memory
-from mpscnn.converters.named_errors import naming
+from mpscnn.converters.named_errors import prefix_errors
 from mpscnn.converters.own_folder import is_in_own_folder
 from mpscnn.converters.skipped_bytes import SkippedData
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -52,7 +52,7 @@ class CoremlFile:
         prefix = "@model_path/"
         inner = PurePosixPath(name.removeprefix(prefix))
         if self.root is None:
-            raise WeightsError(f"damaged: refers to {shown(name)}, but is not in a package ({PACKAGE})")
+            raise WeightsError(f"damaged: refers to {quote_name(name)}, but is not in a package ({PACKAGE})")
         return _within(self.root, self.path.parent, inner, name)
 
 
@@ -64,7 +64,7 @@ def read_coreml(path: Path) -> CoremlFile:
     Raises UnsupportedError if its message would take far more memory than the file's size.
     """
     origin = os.fspath(path)
-    with reading(path, WeightsError):
+    with convert_read_errors(path, WeightsError):
         root = path if is_folder(path) else None
     if root is None and path.suffix.lower() == PACKAGE:
         raise WeightsError(
@@ -73,7 +73,7 @@ def read_coreml(path: Path) -> CoremlFile:
     file = path if root is None else message_file(root)
     errors = import_message_errors()
     message = model_message()()
-    with reading(file, WeightsError):
+    with convert_read_errors(file, WeightsError):
         require_regular(file, WeightsError)
         size = file.stat().st_size
         stream = file.open("rb")
@@ -83,7 +83,7 @@ def read_coreml(path: Path) -> CoremlFile:
     try:
         with stream:
             spared = SkippedData(stream, size, weight_places())
-        with naming(origin):
+        with prefix_errors(origin):
             check_memory(message.DESCRIPTOR, spared.message, size)
         message.ParseFromString(spared.message)
     except (errors.DecodeError, ValueError, RecursionError) as error:
@@ -104,7 +104,7 @@ def read_coreml(path: Path) -> CoremlFile:
     places: dict[tuple[int, ...], None] = {
         (data.number, data.start, data.end - data.start): None for data in spared.left_out
     }
-    total = size if root is None else sum(part.stat().st_size for part in files_of_package(root))
+    total = size if root is None else sum(part.stat().st_size for part in package_files(root))
     return CoremlFile(origin, file, message, Weights(FileBytes(file), places), total, root)
 
 
@@ -117,19 +117,19 @@ def import_message_errors() -> Any:
 def message_file(root: Path) -> Path:
     """Return the file of a package with the message. Raises WeightsError if the manifest does not name it."""
     manifest = root / _MANIFEST
-    with reading(root, WeightsError):
+    with convert_read_errors(root, WeightsError):
         is_missing = not manifest.exists()
     if is_missing:
         raise WeightsError(
             f"{root}: is not a Core ML package: it has no {_MANIFEST}; copy the whole folder again"
         )
-    with reading(manifest, WeightsError):
+    with convert_read_errors(manifest, WeightsError):
         require_regular(manifest, WeightsError)
         size = manifest.stat().st_size
     if size > _MAX_MANIFEST:
         raise WeightsError(f"{manifest}: has {size} bytes; expected at most {_MAX_MANIFEST}")
     try:
-        listed = json.loads(content_of(manifest, WeightsError))
+        listed = json.loads(read_content(manifest, WeightsError))
         entry = listed["itemInfoEntries"][listed["rootModelIdentifier"]]
         inner = entry["path"]
     except (ValueError, LookupError, TypeError, RecursionError) as error:
@@ -139,7 +139,7 @@ def message_file(root: Path) -> Path:
     return _within(root, root / _DATA, PurePosixPath(inner), inner)
 
 
-def files_of_package(root: Path) -> list[Path]:
+def package_files(root: Path) -> list[Path]:
     """Return the files of a package: its manifest, the message, and those next to the message."""
     message = message_file(root)
     found = {root / _MANIFEST, message}
@@ -152,10 +152,10 @@ def _within(root: Path, folder: Path, inner: PurePosixPath, name: str) -> Path:
     """Return the path of a file in a package. Raises WeightsError if it is outside of the package."""
     leaves = inner.is_absolute() or ".." in inner.parts or "\0" in name or "\\" in name
     if leaves or not inner.parts:
-        raise WeightsError(f"damaged: {root}: names {shown(name)}, which is not a file of the package")
+        raise WeightsError(f"damaged: {root}: names {quote_name(name)}, which is not a file of the package")
     path = folder / inner
     if not is_in_own_folder(path, root, root / _MANIFEST):
-        raise WeightsError(f"damaged: {root}: {shown(name)} leads out of the package")
+        raise WeightsError(f"damaged: {root}: {quote_name(name)} leads out of the package")
     if not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises for long names
-        raise WeightsError(f"{root}: has no file {shown(name)}: copy the whole folder again")
+        raise WeightsError(f"{root}: has no file {quote_name(name)}: copy the whole folder again")
     return path

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mpscnn.converters.coreml.features import ORDERS, Feature, Photo
-from mpscnn.converters.layer_names import shown
+from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.onnx_builder.builder import Extents
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.errors import UnsupportedError
@@ -28,7 +28,7 @@ def input_shapes(
     options.check_inputs([feature.name for feature, _ in inputs], origin)
     shapes: dict[str, Extents] = {}
     for feature, extents in inputs:
-        where = f"{origin}: input {shown(feature.name)}"
+        where = f"{origin}: input {quote_name(feature.name)}"
         if feature.kind not in ("image", "array"):
             raise UnsupportedError(f"{where} is {feature.kind}; supported are images and arrays")
         chosen = options.shape_of(feature.name, extents, where) or extents

@@ -66,7 +66,7 @@ class PhotoScaling:
         return Photo(self._order, self._scale.tolist()[::step], self._bias.tolist()[::step])
 
 
-def of_batch_norm(
+def batch_norm_scaling(
     gamma: NDArray[Any], beta: NDArray[Any], mean: NDArray[Any], variance: NDArray[Any], epsilon: float
 ) -> Numbers:
     """Return the scale and bias of a batch normalization."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from mpscnn.converters.coreml.features import class_labels
 from mpscnn.converters.coreml.schema import OTHER_MODELS
-from mpscnn.converters.layer_names import shown
+from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.onnx_builder.walk import Walk
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
@@ -59,14 +59,14 @@ def _left_out(pipeline: Any, networks: Sequence[str]) -> list[Any]:
     ]
 
 
-def note_of(vectorizer: Any) -> str:
+def vectorizer_note(vectorizer: Any) -> str:
     """Return the note of a network whose feature vectorizer is left out."""
-    joined = ", ".join(shown(message.name) for message in vectorizer.description.input)
-    made = ", ".join(shown(message.name) for message in vectorizer.description.output)
+    joined = ", ".join(quote_name(message.name) for message in vectorizer.description.input)
+    made = ", ".join(quote_name(message.name) for message in vectorizer.description.output)
     return f"the {VECTORIZER} before the network is left out: the input {made} joins {joined}"
 
 
-def parts_of(pipeline: Any, networks: Sequence[str]) -> Parts:
+def pipeline_parts(pipeline: Any, networks: Sequence[str]) -> Parts:
     """Return the parts of a pipeline.
 
     Args:
@@ -100,12 +100,12 @@ def boxes_and_scores(part: Any, suppression: Any) -> tuple[int, int]:
     for name in wanted:
         if name not in names:
             raise WeightsError(
-                f"damaged: the suppression reads {shown(name)}, which the network does not give"
+                f"damaged: the suppression reads {quote_name(name)}, which the network does not give"
             )
     return names.index(wanted[0]), names.index(wanted[1])
 
 
-def post_processing_of(places: tuple[int, int], suppression: Any) -> PostProcessing:
+def detector_post_processing(places: tuple[int, int], suppression: Any) -> PostProcessing:
     """Return a function that converts a detector's outputs: boxes to edges, and both to (batch, boxes, columns).
 
     Core ML counts a box only for its best class. So if boxes are suppressed within each class, the other scores of a

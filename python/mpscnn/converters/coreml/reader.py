@@ -9,14 +9,14 @@ from mpscnn.converters.coreml.neural.reader import read_neural_network
 from mpscnn.converters.coreml.pipeline import (
     PostProcessing,
     boxes_and_scores,
+    detector_post_processing,
     make_detector,
-    note_of,
-    parts_of,
-    post_processing_of,
+    pipeline_parts,
+    vectorizer_note,
 )
 from mpscnn.converters.coreml.program.reader import read_program
 from mpscnn.converters.coreml.schema import OTHER_MODELS
-from mpscnn.converters.named_errors import naming
+from mpscnn.converters.named_errors import prefix_errors
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.network import Network
@@ -33,7 +33,7 @@ def convert(file: CoremlFile, options: ReadOptions) -> Network:
             WeightsError: the file contradicts itself. ParameterError: the options name an input or output that the file
             does not have, or a shape that contradicts it.
     """
-    with naming(file.origin):
+    with prefix_errors(file.origin):
         return _network(file, file.model, options)
 
 
@@ -62,15 +62,15 @@ def _network(
 
 
 def _pipeline(file: CoremlFile, description: Any, pipeline: Any, options: ReadOptions) -> Network:
-    parts = parts_of(pipeline, (*_NETWORKS, _PROGRAM))
+    parts = pipeline_parts(pipeline, (*_NETWORKS, _PROGRAM))
     suppression = parts.suppression
     if suppression is None:
         network = _network(file, parts.network, options)
     else:
         places = boxes_and_scores(parts.network, suppression)
-        network = _network(file, parts.network, options, post_processing_of(places, suppression))
+        network = _network(file, parts.network, options, detector_post_processing(places, suppression))
         make_detector(network, places, description, suppression, file.origin)
-    network.notes += [note_of(one) for one in parts.left_out]
+    network.notes += [vectorizer_note(one) for one in parts.left_out]
     return network
 
 

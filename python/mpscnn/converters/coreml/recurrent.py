@@ -76,7 +76,7 @@ class Recurrent:
         return [reverse(b, steps, [0]) if self.reverse else steps, *last]
 
 
-def by_direction(b: Builder, state: str, directions: int, units: int) -> str:
+def split_directions(b: Builder, state: str, directions: int, units: int) -> str:
     """Reshape a state (sequences, directions * units) to (directions, sequences, units)."""
     return b.op("Transpose", b.reshape(state, [0, directions, units]), perm=[1, 0, 2])
 

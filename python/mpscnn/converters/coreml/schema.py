@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from mpscnn.converters.coreml.skipped_weights import WEIGHT_PLACE, places_of
+from mpscnn.converters.coreml.skipped_weights import WEIGHT_PLACE, message_paths
 from mpscnn.converters.message_schema import message_class
 from mpscnn.converters.skipped_bytes import Path
 
@@ -405,4 +405,4 @@ def model_message() -> Any:
 @cache
 def weight_places() -> Path:
     """Return the paths of fields to the weights in a model's message, also in models of a pipeline."""
-    return places_of(_MESSAGES, "Model", "Weights")
+    return message_paths(_MESSAGES, "Model", "Weights")

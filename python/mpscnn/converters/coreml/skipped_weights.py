@@ -17,7 +17,7 @@ FLOATS, HALVES, BITS, BYTES = 1, 2, 30, 31
 _MAX_MODELS = 3
 
 
-def places_of(messages: Mapping[str, str], name: str, wanted: str, within: tuple[str, ...] = ()) -> Path:
+def message_paths(messages: Mapping[str, str], name: str, wanted: str, within: tuple[str, ...] = ()) -> Path:
     """Return the paths of fields from a message to all inner messages of one kind.
 
     Args:
@@ -34,7 +34,7 @@ def places_of(messages: Mapping[str, str], name: str, wanted: str, within: tuple
         if kind == wanted:
             found[int(number)] = WEIGHT
         elif kind in messages and inside.count(kind) < (_MAX_MODELS if kind in _NESTED else 1):
-            inner = places_of(messages, kind, wanted, inside)
+            inner = message_paths(messages, kind, wanted, inside)
             if inner:
                 found[int(number)] = inner
     return found

@@ -201,7 +201,7 @@ def _resize(op: Operator) -> Any:
     )
 
 
-MOVES: dict[str, Handler] = {
+ARRAY_OPS: dict[str, Handler] = {
     "Concat": _concat,
     "DepthToSpace": _depth_to_space,
     "Expand": _expand,

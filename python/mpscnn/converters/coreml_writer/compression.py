@@ -19,7 +19,7 @@ PALETTE_BITS = (1, 2, 4, 6, 8)
 _BITS_OF_STEP = (10, 12)
 
 
-def with_integers(tools: Any, model: Any, *, is_program: bool) -> Any:
+def quantize_weights(tools: Any, model: Any, *, is_program: bool) -> Any:
     """Store weights as 8-bit integers with a scale for each output channel."""
     if not is_program:
         made = _old(tools, model, 8)
@@ -30,7 +30,7 @@ def with_integers(tools: Any, model: Any, *, is_program: bool) -> Any:
     return optimize.linear_quantize_weights(model, optimize.OptimizationConfig(settings))
 
 
-def with_palette(tools: Any, model: Any, bits: int) -> Any:
+def palettize_weights(tools: Any, model: Any, bits: int) -> Any:
     """Store weights of a program as indices into a table of 2 ** `bits` values, found by k-means for each layer."""
     if importlib.util.find_spec("sklearn") is None:
         raise UnsupportedError("palettes need k-means of scikit-learn: pip install scikit-learn")
@@ -58,7 +58,7 @@ def _palette(weights: Array, maximum: int) -> tuple[Array, Array]:
     return np.pad(values, (0, maximum - values.size), mode="edge"), indices.astype(np.uint8)
 
 
-def with_halves(tools: Any, model: Any) -> Any:
+def cast_weights_to_float16(tools: Any, model: Any) -> Any:
     """Store weights of a neural network in float16."""
     return _old(tools, model, 16)
 

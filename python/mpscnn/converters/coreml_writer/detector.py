@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mpscnn.converters.coreml_writer.read_detector import without_added_layers
+from mpscnn.converters.coreml_writer.read_detector import remove_added_layers
 from mpscnn.converters.photo_settings import labelled_classes
 from mpscnn.errors import ParameterError, UnsupportedError
 
@@ -44,7 +44,7 @@ class DetectorPostProcessing:
         self._settings, self._anchors = made.settings, made.anchors
         names = [tensor.name for tensor in network.outputs]
         self._places = tuple(names.index(head.output(part)) for part in ("boxes", "scores"))
-        self.network, self._are_centres = without_added_layers(network, *self._places)
+        self.network, self._are_centres = remove_added_layers(network, *self._places)
         self._labels = network.labels
         suppression = self._settings["suppression"]
         if suppression["method"] != "hard":

@@ -14,15 +14,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mpscnn import _core
-from mpscnn._private.files import is_folder, replacing, writing
-from mpscnn.converters.coreml.file import MODEL, PACKAGE, files_of_package
-from mpscnn.converters.coreml_writer.compression import PALETTE_BITS, with_halves, with_integers, with_palette
+from mpscnn._private.files import convert_write_errors, is_folder, replace_atomically
+from mpscnn.converters.coreml.file import MODEL, PACKAGE, package_files
+from mpscnn.converters.coreml_writer.compression import (
+    PALETTE_BITS,
+    cast_weights_to_float16,
+    palettize_weights,
+    quantize_weights,
+)
 from mpscnn.converters.coreml_writer.detector import DetectorPostProcessing
 from mpscnn.converters.coreml_writer.names import name_operations
 from mpscnn.converters.coreml_writer.package import coremltools, quiet
 from mpscnn.converters.coreml_writer.program import ProgramBuilder, first_line
 from mpscnn.converters.coreml_writer.recurrent import resets_after
-from mpscnn.converters.coreml_writer.segmenter import best_classes, described_segmenter, is_segmenter
+from mpscnn.converters.coreml_writer.segmenter import best_classes, is_segmenter, segmenter_metadata
 from mpscnn.converters.onnx_writer.export import build
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
@@ -95,7 +100,7 @@ def export(
         labels = None  # the pipeline gets the labels instead
     segmenter = labels if labels is not None and is_segmenter(network) else None
     if segmenter is not None:
-        information = {**(information or {}), **described_segmenter(segmenter, network, str(path))}
+        information = {**(information or {}), **segmenter_metadata(segmenter, network, str(path))}
         labels = None
     if labels is not None and len(network.outputs) != 1:
         raise UnsupportedError(f"{path}: a classifier has one output, the network has {len(network.outputs)}")
@@ -208,11 +213,11 @@ def _compressed(tools: Any, model: Any, kind: str, dtype: str, palette: int | No
     """Return the model with its weights compressed as `dtype` and `palette` say."""
     try:
         if palette is not None:
-            return with_palette(tools, model, palette)
+            return palettize_weights(tools, model, palette)
         if dtype == "uint8":
-            return with_integers(tools, model, is_program=kind == PACKAGE)
+            return quantize_weights(tools, model, is_program=kind == PACKAGE)
         if kind == MODEL and dtype == "float16":
-            return with_halves(tools, model)
+            return cast_weights_to_float16(tools, model)
     except UnsupportedError as error:
         raise UnsupportedError(f"{origin}: {error}") from error
     except Exception as error:  # coremltools has no exception classes of its own
@@ -243,17 +248,17 @@ def _save(model: Any, path: Path) -> None:
     """Write the files under a temporary name, and rename them when they are complete."""
     content = model._spec.SerializeToString(deterministic=True)
     if path.suffix.lower() == MODEL:
-        with replacing(path, WeightsError) as file:
+        with replace_atomically(path, WeightsError) as file:
             file.write(content)
         return
     with (
-        writing(path, WeightsError),
+        convert_write_errors(path, WeightsError),
         tempfile.TemporaryDirectory(prefix=".mpscnn_", dir=path.parent) as folder,
     ):
         made = Path(folder) / path.name
         with quiet():
             model.save(str(made))
-        inner = next(file for file in files_of_package(made) if file.suffix == MODEL)
+        inner = next(file for file in package_files(made) if file.suffix == MODEL)
         inner.write_bytes(content)
         _name_items(made)
         for inner in made.rglob("*"):  # coremltools makes files that only their owner may read

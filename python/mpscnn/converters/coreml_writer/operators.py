@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from mpscnn.converters.affine import EPSILON, VARIANCE
-from mpscnn.converters.coreml_writer.array_ops import MOVES, slice_axes
+from mpscnn.converters.coreml_writer.array_ops import ARRAY_OPS, slice_axes
 from mpscnn.converters.coreml_writer.operator import LARGEST, PROGRAMS_DO, Handler, Operator
 from mpscnn.converters.coreml_writer.recurrent import RECURRENT
 from mpscnn.errors import UnsupportedError
@@ -427,7 +427,7 @@ def _where(op: Operator) -> Any:
 
 
 OPERATORS: dict[str, Handler] = {
-    **MOVES,
+    **ARRAY_OPS,
     **RECURRENT,
     "Abs": _unary("abs"),
     "Add": _sum,

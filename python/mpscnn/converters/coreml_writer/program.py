@@ -14,7 +14,7 @@ from mpscnn.converters.coreml.photo_scaling import BIASED, SCALED
 from mpscnn.converters.coreml_writer.names import layer_names
 from mpscnn.converters.coreml_writer.operator import Operator
 from mpscnn.converters.coreml_writer.operators import OPERATORS
-from mpscnn.converters.layer_names import LayerNames, shown
+from mpscnn.converters.layer_names import LayerNames, quote_name
 from mpscnn.converters.onnx_writer.builder import OPSET
 from mpscnn.converters.unsupported import UnsupportedLayers
 from mpscnn.errors import Error, UnsupportedError
@@ -199,7 +199,7 @@ class ProgramBuilder:
         value = self._values[name]
         if isinstance(value, np.ndarray):
             raise UnsupportedError(
-                f"{self._origin}: its output {shown(name)} is a constant, which Core ML does not have"
+                f"{self._origin}: its output {quote_name(name)} is a constant, which Core ML does not have"
             )
         own = self._kept_name(name) if self._names.is_free(name) else name
         if self.labels is not None and len(value.shape) == 2 and not _are_probabilities(value):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _MOVES = ("reshape", "transpose")
 
 
-def without_added_layers(network: Network, boxes: int, scores: int) -> tuple[Network, bool]:
+def remove_added_layers(network: Network, boxes: int, scores: int) -> tuple[Network, bool]:
     """Return the network without the layers that reading added, and whether its boxes are given by their centres.
 
     Args:

@@ -21,7 +21,7 @@ def is_segmenter(network: Network) -> bool:
     return network.detection is None and len(network.outputs) == 1 and len(network.outputs[0].shape) == 4
 
 
-def described_segmenter(labels: Sequence[str], network: Network, origin: str) -> dict[str, str]:
+def segmenter_metadata(labels: Sequence[str], network: Network, origin: str) -> dict[str, str]:
     """Return the metadata of a segmenter. Raises ParameterError unless each class has a label."""
     classes = network.outputs[0].shape[-1]
     if len(labels) != classes:

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 
 from mpscnn._private.arguments import whole_number_in
 from mpscnn.converters.decomposed_norms.layers import Layers, Node
-from mpscnn.converters.decomposed_norms.patterns import is_log_of_sigmoid, normalization, spread_of
+from mpscnn.converters.decomposed_norms.patterns import is_log_of_sigmoid, match_normalization, match_variance
 from mpscnn.converters.decomposed_norms.writer import Writer
-from mpscnn.converters.renaming import with_names
+from mpscnn.converters.renaming import rename_layers
 from mpscnn.graph.network import Network
 
 
@@ -30,8 +30,8 @@ def fuse_norms(network: Network) -> Network:
     for node in nodes:
         if node["name"] in writer.merged:
             continue
-        norm = normalization(layers, node["name"])
-        spread = None if norm else spread_of(layers, node)
+        norm = match_normalization(layers, node["name"])
+        spread = None if norm else match_variance(layers, node)
         if norm is not None:
             writer.write(node, norm)
         elif spread is not None:
@@ -47,7 +47,7 @@ def fuse_norms(network: Network) -> Network:
     needed = _reshaped_once(_still_needed(nodes, writer.nodes, structure["outputs"]), structure["outputs"])
     kept = {node["name"] for node in needed} & {node["name"] for node in nodes} - writer.merged
     names = {} if network.detection else _without_numbers(nodes, needed)
-    structure = with_names(structure | {"nodes": needed}, names)
+    structure = rename_layers(structure | {"nodes": needed}, names)
     result = network.restructured(structure, {name: names.get(name, name) for name in kept})
     for (name, role), values in writer.weights.items():
         result.graph.set_weight(names.get(name, name), role, values)

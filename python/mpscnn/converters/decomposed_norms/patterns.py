@@ -177,7 +177,7 @@ class Norm:
     is_centred: bool
 
 
-def normalization(layers: Layers, name: str) -> Norm | None:
+def match_normalization(layers: Layers, name: str) -> Norm | None:
     """Return the normalization whose last layer has this name; None if there is none."""
     value = name + BASE if layers.maker(name + BASE) is not None else name
     node = layers.maker(value)
@@ -231,7 +231,7 @@ class Spread:
     weight: float
 
 
-def spread_of(layers: Layers, node: Node) -> Spread | None:
+def match_variance(layers: Layers, node: Node) -> Spread | None:
     """Return the variance or standard deviation whose last layer this is; None if there is none."""
     if layers.shape(node["name"]).count(None) > 1:
         return None

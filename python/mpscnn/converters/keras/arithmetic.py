@@ -13,7 +13,7 @@ from typing import Any
 from mpscnn.converters.affine import scale_and_offset
 from mpscnn.converters.keras.functions import layer_function, named_function
 from mpscnn.converters.keras.layer_call import LayerCall
-from mpscnn.converters.layer_names import shown
+from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.special_values import quotient, sqrt
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
@@ -204,7 +204,7 @@ def function_handler(kind: str) -> Callable[[LayerCall], Tensor] | None:
 def _tensorflow_function(c: LayerCall) -> Tensor:
     name = c.settings.text("function", "")
     if name not in _TENSORFLOW:
-        raise UnsupportedError(f"TensorFlow's function {shown(name)} is not supported")
+        raise UnsupportedError(f"TensorFlow's function {quote_name(name)} is not supported")
     return _OPERATORS[_TENSORFLOW[name]](c)
 
 

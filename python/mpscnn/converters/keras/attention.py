@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mpscnn.converters.keras.dense import over_last_axis
+from mpscnn.converters.keras.dense import dense_over_last_axis
 from mpscnn.converters.keras.layer_call import LayerCall
 from mpscnn.converters.keras.normalizations import l2_normalize
 from mpscnn.converters.keras.weights import Weights
@@ -71,7 +71,7 @@ def _many_heads(c: LayerCall) -> Tensor:
     tokens = -1 if y.shape[1] is None else y.shape[1]
     features = kernel.shape[0] * kernel.shape[1]
     y = c.network.reshape(y, [tokens, features], name=c.name("/features"))
-    return over_last_axis(c, y, kernel.reshape(features, -1), bias, c.name())
+    return dense_over_last_axis(c, y, kernel.reshape(features, -1), bias, c.name())
 
 
 def _heads(c: LayerCall, x: Tensor, role: str, weights: Weights) -> Tensor:
@@ -81,7 +81,7 @@ def _heads(c: LayerCall, x: Tensor, role: str, weights: Weights) -> Tensor:
         raise WeightsError(f"damaged: the weights of its {role} have the shape {kernel.shape}")
     features, heads, size = kernel.shape
     name = c.name(f"/{role}")
-    flat = over_last_axis(
+    flat = dense_over_last_axis(
         c, x, kernel.reshape(features, heads * size), None if bias is None else bias.reshape(-1), name
     )
     tokens = -1 if x.shape[1] is None else x.shape[1]

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from mpscnn.converters.keras.settings import Settings
-from mpscnn.converters.layer_names import shown
+from mpscnn.converters.layer_names import quote_name
 from mpscnn.errors import UnsupportedError, WeightsError
 
 MODELS = ("Functional", "Model", "Sequential")
@@ -84,10 +84,10 @@ def parse_model(entry: Any, nesting: int = 0) -> KerasModel:
         kind = entry.get("class_name") if isinstance(entry, Mapping) else entry
         if isinstance(kind, str) and nesting == 0:
             raise UnsupportedError(
-                f"its model is {shown(kind)}, a class whose code is not in the file; read are {', '.join(MODELS)}: "
-                f"export the model as ONNX"
+                f"its model is {quote_name(kind)}, a class whose code is not in the file; read are {', '.join(MODELS)}"
+                ": export the model as ONNX"
             )
-        raise WeightsError(f"damaged: its model is {shown(str(kind))}")
+        raise WeightsError(f"damaged: its model is {quote_name(str(kind))}")
     config = entry.get("config")
     if entry["class_name"] == "Sequential":
         return _sequential(config, nesting)
@@ -118,11 +118,11 @@ def _layer(entry: Any, nesting: int) -> KerasLayer:
     settings = config if isinstance(config, Mapping) else {}
     name = entry.get("name") or settings.get("name")
     if not isinstance(name, str):
-        raise WeightsError(f"damaged: a layer ({shown(entry['class_name'])}) has no name")
+        raise WeightsError(f"damaged: a layer ({quote_name(entry['class_name'])}) has no name")
     kind = "Functional" if entry["class_name"] == "Model" else entry["class_name"]
     nodes = entry.get("inbound_nodes") or []
     if not isinstance(nodes, list):
-        raise WeightsError(f"damaged: the calls of layer {shown(name)} are not a list")
+        raise WeightsError(f"damaged: the calls of layer {quote_name(name)} are not a list")
     identity = entry.get("shared_object_id")
     return KerasLayer(
         kind,
@@ -205,19 +205,19 @@ def _call(node: Any, layer: str) -> Call:
     if isinstance(node, Mapping):
         arguments, keywords = node.get("args"), node.get("kwargs")
         if not isinstance(arguments, list) or not isinstance(keywords, Mapping):
-            raise WeightsError(f"damaged: a call of layer {shown(layer)} has no arguments")
+            raise WeightsError(f"damaged: a call of layer {quote_name(layer)} has no arguments")
         return Call(
             [_value(one) for one in arguments], {str(key): _value(one) for key, one in keywords.items()}
         )
     if not isinstance(node, list) or not node:
-        raise WeightsError(f"damaged: a call of layer {shown(layer)} has no inputs")
+        raise WeightsError(f"damaged: a call of layer {quote_name(layer)} has no inputs")
     if isinstance(node[0], str):  # one input, not in a list
         node = [node]
     given: list[Any] = []
     keywords = {}
     for entry in node:
         if not isinstance(entry, list) or len(entry) not in (3, 4):
-            raise WeightsError(f"damaged: an input of layer {shown(layer)} is {str(entry)[:80]}")
+            raise WeightsError(f"damaged: an input of layer {quote_name(layer)} is {str(entry)[:80]}")
         given.append(entry[2] if entry[0] == "_CONSTANT_VALUE" else _reference(entry[:3]))
         if len(entry) == 4 and isinstance(entry[3], Mapping):
             keywords |= {str(key): _old_value(one) for key, one in entry[3].items()}
@@ -304,7 +304,7 @@ def _renumbered(model: KerasModel) -> KerasModel:
         if isinstance(value, Source) and value.layer in late:
             if value.call == 0:
                 raise WeightsError(
-                    f"damaged: calls of model {shown(value.layer)} are counted from 0 and from 1"
+                    f"damaged: calls of model {quote_name(value.layer)} are counted from 0 and from 1"
                 )
             return Source(value.layer, value.call - 1, value.result)
         if isinstance(value, list):
@@ -327,7 +327,7 @@ def calls_in_order(model: KerasModel) -> list[tuple[KerasLayer, int]]:
     """Return the calls that the outputs depend on, in topological order. Raises WeightsError for a cycle."""
     layers = model.by_name()
     if len(layers) < len(model.layers):
-        raise WeightsError(f"damaged: two layers of model {shown(model.name)} have one name")
+        raise WeightsError(f"damaged: two layers of model {quote_name(model.name)} have one name")
     fixed = {source.layer for source in model.inputs}
     ordered: list[tuple[KerasLayer, int]] = []
     state: dict[tuple[str, int], bool] = {}  # False: the search has begun with a call; True: the call is done
@@ -339,13 +339,13 @@ def calls_in_order(model: KerasModel) -> list[tuple[KerasLayer, int]]:
             continue
         layer = layers.get(source.layer)
         if layer is None or source.call >= len(layer.calls):
-            raise WeightsError(f"damaged: there is no call {source.call} of layer {shown(source.layer)}")
+            raise WeightsError(f"damaged: there is no call {source.call} of layer {quote_name(source.layer)}")
         if inputs_done:
             state[key] = True
             ordered.append((layer, source.call))
             continue
         if key in state:
-            raise WeightsError(f"damaged: layer {shown(source.layer)} needs its own result")
+            raise WeightsError(f"damaged: layer {quote_name(source.layer)} needs its own result")
         state[key] = False
         waiting.append((source, True))
         waiting += [(one, False) for one in reversed(layer.calls[source.call].sources())]

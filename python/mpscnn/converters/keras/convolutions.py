@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.keras.layer_call import LayerCall
-from mpscnn.converters.keras.sequences import is_of_sequences, of_images, pair
+from mpscnn.converters.keras.sequences import convert_as_image, is_sequence_layer, pair
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.layers.layer_maker import Tensor
 
@@ -19,7 +19,7 @@ def _window(c: LayerCall) -> dict[str, Any]:
     names = {"kernel_size": "kernel_size", "strides": "strides", "dilation": "dilation_rate"}
     window: dict[str, Any] = {ours: pair(c, theirs, 1) for ours, theirs in names.items()}
     padding = c.settings.text("padding", "valid")
-    if padding == "causal" and is_of_sequences(c):
+    if padding == "causal" and is_sequence_layer(c):
         before = (window["kernel_size"][1] - 1) * window["dilation"][1]
         window["padding"] = ((0, 0), (before, 0))
     elif padding in ("valid", "same"):
@@ -60,7 +60,7 @@ def _by_channel(kernel: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _kernel(c: LayerCall, kernel: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return a kernel with a height, which is 1 for sequences."""
-    return kernel[None] if is_of_sequences(c) else kernel
+    return kernel[None] if is_sequence_layer(c) else kernel
 
 
 def _separable(c: LayerCall, x: Tensor) -> Tensor:
@@ -117,8 +117,8 @@ def _stated_size(window: dict[str, Any], padding: str, extra: tuple[int, int]) -
 
 
 CONVOLUTIONS: dict[str, Callable[[LayerCall], Tensor]] = {
-    **dict.fromkeys(("Conv1D", "Conv2D", "Convolution2D"), of_images(_convolution)),
-    **dict.fromkeys(("Conv1DTranspose", "Conv2DTranspose"), of_images(_transposed)),
-    **dict.fromkeys(("DepthwiseConv1D", "DepthwiseConv2D"), of_images(_depthwise)),
-    **dict.fromkeys(("SeparableConv1D", "SeparableConv2D"), of_images(_separable)),
+    **dict.fromkeys(("Conv1D", "Conv2D", "Convolution2D"), convert_as_image(_convolution)),
+    **dict.fromkeys(("Conv1DTranspose", "Conv2DTranspose"), convert_as_image(_transposed)),
+    **dict.fromkeys(("DepthwiseConv1D", "DepthwiseConv2D"), convert_as_image(_depthwise)),
+    **dict.fromkeys(("SeparableConv1D", "SeparableConv2D"), convert_as_image(_separable)),
 }

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.keras.layer_call import LayerCall
-from mpscnn.converters.layer_names import shown
+from mpscnn.converters.layer_names import quote_name
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import Tensor
@@ -17,7 +17,7 @@ from mpscnn.graph.layers.layer_maker import Tensor
 Array = NDArray[np.float32]
 
 
-def over_last_axis(
+def dense_over_last_axis(
     c: LayerCall, x: Tensor, kernel: Array, bias: Array | None, name: str, activation: Activation = None
 ) -> Tensor:
     """Add a dense layer over the last axis of x, at each position of the axes before it."""
@@ -46,7 +46,7 @@ def _dense(c: LayerCall) -> Tensor:
     weights = c.weights()
     if weights["kernel"].ndim != 2 or weights["kernel"].shape[1] != units:
         raise WeightsError(f"damaged: its weights have the shape {weights['kernel'].shape}")
-    y = over_last_axis(c, c.x(), weights["kernel"], weights.get("bias"), c.name(), function.neuron)
+    y = dense_over_last_axis(c, c.x(), weights["kernel"], weights.get("bias"), c.name(), function.neuron)
     return c.finished(y, function)
 
 
@@ -74,7 +74,7 @@ def _einsum(c: LayerCall) -> Tensor:
         and sorted(target[count:]) == sorted(new)
     )
     if not fits:
-        raise UnsupportedError(f"the equation {shown(equation)}; supported are sums of the last axes")
+        raise UnsupportedError(f"the equation {quote_name(equation)}; supported are sums of the last axes")
     order = [stored.index(label) for label in (*source[count:], *target[count:])]
     kernel = kernel.transpose(order)
     features, units = math.prod(kernel.shape[: len(summed)]), math.prod(kernel.shape[len(summed) :])
@@ -89,7 +89,7 @@ def _einsum(c: LayerCall) -> Tensor:
             raise UnsupportedError("its biases are along axes of its input")
         shape = [extents[label] if label in axes else 1 for label in target[count:]]
         full = np.broadcast_to(bias.reshape(shape), [extents[label] for label in target[count:]]).reshape(-1)
-    y = over_last_axis(c, x, kernel.reshape(features, units), full, c.name(), function.neuron)
+    y = dense_over_last_axis(c, x, kernel.reshape(features, units), full, c.name(), function.neuron)
     if len(new) != 1:
         y = c.network.reshape(
             y, [*before, *(extents[label] for label in target[count:])], name=c.name("/axes")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mpscnn.converters.archives import ARCHIVE_ERRORS, stored_place
+from mpscnn.converters.archives import ARCHIVE_ERRORS, data_offset
 from mpscnn.converters.file_bytes import Content, FileBytes, MemoryBytes
 from mpscnn.converters.keras.config import KerasModel, parse_model
 from mpscnn.converters.keras.hdf5 import SIGNATURE, Hdf5
@@ -57,7 +57,7 @@ def _hdf5(content: Content, origin: str) -> KerasFile:
             raise UnsupportedError("holds weights only: save the whole model (model.save)")
         raise WeightsError("is not a Keras file: it has no model_config")
     version = file.text("", "keras_version") or file.text("model_weights", "keras_version")
-    model, generation = parse_model(_json(text, "model_config")), generation_of(version)
+    model, generation = parse_model(_json(text, "model_config")), major_version(version)
     return KerasFile(origin, model, NamedWeights(file, model, generation), generation)
 
 
@@ -80,7 +80,7 @@ def _archive(content: FileBytes, origin: str) -> KerasFile:
     version = described.get("keras_version") if isinstance(described, dict) else None
     model = parse_model(_json(config.decode("utf-8", "replace"), "config.json"))
     numbered = NumberedWeights(Hdf5(weights), model)
-    return KerasFile(origin, model, numbered, generation_of(version))
+    return KerasFile(origin, model, numbered, major_version(version))
 
 
 def _member(archive: zipfile.ZipFile, name: str, maximum: int) -> bytes:
@@ -103,7 +103,7 @@ def _weights(archive: zipfile.ZipFile, content: FileBytes, maximum: int) -> Cont
     with archive.open(entry) as member:
         while member.read(_CHUNK):  # zipfile compares the checksum at the end
             pass
-    return content.part(stored_place(content, entry), entry.file_size)
+    return content.part(data_offset(content, entry), entry.file_size)
 
 
 def _entry(archive: zipfile.ZipFile, name: str, maximum: int) -> zipfile.ZipInfo:
@@ -127,7 +127,7 @@ def _json(text: str, name: str) -> Any:
         raise WeightsError(f"damaged: {name} is not JSON: {error}") from error
 
 
-def generation_of(version: Any) -> int:
+def major_version(version: Any) -> int:
     """Return the major version of Keras from a version string; 2 if the file does not state it."""
     first = version.partition(".")[0] if isinstance(version, str) else ""
     return int(first) if first in ("1", "2", "3", "4") else 2

@@ -8,7 +8,7 @@ from typing import Any
 
 from mpscnn.converters.keras.config import is_keras_own
 from mpscnn.converters.keras.settings import Settings
-from mpscnn.converters.layer_names import shown, shown_kind
+from mpscnn.converters.layer_names import display_kind, quote_name
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import Tensor
@@ -107,7 +107,7 @@ _COMPOSED: dict[str, Composed] = {
 }
 
 
-def function_of(value: Any, generation: int) -> Function:
+def resolve_activation(value: Any, generation: int) -> Function:
     """Return the function of a setting `activation`: a name, or a layer or function as an object.
 
     Raises UnsupportedError for a function that mpscnn lacks, or for a custom function.
@@ -123,13 +123,13 @@ def function_of(value: Any, generation: int) -> Function:
         return named_function(config, generation)
     if isinstance(kind, str) and isinstance(config, Mapping) and kind in LAYERS:
         return layer_function(kind, Settings(config), generation)
-    raise UnsupportedError(f"it ends with the activation {shown_kind(str(kind))}, which is not supported")
+    raise UnsupportedError(f"it ends with the activation {display_kind(str(kind))}, which is not supported")
 
 
 def named_function(name: str, generation: int) -> Function:
     """Return the function of this name. The definition of hard_sigmoid changed in Keras 3."""
     if not is_keras_own(name):
-        raise UnsupportedError(f"the activation {shown(name)} is a function of the file's author")
+        raise UnsupportedError(f"the activation {quote_name(name)} is a function of the file's author")
     name = name.rpartition(">")[2]
     if name == "hard_sigmoid":
         slope = 1 / 6 if generation >= 3 else 0.2
@@ -138,7 +138,7 @@ def named_function(name: str, generation: int) -> Function:
         return Function(_NEURONS[name])
     if name in _COMPOSED:
         return Function(layers=_COMPOSED[name])
-    raise UnsupportedError(f"the activation {shown(name)} is not supported")
+    raise UnsupportedError(f"the activation {quote_name(name)} is not supported")
 
 
 # ---- Activation layers --------------------------------------------------------------------------------------
@@ -177,7 +177,7 @@ def _softmax(settings: Settings, _: int) -> Function:
 
 
 def _activation(settings: Settings, generation: int) -> Function:
-    return function_of(settings.values.get("activation"), generation)
+    return resolve_activation(settings.values.get("activation"), generation)
 
 
 LAYERS: dict[str, Callable[[Settings, int], Function]] = {

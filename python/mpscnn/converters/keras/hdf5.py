@@ -13,7 +13,7 @@ from mpscnn.converters.budget import Budget
 from mpscnn.converters.file_bytes import Content
 from mpscnn.converters.keras import hdf5_objects as objects
 from mpscnn.converters.keras.hdf5_objects import OTHER_FORM, SIGNATURE, UNDEFINED, Message, Objects
-from mpscnn.converters.layer_names import shown
+from mpscnn.converters.layer_names import quote_name
 from mpscnn.errors import UnsupportedError, WeightsError
 
 __all__ = ["SIGNATURE", "Hdf5"]
@@ -98,19 +98,19 @@ class Hdf5:
         try:
             return self._array(path, {message.kind: message for message in self._objects.header(address)})
         except struct.error as error:
-            raise WeightsError(f"damaged: {shown(path)}: {error}") from error
+            raise WeightsError(f"damaged: {quote_name(path)}: {error}") from error
 
     def _array(self, path: str, header: dict[int, Message]) -> NDArray[np.float32]:
         if not {objects.DATASPACE, objects.DATATYPE, objects.LAYOUT} <= set(header):
-            raise WeightsError(f"damaged: {shown(path)} is not an array")
+            raise WeightsError(f"damaged: {quote_name(path)} is not an array")
         if objects.EXTERNAL in header:
-            raise UnsupportedError(f"weight {shown(path)} lies in another file, which is not supported")
+            raise UnsupportedError(f"weight {quote_name(path)} lies in another file, which is not supported")
         if objects.FILTERS in header:
             raise UnsupportedError(
-                f"weight {shown(path)} is compressed, which is not supported: save the model without compression"
+                f"weight {quote_name(path)} is compressed, which is not supported: save the model without compression"
             )
         if header[objects.DATATYPE].is_shared() or header[objects.DATASPACE].is_shared():
-            raise UnsupportedError(f"weight {shown(path)} {OTHER_FORM}")
+            raise UnsupportedError(f"weight {quote_name(path)} {OTHER_FORM}")
         shape = _shape(header[objects.DATASPACE].data)
         elements = _type(header[objects.DATATYPE].data)
         dtype = _dtype(path, elements)
@@ -118,7 +118,7 @@ class Hdf5:
         try:
             self._budget.copy(size)
         except WeightsError as error:
-            raise WeightsError(f"{error}: {shown(path)} is {shape}") from error
+            raise WeightsError(f"{error}: {quote_name(path)} is {shape}") from error
         raw = self._elements(path, header[objects.LAYOUT].data, size)
         if dtype == "bfloat16":
             halves = np.frombuffer(raw, "<u2").astype(np.uint32) << 16
@@ -129,19 +129,21 @@ class Hdf5:
         """Return the data of an array, which must be stored contiguously."""
         version, kind = struct.unpack_from("<BB", layout)
         if version not in (3, 4) or kind == 2:
-            raise UnsupportedError(f"weight {shown(path)} {OTHER_FORM}")
+            raise UnsupportedError(f"weight {quote_name(path)} {OTHER_FORM}")
         if kind == 3:
-            raise UnsupportedError(f"weight {shown(path)} lies in another file, which is not supported")
+            raise UnsupportedError(f"weight {quote_name(path)} lies in another file, which is not supported")
         if kind == 0:
             (stored,) = struct.unpack_from("<H", layout, 2)
             raw = layout[4 : 4 + stored]
         else:
             address, stored = struct.unpack_from("<QQ", layout, 2)
             if address == UNDEFINED and size:
-                raise UnsupportedError(f"weight {shown(path)} was never written, which is not supported")
+                raise UnsupportedError(f"weight {quote_name(path)} was never written, which is not supported")
             raw = b"" if address == UNDEFINED else self._objects.at(address, stored)
         if len(raw) != size:
-            raise WeightsError(f"damaged: {shown(path)} takes {size} bytes, of which {len(raw)} are there")
+            raise WeightsError(
+                f"damaged: {quote_name(path)} takes {size} bytes, of which {len(raw)} are there"
+            )
         return raw
 
     # ---- Attributes ----------------------------------------------------------------------------------------
@@ -205,14 +207,14 @@ class Hdf5:
         place: int | None = self._objects.root
         parts = [part for part in path.split("/") if part]
         if len(parts) > _MAX_DEPTH:
-            raise WeightsError(f"damaged: the path {shown(path)} has {len(parts)} parts")
+            raise WeightsError(f"damaged: the path {quote_name(path)} has {len(parts)} parts")
         for part in parts:
             links = self._objects.links(place) if place is not None else {}
             if part not in links:
                 return None
             place = links[part]
             if place is None:
-                raise objects.link_refused(path)
+                raise objects.link_error(path)
         return place
 
 
@@ -240,5 +242,5 @@ def _dtype(path: str, elements: _Type) -> str:
         if known is not None:
             return known
     raise UnsupportedError(
-        f"weight {shown(path)} is of type {elements.name} ({elements.size} bytes), which is not supported"
+        f"weight {quote_name(path)} is of type {elements.name} ({elements.size} bytes), which is not supported"
     )

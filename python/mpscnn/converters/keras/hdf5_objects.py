@@ -10,7 +10,7 @@ import struct
 from dataclasses import dataclass
 
 from mpscnn.converters.file_bytes import Content
-from mpscnn.converters.layer_names import shown
+from mpscnn.converters.layer_names import quote_name
 from mpscnn.errors import UnsupportedError, WeightsError
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -268,6 +268,6 @@ def _link(data: bytes) -> tuple[str, int | None]:
     return name, address
 
 
-def link_refused(path: str) -> UnsupportedError:
+def link_error(path: str) -> UnsupportedError:
     """Return the error for a link to another place or file."""
-    return UnsupportedError(f"{shown(path)} is a link to another place or file, which is not supported")
+    return UnsupportedError(f"{quote_name(path)} is a link to another place or file, which is not supported")

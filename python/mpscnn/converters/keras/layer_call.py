@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.keras.config import KerasLayer
-from mpscnn.converters.keras.functions import Function, function_of
+from mpscnn.converters.keras.functions import Function, resolve_activation
 from mpscnn.converters.keras.settings import Settings
 from mpscnn.converters.keras.weights import Path, WeightSource
 from mpscnn.converters.layer_names import LayerNames
@@ -94,7 +94,7 @@ class LayerCall:
 
     def function(self) -> Function:
         """Return the activation that the layer ends with."""
-        return function_of(self.settings.values.get("activation"), self.generation)
+        return resolve_activation(self.settings.values.get("activation"), self.generation)
 
     def applied(self, function: Function) -> Tensor:
         """Apply an activation function to the only input, as separate layers."""

@@ -22,7 +22,7 @@ from mpscnn.converters.keras.functions import layer_function
 from mpscnn.converters.keras.layer_call import LayerCall
 from mpscnn.converters.keras.normalizations import NORMALIZATIONS
 from mpscnn.converters.keras.recurrent import RECURRENT
-from mpscnn.converters.keras.sequences import of_images, pair
+from mpscnn.converters.keras.sequences import convert_as_image, pair
 from mpscnn.converters.keras.shapes import SHAPES
 from mpscnn.converters.lookup import select_rows
 from mpscnn.errors import UnsupportedError
@@ -105,7 +105,7 @@ def _poolings(name: str, handler: Callable[..., Tensor]) -> dict[str, Handler]:
     """Return the rows of the table for a family of poolings: average and max, of sequences and of images."""
     kinds = {"Average": "average", "Max": "max"}
     return {
-        name.format(theirs, axes): of_images(partial(handler, kind=kind))
+        name.format(theirs, axes): convert_as_image(partial(handler, kind=kind))
         for theirs, kind in kinds.items()
         for axes in ("1D", "2D")
     }

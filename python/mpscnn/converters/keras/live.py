@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn._private.arguments import require_bool
-from mpscnn._private.expected_names import conversion_of
+from mpscnn._private.expected_names import conversion_hint
 from mpscnn.converters.agreement import require_results
 from mpscnn.converters.decomposed_norms.fusion import fuse_norms
 from mpscnn.converters.float32_intermediates import keep_intermediates
 from mpscnn.converters.keras.config import KerasLayer, parse_model
 from mpscnn.converters.keras.file import KerasFile
 from mpscnn.converters.keras.reader import convert
-from mpscnn.converters.keras.weights import Path, Weights, place_of_inner, roles_of
-from mpscnn.converters.layer_names import shown
+from mpscnn.converters.keras.weights import Path, Weights, inner_weight_position, weight_roles
+from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
@@ -53,7 +53,7 @@ def from_keras(
     kind: Any = getattr(keras, "Model", ())
     if not isinstance(model, kind):
         raise ParameterError(
-            f"from_keras: expected a keras.Model, got {type(model).__name__}{conversion_of(model)}"
+            f"from_keras: expected a keras.Model, got {type(model).__name__}{conversion_hint(model)}"
         )
     if not keras.__version__.startswith("3."):
         raise UnsupportedError(
@@ -100,14 +100,14 @@ class _LiveWeights:
             raise UnsupportedError("its weights are quantised, which is not supported")
         own = _own_arrays(found)
         weights: Weights = {}
-        for number, role in enumerate(roles_of(layer)):
+        for number, role in enumerate(weight_roles(layer)):
             part, _, _ = role.rpartition("/")
             if role == "count":
                 continue
             arrays = _own_arrays(_inner(found, part)) if part else own
-            place = place_of_inner(role) if part else number
+            place = inner_weight_position(role) if part else number
             if place >= len(arrays):
-                raise WeightsError(f"layer {shown(layer.name)} has no {role}: build the model first")
+                raise WeightsError(f"layer {quote_name(layer.name)} has no {role}: build the model first")
             weights[role] = arrays[place]
         return weights
 

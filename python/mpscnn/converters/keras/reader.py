@@ -16,7 +16,7 @@ from mpscnn.converters.keras.layer_call import LayerCall
 from mpscnn.converters.keras.layers import HANDLERS, Handler
 from mpscnn.converters.keras.unsupported_layers import REFUSED
 from mpscnn.converters.keras.weights import Path
-from mpscnn.converters.layer_names import LayerNames, shown
+from mpscnn.converters.layer_names import LayerNames, quote_name
 from mpscnn.converters.photo_input import takes_photos
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.converters.unsupported import UnsupportedLayers
@@ -60,7 +60,7 @@ def _model_to(file: KerasFile, options: ReadOptions) -> KerasModel:
         layer = layers.get(name)
         if layer is None or not layer.calls:
             raise ParameterError(
-                f"{file.origin}: there is no layer {shown(name)}{did_you_mean(name, list(layers))}"
+                f"{file.origin}: there is no layer {quote_name(name)}{did_you_mean(name, list(layers))}"
             )
         outputs.append(Source(name, len(layer.calls) - 1, 0))
     return replace(file.model, outputs=outputs)
@@ -73,7 +73,7 @@ def _input_shapes(
     shapes: dict[str, Sequence[int | None]] = {}
     for source in file.model.inputs:
         layer = layers.get(source.layer)
-        where = f"{file.origin}: input {shown(source.layer)}"
+        where = f"{file.origin}: input {quote_name(source.layer)}"
         if layer is None or layer.kind != "InputLayer":
             raise WeightsError(f"{where}: there is no such input layer")
         extents = options.shape_of(source.layer, _extents(layer, where), where)
@@ -141,7 +141,7 @@ class _Converter:
         """Convert a model and return its outputs. They are None if they depend on unsupported layers."""
         if len(inputs) != len(model.inputs):
             raise WeightsError(
-                f"{self._file.origin}: model {shown(model.name)} has {len(model.inputs)} inputs, "
+                f"{self._file.origin}: model {quote_name(model.name)} has {len(model.inputs)} inputs, "
                 f"but is called with {len(inputs)}"
             )
         values: dict[Source, Tensor | None] = dict(zip(model.inputs, inputs, strict=True))
@@ -203,7 +203,7 @@ class _Converter:
             return None
         if source not in values:
             raise WeightsError(
-                f"{self._file.origin}: damaged: layer {shown(source.layer)} has no result {source.result}"
+                f"{self._file.origin}: damaged: layer {quote_name(source.layer)} has no result {source.result}"
             )
         return values[source]
 

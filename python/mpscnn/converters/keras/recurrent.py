@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters import gates
-from mpscnn.converters.keras.functions import function_of
+from mpscnn.converters.keras.functions import resolve_activation
 from mpscnn.converters.keras.layer_call import LayerCall
 from mpscnn.converters.keras.settings import Settings
 from mpscnn.converters.keras.weights import inner_settings
@@ -88,7 +88,7 @@ def _one_direction(
         raise UnsupportedError(f"its input is {x.shape}; supported are sequences (n, steps, features)")
     generation = c.generation
     functions = [
-        function_of(settings.values.get(name, default), generation)
+        resolve_activation(settings.values.get(name, default), generation)
         for name, default in (("recurrent_activation", "sigmoid"), ("activation", "tanh"))
     ]
     if any(function.layers is not None for function in functions):

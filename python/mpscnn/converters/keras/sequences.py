@@ -9,12 +9,12 @@ from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layers.layer_maker import Tensor
 
 
-def is_of_sequences(c: LayerCall) -> bool:
+def is_sequence_layer(c: LayerCall) -> bool:
     """Return True for a layer of sequences. The names of their classes contain 1D."""
     return "1D" in c.layer.kind
 
 
-def of_images(handler: Callable[[LayerCall, Tensor], Tensor]) -> Callable[[LayerCall], Tensor]:
+def convert_as_image(handler: Callable[[LayerCall, Tensor], Tensor]) -> Callable[[LayerCall], Tensor]:
     """Return a function that converts a layer of images or sequences.
 
     Args:
@@ -22,7 +22,7 @@ def of_images(handler: Callable[[LayerCall, Tensor], Tensor]) -> Callable[[Layer
     """
 
     def convert(c: LayerCall) -> Tensor:
-        if not is_of_sequences(c):
+        if not is_sequence_layer(c):
             return handler(c, c.image())
         y = handler(c, _along_rows(c, c.x()))
         return as_sequence(c, y) if len(y.shape) == 4 else y
@@ -32,7 +32,7 @@ def of_images(handler: Callable[[LayerCall, Tensor], Tensor]) -> Callable[[Layer
 
 def pair(c: LayerCall, setting: str, default: int, *, of_row: int = 1) -> tuple[int, int]:
     """Return a setting for (vertical, horizontal). A sequence has only the second; its row gets the number `of_row`."""
-    if is_of_sequences(c):
+    if is_sequence_layer(c):
         return of_row, c.settings.single(setting, default)
     return c.settings.pair(setting, default)
 

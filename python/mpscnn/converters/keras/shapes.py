@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from mpscnn.converters.keras.layer_call import LayerCall
-from mpscnn.converters.keras.sequences import as_sequence, is_of_sequences, of_images, pair
+from mpscnn.converters.keras.sequences import as_sequence, convert_as_image, is_sequence_layer, pair
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layers.layer_maker import Tensor
 
@@ -58,7 +58,7 @@ def _cropping(c: LayerCall, x: Tensor) -> Tensor:
 
 def _sides(c: LayerCall, name: str) -> tuple[tuple[int, int], tuple[int, int]]:
     """Return ((top, bottom), (left, right)) of a setting."""
-    if not is_of_sequences(c):
+    if not is_sequence_layer(c):
         return c.settings.sides(name)
     given = c.settings.wholes(name)
     if not 1 <= len(given) <= 2 or min(given) < 0:
@@ -103,12 +103,12 @@ def _repeat_vector(c: LayerCall) -> Tensor:
 
 SHAPES: dict[str, Callable[[LayerCall], Tensor]] = {
     "CenterCrop": _center_crop,
-    **dict.fromkeys(("Cropping1D", "Cropping2D"), of_images(_cropping)),
+    **dict.fromkeys(("Cropping1D", "Cropping2D"), convert_as_image(_cropping)),
     "Flatten": _flatten,
     "Permute": _permute,
     "RepeatVector": _repeat_vector,
     "Reshape": _reshape,
     "Resizing": _resizing,
-    **dict.fromkeys(("UpSampling1D", "UpSampling2D"), of_images(_upsampling)),
-    **dict.fromkeys(("ZeroPadding1D", "ZeroPadding2D"), of_images(_zero_padding)),
+    **dict.fromkeys(("UpSampling1D", "UpSampling2D"), convert_as_image(_upsampling)),
+    **dict.fromkeys(("ZeroPadding1D", "ZeroPadding2D"), convert_as_image(_zero_padding)),
 }

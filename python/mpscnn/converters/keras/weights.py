@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mpscnn.converters.keras.config import KerasLayer, KerasModel
 from mpscnn.converters.keras.hdf5 import Hdf5
 from mpscnn.converters.keras.settings import Settings
-from mpscnn.converters.layer_names import shown
+from mpscnn.converters.layer_names import quote_name
 from mpscnn.errors import UnsupportedError, WeightsError
 
 Weights = dict[str, NDArray[np.float32]]
@@ -103,7 +103,7 @@ def _fixed(layer: KerasLayer) -> list[str]:
     return list(_FIXED.get(layer.kind, ()))
 
 
-def roles_of(layer: KerasLayer) -> list[str]:
+def weight_roles(layer: KerasLayer) -> list[str]:
     """Return the roles of a layer's weights, in the order in which Keras stores them."""
     return _trained(layer) + _fixed(layer)
 
@@ -134,14 +134,14 @@ class NumberedWeights:
         place = self._places[path] + "/vars"
         name = self._file.text(place, "name")
         if name is not None and name != layer.name:
-            raise WeightsError(f"damaged: the weights at {shown(place)} are those of {shown(name)}")
+            raise WeightsError(f"damaged: the weights at {quote_name(place)} are those of {quote_name(name)}")
         weights: Weights = {}
-        for number, role in enumerate(roles_of(layer)):
+        for number, role in enumerate(weight_roles(layer)):
             if role == "count":
                 continue
             values = self._file.array(_numbered(place, number, role, self._is_early))
             if values is None:
-                raise WeightsError(f"damaged: the file does not have its {role} (at {shown(place)})")
+                raise WeightsError(f"damaged: the file does not have its {role} (at {quote_name(place)})")
             weights[role] = values
         return weights
 
@@ -171,7 +171,7 @@ class NumberedWeights:
 def _has_weights(layer: KerasLayer) -> bool:
     if layer.model is not None:
         return any(map(_has_weights, layer.model.layers))
-    return bool(roles_of(layer))
+    return bool(weight_roles(layer))
 
 
 def _numbered(place: str, number: int, role: str, is_early: bool) -> str:
@@ -184,10 +184,10 @@ def _numbered(place: str, number: int, role: str, is_early: bool) -> str:
     if not part:
         return f"{place}/{number}"
     inner = part if part.endswith("cell") else f"_{part}_dense" if is_early else f"{part}_dense"
-    return f"{place.removesuffix('/vars')}/{inner}/vars/{place_of_inner(role)}"
+    return f"{place.removesuffix('/vars')}/{inner}/vars/{inner_weight_position(role)}"
 
 
-def place_of_inner(role: str) -> int:
+def inner_weight_position(role: str) -> int:
     """Return the position of the weight with this role among the weights of its inner layer."""
     part, _, own = role.rpartition("/")
     return _CELL.index(own) if part.endswith("cell") else int(own == "bias")
@@ -222,13 +222,13 @@ class NamedWeights:
             self._listed[top] = self._list(self._model.by_name()[top])
         listed = self._listed[top]
         weights: Weights = {}
-        for role in roles_of(layer):
+        for role in weight_roles(layer):
             if role == "count":
                 continue
             place = f"model_weights/{top}/{listed.get((path, role), role)}"
             values = self._file.array(place)
             if values is None:
-                raise WeightsError(f"damaged: the file does not have its {role} (at {shown(place)})")
+                raise WeightsError(f"damaged: the file does not have its {role} (at {quote_name(place)})")
             weights[role] = values
         return weights
 
@@ -242,7 +242,7 @@ class NamedWeights:
             stored = {one: firsts.setdefault((one[0][-1], one[1]), one) for one in stored}
         roles = list(dict.fromkeys(stored.values()))
         expected = f"it has {len(names)} weights, {len(roles)} are expected: " + ", ".join(
-            shown(role) for _, role in roles[:8]
+            quote_name(role) for _, role in roles[:8]
         )
         if len(names) > len(roles) > 0:
             raise UnsupportedError(f"{expected}; save the model before it is quantised or enlarged (LoRA)")
@@ -253,7 +253,7 @@ class NamedWeights:
             own = role.rpartition("/")[2]
             if given != own and _ALIASES.get(given) != own:
                 raise WeightsError(
-                    f"damaged: {shown(name)} is where the {role} of {shown(path[-1])} should be"
+                    f"damaged: {quote_name(name)} is where the {role} of {quote_name(path[-1])} should be"
                 )
         listed = dict(zip(roles, names, strict=True))
         return {role: listed[first] for role, first in stored.items()}
@@ -291,6 +291,6 @@ class PlainWeights:
             names = [f"{stem}/{one}" for stem in stems for one in roles]
             name = next((one for one in names if one in self._arrays), None)
             if name is None:
-                raise WeightsError(f"damaged: the files do not have its {role} ({shown(names[-1])})")
+                raise WeightsError(f"damaged: the files do not have its {role} ({quote_name(names[-1])})")
             weights[role] = self._arrays[name].astype(np.float32, copy=False)
         return weights

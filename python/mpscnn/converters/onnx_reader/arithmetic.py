@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.affine import affine, scale_and_offset
-from mpscnn.converters.broadcast import constant_along, repeats, varying_last
+from mpscnn.converters.broadcast import move_varying_last, repeats, varying_atoms
 from mpscnn.converters.layout import Axis
-from mpscnn.converters.onnx_reader.attention_masks import hides, with_hidden
+from mpscnn.converters.onnx_reader.attention_masks import add_mask, is_mask
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.fused_activation import fuse_activation
 from mpscnn.converters.onnx_reader.neurons import clipping
@@ -96,8 +96,8 @@ def _with_constant(
 ) -> FileTensor | None:
     """Convert arithmetic with a constant to an activation, or to a scale or offset of channels, or return None."""
     constant = c.constants.real(constant_name, "its operand")
-    if node.kind in _SUMS and hides(constant):
-        return with_hidden(c, node, x, constant)
+    if node.kind in _SUMS and is_mask(constant):
+        return add_mask(c, node, x, constant)
     if constant.ndim > x.rank:
         if constant.shape[: constant.ndim - x.rank] != (1,) * (constant.ndim - x.rank):
             return None
@@ -106,12 +106,12 @@ def _with_constant(
         raise UnsupportedError("its operand is a constant that is empty or not finite")
     if repeats(x, constant):
         return None
-    x = x.wrap(varying_last(c.arranger, x, constant))
+    x = x.wrap(move_varying_last(c.arranger, x, constant))
     is_number = bool((constant == constant.reshape(-1)[0]).all())
     divides = node.kind == "Div" and not constant_first
     numbers, suffix = constant, x.order[:0]
     if is_number or node.kind not in ("Max", "Min", "Pow"):
-        suffix, numbers = constant_along(x, constant)  # raises an error if the shapes do not fit
+        suffix, numbers = varying_atoms(x, constant)  # raises an error if the shapes do not fit
     if is_number and not (divides and not have_reciprocals(constant)):
         return _with_number(node.kind, x, float(constant.reshape(-1)[0]), constant_first=constant_first)
     if is_number or node.kind in ("Max", "Min", "Pow"):
@@ -128,7 +128,7 @@ def _with_constant(
     along: dict[str, Any] = {}
     for role, values in zip(("scale", "offset"), parts, strict=True):
         if isinstance(values, np.ndarray):
-            suffix, along[role] = constant_along(x, values)
+            suffix, along[role] = varying_atoms(x, values)
         elif values is not None:
             along[role] = values
     tensor, rest, tail = c.arranger.channels_last(x, suffix)

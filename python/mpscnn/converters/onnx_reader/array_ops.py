@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from mpscnn.converters.budget import Cost
-from mpscnn.converters.layer_names import shown
+from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.file import element_type, type_of_elements
 from mpscnn.converters.onnx_reader.logic import are_truths
@@ -43,7 +43,7 @@ def _cast_like(c: Context, node: Node) -> FileTensor | None:
         return _cast_to(c, node, target)
     if target not in _FLOATS:
         raise UnsupportedError(
-            f"makes {target} of a constant, as {shown(like)} is computed, which is not supported"
+            f"makes {target} of a constant, as {quote_name(like)} is computed, which is not supported"
         )
     c.parameters.follow(node)
     c.constants.put(node.outputs[0], c.constants.real(node.inputs[0], "its operand"))
@@ -59,7 +59,7 @@ def _type_of(c: Context, name: str) -> str:
         return "float"
     stated = c.file.stated.get(name)
     if stated is None:
-        raise UnsupportedError(f"makes the type of {shown(name)}, which the file does not state")
+        raise UnsupportedError(f"makes the type of {quote_name(name)}, which the file does not state")
     return stated.type
 
 
@@ -99,7 +99,7 @@ def _flatten(c: Context, node: Node) -> FileTensor:
     return x.merge_axes(0, first).merge_axes(1, x.rank - first + 1)
 
 
-def axes_of(c: Context, node: Node) -> list[int] | None:
+def squeeze_axes(c: Context, node: Node) -> list[int] | None:
     """Return the axes of Squeeze and Unsqueeze: an attribute up to opset 12, then the second input."""
     if node.has("axes"):
         return node.integers("axes")
@@ -107,12 +107,12 @@ def axes_of(c: Context, node: Node) -> list[int] | None:
 
 
 def _squeeze(c: Context, node: Node) -> FileTensor:
-    x, axes = c.x(node, whole_numbers=True), axes_of(c, node)
+    x, axes = c.x(node, whole_numbers=True), squeeze_axes(c, node)
     return x.squeeze([axis for axis, extent in enumerate(x.shape) if extent == 1] if axes is None else axes)
 
 
 def _unsqueeze(c: Context, node: Node) -> FileTensor:
-    axes = axes_of(c, node)
+    axes = squeeze_axes(c, node)
     if axes is None:
         raise WeightsError("damaged: it has no axes")
     return c.x(node, whole_numbers=True).expand_dims(axes)
@@ -295,7 +295,7 @@ def _channel_blocks(node: Node) -> ChannelBlocks:
     return orders[mode]
 
 
-MOVES: dict[str, Handler] = {
+ARRAY_OPS: dict[str, Handler] = {
     "Identity": _same,
     "Dropout": _dropout,
     "Cast": _cast,

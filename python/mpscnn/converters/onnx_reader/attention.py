@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mpscnn.converters.onnx_reader.attention_masks import HIDDEN, made_constant
+from mpscnn.converters.onnx_reader.attention_masks import HIDDEN, constant_of_node
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.tensor import FileTensor
@@ -116,9 +116,9 @@ def _masks(c: Context, node: Node, scores: FileTensor) -> list[_Mask]:
         factors = (
             None
             if attends.all()
-            else made_constant(c, node, attends.astype(np.float32), "factors", _HEADS_RANK)
+            else constant_of_node(c, node, attends.astype(np.float32), "factors", _HEADS_RANK)
         )
-        masks.append(_Mask(made_constant(c, node, bias, "mask", _HEADS_RANK), factors))
+        masks.append(_Mask(constant_of_node(c, node, bias, "mask", _HEADS_RANK), factors))
     return masks
 
 

@@ -20,13 +20,13 @@ _SAME_NUMBERS = frozenset({"Cast", "Identity"})  # operators between a mask and 
 _MAX_BETWEEN = 4
 
 
-def hides(numbers: NDArray[np.float32]) -> bool:
+def is_mask(numbers: NDArray[np.float32]) -> bool:
     """Return True if a constant has elements of minus infinity, and all its other elements are finite."""
     hidden = np.isneginf(numbers)
     return bool(hidden.any() and np.isfinite(numbers[~hidden]).all())
 
 
-def with_hidden(c: Context, node: Node, x: FileTensor, mask: NDArray[np.float32]) -> FileTensor:
+def add_mask(c: Context, node: Node, x: FileTensor, mask: NDArray[np.float32]) -> FileTensor:
     """Add a constant mask with elements of minus infinity to scores.
 
     If all elements of a row are hidden, its softmax is NaN, as in ONNX and PyTorch.
@@ -38,27 +38,27 @@ def with_hidden(c: Context, node: Node, x: FileTensor, mask: NDArray[np.float32]
     finite = np.where(infinite, np.float32(0.0), np.where(hidden, np.float32(HIDDEN), mask))
     operands = []
     if finite.any():
-        operands.append(made_constant(c, node, finite, "mask", x.rank))
+        operands.append(constant_of_node(c, node, finite, "mask", x.rank))
     if infinite.any():
-        seen = made_constant(c, node, (~infinite).astype(np.float32), "seen", x.rank)
+        seen = constant_of_node(c, node, (~infinite).astype(np.float32), "seen", x.rank)
         operands.append(seen.map("logarithm", "/infinite"))
     for place, operand in enumerate(operands, start=1):
         x = x.combine("add", operand, "" if place == len(operands) else "/masked")
     return x
 
 
-def with_hidden_where(c: Context, node: Node, x: FileTensor, condition: str, *, is_true: bool) -> FileTensor:
+def mask_where(c: Context, node: Node, x: FileTensor, condition: str, *, is_true: bool) -> FileTensor:
     """Make scores minus infinity where a condition of the file is true, or with `is_true` False, where it is not."""
     if c.is_constant(condition):
         hidden = c.constants.fixed(condition, "its condition").astype(bool) == is_true
-        return with_hidden(c, node, x, np.where(hidden, np.float32(-np.inf), np.float32(0.0)))
+        return add_mask(c, node, x, np.where(hidden, np.float32(-np.inf), np.float32(0.0)))
     seen = c.value(condition, whole_numbers=True).mark_as_floats()
     if is_true:
         seen = seen.linear(-1.0, 1.0, "/seen")
     return x.combine("add", seen.map("logarithm", "/infinite"))
 
 
-def made_constant(
+def constant_of_node(
     c: Context, node: Node, numbers: NDArray[np.float32], what: str, rank: int | None
 ) -> FileTensor:
     """Return a constant that the converter makes for a node, as a layer's result."""

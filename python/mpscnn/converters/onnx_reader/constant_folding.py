@@ -75,7 +75,7 @@ def _softmax_of_later_axes(node: Node, operands: list[Array | None]) -> Array:
 # ---- Positions -----------------------------------------------------------------------------------------------------
 
 
-def sliced(extent: int, start: int, end: int, step: int) -> range:
+def slice_positions(extent: int, start: int, end: int, step: int) -> range:
     """Return the positions of Slice on an axis. A start before the axis means its first position for any step."""
     return range(extent)[max(start, -extent) : end : step]
 
@@ -94,7 +94,7 @@ def _slice(node: Node, operands: list[Array | None]) -> Array:
     for axis, start, end, step in numbers:
         if step == 0:
             raise WeightsError("damaged: its step is 0")
-        taken = sliced(values.shape[axis], start, end, step)
+        taken = slice_positions(values.shape[axis], start, end, step)
         parts[axis] = slice(taken.start, taken.stop if taken.stop >= 0 else None, taken.step)
     return values[tuple(parts)]
 

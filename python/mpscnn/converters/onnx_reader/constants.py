@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.budget import Budget, Cost
-from mpscnn.converters.layer_names import shown
+from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.layout import Atom
 from mpscnn.converters.onnx_reader.constant_folding import FOLDED, FOLDED_BEFORE_13, is_filled
 from mpscnn.converters.onnx_reader.file import OnnxFile
-from mpscnn.converters.onnx_reader.foldable import FOLDABLE, cost_of
+from mpscnn.converters.onnx_reader.foldable import FOLDABLE, fold_cost
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.parameters import Parameters
 from mpscnn.converters.unsupported import CHOOSE_SIZE
@@ -114,7 +114,7 @@ class Constants:
             raise WeightsError(f"damaged: {what} is missing")
         if constant is None:
             raise UnsupportedError(
-                f"{what} ({shown(name)}) is computed by the network; only constants are supported"
+                f"{what} ({quote_name(name)}) is computed by the network; only constants are supported"
             )
         if not constant.is_fixed:
             raise UnsupportedError(f"{what} depends on an extent that is free: {CHOOSE_SIZE}")
@@ -299,8 +299,8 @@ class Constants:
                 raise UnsupportedError("computes with text")
         compute = (FOLDED if self._file.opset >= 13 else FOLDED_BEFORE_13).get(node.kind)
         if compute is not None:
-            return [self.budget.run(cost_of(node, operands), lambda: compute(node, operands))]
-        return self.budget.run(cost_of(node, operands), lambda: self._evaluated(node, operands))
+            return [self.budget.run(fold_cost(node, operands), lambda: compute(node, operands))]
+        return self.budget.run(fold_cost(node, operands), lambda: self._evaluated(node, operands))
 
     def _evaluated(self, node: Node, operands: list[Array | None]) -> list[Array]:
         """Compute a node by the ReferenceEvaluator of the package onnx. Equal nodes share one evaluator."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mpscnn.converters.arrange import Arranger
 from mpscnn.converters.integer_limits import Grid
-from mpscnn.converters.layer_names import LayerNames, shown
+from mpscnn.converters.layer_names import LayerNames, quote_name
 from mpscnn.converters.layout import Atom, product
 from mpscnn.converters.max_unpooling import Maxima
 from mpscnn.converters.onnx_reader.constant_folding import is_filled
@@ -124,7 +124,7 @@ class Context:
             raise UnsupportedError("an operand is left out, which is not supported")
         if name in self.quantized:
             raise UnsupportedError(
-                f"computes with {shown(name)}, which is quantised; only what is dequantised again can be"
+                f"computes with {quote_name(name)}, which is quantised; only what is dequantised again can be"
             )
         if name in self.padded:
             raise AssertionError("a border that belongs to a convolution")
@@ -133,12 +133,12 @@ class Context:
                 return self.constant(name)
             if self.is_constant(name):
                 raise UnsupportedError(
-                    f"its operand {shown(name)} is a constant, which is not supported here"
+                    f"its operand {quote_name(name)} is a constant, which is not supported here"
                 )
-            raise UnsupportedError(f"its operand {shown(name)} is the result of no layer")
+            raise UnsupportedError(f"its operand {quote_name(name)} is the result of no layer")
         value = self.values[name]
         if value.whole_numbers and not whole_numbers:
-            raise UnsupportedError(f"computes with the integers {shown(name)}, which is not supported")
+            raise UnsupportedError(f"computes with the integers {quote_name(name)}, which is not supported")
         return value
 
     def x(self, node: Node, *, whole_numbers: bool = False) -> FileTensor:
@@ -176,7 +176,7 @@ class Context:
             what: the name of the operand in messages.
         """
         parameter = self.parameters.made_of(name)
-        known = shown(parameter or name)
+        known = quote_name(parameter or name)
         numbers = self.constants.of_one_image(name, rank, self.arranger.batch, f"{what} {known}")
         if parameter is not None and (made := self._learnt.get((parameter, numbers.shape))):
             self.parameters.claim(name, made.name, "value")
@@ -198,7 +198,7 @@ class Context:
             return self.constant(name, like.rank)
         batch = next(atom for atom in axes[axis] if atom.is_batch)
         before = product(axes[axis][: axes[axis].index(batch)]) or 1
-        known = f"its operand {shown(name)}"
+        known = f"its operand {quote_name(name)}"
         numbers = self.constants.of_one_image(name, like.rank, batch, known, (axis, before))
         layer = self.names.unique(self.file.constant_of(name).strip("/"))
         tensor = self.network.constant(self.network.inputs[0], numbers.shape, name=layer)
@@ -243,7 +243,9 @@ class Context:
         """Raise UnsupportedError if the file uses the node's results from number `first` on; `what` describes them."""
         for name in node.outputs[first:]:
             if self.is_used(name):
-                raise UnsupportedError(f"its result {shown(name)} ({what}) is used, which is not supported")
+                raise UnsupportedError(
+                    f"its result {quote_name(name)} ({what}) is used, which is not supported"
+                )
 
     # ---- Layers ----------------------------------------------------------------------------------------------------
 

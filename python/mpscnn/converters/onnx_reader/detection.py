@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.arrange import image_rows
-from mpscnn.converters.layer_names import shown
+from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.layout import Axis, Value
-from mpscnn.converters.onnx_metadata import names_of
+from mpscnn.converters.onnx_metadata import ultralytics_names
 from mpscnn.converters.onnx_reader.context import Context
 from mpscnn.converters.onnx_reader.detector_postprocess import PostProcessing
 from mpscnn.converters.onnx_reader.node import Node
@@ -89,8 +89,8 @@ def mark_detection(c: Context, processing: PostProcessing, names: Sequence[str],
         return True
     if heads is not None or _looks_like_cells(c, names):
         reasons.append(
-            f"{', '.join(map(shown, names))} look like the boxes and scores of a detector, but what their numbers mean "
-            "could not be found, and they stay unchanged: give --detection (docs/detection.md)"
+            f"{', '.join(map(quote_name, names))} look like the boxes and scores of a detector, but what their numbers "
+            "mean could not be found, and they stay unchanged: give --detection (docs/detection.md)"
         )
     return False
 
@@ -168,7 +168,7 @@ def _is_box_and_classes(c: Context, processing: PostProcessing, node: Node) -> b
     return maker is not None and maker.kind == "Sigmoid"
 
 
-def undecoded(network: Network) -> str | None:
+def undecoded_note(network: Network) -> str | None:
     """Return a note if the outputs look like YOLO's maps before decoding to boxes; otherwise None."""
     shapes = [output.shape[1:] for output in network.outputs]
     image = network.inputs[0].shape[1:]
@@ -331,7 +331,7 @@ def _mark(c: Context, heads: Heads) -> bool:
             "suppression": heads.suppression,
         }
     )
-    c.network.labels = names_of(c.file.metadata)
+    c.network.labels = ultralytics_names(c.file.metadata)
     c.notes.append(f"a detector: its boxes are read as {description} of {width}x{height} (docs/detection.md)")
     if heads.letterboxed and c.network.inputs[0].shape[-1] == 3:
         c.network.preprocess = dict(_LETTERBOX)
@@ -385,10 +385,10 @@ def _form(c: Context, heads: Heads) -> tuple[NDArray[np.float64], str] | None:
     if not isinstance(results, dict):
         return None
     numbers, scores = (one[0].astype(np.float64) for one in results.values())
-    return form_of_boxes(numbers, scores, (height, width), heads.centers, heads.corners)
+    return find_box_form(numbers, scores, (height, width), heads.centers, heads.corners)
 
 
-def form_of_boxes(
+def find_box_form(
     numbers: NDArray[np.float64],
     scores: NDArray[np.float64],
     size: tuple[int, int],

@@ -26,7 +26,7 @@ _MAX_OUTPUTS = 8
 _MOVES = frozenset({"Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"})
 
 
-def needed(file: OnnxFile, wanted: Sequence[str]) -> list[Node]:
+def required_nodes(file: OnnxFile, wanted: Sequence[str]) -> list[Node]:
     """Return the nodes that some tensors depend on."""
     names = set(wanted)
     nodes = []
@@ -51,7 +51,7 @@ class PostProcessing:
         self._position = {
             name: place for place, node in enumerate(file.nodes) for name in node.outputs if name
         }
-        nodes = needed(file, wanted)
+        nodes = required_nodes(file, wanted)
         self.made: set[str] = set()
         self.nodes: list[Node] = []
         for node in nodes:
@@ -95,7 +95,7 @@ class PostProcessing:
 
     def leads_to(self, names: Sequence[str], name: str) -> bool:
         """Return True if the tensor `name` depends on all of `names`."""
-        before = {one for node in needed(self._file, [name]) for one in node.outputs}
+        before = {one for node in required_nodes(self._file, [name]) for one in node.outputs}
         return all(one in before for one in names)
 
     def _place(self, name: str) -> int:

@@ -6,7 +6,7 @@ import math
 import re
 from dataclasses import replace
 
-from mpscnn.converters.layer_names import shown
+from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.layout import Axis
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.matrices import dense
@@ -22,7 +22,7 @@ def _einsum(c: Context, node: Node) -> FileTensor:
     found = _EQUATION.fullmatch(equation)
     if found is None or len(node.inputs) != 2:
         raise UnsupportedError(
-            f"its equation is {shown(equation)}; supported are two operands whose axes are named"
+            f"its equation is {quote_name(equation)}; supported are two operands whose axes are named"
         )
     first, second, target = found.groups()
     if target is None:
@@ -31,7 +31,7 @@ def _einsum(c: Context, node: Node) -> FileTensor:
     lost = set(first) ^ set(second)
     if any(len(set(term)) < len(term) for term in terms) or not lost <= set(target) <= set(first + second):
         raise UnsupportedError(
-            f"its equation is {shown(equation)}; an axis that is not in the result must be once in both operands"
+            f"its equation is {quote_name(equation)}; an axis that is not in the result must be once in both operands"
         )
     labels = dict(zip(node.inputs, terms, strict=False))
     constant = [name for name in node.inputs if c.is_constant(name)]

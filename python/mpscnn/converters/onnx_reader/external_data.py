@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn._private.files import reading
-from mpscnn.converters.layer_names import shown
+from mpscnn._private.files import convert_read_errors
+from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.onnx_reader.skipped_weights import Place
 from mpscnn.converters.own_folder import is_in_own_folder
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -45,7 +45,7 @@ class ExternalData:
 
         path = self._own_file(tensor) or self.path(tensor, where)
         entries = _entries(tensor)
-        with reading(path, WeightsError):
+        with convert_read_errors(path, WeightsError):
             size = path.stat().st_size
         dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type))
         if dtype.kind == "O" or onnx.TensorProto.DataType.Name(tensor.data_type).endswith(("INT4", "INT2")):
@@ -65,7 +65,7 @@ class ExternalData:
                     "is not supported"
                 )
             self._left[path] = left
-        with reading(path, WeightsError), path.open("rb") as file:
+        with convert_read_errors(path, WeightsError), path.open("rb") as file:
             file.seek(offset)
             content = file.read(length)
         if len(content) != length:
@@ -93,13 +93,13 @@ class ExternalData:
         leaves = parts.is_absolute() or PureWindowsPath(location).drive or "\\" in location
         if not location or leaves or "\0" in location:
             raise WeightsError(
-                f"damaged: {where}: is in {shown(location)}, which is not the relative path of a file"
+                f"damaged: {where}: is in {quote_name(location)}, which is not the relative path of a file"
             )
         path = self._model.parent / parts
         is_own = is_in_own_folder(path, self._model.parent, self._model)
         if not is_own or not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises for long names
             raise WeightsError(
-                f"{where}: lies in {shown(location)}, which is missing or leads out of the model's folder"
+                f"{where}: lies in {quote_name(location)}, which is missing or leads out of the model's folder"
             )
         return path
 
@@ -111,5 +111,5 @@ def _entries(tensor: onnx.TensorProto) -> dict[str, str]:
 def _number(entries: dict[str, str], key: str, default: int, where: str) -> int:
     text = entries.get(key, str(default))
     if not text.isascii() or not text.isdigit() or len(text) > 18:
-        raise WeightsError(f"damaged: {where}: its {key} is {shown(text)}")
+        raise WeightsError(f"damaged: {where}: its {key} is {quote_name(text)}")
     return int(text)

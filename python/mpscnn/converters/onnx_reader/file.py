@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn._private.files import reading, require_regular
+from mpscnn._private.files import convert_read_errors, require_regular
 from mpscnn.converters.budget import max_nodes
 from mpscnn.converters.float32_intermediates import Origin
-from mpscnn.converters.layer_names import shown
+from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.message_memory import check_memory
-from mpscnn.converters.named_errors import naming
+from mpscnn.converters.named_errors import prefix_errors
 from mpscnn.converters.onnx_reader.external_data import ExternalData
 from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.onnx_reader.skipped_weights import TENSORS, place_of
-from mpscnn.converters.onnx_reader.topological_sort import in_order
+from mpscnn.converters.onnx_reader.skipped_weights import TENSORS, data_position
+from mpscnn.converters.onnx_reader.topological_sort import sort_nodes
 from mpscnn.converters.onnx_writer.builder import PRODUCER, VALUE
 from mpscnn.converters.skipped_bytes import SkippedData
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -100,7 +100,7 @@ class OnnxFile:
         self.metadata: dict[str, str] = {entry.key: entry.value for entry in model.metadata_props}
         self._stated = [*graph.input, *graph.value_info, *graph.output]
         known = {"", *self.tensors, *(described.name for described in self.inputs)}
-        self.nodes = in_order(nodes, known, origin)
+        self.nodes = sort_nodes(nodes, known, origin)
         self._check_outputs(known)
 
     @cached_property
@@ -159,7 +159,7 @@ class OnnxFile:
         """Return a tensor as an array. Raises WeightsError if the tensor is damaged."""
         import onnx
 
-        where = f"{self.origin}: tensor {shown(tensor.name)}"
+        where = f"{self.origin}: tensor {quote_name(tensor.name)}"
         if tensor.data_location == onnx.TensorProto.EXTERNAL:
             return self._external.array(tensor, where)
         shape = tuple(tensor.dims)
@@ -181,7 +181,7 @@ class OnnxFile:
         outside = onnx.TensorProto.EXTERNAL
         return sorted(
             {
-                self._external.path(tensor, f"{self.origin}: tensor {shown(name)}")
+                self._external.path(tensor, f"{self.origin}: tensor {quote_name(name)}")
                 for name, tensor in self.tensors.items()
                 if tensor.data_location == outside and not self._external.is_own(tensor)
             }
@@ -193,7 +193,9 @@ class OnnxFile:
         made = {name for node in self.nodes for name in node.outputs}
         for name in self.outputs:
             if name not in known and name not in made:
-                raise WeightsError(f"damaged: {self.origin}: its output {shown(name)} is computed by no node")
+                raise WeightsError(
+                    f"damaged: {self.origin}: its output {quote_name(name)} is computed by no node"
+                )
 
 
 def read_onnx(path: Path) -> OnnxFile:
@@ -204,28 +206,28 @@ def read_onnx(path: Path) -> OnnxFile:
     """
     onnx = _package()
     origin = os.fspath(path)
-    with reading(path, WeightsError):
+    with convert_read_errors(path, WeightsError):
         size = path.stat().st_size
     if size > _LARGEST_FILE:
         raise WeightsError(f"{origin}: it has {size} bytes; ONNX files have at most {_LARGEST_FILE}")
     try:
-        with reading(path, WeightsError):
+        with convert_read_errors(path, WeightsError):
             require_regular(path, WeightsError)
             stream = path.open("rb")
         with stream:
             own = SkippedData(stream, size, TENSORS)
-        with naming(origin):
+        with prefix_errors(origin):
             check_memory(onnx.ModelProto.DESCRIPTOR, own.message, size)
         model = onnx.load_model_from_string(own.message)
     except (import_module("google.protobuf.message").DecodeError, ValueError, RecursionError) as error:
         raise WeightsError(f"damaged: {origin}: is not an ONNX file: {error}") from error
     if not model.HasField("graph") or not model.opset_import:
         raise WeightsError(f"damaged: {origin}: is not an ONNX file: it holds no graph, or states no opset")
-    places = set(map(place_of, own.left_out))
-    return file_of_model(model, origin, size, ExternalData(path, (path, places)))
+    places = set(map(data_position, own.left_out))
+    return file_from_model(model, origin, size, ExternalData(path, (path, places)))
 
 
-def file_of_model(
+def file_from_model(
     model: onnx.ModelProto, origin: str, size: int | None = None, external: ExternalData | None = None
 ) -> OnnxFile:
     """Return the graph of an ONNX model in memory.
@@ -298,7 +300,7 @@ def _count_nodes(
             open_calls.discard(key)
             continue
         if key in open_calls:
-            raise WeightsError(f"damaged: {origin}: function {shown(key[1])} calls itself")
+            raise WeightsError(f"damaged: {origin}: function {quote_name(key[1])} calls itself")
         open_calls.add(key)
         waiting.append((key, True))
         waiting += [(call, False) for call in bodies[key]]

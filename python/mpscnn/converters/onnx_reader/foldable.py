@@ -39,7 +39,7 @@ LISTS = {
 _MAX_AXES = 64  # the maximum number of axes of NumPy's arrays
 
 
-def cost_of(node: Node, operands: Operands) -> Cost:
+def fold_cost(node: Node, operands: Operands) -> Cost:
     """Return the cost of computing a node of a kind in `FOLDABLE`.
 
     Raises:

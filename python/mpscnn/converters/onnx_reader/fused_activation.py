@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from mpscnn.converters.onnx_reader.context import Context
-from mpscnn.converters.onnx_reader.neurons import function_of
+from mpscnn.converters.onnx_reader.neurons import node_activation
 from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.onnx_reader.patterns import by_parts
-from mpscnn.converters.onnx_reader.quantizations import within_integers
+from mpscnn.converters.onnx_reader.patterns import match_activation
+from mpscnn.converters.onnx_reader.quantizations import merge_integer_limits
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.layer_arguments import Activation
 
@@ -20,11 +20,11 @@ def fuse_activation(c: Context, node: Node) -> Activation:
     name = node.outputs[0]
     activation, result = _activation_after(c, c.ends.get(name, name))
     c.ends[name] = result
-    return within_integers(c, activation, result)
+    return merge_integer_limits(c, activation, result)
 
 
 def _activation_after(c: Context, name: str) -> tuple[Activation, str]:
-    if found := by_parts(c, name):
+    if found := match_activation(c, name):
         activation, result, nodes = found
         c.merged.update(map(id, nodes))
         return activation, result
@@ -39,7 +39,7 @@ def _activation_after(c: Context, name: str) -> tuple[Activation, str]:
 def begins_activation(c: Context, node: Node) -> bool:
     """Convert an activation that the file writes as several nodes, if `node` is the first of them."""
     name = next((name for name in node.inputs if name in c.values), None)
-    found = by_parts(c, name, node) if name is not None and len(c.file.nodes) > 1 else None
+    found = match_activation(c, name, node) if name is not None and len(c.file.nodes) > 1 else None
     if name is None or found is None:
         return False
     activation, result, nodes = found
@@ -52,6 +52,6 @@ def begins_activation(c: Context, node: Node) -> bool:
 def _function_or_none(c: Context, node: Node) -> Activation:
     """Return the activation of a node; None on errors, which the conversion of the node itself reports later."""
     try:
-        return function_of(c, node)
+        return node_activation(c, node)
     except (UnsupportedError, ValueError):
         return None

@@ -161,7 +161,7 @@ def _grid_sample(c: Context, node: Node) -> FileTensor:
     return x.wrap_image(sample(c.arranger, x.image(), positions, sampling))
 
 
-POSITIONS: dict[str, Handler] = {
+INDEXING: dict[str, Handler] = {
     "GatherElements": _gather_elements,
     "GatherND": _gather_nd,
     "GridSample": _grid_sample,

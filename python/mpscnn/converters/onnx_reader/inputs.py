@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from dataclasses import dataclass, replace
 
-from mpscnn.converters.layer_names import shown
+from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.onnx_reader.file import Described, OnnxFile
 from mpscnn.converters.onnx_reader.layouts import IN_BETWEEN, TO_NCHW, TO_NHWC, Extents, InputLayout
 from mpscnn.converters.onnx_reader.node import Node
@@ -64,7 +64,7 @@ class FileInput:
         return value.mark_as_integers() if self.whole_numbers else value
 
 
-def of_one_image(one: FileInput) -> FileInput:
+def add_batch(one: FileInput) -> FileInput:
     """Return the input with a new batch of 1 in front. Its former first axis is then no longer the batch."""
     if not one.has_batch or one.is_number:
         return one
@@ -72,9 +72,9 @@ def of_one_image(one: FileInput) -> FileInput:
     return replace(one, extents=extents, own=one.extents, axes=tuple(range(len(extents))), has_batch=False)
 
 
-def input_of(file: OnnxFile, described: Described, options: ReadOptions) -> FileInput:
+def read_input(file: OnnxFile, described: Described, options: ReadOptions) -> FileInput:
     """Return an input of the file. Raises UnsupportedError for a type or shape that mpscnn does not support."""
-    where = f"{file.origin}: input {shown(described.name)}"
+    where = f"{file.origin}: input {quote_name(described.name)}"
     if described.type == "string":
         raise UnsupportedError(f"{where} is text, which is not supported: give the network numbers")
     if described.type not in _FLOATS | _INTEGERS:
@@ -185,7 +185,7 @@ def _first_user(file: OnnxFile, name: str) -> Node | None:
     return None
 
 
-def with_one_batch(inputs: list[FileInput], file: OnnxFile) -> list[FileInput]:
+def unify_batch(inputs: list[FileInput], file: OnnxFile) -> list[FileInput]:
     """Give all inputs the same batch.
 
     If their first axes have different fixed extents, only inputs with an extent of 1 have a batch. The others
@@ -199,4 +199,4 @@ def with_one_batch(inputs: list[FileInput], file: OnnxFile) -> list[FileInput]:
             f"{file.origin}: its inputs have different batches: {sorted(map(str, batches))}; choose one with "
             f"{CHOOSE_SHAPE}"
         )
-    return [one if one.extents[0] == 1 else of_one_image(one) for one in inputs]
+    return [one if one.extents[0] == 1 else add_batch(one) for one in inputs]

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.layout import Value
-from mpscnn.converters.onnx_reader.array_ops import axes_of, borders
+from mpscnn.converters.onnx_reader.array_ops import borders, squeeze_axes
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.tensor import FileTensor
@@ -30,7 +30,7 @@ _NODES = (
 _Settings = tuple[tuple[int, int], float, float, float]
 
 
-def begins_response(c: Context, node: Node) -> bool:
+def begins_local_response_norm(c: Context, node: Node) -> bool:
     """Convert the exported nodes of a local response normalization to one layer, if `node` is the first of them."""
     if node.kind not in _NODES[0] or node.inputs[0] not in c.values:
         return False
@@ -117,7 +117,7 @@ def _gives_axes(c: Context, node: Node, x: Value, wanted: Value) -> bool:
         made = x.view(*c.constants.shapes(node.input(1), "the new shape"))
     else:
         change = x.expand_dims if node.kind == "Unsqueeze" else x.squeeze
-        made = change(axes_of(c, node) or [])
+        made = change(squeeze_axes(c, node) or [])
     return made.axes == wanted.axes
 
 

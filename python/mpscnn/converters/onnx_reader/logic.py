@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from mpscnn.converters.onnx_reader.attention_masks import with_hidden_where
+from mpscnn.converters.onnx_reader.attention_masks import mask_where
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.tensor import FileTensor
@@ -84,7 +84,7 @@ def _where(c: Context, node: Node) -> FileTensor:
         mask.combine(method, c.tensor(name, rank, whole_numbers=True), suffix) for name, method in choices
     )
     if infinite:
-        return with_hidden_where(c, node, first, condition, is_true=infinite == "mask")
+        return mask_where(c, node, first, condition, is_true=infinite == "mask")
     return first + others[0] if others else first
 
 

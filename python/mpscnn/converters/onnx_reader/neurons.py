@@ -11,7 +11,7 @@ from mpscnn.converters.layout import positions
 from mpscnn.converters.onnx_graph import CAST_OF_FLOATS
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.onnx_reader.quantizations import within_integers
+from mpscnn.converters.onnx_reader.quantizations import merge_integer_limits
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.layer_arguments import Activation
@@ -37,7 +37,7 @@ _PLAIN: dict[str, Activation] = {
 _LARGEST = float(np.finfo(np.float32).max)
 
 
-def function_of(c: Context, node: Node) -> Activation:
+def node_activation(c: Context, node: Node) -> Activation:
     """Return the activation that a node computes; None for other nodes."""
     if node.kind in _PLAIN:
         return _PLAIN[node.kind]
@@ -58,10 +58,10 @@ def function_of(c: Context, node: Node) -> Activation:
 
 
 def _plain(c: Context, node: Node) -> FileTensor:
-    function = function_of(c, node)
+    function = node_activation(c, node)
     if function is None:
         raise UnsupportedError("with these attributes it is not supported")
-    return c.x(node).map(within_integers(c, function, node.outputs[0]))
+    return c.x(node).map(merge_integer_limits(c, function, node.outputs[0]))
 
 
 # ---- Limits --------------------------------------------------------------------------------------------------------

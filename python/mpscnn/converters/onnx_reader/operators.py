@@ -6,11 +6,11 @@ They raise UnsupportedError and WeightsError with only a reason. The caller adds
 from __future__ import annotations
 
 from mpscnn.converters.onnx_reader.arithmetic import ARITHMETIC
-from mpscnn.converters.onnx_reader.array_ops import MOVES
+from mpscnn.converters.onnx_reader.array_ops import ARRAY_OPS
 from mpscnn.converters.onnx_reader.attention import ATTENTION
 from mpscnn.converters.onnx_reader.context import Handler
 from mpscnn.converters.onnx_reader.einsum import EINSUM
-from mpscnn.converters.onnx_reader.indexing import POSITIONS
+from mpscnn.converters.onnx_reader.indexing import INDEXING
 from mpscnn.converters.onnx_reader.local_response_norm import RESPONSES
 from mpscnn.converters.onnx_reader.logic import LOGIC
 from mpscnn.converters.onnx_reader.matrices import MATRICES
@@ -38,9 +38,9 @@ OPERATORS: dict[str, Handler] = {
     **MATRICES,
     **ATTENTION,
     **EINSUM,
-    **MOVES,
+    **ARRAY_OPS,
     **PARTS,
-    **POSITIONS,
+    **INDEXING,
     **RECURRENT,
     **REDUCTIONS,
     **RESPONSES,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mpscnn.converters.layer_names import shown
+from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.layout import Axis, Value
 from mpscnn.converters.onnx_reader.context import Context
 from mpscnn.converters.onnx_reader.layouts import IN_BETWEEN, TO_NHWC, OutputLayout
@@ -22,7 +22,7 @@ class Outputs:
     def mark(self, name: str) -> None:
         """Make a tensor of the file an output of the network."""
         c = self._c
-        where = f"{c.file.origin}: its output {shown(name)}"
+        where = f"{c.file.origin}: its output {quote_name(name)}"
         if name in c.file.makers:
             c.begin(c.file.makers[name])
         try:
@@ -53,7 +53,7 @@ class Outputs:
             if batch.high != 1:
                 raise UnsupportedError(f"{value.shown}: its first axis is not the batch alone")
             self._c.notes.append(
-                f"output {shown(name)} gets an axis for the batch, which the file leaves out"
+                f"output {quote_name(name)} gets an axis for the batch, which the file leaves out"
             )
         own = [tuple(atom for atom in axis if not atom.is_batch) for axis in value.axes]
         plain = own[1:] if value.has_batch_first else own

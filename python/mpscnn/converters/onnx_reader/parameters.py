@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mpscnn.converters.layer_names import shown
+from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.network import Network
@@ -76,7 +76,7 @@ class Parameters:
 
     def read_by(self, node: Node) -> list[str]:
         """Return the parameters whose elements a node reads, as texts for messages with their names in the module."""
-        return [f"parameter {shown(self._made_of[name])}" for name in self._read_by(node)]
+        return [f"parameter {quote_name(self._made_of[name])}" for name in self._read_by(node)]
 
     def claim(self, name: str, layer: str, role: str) -> None:
         """Record that a constant became a layer's weight, which has each of its elements once."""
@@ -115,12 +115,12 @@ class Parameters:
             return
         if node["attributes"].get("fixed"):
             raise UnsupportedError(
-                _would_not_learn(min(held.values()), f"is a constant of layer {shown(name)}")
+                _would_not_learn(min(held.values()), f"is a constant of layer {quote_name(name)}")
             )
         if others := sorted(roles - set(held)):
             raise UnsupportedError(
-                f"layer {shown(name)}: its {others[0]} is not a parameter of the module, but would learn with "
-                f"{shown(min(held.values()))}; make it a parameter, or write the layer as two"
+                f"layer {quote_name(name)}: its {others[0]} is not a parameter of the module, but would learn with "
+                f"{quote_name(min(held.values()))}; make it a parameter, or write the layer as two"
             )
         network.learn([name])
 
@@ -137,7 +137,8 @@ class Parameters:
                 user = users[name]
                 raise UnsupportedError(
                     _would_not_learn(
-                        self._made_of[name], f"becomes a number of layer {shown(user.name)} ({user.kind})"
+                        self._made_of[name],
+                        f"becomes a number of layer {quote_name(user.name)} ({user.kind})",
                     )
                 )
 
@@ -152,8 +153,8 @@ class Parameters:
             for parameter in held.parameters.values():
                 layers.setdefault(parameter, set()).add(layer)
         return [
-            f"parameter {shown(parameter)} is shared by {len(users)} layers, which have it each and learn it apart: "
-            f"{', '.join(map(shown, sorted(users)))}"
+            f"parameter {quote_name(parameter)} is shared by {len(users)} layers, which have it each and learn it apart"
+            f": {', '.join(map(quote_name, sorted(users)))}"
             for parameter, users in layers.items()
             if len(users) > 1
         ]
@@ -161,6 +162,6 @@ class Parameters:
 
 def _would_not_learn(parameter: str, why: str) -> str:
     return (
-        f"parameter {shown(parameter)} would not learn: it {why}; for inference convert the module with fold=True, or "
-        "make it a buffer"
+        f"parameter {quote_name(parameter)} would not learn: it {why}; for inference convert the module with fold=True"
+        ", or make it a buffer"
     )

@@ -47,7 +47,9 @@ class Expression:
 _X = Expression("x")
 
 
-def by_parts(c: Context, name: str, first: Node | None = None) -> tuple[Activation, str, list[Node]] | None:
+def match_activation(
+    c: Context, name: str, first: Node | None = None
+) -> tuple[Activation, str, list[Node]] | None:
     """Find the longest activation that several nodes compute from a tensor.
 
     Returns the activation, the name of its result, and the nodes. Returns None if there is no activation, or if other

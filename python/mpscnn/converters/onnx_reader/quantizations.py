@@ -26,7 +26,7 @@ _MIN_SCALE = 2.0**-126
 _STATED = {2: np.uint8, 3: np.int8, 4: np.uint16, 5: np.int16, 6: np.int32}
 
 
-def within_integers(c: Context, activation: Activation, name: str) -> Activation:
+def merge_integer_limits(c: Context, activation: Activation, name: str) -> Activation:
     """Return a layer's activation merged with the range of integers, if QuantizeLinear is the result's single consumer.
 
     Args:

@@ -11,16 +11,16 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from mpscnn.converters.layer_names import LayerNames, shown
+from mpscnn.converters.layer_names import LayerNames, quote_name
 from mpscnn.converters.layout import batch_atom
 from mpscnn.converters.onnx_metadata import describe, has_detection
 from mpscnn.converters.onnx_reader.constants import Constants
 from mpscnn.converters.onnx_reader.context import Context
 from mpscnn.converters.onnx_reader.conversion import Conversion
-from mpscnn.converters.onnx_reader.detection import mark_detection, undecoded
-from mpscnn.converters.onnx_reader.detector_postprocess import PostProcessing, candidates, needed
+from mpscnn.converters.onnx_reader.detection import mark_detection, undecoded_note
+from mpscnn.converters.onnx_reader.detector_postprocess import PostProcessing, candidates, required_nodes
 from mpscnn.converters.onnx_reader.file import OnnxFile
-from mpscnn.converters.onnx_reader.inputs import FileInput, input_of, of_one_image, with_one_batch
+from mpscnn.converters.onnx_reader.inputs import FileInput, add_batch, read_input, unify_batch
 from mpscnn.converters.onnx_reader.integer_network import keep_integers
 from mpscnn.converters.onnx_reader.layouts import InputLayout, OutputLayout
 from mpscnn.converters.onnx_reader.outputs import Outputs
@@ -88,7 +88,7 @@ def _found(file: OnnxFile, options: ReadOptions) -> Converted:
     if wanted != file.outputs and not options.outputs:
         context.network.source_ends = wanted
     keep_integers(context)
-    context.network.notes += [*notes, *context.notes, *filter(None, [undecoded(context.network)])]
+    context.network.notes += [*notes, *context.notes, *filter(None, [undecoded_note(context.network)])]
     return Converted(context.network, context.input_layouts, tuple(outputs.layouts))
 
 
@@ -98,14 +98,14 @@ def _converted(file: OnnxFile, options: ReadOptions, wanted: Sequence[str]) -> C
     The first axis of each input is the batch. If this cannot be converted, and the axes have fixed extents above 1, the
     conversion is tried again with a batch of 1 added in front of all axes.
     """
-    inputs = with_one_batch([input_of(file, described, options) for described in file.inputs], file)
+    inputs = unify_batch([read_input(file, described, options) for described in file.inputs], file)
     try:
         return _of_inputs(file, options, wanted, inputs)
     except UnsupportedError:
         if not (options.has_batch and inputs) or any(one.extents[0] in (None, 1) for one in inputs):
             raise
         with suppress(UnsupportedError):  # the first error describes the file better, so that one is raised
-            return _of_inputs(file, options, wanted, [of_one_image(one) for one in inputs])
+            return _of_inputs(file, options, wanted, [add_batch(one) for one in inputs])
         raise
 
 
@@ -131,7 +131,7 @@ def _of_inputs(
     for one, tensor in zip(inputs, network.inputs, strict=True):
         plain = FileTensor.from_tensor(context.arranger, tensor)
         context.values[one.name] = one.seen(plain)
-    nodes = needed(file, wanted)
+    nodes = required_nodes(file, wanted)
     Conversion(context, nodes).run()
     try:
         context.notes += context.parameters.settle(network, nodes)
@@ -146,7 +146,7 @@ def _wanted_outputs(file: OnnxFile, options: ReadOptions) -> list[str]:
     known = {name for node in file.nodes for name in node.outputs if name}
     for name in options.outputs:
         if name not in known:
-            raise ParameterError(f"{file.origin}: it has no tensor {shown(name)} to stop at")
+            raise ParameterError(f"{file.origin}: it has no tensor {quote_name(name)} to stop at")
     return list(options.outputs)
 
 
@@ -163,7 +163,7 @@ def _before_suppression(processing: PostProcessing, wanted: list[str]) -> tuple[
     kept = [name for name in wanted if name not in processing.made and name not in heads]
     note = (
         f"{processing.suppressions[0].kind} and what follows it are left out: outputs are the boxes and scores that it "
-        f"reads, {', '.join(map(shown, heads))}; their meaning is not in the file: give --detection "
+        f"reads, {', '.join(map(quote_name, heads))}; their meaning is not in the file: give --detection "
         "(docs/detection.md)"
     )
     return [*kept, *heads], [note]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters import gates
-from mpscnn.converters.layer_names import shown
+from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.layout import Axis
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.node import Node
@@ -187,7 +187,7 @@ def _constant_state(c: Context, node: Node, name: str, place: int, extents: tupl
     """Return a constant initial state of one direction, which is the same for each image of the batch."""
     along = bool(node.integer("layout", 0))
     own = c.constants.of_one_image(
-        name, None, c.arranger.batch, f"its first state {shown(name)}", (0 if along else 1, 1)
+        name, None, c.arranger.batch, f"its first state {quote_name(name)}", (0 if along else 1, 1)
     )
     directions, several, units = extents
     if own.size != directions * several * units:

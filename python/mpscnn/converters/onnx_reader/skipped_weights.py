@@ -17,7 +17,7 @@ Place = tuple[str, str]
 """The offset and length of data in the file, as strings in the form that ONNX has for external data."""
 
 
-def place_of(data: Field) -> Place:
+def data_position(data: Field) -> Place:
     """Return the position of a field's data."""
     return str(data.start), str(data.end - data.start)
 
@@ -43,7 +43,7 @@ def _reference(data: Field) -> bytes:
     import onnx
 
     tensor = onnx.TensorProto(data_location=onnx.TensorProto.EXTERNAL)
-    for key, value in zip(("offset", "length"), place_of(data), strict=True):
+    for key, value in zip(("offset", "length"), data_position(data), strict=True):
         tensor.external_data.add(key=key, value=value)
     return bytes(tensor.SerializeToString())
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.converters.layer_names import shown
-from mpscnn.converters.onnx_reader.constant_folding import sliced
+from mpscnn.converters.layer_names import quote_name
+from mpscnn.converters.onnx_reader.constant_folding import slice_positions
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.tensor import FileTensor
@@ -52,7 +52,7 @@ def _ranges(c: Context, node: Node, x: FileTensor) -> list[tuple[int, range | No
             raise UnsupportedError(f"takes a part of {x.shown}, whose size is free: {CHOOSE_SIZE}")
         if step == 0:
             raise WeightsError("damaged: its step is 0")
-        positions = sliced(extent, start, end, step)
+        positions = slice_positions(extent, start, end, step)
         if not positions:
             raise UnsupportedError(f"takes nothing of axis {number} of {x.shown}")
         result.append((number, positions))
@@ -174,7 +174,7 @@ def _concat_from_sequence(c: Context, node: Node) -> FileTensor:
 def _parts_of(c: Context, node: Node) -> list[FileTensor | str]:
     if node.inputs[0] not in c.sequences:
         raise UnsupportedError(
-            f"its operand {shown(node.inputs[0])} is not a sequence of tensors that is known"
+            f"its operand {quote_name(node.inputs[0])} is not a sequence of tensors that is known"
         )
     return c.sequences[node.inputs[0]]
 

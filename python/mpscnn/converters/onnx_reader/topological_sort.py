@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Sequence, Set
 from typing import TYPE_CHECKING
 
-from mpscnn.converters.layer_names import shown
+from mpscnn.converters.layer_names import quote_name
 from mpscnn.errors import WeightsError
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _MAX_SHOWN = 5
 
 
-def in_order(nodes: Sequence[Node], given: Set[str], origin: str) -> list[Node]:
+def sort_nodes(nodes: Sequence[Node], given: Set[str], origin: str) -> list[Node]:
     """Return the nodes, each after the nodes that it depends on, and otherwise in the given order.
 
     Args:
@@ -54,13 +54,13 @@ def _makers(nodes: Sequence[Node], given: Set[str], origin: str) -> dict[str, in
     for place, node in enumerate(nodes):
         for name in filter(None, node.outputs):
             if name in given or name in makers:
-                raise WeightsError(f"damaged: {origin}: {shown(name)} is computed more than once")
+                raise WeightsError(f"damaged: {origin}: {quote_name(name)} is computed more than once")
             makers[name] = place
     for node in nodes:
         for name in node.inputs:
             if name not in given and name not in makers:
                 raise WeightsError(
-                    f"damaged: {origin}: node {shown(node.name)} needs {shown(name)}, which no node computes"
+                    f"damaged: {origin}: node {quote_name(node.name)} needs {quote_name(name)}, which no node computes"
                 )
     return makers
 
@@ -77,6 +77,6 @@ def _cycle(nodes: Sequence[Node], makers: dict[str, int], missing: Sequence[int]
         makers_here = (makers[name] for name in nodes[place].inputs if name in makers)
         place = next(maker for maker in makers_here if missing[maker])
     circle = list(passed)[list(passed).index(place) :]
-    names = " -> ".join(shown(nodes[one].name) for one in circle[:_MAX_SHOWN])
+    names = " -> ".join(quote_name(nodes[one].name) for one in circle[:_MAX_SHOWN])
     more = f" -> and {len(circle) - _MAX_SHOWN} more" if len(circle) > _MAX_SHOWN else ""
-    return f"node {shown(nodes[place].name)} needs its own result, by way of {names}{more}"
+    return f"node {quote_name(nodes[place].name)} needs its own result, by way of {names}{more}"

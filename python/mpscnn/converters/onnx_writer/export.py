@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mpscnn import _core
-from mpscnn._private.files import replacing
-from mpscnn.converters.onnx_metadata import metadata_of
+from mpscnn._private.files import replace_atomically
+from mpscnn.converters.onnx_metadata import metadata_entries
 from mpscnn.converters.onnx_writer import array_ops
 from mpscnn.converters.onnx_writer import normalization as onnx_normalization
 from mpscnn.converters.onnx_writer import recurrent as onnx_recurrent
@@ -64,10 +64,10 @@ def export(
         # This raises an error for settings with which the file could not be loaded.
         core_model(network, None, None)
     model = to_onnx(network, size=size, layout=layout, dtype=dtype)
-    for key, value in metadata_of(network, [output.name for output in model.graph.output]).items():
+    for key, value in metadata_entries(network, [output.name for output in model.graph.output]).items():
         model.metadata_props.add(key=key, value=value)
     content = model.SerializeToString()
-    with replacing(path, WeightsError) as file:
+    with replace_atomically(path, WeightsError) as file:
         file.write(content)
 
 

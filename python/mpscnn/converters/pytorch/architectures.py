@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from mpscnn.converters.layer_names import shown
+from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.pytorch.naming import timm_depths, timm_modules, torchvision_modules
-from mpscnn.converters.pytorch.separate_norms import with_separate_norms
+from mpscnn.converters.pytorch.separate_norms import separate_norms
 from mpscnn.converters.pytorch.state_dict import StateDict
 from mpscnn.converters.pytorch.timm_config import (
     TimmConfig,
@@ -17,8 +17,8 @@ from mpscnn.converters.pytorch.timm_config import (
     is_named,
     refuse_blur_by_name,
 )
-from mpscnn.converters.pytorch.weights import Epsilons, Fit, Module, fit_of, set_weights
-from mpscnn.converters.renaming import renamed
+from mpscnn.converters.pytorch.weights import Epsilons, Fit, Module, check_fit, set_weights
+from mpscnn.converters.renaming import copy_with_name
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.network import Network
 from mpscnn.models.blocks import Classifier
@@ -82,7 +82,7 @@ class Family:
     is_timm: bool = False
 
 
-def network_of(
+def match_network(
     state: StateDict,
     name: str,
     size: Size,
@@ -153,10 +153,10 @@ def _member(
 
 
 def _with_weights(state: StateDict, chosen: _Candidate, name: str, fold: bool) -> Network:
-    network, modules, fit = renamed(chosen.network, name), chosen.modules, chosen.fit
+    network, modules, fit = copy_with_name(chosen.network, name), chosen.modules, chosen.fit
     epsilons = chosen.architecture.epsilons
     if not fold:
-        network, modules, fit = with_separate_norms(network, modules, fit, epsilons)
+        network, modules, fit = separate_norms(network, modules, fit, epsilons)
     set_weights(state, network, modules, fit, epsilons)
     return network
 
@@ -164,7 +164,7 @@ def _with_weights(state: StateDict, chosen: _Candidate, name: str, fold: bool) -
 def _candidate(state: StateDict, family: Family, architecture: Architecture, size: Size) -> _Candidate:
     network = architecture.build(size)
     modules = family.modules(network, state)
-    return _Candidate(architecture, network, modules, fit_of(state, network, modules, family.unused))
+    return _Candidate(architecture, network, modules, check_fit(state, network, modules, family.unused))
 
 
 def _no_member(state: StateDict, family: Family, closest: _Candidate) -> UnsupportedError:
@@ -189,7 +189,7 @@ def _by_name(state: StateDict, fitting: Sequence[_Candidate], own_names: Sequenc
 
 
 def _first_names(state: StateDict) -> str:
-    names = [shown(name) for name, _ in zip(state, range(3), strict=False)]
+    names = [quote_name(name) for name, _ in zip(state, range(3), strict=False)]
     return ", ".join(names) + (", ..." if len(state) > len(names) else "")
 
 

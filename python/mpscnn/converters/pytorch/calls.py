@@ -28,7 +28,7 @@ class Call:
     dynamic_shapes: tuple[Any, ...] | None
 
 
-def call_of(module: Any, example_inputs: Any, dynamic_shapes: Any) -> Call:
+def bind_call(module: Any, example_inputs: Any, dynamic_shapes: Any) -> Call:
     """Return the call of `module`, which is a module or a function.
 
     For a function, or if any arguments are torch's Parameters or mappings of them, it is the call of a wrapper module.

@@ -13,14 +13,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mpscnn._private.arguments import require_bool
-from mpscnn._private.expected_names import conversion_of, takes_expected_arguments
+from mpscnn._private.expected_names import accept_foreign_arguments, conversion_hint
 from mpscnn.converters.decomposed_norms.fusion import fuse_norms
 from mpscnn.converters.float32_intermediates import keep_intermediates
 from mpscnn.converters.layer_names import LayerNames
 from mpscnn.converters.onnx_reader.external_data import ExternalData
 from mpscnn.converters.onnx_reader.file import OnnxFile
 from mpscnn.converters.onnx_reader.reader import Converted, converted
-from mpscnn.converters.pytorch.calls import call_of
+from mpscnn.converters.pytorch.calls import bind_call
 from mpscnn.converters.pytorch.check import require_equal
 from mpscnn.converters.pytorch.dynamic_shapes import require_free
 from mpscnn.converters.pytorch.exact_numbers import optimize_exactly
@@ -42,7 +42,7 @@ _ADVICE = ' For more information, run with TORCH_LOGS="+dynamic".'
 _SCOPES = "pkg.torch.onnx.name_scopes"
 
 
-@takes_expected_arguments
+@accept_foreign_arguments
 def from_torch(
     module: Any,
     example_inputs: Any,
@@ -88,7 +88,7 @@ def from_torch(
     import torch
 
     is_module = isinstance(module, torch.nn.Module)
-    hint = conversion_of(module)
+    hint = conversion_hint(module)
     if (not is_module and not callable(module)) or "from_keras" in hint:
         if isinstance(module, Mapping):
             hint = "; module.load_state_dict(weights) sets the weights of a module"
@@ -98,7 +98,7 @@ def from_torch(
     own_name = type(module).__name__ if is_module else getattr(module, "__name__", "function")
     title = name or str(own_name)
     fold, check = require_bool("fold", fold), require_bool("check", check)
-    call = call_of(module, example_inputs, dynamic_shapes)
+    call = bind_call(module, example_inputs, dynamic_shapes)
     module, inputs = call.module, _tensors(call.inputs)
     prepared = _for_inference(module, title)
     with _quiet(), _separate_operators():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mpscnn.converters.pytorch.architectures import network_of
+from mpscnn.converters.pytorch.architectures import match_network
 from mpscnn.converters.pytorch.state_dict import read_state_dict
 from mpscnn.converters.pytorch.timm_config import read_timm_config
 from mpscnn.errors import UnsupportedError
@@ -38,6 +38,6 @@ def read_pytorch(
         raise UnsupportedError(f"{paths[1]}: a PyTorch network is one file; {len(paths)} were given")
     state = read_state_dict(paths[0])
     config = read_timm_config(paths[0])
-    network = network_of(state, name, size, architecture, config=config, fold=fold)
+    network = match_network(state, name, size, architecture, config=config, fold=fold)
     network.notes += state.notes
     return network

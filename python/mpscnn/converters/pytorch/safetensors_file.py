@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mpscnn.converters.file_bytes import FileBytes
-from mpscnn.converters.layer_names import shown
+from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.pytorch.tensors import MAX_AXES, Storage, StoredTensor, contiguous_strides, tensor_view
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -43,7 +43,8 @@ def read_safetensors(path: Path) -> dict[str, StoredTensor]:
     if isinstance(metadata, dict) and "mpscnn.graph" in metadata:
         raise UnsupportedError(f"{origin}: is a model file of mpscnn already; there is nothing to convert")
     return {
-        name: _tensor(f"{origin}: tensor {shown(name)}", entry, file, start) for name, entry in header.items()
+        name: _tensor(f"{origin}: tensor {quote_name(name)}", entry, file, start)
+        for name, entry in header.items()
     }
 
 

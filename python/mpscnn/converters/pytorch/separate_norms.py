@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from mpscnn.converters.pytorch.weights import Epsilons, Fit, Module
 from mpscnn.graph.network import Network
 
-__all__ = ["with_separate_norms"]
+__all__ = ["separate_norms"]
 
 
-def with_separate_norms(
+def separate_norms(
     network: Network, modules: Mapping[str, Module], fit: Fit, epsilons: Epsilons
 ) -> tuple[Network, dict[str, Module], Fit]:
     """Return the network without weights, with a layer for each batch normalization of the state dict.

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.converters.layer_names import shown
+from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.pytorch.safetensors_file import read_safetensors
 from mpscnn.converters.pytorch.tensors import StoredTensor
 from mpscnn.converters.pytorch.torch_file import read_torch_file
@@ -67,7 +67,7 @@ class StateDict:
         tensor = self._tensors[name]
         if tensor.dtype not in ("float16", "bfloat16", "float32", "float64"):
             raise UnsupportedError(
-                f"{self.origin}: {shown(name)} has elements of {tensor.dtype}; expected floating point"
+                f"{self.origin}: {quote_name(name)} has elements of {tensor.dtype}; expected floating point"
             )
         return tensor.array()
 
@@ -118,7 +118,7 @@ def _checked(value: Mapping[Any, object], origin: str) -> dict[str, StoredTensor
     tensors = {}
     for name, item in value.items():
         if not isinstance(name, str) or not isinstance(item, StoredTensor):
-            given = shown(name) if isinstance(name, str) else f"a {_kind(name)}"
+            given = quote_name(name) if isinstance(name, str) else f"a {_kind(name)}"
             raise UnsupportedError(f"{origin}: is not a state dict: {given} names a {_kind(item)}")
         if name.rpartition(".")[2] not in _COUNTERS:
             tensors[name] = item

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mpscnn.converters.layer_names import shown
+from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.photo_input import PhotoNote, preprocess_of_normalized
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.network import Network
@@ -139,7 +139,9 @@ def apply_config(
                 return
             reason = f"it has no three means of 0 to 1 and deviations of {_MIN_STD} to 1"
         else:
-            reason = f"it describes {shown(config.architecture)}, and the weights are those of {architecture}"
+            reason = (
+                f"it describes {quote_name(config.architecture)}, and the weights are those of {architecture}"
+            )
         network.notes.append(PhotoNote(f"the {CONFIG} next to the file is not used: {reason}"))
     if architecture in SEVERAL_NORMALISATIONS:
         own = "" if config else f"put timm's {CONFIG} next to the file, or "
@@ -157,7 +159,7 @@ def _known_name(name: str, known: Sequence[str]) -> str | None:
 
 
 def _unused_arguments(config: TimmConfig) -> str:
-    names = [shown(name) for name in config.arguments[:3]]
+    names = [quote_name(name) for name in config.arguments[:3]]
     more = ", ..." if len(config.arguments) > 3 else ""
     return (
         f"the {CONFIG} next to the file has arguments that are not used and may change the network: "

@@ -6,9 +6,9 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from mpscnn.converters.archives import ARCHIVE_ERRORS, stored_place
+from mpscnn.converters.archives import ARCHIVE_ERRORS, data_offset
 from mpscnn.converters.file_bytes import FileBytes
-from mpscnn.converters.layer_names import shown_kind
+from mpscnn.converters.layer_names import display_kind
 from mpscnn.converters.pytorch.pickles import Global, Meanings, PickleReader
 from mpscnn.converters.pytorch.tensors import Storage, StoredTensor, tensor_view
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -86,7 +86,7 @@ class _TorchValues:
 
     def _named(self, name: Global) -> object:
         if name not in _ALLOWED:
-            shown = shown_kind(str(name))
+            shown = display_kind(str(name))
             raise UnsupportedError(
                 f"{self._origin}: it refers to {shown}; a state dict holds tensors and plain containers only, and "
                 f"nothing else is loaded; {_STATE_DICT_ONLY}"
@@ -125,7 +125,7 @@ class _TorchValues:
             raise UnsupportedError(f"{self._origin}: a storage within another one; {_STATE_DICT_ONLY}")
         made = self.storages.setdefault(key, Storage(_DTYPES[kind], elements))
         if (made.dtype, made.elements) != (_DTYPES[kind], elements):
-            raise WeightsError(f"{self._origin}: two tensors disagree on the storage {shown_kind(key)}")
+            raise WeightsError(f"{self._origin}: two tensors disagree on the storage {display_kind(key)}")
         self._found(key, made)
         return made
 
@@ -161,19 +161,19 @@ class _ZipEntries:
         """Return the position of an entry's first byte, and the number of bytes."""
         entry = self._entries.get(name)
         if entry is None:
-            raise WeightsError(f"{self._origin}: has no entry {shown_kind(name)}")
+            raise WeightsError(f"{self._origin}: has no entry {display_kind(name)}")
         if entry.compress_type != zipfile.ZIP_STORED or entry.compress_size != entry.file_size:
             raise UnsupportedError(
-                f"{self._origin}: {shown_kind(name)} is compressed, as torch.save never does"
+                f"{self._origin}: {display_kind(name)} is compressed, as torch.save never does"
             )
         try:
-            start = stored_place(self.file, entry)
+            start = data_offset(self.file, entry)
         except WeightsError as error:
             raise WeightsError(f"{self._origin}: {error}") from error
         there = max(min(entry.file_size, len(self.file) - start), 0)
         if there != entry.file_size:
             raise WeightsError(
-                f"{self._origin}: {shown_kind(name)} claims {entry.file_size} bytes, {there} are there"
+                f"{self._origin}: {display_kind(name)} claims {entry.file_size} bytes, {there} are there"
             )
         return start, entry.file_size
 
@@ -191,7 +191,7 @@ class _ZipValues(_TorchValues):
         storage.place, size = self._entries.place(name)
         if size != storage.bytes:
             raise WeightsError(
-                f"{self._origin}: {shown_kind(name)} has {size} bytes, but {storage.elements} "
+                f"{self._origin}: {display_kind(name)} has {size} bytes, but {storage.elements} "
                 f"elements of {storage.dtype} take {storage.bytes}"
             )
 
@@ -241,7 +241,7 @@ def _read_legacy(file: FileBytes, origin: str) -> object:
             )
         if int.from_bytes(count, "little") != storage.elements:
             raise WeightsError(
-                f"{origin}: the storage {shown_kind(key)} has another size than its tensors say"
+                f"{origin}: the storage {display_kind(key)} has another size than its tensors say"
             )
         position += 8 + storage.bytes
     return value

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.converters.layer_names import shown
+from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.pytorch.state_dict import StateDict
 from mpscnn.errors import WeightsError
 from mpscnn.graph.network import Network
@@ -54,7 +54,7 @@ class Fit:
     differences: list[str] = field(default_factory=list)
 
 
-def fit_of(
+def check_fit(
     state: StateDict, network: Network, modules: Mapping[str, Module], unused: tuple[str, ...] = ()
 ) -> Fit:
     """Check whether a state dict fits a network: every tensor is used, and every layer finds its tensors.
@@ -68,7 +68,7 @@ def fit_of(
     for spec in network.weight_specs():
         layer = str(spec["layer"])
         if layer not in modules:
-            fit.differences.append(f"there is nothing for {shown(layer)}")
+            fit.differences.append(f"there is nothing for {quote_name(layer)}")
             continue
         name = _name(modules[layer], str(spec["role"]))
         channels = (int(spec["shape"][0]),)
@@ -87,7 +87,7 @@ def fit_of(
         else:
             _note(fit, used, state, name, tuple(spec["shape"]), required=bool(spec["required"]))
     left = [name for name in state if name not in used and not name.startswith(unused)]
-    fit.differences += [f"{shown(name)} belongs to no layer" for name in left]
+    fit.differences += [f"{quote_name(name)} belongs to no layer" for name in left]
     return fit
 
 
@@ -142,10 +142,10 @@ def _note(
     used.add(name)
     if name not in state:
         if required:
-            fit.differences.append(f"{shown(name)} is missing")
+            fit.differences.append(f"{quote_name(name)} is missing")
     elif state.shape(name) not in shapes:
         expected = " or ".join(map(str, shapes))
-        fit.differences.append(f"{shown(name)} has the shape {state.shape(name)}, not {expected}")
+        fit.differences.append(f"{quote_name(name)} has the shape {state.shape(name)}, not {expected}")
 
 
 def _stored_shapes(ours: tuple[int, ...]) -> list[tuple[int, ...]]:
@@ -182,7 +182,7 @@ def _scale_and_offset(
     mean, variance = (state.doubles(f"{norm}.{role}") for role in _STATISTICS)
     if not bool(np.all(variance + epsilon > 0)):
         raise WeightsError(
-            f"{state.origin}: {shown(norm)} has a negative variance, or one that is not a number"
+            f"{state.origin}: {quote_name(norm)} has a negative variance, or one that is not a number"
         )
     gamma, beta = (
         state.doubles(f"{norm}.{role}") if f"{norm}.{role}" in state else np.float64(default)

@@ -16,7 +16,7 @@ from mpscnn.converters.onnx_builder.blocks import (
 )
 from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.converters.onnx_builder.resizing import CORNERS, FROM_EDGE, HALF_PIXEL
-from mpscnn.converters.tensorflow.operation import Handler, Operation, as_before, channels_first
+from mpscnn.converters.tensorflow.operation import Handler, Operation, channels_first, restore_layout
 from mpscnn.converters.tensorflow.slices import Slices
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -154,7 +154,7 @@ def _resize(mode: str) -> Handler:
         if mode == "nearest":
             attributes["nearest_mode"] = "floor" if samples == FROM_EDGE else "round_prefer_ceil"
         sizes = b.integers([1 if batch is None else batch, channels, *wanted])
-        return as_before(b, op, b.op("Resize", x, "", "", sizes, **attributes))
+        return restore_layout(b, op, b.op("Resize", x, "", "", sizes, **attributes))
 
     return convert
 
@@ -163,14 +163,14 @@ def _depth_to_space(b: Builder, op: Operation) -> str:
     block = op.whole("block_size", 0)
     if block < 1:
         raise WeightsError(f"damaged: blocks of {block} pixels")
-    return as_before(b, op, b.op("DepthToSpace", channels_first(b, op), blocksize=block, mode="DCR"))
+    return restore_layout(b, op, b.op("DepthToSpace", channels_first(b, op), blocksize=block, mode="DCR"))
 
 
 def _space_to_depth(b: Builder, op: Operation) -> str:
     block = op.whole("block_size", 0)
     if block < 1:
         raise WeightsError(f"damaged: blocks of {block} pixels")
-    return as_before(b, op, b.op("SpaceToDepth", channels_first(b, op), blocksize=block))
+    return restore_layout(b, op, b.op("SpaceToDepth", channels_first(b, op), blocksize=block))
 
 
 HANDLERS: dict[str, Handler] = {

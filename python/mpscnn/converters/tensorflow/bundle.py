@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from mpscnn.converters.file_bytes import FileBytes
-from mpscnn.converters.layer_names import shown
-from mpscnn.converters.named_errors import naming
+from mpscnn.converters.layer_names import quote_name
+from mpscnn.converters.named_errors import prefix_errors
 from mpscnn.converters.own_folder import is_in_own_folder
 from mpscnn.converters.tensorflow.schema import parse
 from mpscnn.converters.tensorflow.table import entries
-from mpscnn.converters.tensorflow.values import TEXT, Array, dtype_of, extents_of, plain
+from mpscnn.converters.tensorflow.values import TEXT, Array, parse_dtype, parse_shape, widen_bfloat16
 from mpscnn.errors import UnsupportedError, WeightsError
 
 INDEX = ".index"
@@ -57,7 +57,7 @@ class Bundle(Mapping[str, Variable]):
         self._shards: dict[int, FileBytes] = {}
         self._variables: dict[str, Variable] = {}
         self.divided: set[str] = set()
-        with naming(self.origin):
+        with prefix_errors(self.origin):
             self._require_own(index)
             self._count = self._read_index()
 
@@ -71,11 +71,11 @@ class Bundle(Mapping[str, Variable]):
         places: list[tuple[int, int, int, str]] = []
         for key, value in listed:
             entry = parse("BundleEntry", value, _ENTRY)
-            extents = extents_of(entry.shape)
+            extents = parse_shape(entry.shape)
             name = key.decode("utf-8", "replace")
             if min(entry.offset, entry.size) < 0:
                 raise WeightsError(
-                    f"damaged: {shown(name)} has {entry.size} bytes from byte {entry.offset} on"
+                    f"damaged: {quote_name(name)} has {entry.size} bytes from byte {entry.offset} on"
                 )
             if entry.size:
                 places.append((entry.shard_id, entry.offset, entry.size, name))
@@ -89,7 +89,7 @@ class Bundle(Mapping[str, Variable]):
             self._variables[name] = Variable(shape, entry.dtype, entry.shard_id, entry.offset, entry.size)
         for (shard, begin, size, name), (following, start, _, other) in pairwise(sorted(places)):
             if shard == following and begin + size > start:
-                raise WeightsError(f"damaged: {shown(name)} and {shown(other)} have the same bytes")
+                raise WeightsError(f"damaged: {quote_name(name)} and {quote_name(other)} have the same bytes")
         return int(header.num_shards)
 
     def __getitem__(self, name: str) -> Variable:
@@ -104,18 +104,18 @@ class Bundle(Mapping[str, Variable]):
     def array(self, name: str) -> Array:
         """Return a variable as an array. Raises WeightsError if it cannot be read, UnsupportedError for its type."""
         variable = self._variables[name]
-        kind = dtype_of(variable.number)
+        kind = parse_dtype(variable.number)
         if variable.size != math.prod(variable.shape) * kind.itemsize:
             raise WeightsError(
-                f"{self.origin}: damaged: {shown(name)} has {variable.size} bytes for the shape {variable.shape}"
+                f"{self.origin}: damaged: {quote_name(name)} has {variable.size} bytes for the shape {variable.shape}"
             )
         shard = self._shard(variable.shard)
         content = shard.read(variable.offset, variable.size)
         if len(content) != variable.size:
             raise WeightsError(
-                f"{shard.path}: damaged: it ends before the end of {shown(name)}: copy it again"
+                f"{shard.path}: damaged: it ends before the end of {quote_name(name)}: copy it again"
             )
-        return plain(np.frombuffer(content, kind).reshape(variable.shape), variable.number)
+        return widen_bfloat16(np.frombuffer(content, kind).reshape(variable.shape), variable.number)
 
     def _shard(self, number: int) -> FileBytes:
         if number not in self._shards:

@@ -7,17 +7,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from mpscnn._private.files import content_of, is_folder, reading, require_regular
-from mpscnn.converters.file_bytes import size_of
-from mpscnn.converters.layer_names import shown
+from mpscnn._private.files import convert_read_errors, is_folder, read_content, require_regular
+from mpscnn.converters.file_bytes import total_size
+from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.onnx_builder.builder import Extents
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.converters.tensorflow.bundle import INDEX, Bundle
-from mpscnn.converters.tensorflow.file_errors import named_damage
+from mpscnn.converters.tensorflow.file_errors import convert_errors
 from mpscnn.converters.tensorflow.reader import GraphFile
 from mpscnn.converters.tensorflow.schema import parse
-from mpscnn.converters.tensorflow.value_resolution import Flow, Ref
-from mpscnn.converters.tensorflow.values import TEXT, Array, extents_of
+from mpscnn.converters.tensorflow.value_resolution import Ref, ValueResolver
+from mpscnn.converters.tensorflow.values import TEXT, Array, parse_shape
 from mpscnn.converters.tensorflow.variables import stored_names, variable_name
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 
@@ -35,24 +35,24 @@ def read_tensorflow(path: Path, options: ReadOptions) -> GraphFile:
     Raises WeightsError for missing or damaged files, and UnsupportedError for unsupported content.
     """
     folder = saved_model_folder(path)
-    with named_damage(str(path)):
+    with convert_errors(str(path)):
         if folder is not None:
             return _saved_model(folder, path, options.signature)
         if options.signature is not None:
             raise ParameterError("a frozen graph has no signatures")
-        return frozen_graph(_parsed("Graph", path), str(path), options, lambda: size_of([path]))
+        return frozen_graph(_parsed("Graph", path), str(path), options, lambda: total_size([path]))
 
 
 def saved_model_folder(path: Path) -> Path | None:
     """Return the folder of a SavedModel for the folder itself or its saved_model.pb; None for another file."""
-    with reading(path, WeightsError):
+    with convert_read_errors(path, WeightsError):
         return path if is_folder(path) else path.parent if path.name == MODEL else None
 
 
 def saved_model_files(folder: Path) -> list[Path]:
     """Return all files of a SavedModel that a network is read from."""
     variables = _index_in(folder)
-    with reading(folder, WeightsError):
+    with convert_read_errors(folder, WeightsError):
         has_variables = variables.is_file()
     return [folder / MODEL, *(Bundle(variables, folder / MODEL).files() if has_variables else [])]
 
@@ -62,12 +62,12 @@ def _index_in(folder: Path) -> Path:
 
 
 def _parsed(name: str, path: Path) -> Any:
-    with reading(path, WeightsError):
+    with convert_read_errors(path, WeightsError):
         require_regular(path, WeightsError)
         size = path.stat().st_size
     if size > _LARGEST_MESSAGE:
         raise WeightsError(f"has {size} bytes; graphs have at most {_LARGEST_MESSAGE}")
-    return parse(name, content_of(path, WeightsError), "is not a graph of TensorFlow")
+    return parse(name, read_content(path, WeightsError), "is not a graph of TensorFlow")
 
 
 # ---- SavedModel ----------------------------------------------------------------------------------------------------
@@ -82,10 +82,12 @@ def _saved_model(folder: Path, path: Path, wanted: str | None) -> GraphFile:
     if not outputs:
         raise WeightsError("damaged: its signature has no outputs")
     places = {name: info.name.partition(":")[0] for name, info in sorted(inputs.items())}
-    flow = Flow(graph.graph_def, frozenset(places.values()), lambda: size_of(saved_model_files(folder)))
+    flow = ValueResolver(
+        graph.graph_def, frozenset(places.values()), lambda: total_size(saved_model_files(folder))
+    )
     for name, place in places.items():
         if place not in flow.main.nodes:
-            raise WeightsError(f"damaged: the node of its input {shown(name)} does not exist")
+            raise WeightsError(f"damaged: the node of its input {quote_name(name)} does not exist")
     return GraphFile(
         str(path),
         flow,
@@ -112,8 +114,8 @@ def _signature(graph: Any, wanted: str | None) -> tuple[str, Any]:
     named.pop("__saved_model_init_op", None)
     if wanted is not None:
         if wanted not in named:
-            known = ", ".join(map(shown, sorted(named)[:8])) or "none"
-            raise ParameterError(f"it has no signature {shown(wanted)}; its signatures: {known}")
+            known = ", ".join(map(quote_name, sorted(named)[:8])) or "none"
+            raise ParameterError(f"it has no signature {quote_name(wanted)}; its signatures: {known}")
         return wanted, named[wanted]
     if _DEFAULT_SIGNATURE in named:
         return _DEFAULT_SIGNATURE, named[_DEFAULT_SIGNATURE]
@@ -124,26 +126,26 @@ def _signature(graph: Any, wanted: str | None) -> tuple[str, Any]:
             "has no signature: save it with one (tf.saved_model.save(..., signatures=...), or model.export in Keras)"
         )
     raise UnsupportedError(
-        f'has the signatures {", ".join(map(shown, sorted(named)[:8]))}, and none is "{_DEFAULT_SIGNATURE}": choose '
-        "one (--signature NAME, `signature=` in Python)"
+        f'has the signatures {", ".join(map(quote_name, sorted(named)[:8]))}, and none is "{_DEFAULT_SIGNATURE}": '
+        "choose one (--signature NAME, `signature=` in Python)"
     )
 
 
 def _extents(name: str, dtype: int, shape: Any) -> Extents:
     if dtype == TEXT:
         raise UnsupportedError(
-            f"its input {shown(name)} takes texts or encoded photos: save a signature that takes images as numbers"
+            f"its input {quote_name(name)} takes texts or encoded photos: save a signature that takes images as numbers"
         )
-    extents = extents_of(shape)
+    extents = parse_shape(shape)
     if extents is None:
-        raise UnsupportedError(f"its input {shown(name)} has a free number of axes")
+        raise UnsupportedError(f"its input {quote_name(name)} has a free number of axes")
     return extents
 
 
 class _Variables:
     """Reads the variables of a SavedModel."""
 
-    def __init__(self, folder: Path, flow: Flow, restore: str) -> None:
+    def __init__(self, folder: Path, flow: ValueResolver, restore: str) -> None:
         self._folder = folder
         self._flow = flow
         self._restore = restore
@@ -164,11 +166,11 @@ class _Variables:
         stored = self._names.get(name, name)
         if stored in self._bundle.divided:
             raise UnsupportedError(
-                f"the variable {shown(stored)} is stored in parts, which is not supported: save the model again "
+                f"the variable {quote_name(stored)} is stored in parts, which is not supported: save the model again "
                 "without partitioned variables, or freeze its graph"
             )
         if stored not in self._bundle:
-            raise WeightsError(f"damaged: the variable {shown(name)} is not in {self._bundle.origin}")
+            raise WeightsError(f"damaged: the variable {quote_name(name)} is not in {self._bundle.origin}")
         if stored not in self._arrays:  # several operators may refer to one variable
             self._arrays[stored] = self._bundle.array(stored)
         return self._arrays[stored]
@@ -191,7 +193,7 @@ def frozen_graph(graph: Any, origin: str, options: ReadOptions, size: Callable[[
     if not graph.node:
         raise WeightsError("damaged: is not a graph of TensorFlow: it has no operators")
     placeholders = [node.name for node in graph.node if node.op == "Placeholder"]
-    flow = Flow(graph, frozenset(placeholders), size)
+    flow = ValueResolver(graph, frozenset(placeholders), size)
     outputs = _outputs(flow, options.outputs)
     needed = {
         ref.name
@@ -205,7 +207,7 @@ def frozen_graph(graph: Any, origin: str, options: ReadOptions, size: Callable[[
             dtype = attributes["dtype"].type if "dtype" in attributes else 1
             shape = attributes["shape"].shape if "shape" in attributes else None
             chosen = options.shapes.get(name)
-            if shape is None or (extents_of(shape) is None and chosen is not None):
+            if shape is None or (parse_shape(shape) is None and chosen is not None):
                 inputs[name] = tuple(chosen or ())
             else:
                 inputs[name] = _extents(name, dtype, shape)
@@ -214,11 +216,11 @@ def frozen_graph(graph: Any, origin: str, options: ReadOptions, size: Callable[[
     return GraphFile(origin, flow, inputs, {name: name for name in inputs}, outputs, _no_variable)
 
 
-def _outputs(flow: Flow, wanted: Sequence[str]) -> dict[str, Ref]:
+def _outputs(flow: ValueResolver, wanted: Sequence[str]) -> dict[str, Ref]:
     nodes = flow.main.nodes
     for name in wanted:
         if name.partition(":")[0] not in nodes:
-            raise ParameterError(f"it has no operator {shown(name)}")
+            raise ParameterError(f"it has no operator {quote_name(name)}")
     if wanted:
         return {name: flow.main.ref(name) for name in wanted}
     read = {text.partition(":")[0] for node in nodes.values() for text in node.inputs}
@@ -230,5 +232,5 @@ def _outputs(flow: Flow, wanted: Sequence[str]) -> dict[str, Ref]:
 
 def _no_variable(ref: Ref) -> Array:
     raise UnsupportedError(
-        f"its variable {shown(ref.name)} has no value in the file: freeze the graph, or save a SavedModel"
+        f"its variable {quote_name(ref.name)} has no value in the file: freeze the graph, or save a SavedModel"
     )

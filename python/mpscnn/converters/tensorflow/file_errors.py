@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from mpscnn.converters.named_errors import naming
+from mpscnn.converters.named_errors import prefix_errors
 from mpscnn.errors import Error, UnsupportedError, WeightsError
 
 
 @contextmanager
-def named_damage(origin: str) -> Iterator[None]:
+def convert_errors(origin: str) -> Iterator[None]:
     """Add the name of the file to errors, and turn errors of Python into errors of mpscnn that name the file.
 
     Invalid names, missing operands and the like raise errors of Python, which replace many separate checks.
     """
     try:
-        with naming(origin):
+        with prefix_errors(origin):
             yield
     except RecursionError as error:
         raise UnsupportedError(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
-from mpscnn.converters.layer_names import shown
+from mpscnn.converters.layer_names import quote_name
 from mpscnn.errors import WeightsError
 
 
@@ -53,19 +53,19 @@ class Function:
     """
 
     def __init__(self, message: Any) -> None:
-        self.nodes = by_name(message.node_def)
+        self.nodes = index_by_name(message.node_def)
         self.arguments: list[str] = [argument.name for argument in message.signature.input_arg]
         returned = {entry.key: entry.value for entry in message.ret}
         self.results = [returned.get(result.name, "") for result in message.signature.output_arg]
         self.parts = sum(1 + len(node.inputs) for node in self.nodes.values())
 
 
-def by_name(messages: Iterable[Any]) -> Mapping[str, Node]:
+def index_by_name(messages: Iterable[Any]) -> Mapping[str, Node]:
     """Return operators by their names. Raises WeightsError if two have the same name."""
     nodes: dict[str, Node] = {}
     for message in messages:
         if message.name in nodes:
-            raise WeightsError(f"damaged: two of its operators have the name {shown(message.name)}")
+            raise WeightsError(f"damaged: two of its operators have the name {quote_name(message.name)}")
         nodes[message.name] = Node(message)
     return nodes
 
@@ -76,5 +76,5 @@ def functions_by_name(messages: Iterable[Any]) -> dict[str, Any]:
     for message in messages:
         name = message.signature.name
         if functions.setdefault(name, message) != message:
-            raise WeightsError(f"damaged: two of its functions have the name {shown(name)}")
+            raise WeightsError(f"damaged: two of its functions have the name {quote_name(name)}")
     return functions

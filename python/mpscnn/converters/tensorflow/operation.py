@@ -220,7 +220,7 @@ def channels_first(b: Builder, op: Operation, place: int = 0) -> str:
     return x if op.is_nchw else b.op("Transpose", x, perm=[0, 3, 1, 2])
 
 
-def as_before(b: Builder, op: Operation, x: str) -> str:
+def restore_layout(b: Builder, op: Operation, x: str) -> str:
     """Transpose an image (batch, channels, height, width) back to the operator's data_format."""
     return x if op.is_nchw else b.op("Transpose", x, perm=[0, 2, 3, 1])
 

@@ -10,17 +10,17 @@ import numpy as np
 
 from mpscnn._private.names import did_you_mean
 from mpscnn.converters.budget import Cost
-from mpscnn.converters.layer_names import LayerNames, shown
+from mpscnn.converters.layer_names import LayerNames, quote_name
 from mpscnn.converters.onnx_builder.builder import Builder, Extents
 from mpscnn.converters.onnx_builder.walk import Walk
 from mpscnn.converters.read_options import ReadOptions
-from mpscnn.converters.tensorflow.file_errors import named_damage
+from mpscnn.converters.tensorflow.file_errors import convert_errors
 from mpscnn.converters.tensorflow.node import Node
 from mpscnn.converters.tensorflow.operation import Operand, Operation, Weights
 from mpscnn.converters.tensorflow.operators import HANDLERS, REFUSED
 from mpscnn.converters.tensorflow.schema import PACKAGES
-from mpscnn.converters.tensorflow.shapes import FUNCTIONS, VIEWS, cost_of, is_shape, known
-from mpscnn.converters.tensorflow.value_resolution import FOLLOWED, VARIABLES, Flow, Ref
+from mpscnn.converters.tensorflow.shapes import FUNCTIONS, VIEWS, cost_of, is_shape, known_extents
+from mpscnn.converters.tensorflow.value_resolution import FOLLOWED, VARIABLES, Ref, ValueResolver
 from mpscnn.converters.tensorflow.values import Array
 from mpscnn.converters.tensorflow.windows import PER_CHANNEL
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
@@ -45,7 +45,7 @@ class GraphFile:
     """
 
     origin: str
-    flow: Flow
+    flow: ValueResolver
     inputs: Mapping[str, Extents]
     places: Mapping[str, str]
     outputs: Mapping[str, Ref]
@@ -60,7 +60,7 @@ def convert(file: GraphFile, options: ReadOptions) -> Network:
         UnsupportedError: mpscnn does not support some operators; the message names all of them. WeightsError: the file
             contradicts itself. ParameterError: options that do not fit the file.
     """
-    with named_damage(file.origin):
+    with convert_errors(file.origin):
         return _Converter(file, options).run()
 
 
@@ -83,7 +83,7 @@ class _Converter:
         self._names = LayerNames()
 
     def _shape(self, name: str, extents: Extents) -> Extents:
-        where = f"{self._file.origin}: input {shown(name)}"
+        where = f"{self._file.origin}: input {quote_name(name)}"
         chosen = self._options.shape_of(name, extents, where) or extents
         return self._options.sized(chosen, where)
 
@@ -98,7 +98,7 @@ class _Converter:
         for name, ref in wanted.items():
             value = self._value(ref)
             if not isinstance(value, str):
-                raise UnsupportedError(f"its output {shown(name)} is a constant")
+                raise UnsupportedError(f"its output {quote_name(name)} is a constant")
             names.append(self._output(value))
         # The sizes were chosen above, in TensorFlow's order of axes.
         chosen = replace(self._options, shapes={}, size=None, outputs=())
@@ -129,7 +129,7 @@ class _Converter:
         for name in self._options.outputs:
             if name not in found:
                 raise ParameterError(
-                    f"{self._file.origin}: its outputs need no operator {shown(name)}{did_you_mean(name, found)}"
+                    f"{self._file.origin}: its outputs need no operator {quote_name(name)}{did_you_mean(name, found)}"
                 )
         return {name: found[name] for name in self._options.outputs}
 
@@ -176,7 +176,7 @@ class _Converter:
             # An operator without a handler has one blob, which stands for all of its results.
             value = self._values.get(Ref(ref.scope, ref.name))
         if value is None:
-            raise WeightsError(f"damaged: {shown(ref.name)} has no result {ref.place}")
+            raise WeightsError(f"damaged: {quote_name(ref.name)} has no result {ref.place}")
         return value
 
     def _of_shapes(
@@ -202,8 +202,8 @@ class _Converter:
             return list(function(arrays, attributes))
         except (ArithmeticError, LookupError, TypeError, ValueError) as error:
             if isinstance(error, (UnsupportedError, WeightsError)):
-                raise type(error)(f"{kind} {shown(ref.name)}: {error}") from error
-            raise WeightsError(f"damaged: {kind} {shown(ref.name)} contradicts itself") from error
+                raise type(error)(f"{kind} {quote_name(ref.name)}: {error}") from error
+            raise WeightsError(f"damaged: {kind} {quote_name(ref.name)} contradicts itself") from error
 
     def _shape_of(self, kind: str, operand: Operand) -> Array:
         if isinstance(operand, str):
@@ -216,8 +216,8 @@ class _Converter:
             return np.asarray(len(extents))
         if kind == "Size":
             total = None if None in extents else int(np.prod([one or 0 for one in extents], dtype=object))
-            return known([total]).reshape(())
-        return known(extents)
+            return known_extents([total]).reshape(())
+        return known_extents(extents)
 
     def _convert(self, ref: Ref, kind: str, attributes: dict[str, Any], operands: list[Operand]) -> None:
         handler = HANDLERS.get(kind)
@@ -246,7 +246,7 @@ class _Converter:
         if kind in ("Split", "SplitV", "Unpack"):
             count = max(int(attributes[key].i) for key in ("num_split", "num") if key in attributes)
             if not 1 <= count <= 1024:
-                raise WeightsError(f"damaged: {kind} {shown(ref.name)} has {count} results")
+                raise WeightsError(f"damaged: {kind} {quote_name(ref.name)} has {count} results")
             self._flow.count(count)
         name = self._names.unique(ref.name)
         return [name if index == 0 else f"{name}:{index}" for index in range(count)]

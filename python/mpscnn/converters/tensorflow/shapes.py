@@ -23,7 +23,7 @@ Numbers = NDArray[Any]
 Function = Callable[[Sequence[Numbers], dict[str, Any]], list[Numbers]]
 
 
-def known(values: Sequence[int | None]) -> Numbers:
+def known_extents(values: Sequence[int | None]) -> Numbers:
     """Return extents as a vector, of type object if some are free. Raises WeightsError for numbers beyond 64 bits."""
     if not all(value is None or -_BEYOND <= value < _BEYOND for value in values):
         raise WeightsError("damaged: computes a whole number of more than 64 bits")
@@ -46,7 +46,7 @@ def _elementwise(function: Callable[[int, int], int]) -> Function:
             None if x is None or y is None else function(int(x), int(y))
             for x, y in zip(a.reshape(-1), b.reshape(-1), strict=True)
         ]
-        return [known(made).reshape(a.shape)]
+        return [known_extents(made).reshape(a.shape)]
 
     return compute
 
@@ -65,7 +65,7 @@ def _product(operands: Sequence[Numbers], attributes: dict[str, Any]) -> list[Nu
     for value in values:
         total = None if total is None or value is None else total * int(value)
     keeps = "keep_dims" in attributes and attributes["keep_dims"].b
-    return [known([total]) if keeps else known([total]).reshape(())]
+    return [known_extents([total]) if keeps else known_extents([total]).reshape(())]
 
 
 def _pack(operands: Sequence[Numbers], attributes: dict[str, Any]) -> list[Numbers]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from mpscnn.converters.onnx_builder.blocks import expand_dims, slice_axes
 from mpscnn.converters.onnx_builder.builder import Builder
-from mpscnn.converters.strided_slice import MASKS, indices, of_each_axis
+from mpscnn.converters.strided_slice import MASKS, expand_indices, indices
 
 
 class Slices:
@@ -37,7 +37,7 @@ class Slices:
         removed: list[int] = []
         added: list[int] = []
         place = 0  # the number of an axis of the result
-        for entry in of_each_axis(self._entries, b.rank(x)):
+        for entry in expand_indices(self._entries, b.rank(x)):
             if entry is None:
                 added.append(place)
                 place += 1

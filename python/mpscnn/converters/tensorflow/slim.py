@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.format_detection import is_saved_model
-from mpscnn.converters.layer_names import shown
+from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.read_options import ReadOptions
-from mpscnn.converters.renaming import renamed
+from mpscnn.converters.renaming import copy_with_name
 from mpscnn.converters.tensorflow.bundle import Bundle
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
@@ -67,7 +67,7 @@ def convert(bundle: Bundle, options: ReadOptions) -> Network:
         raise UnsupportedError(
             f"{bundle.origin}: has the variables of a SavedModel; give its folder: {folder}"
         )
-    names = ", ".join(shown(name) for name, _ in zip(bundle, range(3), strict=False))
+    names = ", ".join(quote_name(name) for name, _ in zip(bundle, range(3), strict=False))
     raise UnsupportedError(
         f"{bundle.origin}: its {len(bundle)} variables ({names}, ...) belong to no known network; known are "
         f"{', '.join(family.name for family in FAMILIES)}; save any other as a SavedModel"
@@ -79,7 +79,7 @@ def _member(bundle: Bundle, family: Family, options: ReadOptions) -> Network:
     for network in family.members(bundle, options):
         differences = list(_differences(bundle, family, network))
         if not differences:
-            named = renamed(network, options.name)
+            named = copy_with_name(network, options.name)
             named.preprocess = "tensorflow"
             _set_weights(bundle, family, named)
             return named
@@ -116,11 +116,11 @@ def _differences(bundle: Bundle, family: Family, network: Network) -> Iterator[s
         name = _slim_name(family, str(spec["layer"]))
         kernel, shape = _kernel(bundle, name), tuple(int(one) for one in spec["shape"])
         if kernel is None:
-            yield f"{shown(name)} is missing"
+            yield f"{quote_name(name)} is missing"
             continue
         expected = _slim_shape(shape, is_depthwise=kernel.startswith(f"{name}/depthwise"))
         if bundle[kernel].shape != expected:
-            yield f"{shown(kernel)} has the shape {bundle[kernel].shape}, not {expected}"
+            yield f"{quote_name(kernel)} has the shape {bundle[kernel].shape}, not {expected}"
 
 
 def _slim_shape(ours: tuple[int, ...], *, is_depthwise: bool) -> tuple[int, ...]:
@@ -162,13 +162,15 @@ def _scale_and_offset(
         if (stored := _stored(bundle, f"{name}/BatchNorm/{role}"))
     }
     if "moving_variance" not in found or "moving_mean" not in found:
-        raise WeightsError(f"{bundle.origin}: {shown(name)} has neither biases nor a batch normalization")
+        raise WeightsError(
+            f"{bundle.origin}: {quote_name(name)} has neither biases nor a batch normalization"
+        )
     values = {role: _vector(bundle, stored, channels) for role, stored in found.items()}
     epsilon = _EPSILON if "Mobilenet" in name else family.head_epsilon
     variance = values["moving_variance"] + epsilon
     if not bool(np.all(variance > 0)):
         raise WeightsError(
-            f"{bundle.origin}: {shown(name)} has a negative variance, or one that is not a number"
+            f"{bundle.origin}: {quote_name(name)} has a negative variance, or one that is not a number"
         )
     scale = values.get("gamma", np.ones(channels)) / np.sqrt(variance)
     return scale, values.get("beta", np.zeros(channels)) - values["moving_mean"] * scale
@@ -177,7 +179,9 @@ def _scale_and_offset(
 def _vector(bundle: Bundle, name: str, channels: int) -> NDArray[np.float64]:
     values = bundle.array(name)
     if values.shape != (channels,):
-        raise WeightsError(f"{bundle.origin}: {shown(name)} has the shape {values.shape}, not {(channels,)}")
+        raise WeightsError(
+            f"{bundle.origin}: {quote_name(name)} has the shape {values.shape}, not {(channels,)}"
+        )
     return values.astype(np.float64)
 
 
@@ -255,7 +259,7 @@ def _last(bundle: Bundle, name: str) -> int:
     """Return the number of output channels of a layer that decides on the classes of a network."""
     shape = bundle[name].shape
     if not shape or not 0 < shape[-1] <= _MAX_CHANNELS:
-        raise WeightsError(f"{bundle.origin}: damaged: {shown(name)} has the shape {shape}")
+        raise WeightsError(f"{bundle.origin}: damaged: {quote_name(name)} has the shape {shape}")
     return shape[-1]
 
 

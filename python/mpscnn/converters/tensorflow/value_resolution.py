@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mpscnn.converters.budget import Budget
-from mpscnn.converters.layer_names import shown
-from mpscnn.converters.tensorflow.node import Function, Node, by_name, functions_by_name
-from mpscnn.converters.tensorflow.values import Array, array_of
+from mpscnn.converters.layer_names import quote_name
+from mpscnn.converters.tensorflow.node import Function, Node, functions_by_name, index_by_name
+from mpscnn.converters.tensorflow.values import Array, parse_tensor
 from mpscnn.errors import UnsupportedError, WeightsError
 
 # The allowed operators, operands and results of a graph in which each call of a function counts as a copy of its body:
@@ -93,20 +93,20 @@ class Scope:
         name, *rest = text.split(":")
         node = self.nodes.get(name)
         if node is None:
-            raise WeightsError(f"damaged: refers to {shown(name)}, which does not exist")
+            raise WeightsError(f"damaged: refers to {quote_name(name)}, which does not exist")
         place = rest[-1] if rest else "0"
         if not place.isdecimal() or len(place) > 6:
-            raise WeightsError(f"damaged: refers to {shown(text)}")
+            raise WeightsError(f"damaged: refers to {quote_name(text)}")
         number = int(place)
         if self.is_function and len(rest) == 2 and node.op in _RESULTS:
             names = _RESULTS[node.op]
             if rest[0] not in names:
-                raise WeightsError(f"damaged: refers to {shown(text)}")
+                raise WeightsError(f"damaged: refers to {quote_name(text)}")
             number = names.index(rest[0])
         return Ref(self, name, number)
 
 
-class Flow:
+class ValueResolver:
     """Follows values through a graph.
 
     Args:
@@ -123,7 +123,7 @@ class Flow:
     """
 
     def __init__(self, graph: Any, inputs: frozenset[str], size: Callable[[], int]) -> None:
-        self.main = Scope(by_name(graph.node))
+        self.main = Scope(index_by_name(graph.node))
         self.budget = Budget(size)
         self._inputs = inputs
         self._bodies = functions_by_name(graph.library.function)
@@ -166,7 +166,7 @@ class Flow:
         passed: dict[Ref, None] = {}
         while (found := self._sources.get(ref)) is None:
             if ref in passed:
-                raise WeightsError(f"damaged: {shown(ref.name)} reads its own result")
+                raise WeightsError(f"damaged: {quote_name(ref.name)} reads its own result")
             following = None if self.is_input(ref) else self._followed(ref)
             if following is None:
                 found = ref
@@ -197,21 +197,21 @@ class Flow:
     def _operand(self, ref: Ref, place: int) -> Ref:
         texts = ref.node.operands
         if place >= len(texts):
-            raise WeightsError(f"damaged: {shown(ref.name)} has {len(texts)} operands")
+            raise WeightsError(f"damaged: {quote_name(ref.name)} has {len(texts)} operands")
         return ref.scope.ref(texts[place])
 
     def _branch(self, ref: Ref) -> Ref:
         node = ref.node
         condition = self.constant(self._operand(ref, 0))
         if condition is None or condition.size != 1:
-            raise UnsupportedError(f"{shown(ref.name)} chooses a branch by data, which is not supported")
+            raise UnsupportedError(f"{quote_name(ref.name)} chooses a branch by data, which is not supported")
         attribute = "then_branch" if condition.reshape(()) else "else_branch"
         return self._called(ref, node.attributes[attribute].func.name, node.operands[1:])
 
     def _called(self, ref: Ref, function: str, texts: Sequence[str]) -> Ref:
         scope = self.body(ref.scope, ref.name, function, texts)
         if ref.place >= len(scope.results):
-            raise WeightsError(f"damaged: {shown(ref.name)} has {len(scope.results)} results")
+            raise WeightsError(f"damaged: {quote_name(ref.name)} has {len(scope.results)} results")
         return scope.ref(scope.results[ref.place])
 
     def body(self, caller: Scope, node: str, function: str, texts: Sequence[str]) -> Scope:
@@ -221,7 +221,7 @@ class Flow:
             return self._calls[key]
         called = self._function(function)
         if len(called.arguments) != len(texts):
-            raise WeightsError(f"damaged: calls {shown(function)} with {len(texts)} operands")
+            raise WeightsError(f"damaged: calls {quote_name(function)} with {len(texts)} operands")
         self.count(called.parts + len(texts))
         passed = {name: caller.ref(text) for name, text in zip(called.arguments, texts, strict=True)}
         scope = Scope(called.nodes, called.results, passed, is_function=True)
@@ -231,7 +231,7 @@ class Flow:
     def _function(self, name: str) -> Function:
         if name not in self._functions:
             if name not in self._bodies:
-                raise WeightsError(f"damaged: calls the function {shown(name)}, which does not exist")
+                raise WeightsError(f"damaged: calls the function {quote_name(name)}, which does not exist")
             self._functions[name] = Function(self._bodies[name])
         return self._functions[name]
 
@@ -241,10 +241,10 @@ class Flow:
         """Return the operand of a Merge whose branch is taken."""
         operands = [ref.scope.ref(text) for text in ref.node.operands]
         if any(operand.node.op == "NextIteration" for operand in operands):
-            raise UnsupportedError(f"{shown(ref.name)} is a loop, which is not supported")
+            raise UnsupportedError(f"{quote_name(ref.name)} is a loop, which is not supported")
         alive = [operand for operand in operands if self._is_taken(operand)]
         if len(alive) != 1:
-            raise UnsupportedError(f"{shown(ref.name)} chooses a branch by data, which is not supported")
+            raise UnsupportedError(f"{quote_name(ref.name)} chooses a branch by data, which is not supported")
         return alive[0]
 
     def _is_taken(self, wanted: Ref) -> bool:
@@ -283,7 +283,7 @@ class Flow:
         negations: dict[Ref, None] = {}
         while found.node.op == "LogicalNot":
             if found in negations:
-                raise WeightsError(f"damaged: {shown(found.name)} reads its own result")
+                raise WeightsError(f"damaged: {quote_name(found.name)} reads its own result")
             negations[found] = None
             found = self.source(self._operand(found, 0))
         if found.node.op != "Const":
@@ -296,11 +296,11 @@ class Flow:
         node = ref.node
         if node not in self._constants:
             if "value" not in node.attributes:
-                raise WeightsError(f"damaged: the constant {shown(ref.name)} has no value")
+                raise WeightsError(f"damaged: the constant {quote_name(ref.name)} has no value")
             try:
-                self._constants[node] = array_of(node.attributes["value"].tensor, self.budget)
+                self._constants[node] = parse_tensor(node.attributes["value"].tensor, self.budget)
             except (UnsupportedError, WeightsError) as error:
-                raise type(error)(f"constant {shown(ref.name)}: {error}") from error
+                raise type(error)(f"constant {quote_name(ref.name)}: {error}") from error
         return self._constants[node]
 
     def texts(self, ref: Ref) -> list[str] | None:
@@ -327,7 +327,7 @@ class Flow:
                 yield ref
                 continue
             if ref in are_done:
-                raise WeightsError(f"damaged: {shown(name)} reads its own result")
+                raise WeightsError(f"damaged: {quote_name(name)} reads its own result")
             are_done[ref] = False
             stack.append((ref, True))
             if not self.is_input(ref) and ref.node.op not in VARIABLES:

@@ -41,7 +41,7 @@ MAX_AXES = 32
 Array = NDArray[Any]
 
 
-def dtype_of(number: int) -> np.dtype[Any]:
+def parse_dtype(number: int) -> np.dtype[Any]:
     """Return the type of stored elements for TensorFlow's number. Raises UnsupportedError for strings and the like."""
     if number == BFLOAT16:
         return np.dtype("<u2")
@@ -50,7 +50,7 @@ def dtype_of(number: int) -> np.dtype[Any]:
     return np.dtype(_TYPES[number])
 
 
-def extents_of(shape: Any) -> tuple[int | None, ...] | None:
+def parse_shape(shape: Any) -> tuple[int | None, ...] | None:
     """Return the extents of a shape, with None for free ones; None if the number of axes is unknown.
 
     Raises UnsupportedError for more axes than arrays have.
@@ -62,7 +62,7 @@ def extents_of(shape: Any) -> tuple[int | None, ...] | None:
     return tuple(dim.size if dim.size >= 0 else None for dim in shape.dim)
 
 
-def array_of(tensor: Any, budget: Budget) -> Array:
+def parse_tensor(tensor: Any, budget: Budget) -> Array:
     """Return the values of a TensorProto as an array.
 
     Args:
@@ -70,10 +70,10 @@ def array_of(tensor: Any, budget: Budget) -> Array:
         budget: counts elements that the message does not state.
 
     Raises WeightsError if the message contradicts itself, UnsupportedError if it repeats a number more often than the
-    budget allows, and the errors of `dtype_of`.
+    budget allows, and the errors of `parse_dtype`.
     """
-    kind = dtype_of(tensor.dtype)
-    extents = extents_of(tensor.tensor_shape)
+    kind = parse_dtype(tensor.dtype)
+    extents = parse_shape(tensor.tensor_shape)
     if extents is None or None in extents:
         raise WeightsError("damaged: a constant with a free shape")
     shape = tuple(extent or 0 for extent in extents)
@@ -85,13 +85,13 @@ def array_of(tensor: Any, budget: Budget) -> Array:
             raise WeightsError(
                 f"damaged: {len(tensor.tensor_content)} bytes for a constant of the shape {shape}"
             )
-        return plain(np.frombuffer(tensor.tensor_content, kind).reshape(shape), tensor.dtype)
+        return widen_bfloat16(np.frombuffer(tensor.tensor_content, kind).reshape(shape), tensor.dtype)
     if tensor.dtype in (19, BFLOAT16):
         listed: Array = np.asarray(tensor.half_val, np.uint16).view(kind)
     else:
         listed = np.asarray(getattr(tensor, _FIELDS.get(tensor.dtype, "int_val"))).astype(kind)
     if listed.size == count:
-        return plain(listed.reshape(shape), tensor.dtype)
+        return widen_bfloat16(listed.reshape(shape), tensor.dtype)
     if listed.size > count:
         raise WeightsError(f"damaged: {listed.size} numbers for a constant of the shape {shape}")
     # The last stated element is repeated for all missing ones. Without a stated element, all are 0.
@@ -99,10 +99,10 @@ def array_of(tensor: Any, budget: Budget) -> Array:
     budget.spend(Cost(count, count))
     filled = np.full(count, last, kind)
     filled[: listed.size] = listed
-    return plain(filled.reshape(shape), tensor.dtype)
+    return widen_bfloat16(filled.reshape(shape), tensor.dtype)
 
 
-def plain(array: Array, number: int) -> Array:
+def widen_bfloat16(array: Array, number: int) -> Array:
     """Convert the bits of bfloat16 to float32; other arrays do not change."""
     if number != BFLOAT16:
         return array

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from mpscnn.converters.tensorflow.value_resolution import CALLS, VARIABLES, Flow, Ref
+from mpscnn.converters.tensorflow.value_resolution import CALLS, VARIABLES, Ref, ValueResolver
 
 _ASSIGNMENTS = frozenset({"Assign", "AssignVariableOp"})
 _RESTORES = frozenset({"RestoreV2"})
 
 
-def stored_names(flow: Flow, restore: str) -> dict[str, str]:
+def stored_names(flow: ValueResolver, restore: str) -> dict[str, str]:
     """Return the names in the checkpoint by the names of the variables.
 
     Keras may save copies of its variables. Then the graph assigns each variable to its copy, and restores the copies
@@ -42,7 +42,7 @@ def stored_names(flow: Flow, restore: str) -> dict[str, str]:
     return found
 
 
-def _restored(flow: Flow, value: Ref) -> str | None:
+def _restored(flow: ValueResolver, value: Ref) -> str | None:
     """Return the name in the checkpoint of a value that a restore operator reads; None for other values."""
     if value.node.op not in _RESTORES:
         return None

@@ -9,20 +9,20 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from mpscnn._private.files import content_of
+from mpscnn._private.files import read_content
 from mpscnn.converters.file_bytes import FileBytes
 from mpscnn.converters.keras.config import parse_model
-from mpscnn.converters.keras.file import KerasFile, generation_of
+from mpscnn.converters.keras.file import KerasFile, major_version
 from mpscnn.converters.keras.reader import convert as convert_keras
 from mpscnn.converters.keras.weights import PlainWeights
-from mpscnn.converters.layer_names import shown
+from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.converters.tensorflow.file import frozen_graph
-from mpscnn.converters.tensorflow.file_errors import named_damage
-from mpscnn.converters.tensorflow.node import by_name
+from mpscnn.converters.tensorflow.file_errors import convert_errors
+from mpscnn.converters.tensorflow.node import index_by_name
 from mpscnn.converters.tensorflow.reader import convert as convert_graph
 from mpscnn.converters.tensorflow.schema import message
-from mpscnn.converters.tensorflow.values import Array, dtype_of
+from mpscnn.converters.tensorflow.values import Array, parse_dtype
 from mpscnn.converters.tensorflow.web_weights import AGAIN, WebWeights
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
@@ -50,7 +50,7 @@ def read_web(path: Path, options: ReadOptions) -> Network:
 
     Raises WeightsError for missing or damaged files, and UnsupportedError for layers that mpscnn does not support.
     """
-    with named_damage(str(path)):
+    with convert_errors(str(path)):
         return _network(path, options)
 
 
@@ -71,7 +71,7 @@ def _network(path: Path, options: ReadOptions) -> Network:
 
 def web_files(path: Path) -> list[Path]:
     """Return the files with the weights of a model.json."""
-    with named_damage(str(path)):
+    with convert_errors(str(path)):
         return WebWeights(path, _json(path).get("weightsManifest")).files()
 
 
@@ -80,7 +80,7 @@ def _json(path: Path) -> dict[str, Any]:
     if size > _MAX_JSON:
         raise WeightsError(f"has {size} bytes; expected at most {_MAX_JSON}")
     try:
-        described = json.loads(content_of(path, WeightsError))
+        described = json.loads(read_content(path, WeightsError))
     except ValueError as error:
         raise WeightsError(f"damaged: is not JSON: {error}: {AGAIN}") from error
     if not isinstance(described, dict):
@@ -93,7 +93,7 @@ def _json(path: Path) -> dict[str, Any]:
 
 def _layers_model(path: Path, topology: dict[str, Any], weights: WebWeights, options: ReadOptions) -> Network:
     model = parse_model(topology.get("model_config", topology))
-    generation = generation_of(topology.get("keras_version"))
+    generation = major_version(topology.get("keras_version"))
     return convert_keras(KerasFile(str(path), model, PlainWeights(weights), generation), options)
 
 
@@ -113,7 +113,7 @@ def _graph_model(path: Path, topology: dict[str, Any], weights: WebWeights, opti
         if isinstance(error, (UnsupportedError, WeightsError)):
             raise
         raise WeightsError(f"damaged: its graph contradicts itself: {AGAIN}") from error
-    named = by_name(graph.node)
+    named = index_by_name(graph.node)
     for node in graph.node:
         if node.op != "Const":
             continue
@@ -121,7 +121,7 @@ def _graph_model(path: Path, topology: dict[str, Any], weights: WebWeights, opti
         if node.name in weights:
             _set_value(node, attributes, weights[node.name])
         elif "value" not in attributes or not _has_elements(attributes["value"].tensor):
-            raise WeightsError(f"damaged: its list of weights does not have {shown(node.name)}: {AGAIN}")
+            raise WeightsError(f"damaged: its list of weights does not have {quote_name(node.name)}: {AGAIN}")
     return convert_graph(frozen_graph(graph, str(path), options, weights.size), options)
 
 
@@ -132,19 +132,19 @@ def _has_elements(tensor: Any) -> bool:
 def _set_value(node: Any, attributes: dict[str, Any], array: Array) -> None:
     """Set the value of a constant to the weight of its name."""
     number = attributes["dtype"].type if "dtype" in attributes else 1
-    stored, wanted = array.dtype, dtype_of(number)
+    stored, wanted = array.dtype, parse_dtype(number)
     kind = next((one for one in _KINDS if stored.kind in one), "")
     if wanted.kind not in kind:
         raise WeightsError(
-            f"damaged: the weight {shown(node.name)} has elements of the type {stored.name}, and the graph expects "
-            f"{wanted.name}: {AGAIN}"
+            f"damaged: the weight {quote_name(node.name)} has elements of the type {stored.name}, and the graph "
+            f"expects {wanted.name}: {AGAIN}"
         )
     tensor = (attributes["value"] if "value" in attributes else node.attr.add(key="value").value).tensor
     tensor.Clear()
     tensor.dtype = _KINDS[kind]
     for extent in array.shape:
         tensor.tensor_shape.dim.add(size=extent)
-    tensor.tensor_content = array.astype(dtype_of(tensor.dtype)).tobytes()
+    tensor.tensor_content = array.astype(parse_dtype(tensor.dtype)).tobytes()
 
 
 def _function(function: dict[str, Any]) -> dict[str, Any]:
@@ -195,5 +195,5 @@ def _text(value: Any) -> str:
     try:
         base64.b64decode(str(value), validate=True)
     except binascii.Error as error:
-        raise WeightsError(f"damaged: {shown(str(value))} is not a text") from error
+        raise WeightsError(f"damaged: {quote_name(str(value))} is not a text") from error
     return str(value)

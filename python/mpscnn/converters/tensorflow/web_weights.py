@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from mpscnn.converters.budget import Budget
-from mpscnn.converters.file_bytes import FileBytes, size_of
-from mpscnn.converters.layer_names import shown
+from mpscnn.converters.file_bytes import FileBytes, total_size
+from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.own_folder import is_in_own_folder
 from mpscnn.converters.tensorflow.values import MAX_AXES, Array
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -59,7 +59,7 @@ class _Group:
         ends = list(accumulate(map(len, self._files)))
         total = ends[-1] if ends else 0
         if total != self.size:
-            names = ", ".join(shown(path.name) for path in self._paths[:3])
+            names = ", ".join(quote_name(path.name) for path in self._paths[:3])
             raise WeightsError(
                 f"damaged: the weights take {self.size} bytes, and their files ({names or 'none'}"
                 f"{', ...' if len(self._paths) > 3 else ''}) have {total}: {AGAIN}"
@@ -117,7 +117,7 @@ class WebWeights(Mapping[str, Array]):
         for entry in entries:
             name = str(entry["name"])
             if name in self._weights:
-                raise WeightsError(f"damaged: lists the weight {shown(name)} twice: {AGAIN}")
+                raise WeightsError(f"damaged: lists the weight {quote_name(name)} twice: {AGAIN}")
             self._weights[name] = _weight(name, entry, group)
             group.size += self._weights[name].size
 
@@ -134,10 +134,10 @@ class WebWeights(Mapping[str, Array]):
             or not is_in_own_folder(path, self._path.parent, self._path)
         ):
             raise WeightsError(
-                f"damaged: names {shown(text)}, which is not a file in the model's folder: {AGAIN}"
+                f"damaged: names {quote_name(text)}, which is not a file in the model's folder: {AGAIN}"
             )
         if path in self._files:
-            raise WeightsError(f"damaged: lists the file {shown(text)} twice: {AGAIN}")
+            raise WeightsError(f"damaged: lists the file {quote_name(text)} twice: {AGAIN}")
         self._files[path] = None
         return path
 
@@ -167,7 +167,7 @@ class WebWeights(Mapping[str, Array]):
 
     def size(self) -> int:
         """Return the bytes of these files."""
-        return size_of(self._files)
+        return total_size(self._files)
 
 
 def _weight(name: str, entry: Any, group: _Group) -> _Weight:
@@ -175,10 +175,12 @@ def _weight(name: str, entry: Any, group: _Group) -> _Weight:
     shape, quantization = entry["shape"], entry.get("quantization") or {}
     kind = quantization.get("dtype", entry["dtype"])
     if kind not in _TYPES:
-        raise UnsupportedError(f"weight {shown(name)}: numbers of type {shown(str(kind))} are not supported")
+        raise UnsupportedError(
+            f"weight {quote_name(name)}: numbers of type {quote_name(str(kind))} are not supported"
+        )
     if len(shape) > MAX_AXES or not all(type(extent) is int and extent >= 0 for extent in shape):
         raise WeightsError(
-            f"damaged: the weight {shown(name)} has the shape {shown(str(shape[:MAX_AXES]))}: {AGAIN}"
+            f"damaged: the weight {quote_name(name)} has the shape {quote_name(str(shape[:MAX_AXES]))}: {AGAIN}"
         )
     scale = _finite(quantization["scale"], name) if "scale" in quantization else None
     offset = _finite(quantization.get("min", 0.0), name)
@@ -190,6 +192,6 @@ def _finite(value: Any, name: str) -> float:
     number = float(value)
     if not math.isfinite(number):
         raise WeightsError(
-            f"damaged: the quantization of the weight {shown(name)} has the number {number}: {AGAIN}"
+            f"damaged: the quantization of the weight {quote_name(name)} has the number {number}: {AGAIN}"
         )
     return number

@@ -7,7 +7,7 @@ from typing import Any
 from mpscnn.converters.onnx_builder.blocks import slice_axes
 from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.converters.tensorflow.elementwise import activate
-from mpscnn.converters.tensorflow.operation import Handler, Operation, as_before, channels_first
+from mpscnn.converters.tensorflow.operation import Handler, Operation, channels_first, restore_layout
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _LARGEST = 2**31 - 1
@@ -60,7 +60,7 @@ def _convolution(b: Builder, op: Operation) -> str:
         **_padding(op),
     }
     weight = op.weight(1, "weight", (3, 2, 0, 1))
-    return as_before(b, op, b.op("Conv", x, weight, **attributes))
+    return restore_layout(b, op, b.op("Conv", x, weight, **attributes))
 
 
 def _depthwise(b: Builder, op: Operation) -> str:
@@ -76,7 +76,7 @@ def _depthwise(b: Builder, op: Operation) -> str:
         **_padding(op),
     }
     weight = op.weight(1, "weight", (2, 3, 0, 1), (channels * multiplier, 1, height, width))
-    return as_before(b, op, b.op("Conv", x, weight, **attributes))
+    return restore_layout(b, op, b.op("Conv", x, weight, **attributes))
 
 
 def _transposed(b: Builder, op: Operation) -> str:
@@ -113,14 +113,14 @@ def _transposed(b: Builder, op: Operation) -> str:
         raise WeightsError("damaged: its padding does not fit the size of its result")
     weight = op.weight(1, "weight", (3, 2, 0, 1))
     attributes = {"strides": strides, "pads": [*before, *after], "output_padding": added}
-    return as_before(b, op, b.op("ConvTranspose", x, weight, **attributes))
+    return restore_layout(b, op, b.op("ConvTranspose", x, weight, **attributes))
 
 
 def _pooling(kind: str) -> Handler:
     def convert(b: Builder, op: Operation) -> str:
         x = channels_first(b, op)
         attributes = {"kernel_shape": _sides(op, "ksize"), "strides": _sides(op, "strides"), **_padding(op)}
-        return as_before(b, op, b.op(kind, x, **attributes))
+        return restore_layout(b, op, b.op(kind, x, **attributes))
 
     return convert
 
@@ -197,7 +197,7 @@ def _normalization(b: Builder, op: Operation) -> str:
         op.weight(place, what) for place, what in enumerate(("scale", "offset", "mean", "variance"), start=1)
     ]
     x = channels_first(b, op)
-    return as_before(b, op, b.op("BatchNormalization", x, *operands, epsilon=op.real("epsilon", 1e-4)))
+    return restore_layout(b, op, b.op("BatchNormalization", x, *operands, epsilon=op.real("epsilon", 1e-4)))
 
 
 def _response(b: Builder, op: Operation) -> str:
@@ -208,7 +208,7 @@ def _response(b: Builder, op: Operation) -> str:
         "beta": op.real("beta", 0.5),
         "bias": op.real("bias", 1.0),
     }
-    return as_before(b, op, b.op("LRN", channels_first(b, op), **attributes))
+    return restore_layout(b, op, b.op("LRN", channels_first(b, op), **attributes))
 
 
 #: Operators that are allowed between SpaceToBatchND and BatchToSpaceND, because they treat each block alike.

@@ -231,7 +231,7 @@ def _bytes_of(c: Reader, operator: FileOperator, x: FileTensor) -> FileTensor:
     return x.map(line, "/integers").map("round")
 
 
-MOVES: dict[str, Handler] = {
+ARRAY_OPS: dict[str, Handler] = {
     "CAST": _cast,
     "DENSIFY": _densify,
     "DEPTH_TO_SPACE": _depth_to_space,

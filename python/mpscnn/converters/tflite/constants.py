@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.budget import Budget
-from mpscnn.converters.layer_names import shown
+from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.tflite.file import FileTensor, TfliteFile
 from mpscnn.converters.tflite.sparse import densify
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -83,13 +83,14 @@ class Constants:
             return values.astype(np.float32, copy=False)
         quantization = tensor.quantization
         if quantization is None:
-            raise WeightsError(f"tensor {shown(tensor.name)} is {values.dtype} without a scale")
+            raise WeightsError(f"tensor {quote_name(tensor.name)} is {values.dtype} without a scale")
         scales, zero_points = quantization.scales.astype(np.float64), quantization.zero_points
         if scales.size > 1:
             axis = quantization.axis
             if not 0 <= axis < values.ndim or values.shape[axis] != scales.size:
                 raise WeightsError(
-                    f"damaged: tensor {shown(tensor.name)} has {scales.size} scales for axis {axis} of {values.shape}"
+                    f"damaged: tensor {quote_name(tensor.name)} has {scales.size} scales for axis {axis} of "
+                    f"{values.shape}"
                 )
             along = [1] * values.ndim
             along[axis] = -1
@@ -163,9 +164,9 @@ def _quantization_of_weight(
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     quantization = tensor.quantization
     if quantization is None or dtype not in (np.uint8, np.int8):
-        raise UnsupportedError(f"tensor {shown(tensor.name)}: weights of type {dtype} are not supported")
+        raise UnsupportedError(f"tensor {quote_name(tensor.name)}: weights of type {dtype} are not supported")
     if quantization.scales.size > 1 and quantization.axis != outputs_axis:
         raise UnsupportedError(
-            f"tensor {shown(tensor.name)} is quantised along axis {quantization.axis}, not along its outputs"
+            f"tensor {quote_name(tensor.name)} is quantised along axis {quantization.axis}, not along its outputs"
         )
     return quantization.scales, quantization.zero_points

@@ -9,8 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.arrange import Arranger
-from mpscnn.converters.integer_limits import UNLIMITED, Grid, Limits, activation_of, clip_limits, limits_of
-from mpscnn.converters.layer_names import LayerNames, shown
+from mpscnn.converters.integer_limits import (
+    UNLIMITED,
+    Grid,
+    Limits,
+    activation_limits,
+    clip_limits,
+    clipping_activation,
+)
+from mpscnn.converters.layer_names import LayerNames, quote_name
 from mpscnn.converters.layout import Axis, batch_atom, without_batch
 from mpscnn.converters.max_unpooling import Maxima
 from mpscnn.converters.tensor import FileTensor
@@ -95,7 +102,7 @@ class OperatorReader:
         Raises UnsupportedError if no layer has computed the tensor.
         """
         if index not in self.values:
-            name = shown(self.file.tensors[index].name) if index >= 0 else "which is absent,"
+            name = quote_name(self.file.tensors[index].name) if index >= 0 else "which is absent,"
             if index >= 0 and self.constants.holds(index):
                 raise UnsupportedError(f"its operand {name} is a constant, which is not supported here")
             raise UnsupportedError(f"its operand {name} is the result of no layer")
@@ -142,9 +149,13 @@ class OperatorReader:
         """Add a constant layer and return its value, extended to `rank` axes by axes of extent 1 in front."""
         shape = (1,) * (rank - numbers.ndim) + numbers.shape
         if numbers.size == 0 or not np.isfinite(numbers).all():
-            raise UnsupportedError(f"its operand {shown(name)} is a constant that is empty or not finite")
+            raise UnsupportedError(
+                f"its operand {quote_name(name)} is a constant that is empty or not finite"
+            )
         if self.batch != 1 and shape[0] != 1:
-            raise UnsupportedError(f"its operand {shown(name)} has other numbers for each image of the batch")
+            raise UnsupportedError(
+                f"its operand {quote_name(name)} has other numbers for each image of the batch"
+            )
         own = shape[1:] if shape[0] == 1 and len(shape) > 1 else shape
         layer = self.names.unique(name or "constant")
         tensor = self.network.constant(self.network.inputs[0], own, name=layer)
@@ -221,9 +232,9 @@ class OperatorReader:
         if grid is None or limits is None:
             return activation
         self._ended.add(index)
-        if limits == limits_of(activation):
+        if limits == activation_limits(activation):
             return activation
-        return activation_of(limits, grid.step)
+        return clipping_activation(limits, grid.step)
 
     def _within_integers(self, index: int, value: FileTensor) -> FileTensor:
         """Return the value clipped to the range of its integers, if no layer has done that yet.
@@ -243,7 +254,7 @@ class OperatorReader:
         limits = clip_limits(None, grid, given)
         assert limits is not None
         name = self._name_for(index, maker.kind.lower(), "/limits")
-        limited = self.network.activation(value.tensor, activation_of(limits, grid.step), name=name)
+        limited = self.network.activation(value.tensor, clipping_activation(limits, grid.step), name=name)
         return value.with_same_layout(limited)
 
     def _in_own_integers(self, index: int, value: FileTensor) -> FileTensor:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.file_bytes import FileBytes, MemoryBytes
-from mpscnn.converters.layer_names import shown
+from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.tflite.flatbuffer import Stretch, Table
 from mpscnn.converters.tflite.metadata import NAME as METADATA
 from mpscnn.converters.tflite.metadata import NO_METADATA, Metadata, read_metadata
@@ -187,8 +187,8 @@ def _subgraph_number(root: Table, count: int, wanted: str | None) -> int:
         raise WeightsError("damaged: has no subgraph")
     signatures = {entry.text(2): entry.integer(4, "I") for entry in root.tables(7)}
     if wanted is not None and wanted not in signatures:
-        known = ", ".join(shown(key) for key in list(signatures)[:8]) or "none"
-        raise ParameterError(f"it has no signature {shown(wanted)}; its signatures: {known}")
+        known = ", ".join(quote_name(key) for key in list(signatures)[:8]) or "none"
+        raise ParameterError(f"it has no signature {quote_name(wanted)}; its signatures: {known}")
     first = min(signatures.values(), default=0)
     number = signatures.get(_DEFAULT_SIGNATURE, first) if wanted is None else signatures[wanted]
     if number >= count:
@@ -222,13 +222,13 @@ def _tensor(entry: Table, buffers: list[Stretch | None]) -> FileTensor:
     name, kind = entry.text(3), entry.integer(1, "b")
     shape, signature = _extents(entry, 0, name), _extents(entry, 7, name)
     if any(extent < 0 for extent in shape):
-        raise WeightsError(f"damaged: tensor {shown(name)} has the shape {shape}")
+        raise WeightsError(f"damaged: tensor {quote_name(name)} has the shape {shape}")
     if signature and len(signature) != len(shape):
-        raise WeightsError(f"damaged: tensor {shown(name)} has the shapes {shape} and {signature}")
+        raise WeightsError(f"damaged: tensor {quote_name(name)} has the shapes {shape} and {signature}")
     dtype = np.dtype(_TYPES.get(kind, "V1"))
     index = entry.integer(2, "I")
     if index >= len(buffers):
-        raise WeightsError(f"damaged: tensor {shown(name)} refers to buffer {index} of {len(buffers)}")
+        raise WeightsError(f"damaged: tensor {quote_name(name)} refers to buffer {index} of {len(buffers)}")
     raw, elements, problem, sparsity = buffers[index], None, "", None
     if kind not in _TYPES:
         problem = f"has elements of type {element_type_name(kind)}, which are not supported"
@@ -249,14 +249,16 @@ def _tensor(entry: Table, buffers: list[Stretch | None]) -> FileTensor:
         elements,
         frozenset(axis for axis, extent in enumerate(signature) if extent < 0),
         sparsity,
-        problem and f"tensor {shown(name)} {problem}",
+        problem and f"tensor {quote_name(name)} {problem}",
     )
 
 
 def _extents(entry: Table, field: int, name: str) -> tuple[int, ...]:
     numbers = entry.numbers(field, "<i4")
     if len(numbers) > _MAX_RANK:
-        raise UnsupportedError(f"tensor {shown(name)} has {len(numbers)} axes; supported are {_MAX_RANK}")
+        raise UnsupportedError(
+            f"tensor {quote_name(name)} has {len(numbers)} axes; supported are {_MAX_RANK}"
+        )
     return tuple(int(number) for number in numbers)
 
 
@@ -274,7 +276,9 @@ def _constant(
     for extent in shape:
         wanted *= extent
     if raw.size != wanted:
-        raise WeightsError(f"damaged: tensor {shown(name)} {shape} has {raw.size} bytes instead of {wanted}")
+        raise WeightsError(
+            f"damaged: tensor {quote_name(name)} {shape} has {raw.size} bytes instead of {wanted}"
+        )
     return Elements(raw, dtype, shape)
 
 

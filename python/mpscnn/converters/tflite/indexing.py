@@ -52,4 +52,4 @@ def _scatter_nd(c: Reader, operator: FileOperator) -> Made:
     return updates.scatter_to_zeros(numbers, shape)
 
 
-POSITIONS: dict[str, Handler] = {"GATHER_ND": _gather_nd, "SCATTER_ND": _scatter_nd, "TOPK_V2": _top_k}
+INDEXING: dict[str, Handler] = {"GATHER_ND": _gather_nd, "SCATTER_ND": _scatter_nd, "TOPK_V2": _top_k}

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mpscnn.converters.archives import ARCHIVE_ERRORS
 from mpscnn.converters.file_bytes import MemoryBytes
-from mpscnn.converters.label_text import labels_of
+from mpscnn.converters.label_text import parse_labels
 from mpscnn.converters.tflite.flatbuffer import Table
 from mpscnn.errors import WeightsError
 
@@ -95,4 +95,4 @@ def _labels(name: str, path: Path) -> tuple[str, ...]:
         if not zipfile.is_zipfile(path):
             return ()
         raise WeightsError(f"damaged: the archive with its labels: {error}") from error
-    return tuple(labels_of(text.decode("utf-8-sig", "replace")))
+    return tuple(parse_labels(text.decode("utf-8-sig", "replace")))

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.tflite import integer_forms, static_shapes
 from mpscnn.converters.tflite.arithmetic import ARITHMETIC
-from mpscnn.converters.tflite.array_ops import MOVES
+from mpscnn.converters.tflite.array_ops import ARRAY_OPS
 from mpscnn.converters.tflite.context import Handler, Made, Reader
 from mpscnn.converters.tflite.detection import detection_head
 from mpscnn.converters.tflite.file import FileOperator
 from mpscnn.converters.tflite.flatbuffer import Table
-from mpscnn.converters.tflite.indexing import POSITIONS
+from mpscnn.converters.tflite.indexing import INDEXING
 from mpscnn.converters.tflite.logic import LOGIC
 from mpscnn.converters.tflite.matrices import MATRICES
 from mpscnn.converters.tflite.mediapipe import MEDIAPIPE
@@ -268,8 +268,8 @@ def _detection(c: Reader, operator: FileOperator) -> None:
 OPERATORS: dict[str, Handler] = {
     **ARITHMETIC,
     **PARTS,
-    **MOVES,
-    **POSITIONS,
+    **ARRAY_OPS,
+    **INDEXING,
     **MATRICES,
     **MEDIAPIPE,
     **LOGIC,

@@ -15,7 +15,7 @@ import numpy as np
 from mpscnn.converters.duplicate_outputs import make_distinct
 from mpscnn.converters.float32_intermediates import Operators
 from mpscnn.converters.image_size import Extents
-from mpscnn.converters.layer_names import LayerNames, shown
+from mpscnn.converters.layer_names import LayerNames, quote_name
 from mpscnn.converters.layout import without_batch
 from mpscnn.converters.photo_input import preprocess_of_normalized, preprocess_of_quantized
 from mpscnn.converters.read_options import ReadOptions
@@ -25,7 +25,7 @@ from mpscnn.converters.tflite.context import Integers, OperatorReader
 from mpscnn.converters.tflite.file import FileOperator, TfliteFile
 from mpscnn.converters.tflite.operators import OPERATORS
 from mpscnn.converters.tflite.unscaled_integers import refuse_unscaled_integers
-from mpscnn.converters.tflite.unsupported_operators import reason_for
+from mpscnn.converters.tflite.unsupported_operators import unsupported_reason
 from mpscnn.converters.unsupported import UnsupportedLayers, UnsupportedLayersError
 from mpscnn.errors import Error, ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.layers.layer_maker import Tensor
@@ -129,7 +129,7 @@ def _stopped(file: TfliteFile, outputs: Sequence[str]) -> TfliteFile:
     made = {file.tensors[index].name: index for operator in file.operators for index in operator.outputs}
     for name in outputs:
         if name not in made:
-            raise ParameterError(f"{file.origin}: it has no tensor {shown(name)} to stop at")
+            raise ParameterError(f"{file.origin}: it has no tensor {quote_name(name)} to stop at")
     needed = {made[name] for name in outputs}
     operators = []
     for operator in reversed(file.operators):
@@ -146,7 +146,7 @@ def _input_shapes(
     shapes: dict[str, Sequence[int | None]] = {}
     for index in file.inputs:
         tensor = file.tensors[index]
-        where = f"{file.origin}: input {shown(tensor.name)}"
+        where = f"{file.origin}: input {quote_name(tensor.name)}"
         if tensor.problem:
             raise UnsupportedError(f"{where}: {tensor.problem}")
         if not has_batch:
@@ -220,7 +220,7 @@ class _FileConverter(OperatorReader):
             if self.batch != 1 or (value.has_batch_first and value.rank > 1):
                 return self.value(index)
             if value.rank and not value.has_batch_first:
-                name = shown(self.file.tensors[index].name)
+                name = quote_name(self.file.tensors[index].name)
                 self.network.notes.append(
                     f"output {name} gets an axis for the batch, which the file leaves out"
                 )
@@ -258,7 +258,7 @@ class _FileConverter(OperatorReader):
             return
         handler = OPERATORS.get(operator.kind)
         if handler is None:
-            raise UnsupportedError(reason_for(operator.kind))
+            raise UnsupportedError(unsupported_reason(operator.kind))
         refuse_unscaled_integers(self.file, operator)
         self.begin(operator.outputs[0], operator.kind)
         with self.reading_bytes(operator):
@@ -286,7 +286,7 @@ class _FileConverter(OperatorReader):
         handler = OPERATORS.get(operator.kind)
         if handler is None:
             if not static_shapes.knows(operator.kind):  # with constant operands it might be folded
-                self._refuse(operator, reason_for(operator.kind))
+                self._refuse(operator, unsupported_reason(operator.kind))
             return
         try:
             refuse_unscaled_integers(self.file, operator)

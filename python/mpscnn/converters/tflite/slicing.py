@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mpscnn.converters.strided_slice import of_each_axis
+from mpscnn.converters.strided_slice import expand_indices
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.tflite.context import Handler, Made, Reader
 from mpscnn.converters.tflite.file import FileOperator
@@ -32,7 +32,7 @@ def _taken(x: FileTensor, axis: int, wanted: slice) -> FileTensor:
 def _strided_slice(c: Reader, operator: FileOperator) -> Made:
     x = c.seen(operator.inputs[0])
     ranges = [c.constants.integers(index, "its range") for index in operator.inputs[1:4]]
-    entries = of_each_axis(strided_indices(ranges, operator.options), x.rank)
+    entries = expand_indices(strided_indices(ranges, operator.options), x.rank)
     x = x.expand_dims(axis for axis, entry in enumerate(entries) if entry is None)
     shrunk = []
     for axis, entry in enumerate(entries):

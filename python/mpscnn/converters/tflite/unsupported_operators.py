@@ -27,7 +27,7 @@ REFUSED = {kind: reason for reason, kinds in _REASONS.items() for kind in kinds.
 """The reason by TensorFlow Lite's name of the operator."""
 
 
-def reason_for(kind: str) -> str:
+def unsupported_reason(kind: str) -> str:
     """Return the reason why an operator is not supported."""
     if kind.startswith("CUSTOM"):
         return "custom operators are not supported"

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Protocol
 
-from mpscnn._private.expected_names import Expected, arguments_of, takes_expected_arguments
+from mpscnn._private.expected_names import Expected, accept_foreign_arguments, argument_names
 from mpscnn.graph.layer_arguments import Activation
 
 if TYPE_CHECKING:
@@ -105,8 +105,12 @@ class LayerMaker(ABC):
         """Let the layer methods also accept other frameworks' names of arguments."""
         super().__init_subclass__()
         for name, method in list(vars(cls).items()):
-            if isinstance(method, FunctionType) and not name.startswith("_") and "x" in arguments_of(method):
-                setattr(cls, name, takes_expected_arguments(method))
+            if (
+                isinstance(method, FunctionType)
+                and not name.startswith("_")
+                and "x" in argument_names(method)
+            ):
+                setattr(cls, name, accept_foreign_arguments(method))
 
     @abstractmethod
     def layer(

@@ -170,7 +170,7 @@ def _padding(mode: str) -> Operator:
     return lambda g, x, padding, value=0.0: _pad(g, x, padding, mode, value)
 
 
-MOVES: dict[str, Operator] = {
+ARRAY_OPS: dict[str, Operator] = {
     "view.default": _view,
     "_unsafe_view.default": _view,
     "reshape.default": _view,
@@ -217,7 +217,7 @@ VIEWS = frozenset(
     {
         *(
             name
-            for name, operator in MOVES.items()
+            for name, operator in ARRAY_OPS.items()
             if operator in (_same, _view, _strided, _permute, _exchanged)
         ),
         *("expand.default", "slice.Tensor", "select.int", "split.Tensor", "split_with_sizes.default"),

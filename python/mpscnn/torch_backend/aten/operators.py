@@ -8,7 +8,7 @@ reader may still refuse the nodes later.
 from __future__ import annotations
 
 from mpscnn.torch_backend.aten.arithmetic import ARITHMETIC
-from mpscnn.torch_backend.aten.array_ops import MOVES
+from mpscnn.torch_backend.aten.array_ops import ARRAY_OPS
 from mpscnn.torch_backend.aten.matrices import MATRICES
 from mpscnn.torch_backend.aten.neurons import NEURONS
 from mpscnn.torch_backend.aten.norms import NORMS
@@ -24,7 +24,7 @@ OPERATORS: dict[str, Operator] = {
     **NEURONS,
     **ARITHMETIC,
     **REDUCTIONS,
-    **MOVES,
+    **ARRAY_OPS,
     **RESIZES,
 }
 

@@ -18,18 +18,18 @@ from mpscnn.apps.benchmark import (
     measure_metal_kernels,
     measure_runner,
 )
-from mpscnn.apps.cli.arguments import JsonOption, ModelArgument, RandomWeightsOption, names_in
+from mpscnn.apps.cli.arguments import JsonOption, ModelArgument, RandomWeightsOption, split_names
 from mpscnn.apps.cli.failures import FAILED
-from mpscnn.apps.cli.option_groups import COMPILE, RUN, takes_options
+from mpscnn.apps.cli.option_groups import COMPILE, RUN, add_options
 from mpscnn.apps.cli.output import hint, report, sentences, show, show_json, table_width
 from mpscnn.apps.cli.runner_report import runner_json, runner_text
-from mpscnn.apps.cli.sizes import SizeOption, sized_subject
+from mpscnn.apps.cli.sizes import SizeOption, open_with_size
 from mpscnn.errors import Error
 from mpscnn.runtime.library import slow_precision
 from mpscnn.runtime.options import CompileOptions, RunOptions
 
 
-@takes_options(without=("check_finite",))
+@add_options(without=("check_finite",))
 def benchmark(
     model: ModelArgument,
     size: SizeOption = None,
@@ -98,7 +98,7 @@ def benchmark(
             raise typer.BadParameter("it is for --runner", param_hint=option)
     if reason := slow_precision(program.precision, program.device):
         hint(reason)
-    subject = sized_subject(model, size, random_weights=random_weights)
+    subject = open_with_size(model, size, random_weights=random_weights)
     kernels = measure_metal_kernels(subject, program, runs=runs) if program.metal_kernels == "auto" else None
     if runner:
         measured = measure_runner(
@@ -151,7 +151,7 @@ def _kernels_text(times: KernelTimes | None) -> list[str]:
 
 
 def _peers(text: str) -> list[Peer]:
-    names = names_in(text)
+    names = split_names(text)
     for name in names:
         if name not in PEERS or names.count(name) > 1:
             raise typer.BadParameter(

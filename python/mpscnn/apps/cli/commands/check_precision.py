@@ -13,10 +13,10 @@ from mpscnn.apps.cli.arguments import (
     DeviceOption,
     JsonOption,
     ModelArgument,
-    names_in,
+    split_names,
 )
 from mpscnn.apps.cli.failures import FAILED
-from mpscnn.apps.cli.network_inputs import inputs_of_photos, photos_of, random_input
+from mpscnn.apps.cli.network_inputs import preprocess_photos, random_input, select_photos
 from mpscnn.apps.cli.output import sentences, show, show_json, table_width
 from mpscnn.apps.cli.sizes import SizeOption, check_size
 from mpscnn.core_model import model_path, open_model
@@ -98,12 +98,12 @@ def check_precision(
     if len(network.inputs) != 1:
         raise UnsupportedError(f"{model} has {len(network.inputs)} inputs; a network with one can be checked")
     check_size(network, size)
-    named = None if keep_float32 is None or keep_float32 == _AUTO else names_in(keep_float32)
+    named = None if keep_float32 is None or keep_float32 == _AUTO else split_names(keep_float32)
     for name in named or []:
         network[name]  # raises an error for an unknown layer
     target = _target(model, path, output) if keep_float32 is not None else None
     given = (
-        inputs_of_photos(core, network, photos_of(images, max_images), size)
+        preprocess_photos(core, network, select_photos(images, max_images), size)
         if images
         else [random_input(network, i, size) for i in range(4)]
     )

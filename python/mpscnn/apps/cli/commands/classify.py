@@ -16,12 +16,12 @@ from mpscnn.apps.cli.arguments import (
     PhotosArgument,
 )
 from mpscnn.apps.cli.failures import FAILED
-from mpscnn.apps.cli.option_groups import COMPILE, RUN, takes_options
+from mpscnn.apps.cli.option_groups import COMPILE, RUN, add_options
 from mpscnn.apps.cli.output import hint
-from mpscnn.apps.cli.photo_options import for_each_photo, listed_photos
+from mpscnn.apps.cli.photo_options import for_each_photo, list_photos
 from mpscnn.apps.cli.picture_folder import PictureFolder
-from mpscnn.apps.cli.ray_options import RayOption, answer_on_machines
-from mpscnn.apps.cli.result_printer import Form, ResultPrinter, form_of, head_line
+from mpscnn.apps.cli.ray_options import RayOption, show_cluster_results
+from mpscnn.apps.cli.result_printer import Form, ResultPrinter, head_line, output_format
 from mpscnn.apps.cli.task import require_task
 from mpscnn.apps.cli.video_options import (
     EveryOption,
@@ -45,7 +45,7 @@ _UNLIKELY = 0.5
 _MAX_DRAWN = 20
 
 
-@takes_options()
+@add_options()
 def classify(
     photos: PhotosArgument,
     model: ModelOption = BUNDLED_MODEL.name,
@@ -80,10 +80,10 @@ def classify(
 
     Example: mpscnn classify clip.mp4 --every 5 --output out.mp4
     """
-    form = form_of(as_json, as_csv)
+    form = output_format(as_json, as_csv)
     part = video_part(photos, every, start, end, inflight, channel_order, output)
     of_photos = cluster is None and part is None
-    paths, failed = listed_photos(photos) if of_photos else ([], 0)
+    paths, failed = list_photos(photos) if of_photos else ([], 0)
     if of_photos and not paths:
         raise typer.Exit(FAILED if failed else 0)
     loaded = load(model, **program.to_dict(), **runs.to_dict())
@@ -93,7 +93,7 @@ def classify(
     )  # a trained model keeps its network's name, so the value of --model decides
     answers = ResultPrinter(loaded, form, lambda path, result: _lines(path, result, bundled=bundled))
     if cluster is not None:
-        answer_on_machines(
+        show_cluster_results(
             cluster, part, photos, loaded, answers, output, runs.threads, channel_order, top=top
         )
     elif part is not None:

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from mpscnn.apps.cli.arguments import AUTO_DEVICE, JsonOption, ModelArgument
-from mpscnn.apps.cli.network_inputs import classes_of_photos, inputs_of_photos, photos_of, random_input
-from mpscnn.apps.cli.option_groups import COMPILE, RUN, takes_options
+from mpscnn.apps.cli.network_inputs import preprocess_photos, random_input, select_photos, true_classes
+from mpscnn.apps.cli.option_groups import COMPILE, RUN, add_options
 from mpscnn.apps.cli.output import hint, sentences, show, show_json, table_width
 from mpscnn.apps.cli.sizes import SizeOption, check_size
 from mpscnn.core_model import described_network, model_path, open_model
@@ -18,7 +18,7 @@ from mpscnn.runtime.options import CompileOptions, RunOptions
 _RANDOM_INPUTS = 4
 
 
-@takes_options(only=("device", "accumulate_dtype", "threads"))
+@add_options(only=("device", "accumulate_dtype", "threads"))
 def compare_precisions(
     model: ModelArgument,
     images: Annotated[
@@ -57,13 +57,13 @@ def compare_precisions(
             f"{model} has {len(network.inputs)} inputs; a network with one can be compared"
         )
     check_size(network, size)
-    paths = photos_of(images, max_images) if images else []
+    paths = select_photos(images, max_images) if images else []
     found = comparison.compare_precisions(
         network,
-        inputs_of_photos(core, network, paths, size)
+        preprocess_photos(core, network, paths, size)
         if paths
         else [random_input(network, seed, size) for seed in range(_RANDOM_INPUTS)],
-        classes=classes_of_photos(paths, network.labels or []),
+        classes=true_classes(paths, network.labels or []),
         accumulate_dtype=program.accumulate_dtype,
         device="cpu" if program.device == AUTO_DEVICE else program.device,
         threads=None if session.threads == "auto" else session.threads,

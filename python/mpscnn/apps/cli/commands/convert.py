@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from mpscnn._private.files import writing
+from mpscnn._private.files import convert_write_errors
 from mpscnn._private.summary import bytes_text
-from mpscnn.apps.cli.arguments import names_in
+from mpscnn.apps.cli.arguments import split_names
 from mpscnn.apps.cli.coreml_output import COREML_SUFFIXES, write_coreml
 from mpscnn.apps.cli.failures import DIFFERENT
 from mpscnn.apps.cli.onnx_output import ONNX_SUFFIX, write_onnx
@@ -194,7 +194,7 @@ def convert(
     Example: mpscnn convert weights/ deep_mnist.safetensors --preprocess mnist
     """
     shapes = dict(_parse_shape(text) for text in shape or [])
-    stops = names_in(outputs or "")
+    stops = split_names(outputs or "")
     if written is not None:
         paths = [*paths, written]
     if report is not None:
@@ -206,7 +206,7 @@ def convert(
             "expected at least one file to read, and the file to write", param_hint="IN... OUT"
         )
     from mpscnn.comparison.conversion_check import any_size, check_conversion, differs
-    from mpscnn.comparison.weight_rounding import effect_of_rounding
+    from mpscnn.comparison.weight_rounding import rounding_effect
     from mpscnn.converters import convert_files
     from mpscnn.converters.photo_input import takes_photos
     from mpscnn.graph.model_file import has_integers
@@ -289,7 +289,7 @@ def convert(
     )
     if check:
         show(f"before storing: {verdict}" if compared else verdict)
-        show(effect_of_rounding(network, output, size or any_size(network)).sentence(output, stored))
+        show(rounding_effect(network, output, size or any_size(network)).sentence(output, stored))
     if different:
         warn(
             f"{output} is written because of --force, but does not compute what {sources[0]} does; see mpscnn "
@@ -329,5 +329,5 @@ def _report(
     if target == "-":
         show_as_is(text)
         return
-    with writing(target, WeightsError):
+    with convert_write_errors(target, WeightsError):
         Path(target).write_text(text, encoding="utf-8")

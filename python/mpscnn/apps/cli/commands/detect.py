@@ -12,12 +12,12 @@ from mpscnn import registry
 from mpscnn._private.summary import prose, text_table
 from mpscnn.apps.cli.arguments import ChannelOrderOption, CsvOption, JsonLinesOption, PhotosArgument
 from mpscnn.apps.cli.failures import FAILED, USAGE
-from mpscnn.apps.cli.option_groups import COMPILE, RUN, takes_options
+from mpscnn.apps.cli.option_groups import COMPILE, RUN, add_options
 from mpscnn.apps.cli.output import hint, report, table_width
-from mpscnn.apps.cli.photo_options import for_each_photo, listed_photos
+from mpscnn.apps.cli.photo_options import for_each_photo, list_photos
 from mpscnn.apps.cli.picture_folder import PictureFolder
-from mpscnn.apps.cli.ray_options import RayOption, answer_on_machines
-from mpscnn.apps.cli.result_printer import ResultPrinter, form_of, head_line
+from mpscnn.apps.cli.ray_options import RayOption, show_cluster_results
+from mpscnn.apps.cli.result_printer import ResultPrinter, head_line, output_format
 from mpscnn.apps.cli.task import require_task
 from mpscnn.apps.cli.video_options import (
     EveryOption,
@@ -62,7 +62,7 @@ def _above_zero(value: float | None) -> float | None:
     return value
 
 
-@takes_options()
+@add_options()
 def detect(
     photos: PhotosArgument,
     model: Annotated[
@@ -152,10 +152,10 @@ def detect(
     Example: mpscnn detect camera:0 --model ssd_mobilenet_v1_coco
     """
     model = _chosen(model)
-    form = form_of(as_json, as_csv)
+    form = output_format(as_json, as_csv)
     part = video_part(photos, every, start, end, inflight, channel_order, output)
     of_photos = cluster is None and part is None
-    paths, failed = listed_photos(photos) if of_photos else ([], 0)
+    paths, failed = list_photos(photos) if of_photos else ([], 0)
     if of_photos and not paths:
         raise typer.Exit(FAILED if failed else 0)
     loaded = load(model, **program.to_dict(), **runs.to_dict())
@@ -168,7 +168,7 @@ def detect(
         "classes": None if classes is None else [name.strip() for name in classes.split(",")],
     }
     if cluster is not None:
-        answer_on_machines(
+        show_cluster_results(
             cluster, part, photos, loaded, answers, output, runs.threads, channel_order, **options
         )
     elif part is not None:

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from mpscnn.apps.cli.arguments import InflightOption, ModelOption
 from mpscnn.apps.cli.commands.classify import show_predictions
 from mpscnn.apps.cli.failures import FAILED
-from mpscnn.apps.cli.option_groups import COMPILE, RUN, takes_options
+from mpscnn.apps.cli.option_groups import COMPILE, RUN, add_options
 from mpscnn.apps.cli.output import show, show_json
-from mpscnn.apps.cli.photo_options import listed_photos
+from mpscnn.apps.cli.photo_options import list_photos
 from mpscnn.apps.cli.picture_folder import PictureFolder
-from mpscnn.apps.cli.result_printer import ResultPrinter, form_of
+from mpscnn.apps.cli.result_printer import ResultPrinter, output_format
 from mpscnn.apps.cli.task import require_task
 from mpscnn.errors import ImageError, ParameterError
 from mpscnn.model import Model, load
@@ -50,7 +50,7 @@ class _Experiment:
         return None if self.right is None else self.right / self.images
 
 
-@takes_options()
+@add_options()
 def digits(
     images: Annotated[
         list[str] | None,
@@ -106,7 +106,7 @@ def digits(
         raise typer.BadParameter("belong to --idx", param_hint="--labels, --count")
     if idx is not None and output is not None:
         raise typer.BadParameter("belongs to photos, not to --idx", param_hint="--output")
-    paths, failures = listed_photos(images or [])
+    paths, failures = list_photos(images or [])
     if idx is None and not paths:
         raise typer.Exit(FAILED)
     loaded = load(model, **program.to_dict(), **runs.to_dict())
@@ -120,7 +120,7 @@ def digits(
         return
     require_task(loaded, model, "classification")
     folder = None if output is None else PictureFolder(output, paths)
-    answers = ResultPrinter(loaded, form_of(as_json, as_csv=False), _lines)
+    answers = ResultPrinter(loaded, output_format(as_json, as_csv=False), _lines)
     if show_predictions(paths, loaded, 10, answers, folder, "_digit") or failures:
         raise typer.Exit(FAILED)
 

@@ -10,15 +10,15 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from mpscnn._private.files import reading, writing
+from mpscnn._private.files import convert_read_errors, convert_write_errors
 from mpscnn.apps.cli.arguments import InflightOption, JsonOption, ModelOption
-from mpscnn.apps.cli.evaluate_areas import photos_with_masks, show_detector, show_segmenter
+from mpscnn.apps.cli.evaluate_areas import pair_photos_and_masks, show_detector, show_segmenter
 from mpscnn.apps.cli.failures import FAILED
-from mpscnn.apps.cli.option_groups import COMPILE, RUN, takes_options
+from mpscnn.apps.cli.option_groups import COMPILE, RUN, add_options
 from mpscnn.apps.cli.output import report, sentences, show, show_json, table_width
 from mpscnn.apps.cli.progress import with_progress
-from mpscnn.apps.cli.ray_options import RayOption, joined, rows_on_machines
-from mpscnn.apps.cli.result_printer import of_photo
+from mpscnn.apps.cli.ray_options import RayOption, compute_rows, connect_to_cluster
+from mpscnn.apps.cli.result_printer import photo_error_text
 from mpscnn.apps.ray.evaluation import classifier_evaluation, detector_evaluation, segmenter_evaluation
 from mpscnn.apps.ray.sources import Source
 from mpscnn.errors import Error, ImageError, ParameterError
@@ -34,7 +34,7 @@ from mpscnn.vision.photo_list import photo_paths
 Sample = tuple[Any, int]
 
 
-@takes_options()
+@add_options()
 def evaluate_classifier(
     folder: Annotated[
         Path | None,
@@ -109,7 +109,7 @@ def evaluate_classifier(
     failures: list[Error] = []
 
     def failed(photo: object, error: Error) -> None:
-        report(of_photo(str(photo), error) if isinstance(photo, (str, Path)) else error)
+        report(photo_error_text(str(photo), error) if isinstance(photo, (str, Path)) else error)
         failures.append(error)
 
     with nullcontext(None) if cluster is None else _on_machines(cluster, loaded, runs.threads) as machines:
@@ -121,7 +121,7 @@ def evaluate_classifier(
             )
             show_detector(loaded, found, as_json)
         elif folder is not None and masks is not None:
-            pairs = photos_with_masks(folder, masks, failed)
+            pairs = pair_photos_and_masks(folder, masks, failed)
             areas = (
                 evaluate_segmenter(loaded, pairs, inflight=inflight, failed=failed)
                 if machines is None
@@ -138,10 +138,10 @@ def evaluate_classifier(
 @contextmanager
 def _on_machines(cluster: str, model: Model, threads: int | str) -> Iterator[Callable[..., Any]]:
     """Yield a function that calls a function of `mpscnn.apps.ray.evaluation` for this cluster and model."""
-    with joined(cluster) as ray:
+    with connect_to_cluster(cluster) as ray:
 
         def rows(source: Source, options: Mapping[str, Any], *, mask: str | None = None) -> Any:
-            return rows_on_machines(ray, source, model, options, threads=threads, mask=mask)
+            return compute_rows(ray, source, model, options, threads=threads, mask=mask)
 
         yield lambda evaluation, *arguments: evaluation(ray, rows, model, *arguments)
 
@@ -182,7 +182,7 @@ def _evaluate_classifier(
 
 
 def _in_folders(folder: Path, names: Sequence[str], failed: Callable[[object, Error], None]) -> list[Sample]:
-    with reading(folder, ImageError):
+    with convert_read_errors(folder, ImageError):
         entries = sorted(entry for entry in folder.iterdir() if entry.is_dir() and entry.name[0] != ".")
     if not entries:
         raise ImageError(f"{folder}: has no folders, one for each class, in it")
@@ -213,7 +213,7 @@ def _without_placing(model: Model) -> dict[str, Any] | None:
 
 
 def _write(result: Evaluation, path: Path) -> None:
-    with writing(path, ParameterError):
+    with convert_write_errors(path, ParameterError):
         result.draw().save(path)
 
 

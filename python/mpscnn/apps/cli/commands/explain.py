@@ -5,16 +5,16 @@ from __future__ import annotations
 import dataclasses
 
 from mpscnn.apps.cli.arguments import JsonOption, ModelArgument, RandomWeightsOption
-from mpscnn.apps.cli.option_groups import RUN, takes_options
+from mpscnn.apps.cli.option_groups import RUN, add_options
 from mpscnn.apps.cli.output import hint, show, show_json, table_width
-from mpscnn.apps.cli.sizes import SizeOption, sized_subject
+from mpscnn.apps.cli.sizes import SizeOption, open_with_size
 from mpscnn.runtime.library import slow_precision
 from mpscnn.runtime.options import CompileOptions, RunOptions
 
 _PROGRAM = CompileOptions(device="cpu")
 
 
-@takes_options(without=("device", "check_finite"))
+@add_options(without=("device", "check_finite"))
 def explain(
     model: ModelArgument,
     size: SizeOption = None,
@@ -31,7 +31,7 @@ def explain(
 
     Example: mpscnn explain mobilenet_v2 --threads 1
     """
-    network = sized_subject(model, size, random_weights=random_weights).network
+    network = open_with_size(model, size, random_weights=random_weights).network
     explained = network.compile(**program.to_dict()).explain(threads=runs.threads)
     if as_json:
         show_json(dataclasses.asdict(explained))

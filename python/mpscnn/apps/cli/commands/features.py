@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mpscnn._private.files import require_replaceable
-from mpscnn._private.shell import in_command
-from mpscnn.apps.cli.arguments import ChannelOrderOption, JsonOption, ModelOption, PhotosArgument, names_in
-from mpscnn.apps.cli.failures import FAILED, ended_by_signals
+from mpscnn._private.shell import quote_path
+from mpscnn.apps.cli.arguments import ChannelOrderOption, JsonOption, ModelOption, PhotosArgument, split_names
+from mpscnn.apps.cli.failures import FAILED, raise_on_signals
 from mpscnn.apps.cli.feature_outputs import (
     LINES,
     PHOTOS,
@@ -25,12 +25,12 @@ from mpscnn.apps.cli.feature_outputs import (
     Output,
     Pictures,
 )
-from mpscnn.apps.cli.option_groups import COMPILE, RUN, takes_options
+from mpscnn.apps.cli.option_groups import COMPILE, RUN, add_options
 from mpscnn.apps.cli.output import report, show, show_json
-from mpscnn.apps.cli.photo_options import for_each_photo, listed_photos
+from mpscnn.apps.cli.photo_options import for_each_photo, list_photos
 from mpscnn.apps.cli.picture_folder import PictureFolder
-from mpscnn.apps.cli.ray_options import ROW_FILES, RayOption, features_on_machines, refuse_videos
-from mpscnn.apps.cli.result_printer import of_photo
+from mpscnn.apps.cli.ray_options import ROW_FILES, RayOption, compute_features, refuse_videos
+from mpscnn.apps.cli.result_printer import photo_error_text
 from mpscnn.apps.cli.video_options import (
     EveryOption,
     FromOption,
@@ -55,7 +55,7 @@ class Pooling(str, Enum):
     global_ = "global"
 
 
-@takes_options()
+@add_options()
 def features(
     photos: PhotosArgument,
     model: ModelOption,
@@ -101,7 +101,7 @@ def features(
 
     Example: mpscnn features cat.jpg --model mobilenet_v1 --layers pointwise1 --output pictures/
     """
-    names = names_in(layers)
+    names = split_names(layers)
     for name, what in ((PHOTOS, "photos"), (TIMES, "times")):
         if name in names:
             raise typer.BadParameter(f"{name!r} is the name of the list of {what}", param_hint="--layers")
@@ -113,7 +113,7 @@ def features(
     if cluster is not None:
         paths, failed = list(photos), 0
     else:
-        paths, failed = ([part.source], 0) if part is not None else listed_photos(photos)
+        paths, failed = ([part.source], 0) if part is not None else list_photos(photos)
     if paths:
         loaded = load(model, **program.to_dict(), **runs.to_dict())
         _require_layers(loaded, model, names)
@@ -135,7 +135,7 @@ def features(
             if cluster is not None:
                 order = None if channel_order is None else channel_order.value
                 file = output if of_rows else None
-                failed += features_on_machines(
+                failed += compute_features(
                     cluster, photos, loaded, extractor, order, runs.threads, file, add, done.append
                 )
             elif part is not None:
@@ -144,7 +144,7 @@ def features(
                 failed += for_each_photo(
                     paths,
                     lambda path, photo: add(path, extractor.run(photo)),
-                    lambda path, error: report(of_photo(path, error)),
+                    lambda path, error: report(photo_error_text(path, error)),
                     channel_order,
                 )
         if done:
@@ -166,7 +166,7 @@ def _require_layers(loaded: Model, given: str, names: Sequence[str]) -> None:
         for name in names:
             loaded.network[name]
     except ParameterError as error:
-        raise ParameterError(f"{error}; its layers are listed by: mpscnn info {in_command(given)}") from error
+        raise ParameterError(f"{error}; its layers are listed by: mpscnn info {quote_path(given)}") from error
 
 
 @contextmanager
@@ -192,7 +192,7 @@ def _add_frames(
     part: VideoPart, extractor: FeatureExtractor, add: Callable[[str, Features, Moment], None]
 ) -> None:
     name = Path(part.source).stem or "frame"
-    with ended_by_signals(), part.through(extractor) as results, status(results, part) as tick:
+    with raise_on_signals(), part.through(extractor) as results, status(results, part) as tick:
         for frame, found in results:
             add(f"{name}-{frame.number:06}", found, Moment(part.source, frame.number, round(frame.time, 6)))
             tick(frame)

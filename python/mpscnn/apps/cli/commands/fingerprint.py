@@ -9,7 +9,7 @@ import typer
 from mpscnn._private.summary import text_table
 from mpscnn.apps.cli.arguments import AUTO_DEVICE, JsonOption, ModelArgument, RandomWeightsOption
 from mpscnn.apps.cli.output import sentences, show, show_json, table_width
-from mpscnn.apps.cli.sizes import SizeOption, sized_subject
+from mpscnn.apps.cli.sizes import SizeOption, open_with_size
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.runtime.library import precisions_of
 
@@ -31,7 +31,7 @@ def fingerprint(
 
     Example: mpscnn fingerprint cifar10_mobilenet_v2
     """
-    network = sized_subject(model, size, random_weights=random_weights).network
+    network = open_with_size(model, size, random_weights=random_weights).network
     chosen = "cpu" if device == AUTO_DEVICE else device
     found: dict[str, str] = {}
     refused: dict[str, str] = {}

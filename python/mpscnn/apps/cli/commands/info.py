@@ -8,13 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
-from mpscnn._private.shell import in_command
+from mpscnn._private.shell import quote_path
 from mpscnn._private.summary import bytes_text, prose, summary_table
 from mpscnn.apps.cli.arguments import JsonOption, ModelArgument
 from mpscnn.apps.cli.output import show, show_json, table_width
 from mpscnn.apps.cli.sizes import SizeOption, check_size, shape_text
 from mpscnn.apps.cli.task import COMMANDS, setting_command
-from mpscnn.core_model import model_path, open_model, task_of
+from mpscnn.core_model import model_path, model_task, open_model
 from mpscnn.graph.network import Network
 from mpscnn.runtime.library import devices
 
@@ -63,7 +63,7 @@ def info(
     described = network.describe(size)
     about: dict[str, Any] = json.loads(core.describe())
     if as_json:
-        task = task_of(about["detection"] is not None, [tensor.shape for tensor in network.outputs])
+        task = model_task(about["detection"] is not None, [tensor.shape for tensor in network.outputs])
         shown = {key: described[key] for key in ("name", "inputs", "outputs", "layers")}
         show_json({"file": str(path), "task": task, **shown, **{key: about[key] for key in _ABOUT}})
         return
@@ -92,16 +92,16 @@ def _facts(model: str, network: Network, about: dict[str, Any]) -> list[tuple[st
 def _use(model: str, network: Network, about: dict[str, Any]) -> str:
     """Return a text about what the model is for and which command uses it."""
     shapes = [tensor.shape for tensor in network.outputs]
-    task = task_of(about["detection"] is not None, shapes)
+    task = model_task(about["detection"] is not None, shapes)
     if about["preprocess"] is None:
         return (
             "arrays through Program and Session; for photos say how they become its input: "
             + setting_command(model, "preprocess", "NAME")
         )
     if task == "classification" and (len(shapes) != 1 or len(shapes[0]) != 2):
-        return f"features of photos: mpscnn features PHOTO --model {in_command(model)} --layers NAME"
+        return f"features of photos: mpscnn features PHOTO --model {quote_path(model)} --layers NAME"
     purpose, command = _USES["digits" if about["preprocess"]["fit"] == "digit" else task]
-    return f"{purpose}: mpscnn {command} PHOTO --model {in_command(model)}"
+    return f"{purpose}: mpscnn {command} PHOTO --model {quote_path(model)}"
 
 
 def _precisions_text() -> str:

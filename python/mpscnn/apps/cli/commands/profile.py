@@ -11,12 +11,12 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from mpscnn._private.files import writing
+from mpscnn._private.files import convert_write_errors
 from mpscnn.apps.benchmark import Subject
 from mpscnn.apps.cli.arguments import JsonOption, ModelArgument, RandomWeightsOption
-from mpscnn.apps.cli.option_groups import COMPILE, RUN, takes_options
+from mpscnn.apps.cli.option_groups import COMPILE, RUN, add_options
 from mpscnn.apps.cli.output import show, show_json, table_width
-from mpscnn.apps.cli.sizes import SizeOption, sized_subject
+from mpscnn.apps.cli.sizes import SizeOption, open_with_size
 from mpscnn.core_model import model_path, open_model
 from mpscnn.errors import ParameterError
 from mpscnn.runtime.options import CompileOptions, RunOptions
@@ -34,7 +34,7 @@ class Order(str, Enum):
     lost = "lost"
 
 
-@takes_options()
+@add_options()
 def profile(
     model: ModelArgument,
     size: SizeOption = None,
@@ -72,7 +72,7 @@ def profile(
 
     Example: mpscnn profile mobilenet_v2 --threads 1 --sort time
     """
-    subject = sized_subject(model, size, random_weights=random_weights)
+    subject = open_with_size(model, size, random_weights=random_weights)
     x = subject.random_input() if photo == _RANDOM else _prepared(model, subject, photo, random_weights)
     compiled = subject.network.compile(**program.to_dict())
     result = compiled.session(**session.to_dict()).profile(x, runs=runs)
@@ -107,5 +107,5 @@ def _sorted(result: Profile, order: Order) -> list[ProfileStep]:
 
 
 def _write(result: Profile, path: Path) -> None:
-    with writing(path, ParameterError):
+    with convert_write_errors(path, ParameterError):
         result.save_trace(path)

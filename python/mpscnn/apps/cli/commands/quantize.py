@@ -9,8 +9,8 @@ import typer
 
 from mpscnn._private.files import require_replaceable
 from mpscnn._private.summary import bytes_text
-from mpscnn.apps.cli.arguments import JsonOption, ModelArgument, names_in
-from mpscnn.apps.cli.network_inputs import classes_of_photos, inputs_of_photos, photos_of
+from mpscnn.apps.cli.arguments import JsonOption, ModelArgument, split_names
+from mpscnn.apps.cli.network_inputs import preprocess_photos, select_photos, true_classes
 from mpscnn.apps.cli.output import hint, sentences, show, show_json, table_width
 from mpscnn.apps.cli.sizes import SizeOption, check_size
 from mpscnn.core_model import described_network, model_path, open_model
@@ -83,7 +83,7 @@ def quantize(
         )
     check_size(network, size)
     target = output or Path(f"{Path(model).stem}_int8.safetensors")
-    kept = names_in(keep_float32)
+    kept = split_names(keep_float32)
     if target.suffix != ".safetensors":
         raise ParameterError(f"{target}: the name of the output must end in .safetensors")
     quantizable = require_quantizable(network, kept)
@@ -92,15 +92,15 @@ def quantize(
         names = ", ".join(f"{name} ({operations[name]})" for name in quantizable.refused)
         hint(f"stays in float32, as integers do not have it: {names}")
     require_replaceable(target, WeightsError)
-    paths = photos_of(images, max_images)
-    tested = photos_of(test_images, None, option="--test-images") if test_images else paths
-    given = inputs_of_photos(core, network, paths, size)
+    paths = select_photos(images, max_images)
+    tested = select_photos(test_images, None, option="--test-images") if test_images else paths
+    given = preprocess_photos(core, network, paths, size)
     result, report = quantized(
         network,
         given,
-        test_images=inputs_of_photos(core, network, tested, size) if test_images else given,
+        test_images=preprocess_photos(core, network, tested, size) if test_images else given,
         keep_float32=kept,
-        test_classes=classes_of_photos(tested, network.labels or []),
+        test_classes=true_classes(tested, network.labels or []),
     )
     result.save(target, information=information or None)
     if as_json:

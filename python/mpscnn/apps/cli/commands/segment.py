@@ -16,12 +16,12 @@ from mpscnn.apps.cli.arguments import (
     PhotosArgument,
 )
 from mpscnn.apps.cli.failures import FAILED
-from mpscnn.apps.cli.option_groups import COMPILE, RUN, takes_options
+from mpscnn.apps.cli.option_groups import COMPILE, RUN, add_options
 from mpscnn.apps.cli.output import hint
-from mpscnn.apps.cli.photo_options import for_each_photo, listed_photos
+from mpscnn.apps.cli.photo_options import for_each_photo, list_photos
 from mpscnn.apps.cli.picture_folder import PictureFolder
-from mpscnn.apps.cli.ray_options import RayOption, answer_on_machines
-from mpscnn.apps.cli.result_printer import ResultPrinter, form_of, head_line
+from mpscnn.apps.cli.ray_options import RayOption, show_cluster_results
+from mpscnn.apps.cli.result_printer import ResultPrinter, head_line, output_format
 from mpscnn.apps.cli.task import require_task
 from mpscnn.apps.cli.video_options import (
     EveryOption,
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 _DEFAULT = "deeplab_v3"
 
 
-@takes_options()
+@add_options()
 def segment(
     photos: PhotosArgument,
     model: ModelOption = _DEFAULT,
@@ -82,10 +82,10 @@ def segment(
 
     Example: mpscnn segment clip.mp4 --output out.mp4
     """
-    form = form_of(as_json, as_csv)
+    form = output_format(as_json, as_csv)
     part = video_part(photos, every, start, end, inflight, channel_order, output)
     of_photos = cluster is None and part is None
-    paths, failed = listed_photos(photos) if of_photos else ([], 0)
+    paths, failed = list_photos(photos) if of_photos else ([], 0)
     if of_photos and not paths:
         raise typer.Exit(FAILED if failed else 0)
     if model == _DEFAULT:
@@ -94,7 +94,7 @@ def segment(
     require_task(loaded, model, "segmentation")
     answers = ResultPrinter(loaded, form, _lines)
     if cluster is not None:
-        answer_on_machines(cluster, part, photos, loaded, answers, output, runs.threads, channel_order)
+        show_cluster_results(cluster, part, photos, loaded, answers, output, runs.threads, channel_order)
     elif part is not None:
         show_frames(part, loaded, answers, output, _frame_picture)
     else:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from mpscnn._private.model_name import DEFAULT_MODEL
-from mpscnn.apps.cli.option_groups import COMPILE, RUN, takes_options
+from mpscnn.apps.cli.option_groups import COMPILE, RUN, add_options
 from mpscnn.runtime.options import CompileOptions, RunOptions
 
 
@@ -30,7 +30,7 @@ class LogFormat(str, Enum):
     json = "json"
 
 
-@takes_options()
+@add_options()
 def serve(
     models: Annotated[
         list[str] | None,
@@ -166,7 +166,7 @@ def serve(
     from mpscnn.apps.serve.hosting import Models
     from mpscnn.apps.serve.hosting import host as host_model
     from mpscnn.apps.serve.logs import log_to_stderr
-    from mpscnn.apps.serve.server import listening
+    from mpscnn.apps.serve.server import open_listening_socket
     from mpscnn.apps.serve.server import serve as serve_models
     from mpscnn.apps.serve.settings import Settings
     from mpscnn.errors import ParameterError
@@ -191,7 +191,7 @@ def serve(
     greeting = log_format is not LogFormat.json and (not as_json or sys.stdout.isatty())
     if address_file is not None:
         require_replaceable(address_file, ParameterError)
-    with listening(settings) as listener:
+    with open_listening_socket(settings) as listener:
         log_to_stderr(log_level.value, as_json)
         hosted = [
             host_model(

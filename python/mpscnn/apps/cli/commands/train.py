@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from mpscnn._private.shell import in_command
+from mpscnn._private.shell import quote_path
 from mpscnn.apps.cli.arguments import AUTO_DEVICE, DeviceOption, ThreadsOption
 from mpscnn.apps.cli.output import hint, show
-from mpscnn.apps.cli.train_output import own_output
+from mpscnn.apps.cli.train_output import lock_output
 from mpscnn.errors import ParameterError
 from mpscnn.training.history import Epoch
 
@@ -167,7 +167,7 @@ def train(
         raise typer.BadParameter("exclude each other", param_hint="--resume, --restart")
     if output.suffix != ".safetensors":
         raise typer.BadParameter(f"the name must end in .safetensors, got {output}", param_hint="--output")
-    with own_output(output):
+    with lock_output(output):
         if digits is not None:
             _train_digits(
                 Path(digits),
@@ -267,4 +267,4 @@ def _train_digits(
     labels = [str(digit) for digit in range(10)]
     network.save(output, labels=labels, preprocess="mnist", information=_INFORMATION)
     show(f"test images: {result.accuracy:.2%} right of {len(test.labels):,}", f"written: {output}")
-    hint(f"Try it: mpscnn digits --model {in_command(output)} PHOTO...")
+    hint(f"Try it: mpscnn digits --model {quote_path(output)} PHOTO...")

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from mpscnn._private.files import writing
+from mpscnn._private.files import convert_write_errors
 from mpscnn.apps.cli.arguments import AUTO_DEVICE
 from mpscnn.apps.cli.failures import FAILED
 from mpscnn.apps.cli.output import sentences, show, table_width
@@ -57,7 +57,7 @@ def verify(
     from mpscnn.apps.verify import verify as run
 
     if report is not None:
-        with writing(report, ParameterError):
+        with convert_write_errors(report, ParameterError):
             report.touch()
     with _group_shown() as progress:
         found = run(device, only=only, time_limit=time_limit, progress=progress)
@@ -71,7 +71,7 @@ def verify(
         show("", *found.table(width=table_width()).split("\n"), "")
     show(*sentences(*found.summary().split("\n")))
     if report is not None:
-        with writing(report, ParameterError):
+        with convert_write_errors(report, ParameterError):
             report.write_text(found.to_json() + "\n", encoding="utf-8")
     if found.not_tested:
         raise typer.Exit(NOT_TESTED)

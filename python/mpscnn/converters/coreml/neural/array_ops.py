@@ -194,7 +194,7 @@ def _copy(_: Builder, layer: Layer) -> str:
     return layer.x
 
 
-MOVES: dict[str, Handler] = {
+ARRAY_OPS: dict[str, Handler] = {
     "broadcastToStatic": _broadcast,
     "concat": _concat,
     "concatND": _concat_nd,

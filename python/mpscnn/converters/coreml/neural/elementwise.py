@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mpscnn.converters.coreml.neural.layer import Handler, Layer, binary, simple
+from mpscnn.converters.coreml.neural.layer import Handler, Layer, binary, convert_to_op
 from mpscnn.converters.onnx_builder.blocks import (
     clip,
     compare,
@@ -202,21 +202,21 @@ def _clip(b: Builder, layer: Layer) -> str:
     return clip(b, layer.x, layer.p.minVal, layer.p.maxVal)
 
 
-ELEMENTS: dict[str, Handler] = {
+ELEMENTWISE: dict[str, Handler] = {
     "activation": _activation,
     "add": _sum_or_product("Add"),
     "addBroadcastable": binary("Add"),
     "average": _average,
     "bias": _bias,
-    "ceil": simple("Ceil"),
+    "ceil": convert_to_op("Ceil"),
     "clampedReLU": _clamped,
     "clip": _clip,
     "divideBroadcastable": binary("Div"),
     "dot": _dot,
     "equal": _comparison("Equal"),
-    "erf": simple("Erf"),
+    "erf": convert_to_op("Erf"),
     "exp2": _exp2,
-    "floor": simple("Floor"),
+    "floor": convert_to_op("Floor"),
     "floorDivBroadcastable": _floor_div,
     "gelu": _gelu,
     "greaterEqual": _comparison("GreaterOrEqual"),
@@ -235,11 +235,11 @@ ELEMENTS: dict[str, Handler] = {
     "multiplyBroadcastable": binary("Mul"),
     "notEqual": _comparison("Equal", opposite=True),
     "powBroadcastable": binary("Pow"),
-    "round": simple("Round"),
+    "round": convert_to_op("Round"),
     "scale": _scale,
-    "sign": simple("Sign"),
+    "sign": convert_to_op("Sign"),
     "subtractBroadcastable": binary("Sub"),
-    "tanh": simple("Tanh"),
+    "tanh": convert_to_op("Tanh"),
     "unary": _unary,
     "whereBroadcastable": _where,
 }

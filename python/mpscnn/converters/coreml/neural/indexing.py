@@ -104,7 +104,7 @@ def _scatter_nd(b: Builder, layer: Layer) -> str:
     return scatter(b, "ScatterND", layer.three(), _mode(layer))
 
 
-POSITIONS: dict[str, Handler] = {
+INDEXING: dict[str, Handler] = {
     "argSort": _sorted,
     "cumSum": _running_sums,
     "embedding": _embedding,

@@ -69,7 +69,7 @@ Handler = Callable[[Builder, Layer], "str | list[str]"]
 """A function that adds a layer to the graph and returns its output tensors."""
 
 
-def simple(kind: str, **attributes: Any) -> Handler:
+def convert_to_op(kind: str, **attributes: Any) -> Handler:
     """Return a function that converts a layer with one input to one ONNX operator."""
     return lambda b, layer: b.op(kind, layer.x, **attributes)
 

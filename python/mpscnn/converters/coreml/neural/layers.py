@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from mpscnn.converters.coreml.neural.array_ops import MOVES
-from mpscnn.converters.coreml.neural.elementwise import ELEMENTS
-from mpscnn.converters.coreml.neural.indexing import POSITIONS
+from mpscnn.converters.coreml.neural.array_ops import ARRAY_OPS
+from mpscnn.converters.coreml.neural.elementwise import ELEMENTWISE
+from mpscnn.converters.coreml.neural.indexing import INDEXING
 from mpscnn.converters.coreml.neural.layer import Handler
-from mpscnn.converters.coreml.neural.linear_and_reductions import PRODUCTS
+from mpscnn.converters.coreml.neural.linear_and_reductions import LINEAR_AND_REDUCTIONS
 from mpscnn.converters.coreml.neural.recurrent import RECURRENT
 from mpscnn.converters.coreml.neural.windows import WINDOWS
 from mpscnn.converters.coreml.schema import LAYERS
@@ -31,13 +31,20 @@ _REASONS = {
 REFUSED = {kind: reason for reason, kinds in _REASONS.items() for kind in kinds.split()}
 """The reason why a kind of layer is not supported, by Core ML's name."""
 
-HANDLERS: dict[str, Handler] = {**ELEMENTS, **MOVES, **POSITIONS, **PRODUCTS, **RECURRENT, **WINDOWS}
+HANDLERS: dict[str, Handler] = {
+    **ELEMENTWISE,
+    **ARRAY_OPS,
+    **INDEXING,
+    **LINEAR_AND_REDUCTIONS,
+    **RECURRENT,
+    **WINDOWS,
+}
 """The functions that convert layers, by kind: the name of the message's field with the parameters."""
 
 _NUMBERS = {number: kind for kind, (number, _) in LAYERS.items()}
 
 
-def kind_of(layer: object) -> str | None:
+def layer_kind(layer: object) -> str | None:
     """Return the kind of a layer's message; None for a kind that is missing or unknown (from a newer Core ML)."""
     fields = layer.ListFields()  # type: ignore[attr-defined]
     return next((_NUMBERS[field.number] for field, _ in fields if field.number in _NUMBERS), None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mpscnn.converters.coreml.neural.layer import Handler, Layer
-from mpscnn.converters.coreml.photo_scaling import Numbers, of_batch_norm
+from mpscnn.converters.coreml.photo_scaling import Numbers, batch_norm_scaling
 from mpscnn.converters.onnx_builder.blocks import (
     argmax_or_argmin,
     fill,
@@ -88,7 +88,7 @@ def scale_and_bias(layer: Layer) -> Numbers | None:
     gamma, beta, mean, variance = (
         layer.weight(role, (int(layer.p.channels),)).array() for role in ("gamma", "beta", "mean", "variance")
     )
-    return of_batch_norm(gamma, beta, mean, variance, layer.positive("epsilon", _BATCH_EPSILON))
+    return batch_norm_scaling(gamma, beta, mean, variance, layer.positive("epsilon", _BATCH_EPSILON))
 
 
 def _mean_variance(b: Builder, layer: Layer) -> str:
@@ -189,7 +189,7 @@ def _filled(b: Builder, layer: Layer) -> str:
     return fill(b, [int(one) for one in layer.p.targetShape], float(layer.p.value))
 
 
-PRODUCTS: dict[str, Handler] = {
+LINEAR_AND_REDUCTIONS: dict[str, Handler] = {
     "argMax": _best("ArgMax"),
     "argMin": _best("ArgMin"),
     "batchedMatmul": _matmul,

@@ -11,13 +11,13 @@ from mpscnn.converters.coreml.features import NUMBER, ORDERS, Feature, Photo, cl
 from mpscnn.converters.coreml.file import CoremlFile
 from mpscnn.converters.coreml.inputs import describe_photos, input_shapes, plain_photo
 from mpscnn.converters.coreml.neural.layer import Layer
-from mpscnn.converters.coreml.neural.layers import HANDLERS, REFUSED, kind_of
+from mpscnn.converters.coreml.neural.layers import HANDLERS, REFUSED, layer_kind
 from mpscnn.converters.coreml.neural.linear_and_reductions import scale_and_bias
 from mpscnn.converters.coreml.photo_scaling import PhotoScaling
 from mpscnn.converters.coreml.pipeline import PostProcessing
 from mpscnn.converters.coreml.schema import PACKAGES
 from mpscnn.converters.coreml.segmenter import describe_segmenter, leave_out_search
-from mpscnn.converters.layer_names import shown
+from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.onnx_builder.builder import Builder, Extents
 from mpscnn.converters.onnx_builder.walk import Walk
 from mpscnn.converters.read_options import ReadOptions
@@ -78,7 +78,7 @@ def _extents(one: Feature, *, old: bool) -> Extents:
         return one.extents
     if len(one.extents) not in (1, 3):
         raise UnsupportedError(
-            f"input {shown(one.name)} has the shape {one.extents}; supported are 1 and 3 axes"
+            f"input {quote_name(one.name)} has the shape {one.extents}; supported are 1 and 3 axes"
         )
     return (1, *one.extents)
 
@@ -94,7 +94,7 @@ def _prepare(walk: Walk, net: Any, inputs: Sequence[Feature], *, old: bool) -> P
         name = message.featureName or (images or list(inputs))[0].name
         one = next((given for given in inputs if given.name == name), None)
         if one is None or one.kind != "image":
-            raise WeightsError(f"damaged: prepares {shown(name)}, which is no image input")
+            raise WeightsError(f"damaged: prepares {quote_name(name)}, which is no image input")
         scaler = _scaler(message, one) if message.HasField("scaler") else None
         if scaler is not None and place == 0 and len(net.preprocessing) == 1 == len(inputs):
             photo = scaler
@@ -147,7 +147,7 @@ def _prepared(b: Builder, one: Feature, message: Any, scaler: Photo | None) -> s
 
 
 def _add(walk: Walk, file: CoremlFile, message: Any, scaling: PhotoScaling | None) -> None:
-    kind = kind_of(message)
+    kind = layer_kind(message)
     if kind is None:
         walk.layer(
             "unknown",
@@ -178,7 +178,7 @@ def _add(walk: Walk, file: CoremlFile, message: Any, scaling: PhotoScaling | Non
 
     refusal = None if kind in HANDLERS else REFUSED[kind]
     if kind == "custom" and message.custom.className:
-        refusal = f"{refusal} (its class is {shown(message.custom.className)})"
+        refusal = f"{refusal} (its class is {quote_name(message.custom.className)})"
     walk.layer(kind, message.name or kind, list(message.input), list(message.output), convert, refusal)
 
 

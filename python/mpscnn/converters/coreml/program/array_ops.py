@@ -138,7 +138,7 @@ def _fill(b: Builder, op: Operation) -> str:
     return fill(b, op.integers("shape"), op.array("value") if op.has("value") else 0.0)
 
 
-MOVES: dict[str, Handler] = {
+ARRAY_OPS: dict[str, Handler] = {
     "concat": _concat,
     "depth_to_space": _depth_to_space,
     "expand_dims": _expand_dims,

@@ -65,10 +65,10 @@ def decode_data(content: bytes, kind: Element, shape: tuple[int, ...]) -> NDArra
         return np.frombuffer(content, kind.dtype).reshape(shape)
     count = math.prod(shape)
     signed = kind.dtype.kind == "i"
-    return packed_integers(np.frombuffer(content, np.uint8), count, kind.bits, signed=signed).reshape(shape)
+    return unpack_integers(np.frombuffer(content, np.uint8), count, kind.bits, signed=signed).reshape(shape)
 
 
-def packed_integers(
+def unpack_integers(
     content: NDArray[np.uint8], count: int, bits: int, *, signed: bool = False
 ) -> NDArray[np.generic]:
     """Unpack integers of fewer than 8 bits, beginning with the lowest bits of the first byte."""

@@ -14,7 +14,7 @@ from mpscnn.converters.blobs import Blob, Place
 from mpscnn.converters.budget import Budget, Cost
 from mpscnn.converters.coreml.file import CoremlFile
 from mpscnn.converters.coreml.program import types
-from mpscnn.converters.coreml.program.blob_file import BlobFile, decode_data, numbers, packed_integers
+from mpscnn.converters.coreml.program.blob_file import BlobFile, decode_data, numbers, unpack_integers
 from mpscnn.converters.file_bytes import FileBytes
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -100,10 +100,10 @@ class Constants:
         if not message.type.HasField("tensorType"):
             raise UnsupportedError("a constant that is not a tensor")
         tensor = message.type.tensorType
-        shape = types.fixed(tensor)
+        shape = types.constant_shape(tensor)
         if tensor.dataType == types.STRING:
             return Constant(None, shape, [str(text) for text in message.immediateValue.tensor.strings.values])
-        kind = types.element(tensor.dataType)
+        kind = types.element_type(tensor.dataType)
         if message.HasField("blobFileValue"):
             stated = message.blobFileValue
             return Constant(kind, shape, self._blob_file(stated.fileName).place(stated.offset, kind, shape))
@@ -139,7 +139,7 @@ class Constants:
         return [_floats(maker(self, given))]
 
 
-_FLOAT, _BIT = types.element(11), types.element(37)
+_FLOAT, _BIT = types.element_type(11), types.element_type(37)
 
 
 def _floats(array: Array) -> Constant:
@@ -229,7 +229,7 @@ def _look_up(constants: Constants, given: Mapping[str, Constant]) -> Array:
     count = math.prod(shape)
     constants.spend(count)
     packed = constants.array(_needed(given, "indices")).view(np.uint8)
-    places = packed[:count] if bits == 8 else packed_integers(packed, count, bits)
+    places = packed[:count] if bits == 8 else unpack_integers(packed, count, bits)
     if places.size != count:
         raise WeightsError(f"damaged: {places.size} places for the shape {shape}")
     made: Array = table[places].reshape(shape)
@@ -278,7 +278,7 @@ def _mask(constants: Constants, given: Mapping[str, Constant], name: str) -> Arr
         return mask.astype(bool)
     shape = _stated_shape(constants, given)
     constants.spend(math.prod(shape))
-    return packed_integers(mask.view(np.uint8).reshape(-1), math.prod(shape), 1).astype(bool).reshape(shape)
+    return unpack_integers(mask.view(np.uint8).reshape(-1), math.prod(shape), 1).astype(bool).reshape(shape)
 
 
 def _filled(constants: Constants, values: Array, mask: Array) -> Array:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from mpscnn.converters.coreml.program.operation import Handler, Operation, binary, simple
+from mpscnn.converters.coreml.program.operation import Handler, Operation, binary, convert_to_op
 from mpscnn.converters.onnx_builder.blocks import clip, gelu, power_of_two, scaled_tanh, threshold
 from mpscnn.converters.onnx_builder.builder import BOOL, FLOAT, INT64, Builder
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -144,19 +144,19 @@ def _select(b: Builder, op: Operation) -> str:
     return b.op("Where", op.tensor("cond"), op.tensor("a"), op.tensor("b"))
 
 
-ELEMENTS: dict[str, Handler] = {
-    "abs": simple("Abs"),
+ELEMENTWISE: dict[str, Handler] = {
+    "abs": convert_to_op("Abs"),
     "add": binary("Add"),
     "cast": _cast,
-    "ceil": simple("Ceil"),
+    "ceil": convert_to_op("Ceil"),
     "clamped_relu": _clamped,
     "clip": _clip,
     "elu": _elu,
     "equal": binary("Equal"),
-    "erf": simple("Erf"),
-    "exp": simple("Exp"),
+    "erf": convert_to_op("Erf"),
+    "exp": convert_to_op("Exp"),
     "exp2": _exp2,
-    "floor": simple("Floor"),
+    "floor": convert_to_op("Floor"),
     "floor_div": _floor_div,
     "gelu": _gelu,
     "greater": binary("Greater"),
@@ -169,7 +169,7 @@ ELEMENTS: dict[str, Handler] = {
     "linear_activation": _linear_activation,
     "log": _after("Log", 1e-45),
     "logical_and": binary("And"),
-    "logical_not": simple("Not"),
+    "logical_not": convert_to_op("Not"),
     "logical_or": binary("Or"),
     "logical_xor": binary("Xor"),
     "maximum": binary("Max"),
@@ -179,23 +179,23 @@ ELEMENTS: dict[str, Handler] = {
     "pow": binary("Pow"),
     "prelu": _prelu,
     "real_div": binary("Div"),
-    "relu": simple("Relu"),
+    "relu": convert_to_op("Relu"),
     "relu6": _relu6,
-    "round": simple("Round"),
+    "round": convert_to_op("Round"),
     "rsqrt": _after("Rsqrt", 1e-12),
     "scaled_tanh": _scaled_tanh,
     "select": _select,
-    "sigmoid": simple("Sigmoid"),
+    "sigmoid": convert_to_op("Sigmoid"),
     "sigmoid_hard": _hard_sigmoid,
-    "sign": simple("Sign"),
+    "sign": convert_to_op("Sign"),
     "silu": _silu,
-    "softplus": simple("Softplus"),
+    "softplus": convert_to_op("Softplus"),
     "softplus_parametric": _softplus_parametric,
-    "softsign": simple("Softsign"),
-    "sqrt": simple("Sqrt"),
+    "softsign": convert_to_op("Softsign"),
+    "sqrt": convert_to_op("Sqrt"),
     "square": _square,
     "sub": binary("Sub"),
-    "tanh": simple("Tanh"),
+    "tanh": convert_to_op("Tanh"),
     "threshold": _threshold,
     "thresholded_relu": _thresholded_relu,
 }

@@ -82,7 +82,7 @@ def _scatter_nd(b: Builder, op: Operation) -> str:
     return scatter(b, "ScatterND", _operands(op), op.text("mode", "add"))
 
 
-POSITIONS: dict[str, Handler] = {
+INDEXING: dict[str, Handler] = {
     "argsort": _sorted,
     "cumsum": _running_sums,
     "gather": _gather,

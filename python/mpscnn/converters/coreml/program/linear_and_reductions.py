@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from mpscnn.converters.coreml.photo_scaling import Numbers, of_batch_norm
+from mpscnn.converters.coreml.photo_scaling import Numbers, batch_norm_scaling
 from mpscnn.converters.coreml.program.operation import Handler, Operation
 from mpscnn.converters.onnx_builder.blocks import (
     argmax_or_argmin,
@@ -86,7 +86,7 @@ def scale_and_bias(op: Operation) -> Numbers | None:
         mean, variance = op.array("mean"), op.array("variance")
         gamma = op.array("gamma") if op.has("gamma") else np.ones(1)
         beta = op.array("beta") if op.has("beta") else np.zeros(1)
-        return of_batch_norm(gamma, beta, mean, variance, op.number("epsilon", _EPSILON))
+        return batch_norm_scaling(gamma, beta, mean, variance, op.number("epsilon", _EPSILON))
     if op.kind not in ("mul", "add") or not op.is_constant("y"):
         return None
     operand = np.asarray(op.array("y"), np.float64)
@@ -167,7 +167,7 @@ def _best(kind: str) -> Handler:
     return convert
 
 
-PRODUCTS: dict[str, Handler] = {
+LINEAR_AND_REDUCTIONS: dict[str, Handler] = {
     "batch_norm": _batch_norm,
     "einsum": _einsum,
     "instance_norm": _instance_norm,

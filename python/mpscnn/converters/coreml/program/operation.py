@@ -198,7 +198,7 @@ def _plain(values: Array | Blob) -> Array | Blob:
     return values.astype(np.int64 if values.dtype.kind in "iu" else np.float32, copy=False)
 
 
-def simple(kind: str, **attributes: Any) -> Handler:
+def convert_to_op(kind: str, **attributes: Any) -> Handler:
     """Return a function that converts an operation on x to one ONNX operator."""
     return lambda b, op: b.op(kind, op.tensor("x"), **attributes)
 

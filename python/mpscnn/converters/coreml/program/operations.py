@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from mpscnn.converters.coreml.program.array_ops import MOVES
-from mpscnn.converters.coreml.program.elementwise import ELEMENTS
-from mpscnn.converters.coreml.program.indexing import POSITIONS
-from mpscnn.converters.coreml.program.linear_and_reductions import PRODUCTS
+from mpscnn.converters.coreml.program.array_ops import ARRAY_OPS
+from mpscnn.converters.coreml.program.elementwise import ELEMENTWISE
+from mpscnn.converters.coreml.program.indexing import INDEXING
+from mpscnn.converters.coreml.program.linear_and_reductions import LINEAR_AND_REDUCTIONS
 from mpscnn.converters.coreml.program.operation import Handler
 from mpscnn.converters.coreml.program.recurrent import RECURRENT
 from mpscnn.converters.coreml.program.windows import WINDOWS
@@ -29,5 +29,12 @@ _REASONS = {
 REFUSED = {kind: reason for reason, kinds in _REASONS.items() for kind in kinds.split()}
 """The reason why an operation is not supported, by Core ML's name."""
 
-HANDLERS: dict[str, Handler] = {**ELEMENTS, **MOVES, **POSITIONS, **PRODUCTS, **RECURRENT, **WINDOWS}
+HANDLERS: dict[str, Handler] = {
+    **ELEMENTWISE,
+    **ARRAY_OPS,
+    **INDEXING,
+    **LINEAR_AND_REDUCTIONS,
+    **RECURRENT,
+    **WINDOWS,
+}
 """The functions that convert operations, by Core ML's name."""

@@ -18,7 +18,7 @@ from mpscnn.converters.coreml.program.operation import Operation
 from mpscnn.converters.coreml.program.operations import HANDLERS, REFUSED
 from mpscnn.converters.coreml.schema import PACKAGES
 from mpscnn.converters.coreml.segmenter import describe_segmenter, leave_out_search
-from mpscnn.converters.layer_names import shown
+from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.onnx_builder.builder import Builder, Extents
 from mpscnn.converters.onnx_builder.walk import Walk
 from mpscnn.converters.photo_settings import MAX_LABELS
@@ -39,10 +39,10 @@ def read_program(
     for given in function.inputs:
         if given.type.HasField("stateType"):
             raise UnsupportedError(
-                f"keeps the state {shown(given.name)} between runs, which is not supported"
+                f"keeps the state {quote_name(given.name)} between runs, which is not supported"
             )
         if not given.type.HasField("tensorType"):
-            raise UnsupportedError(f"its input {shown(given.name)} is not a tensor")
+            raise UnsupportedError(f"its input {quote_name(given.name)} is not a tensor")
         if types.is_integer(given.type):
             whole.add(given.name)
         extents = _input_extents(given, features.get(given.name))
@@ -89,11 +89,11 @@ def _main_function(model: Any) -> tuple[Any, Any]:
     if name not in functions and len(functions) == 1:
         name = next(iter(functions))
     if name not in functions:
-        raise WeightsError(f"damaged: it has no function {shown(name)}")
+        raise WeightsError(f"damaged: it has no function {quote_name(name)}")
     described = next((one for one in description.functions if one.name == name), description)
     if described.state:
         raise UnsupportedError(
-            f"keeps the state {shown(described.state[0].name)} between runs, which is not supported"
+            f"keeps the state {quote_name(described.state[0].name)} between runs, which is not supported"
         )
     return functions[name], described
 
@@ -105,7 +105,7 @@ def _block_of(function: Any) -> Any:
         return blocks[function.opset]
     if len(blocks) == 1:
         return next(iter(blocks.values()))
-    raise WeightsError(f"damaged: it has no operations for {shown(function.opset)}")
+    raise WeightsError(f"damaged: it has no operations for {quote_name(function.opset)}")
 
 
 def _input_extents(given: Any, described: Feature | None) -> Extents:
@@ -209,5 +209,5 @@ class _Program:
             self.walk.flatten(name)
         for name in wanted:
             if self._constants.holds(name):
-                raise UnsupportedError(f"its output {shown(name)} is a constant")
+                raise UnsupportedError(f"its output {quote_name(name)} is a constant")
         return wanted

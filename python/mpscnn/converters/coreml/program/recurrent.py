@@ -6,7 +6,7 @@ import numpy as np
 
 from mpscnn.converters import gates
 from mpscnn.converters.coreml.program.operation import Handler, Operation
-from mpscnn.converters.coreml.recurrent import Recurrent, by_direction
+from mpscnn.converters.coreml.recurrent import Recurrent, split_directions
 from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.converters.recurrent_layer import Array, RecurrentWeights
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -50,7 +50,9 @@ def _converted(
     units = directions[0].state.shape[1]
     names = ["initial_h", "initial_c"] if kind == "LSTM" else ["initial_h"]
     zeros = [name for name in names if op.is_constant(name) and not op.array(name).any()]
-    states = [by_direction(b, op.tensor(name), len(directions), units) for name in names if zeros != names]
+    states = [
+        split_directions(b, op.tensor(name), len(directions), units) for name in names if zeros != names
+    ]
     layer = Recurrent(
         kind,
         directions,

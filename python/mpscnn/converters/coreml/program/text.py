@@ -12,7 +12,7 @@ import numpy as np
 
 from mpscnn.converters.coreml.program import types
 from mpscnn.converters.coreml.schema import model_message
-from mpscnn.converters.layer_names import shown
+from mpscnn.converters.layer_names import quote_name
 from mpscnn.errors import UnsupportedError, WeightsError
 
 MAX_TEXT = 1 << 26
@@ -34,7 +34,7 @@ _TOKEN = re.compile(
 _OPENING, _CLOSING = "([{<", ")]}>"
 
 
-def program_of_text(text: str) -> Any:
+def parse_program(text: str) -> Any:
     """Parse the text of a program, and return a Core ML model (a protobuf message) that contains the program.
 
     Raises:
@@ -77,7 +77,7 @@ class _Parser:
 
     def _expect(self, token: str) -> None:
         if self._token != token or self._kind == "text":
-            raise self._wrong(f"expected {token!r} and not {shown(self._token)}")
+            raise self._wrong(f"expected {token!r} and not {quote_name(self._token)}")
         self._next()
 
     def _takes(self, token: str) -> bool:
@@ -89,7 +89,7 @@ class _Parser:
 
     def _name(self) -> str:
         if self._kind != "name":
-            raise self._wrong(f"expected a name and not {shown(self._token)}")
+            raise self._wrong(f"expected a name and not {quote_name(self._token)}")
         return self._next()
 
     def _whole(self) -> int:
@@ -238,7 +238,7 @@ class _Parser:
         number = _TYPES.get(name)
         if number is None:
             raise UnsupportedError(
-                f"its program has numbers of the type {shown(name)}, which is not supported"
+                f"its program has numbers of the type {quote_name(name)}, which is not supported"
             )
         return number
 
@@ -291,7 +291,7 @@ class _Parser:
                     self._skip()
                 continue
             elif token != ",":
-                raise self._wrong(f"expected a value and not {shown(token)}")
+                raise self._wrong(f"expected a value and not {quote_name(token)}")
             self._next()
             if depth == 0:
                 return found
@@ -311,7 +311,7 @@ class _Parser:
             into.strings.values.extend([_plain(token) for _, token in held])
             into.strings.SetInParent()
             return
-        element = types.element(tensor.dataType)
+        element = types.element_type(tensor.dataType)
         try:
             if element.dtype.kind == "f":
                 numbers = np.array([_number(token) for _, token in held], np.float64)
@@ -345,7 +345,7 @@ class _Parser:
                 except ValueError:
                     raise self._wrong("an offset that is not a place in a file") from None
             else:
-                raise self._wrong(f"a place of weights with {shown(name)}")
+                raise self._wrong(f"a place of weights with {quote_name(name)}")
             self._takes(",")
 
 
@@ -379,6 +379,6 @@ def _integer(token: str, low: int, high: int) -> int:
 
 _TYPES = {
     "string": types.STRING,
-    **{types.element(number).name: number for number in types.NUMBERS},
+    **{types.element_type(number).name: number for number in types.NUMBERS},
 }
 """Core ML's number of an element type, by its name in the text."""

@@ -58,7 +58,7 @@ NUMBERS = tuple(_ELEMENTS)
 """Core ML's numbers of all element types except strings."""
 
 
-def element(number: int) -> Element:
+def element_type(number: int) -> Element:
     """Return the element type that has this number in Core ML.
 
     Raises UnsupportedError for unknown types, such as 8-bit floats.
@@ -92,7 +92,7 @@ def extents(tensor: Any) -> Extents:
     return found
 
 
-def fixed(tensor: Any) -> tuple[int, ...]:
+def constant_shape(tensor: Any) -> tuple[int, ...]:
     """Return the shape of a constant's type."""
     found = extents(tensor)
     if None in found:
