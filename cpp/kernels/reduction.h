@@ -4,8 +4,8 @@
 
 namespace mpscnn::kernels {
 
-/// MPSNNReduceRow, -Column and -FeatureChannels with Max, Min, Sum and Mean. Each row or column is reduced to
-/// one pixel.
+/// MPSNNReduceRow, -Column and -FeatureChannels with Max, Min, Sum and Mean. Each row or column becomes one
+/// pixel, or the feature channels of each pixel become one channel.
 struct Reduction {
     static constexpr bool reads_whole_source = true;
 

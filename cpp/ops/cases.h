@@ -10,7 +10,7 @@ namespace mpscnn::ops {
 
 /// One use of an operation, with parameters and input shapes, which tests and checks run.
 struct Case {
-    /// The checks that run a case, which may have several tags.
+    /// A case may have several tags. The first two name the checks that run it, the others describe it.
     enum Tag : unsigned {
         self_check = 1,  ///< the check of a device before its first use, and recorded fingerprints
         conformance = 2, ///< `mpscnn verify`

@@ -23,8 +23,8 @@ struct Plane {
 };
 
 /// The vertical pass of a resize: computes weighted sums of a plane's stored rows, over a range of columns.
-/// It comes before the horizontal pass, because it reads whole rows of the photo once, in the order of
-/// memory.
+/// It comes before the horizontal pass, because it reads rows in the order of memory. A row is read for each
+/// result row that it is part of.
 class RowSums {
 public:
     /// Sum the columns [first_column, end_column) of a plane. It belongs to a photo that check_image accepts,

@@ -49,9 +49,8 @@ CHANGED: dict[str, frozenset[str]] = {
     "Constants that are joined with images, or added to images with a number for each pixel": (
         frozenset({"constant joined", "padding with values"})
     ),
-    "Transpositions of the input: mpscnn reads no layer for them, so the caller must transpose": frozenset(
-        {"case transpose"}
-    ),
+    "Networks that begin with a transposition of the input: the network that mpscnn reads has an input with transposed "
+    "axes, so the caller must transpose": frozenset({"case transpose"}),
     "Outputs that are inputs: the output gets another name": frozenset({"dropout", "no neuron"}),
 }
 """The networks whose files change, by the reason. A suffix at the end of a name stands for one kind of file."""

@@ -6,9 +6,11 @@
 
 namespace mpscnn::engine {
 
-/// The implementations of layers that a backend may use on its device. An implementation is named by its
-/// operation and kernel ("pooling by MPSCNNPoolingMax"), or by an activation that this library's shaders
-/// share ("activation mish"). No name contains a colon.
+/// The implementations of layers that a backend may use on its device. The name of an implementation has one
+/// of three forms: operation and kernel ("pooling by MPSCNNPoolingMax"), an activation that this library's
+/// shaders share ("activation mish"), or an activation that an MPS kernel applies ("activation relu in
+/// MPSCNNConvolution"). The words "training" or "own" before a name mark kernels on arrays. No name contains
+/// a colon.
 class Implementations {
 public:
     /// The reason why each implementation is refused, by the implementation's name.

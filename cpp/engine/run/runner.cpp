@@ -157,7 +157,9 @@ struct Runner::Crew {
         return images;
     }
 
-    /// Block until there are frames to run; return false if there will never be any.
+    /// Wait for the frames of the next request, and mark them as running. A request is ready when it is full,
+    /// when its first frame has waited long enough, or when no more frames can come. Return false if the
+    /// runner is closed and no frame waits.
     bool next_group(Group &group) {
         Lock lock(mutex);
         for (;;) {

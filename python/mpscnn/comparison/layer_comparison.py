@@ -196,7 +196,7 @@ def _shortened(name: str) -> str:
 
 
 def compare_layer(first: Value, second: Value, *, output: bool) -> ComparedLayer:
-    """Measure one pair of results with the same elements."""
+    """Measure how much two results of a layer differ. Their elements correspond, but their shapes may differ."""
     a, b = first.array, fit_shape(second.array, first.array.shape)
     assert b is not None, "only layers with the same elements are paired"
     with np.errstate(invalid="ignore", over="ignore"):

@@ -147,7 +147,10 @@ def table(rows: int) -> Network:
 
 @pytest.mark.parametrize(("precision", "rows"), [("float16", 2049), ("bfloat16", 257)])
 def test_tables_of_words(precision: Any, rows: int) -> None:
-    """Comparisons with whole numbers that the precision rounds would choose several rows, or another one."""
+    """A table with more rows than the precision can number exactly is refused, and works in float32.
+
+    Rounded numbers would choose several rows, or another row.
+    """
     words = np.array([0, 1, 100, rows - 1], np.float32)
     found = run(table(rows), words.reshape(1, 1, 4, 1), precision)
     np.testing.assert_array_equal(found.reshape(4, 2), np.stack([words % 7, words % 5], 1))

@@ -225,7 +225,10 @@ class _WithNames:
 
 
 def _are_probabilities(value: Any) -> bool:
-    """Return True if a value is the result of a softmax over all classes. Reshapes may follow the softmax."""
+    """Return True if a value needs no softmax: it is the result of one over all classes, or an input of the program.
+
+    Reshapes may follow either.
+    """
     classes = value.shape[-1]
     while value.op is not None and value.op.op_type in ("expand_dims", "identity", "reshape", "squeeze"):
         value = value.op.x

@@ -1,4 +1,4 @@
-"""Convert TensorFlow Lite's comparisons, logical operators and selections. Truth values are 1 and 0."""
+"""Convert TensorFlow Lite's comparisons, logical operators, selections and ONE_HOT. Truth values are 1 and 0."""
 
 from __future__ import annotations
 
