@@ -31,11 +31,11 @@ enum class Merging {
     of_integers
 };
 
-/// Return an equivalent network in the form that backends take. Dropout is removed outside of training. Except
-/// in networks of integers, batch normalization is folded into the convolution or dense layer before it where
-/// possible, and neurons are attached to the layers before them if these take one. Results are rounded where
-/// the original graph rounds them: a convolution with its batch normalization and neuron rounds once. The graph
-/// must be complete.
+/// Return an equivalent network in the form that backends take. Dropout is removed outside of training.
+/// Except in networks of integers, batch normalization is folded into the convolution or dense layer before
+/// it where possible, and neurons are attached to the layers before them if these take one. Results are
+/// rounded where the original graph rounds them: a convolution with its batch normalization and neuron rounds
+/// once. The graph must be complete.
 Canonical canonicalise(const Graph &graph, Merging merging = Merging::of_numbers);
 
 } // namespace mpscnn::engine

@@ -36,8 +36,8 @@ WindowAxis random_axis(Random &random, const StageKind &kind, std::int64_t exten
     return {kind.kernel, kind.stride, kind.dilation, before};
 }
 
-/// Return a random number of outputs along an axis. The last window ends at most (kernel - 1) * dilation after
-/// the end of the source.
+/// Return a random number of outputs along an axis. The last window ends at most (kernel - 1) * dilation
+/// after the end of the source.
 std::int64_t random_extent(Random &random, const WindowAxis &axis, std::int64_t extent) {
     if (axis.kernel == 1 && axis.stride == 1) return extent;
     const std::int64_t reach = (axis.kernel - 1) * axis.dilation;
