@@ -16,7 +16,7 @@ from mpscnn.registry.catalogue import BUNDLED_MODEL
 
 TEST_IMAGES = 10_000
 BATCH = 250
-LARGEST_FILE = 1_200_000
+MAX_FILE = 1_200_000
 RIGHT_AT_LEAST = 9200
 # A photo whose probabilities are below this counts as none of the classes.
 UNLIKELY = 0.5
@@ -30,7 +30,7 @@ def model() -> mpscnn.Model:
 def test_file_size() -> None:
     path = BUNDLED_MODEL.location()
     assert path is not None
-    assert path.stat().st_size <= LARGEST_FILE
+    assert path.stat().st_size <= MAX_FILE
 
 
 def cifar10_test_images(archive: Path) -> Iterator[tuple[str, NDArray[np.uint8]]]:

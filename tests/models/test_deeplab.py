@@ -14,7 +14,7 @@ from mpscnn import converters
 from mpscnn.models import deeplab_v3, deeplab_v3_plus
 
 BUILDS = (deeplab_v3, deeplab_v3_plus)
-SMALLEST_OVERLAP = 0.88
+MIN_OVERLAP = 0.88
 # For each photo: its class in Pascal VOC, and the value of this class in the photo's mask.
 SUBJECTS = {"bird": ("bird", 3), "dog": ("dog", 0)}
 
@@ -132,7 +132,7 @@ def test_it_finds_what_the_masks_show(published: Path, shared: Path, subject: st
     assert found.shape == expected.shape
     overlap = float((found & expected).sum() / (found | expected).sum())
     print(f"{subject}: IoU {overlap:.4f} in {precision}")
-    assert overlap >= SMALLEST_OVERLAP
+    assert overlap >= MIN_OVERLAP
     assert {area.label for area in result.areas} == {"background", name}
 
 

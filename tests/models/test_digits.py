@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 import mpscnn
 from mpscnn.registry.catalogue import DIGITS
 
-LARGEST_FILE = 500_000
+MAX_FILE = 500_000
 RIGHT_AT_LEAST = 9900  # of 10,000; docs/digits.md has the count
 
 
@@ -24,7 +24,7 @@ def model() -> mpscnn.Model:
 def test_what_ships(model: mpscnn.Model) -> None:
     path = DIGITS.location()
     assert path is not None
-    assert path.stat().st_size <= LARGEST_FILE
+    assert path.stat().st_size <= MAX_FILE
     assert model.labels == [str(digit) for digit in range(10)]
     assert model.network.input.shape == (None, *DIGITS.input_size, 1)
     assert model.information["license"] == DIGITS.licence

@@ -20,7 +20,7 @@ from mpscnn.training.digits import read_digits
 digit_pages, train_pages = script("training", "digit_pages"), script("training", "train_pages")
 PAGE_SIDE = digit_pages.PAGE_SIDE
 
-LARGEST_FILE = 300_000
+MAX_FILE = 300_000
 ROWS = ("023", "4567", "89")
 
 
@@ -33,7 +33,7 @@ def test_what_ships() -> None:
     model = mpscnn.load("page_digits", device="cpu")
     path = BUNDLED_DETECTOR.location()
     assert path is not None
-    assert path.stat().st_size <= LARGEST_FILE
+    assert path.stat().st_size <= MAX_FILE
     assert model.task == "detection"
     assert model.labels == [str(digit) for digit in range(10)]
     assert model.network.input.shape == (None, *BUNDLED_DETECTOR.input_size, 1)

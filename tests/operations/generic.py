@@ -39,7 +39,7 @@ __all__ = [
 
 #: The roles of weights that are rounded to the network's precision. Other weights are float32 in all precisions.
 HELD = ("weight", "value")
-LARGEST_HALF = 65504.0
+MAX_HALF = 65504.0
 #: The step of finite differences in float64.
 STEP = 1e-6
 #: The number of examples for tests whose subject `test_drawn` covers in part.
@@ -83,7 +83,7 @@ def check(result: Array, reference: Array, bound: Any, precision: str) -> None:
     if half:
         # From 65520 on, float16 results are infinite. Near 65520 both results are allowed, because rounding decides.
         size = np.abs(reference)
-        reference = np.where(size > LARGEST_HALF + 16, np.copysign(np.inf, reference), reference)
+        reference = np.where(size > MAX_HALF + 16, np.copysign(np.inf, reference), reference)
         reference = np.where(np.abs(size - 65520) < 65520 * 64 * FLOAT32_EPS, result, reference)
     assert_close(result, reference, bound, half=half)
 

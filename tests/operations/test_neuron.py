@@ -81,7 +81,7 @@ PYTORCHS: list[dict[str, Any]] = [
     {"kind": "swish", "b": 1.0},
 ]
 #: From this scale on, exponentials overflow, and PyTorch's GELU loses the digits of its small results.
-LARGEST_SCALE = {"exponential": 10.0, "gelu": 1.0, "gelu_tanh": 1.0}
+MAX_SCALE = {"exponential": 10.0, "gelu": 1.0, "gelu_tanh": 1.0}
 
 # ---- Functions -----------------------------------------------------------------------------------------------
 
@@ -238,7 +238,7 @@ NEURON = Operation(
         )
         for function in PYTORCHS
         for scale in (0.01, 1.0, 10.0, 100.0)
-        if scale <= LARGEST_SCALE.get(str(function["kind"]), 100.0)
+        if scale <= MAX_SCALE.get(str(function["kind"]), 100.0)
     },
 )
 

@@ -11,7 +11,7 @@ from mpscnn._private.printable import printable
 
 _GAP = 2
 _MIN_COLUMN = 8
-_LONGEST_WORD = 24
+_MAX_WORD_LENGTH = 24
 _INDENT = "  "  # before the continuation of a wrapped title or name, so that it does not look like a new row
 
 __all__ = ["bytes_text", "prose", "summary_table", "text_table"]
@@ -131,7 +131,7 @@ def _minimum(lines: Sequence[Sequence[str]], column: int, rigid: set[int]) -> in
     for cell in (header, *cells):
         first, *others = map(len, cell.split(" "))
         words = max(words, first, *(length + indent for length in others))
-    return min(words, _LONGEST_WORD, max(map(len, (header, *cells))))
+    return min(words, _MAX_WORD_LENGTH, max(map(len, (header, *cells))))
 
 
 def _line_length(widths: Mapping[int, int]) -> int:

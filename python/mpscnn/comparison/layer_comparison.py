@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from PIL import Image as PillowImage
 
 
-_LONGEST_NAME = 45
+_MAX_NAME_LENGTH = 45
 _HEADERS = (
     *("layer", "layer of the second", "output", "largest error", "mean", "relative", "L2", "cosine"),
     "",
@@ -192,7 +192,7 @@ class Comparison(Expected):
 
 def _shortened(name: str) -> str:
     """Shorten a layer's name. TensorFlow's converters join the names of all nodes of a layer."""
-    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 3]}..."
+    return name if len(name) <= _MAX_NAME_LENGTH else f"{name[: _MAX_NAME_LENGTH - 3]}..."
 
 
 def compare_layer(first: Value, second: Value, *, output: bool) -> ComparedLayer:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _LINE = 18
 _WIDTH = 600
-_LONGEST_NAME, _LETTER = 40, 7.5  # in SVG: the most letters of a name, and the width of a letter in pixels
+_MAX_NAME_LENGTH, _LETTER = 40, 7.5  # in SVG: the most letters of a name, and the width of a letter in pixels
 _EQUAL, _DIFFERENT = (120, 170, 230), (220, 90, 80)
 # The powers of ten at both ends of the scale.
 _LOWEST, _HIGHEST = -9, 1
@@ -54,7 +54,9 @@ def error_picture(title: str, errors: Sequence[tuple[str, float]], tolerance: fl
 
 def error_svg(errors: Sequence[tuple[str, float]], tolerance: float) -> Html:
     """Return the same bars as SVG. Long names are shortened."""
-    names = [name if len(name) <= _LONGEST_NAME else f"...{name[3 - _LONGEST_NAME :]}" for name, _ in errors]
+    names = [
+        name if len(name) <= _MAX_NAME_LENGTH else f"...{name[3 - _MAX_NAME_LENGTH :]}" for name, _ in errors
+    ]
     margin = 12 + _LETTER * max(map(len, names), default=0)
     top = 2 * _LINE
     height = top + _LINE * len(errors) + 8

@@ -21,7 +21,7 @@ from mpscnn.graph.layers.layer_maker import Tensor
 
 Pair = tuple[int, int]
 _LOWEST = -float(np.finfo(np.float32).max)
-_LARGEST_POSITION = 1 << 24
+_MAX_POSITION = 1 << 24
 _MAX_TAPS = 64
 
 
@@ -127,8 +127,8 @@ def flat_positions(a: Arranger, maxima: Maxima) -> Tensor:
     """Return the position of each maximum in the image (channels, height, width). Labels must be `Windows.offsets`."""
     windows, channels = maxima.windows, _channels_of(maxima.places)
     pixels = windows.size[0] * windows.size[1]
-    if pixels * channels > _LARGEST_POSITION:
-        raise UnsupportedError(f"positions of maxima in images of more than {_LARGEST_POSITION} elements")
+    if pixels * channels > _MAX_POSITION:
+        raise UnsupportedError(f"positions of maxima in images of more than {_MAX_POSITION} elements")
     first = windows.first_positions()[..., None] + np.arange(channels) * pixels
     return a.network.add(maxima.places, _constant(a, first, "/first"), name=a.name(""))
 

@@ -9,7 +9,7 @@ from mpscnn._private.literals import EpsilonRuleName
 from mpscnn.errors import UnsupportedError
 
 # The epsilon is so small that variance + epsilon is rounded to the variance, even in float64.
-_SMALLEST_EPSILON, _SMALLEST_VARIANCE = 2.0**-126, 2.0**-70
+_MIN_EPSILON, _MIN_VARIANCE = 2.0**-126, 2.0**-70
 
 
 def batch_norm_epsilon(epsilon: float, variance: NDArray[np.float32] | None) -> float:
@@ -24,16 +24,16 @@ def batch_norm_epsilon(epsilon: float, variance: NDArray[np.float32] | None) -> 
     """
     if epsilon != 0.0:
         return epsilon
-    if variance is not None and not bool((variance >= _SMALLEST_VARIANCE).all()):
+    if variance is not None and not bool((variance >= _MIN_VARIANCE).all()):
         raise UnsupportedError(
             "its epsilon is 0, and so is a variance: it divides by 0, which is not supported"
         )
-    return _SMALLEST_EPSILON
+    return _MIN_EPSILON
 
 
 def group_norm_epsilon(epsilon: float) -> float:
     """Return an epsilon above 0 for a group normalization. It changes no float32 variance above 2^-100."""
-    return epsilon if epsilon != 0.0 else _SMALLEST_EPSILON
+    return epsilon if epsilon != 0.0 else _MIN_EPSILON
 
 
 def layer_norm_epsilon(epsilon: float) -> tuple[float, EpsilonRuleName]:

@@ -15,7 +15,7 @@ from mpscnn.graph.structure import NetworkStructure
 __all__ = ["network_html"]
 
 _BOX, _GAPS = (236.0, 36.0), (16.0, 20.0)
-_LONGEST_NAME, _LONGEST_DETAIL = 30, 42
+_MAX_NAME_LENGTH, _MAX_DETAIL_LENGTH = 30, 42
 _MAX_DRAWN = 600
 _PLAIN = "#eeeeee"
 #: The colour of a box, by a word in the operation's name.
@@ -136,8 +136,8 @@ def _graph_svg(layers: Sequence[_DrawnLayer], outputs: Sequence[str]) -> Html:
             f"<g><title>{escape(layer.name)}: {escape(layer.text or 'input')}, {layer.extents}</title>"
             f'<rect x="{left:g}" y="{top:g}" width="{width:g}" height="{height:g}" rx="5" '
             f'fill="{_color(layer.operation)}" {border}/>'
-            f"{_text(place.x, place.y - 3, _cut(layer.name, _LONGEST_NAME), 'bold')}"
-            f"{_text(place.x, place.y + 11, _cut(detail, _LONGEST_DETAIL), 'normal')}</g>"
+            f"{_text(place.x, place.y - 3, _cut(layer.name, _MAX_NAME_LENGTH), 'bold')}"
+            f"{_text(place.x, place.y + 11, _cut(detail, _MAX_DETAIL_LENGTH), 'normal')}</g>"
         )
     return svg_image(layering.width, layering.height, parts, font_size=10)
 

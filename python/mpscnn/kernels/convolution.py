@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from mpscnn.kernels.named import TransposeProperties, UnaryProperties
 
 # FLT_MIN, which Apple's data sources use if they name no epsilon.
-SMALLEST_EPSILON = float(np.finfo(np.float32).tiny)
+MIN_EPSILON = float(np.finfo(np.float32).tiny)
 
 
 @dataclass
@@ -53,10 +53,10 @@ class ConvolutionDescriptor(NamedFields):
 
     def __post_init__(self) -> None:
         self._batch_normalization: dict[str, Any] | None = None
-        self._epsilon = SMALLEST_EPSILON
+        self._epsilon = MIN_EPSILON
 
     def set_batch_normalization_parameters_for_inference(
-        self, mean: Any, variance: Any, gamma: Any = None, beta: Any = None, epsilon: float = SMALLEST_EPSILON
+        self, mean: Any, variance: Any, gamma: Any = None, beta: Any = None, epsilon: float = MIN_EPSILON
     ) -> None:
         """Set a batch normalization: gamma (x - mean) / sqrt(variance + epsilon) + beta for each output channel.
 

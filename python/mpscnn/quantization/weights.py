@@ -12,9 +12,9 @@ from mpscnn.graph.network import Network
 
 _MOST = 127
 #: The largest magnitude of a sum of products and the bias.
-_LARGEST_SUM = 2.0**31 - 1.0
+_MAX_SUM = 2.0**31 - 1.0
 #: The largest magnitude of a bias, which leaves room for the products.
-_LARGEST_BIAS = 2.0**30
+_MAX_BIAS = 2.0**30
 _STORED_ZERO = 128  # model files store weights as uint8
 #: For an output whose weights are all 0: the least scale of the products, relative to the scale of the result.
 _FINER = 2.0**-8
@@ -61,7 +61,7 @@ def integer_weights(
     bias = np.asarray(bias, np.float64)
     largest = np.abs(flat).max(axis=1, initial=0.0)
     # Both scales, and the product of the weights' scale with the input's, must be normal float32 numbers.
-    minimum = np.maximum(np.abs(bias) / (_LARGEST_BIAS * source.scale), 2.0**-60)
+    minimum = np.maximum(np.abs(bias) / (_MAX_BIAS * source.scale), 2.0**-60)
     dead = largest == 0.0
     minimum = np.where(dead, np.maximum(minimum, _FINER * result.scale / source.scale), minimum)
     scales = np.maximum(largest / _MOST, minimum).astype(np.float32)
@@ -70,10 +70,10 @@ def integer_weights(
         steps = np.clip(np.rint(flat / wide[:, None]), -_MOST, _MOST)
         bias_steps = np.rint(bias / (wide * source.scale))
         sums = 255.0 * np.abs(steps).sum(axis=1) + np.abs(bias_steps)
-        if (sums <= _LARGEST_SUM).all():
+        if (sums <= _MAX_SUM).all():
             break
         # Larger scales of weights keep the sums of many products within 32 bits.
-        scales = (wide * np.maximum(sums / (_LARGEST_SUM * 0.99), 1.0)).astype(np.float32)
+        scales = (wide * np.maximum(sums / (_MAX_SUM * 0.99), 1.0)).astype(np.float32)
     values = (steps + _STORED_ZERO).astype(np.uint8).reshape(weight.shape)
     bias_scales = (scales.astype(np.float64) * source.scale).astype(np.float32)
     return IntegerWeights(values, scales, bias_steps.astype(np.int32), bias_scales)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Result = NDArray[Any] | dict[str, NDArray[Any]]
 
 #: The seconds after which a waiting thread checks for signals.
-_LONGEST_WAIT = 0.05
+_MAX_WAIT = 0.05
 
 
 class Request(NoCopies, Expected):
@@ -56,7 +56,7 @@ class Request(NoCopies, Expected):
         """
         end = math.inf if timeout is None else time.monotonic() + timeout
         left = math.inf if timeout is None else timeout
-        while not self._request.wait_for(max(min(left, _LONGEST_WAIT), 0.0)):
+        while not self._request.wait_for(max(min(left, _MAX_WAIT), 0.0)):
             left = end - time.monotonic()
             if not left > 0:
                 raise TimeoutError(f"the request is not done after {timeout} seconds")

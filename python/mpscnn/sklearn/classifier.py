@@ -29,7 +29,7 @@ __all__ = ["ImageClassifier", "small_network"]
 
 _MAX_STAGES = 4
 _MIN_POOLED = 8
-_LARGEST_SEED = 2**31 - 1
+_MAX_SEED = 2**31 - 1
 
 
 def small_network(shape: tuple[int, int, int], classes: int) -> Network:
@@ -124,7 +124,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if not is_finite_number(self.learning_rate) or self.learning_rate <= 0:
             raise ParameterError(f"learning_rate must be a number above 0, got {self.learning_rate!r}")
         epochs = whole_number("epochs", self.epochs)
-        seed = int(check_random_state(self.random_state).randint(_LARGEST_SEED))
+        seed = int(check_random_state(self.random_state).randint(_MAX_SEED))
         self._backbone = None if self.backbone is None else _prepared(*resolve_network(self.backbone))
         images = self._images(X, reset=True)
         labels, numbers = _classes_of(y)

@@ -18,7 +18,7 @@ from mpscnn.errors import WeightsError
 _SUFFIX = ".npy"
 # The arrays of an archive may take _MAX_UNPACKED times the bytes of its file, and _ALWAYS bytes more.
 _MAX_UNPACKED, _ALWAYS = 16, 1 << 20
-_LONGEST_HEADER = 10_000
+_MAX_HEADER_LENGTH = 10_000
 _NUMBERS = "biuf"
 #: The functions that read an array's header, by the version of NumPy's format.
 _READ_HEADER: dict[tuple[int, int], Callable[..., tuple[tuple[int, ...], bool, np.dtype[Any]]]] = {
@@ -71,11 +71,11 @@ def _array(name: str, member: Any, size: int) -> NDArray[Any]:
     read = member.readinto(content) if size else 0
     while read < size and (more := member.readinto(memoryview(content)[read:])):
         read += more
-    header: BinaryIO = io.BytesIO(bytes(content[: _LONGEST_HEADER + 16]))
+    header: BinaryIO = io.BytesIO(bytes(content[: _MAX_HEADER_LENGTH + 16]))
     version = np.lib.format.read_magic(header)
     if version not in _READ_HEADER:
         raise WeightsError(f"its member {name[:120]!r} has the version {version}")
-    shape, is_fortran, dtype = _READ_HEADER[version](header, max_header_size=_LONGEST_HEADER)
+    shape, is_fortran, dtype = _READ_HEADER[version](header, max_header_size=_MAX_HEADER_LENGTH)
     begin = header.tell()
     if dtype.kind not in _NUMBERS or min(shape, default=0) < 0:
         raise WeightsError(f"its member {name[:120]!r} holds {dtype} {shape[:8]}, not numbers")

@@ -21,7 +21,7 @@ SUFFIX = ".npy"
 _CHANNELS = 4
 _MAGIC = b"\x93NUMPY"
 _LENGTH_BYTES = {(1, 0): 2, (2, 0): 4}
-_LONGEST_HEADER = 10_000
+_MAX_HEADER_LENGTH = 10_000
 _NUMBERS = re.compile("[<>|=]([ui][1248]|f[248])")
 
 
@@ -56,8 +56,10 @@ def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     if version not in _LENGTH_BYTES:
         raise ImageError(f"is a NumPy file of version {version[0]}.{version[1]}, 1.0 and 2.0 are read")
     length = int.from_bytes(file.read(_LENGTH_BYTES[version]), "little")
-    if length > _LONGEST_HEADER:
-        raise ImageError(f"is damaged: its header has {length:,} bytes, at most {_LONGEST_HEADER:,} are read")
+    if length > _MAX_HEADER_LENGTH:
+        raise ImageError(
+            f"is damaged: its header has {length:,} bytes, at most {_MAX_HEADER_LENGTH:,} are read"
+        )
     try:
         described = ast.literal_eval(file.read(length).decode("latin1").strip())
         descr, fortran, shape = (described[key] for key in ("descr", "fortran_order", "shape"))

@@ -70,7 +70,7 @@ _MAX_COMMENTS = 1_000
 
 # The largest EXIF block that is read, by Pillow's keys: the number of bytes that a segment of a JPEG file can have. The
 # block of the second key is hexadecimal text, with two characters for each byte.
-_LONGEST_EXIF = {"exif": 1 << 16, "Raw profile type exif": 1 << 17}
+_MAX_EXIF_LENGTH = {"exif": 1 << 16, "Raw profile type exif": 1 << 17}
 
 
 class TooManyPixelsError(ImageError):
@@ -315,7 +315,7 @@ class _ShortExif:
     """
 
     def getexif(self) -> PillowImage.Exif:
-        for key, maximum in _LONGEST_EXIF.items():
+        for key, maximum in _MAX_EXIF_LENGTH.items():
             block = self.info.get(key)  # type: ignore[attr-defined]
             if isinstance(block, (bytes, str)):
                 self.info[key] = block[:maximum]  # type: ignore[attr-defined]

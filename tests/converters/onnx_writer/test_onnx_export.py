@@ -441,7 +441,7 @@ def test_errors(monkeypatch: pytest.MonkeyPatch) -> None:
     fill(network)
     with pytest.raises(mpscnn.ParameterError, match="layout must be 'nhwc' or 'nchw', got 'chwn'"):
         onnx_export.to_onnx(network, layout="chwn")
-    monkeypatch.setattr(onnx_export, "_LARGEST_FILE", 100)
+    monkeypatch.setattr(onnx_export, "_MAX_FILE", 100)
     with pytest.raises(mpscnn.UnsupportedError, match="at most 2 GB"):
         onnx_export.to_onnx(network)
     monkeypatch.setitem(sys.modules, "onnx", None)

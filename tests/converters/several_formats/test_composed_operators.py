@@ -34,7 +34,7 @@ NCHW = (2, 6, 4, 5)
 NHWC = (2, 4, 5, 6)
 IMAGE = (1, 4, 5, 6)
 MAGNITUDES = (1e-4, 1.0, 3e2)
-LARGEST_HALF = 65504.0
+MAX_HALF = 65504.0
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def check(operator: Operator, folder: Path, magnitude: float) -> None:
         result = result.transpose(0, 3, 1, 2)
     expected = expected.reshape(result.shape)
     assert np.isfinite(expected).all()
-    finite = np.where(np.abs(expected) < LARGEST_HALF + 16, expected, np.copysign(np.inf, expected))
+    finite = np.where(np.abs(expected) < MAX_HALF + 16, expected, np.copysign(np.inf, expected))
     # A difference has the errors of its terms, which may be larger than its result.
     bound = norm_bound(np.abs(expected).max(), expected) + (operator.roundings - 1) * HALF_EPS * np.abs(
         expected

@@ -15,7 +15,7 @@ from mpscnn.graph.network import Network
 
 Size = tuple[int, int]
 
-_LARGEST_SIDE = 1 << 20
+_MAX_SIDE = 1 << 20
 _MAX_ELEMENTS = 1 << 30  # the maximum number of elements of an image, as in the C++ library
 
 
@@ -26,9 +26,9 @@ def parse_size(text: str | Size | None) -> Size | None:
     height, width = (whole_number_in(side) for side in text.lower().partition("x")[::2])
     if not height or not width:
         raise typer.BadParameter(f"expected HEIGHTxWIDTH, for example 224x224, got {text!r:.100}")
-    if max(height, width) > _LARGEST_SIDE:
+    if max(height, width) > _MAX_SIDE:
         raise typer.BadParameter(
-            f"expected HEIGHTxWIDTH with sides of at most {_LARGEST_SIDE:,} pixels, got {text!r:.100}"
+            f"expected HEIGHTxWIDTH with sides of at most {_MAX_SIDE:,} pixels, got {text!r:.100}"
         )
     return height, width
 

@@ -24,7 +24,7 @@ MODEL, PACKAGE = ".mlmodel", ".mlpackage"
 _MANIFEST, _DATA = "Manifest.json", "Data"
 _MAX_MANIFEST = 1 << 20
 _MAX_FEATURES = 1_000
-_LARGEST_MESSAGE = 2**31 - 1  # the limit of protobuf
+_MAX_MESSAGE = 2**31 - 1  # the limit of protobuf
 
 
 @dataclass(frozen=True)
@@ -77,9 +77,9 @@ def read_coreml(path: Path) -> CoremlFile:
         require_regular(file, WeightsError)
         size = file.stat().st_size
         stream = file.open("rb")
-    if size > _LARGEST_MESSAGE:
+    if size > _MAX_MESSAGE:
         stream.close()
-        raise WeightsError(f"{origin}: it has {size} bytes; Core ML's models have at most {_LARGEST_MESSAGE}")
+        raise WeightsError(f"{origin}: it has {size} bytes; Core ML's models have at most {_MAX_MESSAGE}")
     try:
         with stream:
             spared = SkippedData(stream, size, weight_places())

@@ -28,7 +28,7 @@ _UNKNOWN = "mpscnn has no such layer yet"
 _CUSTOM = "is a class of the file's author, whose code is not in the file"
 _MAX_CALLS = 10_000
 # A model that scales its input by at most this factor (255 becomes about 2) takes photos with samples 0 to 255.
-_LARGEST_SCALE = 2.01 / 255.0
+_MAX_SCALE = 2.01 / 255.0
 
 
 def convert(file: KerasFile, options: ReadOptions) -> Network:
@@ -112,7 +112,7 @@ def _preprocess(network: Network) -> str | None:
     if len(readers) != 1 or readers[0]["operation"] != "neuron":
         return None
     attributes = readers[0]["attributes"]
-    scales = attributes.get("kind") == "linear" and 0.0 < attributes.get("a", 0.0) <= _LARGEST_SCALE
+    scales = attributes.get("kind") == "linear" and 0.0 < attributes.get("a", 0.0) <= _MAX_SCALE
     return "none" if scales else None
 
 

@@ -22,7 +22,7 @@ FLOAT, INT64, BOOL = 1, 7, 9
 """ONNX' numbers of element types."""
 
 Extents = tuple[int | None, ...]
-_LARGEST_EXTENT = 2**31 - 1
+_MAX_EXTENT = 2**31 - 1
 # Constants with at most this many integers may be shapes, so shape inference gets their values.
 _SMALL = 1024
 
@@ -190,7 +190,7 @@ class Builder(Graph):
             raise WeightsError("damaged: its inputs, settings and weights do not fit each other") from error
         for name, kind in found.items():
             extents = [dim.dim_value for dim in kind.tensor_type.shape.dim if dim.HasField("dim_value")]
-            if any(not 0 < extent <= _LARGEST_EXTENT for extent in extents):
+            if any(not 0 < extent <= _MAX_EXTENT for extent in extents):
                 raise WeightsError(f"damaged: its result would have the extents {extents}")
             self._types[name] = kind
 

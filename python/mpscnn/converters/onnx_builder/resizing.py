@@ -13,7 +13,7 @@ from mpscnn.errors import UnsupportedError, WeightsError
 CORNERS, HALF_PIXEL, FROM_EDGE = "align_corners", "half_pixel", "asymmetric"
 """How pixels of the result are aligned with those of the image: at corners, at pixel centres, or at the first edge."""
 
-_LARGEST_SIDE = 2**31 - 1
+_MAX_SIDE = 2**31 - 1
 
 
 def resize(b: Builder, x: str, size: Sequence[int], samples: str, *, nearest: bool = False) -> str:
@@ -21,7 +21,7 @@ def resize(b: Builder, x: str, size: Sequence[int], samples: str, *, nearest: bo
     extents = b.extents(x)
     if len(extents) < 3 or len(size) != 2:
         raise WeightsError(f"damaged: resizes a tensor of {len(extents)} axes to {list(size)}")
-    if not all(0 < side <= _LARGEST_SIDE for side in size):
+    if not all(0 < side <= _MAX_SIDE for side in size):
         raise WeightsError(f"damaged: resizes to {list(size)}")
     if None in extents[1:-2]:
         raise UnsupportedError("the number of its input's channels is not known")

@@ -33,7 +33,7 @@ _WEIGHTS_FREE = 1 << 28
 # The cost of an element of a Python list: the memory of 8 elements of an array, and the time of 64 operations.
 _OF_LIST = 8, 64
 # The maximum length of a list of integers. Lists have an element for each axis, or for each result of an operator.
-_LONGEST_LIST = 1 << 14
+_MAX_LIST_LENGTH = 1 << 14
 # The maximum number of ReferenceEvaluators of the package onnx that are cached for equal nodes.
 _MAX_EVALUATORS = 256
 # The values of numpy.dtype.kind for text and objects.
@@ -261,7 +261,7 @@ class Constants:
         return self.budget.run(Cost(array.size, array.size), lambda: array.astype(np.float32))
 
     def _listed(self, array: Array, what: str) -> list[int]:
-        if array.size > _LONGEST_LIST:
+        if array.size > _MAX_LIST_LENGTH:
             raise WeightsError(f"damaged: there are {array.size} numbers in {what}")
         elements, operations = (factor * array.size for factor in _OF_LIST)
         return self.budget.run(Cost(elements, operations), lambda: [int(one) for one in array.reshape(-1)])

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import onnx
 
 OLDEST_OPSET = 7
-_LARGEST_FILE = 2**31 - 1  # the limit of protobuf
+_MAX_FILE = 2**31 - 1  # the limit of protobuf
 _MAX_RANK = 64
 # The maximum number of nodes, inputs, outputs, weights and described tensors of a graph.
 _MAX_PARTS = 100_000
@@ -208,8 +208,8 @@ def read_onnx(path: Path) -> OnnxFile:
     origin = os.fspath(path)
     with convert_read_errors(path, WeightsError):
         size = path.stat().st_size
-    if size > _LARGEST_FILE:
-        raise WeightsError(f"{origin}: it has {size} bytes; ONNX files have at most {_LARGEST_FILE}")
+    if size > _MAX_FILE:
+        raise WeightsError(f"{origin}: it has {size} bytes; ONNX files have at most {_MAX_FILE}")
     try:
         with convert_read_errors(path, WeightsError):
             require_regular(path, WeightsError)
@@ -296,7 +296,7 @@ def _count_nodes(
             continue
         if inner_done:
             # The number is limited, because nested calls can make it grow exponentially.
-            counts[key] = min(sum(counts.get(call, 1) for call in bodies[key]), _LARGEST_FILE)
+            counts[key] = min(sum(counts.get(call, 1) for call in bodies[key]), _MAX_FILE)
             open_calls.discard(key)
             continue
         if key in open_calls:

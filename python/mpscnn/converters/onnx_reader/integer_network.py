@@ -15,7 +15,7 @@ from mpscnn.graph.network import Network
 
 _SHOWN = 5
 _STORED_ZERO = 128  # networks store int8 weights as uint8, with 128 added
-_LARGEST_FACTOR = 2.0**30
+_MAX_FACTOR = 2.0**30
 _ROUNDING = 1e-6  # the relative tolerance for a bias's scale, which is the rounded product of two scales
 
 Stored = tuple[NDArray[Any], NDArray[np.float32], NDArray[np.float32]]
@@ -187,7 +187,7 @@ class _Integers:
         sums = 255 * each.reshape(len(each), -1).sum(axis=1)
         if bias is not None:
             sums = sums + np.abs(bias[0].astype(np.int64))
-        return bool(sums.max(initial=0) < 2**31) and source * float(scales.max()) / result < _LARGEST_FACTOR
+        return bool(sums.max(initial=0) < 2**31) and source * float(scales.max()) / result < _MAX_FACTOR
 
     def _weight(self, layer: str) -> Stored | None:
         """Return the integers of a layer's weight; None if the file has no 8-bit integers for it.

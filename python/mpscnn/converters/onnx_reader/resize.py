@@ -22,7 +22,7 @@ Extents = list[int | None]
 
 #: A scale of the file is float32. If it is the rounding of a fraction with at most this denominator, the fraction is
 #: used.
-LARGEST_DENOMINATOR = 1000
+MAX_DENOMINATOR = 1000
 
 
 def _resize(c: Context, node: Node) -> FileTensor:
@@ -86,7 +86,7 @@ def _fraction(scale: float) -> Fraction:
     """
     if not np.isfinite(scale):
         raise WeightsError(f"damaged: it resizes by {scale}")
-    near = Fraction(scale).limit_denominator(LARGEST_DENOMINATOR)
+    near = Fraction(scale).limit_denominator(MAX_DENOMINATOR)
     return near if np.float32(float(near)) == np.float32(scale) else Fraction(scale)
 
 

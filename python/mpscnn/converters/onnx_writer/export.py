@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EXPORTERS", "export", "to_onnx"]
 
-_LARGEST_FILE = 2**31 - 1  # the limit of protobuf
+_MAX_FILE = 2**31 - 1  # the limit of protobuf
 
 
 def export(
@@ -114,7 +114,7 @@ def build(
     integers = Integers(builder, network) if dtype == "uint8" else None
     shapes = _shapes(network, size)
     weights = network.weights
-    if sum(array.size for array in weights.values()) * 4 > _LARGEST_FILE:
+    if sum(array.size for array in weights.values()) * 4 > _MAX_FILE:
         raise UnsupportedError(f"network {network.name!r}: ONNX files hold at most 2 GB of weights")
     structure = network.to_dict()
     values = {

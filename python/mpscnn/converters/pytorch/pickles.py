@@ -99,7 +99,7 @@ class PickleReader:
     def _line(self) -> str:
         """Return the bytes up to the next line end as text, a part of a global's name."""
         start = self.position
-        found = bytes(self._content[start : start + _LONGEST_NAME])
+        found = bytes(self._content[start : start + _MAX_NAME_LENGTH])
         length = found.find(b"\n")
         if length < 0:
             raise WeightsError(f"{self._origin}: its pickle is damaged at byte {start}: a name does not end")
@@ -234,7 +234,7 @@ class PickleReader:
 
 
 _STOP = ord(".")
-_LONGEST_NAME = 1_024
+_MAX_NAME_LENGTH = 1_024
 
 _STEPS: dict[int, Callable[[PickleReader], object]] = {
     0x80: PickleReader._skip_protocol,

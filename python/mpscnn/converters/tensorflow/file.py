@@ -22,7 +22,7 @@ from mpscnn.converters.tensorflow.variables import stored_names, variable_name
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 
 MODEL = "saved_model.pb"
-_LARGEST_MESSAGE = 2**31 - 1  # the limit of protobuf
+_MAX_MESSAGE = 2**31 - 1  # the limit of protobuf
 _DEFAULT_SIGNATURE, _SERVING = "serving_default", "serve"
 _SILENT = frozenset(
     {"NoOp", "Assert", "Const", "Placeholder", "VarHandleOp", "VariableV2", "PlaceholderWithDefault"}
@@ -65,8 +65,8 @@ def _parsed(name: str, path: Path) -> Any:
     with convert_read_errors(path, WeightsError):
         require_regular(path, WeightsError)
         size = path.stat().st_size
-    if size > _LARGEST_MESSAGE:
-        raise WeightsError(f"has {size} bytes; graphs have at most {_LARGEST_MESSAGE}")
+    if size > _MAX_MESSAGE:
+        raise WeightsError(f"has {size} bytes; graphs have at most {_MAX_MESSAGE}")
     return parse(name, read_content(path, WeightsError), "is not a graph of TensorFlow")
 
 

@@ -22,7 +22,7 @@ _IDENTIFIER = b"M001"
 _NORMALIZATION = 1  # the kind of a process unit that subtracts a mean and divides
 _AXIS_LABELS = 2  # the AssociatedFileType of labels for each index of an axis, such as scores of classes
 _VALUE_LABELS = 3  # the AssociatedFileType of labels for each value, such as class numbers
-_LARGEST_LABELS = 16_000_000
+_MAX_LABELS = 16_000_000
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def _labels(name: str, path: Path) -> tuple[str, ...]:
     try:
         with zipfile.ZipFile(path) as archive:
             entry = archive.getinfo(name)
-            maximum = min(_LARGEST_LABELS, 4 * path.stat().st_size)
+            maximum = min(_MAX_LABELS, 4 * path.stat().st_size)
             if entry.file_size > maximum:
                 raise WeightsError(f"damaged: its labels claim {entry.file_size} bytes")
             with archive.open(entry) as file:

@@ -22,7 +22,7 @@ _WITHIN_OPERANDS = _OF_BYTES | {
     "CONCATENATION", "EXPAND_DIMS", "MEAN", "MIRROR_PAD", "PACK", "QUANTIZE", "REDUCE_MAX", "REDUCE_MIN", "UNPACK",
 }  # fmt: skip
 _WITH_ZEROS = ("PAD", "PADV2")
-_LARGEST_EXPONENT = 80.0
+_MAX_EXPONENT = 80.0
 
 
 def copies_bytes(kind: str) -> bool:
@@ -77,7 +77,7 @@ def _clipped(low: float, high: float) -> Callable[[Limits], Limits]:
 _OF_ONE: dict[str, Callable[[Limits], Limits]] = {
     "ABS": lambda x: Limits(max(x.low, -x.high, 0.0), max(-x.low, x.high)),
     "ELU": _above(-1.0),
-    "EXP": lambda x: Limits(0.0, math.exp(x.high) if x.high < _LARGEST_EXPONENT else math.inf),
+    "EXP": lambda x: Limits(0.0, math.exp(x.high) if x.high < _MAX_EXPONENT else math.inf),
     "GELU": _above(-0.17),
     "HARD_SWISH": _above(-0.375),
     "NEG": lambda x: Limits(-x.high, -x.low),

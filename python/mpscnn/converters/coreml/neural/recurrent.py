@@ -27,7 +27,7 @@ _GATES = {
     "RNN": ("",),
 }
 # Core ML limits the sum of each gate to the range from -50 to 50, and then applies the gate's function.
-_LARGEST_SUM = 50.0
+_MAX_SUM = 50.0
 _USUAL_LIMIT = 50.0  # the limit of the cells if the file states 0
 # coremltools writes this limit of the cells, or a larger one, for layers without a limit.
 _NO_LIMIT = 500.0
@@ -47,7 +47,7 @@ def _function(curve: Any, *, of_sums: bool) -> tuple[str, float | None, float | 
         alpha, beta = usual
     if of_sums and not _ends_before_limit(name, alpha, beta):
         raise UnsupportedError(
-            f"its function {stated} depends on sums beyond {_LARGEST_SUM:.0f}, which Core ML limits to this number; "
+            f"its function {stated} depends on sums beyond {_MAX_SUM:.0f}, which Core ML limits to this number; "
             "such limits are not supported"
         )
     return name, *((alpha, beta) if usual else (None, None))
@@ -66,9 +66,9 @@ _FUNCTIONS: dict[str, tuple[str, tuple[float, float] | None]] = {
 def _ends_before_limit(name: str, alpha: float, beta: float) -> bool:
     """Return True if a function is constant, to the precision of float32, beyond the largest sum."""
     if name == "HardSigmoid":
-        return abs(alpha) * _LARGEST_SUM >= max(1.0 - beta, beta, 1.0)
+        return abs(alpha) * _MAX_SUM >= max(1.0 - beta, beta, 1.0)
     if name == "ScaledTanh":
-        return abs(beta) * _LARGEST_SUM > 10.0
+        return abs(beta) * _MAX_SUM > 10.0
     return name in ("Sigmoid", "Tanh")
 
 
