@@ -40,8 +40,9 @@ struct CacheSizes {
 };
 CacheSizes cache_sizes();
 
-/// Return a number that is different in every forked child, where the parent's threads do not exist. It is
-/// fast; the first call installs the fork handler.
+/// Return the number of forks between the first call and this process. A forked child has a larger number
+/// than its parent, whose threads do not exist in it. The function is fast. Its first call installs the
+/// handler of forks.
 unsigned fork_generation();
 
 /// Return memory aligned to `alignment`, a power of two, to be released by std::free; null if there is not

@@ -50,7 +50,7 @@ class History(Expected, Sequence[Epoch]):
 
     @property
     def accuracies(self) -> list[float]:
-        """The training accuracy of each epoch, 0 to 1."""
+        """The training accuracy of each epoch, 0 to 1; NaN if the network has no classes."""
         return [epoch.accuracy for epoch in self]
 
     @property

@@ -101,7 +101,7 @@ MPSCNN_INLINE bool is_in_range(const LayerNormalizationTask &task, float spread)
     return square >= 1e-30f && square < __builtin_inff();
 }
 
-/// Return the norm, with epsilon added.
+/// Return the norm that values are divided by, with epsilon as the task's rule says.
 template <class V> MPSCNN_INLINE typename V::reg norm_of(const LayerNormalizationTask &task, float spread) {
     const auto epsilon = V::set1(task.epsilon);
     auto norm = V::set1(spread);
