@@ -10,17 +10,13 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
-import re
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
-from urllib.parse import urlsplit
 
 from harness import table_head, table_row
+from service_process import memory, start_service
 
 SIZE = 19_900_000
 INFER = "/v2/models/cifar10_mobilenet_v2/infer"
@@ -104,13 +100,6 @@ def ask(place: tuple[str, int], path: str, body: bytes | None, headers: dict[str
         connection.close()
 
 
-def memory(process: int, field: str) -> int:
-    """Return a field of a process's memory statistics in bytes."""
-    found = re.search(rf"{field}:\s*(\d+) kB", Path(f"/proc/{process}/status").read_text())
-    assert found is not None
-    return 1024 * int(found[1])
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -122,11 +111,8 @@ def main() -> None:
     for name, make in BODIES.items():
         if arguments.only and arguments.only not in name:
             continue
-        command = [sys.executable, "-m", "mpscnn", "serve", "--port", "0", "--log-format", "json"]
-        service = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        service, place = start_service()
         assert service.stderr is not None
-        address = urlsplit(json.loads(service.stderr.readline())["address"])
-        place = (str(address.hostname), int(address.port or 0))
         reader = threading.Thread(target=service.stderr.read)
         reader.start()
         path, body, headers = make()

@@ -11,27 +11,18 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
-import re
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from harness import table_head, table_row
+from service_process import memory, start_service
 
 import mpscnn
 
 SAMPLES = 10
 GROWTH = 10e6
 OPTIONS = [{"precision": precision, "threads": 1} for precision in ("float32", "float16")]
-
-
-def memory(process: int) -> int:
-    """Return the resident memory of a process in bytes."""
-    found = re.search(r"VmRSS:\s*(\d+) kB", Path(f"/proc/{process}/status").read_text())
-    assert found is not None
-    return 1024 * int(found[1])
 
 
 def save_tiny(path: Path) -> Path:
@@ -50,14 +41,10 @@ def main() -> int:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         file = save_tiny(Path(folder) / "tiny.safetensors")
-        command = [sys.executable, "-m", "mpscnn", "serve", str(file), "--port", "0", "--device", "cpu"]
-        service = subprocess.Popen(
-            [*command, "--log-format", "json", "--log-level", "info"], stderr=subprocess.PIPE, text=True
-        )
+        service, place = start_service(str(file), "--device", "cpu", "--log-level", "info")
         assert service.stderr is not None
-        address = urlsplit(json.loads(service.stderr.readline())["address"])
         sizes = [memory(service.pid)]
-        connection = http.client.HTTPConnection(str(address.hostname), int(address.port or 0), timeout=60)
+        connection = http.client.HTTPConnection(*place, timeout=60)
         for number in range(1, arguments.changes + 1):
             for method, path, body in (
                 ("POST", "/v1/models/tiny/options", json.dumps(OPTIONS[number % 2])),

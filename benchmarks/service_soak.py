@@ -18,18 +18,17 @@ import random
 import re
 import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import numpy as np
 from harness import table_head, table_row
 from PIL import Image
+from service_process import memory, start_service
 
 import mpscnn
 
@@ -171,13 +170,6 @@ KINDS: dict[str, tuple[Callable[[Client], None], int]] = {
 }
 
 
-def memory(process: int) -> int:
-    """Return the resident memory of a process in bytes."""
-    found = re.search(r"VmRSS:\s*(\d+) kB", Path(f"/proc/{process}/status").read_text())
-    assert found is not None
-    return 1024 * int(found[1])
-
-
 def of_metrics(place: tuple[str, int], pattern: str) -> Counter[str]:
     """Return sums of the service's metrics, by the first group of a regular expression."""
     connection = http.client.HTTPConnection(*place, timeout=60)
@@ -196,24 +188,7 @@ def main() -> int:
     )
     parser.add_argument("--minutes", type=float, default=30)
     arguments = parser.parse_args()
-    command = [
-        sys.executable,
-        "-m",
-        "mpscnn",
-        "serve",
-        "--port",
-        "0",
-        "--log-format",
-        "json",
-        "--queue",
-        "8",
-        "--max-pixels",
-        "5000000",
-    ]
-    service = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    assert service.stderr is not None
-    address = urlsplit(json.loads(service.stderr.readline())["address"])
-    place = (str(address.hostname), int(address.port or 0))
+    service, place = start_service("--queue", "8", "--max-pixels", "5000000")
     unexpected: list[str] = []
 
     def read_log() -> None:

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
 OPENSSL = shutil.which("openssl")
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "service" / "nginx.conf"
@@ -48,9 +50,12 @@ def _free_port() -> int:
 
 @contextmanager
 def proxied(service: tuple[str, int], folder: Path) -> Iterator[tuple[str, int]]:
-    """Yield the address of an nginx in front of a service, on a free port with a self-signed certificate."""
-    assert NGINX is not None
-    assert OPENSSL is not None
+    """Yield the address of an nginx in front of a service, on a free port with a self-signed certificate.
+
+    The test is skipped if nginx or openssl is not installed.
+    """
+    if NGINX is None or OPENSSL is None:
+        pytest.skip("nginx and openssl are not installed")
     port = _free_port()
     subject = ("-subj", f"/CN={NAME}", "-keyout", folder / "key", "-out", folder / "certificate")
     subprocess.run(
@@ -68,9 +73,8 @@ def proxied(service: tuple[str, int], folder: Path) -> Iterator[tuple[str, int]]
         site, count = re.subn(pattern, text, site)
         assert count, pattern
     (folder / "site.conf").write_text(site)
-    user = (
-        "user root;" if os.geteuid() == 0 else ""
-    )  # root owns the folder, so nginx must not change its user
+    # If root owns the folder, nginx must not change its user.
+    user = "user root;" if os.geteuid() == 0 else ""
     (folder / "nginx.conf").write_text(_MAIN.format(folder=folder, user=user))
     process = subprocess.Popen([NGINX, "-p", folder, "-c", folder / "nginx.conf"], stderr=subprocess.DEVNULL)
     try:

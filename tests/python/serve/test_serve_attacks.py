@@ -24,7 +24,7 @@ import pytest
 import reverse_proxy
 from command_line import save_colour_model
 from PIL import Image
-from reverse_proxy import NAME, NGINX, OPENSSL, connected, proxied
+from reverse_proxy import NAME, connected, proxied
 from serving import Service, require_packages, serving
 
 import mpscnn
@@ -61,8 +61,6 @@ def service(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
 
 @pytest.fixture(scope="module")
 def proxy(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]]:
-    if NGINX is None or OPENSSL is None:
-        pytest.skip("nginx and openssl are not installed")
     with proxied(service.place, tmp_path_factory.mktemp("nginx")) as place:
         yield place
 
@@ -300,8 +298,6 @@ def test_the_service_does_not_close_connections_that_the_proxy_keeps(
     service: Service, tmp_path: Path
 ) -> None:
     """A POST that nginx sends while the service closes the connection would be answered with 502."""
-    if NGINX is None or OPENSSL is None:
-        pytest.skip("nginx and openssl are not installed")
     with proxied(service.place, tmp_path) as place:
         before = upstream(service)
         kept = []
@@ -337,8 +333,6 @@ def test_the_proxy_takes_the_bodies_that_the_service_takes() -> None:
 def test_the_example_asks_for_a_token_and_keeps_the_operators_addresses_private(
     model: Path, tmp_path: Path
 ) -> None:
-    if NGINX is None or OPENSSL is None:
-        pytest.skip("nginx and openssl are not installed")
     example = reverse_proxy.EXAMPLE.read_text()
     (line,) = re.findall(r"#   MPSCNN_SERVE_TOKEN=\.\.\. mpscnn serve (.*)\n", example)
     environment = {**os.environ, "MPSCNN_SERVE_TOKEN": "abc"}

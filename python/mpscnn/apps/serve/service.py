@@ -173,9 +173,8 @@ class Service:
         try:
             return await self._result(request, ends, task, progress, held)
         finally:
-            del (
-                task
-            )  # its exception has a traceback that refers to this frame: a cycle that would keep memory
+            # The exception of the task has a traceback that refers to this frame: a cycle that would keep memory.
+            del task
 
     async def parse(
         self, request: Request, ends: float, work: Callable[[], Result], held: ExitStack
@@ -270,9 +269,8 @@ class Service:
                 gone.cancel()
             if not task.done():
                 progress.give_up(task, held)
-            del (
-                task
-            )  # its exception has a traceback that refers to this frame: a cycle that would keep memory
+            # The exception of the task has a traceback that refers to this frame: a cycle that would keep memory.
+            del task
 
     async def _run(
         self, progress: _Progress, hosted: HostedModel, submit: Submit, finish: Finish | None
