@@ -56,7 +56,7 @@ class Page:
     def run(self, script: str, *arguments: Any) -> Any:
         return self.driver.execute_script(script, *arguments)
 
-    def until(self, condition: Callable[[], Any], what: str, seconds: float = 15) -> Any:
+    def until(self, condition: Callable[[], Any], what: str, seconds: float = 60) -> Any:
         """Wait until a condition is true, and return its value."""
         end = time.monotonic() + seconds
         while not (found := condition()):

@@ -166,6 +166,7 @@ function close(text = "") {
   stage.photo.removeAttribute("src");
   stage.show(null);
   element("rates").hidden = true;
+  element("rates").dataset.frames = "";
   pressed(false);
   for (const topic of ["photo", "frame", "camera"]) notice(topic, "");
   if (text) notice("camera", text);
