@@ -269,8 +269,8 @@ def test_decoded_photos_wait_for_memory(
         client.wait()
         assert photos.used == others
         free = threading.Timer(0.5, share.reduce_to, (0,))
-        free.start()
         begun = time.monotonic()
+        free.start()
         assert client.ask(path, body, headers) == 200
         assert time.monotonic() - begun > 0.3
         free.join()

@@ -1,0 +1,169 @@
+"""Test the end of `mpscnn serve`: signals while it computes, and clients that leave something undone."""
+
+from __future__ import annotations
+
+import io
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+import slow_service
+from PIL import Image
+from serving import END, Service, require_packages, serving
+from slow_service import SLOW, Asked, head, refused, wait_until
+from tiers import with_full
+
+import mpscnn
+from mpscnn.apps.serve import server
+
+require_packages()
+
+files, photo = slow_service.files, slow_service.photo  # fixtures
+
+
+class service_connections:  # noqa: N801
+    """Open connections, and send no requests, while the `with` block runs."""
+
+    def __init__(self, service: Service, count: int) -> None:
+        self._service = service
+        self._count = count
+
+    def __enter__(self) -> None:
+        self._open = [socket.create_connection(self._service.place) for _ in range(self._count)]
+
+    def __exit__(self, *_: object) -> None:
+        for connection in self._open:
+            connection.close()
+
+
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
+def test_it_ends_when_what_it_took_is_done(files: list[Path], photo: bytes, ending: signal.Signals) -> None:
+    with serving(*files, "--device", "cpu", "--inflight", "1") as service:
+        slow = Asked(lambda: service.request("/v1/models/slow/profile?runs=30"))
+        wait_until(service, "mpscnn_computing", 1)
+        waiting = [Asked(lambda: service.request("/v1/classify", photo)) for _ in range(3)]
+        wait_until(service, "mpscnn_queue_length", 3)
+        begun = time.monotonic()
+        service.process.send_signal(ending)
+        assert [asked.answer().status for asked in (slow, *waiting)] == [200] * 4
+        assert service.process.wait(timeout=END - (time.monotonic() - begun)) == 0
+        assert service.wait_for("ended")
+        with pytest.raises(ConnectionRefusedError):
+            service.request("/v2/health/live")
+
+
+def test_it_ends_if_it_is_told_so_as_it_begins(files: list[Path]) -> None:
+    code = """
+import os, signal, sys
+from mpscnn.apps.serve import server
+from mpscnn.apps.cli import main
+told = server.log_event
+def tell(what, **fields):
+    told(what, **fields)
+    if what == "listening":
+        os.kill(os.getpid(), signal.SIGTERM)
+server.log_event = tell
+sys.argv = ["mpscnn", "serve", sys.argv[1], "--port", "0"]
+main()
+"""
+    finished = subprocess.run(
+        [sys.executable, "-c", code, str(files[0])], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert [json.loads(line)["event"] for line in finished.stderr.splitlines()] == ["listening", "ended"]
+
+
+def test_it_ends_with_idle_connections(files: list[Path], photo: bytes) -> None:
+    with serving(*files, "--device", "cpu") as service, service_connections(service, 2):
+        assert service.request("/v1/classify", photo).status == 200
+        service.end()
+
+
+UNDONE = "nothing of an answer is taken", "half a head", "half a body"
+
+
+@pytest.mark.parametrize(
+    "sent", with_full([UNDONE], [(alone,) for alone in UNDONE]), ids=["all at once", *UNDONE]
+)
+def test_it_ends_soon_whatever_clients_leave_undone(
+    files: list[Path], photo: bytes, sent: tuple[str, ...]
+) -> None:
+    large = io.BytesIO()
+    Image.effect_noise((1_600, 1_600), 90).convert("RGB").save(large, "PNG", compress_level=0)
+    contents = {
+        "half a head": head("/v1/classify", len(photo))[:-2],
+        "half a body": head("/v1/classify", len(photo)) + photo[:-1],
+        "nothing of an answer is taken": head("/v1/classify", large.tell(), "Accept: image/png\r\n")
+        + large.getvalue(),
+    }
+    with (
+        serving(files[0], "--max-bytes", "50000000", "--deadline", "300") as service,
+        ExitStack() as clients,
+    ):
+        for kind in sent:
+            client = clients.enter_context(socket.socket())
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+            client.connect(service.place)
+            client.sendall(contents[kind])
+            if kind == "nothing of an answer is taken":
+                wait_until(service, "mpscnn_body_bytes", 0)
+            else:
+                time.sleep(0.3)
+        service.end()
+
+
+def test_the_steps_of_the_end_take_less_than_ten_seconds() -> None:
+    """Tests that end a service allow for a busy machine, so they cannot see a step that is a little too long."""
+    assert server._LAST_SECONDS < server._END_SECONDS
+    assert server._END_SECONDS + server._LOG_SECONDS < 10
+
+
+def test_what_was_given_up_is_no_obstacle_to_the_end(files: list[Path]) -> None:
+    with serving(*files, "--device", "cpu", "--inflight", "1") as service:
+        answer = service.request(SLOW, headers={"X-Request-Timeout": "0.05"})
+        refused(answer, 504, "DeadlineExceeded")
+        service.end()
+
+
+@pytest.fixture(scope="module")
+def long_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a model whose single run takes much longer than the service has for its end."""
+    network = mpscnn.Network(input=(512, 512, 64), name="long")
+    x = network.input
+    for _ in range(32):
+        x = network.conv2d(x, 64, 5, padding="same")
+    network.output(x)
+    network.initialize_weights(1)
+    file = tmp_path_factory.mktemp("long") / "long.safetensors"
+    network.save(file)
+    return file
+
+
+@pytest.mark.parametrize(
+    "asked",
+    with_full([(1, signal.SIGTERM), (100, signal.SIGTERM)], [(1, signal.SIGINT), (100, signal.SIGINT)]),
+)
+def test_it_ends_in_time_while_it_computes(
+    files: list[Path], long_model: Path, tmp_path: Path, asked: tuple[int, signal.Signals]
+) -> None:
+    runs, ending = asked
+    file, name = (long_model, "long") if runs == 1 else (files[1], "slow")
+    address = tmp_path / "address"
+    options = ("--device", "cpu", "--threads", "1", "--inflight", "8", "--address-file", address)
+    with serving(file, *options) as service:
+        path = f"/v1/models/{name}/profile?runs={runs}"
+        count = 1 if runs == 1 else 8
+        with ExitStack() as clients:
+            for _ in range(count):
+                client = clients.enter_context(socket.create_connection(service.place))
+                client.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            wait_until(service, "mpscnn_computing", count)
+            service.end(ending)
+        assert not address.exists()
+        # A profile of many runs stops after one of them. A single run cannot be stopped, and is abandoned.
+        assert service.wait_for("ended").get("abandoned", False) is (runs == 1)
