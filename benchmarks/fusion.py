@@ -106,9 +106,8 @@ def sessions(block: Block, threads: int) -> dict[str, tuple[mpscnn.Session, str]
         os.environ["MPSCNN_FUSION"] = candidate
         program = network.compile(device="cpu", precision="float32")
         session = program.session(threads=threads)
-        session.run(
-            np.zeros((1, *network.input.shape[1:]), np.float32)
-        )  # the first run makes the plan, which reads MPSCNN_FUSION
+        # The first run makes the plan, which reads MPSCNN_FUSION.
+        session.run(np.zeros((1, *network.input.shape[1:]), np.float32))
         steps = program.explain(threads=threads).steps
         times = [step.predicted_us for step in steps]
         made[candidate] = session, "-" if None in times else f"{sum(time or 0.0 for time in times):.1f}"

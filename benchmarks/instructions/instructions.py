@@ -120,9 +120,8 @@ def count_all(networks: Sequence[str], sets: Sequence[str], directory: Path) -> 
 
 def build_program(build: Path) -> Path:
     """Build a C++ program that runs a model once, linked with the package's library, and return its path."""
-    package = (
-        cmake_directory()
-    )  # None if the package is not installed: then CMAKE_PREFIX_PATH must lead to a library
+    # This is None if the package is not installed. Then CMAKE_PREFIX_PATH must lead to a library.
+    package = cmake_directory()
     found = [] if package is None else [f"-DCMAKE_PREFIX_PATH={package}"]
     run(["cmake", "-S", str(HERE), "-B", str(build), "-DCMAKE_BUILD_TYPE=Release", *found])
     run(["cmake", "--build", str(build)])

@@ -204,9 +204,8 @@ def test_gradients_of_labels(kind: str) -> None:
 
 
 def test_the_strides_of_loss_data() -> None:
-    dense = np.zeros(
-        (2, 3, 4, 5), np.float32
-    )  # the axes are (images, rows, columns, channels) or (images, channels, rows, columns)
+    # The axes are (images, rows, columns, channels) or (images, channels, rows, columns).
+    dense = np.zeros((2, 3, 4, 5), np.float32)
     for layout, given, row, image in (
         ("hwc", dense, 80, 240),
         ("hwc", dense[:, :, :2], 80, 240),

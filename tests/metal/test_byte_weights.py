@@ -47,9 +47,8 @@ def test_they_are_the_numbers_of_the_cpu(name: str, precision: Any, emulation: E
     weight = network.weight("layer")
     floats = network_of(shape, layer)
     floats.graph.set_weight("layer", "weight", byte_weights.quantized(weight))
-    same: Any = (
-        floats.compile(device="metal", precision=precision).session().run(x)
-    )  # the first compilation checks the device, which also loads weights
+    # The first compilation checks the device, which also loads weights.
+    same: Any = floats.compile(device="metal", precision=precision).session().run(x)
     before = emulation.get("bytes_of_weights")
     program = network.compile(device="metal", precision=precision, weights="int8")
     assert emulation.get("bytes_of_weights") - before == (weight.size if name in BY_MPS else 0)

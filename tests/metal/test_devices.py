@@ -219,9 +219,8 @@ def test_a_removed_device_is_an_error_and_others_go_on(emulation: Emulation) -> 
     with pytest.raises(mpscnn.DeviceError, match="no Metal device 'Emulated external GPU'"):
         small_network().compile(device="metal:Emulated external GPU")
     np.testing.assert_array_equal(small_network().compile(device="metal").session().run(X), expected)
-    emulation.set(
-        "removed_device", 0
-    )  # the device is connected again: new programs can use it, old programs cannot
+    # The device is connected again: new programs can use it, old programs cannot.
+    emulation.set("removed_device", 0)
     again = small_network().compile(device="metal:Emulated external GPU")
     np.testing.assert_array_equal(again.session().run(X), expected)
     with pytest.raises(mpscnn.DeviceError, match="was removed"):

@@ -38,7 +38,7 @@ def test_experiment(
     pixels = np.rint(np.concatenate(images) * 255).astype(np.uint8)
     (tmp_path / "images").write_bytes(struct.pack(">4I", 0x803, 4, 28, 28) + pixels.tobytes())
     (tmp_path / "labels").write_bytes(struct.pack(">2I", 0x801, 4) + digits.tobytes())
-    files = ("--idx", str(tmp_path / "images"), "--labels", str(tmp_path / "labels"))
+    files = ("--idx", str(tmp_path / "images"), "--idx-labels", str(tmp_path / "labels"))
     options = ("--device", "metal", "--inflight", "3", "--json")
     assert call(monkeypatch, "digits", *files, *options) == 0
     answer = json.loads(capsys.readouterr().out)

@@ -74,9 +74,8 @@ def litert_objects(path: Path, photo: Path) -> list[tuple[int, float, NDArray[np
     judge: Any = litert.Interpreter(str(path), experimental_op_resolver_type=kernels)
     judge.allocate_tensors()
     samples = mpscnn.preprocess(photo, (300, 300), {"mean": [128.0] * 3, "scale": [1.0] * 3})
-    nearest = np.copysign(
-        np.floor(np.abs(samples) + 0.5), samples
-    )  # ties away from zero, as `precision="int8"` does
+    # Ties round away from zero, as `precision="int8"` rounds them.
+    nearest = np.copysign(np.floor(np.abs(samples) + 0.5), samples)
     pixels = np.clip(nearest + 128.0, 0, 255).astype(np.uint8)
     judge.set_tensor(judge.get_input_details()[0]["index"], pixels)
     judge.invoke()

@@ -25,9 +25,8 @@ def chunks_of(content: bytes) -> dict[bytes, bytes]:
 
 def _unfiltered(data: bytes, rows: int, row_bytes: int, pixel_bytes: int) -> np.ndarray[Any, Any]:
     """Undo the filters of all rows (section 9, "Filtering")."""
-    lines = np.zeros(
-        (rows + 1, pixel_bytes + row_bytes), np.int64
-    )  # a row of zeros above, and a pixel of zeros before each row
+    # There is a row of zeros above, and a pixel of zeros before each row.
+    lines = np.zeros((rows + 1, pixel_bytes + row_bytes), np.int64)
     for row in range(rows):
         kind, *line = data[row * (row_bytes + 1) : (row + 1) * (row_bytes + 1)]
         for i, value in enumerate(line):

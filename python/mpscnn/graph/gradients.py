@@ -210,8 +210,7 @@ def check_gradients(
             losses.append(result)
         slope = float((gradient.astype(np.float64) * direction).sum())
         difference = (losses[0] - losses[1]) / (2 * reach)
-        minimum = max(
-            _LOSS_ERROR * abs(losses[0]) / reach, 1e-30
-        )  # rounding alone gives slopes far below this one
+        # Slopes that come from rounding alone are far below this one.
+        minimum = max(_LOSS_ERROR * abs(losses[0]) / reach, 1e-30)
         checks.append(GradientCheck(name, slope, difference, abs(slope - difference) / max(norm, minimum)))
     return sorted(checks, key=lambda check: -check.error)

@@ -82,9 +82,8 @@ class OrderedResults(_core.FrameQueue, Generic[Result_co]):
         first = self.first()
         if first is not None:
             if first.ended is not None:
-                await asyncio.wait(
-                    [asyncio.wrap_future(first.ended)]
-                )  # if this task is cancelled, the frame is not
+                # If this task is cancelled, the frame is not.
+                await asyncio.wait([asyncio.wrap_future(first.ended)])
             elif not first.done():
                 await asyncio.to_thread(first.wait)  # a `for` loop over the same results holds the first one
             self._finish(first)

@@ -96,9 +96,8 @@ class FrameFuture(NoCopies, Expected, Future[Result]):
         try:
             return super().result(timeout)
         finally:
-            del (
-                self
-            )  # its exception has a traceback that refers to this frame: a cycle that would keep memory
+            # The exception's traceback refers to this call's variables. Without this line, the cycle would keep memory.
+            del self
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """Wait for the frame, and return its error or None. Raises the other errors of `result`."""

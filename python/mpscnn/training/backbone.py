@@ -40,9 +40,8 @@ class Backbone:
     """
 
     def __init__(self, network: Network, trained_layers: int) -> None:
-        self.network = network = without_integers(
-            network
-        )  # quantization scales would not fit the trained weights
+        # Quantization scales would not fit the trained weights.
+        self.network = network = without_integers(network)
         structure = network.to_dict()
         self._nodes: dict[str, dict[str, Any]] = {node["name"]: node for node in structure["nodes"]}
         self.features = self._features()

@@ -99,9 +99,8 @@ def test_each_kind_of_command(
         "script": lambda: child_python.script_command(str(places / "shown.py"), "a b", "-c"),
     }[command]()
     with monkeypatch.context() as changed:
-        changed.setattr(
-            sys, "path", ["", *sys.path, os.path.relpath(places)]
-        )  # "" as in an interactive session
+        # An interactive session has "" in its path.
+        changed.setattr(sys, "path", ["", *sys.path, os.path.relpath(places)])
         environment = child_python.inherited_environment({"MPSCNN_ADDED": "1"})
     ended = subprocess.run(made, env=environment, check=True, capture_output=True, text=True)
     name, arguments, path, package = json.loads(ended.stdout)

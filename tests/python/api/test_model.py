@@ -29,9 +29,8 @@ def test_threads_that_ask_at_once_get_one_network(
 
     def from_graph(graph: _core.Graph) -> mpscnn.Network:
         with contextlib.suppress(threading.BrokenBarrierError):
-            both_make_one.wait(
-                timeout=0.5
-            )  # times out where cached_property has a lock (Python 3.10 and 3.11)
+            # This times out where cached_property has a lock (Python 3.10 and 3.11).
+            both_make_one.wait(timeout=0.5)
         return make(graph)
 
     monkeypatch.setattr(mpscnn.Network, "from_graph", from_graph)

@@ -159,9 +159,8 @@ def test_network() -> None:
     ):
         assert text in page.text, text
     assert page.counts["svg"] == 1
-    assert (
-        page.counts["g"] == page.counts["tr"] - 2 == 5
-    )  # a row for each input and layer, and the table's head and foot
+    # There is a row for each input and layer, and the table has a head and a foot.
+    assert page.counts["g"] == page.counts["tr"] - 2 == 5
     assert page.counts["path"] == 5  # one line for each input of a layer
     assert content.count('stroke="black"') == 1  # the box of the output
 

@@ -340,7 +340,7 @@ def test_outputs_that_cannot_be_are_told_at_once(
     ended = command("classify", "a.mp4", "--ray")
     assert ended.returncode == 2
     assert "a video is computed on one machine" in ended.stderr
-    ended = command("evaluate", "--idx", "a", "--labels", "b", "--ray")
+    ended = command("evaluate", "--idx", "a", "--idx-labels", "b", "--ray")
     assert ended.returncode == 2
     assert "an IDX file is read on one machine" in ended.stderr
 

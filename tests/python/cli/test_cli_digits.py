@@ -123,7 +123,7 @@ def test_nothing_but_failures(tmp_path: Path, command: Command) -> None:
 
 def test_experiment(idx: tuple[str, str], command: Command) -> None:
     images, labels = idx
-    result = command("digits", "--idx", images, "--labels", labels, "--inflight", "2", "--device", "cpu")
+    result = command("digits", "--idx", images, "--idx-labels", labels, "--inflight", "2", "--device", "cpu")
     assert (result.returncode, result.stderr) == (0, "")
     heading, *figures = result.stdout.splitlines()
     assert heading.startswith(f"{images}: 20 images one by one, 2 in flight, digits on cpu (float")
@@ -137,7 +137,7 @@ def test_experiment_as_json(
 ) -> None:
     images, labels = idx
     options = ("--count", "10", "--json", "--precision", "float16")
-    assert call(monkeypatch, "digits", "--idx", images, "--labels", labels, *options) == 0
+    assert call(monkeypatch, "digits", "--idx", images, "--idx-labels", labels, *options) == 0
     answer = json.loads(capsys.readouterr().out)
     assert (answer["images"], answer["right"], answer["accuracy"], answer["inflight"]) == (10, 10, 1.0, 3)
     assert answer["images_per_second"] == pytest.approx(10 / answer["seconds"])
@@ -158,11 +158,11 @@ def test_what_is_refused(
     for arguments, code, message in [
         ((), 2, "expected either images or an IDX file"),
         (("x.png", "--idx", images), 2, "expected either images or an IDX file"),
-        (("x.png", "--labels", labels), 2, "belong to --idx"),
+        (("x.png", "--idx-labels", labels), 2, "belong to --idx"),
         (("x.png", "--count", "3"), 2, "belong to --idx"),
         (("--idx", images, "--count", "21"), 1, f"{images}: has 20 images, --count asks for 21"),
-        (("--idx", images, "--labels", few), 1, f"{few}: 3 labels for the 20 images of {images}"),
-        (("--idx", images, "--labels", high), 2, "the labels go up to 10, but digits has 10 classes"),
+        (("--idx", images, "--idx-labels", few), 1, f"{few}: 3 labels for the 20 images of {images}"),
+        (("--idx", images, "--idx-labels", high), 2, "the labels go up to 10, but digits has 10 classes"),
         (("--idx", labels), 1, "expected images (n, height, width)"),
         (("--idx", small), 1, "got (1, 27, 28, 1)"),
         (("--idx", images, "--model", colours), 2, "colours is a network for colour photos"),

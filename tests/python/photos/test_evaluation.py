@@ -159,7 +159,7 @@ def test_digits_of_idx_files_lie_where_they_belong(
     shared: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     files = [str(shared / f"data/mnist/t10k-{name}-ubyte.gz") for name in ("images-idx3", "labels-idx1")]
-    arguments = ["--model", "digits", "--idx", files[0], "--labels", files[1], "--json"]
+    arguments = ["--model", "digits", "--idx", files[0], "--idx-labels", files[1], "--json"]
     assert call(monkeypatch, "evaluate", *arguments) == 0
     answer = json.loads(capsys.readouterr().out)
     assert (answer["images"], answer["failed"]) == (10_000, 0)
@@ -236,7 +236,7 @@ def test_idx_files(
     images, labels = tmp_path / "images.gz", tmp_path / "labels"
     images.write_bytes(gzip.compress(struct.pack(">4B3I", 0, 0, 8, 3, 2, 4, 4) + bytes([9] * 32)))
     labels.write_bytes(struct.pack(">4BI", 0, 0, 8, 1, 2) + bytes([0, 2]))
-    arguments = ["--idx", str(images), "--labels", str(labels), "--model", model_file, "--json"]
+    arguments = ["--idx", str(images), "--idx-labels", str(labels), "--model", model_file, "--json"]
     assert call(monkeypatch, "evaluate", *arguments) == 0
     answer = json.loads(capsys.readouterr().out)
     # on gray photos all scores are equal, so the first class wins
@@ -256,8 +256,8 @@ def test_wrong_usage(
         assert message in captured.err
         assert captured.out == ""
 
-    refused(2, "expected DIR, or --idx with --labels")
-    refused(2, "expected DIR, or --idx with --labels", str(photos), "--labels", "x")
+    refused(2, "expected DIR, or --idx with --idx-labels")
+    refused(2, "expected DIR, or --idx with --idx-labels", str(photos), "--idx-labels", "x")
     refused(2, "must end in .png", str(photos), "--output", "x.svg")
     refused(1, "has no folders", str(photos / "red"))
     refused(1, "cannot be read", str(tmp_path / "nowhere"))

@@ -293,9 +293,8 @@ def test_files_of_floats_to_one_are_refused(tmp_path: Path, low: float) -> None:
     for readable in (values * 255, np.zeros_like(values)):
         Image.fromarray(readable).save(path)
         np.testing.assert_array_equal(open_photo(path).pixels, readable / np.float32(255))
-    assert (
-        open_photo(Image.fromarray(values)).format == "gray32f"
-    )  # an image in memory, whose program knows its range
+    # The program that makes an image in memory knows its range.
+    assert open_photo(Image.fromarray(values)).format == "gray32f"
 
 
 def test_pillow_image_gives_its_file_name(tmp_path: Path) -> None:

@@ -55,9 +55,8 @@ def test_callbacks_of_cancelled_frames_wait_for_their_turn() -> None:
     runner.close()
     assert called == [(0, False), (1, True), (10, True), (2, False), (3, True)]
     assert threading.get_ident() not in threads
-    futures[1].add_done_callback(
-        partial(record, 11)
-    )  # called immediately, because the earlier frames are done
+    # The callback runs immediately, because the earlier frames are done.
+    futures[1].add_done_callback(partial(record, 11))
     assert called[-1] == (11, True)
     assert not concurrent.futures.wait(futures, timeout=60).not_done
 

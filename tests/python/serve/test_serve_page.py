@@ -446,9 +446,8 @@ def test_another_tab_shows_what_the_first_one_has_changed(page: Page, service: S
         page.choose("precision", "float16")
         shows(page, "float16")
         page.driver.switch_to.window(other)
-        page.run(
-            "document.dispatchEvent(new Event('visibilitychange'))"
-        )  # headless tabs do not get this event
+        # Headless tabs do not get this event from the browser.
+        page.run("document.dispatchEvent(new Event('visibilitychange'))")
         shows(page, "float16")
         page.choose("precision", "float32")
         shows(page, "float32")

@@ -74,9 +74,8 @@ def test_a_missing_end_is_told_behind_the_frames_that_are_there(
     assert (len(frames), told) == (COUNT, None)
     size = path.stat().st_size
     for part in (0.6, 0.8, 0.95):
-        short = cut(
-            path, int(part * size) // 192 // 188 * 192 * 188 + 100
-        )  # within a packet of either kind of MPEG-TS
+        # The file ends within a packet of either kind of MPEG-TS.
+        short = cut(path, int(part * size) // 192 // 188 * 192 * 188 + 100)
         frames, told = until_the_end(short)
         assert told is not None
         assert told.startswith(f"{short}: is cut off after {len(frames)} frames: ")

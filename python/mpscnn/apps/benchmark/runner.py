@@ -109,9 +109,8 @@ def measure_runner(
     run_one = repeated_run(program.session(threads=1), image)
     with Runner(program, inflight, max_batch=max_batch, max_wait=max_wait, **for_runs.to_dict()) as runner:
         count = _images_of_a_turn(run_one)
-        _rate_of_runner(
-            runner, image, 2 * runner.permits, []
-        )  # the first runs of each session allocate memory
+        # The first runs of each session allocate memory.
+        _rate_of_runner(runner, image, 2 * runner.permits, [])
         done = 0
         while done < runs:
             session_rates.append(_rate(run_one, count))

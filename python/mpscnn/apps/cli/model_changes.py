@@ -41,9 +41,8 @@ def change_model(model: str, settings: Sequence[str]) -> None:
     information |= {key: chosen[key] for key in _INFORMATION if key in chosen}
     entries = description(network, network.labels, network.preprocess, information or None)
     if "detection" not in chosen:
-        entries.pop(
-            "mpscnn.detection", None
-        )  # keep the numbers as the user wrote them, not rounded to float32
+        # The numbers stay as the user wrote them, not rounded to float32.
+        entries.pop("mpscnn.detection", None)
     change_metadata(path, path, entries)
     show(f"{model}: {', '.join(sorted(chosen))} changed")
 

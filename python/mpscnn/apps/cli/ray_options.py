@@ -111,7 +111,7 @@ def show_cluster_results(
     part: VideoPart | None,
     photos: Sequence[str],
     model: Model,
-    answers: ResultPrinter,
+    printer: ResultPrinter,
     output: Path | None,
     threads: int | str,
     channel_order: ChannelOrder | None,
@@ -148,9 +148,9 @@ def show_cluster_results(
             for row in compute_rows(ray, source, model, options, given, threads=threads):
                 error = error_from_row(row)
                 if error is None:
-                    answers.show(row[IMAGE], result_from_row(row), {})
+                    printer.show(row[IMAGE], result_from_row(row), {})
                 elif write is None:
-                    answers.fail(row[IMAGE], error)
+                    printer.fail(row[IMAGE], error)
                 else:
                     report(photo_error_text(row[IMAGE], error))
                 failed += error is not None

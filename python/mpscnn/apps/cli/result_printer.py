@@ -83,9 +83,8 @@ class ResultPrinter:
 
 def photo_error_text(path: str, error: Exception) -> Exception | str:
     """Return an error message that names the photo."""
-    return (
-        error if isinstance(error, ImageError) else f"{path}: {error}"
-    )  # other errors are of the network, which does not know the photo's name
+    # Only an ImageError names the photo; other errors come from the network.
+    return error if isinstance(error, ImageError) else f"{path}: {error}"
 
 
 def head_line(path: str, result: PhotoResult) -> str:

@@ -151,7 +151,7 @@ def video_part(
 def show_frames(
     part: VideoPart,
     model: Model,
-    answers: ResultPrinter,
+    printer: ResultPrinter,
     output: Path | None,
     draw: Callable[[VideoFrame, Any], PillowImage.Image],
     **options: Any,
@@ -173,7 +173,7 @@ def show_frames(
             for frame, result in results:
                 if target is not None:
                     target.write(draw(frame, result), frame.time, frame.pixel_aspect)
-                answers.show(part.source, result, {}, {"frame": frame.number, "time": round(frame.time, 6)})
+                printer.show(part.source, result, {}, {"frame": frame.number, "time": round(frame.time, 6)})
                 tick(frame)
     if results.source.live and part.end is None:
         hint(f"{part.source} has ended")

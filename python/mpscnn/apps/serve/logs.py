@@ -136,9 +136,8 @@ def log_to_stderr(level: str, as_json: bool) -> None:
         # asyncio write, is limited to warnings and errors.
         quiet = level == "info" and not (log is _LOG and as_json)
         log.setLevel("WARNING" if quiet else level.upper())
-    logging.getLogger("python_multipart").setLevel(
-        "ERROR"
-    )  # damaged forms get a response with status 400 instead
+    # Damaged forms get a response with status 400 instead of a warning.
+    logging.getLogger("python_multipart").setLevel("ERROR")
 
 
 def log_event(what: str, **fields: Any) -> None:

@@ -15,7 +15,7 @@ from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layers.subpixel import ChannelBlocks
 
 _FLOATS = frozenset({"float", "float16", "bfloat16", "double"})
-_FROM_DOUBLE = "what the file computes in float64 is computed in float32"
+_FROM_DOUBLE = "what the file computes in float64 is computed in the precision of the program"
 _MODES = {"constant": "constant", "reflect": "mirror", "edge": "clamp"}
 _IMAGE_RANK = 4
 

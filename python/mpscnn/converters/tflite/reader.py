@@ -186,9 +186,8 @@ class _FileConverter(OperatorReader):
         self._has_batch = has_batch
         self._unsupported = UnsupportedLayers(file.origin)
         self._operators = Operators(network)
-        self._missing: set[int] = (
-            set()
-        )  # results of unsupported operators, and all tensors that depend on them
+        # Results of unsupported operators, and all tensors that depend on them:
+        self._missing: set[int] = set()
 
     def run(self, inputs: Sequence[Tensor]) -> list[Tensor]:
         for index, value in zip(self.file.inputs, inputs, strict=True):

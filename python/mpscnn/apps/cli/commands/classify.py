@@ -88,20 +88,19 @@ def classify(
         raise typer.Exit(FAILED if failed else 0)
     loaded = load(model, **program.to_dict(), **runs.to_dict())
     require_task(loaded, model, "classification")
-    bundled = (
-        model == BUNDLED_MODEL.name
-    )  # a trained model keeps its network's name, so the value of --model decides
-    answers = ResultPrinter(loaded, form, lambda path, result: _lines(path, result, bundled=bundled))
+    # A trained model keeps the name of its network, so the value of --model decides.
+    bundled = model == BUNDLED_MODEL.name
+    printer = ResultPrinter(loaded, form, lambda path, result: _lines(path, result, bundled=bundled))
     if cluster is not None:
         show_cluster_results(
-            cluster, part, photos, loaded, answers, output, runs.threads, channel_order, top=top
+            cluster, part, photos, loaded, printer, output, runs.threads, channel_order, top=top
         )
     elif part is not None:
         drawn = min(top, _MAX_DRAWN)
-        show_frames(part, loaded, answers, output, lambda _, result: result.draw(count=drawn), top=top)
+        show_frames(part, loaded, printer, output, lambda _, result: result.draw(count=drawn), top=top)
     else:
         folder = None if output is None else PictureFolder(output, paths)
-        unread = show_predictions(paths, loaded, top, answers, folder, "_classes", channel_order)
+        unread = show_predictions(paths, loaded, top, printer, folder, "_classes", channel_order)
         if bundled and form is Form.text and unread < len(paths):
             hint(*_about_bundled(loaded))
         failed += unread
@@ -113,7 +112,7 @@ def show_predictions(
     paths: list[str],
     model: Model,
     top: int,
-    answers: ResultPrinter,
+    printer: ResultPrinter,
     folder: PictureFolder | None,
     suffix: str,
     channel_order: ChannelOrder | None = None,
@@ -125,9 +124,9 @@ def show_predictions(
         written: dict[str, str] = {}
         if folder is not None:
             written["picture"] = str(folder.save(result.draw(count=min(top, _MAX_DRAWN)), path, suffix))
-        answers.show(path, result, written)
+        printer.show(path, result, written)
 
-    return for_each_photo(paths, classify_one, answers.fail, channel_order)
+    return for_each_photo(paths, classify_one, printer.fail, channel_order)
 
 
 def _lines(path: str, result: Classification, *, bundled: bool) -> list[str]:

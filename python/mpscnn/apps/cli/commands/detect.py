@@ -160,7 +160,7 @@ def detect(
         raise typer.Exit(FAILED if failed else 0)
     loaded = load(model, **program.to_dict(), **runs.to_dict())
     require_task(loaded, model, "detection")
-    answers = ResultPrinter(loaded, form, _lines)
+    printer = ResultPrinter(loaded, form, _lines)
     options: dict[str, Any] = {
         "score_threshold": score_threshold,
         "iou_threshold": iou_threshold,
@@ -169,10 +169,10 @@ def detect(
     }
     if cluster is not None:
         show_cluster_results(
-            cluster, part, photos, loaded, answers, output, runs.threads, channel_order, **options
+            cluster, part, photos, loaded, printer, output, runs.threads, channel_order, **options
         )
     elif part is not None:
-        show_frames(part, loaded, answers, output, lambda frame, result: result.draw(frame.photo), **options)
+        show_frames(part, loaded, printer, output, lambda frame, result: result.draw(frame.photo), **options)
     else:
         folder = None if output is None else PictureFolder(output, paths)
 
@@ -181,9 +181,9 @@ def detect(
             written: dict[str, str] = {}
             if folder is not None:
                 written["picture"] = str(folder.save(result.draw(photo), path, "_detections"))
-            answers.show(path, result, written)
+            printer.show(path, result, written)
 
-        failed += for_each_photo(paths, detect_one, answers.fail, channel_order)
+        failed += for_each_photo(paths, detect_one, printer.fail, channel_order)
     if failed:
         raise typer.Exit(FAILED)
 

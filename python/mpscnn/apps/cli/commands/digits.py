@@ -76,9 +76,9 @@ def digits(
             metavar="FILE", help="Read the images of an IDX file, plain or gzipped, and measure the time."
         ),
     ] = None,
-    labels: Annotated[
+    idx_labels: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Read their digits from an IDX file, for the accuracy."),
+        typer.Option(metavar="FILE", help="Read the digits of the images of --idx, for the accuracy."),
     ] = None,
     count: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Read only the first N images.", show_default=False)
@@ -98,12 +98,12 @@ def digits(
 
     Example: mpscnn digits scan.png
 
-    Example: mpscnn digits --idx t10k-images-idx3-ubyte.gz --labels t10k-labels-idx1-ubyte.gz --count 5000
+    Example: mpscnn digits --idx t10k-images-idx3-ubyte.gz --idx-labels t10k-labels-idx1-ubyte.gz --count 5000
     """
     if (idx is None) == (not images):
         raise typer.BadParameter("expected either images or an IDX file", param_hint="IMAGE... | --idx FILE")
-    if idx is None and (labels is not None or count is not None):
-        raise typer.BadParameter("belong to --idx", param_hint="--labels, --count")
+    if idx is None and (idx_labels is not None or count is not None):
+        raise typer.BadParameter("belong to --idx", param_hint="--idx-labels, --count")
     if idx is not None and output is not None:
         raise typer.BadParameter("belongs to photos, not to --idx", param_hint="--output")
     paths, failures = list_photos(images or [])
@@ -111,7 +111,7 @@ def digits(
         raise typer.Exit(FAILED)
     loaded = load(model, **program.to_dict(), **runs.to_dict())
     if idx is not None:
-        pixels, classes = _read(idx, labels, count)
+        pixels, classes = _read(idx, idx_labels, count)
         result = _name_all(loaded, pixels, classes, inflight, runs)
         if as_json:
             show_json(_experiment_fields(idx, loaded, result))
@@ -120,8 +120,8 @@ def digits(
         return
     require_task(loaded, model, "classification")
     folder = None if output is None else PictureFolder(output, paths)
-    answers = ResultPrinter(loaded, output_format(as_json, as_csv=False), _lines)
-    if show_predictions(paths, loaded, 10, answers, folder, "_digit") or failures:
+    printer = ResultPrinter(loaded, output_format(as_json, as_csv=False), _lines)
+    if show_predictions(paths, loaded, 10, printer, folder, "_digit") or failures:
         raise typer.Exit(FAILED)
 
 

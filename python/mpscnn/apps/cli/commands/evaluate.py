@@ -51,8 +51,8 @@ def evaluate_classifier(
             metavar="FILE", help="Read the images of an IDX file, plain or gzipped, instead of DIR."
         ),
     ] = None,
-    labels: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Read their classes from an IDX file.")
+    idx_labels: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Read the classes of the images of --idx.")
     ] = None,
     annotations: Annotated[
         Path | None,
@@ -93,10 +93,10 @@ def evaluate_classifier(
 
     Example: mpscnn evaluate JPEGImages/ --model deeplab_v3 --masks SegmentationClass/
 
-    Example: mpscnn evaluate --model digits --idx t10k-images-idx3-ubyte.gz --labels t10k-labels-idx1-ubyte.gz
+    Example: mpscnn evaluate --model digits --idx t10k-images-idx3-ubyte.gz --idx-labels t10k-labels-idx1-ubyte.gz
     """
-    if (folder is None) == (idx is None) or (idx is None) != (labels is None):
-        raise typer.BadParameter("expected DIR, or --idx with --labels", param_hint="DIR | --idx")
+    if (folder is None) == (idx is None) or (idx is None) != (idx_labels is None):
+        raise typer.BadParameter("expected DIR, or --idx with --idx-labels", param_hint="DIR | --idx")
     if (annotations is not None or masks is not None) and (folder is None or output is not None):
         raise typer.BadParameter("go with DIR, and without --output", param_hint="--annotations, --masks")
     if annotations is not None and masks is not None:
@@ -129,7 +129,7 @@ def evaluate_classifier(
             )
             show_segmenter(loaded, areas, as_json)
         else:
-            files = idx, labels
+            files = idx, idx_labels
             _evaluate_classifier(loaded, folder, files, output, inflight, as_json, failed, failures, machines)
     if failures:
         raise typer.Exit(FAILED)

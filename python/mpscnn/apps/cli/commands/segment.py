@@ -92,11 +92,11 @@ def segment(
         _hint_download()
     loaded = load(model, **program.to_dict(), **runs.to_dict())
     require_task(loaded, model, "segmentation")
-    answers = ResultPrinter(loaded, form, _lines)
+    printer = ResultPrinter(loaded, form, _lines)
     if cluster is not None:
-        show_cluster_results(cluster, part, photos, loaded, answers, output, runs.threads, channel_order)
+        show_cluster_results(cluster, part, photos, loaded, printer, output, runs.threads, channel_order)
     elif part is not None:
-        show_frames(part, loaded, answers, output, _frame_picture)
+        show_frames(part, loaded, printer, output, _frame_picture)
     else:
         folder = None if output is None else PictureFolder(output, paths)
 
@@ -106,9 +106,9 @@ def segment(
             if folder is not None:
                 written["picture"] = str(folder.save(result.draw(photo), path, "_segments"))
                 written["labels"] = str(folder.save(result.label_picture(), path, "_labels"))
-            answers.show(path, result, written)
+            printer.show(path, result, written)
 
-        failed += for_each_photo(paths, segment_one, answers.fail, channel_order)
+        failed += for_each_photo(paths, segment_one, printer.fail, channel_order)
     if failed:
         raise typer.Exit(FAILED)
 
