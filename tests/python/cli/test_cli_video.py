@@ -204,8 +204,8 @@ def test_features_that_cannot_be_written_leave_what_was_there(tmp_path: Path, cl
     output.write_bytes(b"mine")
     program = (
         "import resource, sys\n"
+        "from mpscnn.apps.cli import main\n"  # an editable import writes files of its own
         "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))\n"
-        "from mpscnn.apps.cli import main\n"
         "main()\n"
     )
     arguments = ["features", str(clip), "--model", str(model), "--layers", "half", "--output", str(output)]
@@ -418,8 +418,8 @@ def test_an_output_that_cannot_grow_leaves_what_was_there(tmp_path: Path, clip: 
     output.write_bytes(b"mine")
     program = (
         "import resource, sys\n"
+        "from mpscnn.apps.cli import main\n"  # an editable import writes files of its own
         "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))\n"
-        "from mpscnn.apps.cli import main\n"
         "main()\n"
     )
     call = [sys.executable, "-c", program, "classify", str(clip), "--output", str(output)]
