@@ -46,7 +46,8 @@ def pack(wheel: Path) -> None:
                 new.writestr(entry, content)
                 continue
             with new.open(entry, "w") as file:  # this resets the sizes in `entry`
-                file._compressor = Compressor()  # zipfile has no public way to give it a compressor
+                # zipfile has no public way to give it a compressor.
+                file._compressor = Compressor()  # type: ignore[attr-defined]
                 file.write(content)
     with zipfile.ZipFile(wheel) as old, zipfile.ZipFile(smaller) as new:
         if [old.read(name) for name in old.namelist()] != [new.read(name) for name in new.namelist()]:

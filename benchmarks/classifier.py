@@ -51,7 +51,7 @@ def right_of(network: Network, data: StoredFeatures, threads: int) -> float:
     """Return the accuracy: the share of the photos whose class is the most probable."""
     session = network.compile(device="cpu", precision="float32").session(threads=threads)
     found = np.concatenate([np.asarray(session.run(inputs)).argmax(1) for inputs, _ in data.batches(64)])
-    return float((found == data.targets).mean())
+    return float((found == data.classes).mean())
 
 
 def torch_head(

@@ -70,7 +70,7 @@ def onnxruntime_engine(network: mpscnn.Network, threads: int) -> Engine:
         to_onnx(network).SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
     name = session.get_inputs()[0].name
-    return lambda images: session.run(None, {name: images})[0]  # type: ignore[no-any-return]
+    return lambda images: session.run(None, {name: images})[0]
 
 
 def torch_engine(network: mpscnn.Network, memory: torch.memory_format) -> Engine:

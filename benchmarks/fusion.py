@@ -11,6 +11,7 @@ import argparse
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from harness import measure, table_head, table_row
@@ -107,7 +108,7 @@ def sessions(block: Block, threads: int) -> dict[str, tuple[mpscnn.Session, str]
         program = network.compile(device="cpu", precision="float32")
         session = program.session(threads=threads)
         # The first run makes the plan, which reads MPSCNN_FUSION.
-        session.run(np.zeros((1, *network.input.shape[1:]), np.float32))
+        session.run(np.zeros((1, *(extent or 1 for extent in network.input.shape[1:])), np.float32))
         steps = program.explain(threads=threads).steps
         times = [step.predicted_us for step in steps]
         made[candidate] = session, "-" if None in times else f"{sum(time or 0.0 for time in times):.1f}"
@@ -131,7 +132,7 @@ def main() -> None:
         made = sessions(block, options.threads)
         x = np.random.default_rng(0).normal(size=(1, block.size, block.size, block.inputs)).astype(np.float32)
         times = measure(
-            {candidate: (lambda s=session, x=x: s.run(x)) for candidate, (session, _) in made.items()},
+            {candidate: partial(session.run, x) for candidate, (session, _) in made.items()},
             options.runs,
         )
         if options.all:

@@ -199,7 +199,8 @@ def main() -> None:
         network = make()
         network.initialize_weights()
         for batch in map(int, arguments.batches.split(",")):
-            x = np.random.default_rng(0).uniform(-1, 1, (batch, *network.input.shape[1:])).astype(np.float32)
+            shape = (batch, *(extent or 1 for extent in network.input.shape[1:]))
+            x = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
             subjects = on_cores(network, x, threads)
             if torch.cuda.is_available():
                 subjects += on_gpu(network, x)

@@ -26,6 +26,7 @@ from PIL import Image
 
 import mpscnn
 from mpscnn._private.processors import available_processors
+from mpscnn.runtime.options import RunOptions
 from mpscnn.runtime.session_pool import SessionPool
 
 PHOTO = Path(__file__).resolve().parents[1] / "examples" / "images" / "cat.jpg"
@@ -108,7 +109,7 @@ def main() -> None:
         whole = core_milliseconds(classify, paths, arguments.turns)
         stages = {"reading": read, "decoding": decoded, "computing": whole - read - decoded, "whole": whole}
         processors = available_processors()
-        model._sessions = SessionPool(model.program, 1)
+        model._sessions = SessionPool(model.program, RunOptions(threads=1))
         with ThreadPoolExecutor(processors) as pool:
             list(pool.map(classify, paths))
             begun = time.perf_counter()

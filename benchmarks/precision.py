@@ -98,7 +98,7 @@ def scorer(network: mpscnn.Network, arithmetic: str) -> Callable[[Any], Scores]:
     precision, _, sums = arithmetic.partition(", ")
     program = network.compile(
         device="cpu",
-        precision=precision,
+        precision=precision,  # type: ignore[arg-type]  # compile refuses other names
         accumulate_dtype="float16" if sums else "auto",
         outputs=None if layer is None else [layer],
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 from functools import partial
+from typing import Any
 
 import numpy as np
 from compare import CASES
@@ -19,7 +20,7 @@ import mpscnn
 NETWORKS = ("mobilenet_v1", "mobilenet_v2", "ssdlite", "deeplab", "deep_mnist", "deep_mnist_64")
 
 
-def times(name: str, precisions: list[str], threads: int, rounds: int) -> dict[str, Times]:
+def times(name: str, precisions: list[Any], threads: int, rounds: int) -> dict[str, Times]:
     case = CASES[name]
     network = case.make()
     network.initialize_weights()

@@ -51,7 +51,8 @@ def steps_of(name: str, threads: int, runs: int) -> Iterator[Step]:
     network = NETWORKS[name]()
     network.initialize_weights()
     program = network.compile(device="cpu", precision="float32")
-    x = np.random.default_rng(0).normal(size=(1, *network.input.shape[1:])).astype(np.float32)
+    shape = (1, *(extent or 1 for extent in network.input.shape[1:]))
+    x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
     profiled = program.session(threads=threads).profile(x, runs=runs).steps
     for step, explained in zip(profiled, program.explain(threads=threads).steps, strict=True):
         yield Step(name, step.name, step.kind, step.kernel, 1000 * step.minimum, explained.predicted_us)

@@ -89,10 +89,10 @@ def nv12(pixels: Array) -> tuple[Any, Prepare]:
 
     def prepare(side: int) -> Array:
         planes = np.empty((side, side, 3), np.float32)
-        planes[..., 0] = resized(luma, side)
+        planes[..., 0] = np.asarray(resized(luma, side))
         for index in range(2):
             plane = Image.frombuffer("L", difference_size, pairs[..., index].tobytes(), "raw", "L", 0, 1)
-            planes[..., 1 + index] = resized(plane, side)
+            planes[..., 1 + index] = np.asarray(resized(plane, side))
         rgb = (planes.reshape(-1, 3) @ matrix.T).reshape(planes.shape)
         rgb += offset
         return np.clip(rgb, -1, 1, out=rgb)

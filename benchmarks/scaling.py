@@ -64,7 +64,8 @@ def dynamic_makespan(items: Sequence[float], threads: int) -> float:
 def measured(network: mpscnn.Network, threads: int, runs: int) -> list[Step]:
     """Return the steps with each item's minimum time in `runs` runs. The process is bound to one core."""
     session = network.compile(device="cpu").session(threads=threads)
-    x = np.random.default_rng(0).uniform(-1, 1, (1, *network.input.shape[1:])).astype(np.float32)
+    shape = (1, *(extent or 1 for extent in network.input.shape[1:]))
+    x = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
     best = one_run(session, x)
     for _ in range(runs - 1):
         for known, step in zip(best, one_run(session, x), strict=True):

@@ -24,6 +24,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from harness import table_head, table_row
@@ -92,7 +93,7 @@ PIXELS = (
 
 
 def tensors(client: Client) -> None:
-    described = {"name": "image", "shape": list(PIXELS.shape), "datatype": "FP32"}
+    described: dict[str, Any] = {"name": "image", "shape": list(PIXELS.shape), "datatype": "FP32"}
     described["parameters"] = {"binary_data_size": PIXELS.nbytes}
     text = json.dumps({"inputs": [described], "parameters": {"binary_data_output": True}}).encode()
     headers = {"Inference-Header-Content-Length": str(len(text))}

@@ -71,9 +71,9 @@ def main() -> None:
         requires = [*sorted(closure - {name}), *(f"{one} (not counted)" for one in sorted(missing))]
         rows.append((size_of(packages[name]), name, whole, ", ".join(requires)))
     print(table_head("package", "MB", "MB with what it requires", "requires"))
-    for own, name, whole, requires in sorted(rows):
+    for own, name, whole, others in sorted(rows):
         entry = f"{name} {packages[name].version}"
-        print(table_row((entry, f"{own / 1e6:.1f}", f"{whole / 1e6:.1f}", requires or "nothing")))
+        print(table_row((entry, f"{own / 1e6:.1f}", f"{whole / 1e6:.1f}", others or "nothing")))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from harness import table_head, table_row
@@ -79,7 +80,7 @@ class Timed:
 
 def compare_counts(maximum: int, runs: int, networks: str) -> None:
     """Print the table of "auto", for networks whose name contains a text."""
-    counts: list[int | str] = [*range(1, maximum + 1), "auto"]
+    counts: list[int | Literal["auto"]] = [*range(1, maximum + 1), "auto"]
     columns = [f"{count} thread(s)" if count != "auto" else "auto" for count in counts]
     print(table_head("network", "runs", *columns, "auto / best"))
     for name, case in CASES.items():

@@ -13,6 +13,7 @@ import importlib
 import sys
 import types
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -70,7 +71,7 @@ def main() -> None:
         with torch.inference_mode():
             calls = {backend: compiled(module, backend) for backend in options.backends}
             times = measure(
-                {key: lambda run=run: run(x) for key, run in calls.items()}, options.runs, options.threads
+                {key: partial(run, x) for key, run in calls.items()}, options.runs, options.threads
             )
         best = {backend: figures.minimum / 1000 for backend, figures in times.items()}
         others = [time for backend, time in best.items() if backend != "mpscnn"]

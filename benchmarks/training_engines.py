@@ -327,7 +327,8 @@ class _Jax:
     """Builds networks in JAX as pure functions: `kept` gets the new running statistics, `running` stays unchanged."""
 
     def __init__(self, weights: _Weights, running: _Weights, key: Any) -> None:
-        self.weights, self.running, self.kept, self._key = weights, running, [], key
+        self.weights, self.running, self._key = weights, running, key
+        self.kept: list[Any] = []
 
     def _convolved(self, x: Any, weights: Any, kernel: int, stride: int, groups: int) -> Any:
         from jax import lax

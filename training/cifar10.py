@@ -290,7 +290,7 @@ def trained_student(
 def export(student: MobileNetV2, architecture: Architecture, data: Data, output: Path) -> None:
     """Write weights.npz, architecture.json and report.json."""
     weights = fold(student)
-    np.savez(output / "weights.npz", **weights)
+    np.savez(output / "weights.npz", **weights)  # type: ignore[arg-type]  # no weight is named allow_pickle
     (output / "architecture.json").write_text(json.dumps(architecture.to_json(), indent=2) + "\n")
     report: dict[str, float] = {"parameters": sum(array.size for array in weights.values())}
     for precision in ("float32", "float16"):

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from mpscnn.graph.network import Network, Tensor
+from mpscnn import Network, Tensor
 
 BUNDLED = "python/mpscnn/models/data/cifar10_mobilenet_v2.safetensors"
 INFORMATION = {

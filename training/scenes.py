@@ -103,7 +103,8 @@ def fences(images: Tensor) -> Tensor:
 
     def bars(max_count: float) -> Tensor:
         period, phase, width = (
-            uniform(count, *limits, device)[:, None] for limits in ((1 / max_count, 0.6), (0, 1), (0.05, 0.3))
+            uniform(count, low, high, device)[:, None]
+            for low, high in ((1 / max_count, 0.6), (0, 1), (0.05, 0.3))
         )
         return ((axis / period + phase) % 1 < width).float()
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -298,7 +298,7 @@ def order(name: str) -> tuple[bool, str]:
     return not name.isupper(), name
 
 
-def imports(text: str, modules: dict[str, Iterable[str]], indent: str = "") -> list[str]:
+def imports(text: str, modules: Mapping[str, Iterable[str]], indent: str = "") -> list[str]:
     """Return the imports of those names that a text uses."""
     found = []
     for module, given in sorted(modules.items()):
@@ -317,7 +317,7 @@ def imports(text: str, modules: dict[str, Iterable[str]], indent: str = "") -> l
 def module(
     title: str,
     lines: Sequence[str],
-    modules: dict[str, Iterable[str]],
+    modules: Mapping[str, Iterable[str]],
     named: Named,
     public: Iterable[str] = (),
 ) -> str:

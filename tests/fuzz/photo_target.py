@@ -33,8 +33,6 @@ _TOKENS = (
     b"tRNS",
     b"II*\0",
     b"MM\0*",
-)
-_TOKENS += (
     b"RIFF",
     b"VP8X",
     b"ANMF",

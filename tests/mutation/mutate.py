@@ -203,8 +203,8 @@ class Build:
         package = directory / "package" / "mpscnn"
         shutil.rmtree(package, ignore_errors=True)
         package.mkdir(parents=True)
-        for file in [*(self.source / "python" / "mpscnn").iterdir(), *self._build.glob("_core*.so")]:
-            (package / file.name).symlink_to(file)
+        for part in [*(self.source / "python" / "mpscnn").iterdir(), *self._build.glob("_core*.so")]:
+            (package / part.name).symlink_to(part)
         self._environment = {**os.environ, "PYTHONPATH": str(package.parent), "PYTHONDONTWRITEBYTECODE": "1"}
 
     def make(self) -> bool:
