@@ -81,9 +81,10 @@ def load(
 
     Raises:
         WeightsError: the file is missing or damaged.
-        UnsupportedError: it has layers that mpscnn lacks.
+        UnsupportedError: mpscnn lacks a layer, or the device cannot run it in this precision.
         DownloadError: it cannot be downloaded or stored in the cache.
         ParameterError: an unknown name, or a value out of its range.
+        ShapeError: the weights take more than `max_memory`.
         DeviceError: there is no such device.
         TypeError: there is no such option.
     """
@@ -125,7 +126,8 @@ class Model(Expected, Generic[Answer]):
     Raises:
         WeightsError: weights are missing.
         UnsupportedError: a layer is a function of this program.
-        ParameterError: the argument is not a Network, or an option is unknown.
+        ParameterError: the argument is not a Network.
+        Also the errors of `load` about options.
     """
 
     @accept_foreign_arguments(options=LOAD_FIELDS)
@@ -326,8 +328,9 @@ class Model(Expected, Generic[Answer]):
         """Run the method for the model's `task`: `classify`, `detect` or `segment`.
 
         Args:
-            photo: path, bytes of an image file, Pillow image, or array: see `mpscnn.photo.open_photo`. A list of
-                photos gives a list of results. `Runner.map` accepts streams and computes several photos at a time.
+            photo: path, bytes of an image file, Pillow image, or array: see `mpscnn.photo.open_photo`. A list or tuple
+                of photos, or an array of 4 axes, gives a list of results. `Runner.map` accepts streams and computes
+                several photos at a time.
             options: the options of that method. Type checkers derive the result's type from them, or from the name
                 given to `load`; for other files call `classify`, `detect` or `segment`.
 
@@ -452,7 +455,8 @@ class Model(Expected, Generic[Answer]):
                 image, (n, channels).
 
         Raises:
-            ParameterError: there is no such layer (the message has similar names), or the pooling is unknown.
+            ParameterError: there is no such layer (the message has similar names), no layer is given, or the pooling is
+                unknown.
         """
         from mpscnn.graph.features import FeatureExtractor
 
@@ -471,7 +475,7 @@ class Model(Expected, Generic[Answer]):
 
 
 def _are_several(photo: Any) -> bool:
-    """Return True if the value is a list of photos and not a photo given as nested lists of numbers."""
+    """Return True for several photos: an array of 4 axes, or a list or tuple that is not one of (nested) numbers."""
     if getattr(photo, "ndim", 0) == 4:
         return True
     numbers = (int, float, list, tuple)

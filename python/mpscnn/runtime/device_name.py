@@ -30,7 +30,7 @@ def named_device(device: object) -> Iterator[str]:
     try:
         yield name
     except DeviceError as error:
-        if name == given.lower():
+        if name.lower() == given.lower():
             raise
         raise DeviceError(f"device {given!r} means {name!r}: {error}") from error
 

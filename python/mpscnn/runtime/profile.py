@@ -65,12 +65,15 @@ class ProfileStep:
 
     @property
     def peak_share(self) -> float | None:
-        """The GFLOP/s divided by the peak, 0 to 1; None if the peak is unknown."""
+        """The GFLOP/s divided by the peak; None if it is unknown. Winograd's algorithm may reach more than 1."""
         return None if self.peak is None else self.gflops_per_second / self.peak
 
     @property
     def lost(self) -> float | None:
-        """The milliseconds that the step takes beyond its FLOPs' time at the peak; None if the peak is unknown."""
+        """The milliseconds that the step takes beyond its FLOPs' time at the peak, or None if the peak is unknown.
+
+        It is negative if `peak_share` is above 1.
+        """
         return None if self.peak is None else self.minimum - self.flops / self.peak / 1e6
 
     @property
@@ -102,12 +105,15 @@ class KindTotal:
 
     @property
     def peak_share(self) -> float | None:
-        """The GFLOP/s divided by the peak, 0 to 1; None if the peak is unknown."""
+        """The GFLOP/s divided by the peak; None if it is unknown. Winograd's algorithm may reach more than 1."""
         return None if self.peak is None else self.gflops_per_second / self.peak
 
     @property
     def lost(self) -> float | None:
-        """The milliseconds that the steps take beyond their FLOPs' time at the peak; None if the peak is unknown."""
+        """The milliseconds that the steps take beyond their FLOPs' time at the peak, or None if the peak is unknown.
+
+        It is negative if `peak_share` is above 1.
+        """
         return None if self.peak is None else self.milliseconds - self.flops / self.peak / 1e6
 
 

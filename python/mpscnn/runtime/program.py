@@ -206,7 +206,7 @@ class Program(Expected):
 
     def output_shapes(self, *input_shapes: Sequence[int]) -> list[tuple[int, ...]]:
         """Return the shapes of the outputs for these input shapes, with the batch. Raises ShapeError."""
-        shapes, _ = self._program.output_shapes([tuple(shape) for shape in input_shapes])
+        shapes, _ = self._program.output_shapes(_shapes(input_shapes))
         return [tuple(shape) for shape in shapes]
 
     def arena_bytes(self, *input_shapes: Sequence[int]) -> int:
@@ -327,10 +327,10 @@ class Session(NoCopies, Expected):
     def run(self, x: Any, *, out: Any = None) -> Any:
         """Compute the outputs for `x`.
 
-        float32 and float16 arrays with any strides are read in place. float64, byte-swapped and unaligned arrays are
-        converted to float32, and arrays that repeat one number (`numpy.broadcast_to`) are copied. Objects with the
-        buffer protocol or DLPack are accepted. Other element types are refused; for photos use `Model.predict` or
-        `mpscnn.preprocess`. Signals such as Ctrl-C are handled after the run.
+        float32 and float16 arrays with any strides are read in place. float64 arrays are converted to float32;
+        byte-swapped and unaligned arrays, and those that repeat one number (`numpy.broadcast_to`), are copied. Objects
+        with the buffer protocol or DLPack are accepted. Other element types are refused; for photos use `Model.predict`
+        or `mpscnn.preprocess`. Signals such as Ctrl-C are handled after the run.
 
         Args:
             x: (n, height, width, channels) or (n, features); for several inputs a mapping by name, or a sequence.

@@ -36,7 +36,8 @@ def read_array(file: IO[bytes]) -> NDArray[Any]:
     Raises ImageError if the array is damaged, incomplete, has Python objects, or more pixels than a photo may have.
     """
     shape, fortran, dtype = _header(file)
-    if math.prod(shape) > MAX_PIXELS * _CHANNELS or max(shape, default=0) > MAX_SIDE:
+    too_many = math.prod(shape[:2]) > MAX_PIXELS or math.prod(shape) > MAX_PIXELS * _CHANNELS
+    if too_many or max(shape, default=0) > MAX_SIDE:
         raise ImageError(
             f"has the shape {shape}; allowed are {MAX_PIXELS:,} pixels and {MAX_SIDE:,} at one side"
         )

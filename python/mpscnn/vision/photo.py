@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn import _core
-from mpscnn._private.arguments import IntPair, input_size
+from mpscnn._private.arguments import IntPair, input_size, is_whole_number
 from mpscnn._private.arrays import as_array
 from mpscnn._private.files import convert_read_errors, is_folder, require_regular
 from mpscnn._private.literals import ChannelOrderName
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 __all__ = ["MAX_PIXELS", "MAX_SIDE", "Photo", "YuvImage", "kept_photo", "open_content", "open_photo"]
 
 _EXIF_ORIENTATION = 0x0112
-_EXIF_ORIENTATIONS = range(1, 9)
 _ARRAY_FORMATS = {  # (dtype, channel order) -> the core's name of the pixel format
     ("uint8", "gray"): "gray8",
     ("uint8", "gray_alpha"): "gray_alpha8",
@@ -102,7 +101,7 @@ class YuvImage:
         if self.v is not None and self.u.strides != self.v.strides:
             for name in ("u", "v"):
                 object.__setattr__(self, name, np.ascontiguousarray(getattr(self, name)))
-        if self.orientation not in _EXIF_ORIENTATIONS:
+        if not _is_orientation(self.orientation):
             raise ImageError(f"YuvImage: orientation is {self.orientation!r}, EXIF defines 1 to 8")
         try:
             self._core()  # raises an error for other invalid arguments
@@ -117,6 +116,11 @@ class YuvImage:
     def __repr__(self) -> str:
         kind = "NV12" if self.v is None else "I420"
         return f"<YuvImage: {kind}, {self.y.shape[1]} x {self.y.shape[0]}, {self.matrix}, {self.range} range>"
+
+
+def _is_orientation(value: object) -> bool:
+    """Return True if the value is one of EXIF's orientations, 1 to 8."""
+    return is_whole_number(value) and 1 <= value <= 8
 
 
 def _plane(name: str, plane: Any) -> NDArray[np.uint8]:
@@ -181,7 +185,8 @@ def open_photo(
             with alpha, RGB, RGBA), or of uint16 (0 to 65535) or floats (0 to 1) with 1, 3 or 4 channels. A .npy file
             holds such an array.
         channel_order: the order of an array's channels: "gray", "gray_alpha", "rgb", "rgba" (the defaults for 1, 2, 3
-            and 4 channels), "bgr", "bgra", or for uint8 "rgbx" and "bgrx", whose fourth channel is ignored.
+            and 4 channels), or for uint8 "bgr", "bgra", "rgbx" and "bgrx". The fourth channel of the last two is
+            ignored.
         orientation: the EXIF orientation, 1 to 8, instead of the photo's own.
         min_size: (height, width) of the upright photo, or one number for both. A larger JPEG file is decoded at 1/2,
             1/4 or 1/8 of its size, which is faster, if the pixels are still at least that high and wide. Other photos
@@ -191,16 +196,16 @@ def open_photo(
 
     Raises:
         ImageError: the photo is missing, damaged, incomplete, empty, or in a format that docs/preprocessing.md does not
-            list; it has more pixels than MAX_PIXELS, than MAX_SIDE at one side, or than a file of its size can hold; or
-            its floats are far from 0 to 1. The message names the photo.
+            list; a file has more pixels than MAX_PIXELS, than MAX_SIDE at one side, or than its size can hold; or the
+            floats of an array are far from 0 to 1. The message names the photo.
         ParameterError: an unknown order or orientation, an order for a photo that is not an array, or a `min_size`
-            that is not one or two whole numbers from 1 on.
+            that is not one or two whole numbers from 1 to 16,384.
     """
     minimum = None if min_size is None else input_size("min_size", min_size)
     opened = _opened(photo, channel_order, minimum)
     if orientation is None:
         return opened
-    if orientation not in _EXIF_ORIENTATIONS:
+    if not _is_orientation(orientation):
         raise ParameterError(f"orientation must be 1 to 8, as EXIF defines it, got {orientation!r}")
     yuv = None if opened.yuv is None else replace(opened.yuv, orientation=orientation)
     return replace(opened, orientation=orientation, yuv=yuv)
@@ -404,7 +409,7 @@ def _orientation(image: PillowImage.Image) -> int:
         orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
     except Exception:  # decoders raise many kinds of exceptions
         return 1
-    return orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
+    return int(orientation) if _is_orientation(orientation) else 1
 
 
 def _from_array(photo: Any, order: str | None = None, origin: str = "") -> Photo:

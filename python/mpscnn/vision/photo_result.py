@@ -36,7 +36,10 @@ class PhotoResult(Expected):
         raise NotImplementedError
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything except photo and pixels, for `json.dumps`."""
+        """Return the results with the device, the precision and the milliseconds, for `json.dumps`.
+
+        Photos, class numbers of pixels, and scores of pixels are not included.
+        """
         return {
             "device": self.device,
             "precision": self.precision,

@@ -39,8 +39,7 @@ def preprocess(
 
     Raises:
         ImageError: the photo cannot be read.
-        ParameterError: the size or the settings are not allowed, or "mnist" finds no digit.
-        ShapeError: `channels` is 2.
+        ParameterError: the size, the settings or `channels` are not allowed, or "mnist" finds no digit.
     """
     height, width = input_size("size", size)
     text = as_json("preprocess", settings)

@@ -24,7 +24,7 @@ def test_precisions(name: str) -> None:
 
 @pytest.mark.parametrize("name", DEVICES)
 def test_devices(name: str, command: Command) -> None:
-    """Names such as "cuda" mean "metal". On a machine without Metal the error says so."""
+    """Names such as "gpu" mean "metal". On a machine without Metal the error says so."""
     if mpscnn.devices()[1]["available"]:
         assert network().compile(device=name).device == "metal"
         return
@@ -37,6 +37,12 @@ def test_devices(name: str, command: Command) -> None:
         with pytest.raises(mpscnn.DeviceError, match=rf"(?i)'{name}' means 'metal': "):
             use()
     assert f"'{name}' means 'metal': " in command("profile", "digits", "--device", name).stderr
+
+
+def test_the_name_of_a_gpu_is_no_alias() -> None:
+    with pytest.raises(mpscnn.DeviceError) as refused:
+        network().compile(device="metal:No such GPU")
+    assert "means" not in str(refused.value)
 
 
 @pytest.mark.parametrize("name", ["cuda", "cuda:0", "CUDA"])

@@ -67,8 +67,8 @@ def test_quantized_weights_with_one_scale() -> None:
         net.set_quantized_weight(None, integers, 1, 0)  # type: ignore[arg-type]
     net.set_weights({"conv.bias": np.zeros(2, np.float32)})
     program = net.compile(device="cpu")
-    for wrong in ("x", None, (1.5, 8, 8, 3)):
-        for method in (program.fingerprint, program.arena_bytes):
+    for wrong in ("x", None, (1.5, 8, 8, 3), np.array(3)):
+        for method in (program.fingerprint, program.arena_bytes, program.output_shapes):
             with pytest.raises(mpscnn.ParameterError, match="the shape of an input must be whole numbers"):
                 method(wrong)  # type: ignore[arg-type]
 

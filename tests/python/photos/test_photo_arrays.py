@@ -113,6 +113,8 @@ def damaged(content: bytes, change: str) -> bytes:
         return content[:6] + b"\x09" + content[7:]
     if change == "huge":
         return content.replace(b"(30, 40, 3)", b"(9999999,9)")
+    if change == "many pixels":
+        return content.replace(b"(30, 40, 3), }  ", b"(20000,20000), }")
     if change == "long header":
         return content[:8] + b"\xff\xff" + content[10:]
     if change == "negative":
@@ -132,6 +134,7 @@ def damaged(content: bytes, change: str) -> bytes:
         ("no header", "its header cannot be read"),
         ("version", "version 9.0"),
         ("huge", r"has the shape \(9999999, 9\)"),
+        ("many pixels", r"has the shape \(20000, 20000\); allowed are 200,000,000 pixels"),
         ("objects", "holds '.O', a photo has numbers"),
         ("long header", "its header has 65,535 bytes, at most 10,000"),
         ("negative", r"its header says shape \(30, -40, 3\)"),

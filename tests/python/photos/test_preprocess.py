@@ -229,5 +229,9 @@ def test_wrong_orders_and_orientations_are_named() -> None:
         open_photo(array.astype(np.uint16), channel_order="bgr")
     with pytest.raises(ParameterError, match="orientation must be 1 to 8"):
         open_photo(array, orientation=9)
+    with pytest.raises(ParameterError, match="orientation must be 1 to 8"):
+        open_photo(array, orientation=2.0)  # type: ignore[arg-type]
     with pytest.raises(ImageError, match="orientation is 9, EXIF defines 1 to 8"):
         YuvImage(Y, HALF, HALF, orientation=9)
+    with pytest.raises(ImageError, match=r"orientation is 2\.0, EXIF defines 1 to 8"):
+        YuvImage(Y, HALF, HALF, orientation=2.0)  # type: ignore[arg-type]
