@@ -1,8 +1,8 @@
 #pragma once
 
-// Every kernel file includes this header. Each cpu/kernels/<family>.cpp is compiled once for each instruction
-// set, with the compiler flags of that set. Then MPSCNN_SET is the set's name, and MPSCNN_SIMD_HEADER is the
-// header of its vector class (see simd.h).
+// Every kernel file includes this header. Each cpu/kernels/*/<family>.cpp is compiled once for each
+// instruction set, with the compiler flags of that set. Then MPSCNN_SET is the set's name, and
+// MPSCNN_SIMD_HEADER is the header of its vector class (see simd.h).
 
 #include MPSCNN_SIMD_HEADER
 

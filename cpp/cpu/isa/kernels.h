@@ -95,7 +95,7 @@ enum class Bfloat16Products {
     blocks,         ///< the order of gemm_block_tile.h with FMAs, which is slower than float32
     blocks_in_tiles ///< the order of gemm_block_tile.h with AMX
 };
-/// Return "pairs", "arm pairs", "blocks" or "blocks in tiles".
+/// Return "none", "pairs", "arm pairs", "blocks" or "blocks in tiles".
 const char *name_of(Bfloat16Products products);
 
 /// Additional kernels for networks in bfloat16 (cpu/kernels/extensions/bfloat16.cpp).
@@ -186,10 +186,12 @@ inline constexpr std::size_t max_kernel_tables = 4;
 /// Return the kernel tables that this processor can run, the best first.
 std::span<const KernelTable *const> available_kernels();
 /// Return the best table that this processor can run, or the one that MPSCNN_CPU names (baseline, avx2,
-/// avx512, amx, neon). Throws ParameterError for an unknown name and UnsupportedError for a set that this
-/// processor lacks.
+/// avx512, amx, neon). Throws ParameterError for an unknown name, and UnsupportedError for a set that this
+/// processor lacks or for which this build has no kernels. Also throws ParameterError for an unknown value of
+/// MPSCNN_BFLOAT16 (x86-64).
 const KernelTable &kernels();
-/// Return the table with this name. Throws like kernels().
+/// Return the table with this name; "baseline" is the table neon on arm64. Throws like kernels() for wrong
+/// names.
 const KernelTable &kernels(const char *name);
 
 } // namespace mpscnn::cpu

@@ -3,9 +3,9 @@
 // The interface between kernels and an instruction set, a class of vector operations.
 //
 // Kernels are templates over one class, `template <class V>`, whose static members are the operations below.
-// simd_<set>.h defines that class as mpscnn::cpu::<set>::Simd. cpu/kernels/<family>.cpp is compiled once for
-// each set with the flags of that set and instantiates the family's kernels. Three rules keep the linker from
-// using a function of one instruction set for another:
+// simd_<set>.h defines that class as mpscnn::cpu::<set>::Simd. cpu/kernels/*/<family>.cpp is compiled once
+// for each set with the flags of that set and instantiates the family's kernels. Three rules keep the linker
+// from using a function of one instruction set for another:
 //   - only these files include kernel headers, which define everything in an anonymous namespace;
 //   - they use no function of the C++ library that the compiler might not inline (no std::min, no
 //   containers);

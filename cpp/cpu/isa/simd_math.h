@@ -92,8 +92,8 @@ template <class V> MPSCNN_INLINE Extended<V> extended_logarithm(typename V::reg 
     return {sum, V::sub(low, V::sub(sum, high))};
 }
 
-/// Compute ln(a) * (factor + factor_low) for any a, with an error of 1 ulp. The result is -infinity for 0 and
-/// NaN for negative a.
+/// Compute ln(a) * (factor + factor_low) for any a, with an error of 1 ulp. The result is NaN for negative a.
+/// For 0 it is -infinity, or infinity if the factor is negative.
 template <class V>
 MPSCNN_INLINE typename V::reg scaled_logarithm(typename V::reg a, float factor, float factor_low) {
     const auto infinity = V::set1(__builtin_inff());

@@ -9,8 +9,9 @@ namespace mpscnn::cpu {
 /// A fixed number of threads that share the items of one job at a time. The calling thread is one of them, so
 /// a pool of 1 starts no thread.
 ///
-/// - Callers on different threads may share a pool; their jobs run one after another. A callback must not
-///   call run() of its own pool.
+/// - Callers on different threads may share a pool; their jobs run one after another. An exception are jobs
+///   that need a single call: they run at once, on the calling thread as worker 0. A callback must not call
+///   run() of its own pool.
 /// - Threads start with the first job that needs them. After a job they spin for about 50 us, and then they
 ///   sleep. A forked child starts its own threads.
 /// - While a job runs, all threads compute with the default floating-point settings. run() restores the
@@ -35,8 +36,9 @@ public:
     /// Set the number of threads that share the next jobs, 1 to size(). Do not call this while a job runs.
     void use(int threads) { active_ = threads; }
 
-    /// Call callback(int worker, int64 begin, int64 end) for ranges that cover [0, items), each with at most
-    /// `chunk` items. Returns when all calls are done. `worker` is in [0, size()). Concurrent calls have
+    /// Call callback(int worker, int64 begin, int64 end) for ranges that cover [0, items), each with about
+    /// `chunk` items: with more if there are over 4 million chunks, and with all items if threads() is 1.
+    /// Returns when all calls are done. `worker` is in [0, threads()). Concurrent calls of a job have
     /// different workers, so it can select scratch memory. Throws StateError if the system refuses to start a
     /// thread.
     template <class Callback> void run(std::int64_t items, std::int64_t chunk, Callback &&callback) {

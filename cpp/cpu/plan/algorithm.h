@@ -8,8 +8,7 @@
 namespace mpscnn::cpu {
 
 /// Return the shape and algorithm for weights [outputs][height][width][inputs of a group]. The algorithm is
-/// one that reads inputs without transforming them. With bfloat16 elements, an odd number of inputs is
-/// rounded up to an even one.
+/// one that reads inputs without transforming them.
 ConvolutionShape plain_convolution(const VectorTraits &vectors, const Shape &weights, std::int64_t groups,
                                    Element element = Element::float32);
 

@@ -42,8 +42,9 @@ double bytes_beyond_l2(const CpuPlan &plan, std::int64_t images) {
     return beyond;
 }
 
-/// Return the number of images, at most `max_images`, for which the fewest bytes come from beyond L2 if they
-/// are computed together. If several numbers are equally good, return the largest.
+/// Return the number of images for which the fewest bytes come from beyond L2 if they are computed together.
+/// Only `max_images` and smaller powers of two are compared. If several numbers are equally good, return
+/// `max_images` if it is one of them, otherwise the smallest.
 std::int64_t images_at_a_time(const CpuPlan &plan, std::int64_t max_images) {
     std::int64_t best = max_images;
     double fewest_bytes = bytes_beyond_l2(plan, max_images);

@@ -117,7 +117,8 @@ private:
                (element(step.source) == Element::bfloat16 || element(step.destination) == Element::bfloat16);
     }
 
-    /// True if the step is a normalization whose kernel for results in bfloat16 can compute it.
+    /// True if the step is a normalization, or the gradient of one, whose kernel can store results in
+    /// bfloat16.
     bool stores_bfloat16(const Step &step) const {
         const auto *task = std::get_if<NormalizationTask>(&step.task);
         if (!task) return std::holds_alternative<NormalizationGradientTask>(step.task);

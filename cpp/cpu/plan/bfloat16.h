@@ -13,15 +13,17 @@ namespace mpscnn::cpu {
 
 /// Return the element type of each value of a graph. In bfloat16 precision, values from which a convolution
 /// or dense layer is computed are bfloat16 if their operation rounds its result (docs/architecture.md,
-/// "Numbers") or only moves bfloat16 elements. If keeps_floats() is true, all values are float32 here. In
-/// int8 precision values are bytes, unless their layer is kept in float32.
+/// "Numbers") or only moves bfloat16 elements. Values from which the positions of a TakeAlongAxis are
+/// computed stay float32. If keeps_floats() is true, all values are float32 here. In int8 precision values
+/// are bytes, unless their layer is kept in float32.
 std::vector<Element> elements_of_values(const engine::Graph &graph, engine::Precision precision);
 
 /// True if a bfloat16 network rounds only the factors of products, and all values between layers are float32.
 /// This is so if weights are tensors of the graph, as in training, or if there are no products.
 bool keeps_floats(const engine::Graph &graph);
 /// Return the element type of each value of a bfloat16 network for which keeps_floats() is true. Values that
-/// only products read are stored as bfloat16, which they would be rounded to anyway.
+/// only products read are stored as bfloat16 if kernels can store them so. Products would round them to
+/// bfloat16 anyway.
 std::vector<Element> elements_of_factors(const engine::Graph &graph, std::span<const NodeFusion> fusions);
 /// Return the type to which the factors of a convolution's products, and of its gradients' products, are
 /// rounded if its weights are a tensor [outputs][height][width][inputs of a group]. It is float32 for

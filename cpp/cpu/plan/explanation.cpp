@@ -62,10 +62,11 @@ std::string chain_reason(const Step &step, const ChainChoice &choice, const Mach
                  sizeof(float);
     }
     const bool fits = bytes <= static_cast<double>(machine.l2_bytes);
-    return concat({"alone its layers would take ", number_text(choice.others[0].microseconds),
-                   " us and hand each other ", number_text(bytes / 1e6), " MB, which ",
-                   (fits ? "fit" : "do not fit"), " the ",
-                   number_text(static_cast<double>(machine.l2_bytes) / 1e6), " MB counted on of L2"});
+    return concat({"in separate steps its layers would take ", number_text(choice.others[0].microseconds),
+                   " us and pass ", number_text(bytes / 1e6), " MB to each other, which ",
+                   (fits ? "fits" : "does not fit"), " into the ",
+                   number_text(static_cast<double>(machine.l2_bytes) / 1e6),
+                   " MB of L2 that tensors may fill"});
 }
 
 /// Say why a convolution runs alone. `others` has pairs of candidates: a chain of the convolution and a
@@ -89,7 +90,7 @@ const char *reason_without_chains(const Step &step) {
         return "Winograd: 36 products of a tile instead of 144 (3x3) or 100 (5x5), which chains do "
                "not have";
     if (convolution && convolution->continues)
-        return "its sums begin with those of one pixel, which a layer before it enlarges";
+        return "its sums begin with those of one pixel, which a layer before it broadcasts";
     if (convolution && convolution->gated)
         return "its inputs are multiplied by a pixel while they are read, which chains do not do";
     return "there is no chain that it might be part of";

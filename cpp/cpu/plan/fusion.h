@@ -11,9 +11,10 @@ namespace mpscnn::cpu {
 /// The other nodes of a graph that one kernel computes together with a node. The numbers are indices of
 /// nodes.
 struct NodeFusion {
-    bool absorbed = false;               ///< computed by the kernel of another node
-    std::optional<std::size_t> border;   ///< the zero padding before this convolution
-    std::optional<std::size_t> addition; ///< the addition after this convolution, which its kernel computes
+    bool absorbed = false;             ///< computed by the kernel of another node
+    std::optional<std::size_t> border; ///< the zero padding before this convolution
+    /// The addition after this convolution or dense layer, which its kernel computes.
+    std::optional<std::size_t> addition;
     /// The constant that is the second operand of this elementwise operation.
     std::optional<std::size_t> constant;
     /// The concatenation of two tensors whose channels this shuffle interleaves.

@@ -40,8 +40,9 @@ namespace {
 
 // ---- In float32 ----
 
-// TensorFlow Lite's kernels compute these functions in float32 and round after each operation. Here only the
-// exponential and the error function are computed in float64 and then rounded.
+// TensorFlow Lite's kernels compute these functions in float32 and round after each operation. Here sigmoid
+// and GELU do so, too, but their exponential and error function are computed in float64 and then rounded. All
+// other functions are computed in float64.
 
 float sigmoid(double x) {
     constexpr double largest = 88.0; // a little below the largest x whose exponential fits float32
@@ -53,8 +54,8 @@ float gelu(float x) {
     return 0.5f * x * static_cast<float>(std::erfc(static_cast<double>(argument)));
 }
 
-/// Return the activation's value for a real number. It is computed in float64, so that all C libraries give
-/// the same result after rounding.
+/// Return the activation's value for a real number. Functions of the C library are computed in float64, so
+/// that all C libraries almost always give the same result after rounding.
 double value_of(const Neuron &neuron, double x) {
     const auto limited_to_1 = [](double value) { return std::clamp(value, 0.0, 1.0); };
     const auto a = static_cast<double>(neuron.a), b = static_cast<double>(neuron.b);

@@ -57,8 +57,8 @@ std::string name_of_layer(const Node &node) { return concat({"layer ", quoted(no
 void require_small_factor(const Node &node, const FixedPoint &factor) {
     if (factor.shift > 30)
         fail(ErrorKind::parameter,
-             {name_of_layer(node), ": in int8 precision the scales of what it adds may be at "
-                                   "most 2^30 times its result's"});
+             {name_of_layer(node), ": in int8 precision the scale of its result is too small: its "
+                                   "integers would be multiplied by 2^30 or more"});
 }
 
 } // namespace mpscnn::cpu

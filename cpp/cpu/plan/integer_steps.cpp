@@ -98,8 +98,8 @@ private:
         return append(fused.layers, std::move(task), source, builder_.placement().region(fused.result));
     }
 
-    /// Return the region of an operand's integers. An input of the network, or a view of one, has float32
-    /// numbers; it is quantized by an additional step at its first use.
+    /// Return the region of an operand's integers. An input of the network, the result of a layer in float32,
+    /// or a view of one of them has float32 numbers; it is quantized by an additional step at its first use.
     Region integers(const FusedOperation &fused, std::size_t operand) {
         const ValueId value = fused.inputs[operand];
         const Region region = builder_.placement().region(value);

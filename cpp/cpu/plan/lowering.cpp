@@ -115,8 +115,8 @@ private:
         const bool keeps = precision_ == Precision::float16 || precision_ == Precision::int8;
         return node.keep_float32 && keeps ? Precision::float32 : precision_;
     }
-    /// True for a value that is stored as integers in int8 networks. A view has the integers of the value
-    /// that it views.
+    /// True for a node whose result is stored as integers in int8 networks. A view has the integers of the
+    /// value that it views.
     bool is_of_integers(std::size_t index) const {
         const ValueId result = graph_.result_of(index);
         return !graph_.nodes()[index].keep_float32 ||

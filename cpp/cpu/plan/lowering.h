@@ -32,7 +32,7 @@ struct BroadcastInput {
 /// One or more nodes that one kernel computes.
 struct FusedOperation {
     std::vector<std::string> layers; ///< names of the nodes, in order
-    ops::Operation operation;        ///< operation of the first node that is not a border
+    ops::Operation operation;        ///< operation of the node into which the others are fused
     std::vector<engine::ValueId> inputs;
     engine::ValueId result = -1;
 
@@ -54,8 +54,8 @@ struct FusedOperation {
     /// True if the layer's result (`rounds`) and the sum with a residual (`residual_rounds`) are rounded to
     /// half. In bfloat16 networks, `rounds` rounds the result to bfloat16 before a residual is added.
     bool rounds = false, residual_rounds = false;
-    /// True for a convolution or dense layer with constant weights, whose weights and inputs are both
-    /// rounded.
+    /// True for a convolution or dense layer with constant weights. In bfloat16 networks its weights and
+    /// inputs are both rounded.
     bool multiplies = false;
     /// For a convolution's weight gradient: the type to which its factors are rounded, and whether Winograd's
     /// algorithm may compute it.

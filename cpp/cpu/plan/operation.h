@@ -39,8 +39,8 @@ struct OperationLowering {
         return graph.shape(found->second);
     }
     LayerWeights layer_weights() const;
-    /// Return the node's "weight", rounded to the precision if necessary. It is the original memory or, after
-    /// rounding, memory.own.unpacked.
+    /// Return the node's "weight" as floats, rounded to the precision if necessary. It is the original memory
+    /// or, after a conversion or rounding, memory.own.unpacked.
     std::span<const float> weights() const;
     /// Return the node's "bias", or zeros if it has none.
     std::vector<float> bias(std::int64_t outputs) const;
@@ -56,7 +56,7 @@ struct OperationLowering {
 
 /// Return a copy of the values, padded with zeros to whole vectors of any instruction set.
 AlignedBuffer<float> padded_to_vectors(const std::vector<float> &values);
-/// Return the values of an ops::Constant, rounded to the precision.
+/// Return the values of an ops::Constant, rounded to half in float16 networks.
 AlignedBuffer<float> constant_values(const engine::Node &node, engine::Precision precision);
 OwnedActivation lower_neuron(const ops::Neuron &neuron, const engine::Node &node, const KernelTable &kernels);
 

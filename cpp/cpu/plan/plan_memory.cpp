@@ -31,9 +31,9 @@ void *PlanMemory::take(std::size_t bytes) noexcept {
 
 void PlanMemory::require_enough() const {
     if (taken_ > max_)
-        fail(ErrorKind::shape,
-             {"tables of kernels take more than the ", max_,
-              " bytes that max_memory leaves beside packed weights and intermediate results"});
+        fail(ErrorKind::shape, {"tables of kernels take more than the ", max_,
+                                " bytes that they may take next to packed weights and intermediate results; "
+                                "increase max_memory"});
     if (is_exhausted_) throw std::bad_alloc();
 }
 

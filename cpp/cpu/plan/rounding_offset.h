@@ -28,7 +28,7 @@ struct RoundingOffset {
 constexpr std::int64_t sum_limit = std::int64_t{1} << 30;
 
 /// Return an offset for an output of factor m * 2^(shift - 31) with the limits and roundings of `to`, or
-/// nothing if there is none.
+/// nothing if none is found.
 std::optional<RoundingOffset> rounding_offset(const Requantization &to, std::int32_t m, std::int32_t shift);
 
 } // namespace mpscnn::cpu

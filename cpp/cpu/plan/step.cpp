@@ -24,7 +24,8 @@ void make_steps_of(StepBuilder &builder, const FusedOperation &fused) {
     std::visit(
         [&]<class Op>(const Op &operation) {
             if constexpr (std::is_same_v<Op, ops::Custom>)
-                fail(ErrorKind::state, "the CPU engine runs between functions of the program, not these");
+                fail(ErrorKind::state,
+                     "a custom layer is a function of the program, which the CPU engine cannot run");
             else
                 make_step(builder, fused, operation);
         },

@@ -13,15 +13,15 @@ namespace mpscnn::cpu {
 /// One kernel call of a plan. The views of `task` have no addresses, because addresses are only known during
 /// a run.
 struct Step {
-    std::vector<std::string> layers; ///< names of the nodes that it computes; empty for a copy
-    /// Indices of the operations in the network that the step computes, in order; empty for a copy or a
-    /// conversion.
+    std::vector<std::string> layers; ///< names of the nodes that it computes; empty for the copy of an output
+    /// Indices of the operations in the network that the step computes, in order; empty for the copy of an
+    /// output, and in bfloat16 networks for a conversion.
     std::vector<std::size_t> operations;
     Task task;
     Region source, destination;
     /// The tensors other than source and destination. A convolution has the residual or the start of its
-    /// sums, and then the gate. Arithmetic has the second operand. A concatenation has the sources after the
-    /// first.
+    /// sums, and then the gate, or packed weights that are tensors of the graph. Arithmetic has the second
+    /// operand. A concatenation has the sources after the first.
     std::vector<Region> others;
     std::vector<ConvolutionTask> stages; ///< stages of a ChainTask; `others` has their residuals, in order
     /// The bytes of the operation's weights. If an operation has several steps, only the last one has this
@@ -43,11 +43,12 @@ struct PortUse {
 };
 PortUse port_use(const Step &step, std::span<const Storage> storages, std::span<const Binding> bindings);
 
-/// Prepare a step's kernel for these addresses and strides and for a number of threads. Throws
-/// std::bad_alloc.
+/// Prepare a step's kernel for these addresses and strides and for a number of threads. Throws like
+/// PlanMemory::require_enough().
 Prepared prepare_step(const Step &step, const KernelTable &kernels, std::span<const Storage> storages,
                       std::span<const Binding> bindings, const Planning &planning);
-/// Prepare the kernels of all steps, for inputs and outputs in place and in the arena (see PortUse).
+/// Prepare the kernels of all steps, for inputs and outputs in place and in the arena (see PortUse). Throws
+/// like prepare_step().
 void prepare_steps(std::span<Step> steps, const KernelTable &kernels, std::span<const Storage> storages,
                    const Planning &planning);
 

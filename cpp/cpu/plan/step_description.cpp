@@ -131,8 +131,8 @@ double bytes_of(const Region &region, std::span<const Storage> storages) {
     return static_cast<double>(view.batch * view.height * view.width * view.channels * size_of(view.element));
 }
 
-/// The number of FMAs that take as long as one operation of softmax. One of softmax's four operations per
-/// element is an exponential, which takes much longer than an FMA.
+/// The number of operations of other layers that take as long as one operation of softmax. One of softmax's
+/// four operations per element is an exponential, which takes much longer than an addition.
 constexpr std::int64_t softmax_operations = 6;
 
 double predicted_convolution(const MachineModel &machine, ConvolutionTask task, const Step &step,

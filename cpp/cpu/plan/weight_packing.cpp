@@ -22,7 +22,7 @@ bool round_to_halves(std::span<float> floats) {
     for (std::size_t done = 0; done < floats.size(); done += halves.size()) {
         const std::span block = floats.subspan(done, std::min(halves.size(), floats.size() - done));
         const std::span converted(halves.data(), block.size());
-        // After an overflow, the block keeps its floats for the message.
+        // After an overflow, the caller reads the weights again to find the one for its message.
         if (halves_from_floats(block, converted) > 0)
             large = true;
         else

@@ -10,7 +10,8 @@ namespace {
 /// Return the number of outputs in each slice except the last one, which has all remaining outputs. Return 0
 /// for a layer that is packed as a whole.
 std::int64_t outputs_of_slice(const ConvolutionShape &shape) {
-    constexpr std::int64_t weights_of_slice = 1 << 17; // unpacked and packed, they fit L2
+    constexpr std::int64_t weights_of_slice = 1 << 17; // unpacked and packed, they take 1 MiB as floats,
+                                                       // which fits L2 of many processors
     constexpr std::int64_t panels =
         96; // a multiple of the outputs of a panel in every instruction set (pack.h)
     if (shape.algorithm != Algorithm::gemm || shape.groups != 1) return 0;

@@ -39,7 +39,7 @@ public:
 
 private:
     /// Return the variant of the plan for this executor's number of threads. If results are checked, it has
-    /// no chains, so all results are in the arena.
+    /// no chains, so every step stores its result in memory.
     const CpuPlan &own_variant(const engine::Plan &given) const;
     void allocate(const CpuPlan &plan);
     void bind_to_arena(const CpuPlan &plan);
@@ -80,7 +80,7 @@ private:
         PlanMemory memory;
         Prepared prepared;
     };
-    std::list<Unforeseen> unforeseen_; ///< most recently used first
+    std::list<Unforeseen> unforeseen_; ///< most recently added first
 };
 
 } // namespace mpscnn::cpu

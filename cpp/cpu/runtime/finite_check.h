@@ -16,7 +16,7 @@ struct NotFinite {
 
 std::optional<NotFinite> find_not_finite(const ConstView &tensor);
 
-/// Throw a ParameterError such as "<where>: the result has a NaN at image 0, row 3, column 4, channel 7".
+/// Throw a ParameterError such as "<where>: NaN at image 0, row 3, column 4, channel 7".
 [[noreturn]] void refuse_not_finite(const std::string &where, const NotFinite &found);
 
 } // namespace mpscnn::cpu

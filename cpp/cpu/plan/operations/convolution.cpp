@@ -46,10 +46,9 @@ PackedConvolution OperationLowering::pack(const Shape &shape, std::int64_t group
 }
 
 PackedConvolution OperationLowering::pack(ConvolutionShape shape) const {
-    const bool halves = precision == engine::Precision::float16 ||
-                        !node.weights.at("weight")
-                             .ranges()
-                             .empty(); // Weights with ranges represent integers, which are exact in half.
+    const bool halves =
+        precision == engine::Precision::float16 ||
+        !node.weights.at("weight").ranges().empty(); // The values of weights with ranges are halves.
     shape.half_weights = halves && can_keep_halves(kernels, shape);
     const std::vector<float> biases = bias(shape.outputs);
     if (shape.algorithm == Algorithm::winograd)

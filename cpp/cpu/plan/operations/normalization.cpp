@@ -19,8 +19,9 @@ void lower_gamma_and_beta(const OperationLowering &lowering) {
 }
 
 /// Return the number of parts into which the pixels of an image are divided for moments. A part is small
-/// enough to stay in L2, because it is read twice. The number of parts does not depend on the number of
-/// threads, so neither do the bits of results.
+/// enough to stay in L2, because it is read twice. Only parts of very large images are larger, because there
+/// are at most `max_parts`. The number of parts does not depend on the number of threads, so neither do the
+/// bits of results.
 std::int64_t parts_of(const Extents &extents) {
     constexpr std::int64_t floats = 1 << 15, max_parts = 256;
     const std::int64_t wanted = extents.pixels() * extents.channels / floats;
