@@ -41,7 +41,7 @@ class DetectorEvaluation(Expected):
     """The average precision at an intersection over union of 0.5."""
     map75: float
     map_small: float
-    """`map` for objects of less than 32 x 32 pixels."""
+    """`map` for objects of at most 32 x 32 pixels."""
     map_medium: float
     map_large: float
     """`map` for objects of at least 96 x 96 pixels."""
@@ -123,6 +123,7 @@ def evaluate_with(
         raise ShapeError(f"network {model.name!r} is not a detector, but made for {model.task}")
     dataset = _read(annotations)
     categories = _categories(model, dataset, annotations)
+    require_pycocotools()
     samples = [(Path(photos) / image["file_name"], image["id"]) for image in dataset["images"]]
     results: list[dict[str, Any]] = []
     seen: list[int] = []
@@ -196,6 +197,12 @@ def _read(path: str | PathLike[str]) -> dict[str, Any]:
         entry["id"] = number
         entry.setdefault("area", entry["bbox"][2] * entry["bbox"][3])
         entry.setdefault("iscrowd", 0)
+        for field, right in (
+            ("area", is_finite_number(entry["area"])),
+            ("iscrowd", entry["iscrowd"] in (0, 1)),
+        ):
+            if not right:
+                raise ParameterError(f"{path}: annotations: {field} cannot be {entry[field]!r}")
     return dataset
 
 
@@ -231,19 +238,15 @@ def _measured(
     dataset: dict[str, Any], results: list[dict[str, Any]], images: Sequence[int]
 ) -> tuple[list[float], float, dict[int, float]]:
     """Return COCO's precision figures, its recall, and the average precision of each category."""
-    require_pycocotools()
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
-    numbers = sorted({entry["id"] for entry in dataset["categories"]})
-    if not results:  # pycocotools does not accept an empty list
-        have = {entry["category_id"] for entry in dataset["annotations"]}
-        return [0.0] * len(_FIGURES), 0.0, {number: 0.0 if number in have else -1.0 for number in numbers}
     with contextlib.redirect_stdout(io.StringIO()):
         truth = COCO()
         truth.dataset = dataset
         truth.createIndex()
-        evaluation = COCOeval(truth, truth.loadRes(results), "bbox")
+        found = truth.loadRes(results) if results else COCO()  # loadRes does not accept an empty list
+        evaluation = COCOeval(truth, found, "bbox")
         evaluation.params.imgIds = sorted(images)
         evaluation.evaluate()
         evaluation.accumulate()

@@ -82,6 +82,9 @@ def test_nothing_found_and_unknown_classes(tmp_path: Path, detector: str) -> Non
     assert result.map == pytest.approx(0.5)
     result = mpscnn.evaluate_detector(model, tmp_path, path, score_threshold=0.95)
     assert (result.map, result.recall, result.by_class["Cat"]) == (0.0, 0.0, 0.0)
+    # The objects have 3,000 pixels, so there are no small and no large ones.
+    assert (result.map_small, result.map_medium, result.map_large) == (-1.0, 0.0, -1.0)
+    assert result.by_class["dog"] == -1.0
 
 
 @pytest.mark.usefixtures("needs_pycocotools")
@@ -114,6 +117,13 @@ def test_command_for_detectors(tmp_path: Path, detector: str, command: Command) 
             "image_id 9, which 'images' lack",
         ),
         ({"annotations": [{"image_id": 1, "category_id": 17, "bbox": [1, 2]}]}, "bbox cannot be"),
+        *(
+            (
+                {"annotations": [{"image_id": 1, "category_id": 17, "bbox": SEEN, field: None}]},
+                f"annotations: {field} cannot be None",
+            )
+            for field in ("area", "iscrowd")
+        ),
         (
             {"categories": [{"id": 17, "name": "bird"}], "annotations": []},
             "none of the classes of constants, but bird",
