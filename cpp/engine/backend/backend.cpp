@@ -58,12 +58,14 @@ bool TensorView::is_dense() const {
 
 ExecutionProfile Executor::profile(const Plan &, std::span<const TensorView>, std::span<const TensorView>,
                                    int) {
-    fail(ErrorKind::unsupported, "only the CPU measures the time of each step; use device=\"cpu\"");
+    fail(ErrorKind::unsupported,
+         "profile: steps are measured only if one device computes all layers, without custom layers");
 }
 
 Json Plan::explain(int) const {
     fail(ErrorKind::unsupported,
-         "explain: only the CPU engine chooses how layers are computed; compile for device \"cpu\"");
+         "explain: only the CPU engine explains how layers are computed, and only without custom layers; "
+         "compile for device \"cpu\"");
 }
 
 void require_plan_shapes(const char *role, const std::vector<Shape> &expected,

@@ -11,10 +11,10 @@ extern "C" {
 #endif
 
 /* A layer that functions of the program compute. Both functions, `run` and `shape`, get float32 tensors,
- * batch first. They return 0, or another number for a failure. Then the call that runs the layer fails
- * with "layer 'name': " and the text in `message`, which is zero-terminated and truncated to `capacity`
- * bytes. Several threads may call the functions concurrently. They must not throw, and must not use the
- * session that runs them. */
+ * batch first. They return 0, or another number for a failure. Then the call that adds, compiles or runs
+ * the layer fails with "layer 'name': " and the text in `message`, which is zero-terminated and truncated to
+ * `capacity` bytes. Several threads may call the functions concurrently. They must not throw, and must not
+ * use the session that runs them. */
 typedef struct mpscnn_custom_layer {
     size_t size; /* sizeof(mpscnn_custom_layer) */
     /* Compute the output: write output->data, which has the shape that `shape` set. Tensors are row-major

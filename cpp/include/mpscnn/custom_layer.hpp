@@ -15,8 +15,9 @@
 namespace mpscnn {
 inline namespace api {
 
-/// A layer that functions of the program compute; see mpscnn_custom_layer. If they throw, the call that runs
-/// the layer throws a ParameterError with the layer's name. Several threads may call them concurrently.
+/// A layer that functions of the program compute; see mpscnn_custom_layer. If they throw, the call that adds,
+/// compiles or runs the layer throws a ParameterError with the layer's name. Several threads may call them
+/// concurrently.
 struct CustomLayer {
     /// Write the output's data.
     std::function<void(std::span<const mpscnn_tensor> inputs, const mpscnn_tensor &output)> run;

@@ -55,15 +55,16 @@ MPSCNN_API mpscnn_status mpscnn_command_buffer_status(const mpscnn_command_buffe
  * this, too. */
 MPSCNN_API mpscnn_status mpscnn_command_buffer_enqueue(mpscnn_command_buffer *commands);
 MPSCNN_API mpscnn_status mpscnn_command_buffer_commit(mpscnn_command_buffer *commands);
-/* Block until the work is done and the handlers have run. If the work failed, return its failure. */
+/* Block until the work is done and the handlers have run. If the work failed, return its failure. Returns
+ * MPSCNN_ERROR_STATE for a buffer that is not committed. */
 MPSCNN_API mpscnn_status mpscnn_command_buffer_wait(mpscnn_command_buffer *commands);
 /* Return why the work failed. `code` has the numbers of MTLCommandBufferError (1 internal, 8 out of
  * memory). Without a failure it is 0 and the message is "". `message` may be NULL. */
 MPSCNN_API mpscnn_status mpscnn_command_buffer_error(const mpscnn_command_buffer *commands, int *code,
                                                      mpscnn_text **message);
-/* Add a handler. It is called once, when the work is done or has failed, on one of the queue's threads.
- * `release`, which may be NULL, is called with the context when the handler is no longer needed, even if
- * it never ran. */
+/* Add a handler to a buffer that is not committed yet. It is called once, when the work is done or has
+ * failed, on the queue's thread. `release`, which may be NULL, is called with the context when the handler is
+ * no longer needed, even if it never ran. It is not called if adding the handler fails. */
 typedef void (*mpscnn_completed_handler)(void *context);
 MPSCNN_API mpscnn_status mpscnn_command_buffer_add_completed_handler(mpscnn_command_buffer *commands,
                                                                      mpscnn_completed_handler handler,
@@ -106,6 +107,8 @@ MPSCNN_API mpscnn_status mpscnn_feature_image_descriptor(const mpscnn_feature_im
 MPSCNN_API mpscnn_status mpscnn_feature_image_set_label(mpscnn_feature_image *image, const char *label);
 /* Return the read count; 0 for images that are not temporary. */
 MPSCNN_API mpscnn_status mpscnn_feature_image_read_count(const mpscnn_feature_image *image, int64_t *count);
+/* Set the read count of a temporary image to the number of reads that follow. A count of 0 is final: then it
+ * returns MPSCNN_ERROR_STATE. */
 MPSCNN_API mpscnn_status mpscnn_feature_image_set_read_count(mpscnn_feature_image *image, int64_t count);
 
 /* A range of images, rows, columns and feature channels. The first channel is a multiple of 4. */
@@ -131,9 +134,9 @@ MPSCNN_API mpscnn_status mpscnn_feature_image_read(const mpscnn_feature_image *i
 MPSCNN_API mpscnn_status mpscnn_feature_image_write(mpscnn_feature_image *image,
                                                     const mpscnn_image_region *region,
                                                     const mpscnn_image_data *data);
-/* Return the image's memory, if it is main memory. Element (image, y, x, channel) is at data plus the sum
- * of index times stride in bytes. The channels of a pixel are rounded up to a multiple of 4. The memory is
- * valid as long as the image. */
+/* Return the image's memory, if it is main memory. Fails like mpscnn_feature_image_read. Element (image, y,
+ * x, channel) is at data plus the sum of index times stride in bytes. The channels of a pixel are rounded up
+ * to a multiple of 4. The memory is valid as long as the image. */
 MPSCNN_API mpscnn_status mpscnn_feature_image_memory(const mpscnn_feature_image *image, void **data,
                                                      int64_t strides[4]);
 

@@ -7,7 +7,8 @@
  *
  * Rules that hold everywhere
  * - A function that can fail returns mpscnn_status. After a failure mpscnn_last_error() gives the message of
- *   this thread's last failed call. Out-parameters are only written on success.
+ *   this thread's last failed call. Out-parameters are only written on success, except where a comment says
+ *   otherwise.
  * - Handles are released with the function named *_release; NULL is allowed there. Several threads may
  *   use programs and models concurrently. Only one caller at a time may use a session; a second one gets
  *   MPSCNN_ERROR_STATE. A graph is not to be changed while another thread uses it.
@@ -176,7 +177,8 @@ MPSCNN_API mpscnn_status mpscnn_graph_from_json(const char *json, size_t size, m
 MPSCNN_API mpscnn_status mpscnn_graph_copy(const mpscnn_graph *graph, mpscnn_graph **copy);
 MPSCNN_API void mpscnn_graph_release(mpscnn_graph *graph);
 
-/* Add an input. `value` receives the number by which later layers refer to it. */
+/* Add an input. Its batch is -1, and its last extent is fixed. Inputs and variables are added before the
+ * first layer. `value` receives the number by which later layers refer to the input. */
 MPSCNN_API mpscnn_status mpscnn_graph_add_input(mpscnn_graph *graph, const char *name, const int64_t *shape,
                                                 int rank, int *value);
 /* Add a tensor that belongs to the network and not to a batch, with two to four fixed extents. Programs
@@ -240,9 +242,12 @@ typedef struct mpscnn_session mpscnn_session;
 typedef struct mpscnn_request mpscnn_request;
 
 typedef struct mpscnn_compile_options {
-    size_t size;           /* sizeof(mpscnn_compile_options) */
-    const char *device;    /* "auto", "cpu", "metal", "metal:NAME OR REGISTRY ID"; NULL: "auto" */
-    const char *precision; /* "auto", "float32", "float16", "bfloat16", "int8"; NULL: "auto" */
+    size_t size; /* sizeof(mpscnn_compile_options) */
+    /* "cpu", "metal", "metal:NAME OR REGISTRY ID"; or "auto": the device that the environment variable
+     * MPSCNN_DEVICE names, otherwise a Metal device that passed its check, otherwise the CPU. NULL: "auto" */
+    const char *device;
+    /* "float32", "float16", "bfloat16", "int8"; or "auto": "float32". NULL: "auto" */
+    const char *precision;
     /* Names of the layers whose results are wanted instead of the graph's outputs. Layers that they do not
      * need are left out. NULL: the graph's outputs. */
     const char *const *outputs;
@@ -273,9 +278,10 @@ typedef struct mpscnn_session_options {
     size_t size MPSCNN_UNLESS_SET(sizeof(mpscnn_session_options));
     /* 0: the number that was fastest in timed runs, at most one for each core that the process may use */
     int threads MPSCNN_UNLESS_SET(0);
-    /* not 0: a NaN or infinity in any layer's result is an error that names the first such layer */
+    /* not 0: a NaN or infinity in a layer's result is an error (MPSCNN_ERROR_PARAMETER) that names the first
+     * such layer. Layers that are computed together count as one. For the CPU only */
     int check_finite MPSCNN_UNLESS_SET(0);
-    /* requests in flight on a device that works asynchronously; 0: 3 */
+    /* requests in flight on a device that works asynchronously, up to 32; 0: 3 */
     int inflight MPSCNN_UNLESS_SET(0);
     /* limit for this session, as in mpscnn_compile_options; 0: the program's limit */
     uint64_t max_memory MPSCNN_UNLESS_SET(0);
@@ -292,9 +298,9 @@ MPSCNN_API void mpscnn_program_release(mpscnn_program *program);
 MPSCNN_API mpscnn_status mpscnn_program_describe(const mpscnn_program *program, mpscnn_text **json);
 /* Return the device that the program is compiled for, "cpu" or "metal"; NULL for NULL. */
 MPSCNN_API const char *mpscnn_program_device(const mpscnn_program *program);
-/* Return a text for the user if "auto" did not choose an existing device because its check failed,
- * otherwise ""; NULL for NULL. The log gets it once for each process. The text is valid as long as the
- * program. */
+/* Return a text for the user, or "" if there is none; NULL for NULL. It says why "auto" did not choose an
+ * existing device, which layers the CPU computes in place of the device, or that the library was built
+ * without the best kernels for this processor. The text is valid as long as the program. */
 MPSCNN_API const char *mpscnn_program_warning(const mpscnn_program *program);
 /* Return the number of inputs or outputs; 0 for NULL. */
 MPSCNN_API int mpscnn_program_input_count(const mpscnn_program *program);
@@ -319,7 +325,7 @@ MPSCNN_API mpscnn_status mpscnn_program_output_shapes(mpscnn_program *program, c
  * "shape", "memory" ("input", "output", "arena" or "chain"), "within" (the tensor whose memory it is a
  * part of, or null), "pixel_pitch" (in elements; in the arena only), "rows" and "panel_channels" (that a
  * chain keeps; 0: depends on the kernel, or all)}]}. Returns MPSCNN_ERROR_UNSUPPORTED unless the program
- * is for the CPU. */
+ * is for the CPU and has no custom layers. */
 MPSCNN_API mpscnn_status mpscnn_program_explain(mpscnn_program *program, const mpscnn_tensor *inputs,
                                                 int input_count, int threads, mpscnn_text **json);
 
@@ -335,14 +341,15 @@ MPSCNN_API mpscnn_status mpscnn_program_fingerprint(mpscnn_program *program, con
 MPSCNN_API mpscnn_status mpscnn_session_create(mpscnn_program *program, const mpscnn_session_options *options,
                                                mpscnn_session **session);
 MPSCNN_API void mpscnn_session_release(mpscnn_session *session);
-/* Run the network. Inputs and outputs are float32 or float16, with any strides. After the first run with
- * the same shapes nothing is allocated. Inputs and outputs must not overlap. */
+/* Run the network. Inputs and outputs are float32 or float16, with any strides. An output must not overlap
+ * an input or another output. On the CPU, a run with the shapes of the session's last run allocates nothing
+ * if there are at most 8 inputs and 8 outputs. */
 MPSCNN_API mpscnn_status mpscnn_session_run(mpscnn_session *session, const mpscnn_tensor *inputs,
                                             int input_count, const mpscnn_tensor *outputs, int output_count);
 
 typedef struct mpscnn_profile_options {
     size_t size; /* sizeof(mpscnn_profile_options) */
-    int runs;    /* number of measured runs, which follow one unmeasured run; 0: 20 */
+    int runs;    /* number of measured runs, up to 100000, after a few unmeasured ones; 0: 20 */
 } mpscnn_profile_options;
 
 /* Run several times like mpscnn_session_run, and return how long every step took (docs/profiling.md).
@@ -352,7 +359,8 @@ typedef struct mpscnn_profile_options {
  * "milliseconds": [in each run]}], "layers_without_step": [names]} with null for values that the device
  * does not have. In each run the steps' times add up to the run's time without the gaps between steps.
  * Steps of a GPU are measured one by one and may add up to more. `trace` receives the fastest run as trace
- * events for chrome://tracing and Perfetto; NULL: no trace. `options` may be NULL. */
+ * events for chrome://tracing and Perfetto; NULL: no trace. `options` may be NULL. Returns
+ * MPSCNN_ERROR_UNSUPPORTED for a program with custom layers. */
 MPSCNN_API mpscnn_status mpscnn_session_profile(mpscnn_session *session, const mpscnn_tensor *inputs,
                                                 int input_count, const mpscnn_tensor *outputs,
                                                 int output_count, const mpscnn_profile_options *options,
@@ -365,14 +373,15 @@ MPSCNN_API mpscnn_status mpscnn_session_submit(mpscnn_session *session, const mp
                                                int input_count, const mpscnn_tensor *outputs,
                                                int output_count, mpscnn_request **request);
 /* Wait for the end of a request, at most this many seconds; a negative number means no limit. `done`
- * receives whether the request is done. The function returns the status of the run, or MPSCNN_OK while the
- * run is not done. It may be called several times, from any thread. */
+ * receives whether the request is done, also if the run failed. The function returns the status of the run,
+ * or MPSCNN_OK while the run is not done. It may be called several times, from any thread. */
 MPSCNN_API mpscnn_status mpscnn_request_wait(mpscnn_request *request, double seconds, int *done);
 /* Wait until the request is done, and release it. A request keeps its session alive. */
 MPSCNN_API void mpscnn_request_release(mpscnn_request *request);
 
 /* ---- Photos -------------------------------------------------------------------------------------------- */
 
+/* 8-bit samples are 0 to 255, 16-bit integers 0 to 65535, and floats 0 to 1. Alpha is not premultiplied. */
 typedef enum mpscnn_pixel_format {
     MPSCNN_GRAY8 = 0,
     MPSCNN_GRAY_ALPHA8 = 1,
@@ -415,7 +424,7 @@ typedef struct mpscnn_image {
     const void *pixels;
     int32_t width;
     int32_t height;
-    ptrdiff_t row_bytes; /* 0: rows without gaps */
+    ptrdiff_t row_bytes; /* 0: rows without gaps; negative: later rows have lower addresses */
     int32_t format;      /* mpscnn_pixel_format */
     int32_t orientation; /* EXIF 1 to 8; 0 is taken as 1 */
     /* For MPSCNN_NV12 and MPSCNN_I420. With other formats it is not read, so the caller's struct may end
@@ -516,13 +525,14 @@ typedef struct mpscnn_detect_options {
     float score_threshold MPSCNN_UNLESS_SET(0);
     /* boxes of a class whose intersection over union is larger count as one object */
     float iou_threshold MPSCNN_UNLESS_SET(0);
-    /* the largest number of detections */
+    /* the largest number of boxes; with "classes_per_box" above 1, a box gives several detections */
     int max_detections MPSCNN_UNLESS_SET(0);
 } mpscnn_detect_options;
 
-/* Preprocess a photo, run the network and find objects, with boxes in pixels of the upright photo. The
- * model file must describe how the network's outputs become boxes (docs/detection.md), and the session's
- * program must compute all of these outputs. `options` may be NULL. */
+/* Preprocess a photo, run the network and find objects, with boxes in pixels of the upright photo. Boxes are
+ * clipped to the photo, and boxes outside it are left out. The model file must describe how the network's
+ * outputs become boxes (docs/detection.md), and the session's program must compute all of these outputs.
+ * `options` may be NULL. */
 MPSCNN_API mpscnn_status mpscnn_model_detect(const mpscnn_model *model, mpscnn_session *session,
                                              const mpscnn_image *image, const mpscnn_detect_options *options,
                                              mpscnn_detections **detections);

@@ -203,8 +203,7 @@ public:
 
     /// Return "cpu" or "metal".
     std::string device() const { return mpscnn_program_device(get()); }
-    /// Return why "auto" did not choose an existing device, otherwise an empty text; see
-    /// mpscnn_program_warning.
+    /// Return a warning about the device for the user, or an empty text; see mpscnn_program_warning.
     std::string warning() const { return mpscnn_program_warning(get()); }
     std::vector<Port> inputs() const {
         return ports(mpscnn_program_input_count(get()), mpscnn_program_input);
@@ -286,7 +285,7 @@ public:
     }
 
     /// Run a network with one input and one output whose only free extent is the batch, which follows from
-    /// the input's length. This allocates nothing after the first run of a batch size.
+    /// the input's length. On the CPU, a run with the last run's batch size allocates nothing.
     void run(std::span<const float> input, std::span<float> output) {
         if (inputs_.size() != 1 || outputs_.size() != 1)
             throw ShapeError("the network has " + std::to_string(inputs_.size()) + " inputs and " +
@@ -333,7 +332,7 @@ private:
         for (std::size_t axis = 1; axis < port.shape.size(); ++axis) {
             if (port.shape[axis] < 1)
                 throw ShapeError("'" + port.name +
-                                 "' has a free extent beside the batch: pass tensors with shapes");
+                                 "' has another free extent than the batch: pass tensors with shapes");
             elements *= port.shape[axis];
         }
         return elements;

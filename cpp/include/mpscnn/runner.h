@@ -29,17 +29,19 @@ typedef struct mpscnn_runner_options {
     int max_batch MPSCNN_UNLESS_SET(0);
     /* not 0: check results, see mpscnn_session_options */
     int check_finite MPSCNN_UNLESS_SET(0);
-    /* the number of seconds that a frame may wait for others to form a request; 0: none */
+    /* the number of seconds that a frame may wait for others to form a request, up to 1e6; 0: none */
     double max_wait MPSCNN_UNLESS_SET(0);
     /* limit for each concurrent request, see mpscnn_session_options */
     uint64_t max_memory MPSCNN_UNLESS_SET(0);
 } mpscnn_runner_options;
 
-/* Create a runner. On the processor at most cores / threads requests run in parallel, but at least one. The
+/* Create a runner. On the processor at most cores / threads requests run in parallel, but at least one. If
+ * the images of a batch depend on each other, as with statistics of the batch, `max_batch` must be 1. The
  * runner keeps its program alive. `options` may be NULL. */
 MPSCNN_API mpscnn_status mpscnn_runner_create(mpscnn_program *program, const mpscnn_runner_options *options,
                                               mpscnn_runner **runner);
-/* Close the runner and wait until every frame has been delivered. In a handler it does not wait. */
+/* Close the runner and wait until every frame has been delivered. In a handler it waits until every frame
+ * has run; the frames are delivered after the handler has returned. */
 MPSCNN_API void mpscnn_runner_release(mpscnn_runner *runner);
 /* Return {"sessions", "threads", "permits"}: the number of requests that run in parallel, threads for each,
  * and the largest number of frames in flight. */
@@ -58,8 +60,8 @@ MPSCNN_API mpscnn_status mpscnn_runner_submit(mpscnn_runner *runner, const mpscn
                                               int input_count, const mpscnn_tensor *outputs, int output_count,
                                               mpscnn_frame_handler handler, void *context, uint64_t *frame);
 /* Submit a run with a handler that neither blocks nor calls the runner, for example one that notifies
- * another thread. It is called, in the order of submission, on the thread that ended a frame. Therefore no
- * thread has to be woken, which makes frames of less than some milliseconds faster. */
+ * another thread. It is called, in the order of submission, usually on the thread that ended a frame. Then
+ * no thread has to be woken, which makes frames of less than some milliseconds faster. */
 MPSCNN_API mpscnn_status mpscnn_runner_submit_brief(mpscnn_runner *runner, const mpscnn_tensor *inputs,
                                                     int input_count, const mpscnn_tensor *outputs,
                                                     int output_count, mpscnn_frame_handler handler,

@@ -26,7 +26,7 @@ inline namespace api {
 using RunnerOptions = mpscnn_runner_options;
 
 /// Runs frames, several at a time, and delivers them in order. Any number of threads may use it. Its
-/// destructor waits until every frame has been delivered.
+/// destructor waits until every frame has been delivered; see mpscnn_runner_release.
 class Runner {
 public:
     /// A frame's handler. It gets the frame's error, or nothing; CancelledError if the frame never began. It

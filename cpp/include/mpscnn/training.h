@@ -26,14 +26,14 @@ typedef struct mpscnn_trainer mpscnn_trainer;
  * "missed_updates": the number of updates that a layer's moments have missed since it was frozen; Adam's
  * correction does not count them. "accumulate": the number of batches whose mean gradient updates the
  * weights. "average_rate": the share of the weights' moving average that remains after an update; 0: no
- * average. "weighted": each step has weights of the losses. "check_finite": each step checks all its
- * results. "precision": "float32"; on the CPU "bfloat16" for the factors of products; on a GPU
- * "float16" for the values between layers.
+ * average. "weighted": each step has weights of the losses, which "multibox" does not take. "check_finite":
+ * each step checks all its results; for the CPU, which "auto" then chooses. "precision": "float32"; on the
+ * CPU "bfloat16" for the factors of products; on a GPU "float16" for the values between layers.
  *
  * The network has one output, or the outputs of a detector, and all its weights. If the output is a softmax
  * and the loss is softmax_cross_entropy, the loss is computed from the input of the softmax; the same holds
- * for a detector's scores. `device` is as in mpscnn_program_compile. `threads` is for the CPU, as in
- * mpscnn_session_options. */
+ * for a detector's scores. `device` is as in mpscnn_compile_options, but must not be NULL. `threads` is for
+ * the CPU, as in mpscnn_session_options. */
 MPSCNN_API mpscnn_status mpscnn_trainer_create(const mpscnn_graph *network, const char *options,
                                                const char *device, int threads, mpscnn_trainer **trainer);
 MPSCNN_API void mpscnn_trainer_release(mpscnn_trainer *trainer);
@@ -43,7 +43,7 @@ MPSCNN_API void mpscnn_trainer_release(mpscnn_trainer *trainer);
  * position i. For a detector, the shape of the labels is (n, anchors, 4 + classes), and
  * mpscnn_detector_targets writes those of an image. `loss` and `prediction` receive the values before the
  * step; `prediction`, which the loss compares with the labels, may be NULL. For a loss that is not finite, it
- * returns MPSCNN_ERROR_STATE and changes nothing. */
+ * returns MPSCNN_ERROR_STATE and changes no variable. */
 MPSCNN_API mpscnn_status mpscnn_trainer_step(mpscnn_trainer *trainer, const mpscnn_tensor *inputs,
                                              int input_count, const mpscnn_tensor *labels,
                                              float learning_rate, const mpscnn_tensor *prediction,
@@ -66,7 +66,7 @@ MPSCNN_API mpscnn_status mpscnn_trainer_read(mpscnn_trainer *trainer, const char
                                              size_t count);
 MPSCNN_API mpscnn_status mpscnn_trainer_write(mpscnn_trainer *trainer, const char *name, const float *values,
                                               size_t count);
-/* Set the number of steps, on which dropout and Adam depend. */
+/* Set the number of steps, on which dropout and Adam depend. A trainer makes fewer than 2^24 steps. */
 MPSCNN_API mpscnn_status mpscnn_trainer_set_steps(mpscnn_trainer *trainer, int64_t steps);
 
 /* Return the network with its current weights, as an independent graph. */
