@@ -13,9 +13,10 @@ namespace mpscnn::metal {
 
 class MetalCustomKernel : public engine::CustomKernel {
 public:
-    /// Compile a kernel. Throws ParameterError for source that does not compile, a missing function, and
-    /// constants that the function does not declare. Throws UnsupportedError for parameter types that cannot
-    /// be passed.
+    /// Compile a kernel. Throws ParameterError for source that does not compile, a function that is missing
+    /// or not a kernel, and constants that are missing, not declared or do not fit their types. Throws
+    /// UnsupportedError for types of parameters and constants that cannot be passed, and DeviceError if Metal
+    /// fails.
     MetalCustomKernel(std::shared_ptr<Device> device, const engine::CustomKernelSource &source);
     ~MetalCustomKernel() override;
 

@@ -7,7 +7,7 @@
 
 namespace mpscnn::metal {
 
-/// A scalar type of the shading language, or a vector of two to four of them.
+/// A scalar type of the shading language with at most 32 bits, or a vector of two to four of them.
 struct DataType {
     enum class Scalar { boolean, signed_integer, unsigned_integer, floating };
 

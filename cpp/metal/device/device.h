@@ -35,8 +35,9 @@ public:
     /// that can run MPS.
     static std::shared_ptr<Device> open(const std::string &wanted);
 
-    /// Return the caller's device, with the caller's queue or with a new one. Programs on the same queue
-    /// share one object.
+    /// Return the caller's device with the caller's queue. If `queue` is nil, it is the queue that open()
+    /// uses for this device. Programs on the same queue share one object. Throws DeviceError for a device
+    /// that cannot run MPS.
     static std::shared_ptr<Device> of(id<MTLDevice> device, id<MTLCommandQueue> queue);
     ~Device();
     Device(const Device &) = delete;

@@ -11,7 +11,7 @@
 namespace mpscnn::metal {
 
 /// Return the device with this name or registry id; "" is the system's default. Throws DeviceError if there
-/// is no such device that can run MPS; the message names the devices that exist.
+/// is no such device, with the names of those that exist, or if it cannot run MPS.
 objc_ptr<id<MTLDevice>> find_device(const std::string &wanted);
 
 /// Return why this process cannot use Metal, or an empty text if it can. Children of a process that has

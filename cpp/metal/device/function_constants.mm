@@ -137,7 +137,10 @@ objc_ptr<MTLFunctionConstantValues *> constant_values(const std::string &what, i
         if (!value) continue;
         const DataType *type = find_data_type([constant type]);
         if (!type)
-            fail(ErrorKind::unsupported, {what, ": the function constant ", quoted(name), " has a type that cannot be given; scalars and vectors can"});
+            fail(ErrorKind::unsupported,
+                 {what, ": the function constant ", quoted(name),
+                  " has a type that cannot be given; bool, half, float, integers of 8 to 32 bits, and vectors of "
+                  "these can"});
         const Bytes bytes =
             Constant(concat({what, ": the function constant ", quoted(name)}), *type).bytes_of(*value);
         [values.get() setConstantValue:bytes.data() type:[constant type] withName:key];

@@ -13,8 +13,8 @@ namespace mpscnn::metal {
 /// the same buffer.
 class PageBuffers {
 public:
-    /// Return a buffer over the pages, or null if it would be too large for the device. It keeps the pages
-    /// alive, even if all arrays in them are gone.
+    /// Return a buffer over the pages, or null if it would be too large for the device or Metal makes none.
+    /// It keeps the pages alive, even if all arrays in them are gone.
     objc_ptr<id<MTLBuffer>> over(const Device &device, const std::shared_ptr<PageMemory> &pages);
     void clear() { buffers_.clear(); }
 

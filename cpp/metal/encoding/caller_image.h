@@ -19,7 +19,8 @@ void require_image_use(MPSImage *image, const std::string &what, MTLTextureUsage
 class CallerImage {
 public:
     /// Check the type of the object. `what` names it in messages: "input 'image'". Throws ParameterError for
-    /// other objects and for textures that cannot be an MPSImage, ShapeError for too few feature channels.
+    /// other objects, formats and texture types, and for a part of another MPSImage. Throws ShapeError for a
+    /// texture whose slices or components do not fit the port's feature channels.
     CallerImage(id object, std::string what, const engine::Port &port);
 
     MPSImage *get() const { return image_.get(); }
@@ -28,7 +29,7 @@ public:
     /// Return the shape of the tensor in the image. Throws ShapeError if a tensor of the shape `port` cannot
     /// have these extents.
     Shape tensor_shape(const Shape &port) const;
-    /// True if kernels can use the image directly in place of one with this layout.
+    /// True if kernels can use the image directly in place of one with this layout, whose extents it has.
     bool is_like(const ImageLayout &layout) const;
 
     /// These two functions throw unless commands of the device can read, or write, the image. They also

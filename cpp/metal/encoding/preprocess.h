@@ -23,10 +23,10 @@ struct PhotoTextures {
 
 /// Append commands that preprocess a photo like vision::preprocess. They write image number `image` of
 /// `destination`, which has 1 or 3 feature channels in float16 or float32. Throws ParameterError for textures
-/// of other formats, kinds, usage or devices and for options that `check` refuses. Throws ShapeError if sizes
-/// or feature channels do not fit, and UnsupportedError for Fit::digit. Throws StateError for a temporary
-/// destination whose read count is 0, and DeviceError if there is not enough memory. If it throws, nothing is
-/// appended.
+/// of other formats, kinds, usage or devices, for options that `check` refuses, and for an orientation or a
+/// number `image` that does not exist. Throws ShapeError if sizes or feature channels do not fit, and
+/// UnsupportedError for Fit::digit. Throws StateError for a temporary destination whose read count is 0, and
+/// DeviceError if there is not enough memory. If it throws, nothing is appended.
 void encode_preprocess(id<MTLCommandBuffer> command_buffer, Device &device, const PhotoTextures &photo,
                        const vision::Preprocess &options, MPSImage *destination, std::int64_t image = 0);
 

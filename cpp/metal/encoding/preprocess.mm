@@ -18,8 +18,8 @@ static_assert(sizeof(PreprocessParams) == 29 * sizeof(int));
 
 constexpr int max_components = 4;
 
-/// Return the number of components of a format that shaders read as floats from 0 to 1, and 0 for other
-/// formats. sRGB formats are not supported, because shaders would read linear values.
+/// Return the number of components of a format that a photo may have, and 0 for other formats. sRGB formats
+/// are not supported, because shaders would read linear values.
 int components_of(MTLPixelFormat format) {
     switch (format) {
     case MTLPixelFormatR8Unorm:
@@ -67,7 +67,7 @@ void require_photo(const PhotoTextures &photo, id<MTLDevice> device) {
         return require_components(photo.pixels, "photo", {1, max_components},
                                   "R, RGBA or BGRA of 8 or 16 bit unorm, 16 or 32 bit float");
     vision::check_yuv(photo.matrix, photo.range, photo.siting);
-    require_components(photo.pixels, "photo: the luma", {1}, "R8Unorm or R16Unorm");
+    require_components(photo.pixels, "photo: the luma", {1}, "R of 8 or 16 bit unorm, 16 or 32 bit float");
     require_texture(photo.chroma, "photo: the texture of colour differences", device);
     require_components(photo.chroma, "photo: the colour differences", {2}, "RG8Unorm or RG16Unorm");
     const auto half = [](NSUInteger extent) { return (extent + 1) / 2; };

@@ -33,7 +33,7 @@ GradientKernels made(Forward *forward, Gradient *gradient, const GradientSource 
     return kernels;
 }
 
-/// Return nothing. Operations without an overload have no gradient kernel in MPS.
+/// Return nothing. For operations without an overload, MPS has no gradient kernel with the same meaning.
 template <class Op> std::optional<GradientKernels> kernels_of(const Op &, const GradientSource &) {
     return std::nullopt;
 }

@@ -73,8 +73,8 @@ engine::ValueId image_of(const engine::Graph &graph, engine::ValueId value);
 ImageLayout dense_input(const LayerSource &source);
 
 // Functions that make the layer of each operation on images. Two kinds of operations have none: operations of
-// training that run on arrays (metal/arrays), and operations that the table of unsupported features
-// (ops/unsupported.h) refuses on Metal. No program asks for their layers.
+// training that run on arrays (metal/arrays), and custom layers, which run between parts of the
+// network. No program asks for their layers.
 
 std::unique_ptr<Layer> make_arithmetic_layer(const ops::Arithmetic &operation, ArithmeticKind kind,
                                              const LayerSource &source, Device &device);

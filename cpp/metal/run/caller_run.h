@@ -7,7 +7,8 @@
 namespace mpscnn::metal {
 
 /// A run in the caller's command buffer, on the caller's MPSImages and MTLTextures. Steps use these images
-/// directly if they have the layout that the network would have chosen. Otherwise a shader copies them.
+/// directly if they have the layout that the network would have chosen, and one pass computes the batch.
+/// Otherwise a shader copies them.
 class CallerRun : public engine::NativeRun {
 public:
     CallerRun(NSArray *inputs, std::span<const engine::Port> ports);

@@ -34,7 +34,8 @@ private:
 
 // Functions that a run of a custom kernel consists of, for any command buffer.
 
-/// True if the GPU can access all images and arrays of the run directly. Arrays must be in separate pages.
+/// True if the run may share a command buffer with others. The GPU then accesses the run's images and its
+/// arrays in PageMemory directly. Arrays in other memory have copies that all runs of the command buffer use.
 bool can_reach(const Device &device, const engine::CustomRun &run);
 
 /// Buffer and offset of an array.

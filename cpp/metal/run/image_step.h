@@ -22,8 +22,7 @@ public:
         engine::Precision precision = engine::Precision::float32; ///< precision of the image
     };
 
-    /// Make the step. Throws ShapeError if the layer needs the whole batch in one pass and no image can hold
-    /// it.
+    /// Make the step. Throws ShapeError if an image of a source or of the result is too large for MPS.
     ImageStep(const LoweredLayer &layer, const std::vector<Port> &sources, const Port &result,
               ShaderLibrary &shaders);
 

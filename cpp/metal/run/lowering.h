@@ -56,8 +56,8 @@ struct ArrayNetwork {
     /// Has the layer of each node that runs on images. The entry is empty for a node that has kernels on
     /// arrays or only renames an array.
     std::vector<std::optional<LoweredLayer>> layers;
-    /// Has the layer of each node that one of the library's own kernels computes. The list is empty unless
-    /// the program asks for own kernels.
+    /// Has the layer of each node that one of the library's own kernels computes. All entries are empty
+    /// unless the program asks for own kernels.
     std::vector<std::optional<OwnLayer>> own;
     std::vector<bool> merged; ///< true for each node that the own layer of another node includes
     Choice::Scope scope = Choice::Scope::arrays; ///< the scope of the layers on images

@@ -11,8 +11,9 @@ namespace mpscnn::metal {
 std::shared_ptr<const engine::Backend> make_metal_backend(const std::string &wanted);
 
 /// Return the engine for the caller's id<MTLDevice> and id<MTLCommandQueue>, either of which may be null.
-/// Without a device it uses the queue's device; without a queue it makes a new queue. Throws ParameterError
-/// for a queue of another device, DeviceError for a device that cannot run MPS.
+/// Without a device it uses the queue's device; without a queue it uses mpscnn's queue of the device. Throws
+/// ParameterError if both are null and for a queue of another device, DeviceError for a device that cannot
+/// run MPS.
 std::shared_ptr<const engine::Backend> make_native_backend(void *device, void *queue);
 
 /// Return the id<MTLDevice> of an id<MTLCommandQueue>; it is valid as long as the queue.

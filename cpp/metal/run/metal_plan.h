@@ -30,7 +30,7 @@ public:
     void require_shapes(std::span<const engine::TensorView> inputs,
                         std::span<const engine::TensorView> outputs) const;
 
-    /// Return descriptions of inputs, steps and outputs, in this order.
+    /// Return descriptions of the parts of a run, in order: steps, and copies of inputs and outputs.
     virtual std::vector<engine::StepDescription> describe_steps() const = 0;
     /// True if the GPU can access all of these arrays directly.
     virtual bool are_shared(std::span<const engine::TensorView> inputs,
@@ -39,8 +39,8 @@ public:
     virtual void prepare(Slot &slot, std::span<const engine::TensorView> inputs,
                          std::span<const engine::TensorView> outputs, PageBuffers &buffers) const = 0;
     virtual void encode(id<MTLCommandBuffer> command_buffer, const Slot &slot) const = 0;
-    /// Run once, with every input, step and output in a separate command buffer. Wait for each one and return
-    /// the GPU's times. The caller sets `duration`.
+    /// Run once, with every part in a separate command buffer in each pass. Wait for each one and return the
+    /// GPU's times. The caller sets `duration`.
     virtual engine::RunTimes run_steps_apart(Handlers &handlers, const Slot &slot) const = 0;
 
     /// Let the shaders of a run share encoders while the returned object exists. Return null if errors are

@@ -5,8 +5,8 @@
 
 namespace mpscnn::metal {
 
-/// Convolve signals on the GPU and wait for the result. Throws UnsupportedError for float64, and for arrays
-/// that are too large for 32-bit indices.
+/// Convolve signals on the GPU and wait for the result. Throws UnsupportedError for other types than float32,
+/// and for arrays that are too large for 32-bit indices.
 void convolve_signals(const std::shared_ptr<Device> &device, const ops::SignalConvolution &convolution,
                       const engine::TensorView &signal, const engine::TensorView &kernel,
                       const engine::TensorView &result);

@@ -21,8 +21,8 @@ public:
     /// Prepare the memory for the GPU to write; `finish` then copies the result to `view` if necessary.
     void write(const Device &device, const engine::TensorView &view, const ImageLayout &layout,
                PageBuffers &buffers);
-    /// Prepare memory that holds floats without gaps on the GPU. The array at `view` may have any element
-    /// type and strides.
+    /// Prepare memory that holds floats without gaps on the GPU. The array at `view` has float32 or float16
+    /// elements and any strides.
     void read_floats(const Device &device, const engine::TensorView &view, PageBuffers &buffers);
     void write_floats(const Device &device, const engine::TensorView &view, PageBuffers &buffers);
     void finish() const;
