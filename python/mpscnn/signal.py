@@ -11,6 +11,7 @@ from mpscnn import _core
 from mpscnn._private.arrays import as_array
 from mpscnn._private.literals import EdgeName
 from mpscnn.errors import ParameterError, ShapeError
+from mpscnn.runtime.device_name import named_device
 
 # The numbers are those of the C struct mpscnn_convolve_options.
 Mode = Literal["full", "same", "valid"]
@@ -25,15 +26,16 @@ def convolve1d(
 
     Args:
         x: signals (..., n), float32 or float64; whole numbers become float64.
-        kernel: (taps,). A list gets the type of x; an array of another type makes both float64.
+        kernel: (taps,). A list gets the type of x; a NumPy array of another type makes both float64.
         mode: "full": n + taps - 1 results; "same": n, the middle of full; "valid": n - taps + 1, without positions
             where the kernel extends beyond the signal. As in scipy.signal.convolve.
         boundary: the values outside the signal: "zero", or "clamp" for its first and last sample.
-        device: "cpu", or a Metal device, which computes in float32 only.
+        device: as for `CompileOptions`. A Metal device computes in float32 only.
 
     Raises:
         ShapeError: empty arrays, wrong rank or element type, or a kernel longer than the signal in mode "valid".
         ParameterError: an unknown mode, boundary or device.
+        DeviceError: there is no such device.
         UnsupportedError: float64 on a Metal device.
 
     >>> convolve1d([1, 2, 3, 4, 5, 6, 7], [1, 1, 2, 1, 1])
@@ -95,7 +97,8 @@ def _convolve(
     numbers = _choice("mode", mode, _MODES), _choice("boundary", boundary, _BOUNDARIES)
     batch = signals.shape[:-axes]
     one_batch = signals if len(batch) <= 1 else signals.reshape(-1, *signals.shape[-axes:])
-    result: NDArray[Any] = _core.convolve(one_batch, taps, axes, *numbers, correlate, device)
+    with named_device(device) as name:
+        result: NDArray[Any] = _core.convolve(one_batch, taps, axes, *numbers, correlate, name)
     return result if len(batch) <= 1 else result.reshape(*batch, *result.shape[1:])
 
 

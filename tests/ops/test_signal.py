@@ -141,6 +141,14 @@ def test_what_is_refused(
         mpscnn.convolve1d(x, kernel, **arguments)
 
 
+def test_names_of_devices_are_those_of_programs() -> None:
+    np.testing.assert_array_equal(mpscnn.convolve1d([1, 2], [3], device="CPU:0"), [3, 6])
+    with pytest.raises(mpscnn.ParameterError, match="device 'cuda' is not supported"):
+        mpscnn.convolve1d([1, 2], [3], device="cuda")
+    with pytest.raises(mpscnn.ParameterError, match="device must be a name"):
+        mpscnn.convolve1d([1, 2], [3], device=5)  # type: ignore[arg-type]
+
+
 def test_results_are_new_arrays() -> None:
     x: NDArray[np.float64] = np.ones(4)
     assert not np.shares_memory(mpscnn.convolve1d(x, [1.0]), x)

@@ -6,7 +6,7 @@ from mpscnn._private.result_hints import RESULTS
 
 __all__ = ["SAID"]
 
-_LOAD = "mpscnn.load(path) reads files of ONNX, Keras, TensorFlow Lite, Caffe and PyTorch"
+_LOAD = "mpscnn.load(path) reads files of ONNX, Core ML, Keras, TensorFlow, Caffe and PyTorch"
 _BATCHES = (
     "data is a pair of arrays, an iterable of batches (PyTorch's DataLoader is one) or an mpscnn.ImageFolder"
 )

@@ -49,8 +49,8 @@ class FrameFuture(NoCopies, Expected, Future[Result]):
     """The result of one frame, returned by `Runner.submit`: a `concurrent.futures.Future`.
 
     Its callbacks run on a thread of the runner, in the order of submission, and may submit more frames. `running` is
-    False until the frame is done. In asyncio, `await future` returns the result. Cancelling the awaiting task cancels
-    the frame if it has not begun.
+    always False. In asyncio, `await future` returns the result. Cancelling the awaiting task cancels the frame if it
+    has not begun.
     """
 
     _instead = "it waits for a frame of a runner; copy what its result() gives"
@@ -88,7 +88,7 @@ class FrameFuture(NoCopies, Expected, Future[Result]):
         """Wait for the result and return it, or raise the frame's error.
 
         Raises:
-            TimeoutError: the frame is not done after `timeout` seconds.
+            concurrent.futures.TimeoutError: the frame is not done after `timeout` seconds.
             CancelledError: the frame was cancelled.
             StateError: called in a forked process, or in a callback of the runner, where it would wait for ever.
         """
@@ -190,7 +190,7 @@ class Runner(NoCopies, Expected, Generic[Result]):
         max_memory: the limit in bytes for packed weights and the intermediate results of one request; None: the
             program's `max_memory`. A frame that needs more fails. Combined frames then run one by one.
         options: the fields of `RunOptions`. `threads` is for each request; "auto" divides the cores among the requests.
-            With `check_finite`, a frame fails if its results are not finite.
+            With `check_finite`, a frame fails if the result of a layer is not finite.
 
     Raises:
         ParameterError: an argument is out of its range, or `max_batch` is set for a network whose images depend on each
