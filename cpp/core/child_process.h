@@ -13,7 +13,7 @@ struct ChildEnd {
     std::string not_started; ///< why it did not start; empty if it did
     bool timed_out = false;  ///< true: it was killed because it wrote nothing for too long
     int signal = 0;          ///< the signal that ended it, or 0
-    int status = 0;          ///< its exit status, if no signal ended it
+    int status = 0;          ///< its exit status, if no signal ended it; 0 if the status is lost
     std::string output;      ///< the last part of its stdout and stderr, at most 8 KiB
 };
 

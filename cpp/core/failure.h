@@ -18,7 +18,8 @@ public:
         : kind_(Kind::error), error_kind_(kind), message_(std::move(message)) {}
     /// Return the failure for the exception that is being handled.
     static Failure current() noexcept;
-    /// Return the failure of a cancelled frame. This allocates no memory.
+    /// Return the failure of a cancelled frame. If there is no memory for its message, the message is only
+    /// "cancelled".
     static Failure cancelled() noexcept;
 
     explicit operator bool() const noexcept { return kind_ != Kind::none; }

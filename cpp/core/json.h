@@ -144,19 +144,20 @@ struct JsonLimits {
 };
 
 /// Parse a JSON text (RFC 8259 exactly: no comments, trailing commas, NaN, repeated keys or byte order mark).
-/// Errors have the kind `kind`. They name the byte offset and what was expected there.
+/// Errors have the kind `kind`. They name what is wrong, and the byte offset where it is.
 Json parse_json(std::string_view text, const JsonLimits &limits = {}, ErrorKind kind = ErrorKind::parameter);
 
 /// Return a key that the object has twice, or null, in time n log n.
 const std::string *repeated_key(const Json::Object &members);
 
-/// Return the JSON text of a value, without spaces; equal values have equal texts. A double has enough digits
-/// to be read back exactly, and always a point or an exponent, so that it is read as a double. Throws an
-/// error for strings that are not UTF-8 and for more nesting than JsonLimits allows.
+/// Return the JSON text of a value, without spaces. Equal values have equal texts, except for 0.0 and -0.0. A
+/// double has enough digits to be read back exactly, and always a point or an exponent, so that it is read as
+/// a double. Throws an error for strings that are not UTF-8 and for more nesting than JsonLimits allows.
 std::string to_text(const Json &value);
 
-/// Return the text in a form that is safe in messages. Control characters, characters that change the writing
-/// direction, and bytes that are not UTF-8 become \xHH. After 100 characters the text is cut.
+/// Return the text in a form that is safe in messages. Control characters, characters that separate lines or
+/// change the writing direction, and bytes that are not UTF-8 become \xHH. After 100 characters the text is
+/// cut.
 std::string escaped(std::string_view text);
 /// Return escaped(text) in single quotes. This is an object instead of a function, so that argument-dependent
 /// lookup cannot prefer std::quoted.

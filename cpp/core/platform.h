@@ -1,6 +1,7 @@
 #pragma once
 
-// All operating system calls, except for files (core/text_file.h) and programs (core/child_process.h).
+// Calls of the operating system, except for files (core/text_file.h), programs (core/child_process.h) and
+// features of processors (core/processor.h).
 
 #include <cstddef>
 #include <cstdint>
@@ -12,7 +13,7 @@ namespace mpscnn::platform {
 
 /// The processors of this process, and the limits of its threads.
 struct Processors {
-    int cores = 1;      ///< physical cores that these processors belong to
+    int cores = 1;      ///< physical cores of these processors; on Macs, only the fast ones
     int processors = 1; ///< processors that this process may run on (affinity)
     double quota = 0;   ///< processor time that its control groups allow, in processors; 0 without a limit
     int threads = 1;    ///< useful number of threads: one for each core, but at most the quota, rounded up
@@ -26,7 +27,8 @@ int threads_for(int cores, double quota);
 /// that depend on the number of cores.
 int useful_threads();
 
-/// Return the bytes that this process may use: the machine's memory, or the limit of the control groups.
+/// Return the bytes that this process may use: the machine's memory, or the limit of the control groups if it
+/// is smaller.
 std::uint64_t usable_memory();
 
 /// Return the processor's name from the system ("AMD EPYC 7763 64-Core Processor", "Apple M2"), or the name

@@ -34,8 +34,8 @@ public:
     std::int64_t elements() const;
     /// Return the same shape with another batch size.
     Shape with_batch(std::int64_t batch) const;
-    /// True if `given`, a fixed shape, has the same rank and the same extents wherever this shape's are not
-    /// free.
+    /// True if `given`, a fixed shape, has the same rank, the same extents wherever this shape's are not
+    /// free, and positive extents elsewhere.
     bool admits(const Shape &given) const;
     /// Return a text like "(n, 224, 224, 3)". A free batch is written as `n`, and other free extents as
     /// `any`.

@@ -9,8 +9,8 @@ namespace mpscnn {
 using RangeWork = std::function<void(std::int64_t begin, std::int64_t end)>;
 
 /// A function that distributes work among threads. It calls `work` for ranges that cover [0, items). If
-/// several threads share them, a range has `chunk` items. It returns when all items are done, and throws the
-/// work's exceptions.
+/// several threads share them, a range has about `chunk` items. It returns when all items are done, and
+/// throws the work's exceptions.
 using WorkSharing = std::function<void(std::int64_t items, std::int64_t chunk, const RangeWork &work)>;
 
 /// Do all work on the calling thread.

@@ -148,7 +148,8 @@ void check(const AnchorRule &rule) {
 Anchors make_anchors(const AnchorRule &rule, int input_height, int input_width, const Anchors &stored) {
     check(rule);
     if (input_height < 1 || input_width < 1 || input_height > largest_side || input_width > largest_side)
-        refuse(concat({"the input's height x width is ", input_height, "x", input_width}));
+        refuse(concat({"the input's height x width is ", input_height, "x", input_width, ", each must be 1..",
+                       largest_side}));
     return std::visit(
         [&](const auto &alternative) { return make(alternative, input_height, input_width, stored); }, rule);
 }

@@ -9,7 +9,8 @@ namespace mpscnn::vision {
 Json to_json(const DetectionHead &head);
 
 /// Read the JSON that to_json writes. Absent keys mean the defaults, except "version" and "anchors", which
-/// are required. Unknown keys and values that `check` refuses are errors.
+/// are required. The anchors' "rule" is also required, and the "strides" and "sizes" of the rule "sizes".
+/// Unknown keys and values that `check` refuses are errors.
 DetectionHead detection_from_json(const JsonView &json);
 
 } // namespace mpscnn::vision

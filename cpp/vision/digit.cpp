@@ -25,7 +25,7 @@ constexpr int max_widths_per_height = 3;
 constexpr double min_mass = 0.05;
 /// The largest gap between the parts of one digit, as a fraction of its longer side.
 constexpr double largest_gap = 0.35;
-/// Ink below this fraction of the strokes' ink counts as background.
+/// Ink below this fraction of the strokes' ink, or below twice the noise, counts as background.
 constexpr float palest = 0.1f;
 
 /// The pixels [left, right) x [top, bottom).
@@ -92,7 +92,7 @@ bool touches_edge(const PixelBox &box, const GrayPlane &plane) {
 }
 
 /// Return the mark with the largest mass. A mark at the photo's edge may be a shadow, so it is returned only
-/// if its mass is many times the mass of every other mark.
+/// if its mass is many times the mass of every mark that is not at the edge.
 const Mark &main_mark(const Marks &found, const GrayPlane &ink) {
     const auto rank = [&](const Mark &mark) {
         return touches_edge(mark.box, ink) ? min_mass * mark.mass : mark.mass;
@@ -132,8 +132,8 @@ Character character_of(const Marks &found, const GrayPlane &ink) {
 void require_character(const PixelBox &box) {
     const std::string size = concat({box.width(), "x", box.height(), " pixels"});
     if (box.side() < min_side)
-        fail(ErrorKind::parameter, {"preprocess: fit 'digit': the only mark on the photo has ", size,
-                                    ", a digit needs ", min_side, " or more"});
+        fail(ErrorKind::parameter, {"preprocess: fit 'digit': the largest mark on the photo has ", size,
+                                    ", the longer side of a digit needs ", min_side, " or more"});
     if (box.width() > max_widths_per_height * box.height())
         fail(ErrorKind::parameter,
              {"preprocess: fit 'digit': the mark on the photo has ", size, ", no digit is more than ",
@@ -202,7 +202,7 @@ public:
         axis_ = {inputs, start + before_, outputs * scale, outputs};
     }
 
-    /// Call use(input, weight) for the inputs in 0..count that contribute to an output.
+    /// Call use(input, weight) for the inputs in [0, count) that contribute to an output.
     template <class Use> void for_each(int output, int count, Use use) {
         compute_taps(axis_, Filter::bilinear_antialias, output, taps_);
         for (std::size_t tap = 0; tap < taps_.weights.size(); ++tap) {

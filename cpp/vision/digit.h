@@ -1,6 +1,6 @@
 /// Finds the single character of a photo or scan and places it like the digits of MNIST: white strokes on
-/// black, the longer side of its box 20/28 of the image's side, and its centre of mass in the middle (LeCun
-/// et al., "Gradient-based learning applied to document recognition", 1998, section III.A).
+/// black, the longer side of its box 20/28 of the image's shorter side, and its centre of mass in the middle
+/// (LeCun et al., "Gradient-based learning applied to document recognition", 1998, section III.A).
 #pragma once
 
 #include <cstddef>

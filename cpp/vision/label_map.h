@@ -25,7 +25,7 @@ inline constexpr int max_label_classes = 255;
 /// `labels` has room for oriented_height x oriented_width values. `scores` is null or has room for as many
 /// values for each class. Scores of pixels that the network did not see are NaN. `input_height` and
 /// `input_width` are the size of the network's input. Throws Error(shape) or Error(parameter) like
-/// preprocess, and for a grid without points or with more classes than labels can hold.
+/// preprocess, and for a grid without points, with one class or with more than max_label_classes.
 void label_photo(const ScoreGrid &grid, const ImageView &image, const Preprocess &options, int input_height,
                  int input_width, std::uint8_t *labels, float *scores);
 

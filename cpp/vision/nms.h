@@ -9,7 +9,7 @@
 namespace mpscnn::vision {
 
 enum class SuppressionMethod {
-    hard,     ///< a box that overlaps a better box by more than iou_threshold is removed
+    hard,     ///< a box that overlaps a better kept box by more than iou_threshold is removed
     linear,   ///< every overlap with a better box above iou_threshold multiplies the score by 1 - IoU
     gaussian, ///< every overlap multiplies the score by exp(-IoU^2 / sigma); iou_threshold is ignored
 };

@@ -11,8 +11,8 @@ Axis centred_axis(int inputs, double extent, int outputs) {
     return {inputs, (inputs - extent) / 2, extent, outputs};
 }
 
-/// Return round(length * numerator / denominator), but at least 1. `length` is below 2^31, the others below
-/// 2^14, and all are above 0.
+/// Return round(length * numerator / denominator), but at least 1. `length` and `denominator` are below
+/// 2^31, `numerator` is at most 2^14, and all are above 0.
 int scaled_length(int length, int numerator, int denominator) {
     const std::int64_t product = std::int64_t{length} * numerator;
     return static_cast<int>(std::max<std::int64_t>(1, (2 * product + denominator) / (2LL * denominator)));

@@ -27,8 +27,8 @@ public:
     /// Set another minimum: probabilities below `min` need not be computed.
     void set_min(float min);
 
-    /// Return the probabilities of a box's classes. Return nothing if all probabilities are below the
-    /// minimum. A single probability below the minimum may be returned as 0. The result is valid until the
+    /// Return the probabilities of a box's classes. If all of them are below the minimum, the result may be
+    /// empty. A single probability below the minimum may be returned as 0. The result is valid until the
     /// next call. Throws Error(parameter) for a score that is NaN or infinite.
     std::span<const float> row(std::size_t box);
     /// Return row(box) without checking the scores. If one is NaN or infinite, the numbers are arbitrary.

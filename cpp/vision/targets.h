@@ -25,7 +25,8 @@ inline constexpr int max_columns = 1 << 20;
 /// Then write for each anchor the code of its object's box, and 1 for its class among `columns` classes, of
 /// which the background is the first. An anchor without an object gets zeros and the background. Throws
 /// Error(parameter) for boxes outside the image or without area, classes beyond the columns, a threshold that
-/// is not above 0 and at most 1, and anchors without area. Throws Error(shape) for another size of `targets`.
+/// is not above 0 and at most 1, a number of columns that is not from 2 to max_columns, anchors without area,
+/// and codes that are not finite. Throws Error(shape) for another size of `targets`.
 void write_targets(const Anchors &anchors, const BoxCoding &coding, std::span<const LabelledBox> objects,
                    int columns, float iou_threshold, std::span<float> targets);
 
