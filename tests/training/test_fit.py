@@ -119,6 +119,13 @@ def test_callbacks_see_each_epoch_and_may_end_the_training() -> None:
         trained.fit((X, Y), callbacks=["log"])  # type: ignore[list-item]
 
 
+@pytest.mark.parametrize("answer", [1, "yes", np.ones(2)])
+def test_only_true_ends_the_training(answer: Any) -> None:
+    """Other results of callbacks, such as the number of characters that a callback wrote, have no effect."""
+    assert len(trainer().fit((X, Y), epochs=2, callbacks=lambda _: answer)) == 2
+    assert len(trainer().fit((X, Y), epochs=2, callbacks=[lambda _: answer, lambda _: np.True_])) == 1
+
+
 def test_an_error_of_a_callback_keeps_the_epochs() -> None:
     trained = trainer()
 

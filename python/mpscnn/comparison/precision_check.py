@@ -151,14 +151,15 @@ def check_precision(
 
     Args:
         network: the network with its weights. Layers that it keeps in float32 (`Network.keep_float32`) stay so.
-        images: inputs of a network with one input, (1, height, width, channels) or (1, features).
+        images: a list of inputs of a network with one input, (n, height, width, channels) or (n, features).
         precision: "float16" or "bfloat16". Only float16 can keep layers in float32.
         tolerance: the allowed L2 norm of the error of the network's outputs, relative to their norm.
         device: the device that computes in the lower precision.
 
     Raises:
-        ParameterError: another precision, or no images.
-        ShapeError: the images do not fit.
+        ParameterError: another precision, no images, images that are not finite numbers, or a tolerance that is not
+            above 0.
+        ShapeError: the images do not fit, or the network has several inputs.
         UnsupportedError: the device does not support the precision.
     """
     if precision not in _LIMITS:
@@ -193,7 +194,7 @@ def check_precision(
     return PrecisionReport(
         network.name,
         precision,
-        len(given),
+        sum(map(len, given)),
         layers,
         tolerance,
         math.inf if needed else error,

@@ -13,7 +13,7 @@ from mpscnn.training.history import Epoch
 
 __all__ = ["Callback", "EarlyStopping"]
 
-#: A function that is called with each epoch. If it returns True, the training ends.
+#: A function that is called with each epoch. If it returns True, the training ends. Other results have no effect.
 Callback = Callable[[Epoch], Any]
 
 MonitorName = Literal["loss", "accuracy", "validation_loss", "validation_accuracy"]

@@ -86,7 +86,7 @@ class EpochLoop(ABC):
             callbacks: one or several functions that are called with each `Epoch`. If one returns True, the training
                 ends.
             early_stopping: `mpscnn.EarlyStopping`, or its patience in epochs. At the end the weights are those of the
-                best epoch.
+                best epoch, unless `restore_best` is False.
             progress: whether to show a progress line on stderr; None: in a terminal or a notebook.
 
         Raises:
@@ -109,7 +109,7 @@ class EpochLoop(ABC):
                     best = epoch.index, self._state()
                 # all callbacks are called, whatever the others return
                 answers = [callback(epoch) for callback in called]
-                if True in answers or watch.ended:
+                if any(isinstance(answer, (bool, np.bool_)) and answer for answer in answers) or watch.ended:
                     break
         finally:
             line.end()

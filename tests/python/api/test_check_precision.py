@@ -139,6 +139,8 @@ def test_nothing_to_keep() -> None:
     assert 0.0 < report.error < 0.001
     assert report.layers[0].error == pytest.approx(report.error)
     assert "nothing needs to stay float32" in report.verdict()
+    together = mpscnn.check_precision(network, [np.concatenate(some_images())])
+    assert (together.images, together.error) == (report.images, pytest.approx(report.error))
     # A tolerance that float16 cannot reach is reported as such.
     report = mpscnn.check_precision(network, some_images(), tolerance=1e-6)
     assert report.keep == ("conv",)
