@@ -28,11 +28,17 @@ class StoredFeatures(EpochData):
         path: a file from `store_features`. It is memory-mapped.
         classes: the classes of the photos.
         seed: the random seed of the order and of the choice of variants.
+
+    Raises:
+        WeightsError: the file is missing or damaged, or has another number of photos.
     """
 
     def __init__(self, path: Path, classes: NDArray[np.int64], *, seed: int) -> None:
         with convert_read_errors(path, WeightsError):
-            self._arrays: NDArray[np.float16] = np.load(path, mmap_mode="r")
+            try:
+                self._arrays: NDArray[np.float16] = np.load(path, mmap_mode="r")
+            except EOFError as error:
+                raise WeightsError(f"{path}: is an empty file") from error
         self.classes, self._seed = classes, seed
         if self._arrays.ndim < 3 or self._arrays.shape[1] != len(classes):
             raise WeightsError(f"{path}: holds {self._arrays.shape}, not features of {len(classes)} photos")
@@ -80,7 +86,8 @@ def store_features(
 
     Raises:
         ImageError: a photo cannot be read.
-        WeightsError: the files cannot be written, for example because the disk is full.
+        WeightsError: the files cannot be written, for example because the disk is full, or a result is not finite or
+            beyond float16's range.
     """
     program = network.compile(device=device, precision="float32")
     session = program.session(threads=threads)

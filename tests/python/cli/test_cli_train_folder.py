@@ -552,6 +552,11 @@ def test_a_run_whose_weights_are_no_archive(
     damaged.unlink()
     assert call(monkeypatch, *command, "--resume") == 1
     assert f"error: {damaged}: cannot be read: No such file or directory\n" in capsys.readouterr().err
+    damaged.with_suffix(".json").unlink()
+    features = Path(f"{output}.run") / "training_features.npy"
+    features.write_bytes(b"")
+    assert call(monkeypatch, *command, "--resume") == 1
+    assert f"error: {features}: is an empty file\n" in capsys.readouterr().err
 
 
 def test_a_model_without_preprocessing(
