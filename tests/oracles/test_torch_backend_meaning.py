@@ -205,7 +205,7 @@ def test_numbers_of_python_that_vary() -> None:
     [
         ({"device": "cuda"}, "device 'cuda' is not supported"),
         ({"precision": "int7"}, "precision must be"),
-        ({"precision": "int8"}, 'precision "int8" is for quantised TensorFlow Lite files'),
+        ({"precision": "int8"}, 'precision "int8" is for quantised networks'),
         ({"max_memory": 100}, "max_memory allows 100"),
         (3, "options must be a dict, got 3"),
     ],

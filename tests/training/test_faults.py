@@ -77,9 +77,9 @@ def test_a_batch_that_does_not_fit_changes_nothing() -> None:
 
 @pytest.mark.parametrize("data", [(X[:0], Y[:0]), []])
 def test_no_data(data: Any) -> None:
-    with pytest.raises(mpscnn.ParameterError, match=r"there is no training data|the data has no batch"):
+    with pytest.raises(mpscnn.ParameterError, match=r"the data has no elements|the data has no batch"):
         list(mpscnn.Trainer(network()).iter_epochs(data, epochs=1))
-    with pytest.raises(mpscnn.ParameterError, match=r"there is no training data|the data has no batch"):
+    with pytest.raises(mpscnn.ParameterError, match=r"the data has no elements|the data has no batch"):
         mpscnn.Trainer(network()).evaluate(data)
 
 

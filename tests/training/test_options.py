@@ -347,7 +347,10 @@ def test_networks_with_several_inputs() -> None:
         ({"frozen": "conv"}, "frozen must be a sequence of names, got 'conv'"),
         ({"loss": None}, "loss must be a name, or parameters as a mapping with 'kind', got None"),
         ({"loss": {"delta": 1.0}}, "loss must be a name, or parameters as a mapping with 'kind'"),
-        ({"optimizer": "lion"}, "optimizer must be 'sgd', 'rmsprop', 'adam' or an optimizer, got 'lion'"),
+        (
+            {"optimizer": "lion"},
+            "optimizer must be 'sgd', 'rmsprop', 'adam', 'adamw' or an optimizer, got 'lion'",
+        ),
         ({"optimizer": Adam(1e-3, beta1=1.0)}, "optimizer.beta1 must be at least 0 and below 1, got 1"),
         ({"optimizer": Adam(1e-3, beta2=-0.5)}, "optimizer.beta2 must be at least 0 and below 1, got -0.5"),
         ({"optimizer": Sgd(0.1, momentum=2.0)}, "momentum must be 0 to 1, got 2"),

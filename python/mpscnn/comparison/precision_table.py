@@ -40,7 +40,7 @@ class PrecisionFigures:
             class, of pixels with the same class, or of objects that both find (the same class, and boxes that overlap
             by half). None if the results have no classes.
         accuracy: the share of images whose most probable class is the right one; None if that is not known.
-        milliseconds: the shortest time of one run.
+        milliseconds: the shortest time of one run on one image.
         weight_bytes: the bytes of packed weights.
         arena_bytes: the bytes of intermediate results.
         fingerprint: `Program.fingerprint`.
@@ -130,7 +130,7 @@ def compare_precisions(
 
     Args:
         network: a network with one input, or a model.
-        images: inputs of the network, (n, height, width, channels) or of its shape, all of one shape.
+        images: a list of inputs, (n, height, width, channels) or of the network's shape, all of one shape.
         classes: the right class of each image, for the accuracy of a classifier.
         device: as for `Network.compile`. Results are compared with "float32" on it.
         precisions: the precisions to compare; None: all that the device supports, and float32 and float16 with 8-bit

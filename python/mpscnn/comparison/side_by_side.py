@@ -35,9 +35,9 @@ def compare(
     """Run two networks on the same input and compare them layer by layer.
 
     Each side is a name or file as for `mpscnn.load`, a `Network`, a `Model` or a torch module. Files of other
-    frameworks run in their own engines: .onnx in onnxruntime, .tflite in LiteRT, .keras and .h5 in Keras. A name or
-    file may be followed by "@cpu", "@metal", "@float16" or "@bfloat16" (then mpscnn converts and runs it), or by
-    "@onnxruntime" (then mpscnn writes the network as ONNX).
+    frameworks run in their own engines: .onnx in onnxruntime, .tflite in LiteRT, .keras and .h5 in Keras, .pb in
+    TensorFlow. A name or file may be followed by "@cpu", "@metal", "@float16" or "@bfloat16" (then mpscnn converts and
+    runs it), by "@onnxruntime" (then mpscnn writes the network as ONNX), or by "@coreml" (a Core ML file on a Mac).
 
     Args:
         first: one side. Its layers determine the order.
@@ -67,7 +67,7 @@ def compare(
     if tolerance is None:
         tolerance = default_tolerance(a, b)
     elif not 0.0 <= tolerance < float("inf"):
-        raise ParameterError(f"compare: tolerance must not be negative, got {tolerance}")
+        raise ParameterError(f"compare: tolerance must be a finite number of at least 0, got {tolerance}")
     found = compare_traces((a, b), (a.trace(inputs), b.trace(inputs)), tolerance)
     if not found.layers:
         raise ShapeError(f"compare: no layer of {a.title} has the shape of one of {b.title}")

@@ -35,7 +35,8 @@ _KINDS = {
 }
 
 
-# Kinds of torch's functions that modules call. Functions that are not listed only move elements or compute shapes.
+# Kinds of torch's functions that modules call. Results of other functions are not compared; most of these only move
+# elements or compute shapes.
 _FUNCTIONS = {
     **dict.fromkeys(("add", "add_", "__add__", "__iadd__", "__radd__"), "add"),
     **dict.fromkeys(("mul", "mul_", "__mul__", "__imul__", "__rmul__"), "multiply"),

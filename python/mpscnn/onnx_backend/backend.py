@@ -71,7 +71,8 @@ class Backend(_base.Backend):  # type: ignore[misc,name-defined]
         Raises:
             WeightsError: the model violates the rules of ONNX.
             ParameterError: no model, an unknown device or an unknown option.
-            UnsupportedError: mpscnn lacks an operator; the message names all of them.
+            UnsupportedError: mpscnn lacks an operator; the message names all of them. A model with several inputs or
+                free extents, also of the batch, raises it at its first run.
         """
         import onnx
 
@@ -126,7 +127,8 @@ class Backend(_base.Backend):  # type: ignore[misc,name-defined]
     def is_compatible(cls, model: onnx.ModelProto, device: str = "CPU", **options: Any) -> bool:
         """Return True if `prepare` accepts the model.
 
-        If inputs such as shapes or weights must be constants, a run may still refuse their values.
+        A run may still refuse a model with several inputs or free extents, for an operator that mpscnn lacks or for the
+        values of inputs that must be constants, such as shapes. Raises the other errors of `prepare`.
         """
         try:
             cls.prepare(model, device, **options)

@@ -37,8 +37,8 @@ def prepare(network: Network, keep_float32: Sequence[str] = ()) -> tuple[Network
 
     Returns the network, and for each layer of the given network the layer or input that now has its result.
 
-    Raises WeightsError if weights are missing, or if a normalization's variance is so small that the merged weights are
-    not finite.
+    Raises WeightsError if weights are missing, or if merged weights are not finite, for example because a
+    normalization's variance is too small.
     """
     preparation = _Preparation(network, keep_float32)
     return preparation.run()
@@ -214,7 +214,8 @@ class _Preparation:
             narrow = values.astype(np.float32)
         if not np.isfinite(narrow).all():
             raise WeightsError(
-                f"layer {node['name']!r}: its variance is so small that folding it makes weights overflow float32"
+                f"layer {node['name']!r}: folding it gives weights that are not finite in float32; is its variance "
+                "too small, or one of its weights not finite?"
             )
         self._weights[name] = narrow
 

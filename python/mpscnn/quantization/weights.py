@@ -16,7 +16,7 @@ _MAX_SUM = 2.0**31 - 1.0
 #: The largest magnitude of a bias, which leaves room for the products.
 _MAX_BIAS = 2.0**30
 _STORED_ZERO = 128  # model files store weights as uint8
-#: For an output whose weights are all 0: the least scale of the products, relative to the scale of the result.
+#: For an output whose weights are all 0: the minimum scale of the products, relative to the scale of the result.
 _FINER = 2.0**-8
 
 
@@ -55,7 +55,7 @@ def integer_weights(
         result: the scale of the layer's result.
 
     The scale of an output is the largest magnitude of its weights, divided by 127. It is larger if all weights of the
-    output are 0, or so small that the bias would not fit into 32 bits.
+    output are 0, if they are so small that the bias would not fit into 32 bits, or if sums of many products would not.
     """
     flat = np.asarray(weight, np.float64).reshape(len(weight), -1)
     bias = np.asarray(bias, np.float64)

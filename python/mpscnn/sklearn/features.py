@@ -77,6 +77,7 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
 
         Raises:
             ParameterError: there is no such layer or model. ShapeError: the network does not accept such images.
+            UnsupportedError: the network does not take one image, or photos for a network without preprocessing.
         """
         network, preprocess = resolve_network(self.model)
         layers = _layers_of(network) if self.layers is None else self.layers

@@ -49,7 +49,7 @@ def backend(
         raise ParameterError(f'torch.compile(backend="mpscnn"): {error}') from error
     if chosen.precision == "int8":
         raise ParameterError(
-            'torch.compile(backend="mpscnn"): precision "int8" is for quantised TensorFlow Lite files'
+            'torch.compile(backend="mpscnn"): precision "int8" is for quantised networks, which modules do not become'
         )
     if mode not in (None, "default"):
         raise ParameterError(f'torch.compile(backend="mpscnn"): mode must be None or "default", got {mode!r}')

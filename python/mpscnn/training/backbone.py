@@ -28,8 +28,9 @@ class Backbone:
     Args:
         network: a classifier with one image as input. Its last layer is fully connected or a convolution with one
             output pixel, and may be followed by a softmax.
-        trained_layers: the minimum number of layers with weights in the last blocks; 0: there are no such blocks. They
-            begin where all later layers together read only one earlier tensor.
+        trained_layers: the minimum number of layers with weights in the last blocks, which are the whole network if it
+            has fewer; 0: there are no such blocks. They begin where all later layers together read only one earlier
+            tensor.
 
     Attributes:
         features: the layer that the classifier's last layer reads.

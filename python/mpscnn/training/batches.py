@@ -146,7 +146,7 @@ def batches(
     if weights is not None and len(weights) != count:
         raise ShapeError(f"there are {count} inputs and {len(weights)} weights")
     if count == 0:
-        raise ParameterError("there is no training data: the arrays are empty")
+        raise ParameterError("the data has no elements: the arrays are empty")
     _require_first(first, -(-count // size))
     order = None if shuffle is None else shuffle.permutation(count)
     for begin in range(first * size, count, size):

@@ -48,7 +48,8 @@ class ClassifierOptions:
         epochs: the largest number of epochs for the last blocks.
         batch_size: the batch size for the last blocks.
         views: the number of variants of each photo. The first one is the unchanged photo.
-        trained_layers: the last blocks have at least this many layers with weights; 0: only the last layer is trained.
+        trained_layers: the last blocks have at least this many layers with weights, or all if the network has fewer; 0:
+            only the last layer is trained.
         patience: a phase ends after this many epochs without improvement.
         seed: the random seed of the order, the variants and the split.
     """
@@ -107,7 +108,7 @@ class ClassifierTraining:
         UnsupportedError: the network has no last layer to replace.
         ParameterError: with `resume`, the folder has no training, or one with other photos, another backbone or other
             options; without `resume` and `restart`, the folder has a training that would be lost.
-        WeightsError: the folder cannot be created.
+        WeightsError: the folder or its description cannot be written or, with `resume`, read.
     """
 
     def __init__(
@@ -184,7 +185,8 @@ class ClassifierTraining:
         Raises:
             ImageError: a photo cannot be read; the message names it. UnreadablePhotosError: several cannot.
             StateError: a loss is not finite.
-            WeightsError: the progress cannot be written. Files that were written before are kept.
+            WeightsError: the progress cannot be written, files of a resumed training are damaged, or a feature is not
+                finite or beyond float16's range. Files that were written before are kept.
         """
         try:
             yield from self._compute_features()

@@ -134,7 +134,7 @@ def _sampled(images: Images, rows: Images, columns: Images) -> Images:
 
 
 def _other_pen(images: Images, random: np.random.Generator) -> Images:
-    """Make strokes thicker, thinner or softer (a third of the images each), and the ink paler or darker."""
+    """Make the strokes of about half of the images thicker, thinner or softer, and all ink paler or darker."""
     count = len(images)
     kind = random.integers(0, 3, count)
     share = np.maximum(_spread(random, (count, 1, 1), 1.0), 0)

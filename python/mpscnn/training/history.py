@@ -24,7 +24,7 @@ class Epoch(Expected):
     """
 
     index: int
-    """The number of the epoch, counted from 1 since the trainer was created."""
+    """The number of the epoch, counted from 1. A trainer from a checkpoint continues the count."""
     loss: float
     accuracy: float
     """The training accuracy, 0 to 1; NaN if the network has no classes."""
@@ -41,7 +41,7 @@ class History(Expected, Sequence[Epoch]):
 
     epochs: tuple[Epoch, ...]
     best_epoch: int | None = None
-    """The index of the epoch whose weights early stopping kept; None without early stopping."""
+    """The index of the epoch whose weights early stopping kept; None if it kept none."""
 
     @property
     def losses(self) -> list[float]:

@@ -122,7 +122,7 @@ def resolve_optimizer(optimizer: Optimizer | str | None, rate: float | Schedule 
         return Adam(1e-3 if rate is None else rate, weight_decay=0.01)
     if name not in kinds:
         raise ParameterError(
-            f"optimizer must be {', '.join(map(repr, kinds))} or an optimizer, got {optimizer!r}"
+            f"optimizer must be {', '.join(map(repr, [*kinds, 'adamw']))} or an optimizer, got {optimizer!r}"
         )
     return kinds[name]() if rate is None else kinds[name](rate)
 

@@ -173,7 +173,7 @@ class Trainer(NoCopies, Expected, EpochLoop):
         """Train on one batch. Return the loss before the update of the weights.
 
         Args:
-            inputs: float32 or float16 in the network's input shape, a list for several inputs.
+            inputs: float32 or float16 in the network's input shape, a list for several inputs. float64 is converted.
             labels: class numbers (n,), or floats of the prediction's shape (n, ...). For a prediction with one channel,
                 whole numbers and booleans are values, too. For a detector, a list with a mapping for each image:
                 "boxes" (k, 4) with left, top, right and bottom as fractions of the input, and "classes" (k,) from 0 on;
