@@ -16,7 +16,7 @@ inline float4 max_or_nan(float4 x, float low) { return select(x, float4(low), x 
 inline float4 min_or_nan(float4 x, float high) { return select(x, float4(high), x > float4(high)); }
 
 /// Return x^c like C's pow: NaN for a finite negative x and a fractional c, infinity or 0 for x = -infinity.
-/// Unlike pow it returns NaN for NaN^0.
+/// Like pow it returns 1 for NaN^0; activate_as returns NaN instead.
 inline float4 signed_power(float4 x, float c) {
     const float4 magnitude = pow(fabs(x), float4(c));
     if (c != trunc(c)) return select(magnitude, float4(NAN), x < float4(0.0f) && x > float4(-INFINITY));
@@ -58,8 +58,8 @@ inline float4 activate_smoothly(NeuronKind kind, float4 x, constant ActivationPa
     }
 }
 
-/// Apply an activation to four feature channels. Comparisons are written so that NaN passes. A negative slope
-/// of zero gives zero also for -infinity.
+/// Apply an activation to four feature channels. Comparisons are written so that NaN passes. With a = 0, relu
+/// and relun give zero also for -infinity.
 inline float4 activate_as(NeuronKind kind, float4 x, constant ActivationParams &activation, float4 slopes) {
     const float a = activation.a, b = activation.b;
     const float4 zero = float4(0.0f), one = float4(1.0f);

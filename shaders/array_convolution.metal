@@ -1,5 +1,5 @@
 // Convolutions with groups on arrays, and their gradients, with one thread for each result. Convolutions
-// without groups are in array_product.metal.
+// without groups are in array_product.metal; these kernels replace those on devices that may not use them.
 
 #include <metal_stdlib>
 

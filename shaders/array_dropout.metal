@@ -17,8 +17,8 @@ inline uint mask_element(uint element, constant ArrayDropoutParams &params) {
     return pixel * params.mask_channels + channel;
 }
 
-/// Apply a dropout with the mask of this training step. A thread computes four adjacent elements. If no two
-/// of them share an element of the mask, their random words are computed together.
+/// Apply a dropout with the mask of this training step. A thread computes four adjacent elements. If the mask
+/// has the extents of the images, their random words are computed together.
 kernel void array_step_dropout(constant ArrayDropoutParams &params [[buffer(0)]],
                                const device float *source [[buffer(1)]],
                                const device float *step [[buffer(2)]], device float *result [[buffer(3)]],

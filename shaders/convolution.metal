@@ -1,6 +1,6 @@
 // Convolutions that MPS does not support: groups whose channels are not multiples of 4, pointwise ones with
-// activations that MPS does not apply, and transposed ones with groups, dilation or a kernel that is not
-// rotated.
+// activations that MPS does not apply, and transposed ones with groups or dilation. The kernels also replace
+// those of MPS on devices that may not use these.
 
 #include <metal_stdlib>
 

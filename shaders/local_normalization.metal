@@ -1,4 +1,5 @@
-// Normalizations by the pixels or channels around each element, for cases that MPS does not document.
+// Normalizations by the pixels or channels around each element, for cases that MPS does not document and for
+// devices that may not use MPS's kernels.
 //
 // If squares, a base or its power overflow or underflow a float, a window is read again, and its elements are
 // first multiplied by a power of two.

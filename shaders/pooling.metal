@@ -1,6 +1,7 @@
-// Poolings that MPS computes differently from other frameworks or does not document: dilated windows,
-// averages that count some of the padding, norms that read the nearest pixel. The maximum of a window with
-// NaN is NaN.
+// Poolings that MPS computes differently from other frameworks or does not document: dilated windows, windows
+// larger than the image, averages that count some of the padding, norms in float32 and norms that read the
+// nearest pixel. The kernels also replace those of MPS on devices that may not use these. The maximum of a
+// window with NaN is NaN.
 
 #include <metal_stdlib>
 

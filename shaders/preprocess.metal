@@ -50,7 +50,8 @@ inline float4 resized(Photo photo, PreprocessTaps column, PreprocessTaps row, co
     return sum;
 }
 
-/// Normalise red, green and blue from 0..255, and store them. A gray photo has one channel.
+/// Normalise red, green and blue from 0..255, and store them. If the destination has one channel, they become
+/// gray before, unless they are gray already (`is_gray`).
 template <typename Destination>
 inline void finish(float3 rgb, bool is_gray, Destination destination, uint3 position,
                    constant PreprocessParams &params) {

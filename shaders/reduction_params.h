@@ -6,7 +6,7 @@
 struct ReductionParams {
     ImageParams source, destination;
     int kind;     ///< a ReductionKind
-    float factor; ///< factor of a sum or variance
+    float factor; ///< factor of a sum, or of a variance (also that of a deviation)
 };
 
 struct WeightedReductionParams {

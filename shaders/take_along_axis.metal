@@ -7,8 +7,8 @@
 
 using namespace metal;
 
-/// Return the position that an index means on an axis. Numbers beyond the axis give its ends, and NaN gives
-/// 0.
+/// Return the position that an index means on an axis. Negative numbers count from the end. Numbers beyond
+/// the axis give its ends, and NaN gives 0.
 inline uint position_of(float index, uint extent) {
     const float whole = trunc(index), counted = whole < 0.0f ? whole + float(extent) : whole;
     if (!(counted > 0.0f)) return 0u;

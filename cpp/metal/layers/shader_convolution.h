@@ -14,9 +14,9 @@ namespace mpscnn::metal {
 /// Rotate the kernels of weights [out][kernel height][kernel width][in / groups] by 180 degrees.
 std::vector<float> rotated(const std::vector<float> &weights, const Shape &shape);
 
-/// Computes convolutions that MPS does not support with a shader of shaders/convolution.metal: "convolution",
-/// "pointwise" or "transposed_convolution". `weights` have the given shape, [out][kernel height][kernel
-/// width][in / groups].
+/// Computes convolutions with a shader of shaders/convolution.metal: "convolution", "pointwise" or
+/// "transposed_convolution". MPS does not support them, or the device may not use MPS's kernel. `weights`
+/// have the given shape, [out][kernel height][kernel width][in / groups].
 class ShaderConvolution {
 public:
     ShaderConvolution(const char *shader, const std::vector<float> &weights, const Shape &shape,
