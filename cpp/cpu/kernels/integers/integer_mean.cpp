@@ -1,5 +1,5 @@
-// Means of integers along the axes in which the result has extent 1, requantized. The speed is limited by
-// memory.
+// Means and sums of integers along the axes in which the result has extent 1, requantized. The speed is
+// limited by memory.
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/integers/integer_requantization.h"
@@ -8,7 +8,7 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Return the source positions along an axis whose mean is position `place` of the result.
+/// Return the source positions along an axis whose mean or sum is position `place` of the result.
 MPSCNN_INLINE Range places_of(std::int64_t have, std::int64_t want, std::int64_t place) {
     return have == want ? Range{place, place + 1} : Range{0, have};
 }

@@ -10,8 +10,8 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Return the position that an index means on an axis. Numbers beyond the axis give its ends, and NaN gives
-/// 0.
+/// Return the position that an index means on an axis. Fractions are dropped, and negative numbers count from
+/// the end. Numbers beyond the axis give its ends, and NaN gives 0.
 MPSCNN_INLINE std::int64_t position_of(float index, std::int64_t extent) {
     const float last = static_cast<float>(extent - 1), whole = __builtin_truncf(index);
     const float counted = whole < 0.0f ? whole + static_cast<float>(extent) : whole;

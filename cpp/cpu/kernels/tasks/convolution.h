@@ -103,8 +103,9 @@ struct PackTask {
 };
 
 /// A chain of convolutions. Each is the single consumer of the convolution before it. The tensors between
-/// them are not in the arena. A work item computes a band of rows of the last result. Before that, it
-/// computes the rows of all other results that the band needs, in the worker's scratch memory.
+/// them are not in the arena. A work item computes a band of rows of the last result, or some channels of it
+/// (convolution_chain.h). Before that, it computes the rows of all other results that the item needs, in the
+/// worker's scratch memory.
 ///
 /// A stage is a ConvolutionTask whose source and destination have extents but no data. The first stage is any
 /// dense convolution, pointwise or depthwise. The others are pointwise or depthwise.

@@ -19,7 +19,7 @@ struct AffineTask {
 };
 
 /// How far the source advances for each element of the destination: 0 for an axis that is broadcast,
-/// otherwise 1.
+/// otherwise the operation's stride, usually 1.
 struct SourceSteps {
     std::int64_t y = 1, x = 1, channels = 1; ///< channels: 0 or 1
 };

@@ -137,7 +137,7 @@ struct IntegerBorderTask {
     const char *kernel_name() const { return "integer border"; }
 };
 
-/// The mean of the source along the axes in which the destination has extent 1.
+/// The mean or sum of the source along the axes in which the destination has extent 1.
 struct IntegerMeanTask {
     ConstView source;
     View destination;
