@@ -9,7 +9,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,8 @@ import pytest
 
 PACKAGES = ("fastapi", "uvicorn", "httptools", "msgspec", "python_multipart", "prometheus_client")
 _START = 120.0
+#: Seconds after which a request without an answer fails.
+_ANSWER = 120.0
 #: Seconds in which the process must end after a signal: the ten that the service promises, and time for a busy machine.
 END = 30.0
 
@@ -28,6 +31,14 @@ def require_packages() -> None:
     """Skip the test if a package of the extra `serve` is missing."""
     for package in PACKAGES:
         pytest.importorskip(package, reason=f"{package} is not installed")
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait until a condition is true."""
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.01)
 
 
 @dataclass(frozen=True)
@@ -71,7 +82,7 @@ class Service:
         method: str | None = None,
     ) -> Answer:
         """Send one request over a new connection."""
-        connection = http.client.HTTPConnection(*self.place, timeout=60)
+        connection = http.client.HTTPConnection(*self.place, timeout=_ANSWER)
         try:
             connection.request(method or ("GET" if body is None else "POST"), path, body, dict(headers or {}))
             response = connection.getresponse()
@@ -85,14 +96,14 @@ class Service:
     def wait_for(self, event: str, **fields: Any) -> dict[str, Any]:
         """Return the next line of the log for an event with these fields. Earlier lines are dropped."""
         while True:
-            line = self.events.get(timeout=60)
+            line = self.events.get(timeout=_ANSWER)
             if line["event"] == event and all(line.get(name) == value for name, value in fields.items()):
                 return line
 
-    def end(self, number: signal.Signals = signal.SIGTERM) -> None:
+    def end(self, number: signal.Signals = signal.SIGTERM, seconds: float = END) -> None:
         """Send a signal. The process must end in time, and without an error."""
         self.process.send_signal(number)
-        assert self.process.wait(timeout=END) == 0
+        assert self.process.wait(timeout=seconds) == 0
 
     def metric(self, name: str) -> float:
         """Return a number of /metrics by its name with labels."""
@@ -105,14 +116,19 @@ class Service:
 
 @contextmanager
 def serving(
-    *arguments: str | Path, environment: Mapping[str, str] | None = None, limits: str = ":"
+    *arguments: str | Path,
+    environment: Mapping[str, str] | None = None,
+    limits: str = ":",
+    patch: str = "",
 ) -> Iterator[Service]:
     """Yield a service on a free port. It must end without an error.
 
     Args:
         limits: a shell command that sets resource limits for the service; ":" sets none.
+        patch: Python code that the service's process runs first.
     """
-    command = [sys.executable, "-m", "mpscnn", "serve", *map(str, arguments), "--port", "0"]
+    program = ["-c", f"{patch}\nfrom mpscnn.apps.cli import main\nmain()"] if patch else ["-m", "mpscnn"]
+    command = [sys.executable, *program, "serve", *map(str, arguments), "--port", "0"]
     command = ["bash", "-c", f'{limits}; exec "$@"', "bash", *command]
     process = subprocess.Popen(
         command,

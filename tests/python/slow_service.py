@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import http.client
 import io
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,7 +18,45 @@ from serving import Answer, Service, serving
 
 import mpscnn
 
-SLOW = "/v1/models/slow/profile?runs=100"  # takes a second or two
+SLOW = "/v1/models/slow/profile?runs=1"
+
+
+class Gate:
+    """Keeps the profiles of a service under way as long as it is closed, on machines of any speed.
+
+    Args:
+        file: a path at which there is a file while the gate is closed.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self.patch = f"""
+import time
+from pathlib import Path
+from mpscnn.apps.serve import model_routes
+
+gate, measure = Path({str(file)!r}), model_routes._profile
+
+def wait_and_measure(compiled, runs, closing):
+    while gate.exists() and not closing.is_set():
+        time.sleep(0.01)
+    return measure(compiled, runs, closing)
+
+model_routes._profile = wait_and_measure
+"""
+        """Code for the service's process."""
+
+    def open(self) -> None:
+        self._file.unlink(missing_ok=True)
+
+    @contextmanager
+    def closed(self) -> Iterator[None]:
+        """Close the gate until the block ends or calls `open`."""
+        self._file.touch()
+        try:
+            yield
+        finally:
+            self.open()
 
 
 @pytest.fixture(scope="module")
@@ -30,10 +71,14 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 @pytest.fixture(scope="module")
-def service(files: list[Path]) -> Iterator[Service]:
-    with serving(
-        *files, "--device", "cpu", "--inflight", "1", "--queue", "1", "--connections", "9"
-    ) as running:
+def gate(tmp_path_factory: pytest.TempPathFactory) -> Gate:
+    return Gate(tmp_path_factory.mktemp("gate") / "closed")
+
+
+@pytest.fixture(scope="module")
+def service(files: list[Path], gate: Gate) -> Iterator[Service]:
+    limits = ("--inflight", "1", "--queue", "1", "--connections", "9", "--deadline", "600")
+    with serving(*files, "--device", "cpu", *limits, patch=gate.patch) as running:
         yield running
 
 
@@ -57,26 +102,26 @@ class Asked(threading.Thread):
         self._answer = self._ask()
 
     def answer(self) -> Answer:
-        self.join(timeout=60)
+        self.join(timeout=120)
         assert self._answer is not None
         return self._answer
 
 
 def wait_until(service: Service, name: str, value: float) -> None:
-    for _ in range(2_000):
-        if service.metric(name) == value:
-            return
+    end = time.monotonic() + 60
+    while (found := service.metric(name)) != value:
+        assert time.monotonic() < end, f"{name} is {found}, not {value}"
         time.sleep(0.005)
-    raise AssertionError(f"{name} is {service.metric(name)}, not {value}")
 
 
 @pytest.fixture
-def busy(service: Service) -> Iterator[Asked]:
-    """Yield a request that occupies the service's only slot."""
+def busy(service: Service, gate: Gate) -> Iterator[None]:
+    """Occupy the service's only slot until the test ends or opens the gate."""
     wait_until(service, "mpscnn_computing", 0)
-    slow = Asked(lambda: service.request(SLOW))
-    wait_until(service, "mpscnn_computing", 1)
-    yield slow
+    with gate.closed():
+        slow = Asked(lambda: service.request(SLOW))
+        wait_until(service, "mpscnn_computing", 1)
+        yield
     assert slow.answer().status == 200
     wait_until(service, "mpscnn_computing", 0)
     assert service.metric("mpscnn_queue_length") == 0
@@ -89,3 +134,13 @@ def refused(answer: Answer, status: int, kind: str, message: str = "") -> None:
 
 def head(path: str, length: int, more: str = "") -> bytes:
     return f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n{more}\r\n".encode()
+
+
+def post_at_once(service: Service, path: str, body: bytes, more: str = "") -> Answer:
+    """Send the head and the body of a request together, so that no deadline comes between them."""
+    with socket.create_connection(service.place, timeout=120) as connection:
+        connection.sendall(head(path, len(body), more) + body)
+        with closing(http.client.HTTPResponse(connection)) as response:
+            response.begin()
+            headers = {name.lower(): value for name, value in response.getheaders()}
+            return Answer(response.status, headers, response.read())

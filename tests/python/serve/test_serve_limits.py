@@ -9,16 +9,16 @@ import time
 import pytest
 import slow_service
 from serving import Service, require_packages
-from slow_service import SLOW, Asked, head, refused, wait_until
+from slow_service import SLOW, Asked, Gate, head, post_at_once, refused, wait_until
 
 require_packages()
 
-busy, files = slow_service.busy, slow_service.files  # fixtures
+busy, files, gate = slow_service.busy, slow_service.files, slow_service.gate  # fixtures
 photo, service = slow_service.photo, slow_service.service
 
 
 def test_a_full_queue_refuses_and_those_in_it_are_answered(
-    service: Service, busy: Asked, photo: bytes
+    service: Service, busy: None, gate: Gate, photo: bytes
 ) -> None:
     before = service.metric('mpscnn_refused_total{reason="queue"}')
     waiting = Asked(lambda: service.request("/v1/classify", photo))
@@ -29,21 +29,22 @@ def test_a_full_queue_refuses_and_those_in_it_are_answered(
         assert int(full.headers["retry-after"]) >= 1
     refused(service.request("/v1/classify", photo), 503, "QueueFull", "--queue")
     assert service.metric('mpscnn_refused_total{reason="queue"}') == before + 3
+    gate.open()
     answer = waiting.answer()
     assert answer.status == 200
     assert answer.json["predictions"][0]["label"] == "red"
     assert answer.json["waited_milliseconds"] > 0
 
 
-def test_the_deadline_comes_while_it_waits(service: Service, busy: Asked, photo: bytes) -> None:
+def test_the_deadline_comes_while_it_waits(service: Service, busy: None, photo: bytes) -> None:
     before = service.metric('mpscnn_refused_total{reason="deadline"}')
-    late = service.request("/v1/classify", photo, {"X-Request-Timeout": "0.05"})
-    refused(late, 504, "DeadlineExceeded", "30 seconds (--deadline)")
+    late = post_at_once(service, "/v1/classify", photo, "X-Request-Timeout: 0.05\r\n")
+    refused(late, 504, "DeadlineExceeded", "600 seconds (--deadline)")
     assert service.metric("mpscnn_queue_length") == 0  # the request has left the queue
     assert service.metric('mpscnn_refused_total{reason="deadline"}') == before + 1
 
 
-def test_the_timeout_of_the_protocol_is_a_deadline(service: Service, busy: Asked) -> None:
+def test_the_timeout_of_the_protocol_is_a_deadline(service: Service, busy: None) -> None:
     image = {"name": "image", "shape": [1, 8, 8, 3], "datatype": "FP32", "data": [0.5] * 192}
     body = json.dumps({"inputs": [image], "parameters": {"timeout": 50_000}}).encode()
     late = service.request("/v2/models/colours/infer", body)
@@ -53,14 +54,13 @@ def test_the_timeout_of_the_protocol_is_a_deadline(service: Service, busy: Asked
 LONG = b" " * 70_000  # JSON of more than 65,536 bytes is parsed in another thread
 
 
-def test_the_timeout_of_long_json_is_a_deadline_in_the_queue(service: Service, busy: Asked) -> None:
+def test_the_timeout_of_long_json_is_a_deadline_in_the_queue(service: Service, busy: None) -> None:
     image = {"name": "image", "shape": [1, 8, 8, 3], "datatype": "FP32", "data": [0.5] * 192}
     body = json.dumps({"inputs": [image], "parameters": {"timeout": 50_000}}).encode() + LONG
-    begun = time.monotonic()
+    # The service's own deadline is later than the end of `request`.
     late = service.request("/v2/models/colours/infer", body)
     assert (late.status, late.json["kind"]) == (504, "DeadlineExceeded")
-    assert service.metric("mpscnn_computing") == 1, "the other request ended first"
-    assert time.monotonic() - begun < 30
+    assert service.metric("mpscnn_computing") == 1
     assert service.metric("mpscnn_queue_length") == 0
 
 
@@ -68,12 +68,12 @@ def test_the_timeout_of_long_json_is_a_deadline_of_the_computation(service: Serv
     wait_until(service, "mpscnn_computing", 0)
     (name,) = service.request("/v2/models/slow").json["inputs"]
     image = {"name": name["name"], "shape": [1, 128, 128, 32], "datatype": "FP32", "data": [0.5] * 524_288}
-    for microseconds, status in ((1, 504), (20_000, 504), (60_000_000, 200)):
+    for microseconds, status in ((1, 504), (20_000, 504), (300_000_000, 200)):
         body = json.dumps({"inputs": [image], "parameters": {"timeout": microseconds}}).encode()
         answer = service.request("/v2/models/slow/infer", body)
         assert answer.status == status, answer.body[:200]
     wait_until(service, "mpscnn_computing", 0)
-    assert service.metric("mpscnn_body_bytes") == 0
+    wait_until(service, "mpscnn_body_bytes", 0)
 
 
 def test_a_wrong_timeout_of_long_json_is_refused(service: Service) -> None:
@@ -81,11 +81,14 @@ def test_a_wrong_timeout_of_long_json_is_refused(service: Service) -> None:
     assert service.request("/v2/models/colours/infer", body).status == 400
 
 
-def test_the_deadline_comes_while_it_is_computed(service: Service, photo: bytes) -> None:
+def test_the_deadline_comes_while_it_is_computed(service: Service, gate: Gate, photo: bytes) -> None:
     wait_until(service, "mpscnn_computing", 0)
-    refused(service.request(SLOW, headers={"X-Request-Timeout": "0.05"}), 504, "DeadlineExceeded")
-    assert service.metric("mpscnn_computing") == 1  # the computation continues and keeps its slot
-    assert service.request("/v1/classify", photo).status == 200
+    with gate.closed():
+        refused(service.request(SLOW, headers={"X-Request-Timeout": "0.05"}), 504, "DeadlineExceeded")
+        assert service.metric("mpscnn_computing") == 1  # the computation continues and keeps its slot
+        waiting = Asked(lambda: service.request("/v1/classify", photo))
+        wait_until(service, "mpscnn_queue_length", 1)
+    assert waiting.answer().status == 200
     assert service.metric("mpscnn_computing") == 0
 
 
@@ -95,7 +98,7 @@ def test_wrong_deadlines_are_refused(service: Service, photo: bytes, seconds: st
     refused(answer, 400, "ParameterError")
 
 
-def test_a_client_that_goes_away_leaves_the_queue(service: Service, busy: Asked, photo: bytes) -> None:
+def test_a_client_that_goes_away_leaves_the_queue(service: Service, busy: None, photo: bytes) -> None:
     before = service.metric('mpscnn_refused_total{reason="gone"}')
     with socket.create_connection(service.place) as connection:
         connection.sendall(head("/v1/classify", len(photo)) + photo)
@@ -106,13 +109,14 @@ def test_a_client_that_goes_away_leaves_the_queue(service: Service, busy: Asked,
     assert service.wait_for("request", path="/v1/classify", status=499)
 
 
-def test_a_client_that_goes_away_while_it_is_computed(service: Service, photo: bytes) -> None:
+def test_a_client_that_goes_away_while_it_is_computed(service: Service, gate: Gate, photo: bytes) -> None:
     wait_until(service, "mpscnn_computing", 0)
     before = service.metric('mpscnn_refused_total{reason="gone"}')
-    with socket.create_connection(service.place) as connection:
-        connection.sendall(f"GET {SLOW} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-        wait_until(service, "mpscnn_computing", 1)
-    wait_until(service, 'mpscnn_refused_total{reason="gone"}', before + 1)
+    with gate.closed():
+        with socket.create_connection(service.place) as connection:
+            connection.sendall(f"GET {SLOW} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            wait_until(service, "mpscnn_computing", 1)
+        wait_until(service, 'mpscnn_refused_total{reason="gone"}', before + 1)
     assert service.request("/v1/classify", photo).status == 200
 
 
@@ -125,7 +129,5 @@ def test_a_client_that_goes_away_within_its_body(service: Service, photo: bytes)
 
 
 def test_a_deadline_before_the_computation_is_one_of_the_service(service: Service, photo: bytes) -> None:
-    with socket.create_connection(service.place, timeout=60) as connection:
-        connection.sendall(head("/v1/classify", len(photo), "X-Request-Timeout: 1e-9\r\n") + photo)
-        assert connection.recv(65_536).startswith(b"HTTP/1.1 504 ")
+    assert post_at_once(service, "/v1/classify", photo, "X-Request-Timeout: 1e-9\r\n").status == 504
     wait_until(service, "mpscnn_computing", 0)

@@ -30,7 +30,8 @@ from mpscnn.apps.serve.settings import Settings
 
 require_packages()
 
-files, photo, service = slow_service.files, slow_service.photo, slow_service.service  # fixtures
+files, gate = slow_service.files, slow_service.gate  # fixtures
+photo, service = slow_service.photo, slow_service.service
 
 
 class serving_colours:  # noqa: N801
@@ -83,6 +84,12 @@ def test_changes_of_options_have_a_deadline(service: Service) -> None:
     assert service.request("/v1/models/slow").json["precision"] == "float32"
 
 
+def let_time_pass(loop: asyncio.AbstractEventLoop, seconds: float) -> None:
+    """Set the clock of an event loop forward, so that a deadline comes exactly here on machines of any speed."""
+    clock = loop.time
+    loop.time = lambda: clock() + seconds  # type: ignore[method-assign]
+
+
 class Silent:
     """A request whose client waits."""
 
@@ -96,10 +103,11 @@ def test_a_program_that_is_complete_too_late_is_not_used(
 ) -> None:
     hosted = host(files[0], 1, device="cpu")
     service = ServiceOfTests(Models([hosted]), Settings(inflight=1))
-    before, compiling = hosted.compiled, threading.Event()
+    before, begun, compiling = hosted.compiled, threading.Event(), threading.Event()
     made: list[Compiled] = []
 
     def compiled(model: mpscnn.Model, inflight: int, max_batch: int) -> Compiled:
+        begun.set()
         compiling.wait()
         made.append(Compiled(model, inflight, max_batch))
         return made[-1]
@@ -109,8 +117,11 @@ def test_a_program_that_is_complete_too_late_is_not_used(
     async def run() -> None:
         loop = asyncio.get_running_loop()
         wanted = {"precision": "float16", "threads": 1}
+        change = loop.create_task(service.change(Silent(), hosted, loop.time() + 3_000, wanted))  # type: ignore[arg-type]
+        await asyncio.to_thread(begun.wait)
+        let_time_pass(loop, 3_000)
         with pytest.raises(RefusedError, match="--deadline") as late:
-            await service.change(Silent(), hosted, loop.time() + 0.2, wanted)  # type: ignore[arg-type]
+            await change
         assert late.value.status == 504
         assert hosted.changes == 1
         compiling.set()
@@ -142,13 +153,14 @@ def test_few_changes_of_options_wait(files: list[Path]) -> None:
             wanted = {"precision": "float32", "threads": 1}
             return loop.create_task(service.change(Silent(), hosted, loop.time() + seconds, wanted))  # type: ignore[arg-type]
 
-        first, *waiting = (change(60) for _ in range(3))
-        late, refused = change(0.2), change(60)
+        first, *waiting = (change(6_000) for _ in range(3))
+        late, refused = change(3_000), change(6_000)
         with pytest.raises(RefusedError, match="4 changes of the options of 'colours'") as full:
             await refused
+        let_time_pass(loop, 3_000)
         with pytest.raises(RefusedError) as missed:
             await late
-        waiting.append(change(60))  # there is room again
+        waiting.append(change(6_000))  # there is room again
         busy.set()
         await asyncio.gather(first, *waiting)
         assert hosted.changes == 0

@@ -8,9 +8,8 @@ import json
 import math
 import random
 import socket
-import time
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ import numpy as np
 import photo_models
 import pytest
 from PIL import Image
-from serving import Answer, Service, require_packages, serving
+from serving import Answer, Service, require_packages, serving, until
 
 import mpscnn
 
@@ -351,13 +350,6 @@ def held(service: Service) -> float:
     return service.metric("mpscnn_tensor_bytes")
 
 
-def until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
 def test_small_inputs_cannot_become_large_ones(service: Service) -> None:
     def ask(count: int) -> Answer:
         return asked_of(service, "boxes", infer("image", "UINT8", [count, 1, 1, 1], bytes(count)))
@@ -394,7 +386,7 @@ def test_answers_are_held_until_they_are_taken(service: Service) -> None:
         for number in range(room):
             connection = stack.enter_context(socket.socket())
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
-            connection.settimeout(30)
+            connection.settimeout(120)
             connection.connect(service.place)
             connection.sendall(head.encode() + body)
             slow.append(connection)
