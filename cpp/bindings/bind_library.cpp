@@ -51,8 +51,8 @@ void bind_library(py::module_ &module) {
     module.def("devices", &devices_json, "Devices that programs can be compiled for, as JSON.");
     module.def("processors", &processors_json, "The processors of this process, as JSON.");
     module.def("check_device", &check_device, py::arg("device"), py::call_guard<GilReleased>(),
-               "Compares a device's answers with the CPU engine's in this process.");
-    module.def("pages", &pages, py::arg("shape"), py::arg("type"), "An array of zeros in pages of its own.");
+               "Compares a device's results with the CPU engine's; returns the verdict.");
+    module.def("pages", &pages, py::arg("shape"), py::arg("type"), "An array of zeros in whole pages.");
     module.def("halves_from_floats", &halves, py::arg("floats"), "float16 from float32, to nearest even.");
     module.def("floats_from_halves", &floats, py::arg("halves"), "float32 from float16, exact.");
 }

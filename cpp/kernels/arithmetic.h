@@ -35,7 +35,8 @@ struct Arithmetic {
     ops::WeightSpecs weights() const { return {}; }
     std::int64_t output_channels(ChannelCounts sources) const;
     /// Return the size of a result. Along axes where a stride of 0 broadcasts the primary source, it is the
-    /// size of the secondary source. Along other axes, it is the size of the primary source.
+    /// size of the secondary source divided by its stride, rounded up. Along other axes, it follows from the
+    /// primary source in the same way.
     ImageSize destination_size(std::span<const ImageDescriptor> sources) const;
     ImageRegion source_region(const Offset &offset, const ImageSize &written, std::size_t source) const;
     int build(EncodingBuilder &builder) const;

@@ -151,7 +151,7 @@ void Trainer::fail_step(const std::string &what) const {
 
 void Trainer::require_step(std::span<const TensorView> inputs, const TensorView &labels) const {
     if (steps_ + 1 >= max_steps)
-        fail(ErrorKind::state, {"training: there are at most ", max_steps, " steps"});
+        fail(ErrorKind::state, {"training: there are at most ", max_steps - 1, " steps"});
     const std::size_t expected = training_.network_inputs + (options_.weighted ? 1 : 0);
     if (inputs.size() != expected)
         fail(ErrorKind::shape,

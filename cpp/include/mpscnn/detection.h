@@ -47,7 +47,8 @@ MPSCNN_API mpscnn_status mpscnn_detector_run(const mpscnn_detector *detector, co
  * (anchors, 4 + columns) receives four numbers for the box of an anchor's object, and then `columns`
  * numbers: 1 for the object's class, and 0 for the others. The first of the columns is the background; it
  * is 1, and the box is zeros, for an anchor without an object. The targets of each image are its labels for
- * mpscnn_trainer_step with the loss "multibox". */
+ * mpscnn_trainer_step with the loss "multibox". Settings without anchors or without a background give
+ * MPSCNN_ERROR_PARAMETER. */
 MPSCNN_API mpscnn_status mpscnn_detector_targets(const mpscnn_detector *detector, const float *boxes,
                                                  const int *classes, int64_t count, int columns,
                                                  float iou_threshold, float *targets);

@@ -168,6 +168,8 @@ def test_such_a_network_is_neither_saved_nor_copied(tmp_path: Path) -> None:
         UnsupportedError, match="layer 'mine' is a function of this program and cannot be saved"
     ):
         net.save(tmp_path / "file.safetensors")
+    with pytest.raises(UnsupportedError, match="'mine' is a function of this program and cannot be exported"):
+        net.save(tmp_path / "file.onnx")
     for copied in (pickle.dumps, copy.deepcopy, copy.copy):
         with pytest.raises(UnsupportedError, match="cannot be copied or pickled"):
             copied(net)

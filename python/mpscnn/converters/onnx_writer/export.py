@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mpscnn import _core
+from mpscnn._private.copies import require_no_functions
 from mpscnn._private.files import replace_atomically
 from mpscnn.converters.onnx_metadata import metadata_entries
 from mpscnn.converters.onnx_writer import array_ops
@@ -89,7 +90,8 @@ def to_onnx(
             outputs are float32 then.
 
     Raises:
-        UnsupportedError: the package `onnx` is not installed, or there are more than 2 GB of weights.
+        UnsupportedError: the package `onnx` is not installed, a layer is a function of the program, or there are more
+            than 2 GB of weights.
         WeightsError: weights are missing, or beyond float16. ParameterError: an unknown layout or type, or "uint8" for
             a network that is not quantised.
     """
@@ -109,6 +111,7 @@ def build(
         raise ParameterError(f"dtype must be 'float32', 'float16' or 'uint8', got {dtype!r}")
     if layout not in ("nhwc", "nchw"):
         raise ParameterError(f"layout must be 'nhwc' or 'nchw', got {layout!r}")
+    require_no_functions(network.graph, "exported")
     builder = Builder(network.name, "float32" if dtype == "uint8" else dtype)
     builder.uses_lrn = uses_lrn
     integers = Integers(builder, network) if dtype == "uint8" else None
