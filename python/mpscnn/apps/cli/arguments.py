@@ -71,6 +71,16 @@ DeviceOption = Annotated[
         "GPU), or a GPU by name or registry id, such as 'metal:Apple M2'.",
     ),
 ]
+#: The device of commands that compare precisions, for which auto is not a GPU.
+CpuDeviceOption = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        parser=parse_device,
+        metavar="DEVICE",
+        help="Compute on this device (see `mpscnn devices`); auto: the CPU.",
+    ),
+]
 ThreadsOption = Annotated[
     int | None,
     typer.Option(

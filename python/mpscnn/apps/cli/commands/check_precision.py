@@ -10,7 +10,7 @@ import typer
 
 from mpscnn.apps.cli.arguments import (
     AUTO_DEVICE,
-    DeviceOption,
+    CpuDeviceOption,
     JsonOption,
     ModelArgument,
     split_names,
@@ -68,7 +68,7 @@ def check_precision(
             help="Write the model to this file; default: the given file.",
         ),
     ] = None,
-    device: DeviceOption = AUTO_DEVICE,
+    device: CpuDeviceOption = AUTO_DEVICE,
     size: SizeOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -79,7 +79,7 @@ def check_precision(
 
     The table shows for each layer the largest magnitude, the number of results that overflow, the share of results so
     small that they lose digits, and two errors against float32: the error in the whole network, and that of the layer
-    alone. The exit code is 1 if the network's error is above the tolerance and no layer was kept in float32.
+    alone. The exit code is 1 if the network's error is above the tolerance, unless --keep-float32 is given.
 
     Example: mpscnn check-precision mobilenet_v2 --images photos/
 

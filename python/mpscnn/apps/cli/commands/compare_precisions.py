@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mpscnn.apps.cli.arguments import AUTO_DEVICE, JsonOption, ModelArgument
+from mpscnn.apps.cli.arguments import AUTO_DEVICE, CpuDeviceOption, JsonOption, ModelArgument
 from mpscnn.apps.cli.network_inputs import preprocess_photos, random_input, select_photos, true_classes
 from mpscnn.apps.cli.option_groups import COMPILE, RUN, add_options
 from mpscnn.apps.cli.output import hint, sentences, show, show_json, table_width
@@ -18,7 +18,7 @@ from mpscnn.runtime.options import CompileOptions, RunOptions
 _RANDOM_INPUTS = 4
 
 
-@add_options(only=("device", "accumulate_dtype", "threads"))
+@add_options(only=("accumulate_dtype", "threads"))
 def compare_precisions(
     model: ModelArgument,
     images: Annotated[
@@ -32,6 +32,7 @@ def compare_precisions(
     ] = None,
     max_images: Annotated[int, typer.Option(min=1, metavar="N", help="Use at most N images.")] = 64,
     runs: Annotated[int, typer.Option(min=1, metavar="N", help="Time N runs of each precision.")] = 20,
+    device: CpuDeviceOption = AUTO_DEVICE,
     program: CompileOptions = COMPILE,
     session: RunOptions = RUN,
     size: SizeOption = None,
@@ -65,7 +66,7 @@ def compare_precisions(
         else [random_input(network, seed, size) for seed in range(_RANDOM_INPUTS)],
         classes=true_classes(paths, network.labels or []),
         accumulate_dtype=program.accumulate_dtype,
-        device="cpu" if program.device == AUTO_DEVICE else program.device,
+        device="cpu" if device == AUTO_DEVICE else device,
         threads=None if session.threads == "auto" else session.threads,
         runs=runs,
     )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
 from mpscnn._private.summary import text_table
-from mpscnn.apps.cli.arguments import AUTO_DEVICE, JsonOption, ModelArgument, RandomWeightsOption
+from mpscnn.apps.cli.arguments import (
+    AUTO_DEVICE,
+    CpuDeviceOption,
+    JsonOption,
+    ModelArgument,
+    RandomWeightsOption,
+)
 from mpscnn.apps.cli.output import sentences, show, show_json, table_width
 from mpscnn.apps.cli.sizes import SizeOption, open_with_size
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -16,10 +18,7 @@ from mpscnn.runtime.library import precisions_of
 
 def fingerprint(
     model: ModelArgument,
-    device: Annotated[
-        str,
-        typer.Option(metavar="DEVICE", help="Compute on this device (see `mpscnn devices`); auto: the CPU."),
-    ] = AUTO_DEVICE,
+    device: CpuDeviceOption = AUTO_DEVICE,
     size: SizeOption = None,
     random_weights: RandomWeightsOption = False,
     as_json: JsonOption = False,
