@@ -36,7 +36,7 @@ _PAUSE = 0.02  # seconds between turns, so that spinning threads of the last eng
 
 @dataclass(frozen=True)
 class Measurement:
-    """One engine's times for one image (or vector), in milliseconds."""
+    """One engine's times for one run, in milliseconds."""
 
     engine: str
     version: str
@@ -68,7 +68,7 @@ class Measurement:
 
     @property
     def images_per_second(self) -> float:
-        """The images per second at the median time."""
+        """The images per second at the median time, if a run has one image."""
         return 1000.0 / self.median
 
     @property
@@ -108,6 +108,7 @@ def measure(
 
     Raises:
         UnsupportedError: a peer is not installed or lacks the precision (`Peer.require`).
+        ParameterError: `runs` is below 1, or the network has several inputs or a free size.
         Error: an engine failed.
     """
     if runs < 1:

@@ -9,7 +9,10 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Run the command line. Ends the process with exit code 0 (done), 1 (failed), 2 (wrong usage) or 128 + signal."""
+    """Run the command line, and end the process with an exit code.
+
+    It is 0 (done), 1 (failed), 2 (wrong usage) or 128 + signal. `convert` and `verify` also have 3.
+    """
     from mpscnn.apps.cli.failures import FAILED, handle_errors, prepare_streams
     from mpscnn.apps.cli.output import report
 

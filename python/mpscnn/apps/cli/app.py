@@ -197,5 +197,6 @@ def options(
 
     Example: mpscnn classify cat.jpg
 
-    Exit codes: 0 done, 1 something failed (the message is on stderr), 2 wrong usage, 130 interrupted.
+    Exit codes: 0 done, 1 something failed (the message is on stderr), 2 wrong usage, 130 interrupted. The help of a
+    command has its other codes.
     """

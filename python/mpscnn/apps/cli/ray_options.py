@@ -80,7 +80,8 @@ def compute_rows(
     Args:
         write: a function that is called with each table of rows. Then only rows with an error are yielded. None: all
             rows are yielded.
-        threads: the number of photos that each machine computes at a time; "auto": one for each of its CPUs.
+        threads: the number of photos that each machine computes at a time, at most one for each of its CPUs; "auto":
+            that many.
         work: as for `mpscnn.apps.ray.mapping.map_source`.
     """
     from mpscnn.apps.ray.mapping import map_source

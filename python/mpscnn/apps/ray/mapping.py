@@ -56,8 +56,8 @@ def map(  # noqa: A001 - as Ray's datasets call it
         layers: compute the outputs of these layers (`Model.features`) instead of the model's task.
         pooling: for `layers`: None or "global".
         device, precision, max_memory: as for `mpscnn.load`, on each machine.
-        threads: the number of photos that each machine computes in parallel; None: the number of its CPUs in the
-            cluster.
+        threads: the number of photos that each machine computes in parallel, at most the number of its CPUs in the
+            cluster; None: that number.
         address: the cluster: HOST:PORT, "auto" (the one on this machine) or "local" (start one here); None: the one
             that this process is connected to, otherwise the environment variable RAY_ADDRESS, otherwise "local".
         photo_column: the column of photos in Parquet files and datasets; None: the only one with bytes, or with structs

@@ -40,7 +40,7 @@ class Work:
     options: Mapping[str, Any]
     """The options of the model's task."""
     threads: int | None
-    """The largest number of sessions on each machine; None: one for each of its CPUs."""
+    """The number of sessions on each machine, at most one for each of its CPUs; None: that many."""
     columns: Columns
     layers: tuple[str, ...] = ()
     pooling: Any = None

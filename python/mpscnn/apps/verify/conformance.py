@@ -19,9 +19,6 @@ from mpscnn.apps.verify.processes import Outcome, run_cases
 #: The row that lets "auto" choose the device if it passes.
 SELF_CHECK = "self-check"
 
-#: The time limit of the CPU engine in seconds. It is long, because only the device may hang.
-_LONGEST = 3600.0
-
 #: Networks that come with the package.
 _NETWORKS = ("default", "digits", "page_digits")
 

@@ -100,7 +100,7 @@ def verify(
         device: "metal", a Metal device listed by `mpscnn.devices`, or "cpu", whose best instruction set is compared
             with the baseline; "auto": "metal" if there is one, otherwise "cpu".
         only: test only rows of the table whose names contain this.
-        time_limit: seconds that a case may take.
+        time_limit: seconds that a case may take, on the device and on the CPU engine.
         progress: called with the name of each group before it runs.
 
     Raises:

@@ -51,7 +51,10 @@ class FrameBuffer(Generic[Frame]):
             self._changed.notify_all()
 
     def take(self, wait: bool = True) -> Frame | None:
-        """Return the oldest frame; None if the stream has ended, or if `wait` is False and no frame is there."""
+        """Return the oldest frame.
+
+        Return None if there is none and the stream has ended, the queue is closed, or `wait` is False.
+        """
         with self._changed:
             if wait:
                 self._changed.wait_for(lambda: self._frames or self._ended or self._closed)

@@ -82,8 +82,9 @@ def benchmark(
     latency.
 
     MODEL may also be a TensorFlow Lite file. Each engine runs in its own process, interleaved with the others, on
-    the same random input. "difference" is the largest difference from mpscnn's outputs. The other engines
-    are installed by: pip install "mpscnn[bench]". LiteRT is measured with TensorFlow Lite files only.
+    the same random input. "difference" is the largest difference from mpscnn's outputs. onnxruntime and
+    LiteRT are installed by: pip install "mpscnn[bench]". If another engine is missing, the error names its packages.
+    LiteRT is measured with TensorFlow Lite files only.
 
     With --metal-kernels auto it first measures on a GPU whether the kernels of MPS or mpscnn's own are faster, and
     records it: programs that are compiled with metal_kernels="auto" take these kernels.

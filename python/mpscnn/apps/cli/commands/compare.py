@@ -51,7 +51,7 @@ def compare(
     Use it when two of them disagree, to find the layer from which on they do.
 
     The command prints the first layer that differs. It matches the layers of both sides by name, structure and values.
-    The exit code is 1 if a layer differs.
+    The exit code is 1 if a layer differs, or if an output of one side has no counterpart on the other.
 
     Example: mpscnn compare model.safetensors model.onnx --layers
 

@@ -43,8 +43,8 @@ def convert(
         typer.Argument(
             metavar="FILE",
             help="The file to convert, then the .safetensors, .onnx, .mlpackage or .mlmodel file to write unless "
-            "--output gives it. Several files to convert are parts of one network, in order. A folder holds "
-            "Deep MNIST's eight raw files.",
+            "--output gives it. Several files to convert are parts of one network, in order. A folder is a SavedModel, "
+            "a .mlpackage or .mlmodelc, or holds Deep MNIST's eight raw files.",
             show_default=False,
         ),
     ],
@@ -171,7 +171,7 @@ def convert(
     The raw files of Deep MNIST are read, too.
 
     The result is compared layer by layer with the file on its own engine, where that is installed. If they differ,
-    the exit code is 3, and nothing is written without --force.
+    nothing is written, and the exit code is 3. With --force the result is written anyway.
 
     Several files are joined: each takes the outputs of the one before as its input.
 

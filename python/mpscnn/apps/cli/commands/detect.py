@@ -94,7 +94,8 @@ def detect(
             "--iou",
             max=1.0,
             callback=_above_zero,
-            help="Merge boxes of one class whose overlap (intersection over union) is larger; default: the model's.",
+            help="Omit a box whose overlap (intersection over union) with a more probable one of its class is larger; "
+            "default: the model's.",
             show_default=False,
         ),
     ] = None,

@@ -81,7 +81,8 @@ def digits(
         typer.Option(metavar="FILE", help="Read the digits of the images of --idx, for the accuracy."),
     ] = None,
     count: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Read only the first N images.", show_default=False)
+        int | None,
+        typer.Option(min=1, metavar="N", help="Read only the first N images of --idx.", show_default=False),
     ] = None,
     inflight: InflightOption = 3,
     program: CompileOptions = COMPILE,
@@ -93,8 +94,8 @@ def digits(
     """Read single handwritten digits.
 
     The digit may be dark on a light ground or light on a dark one. It is cut out and centred like the digits of MNIST.
-    With --idx the command reads the images of an MNIST file one by one, and prints the accuracy, the seconds and the
-    images per second.
+    With --idx the command reads the images of an MNIST file one by one, and prints the seconds and the images per
+    second, and with --idx-labels the accuracy.
 
     Example: mpscnn digits scan.png
 

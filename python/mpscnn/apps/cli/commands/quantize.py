@@ -65,7 +65,7 @@ def quantize(
     size: SizeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Quantise a model: 8-bit integers instead of floats, a quarter of the size.
+    """Quantise a model: 8-bit integers instead of floats, a quarter of the size in float32.
 
     The new model runs with --precision int8. The command prints how often both models give the same answer, the
     accuracy if the classes of the photos are known, and the layers with the largest errors.

@@ -50,7 +50,7 @@ def verify(
     Each group of tests runs in its own process, so a crash or a hang is one failed row of the table. If a device passes
     its self-check, this is recorded, and the device "auto" may mean it from then on.
 
-    Exit codes: 0 all tests passed, 1 a test failed, 3 nothing was tested because there is no such device.
+    Exit codes: 0 all tests passed, 1 a test failed, 3 the device could not be tested; the output has the reason.
 
     Example: mpscnn verify --device metal --report report.json
     """
