@@ -198,7 +198,8 @@ MPSCNN_API mpscnn_status mpscnn_kernel_destination(mpscnn_kernel *kernel,
                                                    const mpscnn_feature_image *const *sources,
                                                    int source_count, mpscnn_image_descriptor *descriptor);
 /* Return the rows and columns of a source that a destination of this size reads; they may extend outside
- * the source. */
+ * the source. Returns MPSCNN_ERROR_UNSUPPORTED for gradient kernels and kernels that always read the whole
+ * source. */
 MPSCNN_API mpscnn_status mpscnn_kernel_source_region(const mpscnn_kernel *kernel, int source, int64_t width,
                                                      int64_t height, mpscnn_image_region *region);
 MPSCNN_API mpscnn_status mpscnn_kernel_encode(mpscnn_kernel *kernel, mpscnn_command_buffer *commands,
