@@ -224,8 +224,8 @@ MPSCNN_API mpscnn_status mpscnn_kernel_encode_statistics(mpscnn_kernel *kernel,
                                                          const mpscnn_feature_image *source,
                                                          mpscnn_batch_normalization_state *state);
 /* Encode a run of a whole network. The run reads images as the program's inputs and writes the program's
- * outputs to images; tensors (n, features) are images of one pixel. The session counts as in use while the
- * run is executed. It may be released as soon as this call returns. */
+ * outputs to images; tensors (n, features) are images of one pixel. On the CPU, the session counts as in use
+ * while the run is executed. It may be released as soon as this call returns. */
 MPSCNN_API mpscnn_status mpscnn_command_buffer_encode_session(
     mpscnn_command_buffer *commands, mpscnn_session *session, const mpscnn_feature_image *const *inputs,
     int input_count, mpscnn_feature_image *const *outputs, int output_count);

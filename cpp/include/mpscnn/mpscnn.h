@@ -182,7 +182,7 @@ MPSCNN_API void mpscnn_graph_release(mpscnn_graph *graph);
 MPSCNN_API mpscnn_status mpscnn_graph_add_input(mpscnn_graph *graph, const char *name, const int64_t *shape,
                                                 int rank, int *value);
 /* Add a tensor that belongs to the network and not to a batch, with two to four fixed extents. Programs
- * take it like an input. */
+ * take it like an input. A graph with variables can be neither saved nor made from its JSON. */
 MPSCNN_API mpscnn_status mpscnn_graph_add_variable(mpscnn_graph *graph, const char *name,
                                                    const int64_t *shape, int rank, int *value);
 /* Let a layer read a weight from a variable, or from a value computed before the layer, instead of a
