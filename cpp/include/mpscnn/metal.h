@@ -50,11 +50,11 @@ typedef void *mpscnn_metal_drawn_image;  /* CGImageRef */
 extern "C" {
 #endif
 
-/* Compile a graph like mpscnn_program_compile, for this device and this queue. If the queue is nil, a new
- * one is created; if the device is nil, the queue's device is used. All work of the program's sessions is
- * committed to the queue, and mpscnn waits for it. Therefore work that was enqueued there before must be
- * committed at some time. Compiling commits nothing to the queue; the check at the first use of a device
- * uses another queue. `options->device` must be NULL, "auto" or "metal".
+/* Compile a graph like mpscnn_program_compile, for this device and this queue. If the queue is nil, the
+ * library's own queue for the device is used; if the device is nil, the queue's device is used. All work of
+ * the program's sessions is committed to the queue, and mpscnn waits for it. Therefore work that was enqueued
+ * there before must be committed at some time. Compiling commits nothing to the queue; the check at the first
+ * use of a device uses another queue. `options->device` must be NULL, "auto" or "metal".
  *
  * MPSCNN_ERROR_PARAMETER: both are nil, or the queue belongs to another device. MPSCNN_ERROR_DEVICE: the
  * device cannot run Metal Performance Shaders, or gave wrong results. Other errors are those of
@@ -80,12 +80,13 @@ MPSCNN_API mpscnn_status mpscnn_metal_program_compile(const mpscnn_graph *graph,
  * change until the command buffer is completed. The caller synchronizes outputs in managed storage.
  *
  * MPSCNN_ERROR_PARAMETER: an object is nil, of another device or class, of an unsupported format, texture
- * type or usage, or a part of another MPSImage; an output is given twice, or also as an input; or the command
- * buffer does not retain what it uses. MPSCNN_ERROR_SHAPE: wrong number of images, extents or feature
- * channels. MPSCNN_ERROR_STATE: the command buffer is committed, a temporary image's read count is too low,
- * or another thread uses the session. MPSCNN_ERROR_UNSUPPORTED: the session runs on the processor. After
- * these errors nothing was encoded; after an MPSCNN_ERROR_DEVICE or MPSCNN_ERROR_MEMORY do not commit the
- * command buffer. */
+ * type or usage, or a part of another MPSImage; an output is given twice, or also as an input; the command
+ * buffer does not retain what it uses; or the network has variables or was compiled for own kernels.
+ * MPSCNN_ERROR_SHAPE: wrong number of images, extents or feature channels. MPSCNN_ERROR_STATE: the command
+ * buffer is committed, a temporary image's read count is too low, or another thread uses the session.
+ * MPSCNN_ERROR_UNSUPPORTED: the processor computes the network or some of its layers. After these errors
+ * nothing was encoded; after an MPSCNN_ERROR_DEVICE or MPSCNN_ERROR_MEMORY do not commit the command buffer.
+ */
 MPSCNN_API mpscnn_status mpscnn_metal_session_encode(mpscnn_session *session,
                                                      mpscnn_metal_command_buffer commands,
                                                      mpscnn_metal_images inputs, mpscnn_metal_images outputs);
@@ -111,10 +112,10 @@ typedef struct mpscnn_metal_photo_options {
  *
  * `pixels` is two-dimensional, with one component (gray), RGBA or BGRA, 8 or 16 bit unorm, 16 or 32 bit
  * float, not sRGB. With `chroma`, `pixels` is the luma plane of a video frame (420v, 420f). `chroma` has two
- * components (blue and red differences), half the width and half the height, rounded up. `chroma` and
- * `options` may be NULL. `destination` has 1 or 3 feature channels in Float16 or Float32; its image number
- * `image` is written. `preprocess` is as for mpscnn_preprocess, but not with the fit "digit". The
- * shaders, and tables for the last few sizes of frames, are kept as long as a program for the device
+ * components (blue and red differences) of 8 or 16 bit unorm, half the width and half the height, rounded up.
+ * `chroma` and `options` may be NULL. `destination` has 1 or 3 feature channels in Float16 or Float32; its
+ * image number `image` is written. `preprocess` is as for mpscnn_preprocess, but not with the fit "digit".
+ * The shaders, and tables for the last few sizes of frames, are kept as long as a program for the device
  * exists.
  *
  * MPSCNN_ERROR_PARAMETER: an object is nil or of another device, format, kind or usage, a setting is not
