@@ -146,7 +146,7 @@ HEAD = b'--b\r\nContent-Disposition: form-data; name="photo"; filename="x.png"\r
             "the form is damaged",
         ),
         ("multipart/form-data; boundary=b", b"--b\r\n\r\n--b--\r\n", "has no file"),
-        ("multipart/form-data; boundary=b", 101 * b"--b\r\n\r\n\r\n", "more than 100 fields"),
+        ("multipart/form-data; boundary=b", 102 * b"--b\r\n\r\n\r\n", "more than 100 fields"),
         ("multipart/form-data; boundary=b", b"--b--\r\n", "has no file"),
         (
             "multipart/form-data; boundary=b",

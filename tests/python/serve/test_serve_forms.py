@@ -72,6 +72,13 @@ def test_names_of_header_fields_have_any_case(name: str) -> None:
     assert read(form + b"photo\r\n--b--") == b"photo"
 
 
+def test_the_largest_number_of_fields_before_the_file() -> None:
+    field = b"--b\r\n\r\n\r\n"
+    assert read(100 * field + FILE + b"photo\r\n--b--") == b"photo"
+    with pytest.raises(ImageError, match="more than 100 fields before its file"):
+        read(101 * field + FILE + b"photo\r\n--b--")
+
+
 def filled(part: bytes) -> bytes:
     return part * (SIZE // len(part))
 
@@ -90,7 +97,7 @@ HOSTILE = {
     "a value": (b"--b\r\nx:" + b" " * SIZE, "header size exceeded"),
     "parameters": (b"--b\r\nContent-Disposition: " + filled(b';"'), "header size exceeded"),
     "lines of a head": (b"--b\r\n" + filled(b"x:\r\n"), "header count exceeded"),
-    "fields without a file": (b"--b\r\n\r\n\r\n" * 101, "more than 100 fields"),
+    "fields without a file": (b"--b\r\n\r\n\r\n" * 102, "more than 100 fields"),
     "empty fields": (filled(b"--b\r\n\r\n\r\n"), "more than 1000 boundaries"),
     "a text after it": (b"--b--" + b" " * SIZE, "has no file"),
     "a name with a zero": (b"--b\r\nx\0: y\r\n\r\nz\r\n--b--", "invalid character 0"),

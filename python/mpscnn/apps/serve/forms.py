@@ -11,7 +11,7 @@ from mpscnn.errors import ImageError
 
 __all__ = ["read_photo"]
 
-_MAX_PARTS = 100
+_MAX_FIELDS = 100  # before the file
 _MAX_BOUNDARY = 70  # characters (RFC 2046, 5.1.1)
 _MAX_BOUNDARIES = 1_000
 _MAX_PADDING = 100  # spaces after a boundary
@@ -76,8 +76,8 @@ class _Form:
 
     def _part_begin(self) -> None:
         self._parts += 1
-        if self._parts > _MAX_PARTS:
-            raise ImageError(f"the form has more than {_MAX_PARTS} fields before its file")
+        if self._parts > _MAX_FIELDS + 1:
+            raise ImageError(f"the form has more than {_MAX_FIELDS} fields before its file")
 
     def _header_field(self, data: bytes, start: int, end: int) -> None:
         self._name += data[start:end]
