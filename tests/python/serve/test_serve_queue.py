@@ -79,6 +79,6 @@ def test_shares_are_counted_in_all_threads(full: bool) -> None:
         kept.add(10**6)
         kept.reduce_to(70)
         assert budget.used == 70
-        with pytest.raises(NoRoomError, match="arrays of other requests take 70 of 1,000,000 bytes"):
+        with pytest.raises(NoRoomError, match="arrays of all requests take 70 of 1,000,000 bytes"):
             kept.add(10**6)
     assert budget.used == 0

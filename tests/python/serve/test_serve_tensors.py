@@ -393,7 +393,7 @@ def test_answers_are_held_until_they_are_taken(service: Service) -> None:
             until(lambda: OUTPUT <= held(service) / (number + 1) < OUTPUT + 1_000)  # noqa: B023
         refused = asked_of(service, "large", (body, length))
         assert (refused.status, refused.json["kind"]) == (503, "MemoryBudgetExceeded")
-        assert "tensors and answers of other requests take" in refused.json["error"]
+        assert "tensors and answers of all requests take" in refused.json["error"]
         assert int(refused.headers["retry-after"]) >= 1
         for connection in slow:
             response = http.client.HTTPResponse(connection)

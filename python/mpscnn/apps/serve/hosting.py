@@ -172,7 +172,8 @@ class HostedModel:
                 of cores.
 
         Raises:
-            ParameterError, DeviceError, UnsupportedError: as `mpscnn.load`. The old model then stays in use.
+            ParameterError, DeviceError, UnsupportedError, WeightsError: as `mpscnn.load`. The old model then stays in
+                use.
         """
         check_threads(options.get("threads", "auto"))
 

@@ -91,7 +91,8 @@ class MemoryBudget:
         with self._freed:
             if count > 0 and self.used + count > self._limit:
                 raise NoRoomError(
-                    f"{self._what} of other requests take {self.used:,} of {self._limit:,} bytes{self._option}"
+                    f"{self._what} of all requests take {self.used:,} of {self._limit:,} bytes{self._option}, and "
+                    f"{count:,} more are needed"
                 )
             self.used += count
             if count < 0:

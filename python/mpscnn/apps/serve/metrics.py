@@ -53,7 +53,9 @@ class Metrics:
         inside = Gauge("mpscnn_computing", "Requests that are computed.", registry=registry)
         inside.set_function(lambda: queue.computing)
         held = Gauge(
-            "mpscnn_body_bytes", "Bytes of bodies whose requests are not answered yet.", registry=registry
+            "mpscnn_body_bytes",
+            "Bytes of bodies whose photos are not decoded or whose tensors are not computed yet.",
+            registry=registry,
         )
         held.set_function(lambda: bodies.used)
         arrays = Gauge(
@@ -64,7 +66,7 @@ class Metrics:
         arrays.set_function(lambda: tensors.used)
         pixels = Gauge(
             "mpscnn_photo_pixels",
-            "Pixels of decoded photos; those that are decoded or drawn twice count twice.",
+            "Pixels of decoded photos; photos of 16 bits for each colour, and those that are drawn on, count twice.",
             registry=registry,
         )
         pixels.set_function(lambda: photos.used)

@@ -16,21 +16,22 @@ _ABOUT_FAILURES = {
     400: "ImageError, ParameterError, ShapeError, BadRequest: the photo or the tensors cannot be read, an option is "
     "wrong, or a header field that must be unique is there twice. The body is text if the request is not HTTP.",
     401: "Unauthorized: the token is missing or wrong.",
-    403: "ForeignOrigin: a browser asks for a page of another site.",
+    403: "ForeignOrigin: a web page of another site sent the request.",
     404: "UnknownModel, NotFound: there is no such model, version or path, or no model for the task of the path.",
-    406: "NotAcceptable: no media type of the Accept header is answered.",
-    408: "BodyTooSlow: the body had not come completely in time.",
+    406: "NotAcceptable: the Accept header has no media type that the service can return.",
+    408: "BodyTooSlow: the body was not complete at the deadline.",
     413: "TooManyBytes, ImageError, TooManyTensorBytes: the body, a photo, or what they become is too large.",
     415: "UnsupportedCoding: the body is compressed.",
     421: "UnknownHost: the Host header is not this service's.",
     422: "UnsupportedError, DeviceError, WeightsError, DownloadError: the model is for another task or takes no "
     "photos; there is no such device; an option, a tensor's type or an extension of the protocol is not supported; the "
-    "picture is too large for JPEG; an output is not a number of JSON; weights cannot be used or downloaded.",
+    "picture is too large for JPEG; an output has NaN or infinities and is wanted as JSON; weights cannot be used or "
+    "downloaded.",
     431: "HeadTooLarge: the request's head has too many bytes or fields.",
     500: "InternalError: a defect of the service.",
     503: "QueueFull, MemoryBudgetExceeded, MemoryError: busy, and Retry-After says when to ask again; or the machine "
     "has not enough memory. The body is text if too many connections are open.",
-    504: "DeadlineExceeded: the request had come, but there was no result in time.",
+    504: "DeadlineExceeded: the body was complete, but there was no result in time.",
 }
 _OF_ALL = (400, 403, 408, 421, 431, 500, 503)
 _PARAMETERS = {"name": "The name of a model that is served.", "version": "Each model has the version 1."}

@@ -209,7 +209,7 @@ class Service:
         Raises:
             RefusedError: the deadline `ends` has passed (504); too many changes of this model wait (503); the client
                 closed the connection (499).
-            ParameterError, DeviceError, UnsupportedError: as `HostedModel.change`.
+            ParameterError, DeviceError, UnsupportedError, WeightsError: as `HostedModel.change`.
         """
         loop = asyncio.get_running_loop()
         if loop.time() >= ends:

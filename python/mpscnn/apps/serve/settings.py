@@ -13,7 +13,7 @@ __all__ = ["Settings", "check_threads", "default_inflight", "is_loopback"]
 
 
 def default_inflight() -> int:
-    """Return the default number of parallel requests: one for each core, and two more that are being decoded."""
+    """Return the default number of parallel requests: one for each core, and two more that are decoded; at most 32."""
     return min(available_processors() + 2, 32)
 
 
@@ -66,7 +66,10 @@ class Settings:
     All requests together may hold four times this number.
     """
     max_total_bytes: int = 0
-    """The maximum number of bytes of the bodies of all unanswered requests; 0 means 16 times `max_bytes`."""
+    """The maximum number of bytes of all bodies in memory; 0 means 16 times `max_bytes`.
+
+    A body is in memory until its photo is decoded or its tensors are computed.
+    """
     connections: int = 1_000
     """While more connections are open, with or without a request, every request is answered with status 503."""
 

@@ -95,8 +95,8 @@ def serve(
         typer.Option(
             min=1,
             metavar="N",
-            help="Refuse requests while the bodies of unanswered requests have more than N bytes in total "
-            "(default: 16 times --max-bytes).",
+            help="Refuse requests while the bodies in memory have more than N bytes in total (default: 16 times "
+            "--max-bytes).",
             show_default=False,
         ),
     ] = None,
