@@ -123,8 +123,8 @@ def test_detectors_of_onnx_files() -> None:
         assert_same(network)
 
 
-def test_numbers_for_more_cells_than_textures_have_rows_or_channels() -> None:
-    """Constants of a YOLO detector have more positions, (n, 4, cells), than a texture has rows or channels."""
+def test_numbers_for_more_cells_than_images_have_channels() -> None:
+    """Tensors of a YOLO detector, (n, 4, cells), may have more cells than an image has channels (8192)."""
     from converters.onnx_files import model, node, read, weights
 
     cells = 8400

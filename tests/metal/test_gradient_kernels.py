@@ -67,7 +67,7 @@ def test_convolutions_that_mps_does_not_have() -> None:
 
 
 def test_old_devices_train_by_shaders(emulation: Emulation) -> None:
-    """MPS computes gradients only on devices of the family Mac 2, as in Apple's programs, and forward layers on all."""
+    """MPS computes gradients only on devices of the families Mac 2, Apple 7 and Metal 3, and forward layers on all."""
     emulation.set("old_gpu", 1)
     given = ("convolution_data_gradient", [(2, 5, 6, 7), (7, 3, 3, 3), (2, 5, 6, 3)])
     attributes = {"output_channels": 7, "kernel_height": 3, "kernel_width": 3, "padding": "same"}

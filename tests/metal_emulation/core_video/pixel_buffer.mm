@@ -1,5 +1,5 @@
-// CVPixelBuffer: 8-bit BGRA, and NV12 in video and full range. Rows have padding after their pixels, as
-// Apple's often do. Written from general knowledge of Apple's public documentation.
+// CVPixelBuffer: 8-bit BGRA and ARGB, and NV12 in video and full range. Rows have padding after their pixels,
+// as Apple's often do. Written from general knowledge of Apple's public documentation.
 #import "core_video/surface.h"
 
 #import <CoreVideo/CoreVideo.h>

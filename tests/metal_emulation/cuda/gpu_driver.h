@@ -1,5 +1,5 @@
 // The part of CUDA's driver interface that the launcher needs. The library is loaded at run time, so that
-// builds do not need CUDA.
+// the launcher is built without CUDA's headers and without a driver.
 #pragma once
 
 #include <cstddef>

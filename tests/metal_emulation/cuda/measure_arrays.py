@@ -7,9 +7,10 @@ pointwise layers. The second table compares kernels that are limited by memory w
 bytes. The batch of both tables is 8. The third table compares kernels that compute a depthwise and a pointwise
 convolution together with two kernels, one for each convolution.
 
-A time is the mean time of launches of a CUDA graph over 300 MB of buffers, so that no launch finds its data in a cache.
-Each result is compared with PyTorch's in float64. The script needs nvcc, a C++ preprocessor, PyTorch and CuPy, but no
-build of mpscnn.
+A time is the mean time of launches of a CUDA graph. They use one set of buffers after the other: as many sets as have
+300 MB together, but at most 24. So only small layers find data in a cache. The results of the first two tables are
+compared with PyTorch's in float64, and those of the third table with each other. The script needs nvcc, a C++
+preprocessor, PyTorch and CuPy, but no build of mpscnn.
 """
 
 from __future__ import annotations

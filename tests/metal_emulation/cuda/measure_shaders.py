@@ -5,7 +5,7 @@ python tests/metal_emulation/cuda/measure_shaders.py [CASE...]
 It needs the package of `nox -s cuda` in PYTHONPATH, nvcc, and ncu with access to the GPU's counters. ncu empties the
 caches before each launch. A shader's bytes are those that it reads from the GPU's memory and those that it stores.
 Its share is the time of a plain copy that moves as many bytes, divided by its own time. Issue slots are the share of
-the cycles in which a processor issues an instruction.
+the cycles in which a processor issues an instruction. If MEASURE_PROFILE names a file, ncu's report is kept there.
 """
 
 from __future__ import annotations

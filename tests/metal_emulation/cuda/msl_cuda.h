@@ -354,7 +354,8 @@ MSL_FUNCTION bool thread_position(uint width, uint height, uint depth, ThreadPos
 
 #include "msl_simdgroup.h"
 
-// Macros replace these names, because CUDA has vectors and a scalar with the same names.
+// Macros replace these names, because CUDA has vectors with the same names. `xy` is the only swizzle that the
+// shaders use.
 #define uint2 ::metal::vec<unsigned, 2>
 #define uint3 ::metal::vec<unsigned, 3>
 #define uint4 ::metal::vec<unsigned, 4>

@@ -69,8 +69,10 @@ const char *metal_emulation_live_object_names(void);
 ///   old_gpu                  1: the device is of the families Mac 1 and Common 1 only
 ///
 /// The environment variable METAL_EMULATION_KERNELS names kernels that fail: classes of MPS and functions of
-/// shaders, these without the types of their images.
-/// "MPSCNNSoftMax=wrong,neuron=abort,MPSCNNPoolingMax=hang".
+/// shaders. "MPSCNNSoftMax=wrong,neuron=abort,MPSCNNPoolingMax=hang". A name also
+/// stands for all kernels whose names begin with it and an underscore, such as neuron_half.
+///
+/// metal_emulation_get returns a switch or a count, or -1 for an unknown name.
 int metal_emulation_set(const char *name, long value);
 long metal_emulation_get(const char *name);
 

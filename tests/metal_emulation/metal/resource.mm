@@ -257,7 +257,7 @@ bool GuardedMemory::intact() const {
     return nil;
 }
 
-// Return the beginning of a region's row, or record a violation if the region is outside or rows overlap.
+// Return true if a region is within the texture and its rows do not overlap; otherwise record a violation.
 - (BOOL)acceptsRegion:(MTLRegion)region
                 slice:(NSUInteger)slice
                 level:(NSUInteger)level

@@ -65,8 +65,8 @@ Switches &switches();
 
 /// The behaviour of a kernel, which tests may change by METAL_EMULATION_KERNELS.
 enum class Behaviour { right, wrong, abort, hang };
-/// Return the behaviour of a kernel: a class of MPS, or a function of a library. METAL_EMULATION_KERNELS may
-/// name functions without the types of their images.
+/// Return the behaviour of a kernel: a class of MPS, or a function of a library. A name in
+/// METAL_EMULATION_KERNELS also stands for all kernels whose names begin with it and an underscore.
 Behaviour behaviour_of(const char *kernel);
 /// End the process like MPS if an assertion fails.
 [[noreturn]] void fail_assertion();

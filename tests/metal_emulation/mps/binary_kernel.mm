@@ -62,7 +62,8 @@ using namespace metal_emulation;
     return channels_from(image, secondarySourceFeatureChannelOffset_, secondarySourceFeatureChannelMaxCount_);
 }
 
-// A source with one channel, or with a channel stride of 0, is broadcast over the channels of the other.
+// A source with a channel stride of 0 is broadcast over the channels of the other. That must have as many or
+// more.
 - (NSUInteger)resultChannelsFor:(MPSImage *)primary secondary:(MPSImage *)secondary {
     return std::max([self primaryChannelsIn:primary], [self secondaryChannelsIn:secondary]);
 }

@@ -1,4 +1,4 @@
-// Convolution: the private part of its descriptor.
+// The private parts of convolutions, their descriptors and their gradient states.
 #pragma once
 
 #import "mps/kernel.h"

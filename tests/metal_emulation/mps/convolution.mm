@@ -122,7 +122,7 @@ std::vector<float> floats_of(NSData *data) {
     [super dealloc];
 }
 
-// The data source may only be called between load and purge.
+// MPS calls a data source between load and purge only. The emulation asks for types of weights later, too.
 - (BOOL)loadWeights {
     if (switches().purge_first) [dataSource_ purge];
     if (![dataSource_ load]) return NO;

@@ -33,7 +33,8 @@ using Compute = std::function<void(const std::vector<Pixels> &sources, Pixels &r
 void encode(Class kernel, id<MTLCommandBuffer> command_buffer, const std::vector<Source> &sources,
             const Target &target, const Compute &compute);
 
-/// Return the number of channels from `first` on, at most `maximum` and at least one.
+/// Return the number of channels from `first` on, at most `maximum`. If there are none, record a violation
+/// and return 1.
 NSUInteger channels_from(MPSImage *image, NSUInteger first, NSUInteger maximum);
 
 /// Return the source index of the window's first tap for result 0, along one axis. `extent` is (taps - 1) *
@@ -50,7 +51,8 @@ inline NSInteger edge_index(NSInteger index, NSUInteger size, MPSImageEdgeMode m
     return index < 0 ? 0 : last;
 }
 
-/// Return false for edge modes other than zero and clamp, which are for padding kernels only.
+/// Record a violation and return false for edge modes other than zero and clamp. Only padding kernels have
+/// the others.
 bool accepts_edge_mode(MPSImageEdgeMode mode);
 
 } // namespace metal_emulation

@@ -50,7 +50,8 @@ METAL_EMULATION_COUNT_OBJECTS
     return [[[self alloc] initWithMethod:method] autorelease];
 }
 
-// The headers contradict each other about the remainder; TensorFlow's own rule is bottom right.
+// The header promises a remainder at the bottom right, which is TensorFlow's rule. Its sample code has one at
+// the top left.
 + (instancetype)paddingForTensorflowAveragePooling {
     return [[[self alloc] initWithMethod:MPSNNPaddingMethodCustom | MPSNNPaddingMethodSizeSame |
                                          MPSNNPaddingMethodAddRemainderToBottomRight] autorelease];

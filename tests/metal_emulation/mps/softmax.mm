@@ -7,7 +7,7 @@ using namespace metal_emulation;
 
 namespace {
 
-/// Return the source pixel of a result, or zeros outside.
+/// Return the source pixel of a result, or null outside the source, where pixels are zeros.
 const float *source_pixel(const Pixels &source, MPSOffset offset, NSUInteger x, NSUInteger y) {
     const NSInteger from_x = offset.x + static_cast<NSInteger>(x),
                     from_y = offset.y + static_cast<NSInteger>(y);

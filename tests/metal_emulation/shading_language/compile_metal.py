@@ -127,7 +127,7 @@ def compile_launcher(arguments: argparse.Namespace, work: Path) -> None:
 
 
 def index_source(count: int) -> str:
-    """Return C++ code that lists all translation units of a library, in its only exported symbol."""
+    """Return C++ code that lists all translation units of a library, in a symbol that the emulation looks up."""
     programs = [f"msl_program_{i}" for i in range(count)]
     lines = ['#include "msl/abi.h"']
     lines += [f"extern const msl::Program {program};" for program in programs]

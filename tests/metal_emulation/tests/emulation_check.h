@@ -28,7 +28,7 @@ inline std::string violations() {
     return all;
 }
 
-/// Check that the action breaks exactly the rule whose text contains `part`.
+/// Check that the action breaks the rule whose text contains `part`. It may break others as well.
 template <class Action> void breaks(const char *part, Action action, const char *file, int line) {
     metal_emulation_reset();
     {

@@ -38,7 +38,7 @@ CLEAN_TEST(planes_of_a_video_frame) {
     [input readBytes:halves.data() dataLayout:MPSDataLayoutHeightxWidthxFeatureChannels imageIndex:2];
     std::vector<float> found(expected.size());
     mpscnn::floats_from_halves(halves, found);
-    CHECK(alike(found, expected, 5.0f / 2048)); // the values are below 5
+    CHECK(alike(found, expected, 5.0f / 2048)); // values below 8 round to halves by less
 }
 
 CLEAN_TEST(frames_of_one_size_share_what_was_computed_for_the_first) {

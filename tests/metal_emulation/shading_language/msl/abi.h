@@ -42,7 +42,7 @@ struct Argument {
     /// component.
     std::size_t size;
     std::size_t alignment;
-    /// True for buffers of a non-const type and for textures with access::write.
+    /// True for buffers of a non-const type, textures with access::write, and threadgroup memory.
     bool written;
     bool is_array;
     /// The MTLDataType of the type that a buffer's parameter points to, or of a texture's channels.
