@@ -79,8 +79,9 @@ DROPOUT = Operation(
                 "mask_stride_x must be 0 or 1": {"mask_stride_x": -1},
                 "mask_stride_channels must be 0 or 1": {"mask_stride_channels": 3},
                 "rate must be at least 0 and below 1": [
-                    lambda net, x, rate=rate: net.dropout(x, rate) for rate in (-0.1, 1.0, float("nan"))
+                    lambda net, x, rate=rate: net.dropout(x, rate) for rate in (-0.1, 1.0, float("nan"), "a")
                 ],
+                "mask_strides must be 3 numbers": lambda net, x: net.dropout(x, mask_strides=(1, 1)),
             }
         ),
         *refusals(

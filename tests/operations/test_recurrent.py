@@ -454,3 +454,10 @@ def test_training_changes_all_weights() -> None:
 
 
 OPERATIONS = [LSTM, GRU, LSTM_GRADIENT, GRU_GRADIENT]
+
+
+def test_a_gate_function_keeps_its_parameters_if_a_third_one_is_given() -> None:
+    net = Network((2, 3))
+    net.lstm(net.input, 4, activation={"kind": "linear", "a": 2.0, "b": 0.5, "c": 1.0})
+    (layer,) = (node for node in net.to_dict()["nodes"] if node["operation"] == "lstm")
+    assert (layer["attributes"]["candidate_a"], layer["attributes"]["candidate_b"]) == (2.0, 0.5)

@@ -79,8 +79,8 @@ def whole_number(
 
 def whole_numbers(what: str, values: Sequence[object]) -> list[int]:
     """Return the values as a list of ints. Raise ParameterError if one is not a whole number."""
-    listed = values.ndim > 0 if isinstance(values, np.ndarray) else isinstance(values, Sequence)
-    if listed and not isinstance(values, str):
+    listed = isinstance(values, (Sequence, np.ndarray)) and not isinstance(values, str)
+    if listed and getattr(values, "ndim", 1) > 0:
         whole = [operator.index(one) for one in values if is_whole_number(one)]
         if len(whole) == len(values):
             return whole

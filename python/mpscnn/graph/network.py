@@ -90,17 +90,16 @@ class Network(
     adds a layer checks the shapes and raises ShapeError or ParameterError with the layer's name. `a + b`, `a - b`, `a *
     b` and `a / b` of tensors, or of a tensor and a number, add layers, too.
 
-    `save` keeps two attributes. `detection` holds the settings that turn a detector's outputs into boxes; None for
+    `save` keeps three attributes. `detection` holds the settings that turn a detector's outputs into boxes; None for
     other networks. `preprocess` is the name of a preset or a mapping (`mpscnn.preprocess`) that turns a photo into the
-    input; None if it is unknown.
+    input; None if it is unknown. `labels` are the class names; None if they are unknown.
 
-    Converters set three others. `notes` are sentences about what was left out or changed, `labels` are the class names
-    in the file, and `source_ends` are the file's tensors that correspond to the network's outputs, if these are not the
-    file's outputs.
+    Converters set two others. `notes` are sentences about what was left out or changed, and `source_ends` are the
+    file's tensors that correspond to the network's outputs, if these are not the file's outputs.
 
     Args:
-        input: (height, width, channels) of the image, or (features,); None for extents that may vary. Several
-            inputs: a mapping from names to such shapes.
+        input: (height, width, channels) of the image, or (features,); up to 5 extents are allowed. None for extents
+            that may vary, except for the last one. Several inputs: a mapping from names to such shapes.
         name: the name in tables and messages.
     """
 
@@ -297,7 +296,9 @@ class Network(
     def subgraph(self, outputs: Sequence[str]) -> Network:
         """Return a copy of the network that computes only the given layers and those that they need.
 
-        Raises ParameterError for an unknown layer.
+        The copy has no labels, preprocessing or detection settings.
+
+        Raises ParameterError for a layer that is unknown or given twice.
         """
         from mpscnn._private.needed_nodes import needed_nodes
 
@@ -339,6 +340,7 @@ class Network(
             WeightsError: weights are missing.
             ShapeError: the packed weights need more than `max_memory`. A session raises it, too, for its intermediate
                 results.
+            ParameterError: an option has a wrong value, there is no such layer, or the network has no output.
             TypeError: there is no such option.
         """
         wanted = [tensor if isinstance(tensor, str) else tensor.name for tensor in outputs or []]
@@ -369,8 +371,9 @@ class Network(
             threads: a number, or "auto". The results do not depend on it.
 
         Raises:
-            ParameterError: both labels and an output gradient are given, or neither.
+            ParameterError: both labels and an output gradient are given, or neither; or another argument is wrong.
             ShapeError: arrays do not fit.
+            WeightsError: weights are missing.
             UnsupportedError: a layer has no gradient; the message names it.
         """
         from mpscnn.graph.gradients import gradients

@@ -40,8 +40,6 @@ class Filtered(NamedTuple):
 def gate_function(gate: str, function: Activation) -> dict[str, Any]:
     """Return the function of a gate as parameters of the operations `lstm` and `gru`."""
     neuron = activation_attributes(function) or {"kind": "none"}
-    if neuron.get("c"):
-        return {gate: neuron["kind"]}  # the engine's error names the unsupported function
     return {gate: neuron["kind"]} | {f"{gate}_{name}": neuron.get(name, 0.0) for name in ("a", "b")}
 
 

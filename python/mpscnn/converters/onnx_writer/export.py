@@ -90,8 +90,8 @@ def to_onnx(
             outputs are float32 then.
 
     Raises:
-        UnsupportedError: the package `onnx` is not installed, a layer is a function of the program, or there are more
-            than 2 GB of weights.
+        UnsupportedError: the package `onnx` is not installed, ONNX cannot express a layer, or there are more than 2 GB
+            of weights as float32.
         WeightsError: weights are missing, or beyond float16. ParameterError: an unknown layout or type, or "uint8" for
             a network that is not quantised.
     """
@@ -145,7 +145,10 @@ def build(
             products[entry["name"]], values[entry["name"]] = layer, reads[0]
             continue
         layer.product = products.get(entry["inputs"][0])
-        result = EXPORTERS[entry["operation"]](layer)
+        write = EXPORTERS.get(entry["operation"])
+        if write is None:  # an operation of training
+            raise UnsupportedError(f"layer {layer.name!r}: ONNX has no operator for {entry['operation']}")
+        result = write(layer)
         if "activation" in entry:
             count = builder.count
             result = activation(layer, result, entry["activation"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mpscnn._private.arguments import is_finite_number
 from mpscnn.errors import ParameterError
 from mpscnn.graph.layers.layer_maker import LayerMaker, Tensor
 
@@ -34,8 +35,10 @@ class DropoutLayers(LayerMaker):
         Raises:
             ParameterError: an argument is out of its range.
         """
-        if not 0 <= rate < 1:
+        if not is_finite_number(rate) or not 0 <= rate < 1:
             raise ParameterError(f"dropout: rate must be at least 0 and below 1, got {rate!r}")
+        if not isinstance(mask_strides, (tuple, list)) or len(mask_strides) != 3:
+            raise ParameterError(f"dropout: mask_strides must be 3 numbers, got {mask_strides!r}")
         attributes = {"keep_probability": 1.0 - float(rate), "seed": seed, "training": training}
         attributes |= {
             f"mask_stride_{axis}": stride

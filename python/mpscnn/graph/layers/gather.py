@@ -55,7 +55,7 @@ class GatherLayers(LayerMaker):
         times = whole_numbers("tile: repeats", repeats)
         if len(times) != len(x.shape) - 1 or len(times) > 3:
             raise ParameterError(
-                f"tile: repeats must be one number for each axis of {x.shape} behind the batch, 3 at most, "
+                f"tile: repeats must be one number for each axis of {x.shape} after the batch, 3 at most, "
                 f"got {times!r}"
             )
         attributes = dict(zip(("rows", "columns", "channels")[3 - len(times) :], times, strict=True))

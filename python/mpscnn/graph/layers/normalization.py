@@ -47,7 +47,7 @@ class NormalizationLayers(LayerMaker):
         """Return mean and variance of each channel over all pixels of all images: (n, ..., c) -> (1, 2, 1, c).
 
         Row 0 holds the means, row 1 the variances (biased: divided by the number of elements). They are never rounded
-        to half precision. If a channel has an infinity, both its values are NaN.
+        to half precision. If a channel has an infinity, its variance is NaN.
         """
         return self.layer("batch_statistics", [x], {}, name=name)
 
@@ -163,8 +163,7 @@ class NormalizationLayers(LayerMaker):
 
         The definition and defaults are PyTorch's. A window of even size extends one channel further to the front.
         TensorFlow's `tf.nn.local_response_normalization` is size = 2 * depth_radius + 1, alpha = size * its alpha, k =
-        its bias. Apple's defaults are size 5, alpha 1, beta 5 and k (delta) 1. Squares beyond float32 (|x| > 1.8e19)
-        give 0.
+        its bias. Apple's defaults are size 5, alpha 1, beta 5 and k (delta) 1. The squares may exceed float32.
         """
         attributes = {"kernel_size": size, "alpha": alpha, "beta": beta, "delta": k}
         return self.layer(

@@ -52,10 +52,7 @@ class ReductionLayers(LayerMaker):
         return self._reduce("product", x, axis, keepdims, name)
 
     def reduce_l2(self, x: Tensor, axis: Axes, *, keepdims: bool = True, name: str | None = None) -> Tensor:
-        """Return the square root of the sum of squares along axes.
-
-        Squares may exceed float32. The exception is height and width together: there |x| > 1.8e19 gives infinity.
-        """
+        """Return the square root of the sum of squares along axes. The squares may exceed float32."""
         return self._reduce("l2_norm", x, axis, keepdims, name)
 
     def reduce_sum_of_squares(

@@ -45,7 +45,7 @@ class SliceLayers(LayerMaker):
             rows, columns, channels: (start, stop) or a Python slice with any step but 0; None for all. If one of start
                 and stop counts from the end, the axis must have a fixed extent.
 
-        Raises ShapeError if the slice is empty or not within the image.
+        Raises ShapeError if the slice is not within the image, and ParameterError if it is empty.
         """
         attributes: dict[str, Any] = {}
         for from_end, part in enumerate((channels, columns, rows), start=1):
@@ -53,7 +53,10 @@ class SliceLayers(LayerMaker):
                 continue
             if from_end >= len(x.shape):
                 raise ParameterError(f"slice: {x.shape} has no {_AXES[from_end - 1][0]}")
-            given = part if isinstance(part, slice) else slice(*part)
+            given = part if isinstance(part, slice) else slice(*_bounds(part))
+            whole_numbers(
+                "slice: bounds", [one for one in (given.start, given.stop, given.step) if one is not None]
+            )
             attributes |= _range(given, x.shape[-from_end], from_end)
         return self.layer("slice", [x], attributes, name=name)
 
@@ -72,7 +75,7 @@ class SliceLayers(LayerMaker):
         rank = len(x.shape)
         along = axis + rank if is_whole_number(axis) and axis < 0 else axis
         if not is_whole_number(along) or not 0 < along < rank or rank > 4:
-            raise ParameterError(f"split: axis must be one of {x.shape} behind the batch, got {axis!r}")
+            raise ParameterError(f"split: axis must be one of {x.shape} after the batch, got {axis!r}")
         extent = x.shape[along]
         if extent is None:
             raise ParameterError(f"split: axis {axis} of {x.shape} needs an extent that the network knows")
@@ -94,6 +97,13 @@ class SliceLayers(LayerMaker):
             bounds: dict[str, Part] = {argument: (start, start + size)}
             found.append(self.slice(x, name=own, **bounds))
         return found
+
+
+def _bounds(part: object) -> tuple[int | None, ...]:
+    """Return (start, stop), or (start, stop, step)."""
+    if isinstance(part, (tuple, list)) and len(part) in (2, 3):
+        return tuple(part)
+    raise ParameterError(f"slice: a part must be (start, stop) or a slice, got {part!r}")
 
 
 def _range(part: slice, extent: int | None, from_end: int) -> dict[str, int]:
