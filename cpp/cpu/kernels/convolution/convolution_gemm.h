@@ -41,8 +41,8 @@ struct RegionList {
     Region region[Segments::max_count * Segments::max_count];
 };
 
-/// Plan the regions that are read in place. If there would be too many, plan none. Return the cost of
-/// multiplying them by one panel.
+/// Plan the regions that are read in place. If there would be too many, or if a window has no tap inside the
+/// source, plan none. Return the cost of multiplying them by one panel.
 template <class V> inline std::int64_t plan_regions(const ConvolutionTask &task, GemmPlan &plan) {
     const View &output = task.destination;
     plan.regions = 0;

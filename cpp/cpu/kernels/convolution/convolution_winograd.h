@@ -11,14 +11,15 @@
 // so that an item's products stay in L2.
 //
 // Transforms hold the six vectors of a row or column in registers. The speed is limited by FMAs. The
-// transforms take about a quarter of the time, because they wait for stores. Weights take up to four times
-// the memory.
+// transforms take about a quarter of the time, because they wait for stores. Transformed weights take up to
+// four times the memory of plain ones, which are kept as well.
 //
 // The points are 0, +-5/8, +-3/2 and infinity. With inputs of similar size, errors are about as large as with
 // plain sums, and at most twice as large for 3x3. Points at small integers would give three times the error.
 // All constants are exact, except in the transform of the kernel. An output depends on all inputs of its
 // tile, so a large input increases the errors of all outputs of the tile. An input that is not finite would
-// make all outputs of the tile wrong, so such tiles are computed by plain products.
+// make all outputs of the tile wrong, so such tiles are computed by plain products. Finite inputs above 1e38
+// may overflow in the transforms without being noticed. Then outputs of the tile are not finite.
 
 #include "cpu/kernels/convolution/convolution_gemm.h"
 #include "cpu/kernels/convolution/winograd_transform.h"
@@ -324,9 +325,10 @@ inline void finish_tile(const ConvolutionTask &task, const WinogradPlan &plan, C
     }
 }
 
-/// Return one bit for each tile of an item: 1 if the tile reads an input that is not finite. The products of
-/// any output channel show it: along each axis, the value at point 0 includes the even inputs, and the value
-/// at infinity includes the odd inputs. The products of adjacent tiles are `pitch` apart.
+/// Return one bit for each tile of an item: 1 if the tile reads an input that is not finite, or if its
+/// products at the corners overflow. The products of any output channel show it: along each axis, the value
+/// at point 0 includes the even inputs, and the value at infinity includes the odd inputs. The products of
+/// adjacent tiles are `pitch` apart.
 inline std::uint64_t non_finite_tiles(const WinogradPlan &plan, std::int64_t tiles, const float *products,
                                       std::int64_t pitch) {
     constexpr int last = Winograd::points - 1;

@@ -22,7 +22,7 @@ template <class V> inline constexpr int tile_rows = V::registers >= 32 ? 4 : 2;
 struct RecurrentRow {
     const float *sums;              ///< inputs' part of the gates' sums
     const float *hidden, *cell;     ///< states before the step; null stands for zeros
-    float *next_hidden, *next_cell; ///< states after the step; null in gradients
+    float *next_hidden, *next_cell; ///< states after the step; `next_hidden` is null in gradients
     /// In gradients: where to store the activated gates i, f, o and g, or z, r, the candidate, and the
     /// product that r multiplies (or r h). In the forward pass, these pointers are null, except for z and r h
     /// of gru_before.

@@ -4,7 +4,7 @@
 // it is in the cache.
 //
 // The speed is limited by memory (8 bytes for each element). With interleaved channels it is limited by
-// shuffles, one for each vector, for blocks of two; other block sizes copy single elements.
+// shuffles, two for each vector of the result, for blocks of 2 x 2; other block sizes copy single elements.
 
 #include "cpu/isa/lane_shuffles.h"
 #include "cpu/kernels/convolution/convolution.h"

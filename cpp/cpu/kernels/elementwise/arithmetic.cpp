@@ -2,8 +2,8 @@
 // may have one value for all channels, pixels or rows.
 //
 // Each step computes four vectors of results in registers, so that the loads of the next ones overlap with
-// arithmetic. The speed is limited by memory: 12 bytes for each result, or 8 if a source is broadcast. Both
-// sources are prefetched.
+// arithmetic. The speed is limited by memory: 12 bytes for each result, or 8 if a source is broadcast.
+// Sources that are not broadcast are prefetched.
 
 #include "cpu/isa/instance.h"
 #include "cpu/isa/lanes.h"

@@ -20,7 +20,7 @@ namespace {
 
 struct PixelStatistics {
     float mean, rest; ///< the exact mean is mean + rest
-    float spread;     ///< the variance, or the sum of squares or magnitudes
+    float spread;     ///< the variance, the sum or mean of squares, or the sum of magnitudes
 };
 
 /// Compute the mean and the sum of squares (or with `magnitudes`, of magnitudes) of a pixel's channels. With

@@ -10,7 +10,7 @@
 // A gradient is the gradient of the result times the derivative, which is computed from the function's input,
 // or from its result if this gives the same value. The loops are those of element_runs.h, with four vectors
 // of results at a time for short functions and one for the others. The speed is limited by memory, 12 bytes
-// for each element (16 for PReLU), or by arithmetic. Functions with exponentials take 15 to 60 operations for
+// for each element, or by arithmetic. Functions with exponentials take 15 to 60 operations for
 // each vector, in one chain of dependent operations.
 
 #include "cpu/isa/instance.h"
@@ -172,7 +172,7 @@ template <class V> MPSCNN_INLINE typename V::reg mish_derivative(typename V::reg
     return V::mul(V::fma(V::mul(limited, factor), inverse, sum), inverse);
 }
 
-/// Return 1 - tanh(t)^2 as 4 e^(-2|t|) / (1 + e^(-2|t|))^2.
+/// Return 1 - tanh(t)^2 as 4 sigmoid(2 t) sigmoid(-2 t).
 template <class V> MPSCNN_INLINE typename V::reg tangent_derivative(typename V::reg t) {
     const auto twice = V::add(t, t);
     return V::mul(V::mul(V::set1(4.0f), sigmoid<V>(twice)), sigmoid<V>(negate<V>(twice)));

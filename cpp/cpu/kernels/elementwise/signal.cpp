@@ -2,10 +2,10 @@
 // near the border, which are computed singly, have the same bits as those in the middle, which are computed
 // in vectors.
 //
-// Registers hold eight vectors of outputs and one tap that is broadcast. With up to seven taps in one row,
-// they hold all taps and four vectors of outputs. The speed is limited by loads, because each FMA reads
-// unaligned samples. Every second load crosses a cache line if vectors are half as wide as a line, and every
-// load if they are as wide.
+// Registers hold eight vectors of outputs and one tap that is broadcast. With two to five or seven taps in
+// one row, they hold all taps and four vectors of outputs. The speed is limited by loads, because each FMA
+// reads unaligned samples. Every second load crosses a cache line if vectors are half as wide as a line, and
+// every load if they are as wide.
 
 #include "cpu/kernels/tasks/signal.h"
 #include "cpu/isa/instance.h"
@@ -36,7 +36,7 @@ MPSCNN_INLINE const T *source_row(const SignalTask<T> &task, std::int64_t y, std
     return task.source + row * task.row_stride;
 }
 
-/// Compute one output whose window reaches over the left or right border.
+/// Compute one output, whose window may reach over the left or right border.
 template <class S, class T> T border_sample(const SignalTask<T> &task, std::int64_t y, std::int64_t x) {
     T sum = 0;
     const std::int64_t start = x - task.left;

@@ -1,7 +1,7 @@
 // Softmax over the channels of each pixel, e^(x - maximum) / sum of exponentials, and its logarithm.
 //
-// Each step handles as many adjacent pixels at once as a vector has lanes. Maxima, sums and logarithms have
-// one pixel in each lane. With a single pixel, each of these steps would wait for the one before it. The
+// Each step handles up to as many adjacent pixels at once as a vector has lanes. Maxima, sums and logarithms
+// have one pixel in each lane. With a single pixel, each of these steps would wait for the one before it. The
 // exponentials stay in scratch memory between the passes.
 //
 // Registers hold one vector of channels and the exponential's terms; constants come from memory. The speed is
@@ -121,7 +121,8 @@ template <class V, bool logarithm> void softmax_block(const SoftmaxBlock &block,
 
 struct SoftmaxPlan {
     WorkSplit split;
-    std::int64_t block_pixels; ///< maximum number of pixels in a block; their values fill half of L1
+    std::int64_t block_pixels; ///< maximum number of pixels in a block; their values fill up to half of L1,
+                               ///< but it is at least 1
 };
 
 template <class V> inline std::int64_t pixels_of_block(const SoftmaxTask &task, const CacheSizes &caches) {

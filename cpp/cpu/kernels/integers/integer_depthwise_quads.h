@@ -5,10 +5,11 @@
 //
 // For a strip of a row of the result and 32 channels, the bytes of four source rows are interleaved, column
 // by column. Then a register holds 16 channels of a column, and all outputs that read the column multiply it.
-// A window of three rows would not use the fourth row. If its stride is 1, two rows of the result are
-// computed from the same registers, with the weights moved by one byte for the second one. Registers hold the
-// sums of 4 pixels of both rows, and the weights of a 3x3 window. Sums pass through L1 to the requantization,
-// except for 3x3 windows with Requantization::factors. The requantization limits the speed of most networks.
+// A window of three rows would not use the fourth row. For 3x3 windows without stride and dilation, two rows
+// of the result are computed from the same registers, with the weights moved by one byte for the second one.
+// Registers hold the sums of 4 pixels of both rows, and the weights of a 3x3 window. Sums pass through L1 to
+// the requantization, except for 3x3 windows with Requantization::factors. The requantization limits the
+// speed of most networks.
 
 #include "cpu/isa/simd_avx512.h"
 #include "cpu/kernels/integers/integer_tile_requantization.h"

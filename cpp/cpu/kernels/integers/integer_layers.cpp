@@ -1,9 +1,10 @@
 // Integer layers without weights, and conversions between integers and floats.
 //
 // Most loops run over a row of pixels, and the compiler vectorizes them. Sums compute their terms (see
-// IntegerTerms) with AVX2 and AVX-512. Otherwise, or if an operand has one value for all elements, they look
-// terms up in tables, with two loads for each element. Lookups of bytes are done 32 at a time with AVX2 and
-// 64 with AVX-512. Sums by tables are limited by loads from the tables, and layers other than sums by memory.
+// IntegerTerms) with AVX2 and AVX-512. Otherwise, or if an operand has one value for all channels of a pixel,
+// they look terms up in tables, with two loads for each element. Lookups of bytes are done 32 at a time with
+// AVX2 and 64 with AVX-512. Sums by tables are limited by loads from the tables, and layers other than sums
+// by memory.
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/integers/integer_elementwise.h"

@@ -1,7 +1,8 @@
 #pragma once
 
 // Requantizes the sums of pixels x one or two panels to bytes with AVX-512, 64 bytes at a time. This requires
-// that all shifts are to the right; other sums are requantized panel by panel.
+// Requantization::factors, or that all shifts are 1 to 22 bits to the right. Other sums are requantized panel
+// by panel.
 //
 // Both roundings are one shift of 64 bits, as in integer_requantization.h. The number that is added before
 // the shift includes the zero point. Products of odd lanes are shifted by 32 bits less, so that their results

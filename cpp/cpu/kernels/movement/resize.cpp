@@ -4,8 +4,9 @@
 // stores in L2.
 //
 // Registers hold two sources and a fraction. The speed is limited by L1: two loads and a store for each
-// vertical interpolation. If the result does not fit the caches, it is limited by memory. Stores are then
-// non-temporal, because a cached store would first read the line from memory.
+// vertical interpolation. If the result does not fit the caches, it is limited by memory. Stores of a
+// bilinear interpolation are then non-temporal if the processor has such stores and there are no gaps between
+// pixels, because a cached store would first read the line from memory.
 
 #include "cpu/isa/instance.h"
 #include "cpu/isa/lanes.h"

@@ -1,11 +1,12 @@
-// Transposes axes. The method depends on which axis is contiguous in the source and which in the destination.
-// If it is the same axis, runs are copied. Otherwise tiles of lanes x lanes floats are transposed in
-// registers. A row of a tile is contiguous in the source, and a column of a tile becomes contiguous in the
-// destination. Bytes are moved one by one.
+// Transposes axes, and interleaves the channels of two tensors. The method depends on which axis is
+// contiguous in the source and which in the destination. If it is the same axis, runs are copied. Otherwise
+// tiles of lanes x lanes floats are transposed in registers, unless an axis is very short: then elements are
+// copied one by one. A row of a tile is contiguous in the source, and a column of a tile becomes contiguous
+// in the destination. Bytes are moved one by one.
 //
 // Registers hold one tile. The speed is limited by shuffles, four for each vector of 16 lanes, or by memory.
-// Axes shorter than a vector are slower, because they leave lanes of a tile empty. A channel shuffle of two
-// groups has a separate loop.
+// Axes shorter than a vector are slower, because they leave lanes of a tile empty. An inner axis of two
+// elements, as in a channel shuffle of two groups, has a separate loop.
 
 #include "cpu/isa/instance.h"
 #include "cpu/isa/lane_shuffles.h"

@@ -1,7 +1,7 @@
 // Elementwise losses and their gradients. The kernel of sum.cpp then adds up the losses.
 //
 // One vector of results is computed at a time, with the loops of element_runs.h. The speed is limited by
-// memory, 12 bytes for each element, or by a logarithm or exponential if the loss has one.
+// memory, 12 bytes for each element (16 with weights), or by a logarithm or exponential if the loss has one.
 
 #include "cpu/isa/instance.h"
 #include "cpu/isa/simd_math.h"

@@ -145,7 +145,7 @@ void multibox_choice_run(const MultiboxChoiceTask &task, const Prepared &, std::
 struct Anchor {
     const float *prediction, *labels, *logarithms, *choice;
     std::int64_t classes;
-    float share; ///< 1 / number of boxes
+    float share; ///< 1 / number of boxes, or 1 if there are none
 };
 
 /// Return the loss of an anchor. Losses that do not count are multiplied by 0 instead of skipped, so that a

@@ -1,8 +1,9 @@
 // Gradients of poolings: each window adds its gradient to the pixels that it read.
 //
-// If windows do not overlap, as with size 2 x 2 and stride 2, each pixel's gradient is stored directly.
-// Otherwise windows add to the pixels in a fixed order, so that the bits do not depend on the number of
-// threads. A work item writes some rows of pixels, and processes all windows that reach these rows.
+// If windows lie side by side, without padding, overlaps and gaps, as with size 2 x 2 and stride 2, each
+// pixel's gradient is stored directly. Otherwise windows add to the pixels in a fixed order, so that the bits
+// do not depend on the number of threads. A work item writes some rows of pixels, and processes all windows
+// that reach these rows.
 //
 // Registers hold a window's share (see WindowShare), the window's result and one pixel, for one vector of
 // channels. The speed is limited by memory, 12 bytes for each pixel and channel of an average, otherwise 16.
@@ -28,7 +29,7 @@ MPSCNN_INLINE void for_each_position(const PoolingTaps &taps, std::int64_t dilat
 }
 
 /// Computes the shares of a window's gradient for its pixels, which are visited in order. The gradient of a
-/// maximum goes to the first pixel that equals the result.
+/// maximum goes to the first pixel that equals the result, or to none if the result is a zero of the border.
 template <class V, PoolingKind kind> struct WindowShare {
     typename V::reg share, result;
 

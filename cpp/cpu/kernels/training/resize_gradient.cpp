@@ -3,9 +3,9 @@
 // fixed order.
 //
 // Registers hold a vector of the gradient and one of a pixel. The speed is limited by loads and stores:
-// a bilinear sample needs four of each for every vector of the gradient. Tensors with few channels are
-// slower. Pixels to which two successive results add are slower, too, because the second addition waits for
-// the store of the first.
+// a bilinear sample needs eight loads and four stores for every vector of the gradient. Tensors with few
+// channels are slower. Pixels to which two successive results add are slower, too, because the second
+// addition waits for the store of the first.
 
 #include "cpu/isa/instance.h"
 #include "cpu/isa/lanes.h"

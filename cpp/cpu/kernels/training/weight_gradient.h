@@ -24,9 +24,9 @@ MPSCNN_INLINE Range rows_of_part(const WeightGradientTask &task, std::int64_t pa
 struct WeightGradientPlan {
     std::int64_t taps;          ///< taps of an output: height * width * inputs of a group
     std::int64_t outputs;       ///< outputs of a group
-    std::int64_t tap_blocks;    ///< number of blocks of taps; each is whole tiles, except the last
+    std::int64_t tap_blocks;    ///< number of blocks of taps, or with Winograd's algorithm of inputs
     std::int64_t block_taps;    ///< taps of a block
-    std::int64_t output_blocks; ///< number of blocks of outputs; each is whole tiles, except the last
+    std::int64_t output_blocks; ///< number of blocks of outputs, which are of nearly equal size
     std::int64_t items;         ///< work items in each part
     bool one_pixel;             ///< true: windows are single pixels, at equal distances in the source
     bool reads_source;          ///< true: the inputs of single pixels are read in place

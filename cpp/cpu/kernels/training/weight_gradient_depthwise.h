@@ -1,10 +1,11 @@
 #pragma once
 
 // Weight gradients of depthwise convolutions. The kernel processes a strip of pixels for one vector of
-// channels at a time. The gradient of each pixel is multiplied by the inputs of its window, and the sums stay
-// in registers for the strip. The next vectors of channels follow immediately, while their cache lines are
-// still in L1. If the inputs are the result of a batch normalization, a few rows of inputs are recomputed at
-// a time and then read from L2. The speed is limited by memory: 8 bytes for each element.
+// channels at a time. The gradient of each pixel is multiplied by the inputs of its window. The sums of
+// kernels that are 3 or 5 wide stay in registers for the strip, those of other kernels are in L1. The next
+// vectors of channels follow immediately, while their cache lines are still in L1. If the inputs are the
+// result of a batch normalization, a few rows of inputs are recomputed at a time and then read from L2. The
+// speed is limited by memory: 8 bytes for each element.
 
 #include "cpu/kernels/elementwise/recomputed_normalization.h"
 #include "cpu/kernels/training/weight_gradient.h"

@@ -10,9 +10,9 @@
 // item computes a block of inputs and outputs, whose sums at all points stay in L2. The speed is limited by
 // FMAs. The transforms take a quarter to a third of the time.
 //
-// A number that is not finite makes the gradients of all taps of its channel NaN. Plain sums are NaN too,
-// with two exceptions. Infinite products of one sign give an infinity, and taps that never multiply the
-// number stay finite.
+// A number that is not finite makes the gradients of all taps of its channel NaN, or at the border of an
+// input without padding those of some taps. Plain sums are NaN too, with two exceptions. Infinite products of
+// one sign give an infinity, and taps that never multiply the number stay finite.
 
 #include "cpu/kernels/convolution/winograd_transform.h"
 #include "cpu/kernels/training/weight_gradient_dense.h"
