@@ -49,7 +49,7 @@ struct ConvolutionDataGradient {
 };
 
 /// The gradient of a convolution with respect to its weight, summed over all images. Inputs: the
-/// convolution's input and the gradient of its result. Sums are in float32, in blocks of 128 pixels. Sums
+/// convolution's input and the gradient of its result. On a CPU, blocks of pixels are summed in float32. Sums
 /// over many pixels are divided into up to 16 parts, which are added in double. The division depends on
 /// shapes only.
 struct ConvolutionWeightGradient {

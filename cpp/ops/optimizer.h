@@ -132,8 +132,8 @@ struct AdaptiveUpdate {
     Cost cost(const InputShapes &, const Shape &output) const { return {0, 6 * output.elements()}; }
 };
 
-/// The sum of the squares of all elements, (1, 1), for the norm of all gradients. Blocks are summed in
-/// float32, and their sums in double. The result is not finite if an element is not, or if the sum exceeds
+/// The sum of the squares of all elements, (1, 1), for the norm of all gradients. On a CPU, blocks are summed
+/// in float32, and their sums in double. The result is not finite if an element is not, or if the sum exceeds
 /// float32.
 struct SquaredSum {
     static constexpr OperationInfo info =
