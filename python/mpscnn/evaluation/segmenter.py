@@ -92,13 +92,13 @@ def evaluate_segmenter(
         samples: pairs of a photo (see `mpscnn.photo.open_photo`) and its mask: the path of a picture whose pixels are
             class numbers, as in Pascal VOC, or a uint8 array (height, width) of them. Pixels with 255 are ignored.
         inflight: the number of photos in progress, see `mpscnn.Runner`.
-        failed: a function that is called with a photo and the error if the photo or its mask cannot be read. The photo
+        failed: a function that is called with a photo and the error if the photo or its mask cannot be used. The photo
             is not counted. None: the error is raised.
 
     Raises:
         ShapeError: the model is not a segmenter, or a mask has another size than its photo.
-        ImageError: a mask cannot be read.
-        ParameterError: there are no photos.
+        ImageError: a mask cannot be read, or has a class that the model lacks.
+        ParameterError: there are no photos, or all pixels are ignored.
     """
     classes = classes_of_segmenter(model)
 

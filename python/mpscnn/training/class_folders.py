@@ -34,8 +34,8 @@ def list_class_folders(folder: str | os.PathLike[str]) -> ClassFolders:
 
     Raises:
         ImageError: the folder cannot be read; there are fewer than two classes; a class has no photo; photos are next
-            to the class folders; names of classes are not UTF-8, or differ only by case or Unicode form; or a link
-            leads nowhere, to a folder that contains it, or to another class.
+            to the class folders; names of classes are not UTF-8, or differ only by case or Unicode form; a link leads
+            nowhere or to a folder that contains it; or the folder of a class is a link to that of another one.
     """
     if not os.fspath(folder):
         raise ImageError("'': an empty name is not a folder")  # Path("") would mean the current folder

@@ -52,8 +52,8 @@ class ImageFolder(Expected, EpochData):
 
     Raises:
         ImageError: the folder cannot be read or has fewer than two classes, a class has no photos, photos are next to
-            the class folders, names of classes are not UTF-8 or differ only by case or Unicode form, or a link leads
-            nowhere, to a folder that contains it, or to another class.
+            the class folders, names of classes are not UTF-8 or differ only by case or Unicode form, a link leads
+            nowhere or to a folder that contains it, or the folder of a class is a link to that of another one.
         ParameterError: an option is out of its range.
     """
 

@@ -23,8 +23,9 @@ FLOAT32_EPS = float(np.finfo(np.float32).eps)
 HALF_EPS = float(np.finfo(np.float16).eps)
 BFLOAT16_EPS = 2.0**-7
 HALF_TINY = 2.0**-24  # the smallest subnormal half
-#: The magnitudes of Lanczos weights add up to less than 1.55 along each axis (cpp/ops/resize.h).
-_LANCZOS_MAGNITUDE = 1.55**2
+#: The magnitudes of the weights of a result (`lanczos_weights` of cpp/ops/resize.h) add up to less than 1.56 along each
+#: axis. The maximum, 1.553, is that of images that are made a few percent smaller.
+_LANCZOS_MAGNITUDE = 1.56**2
 
 
 @dataclass(frozen=True)

@@ -47,8 +47,8 @@ def verify(
 
     Use it when you do not know whether to trust a device, for example a new Mac or a new system.
 
-    Each group of tests runs in its own process, so a crash or a hang is one failed row of the table. If a device passes
-    its self-check, this is recorded, and the device "auto" may mean it from then on.
+    Each group of tests runs in its own process, so a crash or a hang makes tests fail, but does not end the command. If
+    a device passes its self-check, this is recorded, and the device "auto" may mean it from then on.
 
     Exit codes: 0 all tests passed, 1 a test failed, 3 the device could not be tested; the output has the reason.
 
