@@ -41,6 +41,26 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
+class Connection(http.client.HTTPConnection):
+    """A connection that sends the head and the body of a request together, so that no deadline comes between them."""
+
+    _parts: list[bytes] | None = None
+
+    def request(self, *arguments: Any, **options: Any) -> None:
+        self._parts = parts = []
+        try:
+            super().request(*arguments, **options)
+        finally:
+            self._parts = None
+        self.send(b"".join(parts))
+
+    def send(self, data: Any) -> None:
+        if self._parts is None:
+            super().send(data)
+        else:
+            self._parts.append(data)
+
+
 @dataclass(frozen=True)
 class Answer:
     """An HTTP response."""
@@ -82,7 +102,7 @@ class Service:
         method: str | None = None,
     ) -> Answer:
         """Send one request over a new connection."""
-        connection = http.client.HTTPConnection(*self.place, timeout=_ANSWER)
+        connection = Connection(*self.place, timeout=_ANSWER)
         try:
             connection.request(method or ("GET" if body is None else "POST"), path, body, dict(headers or {}))
             response = connection.getresponse()

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import http.client
 import io
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -134,13 +132,3 @@ def refused(answer: Answer, status: int, kind: str, message: str = "") -> None:
 
 def head(path: str, length: int, more: str = "") -> bytes:
     return f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n{more}\r\n".encode()
-
-
-def post_at_once(service: Service, path: str, body: bytes, more: str = "") -> Answer:
-    """Send the head and the body of a request together, so that no deadline comes between them."""
-    with socket.create_connection(service.place, timeout=120) as connection:
-        connection.sendall(head(path, len(body), more) + body)
-        with closing(http.client.HTTPResponse(connection)) as response:
-            response.begin()
-            headers = {name.lower(): value for name, value in response.getheaders()}
-            return Answer(response.status, headers, response.read())

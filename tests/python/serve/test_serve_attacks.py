@@ -25,7 +25,7 @@ import reverse_proxy
 from command_line import save_colour_model
 from PIL import Image
 from reverse_proxy import NAME, connected, proxied
-from serving import Service, require_packages, serving
+from serving import Service, require_packages, serving, until
 
 import mpscnn
 
@@ -33,7 +33,7 @@ require_packages()
 
 MAX_BYTES = 1_000_000
 HELD = 2_500_000
-DEADLINE = 60.0
+DEADLINE = 600.0
 CONNECTIONS = 40
 
 
@@ -274,18 +274,18 @@ def test_an_answer_that_nobody_takes_goes_from_the_service_to_the_proxy(
         assert service.metric("mpscnn_tensor_bytes") == 0  # 12 million bytes were announced
 
 
-def test_one_address_has_so_many_connections(service: Service, proxy: tuple[str, int]) -> None:
-    with ExitStack() as stack:
+def test_one_address_has_so_many_connections(service: Service, tmp_path: Path) -> None:
+    # On a busy machine, the first connections could end before the last ones begin.
+    with proxied(service.place, tmp_path, timeout=300) as place, ExitStack() as stack:
         for _ in range(reverse_proxy.CONNECTIONS):
-            connection = stack.enter_context(connected(proxy))
+            connection = stack.enter_context(connected(place))
             connection.sendall(WHOLE[:-1])
-        for _ in range(600):  # until nginx has read the heads
-            with connected(proxy) as connection:
-                status = status_of(connection, LIVE + b"\r\n")
-            if status == 503:
-                break
-            time.sleep(0.05)
-        assert status == 503
+
+        def status() -> int:
+            with connected(place) as connection:
+                return status_of(connection, LIVE + b"\r\n")
+
+        until(lambda: status() == 503)  # nginx has read the heads
     assert service.request("/v2/health/live").status == 200
 
 
@@ -382,11 +382,7 @@ def test_a_connection_more_is_refused(service: Service) -> None:
             stack.enter_context(socket.create_connection(service.place))
         refused = service.request("/v2/health/live")
         assert (refused.status, refused.body) == (503, b"Service Unavailable")
-    for _ in range(600):
-        if service.request("/v2/health/live").status == 200:
-            return
-        time.sleep(0.05)
-    raise AssertionError("connections that were closed are not given back")
+    until(lambda: service.request("/v2/health/live").status == 200)  # closed connections are given back
 
 
 def test_a_slow_body_is_given_up(service: Service) -> None:
@@ -394,7 +390,7 @@ def test_a_slow_body_is_given_up(service: Service) -> None:
         connection.sendall(head(len(PHOTO), "X-Request-Timeout: 0.2\r\n") + PHOTO[:5])
         status, _, body = answered(connection)
         assert (status, json.loads(body)["error"]) == (408, "BodyTooSlow")
-        assert "60 seconds (--deadline)" in json.loads(body)["message"]
+        assert "600 seconds (--deadline)" in json.loads(body)["message"]
 
 
 def test_a_client_that_sends_all_before_it_reads_sees_why_it_was_refused(service: Service) -> None:
@@ -431,11 +427,7 @@ def test_slow_uploads_of_the_largest_body_do_not_add_up(service: Service) -> Non
         assert told.count((503, "MemoryBudgetExceeded")) >= 10
         assert service.metric('mpscnn_refused_total{reason="bytes"}') - refused >= 10
         assert resident(service) - before < 20 * MAX_BYTES
-    for _ in range(600):
-        if service.metric("mpscnn_body_bytes") == 0:
-            return
-        time.sleep(0.05)
-    raise AssertionError("bodies are held")
+    until(lambda: service.metric("mpscnn_body_bytes") == 0)
 
 
 def test_one_more_client_of_another_kind_is_answered_while_bodies_are_hostile(model: Path) -> None:
@@ -458,7 +450,8 @@ def test_one_more_client_of_another_kind_is_answered_while_bodies_are_hostile(mo
     ]
     from concurrent.futures import ThreadPoolExecutor
 
-    with serving(model, "--device", "cpu") as service, ThreadPoolExecutor(4) as clients:
+    arguments = (model, "--device", "cpu", "--deadline", "600")
+    with serving(*arguments) as service, ThreadPoolExecutor(4) as clients:
         for path, body, headers in bodies:
             answers = [clients.submit(service.request, path, body, headers) for _ in range(4)]
             longest = 0.0

@@ -81,7 +81,7 @@ def test_requests_need_the_token(guarded: Service) -> None:
 def test_what_says_who_asks_is_there_once(guarded: Service, name: str) -> None:
     fields = {"Host": "127.0.0.1", "Authorization": f"Bearer {TOKEN}", "Origin": "http://127.0.0.1"}
     head = "".join(f"{field}: {text}\r\n" for field, text in [*fields.items(), (name, fields[name])])
-    with socket.create_connection(guarded.place, timeout=30) as connection:
+    with socket.create_connection(guarded.place, timeout=120) as connection:
         connection.sendall(f"GET /v1/models HTTP/1.1\r\n{head}Connection: close\r\n\r\n".encode())
         with connection.makefile() as stream:
             content = stream.readline() + json.loads(stream.read().partition("\n\n")[2])["message"]

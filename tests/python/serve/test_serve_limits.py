@@ -9,7 +9,7 @@ import time
 import pytest
 import slow_service
 from serving import Service, require_packages
-from slow_service import SLOW, Asked, Gate, head, post_at_once, refused, wait_until
+from slow_service import SLOW, Asked, Gate, head, refused, wait_until
 
 require_packages()
 
@@ -38,7 +38,7 @@ def test_a_full_queue_refuses_and_those_in_it_are_answered(
 
 def test_the_deadline_comes_while_it_waits(service: Service, busy: None, photo: bytes) -> None:
     before = service.metric('mpscnn_refused_total{reason="deadline"}')
-    late = post_at_once(service, "/v1/classify", photo, "X-Request-Timeout: 0.05\r\n")
+    late = service.request("/v1/classify", photo, {"X-Request-Timeout": "0.05"})
     refused(late, 504, "DeadlineExceeded", "600 seconds (--deadline)")
     assert service.metric("mpscnn_queue_length") == 0  # the request has left the queue
     assert service.metric('mpscnn_refused_total{reason="deadline"}') == before + 1
@@ -129,5 +129,5 @@ def test_a_client_that_goes_away_within_its_body(service: Service, photo: bytes)
 
 
 def test_a_deadline_before_the_computation_is_one_of_the_service(service: Service, photo: bytes) -> None:
-    assert post_at_once(service, "/v1/classify", photo, "X-Request-Timeout: 1e-9\r\n").status == 504
+    assert service.request("/v1/classify", photo, {"X-Request-Timeout": "1e-9"}).status == 504
     wait_until(service, "mpscnn_computing", 0)

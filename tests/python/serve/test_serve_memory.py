@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from command_line import save_colour_model
 from PIL import Image
+from serving import Connection
 
 pytest.importorskip("fastapi", reason="fastapi is not installed")
 pytest.importorskip("uvicorn", reason="uvicorn is not installed")
@@ -54,7 +55,7 @@ class Client:
         self.place = place
         self.service = service
         self._server = server
-        self.connection = http.client.HTTPConnection(*place, timeout=60)
+        self.connection = Connection(*place, timeout=120)
 
     def wait(self) -> None:
         """Wait until the last request has ended."""
