@@ -18,7 +18,7 @@ from reference import detection as reference
 
 import mpscnn
 from mpscnn import Network, converters
-from mpscnn.errors import ParameterError, UnsupportedError
+from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 
 coremltools = pytest.importorskip("coremltools", reason="coremltools is not installed")
 pytestmark = [
@@ -196,6 +196,9 @@ def test_what_detectors_are_refused(tmp_path: Path) -> None:
     settings = {**network.detection.settings, "suppression": {"method": "gaussian"}}
     network.detection = mpscnn.DetectionHead(settings)
     with pytest.raises(UnsupportedError, match=r"by the method 'gaussian': set 'method' to 'hard'"):
+        converters.export_coreml(network, tmp_path / "one.mlpackage")
+    network.detection = mpscnn.DetectionHead({**settings, "boxes": {"output": "edges"}, "suppression": {}})
+    with pytest.raises(WeightsError, match="the output 'edges', which the network does not have"):
         converters.export_coreml(network, tmp_path / "one.mlpackage")
 
 

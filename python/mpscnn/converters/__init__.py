@@ -221,7 +221,8 @@ def export_coreml(
         palette: the bits per weight (1, 2, 4, 6 or 8) for Core ML's palettization: each weight is an index into a table
             of 2^bits values. For packages only; needs scikit-learn.
         target: the minimum deployment target, "iOS13" to "iOS18"; None: iOS 15 for a package, iOS 16 for one with
-            compressed weights, iOS 14 for a file. A file for a later system is the same as one for iOS 14.
+            compressed weights, iOS 18 for one with a GRU that resets after the product, iOS 14 for a file. A file for a
+            later system is the same as one for iOS 14.
         information: "license", "author", ... of the model.
 
     Raises:

@@ -44,8 +44,8 @@ def deeplab_v3(
 
     Args:
         weights: as for `mobilenet_v2`.
-        depth_multiplier: the width of the MobileNet relative to the article's. At 1 widths are rounded to multiples of
-            8, otherwise not, as in TensorFlow's published DeepLabs.
+        depth_multiplier: the width of the MobileNet relative to the article's, 0.1 to 4. At 1 widths are rounded to
+            multiples of 8, otherwise not, as in TensorFlow's published DeepLabs.
         input_size: one number, or (height, width), at least 32; the published networks have 513.
         classes: 21 for Pascal VOC, including the background.
         output_stride: 16 or 8: the ratio between the sizes of the input and the last feature map.

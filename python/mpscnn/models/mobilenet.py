@@ -57,8 +57,8 @@ def mobilenet_v1(
     Args:
         weights: None (load them later), a mapping as for `Network.load_weights`, or a model file or registry
             name with exactly this architecture.
-        depth_multiplier: the width of every layer relative to the article's; each has at least 8 channels.
-        input_size: one number, or (height, width); the article uses 128, 160, 192 and 224.
+        depth_multiplier: the width of every layer relative to the article's, 0.1 to 4; each has at least 8 channels.
+        input_size: one number, or (height, width), at least 32; the article uses 128, 160, 192 and 224.
         classes: 1001 in TensorFlow's files, where class 0 is the background.
         output: "softmax" for probabilities, "logits" for the values before it.
         shallow: leave out the five layers with 512 channels (the article's shallow variant).
@@ -88,9 +88,9 @@ def mobilenet_v2(
     Args:
         weights: None (load them later), a mapping as for `Network.load_weights`, or a model file or registry
             name with exactly this architecture.
-        depth_multiplier: the width of every layer relative to the article's. Channels are rounded to multiples of 8. If
-            it is below 1, the last convolution still has 1280 channels.
-        input_size: one number, or (height, width).
+        depth_multiplier: the width of every layer relative to the article's, 0.1 to 4. Channels are rounded to
+            multiples of 8. If it is below 1, the last convolution still has 1280 channels.
+        input_size: one number, or (height, width), at least 32.
         classes: 1001 in TensorFlow's files, where class 0 is the background.
         output: "softmax" for probabilities, "logits" for the values before it.
 

@@ -51,8 +51,9 @@ def ssd_mobilenet_v1(
         weights: None (load them later), a mapping as for `Network.load_weights`, or a model file or registry
             name with exactly this architecture.
         classes: the number of classes without the background: 90 for COCO in TensorFlow's numbering, 20 for Pascal VOC.
-        input_size: one number, or (height, width).
-        depth_multiplier: the width of every layer of the backbone and of the extra maps relative to the article's.
+        input_size: one number, or (height, width), at least 32.
+        depth_multiplier: the width of every layer of the backbone and of the extra maps relative to the article's, 0.1
+            to 4.
         score: the meaning of the logits: "sigmoid" for each class separately (TensorFlow's), or "softmax".
 
     Raises:

@@ -20,7 +20,8 @@ class MPSNNGraph:
 
     Attributes:
         network: the `mpscnn.Network` with its weights, which can be saved and run on every device.
-        source_images: the inputs, in the order in which nodes first read them. The network's inputs have this order.
+        source_images: the inputs, in the order in which a depth-first search from the results finds them. The network's
+            inputs have this order.
 
     Raises:
         ParameterError: a result is not an image, inputs have equal names, or there is no node between input and result.

@@ -21,7 +21,7 @@ KINDS = ("PriorBox", "DetectionOutput")
 _HEADS = ("boxes", "scores")
 _MAX_ANCHORS = 1_000_000
 _VARIANCES = [0.1, 0.1, 0.2, 0.2]
-_MIN_SCORE = 1e-6  # the least score threshold, which must be above 0 in mpscnn
+_MIN_SCORE = 1e-6  # the minimum score threshold, which must be above 0 in mpscnn
 
 
 @dataclass(frozen=True)

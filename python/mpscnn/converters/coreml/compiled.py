@@ -31,7 +31,7 @@ def read_compiled(path: Path) -> CoremlFile:
     """
     origin = os.fspath(path)
     if not is_folder(path):
-        raise WeightsError(f"{origin}: is no folder, as a compiled model ({COMPILED}) is: {_SOURCE}")
+        raise WeightsError(f"{origin}: is not a folder, as a compiled model ({COMPILED}) is: {_SOURCE}")
     program = path / _PROGRAM
     if not program.is_file():
         raise UnsupportedError(f"{origin}: is {_kind(path)}: {_SOURCE}")

@@ -22,7 +22,7 @@ PostProcessing = Callable[[Walk, Sequence[str]], None]
 EDGES = np.array([[1, 0, 1, 0], [0, 1, 0, 1], [-0.5, 0, 0.5, 0], [0, -0.5, 0, 0.5]], np.float32)
 """The matrix that computes left, top, right and bottom (its columns) from centre x, centre y, width and height."""
 VECTORIZER = "featureVectorizer"
-_MIN_SCORE = 1e-6  # the least score threshold, which must be above 0 in mpscnn
+_MIN_SCORE = 1e-6  # the minimum score threshold, which must be above 0 in mpscnn
 _MAX_BOXES = 300
 
 

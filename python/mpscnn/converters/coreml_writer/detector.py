@@ -9,7 +9,7 @@ import numpy as np
 
 from mpscnn.converters.coreml_writer.read_detector import remove_added_layers
 from mpscnn.converters.photo_settings import labelled_classes
-from mpscnn.errors import ParameterError, UnsupportedError
+from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 
 if TYPE_CHECKING:
     from mpscnn.graph.network import Network
@@ -33,7 +33,8 @@ class DetectorPostProcessing:
         network: the network to write, without the layers that reading a Core ML model added.
 
     Raises:
-        UnsupportedError: Core ML does not suppress boxes in the detector's way. ParameterError: labels that do not fit.
+        UnsupportedError: Core ML does not suppress boxes in the detector's way. ParameterError: labels or settings that
+            are wrong. WeightsError: settings that name an output which the network does not have.
     """
 
     def __init__(self, network: Network, size: tuple[int, int] | None, origin: str) -> None:
@@ -43,7 +44,13 @@ class DetectorPostProcessing:
         made = head.detector((int(height or 0), int(width or 0)))
         self._settings, self._anchors = made.settings, made.anchors
         names = [tensor.name for tensor in network.outputs]
-        self._places = tuple(names.index(head.output(part)) for part in ("boxes", "scores"))
+        wanted = [head.output(part) for part in ("boxes", "scores")]
+        missing = next((name for name in wanted if name not in names), None)
+        if missing is not None:
+            raise WeightsError(
+                f"{origin}: the detector's settings name the output {missing!r}, which the network does not have"
+            )
+        self._places = tuple(map(names.index, wanted))
         self.network, self._are_centres = remove_added_layers(network, *self._places)
         self._labels = network.labels
         suppression = self._settings["suppression"]

@@ -171,7 +171,7 @@ def interleave(b: Builder, tensors: Sequence[str], axis: int) -> str:
     """Interleave several tensors along an axis: the first position of each, the second position of each, ..."""
     shape, count = list(b.fixed_shape(tensors[0])), len(tensors)
     if axis == 0:
-        raise UnsupportedError("takes images of the batch by turns")
+        raise UnsupportedError("interleaves images of the batch")
     rank, joined = len(shape), b.op("Concat", *tensors, axis=axis)
     apart = b.reshape(joined, [0, *shape[1:axis], count, *shape[axis:]])
     order = [*range(axis), axis + 1, axis, *range(axis + 2, rank + 1)]

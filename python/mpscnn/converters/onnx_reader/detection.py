@@ -37,7 +37,7 @@ _WITHOUT_ANCHORS = _WITH_ANCHORS | {"iou_threshold": 0.7}
 _MAX_BOXES = 1000  # a larger limit in a file means that all boxes are kept
 # Limits for running the network on one image. No such network needs this much, but a malicious file might.
 _MAX_OPERATIONS, _MAX_MEMORY = 10**12, 1 << 31
-_MIN_SCORE = 1e-6  # the least score threshold
+_MIN_SCORE = 1e-6  # the minimum score threshold
 # The first matrix computes left, top, right and bottom from a centre and a size. The second swaps x and y.
 _FROM_CENTER = np.array([[1, 0, -0.5, 0], [0, 1, 0, -0.5], [1, 0, 0.5, 0], [0, 1, 0, 0.5]])
 _Y_FIRST = np.eye(4)[[1, 0, 3, 2]]

@@ -94,7 +94,7 @@ def _prepare(walk: Walk, net: Any, inputs: Sequence[Feature], *, old: bool) -> P
         name = message.featureName or (images or list(inputs))[0].name
         one = next((given for given in inputs if given.name == name), None)
         if one is None or one.kind != "image":
-            raise WeightsError(f"damaged: prepares {quote_name(name)}, which is no image input")
+            raise WeightsError(f"damaged: prepares {quote_name(name)}, which is not an image input")
         scaler = _scaler(message, one) if message.HasField("scaler") else None
         if scaler is not None and place == 0 and len(net.preprocessing) == 1 == len(inputs):
             photo = scaler
