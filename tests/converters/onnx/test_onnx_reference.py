@@ -69,13 +69,49 @@ def attention(d: Draw) -> Case:
         attributes |= {"q_num_heads": heads * groups, "kv_num_heads": heads}
         shapes = [(n, count, number * wide) for n, number, count, wide in shapes]
     feeds = {name: d.numbers(*shape) for name, shape in zip("qkv", shapes, strict=True)}
-    inputs, constants = ["q", "k", "v"], {}
-    kind = d.integer(0, 2)
-    if kind:
+    inputs, constants, nodes = ["q", "k", "v"], {}, []
+    kind, is_constant = d.choice("none", "truths", "numbers"), d.flag()
+    if kind != "none":
         inputs.append("m")
-        mask = d.random.random((tokens, keys)) < 0.7
-        constants["m"] = mask if kind == 1 else np.where(mask, d.numbers(tokens, keys), -np.inf)
-    return Case([node("Attention", inputs, **attributes)], feeds, constants)
+        shape = (tokens, keys) if is_constant else (batch, 1, tokens, keys)
+        mask = d.random.random(shape) < 0.7
+        numbers = np.where(mask, d.numbers(*shape), np.float32(-np.inf))
+        if is_constant:
+            constants["m"] = mask if kind == "truths" else numbers
+        elif kind == "truths":
+            feeds["given"] = mask.astype(np.float32)
+            nodes = [node("Cast", ["given"], "m", to=9)]  # bool
+        else:
+            feeds["m"] = numbers
+    return Case([*nodes, node("Attention", inputs, **attributes)], feeds, constants)
+
+
+@pytest.mark.parametrize("kind", ["truths", "numbers"])
+@pytest.mark.parametrize("is_constant", [True, False])
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+@pytest.mark.parametrize("is_causal", [0, 1])
+def test_queries_that_may_attend_to_no_key_get_zeros(
+    kind: str, is_constant: bool, precision: str, is_causal: int
+) -> None:
+    """The first query is hidden from all keys by the mask, or by the mask and the causal rule together."""
+    mask = np.array([[[[False, is_causal], [True, True]]]], bool)
+    numbers = np.where(mask, np.float32(0.0), np.float32(-np.inf))
+    x = np.arange(4, dtype=np.float32).reshape(1, 1, 2, 2)
+    feeds, constants, nodes = {"x": x}, {}, []
+    if is_constant:
+        constants["m"] = mask if kind == "truths" else numbers
+    elif kind == "truths":
+        feeds["given"] = mask.astype(np.float32)
+        nodes = [node("Cast", ["given"], "m", to=9)]  # bool
+    else:
+        feeds["m"] = numbers
+    nodes.append(node("Attention", ["x", "x", "x", "m"], is_causal=is_causal))
+    made = model(nodes, {name: list(array.shape) for name, array in feeds.items()}, constants, opset=23)
+    given = [np.ascontiguousarray(array.transpose(0, 2, 3, 1)) for array in feeds.values()]
+    found = np.asarray(read(made).compile(device="cpu", precision=precision).run(given))
+    expected = run_there(made, feeds)[0].transpose(0, 2, 3, 1)
+    np.testing.assert_allclose(found, expected, rtol=2e-3)
+    assert not expected[0, 0].any()
 
 
 def hidden_scores(d: Draw) -> Case:

@@ -14,6 +14,7 @@ from mpscnn.converters.tensor import FileTensor
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _HEADS_RANK, _TOKENS_RANK = 4, 3
+_TO_HALF = 2.0**-115  # brings HIDDEN into the range of float16, so that numbers can be compared with it there
 
 
 def _attention(c: Context, node: Node) -> FileTensor:
@@ -82,8 +83,8 @@ class _Mask:
 
     Attributes:
         bias: the numbers that are added to the scores before softmax.
-        factors: numbers that multiply the result of softmax: 0 for queries that may attend to no key, otherwise 1. None
-            if there are no such queries.
+        factors: numbers that multiply the result of softmax, so that queries which may attend to no key get zeros: 0
+            for these queries, or for each hidden key; otherwise 1. None: there are no such queries.
     """
 
     bias: FileTensor
@@ -112,7 +113,12 @@ def _masks(c: Context, node: Node, scores: FileTensor) -> list[_Mask]:
     elif name is not None:
         masks.append(_computed_mask(scores, c.value(name, whole_numbers=True)))
     if bias is not None:
-        attends = bias.max(axis=-1, keepdims=True) > HIDDEN
+        attends = bias > HIDDEN
+        if not masks:  # two masks may hide all keys of a query together, so the factors then are for each key
+            attends = attends.any(axis=-1, keepdims=True)
+            bias = np.where(
+                attends, bias, np.float32(0.0)
+            )  # a row of minus infinities in float16 would give NaN
         factors = (
             None
             if attends.all()
@@ -126,7 +132,9 @@ def _computed_mask(scores: FileTensor, mask: FileTensor) -> _Mask:
     if mask.shape[-1:] != scores.shape[3:]:
         raise UnsupportedError(f"its mask {mask.shown} is for fewer keys than {scores.shown}")
     if not mask.whole_numbers:
-        return _Mask(mask, None)
+        finite = mask.map({"kind": "clamp", "a": HIDDEN, "b": -2.0 * HIDDEN}, "/mask")
+        hidden = finite.linear(_TO_HALF, suffix="/range").less_than(HIDDEN * _TO_HALF / 2.0, "/hidden")
+        return _Mask(finite, hidden.linear(-1.0, 1.0, "/seen"))
     truths = mask.mark_as_floats()
     return _Mask(truths.linear(-HIDDEN, HIDDEN, "/mask"), truths)
 
