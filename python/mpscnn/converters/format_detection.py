@@ -199,4 +199,4 @@ def _format_of_archive(names: list[str]) -> tuple[str, str] | None:
 
 
 def _rename(path: Path, suffix: str) -> str:
-    return f"named {path.stem.removesuffix(suffix)}{suffix} it is read"
+    return f"rename it to {path.stem.removesuffix(suffix)}{suffix}"

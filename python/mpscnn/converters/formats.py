@@ -48,7 +48,7 @@ def find_reader(paths: Sequence[Path]) -> Reader:
         what, suffix = found
         is_named_so = (suffix == MODEL_SUFFIX) == (path.suffix.lower() == MODEL_SUFFIX)
         if _READERS[suffix] is not reader or not is_named_so:
-            raise UnsupportedError(f"{path}: is {what}; named {path.stem}{suffix} it is read")
+            raise UnsupportedError(f"{path}: is {what}; rename it to {path.stem}{suffix}")
     return reader
 
 

@@ -44,7 +44,7 @@ def test_the_format_is_told_by_the_contents(kind: str, tmp_path: Path) -> None:
         _written(kind, path)
         (tmp_path / "model.caffemodel").write_bytes(b"")
         with pytest.raises(
-            mpscnn.UnsupportedError, match=rf"is {_KINDS[kind]}.*; named model\.{kind} it is read"
+            mpscnn.UnsupportedError, match=rf"is {_KINDS[kind]}.*; rename it to model\.{kind}"
         ):
             converters.read_network([path])
     right = tmp_path / f"right.{kind}"

@@ -90,10 +90,12 @@ def test_another_suffix_is_another_format(tmp_path: Path) -> None:
     path = tflite_file(tmp_path / "colours.tflite")
     mpscnn.load(path)
     with pytest.raises(
-        mpscnn.UnsupportedError, match=r"is a TensorFlow Lite file; named colours\.tflite it is read"
+        mpscnn.UnsupportedError, match=r"is a TensorFlow Lite file; rename it to colours\.tflite"
     ):
         mpscnn.load(path.rename(tmp_path / "colours.h5"))
-    with pytest.raises(mpscnn.UnsupportedError, match=r"is a TensorFlow Lite file; named colours\.tflite"):
+    with pytest.raises(
+        mpscnn.UnsupportedError, match=r"is a TensorFlow Lite file; rename it to colours\.tflite"
+    ):
         mpscnn.load((tmp_path / "colours.h5").rename(tmp_path / "colours.onnx"))
 
 
@@ -152,13 +154,13 @@ def test_commands(
 
 #: For each file name, the first bytes and the expected error.
 OTHERS = {
-    "net.bin": (b"\x08\x07\x12\x07pytorch", r"is an ONNX file; named net\.onnx it is read"),
-    "net.safetensors": (b"\x1c\0\0\0TFL3", r"is a TensorFlow Lite file; named net\.tflite it is read"),
-    "named.safetensors": (b"\x89HDF\r\n\x1a\n", r"is an HDF5 file.*named named\.h5 it is read"),
-    "net.pth.tar": (b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.", r"torch\.save; named net\.pth it is read"),
-    "net.ckpt": (b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.", r"torch\.save; named net\.pth it is read"),
-    "net.model": (b"\x08\x01\x12\x05\n\x03abc", r"is a Core ML model; named net\.mlmodel it is read"),
-    "net.weights": (b"\x08\x08\x12\x85\x01\xa2\x01", r"is a Core ML model; named net\.mlmodel it is read"),
+    "net.bin": (b"\x08\x07\x12\x07pytorch", r"is an ONNX file; rename it to net\.onnx"),
+    "net.safetensors": (b"\x1c\0\0\0TFL3", r"is a TensorFlow Lite file; rename it to net\.tflite"),
+    "named.safetensors": (b"\x89HDF\r\n\x1a\n", r"is an HDF5 file.*rename it to named\.h5"),
+    "net.pth.tar": (b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.", r"torch\.save; rename it to net\.pth"),
+    "net.ckpt": (b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.", r"torch\.save; rename it to net\.pth"),
+    "net.model": (b"\x08\x01\x12\x05\n\x03abc", r"is a Core ML model; rename it to net\.mlmodel"),
+    "net.weights": (b"\x08\x08\x12\x85\x01\xa2\x01", r"is a Core ML model; rename it to net\.mlmodel"),
     "net.param": (b"7767517\n75 83\n", "is a network of ncnn"),
     "net.xml": (b'<?xml version="1.0"?>', "OpenVINO"),
     "net.mnn": (b"\x20\0\0\0\0\0\0\0\0\0", "is a network of MNN"),
@@ -203,8 +205,8 @@ def test_files_of_other_formats_are_named_with_what_helps(name: str, tmp_path: P
 @pytest.mark.parametrize(
     ("member", "message"),
     [
-        ("archive/data.pkl", r"a file of torch\.save; named net\.pth"),
-        ("model.weights.h5", r"a Keras file; named net\.keras"),
+        ("archive/data.pkl", r"a file of torch\.save; rename it to net\.pth"),
+        ("model.weights.h5", r"a Keras file; rename it to net\.keras"),
         ("conv.npy", "an archive of NumPy arrays"),
         ("model.onnx", "a zip archive; give the model file in it"),
         ("net/archive_format", r"a program of torch\.export; in Python: mpscnn\.from_torch\("),
@@ -249,7 +251,7 @@ def test_files_and_folders_that_look_like_names(tmp_path: Path, monkeypatch: pyt
         ("model.ckpt", r"is a checkpoint of TensorFlow; give its index: model\.ckpt\.index"),
         ("my folder", "my folder: is a folder; expected a model file"),
         (".", "is a folder"),
-        ("colours", r"is a TensorFlow Lite file; named colours\.tflite it is read"),
+        ("colours", r"is a TensorFlow Lite file; rename it to colours\.tflite"),
     ):
         with pytest.raises(mpscnn.UnsupportedError, match=message):
             mpscnn.load(name)
