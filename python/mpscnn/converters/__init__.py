@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 #: A part of the cache's file names. Raise it when a change of a converter changes its results for existing files.
-CONVERTER_VERSION = 15
+CONVERTER_VERSION = 16
 
 
 def read_network(
@@ -72,9 +72,9 @@ def read_network(
             of a SavedModel.
 
     Raises:
-        UnsupportedError: an unknown format, or layers that mpscnn lacks; the message names all of them. WeightsError: a
-            damaged file. ParameterError: no source, a `size` or shape other than the file's, or an input or output that
-            it does not have.
+        UnsupportedError: an unknown format, a missing package, or layers that mpscnn lacks; the message names all of
+            them. WeightsError: a missing or damaged file. ParameterError: no source, an argument that the format does
+            not have, a `size` or shape other than the file's, or an input, output or signature that it does not have.
     """
     from mpscnn.converters.decomposed_norms.fusion import fuse_norms
     from mpscnn.converters.float32_intermediates import keep_intermediates
@@ -113,7 +113,7 @@ def convert_files(
     output: str | PathLike[str],
     *,
     labels: str | PathLike[str] | None = None,
-    preprocess: str | Mapping[str, Any] | None = None,
+    preprocess: str | PathLike[str] | Mapping[str, Any] | None = None,
     name: str | None = None,
     dtype: StoredTypeName | None = None,
     information: Mapping[str, str] | None = None,
@@ -189,7 +189,8 @@ def export_onnx(
     Raises:
         UnsupportedError: the package `onnx` is not installed, ONNX cannot express a layer, or there are more than 2 GB
             of weights. WeightsError: weights are missing or beyond float16, or the file cannot be written.
-            ParameterError: an unknown layout or type, or "uint8" for a network that is not quantised.
+            ParameterError: an unknown layout or type, or "uint8" for a network that is not quantised. ShapeError: the
+            network leaves its height or width free, and `size` is not given.
     """
     from mpscnn.converters.onnx_writer.export import export
 
@@ -226,8 +227,9 @@ def export_coreml(
         information: "license", "author", ... of the model.
 
     Raises:
-        UnsupportedError: the package `coremltools` is not installed, or Core ML cannot express a layer. WeightsError:
-            weights are missing, or the file cannot be written. ParameterError: an unknown suffix, type or target.
+        UnsupportedError: the package `coremltools` is not installed, Core ML cannot express a layer, or the network
+            leaves its height or width free, and `size` is not given. WeightsError: weights are missing, or the file
+            cannot be written. ParameterError: an unknown suffix, type, palette or target, or a target that is too old.
     """
     from mpscnn import _core
     from mpscnn._private.settings import as_json

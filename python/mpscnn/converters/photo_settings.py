@@ -62,7 +62,7 @@ def choose_settings(
     network: Network,
     *,
     detection: str | PathLike[str] | Mapping[str, Any] | None = None,
-    preprocess: str | Mapping[str, Any] | None = None,
+    preprocess: str | PathLike[str] | Mapping[str, Any] | None = None,
     labels: str | PathLike[str] | None = None,
 ) -> None:
     """Set a network's detection, preprocessing and labels, except for those that are None.
@@ -83,9 +83,9 @@ def choose_settings(
         choose_labels(network, labels)
 
 
-def choose_preprocess(network: Network, choice: str | Mapping[str, Any]) -> None:
+def choose_preprocess(network: Network, choice: str | PathLike[str] | Mapping[str, Any]) -> None:
     """Set a network's preprocessing: a preset's name, a mapping or its JSON text, or a .json file."""
-    if isinstance(choice, str) and _is_settings(choice):
+    if isinstance(choice, PathLike) or (isinstance(choice, str) and _is_settings(choice)):
         choice = _settings("preprocess", choice)
     network.preprocess = choice
 
@@ -141,7 +141,8 @@ def _choose_known(network: Network, name: str) -> None:
 def choose_labels(network: Network, choice: str | PathLike[str]) -> None:
     """Set the names of a network's classes: a JSON list, or a text file with one name per line.
 
-    Raises WeightsError if the number of names is not the number of classes.
+    Raises WeightsError if the number of names is not the number of classes, or if the file cannot be read, and
+    ParameterError for text that is not a JSON list of names.
     """
     if isinstance(choice, str) and choice.lstrip().startswith("["):
         labels = _json("labels", choice)

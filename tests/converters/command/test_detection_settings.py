@@ -41,6 +41,14 @@ def test_the_file_becomes_a_detector(tmp_path: Path, source: list[str]) -> None:
     assert (found.label, tuple(found.box)) == ("cat", (2, 1, 6, 4))
 
 
+def test_preprocessing_from_the_path_of_a_file(tmp_path: Path, source: list[str]) -> None:
+    path = write(tmp_path / "photos.json", {"mean": [1, 2, 3]})
+    output = tmp_path / "detector.safetensors"
+    for given in (path, str(path)):
+        network = converters.convert_files(source, output, detection=SETTINGS, preprocess=given)
+        assert network.preprocess == {"mean": [1, 2, 3]}
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
