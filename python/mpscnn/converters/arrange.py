@@ -338,9 +338,9 @@ class Arranger:
 
 
 def _groupings(extents: Sequence[int | None], atoms: Axis) -> list[list[Axis]]:
-    """Return the ways to divide these atoms, in order, into axes of these extents: at most two ways.
+    """Return ways to divide these atoms, in order, into axes of these extents.
 
-    Two are enough to know that the division is ambiguous.
+    The search ends when it has found more than one, because the division is then ambiguous.
     """
     if not extents:
         return [] if atoms else [[]]

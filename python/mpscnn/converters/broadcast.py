@@ -52,10 +52,10 @@ def align(arranger: Arranger, first: Value, second: Value) -> Aligned:
 
 
 def varying_atoms(value: Value, constant: NDArray[np.generic]) -> tuple[Axis, NDArray[np.float32]]:
-    """Find the atoms (parts of axes) along which a constant operand varies; they must come last in the value's memory.
+    """Find the last atoms (parts of axes) in the value's memory, from the first one along which a constant varies on.
 
-    Returns these atoms, and the constant's elements in the order of these atoms.
-    Raises UnsupportedError if the constant's shape would broadcast the value.
+    Returns these atoms, and the constant's elements in the order of these atoms, repeated along the others among them.
+    Raises UnsupportedError if the constant's shape would broadcast the value, or if one of these atoms is free.
     """
     shape = _widened_shape(value, constant)
     if not _fits(value, shape):
@@ -109,7 +109,10 @@ def move_varying_last(arranger: Arranger, value: Value, constant: NDArray[np.gen
 
 
 def repeats(value: Value, constant: NDArray[np.generic]) -> bool:
-    """Return True if a constant operand broadcasts the value, or has different elements for each image of the batch."""
+    """Return True if a constant operand broadcasts the value, or has an element for each image of the batch.
+
+    It is False for a value with a free extent.
+    """
     return not _fits(value, _widened_shape(value, constant)) and None not in value.shape[1:]
 
 

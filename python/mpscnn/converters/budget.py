@@ -93,7 +93,7 @@ class Budget:
         ):
             if used > free and used > free + rate * self._size():
                 raise UnsupportedError(
-                    f"the constants that are computed of others would take {used} {what}; supported are {free} and "
+                    f"the constants that are computed from others would take {used} {what}; supported are {free} and "
                     f"{rate} times the file's size in bytes"
                 )
 

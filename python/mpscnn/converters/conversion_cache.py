@@ -35,10 +35,10 @@ def convert_cached(name: str, *, fold: bool = True, note_photos: bool = True) ->
     installed. If their results differ, the cache keeps a text about the difference, and a RuntimeWarning reports it at
     each call.
 
-    The file's name in the cache consists of the converters' version and a SHA-256 over all source files and the suffix,
-    so a changed file is converted again. For files with weights only the hash includes the name, because the name may
-    tell the architecture. A truncated file in the cache is converted again, too. Weights are kept as float32, or as
-    integers if the network is quantised.
+    The file's name in the cache consists of a SHA-256 over all source files and the suffix, the converters' version and
+    `fold`, so a changed file is converted again. If a file has only weights, the hash is over its name instead of the
+    suffix, because the name may tell the architecture. A truncated file in the cache is converted again, too. Weights
+    are kept as float32, or as integers if the network is quantised.
 
     If the preprocessing of photos is a guess, because timm has weights of the network for several normalisations, a
     RuntimeWarning says so at each call, unless `note_photos` is False.

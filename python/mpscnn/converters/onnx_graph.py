@@ -82,7 +82,10 @@ class Graph:
         return self._current[blob]
 
     def constant(self, name: str, values: NDArray[Any] | Blob) -> str:
-        """Add a constant and return its name. A weight in a file is not copied; the graph refers to the file."""
+        """Add a constant and return its name.
+
+        A weight in a file is not copied: the graph refers to the file. Only weights of a second file are copied.
+        """
         made = self._names.unique(name)
         if isinstance(values, Blob) and isinstance(values.numbers, Place) and self._is_held(values.numbers):
             self._constants[made] = self._reference(made, values.shape, values.numbers)

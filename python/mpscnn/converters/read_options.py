@@ -27,7 +27,7 @@ class ReadOptions:
             file's order of axes.
         outputs: names of tensors in the file to stop at; empty: the file's outputs.
         architecture: the network that a file of weights belongs to, needed if names and shapes of the weights fit
-            several; None: the one that the file's name begins with.
+            several; None: the one that the file's name begins with, or that timm's config.json next to it names.
         fold: whether batch normalizations of a state dict become part of the layers before them, or stay separate
             layers. It has no effect on other formats.
         parameters: for an ONNX file exported from a module: the tensors that are trained, with their names in the
@@ -77,7 +77,11 @@ class ReadOptions:
         return tuple(chosen)
 
     def network(self, shapes: Mapping[str, Sequence[int | None]], origin: str) -> Network:
-        """Return a network with these inputs. Raises UnsupportedError if mpscnn supports no inputs of these shapes."""
+        """Return a network with these inputs.
+
+        Raises UnsupportedError if mpscnn supports no inputs of these shapes; if the caller chose a shape or size, it is
+        a ParameterError or ShapeError.
+        """
         from mpscnn.graph.network import Network
 
         try:
@@ -93,5 +97,5 @@ class ReadOptions:
             raise UnsupportedError(f"{path}: shapes and outputs cannot be chosen for files of this format")
 
     def sized(self, extents: Extents, where: str) -> Extents:
-        """Return the extents (n, height, width, channels) of an image with the chosen `size`, see `with_size`."""
+        """Return the extents (n, height, width, channels) of an image with the chosen `size`, see `set_size`."""
         return set_size(extents, self.size, where)

@@ -72,7 +72,7 @@ class SkippedData:
         message: the encoded message without this data.
 
     Raises:
-        ValueError: a field extends beyond the file or the message that contains it.
+        ValueError: a field is damaged, or extends beyond the file or the message that contains it.
     """
 
     def __init__(self, file: BinaryIO, size: int, inner: Path) -> None:
@@ -124,7 +124,7 @@ class SkippedData:
             else:
                 raise ValueError(f"a field of the kind {kind} at byte {begin}")
             if number == 0 or position > end:
-                raise ValueError(f"field {number} at byte {begin} ends behind what it lies in")
+                raise ValueError(f"field {number} at byte {begin} is damaged, or ends after its message")
             yield Field(number, kind, first, begin, position, value)
 
     def _varint(self, position: int, end: int) -> tuple[int, int]:

@@ -213,7 +213,7 @@ class FileTensor(Value):
         return self.wrap(Value(y.tensor, tuple(kept), y.order))
 
     def argmax_or_argmin(self, axis: int, *, minimum: bool = False, last: bool = False) -> FileTensor:
-        """Return the index of the largest (or with `minimum` the smallest) element of an axis, argmax and argmin.
+        """Return the index of the largest element of an axis, or with `minimum` that of the smallest.
 
         The axis is kept with the extent 1. Among equal elements, the first one is taken, or with `last` the last one.
         """

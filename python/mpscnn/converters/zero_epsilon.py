@@ -13,26 +13,27 @@ _MIN_EPSILON, _MIN_VARIANCE = 2.0**-126, 2.0**-70
 
 
 def batch_norm_epsilon(epsilon: float, variance: NDArray[np.float32] | None) -> float:
-    """Return an epsilon above 0 for a batch normalization. It is so small that results do not change by a bit.
+    """Return the epsilon of a batch normalization. 0 is replaced by a number so small that no bit of a result changes.
 
     Args:
         epsilon: the epsilon of the file.
-        variance: the variances of the file; None if the layer computes them from its input.
+        variance: the variances of the file; None if the layer computes them from its input. The number that replaces 0
+            then changes results for variances below 2^-70.
 
     Raises:
-        UnsupportedError: epsilon and a variance are 0. The file's engine divides by 0 then.
+        UnsupportedError: epsilon is 0, and a variance is below 2^-70. The file's engine divides by 0 or almost 0 then.
     """
     if epsilon != 0.0:
         return epsilon
     if variance is not None and not bool((variance >= _MIN_VARIANCE).all()):
         raise UnsupportedError(
-            "its epsilon is 0, and so is a variance: it divides by 0, which is not supported"
+            "its epsilon is 0, and a variance is 0 or almost 0: it divides by 0, or almost, which is not supported"
         )
     return _MIN_EPSILON
 
 
 def group_norm_epsilon(epsilon: float) -> float:
-    """Return an epsilon above 0 for a group normalization. It changes no float32 variance above 2^-100."""
+    """Return the epsilon of a group normalization, or instead of 0 a number that changes no variance above 2^-100."""
     return epsilon if epsilon != 0.0 else _MIN_EPSILON
 
 

@@ -196,7 +196,7 @@ def test_a_small_file_that_would_cost_much_is_refused_before_it_does(kind: str) 
     computed(CASES[kind](SMALL))  # imports modules and fills caches
     tracemalloc.start()
     try:
-        with pytest.raises(UnsupportedError, match="the constants that are computed of others would take"):
+        with pytest.raises(UnsupportedError, match="the constants that are computed from others would take"):
             computed(case)
         assert tracemalloc.get_traced_memory()[1] < MEMORY
     finally:

@@ -11,7 +11,7 @@ from typing import Any
 
 from mpscnn.converters.message_schema import message_class
 
-# Message: its fields as "name type" or "name type number"; a type with a star is a list.
+# Message: its fields as "name:type" or "name:type:number"; a type with a star is a list.
 _WEIGHTS = {
     "Shape": "dim:int64*:1",
     "Blob": "num:int32:1 channels:int32:2 height:int32:3 width:int32:4 data:float*:5 shape:Shape:7 "
@@ -98,5 +98,5 @@ def weights_message() -> Any:
 
 @cache
 def text_message() -> Any:
-    """Return the class of a .prototxt's message. Enumerations are strings, see `caffe.file.unquoted`."""
+    """Return the class of a .prototxt's message. Enumerations are strings, see `file.quote_enumerations`."""
     return message_class("mpscnn_caffe_text", _TEXT, "Net", "Caffe files", "convert")

@@ -75,7 +75,7 @@ def _pooling(b: Builder, layer: CaffeLayer) -> str:
     for size, taps, stride, pad in zip(shape[2:], kernel, strides, pads, strict=True):
         counts.append(_windows(size, taps, stride, pad, upwards=upwards, padded=any(pads)))
         if (counts[-1] - 1) * stride >= size + pad:
-            raise UnsupportedError("its last window lies behind the image")
+            raise UnsupportedError("its last window lies outside of the image, which is not supported")
     window: dict[str, Any] = {"kernel_shape": list(kernel), "strides": list(strides), "pads": [*pads, *pads]}
     if kind == "Average":
         window["count_include_pad"] = 1

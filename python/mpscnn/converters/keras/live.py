@@ -42,9 +42,9 @@ def from_keras(
         check: whether to run the network and the model on random inputs and compare the results.
 
     Raises:
-        ParameterError: `model` is not a model of Keras 3, or `size` contradicts the model. UnsupportedError: Keras is
-            not installed, or mpscnn does not support some layers (the message names all of them). With `check` also if
-            a result differs from the model's.
+        ParameterError: `model` is not a Keras model, or `size` contradicts it. UnsupportedError: Keras 3 is not
+            installed, the model is not built, or mpscnn does not support some layers (the message names all of them).
+            With `check` also if a result differs from the model's.
     """
     if importlib.util.find_spec("keras") is None:
         raise UnsupportedError("from_keras needs Keras 3, which is not installed: pip install keras")

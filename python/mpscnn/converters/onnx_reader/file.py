@@ -201,8 +201,9 @@ class OnnxFile:
 def read_onnx(path: Path) -> OnnxFile:
     """Read an ONNX file.
 
-    Raises WeightsError for a damaged file. Raises UnsupportedError if the package `onnx` is not installed, or if the
-    file's message would take far more memory than the file's size.
+    Raises WeightsError for a missing or damaged file. Raises UnsupportedError if the package `onnx` is not installed,
+    if the opset is too old, if the graph has too many parts, functions or sparse weights, or if the file's message
+    would take far more memory than the file's size.
     """
     onnx = _package()
     origin = os.fspath(path)

@@ -91,7 +91,8 @@ class _Integers:
         names: the names of the network's layers.
         nodes: the descriptions of these layers.
         scales: the quantizations of inputs and layers, by name.
-        dtype: "uint8" if the file has only uint8 tensors, otherwise "int8". TensorFlow Lite rounds the two differently.
+        dtype: "uint8" if the file has only uint8 tensors, and one scale for each weight; otherwise "int8". TensorFlow
+            Lite rounds the two differently.
         floats: the layers whose input, result or weights have no quantization.
     """
 

@@ -1,4 +1,4 @@
-"""Recognise activations that a file writes as several nodes: swish, hard-swish, mish, GELU.
+"""Recognise activations that a file writes as several nodes: swish, hard-swish, hard-sigmoid, mish, GELU.
 
 The nodes between two tensors become one expression. Its products and sums have a normal form, so that the order in
 which a file computes them does not matter. The expression is then compared with those of known activations.

@@ -104,8 +104,8 @@ def match_network(
 
     Raises:
         UnsupportedError: the architecture is unknown, ambiguous, or by the file's name or `config` one that is not
-            supported.
-        WeightsError: a weight is not finite or not floating point.
+            supported; or a weight is not floating point.
+        WeightsError: a weight is not finite.
     """
     own_names = [Path(state.origin).name, *([config.architecture] if config else [])]
     if architecture is None:

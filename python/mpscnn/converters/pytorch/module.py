@@ -72,7 +72,8 @@ def from_torch(
             trained separately; that causes a warning.
         check: whether to run the network and the module on the example inputs on the CPU and compare the results. An
             input whose elements are all equal is replaced by random numbers. If `dynamic_shapes` leaves sizes free,
-            the results for one other size are compared, too.
+            the results for one other size are compared, too, and for sizes at which the module may compute something
+            else.
         dynamic_shapes: the free extents, as for `torch.export.export`: for each example input, in order or by the
             name of the argument, a mapping such as {2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO}, or None.
             For one input the mapping alone is enough. Height and width of images may be free.

@@ -32,7 +32,8 @@ _SILENT = frozenset(
 def read_tensorflow(path: Path, options: ReadOptions) -> GraphFile:
     """Read a folder with a SavedModel, its saved_model.pb, or a frozen graph.
 
-    Raises WeightsError for missing or damaged files, and UnsupportedError for unsupported content.
+    Raises WeightsError for missing or damaged files, UnsupportedError for unsupported content, and ParameterError for a
+    signature or an output that the file does not have.
     """
     folder = saved_model_folder(path)
     with convert_errors(str(path)):

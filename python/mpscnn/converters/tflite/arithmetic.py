@@ -153,7 +153,7 @@ def _function(c: Reader, operator: FileOperator) -> Made:
 
 
 def _fake_quantization(c: Reader, operator: FileOperator) -> Made:
-    """Convert FAKE_QUANT: round to one of 2 ** bits numbers between limits. The limits are shifted to include 0."""
+    """Convert FAKE_QUANT: round to one of 2 ** bits numbers. Their limits are shifted so that 0 is one of them."""
     options = c.options(operator)
     low, high = (options.number(field, "f") for field in (0, 1))
     bits = options.integer(2)

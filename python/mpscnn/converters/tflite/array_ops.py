@@ -205,9 +205,10 @@ def _zeros(c: Reader, operator: FileOperator) -> None:
 
 
 def _cast(c: Reader, operator: FileOperator) -> Made:
-    """Convert CAST. Integers and booleans are floats without a fraction here, so casts between them do nothing.
+    """Convert CAST. Integers and booleans are floats without a fraction here, so casts to wider types do nothing.
 
-    Casts from floats to integers are refused, because they would have to round.
+    Casts from floats to integers are refused, because they would have to round. So are casts to a type that lacks some
+    of the integers, because they would have to wrap.
     """
     x = c.seen(operator.inputs[0])
     source, target = (c.file.tensors[index].dtype for index in (operator.inputs[0], operator.outputs[0]))

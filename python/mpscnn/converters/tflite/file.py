@@ -139,8 +139,8 @@ def read_tflite(path: Path, signature: str | None = None) -> TfliteFile:
         signature: the name of the signature to read; None: "serving_default", or the first one if there is none of this
             name.
 
-    Raises WeightsError if the file is missing, damaged or not a TensorFlow Lite file, and ParameterError if it does not
-    have the signature.
+    Raises WeightsError if the file is missing, damaged or not a TensorFlow Lite file, ParameterError if it does not
+    have the signature, and UnsupportedError for tensors with too many axes and for lists that share places.
     """
     content = FileBytes(path)
     if content.read(4, 4) != b"TFL3":
@@ -233,7 +233,7 @@ def _tensor(entry: Table, buffers: list[Stretch | None]) -> FileTensor:
     if kind not in _TYPES:
         problem = f"has elements of type {element_type_name(kind)}, which are not supported"
     elif raw is None:
-        problem = "has its elements behind the file's FlatBuffer, which is not supported"
+        problem = "has its elements after the file's FlatBuffer, which is not supported"
     else:
         described = entry.table(6)
         if described is not None and raw.size:

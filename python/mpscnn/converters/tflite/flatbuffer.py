@@ -1,8 +1,8 @@
 """Read FlatBuffers, the container of TensorFlow Lite files, with checks of all bounds.
 
-A table is a position in the buffer, and its fields are numbered. Every access is bounds-checked, so a damaged file
-always causes a WeightsError. Several offsets may lead to the same place. Therefore all reads of lists are counted, so
-that time and memory stay in proportion to the file's size.
+A table is a position in the buffer, and its fields are numbered. Every access is bounds-checked: one beyond the file
+causes a WeightsError. Several offsets may lead to the same place. Therefore all reads of lists are counted, so that
+time and memory stay in proportion to the file's size. More reads cause an UnsupportedError.
 https://flatbuffers.dev/internals/ describes the encoding.
 """
 
@@ -23,7 +23,7 @@ _MAX_READS = 4
 
 
 class _File:
-    """The bytes of a file, and the count of bytes that were read."""
+    """The bytes of a file, and how many bytes of lists may still be read."""
 
     __slots__ = ("_listed", "_unread", "content")
 

@@ -27,7 +27,7 @@ _MAX_LABELS = 16_000_000
 
 @dataclass(frozen=True)
 class Metadata:
-    """The normalization of the first input, and the labels of the outputs; empty if the file has none."""
+    """The normalization of the only input, and the labels of the outputs; empty if the file has none."""
 
     mean: tuple[float, ...] = ()
     deviation: tuple[float, ...] = ()
@@ -78,7 +78,7 @@ def _label_files(tensor: Table) -> list[str]:
 
 
 def _labels(name: str, path: Path) -> tuple[str, ...]:
-    """Return the labels in a file of the archive; empty if there is no archive."""
+    """Return the labels in a file of the archive; empty if there is no archive, or no such file in it."""
     try:
         with zipfile.ZipFile(path) as archive:
             entry = archive.getinfo(name)
