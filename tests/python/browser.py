@@ -47,7 +47,7 @@ def chromium() -> Iterator[Any]:
         options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
         driver = webdriver.Chrome(options, webdriver.ChromeService(DRIVER))
         try:
-            driver.set_script_timeout(20)
+            driver.set_script_timeout(120)
             yield driver
         finally:
             driver.quit()
