@@ -8,8 +8,7 @@ to answer with equal probabilities on images of none of the classes (outliers.py
 first, with a share of composed scenes (scenes.py).
 
 DIR receives weights.npz (batch norm folded), architecture.json, report.json and what was trained: teacher.pt,
-student_checkpoint.pt, scene_teacher.pt and scene_student_checkpoint.pt. A run that was interrupted continues
-from these.
+scene_teacher.pt, and a checkpoint of each of the four trainings. A run that was interrupted continues from these.
 """
 
 from __future__ import annotations

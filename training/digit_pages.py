@@ -73,7 +73,7 @@ class DigitPages(EpochData):
         views: whether digits are randomly rotated, bent and so on (`random_views`), as in training.
 
     Raises:
-        ParameterError: there are no images, or `pages` is less than 1.
+        ParameterError: there are no images, or not as many labels, or `pages` is less than 1.
     """
 
     def __init__(

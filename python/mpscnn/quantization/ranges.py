@@ -14,7 +14,7 @@ _BINS = 8192  # 32 bins for each integer, if the range is fully used
 _LEVELS = 255
 #: Shares of the range that are tried: first for both ends together, then for each end.
 _SHARES = np.linspace(1.0, 0.2, 81)
-#: With smaller scales, the product of two scales would not be a normal float32 number.
+#: The smallest scale. The product of two scales is then a normal float32 number.
 _MIN_SCALE = 2.0**-60
 
 
