@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -107,7 +107,7 @@ def convert(
         typer.Option(
             metavar="NAME",
             help="Convert this signature of a TensorFlow Lite file or a SavedModel that has several. Default: "
-            "serving_default, or the first.",
+            "serving_default; otherwise the first of a TensorFlow Lite file, and the only one of a SavedModel.",
         ),
     ] = None,
     fold: Annotated[
@@ -198,7 +198,17 @@ def convert(
     if written is not None:
         paths = [*paths, written]
     if report is not None:
-        _report(paths if len(paths) == 1 else paths[:-1], report, size, shapes, stops)
+        sources = paths if len(paths) == 1 else paths[:-1]
+        _report(
+            sources,
+            report,
+            size=size,
+            shapes=shapes,
+            outputs=stops,
+            architecture=architecture,
+            fold=fold,
+            signature=signature,
+        )
         if len(paths) == 1:
             return
     if len(paths) < 2:
@@ -310,20 +320,16 @@ def _parse_shape(text: str) -> tuple[str, tuple[int, ...]]:
     return name, tuple(int(number) for number in numbers)
 
 
-def _report(
-    sources: list[Path],
-    target: str,
-    size: tuple[int, int] | None,
-    shapes: dict[str, tuple[int, ...]],
-    outputs: list[str],
-) -> None:
-    """Write the report of layers that cannot be converted, even if there are none."""
+def _report(sources: list[Path], target: str, **reading: Any) -> None:
+    """Write the report of layers that cannot be converted, even if there are none.
+
+    `reading` are the named arguments of `read_network`.
+    """
     from mpscnn.converters import read_network
     from mpscnn.converters.unsupported import UnsupportedLayersError, report
 
     try:
-        network = read_network(sources, size=size, shapes=shapes, outputs=outputs)
-        text = report([], network.notes)
+        text = report([], read_network(sources, **reading).notes)
     except UnsupportedLayersError as error:
         text = report(error.layers, [])
     if target == "-":
