@@ -178,12 +178,15 @@ class Model(Expected, Generic[Answer]):
 
     @cached_property
     def labels(self) -> list[str] | None:
-        """The names of the classes, in the order of the outputs; None if the file has none."""
+        """The names of the classes, in the order of the outputs; None if the file has none. They can be assigned."""
         return self._description["labels"]
 
     @cached_property
     def preprocess(self) -> dict[str, Any] | None:
-        """The settings that turn photos into inputs (`mpscnn.preprocess`); None if the network takes no photos."""
+        """The settings that turn photos into inputs (`mpscnn.preprocess`); None if the network takes no photos.
+
+        Assigning others changes what `features` and `save` do, but not predictions: give them to `load` instead.
+        """
         return self._description["preprocess"]
 
     @cached_property

@@ -32,7 +32,7 @@ def extractor_network(network: Network, layers: str | Sequence[str], pooling: st
     """Return the part of a network that computes the given layers. They become its outputs in this order.
 
     Args:
-        network: any network. The result shares its weights.
+        network: any network. The result has copies of the weights that it needs.
         layers: a name or several names.
         pooling: None for feature maps (n, height, width, channels); "global" for each channel's mean over the image,
             (n, channels), in an output named "<layer>/pooled".

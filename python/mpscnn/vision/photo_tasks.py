@@ -68,9 +68,13 @@ class PhotoTask(Generic[Result]):
 def classification_task(model: PhotoModel, *, top: int | None = None) -> PhotoTask[Classification]:
     """Return the task of `Model.classify`."""
     core, count = model._core, 0 if top is None else whole_number("top", top, maximum=_LARGEST)
+    labels = model.labels or ()
 
     def result(found: Any, _: Photo, milliseconds: float, shown: Any) -> Classification:
-        predictions = tuple(Prediction(label, probability, index) for label, index, probability in found)
+        predictions = tuple(
+            Prediction(labels[index] if index < len(labels) else label, probability, index)
+            for label, index, probability in found
+        )
         return Classification(predictions, *_origin(model), milliseconds, shown)
 
     return PhotoTask(
@@ -93,11 +97,15 @@ def detection_task(
     shown_classes = None if classes is None else _class_numbers(model, classes)
     # Other classes do not count for `max_detections`. So the core finds the model's own number of objects first.
     core, wanted = model._core, (score, overlap, maximum if shown_classes is None else 0)
+    labels = model.labels or ()
 
     def result(found: Any, photo: Photo, milliseconds: float, shown: Any) -> Detections:
         if shown_classes is not None:
             found = [entry for entry in found if entry[1] in shown_classes][: maximum or None]
-        detections = tuple(Detection(label, value, Box(*box), index) for label, index, value, box, _ in found)
+        detections = tuple(
+            Detection(labels[index] if index < len(labels) else label, value, Box(*box), index)
+            for label, index, value, box, _ in found
+        )
         return Detections(detections, photo.size, *_origin(model), milliseconds, shown)
 
     return PhotoTask(

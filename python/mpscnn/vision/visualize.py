@@ -158,10 +158,13 @@ def _places(lengths: Sequence[float], width: int, line: int) -> tuple[list[tuple
 
 
 def text_font(points: float) -> ImageFont.FreeTypeFont:
-    """Return Pillow's font. Raises ImageError if Pillow was built without fonts."""
+    """Return Pillow's font. Raises ImageError if Pillow is older than 10.1 or was built without fonts."""
     from PIL import ImageFont
 
-    font = ImageFont.load_default(points)
+    try:
+        font = ImageFont.load_default(points)
+    except TypeError as error:  # earlier versions have one size
+        raise ImageError("drawing text needs Pillow 10.1 or later") from error
     if not isinstance(font, ImageFont.FreeTypeFont):
         raise ImageError("drawing text needs a Pillow with FreeType support")
     return font

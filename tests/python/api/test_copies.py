@@ -121,6 +121,9 @@ def test_labels_of_a_copy_are_its_own(tmp_path: Path, copied: Copier) -> None:
     assert other.labels == ["a", "b", "c"]
     other.labels = ["d", "e", "f"]
     assert model.labels == ["a", "b", "c"]
+    photo = np.zeros((8, 8, 3), np.uint8)
+    assert {one.label for one in model.predict(photo)} == {"a", "b", "c"}
+    assert {one.label for one in other.predict(photo)} == {"d", "e", "f"}
 
 
 def test_feature_extractors_and_detectors(tmp_path: Path, copied: Copier) -> None:

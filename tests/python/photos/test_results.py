@@ -19,6 +19,8 @@ from command_line import save_colour_model, save_photo
 from PIL import Image
 
 import mpscnn
+from mpscnn.errors import ImageError
+from mpscnn.vision.visualize import text_font
 
 
 def plain_photo(width: int, height: int) -> np.ndarray[Any, Any]:
@@ -181,3 +183,9 @@ def test_results_of_a_runner_are_drawn(task: str, tmp_path: Path) -> None:
         drawn = [np.asarray(result.draw()) for result in runner.map(frames)]
     for picture in drawn:
         np.testing.assert_array_equal(picture, np.asarray(loaded.predict(path).draw()))
+
+
+def test_a_pillow_whose_font_has_one_size_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("PIL.ImageFont.load_default", lambda: None)
+    with pytest.raises(ImageError, match=r"needs Pillow 10\.1 or later"):
+        text_font(10.0)
