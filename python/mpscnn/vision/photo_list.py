@@ -23,7 +23,7 @@ def photo_paths(arguments: Sequence[str]) -> tuple[list[str], list[ImageError]]:
 
     A folder means the image files in it and in its subfolders, by name. Hidden files are skipped, and links to folders
     are not followed. A pattern that the shell has not expanded, such as "photos/*.jpg" or "photos/**/*.jpg", means all
-    matching files.
+    matching files, and the photos of matching folders.
     """
     photos: list[str] = []
     failures: list[ImageError] = []

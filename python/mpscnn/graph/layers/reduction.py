@@ -231,7 +231,7 @@ def _without(x: Tensor, axes: list[str]) -> list[int]:
         extents.append(0 if free and axis == place else -1 if free else x.shape[axis] or 0)
     if extents.count(-1) > 1:
         raise ParameterError(
-            f"keepdims=False needs at most one free extent behind a reduced one, got {x.shape}"
+            f"keepdims=False needs at most one free extent after a reduced one, got {x.shape}"
         )
     return extents or [1]
 
