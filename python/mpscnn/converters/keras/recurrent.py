@@ -34,7 +34,9 @@ def _bidirectional(c: LayerCall) -> Tensor:
     inner, settings = c.settings.values.get("layer"), inner_settings(c.layer)
     kind = inner.get("class_name") if isinstance(inner, Mapping) else None
     if kind not in gates.KERAS:
-        raise UnsupportedError(f"of {kind!r} it is not supported; supported are LSTM and GRU")
+        raise UnsupportedError(
+            f"its layer is of kind {kind!r}, which is not supported; supported are LSTM and GRU"
+        )
     if settings.flag("go_backwards", False) or not _mirrors(c, settings):
         raise UnsupportedError("with another layer backward than forward it is not supported")
     weights = c.weights()

@@ -45,7 +45,7 @@ def _arithmetic(c: Context, node: Node) -> FileTensor:
     constants = [name for name in node.inputs if c.is_constant(name)]
     computed = [name for name in node.inputs if name not in constants]
     if not computed and not any(map(c.learns, constants)):
-        raise UnsupportedError("of constants alone it is not supported")
+        raise UnsupportedError("all its inputs are constants, which is not supported")
     constants = [name for name in constants if computed or not c.learns(name)]
     is_whole = node.kind in _OF_WHOLE_NUMBERS
     if (

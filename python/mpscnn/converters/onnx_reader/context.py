@@ -165,7 +165,7 @@ class Context:
         for name in names:
             if not self.is_constant(name):
                 return self.value(name, whole_numbers=whole_numbers)
-        raise UnsupportedError("of constants alone it is not supported")
+        raise UnsupportedError("all its inputs are constants, which is not supported")
 
     def constant(self, name: str, rank: int | None = None, *, what: str = "its operand") -> FileTensor:
         """Return a constant of the file as a layer's result. It must be the same for each image of the batch.

@@ -43,7 +43,7 @@ def _einsum(c: Context, node: Node) -> FileTensor:
         return _with_constant(
             c, node, (computed, labels[computed]), (constant[0], labels[constant[0]]), target
         )
-    raise UnsupportedError("of two constants it is not supported")
+    raise UnsupportedError("both its inputs are constants, which is not supported")
 
 
 def _named(x: FileTensor, labels: str) -> tuple[FileTensor, dict[str, Axis]]:

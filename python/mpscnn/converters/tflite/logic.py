@@ -23,7 +23,7 @@ def operands(c: Reader, operator: FileOperator) -> list[FileTensor]:
     """Return the operands of an operator. Constants among them become layers."""
     first = next((index for index in operator.inputs if not c.is_constant(index)), None)
     if first is None:
-        raise UnsupportedError("of large constants alone it is not supported")
+        raise UnsupportedError("all its inputs are large constants, which is not supported")
     like = c.seen(first)
     return [c.operand(index, like) for index in operator.inputs]
 

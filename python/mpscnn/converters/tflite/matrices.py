@@ -94,7 +94,7 @@ def _matrix_product(c: Reader, operator: FileOperator) -> Made:
             order = (*leading, rank - 2, rank - 1) if turned[1] else (*leading, rank - 1, rank - 2)
             return _dense(c, operator, x, order, c.fused_activation(operator, None))
     if c.is_constant(first) and c.is_constant(second):
-        raise UnsupportedError("of large constants alone it is not supported")
+        raise UnsupportedError("all its inputs are large constants, which is not supported")
     like = c.seen(second if c.is_constant(first) else first)
     operands = [c.operand(index, like) for index in (first, second)]
     if any(x.rank < 2 for x in operands):
