@@ -123,7 +123,7 @@ TEST(frames_that_are_filled_by_the_runner) {
 TEST(outputs_that_are_read_on_the_runners_threads) {
     for (int max_batch : {1, 3}) {
         scripted::Script script;
-        Runner runner(scripted::program(script), {.max_batch = max_batch, .max_wait = 1s});
+        Runner runner(scripted::program(script), {.max_batch = max_batch, .max_wait = 1000s});
         std::vector<Shot> frames = shots(6);
         frames[2].input[0] = scripted::failing;
         float results[6] = {};

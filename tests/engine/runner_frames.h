@@ -54,7 +54,7 @@ inline std::vector<Shot> shots(int count) {
 }
 
 inline bool soon(const std::function<bool()> &condition) {
-    for (int i = 0; i < 5000 && !condition(); ++i) std::this_thread::sleep_for(1ms);
+    for (int i = 0; i < 60000 && !condition(); ++i) std::this_thread::sleep_for(1ms);
     return condition();
 }
 

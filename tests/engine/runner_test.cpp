@@ -293,7 +293,7 @@ TEST(a_forked_process_is_told_to_make_its_own) {
     runner->submit(frame.frame());
     const pid_t child = fork();
     if (child == 0) {
-        alarm(20); // ends the child if it hangs
+        alarm(120); // ends the child if it hangs
         int refusals = 0;
         const auto expect = [&](auto action) {
             try {

@@ -205,11 +205,11 @@ class Gate:
         self.commands = queue.command_buffer()
         self.commands.add_completed_handler(self)
         self.commands.commit()
-        assert self.reached.wait(30)
+        assert self.reached.wait(300)
 
     def __call__(self, commands: mpscnn.CommandBuffer) -> None:
         self.reached.set()
-        assert self.opened.wait(30)
+        assert self.opened.wait(300)
 
 
 def normal(seed: int, shape: tuple[int, ...]) -> Any:

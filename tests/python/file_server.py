@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 BODY = bytes(range(256)) * 1200
 HALF = len(BODY) // 2
-PATIENCE = 20.0
+PATIENCE = 120.0
 """Seconds after which a test gives up waiting for another thread or process."""
 
 

@@ -61,7 +61,7 @@ class Gate:
 
     def _wait(self, _: Any) -> None:
         self._reached.set()
-        assert self._open.wait(60)
+        assert self._open.wait(300)
 
     def open(self) -> None:
         self._open.set()

@@ -384,7 +384,7 @@ def test_a_child_of_a_process_within_a_step() -> None:
     try:
         child = os.fork()
         if child == 0:
-            signal.alarm(10)
+            signal.alarm(120)
             try:
                 with lock:
                     os._exit(1)

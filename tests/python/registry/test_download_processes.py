@@ -76,7 +76,7 @@ file = PublishedFile("tiny.tflite", root + "tiny.tflite", size, sha256)
 entry = Entry("tiny", (), (8, 8), 2, (file,), None, "tensorflow", "Apache-2.0", "nobody")
 if "--terminal" in sys.argv:
     sys.stderr.isatty = lambda: True
-path = prepare(entry, client=Client(allowed=lambda url: url.startswith(root)))
+path = prepare(entry, client=Client(allowed=lambda url: url.startswith(root), timeout=600))
 print(path, path.stat().st_size, "rich" in sys.modules)
 """
 

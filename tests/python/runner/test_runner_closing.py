@@ -145,14 +145,14 @@ def test_closing_refuses_who_waits_for_a_permit() -> None:
         except mpscnn.StateError as error:
             refusals.append(str(error))
 
-    threads = [threading.Thread(target=submit), threading.Thread(target=runner.close)]
-    for thread in threads:
-        thread.start()
-        time.sleep(0.5)  # until the thread waits
-    gate.open()
-    for thread in threads:
-        thread.join()
+    submitting, closing = threading.Thread(target=submit), threading.Thread(target=runner.close)
+    submitting.start()
+    time.sleep(0.5)  # until the thread waits
+    closing.start()
+    submitting.join()
     assert refusals == ["the runner is closed"]
+    gate.open()
+    closing.join()
     assert value_of(last.result()) == 1
 
 

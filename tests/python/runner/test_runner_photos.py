@@ -166,7 +166,7 @@ def test_detections_in_order_with_failures_and_cancelled_frames(tmp_path: Path) 
 def test_closing_cancels_photos_that_have_not_begun(tmp_path: Path) -> None:
     model = photo_models.load(tmp_path, "segmentation")
     (photo,) = photo_models.photos(1)
-    runner = mpscnn.Runner(model, inflight=4, threads=1, max_batch=8, max_wait=60)
+    runner = mpscnn.Runner(model, inflight=4, threads=1, max_batch=8, max_wait=1000)
     first = runner.submit(photo)  # waits until the batch has seven other photos
     runner.close(cancel=True)
     with pytest.raises(CancelledError):

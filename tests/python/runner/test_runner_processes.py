@@ -17,7 +17,7 @@ import mpscnn
 
 # A callback blocks the thread that delivers results until a test releases it, so no later frame is done before.
 SLOW = """
-import mpscnn, numpy as np, sys, threading
+import mpscnn, numpy as np, sys, threading, time
 network = mpscnn.Network(input=(2, 2, 1))
 network.output(network.activation(network.input, "relu"))
 x = np.zeros((1, 2, 2, 1), np.float32)
@@ -34,14 +34,25 @@ def wait_and_release():
     finally:
         released.set()
 
-print("under way", flush=True)
+def tell_when_waiting():
+    def watch():
+        while True:
+            frame = sys._current_frames()[threading.main_thread().ident]
+            while frame is not None:
+                if frame.f_globals["__name__"].startswith("mpscnn."):
+                    print("waiting", flush=True)
+                    return
+                frame = frame.f_back
+            time.sleep(0.01)
+
+    threading.Thread(target=watch).start()
 """
 WAITS = {
-    "submit": "runner.submit(x)",
-    "result": "future.result()",
-    "map": "next(runner.map([x]))",
-    "close": "runner.close()",
-    "with": "with runner: wait_and_release()",
+    "submit": "tell_when_waiting(); runner.submit(x)",
+    "result": "tell_when_waiting(); future.result()",
+    "map": "tell_when_waiting(); next(runner.map([x]))",
+    "close": "tell_when_waiting(); runner.close()",
+    "with": "with runner: tell_when_waiting(); wait_and_release()",
 }
 
 
@@ -61,8 +72,8 @@ except KeyboardInterrupt:
     )
     process = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
-    assert process.stdout.readline() == "under way\n"
-    time.sleep(1.0)  # until the process waits
+    assert process.stdout.readline() == "waiting\n"  # or about to wait
+    time.sleep(0.3)
     process.send_signal(signal.SIGINT)
     said, _ = process.communicate(timeout=120)
     # 'with' waits for frames whose computation has begun. Both frames have begun.
@@ -79,7 +90,7 @@ def test_a_forked_process_is_told_to_make_its_own() -> None:
     behind = gate.first
     child = os.fork()
     if child == 0:
-        signal.alarm(30)  # ends the process if it hangs
+        signal.alarm(120)  # ends the process if it hangs
         refusals = []
         for use in (lambda: runner.submit(frame(3)), behind.result, lambda: runner.map([])):
             try:
