@@ -99,8 +99,7 @@ class Trainer(NoCopies, Expected, EpochLoop):
 
     Raises:
         ParameterError: an unknown option, or nothing to train.
-        UnsupportedError: a layer has no gradient, or the device does not train in the precision; the message names a
-            layer.
+        UnsupportedError: a layer has no gradient (the message names it), or the device does not train in the precision.
         WeightsError: the network lacks weights.
     """
 

@@ -191,6 +191,25 @@ def test_other_names_are_not_served_without_a_token(command: Command, model: Pat
     assert "--insecure" in ended.stderr
 
 
+@pytest.mark.parametrize(
+    "name", ["", "https://photos.example", "photos.example:443", "photos.example/page", "[::1]", "a b"]
+)
+def test_names_that_no_host_header_can_have_are_refused(name: str) -> None:
+    from mpscnn.apps.serve.settings import Settings
+
+    with pytest.raises(
+        mpscnn.ParameterError, match=re.escape(f"without scheme, port and brackets, got {name!r}")
+    ):
+        Settings(allowed_hosts=("photos.example", name), insecure=True)
+
+
+def test_names_and_addresses_are_allowed_hosts() -> None:
+    from mpscnn.apps.serve.settings import Settings
+
+    names = ("photos.example", "photo_server", "192.0.2.1", "2001:db8::1")
+    assert Settings(allowed_hosts=names, insecure=True).allowed_hosts == names
+
+
 def test_unless_it_is_said_to_be_insecure(model: Path) -> None:
     with serving(model, "--host", "0.0.0.0", "--insecure") as service:
         service.address = service.address.replace("0.0.0.0", "127.0.0.1")

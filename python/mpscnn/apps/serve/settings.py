@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass
 
 from mpscnn._private.arguments import is_finite_number, is_whole_number, whole_number
@@ -10,6 +11,8 @@ from mpscnn._private.processors import available_processors
 from mpscnn.errors import ParameterError
 
 __all__ = ["Settings", "check_threads", "default_inflight", "is_loopback"]
+
+_NAME = re.compile(r"[^\[\]@/?#:\s]+")
 
 
 def default_inflight() -> int:
@@ -41,7 +44,7 @@ class Settings:
     insecure: bool = False
     """Allow other machines to use the service without a token."""
     allowed_hosts: tuple[str, ...] = ()
-    """Additional host names that browsers may use for the service.
+    """Additional names or IP addresses by which clients may call the service, without scheme, port and brackets.
 
     A proxy may serve such a name to other machines, so it needs a token or `insecure`.
     """
@@ -91,6 +94,12 @@ class Settings:
             raise ParameterError(f"deadline must be seconds above 0 up to 86400, got {self.deadline!r}")
         if self.token is not None and not (self.token.isascii() and self.token.isprintable() and self.token):
             raise ParameterError("token must be printable ASCII characters, and one at least")
+        for name in self.allowed_hosts:
+            if not _can_be_host(name):
+                raise ParameterError(
+                    "--allow-host must be a host name or an IP address, without scheme, port and brackets, "
+                    f"got {name!r}"
+                )
         public = [self.host, *self.allowed_hosts] if not is_loopback(self.host) else self.allowed_hosts
         if public and self.token is None and not self.insecure:
             raise ParameterError(
@@ -130,5 +139,15 @@ def is_loopback(host: str) -> bool:
         return True
     try:
         return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _can_be_host(name: str) -> bool:
+    """Return True if a Host header can have this name."""
+    if _NAME.fullmatch(name):
+        return True
+    try:
+        return ipaddress.ip_address(name).version == 6
     except ValueError:
         return False

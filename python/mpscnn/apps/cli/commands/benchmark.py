@@ -35,7 +35,12 @@ def benchmark(
     size: SizeOption = None,
     program: CompileOptions = COMPILE,
     session: RunOptions = RUN,
-    runs: Annotated[int, typer.Option(min=1, metavar="N", help="Time N runs of each engine.")] = 50,
+    runs: Annotated[
+        int,
+        typer.Option(
+            min=1, metavar="N", help="Time N runs of each engine, or with --runner at least N images."
+        ),
+    ] = 50,
     compare: Annotated[
         str,
         typer.Option(
