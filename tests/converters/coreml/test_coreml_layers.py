@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from converters.coreml_writer import Fill, numbers, one_layer, saved, settings
+from converters.coreml_writer import Fill, add, array, image, model, numbers, one_layer, saved, settings
 from numpy.typing import NDArray
 
 from mpscnn import converters
@@ -634,6 +634,22 @@ def test_statistics_of_a_batch_are_refused(batch: int | None, tmp_path: Path) ->
     found = network.compile(device="cpu").session().run(x)
     wanted = _instance_norm(x.astype(np.float64).transpose(0, 3, 1, 2))
     np.testing.assert_allclose(found, _last(wanted), rtol=2e-5, atol=2e-5)
+
+
+def test_same_padding_of_free_size(tmp_path: Path) -> None:
+    """Averages with SAME padding need no fixed size."""
+    message = model({"x": image(6, 8, 10)}, {"y": array((1, 3, 4))})
+    sizes = message.description.input[0].type.imageType.imageSizeRange
+    for side in (sizes.heightRange, sizes.widthRange):
+        side.lowerBound, side.upperBound = 4, 32
+    fill = settings(type=1, kernelSize=[3, 3], stride=[2, 2], same={"asymmetryMode": 0})
+    add(message.neuralNetwork, "pooling", "x", "y", fill)
+    network = converters.read_network([saved(message, tmp_path / "one.mlmodel")])
+    x = np.random.default_rng(5).uniform(0.0, 1.0, (1, 1, 5, 8))
+    padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (0, 1)))
+    found = network.compile(device="cpu").session().run(_last(x))
+    wanted = _last(_windows(padded, 3, 2, lambda part: part.mean((2, 3))))
+    np.testing.assert_allclose(found, wanted, rtol=2e-5, atol=2e-5)
 
 
 def test_each_kind_of_layer_has_a_case() -> None:

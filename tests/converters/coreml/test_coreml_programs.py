@@ -457,6 +457,26 @@ def test_operations(name: str, tmp_path: Path) -> None:
     _compare(_computed(program, inputs, tmp_path), expected)
 
 
+@pytest.mark.parametrize("pad_type", ["same", "same_lower"])
+def test_same_padding_counts(pad_type: str, tmp_path: Path) -> None:
+    """Averages count padding of which one side is larger."""
+    program = Program({"x0": (1, 4, 5, 6)})
+    program.add("avg_pool", x="%x0", kernel_sizes=[2, 2], strides=[1, 1], pad_type=pad_type)
+    x = _inputs([(1, 4, 5, 6)])[0]
+    border = (0, 1) if pad_type == "same" else (1, 0)
+    padded = np.pad(x.astype(np.float64), ((0, 0), (0, 0), border, border))
+    _compare(_computed(program, [x], tmp_path), _windows(padded, 2, 1, lambda part: part.mean((2, 3))))
+
+
+def test_same_padding_of_free_size(tmp_path: Path) -> None:
+    """Averages with SAME padding need no fixed size."""
+    program = Program({"x0": (1, 4, None, None)})
+    program.add("avg_pool", x="%x0", kernel_sizes=[3, 3], strides=[2, 2], pad_type="same")
+    x = _inputs([(1, 4, 5, 6)])[0]
+    padded = np.pad(x.astype(np.float64), ((0, 0), (0, 0), (1, 1), (0, 1)))
+    _compare(_computed(program, [x], tmp_path), _windows(padded, 3, 2, lambda part: part.mean((2, 3))))
+
+
 @pytest.mark.parametrize("kind", _COMPARISONS)
 def test_comparisons(kind: str, tmp_path: Path) -> None:
     """Comparisons give truth values, which select elements or are cast to numbers."""

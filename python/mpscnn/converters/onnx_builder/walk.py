@@ -61,7 +61,7 @@ class Walk:
         self._count += 1
         if self._count > _MAX_LAYERS or max(len(reads), len(makes)) > _MAX_BLOBS:
             raise WeightsError(
-                f"{self._origin}: has more than {_MAX_LAYERS} layers, or one of {_MAX_BLOBS} blobs"
+                f"{self._origin}: has more than {_MAX_LAYERS} layers, or a layer with more than {_MAX_BLOBS} blobs"
             )
         if not self._missing.isdisjoint(reads):
             # The error names all unsupported layers, but not layers that only depend on their results.

@@ -146,7 +146,7 @@ def _instance_normalization(c: Context, node: Node) -> FileTensor:
     if not x.has_batch_first:
         raise UnsupportedError(f"normalises {x.shown}, whose first axis is not the batch")
     if x.rank < 3 or any(values.shape != (x.shape[1],) for values in factors):
-        raise WeightsError(f"damaged: {factors[0].shape} and {factors[1].shape} for {x.shown}")
+        raise WeightsError(f"damaged: scale {factors[0].shape} and bias {factors[1].shape} for {x.shown}")
     before, after = surroundings(x, x.axes[1])
     inner = product(after)
     if inner is None:

@@ -84,24 +84,10 @@ def _pooling(b: Builder, layer: Layer) -> str:
         attributes |= _padding(layer)
     if p.type == _AVERAGE:
         attributes["count_include_pad"] = int(not p.avgPoolExcludePadding)
-        if "auto_pad" in attributes and not p.avgPoolExcludePadding:
-            attributes |= _same_pads(b, x, kernel, strides, attributes.pop("auto_pad"))
     if p.type == _L2:
         attributes["p"] = 2
         return b.op("LpPool", x, **attributes)
     return b.op(f"{_KINDS[p.type]}Pool", x, **attributes)
-
-
-def _same_pads(
-    b: Builder, x: str, kernel: Sequence[int], strides: Sequence[int], mode: str
-) -> dict[str, Any]:
-    before, after = [], []
-    for side, taps, stride in zip(image(b, x)[2:], kernel, strides, strict=True):
-        total = max((-(-side // stride) - 1) * stride + taps - side, 0)
-        small = total // 2
-        before.append(small if mode == "SAME_UPPER" else total - small)
-        after.append(total - small if mode == "SAME_UPPER" else small)
-    return {"pads": [*before, *after]}
 
 
 def _last_pixel(

@@ -9,7 +9,7 @@ from mpscnn.converters.onnx_builder.blocks import clip, gelu, power_of_two, scal
 from mpscnn.converters.onnx_builder.builder import BOOL, FLOAT, INT64, Builder
 from mpscnn.errors import UnsupportedError, WeightsError
 
-# A smaller epsilon is left out, because it does not change a sum in float32.
+# A smaller epsilon is left out. It is a denormal float32, which changes a sum only next to 0.
 _VANISHING = 1e-38
 
 

@@ -30,7 +30,7 @@ class Operation:
         kind: the type of the operation, such as "conv".
         name: its name in the file.
         outputs: the names of its results.
-        reads: the names of those operands that other operations compute.
+        reads: the names of the operands that are not constants: results of other operations, and inputs.
     """
 
     def __init__(self, builder: Builder, constants: Constants, tensors: dict[str, str], message: Any) -> None:
@@ -57,7 +57,7 @@ class Operation:
         return ""
 
     def constants_given(self) -> Mapping[str, Constant]:
-        """Return all constant operands and attributes, by the names of the operation's parameters."""
+        """Return the constant operands and attributes by their names, without lists and without the layer's name."""
         found: dict[str, Constant] = {}
         for entry in self._message.attributes:
             if entry.key != "name":

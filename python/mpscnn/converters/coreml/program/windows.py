@@ -131,28 +131,12 @@ def _pooling(kind: str) -> Handler:
             **_padding(op, count),
         }
         if kind == "AveragePool":
-            inside = op.flag("exclude_padding_from_average", False)
-            attributes["count_include_pad"] = int(not inside)
-            if "auto_pad" in attributes and not inside:
-                attributes |= _same_pads(b, op, attributes)
+            attributes["count_include_pad"] = int(not op.flag("exclude_padding_from_average", False))
         if kind == "LpPool":
             attributes["p"] = 2
         return b.op(kind, op.tensor("x"), **attributes)
 
     return convert
-
-
-def _same_pads(b: Builder, op: Operation, attributes: dict[str, Any]) -> dict[str, Any]:
-    """Return SAME padding as explicit amounts, because ONNX' averages do not count padding of auto_pad."""
-    upper = attributes.pop("auto_pad") == "SAME_UPPER"
-    before, after = [], []
-    sides = b.fixed_shape(op.tensor("x"))[2:]
-    for side, taps, stride in zip(sides, attributes["kernel_shape"], attributes["strides"], strict=True):
-        total = max((-(-side // stride) - 1) * stride + taps - side, 0)
-        small = total // 2
-        before.append(small if upper else total - small)
-        after.append(total - small if upper else small)
-    return {"pads": [*before, *after]}
 
 
 def _pad(b: Builder, op: Operation) -> str:
@@ -209,7 +193,7 @@ def _upsample_bilinear(b: Builder, op: Operation) -> str:
     corners = op.flag("align_corners", True)
     half = op.flag("half_pixel_centers", not corners)
     if corners and half:
-        raise UnsupportedError("its corners and its pixel centres lie on each other")
+        raise UnsupportedError("its align_corners and its half_pixel_centers are both true")
     samples = CORNERS if corners else HALF_PIXEL if half else FROM_EDGE
     return resize_by_factors(b, op.tensor("x"), _factors(op), samples)
 
@@ -235,9 +219,12 @@ def _resize(b: Builder, op: Operation) -> str:
     mode = op.text("interpolation_mode", "LINEAR")
     if mode == "LINEAR":
         return resize(b, op.tensor("x"), size, _samples(op, size))
-    if mode != "NEAREST_NEIGHBOR" or _samples(op, size) != FROM_EDGE:
+    if mode != "NEAREST_NEIGHBOR":
+        raise UnsupportedError(f"its interpolation_mode is {mode!r}, which is not supported")
+    if _samples(op, size) != FROM_EDGE:
+        sampling = op.text("sampling_mode", "DEFAULT")
         raise UnsupportedError(
-            f"its interpolation_mode is {mode!r} with samples as its sampling_mode puts them"
+            f"its sampling_mode is {sampling!r}, which is not supported for nearest pixels"
         )
     return resize(b, op.tensor("x"), size, FROM_EDGE, nearest=True)
 
