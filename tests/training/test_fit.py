@@ -212,6 +212,16 @@ def test_early_stopping_without_restoring() -> None:
     assert trained.steps == 4 * len(history) < 80
 
 
+@pytest.mark.parametrize("monitor", ["accuracy", "validation_accuracy"])
+def test_early_stopping_refuses_an_accuracy_that_the_network_does_not_have(monitor: Any) -> None:
+    trained = mpscnn.Trainer(network(classes=1), loss="mean_squared_error")
+    values = Y[:, None].astype(np.float32)
+    stopping = mpscnn.EarlyStopping(patience=2, monitor=monitor)
+    with pytest.raises(mpscnn.ParameterError, match=f"watches '{monitor}', but the network has no classes"):
+        trained.fit((X, values), epochs=9, validation_data=(X, values), early_stopping=stopping)
+    assert len(trained.history) == 1
+
+
 def test_small_changes_do_not_count() -> None:
     history = trainer().fit(
         (X, Y), epochs=20, early_stopping=mpscnn.EarlyStopping(patience=3, minimum_change=1e6)

@@ -152,10 +152,8 @@ def _given_arrays(given: Any) -> list[Array] | None:
     if isinstance(given, (str, os.PathLike)) and Path(given).suffix.lower() == ".npy":
         with convert_read_errors(given, ParameterError):
             require_regular(given, ParameterError)
-            try:
-                return [_array(np.load(given, allow_pickle=False))]
-            except EOFError as error:
-                raise ParameterError(f"{os.fspath(given)}: is an empty file") from error
+            with Path(given).open("rb") as file:
+                return [_array(np.lib.format.read_array(file, allow_pickle=False))]
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -70,10 +71,17 @@ class Watch:
         self._waited = 0
 
     def better(self, epoch: Epoch) -> bool:
-        """Return True if an epoch is better than all previous ones. Without early stopping, return False."""
+        """Return True if an epoch is better than all previous ones. Without early stopping, return False.
+
+        Raises ParameterError if there is no accuracy to compare.
+        """
         if self.stopping is None:
             return False
         value = getattr(epoch, self._monitor)
+        if self._monitor.endswith("accuracy") and math.isnan(value) and self._best == float("inf"):
+            raise ParameterError(
+                f"early stopping watches {self._monitor!r}, but the network has no classes, or the data no objects"
+            )
         value = -value if self._monitor.endswith("accuracy") else value
         better = bool(
             value < self._best - (0.0 if self._best == float("inf") else self.stopping.minimum_change)

@@ -90,8 +90,8 @@ class EpochLoop(ABC):
             progress: whether to show a progress line on stderr; None: in a terminal or a notebook.
 
         Raises:
-            ParameterError: an unknown option, or all epochs together have fewer batches than one update of the weights
-                needs.
+            ParameterError: an unknown option, all epochs together have fewer batches than one update of the weights
+                needs, or early stopping watches an accuracy, which the network does not have.
             StateError: the loss is not finite.
         """
         data = pair_with_labels(data, labels)

@@ -35,10 +35,7 @@ class StoredFeatures(EpochData):
 
     def __init__(self, path: Path, classes: NDArray[np.int64], *, seed: int) -> None:
         with convert_read_errors(path, WeightsError):
-            try:
-                self._arrays: NDArray[np.float16] = np.load(path, mmap_mode="r")
-            except EOFError as error:
-                raise WeightsError(f"{path}: is an empty file") from error
+            self._arrays: NDArray[np.float16] = np.lib.format.open_memmap(path, mode="r")
         self.classes, self._seed = classes, seed
         if self._arrays.ndim < 3 or self._arrays.shape[1] != len(classes):
             raise WeightsError(f"{path}: holds {self._arrays.shape}, not features of {len(classes)} photos")

@@ -297,6 +297,12 @@ def test_command(
         ({"input": np.zeros((1, 12, 10, 3), "U1")}, mpscnn.ParameterError, "numbers"),
         ({"input": "no.npy"}, mpscnn.ParameterError, "no.npy"),
         ({"input": "empty.npy"}, mpscnn.ParameterError, "empty.npy"),
+        (
+            {"input": "text.npy"},
+            mpscnn.ParameterError,
+            "text.npy: cannot be read: the magic string is not correct",
+        ),
+        ({"input": "several.npy"}, mpscnn.ParameterError, "several.npy: cannot be read: the magic string"),
         ({"tolerance": -1.0}, mpscnn.ParameterError, "tolerance"),
         ({"input": "photo.png"}, mpscnn.UnsupportedError, "--preprocess"),
     ],
@@ -309,6 +315,9 @@ def test_refused(
     message: str,
 ) -> None:
     (tmp_path / "empty.npy").touch()
+    (tmp_path / "text.npy").write_text("text text")
+    np.savez(tmp_path / "several.npz", a=np.zeros(3))
+    (tmp_path / "several.npz").rename(tmp_path / "several.npy")
     monkeypatch.chdir(tmp_path)
     options: dict[str, Any] = {"first": small_network(), "second": small_network()} | change
     first, second = options.pop("first"), options.pop("second")

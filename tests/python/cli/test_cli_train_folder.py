@@ -554,9 +554,16 @@ def test_a_run_whose_weights_are_no_archive(
     assert f"error: {damaged}: cannot be read: No such file or directory\n" in capsys.readouterr().err
     damaged.with_suffix(".json").unlink()
     features = Path(f"{output}.run") / "training_features.npy"
-    features.write_bytes(b"")
-    assert call(monkeypatch, *command, "--resume") == 1
-    assert f"error: {features}: is an empty file\n" in capsys.readouterr().err
+    for content, message in (
+        (b"", "EOF"),
+        (b"text text", "the magic string is not correct"),
+        (b"PK\3\4text", "magic"),
+    ):
+        features.write_bytes(content)
+        assert call(monkeypatch, *command, "--resume") == 1
+        error = capsys.readouterr().err
+        assert f"error: {features}: cannot be read: " in error
+        assert message in error
 
 
 def test_a_model_without_preprocessing(
