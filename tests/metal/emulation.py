@@ -11,6 +11,9 @@ import pytest
 
 import mpscnn
 
+#: The switch "worker_delay_ms" of a device that works until the test sets the switch to 0.
+HELD = 1_000_000
+
 
 class Emulation:
     """The functions of tests/metal_emulation/metal/metal_emulation.h."""
@@ -94,6 +97,7 @@ def watched(emulation: Emulation | None) -> Iterator[None]:
         return
     emulation.reset()
     yield
+    emulation.set("worker_delay_ms", 0)
     gc.collect()
     alive = emulation.live_objects()
     violations = emulation.violations()

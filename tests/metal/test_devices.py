@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from metal.emulation import Emulation
+from metal.emulation import HELD, Emulation
 
 import mpscnn
 from mpscnn import kernels
@@ -261,7 +261,7 @@ def test_a_forked_child_is_told_to_use_spawn() -> None:
 
 def test_a_request_under_way_does_not_hold_up_a_forked_child(emulation: Emulation) -> None:
     session = small_network().compile(device="metal").session()
-    emulation.set("worker_delay_ms", 300)
+    emulation.set("worker_delay_ms", HELD)
     request = session.submit(X)
     child = os.fork()
     if child == 0:
@@ -272,6 +272,7 @@ def test_a_request_under_way_does_not_hold_up_a_forked_child(emulation: Emulatio
             os._exit(0)
         os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    emulation.set("worker_delay_ms", 0)
     assert request.result().shape == (2, 6, 5, 8)
 
 

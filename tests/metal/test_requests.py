@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from metal.emulation import Emulation
+from metal.emulation import HELD, Emulation
 
 import mpscnn
 
@@ -42,7 +42,7 @@ def test_results_are_those_of_run(device: str, inflight: int) -> None:
 def test_submit_returns_while_the_gpu_works(emulation: Emulation) -> None:
     session = program().session(inflight=2)
     session.run(image(0))
-    emulation.set("worker_delay_ms", 1000)
+    emulation.set("worker_delay_ms", HELD)
     requests = [session.submit(image(i)) for i in range(2)]
     assert not requests[0].done()
     with pytest.raises(TimeoutError, match=r"not done after 0\.01 seconds"):
@@ -51,6 +51,7 @@ def test_submit_returns_while_the_gpu_works(emulation: Emulation) -> None:
         requests[1].result(timeout=-1)
     with pytest.raises(mpscnn.ParameterError, match="got NaN"):
         requests[1].result(timeout=float("nan"))
+    emulation.set("worker_delay_ms", 0)
     requests[1].result(timeout=60)
     assert requests[0].done()
 
@@ -65,45 +66,54 @@ def test_a_signal_interrupts_the_waiting(emulation: Emulation, timeout: float | 
 
     session = program().session()
     right = session.run(image(0))
-    emulation.set("worker_delay_ms", 1000)
+
+    def result_interrupted() -> None:  # on a busy machine the signal may come before the wait
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        request.result(timeout)
+
+    emulation.set("worker_delay_ms", HELD)
     request = session.submit(image(0))
     before = signal.signal(signal.SIGALRM, limit)
     try:
-        signal.setitimer(signal.ITIMER_REAL, 0.01)
         with pytest.raises(TimeLimit):
-            request.result(timeout)
+            result_interrupted()
         assert not request.done()
     finally:
         signal.signal(signal.SIGALRM, before)
+        emulation.set("worker_delay_ms", 0)
     np.testing.assert_array_equal(request.result(timeout), right)
 
 
 def test_one_more_than_may_be_under_way_waits(emulation: Emulation) -> None:
     session = program().session(inflight=2)
     session.run(image(0))
-    emulation.set("worker_delay_ms", 200)
+    emulation.set("worker_delay_ms", HELD)
     first = session.submit(image(0))
     second = session.submit(image(1))
-    third = session.submit(image(2))
-    assert first.done()
-    assert not third.done()
+    third: list[Any] = []
+    submitting = threading.Thread(target=lambda: third.append(session.submit(image(2))))
+    submitting.start()
+    time.sleep(0.2)
+    assert not third  # it waits for the first
     emulation.set("worker_delay_ms", 0)
+    submitting.join()
+    assert first.done()
     second.result()
-    third.result()
+    third[0].result()
 
 
 def test_others_run_python_while_a_result_is_waited_for(emulation: Emulation) -> None:
     session = program().session()
     session.run(image(0))
-    emulation.set("worker_delay_ms", 1000)
+    emulation.set("worker_delay_ms", 60_000)
     request = session.submit(image(0))
     waiting = threading.Thread(target=request.result)
     waiting.start()
-    ticks = 0
-    while waiting.is_alive():
-        ticks += 1
+    for _ in range(100):
         time.sleep(0.001)
-    assert ticks > 2
+    assert waiting.is_alive()
+    emulation.set("worker_delay_ms", 0)
+    waiting.join()
 
 
 @pytest.mark.parametrize("code", [1, 2, 3, 4, 7, 8, 9, 10, 12])
@@ -160,15 +170,29 @@ def test_requests_nobody_waits_for_are_finished(emulation: Emulation) -> None:
 
 def test_a_session_serves_one_thread_at_a_time(emulation: Emulation) -> None:
     session = program().session(inflight=1)
-    emulation.set("worker_delay_ms", 2000)
+    emulation.set("worker_delay_ms", HELD)
     first = session.submit(image(0))
-    blocked = threading.Thread(target=lambda: session.submit(image(1)).result())
-    blocked.start()  # it waits in submit until the first is done
-    time.sleep(0.5)
-    with pytest.raises(mpscnn.StateError, match="running in another thread already"):
-        session.submit(image(2))
+    refusals: list[str] = []
+
+    def submit() -> None:
+        """Wait in `submit` until the first is done, or be refused because the other thread waits there."""
+        try:
+            session.submit(image(1)).result()
+        except mpscnn.StateError as error:
+            refusals.append(str(error))
+
+    threads = [threading.Thread(target=submit) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    end = time.monotonic() + 60
+    while not refusals and time.monotonic() < end:
+        time.sleep(0.01)
+    emulation.set("worker_delay_ms", 0)
     first.result()
-    blocked.join()
+    for thread in threads:
+        thread.join()
+    (refusal,) = refusals
+    assert "running in another thread already" in refusal
 
 
 def test_sessions_of_several_threads_share_the_device() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import photo_models
 import pytest
-from metal.emulation import Emulation
+from metal.emulation import HELD, Emulation
 from runner_frames import doubling_program, frame, value_of, with_pauses
 
 import mpscnn
@@ -67,9 +67,10 @@ def test_several_frames_are_on_the_gpu_at_once(emulation: Emulation) -> None:
     with mpscnn.Runner(doubling_program("metal"), inflight=3) as runner:
         for result in runner.map([frame(i) for i in range(6)]):
             assert result is not None
-        emulation.set("worker_delay_ms", 50)
+        emulation.set("worker_delay_ms", HELD)
         futures = [runner.submit(frame(i)) for i in range(3)]
         assert not futures[0].done()
+        emulation.set("worker_delay_ms", 0)
         assert [value_of(future.result()) for future in futures] == [0, 1, 2]
 
 

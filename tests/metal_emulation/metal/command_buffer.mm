@@ -396,7 +396,9 @@ void work_off(const std::shared_ptr<QueueState> &state) {
 }
 
 - (void)runCommands {
-    std::this_thread::sleep_for(std::chrono::milliseconds(switches().worker_delay_ms.load()));
+    // The switch is read again and again, so that a test can end the delay.
+    for (long slept = 0; slept < switches().worker_delay_ms; ++slept)
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
     if (is_removed([self device])) {
         [self failWith:MTLCommandBufferErrorDeviceRemoved text:"the device was removed" at:0];
         return;

@@ -43,7 +43,8 @@ const char *metal_emulation_live_object_names(void);
 ///   fail_command_buffers     the next n command buffers cannot be made
 ///   fail_encoders            the next n compute and blit encoders cannot be made
 ///   command_buffer_error     the next command buffer to run ends with this MTLCommandBufferError
-///   worker_delay_ms          every command buffer takes at least this number of milliseconds
+///   worker_delay_ms          every command buffer takes at least this number of milliseconds,
+///                            or until the switch is set to fewer
 ///   keep_handlers            1: handlers are destroyed with their command buffer, not when
 ///                            it has finished
 ///   wrong_results            1: MPS kernels return each value times two, plus one;

@@ -382,7 +382,7 @@ CLEAN_TEST(a_session_serves_one_caller) {
     std::vector<float> result(240);
     const mpscnn_tensor input = mpscnn::tensor(image_values.data(), image_shape),
                         output = mpscnn::tensor(result.data(), Shape{2, 4, 5, 6});
-    metal_emulation_set("worker_delay_ms", 300);
+    metal_emulation_set("worker_delay_ms", 1000000);
     std::atomic<bool> has_run = false;
     std::thread other([&] {
         while (!has_run) {
@@ -402,8 +402,8 @@ CLEAN_TEST(a_session_serves_one_caller) {
             refused = std::string(error.what()).find("one caller at a time") != std::string::npos;
         }
     }
-    other.join();
     metal_emulation_set("worker_delay_ms", 0);
+    other.join();
     CHECK(refused);
 }
 

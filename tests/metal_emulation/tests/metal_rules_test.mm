@@ -124,17 +124,19 @@ TEST(memory_of_two_sides) {
         id<MTLBuffer> buffer = small_buffer();
         id<MTLCommandBuffer> commands = command_buffer();
         fill(commands, buffer);
-        metal_emulation_set("worker_delay_ms", 50);
+        metal_emulation_set("worker_delay_ms", 1000000);
         [commands commit];
         [buffer contents];
+        metal_emulation_set("worker_delay_ms", 0);
     });
     BREAKS("didModifyRange: while the device works", {
         id<MTLBuffer> buffer = small_buffer(MTLResourceStorageModeManaged);
         id<MTLCommandBuffer> commands = command_buffer();
         fill(commands, buffer);
-        metal_emulation_set("worker_delay_ms", 50);
+        metal_emulation_set("worker_delay_ms", 1000000);
         [commands commit];
         [buffer didModifyRange:NSMakeRange(0, 4)];
+        metal_emulation_set("worker_delay_ms", 0);
     });
     BREAKS("nobody synchronized", {
         id<MTLBuffer> buffer = small_buffer(MTLResourceStorageModeManaged);
