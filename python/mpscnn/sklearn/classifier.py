@@ -64,7 +64,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             `mpscnn.registry`, a path, a `mpscnn.Model` or a `mpscnn.Network`. None: train a small network from random
             weights.
         network: a function that builds the network from an image's shape (height, width, channels) and the number of
-            classes; None: `small_network`. Not together with a backbone.
+            classes; None: `small_network`. The network must end in a softmax. Not together with a backbone.
         size: (height, width), or one number, to which photos are resized for a network without backbone.
         image_shape: (height, width) or (height, width, channels) of images in rows; None: square, or one row of pixels.
         epochs: the number of passes over the images.
@@ -134,7 +134,7 @@ class ImageClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             # In an image with one row of pixels each pixel is a different quantity, so each gets its own mean.
             self._shift, self._factor = _scaling(images, (0,) if images.shape[1] == 1 else (0, 1, 2))
             make = small_network if self.network is None else self.network
-            network = make(tuple(images.shape[1:]), len(labels))
+            network = _built(make, images.shape[1:], len(labels))
             network.initialize_weights(seed=seed)
             images = (images - self._shift) * self._factor
             self.network_ = self._trained(network, images, numbers, epochs, seed)
@@ -249,6 +249,18 @@ def _prepared(network: Network, settings: Any) -> Backbone:
     backbone = Backbone(network, 0)
     backbone.network.preprocess = settings
     return backbone
+
+
+def _built(make: Any, shape: tuple[int, ...], classes: int) -> Network:
+    """Return the network that the function `make` builds."""
+    if isinstance(make, Network) or not callable(make):
+        raise ParameterError(f"network must be a function that builds the network, got {type(make).__name__}")
+    network = make(tuple(shape), classes)
+    if not isinstance(network, Network):
+        raise ParameterError(
+            f"the function network must return a mpscnn.Network, got {type(network).__name__}"
+        )
+    return network
 
 
 def _classes_of(y: Any) -> tuple[NDArray[Any], NDArray[np.int64]]:

@@ -195,6 +195,10 @@ def test_wrong_arguments_are_told(photos: tuple[list[str], list[str]]) -> None:
         ImageClassifier(learning_rate=0).fit(x, y)
     with pytest.raises(ParameterError, match="a backbone or a network"):
         ImageClassifier(backbone=any_width(), network=lambda *_: any_width()).fit(x, y)
+    with pytest.raises(ParameterError, match=r"must return a mpscnn\.Network, got NoneType"):
+        ImageClassifier(network=lambda *_: None).fit(x, y)  # type: ignore[arg-type]
+    with pytest.raises(ParameterError, match="must be a function that builds the network, got Network"):
+        ImageClassifier(network=any_width()).fit(x, y)  # type: ignore[arg-type]
     with pytest.raises(ShapeError, match="12 numbers, which are no image"):
         FeatureExtractor().fit(x)
     with pytest.raises(ParameterError, match="model must be a name"):
