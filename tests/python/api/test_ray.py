@@ -9,6 +9,7 @@ import runpy
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -505,13 +506,19 @@ def test_a_killed_process_and_a_killed_machine_lose_no_photo(cluster: Any, photo
     paths = [name for _ in range(40) for name in names_of(photos)]
     dataset = mpscnn.ray.map(paths, "cifar10_mobilenet_v2", top=1)
     rows: list[dict[str, Any]] = []
+    programs: list[dict[str, str]] = []
     machines: set[str] = set()
     for table in dataset.iter_batches(batch_size=None, batch_format="pyarrow"):
-        if not rows:  # all tasks have begun, and each has computed only a part
-            programs = [
-                one for one in ray.util.list_named_actors(all_namespaces=True) if one["namespace"] == "mpscnn"
-            ]
-            machines = {one["name"].rpartition("-")[2] for one in programs}
+        if not rows:
+            end = time.monotonic() + 120
+            while len(machines) < 3 and time.monotonic() < end:  # until a task has begun on each machine
+                time.sleep(0.01)
+                programs = [
+                    one
+                    for one in ray.util.list_named_actors(all_namespaces=True)
+                    if one["namespace"] == "mpscnn"
+                ]
+                machines = {one["name"].rpartition("-")[2] for one in programs}
             own = next(one for one in programs if one["name"].endswith(cluster.head_node.node_id))
             ray.kill(ray.get_actor(own["name"], namespace="mpscnn"))
             cluster.remove_node(third, allow_graceful=False)
