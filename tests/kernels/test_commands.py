@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import os
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -182,8 +180,15 @@ def test_handlers_may_wait_for_what_is_done_and_for_nothing_else(queue: mpscnn.C
 
 
 def test_a_failure_is_an_error_of_its_buffer_alone(queue: mpscnn.CommandQueue) -> None:
-    network = mpscnn.Network(input=(None, None, 8))
-    network.output(network.conv2d(network.input, 64, 9, padding="same"))
+    begun, ended = threading.Event(), threading.Event()
+
+    def wait(x: Any, out: Any) -> None:
+        begun.set()
+        assert ended.wait(300)
+        out[:] = x
+
+    network = mpscnn.Network(input=X.shape)
+    network.output(network.conv2d(network.custom(wait, network.input), 64, 9, padding="same"))
     network.initialize_weights()
     session = network.compile(device="cpu").session(threads=1)
     failing, after = queue.command_buffer(), queue.command_buffer()
@@ -192,10 +197,14 @@ def test_a_failure_is_an_error_of_its_buffer_alone(queue: mpscnn.CommandQueue) -
     fine = add_one().encode(after, mpscnn.Image.from_numpy(X))
     statuses: list[CommandStatus] = []
     failing.add_completed_handler(lambda done: statuses.append(done.status))
-    with busy(session):
-        failing.commit()
-        after.commit()
-        queue.wait()
+    running = threading.Thread(target=session.run, args=(X[np.newaxis],))
+    running.start()
+    assert begun.wait(300)
+    failing.commit()
+    after.commit()
+    queue.wait()
+    ended.set()
+    running.join()
     for _ in range(2):
         with pytest.raises(mpscnn.StateError, match="this session is running in another thread"):
             failing.wait()
@@ -207,30 +216,6 @@ def test_a_failure_is_an_error_of_its_buffer_alone(queue: mpscnn.CommandQueue) -
     assert isinstance(result, mpscnn.Image)
     assert not untouched.numpy().any()
     assert not result.numpy().any()
-
-
-@contextlib.contextmanager
-def busy(session: mpscnn.Session) -> Iterator[None]:
-    """Keep a session of a large network running in another thread."""
-    large, small = np.ones((100, 96, 96, 8), np.float32), np.ones((1, 1, 1, 8), np.float32)
-
-    def refused(x: Any) -> bool:
-        try:
-            session.run(x)
-        except mpscnn.StateError:
-            return True
-        return False
-
-    def occupy() -> None:
-        while refused(large):
-            pass
-
-    thread = threading.Thread(target=occupy)
-    thread.start()
-    while not refused(small):
-        time.sleep(0.001)
-    yield
-    thread.join()
 
 
 def test_an_exception_in_the_block_leaves_the_buffer_uncommitted(queue: mpscnn.CommandQueue) -> None:
