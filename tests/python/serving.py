@@ -47,7 +47,8 @@ class Connection(http.client.HTTPConnection):
     _parts: list[bytes] | None = None
 
     def request(self, *arguments: Any, **options: Any) -> None:
-        self._parts = parts = []
+        parts: list[bytes] = []
+        self._parts = parts
         try:
             super().request(*arguments, **options)
         finally:

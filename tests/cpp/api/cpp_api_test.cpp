@@ -2,6 +2,7 @@
 // share.
 
 #include <cstdint>
+#include <cstdlib>
 #include <filesystem>
 #include <limits>
 #include <string>
@@ -56,8 +57,9 @@ mpscnn::Graph colors() {
 
 /// A temporary folder that the destructor removes.
 struct Folder {
-    Folder() : path(std::filesystem::temp_directory_path() / ("mpscnn_cpp_api_" + std::to_string(number()))) {
-        std::filesystem::create_directory(path);
+    Folder() {
+        std::string name = (std::filesystem::temp_directory_path() / "mpscnn_cpp_api_XXXXXX").string();
+        path = mkdtemp(name.data());
     }
     ~Folder() { std::filesystem::remove_all(path); }
     std::string file(const std::string &name) const { return (path / name).string(); }
@@ -68,9 +70,6 @@ struct Folder {
     }
 
     std::filesystem::path path;
-
-private:
-    std::size_t number() const { return reinterpret_cast<std::size_t>(this); }
 };
 
 const mpscnn::SaveOptions described{.labels = {"red", "green \"leaf\"", "blue"},

@@ -10,6 +10,8 @@
 #include <filesystem>
 #include <string>
 
+#include <unistd.h>
+
 #include "core/json.h"
 #include "tests/cpp/c_api.h"
 
@@ -78,8 +80,9 @@ void tell(mpscnn_status status, const char *message, void *context) {
 /// Objects that are made before anything fails.
 struct Fixture {
     std::string bytes = model_bytes();
-    std::filesystem::path file = std::filesystem::temp_directory_path() /
-                                 ("mpscnn_failing_memory_" + std::to_string(std::rand()) + ".safetensors");
+    std::filesystem::path file =
+        std::filesystem::temp_directory_path() / ("mpscnn_failing_memory_" + std::to_string(getpid()) + "_" +
+                                                  std::to_string(std::rand()) + ".safetensors");
     std::string path = file.string();
     std::vector<float> image = std::vector<float>(2 * image_floats, 1.0f);
     std::vector<std::uint8_t> pixels = std::vector<std::uint8_t>(24 * 20 * 3, 100);

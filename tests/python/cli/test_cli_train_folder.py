@@ -399,8 +399,8 @@ def test_two_trainings_do_not_make_one_file(
 ) -> None:
     """The second training is refused and does not change the first one's files. A killed training leaves no lock."""
     output = tmp_path / "mine.safetensors"
-    command = [sys.executable, "-m", "mpscnn", *arguments(photos, backbone, output), "--epochs", "200"]
-    command += ["--patience", "200"]
+    command = [sys.executable, "-m", "mpscnn", *arguments(photos, backbone, output), "--epochs", "100000"]
+    command += ["--patience", "100000"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as first:
         assert first.stdout is not None
         next(line for line in first.stdout if line.startswith("last blocks"))
