@@ -207,31 +207,26 @@ def test_inputs_that_are_refused() -> None:
 
 
 def test_a_session_in_use_is_refused() -> None:
-    session = network_of_all_sorts().compile(device="cpu").session(threads=1)
-    x = np.ones((1, 24, 20, 3), np.float32)
-    refused = threading.Event()
+    begun, ended = threading.Event(), threading.Event()
 
-    def run_until_refused() -> None:
-        while not refused.is_set():
-            try:
-                session.run(x)
-            except mpscnn.StateError:
-                refused.set()
+    def wait(x: Any, out: Any) -> None:
+        begun.set()
+        assert ended.wait(300)
+        out[:] = x
 
-    other = threading.Thread(target=run_until_refused)
-    other.start()
+    network = mpscnn.Network(input=(4, 4, 3))
+    network.output(network.custom(wait, network.input))
+    session = network.compile(device="cpu").session(threads=1)
+    x = np.ones((1, 4, 4, 3), np.float32)
+    running = threading.Thread(target=session.run, args=(x,))
+    running.start()
     try:
-        for _ in range(1000):
-            try:
-                session.profile(x, runs=50)
-            except mpscnn.StateError as error:
-                assert "one caller at a time" in str(error)  # noqa: PT017 - either of the two may be refused
-                refused.set()
-            if refused.is_set():
-                break
+        assert begun.wait(300)
+        with pytest.raises(mpscnn.StateError, match="one caller at a time"):
+            session.profile(x)
     finally:
-        refused.set()
-        other.join()
+        ended.set()
+        running.join()
 
 
 def test_check_finite_still_checks() -> None:
