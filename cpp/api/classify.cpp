@@ -23,8 +23,8 @@ using c_api::require;
 
 namespace {
 
-void require_classifier(const engine::Program &program, const mpscnn_model &model) {
-    c_api::require_photo_input(program, model, "classifying");
+/// Throws unless the classes of the program's output can be ranked.
+void require_rank(const engine::Program &program, const mpscnn_model &model, int top) {
     const std::string what = concat({"network ", quoted(program.name()), " is not a classifier: "});
     if (program.outputs().size() != 1)
         fail(ErrorKind::unsupported, {what, "it has ", program.outputs().size(), " outputs"});
@@ -34,6 +34,7 @@ void require_classifier(const engine::Program &program, const mpscnn_model &mode
              {what, "its output is ", program.outputs()[0].shape.text(), ", not (n, classes)",
               output.rank() == 4 ? "; classes of pixels are found by segmenting: mpscnn segment" : ""});
     c_api::require_labels(program, model, output[1]);
+    if (top < 0) fail(ErrorKind::parameter, {"top must be at least 0, got ", top});
 }
 
 /// True if the values of an output are probabilities already.
@@ -106,8 +107,8 @@ std::vector<float> values_of(const engine::TensorView &output, const engine::Pro
 
 c_api::Read c_api::into_predictions(const engine::Program &program, const mpscnn_model &model, int top,
                                     mpscnn_predictions **predictions) {
-    require_classifier(program, model);
-    if (top < 0) fail(ErrorKind::parameter, {"top must be at least 0, got ", top});
+    c_api::require_photo_input(program, model, "classifying");
+    require_rank(program, model, top);
     return [&program, &model, top, predictions](std::span<const engine::TensorView> outputs) {
         *predictions = rank(model, program, values_of(outputs[0], program), top).release();
     };
@@ -134,10 +135,10 @@ mpscnn_status mpscnn_model_rank(const mpscnn_model *model, const mpscnn_program 
         require(program, "program");
         require(output, "output");
         require(predictions, "predictions");
-        const auto read = c_api::into_predictions(*program->program, *model, top, predictions);
+        require_rank(*program->program, *model, top);
         const engine::TensorView view = c_api::view_of(*output, "output");
         engine::check_elements(*program->program, {}, {&view, 1});
-        read({&view, 1});
+        *predictions = rank(*model, *program->program, values_of(view, *program->program), top).release();
     });
 }
 

@@ -26,12 +26,15 @@ engine::QueueOptions queue_options(const mpscnn_queue_options *given) {
     return options;
 }
 
-/// Return a handler's context, which is released with the last copy of the handler.
-std::shared_ptr<void> owned_context(void *context, void (*release)(void *)) {
-    return {context, [release](void *given) {
-                if (release) release(given);
-            }};
-}
+/// A handler's context, which is released with the last copy of the handler.
+struct HandlerContext {
+    void *context;
+    void (*release)(void *) = nullptr;
+
+    ~HandlerContext() {
+        if (release) release(context);
+    }
+};
 
 } // namespace
 
@@ -116,10 +119,9 @@ mpscnn_status mpscnn_command_buffer_add_completed_handler(mpscnn_command_buffer 
     return guarded([&] {
         require(commands, "commands");
         require(reinterpret_cast<const void *>(handler), "handler");
-        // Until this call succeeds, the context belongs to the caller.
-        commands->commands->require_recording();
-        commands->commands->add_completed_handler(
-            [handler, owned = owned_context(context, release)] { handler(owned.get()); });
+        const auto owned = std::make_shared<HandlerContext>(context);
+        commands->commands->add_completed_handler([handler, owned] { handler(owned->context); });
+        owned->release = release; // until this call succeeds, the context belongs to the caller
     });
 }
 

@@ -404,7 +404,7 @@ bool controls(std::string_view character) {
     const auto at = [&](std::size_t i) { return static_cast<unsigned char>(character[i]); };
     const auto within = [](unsigned char byte, int low, int high) { return byte >= low && byte <= high; };
     if (character.size() == 1) return at(0) < 0x20 || at(0) == 0x7F;
-    if (character.size() == 2) return at(0) == 0xC2 && at(1) < 0xA0;
+    if (character.size() == 2) return (at(0) == 0xC2 && at(1) < 0xA0) || (at(0) == 0xD8 && at(1) == 0x9C);
     if (character.size() != 3 || at(0) != 0xE2) return false;
     return (at(1) == 0x80 && (within(at(2), 0x8E, 0x8F) || within(at(2), 0xA8, 0xAE))) ||
            (at(1) == 0x81 && within(at(2), 0xA6, 0xA9));

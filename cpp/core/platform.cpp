@@ -230,7 +230,10 @@ void *map_pages(std::size_t bytes, std::size_t alignment) noexcept {
     const std::size_t past = reinterpret_cast<std::uintptr_t>(first) % alignment;
     const std::size_t before = past == 0 ? 0 : alignment - past;
     if (before > 0) munmap(first, before);
-    munmap(first + before + bytes, mapped - before - bytes);
+    // munmap needs the beginning of a page, and pages may be larger than those that the caller counts in.
+    const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+    const std::size_t end = (before + bytes + page - 1) / page * page;
+    if (end < mapped) munmap(first + end, mapped - end);
     return first + before;
 }
 

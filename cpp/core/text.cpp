@@ -1,5 +1,8 @@
 #include "core/text.h"
 
+#include <array>
+#include <cstdio>
+
 namespace mpscnn {
 
 void TextPart::append_to(std::string &text) const {
@@ -10,9 +13,12 @@ void TextPart::append_to(std::string &text) const {
     case unsigned_integer:
         text += std::to_string(value_.unsigned_integer);
         break;
-    case real:
-        text += std::to_string(value_.real);
+    case real: {
+        std::array<char, 32> digits;
+        std::snprintf(digits.data(), digits.size(), "%g", value_.real);
+        text += digits.data();
         break;
+    }
     default:
         text.append(value_.characters, length_);
     }

@@ -9,8 +9,8 @@
 
 namespace mpscnn {
 
-/// A piece of a text: characters that must outlive it, or a number in the format of std::to_string. It is a
-/// trivial type, so a message of many pieces costs few instructions and no destructors in the function that
+/// A piece of a text: characters that must outlive it, or a number; reals have six significant digits. It is
+/// a trivial type, so a message of many pieces costs few instructions and no destructors in the function that
 /// may throw it.
 class TextPart {
 public:

@@ -23,6 +23,10 @@ void Optimizer::check(const std::string &kernel) const {
     share("decay", decay);
     share("beta1", beta1);
     share("beta2", beta2);
+    if (kind == Kind::adam && result == Result::values) { // its correction divides by 1 - beta^t
+        require("beta1", beta1, beta1 < 1.0, "below 1");
+        require("beta2", beta2, beta2 < 1.0, "below 1");
+    }
     require_range(kernel, "time_step", time_step, 0);
     const bool has_result = result == Result::values ||
                             (result == Result::momentum && kind != Kind::rmsprop) ||

@@ -136,14 +136,16 @@ void add_own(const Division &quotient, GradientBuilder &builder) {
 void add_own(const Maximum &maximum, GradientBuilder &builder) { give_chosen(maximum, builder, true); }
 void add_own(const Minimum &minimum, GradientBuilder &builder) { give_chosen(minimum, builder, false); }
 
-/// Add the gradients of x^y: y * x^(y - 1) for x, and x^y * ln x for y, which is 0 where x is 0.
+/// Add the gradients of x^y: y * x^(y - 1) for x, which is 0 where y is 0, and x^y * ln x for y, which is 0
+/// where x is 0.
 void add_own(const Power &power, GradientBuilder &builder) {
     const Value gradient = limited_gradient(power, builder);
     if (power.primary_scale != 1.0f || power.secondary_scale != 1.0f || power.bias != 0.0f)
         builder.refuse("scales other than 1, or a bias,");
     const Value base = builder.input(0), exponent = builder.input(1);
     if (builder.wants(0)) {
-        const Value less = linear(builder, exponent, 1.0f, -1.0f);
+        // Where y is 0, the exponent stays 0: 0^-1 would be infinite.
+        const Value less = builder.add(Mask{}, {exponent, linear(builder, exponent, 1.0f, -1.0f)});
         const Value root = builder.add(of_operands<Power>(power), {base, less});
         const Value slope = builder.add(reading<Multiplication>(power, 1), {root, exponent});
         give_summed(builder, 0, multiplied(builder, gradient, slope));

@@ -19,8 +19,11 @@ constexpr float margin = 1e-3f;
 /// to the largest logit of all columns.
 float bound_of(ScoreKind kind, float min) {
     switch (kind) {
-    case ScoreKind::sigmoid:
-        return std::log(min / (1.0f - min)) - margin;
+    case ScoreKind::sigmoid: {
+        // A probability that is slightly smaller may be rounded to `min`, and many are rounded to 1.
+        const float smaller = min * (1.0f - 0x1p-22f);
+        return std::log(smaller / (1.0f - smaller)) - margin;
+    }
     case ScoreKind::softmax:
         return std::log(min) - margin;
     default:

@@ -113,6 +113,16 @@ def test_scores_of_logits(seed: int, count: int, columns: int, kind: str, backgr
         assert entry.score == pytest.approx(wanted[int(entry.box.left), entry.index], rel=1e-5)
 
 
+@pytest.mark.parametrize("threshold", [1.0, 1.0 - 2.0**-24, 0.5, 1e-6])
+def test_scores_that_equal_the_threshold_are_kept(threshold: float) -> None:
+    every = detector_of({"score_threshold": 0.0}, "sigmoid")
+    chosen = detector_of({"score_threshold": threshold}, "sigmoid")
+    box = [(0, 0, 1, 1)]
+    for logit in np.linspace(-40, 40, 801):
+        (entry,) = every.run(box, [[logit]])
+        assert len(chosen.run(box, [[logit]])) == (entry.score >= np.float32(threshold))
+
+
 def test_logits_that_no_exponential_can_take() -> None:
     boxes = [(0, 0, 1, 1), (2, 0, 3, 1)]
     for kind in ("sigmoid", "softmax"):

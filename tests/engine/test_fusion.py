@@ -202,6 +202,12 @@ def test_explain_says_what_is_forced(monkeypatch: pytest.MonkeyPatch) -> None:
     chains = [step for step in network.compile(device="cpu").explain().steps if step.kernel == "chain"]
     assert chains
     assert all("2 rows" in step.choice and "64 channels" in step.choice for step in chains)
+    small = mpscnn.Network(input=(10, 10, 16))
+    y = small.conv2d(small.input, 32, 1)
+    small.output(small.depthwise_conv2d(y, 3, padding="same"))
+    small.initialize_weights()
+    (step,) = small.compile(device="cpu", precision="float32").explain().steps
+    assert "pass 12.8 kB to each other, which fits" in step.reason  # 10 x 10 x 32 numbers
 
 
 def test_explain_predicts_nothing_for_a_chain_that_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:

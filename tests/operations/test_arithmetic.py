@@ -298,6 +298,14 @@ def test_where_takes_nothing_from_the_other_tensor(
     np.testing.assert_array_equal(result, np.where(condition != 0, a, b))
 
 
+def test_the_gradient_of_a_power_is_0_for_the_exponent_0() -> None:
+    base, exponent = np.array([[0, 0, 2, 0]], np.float32), np.array([[0, 1, 0, 2]], np.float32)
+    network = Network(input={"base": (4,), "exponent": (4,)})
+    network.output(network.power(*network.inputs))
+    _, found = network.gradients({"base": base, "exponent": exponent}, output_gradient=np.ones_like(base))
+    np.testing.assert_array_equal(found["base"], [[0, 1, 0, 0]])
+
+
 @pytest.mark.parametrize("attributes", [{"bias": 1.0}, {"primary_scale": 2.0}, {"maximum": 0.5}])
 def test_parameters_hold_after_a_convolution(attributes: dict[str, Any]) -> None:
     x, weight = values(0, (1, 4, 4, 8)), values(1, (8, 1, 1, 8))

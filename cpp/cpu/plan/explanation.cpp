@@ -37,6 +37,12 @@ std::string number_text(double number) {
     return concat({tenths / 10, ".", tenths % 10});
 }
 
+/// Return a size for humans: "0.4 kB" or "3.2 MB".
+std::string size_text(double bytes) {
+    return bytes < 1e6 ? concat({number_text(bytes / 1e3), " kB"})
+                       : concat({number_text(bytes / 1e6), " MB"});
+}
+
 Json layers_of(const LoweredNetwork &network, const ChainCandidate &candidate) {
     Json layers = Json::array();
     for (std::size_t operation : candidate.operations)
@@ -58,15 +64,14 @@ std::string chain_reason(const Step &step, const ChainChoice &choice, const Mach
     double bytes = 0;
     for (std::size_t i = 0; i + 1 < step.stages.size(); ++i) {
         const View &result = step.stages[i].destination;
-        bytes += static_cast<double>(result.batch * result.height * result.width * result.channels) *
-                 sizeof(float);
+        bytes += static_cast<double>(result.batch * result.height * result.width * result.channels *
+                                     size_of(result.element));
     }
     const bool fits = bytes <= static_cast<double>(machine.l2_bytes);
     return concat({"in separate steps its layers would take ", number_text(choice.others[0].microseconds),
-                   " us and pass ", number_text(bytes / 1e6), " MB to each other, which ",
+                   " us and pass ", size_text(bytes), " to each other, which ",
                    (fits ? "fits" : "does not fit"), " into the ",
-                   number_text(static_cast<double>(machine.l2_bytes) / 1e6),
-                   " MB of L2 that tensors may fill"});
+                   size_text(static_cast<double>(machine.l2_bytes)), " of L2 that tensors may fill"});
 }
 
 /// Say why a convolution runs alone. `others` has pairs of candidates: a chain of the convolution and a

@@ -485,7 +485,8 @@ MPSCNN_API mpscnn_status mpscnn_model_classify(const mpscnn_model *model, mpscnn
                                                const mpscnn_image *image, int top,
                                                mpscnn_predictions **predictions);
 /* Rank the classes of an output that was computed in another way: float32 or float16, of the shape (1,
- * classes). Model and program must fulfil the conditions of mpscnn_model_classify. */
+ * classes). The program must come from the model's graph and have one output (n, classes); its inputs may
+ * have any shape, and the model needs no preprocessing. */
 MPSCNN_API mpscnn_status mpscnn_model_rank(const mpscnn_model *model, const mpscnn_program *program,
                                            const mpscnn_tensor *output, int top,
                                            mpscnn_predictions **predictions);

@@ -139,11 +139,13 @@ void require_mps(id<MTLDevice> device) {
 
 objc_ptr<id<MTLDevice>> find_device(const std::string &wanted) {
     const Devices devices = find_devices();
+    id<MTLDevice> unusable = nil;
     for (const auto &device : devices.all) {
         if (!wanted.empty() && !answers_to(device.get(), wanted)) continue;
-        require_mps(device.get());
-        return device;
+        if (is_usable(device.get())) return device;
+        if (!unusable) unusable = device.get(); // another device may have the same name
     }
+    if (unusable) fail(ErrorKind::device, why_not_usable(unusable));
     fail_to_find(devices, wanted);
 }
 

@@ -169,7 +169,7 @@ void PipelineArchive::replace_file(const std::vector<Descriptor> &collected) {
     if (![made_.get() serializeToURL:url_of(written) error:&error]) {
         reason = text_of(error, "no reason given");
     } else if (name = name_for(key_, written); !name) {
-        reason = "the file is too large";
+        reason = "the file is too large, or cannot be read";
     } else if (const auto again = make_archive(device_.get(), url_of(written), &error); !again) {
         reason = text_of(error, "the file cannot be read");
     } else if (!std::all_of(collected.begin(), collected.end(), [&](const Descriptor &descriptor) {

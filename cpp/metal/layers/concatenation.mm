@@ -3,6 +3,7 @@
 
 #include "metal/layers/steps.h"
 #include "metal/encoding/transfer.h"
+#include "metal/layers/step_arrays.h"
 #include "shaders/concatenation_params.h"
 
 namespace mpscnn::metal {
@@ -43,20 +44,17 @@ DType element_type(const ImageLayout &image) {
 class ChannelConcatenationStep : public Step {
 public:
     ChannelConcatenationStep(std::string name, Operands operands, Device &device)
-        : name_(std::move(name)), operands_(std::move(operands)), device_(device),
-          to_whole_(Transfer::Direction::to_image, operands_.destination.layout, device.shaders()) {
+        : name_(std::move(name)), operands_(std::move(operands)),
+          to_whole_(Transfer::Direction::to_image, operands_.destination.layout, device.shaders()),
+          arrays_(device, {bytes_of(operands_.destination.layout)}) {
         for (const Operand &part : operands_.sources)
             from_parts_.emplace_back(Transfer::Direction::to_array, part.layout, device.shaders());
-        array_ = make_array();
     }
 
     void encode(Encoding &encoding) const override {
         const ImageLayout &whole = operands_.destination.layout;
         const DType type = element_type(whole);
-        // Metal orders uses of this buffer only within one queue, so a caller's other queue gets a separate
-        // buffer.
-        const bool is_own_queue = [encoding.command_buffer() commandQueue] == device_.queue();
-        const auto array = is_own_queue ? array_ : make_array();
+        const auto array = arrays_.of(encoding.command_buffer())[0];
         std::size_t offset = 0; // offset of the part's first channel in the first pixel
         for (std::size_t i = 0; i < from_parts_.size(); ++i) {
             const Operand &part = operands_.sources[i];
@@ -72,18 +70,15 @@ public:
     std::string kernel() const override { return "image_to_buffer + buffer_to_image"; }
 
 private:
-    objc_ptr<id<MTLBuffer>> make_array() const {
-        const ImageLayout &whole = operands_.destination.layout;
-        return device_.make_private_buffer(static_cast<std::size_t>(whole.elements()) *
-                                           size_of(element_type(whole)));
+    static std::size_t bytes_of(const ImageLayout &whole) {
+        return static_cast<std::size_t>(whole.elements()) * size_of(element_type(whole));
     }
 
     std::string name_;
     Operands operands_;
-    const Device &device_;
     std::vector<Transfer> from_parts_;
     Transfer to_whole_;
-    objc_ptr<id<MTLBuffer>> array_;
+    StepArrays arrays_;
 };
 
 /// Return the number of blocks of rows in the result. If axes before the concatenated one count as rows, each

@@ -4,6 +4,7 @@
 #include "metal/encoding/transfer.h"
 #include "metal/layers/layer.h"
 #include "metal/layers/neuron.h"
+#include "metal/layers/step_arrays.h"
 #include "metal/layers/weights.h"
 
 namespace mpscnn::metal {
@@ -54,56 +55,53 @@ public:
     RecurrentStep(const std::string &name, const ArrayRecurrentParams &params, const Buffer &weight,
                   const Buffer &bias, Operands operands, Device &device)
         : name_(name), params_(params), weight_(weight), bias_(bias), operands_(std::move(operands)),
-          pipeline_(device.shaders().pipeline("array_recurrent")) {
+          pipeline_(device.shaders().pipeline("array_recurrent")), arrays_(device, array_sizes()) {
         for (const Operand &source : operands_.sources)
-            add(Transfer::Direction::to_array, source.layout, device);
-        add(Transfer::Direction::to_image, operands_.destination.layout, device);
+            transfers_.emplace_back(Transfer::Direction::to_array, source.layout, device.shaders());
+        transfers_.emplace_back(Transfer::Direction::to_image, operands_.destination.layout,
+                                device.shaders());
     }
 
     void encode(Encoding &encoding) const override {
         id<MTLCommandBuffer> commands = encoding.command_buffer();
         const std::size_t result = operands_.sources.size();
+        const StepArrays::Buffers arrays = arrays_.of(commands);
+        const auto array = [&](std::size_t i) {
+            return ArrayView{arrays[i].get(), DType::float32, Pitches::dense(transfers_[i].layout()), 0};
+        };
         for (std::size_t i = 0; i < result; ++i) {
             const engine::ValueId value = operands_.sources[i].value;
             transfers_[i].encode(commands, name_, encoding.image(value), array(i));
             encoding.was_read_by_shader(value);
         }
-        run(commands);
+        run(commands, arrays);
         transfers_[result].encode(commands, name_, encoding.create(operands_.destination.value),
                                   array(result));
     }
 
     std::string kernel() const override { return "image_to_buffer + array_recurrent + buffer_to_image"; }
 
-    std::size_t scratch_bytes() const override {
-        std::size_t bytes = 0;
-        for (const Transfer &transfer : transfers_) bytes += bytes_of(transfer.layout());
-        return bytes;
-    }
-
 private:
     static std::size_t bytes_of(const ImageLayout &layout) {
         return static_cast<std::size_t>(layout.elements()) * sizeof(float);
     }
 
-    void add(Transfer::Direction direction, const ImageLayout &layout, Device &device) {
-        transfers_.emplace_back(direction, layout, device.shaders());
-        arrays_.push_back(device.make_private_buffer(bytes_of(layout)));
+    std::vector<std::size_t> array_sizes() const {
+        std::vector<std::size_t> sizes;
+        for (const Operand &source : operands_.sources) sizes.push_back(bytes_of(source.layout));
+        sizes.push_back(bytes_of(operands_.destination.layout));
+        return sizes;
     }
 
-    ArrayView array(std::size_t index) const {
-        return {arrays_[index].get(), DType::float32, Pitches::dense(transfers_[index].layout()), 0};
-    }
-
-    void run(id<MTLCommandBuffer> commands) const {
+    void run(id<MTLCommandBuffer> commands, const StepArrays::Buffers &arrays) const {
         Dispatch dispatch(commands, name_, pipeline_);
         dispatch.bytes(std::as_bytes(std::span(&params_, 1)), 0);
         const auto state = [&](std::size_t number) {
-            return arrays_[number + 1 < arrays_.size() ? number : 0].get();
+            return arrays[number + 1 < arrays.size() ? number : 0].get();
         };
         NSUInteger index = 1;
         for (id<MTLBuffer> buffer :
-             {arrays_[0].get(), state(1), state(2), weight_.get(), bias_.get(), arrays_.back().get()})
+             {arrays[0].get(), state(1), state(2), weight_.get(), bias_.get(), arrays.back().get()})
             dispatch.buffer(buffer, 0, index++);
         dispatch.threadgroup_memory(recurrent_bytes(params_), 0);
         const auto sequences =
@@ -117,7 +115,7 @@ private:
     Operands operands_;
     id<MTLComputePipelineState> pipeline_;
     std::vector<Transfer> transfers_;
-    std::vector<Buffer> arrays_; ///< arrays of the sources, then of the result
+    StepArrays arrays_; ///< of the sources, then of the result
 };
 
 template <class Op> class Recurrent : public Layer {

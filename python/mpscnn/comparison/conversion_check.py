@@ -84,10 +84,13 @@ def differs(found: Comparison | None) -> bool:
 
 
 def any_size(network: Network) -> tuple[int, int] | None:
-    """Return a size for the comparison if the network accepts any size, otherwise None."""
+    """Return a size for the comparison if the network leaves height or width free, otherwise None."""
     from mpscnn.graph.free_size import leaves_size_free
 
-    return (224, 224) if any(leaves_size_free(tensor.shape) for tensor in network.inputs) else None
+    for tensor in network.inputs:
+        if leaves_size_free(tensor.shape):
+            return tensor.shape[1] or 224, tensor.shape[2] or 224
+    return None
 
 
 def _without_wrong_pairs(found: Comparison, outputs: int) -> Comparison:

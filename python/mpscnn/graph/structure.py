@@ -61,9 +61,12 @@ class NetworkStructure(GraphWeights):
         Args:
             size: (height, width) or one number for both, needed if the network leaves them free.
 
-        Raises ShapeError if the network leaves height and width free, and `size` is None.
+        Raises ShapeError if the network leaves height and width free, and `size` is None, or if its images have another
+        fixed size.
         """
         height, width = (0, 0) if size is None else result_size("size", size)
+        if size is not None:
+            self._require_size((height, width))
         try:
             description: dict[str, Any] = json.loads(self.graph.describe(height, width))
         except ShapeError as error:
@@ -71,6 +74,22 @@ class NetworkStructure(GraphWeights):
                 raise
             raise ShapeError(f"{error}; size=(height, width) gives them") from error
         return description
+
+    def _require_size(self, size: tuple[int, int]) -> None:
+        """Raise ShapeError unless an image may have this size."""
+        images = [tensor for tensor in self.inputs if len(tensor.shape) == 4]
+        if any(
+            all(side in (None, wanted) for side, wanted in zip(image.shape[1:3], size, strict=True))
+            for image in images
+        ):
+            return
+        fixed = ", ".join(
+            f"{image.name!r} is {' x '.join(str(side or 'any') for side in image.shape[1:3])}"
+            for image in images
+        )
+        raise ShapeError(
+            f"network {self.name!r} cannot have images of {size[0]} x {size[1]}: {fixed or 'it has no image input'}"
+        )
 
     def summary(self, size: int | tuple[int, int] | None = None) -> str:
         """Return a table of the layers: name, operation, output shape, parameters, MACs, and totals."""

@@ -61,6 +61,28 @@ def test_float16_is_half_as_large(tmp_path: Path) -> None:
     assert sizes["float16"] < 0.51 * sizes["float32"]
 
 
+def test_a_size_that_the_network_cannot_have_is_refused(tmp_path: Path) -> None:
+    network = small_network()
+    height, width = network.input.shape[1:3]
+    assert height is not None
+    assert width is not None
+    with pytest.raises(mpscnn.ShapeError, match=f"cannot have images of {height + 1} x {width}"):
+        converters.export_onnx(network, tmp_path / "model.onnx", size=(height + 1, width))
+    assert list(tmp_path.iterdir()) == []
+    converters.export_onnx(network, tmp_path / "model.onnx", size=(height, width))
+    with pytest.raises(mpscnn.ShapeError, match="cannot have images of 1 x 2"):
+        network.describe((1, 2))
+    free = mpscnn.Network(input=(None, 8, 3))
+    free.output(free.conv2d(free.input, 4, 3))
+    with pytest.raises(mpscnn.ShapeError, match="'input' is any x 8"):
+        free.describe((9, 9))
+    assert free.describe((9, 8))["layers"][0]["output"] == [1, 7, 6, 4]
+    vector = mpscnn.Network(input=(5,))
+    vector.output(vector.fully_connected(vector.input, 4))
+    with pytest.raises(mpscnn.ShapeError, match="it has no image input"):
+        vector.describe((9, 8))
+
+
 def test_a_file_that_cannot_be_written_whole_stays_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     converters.export_onnx(small_network(), path)

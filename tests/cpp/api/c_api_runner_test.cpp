@@ -245,6 +245,23 @@ TEST(runners_refuse_what_does_not_fit) {
     mpscnn_program_release(program);
 }
 
+TEST(ranking_needs_no_preprocessing) {
+    mpscnn_program *program = classifier_program();
+    std::string bytes = model_bytes();
+    bytes.replace(bytes.find("mpscnn.preprocess"), 6, "unused");
+    mpscnn_model *model = parsed(bytes);
+    const float values[classes] = {1, 3, 2};
+    const mpscnn_tensor output = floats(values, {1, classes});
+    mpscnn_predictions *predictions = nullptr;
+    CHECK(succeeded(mpscnn_model_rank(model, program, &output, 1, &predictions)));
+    mpscnn_prediction best{};
+    CHECK(succeeded(mpscnn_predictions_get(predictions, 0, &best)));
+    CHECK(best.index == 1);
+    mpscnn_predictions_release(predictions);
+    mpscnn_model_release(model);
+    mpscnn_program_release(program);
+}
+
 TEST(outputs_that_cannot_be_ranked_are_refused) {
     mpscnn_program *program = classifier_program();
     mpscnn_model *model = parsed(model_bytes());

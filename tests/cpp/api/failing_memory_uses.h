@@ -65,7 +65,7 @@ constexpr std::size_t image_floats = std::size_t{side} * side * 3;
 
 /// The arguments that a frame's handler received, without allocated memory.
 struct Received {
-    std::atomic<int> times{0};
+    std::atomic<int> times{0}, released{0};
     mpscnn_status status = MPSCNN_OK;
     char message[200] = "";
 };
@@ -318,9 +318,12 @@ void use_kernels(Trial &trial) {
         for (int i = 0; i < 2; ++i)
             trial.step("encode", [&] { return mpscnn_kernel_encode(kernel, commands, &source, 1, result); });
         trial.step("handler", [&] {
-            return mpscnn_command_buffer_add_completed_handler(
+            const int released = received.released;
+            const mpscnn_status status = mpscnn_command_buffer_add_completed_handler(
                 commands, [](void *context) { ++static_cast<Received *>(context)->times; }, &received,
-                nullptr);
+                [](void *context) { ++static_cast<Received *>(context)->released; });
+            CHECK(received.released == released); // a refused context belongs to the caller
+            return status;
         });
         trial.step("commit", [&] { return mpscnn_command_buffer_commit(commands); });
         return mpscnn_command_buffer_wait(commands);
@@ -328,6 +331,7 @@ void use_kernels(Trial &trial) {
     trial.step("commands run", record);
     CHECK(received.times >= 1);
     mpscnn_command_buffer_release(commands);
+    CHECK(received.released >= received.times);
     mpscnn_kernel_release(kernel);
     mpscnn_feature_image_release(source);
     mpscnn_feature_image_release(result);

@@ -292,10 +292,15 @@ TEST(too_deep_values_are_not_written) {
     CHECK_THROWS(to_text(Json(Json::Array{json})), parameter, "cannot write more than 64 arrays and objects");
 }
 
+TEST(messages_show_small_and_large_numbers) {
+    CHECK(mpscnn::concat({"got ", 1e-9, ", ", 0.5, ", ", 65520.0, ", ", 1e30}) ==
+          "got 1e-09, 0.5, 65520, 1e+30");
+}
+
 TEST(messages_quote_safely) {
     CHECK(mpscnn::quoted("a\u00e9\n\x7f\xff") == "'a\u00e9\\x0a\\x7f\\xff'");
-    CHECK(mpscnn::quoted("\u009b1m \u202e \u2028 \u2069 \u00a0\u2013") ==
-          "'\\xc2\\x9b1m \\xe2\\x80\\xae \\xe2\\x80\\xa8 \\xe2\\x81\\xa9 \u00a0\u2013'");
+    CHECK(mpscnn::quoted("\u009b1m \u061c \u202e \u2028 \u2069 \u00a0\u2013") ==
+          "'\\xc2\\x9b1m \\xd8\\x9c \\xe2\\x80\\xae \\xe2\\x80\\xa8 \\xe2\\x81\\xa9 \u00a0\u2013'");
     CHECK(mpscnn::quoted(std::string(100, 'x')) == "'" + std::string(100, 'x') + "'");
     CHECK(mpscnn::quoted(std::string(101, 'x')) == "'" + std::string(100, 'x') + "...'");
 }

@@ -71,6 +71,22 @@ inline mpscnn::Graph several_ends() {
     return graph;
 }
 
+/// Return a graph that ends in a recurrent layer, with numbers that float32 computes exactly.
+inline mpscnn::Graph recurrent_end() {
+    auto graph = mpscnn::Graph::create("recurrent");
+    const auto input = graph.add_input("image", Shape{-1, 4, 5, 3});
+    const auto sums = add_convolution(graph, "sums", input, 3, 8, 1);
+    const auto states =
+        add(graph, "lstm", "states", {sums},
+            R"({"gate": "hard_sigmoid", "gate_a": 0.25, "gate_b": 0.5, "candidate": "linear", )"
+            R"("candidate_a": 1, "candidate_b": 0, "output": "linear", "output_a": 1, )"
+            R"("output_b": 0})");
+    const std::vector<float> weights = quarters(16, 4);
+    graph.set_weight("states", "weight", mpscnn::tensor(weights.data(), Shape{8, 2}));
+    graph.mark_output(states);
+    return graph;
+}
+
 /// Return the CPU engine's results for one input.
 inline std::vector<std::vector<float>> right_answers(const mpscnn::Graph &graph, const std::string &precision,
                                                      const std::vector<float> &values, const Shape &shape) {
