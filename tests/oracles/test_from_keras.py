@@ -68,6 +68,18 @@ def test_wrong_results_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     mpscnn.from_keras(model, check=False)
 
 
+def test_a_model_that_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = small()
+
+    def failing(x: Any, **_: Any) -> Any:
+        raise RuntimeError("no such device")
+
+    monkeypatch.setattr(model, "call", failing)
+    with pytest.raises(UnsupportedError, match=r"the model itself fails, .* RuntimeError: .*no such device"):
+        mpscnn.from_keras(model)
+    mpscnn.from_keras(model, check=False)
+
+
 def test_what_is_no_built_model_of_layers_of_keras_is_refused() -> None:
     class Own(keras.Model):  # type: ignore[misc,name-defined]
         def call(self, x: Any) -> Any:

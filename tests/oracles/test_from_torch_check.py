@@ -82,6 +82,24 @@ def test_a_wrong_result_is_named_with_its_difference(
     assert len(network.outputs) == 2
 
 
+class Failing(nn.Module):  # type: ignore[misc, name-defined]
+    """Fails for the random inputs of the comparison, but can be traced with zeros."""
+
+    def forward(self, x: Any) -> Any:
+        if not torch.compiler.is_compiling() and x.any():
+            raise ValueError("only zeros")
+        return 2 * x
+
+
+def test_a_module_that_fails_in_the_comparison_is_told() -> None:
+    x = torch.zeros(1, 3, 8, 8)
+    with pytest.raises(
+        mpscnn.UnsupportedError, match=r"the module itself fails, .*: ValueError: only zeros; check=False"
+    ):
+        mpscnn.from_torch(Failing().eval(), x)
+    assert len(mpscnn.from_torch(Failing().eval(), x, check=False).outputs) == 1
+
+
 def test_the_module_and_random_numbers_stay_as_they_are() -> None:
     module = Heads().eval()
     module.seen.fill_(5.0)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,6 +66,22 @@ def require_results(
             f"{worst.error:.3g}, which is {worst.relative:.2g} of the largest magnitude (allowed {_TOLERANCE:g}); "
             "check=False leaves out this comparison"
         )
+
+
+@contextmanager
+def running_original(title: str, what: str) -> Iterator[None]:
+    """Report any error of the model that was converted as an UnsupportedError.
+
+    Args:
+        title, what: as for `require_results`.
+    """
+    try:
+        yield
+    except Exception as error:  # the code of the model may raise any error
+        raise UnsupportedError(
+            f"{title}: the {what} itself fails, so there are no results to compare: "
+            f"{type(error).__name__}: {error}; check=False leaves out this comparison"
+        ) from error
 
 
 def _difference(name: str, found: Array, expected: Array) -> _Difference:

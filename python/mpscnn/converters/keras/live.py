@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mpscnn._private.arguments import require_bool
 from mpscnn._private.expected_names import conversion_hint
-from mpscnn.converters.agreement import require_results
+from mpscnn.converters.agreement import require_results, running_original
 from mpscnn.converters.decomposed_norms.fusion import fuse_norms
 from mpscnn.converters.float32_intermediates import keep_intermediates
 from mpscnn.converters.keras.config import KerasLayer, parse_model
@@ -44,7 +44,7 @@ def from_keras(
     Raises:
         ParameterError: `model` is not a Keras model, or `size` contradicts it. UnsupportedError: Keras 3 is not
             installed, the model is not built, or mpscnn does not support some layers (the message names all of them).
-            With `check` also if a result differs from the model's.
+            With `check` also if the model fails or a result differs from the model's.
     """
     if importlib.util.find_spec("keras") is None:
         raise UnsupportedError("from_keras needs Keras 3, which is not installed: pip install keras")
@@ -136,7 +136,8 @@ def _require_equal(network: Network, model: Any, title: str) -> None:
         ).astype(np.float32)
         for tensor in network.inputs
     ]
-    results = model(given if len(given) > 1 else given[0], training=False)
+    with running_original(title, "model"):
+        results = model(given if len(given) > 1 else given[0], training=False)
     listed = list(results.values()) if isinstance(results, dict) else keras.tree.flatten(results)
     computed = network.compile(device="cpu", precision="float32").run(given if len(given) > 1 else given[0])
     found = list(computed.values()) if isinstance(computed, dict) else [computed]

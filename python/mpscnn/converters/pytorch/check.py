@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.converters.agreement import require_results
+from mpscnn.converters.agreement import require_results, running_original
 from mpscnn.converters.onnx_reader.reader import Converted
 from mpscnn.errors import ShapeError, UnsupportedError
 from mpscnn.runtime.program import Session
@@ -34,7 +34,9 @@ def require_equal(
     """
     session = converted.network.compile(device="cpu", precision="float32").session()
     given = _replace_uniform_inputs(inputs)
-    _require_equal(converted, session, given, _results_of(module, given), title)
+    with running_original(title, "module"):
+        expected = _results_of(module, given)
+    _require_equal(converted, session, given, expected, title)
     for other in others:
         try:
             expected = _results_of(module, other)

@@ -83,7 +83,7 @@ def from_torch(
             the inputs.
         UnsupportedError: a package is missing or has a wrong version, torch.export cannot trace the module, or mpscnn
             does not support some layers (the message names all of them). With `fold=False` also if a parameter could
-            not be trained, and with `check` if a result differs from the module's.
+            not be trained, and with `check` if the module fails or a result differs from the module's.
     """
     require_packages()
     import torch
