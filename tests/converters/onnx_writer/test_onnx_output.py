@@ -74,7 +74,7 @@ def test_a_size_that_the_network_cannot_have_is_refused(tmp_path: Path) -> None:
         network.describe((1, 2))
     free = mpscnn.Network(input=(None, 8, 3))
     free.output(free.conv2d(free.input, 4, 3))
-    with pytest.raises(mpscnn.ShapeError, match="'input' is any x 8"):
+    with pytest.raises(mpscnn.ShapeError, match="'image' is any x 8"):
         free.describe((9, 9))
     assert free.describe((9, 8))["layers"][0]["output"] == [1, 7, 6, 4]
     vector = mpscnn.Network(input=(5,))

@@ -71,7 +71,7 @@ inline mpscnn::Graph several_ends() {
     return graph;
 }
 
-/// Return a graph that ends in a recurrent layer, with numbers that float32 computes exactly.
+/// Return a graph that ends in a recurrent layer.
 inline mpscnn::Graph recurrent_end() {
     auto graph = mpscnn::Graph::create("recurrent");
     const auto input = graph.add_input("image", Shape{-1, 4, 5, 3});
@@ -87,10 +87,9 @@ inline mpscnn::Graph recurrent_end() {
     return graph;
 }
 
-/// Return the CPU engine's results for one input.
-inline std::vector<std::vector<float>> right_answers(const mpscnn::Graph &graph, const std::string &precision,
-                                                     const std::vector<float> &values, const Shape &shape) {
-    const auto program = graph.compile({.device = "cpu", .precision = precision});
+/// Return a program's results for one input.
+inline std::vector<std::vector<float>> answers_of(const mpscnn::Program &program,
+                                                  const std::vector<float> &values, const Shape &shape) {
     const auto planned = program.plan({&shape, 1});
     std::vector<std::vector<float>> results;
     std::vector<mpscnn_tensor> outputs;
@@ -101,6 +100,12 @@ inline std::vector<std::vector<float>> right_answers(const mpscnn::Graph &graph,
     const mpscnn_tensor input = mpscnn::tensor(values.data(), shape);
     program.session({.threads = 1}).run({&input, 1}, outputs);
     return results;
+}
+
+/// Return the CPU engine's results for one input.
+inline std::vector<std::vector<float>> right_answers(const mpscnn::Graph &graph, const std::string &precision,
+                                                     const std::vector<float> &values, const Shape &shape) {
+    return answers_of(graph.compile({.device = "cpu", .precision = precision}), values, shape);
 }
 
 // ---- Images -----------------------------------------------------------------------------------------------

@@ -356,8 +356,9 @@ CLEAN_TEST(queues_of_one_device_serve_one_program) {
     for (const auto make : {several_ends, recurrent_end}) {
         const auto program = mpscnn::compile(make(), device(), nil, {.precision = "float32"});
         auto session = program.session();
-        const auto right = right_answers(make(), "float32", image_values, image_shape);
-        const auto other_right = right_answers(make(), "float32", other_values, image_shape);
+        const auto right = answers_of(program, image_values, image_shape);
+        const auto other_right = answers_of(program, other_values, image_shape);
+        CHECK(right != other_right);
         const std::vector<Shape> shapes = program.plan({&image_shape, 1}).outputs;
         for (int i = 0; i < 10; ++i) {
             std::vector<std::vector<float>> results = right;
