@@ -78,7 +78,7 @@ def test_a_size_that_the_network_cannot_have_is_refused(tmp_path: Path) -> None:
         free.describe((9, 9))
     assert free.describe((9, 8))["layers"][0]["output"] == [1, 7, 6, 4]
     vector = mpscnn.Network(input=(5,))
-    vector.output(vector.fully_connected(vector.input, 4))
+    vector.output(vector.dense(vector.input, 4))
     with pytest.raises(mpscnn.ShapeError, match="it has no image input"):
         vector.describe((9, 8))
 
