@@ -368,7 +368,9 @@ CLEAN_TEST(queues_of_one_device_serve_one_program) {
             const mpscnn_tensor input = mpscnn::tensor(other_values.data(), image_shape);
             NSArray *outputs = output_images(program, inputs);
             id<MTLCommandBuffer> commands = command_buffer();
+            const long made = metal_emulation_get("buffers_made");
             mpscnn::encode(session, commands, inputs, outputs);
+            CHECK(metal_emulation_get("buffers_made") > made); // the queues share no arrays
             auto request = session.submit({&input, 1}, tensors);
             finish(commands);
             request.wait();
