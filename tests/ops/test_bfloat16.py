@@ -153,13 +153,8 @@ def test_every_operation_between_two_products(operation: str, more: int) -> None
     inputs = [model.rounded(values(i, (2, *shape))) for i, shape in enumerate(shapes)]
     if operation == "power":  # powers of negative numbers would be NaN and spread to all sums
         inputs = [np.abs(x) for x in inputs]
-    if operation in (
-        "equal",
-        "not_equal",
-        "greater_equal",
-        "mask",
-        "mask_out",
-    ):  # rounding makes some numbers equal, and some 0
+    # Rounding makes some numbers equal, and some 0.
+    if operation in ("equal", "not_equal", "greater_equal", "mask", "mask_out"):
         inputs = [np.round(x) for x in inputs]
     expected = np.asarray(alone.compile(precision="float32").session().run(inputs))
     between = mpscnn.Network(input={f"x{i}": shape for i, shape in enumerate(shapes)})

@@ -6,7 +6,7 @@ import math
 import operator
 import re
 from collections.abc import Sequence
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -79,8 +79,7 @@ def whole_number(
 
 def whole_numbers(what: str, values: Sequence[object]) -> list[int]:
     """Return the values as a list of ints. Raise ParameterError if one is not a whole number."""
-    listed = isinstance(values, (Sequence, np.ndarray)) and not isinstance(values, str)
-    if listed and getattr(values, "ndim", 1) > 0:
+    if _is_sequence(values):
         whole = [operator.index(one) for one in values if is_whole_number(one)]
         if len(whole) == len(values):
             return whole
@@ -109,6 +108,20 @@ def input_size(what: str, value: IntPair) -> tuple[int, int]:
     if max(extents) > _MAX_INPUT_SIDE:
         raise ParameterError(f"{what} must be at most {_MAX_INPUT_SIDE:,}, got {value!r}")
     return extents
+
+
+def _is_sequence(value: object) -> TypeGuard[Sequence[Any]]:
+    """Return True for a sequence or an array with axes, but not for a string."""
+    if isinstance(value, np.ndarray):
+        return value.ndim > 0
+    return isinstance(value, Sequence) and not isinstance(value, str)
+
+
+def require_sequence(what: str, value: object) -> Sequence[Any]:
+    """Return the value if it is a sequence or an array with axes; otherwise raise ParameterError."""
+    if _is_sequence(value):
+        return value
+    raise ParameterError(f"{what} must be a sequence, got {value!r}")
 
 
 def name_list(what: str, names: Sequence[str]) -> list[str]:

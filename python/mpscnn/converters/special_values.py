@@ -30,12 +30,6 @@ def sqrt(network: Network, x: Tensor, name: Named, *, inverse: bool = False) -> 
     )
 
 
-def replace_infinities(network: Network, x: Tensor, name: Named) -> Tensor:
-    """Replace infinities by the largest finite numbers of their sign. A clamp neuron would keep infinities."""
-    largest, smallest = (one_number(network, sign * _LARGEST, x, name("/limit")) for sign in (1.0, -1.0))
-    return network.maximum(network.minimum(x, largest, name=name("/below")), smallest, name=name("/finite"))
-
-
 def quotient(
     network: Network, number: float, divisor: Tensor, name: Named, activation: Activation = None
 ) -> Tensor:
@@ -48,9 +42,8 @@ def power(network: Network, x: Tensor, exponent: float, name: Named) -> Tensor:
     """Return the power of each element with an exponent."""
     if exponent == 0.0:
         return ones(network, x, name)
-    if (
-        exponent < 0.0 and exponent % 2.0 == 1.0
-    ):  # for odd negative exponents the sign of a zero decides the sign of the infinity
+    # For odd negative exponents the sign of a zero decides the sign of the infinity.
+    if exponent < 0.0 and exponent % 2.0 == 1.0:
         if exponent == -1.0:
             return quotient(network, 1.0, x, name)
         return network.power(x, one_number(network, exponent, x, name("/exponent")), name=name(""))

@@ -148,9 +148,8 @@ class GraphWeights(ABC):
             if spec["role"] == "weight":
                 deviation = np.sqrt(2.0 / max(1, int(np.prod(shape[1:]))))
                 values = generator.normal(0.0, deviation, shape).astype(np.float32)
-            elif (
-                spec["role"] == "value"
-            ):  # class tokens and position embeddings, as in Dosovitskiy et al. 2021
+            elif spec["role"] == "value":
+                # Class tokens and position embeddings are drawn as in Dosovitskiy et al. 2021.
                 values = generator.normal(0.0, 0.02, shape).astype(np.float32)
             else:
                 values = np.full(shape, constants[spec["role"]], np.float32)

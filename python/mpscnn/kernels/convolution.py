@@ -157,9 +157,8 @@ class ConvolutionProperties(ConvolutionFields, Kernel):
     """The properties that convolutions and their gradients take from their descriptor."""
 
     def _same_elements(self, role: str, given: Sequence[int], shape: Sequence[int]) -> bool:
-        if (
-            role == "weights" and self.depthwise and len(given) == 3
-        ):  # [output]; the core divides the channels into two axes
+        # The axis [output] stays one here; the core divides the channels into two axes.
+        if role == "weights" and self.depthwise and len(given) == 3:
             channels, multiplier, *taps = shape
             shape = (channels * multiplier, *taps)
         return super()._same_elements(role, given, shape)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mpscnn._private.arguments import require_sequence
 from mpscnn.errors import ParameterError
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
@@ -31,7 +32,11 @@ class MPSNNGraph:
     def __init__(
         self, result_image: MPSNNImageNode | Sequence[MPSNNImageNode], *, name: str = "graph"
     ) -> None:
-        wanted = [result_image] if isinstance(result_image, MPSNNImageNode) else list(result_image)
+        wanted = (
+            [result_image]
+            if isinstance(result_image, MPSNNImageNode)
+            else list(require_sequence("MPSNNGraph: result_image", result_image))
+        )
         for image in wanted:
             if not isinstance(image, MPSNNImageNode):
                 raise ParameterError(f"MPSNNGraph: expected an MPSNNImageNode, got {type(image).__name__}")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-import operator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mpscnn import _core
+from mpscnn._private.arguments import whole_numbers
 from mpscnn._private.literals import PrecisionName
 from mpscnn.errors import ParameterError
 
@@ -72,10 +72,12 @@ def empty(shape: int | Sequence[int], dtype: DTypeLike = np.float32) -> NDArray[
         dtype: any type without Python objects; networks accept float32 and float16.
 
     Raises:
-        ParameterError: a negative extent or a type with Python objects.
+        ParameterError: extents that are no whole numbers or negative, or a type with Python objects.
         MemoryError: there is not enough memory.
     """
-    extents = (shape,) if isinstance(shape, int) else tuple(operator.index(extent) for extent in shape)
+    extents = tuple(
+        whole_numbers("empty: shape", shape if isinstance(shape, (Sequence, np.ndarray)) else [shape])
+    )
     kind = np.dtype(dtype)
     if any(extent < 0 for extent in extents):
         raise ParameterError(f"empty: extents must be 0 or more, got {extents}")

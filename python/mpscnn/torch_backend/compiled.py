@@ -149,10 +149,8 @@ class CompiledGraph:
         def compiler(aten: torch.fx.GraphModule, _: Sequence[Any]) -> Callable[..., Any]:
             names = [node.name for node in aten.graph.nodes if node.op == "placeholder"]
             values = {names[place]: args[place] for place in bound} if len(names) == len(args) else {}
-            with (
-                _disable_current_modes(),
-                torch.amp.autocast("cpu", enabled=False),
-            ):  # fake tensors are off: constants are computed with real values
+            # Fake tensors are off, because constants are computed with real values.
+            with _disable_current_modes(), torch.amp.autocast("cpu", enabled=False):
                 aten, self.report = replace_subgraphs(aten, values, title=self._title, options=self._options)
             logger.info("%s: %s", self._title, self.report)
             run: Callable[..., Any] = aten.forward

@@ -355,9 +355,8 @@ def _check_rows(image: PillowImage.Image, file: IO[bytes]) -> None:
     decompressor = zlib.decompressobj()
     found = 0
     for part in parts:
-        for start in range(
-            0, len(part), _CHUNK
-        ):  # in pieces, because zlib copies the rest of its input each time
+        # The data is passed in pieces, because zlib copies the rest of its input each time.
+        for start in range(0, len(part), _CHUNK):
             rest = part[start : start + _CHUNK]
             while rest and found < expected:
                 found += len(decompressor.decompress(rest, 16 * _CHUNK))

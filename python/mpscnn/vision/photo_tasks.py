@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
@@ -117,6 +117,8 @@ def detection_task(
 
 def _class_numbers(model: PhotoModel, classes: Sequence[str | int]) -> frozenset[int]:
     """Return the numbers of classes given by name or number. Raise ParameterError for an unknown name."""
+    if not isinstance(classes, Iterable):
+        raise ParameterError(f"classes must be names or numbers of classes, got {classes!r}")
     labels = model.labels or []
     numbers = set()
     for one in [classes] if isinstance(classes, str) else classes:

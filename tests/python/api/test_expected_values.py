@@ -45,6 +45,28 @@ def test_the_name_of_a_gpu_is_no_alias() -> None:
     assert "means" not in str(refused.value)
 
 
+def test_numbers_instead_of_sequences_are_refused() -> None:
+    from mpscnn import nodes
+
+    number: Any = 5
+    photo = np.zeros((8, 8, 3), np.uint8)
+    net = network()
+    detector = mpscnn.models.ssdlite_mobilenet_v2()
+    detector.initialize_weights()
+    model = mpscnn.Model(detector)
+    for use, message in (
+        (lambda: nodes.MPSNNGraph(number), "MPSNNGraph: result_image must be a sequence, got 5"),
+        (lambda: net.custom(lambda x: x, net.input, shape=number), "custom: shape must be a sequence, got 5"),
+        (lambda: model.detect(photo, classes=number), "classes must be names or numbers of classes, got 5"),
+        (lambda: mpscnn.empty(2.5), "empty: shape must be whole numbers, got"),  # type: ignore[arg-type]
+        (lambda: mpscnn.empty("ab"), "empty: shape must be whole numbers, got 'ab'"),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(mpscnn.ParameterError, match=message):
+            use()
+    for shape in (np.int64(3), 3, (3,), [np.int32(3)], np.array([3])):
+        assert mpscnn.empty(shape).shape == (3,)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("name", ["cuda", "cuda:0", "CUDA"])
 def test_cuda_is_refused_with_what_there_is(name: str) -> None:
     there = f"this machine has 'cpu' ({mpscnn.devices()[0]['description']})"

@@ -342,9 +342,8 @@ def test_a_session_serves_one_caller_at_a_time() -> None:
 
     def call() -> None:
         start.wait()
-        while (
-            not errors and time.monotonic() < give_up
-        ):  # a busy machine may run the threads one after the other
+        # A busy machine may run the threads one after the other.
+        while not errors and time.monotonic() < give_up:
             try:
                 session.run(x)
             except mpscnn.StateError as error:

@@ -157,9 +157,8 @@ def _rate_of_runner(
     under_way: deque[FrameFuture[Any]] = deque()
     begin = time.perf_counter()
     for _ in range(count):
-        if (
-            len(under_way) == runner.permits
-        ):  # then `submit` does not block, and the latency is only the frame's
+        # Then `submit` does not block, and the latency is only that of the frame.
+        if len(under_way) == runner.permits:
             under_way.popleft().result()
         submitted = time.perf_counter()
         future = runner.submit(image)

@@ -100,9 +100,8 @@ def _printable_usage() -> Iterator[None]:
     try:
         yield
     except _UsageError as error:
-        if (
-            error.ctx is None or error.message != error.ctx.get_help()
-        ):  # the help is the message if no command was given; it keeps its line breaks
+        # Without a command, the message is the help, which keeps its line breaks.
+        if error.ctx is None or error.message != error.ctx.get_help():
             error.message = printable(error.message)
         hint = NO_OPTIONS.get(getattr(error, "option_name", ""))
         if hint and type(error).__name__ == "NoSuchOption":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from mpscnn._private.files import is_folder
 from mpscnn._private.summary import bytes_text
 from mpscnn.apps.cli.output import show, warn
@@ -38,4 +40,7 @@ def write_coreml(
     layers = len(network.to_dict()["nodes"])
     stored = dtype if palette is None else f"palettes of {palette} bits"
     show(f"{output}: {network.name}, {layers} layers, {size_text} ({stored})")
-    show("not checked: Core ML predicts on macOS only")
+    if sys.platform == "darwin":
+        show(f"not checked: mpscnn compare {output} {output}@coreml compares it with Core ML")
+    else:
+        show("not checked: Core ML predicts on macOS only")

@@ -54,9 +54,8 @@ def handle_errors() -> Iterator[None]:
     except (Error, MemoryError, OSError) as error:
         if os.environ.get("MPSCNN_TRACEBACK") == "1":
             raise
-        if isinstance(error, OSError) and not isinstance(
-            error, Error
-        ):  # for example, stdout is written to a full disk
+        # For example, stdout is written to a full disk.
+        if isinstance(error, OSError) and not isinstance(error, Error):
             _discard_output()
         report("not enough memory" if isinstance(error, MemoryError) else error)
         # A ParameterError is a wrong argument that only the library could find, such as an unknown model.

@@ -77,9 +77,8 @@ def _parameter(group: _Group, name: str) -> inspect.Parameter:
     told: dict[str, Any] = {"help": option.text[0].upper() + option.text[1:], "callback": _checks(option)}
     if issubclass(kind, Enum):
         default = kind(default)
-    elif kind is not bool and not isinstance(
-        option.default, kind
-    ):  # the default is None, or "auto" for a number
+    elif kind is not bool and not isinstance(option.default, kind):
+        # The default is None, or "auto" for a number.
         default, kind = None if default == option.default else default, kind | None
         told |= {"metavar": _UNITS.get(name, "N" if kind == int | None else "NAME"), "show_default": False}
     elif name in _PARSERS:

@@ -114,9 +114,8 @@ def _route(service: Service, task: str, options: dict[str, _Option]) -> Any:
                     return picture(result, taken.photo, kind)
                 return taken.json(hosted.name, result)
 
-            if (
-                kind == JSON and task != "segmentation"
-            ):  # JSON is written faster than another thread is started
+            # JSON is written faster than another thread is started.
+            if kind == JSON and task != "segmentation":
                 content = finish(await service.compute(request, hosted, ends, submit, held=held))
             else:
                 content = await service.compute(request, hosted, ends, submit, finish, held)

@@ -65,9 +65,8 @@ def _moved(recipe: dict[str, Any], right: Arrays, rounding: float) -> Arrays:
     bounds: Arrays = {
         name: np.float32(rounding) * np.abs(values) + np.float32(1e-37) for name, values in right.items()
     }
-    for operand in range(
-        len(recipe["sources"]) + 1
-    ):  # the indices after the sources are arrays of the kernel
+    # The index after those of the sources stands for the arrays of the kernel.
+    for operand in range(len(recipe["sources"]) + 1):
         above, below = (
             run_kernel(recipe, "cpu", _Moving(operand, sign * rounding, len(recipe["sources"])))
             for sign in (1.0, -1.0)

@@ -93,9 +93,8 @@ def _bound(
     result: NDArray[Any] = plain
     if "activation" in node:
         result, bound = _through(promise, separated, node, plain, bound)
-    if (
-        precision == "float16" and operation in _RECURRENT
-    ):  # each step rounds the states that the next one reads
+    # Each step rounds the states that the next one reads.
+    if precision == "float16" and operation in _RECURRENT:
         bound = bound + reads[0].shape[1] * HALF_EPS
     if precision == "float16" and operation in _ROUNDED:
         sizes = np.nan_to_num(np.abs(result))  # powers can be NaN, which is not rounded

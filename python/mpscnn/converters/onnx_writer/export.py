@@ -117,7 +117,8 @@ def build(
     integers = Integers(builder, network) if dtype == "uint8" else None
     shapes = _shapes(network, size)
     weights = network.weights
-    if sum(array.size for array in weights.values()) * 4 > _MAX_FILE:
+    element = 2 if dtype == "float16" else 4
+    if sum(array.size for array in weights.values()) * element > _MAX_FILE:
         raise UnsupportedError(f"network {network.name!r}: ONNX files hold at most 2 GB of weights")
     structure = network.to_dict()
     values = {

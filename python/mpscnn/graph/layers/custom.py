@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from mpscnn._private.arguments import whole_numbers
+from mpscnn._private.arguments import require_sequence, whole_numbers
 from mpscnn.errors import ParameterError, ShapeError
 from mpscnn.graph.layers.layer_maker import LayerMaker, Tensor
 
@@ -60,7 +60,10 @@ class CustomLayers(LayerMaker):
 def _extents(shape: Sequence[Any] | None) -> list[int]:
     if shape is None:
         return []
-    extents = whole_numbers("custom: shape", [-1 if extent is None else extent for extent in shape])
+    extents = whole_numbers(
+        "custom: shape",
+        [-1 if extent is None else extent for extent in require_sequence("custom: shape", shape)],
+    )
     if not extents or any(extent == 0 or extent < -1 for extent in extents):
         raise ShapeError(f"custom: shape must have extents of at least 1, or None, got {tuple(shape)!r}")
     return extents
