@@ -47,8 +47,9 @@ void require_input_shape(const std::string &name, const Shape &shape) {
         shape.back() == Shape::any)
         fail(ErrorKind::shape,
              {"input ", quoted(name),
-              ": the shape must be (n, height, width, channels) or (n, features) with a free batch (-1), ",
-              "a fixed number of channels and extents of 1 to ", largest_extent, ", got ", shape.text()});
+              ": the shape must be (n, ..., channels), such as (n, height, width, channels) or ",
+              "(n, features), with a free batch (-1), ", "a fixed number of channels and extents of 1 to ",
+              largest_extent, ", got ", shape.text()});
     require_affordable("input " + quoted(name), shape);
 }
 
@@ -211,7 +212,7 @@ void Graph::keep_float32(ValueId value, bool keep) {
     require_node(value, "keep_float32").keep_float32 = keep;
 }
 
-void Graph::set_learning(ValueId value, bool learns) { require_node(value, "set_learning").learns = learns; }
+void Graph::set_learning(ValueId value, bool learns) { require_node(value, "learn").learns = learns; }
 
 void Graph::forget_quantizations() {
     for (Input &input : inputs_) input.quantization.reset();

@@ -32,7 +32,9 @@ _LAST_SECONDS = 8
 #: Seconds after SIGTERM until the process ends, even if threads still compute. Service managers kill it after ten.
 _END_SECONDS = 9.0
 #: Seconds in which the last lines of the log are written.
-_LOG_SECONDS = 0.4
+_LOG_SECONDS = 2.0
+#: The same if threads still compute after `_END_SECONDS`.
+_LATE_LOG_SECONDS = 0.4
 #: Seconds until an idle connection is closed. This is longer than the 60 seconds of common proxies, which do not repeat
 #: a POST that finds its connection closed.
 _IDLE_SECONDS = 75
@@ -160,7 +162,7 @@ def serve(
         # No thread of Python or of the engine can be stopped while it computes, so the process ends without them.
         try:
             log_event("ended", abandoned=True)
-            finish_log(_LOG_SECONDS)
+            finish_log(_LATE_LOG_SECONDS)
             if address_file is not None:
                 address_file.unlink(missing_ok=True)
         finally:
