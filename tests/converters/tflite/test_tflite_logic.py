@@ -107,6 +107,25 @@ def test_places(tmp_path: Path, kind: str, axis: int) -> None:
     agrees(tmp_path, made.content(numbers_of(made, y)), random(*X))
 
 
+def test_places_of_64_bits_become_narrower(tmp_path: Path) -> None:
+    made = File(X)
+    places = made.add("ARG_MAX", [0, made.constant(integers(3))], X[:3], [(0, "Int8", 4)], dtype="int64")
+    shape = (1, X[1] * X[2])
+    flat = made.add("RESHAPE", [places, made.constant(integers(*shape))], shape, dtype="int64")
+    narrow = made.add("CAST", [flat], shape, dtype="int32")
+    agrees(tmp_path, made.content(numbers_of(made, narrow)), random(*X))
+
+
+def test_other_integers_of_64_bits_do_not_become_narrower(tmp_path: Path) -> None:
+    made = File(X)
+    places = made.add("ARG_MAX", [0, made.constant(integers(3))], X[:3], [(0, "Int8", 4)], dtype="int64")
+    bytes_of_places = made.add("CAST", [places], X[:3], dtype="int8")
+    assert "makes int8 of int64 numbers" in refusal(tmp_path, made.content(bytes_of_places))
+    doubled = made.add("ADD", [places, places], X[:3], dtype="int64")
+    narrow = made.add("CAST", [doubled], X[:3], dtype="int32")
+    assert "makes int32 of int64 numbers" in refusal(tmp_path, made.content(narrow))
+
+
 @pytest.mark.parametrize(
     ("exclusive", "backwards"), [(False, False), (True, False), (False, True), (True, True)]
 )

@@ -208,16 +208,31 @@ def _cast(c: Reader, operator: FileOperator) -> Made:
     """Convert CAST. Integers and booleans are floats without a fraction here, so casts to wider types do nothing.
 
     Casts from floats to integers are refused, because they would have to round. So are casts to a type that lacks some
-    of the integers, because they would have to wrap.
+    of the integers, because they would have to wrap, except for positions along an axis, which fit into 32 bits.
     """
     x = c.seen(operator.inputs[0])
     source, target = (c.file.tensors[index].dtype for index in (operator.inputs[0], operator.outputs[0]))
     if target.kind == "b" and source.kind != "b":
         y = _bytes_of(c, operator, x)
         return y.not_equal(0.0)
-    if target.kind != "f" and not (source.kind == "b" or np.can_cast(source, target)):
+    fits = source.kind == "b" or np.can_cast(source, target)
+    if (
+        target.kind != "f"
+        and not fits
+        and not (target.itemsize >= 4 and _are_positions(c, operator.inputs[0]))
+    ):
         raise UnsupportedError(f"makes {target} of {source} numbers that the network computes")
     return _bytes_of(c, operator, x)
+
+
+def _are_positions(c: Reader, index: int) -> bool:
+    """Return True for the results of ARG_MAX and ARG_MIN, also with other shapes."""
+    maker = c.file.makers.get(index)
+    for _ in c.file.operators:  # a damaged file may have a circle
+        if maker is None or maker.kind not in ("EXPAND_DIMS", "RESHAPE", "SQUEEZE", "TRANSPOSE"):
+            break
+        maker = c.file.makers.get(maker.inputs[0])
+    return maker is not None and maker.kind in ("ARG_MAX", "ARG_MIN")
 
 
 def _bytes_of(c: Reader, operator: FileOperator, x: FileTensor) -> FileTensor:
