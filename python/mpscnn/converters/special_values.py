@@ -47,7 +47,8 @@ def power(network: Network, x: Tensor, exponent: float, name: Named) -> Tensor:
         if exponent == -1.0:
             return quotient(network, 1.0, x, name)
         return network.power(x, one_number(network, exponent, x, name("/exponent")), name=name(""))
-    return network.activation(x, {"kind": "power", "a": 1.0, "c": exponent}, name=name(""))
+    # The sum of x and -0 is x, also for x = -0, whose sign odd powers keep.
+    return network.activation(x, {"kind": "power", "a": 1.0, "b": -0.0, "c": exponent}, name=name(""))
 
 
 def exponential(network: Network, base: float, x: Tensor, name: Named) -> Tensor:

@@ -94,7 +94,9 @@ class GraphMaker(ArithmeticLayers):
             return self._line(b, -1.0, float(a), operation)
         if operation != "divide":
             return self.combined(operation, b, a)
-        inverse = self.layer("neuron", [b], {"kind": "power", "a": 1.0, "c": -1.0}, default="reciprocal")
+        # The sum of x and -0 is x, also for x = -0; the inverse of -0 is minus infinity.
+        power = {"kind": "power", "a": 1.0, "b": -0.0, "c": -1.0}
+        inverse = self.layer("neuron", [b], power, default="reciprocal")
         return inverse if a == 1 else self._line(inverse, float(a), 0.0, operation)
 
     def _line(self, x: Tensor, scale: float, bias: float, stem: str) -> Tensor:

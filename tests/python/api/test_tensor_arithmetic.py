@@ -42,6 +42,15 @@ def test_arithmetic_of_tensors() -> None:
     assert len(copied.layer_names()) == len(net.layer_names()) + 1
 
 
+def test_quotients_of_zeros_and_infinities_have_the_sign_of_the_divisor() -> None:
+    net = mpscnn.Network(input=(4,))
+    net.output(-2 / net.input)
+    x = np.array([[-0.0, 0.0, -np.inf, np.inf]], np.float32)
+    with np.errstate(divide="ignore"):
+        expected = np.float32(-2) / x
+    np.testing.assert_array_equal(net.compile(device="cpu").run(x), expected)
+
+
 @pytest.mark.parametrize(
     ("expression", "message"),
     [
