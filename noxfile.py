@@ -83,7 +83,7 @@ THREAD_SANITIZER = (
     f"external_symbolizer_path=/usr/lib/llvm-{LLVM}/bin/llvm-symbolizer"
 )
 
-# Folders with programs that no test runs, or not all of whose lines a test runs.
+# Folders with programs that tests do not run, or run only in part.
 PROGRAMS = (
     ".ci",
     "benchmarks",

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from harness import measure, table_head, table_row
+from harness import input_shape, measure, table_head, table_row
 
 import mpscnn
 
@@ -108,7 +108,7 @@ def sessions(block: Block, threads: int) -> dict[str, tuple[mpscnn.Session, str]
         program = network.compile(device="cpu", precision="float32")
         session = program.session(threads=threads)
         # The first run makes the plan, which reads MPSCNN_FUSION.
-        session.run(np.zeros((1, *(extent or 1 for extent in network.input.shape[1:])), np.float32))
+        session.run(np.zeros(input_shape(network), np.float32))
         steps = program.explain(threads=threads).steps
         times = [step.predicted_us for step in steps]
         made[candidate] = session, "-" if None in times else f"{sum(time or 0.0 for time in times):.1f}"

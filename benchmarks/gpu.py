@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from compare import compile_options, quantized
-from harness import table_head, table_row
+from harness import input_shape, table_head, table_row
 from numpy.typing import NDArray
 from peer_files.torch_writer import torch_module
 
@@ -199,8 +199,7 @@ def main() -> None:
         network = make()
         network.initialize_weights()
         for batch in map(int, arguments.batches.split(",")):
-            shape = (batch, *(extent or 1 for extent in network.input.shape[1:]))
-            x = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
+            x = np.random.default_rng(0).uniform(-1, 1, input_shape(network, batch)).astype(np.float32)
             subjects = on_cores(network, x, threads)
             if torch.cuda.is_available():
                 subjects += on_gpu(network, x)

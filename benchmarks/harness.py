@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from random import Random
+from typing import Any
 
 Call = Callable[[], object]
 
@@ -26,6 +27,11 @@ class Times:
     def __str__(self) -> str:
         digits = 1 if self.median < 10 else 0
         return f"{self.minimum:.{digits}f} ({self.median:.{digits}f})"
+
+
+def input_shape(network: Any, batch: int = 1) -> tuple[int, ...]:
+    """Return the shape of a network's input for a number of images. Free extents become 1."""
+    return batch, *(extent or 1 for extent in network.input.shape[1:])
 
 
 def measure(calls: Mapping[str, Call], runs: int, threads: int = 1) -> dict[str, Times]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from compare import CASES
-from harness import Times, measure, table_head, table_row
+from harness import Times, input_shape, measure, table_head, table_row
 
 import mpscnn
 
@@ -24,7 +24,7 @@ def times(name: str, precisions: list[Any], threads: int, rounds: int) -> dict[s
     case = CASES[name]
     network = case.make()
     network.initialize_weights()
-    shape = (case.batch, *(extent or 1 for extent in network.input.shape[1:]))
+    shape = input_shape(network, case.batch)
     pixels = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
     calls = {}
     for precision in precisions:

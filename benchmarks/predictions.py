@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from harness import table_head, table_row
+from harness import input_shape, table_head, table_row
 
 import mpscnn
 from mpscnn import models
@@ -51,7 +51,7 @@ def steps_of(name: str, threads: int, runs: int) -> Iterator[Step]:
     network = NETWORKS[name]()
     network.initialize_weights()
     program = network.compile(device="cpu", precision="float32")
-    shape = (1, *(extent or 1 for extent in network.input.shape[1:]))
+    shape = input_shape(network)
     x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
     profiled = program.session(threads=threads).profile(x, runs=runs).steps
     for step, explained in zip(profiled, program.explain(threads=threads).steps, strict=True):

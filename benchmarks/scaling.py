@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).parent))
-from harness import table_head, table_row
+from harness import input_shape, table_head, table_row
 
 import mpscnn
 from mpscnn import models
@@ -64,7 +64,7 @@ def dynamic_makespan(items: Sequence[float], threads: int) -> float:
 def measured(network: mpscnn.Network, threads: int, runs: int) -> list[Step]:
     """Return the steps with each item's minimum time in `runs` runs. The process is bound to one core."""
     session = network.compile(device="cpu").session(threads=threads)
-    shape = (1, *(extent or 1 for extent in network.input.shape[1:]))
+    shape = input_shape(network)
     x = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
     best = one_run(session, x)
     for _ in range(runs - 1):

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from harness import table_head, table_row
+from harness import input_shape, table_head, table_row
 from peer_files.all_peers import ALL_PEERS
 
 from mpscnn import Network, Session, models
@@ -88,7 +88,7 @@ def compare_counts(maximum: int, runs: int, networks: str) -> None:
             continue
         network = case.build()
         network.initialize_weights()
-        shape = (case.batch, *(extent or 1 for extent in network.input.shape[1:]))
+        shape = input_shape(network, case.batch)
         x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
         program = network.compile(device="cpu", precision="float32")
         for what, pause in (("without pauses", 0.0), ("with pauses", PAUSE)):

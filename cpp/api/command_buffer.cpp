@@ -31,6 +31,9 @@ struct HandlerContext {
     void *context;
     void (*release)(void *) = nullptr;
 
+    explicit HandlerContext(void *given) : context(given) {}
+    HandlerContext(const HandlerContext &) = delete;
+    HandlerContext &operator=(const HandlerContext &) = delete;
     ~HandlerContext() {
         if (release) release(context);
     }

@@ -2,8 +2,23 @@
 
 #include <array>
 #include <cstdio>
+#include <cstdlib>
 
 namespace mpscnn {
+
+namespace {
+
+/// Return at least six digits, and as many as a float needs.
+std::string number_text(double number) {
+    std::array<char, 32> digits;
+    for (int count = 6; count <= 9; ++count) {
+        std::snprintf(digits.data(), digits.size(), "%.*g", count, number);
+        if (static_cast<float>(std::strtod(digits.data(), nullptr)) == static_cast<float>(number)) break;
+    }
+    return digits.data();
+}
+
+} // namespace
 
 void TextPart::append_to(std::string &text) const {
     switch (length_) {
@@ -13,12 +28,9 @@ void TextPart::append_to(std::string &text) const {
     case unsigned_integer:
         text += std::to_string(value_.unsigned_integer);
         break;
-    case real: {
-        std::array<char, 32> digits;
-        std::snprintf(digits.data(), digits.size(), "%g", value_.real);
-        text += digits.data();
+    case real:
+        text += number_text(value_.real);
         break;
-    }
     default:
         text.append(value_.characters, length_);
     }

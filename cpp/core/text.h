@@ -9,9 +9,9 @@
 
 namespace mpscnn {
 
-/// A piece of a text: characters that must outlive it, or a number; reals have six significant digits. It is
-/// a trivial type, so a message of many pieces costs few instructions and no destructors in the function that
-/// may throw it.
+/// A piece of a text: characters that must outlive it, or a number; reals have the digits that a float needs.
+/// It is a trivial type, so a message of many pieces costs few instructions and no destructors in the
+/// function that may throw it.
 class TextPart {
 public:
     TextPart(const char *characters) : TextPart(std::string_view(characters)) {}

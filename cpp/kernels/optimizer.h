@@ -31,8 +31,8 @@ struct Optimizer {
         if (kind == Kind::rmsprop)
             visit("decay", decay, "share of the average of squares that is kept, 0 to 1");
         if (kind == Kind::adam) {
-            visit("beta1", beta1, "share of the average of gradients that is kept, 0 to 1");
-            visit("beta2", beta2, "share of the average of squares that is kept, 0 to 1");
+            visit("beta1", beta1, "share of the average of gradients that is kept, at least 0 and below 1");
+            visit("beta2", beta2, "share of the average of squares that is kept, at least 0 and below 1");
         }
         if (kind != Kind::sgd) visit("epsilon", epsilon, "added to the root");
     }

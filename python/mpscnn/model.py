@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
 from mpscnn import _core
+from mpscnn._private.arguments import name_list
 from mpscnn._private.expected_names import Expected, accept_foreign_arguments
 from mpscnn._private.model_name import DEFAULT_MODEL, register_weights
 from mpscnn.core_model import (
@@ -20,6 +21,7 @@ from mpscnn.core_model import (
     open_model,
     read_settings,
 )
+from mpscnn.errors import ParameterError
 from mpscnn.runtime.options import LOAD_FIELDS, load_options
 from mpscnn.runtime.program import Program, Session, compile_graph
 from mpscnn.runtime.session_pool import SessionPool
@@ -176,10 +178,21 @@ class Model(Expected, Generic[Answer]):
                 copied.__dict__[name] = deepcopy(copied.__dict__[name], memo)
         return copied
 
-    @cached_property
+    @property
     def labels(self) -> list[str] | None:
-        """The names of the classes, in the order of the outputs; None if the file has none. They can be assigned."""
-        return self._description["labels"]
+        """The names of the classes, in the order of the outputs; None if the file has none.
+
+        They can be assigned. Raises ParameterError for anything but names, or another number of them than the file has.
+        """
+        return self.__dict__.get("labels", self._description["labels"])
+
+    @labels.setter
+    def labels(self, names: Sequence[str] | None) -> None:
+        own = self._description["labels"]
+        given = None if names is None else name_list("labels", names)
+        if given is not None and own is not None and len(given) != len(own):
+            raise ParameterError(f"labels must be {len(own)} names, got {len(given)}")
+        self.__dict__["labels"] = given
 
     @cached_property
     def preprocess(self) -> dict[str, Any] | None:

@@ -199,12 +199,14 @@ def test_a_failure_is_an_error_of_its_buffer_alone(queue: mpscnn.CommandQueue) -
     failing.add_completed_handler(lambda done: statuses.append(done.status))
     running = threading.Thread(target=session.run, args=(X[np.newaxis],))
     running.start()
-    assert begun.wait(300)
-    failing.commit()
-    after.commit()
-    queue.wait()
-    ended.set()
-    running.join()
+    try:
+        assert begun.wait(300)
+        failing.commit()
+        after.commit()
+        queue.wait()
+    finally:
+        ended.set()
+        running.join()
     for _ in range(2):
         with pytest.raises(mpscnn.StateError, match="this session is running in another thread"):
             failing.wait()

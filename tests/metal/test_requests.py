@@ -71,7 +71,7 @@ def test_a_signal_interrupts_the_waiting(emulation: Emulation, timeout: float | 
         signal.setitimer(signal.ITIMER_REAL, 0.05)
         request.result(timeout)
 
-    emulation.set("worker_delay_ms", HELD)
+    emulation.set("worker_delay_ms", 60_000)
     request = session.submit(image(0))
     before = signal.signal(signal.SIGALRM, limit)
     try:

@@ -63,7 +63,7 @@ def test_layer_scale(tmp_path: Path) -> None:
     ("layer", "message"),
     [
         (lambda: L.SimpleRNN(4), "recurrent layers of this kind are not supported"),
-        (lambda: L.Bidirectional(L.SimpleRNN(4)), "of 'SimpleRNN' it is not supported"),
+        (lambda: L.Bidirectional(L.SimpleRNN(4)), "of kind 'SimpleRNN', which is not supported"),
     ],
 )
 def test_what_is_refused(tmp_path: Path, layer: Any, message: str) -> None:

@@ -9,9 +9,9 @@ namespace mpscnn::cpu {
 /// A fixed number of threads that share the items of one job at a time. The calling thread is one of them, so
 /// a pool of 1 starts no thread.
 ///
-/// - Callers on different threads may share a pool; their jobs run one after another. An exception are jobs
-///   that need a single call: they run at once, on the calling thread as worker 0. A callback must not call
-///   run() of its own pool.
+/// - Callers on different threads may share a pool; their jobs run one after another. Jobs that need
+///   a single call are an exception: they run at once, on the calling thread as worker 0. A callback must not
+///   call run() of its own pool.
 /// - Threads start with the first job that needs them. After a job they spin for about 50 us, and then they
 ///   sleep. A forked child starts its own threads.
 /// - While a job runs, all threads compute with the default floating-point settings. run() restores the

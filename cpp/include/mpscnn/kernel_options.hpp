@@ -885,8 +885,8 @@ using NeuronGradient = NeuronGradientOptions<"NeuronGradient">; ///< Multiply th
 /// The options of MPSNNOptimizerAdam.
 template <detail::ClassName Name> struct OptimizerAdamOptions {
     static constexpr const char *kernel_class = Name.text;
-    double beta1 = 0.9; ///< share of the average of gradients that is kept, 0 to 1
-    double beta2 = 0.999; ///< share of the average of squares that is kept, 0 to 1
+    double beta1 = 0.9; ///< share of the average of gradients that is kept, at least 0 and below 1
+    double beta2 = 0.999; ///< share of the average of squares that is kept, at least 0 and below 1
     double epsilon = 9.99999993922529e-09; ///< added to the root
     OptimizerAdamResult result = OptimizerAdamResult::values; ///< which result is computed: 'values' or one of the moments
     double learning_rate = 0.0010000000474974513; ///< size of the step, at least 0

@@ -39,8 +39,8 @@ public:
     virtual void encode(Encoding &encoding) const = 0;
     /// Return the names of the MPS kernels and shaders that it runs, for display.
     virtual std::string kernel() const = 0;
-    /// Return the bytes of the temporary images that the step holds in addition to its sources and its
-    /// result.
+    /// Return the bytes of the temporary images and arrays that the step holds in addition to its sources and
+    /// its result.
     virtual std::size_t scratch_bytes() const { return 0; }
 };
 

@@ -80,6 +80,7 @@ public:
     }
 
     std::string kernel() const override { return "image_to_buffer + array_recurrent + buffer_to_image"; }
+    std::size_t scratch_bytes() const override { return arrays_.bytes(); }
 
 private:
     static std::size_t bytes_of(const ImageLayout &layout) {

@@ -1,6 +1,7 @@
 #pragma once
 
-#include <span>
+#include <numeric>
+#include <utility>
 #include <vector>
 
 #include "metal/device/device.h"
@@ -21,6 +22,9 @@ public:
     Buffers of(id<MTLCommandBuffer> commands) const {
         return [commands commandQueue] == device_->queue() ? shared_ : make();
     }
+
+    /// Return the bytes of the arrays for one queue.
+    std::size_t bytes() const { return std::accumulate(bytes_.begin(), bytes_.end(), std::size_t{0}); }
 
 private:
     Buffers make() const {

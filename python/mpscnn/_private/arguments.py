@@ -16,11 +16,13 @@ __all__ = [
     "IntPair",
     "input_size",
     "is_finite_number",
+    "is_sequence",
     "is_whole_number",
     "name_list",
     "number_in",
     "pair",
     "require_bool",
+    "require_sequence",
     "require_text",
     "result_size",
     "whole_number",
@@ -79,7 +81,7 @@ def whole_number(
 
 def whole_numbers(what: str, values: Sequence[object]) -> list[int]:
     """Return the values as a list of ints. Raise ParameterError if one is not a whole number."""
-    if _is_sequence(values):
+    if is_sequence(values):
         whole = [operator.index(one) for one in values if is_whole_number(one)]
         if len(whole) == len(values):
             return whole
@@ -110,7 +112,7 @@ def input_size(what: str, value: IntPair) -> tuple[int, int]:
     return extents
 
 
-def _is_sequence(value: object) -> TypeGuard[Sequence[Any]]:
+def is_sequence(value: object) -> TypeGuard[Sequence[Any]]:
     """Return True for a sequence or an array with axes, but not for a string."""
     if isinstance(value, np.ndarray):
         return value.ndim > 0
@@ -119,14 +121,14 @@ def _is_sequence(value: object) -> TypeGuard[Sequence[Any]]:
 
 def require_sequence(what: str, value: object) -> Sequence[Any]:
     """Return the value if it is a sequence or an array with axes; otherwise raise ParameterError."""
-    if _is_sequence(value):
+    if is_sequence(value):
         return value
     raise ParameterError(f"{what} must be a sequence, got {value!r}")
 
 
 def name_list(what: str, names: Sequence[str]) -> list[str]:
     """Return the names as a list. Raise ParameterError for a single string, which would be a list of letters."""
-    if isinstance(names, (Sequence, np.ndarray)) and not isinstance(names, str):
+    if is_sequence(names):
         listed = list(names)
         if all(isinstance(name, str) for name in listed):
             return listed

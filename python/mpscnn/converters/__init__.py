@@ -180,7 +180,7 @@ def export_onnx(
     Args:
         network: the network, with all its weights.
         path: the file to write.
-        size: (height, width) of inputs that leave them free, which need it; others keep theirs.
+        size: (height, width) of inputs that leave them free, which need it; a size that no input can have is refused.
         layout: the order of axes of image inputs and outputs: "nchw", as usual in ONNX, or "nhwc", as in mpscnn.
         dtype: the type of weights, inputs, outputs and intermediate results: "float32" or "float16". "uint8" writes the
             integers of a quantised network, with QuantizeLinear and DequantizeLinear around each layer; inputs and
@@ -216,7 +216,7 @@ def export_coreml(
     Args:
         network: the network, with all its weights.
         path: the folder (.mlpackage) or file (.mlmodel) to write.
-        size: (height, width) of inputs that leave them free, which need it; others keep theirs.
+        size: (height, width) of inputs that leave them free, which need it; a size that no input can have is refused.
         dtype: the type of weights, and in programs also of intermediate results: "float32" or "float16". "uint8": the
             weights are 8-bit integers, and the results of programs float16.
         palette: the bits per weight (1, 2, 4, 6 or 8) for Core ML's palettization: each weight is an index into a table

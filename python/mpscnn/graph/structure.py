@@ -61,8 +61,8 @@ class NetworkStructure(GraphWeights):
         Args:
             size: (height, width) or one number for both, needed if the network leaves them free.
 
-        Raises ShapeError if the network leaves height and width free, and `size` is None, or if its images have another
-        fixed size.
+        Raises ShapeError if the network leaves height and width free, and `size` is None, or if no image input can have
+        this size.
         """
         height, width = (0, 0) if size is None else result_size("size", size)
         if size is not None:

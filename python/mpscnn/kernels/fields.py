@@ -356,8 +356,8 @@ class OptimizerFields(PropertyOwner):
 class OptimizerAdamFields(PropertyOwner):
     """Properties of `OptimizerAdam`."""
 
-    beta1 = Number("Share of the average of gradients that is kept, 0 to 1.")
-    beta2 = Number("Share of the average of squares that is kept, 0 to 1.")
+    beta1 = Number("Share of the average of gradients that is kept, at least 0 and below 1.")
+    beta2 = Number("Share of the average of squares that is kept, at least 0 and below 1.")
     epsilon = Number("Added to the root.")
     time_step = Integer("Number of steps that were made before.")
 

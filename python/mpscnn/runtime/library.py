@@ -72,7 +72,7 @@ def empty(shape: int | Sequence[int], dtype: DTypeLike = np.float32) -> NDArray[
         dtype: any type without Python objects; networks accept float32 and float16.
 
     Raises:
-        ParameterError: extents that are no whole numbers or negative, or a type with Python objects.
+        ParameterError: extents that are not whole numbers, or are negative, or a type with Python objects.
         MemoryError: there is not enough memory.
     """
     extents = tuple(

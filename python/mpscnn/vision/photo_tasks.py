@@ -72,8 +72,7 @@ def classification_task(model: PhotoModel, *, top: int | None = None) -> PhotoTa
 
     def result(found: Any, _: Photo, milliseconds: float, shown: Any) -> Classification:
         predictions = tuple(
-            Prediction(labels[index] if index < len(labels) else label, probability, index)
-            for label, index, probability in found
+            Prediction(_class_name(labels, index), probability, index) for _, index, probability in found
         )
         return Classification(predictions, *_origin(model), milliseconds, shown)
 
@@ -103,8 +102,8 @@ def detection_task(
         if shown_classes is not None:
             found = [entry for entry in found if entry[1] in shown_classes][: maximum or None]
         detections = tuple(
-            Detection(labels[index] if index < len(labels) else label, value, Box(*box), index)
-            for label, index, value, box, _ in found
+            Detection(_class_name(labels, index), value, Box(*box), index)
+            for _, index, value, box, _ in found
         )
         return Detections(detections, photo.size, *_origin(model), milliseconds, shown)
 
@@ -113,6 +112,10 @@ def detection_task(
         submit=lambda runner, slot, photo, on_end: runner.detect(slot, core, photo, *wanted, on_end),
         result=result,
     )
+
+
+def _class_name(labels: Sequence[str], index: int) -> str:
+    return labels[index] if index < len(labels) else f"class {index}"
 
 
 def _class_numbers(model: PhotoModel, classes: Sequence[str | int]) -> frozenset[int]:
@@ -138,7 +141,7 @@ def segmentation_task(model: PhotoModel, *, scores: bool = False) -> PhotoTask[S
     """Return the task of `Model.segment`."""
     core = model._core
     classes = int(next(iter(model.program.outputs.values()))[-1] or 0)
-    names = tuple(model.labels or [f"class {index}" for index in range(classes)])
+    names = tuple(_class_name(model.labels or (), index) for index in range(classes))
     scored = classes if scores else 0
 
     def result(found: Any, _: Photo, milliseconds: float, shown: Any) -> Segmentation:

@@ -114,6 +114,21 @@ def test_queries_that_may_attend_to_no_key_get_zeros(
     assert not expected[0, 0].any()
 
 
+@pytest.mark.parametrize("number", [-1e38, -2e38, -3e38])
+def test_queries_with_large_finite_masks_attend_to_all_keys(number: float) -> None:
+    x = np.arange(4, dtype=np.float32).reshape(1, 1, 2, 2)
+    feeds = {"x": x, "m": np.array([[[[number, number], [0, 0]]]], np.float32)}
+    made = model(
+        [node("Attention", ["x", "x", "x", "m"])],
+        {name: list(array.shape) for name, array in feeds.items()},
+        {},
+        opset=23,
+    )
+    given = [np.ascontiguousarray(array.transpose(0, 2, 3, 1)) for array in feeds.values()]
+    found = np.asarray(read(made).compile(device="cpu", precision="float32").run(given))
+    np.testing.assert_allclose(found, run_there(made, feeds)[0].transpose(0, 2, 3, 1), rtol=1e-5)
+
+
 def hidden_scores(d: Draw) -> Case:
     """Draw masks of minus infinity before softmax, or before a function that keeps them."""
     x = d.numbers(2, *(extent + 1 for extent in d.shape(3)))

@@ -32,6 +32,14 @@ void check_answers(NSArray *outputs, const std::vector<std::vector<float>> &righ
     }
 }
 
+float max_difference(const std::vector<std::vector<float>> &a, const std::vector<std::vector<float>> &b) {
+    float largest = 0.0f;
+    for (std::size_t i = 0; i < a.size(); ++i)
+        for (std::size_t j = 0; j < a[i].size(); ++j)
+            largest = std::max(largest, std::abs(a[i][j] - b[i][j]));
+    return largest;
+}
+
 /// Return the bytes of a texture with 8 bits per component.
 std::vector<std::uint8_t> bytes_of(id<MTLTexture> texture) {
     std::vector<std::uint8_t> bytes(4 * [texture width] * [texture height]);
@@ -359,6 +367,7 @@ CLEAN_TEST(queues_of_one_device_serve_one_program) {
         const auto right = answers_of(program, image_values, image_shape);
         const auto other_right = answers_of(program, other_values, image_shape);
         CHECK(right != other_right);
+        CHECK(max_difference(right, right_answers(make(), "float32", image_values, image_shape)) < 1e-5f);
         const std::vector<Shape> shapes = program.plan({&image_shape, 1}).outputs;
         for (int i = 0; i < 10; ++i) {
             std::vector<std::vector<float>> results = right;

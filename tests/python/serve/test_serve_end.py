@@ -153,7 +153,25 @@ def test_it_ends_soon_whatever_clients_leave_undone(
 def test_the_steps_of_the_end_take_less_than_ten_seconds() -> None:
     """Tests that end a service allow for a busy machine, so they cannot see a step that is a little too long."""
     assert server._LAST_SECONDS < server._END_SECONDS
+    assert server._LAST_SECONDS + server._LOG_SECONDS < 10
     assert server._END_SECONDS + server._LATE_LOG_SECONDS < 10
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("runs", [1, 100])
+def test_it_ends_within_ten_seconds(files: list[Path], long_model: Path, runs: int) -> None:
+    """This is true on a machine that does nothing else, so it belongs to the full tier."""
+    file, name = (long_model, "long") if runs == 1 else (files[1], "slow")
+    with (
+        serving(file, "--device", "cpu", "--threads", "1") as service,
+        socket.create_connection(service.place) as client,
+    ):
+        client.sendall(
+            f"GET /v1/models/{name}/profile?runs={runs} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+        )
+        wait_until(service, "mpscnn_computing", 1)
+        service.process.send_signal(signal.SIGTERM)
+        assert service.process.wait(timeout=10) == 0
 
 
 def test_what_was_given_up_is_no_obstacle_to_the_end(files: list[Path]) -> None:

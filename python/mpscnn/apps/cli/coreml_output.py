@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 
 from mpscnn._private.files import is_folder
@@ -41,6 +42,7 @@ def write_coreml(
     stored = dtype if palette is None else f"palettes of {palette} bits"
     show(f"{output}: {network.name}, {layers} layers, {size_text} ({stored})")
     if sys.platform == "darwin":
-        show(f"not checked: mpscnn compare {output} {output}@coreml compares it with Core ML")
+        sides = shlex.join([str(output), f"{output}@coreml"])
+        show(f"not checked: mpscnn compare {sides} compares it with Core ML")
     else:
         show("not checked: Core ML predicts on macOS only")

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from mpscnn.apps.serve.failures import NO_PATH, RefusedError, refusal_answer
-from mpscnn.apps.serve.settings import Settings, is_loopback
+from mpscnn.apps.serve.settings import HOST_NAME, Settings, is_loopback
 
 __all__ = ["OPEN", "Guard"]
 
@@ -33,7 +33,7 @@ _HEAD_BYTES = 65_536
 _HEAD_FIELDS = 100
 _MAX_KNOWN = 100
 #: A Host header: a name or an address in brackets, and an optional port.
-_HOST = re.compile(r"(?:\[([^\]]+)\]|([^\[\]@/?#:\s]+))(?::\d*)?")
+_HOST = re.compile(rf"(?:\[([^\]]+)\]|({HOST_NAME}))(?::\d*)?")
 #: Headers that may appear only once. If there are two, a proxy could check one and this service use the other.
 _ONCE = (b"host", b"authorization", b"origin", b"sec-fetch-site")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")

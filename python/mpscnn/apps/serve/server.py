@@ -32,7 +32,7 @@ _LAST_SECONDS = 8
 #: Seconds after SIGTERM until the process ends, even if threads still compute. Service managers kill it after ten.
 _END_SECONDS = 9.0
 #: Seconds in which the last lines of the log are written.
-_LOG_SECONDS = 2.0
+_LOG_SECONDS = 1.5
 #: The same if threads still compute after `_END_SECONDS`.
 _LATE_LOG_SECONDS = 0.4
 #: Seconds until an idle connection is closed. This is longer than the 60 seconds of common proxies, which do not repeat
@@ -177,6 +177,7 @@ def serve(
         for number in (signal.SIGINT, signal.SIGTERM):
             ending.callback(signal.signal, number, signal.signal(number, end))
         ending.callback(finish_log, _LOG_SECONDS)
+        ending.callback(done.set)
         ending.callback(log_event, "ended")
         ending.callback(service.close)
         try:

@@ -6,13 +6,14 @@ import ipaddress
 import re
 from dataclasses import dataclass
 
-from mpscnn._private.arguments import is_finite_number, is_whole_number, whole_number
+from mpscnn._private.arguments import is_finite_number, is_whole_number, name_list, whole_number
 from mpscnn._private.processors import available_processors
 from mpscnn.errors import ParameterError
 
-__all__ = ["Settings", "check_threads", "default_inflight", "is_loopback"]
+__all__ = ["HOST_NAME", "Settings", "check_threads", "default_inflight", "is_loopback"]
 
-_NAME = re.compile(r"[^\[\]@/?#:\s]+")
+#: The pattern of a host name in a Host header.
+HOST_NAME = r"[^\[\]@/?#:,\s]+"
 
 
 def default_inflight() -> int:
@@ -94,7 +95,7 @@ class Settings:
             raise ParameterError(f"deadline must be seconds above 0 up to 86400, got {self.deadline!r}")
         if self.token is not None and not (self.token.isascii() and self.token.isprintable() and self.token):
             raise ParameterError("token must be printable ASCII characters, and one at least")
-        for name in self.allowed_hosts:
+        for name in name_list("allowed_hosts", self.allowed_hosts):
             if not _can_be_host(name):
                 raise ParameterError(
                     "--allow-host must be a host name or an IP address, without scheme, port and brackets, "
@@ -145,7 +146,7 @@ def is_loopback(host: str) -> bool:
 
 def _can_be_host(name: str) -> bool:
     """Return True if a Host header can have this name."""
-    if _NAME.fullmatch(name):
+    if name.isascii() and re.fullmatch(HOST_NAME, name):
         return True
     try:
         return ipaddress.ip_address(name).version == 6

@@ -116,9 +116,8 @@ def _masks(c: Context, node: Node, scores: FileTensor) -> list[_Mask]:
         attends = bias > HIDDEN
         if not masks:  # two masks may hide all keys of a query together, so the factors then are for each key
             attends = attends.any(axis=-1, keepdims=True)
-            bias = np.where(
-                attends, bias, np.float32(0.0)
-            )  # a row of minus infinities in float16 would give NaN
+            # A row of minus infinities in float16 would give NaN.
+            bias = np.where(attends, bias, np.float32(0.0))
         factors = (
             None
             if attends.all()
@@ -133,7 +132,7 @@ def _computed_mask(scores: FileTensor, mask: FileTensor) -> _Mask:
         raise UnsupportedError(f"its mask {mask.shown} is for fewer keys than {scores.shown}")
     if not mask.whole_numbers:
         finite = mask.map({"kind": "clamp", "a": HIDDEN, "b": -2.0 * HIDDEN}, "/mask")
-        hidden = finite.linear(_TO_HALF, suffix="/range").less_than(HIDDEN * _TO_HALF / 2.0, "/hidden")
+        hidden = mask.linear(_TO_HALF, suffix="/range").less_than(2.0 * HIDDEN * _TO_HALF, "/hidden")
         return _Mask(finite, hidden.linear(-1.0, 1.0, "/seen"))
     truths = mask.mark_as_floats()
     return _Mask(truths.linear(-HIDDEN, HIDDEN, "/mask"), truths)

@@ -83,7 +83,7 @@ def to_onnx(
 
     Args:
         network: the network, with all its weights.
-        size: (height, width), needed if the network leaves them free.
+        size: (height, width), needed if the network leaves them free. Other sizes than a fixed one are refused.
         layout: the order of axes of image inputs and outputs: "nhwc" as in mpscnn, or "nchw", as usual in ONNX.
         dtype: the type of weights, inputs, outputs and intermediate results: "float32" or "float16". "uint8" writes the
             integers of a quantised network, with QuantizeLinear and DequantizeLinear around each layer; inputs and
@@ -91,9 +91,9 @@ def to_onnx(
 
     Raises:
         UnsupportedError: the package `onnx` is not installed, ONNX cannot express a layer, or there are more than 2 GB
-            of weights as float32.
+            of weights in the written type; "uint8" counts as float32.
         WeightsError: weights are missing, or beyond float16. ParameterError: an unknown layout or type, or "uint8" for
-            a network that is not quantised.
+            a network that is not quantised. ShapeError: no input can have this `size`, or it is needed.
     """
     return build(network, size=size, layout=layout, dtype=dtype).model(_core.version())
 

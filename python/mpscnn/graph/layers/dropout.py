@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mpscnn._private.arguments import is_finite_number
+from mpscnn._private.arguments import is_finite_number, is_sequence
 from mpscnn.errors import ParameterError
 from mpscnn.graph.layers.layer_maker import LayerMaker, Tensor
 
@@ -37,7 +37,7 @@ class DropoutLayers(LayerMaker):
         """
         if not is_finite_number(rate) or not 0 <= rate < 1:
             raise ParameterError(f"dropout: rate must be at least 0 and below 1, got {rate!r}")
-        if not isinstance(mask_strides, (tuple, list)) or len(mask_strides) != 3:
+        if not is_sequence(mask_strides) or len(mask_strides) != 3:
             raise ParameterError(f"dropout: mask_strides must be 3 numbers, got {mask_strides!r}")
         attributes = {"keep_probability": 1.0 - float(rate), "seed": seed, "training": training}
         attributes |= {

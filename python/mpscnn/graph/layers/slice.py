@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mpscnn._private.arguments import is_whole_number, whole_numbers
+from mpscnn._private.arguments import is_sequence, is_whole_number, whole_numbers
 from mpscnn.errors import ParameterError
 from mpscnn.graph.layers.layer_maker import LayerMaker, Tensor
 
@@ -42,8 +42,8 @@ class SliceLayers(LayerMaker):
         The CPU engine does not copy the data, unless channels have a step or a step is negative.
 
         Args:
-            rows, columns, channels: (start, stop) or a Python slice with any step but 0; None for all. If one of start
-                and stop counts from the end, the axis must have a fixed extent.
+            rows, columns, channels: (start, stop), (start, stop, step) or a Python slice, with any step but 0; None for
+                all. If one of start and stop counts from the end, the axis must have a fixed extent.
 
         Raises ShapeError if the slice is not within the image, and ParameterError if it is empty.
         """
@@ -101,9 +101,9 @@ class SliceLayers(LayerMaker):
 
 def _bounds(part: object) -> tuple[int | None, ...]:
     """Return (start, stop), or (start, stop, step)."""
-    if isinstance(part, (tuple, list)) and len(part) in (2, 3):
+    if is_sequence(part) and len(part) in (2, 3):
         return tuple(part)
-    raise ParameterError(f"slice: a part must be (start, stop) or a slice, got {part!r}")
+    raise ParameterError(f"slice: a part must be (start, stop), (start, stop, step) or a slice, got {part!r}")
 
 
 def _range(part: slice, extent: int | None, from_end: int) -> dict[str, int]:
