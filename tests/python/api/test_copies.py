@@ -126,6 +126,32 @@ def test_labels_of_a_copy_are_its_own(tmp_path: Path, copied: Copier) -> None:
     assert {one.label for one in other.predict(photo)} == {"d", "e", "f"}
 
 
+@pytest.mark.parametrize("task", ["classification", "detection", "segmentation"])
+def test_assigned_labels_name_the_classes_of_every_task(tmp_path: Path, task: str) -> None:
+    model = photo_models.load(tmp_path, task)
+    photo, own = photo_models.photos(1)[0], model.labels
+
+    def shown() -> set[str]:
+        result = model.predict(photo)
+        return set(result.names) if task == "segmentation" else {entry.label for entry in result}
+
+    before = shown()
+    count = len(own or before)
+    model.labels = tuple(f"name {index}" for index in range(count))
+    assert model.labels == [f"name {index}" for index in range(count)]
+    assert shown() <= set(model.labels)
+    model.labels = None
+    assert all(label.startswith("class ") for label in shown())
+    for wrong in ("ab", 5, [1, 2], np.array(5)):
+        with pytest.raises(mpscnn.ParameterError, match="labels must be a sequence of names"):
+            model.labels = wrong  # type: ignore[assignment]
+    if own is not None:
+        with pytest.raises(mpscnn.ParameterError, match=f"labels must be {count} names, got {count + 1}"):
+            model.labels = ["a"] * (count + 1)
+        model.labels = own
+        assert shown() == before
+
+
 def test_feature_extractors_and_detectors(tmp_path: Path, copied: Copier) -> None:
     model = mpscnn.load(save_colour_model(tmp_path / "colours.safetensors"), device="cpu")
     extractor = model.features("pool")

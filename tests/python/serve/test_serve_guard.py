@@ -192,7 +192,17 @@ def test_other_names_are_not_served_without_a_token(command: Command, model: Pat
 
 
 @pytest.mark.parametrize(
-    "name", ["", "https://photos.example", "photos.example:443", "photos.example/page", "[::1]", "a b"]
+    "name",
+    [
+        "",
+        "https://photos.example",
+        "photos.example:443",
+        "photos.example/page",
+        "[::1]",
+        "a b",
+        "a,b",
+        "b\xfccher.example",
+    ],
 )
 def test_names_that_no_host_header_can_have_are_refused(name: str) -> None:
     from mpscnn.apps.serve.settings import Settings
@@ -201,6 +211,14 @@ def test_names_that_no_host_header_can_have_are_refused(name: str) -> None:
         mpscnn.ParameterError, match=re.escape(f"without scheme, port and brackets, got {name!r}")
     ):
         Settings(allowed_hosts=("photos.example", name), insecure=True)
+
+
+@pytest.mark.parametrize("names", ["photos.example", (5,)])
+def test_allowed_hosts_are_a_list_of_names(names: Any) -> None:
+    from mpscnn.apps.serve.settings import Settings
+
+    with pytest.raises(mpscnn.ParameterError, match="allowed_hosts must be a sequence of names"):
+        Settings(allowed_hosts=names, insecure=True)
 
 
 def test_names_and_addresses_are_allowed_hosts() -> None:
