@@ -80,5 +80,5 @@ def test_float64_is_refused() -> None:
 
 def test_unknown_device() -> None:
     with pytest.raises(mpscnn.ParameterError, match="device must be auto, cpu, metal"):
-        mpscnn.convolve1d(np.ones(3, np.float32), [1], device="tpu")
+        mpscnn.convolve1d(np.ones(3, np.float32), [1], device="abacus")
     assert mpscnn.convolve1d(np.ones(3, np.float32), [2], device="gpu").tolist() == [2, 2, 2]
