@@ -1,6 +1,7 @@
 #include "core/text.h"
 
 #include <array>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 
@@ -8,9 +9,13 @@ namespace mpscnn {
 
 namespace {
 
-/// Return at least six digits, and as many as a float needs.
+/// Return a whole number with all digits, other numbers with as many digits as a float needs.
 std::string number_text(double number) {
     std::array<char, 32> digits;
+    if (number == std::trunc(number) && std::abs(number) < 1e15) {
+        std::snprintf(digits.data(), digits.size(), "%.0f", number);
+        return digits.data();
+    }
     for (int count = 6; count <= 9; ++count) {
         std::snprintf(digits.data(), digits.size(), "%.*g", count, number);
         if (static_cast<float>(std::strtod(digits.data(), nullptr)) == static_cast<float>(number)) break;
