@@ -158,7 +158,7 @@ TEST(photos_without_a_digit_are_refused) {
     refused(noise, "shows no digit");
     GrayPlane dot = ground(40, 40, 255.0f);
     draw(dot, {{20, 20, 2, 3}}, 0.0f);
-    refused(dot, "2x3 pixels, a digit needs 5");
+    refused(dot, "2x3 pixels, the longer side of a digit needs 5");
     GrayPlane line = ground(4000, 40, 255.0f);
     draw(line, {{100, 20, 3000, 4}}, 0.0f);
     refused(line, "3000x4 pixels, no digit is more than 3 times as wide");
