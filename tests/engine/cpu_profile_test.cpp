@@ -156,5 +156,6 @@ TEST(other_backends_may_have_no_profile) {
     const auto lowered = toy::Backend().lower(network.graph, {});
     const auto plan = lowered->plan({Shape{1, 4}});
     const auto executor = lowered->executor({});
-    CHECK_THROWS(executor->profile(*plan, {}, {}, 1), ErrorKind::unsupported, "only if one device computes all layers");
+    CHECK_THROWS(executor->profile(*plan, {}, {}, 1), ErrorKind::unsupported,
+                 "only if one device computes all layers");
 }
