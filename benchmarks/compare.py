@@ -24,6 +24,7 @@ from typing import Any
 import compare_report
 import networks
 import numpy as np
+from harness import input_shape
 from peer_files.all_peers import ALL_PEERS
 
 import mpscnn
@@ -170,8 +171,7 @@ def compared(arguments: argparse.Namespace) -> Iterator[Comparison]:
 def quantized(network: mpscnn.Network) -> mpscnn.Network:
     """Quantize a network by the ranges of random images, since the speed does not depend on the scales."""
     draw = np.random.default_rng(0)
-    shape = [extent or 1 for extent in network.input.shape[1:]]
-    images = [draw.uniform(-1.0, 1.0, (1, *shape)).astype(np.float32) for _ in range(4)]
+    images = [draw.uniform(-1.0, 1.0, input_shape(network)).astype(np.float32) for _ in range(4)]
     return mpscnn.quantize(network, images)[0]
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mpscnn._private.arguments import result_size
 from mpscnn.errors import ParameterError, ShapeError
+from mpscnn.graph.free_size import accepts_size
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.weights import GraphWeights
 
@@ -77,12 +78,9 @@ class NetworkStructure(GraphWeights):
 
     def _require_size(self, size: tuple[int, int]) -> None:
         """Raise ShapeError unless an image may have this size."""
-        images = [tensor for tensor in self.inputs if len(tensor.shape) == 4]
-        if any(
-            all(side in (None, wanted) for side, wanted in zip(image.shape[1:3], size, strict=True))
-            for image in images
-        ):
+        if any(accepts_size(tensor.shape, size) for tensor in self.inputs):
             return
+        images = [tensor for tensor in self.inputs if len(tensor.shape) == 4]
         fixed = ", ".join(
             f"{image.name!r} is {' x '.join(str(side or 'any') for side in image.shape[1:3])}"
             for image in images

@@ -141,7 +141,8 @@ def segmentation_task(model: PhotoModel, *, scores: bool = False) -> PhotoTask[S
     """Return the task of `Model.segment`."""
     core = model._core
     classes = int(next(iter(model.program.outputs.values()))[-1] or 0)
-    names = tuple(_class_name(model.labels or (), index) for index in range(classes))
+    known = model.labels or ()
+    names = tuple(_class_name(known, index) for index in range(classes))
     scored = classes if scores else 0
 
     def result(found: Any, _: Photo, milliseconds: float, shown: Any) -> Segmentation:

@@ -164,14 +164,9 @@ def test_it_ends_within_ten_seconds(files: list[Path], long_model: Path, runs: i
     file, name = (long_model, "long") if runs == 1 else (files[1], "slow")
     with (
         serving(file, "--device", "cpu", "--threads", "1") as service,
-        socket.create_connection(service.place) as client,
+        profiled(service, f"/v1/models/{name}/profile?runs={runs}"),
     ):
-        client.sendall(
-            f"GET /v1/models/{name}/profile?runs={runs} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
-        )
-        wait_until(service, "mpscnn_computing", 1)
-        service.process.send_signal(signal.SIGTERM)
-        assert service.process.wait(timeout=10) == 0
+        service.end(signal.SIGTERM, 10)
 
 
 def test_what_was_given_up_is_no_obstacle_to_the_end(files: list[Path]) -> None:

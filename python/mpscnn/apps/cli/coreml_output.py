@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 
 from mpscnn._private.files import is_folder
+from mpscnn._private.shell import quote_path
 from mpscnn._private.summary import bytes_text
 from mpscnn.apps.cli.output import show, warn
 from mpscnn.apps.cli.written_network import Conversion, network_to_write
@@ -42,7 +42,7 @@ def write_coreml(
     stored = dtype if palette is None else f"palettes of {palette} bits"
     show(f"{output}: {network.name}, {layers} layers, {size_text} ({stored})")
     if sys.platform == "darwin":
-        sides = shlex.join([str(output), f"{output}@coreml"])
-        show(f"not checked: mpscnn compare {sides} compares it with Core ML")
+        command = f"mpscnn compare {quote_path(output)} {quote_path(f'{output}@coreml')}"
+        show(f"not checked: {command} compares it with Core ML")
     else:
         show("not checked: Core ML predicts on macOS only")

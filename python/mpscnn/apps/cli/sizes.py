@@ -9,7 +9,7 @@ import typer
 from mpscnn._private.arguments import whole_number_in
 from mpscnn.apps.benchmark import Subject, open_subject
 from mpscnn.errors import ShapeError
-from mpscnn.graph.free_size import leaves_size_free
+from mpscnn.graph.free_size import accepts_size, leaves_size_free
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
 
@@ -58,8 +58,7 @@ def check_size(network: Network, size: Size | None) -> None:
             continue
         if size is None:
             raise ShapeError(f"{what} may have any size: choose one with --size HEIGHTxWIDTH")
-        sides = zip(tensor.shape[1:3], size, strict=True)
-        if any(side not in (None, wanted) for side, wanted in sides):
+        if not accepts_size(tensor.shape, size):
             raise ShapeError(f"{what} cannot have --size {size[0]}x{size[1]}")
         if size[0] * size[1] * (tensor.shape[3] or 1) > _MAX_ELEMENTS:
             raise ShapeError(
