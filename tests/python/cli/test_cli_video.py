@@ -398,6 +398,19 @@ def test_every_ending_that_is_allowed_keeps_times(tmp_path: Path, ending: str) -
     assert list(tmp_path.iterdir()) == [output]
 
 
+@pytest.mark.parametrize("ending", ["flv", "m4v", "mkv", "mov", "mp4", "webm", "wmv"])
+@pytest.mark.parametrize("lines", [718, 720])
+def test_colours_are_read_as_they_were_written(tmp_path: Path, ending: str, lines: int) -> None:
+    output, color = tmp_path / f"out.{ending}", (30, 180, 90)
+    with VideoWriter(output) as writer:
+        writer.write(Image.new("RGB", (32, lines), color), 0)
+    (frame,) = open_source(output).frames()
+    assert isinstance(frame.photo, mpscnn.YuvImage)
+    assert frame.photo.matrix == ("bt709" if lines == 720 else "bt601")
+    found = mpscnn.preprocess(frame.photo, (lines, 32), "none")[0].mean((0, 1))
+    np.testing.assert_allclose(found, color, atol=2)  # the other matrix would change the red by 13
+
+
 @pytest.mark.parametrize("arguments", [["--from", "100"], ["--from", "0.001", "--to", "0.002"]])
 def test_without_a_frame_an_output_stays_as_it_is(
     command: Command, clip: Path, tmp_path: Path, arguments: list[str]

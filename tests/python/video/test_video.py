@@ -19,6 +19,7 @@ from video_clips import CAT, SIZE, FakeCamera, photo_that_moves, shades, turned,
 import mpscnn
 from mpscnn.apps.video import stream as video_module
 from mpscnn.apps.video.frame_buffer import FrameBuffer
+from mpscnn.apps.video.planes import photo_from_frame
 from mpscnn.apps.video.source import _Clock, is_video, open_source
 from mpscnn.vision.visualize import upright_picture
 
@@ -76,6 +77,37 @@ def test_matrix_and_range_are_the_streams(tmp_path: Path, options: str, matrix: 
     photo = next(open_source(path).frames()).photo
     assert isinstance(photo, mpscnn.YuvImage)
     assert (photo.matrix, photo.range) == (matrix, full)
+
+
+COLOR = (30, 180, 90)
+
+
+def yuv_frame(form: str, lines: int, matrix: int) -> Any:
+    """Return a frame of one colour that does not name its matrix; None if FFmpeg cannot make one in this format."""
+    pixels = np.full((lines, 16, 3), COLOR, np.uint8)
+    try:
+        frame = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(
+            format=form, dst_colorspace=matrix
+        )
+    except OSError:
+        return None
+    frame.colorspace = 2  # unspecified
+    return frame
+
+
+@pytest.mark.parametrize(("lines", "matrix"), [(718, 5), (720, 1)])
+def test_all_pixel_formats_without_a_matrix_follow_one_rule(lines: int, matrix: int) -> None:
+    kinds = [av.VideoFormat(name) for name in sorted(av.video.format.names)]
+    names = [kind.name for kind in kinds if len(kind.components) >= 3 and not kind.is_rgb]
+    frames = {name: yuv_frame(name, lines, matrix) for name in names if not name.startswith("yuvj")}
+    found = {
+        name: mpscnn.preprocess(photo_from_frame(frame, "h264", "a"), (lines, 16), "none")[0].mean((0, 1))
+        for name, frame in frames.items()
+        if frame is not None
+    }
+    assert len(found) > 60
+    # FFmpeg rounds coarsely in some formats. The other matrix would change the red by 13.
+    assert {name: value for name, value in found.items() if np.abs(value - COLOR).max() > 5} == {}
 
 
 def test_nv12_goes_to_the_model_as_it_lies(tmp_path: Path) -> None:

@@ -11,17 +11,21 @@ from numpy.typing import NDArray
 from mpscnn.errors import ImageError
 from mpscnn.vision.photo import MAX_PIXELS, Photo, YuvImage, open_photo
 
-__all__ = ["photo_from_frame"]
+__all__ = ["FFMPEG_MATRICES", "VIDEO_RANGE", "matrix_of_lines", "photo_from_frame"]
+
+Matrix = Literal["bt601", "bt709"]
 
 _BT709 = 1
-_UNSPECIFIED = (2, 3)  # unspecified, or reserved values
+_UNSPECIFIED = (0, 2, 3)  # RGB, which says nothing of YUV; unspecified; reserved
 _BT601 = (4, 5, 6)  # the matrices of FCC, BT.470 BG and SMPTE 170M
-_FULL_RANGE = 2
+VIDEO_RANGE, _FULL_RANGE = 1, 2
 #: If a stream does not name its matrix, frames with at least this many lines use BT.709.
 _HIGH_DEFINITION = 720
 #: Codecs whose chroma samples lie between the columns of pixels. In other codecs they lie on the left column.
 _CENTERED = ("mjpeg", "mpeg1video")
 _I420, _NV12 = ("yuv420p", "yuvj420p"), "nv12"
+#: FFmpeg's numbers of the matrices, which PyAV takes.
+FFMPEG_MATRICES: dict[Matrix, int] = {"bt601": 5, "bt709": 1}
 
 #: EXIF orientations by the signs of the display matrix (a, b, c, d), with x' = a x + c y and y' = b x + d y.
 _ORIENTATIONS = {
@@ -39,6 +43,8 @@ _ORIENTATIONS = {
 def photo_from_frame(frame: Any, codec: str, name: str) -> YuvImage | Photo:
     """Return a frame of PyAV as a photo. 8-bit NV12 and I420 are not copied, others are converted to RGB by FFmpeg.
 
+    Both use the same matrix, also if the stream does not name one.
+
     Raises ImageError if the frame is too large.
     """
     if frame.width * frame.height > MAX_PIXELS:
@@ -49,24 +55,46 @@ def photo_from_frame(frame: Any, codec: str, name: str) -> YuvImage | Photo:
     matrix = _matrix(frame)
     planar = frame.format.name in _I420
     if matrix is None or not (planar or frame.format.name == _NV12) or frame.planes[0].line_size <= 0:
-        return open_photo(frame.to_ndarray(format="rgb24"), orientation=orientation)
+        return open_photo(_rgb(frame, matrix), orientation=orientation)
     height, width = (frame.height + 1) // 2, (frame.width + 1) // 2
     y = _plane(frame.planes[0], frame.height, frame.width)
     u = _plane(frame.planes[1], height, width if planar else 2 * width)
     v = _plane(frame.planes[2], height, width) if planar else None
-    full = frame.format.name == "yuvj420p" or frame.color_range == _FULL_RANGE
     siting: Literal["left", "center"] = "center" if codec in _CENTERED else "left"
-    return YuvImage(y, u, v, matrix, "full" if full else "video", siting, orientation)
+    return YuvImage(y, u, v, matrix, "full" if _is_full(frame) else "video", siting, orientation)
+
+
+def _rgb(frame: Any, matrix: Matrix | None) -> NDArray[np.uint8]:
+    """Let FFmpeg convert a frame to RGB. `matrix` is the frame's, or None to use the one that the frame names."""
+    pixels: NDArray[np.uint8] = frame.to_ndarray(
+        format="rgb24",
+        src_colorspace=frame.colorspace if matrix is None else FFMPEG_MATRICES[matrix],
+        # Old versions of PyAV only use the source's matrix if the destination's is another. RGB has none.
+        dst_colorspace=FFMPEG_MATRICES["bt601"],
+        src_color_range=_FULL_RANGE if _is_full(frame) else VIDEO_RANGE,
+    )
+    return pixels
+
+
+def _is_full(frame: Any) -> bool:
+    """Return True if samples use all 8 bits. FFmpeg takes gray for full range, whatever the stream says."""
+    form = frame.format
+    return form.name.startswith("yuvj") or len(form.components) < 3 or frame.color_range == _FULL_RANGE
 
 
 def _plane(plane: Any, height: int, width: int) -> NDArray[np.uint8]:
     return np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[:height, :width]
 
 
-def _matrix(frame: Any) -> Literal["bt601", "bt709"] | None:
+def matrix_of_lines(lines: int) -> Matrix:
+    """Return the colour matrix of a video with this number of lines that does not name its matrix."""
+    return "bt709" if lines >= _HIGH_DEFINITION else "bt601"
+
+
+def _matrix(frame: Any) -> Matrix | None:
     """Return the frame's colour matrix; None for one that the core does not know, such as BT.2020's."""
     if frame.colorspace in _UNSPECIFIED:
-        return "bt709" if frame.height >= _HIGH_DEFINITION else "bt601"
+        return matrix_of_lines(frame.height)
     return "bt709" if frame.colorspace == _BT709 else "bt601" if frame.colorspace in _BT601 else None
 
 

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from mpscnn._private.files import convert_write_errors, create_temporary, is_folder, replace_target
+from mpscnn.apps.video.planes import FFMPEG_MATRICES, VIDEO_RANGE, matrix_of_lines
 from mpscnn.apps.video.source import import_av
 from mpscnn.errors import ImageError, ParameterError
 
@@ -56,6 +57,7 @@ class VideoWriter:
         self._rate = rate or _USUAL_RATE
         self._stream: Any = None
         self._first = self._size = (0, 0)
+        self._matrix = 0
         self._begun = 0.0
         self._last = -1
         self._failed = False
@@ -85,29 +87,37 @@ class VideoWriter:
             picture = picture.resize((max(1, round(picture.width * pixel_aspect)), picture.height))
             pixel_aspect = _SQUARE
         if self._stream is None:
-            self._first = picture.size
-            # Sizes must be even, because a chroma sample covers two pixels in each direction.
-            self._size = (picture.width + picture.width % 2, picture.height + picture.height % 2)
-            self._begun = time
-            with self._failures():
-                self._stream = self._container.add_stream(
-                    self._container.default_video_codec, rate=self._rate
-                )
-                self._stream.width, self._stream.height = self._size
-                self._stream.pix_fmt = "yuv420p"
-                self._stream.codec_context.sample_aspect_ratio = pixel_aspect
-                self._stream.codec_context.time_base = Fraction(1, _TICKS)
+            self._begin(picture.size, time, pixel_aspect)
         if self._fit and picture.size != self._first:
             picture = ImageOps.pad(picture, self._size, color="white")
         if picture.size != self._size:
             canvas = Image.new("RGB", self._size, "white")
             canvas.paste(picture)
             picture = canvas
-        frame = av.VideoFrame.from_image(picture)
+        # The encoder would use BT.601 for all sizes.
+        frame = av.VideoFrame.from_image(picture).reformat(format="yuv420p", dst_colorspace=self._matrix)
         self._last = max(self._last + 1, round((time - self._begun) * _TICKS))
         frame.pts, frame.time_base = self._last, Fraction(1, _TICKS)
         with self._failures():
             self._container.mux(self._stream.encode(frame))
+
+    def _begin(self, size: tuple[int, int], time: float, pixel_aspect: Fraction) -> None:
+        """Add the stream for pictures of this size, the first of which is shown at `time`."""
+        width, height = self._first = size
+        # Sizes must be even, because a chroma sample covers two pixels in each direction.
+        self._size = (width + width % 2, height + height % 2)
+        self._matrix = FFMPEG_MATRICES[matrix_of_lines(self._size[1])]
+        self._begun = time
+        with self._failures():
+            self._stream = self._container.add_stream(
+                self._container.default_video_codec, rate=self._rate
+            )
+            self._stream.width, self._stream.height = self._size
+            self._stream.pix_fmt = "yuv420p"
+            self._stream.codec_context.colorspace = self._matrix
+            self._stream.codec_context.color_range = VIDEO_RANGE
+            self._stream.codec_context.sample_aspect_ratio = pixel_aspect
+            self._stream.codec_context.time_base = Fraction(1, _TICKS)
 
     @contextmanager
     def _failures(self) -> Iterator[None]:
