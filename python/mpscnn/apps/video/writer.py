@@ -109,9 +109,7 @@ class VideoWriter:
         self._matrix = FFMPEG_MATRICES[matrix_of_lines(self._size[1])]
         self._begun = time
         with self._failures():
-            self._stream = self._container.add_stream(
-                self._container.default_video_codec, rate=self._rate
-            )
+            self._stream = self._container.add_stream(self._container.default_video_codec, rate=self._rate)
             self._stream.width, self._stream.height = self._size
             self._stream.pix_fmt = "yuv420p"
             self._stream.codec_context.colorspace = self._matrix
