@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import numpy as np
 import photo_models
@@ -116,19 +117,71 @@ def test_a_jpeg_is_the_annotated_photo(
     assert drawn.size == models["segmentation"].segment(photo).draw(photo).size
 
 
-def test_a_form_brings_its_file(service: Service, photo: bytes) -> None:
-    body = (
-        b'--b\r\nContent-Disposition: form-data; name="note"\r\n\r\nhello\r\n'
-        b'--b\r\nContent-Disposition: form-data; name="photo"; filename="x.png"\r\n'
-        b"Content-Type: image/png\r\n\r\n" + photo + b"\r\n--b--\r\n"
-    )
-    headers = {"Content-Type": "multipart/form-data; boundary=b"}
-    sent = service.request("/v1/classify", body, headers)
+HEAD = b'--b\r\nContent-Disposition: form-data; name="photo"; filename="x.png"\r\n\r\n'
+FORM = {"Content-Type": "multipart/form-data; boundary=b"}
+
+
+def form(photo: bytes, *fields: tuple[str, str]) -> bytes:
+    """Return a form with a photo and other fields, the first one before the photo."""
+    parts = [
+        f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{text}\r\n'.encode()
+        for name, text in fields
+    ]
+    return b"".join([*parts[:1], HEAD, photo, b"\r\n", *parts[1:], b"--b--\r\n"])
+
+
+@pytest.mark.parametrize("padding", [0, 100_000])  # a long form is parsed in a thread
+def test_a_form_brings_its_file(service: Service, photo: bytes, padding: int) -> None:
+    sent = service.request("/v1/classify", form(photo) + bytes(padding), FORM)
     assert sent.status == 200, sent.body
     assert sent.json["predictions"] == service.request("/v1/classify", photo).json["predictions"]
 
 
-HEAD = b'--b\r\nContent-Disposition: form-data; name="photo"; filename="x.png"\r\n\r\n'
+def test_the_fields_of_a_form_are_options(service: Service, photo: bytes) -> None:
+    options = {"score_threshold": "0.06", "iou_threshold": "0.3", "max_detections": "1", "classes": "red,1"}
+    in_query = service.request(f"/v1/detect?{urlencode(options)}", photo).json["detections"]
+    assert in_query != service.request("/v1/detect", photo).json["detections"]
+    for count in range(len(options) + 1):
+        pairs = list(options.items())
+        path = f"/v1/detect?{urlencode(pairs[count:])}"
+        sent = service.request(path, form(photo, *pairs[:count]), FORM)
+        assert sent.status == 200, sent.body
+        assert sent.json["detections"] == in_query
+    sent = service.request("/v1/classify", form(photo, ("top", "1"), ("model", "classification")), FORM)
+    assert len(sent.json["predictions"]) == 1
+
+
+def test_the_model_of_a_form_is_the_one_that_computes(
+    service: Service, models: dict[str, mpscnn.Model], photo: bytes
+) -> None:
+    sent = service.request("/v1/classify", form(photo, ("model", "detection")), FORM)
+    refused(sent, 422, "UnsupportedError", "is for detection")
+    sent = service.request("/v1/classify", form(photo, ("model", "clasification")), FORM)
+    refused(sent, 404, "UnknownModel", "'classification'")
+
+
+@pytest.mark.parametrize(
+    ("query", "fields", "message"),
+    [
+        ("", [("tops", "1")], "there is no option 'tops'; did you mean 'top'"),
+        ("", [("top", "many")], "top: expected integer, got 'many'"),
+        ("", [("top", "1"), ("top", "1")], "the option top is there twice"),
+        ("?top=1", [("top", "1")], "the option top is there twice"),
+        ("", [("score_threshold", "0.5")], "there is no option 'score_threshold'"),
+        ("", [("", "0.5")], "there is no option ''"),
+    ],
+)
+def test_wrong_fields_of_a_form_are_refused(
+    service: Service, photo: bytes, query: str, fields: list[tuple[str, str]], message: str
+) -> None:
+    refused(
+        service.request(f"/v1/classify{query}", form(photo, *fields), FORM), 400, "ParameterError", message
+    )
+
+
+def test_a_form_with_two_photos_is_refused(service: Service, photo: bytes) -> None:
+    body = HEAD + photo + b"\r\n" + form(photo)
+    refused(service.request("/v1/classify", body, FORM), 400, "ParameterError", "a request takes one photo")
 
 
 @pytest.mark.parametrize(
@@ -145,7 +198,7 @@ HEAD = b'--b\r\nContent-Disposition: form-data; name="photo"; filename="x.png"\r
             b"--b\r\n" + 9_000 * b"x" + b"\r\n\r\nz\r\n--b--",
             "the form is damaged",
         ),
-        ("multipart/form-data; boundary=b", b"--b\r\n\r\n--b--\r\n", "has no file"),
+        ("multipart/form-data; boundary=b", b"--b\r\n\r\n--b--\r\n", "is cut off"),
         ("multipart/form-data; boundary=b", 102 * b"--b\r\n\r\n\r\n", "more than 100 fields"),
         ("multipart/form-data; boundary=b", b"--b--\r\n", "has no file"),
         (
@@ -170,6 +223,7 @@ def refused(answer: Answer, status: int, kind: str, message: str) -> None:
     [
         ("/v1/classify?top=0", 400, "ParameterError", "top must be"),
         ("/v1/classify?top=many", 400, "ParameterError", "top: expected integer, got 'many'"),
+        ("/v1/classify?top=1&top=1", 400, "ParameterError", "the option top is there twice"),
         ("/v1/classify?score_threshold=0.5", 400, "ParameterError", "there is no option 'score_threshold'"),
         ("/v1/detect?score_threshold=2", 400, "ParameterError", "score_threshold must be"),
         ("/v1/detect?classes=blu", 400, "ParameterError", "'blue'"),

@@ -12,8 +12,8 @@ import pytest
 
 pytest.importorskip("python_multipart", reason="python_multipart is not installed")
 
-from mpscnn.apps.serve.forms import read_photo
-from mpscnn.errors import ImageError
+from mpscnn.apps.serve.forms import read_form
+from mpscnn.errors import ImageError, ParameterError
 
 SIZE = 19_900_000
 TYPE = "multipart/form-data; boundary="
@@ -22,7 +22,7 @@ FILE = b'--b\r\nContent-Disposition: form-data; name="a"; filename="x"\r\n\r\n'
 
 
 def read(body: bytes, boundary: str = "b") -> bytes:
-    return bytes(read_photo(bytearray(body), TYPE + boundary))
+    return bytes(read_form(bytearray(body), TYPE + boundary).photo)
 
 
 def test_the_file_is_that_which_was_sent() -> None:
@@ -48,13 +48,9 @@ def test_the_file_is_that_which_was_sent() -> None:
             continue  # no line of a field's content begins with the boundary
         padding = chosen.choice([b"", b" ", b"\t  ", b" " * 100])
         field = FIELD + content + b"\r\n"
-        whole = (
-            field * chosen.randrange(3)
-            + FILE
-            + content
-            + b"\r\n--b"
-            + chosen.choice([padding + b"\r\n", b"--"])
-        )
+        before, after = field * chosen.randrange(3), field * chosen.randrange(3)
+        whole = before + FILE + content + b"\r\n" + after + b"--b--"
+        whole = whole.replace(b"\r\n--b\r\n", b"\r\n--b" + padding + b"\r\n")
         assert read(whole) == content, whole
 
 
@@ -73,10 +69,37 @@ def test_names_of_header_fields_have_any_case(name: str) -> None:
 
 
 def test_the_largest_number_of_fields_before_the_file() -> None:
-    field = b"--b\r\n\r\n\r\n"
-    assert read(100 * field + FILE + b"photo\r\n--b--") == b"photo"
-    with pytest.raises(ImageError, match="more than 100 fields before its file"):
-        read(101 * field + FILE + b"photo\r\n--b--")
+    field, file = b"--b\r\n\r\n\r\n", FILE + b"photo\r\n"
+    assert read(100 * field + file + b"--b--") == b"photo"
+    assert read(file + 100 * field + b"--b--") == b"photo"
+    for form in (101 * field + file, file + 101 * field):
+        with pytest.raises(ImageError, match="more than 100 fields besides its file"):
+            read(form + b"--b--")
+
+
+def test_the_other_fields_are_returned_in_their_order() -> None:
+    text = "é\r\n1".encode()
+    fields = [(b"top", b"1"), (b"model", b""), (b"top", text)]
+    parts = [b'--b\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n' % field for field in fields]
+    form = read_form(bytearray(parts[0] + FILE + b"photo\r\n" + parts[1] + parts[2] + b"--b--"), TYPE + "b")
+    assert bytes(form.photo) == b"photo"
+    assert form.fields == (("top", "1"), ("model", ""), ("top", "é\r\n1"))
+
+
+def test_a_second_file_is_refused() -> None:
+    for second in (FILE + b"photo\r\n", FILE + b"\r\n"):
+        with pytest.raises(ParameterError, match="more than one file, but a request takes one photo"):
+            read(FILE + b"photo\r\n" + second + b"--b--")
+
+
+def test_a_long_field_is_refused() -> None:
+    for length in (10_000, 10_001):
+        form = bytearray(FILE + b"photo\r\n" + FIELD + b"x" * length + b"\r\n--b--")
+        if length == 10_000:
+            assert read_form(form, TYPE + "b").fields == (("a", "x" * length),)
+        else:
+            with pytest.raises(ParameterError, match="may have 10,000 bytes"):
+                read_form(form, TYPE + "b")
 
 
 def filled(part: bytes) -> bytes:
@@ -102,9 +125,12 @@ HOSTILE = {
     "a text after it": (b"--b--" + b" " * SIZE, "has no file"),
     "a name with a zero": (b"--b\r\nx\0: y\r\n\r\nz\r\n--b--", "invalid character 0"),
     "no name": (b"--b\r\n: y\r\n\r\nz\r\n--b--", "0-length header"),
-    "half a head": (b"--b\r\nContent-Dispo", "has no file"),
+    "half a head": (b"--b\r\nContent-Dispo", "cut off"),
     "half a boundary at its end": (FILE + b"x\r\n--", "cut off"),
     "nothing after its boundary": (FILE + b"x\r\n--b", "cut off"),
+    "no last boundary": (FILE + b"x\r\n--b\r\n", "cut off"),
+    "a long field": (FIELD + b"x" * SIZE + b"\r\n--b--", "may have 10,000 bytes"),
+    "two files": (FILE + b"x\r\n" + FILE + b"x" * SIZE, "more than one file"),
 }
 
 
@@ -123,8 +149,8 @@ def test_hostile_forms_are_refused_at_once(form: bytes, message: str) -> None:
     before = sys.gettrace()
     sys.settrace(count)
     try:
-        with pytest.raises(ImageError, match=message):
-            read_photo(body, TYPE + "b")
+        with pytest.raises((ImageError, ParameterError), match=message):
+            read_form(body, TYPE + "b")
         sys.settrace(before)
         assert tracemalloc.get_traced_memory()[1] < 200_000
     finally:
@@ -136,7 +162,7 @@ def test_the_file_is_not_copied() -> None:
     body = bytearray(FILE + b"x" * SIZE + b"\r\n--b--\r\n")
     tracemalloc.start()
     try:
-        photo = read_photo(body, TYPE + "b")
+        photo = read_form(body, TYPE + "b").photo
         assert tracemalloc.get_traced_memory()[1] < 100_000
     finally:
         tracemalloc.stop()

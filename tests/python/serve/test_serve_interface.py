@@ -167,6 +167,26 @@ def test_only_the_addresses_of_the_interface_are_answered(service: Service, sche
             assert "there is no such path" in answer.body.decode()
 
 
+def test_what_no_operation_reads_is_refused(service: Service, schema: dict[str, Any]) -> None:
+    """Unknown and repeated options of the query, and headers of this service that mean nothing there."""
+
+    def refused(path: str, method: str, message: str, **headers: str) -> None:
+        address = path.format(name="colours", version=1)
+        answer = ask(service, address, b"" if method == "post" else None, **headers)
+        assert answer.status == 400, address
+        assert "ParameterError" in (answer.json["error"], answer.json.get("kind")), address
+        assert message in answer.body.decode(), answer.body
+
+    for path, method, about in operations(schema):
+        places = {(each["in"], each["name"].lower()) for each in about["parameters"]}
+        refused(f"{path}?tpo=1", method, "there is no option 'tpo'")
+        for name in [name for place, name in places if place == "query"]:
+            refused(f"{path}?{name}=1&{name}=2", method, f"the option {name} is there twice")
+        for header in ("Mpscnn-Options", "Inference-Header-Content-Length"):
+            if ("header", header.lower()) not in places:
+                refused(path, method, f"the header {header.lower()} has no meaning for", **{header: "1"})
+
+
 def png(side: int) -> bytes:
     stream = io.BytesIO()
     Image.new("RGB", (side, side), (255, 0, 0)).save(stream, "PNG")

@@ -29,13 +29,19 @@ _HEADERS = (
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(self), microphone=(), geolocation=()"),
 )
-_HEAD_BYTES = 65_536
-_HEAD_FIELDS = 100
 _MAX_KNOWN = 100
 #: A Host header: a name or an address in brackets, and an optional port.
 _HOST = re.compile(rf"(?:\[([^\]]+)\]|({HOST_NAME}))(?::\d*)?")
 #: Headers that may appear only once. If there are two, a proxy could check one and this service use the other.
-_ONCE = (b"host", b"authorization", b"origin", b"sec-fetch-site")
+_ONCE = (
+    b"host",
+    b"authorization",
+    b"origin",
+    b"sec-fetch-site",
+    b"content-type",
+    b"x-request-timeout",
+    b"inference-header-content-length",
+)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _POLICY_NAME = b"content-security-policy"
 _POLICY_HEADER = (_POLICY_NAME, _POLICY.encode())
@@ -82,14 +88,6 @@ class Guard:
         await app(scope, receive, send_with_headers)
 
     def _refusal(self, scope: Any, headers: dict[bytes, bytes]) -> RefusedError | None:
-        count = len(scope["raw_path"]) + len(scope["query_string"])
-        count += sum(len(name) + len(value) for name, value in scope["headers"])
-        if count > _HEAD_BYTES or len(scope["headers"]) > _HEAD_FIELDS:
-            return RefusedError(
-                HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-                "HeadTooLarge",
-                f"a request's head may have {_HEAD_BYTES:,} bytes and {_HEAD_FIELDS} fields",
-            )
         if len(headers) < len(scope["headers"]):
             names = [name for name, _ in scope["headers"]]
             for once in _ONCE:

@@ -13,8 +13,8 @@ from mpscnn.apps.serve.responses import JSON
 __all__ = ["JSON_ANSWER", "complete_description", "failures"]
 
 _ABOUT_FAILURES = {
-    400: "ImageError, ParameterError, ShapeError, BadRequest: the photo or the tensors cannot be read, an option is "
-    "wrong, or a header field that must be unique is there twice. The body is text if the request is not HTTP.",
+    400: "ImageError, ParameterError, ShapeError, BadRequest: the photo or the tensors cannot be read; an option is "
+    "wrong; an option or a header is unknown to the path, or there twice. The body is text if the request is not HTTP.",
     401: "Unauthorized: the token is missing or wrong.",
     403: "ForeignOrigin: a web page of another site sent the request.",
     404: "UnknownModel, NotFound: there is no such model, version or path, or no model for the task of the path.",
@@ -27,7 +27,7 @@ _ABOUT_FAILURES = {
     "photos; there is no such device; an option, a tensor's type or an extension of the protocol is not supported; the "
     "picture is too large for JPEG; an output has NaN or infinities and is wanted as JSON; weights cannot be used or "
     "downloaded.",
-    431: "HeadTooLarge: the request's head has too many bytes or fields.",
+    431: "HeadTooLarge: the request's head has too many bytes or fields, or there are too many around its chunks.",
     500: "InternalError: a defect of the service.",
     503: "QueueFull, MemoryBudgetExceeded, MemoryError: busy, and Retry-After says when to ask again; or the machine "
     "has not enough memory. The body is text if too many connections are open.",

@@ -11,10 +11,11 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 
 from mpscnn._private.arguments import number_in, whole_number_in
-from mpscnn.apps.serve.forms import read_photo
-from mpscnn.apps.serve.hosting import Compiled
+from mpscnn.apps.serve.forms import is_form, read_form, whole_body
+from mpscnn.apps.serve.hosting import Compiled, HostedModel
 from mpscnn.apps.serve.openapi import failures
 from mpscnn.apps.serve.photos import PhotoMemory
+from mpscnn.apps.serve.request_options import check_options
 from mpscnn.apps.serve.responses import JPEG, JSON, PNG, Answer, json_bytes, negotiate_media_type, picture
 from mpscnn.apps.serve.service import Service
 from mpscnn.errors import ParameterError
@@ -26,10 +27,10 @@ __all__ = ["add_photo_routes"]
 
 @dataclass(frozen=True)
 class _Option:
-    """A query parameter of a photo route."""
+    """An option of a photo route: a parameter of the query, or a field of the form."""
 
     parse: Callable[[str], Any]
-    """Convert the text of a URL. None: the text is not of the type that the schema names."""
+    """Convert a text. None: the text is not of the type that the schema names."""
     schema: dict[str, Any]
     about: str
 
@@ -43,7 +44,7 @@ _COUNT = {"type": "integer", "minimum": 1}
 _MODEL = _Option(str, {"type": "string"}, "Default: the first one for this task.")
 _TOP = 5
 
-# For each route: the task, a description, and the query parameters, named like the arguments of Model's methods.
+# For each route: the task, a description, and the options, named like the arguments of Model's methods.
 _TASKS: dict[str, tuple[str, str, dict[str, _Option]]] = {
     "/v1/classify": (
         "classification",
@@ -87,11 +88,9 @@ def add_photo_routes(app: FastAPI, service: Service) -> None:
 def _route(service: Service, task: str, options: dict[str, _Option]) -> Any:
     async def answer(request: Request) -> Any:
         ends = service.deadline(request)
-        hosted = service.models.for_task(request.query_params.get("model"), task)
+        given = request.query_params.multi_items()
+        hosted, wanted = _wanted(service, task, options, given)
         kind = negotiate_media_type(request.headers.get("accept", ""), _OFFERED)
-        wanted = _wanted(request, options)
-        if task == "classification":
-            wanted.setdefault("top", _TOP)
         service.require_room()  # refuse early, before the body is received
         request.scope["mpscnn.model"] = hosted.name
         content_type = request.headers.get("content-type", "")
@@ -100,10 +99,18 @@ def _route(service: Service, task: str, options: dict[str, _Option]) -> Any:
             photos = service.photo_memory(held, ends, kind != JSON)
             taken = _Taken(service.settings.max_pixels, photos)
             body = await service.read(request, ends, share)
+            if is_form(content_type):
+                form = await service.parse(
+                    request, ends, len(body), lambda: read_form(body, content_type), held
+                )
+                hosted, wanted = _wanted(service, task, options, [*given, *form.fields])
+                request.scope["mpscnn.model"] = hosted.name
+            else:
+                form = whole_body(body)
 
             def submit(compiled: Compiled) -> Any:
                 taken.options = compiled.options
-                with read_photo(body, content_type) as content:
+                with form.photo as content:
                     photo = taken.decode(content)
                 body.clear()  # the file is not needed any more
                 share.reduce_to(0)
@@ -162,27 +169,36 @@ class _Taken:
         )
 
 
-def _wanted(request: Request, options: dict[str, _Option]) -> dict[str, Any]:
-    """Parse the query parameters. Raise ParameterError for unknown or invalid ones."""
+def _wanted(
+    service: Service, task: str, options: dict[str, _Option], given: list[tuple[str, str]]
+) -> tuple[HostedModel, dict[str, Any]]:
+    """Return the model that a request asks for, and its other options.
+
+    Raises:
+        ParameterError: an option is unknown, invalid or there twice.
+        RefusedError, UnsupportedError: as `Models.for_task`.
+    """
+    known = {"model": _MODEL, **options}
+    check_options([name for name, _ in given], known)
     wanted = {}
-    for name, text in request.query_params.items():
-        if name == "model":
-            continue
-        if name not in options:
-            known = ", ".join(["model", *options])
-            raise ParameterError(f"there is no option {name[:100]!r}; options are {known}")
-        option = options[name]
-        wanted[name] = option.parse(text)
+    for name, text in given:
+        wanted[name] = known[name].parse(text)
         if wanted[name] is None:
-            expected = option.schema["type"]
+            expected = known[name].schema["type"]
             raise ParameterError(f"{name}: expected {expected}, got {text[:100]!r}")
-    return wanted
+    hosted = service.models.for_task(wanted.pop("model", None), task)
+    if task == "classification":
+        wanted.setdefault("top", _TOP)
+    return hosted, wanted
 
 
 def _described(options: dict[str, _Option]) -> dict[str, Any]:
     """Describe the route's parameters and body for OpenAPI."""
     binary = {"schema": {"type": "string", "format": "binary"}}
-    form = {"schema": {"type": "object", "properties": {"photo": {"type": "string", "format": "binary"}}}}
+    known = {"model": _MODEL, **options}
+    fields = {name: {**option.schema, "description": option.about} for name, option in known.items()}
+    photo = {"type": "string", "format": "binary", "description": "The file, under any name."}
+    form = {"schema": {"type": "object", "properties": {"photo": photo, **fields}}}
     return {
         "parameters": [
             {
@@ -192,11 +208,12 @@ def _described(options: dict[str, _Option]) -> dict[str, Any]:
                 "schema": option.schema,
                 "description": option.about,
             }
-            for name, option in {"model": _MODEL, **options}.items()
+            for name, option in known.items()
         ],
         "requestBody": {
             "required": True,
-            "description": "An image file.",
+            "description": "An image file, or a form with one file. The other fields of a form are options, like the "
+            "parameters of the query.",
             "content": {"image/*": binary, "application/octet-stream": binary, "multipart/form-data": form},
         },
         "responses": {

@@ -17,7 +17,7 @@ from mpscnn.apps.serve.limits import Share
 from mpscnn.apps.serve.openapi import JSON_ANSWER, failures
 from mpscnn.apps.serve.photos import PhotoMemory
 from mpscnn.apps.serve.responses import JSON, Answer, encode_outputs
-from mpscnn.apps.serve.service import Service
+from mpscnn.apps.serve.service import SHORT, Service
 from mpscnn.apps.serve.tensor_inputs import input_arrays, tensor_bytes
 from mpscnn.apps.serve.tensors import InferRequest, json_length, parse_request
 
@@ -27,7 +27,6 @@ _VERSION = "1"
 _TAG = "inference protocol"
 _HEADER_LENGTH = "inference-header-content-length"
 _OCTETS = "application/octet-stream"
-_SHORT = 65_536  # bytes; shorter JSON is decoded in the event loop without noticeable delay
 
 
 def add_protocol_routes(app: FastAPI, service: Service) -> None:
@@ -61,10 +60,7 @@ def add_protocol_routes(app: FastAPI, service: Service) -> None:
             body = await service.read(request, ends, share)
             header = request.headers.get(_HEADER_LENGTH)
             inference = _Inference(service, hosted, body, header, tensors)
-            if inference.is_short:
-                wanted = inference.parse()
-            else:
-                wanted = await service.parse(request, ends, inference.parse, held)
+            wanted = await service.parse(request, ends, inference.length, inference.parse, held)
             if wanted.timeout is not None:
                 ends = min(ends, arrived + wanted.timeout)
             inference.photos = service.photo_memory(held, ends)
@@ -125,7 +121,7 @@ def add_protocol_routes(app: FastAPI, service: Service) -> None:
 
 
 class _Inference:
-    """One inference request. Short JSON is parsed in the event loop, long JSON in a thread before the queue."""
+    """One inference request."""
 
     photos: PhotoMemory
 
@@ -141,23 +137,19 @@ class _Inference:
         self._hosted = hosted
         self._body = body
         self._tensors = tensors
-        self._length = json_length(body, header_length)
+        self.length = json_length(body, header_length)
+        """The number of bytes of the body that are JSON."""
         self._wanted: InferRequest | None = None
-
-    @property
-    def is_short(self) -> bool:
-        """Return True if parsing takes no noticeable time."""
-        return self._length <= _SHORT
 
     def parse(self) -> InferRequest:
         """Parse the JSON. The values of the tensors are decoded later."""
         names = list(self._hosted.compiled.model.program.inputs)
-        self._wanted = parse_request(self._body, self._length, names)
+        self._wanted = parse_request(self._body, self.length, names)
         return self._wanted
 
     def submit(self, compiled: Compiled) -> Any:
         """Decode the inputs and submit them to the model's runner. Runs in a thread."""
-        with nullcontext() if self.is_short else self._service.long_turn():
+        with nullcontext() if self.length <= SHORT else self._service.long_turn():
             arrays = self._arrays(compiled)
         return compiled.tensors.submit(arrays)
 

@@ -1,13 +1,16 @@
-"""Serve `/docs`: a static page of the OpenAPI description, without scripts."""
+"""Serve the OpenAPI description: `/openapi.json`, and `/docs`, a static page without scripts."""
 
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 from html import escape
 from typing import Any
 
 from fastapi import FastAPI, Response
+
+from mpscnn.apps.serve.responses import JSON, json_bytes
 
 __all__ = ["add_reference"]
 
@@ -19,16 +22,25 @@ _STYLE = (
 
 
 def add_reference(app: FastAPI) -> None:
-    """Add the route /docs."""
-    made: list[str] = []
+    """Add the routes /openapi.json and /docs. What they return is built once."""
+
+    @functools.cache
+    def page() -> str:
+        return _page(app.openapi())
+
+    @functools.cache
+    def described() -> bytes:
+        return json_bytes(app.openapi())
+
+    async def description() -> Any:
+        return Response(described(), media_type=JSON)
 
     async def reference() -> Any:
-        if not made:
-            made.append(_page(app.openapi()))
         digest = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
         policy = f"default-src 'none'; style-src 'sha256-{digest}'; frame-ancestors 'none'; base-uri 'none'"
-        return Response(made[0], media_type="text/html", headers={"Content-Security-Policy": policy})
+        return Response(page(), media_type="text/html", headers={"Content-Security-Policy": policy})
 
+    app.add_api_route("/openapi.json", description, methods=["GET"], include_in_schema=False)
     app.add_api_route("/docs", reference, methods=["GET"], include_in_schema=False)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import resource
 import signal
@@ -16,6 +17,7 @@ import uvicorn
 
 from mpscnn._private.files import replace_atomically
 from mpscnn.apps.serve.application import application
+from mpscnn.apps.serve.connection import BoundedProtocol, Turns
 from mpscnn.apps.serve.hosting import Models
 from mpscnn.apps.serve.logs import finish_log, log_event
 from mpscnn.apps.serve.service import Service
@@ -111,7 +113,7 @@ def create_server(service: Service, told: Callable[[], None] = lambda: None) -> 
     """
     config = uvicorn.Config(
         application(service),
-        http="httptools",
+        http=functools.partial(BoundedProtocol, Turns()),
         log_config=None,
         access_log=False,
         server_header=False,

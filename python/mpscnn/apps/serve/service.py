@@ -32,7 +32,7 @@ from mpscnn.apps.serve.photos import PhotoMemory
 from mpscnn.apps.serve.settings import Settings
 from mpscnn.errors import ParameterError
 
-__all__ = ["Finish", "Service", "Submit"]
+__all__ = ["SHORT", "Finish", "Service", "Submit"]
 
 Result = TypeVar("Result")
 
@@ -41,6 +41,8 @@ Submit = Callable[[Compiled], Any]
 Finish = Callable[[Any], Any]
 """Build the response from the result, in a thread."""
 
+#: The bytes of a body that is parsed in the event loop, without noticeable delay. A longer one is parsed in a thread.
+SHORT = 65_536
 _DEADLINE = "x-request-timeout"
 _UNWATCHED = 0.1  # seconds in which a request is not watched for a closed connection
 _MAX_CHANGES = 4  # changes of one model's options that may be under way: one is compiled, the others wait
@@ -177,14 +179,16 @@ class Service:
             del task
 
     async def parse(
-        self, request: Request, ends: float, work: Callable[[], Result], held: ExitStack
+        self, request: Request, ends: float, size: int, work: Callable[[], Result], held: ExitStack
     ) -> Result:
-        """Parse a long request in a thread before it enters the queue. One request is parsed at a time.
+        """Parse a request of `size` bytes before it enters the queue. One long request is parsed at a time.
 
         Raises:
             RefusedError: the deadline `ends` has passed (504), or the client closed the connection (499).
             Exception: any error of `work`.
         """
+        if size <= SHORT:
+            return work()
         if asyncio.get_running_loop().time() >= ends:
             raise self.late()
         parsing = self._parser.submit(self._in_turn, work)

@@ -1,0 +1,269 @@
+"""Bound what a connection costs before a request reaches the application.
+
+uvicorn's protocol passes all received bytes to a parser without limits: it keeps a head of any length, and prepares
+all requests that a client sends at once. The protocol here passes on one section at a time: a head, a plain body, or a
+part of a body in chunks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from http import HTTPStatus
+from typing import Any
+
+import httptools
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from mpscnn.apps.serve.failures import RefusedError, refusal_answer
+
+__all__ = ["HEAD_BYTES", "HEAD_FIELDS", "BoundedProtocol", "Turns"]
+
+#: The largest number of bytes of a head. As many may lie between two bytes of a body in chunks, or after its last one.
+HEAD_BYTES = 65_536
+#: The largest number of fields of a head.
+HEAD_FIELDS = 100
+#: The end of a head, and of the fields after a body in chunks.
+_END = b"\r\n\r\n"
+_OVERLAP = len(_END) - 1
+#: Bytes of chunks that are parsed in one turn. A chunk of one byte has six bytes and costs some microseconds.
+_TURN_BYTES = 16_384
+#: Seconds in which more bytes of a refused client are received and dropped. If the connection were closed at once,
+#: clients that send all before they read would lose the answer.
+_LINGER = 1.0
+
+
+class Turns:
+    """Lets one connection parse in each step of the event loop.
+
+    Connections that have sent several requests, or a body in chunks, wait for their turn. So they do not delay a new
+    connection together.
+    """
+
+    def __init__(self) -> None:
+        self._asking: deque[BoundedProtocol] = deque()
+
+    def ask(self, connection: BoundedProtocol) -> None:
+        """Call `connection.parse` soon. A connection that waits already gets only one turn."""
+        if connection.asks:
+            return
+        connection.asks = True
+        self._asking.append(connection)
+        if len(self._asking) == 1:
+            connection.loop.call_soon(self._next)
+
+    def _next(self) -> None:
+        connection = self._asking.popleft()
+        if self._asking:
+            connection.loop.call_soon(self._next)
+        connection.asks = False
+        connection.parse()
+
+
+class _Flow(FlowControl):  # type: ignore[misc]
+    """Flow control that reads nothing from a connection while received bytes wait."""
+
+    def __init__(self, connection: BoundedProtocol) -> None:
+        super().__init__(connection.transport)
+        self._connection: BoundedProtocol | None = connection
+
+    def end(self) -> None:
+        """Forget the connection, which is lost."""
+        self._connection = None
+
+    def resume_reading(self) -> None:
+        """Parse the bytes that wait, or read more."""
+        if self._connection is None:
+            return
+        if self._connection.has_bytes:
+            self._connection.turns.ask(self._connection)
+        else:
+            super().resume_reading()
+
+
+class BoundedProtocol(HttpToolsProtocol):  # type: ignore[misc]
+    """uvicorn's protocol with bounded heads, chunk extensions and trailers, and one request at a time.
+
+    A connection is closed if a head is not complete `timeout_keep_alive` seconds after the connection was made, or
+    after the previous response.
+
+    Args:
+        turns: the turns of all connections of the server.
+        options: the arguments of uvicorn's protocol.
+    """
+
+    def __init__(self, turns: Turns, **options: Any) -> None:
+        super().__init__(**options)
+        self.turns = turns
+        self.asks = False
+        """Whether the connection waits for its turn."""
+        self.url = b""
+        self._received = b""
+        self._place = 0
+        """The index of the first byte of `_received` that is not parsed yet."""
+        self._refused = False
+        self._may_begin = False
+        self._expect_head()
+
+    def _expect_head(self) -> None:
+        self._in_request = False
+        """Whether the first byte of a request is parsed, and the last one is not."""
+        self._in_head = True
+        self._body_left = 0
+        """The number of missing bytes of a plain body; 0 for a body in chunks."""
+        self._overhead = 0
+        """The number of bytes since the end of the last request, or since the last byte of a body in chunks."""
+        self._fields = -1  # the first line is not a field
+
+    @property
+    def has_bytes(self) -> bool:
+        """Return True if received bytes wait to be parsed."""
+        return self._place < len(self._received)
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        """Begin to wait for the first head."""
+        super().connection_made(transport)
+        self.flow = _Flow(self)
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Drop what waits."""
+        self._drop()
+        self._unset_keepalive_if_required()
+        super().connection_lost(error)
+        self.flow.end()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse a head or a plain body at once, and everything else when it is this connection's turn."""
+        if self._refused:
+            return
+        waited = self.has_bytes
+        self._received = self._received[max(self._place - _OVERLAP, 0) :] + data
+        self._place = min(self._place, _OVERLAP)
+        if waited or self._in_chunks:
+            self.flow.pause_reading()
+            self.turns.ask(self)
+        else:
+            self.parse()
+
+    def parse(self) -> None:
+        """Parse received bytes up to the end of a request, or a part of a body in chunks."""
+        turn_end = self._place + _TURN_BYTES
+        while self._may_parse and not (self._in_chunks and self._place >= turn_end):
+            self._parse_section(turn_end)
+        if self.transport.is_closing():
+            return
+        if self.has_bytes:
+            self.flow.pause_reading()
+            if self._may_parse:
+                self.turns.ask(self)
+            return
+        self._received = self._received[-_OVERLAP:]
+        self._place = len(self._received)
+        if self.cycle is None or len(self.cycle.body) <= HIGH_WATER_LIMIT:
+            self.flow.resume_reading()  # otherwise the application does so when it takes the body
+
+    @property
+    def _in_chunks(self) -> bool:
+        return not self._in_head and not self._body_left
+
+    @property
+    def _may_parse(self) -> bool:
+        """Return True unless the last request must be answered before, or the application must take its body."""
+        if not self.has_bytes or self.transport.is_closing():
+            return False
+        if self.cycle is None or self.cycle.response_complete:
+            return True
+        return self._in_request and len(self.cycle.body) <= HIGH_WATER_LIMIT
+
+    def _parse_section(self, turn_end: int) -> None:
+        """Parse up to the next place where a request may end, or to the last byte that was received."""
+        end = len(self._received)
+        if self._body_left:
+            end = min(end, self._place + self._body_left)
+        else:
+            end = min(end, turn_end) if self._in_chunks else end
+            found = self._received.find(_END, max(self._place - _OVERLAP, 0), end)
+            end = end if found < 0 else found + len(_END)
+            self._overhead += end - self._place
+            self._fields += self._received.count(b"\n", self._place, end) if self._in_head else 0
+            # The empty line after the fields is counted, too.
+            if self._overhead > HEAD_BYTES or self._fields > HEAD_FIELDS + 1:
+                self._refuse()
+                return
+        section = memoryview(self._received)[self._place : end]
+        self._place = end
+        self._may_begin = not self._in_request
+        try:
+            self.parser.feed_data(section)
+        except httptools.HttpParserUpgrade:
+            # The parser has skipped the body of this request, so no bytes after it are parsed.
+            self.cycle.keep_alive = False
+            self._drop()
+        except httptools.HttpParserError:
+            message = "Invalid HTTP request received."
+            self.logger.warning(message)
+            self.send_400_response(message)
+
+    def _refuse(self) -> None:
+        """Answer with status 431 if that is still possible, and close the connection."""
+        self._refused = True
+        self._drop()
+        message = f"a request's head may have {HEAD_BYTES:,} bytes and {HEAD_FIELDS} fields"
+        self.logger.warning("Refused a request: %s.", message)
+        if self._in_request and not self._in_head:
+            started = self.cycle.response_started
+            self.cycle.disconnected = True  # so the application sends nothing any more
+            self.cycle.message_event.set()
+            if started:
+                self.transport.close()
+                return
+        status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+        answer = refusal_answer(self.url.decode("latin-1"), RefusedError(status, "HeadTooLarge", message))
+        fields = [*answer.raw_headers, (b"connection", b"close")]
+        head = [f"HTTP/1.1 {status} {status.phrase}".encode(), *(b": ".join(field) for field in fields)]
+        self.transport.write(b"\r\n".join([*head, b"", answer.body]))
+        self.flow.resume_reading()
+        self.loop.call_later(_LINGER, self.transport.close)
+
+    def _drop(self) -> None:
+        self._received, self._place = b"", 0
+
+    # ---- Callbacks of the parser ----
+
+    def on_message_begin(self) -> None:
+        """Begin a request, if one may begin in this section."""
+        if not self._may_begin:  # the parser has found an end of the last request where no section ends
+            raise httptools.HttpParserError("a request begins within a section")
+        self._may_begin = False
+        self._in_request = True
+        super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a field of the head. Fields after a body in chunks are dropped."""
+        if self._in_head:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Start the request."""
+        super().on_headers_complete()
+        self._unset_keepalive_if_required()
+        self._in_head = False
+        self._overhead = 0
+        fields = dict(self.headers)
+        if b"transfer-encoding" not in fields:
+            self._body_left = int(fields.get(b"content-length", b"0"))
+
+    def on_body(self, body: bytes) -> None:
+        """Take a part of the body."""
+        self._body_left = max(self._body_left - len(body), 0)
+        self._overhead = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """End the request."""
+        super().on_message_complete()
+        self._expect_head()

@@ -1,0 +1,50 @@
+"""Refuse what a request says and no route reads: unknown or repeated options, and headers that belong elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from fastapi import Request
+from fastapi.routing import APIRoute
+
+from mpscnn._private.names import did_you_mean
+from mpscnn.errors import ParameterError
+
+__all__ = ["check_options", "check_request"]
+
+#: The beginnings of the names of headers that only this service and the inference protocol define.
+_OWN_HEADERS = ("mpscnn-", "inference-")
+
+
+def check_options(given: Iterable[str], known: Collection[str]) -> None:
+    """Raise ParameterError for an option that does not exist, or that is there twice."""
+    seen: set[str] = set()
+    for name in given:
+        if name not in known:
+            which = f"options are {', '.join(known)}" if known else "this path has none"
+            raise ParameterError(
+                f"there is no option {name[:100]!r}{did_you_mean(name[:100], list(known))}; {which}"
+            )
+        if name in seen:
+            raise ParameterError(f"the option {name} is there twice; send it once")
+        seen.add(name)
+
+
+async def check_request(request: Request) -> None:
+    """Check the query and the headers of a request against the parameters that its route declares.
+
+    Files of the live page declare nothing, and their queries have no meaning.
+    """
+    route = request.scope["route"]
+    if not isinstance(route, APIRoute) or not route.include_in_schema:
+        return
+    names = [name for name, _ in request.query_params.multi_items()]
+    own = [name for name in request.headers if name.startswith(_OWN_HEADERS)]
+    if not names and not own:
+        return
+    declared = (route.openapi_extra or {}).get("parameters", ())
+    check_options(names, [each["name"] for each in declared if each["in"] == "query"])
+    known = [each["name"].lower() for each in declared if each["in"] == "header"]
+    for name in own:
+        if name not in known:
+            raise ParameterError(f"the header {name[:100]} has no meaning for {request.url.path[:100]}")
