@@ -14,6 +14,13 @@ Image.init()
 HAS_AVIF = (
     "AVIF" in Image.SAVE
 )  # AVIF is newer than the oldest supported Pillow, and not part of all its wheels
+try:
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+    HAS_HEIC = True
+except ImportError:
+    HAS_HEIC = False
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mpscnn._private.files import convert_read_errors, is_folder
 from mpscnn.errors import ImageError
-from mpscnn.vision.photo_file import suffixes
-from mpscnn.vision.photo_list import photos_in
+from mpscnn.training.split_folders import require_no_splits
+from mpscnn.vision.photo_formats import left_out_text, optional_suffixes, suffix_of, suffixes
+from mpscnn.vision.photo_list import FoundPhotos, photos_in, warn_of_left_out
 
 __all__ = ["ClassFolders", "list_class_folders", "shown_names"]
 
@@ -30,12 +32,14 @@ class ClassFolders:
 def list_class_folders(folder: str | os.PathLike[str]) -> ClassFolders:
     """List the photos of a folder that has one folder for each class. Subfolders of classes are included.
 
-    Hidden files and files without an image's suffix are skipped. Links to folders within a class are not followed.
+    Hidden files are skipped. A warning tells how many files without an image's suffix are left out. Links to folders
+    within a class are not followed.
 
     Raises:
-        ImageError: the folder cannot be read; there are fewer than two classes; a class has no photo; photos are next
-            to the class folders; names of classes are not UTF-8, or differ only by case or Unicode form; a link leads
-            nowhere or to a folder that contains it; or the folder of a class is a link to that of another one.
+        ImageError: the folder cannot be read; it is split into train, val and test; there are fewer than two classes; a
+            class has no photo; photos are next to the class folders; names of classes are not UTF-8, or differ only by
+            case or Unicode form; a link leads nowhere or to a folder that contains it; or the folder of a class is a
+            link to that of another one.
     """
     if not os.fspath(folder):
         raise ImageError("'': an empty name is not a folder")  # Path("") would mean the current folder
@@ -43,12 +47,13 @@ def list_class_folders(folder: str | os.PathLike[str]) -> ClassFolders:
     with convert_read_errors(top, ImageError):
         entries = sorted(entry for entry in top.iterdir() if not entry.name.startswith("."))
     _require_links(top, [entry for entry in entries if entry.is_symlink()])
-    beside = [entry.name for entry in entries if not is_folder(entry) and entry.suffix.lower() in suffixes()]
     folders = [entry for entry in entries if is_folder(entry)]
+    photos = suffixes() | optional_suffixes()
+    beside = [entry.name for entry in entries if not is_folder(entry) and suffix_of(entry.name) in photos]
     if not folders:
-        found = f"photos only ({shown_names(beside)})" if beside else "nothing to train with"
+        content = f"photos only ({shown_names(beside)})" if beside else "nothing to train with"
         raise ImageError(
-            f"{top}: has {found}; expected are two or more folders of photos, one for each class"
+            f"{top}: has {content}; expected are two or more folders of photos, one for each class"
         )
     if beside:
         raise ImageError(
@@ -57,18 +62,18 @@ def list_class_folders(folder: str | os.PathLike[str]) -> ClassFolders:
     _require_text(top, [entry.name for entry in folders])
     _require_distinct(top, [entry.name for entry in folders])
     _require_apart(top, folders)
+    require_no_splits(top, folders)
     found_in = [_photos_of(entry) for entry in folders]
-    empty = [entry.name for entry, photos in zip(folders, found_in, strict=True) if not photos]
-    if empty:
-        raise ImageError(f"{top}: no photo in {shown_names(empty)}; add some, or remove what is no class")
+    _require_photos(top, folders, found_in)
     if len(folders) < 2:
         raise ImageError(
             f"{top}: has one class, {folders[0].name!r}; a classifier needs two or more folders of photos"
         )
+    warn_of_left_out(top, _left_out(found_in), stacklevel=5)
     return ClassFolders(
         tuple(entry.name for entry in folders),
-        tuple(path for photos in found_in for path in photos),
-        tuple(number for number, photos in enumerate(found_in) for _ in photos),
+        tuple(path for found in found_in for path in found.paths),
+        tuple(number for number, found in enumerate(found_in) for _ in found.paths),
     )
 
 
@@ -78,14 +83,27 @@ def shown_names(names: Sequence[str]) -> str:
     return shown if len(names) <= _MAX_NAMED else f"{shown} and {len(names) - _MAX_NAMED} more"
 
 
-def _photos_of(entry: Path) -> list[str]:
+def _require_photos(top: Path, folders: Sequence[Path], found_in: Sequence[FoundPhotos]) -> None:
+    empty = [(entry.name, found) for entry, found in zip(folders, found_in, strict=True) if not found.paths]
+    if empty:
+        left_out = _left_out([found for _, found in empty])
+        files = f". {left_out_text(left_out)}" if left_out else ""
+        names = shown_names([name for name, _ in empty])
+        raise ImageError(f"{top}: no photo in {names}; add some, or remove what is no class{files}")
+
+
+def _left_out(found_in: Sequence[FoundPhotos]) -> Counter[str]:
+    return sum((found.left_out for found in found_in), Counter[str]())
+
+
+def _photos_of(entry: Path) -> FoundPhotos:
     for place, folders, files in os.walk(entry):
         names = [Path(place) / name for name in sorted((*folders, *files)) if not name.startswith(".")]
         _require_links(Path(place), [path for path in names if path.is_symlink()])
-    photos, failures = photos_in(str(entry))
-    if failures:
-        raise failures[0]
-    return photos
+    found = photos_in(str(entry))
+    if found.failures:
+        raise found.failures[0]
+    return found
 
 
 def _require_links(folder: Path, links: Sequence[Path]) -> None:

@@ -51,9 +51,10 @@ class ImageFolder(Expected, EpochData):
         channels: the number of channels of the inputs: 3, or 1 for gray.
 
     Raises:
-        ImageError: the folder cannot be read or has fewer than two classes, a class has no photos, photos are next to
-            the class folders, names of classes are not UTF-8 or differ only by case or Unicode form, a link leads
-            nowhere or to a folder that contains it, or the folder of a class is a link to that of another one.
+        ImageError: the folder cannot be read, is split into train, val and test (pass one of them), or has fewer than
+            two classes; a class has no photos; photos are next to the class folders; names of classes are not UTF-8 or
+            differ only by case or Unicode form; a link leads nowhere or to a folder that contains it; or the folder of
+            a class is a link to that of another one.
         ParameterError: an option is out of its range.
     """
 
@@ -148,6 +149,20 @@ class ImageFolder(Expected, EpochData):
         validation = self._with(np.flatnonzero(held))
         validation._augmentation = None
         return self._with(np.flatnonzero(~held)), validation
+
+    def numbered_like(self, other: ImageFolder) -> ImageFolder:
+        """Return the same photos with the class numbers of another folder, which may have more classes.
+
+        Raises ImageError for classes that the other folder does not have.
+        """
+        unknown = [label for label in self.labels if label not in other.labels]
+        if unknown:
+            raise ImageError(f"{self.path}: {other.path} has no class {shown_names(unknown)}")
+        part = copy(self)
+        part.labels = list(other.labels)
+        numbers = np.asarray([other.labels.index(label) for label in self.labels], np.int64)
+        part.targets = numbers[self.targets]
+        return part
 
     def _with(self, chosen: NDArray[np.int64]) -> ImageFolder:
         part = copy(self)

@@ -25,7 +25,8 @@ from mpscnn._private.files import convert_read_errors, is_folder, require_regula
 from mpscnn._private.literals import ChannelOrderName
 from mpscnn.errors import Error, ImageError, ParameterError
 from mpscnn.vision.array_file import is_array_file, read_array
-from mpscnn.vision.photo_file import FORMATS, MAX_PIXELS, MAX_SIDE, load_given
+from mpscnn.vision.photo_file import MAX_PIXELS, MAX_SIDE, load_given
+from mpscnn.vision.photo_formats import unread_text
 from mpscnn.vision.photo_samples import Samples, decoded_samples, is_unpacked_otherwise, read_samples
 
 if TYPE_CHECKING:
@@ -333,7 +334,8 @@ def _from_stream(
         reduce = None if min_size is None else partial(_reduce, min_size=min_size)
         samples = read_samples(stream, size, max_pixels, reduce, reserve)
         if samples is None:
-            raise ImageError(f"is not an image that Pillow can read as {', '.join(FORMATS)} ({size:,} bytes)")
+            stream.seek(0)
+            raise ImageError(unread_text(stream.read(16), size))
         return _photo(samples, name)
 
 

@@ -5,24 +5,23 @@ Pillow itself reads many more formats, and starts other programs for some of the
 
 from __future__ import annotations
 
-import contextlib
-import importlib
 import math
 import os
 import struct
 import zlib
 from collections.abc import Callable
 from functools import cache
-from types import FunctionType
+from types import FunctionType, SimpleNamespace
 from typing import IO, TYPE_CHECKING, Any
 
 from mpscnn.errors import ImageError
+from mpscnn.vision.photo_formats import FORMATS, OF_JPEG, load_decoders
 
 if TYPE_CHECKING:
     from PIL import Image as PillowImage
     from PIL.ImageFile import ImageFile
 
-__all__ = ["FORMATS", "MAX_PIXELS", "MAX_SIDE", "TooManyPixelsError", "load_given", "read_image", "suffixes"]
+__all__ = ["MAX_PIXELS", "MAX_SIDE", "TooManyPixelsError", "load_given", "read_image"]
 
 #: The maximum number of pixels of a photo, as in the largest cameras. A small file can claim any size, and decoding it
 #: could take all memory.
@@ -30,19 +29,6 @@ MAX_PIXELS = 200_000_000
 #: The largest width or height, as in JPEG. Each row needs additional memory, so a very high and narrow picture would
 #: need much more than its pixels.
 MAX_SIDE = 65_535
-
-#: The formats that are read, by Pillow's names, and the modules of their decoders. None of these starts a process.
-FORMATS = {
-    "JPEG": "JpegImagePlugin",
-    "PNG": "PngImagePlugin",
-    "WEBP": "WebPImagePlugin",
-    "AVIF": "AvifImagePlugin",
-    "GIF": "GifImagePlugin",
-    "BMP": "BmpImagePlugin",
-    "TIFF": "TiffImagePlugin",
-    "PPM": "PpmImagePlugin",
-}
-_OF_JPEG = "MPO"  # Pillow's name of a JPEG file with several pictures
 
 # Deflate can unpack at most 1,032 bytes from one byte (RFC 1951: 258 bytes from a length and a distance of one bit
 # each).
@@ -75,15 +61,6 @@ _MAX_EXIF_LENGTH = {"exif": 1 << 16, "Raw profile type exif": 1 << 17}
 
 class TooManyPixelsError(ImageError):
     """A photo has more pixels than allowed."""
-
-
-def suffixes() -> set[str]:
-    """Return the suffixes of the formats that are read, in lower case, such as ".jpg"."""
-    from PIL import Image
-
-    for name in FORMATS:
-        _load_decoder(name)
-    return {suffix for suffix, name in Image.EXTENSION.items() if name in {*FORMATS, _OF_JPEG}}
 
 
 def read_image(
@@ -132,10 +109,9 @@ def _identified(source: _Source) -> ImageFile | None:
     from PIL import Image
 
     prefix = source.read(16)
-    for name in FORMATS:
-        _load_decoder(name)
+    for name in load_decoders(prefix):
         if name not in Image.OPEN:
-            continue  # this Pillow was built without the format's library
+            continue  # the format's library is missing
         factory, accepts = Image.OPEN[name]
         # `accepts` may return a text: the reason why a decoder is missing.
         if accepts and accepts(prefix) is not True:
@@ -172,7 +148,7 @@ def load_given(image: PillowImage.Image) -> None:
         ImageError: it has too many pixels, or is not decoded yet and in a format for which Pillow may start programs.
     """
     _check_size(image)
-    if getattr(image, "tile", None) and image.format not in {*FORMATS, _OF_JPEG}:
+    if getattr(image, "tile", None) and image.format not in {*FORMATS, OF_JPEG}:
         raise ImageError(
             f"an {image.format} image that is not decoded yet: files of that format may make Pillow start programs. "
             f"Call its load() first if you trust it; read without asking are {', '.join(FORMATS)}"
@@ -204,13 +180,6 @@ def _check_floats(image: PillowImage.Image) -> None:
             f"has floats from {low:.4g} to {high:.4g} (Pillow's mode F), which in a file mean 0 to 255: multiply them "
             "by 255, or give an array"
         )
-
-
-@cache
-def _load_decoder(name: str) -> None:
-    """Import one decoder. Pillow would import all of them, which takes longer."""
-    with contextlib.suppress(ModuleNotFoundError):  # this Pillow is older than the format
-        importlib.import_module(f"PIL.{FORMATS[name]}")
 
 
 def _free_pixels(size: int) -> int:
@@ -334,10 +303,25 @@ def _strict_class(name: str, factory: type[ImageFile], load: FunctionType) -> ty
 
     # JPEG's factory function would also search for further pictures in the file.
     kind = JpegImagePlugin.JpegImageFile if name == "JPEG" else factory
-    names = {**vars(ImageFile), "LOAD_TRUNCATED_IMAGES": False}
-    strict = FunctionType(load.__code__, names, "load", load.__defaults__, load.__closure__)
-    base = type("StrictImageFile", (ImageFile.ImageFile,), {"load": strict})
-    return type(kind.__name__, (_ShortExif, kind, base), {})
+    options = {**vars(ImageFile), "LOAD_TRUNCATED_IMAGES": False}
+    base = type("StrictImageFile", (ImageFile.ImageFile,), {"load": _with_names(load, options)})
+    members = {}
+    if name == "HEIF":  # its `load` reads the option, too
+        members["load"] = _with_names(
+            vars(kind.__mro__[1])["load"], {"ImageFile": SimpleNamespace(**options)}
+        )
+    return type(kind.__name__, (_ShortExif, kind, base), members)
+
+
+def _with_names(function: FunctionType, names: dict[str, Any]) -> FunctionType:
+    """Return a copy of a function with other values for some global names."""
+    return FunctionType(
+        function.__code__,
+        {**function.__globals__, **names},
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
+    )
 
 
 # ---- PNG: the decoder accepts a stream that ends after any row ----------------------------------------------------

@@ -4,18 +4,37 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mpscnn._private.files import convert_read_errors, is_folder
 from mpscnn.errors import ImageError
-from mpscnn.vision.photo_file import suffixes
+from mpscnn.vision.photo_formats import left_out_text, suffix_of, suffixes
 
-__all__ = ["STDIN", "photo_paths", "photos_in"]
+__all__ = ["STDIN", "FoundPhotos", "no_photos_text", "photo_paths", "photos_in", "warn_of_left_out"]
 
 #: The argument that means standard input.
 STDIN = "-"
 _PATTERN = re.compile(r"[*?[]")
+
+
+@dataclass
+class FoundPhotos:
+    """The image files of folders, the errors of folders that cannot be read, and the files that are left out."""
+
+    paths: list[str] = field(default_factory=list)
+    failures: list[ImageError] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+    """The number of visible files that are not read, by suffix."""
+
+    def add(self, other: FoundPhotos) -> None:
+        """Append the photos of another folder."""
+        self.paths += other.paths
+        self.failures += other.failures
+        self.left_out.update(other.left_out)
 
 
 def photo_paths(arguments: Sequence[str]) -> tuple[list[str], list[ImageError]]:
@@ -23,17 +42,20 @@ def photo_paths(arguments: Sequence[str]) -> tuple[list[str], list[ImageError]]:
 
     A folder means the image files in it and in its subfolders, by name. Hidden files are skipped, and links to folders
     are not followed. A pattern that the shell has not expanded, such as "photos/*.jpg" or "photos/**/*.jpg", means all
-    matching files, and the photos of matching folders.
+    matching files, and the photos of matching folders. A warning tells how many files of folders are left out.
     """
-    photos: list[str] = []
-    failures: list[ImageError] = []
+    found = FoundPhotos()
     for argument in arguments:
         try:
             for path in _matches(argument):
-                photos += _photos_in(path, failures) if is_folder(path) else [path]
+                if is_folder(path):
+                    found.add(_photos_in(path))
+                else:
+                    found.paths.append(path)
         except ImageError as error:
-            failures.append(error)
-    return photos, failures
+            found.failures.append(error)
+    warn_of_left_out(arguments[0] if len(arguments) == 1 else "folders", found.left_out)
+    return found.paths, found.failures
 
 
 def _matches(argument: str) -> list[str]:
@@ -58,32 +80,47 @@ def _shown(path: Path, pattern: Path) -> bool:
     return not any(part.startswith(".") and part not in pattern.parts for part in path.parts)
 
 
-def _photos_in(folder: str, failures: list[ImageError]) -> list[str]:
-    photos, unread = photos_in(folder)
-    failures += unread
-    if not photos and not unread:
-        raise ImageError(f"{folder}: the folder has no photos in it, nor have its subfolders")
-    return photos
+def _photos_in(folder: str) -> FoundPhotos:
+    found = photos_in(folder)
+    if not found.paths and not found.failures:
+        raise ImageError(no_photos_text(folder, found.left_out))
+    return found
 
 
-def photos_in(folder: str) -> tuple[list[str], list[ImageError]]:
-    """Return the image files of a folder as for `photo_paths`, and the errors of unreadable folders."""
+def photos_in(folder: str) -> FoundPhotos:
+    """Find the image files of a folder as for `photo_paths`."""
     allowed = suffixes()
-    failures: list[ImageError] = []
-    found: list[str] = []
+    found = FoundPhotos()
 
     def failed(error: OSError) -> None:
         try:
             with convert_read_errors(error.filename, ImageError):
                 raise error
         except ImageError as failure:
-            failures.append(failure)
+            found.failures.append(failure)
 
     for place, folders, files in os.walk(folder, onerror=failed):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += [
-            os.path.join(place, name)  # noqa: PTH118 - the name may be no text
-            for name in sorted(files)
-            if Path(name).suffix.lower() in allowed and not name.startswith(".")
-        ]
-    return [path for path in found if Path(path).is_file()], failures
+        for name in sorted(files):
+            path, suffix = os.path.join(place, name), suffix_of(name)  # noqa: PTH118 - the name may be no text
+            if name.startswith(".") or not Path(path).is_file():
+                continue
+            if suffix in allowed:
+                found.paths.append(path)
+            else:
+                found.left_out[suffix] += 1
+    return found
+
+
+def no_photos_text(folder: str, left_out: Counter[str]) -> str:
+    """Return the message for a folder without photos."""
+    files = f"; {left_out_text(left_out)}" if left_out else ""
+    return f"{folder}: the folder has no photos in it, nor have its subfolders{files}"
+
+
+def warn_of_left_out(folder: str | os.PathLike[str], left_out: Counter[str], *, stacklevel: int = 3) -> None:
+    """Warn of files in a folder that are not read as photos, once for all of them."""
+    if left_out:
+        warnings.warn(
+            f"{os.fspath(folder)}: {left_out_text(left_out)}", RuntimeWarning, stacklevel=stacklevel
+        )

@@ -88,7 +88,6 @@ def test_folder_is_its_photos_by_name(
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         save_photo(path, "green")
-    (tmp_path / "notes.txt").write_text("no photo")
     (tmp_path / "folder.png").mkdir()
     assert call(monkeypatch, "classify", str(tmp_path), "--model", model, "--json") == 0
     answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -138,7 +137,9 @@ def test_folder_without_photos(tmp_path: Path, model: str, command: Command) -> 
     (tmp_path / "notes.txt").write_text("no photo")
     result = command("classify", str(tmp_path), "--model", model)
     assert (result.returncode, result.stdout) == (1, "")
-    assert result.stderr == f"error: {tmp_path}: the folder has no photos in it, nor have its subfolders\n"
+    assert result.stderr == (
+        f"error: {tmp_path}: the folder has no photos in it, nor have its subfolders; 1 file is left out: 1 .txt\n"
+    )
 
 
 def test_empty_name_is_not_the_current_folder(

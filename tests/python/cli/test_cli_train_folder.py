@@ -103,6 +103,66 @@ def test_the_default_options_are_enough_for_few_photos(tmp_path: Path) -> None:
     assert "\nvalidation: 100.00% right of 6" in result.stdout
 
 
+def split_photos(folder: Path, **counts: int) -> Path:
+    """Make a data set that is split. The part for validation has no class "green"."""
+    for part, count in counts.items():
+        make_photos(
+            folder / part, dict.fromkeys(["blue", "red"] if part == "val" else LABELS, count), noise=20
+        )
+    return folder
+
+
+def test_a_split_data_set_trains_with_its_own_parts(
+    backbone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = split_photos(tmp_path / "photos", train=12, val=3, test=1)
+    output = tmp_path / "mine.safetensors"
+    (folder / "test" / "red" / "000.png").write_bytes(b"not read")
+    assert call(monkeypatch, *arguments(folder, backbone, output)) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:3] == [
+        "36 photos to train with and 6 for validation, 3 classes, on small",
+        "the data set is split into train, val and test: validation is with val",
+        f"{folder / 'test'} is not used; `mpscnn evaluate` measures the result on it",
+    ]
+    assert "  blue   100.00%  (3 of 3)" in lines
+    assert "  green  no photo for validation" in lines
+    assert mpscnn.load(output).labels == LABELS
+
+
+def test_a_split_data_set_without_validation_uses_a_share(
+    backbone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = split_photos(tmp_path / "photos", train=10)
+    given = arguments(folder, backbone, tmp_path / "mine.safetensors")
+    assert call(monkeypatch, *given, "--validation", "0.3") == 0
+    assert capsys.readouterr().out.splitlines()[:2] == [
+        "21 photos to train with and 9 for validation, 3 classes, on small",
+        "the data set is split into train: validation is with a share of train",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("parts", "options", "message"),
+    [
+        ({"val": 2, "test": 2}, [], "is split into val and test; there is no train to train with"),
+        ({"train": 2, "val": 2}, ["--validation", "0.2"], "val are for validation; leave it out"),
+    ],
+)
+def test_splits_that_do_not_go_together(
+    parts: dict[str, int],
+    options: list[str],
+    message: str,
+    backbone: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = split_photos(tmp_path / "photos", **parts)
+    assert call(monkeypatch, *arguments(folder, backbone, tmp_path / "mine.safetensors"), *options) in (1, 2)
+    assert message in capsys.readouterr().err
+
+
 def test_the_bar_is_seen_in_a_terminal_of_80_columns(photos: Path, backbone: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "mpscnn", *arguments(photos, backbone, tmp_path / "mine.safetensors")]
     reader, terminal = pty.openpty()

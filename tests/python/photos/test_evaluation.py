@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 import struct
 from pathlib import Path
 from typing import Any
@@ -228,6 +229,44 @@ def test_json(
     assert (answer["images"], answer["failed"], answer["top1"], answer["top5"]) == (4, 1, 0.75, 1.0)
     assert {"class": 1, "found": 2, "images": 1} in answer["confusion"]
     assert "broken.png" in captured.err
+
+
+@pytest.mark.parametrize(
+    ("parts", "measured"), [(["train", "val", "test"], "test"), (["train", "val"], "val")]
+)
+def test_a_split_data_set_is_measured_on_its_last_part(
+    photos: Path,
+    tmp_path: Path,
+    model_file: str,
+    parts: list[str],
+    measured: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    split = tmp_path / "split"
+    for part in parts:
+        shutil.copytree(photos, split / part)
+        if part != measured:
+            (split / part / "red" / "0.png").unlink()
+    assert call(monkeypatch, "evaluate", str(split), "--model", model_file, "--json") == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["images"] == 4
+    assert (
+        captured.err
+        == f"{split} is split into {', '.join(parts[:-1])} and {parts[-1]}; measured is {split / measured}.\n"
+    )
+
+
+def test_photos_for_training_only_are_not_measured_unasked(
+    photos: Path,
+    tmp_path: Path,
+    model_file: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shutil.copytree(photos, tmp_path / "split" / "train")
+    assert call(monkeypatch, "evaluate", str(tmp_path / "split"), "--model", model_file) == 1
+    assert "has photos for training only; give" in capsys.readouterr().err
 
 
 def test_idx_files(

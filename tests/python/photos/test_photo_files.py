@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import pytest
 from patience import little_work
-from photo_files import HAS_AVIF, TILE, TILED, encoded, png, png_chunk, tiff
+from photo_files import HAS_AVIF, HAS_HEIC, TILE, TILED, encoded, png, png_chunk, tiff
 from PIL import EpsImagePlugin, Image, ImageFile
 
 import mpscnn
 from mpscnn import ImageError
-from mpscnn.vision import photo_file
+from mpscnn.vision import photo_file, photo_formats
 from mpscnn.vision.photo import open_photo
 from mpscnn.vision.photo_file import MAX_SIDE
 from mpscnn.vision.photo_list import photo_paths
@@ -127,21 +127,44 @@ def test_folders_hold_formats_that_are_read(tmp_path: Path) -> None:
         "bmp",
     ):
         (tmp_path / f"a.{suffix}").touch()
-    paths, failures = photo_paths([str(tmp_path)])
+    with pytest.warns(RuntimeWarning, match="files are left out: 1 .eps"):
+        paths, failures = photo_paths([str(tmp_path)])
     assert [Path(path).suffix for path in paths] == [".JPG", ".bmp", ".jpeg", ".png", ".tif", ".webp"]
     assert not failures
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "AVIF"])
-def test_what_is_read(kind: str) -> None:
-    if kind == "AVIF" and not HAS_AVIF:
+def require_format(name: str) -> None:
+    """Skip a test of a format that this Pillow does not write."""
+    if name == "AVIF" and not HAS_AVIF:
         pytest.skip("this Pillow has no AVIF")
+    if name == "HEIF" and not HAS_HEIC:
+        pytest.skip("pillow-heif is not installed")
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "AVIF", "HEIF"])
+def test_what_is_read(kind: str) -> None:
+    require_format(kind)
     opened = open_photo(encoded(noise(), kind))
     assert opened.size == (60, 40)
 
 
+def test_heic_photos_are_turned_once(tmp_path: Path) -> None:
+    """A HEIC file turns its picture itself, whatever its EXIF block says."""
+    require_format("HEIF")
+    exif = Image.Exif()
+    exif[0x0112] = 6  # a quarter turn to the right
+    pixels = np.zeros((40, 60, 3), np.uint8)
+    pixels[:20, :20] = 255  # the upper left corner
+    path = tmp_path / "IMG_1.HEIC"
+    Image.fromarray(pixels).save(path, "HEIF", exif=exif.tobytes(), quality=95)
+    upright = mpscnn.preprocess(path, (60, 40), "none")[0]
+    assert upright[5, 35].min() > 200  # the corner is at the upper right
+    assert upright[5, 5].max() < 50
+    assert photo_paths([str(tmp_path)]) == ([str(path)], [])
+
+
 def test_only_wanted_decoders_are_loaded() -> None:
-    assert not {"EPS", "IPTC", "WMF", "FPX", "MIC"} & set(photo_file.FORMATS)
+    assert not {"EPS", "IPTC", "WMF", "FPX", "MIC"} & set(photo_formats.FORMATS)
 
 
 # ---- Sizes -------------------------------------------------------------------------------------------------------
@@ -227,6 +250,7 @@ FLAT = {
     "webp": ("RGB", "WEBP", {}),
     "lossless webp": ("RGB", "WEBP", {"lossless": True}),
     "avif": ("RGB", "AVIF", {"speed": 10}),
+    "heic": ("RGB", "HEIF", {}),
     "tiff": ("RGB", "TIFF", {"compression": "tiff_lzw"}),
     "fax": ("1", "TIFF", {"compression": "group4"}),
 }
@@ -237,8 +261,7 @@ FLAT = {
 def test_flat_pictures_are_read(kind: str, side: int) -> None:
     """Complete pictures of one colour are read, even if they have very few bytes."""
     mode, format_, options = FLAT[kind]
-    if format_ == "AVIF" and not HAS_AVIF:
-        pytest.skip("this Pillow has no AVIF")
+    require_format(format_)
     assert open_photo(_flat(side, mode, format_, **options)).size == (side, side)
 
 
@@ -246,8 +269,7 @@ def test_flat_pictures_are_read(kind: str, side: int) -> None:
 @pytest.mark.parametrize("kind", FLAT)
 def test_large_flat_pictures_are_read(kind: str) -> None:
     mode, format_, options = FLAT[kind]
-    if format_ == "AVIF" and not HAS_AVIF:
-        pytest.skip("this Pillow has no AVIF")
+    require_format(format_)
     assert open_photo(_flat(4_900, mode, format_, **options)).size == (4_900, 4_900)
 
 
@@ -396,6 +418,8 @@ WHOLE = {
 }
 if HAS_AVIF:
     WHOLE["avif"] = encoded(noise(), "AVIF")
+if HAS_HEIC:
+    WHOLE["heic"] = encoded(noise(), "HEIF")
 
 
 @pytest.fixture(params=[False, True], ids=["", "LOAD_TRUNCATED_IMAGES"])
@@ -484,5 +508,5 @@ def test_a_long_file_of_chunks_takes_time_by_its_bytes() -> None:
 
 def test_formats_are_documented(project: Path) -> None:
     text = (project / "docs" / "preprocessing.md").read_text(encoding="utf-8")
-    for name in photo_file.FORMATS:
+    for name in photo_formats.FORMATS:
         assert f"`{name}`" in text

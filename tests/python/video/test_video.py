@@ -345,7 +345,6 @@ def test_a_model_and_options_are_looked_at_before_the_source(model: mpscnn.Model
 def test_a_folder_of_photos_is_a_video(tmp_path: Path, model: mpscnn.Model) -> None:
     for number, pixels in enumerate(photo_that_moves(6)):
         Image.fromarray(pixels).save(tmp_path / f"{number}.png")
-    (tmp_path / "notes.txt").write_text("no photo")
     taken = list(mpscnn.video(tmp_path, model, every=2, start=0.04, top=1))
     assert [frame.number for frame, _ in taken] == [0, 2, 4]
     np.testing.assert_allclose([frame.time for frame, _ in taken], [0.04, 0.12, 0.2])

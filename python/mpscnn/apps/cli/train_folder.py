@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
+import numpy as np
 import typer
+from numpy.typing import NDArray
 
 from mpscnn import registry
 from mpscnn._private.files import require_folder_for
@@ -21,11 +24,12 @@ from mpscnn.apps.cli.progress import console_options
 from mpscnn.apps.cli.task import setting_command
 from mpscnn.apps.cli.train_report import REPORT_FILES, evaluate_best, write_report
 from mpscnn.core_model import described_network, model_path, open_model
-from mpscnn.errors import Error, ParameterError, UnsupportedError
+from mpscnn.errors import Error, ImageError, ParameterError, UnsupportedError
 from mpscnn.graph.network import Network
 from mpscnn.registry.catalogue import BUNDLED_MODEL
 from mpscnn.training.classifier import ClassifierOptions, ClassifierTraining, Progress, Record
 from mpscnn.training.image_folder import ImageFolder, UnreadablePhotosError
+from mpscnn.training.split_folders import SplitFolders, find_splits
 
 if TYPE_CHECKING:
     from mpscnn.evaluation.classifier import Evaluation
@@ -41,13 +45,17 @@ def train_folder(
     *,
     model: str | None,
     validation: float,
+    share_is_given: bool,
     report: Path | None,
     resume: bool,
     restart: bool,
     device: str,
     threads: int | Literal["auto"],
 ) -> None:
-    """Train with a progress bar, write the model, and print its accuracy. Ctrl-C ends the training early."""
+    """Train with a progress bar, write the model, and print its accuracy. Ctrl-C ends the training early.
+
+    `validation` is the share of photos for validation, and `share_is_given` whether the user asked for it.
+    """
     started = time.monotonic()
     chosen = model or _backbone_here()
     path = model_path(chosen)
@@ -58,21 +66,26 @@ def train_folder(
             f"{chosen}: does not say how a photo becomes its input; "
             f"say it: {setting_command(chosen, 'preprocess', 'NAME')}"
         )
-    height, width, channels = _input_extents(network)
-    photos = ImageFolder(
-        folder,
-        (height, width),
+    read = partial(
+        ImageFolder,
+        size=_input_extents(network)[:2],
         preprocess=network.preprocess,
-        augment=True,
         seed=options.seed,
         threads=threads,
-        channels=channels,
+        channels=_input_extents(network)[2],
     )
-    training, held = photos.split(validation)
+    splits = find_splits(folder)
+    if share_is_given and splits is not None and splits.validation is not None:
+        raise ParameterError(
+            f"--validation: the photos in {splits.validation} are for validation; leave it out"
+        )
+    training, held = _split_photos(folder, splits, read, validation)
     show(
         f"{len(training):,} photos to train with and {len(held):,} for validation, "
-        f"{len(photos.labels)} classes, on {network.name}"
+        f"{len(training.labels)} classes, on {network.name}"
     )
+    if splits is not None:
+        show(*_split_lines(splits))
     if report is not None:
         require_folder_for(report, REPORT_FILES, ParameterError)
     run = Path(f"{output}.run")
@@ -120,6 +133,32 @@ def train_folder(
     hint(f"Try it: mpscnn classify --model {quote_path(output)} PHOTO...")
 
 
+def _split_photos(
+    folder: Path, splits: SplitFolders | None, read: Callable[..., ImageFolder], share: float
+) -> tuple[ImageFolder, ImageFolder]:
+    """Return the photos for training and for validation.
+
+    Photos for validation are those of the folder's own split. If it has none, they are a share of each class.
+    """
+    if splits is None:
+        return read(folder, augment=True).split(share)
+    if splits.train is None:
+        raise ImageError(f"{folder}: is split into {splits}; there is no train to train with")
+    training = read(splits.train, augment=True)
+    if splits.validation is None:
+        return training.split(share)
+    return training, read(splits.validation).numbered_like(training)
+
+
+def _split_lines(splits: SplitFolders) -> list[str]:
+    """Return lines that say what each split is used for."""
+    held = "a share of train" if splits.validation is None else splits.validation.name
+    lines = [f"the data set is split into {splits}: validation is with {held}"]
+    if splits.test is not None:
+        lines.append(f"{splits.test} is not used; `mpscnn evaluate` measures the result on it")
+    return lines
+
+
 def _backbone_here() -> str:
     """Return the preferred backbone if it is on this machine, otherwise the bundled one. Nothing is downloaded."""
     entry = next(entry for entry in registry.models() if entry.name == _PREFERRED)
@@ -151,11 +190,11 @@ def _input_extents(network: Network) -> tuple[int, int, int]:
 
 def _lines(evaluation: Evaluation) -> list[str]:
     """Return lines with the accuracy of each class and the most frequent confusions."""
-    counts = evaluation.confusion
-    widest = max(len(label) for label in evaluation.labels)
+    counts, labels = evaluation.confusion, evaluation.labels
+    widest = max(len(label) for label in labels)
     rows = [
-        f"  {label:<{widest}}  {counts[i, i] / counts[i].sum():7.2%}  ({counts[i, i]} of {counts[i].sum()})"
-        for i, label in enumerate(evaluation.labels)
+        f"  {label:<{widest}}  {_right(row, i)}"
+        for i, (label, row) in enumerate(zip(labels, counts, strict=True))
     ]
     mistakes = [f"  {true} taken for {found}: {count}" for true, found, count in evaluation.mistakes(5)]
     return [
@@ -163,6 +202,12 @@ def _lines(evaluation: Evaluation) -> list[str]:
         *rows,
         *mistakes,
     ]
+
+
+def _right(row: NDArray[np.int64], index: int) -> str:
+    """Return the share of right answers for a class, from its row of the confusion matrix."""
+    total = row.sum()
+    return f"{row[index] / total:7.2%}  ({row[index]} of {total})" if total else "no photo for validation"
 
 
 # ---- Progress ----------------------------------------------------------------------------------------------------

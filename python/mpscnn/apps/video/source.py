@@ -21,7 +21,7 @@ from mpscnn.apps.video.planes import photo_from_frame
 from mpscnn.apps.video.truncation import describe_truncation
 from mpscnn.errors import Error, ImageError, ParameterError, UnsupportedError
 from mpscnn.vision.photo import open_photo
-from mpscnn.vision.photo_list import photos_in
+from mpscnn.vision.photo_list import no_photos_text, photos_in, warn_of_left_out
 
 if TYPE_CHECKING:
     from mpscnn.vision.photo import Photo, YuvImage
@@ -134,11 +134,13 @@ class _PhotoFolder(VideoSource):
     rate = Fraction(25)
 
     def __init__(self, name: str, start: float, end: float | None) -> None:
-        paths, failures = photos_in(name)
-        if failures:
-            raise failures[0]
+        found = photos_in(name)
+        paths = found.paths
+        if found.failures:
+            raise found.failures[0]
         if not paths:
-            raise ImageError(f"{name}: the folder has no photos in it, nor have its subfolders")
+            raise ImageError(no_photos_text(name, found.left_out))
+        warn_of_left_out(name, found.left_out)
         self.name = name
         self.duration = float(len(paths) / self.rate)
         times = [float(number / self.rate) for number in range(len(paths))]

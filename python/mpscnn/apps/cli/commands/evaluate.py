@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -10,12 +11,12 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from mpscnn._private.files import convert_read_errors, convert_write_errors
+from mpscnn._private.files import convert_write_errors
 from mpscnn.apps.cli.arguments import InflightOption, JsonOption, ModelOption
 from mpscnn.apps.cli.evaluate_areas import pair_photos_and_masks, show_detector, show_segmenter
 from mpscnn.apps.cli.failures import FAILED
 from mpscnn.apps.cli.option_groups import COMPILE, RUN, add_options
-from mpscnn.apps.cli.output import report, sentences, show, show_json, table_width
+from mpscnn.apps.cli.output import hint, report, sentences, show, show_json, table_width
 from mpscnn.apps.cli.progress import with_progress
 from mpscnn.apps.cli.ray_options import RayOption, compute_rows, connect_to_cluster
 from mpscnn.apps.cli.result_printer import photo_error_text
@@ -28,8 +29,9 @@ from mpscnn.evaluation.segmenter import evaluate_segmenter
 from mpscnn.model import Model, load
 from mpscnn.registry.catalogue import BUNDLED_MODEL
 from mpscnn.runtime.options import CompileOptions, RunOptions
+from mpscnn.training.split_folders import find_splits, visible_folders
 from mpscnn.vision.idx import read_labelled
-from mpscnn.vision.photo_list import photo_paths
+from mpscnn.vision.photo_list import no_photos_text, photos_in, warn_of_left_out
 
 Sample = tuple[Any, int]
 
@@ -158,9 +160,11 @@ def _evaluate_classifier(
     machines: Callable[..., Any] | None,
 ) -> None:
     """Evaluate a classifier on a folder, or on the IDX files of images and labels in `files`."""
-    hint = {"detection": "--annotations FILE.json", "segmentation": "--masks DIR"}.get(loaded.task)
-    if hint is not None:
-        raise ParameterError(f"{loaded.name!r} is not a classifier, but made for {loaded.task}: give {hint}")
+    option = {"detection": "--annotations FILE.json", "segmentation": "--masks DIR"}.get(loaded.task)
+    if option is not None:
+        raise ParameterError(
+            f"{loaded.name!r} is not a classifier, but made for {loaded.task}: give {option}"
+        )
     classes = number_of_classes(loaded)
     samples = (
         _in_folders(folder, loaded.labels or [str(index) for index in range(classes)], failed)
@@ -182,18 +186,34 @@ def _evaluate_classifier(
 
 
 def _in_folders(folder: Path, names: Sequence[str], failed: Callable[[object, Error], None]) -> list[Sample]:
-    with convert_read_errors(folder, ImageError):
-        entries = sorted(entry for entry in folder.iterdir() if entry.is_dir() and entry.name[0] != ".")
+    entries = visible_folders(_part_to_measure(folder))
     if not entries:
         raise ImageError(f"{folder}: has no folders, one for each class, in it")
     samples: list[Sample] = []
+    left_out = Counter[str]()
     for entry in entries:
         index = class_of_folder(entry, names)
-        paths, failures = photo_paths([str(entry)])
-        for failure in failures:
+        found = photos_in(str(entry))
+        left_out.update(found.left_out)
+        if not found.paths and not found.failures:
+            found.failures.append(ImageError(no_photos_text(str(entry), found.left_out)))
+        for failure in found.failures:
             failed(entry, failure)
-        samples += [(path, index) for path in paths]
+        samples += [(path, index) for path in found.paths]
+    warn_of_left_out(folder, left_out)
     return samples
+
+
+def _part_to_measure(folder: Path) -> Path:
+    """Return the folder of the classes: the test photos of a split data set, or those for validation."""
+    splits = find_splits(folder)
+    if splits is None:
+        return folder
+    part = splits.test or splits.validation
+    if part is None:
+        raise ImageError(f"{folder}: has photos for training only; give {splits.train} to measure on them")
+    hint(f"{folder} is split into {splits}; measured is {part}.")
+    return part
 
 
 def _in_idx(images: Path | None, labels: Path | None) -> list[Sample]:

@@ -110,7 +110,8 @@ def train(
     validation: Annotated[
         float,
         typer.Option(
-            metavar="SHARE", help="Validate with this share of each class's photos, which do not train."
+            metavar="SHARE",
+            help="Validate with this share of each class's photos, which do not train. A folder val replaces it.",
         ),
     ] = 0.2,
     trained_layers: Annotated[
@@ -143,9 +144,11 @@ def train(
 ) -> None:
     """Train a classifier on your photos, or a reader of handwritten digits.
 
-    FOLDER has a folder of photos for each class, with the name of the class. At first a new last layer is trained on
-    the features of a pretrained model. Then the model's last blocks are trained, too. The command writes the weights of
-    the epoch with the best validation accuracy. Ctrl-C stops the training and writes the best weights so far.
+    FOLDER has a folder of photos for each class, with the name of the class. In a data set that is split into the
+    folders train, val (or valid, validation) and test, each of these has the folders of the classes; test is not used.
+    At first a new last layer is trained on the features of a pretrained model. Then the model's last blocks are
+    trained, too. The command writes the weights of the epoch with the best validation accuracy. Ctrl-C stops the
+    training and writes the best weights so far.
 
     Example: mpscnn train photos/ --output mine.safetensors --report report/
 
@@ -198,6 +201,7 @@ def train(
                 options,
                 model=model,
                 validation=validation,
+                share_is_given=_is_given(context, "validation"),
                 report=report_folder,
                 resume=resume,
                 restart=restart,

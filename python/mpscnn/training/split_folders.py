@@ -1,0 +1,103 @@
+"""Recognise data sets whose photos are split into folders for training, validation and test."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mpscnn._private.files import convert_read_errors, is_folder
+from mpscnn.errors import ImageError
+
+__all__ = ["SplitFolders", "find_splits", "require_no_splits", "visible_folders"]
+
+TRAIN, VALIDATION, TEST = "train", "validation", "test"
+#: The names of splits, in lower case.
+_SPLITS = {
+    "train": TRAIN,
+    "training": TRAIN,
+    "val": VALIDATION,
+    "valid": VALIDATION,
+    "validation": VALIDATION,
+    "test": TEST,
+    "testing": TEST,
+}
+
+
+@dataclass(frozen=True)
+class SplitFolders:
+    """The folders of a split data set; None for a split that it does not have. Each has a folder for each class."""
+
+    train: Path | None = None
+    validation: Path | None = None
+    test: Path | None = None
+
+    def __str__(self) -> str:
+        found = (self.train, self.validation, self.test)
+        return _listed([part.name for part in found if part is not None])
+
+
+def visible_folders(folder: Path) -> list[Path]:
+    """Return the folders in a folder by name, without hidden ones.
+
+    Raises ImageError if the folder cannot be read.
+    """
+    with convert_read_errors(folder, ImageError):
+        return sorted(entry for entry in folder.iterdir() if entry.name[0] != "." and is_folder(entry))
+
+
+def find_splits(folder: Path) -> SplitFolders | None:
+    """Return the splits of a data set, such as train/, val/ and test/; None if its folders are classes.
+
+    A folder is a split by its name. One folder of such a name among others is a class, and so is a folder without
+    folders in it.
+
+    Raises:
+        ImageError: the folder cannot be read, or has splits that are not clear: two of one kind, classes next to them,
+            or no class in any of them.
+    """
+    folders = visible_folders(folder)
+    parts = [entry for entry in folders if entry.name.casefold() in _SPLITS]
+    kinds = {_kind(entry) for entry in parts}
+    others = [entry.name for entry in folders if entry not in parts]
+    if not parts or (others and len(kinds) < 2):
+        return None
+    names = _listed([entry.name for entry in parts])
+    if others:
+        raise ImageError(
+            f"{folder}: {names} are parts of a split data set, but {others[0]!r} is next to them; move it away, or "
+            f"name {parts[0]}"
+        )
+    if not any(visible_folders(entry) for entry in parts):
+        if len(parts) < 2:
+            return None
+        raise ImageError(
+            f"{folder}: {names} are parts of a split data set, but have no folder for each class; make these, or "
+            "rename the folders if they are classes"
+        )
+    if len(kinds) < len(parts):
+        raise ImageError(f"{folder}: {names} are parts of a split data set, two of one kind; join them")
+    return SplitFolders(**{_kind(entry): entry for entry in parts})
+
+
+def require_no_splits(folder: Path, classes: Sequence[Path]) -> None:
+    """Raise ImageError if a folder is a split data set, or has classes that are split."""
+    splits = find_splits(folder)
+    if splits is not None:
+        first = next(part for part in (splits.train, splits.validation, splits.test) if part is not None)
+        raise ImageError(f"{folder}: is split into {splits}, which are no classes; pass one of them: {first}")
+    for entry in classes:
+        inner = [one for one in visible_folders(entry) if one.name.casefold() in _SPLITS]
+        if len({_kind(one) for one in inner}) > 1:
+            raise ImageError(
+                f"{entry}: {_listed([one.name for one in inner])} are parts of a split data set within a class; "
+                "put the classes into the splits, such as train/cat"
+            )
+
+
+def _kind(entry: Path) -> str:
+    return _SPLITS[entry.name.casefold()]
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

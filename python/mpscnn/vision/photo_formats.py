@@ -1,0 +1,110 @@
+"""The formats of photo files: their decoders in Pillow, their suffixes, and the packages that some of them need."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+from collections import Counter
+from functools import cache
+from pathlib import Path
+
+__all__ = [
+    "FORMATS",
+    "OF_JPEG",
+    "left_out_text",
+    "load_decoders",
+    "optional_suffixes",
+    "suffix_of",
+    "suffixes",
+    "unread_text",
+]
+
+_HEIF_MODULE = "pillow_heif"
+#: The formats that are read, by Pillow's names, and the modules of their decoders. None of these starts a process.
+FORMATS = {
+    "JPEG": "PIL.JpegImagePlugin",
+    "PNG": "PIL.PngImagePlugin",
+    "WEBP": "PIL.WebPImagePlugin",
+    "AVIF": "PIL.AvifImagePlugin",
+    "GIF": "PIL.GifImagePlugin",
+    "BMP": "PIL.BmpImagePlugin",
+    "TIFF": "PIL.TiffImagePlugin",
+    "PPM": "PIL.PpmImagePlugin",
+    "HEIF": _HEIF_MODULE,
+}
+OF_JPEG = "MPO"  # Pillow's name of a JPEG file with several pictures
+#: What reads formats that Pillow alone does not read, or not always, by their suffixes.
+_REMEDIES = {
+    ("heic", "heics", "heif", "heifs", "hif"): 'HEIC needs pillow-heif: pip install "mpscnn[heic]"',
+    ("avif", "avifs"): "AVIF needs a Pillow with AVIF, from version 11.3 on",
+}
+_MAX_NAMED = 5
+
+# A HEIC or AVIF file begins with the length of a box, the box's name "ftyp" and one of these brands.
+_BOX = b"ftyp"
+_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
+
+
+@cache
+def _load_decoder(module: str) -> None:
+    """Import one decoder. Pillow would import all of its own, which takes longer."""
+    with contextlib.suppress(ImportError):  # Pillow is older than the format, or pillow-heif is not installed
+        decoder = importlib.import_module(module)
+        if module == _HEIF_MODULE:
+            decoder.register_heif_opener()
+
+
+def load_decoders(prefix: bytes) -> list[str]:
+    """Load the decoders that a file with these first 16 bytes may need, and return the names of their formats."""
+    names = [name for name in FORMATS if name != "HEIF" or prefix[4:8] == _BOX]
+    for name in names:
+        _load_decoder(FORMATS[name])
+    return names
+
+
+def suffixes() -> set[str]:
+    """Return the suffixes of the formats that are read, in lower case, such as ".jpg"."""
+    from PIL import Image
+
+    for module in FORMATS.values():
+        _load_decoder(module)
+    return {suffix for suffix, name in Image.EXTENSION.items() if name in {*FORMATS, OF_JPEG}}
+
+
+def optional_suffixes() -> set[str]:
+    """Return the suffixes of formats that are only read if a package or a library is installed."""
+    return {f".{suffix}" for known in _REMEDIES for suffix in known}
+
+
+def suffix_of(name: str) -> str:
+    """Return the suffix of a file's name in lower case, such as ".jpg"; "" if there is none."""
+    return Path(name).suffix.lower()
+
+
+def unread_text(prefix: bytes, size: int) -> str:
+    """Return why a file of `size` bytes with these first 16 bytes is not read."""
+    from PIL import Image
+
+    if prefix[4:8] == _BOX and prefix[8:12] in _HEIF_BRANDS and "HEIF" not in Image.OPEN:
+        return f"is a HEIC file. {_remedy('.heic')}"
+    known = [name for name in FORMATS if name in Image.OPEN or name != "HEIF"]
+    return f"is not an image that Pillow can read as {', '.join(known)} ({size:,} bytes)"
+
+
+def left_out_text(left_out: Counter[str]) -> str:
+    """Return the number of files that are not read, by suffix, and what would read them.
+
+    For example: "33 files are left out: 30 .heic, 2 .txt, 1 without a suffix. HEIC needs pillow-heif: ...".
+    """
+    ranked = sorted(left_out.items(), key=lambda entry: (-entry[1], entry[0]))
+    named = [f"{count:,} {suffix or 'without a suffix'}" for suffix, count in ranked[:_MAX_NAMED]]
+    if others := sum(count for _, count in ranked[_MAX_NAMED:]):
+        named.append(f"{others:,} with other suffixes")
+    total = sum(left_out.values())
+    remedies = dict.fromkeys(_remedy(suffix) for suffix, _ in ranked)
+    files = "1 file is" if total == 1 else f"{total:,} files are"
+    return ". ".join([f"{files} left out: {', '.join(named)}", *filter(None, remedies)])
+
+
+def _remedy(suffix: str) -> str:
+    return next((text for known, text in _REMEDIES.items() if suffix[1:] in known), "")
