@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Any
+from typing import Any, TypedDict
 
 from mpscnn.errors import UnsupportedError
 
 _PACKED = ("float", "double", "int64")
+
+
+class Packages(TypedDict):
+    """What an error message says if a package for reading a format is missing.
+
+    Attributes:
+        needed_for: the kind of files that is read.
+        extra: the extra of mpscnn that installs the packages.
+    """
+
+    needed_for: str
+    extra: str
 
 
 def message_class(package: str, messages: Mapping[str, str], main: str, needed_for: str, extra: str) -> Any:

@@ -40,10 +40,18 @@ class Graph:
         needed_for: the kind of files that is read, for the error message if the package onnx is missing.
         extra: the extra of mpscnn that installs this package.
         opset: the version of the ONNX operators.
+        keeps_axes: as for `OnnxFile`.
     """
 
     def __init__(
-        self, origin: str, inputs: Mapping[str, Sequence[int | None]], needed_for: str, extra: str, opset: int
+        self,
+        origin: str,
+        inputs: Mapping[str, Sequence[int | None]],
+        needed_for: str,
+        extra: str,
+        opset: int,
+        *,
+        keeps_axes: bool = False,
     ) -> None:
         try:
             import onnx
@@ -55,6 +63,7 @@ class Graph:
         self._origin = origin
         self._inputs = dict(inputs)
         self._opset = opset
+        self._keeps_axes = keeps_axes
         self._names = LayerNames()
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[str, onnx.TensorProto] = {}
@@ -155,7 +164,7 @@ class Graph:
         )
         size = model.ByteSize() + sum(int(length) for _, length in self._places)
         held = ExternalData(None, None if self._weights is None else (self._weights, self._places))
-        return OnnxFile(model, self._origin, size, held, self._origins())
+        return OnnxFile(model, self._origin, size, held, self._origins(), keeps_axes=self._keeps_axes)
 
     def _element(self, _: str) -> int:
         """Return ONNX' number of the element type of an input."""

@@ -56,6 +56,20 @@ def test_slopes_that_channels_share(tmp_path: Path) -> None:
     np.testing.assert_allclose(found, np.where(x > 0, x, 0.3 * x), rtol=1e-5)
 
 
+@pytest.mark.parametrize(("axis", "shape"), [(1, (6, 4)), (1, (6, 4, 5)), (2, (4,)), (3, (5,))])
+def test_factors_of_elements(tmp_path: Path, axis: int, shape: tuple[int, ...]) -> None:
+    x, factors, offsets = random(*X), random(*shape, seed=1), random(*shape, seed=2)
+    text = f"scale_param {{ axis: {axis} num_axes: {len(shape)} bias_term: true }}"
+    aligned = shape + (1,) * (4 - axis - len(shape))
+    found = one(tmp_path, "Scale", text, x, {"y": [factors, offsets]})
+    np.testing.assert_allclose(found, x * factors.reshape(aligned) + offsets.reshape(aligned), rtol=1e-5)
+
+
+def test_factors_that_do_not_fit_are_damage(tmp_path: Path) -> None:
+    with pytest.raises(mpscnn.WeightsError, match=r"factors \(5, 4\) along its axis 1"):
+        one(tmp_path, "Scale", blobs={"y": [random(5, 4)]})
+
+
 def test_factors_of_another_blob(tmp_path: Path) -> None:
     """SENet's squeeze and excitation multiplies channels by factors of another blob."""
     x = random(*X)
@@ -225,7 +239,7 @@ def test_refused_by_name(tmp_path: Path, kind: str) -> None:
         ("ArgMax", "argmax_param { axis: 0 }", "images of the batch"),
         ("ArgMax", "argmax_param { axis: 17 }", "its axis is 17"),
         ("ArgMax", "argmax_param { out_max_val: true }", "in one blob"),
-        ("Reduction", "reduction_param { operation: SUM }", "leaves no channels"),
+        ("Reduction", "reduction_param { operation: SUM }", "include the batch"),
         ("Reduction", "reduction_param { operation: MEDIAN axis: 2 }", "its operation is MEDIAN"),
         ("Reduction", "reduction_param { axis: 2 coeff: nan }", "its coeff is nan"),
         ("MVN", "mvn_param { eps: nan }", "its eps is nan"),

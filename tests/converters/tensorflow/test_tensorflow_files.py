@@ -119,6 +119,28 @@ def test_a_free_size_is_chosen(tmp_path: Path) -> None:
     assert read_network([path], shapes={"image": (1, 6, 7, 3)}).input.shape[1:] == (6, 7, 3)
 
 
+def test_a_convolution_of_sequences_keeps_the_order_of_axes(tmp_path: Path) -> None:
+    graph, kernel = Graph(), RANDOM.normal(size=(1, 3, 3, 5)).astype(np.float32)
+    rows = graph.node("ExpandDims", graph.placeholder(-1, 7, 3), graph.constant(np.array(1)))
+    strides = {"strides": [1, 1, 1, 1], "padding": "VALID", "data_format": "NHWC"}
+    made = graph.node("Conv2D", rows, graph.constant(kernel), **strides)
+    graph.node("Squeeze", made, squeeze_dims=[1])
+    network = read_network([graph.save(tmp_path / "graph.pb")])
+    x = X[:, 0]
+    near(
+        run(network, x), np.stack([np.einsum("nwc,wco->no", x[:, i : i + 3], kernel[0]) for i in range(5)], 1)
+    )
+    assert "transpose" not in network.summary()
+
+
+def test_an_image_without_a_batch_keeps_the_order_of_axes(tmp_path: Path) -> None:
+    graph, kernel = Graph(), RANDOM.normal(size=(1, 1, 3, 5)).astype(np.float32)
+    image = graph.node("ExpandDims", graph.placeholder(6, 7, 3), graph.constant(np.array(0)))
+    strides = {"strides": [1, 1, 1, 1], "padding": "VALID", "data_format": "NHWC"}
+    graph.node("Conv2D", image, graph.constant(kernel), **strides)
+    near(run(read_network([graph.save(tmp_path / "graph.pb")])), X @ kernel[0, 0])
+
+
 def test_shapes_are_computed_with_a_free_batch(tmp_path: Path) -> None:
     graph = Graph()
     image = graph.placeholder(-1, 6, 7, 3)

@@ -104,8 +104,8 @@ def _reduction(b: Builder, layer: CaffeLayer) -> str:
     axis = axis_of(p, 0, len(shape))
     if kind is None:
         raise WeightsError(f"damaged: its operation is {operation}")
-    if axis < 2:
-        raise UnsupportedError(f"reduces the axes from {axis} on, which leaves no channels")
+    if axis == 0:
+        raise UnsupportedError("reduces the axes from 0 on, which include the batch")
     return b.linear(reduce(b, kind, x, range(axis, len(shape)), keep=False), number(p, "coeff", 1.0), 0.0)
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from mpscnn.converters.affine import EPSILON, VARIANCE
 from mpscnn.converters.caffe.file import CaffeLayer
@@ -20,6 +23,8 @@ from mpscnn.converters.caffe.parameters import (
 from mpscnn.converters.onnx_builder.blocks import expand_dims, l2_normalize, reduce, standardize
 from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.errors import UnsupportedError, WeightsError
+
+Array = NDArray[Any]
 
 
 def _batch_norm(b: Builder, layer: CaffeLayer) -> str:
@@ -43,7 +48,7 @@ def _batch_norm(b: Builder, layer: CaffeLayer) -> str:
 
 
 def _scale(b: Builder, layer: CaffeLayer) -> str:
-    """Convert Scale and Bias: scales and offsets for each channel, constant or computed by another layer."""
+    """Convert Scale and Bias: factors and offsets, constant or computed by another layer."""
     if len(layer.bottoms) == 2:
         return _product_with_blob(b, layer)
     factors = blob(layer, 0, "factors").array()
@@ -57,9 +62,25 @@ def _scale(b: Builder, layer: CaffeLayer) -> str:
     if factors.ndim == 0:  # one number for all channels (num_axes: 0)
         axis, factors = 1, np.full(shape[1], factors)
         offsets = None if offsets is None else np.full(shape[1], offsets)
+    if factors.shape != shape[axis : axis + factors.ndim]:
+        raise WeightsError(f"damaged: factors {factors.shape} along its axis {axis} of {shape}")
+    offsets = np.zeros_like(factors) if offsets is None else offsets.reshape(factors.shape)
     if axis != 1 or factors.ndim != 1:
-        raise UnsupportedError(f"factors {factors.shape} along axis {axis}; supported are those of channels")
-    offsets = np.zeros_like(factors) if offsets is None else offsets.reshape(-1)
+        return _scale_elements(b, x, len(shape) - axis, factors, offsets)
+    return _scale_channels(b, x, factors, offsets)
+
+
+def _scale_elements(b: Builder, x: str, rank: int, factors: Array, offsets: Array) -> str:
+    """Return x * factors + offsets. Both have the first of the last `rank` axes of x."""
+    for kind, role, values, neutral in (("Mul", "scale", factors, 1), ("Add", "bias", offsets, 0)):
+        if (values != neutral).any():
+            shape = values.shape + (1,) * (rank - values.ndim)
+            x = b.op(kind, x, b.weight(role, values.reshape(shape)))
+    return x
+
+
+def _scale_channels(b: Builder, x: str, factors: Array, offsets: Array) -> str:
+    """Return x * factors + offsets, with one factor and one offset for each channel."""
     operands = [b.weight("scale", factors), b.weight("bias", offsets)]
     normalization = b.last_node("BatchNormalization", x)
     if normalization is not None:  # merge the scale and offset into the BatchNorm before this layer

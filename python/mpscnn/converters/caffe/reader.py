@@ -45,8 +45,8 @@ def convert(file: CaffeFile, options: ReadOptions) -> Network:
     """
     refuse_twice(file.layers, file.origin)
     for name, shape in file.inputs.items():
-        if not 2 <= len(shape) <= 4 or min(shape) < 1:
-            raise WeightsError(f"{file.origin}: input {quote_name(name)} has the shape {shape}")
+        if min(shape, default=0) < 1:
+            raise WeightsError(f"damaged: {file.origin}: input {quote_name(name)} has the shape {shape}")
     builder = Builder(file.origin, file.inputs, needed_for="Caffe files", extra="convert")
     walk, priors = Walk(builder, file.origin), Priors()
     transform: Any = None

@@ -9,11 +9,11 @@ from functools import cache
 from typing import Any
 
 from mpscnn.converters.coreml.skipped_weights import WEIGHT_PLACE, message_paths
-from mpscnn.converters.message_schema import message_class
+from mpscnn.converters.message_schema import Packages, message_class
 from mpscnn.converters.skipped_bytes import Path
 
 #: The kind of files and the extra of mpscnn, for the error message if the package protobuf is missing.
-PACKAGES = {"needed_for": "Core ML models", "extra": "coreml"}
+PACKAGES: Packages = {"needed_for": "Core ML models", "extra": "coreml"}
 
 _EMPTY = "nothing:bool:900000"  # a dummy field for a message of which no field is read
 

@@ -35,6 +35,7 @@ class Builder(Graph):
         inputs: the shapes of the inputs by name; None stands for a free extent.
         needed_for, extra: the kind of files and the extra of mpscnn, for the error if the package onnx is missing.
         whole: the names of the inputs that are whole numbers, such as the indices of an embedding.
+        keeps_axes: as for `OnnxFile`.
     """
 
     def __init__(
@@ -45,8 +46,9 @@ class Builder(Graph):
         needed_for: str,
         extra: str,
         whole: Collection[str] = (),
+        keeps_axes: bool = False,
     ) -> None:
-        super().__init__(origin, inputs, needed_for, extra, OPSET)
+        super().__init__(origin, inputs, needed_for, extra, OPSET, keeps_axes=keeps_axes)
         self._types: dict[str, onnx.TypeProto] = {}
         self._small: dict[str, onnx.TensorProto] = {}
         self._layer = ""

@@ -59,6 +59,8 @@ class OnnxFile:
         size: the size of the file in bytes. It limits the memory and work of the conversion.
         external: reads tensors that are not in the message.
         origins: for a graph that was made of a file of another format, the layer of each tensor's node.
+        keeps_axes: whether inputs and outputs have the same order of axes in the network as in the graph, as in formats
+            with the channels last. Otherwise images are (n, channels, height, width), as in ONNX.
     """
 
     def __init__(
@@ -68,8 +70,11 @@ class OnnxFile:
         size: int,
         external: ExternalData,
         origins: Mapping[str, Origin] | None = None,
+        *,
+        keeps_axes: bool = False,
     ) -> None:
         self.origin = origin
+        self.keeps_axes = keeps_axes
         self.size = size
         self.origins = origins or {}
         self._external = external

@@ -107,6 +107,8 @@ def _axes_of_input(file: OnnxFile, name: str, shape: Extents, options: ReadOptio
         return FileInput(name, (1,), (1,), (0,), has_batch=False)
     if len(shape) == 1:
         return FileInput(name, (1, *shape), shape, (0, 1), has_batch=False)
+    if file.keeps_axes:
+        return FileInput(name, shape, shape[1:], tuple(range(len(shape))))
     if len(shape) == 4:
         channels_first = shape[1] is not None and shape[3] is None  # the number of channels is never free
         nhwc = not channels_first and _is_nhwc(file, name)

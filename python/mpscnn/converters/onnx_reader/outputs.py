@@ -39,7 +39,7 @@ class Outputs:
         c.network.output(tensor)
 
     def _axes(self, name: str, value: Value) -> list[Axis]:
-        """Return the axes of an output: NHWC for images, unless the file transposes to NHWC; otherwise the file's."""
+        """Return the axes of an output. Images become NHWC, unless the file has them in this order."""
         batch = self._c.arranger.batch
         if batch is None:
             self.layouts.append(OutputLayout(tuple(range(value.rank)), has_batch=False))
@@ -57,7 +57,8 @@ class Outputs:
             )
         own = [tuple(atom for atom in axis if not atom.is_batch) for axis in value.axes]
         plain = own[1:] if value.has_batch_first else own
-        moves = value.rank == 4 and value.has_batch_first and not self._ends_in_nhwc(name)
+        is_image = value.rank == 4 and value.has_batch_first and not self._c.file.keeps_axes
+        moves = is_image and not self._ends_in_nhwc(name)
         axes = TO_NHWC if moves else tuple(range(value.rank))
         self.layouts.append(OutputLayout(axes, value.has_batch_first))
         if not plain:

@@ -71,10 +71,9 @@ class _Converter:
         self._options = options
         options.check_inputs(list(file.inputs), file.origin)
         shapes = {name: self._shape(name, extents) for name, extents in file.inputs.items()}
-        moved = {name: _channels_first(extents) for name, extents in shapes.items()}
         nodes = file.flow.main.nodes
         whole = [name for name, place in file.places.items() if _is_whole(nodes[place])]
-        self._builder = Builder(file.origin, moved, whole=whole, **PACKAGES)
+        self._builder = Builder(file.origin, shapes, whole=whole, keeps_axes=True, **PACKAGES)
         self._walk = Walk(self._builder, file.origin)
         self._values: dict[Ref, Operand] = {}
         self._blocks: dict[str, tuple[int, int]] = {}
@@ -99,26 +98,10 @@ class _Converter:
             value = self._value(ref)
             if not isinstance(value, str):
                 raise UnsupportedError(f"its output {quote_name(name)} is a constant")
-            names.append(self._output(value))
-        # The sizes were chosen above, in TensorFlow's order of axes.
+            names.append(value)
+        # The sizes were chosen above.
         chosen = replace(self._options, shapes={}, size=None, outputs=())
         return self._walk.network(list(dict.fromkeys(names)), chosen)
-
-    def _output(self, blob: str) -> str:
-        """Return an output in the layout that the ONNX reader expects: NCHW for images.
-
-        It becomes NHWC in the network.
-        """
-        b = self._builder
-        if self._walk.lacks(blob) or not b.has(blob) or len(b.extents(b.tensor(blob))) != 4:
-            return blob
-        made = self._names.unique(f"{blob}/channels_first")
-
-        def convert() -> Sequence[str]:
-            return [b.op("Transpose", b.tensor(blob), perm=[0, 3, 1, 2])]
-
-        self._walk.layer("output", made, [blob], [made], convert, None)
-        return made
 
     def _wanted(self) -> dict[str, Ref]:
         """Return the outputs by name: those of the file, or the results of operators that the caller chose."""
@@ -138,7 +121,7 @@ class _Converter:
     def _add(self, ref: Ref) -> None:
         node = ref.node
         if self._flow.is_input(ref):
-            self._put(ref, [self._input(self._inputs[ref.name])])
+            self._put(ref, [self._inputs[ref.name]])
             return
         if node.op == "Const":
             self._put(ref, [self._flow.value(ref)])
@@ -151,20 +134,6 @@ class _Converter:
             self._put(ref, found)
             return
         self._convert(ref, node.op, node.attributes, operands)
-
-    def _input(self, name: str) -> str:
-        """Transpose an input of the ONNX graph, whose channels come first, to TensorFlow's order of axes."""
-        b = self._builder
-        order = {3: [0, 2, 1], 4: [0, 2, 3, 1]}.get(b.rank(b.tensor(name)))
-        if order is None:
-            return name
-        made = self._names.unique(f"{name}/channels_last")
-
-        def convert() -> Sequence[str]:
-            return [b.op("Transpose", b.tensor(name), perm=order)]
-
-        self._walk.layer("Placeholder", made, [name], [made], convert, None)
-        return made
 
     def _put(self, ref: Ref, values: Sequence[Operand]) -> None:
         for index, value in enumerate(values):
@@ -267,10 +236,6 @@ class _Converter:
 def _is_whole(placeholder: Node) -> bool:
     attributes = placeholder.attributes
     return "dtype" in attributes and attributes["dtype"].type in _INDICES
-
-
-def _channels_first(extents: Extents) -> Extents:
-    return (extents[0], extents[-1], *extents[1:-1]) if len(extents) in (3, 4) else extents
 
 
 _INDICES = (3, 9)  # the types of indices: int32 and int64

@@ -10,11 +10,11 @@ from importlib import import_module
 from typing import Any
 
 from mpscnn.converters.message_memory import check_memory
-from mpscnn.converters.message_schema import message_class
+from mpscnn.converters.message_schema import Packages, message_class
 from mpscnn.errors import WeightsError
 
 #: The kind of files and the extra of mpscnn, for the error message if the package protobuf is missing.
-PACKAGES = {"needed_for": "TensorFlow's files", "extra": "tensorflow"}
+PACKAGES: Packages = {"needed_for": "TensorFlow's files", "extra": "tensorflow"}
 
 _MESSAGES = {
     "Dim": "size:int64:1",

@@ -216,7 +216,7 @@ class _FileConverter(OperatorReader):
         try:
             self.begin(index)
             value = self.seen(index)
-            if self.batch != 1 or (value.has_batch_first and value.rank > 1):
+            if value.rank > 1 if value.has_batch_first else self.batch != 1:
                 return self.value(index)
             if value.rank and not value.has_batch_first:
                 name = quote_name(self.file.tensors[index].name)
