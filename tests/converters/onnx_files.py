@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from exact_engines import onnxruntime_results
 from numpy.typing import NDArray
 
 from mpscnn import Network
@@ -84,15 +85,7 @@ def random_inputs(given: Any, seed: int = 5, free: int = 2) -> dict[str, Array]:
 
 def run_there(given: Any, feeds: Mapping[str, Array]) -> list[Array]:
     """Return the results of onnxruntime."""
-    onnxruntime = pytest.importorskip("onnxruntime")
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(
-        given.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
-    results: list[Array] = session.run(None, dict(feeds))
-    return results
+    return onnxruntime_results(given, feeds)
 
 
 def run_here(network: Network, feeds: Sequence[Array]) -> list[Array]:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 from converters.tflite_writer import Field, Operator, Tensor, constant, quantized, write_tflite
+from exact_engines import invoke_litert, litert_interpreter
 from numpy.typing import NDArray
 
 from mpscnn.converters.tflite import names
@@ -40,17 +40,8 @@ OPERATORS = [
 
 def judged(path: Path, *inputs: Any) -> dict[int, NDArray[Any]]:
     """Return all tensors that LiteRT's reference kernels compute from the file, by their numbers."""
-    litert = pytest.importorskip("ai_edge_litert.interpreter", reason="needs ai-edge-litert")
-    judge = litert.Interpreter(
-        str(path),
-        experimental_op_resolver_type=litert.OpResolverType.BUILTIN_REF,
-        experimental_preserve_all_tensors=True,
-        num_threads=1,
-    )
-    judge.allocate_tensors()
-    for described, x in zip(judge.get_input_details(), inputs, strict=True):
-        judge.set_tensor(described["index"], x)
-    judge.invoke()
+    judge = litert_interpreter(path, every_tensor=True)
+    invoke_litert(judge, *inputs)
     results = {int(index) for entry in judge._get_ops_details() for index in entry["outputs"]}
     return {index: judge.get_tensor(index) for index in results}
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from converters.integer_limits import with_limits_of
+from exact_engines import onnxruntime_results
 
 import mpscnn
 from mpscnn import converters
@@ -162,15 +163,13 @@ def test_its_weights_serve_other_sizes(published: Path, shared: Path, tmp_path: 
 
 
 def test_onnxruntime_agrees(tmp_path: Path) -> None:
-    onnxruntime = pytest.importorskip("onnxruntime", reason="needs onnxruntime")
     pytest.importorskip("onnx", reason="needs onnx")
     from mpscnn.converters.onnx_writer import export as onnx_export
 
     network = deeplab_v3_plus(depth_multiplier=0.35, input_size=(65, 50), classes=6)
     network.initialize_weights(2)
     onnx_export.export(network, tmp_path / "network.onnx")
-    oracle = onnxruntime.InferenceSession(str(tmp_path / "network.onnx"), providers=["CPUExecutionProvider"])
     x = np.random.default_rng(0).uniform(-1, 1, (2, 65, 50, 3)).astype(np.float32)
-    expected = oracle.run(None, {oracle.get_inputs()[0].name: x})[0]
+    (expected,) = onnxruntime_results(tmp_path / "network.onnx", x)
     result = network.compile(device="cpu", precision="float32").session().run(x)
     np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())

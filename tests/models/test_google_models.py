@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from converters import litert_parts
 from converters.integer_limits import with_limits_of
+from exact_engines import litert_results, onnxruntime_session
 
 import mpscnn
 from mpscnn import converters
@@ -77,7 +78,6 @@ def test_labels_are_those_of_the_original(converted: tuple[str, Path], shared: P
 
 
 def test_logits_are_onnxruntimes(converted: tuple[str, Path], shared: Path, tmp_path: Path) -> None:
-    onnxruntime = pytest.importorskip("onnxruntime", reason="needs onnxruntime")
     pytest.importorskip("onnx", reason="needs onnx")
     from mpscnn.converters.onnx_writer import export as onnx_export
 
@@ -85,7 +85,7 @@ def test_logits_are_onnxruntimes(converted: tuple[str, Path], shared: Path, tmp_
     network = mpscnn.load(path).network.subgraph(["logits"])
     size = network.input.shape[1:3]
     onnx_export.export(network, tmp_path / "model.onnx")
-    oracle = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"), providers=["CPUExecutionProvider"])
+    oracle = onnxruntime_session(tmp_path / "model.onnx")
     session = network.compile(device="cpu", precision="float32").session()
     for photo in photos(shared):
         x = mpscnn.preprocess(photo, (size[0] or 0, size[1] or 0), "tensorflow")
@@ -129,18 +129,13 @@ def test_the_registry_converts_once(shared: Path, tmp_path: Path, monkeypatch: p
     ],
 )
 def test_float_files_agree_with_litert(shared: Path, tmp_path: Path, file: str) -> None:
-    interpreter = pytest.importorskip("ai_edge_litert.interpreter", reason="needs ai-edge-litert").Interpreter
     network = converters.read_network([shared / "models" / file])
-    oracle = interpreter(str(shared / "models" / file))
-    oracle.allocate_tensors()
-    source = oracle.get_input_details()[0]
-    x = np.random.default_rng(0).uniform(-1, 1, source["shape"]).astype(np.float32)
-    oracle.set_tensor(source["index"], x)
-    oracle.invoke()
+    shape = [extent or 1 for extent in network.input.shape]
+    x = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
     results = network.compile(device="cpu", precision="float32").session().run(x)
     found = list(results.values()) if isinstance(results, dict) else [results]
-    for detail, result in zip(oracle.get_output_details(), found, strict=True):
-        np.testing.assert_allclose(result, oracle.get_tensor(detail["index"]), rtol=1e-4, atol=1e-4)
+    for result, expected in zip(found, litert_results(shared / "models" / file, x), strict=True):
+        np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_damaged_tflite_files_are_refused(shared: Path, tmp_path: Path) -> None:

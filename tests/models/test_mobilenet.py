@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from exact_engines import onnxruntime_results
 
 import mpscnn
 from mpscnn.models import mobilenet_v1, mobilenet_v2
@@ -106,16 +107,14 @@ def test_logits_and_probabilities_agree() -> None:
 
 @pytest.mark.parametrize("build", [mobilenet_v1, mobilenet_v2])
 def test_onnxruntime_agrees(build: type, tmp_path: Path) -> None:
-    onnxruntime = pytest.importorskip("onnxruntime", reason="needs onnxruntime")
     pytest.importorskip("onnx", reason="needs onnx")
     from mpscnn.converters.onnx_writer import export as onnx_export
 
     network = build(depth_multiplier=0.5, input_size=(97, 130), classes=11, output="logits")
     network.initialize_weights(2)
     onnx_export.export(network, tmp_path / "network.onnx")
-    oracle = onnxruntime.InferenceSession(str(tmp_path / "network.onnx"), providers=["CPUExecutionProvider"])
     x = np.random.default_rng(0).uniform(-1, 1, (2, 97, 130, 3)).astype(np.float32)
-    expected = oracle.run(None, {oracle.get_inputs()[0].name: x})[0]
+    (expected,) = onnxruntime_results(tmp_path / "network.onnx", x)
     result = network.compile(device="cpu", precision="float32").session().run(x)
     np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
 

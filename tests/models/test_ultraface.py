@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from exact_engines import onnxruntime_session
 
 import mpscnn
 from mpscnn import converters
@@ -42,12 +43,7 @@ def test_pets_have_no_face(model: mpscnn.Model, shared: Path) -> None:
 
 @pytest.mark.parametrize("name", [*FACES, "pets.jpg", "parrot.jpg"])
 def test_boxes_and_scores_are_onnxruntimes(model: mpscnn.Model, shared: Path, name: str) -> None:
-    onnxruntime = pytest.importorskip("onnxruntime", reason="needs onnxruntime")
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # no warnings: there is one for each weight, which the file lists as input
-    oracle = onnxruntime.InferenceSession(
-        str(shared / "models/ultraface/version-slim-320.onnx"), options, providers=["CPUExecutionProvider"]
-    )
+    oracle = onnxruntime_session(shared / "models/ultraface/version-slim-320.onnx")
     x = mpscnn.preprocess(shared / "images" / name, SIZE, PREPROCESS)
     scores, boxes = oracle.run(["scores", "boxes"], {"input": x.transpose(0, 3, 1, 2)})
     with model.session() as session:

@@ -11,6 +11,7 @@ import hypothesis
 import hypothesis.strategies as st
 import numpy as np
 import pytest
+from exact_engines import onnxruntime_session
 from hypothesis import given, settings
 from kernels.index_rule import encode
 from kernels_here import device_trains
@@ -237,15 +238,11 @@ def in_onnx_order(x: Array) -> Array:
     return np.ascontiguousarray(x.transpose(0, 3, 1, 2)) if x.ndim == 4 else x
 
 
-def through_onnx(onnxruntime: Any, network: mpscnn.Network, inputs: Sequence[Array]) -> list[Array]:
+def through_onnx(network: mpscnn.Network, inputs: Sequence[Array]) -> list[Array]:
     """Return the results of ONNX Runtime and of mpscnn's reader for the exported file, in ONNX' order of axes."""
     model = to_onnx(network, layout="nchw")
     feeds = [in_onnx_order(x) for x in inputs]
-    quiet = onnxruntime.SessionOptions()
-    quiet.log_severity_level = 4
-    session = onnxruntime.InferenceSession(
-        model.SerializeToString(), quiet, providers=["CPUExecutionProvider"]
-    )
+    session = onnxruntime_session(model)
     names = [argument.name for argument in session.get_inputs()]
     (found,) = session.run(None, dict(zip(names, feeds, strict=True)))
     (back,) = onnx_backend.prepare(model, precision="float32").run(feeds)
@@ -258,7 +255,7 @@ def test_through_onnx_and_back(
     exported: tuple[Operation, st.SearchStrategy[Sample]], data: st.DataObject
 ) -> None:
     pytest.importorskip("onnx", reason="onnx is not installed")
-    onnxruntime = pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
+    pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
     operation, samples = exported
     sample = data.draw(samples)
     hypothesis.assume(sample.refusal is None)
@@ -268,7 +265,7 @@ def test_through_onnx_and_back(
     reference, bound = operation.expect(sample)
     expected = in_onnx_order(reference)
     allowed = None if bound is None else in_onnx_order(2 * np.broadcast_to(bound, reference.shape))
-    for result in through_onnx(onnxruntime, network, sample.inputs):
+    for result in through_onnx(network, sample.inputs):
         check(result, expected, allowed, "float32")
 
 

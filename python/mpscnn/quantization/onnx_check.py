@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mpscnn.comparison.onnx_engine import exact_session
 from mpscnn.converters import export_onnx
 from mpscnn.graph.network import Network
 from mpscnn.quantization.integers import separate_integer_layers
@@ -27,8 +28,6 @@ def layers_beyond_one_step(network: Network, *, seed: int = 0) -> dict[str, floa
 
     Raises ImportError without onnxruntime.
     """
-    import onnxruntime
-
     separated, _ = separate_integer_layers(network)
     structure = separated.to_dict()
     random = np.random.default_rng(seed)
@@ -42,9 +41,7 @@ def layers_beyond_one_step(network: Network, *, seed: int = 0) -> dict[str, floa
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "separated.onnx"
         export_onnx(separated, path, layout="nhwc", dtype="uint8")
-        session = onnxruntime.InferenceSession(
-            path.read_bytes(), exact_options(), providers=["CPUExecutionProvider"]
-        )
+        session = exact_session(path.read_bytes())
     names = [argument.name for argument in session.get_inputs()]
     found = session.run(None, dict(zip(names, given.values(), strict=True)))
     computed: Any = separated.compile(device="cpu", precision="int8").session().run(given)
@@ -55,16 +52,3 @@ def layers_beyond_one_step(network: Network, *, seed: int = 0) -> dict[str, floa
         for tensor, own in zip(separated.outputs, found, strict=True)
     }
     return {name: distance for name, distance in apart.items() if distance > 1.01}
-
-
-def exact_options() -> Any:
-    """Return options for onnxruntime sessions that add products of integers exactly.
-
-    On x86-64 processors without VNNI, onnxruntime otherwise adds pairs of products in 16 bits, which saturate, so whole
-    layers are wrong. Raises ImportError without onnxruntime.
-    """
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.add_session_config_entry("session.x64quantprecision", "1")
-    return options

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from converters.keras_writer import functional, image, layer, write_h5, write_keras
+from exact_engines import litert_results
 from numpy.typing import NDArray
 
 import mpscnn
@@ -341,12 +342,7 @@ def test_published_models(shared: Path, name: str, other: str) -> None:
     x = np.random.default_rng(0).uniform(0, 1, (1, *[extent or 0 for extent in ours.input.shape[1:]]))
     found = ran(ours, x)
     np.testing.assert_allclose(found, ran(theirs, x), rtol=0, atol=1e-4)
-    interpreter = pytest.importorskip("ai_edge_litert.interpreter", reason="needs ai-edge-litert").Interpreter
-    judge = interpreter(model_path=str(directory / other))
-    judge.allocate_tensors()
-    judge.set_tensor(judge.get_input_details()[0]["index"], x.astype(np.float32))
-    judge.invoke()
-    expected = judge.get_tensor(judge.get_output_details()[0]["index"])
+    (expected,) = litert_results(directory / other, x.astype(np.float32))
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
 
 

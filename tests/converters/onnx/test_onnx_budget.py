@@ -21,6 +21,7 @@ from converters.onnx_files import (
     run_here,
     run_there,
 )
+from exact_engines import onnxruntime_results
 from tiers import with_full
 
 from mpscnn import converters
@@ -176,13 +177,9 @@ def test_each_operator_has_a_case() -> None:
 
 @pytest.mark.parametrize("kind", FOLDABLE)
 def test_an_operator_of_small_constants_is_computed_as_onnxruntime_does(kind: str) -> None:
-    ort = pytest.importorskip("onnxruntime", reason="needs onnxruntime")
     nodes, constants = (CASES | VIEWS)[kind](SMALL)
     made = model(nodes, {}, constants)
-    options = ort.SessionOptions()
-    options.log_severity_level = 4
-    session = ort.InferenceSession(made.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    (wanted,) = session.run(["y"], {})
+    (wanted,) = onnxruntime_results(made, {})
     found = computed((nodes, constants)).find("y")
     assert found is not None
     assert found.low.dtype == wanted.dtype

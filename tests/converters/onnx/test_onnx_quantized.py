@@ -10,13 +10,13 @@ import pytest
 from command_line import call
 from converters.integer_networks import IMAGES, branched, in_integers, mixed
 from converters.onnx_files import model, node, operations, random_inputs, read
+from exact_engines import onnxruntime_results
 from numpy.typing import NDArray
 
 import mpscnn
 from mpscnn.converters import convert_files, export_onnx, read_network
-from mpscnn.quantization.onnx_check import exact_options
 
-onnxruntime = pytest.importorskip("onnxruntime")
+pytest.importorskip("onnxruntime")
 
 Array = NDArray[np.float32]
 
@@ -120,10 +120,9 @@ def test_files_of_onnxruntimes_quantiser(
     assert 'precision "int8" computes in its integers' in again.notes[0]
     assert not any("float32" in note for note in again.notes), again.notes
     x = np.random.default_rng(1).uniform(-1, 1, (64, 12, 12, 3)).astype(np.float32)
-    session = onnxruntime.InferenceSession(
-        str(tmp_path / "integers.onnx"), exact_options(), providers=["CPUExecutionProvider"]
+    (right,) = onnxruntime_results(
+        tmp_path / "integers.onnx", {"image": np.ascontiguousarray(x.transpose(0, 3, 1, 2))}
     )
-    (right,) = session.run(None, {"image": np.ascontiguousarray(x.transpose(0, 3, 1, 2))})
     step = again.to_dict()["nodes"][-1]["quantization"]["scale"]
     found = in_integers(again, x)
     # onnxruntime and mpscnn round at different places, so some results differ by a few integers.
@@ -177,12 +176,7 @@ def check(made: Any, *, steps: float = 1.01, scale: float = 0.05) -> mpscnn.Netw
     The results may differ by `steps` times `scale`, the scale of the result's integers.
     """
     network, feeds = read(made), random_inputs(made)
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = onnxruntime.InferenceSession(
-        made.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
-    (right,) = session.run(None, feeds)
+    (right,) = onnxruntime_results(made, feeds)
     found = in_integers(network, np.ascontiguousarray(feeds["x"].transpose(0, 2, 3, 1)))
     assert np.abs(found.transpose(0, 3, 1, 2) - right).max() < steps * scale
     return network

@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from exact_engines import onnxruntime_session
 from reference.arithmetic import OPERATIONS as ARITHMETIC
 
 import mpscnn
 from mpscnn import Network, Tensor, _core
 from mpscnn.converters.onnx_writer import export as onnx_export
 
-onnxruntime = pytest.importorskip("onnxruntime")
+pytest.importorskip("onnxruntime")
 
 RELU6 = {"kind": "relun", "a": 0.0, "b": 6.0}
 BATCH = 2
@@ -42,7 +43,7 @@ def assert_same(
     `size` is the height and width of inputs whose extents are free.
     """
     model = onnx_export.to_onnx(network, size=size, layout=layout)
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = onnxruntime_session(model)
     generator = np.random.default_rng(11)
     feeds, inputs = {}, []
     for tensor, argument in zip(network.inputs, session.get_inputs(), strict=True):

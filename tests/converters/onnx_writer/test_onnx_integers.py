@@ -12,14 +12,14 @@ import pytest
 from command_line import call
 from converters.integer_networks import IMAGES, branched, in_integers, mixed
 from converters.quantized_files import RandomFile
-from numpy.typing import NDArray
+from exact_engines import onnxruntime_results
 
 import mpscnn
 from mpscnn.converters import export_onnx, read_network
 from mpscnn.converters.onnx_writer.export import to_onnx
-from mpscnn.quantization.onnx_check import exact_options, layers_beyond_one_step
+from mpscnn.quantization.onnx_check import layers_beyond_one_step
 
-onnxruntime = pytest.importorskip("onnxruntime")
+pytest.importorskip("onnxruntime")
 
 PROJECT = Path(__file__).resolve().parents[3]
 KINDS = [
@@ -42,17 +42,10 @@ def test_layers_that_are_kept_in_float32() -> None:
     assert kinds["QuantizeLinear"] == 4  # two operands and result of "sum", and result of "last"
     x = IMAGES[0]
     right = in_integers(network, x)
-    found = on_onnxruntime(to_onnx(network, dtype="uint8", layout="nhwc"), x)
+    (found,) = onnxruntime_results(to_onnx(network, dtype="uint8", layout="nhwc"), x)
     step = network.to_dict()["nodes"][-1]["quantization"]["scale"]
     assert (np.abs(found - right) < 1.01 * step).mean() > 0.99
     assert layers_beyond_one_step(network) == {}
-
-
-def on_onnxruntime(model: Any, x: NDArray[np.float32]) -> NDArray[np.float32]:
-    content = model if isinstance(model, bytes) else model.SerializeToString()
-    session = onnxruntime.InferenceSession(content, exact_options(), providers=["CPUExecutionProvider"])
-    (found,) = session.run(None, {session.get_inputs()[0].name: x})
-    return np.asarray(found)
 
 
 def test_each_layer_is_within_one_integer() -> None:
@@ -102,7 +95,9 @@ def test_whole_networks() -> None:
     right = in_integers(network, x)
     for layout in ("nhwc", "nchw"):
         given = x if layout == "nhwc" else x.transpose(0, 3, 1, 2)
-        found = on_onnxruntime(to_onnx(network, dtype="uint8", layout=layout), np.ascontiguousarray(given))
+        (found,) = onnxruntime_results(
+            to_onnx(network, dtype="uint8", layout=layout), np.ascontiguousarray(given)
+        )
         steps = np.abs(found - right) * 256
         assert (steps < 1.01).mean() > 0.99
         first, second = np.sort(right, axis=1)[:, -2:].T
@@ -117,7 +112,7 @@ def test_the_bundled_classifier() -> None:
     network, _ = mpscnn.quantize(model, [photo])
     x = mpscnn.preprocess(photo, (64, 64), model.preprocess or "tensorflow")
     right = in_integers(network, x)
-    found = on_onnxruntime(to_onnx(network, dtype="uint8", layout="nhwc"), x)
+    (found,) = onnxruntime_results(to_onnx(network, dtype="uint8", layout="nhwc"), x)
     assert np.abs(found - right).max() < 2.01 / 256
     assert found.argmax() == right.argmax() == model.classify(photo)[0].index
     assert layers_beyond_one_step(network) == {}

@@ -12,11 +12,12 @@ import pytest
 from command_line import call
 from converters.onnx_files import onnx
 from converters.onnx_writer.test_onnx_export import CASES, LAYERS, network_of, network_of_case
+from exact_engines import onnxruntime_results, onnxruntime_session
 
 import mpscnn
 from mpscnn import converters
 
-onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 
 
 def small_network() -> mpscnn.Network:
@@ -31,12 +32,6 @@ def small_network() -> mpscnn.Network:
     return network
 
 
-def run_onnx(path: Path, x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    result: np.ndarray[Any, Any] = session.run(None, {session.get_inputs()[0].name: x})[0]
-    return result
-
-
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("float16", 5e-3)])
 @pytest.mark.parametrize("layout", ["nchw", "nhwc"])
 def test_types_and_layouts(dtype: str, tolerance: float, layout: str, tmp_path: Path) -> None:
@@ -45,7 +40,7 @@ def test_types_and_layouts(dtype: str, tolerance: float, layout: str, tmp_path: 
     x = np.random.default_rng(0).uniform(-1, 1, (3, 16, 12, 3)).astype(np.float32)
     expected = network.compile(device="cpu").session().run(x)
     given = np.moveaxis(x, -1, 1) if layout == "nchw" else x
-    found = run_onnx(path, given.astype(dtype))
+    (found,) = onnxruntime_results(path, given.astype(dtype))
     assert found.dtype == dtype
     np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance)
 
@@ -230,7 +225,7 @@ def test_layers_as_halves(layer: str, tmp_path: Path) -> None:
     size = (7, 9) if None in network.input.shape[1:] else None
     converters.export_onnx(network, path, size=size, dtype="float16")
     onnx.checker.check_model(str(path), full_check=True)
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    session = onnxruntime_session(path)
     assert session.get_outputs()[0].type == "tensor(float16)"
 
 
@@ -247,7 +242,7 @@ def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert call(monkeypatch, "convert", str(model), str(output), "--dtype", "float16") == 0
     assert "(float16, nchw)" in capsys.readouterr().out
     assert call(monkeypatch, "convert", "cifar10_mobilenet_v2", str(output), "--layout", "nhwc") == 0
-    assert run_onnx(output, np.zeros((1, 64, 64, 3), np.float32)).shape == (1, 10)
+    assert onnxruntime_results(output, np.zeros((1, 64, 64, 3), np.float32))[0].shape == (1, 10)
     assert call(monkeypatch, "convert", str(model), str(output), "--dtype", "uint8") == 2
     assert "has no integers to write as uint8: mpscnn quantize" in capsys.readouterr().err
     assert call(monkeypatch, "convert", str(model), str(model), str(output)) == 2

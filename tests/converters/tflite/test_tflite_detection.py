@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from converters.tflite_writer import Operator, Tensor, constant, write_tflite
+from exact_engines import litert_results
 from numpy.typing import NDArray
 
 import mpscnn
@@ -90,14 +91,7 @@ def converted(path: Path, content: bytes) -> mpscnn.Network:
 
 def tensorflows_run(content: bytes, x: NDArray[np.float32], threshold: float) -> list[tuple[Any, ...]]:
     """Return TensorFlow Lite's sorted results above the threshold: (score, class, left, top, right, bottom)."""
-    interpreter = pytest.importorskip("ai_edge_litert.interpreter", reason="needs ai-edge-litert").Interpreter
-    oracle = interpreter(model_content=content)
-    oracle.allocate_tensors()
-    oracle.set_tensor(oracle.get_input_details()[0]["index"], x)
-    oracle.invoke()
-    boxes, classes, scores, count = (
-        oracle.get_tensor(entry["index"])[0] for entry in oracle.get_output_details()
-    )
+    boxes, classes, scores, count = (result[0] for result in litert_results(content, x))
     found = [
         (float(scores[i]), int(classes[i]), *boxes[i][[1, 0, 3, 2]].tolist())
         for i in range(int(count))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from converters.tflite_writer import Field, Operator, Tensor, constant, quantized, write_tflite
+from exact_engines import litert_results
 from numpy.typing import NDArray
 
 import mpscnn
@@ -58,7 +59,7 @@ _OPTIONS = {
     "UNPACK": 64,
 }
 X = (1, 4, 6, 8)
-_NO_REFERENCE = ("CEIL", "ELU", "ROUND")  # LiteRT has no plain kernels for these
+NO_REFERENCE_KERNEL = "LiteRT has no reference kernel for this operator"
 
 
 def random(*shape: int, seed: int = 0) -> Array:
@@ -78,36 +79,21 @@ def agrees(
     *inputs: Array,
     rtol: float = 2e-5,
     atol: float = 1e-6,
-    reference: bool = True,
+    fast_because: str = "",
 ) -> mpscnn.Network:
-    """Compare with LiteRT and, if `reference`, also with its plain kernels."""
+    """Compare with LiteRT."""
     path = tmp_path / "file.tflite"
     path.write_bytes(content)
     network = converters.read_network([path])
     session = network.compile(device="cpu", precision="float32").session()
     found = session.run(inputs[0] if len(inputs) == 1 else list(inputs))
     results = list(found.values()) if isinstance(found, dict) else [found]
-    for expected in judged(content, *inputs, reference=reference):
-        assert len(results) == len(expected)
-        for ours, theirs in zip(results, expected, strict=True):
-            assert ours.shape == theirs.shape
-            np.testing.assert_allclose(ours, theirs, rtol=rtol, atol=atol)
+    for ours, theirs in zip(
+        results, litert_results(content, *inputs, fast_because=fast_because), strict=True
+    ):
+        assert ours.shape == theirs.shape
+        np.testing.assert_allclose(ours, theirs, rtol=rtol, atol=atol)
     return network
-
-
-def judged(content: bytes, *inputs: Array, reference: bool) -> list[list[Array]]:
-    """Return the results of LiteRT's fast kernels and of its plain kernels."""
-    module = pytest.importorskip("ai_edge_litert.interpreter", reason="needs ai-edge-litert")
-    kinds = module.OpResolverType
-    answers = []
-    for kind in (kinds.AUTO, kinds.BUILTIN_REF)[: 1 + reference]:
-        judge = module.Interpreter(model_content=content, experimental_op_resolver_type=kind, num_threads=1)
-        judge.allocate_tensors()
-        for described, x in zip(judge.get_input_details(), inputs, strict=True):
-            judge.set_tensor(described["index"], x)
-        judge.invoke()
-        answers.append([judge.get_tensor(described["index"]) for described in judge.get_output_details()])
-    return answers
 
 
 def one(
@@ -169,7 +155,7 @@ def test_an_integer_result_that_is_listed_twice(tmp_path: Path, dtype: str) -> N
     for precision in ("int8", "float32", "float16"):
         found = network.compile(device="cpu", precision=precision).session().run(numbers)
         assert isinstance(found, dict)
-        for own, expected in zip(found.values(), judged(content, x, reference=True)[1], strict=True):
+        for own, expected in zip(found.values(), litert_results(content, x), strict=True):
             np.testing.assert_array_equal(own, (expected.astype(np.float32) - zero) / 4)
 
 
@@ -237,8 +223,8 @@ def test_one_number(tmp_path: Path, kind: str, first: bool) -> None:
 )
 def test_functions(tmp_path: Path, kind: str) -> None:
     # LiteRT's own exponentials are approximations.
-    reference = kind not in _NO_REFERENCE
-    agrees(tmp_path, one(kind, X), 3 * random(*X), rtol=1e-4, atol=2e-6, reference=reference)
+    missing = NO_REFERENCE_KERNEL if kind in {"CEIL", "ELU", "ROUND"} else ""
+    agrees(tmp_path, one(kind, X), 3 * random(*X), rtol=1e-4, atol=2e-6, fast_because=missing)
 
 
 @pytest.mark.parametrize("kind", ["LOG", "SQRT", "RSQRT"])
@@ -254,8 +240,8 @@ def test_softmax(tmp_path: Path, beta: float) -> None:
 def test_normalizations(tmp_path: Path) -> None:
     agrees(tmp_path, one("L2_NORMALIZATION", X), random(*X))
     options = [(0, "Int32", 2), (1, "Float32", 1.5), (2, "Float32", 0.3), (3, "Float32", 0.75)]
-    # LiteRT's plain kernel leaves out the last channel of a window; its fast kernel and TensorFlow do not.
-    agrees(tmp_path, one("LOCAL_RESPONSE_NORMALIZATION", X, options=options), random(*X), reference=False)
+    wrong = "the reference kernel leaves out the last channel of a window, unlike TensorFlow"
+    agrees(tmp_path, one("LOCAL_RESPONSE_NORMALIZATION", X, options=options), random(*X), fast_because=wrong)
 
 
 @pytest.mark.parametrize(

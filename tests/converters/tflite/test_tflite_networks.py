@@ -8,14 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from exact_engines import litert_results
 from project_scripts import script
 
 import mpscnn
 from mpscnn import converters, models
-
-pytest.importorskip("ai_edge_litert", reason="needs ai-edge-litert")
-
-from ai_edge_litert.interpreter import Interpreter
 
 write_tflite = script("benchmarks", "peer_files.tflite_writer").write_tflite
 
@@ -36,11 +33,7 @@ def test_networks_come_back(tmp_path: Path, name: str) -> None:
     path, shape = tmp_path / "network.tflite", (1, 64, 64, 3)
     write_tflite(network, shape, path)
     x = np.random.default_rng(0).normal(0.0, 1.0, shape).astype(np.float32)
-    judge = Interpreter(str(path), num_threads=1)
-    judge.allocate_tensors()
-    judge.set_tensor(judge.get_input_details()[0]["index"], x)
-    judge.invoke()
-    expected = judge.get_tensor(judge.get_output_details()[0]["index"])
+    (expected,) = litert_results(path, x)
     again = converters.read_network([path])
     for one in (network, again):
         found = np.asarray(ran(one, x))

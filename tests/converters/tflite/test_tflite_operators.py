@@ -16,6 +16,7 @@ from converters.tflite_writer import (
     strings,
     write_tflite,
 )
+from exact_engines import litert_results
 
 import mpscnn
 from mpscnn import converters
@@ -45,15 +46,8 @@ def refusal(tmp_path: Path, content: bytes, **options: Any) -> str:
 
 
 def agrees_with_litert(network: mpscnn.Network, content: bytes, shape: tuple[int, ...]) -> None:
-    interpreter = pytest.importorskip("ai_edge_litert.interpreter", reason="needs ai-edge-litert").Interpreter
-    oracle = interpreter(model_content=content)
-    source = oracle.get_input_details()[0]["index"]
-    oracle.resize_tensor_input(source, shape)
-    oracle.allocate_tensors()
     x = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
-    oracle.set_tensor(source, x)
-    oracle.invoke()
-    expected = oracle.get_tensor(oracle.get_output_details()[0]["index"])
+    (expected,) = litert_results(content, x)
     found = np.asarray(network.compile(device="cpu", precision="float32").session().run(x))
     assert found.shape == expected.shape
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
