@@ -111,6 +111,8 @@ WITHOUT_VNNI = (
     "tests/converters/onnx/test_onnx_quantized.py",
     "tests/converters/onnx/test_onnx_ranges.py",
 )
+# The programs that only tests of the tiers "ci" and "full" use.
+MORE_PROGRAMS = (*LIBCXX, *BROWSER, *PROXY, *PHOTO_LIBRARIES, "rustc")
 
 # The tests that run on every engine.
 SINGLE_OPERATIONS = ("tests/operations", "tests/ops", "tests/kernels")
@@ -139,26 +141,42 @@ EVERYTHING = (
     "docs",
     "release",
     "tensorflow",
+    "more_tests",
     "tests",
 )
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Build the package and the C++ tests, and run both suites. Arguments go to pytest."""
+    """Build the package and the C++ tests for this machine, and test this installation. Arguments go to pytest."""
     full = "--full" in session.posargs
-    rust = ("rustc",) if full else ()
-    install_system_packages(
-        session, "g++", "ccache", *LIBCXX, *BROWSER, *PROXY, *PHOTO_LIBRARIES, *rust, required=False
-    )
+    install_system_packages(session, "g++", "ccache", *(MORE_PROGRAMS if full else ()), required=False)
     install_package(session)
-    session.run("python", ".ci/check_wheel.py", "--unpacked", str(built_wheel(session)))
-    build_cpp(session, "tests", "-DMPSCNN_BUILD_TESTS=ON")
+    build_cpp(session, "tests", "-DMPSCNN_BUILD_TESTS=ON", "-DMPSCNN_INSTRUCTION_SETS=native")
     everything = {"MPSCNN_TEST_EVERY_POSITION": "1", "MPSCNN_TEST_EVERY_SUM": "1"}
     run_ctest(session, "tests", **(everything if full else {}))
-    # The session "metal" runs the ignored tests, since they need its system packages.
+    run_python_tests(session)
+
+
+@nox.session
+def more_tests(session: nox.Session) -> None:
+    """Run the tests that the session `tests` leaves out and `.ci/run` runs. Arguments go to pytest.
+
+    They test the kernels of all instruction sets, the sources, builds of programs that use the library, and the package
+    beside a browser, a proxy and other engines.
+    """
+    install_system_packages(session, "g++", "ccache", *MORE_PROGRAMS, required=False)
+    install_package(session, "all")
+    session.run("python", ".ci/check_wheel.py", "--unpacked", str(built_wheel(session, "all")))
+    build_cpp(session, "all-tests", "-DMPSCNN_BUILD_TESTS=ON")
+    run_ctest(session, "all-tests")
+    run_python_tests(session, "--ci")
+
+
+def run_python_tests(session: nox.Session, *options: str) -> None:
+    """Run the Python tests of a tier. The session `metal` runs those that need the emulation of Metal."""
     suite = ("pytest", "--ignore=tests/metal_sources", *WITH_WAITING)
-    session.run(*suite, *session.posargs, env=FOR_WORKERS)
+    session.run(*suite, *options, *session.posargs, env=FOR_WORKERS)
 
 
 @nox.session(python=["3.13t", "3.14t"])
@@ -190,13 +208,22 @@ def ray(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Run the tutorials, and build the site in build/site. A link that leads nowhere is an error."""
+    """Run the tutorials, and build the site in build/site. A link that leads nowhere is an error.
+
+    `-- --without-notebooks` builds the site with the tutorials as they are in the repository.
+    """
     install_system_packages(session, "ccache", "g++")
     install_build_tools(session)
-    install_wheel(session, "cli,serve,coreml,torch", TORCH[0], TORCH[3], "coremltools>=9", *SITE)
-    run = str(held_folder(session, "notebooks"))  # and build/site, which only this session writes
-    session.run("python", ".ci/run_notebooks.py", run, env={"CMAKE_GENERATOR": "Ninja"})
-    session.run("mkdocs", "build", "--strict", env={"MPSCNN_NOTEBOOKS": run, "NO_MKDOCS_2_WARNING": "1"})
+    run_notebooks = "--without-notebooks" not in session.posargs
+    environment = {"NO_MKDOCS_2_WARNING": "1"}
+    if run_notebooks:
+        install_wheel(session, "cli,serve,coreml,torch", TORCH[0], TORCH[3], "coremltools>=9", *SITE)
+        place = str(held_folder(session, "notebooks"))  # and build/site, which only this session writes
+        session.run("python", ".ci/run_notebooks.py", place, env={"CMAKE_GENERATOR": "Ninja"})
+        environment["MPSCNN_NOTEBOOKS"] = place
+    else:
+        install_wheel(session, "cli,serve", *SITE)
+    session.run("mkdocs", "build", "--strict", env=environment)
 
 
 @nox.session
@@ -298,7 +325,7 @@ def tidy(session: nox.Session) -> None:
 def isa(session: nox.Session) -> None:
     """Run the suites with each instruction set of this machine, and check that their objects share no function."""
     install_system_packages(session, "binutils", "ccache", "g++")
-    install_package(session)
+    install_package(session, "all")
     for name in instruction_sets(session):
         session.log(f"instruction set {name}")
         session.run(
@@ -345,7 +372,8 @@ def instructions(session: nox.Session) -> None:
     """Compare the instruction counts of one inference of each network with the record. `--record` renews it."""
     install_system_packages(session, "ccache", "g++", "valgrind")
     install_build_tools(session)
-    install_wheel(session, "cli")
+    # valgrind does not support all instructions of new processors.
+    install_wheel(session, "cli", sets="all")
     session.run("python", "benchmarks/instructions/instructions.py", *session.posargs)
 
 
@@ -353,7 +381,7 @@ def instructions(session: nox.Session) -> None:
 def emulated(session: nox.Session) -> None:
     """Run the suites on emulated processors: x86-64 with SSE4 only and with AVX2 but no VNNI, and arm64."""
     install_system_packages(session, "ccache", "g++", *EMULATORS)
-    install_package(session)
+    install_package(session, "all")
     compiler = "aarch64-linux-gnu"
     emulated_tests(
         session,

@@ -129,31 +129,34 @@ def python_has(session: nox.Session, module: str) -> bool:
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
-def install_package(session: nox.Session) -> None:
+def install_package(session: nox.Session, sets: str = "native") -> None:
     """Install the package as users do, with the packages that its tests need."""
     install_build_tools(session)
-    install_wheel(session, "test")
+    install_wheel(session, "test", sets=sets)
 
 
-def install_wheel(session: nox.Session, extras: str, *others: str) -> None:
+def install_wheel(session: nox.Session, extras: str, *others: str, sets: str = "native") -> None:
     """Install the wheel of the current sources, with the packages of its extras, and others."""
-    wheel = built_wheel(session)
+    wheel = built_wheel(session, sets)
     # Without these options, pip would keep an older wheel of the same version in an environment that is used again.
     session.install("--force-reinstall", "--no-deps", str(wheel))
     session.install(f"{wheel}[{extras}]", *others)
 
 
-def built_wheel(session: nox.Session) -> Path:
-    """Return a wheel of the current sources with all instruction sets. The first session that needs it builds it."""
-    directory = BUILD / "wheels" / digest_of_sources(session.python or sys.version)
+def built_wheel(session: nox.Session, sets: str = "native") -> Path:
+    """Return a wheel of the current sources. The first session that needs it builds it.
+
+    By default its kernels are for this machine only, as in `pip install .`. For `sets="all"` it has all of them.
+    """
+    directory = BUILD / "wheels" / f"{digest_of_sources(session.python or sys.version)}-{sets}"
     with locked(directory, session.warn):
         if not list(directory.glob("*.whl")):
-            build_wheel(session, directory)
+            build_wheel(session, directory, sets)
     (wheel,) = directory.glob("*.whl")
     return wheel
 
 
-def build_wheel(session: nox.Session, directory: Path) -> None:
+def build_wheel(session: nox.Session, directory: Path, sets: str) -> None:
     """Build the wheel into this folder."""
     command = [str(Path(session.bin) / "python"), "-m", "pip", "wheel", "--no-deps"]
     # With session.run, pip would find the session's CMake instead of the one that `pip install .` uses, and ccache
@@ -162,8 +165,7 @@ def build_wheel(session: nox.Session, directory: Path) -> None:
     built = subprocess.run(
         [*command, "--wheel-dir", str(directory), "."],
         cwd=ROOT,
-        # Some sessions test each instruction set, and valgrind supports only some of them.
-        env={**os.environ, "MPSCNN_INSTRUCTION_SETS": "all"},
+        env={**os.environ, "MPSCNN_INSTRUCTION_SETS": sets},
         capture_output=True,
         text=True,
         check=False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import os
 import runpy
 import signal
@@ -12,10 +13,12 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from tiers import in_ci_only
 
 import mpscnn
 
-PROJECT = Path(__file__).resolve().parent.parent
+TESTS = Path(__file__).resolve().parent
+PROJECT = TESTS.parent
 
 # Every run on every machine draws the same examples. There is no deadline, because a busy machine is not a defect.
 settings.register_profile(
@@ -96,7 +99,10 @@ def shared() -> Path:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--full", action="store_true", help="run the tests marked 'full' as well")
+    parser.addoption(
+        "--ci", action="store_true", help="run the tests of the tier 'ci' instead of the default tier"
+    )
+    parser.addoption("--full", action="store_true", help="run the tests of all tiers")
     parser.addoption(
         "--device", default="cpu", choices=["cpu", "metal"], help="what the tests of single operations run on"
     )
@@ -109,6 +115,36 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker(pytest.mark.skip(reason=mark.args[0]))
     if config.getoption("--full"):
         return
-    slow = [item for item in items if item.get_closest_marker("full")]
-    config.hook.pytest_deselected(items=slow)
-    items[:] = [item for item in items if item not in slow]
+    tier = "ci" if config.getoption("--ci") else "default"
+    wanted = [
+        tier_of(item) == tier or (tier_of(item) == "ci" and is_named(item.path, config)) for item in items
+    ]
+    config.hook.pytest_deselected(
+        items=[item for item, is_wanted in zip(items, wanted, strict=True) if not is_wanted]
+    )
+    items[:] = itertools.compress(items, wanted)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not even import the files of the tier "ci" in the default tier, unless the command line names them."""
+    if config.getoption("--ci") or config.getoption("--full") or is_named(collection_path, config):
+        return None
+    return True if is_in_ci_only(collection_path) else None
+
+
+def is_named(path: Path, config: pytest.Config) -> bool:
+    """Return true if the command line names a file of tests, or its folder and the folder is in the tier "ci"."""
+    named = (Path(argument.split("::")[0]).resolve() for argument in config.args)
+    return any(path == place or (place in path.parents and is_in_ci_only(place)) for place in named)
+
+
+def is_in_ci_only(path: Path) -> bool:
+    """Return true if the tier "ci" has this file or folder."""
+    return path.is_relative_to(TESTS) and in_ci_only(path.relative_to(TESTS).as_posix())
+
+
+def tier_of(item: pytest.Item) -> str:
+    """Return the tier of a test: "default", "ci" or "full"."""
+    if item.get_closest_marker("full"):
+        return "full"
+    return "ci" if item.get_closest_marker("ci") or is_in_ci_only(item.path) else "default"

@@ -123,13 +123,12 @@ class Model(Expected, Generic[Answer]):
         preprocess: how photos become inputs: the name of a preset or a mapping, see `mpscnn.preprocess`. None: the
             network's own.
         labels: the names of the classes, in the order of the outputs; None: the network's own.
-        options: the fields of `CompileOptions` and `RunOptions`, as for `load`.
+        options: the fields of `CompileOptions` and `RunOptions`. Wrong options raise the errors that `load` raises.
 
     Raises:
         WeightsError: weights are missing.
         UnsupportedError: a layer is a function of this program.
         ParameterError: the argument is not a Network.
-        Also the errors of `load` about options.
     """
 
     @accept_foreign_arguments(options=LOAD_FIELDS)

@@ -8,11 +8,12 @@
 
 #include "core/error.h"
 
-/// The test framework. TEST(name) { ... } defines a test; CHECK and CHECK_THROWS check conditions. Each test
-/// file is an executable. Its exit status is 1 if a test fails or checks nothing.
+/// The test framework. TEST(name) { ... } defines a test; CHECK and CHECK_THROWS check conditions. The test
+/// files of a folder are one program (check_main.cpp).
 namespace check {
 
 struct Test {
+    std::string_view file;
     const char *name;
     void (*run)();
 };
@@ -21,8 +22,8 @@ inline std::vector<Test> tests;
 inline std::atomic<int> checks = 0, failures = 0; // counts of the running test; its threads may check as well
 inline const char *skip_reason = nullptr;
 
-inline bool add(const char *name, void (*run)()) {
-    tests.push_back({name, run});
+inline bool add(std::string_view file, const char *name, void (*run)()) {
+    tests.push_back({file, name, run});
     return true;
 }
 
@@ -50,7 +51,7 @@ void throws(Action action, mpscnn::ErrorKind kind, std::string_view part, const 
 
 #define TEST(name)                                                                                           \
     static void name();                                                                                      \
-    [[maybe_unused]] static const bool name##_added = check::add(#name, name);                               \
+    [[maybe_unused]] static const bool name##_added = check::add(__FILE__, #name, name);                     \
     static void name()
 
 #define CHECK(...) check::that(static_cast<bool>(__VA_ARGS__), __FILE__, __LINE__, #__VA_ARGS__, "is false")
@@ -61,27 +62,3 @@ void throws(Action action, mpscnn::ErrorKind kind, std::string_view part, const 
 
 /// End a test that cannot run here.
 #define SKIP(reason) return static_cast<void>(check::skip_reason = reason)
-
-int main() {
-    int failed = 0, skipped = 0;
-    for (const check::Test &test : check::tests) {
-        check::checks = check::failures = 0;
-        check::skip_reason = nullptr;
-        try {
-            test.run();
-        } catch (const std::exception &error) {
-            check::that(false, test.name, 0, "unexpected exception", error.what());
-        }
-        if (check::skip_reason) std::printf("SKIPPED %s: %s\n", test.name, check::skip_reason);
-        const bool checked = check::checks > 0 || check::skip_reason;
-        const bool passed = check::failures == 0 && checked;
-        if (!passed)
-            std::printf("FAILED %s (%d of %d checks)\n", test.name, check::failures.load(),
-                        check::checks.load());
-        failed += passed ? 0 : 1;
-        skipped += passed && check::skip_reason ? 1 : 0;
-    }
-    const int total = static_cast<int>(check::tests.size());
-    std::printf("%d passed, %d failed, %d skipped\n", total - failed - skipped, failed, skipped);
-    return failed == 0 && total > 0 ? 0 : 1;
-}

@@ -134,6 +134,7 @@ def test_quantised_files_are_loaded(shared: Path, tmp_path: Path, monkeypatch: p
     np.testing.assert_array_equal(np.asarray(found), expected(path, [x]))
 
 
+@pytest.mark.ci
 def test_bits_are_the_same_everywhere(
     shared: Path, instruction_set: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

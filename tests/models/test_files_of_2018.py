@@ -75,6 +75,7 @@ def litert_objects(path: Path, photo: Path) -> list[tuple[int, float, NDArray[np
     ]
 
 
+@pytest.mark.ci
 def test_boxes(shared: Path, precision: str) -> None:
     path = shared / FOLDER / f"{DETECTOR}.tflite"
     model = mpscnn.load(path, device="cpu", precision=precision)

@@ -88,6 +88,7 @@ def test_the_bits_are_those_of_every_processor(name: str, known: dict[str, dict[
     assert found == {precision: known[name][precision] for precision in precisions}
 
 
+@pytest.mark.ci
 @pytest.mark.skipif(_SUMS != "pairs", reason="the test above has bfloat16's common bits")
 def test_the_common_bits_of_bfloat16_where_others_take_less_time(known: dict[str, dict[str, str]]) -> None:
     command = [sys.executable, __file__, "bfloat16"]

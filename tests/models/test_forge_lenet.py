@@ -31,6 +31,7 @@ def mnist(path: Path, header: int) -> NDArray[np.uint8]:
     return np.frombuffer(gzip.decompress(path.read_bytes()), np.uint8, offset=header)
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("precision", ["float32", "float16"])
 def test_the_whole_test_set(shared: Path, precision: str) -> None:
     images = mnist(shared / "data/mnist/t10k-images-idx3-ubyte.gz", 16).reshape(-1, 28, 28, 1)

@@ -67,6 +67,7 @@ def test_products_are_added_in_pairs(data: st.DataObject, seed: int) -> None:
     np.testing.assert_array_equal(result, model.convolution(x, weight, bias, attributes, SUMS))
 
 
+@pytest.mark.ci
 @ORDER
 @given(seeds, st.integers(2, 40), st.integers(2, 70), st.integers(1, 3), st.booleans())
 def test_results_that_a_product_follows_are_rounded(

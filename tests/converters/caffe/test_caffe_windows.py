@@ -58,6 +58,7 @@ def _cases() -> list[tuple[Any, ...]]:
     return cases
 
 
+@pytest.mark.ci
 def test_poolings(tmp_path: Path) -> None:
     padded_on_one_axis = nonsense = 0
     for size, kernel, stride, pad, average, floor in _cases():

@@ -141,6 +141,7 @@ def test_cut_text() -> None:
             text.parse_program(content[:end])
 
 
+@pytest.mark.ci
 def test_brackets_within_brackets() -> None:
     for bracket in "([{<":
         with pytest.raises(Error):

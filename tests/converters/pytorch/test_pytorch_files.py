@@ -389,6 +389,7 @@ def test_damaged_files_are_read_or_refused(tmp_path: Path, name: str) -> None:
     assert refused > 50
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("form", ["zip", pytest.param("legacy", marks=pytest.mark.full)])
 @pytest.mark.parametrize(
     "opcode",

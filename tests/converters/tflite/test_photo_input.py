@@ -175,6 +175,7 @@ def test_published_classifiers_need_no_option(
     assert named in capsys.readouterr().out.splitlines()[1]
 
 
+@pytest.mark.ci
 def test_the_published_segmenter_needs_no_option(
     shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

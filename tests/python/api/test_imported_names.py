@@ -49,6 +49,7 @@ def hint_of(module: ModuleType, name: str) -> str:
     return str(said.value).removeprefix(start)
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("module", [mpscnn, kernels, nodes], ids=lambda module: module.__name__)
 def test_both_forms_give_the_same_hint(module: ModuleType) -> None:
     names = hinted_names(module)

@@ -209,6 +209,7 @@ def test_everything_public_exists_and_is_documented() -> None:
         assert getattr(mpscnn, name).__doc__, f"mpscnn.{name} has no docstring"
 
 
+@pytest.mark.ci
 def test_stub_of_the_extension_module_is_right(tmp_path: Path) -> None:
     """mypy's stubtest compares _core.pyi with the module itself: names, arguments, defaults."""
     pytest.importorskip("mypy")

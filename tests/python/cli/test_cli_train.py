@@ -38,6 +38,7 @@ def test_it_trains_a_reader_of_digits(mnist: Path, tmp_path: Path) -> None:
     assert re.match(rf"{re.escape(str(photo))}: 7 ", read.stdout)
 
 
+@pytest.mark.ci
 def test_the_same_seed_makes_the_same_file(mnist: Path, tmp_path: Path) -> None:
     files = []
     for threads, seed in (("1", "3"), ("2", "3"), ("1", "4")):
@@ -49,6 +50,7 @@ def test_the_same_seed_makes_the_same_file(mnist: Path, tmp_path: Path) -> None:
     assert first != third
 
 
+@pytest.mark.ci
 def test_the_small_reader_learns_from_views(mnist: Path, tmp_path: Path) -> None:
     """The bundled model was trained this way. The same seed gives the same file; without --augment it differs."""
     files = []

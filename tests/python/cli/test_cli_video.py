@@ -478,6 +478,7 @@ def test_a_camera_that_goes_away_leaves_a_playable_video(
     assert len(list(open_source(output).frames())) == 1
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_interrupted_it_leaves_a_playable_video(tmp_path: Path, number: int) -> None:
     path = write_clip(tmp_path / "long.mp4", photo_that_moves(2000), options={"preset": "ultrafast"})

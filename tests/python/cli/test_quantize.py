@@ -380,6 +380,7 @@ def test_a_normalization_of_too_small_a_variance() -> None:
         mpscnn.quantize(network, noise(1))
 
 
+@pytest.mark.ci
 def test_the_bundled_model_keeps_its_accuracy(shared: Path) -> None:
     """The accuracy may fall by half a point at most. By default one in twenty of CIFAR-10's test images is used."""
     model = mpscnn.load("cifar10_mobilenet_v2", device="cpu")
