@@ -155,7 +155,7 @@ def tests(session: nox.Session) -> None:
     build_cpp(session, "tests", "-DMPSCNN_BUILD_TESTS=ON", "-DMPSCNN_INSTRUCTION_SETS=native")
     everything = {"MPSCNN_TEST_EVERY_POSITION": "1", "MPSCNN_TEST_EVERY_SUM": "1"}
     run_ctest(session, "tests", **(everything if full else {}))
-    run_python_tests(session)
+    run_python_tests(session, *ON_ALL_CORES)
 
 
 @nox.session
@@ -170,13 +170,13 @@ def more_tests(session: nox.Session) -> None:
     session.run("python", ".ci/check_wheel.py", "--unpacked", str(built_wheel(session, "all")))
     build_cpp(session, "all-tests", "-DMPSCNN_BUILD_TESTS=ON")
     run_ctest(session, "all-tests")
-    run_python_tests(session, "--ci")
+    run_python_tests(session, "--ci", *WITH_WAITING)
 
 
 def run_python_tests(session: nox.Session, *options: str) -> None:
     """Run the Python tests of a tier. The session `metal` runs those that need the emulation of Metal."""
-    suite = ("pytest", "--ignore=tests/metal_sources", *WITH_WAITING)
-    session.run(*suite, *options, *session.posargs, env=FOR_WORKERS)
+    command = ("pytest", "--ignore=tests/metal_sources", *options, *session.posargs)
+    session.run(*command, env=FOR_WORKERS)
 
 
 @nox.session(python=["3.13t", "3.14t"])
@@ -401,8 +401,8 @@ def emulated(session: nox.Session) -> None:
             "kernels_integer_test",
             "kernels_requantisation_test",
         ):
-            test = str(BUILD / "neon" / "tests" / "cpp" / name)
-            session.run("qemu-aarch64", "-cpu", processor, test, external=True)
+            program = str(BUILD / "neon" / "tests" / "cpp" / "cpu_tests")
+            session.run("qemu-aarch64", "-cpu", processor, program, name, external=True)
     program = f"qemu-aarch64 {BUILD / 'neon' / 'tests' / 'cpp' / 'fingerprint_of'}"
     session.run(
         "pytest",
