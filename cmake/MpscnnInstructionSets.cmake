@@ -129,7 +129,7 @@ function(mpscnn_add_kernels objects names compiled)
         endforeach()
     endforeach()
     set(${compiled} "${libraries}" PARENT_SCOPE)
-    if(MPSCNN_BUILD_TESTS AND avx512 IN_LIST built)
+    if(MPSCNN_BUILD_TESTS AND avx2 IN_LIST built AND avx512 IN_LIST built)
         list(APPEND libraries amx_model_bf16 amx_model_int8 avx2_model_vnni) # only tests link these objects
     endif()
     foreach(set IN LISTS libraries)

@@ -110,5 +110,5 @@ TEST(several_threads_start_programs_at_once) {
 TEST(the_file_of_this_code_is_known) {
     if (std::getenv("MPSCNN_EMULATED") && mpscnn::platform::own_file().empty())
         SKIP("a program that is linked statically, as for an emulated arm64, does not know its file");
-    CHECK(std::filesystem::path(mpscnn::platform::own_file()).filename() == "child_process_test");
+    CHECK(std::filesystem::path(mpscnn::platform::own_file()).filename() == "core_tests");
 }

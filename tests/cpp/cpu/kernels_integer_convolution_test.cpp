@@ -24,7 +24,7 @@ using engine::Quantization;
 using engine::WeightTensor;
 using engine::WeightType;
 
-#if defined(MPSCNN_WITH_MODELS) // the models need AVX-512's kernels too
+#if defined(MPSCNN_WITH_MODELS) // the models need the kernels of AVX2 and AVX-512 too
 namespace mpscnn::cpu::amx_model_int8 {
 void get(Kernel<IntegerConvolutionTask> &);
 }
