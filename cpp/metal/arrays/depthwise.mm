@@ -33,10 +33,12 @@ WindowParams window_of(const ops::Convolution &convolution, const Shape &input) 
 }
 
 /// Add the kernel that writes the convolution of a source to the result.
-void add_kernel(ArrayProgram &program, const std::string &shader, ArrayDepthwiseParams params,
+void add_kernel(ArrayProgram &program, const std::string &shader, const WindowParams &window,
                 const Shape &input, std::size_t weight, std::optional<std::size_t> bias,
                 const Activation &activation) {
     const Shape &output = program.operands().result.shape;
+    ArrayDepthwiseParams params{};
+    params.window = window;
     params.input = array_image(input);
     params.output = array_image(output);
     params.has_bias = bias ? 1 : 0;
@@ -89,7 +91,7 @@ std::vector<float> weights_for_arrays(const ops::Convolution &convolution, const
 void add_depthwise(ArrayProgram &program, const ops::Convolution &convolution) {
     const Activation activation = activation_of(program.operands().activation);
     const WindowParams window = window_of(convolution, program.shape(0));
-    add_kernel(program, shader_for(window, program, activation.kind), {.window = window}, program.shape(0),
+    add_kernel(program, shader_for(window, program, activation.kind), window, program.shape(0),
                *program.weight("weight"), bias_of(program), activation);
 }
 
@@ -103,8 +105,8 @@ void add_trained_depthwise(ArrayProgram &program, const ops::Convolution &convol
     const Activation activation = activation_of(program.operands().activation);
     const std::size_t weight = add_rearranged(program, *program.weight("weight"), false);
     const WindowParams window = window_of(convolution, program.shape(0));
-    add_kernel(program, shader_for(window, program, activation.kind), {.window = window}, program.shape(0),
-               weight, bias_of(program), activation);
+    add_kernel(program, shader_for(window, program, activation.kind), window, program.shape(0), weight,
+               bias_of(program), activation);
 }
 
 void add_depthwise_data_gradient(ArrayProgram &program, const ops::Convolution &convolution) {
@@ -112,8 +114,8 @@ void add_depthwise_data_gradient(ArrayProgram &program, const ops::Convolution &
     WindowParams window = window_of(convolution, program.shape(2));
     window.pad_left = (window.kernel_width - 1) * window.dilation_x - window.pad_left;
     window.pad_top = (window.kernel_height - 1) * window.dilation_y - window.pad_top;
-    add_kernel(program, shader_for(window, program, NeuronKind::none), {.window = window}, program.shape(0),
-               weight, std::nullopt, activation_of(ops::Neuron{}));
+    add_kernel(program, shader_for(window, program, NeuronKind::none), window, program.shape(0), weight,
+               std::nullopt, activation_of(ops::Neuron{}));
 }
 
 } // namespace mpscnn::metal

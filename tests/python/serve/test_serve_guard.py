@@ -325,6 +325,22 @@ def test_a_port_that_another_one_takes_first_is_named(model: Path) -> None:
                 serve(Models([host(model, 1)]), settings, listener)
 
 
+def test_connections_for_which_the_system_opens_too_few_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    import resource
+
+    from mpscnn.apps.serve.server import open_listening_socket
+    from mpscnn.apps.serve.settings import Settings
+
+    def refuse(limit: int, values: tuple[int, int]) -> None:
+        raise ValueError(f"limit {limit}: {values}")
+
+    # As on macOS, which names no maximum, and refuses more files than kern.maxfilesperproc.
+    monkeypatch.setattr(resource, "getrlimit", lambda limit: (256, resource.RLIM_INFINITY))
+    monkeypatch.setattr(resource, "setrlimit", refuse)
+    with pytest.raises(mpscnn.ParameterError, match="9,000 need 9,128 open files, and the system refuses"):
+        open_listening_socket(Settings(port=0, connections=9_000))
+
+
 def test_models_must_exist_and_have_names_of_their_own(command: Command, model: Path, tmp_path: Path) -> None:
     assert (
         "nothing.safetensors" in command("serve", str(tmp_path / "nothing.safetensors"), "--port", "0").stderr

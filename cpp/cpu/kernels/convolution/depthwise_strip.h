@@ -191,9 +191,8 @@ MPSCNN_INLINE void depthwise_sums(const typename V::element *const *sources, std
         for (int j = 0; j < tap_columns; ++j) {
             if (j % 3 == 0) {
                 if (j > 0) at += 3 * step;
-                // Hide how the pointer is computed. Otherwise compilers would keep the addresses of all
-                // columns in memory.
-                __asm__("" : "+r"(at));
+                // Otherwise compilers would keep the addresses of all columns in memory.
+                keep_pointer(at);
             }
             if (j < width - 1 && j < (outside_left == any_number ? taps.begin : outside_left)) continue;
             if (j > tap_columns - width &&

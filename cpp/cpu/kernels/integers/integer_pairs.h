@@ -137,7 +137,7 @@ struct PanelSums {
 /// steps, which needs more registers than there are.
 template <class Register> MPSCNN_INLINE void keep_sum([[maybe_unused]] Register &sum) {
 #if defined(__AVX2__)
-    asm("" : "+v"(sum));
+    keep_in_register(sum);
 #endif
 }
 

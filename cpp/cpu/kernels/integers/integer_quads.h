@@ -8,6 +8,7 @@
 
 #include <type_traits>
 
+#include "cpu/isa/simd.h"
 #include "cpu/kernels/integers/integer_quad_registers.h"
 #include "cpu/kernels/integers/integer_quad_rows.h"
 #include "cpu/kernels/integers/integer_tile_requantization.h"
@@ -83,7 +84,7 @@ __attribute__((noinline)) void add_quads(const QuadRows &rows, std::int64_t firs
 #pragma GCC unroll 16
         for (int p = 0; p < pixels; ++p)
 #pragma GCC unroll 8
-            for (int r = 0; r < registers; ++r) __asm__("" : "+v"(totals[p][r]));
+            for (int r = 0; r < registers; ++r) keep_in_register(totals[p][r]);
         sums.store_registers(totals, rows.result + first * rows.result_pitch + panel * IntegerWeights::panel,
                              rows.result_pitch);
         return;

@@ -82,7 +82,13 @@ def _allow_files(connections: int) -> None:
                 f"connections: {connections:,} need {needed:,} open files; this process may have {maximum:,} "
                 f"(ulimit -Hn), enough for {possible:,} connections"
             )
-        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, maximum))
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (needed, maximum))
+        except (OSError, ValueError) as error:  # macOS names no maximum, but has one
+            raise ParameterError(
+                f"connections: {connections:,} need {needed:,} open files, and the system refuses so many "
+                f"(sysctl kern.maxfilesperproc on macOS); choose fewer connections"
+            ) from error
 
 
 def socket_url(listener: socket.socket) -> str:
