@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <numeric>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "api/tensors.h"
 #include "core/half.h"
 #include "core/text.h"
+#include "engine/graph/scores.h"
 #include "engine/run/run_check.h"
 #include "engine/run/tensor_copy.h"
 
@@ -22,6 +24,27 @@ using c_api::guarded;
 using c_api::require;
 
 namespace {
+
+using engine::Scores;
+
+/// What a program's scores are, and the function that makes them.
+struct Scoring {
+    Scores scores;
+    bool is_applied; ///< true: the function is applied to the network's output
+};
+
+/// Find out what the scores of a program are: what the model says, otherwise the function with which the
+/// network ends, otherwise a softmax.
+Scoring scoring_of(const engine::Program &program, const mpscnn_model &model) {
+    const std::optional<Scores> end = engine::scores_of(program.graph());
+    const Scores scores = model.file.scores.value_or(end.value_or(Scores::softmax));
+    return {scores, scores != end && scores != Scores::as_is};
+}
+
+/// A binary classifier computes one score, the probability of the second of its two labels.
+bool is_binary(const mpscnn_model &model, std::int64_t scores) {
+    return scores == 1 && model.file.labels.size() == 2;
+}
 
 /// Throws unless the classes of the program's output can be ranked.
 void require_rank(const engine::Program &program, const mpscnn_model &model, int top) {
@@ -33,16 +56,15 @@ void require_rank(const engine::Program &program, const mpscnn_model &model, int
         fail(ErrorKind::shape,
              {what, "its output is ", program.outputs()[0].shape.text(), ", not (n, classes)",
               output.rank() == 4 ? "; classes of pixels are found by segmenting: mpscnn segment" : ""});
-    c_api::require_labels(program, model, output[1]);
+    if (!is_binary(model, output[1])) c_api::require_labels(program, model, output[1]);
     if (top < 0) fail(ErrorKind::parameter, {"top must be at least 0, got ", top});
-}
-
-/// True if the values of an output are probabilities already.
-bool ends_in_softmax(const engine::Graph &graph) {
-    engine::ValueId value = graph.outputs()[0];
-    while (!graph.is_input(value) && std::holds_alternative<ops::Reshape>(graph.producer(value).operation))
-        value = graph.producer(value).inputs[0];
-    return !graph.is_input(value) && std::holds_alternative<ops::Softmax>(graph.producer(value).operation);
+    const Scoring scoring = scoring_of(program, model);
+    if (output[1] == 1 && scoring.is_applied && scoring.scores == Scores::softmax)
+        fail(ErrorKind::unsupported,
+             {what,
+              "its output is a single number, and the softmax of a single number is always 1; if it is the "
+              "logit of a probability, load the model with scores \"sigmoid\"; for any other number, "
+              "load it with scores \"as is\""});
 }
 
 void softmax(std::vector<float> &values) {
@@ -53,13 +75,25 @@ void softmax(std::vector<float> &values) {
         value = static_cast<float>(std::exp(static_cast<double>(value) - largest) / sum);
 }
 
+void sigmoid(std::vector<float> &values) {
+    for (float &value : values)
+        value = static_cast<float>(1.0 / (1.0 + std::exp(-static_cast<double>(value))));
+}
+
+/// Return the scores of all classes, given the program's output.
+std::vector<float> class_scores(const mpscnn_model &model, const Scoring &scoring,
+                                std::vector<float> values) {
+    if (scoring.is_applied) (scoring.scores == Scores::softmax ? softmax : sigmoid)(values);
+    if (is_binary(model, static_cast<std::int64_t>(values.size()))) values = {1.0f - values[0], values[0]};
+    return values;
+}
+
 /// Return the indices of the `count` largest; among equal ones the lower index comes first.
-std::vector<int> top_k(const std::vector<float> &probabilities, std::size_t count) {
-    std::vector<int> order(probabilities.size());
+std::vector<int> top_k(const std::vector<float> &scores, std::size_t count) {
+    std::vector<int> order(scores.size());
     std::iota(order.begin(), order.end(), 0);
     const auto better = [&](int a, int b) {
-        const float x = probabilities[static_cast<std::size_t>(a)],
-                    y = probabilities[static_cast<std::size_t>(b)];
+        const float x = scores[static_cast<std::size_t>(a)], y = scores[static_cast<std::size_t>(b)];
         return x > y || (x == y && a < b);
     };
     std::partial_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count), order.end(), better);
@@ -67,21 +101,22 @@ std::vector<int> top_k(const std::vector<float> &probabilities, std::size_t coun
     return order;
 }
 
-/// Rank the classes by their probabilities, which are computed from logits if necessary.
+/// Rank the classes by their scores, which are computed from the output `values`.
 std::unique_ptr<mpscnn_predictions> rank(const mpscnn_model &model, const engine::Program &program,
-                                         std::vector<float> probabilities, int top) {
-    if (!ends_in_softmax(program.graph())) softmax(probabilities);
+                                         std::vector<float> values, int top) {
+    const Scoring scoring = scoring_of(program, model);
+    const std::vector<float> scores = class_scores(model, scoring, std::move(values));
     // Softmax is undefined for infinite logits as well.
-    if (std::any_of(probabilities.begin(), probabilities.end(),
-                    [](float value) { return std::isnan(value); }))
+    if (std::any_of(scores.begin(), scores.end(), [](float value) { return std::isnan(value); }))
         fail(ErrorKind::parameter, {"network ", quoted(program.name()),
                                     ": the result is not a number (NaN), so the classes cannot be ranked"});
     const std::size_t count =
-        top == 0 ? probabilities.size() : std::min(probabilities.size(), static_cast<std::size_t>(top));
+        top == 0 ? scores.size() : std::min(scores.size(), static_cast<std::size_t>(top));
     auto predictions = std::make_unique<mpscnn_predictions>();
-    for (int index : top_k(probabilities, count))
+    predictions->scores = scoring.scores;
+    for (int index : top_k(scores, count))
         predictions->entries.push_back(
-            {c_api::label_of(model, index), index, probabilities[static_cast<std::size_t>(index)]});
+            {c_api::label_of(model, index), index, scores[static_cast<std::size_t>(index)]});
     return predictions;
 }
 
@@ -140,6 +175,10 @@ mpscnn_status mpscnn_model_rank(const mpscnn_model *model, const mpscnn_program 
         engine::check_elements(*program->program, {}, {&view, 1});
         *predictions = rank(*model, *program->program, values_of(view, *program->program), top).release();
     });
+}
+
+const char *mpscnn_predictions_scores(const mpscnn_predictions *predictions) {
+    return predictions ? name_of(predictions->scores) : "";
 }
 
 int mpscnn_predictions_count(const mpscnn_predictions *predictions) {

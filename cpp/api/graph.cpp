@@ -1,5 +1,6 @@
 #include "engine/graph/graph.h"
 #include "core/text.h"
+#include "engine/graph/scores.h"
 #include "engine/run/exact_positions.h"
 
 #include <algorithm>
@@ -149,6 +150,15 @@ mpscnn_status mpscnn_graph_shape(const mpscnn_graph *graph, int value, int64_t s
         require(rank, "rank");
         require_value(graph->graph, value);
         c_api::give_shape(graph->graph.shape(value), shape, rank);
+    });
+}
+
+mpscnn_status mpscnn_graph_scores(const mpscnn_graph *graph, const char **scores) {
+    return guarded([&] {
+        require(graph, "graph");
+        require(scores, "scores");
+        const std::optional<engine::Scores> found = engine::scores_of(graph->graph);
+        *scores = found ? name_of(*found) : nullptr;
     });
 }
 

@@ -55,4 +55,5 @@ struct mpscnn_predictions {
         float probability;
     };
     std::vector<Entry> entries;
+    mpscnn::engine::Scores scores; ///< what the probabilities are
 };

@@ -30,6 +30,7 @@ Json describe(const mpscnn_model &model) {
     result.set("labels", model.file.labels.empty() ? Json() : Json(model.file.labels));
     result.set("preprocess", model.preprocess ? to_json(*model.preprocess) : Json());
     result.set("detection", model.detector ? to_json(model.detector->head()) : Json());
+    result.set("scores", model.file.scores ? Json(name_of(*model.file.scores)) : Json());
     result.set("information", model.file.information);
     return result;
 }
@@ -56,11 +57,12 @@ engine::ModelFile described(const engine::Graph &graph, const char *description)
     if (!description) return file;
     const Json json = parse_json(description);
     const JsonView view(json, "description");
-    view.allow_only({"labels", "preprocess", "detection", "information"});
+    view.allow_only({"labels", "preprocess", "detection", "scores", "information"});
     const auto given = [&](const char *key) { return view.has(key) && !view.at(key).value().is_null(); };
     if (given("labels")) file.labels = view.at("labels").get<std::vector<std::string>>();
     if (given("preprocess")) file.preprocess = view.at("preprocess").value();
     if (given("detection")) file.detection = view.at("detection").value();
+    if (given("scores")) file.scores = engine::scores_named(view.at("scores").get<std::string>());
     if (given("information")) file.information = view.at("information").value();
     return file;
 }
@@ -107,6 +109,13 @@ mpscnn_status mpscnn_model_describe(const mpscnn_model *model, mpscnn_text **jso
         require(model, "model");
         require(json, "json");
         c_api::give(to_text(describe(*model)), json);
+    });
+}
+
+mpscnn_status mpscnn_model_set_scores(mpscnn_model *model, const char *scores) {
+    return guarded([&] {
+        require(model, "model");
+        model->file.scores = scores ? std::optional(engine::scores_named(scores)) : std::nullopt;
     });
 }
 

@@ -67,6 +67,7 @@ void bind_graph(py::module_ &module) {
              py::call_guard<Exclusive>())
         .def("get_weight", &get_weight, py::arg("layer"), py::arg("role"), py::call_guard<Exclusive>())
         .def("copy", &Graph::copy, py::call_guard<Exclusive>())
+        .def("scores", &Graph::scores, py::call_guard<Exclusive>())
         .def("to_json", &Graph::to_json, py::call_guard<Exclusive>())
         .def("weights", &Graph::weights_json, py::call_guard<Exclusive>())
         .def("describe", &Graph::describe, py::arg("height") = 0, py::arg("width") = 0,

@@ -22,13 +22,13 @@ py::bytes content(const ModelFile &model) {
     return py::bytes(bytes);
 }
 
-py::list classify(const ModelFile &model, Session &session, const Pixels &image, int top) {
+py::tuple classify(const ModelFile &model, Session &session, const Pixels &image, int top) {
     const ImageView &view = image.view();
     const Predictions predictions = [&] {
         const GilReleased unlocked;
         return model.classify(session, view, top);
     }();
-    return prediction_list(predictions);
+    return ranked_classes(predictions);
 }
 
 py::list detect(const ModelFile &model, Session &session, const Pixels &image, float score_threshold,

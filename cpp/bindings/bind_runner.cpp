@@ -108,7 +108,7 @@ void classify_frame(FrameRunner &self, const std::shared_ptr<Frame> &frame, cons
                     const py::object &image, int top, EndCallback on_end) {
     const auto &file = model.cast<const ModelFile &>();
     const ImageView &photo = image.cast<const Pixels &>().view();
-    self.take<Predictions>(frame, use_of(model, image, std::move(on_end)), prediction_list,
+    self.take<Predictions>(frame, use_of(model, image, std::move(on_end)), ranked_classes,
                            [&](Runner::ResultHandler<Predictions> handler) {
                                return self.runner.classify(file, photo, top, std::move(handler));
                            });

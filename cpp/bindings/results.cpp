@@ -17,11 +17,11 @@ py::array_t<Number> array_of(std::vector<Number> numbers, const std::vector<py::
 
 } // namespace
 
-py::list prediction_list(const Predictions &predictions) {
-    py::list result;
+py::tuple ranked_classes(const Predictions &predictions) {
+    py::list entries;
     for (const Prediction &entry : predictions.top(predictions.size()))
-        result.append(py::make_tuple(entry.label, entry.index, entry.probability));
-    return result;
+        entries.append(py::make_tuple(entry.label, entry.index, entry.probability));
+    return py::make_tuple(entries, predictions.scores());
 }
 
 py::list detection_list(const std::vector<Detection> &detections) {

@@ -14,8 +14,8 @@ namespace mpscnn::bindings {
 
 namespace py = pybind11;
 
-/// Return a list of (label, index, probability).
-py::list prediction_list(const Predictions &predictions);
+/// Return a list of (label, index, probability), and what the probabilities are.
+py::tuple ranked_classes(const Predictions &predictions);
 
 /// Return a list of (label, index, score, (left, top, right, bottom), anchor).
 py::list detection_list(const std::vector<Detection> &detections);

@@ -15,6 +15,7 @@ from mpscnn.errors import ParameterError
 if TYPE_CHECKING:  # other modules are imported where they are used, so that running a network starts quickly
     from typing import TypedDict
 
+    from mpscnn._private.literals import ScoresName
     from mpscnn.graph.network import Network
 
     class Description(TypedDict):
@@ -24,6 +25,7 @@ if TYPE_CHECKING:  # other modules are imported where they are used, so that run
         preprocess: dict[str, Any] | None
         information: dict[str, str]
         detection: dict[str, Any] | None
+        scores: ScoresName | None
 
 
 def model_path(model: str | os.PathLike[str], *, fold: bool = True, note_photos: bool = True) -> str:
@@ -63,19 +65,22 @@ def open_model(path: str) -> _core.Model:
 
 
 def core_model(
-    network: Network | _core.Model, preprocess: str | Mapping[str, Any] | None, labels: Sequence[str] | None
+    network: Network | _core.Model,
+    preprocess: str | Mapping[str, Any] | None = None,
+    labels: Sequence[str] | None = None,
+    scores: ScoresName | None = None,
 ) -> _core.Model:
-    """Return a network as a model of the core, with this preprocessing and these labels.
+    """Return a network as a model of the core, with these settings.
 
-    With None the model keeps the network's own preprocessing or labels.
+    With None the model keeps the network's own preprocessing, labels or scores.
     """
     if isinstance(network, _core.Model):
-        if preprocess is None and labels is None:
+        if preprocess is None and labels is None and scores is None:
             return network
         from mpscnn.graph.model_file import description, with_metadata
 
         described, _ = described_network(network)
-        changes = description(described, labels, preprocess, None)
+        changes = description(described, labels, preprocess, scores, None)
         return _core.Model.parse(with_metadata(network.content(), changes), "model")
     from mpscnn.graph.model_file import model_content
     from mpscnn.graph.network import Network
@@ -89,6 +94,7 @@ def core_model(
         network,
         labels=network.labels if labels is None else labels,
         preprocess=network.preprocess if preprocess is None else preprocess,
+        scores=network.scores if scores is None else scores,
     )
     return _core.Model.parse(content, f"network {network.name!r}")
 
@@ -96,13 +102,13 @@ def core_model(
 def described_network(core: _core.Model) -> tuple[Network, dict[str, str]]:
     """Return the network of a model file, and the file's texts about itself.
 
-    The network has the file's preprocessing, labels and detection settings.
+    The network has the file's preprocessing, labels, scores and detection settings.
     """
     from mpscnn.graph.network import Network
 
     about = read_settings(core)
     network = Network.from_graph(core.graph())
-    network.preprocess, network.labels = about["preprocess"], about["labels"]
+    network.preprocess, network.labels, network.scores = about["preprocess"], about["labels"], about["scores"]
     if about["detection"] is not None:
         from mpscnn.vision.detector import DetectionHead
 

@@ -29,7 +29,13 @@ from mpscnn.runtime.session_pool import SessionPool
 if TYPE_CHECKING:  # other modules are imported where they are used, so that running a network starts quickly
     from typing_extensions import TypeVar, Unpack
 
-    from mpscnn._private.literals import ChannelOrderName, ClassifierName, DetectorName, SegmenterName
+    from mpscnn._private.literals import (
+        ChannelOrderName,
+        ClassifierName,
+        DetectorName,
+        ScoresName,
+        SegmenterName,
+    )
     from mpscnn.core_model import Description
     from mpscnn.graph.features import FeatureExtractor
     from mpscnn.graph.network import Network
@@ -43,6 +49,7 @@ if TYPE_CHECKING:  # other modules are imported where they are used, so that run
         fold: bool
         preprocess: str | Mapping[str, Any] | None
         labels: Sequence[str] | None
+        scores: ScoresName | None
 
     # The type of `predict`'s result; Any if it is known only when the file has been read.
     Answer = TypeVar("Answer", default=Any)
@@ -67,6 +74,7 @@ def load(
     fold: bool = True,
     preprocess: str | Mapping[str, Any] | None = None,
     labels: Sequence[str] | None = None,
+    scores: ScoresName | None = None,
     **options: Unpack[LoadArguments],
 ) -> Model:
     """Load a model and prepare it for a device.
@@ -79,6 +87,10 @@ def load(
         fold: as for `mpscnn.converters.read_network`; False for PyTorch weights that will be trained.
         preprocess: how photos become inputs, see `mpscnn.preprocess`; None: the file's settings.
         labels: the names of the classes, in the order of the outputs; None: those of the file.
+        scores: what the results of a classifier are. "softmax": probabilities of classes that exclude each other.
+            "sigmoid": an independent probability of each class. The function is applied to the network's output,
+            unless the network ends in it. "as is": the output itself. None: what the file states; otherwise the
+            function with which the network ends; otherwise "softmax". `Classification.scores_are` has the answer.
         options: the fields of `CompileOptions` and `RunOptions`: `device`, `precision`, `threads` and others.
 
     Raises:
@@ -91,11 +103,16 @@ def load(
         TypeError: there is no such option.
     """
     load_options(options)  # check the options before a file is downloaded and converted
+    if scores is not None:
+        from mpscnn.graph.structure import checked_scores
+
+        scores = checked_scores(scores)
     read = isinstance(model, (str, os.PathLike))
     return Model(
         open_model(model_path(model, fold=fold, note_photos=preprocess is None)) if read else model,  # type: ignore[arg-type]
         preprocess=preprocess,
         labels=labels,
+        scores=scores,
         **options,
     )
 
@@ -123,6 +140,7 @@ class Model(Expected, Generic[Answer]):
         preprocess: how photos become inputs: the name of a preset or a mapping, see `mpscnn.preprocess`. None: the
             network's own.
         labels: the names of the classes, in the order of the outputs; None: the network's own.
+        scores: what the results of a classifier are, as for `load`; None: what the network states or ends with.
         options: the fields of `CompileOptions` and `RunOptions`. Wrong options raise the errors that `load` raises.
 
     Raises:
@@ -138,6 +156,7 @@ class Model(Expected, Generic[Answer]):
         *,
         preprocess: str | Mapping[str, Any] | None = None,
         labels: Sequence[str] | None = None,
+        scores: ScoresName | None = None,
         **options: Unpack[LoadArguments],
     ) -> None:
         self.compile_options: CompileOptions
@@ -145,7 +164,7 @@ class Model(Expected, Generic[Answer]):
         self.run_options: RunOptions
         """The options of each prediction."""
         self.compile_options, self.run_options = load_options(options)
-        self._core = core_model(network, preprocess, labels)
+        self._core = core_model(network, preprocess, labels, scores)
         self.program: Program = compile_graph(self._core.graph(), [], self.compile_options)
         self._sessions = SessionPool(self.program, self.run_options)
 
@@ -200,6 +219,11 @@ class Model(Expected, Generic[Answer]):
         Assigning others changes what `features` and `save` do, but not predictions: give them to `load` instead.
         """
         return self._description["preprocess"]
+
+    @property
+    def scores_are(self) -> ScoresName:
+        """What the results of `classify` are: "softmax", "sigmoid" or "as is". See `load`."""
+        return self.network.scores_are
 
     @cached_property
     def information(self) -> dict[str, str]:
@@ -367,7 +391,10 @@ class Model(Expected, Generic[Answer]):
     def classify(
         self, photo: Any, *, top: int | None = None, channel_order: ChannelOrderName | None = None
     ) -> Classification:
-        """Return the classes of a photo, the most probable first.
+        """Return the classes of a photo, the most probable first. Its `scores_are` says what the probabilities are.
+
+        A network with one output and two labels is a binary classifier: the output is the probability of the second
+        label.
 
         Args:
             photo: path, bytes of an image file, Pillow image, or array: see `mpscnn.photo.open_photo`.
@@ -377,7 +404,8 @@ class Model(Expected, Generic[Answer]):
 
         Raises:
             ImageError: the photo cannot be read.
-            ShapeError or UnsupportedError: the model is not a classifier, or takes no photos.
+            ShapeError or UnsupportedError: the model is not a classifier, or takes no photos. A single logit is no
+                classifier's output, unless the model was loaded with `scores`.
             ParameterError: `top` is below 1, or a result is NaN.
         """
         from mpscnn.vision.photo_tasks import classification_task

@@ -40,6 +40,7 @@ public:
         read_weights(model.graph);
         if (const auto json = optional_json("mpscnn.labels")) model.labels = read_labels(*json, model.graph);
         model.preprocess = optional_json("mpscnn.preprocess");
+        if (const auto json = optional_json("mpscnn.scores")) model.scores = read_scores(*json);
         if (auto json = optional_json("mpscnn.information"))
             model.information = read_information(std::move(*json));
         return model;
@@ -82,11 +83,17 @@ private:
         if (labels.size() > max_labels) fail(ErrorKind::weights, "more than a million labels");
         const Shape result = graph.shape(graph.outputs()[0]);
         const bool of_classes = result.rank() == 2 || (result.rank() == 4 && result.back() > 1);
-        if (!labels.empty() && graph.outputs().size() == 1 && of_classes &&
+        // One score with two labels is the probability of the second of two classes.
+        const bool is_binary = result.rank() == 2 && result.back() == 1 && labels.size() == 2;
+        if (!labels.empty() && graph.outputs().size() == 1 && of_classes && !is_binary &&
             static_cast<std::size_t>(result.back()) != labels.size())
             fail(ErrorKind::weights,
                  {"mpscnn.labels: ", labels.size(), " labels for a network of ", result.back(), " classes"});
         return labels;
+    }
+
+    static Scores read_scores(const Json &json) {
+        return scores_named(JsonView(json, "mpscnn.scores", ErrorKind::weights).get<std::string>());
     }
 
     Json read_information(Json json) const {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/graph/graph.h"
+#include "engine/graph/scores.h"
 
 namespace mpscnn::engine {
 
@@ -17,6 +18,7 @@ struct ModelFile {
     std::vector<std::string> labels;   ///< names of classes; empty if there are none
     std::optional<Json> preprocess;    ///< in the format of vision/preprocess.h
     std::optional<Json> detection;     ///< in the format of vision/detection.h
+    std::optional<Scores> scores;      ///< of a classifier; without a value they follow from the graph
     std::vector<float> anchors;        ///< box priors of a detector that stores them: four numbers for each
     Json information = Json::object(); ///< free text: license, source, description
 

@@ -88,6 +88,7 @@ Json metadata_of(const ModelFile &model) {
     metadata.set("mpscnn.graph", to_text(model.graph.to_json()));
     if (!model.labels.empty()) metadata.set("mpscnn.labels", to_text(Json(model.labels)));
     if (model.preprocess) metadata.set("mpscnn.preprocess", to_text(*model.preprocess));
+    if (model.scores) metadata.set("mpscnn.scores", to_text(Json(name_of(*model.scores))));
     if (JsonView(model.information).size() > 0)
         metadata.set("mpscnn.information", to_text(model.information));
     if (model.detection) metadata.set("mpscnn.detection", to_text(*model.detection));

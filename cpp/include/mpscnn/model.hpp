@@ -134,6 +134,8 @@ public:
     explicit Predictions(mpscnn_predictions *handle) : handle_(handle) {}
 
     int size() const noexcept { return mpscnn_predictions_count(handle_.get()); }
+    /// Return what the probabilities are: "softmax", "sigmoid" or "as is"; see mpscnn_predictions_scores.
+    std::string scores() const { return mpscnn_predictions_scores(handle_.get()); }
     Prediction operator[](int rank) const {
         mpscnn_prediction raw{};
         detail::check(mpscnn_predictions_get(handle_.get(), rank, &raw));
@@ -242,6 +244,12 @@ public:
     }
     /// Return a description as JSON; see mpscnn_model_describe.
     std::string describe() const { return detail::text_of(mpscnn_model_describe, get()); }
+
+    /// State what the scores of the classes are, before other threads use the model; see
+    /// mpscnn_model_set_scores.
+    void set_scores(const std::string &scores) {
+        detail::check(mpscnn_model_set_scores(get(), detail::c_string(scores)));
+    }
 
     /// Write a model file with this content; see mpscnn_model_save.
     void save(const std::string &path) const {

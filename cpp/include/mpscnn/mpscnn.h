@@ -213,6 +213,10 @@ MPSCNN_API mpscnn_status mpscnn_graph_quantize(mpscnn_graph *graph, int value, c
 /* Return the shape of a value; -1 is a free extent. */
 MPSCNN_API mpscnn_status mpscnn_graph_shape(const mpscnn_graph *graph, int value,
                                             int64_t shape[MPSCNN_MAX_RANK], int *rank);
+/* Return the function whose results the values of the network's only output are: "softmax", "sigmoid", or
+ * NULL for all other outputs. Layers that only move, select or average these results may follow the function.
+ */
+MPSCNN_API mpscnn_status mpscnn_graph_scores(const mpscnn_graph *graph, const char **scores);
 /* Set a weight to a copy of the tensor. `scales` and `zero_points` (uint8 and int32 only) have
  * `quantization_count` entries: 1, or one for each index of the first axis. */
 MPSCNN_API mpscnn_status mpscnn_graph_set_weight(mpscnn_graph *graph, const char *layer, const char *role,
@@ -449,7 +453,7 @@ typedef struct mpscnn_predictions mpscnn_predictions;
 typedef struct mpscnn_prediction {
     const char *label; /* valid as long as the predictions */
     int index;
-    float probability;
+    float probability; /* see mpscnn_predictions_scores */
 } mpscnn_prediction;
 
 /* Read a model file (docs/model_format.md). */
@@ -464,9 +468,15 @@ MPSCNN_API void mpscnn_model_release(mpscnn_model *model);
 /* Return the model's network. It must be released as well, and may outlive the model. */
 MPSCNN_API mpscnn_status mpscnn_model_graph(const mpscnn_model *model, mpscnn_graph **graph);
 /* Return the file's metadata as JSON: {"name", "labels": [...] or null, "preprocess": {...} or null,
- * "detection": {...} or null, "information": {"license", "source", ...}}. "preprocess" and "detection"
- * have every field. */
+ * "detection": {...} or null, "scores": "softmax", "sigmoid", "as is" or null, "information": {"license",
+ * "source", ...}}. "preprocess" and "detection" have every field. */
 MPSCNN_API mpscnn_status mpscnn_model_describe(const mpscnn_model *model, mpscnn_text **json);
+/* State what the scores of the classes are, for this model and the files that are made of it. "softmax": they
+ * are probabilities of classes that exclude each other. "sigmoid": each class has an independent probability.
+ * The function is applied to the network's output, unless the network ends in it. "as is": the output has the
+ * scores. NULL: they follow from the network's end, and a network without softmax or sigmoid gets a softmax.
+ * Call it before other threads use the model. */
+MPSCNN_API mpscnn_status mpscnn_model_set_scores(mpscnn_model *model, const char *scores);
 /* Return the bytes of a model file with the network, its weights in their stored type, and all other
  * contents of the model's file. */
 MPSCNN_API mpscnn_status mpscnn_model_content(const mpscnn_model *model, mpscnn_text **content);
@@ -474,13 +484,14 @@ MPSCNN_API mpscnn_status mpscnn_model_content(const mpscnn_model *model, mpscnn_
  * one is complete and could be loaded. */
 MPSCNN_API mpscnn_status mpscnn_model_save(const mpscnn_model *model, const char *path);
 /* Write a model file for a network. `description` is a JSON object with any of "labels", "preprocess",
- * "detection" and "information", as in mpscnn_model_describe; NULL: none. */
+ * "detection", "scores" and "information", as in mpscnn_model_describe; NULL: none. */
 MPSCNN_API mpscnn_status mpscnn_graph_save(const mpscnn_graph *graph, const char *description,
                                            const char *path);
 /* Preprocess a photo, run the network and rank the classes. The session must come from a program of the
- * model's graph with one image input of a fixed size and one output (n, classes). If the network ends in
- * logits, a softmax is applied. `top` is the number of best classes, 0 for all; among equal ones the lower
- * index comes first. A class without a label is called "class 17". */
+ * model's graph with one image input of a fixed size and one output (n, classes). mpscnn_model_set_scores
+ * says how the output becomes probabilities. An output of one number with two labels is the probability of
+ * the second label. `top` is the number of best classes, 0 for all; among equal ones the lower index comes
+ * first. A class without a label is called "class 17". */
 MPSCNN_API mpscnn_status mpscnn_model_classify(const mpscnn_model *model, mpscnn_session *session,
                                                const mpscnn_image *image, int top,
                                                mpscnn_predictions **predictions);
@@ -490,6 +501,8 @@ MPSCNN_API mpscnn_status mpscnn_model_classify(const mpscnn_model *model, mpscnn
 MPSCNN_API mpscnn_status mpscnn_model_rank(const mpscnn_model *model, const mpscnn_program *program,
                                            const mpscnn_tensor *output, int top,
                                            mpscnn_predictions **predictions);
+/* Return what the probabilities are: "softmax", "sigmoid" or "as is", as in mpscnn_model_set_scores. */
+MPSCNN_API const char *mpscnn_predictions_scores(const mpscnn_predictions *predictions);
 MPSCNN_API int mpscnn_predictions_count(const mpscnn_predictions *predictions);
 MPSCNN_API mpscnn_status mpscnn_predictions_get(const mpscnn_predictions *predictions, int rank,
                                                 mpscnn_prediction *prediction);

@@ -468,6 +468,7 @@ struct SaveOptions {
     std::string preprocess{};                         ///< as in mpscnn_preprocess; empty: the network takes
                                                       ///< no photos
     std::map<std::string, std::string> information{}; ///< license, source, description
+    std::string scores{}; ///< as in mpscnn_model_set_scores; empty: nothing is stated
 };
 
 class Graph {
@@ -588,6 +589,12 @@ public:
         return weight;
     }
 
+    /// Return "softmax" or "sigmoid" if the only output has its results; see mpscnn_graph_scores.
+    std::optional<std::string> scores() const {
+        const char *found = nullptr;
+        detail::check(mpscnn_graph_scores(get(), &found));
+        return found ? std::optional<std::string>(found) : std::nullopt;
+    }
     std::string to_json() const { return detail::text_of(mpscnn_graph_to_json, get()); }
     /// Return a description as JSON; see mpscnn_graph_describe.
     std::string describe(std::int64_t height = 0, std::int64_t width = 0) const {
@@ -615,7 +622,11 @@ public:
         for (const auto &[key, text] : options.information)
             description += (description.back() == '{' ? "" : ",") + detail::json_text(std::string_view(key)) +
                            ":" + detail::json_text(std::string_view(text));
-        description += options.preprocess.empty() ? "}}" : "},\"preprocess\":" + options.preprocess + "}";
+        description += "}";
+        if (!options.preprocess.empty()) description += ",\"preprocess\":" + options.preprocess;
+        if (!options.scores.empty())
+            description += ",\"scores\":" + detail::json_text(std::string_view(options.scores));
+        description += "}";
         detail::check(mpscnn_graph_save(get(), detail::c_string(description), detail::c_string(path)));
     }
 

@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 #: A part of the cache's file names. Raise it when a change of a converter changes its results for existing files.
-CONVERTER_VERSION = 16
+CONVERTER_VERSION = 17
 
 
 def read_network(
@@ -118,6 +118,7 @@ def convert_files(
     dtype: StoredTypeName | None = None,
     information: Mapping[str, str] | None = None,
     detection: str | PathLike[str] | Mapping[str, Any] | None = None,
+    scores: str | None = None,
     size: tuple[int, int] | None = None,
     shapes: Mapping[str, Sequence[int]] | None = None,
     outputs: Sequence[str] = (),
@@ -140,6 +141,8 @@ def convert_files(
         detection: how the outputs become boxes (docs/detection.md): "ultraface", "ssd" or "ssd-softmax", which bring
             preprocessing and labels too, a mapping or its JSON text, or a .json file; None: as the sources say, if
             they do.
+        scores: what the results of a classifier are, "softmax", "sigmoid" or "as is", as for `mpscnn.load`; None: as
+            the sources say, if they do.
         size, shapes, outputs, architecture, fold, signature: as for `read_network`.
         approve: a function that gets the network before it is written. If it returns False, no file is written.
 
@@ -158,7 +161,7 @@ def convert_files(
         fold=fold,
         signature=signature,
     )
-    choose_settings(network, detection=detection, preprocess=preprocess, labels=labels)
+    choose_settings(network, detection=detection, preprocess=preprocess, labels=labels, scores=scores)
     drop_wrong_labels(network)
     if approve is None or approve(network):
         network.save(output, dtype=dtype, information=information)

@@ -1,4 +1,4 @@
-"""Write and read labels, preprocessing and detection as entries of an ONNX file's `metadata_props`.
+"""Write and read labels, preprocessing, scores and detection as entries of an ONNX file's `metadata_props`.
 
 The entries have the same keys and values as the metadata of mpscnn's model files (docs/model_format.md). The anchors of
 a detector, which a model file has as a tensor, are a JSON list here.
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["describe", "has_detection", "metadata_entries", "ultralytics_names"]
 
-LABELS, PREPROCESS, DETECTION, ANCHORS = (
-    f"mpscnn.{part}" for part in ("labels", "preprocess", "detection", "anchors")
+LABELS, PREPROCESS, SCORES, DETECTION, ANCHORS = (
+    f"mpscnn.{part}" for part in ("labels", "preprocess", "scores", "detection", "anchors")
 )
 _MAX_LABELS = 100_000  # the maximum number of characters of the list of classes in a file of Ultralytics
 
@@ -39,7 +39,7 @@ def metadata_entries(network: Network, outputs: Sequence[str]) -> dict[str, str]
         network: the network.
         outputs: the file's names of the network's outputs, in order.
     """
-    entries = description(network, network.labels, network.preprocess, None)
+    entries = description(network, network.labels, network.preprocess, network.scores, None)
     if network.detection is not None:
         own = dict(zip((output.name for output in network.outputs), outputs, strict=True))
         entries[DETECTION] = as_json("detection", _with_outputs(network.detection.settings, own))
@@ -56,7 +56,7 @@ def has_detection(metadata: Mapping[str, str]) -> bool:
 def describe(
     network: Network, metadata: Mapping[str, str], origin: str, outputs: Sequence[str] | None
 ) -> None:
-    """Set a converted network's labels, preprocessing and detection to those of the file's entries.
+    """Set a converted network's labels, preprocessing, scores and detection to those of the file's entries.
 
     If the file has no labels of mpscnn, a classifier gets those of Ultralytics, if their number is that of its classes.
 
@@ -79,6 +79,8 @@ def describe(
         if PREPROCESS in metadata and len(network.inputs) == 1:
             channels = network.input.shape[-1] or 0
             network.preprocess = json.loads(_core.describe_preprocess(metadata[PREPROCESS], channels))
+        if SCORES in metadata:
+            network.scores = json.loads(metadata[SCORES])
         if DETECTION in metadata and outputs is not None:
             own = dict(zip(outputs, (output.name for output in network.outputs), strict=True))
             settings = _with_outputs(json.loads(metadata[DETECTION]), own)

@@ -1,4 +1,4 @@
-"""Set the preprocessing, labels and detection of a network from what a user gives.
+"""Set the preprocessing, labels, scores and detection of a network from what a user gives.
 
 Model files often lack these settings. The user gives each one as JSON text or as a file, and preprocessing and
 detection also by a name.
@@ -7,7 +7,7 @@ detection also by a name.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,6 +16,7 @@ from mpscnn._private.files import convert_read_errors, read_content, require_reg
 from mpscnn.converters.label_text import parse_labels
 from mpscnn.converters.photo_input import PhotoNote
 from mpscnn.errors import ParameterError, WeightsError
+from mpscnn.graph.structure import checked_scores
 from mpscnn.models.ssd import ssd_head, ultraface_head
 from mpscnn.vision.detector import DetectionHead
 
@@ -64,13 +65,15 @@ def choose_settings(
     detection: str | PathLike[str] | Mapping[str, Any] | None = None,
     preprocess: str | PathLike[str] | Mapping[str, Any] | None = None,
     labels: str | PathLike[str] | None = None,
+    scores: str | None = None,
 ) -> None:
-    """Set a network's detection, preprocessing and labels, except for those that are None.
+    """Set a network's detection, preprocessing, labels and scores, except for those that are None.
 
     A known detector also sets preprocessing and labels, unless the user gives them. If the preprocessing changes, notes
     that it is a guess are dropped.
 
-    Raises the errors of `choose_detection`, `choose_preprocess` and `choose_labels`.
+    Raises the errors of `choose_detection`, `choose_preprocess` and `choose_labels`, and ParameterError for scores that
+    are not known.
     """
     stated = network.preprocess
     if detection is not None:
@@ -81,6 +84,8 @@ def choose_settings(
         network.notes = [note for note in network.notes if not isinstance(note, PhotoNote)]
     if labels is not None:
         choose_labels(network, labels)
+    if scores is not None:
+        network.scores = checked_scores(scores)
 
 
 def choose_preprocess(network: Network, choice: str | PathLike[str] | Mapping[str, Any]) -> None:
@@ -150,20 +155,28 @@ def choose_labels(network: Network, choice: str | PathLike[str]) -> None:
             raise ParameterError(f"labels: expected a list of names, got {choice}")
     else:
         labels = read_labels(choice)
-    classes = labelled_classes(network)
-    if len(labels) != classes:
+    if not _are_of(network, labels):
         raise WeightsError(
-            f"{fspath(choice)}: has {len(labels)} labels, but the network has {classes} classes"
+            f"{fspath(choice)}: has {len(labels)} labels, but the network has {labelled_classes(network)} classes"
         )
     network.labels = labels
 
 
 def drop_wrong_labels(network: Network) -> Network:
     """Drop the file's labels if their number is not the number of classes, and add a note that says so."""
-    if network.labels is not None and len(network.labels) != (classes := labelled_classes(network)):
-        count, network.labels = len(network.labels), None
+    if network.labels is not None and not _are_of(network, network.labels):
+        count, classes, network.labels = len(network.labels), labelled_classes(network), None
         network.notes.append(f"the file's own {count} labels are left out: the network has {classes} classes")
     return network
+
+
+def _are_of(network: Network, labels: Sequence[str]) -> bool:
+    """Return True if the labels fit the network: one for each class, or two for a single score.
+
+    The single score of a binary classifier is the probability of the second label.
+    """
+    is_binary = len(labels) == 2 and network.detection is None and network.outputs[0].shape == (None, 1)
+    return is_binary or len(labels) == labelled_classes(network)
 
 
 def read_labels(path: str | PathLike[str]) -> list[str]:

@@ -12,6 +12,7 @@ from mpscnn.converters.integer_limits import Grid, activation_limits
 from mpscnn.converters.renaming import rename_layers
 from mpscnn.errors import ShapeError
 from mpscnn.graph.network import Network
+from mpscnn.graph.settings import copy_settings
 from mpscnn.models import deeplab_v3, deeplab_v3_plus, mobilenet_v1, mobilenet_v2
 from mpscnn.models.deeplab import ARTICLE_RATES
 
@@ -34,8 +35,8 @@ def with_library_names(network: Network) -> Network:
         named = _named(network, size)
     except ShapeError:  # the library's architectures have no images of this size
         return network
-    named.detection, named.preprocess, named.notes = network.detection, network.preprocess, network.notes
-    named.labels = network.labels
+    copy_settings(network, named)
+    named.notes = network.notes
     return named
 
 

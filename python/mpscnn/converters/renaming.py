@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from mpscnn.graph.network import Network
+from mpscnn.graph.settings import copy_settings
 
 
 def copy_with_name(network: Network, name: str) -> Network:
     """Return a copy of the network with another name and without weights."""
     named = network.restructured(network.to_dict() | {"name": name}, {})
-    named.preprocess, named.detection = network.preprocess, network.detection
-    named.labels = network.labels
+    copy_settings(network, named)
     return named
 
 

@@ -18,7 +18,6 @@ from mpscnn._private.names import did_you_mean
 from mpscnn._private.summary import text_table
 from mpscnn.errors import Error, ImageError, ParameterError, ShapeError
 from mpscnn.evaluation.photo_stream import iterate_results
-from mpscnn.vision.preprocessing import preprocess as prepared
 
 if TYPE_CHECKING:
     from PIL import Image as PillowImage
@@ -149,8 +148,7 @@ def evaluate(
         model: a classifier.
         samples: pairs of a photo (see `mpscnn.photo.open_photo`) and its class: the number, or its label if no other
             class has it.
-        preprocess: replaces the model's own preprocessing (docs/preprocessing.md). Photos are then classified one by
-            one.
+        preprocess: replaces the model's own preprocessing (docs/preprocessing.md).
         inflight: the number of photos in progress, see `mpscnn.Runner`.
         failed: a function that is called with a photo and the error if the photo cannot be classified. The photo is not
             counted. None: the error is raised.
@@ -160,10 +158,8 @@ def evaluate(
         ShapeError: the model is not a classifier.
     """
     checked = _checked(samples, number_of_classes(model), model)
-    ranked = (
-        _ranked(model, checked, inflight) if preprocess is None else _prepared(model, checked, preprocess)
-    )
-    return evaluation_of(model, ranked, failed)
+    run = model if preprocess is None else _with_preprocess(model, preprocess)
+    return evaluation_of(model, _ranked(run, checked, inflight), failed)
 
 
 def evaluation_of(
@@ -223,7 +219,9 @@ def number_of_classes(model: Model) -> int:
         raise ShapeError(
             f"network {model.name!r} is not a classifier: its outputs are {shapes}, not (n, classes)"
         )
-    return int(shapes[0][1] or 0)
+    scores = int(shapes[0][1] or 0)
+    # A single score of a model with two labels is the probability of the second one.
+    return 2 if scores == 1 and len(model.labels or ()) == 2 else scores
 
 
 def _ranked(model: Model, samples: Iterable[tuple[Any, int]], inflight: int) -> Iterator[Ranked]:
@@ -233,21 +231,10 @@ def _ranked(model: Model, samples: Iterable[tuple[Any, int]], inflight: int) -> 
         yield photo, true, found
 
 
-def _prepared(
-    model: Model, samples: Iterable[tuple[Any, int]], preprocess: Mapping[str, Any]
-) -> Iterator[Ranked]:
-    """Classify photos one by one with another preprocessing. Yield the same tuples as `_ranked`."""
-    height, width, channels = (int(extent or 0) for extent in model.network.input.shape[1:])
-    for photo, true in samples:
-        found: list[int] | BaseException
-        try:
-            x = prepared(photo, (height, width), preprocess, channels=channels)
-            with model.session() as session:
-                scores = np.asarray(session.run(x))[0]
-            found = [int(index) for index in np.argsort(-scores, kind="stable")[:RANKS]]
-        except (ImageError, ParameterError, ShapeError) as error:
-            found = error
-        yield photo, true, found
+def _with_preprocess(model: Model, preprocess: Mapping[str, Any]) -> Model:
+    """Return the model with another preprocessing."""
+    options = {**model.compile_options.to_dict(), **model.run_options.to_dict()}
+    return type(model)(model._core, preprocess=preprocess, **options)
 
 
 def class_of_folder(folder: Path, labels: Sequence[str]) -> int:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from mpscnn import _core
 from mpscnn.errors import ParameterError, UnsupportedError
 from mpscnn.graph.network import Network
+from mpscnn.graph.settings import copy_settings
 from mpscnn.graph.slicing import shape_of_input
 
 Node = dict[str, Any]
@@ -70,7 +71,7 @@ def without_integers(network: Network) -> Network:
     for entry in stated:
         del entry["quantization"]
     result = network.restructured(structure)
-    result.labels, result.preprocess, result.detection = network.labels, network.preprocess, network.detection
+    copy_settings(network, result)
     return result
 
 

@@ -19,11 +19,12 @@ from mpscnn import _core
 from mpscnn._private.arguments import name_list
 from mpscnn._private.copies import require_no_functions
 from mpscnn._private.files import read_content, replace_atomically
-from mpscnn._private.literals import StoredTypeName
+from mpscnn._private.literals import ScoresName, StoredTypeName
 from mpscnn._private.model_name import MODEL_SUFFIX
 from mpscnn._private.settings import as_json
 from mpscnn._private.toolkit import writers
 from mpscnn.errors import Error, ParameterError, WeightsError
+from mpscnn.graph.structure import checked_scores
 
 if TYPE_CHECKING:
     from mpscnn.graph.structure import NetworkStructure
@@ -45,7 +46,7 @@ def save_model(
     if dtype is not None and dtype not in get_args(StoredTypeName):
         raise ParameterError(f"dtype must be float16, float32 or uint8, got {dtype!r}")
     require_no_functions(network.graph, "saved")
-    tensors, metadata = _contents(network, dtype, labels, preprocess, information)
+    tensors, metadata = _contents(network, dtype, labels, preprocess, network.scores, information)
     _replace(Path(path), lambda file: write_tensors(file, tensors, metadata))
 
 
@@ -71,12 +72,16 @@ def save_foreign(
 
 
 def model_content(
-    network: NetworkStructure, *, labels: Sequence[str] | None, preprocess: str | Mapping[str, Any] | None
+    network: NetworkStructure,
+    *,
+    labels: Sequence[str] | None,
+    preprocess: str | Mapping[str, Any] | None,
+    scores: ScoresName | None,
 ) -> bytes:
     """Return the bytes of a model file whose weights are not rounded."""
     require_no_functions(network.graph, "used in a Model")
     dtype = None if has_integers(network) else "float32"
-    tensors, metadata = _contents(network, dtype, labels, preprocess, None)
+    tensors, metadata = _contents(network, dtype, labels, preprocess, scores, None)
     file = io.BytesIO()
     write_tensors(file, tensors, metadata)
     return file.getvalue()
@@ -87,10 +92,11 @@ def _contents(
     dtype: str | None,
     labels: Sequence[str] | None,
     preprocess: str | Mapping[str, Any] | None,
+    scores: ScoresName | None,
     information: Mapping[str, str] | None,
 ) -> tuple[dict[str, Tensor], dict[str, str]]:
     metadata = {"mpscnn.version": VERSION, "mpscnn.graph": network.graph.to_json()}
-    metadata |= description(network, labels, preprocess, information)
+    metadata |= description(network, labels, preprocess, scores, information)
     tensors = stored_tensors(network, dtype)
     if network.detection is not None and network.detection.anchors is not None:
         tensors["mpscnn.anchors"] = _kept(network.detection.anchors.astype(np.float32))
@@ -101,6 +107,7 @@ def description(
     network: NetworkStructure,
     labels: Sequence[str] | None,
     preprocess: str | Mapping[str, Any] | None,
+    scores: ScoresName | None,
     information: Mapping[str, str] | None,
 ) -> dict[str, str]:
     """Return a model file's metadata by name, without the network."""
@@ -114,6 +121,8 @@ def description(
             )
         channels = network.input.shape[-1] or 3
         entries["mpscnn.preprocess"] = _core.describe_preprocess(as_json("preprocess", preprocess), channels)
+    if scores is not None:
+        entries["mpscnn.scores"] = as_json("scores", checked_scores(scores))
     if information is not None:
         entries["mpscnn.information"] = as_json("information", information)
     if network.detection is not None:

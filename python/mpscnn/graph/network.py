@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from mpscnn import _core
 from mpscnn._private.arguments import is_finite_number, name_list, require_text, whole_number, whole_numbers
 from mpscnn._private.expected_names import Expected, NamedArrays, accept_foreign_arguments, number_format
-from mpscnn._private.literals import StoredTypeName
+from mpscnn._private.literals import ScoresName, StoredTypeName
 from mpscnn._private.model_name import MODEL_SUFFIX
 from mpscnn._private.names import did_you_mean
 from mpscnn._private.printable import printable
@@ -90,9 +90,10 @@ class Network(
     adds a layer checks the shapes and raises ShapeError or ParameterError with the layer's name. `a + b`, `a - b`, `a *
     b` and `a / b` of tensors, or of a tensor and a number, add layers, too.
 
-    `save` keeps three attributes. `detection` holds the settings that turn a detector's outputs into boxes; None for
+    `save` keeps four attributes. `detection` holds the settings that turn a detector's outputs into boxes; None for
     other networks. `preprocess` is the name of a preset or a mapping (`mpscnn.preprocess`) that turns a photo into the
-    input; None if it is unknown. `labels` are the class names; None if they are unknown.
+    input; None if it is unknown. `labels` are the class names; None if they are unknown. `scores` says what the scores
+    of the classes are; None if nothing states it.
 
     Converters set two others. `notes` are sentences about what was left out or changed, and `source_ends` are the
     file's tensors that correspond to the network's outputs, if these are not the file's outputs.
@@ -119,6 +120,7 @@ class Network(
         self.inputs = [self._add_input(key, shape) for key, shape in named.items()]
         self.outputs: list[Tensor] = []
         self._detection: DetectionHead | None = None
+        self._scores: ScoresName | None = None
         self.preprocess: str | Mapping[str, Any] | None = None
         self.notes: list[str] = []
         self.labels: list[str] | None = None
@@ -132,6 +134,7 @@ class Network(
         network.graph = graph
         network.name = description["name"]
         network._detection = None
+        network._scores = None
         network.preprocess = None
         network.notes = []
         network.labels = None
@@ -296,7 +299,7 @@ class Network(
     def subgraph(self, outputs: Sequence[str]) -> Network:
         """Return a copy of the network that computes only the given layers and those that they need.
 
-        The copy has no labels, preprocessing or detection settings.
+        The copy has no labels, preprocessing, scores or detection settings.
 
         Raises ParameterError for a layer that is unknown or given twice.
         """

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from mpscnn._private.arguments import result_size
+from mpscnn._private.literals import ScoresName
+from mpscnn._private.names import did_you_mean
 from mpscnn.errors import ParameterError, ShapeError
 from mpscnn.graph.free_size import accepts_size
 from mpscnn.graph.layers.layer_maker import Tensor
@@ -14,6 +16,20 @@ from mpscnn.graph.weights import GraphWeights
 
 if TYPE_CHECKING:
     from mpscnn.vision.detector import DetectionHead
+
+
+def checked_scores(scores: Any) -> ScoresName | None:
+    """Return the value if it is None or names what scores are. Raise ParameterError otherwise.
+
+    A hyphen or an underscore may replace the space of "as is".
+    """
+    known: tuple[ScoresName, ...] = get_args(ScoresName)
+    name = scores.replace("-", " ").replace("_", " ") if isinstance(scores, str) else scores
+    if name is not None and name not in known:
+        names = ", ".join(f'"{one}"' for one in known)
+        hint = did_you_mean(name, known) if isinstance(name, str) else ""
+        raise ParameterError(f"scores must be one of {names}, got {scores!r:.100}{hint}")
+    return cast("ScoresName | None", name)
 
 
 class NetworkStructure(GraphWeights):
@@ -25,6 +41,7 @@ class NetworkStructure(GraphWeights):
     inputs: list[Tensor]
     outputs: list[Tensor]
     _detection: DetectionHead | None
+    _scores: ScoresName | None
 
     @property
     def detection(self) -> DetectionHead | None:
@@ -43,6 +60,35 @@ class NetworkStructure(GraphWeights):
                 f"network {self.name!r}: detection must be a DetectionHead or settings, got {head!r}"
             )
         self._detection = DetectionHead(head) if isinstance(head, Mapping) else head
+
+    @property
+    def scores(self) -> ScoresName | None:
+        """What the scores of a classifier's classes are: "softmax", "sigmoid" or "as is". None: nothing states it.
+
+        They can be assigned. `scores_are` explains the values. Raises ParameterError for any other value.
+        """
+        return self._scores
+
+    @scores.setter
+    def scores(self, scores: ScoresName | None) -> None:
+        self._scores = checked_scores(scores)
+
+    @property
+    def scores_are(self) -> ScoresName:
+        """What the results of a classifier are.
+
+        "softmax": probabilities of classes that exclude each other. "sigmoid": an independent probability of each
+        class. The function is applied to the output, unless the network ends in it. "as is": the output is the result.
+
+        It is `scores`, if they are stated. Otherwise it is the function with which the network ends, perhaps followed
+        by layers that move, select or average its results. A network without such an end gets a softmax.
+        """
+        return self.scores or self.last_function or "softmax"
+
+    @property
+    def last_function(self) -> ScoresName | None:
+        """The function whose results the only output has, "softmax" or "sigmoid"; None for any other output."""
+        return cast("ScoresName | None", self.graph.scores())
 
     @property
     def input(self) -> Tensor:

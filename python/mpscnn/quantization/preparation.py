@@ -14,6 +14,7 @@ from mpscnn import _core
 from mpscnn.errors import WeightsError
 from mpscnn.graph.integer_layers import PRODUCTS, Node
 from mpscnn.graph.network import Network
+from mpscnn.graph.settings import copy_settings
 from mpscnn.runtime.library import operations
 
 _TAKES_ACTIVATION = {entry["name"] for entry in operations() if entry["takes_activation"]}
@@ -73,8 +74,8 @@ class _Preparation:
         result = Network.from_graph(_core.Graph.from_json(json.dumps(structure)))
         names = {f"{spec['layer']}.{spec['role']}" for spec in result.weight_specs()}
         result.set_weights({name: self._weights[name] for name in names if name in self._weights})
-        result.preprocess, result.labels = self._network.preprocess, self._network.labels
-        result.detection, result.notes = self._network.detection, list(self._network.notes)
+        copy_settings(self._network, result)
+        result.notes = list(self._network.notes)
         return result, self._became
 
     def _apart(self) -> Iterator[Node]:

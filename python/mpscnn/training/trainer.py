@@ -20,6 +20,7 @@ from mpscnn._private.expected_names import Expected, accept_foreign_arguments, c
 from mpscnn._private.fork_safe_lock import ForkSafeLock
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
+from mpscnn.graph.settings import copy_settings, state_scores
 from mpscnn.graph.training_arrays import loss_settings, prediction_shape, to_inputs, to_loss_weights
 from mpscnn.runtime.device_name import named_device
 from mpscnn.runtime.profile import Profile
@@ -57,7 +58,7 @@ def _network_from(structure: Mapping[str, Any]) -> Network:
 def _without_weights(network: Network) -> Network:
     """Return the network's layers and settings without its weights, to save memory."""
     bare = _network_from(network.to_dict())
-    bare.labels, bare.preprocess, bare.detection = network.labels, network.preprocess, network.detection
+    copy_settings(network, bare)
     return bare
 
 
@@ -251,8 +252,9 @@ class Trainer(NoCopies, Expected, EpochLoop):
 
     def _network_of(self, graph: _core.Graph) -> Network:
         trained = Network.from_graph(graph)
-        trained.labels, trained.preprocess = self._original.labels, self._original.preprocess
-        trained.detection = self._original.detection
+        copy_settings(self._original, trained)
+        if self._loss["kind"] == "sigmoid_cross_entropy":
+            state_scores(trained, "sigmoid")
         return trained
 
     @property
@@ -308,6 +310,7 @@ class Trainer(NoCopies, Expected, EpochLoop):
             "tally": asdict(now.tally),
             "labels": self._original.labels,
             "preprocess": self._original.preprocess,
+            "scores": self._original.scores,
             "detection": None if head is None else dict(head.settings),
             **self._built.frozen.settings(),
         }
@@ -365,6 +368,7 @@ class Trainer(NoCopies, Expected, EpochLoop):
             {name[7:]: array for name, array in arrays.items() if name.startswith("weight:")}
         )
         network.labels, network.preprocess = settings["labels"], settings["preprocess"]
+        network.scores = settings.get("scores")
         if settings["detection"] is not None:
             network.detection = DetectionHead(settings["detection"], arrays.get("anchors"))
         trainer = cls(

@@ -71,10 +71,11 @@ def classification_task(model: PhotoModel, *, top: int | None = None) -> PhotoTa
     labels = model.labels or ()
 
     def result(found: Any, _: Photo, milliseconds: float, shown: Any) -> Classification:
+        ranked, scores_are = found
         predictions = tuple(
-            Prediction(_class_name(labels, index), probability, index) for _, index, probability in found
+            Prediction(_class_name(labels, index), probability, index) for _, index, probability in ranked
         )
-        return Classification(predictions, *_origin(model), milliseconds, shown)
+        return Classification(predictions, *_origin(model), milliseconds, shown, scores_are=scores_are)
 
     return PhotoTask(
         run=lambda session, photo: core.classify(session, photo, count),

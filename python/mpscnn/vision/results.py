@@ -11,21 +11,38 @@ from numpy.typing import NDArray
 
 from mpscnn._private.arguments import whole_number
 from mpscnn._private.expected_names import Expected
+from mpscnn._private.literals import ScoresName
 from mpscnn._private.printable import printable
 from mpscnn.vision.photo_result import Cell, PhotoResult
 
 if TYPE_CHECKING:
     from PIL import Image as PillowImage
 
-__all__ = ["Classification", "Prediction"]
+__all__ = ["Classification", "Prediction", "score_text"]
 
 #: The number of classes that pictures and notebooks show.
 _MAX_SHOWN = 5
 
 
+#: The headings of the column with the probabilities in notebooks.
+_HEADINGS: dict[ScoresName, str] = {
+    "softmax": "probability",
+    "sigmoid": "independent probability",
+    "as is": "score",
+}
+
+
+def score_text(probability: float, scores_are: ScoresName) -> str:
+    """Return a probability in percent, or the network's own number with five digits."""
+    return f"{probability:.5g}" if scores_are == "as is" else f"{probability:.1%}"
+
+
 @dataclass(frozen=True)
 class Prediction(Expected):
-    """A class and its probability, 0 to 1."""
+    """A class and its probability.
+
+    It is from 0 to 1, or the network's own number if the result's `scores_are` is "as is".
+    """
 
     label: str
     probability: float
@@ -50,6 +67,12 @@ class Classification(PhotoResult, Sequence[Prediction]):
     milliseconds: float
     photo: Any = field(default=None, compare=False)
     """The photo that the caller gave, or its pixels if it cannot be read again. `draw` and `show` use it."""
+    scores_are: ScoresName = field(kw_only=True)
+    """What the probabilities are.
+
+    "softmax": probabilities of classes that exclude each other. "sigmoid": an independent probability of each class,
+    so their sum may be any number. "as is": the network's own numbers. `mpscnn.load` says how this is decided.
+    """
     columns = ("rank", "label", "index", "probability")
 
     @property
@@ -93,7 +116,7 @@ class Classification(PhotoResult, Sequence[Prediction]):
         ]
 
     def _found(self) -> dict[str, Any]:
-        return {"predictions": [asdict(entry) for entry in self]}
+        return {"scores_are": self.scores_are, "predictions": [asdict(entry) for entry in self]}
 
     def top(self, count: int = 5) -> list[Prediction]:
         """Return the `count` most probable classes. Raises ParameterError for a negative number."""
@@ -127,21 +150,30 @@ class Classification(PhotoResult, Sequence[Prediction]):
 
         picture = result_picture(photo, self.photo)
         best = self.top(count)
-        return add_bars(
-            picture, [(f"{entry.label} {entry.probability:.1%}", entry.probability) for entry in best]
-        )
+        return add_bars(picture, [(self._text(entry), self._share(entry)) for entry in best])
 
     def show(self, photo: Any = None) -> None:
         """Open `draw(photo)` in the system's picture viewer."""
         self.draw(photo).show()
 
     def __repr__(self) -> str:
-        best = ", ".join(f"{entry.label} {entry.probability:.1%}" for entry in self.top(3))
-        return f"<Classification: {printable(best)}; {self.milliseconds:.2f} ms on {self.device} ({self.precision})>"
+        best = ", ".join(map(self._text, self.top(3)))
+        kind = "" if self.scores_are == "softmax" else f" ({self.scores_are})"
+        origin = f"{self.milliseconds:.2f} ms on {self.device} ({self.precision})"
+        return f"<Classification{kind}: {printable(best)}; {origin}>"
 
     def _repr_html_(self) -> str:
         from mpscnn._private.html_view import table
         from mpscnn.vision.visualize import html_result
 
-        rows = [(entry.label, f"{entry.probability:.1%}") for entry in self.top(_MAX_SHOWN)]
-        return html_result(self, table(("class", "probability"), rows, right=(1,)))
+        rows = [
+            (entry.label, score_text(entry.probability, self.scores_are)) for entry in self.top(_MAX_SHOWN)
+        ]
+        return html_result(self, table(("class", _HEADINGS[self.scores_are]), rows, right=(1,)))
+
+    def _text(self, entry: Prediction) -> str:
+        return f"{entry.label} {score_text(entry.probability, self.scores_are)}"
+
+    def _share(self, entry: Prediction) -> float:
+        """Return the length of an entry's bar, 0 to 1. Numbers that are no probabilities have none."""
+        return 0.0 if self.scores_are == "as is" else entry.probability

@@ -460,6 +460,70 @@ TEST(classify_ranks_the_classes) {
     mpscnn_program_release(program);
 }
 
+/// Return the prediction of the class "green" from logits 2, 10, 2, and check what the predictions say they
+/// are.
+float green_score(const mpscnn_model *model, mpscnn_session *session, const char *scores) {
+    const Photo photo(51, 255, 51);
+    mpscnn_predictions *predictions = nullptr;
+    mpscnn_prediction best{};
+    CHECK(succeeded(mpscnn_model_classify(model, session, &photo.image, 1, &predictions)));
+    CHECK(succeeded(mpscnn_predictions_get(predictions, 0, &best)));
+    CHECK(std::string_view(mpscnn_predictions_scores(predictions)) == scores);
+    mpscnn_predictions_release(predictions);
+    return best.probability;
+}
+
+TEST(models_state_what_their_scores_are) {
+    mpscnn_model *model = parsed(model_bytes());
+    mpscnn_program *program = classifier_program();
+    mpscnn_session *session = session_of(program);
+    const double softmax = 1.0 / (1.0 + 2.0 * std::exp(-8.0)), sigmoid = 1.0 / (1.0 + std::exp(-10.0));
+    CHECK(std::fabs(green_score(model, session, "softmax") - softmax) < 1e-6);
+    CHECK(succeeded(mpscnn_model_set_scores(model, "as is")));
+    CHECK(std::fabs(green_score(model, session, "as is") - 10.0) < 1e-5);
+    CHECK(succeeded(mpscnn_model_set_scores(model, "sigmoid")));
+    CHECK(std::fabs(green_score(model, session, "sigmoid") - sigmoid) < 1e-6);
+
+    // A file keeps what the model states.
+    mpscnn_text *content = nullptr, *about = nullptr;
+    CHECK(succeeded(mpscnn_model_content(model, &content)));
+    mpscnn_model *again = parsed({mpscnn_text_data(content), mpscnn_text_size(content)});
+    CHECK(std::fabs(green_score(again, session, "sigmoid") - sigmoid) < 1e-6);
+    CHECK(succeeded(mpscnn_model_describe(again, &about)));
+    CHECK(std::string_view(mpscnn_text_data(about)).find(R"("scores":"sigmoid")") != std::string_view::npos);
+    CHECK(succeeded(mpscnn_model_set_scores(again, nullptr)));
+    CHECK(std::fabs(green_score(again, session, "softmax") - softmax) < 1e-6);
+
+    CHECK(refused(mpscnn_model_set_scores(model, "logits"), MPSCNN_ERROR_PARAMETER, "'logits'"));
+    CHECK(refused(mpscnn_model_set_scores(nullptr, "softmax"), MPSCNN_ERROR_PARAMETER, "model"));
+    CHECK(std::string_view(mpscnn_predictions_scores(nullptr)).empty());
+    mpscnn_text_release(content);
+    mpscnn_text_release(about);
+    mpscnn_model_release(again);
+    mpscnn_model_release(model);
+    mpscnn_session_release(session);
+    mpscnn_program_release(program);
+}
+
+TEST(graphs_name_the_function_of_their_output) {
+    mpscnn_graph *graph = nullptr;
+    const std::int64_t shape[] = {-1, 3};
+    int input = 0, value = 0;
+    const char *scores = nullptr;
+    CHECK(succeeded(mpscnn_graph_create("ends", &graph)));
+    CHECK(succeeded(mpscnn_graph_add_input(graph, "input", shape, 2, &input)));
+    CHECK(succeeded(
+        mpscnn_graph_add_node(graph, "neuron", "end", &input, 1, R"({"kind":"sigmoid"})", nullptr, &value)));
+    CHECK(succeeded(mpscnn_graph_scores(graph, &scores)) && !scores); // it has no output yet
+    CHECK(succeeded(mpscnn_graph_mark_output(graph, value)));
+    CHECK(succeeded(mpscnn_graph_scores(graph, &scores)) && std::string_view(scores) == "sigmoid");
+    CHECK(succeeded(mpscnn_graph_mark_output(graph, input)));
+    CHECK(succeeded(mpscnn_graph_scores(graph, &scores)) && !scores);
+    CHECK(refused(mpscnn_graph_scores(nullptr, &scores), MPSCNN_ERROR_PARAMETER, "graph"));
+    CHECK(refused(mpscnn_graph_scores(graph, nullptr), MPSCNN_ERROR_PARAMETER, "scores"));
+    mpscnn_graph_release(graph);
+}
+
 TEST(infinite_logits_are_not_ranked) {
     mpscnn_graph *graph = classifier_graph();
     const std::vector<float> weight(9, 3e38f);

@@ -250,6 +250,24 @@ TEST(threads_share_a_model) {
                 "detector"));
 }
 
+TEST(a_model_states_what_its_scores_are) {
+    const Folder folder;
+    const std::string path = folder.file("colors.safetensors");
+    mpscnn::SaveOptions options = described;
+    options.scores = "sigmoid";
+    colors().save(path, options);
+    auto file = mpscnn::ModelFile::load(path);
+    CHECK(file.graph().scores() == "softmax");
+    mpscnn::Session session = file.graph().compile({.device = "cpu"}).session();
+    const std::vector<std::uint8_t> pixels = photo(1);
+    const auto photo = mpscnn::ImageView::rgb8(pixels.data(), 10, 10);
+    CHECK(file.classify(session, photo).scores() == "sigmoid");
+    file.set_scores("as is");
+    CHECK(file.classify(session, photo).scores() == "as is");
+    CHECK(holds(thrown<mpscnn::ParameterError>([&] { file.set_scores("logits"); }), "scores must be"));
+    CHECK(mpscnn::Model(std::move(file), {.device = "cpu"}).classify(photo).scores() == "as is");
+}
+
 TEST(json_texts_are_read_through_the_interface) {
     const mpscnn::detail::JsonDocument document(R"({"numbers": [1, -2], "text": "a\u0000b", "none": null})");
     CHECK(document.root()["numbers"].integers() == std::vector<std::int64_t>({1, -2}));

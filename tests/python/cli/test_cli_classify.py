@@ -45,7 +45,15 @@ def test_json_lines_and_nothing_else(tmp_path: Path, model: str, command: Comman
     answers = [json.loads(line) for line in result.stdout.splitlines()]
     assert [answer["image"] for answer in answers] == photos
     for index, answer in enumerate(answers):
-        assert list(answer) == ["image", "model", "device", "precision", "milliseconds", "predictions"]
+        assert list(answer) == [
+            "image",
+            "model",
+            "device",
+            "precision",
+            "milliseconds",
+            "scores_are",
+            "predictions",
+        ]
         assert (answer["model"], answer["device"]) == ("colours", "cpu")
         assert answer["milliseconds"] > 0
         assert len(answer["predictions"]) == 3

@@ -43,7 +43,8 @@ def test_a_network_of_one_class(
     import mpscnn
 
     network = mpscnn.Network(input=(28, 28, 1))
-    network.output(network.flatten(network.global_average_pool2d(network.input)))
+    mean = network.flatten(network.global_average_pool2d(network.input))
+    network.output(network.activation(mean, "sigmoid"))
     model, photo = str(tmp_path / "mean.safetensors"), str(tmp_path / "five.png")
     network.save(model, preprocess="mnist", labels=["ink"])
     draw(5).save(photo)

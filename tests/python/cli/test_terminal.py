@@ -152,7 +152,12 @@ def test_texts_of_the_library(evil_model: str) -> None:
     result: Any = program.session().profile(np.zeros((1, 8, 8, 3), np.float32), runs=1)
     assert isinstance(result, Profile)
     best = Classification(
-        (Prediction(EVIL, 1.0, 0),), device="cpu", precision="float32", milliseconds=1, reason=""
+        (Prediction(EVIL, 1.0, 0),),
+        device="cpu",
+        precision="float32",
+        milliseconds=1,
+        reason="",
+        scores_are="softmax",
     )
     for text in (
         summary_table(EVIL, network.describe()["layers"]),

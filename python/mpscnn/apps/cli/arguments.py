@@ -8,7 +8,10 @@ from typing import Annotated
 import typer
 
 from mpscnn._private.expected_names import DEVICES, canonical_device
+from mpscnn._private.literals import ScoresName
 from mpscnn.apps.benchmark.subject import ARCHITECTURES
+from mpscnn.errors import ParameterError
+from mpscnn.graph.structure import checked_scores
 from mpscnn.runtime.library import devices
 
 MAX_THREADS = 1024
@@ -31,6 +34,14 @@ def parse_device(text: str) -> str:
     raise typer.BadParameter(
         f"expected auto, one of {', '.join(known)}, or metal:NAME with a Metal device's name, got {text!r}"
     )
+
+
+def parse_scores(text: str) -> ScoresName | None:
+    """Check the value of --scores."""
+    try:
+        return checked_scores(text)
+    except ParameterError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 class ChannelOrder(str, Enum):
@@ -96,6 +107,17 @@ ChannelOrderOption = Annotated[
     typer.Option(
         help="Read photos that are arrays (.npy files) with this order of channels; default: gray, RGB or "
         "RGBA, by their number.",
+        show_default=False,
+    ),
+]
+ScoresOption = Annotated[
+    ScoresName | None,
+    typer.Option(
+        parser=parse_scores,
+        metavar="NAME",
+        help="Say what the probabilities of a classifier are. softmax: of classes that exclude each other; sigmoid: of "
+        "each class on its own. The function is applied unless the network ends in it. as-is: the network's own "
+        "numbers. Default: what the file says, or else the end of the network; softmax for logits.",
         show_default=False,
     ),
 ]

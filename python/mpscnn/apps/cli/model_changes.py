@@ -17,7 +17,7 @@ from mpscnn.core_model import described_network, open_model
 from mpscnn.errors import ParameterError
 from mpscnn.graph.model_file import change_metadata, description
 
-_SETTINGS = ("detection", "preprocess", "labels")
+_SETTINGS = ("detection", "preprocess", "labels", "scores")
 _INFORMATION = ("license", "source", "description")
 
 
@@ -39,7 +39,7 @@ def change_model(model: str, settings: Sequence[str]) -> None:
     network, information = described_network(core)
     choose_settings(network, **{key: chosen.get(key) for key in _SETTINGS})
     information |= {key: chosen[key] for key in _INFORMATION if key in chosen}
-    entries = description(network, network.labels, network.preprocess, information or None)
+    entries = description(network, network.labels, network.preprocess, network.scores, information or None)
     if "detection" not in chosen:
         # The numbers stay as the user wrote them, not rounded to float32.
         entries.pop("mpscnn.detection", None)

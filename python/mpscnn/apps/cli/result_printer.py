@@ -87,6 +87,7 @@ def photo_error_text(path: str, error: Exception) -> Exception | str:
     return error if isinstance(error, ImageError) else f"{path}: {error}"
 
 
-def head_line(path: str, result: PhotoResult) -> str:
+def head_line(path: str, result: PhotoResult, *remarks: str) -> str:
     """Return the first line of a photo's printed result."""
-    return f"{path}  ({result.milliseconds:.1f} ms, {result.device}, {result.precision})"
+    about = (f"{result.milliseconds:.1f} ms", result.device, result.precision, *remarks)
+    return f"{path}  ({', '.join(about)})"

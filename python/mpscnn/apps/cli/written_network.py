@@ -13,10 +13,9 @@ from mpscnn._private.files import is_folder
 from mpscnn.apps.cli.failures import DIFFERENT
 from mpscnn.apps.cli.output import report, show, warn
 from mpscnn.apps.cli.sizes import Size, check_size
-from mpscnn.core_model import model_path, open_model
+from mpscnn.core_model import described_network, model_path, open_model
 from mpscnn.errors import ParameterError
 from mpscnn.graph.network import Network
-from mpscnn.model import Model
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class Conversion:
         size, shapes, outputs, architecture, fold, signature: see `mpscnn.converters.read_network`.
         check: compare the network with its source.
         force: write the result even if it differs from its source.
-        labels, preprocess, detection: see `mpscnn.converters.convert_files`.
+        labels, preprocess, detection, scores: see `mpscnn.converters.convert_files`.
     """
 
     sources: Sequence[Path]
@@ -44,6 +43,7 @@ class Conversion:
     labels: str | None
     preprocess: str | None
     detection: str | None
+    scores: str | None
 
     def reading(self) -> dict[str, Any]:
         """Return the named arguments of `read_network`."""
@@ -51,10 +51,16 @@ class Conversion:
         return {name: getattr(self, name) for name in names}
 
     def choose_settings(self, network: Network) -> None:
-        """Set the detection, preprocessing and labels that the user gives, and drop labels that do not fit."""
+        """Set the detection, preprocessing, labels and scores of the user, and drop labels that do not fit."""
         from mpscnn.converters.photo_settings import choose_settings, drop_wrong_labels
 
-        choose_settings(network, detection=self.detection, preprocess=self.preprocess, labels=self.labels)
+        choose_settings(
+            network,
+            detection=self.detection,
+            preprocess=self.preprocess,
+            labels=self.labels,
+            scores=self.scores,
+        )
         drop_wrong_labels(network)
 
 
@@ -83,10 +89,7 @@ def network_to_write(given: Conversion) -> Network:
             f"{source}: --shape, --outputs, --architecture and --signature are for files of other frameworks"
         )
     else:
-        model = Model(open_model(model_path(str(source))), device="cpu")
-        network = Network.from_graph(open_model(model_path(str(source))).graph())
-        network.preprocess, network.labels = model.preprocess, model.labels
-        network.detection = model.network.detection
+        network, _ = described_network(open_model(model_path(str(source))))
         given.choose_settings(network)
         _warn_of(network.notes, source)
     check_size(network, given.size)

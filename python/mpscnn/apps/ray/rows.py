@@ -47,7 +47,8 @@ def result_columns(task: str, layers: Sequence[str] = ()) -> Any:
     size = [("width", whole), ("height", whole)]
     found: dict[str, list[tuple[str, Any]]] = {
         "classification": [
-            ("predictions", pa.list_(pa.struct([("label", text), ("probability", real), ("index", whole)])))
+            ("scores_are", text),
+            ("predictions", pa.list_(pa.struct([("label", text), ("probability", real), ("index", whole)]))),
         ],
         "detection": [
             *size,
@@ -114,7 +115,8 @@ def result_from_row(row: Mapping[str, Any]) -> PhotoResult:
     """Return the result that was stored in a row."""
     origin: tuple[Any, ...] = row["device"], row["precision"], "", row["milliseconds"]
     if "predictions" in row:
-        return Classification(tuple(Prediction(**entry) for entry in row["predictions"]), *origin)
+        predictions = tuple(Prediction(**entry) for entry in row["predictions"])
+        return Classification(predictions, *origin, scores_are=row["scores_are"])
     size = row["width"], row["height"]
     if "detections" in row:
         found = tuple(

@@ -17,6 +17,7 @@ from mpscnn.converters.photo_input import CAFFE_PHOTOS, takes_photos
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
+from mpscnn.graph.settings import state_scores
 
 _DATABASE = "reads a database: give the .prototxt for deployment, which has an Input"
 # Layers that read training data, and layers that are used only in training.
@@ -54,7 +55,12 @@ def convert(file: CaffeFile, options: ReadOptions) -> Network:
         transform = transform or layer.transform
         if layer.kind not in (*_TRAINING, "Input", "MemoryData"):
             _add(walk, priors, layer)
-    network = walk.network([head.blob for head in priors.heads] or builder.ends(), options)
+    ends = [head.blob for head in priors.heads] or builder.ends()
+    network = walk.network(ends, options)
+    if not options.outputs and any(
+        layer.kind == "SigmoidCrossEntropyLoss" and layer.bottoms[:1] == ends for layer in file.layers
+    ):
+        state_scores(network, "sigmoid")
     if priors.heads:
         network.detection = priors.detection(*(output.name for output in network.outputs))
     network.preprocess = _preprocess(transform, network, file.origin)

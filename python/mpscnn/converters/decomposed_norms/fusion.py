@@ -16,6 +16,7 @@ from mpscnn.converters.decomposed_norms.patterns import is_log_of_sigmoid, match
 from mpscnn.converters.decomposed_norms.writer import Writer
 from mpscnn.converters.renaming import rename_layers
 from mpscnn.graph.network import Network
+from mpscnn.graph.settings import copy_settings
 
 
 def fuse_norms(network: Network) -> Network:
@@ -51,8 +52,8 @@ def fuse_norms(network: Network) -> Network:
     result = network.restructured(structure, {name: names.get(name, name) for name in kept})
     for (name, role), values in writer.weights.items():
         result.graph.set_weight(names.get(name, name), role, values)
-    result.detection, result.preprocess, result.notes = network.detection, network.preprocess, network.notes
-    result.labels, result.source_ends = network.labels, network.source_ends
+    copy_settings(network, result)
+    result.notes, result.source_ends = network.notes, network.source_ends
     return result
 
 

@@ -63,7 +63,7 @@ def export(
     """
     if network.labels is not None or network.detection is not None:
         # This raises an error for settings with which the file could not be loaded.
-        core_model(network, None, None)
+        core_model(network)
     model = to_onnx(network, size=size, layout=layout, dtype=dtype)
     for key, value in metadata_entries(network, [output.name for output in model.graph.output]).items():
         model.metadata_props.add(key=key, value=value)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from mpscnn.converters.pytorch.weights import Epsilons, Fit, Module
 from mpscnn.graph.network import Network
+from mpscnn.graph.settings import copy_settings
 
 __all__ = ["separate_norms"]
 
@@ -47,8 +48,7 @@ def separate_norms(
         )
     outputs = [names.get(name, name) for name in structure["outputs"]]
     result = network.restructured(structure | {"nodes": nodes, "outputs": outputs}, {})
-    result.preprocess, result.detection = network.preprocess, network.detection
-    result.labels = network.labels
+    copy_settings(network, result)
     paths = {layer: Module(module.path, scale=module.scale) for layer, module in modules.items()}
     paths |= {names[layer]: Module(norm) for layer, norm in apart.items()}
     folded = {layer: norm for layer, norm in fit.norms.items() if layer not in apart}

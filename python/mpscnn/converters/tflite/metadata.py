@@ -22,16 +22,21 @@ _IDENTIFIER = b"M001"
 _NORMALIZATION = 1  # the kind of a process unit that subtracts a mean and divides
 _AXIS_LABELS = 2  # the AssociatedFileType of labels for each index of an axis, such as scores of classes
 _VALUE_LABELS = 3  # the AssociatedFileType of labels for each value, such as class numbers
+_PROBABILITIES = "probabilit"  # the beginning of "probability" and "probabilities"
 _MAX_LABELS = 16_000_000
 
 
 @dataclass(frozen=True)
 class Metadata:
-    """The normalization of the only input, and the labels of the outputs; empty if the file has none."""
+    """The normalization of the only input, and the labels of the outputs; empty if the file has none.
+
+    `are_probabilities` is True if the file calls the values of its only output probabilities.
+    """
 
     mean: tuple[float, ...] = ()
     deviation: tuple[float, ...] = ()
     labels: tuple[str, ...] = ()
+    are_probabilities: bool = False
 
 
 NO_METADATA = Metadata()
@@ -54,7 +59,8 @@ def read_metadata(stored: bytes, path: Path) -> Metadata:
     inputs, outputs = graphs[0].tables(2), graphs[0].tables(3)
     mean, deviation = _normalization(inputs[0]) if len(inputs) == 1 else ((), ())
     named = [name for output in outputs for name in _label_files(output)]
-    return Metadata(mean, deviation, _labels(named[0], path) if named else ())
+    are_probabilities = len(outputs) == 1 and _are_probabilities(outputs[0])
+    return Metadata(mean, deviation, _labels(named[0], path) if named else (), are_probabilities)
 
 
 def _normalization(tensor: Table) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -69,6 +75,17 @@ def _normalization(tensor: Table) -> tuple[tuple[float, ...], tuple[float, ...]]
                 raise WeightsError(f"damaged: its metadata normalise by {mean} and {deviation}")
             return mean, deviation
     return (), ()
+
+
+def _are_probabilities(tensor: Table) -> bool:
+    """Return True if an output has the name or description "Probabilities ...", or values that are from 0 to 1."""
+    if any(tensor.text(field).lower().startswith(_PROBABILITIES) for field in (0, 1)):
+        return True
+    limits = tensor.table(5)
+    if limits is None:
+        return False
+    largest, smallest = ([float(one) for one in limits.numbers(field, "<f4")[:2]] for field in (0, 1))
+    return largest == [1.0] and smallest == [0.0]
 
 
 def _label_files(tensor: Table) -> list[str]:

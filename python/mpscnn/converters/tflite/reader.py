@@ -30,6 +30,7 @@ from mpscnn.converters.unsupported import UnsupportedLayers, UnsupportedLayersEr
 from mpscnn.errors import Error, ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
+from mpscnn.graph.settings import state_scores
 
 
 def convert(files: Sequence[TfliteFile], options: ReadOptions) -> Network:
@@ -100,6 +101,8 @@ def _converted(files: Sequence[TfliteFile], options: ReadOptions, *, has_batch: 
     _quantize_moves(network)
     for result in results:
         network.output(result)
+    if files[-1].metadata.are_probabilities and not options.outputs:
+        state_scores(network, "as is")
     return network
 
 

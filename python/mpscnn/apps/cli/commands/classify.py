@@ -14,6 +14,7 @@ from mpscnn.apps.cli.arguments import (
     JsonLinesOption,
     ModelOption,
     PhotosArgument,
+    ScoresOption,
 )
 from mpscnn.apps.cli.failures import FAILED
 from mpscnn.apps.cli.option_groups import COMPILE, RUN, add_options
@@ -34,13 +35,19 @@ from mpscnn.apps.cli.video_options import (
 from mpscnn.model import Model, load
 from mpscnn.registry.catalogue import BUNDLED_MODEL
 from mpscnn.runtime.options import CompileOptions, RunOptions
-from mpscnn.vision.results import Classification
+from mpscnn.vision.results import Classification, score_text
 
 if TYPE_CHECKING:
     from mpscnn.vision.photo import Photo
 
 #: If the most probable class has a lower probability than this, the bundled model is wrong more often than right.
 _UNLIKELY = 0.5
+#: Remarks on the probabilities, by `Classification.scores_are`.
+_MEANINGS = {
+    "softmax": (),
+    "sigmoid": ("independent probabilities",),
+    "as is": ("the network's own scores",),
+}
 #: The maximum number of classes that a picture lists below the photo.
 _MAX_DRAWN = 20
 
@@ -61,6 +68,7 @@ def classify(
             ".jsonl or .csv file.",
         ),
     ] = None,
+    scores: ScoresOption = None,
     program: CompileOptions = COMPILE,
     runs: RunOptions = RUN,
     channel_order: ChannelOrderOption = None,
@@ -78,6 +86,8 @@ def classify(
 
     Example: mpscnn classify holiday/ --model mobilenet_v2 --top 3 --json
 
+    Example: mpscnn classify beach.jpg --model tags.onnx --scores sigmoid
+
     Example: mpscnn classify clip.mp4 --every 5 --output out.mp4
     """
     form = output_format(as_json, as_csv)
@@ -86,7 +96,7 @@ def classify(
     paths, failed = list_photos(photos) if of_photos else ([], 0)
     if of_photos and not paths:
         raise typer.Exit(FAILED if failed else 0)
-    loaded = load(model, **program.to_dict(), **runs.to_dict())
+    loaded = load(model, scores=scores, **program.to_dict(), **runs.to_dict())
     require_task(loaded, model, "classification")
     # A trained model keeps the name of its network, so the value of --model decides.
     bundled = model == BUNDLED_MODEL.name
@@ -130,8 +140,10 @@ def show_predictions(
 
 
 def _lines(path: str, result: Classification, *, bundled: bool) -> list[str]:
-    lines = [head_line(path, result)]
-    lines += [f"  {entry.probability:6.1%}  {entry.label}" for entry in result]
+    lines = [head_line(path, result, *_MEANINGS[result.scores_are])]
+    texts = [score_text(entry.probability, result.scores_are) for entry in result]
+    width = max(6, *map(len, texts))
+    lines += [f"  {text:>{width}}  {entry.label}" for text, entry in zip(texts, result, strict=True)]
     if bundled and result.predictions[0].probability < _UNLIKELY:
         lines.append("  None of its classes is likely.")
     return lines

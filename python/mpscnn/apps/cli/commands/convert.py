@@ -10,7 +10,7 @@ import typer
 
 from mpscnn._private.files import convert_write_errors
 from mpscnn._private.summary import bytes_text
-from mpscnn.apps.cli.arguments import split_names
+from mpscnn.apps.cli.arguments import ScoresOption, split_names
 from mpscnn.apps.cli.coreml_output import COREML_SUFFIXES, write_coreml
 from mpscnn.apps.cli.failures import DIFFERENT
 from mpscnn.apps.cli.onnx_output import ONNX_SUFFIX, write_onnx
@@ -82,6 +82,7 @@ def convert(
             "docs/detection.md as JSON or a .json file.",
         ),
     ] = None,
+    scores: ScoresOption = None,
     dtype: Annotated[
         WeightType | None,
         typer.Option(
@@ -238,6 +239,7 @@ def convert(
         labels=labels,
         preprocess=preprocess,
         detection=detection,
+        scores=scores,
     )
     if output.suffix.lower() == ONNX_SUFFIX:
         write_onnx(given, dtype="float32" if dtype is None else dtype.value, layout=layout.value)
@@ -274,6 +276,7 @@ def convert(
         preprocess=preprocess,
         dtype=None if dtype is None else dtype.value,
         detection=detection,
+        scores=scores,
         approve=approve,
         **given.reading(),
     )

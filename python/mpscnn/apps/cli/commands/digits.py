@@ -25,7 +25,7 @@ from mpscnn.model import Model, load
 from mpscnn.registry.catalogue import DIGITS
 from mpscnn.runtime.options import CompileOptions, RunOptions
 from mpscnn.vision.idx import read_labelled
-from mpscnn.vision.results import Classification
+from mpscnn.vision.results import Classification, score_text
 
 #: If the first digit is less probable than this, the second one is shown, too.
 _SURE = 0.9
@@ -128,7 +128,8 @@ def digits(
 
 def _lines(path: str, result: Classification) -> list[str]:
     likely = result.top(1 if result[0].probability >= _SURE else 2)
-    return [f"{path}: " + ", or ".join(f"{entry.label} ({entry.probability:.1%})" for entry in likely)]
+    texts = [f"{entry.label} ({score_text(entry.probability, result.scores_are)})" for entry in likely]
+    return [f"{path}: {', or '.join(texts)}"]
 
 
 # ---- --idx: accuracy and speed on a file of digits ---------------------------------------------------------------

@@ -12,7 +12,7 @@ import numpy as np
 import typer
 
 from mpscnn._private.files import convert_write_errors
-from mpscnn.apps.cli.arguments import InflightOption, JsonOption, ModelOption
+from mpscnn.apps.cli.arguments import InflightOption, JsonOption, ModelOption, ScoresOption
 from mpscnn.apps.cli.evaluate_areas import pair_photos_and_masks, show_detector, show_segmenter
 from mpscnn.apps.cli.failures import FAILED
 from mpscnn.apps.cli.option_groups import COMPILE, RUN, add_options
@@ -75,6 +75,7 @@ def evaluate_classifier(
         Path | None,
         typer.Option("--output", "-o", metavar="FILE.png", help="Write the confusion matrix as a picture."),
     ] = None,
+    scores: ScoresOption = None,
     inflight: InflightOption = 3,
     program: CompileOptions = COMPILE,
     runs: RunOptions = RUN,
@@ -107,7 +108,7 @@ def evaluate_classifier(
         raise typer.BadParameter("goes with DIR; an IDX file is read on one machine", param_hint="--ray")
     if output is not None and output.suffix.lower() != ".png":
         raise typer.BadParameter(f"the name must end in .png, got {output}", param_hint="--output")
-    loaded = load(model, **program.to_dict(), **runs.to_dict())
+    loaded = load(model, scores=scores, **program.to_dict(), **runs.to_dict())
     failures: list[Error] = []
 
     def failed(photo: object, error: Error) -> None:

@@ -23,6 +23,7 @@ from mpscnn.converters.onnx_builder.walk import Walk
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
+from mpscnn.graph.settings import state_scores
 
 # The shape mapping of old files, in which all blobs are images (sequence, batch, channels, height, width).
 _RANK_5 = 0
@@ -66,6 +67,10 @@ def read_neural_network(
     network = walk.network(outputs, options)
     describe_photos(network, inputs, photo, file.origin)
     network.labels = class_labels(net, file.origin)
+    if not options.outputs and any(
+        _is_result(feature(message, file.origin), description) for message in description.output
+    ):
+        state_scores(network, "as is")
     if is_segmenter:
         describe_segmenter(network, description.metadata)
     return network
@@ -185,13 +190,22 @@ def _add(walk: Walk, file: CoremlFile, message: Any, scaling: PhotoScaling | Non
 # ---- Outputs -------------------------------------------------------------------------------------------------------
 
 
+def _has_probabilities(one: Feature, description: Any) -> bool:
+    return one.kind == "labels" and one.name == description.predictedProbabilitiesName
+
+
+def _is_result(one: Feature, description: Any) -> bool:
+    """Return True if the file calls an output the probabilities of classes, or the number that it predicts."""
+    return _has_probabilities(one, description) or one.kind == NUMBER
+
+
 def _outputs(walk: Walk, file: CoremlFile, net: Any, description: Any, *, old: bool) -> list[str]:
     """Return the output blobs of the model. Outputs that are vectors are flattened from images."""
     features = [feature(message, file.origin) for message in description.output]
     outputs = []
     for one in features:
         blob = one.name
-        is_classifier = one.kind == "labels" and one.name == description.predictedProbabilitiesName
+        is_classifier = _has_probabilities(one, description)
         is_number = one.kind == NUMBER and walk.builder.has(blob)
         if one.kind not in ("array", "image") and not is_number and not is_classifier:
             continue  # other outputs, such as the name of the best class, are left out

@@ -25,6 +25,7 @@ from mpscnn.converters.photo_settings import MAX_LABELS
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
+from mpscnn.graph.settings import state_scores
 
 _MAIN = "main"
 
@@ -69,6 +70,8 @@ def read_program(
             network, photos, scaling.photo() if scaling is not None else plain_photo(photos[0]), file.origin
         )
     network.labels = program.labels
+    if program.labels is not None and not options.outputs:
+        state_scores(network, "as is")
     if is_segmenter:
         describe_segmenter(network, model.description.metadata)
     return network

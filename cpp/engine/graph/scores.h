@@ -1,0 +1,26 @@
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+#include "engine/graph/graph.h"
+
+namespace mpscnn::engine {
+
+/// What the scores of a classifier's classes are.
+enum class Scores {
+    softmax, ///< probabilities of classes that exclude each other
+    sigmoid, ///< an independent probability of each class
+    as_is,   ///< numbers with another meaning
+};
+
+/// Return the name in model files and interfaces: "softmax", "sigmoid" or "as is".
+const char *name_of(Scores scores);
+/// Return the scores with this name. Throws ParameterError for any other text.
+Scores scores_named(std::string_view name);
+
+/// Return the function whose results the values of the graph's only output are. There is no result if the
+/// output has logits or values of another kind, or if there are several outputs.
+std::optional<Scores> scores_of(const Graph &graph);
+
+} // namespace mpscnn::engine

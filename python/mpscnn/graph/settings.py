@@ -1,0 +1,30 @@
+"""Copy and complete the settings that say how photos become a network's input and what its output means."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mpscnn._private.literals import ScoresName
+    from mpscnn.graph.network import Network
+
+__all__ = ["copy_settings", "state_scores"]
+
+#: The attributes of a network that model files keep besides the layers and weights.
+SETTINGS = ("detection", "labels", "preprocess", "scores")
+
+
+def copy_settings(source: Network, target: Network) -> None:
+    """Give a network the detection, labels, preprocessing and scores of another one."""
+    for name in SETTINGS:
+        setattr(target, name, getattr(source, name))
+
+
+def state_scores(network: Network, scores: ScoresName) -> None:
+    """State what the scores in a classifier's output are, unless this is known already.
+
+    It is known if the network states it, or if the output has the results of a softmax or sigmoid.
+    """
+    is_classifier = len(network.outputs) == 1 and len(network.outputs[0].shape) == 2
+    if is_classifier and network.scores is None and network.last_function is None:
+        network.scores = scores
