@@ -31,6 +31,18 @@ def node(kind: str, inputs: Sequence[str], outputs: Sequence[str] | str = "y", *
     return onnx.helper.make_node(kind, list(inputs), names, name=names[0], **attributes)
 
 
+def filled(name: str, shape: Sequence[int], value: Any = 0.5) -> tuple[Any, dict[str, Any]]:
+    """Return a node for a constant of any size whose elements are all one number, and its operands.
+
+    Both take about 100 bytes of a file.
+    """
+    number = onnx.numpy_helper.from_array(
+        np.array([np.float32(value) if isinstance(value, float) else value])
+    )
+    made = node("ConstantOfShape", [f"{name}.shape"], name, value=number)
+    return made, {f"{name}.shape": np.array(shape, np.int64)}
+
+
 def model(
     nodes: Sequence[Any],
     inputs: Mapping[str, Sequence[Any]],

@@ -6,12 +6,14 @@ axes consist of atoms, which are factors of an axis's extent that are contiguous
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn.converters.budget import Budget
 from mpscnn.converters.layout import Atom, Axis, FreeExtents, Value, positions, product
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError
@@ -26,7 +28,7 @@ class Arranger:
         network: the network to which the needed layers are added.
         batch: the atom of the batch. With None, values have no batch, and each tensor is one image.
         name: a function that returns a layer's name for a suffix.
-        count_weight: a function that is called with the number of bytes of each new weight before it is made.
+        budget: counts the weights and lists of positions that are made for layers, before they are made.
     """
 
     def __init__(
@@ -34,12 +36,12 @@ class Arranger:
         network: Network,
         batch: Atom | None,
         name: Callable[[str], str],
-        count_weight: Callable[[int], None],
+        budget: Budget,
     ) -> None:
         self.network = network
         self.batch = batch
         self.name = name
-        self.count_weight = count_weight
+        self.budget = budget
         self._free = FreeExtents()
         self._reshaped: dict[tuple[int, tuple[int | None, ...]], Tensor] = {}
         self._origin: dict[int, Tensor] = {}
@@ -52,6 +54,22 @@ class Arranger:
             () if extent == 1 else (self._free.atom() if extent is None else Atom(extent),)
             for extent in extents
         ]
+
+    # ---- Weights that a reader makes -------------------------------------------------------------------------------
+
+    def set_weight(
+        self, layer: str, role: str, shape: Sequence[int], make: Callable[[], NDArray[np.generic]]
+    ) -> None:
+        """Set a weight that the reader makes. `make` is called after the weight's bytes have been counted."""
+        self.budget.copy(4 * math.prod(shape))
+        values = np.ascontiguousarray(make().reshape(shape), np.float32)
+        self.network.graph.set_weight(layer, role, values)
+
+    def constant(self, layer: str, shape: Sequence[int], make: Callable[[], NDArray[np.generic]]) -> Tensor:
+        """Add a constant that the reader makes, with the name `layer`; see `set_weight`."""
+        made = self.network.constant(self.network.inputs[0], shape, name=layer)
+        self.set_weight(layer, "value", shape, make)
+        return made
 
     # ---- Tensors of values -----------------------------------------------------------------------------------------
 
@@ -73,17 +91,16 @@ class Arranger:
         height, width, channels = image_axes(value)
         return self.physical(value, (height, width, channels))
 
-    def image_in_any_order(self, value: Value) -> tuple[Tensor, NDArray[np.int64] | None]:
+    def image_in_any_order(self, value: Value) -> tuple[Tensor, Axis]:
         """Return an image as `image` does, but without moving channels that have another order in memory.
 
-        The second result lists, for each channel of the tensor, its index in the file. It is None if the channels have
-        the file's order.
+        The second result is the atoms of the channels in memory order.
         """
         height, width, channels = image_axes(value)
         tail = value.order[len(height + width) :]
         if value.order[: len(height + width)] != height + width or tail == channels:
-            return self.image(value), None
-        return self.physical(value, (height, width, tail)), positions(channels, tail)
+            return self.image(value), channels
+        return self.physical(value, (height, width, tail)), tail
 
     def make_contiguous(self, value: Value, atoms: Axis) -> Value:
         """Return the value with these atoms one after the other in memory."""
@@ -252,12 +269,15 @@ class Arranger:
         x, _, _ = self.channels_last(value, moving)
         if len(x.shape) != _IMAGE_RANK:
             x = self.physical(value, ((), before, moving))
-        self.count_weight(4 * count * count)
         name = self.name("/transpose")
         y = self.network.conv2d(x, count, 1, name=name)
-        weight = np.zeros((count, 1, 1, count), np.float32)
-        weight[np.arange(count), 0, 0, positions(moving, order[same:])] = 1.0
-        self.network.graph.set_weight(name, "weight", weight)
+
+        def permutation() -> NDArray[np.float32]:
+            weight = np.zeros((count, count), np.float32)
+            weight[np.arange(count), positions(moving, order[same:])] = 1.0
+            return weight
+
+        self.set_weight(name, "weight", (count, 1, 1, count), permutation)
         return replace(value, tensor=y, order=order)
 
     def _moved_by_axes(self, value: Value, order: Axis) -> Tensor | None:

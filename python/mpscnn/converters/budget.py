@@ -9,8 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from functools import cache
+from typing import Any, TypeVar
 
+from numpy.typing import NDArray
+
+from mpscnn.converters.broadcast_views import stored
 from mpscnn.errors import UnsupportedError, WeightsError
 
 Result = TypeVar("Result")
@@ -31,6 +35,12 @@ COPIES_FREE = 65_536
 FILLED_FREE = 640 << 20
 # This many elements of such a constant count as one element, because it takes no memory until a layer uses it.
 _FILLED_PER_ELEMENT = 16
+# The allowed places of a constant that is stored as a broadcast view, if an operator computes with each place. Several
+# temporary arrays of this size are made, but not at the same time for several constants.
+PLACES_FREE, _PLACES_PER_BYTE = 1 << 22, 4
+# The cost of an element of a Python list, or of a layer's list of positions: the memory of 8 elements of an array, and
+# the time of 64 operations.
+_OF_LIST = 8, 64
 # The allowed nodes to which the functions of an ONNX file expand, and the allowed objects that a pickle creates.
 _NODES_FREE, _BYTES_PER_NODE = 4_096, 16
 _OBJECTS_FREE, _BYTES_PER_OBJECT = 1 << 18, 8
@@ -55,15 +65,21 @@ class Cost:
 
     @classmethod
     def look(cls, elements: int) -> Cost:
-        """Return the cost of comparing all elements of a constant with a number."""
-        return cls(0, elements // 4)
+        """Return the cost of comparing all elements of a constant with a number a few times."""
+        return cls(0, 2 * elements)
+
+    @classmethod
+    def of_list(cls, elements: int) -> Cost:
+        """Return the cost of a list of numbers, such as the positions of a gather."""
+        return cls(*(factor * elements for factor in _OF_LIST))
 
 
 class Budget:
     """Counts the work and memory of reading one file, and raises an error beyond its limits.
 
     Args:
-        size: a function that returns the file's size in bytes. It is called only if the fixed amount does not suffice.
+        size: a function that returns the file's size in bytes. It is called once, and only if the fixed amount does not
+            suffice.
         copies_free: the bytes that copies of weights may take in a file of any size.
         elements_per_byte: the allowed elements of computed constants for each byte of the file.
     """
@@ -75,7 +91,7 @@ class Budget:
         copies_free: int = COPIES_FREE,
         elements_per_byte: int = _ELEMENTS_PER_BYTE,
     ) -> None:
-        self._size = size
+        self._size = cache(size)
         self._copies_free = copies_free
         self._elements_per_byte = elements_per_byte
         self.elements = 0
@@ -96,6 +112,20 @@ class Budget:
                     f"the constants that are computed from others would take {used} {what}; supported are {free} and "
                     f"{rate} times the file's size in bytes"
                 )
+
+    def look(self, array: NDArray[Any]) -> None:
+        """Count that an operator computes with each place of a constant.
+
+        Raises UnsupportedError as `spend`, and for a broadcast view of more places than a file of this size may have.
+        """
+        if array.size > PLACES_FREE and stored(array).size < array.size:
+            allowed = PLACES_FREE + _PLACES_PER_BYTE * self._size()
+            if array.size > allowed:
+                raise UnsupportedError(
+                    f"computes with a constant of shape {array.shape} that repeats its numbers at {array.size} places; "
+                    f"supported are {allowed} places in this file"
+                )
+        self.spend(Cost.look(array.size))
 
     def run(self, cost: Cost, compute: Callable[[], Result]) -> Result:
         """Count a cost, then call `compute` and return its result. Raises as `spend`."""
@@ -123,8 +153,8 @@ class Budget:
             and self._copied > self._copies_free + _COPIES_PER_BYTE * self._size()
         ):
             raise WeightsError(
-                f"its layers share constants: together their weights take more than {_COPIES_PER_BYTE} times the "
-                f"file's {self._size()} bytes"
+                f"its layers share constants, or move and mix elements by large matrices: together their weights take "
+                f"more than {_COPIES_PER_BYTE} times the file's {self._size()} bytes"
             )
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from mpscnn.converters.arrange import Arranger, separate_free, surroundings
 from mpscnn.converters.broadcast import with_common_atoms
+from mpscnn.converters.budget import Cost
 from mpscnn.converters.layout import Axis, Value, product
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _IMAGE_RANK = 4
+_MAX_VALUES = 1024  # the engine concatenates at most this many tensors
+_OPERATIONS_OF_VALUE = 30_000  # the cost of bringing a value into the layout of the others
 
 
 def concat(a: Arranger, values: list[Value], axis: int) -> Value:
@@ -17,6 +20,9 @@ def concat(a: Arranger, values: list[Value], axis: int) -> Value:
         raise WeightsError(f"damaged: joins {', '.join(value.shown for value in values)}")
     if len(values) == 1:
         return first
+    if len(values) > _MAX_VALUES:
+        raise UnsupportedError(f"joins {len(values)} tensors; supported are {_MAX_VALUES}")
+    a.budget.spend(Cost(0, _OPERATIONS_OF_VALUE * len(values)))
     values = [value.with_batch_as(first) for value in values]
     if any(atom.is_batch and atom.high != 1 for value in values for atom in value.axes[axis]):
         raise UnsupportedError("joins images along the batch")

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.arrange import Arranger, image_rows
-from mpscnn.converters.layout import Axis, Value, positions, product
+from mpscnn.converters.layout import Axis, Value, in_memory_order, product
 from mpscnn.converters.slicing import tile
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
@@ -89,20 +89,20 @@ def multiply_by_matrix(
     extent = product(x.axes[axis])
     if extent is None:
         raise UnsupportedError(f"computes with axis {axis} of {x.shown}, whose extent is not fixed")
-    a.count_weight(4 * results * extent)
-    name = a.name("")
-    y, columns = pointwise(a, x, axis, results, name)
-    weight = matrix()[:, columns].reshape(results, 1, 1, extent)
-    a.network.graph.set_weight(name, "weight", np.ascontiguousarray(weight, np.float32))
+    name, atoms = a.name(""), x.axes[axis]
+    y, tail = pointwise(a, x, axis, results, name)
+    a.set_weight(
+        name, "weight", (results, 1, 1, extent), lambda: in_memory_order(matrix(), atoms, tail, axis=1)
+    )
     return y
 
 
 def pointwise(
     a: Arranger, x: Value, axis: int, results: int, name: str, activation: Activation = None
-) -> tuple[Value, NDArray[np.int64]]:
+) -> tuple[Value, Axis]:
     """Add a 1x1 convolution without weights along an axis.
 
-    Returns the result, and for each input channel of the layer the index of its elements in the axis.
+    Returns the result, and the atoms of the axis in the order of the layer's input channels.
     """
     atoms = x.axes[axis]
     tensor, rest, tail = a.channels_last(x, atoms)
@@ -110,7 +110,7 @@ def pointwise(
         tensor = a.physical(x.with_tensor(tensor, rest + tail), (*image_rows(rest), tail))
     y = a.network.conv2d(tensor, results, 1, activation=activation, name=name)
     (new,) = a.atoms([results])
-    return Value(y, (*x.axes[:axis], new, *x.axes[axis + 1 :]), rest + new), positions(atoms, tail)
+    return Value(y, (*x.axes[:axis], new, *x.axes[axis + 1 :]), rest + new), tail
 
 
 def cumsum(a: Arranger, x: Value, axis: int, *, exclusive: bool, backwards: bool) -> Value:

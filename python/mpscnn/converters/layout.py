@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -357,6 +357,22 @@ class Value:
         if atom.is_free:
             raise UnsupportedError(f"a reshape of {self.shown} that divides a free extent: {CHOOSE_SIZE}")
         return Atom(first), Atom(atom.high // first)
+
+
+def in_memory_order(values: NDArray[Any], logical: Axis, physical: Axis, axis: int = 0) -> NDArray[Any]:
+    """Bring numbers along an axis of an array, such as one for each channel, from the file's order into memory order.
+
+    A broadcast view whose elements are equal along the axis stays a view.
+
+    Args:
+        values: an array with as many positions on the axis as the atoms have together.
+        logical: the atoms in the file's order.
+        physical: the same atoms in memory order.
+        axis: the number of the axis of `values`.
+    """
+    if logical == physical or values.strides[axis] == 0:
+        return values
+    return values.take(positions(logical, physical), axis)
 
 
 def positions(logical: Axis, physical: Axis) -> NDArray[np.int64]:

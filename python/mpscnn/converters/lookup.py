@@ -45,7 +45,7 @@ def look_up(a: Arranger, x: Value, table: NDArray[np.float32], name: Callable[[s
     """Select a row of the table for each index in x. The result has the axes of x, then the table's other axes."""
     if any(atom.is_free for atom in x.order):
         raise UnsupportedError(f"looks up {x.shown}, whose number of elements is free")
-    a.count_weight(4 * (table.size + len(table)))
+    a.budget.copy(4 * (table.size + len(table)))
     numbers = a.physical(x, ((), x.order, ()))
     y = select_rows(a.network, numbers, table.reshape(len(table), -1), name)
     new = a.atoms(table.shape[1:])

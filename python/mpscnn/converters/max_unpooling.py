@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,10 +62,10 @@ class Windows:
             for column in range(columns)
         ]
 
-    def first_positions(self) -> NDArray[np.int64]:
+    def first_positions(self) -> NDArray[np.float32]:
         """Return the position of the first tap of each window, of shape (height, width) of the result."""
         rows, columns = (
-            np.arange(count) * stride - pad
+            np.arange(count, dtype=np.float32) * stride - pad
             for count, stride, pad in zip(self.results, self.strides, self.before, strict=True)
         )
         return rows[:, None] * self.size[1] + columns
@@ -129,16 +128,13 @@ def flat_positions(a: Arranger, maxima: Maxima) -> Tensor:
     pixels = windows.size[0] * windows.size[1]
     if pixels * channels > _MAX_POSITION:
         raise UnsupportedError(f"positions of maxima in images of more than {_MAX_POSITION} elements")
-    first = windows.first_positions()[..., None] + np.arange(channels) * pixels
-    return a.network.add(maxima.places, _constant(a, first, "/first"), name=a.name(""))
 
+    def first() -> NDArray[np.float32]:
+        # The numbers are below 2^24, so float32 has them exactly.
+        return windows.first_positions()[..., None] + np.arange(channels, dtype=np.float32) * pixels
 
-def _constant(a: Arranger, numbers: NDArray[Any], suffix: str) -> Tensor:
-    a.count_weight(4 * numbers.size)
-    layer = a.name(suffix)
-    made = a.network.constant(a.network.inputs[0], numbers.shape, name=layer)
-    a.network.graph.set_weight(layer, "value", np.ascontiguousarray(numbers, np.float32))
-    return made
+    shape = (*windows.results, channels)
+    return a.network.add(maxima.places, a.constant(a.name("/first"), shape, first), name=a.name(""))
 
 
 def unpool(a: Arranger, x: Tensor, maxima: Maxima) -> Tensor:
@@ -166,11 +162,24 @@ def unpool(a: Arranger, x: Tensor, maxima: Maxima) -> Tensor:
             return large
         return network.pad(large, (border[0], border[1]), name=a.name(f"{suffix}/border"))
 
-    one = np.array(maxima.labels, np.float32).reshape(windows.kernel)
-    own = np.full(windows.size, -1.0, np.float32)
-    tiled = np.tile(one, windows.results)[windows.before[0] :, windows.before[1] :]
-    own[: tiled.shape[0], : tiled.shape[1]] = tiled[: own.shape[0], : own.shape[1]]
-    labels = _constant(a, own[..., None], "/labels")
+    def labels_of_pixels() -> NDArray[np.float32]:
+        """Return the label of each pixel's tap: that of its place in its window, or -1 outside of all windows."""
+        own = np.full(windows.size, -1.0, np.float32)
+        for number, label in enumerate(maxima.labels):
+            places = (
+                slice((tap - before) % taps, count * taps - before, taps)
+                for tap, before, taps, count in zip(
+                    divmod(number, windows.kernel[1]),
+                    windows.before,
+                    windows.kernel,
+                    windows.results,
+                    strict=True,
+                )
+            )
+            own[tuple(places)] = label
+        return own
+
+    labels = a.constant(a.name("/labels"), (*windows.size, 1), labels_of_pixels)
     here = network.equal(spread(maxima.places, "/place"), labels, name=a.name("/is_here"))
     return network.mask(here, spread(x, "/element"), name=a.name(""))
 

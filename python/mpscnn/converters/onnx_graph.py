@@ -5,7 +5,7 @@ The reader of ONNX files then converts this graph, because that reader already h
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.blobs import Blob, Place
+from mpscnn.converters.broadcast_views import is_filled
+from mpscnn.converters.budget import Budget, Cost
 from mpscnn.converters.float32_intermediates import Origin
 from mpscnn.converters.layer_names import LayerNames, quote_name
 from mpscnn.converters.onnx_reader.external_data import ExternalData
@@ -23,6 +25,11 @@ if TYPE_CHECKING:
     import onnx
 
 Shape = tuple[int, ...]
+
+# The allowed elements of copied constants for each byte of the file. A byte may hold eight indices of one bit.
+_ELEMENTS_PER_BYTE = 8
+# The maximum number of elements of a constant that repeats one number.
+_MAX_REPEATED = 4_096
 
 CAST_OF_FLOATS = "mpscnn.Cast"
 """A node that is not an ONNX operator: it copies a tensor between layers in float16 and layers kept in float32."""
@@ -40,6 +47,7 @@ class Graph:
         needed_for: the kind of files that is read, for the error message if the package onnx is missing.
         extra: the extra of mpscnn that installs this package.
         opset: the version of the ONNX operators.
+        size: a function that returns the bytes of the network's files, which limit the constants in the graph.
         keeps_axes: as for `OnnxFile`.
     """
 
@@ -50,6 +58,7 @@ class Graph:
         needed_for: str,
         extra: str,
         opset: int,
+        size: Callable[[], int],
         *,
         keeps_axes: bool = False,
     ) -> None:
@@ -67,6 +76,7 @@ class Graph:
         self._names = LayerNames()
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[str, onnx.TensorProto] = {}
+        self._budget = Budget(size, elements_per_byte=_ELEMENTS_PER_BYTE)
         self._weights: Path | None = None
         self._places: set[tuple[str, str]] = set()
         self._current: dict[str, str] = {}
@@ -94,14 +104,26 @@ class Graph:
         """Add a constant and return its name.
 
         A weight in a file is not copied: the graph refers to the file. Only weights of a second file are copied.
+        A broadcast view of one number becomes an operator, so that the number is not repeated. Raises UnsupportedError
+        if copied constants take far more than the file's size.
         """
         made = self._names.unique(name)
         if isinstance(values, Blob) and isinstance(values.numbers, Place) and self._is_held(values.numbers):
             self._constants[made] = self._reference(made, values.shape, values.numbers)
-        else:
-            array = values.array() if isinstance(values, Blob) else np.ascontiguousarray(values)
-            self._constants[made] = self._onnx.numpy_helper.from_array(array, made)
+            return made
+        if not isinstance(values, Blob) and is_filled(values) and values.size > _MAX_REPEATED:
+            return self._filled(made, values)
+        self._budget.spend(Cost(values.size, values.size))
+        array = values.array() if isinstance(values, Blob) else np.ascontiguousarray(values)
+        self._constants[made] = self._onnx.numpy_helper.from_array(array, made)
         return made
+
+    def _filled(self, name: str, values: NDArray[Any]) -> str:
+        """Add an operator that makes a constant whose elements are all one number."""
+        shape = self.constant(f"{name}/shape", np.asarray(values.shape, np.int64))
+        number = self._onnx.numpy_helper.from_array(values[(slice(0, 1),) * values.ndim].reshape(1))
+        self.node("ConstantOfShape", name, [shape], [name], value=number)
+        return name
 
     def _is_held(self, place: Place) -> bool:
         """Return True if a place is in the file of the first weight. The graph can refer to only one file."""

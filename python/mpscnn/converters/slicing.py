@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mpscnn.converters.arrange import Arranger
+from mpscnn.converters.budget import Cost
 from mpscnn.converters.layout import Atom, Axis, Value
 
 _IMAGE_RANK = 4
@@ -88,17 +92,18 @@ def _changed(
     return Value(y, axes, order)
 
 
-def gather(a: Arranger, x: Value, axis: int, numbers: Sequence[int]) -> Value:
+def gather(a: Arranger, x: Value, axis: int, numbers: Sequence[int] | NDArray[np.int64]) -> Value:
     """Gather positions of an axis in any order."""
-    step = numbers[1] - numbers[0] if len(numbers) > 1 else 1
-    steps = range(numbers[0], numbers[-1] + (1 if step > 0 else -1), step) if step else ()
-    if list(numbers) == list(steps):
-        return slice_axis(a, x, axis, range(numbers[0], numbers[0] + step * len(numbers), step))
+    places = np.asarray(numbers, np.int64)
+    first, step = (int(places[0]), int(places[1] - places[0])) if len(places) > 1 else (int(places[0]), 1)
+    if step and bool((np.diff(places) == step).all()):
+        return slice_axis(a, x, axis, range(first, first + step * len(places), step))
+    a.budget.spend(Cost.of_list(len(places)))
 
     def attributes(place: int) -> dict[str, Any]:
-        return {"axis": place + 1, "indices": list(numbers)}
+        return {"axis": place + 1, "indices": places.tolist()}
 
-    return _changed(a, x, axis, (Atom(len(numbers)),), "gather", attributes)
+    return _changed(a, x, axis, (Atom(len(places)),), "gather", attributes)
 
 
 def tile(a: Arranger, x: Value, times: Sequence[int]) -> Value:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from mpscnn.converters import contractions, special_values
 from mpscnn.converters.arrange import Arranger
 from mpscnn.converters.broadcast import align
+from mpscnn.converters.budget import Cost
 from mpscnn.converters.concat import concat
 from mpscnn.converters.layout import Axis, Value, product, without_batch
 from mpscnn.converters.lookup import look_up
@@ -329,13 +330,13 @@ class FileTensor(Value):
         """Reverse an axis. Its extent may be free."""
         return self.wrap(reverse(self.arranger, self, axis))
 
-    def take(self, axis: int, numbers: Sequence[int]) -> FileTensor:
+    def take(self, axis: int, numbers: Sequence[int] | NDArray[np.int64]) -> FileTensor:
         """Gather positions of an axis in any order."""
         return self.wrap(gather(self.arranger, self, axis, numbers))
 
     def take_by_table(self, axis: int, table: NDArray[Any]) -> FileTensor:
         """Gather positions of an axis as numpy.take does: the axes of the table of positions replace the axis."""
-        y = self.take(axis, [int(number) for number in table.reshape(-1)])
+        y = self.take(axis, table.reshape(-1))
         if table.ndim == 0:
             return y.squeeze([axis])
         if table.ndim == 1:
@@ -349,7 +350,7 @@ class FileTensor(Value):
         The file's batch must be 1. `shape` is the shape of the result; None: the shape of `numbers`.
         """
         count = self.fixed_size()
-        flat = self.reshape([1, count], [1, count]).take(1, numbers.reshape(-1).tolist())
+        flat = self.reshape([1, count], [1, count]).take(1, numbers.reshape(-1))
         extents = list(numbers.shape if shape is None else shape)
         return flat.reshape(extents, extents)
 
@@ -370,13 +371,13 @@ class FileTensor(Value):
         count, new = self.fixed_size(), updates.fixed_size()
         if new != numbers.size:
             raise WeightsError(f"damaged: {new} elements for {numbers.size} positions")
-        self.arranger.count_weight(8 * (count + new))
+        self.arranger.budget.spend(Cost(4 * (count + new), 4 * (count + new)))
         table = np.arange(count)
         table[numbers.reshape(-1)] = count + np.arange(new)
         flat = updates.reshape([1, new], [1, new]).with_own_atoms()
         both = self.reshape([1, count], [1, count]).concat([flat], 1)
         low, high = self.trial_shapes()
-        return both.take(1, table.tolist()).reshape(low, high)
+        return both.take(1, table).reshape(low, high)
 
     def scatter_to_zeros(self, numbers: NDArray[np.int64], shape: Sequence[int]) -> FileTensor:
         """Return a tensor of this shape with the elements at its flat indices `numbers`, and zeros elsewhere.
@@ -386,15 +387,13 @@ class FileTensor(Value):
         new, count = self.fixed_size(), math.prod(shape)
         if new != numbers.size:
             raise WeightsError(f"damaged: {new} elements for {numbers.size} positions")
-        self.arranger.count_weight(8 * (count + new))
+        self.arranger.budget.spend(Cost(4 * (count + new), 4 * (count + new)))
         table = np.full(count, new)
         table[numbers.reshape(-1)] = np.arange(new)
         flat = self.reshape([1, new], [1, new])
-        name = self.arranger.name("/zero")
-        zero = self.network.constant(self.network.inputs[0], (1,), name=name)
-        self.network.graph.set_weight(name, "value", np.zeros(1, np.float32))
+        zero = self.arranger.constant(self.arranger.name("/zero"), (1,), lambda: np.zeros(1, np.float32))
         both = flat.concat([FileTensor.from_tensor(self.arranger, zero)], 1)
-        return both.take(1, table.tolist()).reshape(shape, shape)
+        return both.take(1, table).reshape(shape, shape)
 
     def wrap_negative_indices(self, extent: int) -> FileTensor:
         """Add the axis's extent to negative indices, which count from the end, so that all count from the start."""
@@ -406,9 +405,7 @@ class FileTensor(Value):
         if depth < 1 or not (math.isfinite(on) and math.isfinite(off)):
             raise WeightsError(f"damaged: {depth} places with the numbers {on} and {off}")
         x, name = self.expand_dims([axis]), self.arranger.name("/places")
-        self.arranger.count_weight(4 * depth)
-        tensor = self.network.constant(self.network.inputs[0], (depth,), name=name)
-        self.network.graph.set_weight(name, "value", np.arange(depth, dtype=np.float32))
+        tensor = self.arranger.constant(name, (depth,), lambda: np.arange(depth, dtype=np.float32))
         (atoms,) = self.arranger.atoms([depth])
         axes = [atoms if place == axis % x.rank else () for place in range(x.rank)]
         return x.combine("equal", Value(tensor, tuple(axes), atoms), "/same").linear(on - off, off)

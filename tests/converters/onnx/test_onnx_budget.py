@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from converters.onnx_files import (
     assert_like_onnxruntime,
+    filled,
     model,
     node,
     onnx,
@@ -28,7 +29,7 @@ from mpscnn import converters
 from mpscnn.converters import budget
 from mpscnn.converters.onnx_reader.constants import Constants
 from mpscnn.converters.onnx_reader.file import file_from_model
-from mpscnn.converters.onnx_reader.foldable import FOLDABLE, LISTS
+from mpscnn.converters.onnx_reader.foldable import ELEMENTWISE, FOLDABLE, LISTS
 from mpscnn.converters.onnx_reader.parameters import Parameters
 from mpscnn.errors import Error, UnsupportedError, WeightsError
 
@@ -39,14 +40,6 @@ Make = Callable[[int], Case]
 LARGE, SMALL = 1 << 13, 3
 MEMORY = 4 << 20
 HALF, WHOLE, TRUE, BYTE = np.float32(0.5), np.int64(1), np.True_, np.uint8(3)
-
-
-def filled(name: str, shape: tuple[int, ...], value: Any = HALF) -> tuple[Any, dict[str, Any]]:
-    """Return a node for a constant of any size, which takes about 100 bytes of the file."""
-    made = node(
-        "ConstantOfShape", [f"{name}.shape"], name, value=onnx.numpy_helper.from_array(np.array([value]))
-    )
-    return made, {f"{name}.shape": np.array(shape, np.int64)}
 
 
 def of_filled(
@@ -142,6 +135,8 @@ CASES["Expand"] = lambda n: (
     [node("Expand", ["a", "s"])],
     {"a": np.ones((2, 1), np.float32), "s": np.array([2, n * n])},
 )
+# Elementwise operators compute elements that are equal by broadcasting once, so a filled constant costs them nothing.
+FILLED = {kind: CASES.pop(kind) for kind in [*CASES] if kind in ELEMENTWISE}
 # These operators take no memory, however large their operand is.
 VIEWS: dict[str, Make] = {
     "Constant": lambda n: ([node("Constant", [], value_floats=[0.5] * 3)], {}),
@@ -171,13 +166,13 @@ def computed(case: Case) -> Constants:
 
 
 def test_each_operator_has_a_case() -> None:
-    assert (CASES | VIEWS).keys() == FOLDABLE.keys()
-    assert not CASES.keys() & VIEWS.keys()
+    assert (CASES | FILLED | VIEWS).keys() == FOLDABLE.keys()
+    assert not (CASES | FILLED).keys() & VIEWS.keys()
 
 
 @pytest.mark.parametrize("kind", FOLDABLE)
 def test_an_operator_of_small_constants_is_computed_as_onnxruntime_does(kind: str) -> None:
-    nodes, constants = (CASES | VIEWS)[kind](SMALL)
+    nodes, constants = (CASES | FILLED | VIEWS)[kind](SMALL)
     made = model(nodes, {}, constants)
     (wanted,) = onnxruntime_results(made, {})
     found = computed((nodes, constants)).find("y")
@@ -200,24 +195,42 @@ def test_a_small_file_that_would_cost_much_is_refused_before_it_does(kind: str) 
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize("kind", VIEWS)
+@pytest.mark.parametrize("kind", FILLED)
+def test_elements_that_differ_are_counted_before_they_are_computed(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a broadcast view, each element of an elementwise operator's result counts."""
+    nodes, constants = FILLED[kind](SMALL)
+    for one in nodes[:-1]:
+        shape = constants.pop(one.input[0])
+        value = onnx.numpy_helper.to_array(one.attribute[0].t)
+        constants[one.output[0]] = np.full(shape, value.item(), value.dtype)
+    monkeypatch.setattr(budget, "ELEMENTS_FREE", -(1 << 40))
+    monkeypatch.setattr(Constants, "_evaluated", lambda *_: pytest.fail("computed"))
+    with pytest.raises(UnsupportedError, match="the constants that are computed from others would take"):
+        computed((nodes[-1:], constants))
+
+
+@pytest.mark.parametrize("kind", VIEWS | FILLED)
 def test_views_of_large_constants_take_no_memory(kind: str) -> None:
-    computed(VIEWS[kind](SMALL))
+    make = (VIEWS | FILLED)[kind]
+    computed(make(SMALL))
     tracemalloc.start()
     try:
-        found = computed(VIEWS[kind](LARGE))
+        found = computed(make(LARGE))
         assert tracemalloc.get_traced_memory()[1] < MEMORY
     finally:
         tracemalloc.stop()
-    assert found.budget.elements < 2 * LARGE * LARGE // 16
+    assert found.budget.elements <= 4 * (LARGE * LARGE // 16 + LARGE)
     assert found.budget.operations < LARGE
 
 
 @pytest.mark.parametrize("kind", ["Max", "Min"])
 def test_thousands_of_operands(kind: str) -> None:
-    constant, shape = filled("a", (1_000_000,))
+    """Each operand takes part in one more comparison of all elements."""
+    numbers = [node("Range", ["a", "b", "c"], "r"), node(kind, ["r"] * 800)]
     with pytest.raises(UnsupportedError, match="operations"):
-        computed(([constant, node(kind, ["a"] * 800)], shape))
+        computed((numbers, {"a": 0, "b": 1_000_000, "c": 1}))
 
 
 def test_many_small_costs_add_up() -> None:
@@ -289,7 +302,7 @@ def test_layers_read_no_list_of_a_large_constant(kind: str) -> None:
     ("kind", "place"), [(kind, place) for kind, places in LISTS.items() for place in places]
 )
 def test_constants_are_computed_of_no_list_of_a_large_constant(kind: str, place: int) -> None:
-    nodes, constants = (CASES | VIEWS)[kind](SMALL)
+    nodes, constants = (CASES | FILLED | VIEWS)[kind](SMALL)
     large, shape = filled("list", (LARGE * LARGE,), WHOLE)
     inputs = [*nodes[-1].input, *[""] * 5][: max(place + 1, len(nodes[-1].input))]
     inputs[place] = "list"
@@ -308,14 +321,25 @@ def test_factors_of_a_large_constant_are_not_made_fractions() -> None:
 
 def test_each_look_at_a_large_constant_is_counted() -> None:
     """For each layer that reads a constant, all its numbers are compared, which counts as work."""
-    constant, shape = filled("c", (1, LARGE * LARGE // 4))
+    count = budget.PLACES_FREE
+    constant, shape = filled("c", (1, count))
     nodes = [node("Add", ["x", "c"], f"y{place}") for place in range(400)]
-    made = model([constant, *nodes], {"x": (1, LARGE * LARGE // 4)}, shape, outputs=["y399"])
+    made = model([constant, *nodes], {"x": (1, count)}, shape, outputs=["y399"])
     file = file_from_model(made, "model.onnx")
     constants = Constants(file, Parameters(None))
     assert constants.compute(file.nodes[0])
     with pytest.raises(UnsupportedError, match="operations"):
         list(map(constants.fixed, ["c"] * 400, ["its operand"] * 400))
+
+
+def test_operators_that_need_each_place_of_a_view_refuse_large_ones() -> None:
+    """A broadcast view of any size is small. An operator that computes with each of its places is not."""
+    shape = (LARGE, LARGE)
+    constant, made = filled("i", shape, WHOLE)
+    with pytest.raises(
+        UnsupportedError, match=f"repeats its numbers at {LARGE * LARGE} places; supported are"
+    ):
+        read(model([constant, node("Gather", ["x", "i"], axis=1)], {"x": (1, 4)}, made))
 
 
 def test_weights_of_one_number_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

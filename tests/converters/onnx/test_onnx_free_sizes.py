@@ -12,6 +12,7 @@ from tiers import with_full
 
 import mpscnn
 from mpscnn.converters.arrange import Arranger
+from mpscnn.converters.budget import Budget
 from mpscnn.converters.layout import Atom, FreeExtents, Value, batch_atom
 
 SIZES = ((7, 9), (8, 5), (1, 3))
@@ -154,7 +155,7 @@ def test_blocks_of_known_networks(make: Any) -> None:
 def test_the_axis_of_an_atom_is_not_guessed() -> None:
     """A factor of 2 between two free sizes may belong to either of the two axes."""
     network = mpscnn.Network(input=(None, None, 4))
-    arranger = Arranger(network, batch_atom(None), str, lambda count: None)
+    arranger = Arranger(network, batch_atom(None), str, Budget(lambda: 0))
     free = FreeExtents()
     first, last, two, half, four = free.atom(), free.atom(), Atom(2), Atom(2), Atom(4)
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 import mpscnn
 from mpscnn.converters.arrange import Arranger
+from mpscnn.converters.budget import Budget
 from mpscnn.converters.layer_names import LayerNames
 from mpscnn.converters.layout import batch_atom
 from mpscnn.converters.tensor import FileTensor
@@ -26,7 +27,9 @@ def inputs(**shapes: tuple[int | None, ...]) -> tuple[mpscnn.Network, list[FileT
     """Return a network, and its inputs as the file sees them: (n, channels, height, width)."""
     network = mpscnn.Network(input=shapes)
     names = LayerNames()
-    arranger = Arranger(network, batch_atom(None), lambda suffix: names.unique(f"y{suffix}"), lambda _: None)
+    arranger = Arranger(
+        network, batch_atom(None), lambda suffix: names.unique(f"y{suffix}"), Budget(lambda: 1 << 20)
+    )
     return network, [FileTensor.from_image(arranger, tensor) for tensor in network.inputs]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,11 @@ from converters.tensorflow_writer import (
 from tiers import with_full
 
 import mpscnn
-from mpscnn.converters import formats, read_network
+from mpscnn.converters import budget, formats, read_network
+from mpscnn.converters.onnx_builder.builder import Builder
+from mpscnn.converters.tensorflow import file as graph_file
 from mpscnn.converters.tensorflow.schema import message
+from mpscnn.converters.tensorflow.value_resolution import Ref, ValueResolver
 from mpscnn.converters.varints import encode as varint
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -343,6 +346,12 @@ def negative_results(graph: Graph, image: str) -> str:
     return graph.node("Split", graph.constant(3), image, num_split=-3)
 
 
+def branch_numbers(graph: Graph, image: str) -> str:
+    switch = graph.node("Switch", image, graph.constant(np.True_))
+    merge = graph.node("Merge", switch, graph.node("Relu", f"{switch}:1"))
+    return graph.node("AddN", image, f"{merge}:1")
+
+
 GRAPHS: dict[Callable[[Graph, str], str], tuple[type[mpscnn.Error], str]] = {
     calls_in_calls: (UnsupportedError, "would become more than"),
     calls_itself: (UnsupportedError, "would become more than"),
@@ -365,6 +374,7 @@ GRAPHS: dict[Callable[[Graph, str], str], tuple[type[mpscnn.Error], str]] = {
     too_many_numbers: (WeightsError, "3 numbers for a constant"),
     not_a_number: (UnsupportedError, "empty or not finite"),
     many_results: (UnsupportedError, "would become more than"),
+    branch_numbers: (UnsupportedError, "uses which branch 'Merge.*' takes"),
     negative_results: (WeightsError, "has -3 results"),
 }
 
@@ -419,6 +429,86 @@ def test_a_function_has_its_constants_once(tmp_path: Path) -> None:
     path = graph.save(tmp_path / "graph.pb")
     x = np.zeros((1, 64, 64, 16), np.float32)
     np.testing.assert_array_equal(read_network([path]).compile(device="cpu").run(x), x + 20)
+
+
+def test_a_chain_of_negations_is_followed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of 100 branches asks for its condition, after up to 100 negations of one constant."""
+    graph, count = Graph(), 100
+    image = graph.placeholder(-1, 6, 7, 3)
+    condition = graph.constant(np.True_)
+    for _ in range(count):
+        condition = graph.node("LogicalNot", condition)
+        switch = graph.node("Switch", image, condition)
+        image = graph.node("Merge", graph.node("Relu", switch), graph.node("Tanh", f"{switch}:1"))
+    graph.node("Relu", image, name="result")
+    steps = []
+    source = ValueResolver.source
+
+    def counted(self: ValueResolver, ref: Ref) -> Ref:
+        steps.append(ref)
+        return source(self, ref)
+
+    monkeypatch.setattr(ValueResolver, "source", counted)
+    layers = read_network([graph.save(tmp_path / "graph.pb")]).to_dict()["nodes"]
+    assert len(layers) == count + 1
+    assert len(steps) < 20 * count
+
+
+def test_a_merge_of_many_branches_is_followed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    graph, count = Graph(), 100
+    image = graph.placeholder(-1, 6, 7, 3)
+    dead = graph.node("Switch", image, graph.constant(np.True_))
+    merge = graph.node("Merge", image, *[graph.node("Relu", dead) for _ in range(count)])
+    graph.node("AddN", *[graph.node("Tanh", merge) for _ in range(count)], name="result")
+    asked = []
+    is_taken = ValueResolver._is_taken
+
+    def counted(self: ValueResolver, ref: Ref) -> bool:
+        asked.append(ref)
+        return is_taken(self, ref)
+
+    monkeypatch.setattr(ValueResolver, "_is_taken", counted)
+    read_network([graph.save(tmp_path / "graph.pb")])
+    assert len(asked) == count + 1
+
+
+def test_results_of_one_operator_are_named_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An operator of 405 bytes has 1,024 results. Its layers are visited once, and not once for each result."""
+    graph = Graph()
+    wide = graph.placeholder(-1, 2, 1024, name="wide")
+    parts = graph.node("Unpack", wide, num=1024, axis=2)
+    graph.node("Relu", f"{parts}:1023", name="result")
+    ends = []
+    end = Builder.end
+
+    def counted(self: Builder, results: Mapping[str, str]) -> None:
+        ends.append(len(results))
+        end(self, results)
+
+    monkeypatch.setattr(Builder, "end", counted)
+    read_network([graph.save(tmp_path / "graph.pb")])
+    assert sorted(ends)[-2:] == [1, 1024]
+
+
+def test_the_size_of_the_files_is_asked_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a checkpoint, the size is known only after its index is read."""
+    monkeypatch.setattr(budget, "ELEMENTS_FREE", 0)
+    monkeypatch.setattr(budget, "OPERATIONS_FREE", 0)
+    asked = []
+    total = graph_file.total_size
+
+    def counted(files: Iterable[Path]) -> int:
+        asked.append(1)
+        return total(files)
+
+    monkeypatch.setattr(graph_file, "total_size", counted)
+    graph = Graph()
+    image = graph.placeholder(-1, 6, 7, 3)
+    for number in range(20):
+        image = graph.node("AddV2", image, graph.constant(np.arange(1.0 + number)[-1:].repeat(3)))
+    graph.node("Relu", image, name="result")
+    read_network([graph.save(tmp_path / "graph.pb")])
+    assert 1 <= len(asked) <= 3
 
 
 # ---- TensorFlow.js -------------------------------------------------------------------------------------------------

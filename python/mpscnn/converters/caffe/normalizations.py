@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.affine import EPSILON, VARIANCE
+from mpscnn.converters.broadcast_views import stored
 from mpscnn.converters.caffe.file import CaffeLayer
 from mpscnn.converters.caffe.parameters import (
     Handler,
@@ -60,11 +61,13 @@ def _scale(b: Builder, layer: CaffeLayer) -> str:
     x, shape = input_with_shape(b, layer)
     axis = axis_of(layer.parameters, 1, len(shape))
     if factors.ndim == 0:  # one number for all channels (num_axes: 0)
-        axis, factors = 1, np.full(shape[1], factors)
-        offsets = None if offsets is None else np.full(shape[1], offsets)
+        axis, factors = 1, np.broadcast_to(factors, (shape[1],))
+        offsets = None if offsets is None else np.broadcast_to(offsets, (shape[1],))
     if factors.shape != shape[axis : axis + factors.ndim]:
         raise WeightsError(f"damaged: factors {factors.shape} along its axis {axis} of {shape}")
-    offsets = np.zeros_like(factors) if offsets is None else offsets.reshape(factors.shape)
+    offsets = (
+        np.broadcast_to(np.float32(0.0), factors.shape) if offsets is None else offsets.reshape(factors.shape)
+    )
     if axis != 1 or factors.ndim != 1:
         return _scale_elements(b, x, len(shape) - axis, factors, offsets)
     return _scale_channels(b, x, factors, offsets)
@@ -73,7 +76,7 @@ def _scale(b: Builder, layer: CaffeLayer) -> str:
 def _scale_elements(b: Builder, x: str, rank: int, factors: Array, offsets: Array) -> str:
     """Return x * factors + offsets. Both have the first of the last `rank` axes of x."""
     for kind, role, values, neutral in (("Mul", "scale", factors, 1), ("Add", "bias", offsets, 0)):
-        if (values != neutral).any():
+        if (stored(values) != neutral).any():
             shape = values.shape + (1,) * (rank - values.ndim)
             x = b.op(kind, x, b.weight(role, values.reshape(shape)))
     return x
@@ -89,8 +92,11 @@ def _scale_channels(b: Builder, x: str, factors: Array, offsets: Array) -> str:
         epsilon = next(one.f for one in normalization.attribute if one.name == "epsilon")
         rest = normalization.input[3:]
         return b.op("BatchNormalization", normalization.input[0], *operands, *rest, epsilon=epsilon)
-    statistics = {"mean": np.zeros_like(factors), "variance": np.full_like(factors, VARIANCE)}
-    operands += [b.weight(role, values) for role, values in statistics.items()]
+    statistics = {"mean": 0.0, "variance": VARIANCE}
+    operands += [
+        b.weight(role, np.broadcast_to(np.float32(value), factors.shape))
+        for role, value in statistics.items()
+    ]
     return b.op("BatchNormalization", x, *operands, epsilon=EPSILON)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from mpscnn.converters.caffe.detection import Priors
 from mpscnn.converters.caffe.file import CaffeFile, CaffeLayer
 from mpscnn.converters.caffe.layers import HANDLERS, SEVERAL, refuse_twice, unsupported_reason
+from mpscnn.converters.file_bytes import total_size
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.converters.onnx_builder.walk import Walk
@@ -48,7 +49,13 @@ def convert(file: CaffeFile, options: ReadOptions) -> Network:
     for name, shape in file.inputs.items():
         if min(shape, default=0) < 1:
             raise WeightsError(f"damaged: {file.origin}: input {quote_name(name)} has the shape {shape}")
-    builder = Builder(file.origin, file.inputs, needed_for="Caffe files", extra="convert")
+    builder = Builder(
+        file.origin,
+        file.inputs,
+        needed_for="Caffe files",
+        extra="convert",
+        size=lambda: total_size([file.weights]),
+    )
     walk, priors = Walk(builder, file.origin), Priors()
     transform: Any = None
     for layer in file.layers:

@@ -12,6 +12,7 @@ from mpscnn.converters.coreml.features import class_labels
 from mpscnn.converters.coreml.schema import OTHER_MODELS
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.onnx_builder.walk import Walk
+from mpscnn.converters.photo_settings import MAX_LABELS
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
 from mpscnn.vision.detector import DetectionHead
@@ -41,12 +42,11 @@ class Parts:
     left_out: Sequence[Any]
 
 
-def _left_out(pipeline: Any, networks: Sequence[str]) -> list[Any]:
+def _left_out(parts: Sequence[Any], networks: Sequence[str]) -> list[Any]:
     """Return the feature vectorizers of a pipeline that only join the pipeline's inputs to an input of the network.
 
     The network runs without them if its caller joins the numbers.
     """
-    parts = list(pipeline.models)
     made = {message.name for part in parts for message in part.description.output}
     start = next((i for i, part in enumerate(parts) if any(part.HasField(kind) for kind in networks)), 0)
     read = {message.name for message in parts[start].description.input} if parts else set()
@@ -75,8 +75,10 @@ def pipeline_parts(pipeline: Any, networks: Sequence[str]) -> Parts:
 
     Raises UnsupportedError with the names of other parts.
     """
-    skipped = _left_out(pipeline, networks)
-    parts = [part for part in pipeline.models if all(part is not one for one in skipped)]
+    models = list(pipeline.models)
+    skipped = _left_out(models, networks)
+    numbers = set(map(id, skipped))
+    parts = [part for part in models if id(part) not in numbers]
     others = [kind for part in parts for kind in OTHER_MODELS if part.HasField(kind)]
     if others:
         raise UnsupportedError(
@@ -135,7 +137,10 @@ def detector_post_processing(places: tuple[int, int], suppression: Any) -> PostP
         def best(x: str) -> str:
             if not per_class:
                 return x
-            classes = np.arange(b.fixed_shape(x)[-1], dtype=np.float32)
+            count = b.fixed_shape(x)[-1]
+            if count > MAX_LABELS:
+                raise UnsupportedError(f"scores of {count} classes; supported are {MAX_LABELS}")
+            classes = np.arange(count, dtype=np.float32)
             place = b.op("Cast", b.op("ArgMax", x, axis=-1, keepdims=1), to=1)
             distance = b.op("Abs", b.op("Sub", place, b.weight("classes", classes)))
             return b.op("Mul", x, b.op("Relu", b.op("Sub", b.number(1.0), distance)))

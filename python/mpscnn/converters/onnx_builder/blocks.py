@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from mpscnn.converters.onnx_builder.builder import FLOAT, Builder
 from mpscnn.errors import UnsupportedError, WeightsError
 
-_MAX_FILLED = 1 << 20  # the maximum number of elements of a filled constant
 GELU_SIGMOID = 1.702  # the factor in x * sigmoid(factor * x)
 
 
@@ -24,11 +23,11 @@ def reduce(b: Builder, kind: str, x: str, axes: Sequence[int], *, keep: bool) ->
 
 def fill(b: Builder, shape: Sequence[int], number: NDArray[Any] | float) -> str:
     """Add a constant whose elements are all one number: whole if the number is an integer, otherwise float32."""
-    if min(shape, default=1) < 1 or math.prod(shape) > _MAX_FILLED:
+    if min(shape, default=1) < 1:
         raise UnsupportedError(f"a constant of the shape {list(shape[:8])}")
     value = np.asarray(number).reshape(())
     kind = np.int64 if value.dtype.kind in "iu" else np.float32
-    return b.weight("value", np.full(shape, value, kind))
+    return b.weight("value", np.broadcast_to(value.astype(kind), shape))
 
 
 def squeeze(b: Builder, x: str, axes: Sequence[int]) -> str:

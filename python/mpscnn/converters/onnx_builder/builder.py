@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,6 +34,7 @@ class Builder(Graph):
         origin: the name of the model's file, for messages.
         inputs: the shapes of the inputs by name; None stands for a free extent.
         needed_for, extra: the kind of files and the extra of mpscnn, for the error if the package onnx is missing.
+        size: a function that returns the bytes of the network's files, which limit the constants in the graph.
         whole: the names of the inputs that are whole numbers, such as the indices of an embedding.
         keeps_axes: as for `OnnxFile`.
     """
@@ -45,12 +46,14 @@ class Builder(Graph):
         *,
         needed_for: str,
         extra: str,
+        size: Callable[[], int],
         whole: Collection[str] = (),
         keeps_axes: bool = False,
     ) -> None:
-        super().__init__(origin, inputs, needed_for, extra, OPSET, keeps_axes=keeps_axes)
+        super().__init__(origin, inputs, needed_for, extra, OPSET, size, keeps_axes=keeps_axes)
         self._types: dict[str, onnx.TypeProto] = {}
         self._small: dict[str, onnx.TensorProto] = {}
+        self._makers: dict[str, onnx.NodeProto] = {}  # the operators by the tensors that they compute
         self._layer = ""
         self._first = 0
         self._layers: list[list[onnx.NodeProto]] = []
@@ -70,29 +73,31 @@ class Builder(Graph):
         """Keep the layer that was begun last in float32 when the network runs in float16."""
         self._float32.add(len(self._layers))
 
-    def end(self, blob: str, tensor: str) -> None:
-        """End a layer: its result `tensor` becomes the value of `blob`.
+    def end(self, results: Mapping[str, str]) -> None:
+        """End a layer. `results` has the tensors that become the values of blobs, by blob.
 
-        The operator that computes the tensor gets the layer's name. If this operator is a cast, the operator before it
+        The operator that computes a tensor gets the layer's name. If this operator is a cast, the operator before it
         gets the name, because a cast does not become a layer.
         """
-        made = self._names.unique(blob)
-        node = next((node for node in self._nodes[self._first :] if tensor in node.output), None)
-        if node is None:  # the layer returns one of its inputs unchanged
-            self._current[blob] = tensor
-            return
-        named = node
-        if node.op_type == "Cast":
-            own = self._nodes[self._first :]
-            named = next((one for one in own if node.input[0] in one.output), node)
-        named.name = self._layer if len(node.output) == 1 else f"{self._layer}/{node.op_type.lower()}"
-        for later in self._nodes[self._first :]:
-            for names in (later.input, later.output):
+        own = self._nodes[self._first :]
+        makers = {name: node for node in own for name in node.output}
+        renamed: dict[str, str] = {}
+        for blob, tensor in results.items():
+            made = self._names.unique(blob)
+            node = makers.get(tensor)
+            if node is None or tensor in renamed:  # one of the layer's inputs, or the value of another blob
+                self._current[blob] = renamed.get(tensor, tensor)
+                continue
+            named = makers.get(node.input[0], node) if node.op_type == "Cast" else node
+            named.name = self._layer if len(node.output) == 1 else f"{self._layer}/{node.op_type.lower()}"
+            self._types[made] = self._types.pop(tensor)
+            self._current[blob] = renamed[tensor] = made
+        for node in own:
+            for names in (node.input, node.output):
                 for place, name in enumerate(names):
-                    if name == tensor:
-                        names[place] = made
-        self._types[made] = self._types.pop(tensor)
-        self._current[blob] = made
+                    if name in renamed:
+                        names[place] = renamed[name]
+        self._makers |= {made: makers[tensor] for tensor, made in renamed.items()}
 
     def _element(self, name: str) -> int:
         return int(self._types[name].tensor_type.elem_type)
@@ -115,12 +120,13 @@ class Builder(Graph):
         name = f"{self._layer}/{kind.lower()}"
         made = [self._names.unique(name) for _ in range(results)]
         self.node(kind, made[0], inputs, made, **attributes)
+        self._makers |= dict.fromkeys(made, self._nodes[-1])
         self._infer(self._nodes[-1])
         return made
 
     def producer(self, tensor: str) -> onnx.NodeProto | None:
         """Return the operator that computes a tensor; None for inputs and constants."""
-        return next((node for node in reversed(self._nodes) if tensor in node.output), None)
+        return self._makers.get(tensor)
 
     # ---- Shapes ----------------------------------------------------------------------------------------------------
 

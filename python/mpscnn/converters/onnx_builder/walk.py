@@ -79,8 +79,7 @@ class Walk:
             made = convert()
             if len(made) != len(makes):
                 raise WeightsError(f"damaged: it has {len(makes)} results instead of {len(made)}")
-            for blob, tensor in zip(makes, made, strict=True):
-                self.builder.end(blob, tensor)
+            self.builder.end(dict(zip(makes, made, strict=True)))
 
         if not self._unsupported.attempt(kind, name, converted, free_size=self.builder.has_free_size):
             self._stand_in(name, reads, makes)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mpscnn.converters.affine import affine, scale_and_offset
 from mpscnn.converters.broadcast import move_varying_last, repeats, varying_atoms
+from mpscnn.converters.broadcast_views import stored
 from mpscnn.converters.layout import Axis
 from mpscnn.converters.onnx_reader.attention_masks import add_mask, is_mask
 from mpscnn.converters.onnx_reader.context import Context, Handler
@@ -95,7 +96,7 @@ def _with_constant(
     c: Context, node: Node, x: FileTensor, constant_name: str, *, constant_first: bool
 ) -> FileTensor | None:
     """Convert arithmetic with a constant to an activation, or to a scale or offset of channels, or return None."""
-    constant = c.constants.real(constant_name, "its operand")
+    constant = _operand(c, x, constant_name)
     if node.kind in _SUMS and is_mask(constant):
         return add_mask(c, node, x, constant)
     if constant.ndim > x.rank:
@@ -134,6 +135,18 @@ def _with_constant(
     tensor, rest, tail = c.arranger.channels_last(x, suffix)
     y = affine(c.network, tensor, **along, activation=fuse_activation(c, node), name=c.layer_name(node))
     return x.with_tensor(y, rest + tail)
+
+
+def _operand(c: Context, x: FileTensor, name: str) -> NDArray[np.float32]:
+    """Return a constant operand, without those axes of x along which all its elements are equal."""
+    constant = c.constants.real_view(name, "its operand")
+    own = stored(constant)
+    if own.size < constant.size and constant.ndim <= x.rank:
+        extents = zip(own.shape, constant.shape, x.shape[x.rank - constant.ndim :], strict=True)
+        if all(one == whole or whole == extent for one, whole, extent in extents):
+            return own
+    c.constants.budget.look(constant)
+    return constant
 
 
 def _with_numbers(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn.converters.broadcast_views import is_filled
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -21,13 +22,6 @@ _REDUCTIONS: dict[str, np.ufunc] = {
     "max": np.maximum,
     "min": np.minimum,
 }
-
-
-def is_filled(array: Array) -> bool:
-    """Return True if all elements of an array share one number in memory, as numpy.broadcast_to makes them."""
-    return array.size > 1 and not any(
-        stride for stride, extent in zip(array.strides, array.shape, strict=True) if extent > 1
-    )
 
 
 # ---- Constants of one number ---------------------------------------------------------------------------------------

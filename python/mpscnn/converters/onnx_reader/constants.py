@@ -7,17 +7,19 @@ Tensors that depend on shapes are computed twice, because each free extent is re
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn.converters.broadcast_views import is_filled, stored, stored_operands
 from mpscnn.converters.budget import Budget, Cost
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.layout import Atom
-from mpscnn.converters.onnx_reader.constant_folding import FOLDED, FOLDED_BEFORE_13, is_filled
+from mpscnn.converters.onnx_reader.constant_folding import FOLDED, FOLDED_BEFORE_13
 from mpscnn.converters.onnx_reader.file import OnnxFile
-from mpscnn.converters.onnx_reader.foldable import FOLDABLE, fold_cost
+from mpscnn.converters.onnx_reader.foldable import ELEMENTWISE, FOLDABLE, fold_cost
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.parameters import Parameters
 from mpscnn.converters.unsupported import CHOOSE_SIZE
@@ -29,9 +31,7 @@ Array = NDArray[Any]
 _LARGE = 1 << 12
 # The bytes that the weights of a network may take even if its file is small. They are allowed because the converter
 # itself generates some weights: permutation matrices that move elements.
-_WEIGHTS_FREE = 1 << 28
-# The cost of an element of a Python list: the memory of 8 elements of an array, and the time of 64 operations.
-_OF_LIST = 8, 64
+_WEIGHTS_FREE = 1 << 27
 # The maximum length of a list of integers. Lists have an element for each axis, or for each result of an operator.
 _MAX_LIST_LENGTH = 1 << 14
 # The maximum number of ReferenceEvaluators of the package onnx that are cached for equal nodes.
@@ -52,10 +52,12 @@ class Constant:
     low: Array
     high: Array
 
-    @property
+    @cached_property
     def is_fixed(self) -> bool:
         """True if the constant does not depend on free extents."""
-        return self.low is self.high or np.array_equal(self.low, self.high)
+        if self.low is self.high:
+            return True
+        return self.low.shape == self.high.shape and np.array_equal(stored(self.low), stored(self.high))
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,7 @@ class Constants:
             array = self._file.array(self._file.tensors[name])
             found = Constant(array, array)
             if len(self._file.users.get(name, [])) < 2 and array.nbytes >= _LARGE:
+                self.budget.look(array)  # each call reads the weight again
                 return found  # only one layer reads this weight, so it need not stay in memory
             self._known[name] = found
         return self._known.get(name)
@@ -108,7 +111,20 @@ class Constants:
         self._known[name] = Constant(low, low if high is None else high)
 
     def fixed(self, name: str | None, what: str) -> Array:
-        """Return an operand that must be constant. Raises UnsupportedError if the network computes it."""
+        """Return an operand that must be constant.
+
+        Raises UnsupportedError if the network computes it, and for a broadcast view of too many places.
+        """
+        array = self.view(name, what)
+        self.budget.look(array)
+        return array
+
+    def view(self, name: str | None, what: str) -> Array:
+        """Return an operand that must be constant, possibly as a broadcast view of any size.
+
+        The caller may only compute with the elements that are stored (`broadcast_views`). Raises UnsupportedError if
+        the network computes the operand.
+        """
         constant = self.find(name) if name else None
         if name is None:
             raise WeightsError(f"damaged: {what} is missing")
@@ -118,12 +134,18 @@ class Constants:
             )
         if not constant.is_fixed:
             raise UnsupportedError(f"{what} depends on an extent that is free: {CHOOSE_SIZE}")
-        self.budget.spend(Cost.look(constant.low.size))
+        self.budget.look(stored(constant.low))
         return constant.low
 
     def real(self, name: str | None, what: str) -> NDArray[np.float32]:
         """Return an operand that must be constant, as float32. Raises the errors of `fixed`."""
-        array = self.fixed(name, what)
+        array = self.real_view(name, what)
+        self.budget.look(array)
+        return array
+
+    def real_view(self, name: str | None, what: str) -> NDArray[np.float32]:
+        """Return an operand that must be constant, as float32, possibly as a broadcast view; see `view`."""
+        array = self.view(name, what)
         if array.dtype.kind not in "fiubV":
             raise UnsupportedError(f"{what} has the element type {array.dtype}, which is not a number")
         return self._float32(array)
@@ -158,7 +180,7 @@ class Constants:
         if rank is not None and low.ndim < rank:
             low, high = (one.reshape((1,) * (rank - one.ndim) + one.shape) for one in (low, high))
         shape = low.shape
-        self.budget.spend(Cost.look(low.size + high.size))
+        self.budget.look(stored(low))
         if batch is None:
             if not constant.is_fixed or low.size == 0:
                 raise UnsupportedError(f"{what} is a constant of shape {shape}, which is not supported here")
@@ -173,7 +195,7 @@ class Constants:
         one = low[:1]
         fits = constant.is_fixed and len(low) == 1
         if not fits and (len(low), len(high)) == (batch.low, batch.high):
-            fits = bool((low == one).all() and (high == one).all())
+            fits = bool((stored(low) == stored(one)).all() and (stored(high) == stored(one)).all())
         if not fits:
             raise UnsupportedError(
                 f"{what} is a constant of shape {shape}, other numbers for each image of the batch"
@@ -183,20 +205,20 @@ class Constants:
     def _finite(self, array: Array, what: str) -> NDArray[np.float32]:
         """Return the array as float32. Raises UnsupportedError if an element is not finite."""
         result = self._float32(array)
-        if not np.isfinite(result).all():
+        if not np.isfinite(stored(result)).all():
             raise UnsupportedError(f"{what} is a constant that is not finite")
         return result
 
     def integers(self, name: str | None, what: str) -> list[int]:
         """Return an operand that must be constant integers, as a list. Raises the errors of `fixed`."""
-        array = self.fixed(name, what)
+        array = self.view(name, what)
         if array.dtype.kind not in "iu":
             raise WeightsError(f"damaged: {what} is of {array.dtype}, expected whole numbers")
         return self._listed(array, what)
 
     def number(self, name: str | None, what: str) -> float:
         """Return an operand that must be one constant number. Raises the errors of `fixed`."""
-        array = self.real(name, what)
+        array = self.real_view(name, what)
         if array.size != 1:
             raise WeightsError(f"damaged: {what} has the shape {array.shape}, expected one number")
         return float(array.reshape(-1)[0])
@@ -250,21 +272,40 @@ class Constants:
         self.budget.copy(size, is_filled=is_filled)
 
     def _float32(self, array: Array) -> NDArray[np.float32]:
-        """Return the array as float32.
-
-        If all elements share one number in memory (a broadcast array), those of the result do, too.
-        """
+        """Return the array as float32. A broadcast view stays a view."""
         if array.dtype == np.float32:
             return array
+        own = stored(array)
+        made = self.budget.run(Cost(own.size, own.size), lambda: own.astype(np.float32))
+        return np.broadcast_to(made, array.shape) if own.size < array.size else made
+
+    def reshape(self, array: Array, shape: tuple[int, ...]) -> Array:
+        """Reshape a constant. A broadcast view whose elements must be copied for that counts as computed."""
         if is_filled(array):
-            return np.broadcast_to(array.reshape(-1)[0].astype(np.float32), array.shape)
-        return self.budget.run(Cost(array.size, array.size), lambda: array.astype(np.float32))
+            return np.broadcast_to(array[(slice(0, 1),) * array.ndim].reshape((1,) * len(shape)), shape)
+        if stored(array).size < array.size:
+            return self.budget.run(Cost(array.size, array.size), lambda: array.reshape(shape))
+        return array.reshape(shape)
+
+    def tile(self, array: Array, times: int) -> Array:
+        """Repeat a constant along its first axis. The copies count as a weight."""
+        shape = (len(array) * times, *array.shape[1:])
+        if is_filled(array) or array.size == 1:
+            return np.broadcast_to(array[(slice(0, 1),) * array.ndim], shape)
+        self.count_weight(4 * array.size * times)
+        return np.tile(array, (times, *[1] * (array.ndim - 1)))
+
+    def repeat(self, array: Array, times: int) -> Array:
+        """Repeat each element of a vector. The copies count as a weight."""
+        if is_filled(array) or array.size == 1:
+            return np.broadcast_to(array[:1], (array.size * times,))
+        self.count_weight(4 * array.size * times)
+        return np.repeat(array, times)
 
     def _listed(self, array: Array, what: str) -> list[int]:
         if array.size > _MAX_LIST_LENGTH:
             raise WeightsError(f"damaged: there are {array.size} numbers in {what}")
-        elements, operations = (factor * array.size for factor in _OF_LIST)
-        return self.budget.run(Cost(elements, operations), lambda: [int(one) for one in array.reshape(-1)])
+        return self.budget.run(Cost.of_list(array.size), array.reshape(-1).tolist)
 
     def is_made_of_stated(self, node: Node) -> bool:
         """Return True if a node is a Constant, or reads only constants that were computed before.
@@ -297,10 +338,21 @@ class Constants:
         for array in operands:
             if array is not None and array.dtype.kind in _TEXT:
                 raise UnsupportedError("computes with text")
+        if node.kind in ELEMENTWISE:
+            return self._elementwise(node, operands)
         compute = (FOLDED if self._file.opset >= 13 else FOLDED_BEFORE_13).get(node.kind)
         if compute is not None:
             return [self.budget.run(fold_cost(node, operands), lambda: compute(node, operands))]
         return self.budget.run(fold_cost(node, operands), lambda: self._evaluated(node, operands))
+
+    def _elementwise(self, node: Node, operands: list[Array | None]) -> list[Array]:
+        """Compute an elementwise node. Elements that are equal by broadcasting are computed once."""
+        given = [array for array in operands if array is not None]
+        own, shape = stored_operands(given)
+        arrays = iter(own)
+        reduced = [None if array is None else next(arrays) for array in operands]
+        results = self.budget.run(fold_cost(node, reduced), lambda: self._evaluated(node, reduced))
+        return [np.broadcast_to(one, shape) if one.shape != shape else one for one in results]
 
     def _evaluated(self, node: Node, operands: list[Array | None]) -> list[Array]:
         """Compute a node by the ReferenceEvaluator of the package onnx. Equal nodes share one evaluator."""

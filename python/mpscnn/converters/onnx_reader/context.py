@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.arrange import Arranger
+from mpscnn.converters.broadcast_views import is_filled
 from mpscnn.converters.integer_limits import Grid
 from mpscnn.converters.layer_names import LayerNames, quote_name
 from mpscnn.converters.layout import Atom, product
 from mpscnn.converters.max_unpooling import Maxima
-from mpscnn.converters.onnx_reader.constant_folding import is_filled
 from mpscnn.converters.onnx_reader.constants import Constants
 from mpscnn.converters.onnx_reader.file import OnnxFile
 from mpscnn.converters.onnx_reader.layouts import TO_NCHW, TO_NHWC, InputLayout
@@ -107,7 +107,7 @@ class Context:
         # The result of the last node that is merged into a node's layer, by the node's result.
         self.ends: dict[str, str] = {}
         self._node: Node | None = None
-        self.arranger = Arranger(network, batch, self._inserted_name, constants.count_weight)
+        self.arranger = Arranger(network, batch, self._inserted_name, constants.budget)
 
     def begin(self, node: Node) -> None:
         """Begin the conversion of a node: layers that are added from now on get its name."""
@@ -279,7 +279,8 @@ class Context:
             elif here.kind in _MOVES.get(suffix, ()) and (suffix != "/shuffle" or self._ends_shuffle(here)):
                 moves.append(here.layer.strip("/"))
             if found or here is node or here.kind in _ALL_MOVES:
-                waiting += [self.file.makers[name] for name in here.inputs if name in self.file.makers]
+                operands = here.inputs[:_MAX_INSERTED]
+                waiting += [self.file.makers[name] for name in operands if name in self.file.makers]
         return inserted + moves
 
     def _ends_shuffle(self, node: Node) -> bool:

@@ -86,7 +86,7 @@ def _with_constant(
 ) -> FileTensor:
     """Convert to a dense layer over the axes that are summed."""
     x, of_x = _named(c.value(computed[0]), computed[1])
-    weight, stored = c.constants.real(constant[0], "its constant operand"), constant[1]
+    weight, stored = c.constants.real_view(constant[0], "its constant operand"), constant[1]
     if weight.ndim != len(stored):
         raise WeightsError(f"damaged: names {len(stored)} axes of {weight.shape}")
     summed = [label for label in of_x if label not in target]
@@ -95,7 +95,8 @@ def _with_constant(
         raise UnsupportedError("its constant operand has an axis that the other and the result have, too")
     order = [stored.index(label) for label in new + summed]
     extents = [weight.shape[stored.index(label)] for label in new]
-    matrix = weight.transpose(order).reshape(math.prod(extents), -1)
+    columns = math.prod(weight.shape[stored.index(label)] for label in summed)
+    matrix = c.constants.reshape(weight.transpose(order), (math.prod(extents), columns))
     x = replace(x, axes=(*(of_x[label] for label in kept), _joined(of_x, summed)))
     y = dense(c, node, x, matrix, None, None, (constant[0], None))
     low, high = ([*trial_shapes[:-1], *extents] for trial_shapes in y.trial_shapes())

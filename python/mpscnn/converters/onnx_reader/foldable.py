@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn.converters.broadcast_views import is_filled
 from mpscnn.converters.budget import Cost
-from mpscnn.converters.onnx_reader.constant_folding import FOLDED, fits_along, is_filled
+from mpscnn.converters.onnx_reader.constant_folding import FOLDED, fits_along
 from mpscnn.converters.onnx_reader.file import element_type
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -187,18 +188,18 @@ def _product(extents: Array) -> int:
     return math.prod(max(int(extent), 1) for extent in extents)
 
 
+_SIMPLE = (
+    *("Abs", "Add", "And", "BitShift", "Ceil", "Clip", "Div", "Equal", "Floor", "Greater"),
+    *("GreaterOrEqual", "IsInf", "IsNaN", "Less", "LessOrEqual", "Max", "Min", "Mul", "Neg", "Not"),
+    *("Or", "PRelu", "Reciprocal", "Relu", "Round", "Sign", "Sqrt", "Sub", "Where", "Xor"),
+)
+_FUNCTIONS = ("Cos", "Exp", "Log", "Mod", "Pow", "Sigmoid", "Sin", "Tanh")
+ELEMENTWISE = frozenset({*_SIMPLE, *_FUNCTIONS, "Cast", "Erf"})
+"""Operators that compute each element of the result from elements at the same place of the broadcast operands."""
+
 FOLDABLE: dict[str, CostOf] = {
-    **dict.fromkeys(
-        [
-            *("Abs", "Add", "And", "BitShift", "Ceil", "Clip", "Div", "Equal", "Floor", "Greater"),
-            *("GreaterOrEqual", "IsInf", "IsNaN", "Less", "LessOrEqual", "Max", "Min", "Mul", "Neg", "Not"),
-            *("Or", "PRelu", "Reciprocal", "Relu", "Round", "Sign", "Sqrt", "Sub", "Where", "Xor"),
-        ],
-        _elementwise(_CHEAP),
-    ),
-    **dict.fromkeys(
-        ["Cos", "Exp", "Log", "Mod", "Pow", "Sigmoid", "Sin", "Softmax", "Tanh"], _elementwise(_FUNCTION)
-    ),
+    **dict.fromkeys(_SIMPLE, _elementwise(_CHEAP)),
+    **dict.fromkeys([*_FUNCTIONS, "Softmax"], _elementwise(_FUNCTION)),
     "Erf": _elementwise(_IN_PYTHON),
     **dict.fromkeys(["Cast", "CastLike"], _cast),
     **dict.fromkeys(

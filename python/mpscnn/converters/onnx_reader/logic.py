@@ -92,7 +92,7 @@ def _is_number(c: Context, name: str, number: float) -> bool:
     """Return True if a tensor is a constant with this number as its single element."""
     if not c.is_constant(name):
         return False
-    values = c.constants.real(name, "its operand")
+    values = c.constants.real_view(name, "its operand")
     return values.size == 1 and bool((values == number).all())
 
 

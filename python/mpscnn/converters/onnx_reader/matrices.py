@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn.converters.broadcast_views import stored
 from mpscnn.converters.contractions import pointwise
-from mpscnn.converters.layout import positions, without_batch
-from mpscnn.converters.onnx_reader.constant_folding import is_filled
+from mpscnn.converters.layout import in_memory_order, without_batch
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.fused_activation import fuse_activation
 from mpscnn.converters.onnx_reader.node import Node
@@ -30,7 +30,7 @@ def _gemm(c: Context, node: Node) -> FileTensor:
     if node.integer("transA", 0):
         x = _transposed(c, x)
     alpha, beta, third = node.number("alpha", 1.0), node.number("beta", 1.0), node.input(2)
-    weight = _scaled(c.constants.real(node.input(1), "its second operand"), alpha)
+    weight = _scaled(c.constants.real_view(node.input(1), "its second operand"), alpha)
     if weight.ndim != 2 or x.rank != 2:
         raise WeightsError(f"damaged: multiplies {x.shown} and {weight.shape}")
     if not node.integer("transB", 0):
@@ -42,12 +42,12 @@ def _gemm(c: Context, node: Node) -> FileTensor:
         return dense(c, node, x, weight, None, None, (source, None)).combine("add", term, "/sum")
     bias = None
     if third is not None:
-        bias = _scaled(c.constants.real(node.input(2), "its third operand"), beta)
+        bias = _scaled(c.constants.real_view(node.input(2), "its third operand"), beta)
         if bias.size not in (1, len(weight)) or (bias.ndim == 2 and bias.shape[0] != 1):
             raise UnsupportedError(
                 f"adds a constant of shape {bias.shape}; supported is one number for each result"
             )
-        bias = np.broadcast_to(bias.reshape(-1), (len(weight),))
+        bias = np.broadcast_to(c.constants.reshape(bias, (bias.size,)), (len(weight),))
     sources = (source, third if beta == 1.0 else None)
     return dense(c, node, x, weight, bias, fuse_activation(c, node), sources)
 
@@ -99,7 +99,7 @@ def _matmul(c: Context, node: Node) -> FileTensor:
     if not c.is_constant(second):
         b = c.value(second)
         if c.is_constant(first):
-            a, is_row = c.constant(first, b.rank), c.constants.fixed(first, "its first operand").ndim == 1
+            a, is_row = c.constant(first, b.rank), c.constants.view(first, "its first operand").ndim == 1
         else:
             a = c.value(first)
             is_row = a.rank == 1 and not a.has_batch_first
@@ -108,7 +108,7 @@ def _matmul(c: Context, node: Node) -> FileTensor:
         y = a.matmul(b.expand_dims([1]) if is_column else b, _factor_after(c, node))
         return y.squeeze([y.rank - 2] * is_row + [y.rank - 1] * is_column)
     x = c.value(first)
-    weight = c.constants.real(second, "its second operand")
+    weight = c.constants.real_view(second, "its second operand")
     if weight.ndim == 1 and x.rank > 1:
         y = dense(c, node, x, weight[None], None, None, (second, None))
         return y.squeeze([y.rank - 1])
@@ -163,7 +163,7 @@ def _bias_after(c: Context, node: Node, units: int) -> tuple[NDArray[np.float32]
         return None, None
     c.merged.add(id(user))
     c.ends[name] = user.outputs[0]
-    return c.constants.real(other, "its biases"), other
+    return c.constants.real_view(other, "its biases"), other
 
 
 def dense(
@@ -193,13 +193,14 @@ def dense(
     if len(x.order) == len(x.axes[-1]):
         tensor = c.arranger.physical(x, (x.order,)) if len(x.tensor.shape) not in (2, 4) else x.tensor
         y = c.network.dense(tensor, units, activation=activation, name=name)
-        columns, extents = positions(x.axes[-1], x.order), [extent or 1 for extent in tensor.shape[1:]]
+        tail, extents = x.order, [extent or 1 for extent in tensor.shape[1:]]
         (new,) = c.arranger.atoms([units])
         made = replace(x, tensor=y, axes=(*x.axes[:-1], new), order=new)
     else:
-        value, columns = pointwise(c.arranger, x, x.rank - 1, units, name, activation)
+        value, tail = pointwise(c.arranger, x, x.rank - 1, units, name, activation)
         made, extents = x.wrap(value), [1, 1, features]
-    c.set_weight(name, "weight", _ordered(weight, columns).reshape(units, *extents), names[0])
+    ordered = in_memory_order(weight, x.axes[-1], tail, axis=1)
+    c.set_weight(name, "weight", c.constants.reshape(ordered, (units, *extents)), names[0])
     if bias is not None:
         c.set_weight(name, "bias", bias, names[1])
     return made
@@ -207,14 +208,9 @@ def dense(
 
 def _scaled(values: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
     """Multiply by a factor. With a factor of 1 the same array is returned, because weights may be large."""
-    return values if factor == 1.0 else values * np.float32(factor)
-
-
-def _ordered(weight: NDArray[np.float32], columns: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Reorder columns. If nothing changes, the same array is returned, because weights may be large."""
-    if is_filled(weight) or np.array_equal(columns, np.arange(columns.size)):
-        return weight
-    return weight[:, columns]
+    if factor == 1.0:
+        return values
+    return np.broadcast_to(stored(values) * np.float32(factor), values.shape)
 
 
 def _running_sum(c: Context, node: Node) -> FileTensor:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from mpscnn._private.literals import ActivationName
-from mpscnn.converters.layout import positions
+from mpscnn.converters.layout import in_memory_order
 from mpscnn.converters.onnx_graph import CAST_OF_FLOATS
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.node import Node
@@ -102,7 +102,7 @@ def _prelu(c: Context, node: Node) -> FileTensor:
         tensor, rest, channels = c.arranger.channels_last(x, x.axes[1])
         name = c.layer_name(node)
         y = c.network.activation(tensor, "prelu", name=name)
-        c.set_weight(name, "slope", slope.reshape(-1)[positions(x.axes[1], channels)], node.inputs[1])
+        c.set_weight(name, "slope", in_memory_order(slope.reshape(-1), x.axes[1], channels), node.inputs[1])
         return x.with_tensor(y, rest + channels)
     # The result is max(x, 0) + slopes * min(x, 0).
     slopes = c.constant(node.inputs[1], x.rank, what="its slopes")

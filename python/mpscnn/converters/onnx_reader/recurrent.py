@@ -96,14 +96,15 @@ def _direction(
 ) -> Recurrent:
     weight, matrix = (c.constants.real(node.input(number), "its weights") for number in (1, 2))
     count, units = len(gates.ONNX[node.kind]), node.integer("hidden_size")
-    biases = np.zeros((directions, 2 * count * units), np.float32)
-    if node.input(3) is not None:
-        biases = c.constants.real(node.input(3), "its biases")
-    wanted = [(directions, count * units, x.shape[3]), (directions, count * units, units), biases.shape]
-    if [weight.shape, matrix.shape, (directions, 2 * count * units)] != wanted:
+    biases = None if node.input(3) is None else c.constants.real(node.input(3), "its biases")
+    of_biases = (directions, 2 * count * units)
+    wanted = [(directions, count * units, x.shape[3]), (directions, count * units, units), of_biases]
+    shapes = [weight.shape, matrix.shape, of_biases if biases is None else biases.shape]
+    if shapes != wanted:
         raise WeightsError(
-            f"damaged: weights {weight.shape}, {matrix.shape} and {biases.shape} for {x.shape}"
+            f"damaged: weights {shapes[0]}, {shapes[1]} and biases {shapes[2]} for {x.shape} and {units} units"
         )
+    biases = np.zeros(of_biases, np.float32) if biases is None else biases
     several = int(x.shape[2] or 0)
     hidden, cell = (_state(c, node, number, place, (directions, several, units)) for number in (5, 6))
     own = [weight[place], matrix[place], *np.split(biases[place], 2)]

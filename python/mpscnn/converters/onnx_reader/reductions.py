@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,8 @@ from numpy.typing import NDArray
 
 from mpscnn.converters.affine import is_affine
 from mpscnn.converters.arrange import surroundings
-from mpscnn.converters.layout import Axis, positions, product, without_batch
+from mpscnn.converters.broadcast_views import stored
+from mpscnn.converters.layout import Axis, in_memory_order, product, without_batch
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.fused_activation import fuse_activation
 from mpscnn.converters.onnx_reader.node import Node
@@ -98,7 +100,9 @@ def _softmax(c: Context, node: Node) -> FileTensor:
 
 def _factors(c: Context, node: Node) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return the scale and the offset of a normalization."""
-    return c.constants.real(node.input(1), "its scale"), c.constants.real(node.input(2), "its offset")
+    given = ((1, "its scale"), (2, "its offset"))
+    scale, offset = (c.constants.real_view(node.input(place), what) for place, what in given)
+    return scale, offset
 
 
 def _batch_normalization(c: Context, node: Node) -> FileTensor:
@@ -110,7 +114,7 @@ def _batch_normalization(c: Context, node: Node) -> FileTensor:
         raise UnsupportedError(f"normalises {x.shown}, whose second axis is not channels")
     roles = ("gamma", "beta", "mean", "variance")
     weights = [
-        c.constants.real(node.input(place), f"its {role}") for place, role in enumerate(roles, start=1)
+        c.constants.real_view(node.input(place), f"its {role}") for place, role in enumerate(roles, start=1)
     ]
     if any(values.shape != (x.shape[1],) for values in weights):
         raise WeightsError(f"damaged: weights {[values.shape for values in weights]} for {x.shown}")
@@ -118,16 +122,15 @@ def _batch_normalization(c: Context, node: Node) -> FileTensor:
     name, activation = c.layer_name(node), fuse_activation(c, node)
     own = bool(node.integer("training_mode", 0))
     inputs = [tensor]
-    epsilon = batch_norm_epsilon(node.number("epsilon", 1e-5), None if own else weights[3])
+    epsilon = batch_norm_epsilon(node.number("epsilon", 1e-5), None if own else stored(weights[3]))
     attributes: dict[str, Any] = {"epsilon": epsilon}
     if own:
         inputs.append(c.network.batch_statistics(tensor, name=c.layer_name(node, "/statistics")))
-    elif is_affine(epsilon, *weights[2:]):
+    elif is_affine(epsilon, *map(stored, weights[2:])):
         attributes["fixed"] = True
     y = c.network.layer("batch_normalization", inputs, attributes, activation=activation, name=name)
-    order = positions(x.axes[1], tail)
     ordered = {
-        role: (values[order], node.input(place))
+        role: (in_memory_order(values, x.axes[1], tail), node.input(place))
         for place, (role, values) in enumerate(zip(roles, weights, strict=True), start=1)
     }
     c.set_factors(name, {role: ordered.pop(role) for role in ("gamma", "beta")})
@@ -184,7 +187,7 @@ def _group_norm(
     name, activation = c.layer_name(node), fuse_activation(c, node)
     epsilon = group_norm_epsilon(node.number("epsilon", 1e-5))
     y = c.network.group_norm(tensor, groups, epsilon=epsilon, activation=activation, name=name)
-    scale, offset = (np.repeat(values, times) for values in _factors(c, node))
+    scale, offset = (c.constants.repeat(values, times) for values in _factors(c, node))
     c.set_factors(name, {"gamma": (scale, node.input(1)), "beta": (offset, node.input(2))})
     return x.with_tensor(y, order)
 
@@ -198,12 +201,13 @@ def _layer_normalization(c: Context, node: Node) -> FileTensor:
     x = c.x(node)
     c.refuse_results(node, 1, "statistics")
     axes = range(x.axis(node.integer("axis", -1)), x.rank)
-    atoms, count = x.atoms_of(axes), x.fixed_count(axes)
+    atoms = x.atoms_of(axes)
+    x.fixed_count(axes)
     given = {"gamma": (node.input(1), "its scale")}
     if node.input(2) is not None:
         given["beta"] = (node.input(2), "its offset")
     factors = {
-        role: _for_each(c.constants.real(source, what), x.shape[axes.start :], count)
+        role: _for_each(c, c.constants.real_view(source, what), x.shape[axes.start :])
         for role, (source, what) in given.items()
     }
     function = c.network.rms_norm if node.kind == "RMSNormalization" else c.network.layer_norm
@@ -211,17 +215,20 @@ def _layer_normalization(c: Context, node: Node) -> FileTensor:
     tensor, rest, tail = c.arranger.channels_last(x, atoms)
     name, activation = c.layer_name(node), fuse_activation(c, node)
     y = function(tensor, epsilon=epsilon, epsilon_rule=rule, activation=activation, name=name)
-    order = positions(atoms, tail)
-    c.set_factors(name, {role: (values[order], given[role][0]) for role, values in factors.items()})
+    ordered = {role: in_memory_order(values, atoms, tail) for role, values in factors.items()}
+    c.set_factors(name, {role: (values, given[role][0]) for role, values in ordered.items()})
     return x.with_tensor(y, rest + tail)
 
 
-def _for_each(values: NDArray[np.float32], extents: Sequence[int | None], count: int) -> NDArray[np.float32]:
+def _for_each(c: Context, values: NDArray[np.float32], extents: Sequence[int | None]) -> NDArray[np.float32]:
     """Return a factor for each normalized number. A file may leave out the first axes, or broadcast some."""
-    if values.size in (1, count):
-        return np.broadcast_to(values.reshape(-1), (count,))
+    shape = [extent or 1 for extent in extents]
+    count = math.prod(shape)
     try:
-        return np.broadcast_to(values, [extent or 1 for extent in extents]).reshape(-1)
+        whole = (
+            values if values.size == count else np.broadcast_to(values.reshape(values.shape or (1,)), shape)
+        )
+        return c.constants.reshape(whole, (count,))
     except ValueError:
         message = f"its scale or offset has the shape {values.shape}, for {count} numbers"
         raise UnsupportedError(message) from None

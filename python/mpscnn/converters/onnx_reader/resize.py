@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn.converters.budget import Cost
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.interpolation import ALIGNMENTS, Interpolation
 from mpscnn.converters.onnx_reader.node import Node
@@ -75,6 +76,7 @@ def _interpolated(
         results = int(extent * scale)
         if results < 1:
             raise WeightsError(f"damaged: resizes axis {axis} of {x.shown} to {results}")
+        x.arranger.budget.spend(Cost(0, by.operations(extent, results, scale)))
         x = x.multiply_by_matrix(axis, results, partial(by.matrix, extent, results, scale))
     return x
 
@@ -90,10 +92,11 @@ def _fraction(scale: float) -> Fraction:
     return near if np.float32(float(near)) == np.float32(scale) else Fraction(scale)
 
 
-def _fractions(scales: Sequence[float] | NDArray[np.float32], x: FileTensor) -> list[Fraction]:
-    if len(scales) > x.rank:
-        raise WeightsError(f"damaged: {len(scales)} sizes for {x.shown}")
-    return [_fraction(float(one)) for one in scales]
+def _fractions(given: Sequence[float] | NDArray[np.float32], x: FileTensor) -> list[Fraction]:
+    scales = np.asarray(given)
+    if scales.size > x.rank:
+        raise WeightsError(f"damaged: {scales.size} sizes for {x.shown}")
+    return [_fraction(float(one)) for one in scales.reshape(-1)]
 
 
 def _wanted(c: Context, node: Node, x: FileTensor) -> tuple[list[Fraction] | None, list[int] | None]:
@@ -102,7 +105,7 @@ def _wanted(c: Context, node: Node, x: FileTensor) -> tuple[list[Fraction] | Non
         return _fractions(node.attributes["scales"], x), None
     place = 1 if node.kind == "Upsample" or c.file.opset < 11 else 2
     given = node.input(place)
-    scales = None if given is None else _fractions(c.constants.real(given, "its scales").reshape(-1), x)
+    scales = None if given is None else _fractions(c.constants.real_view(given, "its scales"), x)
     sizes = None
     if place == 2 and node.input(3) is not None:
         sizes = _stated_sizes(c, node, x)

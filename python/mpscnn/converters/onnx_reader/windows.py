@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.arrange import image_axes, image_rows
-from mpscnn.converters.layout import Axis, positions
+from mpscnn.converters.layout import Axis, in_memory_order, product
 from mpscnn.converters.max_unpooling import Windows, find_maxima, flat_positions, same_padding, unpool
 from mpscnn.converters.onnx_reader.context import Context, Handler, Made
 from mpscnn.converters.onnx_reader.fused_activation import fuse_activation
@@ -89,13 +89,13 @@ def _same_lower(x: FileTensor, kernel: Pair, strides: Pair, dilation: Pair) -> d
 
 def _weights(c: Context, node: Node, x: FileTensor) -> NDArray[np.float32]:
     """Return the weights of a convolution. The weights of a 1D convolution get a height of 1."""
-    weight = c.constants.real(node.input(1), "its weights")
+    weight = c.constants.real_view(node.input(1), "its weights")
     if weight.ndim != x.rank or weight.ndim not in (3, 4):
         raise UnsupportedError(
             f"its weights have the shape {weight.shape} and its input is {x.shown}; supported are images "
             "(n, channels, height, width) and (n, channels, width)"
         )
-    weight = weight.reshape(*weight.shape[:2], -1, weight.shape[-1])
+    weight = weight[:, :, None] if weight.ndim == 3 else weight
     stated = _pairs(node, "kernel_shape", 1, x.rank) if node.has("kernel_shape") else weight.shape[2:]
     if tuple(stated) != weight.shape[2:]:
         raise WeightsError(f"damaged: its kernel_shape is {stated}, its weights are {weight.shape}")
@@ -108,20 +108,20 @@ def _convolution(c: Context, node: Node) -> FileTensor:
     weight = _weights(c, node, x)
     groups = node.integer("group", 1) * images
     if images > 1:
-        c.constants.count_weight(4 * weight.size * images)
-        weight = np.tile(weight, (images, 1, 1, 1))
+        weight = c.constants.tile(weight, images)
     filters, inputs, height, width = weight.shape
     attributes = window(node, x, (height, width)) | border | {"output_channels": filters, "groups": groups}
     weight = weight.transpose(0, 2, 3, 1)
-    tensor, order, lies = _operand(c, x, attributes)
-    if order is not None and len(order) == inputs:
-        weight = weight[..., order]
+    tensor, tail, lies = _operand(c, x, attributes)
+    if product(tail) == inputs:
+        weight = in_memory_order(weight, x.axes[1], tail, axis=3)
     name, activation = c.layer_name(node), fuse_activation(c, node)
     y = c.network.layer("convolution", [tensor], attributes, activation=activation, name=name)
     c.set_weight(name, "weight", weight, node.input(1) if images == 1 else None)
     if node.input(2) is not None:
-        biases = c.constants.real(node.input(2), "its biases")
-        c.set_weight(name, "bias", np.tile(biases, images), node.input(2) if images == 1 else None)
+        biases = c.constants.real_view(node.input(2), "its biases")
+        biases = c.constants.tile(biases, images) if images > 1 else biases
+        c.set_weight(name, "bias", biases, node.input(2) if images == 1 else None)
     if lies is None:
         return x.wrap_image(y).channels_as_images(1, images)
     (new,) = c.arranger.atoms([filters])
@@ -137,17 +137,14 @@ def _padded(c: Context, node: Node) -> tuple[FileTensor, dict[str, Any]]:
     return x, _explicit((before[0] + top, before[1] + left), (after[0] + bottom, after[1] + right))
 
 
-def _operand(
-    c: Context, x: FileTensor, attributes: dict[str, Any]
-) -> tuple[Tensor, NDArray[np.int64] | None, Axis | None]:
+def _operand(c: Context, x: FileTensor, attributes: dict[str, Any]) -> tuple[Tensor, Axis, Axis | None]:
     """Return the input of a convolution, the order of its channels, and the order of its pixels.
 
-    The order of channels lists the file's index of each channel, or is None if they have the file's order. The order of
-    pixels lists their atoms in memory order, or is None for the usual order of an image. Only pointwise convolutions
-    get an unusual order of pixels, because their results do not depend on it.
+    Both orders list atoms in memory order. The order of pixels is None for the usual order of an image. Only pointwise
+    convolutions get an unusual order of pixels, because their results do not depend on it.
     """
     if attributes["groups"] != 1:
-        return x.image(), None, None
+        return x.image(), image_axes(x)[2], None
     height, width, channels = image_axes(x)
     count = len(x.order) - len(channels)
     is_pointwise = {
@@ -161,7 +158,7 @@ def _operand(
         tensor, rest, tail = c.arranger.channels_last(x, channels)
         if len(tensor.shape) != 4:
             tensor = c.arranger.physical(x, (*image_rows(rest), tail))
-        return tensor, positions(channels, tail), rest
+        return tensor, tail, rest
     return *c.arranger.image_in_any_order(x), None
 
 
@@ -174,13 +171,15 @@ def _transposed_convolution(c: Context, node: Node) -> FileTensor:
         raise WeightsError(f"damaged: weights {weight.shape} in {groups} groups")
     attributes = _transposed_window(node, x, (height, width))
     attributes |= {"output_channels": filters * groups, "groups": groups}
-    grouped = weight.reshape(groups, inputs // groups, filters, height, width)
-    ours = grouped.transpose(0, 2, 3, 4, 1).reshape(groups * filters, height, width, inputs // groups)
+    grouped = c.constants.reshape(weight, (groups, inputs // groups, filters, height, width))
+    ours = c.constants.reshape(
+        grouped.transpose(0, 2, 3, 4, 1), (groups * filters, height, width, inputs // groups)
+    )
     name, activation = c.layer_name(node), fuse_activation(c, node)
     y = c.network.layer("transposed_convolution", [x.image()], attributes, activation=activation, name=name)
     c.set_weight(name, "weight", ours, node.input(1))
     if node.input(2) is not None:
-        c.set_weight(name, "bias", c.constants.real(node.input(2), "its biases"), node.input(2))
+        c.set_weight(name, "bias", c.constants.real_view(node.input(2), "its biases"), node.input(2))
     return x.wrap_image(y)
 
 

@@ -115,6 +115,7 @@ class ValueResolver:
         size: a function that returns the bytes of the graph's files with their weights.
 
     Attributes:
+        size: the argument of this name.
         main: the graph itself, without the functions that it calls.
         budget: counts the work and memory for the graph's constants.
 
@@ -124,6 +125,7 @@ class ValueResolver:
 
     def __init__(self, graph: Any, inputs: frozenset[str], size: Callable[[], int]) -> None:
         self.main = Scope(index_by_name(graph.node))
+        self.size = size
         self.budget = Budget(size)
         self._inputs = inputs
         self._bodies = functions_by_name(graph.library.function)
@@ -131,6 +133,8 @@ class ValueResolver:
         self._calls: dict[tuple[int, str, str], Scope] = {}
         self._sources: dict[Ref, Ref] = {}
         self._taken: dict[Ref, bool] = {}
+        self._merges: dict[tuple[Scope, str], Ref] = {}
+        self._truths: dict[Ref, Array | None] = {}  # the results of LogicalNot
         self._constants: dict[Node, Array] = {}
         self._texts: dict[Node, list[str]] = {}
         self._max_parts = _PARTS_FREE + graph.ByteSize() // _BYTES_PER_PART
@@ -239,6 +243,14 @@ class ValueResolver:
 
     def _merged(self, ref: Ref) -> Ref:
         """Return the operand of a Merge whose branch is taken."""
+        key = (ref.scope, ref.name)
+        if key not in self._merges:
+            self._merges[key] = self._taken_operand(ref)
+        if ref.place:
+            raise UnsupportedError(f"uses which branch {quote_name(ref.name)} takes, which is not supported")
+        return self._merges[key]
+
+    def _taken_operand(self, ref: Ref) -> Ref:
         operands = [ref.scope.ref(text) for text in ref.node.operands]
         if any(operand.node.op == "NextIteration" for operand in operands):
             raise UnsupportedError(f"{quote_name(ref.name)} is a loop, which is not supported")
@@ -281,15 +293,18 @@ class ValueResolver:
         """Return the array of a constant; None for a value that is computed or is a variable."""
         found = self.source(ref)
         negations: dict[Ref, None] = {}
-        while found.node.op == "LogicalNot":
+        while found.node.op == "LogicalNot" and found not in self._truths:
             if found in negations:
                 raise WeightsError(f"damaged: {quote_name(found.name)} reads its own result")
             negations[found] = None
             found = self.source(self._operand(found, 0))
-        if found.node.op != "Const":
-            return None
-        array = self.value(found)
-        return np.logical_not(array) if len(negations) % 2 else array
+        array = self.value(found) if found.node.op == "Const" else self._truths.get(found)
+        if array is not None and array.size > 1 and negations:
+            array = None  # such constants are no conditions
+        for negation in reversed(negations):
+            array = None if array is None else np.logical_not(array)
+            self._truths[negation] = array
+        return array
 
     def value(self, ref: Ref) -> Array:
         """Return the array of a node of the kind Const. All calls of a function share the arrays of its body."""

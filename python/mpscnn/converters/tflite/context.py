@@ -71,7 +71,7 @@ class OperatorReader:
         # The shapes in the file have this batch, but the network takes any batch.
         self.batch = (file.tensors[file.inputs[0]].shape or (1,))[0] if file.inputs and has_batch else 1
         self.batch_atom = batch_atom(self.batch)
-        self.arranger = Arranger(network, self.batch_atom, self._name, constants.count)
+        self.arranger = Arranger(network, self.batch_atom, self._name, constants.budget)
         self._named, self._kind = -1, "value"
         self.integers: dict[int, Integers | None] = {}
         """The quantizations of the network's tensors, by index; None if the file has several for one tensor."""

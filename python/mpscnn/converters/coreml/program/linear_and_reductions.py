@@ -71,7 +71,7 @@ def _factor(b: Builder, op: Operation, name: str, like: str, default: float) -> 
     """Return a factor for each channel. If the file leaves it out, all have the default."""
     if op.has(name):
         return op.weight(name)
-    return b.weight(name, np.full(op.shape_of(like), default, np.float32))
+    return b.weight(name, np.broadcast_to(np.float32(default), op.shape_of(like)))
 
 
 def _batch_norm(b: Builder, op: Operation) -> str:
@@ -101,7 +101,7 @@ def _instance_norm(b: Builder, op: Operation) -> str:
     def factor(name: str, default: float) -> str:
         if op.has(name):
             return op.weight(name)
-        return b.weight(name, np.full(channels or 1, default, np.float32))
+        return b.weight(name, np.broadcast_to(np.float32(default), (channels or 1,)))
 
     factors = [factor("gamma", 1.0), factor("beta", 0.0)]
     return b.op("InstanceNormalization", op.tensor("x"), *factors, epsilon=op.number("epsilon", 1e-5))

@@ -262,6 +262,8 @@ class _Parser:
             element = value.type.listType.type
             if element.HasField("listType"):
                 raise UnsupportedError("its program has lists of lists, which are not supported")
+            if element.tensorType.dimensions:  # each element of the list would get a copy of the shape
+                raise UnsupportedError("its program has a list of tensors, which is not supported")
             for one in held:
                 made = value.immediateValue.list.values.add()
                 made.type.CopyFrom(element)
