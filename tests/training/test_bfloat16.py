@@ -345,6 +345,7 @@ LONG_CURVES = {
 }
 
 
+@pytest.mark.ci
 @needs_bfloat16
 @pytest.mark.parametrize("name", with_full(CURVES, LONG_CURVES))
 def test_loss_curves_are_those_of_float32(name: str) -> None:
