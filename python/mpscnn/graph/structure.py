@@ -86,6 +86,11 @@ class NetworkStructure(GraphWeights):
         return self.scores or self.last_function or "softmax"
 
     @property
+    def applied_function(self) -> ScoresName | None:
+        """The function that is applied to a classifier's output, "softmax" or "sigmoid"; None if the output has it."""
+        return None if self.scores_are in (self.last_function, "as is") else self.scores_are
+
+    @property
     def last_function(self) -> ScoresName | None:
         """The function whose results the only output has, "softmax" or "sigmoid"; None for any other output."""
         return cast("ScoresName | None", self.graph.scores())

@@ -249,6 +249,44 @@ def test_training_by_a_sigmoid_loss_is_stated(end: End, scores: str | None) -> N
     assert mpscnn.Trainer(net, loss="sigmoid_cross_entropy").network.scores == scores
 
 
+# ---- Core ML -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", [".mlmodel", ".mlpackage"])
+@pytest.mark.parametrize(("end", "chosen", "scores_are", "expected"), CHOICES)
+@pytest.mark.parametrize("labels", [LABELS, None])
+def test_core_ml_files_have_the_scores(
+    tmp_path: Path, suffix: str, end: End, chosen: Any, scores_are: str, expected: Any, labels: Any
+) -> None:
+    pytest.importorskip("coremltools", reason="coremltools is not installed")
+    net = classifier(end)
+    net.scores, net.labels = chosen, labels
+    converters.export_coreml(net, tmp_path / f"net{suffix}")
+    back = converters.read_network(tmp_path / f"net{suffix}")
+    found, are = scores_of(mpscnn.Model(back, preprocess=PREPROCESS))
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+    # The file of a classifier has probabilities, and does not say that they are taken as they are.
+    assert are == (scores_are if labels is None or scores_are != "as is" else back.last_function or "as is")
+    if labels is not None:
+        output = np.asarray(back.predict(PHOTO[None].astype(np.float32) * 0.1)).ravel()
+        np.testing.assert_allclose(output, expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("suffix", [".mlmodel", ".mlpackage"])
+def test_core_ml_files_of_one_output(tmp_path: Path, suffix: str) -> None:
+    pytest.importorskip("coremltools", reason="coremltools is not installed")
+    net = classifier(sigmoid, classes=1)
+    net.labels = ["cat", "dog"]
+    converters.export_coreml(net, tmp_path / f"pets{suffix}")
+    back = mpscnn.Model(converters.read_network(tmp_path / f"pets{suffix}"), preprocess=PREPROCESS)
+    np.testing.assert_allclose(scores_of(back)[0], [1 - SIGMOID[0], SIGMOID[0]], rtol=1e-4)
+    assert back.labels == net.labels
+    logit = classifier(classes=1)
+    logit.labels = ["cat", "dog"]
+    with pytest.raises(mpscnn.UnsupportedError, match="the softmax of a single number is always 1"):
+        converters.export_coreml(logit, tmp_path / f"logit{suffix}")
+
+
 # ---- One output ----------------------------------------------------------------------------------------------------
 
 

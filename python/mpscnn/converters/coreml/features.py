@@ -10,11 +10,15 @@ from typing import Any
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.onnx_builder.builder import Extents
 from mpscnn.converters.photo_settings import MAX_LABELS
-from mpscnn.errors import UnsupportedError, WeightsError
+from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
+from mpscnn.graph.network import Network
+from mpscnn.graph.structure import checked_scores
 
 _GRAY, _RGB, _BGR, _GRAY_FLOAT16 = 10, 20, 30, 40
 ORDERS = {_GRAY: "gray", _RGB: "rgb", _BGR: "bgr", _GRAY_FLOAT16: "gray"}
 """The order of an image's channels, by Core ML's number of the colour space."""
+SCORES = "mpscnn.scores"
+"""The key of the metadata with `Network.scores` in files that mpscnn writes for networks without labels."""
 _MAX_RANK = 8
 _MAX_EXTENT = 2**31 - 1
 
@@ -106,6 +110,19 @@ def _checked(extents: Extents, where: str) -> Extents:
     ):
         raise WeightsError(f"damaged: {where} has the shape {extents[:_MAX_RANK]}")
     return extents
+
+
+def state_known_scores(network: Network, metadata: Any) -> None:
+    """State what a network's scores are, if the metadata of a file that mpscnn has written says it.
+
+    Raises WeightsError for an unknown kind of scores.
+    """
+    for entry in metadata.userDefined:
+        if entry.key == SCORES:
+            try:
+                network.scores = checked_scores(entry.value)
+            except ParameterError as error:
+                raise WeightsError(f"damaged: its metadata {quote_name(SCORES)}: {error}") from error
 
 
 def class_labels(message: Any, origin: str) -> list[str] | None:

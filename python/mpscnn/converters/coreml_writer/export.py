@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from mpscnn import _core
 from mpscnn._private.files import convert_write_errors, is_folder, replace_atomically
+from mpscnn.converters.coreml.features import SCORES
 from mpscnn.converters.coreml.file import MODEL, PACKAGE, package_files
 from mpscnn.converters.coreml_writer.compression import (
     PALETTE_BITS,
@@ -25,6 +26,7 @@ from mpscnn.converters.coreml_writer.compression import (
 from mpscnn.converters.coreml_writer.detector import DetectorPostProcessing
 from mpscnn.converters.coreml_writer.names import name_operations
 from mpscnn.converters.coreml_writer.package import coremltools, quiet
+from mpscnn.converters.coreml_writer.probabilities import Probabilities
 from mpscnn.converters.coreml_writer.program import ProgramBuilder, first_line
 from mpscnn.converters.coreml_writer.recurrent import resets_after
 from mpscnn.converters.coreml_writer.segmenter import best_classes, is_segmenter, segmenter_metadata
@@ -104,6 +106,9 @@ def export(
         labels = None
     if labels is not None and len(network.outputs) != 1:
         raise UnsupportedError(f"{path}: a classifier has one output, the network has {len(network.outputs)}")
+    probabilities = None if labels is None else Probabilities(network, labels, str(path))
+    if labels is None and post_processing is None and segmenter is None and network.scores is not None:
+        information = {**(information or {}), SCORES: network.scores}
     tools = coremltools()
     builder = build(network, size=size, layout="nchw", uses_lrn=True)
     onnx_model = builder.model(_core.version())
@@ -121,14 +126,14 @@ def export(
             onnx_model,
             str(path),
             preprocess,
-            labels,
+            probabilities,
             _outputs_of(post_processing, are_classes=segmenter is not None),
             _OLDEST_RESETTING_AFTER if resets_after(onnx_model.graph) else None,
             _kept_layers(network),
             builder.activations,
             is_program=kind == PACKAGE,
         )
-        model = _converted(tools, made, kind, target, dtype, str(path))
+        model = _converted(tools, made, labels, kind, target, dtype, str(path))
         model = _compressed(tools, model, kind, dtype, palette, str(path))
         name_operations(model._spec, made.kept, is_program=kind == PACKAGE)
         if post_processing is not None:
@@ -184,10 +189,18 @@ def _target(kind: str, target: str | None, path: Path, parts: Mapping[str, str])
     return target
 
 
-def _converted(tools: Any, made: ProgramBuilder, kind: str, target: str, dtype: str, origin: str) -> Any:
+def _converted(
+    tools: Any,
+    made: ProgramBuilder,
+    labels: Sequence[str] | None,
+    kind: str,
+    target: str,
+    dtype: str,
+    origin: str,
+) -> Any:
     settings: dict[str, Any] = {}
-    if made.labels is not None:
-        settings["classifier_config"] = tools.ClassifierConfig(list(made.labels))
+    if labels is not None:
+        settings["classifier_config"] = tools.ClassifierConfig(list(labels))
     if kind == PACKAGE:
         halves = tools.transform.FP16ComputePrecision(op_selector=lambda op: op.name not in made.float32)
         settings["compute_precision"] = tools.precision.FLOAT32 if dtype == "float32" else halves

@@ -14,6 +14,7 @@ from mpscnn.converters.coreml.photo_scaling import BIASED, SCALED
 from mpscnn.converters.coreml_writer.names import layer_names
 from mpscnn.converters.coreml_writer.operator import Operator
 from mpscnn.converters.coreml_writer.operators import OPERATORS
+from mpscnn.converters.coreml_writer.probabilities import Probabilities
 from mpscnn.converters.layer_names import LayerNames, quote_name
 from mpscnn.converters.onnx_writer.builder import OPSET
 from mpscnn.converters.unsupported import UnsupportedLayers
@@ -34,7 +35,7 @@ class ProgramBuilder:
         model: Any,
         origin: str,
         preprocess: Mapping[str, Any] | None,
-        labels: Sequence[str] | None,
+        probabilities: Probabilities | None,
         post_processing: Callable[[Any, Sequence[Any]], list[Any]] | None,
         opset: str | None,
         kept: Set[str],
@@ -48,7 +49,7 @@ class ProgramBuilder:
         self.kept: set[str] = set()  # the names that operations keep in the file
         graph = model.graph
         self.inputs: list[Any] = []
-        self.labels = labels
+        self._probabilities = probabilities
         self._is_program = is_program
         self._kept = kept
         self.float32: set[str] = set()  # the names of the operations of layers that stay in float32
@@ -202,8 +203,9 @@ class ProgramBuilder:
                 f"{self._origin}: its output {quote_name(name)} is a constant, which Core ML does not have"
             )
         own = self._kept_name(name) if self._names.is_free(name) else name
-        if self.labels is not None and len(value.shape) == 2 and not _are_probabilities(value):
-            return self._mb.softmax(x=value, axis=-1, name=self._kept_name(f"{own}_probabilities"))
+        if self._probabilities is not None and self._probabilities.are_added:
+            mb = _WithNames(self._mb, lambda: self._free(_PART))
+            return self._probabilities.added(mb, value, self._kept_name(f"{own}_probabilities"))
         if value.op is None:
             return self._mb.identity(x=value, name=own)
         return value
@@ -222,19 +224,6 @@ class _WithNames:
     def __getattr__(self, kind: str) -> Callable[..., Any]:
         add = getattr(self._mb, kind)
         return lambda **settings: add(**({} if "name" in settings else {"name": self._name()}), **settings)
-
-
-def _are_probabilities(value: Any) -> bool:
-    """Return True if a value needs no softmax: it is the result of one over all classes, or an input of the program.
-
-    Reshapes may follow either.
-    """
-    classes = value.shape[-1]
-    while value.op is not None and value.op.op_type in ("expand_dims", "identity", "reshape", "squeeze"):
-        value = value.op.x
-    if value.op is None:
-        return True
-    return bool(value.op.op_type == "softmax" and value.shape[value.op.axis.val] == classes)
 
 
 def _numpy(tensor: Any) -> Any:

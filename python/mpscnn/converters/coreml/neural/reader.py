@@ -7,7 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from mpscnn.converters.coreml.features import NUMBER, ORDERS, Feature, Photo, class_labels, feature
+from mpscnn.converters.coreml.features import (
+    NUMBER,
+    ORDERS,
+    Feature,
+    Photo,
+    class_labels,
+    feature,
+    state_known_scores,
+)
 from mpscnn.converters.coreml.file import CoremlFile
 from mpscnn.converters.coreml.inputs import describe_photos, input_shapes, plain_photo
 from mpscnn.converters.coreml.neural.layer import Layer
@@ -67,10 +75,10 @@ def read_neural_network(
     network = walk.network(outputs, options)
     describe_photos(network, inputs, photo, file.origin)
     network.labels = class_labels(net, file.origin)
-    if not options.outputs and any(
-        _is_result(feature(message, file.origin), description) for message in description.output
-    ):
-        state_scores(network, "as is")
+    if not options.outputs:
+        if any(_is_result(feature(message, file.origin), description) for message in description.output):
+            state_scores(network, "as is")
+        state_known_scores(network, description.metadata)
     if is_segmenter:
         describe_segmenter(network, description.metadata)
     return network

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from mpscnn.converters.coreml.features import Feature, feature
+from mpscnn.converters.coreml.features import Feature, feature, state_known_scores
 from mpscnn.converters.coreml.file import CoremlFile
 from mpscnn.converters.coreml.inputs import describe_photos, input_shapes, plain_photo
 from mpscnn.converters.coreml.photo_scaling import PhotoScaling
@@ -71,8 +71,10 @@ def read_program(
             network, photos, scaling.photo() if scaling is not None else plain_photo(photos[0]), file.origin
         )
     network.labels = program.labels
-    if program.labels is not None and not options.outputs:
-        state_scores(network, "as is")
+    if not options.outputs:
+        if program.labels is not None:
+            state_scores(network, "as is")
+        state_known_scores(network, model.description.metadata)
     if is_segmenter:
         describe_segmenter(network, model.description.metadata)
     return network

@@ -1,0 +1,62 @@
+"""Add the probabilities of the classes after the network of a Core ML classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mpscnn.errors import UnsupportedError
+
+if TYPE_CHECKING:
+    from mpscnn.graph.network import Network
+
+__all__ = ["Probabilities"]
+
+
+class Probabilities:
+    """The part of a Core ML classifier that follows its network.
+
+    Args:
+        network: a network with one output.
+        labels: the names of the classes. Two names for a single score make a binary classifier, whose score is the
+            probability of the second class.
+        origin: the name of the file to write, for messages.
+
+    Raises UnsupportedError for a single logit, whose softmax is always 1.
+    """
+
+    def __init__(self, network: Network, labels: Sequence[str], origin: str) -> None:
+        shape = network.outputs[0].shape
+        has_one_score = len(shape) == 2 and shape[1] == 1
+        self._function = network.applied_function if len(shape) == 2 else None
+        self._is_binary = has_one_score and len(labels) == 2
+        if has_one_score and self._function == "softmax":
+            raise UnsupportedError(
+                f"{origin}: a classifier has probabilities, and the softmax of a single number is always 1; say what "
+                'the number is: `network.scores = "sigmoid"` for a logit, "as is" for any other number (--scores)'
+            )
+
+    @property
+    def are_added(self) -> bool:
+        """Whether anything follows the network."""
+        return self._function is not None or self._is_binary
+
+    def added(self, mb: Any, value: Any, name: str) -> Any:
+        """Add the operations that compute the probabilities from the network's output, and return their result.
+
+        Args:
+            mb: coremltools' builder of programs.
+            value: the output.
+            name: the name of the result.
+        """
+        if not self._is_binary:
+            return self._applied(mb, value, name=name)
+        second = self._applied(mb, value)
+        return mb.concat(values=[mb.sub(x=np.float32(1.0), y=second), second], axis=-1, name=name)
+
+    def _applied(self, mb: Any, value: Any, **named: str) -> Any:
+        if self._function == "softmax":
+            return mb.softmax(x=value, axis=-1, **named)
+        return mb.sigmoid(x=value, **named) if self._function == "sigmoid" else value
