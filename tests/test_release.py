@@ -159,14 +159,29 @@ def test_the_workflow_publishes_only_tags_and_without_a_password() -> None:
     text = (PROJECT / ".github" / "workflows" / "release.yml").read_text()
     assert "secrets." not in text
     jobs = dict(re.findall(r"^  (\w[\w-]*):\n(.*?)(?=^  \w|\Z)", text.partition("\njobs:\n")[2], re.M | re.S))
-    assert set(jobs) == {"tag", "build", "newest-macos", "source", "attest", "publish", "release"}
+    others = {"other-tests-on-macs"}
+    assert set(jobs) - others == {"tag", "build", "newest-macos", "source", "attest", "publish", "release"}
     assert "if: startsWith(github.ref, 'refs/tags/v')" in jobs["publish"]
     assert "needs: publish" in jobs["release"]
     assert [name for name, job in jobs.items() if "id-token: write" in job] == ["attest", "publish"]
     assert [name for name, job in jobs.items() if "contents: write" in job] == ["release"]
     assert all("timeout-minutes" in job for job in jobs.values())
+    # Tests that may fail stop no job, and their logs are no files of the release.
+    assert not [name for name, job in jobs.items() if re.search(rf"needs: .*({'|'.join(others)})", job)]
+    for job in ("attest", "publish", "release"):
+        assert '        with:\n          pattern: "{wheels-*,source' in jobs[job]
     for job, build in (("build", "pypa/cibuildwheel"), ("source", "nox -s release")):
         assert 0 < jobs[job].find(".ci/release.py links") < jobs[job].find(build)
+
+
+def test_wheels_for_macs_are_tested_by_what_each_user_needs() -> None:
+    text = (PROJECT / "pyproject.toml").read_text("utf-8")
+    commands = re.search(
+        r"^\[tool\.cibuildwheel\.macos\]\n.*?^test-command = \[\n(.*?)^\]", text, re.M | re.S
+    )
+    assert commands
+    for part in ("import mpscnn", "mpscnn classify", "mpscnn verify", "tests/operations/test_convolution.py"):
+        assert part in commands[1]
 
 
 def test_workflows_name_scripts_and_sessions_that_exist() -> None:

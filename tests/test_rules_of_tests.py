@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 TESTS = Path(__file__).resolve().parent
+#: The code of all tests, by path.
+CODE = {
+    str(path.relative_to(TESTS)): path.read_text("utf-8")
+    for path in sorted(TESTS.rglob("*.py"))
+    if path.name != "test_rules_of_tests.py"
+}
 
 # ---- Other engines ------------------------------------------------------------------------------------------
 
@@ -38,17 +45,15 @@ def names_in(source: str) -> Iterator[tuple[int, str]]:
 
 def engines_opened_in(source: str) -> list[str]:
     """Return a sentence for each place of the code that opens another engine."""
+    if not any(name in source for name in ENGINES):
+        return []
     found = sorted({place for place in names_in(source) if place[1] in ENGINES})
     return [f"line {line} uses {name}: use {ENGINES[name]}" for line, name in found]
 
 
 def test_other_engines_compute_exactly() -> None:
-    wrong = {
-        str(path.relative_to(TESTS)): found
-        for path in sorted(TESTS.rglob("*.py"))
-        if path.name != ONLY_IN and (found := engines_opened_in(path.read_text("utf-8")))
-    }
-    assert not wrong
+    found = {path: engines_opened_in(code) for path, code in CODE.items()}
+    assert {path for path, places in found.items() if places} == {ONLY_IN}, found
 
 
 @pytest.mark.parametrize(
@@ -65,3 +70,70 @@ def test_other_engines_compute_exactly() -> None:
 )
 def test_every_way_to_open_an_engine_is_noticed(source: str) -> None:
     assert len(engines_opened_in(source)) == 1
+
+
+# ---- Other systems ------------------------------------------------------------------------------------------
+
+#: What Linux has and macOS lacks or does otherwise. `tests/systems.py` has functions that guard it.
+OF_LINUX = re.compile(
+    r"/proc/|/dev/(full|shm)|\b(LD_PRELOAD|RLIMIT_(AS|DATA|RSS|STACK)|MAP_POPULATE|O_(DIRECT|PATH|TMPFILE)"
+    r"|F_[GS]ETPIPE_SZ|SIG(RTMIN|RTMAX|PWR|POLL|STKFLT)|TCP_(KEEPIDLE|QUICKACK|USER_TIMEOUT)|CLOCK_BOOTTIME"
+    r"|sched_[gs]etaffinity|prctl|epoll|eventfd|inotify|memfd_create|pidfd_open|pipe2|posix_fallocate|unshare|setns"
+    r"|malloc_trim|mallinfo2?)\b"
+)
+GUARDS = "systems.py"
+#: Programs and tests that run on Linux only, and the reason.
+ON_LINUX_ONLY = {
+    "fuzz/file_fuzzer.py": "asks /proc and glibc only where they are",
+    "metal_emulation/shading_language/compile_metal.py": "is a part of the emulation of Metal",
+    "metal_sources/test_shader_delivery.py": "builds with the emulation of Metal",
+    "mutation/mutate.py": "is a program, which `nox -s mutation` runs on Linux",
+}
+
+
+def docstrings(tree: ast.AST) -> set[int]:
+    """Return the identities of the constants that are docstrings."""
+    kinds = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+    nodes = (node for node in ast.walk(tree) if isinstance(node, kinds) and node.body)
+    firsts = (node.body[0] for node in nodes)
+    return {id(first.value) for first in firsts if isinstance(first, ast.Expr)}
+
+
+def of_linux_in(source: str) -> list[str]:
+    """Return a sentence for each place of the code, or of code in strings, that not every system understands."""
+    if not OF_LINUX.search(source):
+        return []
+    tree = ast.parse(source)
+    places = set(names_in(source))
+    kept = docstrings(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in kept:
+            places.add((node.lineno, node.value))
+    found = {(line, match[0]) for line, text in places for match in OF_LINUX.finditer(text)}
+    return [f"line {line} uses {name}: use tests/{GUARDS}" for line, name in sorted(found)]
+
+
+def test_what_macos_lacks_is_guarded() -> None:
+    found = {path: of_linux_in(code) for path, code in CODE.items()}
+    unguarded = {path: places for path, places in found.items() if places and path != GUARDS}
+    assert unguarded.keys() == ON_LINUX_ONLY.keys(), unguarded
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "resource.setrlimit(resource.RLIMIT_AS, (1, 1))",
+        'PROGRAM = "import resource; resource.setrlimit(resource.RLIMIT_AS, (1, 1))"',
+        'Path(f"/proc/{process}/status").read_text()',
+        "cores = len(os.sched_getaffinity(0))",
+        "from os import sched_setaffinity",
+        "libc.prctl(1, 9)",
+        'subprocess.run(command, env=os.environ | {"LD_PRELOAD": library})',
+    ],
+)
+def test_every_use_of_what_macos_lacks_is_noticed(source: str) -> None:
+    assert len(of_linux_in(source)) == 1
+
+
+def test_docstrings_and_comments_may_tell_of_linux() -> None:
+    assert not of_linux_in('def f():\n    """Read /proc/self/maps."""  # as sched_getaffinity does')

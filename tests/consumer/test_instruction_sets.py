@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from systems import processor_flags
 
 import mpscnn
 
@@ -36,16 +37,14 @@ def sets(build: Path, *options: str) -> list[str]:
 
 def here() -> list[str]:
     """Return the sets of a native build: the baseline, and the best set of this processor."""
-    processor = Path("/proc/cpuinfo")
-    if not X86 or not processor.exists():
+    if not X86:
         return ALL
-    flags = processor.read_text().split()
-    if {"avx512f", "avx512dq", "avx512bw", "avx512vl"} <= set(flags):
+    flags = processor_flags()
+    if {"avx512f", "avx512dq", "avx512bw", "avx512vl"} <= flags:
         return ["baseline", "avx512"]
-    return ["baseline", "avx2"] if {"avx2", "fma", "f16c"} <= set(flags) else ALL
+    return ["baseline", "avx2"] if {"avx2", "fma", "f16c"} <= flags else ALL
 
 
-@pytest.mark.skipif(platform.system() != "Linux", reason="asks /proc/cpuinfo what the processor has")
 def test_native_are_those_of_this_machine(tmp_path: Path) -> None:
     assert sets(tmp_path, "-DMPSCNN_INSTRUCTION_SETS=native") == here()
 

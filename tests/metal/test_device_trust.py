@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from systems import mapped_files
 from tiers import with_full
 
 import mpscnn
@@ -495,8 +496,7 @@ def test_processes_at_once_agree(tmp_path: Path) -> None:
 
 def check_program() -> Path:
     """Return the path of mpscnn-check, which is in the folder of the loaded library."""
-    mapped = Path("/proc/self/maps").read_text("utf-8").split()
-    (library,) = {name for name in mapped if "/libmpscnn.so." in name}
+    (library,) = {name for name in mapped_files() if "/libmpscnn.so." in name}
     return Path(library).parent / "mpscnn-check"
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import resource
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 from converters.onnx_files import model as onnx_model
 from converters.onnx_files import node
+from systems import limited_memory, needs_memory_limit
 from tiers import with_full
 
 from mpscnn.apps.cli import main
@@ -95,6 +95,7 @@ ENDINGS: dict[str, tuple[str, str]] = {
 }
 
 
+@needs_memory_limit
 @pytest.mark.parametrize(
     "ending", with_full(["abort", "killed", "exit", "MemoryError"], ["segmentation fault"])
 )
@@ -109,7 +110,7 @@ def test_an_engine_that_ends_its_process(model: Path, tmp_path: Path, ending: st
     ended = subprocess.run(
         [sys.executable, "-m", "mpscnn", "convert", str(model), str(output)],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(places)},
-        preexec_fn=_limit_memory,
+        preexec_fn=limited_memory(1 << 44),  # only the existence of the limit matters
         capture_output=True,
         text=True,
         check=False,
@@ -117,13 +118,6 @@ def test_an_engine_that_ends_its_process(model: Path, tmp_path: Path, ending: st
     assert ended.returncode == 0, ended.stderr
     assert f"not checked: onnxruntime cannot be imported: {reason}" in ended.stdout
     assert output.exists()
-
-
-def _limit_memory() -> None:
-    """Set a limit that no test reaches. Only its existence matters."""
-    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-    maximum = 1 << 44
-    resource.setrlimit(resource.RLIMIT_AS, (maximum if hard == resource.RLIM_INFINITY else hard, hard))
 
 
 @pytest.mark.parametrize("limited", [False, True])

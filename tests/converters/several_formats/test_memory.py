@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from converters.torch_writer import safetensors_file, state_dict_file, state_of
 from project_scripts import script
+from systems import MEMORY_CODE, needs_proc
 from tiers import with_full
 
 import mpscnn
@@ -23,15 +24,12 @@ from mpscnn import models
 from mpscnn.converters import export_onnx
 from mpscnn.converters.file_bytes import FileBytes
 
-_PROGRAM = """
+_PROGRAM = f"""
 import os, sys
 from mpscnn.converters import convert_files
 from mpscnn.converters.conversion_cache import convert_cached
 
-def memory(kind):
-    with open("/proc/self/status") as file:
-        return next(int(line.split()[1]) * 1024 for line in file if line.startswith(kind))
-
+{MEMORY_CODE}
 def used(name):
     if sys.argv[1] == "cache":
         return convert_cached(name)
@@ -147,16 +145,13 @@ def _max_used(folder: Path, name: str) -> float:
     return maximum
 
 
-_linux = pytest.mark.skipif(sys.platform != "linux", reason="memory is counted as Linux tells it")
-
-
-@_linux
+@needs_proc
 @pytest.mark.parametrize("name", with_full(["net.onnx"], ["net.safetensors"]))
 def test_no_more_than_some_sizes_of_the_file(tmp_path: Path, name: str) -> None:
     assert _max_used(tmp_path, name) < 8.0
 
 
-@_linux
+@needs_proc
 @pytest.mark.full
 @pytest.mark.parametrize("name", _WRITERS)
 def test_at_max_twice_the_size_of_the_file(tmp_path: Path, name: str) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from serving import require_packages, serving
+from systems import require_address
 
 PROJECT = Path(__file__).resolve().parents[3]
 DOCKERFILE = PROJECT / "Dockerfile"
@@ -74,6 +75,7 @@ def test_its_command_and_its_check_work(instructions: list[tuple[str, str]], tmp
         finished = subprocess.run([sys.executable, *asked[1:]], capture_output=True, check=False)
         return finished.returncode == 0
 
+    require_address("127.0.0.2")
     environment = {**os.environ, "MPSCNN_SERVE_TOKEN": "abc"}
     for more in ((), ("--host", "127.0.0.2"), ("--allow-host", "photos.example")):
         # The last --port is used, here 0.

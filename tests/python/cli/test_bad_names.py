@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from command_line import call, colour_network, save_colour_model, save_photo
+from systems import limited_memory
 
 import mpscnn
 from mpscnn import registry
@@ -89,7 +90,7 @@ def test_files_that_cannot_be_written(writer: str, name: str, tmp_path: Path) ->
 
 
 ENDLESS = """
-import json, os, resource, sys
+import json, os, sys
 from pathlib import Path
 import mpscnn
 from mpscnn import converters
@@ -97,8 +98,6 @@ from mpscnn.comparison import compare
 from mpscnn.graph.model_file import change_metadata
 from mpscnn.models.deep_mnist import deep_mnist
 
-GIGABYTE = 2**30
-resource.setrlimit(resource.RLIMIT_AS, (8 * GIGABYTE, 8 * GIGABYTE))
 folder = Path(sys.argv[1])
 formats = ["tflite", "onnx", "pth", "h5", "keras", "caffemodel", "prototxt", "safetensors"]
 for name in ["raw_weight.bin", "W_conv1", "x.npy", *(f"x.{suffix}" for suffix in formats)]:
@@ -148,6 +147,7 @@ def test_pipes_and_devices_are_refused(kind: str, tmp_path: Path) -> None:
         text=True,
         check=False,
         timeout=60,
+        preexec_fn=limited_memory(8 << 30),
     )
     assert (ended.stderr, ended.returncode) == ("", 0)
     messages = dict(json.loads(line) for line in ended.stdout.splitlines())

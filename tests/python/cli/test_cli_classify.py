@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 from command_line import LABELS, Command, call, colour_network, run, save_colour_model, save_photo
 from PIL import Image
+from systems import full_device
 
 import mpscnn
 from mpscnn.apps.cli import failures, progress
@@ -393,11 +395,10 @@ def test_closed_stdout(tmp_path: Path, model: str) -> None:
     assert errors == b""
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
 def test_full_disk(tmp_path: Path, model: str) -> None:
     photo = save_photo(tmp_path / "lake.png", "blue")
     command = [sys.executable, "-m", "mpscnn", "classify", str(photo), "--model", model]
-    with Path("/dev/full").open("w") as full:
+    with full_device().open("w") as full:
         result = subprocess.run(
             command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120, check=False
         )
@@ -406,8 +407,10 @@ def test_full_disk(tmp_path: Path, model: str) -> None:
 
 def test_no_stdout(tmp_path: Path, model: str) -> None:
     photo = save_photo(tmp_path / "lake.png", "blue")
-    command = f"{sys.executable} -m mpscnn classify {photo} --model {model} >&-"
-    result = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=120, check=False)
+    command = shlex.join([sys.executable, "-m", "mpscnn", "classify", str(photo), "--model", model])
+    result = subprocess.run(
+        f"{command} >&-", shell=True, capture_output=True, text=True, timeout=120, check=False
+    )
     assert (result.returncode, result.stderr) == (0, "")
 
 

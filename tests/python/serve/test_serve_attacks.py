@@ -12,7 +12,6 @@ import os
 import re
 import select
 import socket
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
@@ -26,6 +25,7 @@ from command_line import save_colour_model
 from PIL import Image
 from reverse_proxy import NAME, connected, proxied
 from serving import Service, require_packages, serving, until
+from systems import connected_ports, needs_proc, resident_bytes
 
 import mpscnn
 
@@ -289,27 +289,19 @@ def test_one_address_has_so_many_connections(service: Service, tmp_path: Path) -
     assert service.request("/v2/health/live").status == 200
 
 
-def upstream(service: Service) -> set[str]:
-    """Return the ports at the other end of the service's open connections."""
-    port = f"{service.place[1]:04X}"
-    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    established = "01"
-    return {row[2] for row in rows if row[1].endswith(":" + port) and row[3] == established}
-
-
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+@needs_proc
 def test_the_service_does_not_close_connections_that_the_proxy_keeps(
     service: Service, tmp_path: Path
 ) -> None:
     """A POST that nginx sends while the service closes the connection would be answered with 502."""
     with proxied(service.place, tmp_path) as place:
-        before = upstream(service)
+        before = connected_ports(service.place[1])
         kept = []
         for pause in (0, 6.5):  # uvicorn's default is five seconds
             time.sleep(pause)
             with connected(place) as connection:
                 assert status_of(connection, WHOLE) == 200
-            kept.append(upstream(service) - before)
+            kept.append(connected_ports(service.place[1]) - before)
     assert len(kept[0]) == 1
     assert kept[1] == kept[0]
 
@@ -400,17 +392,11 @@ def test_a_client_that_sends_all_before_it_reads_sees_why_it_was_refused(service
         assert "1,000,000 bytes (--max-bytes)" in answer.json["message"]
 
 
-def resident(service: Service) -> int:
-    """Return the resident memory of the service's process in bytes."""
-    for line in Path(f"/proc/{service.process.pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return 1024 * int(line.split()[1])
-    raise AssertionError("no VmRSS")
-
-
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_slow_uploads_of_the_largest_body_do_not_add_up(service: Service) -> None:
-    before, refused = resident(service), service.metric('mpscnn_refused_total{reason="bytes"}')
+    before, refused = (
+        resident_bytes(service.process.pid),
+        service.metric('mpscnn_refused_total{reason="bytes"}'),
+    )
     with ExitStack() as stack:
         uploads = []
         for _ in range(20):
@@ -426,7 +412,7 @@ def test_slow_uploads_of_the_largest_body_do_not_add_up(service: Service) -> Non
                 assert "of 2,500,000 bytes (--max-total-bytes)" in json.loads(body)["message"]
         assert told.count((503, "MemoryBudgetExceeded")) >= 10
         assert service.metric('mpscnn_refused_total{reason="bytes"}') - refused >= 10
-        assert resident(service) - before < 20 * MAX_BYTES
+        assert resident_bytes(service.process.pid) - before < 20 * MAX_BYTES
     until(lambda: service.metric("mpscnn_body_bytes") == 0)
 
 
@@ -462,5 +448,4 @@ def test_one_more_client_of_another_kind_is_answered_while_bodies_are_hostile(mo
                 time.sleep(0.01)
             assert [answer.result().status for answer in answers] == [400] * 4
             assert longest < 20  # about 0.1 s on a machine without other work
-            if sys.platform.startswith("linux"):
-                assert resident(service) < 600e6
+            assert resident_bytes(service.process.pid) < 600e6
