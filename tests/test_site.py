@@ -118,7 +118,7 @@ def test_the_cpp_reference_has_every_class_and_no_body(headers: dict[str, Any]) 
             )
             defined = re.findall(r"^(?:template <.*> )?(?:class|struct) (\w+)\b(?!::)[^;]*?\{", source, re.M)
             assert [one for one in defined if f"\n### {one}\n" not in page] == [], name
-            assert "detail::check(" not in page, name
+            assert "detail::ensure(" not in page, name
             assert "private:" not in page, name
     assert "std::vector<Detection> detect(" in pages["model.hpp"]
 

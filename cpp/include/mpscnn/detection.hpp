@@ -20,9 +20,9 @@ public:
              std::span<const float> anchors = {}) {
         require_fours(anchors, "anchors");
         mpscnn_detector *handle = nullptr;
-        detail::check(mpscnn_detector_create(detail::c_string(settings), input_height, input_width,
-                                             anchors.data(), static_cast<std::int64_t>(anchors.size() / 4),
-                                             &handle));
+        detail::ensure(mpscnn_detector_create(detail::c_string(settings), input_height, input_width,
+                                              anchors.data(), static_cast<std::int64_t>(anchors.size() / 4),
+                                              &handle));
         handle_.reset(handle);
     }
 
@@ -32,7 +32,7 @@ public:
     /// Return centre x, centre y, width and height of each anchor.
     std::vector<float> anchors() const {
         std::vector<float> result(4 * static_cast<std::size_t>(mpscnn_detector_anchor_count(get())));
-        detail::check(mpscnn_detector_anchors(get(), result.data()));
+        detail::ensure(mpscnn_detector_anchors(get(), result.data()));
         return result;
     }
 
@@ -40,8 +40,8 @@ public:
     std::vector<float> decode(std::span<const float> codes) const {
         require_fours(codes, "codes");
         std::vector<float> result(codes.size());
-        detail::check(mpscnn_detector_decode(get(), codes.data(), static_cast<std::int64_t>(codes.size() / 4),
-                                             result.data()));
+        detail::ensure(mpscnn_detector_decode(get(), codes.data(),
+                                              static_cast<std::int64_t>(codes.size() / 4), result.data()));
         return result;
     }
 
@@ -55,9 +55,9 @@ public:
             throw ShapeError("scores: " + std::to_string(scores.size()) +
                              " numbers are not equally many for each of " + std::to_string(boxes) + " boxes");
         mpscnn_detections *detections = nullptr;
-        detail::check(mpscnn_detector_run(get(), codes.data(), scores.data(),
-                                          static_cast<std::int64_t>(boxes),
-                                          detail::count(scores.size() / boxes), &options, &detections));
+        detail::ensure(mpscnn_detector_run(get(), codes.data(), scores.data(),
+                                           static_cast<std::int64_t>(boxes),
+                                           detail::count(scores.size() / boxes), &options, &detections));
         return detail::detections_of(detections);
     }
 
@@ -71,9 +71,9 @@ public:
                              std::to_string(boxes.size() / 4) + " boxes");
         const auto width = static_cast<std::size_t>(columns > 0 ? columns : 0) + 4;
         std::vector<float> result(width * static_cast<std::size_t>(mpscnn_detector_anchor_count(get())));
-        detail::check(mpscnn_detector_targets(get(), boxes.data(), classes.data(),
-                                              static_cast<std::int64_t>(classes.size()), columns,
-                                              iou_threshold, result.data()));
+        detail::ensure(mpscnn_detector_targets(get(), boxes.data(), classes.data(),
+                                               static_cast<std::int64_t>(classes.size()), columns,
+                                               iou_threshold, result.data()));
         return result;
     }
 

@@ -82,7 +82,8 @@ namespace detail {
     }
 }
 
-inline void check(mpscnn_status status) {
+/// Throw the error of a failed call. Programs may have a macro with the shorter name `check`.
+inline void ensure(mpscnn_status status) {
     if (status != MPSCNN_OK) throw_error(status, mpscnn_last_error());
 }
 
@@ -100,7 +101,7 @@ inline std::string string_of(const Text &text) {
 /// Return the text that `function(arguments..., mpscnn_text **)` writes.
 template <class Function, class... Arguments> std::string text_of(Function function, Arguments... arguments) {
     mpscnn_text *raw = nullptr;
-    check(function(arguments..., &raw));
+    ensure(function(arguments..., &raw));
     return string_of(Text(raw));
 }
 

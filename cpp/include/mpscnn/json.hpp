@@ -105,7 +105,7 @@ public:
 
     JsonValue operator[](const char *name) const {
         const mpscnn_json_value *member = nullptr;
-        check(mpscnn_json_member(handle_, name, &member));
+        ensure(mpscnn_json_member(handle_, name, &member));
         return JsonValue(member);
     }
     /// Return true if it is an object with this member.
@@ -117,7 +117,7 @@ public:
     }
     bool is_null() const {
         mpscnn_json_kind kind{};
-        check(mpscnn_json_kind_of(handle_, &kind));
+        ensure(mpscnn_json_kind_of(handle_, &kind));
         return kind == MPSCNN_JSON_NULL;
     }
     bool boolean() const { return read<int>(mpscnn_json_boolean) != 0; }
@@ -125,18 +125,18 @@ public:
     std::string string() const {
         const char *data = nullptr;
         std::size_t size = 0;
-        check(mpscnn_json_string(handle_, &data, &size));
+        ensure(mpscnn_json_string(handle_, &data, &size));
         return std::string(data, size);
     }
 
     /// Call function(name, value) for each member or element; `name` is null for an array's elements.
     template <class Function> void for_each(Function function) const {
         std::size_t count = 0;
-        check(mpscnn_json_count(handle_, &count));
+        ensure(mpscnn_json_count(handle_, &count));
         for (std::size_t i = 0; i < count; ++i) {
             const char *name = nullptr;
             const mpscnn_json_value *element = nullptr;
-            check(mpscnn_json_element(handle_, i, &name, &element));
+            ensure(mpscnn_json_element(handle_, i, &name, &element));
             function(name, JsonValue(element));
         }
     }
@@ -154,7 +154,7 @@ public:
 private:
     template <class T, class Function> T read(Function function) const {
         T value{};
-        check(function(handle_, &value));
+        ensure(function(handle_, &value));
         return value;
     }
 
@@ -165,12 +165,12 @@ class JsonDocument {
 public:
     explicit JsonDocument(std::string_view text) {
         mpscnn_json *handle = nullptr;
-        check(mpscnn_json_parse(text.data(), text.size(), &handle));
+        ensure(mpscnn_json_parse(text.data(), text.size(), &handle));
         handle_.reset(handle);
     }
     JsonValue root() const {
         const mpscnn_json_value *value = nullptr;
-        check(mpscnn_json_root(handle_.get(), &value));
+        ensure(mpscnn_json_root(handle_.get(), &value));
         return JsonValue(value);
     }
 

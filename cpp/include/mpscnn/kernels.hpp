@@ -43,7 +43,7 @@ public:
     explicit Image(const ImageDescriptor &descriptor) {
         const mpscnn_image_descriptor raw = raw_descriptor(descriptor);
         mpscnn_feature_image *handle = nullptr;
-        detail::check(mpscnn_feature_image_create(&raw, &handle));
+        detail::ensure(mpscnn_feature_image_create(&raw, &handle));
         handle_.reset(handle);
     }
     static Image temporary(const CommandBuffer &commands, const ImageDescriptor &descriptor);
@@ -51,7 +51,7 @@ public:
     ImageDescriptor descriptor() const {
         mpscnn_image_descriptor raw{};
         raw.size = sizeof raw;
-        detail::check(mpscnn_feature_image_descriptor(get(), &raw));
+        detail::ensure(mpscnn_feature_image_descriptor(get(), &raw));
         return from_raw(raw);
     }
     /// Return the region of all pixels and channels.
@@ -60,26 +60,26 @@ public:
         return {0, 0, 0, 0, size.number_of_images, size.height, size.width, size.feature_channels};
     }
     void set_label(const std::string &label) {
-        detail::check(mpscnn_feature_image_set_label(get(), detail::c_string(label)));
+        detail::ensure(mpscnn_feature_image_set_label(get(), detail::c_string(label)));
     }
 
     std::int64_t read_count() const {
         std::int64_t count = 0;
-        detail::check(mpscnn_feature_image_read_count(get(), &count));
+        detail::ensure(mpscnn_feature_image_read_count(get(), &count));
         return count;
     }
     void set_read_count(std::int64_t count) {
-        detail::check(mpscnn_feature_image_set_read_count(get(), count));
+        detail::ensure(mpscnn_feature_image_set_read_count(get(), count));
     }
 
     /// Read a region; `data.size` is set here.
     void read(const mpscnn_image_region &region, mpscnn_image_data data) const {
         data.size = sizeof data;
-        detail::check(mpscnn_feature_image_read(get(), &region, &data));
+        detail::ensure(mpscnn_feature_image_read(get(), &region, &data));
     }
     void write(const mpscnn_image_region &region, mpscnn_image_data data) {
         data.size = sizeof data;
-        detail::check(mpscnn_feature_image_write(get(), &region, &data));
+        detail::ensure(mpscnn_feature_image_write(get(), &region, &data));
     }
 
     struct Memory {
@@ -89,7 +89,7 @@ public:
     /// Return the image's own memory; see mpscnn_feature_image_memory.
     Memory memory() const {
         Memory memory{};
-        detail::check(mpscnn_feature_image_memory(get(), &memory.data, memory.strides.data()));
+        detail::ensure(mpscnn_feature_image_memory(get(), &memory.data, memory.strides.data()));
         return memory;
     }
 
@@ -132,7 +132,7 @@ public:
 
     mpscnn_command_status status() const {
         mpscnn_command_status status{};
-        detail::check(mpscnn_command_buffer_status(get(), &status));
+        detail::ensure(mpscnn_command_buffer_status(get(), &status));
         return status;
     }
     struct Failure {
@@ -142,20 +142,20 @@ public:
     Failure error() const {
         Failure failure{};
         mpscnn_text *raw = nullptr;
-        detail::check(mpscnn_command_buffer_error(get(), &failure.code, &raw));
+        detail::ensure(mpscnn_command_buffer_error(get(), &failure.code, &raw));
         const detail::Handle<mpscnn_text, mpscnn_text_release> text(raw);
         failure.message = mpscnn_text_data(text.get());
         return failure;
     }
-    void enqueue() { detail::check(mpscnn_command_buffer_enqueue(get())); }
-    void commit() { detail::check(mpscnn_command_buffer_commit(get())); }
+    void enqueue() { detail::ensure(mpscnn_command_buffer_enqueue(get())); }
+    void commit() { detail::ensure(mpscnn_command_buffer_commit(get())); }
     /// Wait until the work is done. Throws its error.
-    void wait() { detail::check(mpscnn_command_buffer_wait(get())); }
+    void wait() { detail::ensure(mpscnn_command_buffer_wait(get())); }
 
     /// `handler` must not throw.
     void add_completed_handler(std::function<void()> handler) {
         auto owned = std::make_unique<std::function<void()>>(std::move(handler));
-        detail::check(mpscnn_command_buffer_add_completed_handler(
+        detail::ensure(mpscnn_command_buffer_add_completed_handler(
             get(), [](void *context) { (*static_cast<std::function<void()> *>(context))(); }, owned.get(),
             [](void *context) { delete static_cast<std::function<void()> *>(context); }));
         static_cast<void>(owned.release());
@@ -166,8 +166,8 @@ public:
                 std::span<const Image *const> outputs) {
         detail::with_handles(inputs, [&](auto *sources, int source_count) {
             detail::with_handles(outputs, [&](auto *results, int result_count) {
-                detail::check(mpscnn_command_buffer_encode_session(get(), session.get(), sources,
-                                                                   source_count, results, result_count));
+                detail::ensure(mpscnn_command_buffer_encode_session(get(), session.get(), sources,
+                                                                    source_count, results, result_count));
             });
         });
     }
@@ -181,7 +181,7 @@ private:
 inline Image Image::temporary(const CommandBuffer &commands, const ImageDescriptor &descriptor) {
     const mpscnn_image_descriptor raw = raw_descriptor(descriptor);
     mpscnn_feature_image *handle = nullptr;
-    detail::check(mpscnn_feature_image_create_temporary(commands.get(), &raw, &handle));
+    detail::ensure(mpscnn_feature_image_create_temporary(commands.get(), &raw, &handle));
     return Image(handle);
 }
 
@@ -194,22 +194,22 @@ public:
         raw.device = detail::c_string(options.device);
         raw.threads = options.threads;
         mpscnn_queue *handle = nullptr;
-        detail::check(mpscnn_queue_create(&raw, &handle));
+        detail::ensure(mpscnn_queue_create(&raw, &handle));
         handle_.reset(handle);
     }
 
     std::string device() const {
         const char *name = nullptr;
-        detail::check(mpscnn_queue_device(get(), &name));
+        detail::ensure(mpscnn_queue_device(get(), &name));
         return name;
     }
     CommandBuffer command_buffer() {
         mpscnn_command_buffer *handle = nullptr;
-        detail::check(mpscnn_command_buffer_create(get(), &handle));
+        detail::ensure(mpscnn_command_buffer_create(get(), &handle));
         return CommandBuffer(handle);
     }
     /// Wait until every committed buffer is completed.
-    void wait() { detail::check(mpscnn_queue_wait(get())); }
+    void wait() { detail::ensure(mpscnn_queue_wait(get())); }
 
     mpscnn_queue *get() const noexcept { return handle_.get(); }
 
@@ -223,17 +223,17 @@ class BatchNormalizationState {
 public:
     explicit BatchNormalizationState(std::int64_t feature_channels) {
         mpscnn_batch_normalization_state *handle = nullptr;
-        detail::check(mpscnn_batch_normalization_state_create(feature_channels, &handle));
+        detail::ensure(mpscnn_batch_normalization_state_create(feature_channels, &handle));
         handle_.reset(handle);
     }
 
     std::int64_t feature_channels() const {
         std::int64_t channels = 0;
-        detail::check(mpscnn_batch_normalization_state_feature_channels(get(), &channels));
+        detail::ensure(mpscnn_batch_normalization_state_feature_channels(get(), &channels));
         return channels;
     }
     /// Start new statistics for later encodes.
-    void reset() { detail::check(mpscnn_batch_normalization_state_reset(get())); }
+    void reset() { detail::ensure(mpscnn_batch_normalization_state_reset(get())); }
 
     struct Statistics {
         std::vector<float> mean, variance;
@@ -241,7 +241,7 @@ public:
     Statistics read() const {
         const auto channels = static_cast<std::size_t>(feature_channels());
         Statistics result{std::vector<float>(channels), std::vector<float>(channels)};
-        detail::check(
+        detail::ensure(
             mpscnn_batch_normalization_state_read(get(), result.mean.data(), result.variance.data()));
         return result;
     }
@@ -260,7 +260,7 @@ class Kernel {
 public:
     explicit Kernel(const std::string &name, const std::string &properties = {}) {
         mpscnn_kernel *handle = nullptr;
-        detail::check(mpscnn_kernel_create(detail::c_string(name), detail::or_null(properties), &handle));
+        detail::ensure(mpscnn_kernel_create(detail::c_string(name), detail::or_null(properties), &handle));
         handle_.reset(handle);
     }
 
@@ -270,7 +270,7 @@ public:
 
     /// Set properties from a JSON object.
     void set(const std::string &properties) {
-        detail::check(mpscnn_kernel_set(get(), detail::c_string(properties)));
+        detail::ensure(mpscnn_kernel_set(get(), detail::c_string(properties)));
     }
     std::string properties() const { return detail::text_of(mpscnn_kernel_get, get()); }
     /// Return all weights, also those that are not set.
@@ -281,18 +281,18 @@ public:
                     const Quantization &quantization = {}) {
         if (quantization.scales.size() != quantization.zero_points.size())
             throw ParameterError(role + ": scales and zero points differ in number");
-        detail::check(mpscnn_kernel_set_weight(get(), detail::c_string(role), &tensor,
-                                               quantization.scales.data(), quantization.zero_points.data(),
-                                               detail::count(quantization.scales.size())));
+        detail::ensure(mpscnn_kernel_set_weight(get(), detail::c_string(role), &tensor,
+                                                quantization.scales.data(), quantization.zero_points.data(),
+                                                detail::count(quantization.scales.size())));
     }
     /// Unset the weight.
     void remove_weight(const std::string &role) {
-        detail::check(mpscnn_kernel_remove_weight(get(), detail::c_string(role)));
+        detail::ensure(mpscnn_kernel_remove_weight(get(), detail::c_string(role)));
     }
     /// Return a tensor in the kernel's memory. It is valid until the weight is set again or removed.
     mpscnn_tensor weight(const std::string &role) const {
         mpscnn_tensor tensor{};
-        detail::check(mpscnn_kernel_get_weight(get(), detail::c_string(role), &tensor));
+        detail::ensure(mpscnn_kernel_get_weight(get(), detail::c_string(role), &tensor));
         return tensor;
     }
 
@@ -301,19 +301,19 @@ public:
         mpscnn_image_descriptor raw{};
         raw.size = sizeof raw;
         detail::with_handles(sources, [&](auto *handles, int count) {
-            detail::check(mpscnn_kernel_destination(get(), handles, count, &raw));
+            detail::ensure(mpscnn_kernel_destination(get(), handles, count, &raw));
         });
         return Image::from_raw(raw);
     }
     mpscnn_image_region source_region(std::int64_t width, std::int64_t height, int source = 0) const {
         mpscnn_image_region region{};
-        detail::check(mpscnn_kernel_source_region(get(), source, width, height, &region));
+        detail::ensure(mpscnn_kernel_source_region(get(), source, width, height, &region));
         return region;
     }
 
     void encode(CommandBuffer &commands, std::span<const Image *const> sources, const Image &destination) {
         detail::with_handles(sources, [&](auto *handles, int count) {
-            detail::check(mpscnn_kernel_encode(get(), commands.get(), handles, count, destination.get()));
+            detail::ensure(mpscnn_kernel_encode(get(), commands.get(), handles, count, destination.get()));
         });
     }
     void encode(CommandBuffer &commands, const Image &source, const Image &destination) {
@@ -323,21 +323,21 @@ public:
     /// Encode a batch normalization that uses the statistics of a state.
     void encode(CommandBuffer &commands, const Image &source, const BatchNormalizationState &state,
                 const Image &destination) {
-        detail::check(mpscnn_kernel_encode_with_state(get(), commands.get(), source.get(), state.get(),
-                                                      destination.get()));
+        detail::ensure(mpscnn_kernel_encode_with_state(get(), commands.get(), source.get(), state.get(),
+                                                       destination.get()));
     }
     /// Encode a gradient of a batch normalization, which has several sources and uses the statistics of a
     /// state.
     void encode(CommandBuffer &commands, std::span<const Image *const> sources,
                 const BatchNormalizationState &state, const Image &destination) {
         detail::with_handles(sources, [&](auto *handles, int count) {
-            detail::check(mpscnn_kernel_encode_gradient_with_state(get(), commands.get(), handles, count,
-                                                                   state.get(), destination.get()));
+            detail::ensure(mpscnn_kernel_encode_gradient_with_state(get(), commands.get(), handles, count,
+                                                                    state.get(), destination.get()));
         });
     }
     /// Encode a kernel that adds statistics of the source to a state.
     void encode(CommandBuffer &commands, const Image &source, BatchNormalizationState &state) {
-        detail::check(mpscnn_kernel_encode_statistics(get(), commands.get(), source.get(), state.get()));
+        detail::ensure(mpscnn_kernel_encode_statistics(get(), commands.get(), source.get(), state.get()));
     }
     /// Encode into a new image, as the padding policy determines.
     Image encode(CommandBuffer &commands, const Image &source) {
@@ -360,9 +360,9 @@ public:
     CustomKernel(const std::string &source, const std::string &function, const std::string &constants = {},
                  const std::string &device = "metal") {
         mpscnn_custom_kernel *handle = nullptr;
-        detail::check(mpscnn_custom_kernel_create(detail::c_string(source), detail::c_string(function),
-                                                  detail::or_null(constants), detail::c_string(device),
-                                                  &handle));
+        detail::ensure(mpscnn_custom_kernel_create(detail::c_string(source), detail::c_string(function),
+                                                   detail::or_null(constants), detail::c_string(device),
+                                                   &handle));
         handle_.reset(handle);
     }
 
@@ -400,7 +400,7 @@ public:
                            argument.read_only ? 1 : 0});
         std::vector<const mpscnn_custom_argument *> pointers;
         for (const mpscnn_custom_argument &argument : raw) pointers.push_back(&argument);
-        detail::check(mpscnn_custom_kernel_encode(
+        detail::ensure(mpscnn_custom_kernel_encode(
             get(), commands.get(), pointers.data(), detail::count(pointers.size()),
             grid ? grid->data() : nullptr, threadgroup ? threadgroup->data() : nullptr));
     }

@@ -189,7 +189,7 @@ inline Program compile(const Graph &graph, id<MTLDevice> device, id<MTLCommandQu
 
 /// Append a run to a command buffer; see mpscnn_metal_session_encode.
 inline void encode(Session &session, id<MTLCommandBuffer> commands, NSArray *inputs, NSArray *outputs) {
-    detail::check(mpscnn_metal_session_encode(session.get(), commands, inputs, outputs));
+    detail::ensure(mpscnn_metal_session_encode(session.get(), commands, inputs, outputs));
 }
 
 /// How the components of a photo in textures are to be read; see mpscnn_metal_photo_options.
@@ -220,31 +220,31 @@ inline void preprocess(id<MTLCommandBuffer> commands, id<MTLTexture> pixels, id<
                        const std::string &preprocess, MPSImage *destination,
                        const TextureOptions &options = {}, int image = 0) {
     const auto raw = detail::c_options(options);
-    detail::check(mpscnn_metal_preprocess(commands, pixels, chroma, &raw, detail::c_string(preprocess),
-                                          destination, image));
+    detail::ensure(mpscnn_metal_preprocess(commands, pixels, chroma, &raw, detail::c_string(preprocess),
+                                           destination, image));
 }
 
 /// Append the preprocessing of a pixel buffer; see mpscnn_metal_preprocess_buffer.
 inline void preprocess(id<MTLCommandBuffer> commands, CVPixelBufferRef photo, const std::string &preprocess,
                        MPSImage *destination, const TextureOptions &options = {}, int image = 0) {
     const auto raw = detail::c_options(options);
-    detail::check(mpscnn_metal_preprocess_buffer(commands, photo, &raw, detail::c_string(preprocess),
-                                                 destination, image));
+    detail::ensure(mpscnn_metal_preprocess_buffer(commands, photo, &raw, detail::c_string(preprocess),
+                                                  destination, image));
 }
 
 /// Append the preprocessing of a Core Graphics image; see mpscnn_metal_preprocess_image.
 inline void preprocess(id<MTLCommandBuffer> commands, CGImageRef photo, const std::string &preprocess,
                        MPSImage *destination, const TextureOptions &options = {}, int image = 0) {
     const auto raw = detail::c_options(options);
-    detail::check(mpscnn_metal_preprocess_image(commands, photo, &raw, detail::c_string(preprocess),
-                                                destination, image));
+    detail::ensure(mpscnn_metal_preprocess_image(commands, photo, &raw, detail::c_string(preprocess),
+                                                 destination, image));
 }
 
 /// Return a descriptor for the image of output `index`; see mpscnn_metal_output_image.
 inline MPSImageDescriptor *output_descriptor(const Program &program, NSArray *inputs, int index = 0) {
     mpscnn_image_descriptor image{};
     image.size = sizeof image;
-    detail::check(mpscnn_metal_output_image(program.get(), inputs, index, &image));
+    detail::ensure(mpscnn_metal_output_image(program.get(), inputs, index, &image));
     return mpscnn_metal_image_descriptor(&image);
 }
 

@@ -103,7 +103,7 @@ inline void preprocess(const ImageView &image, const std::string &preprocess, in
     if (static_cast<std::int64_t>(output.size()) != needed)
         throw ShapeError("preprocess: the output has " + std::to_string(output.size()) +
                          " floats, needed are " + std::to_string(needed));
-    detail::check(
+    detail::ensure(
         mpscnn_preprocess(image.get(), detail::c_string(preprocess), height, width, channels, output.data()));
 }
 
@@ -138,7 +138,7 @@ public:
     std::string scores() const { return mpscnn_predictions_scores(handle_.get()); }
     Prediction operator[](int rank) const {
         mpscnn_prediction raw{};
-        detail::check(mpscnn_predictions_get(handle_.get(), rank, &raw));
+        detail::ensure(mpscnn_predictions_get(handle_.get(), rank, &raw));
         return {raw.label, raw.probability, raw.index};
     }
     /// Return the `count` best, or all if there are fewer.
@@ -188,7 +188,7 @@ inline std::vector<Detection> detections_of(mpscnn_detections *raw) {
     std::vector<Detection> result;
     for (int rank = 0; rank < mpscnn_detections_count(raw); ++rank) {
         mpscnn_detection entry{};
-        check(mpscnn_detections_get(raw, rank, &entry));
+        ensure(mpscnn_detections_get(raw, rank, &entry));
         result.push_back({entry.label, entry.index, entry.score, entry.left, entry.top, entry.right,
                           entry.bottom, entry.anchor});
     }
@@ -202,21 +202,24 @@ class ModelFile {
 public:
     static ModelFile load(const std::string &path) {
         mpscnn_model *handle = nullptr;
-        detail::check(mpscnn_model_load(detail::c_string(path), &handle));
+        detail::ensure(mpscnn_model_load(detail::c_string(path), &handle));
         return ModelFile(handle);
     }
-    /// Check whether a model file can be loaded; see mpscnn_model_check.
-    static void check(const std::string &path) { detail::check(mpscnn_model_check(detail::c_string(path))); }
+    /// Check whether a model file can be loaded; see mpscnn_model_check. The parentheses keep Apple's old
+    /// macro `check` away. A program that has this macro calls (ModelFile::check)(path).
+    static void(check)(const std::string &path) {
+        detail::ensure(mpscnn_model_check(detail::c_string(path)));
+    }
     /// Parse a copy of these bytes; `origin` names them in messages.
     static ModelFile parse(std::span<const std::byte> bytes, const std::string &origin) {
         mpscnn_model *handle = nullptr;
-        detail::check(mpscnn_model_parse(bytes.data(), bytes.size(), detail::c_string(origin), &handle));
+        detail::ensure(mpscnn_model_parse(bytes.data(), bytes.size(), detail::c_string(origin), &handle));
         return ModelFile(handle);
     }
 
     Graph graph() const {
         mpscnn_graph *graph = nullptr;
-        detail::check(mpscnn_model_graph(get(), &graph));
+        detail::ensure(mpscnn_model_graph(get(), &graph));
         return Graph(graph);
     }
     /// Return the network's name.
@@ -248,12 +251,12 @@ public:
     /// State what the scores of the classes are, before other threads use the model; see
     /// mpscnn_model_set_scores.
     void set_scores(const std::string &scores) {
-        detail::check(mpscnn_model_set_scores(get(), detail::c_string(scores)));
+        detail::ensure(mpscnn_model_set_scores(get(), detail::c_string(scores)));
     }
 
     /// Write a model file with this content; see mpscnn_model_save.
     void save(const std::string &path) const {
-        detail::check(mpscnn_model_save(get(), detail::c_string(path)));
+        detail::ensure(mpscnn_model_save(get(), detail::c_string(path)));
     }
     /// Return the bytes that `save` writes and `parse` reads.
     std::string content() const { return detail::text_of(mpscnn_model_content, get()); }
@@ -261,13 +264,13 @@ public:
     /// Return the `top` best classes; 0: all classes.
     Predictions classify(Session &session, const ImageView &image, int top = 0) const {
         mpscnn_predictions *predictions = nullptr;
-        detail::check(mpscnn_model_classify(get(), session.get(), image.get(), top, &predictions));
+        detail::ensure(mpscnn_model_classify(get(), session.get(), image.get(), top, &predictions));
         return Predictions(predictions);
     }
     /// Rank the classes of a run's output; see mpscnn_model_rank.
     Predictions rank(const Program &program, const mpscnn_tensor &output, int top = 0) const {
         mpscnn_predictions *predictions = nullptr;
-        detail::check(mpscnn_model_rank(get(), program.get(), &output, top, &predictions));
+        detail::ensure(mpscnn_model_rank(get(), program.get(), &output, top, &predictions));
         return Predictions(predictions);
     }
 
@@ -275,14 +278,14 @@ public:
     std::vector<Detection> detect(Session &session, const ImageView &image,
                                   const DetectOptions &options = {}) const {
         mpscnn_detections *detections = nullptr;
-        detail::check(mpscnn_model_detect(get(), session.get(), image.get(), &options, &detections));
+        detail::ensure(mpscnn_model_detect(get(), session.get(), image.get(), &options, &detections));
         return detail::detections_of(detections);
     }
     /// Return the anchors that the file stores; see mpscnn_model_anchors.
     std::span<const float> anchors() const {
         const float *data = nullptr;
         std::int64_t count = 0;
-        detail::check(mpscnn_model_anchors(get(), &data, &count));
+        detail::ensure(mpscnn_model_anchors(get(), &data, &count));
         return {data, 4 * static_cast<std::size_t>(count)};
     }
 
@@ -296,7 +299,7 @@ public:
     /// Write the result to memory of the caller; see mpscnn_model_segment.
     void segment(Session &session, const ImageView &image, std::uint8_t *labels, float *scores,
                  int classes) const {
-        detail::check(mpscnn_model_segment(get(), session.get(), image.get(), labels, scores, classes));
+        detail::ensure(mpscnn_model_segment(get(), session.get(), image.get(), labels, scores, classes));
     }
 
     mpscnn_model *get() const noexcept { return handle_.get(); }

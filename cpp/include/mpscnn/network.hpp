@@ -33,7 +33,7 @@ inline std::string unsupported_features() { return detail::text_of(mpscnn_unsupp
 /// Allocate pages; see mpscnn_pages_allocate. The memory must be released with mpscnn_pages_release.
 inline void *allocate_pages(std::size_t bytes) {
     void *memory = nullptr;
-    detail::check(mpscnn_pages_allocate(bytes, &memory));
+    detail::ensure(mpscnn_pages_allocate(bytes, &memory));
     return memory;
 }
 /// Return the devices as JSON; see mpscnn_devices.
@@ -115,13 +115,13 @@ inline std::size_t halves_from_floats(std::span<const float> floats, std::span<s
     if (floats.size() != halves.size())
         throw ShapeError("halves_from_floats: source and destination differ in length");
     std::size_t overflows = 0;
-    detail::check(mpscnn_halves_from_floats(floats.data(), halves.data(), floats.size(), &overflows));
+    detail::ensure(mpscnn_halves_from_floats(floats.data(), halves.data(), floats.size(), &overflows));
     return overflows;
 }
 inline void floats_from_halves(std::span<const std::uint16_t> halves, std::span<float> floats) {
     if (floats.size() != halves.size())
         throw ShapeError("floats_from_halves: source and destination differ in length");
-    detail::check(mpscnn_floats_from_halves(halves.data(), floats.data(), halves.size()));
+    detail::ensure(mpscnn_floats_from_halves(halves.data(), floats.data(), halves.size()));
 }
 
 // ---- Signals ----------------------------------------------------------------------------------------------
@@ -156,7 +156,7 @@ inline Shape convolved_shape(const mpscnn_tensor &signal, const mpscnn_tensor &k
                              const ConvolveOptions &options = {}) {
     const mpscnn_convolve_options given = detail::c_options(options);
     mpscnn_tensor result{};
-    detail::check(mpscnn_convolve(&signal, &kernel, &given, &result));
+    detail::ensure(mpscnn_convolve(&signal, &kernel, &given, &result));
     return detail::shape_of(result.shape, result.rank);
 }
 
@@ -165,7 +165,7 @@ inline void convolve(const mpscnn_tensor &signal, const mpscnn_tensor &kernel, m
                      const ConvolveOptions &options = {}) {
     if (!result.data) throw ParameterError("result: data must not be null");
     const mpscnn_convolve_options given = detail::c_options(options);
-    detail::check(mpscnn_convolve(&signal, &kernel, &given, &result));
+    detail::ensure(mpscnn_convolve(&signal, &kernel, &given, &result));
 }
 
 // ---- Running a network ------------------------------------------------------------------------------------
@@ -235,7 +235,7 @@ private:
             const char *name = nullptr;
             std::array<std::int64_t, MPSCNN_MAX_RANK> extents{};
             int rank = 0;
-            detail::check(function(get(), i, &name, extents.data(), &rank));
+            detail::ensure(function(get(), i, &name, extents.data(), &rank));
             result.push_back({name, detail::shape_of(extents.data(), rank)});
         }
         return result;
@@ -252,13 +252,13 @@ public:
     /// Wait for the end of the run. Throws the run's error.
     void wait() {
         int done = 0;
-        detail::check(mpscnn_request_wait(get(), -1.0, &done));
+        detail::ensure(mpscnn_request_wait(get(), -1.0, &done));
     }
     /// Wait for the end of the run, at most this time, and return true if it has ended. Throws the run's
     /// error.
     bool wait_for(double seconds) {
         int done = 0;
-        detail::check(mpscnn_request_wait(get(), seconds < 0 ? 0.0 : seconds, &done));
+        detail::ensure(mpscnn_request_wait(get(), seconds < 0 ? 0.0 : seconds, &done));
         return done != 0;
     }
 
@@ -280,7 +280,7 @@ public:
     explicit Session(const Program &program, const SessionOptions &options = {})
         : inputs_(program.inputs()), outputs_(program.outputs()) {
         mpscnn_session *handle = nullptr;
-        detail::check(mpscnn_session_create(program.get(), &options, &handle));
+        detail::ensure(mpscnn_session_create(program.get(), &options, &handle));
         handle_.reset(handle);
     }
 
@@ -298,8 +298,8 @@ public:
 
     /// Run any number of inputs and outputs, in float32 or float16, with any strides.
     void run(std::span<const mpscnn_tensor> inputs, std::span<const mpscnn_tensor> outputs) {
-        detail::check(mpscnn_session_run(get(), inputs.data(), detail::count(inputs.size()), outputs.data(),
-                                         detail::count(outputs.size())));
+        detail::ensure(mpscnn_session_run(get(), inputs.data(), detail::count(inputs.size()), outputs.data(),
+                                          detail::count(outputs.size())));
     }
 
     /// Run this many times (0: 20), and return the time of every step. The outputs are written.
@@ -307,9 +307,9 @@ public:
                     int runs = 0) {
         const mpscnn_profile_options options{sizeof options, runs};
         mpscnn_text *raw_json = nullptr, *raw_trace = nullptr;
-        detail::check(mpscnn_session_profile(get(), inputs.data(), detail::count(inputs.size()),
-                                             outputs.data(), detail::count(outputs.size()), &options,
-                                             &raw_json, &raw_trace));
+        detail::ensure(mpscnn_session_profile(get(), inputs.data(), detail::count(inputs.size()),
+                                              outputs.data(), detail::count(outputs.size()), &options,
+                                              &raw_json, &raw_trace));
         const detail::Text json(raw_json), trace(raw_trace);
         return {detail::string_of(json), detail::string_of(trace)};
     }
@@ -318,8 +318,8 @@ public:
     /// mpscnn_session_submit.
     Request submit(std::span<const mpscnn_tensor> inputs, std::span<const mpscnn_tensor> outputs) {
         mpscnn_request *request = nullptr;
-        detail::check(mpscnn_session_submit(get(), inputs.data(), detail::count(inputs.size()),
-                                            outputs.data(), detail::count(outputs.size()), &request));
+        detail::ensure(mpscnn_session_submit(get(), inputs.data(), detail::count(inputs.size()),
+                                             outputs.data(), detail::count(outputs.size()), &request));
         return Request(request);
     }
 
@@ -376,7 +376,7 @@ template <class Function> Program compile(const CompileOptions &options, Functio
     raw.no_winograd = options.winograd ? 0 : 1;
     raw.metal_kernels = detail::c_string(options.metal_kernels);
     mpscnn_program *program = nullptr;
-    check(function(&raw, &program));
+    ensure(function(&raw, &program));
     return Program(program);
 }
 
@@ -389,9 +389,9 @@ inline Program::Planned Program::plan(std::span<const Shape> inputs) const {
     for (const Shape &shape : inputs) sources.push_back(tensor(nullptr, shape));
     std::vector<mpscnn_tensor> results(static_cast<std::size_t>(mpscnn_program_output_count(get())));
     Planned planned{};
-    detail::check(mpscnn_program_output_shapes(get(), sources.data(), detail::count(sources.size()),
-                                               results.data(), detail::count(results.size()),
-                                               &planned.arena_bytes));
+    detail::ensure(mpscnn_program_output_shapes(get(), sources.data(), detail::count(sources.size()),
+                                                results.data(), detail::count(results.size()),
+                                                &planned.arena_bytes));
     for (const mpscnn_tensor &result : results)
         planned.outputs.push_back(detail::shape_of(result.shape, result.rank));
     return planned;
@@ -408,7 +408,7 @@ inline std::uint64_t Program::fingerprint(std::span<const Shape> inputs, int thr
     std::vector<mpscnn_tensor> sources;
     for (const Shape &shape : inputs) sources.push_back(tensor(nullptr, shape));
     std::uint64_t result = 0;
-    detail::check(
+    detail::ensure(
         mpscnn_program_fingerprint(get(), sources.data(), detail::count(sources.size()), threads, &result));
     return result;
 }
@@ -477,42 +477,42 @@ public:
 
     static Graph create(const std::string &name) {
         mpscnn_graph *handle = nullptr;
-        detail::check(mpscnn_graph_create(detail::c_string(name), &handle));
+        detail::ensure(mpscnn_graph_create(detail::c_string(name), &handle));
         return Graph(handle);
     }
     static Graph from_json(std::string_view json) {
         mpscnn_graph *handle = nullptr;
-        detail::check(mpscnn_graph_from_json(json.data(), json.size(), &handle));
+        detail::ensure(mpscnn_graph_from_json(json.data(), json.size(), &handle));
         return Graph(handle);
     }
     /// Return an independent graph that shares the memory of weights with this one.
     Graph copy() const {
         mpscnn_graph *handle = nullptr;
-        detail::check(mpscnn_graph_copy(get(), &handle));
+        detail::ensure(mpscnn_graph_copy(get(), &handle));
         return Graph(handle);
     }
 
     Value add_input(const std::string &name, std::span<const std::int64_t> shape) {
         Value value = 0;
-        detail::check(mpscnn_graph_add_input(get(), detail::c_string(name), shape.data(),
-                                             detail::count(shape.size()), &value));
+        detail::ensure(mpscnn_graph_add_input(get(), detail::c_string(name), shape.data(),
+                                              detail::count(shape.size()), &value));
         return value;
     }
     Value add_variable(const std::string &name, std::span<const std::int64_t> shape) {
         Value value = 0;
-        detail::check(mpscnn_graph_add_variable(get(), detail::c_string(name), shape.data(),
-                                                detail::count(shape.size()), &value));
+        detail::ensure(mpscnn_graph_add_variable(get(), detail::c_string(name), shape.data(),
+                                                 detail::count(shape.size()), &value));
         return value;
     }
     void use_variable(Value layer, const std::string &role, Value variable) {
-        detail::check(mpscnn_graph_use_variable(get(), layer, detail::c_string(role), variable));
+        detail::ensure(mpscnn_graph_use_variable(get(), layer, detail::c_string(role), variable));
     }
     /// Add a layer; `attributes` and `activation` are JSON objects. Empty texts mean default attributes and
     /// no activation.
     Value add_node(const std::string &operation, const std::string &name, std::span<const Value> inputs,
                    const std::string &attributes = {}, const std::string &activation = {}) {
         Value value = 0;
-        detail::check(mpscnn_graph_add_node(
+        detail::ensure(mpscnn_graph_add_node(
             get(), detail::c_string(operation), detail::c_string(name), inputs.data(),
             detail::count(inputs.size()), detail::or_null(attributes), detail::or_null(activation), &value));
         return value;
@@ -538,33 +538,33 @@ public:
     Value add_custom(const std::string &name, std::span<const Value> inputs, CustomLayer layer) {
         Value value = 0;
         detail::with_custom_layer(std::move(layer), [&](const mpscnn_custom_layer *raw) {
-            detail::check(mpscnn_graph_add_custom(get(), detail::c_string(name), inputs.data(),
-                                                  detail::count(inputs.size()), raw, &value));
+            detail::ensure(mpscnn_graph_add_custom(get(), detail::c_string(name), inputs.data(),
+                                                   detail::count(inputs.size()), raw, &value));
         });
         return value;
     }
-    void mark_output(Value value) { detail::check(mpscnn_graph_mark_output(get(), value)); }
+    void mark_output(Value value) { detail::ensure(mpscnn_graph_mark_output(get(), value)); }
     /// Set whether a layer stays float32 if the network computes in float16 or int8.
     void keep_float32(Value value, bool keep = true) {
-        detail::check(mpscnn_graph_keep_float32(get(), value, keep));
+        detail::ensure(mpscnn_graph_keep_float32(get(), value, keep));
     }
     /// Keep in float32 all layers that compute positions beyond 2048 for take_along_axis. Compiling in
     /// float16 does this in its copy of the graph.
-    void keep_positions() { detail::check(mpscnn_graph_keep_positions(get())); }
+    void keep_positions() { detail::ensure(mpscnn_graph_keep_positions(get())); }
     /// Set whether training changes a layer's weights.
     void set_learning(Value value, bool learns) {
-        detail::check(mpscnn_graph_set_learning(get(), value, learns));
+        detail::ensure(mpscnn_graph_set_learning(get(), value, learns));
     }
     /// Set how integers of `type`, "uint8" or "int8", represent a value's numbers in networks that compute in
     /// int8: number = (integer - zero_point) * scale.
     void quantize(Value value, const std::string &type, float scale, int zero_point) {
-        detail::check(mpscnn_graph_quantize(get(), value, detail::c_string(type), scale, zero_point));
+        detail::ensure(mpscnn_graph_quantize(get(), value, detail::c_string(type), scale, zero_point));
     }
 
     Shape shape(Value value) const {
         std::array<std::int64_t, MPSCNN_MAX_RANK> extents{};
         int rank = 0;
-        detail::check(mpscnn_graph_shape(get(), value, extents.data(), &rank));
+        detail::ensure(mpscnn_graph_shape(get(), value, extents.data(), &rank));
         return detail::shape_of(extents.data(), rank);
     }
 
@@ -575,16 +575,16 @@ public:
             throw ShapeError(layer + "." + role + ": " + std::to_string(quantization.scales.size()) +
                              " scales, but " + std::to_string(quantization.zero_points.size()) +
                              " zero points");
-        detail::check(mpscnn_graph_set_weight(get(), detail::c_string(layer), detail::c_string(role), &tensor,
-                                              quantization.scales.data(), quantization.zero_points.data(),
-                                              static_cast<std::int64_t>(quantization.scales.size())));
+        detail::ensure(mpscnn_graph_set_weight(
+            get(), detail::c_string(layer), detail::c_string(role), &tensor, quantization.scales.data(),
+            quantization.zero_points.data(), static_cast<std::int64_t>(quantization.scales.size())));
     }
     Weight weight(const std::string &layer, const std::string &role) const {
         Weight weight{};
         const float *scales = nullptr, *zero_points = nullptr;
         std::int64_t count = 0;
-        detail::check(mpscnn_graph_get_weight(get(), detail::c_string(layer), detail::c_string(role),
-                                              &weight.tensor, &scales, &zero_points, &count));
+        detail::ensure(mpscnn_graph_get_weight(get(), detail::c_string(layer), detail::c_string(role),
+                                               &weight.tensor, &scales, &zero_points, &count));
         weight.quantization = {{scales, scales + count}, {zero_points, zero_points + count}};
         return weight;
     }
@@ -592,7 +592,7 @@ public:
     /// Return "softmax" or "sigmoid" if the only output has its results; see mpscnn_graph_scores.
     std::optional<std::string> scores() const {
         const char *found = nullptr;
-        detail::check(mpscnn_graph_scores(get(), &found));
+        detail::ensure(mpscnn_graph_scores(get(), &found));
         return found ? std::optional<std::string>(found) : std::nullopt;
     }
     std::string to_json() const { return detail::text_of(mpscnn_graph_to_json, get()); }
@@ -627,7 +627,7 @@ public:
         if (!options.scores.empty())
             description += ",\"scores\":" + detail::json_text(std::string_view(options.scores));
         description += "}";
-        detail::check(mpscnn_graph_save(get(), detail::c_string(description), detail::c_string(path)));
+        detail::ensure(mpscnn_graph_save(get(), detail::c_string(description), detail::c_string(path)));
     }
 
     /// Compile the network. The program does not need the graph any more.

@@ -38,7 +38,7 @@ public:
 
     explicit Runner(const Program &program, const RunnerOptions &options = {}) {
         mpscnn_runner *handle = nullptr;
-        detail::check(mpscnn_runner_create(program.get(), &options, &handle));
+        detail::ensure(mpscnn_runner_create(program.get(), &options, &handle));
         handle_.reset(handle);
     }
 
@@ -162,13 +162,13 @@ public:
     /// Cancel a frame; return true if it had not begun.
     bool cancel(FrameNumber frame) {
         int cancelled = 0;
-        detail::check(mpscnn_runner_cancel(get(), frame, &cancelled));
+        detail::ensure(mpscnn_runner_cancel(get(), frame, &cancelled));
         return cancelled != 0;
     }
     /// Accept no more frames. If `cancel` is true, cancel those that have not begun.
-    void close(bool cancel = false) { detail::check(mpscnn_runner_close(get(), cancel ? 1 : 0)); }
+    void close(bool cancel = false) { detail::ensure(mpscnn_runner_close(get(), cancel ? 1 : 0)); }
     /// Block until every frame has been delivered.
-    void wait() { detail::check(mpscnn_runner_wait(get())); }
+    void wait() { detail::ensure(mpscnn_runner_wait(get())); }
 
     mpscnn_runner *get() const noexcept { return handle_.get(); }
 
@@ -188,7 +188,7 @@ private:
     template <class Call> static FrameNumber hand_over(Handler done, Call call) {
         auto owned = std::make_unique<Handler>(std::move(done));
         FrameNumber number = 0;
-        detail::check(call(owned.get(), &number));
+        detail::ensure(call(owned.get(), &number));
         static_cast<void>(owned.release());
         return number;
     }

@@ -24,8 +24,8 @@ public:
     explicit Trainer(const Graph &network, const std::string &options = {},
                      const std::string &device = "auto", int threads = 0) {
         mpscnn_trainer *handle = nullptr;
-        detail::check(mpscnn_trainer_create(network.get(), detail::or_null(options), detail::c_string(device),
-                                            threads, &handle));
+        detail::ensure(mpscnn_trainer_create(network.get(), detail::or_null(options),
+                                             detail::c_string(device), threads, &handle));
         handle_.reset(handle);
     }
 
@@ -33,8 +33,8 @@ public:
     double step(std::span<const mpscnn_tensor> inputs, const mpscnn_tensor &labels, float learning_rate,
                 const mpscnn_tensor *prediction = nullptr) {
         double loss = 0;
-        detail::check(mpscnn_trainer_step(get(), inputs.data(), detail::count(inputs.size()), &labels,
-                                          learning_rate, prediction, &loss));
+        detail::ensure(mpscnn_trainer_step(get(), inputs.data(), detail::count(inputs.size()), &labels,
+                                           learning_rate, prediction, &loss));
         return loss;
     }
 
@@ -43,8 +43,8 @@ public:
     Profile profile(std::span<const mpscnn_tensor> inputs, const mpscnn_tensor &labels, int runs = 0) {
         const mpscnn_profile_options options{sizeof options, runs};
         mpscnn_text *raw_json = nullptr, *raw_trace = nullptr;
-        detail::check(mpscnn_trainer_profile(get(), inputs.data(), detail::count(inputs.size()), &labels,
-                                             &options, &raw_json, &raw_trace));
+        detail::ensure(mpscnn_trainer_profile(get(), inputs.data(), detail::count(inputs.size()), &labels,
+                                              &options, &raw_json, &raw_trace));
         const detail::Text json(raw_json), trace(raw_trace);
         return {detail::string_of(json), detail::string_of(trace)};
     }
@@ -52,24 +52,24 @@ public:
     /// Return a description as JSON; see mpscnn_trainer_describe.
     std::string describe() const { return detail::text_of(mpscnn_trainer_describe, get()); }
     void read(const std::string &name, std::span<float> values) const {
-        detail::check(mpscnn_trainer_read(get(), detail::c_string(name), values.data(), values.size()));
+        detail::ensure(mpscnn_trainer_read(get(), detail::c_string(name), values.data(), values.size()));
     }
     void write(const std::string &name, std::span<const float> values) {
-        detail::check(mpscnn_trainer_write(get(), detail::c_string(name), values.data(), values.size()));
+        detail::ensure(mpscnn_trainer_write(get(), detail::c_string(name), values.data(), values.size()));
     }
-    void set_steps(std::int64_t steps) { detail::check(mpscnn_trainer_set_steps(get(), steps)); }
+    void set_steps(std::int64_t steps) { detail::ensure(mpscnn_trainer_set_steps(get(), steps)); }
 
     /// Return the network with its current weights.
     Graph network() const {
         mpscnn_graph *graph = nullptr;
-        detail::check(mpscnn_trainer_network(get(), &graph));
+        detail::ensure(mpscnn_trainer_network(get(), &graph));
         return Graph(graph);
     }
 
     /// Return the network with the weights' moving averages.
     Graph averages() const {
         mpscnn_graph *graph = nullptr;
-        detail::check(mpscnn_trainer_averages(get(), &graph));
+        detail::ensure(mpscnn_trainer_averages(get(), &graph));
         return Graph(graph);
     }
 
@@ -82,7 +82,7 @@ private:
 /// Return the gradients of a network as a graph; see mpscnn_gradient_graph.
 inline Graph gradient_graph(const Graph &network, const std::string &options = {}, bool of_output = false) {
     mpscnn_graph *graph = nullptr;
-    detail::check(mpscnn_gradient_graph(network.get(), detail::or_null(options), of_output ? 1 : 0, &graph));
+    detail::ensure(mpscnn_gradient_graph(network.get(), detail::or_null(options), of_output ? 1 : 0, &graph));
     return Graph(graph);
 }
 
