@@ -6,6 +6,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <mpscnn/mpscnn.h>
 
@@ -38,12 +39,16 @@ static mpscnn_status classify(classifier *c, const char *path, const mpscnn_imag
 }
 
 static mpscnn_status print(const mpscnn_predictions *predictions) {
+    const int is_probability = strcmp(mpscnn_predictions_scores(predictions), "as is") != 0;
     int rank;
     for (rank = 0; rank < mpscnn_predictions_count(predictions); ++rank) {
         mpscnn_prediction prediction;
         const mpscnn_status status = mpscnn_predictions_get(predictions, rank, &prediction);
         if (status != MPSCNN_OK) return status;
-        printf("%6.2f %%  %s\n", 100.0 * (double)prediction.probability, prediction.label);
+        if (is_probability)
+            printf("%6.2f %%  %s\n", 100.0 * (double)prediction.probability, prediction.label);
+        else
+            printf("%8.5g  %s\n", (double)prediction.probability, prediction.label);
     }
     return MPSCNN_OK;
 }

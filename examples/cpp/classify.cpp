@@ -80,8 +80,10 @@ int main(int argc, char **argv) {
         auto model = mpscnn::Model::load(argv[1], {.device = "cpu"}, {.threads = threads});
         const auto result =
             model.classify(mpscnn::ImageView::rgb8(photo.pixels.data(), photo.width, photo.height));
+        const bool is_probability = result.scores() != "as is";
         for (const auto &[label, probability] : result.top(5))
-            std::printf("%6.2f %%  %s\n", 100.0 * static_cast<double>(probability), label.c_str());
+            std::printf(is_probability ? "%6.2f %%  %s\n" : "%8.5g  %s\n",
+                        (is_probability ? 100.0 : 1.0) * static_cast<double>(probability), label.c_str());
     } catch (const std::exception &error) {
         std::cerr << "classify: " << error.what() << '\n';
         return 1;

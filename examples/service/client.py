@@ -44,9 +44,10 @@ def lines(answer: dict[str, Any]) -> list[str]:
     """Return the results as lines of text for people."""
     found = answer.get("predictions") or answer.get("detections") or answer.get("areas") or []
     parts = []
+    form = "10.5g" if answer.get("scores_are") == "as is" else "7.1%"
     for entry in found:
         share = entry.get("probability", entry.get("score", entry.get("fraction")))
-        parts.append(f"{share:7.1%}  {entry['label']}" + (f"  {entry['box']}" if "box" in entry else ""))
+        parts.append(f"{share:{form}}  {entry['label']}" + (f"  {entry['box']}" if "box" in entry else ""))
     return parts or ["nothing found"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -348,7 +349,10 @@ def test_commands_choose_and_say_what_the_numbers_are(tmp_path: Path, command: C
         assert line == first
         assert head.endswith(end)
     assert command("classify", photo, "--model", model, "--scores", "logits").returncode == 2
+    assert "softmax (nothing states it)" in command("info", model).stdout
     assert command("info", model, "--set", "scores=sigmoid").returncode == 0
+    assert "sigmoid (the file states it)" in command("info", model).stdout
+    assert json.loads(command("info", model, "--json").stdout)["scores"] == "sigmoid"
     assert mpscnn.load(model).network.scores == "sigmoid"
     assert command("convert", model, str(tmp_path / "net.onnx"), "--scores", "as-is").returncode == 0
     assert mpscnn.load(tmp_path / "net.onnx").scores_are == "as is"

@@ -333,6 +333,9 @@ def test_models_are_described(service: Service, models: dict[str, mpscnn.Model])
     assert one == listed[0]
     program = models["classification"].program
     assert one["labels"] == ["red", "green", "blue"]
+    assert [entry["scores_are"] for entry in listed] == [
+        "softmax" if task == "classification" else None for task in PATHS
+    ]
     assert one["input"] == {"height": 8, "width": 8}
     assert (one["device"], one["precision"]) == (program.device, program.precision)
     assert one["threads"] >= 1

@@ -142,12 +142,15 @@ class HostedModel:
         compiled, model = self.compiled, self.compiled.model
         program = model.program
         shape = next(iter(program.inputs.values()))
+        outputs = list(program.outputs.values())
+        is_classifier = model.task == "classification" and len(outputs) == 1 and len(outputs[0]) == 2
         size = {"height": shape[1], "width": shape[2]} if len(shape) == 4 else None
         return {
             "name": self.name,
             "task": model.task,
             "photos": compiled.takes_photos,
             "labels": model.labels,
+            "scores_are": model.scores_are if is_classifier else None,
             "input": size,
             "device": program.device,
             "device_name": program.device_name,

@@ -14,7 +14,7 @@ from mpscnn.apps.cli.arguments import JsonOption, ModelArgument
 from mpscnn.apps.cli.output import show, show_json, table_width
 from mpscnn.apps.cli.sizes import SizeOption, check_size, shape_text
 from mpscnn.apps.cli.task import COMMANDS, setting_command
-from mpscnn.core_model import model_path, model_task, open_model
+from mpscnn.core_model import described_network, model_path, model_task, open_model
 from mpscnn.graph.network import Network
 from mpscnn.runtime.library import devices
 
@@ -24,7 +24,7 @@ _USES = {
     "digits": ("single handwritten digits", "digits"),
     "segmentation": ("the class of each pixel of photos", COMMANDS["segmentation"]),
 }
-_ABOUT = ("labels", "preprocess", "information")
+_ABOUT = ("labels", "preprocess", "scores", "information")
 
 
 def info(
@@ -35,8 +35,8 @@ def info(
         typer.Option(
             "--set",
             metavar="KEY=VALUE",
-            help="Change the model file instead: preprocess, detection and labels as for convert, or license, source "
-            "and description. May be repeated.",
+            help="Change the model file instead: preprocess, detection, labels and scores as for convert, or license, "
+            "source and description. May be repeated.",
             show_default=False,
         ),
     ] = None,
@@ -58,7 +58,7 @@ def info(
         return
     path = Path(model_path(model))
     core = open_model(str(path))
-    network = Network.from_graph(core.graph())
+    network, _ = described_network(core)
     check_size(network, size)
     described = network.describe(size)
     about: dict[str, Any] = json.loads(core.describe())
@@ -85,8 +85,25 @@ def _facts(model: str, network: Network, about: dict[str, Any]) -> list[tuple[st
         ("preprocessing", _settings_text(settings) if settings else "not stated"),
         ("precisions", _precisions_text()),
         ("labels", f"{len(labels)}, from {labels[0]!r} to {labels[-1]!r}" if labels else "none"),
+        *([("scores", _scores_text(network))] if _is_classifier(network) else []),
         *sorted(about["information"].items()),
     ]
+
+
+def _is_classifier(network: Network) -> bool:
+    shapes = [tensor.shape for tensor in network.outputs]
+    return network.detection is None and len(shapes) == 1 and len(shapes[0]) == 2
+
+
+def _scores_text(network: Network) -> str:
+    """Return a text about what the scores of a classifier are, and why."""
+    if network.scores is not None:
+        reason = "the file states it"
+    elif network.last_function is not None:
+        reason = "the network ends in it"
+    else:
+        reason = "nothing states it"
+    return f"{network.scores_are} ({reason})"
 
 
 def _use(model: str, network: Network, about: dict[str, Any]) -> str:

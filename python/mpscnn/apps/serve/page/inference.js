@@ -28,7 +28,7 @@ for (let number = 0; number < 256; number++) {
 
 /**
  * @param {Blob} picture an image file
- * @returns {Promise<{task, entries, mask, milliseconds, roundTrip, options}>} entries have label, index, share (0 to 1), box in
+ * @returns {Promise<{task, entries, mask, milliseconds, roundTrip, options}>} entries have label, index, share (0 to 1), text instead of the share, box in
  *   fractions of the picture or null; mask is a canvas or null; milliseconds of the model or null; options are the device,
  *   precision and threads that computed it, or null if a proxy has removed them.
  */
@@ -53,10 +53,12 @@ export async function infer(model, picture, { score, signal } = {}) {
   } else {
     const answer = await jsonOf(response);
     found.milliseconds = answer.milliseconds;
+    const asIs = answer.scores_are === "as is"; // the network's own numbers, which are no shares
     found.entries = (answer.predictions ?? answer.detections).map((entry) => ({
       label: entry.label,
       index: entry.index,
-      share: entry.probability ?? entry.score,
+      share: asIs ? 0 : (entry.probability ?? entry.score),
+      text: asIs ? String(Number(entry.probability.toPrecision(5))) : null,
       box: entry.box ? fractions(entry.box, answer) : null,
     }));
   }

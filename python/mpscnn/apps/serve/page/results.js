@@ -52,7 +52,7 @@ function words(found) {
   if (!found.entries.length) return "Nothing found";
   if (found.task === "classification") {
     const [first, second] = found.entries;
-    const sure = first.share >= 0.5 ? first.label : `perhaps ${first.label}`;
+    const sure = first.text || first.share >= 0.5 ? first.label : `perhaps ${first.label}`;
     return second && second.share >= 0.2 ? `${sure}, or ${second.label}` : sure;
   }
   const counts = new Map();
@@ -80,7 +80,7 @@ function fill(item, entry, task) {
   const colour = !coloured ? "" : background ? "transparent" : colourOf(entry.index);
   dot.style.background = colour;
   if (label.textContent !== entry.label) label.textContent = entry.label;
-  share.textContent = percent(entry.share);
+  share.textContent = entry.text ?? percent(entry.share);
   track.firstChild.style.width = `${100 * entry.share}%`;
   track.firstChild.style.background = background ? "" : colour;
 }

@@ -26,7 +26,7 @@ function drawn(source, found) {
     context.fillStyle = "#a0c8ff";
     context.fillRect(0, top + 1, width * entry.share, line - 2);
     context.fillStyle = "#10100f";
-    context.fillText(`${entry.label} ${percent(entry.share)}`, line / 3, top + line / 2, width - line / 3);
+    context.fillText(`${entry.label} ${entry.text ?? percent(entry.share)}`, line / 3, top + line / 2, width - line / 3);
   });
   return canvas;
 }
