@@ -130,8 +130,23 @@ def write_tflite(
     return write_subgraphs([subgraph], repeat=repeat, share=share, metadata=metadata)
 
 
-def write_metadata(mean: Sequence[float], deviation: Sequence[float], labels: str | None = None) -> bytes:
-    """Return metadata for `write_tflite` with the normalization of an image. `labels` names a file of labels."""
+def write_metadata(
+    mean: Sequence[float],
+    deviation: Sequence[float],
+    labels: str | None = None,
+    *,
+    name: str = "",
+    description: str = "",
+    limits: tuple[float, float] | None = None,
+) -> bytes:
+    """Return metadata for `write_tflite` with the normalization of an image, and the description of an output.
+
+    Args:
+        mean, deviation: the normalization.
+        labels: the name of a file of labels.
+        name, description: what the output is called.
+        limits: the smallest and the largest value of the output.
+    """
     writer = _Writer({}, False)
     builder = writer._builder
     lists = [builder.CreateNumpyVector(np.asarray(values, np.float32)) for values in (mean, deviation)]
@@ -141,7 +156,16 @@ def write_metadata(mean: Sequence[float], deviation: Sequence[float], labels: st
     files = []
     if labels is not None:
         files.append(writer._table([_reference(0, writer._string(labels)), (2, "Int8", 2)]))
-    result = writer._table([_reference(6, writer._tables("metadata", files))])
+    about = [_reference(6, writer._tables("metadata", files))]
+    about += [
+        _reference(place, writer._string(text)) for place, text in enumerate((name, description)) if text
+    ]
+    if limits is not None:
+        largest, smallest = (
+            builder.CreateNumpyVector(np.array([value], np.float32)) for value in reversed(limits)
+        )
+        about.append(_reference(5, writer._table([_reference(0, largest), _reference(1, smallest)])))
+    result = writer._table(about)
     graph = writer._table(
         [
             _reference(2, writer._tables("metadata", [image])),
