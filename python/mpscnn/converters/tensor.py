@@ -60,6 +60,8 @@ class FileTensor(Value):
         if arranger.batch is None:
             raise UnsupportedError("an image that has no batch")
         height, width, channels = arranger.atoms(tensor.shape[1:])
+        if rank != 4 and height:
+            raise UnsupportedError("makes an image with rows of one that has none")
         spatial = (height, width) if rank == 4 else (width,)
         order = height + width + channels
         return cls(tensor, ((arranger.batch,), channels, *spatial), order, arranger=arranger)

@@ -36,6 +36,8 @@ _WEIGHTS_FREE = 1 << 27
 _MAX_LIST_LENGTH = 1 << 14
 # The maximum number of ReferenceEvaluators of the package onnx that are cached for equal nodes.
 _MAX_EVALUATORS = 256
+# The maximum number of axes of a constant. Several functions of NumPy support no more.
+_MAX_AXES = 32
 # The values of numpy.dtype.kind for text and objects.
 _TEXT = "OSU"
 # Operators that move the elements of a constant.
@@ -46,11 +48,16 @@ _ARRANGING = frozenset({"Flatten", "Identity", "Reshape", "Squeeze", "Transpose"
 class Constant:
     """A folded constant, computed with the first and with the second number of each free extent.
 
-    If it does not depend on free extents, both are the same object.
+    If it does not depend on free extents, both are the same object. Raises UnsupportedError for too many axes.
     """
 
     low: Array
     high: Array
+
+    def __post_init__(self) -> None:
+        axes = max(self.low.ndim, self.high.ndim)
+        if axes > _MAX_AXES:
+            raise UnsupportedError(f"computes with a constant of {axes} axes; supported are {_MAX_AXES}")
 
     @cached_property
     def is_fixed(self) -> bool:
@@ -322,8 +329,9 @@ class Constants:
             return False
         given = [self.find(name) if name else None for name in node.inputs]
         fixed = all(constant is None or constant.low is constant.high for constant in given)
-        low = self._run(node, [None if one is None else one.low for one in given])
-        high = low if fixed else self._run(node, [None if one is None else one.high for one in given])
+        with np.errstate(all="ignore"):  # infinities and NaN are results like others
+            low = self._run(node, [None if one is None else one.low for one in given])
+            high = low if fixed else self._run(node, [None if one is None else one.high for one in given])
         if node.kind == "DequantizeLinear" and fixed:
             self._dequantized[node.outputs[0]] = node
         for name, first, second in zip(node.outputs, low, high, strict=False):
