@@ -66,7 +66,7 @@ OBJECTS: dict[str, Callable[[], Any]] = {
     "Request": lambda: network().compile().session().submit(X),
     "FeatureExtractor": lambda: mpscnn.FeatureExtractor(network(), "conv2d_1"),
     "ImageFolder": image_folder,
-    "Video": lambda: mpscnn.video(_CAT.parent, mpscnn.load()),
+    "Video": lambda: mpscnn.video(_CAT, mpscnn.load()),
     "VideoFrame": lambda: VideoFrame(0, 0.0, PHOTO, 0.0),
     "Evaluation": lambda: mpscnn.evaluate(mpscnn.load(), [(PHOTO, 0)]),
     "DetectorEvaluation": lambda: mpscnn.DetectorEvaluation(1, *[0.5] * 7, {}, (), 1.0),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import zipfile
 from pathlib import Path
 
@@ -127,7 +128,7 @@ def test_convert_warns_where_a_file_does_not_say(
     assert "file.tflite does not say how a photo becomes the network's input" in warning
     assert "--preprocess NAME" in warning
     assert call(monkeypatch, "classify", "--model", str(output), str(photo)) == 1
-    assert f"mpscnn info {output} --set preprocess=NAME" in capsys.readouterr().err
+    assert f"mpscnn info {shlex.quote(str(output))} --set preprocess=NAME" in capsys.readouterr().err
     for given, options in (
         (image("float32"), ("--preprocess", "unit")),
         (quantized(image("uint8"), [0.5], [0]), ()),

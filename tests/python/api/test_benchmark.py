@@ -137,6 +137,7 @@ def test_refusals(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = open_subject(model)
     with pytest.raises(mpscnn.ParameterError, match="runs must be at least 1"):
         measure(opened, runs=0)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)  # as if each package were installed
     with pytest.raises(mpscnn.UnsupportedError, match="onnxruntime does not compute in bfloat16"):
         PEERS["onnxruntime"].require("bfloat16")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)

@@ -98,6 +98,8 @@ def test_each_suffix_is_obeyed(tmp_path: Path, suffix: str) -> None:
     expected = net.compile().session().run(x)
     if suffix in (".mlpackage", ".mlmodel"):
         pytest.importorskip("coremltools", reason="writing Core ML models needs coremltools")
+    if suffix == ".onnx":
+        pytest.importorskip("onnx", reason="needs onnx")
     path = tmp_path / f"colours{suffix}"
     net.save(path, dtype="float32")
     with mpscnn.load(path, precision="float32").session() as session:

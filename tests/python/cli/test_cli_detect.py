@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -101,7 +102,7 @@ def test_refusals(
     classifier = str(save_colour_model(tmp_path / "colours.safetensors"))
     assert call(monkeypatch, "detect", photo, "--model", classifier) == 1
     assert (
-        f"is not a detector, but a classifier: mpscnn classify ... --model {classifier}"
+        f"is not a detector, but a classifier: mpscnn classify ... --model {shlex.quote(classifier)}"
         in capsys.readouterr().err
     )
 

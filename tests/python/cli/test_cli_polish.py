@@ -6,6 +6,7 @@ import json
 import math
 import os
 import re
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -125,10 +126,10 @@ def test_the_path_of_a_model(tmp_path: Path, command: Command, monkeypatch: pyte
 def test_info_says_what_a_model_is_for(task: str, use: str, tmp_path: Path, command: Command) -> None:
     photo_models.load(tmp_path, task)
     path = str(tmp_path / f"{task}.safetensors")
-    assert f"use:           {use} {path}" in command("info", path).stdout
+    assert f"use:           {use} {shlex.quote(path)}" in command("info", path).stdout
     assert json.loads(command("info", path, "--json").stdout)["task"] == task
     photo_models.NETWORKS[task]().save(path)
-    assert f"mpscnn info {path} --set preprocess=NAME" in command("info", path).stdout
+    assert f"mpscnn info {shlex.quote(path)} --set preprocess=NAME" in command("info", path).stdout
     assert "single handwritten digits: mpscnn digits" in command("info", "digits").stdout
 
 
@@ -180,11 +181,11 @@ def test_a_model_for_something_else_is_named_with_the_command_that_helps(
             assert result.returncode == 0
             continue
         assert result.returncode == 1
-        assert f"mpscnn {commands[task]} ... --model {path}" in result.stderr
+        assert f"mpscnn {commands[task]} ... --model {shlex.quote(str(path))}" in result.stderr
     photo_models.NETWORKS[task]().save(path)
     result = command(commands[task], photo, "--model", str(path))
     assert (result.returncode, result.stdout) == (1, "")
-    assert f"say it: mpscnn info {path} --set preprocess=NAME" in result.stderr
+    assert f"say it: mpscnn info {shlex.quote(str(path))} --set preprocess=NAME" in result.stderr
 
 
 @pytest.mark.usefixtures("empty_cache")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import socket
 from pathlib import Path
 
@@ -203,7 +204,7 @@ def test_a_layer_that_does_not_exist(
     assert call(monkeypatch, "features", photo, "--model", model, "--layers", "halt") == 2
     error = capsys.readouterr().err
     assert "has no layer 'halt'" in error
-    assert f"mpscnn info {model}" in error
+    assert f"mpscnn info {shlex.quote(str(model))}" in error
 
 
 def test_a_segmenter_is_not_a_detector(
@@ -211,7 +212,7 @@ def test_a_segmenter_is_not_a_detector(
 ) -> None:
     photo = str(save_photo(tmp_path / "x.png", "red"))
     assert call(monkeypatch, "detect", photo, "--model", model) == 1
-    assert f"but a segmenter: mpscnn segment ... --model {model}" in capsys.readouterr().err
+    assert f"but a segmenter: mpscnn segment ... --model {shlex.quote(str(model))}" in capsys.readouterr().err
 
 
 def test_features_as_pictures(

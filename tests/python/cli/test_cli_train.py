@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,7 @@ def test_it_trains_a_reader_of_digits(mnist: Path, tmp_path: Path) -> None:
     assert right
     assert float(right[1]) > 95
     assert lines[4] == f"written: {output}"
-    assert f"mpscnn digits --model {output}" in result.stderr
+    assert f"mpscnn digits --model {shlex.quote(str(output))}" in result.stderr
     photo = tmp_path / "seven.png"
     draw(7).save(photo)
     read = run("digits", "--model", str(output), str(photo))

@@ -9,6 +9,7 @@ import json
 import os
 import pty
 import re
+import shlex
 import struct
 import subprocess
 import sys
@@ -80,7 +81,7 @@ def test_the_model_classifies_at_once(trained: Path, photos: Path) -> None:
     assert right
     assert float(right[1]) == 100
     assert [line.split()[0] for line in lines if re.match(r"  \w+ +100.00%  \(5 of 5\)", line)] == LABELS
-    assert f"mpscnn classify --model {trained}" in (trained.parent / "stderr").read_text()
+    assert f"mpscnn classify --model {shlex.quote(str(trained))}" in (trained.parent / "stderr").read_text()
     for label in LABELS:
         answer = run("classify", "--model", str(trained), "--json", str(photos / label / "000.png"))
         assert json.loads(answer.stdout)["predictions"][0]["label"] == label

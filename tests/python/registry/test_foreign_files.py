@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import zipfile
 from pathlib import Path
@@ -229,7 +230,10 @@ def test_folders_as_models(tmp_path: Path) -> None:
             "net.mlmodelc",
             r"a compiled Core ML model without .*\(model\.mil\): give the .mlmodel or .mlpackage",
         ),
-        ("digits", f"`mpscnn convert {tmp_path / 'digits'} deep_mnist.safetensors"),
+        (
+            "digits",
+            f"`mpscnn convert {re.escape(shlex.quote(str(tmp_path / 'digits')))} deep_mnist.safetensors",
+        ),
         ("other", "is a folder; expected a model file"),
     ):
         (tmp_path / name).mkdir()

@@ -23,6 +23,8 @@ from serving import Service, require_packages, serving, until
 from slow_service import SLOW, Asked, Gate, head, refused, wait_until
 from tiers import with_full
 
+pytest.importorskip("fastapi", reason="fastapi is not installed")
+
 import mpscnn
 from mpscnn.apps.serve import model_routes, server
 from mpscnn.runtime.options import RunOptions

@@ -20,6 +20,8 @@ from PIL import Image
 from serving import Service, require_packages
 from slow_service import head
 
+pytest.importorskip("fastapi", reason="fastapi is not installed")
+
 import mpscnn
 from mpscnn._private.processors import available_processors
 from mpscnn.apps.serve.failures import RefusedError
