@@ -65,7 +65,8 @@ mpscnn_status mpscnn_graph_add_input(mpscnn_graph *graph, const char *name, cons
         require(graph, "graph");
         require(shape, "shape");
         require(value, "value");
-        *value = graph->graph.add_input(std::string(text(name, "name")), c_api::shape_of(shape, rank, name));
+        const std::string input(text(name, "name"));
+        *value = graph->graph.add_input(input, c_api::shape_of(shape, rank, name));
     });
 }
 
@@ -75,8 +76,8 @@ mpscnn_status mpscnn_graph_add_variable(mpscnn_graph *graph, const char *name, c
         require(graph, "graph");
         require(shape, "shape");
         require(value, "value");
-        *value =
-            graph->graph.add_variable(std::string(text(name, "name")), c_api::shape_of(shape, rank, name));
+        const std::string variable(text(name, "name"));
+        *value = graph->graph.add_variable(variable, c_api::shape_of(shape, rank, name));
     });
 }
 

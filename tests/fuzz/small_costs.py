@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from systems import limited_memory
+
 import mpscnn
 
 #: The limits for a file of up to 100 kB. A process with more address space could use all memory of the machine.
@@ -64,7 +66,8 @@ def measure(read: Callable[[Path], object], path: Path) -> Outcome:
 
 
 def _run(read: Callable[[Path], object], path: Path, sender: Connection) -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (_ADDRESS_SPACE, _ADDRESS_SPACE))
+    if limit := limited_memory(_ADDRESS_SPACE):
+        limit()
     resource.setrlimit(resource.RLIMIT_CPU, (_MAX_SECONDS, _MAX_SECONDS + 1))
     begun, before = time.process_time(), _peak()
     kind, message = "accepted", ""

@@ -357,6 +357,14 @@ def test_powers_maxima_and_minima_with_a_number() -> None:
                 ("nearest", "tf_half_pixel_for_nn"),
             )
         ),
+        *(
+            (
+                node("Resize", ["x", "", "s"], mode=mode, coordinate_transformation_mode="align_corners"),
+                {"s": np.array([1, 1, 1.7, 0.6], np.float32)},
+                "aligns corners by factors that do not give whole sizes",
+            )
+            for mode in ("cubic", "linear", "nearest")
+        ),
     ],
     ids=lambda value: value.op_type if hasattr(value, "op_type") else "",
 )

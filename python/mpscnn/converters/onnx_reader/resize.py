@@ -74,6 +74,8 @@ def _interpolated(
             continue
         x.known_extent(axis, "resizes")
         results = int(extent * scale)
+        if by.alignment == "align_corners" and results != extent * scale:
+            raise _fractional_corners()
         if results < 1:
             raise WeightsError(f"damaged: resizes axis {axis} of {x.shown} to {results}")
         x.arranger.budget.spend(Cost(0, by.operations(extent, results, scale)))
@@ -183,7 +185,7 @@ def _sizes(x: FileTensor, scales: list[Fraction] | None, sizes: list[int] | None
 def _coordinates(alignment: str, attributes: dict[str, Any]) -> dict[str, Any]:
     """Return ONNX' coordinate_transformation_mode as attributes of mpscnn's resize layer."""
     if alignment == "align_corners" and "scale_y" in attributes:
-        raise UnsupportedError("aligns corners by factors that do not give whole sizes")
+        raise _fractional_corners()
     if alignment == "tf_half_pixel_for_nn" and attributes["kind"] == "nearest":
         return {"alignment": "half_pixel", "offset_y": 0.5, "offset_x": 0.5}
     names = {
@@ -196,6 +198,11 @@ def _coordinates(alignment: str, attributes: dict[str, Any]) -> dict[str, Any]:
         supported = ALIGNMENTS if attributes["kind"] == "bilinear" else [*names, "tf_half_pixel_for_nn"]
         raise _unsupported_coordinates(attributes["kind"], alignment, supported)
     return {"alignment": names[alignment]}
+
+
+def _fractional_corners() -> UnsupportedError:
+    """Return the error for a case in which ONNX' evaluator and ONNX Runtime give different results."""
+    return UnsupportedError("aligns corners by factors that do not give whole sizes")
 
 
 def _unsupported_coordinates(kind: str, alignment: str, supported: Iterable[str]) -> UnsupportedError:
