@@ -125,6 +125,7 @@ CROSS_TARGETS = (
 )
 EVERYTHING = (
     "lint",
+    "portable",
     "libcxx",
     "tidy",
     "isa",
@@ -272,6 +273,14 @@ def wheels(session: nox.Session) -> None:
         session.run("python", ".ci/check_wheel.py", str(wheel))
         session.run("twine", "check", "--strict", str(wheel))
         session.run("python", ".ci/try_wheel.py", str(wheel), str(place / "roots"), success_codes=(0, 3))
+
+
+@nox.session
+def portable(session: nox.Session) -> None:
+    """Compile the library's C++ sources for macOS, on arm64 and x86-64, with zig. Nothing is linked or run."""
+    install_build_tools(session)
+    session.install("ziglang")
+    session.run("python", ".ci/compile_for_macos.py", str(held_folder(session, "macos")))
 
 
 @nox.session

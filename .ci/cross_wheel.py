@@ -45,16 +45,24 @@ def renamed(argument):
 options = ["-target", "{triple}", "-fno-sanitize=undefined", "-g0"] if "{tool}" in ("cc", "c++") else []
 if options and "{triple}".endswith("musl"):
     options.append("-dynamic")
-os.execv(sys.executable, [sys.executable, "-m", "ziglang", "{tool}", *options, *map(renamed, sys.argv[1:])])
+os.execv(sys.executable, [sys.executable, "-m", "ziglang", "{tool}", *options, *map(renamed, sys.argv[1:]), *{last}])
 """
 
 
-def write_tools(folder: Path, triple: str) -> dict[str, Path]:
-    """Write programs that call zig's tools for a target, and return them by name."""
+def write_tools(folder: Path, triple: str, *last: str) -> dict[str, Path]:
+    """Write programs that call zig's tools for a target, and return them by name.
+
+    Args:
+        folder: where the programs are written.
+        triple: zig's name of the target.
+        last: options that the compilers get after all others.
+    """
     tools = {}
     for tool in ("cc", "c++", "ar", "ranlib"):
         path = folder / f"zig-{tool}"
-        path.write_text(COMPILER.format(python=sys.executable, triple=triple, tool=tool), "utf-8")
+        options = list(last) if tool in ("cc", "c++") else []
+        program = COMPILER.format(python=sys.executable, triple=triple, tool=tool, last=options)
+        path.write_text(program, "utf-8")
         path.chmod(path.stat().st_mode | stat.S_IXUSR)
         tools[tool] = path
     return tools

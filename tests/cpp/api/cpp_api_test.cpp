@@ -11,6 +11,7 @@
 #include <vector>
 
 #include <sys/stat.h>
+#include <unistd.h> // mkdtemp on macOS
 
 // check.h uses the internal class mpscnn::Error. It comes before mpscnn.hpp, whose class of the same name
 // would make the name ambiguous.

@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include <unistd.h> // mkdtemp on macOS
+
 #include "core/platform.h"
 #include "tests/cpp/check.h"
 

@@ -6,6 +6,8 @@
 
 #include <stdlib.h>
 
+#include <unistd.h> // mkdtemp on macOS
+
 #include "tests/cpp/check.h"
 
 using mpscnn::read_text_file;
