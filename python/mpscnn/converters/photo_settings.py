@@ -6,13 +6,13 @@ detection also by a name.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mpscnn._private.files import convert_read_errors, read_content, require_regular
+from mpscnn.converters.json_text import parse_json
 from mpscnn.converters.label_text import parse_labels
 from mpscnn.converters.photo_input import PhotoNote
 from mpscnn.errors import ParameterError, WeightsError
@@ -260,7 +260,7 @@ def _settings(what: str, choice: str | PathLike[str]) -> dict[str, Any]:
 def _json(origin: str, content: str | bytes) -> Any:
     """Parse JSON. Raises ParameterError for bytes that are not JSON."""
     try:
-        return json.loads(content.decode() if isinstance(content, bytes) else content)
+        return parse_json(content.decode() if isinstance(content, bytes) else content)
     except ValueError as error:
         raise ParameterError(f"{origin} is not JSON: {error}") from error
     except RecursionError as error:

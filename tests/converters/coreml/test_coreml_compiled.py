@@ -117,6 +117,7 @@ def test_operations_that_are_not_supported_are_named_together(tmp_path: Path) ->
         ("int32, []>(1)", "int32, []>(1.5)", "numbers of another type"),
         ("int32, []>(1)", "int32, []>(4000000000)", "out of range"),
         ("int32, []>(1)", 'int32, []>("one")', "text in place of numbers"),
+        ("fp16, []>(-0x1.8p+1", "fp16, []>(0x1p99999", "numbers of another type, or out of range"),
         ("int32, []>(1)", "int32, []>([1, 2])", "2 values for a tensor of 1"),
         ("int32, []>(1)", "float9, []>(1)", "numbers of the type 'float9'"),
         ("} -> (y);", "} -> (y); $", "a character that programs do not have"),

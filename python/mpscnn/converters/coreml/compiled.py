@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from mpscnn.converters.coreml.file import CoremlFile
 from mpscnn.converters.coreml.program.text import MAX_TEXT, parse_program
 from mpscnn.converters.coreml.weights import Weights
 from mpscnn.converters.file_bytes import FileBytes
+from mpscnn.converters.json_text import parse_json
 from mpscnn.converters.named_errors import prefix_errors
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -75,7 +75,7 @@ def _describe(model: Any, path: Path) -> None:
     images = {}
     if path.is_file():
         try:
-            (described,) = json.loads(_text(path, _MAX_DESCRIPTION))
+            (described,) = parse_json(_text(path, _MAX_DESCRIPTION))
             images = {one["name"]: one for one in described["inputSchema"] if one["type"] == "Image"}
         except (ValueError, LookupError, TypeError, RecursionError) as error:
             raise WeightsError(f"damaged: {path.name} does not describe the inputs: {error}") from error
@@ -91,5 +91,5 @@ def _describe(model: Any, path: Path) -> None:
                 raise ValueError(f"an image of the colours {image.get('colorspace')!r}")
             one.type.imageType.colorSpace = _COLORS[order]
             one.type.imageType.width, one.type.imageType.height = int(image["width"]), int(image["height"])
-        except (ValueError, LookupError, TypeError) as error:
+        except (ValueError, LookupError, TypeError, OverflowError) as error:
             raise WeightsError(f"damaged: {path.name} does not describe the inputs: {error}") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from importlib import import_module
@@ -13,6 +12,7 @@ from mpscnn._private.files import convert_read_errors, is_folder, read_content, 
 from mpscnn.converters.coreml.schema import model_message, weight_places
 from mpscnn.converters.coreml.weights import Weights
 from mpscnn.converters.file_bytes import FileBytes
+from mpscnn.converters.json_text import parse_json
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.message_memory import check_memory
 from mpscnn.converters.named_errors import prefix_errors
@@ -129,7 +129,7 @@ def message_file(root: Path) -> Path:
     if size > _MAX_MANIFEST:
         raise WeightsError(f"{manifest}: has {size} bytes; expected at most {_MAX_MANIFEST}")
     try:
-        listed = json.loads(read_content(manifest, WeightsError))
+        listed = parse_json(read_content(manifest, WeightsError))
         entry = listed["itemInfoEntries"][listed["rootModelIdentifier"]]
         inner = entry["path"]
     except (ValueError, LookupError, TypeError, RecursionError) as error:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
+from mpscnn.converters.json_text import parse_json
 from mpscnn.converters.onnx_builder.builder import Extents
 from mpscnn.converters.onnx_builder.walk import Walk
 from mpscnn.converters.photo_settings import MAX_LABELS
@@ -62,7 +62,7 @@ def describe_segmenter(network: Network, metadata: Any) -> None:
     if settings.get(PREVIEW_TYPE) != SEGMENTER or len(text) > _MAX_SETTINGS:
         return
     try:
-        labels = json.loads(text)["labels"]
+        labels = parse_json(text)["labels"]
     except (ValueError, LookupError, TypeError, RecursionError):
         return
     fits = isinstance(labels, list) and len(labels) == network.outputs[0].shape[-1]

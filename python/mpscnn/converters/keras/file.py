@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from mpscnn.converters.archives import ARCHIVE_ERRORS, data_offset
 from mpscnn.converters.file_bytes import Content, FileBytes, MemoryBytes
+from mpscnn.converters.json_text import parse_json
 from mpscnn.converters.keras.config import KerasModel, parse_model
 from mpscnn.converters.keras.hdf5 import SIGNATURE, Hdf5
 from mpscnn.converters.keras.weights import NamedWeights, NumberedWeights, WeightSource
@@ -122,7 +122,7 @@ def _entry(archive: zipfile.ZipFile, name: str, maximum: int) -> zipfile.ZipInfo
 
 def _json(text: str, name: str) -> Any:
     try:
-        return json.loads(text)
+        return parse_json(text)
     except ValueError as error:
         raise WeightsError(f"damaged: {name} is not JSON: {error}") from error
 

@@ -32,7 +32,7 @@ def _constant_of_shape(node: Node, operands: list[Array | None]) -> Array:
 
     value = np.zeros(1, np.float32)
     if node.has("value"):
-        value = np.asarray(onnx.numpy_helper.to_array(node.attributes["value"]))
+        value = np.asarray(onnx.numpy_helper.to_array(node.tensor("value")))
     if value.size != 1:
         raise WeightsError(f"damaged: its value has {value.size} elements, expected one")
     return np.broadcast_to(value.reshape(()), _extents(_given(operands, 0)))

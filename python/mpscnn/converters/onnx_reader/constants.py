@@ -342,7 +342,7 @@ class Constants:
     def _run(self, node: Node, operands: list[Array | None]) -> list[Array]:
         """Compute a node and return its results. The cost is counted before."""
         if node.kind == "Constant" and node.has("value"):
-            return [self._file.array(node.attributes["value"])]
+            return [self._file.array(node.tensor("value"))]
         for array in operands:
             if array is not None and array.dtype.kind in _TEXT:
                 raise UnsupportedError("computes with text")

@@ -77,6 +77,15 @@ class Node:
             raise WeightsError(f"damaged: its {name} is {value!r}, expected text")
         return value
 
+    def tensor(self, name: str) -> onnx.TensorProto:
+        """Return an attribute that is a tensor. Raises the errors of `integer`."""
+        import onnx
+
+        value = self._attribute(name, None)
+        if not isinstance(value, onnx.TensorProto):
+            raise WeightsError(f"damaged: its {name} is not a tensor")
+        return value
+
     def input(self, place: int) -> str | None:
         """Return the name of an input; None if it is left out."""
         return self.inputs[place] if place < len(self.inputs) and self.inputs[place] else None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import Any
 
 from mpscnn.converters.file_bytes import FileBytes
+from mpscnn.converters.json_text import parse_json
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.pytorch.tensors import MAX_AXES, Storage, StoredTensor, contiguous_strides, tensor_view
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -55,7 +55,7 @@ def _header(file: FileBytes, origin: str) -> tuple[dict[str, Any], int]:
             f"{origin}: is not a safetensors file: its header of {length} bytes is not within its {len(file)} bytes"
         )
     try:
-        header = json.loads(file.read(8, length))
+        header = parse_json(file.read(8, length))
     except (ValueError, RecursionError) as error:
         raise WeightsError(f"{origin}: is not a safetensors file: its header is not JSON") from error
     if not isinstance(header, dict):

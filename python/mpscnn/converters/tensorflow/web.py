@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from mpscnn._private.files import read_content
 from mpscnn.converters.file_bytes import FileBytes
+from mpscnn.converters.json_text import parse_json
 from mpscnn.converters.keras.config import parse_model
 from mpscnn.converters.keras.file import KerasFile, major_version
 from mpscnn.converters.keras.reader import convert as convert_keras
@@ -80,7 +80,7 @@ def _json(path: Path) -> dict[str, Any]:
     if size > _MAX_JSON:
         raise WeightsError(f"has {size} bytes; expected at most {_MAX_JSON}")
     try:
-        described = json.loads(read_content(path, WeightsError))
+        described = parse_json(read_content(path, WeightsError))
     except ValueError as error:
         raise WeightsError(f"damaged: is not JSON: {error}: {AGAIN}") from error
     if not isinstance(described, dict):

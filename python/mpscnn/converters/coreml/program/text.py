@@ -354,15 +354,20 @@ class _Parser:
 def _plain(token: str) -> str:
     """Return the string for a token in quotation marks, with escapes decoded."""
     try:
-        return str(json.loads(token, strict=False))
+        text = str(json.loads(token, strict=False))
+        text.encode()  # half of a pair of surrogates is no text
     except ValueError:
         return token[1:-1]
+    return text
 
 
 def _number(token: str) -> float:
     if token in ("true", "false"):
         raise ValueError(token)
-    return float.fromhex(token) if "0x" in token else float(token)
+    try:
+        return float.fromhex(token) if "0x" in token else float(token)
+    except OverflowError:
+        raise ValueError(token) from None
 
 
 def _limits(dtype: np.dtype[Any]) -> tuple[int, int]:

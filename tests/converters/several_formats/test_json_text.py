@@ -1,0 +1,67 @@
+"""Test the reading of JSON that may be damaged, and the files in which it lies."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mpscnn import Error, converters
+from mpscnn.converters.json_text import parse_json
+
+HALF = r"\ud800"
+
+
+@pytest.mark.parametrize(
+    "text", [f'"{HALF}"', f'{{"{HALF}": 1}}', f'["a", ["{HALF}b"]]', r'"\udc00\ud800"', "{", "\xff"]
+)
+@pytest.mark.parametrize("of", [str, str.encode])
+def test_refused(text: str, of: Callable[[str], str | bytes]) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011  readers write the message
+        parse_json(of(text))
+
+
+@pytest.mark.parametrize("value", ["\U0001f600", "\\u", {"ä": [1, None, True]}, "\ufeff"])
+def test_kept(value: object) -> None:
+    assert parse_json(json.dumps(value)) == parse_json(json.dumps(value).encode()) == value
+
+
+def _safetensors(top: Path) -> Path:
+    header = f'{{"{HALF}": {{"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}}}'.encode()
+    path = top / "a.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
+    return path
+
+
+def _package(top: Path) -> Path:
+    folder = top / "a.mlpackage"
+    (folder / "Data").mkdir(parents=True)
+    entries = {"a": {"path": "HALF"}}
+    text = json.dumps({"itemInfoEntries": entries, "rootModelIdentifier": "a"}).replace("HALF", HALF)
+    (folder / "Manifest.json").write_text(text)
+    return folder
+
+
+def _web(top: Path) -> Path:
+    path = top / "model.json"
+    path.write_text(f'{{"format": "graph-model", "modelTopology": {{"node": [{{"name": "{HALF}"}}]}}}}')
+    return path
+
+
+def _compiled(top: Path) -> Path:
+    folder = top / "a.mlmodelc"
+    folder.mkdir()
+    (folder / "model.mil").write_text("program(1.0) {}")
+    (folder / "metadata.json").write_text(f'[{{"inputSchema": [{{"name": "{HALF}", "type": "Image"}}]}}]')
+    return folder
+
+
+@pytest.mark.parametrize("write", [_safetensors, _package, _web, _compiled])
+def test_files_with_half_a_pair_of_surrogates_are_refused(
+    write: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    with pytest.raises(Error) as refused:
+        converters.read_network(write(tmp_path))
+    str(refused.value).encode()
