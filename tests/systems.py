@@ -1,4 +1,4 @@
-"""What only some systems have. `tests/test_rules_of_tests.py` forbids tests to use it in another way.
+"""Guards for what only some systems have. `tests/test_rules_of_tests.py` forbids tests to use it in another way.
 
 Each function works on Linux and macOS, or skips the test with the reason.
 """

@@ -74,7 +74,7 @@ def test_every_way_to_open_an_engine_is_noticed(source: str) -> None:
 
 # ---- Other systems ------------------------------------------------------------------------------------------
 
-#: What Linux has and macOS lacks or does otherwise. `tests/systems.py` has functions that guard it.
+#: Names that Linux has and that macOS lacks or uses otherwise. `tests/systems.py` has functions that guard it.
 OF_LINUX = re.compile(
     r"/proc/|/dev/(full|shm)|\b(LD_PRELOAD|RLIMIT_(AS|DATA|RSS|STACK)|MAP_POPULATE|O_(DIRECT|PATH|TMPFILE)"
     r"|F_[GS]ETPIPE_SZ|SIG(RTMIN|RTMAX|PWR|POLL|STKFLT)|TCP_(KEEPIDLE|QUICKACK|USER_TIMEOUT)|CLOCK_BOOTTIME"

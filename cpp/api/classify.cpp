@@ -27,7 +27,7 @@ namespace {
 
 using engine::Scores;
 
-/// What a program's scores are, and the function that makes them.
+/// The kind of a program's scores, and whether their function is still to be applied.
 struct Scoring {
     Scores scores;
     bool is_applied; ///< true: the function is applied to the network's output

@@ -222,7 +222,7 @@ class Model(Expected, Generic[Answer]):
 
     @property
     def scores_are(self) -> ScoresName:
-        """What the results of `classify` are: "softmax", "sigmoid" or "as is". See `load`."""
+        """The kind of the results of `classify`: "softmax", "sigmoid" or "as is". See `load`."""
         return self.network.scores_are
 
     @cached_property

@@ -24,7 +24,7 @@ _TOLERANCE = 3.0
 
 @dataclass(frozen=True)
 class Outcome:
-    """What reading a file cost.
+    """The cost of reading a file.
 
     Attributes:
         kind: "accepted", "refused", or the name of a wrong error; "ended" if the process did not survive.

@@ -7,7 +7,7 @@
 
 namespace mpscnn::engine {
 
-/// What the scores of a classifier's classes are.
+/// The kinds of scores that a classifier has for its classes.
 enum class Scores {
     softmax, ///< probabilities of classes that exclude each other
     sigmoid, ///< an independent probability of each class

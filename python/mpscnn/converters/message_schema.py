@@ -12,7 +12,7 @@ _PACKED = ("float", "double", "int64")
 
 
 class Packages(TypedDict):
-    """What an error message says if a package for reading a format is missing.
+    """The words of an error message about a missing package for a format.
 
     Attributes:
         needed_for: the kind of files that is read.

@@ -63,7 +63,7 @@ class NetworkStructure(GraphWeights):
 
     @property
     def scores(self) -> ScoresName | None:
-        """What the scores of a classifier's classes are: "softmax", "sigmoid" or "as is". None: nothing states it.
+        """The kind of a classifier's scores: "softmax", "sigmoid" or "as is". None: nothing states it.
 
         They can be assigned. `scores_are` explains the values. Raises ParameterError for any other value.
         """
@@ -75,7 +75,7 @@ class NetworkStructure(GraphWeights):
 
     @property
     def scores_are(self) -> ScoresName:
-        """What the results of a classifier are.
+        """The kind of a classifier's results.
 
         "softmax": probabilities of classes that exclude each other. "sigmoid": an independent probability of each
         class. The function is applied to the output, unless the network ends in it. "as is": the output is the result.

@@ -33,7 +33,7 @@ FORMATS = {
     "HEIF": _HEIF_MODULE,
 }
 OF_JPEG = "MPO"  # Pillow's name of a JPEG file with several pictures
-#: What reads formats that Pillow alone does not read, or not always, by their suffixes.
+#: The remedies for formats that Pillow alone does not always read, by suffix.
 _REMEDIES = {
     ("heic", "heics", "heif", "heifs", "hif"): 'HEIC needs pillow-heif: pip install "mpscnn[heic]"',
     ("avif", "avifs"): "AVIF needs a Pillow with AVIF, from version 11.3 on",

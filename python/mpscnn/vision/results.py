@@ -68,7 +68,7 @@ class Classification(PhotoResult, Sequence[Prediction]):
     photo: Any = field(default=None, compare=False)
     """The photo that the caller gave, or its pixels if it cannot be read again. `draw` and `show` use it."""
     scores_are: ScoresName = field(kw_only=True)
-    """What the probabilities are.
+    """The kind of the probabilities.
 
     "softmax": probabilities of classes that exclude each other. "sigmoid": an independent probability of each class,
     so their sum may be any number. "as is": the network's own numbers. `mpscnn.load` says how this is decided.
