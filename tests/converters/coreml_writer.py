@@ -203,6 +203,18 @@ class Program:
                 else:
                     self.value(argument.arguments.add().value, one)
 
+    def classify(self, probabilities: str, labels: Sequence[str]) -> None:
+        """End the program with an operation that names the class of the largest probability."""
+        operation = self.block.operations.add(type="classify")
+        for name in ("label", "probabilities"):
+            operation.outputs.add(name=name)
+        operation.inputs.add(key="probabilities").value.arguments.add(name=probabilities)
+        listed = operation.inputs.add(key="classes").value.arguments.add().value
+        listed.type.listType.SetInParent()
+        for label in labels:
+            self.value(listed.immediateValue.list.values.add(), label)
+        self.block.outputs[:] = ["label", "probabilities"]
+
     def saved(self, folder: Path) -> Path:
         """Save the program as a package with the layout that Core ML's tools write."""
         data = folder / "Data" / "com.apple.CoreML"

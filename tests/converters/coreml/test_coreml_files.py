@@ -238,15 +238,7 @@ def program(*, blob: bool = True, named: str = "") -> Program:
     made.add("conv", "made", x=f"%{moved}", weight="%filters", bias="%bias")
     made.add("reduce_mean", "means", x="%made", axes=[2, 3], keep_dims=False)
     made.add("softmax", "soft", x="%means", axis=-1)
-    operation = made.block.operations.add(type="classify")
-    for name in ("label", "probabilities"):
-        operation.outputs.add(name=name)
-    operation.inputs.add(key="probabilities").value.arguments.add(name="soft")
-    listed = operation.inputs.add(key="classes").value.arguments.add().value
-    listed.type.listType.SetInParent()
-    for label in LABELS:
-        made.value(listed.immediateValue.list.values.add(), label)
-    made.block.outputs[:] = ["label", "probabilities"]
+    made.classify("soft", LABELS)
     return made
 
 

@@ -302,15 +302,7 @@ def of_program(names_probabilities: bool) -> Made:
             y = {"reshape": "again"}.get(step, step)
         program.add("identity", "y", x=f"%{y}")
         if names_probabilities:
-            operation = program.block.operations.add(type="classify")
-            for name in ("label", "probabilities"):
-                operation.outputs.add(name=name)
-            operation.inputs.add(key="probabilities").value.arguments.add(name="y")
-            listed = operation.inputs.add(key="classes").value.arguments.add().value
-            listed.type.listType.SetInParent()
-            for label in LABELS:
-                program.value(listed.immediateValue.list.values.add(), label)
-            program.block.outputs[:] = ["label", "probabilities"]
+            program.classify("y", LABELS)
         return program.saved(folder / "net.mlpackage")
 
     return made

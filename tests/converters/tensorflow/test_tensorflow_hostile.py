@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import struct
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from mpscnn.converters import budget, formats, read_network
 from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.converters.tensorflow import file as graph_file
 from mpscnn.converters.tensorflow.schema import message
-from mpscnn.converters.tensorflow.value_resolution import Ref, ValueResolver
+from mpscnn.converters.tensorflow.value_resolution import ValueResolver
 from mpscnn.converters.varints import encode as varint
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -50,6 +50,19 @@ def refused(path: Path, kind: type[mpscnn.Error], text: str | None) -> None:
         read(path)
     assert str(path) in str(caught.value)
     assert len(str(caught.value)) < 1000
+
+
+def calls(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> list[tuple[Any, ...]]:
+    """Return a list that receives the arguments of each call of a function, which works as before."""
+    made = []
+    function = getattr(owner, name)
+
+    def recorded(*arguments: Any) -> Any:
+        made.append(arguments)
+        return function(*arguments)
+
+    monkeypatch.setattr(owner, name, recorded)
+    return made
 
 
 # ---- Bundles of variables ------------------------------------------------------------------------------------------
@@ -441,14 +454,7 @@ def test_a_chain_of_negations_is_followed_once(tmp_path: Path, monkeypatch: pyte
         switch = graph.node("Switch", image, condition)
         image = graph.node("Merge", graph.node("Relu", switch), graph.node("Tanh", f"{switch}:1"))
     graph.node("Relu", image, name="result")
-    steps = []
-    source = ValueResolver.source
-
-    def counted(self: ValueResolver, ref: Ref) -> Ref:
-        steps.append(ref)
-        return source(self, ref)
-
-    monkeypatch.setattr(ValueResolver, "source", counted)
+    steps = calls(monkeypatch, ValueResolver, "source")
     layers = read_network([graph.save(tmp_path / "graph.pb")]).to_dict()["nodes"]
     assert len(layers) == count + 1
     assert len(steps) < 20 * count
@@ -460,14 +466,7 @@ def test_a_merge_of_many_branches_is_followed_once(tmp_path: Path, monkeypatch: 
     dead = graph.node("Switch", image, graph.constant(np.True_))
     merge = graph.node("Merge", image, *[graph.node("Relu", dead) for _ in range(count)])
     graph.node("AddN", *[graph.node("Tanh", merge) for _ in range(count)], name="result")
-    asked = []
-    is_taken = ValueResolver._is_taken
-
-    def counted(self: ValueResolver, ref: Ref) -> bool:
-        asked.append(ref)
-        return is_taken(self, ref)
-
-    monkeypatch.setattr(ValueResolver, "_is_taken", counted)
+    asked = calls(monkeypatch, ValueResolver, "_is_taken")
     read_network([graph.save(tmp_path / "graph.pb")])
     assert len(asked) == count + 1
 
@@ -478,30 +477,16 @@ def test_results_of_one_operator_are_named_together(tmp_path: Path, monkeypatch:
     wide = graph.placeholder(-1, 2, 1024, name="wide")
     parts = graph.node("Unpack", wide, num=1024, axis=2)
     graph.node("Relu", f"{parts}:1023", name="result")
-    ends = []
-    end = Builder.end
-
-    def counted(self: Builder, results: Mapping[str, str]) -> None:
-        ends.append(len(results))
-        end(self, results)
-
-    monkeypatch.setattr(Builder, "end", counted)
+    ends = calls(monkeypatch, Builder, "end")
     read_network([graph.save(tmp_path / "graph.pb")])
-    assert sorted(ends)[-2:] == [1, 1024]
+    assert sorted(len(results) for _, results in ends)[-2:] == [1, 1024]
 
 
 def test_the_size_of_the_files_is_asked_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """For a checkpoint, the size is known only after its index is read."""
     monkeypatch.setattr(budget, "ELEMENTS_FREE", 0)
     monkeypatch.setattr(budget, "OPERATIONS_FREE", 0)
-    asked = []
-    total = graph_file.total_size
-
-    def counted(files: Iterable[Path]) -> int:
-        asked.append(1)
-        return total(files)
-
-    monkeypatch.setattr(graph_file, "total_size", counted)
+    asked = calls(monkeypatch, graph_file, "total_size")
     graph = Graph()
     image = graph.placeholder(-1, 6, 7, 3)
     for number in range(20):
