@@ -20,9 +20,9 @@ from pathlib import Path, PurePosixPath
 # The largest size of a wheel in bytes, without the bundled models. These take 1.632 MB in a wheel, so a wheel for Linux
 # has less than 6 MB. A wheel for x86-64 that zig compiled has 4.36 MB without them. A wheel for macOS may have
 # METAL_BYTES more for the Metal engine: its objects take 1.19 MB compressed and the shaders' source 0.04 MB, measured
-# on the emulation's build. The compiled shaders, which nobody has measured yet, are allowed 1 MB.
+# on the emulation's build. The compiled shaders, which nobody has measured yet, are allowed 4 MB.
 MAX_BYTES = 4_365_000
-METAL_BYTES = 2_250_000
+METAL_BYTES = 5_250_000
 # A wheel that is neither optimised at link time nor packed by pack_wheel.py may have this many bytes more.
 UNPACKED_BYTES = 300_000
 OLDEST_MACOS = (11, 0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+import os
 import re
 import runpy
 import subprocess
@@ -182,6 +183,28 @@ def test_wheels_for_macs_are_tested_by_what_each_user_needs() -> None:
     assert commands
     for part in ("import mpscnn", "mpscnn classify", "mpscnn verify", "tests/operations/test_convolution.py"):
         assert part in commands[1]
+
+
+@pytest.mark.parametrize(("major", "newest"), [("16", "16.4"), ("26", "26.10"), ("27", None)])
+def test_workflows_for_macs_take_the_newest_xcode_that_is_there(
+    major: str, newest: str | None, tmp_path: Path
+) -> None:
+    """A folder without `Contents/Developer` is no installation, and version 260 is not a version 26."""
+    for version in ("16.4", "26.2", "26.10", "260"):
+        (tmp_path / f"Xcode_{version}.app" / "Contents" / "Developer").mkdir(parents=True)
+    (tmp_path / "Xcode_26.11.app").mkdir()
+    command = [PROJECT / ".ci" / "newest_xcode.sh", major]
+    ran = subprocess.run(
+        command,
+        env={**os.environ, "APPLICATIONS": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if newest is None:
+        assert ran.returncode == 1 and f"{tmp_path} has no Xcode 27. It has: Xcode_16.4.app" in ran.stderr
+    else:
+        assert ran.stdout == f"DEVELOPER_DIR={tmp_path}/Xcode_{newest}.app/Contents/Developer\n"
 
 
 def test_workflows_name_scripts_and_sessions_that_exist() -> None:
