@@ -202,7 +202,8 @@ def test_workflows_for_macs_take_the_newest_xcode_that_is_there(
         check=False,
     )
     if newest is None:
-        assert ran.returncode == 1 and f"{tmp_path} has no Xcode 27. It has: Xcode_16.4.app" in ran.stderr
+        assert ran.returncode == 1
+        assert f"{tmp_path} has no Xcode 27. It has: Xcode_16.4.app" in ran.stderr
     else:
         assert ran.stdout == f"DEVELOPER_DIR={tmp_path}/Xcode_{newest}.app/Contents/Developer\n"
 
