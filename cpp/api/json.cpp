@@ -4,6 +4,9 @@
 #include <string>
 
 #include "api/guard.h"
+#include "api/tensors.h"
+#include "core/json_numbers.h"
+#include "core/json_parts.h"
 #include "core/text.h"
 #include "mpscnn/json.h"
 
@@ -130,5 +133,35 @@ mpscnn_status mpscnn_json_string(const mpscnn_json_value *value, const char **da
         if (!text) fail(ErrorKind::parameter, {"JSON: expected a string, got ", json.type_name()});
         *data = text->c_str();
         *size = text->size();
+    });
+}
+
+mpscnn_status mpscnn_json_next_part(const char *text, size_t size, mpscnn_json_part *part, int *found) {
+    return guarded([&] {
+        require(text, "text");
+        require(part, "part");
+        require(found, "found");
+        const bool known = part->closing == 0 || part->closing == ']' || part->closing == '}';
+        if (!known || part->end > size)
+            fail(ErrorKind::parameter, "part: expected zeros, or the result of the previous call");
+        JsonPart next{.name = {part->name_begin, part->name_end},
+                      .value = {part->begin, part->end},
+                      .closing = static_cast<char>(part->closing)};
+        *found = next_json_part({text, size}, next) ? 1 : 0;
+        *part = {next.name.begin, next.name.end, next.value.begin, next.value.end, next.closing};
+    });
+}
+
+mpscnn_status mpscnn_json_read_numbers(const char *text, size_t size, const int64_t *shape, int rank,
+                                       int32_t dtype, void *numbers) {
+    return guarded([&] {
+        constexpr int most_axes = 32; // as in NumPy
+        require(text, "text");
+        require(numbers, "numbers");
+        c_api::require_array(shape, rank, "shape");
+        if (rank > most_axes)
+            fail(ErrorKind::shape, {"shape: the rank must be 0 to ", most_axes, ", got ", rank});
+        read_json_numbers({text, size}, {shape, static_cast<std::size_t>(rank)},
+                          c_api::dtype_of(dtype, "dtype"), numbers);
     });
 }

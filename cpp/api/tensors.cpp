@@ -10,10 +10,8 @@
 
 namespace mpscnn::c_api {
 
-namespace {
-
-DType dtype_of(const mpscnn_tensor &tensor, const char *what) {
-    switch (tensor.dtype) {
+DType dtype_of(std::int32_t dtype, const char *what) {
+    switch (dtype) {
     case MPSCNN_FLOAT32:
         return DType::float32;
     case MPSCNN_FLOAT16:
@@ -26,10 +24,12 @@ DType dtype_of(const mpscnn_tensor &tensor, const char *what) {
         return DType::int32;
     default:
         fail(ErrorKind::parameter,
-             {what, ": unknown dtype ", tensor.dtype,
+             {what, ": unknown dtype ", dtype,
               "; known are MPSCNN_FLOAT32, MPSCNN_FLOAT16, MPSCNN_UINT8, MPSCNN_FLOAT64 and MPSCNN_INT32"});
     }
 }
+
+namespace {
 
 bool without_strides(const mpscnn_tensor &tensor) {
     return std::all_of(tensor.strides, tensor.strides + tensor.rank,
@@ -91,7 +91,7 @@ void give_shape(const Shape &shape, std::int64_t extents[MPSCNN_MAX_RANK], int *
 }
 
 engine::TensorView view_of(const mpscnn_tensor &tensor, const char *what) {
-    const DType type = dtype_of(tensor, what);
+    const DType type = dtype_of(tensor.dtype, what);
     const Shape shape = shape_of(tensor, what);
     if (!shape.fixed()) fail(ErrorKind::shape, {what, ": extents must not be negative, got ", shape.text()});
     require_addressable(shape, type, what);

@@ -9,6 +9,9 @@
 
 namespace mpscnn::c_api {
 
+/// Return the caller's mpscnn_dtype. Throws a ParameterError, beginning with `what`, for an unknown one.
+DType dtype_of(std::int32_t dtype, const char *what);
+
 /// Return the caller's extents as a shape. Throws a ShapeError, beginning with `what`, for an impossible
 /// rank.
 Shape shape_of(const std::int64_t *extents, int rank, const char *what);

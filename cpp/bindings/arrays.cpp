@@ -111,11 +111,28 @@ mpscnn_tensor weight_tensor(py::handle object, const std::string &what) {
     return tensor_of(array, *type, what);
 }
 
+namespace {
+
+/// Return the type like element_type_of, and float64, which only signals and JSON numbers may have.
+const ElementType *signal_type_of(const py::dtype &type) {
+    static constexpr ElementType float64{MPSCNN_FLOAT64, 'f', 8, "float64"};
+    const bool is_double = is_native(type) && type.kind() == 'f' && type.itemsize() == 8;
+    return is_double ? &float64 : element_type_of(type);
+}
+
+} // namespace
+
+mpscnn_dtype dense_type(const py::array &array, const std::string &what) {
+    const ElementType *type = signal_type_of(array.dtype());
+    if (type == nullptr || (array.flags() & py::array::c_style) == 0)
+        throw ShapeError(what + ": expected a C-contiguous array of numbers, got " +
+                         type_name(array.dtype()));
+    return type->type;
+}
+
 mpscnn_tensor signal_tensor(const py::array &array, const std::string &what) {
-    constexpr ElementType float64{MPSCNN_FLOAT64, 'f', 8, "float64"};
     const py::dtype dtype = array.dtype();
-    const bool is_double = is_native(dtype) && dtype.kind() == 'f' && dtype.itemsize() == 8;
-    const ElementType *type = is_double ? &float64 : element_type_of(dtype);
+    const ElementType *type = signal_type_of(dtype);
     if (type == nullptr || (array.flags() & py::array::c_style) == 0)
         throw ShapeError(what + ": expected a C-contiguous float32 or float64 array, got " +
                          type_name(dtype));

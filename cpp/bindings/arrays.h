@@ -60,6 +60,9 @@ std::optional<mpscnn_tensor> plain_tensor(py::handle object, Access access);
 /// Return the memory of a float32 or float64 array without gaps.
 mpscnn_tensor signal_tensor(const py::array &array, const std::string &what);
 
+/// Return the type of the elements of a C-contiguous array, which may have any number of axes.
+mpscnn_dtype dense_type(const py::array &array, const std::string &what);
+
 /// Return a new array with a copy of the tensor's elements, which have no gaps.
 py::array copy_of(const mpscnn_tensor &tensor);
 

@@ -12,6 +12,7 @@ void bind_graph(pybind11::module_ &module);
 void bind_program(pybind11::module_ &module);
 void bind_model(pybind11::module_ &module);
 void bind_detection(pybind11::module_ &module);
+void bind_json(pybind11::module_ &module);
 void bind_kernels(pybind11::module_ &module);
 void bind_custom_kernel(pybind11::module_ &module);
 void bind_custom_layer(pybind11::module_ &module);

@@ -17,6 +17,7 @@ PYBIND11_MODULE(mpscnn_bindings, module, pybind11::mod_gil_not_used()) {
     bind_program(module);
     bind_model(module);
     bind_detection(module);
+    bind_json(module);
     bind_kernels(module);
     bind_custom_kernel(module);
     bind_custom_layer(module);

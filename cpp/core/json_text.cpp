@@ -1,44 +1,16 @@
 #include <algorithm>
 #include <charconv>
-#include <clocale>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <system_error>
-#ifdef __APPLE__
-#include <xlocale.h>
-#endif
 
 #include "core/json.h"
+#include "core/json_reader.h"
 #include "core/text.h"
 
 namespace mpscnn {
 namespace {
-
-/// Return the length of the UTF-8 sequence at `text[at]`, or 0 if it is not well-formed (Unicode standard,
-/// table 3-7).
-std::size_t utf8_length(std::string_view text, std::size_t at) {
-    const auto byte = [&](std::size_t i) {
-        return at + i < text.size() ? static_cast<unsigned char>(text[at + i]) : 0u;
-    };
-    const auto within = [&](std::size_t i, unsigned low, unsigned high) {
-        return byte(i) >= low && byte(i) <= high;
-    };
-    const auto follows = [&](std::size_t i) { return within(i, 0x80, 0xBF); };
-    const unsigned first = byte(0);
-    if (first < 0x80) return 1;
-    if (first < 0xC2) return 0;
-    if (first < 0xE0) return follows(1) ? 2 : 0;
-    if (first < 0xF0) {
-        const bool second = within(1, first == 0xE0 ? 0xA0 : 0x80, first == 0xED ? 0x9F : 0xBF);
-        return second && follows(2) ? 3 : 0;
-    }
-    if (first < 0xF5) {
-        const bool second = within(1, first == 0xF0 ? 0x90 : 0x80, first == 0xF4 ? 0x8F : 0xBF);
-        return second && follows(2) && follows(3) ? 4 : 0;
-    }
-    return 0;
-}
 
 void append_utf8(std::string &text, std::uint32_t code) {
     const auto add = [&](std::uint32_t byte) { text += static_cast<char>(byte); };
@@ -62,25 +34,6 @@ std::string hex(unsigned char byte) {
     return {digits[byte >> 4], digits[byte & 15]};
 }
 
-/// Sets the calling thread's locale to "C" while this object exists, so that numbers have a decimal point in
-/// any program. Streams are not used, because libc++'s streams drop digits and exponents after 40 characters
-/// (see also core/text_file.h).
-class PlainNumbers {
-public:
-    PlainNumbers() : previous_(uselocale(c_locale())) {}
-    ~PlainNumbers() { uselocale(previous_); }
-    PlainNumbers(const PlainNumbers &) = delete;
-    PlainNumbers &operator=(const PlainNumbers &) = delete;
-
-private:
-    static locale_t c_locale() {
-        static const locale_t locale = newlocale(LC_ALL_MASK, "C", static_cast<locale_t>(nullptr));
-        return locale; // always exists
-    }
-
-    locale_t previous_;
-};
-
 double to_double(const std::string &digits) {
     const PlainNumbers plain;
     return std::strtod(digits.c_str(), nullptr);
@@ -96,44 +49,18 @@ std::string to_digits(double value) {
 
 } // namespace
 
-class JsonParser {
+class JsonParser : private JsonReader {
 public:
     JsonParser(std::string_view text, const JsonLimits &limits, ErrorKind kind)
-        : text_(text), limits_(limits), kind_(kind) {}
+        : JsonReader(text, kind), limits_(limits) {}
 
     Json document() {
         Json result = value(0);
-        skip_space();
-        if (position_ < text_.size()) unexpected("the end of the text");
+        require_end();
         return result;
     }
 
 private:
-    [[noreturn]] void refuse(std::size_t offset, const std::string &message) const {
-        fail(kind_, {"JSON, byte ", offset, ": ", message});
-    }
-
-    [[noreturn]] void unexpected(const std::string &expected) const {
-        const std::size_t length =
-            position_ < text_.size() ? std::max<std::size_t>(1, utf8_length(text_, position_)) : 0;
-        refuse(position_,
-               concat({"expected ", expected, ", got ",
-                       (length ? quoted(text_.substr(position_, length)) : "the end of the text")}));
-    }
-
-    /// Return the next byte, or 0 at the end. A valid text has no byte 0 outside of strings.
-    char peek() const { return position_ < text_.size() ? text_[position_] : '\0'; }
-
-    bool take(char wanted) {
-        const bool found = peek() == wanted && position_ < text_.size();
-        position_ += found ? 1 : 0;
-        return found;
-    }
-
-    void skip_space() {
-        while (peek() == ' ' || peek() == '\t' || peek() == '\n' || peek() == '\r') ++position_;
-    }
-
     Json value(int depth) {
         skip_space();
         if (++values_ > limits_.max_values)
@@ -157,8 +84,7 @@ private:
     }
 
     Json literal(std::string_view word, Json meaning) {
-        if (text_.substr(position_, word.size()) != word) unexpected("a value");
-        position_ += word.size();
+        skip_literal(word);
         return meaning;
     }
 
@@ -274,25 +200,12 @@ private:
         return code;
     }
 
-    void skip_digits(const char *expected) {
-        const auto is_digit = [&] { return peek() >= '0' && peek() <= '9'; };
-        if (!is_digit()) unexpected(expected);
-        while (is_digit()) ++position_;
-    }
-
     Json number() {
         const std::size_t start = position_;
-        const bool negative = take('-');
-        if (!take('0')) skip_digits(negative ? "a digit after '-'" : "a value");
-        const std::size_t whole_end = position_;
-        if (take('.')) skip_digits("a digit after the decimal point");
-        if (take('e') || take('E')) {
-            if (!take('+')) take('-');
-            skip_digits("a digit in the exponent");
-        }
+        const bool is_integer = skip_number();
         const std::string digits(text_.substr(start, position_ - start));
         std::int64_t integer = 0;
-        if (position_ == whole_end &&
+        if (is_integer &&
             std::from_chars(digits.data(), digits.data() + digits.size(), integer).ec == std::errc())
             return integer;
         const double number = to_double(digits);
@@ -300,10 +213,7 @@ private:
         return number;
     }
 
-    std::string_view text_;
     const JsonLimits &limits_;
-    ErrorKind kind_;
-    std::size_t position_ = 0;
     std::size_t values_ = 0;
 };
 

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-PACKAGES = ("fastapi", "uvicorn", "httptools", "msgspec", "python_multipart", "prometheus_client")
+PACKAGES = ("fastapi", "uvicorn", "httptools", "python_multipart", "prometheus_client")
 _START = 120.0
 #: Seconds after which a request without an answer fails.
 _ANSWER = 120.0

@@ -1,5 +1,5 @@
-/// Conversion of option structs to JSON texts for the library, and of its JSON texts to typed results. Part
-/// of mpscnn.hpp, which includes this file.
+/// Conversion of option structs to JSON texts for the library, and of its JSON texts to typed results; large
+/// JSON texts of other programs. Part of mpscnn.hpp, which includes this file.
 #pragma once
 
 #include <array>
@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -179,5 +180,21 @@ private:
 };
 
 } // namespace detail
+
+/// Find the next member or element of the object or array that is the whole text (mpscnn_json_next_part).
+/// Return false after the last one.
+inline bool next_json_part(std::string_view text, mpscnn_json_part &part) {
+    int found = 0;
+    detail::check(mpscnn_json_next_part(text.data(), text.size(), &part, &found));
+    return found != 0;
+}
+
+/// Read the array of numbers that is the whole text (mpscnn_json_read_numbers).
+inline void read_json_numbers(std::string_view text, std::span<const std::int64_t> shape, mpscnn_dtype dtype,
+                              void *numbers) {
+    detail::check(mpscnn_json_read_numbers(text.data(), text.size(), shape.data(),
+                                           static_cast<int>(shape.size()), dtype, numbers));
+}
+
 } // namespace api
 } // namespace mpscnn

@@ -22,7 +22,6 @@ from serving import Connection
 
 pytest.importorskip("fastapi", reason="fastapi is not installed")
 pytest.importorskip("uvicorn", reason="uvicorn is not installed")
-pytest.importorskip("msgspec", reason="msgspec is not installed")
 pytest.importorskip("python_multipart", reason="python_multipart is not installed")
 pytest.importorskip("prometheus_client", reason="prometheus_client is not installed")
 

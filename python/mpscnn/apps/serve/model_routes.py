@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse
 from mpscnn._private.arguments import whole_number_in
 from mpscnn._private.processors import available_processors
 from mpscnn.apps.serve.hosting import Compiled
+from mpscnn.apps.serve.json_parts import decoded
 from mpscnn.apps.serve.openapi import JSON_ANSWER, failures
 from mpscnn.apps.serve.responses import JSON
 from mpscnn.apps.serve.service import Service
@@ -131,10 +132,7 @@ def _options(body: bytearray) -> dict[str, Any]:
 
     Raise ParameterError for unknown ones; `mpscnn.load` checks values.
     """
-    try:
-        given = json.loads(body)
-    except (ValueError, RecursionError):
-        raise ParameterError("the body must be a JSON object") from None
+    given = decoded(memoryview(body), "the body")
     known = sorted(_OPTIONS_SCHEMA["properties"])
     if not isinstance(given, dict) or not given.keys() <= set(known):
         raise ParameterError(f"the body must be an object with some of {', '.join(known)}")

@@ -12,7 +12,6 @@ _PACKAGES = {
     "fastapi": "FastAPI",
     "uvicorn": "uvicorn",
     "httptools": "httptools",
-    "msgspec": "msgspec",
     "python_multipart": "python-multipart",
     "prometheus_client": "prometheus_client",
 }

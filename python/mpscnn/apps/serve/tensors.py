@@ -3,24 +3,24 @@
 The protocol: https://github.com/open-inference/open-inference-protocol; its extension for binary data:
 https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md.
 
-A body may hold millions of values, which would need much memory as Python objects. So msgspec first checks the syntax
-without creating them. When the shapes show how many values to expect, these are decoded some thousands at a time.
+A body may hold millions of values, which would need much memory as Python objects. So the JSON is split into its parts
+first. When the shapes show how many values to expect, the library reads them into an array.
 """
 
 from __future__ import annotations
 
-import functools
+import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any
 
-import msgspec
 import numpy as np
-from msgspec import Raw, Struct
 from numpy.typing import NDArray
 
-from mpscnn._private.arguments import whole_number_in
+from mpscnn import _core
+from mpscnn._private.arguments import is_whole_number, whole_number_in
+from mpscnn.apps.serve.json_parts import decoded, elements, members
 from mpscnn.errors import ParameterError, ShapeError, UnsupportedError
 
 __all__ = ["BYTES", "TYPES", "InferRequest", "Input", "json_length", "parse_request"]
@@ -40,43 +40,15 @@ _LENGTH = 4  # bytes of the length before each element of the type BYTES
 _MAX_AXES = 8
 _MAX_EXTENT = 2**63 - 1
 _MAX_MICROSECONDS = 2**64 - 1  # the largest timeout; Triton stores it in 64 bits
-_REQUEST_PARAMETERS = {"binary_data_output", "timeout"}
-_LONGEST = 65_536  # maximum bytes of a part of a request's JSON, except data
-_PIECE = 16_384  # bytes of JSON numbers that are decoded at a time
-_SPACE = b" \t\r\n"
-_NUMBERS = b"0123456789+-.eE"
 _HEADER = "Inference-Header-Content-Length"
 
-Tensors = TypeVar("Tensors")
-
-
-class _Tensor(Struct):  # type: ignore[misc]
-    name: str
-    datatype: str
-    shape: Raw
-    parameters: Raw = Raw()
-    data: Raw = Raw()
-
-
-class _Output(Struct):  # type: ignore[misc]
-    name: str
-    parameters: dict[str, Any] | None = None
-
-
-class _Request(Struct, Generic[Tensors]):  # type: ignore[misc]
-    inputs: Tensors
-    outputs: Raw = Raw()
-    parameters: Raw = Raw()
-    id: Raw = Raw()
-
-
-@functools.cache
-def _decoder(inputs: int) -> msgspec.json.Decoder[Any]:
-    """Return a decoder for requests with at most this many inputs. It stops at the first one too many."""
-    return msgspec.json.Decoder(_Request[tuple[(_Tensor,) * inputs]])  # type: ignore[misc]
-
-
-_decode_floats = msgspec.json.Decoder(list[float]).decode
+# The keys of the JSON objects, and of their members `parameters`.
+_REQUEST = ("id", "parameters", "inputs", "outputs")
+_REQUEST_PARAMETERS = ("binary_data_output", "timeout")
+_TENSOR = ("name", "shape", "datatype", "parameters", "data")
+_TENSOR_PARAMETERS = ("binary_data_size",)
+_OUTPUT = ("name", "parameters")
+_OUTPUT_PARAMETERS = ("binary_data", "classification")
 
 
 @dataclass(frozen=True)
@@ -98,7 +70,7 @@ class Input:
         """Decode the numbers. Raise ShapeError or ParameterError if they do not fit the shape or the datatype."""
         dtype = TYPES[self.datatype]
         if not self.is_binary:
-            return _numbers(self.what, bytes(self.content), self.shape, dtype)
+            return _numbers(self.what, self.content, self.shape, dtype)
         expected = math.prod(self.shape) * dtype.itemsize
         if len(self.content) != expected:
             raise ShapeError(
@@ -155,50 +127,58 @@ def parse_request(body: bytearray, length: int, names: list[str]) -> InferReques
         UnsupportedError: it uses an extension of the protocol that mpscnn lacks.
     """
     content = memoryview(body).toreadonly()
-    described = _decoded(_decoder(len(names)).decode, content[:length], f"the request for {', '.join(names)}")
-    rest = content[length:]
-    parameters = _parameters(_small(described.parameters, dict[str, Any] | None, "parameters"), "the request")
-    if unknown := parameters.keys() - _REQUEST_PARAMETERS:
-        raise UnsupportedError(f"there is no request parameter {', '.join(sorted(unknown))[:200]!r}")
-    inputs: dict[str, Input] = {}
-    for tensor in described.inputs:
-        inputs[tensor.name], rest = _input(tensor, rest)
-    if set(inputs) != set(names):
-        raise ParameterError(f"inputs are {', '.join(names)}, got {', '.join(inputs)[:200]}")
+    what = f"the request for {', '.join(names)}"
+    request = members(content[:length], what, _REQUEST)
+    parameters = _parameters(request, what, _REQUEST_PARAMETERS)
+    binary = _flag(parameters, "binary_data_output", False, what)
+    identity = _small(request, "id", str | None, what)
+    inputs, rest = _inputs(_needed(request, "inputs", what), content[length:], names)
     if len(rest):
         raise ParameterError(f"{len(rest):,} bytes after the inputs belong to none")
-    binary = _flag(parameters, "binary_data_output", False, "the request")
-    outputs = _small(described.outputs, list[_Output] | None, "outputs")
     return InferRequest(
-        _small(described.id, str | None, "id"),
+        identity,
         inputs,
-        {output.name: _is_binary(output, binary) for output in outputs} if outputs else None,
+        _outputs(_small(request, "outputs", list | None, what) or [], binary) or None,
         binary,
         _timeout(parameters),
     )
 
 
-def _decoded(decode: Callable[[Any], Any], content: Any, what: str) -> Any:
-    try:
-        return decode(content)
-    except msgspec.ValidationError as error:
-        raise ParameterError(f"{what}: {error}") from None
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise ParameterError(f"{what} is not JSON: {str(error)[:200]}") from None
+def _needed(given: dict[str, memoryview], name: str, what: str) -> memoryview:
+    if name not in given:
+        raise ParameterError(f"{what} lacks {name!r}")
+    return given[name]
 
 
-def _small(content: Raw, kind: Any, what: str) -> Any:
-    """Decode a small part of a request. Raise ParameterError if it is long."""
-    text = bytes(content)
-    if len(text) > _LONGEST:
-        raise ParameterError(f"{what} may have {_LONGEST:,} bytes of JSON, got {len(text):,}")
-    return _decoded(functools.partial(msgspec.json.decode, type=kind), text, what) if text else None
+def _small(given: dict[str, memoryview], name: str, kind: Any, what: str) -> Any:
+    """Decode a small member; None if it is missing. Raise ParameterError if it has another type."""
+    value = decoded(given[name], f"{what}: {name}") if name in given else None
+    if not isinstance(value, kind):
+        _needed(given, name, what)
+        raise ParameterError(f"{what}: {name} must be {_NAMES_OF_TYPES[kind]}, got {value!r:.100}")
+    return value
 
 
-def _parameters(parameters: dict[str, Any] | None, what: str) -> dict[str, Any]:
-    if any(name.startswith("shared_memory") for name in parameters or ()):
+_NAMES_OF_TYPES: dict[Any, str] = {
+    str: "a text",
+    str | None: "a text",
+    list: "a list",
+    list | None: "a list",
+    dict | None: "an object",
+}
+
+
+def _parameters(given: dict[str, memoryview], what: str, known: tuple[str, ...]) -> dict[str, Any]:
+    return _known_parameters(_small(given, "parameters", dict | None, what), what, known)
+
+
+def _known_parameters(parameters: dict[str, Any] | None, what: str, known: tuple[str, ...]) -> dict[str, Any]:
+    parameters = parameters or {}
+    if any(name.startswith("shared_memory") for name in parameters):
         raise UnsupportedError(f"{what}: shared memory is not supported")
-    return parameters or {}
+    if unknown := sorted(parameters.keys() - set(known)):
+        raise UnsupportedError(f"{what}: there is no parameter {', '.join(unknown)[:200]!r}")
+    return parameters
 
 
 def _timeout(parameters: dict[str, Any]) -> float | None:
@@ -212,12 +192,27 @@ def _timeout(parameters: dict[str, Any]) -> float | None:
     return 1e-6 * given or None
 
 
-def _is_binary(output: _Output, otherwise: bool) -> bool:
-    what = f"output {output.name!r}"
-    parameters = _parameters(output.parameters, what)
-    if parameters.get("classification"):
-        raise UnsupportedError(f"{what}: the classification extension is not supported")
-    return _flag(parameters, "binary_data", otherwise, what)
+def _outputs(given: list[Any], binary: bool) -> dict[str, bool]:
+    """Return the names of the wanted outputs, and whether each is wanted as bytes."""
+    outputs: dict[str, bool] = {}
+    for output in given:
+        if not isinstance(output, dict) or not isinstance(output.get("name"), str):
+            raise ParameterError("outputs must be objects with a name")
+        what = f"output {output['name'][:200]!r}"
+        if unknown := sorted(output.keys() - set(_OUTPUT)):
+            raise ParameterError(
+                f"{what} has the unknown key {unknown[0][:100]!r}; keys are {', '.join(_OUTPUT)}"
+            )
+        if output["name"] in outputs:
+            raise ParameterError(f"{what} is there twice")
+        asked = output.get("parameters")
+        if not isinstance(asked, dict | None):
+            raise ParameterError(f"{what}: parameters must be an object")
+        parameters = _known_parameters(asked, what, _OUTPUT_PARAMETERS)
+        if parameters.get("classification"):
+            raise UnsupportedError(f"{what}: the classification extension is not supported")
+        outputs[output["name"]] = _flag(parameters, "binary_data", binary, what)
+    return outputs
 
 
 def _flag(parameters: dict[str, Any], name: str, otherwise: bool, what: str) -> bool:
@@ -227,27 +222,46 @@ def _flag(parameters: dict[str, Any], name: str, otherwise: bool, what: str) -> 
     return wanted
 
 
-def _input(tensor: _Tensor, rest: memoryview) -> tuple[Input, memoryview]:
+def _inputs(text: memoryview, rest: memoryview, names: list[str]) -> tuple[dict[str, Input], memoryview]:
+    """Parse the inputs. Return them by name, and the bytes that follow their data."""
+    inputs: dict[str, Input] = {}
+    for count, tensor in enumerate(elements(text, "inputs")):
+        if count == len(names):
+            raise ParameterError(f"inputs are {', '.join(names)}; the request has more")
+        given, rest = _input(tensor, rest)
+        if given.name in inputs:
+            raise ParameterError(f"{given.what} is there twice")
+        inputs[given.name] = given
+    if set(inputs) != set(names):
+        raise ParameterError(f"inputs are {', '.join(names)}, got {', '.join(inputs)[:200] or 'none'}")
+    return inputs, rest
+
+
+def _input(text: memoryview, rest: memoryview) -> tuple[Input, memoryview]:
     """Parse the description of one input. Return the input, and the bytes that follow its data."""
-    what = f"input {tensor.name[:200]!r}"
-    shape = _small(tensor.shape, list[int], f"{what}: shape")
-    if not 1 <= len(shape) <= _MAX_AXES or not all(1 <= extent <= _MAX_EXTENT for extent in shape):
+    tensor = members(text, "an input", _TENSOR)
+    name = _small(tensor, "name", str, "an input")
+    what = f"input {name[:200]!r}"
+    shape = _small(tensor, "shape", list, what)
+    if not 1 <= len(shape) <= _MAX_AXES or not all(
+        is_whole_number(extent) and 1 <= extent <= _MAX_EXTENT for extent in shape
+    ):
         raise ShapeError(
             f"{what}: shape must be a list of 1 to {_MAX_AXES} whole numbers, from 1 on, up to {_MAX_EXTENT:,}"
         )
-    if tensor.datatype in _OTHER_TYPES:
+    datatype = _small(tensor, "datatype", str, what)
+    if datatype in _OTHER_TYPES:
         raise UnsupportedError(
             f"{what}: numbers are FP32, FP16 or FP64; photos are UINT8 pixels, or files as BYTES"
         )
-    if tensor.datatype not in (BYTES, *TYPES):
+    if datatype not in (BYTES, *TYPES):
         raise ParameterError(f"{what}: datatype must be one of {', '.join((BYTES, *TYPES))}")
-    parameters = _small(tensor.parameters, dict[str, Any] | None, f"{what}: parameters")
-    size = _parameters(parameters, what).get("binary_data_size")
-    data = memoryview(tensor.data)
+    size = _parameters(tensor, what, _TENSOR_PARAMETERS).get("binary_data_size")
+    data = tensor.get("data", memoryview(b""))
     if size is None:
         if bytes(data[:1]) != b"[":
             raise ParameterError(f"{what}: data must be a list, or binary_data_size given")
-        return Input(tensor.name, tensor.datatype, tuple(shape), data, False), rest
+        return Input(name, datatype, tuple(shape), data, False), rest
     if type(size) is not int or not 0 <= size <= len(rest):
         raise ParameterError(
             f"{what}: binary_data_size must be from 0 to the {len(rest):,} bytes that are left, "
@@ -255,70 +269,53 @@ def _input(tensor: _Tensor, rest: memoryview) -> tuple[Input, memoryview]:
         )
     if len(data):
         raise ParameterError(f"{what}: has both data and binary_data_size")
-    return Input(tensor.name, tensor.datatype, tuple(shape), rest[:size], True), rest[size:]
+    return Input(name, datatype, tuple(shape), rest[:size], True), rest[size:]
 
 
-def _numbers(what: str, text: bytes, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Decode a JSON list of numbers, which is flat or nested like the shape. The syntax is already checked."""
+def _numbers(what: str, text: memoryview, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Read a JSON list of numbers, which is flat or nested like the shape."""
     count = math.prod(shape)
-    brackets = text.translate(None, _NUMBERS + _SPACE)
-    if brackets.translate(None, b"[],"):
-        raise ParameterError(f"{what}: data must be numbers")
-    if not (_is_nested(brackets, (count,)) or _is_nested(brackets, shape)):
-        raise ShapeError(
-            f"{what}: shape {list(shape)} has {count:,} elements; data must be these, flat or nested as the shape says"
-        )
-    del brackets
-    flat = text.translate(None, b"[]" + _SPACE)
-    made = np.empty(count, dtype)
-    position = index = 0
-    while index < count:
-        end = flat.find(b",", position + _PIECE)
-        piece = flat[position:] if end < 0 else flat[position:end]
-        try:
-            numbers = np.array(_decode_floats(b"[" + piece + b"]"))
-        except msgspec.MsgspecError as error:
-            raise ParameterError(f"{what}: data: {error}") from None
-        with np.errstate(over="ignore", invalid="ignore"):
-            converted = numbers.astype(dtype)
-        if not len(numbers):
-            raise ShapeError(f"{what}: data must be numbers, not empty lists")
-        exact = np.isfinite(converted) if dtype.kind == "f" else converted == numbers
-        if not exact.all():
-            (name,) = (name for name, other in TYPES.items() if other == dtype)
-            raise ParameterError(f"{what}: data has numbers that {name} does not have")
-        made[index : index + len(numbers)] = converted
-        position, index = position + len(piece) + 1, index + len(numbers)
-    return made.reshape(shape)
+    expected = (
+        f"{what}: shape {list(shape)} has {count:,} elements; data must be these, flat or nested as the shape "
+        "says"
+    )
+    if count > len(text):  # each number has at least one character
+        raise ShapeError(expected)
+    made = np.empty(shape, dtype)
+    try:
+        _core.read_json_numbers(text, made)
+    except ShapeError as error:
+        raise ShapeError(f"{expected} ({error})") from None
+    except ParameterError as error:
+        raise ParameterError(f"{what}: data must be {_names_of(dtype)} numbers: {error}") from None
+    return made
 
 
-def _is_nested(brackets: bytes, shape: tuple[int, ...]) -> bool:
-    """Return True if the brackets of a list nest as the shape requires."""
-    length = 0  # the number of brackets and commas of one element
-    for extent in reversed(shape):
-        length = extent * length + extent + 1
-    if length != len(brackets):
-        return False
-    expected = b""
-    for extent in reversed(shape):
-        expected = b"[" + b",".join([expected] * extent) + b"]"
-    return brackets == expected
+def _names_of(dtype: np.dtype[Any]) -> str:
+    (name,) = (name for name, other in TYPES.items() if other == dtype)
+    return name
 
 
 def _texts(what: str, content: memoryview, count: int) -> Iterator[bytes]:
     """Yield the strings of a JSON list as bytes."""
-    text = bytes(content)
-    # Count the texts before decoding: each has two quotation marks that are not escaped. Escaped backslashes go first,
-    # because a quotation mark may follow one.
-    if text.replace(rb"\\", b"").replace(rb"\"", b"").count(b'"') > 2 * count:
-        raise ShapeError(f"{what}: data must be {count:,} texts; there are more")
-    texts = _decoded(
-        functools.partial(msgspec.json.decode, type=list[str]), text, f"{what}: data must be texts"
-    )
-    if len(texts) != count:
-        raise ShapeError(f"{what}: data must be {count:,} texts, got {len(texts):,}")
-    for element in texts:
-        yield element.encode()
+    number = 0
+    for number, text in enumerate(elements(content, f"{what}: data"), start=1):
+        if number > count:
+            raise ShapeError(f"{what}: data must be {count:,} texts; there are more")
+        yield _text(what, text)
+    if number < count:
+        raise ShapeError(f"{what}: data must be {count:,} texts, got {number:,}")
+
+
+def _text(what: str, text: memoryview) -> bytes:
+    """Decode a JSON string, which may be long."""
+    if bytes(text[:1]) != b'"':
+        raise ParameterError(f"{what}: data must be texts")
+    try:
+        content: bytes = json.loads(str(text, "utf-8")).encode()
+    except ValueError as error:
+        raise ParameterError(f"{what}: data is not JSON: {str(error)[:200]}") from None
+    return content
 
 
 def _elements(what: str, content: memoryview, count: int) -> Iterator[bytes]:
