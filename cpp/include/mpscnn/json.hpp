@@ -185,15 +185,15 @@ private:
 /// Return false after the last one.
 inline bool next_json_part(std::string_view text, mpscnn_json_part &part) {
     int found = 0;
-    detail::check(mpscnn_json_next_part(text.data(), text.size(), &part, &found));
+    detail::ensure(mpscnn_json_next_part(text.data(), text.size(), &part, &found));
     return found != 0;
 }
 
 /// Read the array of numbers that is the whole text (mpscnn_json_read_numbers).
 inline void read_json_numbers(std::string_view text, std::span<const std::int64_t> shape, mpscnn_dtype dtype,
                               void *numbers) {
-    detail::check(mpscnn_json_read_numbers(text.data(), text.size(), shape.data(),
-                                           static_cast<int>(shape.size()), dtype, numbers));
+    detail::ensure(mpscnn_json_read_numbers(text.data(), text.size(), shape.data(),
+                                            static_cast<int>(shape.size()), dtype, numbers));
 }
 
 } // namespace api
