@@ -92,7 +92,7 @@ public:
 
     void read() {
         skip_space();
-        if (is_nested()) {
+        if (!shape_.empty() && is_nested()) {
             list_of(0);
         } else {
             std::int64_t count = 1;

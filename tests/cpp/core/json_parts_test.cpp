@@ -72,6 +72,9 @@ TEST(numbers_flat_and_nested) {
     for (const char *text : {"[1,2,3]", "[1,2,3,4,5]", "[[1,2,3,4]]", "[[1,2],[3]]", "[[1,2],[3,4],[5,6]]",
                              "[[1,2],3,4]", "[1,2,[3,4]]", "[[[1],[2]],[[3],[4]]]", "[]", "[[],[]]"})
         CHECK_THROWS(numbers_of(text, {2, 2}), ErrorKind::shape, "JSON");
+    CHECK(numbers_of("[5]", {}) == std::vector<double>{5});
+    for (const char *text : {"[[5]]", "[]", "[5,6]"})
+        CHECK_THROWS(numbers_of(text, {}), ErrorKind::shape, "JSON");
     double none = 0;
     const std::vector<std::int64_t> negative{-1};
     CHECK_THROWS(read_json_numbers("[1]", negative, DType::float64, &none), ErrorKind::shape, "at least 0");
