@@ -117,6 +117,7 @@ def test_large_layers(tmp_path: Path, full: bool, kind: str, dtype: str) -> None
 
 @pytest.mark.parametrize("name", FILES)
 def test_real_files(shared: Path, name: str) -> None:
+    """This takes a second, since the reference kernels of LiteRT are slow at the full size."""
     path = shared / "models" / f"{name}.tflite"
     x = random_integers(path)
     np.testing.assert_array_equal(computed(path, [x]), expected(path, [x]))

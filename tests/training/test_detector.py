@@ -88,6 +88,7 @@ def targets(labels: list[dict[str, Any]], columns: int = 3) -> NDArray[np.float3
 
 
 def test_it_finds_what_it_has_learnt() -> None:
+    """This takes seconds, since a detector learns from 1,200 images for 12 epochs."""
     data, others = shapes(1200), shapes(60, seed=1)
     optimizer = Adam(schedules.cosine(5e-3, 12 * 75))
     trainer = mpscnn.Trainer(network(), loss="multibox", optimizer=optimizer, seed=3)

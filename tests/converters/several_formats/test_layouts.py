@@ -443,6 +443,7 @@ def in_network(name: str, x: Array) -> Array:
 @pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
 @pytest.mark.parametrize(("name", "rank", "chain"), [*cases()])
 def test_axes_of_inputs_and_outputs(tmp_path: Path, name: str, rank: int, chain: tuple[str, ...]) -> None:
+    """The first cases of PyTorch and Keras take seconds, since they import these packages."""
     steps = steps_of(chain, rank)
     x, expected = steps[0].x, steps[-1].y
     if name in KERAS:  # PReLU multiplies only negative numbers by its slopes

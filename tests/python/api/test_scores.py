@@ -259,6 +259,7 @@ def test_training_by_a_sigmoid_loss_is_stated(end: End, scores: str | None) -> N
 def test_core_ml_files_have_the_scores(
     tmp_path: Path, suffix: str, end: End, chosen: Any, scores_are: str, expected: Any, labels: Any
 ) -> None:
+    """The first case takes a second, since it imports coremltools."""
     pytest.importorskip("coremltools", reason="coremltools is not installed")
     net = classifier(end)
     net.scores, net.labels = chosen, labels

@@ -199,6 +199,7 @@ def test_numbers_of_weights_and_sums(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    """This takes a second, since four commands compile the bundled classifier."""
     assert call(monkeypatch, "explain", "cifar10_mobilenet_v2", *options) == 0
     assert f", {numbers}, " in capsys.readouterr().out.splitlines()[0]
     assert call(monkeypatch, "benchmark", "cifar10_mobilenet_v2", "--runs", "1", *options) == 0

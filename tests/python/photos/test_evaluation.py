@@ -159,6 +159,7 @@ def test_what_is_no_classifier_is_refused(tmp_path: Path) -> None:
 def test_digits_of_idx_files_lie_where_they_belong(
     shared: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """This takes a second, since it evaluates all 10,000 digits."""
     files = [str(shared / f"data/mnist/t10k-{name}-ubyte.gz") for name in ("images-idx3", "labels-idx1")]
     arguments = ["--model", "digits", "--idx", files[0], "--idx-labels", files[1], "--json"]
     assert call(monkeypatch, "evaluate", *arguments) == 0

@@ -374,7 +374,10 @@ SHARED_BYTES = tiff_of_shared_bytes(8_000, 300_000)
     ids=["tiff", "jpeg", "png", "webp"],
 )
 def test_metadata_take_memory_by_their_size(content: bytes) -> None:
-    """A decoder that copies the 300,000 bytes for each of the 8,000 tags would need 2.4 GB."""
+    """A decoder that copies the 300,000 bytes for each of the 8,000 tags would need 2.4 GB.
+
+    The case of TIFF takes a second, since each of the 8,000 tags is decoded.
+    """
     tracemalloc.start()
     with contextlib.suppress(ImageError):  # some versions of Pillow refuse the file
         open_photo(content)

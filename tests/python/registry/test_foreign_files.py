@@ -73,7 +73,10 @@ def test_converted_once(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_results_that_were_cut_short_are_made_again(tmp_path: Path, cache: Path) -> None:
-    """A full disk, or a crash before the file is on disk, cuts a cached file short."""
+    """A full disk, or a crash before the file is on disk, cuts a cached file short.
+
+    This takes a second, since the file is converted six times.
+    """
     path = tflite_file(tmp_path / "colours.tflite")
     x = np.linspace(0, 1, 60, dtype=np.float32).reshape(1, 4, 5, 3)
     mpscnn.load(path)

@@ -176,7 +176,10 @@ def test_few_changes_of_options_wait(files: list[Path]) -> None:
 
 
 def test_changes_of_options_leave_no_models_behind(files: list[Path]) -> None:
-    """Replaced models are freed when no request uses them. benchmarks/service_options.py has the memory."""
+    """Replaced models are freed when no request uses them. benchmarks/service_options.py has the memory.
+
+    This takes a second, since a model is compiled and used ten times.
+    """
     hosted = host(files[0], 1)
     x = np.zeros((1, 8, 8, 3), np.float32)
     old: list[weakref.ref[object]] = []

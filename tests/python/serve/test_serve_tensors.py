@@ -459,6 +459,7 @@ def test_answers_are_held_until_they_are_taken(service: Service) -> None:
 
 
 def test_annotated_photos_are_answers_too(service: Service) -> None:
+    """This takes a second, since the photo has 4,000,000 pixels."""
     stream = io.BytesIO()
     pixels = np.random.default_rng(2).integers(0, 256, (2_000, 2_000, 3), np.uint8)
     Image.fromarray(pixels).save(stream, "JPEG")
