@@ -33,21 +33,32 @@ inline uint columns_of(constant PreprocessParams &params) {
 
 inline float3 triple(constant float *values) { return float3(values[0], values[1], values[2]); }
 
+/// Return values between 0 and 1. NaN stays NaN.
+inline float4 limited(float4 value) {
+    value = select(value, float4(0.0f), value < float4(0.0f));
+    return select(value, float4(1.0f), value > float4(1.0f));
+}
+
 /// Return a weighted sum of samples, in the texture's units. Samples without a tap are not read, because they
 /// may be NaN.
 inline float4 resized(Photo photo, PreprocessTaps column, PreprocessTaps row, const device float *weights,
-                      bool over_white) {
+                      bool over_white, constant PreprocessParams &params) {
+    // Limits make the order matter. The sums along the rows of the upright photo come first.
+    const bool transposed = params.transposed != 0;
+    const PreprocessTaps inner = transposed ? row : column, outer = transposed ? column : row;
     float4 sum = float4(0.0f);
-    for (uint y = 0; y < row.count; ++y) {
+    for (uint o = 0; o < outer.count; ++o) {
         float4 line = float4(0.0f);
-        for (uint x = 0; x < column.count; ++x) {
-            float4 pixel = photo.read(uint2(column.first + x, row.first + y));
+        for (uint i = 0; i < inner.count; ++i) {
+            const uint x = column.first + (transposed ? o : i), y = row.first + (transposed ? i : o);
+            float4 pixel = photo.read(uint2(x, y));
             if (over_white) pixel = pixel * float4(pixel.w) + float4(1.0f - pixel.w);
-            line = fma(float4(weights[column.weight + x]), pixel, line);
+            line = fma(float4(weights[inner.weight + i]), pixel, line);
         }
-        sum = fma(float4(weights[row.weight + y]), line, sum);
+        if (params.limits == 2) line = limited(line);
+        sum = fma(float4(weights[outer.weight + o]), line, sum);
     }
-    return sum;
+    return params.limits != 0 ? limited(sum) : sum;
 }
 
 /// Normalise red, green and blue from 0..255, and store them. If the destination has one channel, they become
@@ -69,11 +80,11 @@ inline void preprocess(Photo photo, Destination destination, constant Preprocess
     if (outside(position, params.destination)) return;
     const PreprocessPlace place = place_of(position, params);
     if (!place.shows_photo) {
-        finish(float3(params.bar), true, destination, position, params);
+        finish(triple(params.bar), true, destination, position, params);
         return;
     }
     const float4 pixel = resized(photo, taps[place.column], taps[columns_of(params) + place.row], weights,
-                                 params.uses_alpha != 0);
+                                 params.uses_alpha != 0, params);
     const bool is_gray = params.gray_photo != 0;
     const float3 rgb = is_gray ? float3(pixel.x) : float3(pixel.x, pixel.y, pixel.z);
     finish(rgb * float3(255.0f), is_gray, destination, position, params);
@@ -86,14 +97,14 @@ inline void preprocess_yuv(Photo photo, Photo chroma, Destination destination,
     if (outside(position, params.destination)) return;
     const PreprocessPlace place = place_of(position, params);
     if (!place.shows_photo) {
-        finish(float3(params.bar), true, destination, position, params);
+        finish(triple(params.bar), true, destination, position, params);
         return;
     }
     const uint columns = columns_of(params), all = params.width + params.height;
     const float luma =
-        resized(photo, taps[place.column], taps[columns + place.row], weights, false).x * 255.0f;
+        resized(photo, taps[place.column], taps[columns + place.row], weights, false, params).x * 255.0f;
     const float4 differences =
-        resized(chroma, taps[all + place.column], taps[all + columns + place.row], weights, false) *
+        resized(chroma, taps[all + place.column], taps[all + columns + place.row], weights, false, params) *
             float4(255.0f) -
         float4(128.0f);
     const float3 rgb = float3((luma - params.black) * params.luma_factor) +

@@ -3,6 +3,7 @@
 // Reads and writes settings of model files as JSON. Each settings type lists its members once, in a function
 // `fields(visitor, settings)`. The visitors in this file read or write each member.
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <string>
@@ -49,6 +50,20 @@ template <class Number, std::size_t size> struct First {
     std::size_t count;
 };
 
+/// Reads and writes the first `count` numbers of an array as one number if they are equal, otherwise as an
+/// array.
+template <class Number, std::size_t size> struct OneOrEach {
+    OneOrEach(std::array<Number, size> &all, std::size_t used) : numbers(all), count(used) {}
+
+    bool equal() const {
+        return std::all_of(begin(), begin() + count, [&](Number n) { return n == *begin(); });
+    }
+    const Number *begin() const { return numbers.data(); }
+
+    std::array<Number, size> &numbers;
+    std::size_t count;
+};
+
 class FieldWriter {
 public:
     template <class T> void operator()(const char *key, const T &value) { object_.set(key, json(value)); }
@@ -68,6 +83,9 @@ private:
     template <class Number, std::size_t size> static Json json(const First<Number, size> &first) {
         const auto *begin = first.numbers.data();
         return Json::Array(begin, begin + first.count);
+    }
+    template <class Number, std::size_t size> static Json json(const OneOrEach<Number, size> &value) {
+        return value.equal() ? Json(*value.begin()) : json(First{value.numbers, value.count});
     }
     template <class T>
         requires(!std::is_arithmetic_v<T>)
@@ -113,6 +131,12 @@ private:
         const std::size_t given = json.array().size();
         if (given != first.count) json.refuse(concat({"has ", given, " numbers, expected ", first.count}));
         for (std::size_t i = 0; i < first.count; ++i) first.numbers[i] = json.at(i).get<Number>();
+    }
+    template <class Number, std::size_t size>
+    static void read(const JsonView &json, OneOrEach<Number, size> &value) {
+        First each{value.numbers, value.count};
+        if (json.value().get_if<Json::Array>() != nullptr) return read(json, each);
+        value.numbers.fill(json.get<Number>());
     }
     template <class T>
         requires(!std::is_arithmetic_v<T>)

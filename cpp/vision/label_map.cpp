@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "vision/placement.h"
 
 namespace mpscnn::vision {
 
@@ -20,10 +21,11 @@ struct Blend {
 };
 
 /// One axis of the photo and its preprocessing: photo = input * scale + offset. The preprocessing uses the
-/// centred `fraction` of the photo.
+/// part `used` of the photo.
 struct PhotoAxis {
     int photo, input;
-    double scale, offset, fraction;
+    double scale, offset;
+    Axis used;
 };
 
 std::vector<Blend> samples_of(const PhotoAxis &axis, int points) {
@@ -32,8 +34,8 @@ std::vector<Blend> samples_of(const PhotoAxis &axis, int points) {
         return (position - axis.offset) / axis.scale * points_per_input;
     };
     // The part of the grid that shows the photo, without letterbox bars.
-    const double begin = std::max(0.0, to_grid(axis.photo * (1.0 - axis.fraction) / 2)),
-                 end = std::min<double>(points, to_grid(axis.photo * (1.0 + axis.fraction) / 2));
+    const double begin = std::max(0.0, to_grid(axis.used.start)),
+                 end = std::min<double>(points, to_grid(axis.used.start + axis.used.extent));
     const double lowest = std::min(begin + 0.5, (begin + end) / 2), highest = std::max(end - 0.5, lowest);
     std::vector<Blend> samples;
     samples.reserve(static_cast<std::size_t>(axis.photo));
@@ -127,8 +129,9 @@ void label_photo(const ScoreGrid &grid, const ImageView &image, const Preprocess
     const Transform transform = output_to_photo(image, options, input_height, input_width);
     check_grid(grid);
     const int width = image.oriented_width(), height = image.oriented_height();
-    const PhotoAxis down{height, input_height, transform.scale_y, transform.offset_y, options.crop_fraction};
-    const PhotoAxis across{width, input_width, transform.scale_x, transform.offset_x, options.crop_fraction};
+    const Placement placement = place(image, options, input_height, input_width);
+    const PhotoAxis down{height, input_height, transform.scale_y, transform.offset_y, placement.down.axis};
+    const PhotoAxis across{width, input_width, transform.scale_x, transform.offset_x, placement.across.axis};
     Labeller labeller(grid, samples_of(across, grid.width));
     const auto rows = samples_of(down, grid.height);
     for (const Blend &row : rows) {

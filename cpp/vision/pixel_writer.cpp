@@ -25,9 +25,11 @@ PixelWriter::PixelWriter(const ImageView &image, const Preprocess &options)
     if (sample == SampleType::float16 || sample == SampleType::float32) range_factor_ = 255.0f;
     mean_ = vector_of(options.mean);
     scale_ = vector_of(options.scale);
+    bar_ = vector_of(options.letterbox_value);
     if (bgr_) {
         mean_ = swapped(mean_);
         scale_ = swapped(scale_);
+        bar_ = swapped(bar_);
     }
 }
 
@@ -117,8 +119,8 @@ void PixelWriter::write(const ResizedRow &row, std::size_t count, float *out, st
     }
 }
 
-void PixelWriter::write_bar(float value, float *out) const {
-    store_partial(out, (splat(value) - mean_) * scale_, static_cast<std::size_t>(channels_));
+void PixelWriter::write_bar(float *out) const {
+    store_partial(out, (bar_ - mean_) * scale_, static_cast<std::size_t>(channels_));
 }
 
 } // namespace mpscnn::vision

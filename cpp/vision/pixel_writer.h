@@ -33,8 +33,8 @@ public:
     /// Write `count` pixels to out, out + pitch, ...
     void write(const ResizedRow &row, std::size_t count, float *out, std::ptrdiff_t pitch) const;
 
-    /// Write one output pixel of a letterbox bar; `value` is in 0..255.
-    void write_bar(float value, float *out) const;
+    /// Write one output pixel of a letterbox bar.
+    void write_bar(float *out) const;
 
 private:
     struct FromYuv {
@@ -57,8 +57,8 @@ private:
     const bool swap_to_rgb_, bgr_;
     const int channels_;
     float range_factor_ = 1.0f, range_divisor_ = 1.0f;
-    Float4 mean_{}, scale_{}; ///< in the order of the output's channels
-    const FromYuv yuv_;       ///< for YUV photos only
+    Float4 mean_{}, scale_{}, bar_{}; ///< in the order of the output's channels
+    const FromYuv yuv_;               ///< for YUV photos only
 };
 
 } // namespace mpscnn::vision

@@ -17,8 +17,8 @@ std::size_t padded_floats(std::size_t columns, std::size_t stride, std::size_t s
 } // namespace
 
 PlaneResampler::PlaneResampler(const Plane &plane, const StoredAxis &columns, const StoredAxis &rows,
-                               Filter filter)
-    : rows_(rows), filter_(filter),
+                               Filter filter, Limits limits)
+    : rows_(rows), filter_(filter), limits_(limits), white_(white(plane.type)),
       exact_(plane.type == SampleType::float16 || plane.type == SampleType::float32),
       copies_(is_copy(columns.axis)), reversed_(columns.reversed),
       columns_(columns.axis, filter, columns.reversed),
@@ -40,6 +40,11 @@ void PlaneResampler::sum_row(int index, float *sums) {
     compute_taps(rows_.axis, filter_, index, taps_);
     if (rows_.reversed) mirror(rows_.axis, taps_);
     sums_.sum(taps_, sums);
+    limit(copies_ ? limits_.results : limits_.sums, sums, columns_.inputs() * sums_.samples());
+}
+
+void PlaneResampler::limit(bool wanted, float *samples, std::size_t count) const {
+    if (wanted) kernels_.limit(samples, count, white_);
 }
 
 /// Compute the vertical sums of `count` rows from `first` on, and store them in the layout that the
@@ -68,6 +73,7 @@ void PlaneResampler::resample(int first, int count) {
         load_group(first + row, std::min(count - row, rows_per_group_));
         kernels_.resample(interleaved_.empty() ? rows_of_sums_.data() : interleaved_.data(), group_samples_,
                           columns_.view(), exact_, outputs);
+        limit(limits_.results, outputs, columns_.outputs() * group_samples_);
         outputs += group_floats_;
     }
 }

@@ -15,6 +15,12 @@ struct StoredAxis {
     bool reversed;
 };
 
+/// The steps of a resize after which values are limited to 0..white.
+struct Limits {
+    bool sums = false;    ///< after the first axis
+    bool results = false; ///< after both axes
+};
+
 /// Resizes a plane of a photo, a band of rows at a time. A vector of four floats holds one pixel of three or
 /// four samples. For pixels of one or two samples it holds pixels from several rows (a group). If columns are
 /// only copied, the vertical sums are the outputs.
@@ -24,7 +30,8 @@ public:
 
     /// The plane must belong to a photo that check_image accepts, which must outlive this object. The plane's
     /// columns and rows become the output's. Before the first resample(), copying the object is cheap.
-    PlaneResampler(const Plane &plane, const StoredAxis &columns, const StoredAxis &rows, Filter filter);
+    PlaneResampler(const Plane &plane, const StoredAxis &columns, const StoredAxis &rows, Filter filter,
+                   Limits limits = {});
 
     /// Compute the outputs of rows [first, first + count), with count at most band_rows. NaN and infinities
     /// only affect the outputs whose filter covers them.
@@ -37,10 +44,13 @@ public:
 private:
     void allocate();
     void sum_row(int index, float *sums);
+    void limit(bool wanted, float *samples, std::size_t count) const;
     void load_group(int first, int count);
 
     const StoredAxis rows_;
     const Filter filter_;
+    const Limits limits_;
+    const float white_;
     const bool exact_, copies_, reversed_;
     const TapTable columns_;
     RowSums sums_;

@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/json.h"
+#include "vision/columns_first.h"
 #include "vision/digit.h"
 #include "vision/pixel_writer.h"
 #include "vision/placement.h"
@@ -55,10 +56,23 @@ void check_digit(const Preprocess &options) {
                                    "'bilinear_antialias' and crop_fraction 1 only");
 }
 
-void fill_with_bars(const PixelWriter &writer, float value, int height, int width, const Output &output) {
+/// Throw an error for options that do not go with whole_pixels.
+void check_whole_pixels(const Preprocess &options) {
+    if (options.whole_pixels &&
+        (options.fit == Fit::digit || options.letterbox_position != LetterboxPosition::center))
+        fail(ErrorKind::parameter, "preprocess: whole_pixels does not go with fit 'digit' or "
+                                   "letterbox_position 'top_left'");
+}
+
+void fill_with_bars(const PixelWriter &writer, int height, int width, const Output &output) {
     for (int row = 0; row < height; ++row)
         for (int column = 0; column < width; ++column)
-            writer.write_bar(value, output.data + row * output.row_pitch + column * output.pixel_pitch);
+            writer.write_bar(output.data + row * output.row_pitch + column * output.pixel_pitch);
+}
+
+/// True if a part of the output does not show the photo.
+bool has_bars(const Placement &placement, int height, int width) {
+    return placement.across.axis.outputs < width || placement.down.axis.outputs < height;
 }
 
 Plane plane_of(const ImageView &image, const void *samples, int per_pixel) {
@@ -80,27 +94,34 @@ Plane chroma_plane(const ImageView &image, const void *samples, int per_pixel) {
             false};
 }
 
-/// Resizes all planes of a photo. Copies are independent, so each thread uses one.
-class Resizer {
+/// Resizes all planes of a photo with one Resampler for each. Copies are independent, so each thread uses
+/// one.
+template <class Resampler> class Resizer {
 public:
-    Resizer(const ImageView &image, const StoredAxis &columns, const StoredAxis &rows, Filter filter)
+    static constexpr int band_rows = Resampler::band_rows;
+
+    template <class... Limits>
+    Resizer(const ImageView &image, const StoredAxis &columns, const StoredAxis &rows, Filter filter,
+            Limits... limits)
         : chroma_(format_info(image.format).chroma) {
         planes_.reserve(3);
         planes_.emplace_back(plane_of(image, image.pixels, format_info(image.format).samples), columns, rows,
-                             filter);
+                             filter, limits...);
         if (chroma_ == ChromaPlanes::none) return;
         // Chroma is shifted along the rows of the stored photo only.
         const StoredAxis across{
             chroma_axis(columns.axis, chroma_shift(image.chroma.siting), columns.reversed), columns.reversed};
         const StoredAxis down{chroma_axis(rows.axis, 0.0, rows.reversed), rows.reversed};
         const int per_pixel = chroma_ == ChromaPlanes::interleaved ? 2 : 1;
-        planes_.emplace_back(chroma_plane(image, image.chroma.blue, per_pixel), across, down, filter);
+        planes_.emplace_back(chroma_plane(image, image.chroma.blue, per_pixel), across, down, filter,
+                             limits...);
         if (chroma_ == ChromaPlanes::separate)
-            planes_.emplace_back(chroma_plane(image, image.chroma.red, per_pixel), across, down, filter);
+            planes_.emplace_back(chroma_plane(image, image.chroma.red, per_pixel), across, down, filter,
+                                 limits...);
     }
 
     void resample(int first, int count) {
-        for (PlaneResampler &plane : planes_) plane.resample(first, count);
+        for (Resampler &plane : planes_) plane.resample(first, count);
     }
 
     ResizedRow row(int index) const {
@@ -118,8 +139,11 @@ public:
 
 private:
     ChromaPlanes chroma_;
-    std::vector<PlaneResampler> planes_;
+    std::vector<Resampler> planes_;
 };
+
+/// The largest crop_fraction with whole_pixels. Above 1 the photo is smaller than the output, with bars.
+constexpr double largest_crop_fraction = 16.0;
 
 /// The number of output rows that a thread takes at a time.
 constexpr std::int64_t rows_at_once = 28;
@@ -137,17 +161,24 @@ void resize(const ImageView &image, const Placement &placement, Filter filter, c
     const std::ptrdiff_t column_pitch = transposed ? output.row_pitch : output.pixel_pitch;
     const std::ptrdiff_t row_pitch = transposed ? output.pixel_pitch : output.row_pitch;
 
-    const Resizer unused(image, columns, rows, filter);
-    share(rows.axis.outputs, rows_at_once, [&](std::int64_t begin, std::int64_t end) {
-        Resizer resizer = unused;
-        for (std::int64_t row = begin; row < end; row += PlaneResampler::band_rows) {
-            const auto count = static_cast<int>(std::min<std::int64_t>(PlaneResampler::band_rows, end - row));
-            resizer.resample(static_cast<int>(row), count);
-            for (int i = 0; i < count; ++i)
-                writer.write(resizer.row(i), static_cast<std::size_t>(columns.axis.outputs),
-                             first + (row + i) * row_pitch, column_pitch);
-        }
-    });
+    const auto resize_with = [&](const auto &unused) {
+        share(rows.axis.outputs, rows_at_once, [&](std::int64_t begin, std::int64_t end) {
+            auto resizer = unused;
+            for (std::int64_t row = begin; row < end; row += resizer.band_rows) {
+                const auto count = static_cast<int>(std::min<std::int64_t>(resizer.band_rows, end - row));
+                resizer.resample(static_cast<int>(row), count);
+                for (int i = 0; i < count; ++i)
+                    writer.write(resizer.row(i), static_cast<std::size_t>(columns.axis.outputs),
+                                 first + (row + i) * row_pitch, column_pitch);
+            }
+        });
+    };
+    // Pillow limits the results of the upright photo's columns axis before it resizes the other one.
+    const bool limits_each = filter == Filter::bicubic_antialias;
+    if (limits_each && !transposed)
+        return resize_with(Resizer<ColumnsFirstResampler>(image, columns, rows, filter));
+    resize_with(Resizer<PlaneResampler>(image, columns, rows, filter,
+                                        Limits{.sums = limits_each, .results = overshoots(filter)}));
 }
 
 /// The maximum number of pixels that are searched for a character. More do not help to find its strokes.
@@ -211,9 +242,9 @@ Preprocess Preprocess::named(std::string_view name, int channels) {
     }
     if (name == "mnist")
         fail(ErrorKind::parameter, {"preprocessing 'mnist' is for 1 channel, got ", channels});
-    if (name != "caffe" && name != "torch")
+    if (name != "caffe" && name != "torch" && name != "torchvision")
         fail(ErrorKind::parameter, {"unknown preprocessing ", quoted(name),
-                                    ", expected tensorflow, caffe, torch, unit, none or mnist"});
+                                    ", expected tensorflow, caffe, torch, torchvision, unit, none or mnist"});
     if (channels != 3)
         fail(ErrorKind::parameter,
              {"preprocessing '", name,
@@ -223,6 +254,11 @@ Preprocess Preprocess::named(std::string_view name, int channels) {
         result.mean = {123.68f, 116.78f, 103.94f};
         result.scale.fill(0.017f);
     } else {
+        if (name == "torchvision") {
+            result.fit = Fit::center_crop;
+            result.crop_fraction = 0.875; // Resize(256), CenterCrop(224)
+            result.whole_pixels = true;
+        }
         // torchvision: (x / 255 - mean) / deviation.
         constexpr std::array<double, 3> mean{0.485, 0.456, 0.406}, deviation{0.229, 0.224, 0.225};
         for (std::size_t i = 0; i < 3; ++i) {
@@ -236,22 +272,24 @@ Preprocess Preprocess::named(std::string_view name, int channels) {
 void check(const Preprocess &options) {
     if (options.fit < Fit::stretch || options.fit > Fit::digit)
         fail(ErrorKind::parameter, {"preprocess: unknown fit number ", static_cast<int>(options.fit)});
-    if (options.filter < Filter::bilinear_antialias || options.filter > Filter::nearest)
+    if (options.filter < Filter::bilinear_antialias || options.filter > Filter::bicubic)
         fail(ErrorKind::parameter, {"preprocess: unknown filter number ", static_cast<int>(options.filter)});
     if (options.order < ChannelOrder::rgb || options.order > ChannelOrder::gray)
         fail(ErrorKind::parameter,
              {"preprocess: unknown channel order number ", static_cast<int>(options.order)});
-    if (!(options.crop_fraction > 0.0 && options.crop_fraction <= 1.0))
-        fail(ErrorKind::parameter,
-             {"preprocess: crop_fraction is ", options.crop_fraction, ", expected above 0 and at most 1"});
+    const double largest = options.whole_pixels ? largest_crop_fraction : 1.0;
+    if (!(options.crop_fraction > 0.0 && options.crop_fraction <= largest))
+        fail(ErrorKind::parameter, {"preprocess: crop_fraction is ", options.crop_fraction,
+                                    ", expected above 0 and at most ", largest});
     if (options.letterbox_position < LetterboxPosition::center ||
         options.letterbox_position > LetterboxPosition::top_left)
         fail(ErrorKind::parameter, {"preprocess: unknown letterbox position number ",
                                     static_cast<int>(options.letterbox_position)});
     check_digit(options);
+    check_whole_pixels(options);
     for (const float mean : options.mean) check_normalisation(mean, "mean");
     for (const float scale : options.scale) check_normalisation(scale, "scale");
-    check_normalisation(options.letterbox_value, "letterbox_value");
+    for (const float value : options.letterbox_value) check_normalisation(value, "letterbox_value");
 }
 
 Transform output_to_photo(const ImageView &image, const Preprocess &options, int out_height, int out_width) {
@@ -278,8 +316,7 @@ void preprocess(const ImageView &image, const Preprocess &options, int out_heigh
     if (options.fit == Fit::digit) return write_digit(image, options, out_height, out_width, output);
     const Placement placement = place(image, options, out_height, out_width);
     const PixelWriter writer(image, options);
-    if (options.fit == Fit::letterbox)
-        fill_with_bars(writer, options.letterbox_value, out_height, out_width, output);
+    if (has_bars(placement, out_height, out_width)) fill_with_bars(writer, out_height, out_width, output);
     resize(image, placement, options.filter, writer, output, share);
 }
 

@@ -37,22 +37,28 @@ enum class LetterboxPosition { center, top_left };
 /// drawn on white.
 struct Preprocess {
     Fit fit = Fit::stretch;
-    double crop_fraction = 1.0; ///< in (0, 1]; 0.875 is usual for the evaluation of ImageNet classifiers
+    /// In (0, 1], with whole_pixels also above 1; 0.875 is usual for the evaluation of ImageNet classifiers.
+    double crop_fraction = 1.0;
+    /// Resize to a whole number of pixels, and crop or pad by whole pixels, as torchvision and timm do.
+    /// crop_fraction is then the share of the resized photo that the output has along its side.
+    bool whole_pixels = false;
     Filter filter = Filter::bilinear_antialias;
     ChannelOrder order = ChannelOrder::rgb;
     /// Output = (x - mean) * scale for x in 0..255. The numbers are for red, green and blue, whatever the
     /// order of the output's channels; gray uses the first.
     std::array<float, 3> mean{0.0f, 0.0f, 0.0f};
     std::array<float, 3> scale{1.0f, 1.0f, 1.0f};
-    float letterbox_value = 0.0f; ///< value of the bars, in 0..255 like x
+    /// Value of the bars, in 0..255 like x, for red, green and blue; gray uses the first.
+    std::array<float, 3> letterbox_value{0.0f, 0.0f, 0.0f};
     LetterboxPosition letterbox_position = LetterboxPosition::center;
 
     int channels() const { return order == ChannelOrder::gray ? 1 : 3; }
 
     /// Return the preprocessing with which a family of published networks was trained, for an input of 1
     /// (gray) or 3 channels. "tensorflow" gives -1..1, "unit" 0..1 and "none" 0..255. "caffe" (BGR;
-    /// ImageNet's mean, times 0.017) and "torch" (ImageNet's mean and standard deviation) are for 3 channels
-    /// only, "mnist" (fit digit, 0..1) for 1 channel only. Throws Error(parameter).
+    /// ImageNet's mean, times 0.017), "torch" (ImageNet's mean and standard deviation) and "torchvision" (the
+    /// same, and the centre of the photo) are for 3 channels only, "mnist" (fit digit, 0..1) for 1 channel
+    /// only. Throws Error(parameter).
     static Preprocess named(std::string_view name, int channels = 3);
 
     friend bool operator==(const Preprocess &, const Preprocess &) = default;

@@ -12,20 +12,22 @@ namespace {
 
 /// Names in the order of the enumerators.
 constexpr std::array fit_names{"stretch", "center_crop", "letterbox", "digit"};
-constexpr std::array filter_names{"bilinear_antialias", "bilinear", "nearest"};
+constexpr std::array filter_names{"bilinear_antialias", "bilinear", "nearest", "bicubic_antialias",
+                                  "bicubic"};
 constexpr std::array channel_order_names{"rgb", "bgr", "gray"};
 constexpr std::array position_names{"center", "top_left"};
 
 void fields(auto &visit, Preprocess &options) {
     visit("fit", Named{options.fit, fit_names});
     visit("crop_fraction", options.crop_fraction);
+    visit("whole_pixels", options.whole_pixels);
     visit("filter", Named{options.filter, filter_names});
     // The order comes before mean and scale, because it determines their number.
     visit("order", Named{options.order, channel_order_names});
     const auto channels = static_cast<std::size_t>(options.channels());
     visit("mean", First{options.mean, channels});
     visit("scale", First{options.scale, channels});
-    visit("letterbox_value", options.letterbox_value);
+    visit("letterbox_value", OneOrEach{options.letterbox_value, channels});
     visit("letterbox_position", Named{options.letterbox_position, position_names});
 }
 

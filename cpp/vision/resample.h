@@ -14,7 +14,16 @@ enum class Filter {
     bilinear_antialias,
     bilinear, ///< the two samples around the centre at any scale; edge samples repeat outside
     nearest,  ///< the sample that contains the centre
+    /// Keys's cubic filter with a = -0.5. Its width grows with the downscale factor, like Pillow's BICUBIC.
+    /// Samples outside the photo are ignored. Results are limited to 0..white, also after the first axis.
+    bicubic_antialias,
+    /// Keys's cubic filter with a = -0.75 for four samples at any scale, as in PyTorch; edge samples repeat
+    /// outside. Results are limited to 0..white.
+    bicubic,
 };
+
+/// True if a filter has negative weights, so results beyond the range of samples must be limited to it.
+inline bool overshoots(Filter filter) { return filter >= Filter::bicubic_antialias; }
 
 /// One axis of a resize: `outputs` samples spread evenly over [start, start + extent) of `inputs` samples.
 struct Axis {
@@ -34,6 +43,8 @@ bool is_copy(const Axis &axis);
 struct Taps {
     int first = 0;
     std::vector<float> weights;
+
+    int end() const { return first + static_cast<int>(weights.size()); }
 };
 
 /// Compute the taps of output `index` into `taps`, whose memory is reused.

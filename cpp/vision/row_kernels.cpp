@@ -111,6 +111,13 @@ MPSCNN_INLINE void composite(float *samples, std::size_t pixels, float white) {
     }
 }
 
+MPSCNN_INLINE void limit(float *samples, std::size_t length, float white) {
+    for (std::size_t i = 0; i < length; ++i) {
+        const float above = samples[i] < 0.0f ? 0.0f : samples[i];
+        samples[i] = above > white ? white : above;
+    }
+}
+
 MPSCNN_INLINE void interleave1(const float *const *rows, std::size_t pixels, float *__restrict result) {
     const float *a = rows[0], *b = rows[1], *c = rows[2], *d = rows[3];
     for (std::size_t i = 0; i < pixels; ++i) {
@@ -189,6 +196,9 @@ MPSCNN_INLINE void resample(const float *inputs, const RowTaps &taps, bool exact
         attributes static void over_white(float *samples, std::size_t pixels, float white) {                 \
             composite(samples, pixels, white);                                                               \
         }                                                                                                    \
+        attributes static void limited(float *samples, std::size_t length, float white) {                    \
+            limit(samples, length, white);                                                                   \
+        }                                                                                                    \
         attributes static void four_rows(const float *const *rows, std::size_t pixels, float *result) {      \
             interleave1(rows, pixels, result);                                                               \
         }                                                                                                    \
@@ -203,8 +213,8 @@ MPSCNN_INLINE void resample(const float *inputs, const RowTaps &taps, bool exact
                 resample<4>(inputs, taps, exact, outputs);                                                   \
         }                                                                                                    \
         static constexpr RowKernels kernels{                                                                 \
-            add<std::uint8_t>, add<std::uint16_t>, add<float>, to_float, all_opaque, shades,                 \
-            over_white,        four_rows,          two_rows,   across};                                      \
+            add<std::uint8_t>, add<std::uint16_t>, add<float>, to_float, all_opaque, shades, over_white,     \
+            limited,           four_rows,          two_rows,   across};                                      \
     };
 // NOLINTEND(bugprone-macro-parentheses)
 

@@ -45,6 +45,9 @@ struct RowKernels {
     /// sample then has no meaning.
     void (*composite)(float *samples, std::size_t pixels, float white);
 
+    /// Replace samples below 0 by 0, and samples above white by white. NaN stays NaN.
+    void (*limit)(float *samples, std::size_t length, float white);
+
     /// Interleave pixels of 1 sample from four rows, or of 2 from two rows, to pixels of four.
     void (*interleave1)(const float *const *rows, std::size_t pixels, float *result);
     void (*interleave2)(const float *const *rows, std::size_t pixels, float *result);

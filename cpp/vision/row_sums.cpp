@@ -10,11 +10,6 @@ namespace mpscnn::vision {
 
 namespace {
 
-/// Return the largest value of a sample, which means opaque for alpha.
-float white(SampleType type) {
-    return type == SampleType::uint8 ? 255.0f : type == SampleType::uint16 ? 65535.0f : 1.0f;
-}
-
 void composite_gray(const float *pixels, std::size_t count, float white, float *result) {
     const float reciprocal = 1.0f / white;
     for (std::size_t i = 0; i < count; ++i) {
@@ -25,10 +20,13 @@ void composite_gray(const float *pixels, std::size_t count, float white, float *
 
 } // namespace
 
+float white(SampleType type) {
+    return type == SampleType::uint8 ? 255.0f : type == SampleType::uint16 ? 65535.0f : 1.0f;
+}
+
 RowSums::RowSums(const Plane &plane, int first_column, int end_column)
     : plane_(plane), kernels_(row_kernels()), first_column_(first_column),
-      columns_(static_cast<std::size_t>(end_column - first_column)),
-      samples_(plane.alpha && plane.per_pixel == 2 ? 1 : static_cast<std::size_t>(plane.per_pixel)) {
+      columns_(static_cast<std::size_t>(end_column - first_column)), samples_(samples_of(plane)) {
     const std::size_t stored = columns_ * static_cast<std::size_t>(plane.per_pixel);
     if (plane.alpha && plane.per_pixel == 4 && plane.type == SampleType::uint8) {
         opacity_.resize(static_cast<std::size_t>(plane.rows));

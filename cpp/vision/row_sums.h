@@ -22,6 +22,15 @@ struct Plane {
     int pixel_bytes() const { return per_pixel * sample_bytes(type); }
 };
 
+/// Return the number of samples of a pixel after alpha is composited over white. Gray with alpha has 1. In
+/// pixels of four samples the fourth then has no meaning.
+inline std::size_t samples_of(const Plane &plane) {
+    return plane.alpha && plane.per_pixel == 2 ? 1 : static_cast<std::size_t>(plane.per_pixel);
+}
+
+/// Return the largest value of a sample, which means opaque for alpha.
+float white(SampleType type);
+
 /// The vertical pass of a resize: computes weighted sums of a plane's stored rows, over a range of columns.
 /// It comes before the horizontal pass, because it reads rows in the order of memory. A row is read for each
 /// result row that it is part of.
@@ -31,9 +40,7 @@ public:
     /// which must outlive this object.
     RowSums(const Plane &plane, int first_column, int end_column);
 
-    /// Return the number of samples of a pixel in the sums. It is the number in the plane, except that gray
-    /// with alpha has 1. Alpha is composited over white, so in pixels of four samples the fourth has no
-    /// meaning.
+    /// Return the number of samples of a pixel in the sums (samples_of).
     std::size_t samples() const { return samples_; }
 
     /// Write the weighted sums of the taps' rows, in the units of the photo's samples.

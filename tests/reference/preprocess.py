@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,12 @@ PRESETS: dict[str, dict[str, Any]] = {
         "mean": [255 * mean for mean in (0.485, 0.456, 0.406)],
         "scale": [1 / (255 * deviation) for deviation in (0.229, 0.224, 0.225)],
     },
+}
+PRESETS["torchvision"] = {
+    **PRESETS["torch"],
+    "fit": "center_crop",
+    "crop_fraction": 0.875,
+    "whole_pixels": True,
 }
 
 
@@ -48,6 +54,13 @@ def oriented(image: Any, orientation: int) -> Any:
     return image
 
 
+def cubic(distance: Any, a: float) -> Any:
+    """Return Keys's cubic kernel, whose slope at 1 is `a`."""
+    d = np.abs(distance)
+    inner = (a + 2) * d**3 - (a + 3) * d**2 + 1
+    return np.where(d <= 1, inner, np.where(d < 2, a * d**3 - 5 * a * d**2 + 8 * a * d - 4 * a, 0))
+
+
 def resize_matrix(
     kind: str, inputs: int, start: float, extent: float, outputs: int, position: Any = None, spacing: int = 1
 ) -> Any:
@@ -63,8 +76,35 @@ def resize_matrix(
         return np.eye(inputs)[np.clip(interval, 0, inputs - 1).astype(int)]
     if kind == "bilinear":
         return np.maximum(0, 1 - np.abs(position - np.clip(center, position[0], position[-1])) / spacing)
-    weights = np.maximum(0, 1 - np.abs(position - center) / max(scale, spacing))
+    if kind == "bicubic":
+        # The edge sample is repeated, so virtual samples outside add their weights to it.
+        index = np.arange(-inputs - 3, 2 * inputs + 3)
+        weights = cubic((position[0] + index * spacing - center) / spacing, -0.75)
+        return weights @ np.eye(inputs)[np.clip(index, 0, inputs - 1)]
+    distance = (position - center) / max(scale, spacing)
+    weights = cubic(distance, -0.5) if kind == "bicubic_antialias" else np.maximum(0, 1 - np.abs(distance))
     return weights / weights.sum(axis=1, keepdims=True)
+
+
+def whole_size(
+    width: int, height: int, fit: str, crop_fraction: float, out_width: int, out_height: int
+) -> tuple[int, int]:
+    """Return width and height of the resized photo in whole pixels, by the rules of torchvision and timm."""
+    across, down = (max(1, int(side / crop_fraction)) for side in (out_width, out_height))
+    if fit == "stretch":
+        return across, down
+    if fit == "center_crop" and across == down:
+        shorter = min(width, height)
+        return across * width // shorter, across * height // shorter
+    ratio = (max if fit == "letterbox" else min)(width / across, height / down)
+    return max(1, round(width / ratio)), max(1, round(height / ratio))
+
+
+def whole_axis(extent: int, resized: int, outputs: int) -> AxisPlace:
+    """Return the place of an axis in whole pixels: the central ones of the resized photo, or all with bars around."""
+    inner = min(resized, outputs)
+    start = round((resized - inner) / 2) * extent / resized
+    return AxisPlace(start, inner * extent / resized, (outputs - inner) // 2, inner)
 
 
 def used_part(width: int, height: int, fit: str, crop_fraction: float, aspect: float) -> tuple[float, float]:
@@ -81,6 +121,42 @@ def inner_size(width: int, height: int, fit: str, out_width: int, out_height: in
     if width * out_height > height * out_width:
         return out_width, max(1, (2 * height * out_width + width) // (2 * width))
     return max(1, (2 * width * out_height + height) // (2 * height)), out_height
+
+
+class AxisPlace(NamedTuple):
+    """One axis: `used` pixels of a photo from `start` on become `inner` pixels of the input from `first` on."""
+
+    start: float
+    used: float
+    first: int
+    inner: int
+
+
+def places(
+    width: int,
+    height: int,
+    out_width: int,
+    out_height: int,
+    fit: str,
+    crop_fraction: float,
+    *,
+    whole_pixels: bool = False,
+    centred: bool = True,
+) -> tuple[AxisPlace, AxisPlace]:
+    """Return the places of columns and rows of a photo in the input."""
+    if whole_pixels:
+        resized = whole_size(width, height, fit, crop_fraction, out_width, out_height)
+        return whole_axis(width, resized[0], out_width), whole_axis(height, resized[1], out_height)
+    used = used_part(width, height, fit, crop_fraction, out_width / out_height)
+    inner = inner_size(width, height, fit, out_width, out_height)
+    first = [
+        (side - part) // 2 if centred else 0
+        for side, part in zip((out_width, out_height), inner, strict=True)
+    ]
+    return (
+        AxisPlace((width - used[0]) / 2, used[0], first[0], inner[0]),
+        AxisPlace((height - used[1]) / 2, used[1], first[1], inner[1]),
+    )
 
 
 def rgb_of_yuv(y: Any, blue: Any, red: Any, matrix: str, video: bool) -> Any:
@@ -151,30 +227,32 @@ def _placed(
     *,
     fit: str = "stretch",
     crop_fraction: float = 1.0,
+    whole_pixels: bool = False,
     filter: str = "bilinear_antialias",
     order: str = "rgb",
     mean: Any = (0.0, 0.0, 0.0),
     scale: Any = (1.0, 1.0, 1.0),
-    letterbox_value: float = 0.0,
+    letterbox_value: Any = 0.0,
     letterbox_position: str = "center",
 ) -> Any:
-    used_width, used_height = used_part(seen_width, seen_height, fit, crop_fraction, width / height)
-    inner_width, inner_height = inner_size(seen_width, seen_height, fit, width, height)
+    x, y = places(
+        *(seen_width, seen_height, width, height, fit, crop_fraction),
+        whole_pixels=whole_pixels,
+        centred=letterbox_position == "center",
+    )
 
     def resize(image: Any, down: Any = None, across: Any = None, spacing: int = 1) -> Any:
         rows, columns = image.shape[:2]
-        weights_across = resize_matrix(
-            filter, columns, (seen_width - used_width) / 2, used_width, inner_width, across, spacing
-        )
-        weights_down = resize_matrix(
-            filter, rows, (seen_height - used_height) / 2, used_height, inner_height, down, spacing
-        )
-        return np.einsum("yv,xu,vu...->yx...", weights_down, weights_across, image, optimize=True)
+        weights_across = resize_matrix(filter, columns, x.start, x.used, x.inner, across, spacing)
+        weights_down = resize_matrix(filter, rows, y.start, y.used, y.inner, down, spacing)
+        lines = np.einsum("xu,vu...->vx...", weights_across, image, optimize=True)
+        if filter == "bicubic_antialias":
+            lines = np.clip(lines, 0, 255)
+        result = np.einsum("yv,vx...->yx...", weights_down, lines, optimize=True)
+        return np.clip(result, 0, 255) if filter.startswith("bicubic") else result
 
-    result = np.full((height, width, 3), float(letterbox_value))
-    centred = letterbox_position == "center"
-    top, left = ((height - inner_height) // 2, (width - inner_width) // 2) if centred else (0, 0)
-    result[top : top + inner_height, left : left + inner_width] = resized(resize)
+    result = np.broadcast_to(np.asarray(letterbox_value, np.float64), (height, width, 3)).copy()
+    result[y.first : y.first + y.inner, x.first : x.first + x.inner] = resized(resize)
     if order == "gray":
         result = (result @ [0.299, 0.587, 0.114])[..., None]
     channels = result.shape[2]

@@ -14,7 +14,7 @@ namespace mpscnn::metal {
 
 namespace {
 
-static_assert(sizeof(PreprocessParams) == 29 * sizeof(int));
+static_assert(sizeof(PreprocessParams) == 32 * sizeof(int));
 
 constexpr int max_components = 4;
 
@@ -151,7 +151,10 @@ PreprocessParams params_of(const PhotoTextures &photo, const vision::ImageView &
     params.gray_photo = components == 1 && !photo.chroma ? 1 : 0;
     params.uses_alpha = components == max_components && photo.has_alpha ? 1 : 0;
     params.bgr = options.order == vision::ChannelOrder::bgr ? 1 : 0;
-    params.bar = options.letterbox_value;
+    params.limits = options.filter == vision::Filter::bicubic_antialias ? 2
+                    : vision::overshoots(options.filter)                ? 1
+                                                                        : 0;
+    std::copy(options.letterbox_value.begin(), options.letterbox_value.end(), params.bar);
     std::copy(options.mean.begin(), options.mean.end(), params.mean);
     std::copy(options.scale.begin(), options.scale.end(), params.scale);
     const vision::YuvToRgb yuv = vision::yuv_to_rgb(photo.matrix, photo.range);

@@ -32,8 +32,9 @@ def preprocess(
     Args:
         photo: path, bytes, Pillow image or array, see `mpscnn.photo.open_photo`.
         size: (height, width) of the result, or one number for both.
-        settings: "tensorflow" (-1 to 1), "caffe", "torch", "unit" (0 to 1), "none" (0 to 255), "mnist" (finds a digit
-            and centres it as in MNIST; one channel), or a mapping as in docs/preprocessing.md.
+        settings: "tensorflow" (-1 to 1), "caffe", "torch", "torchvision" ("torch" of the photo's centre), "unit" (0 to
+            1), "none" (0 to 255), "mnist" (finds a digit and centres it as in MNIST; one channel), or a mapping as in
+            docs/preprocessing.md.
         channels: the number of channels of the result: 3, or 1 for gray.
         channel_order: the order of channels of a photo that is an array, such as "bgr", as for `open_photo`.
 

@@ -26,10 +26,13 @@ inline int sample_bytes(const FormatInfo &format) { return mpscnn::vision::sampl
 /// Formats with one plane come first.
 inline constexpr int plain_formats = static_cast<int>(PixelFormat::rgba16f) + 1;
 
+/// The random samples of a photo: of any value, or only the smallest and the largest one.
+enum class Samples { any, extreme };
+
 /// A photo that owns its pixels. Rows are padded with bytes that are NaN as floats.
 class Photo {
 public:
-    Photo(PixelFormat format, int width, int height, int orientation)
+    Photo(PixelFormat format, int width, int height, int orientation, Samples samples = Samples::any)
         : view_{nullptr, width, height, 0, format, orientation} {
         const FormatInfo &info = format_info(format);
         const int pixel_row = width * info.pixel_bytes();
@@ -39,7 +42,8 @@ public:
         std::mt19937 random(static_cast<unsigned>(width * 31 + height));
         for (int y = 0; y < height; ++y)
             for (int offset = 0; offset < pixel_row; offset += sample_bytes(info))
-                write_sample(info.sample, pixel(0, y) + offset, random());
+                write_sample(info.sample, pixel(0, y) + offset,
+                             samples == Samples::any ? random() : random() % 2 * 65535);
     }
     Photo(const Photo &) = delete;
     Photo &operator=(const Photo &) = delete;

@@ -2,6 +2,7 @@
 
 #include "vision/preprocess_json.h"
 
+#include <array>
 #include <string>
 
 #include "tests/cpp/check.h"
@@ -23,12 +24,15 @@ Preprocess written_and_read(const Preprocess &options) { return read(mpscnn::to_
 } // namespace
 
 TEST(every_field_comes_back) {
-    for (const char *name : {"tensorflow", "caffe", "torch", "unit", "none"}) {
+    for (const char *name : {"tensorflow", "caffe", "torch", "torchvision", "unit", "none"}) {
         Preprocess options = Preprocess::named(name);
+        CHECK(written_and_read(options) == options);
+        options.whole_pixels = false;
         options.crop_fraction = 0.875;
-        options.letterbox_value = 114.5f;
+        options.letterbox_value = {114.5f, 1.0f, 2.0f};
         for (const Fit fit : {Fit::stretch, Fit::center_crop, Fit::letterbox})
-            for (const Filter filter : {Filter::bilinear_antialias, Filter::bilinear, Filter::nearest}) {
+            for (const Filter filter : {Filter::bilinear_antialias, Filter::bilinear, Filter::nearest,
+                                        Filter::bicubic_antialias, Filter::bicubic}) {
                 options.fit = fit;
                 if (fit == Fit::letterbox) options.letterbox_position = LetterboxPosition::top_left;
                 options.filter = filter;
@@ -46,7 +50,8 @@ TEST(every_field_comes_back) {
 
 TEST(the_text_is_stable) {
     CHECK(mpscnn::to_text(to_json({})) ==
-          R"({"fit":"stretch","crop_fraction":1.0,"filter":"bilinear_antialias","order":"rgb",)"
+          R"({"fit":"stretch","crop_fraction":1.0,"whole_pixels":false,"filter":"bilinear_antialias",)"
+          R"("order":"rgb",)"
           R"("mean":[0.0,0.0,0.0],"scale":[1.0,1.0,1.0],"letterbox_value":0.0,)"
           R"("letterbox_position":"center"})");
 }
@@ -54,6 +59,8 @@ TEST(the_text_is_stable) {
 TEST(absent_keys_mean_defaults) {
     CHECK(read("{}") == Preprocess{});
     CHECK(read(R"({"fit": "letterbox"})").fit == Fit::letterbox);
+    CHECK(read(R"({"letterbox_value": 7})").letterbox_value == std::array{7.0f, 7.0f, 7.0f});
+    CHECK(read(R"({"letterbox_value": [7, 8, 9]})").letterbox_value == std::array{7.0f, 8.0f, 9.0f});
 }
 
 TEST(a_string_is_a_preset) {
@@ -77,6 +84,9 @@ TEST(anything_else_is_refused_with_its_place) {
     refused(R"({"order": "gray", "scale": [1, 2, 3]})", "3 numbers");
     refused(R"({"mean": {"a": 1, "b": 2, "c": 3}})", "an array");
     refused(R"({"scale": [1, 2, 1e40]})", "scale");
+    refused(R"({"letterbox_value": [1, 2]})", "2 numbers");
+    refused(R"({"whole_pixels": 1})", "whole_pixels");
+    refused(R"({"whole_pixels": true, "fit": "digit", "order": "gray"})", "whole_pixels");
 }
 
 TEST(invalid_options_are_not_written) {

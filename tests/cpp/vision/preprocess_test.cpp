@@ -18,7 +18,8 @@ using test::Photo;
 
 namespace {
 
-constexpr std::array all_filters{Filter::bilinear_antialias, Filter::bilinear, Filter::nearest};
+constexpr std::array all_filters{Filter::bilinear_antialias, Filter::bilinear, Filter::nearest,
+                                 Filter::bicubic_antialias, Filter::bicubic};
 constexpr std::array all_fits{Fit::stretch, Fit::center_crop, Fit::letterbox};
 constexpr std::array all_orders{ChannelOrder::rgb, ChannelOrder::bgr, ChannelOrder::gray};
 
@@ -34,18 +35,30 @@ std::vector<float> run(const ImageView &image, const Preprocess &options, int he
     return result;
 }
 
+/// Return the kernel of a filter for the distance of a sample from the centre, in samples of the output if
+/// the filter is antialiased.
+double kernel(Filter filter, double distance) {
+    if (filter == Filter::bilinear || filter == Filter::bilinear_antialias)
+        return std::max(0.0, 1.0 - distance);
+    // Keys's cubic
+    const double a = filter == Filter::bicubic ? -0.75 : -0.5, d = distance;
+    if (d <= 1.0) return (a + 2) * d * d * d - (a + 3) * d * d + 1;
+    return d < 2.0 ? a * d * d * d - 5 * a * d * d + 8 * a * d - 4 * a : 0.0;
+}
+
 /// Return the weights of all inputs for one output, directly from the filter's definition.
 std::vector<double> dense_weights(Filter filter, int inputs, double center, double scale) {
     std::vector<double> weights(static_cast<std::size_t>(inputs), 0.0);
-    // Bilinear sees the edge sample repeated, so virtual inputs outside add their weights to it.
-    const int beyond = filter == Filter::bilinear ? inputs : 0;
+    const bool antialiased = filter == Filter::bilinear_antialias || filter == Filter::bicubic_antialias;
+    // Other filters see the edge sample repeated, so virtual inputs outside add their weights to it.
+    const int beyond = filter == Filter::bilinear || filter == Filter::bicubic ? inputs + 2 : 0;
     double sum = 0;
     for (int i = -beyond; i < inputs + beyond; ++i) {
         const double distance = std::abs(i + 0.5 - center);
-        const double width = filter == Filter::bilinear_antialias ? std::max(1.0, scale) : 1.0;
         const bool inside = i <= center && center < i + 1;
-        const double weight =
-            filter == Filter::nearest ? (inside ? 1.0 : 0.0) : std::max(0.0, 1.0 - distance / width);
+        const double weight = filter == Filter::nearest
+                                  ? (inside ? 1.0 : 0.0)
+                                  : kernel(filter, distance / (antialiased ? std::max(1.0, scale) : 1.0));
         weights[static_cast<std::size_t>(std::clamp(i, 0, inputs - 1))] += weight;
         sum += weight;
     }
@@ -59,8 +72,33 @@ struct Span {
     int first, outputs;
 };
 
+/// Return the span of an axis that becomes `resized` pixels and is then cropped or padded.
+Span whole_span(double extent, double resized, int outputs) {
+    const int inner = static_cast<int>(std::min<double>(resized, outputs));
+    const double cropped = std::nearbyint((resized - inner) / 2); // of two whole numbers the even one
+    return {cropped * extent / resized, inner * extent / resized, (outputs - inner) / 2, inner};
+}
+
+std::array<Span, 2> whole_spans(double width, double height, const Preprocess &options, int out_height,
+                                int out_width) {
+    const double across = std::max(1.0, std::floor(out_width / options.crop_fraction)),
+                 down = std::max(1.0, std::floor(out_height / options.crop_fraction));
+    double resized_width = across, resized_height = down;
+    if (options.fit == Fit::center_crop && across == down) { // torchvision's Resize
+        resized_width = width <= height ? across : std::floor(across * width / height);
+        resized_height = width <= height ? std::floor(across * height / width) : across;
+    } else if (options.fit != Fit::stretch) { // timm's ResizeKeepRatio
+        const double ratio = options.fit == Fit::letterbox ? std::max(width / across, height / down)
+                                                           : std::min(width / across, height / down);
+        resized_width = std::max(1.0, std::nearbyint(width / ratio));
+        resized_height = std::max(1.0, std::nearbyint(height / ratio));
+    }
+    return {whole_span(width, resized_width, out_width), whole_span(height, resized_height, out_height)};
+}
+
 std::array<Span, 2> reference_spans(double width, double height, const Preprocess &options, int out_height,
                                     int out_width) {
+    if (options.whole_pixels) return whole_spans(width, height, options, out_height, out_width);
     double used_width = width, used_height = height;
     int inner_width = out_width, inner_height = out_height;
     if (options.fit == Fit::center_crop) {
@@ -82,22 +120,31 @@ std::array<double, 3> reference_color(const ImageView &image, const Preprocess &
                                       const std::array<Span, 2> &spans, int row, int column) {
     const int x = column - spans[0].first, y = row - spans[1].first;
     if (x < 0 || x >= spans[0].outputs || y < 0 || y >= spans[1].outputs) {
-        const double bar = options.letterbox_value;
-        return {bar, bar, bar};
+        const auto &bar = options.letterbox_value;
+        return {bar[0], bar[1], bar[2]};
     }
     const double scale_x = spans[0].length / spans[0].outputs, scale_y = spans[1].length / spans[1].outputs;
     const auto across =
         dense_weights(options.filter, image.oriented_width(), spans[0].start + (x + 0.5) * scale_x, scale_x);
     const auto down =
         dense_weights(options.filter, image.oriented_height(), spans[1].start + (y + 0.5) * scale_y, scale_y);
+    const auto limit = [](double x) { return std::clamp(x, 0.0, 255.0); };
     std::array<double, 3> sum{};
-    for (int v = 0; v < image.oriented_height(); ++v)
+    for (int v = 0; v < image.oriented_height(); ++v) {
+        if (down[static_cast<std::size_t>(v)] == 0) continue;
+        std::array<double, 3> line{};
         for (int u = 0; u < image.oriented_width(); ++u) {
-            const double weight = across[static_cast<std::size_t>(u)] * down[static_cast<std::size_t>(v)];
+            const double weight = across[static_cast<std::size_t>(u)];
             if (weight == 0) continue;
             const auto color = test::seen_color(image, u, v);
-            for (std::size_t c = 0; c < 3; ++c) sum[c] += weight * color[c];
+            for (std::size_t c = 0; c < 3; ++c) line[c] += weight * color[c];
         }
+        for (std::size_t c = 0; c < 3; ++c)
+            sum[c] += down[static_cast<std::size_t>(v)] *
+                      (options.filter == Filter::bicubic_antialias ? limit(line[c]) : line[c]);
+    }
+    if (overshoots(options.filter))
+        for (double &color : sum) color = limit(color);
     return sum;
 }
 
@@ -147,8 +194,11 @@ TEST(every_format_orientation_and_order_follows_the_definition) {
                 options.mean = {10.0f, 20.0f, 30.0f};
                 options.scale = {0.5f, 0.25f, 1.0f};
                 check_against_reference(photo.view(), options, 4, 6);
-                options.filter = Filter::bilinear;
-                check_against_reference(photo.view(), options, 17, 11);
+                for (const Filter filter : {Filter::bilinear, Filter::bicubic, Filter::bicubic_antialias}) {
+                    options.filter = filter;
+                    check_against_reference(photo.view(), options, 17, 11);
+                }
+                check_against_reference(photo.view(), options, 4, 6);
             }
 }
 
@@ -158,17 +208,46 @@ TEST(every_fit_and_filter_follows_the_definition) {
     };
     for (const Fit fit : all_fits)
         for (const Filter filter : all_filters)
-            for (const double fraction : {1.0, 0.875, 0.3})
+            for (const double fraction : {1.0, 0.875, 0.3, 1.15})
                 for (const Size photo_size : {Size{40, 24}, Size{7, 31}, Size{1, 1}, Size{64, 1}})
                     for (const Size out : {Size{5, 9}, Size{13, 4}, Size{1, 1}, Size{50, 50}}) {
                         const Photo photo(PixelFormat::rgb8, photo_size.width, photo_size.height, 6);
                         Preprocess options;
                         options.fit = fit;
                         options.filter = filter;
+                        options.letterbox_value = {114.0f, 20.0f, 30.0f};
+                        options.crop_fraction = std::min(1.0, fraction);
+                        check_against_reference(photo.view(), options, out.height, out.width);
+                        options.whole_pixels = true;
                         options.crop_fraction = fraction;
-                        options.letterbox_value = 114.0f;
                         check_against_reference(photo.view(), options, out.height, out.width);
                     }
+}
+
+/// Photos with strong edges, whose results the limits change in both directions.
+TEST(limits_come_after_each_axis_of_the_upright_photo) {
+    for (const PixelFormat format : {PixelFormat::rgb8, PixelFormat::rgba8, PixelFormat::gray8,
+                                     PixelFormat::gray_alpha8, PixelFormat::rgb16, PixelFormat::rgba16f})
+        for (int orientation = 1; orientation <= 8; ++orientation) {
+            const Photo photo(format, 23, 17, orientation, test::Samples::extreme);
+            Preprocess options;
+            options.filter = Filter::bicubic_antialias;
+            for (const int height : {5, 17, 40})
+                for (const int width : {7, 23, 31})
+                    check_against_reference(photo.view(), options, height, width);
+        }
+}
+
+/// Torchvision: Resize(256), CenterCrop(224).
+TEST(whole_pixels_are_those_of_torchvision) {
+    const Photo photo(PixelFormat::gray8, 451, 300, 1);
+    const Preprocess options = Preprocess::named("torchvision");
+    const Transform transform = output_to_photo(photo.view(), options, 224, 224);
+    // 451 x 300 becomes 384 x 256, of which the columns from 80 on and the rows from 16 on are taken.
+    CHECK(std::abs(transform.photo_x(0) - 80 * (451.0 / 384)) < 1e-9);
+    CHECK(std::abs(transform.photo_y(0) - 16 * (300.0 / 256)) < 1e-9);
+    CHECK(std::abs(transform.photo_x(224) - 304 * (451.0 / 384)) < 1e-9);
+    CHECK(std::abs(transform.photo_y(224) - 240 * (300.0 / 256)) < 1e-9);
 }
 
 TEST(the_photos_own_size_only_normalises) {
@@ -281,16 +360,18 @@ TEST(rows_made_in_parts_have_the_same_bits) {
     };
     for (int format = 0; format <= static_cast<int>(PixelFormat::i420); ++format)
         for (int orientation = 1; orientation <= 8; ++orientation)
-            for (const int height : {9, 21}) { // copied or resized
-                const Photo photo(static_cast<PixelFormat>(format), 9, 9, orientation);
-                ImageView image = photo.view();
-                image.chroma = {photo.pixel(0, 0), photo.pixel(0, 0), 10};
-                Preprocess options;
-                options.fit = Fit::letterbox;
-                std::vector<float> shared(static_cast<std::size_t>(height * 9 * 3), -1e9f);
-                preprocess(image, options, height, 9, 3, shared.data(), 3, 9 * 3, backwards);
-                CHECK(shared == run(image, options, height, 9));
-            }
+            for (const Filter filter : {Filter::bilinear_antialias, Filter::bicubic_antialias})
+                for (const int height : {9, 21}) { // copied or resized
+                    const Photo photo(static_cast<PixelFormat>(format), 9, 9, orientation);
+                    ImageView image = photo.view();
+                    image.chroma = {photo.pixel(0, 0), photo.pixel(0, 0), 10};
+                    Preprocess options;
+                    options.filter = filter;
+                    options.fit = Fit::letterbox;
+                    std::vector<float> shared(static_cast<std::size_t>(height * 9 * 3), -1e9f);
+                    preprocess(image, options, height, 9, 3, shared.data(), 3, 9 * 3, backwards);
+                    CHECK(shared == run(image, options, height, 9));
+                }
 }
 
 TEST(only_the_output_pixels_are_written) {
@@ -327,6 +408,9 @@ TEST(nan_reaches_only_the_outputs_that_cover_it) {
         const std::size_t row = i / 4, column = i % 4;
         CHECK(std::isnan(half[i]) == ((row == 1 || row == 2) && column >= 2));
     }
+    options.filter = Filter::bicubic_antialias; // output k covers (2k - 3, 2k + 5)
+    const auto cubic = run(image, options, 4, 4);
+    for (std::size_t i = 0; i < cubic.size(); ++i) CHECK(std::isnan(cubic[i]) == (i % 4 >= 1));
 }
 
 TEST(extreme_sizes) {
@@ -376,6 +460,7 @@ TEST(presets) {
     CHECK(is_near("tensorflow", {1, -1, 100 / 127.5 - 1}));
     CHECK(is_near("caffe", {(100 - 103.94) * 0.017, -116.78 * 0.017, (255 - 123.68) * 0.017}));
     CHECK(is_near("torch", {(1 - 0.485) / 0.229, -0.456 / 0.224, (100 / 255.0 - 0.406) / 0.225}));
+    CHECK(is_near("torchvision", {(1 - 0.485) / 0.229, -0.456 / 0.224, (100 / 255.0 - 0.406) / 0.225}));
     const auto gray = run(image, Preprocess::named("unit", 1), 1, 1);
     CHECK(difference(gray, {(0.299 * 255 + 0.114 * 100) / 255}) < 1e-6);
     CHECK_THROWS(Preprocess::named("imagenet"), ErrorKind::parameter, "'imagenet'");
@@ -469,7 +554,17 @@ TEST(bad_options_are_refused) {
     refused([](Preprocess &o) { o.crop_fraction = NAN; }, "crop_fraction");
     refused([](Preprocess &o) { o.mean[2] = NAN; }, "mean");
     refused([](Preprocess &o) { o.scale[0] = INFINITY; }, "scale");
-    refused([](Preprocess &o) { o.letterbox_value = NAN; }, "letterbox_value");
+    refused([](Preprocess &o) { o.letterbox_value[1] = NAN; }, "letterbox_value");
+    const auto whole = [&](auto change, const char *part) {
+        refused(
+            [&](Preprocess &o) {
+                o.whole_pixels = true;
+                change(o);
+            },
+            part);
+    };
+    whole([](Preprocess &o) { o.crop_fraction = 17; }, "at most 16");
+    whole([](Preprocess &o) { o.letterbox_position = LetterboxPosition::top_left; }, "whole_pixels");
     refused([](Preprocess &o) { o.fit = static_cast<Fit>(4); }, "fit number 4");
     refused([](Preprocess &o) { o.filter = static_cast<Filter>(-1); }, "filter number -1");
     refused([](Preprocess &o) { o.order = static_cast<ChannelOrder>(3); }, "order number 3");

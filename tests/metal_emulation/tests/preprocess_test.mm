@@ -116,11 +116,13 @@ std::vector<float> values_in(MPSImage *image, int number, std::size_t count, boo
 vision::Preprocess drawn_options() {
     vision::Preprocess options;
     options.fit = static_cast<vision::Fit>(between(0, 2));
-    options.filter = static_cast<vision::Filter>(between(0, 2));
+    options.filter = static_cast<vision::Filter>(between(0, 4));
     options.order = static_cast<vision::ChannelOrder>(between(0, 2));
     options.crop_fraction = coin() ? 1.0 : 0.6;
-    options.letterbox_position = static_cast<vision::LetterboxPosition>(between(0, 1));
-    options.letterbox_value = 114.0f;
+    options.whole_pixels = coin();
+    if (!options.whole_pixels)
+        options.letterbox_position = static_cast<vision::LetterboxPosition>(between(0, 1));
+    options.letterbox_value = {114.0f, 20.0f, 30.0f};
     options.mean = {100.0f, 50.0f, 20.0f};
     options.scale = {1.0f / 64, 1.0f / 128, 1.0f / 32};
     return options;

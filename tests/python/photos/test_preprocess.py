@@ -32,15 +32,21 @@ ORDERS = {  # channels of uint8 arrays -> the positions of red, green, blue and 
 CHANNELS = {"gray_alpha": 2, "rgba": 4, "bgra": 4, "rgbx": 4, "bgrx": 4, "gray": 1}
 
 
+FILTERS = ["bilinear_antialias", "bilinear", "nearest", "bicubic_antialias", "bicubic"]
+
+
 @st.composite
 def settings_of(draw: st.DrawFn) -> dict[str, Any]:
+    whole = draw(st.booleans())
+    order = draw(st.sampled_from(["rgb", "bgr", "gray"]))
     return {
         "fit": draw(st.sampled_from(["stretch", "center_crop", "letterbox"])),
-        "filter": draw(st.sampled_from(["bilinear_antialias", "bilinear", "nearest"])),
-        "crop_fraction": draw(st.sampled_from([1.0, 0.875, 0.3])),
-        "order": draw(st.sampled_from(["rgb", "bgr", "gray"])),
-        "letterbox_value": 114.0,
-        "letterbox_position": draw(st.sampled_from(["center", "top_left"])),
+        "filter": draw(st.sampled_from(FILTERS)),
+        "crop_fraction": draw(st.sampled_from([1.0, 0.875, 0.3, *([1.15] if whole else [])])),
+        "whole_pixels": whole,
+        "order": order,
+        "letterbox_value": draw(st.sampled_from([114.0] if order == "gray" else [114.0, [10.0, 20.0, 30.0]])),
+        "letterbox_position": "center" if whole else draw(st.sampled_from(["center", "top_left"])),
     }
 
 

@@ -54,7 +54,7 @@ extents = st.integers(1, 40)
     st.sampled_from([1, 2, 3]),
     st.sampled_from(["stretch", "center_crop", "letterbox"]),
     st.sampled_from([1.0, 0.875, 0.5]),
-    st.booleans(),
+    st.sampled_from(["center", "top_left", "whole_pixels"]),
     st.integers(0, 2**32 - 1),
 )
 def test_it_follows_the_definition(
@@ -63,7 +63,7 @@ def test_it_follows_the_definition(
     pool: int,
     fit: str,
     crop_fraction: float,
-    centred: bool,
+    placing: str,
     seed: int,
 ) -> None:
     size = (9, 12)
@@ -72,14 +72,17 @@ def test_it_follows_the_definition(
         "fit": fit,
         "crop_fraction": crop_fraction,
         "scale": [1 / 255] * 3,
-        "letterbox_position": "center" if centred else "top_left",
+        "letterbox_position": "top_left" if placing == "top_left" else "center",
+        "whole_pixels": placing == "whole_pixels",
     }
     path = tmp_path_factory.mktemp("model") / "model.safetensors"
     pixels = photo_of(seed, *photo)
     result = saved(path, network, settings).segment(pixels, scores=True)
     grid = network.compile(device="cpu", precision="float32").session()
     scores = np.asarray(grid.run(mpscnn.preprocess(pixels, size, settings)))[0]
-    expected, seen = sampled_scores(scores, photo, size, fit, crop_fraction, centred)
+    expected, seen = sampled_scores(
+        scores, photo, size, fit, crop_fraction, placing != "top_left", placing == "whole_pixels"
+    )
     assert result.scores is not None
     np.testing.assert_array_equal(np.isnan(result.scores).any(axis=2), ~seen)
     np.testing.assert_allclose(result.scores[seen], expected[seen], rtol=0, atol=1e-6)
