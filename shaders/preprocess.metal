@@ -43,14 +43,13 @@ inline float4 limited(float4 value) {
 /// may be NaN.
 inline float4 resized(Photo photo, PreprocessTaps column, PreprocessTaps row, const device float *weights,
                       bool over_white, constant PreprocessParams &params) {
-    // Limits make the order matter. The sums along the rows of the upright photo come first.
-    const bool transposed = params.transposed != 0;
-    const PreprocessTaps inner = transposed ? row : column, outer = transposed ? column : row;
+    const bool rows_first = params.rows_first != 0; // matters if the first sums are limited
+    const PreprocessTaps inner = rows_first ? row : column, outer = rows_first ? column : row;
     float4 sum = float4(0.0f);
     for (uint o = 0; o < outer.count; ++o) {
         float4 line = float4(0.0f);
         for (uint i = 0; i < inner.count; ++i) {
-            const uint x = column.first + (transposed ? o : i), y = row.first + (transposed ? i : o);
+            const uint x = column.first + (rows_first ? o : i), y = row.first + (rows_first ? i : o);
             float4 pixel = photo.read(uint2(x, y));
             if (over_white) pixel = pixel * float4(pixel.w) + float4(1.0f - pixel.w);
             line = fma(float4(weights[inner.weight + i]), pixel, line);

@@ -16,9 +16,9 @@ struct PreprocessParams {
     unsigned int left, top, width, height; ///< the part of the destination that the photo fills
     unsigned int transposed;               ///< 1: columns of the stored photo become rows of the destination
     unsigned int gray_photo, uses_alpha, bgr;
-    /// 1: results are limited to 0..1 in the texture's units. 2: also the sums along the destination's rows,
-    /// which are computed first.
+    /// 1: results are limited to 0..1 in the texture's units. 2: also the sums of the first axis.
     unsigned int limits;
+    unsigned int rows_first; ///< 1: the first axis is that of the stored photo's rows
     float bar[3];            ///< values of the bars around the photo, in 0..255
     float mean[3], scale[3]; ///< for red, green and blue, or for gray
     // RGB in 0..255 = (luma - black) * luma_factor + (blue - 128) * blue_factors + (red - 128) * red_factors

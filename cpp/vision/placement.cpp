@@ -103,6 +103,14 @@ Placement place(const ImageView &image, const Preprocess &options, int out_heigh
              centred ? (out_height - inner_height) / 2 : 0}};
 }
 
+bool columns_come_first(const Placement &placement) {
+    // The number of pixels by which the whole photo shrinks.
+    const auto loss = [](const Axis &axis) { return axis.inputs - axis.inputs * axis.outputs / axis.extent; };
+    constexpr double rounding = 1e-6;
+    const double height = loss(placement.down.axis), width = loss(placement.across.axis);
+    return !(height > rounding && height > 2.0 * width + rounding);
+}
+
 double chroma_shift(ChromaSiting siting) { return siting == ChromaSiting::left ? 0.25 : 0.0; }
 
 /// Return the chroma axis. Chroma sample j covers the two luma pixels [2 j, 2 j + 2). The last one may be

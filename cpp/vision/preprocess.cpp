@@ -173,9 +173,8 @@ void resize(const ImageView &image, const Placement &placement, Filter filter, c
             }
         });
     };
-    // Pillow limits the results of the upright photo's columns axis before it resizes the other one.
     const bool limits_each = filter == Filter::bicubic_antialias;
-    if (limits_each && !transposed)
+    if (limits_each && columns_come_first(placement) != transposed)
         return resize_with(Resizer<ColumnsFirstResampler>(image, columns, rows, filter));
     resize_with(Resizer<PlaneResampler>(image, columns, rows, filter,
                                         Limits{.sums = limits_each, .results = overshoots(filter)}));

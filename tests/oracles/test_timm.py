@@ -20,7 +20,8 @@ import mpscnn
 from mpscnn.converters import read_network
 from mpscnn.converters.pytorch.architectures import FAMILIES
 from mpscnn.converters.pytorch.state_dict import StateDict
-from mpscnn.converters.pytorch.timm_config import SEVERAL_NORMALISATIONS
+from mpscnn.converters.pytorch.timm_config import SEVERAL_TRANSFORMS
+from mpscnn.models.photo_transforms import NORMALISATIONS
 
 full = pytest.mark.full
 
@@ -95,38 +96,30 @@ def test_networks(tmp_path: Path, name: str) -> None:
     module = randomized(built, gain=0.5 if "efficientnetv2" in name or "hybrid" in name else 1.0)
     network = read_network([saved(module, tmp_path / f"{name}.pth")], size=size)
     assert_close(computed(network, photo(size)), asked(module, photo(size)).numpy())
-    wanted = normalisations(name) or {
-        (tuple(built.pretrained_cfg["mean"]), tuple(built.pretrained_cfg["std"]))
-    }
-    assert network.preprocess in {PRESETS[numbers] for numbers in wanted}
-    assert bool(network.notes) == (len(wanted) > 1)
+    assert bool(network.notes) == (len(transforms(name)) > 1)
 
 
-#: timm's means and deviations of the presets.
-PRESETS = {
-    ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)): "torch",
-    ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)): "tensorflow",
-    ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)): "unit",
-}
-
-
-def normalisations(name: str) -> set[Any]:
-    """Return the means and deviations that timm's weights of a network were trained with."""
+def transforms(name: str) -> set[Any]:
+    """Return the sizes, crops, filters and normalisations of timm's weights of a network."""
     configs = map(timm().models.get_pretrained_cfg, timm().list_pretrained(f"{name}.*"))
-    return {(tuple(config.mean), tuple(config.std)) for config in configs}
+    return {
+        (one.input_size, one.crop_pct, one.crop_mode, one.interpolation, one.mean, one.std) for one in configs
+    }
 
 
-def test_the_networks_with_several_normalisations() -> None:
+def test_the_networks_with_several_transforms() -> None:
     empty = StateDict({}, "")
     names = {one.name for family in FAMILIES if family.is_timm for one in family.members(empty)}
-    assert {name for name in names if len(normalisations(name)) > 1} == SEVERAL_NORMALISATIONS
+    assert {name for name in names if len(transforms(name)) > 1} == SEVERAL_TRANSFORMS
 
 
 def test_the_config_that_timm_writes(tmp_path: Path) -> None:
     module = timm().create_model("efficientnet_b1.ra4_e3600_r240_in1k", pretrained=False, num_classes=5)
     timm().models._hub.save_config_for_hf(module, tmp_path / "config.json")
     network = read_network([saved(randomized(module), tmp_path / "model.pth")], size=(64, 64))
-    assert network.preprocess == "tensorflow"
+    assert isinstance(network.preprocess, dict)
+    assert network.preprocess["mean"] == [255 * mean for mean in NORMALISATIONS["tensorflow"][0]]
+    assert network.preprocess["crop_fraction"] == 0.9
     assert not network.notes
 
 

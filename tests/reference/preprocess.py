@@ -245,11 +245,19 @@ def _placed(
         rows, columns = image.shape[:2]
         weights_across = resize_matrix(filter, columns, x.start, x.used, x.inner, across, spacing)
         weights_down = resize_matrix(filter, rows, y.start, y.used, y.inner, down, spacing)
-        lines = np.einsum("xu,vu...->vx...", weights_across, image, optimize=True)
-        if filter == "bicubic_antialias":
-            lines = np.clip(lines, 0, 255)
-        result = np.einsum("yv,vx...->yx...", weights_down, lines, optimize=True)
-        return np.clip(result, 0, 255) if filter.startswith("bicubic") else result
+        axes = {"x": weights_across, "y": weights_down}
+        # Pillow's order: the rows axis comes first if the photo loses more than twice as much height as width.
+        lost_width, lost_height = (
+            side - side * place.inner / place.used for side, place in ((seen_width, x), (seen_height, y))
+        )
+        rows_first = lost_height > 1e-6 and lost_height > 2 * lost_width + 1e-6
+        result = image
+        for step, axis in enumerate("yx" if rows_first else "xy"):
+            subscripts = "xu,vu...->vx..." if axis == "x" else "yv,vu...->yu..."
+            result = np.einsum(subscripts, axes[axis], result, optimize=True)
+            if filter == "bicubic_antialias" or (filter == "bicubic" and step == 1):
+                result = np.clip(result, 0, 255)
+        return result
 
     result = np.broadcast_to(np.asarray(letterbox_value, np.float64), (height, width, 3)).copy()
     result[y.first : y.first + y.inner, x.first : x.first + x.inner] = resized(resize)

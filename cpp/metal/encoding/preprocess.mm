@@ -14,7 +14,7 @@ namespace mpscnn::metal {
 
 namespace {
 
-static_assert(sizeof(PreprocessParams) == 32 * sizeof(int));
+static_assert(sizeof(PreprocessParams) == 33 * sizeof(int));
 
 constexpr int max_components = 4;
 
@@ -154,6 +154,7 @@ PreprocessParams params_of(const PhotoTextures &photo, const vision::ImageView &
     params.limits = options.filter == vision::Filter::bicubic_antialias ? 2
                     : vision::overshoots(options.filter)                ? 1
                                                                         : 0;
+    params.rows_first = vision::columns_come_first(placement) == view.transposed() ? 1 : 0;
     std::copy(options.letterbox_value.begin(), options.letterbox_value.end(), params.bar);
     std::copy(options.mean.begin(), options.mean.end(), params.mean);
     std::copy(options.scale.begin(), options.scale.end(), params.scale);

@@ -12,6 +12,7 @@ from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
 from mpscnn.models.mobilenet import Size, Weights, image_size, load_weights
+from mpscnn.models.photo_transforms import TORCHVISION, PhotoTransform
 
 OUTPUTS = ("logits", "softmax")
 # The function relu6(x + 3) / 6.
@@ -28,11 +29,11 @@ class Classifier(ABC):
     Attributes:
         name: the name in torchvision or timm.
         input_size: the default height and width of the input.
-        preprocess: the preset for photos.
+        photos: how photos become inputs; None: as for the network's first weights in torchvision.
     """
 
     name: str
-    preprocess: str = field(default="torch", kw_only=True)
+    photos: PhotoTransform | None = field(default=None, kw_only=True)
     input_size: int = field(default=224, kw_only=True)
 
     @accept_foreign_arguments
@@ -44,7 +45,7 @@ class Classifier(ABC):
         classes: int = 1000,
         output: str = "logits",
     ) -> Network:
-        """Return the network: (n, height, width, 3), preprocessed by `preprocess` -> (n, classes).
+        """Return the network: (n, height, width, 3), with the preprocessing of published weights -> (n, classes).
 
         Args:
             weights: None (load them later), a mapping as for `Network.load_weights`, or a model file or registry
@@ -60,10 +61,16 @@ class Classifier(ABC):
             raise ParameterError(f"output must be 'logits' or 'softmax', got {output!r}")
         size = self.input_size if input_size is None else input_size
         net = Network(input=(*image_size(size), 3), name=self.name)
-        net.preprocess = self.preprocess
+        net.preprocess = (
+            self._published_photos().settings() if self.photos is None else self.photos.settings()
+        )
         logits = self._logits(net, net.input, whole_number("classes", classes))
         net.output(net.softmax(logits, name="softmax") if output == "softmax" else logits)
         return load_weights(net, weights)
+
+    def _published_photos(self) -> PhotoTransform:
+        """Return how photos become inputs for the network's published weights."""
+        return TORCHVISION.get(self.name, PhotoTransform())
 
     @abstractmethod
     def _logits(self, net: Network, x: Tensor, classes: int) -> Tensor:

@@ -10,6 +10,7 @@ from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
 from mpscnn.models.blocks import Classifier, convolution, depthwise, global_average_pool, squeeze_excitation
 from mpscnn.models.mobilenet import round_channels
+from mpscnn.models.photo_transforms import TIMM, PhotoTransform, TimmWeights
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,10 @@ class EfficientNet(Classifier):
     stages: tuple[Stage, ...] = _V1
     first: int = 32
 
+    def _published_photos(self) -> PhotoTransform:
+        # torchvision has no Lite networks.
+        return TIMM.get(self.name, TimmWeights()).photos if self.lite else super()._published_photos()
+
     def _logits(self, net: Network, x: Tensor, classes: int) -> Tensor:
         first, last = (c if self.lite else round_channels(c * self.width) for c in (self.first, 1280))
         x = self._convolution(net, x, first, 3, 2, "features.0.0")
@@ -173,9 +178,7 @@ efficientnet_lite3 = EfficientNet("efficientnet_lite3", 1.2, 1.4, lite=True, inp
 efficientnet_lite4 = EfficientNet("efficientnet_lite4", 1.4, 1.8, lite=True, input_size=300)
 efficientnet_v2_s = EfficientNet("efficientnet_v2_s", stages=_V2_SMALL, first=24, input_size=384)
 efficientnet_v2_m = EfficientNet("efficientnet_v2_m", stages=_V2_MEDIUM, first=24, input_size=480)
-efficientnet_v2_l = EfficientNet(
-    "efficientnet_v2_l", stages=_V2_LARGE, first=32, input_size=480, preprocess="tensorflow"
-)
+efficientnet_v2_l = EfficientNet("efficientnet_v2_l", stages=_V2_LARGE, first=32, input_size=480)
 
 EFFICIENTNETS_V2 = (efficientnet_v2_s, efficientnet_v2_m, efficientnet_v2_l)
 EFFICIENTNETS = (

@@ -11,6 +11,7 @@ from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
 from mpscnn.models.blocks import HARD_SIGMOID, Classifier, convolution, depthwise, squeeze_excitation
 from mpscnn.models.mobilenet import round_channels
+from mpscnn.models.photo_transforms import TIMM, PhotoTransform, TimmWeights
 
 
 @dataclass(frozen=True)
@@ -146,6 +147,9 @@ class BlockNetwork(Classifier):
     squeeze_activation: ActivationName | None = "relu"
     head: Literal["before", "behind", "none"] = "behind"
     features: int = 1280
+
+    def _published_photos(self) -> PhotoTransform:
+        return TIMM.get(self.name, TimmWeights()).photos
 
     def _logits(self, net: Network, x: Tensor, classes: int) -> Tensor:
         x = convolution(

@@ -88,12 +88,8 @@ def _edge_v2(channels: tuple[int, ...], group: int) -> Stages:
     )
 
 
-def _edge(
-    name: str, stages: Stages, stem: int, kernel: int = 3, features: int = 1280, preprocess: str = "torch"
-) -> BlockNetwork:
-    return BlockNetwork(
-        name, stages, stem=stem, stem_kernel=kernel, head="before", features=features, preprocess=preprocess
-    )
+def _edge(name: str, stages: Stages, stem: int, kernel: int = 3, features: int = 1280) -> BlockNetwork:
+    return BlockNetwork(name, stages, stem=stem, stem_kernel=kernel, head="before", features=features)
 
 
 def _v1(name: str, width: float = 1.0, *, head: bool = False) -> BlockNetwork:
@@ -105,7 +101,6 @@ def _v1(name: str, width: float = 1.0, *, head: bool = False) -> BlockNetwork:
         activation="relu6",
         head="before" if head else "none",
         features=1024,
-        preprocess="tensorflow",
     )
 
 
@@ -135,14 +130,11 @@ MOBILENETS_TIMM = (
         activation="hard_swish",
         squeezed=round_channels,
         input_size=256,
-        preprocess="tensorflow",
     ),
     *(_lcnet(width) for width in (0.35, 0.5, 0.75, 1.0, 1.5)),
     _edge("mobilenet_edgetpu_100", _EDGE_V1, 32),
     _edge("mobilenet_edgetpu_v2_xs", _edge_v2((16, 32, 48, 96, 144, 160, 192), 64), 32),
     _edge("mobilenet_edgetpu_v2_s", _edge_v2((24, 48, 64, 128, 160, 192, 256), 64), 64, 5),
-    _edge(
-        "mobilenet_edgetpu_v2_m", _edge_v2((32, 64, 80, 160, 192, 240, 320), 64), 64, 5, 1344, "tensorflow"
-    ),
+    _edge("mobilenet_edgetpu_v2_m", _edge_v2((32, 64, 80, 160, 192, 240, 320), 64), 64, 5, 1344),
     _edge("mobilenet_edgetpu_v2_l", _edge_v2((32, 64, 96, 192, 240, 256, 384), 128), 64, 7, 1408),
 )

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 import mpscnn
 from mpscnn import models
 from mpscnn.converters import convert_files, read_network
+from mpscnn.converters.photo_input import PhotoNote
+from mpscnn.models.photo_transforms import PhotoTransform, torchvision_transform
 
 Arrays = dict[str, NDArray[Any]]
 Build = Callable[..., mpscnn.Network]
@@ -39,7 +41,7 @@ def test_weights_without_batch_normalization_stay(tmp_path: Path, name: str) -> 
     weights = weights_of(models.squeezenet1_1, classes=7)
     network = read_network([written(tmp_path, state_of(weights), name)])
     assert network.name == "weights"
-    assert network.preprocess == "torch"
+    assert network.preprocess == PhotoTransform().settings()
     assert network.input.shape == (None, 224, 224, 3)
     assert network.outputs[0].shape == (None, 7)
     assert network.weights.keys() == weights.keys()
@@ -148,7 +150,7 @@ def test_a_loaded_file_has_them_apart_or_not(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("MPSCNN_CACHE", str(tmp_path / "cache"))
     path = written(tmp_path, resnet_state())
     for fold in (True, False, True):
-        names = mpscnn.load(path, device="cpu", fold=fold).network.layer_names()
+        names = mpscnn.load(path, device="cpu", fold=fold, preprocess="torchvision").network.layer_names()
         assert ("bn1" in names) != fold
 
 
@@ -219,6 +221,24 @@ def test_one_file_is_one_network(tmp_path: Path) -> None:
     path = written(tmp_path, {})
     with pytest.raises(mpscnn.UnsupportedError, match="is one file; 2 were given"):
         read_network([path, path])
+
+
+@pytest.mark.parametrize(
+    ("name", "resize", "guessed"),
+    [
+        ("mobilenet_v2-b0353104.pth", 256, False),
+        ("mobilenet_v2-7ebf99e0.pth", 232, False),
+        ("mobilenet_v2-00000000.pth", 256, True),
+        ("mobilenet_v2.pth", 256, True),
+    ],
+)
+def test_torchvisions_files_have_their_own_photos(
+    tmp_path: Path, name: str, resize: int, guessed: bool
+) -> None:
+    weights = state_of(weights_of(models.mobilenet_v2_torch, classes=3))
+    network = read_network([written(tmp_path, weights, name)])
+    assert network.preprocess == torchvision_transform(resize).settings()
+    assert [isinstance(note, PhotoNote) for note in network.notes] == [True] * guessed
 
 
 def test_converted_files_belong_to_the_definition(tmp_path: Path) -> None:

@@ -129,19 +129,23 @@ std::array<double, 3> reference_color(const ImageView &image, const Preprocess &
     const auto down =
         dense_weights(options.filter, image.oriented_height(), spans[1].start + (y + 0.5) * scale_y, scale_y);
     const auto limit = [](double x) { return std::clamp(x, 0.0, 255.0); };
+    // Pillow's order: rows come first if the photo loses more than twice as much height as width.
+    const double lost_width = image.oriented_width() * (1 - 1 / scale_x),
+                 lost_height = image.oriented_height() * (1 - 1 / scale_y);
+    const bool rows_first = lost_height > 1e-6 && lost_height > 2 * lost_width + 1e-6;
+    const auto &inner = rows_first ? down : across, &outer = rows_first ? across : down;
     std::array<double, 3> sum{};
-    for (int v = 0; v < image.oriented_height(); ++v) {
-        if (down[static_cast<std::size_t>(v)] == 0) continue;
+    for (std::size_t o = 0; o < outer.size(); ++o) {
+        if (outer[o] == 0) continue;
         std::array<double, 3> line{};
-        for (int u = 0; u < image.oriented_width(); ++u) {
-            const double weight = across[static_cast<std::size_t>(u)];
-            if (weight == 0) continue;
-            const auto color = test::seen_color(image, u, v);
-            for (std::size_t c = 0; c < 3; ++c) line[c] += weight * color[c];
+        for (std::size_t i = 0; i < inner.size(); ++i) {
+            if (inner[i] == 0) continue;
+            const auto color = test::seen_color(image, static_cast<int>(rows_first ? o : i),
+                                                static_cast<int>(rows_first ? i : o));
+            for (std::size_t c = 0; c < 3; ++c) line[c] += inner[i] * color[c];
         }
         for (std::size_t c = 0; c < 3; ++c)
-            sum[c] += down[static_cast<std::size_t>(v)] *
-                      (options.filter == Filter::bicubic_antialias ? limit(line[c]) : line[c]);
+            sum[c] += outer[o] * (options.filter == Filter::bicubic_antialias ? limit(line[c]) : line[c]);
     }
     if (overshoots(options.filter))
         for (double &color : sum) color = limit(color);
@@ -408,8 +412,8 @@ TEST(nan_reaches_only_the_outputs_that_cover_it) {
         const std::size_t row = i / 4, column = i % 4;
         CHECK(std::isnan(half[i]) == ((row == 1 || row == 2) && column >= 2));
     }
-    options.filter = Filter::bicubic_antialias; // output k covers (2k - 3, 2k + 5)
-    const auto cubic = run(image, options, 4, 4);
+    options.filter = Filter::bicubic_antialias;   // output k covers (2k - 3, 2k + 5)
+    const auto cubic = run(image, options, 4, 4); // columns first
     for (std::size_t i = 0; i < cubic.size(); ++i) CHECK(std::isnan(cubic[i]) == (i % 4 >= 1));
 }
 

@@ -14,9 +14,12 @@ from mpscnn.converters.pytorch.state_dict import StateDict
 from mpscnn.converters.pytorch.timm_config import (
     TimmConfig,
     apply_config,
+    guess_of_photos,
     is_named,
     refuse_blur_by_name,
+    size_in_config,
 )
+from mpscnn.converters.pytorch.torchvision_weights import SEVERAL_TRANSFORMS, transform_of_file
 from mpscnn.converters.pytorch.weights import Epsilons, Fit, Module, check_fit, set_weights
 from mpscnn.converters.renaming import copy_with_name
 from mpscnn.errors import UnsupportedError
@@ -33,6 +36,7 @@ from mpscnn.models.mobilenet_v3_segmenters import (
 )
 from mpscnn.models.mobilenet_v4 import MOBILENETS_V4
 from mpscnn.models.mobilenets_timm import MOBILENETS_TIMM, mobilenet_v3_rw
+from mpscnn.models.photo_transforms import TIMM, TimmWeights
 from mpscnn.models.resnet import RESNETS
 from mpscnn.models.shufflenet import SHUFFLENETS
 from mpscnn.models.squeezenet import SQUEEZENETS
@@ -112,17 +116,37 @@ def match_network(
         refuse_blur_by_name(state.origin, own_names[0])
     for family in FAMILIES:
         if all(mark in state for mark in family.marks):
-            chosen = _member(state, family, size, architecture, own_names)
+            chosen = _member(state, family, size, architecture, own_names, config)
             network = _with_weights(state, chosen, name, fold)
-            if family.is_timm:
-                known = [member.name for member in family.members(state)]
-                by_user = architecture is not None or is_named(own_names[0], chosen.architecture.name)
-                apply_config(network, chosen.architecture.name, config, known, state.origin, by_user=by_user)
+            by_user = architecture is not None or is_named(own_names[0], chosen.architecture.name)
+            _choose_photos(network, state, family, chosen.architecture.name, config, by_user=by_user)
             return network
     raise UnsupportedError(
         f"{state.origin}: its {len(state)} tensors ({_first_names(state)}) belong to no known network; known are "
         f"{', '.join(family.name for family in FAMILIES)}; export any other as ONNX"
     )
+
+
+def _choose_photos(
+    network: Network,
+    state: StateDict,
+    family: Family,
+    architecture: str,
+    config: TimmConfig | None,
+    *,
+    by_user: bool,
+) -> None:
+    """Set how photos become inputs, by a config.json or the file's name, and note if this is a guess."""
+    named = transform_of_file(Path(state.origin).name) if family.modules is torchvision_modules else None
+    if named is not None:
+        network.preprocess = named.settings()
+    if family.is_timm:
+        known = [member.name for member in family.members(state)]
+        apply_config(
+            network, architecture, config, known, state.origin, by_user=by_user, sure=named is not None
+        )
+    elif named is None and architecture in SEVERAL_TRANSFORMS:
+        network.notes.append(guess_of_photos(architecture, "keep the name of torchvision's file, or "))
 
 
 @dataclass(frozen=True)
@@ -134,16 +158,27 @@ class _Candidate:
 
 
 def _member(
-    state: StateDict, family: Family, size: Size, wanted: str | None, own_names: Sequence[str]
+    state: StateDict,
+    family: Family,
+    size: Size,
+    wanted: str | None,
+    own_names: Sequence[str],
+    config: TimmConfig | None,
 ) -> _Candidate:
     """Return the network of a family that the weights fit. `own_names` choose one of several."""
     members = [architecture for architecture in family.members(state) if wanted in (None, architecture.name)]
     members = [architecture for architecture in members if architecture.plausible] or members
-    candidates = [_candidate(state, family, architecture, size) for architecture in members]
+    names = [architecture.name for architecture in family.members(state)]
+    candidates = [
+        _candidate(
+            *(state, family, architecture),
+            size or (size_in_config(config, architecture.name, names) if family.is_timm else None),
+        )
+        for architecture in members
+    ]
     if not candidates:
-        known = ", ".join(architecture.name for architecture in family.members(state))
         raise UnsupportedError(
-            f"{state.origin}: {family.name} has no architecture {wanted!r}; it has {known}"
+            f"{state.origin}: {family.name} has no architecture {wanted!r}; it has {', '.join(names)}"
         )
     fitting = [candidate for candidate in candidates if not candidate.fit.differences]
     if not fitting:
@@ -302,16 +337,21 @@ _TIMM_TF: tuple[MobileNetV3 | EfficientNet, ...] = (
 def _timm_members(state: StateDict) -> Iterator[Architecture]:
     classes = _rows(state, "classifier")
     for network in _TIMM:
-        yield Architecture(network.name, _builder(network, classes), _DEFAULT_EPSILON)
+        yield Architecture(network.name, _builder(_as_in_timm(network), classes), _DEFAULT_EPSILON)
     depths = timm_depths(state)
     for table in _TIMM_TABLES:
         epsilon = _TENSORFLOW_EPSILON if table is mobilenet_v3_rw else _DEFAULT_EPSILON
         plausible = depths == [len(stage) for stage in table.stages]
-        yield Architecture(table.name, _builder(table, classes), epsilon, plausible)
+        yield Architecture(table.name, _builder(_as_in_timm(table), classes), epsilon, plausible)
     for network in _TIMM_TF:
-        preprocess = "torch" if network in EFFICIENTNETS else "tensorflow"
-        tf = replace(network, name=f"tf_{network.name}", same=True, preprocess=preprocess)
-        yield Architecture(tf.name, _builder(tf, classes), _TENSORFLOW_EPSILON)
+        tf = replace(network, name=f"tf_{network.name}", same=True)
+        yield Architecture(tf.name, _builder(_as_in_timm(tf), classes), _TENSORFLOW_EPSILON)
+
+
+def _as_in_timm(network: Classifier) -> Classifier:
+    """Return the network with the size and the photos of the weights that timm takes by default."""
+    weights = TIMM.get(network.name, TimmWeights())
+    return replace(network, photos=weights.photos, input_size=weights.size)
 
 
 # ---- All -----------------------------------------------------------------------------------------------------------

@@ -57,8 +57,8 @@ def from_torch(
     torch.export traces the module in inference mode. Layers are named by the paths of their modules. Images at inputs,
     and results with four axes, become NHWC. The batch is free. All other extents are those of the example, unless
     `dynamic_shapes` makes them free. A module that is in training mode (which causes a warning), on a GPU, or not
-    float32 is copied first. The preprocessing of photos is not known, so assign `Network.preprocess` ("torch" for
-    networks of torchvision).
+    float32 is copied first. The preprocessing of photos is not known, so assign `Network.preprocess`
+    ("torchvision" for most classifiers of torchvision).
 
     Args:
         module: a module or function that takes and returns tensors, or sequences or mappings of tensors.

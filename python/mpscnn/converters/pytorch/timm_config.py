@@ -1,7 +1,7 @@
 """Read the config.json that timm writes next to a file with weights.
 
-State dicts do not say how photos are normalised, and timm has weights of one network that want different
-normalisations.
+State dicts do not say how photos are resized, cropped and normalised, and timm has weights of one network that want
+different photos.
 """
 
 from __future__ import annotations
@@ -11,30 +11,40 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeGuard
 
 from mpscnn.converters.layer_names import quote_name
-from mpscnn.converters.photo_input import PhotoNote, preprocess_of_normalized
+from mpscnn.converters.photo_input import PhotoNote
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.network import Network
+from mpscnn.models.photo_transforms import CropMode, FilterName, PhotoTransform
 
 #: The name of the file.
 CONFIG = "config.json"
 _MAX_BYTES = 1 << 20
 _MIN_STD = 1e-3
+_CROP, _MAX_CROP = 0.875, 16.0  # timm's default; mpscnn's maximum
+_MIN_SIDE, _MAX_SIDE = 32, 16_384
+_FILTERS: Mapping[object, FilterName] = {name: name for name in ("bilinear", "bicubic", "nearest")}
+_MODES: Mapping[object, CropMode] = {name: name for name in ("center", "squash", "border")}
 _Normalisation = tuple[tuple[float, ...], tuple[float, ...]]
-_PRESETS: Mapping[_Normalisation, str] = {
-    ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)): "torch",
-    ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)): "tensorflow",
-    ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)): "unit",
-}
-#: The networks of timm 1.0.31 that have weights for different normalisations.
-SEVERAL_NORMALISATIONS = {
+#: The networks of timm 1.0.31 that have weights for different sizes, crops, filters or normalisations.
+SEVERAL_TRANSFORMS = {
     "efficientnet_b0",
     "efficientnet_b1",
+    "efficientnet_b5",
     "mobilenetv3_large_100",
+    "mobilenetv4_conv_large",
+    "mobilenetv4_conv_medium",
     "mobilenetv4_conv_small",
-    "resnet34",
+    "mobilenetv4_hybrid_medium",
+    *(f"resnet{layers}" for layers in (18, 34, 50, 101, 152)),
+    "resnext101_32x8d",
+    "resnext101_64x4d",
+    "resnext50_32x4d",
     *(f"tf_efficientnet_b{number}" for number in range(8)),
+    "wide_resnet101_2",
+    "wide_resnet50_2",
 }
 # Networks of timm that have the names and shapes of other networks, because their blur poolings have no weights.
 _BLURRED = re.compile(r"mobilenetv4_conv_(aa|blur)|resnet(aa|blur)|efficientnet_blur")
@@ -48,14 +58,17 @@ class TimmConfig:
 
     Attributes:
         architecture: the name of the network in timm.
-        normalisation: the means and the standard deviations of the channels, for photos of 0 to 1; None: it has no
-            usable ones.
+        photos: how photos become inputs; None: it has no usable means and standard deviations.
+        size: (height, width) of the input; None: it does not say it.
         arguments: the names of arguments that may change what the network computes.
+        replaced: what of `photos` is not as the file says, in words.
     """
 
     architecture: str
-    normalisation: _Normalisation | None
+    photos: PhotoTransform | None
+    size: tuple[int, int] | None = None
     arguments: tuple[str, ...] = ()
+    replaced: tuple[str, ...] = ()
 
 
 def read_timm_config(weights: Path) -> TimmConfig | None:
@@ -81,9 +94,9 @@ def read_timm_config(weights: Path) -> TimmConfig | None:
         if name not in _HARMLESS and (name, value) != ("global_pool", "avg")
     ]
     # Files of older versions of timm have the mean and the deviation next to the architecture.
-    return TimmConfig(
-        config["architecture"], _normalisation(config.get("pretrained_cfg", config)), tuple(names)
-    )
+    settings = config.get("pretrained_cfg", config)
+    photos, replaced = _photos(settings)
+    return TimmConfig(config["architecture"], photos, _size(settings), tuple(names), replaced)
 
 
 def is_named(name: str, architecture: str) -> bool:
@@ -108,10 +121,11 @@ def apply_config(
     origin: str,
     *,
     by_user: bool,
+    sure: bool = False,
 ) -> None:
     """Set the preprocessing that the config.json states, and note what of it is not used.
 
-    Without one, a note says if timm has weights of the network for several normalisations.
+    Without one, a note says if timm has weights of the network that want other photos.
 
     Args:
         network: the network with the weights.
@@ -120,6 +134,7 @@ def apply_config(
         known: the names of all networks with the same names of tensors.
         origin: the name of the file with the weights.
         by_user: whether the user or the file's name chose the architecture.
+        sure: whether the file's name says how photos become inputs.
 
     Raises UnsupportedError if the config.json says that the network has blur poolings.
     """
@@ -131,11 +146,9 @@ def apply_config(
         if _known_name(config.architecture, known) == architecture:
             if config.arguments:
                 network.notes.append(_unused_arguments(config))
-            if config.normalisation is not None:
-                samples = ([255.0 * x for x in numbers] for numbers in config.normalisation)
-                network.preprocess = _PRESETS.get(config.normalisation) or preprocess_of_normalized(
-                    network, *samples
-                )
+            if config.photos is not None:
+                network.preprocess = config.photos.settings()
+                network.notes += map(PhotoNote, config.replaced)
                 return
             reason = f"it has no three means of 0 to 1 and deviations of {_MIN_STD} to 1"
         else:
@@ -143,14 +156,26 @@ def apply_config(
                 f"it describes {quote_name(config.architecture)}, and the weights are those of {architecture}"
             )
         network.notes.append(PhotoNote(f"the {CONFIG} next to the file is not used: {reason}"))
-    if architecture in SEVERAL_NORMALISATIONS:
+    if architecture in SEVERAL_TRANSFORMS and not sure:
         own = "" if config else f"put timm's {CONFIG} next to the file, or "
-        network.notes.append(
-            PhotoNote(
-                f"photos are normalised by the preset {network.preprocess!r}, but timm has weights of {architecture} "
-                f"for other normalisations, too: {own}choose one with --preprocess (preprocess= in Python)"
-            )
-        )
+        network.notes.append(guess_of_photos(architecture, own))
+
+
+def guess_of_photos(architecture: str, own: str) -> PhotoNote:
+    """Return the note that other weights of a network want other photos. `own` names a remedy, or is empty."""
+    return PhotoNote(
+        f"photos are resized, cropped and normalised as for one kind of weights of {architecture}; others want other "
+        f"photos: {own}choose with --preprocess (preprocess= in Python)"
+    )
+
+
+def size_in_config(
+    config: TimmConfig | None, architecture: str, known: Sequence[str]
+) -> tuple[int, int] | None:
+    """Return (height, width) of the input if the config.json describes the architecture and says it."""
+    if config is None or _known_name(config.architecture, known) != architecture:
+        return None
+    return config.size
 
 
 def _known_name(name: str, known: Sequence[str]) -> str | None:
@@ -172,6 +197,50 @@ def _has_blur(origin: str, source: str, network: str) -> str:
         f"{origin}: by {source} it is one of timm's {network} networks, whose blur poolings are not supported and have "
         "no weights: export it as ONNX, or, if it is none, choose another with --architecture (architecture= in Python)"
     )
+
+
+def _photos(settings: object) -> tuple[PhotoTransform | None, tuple[str, ...]]:
+    """Return how photos become inputs, and what of it is not as the settings say. Absent ones have timm's defaults."""
+    normalisation = _normalisation(settings)
+    if normalisation is None or not isinstance(settings, dict):
+        return None, ()
+    crop, filter_, mode = (settings.get(key) for key in ("crop_pct", "interpolation", "crop_mode"))
+    has_filter, has_mode = (
+        isinstance(value, str) and value in known for value, known in ((filter_, _FILTERS), (mode, _MODES))
+    )
+    replaced = [
+        f"the {CONFIG} next to the file has another {key} than mpscnn, {quote_name(str(value))}; {used!r} is used"
+        for key, value, is_known, used in (
+            ("interpolation", filter_, has_filter, "bicubic"),
+            ("crop_mode", mode, has_mode, "center"),
+            ("crop_pct", crop, _is_crop(crop), _CROP),
+        )
+        if value and not is_known
+    ]
+    mean, std = normalisation
+    return (
+        PhotoTransform(
+            float(crop) if _is_crop(crop) else _CROP,
+            _FILTERS[filter_] if has_filter else "bicubic",
+            _MODES[mode] if has_mode else "center",
+            mean,
+            std,
+        ),
+        tuple(replaced),
+    )
+
+
+def _is_crop(value: object) -> TypeGuard[float]:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value <= _MAX_CROP
+
+
+def _size(settings: object) -> tuple[int, int] | None:
+    size = settings.get("input_size") if isinstance(settings, dict) else None
+    if not isinstance(size, list) or len(size) != 3:
+        return None
+    if not all(type(side) is int and _MIN_SIDE <= side <= _MAX_SIDE for side in size[1:]):
+        return None
+    return size[1], size[2]
 
 
 def _normalisation(settings: object) -> _Normalisation | None:

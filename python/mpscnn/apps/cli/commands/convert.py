@@ -178,7 +178,7 @@ def convert(
 
     Example: mpscnn convert model.tflite --output model.safetensors --labels labels.txt
 
-    Example: mpscnn convert model.onnx model.safetensors --preprocess torch
+    Example: mpscnn convert model.onnx model.safetensors --preprocess torchvision
 
     Example: mpscnn convert model.safetensors model.onnx
 

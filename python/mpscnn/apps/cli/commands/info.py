@@ -49,7 +49,7 @@ def info(
 
     Example: mpscnn info mobilenet_v2
 
-    Example: mpscnn info model.safetensors --set preprocess=torch --set labels=labels.txt
+    Example: mpscnn info model.safetensors --set preprocess=torchvision --set labels=labels.txt
     """
     if settings:
         from mpscnn.apps.cli.model_changes import change_model
