@@ -69,9 +69,9 @@ def convert(
         str | None,
         typer.Option(
             metavar="NAME_OR_JSON",
-            help="Store how photos become the input: tensorflow (-1 to 1), caffe, torch, unit, none, mnist; or "
-            "settings of docs/preprocessing.md as JSON, such as '{\"mean\": [127, 127, 127]}', or a .json file. A file "
-            "whose input is 8-bit integers has these settings already.",
+            help="Store how photos become the input: tensorflow (-1 to 1), caffe, torch, torchvision, unit, none, "
+            "mnist; or settings of docs/preprocessing.md as JSON, such as '{\"mean\": [127, 127, 127]}', or a .json "
+            "file. A file whose input is 8-bit integers has these settings already.",
         ),
     ] = None,
     detection: Annotated[
