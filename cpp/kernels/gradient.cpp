@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <optional>
 #include <utility>
-#include <variant>
 
 #include "kernels/kernel.h"
 
@@ -21,26 +20,22 @@ struct WindowSteps {
 };
 
 WindowSteps steps_of(const Family &family) {
-    return std::visit(
-        []<class T>(const T &entry) -> WindowSteps {
-            if constexpr (requires { entry.taps(); }) {
-                const ops::Window taps = entry.taps();
-                const ops::WindowAxis rows{taps.kernel_height, taps.stride_y, taps.dilation_y};
-                const ops::WindowAxis columns{taps.kernel_width, taps.stride_x, taps.dilation_x};
-                return {{columns.reach(), columns.stride}, {rows.reach(), rows.stride}};
-            }
-            return {};
-        },
-        family);
+    return family.visit([]<class T>(const T &entry) -> WindowSteps {
+        if constexpr (requires { entry.taps(); }) {
+            const ops::Window taps = entry.taps();
+            const ops::WindowAxis rows{taps.kernel_height, taps.stride_y, taps.dilation_y};
+            const ops::WindowAxis columns{taps.kernel_width, taps.stride_x, taps.dilation_x};
+            return {{columns.reach(), columns.stride}, {rows.reach(), rows.stride}};
+        }
+        return {};
+    });
 }
 
 std::int64_t scale_of(const Family &family) {
-    return std::visit(
-        []<class T>(const T &entry) -> std::int64_t {
-            if constexpr (requires { entry.sub_pixel_scale_factor; }) return entry.sub_pixel_scale_factor;
-            return 1;
-        },
-        family);
+    return family.visit([]<class T>(const T &entry) -> std::int64_t {
+        if constexpr (requires { entry.sub_pixel_scale_factor; }) return entry.sub_pixel_scale_factor;
+        return 1;
+    });
 }
 
 /// Return the image region that holds a weight's gradient.
@@ -87,12 +82,12 @@ void Kernel::check_gradient() const {
 
 Family Kernel::forward_family(const ImageRegion &gradient) const {
     Family forward = family;
-    if (auto *reshape = std::get_if<Reshape>(&forward)) {
+    if (auto *reshape = forward.get_if<Reshape>()) {
         reshape->reshaped_width = gradient.width;
         reshape->reshaped_height = gradient.height;
         reshape->reshaped_feature_channels = gradient.channels;
     }
-    if (auto *transposed = std::get_if<ConvolutionTranspose>(&forward)) {
+    if (auto *transposed = forward.get_if<ConvolutionTranspose>()) {
         // The gradient of a transposed convolution's source is a strided convolution of the gradient of its
         // result. A window of even size reaches one pixel further to the left than to the right.
         const Offset &from = properties.sources[0].offset, &read = properties.sources[1].offset;
@@ -106,7 +101,7 @@ Family Kernel::forward_family(const ImageRegion &gradient) const {
 }
 
 Offset Kernel::forward_offset() const {
-    if (std::holds_alternative<ConvolutionTranspose>(family))
+    if (family.is<ConvolutionTranspose>())
         // forward_family has put the offsets of x and y into the kernel offsets.
         return {0, 0, properties.sources[1].offset.z};
     const WindowSteps steps = steps_of(family);
@@ -139,10 +134,10 @@ Encoding Kernel::encode_gradient(std::span<const ImageDescriptor> sources,
     result.feature_channels = gradient.channels;
     EncodingBuilder builder(name(), forward, sources.subspan(1), result, options);
     const Family forward_kernel = forward_family(gradient);
-    std::visit([&](const auto &entry) { entry.build(builder); }, forward_kernel);
+    forward_kernel.visit([&](const auto &entry) { entry.build(builder); });
     const std::int64_t read[] = {builder.channels()};
     const std::int64_t channels =
-        std::visit([&](const auto &entry) { return entry.output_channels(read); }, forward_kernel);
+        forward_kernel.visit([&](const auto &entry) { return entry.output_channels(read); });
     if (gradient.channels < channels)
         fail(ErrorKind::shape, {name(), ": the source gradient must have ", channels,
                                 " feature channels behind its offset, got ", gradient.channels});
@@ -153,7 +148,7 @@ Encoding Kernel::encode_gradient(std::span<const ImageDescriptor> sources,
     make_variables(encoding);
     const int gradient_value = static_cast<int>(encoding.sources.size());
     encoding.sources.push_back({0, gradient});
-    encoding.sources.back().is_flat = std::holds_alternative<FullyConnected>(family);
+    encoding.sources.back().is_flat = family.is<FullyConnected>();
     encoding.derivative = EncodedDerivative{gradient_value, 0, {}};
     if (!target) {
         for (std::size_t i = 0; i < encoding.sources.size(); ++i)
@@ -184,7 +179,7 @@ Shape Kernel::gradient_shape() const {
     for (const ops::WeightSpec &spec : weights()) {
         if (spec.role != properties.gradient_of) continue;
         const Shape &shape = spec.shape;
-        const auto *convolution = std::get_if<Convolution>(&family);
+        const auto *convolution = family.get_if<Convolution>();
         const bool depthwise = convolution && convolution->depthwise && shape.rank() == 4;
         return depthwise ? Shape{shape[0] * shape[1], shape[2], shape[3], 1} : shape;
     }

@@ -1,7 +1,6 @@
 #include "kernels/kernel.h"
 
 #include <algorithm>
-#include <variant>
 
 #include "kernels/filter.h"
 
@@ -53,7 +52,7 @@ concept WholeImages =
     requires(const T &family, std::span<const ImageDescriptor> sources) { family.destination(sources); };
 
 bool has_whole_images(const Family &family) {
-    return std::visit([]<class T>(const T &) { return WholeImages<T>; }, family);
+    return family.visit([]<class T>(const T &) { return WholeImages<T>; });
 }
 
 template <class Visitor> void visit_common(Visitor &visit, Kernel &kernel) {
@@ -73,7 +72,7 @@ template <class Visitor> void visit_common(Visitor &visit, Kernel &kernel) {
           "size and place of results that the kernel makes itself (MPSNNPaddingMethod)");
     if (!kernel.type->is_gradient) return;
     visit("kernel_offset_x", properties.kernel_offset_x,
-          std::holds_alternative<ConvolutionTranspose>(kernel.family)
+          kernel.family.is<ConvolutionTranspose>()
               ? "columns by which the window is moved over the gradient"
               : "columns by which the window is moved over the gradient with stride - 1 zeros between its "
                 "pixels");
@@ -86,12 +85,10 @@ struct AllProperties {
     Kernel &kernel;
 
     template <class Visitor> void fields(Visitor &visit) {
-        std::visit(
-            [&](auto &family) {
-                family.fixed(visit);
-                family.fields(visit);
-            },
-            kernel.family);
+        kernel.family.visit([&](auto &family) {
+            family.fixed(visit);
+            family.fields(visit);
+        });
         visit_common(visit, kernel);
     }
 };
@@ -100,7 +97,7 @@ struct FixedProperties {
     Kernel &kernel;
 
     template <class Visitor> void fields(Visitor &visit) {
-        std::visit([&](auto &family) { family.fixed(visit); }, kernel.family);
+        kernel.family.visit([&](auto &family) { family.fixed(visit); });
     }
 };
 
@@ -118,26 +115,21 @@ concept Sized =
     requires(const T &family, std::span<const ImageDescriptor> sources) { family.destination_size(sources); };
 
 ops::Window taps_of(const Family &family) {
-    return std::visit(
-        []<class T>(const T &entry) {
-            if constexpr (Windowed<T>)
-                return entry.taps();
-            else
-                return ops::Window{};
-        },
-        family);
+    return family.visit([]<class T>(const T &entry) {
+        if constexpr (Windowed<T>)
+            return entry.taps();
+        else
+            return ops::Window{};
+    });
 }
 
 Kernel with_defaults(const KernelClass &type) {
     Kernel kernel{&type, {}, type.make()};
-    std::visit(
-        [&]<class T>(const T &) {
-            if constexpr (requires { T::default_padding; })
-                kernel.properties.padding.size = T::default_padding;
-            if constexpr (requires { T::default_edge_mode; })
-                kernel.properties.sources[0].edge_mode = T::default_edge_mode;
-        },
-        kernel.family);
+    kernel.family.visit([&]<class T>(const T &) {
+        if constexpr (requires { T::default_padding; }) kernel.properties.padding.size = T::default_padding;
+        if constexpr (requires { T::default_edge_mode; })
+            kernel.properties.sources[0].edge_mode = T::default_edge_mode;
+    });
     return kernel;
 }
 
@@ -181,7 +173,7 @@ void Kernel::set(const Json &changes) {
 Json Kernel::get() const { return ops::write_fields(AllProperties{const_cast<Kernel &>(*this)}); }
 
 void Kernel::check() const {
-    std::visit([&](const auto &family) { family.check(name()); }, family);
+    family.visit([&](const auto &family) { family.check(name()); });
     if (has_whole_images(family)) return;
     if (type->is_gradient) check_gradient();
     for (std::size_t i = 0; i < type->sources; ++i) {
@@ -198,7 +190,7 @@ void Kernel::check() const {
 }
 
 bool Kernel::any_edge_mode() const {
-    return std::visit([]<class T>(const T &) { return requires { T::any_edge_mode; }; }, family);
+    return family.visit([]<class T>(const T &) { return requires { T::any_edge_mode; }; });
 }
 
 void Kernel::require_sources(std::size_t given) const {
@@ -210,11 +202,11 @@ void Kernel::require_sources(std::size_t given) const {
 }
 
 ops::WeightSpecs Kernel::weights() const {
-    return std::visit([](const auto &entry) { return entry.weights(); }, family);
+    return family.visit([](const auto &entry) { return entry.weights(); });
 }
 
 std::int64_t Kernel::output_channels(ChannelCounts sources) const {
-    return std::visit([&](const auto &entry) { return entry.output_channels(sources); }, family);
+    return family.visit([&](const auto &entry) { return entry.output_channels(sources); });
 }
 
 void Kernel::apply_policy(const ImageDescriptor &source, ImageDescriptor &destination) {
@@ -228,12 +220,10 @@ void Kernel::apply_policy(const ImageDescriptor &source, ImageDescriptor &destin
     destination.height = rows.size;
     properties.sources[0].offset.x = columns.offset;
     properties.sources[0].offset.y = rows.offset;
-    std::visit(
-        [&]<class T>(T &entry) {
-            if constexpr (requires { entry.policy_applied(properties, destination); })
-                entry.policy_applied(properties, destination);
-        },
-        family);
+    family.visit([&]<class T>(T &entry) {
+        if constexpr (requires { entry.policy_applied(properties, destination); })
+            entry.policy_applied(properties, destination);
+    });
 }
 
 ImageDescriptor Kernel::make_destination(std::span<const ImageDescriptor> sources) {
@@ -241,33 +231,29 @@ ImageDescriptor Kernel::make_destination(std::span<const ImageDescriptor> source
     require_destination();
     if (type->is_gradient) return make_gradient_destination(sources);
     if (has_whole_images(family))
-        return std::visit(
-            [&]<class T>(const T &entry) {
-                if constexpr (WholeImages<T>)
-                    return entry.destination(sources);
-                else
-                    return ImageDescriptor{};
-            },
-            family);
+        return family.visit([&]<class T>(const T &entry) {
+            if constexpr (WholeImages<T>)
+                return entry.destination(sources);
+            else
+                return ImageDescriptor{};
+        });
     std::vector<ImageRegion> ranges;
     for (std::size_t i = 0; i < sources.size(); ++i)
         ranges.push_back(readable(name(), sources, i, properties.sources[i], any_edge_mode()));
     ImageDescriptor destination = sources[0];
-    std::visit(
-        [&]<class T>(const T &entry) {
-            if constexpr (Sized<T>) {
-                const ImageSize size = entry.destination_size(sources);
-                destination.width = size.width;
-                destination.height = size.height;
-                Offset offset;
-                if constexpr (requires { entry.destination_offset(); }) offset = entry.destination_offset();
-                for (SourceProperties &read : properties.sources)
-                    read.offset = {offset.x, offset.y, read.offset.z};
-            } else {
-                apply_policy(sources[0], destination);
-            }
-        },
-        family);
+    family.visit([&]<class T>(const T &entry) {
+        if constexpr (Sized<T>) {
+            const ImageSize size = entry.destination_size(sources);
+            destination.width = size.width;
+            destination.height = size.height;
+            Offset offset;
+            if constexpr (requires { entry.destination_offset(); }) offset = entry.destination_offset();
+            for (SourceProperties &read : properties.sources)
+                read.offset = {offset.x, offset.y, read.offset.z};
+        } else {
+            apply_policy(sources[0], destination);
+        }
+    });
     if (destination.width < 1 || destination.height < 1)
         fail(ErrorKind::parameter, {name(), ": the source's clip rectangle leaves no pixel of the source"});
     std::vector<std::int64_t> channels;
@@ -286,18 +272,16 @@ ImageRegion Kernel::source_region(std::int64_t width, std::int64_t height, std::
     if (type->is_gradient || has_whole_images(family))
         fail(ErrorKind::unsupported, {name(), ": has no source region"});
     const Offset &offset = properties.sources[source].offset;
-    ImageRegion region = std::visit(
-        [&]<class T>(const T &entry) -> ImageRegion {
-            if constexpr (requires { T::reads_whole_source; })
-                fail(ErrorKind::unsupported,
-                     {name(),
-                      ": reads the whole source whatever the destination's size; it has no source region"});
-            else if constexpr (requires(const ImageSize &size) { entry.source_region(offset, size, source); })
-                return entry.source_region(offset, {width, height}, source);
-            else
-                return windowed_region(taps_of(family), offset, {width, height});
-        },
-        family);
+    ImageRegion region = family.visit([&]<class T>(const T &entry) -> ImageRegion {
+        if constexpr (requires { T::reads_whole_source; })
+            fail(ErrorKind::unsupported,
+                 {name(),
+                  ": reads the whole source whatever the destination's size; it has no source region"});
+        else if constexpr (requires(const ImageSize &size) { entry.source_region(offset, size, source); })
+            return entry.source_region(offset, {width, height}, source);
+        else
+            return windowed_region(taps_of(family), offset, {width, height});
+    });
     region.image = offset.z;
     return region;
 }
@@ -308,18 +292,16 @@ void Kernel::require_destination() const {
 }
 
 Encoding Kernel::finish(EncodingBuilder builder) const {
-    std::visit([&](const auto &entry) { entry.build(builder); }, family);
+    family.visit([&](const auto &entry) { entry.build(builder); });
     std::vector<std::int64_t> channels;
     for (std::size_t i = 0; i < builder.sources(); ++i) channels.push_back(builder.channels(i));
     const std::int64_t room = builder.destination_channels();
-    const std::int64_t written = std::visit(
-        [&]<class T>(const T &entry) {
-            if constexpr (requires { entry.written_channels(channels, room); })
-                return entry.written_channels(channels, room);
-            else
-                return entry.output_channels(channels);
-        },
-        family);
+    const std::int64_t written = family.visit([&]<class T>(const T &entry) {
+        if constexpr (requires { entry.written_channels(channels, room); })
+            return entry.written_channels(channels, room);
+        else
+            return entry.output_channels(channels);
+    });
     return std::move(builder).finish(written);
 }
 
@@ -364,12 +346,10 @@ Json describe_kernels() {
         entry.set("optional_sources", type.optional_sources);
         entry.set("state", name_of(type.state));
         ops::FieldList fixed, settable;
-        std::visit(
-            [&](auto &family) {
-                family.fixed(fixed);
-                family.fields(settable);
-            },
-            kernel.family);
+        kernel.family.visit([&](auto &family) {
+            family.fixed(fixed);
+            family.fields(settable);
+        });
         visit_common(settable, kernel);
         entry.set("fixed", fixed.describe());
         entry.set("properties", settable.describe());

@@ -5,9 +5,9 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <variant>
 #include <vector>
 
+#include "core/variant.h"
 #include "kernels/arithmetic.h"
 #include "kernels/arithmetic_gradient.h"
 #include "kernels/batch_normalization_gradient.h"
@@ -58,13 +58,14 @@ namespace mpscnn::kernels {
 //   ImageDescriptor destination(std::span<const ImageDescriptor>) const;
 //                                                      the kernel reads and writes whole images; it has no
 //                                                      offset, clip rectangle or channel ranges
-using Family =
-    std::variant<ArgumentReduction, ConvolutionTranspose, Arithmetic, ArithmeticGradient, BatchNormalization,
-                 BatchNormalizationGradient, BatchStatistics, BinaryConvolution, BinaryFullyConnected,
-                 Compare, Conversion, Convolution, CrossChannelNormalization, Dropout, FullyConnected,
-                 GramMatrix, GroupNormalization, InitialGradient, Loss, LossGradient, Neuron, Optimizer, Pad,
-                 Pooling, Reduction, Reshape, Resize, Scale, Slice, Softmax, SoftmaxGradient,
-                 WeightedReduction, WindowNormalization, YoloLoss>;
+struct FamilyList
+    : TypeList<ArgumentReduction, ConvolutionTranspose, Arithmetic, ArithmeticGradient, BatchNormalization,
+               BatchNormalizationGradient, BatchStatistics, BinaryConvolution, BinaryFullyConnected, Compare,
+               Conversion, Convolution, CrossChannelNormalization, Dropout, FullyConnected, GramMatrix,
+               GroupNormalization, InitialGradient, Loss, LossGradient, Neuron, Optimizer, Pad, Pooling,
+               Reduction, Reshape, Resize, Scale, Slice, Softmax, SoftmaxGradient, WeightedReduction,
+               WindowNormalization, YoloLoss> {};
+using Family = Variant<FamilyList>;
 
 struct Kernel;
 

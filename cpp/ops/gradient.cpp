@@ -230,14 +230,12 @@ concept HasGradients = requires(const Op &op, GradientBuilder &builder) { add_ow
 } // namespace
 
 void add_gradients(const Operation &operation, GradientBuilder &builder) {
-    std::visit(
-        [&]<class Op>(const Op &op) {
-            if constexpr (HasGradients<Op>)
-                add_own(op, builder);
-            else
-                builder.refuse("this operation");
-        },
-        operation);
+    operation.visit([&]<class Op>(const Op &op) {
+        if constexpr (HasGradients<Op>)
+            add_own(op, builder);
+        else
+            builder.refuse("this operation");
+    });
 }
 
 } // namespace mpscnn::ops

@@ -1,9 +1,6 @@
 #include "ops/op_list.h"
 
-#include <array>
-#include <type_traits>
 #include <utility>
-#include <variant>
 
 #include "core/text.h"
 #include "ops/fields.h"
@@ -13,16 +10,15 @@ namespace mpscnn::ops {
 namespace {
 
 FieldList fields_of(Operation &operation) {
-    return std::visit([](auto &op) { return FieldList::of(op); }, operation);
+    return operation.visit([](auto &op) { return FieldList::of(op); });
 }
 
 FieldList fields_of(const Operation &operation) { return fields_of(const_cast<Operation &>(operation)); }
 
 /// A function that makes an operation with default parameters.
 using Make = Operation (*)();
-constexpr auto makers = []<class... Op>(const std::variant<Op...> *) {
-    return std::array<Make, sizeof...(Op)>{[]() -> Operation { return Op{}; }...};
-}(static_cast<const OperationVariant *>(nullptr));
+constexpr auto makers =
+    OperationList::map([]<class Op>() -> Make { return []() -> Operation { return Op{}; }; });
 
 Json describe(const Operation &operation) {
     const OperationInfo &info = info_of(operation);
@@ -39,9 +35,6 @@ Json describe(const Operation &operation) {
     return entry;
 }
 
-static_assert(std::is_nothrow_move_constructible_v<OperationVariant> &&
-              std::is_nothrow_move_assignable_v<OperationVariant>);
-
 } // namespace
 
 Operation::Operation() = default;
@@ -52,7 +45,7 @@ Operation &Operation::operator=(Operation &&) noexcept = default;
 Operation::~Operation() = default;
 
 const OperationInfo &info_of(const Operation &operation) {
-    return std::visit([](const auto &op) -> const OperationInfo & { return op.info; }, operation);
+    return operation.visit([](const auto &op) -> const OperationInfo & { return op.info; });
 }
 
 Json attributes_of(const Operation &operation) { return fields_of(operation).write(); }
@@ -84,26 +77,26 @@ void check(const Operation &operation, const InputShapes &inputs) {
         if (info.max_inputs != info.min_inputs) expected += concat({" to ", info.max_inputs});
         fail(ErrorKind::parameter, {info.name, ": takes ", expected, " inputs, got ", given});
     }
-    std::visit([&](const auto &op) { op.check(inputs); }, operation);
+    operation.visit([&](const auto &op) { op.check(inputs); });
 }
 
 Shape output_shape(const Operation &operation, const InputShapes &inputs) {
-    return std::visit([&](const auto &op) { return op.output_shape(inputs); }, operation);
+    return operation.visit([&](const auto &op) { return op.output_shape(inputs); });
 }
 
 WeightSpecs weight_specs(const Operation &operation, const InputShapes &inputs) {
-    return std::visit([&](const auto &op) { return op.weights(inputs); }, operation);
+    return operation.visit([&](const auto &op) { return op.weights(inputs); });
 }
 
 Cost cost(const Operation &operation, const InputShapes &inputs, const Shape &output) {
-    return std::visit([&](const auto &op) { return op.cost(inputs, output); }, operation);
+    return operation.visit([&](const auto &op) { return op.cost(inputs, output); });
 }
 
 Json describe_operations() {
     Json list = Json::array();
     for (const Make make : makers) {
         const Operation operation = make();
-        if (!std::holds_alternative<Custom>(operation)) list.push_back(describe(operation));
+        if (!operation.is<Custom>()) list.push_back(describe(operation));
     }
     return list;
 }

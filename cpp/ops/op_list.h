@@ -1,10 +1,9 @@
 #pragma once
 
-#include <concepts>
 #include <utility>
-#include <variant>
 
 #include "core/json.h"
+#include "core/variant.h"
 #include "ops/arithmetic.h"
 #include "ops/binary_convolution.h"
 #include "ops/constant.h"
@@ -33,34 +32,28 @@ namespace mpscnn::ops {
 /// The table of all operations. Model files, the C interface, Python, the documentation and the tests that
 /// walk the table know every operation that is listed here.
 #define MPSCNN_ARITHMETIC(NAME, TYPE, SUMMARY) TYPE,
-using OperationVariant =
-    std::variant<FOR_EACH_ARITHMETIC(MPSCNN_ARITHMETIC) // elementwise operations on two tensors
-                 Argument,
-                 BatchNormalization, BatchStatistics, BinaryConvolution, BinaryFullyConnected, ChannelShuffle,
-                 Concatenation, Constant, Convolution, CrossChannelNormalization, DepthToSpace, Dropout,
-                 FullyConnected, Gather, GroupNormalization, Gru, LayerNormalization,
-                 LocalContrastNormalization, LogSoftmax, Lstm, MatrixProduct, Neuron, Padding, Pooling,
-                 Reduction, Reshape, Resize, Slice, Softmax, SpatialNormalization, SubpixelConvolution,
-                 TakeAlongAxis, Tile, TopK, Transpose, TransposedConvolution, WeightedReduction, SumLike,
-                 StepDropout, Loss, LossGradient, MultiboxLoss, MultiboxLossGradient, OptimizerGradient,
-                 MovingAverage, MomentumUpdate, SgdUpdate, AdaptiveUpdate, BatchNormalizationGradient,
-                 BatchNormalizationSums, ConvolutionDataGradient, ConvolutionWeightGradient,
-                 // gradients of layers without weights, losses, updates of weights
-                 CrossChannelNormalizationGradient, GatherGradient, GroupNormalizationGradient, GruGradient,
-                 LayerNormalizationGradient, LstmGradient, NeuronGradient, PoolingGradient, ResizeGradient,
-                 SoftmaxGradient, SquaredSum,
-                 Custom>; // a function of the calling program; model files cannot contain it
+struct OperationList
+    : TypeList<FOR_EACH_ARITHMETIC(MPSCNN_ARITHMETIC) // elementwise operations on two tensors
+               Argument,
+               BatchNormalization, BatchStatistics, BinaryConvolution, BinaryFullyConnected, ChannelShuffle,
+               Concatenation, Constant, Convolution, CrossChannelNormalization, DepthToSpace, Dropout,
+               FullyConnected, Gather, GroupNormalization, Gru, LayerNormalization,
+               LocalContrastNormalization, LogSoftmax, Lstm, MatrixProduct, Neuron, Padding, Pooling,
+               Reduction, Reshape, Resize, Slice, Softmax, SpatialNormalization, SubpixelConvolution,
+               TakeAlongAxis, Tile, TopK, Transpose, TransposedConvolution, WeightedReduction, SumLike,
+               StepDropout, Loss, LossGradient, MultiboxLoss, MultiboxLossGradient, OptimizerGradient,
+               MovingAverage, MomentumUpdate, SgdUpdate, AdaptiveUpdate, BatchNormalizationGradient,
+               BatchNormalizationSums, ConvolutionDataGradient, ConvolutionWeightGradient,
+               // gradients of layers without weights, losses, updates of weights
+               CrossChannelNormalizationGradient, GatherGradient, GroupNormalizationGradient, GruGradient,
+               LayerNormalizationGradient, LstmGradient, NeuronGradient, PoolingGradient, ResizeGradient,
+               SoftmaxGradient, SquaredSum, Custom> {
+}; // a function of the calling program; model files cannot contain it
 #undef MPSCNN_ARITHMETIC
 
-template <class Op, class Variant> inline constexpr bool is_alternative = false;
-template <class Op, class... Alternatives>
-inline constexpr bool is_alternative<Op, std::variant<Alternatives...>> =
-    (std::same_as<Op, Alternatives> || ...);
-
-/// An operation of the table. std::get and std::visit work on it as on any variant. Its copies, moves and
-/// destructor are compiled once, in op_list.cpp, because compiling them for all alternatives takes
-/// seconds.
-class Operation : public OperationVariant {
+/// An operation of the table. Its copies, moves and destructor are compiled once, in op_list.cpp, because
+/// compiling them for all operations takes seconds.
+class Operation : public Variant<OperationList> {
 public:
     Operation();
     Operation(const Operation &);
@@ -70,8 +63,8 @@ public:
     ~Operation();
 
     template <class Op>
-        requires is_alternative<Op, OperationVariant>
-    Operation(Op operation) : OperationVariant(std::in_place_type<Op>, std::move(operation)) {}
+        requires(OperationList::has<Op>)
+    Operation(Op operation) : Variant(std::move(operation)) {}
 };
 
 const OperationInfo &info_of(const Operation &operation);

@@ -40,7 +40,7 @@ Refused many_elements(const Shape &shape) {
 // ---- Layers ----
 
 /// Return the layer's operation. Only rows of the table that are about this operation may call this.
-template <class Op> const Op &as(const LayerUse &layer) { return std::get<Op>(layer.operation); }
+template <class Op> const Op &as(const LayerUse &layer) { return layer.operation.as<Op>(); }
 
 Refused number_beyond_half(const LayerUse &layer) {
     const std::int64_t channels = layer.inputs[0].back();
@@ -49,13 +49,10 @@ Refused number_beyond_half(const LayerUse &layer) {
 
 /// Refuse variables in operations whose weights engines cannot read again in each run.
 Refused reads_other_variables(const LayerUse &layer) {
-    const bool packs =
-        std::holds_alternative<Convolution>(layer.operation) ||
-        std::holds_alternative<FullyConnected>(layer.operation) ||
-        std::holds_alternative<GroupNormalization>(layer.operation) ||
-        std::holds_alternative<LayerNormalization>(layer.operation) ||
-        std::holds_alternative<Lstm>(layer.operation) || std::holds_alternative<Gru>(layer.operation) ||
-        (std::holds_alternative<BatchNormalization>(layer.operation) && layer.inputs.size() == 2);
+    const bool packs = layer.operation.is<Convolution>() || layer.operation.is<FullyConnected>() ||
+                       layer.operation.is<GroupNormalization>() || layer.operation.is<LayerNormalization>() ||
+                       layer.operation.is<Lstm>() || layer.operation.is<Gru>() ||
+                       (layer.operation.is<BatchNormalization>() && layer.inputs.size() == 2);
     const bool has_slopes = layer.activation && layer.activation->kind == NeuronKind::prelu;
     return refuse_if(layer.reads_variables && (!packs || has_slopes), "variables");
 }
@@ -112,13 +109,13 @@ template <class Op> constexpr bool moves_elements(const Op &) {
 bool has_larger_sum(const LayerUse &layer) {
     constexpr std::int64_t maximum = 1 << 23;
     const Shape &source = layer.inputs[0];
-    if (const auto *pooling = std::get_if<Pooling>(&layer.operation)) {
+    if (const auto *pooling = layer.operation.get_if<Pooling>()) {
         const std::int64_t pixels = pooling->global
                                         ? source[1] * source[2]
                                         : pooling->window.kernel_height * pooling->window.kernel_width;
         return pooling->kind == PoolingKind::average && pixels > maximum;
     }
-    if (!std::holds_alternative<Reduction>(layer.operation)) return false;
+    if (!layer.operation.is<Reduction>()) return false;
     for (int axis = 1; axis < layer.inputs[0].rank(); ++axis)
         if (layer.output[axis] == 1 && source[axis] > maximum) return true;
     return false;
@@ -176,20 +173,17 @@ Refused not_of_integers(const LayerUse &layer) {
                    moves_elements(operation);
     };
     constexpr std::int64_t max_exponentials = 4096; // their sum has 12 bits before the binary point
-    if (std::holds_alternative<Softmax>(layer.operation) &&
-        layer.inputs[0][layer.inputs[0].rank() - 1] > max_exponentials)
+    if (layer.operation.is<Softmax>() && layer.inputs[0][layer.inputs[0].rank() - 1] > max_exponentials)
         return Refused("a softmax of more than 4096 channels");
-    if (std::holds_alternative<LogSoftmax>(layer.operation) &&
-        layer.inputs[0][layer.inputs[0].rank() - 1] >= max_exponentials)
+    if (layer.operation.is<LogSoftmax>() && layer.inputs[0][layer.inputs[0].rank() - 1] >= max_exponentials)
         return Refused("a logarithm of a softmax of more than 4095 channels");
     constexpr std::int64_t max_squares = std::numeric_limits<std::int32_t>::max() / (255 * 255);
-    if (std::holds_alternative<LayerNormalization>(layer.operation) &&
-        layer.inputs[0][layer.inputs[0].rank() - 1] > max_squares)
+    if (layer.operation.is<LayerNormalization>() && layer.inputs[0][layer.inputs[0].rank() - 1] > max_squares)
         return Refused("a unit norm of more than 33025 channels");
     if (has_larger_sum(layer)) return Refused("a mean or sum of more than 8388608 elements");
-    if (std::holds_alternative<Concatenation>(layer.operation) && layer.inputs[0].rank() > 4)
+    if (layer.operation.is<Concatenation>() && layer.inputs[0].rank() > 4)
         return Refused("a concatenation of more than four axes");
-    return refuse_if(!std::visit(is_computed, layer.operation), std::string(info_of(layer.operation).name));
+    return refuse_if(!layer.operation.visit(is_computed), std::string(info_of(layer.operation).name));
 }
 
 /// The largest number of positions in a window, because a GPU counts them with 32 bits.

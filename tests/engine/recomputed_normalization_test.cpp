@@ -49,7 +49,7 @@ bool computes_anew(const Network &network, std::int64_t batch) {
     const auto lowered = cpu::make_cpu_backend()->lower(network.graph, {});
     const auto plan = lowered->plan(input_shapes(network, batch));
     for (const cpu::Step &step : cpu::own_plan(*plan).steps())
-        if (const auto *task = std::get_if<cpu::WeightGradientTask>(&step.task))
+        if (const auto *task = step.task.get_if<cpu::WeightGradientTask>())
             return task->normalization.applies;
     return false;
 }

@@ -10,7 +10,6 @@
 #include <set>
 #include <string>
 #include <type_traits>
-#include <variant>
 #include <vector>
 
 #include "cpu/runtime/cpu_backend.h"
@@ -39,8 +38,8 @@ TEST(every_operation_is_covered_in_all_its_kinds) {
         const engine::Node &node = graph.nodes().back();
         operations.insert(node.operation.index());
         if (node.activation) neurons.insert(node.activation->kind);
-        if (const auto *neuron = std::get_if<ops::Neuron>(&node.operation)) neurons.insert(neuron->kind);
-        if (const auto *pooling = std::get_if<ops::Pooling>(&node.operation)) poolings.insert(pooling->kind);
+        if (const auto *neuron = node.operation.get_if<ops::Neuron>()) neurons.insert(neuron->kind);
+        if (const auto *pooling = node.operation.get_if<ops::Pooling>()) poolings.insert(pooling->kind);
     }
     CHECK(operations.size() == count_of_operations());
     CHECK(neurons.size() == ops::EnumNames<ops::NeuronKind>::values.size() - 1); // all except "none"
@@ -52,12 +51,9 @@ namespace {
 /// Return a common name for operations that a device may compute by one kernel, which has all their
 /// parameters.
 std::string family_of(const ops::Operation &operation) {
-    return std::visit(
-        [](const auto &op) -> std::string {
-            return std::derived_from<std::decay_t<decltype(op)>, ops::Arithmetic> ? "arithmetic"
-                                                                                  : op.info.name;
-        },
-        operation);
+    return operation.visit([](const auto &op) -> std::string {
+        return std::derived_from<std::decay_t<decltype(op)>, ops::Arithmetic> ? "arithmetic" : op.info.name;
+    });
 }
 
 /// Return the values of each parameter in the self-check's networks, as JSON, by operation and parameter.

@@ -5,7 +5,6 @@
 #include <cmath>
 #include <cstdint>
 #include <string>
-#include <variant>
 #include <vector>
 
 #include "cpu/plan/cpu_plan.h"
@@ -205,7 +204,7 @@ inline std::vector<std::vector<std::string>> cpu_steps(const Network &network,
 inline int count_kernels(const Network &network, const std::vector<Shape> &shapes, const std::string &name) {
     int count = 0;
     detail::see_steps(network, shapes, [&](const cpu::Step &step) {
-        count += std::visit([&](const auto &task) { return task.kernel_name() == name; }, step.task);
+        count += step.task.visit([&](const auto &task) { return task.kernel_name() == name; });
     });
     return count;
 }

@@ -123,7 +123,7 @@ public:
         : node_(node), inputs_(std::move(inputs)), result_(output) {}
 
     Tensor run(bool round) {
-        std::visit([&](const auto &operation) { compute(operation); }, node_.operation);
+        node_.operation.visit([&](const auto &operation) { compute(operation); });
         if (node_.activation) compute(*node_.activation, result_);
         if (round)
             for (double &x : result_.values) x = round_to_half(static_cast<float>(x));

@@ -86,12 +86,9 @@ template <class Get> KernelTable assemble(Get get) {
     get(static_cast<NeuronFunctions &>(table));
     get(static_cast<SignalKernels &>(table));
     get(static_cast<FmaLoop &>(table));
-    [&]<class... TaskType>(KernelSet<std::variant<TaskType...>> &set) {
-        const auto get_kernel = [&]<class T>(Kernel<T> &kernel) {
-            if constexpr (!std::is_same_v<T, ConversionTask>) get(kernel);
-        };
-        (get_kernel(static_cast<Kernel<TaskType> &>(set)), ...);
-    }(static_cast<KernelSet<Task> &>(table));
+    TaskList::for_each([&]<class TaskType>() {
+        if constexpr (!std::is_same_v<TaskType, ConversionTask>) get(static_cast<Kernel<TaskType> &>(table));
+    });
     return table;
 }
 

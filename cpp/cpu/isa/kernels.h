@@ -5,8 +5,8 @@
 
 #include <span>
 #include <type_traits>
-#include <variant>
 
+#include "core/variant.h"
 #include "cpu/kernels/tasks/convolution.h"
 #include "cpu/kernels/tasks/elementwise.h"
 #include "cpu/kernels/tasks/gradient.h"
@@ -28,26 +28,28 @@ namespace mpscnn::cpu {
 /// The list of all kernel tasks. Every instruction set has a kernel for each: a file of cpu/kernels defines
 /// it, and cpu/isa/instance_functions.h declares it. The conversion between float32 and bfloat16 is an
 /// exception: only Bfloat16Kernels has it.
-using Task = std::variant<
-    ConvolutionTask, PackTask, ChainTask, PooledConvolutionTask, PoolingTask, ArithmeticTask, AffineTask,
-    SoftmaxTask, DropoutTask, ResizeTask, PaddingTask, ConcatenationTask, MomentsTask, StatisticsTask,
-    NormalizationTask, CrossChannelTask, WindowNormalizationTask, ReductionTask, ArgumentTask, TopKTask,
-    WeightedReductionTask, InterleavedConvolutionTask, SubpixelConvolutionTask, DepthToSpaceTask,
-    BinaryConvolutionTask, BetaScalingTask, HalfSumsTask, TransposeTask, InterleaveTask, TakeTask,
-    TakeAlongTask, ConstantTask, MatrixProductTask, LayerNormalizationTask, RecurrentTask,
-    RecurrentGradientTask, SumTask, WeightGradientTask, UpdateTask, LossTask, PartSumTask,
-    NormalizationSumsTask, NormalizationGradientTask,
-    // gradients of layers without weights, losses, new weights
-    NeuronGradientTask, SoftmaxGradientTask, PoolingGradientTask, ResizeGradientTask, TakeGradientTask,
-    GroupGradientTask, LayerGradientTask, CrossChannelGradientTask, MultiboxChoiceTask, MultiboxTask,
-    ConversionTask,
-    // int8 networks
-    IntegerConvolutionTask, IntegerPoolingTask, IntegerSumTask, IntegerProductTask, IntegerMaximumTask,
-    IntegerNearestTask, IntegerBorderTask, IntegerMeanTask, IntegerTableTask, IntegerResizeTask,
-    IntegerSoftmaxTask, IntegerLogSoftmaxTask, IntegerUnitNormTask, QuantizationTask, DequantizationTask>;
+struct TaskList
+    : TypeList<ConvolutionTask, PackTask, ChainTask, PooledConvolutionTask, PoolingTask, ArithmeticTask,
+               AffineTask, SoftmaxTask, DropoutTask, ResizeTask, PaddingTask, ConcatenationTask, MomentsTask,
+               StatisticsTask, NormalizationTask, CrossChannelTask, WindowNormalizationTask, ReductionTask,
+               ArgumentTask, TopKTask, WeightedReductionTask, InterleavedConvolutionTask,
+               SubpixelConvolutionTask, DepthToSpaceTask, BinaryConvolutionTask, BetaScalingTask,
+               HalfSumsTask, TransposeTask, InterleaveTask, TakeTask, TakeAlongTask, ConstantTask,
+               MatrixProductTask, LayerNormalizationTask, RecurrentTask, RecurrentGradientTask, SumTask,
+               WeightGradientTask, UpdateTask, LossTask, PartSumTask, NormalizationSumsTask,
+               NormalizationGradientTask,
+               // gradients of layers without weights, losses, new weights
+               NeuronGradientTask, SoftmaxGradientTask, PoolingGradientTask, ResizeGradientTask,
+               TakeGradientTask, GroupGradientTask, LayerGradientTask, CrossChannelGradientTask,
+               MultiboxChoiceTask, MultiboxTask, ConversionTask,
+               // int8 networks
+               IntegerConvolutionTask, IntegerPoolingTask, IntegerSumTask, IntegerProductTask,
+               IntegerMaximumTask, IntegerNearestTask, IntegerBorderTask, IntegerMeanTask, IntegerTableTask,
+               IntegerResizeTask, IntegerSoftmaxTask, IntegerLogSoftmaxTask, IntegerUnitNormTask,
+               QuantizationTask, DequantizationTask> {};
+using Task = Variant<TaskList>;
 
-template <class Tasks> struct KernelSet;
-template <class... TaskType> struct KernelSet<std::variant<TaskType...>> : Kernel<TaskType>... {};
+template <class... TaskType> struct KernelSet : Kernel<TaskType>... {};
 
 struct VectorTraits {
     const char *name = nullptr;    ///< "baseline", "avx2", "avx512", "amx", "neon"
@@ -135,7 +137,7 @@ struct KernelTable : VectorTraits,
                      NeuronFunctions,
                      SignalKernels,
                      FmaLoop,
-                     KernelSet<Task> {
+                     TaskList::apply<KernelSet> {
     /// Return the kernel for a kind of task.
     template <class TaskType> const Kernel<TaskType> &kernel() const { return *this; }
     /// Return the kernel for one task, which may be one of the additional kernels.

@@ -23,7 +23,7 @@ double bytes_of(const Region &region) {
 /// Return the bytes of a step's weights if reading them limits its time. Return 0 for steps with many output
 /// pixels, where arithmetic takes longer.
 double awaited_weights(const Step &step, std::int64_t pixels) {
-    const auto *convolution = std::get_if<ConvolutionTask>(&step.task);
+    const auto *convolution = step.task.get_if<ConvolutionTask>();
     if (!convolution || pixels >= busy_pixels) return 0;
     return static_cast<double>(convolution->packed->weights.size()) * sizeof(float);
 }

@@ -13,7 +13,7 @@ using engine::ValueId;
 namespace {
 
 template <class... Ops> bool is_any_of(const ops::Operation &operation) {
-    return (std::holds_alternative<Ops>(operation) || ...);
+    return (operation.is<Ops>() || ...);
 }
 
 /// True if the node only moves elements: each element of its result is an operand's element or padding.
@@ -83,7 +83,7 @@ public:
             return element(region) == Element::float32 ? region : converted(step, region, Element::float32);
         };
         step.source = as_floats(step.source);
-        const auto *weights = std::get_if<WeightGradientTask>(&step.task);
+        const auto *weights = step.task.get_if<WeightGradientTask>();
         const bool reads_gradient = weights && weights->operands == Element::bfloat16;
         for (std::size_t i = reads_gradient ? 1 : 0; i < step.others.size(); ++i)
             step.others[i] = as_floats(step.others[i]);
@@ -105,13 +105,13 @@ private:
 
     /// Return the weights of a convolution or of a chain's first convolution; null for other steps.
     static const PackedConvolution *first_weights(const Step &step) {
-        if (const auto *convolution = std::get_if<ConvolutionTask>(&step.task)) return convolution->packed;
+        if (const auto *convolution = step.task.get_if<ConvolutionTask>()) return convolution->packed;
         return step.stages.empty() ? nullptr : step.stages.front().packed;
     }
 
     /// True for a step that only copies a tensor and reads or writes bfloat16.
     bool is_copy(const Step &step) const {
-        const auto *copy = std::get_if<PaddingTask>(&step.task);
+        const auto *copy = step.task.get_if<PaddingTask>();
         return copy && copy->top == 0 && copy->left == 0 && copy->front == 0 &&
                step.source.extents == step.destination.extents &&
                (element(step.source) == Element::bfloat16 || element(step.destination) == Element::bfloat16);
@@ -120,8 +120,8 @@ private:
     /// True if the step is a normalization, or the gradient of one, whose kernel can store results in
     /// bfloat16.
     bool stores_bfloat16(const Step &step) const {
-        const auto *task = std::get_if<NormalizationTask>(&step.task);
-        if (!task) return std::holds_alternative<NormalizationGradientTask>(step.task);
+        const auto *task = step.task.get_if<NormalizationTask>();
+        if (!task) return step.task.is<NormalizationGradientTask>();
         const Activation::Kind kind = task->epilogue.activation.kind;
         const bool has_factor = step.others[0].extents.height > statistics_variance + 1;
         return (kind == Activation::Kind::none || kind == Activation::Kind::clamp) && !has_factor;
@@ -197,11 +197,11 @@ Use use_of_product(const Graph &graph, const Node &node, std::size_t input) {
         return product_element(Precision::bfloat16, weights, groups) == Element::bfloat16 ? Use::factor
                                                                                           : Use::other;
     };
-    if (const auto *gradient = std::get_if<ops::ConvolutionDataGradient>(&node.operation)) {
+    if (const auto *gradient = node.operation.get_if<ops::ConvolutionDataGradient>()) {
         if (input == 2) return Use::none; // only its shape matters
         return input == 0 ? factor(graph.shape(node.inputs[1]), gradient->convolution.groups) : Use::other;
     }
-    if (const auto *gradient = std::get_if<ops::ConvolutionWeightGradient>(&node.operation)) {
+    if (const auto *gradient = node.operation.get_if<ops::ConvolutionWeightGradient>()) {
         const auto index = static_cast<std::size_t>(&node - graph.nodes().data());
         const Shape &weights = graph.shape(graph.result_of(index));
         return input == 1 ? factor(weights, gradient->convolution.groups) : Use::other;
@@ -209,7 +209,7 @@ Use use_of_product(const Graph &graph, const Node &node, std::size_t input) {
     const auto weight = node.variables.find("weight");
     if (!is_any_of<ops::Convolution, ops::FullyConnected>(node.operation) || weight == node.variables.end())
         return Use::other;
-    const auto *convolution = std::get_if<ops::Convolution>(&node.operation);
+    const auto *convolution = node.operation.get_if<ops::Convolution>();
     return factor(weights_of(graph.shape(weight->second)), convolution ? convolution->groups : 1);
 }
 

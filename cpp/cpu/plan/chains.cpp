@@ -92,7 +92,7 @@ public:
           uses_(static_cast<std::size_t>(network.graph.values()), 0),
           producer_(uses_.size(), network.operations.size()) {
         for (std::size_t i = 0; i < tasks_.size(); ++i)
-            if (std::holds_alternative<ops::Convolution>(network.operations[i].operation)) {
+            if (network.operations[i].operation.is<ops::Convolution>()) {
                 tasks_[i] = convolution_task(network.operations[i], shapes);
                 // The cost model only tests whether there is a residual, so any address will do.
                 if (network.operations[i].residual) tasks_[i]->epilogue.residual = &any_residual_;
@@ -261,7 +261,7 @@ private:
     /// same step is faster.
     std::optional<std::size_t> pooled_convolution(std::size_t i) const {
         const FusedOperation &pooling = network_.operations[i];
-        if (!std::holds_alternative<ops::Pooling>(pooling.operation)) return std::nullopt;
+        if (!pooling.operation.is<ops::Pooling>()) return std::nullopt;
         const std::size_t input = index(pooling.inputs[0]);
         const std::size_t convolution = producer_[input];
         if (uses_[input] != 1 || convolution == tasks_.size() || !tasks_[convolution]) return std::nullopt;
@@ -290,7 +290,7 @@ private:
             if (!network_.operations[*convolution].variables.empty()) continue;
             if (network_.operations[*convolution].half_sums) continue;
             const FusedOperation &operation = network_.operations[i];
-            const auto &pooling = std::get<ops::Pooling>(operation.operation);
+            const auto &pooling = operation.operation.as<ops::Pooling>();
             const WindowAxis rows = pooling_task(pooling, shapes_[index(operation.inputs[0])]).vertical;
             const std::int64_t reach = window_span(rows),
                                outputs = extents_of(shapes_[index(operation.result)]).height;

@@ -88,9 +88,9 @@ std::string alone_reason(const LoweredNetwork &network, const ChainChoice &choic
 
 const char *reason_without_chains(const Step &step) {
     if (step.layers.empty()) return "brings an output to where the caller wants it";
-    if (std::holds_alternative<PooledConvolutionTask>(step.task))
+    if (step.task.is<PooledConvolutionTask>())
         return "the pooling is the single consumer of the convolution's result, which stays in L2";
-    const auto *convolution = std::get_if<ConvolutionTask>(&step.task);
+    const auto *convolution = step.task.get_if<ConvolutionTask>();
     if (convolution && convolution->packed->algorithm == Algorithm::winograd)
         return "Winograd: 36 products of a tile instead of 144 (3x3) or 100 (5x5), which chains do "
                "not have";
@@ -108,10 +108,8 @@ std::vector<std::optional<ChainChoice>> choices_of(const LoweredNetwork &network
     std::vector<Chain> chosen;
     std::vector<std::size_t> numbers;
     for (std::size_t i = 0; i < steps.size(); ++i) {
-        const auto *chain = std::get_if<ChainTask>(&steps[i].task);
-        if (steps[i].operations.empty() ||
-            (!chain && !std::holds_alternative<ConvolutionTask>(steps[i].task)))
-            continue;
+        const auto *chain = steps[i].task.get_if<ChainTask>();
+        if (steps[i].operations.empty() || (!chain && !steps[i].task.is<ConvolutionTask>())) continue;
         const ChainCut cut = chain ? ChainCut{chain->band_rows, chain->panel_channels} : ChainCut{};
         chosen.push_back({steps[i].operations, cut});
         numbers.push_back(i);
@@ -148,8 +146,8 @@ public:
         : network_(network), shapes_(shapes), placement_(placement), owners_(placement.storages.size(), -1),
           kept_(shapes.size()) {
         for (const Step &step : steps) {
-            if (const auto *chain = std::get_if<ChainTask>(&step.task)) keep_between(step, *chain, threads);
-            if (std::holds_alternative<PooledConvolutionTask>(step.task)) kept(step, 0) = KeptPart{};
+            if (const auto *chain = step.task.get_if<ChainTask>()) keep_between(step, *chain, threads);
+            if (step.task.is<PooledConvolutionTask>()) kept(step, 0) = KeptPart{};
         }
         find_owners();
     }
@@ -255,7 +253,7 @@ Json CpuPlan::explain(int threads) const {
             for (const ChainCandidate &other : choice->others)
                 others.push_back(candidate_json(*network_, other));
         } else {
-            chosen = std::holds_alternative<PooledConvolutionTask>(step.task) ? "with its pooling" : "alone";
+            chosen = step.task.is<PooledConvolutionTask>() ? "with its pooling" : "alone";
             time = predicted_step(machine, step, plan.storages(), flops_of(step, *network_, flops));
             reason = reason_without_chains(step);
         }

@@ -24,19 +24,17 @@ std::vector<int> count_uses(const Graph &graph) {
 }
 
 bool multiplies_weights(const Node &node) {
-    return std::holds_alternative<ops::Convolution>(node.operation) ||
-           std::holds_alternative<ops::FullyConnected>(node.operation);
+    return node.operation.is<ops::Convolution>() || node.operation.is<ops::FullyConnected>();
 }
 
 bool is_elementwise(const Node &node) {
-    return std::visit([]<class Op>(const Op &) { return std::derived_from<Op, ops::Arithmetic>; },
-                      node.operation);
+    return node.operation.visit([]<class Op>(const Op &) { return std::derived_from<Op, ops::Arithmetic>; });
 }
 
 /// True if the padding adds zeros around the image. A convolution's window reads such zeros outside the image
 /// anyway. Padding that crops does not count, because the window would read the cropped pixels.
 bool is_zero_border(const Node &node) {
-    const auto *padding = std::get_if<ops::Padding>(&node.operation);
+    const auto *padding = node.operation.get_if<ops::Padding>();
     return padding && padding->mode == ops::PaddingMode::constant_ && padding->values.empty() &&
            padding->value == 0.0f && padding->front == 0 && padding->back == 0 && padding->top >= 0 &&
            padding->bottom >= 0 && padding->left >= 0 && padding->right >= 0;
@@ -61,7 +59,7 @@ bool passes_between(const ops::Neuron &neuron) {
 } // namespace
 
 std::optional<std::size_t> gate_operand(const Graph &graph, const Node &product) {
-    const auto &multiplication = std::get<ops::Multiplication>(product.operation);
+    const auto &multiplication = product.operation.as<ops::Multiplication>();
     for (const std::size_t operand : {0, 1}) {
         ops::Multiplication plain = multiplication;
         std::int64_t &y = operand == 0 ? plain.primary_stride_y : plain.secondary_stride_y;
@@ -85,11 +83,11 @@ public:
     std::vector<NodeFusion> run() {
         for (std::size_t i = 0; i < fusions_.size(); ++i) {
             const ops::Operation &operation = graph_.nodes()[i].operation;
-            if (const auto *convolution = std::get_if<ops::Convolution>(&operation)) {
+            if (const auto *convolution = operation.get_if<ops::Convolution>()) {
                 find_border(i);
                 if (options_.from_pixels) find_broadcast(i, *convolution);
                 if (options_.from_pixels) find_gate(i, *convolution);
-            } else if (const auto *sum = std::get_if<ops::Addition>(&operation); sum && sum->is_plain()) {
+            } else if (const auto *sum = operation.get_if<ops::Addition>(); sum && sum->is_plain()) {
                 find_product(i);
             }
         }
@@ -112,7 +110,7 @@ private:
     template <class Op> std::optional<std::size_t> sole(ValueId value) const {
         const auto found = sole_producer(value);
         if (!found || graph_.nodes()[*found].activation) return std::nullopt;
-        return std::holds_alternative<Op>(graph_.nodes()[*found].operation) ? found : std::nullopt;
+        return graph_.nodes()[*found].operation.is<Op>() ? found : std::nullopt;
     }
 
     void find_border(std::size_t i) {
@@ -138,7 +136,7 @@ private:
         const Node &resize = graph_.nodes()[*broadcast];
         const Shape &pixel = graph_.shape(resize.inputs[0]);
         if (pixel[1] != 1 || pixel[2] != 1) return;
-        if (std::get<ops::Resize>(resize.operation).edge != ops::EdgeRule::clamp) return;
+        if (resize.operation.as<ops::Resize>().edge != ops::EdgeRule::clamp) return;
         fusions_[*broadcast].absorbed = true;
         fusions_[i].broadcast = broadcast;
     }
@@ -174,7 +172,7 @@ private:
             if (fusions_[i].absorbed || !is_elementwise(node) || graph_.is_input(node.inputs[1])) continue;
             const auto value = static_cast<std::size_t>(node.inputs[1]);
             const std::size_t producer = value - graph_.inputs().size();
-            if (!std::holds_alternative<ops::Constant>(graph_.nodes()[producer].operation)) continue;
+            if (!graph_.nodes()[producer].operation.is<ops::Constant>()) continue;
             fusions_[i].constant = producer;
             fusions_[producer].absorbed = --uses[value] == 0;
         }
@@ -187,7 +185,7 @@ private:
         for (std::size_t i = 0; i < fusions_.size(); ++i)
             for (const ValueId value : graph_.nodes()[i].inputs) readers[value].push_back(i);
         for (std::size_t i = 0; i < fusions_.size(); ++i) {
-            const auto *gradient = std::get_if<ops::NeuronGradient>(&graph_.nodes()[i].operation);
+            const auto *gradient = graph_.nodes()[i].operation.get_if<ops::NeuronGradient>();
             if (!gradient || !gradient->from_result || !passes_between(gradient->neuron)) continue;
             const ValueId result = graph_.nodes()[i].inputs[1], own = graph_.result_of(i);
             const std::vector<std::size_t> &own_readers = readers[own];
@@ -203,14 +201,14 @@ private:
 
     /// True if `node` is a batch normalization whose statistics are tensors, as in training, and not weights.
     static bool normalizes_by_tensors(const Node &node) {
-        return std::holds_alternative<ops::BatchNormalization>(node.operation) && node.weights.empty() &&
+        return node.operation.is<ops::BatchNormalization>() && node.weights.empty() &&
                node.inputs.size() == 2;
     }
 
     /// True if `node` computes from `gradient` a gradient of the batch normalization that computed `result`.
     bool is_gradient_of_normalization(const Node &node, ValueId gradient, ValueId result) const {
-        if (!std::holds_alternative<ops::BatchNormalizationSums>(node.operation) &&
-            !std::holds_alternative<ops::BatchNormalizationGradient>(node.operation))
+        if (!node.operation.is<ops::BatchNormalizationSums>() &&
+            !node.operation.is<ops::BatchNormalizationGradient>())
             return false;
         if (graph_.is_input(result) || node.inputs[0] != gradient ||
             std::count(node.inputs.begin(), node.inputs.end(), gradient) != 1)
@@ -226,7 +224,7 @@ private:
     void find_normalizations() {
         for (std::size_t i = 0; i < fusions_.size(); ++i) {
             const Node &node = graph_.nodes()[i];
-            if (!std::holds_alternative<ops::ConvolutionWeightGradient>(node.operation)) continue;
+            if (!node.operation.is<ops::ConvolutionWeightGradient>()) continue;
             const ValueId source = node.inputs[0];
             if (graph_.is_input(source)) continue;
             const Node &forward = graph_.producer(source);
@@ -234,7 +232,7 @@ private:
             if (forward.activation && !passes_between(*forward.activation)) continue;
             const bool is_kept =
                 std::any_of(graph_.nodes().begin(), graph_.nodes().end(), [&](const Node &other) {
-                    return std::holds_alternative<ops::BatchNormalizationGradient>(other.operation) &&
+                    return other.operation.is<ops::BatchNormalizationGradient>() &&
                            other.inputs[1] == forward.inputs[0];
                 });
             if (is_kept)
@@ -246,14 +244,14 @@ private:
     /// the concatenation before.
     void find_joined_halves() {
         for (std::size_t i = 0; i < fusions_.size(); ++i) {
-            const auto *shuffle = std::get_if<ops::ChannelShuffle>(&graph_.nodes()[i].operation);
+            const auto *shuffle = graph_.nodes()[i].operation.get_if<ops::ChannelShuffle>();
             if (!shuffle || shuffle->groups != 2) continue;
             const auto joined = sole<ops::Concatenation>(graph_.nodes()[i].inputs[0]);
             if (!joined) continue;
             const Node &concatenation = graph_.nodes()[*joined];
             const std::vector<ValueId> &halves = concatenation.inputs;
             const Shape &first = graph_.shape(halves[0]);
-            const int axis = std::get<ops::Concatenation>(concatenation.operation).positive_axis({&first, 1});
+            const int axis = concatenation.operation.as<ops::Concatenation>().positive_axis({&first, 1});
             if (halves.size() != 2 || axis != first.rank() - 1 || first != graph_.shape(halves[1])) continue;
             fusions_[*joined].absorbed = true;
             fusions_[i].joined = joined;

@@ -35,7 +35,7 @@ AlignedBuffer<std::int32_t> zeros(std::int64_t count) {
 void set_limits(Requantization &to, const Node &node, const Quantization &result) {
     constexpr float infinity = std::numeric_limits<float>::infinity();
     float low = -infinity, high = infinity;
-    const auto *own = std::get_if<ops::Neuron>(&node.operation);
+    const auto *own = node.operation.get_if<ops::Neuron>();
     for (const ops::Neuron *activation : {own, node.activation ? &*node.activation : nullptr}) {
         if (!activation || activation->kind == ops::NeuronKind::none) continue;
         const bool is_clamp = activation->kind == ops::NeuronKind::clamp;

@@ -140,7 +140,7 @@ void lower_limits(const Graph &graph, std::size_t index, IntegerLayer &layer) {
     const Node &node = graph.nodes()[index];
     const Quantization &own = quantization_of(graph, node.inputs[0]),
                        &result = quantization_of(graph, graph.result_of(index));
-    const bool is_activation = std::get<ops::Neuron>(node.operation).kind != ops::NeuronKind::none;
+    const bool is_activation = node.operation.as<ops::Neuron>().kind != ops::NeuronKind::none;
     const FixedPoint factor = is_activation ? fixed_point(static_cast<double>(own.scale / result.scale))
                                             : factor_between(own, result);
     require_small_factor(node, factor);
@@ -178,7 +178,7 @@ void lower_reduction(const Graph &graph, std::size_t index, IntegerLayer &layer)
 void lower_function(const Graph &graph, std::size_t index, IntegerLayer &layer) {
     const Node &node = graph.nodes()[index];
     const std::array<std::uint8_t, 256> table =
-        function_of_integers(std::get<ops::Neuron>(node.operation), quantization_of(graph, node.inputs[0]),
+        function_of_integers(node.operation.as<ops::Neuron>(), quantization_of(graph, node.inputs[0]),
                              quantization_of(graph, graph.result_of(index)));
     layer.moved = AlignedBuffer<std::uint8_t>(table.size());
     std::copy(table.begin(), table.end(), layer.moved.data());
@@ -214,39 +214,36 @@ std::shared_ptr<const IntegerLayer> lower_to_integers(const Graph &graph, std::s
     const auto limits = [&] {
         set_limits(layer->requantization, node, quantization_of(graph, graph.result_of(index)));
     };
-    std::visit(
-        [&]<class Op>(const Op &operation) {
-            if constexpr (std::is_same_v<Op, ops::Addition> || std::is_same_v<Op, ops::Subtraction>)
-                lower_sum(graph, index, *layer);
-            else if constexpr (std::is_same_v<Op, ops::Multiplication>)
-                lower_product(graph, index, *layer);
-            else if constexpr (std::is_same_v<Op, ops::Softmax>)
-                lower_softmax(graph, index, *layer);
-            else if constexpr (std::is_same_v<Op, ops::LogSoftmax>)
-                lower_log_softmax(graph, index, *layer);
-            else if constexpr (std::is_same_v<Op, ops::LayerNormalization>)
-                lower_unit_norm(graph, index);
-            else if constexpr (std::is_same_v<Op, ops::Convolution> ||
-                               std::is_same_v<Op, ops::FullyConnected>)
-                lower_weighted_layer(graph, index, quads, *layer);
-            else if constexpr (std::is_same_v<Op, ops::Concatenation>)
-                lower_concatenation(graph, index, *layer);
-            else if constexpr (std::is_same_v<Op, ops::Neuron>)
-                ops::has_limits_only(operation) ? lower_limits(graph, index, *layer)
-                                                : lower_function(graph, index, *layer);
-            else if constexpr (std::is_same_v<Op, ops::Constant>)
-                lower_constant(graph, index, *layer);
-            else if constexpr (std::is_same_v<Op, ops::Reduction>)
-                lower_reduction(graph, index, *layer);
-            else if constexpr (std::is_same_v<Op, ops::Pooling>) {
-                if (!is_mean_of_image(operation)) require_same(graph, index);
-                limits();
-            } else {
-                require_same(graph, index);
-                limits();
-            }
-        },
-        node.operation);
+    node.operation.visit([&]<class Op>(const Op &operation) {
+        if constexpr (std::is_same_v<Op, ops::Addition> || std::is_same_v<Op, ops::Subtraction>)
+            lower_sum(graph, index, *layer);
+        else if constexpr (std::is_same_v<Op, ops::Multiplication>)
+            lower_product(graph, index, *layer);
+        else if constexpr (std::is_same_v<Op, ops::Softmax>)
+            lower_softmax(graph, index, *layer);
+        else if constexpr (std::is_same_v<Op, ops::LogSoftmax>)
+            lower_log_softmax(graph, index, *layer);
+        else if constexpr (std::is_same_v<Op, ops::LayerNormalization>)
+            lower_unit_norm(graph, index);
+        else if constexpr (std::is_same_v<Op, ops::Convolution> || std::is_same_v<Op, ops::FullyConnected>)
+            lower_weighted_layer(graph, index, quads, *layer);
+        else if constexpr (std::is_same_v<Op, ops::Concatenation>)
+            lower_concatenation(graph, index, *layer);
+        else if constexpr (std::is_same_v<Op, ops::Neuron>)
+            ops::has_limits_only(operation) ? lower_limits(graph, index, *layer)
+                                            : lower_function(graph, index, *layer);
+        else if constexpr (std::is_same_v<Op, ops::Constant>)
+            lower_constant(graph, index, *layer);
+        else if constexpr (std::is_same_v<Op, ops::Reduction>)
+            lower_reduction(graph, index, *layer);
+        else if constexpr (std::is_same_v<Op, ops::Pooling>) {
+            if (!is_mean_of_image(operation)) require_same(graph, index);
+            limits();
+        } else {
+            require_same(graph, index);
+            limits();
+        }
+    });
     return layer;
 }
 

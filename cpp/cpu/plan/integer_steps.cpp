@@ -36,7 +36,7 @@ public:
     }
 
     void add(const FusedOperation &fused) {
-        std::visit([&](const auto &operation) { add_layer(fused, operation); }, fused.operation);
+        fused.operation.visit([&](const auto &operation) { add_layer(fused, operation); });
     }
 
     void add(const OutputCopy &copy) {

@@ -41,7 +41,7 @@ public:
                                           zero_point});
         set_shape();
         set_limits(layer_.requantization, node_, result_);
-        layer_.requantization.once = std::holds_alternative<ops::FullyConnected>(node_.operation);
+        layer_.requantization.once = node_.operation.is<ops::FullyConnected>();
         layer_.bias = zeros(places());
         layer_.multipliers = zeros(places());
         layer_.shifts = zeros(places());
@@ -63,7 +63,7 @@ private:
     void set_shape() {
         const Shape &shape = tensor_->shape();
         IntegerWeights &weights = layer_.weights;
-        if (const auto *convolution = std::get_if<ops::Convolution>(&node_.operation)) {
+        if (const auto *convolution = node_.operation.get_if<ops::Convolution>()) {
             weights.groups = convolution->groups;
             weights.inputs = shape[3];
             weights.taps = shape[1] * shape[2];
@@ -132,7 +132,7 @@ private:
     /// Return the product of input scale and weight scale. For convolutions of uint8 it is rounded to
     /// float32.
     double product_of_scales(float scale) const {
-        if (!source_.is_signed && std::holds_alternative<ops::Convolution>(node_.operation))
+        if (!source_.is_signed && node_.operation.is<ops::Convolution>())
             return static_cast<double>(source_.scale * scale);
         return static_cast<double>(source_.scale) * static_cast<double>(scale);
     }

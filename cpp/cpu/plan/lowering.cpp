@@ -1,7 +1,6 @@
 #include "cpu/plan/lowering.h"
 
 #include <algorithm>
-#include <variant>
 
 #include "cpu/machine/thread_pool.h"
 #include "cpu/plan/bfloat16.h"
@@ -130,7 +129,7 @@ private:
         const Node &node = graph_.nodes()[index];
         if (precision_ != Precision::bfloat16) return true;
         if (element(other) != Element::bfloat16) return false;
-        const auto *convolution = std::get_if<ops::Convolution>(&node.operation);
+        const auto *convolution = node.operation.get_if<ops::Convolution>();
         const Shape &weights = node.weights.at("weight").shape();
         const bool dense = !convolution || convolution->groups == 1 || weights[3] % 2 == 0;
         return dense;
@@ -183,14 +182,14 @@ private:
                                          memory,
                                          sums_ == engine::Sums::float16 && !node.keep_float32,
                                          winograd_};
-        std::visit([&](const auto &operation) { lower(lowering, operation); }, node.operation);
+        node.operation.visit([&](const auto &operation) { lower(lowering, operation); });
         fused.weight_bytes = weight_bytes(fused);
         return fused;
     }
 
     void add_border(FusedOperation &fused, const Node &padding) const {
         fused.layers.push_back(padding.name);
-        fused.border = std::get<ops::Padding>(padding.operation);
+        fused.border = padding.operation.as<ops::Padding>();
         fused.inputs = padding.inputs;
     }
 
@@ -204,18 +203,17 @@ private:
     /// Let a gradient of a batch normalization also compute `gradient`, the gradient of the activation after
     /// the normalization. The step of the sums runs first, so its layers include the name of `gradient`.
     void add_mask(FusedOperation &fused, const Node &gradient) const {
-        if (std::holds_alternative<ops::BatchNormalizationSums>(fused.operation))
-            fused.layers.push_back(gradient.name);
+        if (fused.operation.is<ops::BatchNormalizationSums>()) fused.layers.push_back(gradient.name);
         fused.inputs[0] = gradient.inputs[0];
         fused.variables = graph_.producer(gradient.inputs[1]).variables;
         fused.activation =
-            lower_neuron(std::get<ops::NeuronGradient>(gradient.operation).neuron, gradient, kernels_);
+            lower_neuron(gradient.operation.as<ops::NeuronGradient>().neuron, gradient, kernels_);
     }
 
     void add_normalization(FusedOperation &fused, const Node &forward) const {
         fused.inputs = {forward.inputs[0], fused.inputs[1], forward.inputs[1]};
         fused.variables = forward.variables;
-        fused.normalization = std::get<ops::BatchNormalization>(forward.operation);
+        fused.normalization = forward.operation.as<ops::BatchNormalization>();
         fused.activation = lower_activation(forward, kernels_);
     }
 

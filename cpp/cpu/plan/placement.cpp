@@ -15,7 +15,7 @@ constexpr int image_rank = 4;
 std::size_t index(ValueId value) { return static_cast<std::size_t>(value); }
 
 int joined_axis(const FusedOperation &operation, const Shape &first_operand) {
-    return std::get<ops::Concatenation>(operation.operation).positive_axis({&first_operand, 1});
+    return operation.operation.as<ops::Concatenation>().positive_axis({&first_operand, 1});
 }
 
 /// Return the part of a concatenation's result that an operand fills. The part begins at `position` along an
@@ -47,13 +47,13 @@ public:
         // it.
         const auto &operations = network_.operations;
         for (auto operation = operations.rbegin(); operation != operations.rend(); ++operation) {
-            if (std::holds_alternative<ops::Reshape>(operation->operation) || is_view(*operation)) continue;
+            if (operation->operation.is<ops::Reshape>() || is_view(*operation)) continue;
             if (within_chain_[index(operation->result)]) continue;
             if (!placed(operation->result)) place(operation->result, Storage::Home::arena, 0);
-            if (std::holds_alternative<ops::Concatenation>(operation->operation)) place_operands(*operation);
+            if (operation->operation.is<ops::Concatenation>()) place_operands(*operation);
         }
         for (const FusedOperation &operation : operations) {
-            if (std::holds_alternative<ops::Reshape>(operation.operation)) place_reshape(operation);
+            if (operation.operation.is<ops::Reshape>()) place_reshape(operation);
             if (is_view(operation)) place_slice(operation);
         }
         copy_remaining_outputs();
@@ -70,14 +70,13 @@ private:
         for (std::size_t value = 0; value < shapes_.size(); ++value)
             whole_[value] = shapes_[value].rank() > image_rank;
         for (const FusedOperation &operation : network_.operations)
-            if (std::holds_alternative<ops::Reshape>(operation.operation) ||
-                std::holds_alternative<ops::FullyConnected>(operation.operation))
+            if (operation.operation.is<ops::Reshape>() || operation.operation.is<ops::FullyConnected>())
                 whole_[index(operation.inputs[0])] = true;
         for (const FusedOperation &operation : network_.operations) {
             for (const auto &variable : operation.variables) whole_[index(variable.second)] = true;
-            if (std::holds_alternative<ops::ConvolutionDataGradient>(operation.operation))
+            if (operation.operation.is<ops::ConvolutionDataGradient>())
                 whole_[index(operation.inputs[1])] = true;
-            if (std::holds_alternative<ops::ConvolutionWeightGradient>(operation.operation))
+            if (operation.operation.is<ops::ConvolutionWeightGradient>())
                 whole_[index(operation.result)] = true;
         }
     }
@@ -104,7 +103,7 @@ private:
     void place_outputs() {
         std::vector<bool> computed(shapes_.size(), false);
         for (const FusedOperation &operation : network_.operations)
-            computed[index(operation.result)] = !std::holds_alternative<ops::Reshape>(operation.operation);
+            computed[index(operation.result)] = !operation.operation.is<ops::Reshape>();
         const auto &outputs = network_.graph.outputs();
         for (std::size_t port = 0; port < outputs.size(); ++port) {
             const ValueId value = outputs[port];
@@ -135,8 +134,7 @@ private:
     }
 
     bool is_reshape_result(ValueId value) const {
-        return !network_.graph.is_input(value) &&
-               std::holds_alternative<ops::Reshape>(network_.graph.producer(value).operation);
+        return !network_.graph.is_input(value) && network_.graph.producer(value).operation.is<ops::Reshape>();
     }
 
     void place_reshape(const FusedOperation &operation) {
@@ -147,14 +145,14 @@ private:
 
     /// True for a slice whose result can be a view of its source.
     bool is_view(const FusedOperation &operation) {
-        const auto *slice = std::get_if<ops::Slice>(&operation.operation);
+        const auto *slice = operation.operation.get_if<ops::Slice>();
         return slice && element(operation.inputs[0]) == element(operation.result) && slice->is_view() &&
                !placed(operation.result) && !whole_[index(operation.result)];
     }
 
     void place_slice(const FusedOperation &operation) {
         const ValueId input = operation.inputs[0];
-        region(operation.result) = sliced(std::get<ops::Slice>(operation.operation), region(input),
+        region(operation.result) = sliced(operation.operation.as<ops::Slice>(), region(input),
                                           shapes_[index(input)], shapes_[index(operation.result)]);
     }
 

@@ -2,7 +2,6 @@
 
 #include <type_traits>
 #include <utility>
-#include <variant>
 
 #include "cpu/plan/bfloat16.h"
 #include "cpu/plan/integer_steps.h"
@@ -21,15 +20,13 @@ std::size_t weight_bytes(const LoweredNetwork &network, std::size_t operation, c
 }
 
 void make_steps_of(StepBuilder &builder, const FusedOperation &fused) {
-    std::visit(
-        [&]<class Op>(const Op &operation) {
-            if constexpr (std::is_same_v<Op, ops::Custom>)
-                fail(ErrorKind::state,
-                     "a custom layer is a function of the program, which the CPU engine cannot run");
-            else
-                make_step(builder, fused, operation);
-        },
-        fused.operation);
+    fused.operation.visit([&]<class Op>(const Op &operation) {
+        if constexpr (std::is_same_v<Op, ops::Custom>)
+            fail(ErrorKind::state,
+                 "a custom layer is a function of the program, which the CPU engine cannot run");
+        else
+            make_step(builder, fused, operation);
+    });
 }
 
 } // namespace
@@ -52,9 +49,8 @@ std::vector<Step> make_steps(const LoweredNetwork &network, Placement &placement
         else if (!chain_of[i])
             make_steps_of(builder, fused);
         else if (i == chain_of[i]->operations.back())
-            std::holds_alternative<ops::Pooling>(fused.operation)
-                ? make_pooled_step(builder, network, *chain_of[i])
-                : make_chain_step(builder, network, *chain_of[i]);
+            fused.operation.is<ops::Pooling>() ? make_pooled_step(builder, network, *chain_of[i])
+                                               : make_chain_step(builder, network, *chain_of[i]);
         if (computes_integers && !fused.integers) integers.convert(first);
         for (std::size_t step = first; step < builder.steps.size(); ++step)
             builder.steps[step].operations = chain_of[i] ? chain_of[i]->operations : std::vector{i};

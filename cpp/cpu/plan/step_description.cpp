@@ -1,7 +1,6 @@
 #include "cpu/plan/step_description.h"
 
 #include <concepts>
-#include <variant>
 
 #include "core/text.h"
 #include "cpu/plan/bound_task.h"
@@ -29,11 +28,17 @@ bool is_pointwise(const ConvolutionTask &task) {
     return !task.packed->is_depthwise() && task.vertical.kernel == 1 && task.horizontal.kernel == 1;
 }
 
-template <class TaskType> std::string kind_of(const TaskType &task) { return task.kernel_name(); }
-std::string kind_of(const ConvolutionTask &task) {
+template <class TaskType> const char *kind_of(const TaskType &task) { return task.kernel_name(); }
+const char *kind_of(const ConvolutionTask &task) {
     if (!is_pointwise(task)) return task.kernel_name();
     return task.source.height * task.source.width == 1 ? "dense" : "pointwise";
 }
+
+/// What a task's text shows: its kind, and its window, if it has one.
+struct Summary {
+    std::string kind;
+    const WindowAxis *vertical = nullptr, *horizontal = nullptr;
+};
 
 /// True for tasks with one window. An interleaved convolution has a window for each of its parts.
 template <class TaskType>
@@ -41,29 +46,39 @@ concept HasWindow = !std::is_same_v<TaskType, InterleavedConvolutionTask> && req
     { task.vertical } -> std::same_as<WindowAxis &>;
 };
 
-template <class TaskType> std::string kernel_of(const TaskType &task, const std::string &kind) {
-    if constexpr (HasWindow<TaskType>) {
-        const bool shows_window = kind != "dense" && kind != "pointwise";
-        const bool has_stride = task.vertical.stride != 1 || task.horizontal.stride != 1;
-        if (shows_window || has_stride) return concat({kind, " ", text_of(task.vertical, task.horizontal)});
-    }
-    return kind;
+template <class TaskType> Summary summary_of(const TaskType &task) {
+    if constexpr (HasWindow<TaskType>)
+        return {kind_of(task), &task.vertical, &task.horizontal};
+    else
+        return {kind_of(task)};
+}
+
+std::string text_of(const Summary &summary) {
+    if (!summary.vertical) return summary.kind;
+    const bool shows_window = summary.kind != "dense" && summary.kind != "pointwise";
+    const bool has_stride = summary.vertical->stride != 1 || summary.horizontal->stride != 1;
+    if (!shows_window && !has_stride) return summary.kind;
+    return concat({summary.kind, " ", text_of(*summary.vertical, *summary.horizontal)});
 }
 
 /// Return a text such as "pointwise + depthwise 3x3 (bands of 4, panels of 64)".
-std::string kernel_of(const ChainTask &task, const std::string &) {
+std::string text_of(const ChainTask &task) {
     std::string text, cut;
     for (std::int64_t stage = 0; stage < task.count; ++stage)
-        text += (stage > 0 ? " + " : "") + kernel_of(task.stages[stage], kind_of(task.stages[stage]));
+        text += (stage > 0 ? " + " : "") + text_of(summary_of(task.stages[stage]));
     if (task.band_rows > 0) cut = concat({"bands of ", task.band_rows});
     if (task.panel_channels > 0)
         cut += concat({(cut.empty() ? "panels of " : ", panels of "), task.panel_channels});
     return cut.empty() ? text : text + " (" + cut + ")";
 }
 
-std::string kernel_of(const PooledConvolutionTask &task, const std::string &) {
-    return concat({kernel_of(task.convolution, kind_of(task.convolution)), " + ",
-                   kernel_of(task.pooling, kind_of(task.pooling))});
+/// Return the text of a task with this summary.
+std::string text_of(const Task &task, const Summary &summary) {
+    if (const auto *chain = task.get_if<ChainTask>()) return text_of(*chain);
+    if (const auto *pooled = task.get_if<PooledConvolutionTask>())
+        return concat(
+            {text_of(summary_of(pooled->convolution)), " + ", text_of(summary_of(pooled->pooling))});
+    return text_of(summary);
 }
 
 std::int64_t bytes_of(const Region &region, const CpuPlan &plan) {
@@ -82,21 +97,18 @@ std::int64_t bytes_of(const Step &step, const CpuPlan &plan) {
 } // namespace
 
 std::string kind_of(const Step &step) {
-    return std::visit([](const auto &task) { return kind_of(task); }, step.task);
+    return step.task.visit([](const auto &task) { return kind_of(task); });
 }
 
 StepDescription describe(const Step &step, const CpuPlan &plan, std::span<const Binding> bindings,
                          const Prepared &prepared) {
     StepDescription description{step.layers, {}, {}, bytes_of(step, plan)};
-    std::visit(
-        [&]<class TaskType>(const TaskType &) {
-            const BoundTask<TaskType> bound(step, plan.storages(), bindings);
-            description.kind = kind_of(bound.task);
-            description.kernel = kernel_of(bound.task, description.kind);
-            if (prepared.variant) description.kernel += concat({" (", prepared.variant, ")"});
-            if (step.layers.empty()) description.kernel += " of an output";
-        },
-        step.task);
+    const BoundTask bound(step, plan.storages(), bindings);
+    const Summary summary = bound.task().visit([](const auto &task) { return summary_of(task); });
+    description.kind = summary.kind;
+    description.kernel = text_of(bound.task(), summary);
+    if (prepared.variant) description.kernel += concat({" (", prepared.variant, ")"});
+    if (step.layers.empty()) description.kernel += " of an output";
     return description;
 }
 
@@ -149,14 +161,13 @@ double predicted_convolution(const MachineModel &machine, ConvolutionTask task, 
 
 std::optional<double> predicted_step(const MachineModel &machine, const Step &step,
                                      std::span<const Storage> storages, std::int64_t operations) {
-    if (const auto *pooled = std::get_if<PooledConvolutionTask>(&step.task))
+    if (const auto *pooled = step.task.get_if<PooledConvolutionTask>())
         return predicted_alone(machine, pooled->convolution);
-    if (const auto *convolution = std::get_if<ConvolutionTask>(&step.task))
+    if (const auto *convolution = step.task.get_if<ConvolutionTask>())
         return predicted_convolution(machine, *convolution, step, storages);
-    const bool plain =
-        std::visit([]<class TaskType>(const TaskType &) { return is_plain<TaskType>; }, step.task);
-    if (!plain) return std::nullopt;
-    if (std::holds_alternative<SoftmaxTask>(step.task)) operations *= softmax_operations;
+    static constexpr auto plain = TaskList::map([]<class TaskType>() { return is_plain<TaskType>; });
+    if (!plain[step.task.index()]) return std::nullopt;
+    if (step.task.is<SoftmaxTask>()) operations *= softmax_operations;
     double bytes = bytes_of(step.source, storages) + bytes_of(step.destination, storages);
     for (const Region &other : step.others) bytes += bytes_of(other, storages);
     return predicted_plain(machine, bytes, static_cast<double>(operations));

@@ -1,7 +1,6 @@
 // Prepares the kernels for the steps of a plan before any of them runs.
 
 #include <cstdint>
-#include <variant>
 
 #include "cpu/plan/bound_task.h"
 #include "cpu/plan/plan_memory.h"
@@ -64,12 +63,9 @@ PortUse port_use(const Step &step, std::span<const Storage> storages, std::span<
 
 Prepared prepare_step(const Step &step, const KernelTable &kernels, std::span<const Storage> storages,
                       std::span<const Binding> bindings, const Planning &planning) {
-    return std::visit(
-        [&]<class TaskType>(const TaskType &) {
-            const BoundTask<TaskType> bound(step, storages, bindings);
-            return prepare(kernels.kernel(bound.task), bound.task, planning);
-        },
-        step.task);
+    const BoundTask bound(step, storages, bindings);
+    return bound.task().visit(
+        [&](const auto &task) { return prepare(kernels.kernel(task), task, planning); });
 }
 
 void prepare_steps(std::span<Step> steps, const KernelTable &kernels, std::span<const Storage> storages,

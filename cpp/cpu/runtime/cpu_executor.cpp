@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <optional>
-#include <variant>
 
 #include "cpu/plan/bound_task.h"
 #include "cpu/plan/caches.h"
@@ -41,30 +40,33 @@ std::string layers_text(const std::vector<std::string> &layers) {
     return text;
 }
 
-/// A kernel and a task whose tensors have addresses.
-struct BoundKernel {
-    const void *kernel, *task;
-    void (*run)(const BoundKernel &own, const Prepared &, std::int64_t begin, std::int64_t end, Worker &);
-    ConstView destination;
-};
-
-/// Call `use(function, kernel)` with a step's kernel and bound task. Only this function depends on the kind
-/// of task. It is short, because it is compiled for each kind.
-void bind_kernel(const CpuPlan &plan, const Step &step, std::span<const Binding> bindings,
-                 const void *function, void (*use)(const void *function, const BoundKernel &kernel)) {
-    std::visit(
-        [&]<class TaskType>(const TaskType &) {
-            const BoundTask<TaskType> bound(step, plan.storages(), bindings);
-            const Kernel<TaskType> &kernel = plan.network().kernels->kernel(bound.task);
-            const auto run = [](const BoundKernel &own, const Prepared &prepared, std::int64_t begin,
-                                std::int64_t end, Worker &worker) {
-                static_cast<const Kernel<TaskType> *>(own.kernel)
-                    ->run(*static_cast<const TaskType *>(own.task), prepared, begin, end, worker);
+/// A step's kernel and its task with the addresses of its tensors in this run.
+class BoundKernel {
+public:
+    BoundKernel(const CpuPlan &plan, const Step &step, std::span<const Binding> bindings)
+        : bound_(step, plan.storages(), bindings) {
+        bound_.task().visit([&]<class TaskType>(const TaskType &task) {
+            kernel_ = &plan.network().kernels->kernel(task);
+            task_ = &task;
+            run_ = [](const void *kernel, const void *task, const Prepared &prepared, std::int64_t begin,
+                      std::int64_t end, Worker &worker) {
+                static_cast<const Kernel<TaskType> *>(kernel)->run(*static_cast<const TaskType *>(task),
+                                                                   prepared, begin, end, worker);
             };
-            use(function, {&kernel, &bound.task, run, bound.task.destination});
-        },
-        step.task);
-}
+        });
+    }
+
+    void run(const Prepared &prepared, std::int64_t begin, std::int64_t end, Worker &worker) const {
+        run_(kernel_, task_, prepared, begin, end, worker);
+    }
+    const ConstView &destination() const { return bound_.destination(); }
+
+private:
+    const BoundTask bound_;
+    const void *kernel_, *task_;
+    void (*run_)(const void *kernel, const void *task, const Prepared &, std::int64_t begin, std::int64_t end,
+                 Worker &);
+};
 
 } // namespace
 
@@ -242,24 +244,20 @@ void CpuExecutor::check_inputs(const CpuPlan &plan) const {
 }
 
 template <class Hook> void CpuExecutor::run_step(const CpuPlan &plan, const Step &step, Hook &hook) {
-    const auto run = [&](const BoundKernel &kernel) {
-        const Prepared &prepared = prepared_for(plan, step);
-        // This call does nothing unless an earlier allocation failed or strides are unexpected.
-        reserve_scratch(prepared.scratch_bytes);
-        const std::int64_t chunk = plan.threads() == 1 ? prepared.items : 1;
-        const std::uint64_t number = ++steps_;
-        pool_->run(prepared.items, chunk, [&](int index, std::int64_t begin, std::int64_t end) {
-            StepWorker &worker = workers_[static_cast<std::size_t>(index)];
-            if (worker.step != number) worker.step = number, worker.next_item = -1;
-            hook.item(index, [&] { kernel.run(kernel, prepared, begin, end, worker); });
-        });
-        if (!check_finite_) return;
-        if (const auto found = find_not_finite(kernel.destination))
-            refuse_not_finite(layers_text(step.layers), *found);
-    };
-    bind_kernel(plan, step, bindings_, &run, [](const void *function, const BoundKernel &kernel) {
-        (*static_cast<decltype(&run)>(function))(kernel);
+    const BoundKernel kernel(plan, step, bindings_);
+    const Prepared &prepared = prepared_for(plan, step);
+    // This call does nothing unless an earlier allocation failed or strides are unexpected.
+    reserve_scratch(prepared.scratch_bytes);
+    const std::int64_t chunk = plan.threads() == 1 ? prepared.items : 1;
+    const std::uint64_t number = ++steps_;
+    pool_->run(prepared.items, chunk, [&](int index, std::int64_t begin, std::int64_t end) {
+        StepWorker &worker = workers_[static_cast<std::size_t>(index)];
+        if (worker.step != number) worker.step = number, worker.next_item = -1;
+        hook.item(index, [&] { kernel.run(prepared, begin, end, worker); });
     });
+    if (!check_finite_) return;
+    if (const auto found = find_not_finite(kernel.destination()))
+        refuse_not_finite(layers_text(step.layers), *found);
 }
 
 } // namespace mpscnn::cpu

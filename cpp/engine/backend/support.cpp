@@ -7,7 +7,7 @@ namespace mpscnn::engine {
 
 namespace {
 
-bool is_reshape(const Node &node) { return std::holds_alternative<ops::Reshape>(node.operation); }
+bool is_reshape(const Node &node) { return node.operation.is<ops::Reshape>(); }
 
 [[noreturn]] void refuse(const std::string &what, const std::string &engine, const std::string &reason) {
     fail(ErrorKind::unsupported, {what, " on device ", quoted(engine), ": ", reason});
@@ -59,14 +59,14 @@ private:
 
     std::optional<std::string> why_unsupported(const Node &node, ValueId result) const {
         std::vector<Shape> inputs;
-        const bool reads = !std::holds_alternative<ops::Constant>(node.operation);
+        const bool reads = !node.operation.is<ops::Constant>();
         bool quantized = graph_.quantization(result).has_value();
         for (ValueId value : node.inputs) {
             inputs.push_back(shape(value));
             quantized &= !reads || graph_.quantization(value).has_value();
         }
         // Custom layers, which are functions of the calling program, compute in float32 in every precision.
-        const bool kept = node.keep_float32 && !std::holds_alternative<ops::Custom>(node.operation);
+        const bool kept = node.keep_float32 && !node.operation.is<ops::Custom>();
         return ops::why_unsupported(engine_, ops::LayerUse{.operation = node.operation,
                                                            .inputs = inputs,
                                                            .output = shape(result),

@@ -2,7 +2,6 @@
 
 #include <map>
 #include <utility>
-#include <variant>
 
 #include "core/text.h"
 #include "engine/graph/differentiation.h"
@@ -66,7 +65,7 @@ ValueId KernelGraphMaker::add_nodes() {
         for (const auto &[role, value] : node.variables)
             if (value_of(value) != unset) variables.emplace(role, value_of(value));
         const std::string name = last ? name_ : concat({name_, " step ", i});
-        if (std::holds_alternative<ops::TransposedConvolution>(node.operation) && !variables.empty()) {
+        if (node.operation.is<ops::TransposedConvolution>() && !variables.empty()) {
             // A transposed convolution with variable weights has no gradient, so operations that have one
             // replace it.
             result = add_trained_layer(graph(), name, node.operation, std::move(inputs), variables);

@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <string>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include "core/text.h"
@@ -61,7 +60,7 @@ std::vector<WrittenTensor> tensors_to_write(const ModelFile &model) {
     std::vector<WrittenTensor> tensors;
     for (std::size_t i = 0; i < model.graph.nodes().size(); ++i) {
         const Node &node = model.graph.nodes()[i];
-        if (std::holds_alternative<ops::Custom>(node.operation))
+        if (node.operation.is<ops::Custom>())
             fail(ErrorKind::unsupported,
                  {"layer ", quoted(node.name), " is a function of this program: no file can hold it"});
         for (const ops::WeightSpec &spec : model.graph.weight_specs(i)) {

@@ -3,7 +3,6 @@
 #include <optional>
 #include <string>
 #include <utility>
-#include <variant>
 
 #include "core/text.h"
 #include "ops/gradient.h"
@@ -25,7 +24,7 @@ public:
             for (const ValueId input : node.inputs) depends = depends || depends_[index(input)];
             for (const auto &variable : node.variables) depends = depends || depends_[index(variable.second)];
             // A constant takes only the number of images from its input, so it has no gradient.
-            if (std::holds_alternative<ops::Constant>(node.operation)) depends = false;
+            if (node.operation.is<ops::Constant>()) depends = false;
             depends_[index(graph.result_of(i))] = depends;
         }
     }

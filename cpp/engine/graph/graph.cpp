@@ -192,8 +192,8 @@ ValueId Graph::add_node(std::string name, ops::Operation operation, std::vector<
     });
     make_room(nodes_);
     const ValueId value = add_value(node.name, result); // nothing after this call can fail
-    const bool in_order = std::holds_alternative<ops::FullyConnected>(node.operation) ||
-                          ops::info_of(node.operation).for_training;
+    const bool in_order =
+        node.operation.is<ops::FullyConnected>() || ops::info_of(node.operation).for_training;
     for (ValueId input : node.inputs) uses_[static_cast<std::size_t>(input)].by_layer_of_images |= !in_order;
     arguments_ += node.inputs.size();
     nodes_.push_back(std::move(node));

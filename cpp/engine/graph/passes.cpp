@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <variant>
 
 #include "ops/unsupported.h"
 
@@ -49,9 +48,8 @@ Graph copy_kept(const Graph &graph, const std::vector<Node> &nodes, const std::v
 
 /// True if each output channel has its own weights, along the first axis of the operation's "weight".
 bool has_weights_of_each_output(const ops::Operation &operation) {
-    return std::holds_alternative<ops::Convolution>(operation) ||
-           std::holds_alternative<ops::FullyConnected>(operation) ||
-           std::holds_alternative<ops::TransposedConvolution>(operation);
+    return operation.is<ops::Convolution>() || operation.is<ops::FullyConnected>() ||
+           operation.is<ops::TransposedConvolution>();
 }
 
 /// True if a neuron changes none of the integers: it only clamps, and its limits contain all of them.
@@ -147,7 +145,7 @@ private:
 /// True for a dropout that can be removed: it does nothing outside of training. A dropout whose result is an
 /// output is kept, because its input may be an output too.
 bool Merger::drop_dropout(std::size_t i) const {
-    const auto *dropout = std::get_if<ops::Dropout>(&nodes_[i].operation);
+    const auto *dropout = nodes_[i].operation.get_if<ops::Dropout>();
     return dropout && !dropout->training && !graph_.is_output(graph_.result_of(i));
 }
 
@@ -156,7 +154,7 @@ bool Merger::drop_dropout(std::size_t i) const {
 /// is a neuron that keeps the scale, and that clamps to limits that contain all integers.
 bool Merger::drop_identity(std::size_t i) const {
     const Node &node = nodes_[i];
-    const auto *neuron = std::get_if<ops::Neuron>(&node.operation);
+    const auto *neuron = node.operation.get_if<ops::Neuron>();
     const ValueId source = node.inputs[0];
     if (!neuron || graph_.is_output(graph_.result_of(i)) || graph_.is_input(source)) return false;
     if (merging_ != Merging::of_integers) return neuron->kind == ops::NeuronKind::none && !changes_type(i);
@@ -169,7 +167,7 @@ bool Merger::drop_identity(std::size_t i) const {
 /// True for a neuron of kind `none` if either it or the layer before it, but not both, is kept in float32.
 bool Merger::changes_type(std::size_t i) const {
     const Node &node = nodes_[i];
-    const auto *neuron = std::get_if<ops::Neuron>(&node.operation);
+    const auto *neuron = node.operation.get_if<ops::Neuron>();
     if (merging_ != Merging::of_halves || !neuron || neuron->kind != ops::NeuronKind::none) return false;
     const ValueId source = node.inputs[0];
     return !graph_.is_input(source) &&
@@ -178,7 +176,7 @@ bool Merger::changes_type(std::size_t i) const {
 
 bool Merger::fold_batch_normalization(std::size_t i) {
     Node &node = nodes_[i];
-    const auto *normalization = std::get_if<ops::BatchNormalization>(&node.operation);
+    const auto *normalization = node.operation.get_if<ops::BatchNormalization>();
     if (!normalization || node.inputs.size() != 1) return false;
     Node *producer = sole_producer(i);
     if (!producer || !has_weights_of_each_output(producer->operation)) return false;
@@ -206,7 +204,7 @@ bool Merger::fold_batch_normalization(std::size_t i) {
 
 bool Merger::attach_neuron(std::size_t i) {
     Node &node = nodes_[i];
-    const auto *neuron = std::get_if<ops::Neuron>(&node.operation);
+    const auto *neuron = node.operation.get_if<ops::Neuron>();
     if (!neuron) return false;
     Node *producer = sole_producer(i);
     if (!producer || !ops::info_of(producer->operation).takes_activation) return false;

@@ -1,7 +1,6 @@
 #include "engine/graph/scores.h"
 
 #include <array>
-#include <variant>
 #include <vector>
 
 #include "core/text.h"
@@ -27,15 +26,15 @@ bool keeps_probabilities(const ops::Neuron &neuron) {
 }
 
 template <class... Ops> bool is_one_of(const ops::Operation &operation) {
-    return (std::holds_alternative<Ops>(operation) || ...);
+    return (operation.is<Ops>() || ...);
 }
 
 /// True if the results of an operation are elements of its inputs, or means of them.
 bool keeps_probabilities(const ops::Operation &operation) {
-    if (const auto *neuron = std::get_if<ops::Neuron>(&operation)) return keeps_probabilities(*neuron);
-    if (const auto *pooling = std::get_if<ops::Pooling>(&operation))
+    if (const auto *neuron = operation.get_if<ops::Neuron>()) return keeps_probabilities(*neuron);
+    if (const auto *pooling = operation.get_if<ops::Pooling>())
         return pooling->kind == PoolingKind::average || pooling->kind == PoolingKind::max;
-    if (const auto *reduction = std::get_if<ops::Reduction>(&operation))
+    if (const auto *reduction = operation.get_if<ops::Reduction>())
         return reduction->kind == ReductionKind::mean || reduction->kind == ReductionKind::max ||
                reduction->kind == ReductionKind::min;
     return is_one_of<ops::ChannelShuffle, ops::Concatenation, ops::DepthToSpace, ops::Dropout, ops::Gather,
@@ -46,8 +45,8 @@ bool keeps_probabilities(const ops::Operation &operation) {
 std::optional<Scores> function_of(const Node &node) {
     if (node.activation && is_sigmoid(*node.activation)) return Scores::sigmoid;
     if (node.activation && !keeps_probabilities(*node.activation)) return std::nullopt;
-    if (std::holds_alternative<ops::Softmax>(node.operation)) return Scores::softmax;
-    const auto *neuron = std::get_if<ops::Neuron>(&node.operation);
+    if (node.operation.is<ops::Softmax>()) return Scores::softmax;
+    const auto *neuron = node.operation.get_if<ops::Neuron>();
     return neuron && is_sigmoid(*neuron) ? std::optional(Scores::sigmoid) : std::nullopt;
 }
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <variant>
 
 #include "core/half.h"
 #include "core/text.h"
@@ -15,9 +14,8 @@ namespace {
 /// True if the weights of a layer can be stored in 8 bits. Transposed convolutions cannot, because
 /// MPSCNNConvolutionTranspose takes floats only. Binary layers cannot, because their weights are single bits.
 bool takes_bytes(const ops::Operation &operation) {
-    return std::holds_alternative<ops::Convolution>(operation) ||
-           std::holds_alternative<ops::SubpixelConvolution>(operation) ||
-           std::holds_alternative<ops::FullyConnected>(operation);
+    return operation.is<ops::Convolution>() || operation.is<ops::SubpixelConvolution>() ||
+           operation.is<ops::FullyConnected>();
 }
 
 WeightTensor tensor_of(const Shape &shape, std::vector<std::byte> integers, std::vector<WeightRange> ranges) {

@@ -21,9 +21,7 @@ constexpr std::int64_t whole_halves = 1 << bits_of_float16;
 constexpr std::int64_t searched_elements = 1 << 16;
 constexpr double unknown = std::numeric_limits<double>::infinity();
 
-template <class... Ops> bool is_any(const ops::Operation &operation) {
-    return (std::holds_alternative<Ops>(operation) || ...);
-}
+template <class... Ops> bool is_any(const ops::Operation &operation) { return (operation.is<Ops>() || ...); }
 
 bool only_moves(const ops::Operation &operation) {
     return is_any<ops::ChannelShuffle, ops::Concatenation, ops::DepthToSpace, ops::Gather, ops::Padding,
@@ -56,14 +54,12 @@ bool keeps_whole_numbers(const ops::Neuron &neuron) {
 
 /// Return the parameters of arithmetic on two tensors, or null.
 const ops::Arithmetic *arithmetic_of(const ops::Operation &operation) {
-    return std::visit(
-        []<class Op>(const Op &found) -> const ops::Arithmetic * {
-            if constexpr (std::derived_from<Op, ops::Arithmetic>)
-                return &found;
-            else
-                return nullptr;
-        },
-        operation);
+    return operation.visit([]<class Op>(const Op &found) -> const ops::Arithmetic * {
+        if constexpr (std::derived_from<Op, ops::Arithmetic>)
+            return &found;
+        else
+            return nullptr;
+    });
 }
 
 /// Call visit(value) for each value of a weight, in pieces, so that a large weight is not copied as a whole.
@@ -173,7 +169,7 @@ private:
         if (is_any<ops::Argument, ops::TopK>(operation)) // engines refuse more channels in float16
             return static_cast<double>(whole_halves);
         if (is_any<ops::Greater, ops::GreaterOrEqual, ops::Equal, ops::NotEqual>(operation)) return 1.0;
-        if (const auto *neuron = std::get_if<ops::Neuron>(&operation))
+        if (const auto *neuron = operation.get_if<ops::Neuron>())
             return bound_after(*neuron, bound(node.inputs[0]));
         if (is_any<ops::TakeAlongAxis>(operation)) return bound(node.inputs[0]);
         if (is_any<ops::Constant>(operation)) return bound_of_constant(node);
@@ -203,7 +199,7 @@ private:
     static std::size_t operands_with_positions(const Node &node) {
         if (is_any<ops::TakeAlongAxis>(node.operation)) return 1;
         if (only_moves(node.operation)) return node.inputs.size();
-        if (const auto *neuron = std::get_if<ops::Neuron>(&node.operation))
+        if (const auto *neuron = node.operation.get_if<ops::Neuron>())
             return keeps_whole_numbers(*neuron) ? 1 : 0;
         const ops::Arithmetic *arithmetic = arithmetic_of(node.operation);
         const bool is_plain = arithmetic && std::abs(arithmetic->primary_scale) == 1.0f &&
@@ -218,7 +214,7 @@ private:
 
 /// Return the extent of the axis along which a node takes elements, or 0 if the node does something else.
 std::int64_t extent_of_positions(const Graph &graph, const Node &node) {
-    const auto *taken = std::get_if<ops::TakeAlongAxis>(&node.operation);
+    const auto *taken = node.operation.get_if<ops::TakeAlongAxis>();
     if (!taken) return 0;
     const Shape &shape = graph.shape(node.inputs[0]);
     return shape[taken->positive_axis(shape)];

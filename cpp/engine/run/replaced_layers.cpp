@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <optional>
-#include <variant>
 
 #include "core/json.h"
 #include "core/text.h"
@@ -21,7 +20,7 @@ bool trains(const Graph &graph) {
 
 bool hands_on_float32(const Graph &graph) {
     return std::any_of(graph.nodes().begin(), graph.nodes().end(), [](const Node &node) {
-        return node.keep_float32 || std::holds_alternative<ops::BatchStatistics>(node.operation);
+        return node.keep_float32 || node.operation.is<ops::BatchStatistics>();
     });
 }
 
@@ -75,7 +74,7 @@ ReplacedLayers find_replaced_layers(const Graph &graph, const Backend &backend, 
     std::string reasons;
     for (std::size_t i = 0; i < graph.nodes().size(); ++i) {
         const Node &node = graph.nodes()[i];
-        if (std::holds_alternative<ops::Custom>(node.operation)) continue;
+        if (node.operation.is<ops::Custom>()) continue;
         const Graph alone = subgraph_of_node(graph, i);
         std::optional<std::string> why = missing_implementation(alone, backend, options);
         if (!why && !shapes_for_one_image(alone)) why = why_not_for_all_extents(node, backend);

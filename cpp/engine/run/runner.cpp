@@ -39,9 +39,8 @@ bool is_waiting(const std::unique_ptr<Journey> &journey) { return journey->state
 /// batch depend on all of its images. The mask of dropout depends on the image's place in the batch.
 const Node *layer_over_the_batch(const Graph &graph) {
     for (const Node &node : graph.nodes()) {
-        const auto *dropout = std::get_if<ops::Dropout>(&node.operation);
-        if (std::holds_alternative<ops::BatchStatistics>(node.operation) || (dropout && dropout->training))
-            return &node;
+        const auto *dropout = node.operation.get_if<ops::Dropout>();
+        if (node.operation.is<ops::BatchStatistics>() || (dropout && dropout->training)) return &node;
     }
     return nullptr;
 }

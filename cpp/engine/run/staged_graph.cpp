@@ -8,7 +8,6 @@
 #include <optional>
 #include <string>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include "core/aligned_buffer.h"
@@ -31,7 +30,7 @@ struct Stage {
     std::map<std::size_t, std::size_t> others = {};
 };
 
-bool computed_by_program(const Node &node) { return std::holds_alternative<ops::Custom>(node.operation); }
+bool computed_by_program(const Node &node) { return node.operation.is<ops::Custom>(); }
 
 /// Cuts a graph into stages. Stages with even numbers are subgraphs of the backend. Stages with odd numbers
 /// have the functions and the nodes of another backend.
@@ -254,7 +253,7 @@ private:
             for (const ValueId input : node.inputs) tensors_.push_back(dense_floats(plan, input));
             const ops::CustomTensor output{static_cast<float *>(result.data), result.shape};
             try {
-                std::get<ops::Custom>(node.operation).function->run(tensors_, output);
+                node.operation.as<ops::Custom>().function->run(tensors_, output);
             } catch (const Error &error) {
                 throw Error(error.kind(), concat({"layer ", quoted(node.name), ": ", error.what()}));
             }

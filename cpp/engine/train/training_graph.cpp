@@ -24,7 +24,7 @@ std::int64_t seed_of(std::int64_t seed, const std::string &layer) {
 
 /// True if a layer is a batch normalization that stores its mean and variance as weights.
 bool keeps_statistics(const Node &layer) {
-    return std::holds_alternative<ops::BatchNormalization>(layer.operation) && layer.inputs.size() == 1;
+    return layer.operation.is<ops::BatchNormalization>() && layer.inputs.size() == 1;
 }
 
 class TrainingGraphMaker {
@@ -113,8 +113,7 @@ ValueId TrainingGraphMaker::output_named(const std::string &name) const {
 ValueId TrainingGraphMaker::before_softmax(ValueId value) const {
     if (network_.is_input(value)) return value;
     const Node &last = network_.producer(value);
-    const bool is_softmax = std::holds_alternative<ops::Softmax>(last.operation) ||
-                            std::holds_alternative<ops::LogSoftmax>(last.operation);
+    const bool is_softmax = last.operation.is<ops::Softmax>() || last.operation.is<ops::LogSoftmax>();
     return is_softmax ? last.inputs[0] : value;
 }
 
@@ -281,9 +280,7 @@ void TrainingGraphMaker::require_statistics_of_input(const Node &layer) const {
     const ValueId statistics = layer.inputs[1];
     if (!network_.is_input(statistics)) {
         const Node &maker = network_.producer(statistics);
-        if (std::holds_alternative<ops::BatchStatistics>(maker.operation) &&
-            maker.inputs[0] == layer.inputs[0])
-            return;
+        if (maker.operation.is<ops::BatchStatistics>() && maker.inputs[0] == layer.inputs[0]) return;
     }
     fail(ErrorKind::unsupported, {"training: layer ", quoted(layer.name),
                                   ": a batch normalization is trained with statistics that are its own or "
@@ -293,14 +290,13 @@ void TrainingGraphMaker::require_statistics_of_input(const Node &layer) const {
 ValueId TrainingGraphMaker::copy_operation(std::size_t i, const std::string &name,
                                            std::vector<ValueId> inputs) {
     const Node &layer = node(i);
-    if (const auto *dropout = std::get_if<ops::Dropout>(&layer.operation)) {
+    if (const auto *dropout = layer.operation.get_if<ops::Dropout>()) {
         ops::StepDropout random{*dropout};
         random.dropout.seed = seed_of(options_.seed, layer.name);
         random.dropout.training = true;
         return add(name, random, {inputs[0], step_});
     }
-    if (layer.inputs.size() == 2 && reads_variables_[i] &&
-        std::holds_alternative<ops::BatchNormalization>(layer.operation))
+    if (layer.inputs.size() == 2 && reads_variables_[i] && layer.operation.is<ops::BatchNormalization>())
         require_statistics_of_input(layer);
     if (is_fixed_[i]) return add_fixed_normalization(result_.graph, name, layer, inputs[0], inputs_[0]);
     const bool normalizes = keeps_statistics(layer);

@@ -1,7 +1,6 @@
 #include "engine/train/training_layers.h"
 
 #include <utility>
-#include <variant>
 
 #include "core/text.h"
 
@@ -10,7 +9,7 @@ namespace mpscnn::engine {
 namespace {
 
 bool is_prelu(const ops::Operation &operation) {
-    const auto *neuron = std::get_if<ops::Neuron>(&operation);
+    const auto *neuron = operation.get_if<ops::Neuron>();
     return neuron && neuron->kind == ops::NeuronKind::prelu;
 }
 
@@ -162,7 +161,7 @@ ValueId add_learnt_constant(Graph &graph, const std::string &name, const ops::Co
 }
 
 bool is_learnt_normalization(const Node &layer) {
-    const auto *normalization = std::get_if<ops::BatchNormalization>(&layer.operation);
+    const auto *normalization = layer.operation.get_if<ops::BatchNormalization>();
     return normalization && !normalization->fixed;
 }
 
@@ -170,16 +169,12 @@ bool is_learnt_normalization(const Node &layer) {
 
 bool trains_weights(const Node &layer) {
     const ops::Operation &operation = layer.operation;
-    const bool is_learnt_constant =
-        std::holds_alternative<ops::Constant>(operation) && layer.learns.value_or(false);
-    const bool own =
-        std::holds_alternative<ops::Convolution>(operation) ||
-        std::holds_alternative<ops::FullyConnected>(operation) ||
-        std::holds_alternative<ops::SubpixelConvolution>(operation) ||
-        std::holds_alternative<ops::TransposedConvolution>(operation) || is_learnt_normalization(layer) ||
-        is_learnt_constant || std::holds_alternative<ops::GroupNormalization>(operation) ||
-        std::holds_alternative<ops::LayerNormalization>(operation) ||
-        std::holds_alternative<ops::Lstm>(operation) || std::holds_alternative<ops::Gru>(operation);
+    const bool is_learnt_constant = operation.is<ops::Constant>() && layer.learns.value_or(false);
+    const bool own = operation.is<ops::Convolution>() || operation.is<ops::FullyConnected>() ||
+                     operation.is<ops::SubpixelConvolution>() || operation.is<ops::TransposedConvolution>() ||
+                     is_learnt_normalization(layer) || is_learnt_constant ||
+                     operation.is<ops::GroupNormalization>() || operation.is<ops::LayerNormalization>() ||
+                     operation.is<ops::Lstm>() || operation.is<ops::Gru>();
     const bool slopes_alone = layer.weights.size() == 1 && layer.weights.count(slope_role) == 1;
     return own || slopes_alone;
 }
@@ -191,7 +186,7 @@ Shape trained_shape(const std::string &role, const Shape &weight) {
 
 ValueId add_fixed_normalization(Graph &graph, const std::string &name, const Node &layer, ValueId x,
                                 ValueId batch) {
-    const auto &normalization = std::get<ops::BatchNormalization>(layer.operation);
+    const auto &normalization = layer.operation.as<ops::BatchNormalization>();
     const Shape shape = graph.shape(x);
     if (shape.rank() > 4)
         fail(ErrorKind::unsupported, {"training: layer ", quoted(name),
@@ -212,13 +207,13 @@ ValueId add_trained_layer(Graph &graph, const std::string &name, const ops::Oper
                           std::vector<ValueId> inputs, const std::map<std::string, ValueId> &weights) {
     if (weights.empty()) return graph.add_node(name, operation, std::move(inputs));
     if (is_prelu(operation)) return add_prelu(graph, name, inputs[0], weights.at(slope_role));
-    if (const auto *constant = std::get_if<ops::Constant>(&operation))
+    if (const auto *constant = operation.get_if<ops::Constant>())
         return add_learnt_constant(graph, name, *constant, inputs[0], weights.at(value_role));
     std::map<std::string, ValueId> own = weights;
     own.erase(slope_role); // the slope belongs to the activation that is added after this layer
-    if (const auto *subpixel = std::get_if<ops::SubpixelConvolution>(&operation))
+    if (const auto *subpixel = operation.get_if<ops::SubpixelConvolution>())
         return add_subpixel(graph, name, *subpixel, std::move(inputs), own);
-    if (const auto *transposed = std::get_if<ops::TransposedConvolution>(&operation))
+    if (const auto *transposed = operation.get_if<ops::TransposedConvolution>())
         return add_transposed(graph, name, *transposed, inputs[0], std::move(own));
     return add_reading(graph, name, operation, std::move(inputs), own);
 }

@@ -55,7 +55,7 @@ Graph layer_of(const ops::Case &one, const char *title = "self-check: ") {
 Graph own_layer_of(const ops::Case &one) {
     Graph graph = layer_of(one, self_check_own);
     const ValueId result = graph.outputs()[0];
-    const auto &convolution = std::get<ops::Convolution>(graph.producer(result).operation);
+    const auto &convolution = graph.producer(result).operation.as<ops::Convolution>();
     if (convolution.groups > 1 || graph.producer(result).activation) return graph;
     Graph sum(graph.name());
     const ValueId image = sum.add_input(graph.inputs()[0].name, graph.inputs()[0].shape);

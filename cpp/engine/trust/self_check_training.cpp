@@ -2,7 +2,6 @@
 #include <string>
 #include <string_view>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include "core/json.h"
@@ -23,7 +22,7 @@ Graph network_of_two(const std::string &name, const ops::Operation &operation, b
         return graph.add_variable(concat({positive ? self_check_positive : "tensor ", number}), {2, 7, 5, 6});
     };
     std::vector<ValueId> tensors{tensor(first_positive, "0"), tensor(second_positive, "1")};
-    const auto *gradient = std::get_if<ops::NeuronGradient>(&operation);
+    const auto *gradient = operation.get_if<ops::NeuronGradient>();
     if (gradient && gradient->neuron.kind == ops::NeuronKind::prelu)
         tensors.push_back(graph.add_variable("slopes", {1, 6}));
     graph.mark_output(graph.add_node(name, operation, std::move(tensors)));
@@ -41,7 +40,7 @@ Graph network_of_pooling(const char *name, const char *attributes, std::int64_t 
         graph.add_variable("tensor 1", ops::output_shape(pooling, std::span<const Shape>(&image, 1)));
     const ValueId pooled = graph.add_node("pooled", pooling, {x});
     graph.mark_output(
-        graph.add_node(name, ops::PoolingGradient{std::get<ops::Pooling>(pooling)}, {gradient, x, pooled}));
+        graph.add_node(name, ops::PoolingGradient{pooling.as<ops::Pooling>()}, {gradient, x, pooled}));
     return graph;
 }
 

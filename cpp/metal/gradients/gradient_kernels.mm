@@ -135,7 +135,7 @@ std::optional<GradientKernels> gradient_kernels(const ops::Operation &operation,
                                                 const Choice &choice, Device &device) {
     const GradientSource given{gradient, source, name, choice, device};
     if (!ImageBatch::can_hold(gradient) || !ImageBatch::can_hold(source)) return std::nullopt;
-    return std::visit([&](const auto &op) { return kernels_of(op, given); }, operation);
+    return operation.visit([&](const auto &op) { return kernels_of(op, given); });
 }
 
 } // namespace mpscnn::metal

@@ -29,8 +29,7 @@ std::vector<Way> candidate_ways(const Shape &shape, std::int64_t groups, const s
     // For a pointwise convolution the shader comes first. MPS would write a float image, and a second kernel
     // would read it again, which costs more than the products of a single tap. A dense layer is different:
     // its single pixel gives few threads work.
-    const bool pointwise =
-        shape[1] == 1 && shape[2] == 1 && std::holds_alternative<ops::Convolution>(source.node.operation);
+    const bool pointwise = shape[1] == 1 && shape[2] == 1 && source.node.operation.is<ops::Convolution>();
     if (pointwise) return {Way{"pointwise"}, Way{nullptr, false}, any_groups};
     return {Way{nullptr, false}, any_groups};
 }
@@ -141,9 +140,9 @@ bool keeps_bytes(const LayerSource &source) {
     const auto weight = node.weights.find("weight");
     if (weight == node.weights.end() || weight->second.ranges().empty()) return false;
     const Shape &shape = weight->second.shape();
-    if (const auto *subpixel = std::get_if<ops::SubpixelConvolution>(&node.operation))
+    if (const auto *subpixel = node.operation.get_if<ops::SubpixelConvolution>())
         return !chosen_way(shape, subpixel->groups, std::nullopt, source).shader;
-    const auto *convolution = std::get_if<ops::Convolution>(&node.operation);
+    const auto *convolution = node.operation.get_if<ops::Convolution>();
     if (!convolution) return !chosen_way(shape, 1, node.activation, source).shader;
     const Shape &input = source.graph.shape(node.inputs[0]);
     return !convolution->depthwise({&input, 1}) &&

@@ -34,8 +34,7 @@ bool is_same_image(const engine::Graph &graph, const Shape &given, engine::Value
 } // namespace
 
 engine::ValueId image_of(const engine::Graph &graph, engine::ValueId value) {
-    if (graph.is_input(value) || !std::holds_alternative<ops::Reshape>(graph.producer(value).operation))
-        return value;
+    if (graph.is_input(value) || !graph.producer(value).operation.is<ops::Reshape>()) return value;
     const engine::ValueId given = image_of(graph, graph.producer(value).inputs[0]);
     return is_same_image(graph, graph.shape(given), value) ? given : value;
 }

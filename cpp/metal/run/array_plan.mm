@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <concepts>
 #include <limits>
-#include <variant>
 
 #include "core/json.h"
 #include "engine/backend/memory_plan.h"
@@ -23,15 +22,13 @@ std::size_t index_of(ValueId value) { return static_cast<std::size_t>(value); }
 
 /// True if each element of the result depends only on the inputs' elements at the same position.
 bool is_elementwise(const ops::Operation &operation) {
-    if (const auto *neuron = std::get_if<ops::Neuron>(&operation)) return neuron->kind != NeuronKind::prelu;
-    const auto *arithmetic = std::visit(
-        []<class Op>(const Op &op) -> const ops::Arithmetic * {
-            if constexpr (std::derived_from<Op, ops::Arithmetic>)
-                return &op;
-            else
-                return nullptr;
-        },
-        operation);
+    if (const auto *neuron = operation.get_if<ops::Neuron>()) return neuron->kind != NeuronKind::prelu;
+    const auto *arithmetic = operation.visit([]<class Op>(const Op &op) -> const ops::Arithmetic * {
+        if constexpr (std::derived_from<Op, ops::Arithmetic>)
+            return &op;
+        else
+            return nullptr;
+    });
     return arithmetic && arithmetic->primary_stride_y == 1 && arithmetic->primary_stride_x == 1 &&
            arithmetic->primary_stride_channels == 1 && arithmetic->secondary_stride_y == 1 &&
            arithmetic->secondary_stride_x == 1 && arithmetic->secondary_stride_channels == 1;
@@ -149,7 +146,7 @@ void ArrayPlan::bind_own(NodeStep &step, const OwnLayer &own) const {
     };
     const engine::Node &first = own.depthwise ? graph.nodes()[*own.depthwise] : node;
     if (own.depthwise) {
-        operands.depthwise = &std::get<ops::Convolution>(first.operation);
+        operands.depthwise = &first.operation.as<ops::Convolution>();
         operands.depthwise_activation = first.activation.value_or(ops::Neuron{});
     }
     add(first.inputs[0]);
@@ -220,8 +217,8 @@ bool ArrayPlan::are_floats(const engine::Node &node, std::initializer_list<std::
 std::unique_ptr<const ArrayStep> ArrayPlan::convolution_gradient(const engine::Node &node,
                                                                  ValueId result) const {
     using Step = ConvolutionGradientStep;
-    const auto *data = std::get_if<ops::ConvolutionDataGradient>(&node.operation);
-    const auto *weight = std::get_if<ops::ConvolutionWeightGradient>(&node.operation);
+    const auto *data = node.operation.get_if<ops::ConvolutionDataGradient>();
+    const auto *weight = node.operation.get_if<ops::ConvolutionWeightGradient>();
     if (!data && !weight) return nullptr;
     const ops::Convolution &convolution = data ? data->convolution : weight->convolution;
     const ArrayOperand input = operand_of(node.inputs[data ? 2 : 0]);

@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <type_traits>
-#include <variant>
 
 #include "metal/arrays/array_operations.h"
 #include "metal/layers/convolution.h"
@@ -28,7 +27,7 @@ template <class Network> std::shared_ptr<Network> make_with_pool() {
 std::vector<Precision> image_precisions(const Graph &graph, Precision precision) {
     std::vector<Precision> result(graph.inputs().size(), precision);
     for (const Node &node : graph.nodes()) {
-        bool keeps = node.keep_float32 || std::holds_alternative<ops::BatchStatistics>(node.operation);
+        bool keeps = node.keep_float32 || node.operation.is<ops::BatchStatistics>();
         if (!ops::info_of(node.operation).rounds)
             for (ValueId value : node.inputs)
                 keeps = keeps || result[static_cast<std::size_t>(value)] == Precision::float32;
@@ -60,14 +59,12 @@ LoweredLayer lower_node(const Graph &graph, std::size_t index, Precision precisi
     for (ValueId value : node.inputs) lowered.sources.push_back(image_of(graph, value));
     lowered.result = graph.result_of(index);
     const LayerSource source{graph, node, precision, sums, choice};
-    lowered.layer = std::visit(
-        [&]<class Op>(const Op &operation) -> std::unique_ptr<Layer> {
-            if constexpr (std::is_same_v<Op, ops::Custom>)
-                fail(ErrorKind::state, "the Metal engine runs between functions of the program, not these");
-            else
-                return make_layer(operation, source, device);
-        },
-        node.operation);
+    lowered.layer = node.operation.visit([&]<class Op>(const Op &operation) -> std::unique_ptr<Layer> {
+        if constexpr (std::is_same_v<Op, ops::Custom>)
+            fail(ErrorKind::state, "the Metal engine runs between functions of the program, not these");
+        else
+            return make_layer(operation, source, device);
+    });
     lowered.weight_bytes = weight_bytes_of(source);
     return lowered;
 }
@@ -123,8 +120,7 @@ std::vector<bool> arrays_of_halves(const Graph &graph, Precision precision) {
             result[index] = result[static_cast<std::size_t>(array)];
             continue;
         }
-        const bool is_layer =
-            !is_for_training(node.operation) || std::holds_alternative<ops::StepDropout>(node.operation);
+        const bool is_layer = !is_for_training(node.operation) || node.operation.is<ops::StepDropout>();
         result[index] = is_layer && !node.keep_float32 && !output[index] && counts_images(graph, value) &&
                         std::all_of(node.inputs.begin(), node.inputs.end(), [&](ValueId input) {
                             return !counts_images(graph, input) || is_half(input);
@@ -134,13 +130,11 @@ std::vector<bool> arrays_of_halves(const Graph &graph, Precision precision) {
 }
 
 bool has_array_program(const Node &node) {
-    return std::visit(
-        [&]<class Op>(const Op &) {
-            // Layers for inference with constant weights run on images, with MPS.
-            return HasArrayProgram<Op> &&
-                   (Op::info.for_training || Op::info.joins_images || !node.variables.empty());
-        },
-        node.operation);
+    return node.operation.visit([&]<class Op>(const Op &) {
+        // Layers for inference with constant weights run on images, with MPS.
+        return HasArrayProgram<Op> &&
+               (Op::info.for_training || Op::info.joins_images || !node.variables.empty());
+    });
 }
 
 } // namespace
@@ -155,7 +149,7 @@ bool needs_arrays(const Graph &graph) {
 bool counts_images(const Graph &graph, ValueId value) { return graph.shape(value)[0] == Shape::any; }
 
 ValueId array_of(const Graph &graph, ValueId value) {
-    while (!graph.is_input(value) && std::holds_alternative<ops::Reshape>(graph.producer(value).operation))
+    while (!graph.is_input(value) && graph.producer(value).operation.is<ops::Reshape>())
         value = graph.producer(value).inputs[0];
     return value;
 }
@@ -163,14 +157,12 @@ ValueId array_of(const Graph &graph, ValueId value) {
 ArrayProgram array_program(const ops::Operation &operation, const ArrayOperands &operands,
                            const Device &device, const Choice &choice) {
     ArrayProgram program(operands, choice, multiplies_matrices(device.get()));
-    std::visit(
-        [&]<class Op>(const Op &op) {
-            if constexpr (HasArrayProgram<Op>)
-                make_program(program, op);
-            else
-                fail(ErrorKind::state, {Op::info.name, ": the Metal engine has no kernel for it on arrays"});
-        },
-        operation);
+    operation.visit([&]<class Op>(const Op &op) {
+        if constexpr (HasArrayProgram<Op>)
+            make_program(program, op);
+        else
+            fail(ErrorKind::state, {Op::info.name, ": the Metal engine has no kernel for it on arrays"});
+    });
     return program;
 }
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <utility>
-#include <variant>
 
 #include "core/text.h"
 #include "metal/arrays/depthwise.h"
@@ -22,7 +21,7 @@ namespace {
 /// Return the convolution of a node if one of the library's own kernels can compute it, otherwise null. A
 /// convolution with a PReLU is excluded, because the kernels cannot read slopes.
 const ops::Convolution *own_convolution(const Node &node) {
-    const auto *convolution = std::get_if<ops::Convolution>(&node.operation);
+    const auto *convolution = node.operation.get_if<ops::Convolution>();
     const bool has_slopes = node.activation && node.activation->kind == NeuronKind::prelu;
     return convolution && node.variables.empty() && !has_slopes ? convolution : nullptr;
 }
@@ -72,7 +71,7 @@ bool may_be_own(const Graph &graph, const Node &node, const ops::Convolution &co
 std::optional<std::size_t> merged_input(const Graph &graph, const Node &sum,
                                         const std::vector<std::optional<OwnLayer>> &layers,
                                         const std::vector<int> &readers) {
-    const auto *add = std::get_if<ops::Addition>(&sum.operation);
+    const auto *add = sum.operation.get_if<ops::Addition>();
     if (!add || !add->is_plain() || sum.inputs[0] == sum.inputs[1]) return std::nullopt;
     if (sum.activation && sum.activation->kind == NeuronKind::prelu) return std::nullopt;
     for (std::size_t i : {std::size_t{1}, std::size_t{0}}) {
@@ -84,7 +83,7 @@ std::optional<std::size_t> merged_input(const Graph &graph, const Node &sum,
         // The kernels of convolutions with groups cannot add the other operand of the sum. No kernel
         // broadcasts this operand, so both shapes must be equal.
         if (layer && layer->addend < 0 && layer->convolution == number && !node.activation &&
-            std::get<ops::Convolution>(node.operation).groups == 1 && node.keep_float32 == sum.keep_float32 &&
+            node.operation.as<ops::Convolution>().groups == 1 && node.keep_float32 == sum.keep_float32 &&
             graph.shape(sum.inputs[1 - i]) == graph.shape(value))
             return i;
     }
@@ -102,7 +101,7 @@ merged_depthwise(const Graph &graph, const Node &node, const ops::Convolution &p
     if (graph.is_input(between) || readers[static_cast<std::size_t>(between)] != 1) return std::nullopt;
     const std::size_t number = graph.producer_number(between);
     const Node &first = graph.nodes()[number];
-    const auto *depthwise = std::get_if<ops::Convolution>(&first.operation);
+    const auto *depthwise = first.operation.get_if<ops::Convolution>();
     if (!depthwise || !layers[number] || first.keep_float32 != node.keep_float32) return std::nullopt;
     if (halves[static_cast<std::size_t>(first.inputs[0])] != weights_are_halves) return std::nullopt;
     const char *shader =

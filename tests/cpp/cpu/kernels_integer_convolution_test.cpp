@@ -209,7 +209,7 @@ public:
         const std::shared_ptr<const IntegerLayer> integers = lower_to_integers(layer_.graph, 0, quads);
         Size size = layer_.size;
         IntegerConvolutionTask task;
-        if (const auto *convolution = std::get_if<ops::Convolution>(&layer_.operation())) {
+        if (const auto *convolution = layer_.operation().get_if<ops::Convolution>()) {
             const ops::CanonicalWindow window =
                 convolution->window.canonical(ops::Convolution::info, size.height, size.width);
             task.vertical = kernel_axis(window.vertical), task.horizontal = kernel_axis(window.horizontal);

@@ -27,7 +27,7 @@ void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Bat
     NormalizationSumsTask task;
     task.epsilon = sums.epsilon;
     Step &first = builder.begin_with_inputs(fused, task, 1);
-    add_mask(builder, fused, first, std::get<NormalizationSumsTask>(first.task).mask);
+    add_mask(builder, fused, first, first.task.as<NormalizationSumsTask>().mask);
     first.destination = images;
     builder.begin(fused, SumTask{}).source = images;
 }
@@ -38,7 +38,7 @@ void make_step(StepBuilder &builder, const FusedOperation &fused,
     task.epsilon = gradient.epsilon;
     task.has_gamma = fused.inputs.size() == 5;
     Step &step = builder.begin_with_inputs(fused, task, 1);
-    add_mask(builder, fused, step, std::get<NormalizationGradientTask>(step.task).mask);
+    add_mask(builder, fused, step, step.task.as<NormalizationGradientTask>().mask);
 }
 
 } // namespace mpscnn::cpu

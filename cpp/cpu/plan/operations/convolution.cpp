@@ -104,10 +104,8 @@ void lower(const OperationLowering &lowering, const ops::Convolution &convolutio
 ConvolutionTask convolution_task(const FusedOperation &fused, const std::vector<Shape> &shapes) {
     const Shape &input = shapes[static_cast<std::size_t>(fused.inputs[0])];
     const ops::Padding border = fused.border.value_or(ops::Padding{});
-    const ops::CanonicalWindow window =
-        std::get<ops::Convolution>(fused.operation)
-            .window.canonical(ops::Convolution::info, input[1] + border.top + border.bottom,
-                              input[2] + border.left + border.right);
+    const ops::CanonicalWindow window = fused.operation.as<ops::Convolution>().window.canonical(
+        ops::Convolution::info, input[1] + border.top + border.bottom, input[2] + border.left + border.right);
     ConvolutionTask task;
     set_extents(task.source, extents_of(input));
     set_extents(task.destination, extents_of(shapes[static_cast<std::size_t>(fused.result)]));

@@ -174,8 +174,7 @@ void make_step(StepBuilder &builder, const FusedOperation &fused,
     Step &step = builder.begin_with_inputs(fused, task);
     step.destination = sums;
     if (fused.normalization)
-        add_recomputed_normalization(builder, fused, step,
-                                     std::get<WeightGradientTask>(step.task).normalization);
+        add_recomputed_normalization(builder, fused, step, step.task.as<WeightGradientTask>().normalization);
     if (divided) builder.begin(fused, PartSumTask{}).source = sums;
 }
 

@@ -53,7 +53,7 @@ void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Con
 void lower(const OperationLowering &lowering, const ops::Padding &) {
     // Tensors of a float16 network hold halves only.
     const bool half = lowering.precision == engine::Precision::float16;
-    auto &padding = std::get<ops::Padding>(lowering.fused.operation);
+    auto &padding = lowering.fused.operation.as<ops::Padding>();
     if (half) padding.value = round_to_half(padding.value);
     if (padding.values.empty()) return;
     std::vector<float> values(padding.values.begin(), padding.values.end());

@@ -44,7 +44,7 @@ void make_pooled_step(StepBuilder &builder, const LoweredNetwork &network, const
     const FusedOperation &pooling = network.operations[chain.operations[1]];
     PooledConvolutionTask task;
     task.convolution = convolution_task(convolution, builder.shapes());
-    task.pooling = pooling_task(std::get<ops::Pooling>(pooling.operation), builder.input_shape(pooling));
+    task.pooling = pooling_task(pooling.operation.as<ops::Pooling>(), builder.input_shape(pooling));
     task.pooling.epilogue = epilogue_of(pooling);
     task.pool = network.kernels->kernel<PoolingTask>();
     Step &step = builder.begin(pooling, task);
