@@ -20,6 +20,7 @@ __all__ = [
     "is_folder",
     "read_content",
     "replace_atomically",
+    "replace_folder",
     "replace_target",
     "require_folder_for",
     "require_regular",
@@ -69,22 +70,51 @@ def replace_atomically(
 ) -> Iterator[BinaryIO]:
     """Open a temporary file that replaces `path` when the `with` block ends, so readers never see half a file.
 
-    If `path` is a link, its target is replaced.
+    If the block fails, `path` stays as it is. If `path` is a link, its target is replaced. The temporary file has the
+    same suffix, from which Pillow chooses the format of a picture.
 
     Args:
         check: is called with the name of the complete temporary file before it replaces `path`.
     """
     target = Path(os.fspath(path))
     with convert_write_errors(path, kind):
-        temporary = create_temporary(target)
+        temporary = create_temporary(target, target.suffix)
         try:
-            with temporary.open("wb") as file:
+            with temporary.open("w+b") as file:  # Pillow also reads what it has written
                 yield file
             if check is not None:
                 check(str(temporary))
             replace_target(temporary, target)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def replace_folder(path: str | os.PathLike[str], kind: type[Error]) -> Iterator[Path]:
+    """Yield the name of a folder to make, which replaces `path` when the `with` block ends.
+
+    If the block fails, `path` stays as it is. If `path` is a link, its target is replaced.
+    """
+    with convert_write_errors(path, kind):
+        own = _resolved(Path(os.fspath(path)))
+        if own.exists() and not is_folder(own):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        with tempfile.TemporaryDirectory(prefix=f".{own.name}.", dir=own.parent) as beside:
+            made = Path(beside) / own.name
+            yield made
+            _swap_in(made, own, Path(beside) / "before")
+
+
+def _swap_in(made: Path, target: Path, before: Path) -> None:
+    """Rename a folder to `target`, and the folder that is there to `before`. If this fails, the old folder is back."""
+    try:
+        if is_folder(target):
+            target.rename(before)
+        made.rename(target)
+    except BaseException:  # also an interruption between the two
+        if is_folder(before) and not is_folder(target):
+            before.rename(target)
+        raise
 
 
 def create_temporary(target: Path, ending: str = "") -> Path:

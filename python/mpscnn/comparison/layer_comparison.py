@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn._private.expected_names import Expected
-from mpscnn._private.files import convert_write_errors
+from mpscnn._private.files import replace_atomically
 from mpscnn._private.summary import text_table
 from mpscnn.comparison.alignment import fit_shape
 from mpscnn.comparison.trace import Array, Value
@@ -186,8 +186,8 @@ class Comparison(Expected):
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the picture. Raises ImageError for an unknown suffix, or if it cannot be written."""
-        with convert_write_errors(path, ImageError):
-            self.draw().save(path)
+        with replace_atomically(path, ImageError) as file:
+            self.draw().save(file)
 
 
 def _shortened(name: str) -> str:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn._private.expected_names import accept_foreign_arguments
-from mpscnn._private.files import convert_write_errors, is_folder, read_content
+from mpscnn._private.files import convert_write_errors, is_folder, read_content, replace_atomically
 from mpscnn.errors import ParameterError, WeightsError
 from mpscnn.graph.network import Network
 from mpscnn.models.mobilenet import Weights, weight_arrays
@@ -84,9 +85,11 @@ def export_deep_mnist(network: Network, directory: str | os.PathLike[str]) -> No
     folder = Path(directory)
     with convert_write_errors(folder, WeightsError):
         folder.mkdir(parents=True, exist_ok=True)
-    for name, file in names.items():
-        with convert_write_errors(folder / file, WeightsError):
-            (folder / file).write_bytes(arrays[name].astype("<f4").tobytes())
+    with ExitStack() as files:  # all of them are replaced at its end
+        for name, file in names.items():
+            stream = files.enter_context(replace_atomically(folder / file, WeightsError))
+            stream.write(arrays[name].astype("<f4").tobytes())
+            stream.flush()
 
 
 def is_deep_mnist(directory: Path) -> bool:

@@ -7,10 +7,10 @@ import os
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from mpscnn._private.expected_names import Expected
+from mpscnn._private.files import replace_atomically
 from mpscnn._private.summary import prose, text_table
 from mpscnn.errors import ParameterError
 
@@ -223,8 +223,10 @@ class Profile(Expected):
         return dict(self._trace)
 
     def save_trace(self, path: str | os.PathLike[str]) -> None:
-        """Write `chrome_trace` to a file. Raises OSError."""
-        Path(path).write_text(json.dumps(self.chrome_trace()), encoding="utf-8")
+        """Write `chrome_trace` to a file. Raises ParameterError if it cannot be written."""
+        text = json.dumps(self.chrome_trace())
+        with replace_atomically(path, ParameterError) as file:
+            file.write(text.encode())
 
     def table(self, *, steps: Sequence[ProfileStep] | None = None, width: int | None = None) -> str:
         """Return the figures as a table.

@@ -7,7 +7,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mpscnn._private.files import convert_write_errors
+from mpscnn._private.files import replace_atomically
 from mpscnn.errors import ImageError, ParameterError
 from mpscnn.vision.photo_list import STDIN
 
@@ -61,8 +61,8 @@ class PictureFolder:
         """
         target = next(name for name in self._names(photo, suffix) if name.resolve() not in self._taken)
         self._taken.add(target.resolve())
-        with convert_write_errors(target, ImageError):
-            picture.save(target)
+        with replace_atomically(target, ImageError) as file:
+            picture.save(file)
         return target
 
     def _names(self, photo: str, suffix: str) -> Iterator[Path]:

@@ -6,15 +6,13 @@ The network becomes an ONNX graph with the channels first. Each of its operators
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mpscnn import _core
-from mpscnn._private.files import convert_write_errors, is_folder, replace_atomically
+from mpscnn._private.files import replace_atomically, replace_folder
 from mpscnn.converters.coreml.features import SCORES
 from mpscnn.converters.coreml.file import MODEL, PACKAGE, package_files
 from mpscnn.converters.coreml_writer.compression import (
@@ -258,17 +256,13 @@ def _describe(model: Any, information: Mapping[str, str] | None) -> None:
 
 
 def _save(model: Any, path: Path) -> None:
-    """Write the files under a temporary name, and rename them when they are complete."""
+    """Write the files next to `path`, and rename them when they are complete."""
     content = model._spec.SerializeToString(deterministic=True)
     if path.suffix.lower() == MODEL:
         with replace_atomically(path, WeightsError) as file:
             file.write(content)
         return
-    with (
-        convert_write_errors(path, WeightsError),
-        tempfile.TemporaryDirectory(prefix=".mpscnn_", dir=path.parent) as folder,
-    ):
-        made = Path(folder) / path.name
+    with replace_folder(path, WeightsError) as made:
         with quiet():
             model.save(str(made))
         inner = next(file for file in package_files(made) if file.suffix == MODEL)
@@ -276,9 +270,6 @@ def _save(model: Any, path: Path) -> None:
         _name_items(made)
         for inner in made.rglob("*"):  # coremltools makes files that only their owner may read
             inner.chmod(0o755 if inner.is_dir() else 0o644)
-        if is_folder(path):
-            shutil.rmtree(path)
-        made.replace(path)
 
 
 def _name_items(package: Path) -> None:

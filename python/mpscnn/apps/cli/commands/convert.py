@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mpscnn._private.files import convert_write_errors
+from mpscnn._private.files import replace_atomically
 from mpscnn._private.summary import bytes_text
 from mpscnn.apps.cli.arguments import ScoresOption, split_names
 from mpscnn.apps.cli.coreml_output import COREML_SUFFIXES, write_coreml
@@ -338,5 +338,5 @@ def _report(sources: list[Path], target: str, **reading: Any) -> None:
     if target == "-":
         show_as_is(text)
         return
-    with convert_write_errors(target, WeightsError):
-        Path(target).write_text(text, encoding="utf-8")
+    with replace_atomically(target, WeightsError) as file:
+        file.write(text.encode())

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from mpscnn._private.files import convert_write_errors
+from mpscnn._private.files import replace_atomically
 from mpscnn.apps.cli.arguments import InflightOption, JsonOption, ModelOption, ScoresOption
 from mpscnn.apps.cli.evaluate_areas import pair_photos_and_masks, show_detector, show_segmenter
 from mpscnn.apps.cli.failures import FAILED
@@ -234,8 +234,8 @@ def _without_placing(model: Model) -> dict[str, Any] | None:
 
 
 def _write(result: Evaluation, path: Path) -> None:
-    with convert_write_errors(path, ParameterError):
-        result.draw().save(path)
+    with replace_atomically(path, ParameterError) as file:
+        result.draw().save(file)
 
 
 def _fields(model: Model, result: Evaluation, failures: int) -> dict[str, Any]:

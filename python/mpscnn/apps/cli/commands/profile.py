@@ -11,7 +11,6 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from mpscnn._private.files import convert_write_errors
 from mpscnn.apps.benchmark import Subject
 from mpscnn.apps.cli.arguments import JsonOption, ModelArgument, RandomWeightsOption
 from mpscnn.apps.cli.option_groups import COMPILE, RUN, add_options
@@ -77,7 +76,7 @@ def profile(
     compiled = subject.network.compile(**program.to_dict())
     result = compiled.session(**session.to_dict()).profile(x, runs=runs)
     if trace is not None:
-        _write(result, trace)
+        result.save_trace(trace)
     if as_json:
         show_json(json.loads(result.to_json()))
     else:
@@ -104,8 +103,3 @@ def _sorted(result: Profile, order: Order) -> list[ProfileStep]:
     if order is Order.lost:
         return sorted(result.steps, key=lambda step: -lost(step))
     return list(result.steps)
-
-
-def _write(result: Profile, path: Path) -> None:
-    with convert_write_errors(path, ParameterError):
-        result.save_trace(path)

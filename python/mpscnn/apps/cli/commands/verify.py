@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from mpscnn._private.files import convert_write_errors
+from mpscnn._private.files import replace_atomically, require_replaceable
 from mpscnn.apps.cli.arguments import AUTO_DEVICE
 from mpscnn.apps.cli.failures import FAILED
 from mpscnn.apps.cli.output import sentences, show, table_width
@@ -57,8 +57,7 @@ def verify(
     from mpscnn.apps.verify import verify as run
 
     if report is not None:
-        with convert_write_errors(report, ParameterError):
-            report.touch()
+        require_replaceable(report, ParameterError)
     with _group_shown() as progress:
         found = run(device, only=only, time_limit=time_limit, progress=progress)
     described = found.device.get("description", "not available")
@@ -71,8 +70,8 @@ def verify(
         show("", *found.table(width=table_width()).split("\n"), "")
     show(*sentences(*found.summary().split("\n")))
     if report is not None:
-        with convert_write_errors(report, ParameterError):
-            report.write_text(found.to_json() + "\n", encoding="utf-8")
+        with replace_atomically(report, ParameterError) as file:
+            file.write(f"{found.to_json()}\n".encode())
     if found.not_tested:
         raise typer.Exit(NOT_TESTED)
     if found.failed:
