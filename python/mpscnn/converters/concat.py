@@ -6,6 +6,7 @@ from mpscnn.converters.arrange import Arranger, separate_free, surroundings
 from mpscnn.converters.broadcast import with_common_atoms
 from mpscnn.converters.budget import Cost
 from mpscnn.converters.layout import Axis, Value, product
+from mpscnn.converters.unsupported import ONE_IMAGE, MixedImagesError
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _IMAGE_RANK = 4
@@ -25,7 +26,7 @@ def concat(a: Arranger, values: list[Value], axis: int) -> Value:
     a.budget.spend(Cost(0, _OPERATIONS_OF_VALUE * len(values)))
     values = [value.with_batch_as(first) for value in values]
     if any(atom.is_batch and atom.high != 1 for value in values for atom in value.axes[axis]):
-        raise UnsupportedError("joins images along the batch")
+        raise MixedImagesError(f"joins images along the batch: {ONE_IMAGE}")
     values = [value.with_batch_outside(axis).with_own_atoms() for value in values]
     model = next((value for value in values if value.axes[axis]), values[0])
     own_atoms = [value.axes[axis] for value in values]

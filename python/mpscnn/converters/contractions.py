@@ -104,6 +104,7 @@ def pointwise(
 
     Returns the result, and the atoms of the axis in the order of the layer's input channels.
     """
+    x = x.with_batch_outside(axis)
     atoms = x.axes[axis]
     tensor, rest, tail = a.channels_last(x, atoms)
     if len(tensor.shape) != _IMAGE_RANK:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.converters.unsupported import CHOOSE_SIZE
+from mpscnn.converters.unsupported import CHOOSE_SIZE, ONE_IMAGE, MixedImagesError
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layers.layer_maker import Tensor
 
@@ -184,7 +184,7 @@ class Value:
         if batch is None:
             return self
         if batch.high != 1:
-            raise UnsupportedError(f"changes the batch of {self.shown}")
+            raise MixedImagesError(f"changes the batch of {self.shown}: {ONE_IMAGE}")
         if len(self.axes[axis]) > 1 and self.rank > 1:
             return self._with_batch_on(0 if axis else 1, batch)
         return replace(self, axes=tuple(map(without_batch, self.axes)))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mpscnn.converters.gates import MPSCNN, reorder_gates
 from mpscnn.converters.layout import Axis, without_batch
 from mpscnn.converters.tensor import FileTensor
+from mpscnn.converters.unsupported import ONE_IMAGE, MixedImagesError
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import Tensor
@@ -29,7 +30,7 @@ def sequences(x: FileTensor) -> tuple[Tensor, Axis, Axis]:
     if x.rank != 3:
         raise WeightsError(f"damaged: it reads {x.shown}")
     if any(atom.is_batch and atom.high != 1 for axis in (x.axes[0], x.axes[2]) for atom in axis):
-        raise UnsupportedError(f"its steps or features {x.shown} are the batch")
+        raise MixedImagesError(f"its steps or features {x.shown} are the batch: {ONE_IMAGE}")
     steps, several, features = map(without_batch, x.axes)
     if any(atom.is_free for atom in steps + several + features):
         raise UnsupportedError(f"reads {x.shown}, whose number of steps is free: choose one with --shape")

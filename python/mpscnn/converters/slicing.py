@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from mpscnn.converters.arrange import Arranger
 from mpscnn.converters.budget import Cost
 from mpscnn.converters.layout import Atom, Axis, Value
+from mpscnn.converters.unsupported import ONE_IMAGE
+from mpscnn.errors import UnsupportedError
 
 _IMAGE_RANK = 4
 # Parameters of the operations for axis 1, 2 and 3 of a tensor of four axes.
@@ -27,6 +29,8 @@ def slice_axis(a: Arranger, x: Value, axis: int, positions: range) -> Value:
     """Slice an axis: take the positions of a range, whose step may be negative."""
     if positions == range(x.shape[axis] or 0):
         return x
+    if positions.step > 0 and any(atom.is_batch and atom.high != 1 for atom in x.axes[axis]):
+        raise UnsupportedError(f"leaves out images of the batch of {x.shown}: {ONE_IMAGE}")
     new: Axis = () if len(positions) == 1 else (Atom(len(positions)),)
 
     def attributes(place: int) -> dict[str, Any]:

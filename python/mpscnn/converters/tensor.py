@@ -22,7 +22,7 @@ from mpscnn.converters.concat import concat
 from mpscnn.converters.layout import Axis, Value, product, without_batch
 from mpscnn.converters.lookup import look_up
 from mpscnn.converters.slicing import gather, pad, reverse, slice_axis, tile
-from mpscnn.converters.unsupported import CHOOSE_SHAPE, CHOOSE_SIZE
+from mpscnn.converters.unsupported import CHOOSE_SIZE, ONE_IMAGE, MixedImagesError
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import Tensor
@@ -185,7 +185,7 @@ class FileTensor(Value):
         """
         atoms = tuple(atom for atom in self.atoms_of(axes) if not atom.is_batch or atom.high != 1)
         if any(atom.is_batch for atom in atoms):
-            raise UnsupportedError("compares images of the batch")
+            raise MixedImagesError(f"compares images of the batch: {ONE_IMAGE}")
         tensor, rest, tail = self.arranger.channels_last(self, atoms)
         return self.with_tensor(layer(tensor, **settings, name=self.arranger.name("")), rest + tail)
 
@@ -203,9 +203,7 @@ class FileTensor(Value):
         """
         atoms = self.atoms_of(axes)
         if any(atom.is_batch and atom.high != 1 for atom in atoms):
-            raise UnsupportedError(
-                f"reduces {self.shown} along the batch: choose a batch of 1 with {CHOOSE_SHAPE}"
-            )
+            raise MixedImagesError(f"reduces {self.shown} along the batch: {ONE_IMAGE}")
         batch, own = (
             tuple(atom for atom in atoms if atom.is_batch is is_batch) for is_batch in (True, False)
         )
@@ -221,7 +219,7 @@ class FileTensor(Value):
         The axis is kept with the extent 1. Among equal elements, the first one is taken, or with `last` the last one.
         """
         if any(atom.is_batch and atom.high != 1 for atom in self.axes[axis]):
-            raise UnsupportedError("compares images of the batch")
+            raise MixedImagesError(f"compares images of the batch: {ONE_IMAGE}")
         x = self.with_batch_outside(axis)
         if last:  # reverse the axis, so that the last of equal elements becomes the first
             x = x.slice_axis(axis, range(x.known_extent(axis, "takes the last of equals of") - 1, -1, -1))
@@ -320,6 +318,8 @@ class FileTensor(Value):
     def known_extent(self, axis: int, what: str) -> int:
         """Return the extent of an axis. Raises UnsupportedError if it is free; `what` begins the message."""
         extent = self.shape[axis]
+        if extent is None and any(atom.is_batch for atom in self.axes[axis]):
+            raise UnsupportedError(f"{what} {self.shown}, whose batch is free: {ONE_IMAGE}")
         if extent is None:
             raise UnsupportedError(f"{what} {self.shown}, whose size is free: {CHOOSE_SIZE}")
         return extent

@@ -15,7 +15,14 @@ CHOOSE_SIZE = "choose one with --size (size= in Python)"
 CHOOSE_SHAPE = "--shape (shapes= in Python)"
 """The option for inputs whose extents must be known."""
 
+ONE_IMAGE = f"choose a batch of 1 with {CHOOSE_SHAPE}"
+"""The advice for layers that combine images of a batch."""
+
 STOP_BEFORE = "stop before it with --outputs (outputs= in Python), or replace it in the source network"
+
+
+class MixedImagesError(UnsupportedError):
+    """An operation combines or reorders images of a batch, so that the result for an image depends on other images."""
 
 
 @dataclass(frozen=True)
@@ -26,11 +33,13 @@ class UnsupportedLayer:
         name: the layer's name in the file.
         kind: the name of its operation in the file's format.
         reason: why the layer cannot be converted.
+        mixes_images: whether the reason is a MixedImagesError.
     """
 
     name: str
     kind: str
     reason: str
+    mixes_images: bool = False
 
     @property
     def remedy(self) -> str:
@@ -77,9 +86,9 @@ class UnsupportedLayers:
         self._origin = origin
         self._layers: list[UnsupportedLayer] = []
 
-    def add(self, kind: str, name: str, reason: str) -> None:
+    def add(self, kind: str, name: str, reason: str, *, mixes_images: bool = False) -> None:
         """Add a layer: the name of its operation in the file's format, its own name, and the reason."""
-        self._layers.append(UnsupportedLayer(name, kind, reason))
+        self._layers.append(UnsupportedLayer(name, kind, reason, mixes_images))
 
     def attempt(self, kind: str, name: str, convert: Callable[[], object], *, free_size: bool) -> bool:
         """Convert a layer by calling `convert`. If the layer is not supported, add it and return False.
@@ -97,7 +106,7 @@ class UnsupportedLayers:
         try:
             convert()
         except UnsupportedError as error:
-            self.add(kind, name, str(error))
+            self.add(kind, name, str(error), mixes_images=isinstance(error, MixedImagesError))
             return False
         except WeightsError as error:
             raise WeightsError(f"{where}: {error}") from error

@@ -170,7 +170,7 @@ def test_a_free_size_stays_free() -> None:
         (lambda x: x.reduce("sum", [0]), "along the batch"),
         (lambda x: x.softmax([0]), "images of the batch"),
         (lambda x: x.argmax_or_argmin(0), "images of the batch"),
-        (lambda x: x.slice_axis(0, range(1)), "changes the batch"),
+        (lambda x: x.slice_axis(0, range(1)), "leaves out images of the batch"),
         (lambda x: x.concat([x], 0), "along the batch"),
         (lambda x: x.fixed_count([2]), "a free axis"),
         (lambda x: x.known_extent(2, "takes a part of"), "whose size is free"),

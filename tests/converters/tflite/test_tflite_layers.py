@@ -362,10 +362,12 @@ def test_borders_of_what_is_no_image(
     agrees(tmp_path, one(kind, result, *constants, shape=shape, options=options), random(*shape))
 
 
-@pytest.mark.parametrize("sides", [[[1, 0], [0, 0]], [[0, 0]]], ids=["batch", "another rank"])
-def test_borders_that_are_refused(tmp_path: Path, sides: list[list[int]]) -> None:
+@pytest.mark.parametrize(
+    ("sides", "said"), [([[1, 0], [0, 0]], "pads the batch"), ([[0, 0]], "pads 1 axes of (n, 6)")]
+)
+def test_borders_that_are_refused(tmp_path: Path, sides: list[list[int]], said: str) -> None:
     content = one("PAD", (2, 6), np.array(sides, np.int32), shape=(1, 6))
-    assert "pads the batch, or other axes than its operand has" in refusal(tmp_path, content)
+    assert said in refusal(tmp_path, content)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from mpscnn.converters.onnx_reader.file import element_type, type_of_elements
 from mpscnn.converters.onnx_reader.logic import are_truths
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.tensor import FileTensor
+from mpscnn.converters.unsupported import MixedImagesError
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layers.subpixel import ChannelBlocks
 
@@ -171,7 +172,7 @@ def _pad(c: Context, node: Node) -> FileTensor | None:
         raise UnsupportedError(f"its mode is {mode!r}; supported are {', '.join(_MODES)} and wrap")
     pads, value = borders(c, node, x.rank)
     if pads[0] or pads[x.rank]:
-        raise UnsupportedError("pads the batch")
+        raise MixedImagesError("pads the batch")
     if not any(pads):
         return x
     if x.rank not in (3, _IMAGE_RANK) or mode == "wrap":

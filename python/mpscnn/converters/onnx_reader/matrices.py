@@ -14,7 +14,7 @@ from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.fused_activation import fuse_activation
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.tensor import FileTensor
-from mpscnn.converters.unsupported import CHOOSE_SHAPE, CHOOSE_SIZE
+from mpscnn.converters.unsupported import CHOOSE_SIZE, ONE_IMAGE
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
 
@@ -87,8 +87,7 @@ def _one_matrix(c: Context, name: str) -> FileTensor:
     x = c.value(name)
     if batch is not None and batch.high != 1:
         raise UnsupportedError(
-            f"multiplies {x.shown} by what the network computes, which is supported for one image: choose a batch of 1 "
-            f"with {CHOOSE_SHAPE}"
+            f"multiplies {x.shown} by what the network computes, which is supported for one image: {ONE_IMAGE}"
         )
     return x
 

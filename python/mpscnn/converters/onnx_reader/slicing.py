@@ -49,7 +49,7 @@ def _ranges(c: Context, node: Node, x: FileTensor) -> list[tuple[int, range | No
             if step == -1 and (start == -1 or start >= _NO_END) and end <= -_NO_END:
                 result.append((number, None))
                 continue
-            raise UnsupportedError(f"takes a part of {x.shown}, whose size is free: {CHOOSE_SIZE}")
+            extent = x.known_extent(number, "takes a part of")
         if step == 0:
             raise WeightsError("damaged: its step is 0")
         positions = slice_positions(extent, start, end, step)

@@ -16,7 +16,7 @@ from mpscnn.converters.onnx_reader.fused_activation import fuse_activation
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.quantizations import note_same_limits
 from mpscnn.converters.tensor import FileTensor
-from mpscnn.converters.unsupported import CHOOSE_SHAPE, CHOOSE_SIZE
+from mpscnn.converters.unsupported import CHOOSE_SIZE, ONE_IMAGE
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layers.layer_maker import Tensor
 
@@ -310,9 +310,7 @@ def _pooling_with_positions(
     if positions not in c.results and all(user.kind == "MaxUnpool" for user in c.users(positions)):
         return [y]
     if c.arranger.batch is not None and c.arranger.batch.high != 1:
-        raise UnsupportedError(
-            f"positions of maxima count the images of the batch: choose a batch of 1 with {CHOOSE_SHAPE}"
-        )
+        raise UnsupportedError(f"positions of maxima count the images of the batch: {ONE_IMAGE}")
     return [y, x.wrap_image(flat_positions(c.arranger, maxima)).mark_as_integers()]
 
 

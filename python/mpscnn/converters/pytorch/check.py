@@ -1,4 +1,4 @@
-"""Check whether a converted network computes the same results as its module, also for images of another size."""
+"""Check whether a converted network computes the same results as its module, also for more images and other sizes."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from numpy.typing import NDArray
 
 from mpscnn.converters.agreement import require_results, running_original
 from mpscnn.converters.onnx_reader.reader import Converted
+from mpscnn.converters.pytorch.image_mixing import find_mixing, results_of_images, with_other_images
 from mpscnn.errors import ShapeError, UnsupportedError
 from mpscnn.runtime.program import Session
 
 Array = NDArray[Any]
+
+_IMAGES = 3
 
 
 def require_equal(
@@ -21,7 +24,8 @@ def require_equal(
 ) -> None:
     """Run the network and the module on the example inputs, on the CPU in float32, and compare the results.
 
-    Inputs whose elements are all equal, such as zeros, are replaced by random numbers, which find more errors.
+    Inputs whose elements are all equal, such as zeros, are replaced by random numbers, which find more errors. If the
+    example is one image, the results for a batch of three are compared, too.
 
     Args:
         converted: the network, and the layouts of its inputs and outputs.
@@ -30,13 +34,15 @@ def require_equal(
         title: the name of the module in messages.
         others: inputs of other sizes. If the module computes them, its results are compared, too.
 
-    Raises UnsupportedError if results differ too much, see `require_results`.
+    Raises UnsupportedError if results differ too much, see `require_results`, or if the module combines or reorders the
+    images of a batch.
     """
     session = converted.network.compile(device="cpu", precision="float32").session()
     given = _replace_uniform_inputs(inputs)
     with running_original(title, "module"):
         expected = _results_of(module, given)
     _require_equal(converted, session, given, expected, title)
+    _require_separate_images(converted, session, module, given, expected, title)
     for other in others:
         try:
             expected = _results_of(module, other)
@@ -46,20 +52,68 @@ def require_equal(
         _require_equal(converted, session, other, expected, f"{title} with inputs of {shapes}")
 
 
-def _require_equal(
-    converted: Converted, session: Session, given: Sequence[Any], expected: list[Array], title: str
+def _require_separate_images(
+    converted: Converted, session: Session, module: Any, given: Sequence[Any], alone: list[Array], title: str
 ) -> None:
+    """Compare the results for a batch of three images, because the network computes each image by itself.
+
+    `alone` are the module's results for `given`. If that is a batch of several images, the whole batch is one input of
+    the network, and nothing is compared.
+    """
+    has_batch = [layout.has_batch for layout in converted.inputs]
+    batch = with_other_images(given, has_batch, _IMAGES)
+    if batch is None:
+        return
+    try:
+        together = _results_of(module, batch)
+    except Exception:  # the module's own code may raise any error
+        note = f"compared for one image only, because the module takes no batch of {_IMAGES}"
+        converted.network.notes.append(note)
+        return
+    split = [results_of_images(result, one, _IMAGES) for result, one in zip(together, alone, strict=False)]
+    found = _run(converted, session, batch, title)
+    try:
+        for image in range(_IMAGES):
+            expected = [np.empty(0) if parts is None else parts[image] for parts in split]
+            _require(converted, [array[image : image + 1] for array in found], expected, title)
+    except UnsupportedError as error:
+        mixing = find_mixing(module, batch, has_batch)
+        cause = (
+            f"it calls {mixing}"
+            if mixing
+            else f"its results for a batch of {_IMAGES} are not those of each image"
+        )
+        raise UnsupportedError(
+            f"{title}: the network computes each image of a batch by itself, but the module does not: {cause}. "
+            "Compute along other axes, or give an example with as many images as the network will get, which makes the "
+            "whole batch one input. check=False leaves out this comparison"
+        ) from error
+
+
+def _require_equal(
+    converted: Converted, session: Session, given: Sequence[Any], expected: Sequence[Array], title: str
+) -> None:
+    _require(converted, _run(converted, session, given, title), expected, title)
+
+
+def _run(converted: Converted, session: Session, given: Sequence[Any], title: str) -> list[Array]:
+    """Return the network's results. Inputs without a batch are the same for all images."""
     arrays = [
         np.ascontiguousarray(layout.arranged(tensor.numpy()), np.float32)
         for tensor, layout in zip(given, converted.inputs, strict=True)
     ]
+    images = max(map(len, arrays), default=1)
+    arrays = [array if len(array) == images else np.repeat(array, images, 0) for array in arrays]
     try:
         computed = session.run(arrays)
     except ShapeError as error:
         raise UnsupportedError(
             f"{title}: the network cannot compute what the module does: {error}"
         ) from error
-    found = list(computed.values()) if isinstance(computed, dict) else [computed]
+    return list(computed.values()) if isinstance(computed, dict) else [computed]
+
+
+def _require(converted: Converted, found: Sequence[Array], expected: Sequence[Array], title: str) -> None:
     moved = [
         other.transpose(layout.axes) if other.ndim == len(layout.axes) else other
         for other, layout in zip(expected, converted.outputs, strict=False)

@@ -12,7 +12,7 @@ from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.tflite import integer_forms, static_shapes
 from mpscnn.converters.tflite.context import Handler, Made, Reader
 from mpscnn.converters.tflite.file import FileOperator
-from mpscnn.converters.unsupported import CHOOSE_SIZE
+from mpscnn.converters.unsupported import CHOOSE_SIZE, MixedImagesError
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
 
@@ -79,10 +79,11 @@ def _reshape_to(c: Reader, operator: FileOperator, x: FileTensor, target: list[i
             raise UnsupportedError(f"makes {tuple(target)} of {x.shown}, whose size is free: {CHOOSE_SIZE}")
         tensor = c.value(operator.inputs[0])
         return c.network.reshape(tensor, target[1:], name=c.layer_name(operator))
-    if free or not target or (c.batch != 1 and not keeps_batch):
+    fits = not free and math.prod(target) == math.prod(extent or 0 for extent in x.shape)
+    if free or not target or (c.batch != 1 and not fits):
         free_size = f"; the size of the image is free: {CHOOSE_SIZE}" if free else ""
         raise UnsupportedError(f"changes the batch, {x.shown} to {tuple(target)}{free_size}")
-    if math.prod(target) != math.prod(extent or 0 for extent in x.shape) or min(target) < 1:
+    if not fits or min(target) < 1:
         raise WeightsError(f"damaged: makes {tuple(target)} of {x.shown}")
     return x.reshape(target, target)
 
@@ -96,10 +97,7 @@ def _transpose(c: Reader, operator: FileOperator) -> Made:
     """Convert TRANSPOSE. Only the description of the layout changes, until a layer needs another memory order."""
     x = c.seen(operator.inputs[0])
     order = [x.axis(axis) for axis in c.constants.integers(operator.inputs[1], "its order")]
-    y = x.transpose(order)
-    if c.batch != 1 and order[0] != 0:
-        raise UnsupportedError(f"changes the batch: the order {order} of {x.shown}")
-    return y
+    return x.transpose(order)
 
 
 # ---- Images ------------------------------------------------------------------------------------------------
@@ -124,8 +122,10 @@ def _sides(c: Reader, operator: FileOperator) -> list[list[int]]:
 def _bordered(c: Reader, operator: FileOperator, settings: dict[str, Any]) -> Made:
     """Pad an image by one layer, and other tensors by a layer for each axis. `settings` are the layer's attributes."""
     x, sides = c.seen(operator.inputs[0]), _sides(c, operator)
-    if len(sides) != x.rank or any(sides[0]):
-        raise UnsupportedError("pads the batch, or other axes than its operand has")
+    if len(sides) != x.rank:
+        raise UnsupportedError(f"pads {len(sides)} axes of {x.shown}")
+    if any(sides[0]):
+        raise MixedImagesError("pads the batch")
     if x.rank == _IMAGE_RANK and x.has_batch_first:
         names = ("top", "bottom", "left", "right", "front", "back")
         attributes = dict(zip(names, chain(*sides[1:]), strict=True))

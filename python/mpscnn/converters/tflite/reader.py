@@ -46,6 +46,7 @@ def convert(files: Sequence[TfliteFile], options: ReadOptions) -> Network:
             that it does not have.
     """
     files = [*files[:-1], _stopped(files[-1], options.outputs)]
+    _refuse_mixed_images(files, options)
     try:
         return _converted(files, options, has_batch=True)
     except UnsupportedError as error:
@@ -59,6 +60,52 @@ def convert(files: Sequence[TfliteFile], options: ReadOptions) -> Network:
             raise  # the first error is only about the batch, and this one names the layers
         except UnsupportedError:
             raise error from None
+
+
+def _refuse_mixed_images(files: Sequence[TfliteFile], options: ReadOptions) -> None:
+    """Raise UnsupportedError if the file takes any batch, and a layer combines or reorders its images.
+
+    The shapes in such a file are those of one image, for which these layers seem to do nothing with the batch. So the
+    file is converted for several images, too. Other errors of this conversion do not count: shapes that are constants
+    of the file may hold for one image only, and then the file takes only one.
+    """
+    if not _takes_any_batch(files[0], options):
+        return
+    try:
+        _converted([_of_several_images(file) for file in files], replace(options, shapes={}), has_batch=True)
+    except UnsupportedLayersError as error:
+        mixing = UnsupportedLayers(files[0].origin)
+        for layer in error.layers:
+            if layer.mixes_images:
+                mixing.add(layer.kind, layer.name, layer.reason)
+        if mixing:
+            raise mixing.error() from None
+    except Error:
+        return
+
+
+def _takes_any_batch(file: TfliteFile, options: ReadOptions) -> bool:
+    for index in file.inputs:
+        tensor = file.tensors[index]
+        where = f"{file.origin}: input {quote_name(tensor.name)}"
+        extents = options.shape_of(tensor.name, tensor.extents, where) or ()
+        if tensor.shape[:1] == (1,) and extents[:1] != (1,):
+            return True
+    return False
+
+
+_SEVERAL = 7
+
+
+def _of_several_images(file: TfliteFile) -> TfliteFile:
+    """Return the file with a batch of several images in the shapes of all tensors whose first extent is free."""
+    tensors = [
+        replace(tensor, shape=(_SEVERAL, *tensor.shape[1:]), free_axes=tensor.free_axes - {0})
+        if 0 in tensor.free_axes and tensor.shape[0] == 1
+        else tensor
+        for tensor in file.tensors
+    ]
+    return replace(file, tensors=tensors)
 
 
 def _may_lack_batch(file: TfliteFile) -> bool:

@@ -30,8 +30,6 @@ _KINDS = {
 def _reduction(c: Reader, operator: FileOperator) -> Made:
     x = c.seen(operator.inputs[0])
     axes = sorted({x.axis(axis) for axis in c.constants.integers(operator.inputs[1], "the axes")})
-    if c.batch != 1 and 0 in axes:
-        raise UnsupportedError(f"reduces the batch of {x.shown}")
     atoms = without_batch(x.atoms_of(axes))
     kind = _KINDS[operator.kind]
     if not all(map(c.has_integers, (operator.inputs[0], operator.outputs[0]))):

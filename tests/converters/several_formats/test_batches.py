@@ -1,0 +1,180 @@
+"""Operators that combine or reorder the images of a batch are refused by name in all formats.
+
+If the file's batch is 1, each image of the network's batch gives the result that the file gives for that image alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from converters.coreml_writer import Program
+from converters.onnx_files import model, node, read
+from converters.tensorflow_writer import Graph
+from converters.tflite_writer import Operator, Tensor, constant, write_tflite
+from numpy.typing import NDArray
+
+import mpscnn
+from mpscnn import converters
+from mpscnn.converters.tflite.names import operator_name
+
+Array = NDArray[Any]
+OWN = (3, 4)
+X = np.random.default_rng(2).uniform(0.5, 2.0, (3, *OWN)).astype(np.float32)
+
+
+def softmax(x: Array) -> Array:
+    shares = np.exp(x - x.max(0))
+    return np.asarray(shares / shares.sum(0))
+
+
+# The meaning of each operation along the batch.
+MEANINGS: dict[str, Callable[[Array], Array]] = {
+    "max": lambda x: x.max(0, keepdims=True),
+    "mean": lambda x: x.mean(0, keepdims=True),
+    "sum of all": lambda x: x.sum(keepdims=True),
+    "softmax": softmax,
+    "cumsum": lambda x: x.cumsum(0),
+    "reverse": lambda x: x[::-1],
+    "argmax": lambda x: x.argmax(0)[None],
+    "join": lambda x: np.concatenate([x, x]),
+    "tile": lambda x: np.tile(x, (2, 1, 1)),
+}
+
+# ---- ONNX ----------------------------------------------------------------------------------------------------------
+
+ONNX: dict[str, tuple[str, list[str], dict[str, Any]]] = {
+    "max": ("ReduceMax", ["x", "zero"], {}),
+    "mean": ("ReduceMean", ["x", "zero"], {}),
+    "sum of all": ("ReduceSum", ["x"], {}),
+    "softmax": ("Softmax", ["x"], {"axis": 0}),
+    "cumsum": ("CumSum", ["x", "axis"], {}),
+    "reverse": ("Slice", ["x", "last", "end", "zero", "last"], {}),
+    "argmax": ("ArgMax", ["x"], {"axis": 0}),
+    "join": ("Concat", ["x", "x"], {"axis": 0}),
+    "tile": ("Tile", ["x", "twice"], {}),
+}
+CONSTANTS = {
+    "zero": np.array([0]),
+    "axis": np.array(0),
+    "last": np.array([-1]),
+    "end": np.array([-99]),
+    "twice": np.array([2, 1, 1]),
+}
+
+
+def of_onnx(_: Path, name: str, batch: int | None) -> mpscnn.Network:
+    kind, operands, attributes = ONNX[name]
+    used = {key: CONSTANTS[key] for key in operands if key in CONSTANTS}
+    made = node(kind, operands, **attributes)
+    return read(model([made], {"x": [batch or "n", *OWN]}, used, opset=18))
+
+
+# ---- TensorFlow ----------------------------------------------------------------------------------------------------
+
+TENSORFLOW: dict[str, Callable[[Graph, str], str]] = {
+    "max": lambda g, x: g.node("Max", x, g.constant(np.array([0])), keep_dims=True),
+    "mean": lambda g, x: g.node("Mean", x, g.constant(np.array([0])), keep_dims=True),
+    "sum of all": lambda g, x: g.node("Sum", x, g.constant(np.array([0, 1, 2])), keep_dims=True),
+    "reverse": lambda g, x: g.node("ReverseV2", x, g.constant(np.array([0]))),
+    "argmax": lambda g, x: g.node(
+        "ExpandDims", g.node("ArgMax", x, g.constant(np.array(0))), g.constant(np.array(0))
+    ),
+    "join": lambda g, x: g.node("ConcatV2", x, x, g.constant(np.array(0))),
+    "tile": lambda g, x: g.node("Tile", x, g.constant(np.array([2, 1, 1]))),
+}
+
+
+def of_tensorflow(folder: Path, name: str, batch: int | None) -> mpscnn.Network:
+    graph = Graph()
+    TENSORFLOW[name](graph, graph.placeholder(batch or -1, *OWN, name="x"))
+    return converters.read_network([graph.save(folder / "graph.pb")])
+
+
+# ---- TensorFlow Lite -----------------------------------------------------------------------------------------------
+
+KEEPS_AXES = [(0, "Bool", True)]
+# The operator, its operands (None is the input), and the type and fields of its options.
+TFLITE: dict[str, tuple[str, list[Any], int, list[Any]]] = {
+    "max": ("REDUCE_MAX", [None, [0]], 27, KEEPS_AXES),
+    "mean": ("MEAN", [None, [0]], 27, KEEPS_AXES),
+    "sum of all": ("SUM", [None, [0, 1, 2]], 27, KEEPS_AXES),
+    "cumsum": ("CUMSUM", [None, 0], 102, []),
+    "reverse": ("REVERSE_V2", [None, [0]], 0, []),
+    "join": ("CONCATENATION", [None, None], 10, [(0, "Int32", 0)]),
+    "tile": ("TILE", [None, [2, 1, 1]], 0, []),
+}
+
+
+def of_tflite(folder: Path, name: str, batch: int | None, **options: Any) -> mpscnn.Network:
+    kind, operands, options_type, fields = TFLITE[name]
+    free = (-1, *OWN) if batch is None else None
+    tensors, inputs = [Tensor("x", (1, *OWN), signature=free)], []
+    for operand in operands:
+        inputs.append(0 if operand is None else len(tensors))
+        if operand is not None:
+            tensors.append(constant(f"c{len(tensors)}", operand, "int32"))
+    shape = MEANINGS[name](X[:1]).shape
+    tensors.append(Tensor("y", shape, signature=(-1, *shape[1:]) if batch is None else None))
+    code = next(number for number in range(160) if operator_name(number) == kind)
+    operator = Operator(code, inputs, [len(tensors) - 1], options_type, fields)
+    path = folder / "file.tflite"
+    path.write_bytes(write_tflite(tensors, [operator], [0], [len(tensors) - 1]))
+    return converters.read_network([path], **options)
+
+
+# ---- Core ML -------------------------------------------------------------------------------------------------------
+
+COREML: dict[str, tuple[str, dict[str, Any]]] = {
+    "max": ("reduce_max", {"axes": np.array([0]), "keep_dims": True}),
+    "mean": ("reduce_mean", {"axes": np.array([0]), "keep_dims": True}),
+    "sum of all": ("reduce_sum", {"axes": np.array([0, 1, 2]), "keep_dims": True}),
+    "softmax": ("softmax", {"axis": np.array(0)}),
+    "cumsum": ("cumsum", {"axis": np.array(0)}),
+    "reverse": ("reverse", {"axes": np.array([0])}),
+    "argmax": ("reduce_argmax", {"axis": np.array(0), "keep_dims": True}),
+    "tile": ("tile", {"reps": np.array([2, 1, 1])}),
+}
+
+
+def of_coreml(folder: Path, name: str, batch: int | None) -> mpscnn.Network:
+    program = Program({"x": (batch, *OWN)})
+    kind, operands = COREML[name]
+    program.add(kind, "y", x="%x", **operands)
+    return converters.read_network([program.saved(folder / "program.mlpackage")])
+
+
+# ---- The walk ------------------------------------------------------------------------------------------------------
+
+FORMATS: dict[str, tuple[Callable[..., mpscnn.Network], Any]] = {
+    "ONNX": (of_onnx, ONNX),
+    "TensorFlow": (of_tensorflow, TENSORFLOW),
+    "TensorFlow Lite": (of_tflite, TFLITE),
+    "Core ML": (of_coreml, COREML),
+}
+CASES = [(form, name) for form, (_, table) in FORMATS.items() for name in table]
+
+
+@pytest.mark.parametrize(("form", "name"), CASES)
+def test_a_free_batch_is_not_mixed(tmp_path: Path, form: str, name: str) -> None:
+    said = r"layer '[^']+' \(\w+\): .*batch.* choose a batch of 1 with --shape"
+    with pytest.raises(mpscnn.UnsupportedError, match=said):
+        FORMATS[form][0](tmp_path, name, None)
+
+
+@pytest.mark.parametrize(("form", "name"), CASES)
+def test_a_batch_of_one_holds_for_each_image(tmp_path: Path, form: str, name: str) -> None:
+    network = FORMATS[form][0](tmp_path, name, 1)
+    found = np.asarray(network.compile(device="cpu", precision="float32").session(threads=1).run(X))
+    for number, one in enumerate(found):
+        expected = MEANINGS[name](X[number : number + 1])
+        np.testing.assert_allclose(one.reshape(-1), expected.reshape(-1), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", TFLITE)
+def test_a_batch_of_one_can_be_chosen(tmp_path: Path, name: str) -> None:
+    network = of_tflite(tmp_path, name, None, shapes={"x": (1, *OWN)})
+    assert network.input.shape == (None, *OWN)
