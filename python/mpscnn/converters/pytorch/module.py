@@ -71,9 +71,10 @@ def from_torch(
             their names. Dropout is left out. A module that is called twice gets two copies of its weights, which are
             trained separately; that causes a warning.
         check: whether to run the network and the module on the example inputs on the CPU and compare the results. An
-            input whose elements are all equal is replaced by random numbers. If `dynamic_shapes` leaves sizes free,
-            the results for one other size are compared, too, and for sizes at which the module may compute something
-            else.
+            input whose elements are all equal is replaced by random numbers. If the example is one image, the results
+            for a batch of three are compared, too: each image must have the result that it has alone. If
+            `dynamic_shapes` leaves sizes free, the results for one other size are compared, too, and for sizes at which
+            the module may compute something else.
         dynamic_shapes: the free extents, as for `torch.export.export`: for each example input, in order or by the
             name of the argument, a mapping such as {2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO}, or None.
             For one input the mapping alone is enough. Height and width of images may be free.
@@ -83,7 +84,8 @@ def from_torch(
             the inputs.
         UnsupportedError: a package is missing or has a wrong version, torch.export cannot trace the module, or mpscnn
             does not support some layers (the message names all of them). With `fold=False` also if a parameter could
-            not be trained, and with `check` if the module fails or a result differs from the module's.
+            not be trained, and with `check` if the module fails, a result differs from the module's, or the module
+            combines or reorders the images of a batch.
     """
     require_packages()
     import torch
