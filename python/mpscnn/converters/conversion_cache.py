@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,12 +17,11 @@ from mpscnn.converters.photo_input import PhotoNote
 from mpscnn.errors import WeightsError
 from mpscnn.graph.network import Network
 from mpscnn.registry.cache import cache_directory, first_file, hold_lock, replace_file
+from mpscnn.registry.converted_file import is_intact, replace_converted, warn_of_damage
 
 __all__ = ["CONVERTER_VERSION", "convert_cached", "convert_files", "kept_type"]
 
 _CHUNK = 1 << 20
-# Matches the end of each weight's data in the JSON header of a model file (safetensors).
-_ENDS = re.compile(rb'"data_offsets":\s*\[\d+,\s*(\d{1,18})\]')
 
 
 def convert_cached(name: str, *, fold: bool = True, note_photos: bool = True) -> str:
@@ -37,8 +35,9 @@ def convert_cached(name: str, *, fold: bool = True, note_photos: bool = True) ->
 
     The file's name in the cache consists of a SHA-256 over all source files and the suffix, the converters' version and
     `fold`, so a changed file is converted again. If a file has only weights, the hash is over its name instead of the
-    suffix, because the name may tell the architecture. A truncated file in the cache is converted again, too. Weights
-    are kept as float32, or as integers if the network is quantised.
+    suffix, because the name may tell the architecture. Weights are kept as float32, or as integers if the network is
+    quantised. If the checksum of a file in the cache shows that it is damaged, it is converted again, and a
+    RuntimeWarning says so.
 
     If the preprocessing of photos is a guess, because timm has weights of the network for several normalisations, a
     RuntimeWarning says so at each call, unless `note_photos` is False.
@@ -58,10 +57,11 @@ def convert_cached(name: str, *, fold: bool = True, note_photos: bool = True) ->
     digest = _digest_of(path)
     kind = "" if fold else "-apart"
     target = cache_directory() / "models" / f"{digest}-v{CONVERTER_VERSION}{kind}.safetensors"
-    if not _is_whole(target):
+    if not is_intact(target):
         with hold_lock(target):
             # Another process may have converted the file while this one waited for the lock.
-            if not _is_whole(target):
+            if not is_intact(target):
+                warn_of_damage(target)
                 network = read_network([path], fold=fold)
                 _keep_verdict(target, path, fold=fold)
                 if _digest_of(path) != digest:
@@ -70,7 +70,7 @@ def convert_cached(name: str, *, fold: bool = True, note_photos: bool = True) ->
                     )
                 notes = [note for note in network.notes if isinstance(note, PhotoNote)]
                 _keep(_note_path(target), "; ".join(notes) if network.preprocess else "")
-                with replace_file(target) as temporary:
+                with replace_converted(target) as temporary:
                     network.save(temporary, dtype=kept_type(network), information={"source": path.name})
     if note_photos and (note := _kept(_note_path(target))):
         warnings.warn(f"{path}: {note}", RuntimeWarning, stacklevel=5)
@@ -119,21 +119,6 @@ def _keep_verdict(target: Path, path: Path, *, fold: bool) -> None:
     if verdict.failed:
         warnings.warn(f"{path}: {verdict.sentence}", RuntimeWarning, stacklevel=6)
     _keep(_verdict_path(target), verdict.sentence if verdict.differs else "")
-
-
-def _is_whole(target: Path) -> bool:
-    """Return True if the model file exists and is as long as its header says.
-
-    A full disk or a crash may have truncated it.
-    """
-    if not first_file([target]):
-        return False
-    with convert_read_errors(target, WeightsError), target.open("rb") as stream:
-        length = int.from_bytes(stream.read(8), "little")
-        size = target.stat().st_size
-        header = stream.read(length) if length <= size else b""
-    ends = [int(end) for end in _ENDS.findall(header)]
-    return len(header) == length > 0 and size == 8 + length + max(ends, default=0)
 
 
 def _digest_of(path: Path) -> str:

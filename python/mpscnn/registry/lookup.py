@@ -12,14 +12,13 @@ from mpscnn._private.toolkit import converter
 from mpscnn.errors import DownloadError, ParameterError, WeightsError
 from mpscnn.registry.cache import (
     difference,
-    first_file,
     hold_lock,
     instructions,
     model_directories,
-    replace_file,
     source_path,
 )
 from mpscnn.registry.catalogue import CATALOGUE
+from mpscnn.registry.converted_file import is_intact, replace_converted, warn_of_damage
 from mpscnn.registry.entry import Entry, all_names, converted_path
 from mpscnn.registry.local_files import (
     cached_file,
@@ -75,7 +74,10 @@ def find(name: str, *, download: bool = True) -> Path:
 
 
 def prepare(entry: Entry, *, download: bool = True, client: Client | None = None) -> Path:
-    """Return the converted model of an entry from the cache. If it is not there, convert the publisher's files."""
+    """Return the converted model of an entry from the cache. If it is not there, convert the publisher's files.
+
+    If the file in the cache is damaged, a RuntimeWarning says so, and it is made again.
+    """
     if entry.bundled:
         raise WeightsError(
             f"{packaged_file(entry.name)} is missing: this installation of mpscnn is incomplete."
@@ -84,16 +86,17 @@ def prepare(entry: Entry, *, download: bool = True, client: Client | None = None
     for file, path in provided.items():
         _check(path, file)
     target = converted_path(entry, converter().CONVERTER_VERSION)
-    if first_file([target]):
+    if is_intact(target):
         return target
     if not download:
         _require_local(entry, provided)
     with hold_lock(target):
         # Another process may have converted it while this one waited for the lock.
-        if first_file([target]):
+        if is_intact(target):
             return target
+        warn_of_damage(target)
         paths = _obtain_all(entry, provided, client)
-        with replace_file(target) as temporary:
+        with replace_converted(target) as temporary:
             converter().convert_files(
                 [paths[file] for file in entry.sources],
                 temporary,

@@ -211,6 +211,18 @@ def test_converted_once_per_converter_version(converter: FakeConverter) -> None:
     assert converter.calls == 2
 
 
+def test_damaged_conversions_are_made_again(converter: FakeConverter) -> None:
+    put_in_cache(ENTRY, FILES)
+    found = registry.find("tiny")
+    whole = found.read_bytes()
+    found.write_bytes(whole.replace(b"dog", b"dig"))
+    with pytest.warns(RuntimeWarning, match=f"{re.escape(str(found))}: its checksum is wrong or missing"):
+        assert registry.find("tiny") == found
+    assert found.read_bytes() == whole
+    assert registry.find("tiny") == found
+    assert converter.calls == 2
+
+
 def test_cache_key_holds_all_that_decides_the_contents() -> None:
     paths = {
         converted_path(entry, version).name

@@ -1,0 +1,62 @@
+"""Keep converted model files in the cache with checksums, so that damaged ones are noticed and made again."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from mpscnn._private.files import convert_read_errors
+from mpscnn.errors import WeightsError
+from mpscnn.registry.cache import first_file, replace_file
+
+__all__ = ["is_intact", "replace_converted", "warn_of_damage"]
+
+_CHUNK = 1 << 20
+
+
+def is_intact(path: Path) -> bool:
+    """Return True if a file exists and has the checksum that `replace_converted` wrote next to it."""
+    checksum = _checksum_path(path)
+    if not first_file([path]) or not first_file([checksum]):
+        return False
+    with convert_read_errors(checksum, WeightsError):
+        return checksum.read_bytes() == _checksum(path)
+
+
+def warn_of_damage(path: Path) -> None:
+    """Warn if a file exists. Call it when the file is not intact, before it is made again."""
+    if first_file([path]):
+        warnings.warn(
+            f"{path}: its checksum is wrong or missing; it is made again",
+            RuntimeWarning,
+            stacklevel=6,  # the warning points to the caller of `mpscnn.load`
+        )
+
+
+@contextlib.contextmanager
+def replace_converted(path: Path) -> Iterator[Path]:
+    """Yield the name of a temporary file, which replaces `path` when the block succeeds, and write its checksum.
+
+    The caller must hold the lock of `path`.
+    """
+    with replace_file(path) as temporary:
+        yield temporary
+        # If the process ends between the two replacements, the checksum does not fit, and the file is made again.
+        with replace_file(_checksum_path(path)) as text:
+            text.write_bytes(_checksum(temporary))
+
+
+def _checksum_path(path: Path) -> Path:
+    return path.with_suffix(".crc32")
+
+
+def _checksum(path: Path) -> bytes:
+    """Return a text with the size and CRC-32 of a file. It is for accidents and shows no changes by an attacker."""
+    crc = size = 0
+    with convert_read_errors(path, WeightsError), path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            crc, size = zlib.crc32(chunk, crc), size + len(chunk)
+    return f"{size} bytes, CRC-32 {crc:08x}\n".encode()
