@@ -80,3 +80,48 @@ def test_quantised_weights_are_refused(tmp_path: Path, suffix: str) -> None:
     model.save(tmp_path / f"model.{suffix}")
     with pytest.raises(mpscnn.UnsupportedError, match="Dense"):
         converters.read_network([tmp_path / f"model.{suffix}"])
+
+
+def frozen() -> Any:
+    """Return a normalization that keeps its statistics, also in training."""
+    layer = L.BatchNormalization()
+    layer.trainable = False
+    return layer
+
+
+def within(layer: Any) -> Any:
+    return keras.Sequential([L.Input((4, 6)), layer])
+
+
+IN_TRAINING = {
+    "normalization": L.BatchNormalization,
+    "dropout": lambda: L.Dropout(0.5),
+    "noise": lambda: L.GaussianNoise(0.5),
+    "recurrent": lambda: L.LSTM(3, dropout=0.5),
+    "attention": lambda: lambda x, **given: L.MultiHeadAttention(2, 3, dropout=0.5)(x, x, **given),
+    "model": lambda: within(L.BatchNormalization()),
+}
+SAME_IN_TRAINING = {
+    "frozen normalization": frozen,
+    "recurrent without dropout": lambda: L.LSTM(3),
+    "model without such layers": lambda: within(L.Dense(3)),
+}
+
+
+def called(make: Callable[[], Any], path: Path, *, training: bool) -> mpscnn.Network:
+    x = L.Input((4, 6))
+    keras.Model(x, make()(x, training=training)).save(path)
+    return converters.read_network([path])
+
+
+@pytest.mark.parametrize("suffix", ["keras", "h5"])
+@pytest.mark.parametrize("name", [*IN_TRAINING, *SAME_IN_TRAINING])
+def test_calls_in_training(tmp_path: Path, name: str, suffix: str) -> None:
+    make = {**IN_TRAINING, **SAME_IN_TRAINING}[name]
+    path = tmp_path / f"model.{suffix}"
+    assert called(make, path, training=False).outputs
+    if name in SAME_IN_TRAINING:
+        assert called(make, path, training=True).outputs
+        return
+    with pytest.raises(mpscnn.UnsupportedError, match=r"layer '.*' \(\w+\): is called with training=True"):
+        called(make, path, training=True)

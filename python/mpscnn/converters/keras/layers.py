@@ -15,6 +15,7 @@ from mpscnn.converters.affine import affine
 from mpscnn.converters.keras.arithmetic import MERGES
 from mpscnn.converters.keras.attention import ATTENTION
 from mpscnn.converters.keras.channel_reshapes import as_channels
+from mpscnn.converters.keras.config import KerasLayer
 from mpscnn.converters.keras.convolutions import CONVOLUTIONS
 from mpscnn.converters.keras.dense import DENSE
 from mpscnn.converters.keras.functions import LAYERS as FUNCTIONS
@@ -118,9 +119,9 @@ def _same(c: LayerCall) -> Tensor:
     return c.x()
 
 
-# Layers that do nothing in inference.
-_NOTHING = (
-    "ActivityRegularization", "AlphaDropout", "AugMix", "Dropout", "GaussianDropout", "GaussianNoise", "Identity",
+# Layers that change their input at random in training, and do nothing in inference.
+_RANDOM = (
+    "AlphaDropout", "AugMix", "Dropout", "GaussianDropout", "GaussianNoise",
     "RandAugment", "RandomBrightness", "RandomColorDegeneration", "RandomColorJitter", "RandomContrast",
     "RandomElasticTransform", "RandomErasing", "RandomFlip", "RandomGaussianBlur", "RandomGrayscale", "RandomHue",
     "RandomInvert", "RandomPerspective", "RandomPosterization", "RandomRotation", "RandomSaturation", "RandomSharpness",
@@ -129,9 +130,18 @@ _NOTHING = (
 )  # fmt: skip
 
 
+def differs_in_training(layer: KerasLayer) -> bool:
+    """Return True if a layer computes something else in training. Normalizations that are not trained do not."""
+    if layer.kind == "BatchNormalization":
+        return layer.trainable
+    return layer.kind in _RANDOM or any(
+        layer.settings.number(key, 0.0) > 0.0 for key in ("dropout", "recurrent_dropout")
+    )
+
+
 HANDLERS: dict[str, Handler] = {
     **dict.fromkeys(FUNCTIONS, _function_layer),
-    **dict.fromkeys(_NOTHING, _same),
+    **dict.fromkeys(("ActivityRegularization", "Identity", *_RANDOM), _same),
     "Embedding": _embedding,
     "LayerScale": _layer_scale,
     "PReLU": _prelu,

@@ -13,7 +13,7 @@ from mpscnn.converters.keras.arithmetic import function_handler
 from mpscnn.converters.keras.config import KerasLayer, KerasModel, Source, calls_in_order
 from mpscnn.converters.keras.file import KerasFile
 from mpscnn.converters.keras.layer_call import LayerCall
-from mpscnn.converters.keras.layers import HANDLERS, Handler
+from mpscnn.converters.keras.layers import HANDLERS, Handler, differs_in_training
 from mpscnn.converters.keras.unsupported_layers import REFUSED
 from mpscnn.converters.keras.weights import Path
 from mpscnn.converters.layer_names import LayerNames, quote_name
@@ -26,6 +26,7 @@ from mpscnn.graph.network import Network
 
 _UNKNOWN = "mpscnn has no such layer yet"
 _CUSTOM = "is a class of the file's author, whose code is not in the file"
+_IN_TRAINING = "is called with training=True, so its results are random or combine images: call it without"
 _MAX_CALLS = 10_000
 # A model that scales its input by at most this factor (255 becomes about 2) takes photos with samples 0 to 255.
 _MAX_SCALE = 2.01 / 255.0
@@ -137,8 +138,13 @@ class _Converter:
         self._operators.keep()
         return [value for value in values if value is not None]
 
-    def _model(self, model: KerasModel, path: Path, inputs: Sequence[Tensor | None]) -> list[Tensor | None]:
-        """Convert a model and return its outputs. They are None if they depend on unsupported layers."""
+    def _model(
+        self, model: KerasModel, path: Path, inputs: Sequence[Tensor | None], *, training: bool = False
+    ) -> list[Tensor | None]:
+        """Convert a model and return its outputs. They are None if they depend on unsupported layers.
+
+        `training` is the mode of calls that state none.
+        """
         if len(inputs) != len(model.inputs):
             raise WeightsError(
                 f"{self._file.origin}: model {quote_name(model.name)} has {len(model.inputs)} inputs, "
@@ -156,13 +162,17 @@ class _Converter:
                 raise UnsupportedError(
                     f"{self._file.origin}: applies its layers more than {_MAX_CALLS} times"
                 )
-            self._apply(layer, call, (*path, layer.name), values)
+            self._apply(layer, call, (*path, layer.name), values, training)
         return [self._result(values, source) for source in model.outputs]
 
-    def _apply(self, layer: KerasLayer, call: int, path: Path, values: dict[Source, Tensor | None]) -> None:
+    def _apply(
+        self, layer: KerasLayer, call: int, path: Path, values: dict[Source, Tensor | None], training: bool
+    ) -> None:
         given = [self._result(values, source) for source in layer.calls[call].sources()]
+        stated = layer.calls[call].keywords.get("training")
+        training = training if stated is None else stated is True
         if layer.model is not None:
-            for number, value in enumerate(self._model(layer.model, path, given)):
+            for number, value in enumerate(self._model(layer.model, path, given, training=training)):
                 values[Source(layer.name, call, number)] = value
             return
         result = Source(layer.name, call, 0)
@@ -171,6 +181,8 @@ class _Converter:
         if handler is None:
             reason = _CUSTOM if layer.is_custom else REFUSED.get(layer.kind, _UNKNOWN)
             self._unsupported.add(layer.kind, shown_name, reason)
+        elif training and differs_in_training(layer):
+            self._unsupported.add(layer.kind, shown_name, _IN_TRAINING)
         elif None not in given:
             applied = self._applied(layer, call, path, values)
             free = any(None in value.shape[1:] for value in self._network.inputs)
