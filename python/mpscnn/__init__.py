@@ -9,6 +9,9 @@ Use `load` for complete models, `Network` to build one, and `mpscnn.models` for 
 
 from __future__ import annotations
 
+from mpscnn._private import command_start as _command_start  # noqa: F401 - it acts when it is imported
+
+# isort: split
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 

@@ -10,6 +10,7 @@ import os
 import pty
 import re
 import shlex
+import signal
 import struct
 import subprocess
 import sys
@@ -291,6 +292,32 @@ def test_an_interrupt_writes_the_best_so_far(
     assert "validation:" in said.out
     assert "best so far" in said.err
     assert mpscnn.load(output).labels == LABELS
+    monkeypatch.undo()
+    assert call(monkeypatch, *command, "--resume") == 0
+    assert output.read_bytes() == trained.read_bytes()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_termination_ends_at_once_and_can_be_resumed(
+    number: int,
+    photos: Path,
+    backbone: Path,
+    trained: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    output = tmp_path / "mine.safetensors"
+    command = arguments(photos, backbone, output)
+
+    def terminated(self: object) -> Iterator[object]:
+        os.kill(os.getpid(), number)
+        yield
+
+    monkeypatch.setattr(classifier.ClassifierTraining, "_train_tail", terminated)
+    assert call(monkeypatch, *command) == 128 + number
+    assert "--resume continues it" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == [f"{output.name}.run"]  # no lock and no result
     monkeypatch.undo()
     assert call(monkeypatch, *command, "--resume") == 0
     assert output.read_bytes() == trained.read_bytes()

@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from mpscnn._private.command_start import finish
 from mpscnn.apps.cli.output import report, warn
 from mpscnn.errors import Error, ParameterError
 
@@ -39,10 +40,12 @@ def prepare_streams() -> None:
 
 @contextmanager
 def handle_errors() -> Iterator[None]:
-    """Turn exceptions into messages and exit codes. With MPSCNN_TRACEBACK=1 tracebacks are printed."""
+    """Turn exceptions and signals into messages and exit codes. With MPSCNN_TRACEBACK=1 tracebacks are printed."""
     try:
         try:
-            yield
+            finish()
+            with _raise_on_signals():
+                yield
         finally:
             sys.stdout.flush()
     except BrokenPipeError:
@@ -63,8 +66,8 @@ def handle_errors() -> Iterator[None]:
 
 
 @contextmanager
-def raise_on_signals() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP raise KeyboardInterrupt, so that a recording is finished as with Ctrl-C.
+def _raise_on_signals() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP raise KeyboardInterrupt(number), so that files and locks are cleaned up as with Ctrl-C.
 
     Signals that the process ignores stay ignored.
     """

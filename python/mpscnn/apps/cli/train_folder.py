@@ -105,8 +105,11 @@ def train_folder(
         with _progress() as bar:
             for progress in trained.run():
                 bar.show(progress)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as signalled:
         if not trained.has_result:
+            raise
+        if signalled.args:  # SIGTERM and SIGHUP leave no time to measure the result
+            hint(f"The state of the training is in {run}; --resume continues it.")
             raise
         interrupted = True
     except Error as error:

@@ -14,7 +14,6 @@ import typer
 
 from mpscnn._private.files import is_folder
 from mpscnn.apps.cli.arguments import ChannelOrder
-from mpscnn.apps.cli.failures import raise_on_signals
 from mpscnn.apps.cli.output import hint
 from mpscnn.apps.cli.result_printer import ResultPrinter
 from mpscnn.errors import ParameterError
@@ -166,7 +165,7 @@ def show_frames(
 
     if output is not None and _is_source(output, part.source):
         raise ParameterError(f"{output}: is the video that is read")
-    with raise_on_signals(), part.through(model, **options) as results:
+    with part.through(model, **options) as results:
         source = results.source
         writer = nullcontext() if output is None else VideoWriter(output, source.rate, fit=source.of_photos)
         with writer as target, status(results, part) as tick:

@@ -13,7 +13,7 @@ import typer
 from mpscnn._private.files import require_replaceable
 from mpscnn._private.shell import quote_path
 from mpscnn.apps.cli.arguments import ChannelOrderOption, JsonOption, ModelOption, PhotosArgument, split_names
-from mpscnn.apps.cli.failures import FAILED, raise_on_signals
+from mpscnn.apps.cli.failures import FAILED
 from mpscnn.apps.cli.feature_outputs import (
     LINES,
     PHOTOS,
@@ -192,7 +192,7 @@ def _add_frames(
     part: VideoPart, extractor: FeatureExtractor, add: Callable[[str, Features, Moment], None]
 ) -> None:
     name = Path(part.source).stem or "frame"
-    with raise_on_signals(), part.through(extractor) as results, status(results, part) as tick:
+    with part.through(extractor) as results, status(results, part) as tick:
         for frame, found in results:
             add(f"{name}-{frame.number:06}", found, Moment(part.source, frame.number, round(frame.time, 6)))
             tick(frame)
