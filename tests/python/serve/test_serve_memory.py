@@ -13,12 +13,15 @@ import time
 import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 from command_line import save_colour_model
 from PIL import Image
 from serving import Connection
+
+import mpscnn
 
 pytest.importorskip("fastapi", reason="fastapi is not installed")
 pytest.importorskip("uvicorn", reason="uvicorn is not installed")
@@ -205,7 +208,7 @@ def test_the_pixels_of_a_photo_are_counted_before_they_are_decoded(
 ) -> None:
     photos = MemoryBudget(expected, "photos")
     with photos.share() as share:
-        memory = PhotoMemory(share, time.monotonic(), drawn)
+        memory = PhotoMemory(share, threading.Lock(), time.monotonic(), drawn)
         photo = memory.open(content, MAX_PIXELS)
         assert photos.used == expected
         with pytest.raises(WaitedError):  # until the first photo is freed
@@ -219,7 +222,26 @@ def test_the_pixels_of_a_photo_are_counted_before_they_are_decoded(
 def test_a_photo_that_waits_for_memory_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mpscnn.vision.photo_file.load", lambda _: pytest.fail("it was decoded"))
     with MemoryBudget(9_999, "photos").share() as share, pytest.raises(WaitedError):
-        PhotoMemory(share, time.monotonic()).open(PHOTO, MAX_PIXELS)
+        PhotoMemory(share, threading.Lock(), time.monotonic()).open(PHOTO, MAX_PIXELS)
+
+
+@pytest.mark.parametrize(("edge", "waits"), [(99, True), (100, False)])
+def test_large_photos_are_decoded_one_at_a_time(
+    monkeypatch: pytest.MonkeyPatch, edge: int, waits: bool
+) -> None:
+    """PHOTO has 100 x 100 pixels. Another request has the turn for large photos until the deadline."""
+    monkeypatch.setattr("mpscnn.apps.serve.photos._LARGE", edge * 100)
+    turn = threading.Lock()
+    photos = MemoryBudget(20_000, "photos")
+    with photos.share() as share:
+        memory = PhotoMemory(share, turn, time.monotonic() + 0.01)
+        with turn, pytest.raises(WaitedError) if waits else nullcontext():
+            memory.open(PHOTO, MAX_PIXELS)
+        memory.free()
+        with pytest.raises(mpscnn.ImageError):
+            PhotoMemory(share, turn, time.monotonic() + 60).open(PHOTO[:-500], MAX_PIXELS)
+        assert not turn.locked()
+    assert photos.used == 0
 
 
 def pixels(content: bytes) -> tuple[str, bytes, dict[str, str]]:

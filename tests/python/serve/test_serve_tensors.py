@@ -41,7 +41,7 @@ NO_LIMIT = 10**12
 
 
 def photo_memory() -> PhotoMemory:
-    return PhotoMemory(MemoryBudget(NO_LIMIT, "photos").share(), math.inf)
+    return PhotoMemory(MemoryBudget(NO_LIMIT, "photos").share(), threading.Lock(), math.inf)
 
 
 def parsed(

@@ -66,6 +66,7 @@ class Service:
         self.closing = threading.Event()
         """Set when the service ends. Long work then stops at its next step."""
         self._decoding = threading.Lock()
+        self._photo_turn = threading.Lock()
         self._parser = ThreadPoolExecutor(1, "mpscnn-parse")
 
     def close(self) -> None:
@@ -95,7 +96,7 @@ class Service:
     def photo_memory(self, held: ExitStack, ends: float, is_drawn: bool = False) -> PhotoMemory:
         """Return the memory for a request's decoded photos until `held` ends. `ends` is the event loop's time."""
         until = time.monotonic() + ends - asyncio.get_running_loop().time()
-        return PhotoMemory(held.enter_context(self.photos.share()), until, is_drawn)
+        return PhotoMemory(held.enter_context(self.photos.share()), self._photo_turn, until, is_drawn)
 
     def require_room(self) -> None:
         """Raise RefusedError with status 503 if the queue is full."""
