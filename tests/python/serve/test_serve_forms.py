@@ -125,6 +125,10 @@ HOSTILE = {
     "a text after it": (b"--b--" + b" " * SIZE, "has no file"),
     "a name with a zero": (b"--b\r\nx\0: y\r\n\r\nz\r\n--b--", "invalid character 0"),
     "no name": (b"--b\r\n: y\r\n\r\nz\r\n--b--", "0-length header"),
+    "two names": (
+        b"--b" + 2 * b'\r\nContent-Disposition: form-data; name="a"' + b"\r\n\r\nz\r\n--b--",
+        "two headers Content-Disposition",
+    ),
     "half a head": (b"--b\r\nContent-Dispo", "cut off"),
     "half a boundary at its end": (FILE + b"x\r\n--", "cut off"),
     "nothing after its boundary": (FILE + b"x\r\n--b", "cut off"),

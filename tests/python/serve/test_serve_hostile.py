@@ -16,10 +16,14 @@ from pathlib import Path
 
 import pytest
 from serving import Service, require_packages, serving
+from systems import needs_proc
+
+from mpscnn._private.processors import available_processors
 
 require_packages()
 
-pytestmark = pytest.mark.full
+# The scripts read the memory of the service from /proc.
+pytestmark = [pytest.mark.full, needs_proc]
 
 #: The longest delay of a health request in seconds.
 DELAY = 0.2
@@ -46,8 +50,6 @@ def hostile(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = shared / "cases" / "hostile"
     if not source.is_dir():
         pytest.skip("there are no scripts of attacks beside the source tree")
-    if not Path("/proc/self/clear_refs").exists():
-        pytest.skip("the scripts read the memory of the service from /proc")
     copy = tmp_path_factory.mktemp("hostile")
     (copy / "w").mkdir()
     for path in (*sorted(source.glob("serve*/*.py")), source / "serve.py"):
@@ -62,7 +64,7 @@ def hostile(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def idle() -> None:
-    cores, load = len(os.sched_getaffinity(0)), os.getloadavg()[0]
+    cores, load = available_processors(), os.getloadavg()[0]
     if load > 2 * cores:
         pytest.skip(f"seconds are judged, and the machine is busy: its load is {load:.1f} on {cores} cores")
 

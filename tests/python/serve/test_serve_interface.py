@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import photo_models
 import pytest
 from command_line import save_colour_model
 from PIL import Image
@@ -168,11 +169,11 @@ def test_only_the_addresses_of_the_interface_are_answered(service: Service, sche
 
 
 def test_what_no_operation_reads_is_refused(service: Service, schema: dict[str, Any]) -> None:
-    """Unknown and repeated options of the query, and headers of this service that mean nothing there."""
+    """Unknown and repeated options of the query, headers of this service that mean nothing there, and bodies."""
 
-    def refused(path: str, method: str, message: str, **headers: str) -> None:
+    def refused(path: str, method: str, message: str, body: bytes = b"", **headers: str) -> None:
         address = path.format(name="colours", version=1)
-        answer = ask(service, address, b"" if method == "post" else None, **headers)
+        answer = ask(service, address, body if method == "post" or body else None, method.upper(), **headers)
         assert answer.status == 400, address
         assert "ParameterError" in (answer.json["error"], answer.json.get("kind")), address
         assert message in answer.body.decode(), answer.body
@@ -185,6 +186,87 @@ def test_what_no_operation_reads_is_refused(service: Service, schema: dict[str, 
         for header in ("Mpscnn-Options", "Inference-Header-Content-Length"):
             if ("header", header.lower()) not in places:
                 refused(path, method, f"the header {header.lower()} has no meaning for", **{header: "1"})
+        if "requestBody" not in about:
+            refused(path, method, "takes no body: options are in the query", b"{}")
+
+
+FORM = "multipart/form-data"
+JSON = "application/json"
+PART = '--b\r\nContent-Disposition: form-data; name="%s"%s\r\n\r\n%s\r\n'
+
+
+@pytest.fixture
+def service_of_all_tasks(model: Path, tmp_path: Path) -> Iterator[Service]:
+    files = [tmp_path / f"{task}.safetensors" for task in ("detection", "segmentation")]
+    for file in files:
+        file.write_bytes(photo_models.load(tmp_path, file.stem)._core.content())
+    with serving(model, *files, "--device", "cpu", "--token", TOKEN) as running:
+        yield running
+
+
+def test_what_no_operation_reads_in_a_body_is_refused(
+    service_of_all_tasks: Service, schema: dict[str, Any]
+) -> None:
+    """Unknown and repeated fields of forms, second files, and unknown and repeated keys of JSON at every depth."""
+    service, walked = service_of_all_tasks, set()
+    for path, _, about in operations(schema):
+        address = path.format(name="colours", version=1)
+        kinds = about.get("requestBody", {"content": {}})["content"]
+        if FORM in kinds:
+            walked.add(path)
+            for form, message in forms(kinds[FORM]["schema"]["properties"]):
+                answer = ask(service, address, form, Content_Type=f"{FORM}; boundary=b")
+                assert answer.status == 400, (path, message, answer.body)
+                assert message in answer.json["message"], path
+        if JSON in kinds:
+            walked.add(path)
+            text = json.dumps(WHOLE[path.rpartition("/")[2]])
+            assert ask(service, address, text.encode()).status == 200, path
+            for wrong in with_more(text):
+                answer = ask(service, address, wrong.encode())
+                assert answer.status in (400, 422), (path, wrong)
+    assert walked == {path for path, _, about in operations(schema) if "requestBody" in about}
+
+
+def forms(known: dict[str, Any]) -> Iterator[tuple[bytes, str]]:
+    """Yield forms with something that is not read, and a part of the message."""
+    file = PART % ("photo", '; filename="a"', "x")
+    yield (file + file + "--b--").encode(), "the form has more than one file"
+    for name in ("tpo", "file", ""):
+        yield (file + PART % (name, "", "1") + "--b--").encode(), f"there is no option {name!r}"
+    for name in known.keys() - {"photo"}:
+        yield (file + 2 * (PART % (name, "", "1")) + "--b--").encode(), f"the option {name} is there twice"
+
+
+#: Bodies with all keys that may be together.
+WHOLE: dict[str, Any] = {
+    "options": {"device": "cpu"},
+    "infer": {
+        "id": "a",
+        "parameters": {"binary_data_output": False, "timeout": 60_000_000},
+        "inputs": [
+            {
+                "name": "image",
+                "shape": [1, 8, 8, 3],
+                "datatype": "FP32",
+                "parameters": {},
+                "data": [0.5] * 192,
+            }
+        ],
+        "outputs": [{"name": "softmax", "parameters": {"binary_data": False}}],
+    },
+}
+
+
+def with_more(text: str) -> Iterator[str]:
+    """Yield JSON texts in which one of the objects has an unknown key, or its first key twice."""
+    for found in re.finditer(r'\{("\w+": )?', text):
+        before, after = text[: found.start() + 1], text[found.start() + 1 :]
+        if found[1] is None:
+            yield f'{before}"tpo": 1{after}'
+        else:
+            yield f'{before}"tpo": 1, {after}'
+            yield f"{before}{found[1]}null, {after}"
 
 
 def png(side: int) -> bytes:

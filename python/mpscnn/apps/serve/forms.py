@@ -113,6 +113,8 @@ class _Reader:
 
     def _header_end(self) -> None:
         if self._header.lower() == b"content-disposition":
+            if self._disposition:
+                raise ImageError("the form is damaged: a field has two headers Content-Disposition")
             self._disposition = parse_options_header(self._value)[1]
             if self._is_file and self.photo is not None:
                 raise ParameterError(

@@ -14,7 +14,8 @@ __all__ = ["JSON_ANSWER", "complete_description", "failures"]
 
 _ABOUT_FAILURES = {
     400: "ImageError, ParameterError, ShapeError, BadRequest: the photo or the tensors cannot be read; an option is "
-    "wrong; an option or a header is unknown to the path, or there twice. The body is text if the request is not HTTP.",
+    "wrong; an option or a header is unknown to the path, or there twice; the path takes no body. The body of the "
+    "answer is text if the request is not HTTP.",
     401: "Unauthorized: the token is missing or wrong.",
     403: "ForeignOrigin: a web page of another site sent the request.",
     404: "UnknownModel, NotFound: there is no such model, version or path, or no model for the task of the path.",

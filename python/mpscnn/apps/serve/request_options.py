@@ -1,4 +1,4 @@
-"""Refuse what a request says and no route reads: unknown or repeated options, and headers that belong elsewhere."""
+"""Refuse what no route reads: unknown or repeated options, headers that belong elsewhere, and needless bodies."""
 
 from __future__ import annotations
 
@@ -31,20 +31,27 @@ def check_options(given: Iterable[str], known: Collection[str]) -> None:
 
 
 async def check_request(request: Request) -> None:
-    """Check the query and the headers of a request against the parameters that its route declares.
+    """Check the query, the headers and the body of a request against what its route declares.
 
     Files of the live page declare nothing, and their queries have no meaning.
     """
     route = request.scope["route"]
     if not isinstance(route, APIRoute) or not route.include_in_schema:
         return
+    described = route.openapi_extra or {}
+    if "requestBody" not in described and _has_body(request):
+        raise ParameterError(f"{request.url.path[:100]} takes no body: options are in the query (GET /docs)")
     names = [name for name, _ in request.query_params.multi_items()]
     own = [name for name in request.headers if name.startswith(_OWN_HEADERS)]
     if not names and not own:
         return
-    declared = (route.openapi_extra or {}).get("parameters", ())
+    declared = described.get("parameters", ())
     check_options(names, [each["name"] for each in declared if each["in"] == "query"])
     known = [each["name"].lower() for each in declared if each["in"] == "header"]
     for name in own:
         if name not in known:
             raise ParameterError(f"the header {name[:100]} has no meaning for {request.url.path[:100]}")
+
+
+def _has_body(request: Request) -> bool:
+    return request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
