@@ -292,6 +292,7 @@ SAID: dict[str, dict[str, str]] = {
         "predict": "Trainer.network.predict(x) computes with the present weights",
         "train": "Trainer.fit(data) trains",
         "train_on_batch": "Trainer.step(x, y) trains on one batch",
+        "train_step": "Trainer.step(x, y) trains on one batch",
         "compile": "Trainer(network, optimizer=..., loss=...) takes what Keras' compile takes",
         "save_weights": "Trainer.network.save(path) writes the network, and Trainer.save(path) a checkpoint",
         "model": "Trainer.network has the present weights",

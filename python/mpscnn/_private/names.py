@@ -1,8 +1,10 @@
-"""Suggest known names for a misspelt one."""
+"""Suggest known names for a misspelt one, and shorten lists of names for messages."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+_MAX_NAMED = 5
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -11,3 +13,9 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
     close = difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)
     return f"; did you mean {', '.join(map(repr, close))}?" if close else ""
+
+
+def shown_names(names: Sequence[str]) -> str:
+    """Return the first names of a list, and the number of the others."""
+    shown = ", ".join(repr(name) for name in names[:_MAX_NAMED])
+    return shown if len(names) <= _MAX_NAMED else f"{shown} and {len(names) - _MAX_NAMED} more"

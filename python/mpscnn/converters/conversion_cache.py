@@ -144,6 +144,6 @@ def kept_type(network: Network) -> StoredTypeName | None:
 
     Quantised networks keep their integers, because precision "int8" needs them.
     """
-    from mpscnn.graph.model_file import has_integers
+    from mpscnn.graph.quantized import has_integers
 
     return None if has_integers(network) else "float32"

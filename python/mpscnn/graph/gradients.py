@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from mpscnn import _core
 from mpscnn._private.arguments import is_finite_number, whole_number
 from mpscnn.errors import ParameterError, ShapeError, UnsupportedError
+from mpscnn.graph.class_numbers import require_same_classes
 from mpscnn.graph.training_arrays import (
     is_object_list,
     loss_settings,
@@ -48,6 +49,7 @@ class _Differentiated:
         of_output: bool,
         threads: int | Literal["auto"],
     ) -> None:
+        self._network = network
         graph = _core.gradient_graph(network.graph, json.dumps(settings), of_output)
         program = compile_graph(graph, [], CompileOptions(device="cpu", precision="float32"))
         self._session = program.session(threads=threads)
@@ -63,7 +65,9 @@ class _Differentiated:
             raise ParameterError(
                 "gradients take a detector's labels as `Detector.targets` makes them of objects"
             )
-        return to_targets(labels, prediction_shape(batch, self.prediction, labels))
+        shape = prediction_shape(batch, self.prediction, labels)
+        require_same_classes(labels, self._network, shape)
+        return to_targets(labels, shape)
 
     def __call__(
         self,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from mpscnn import _core
 from mpscnn.errors import ParameterError, UnsupportedError
 from mpscnn.graph.network import Network
+from mpscnn.graph.quantized import unquantized
 from mpscnn.graph.settings import copy_settings
 from mpscnn.graph.slicing import shape_of_input
 
@@ -65,12 +66,10 @@ def keeps_integers(node: Node) -> bool:
 def without_integers(network: Network) -> Network:
     """Return the same layers and weights without quantisation; the network itself if it is not quantised."""
     structure = network.to_dict()
-    stated = [entry for entry in (*structure["inputs"], *structure["nodes"]) if "quantization" in entry]
-    if not stated:
+    plain = unquantized(structure)
+    if plain == structure:
         return network
-    for entry in stated:
-        del entry["quantization"]
-    result = network.restructured(structure)
+    result = network.restructured(plain)
     copy_settings(network, result)
     return result
 

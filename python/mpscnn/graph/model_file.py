@@ -24,6 +24,7 @@ from mpscnn._private.model_name import MODEL_SUFFIX
 from mpscnn._private.settings import as_json
 from mpscnn._private.toolkit import writers
 from mpscnn.errors import Error, ParameterError, WeightsError
+from mpscnn.graph.quantized import has_integers
 from mpscnn.graph.structure import checked_scores
 
 if TYPE_CHECKING:
@@ -195,18 +196,6 @@ class Tensor:
 
 def _kept(array: NDArray[Any]) -> Tensor:
     return Tensor(array.dtype.name, array.shape, lambda: array)
-
-
-def has_integers(network: NetworkStructure) -> bool:
-    """Return True if any weights, inputs or layers of the network are 8-bit integers."""
-    structure = network.to_dict()
-    return any(
-        "quantization" in described for described in [*structure["inputs"], *structure["nodes"]]
-    ) or any(
-        network.graph.get_weight(spec["layer"], "weight")[0].dtype == np.uint8
-        for spec in network.weight_specs()
-        if spec["set"] and spec["role"] == "weight"
-    )
 
 
 def stored_tensors(network: NetworkStructure, dtype: str | None) -> dict[str, Tensor]:

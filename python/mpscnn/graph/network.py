@@ -309,6 +309,44 @@ class Network(
         nodes = needed_nodes(structure["nodes"], [self[name].name for name in outputs])
         return self.restructured(structure | {"nodes": nodes, "outputs": list(outputs)})
 
+    def replace_head(
+        self, classes: int | Sequence[str], *, name: str | None = None, seed: int = 0
+    ) -> Network:
+        """Return a copy of a classifier with a new last layer for other classes, to be trained.
+
+        The new head is a dense layer and a softmax. The copy keeps the preprocessing and all weights but those of the
+        old last layer. It has no 8-bit integers, labels or `scores` of the old classes.
+
+        Args:
+            classes: the number of classes, at least 2, or their names, which become the labels.
+            name: the name of the copy; None: "classifier_of_<number>_classes".
+            seed: the random seed of the new layer's weights.
+
+        Raises:
+            UnsupportedError: the network does not read one image of a fixed size, or does not end in a fully connected
+                layer, perhaps followed by a softmax.
+            ParameterError: an argument is out of its range.
+        """
+        from mpscnn.graph.class_head import (
+            add_classes,
+            class_layer,
+            class_list,
+            classifier_name,
+            feature_layer,
+        )
+        from mpscnn.graph.quantized import unquantized
+
+        count, labels = class_list(classes)
+        features, layer = feature_layer(self), class_layer(self)
+        title = classifier_name(count) if name is None else require_text("name", name)
+        # Quantization scales would not fit the trained weights.
+        structure = unquantized(self.subgraph([features]).to_dict())
+        result = self.restructured(structure | {"name": title, "outputs": []})
+        result.output(add_classes(result, result[features], count, layer))
+        result.initialize_weights(seed, layers=[layer])
+        result.preprocess, result.labels = self.preprocess, labels
+        return result
+
     def restructured(self, structure: Mapping[str, Any], names: Mapping[str, str] | None = None) -> Network:
         """Return a network with another structure and this network's weights.
 

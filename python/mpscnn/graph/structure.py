@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast, get_args
 
@@ -40,8 +41,13 @@ class NetworkStructure(GraphWeights):
 
     inputs: list[Tensor]
     outputs: list[Tensor]
+    labels: list[str] | None
     _detection: DetectionHead | None
     _scores: ScoresName | None
+
+    @abstractmethod
+    def __getitem__(self, name: str) -> Tensor:
+        """Return the tensor of the layer or input with this name."""
 
     @property
     def detection(self) -> DetectionHead | None:

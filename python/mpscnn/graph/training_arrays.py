@@ -12,6 +12,7 @@ from mpscnn._private.arrays import as_array, as_input
 from mpscnn._private.expected_names import WORDS
 from mpscnn._private.settings import plain
 from mpscnn.errors import ParameterError, ShapeError
+from mpscnn.graph.class_numbers import REPLACE_HEAD
 
 if TYPE_CHECKING:
     from mpscnn.graph.structure import NetworkStructure
@@ -106,13 +107,16 @@ def to_targets(labels: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:
         numbers = array.reshape(shape[:-1])
         if numbers.size and not (numbers.min() >= 0 and numbers.max() < classes):
             wrong = numbers[(numbers < 0) | (numbers >= classes)].flat[0]
-            raise ParameterError(f"labels must be class numbers of 0 to {classes - 1}, got {wrong}")
+            raise ParameterError(
+                f"labels must be class numbers of 0 to {classes - 1}, got {wrong}; {REPLACE_HEAD}"
+            )
         targets = np.zeros(shape, np.float32)
         np.put_along_axis(targets, numbers[..., None].astype(np.int64), np.float32(1), -1)
         return targets
+    is_other_head = len(shape) == 2 and array.shape[:-1] == shape[:-1] and array.dtype.kind == "f"
     raise ShapeError(
         f"labels must be whole numbers of the shape {shape[:-1]} or floats of the shape {shape}, got {array.dtype} "
-        f"of the shape {array.shape}"
+        f"of the shape {array.shape}{'; ' + REPLACE_HEAD if is_other_head else ''}"
     )
 
 

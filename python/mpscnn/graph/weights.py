@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn import _core
-from mpscnn._private.arguments import require_text
+from mpscnn._private.arguments import name_list, require_text
 from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn._private.files import read_content
 from mpscnn._private.names import did_you_mean
@@ -127,18 +127,23 @@ class GraphWeights(ABC):
         self.graph.set_weight(layer, role, np.ascontiguousarray(values), scale_list, zero_list)
 
     @accept_foreign_arguments
-    def initialize_weights(self, seed: int = 0) -> None:
+    def initialize_weights(self, seed: int = 0, *, layers: Sequence[str] | None = None) -> None:
         """Set random weights (He et al. 2015), zero biases and neutral batch normalizations.
 
         They are a starting point for training, and suffice for benchmarks and tests.
 
         The same seed gives the same weights. A layer gets a bias unless it was created with `use_bias=False` or has
         weights without one. A convolution that only batch normalizations read gets no bias, since they would cancel it.
+
+        Args:
+            seed: the random seed.
+            layers: the names of the layers that get new weights; None: all.
         """
         generator = np.random.default_rng(seed)
         constants = {"gamma": 1.0, "variance": 1.0, "beta": 0.0, "mean": 0.0, "bias": 0.0, "slope": 0.25}
         constants |= {"scale": 1.0, "input_scale": 1.0, "input_bias": 0.0}
-        specs = self.weight_specs()
+        chosen = None if layers is None else set(name_list("layers", layers))
+        specs = [spec for spec in self.weight_specs() if chosen is None or spec["layer"] in chosen]
         known = {spec["layer"] for spec in specs if spec["set"] and spec["role"] == "weight"}
         unbiased = self._normalized_layers() | known
         for spec in specs:

@@ -10,14 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn import _core
-from mpscnn.errors import UnsupportedError
+from mpscnn.graph.class_head import add_classes, class_layer, classifier_name, feature_layer
 from mpscnn.graph.integer_layers import without_integers
 from mpscnn.graph.network import Network
 
-__all__ = ["Backbone", "class_layer"]
-
-_BEHIND_SCORES = ("softmax", "reshape", "log_softmax", "dropout")
-_SCORES = ("fully_connected", "convolution")
+__all__ = ["Backbone", "as_arrays"]
 
 Weights = Mapping[str, NDArray[Any]]
 
@@ -45,25 +42,10 @@ class Backbone:
         self.network = network = without_integers(network)
         structure = network.to_dict()
         self._nodes: dict[str, dict[str, Any]] = {node["name"]: node for node in structure["nodes"]}
-        self.features = self._features()
+        self.features = feature_layer(network)
         self._part = network.subgraph([self.features]) if self.features in self._nodes else network
         self._order = [node["name"] for node in self._part.to_dict()["nodes"]]
         self.cut = self._find_cut(trained_layers)
-
-    def _features(self) -> str:
-        net = self.network
-        if len(net.inputs) == 1 and len(net.outputs) == 1 and len(net.input.shape) == 4:
-            name = net.outputs[0].name
-            while (node := self._nodes.get(name)) and node["operation"] in _BEHIND_SCORES:
-                name = node["inputs"][0]
-            if node and node["operation"] in _SCORES and all(e == 1 for e in net[name].shape[1:-1]):
-                before = str(node["inputs"][0])
-                if before in self._nodes and None not in net[before].shape[1:]:
-                    return before
-        raise UnsupportedError(
-            f"network {net.name!r} is not a classifier whose last layer can be replaced: expected are an image of a "
-            "fixed size as input, and a fully connected layer, perhaps with a softmax, as the end"
-        )
 
     def _find_cut(self, trained_layers: int) -> str:
         weighted = {spec["layer"] for spec in self.network.weight_specs()}
@@ -89,9 +71,8 @@ class Backbone:
 
     def head(self, classes: int) -> Network:
         """Return the new last layer as a network that reads `features`. Its weights are random with seed 0."""
-        shape = self.network[self.features].shape[1:]
-        net = Network(input={self.features: shape}, name="classes")
-        _add_classes(net, net.input, classes, class_layer(self.network))
+        net = Network(input={self.features: self.network[self.features].shape[1:]}, name="classes")
+        net.output(add_classes(net, net.input, classes, class_layer(self.network)))
         net.initialize_weights(seed=0)
         return net
 
@@ -104,9 +85,10 @@ class Backbone:
         first = self._order.index(self.cut) + 1 if self.cut in self._order else 0
         nodes = [self._nodes[name] for name in self._order[first:]]
         shape = [-1, *(extent or 0 for extent in self.network[self.cut].shape[1:])]
-        structure |= {"inputs": [{"name": self.cut, "shape": shape}], "nodes": nodes, "outputs": []}
+        structure |= {"name": classifier_name(classes), "outputs": []}
+        structure |= {"inputs": [{"name": self.cut, "shape": shape}], "nodes": nodes}
         net = Network.from_graph(_core.Graph.from_json(json.dumps(structure)))
-        _add_classes(net, net[self.features], classes, class_layer(self.network))
+        net.output(add_classes(net, net[self.features], classes, class_layer(self.network)))
         kept = {spec["layer"] for spec in net.weight_specs()}
         own = {name: value for name, value in self.network.weights.items() if name.rpartition(".")[0] in kept}
         net.load_weights({**own, **head})
@@ -118,24 +100,9 @@ class Backbone:
         Args:
             weights: the trained weights: those of the new last layer and any others. The rest are the backbone's.
         """
-        part = self.network.subgraph([self.features])
-        net = part.restructured(part.to_dict() | {"outputs": []})
-        _add_classes(net, net[self.features], classes, class_layer(self.network))
+        net = self.network.replace_head(classes)
         net.set_weights(weights)
-        net.preprocess = self.network.preprocess
         return net
-
-
-def class_layer(network: Network) -> str:
-    """Return a name for the new last layer that no layer has."""
-    name = "classes"
-    while {name, f"{name}_softmax"} & set(network.layer_names()):
-        name += "_"
-    return name
-
-
-def _add_classes(net: Network, x: Any, classes: int, name: str) -> None:
-    net.output(net.softmax(net.dense(x, classes, name=name), name=f"{name}_softmax"))
 
 
 def as_arrays(network: Network) -> dict[str, NDArray[np.float32]]:

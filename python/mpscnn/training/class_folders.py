@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mpscnn._private.files import convert_read_errors, is_folder
+from mpscnn._private.names import shown_names
 from mpscnn.errors import ImageError
 from mpscnn.training.split_folders import require_no_splits
 from mpscnn.vision.photo_formats import left_out_text, optional_suffixes, suffix_of, suffixes
 from mpscnn.vision.photo_list import FoundPhotos, photos_in, warn_of_left_out
 
-__all__ = ["ClassFolders", "list_class_folders", "shown_names"]
-
-_MAX_NAMED = 5
+__all__ = ["ClassFolders", "list_class_folders"]
 
 
 @dataclass(frozen=True)
@@ -75,12 +74,6 @@ def list_class_folders(folder: str | os.PathLike[str]) -> ClassFolders:
         tuple(path for found in found_in for path in found.paths),
         tuple(number for number, found in enumerate(found_in) for _ in found.paths),
     )
-
-
-def shown_names(names: Sequence[str]) -> str:
-    """Return the first names of a list, and the number of the others."""
-    shown = ", ".join(repr(name) for name in names[:_MAX_NAMED])
-    return shown if len(names) <= _MAX_NAMED else f"{shown} and {len(names) - _MAX_NAMED} more"
 
 
 def _require_photos(top: Path, folders: Sequence[Path], found_in: Sequence[FoundPhotos]) -> None:

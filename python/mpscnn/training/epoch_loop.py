@@ -45,6 +45,13 @@ class EpochLoop(ABC):
         """Train on one batch, and return its loss."""
 
     @abstractmethod
+    def _require_same_classes(self, data: Any) -> list[str] | None:
+        """Return the names of the data's classes, if it states them.
+
+        Raises ParameterError if the network has other classes.
+        """
+
+    @abstractmethod
     def evaluate(self, data: Data) -> Evaluated:
         """Return the loss and the accuracy with the present weights."""
 
@@ -78,7 +85,8 @@ class EpochLoop(ABC):
 
         Args:
             data: (inputs, labels) or (inputs, labels, weights of the losses) as arrays of one length; or an iterable of
-                such tuples for each batch, such as a DataLoader of PyTorch; or an `ImageFolder`.
+                such tuples for each batch, such as a DataLoader of PyTorch; or an `ImageFolder`. The names of an
+                `ImageFolder`'s classes become the network's labels, and so do the `classes` of data sets of PyTorch.
             labels: the labels, if `data` is only an array of inputs.
             epochs: the number of further passes over the data.
             batch_size: the batch size for arrays and folders; the last batch of an epoch may be smaller.
@@ -91,10 +99,11 @@ class EpochLoop(ABC):
 
         Raises:
             ParameterError: an unknown option, all epochs together have fewer batches than one update of the weights
-                needs, or early stopping watches an accuracy, which the network does not have.
+                needs, early stopping watches an accuracy, which the network does not have, or the data has other
+                classes than the network (`Network.replace_head`).
             StateError: the loss is not finite.
         """
-        data = pair_with_labels(data, labels)
+        data = self._training_data(data, labels, validation_data)
         last = self._current_position.epoch + whole_number("epochs", epochs, minimum=0)
         watch = Watch(early_stopping, validated=validation_data is not None)
         called = callback_list(callbacks)
@@ -136,7 +145,19 @@ class EpochLoop(ABC):
         `fit`.
         """
         whole_number("epochs", epochs, minimum=0)
-        return self._epochs(pair_with_labels(data, labels), epochs, batch_size, validation_data)
+        data = self._training_data(data, labels, validation_data)
+        return self._epochs(data, epochs, batch_size, validation_data)
+
+    def _training_data(self, data: Data, labels: Any, validation_data: Data | None) -> Data:
+        """Return the data with the labels. Its classes become the labels of the network, if it states them.
+
+        Raises ParameterError if the network has other classes than the data or the validation data.
+        """
+        data = pair_with_labels(data, labels)
+        names = self._require_same_classes(data)
+        self._require_same_classes(validation_data)
+        self._original.labels = names or self._original.labels
+        return data
 
     def _epochs(
         self,

@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn._private.arguments import input_size, is_finite_number, is_whole_number, whole_number
+from mpscnn._private.arguments import input_size, is_finite_number, is_whole_number, name_list, whole_number
 from mpscnn._private.expected_names import Expected, accept_foreign_arguments
+from mpscnn._private.names import shown_names
 from mpscnn._private.processors import available_processors
 from mpscnn.errors import ImageError, ParameterError
+from mpscnn.graph.class_numbers import ClassNumbers
 from mpscnn.training.batches import EpochData
-from mpscnn.training.class_folders import list_class_folders, shown_names
+from mpscnn.training.class_folders import list_class_folders
 from mpscnn.training.photo_views import Augmentation, PhotoReader
 
 __all__ = ["ImageFolder", "UnreadablePhotosError"]
@@ -83,7 +85,7 @@ class ImageFolder(Expected, EpochData):
         self.path = os.fspath(path)
         self.labels = list(found.labels)
         self.paths = list(found.paths)
-        self.targets: NDArray[np.int64] = np.asarray(found.classes, np.int64)
+        self.targets: NDArray[np.int64] = ClassNumbers.of(found.classes, self.labels)
         self._reader = PhotoReader(extents, preprocess, int(channels))
         self._augmentation = (
             augment if isinstance(augment, Augmentation) else Augmentation() if augment else None
@@ -150,18 +152,20 @@ class ImageFolder(Expected, EpochData):
         validation._augmentation = None
         return self._with(np.flatnonzero(~held)), validation
 
-    def numbered_like(self, other: ImageFolder) -> ImageFolder:
-        """Return the same photos with the class numbers of another folder, which may have more classes.
+    def numbered_like(self, other: ImageFolder | Sequence[str]) -> ImageFolder:
+        """Return the same photos with the class numbers of another folder or of labels, which may have more classes.
 
-        Raises ImageError for classes that the other folder does not have.
+        Raises ImageError for classes that the other folder or the labels do not have.
         """
-        unknown = [label for label in self.labels if label not in other.labels]
+        labels = list(other.labels) if isinstance(other, ImageFolder) else name_list("labels", other)
+        unknown = [label for label in self.labels if label not in labels]
         if unknown:
-            raise ImageError(f"{self.path}: {other.path} has no class {shown_names(unknown)}")
+            place = other.path if isinstance(other, ImageFolder) else f"the list of {len(labels)} labels"
+            raise ImageError(f"{self.path}: {place} has no class {shown_names(unknown)}")
         part = copy(self)
-        part.labels = list(other.labels)
-        numbers = np.asarray([other.labels.index(label) for label in self.labels], np.int64)
-        part.targets = numbers[self.targets]
+        part.labels = labels
+        numbers = np.asarray([labels.index(label) for label in self.labels], np.int64)
+        part.targets = ClassNumbers.of(numbers[self.targets], labels)
         return part
 
     def _with(self, chosen: NDArray[np.int64]) -> ImageFolder:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.errors import ParameterError
+from mpscnn.graph.class_numbers import REPLACE_HEAD
 from mpscnn.graph.network import Network
 from mpscnn.graph.training_arrays import BOX_NUMBERS, to_loss_weights, to_targets
 from mpscnn.training.detector_labels import DetectorLabels, assigned_scores
@@ -65,7 +66,7 @@ class Objective:
         is_checked = self._settings["kind"] in _OF_SHARES and np.asarray(labels).dtype.kind in "iu"
         if is_checked and not (targets.min(initial=0) >= 0 and targets.max(initial=0) <= 1):
             raise ParameterError(
-                f"labels of {self._settings['kind']} must be 0 to 1, got whole numbers outside"
+                f"labels of {self._settings['kind']} must be 0 to 1, got whole numbers outside; {REPLACE_HEAD}"
             )
         return targets
 

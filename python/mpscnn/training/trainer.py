@@ -19,6 +19,7 @@ from mpscnn._private.copies import NoCopies
 from mpscnn._private.expected_names import Expected, accept_foreign_arguments, conversion_hint, number_format
 from mpscnn._private.fork_safe_lock import ForkSafeLock
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
+from mpscnn.graph.class_numbers import require_same_classes
 from mpscnn.graph.network import Network
 from mpscnn.graph.settings import copy_settings, state_scores
 from mpscnn.graph.training_arrays import loss_settings, prediction_shape, to_inputs, to_loss_weights
@@ -183,6 +184,7 @@ class Trainer(NoCopies, Expected, EpochLoop):
 
         Raises:
             StateError: the loss (or with `check_finite` any result) is not finite. The weights then stay unchanged.
+            ParameterError: the labels belong to other classes than those of the network, or another argument is wrong.
         """
         return self._step(inputs, labels, weights)
 
@@ -199,6 +201,7 @@ class Trainer(NoCopies, Expected, EpochLoop):
             ParameterError, ShapeError: the arguments are invalid for `step`, or `runs` is out of its range.
         """
         count = whole_number("runs", runs, maximum=100_000)
+        self._require_same_classes(labels)
         given, targets = self._step_arrays(inputs, labels, weights)
         with self._lock:
             return Profile.parsed(*self._built.core.profile(given, targets, count))
@@ -212,8 +215,11 @@ class Trainer(NoCopies, Expected, EpochLoop):
         Args:
             data, labels: as for `fit`.
             averaged: use the moving average of the weights.
+
+        Raises ParameterError if the data has other classes than the network.
         """
         data = pair_with_labels(data, labels)
+        self._require_same_classes(data)
         layers = self._built.described["prediction_layers"]
         network = self.averaged if averaged else self.network
         session = network.compile(
@@ -221,6 +227,7 @@ class Trainer(NoCopies, Expected, EpochLoop):
         ).session(threads=self._threads or "auto")
         tally = Tally()
         for inputs, labels, weights in batches(network, data, batch_size):
+            self._require_same_classes(labels)
             if weights is not None:
                 self._objective.require_weighted(weights)
             answer = session.run(inputs)
@@ -410,6 +417,9 @@ class Trainer(NoCopies, Expected, EpochLoop):
     def _build(self, network: Network, frozen: FrozenLayers) -> BuiltTrainer:
         return BuiltTrainer.of(network, self._options, frozen, self._device, self._threads)
 
+    def _require_same_classes(self, data: Any) -> list[str] | None:
+        return require_same_classes(data, self._original, self._built.described["prediction"])
+
     @property
     def _current_position(self) -> TrainingProgress:
         """The present position, which includes the last step."""
@@ -439,7 +449,9 @@ class Trainer(NoCopies, Expected, EpochLoop):
         self._built = replace(built, frozen=replace(changed, variables=kept))
 
     def _step(self, inputs: Any, labels: Any, weights: Any, *, of_epoch: bool = False) -> float:
+        names = self._require_same_classes(labels)
         given, targets = self._step_arrays(inputs, labels, weights)
+        self._original.labels = names or self._original.labels
         prediction = np.empty(targets.shape, np.float32)
         step = Step(targets, prediction, weights, of_epoch, np.full(1, np.nan))
         with self._lock:

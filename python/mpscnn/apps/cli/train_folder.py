@@ -122,7 +122,7 @@ def train_folder(
         raise error
     result = trained.result
     information = {key: about[key] for key in _ABOUT if key in about}
-    information["description"] = f"{network.name}, trained on for {len(trained.labels)} classes"
+    information["description"] = f"trained from {network.name} for {len(trained.labels)} classes"
     result.save(output, labels=trained.labels, information=information)
     evaluation = evaluate_best(trained, time.monotonic() - started)
     show(*_lines(evaluation), f"written: {output}")

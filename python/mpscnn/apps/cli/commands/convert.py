@@ -220,7 +220,7 @@ def convert(
     from mpscnn.comparison.weight_rounding import rounding_effect
     from mpscnn.converters import convert_files
     from mpscnn.converters.photo_input import takes_photos
-    from mpscnn.graph.model_file import has_integers
+    from mpscnn.graph.quantized import has_integers
 
     *sources, output = paths
     if any(output.exists() and source.exists() and output.samefile(source) for source in sources):

@@ -1,0 +1,38 @@
+"""Tell whether a network has 8-bit integers, and remove the quantisation of its tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from mpscnn.graph.structure import NetworkStructure
+
+__all__ = ["has_integers", "unquantized"]
+
+_KEY = "quantization"
+
+
+def _has_quantization(structure: Mapping[str, Any]) -> bool:
+    return any(_KEY in entry for entry in (*structure["inputs"], *structure["nodes"]))
+
+
+def has_integers(network: NetworkStructure) -> bool:
+    """Return True if any weights, inputs or layers of the network are 8-bit integers."""
+    return _has_quantization(network.to_dict()) or any(
+        network.graph.get_weight(spec["layer"], "weight")[0].dtype == np.uint8
+        for spec in network.weight_specs()
+        if spec["set"] and spec["role"] == "weight"
+    )
+
+
+def unquantized(structure: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the structure of a network (`Network.to_dict`) without the quantisation of inputs and layers."""
+    return {
+        **structure,
+        **{
+            part: [{key: value for key, value in entry.items() if key != _KEY} for entry in structure[part]]
+            for part in ("inputs", "nodes")
+        },
+    }
