@@ -27,10 +27,13 @@ def is_intact(path: Path) -> bool:
 
 
 def warn_of_damage(path: Path) -> None:
-    """Warn if a file exists. Call it when the file is not intact, before it is made again."""
-    if first_file([path]):
+    """Warn if a file and its checksum exist. Call it when the file is not intact, before it is made again.
+
+    A file without a checksum is not known to be damaged: another version of mpscnn may have made it.
+    """
+    if first_file([path]) and first_file([_checksum_path(path)]):
         warnings.warn(
-            f"{path}: its checksum is wrong or missing; it is made again",
+            f"{path}: is damaged, as its checksum shows; it is made again",
             RuntimeWarning,
             stacklevel=6,  # the warning points to the caller of `mpscnn.load`
         )
