@@ -7,13 +7,13 @@ check_cxx_source_compiles("#ifndef __x86_64__\n#error\n#endif\nint main() {}" MP
 check_cxx_source_compiles("#ifndef __aarch64__\n#error\n#endif\nint main() {}" MPSCNN_TARGET_ARM64)
 
 set(MPSCNN_INSTRUCTION_SETS "all" CACHE STRING
-    "Instruction sets to build kernels for: all, native (the first and this machine's best), or a list that holds the target's first")
+    "Instruction sets to build kernels for: all, native (this machine's best), or a list")
 
-# Sets `result` to the sets of `built` that this machine uses: the first one, which every processor has, and the best one.
-# Sets `extensions` to the sets with special instructions that this machine has. All sets are used if this machine says
-# nothing about the machine that will run the library, and `extensions` is "all" then: in a cross build, if the program
-# below does not run, and without AVX2, because a processor without it is usually an emulated one. On a machine with
-# better sets the library prints a warning (cpp/cpu/isa/build_warning.cpp).
+# Sets `result` to the set of `built` that this machine uses, the best one. Sets `extensions` to the sets with special
+# instructions that this machine has. All sets are used if this machine says nothing about the machine that will run the
+# library, and `extensions` is "all" then: in a cross build, if the program below does not run, and without AVX2, because
+# a processor without it is usually an emulated one. A machine that lacks the set cannot run the library's kernels, and
+# the library says so (missing_kernels() in cpp/cpu/isa/kernels.h).
 function(mpscnn_native_sets built result extensions)
     set(${result} ${built} PARENT_SCOPE)
     set(${extensions} all PARENT_SCOPE)
@@ -34,7 +34,7 @@ function(mpscnn_native_sets built result extensions)
     endif()
     foreach(best IN ITEMS avx512 avx2)
         if(MPSCNN_NATIVE_SETS_COMPILED AND MPSCNN_NATIVE_SETS_STATUS EQUAL 0 AND best IN_LIST MPSCNN_NATIVE_SETS_FOUND)
-            set(${result} baseline ${best} PARENT_SCOPE)
+            set(${result} ${best} PARENT_SCOPE)
             set(${extensions} ${MPSCNN_NATIVE_SETS_FOUND} PARENT_SCOPE)
             return()
         endif()
@@ -66,10 +66,6 @@ function(mpscnn_add_kernels objects names compiled)
                 message(FATAL_ERROR "MPSCNN_INSTRUCTION_SETS names '${set}'; this target has ${built}; or say all, or native.")
             endif()
         endforeach()
-        list(GET built 0 needed) # the set that every processor of the target has
-        if(NOT needed IN_LIST MPSCNN_INSTRUCTION_SETS)
-            message(FATAL_ERROR "MPSCNN_INSTRUCTION_SETS must hold ${needed}, it is '${MPSCNN_INSTRUCTION_SETS}'.")
-        endif()
         set(chosen)
         foreach(set IN LISTS built)
             if(set IN_LIST MPSCNN_INSTRUCTION_SETS)

@@ -14,6 +14,12 @@ needs_fma = pytest.mark.skipif(
 )
 
 
+def require_set(name: str) -> None:
+    """Skip the test if this build has no kernels for an instruction set. A build for one machine has only the best."""
+    if name not in mpscnn.build_config()["instruction_sets"]:
+        pytest.skip(f"this build has no kernels for {name}")
+
+
 def device_trains(device: str) -> bool:
     """Return True if the device's engine runs operations of training. docs/catalogue.md lists what engines lack."""
     rows = json.loads(mpscnn._core.unsupported_features())

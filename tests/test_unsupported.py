@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from kernels_here import require_set
 from unsupported_cases import CASES, ROWS, Case
 
 import mpscnn
@@ -29,6 +30,7 @@ def test_rows_name_engines_and_operations_that_exist() -> None:
 @pytest.mark.parametrize("case", ON_THE_CPU, ids=str)
 def test_what_the_cpu_refuses(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in case.environment.items():
+        require_set(value)
         monkeypatch.setenv(name, value)
     if case.refused.precision in mpscnn.devices()[0]["precisions"] and case.field == "precision":
         pytest.skip("every instruction set of this processor has what others lack")

@@ -78,7 +78,8 @@ Json describe_build() {
     config.set("system", build_info::system);
     config.set("backends", std::move(backends));
     config.set("instruction_sets", std::move(sets));
-    config.set("instruction_set", cpu::kernels().name);
+    const bool runs_here = *cpu::missing_kernels() == 0;
+    config.set("instruction_set", runs_here ? Json(cpu::kernels().name) : Json(nullptr));
     return config;
 }
 

@@ -36,13 +36,13 @@ def sets(build: Path, *options: str) -> list[str]:
 
 
 def here() -> list[str]:
-    """Return the sets of a native build: the baseline, and the best set of this processor."""
+    """Return the sets of a native build: the best one of this processor."""
     if not X86:
         return ALL
     flags = processor_flags()
     if {"avx512f", "avx512dq", "avx512bw", "avx512vl"} <= flags:
-        return ["baseline", "avx512"]
-    return ["baseline", "avx2"] if {"avx2", "fma", "f16c"} <= flags else ALL
+        return ["avx512"]
+    return ["avx2"] if {"avx2", "fma", "f16c"} <= flags else ALL
 
 
 def test_native_are_those_of_this_machine(tmp_path: Path) -> None:

@@ -5,7 +5,8 @@
 A function that the compiler emits as a weak symbol in several objects (an inline function of a header, a
 template) is kept once by the linker, perhaps in the version with instructions that the processor lacks. So each
 of these objects may define no symbol that others see but mpscnn::cpu::<set>::get(...), and nothing weak. All other
-functions that they call must be C functions of the system.
+functions that they call must be C functions of the system. No code may run when the library is loaded, because that is
+before the library asks for the processor.
 """
 
 from __future__ import annotations
@@ -46,6 +47,8 @@ def problems(path: Path, found: list[tuple[str, str]]) -> list[str]:
     for letter, name in found:
         if letter in "wWvVu":
             messages.append(f"weak symbol {name}")
+        elif name.startswith("_GLOBAL__"):
+            messages.append(f"runs {name} when the library is loaded")
         elif letter == "U" and not ALLOWED_FROM_ELSEWHERE.fullmatch(name):
             messages.append(f"needs {name} from elsewhere")
         elif (

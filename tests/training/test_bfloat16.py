@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from kernels_here import require_set
 from numpy.typing import NDArray
 from reference.bfloat16 import rounded
 from tiers import with_full
@@ -378,6 +379,7 @@ def test_other_precisions_are_refused_on_the_cpu() -> None:
 
 
 def test_processors_without_bfloat16_refuse_it_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    require_set("baseline")
     monkeypatch.setenv("MPSCNN_CPU", "baseline")
     if "bfloat16" in mpscnn.devices()[0]["precisions"]:
         pytest.skip("the baseline of this processor has bfloat16 products")

@@ -5,15 +5,16 @@
 
 #include "core/error.h"
 #include "core/processor.h"
-#include "cpu/isa/build_warning.h"
 #include "cpu/isa/kernels.h"
 
 namespace mpscnn::cpu {
 
 #if defined(__x86_64__)
+#if defined(MPSCNN_WITH_baseline)
 namespace baseline {
 #include "cpu/isa/instance_functions.h"
 }
+#endif
 #if defined(MPSCNN_WITH_avx2)
 namespace avx2 {
 #include "cpu/isa/instance_functions.h"
@@ -70,8 +71,8 @@ void get(Kernel<HalfSumsTask> &);
 
 namespace {
 
-// Special instructions have kernels only if MPSCNN_WITH_<set> is defined, because a build for this machine
-// leaves out those that it lacks.
+// A set of x86-64 has kernels only if MPSCNN_WITH_<set> is defined, because a build for one machine leaves
+// out all others.
 
 constexpr std::string_view known_names[] = {"baseline", "avx2", "avx512", "amx", "neon"};
 
@@ -171,8 +172,10 @@ Available::Available() {
 #endif
     }
 #endif
+#if defined(MPSCNN_WITH_baseline)
     add(assemble([](auto &part) { baseline::get(part); })).why_no_bfloat16 =
         "the instruction set baseline has no FMAs";
+#endif
 }
 #else
 Available::Available() {
@@ -195,12 +198,16 @@ std::string list_of(std::span<const KernelTable *const> tables) {
 
 } // namespace
 
-std::string build_warning() {
-#if defined(__x86_64__) && defined(MPSCNN_NATIVE_SETS)
-    return build_warning_for(true, has_avx2(), available_kernels().size());
+#if defined(MPSCNN_WITH_avx2)
+#define MPSCNN_NEEDED "AVX2"
 #else
-    return {};
+#define MPSCNN_NEEDED "AVX-512"
 #endif
+
+const char *missing_kernels() {
+    if (!available_kernels().empty()) return "";
+    return "mpscnn was built for processors with " MPSCNN_NEEDED
+           ", which this one lacks. Build it on this machine, or with MPSCNN_INSTRUCTION_SETS=all";
 }
 
 const char *name_of(Bfloat16Products products) {
@@ -218,8 +225,11 @@ const KernelTable &kernels(const char *name) {
     const std::string_view wanted = name;
     for (const KernelTable *table : available)
         if (wanted == table->name) return *table;
+#if defined(__aarch64__)
     // The baseline of arm64 is NEON, which every arm64 processor has.
     if (wanted == "baseline") return *available.back();
+#endif
+    if (available.empty()) fail(ErrorKind::device, missing_kernels());
     for (std::string_view known : known_names)
         if (wanted == known)
             fail(ErrorKind::unsupported, {"this processor lacks the instruction set '", wanted,
@@ -235,7 +245,9 @@ const KernelTable &kernels() {
         fail(ErrorKind::parameter, {"MPSCNN_BFLOAT16: expected pairs or blocks, got '", sums, "'"});
 #endif
     const char *chosen = std::getenv("MPSCNN_CPU");
-    return chosen && *chosen ? kernels(chosen) : *available_kernels().front();
+    if (chosen && *chosen) return kernels(chosen);
+    if (available_kernels().empty()) fail(ErrorKind::device, missing_kernels());
+    return *available_kernels().front();
 }
 
 } // namespace mpscnn::cpu

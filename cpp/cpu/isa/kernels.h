@@ -185,12 +185,16 @@ struct KernelTable : VectorTraits,
 
 inline constexpr std::size_t max_kernel_tables = 4;
 
-/// Return the kernel tables that this processor can run, the best first.
+/// Return the kernel tables that this processor can run, the best first. There are none if the library was
+/// built for another machine.
 std::span<const KernelTable *const> available_kernels();
+/// Return why this processor can run no kernels of this build, and what to do. The text is empty if it can
+/// run some.
+const char *missing_kernels();
 /// Return the best table that this processor can run, or the one that MPSCNN_CPU names (baseline, avx2,
 /// avx512, amx, neon). Throws ParameterError for an unknown name, and UnsupportedError for a set that this
-/// processor lacks or for which this build has no kernels. Also throws ParameterError for an unknown value of
-/// MPSCNN_BFLOAT16 (x86-64).
+/// processor lacks or for which this build has no kernels. Throws DeviceError if the processor can run no
+/// kernels of this build. Also throws ParameterError for an unknown value of MPSCNN_BFLOAT16 (x86-64).
 const KernelTable &kernels();
 /// Return the table with this name; "baseline" is the table neon on arm64. Throws like kernels() for wrong
 /// names.

@@ -2,7 +2,6 @@
 
 #include "core/platform.h"
 #include "core/text.h"
-#include "cpu/isa/build_warning.h"
 #include "cpu/machine/thread_pool.h"
 #include "cpu/plan/cpu_plan.h"
 #include "cpu/plan/shared_networks.h"
@@ -46,7 +45,6 @@ public:
     std::string bfloat16_sums() const override {
         return kernels_.multiplies_bfloat16() ? cpu::name_of(kernels_.bfloat16.products) : "";
     }
-    std::string warning() const override { return build_warning(); }
     std::unique_ptr<engine::LoweredGraph> lower(const engine::Graph &graph,
                                                 const engine::LowerOptions &options) const override {
         return std::make_unique<CpuLoweredGraph>(shared_network(graph, options, kernels_),

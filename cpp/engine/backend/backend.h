@@ -197,8 +197,6 @@ public:
     /// Return how dot products of bfloat16 numbers are summed (docs/precision.md), or an empty text if the
     /// device has none.
     virtual std::string bfloat16_sums() const { return {}; }
-    /// Return why the device is slower than it could be, if the user can change that; otherwise empty.
-    virtual std::string warning() const { return {}; }
     /// Return a text that changes whenever results may change: with the device, the operating system, and
     /// code that is compiled at run time.
     virtual std::string identity() const { return device_name(); }

@@ -123,7 +123,6 @@ Precision precision_for(const std::string &device, const std::string &wanted) {
 BackendChoice choice_of(FoundBackend found, const std::string &precision) {
     const Precision chosen = precision_for(found.backend->name(), precision);
     if (precision == "auto") found.reason += concat({"; ", name_of(chosen), " lowers no accuracy"});
-    if (found.warning.empty()) found.warning = found.backend->warning();
     return {std::move(found.backend), chosen, std::move(found.reason), std::move(found.warning)};
 }
 
@@ -167,10 +166,22 @@ std::vector<std::string> built_backends() {
 #endif
 }
 
+namespace {
+
+DeviceDescription describe_cpu() {
+    try {
+        const auto cpu = cpu::make_cpu_backend();
+        return {"cpu", cpu->device_name(), "", cpu->why_no_bfloat16(), cpu->bfloat16_sums()};
+    } catch (const Error &error) {
+        if (error.kind() != ErrorKind::device) throw;
+        return {"cpu", "", error.what()};
+    }
+}
+
+} // namespace
+
 std::vector<DeviceDescription> list_devices() {
-    const auto cpu = cpu::make_cpu_backend();
-    std::vector<DeviceDescription> devices{
-        {"cpu", cpu->device_name(), "", cpu->why_no_bfloat16(), cpu->bfloat16_sums()}};
+    std::vector<DeviceDescription> devices{describe_cpu()};
     for (DeviceDescription &device : list_metal_devices()) {
         device.no_bfloat16 = Backend::no_bfloat16;
         devices.push_back(std::move(device));

@@ -15,8 +15,7 @@ struct BackendChoice {
     std::shared_ptr<const Backend> backend;
     Precision precision;
     std::string reason;
-    /// Text for users if an existing device was not chosen, or if the backend has a warning
-    /// (Backend::warning()); otherwise empty.
+    /// Text for users if an existing device was not chosen; otherwise empty.
     std::string warning = {};
 };
 

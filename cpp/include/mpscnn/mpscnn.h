@@ -76,7 +76,8 @@ MPSCNN_API size_t mpscnn_text_size(const mpscnn_text *text);
 MPSCNN_API void mpscnn_text_release(mpscnn_text *text);
 
 /* Return how this library was built, as a JSON object: version, compiler, compiler_version, flags,
- * build_type, system, backends, instruction_sets (built in), instruction_set (in use on this machine). */
+ * build_type, system, backends, instruction_sets (built in), instruction_set (in use on this machine; null
+ * if this processor lacks all that are built in). */
 MPSCNN_API mpscnn_status mpscnn_build_config(mpscnn_text **json);
 
 /* Return all operations with their parameters, as a JSON array. */
@@ -303,8 +304,8 @@ MPSCNN_API mpscnn_status mpscnn_program_describe(const mpscnn_program *program, 
 /* Return the device that the program is compiled for, "cpu" or "metal"; NULL for NULL. */
 MPSCNN_API const char *mpscnn_program_device(const mpscnn_program *program);
 /* Return a text for the user, or "" if there is none; NULL for NULL. It says why "auto" did not choose an
- * existing device, which layers the CPU computes in place of the device, or that the library was built
- * without the best kernels for this processor. The text is valid as long as the program. */
+ * existing device, or which layers the CPU computes in place of the device. The text is valid as long as
+ * the program. */
 MPSCNN_API const char *mpscnn_program_warning(const mpscnn_program *program);
 /* Return the number of inputs or outputs; 0 for NULL. */
 MPSCNN_API int mpscnn_program_input_count(const mpscnn_program *program);

@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 
 
 def build_config() -> dict[str, Any]:
-    """Return how the core was built: version, compiler, flags, backends and instruction sets."""
+    """Return how the core was built: version, compiler, flags, backends and instruction sets.
+
+    `instruction_sets` are those of the build, and `instruction_set` is the one in use. It is None if the processor
+    lacks all of them.
+    """
     config: dict[str, Any] = json.loads(_core.build_config())
     return config
 

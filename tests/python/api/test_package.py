@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import importlib.metadata
 import json
+import platform
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -235,6 +237,45 @@ def test_build_config_tells_how_the_core_was_built() -> None:
     assert config["compiler"]
     assert config["backends"] == (["cpu", "metal"] if sys.platform == "darwin" else ["cpu"])
     assert config["instruction_set"] in config["instruction_sets"]
+
+
+# This takes more than a second, because an emulator runs it.
+@pytest.mark.skipif(shutil.which("qemu-x86_64") is None, reason="qemu-user is not installed")
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="this processor is not an x86-64 one")
+@pytest.mark.skipif(
+    "baseline" in mpscnn.build_config()["instruction_sets"], reason="this build is for all processors"
+)
+def test_a_build_for_another_machine_says_so() -> None:
+    program = """
+import json, mpscnn
+found = {"config": mpscnn.build_config(), "cpu": mpscnn.devices()[0]}
+network = mpscnn.Network((4, 4, 1))
+network.output(network.softmax(network.input))
+try:
+    network.compile()
+except mpscnn.DeviceError as error:
+    found["error"] = str(error)
+print(json.dumps(found))
+"""
+    # OpenBLAS, which NumPy uses, would take the emulated Nehalem for a Haswell.
+    environment = {
+        "OPENBLAS_CORETYPE": "Nehalem",
+        "OPENBLAS_NUM_THREADS": "1",
+        "PYTHONPATH": ":".join(filter(None, sys.path)),
+    }
+    result = subprocess.run(
+        ["qemu-x86_64", "-cpu", "Nehalem", sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+    )
+    assert result.returncode == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert found["config"]["instruction_set"] is None
+    assert found["cpu"]["available"] is False
+    assert "which this one lacks. Build it on this machine" in found["cpu"]["reason"]
+    assert found["error"] == found["cpu"]["reason"]
 
 
 def test_unknown_instruction_set_is_refused() -> None:

@@ -98,7 +98,7 @@ def verify(
 
     Args:
         device: "metal", a Metal device listed by `mpscnn.devices`, or "cpu", whose best instruction set is compared
-            with the baseline; "auto": "metal" if there is one, otherwise "cpu".
+            with the simplest one of the build; "auto": "metal" if there is one, otherwise "cpu".
         only: test only rows of the table whose names contain this.
         time_limit: seconds that a case may take, on the device and on the CPU engine.
         progress: called with the name of each group before it runs.
@@ -151,8 +151,13 @@ def _sides(device: str) -> Sides:
         # The self-check is one of the cases, so it must not prevent the others.
         return Sides(device, {"MPSCNN_SKIP_SELF_CHECK": "1"}, {})
     config = build_config()
-    used, simplest = config["instruction_set"], config["instruction_sets"][0]
-    return Sides(device, {"MPSCNN_CPU": used}, {"MPSCNN_CPU": simplest, "MPSCNN_FUSION": "none"})
+    simplest = config["instruction_sets"][0]
+    # A processor that lacks all sets of the build has none in use.
+    return Sides(
+        device,
+        {"MPSCNN_CPU": config["instruction_set"] or simplest},
+        {"MPSCNN_CPU": simplest, "MPSCNN_FUSION": "none"},
+    )
 
 
 def _compared_with(device: str, sides: Sides) -> str:

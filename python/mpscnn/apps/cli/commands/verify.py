@@ -25,7 +25,8 @@ def verify(
         typer.Option(
             metavar="DEVICE",
             help="Test this device: metal (the default GPU), metal:NAME (a GPU by name or registry id), or cpu "
-            "(its best instruction set against the baseline). auto: metal if there is one, otherwise cpu.",
+            "(its best instruction set against the simplest one of the build). auto: metal if there is one, "
+            "otherwise cpu.",
         ),
     ] = AUTO_DEVICE,
     report: Annotated[
