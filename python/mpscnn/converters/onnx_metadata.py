@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from mpscnn import _core
 from mpscnn._private.arguments import name_list
 from mpscnn._private.settings import as_json
+from mpscnn.converters.json_text import parse_json
 from mpscnn.errors import ParameterError, WeightsError
 from mpscnn.graph.model_file import description
 from mpscnn.vision.detector import DetectionHead
@@ -71,7 +72,7 @@ def describe(
     """
     try:
         if LABELS in metadata:
-            network.labels = name_list("labels", json.loads(metadata[LABELS]))
+            network.labels = name_list("labels", parse_json(metadata[LABELS]))
         elif network.labels is None and network.detection is None and len(network.outputs) == 1:
             names = ultralytics_names(metadata)
             fits = names is not None and network.outputs[0].shape[-1:] == (len(names),)
@@ -80,10 +81,10 @@ def describe(
             channels = network.input.shape[-1] or 0
             network.preprocess = json.loads(_core.describe_preprocess(metadata[PREPROCESS], channels))
         if SCORES in metadata:
-            network.scores = json.loads(metadata[SCORES])
+            network.scores = parse_json(metadata[SCORES])
         if DETECTION in metadata and outputs is not None:
             own = dict(zip(outputs, (output.name for output in network.outputs), strict=True))
-            settings = _with_outputs(json.loads(metadata[DETECTION]), own)
+            settings = _with_outputs(parse_json(metadata[DETECTION]), own)
             network.detection = DetectionHead(settings, _anchors(metadata.get(ANCHORS)))
     except (ParameterError, OverflowError, RecursionError, TypeError, ValueError) as error:
         raise WeightsError(f"damaged: {origin}: its metadata: {error}") from error
@@ -105,7 +106,7 @@ def _with_outputs(settings: Any, names: Mapping[str, str]) -> dict[str, Any]:
 def _anchors(text: str | None) -> NDArray[np.float32] | None:
     if text is None:
         return None
-    anchors = np.asarray(json.loads(text), np.float32)
+    anchors = np.asarray(parse_json(text), np.float32)
     if anchors.ndim != 2 or anchors.shape[1] != 4:
         raise ParameterError(f"{ANCHORS}: must have the shape (n, 4), got {anchors.shape}")
     return anchors

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.onnx_reader.file import OLDEST_OPSET
-from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
+from mpscnn.errors import Error, ParameterError, UnsupportedError, WeightsError
 
 if TYPE_CHECKING:
     import onnx
@@ -54,10 +55,8 @@ class BackendModel:
     def __init__(self, model: onnx.ModelProto) -> None:
         import onnx
 
-        try:
+        with _explained(WeightsError, f"damaged: model {quote_name(model.graph.name)}"):
             onnx.checker.check_model(model)
-        except onnx.checker.ValidationError as error:
-            raise WeightsError(f"damaged: model {quote_name(model.graph.name)}: {error}") from error
         self.proto = _renewed(model)
         graph = self.proto.graph
         self.title = graph.name or "model"
@@ -103,7 +102,10 @@ class BackendModel:
         shape: tuple[int | None, ...] | None = None
         if tensor.HasField("shape"):
             shape = tuple(one.dim_value if one.HasField("dim_value") else None for one in tensor.shape.dim)
-        dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type))
+        try:
+            dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type))
+        except KeyError as error:
+            raise UnsupportedError(f"{where} has an unknown element type, {tensor.elem_type}") from error
         if dtype.kind in "OSU":
             raise UnsupportedError(f"{where} is text; supported are numbers")
         return Port(info.name, dtype, shape)
@@ -131,12 +133,10 @@ def _renewed(model: onnx.ModelProto) -> onnx.ModelProto:
     )
     if opset >= OLDEST_OPSET:
         return model
-    try:
+    title = quote_name(model.graph.name)
+    failure = f"model {title}: the package onnx does not bring it from opset {opset} to {OLDEST_OPSET}"
+    with _explained(UnsupportedError, failure):
         renewed: onnx.ModelProto = version_converter.convert_version(model, OLDEST_OPSET)
-    except (RuntimeError, ValueError) as error:
-        raise UnsupportedError(
-            f"{model.graph.name}: the package onnx does not bring it from opset {opset} to {OLDEST_OPSET}: {error}"
-        ) from error
     return renewed
 
 
@@ -146,8 +146,19 @@ def _with_types(model: onnx.ModelProto) -> onnx.ModelProto:
 
     if all(info.type.WhichOneof("value") for info in model.graph.output):
         return model
-    try:
+    with _explained(WeightsError, f"damaged: model {quote_name(model.graph.name)}"):
         inferred: onnx.ModelProto = onnx.shape_inference.infer_shapes(model)
-    except (RuntimeError, ValueError) as error:
-        raise WeightsError(f"damaged: {model.graph.name}: {error}") from error
     return inferred
+
+
+@contextmanager
+def _explained(kind: type[Error], failure: str) -> Iterator[None]:
+    """Turn errors of the package onnx into errors of `kind` whose messages begin with `failure`."""
+    import onnx
+
+    try:
+        yield
+    except (onnx.checker.ValidationError, RuntimeError, ValueError) as error:
+        # onnx puts names of the model into its messages, which Python decodes.
+        reason = "a name is not UTF-8" if isinstance(error, UnicodeDecodeError) else error
+        raise kind(f"{failure}: {reason}") from error

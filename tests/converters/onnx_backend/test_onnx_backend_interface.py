@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import google.protobuf.message
 import numpy as np
 import pytest
 from converters.onnx_files import model, node, onnx
@@ -193,5 +194,44 @@ def test_damaged_models_and_those_without_floats_are_told() -> None:
     with pytest.raises(WeightsError, match="damaged"):
         onnx_backend.prepare(onnx.ModelProto())
     types = {"x": onnx.TensorProto.INT64}
+    with pytest.raises(WeightsError, match="damaged: model 'small': a name is not UTF-8"):
+        onnx_backend.prepare(onnx.load_from_string(small_model().replace(b"Relu", b"Re\xff\xff")))
     with pytest.raises(UnsupportedError, match="no input of floats"):
         onnx_backend.prepare(typed(model([node("Abs", ["x"])], {"x": [2, 2]}, types=types), types["x"]))
+
+
+def small_model(opset: int = 17) -> bytes:
+    helper = onnx.helper
+    graph = helper.make_graph(
+        [
+            helper.make_node("Relu", ["x"], ["relu"]),
+            helper.make_node("Gemm", ["relu", "w", "b"], ["y"], transB=1),
+        ],
+        "small",
+        [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1, 3])],
+        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1, 2])],
+        [
+            helper.make_tensor("w", onnx.TensorProto.FLOAT, [2, 3], range(6)),
+            helper.make_tensor("b", onnx.TensorProto.FLOAT, [2], range(2)),
+        ],
+    )
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+    return bytes(made.SerializeToString())
+
+
+@pytest.mark.parametrize("opset", [5, 17])
+def test_any_wrong_byte_of_a_model_is_no_raw_error(opset: int) -> None:
+    """onnx's checker, its converter of versions and its inference of shapes have errors of several classes."""
+    content = small_model(opset)
+    outcomes = set()
+    for place, byte in enumerate(content):
+        for wrong in {0x00, 0x80, 0xFF, byte ^ 0x01}:
+            try:
+                given = onnx.load_from_string(content[:place] + bytes([wrong]) + content[place + 1 :])
+            except google.protobuf.message.DecodeError:
+                continue
+            try:
+                onnx_backend.prepare(given)
+            except mpscnn.Error as error:
+                outcomes.add(type(error))
+    assert {UnsupportedError, WeightsError} <= outcomes

@@ -14,6 +14,7 @@ from converters.torch_writer import safetensors_file, state_of
 import mpscnn
 from mpscnn import models
 from mpscnn.converters import convert_files, read_network
+from mpscnn.converters.pytorch.timm_config import CONFIG, read_timm_config
 from mpscnn.models.photo_transforms import NORMALISATIONS, PhotoTransform
 
 IMAGENET: dict[str, Any] = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}
@@ -160,6 +161,14 @@ def test_a_config_without_a_normalisation_is_not_used(tmp_path: Path, settings: 
     assert preset_of(network) == "torch"
     assert "not used: it has no three means of 0 to 1" in network.notes[0]
     assert "others want other photos" in network.notes[1]
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"[" * 100_000, b"\xff", rb'{"architecture": "\ud800"}', b'{"architecture": 5}', b"[]"]
+)
+def test_what_is_no_config_of_timm_is_ignored(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / CONFIG).write_bytes(content)
+    assert read_timm_config(tmp_path / "model.safetensors") is None
 
 
 def test_older_configs_have_no_part_for_the_weights(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -65,3 +66,25 @@ def test_files_with_half_a_pair_of_surrogates_are_refused(
     with pytest.raises(Error) as refused:
         converters.read_network(write(tmp_path))
     str(refused.value).encode()
+
+
+#: The number of texts in each file of the converters that json reads directly, and who writes them.
+OWN_TEXTS = {
+    "__init__.py": (1, "the core"),
+    "coreml_writer/export.py": (2, "the core and coremltools"),
+    "isolated_check.py": (1, "a process of mpscnn"),
+    "json_text.py": (1, "anyone"),
+    "keras/live.py": (1, "Keras, from an object"),
+    "onnx_metadata.py": (1, "the core"),
+}
+
+
+def test_texts_of_files_are_read_by_parse_json() -> None:
+    folder = Path(__file__).resolve().parents[3] / "python" / "mpscnn" / "converters"
+    counts = {
+        str(path.relative_to(folder)): len(re.findall(r"\bjson\.loads?\(", path.read_text("utf-8")))
+        for path in folder.rglob("*.py")
+    }
+    assert {file: count for file, count in counts.items() if count} == {
+        file: count for file, (count, _) in OWN_TEXTS.items()
+    }

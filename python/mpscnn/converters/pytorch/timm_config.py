@@ -6,13 +6,13 @@ different photos.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeGuard
 
+from mpscnn.converters.json_text import parse_json
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.photo_input import PhotoNote
 from mpscnn.errors import UnsupportedError
@@ -82,7 +82,7 @@ def read_timm_config(weights: Path) -> TimmConfig | None:
             return None
         with path.open("rb") as file:
             content = file.read(_MAX_BYTES + 1)
-        config = json.loads(content) if len(content) <= _MAX_BYTES else None
+        config = parse_json(content) if len(content) <= _MAX_BYTES else None
     except (OSError, ValueError, RecursionError):
         return None
     if not isinstance(config, dict) or not isinstance(config.get("architecture"), str):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ import numpy as np
 
 from mpscnn.converters.coreml.program import types
 from mpscnn.converters.coreml.schema import model_message
+from mpscnn.converters.json_text import parse_json
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -354,11 +354,9 @@ class _Parser:
 def _plain(token: str) -> str:
     """Return the string for a token in quotation marks, with escapes decoded."""
     try:
-        text = str(json.loads(token, strict=False))
-        text.encode()  # half of a pair of surrogates is no text
+        return str(parse_json(token, strict=False))
     except ValueError:
         return token[1:-1]
-    return text
 
 
 def _number(token: str) -> float:
