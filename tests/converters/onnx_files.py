@@ -14,6 +14,7 @@ from mpscnn import Network
 from mpscnn.converters.onnx_reader.file import file_from_model
 from mpscnn.converters.onnx_reader.reader import convert
 from mpscnn.converters.read_options import ReadOptions
+from mpscnn.converters.simplify.simplifier import simplify
 
 onnx = pytest.importorskip("onnx")
 
@@ -78,8 +79,8 @@ def model(
 
 
 def read(given: Any, **options: Any) -> Network:
-    """Convert the model to a network."""
-    return convert(file_from_model(given, "model.onnx"), ReadOptions("model", **options))
+    """Convert the model to a network, and simplify it as for all formats."""
+    return simplify(convert(file_from_model(given, "model.onnx"), ReadOptions("model", **options)))
 
 
 def random_inputs(given: Any, seed: int = 5, free: int = 2) -> dict[str, Array]:

@@ -76,9 +76,9 @@ def read_network(
             them. WeightsError: a missing or damaged file. ParameterError: no source, an argument that the format does
             not have, a `size` or shape other than the file's, or an input, output or signature that it does not have.
     """
-    from mpscnn.converters.decomposed_norms.fusion import fuse_norms
     from mpscnn.converters.float32_intermediates import keep_intermediates
     from mpscnn.converters.recognise import with_library_names
+    from mpscnn.converters.simplify.simplifier import simplify
 
     paths = _paths(sources)
     if not paths:
@@ -104,7 +104,7 @@ def read_network(
         fold,
         signature=signature,
     )
-    network = keep_intermediates(fuse_norms(find_reader(paths)(paths, options)))
+    network = keep_intermediates(simplify(find_reader(paths)(paths, options)))
     return drop_wrong_labels(with_library_names(network))
 
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.converters.decomposed_norms.fusion import fuse_norms
 from mpscnn.converters.float32_intermediates import keep_intermediates
 from mpscnn.converters.onnx_reader.file import file_from_model
 from mpscnn.converters.onnx_reader.reader import Converted, converted
 from mpscnn.converters.read_options import ReadOptions
+from mpscnn.converters.simplify.simplifier import simplify
 from mpscnn.converters.unsupported import UnsupportedLayersError
 from mpscnn.errors import UnsupportedError
 from mpscnn.onnx_backend.models import BackendModel
@@ -144,7 +144,7 @@ class BoundPrograms:
         file = file_from_model(_with_constants(self._model.proto, bound), title)
         options = ReadOptions(title, shapes=shapes, outputs=file.outputs, has_batch=form.has_batch)
         made = converted(file, options)
-        network = keep_intermediates(fuse_norms(made.network))
+        network = keep_intermediates(simplify(made.network))
         program = network.compile(**self._for_programs.to_dict())
         return _Compiled(form, made, SessionPool(program, self._for_runs), inputs)
 

@@ -12,12 +12,12 @@ import torch
 from torch.fx import Node
 
 from mpscnn._private.literals import PrecisionName
-from mpscnn.converters.decomposed_norms.fusion import fuse_norms
 from mpscnn.converters.float32_intermediates import keep_intermediates
 from mpscnn.converters.layer_names import LayerNames
 from mpscnn.converters.onnx_reader.layouts import InputLayout
 from mpscnn.converters.onnx_reader.reader import Converted, converted
 from mpscnn.converters.read_options import ReadOptions
+from mpscnn.converters.simplify.simplifier import simplify
 from mpscnn.converters.unsupported import UnsupportedLayersError
 from mpscnn.errors import Error, UnsupportedError
 from mpscnn.graph.network import Network
@@ -159,7 +159,7 @@ def convert_subgraph(
     file = writer.file(ends, title)
     try:
         made = converted(file, ReadOptions(title, outputs=file.outputs))
-        network = keep_intermediates(fuse_norms(made.network))
+        network = keep_intermediates(simplify(made.network))
     except Error as error:
         layers = error.layers if isinstance(error, UnsupportedLayersError) else []
         reasons = {

@@ -127,10 +127,20 @@ def model_of(nodes: Sequence[Any], **options: Any) -> Any:
 @pytest.mark.parametrize("form", FORMS)
 def test_an_activation_by_parts_ends_the_convolution(form: str) -> None:
     kind, nodes = FORMS[form]
-    network = assert_like_onnxruntime(model_of(nodes))
-    (layer,) = network.to_dict()["nodes"]
+    after = node("GlobalMaxPool", ["y"], "z")
+    network = assert_like_onnxruntime(model_of([*nodes, after], outputs=("z",)))
+    layer, _ = network.to_dict()["nodes"]
     assert layer["operation"] == "convolution"
     assert layer["activation"]["kind"] == kind
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_an_activation_by_parts_that_is_an_output_keeps_its_name(form: str) -> None:
+    kind, nodes = FORMS[form]
+    structure = assert_like_onnxruntime(model_of(nodes)).to_dict()
+    assert [layer["operation"] for layer in structure["nodes"]] == ["convolution", "neuron"]
+    assert structure["nodes"][1]["attributes"]["kind"] == kind
+    assert structure["outputs"] == ["y"]
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from mpscnn._private.arguments import require_bool
 from mpscnn._private.expected_names import conversion_hint
 from mpscnn.converters.agreement import require_results, running_original
-from mpscnn.converters.decomposed_norms.fusion import fuse_norms
 from mpscnn.converters.float32_intermediates import keep_intermediates
 from mpscnn.converters.keras.config import KerasLayer, parse_model
 from mpscnn.converters.keras.file import KerasFile
@@ -20,6 +19,7 @@ from mpscnn.converters.keras.reader import convert
 from mpscnn.converters.keras.weights import Path, Weights, inner_weight_position, weight_roles
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.read_options import ReadOptions
+from mpscnn.converters.simplify.simplifier import simplify
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
 
@@ -70,7 +70,7 @@ def from_keras(
     except UnsupportedError as error:
         raise UnsupportedError(f"{title}: {error}") from error
     file = KerasFile(title, described, _LiveWeights(model), generation=3)
-    network = keep_intermediates(fuse_norms(convert(file, ReadOptions(title, size))))
+    network = keep_intermediates(simplify(convert(file, ReadOptions(title, size))))
     if check:
         _require_equal(network, model, title)
     return network

@@ -10,7 +10,6 @@ import numpy as np
 from mpscnn.converters.float32_intermediates import Operators
 from mpscnn.converters.layer_names import LayerNames
 from mpscnn.converters.onnx_reader.context import Context
-from mpscnn.converters.onnx_reader.fused_activation import begins_activation
 from mpscnn.converters.onnx_reader.layouts import TO_NHWC, Extents
 from mpscnn.converters.onnx_reader.local_response_norm import begins_local_response_norm
 from mpscnn.converters.onnx_reader.node import Node
@@ -103,7 +102,7 @@ class Conversion:
         handler = OPERATORS.get(node.kind)
         if handler is None:
             raise UnsupportedError(reason_against(node.kind))
-        if not (begins_activation(self._c, node) or begins_local_response_norm(self._c, node)):
+        if not begins_local_response_norm(self._c, node):
             self._c.put(node, handler(self._c, node))
 
     def _shape(self, node: Node) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from mpscnn.converters.onnx_reader.context import Context
 from mpscnn.converters.onnx_reader.neurons import node_activation
 from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.onnx_reader.patterns import match_activation
 from mpscnn.converters.onnx_reader.quantizations import merge_integer_limits
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.layer_arguments import Activation
@@ -24,29 +23,12 @@ def fuse_activation(c: Context, node: Node) -> Activation:
 
 
 def _activation_after(c: Context, name: str) -> tuple[Activation, str]:
-    if found := match_activation(c, name):
-        activation, result, nodes = found
-        c.merged.update(map(id, nodes))
-        return activation, result
     user = c.only_user(name)
     function = None if user is None else _function_or_none(c, user)
     if user is None or function is None or user.inputs[0] != name:
         return None, name
     c.merged.add(id(user))
     return function, user.outputs[0]
-
-
-def begins_activation(c: Context, node: Node) -> bool:
-    """Convert an activation that the file writes as several nodes, if `node` is the first of them."""
-    name = next((name for name in node.inputs if name in c.values), None)
-    found = match_activation(c, name, node) if name is not None and len(c.file.nodes) > 1 else None
-    if name is None or found is None:
-        return False
-    activation, result, nodes = found
-    c.merged.update(map(id, nodes))
-    c.begin(nodes[-1])
-    c.values[result] = c.value(name).map(activation)
-    return True
 
 
 def _function_or_none(c: Context, node: Node) -> Activation:

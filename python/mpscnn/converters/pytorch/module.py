@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from mpscnn._private.arguments import require_bool
 from mpscnn._private.expected_names import accept_foreign_arguments, conversion_hint
-from mpscnn.converters.decomposed_norms.fusion import fuse_norms
 from mpscnn.converters.float32_intermediates import keep_intermediates
 from mpscnn.converters.layer_names import LayerNames
 from mpscnn.converters.onnx_reader.external_data import ExternalData
@@ -28,6 +27,7 @@ from mpscnn.converters.pytorch.other_sizes import inputs_of_other_sizes
 from mpscnn.converters.pytorch.packages import require_packages
 from mpscnn.converters.pytorch.translations import OPSET, lost_results, translations
 from mpscnn.converters.read_options import ReadOptions
+from mpscnn.converters.simplify.simplifier import simplify
 from mpscnn.converters.unsupported import CHOOSE_SHAPE, CHOOSE_SIZE, UnsupportedLayersError
 from mpscnn.errors import ParameterError, UnsupportedError
 
@@ -146,8 +146,8 @@ def from_torch(
         del file, model, program  # these have another copy of the weights
         if compared is not None:
             require_equal(compared, prepared, inputs, title, others)
-    # For training, layers are not merged, so that each parameter stays in its layer.
-    return keep_intermediates(fuse_norms(made.network) if fold else made.network)
+    # For training, norms are not merged, so that each parameter stays in its layer.
+    return keep_intermediates(simplify(made.network, merges_norms=fold))
 
 
 def _advised(message: str, inputs: Sequence[Any]) -> str:

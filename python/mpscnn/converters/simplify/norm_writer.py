@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.converters.decomposed_norms.layers import Layers, Lines, Node, product
-from mpscnn.converters.decomposed_norms.patterns import ROUNDING, Norm, Spread
+from mpscnn.converters.simplify.layers import Layers, Lines, Node, product
+from mpscnn.converters.simplify.norms import ROUNDING, Norm, Spread
 
 
-class Writer:
+class NormWriter:
     """Collects the layers of a network, with norms replaced by single layers."""
 
     def __init__(self, layers: Layers, structure: Mapping[str, Any]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mpscnn.converters.decomposed_norms.layers import (
+from mpscnn.converters.simplify.layers import (
     BASE,
     LARGEST,
     Layers,

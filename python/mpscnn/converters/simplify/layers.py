@@ -1,10 +1,11 @@
-"""Give access to a network's layers for the search for norms that consist of several layers."""
+"""Give access to a network's layers for the search for activations and norms that consist of several layers."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -21,11 +22,21 @@ Node = Mapping[str, Any]
 
 
 class Layers:
-    """The layers of a network. Fused activations are treated as separate layers."""
+    """The layers of a network. Fused activations are treated as separate layers.
 
-    def __init__(self, network: Network, nodes: Sequence[Node]) -> None:
+    Args:
+        network: the network.
+        nodes: the descriptions of its layers, some of which may have been replaced by others.
+        stems: the names of layers that are not in the network, and for each a layer whose result has the same shape.
+    """
+
+    def __init__(
+        self, network: Network, nodes: Sequence[Node], stems: Mapping[str, str] | None = None
+    ) -> None:
         self._network = network
+        self._stems = stems or {}
         self._nodes: dict[str, Node] = {}
+        self.inputs = [tensor.name for tensor in network.inputs]
         for node in nodes:
             name, activation = node["name"], node.get("activation")
             if activation is None:
@@ -34,6 +45,19 @@ class Layers:
             base = name + BASE
             self._nodes[base] = node
             self._nodes[name] = {"operation": "neuron", "inputs": [base], "attributes": activation}
+        self._readers: dict[str, list[str]] = {}
+        for value, node in self._nodes.items():
+            for source in dict.fromkeys(node["inputs"]):
+                self._readers.setdefault(source, []).append(value)
+
+    @property
+    def values(self) -> Iterable[str]:
+        """The results of all layers, in order."""
+        return self._nodes
+
+    def readers(self, value: str) -> Sequence[str]:
+        """Return the results of the layers that read a value, in order."""
+        return self._readers.get(value, ())
 
     def maker(self, value: str) -> Node | None:
         """Return the layer that computes a value; None for an input."""
@@ -46,7 +70,8 @@ class Layers:
 
     def shape(self, value: str) -> tuple[int | None, ...]:
         """Return the shape of a value without the batch."""
-        return self._network[value.removesuffix(BASE)].shape[1:]
+        name = value.removesuffix(BASE)
+        return self._network[self._stems.get(name, name)].shape[1:]
 
     def root(self, value: str) -> str:
         """Return the value before the reshapes that made this one. It has the same elements in the same order."""
@@ -71,17 +96,29 @@ class Layers:
         values = np.asarray(self._network.graph.get_weight(value, "value")[0])
         return float(values.reshape(-1)[0])
 
+    @cached_property
+    def _roles(self) -> dict[str, set[str]]:
+        """The roles of the weights that are set, by layer."""
+        roles: dict[str, set[str]] = {}
+        for spec in self._network.weight_specs():
+            if spec["set"]:
+                roles.setdefault(spec["layer"], set()).add(spec["role"])
+        return roles
+
+    def line(self, node: Node) -> tuple[float, float] | None:
+        """Return the scale and offset if the layer applies the same ones to all channels; None for other layers."""
+        factors = self.affine(node)
+        if factors is None or any((values != values[0]).any() for values in factors):
+            return None
+        return float(factors[0][0]), float(factors[1][0])
+
     def affine(self, node: Node) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
         """Return scale and offset of each channel if the layer only applies these; None for other layers."""
         attributes = node["attributes"]
         if node["operation"] != "batch_normalization" or len(node["inputs"]) > 1 or not attributes["fixed"]:
             return None
         graph = self._network.graph
-        own = {
-            spec["role"]
-            for spec in self._network.weight_specs()
-            if spec["layer"] == node["name"] and spec["set"]
-        }
+        own = self._roles.get(node["name"], set())
         given = {role: np.asarray(graph.get_weight(node["name"], role)[0], np.float32) for role in own}
         if not {"mean", "variance"} <= own or not is_affine(
             attributes["epsilon"], given["mean"], given["variance"]

@@ -1,0 +1,158 @@
+"""Recognise the activation that a tree of elementwise functions computes: swish, hard-swish, mish, GELU, ...
+
+Products and sums have a normal form, so that the order in which a file computes them does not matter. The expression is
+then compared with those of known activations.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from mpscnn.converters.simplify.layers import LARGEST
+from mpscnn.graph.layer_arguments import Activation
+
+_ROUNDING = 1e-5  # the relative tolerance for constants, which a file rounds to float32 or to a few digits
+
+
+@dataclass(frozen=True)
+class Expression:
+    """A function of x as a tree of expressions.
+
+    The kind is "x", "number", "product" (`number` times all operands), "sum" (`number` plus all operands), or the name
+    of a function of the operands.
+    """
+
+    kind: str
+    number: float = 0.0
+    operands: tuple[Expression, ...] = ()
+
+    @cached_property
+    def size(self) -> int:
+        """The number of expressions in the tree."""
+        return 1 + sum(one.size for one in self.operands)
+
+    def __str__(self) -> str:
+        return f"{self.kind}[{self.number:.4g}]({', '.join(map(str, self.operands))})"
+
+
+X = Expression("x")
+
+
+def product(number: float, factors: Sequence[Expression]) -> Expression:
+    """Return a number times all factors."""
+    flat: list[Expression] = []
+    for factor in factors:
+        if factor.kind == "product":
+            number *= factor.number
+            flat += factor.operands
+        else:
+            flat.append(factor)
+    if len(flat) == 1 and number == 1.0:
+        return flat[0]
+    return Expression("product", number, tuple(sorted(flat, key=str)))
+
+
+def total(number: float, terms: Sequence[Expression]) -> Expression:
+    """Return a number plus all terms."""
+    flat: list[Expression] = []
+    for term in terms:
+        if term.kind == "sum":
+            number += term.number
+            flat += term.operands
+        else:
+            flat.append(term)
+    if len(flat) == 1 and number == 0.0:
+        return flat[0]
+    return Expression("sum", number, tuple(sorted(flat, key=str)))
+
+
+def line(factor: float, offset: float, x: Expression) -> Expression:
+    """Return factor * x + offset."""
+    return total(offset, [product(factor, [x])])
+
+
+def limited(x: Expression, low: float, high: float) -> Expression:
+    """Return a clip of an expression to a range. An upper limit of a clip is merged into that clip."""
+    low, high = (-math.inf if low < -LARGEST else low), (math.inf if high > LARGEST else high)
+    if x.kind == "limits" and low == -math.inf:
+        inner_low, inner_high = (one.number for one in x.operands[1:])
+        low, high, x = inner_low, min(inner_high, high), x.operands[0]
+    return Expression("limits", operands=(x, Expression("number", low), Expression("number", high)))
+
+
+def function(kind: str, x: Expression) -> Expression:
+    """Return a function of an expression, which has no parameters."""
+    return Expression(kind, operands=(x,))
+
+
+def neuron(attributes: Mapping[str, Any], x: Expression) -> Expression | None:
+    """Return an activation of an expression; None for an activation that is not part of a longer one."""
+    kind = attributes["kind"]
+    a, b, c = (float(attributes.get(name, 0.0)) for name in "abc")
+    if kind in ("sigmoid", "erf"):
+        return function(kind, x)
+    if kind == "linear":
+        return line(a, b, x)
+    if kind in ("tanh", "softplus"):  # a * f(b * x)
+        return product(a, [function(kind, product(b, [x]))])
+    if kind == "hard_sigmoid":
+        return limited(line(a, b, x), 0.0, 1.0)
+    if kind == "clamp":
+        return limited(x, a, b)
+    if kind in ("relu", "relun") and a == 0.0:
+        return limited(x, 0.0, b if kind == "relun" else math.inf)
+    if kind == "power" and c in (2.0, 3.0):
+        return product(1.0, [line(a, b, x)] * int(c))
+    return None
+
+
+# ---- Known activations ---------------------------------------------------------------------------------------------
+
+_RELU6 = limited(total(3.0, [X]), 0.0, 6.0)
+_GATE = limited(line(1 / 6, 0.5, X), 0.0, 1.0)
+_CUBE = product(0.044715, [X, X, X])
+_TANH = function("tanh", product(math.sqrt(2 / math.pi), [total(0.0, [X, _CUBE])]))
+_TABLE: list[tuple[Expression, Activation]] = [
+    (product(1.0, [X, function("sigmoid", X)]), "swish"),
+    (product(1.0, [X, function("tanh", function("softplus", X))]), "mish"),
+    (product(1 / 6, [X, _RELU6]), "hard_swish"),
+    (product(1.0, [X, _GATE]), "hard_swish"),
+    (product(1 / 6, [_RELU6]), {"kind": "hard_sigmoid", "a": 1 / 6, "b": 0.5}),
+    (product(0.5, [X, total(1.0, [function("erf", product(math.sqrt(0.5), [X]))])]), "gelu"),
+    (product(0.5, [X, total(1.0, [_TANH])]), "gelu_tanh"),
+]
+MAX_SIZE = 24  # the maximum size of an expression; the longest activation has about half of that
+MAX_STEPS = 12  # the maximum number of functions from x to the result; the longest activation has 9
+
+
+def known_activation(expression: Expression) -> Activation:
+    """Return the activation that an expression is; None for other expressions."""
+    for pattern, activation in _TABLE:
+        if _equal(expression, pattern):
+            return activation
+    return _swish_with_factor(expression)
+
+
+def _swish_with_factor(expression: Expression) -> Activation:
+    """Return swish with a factor, x * sigmoid(b * x), if the expression is that; otherwise None."""
+    if expression.kind != "product" or expression.number != 1.0 or len(expression.operands) != 2:
+        return None
+    inner = [one.operands[0] for one in expression.operands if one.kind == "sigmoid"]
+    if X in expression.operands and inner and inner[0].kind == "product" and inner[0].operands == (X,):
+        return {"kind": "swish", "b": inner[0].number}
+    return None
+
+
+def _equal(a: Expression, b: Expression) -> bool:
+    """Return True if two expressions in normal form are equal up to the rounding of constants."""
+    is_close = a.number == b.number or abs(a.number - b.number) <= _ROUNDING * abs(b.number)
+    return (
+        a.kind == b.kind
+        and is_close
+        and len(a.operands) == len(b.operands)
+        and all(map(_equal, a.operands, b.operands))
+    )
