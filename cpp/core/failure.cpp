@@ -1,6 +1,7 @@
 #include "core/failure.h"
 
 #include <exception>
+#include <string_view>
 
 #include "core/memory.h"
 
@@ -14,11 +15,26 @@ namespace {
 constexpr const char *out_of_memory = "out of memory";
 constexpr const char *cancelled_in_short = "cancelled";
 
+// The maximum number of bytes of a message, and those that stay at its ends. The same is in mpscnn/errors.py.
+constexpr std::size_t longest_message = 2000, kept_begin = 1200, kept_end = 700;
+
+/// Return a message without its middle if it is too long: a name in a file may have megabytes.
+std::string shortened(std::string_view message) {
+    if (message.size() <= longest_message) return std::string(message);
+    const auto is_within_character = [&](std::size_t i) {
+        return (static_cast<unsigned char>(message[i]) & 0xC0) == 0x80; // a later byte of UTF-8
+    };
+    std::size_t begin = kept_begin, end = message.size() - kept_end;
+    while (begin > 0 && is_within_character(begin)) --begin;
+    while (end < message.size() && is_within_character(end)) ++end;
+    return concat({message.substr(0, begin), " ... (", end - begin, " bytes) ... ", message.substr(end)});
+}
+
 } // namespace
 
 Failure::Failure(Kind kind, const char *message) noexcept : kind_(kind) {
     try {
-        message_ = message;
+        message_ = shortened(message);
     } catch (const std::bad_alloc &) {
         if (kind != Kind::cancelled) kind_ = Kind::out_of_memory;
         message_ = kind == Kind::cancelled ? cancelled_in_short : out_of_memory;

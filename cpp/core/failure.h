@@ -9,6 +9,7 @@ namespace mpscnn {
 /// An error to report later or on another thread, or none. It keeps the kind and text of an exception instead
 /// of a std::exception_ptr. A library built with libstdc++ that runs in a program with libc++ would call
 /// libc++'s functions for std::exception_ptr, which do not know libstdc++'s exceptions.
+/// The text of an exception is shortened in the middle if it has more than 2,000 bytes.
 class Failure {
 public:
     enum class Kind { none, error, cancelled, out_of_memory, other };

@@ -15,8 +15,18 @@ __all__ = [
 ]
 
 
+# The maximum number of characters of a message, and those that stay at its ends. The same is in cpp/core/failure.cpp.
+_LONGEST, _BEGIN, _END = 2000, 1200, 700
+
+
 class Error(Exception):
-    """Base class of all errors that mpscnn raises deliberately."""
+    """Base class of all errors that mpscnn raises deliberately.
+
+    Messages of more than 2,000 characters are shortened in the middle: a name in a file may have megabytes.
+    """
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(_shortened(one) if isinstance(one, str) else one for one in args))
 
 
 class ShapeError(Error, ValueError):
@@ -49,3 +59,9 @@ class ImageError(Error, ValueError):
 
 class DownloadError(Error, OSError):
     """A published model file cannot be downloaded or stored in the cache."""
+
+
+def _shortened(message: str) -> str:
+    if len(message) <= _LONGEST:
+        return message
+    return f"{message[:_BEGIN]} ... ({len(message) - _BEGIN - _END} characters) ... {message[-_END:]}"
