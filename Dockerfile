@@ -4,14 +4,14 @@
 # The arguments are those of `mpscnn serve`, including --port. Without a token the service starts only with --insecure. The volume /models keeps
 # downloaded models.
 
-FROM python:3.13-slim AS build
+FROM python:3.13-slim@sha256:9d2e5553305c7c7b0097999bb17187c69b921ccd6bc9d40e4bb5ebe652c00285 AS build
 RUN apt-get update && apt-get install --yes --no-install-recommends g++
 COPY . /source
 # The image may run on another machine than that on which it is built, and one build serves many runs.
 ENV MPSCNN_INSTRUCTION_SETS=all MPSCNN_LINK_TIME_OPTIMISATION=ON
 RUN pip wheel --no-cache-dir --wheel-dir /wheels '/source[cli,serve]'
 
-FROM python:3.13-slim
+FROM python:3.13-slim@sha256:9d2e5553305c7c7b0097999bb17187c69b921ccd6bc9d40e4bb5ebe652c00285
 RUN --mount=type=bind,from=build,source=/wheels,target=/wheels \
     pip install --no-cache-dir --no-index --find-links /wheels 'mpscnn[cli,serve]'
 RUN useradd --system --uid 10001 mpscnn && install --directory --owner mpscnn /models

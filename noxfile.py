@@ -28,8 +28,8 @@ from session_packages import (
     KERAS,
     LIBCXX,
     PHOTO_LIBRARIES,
+    PINNED,
     PROXY,
-    RELEASE,
     SANITIZERS,
     SITE,
     TENSORFLOW,
@@ -232,17 +232,14 @@ def release(session: nox.Session) -> None:
     """Run the steps of a release: packages (built without network), ABI, metadata, bill of materials, conda recipe."""
     install_system_packages(session, "ccache", "g++")
     install_system_packages(session, "abigail-tools", required=False)
-    session.install("pytest", *RELEASE)
+    session.install(*hashed("release"))
     place = held_folder(session, "release")
     shutil.rmtree(place, ignore_errors=True)
     session.run("python", "-m", "build", "--sdist", "--outdir", str(place), silent=True)
     (source,) = place.glob("*.tar.gz")
     # scikit-build-core asks for CMake and Ninja where the system has none.
-    declared = nox.project.load_toml(ROOT / "pyproject.toml")["build-system"]["requires"]
     needed = place / "needed"
-    session.run(
-        "python", "-m", "pip", "download", "-q", "-d", str(needed), *declared, "cmake>=3.21", "ninja>=1.5"
-    )
+    session.run("python", "-m", "pip", "download", "-q", "-d", str(needed), *hashed("build"))
     session.run(
         *without_network(session),
         str(Path(session.bin) / "python"),
@@ -258,6 +255,26 @@ def release(session: nox.Session) -> None:
     session.run("python", ".ci/check_bill.py", str(place / "mpscnn.cdx.json"))
     session.run("python", ".ci/check_recipe.py")
     session.run("python", ".ci/compare_abi.py")
+
+
+def hashed(use: str) -> tuple[str, ...]:
+    """Return pip's arguments for the pinned tools of one use. pip refuses files with other hashes."""
+    return "--require-hashes", "-r", f".ci/requirements/{use}.txt"
+
+
+@nox.session
+def pins(session: nox.Session) -> None:
+    """Write the newest versions of the workflows' tools into .ci/requirements/, with the hashes of all their files."""
+    session.install("uv")
+    for use, packages in PINNED.items():
+        wanted = Path(session.create_tmp()) / f"{use}.in"
+        wanted.write_text("\n".join(packages))
+        oldest = "3.12" if use == "cibuildwheel" else "3.10"  # only the workflow runs it, with Python 3.12
+        session.run(
+            *("uv", "pip", "compile", str(wanted), "--universal", "--python-version", oldest),
+            *("--generate-hashes", "--no-annotate", "--upgrade", "--quiet"),
+            *("--custom-compile-command", "nox -s pins", "--output-file", f".ci/requirements/{use}.txt"),
+        )
 
 
 @nox.session

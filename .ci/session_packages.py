@@ -12,7 +12,7 @@ SANITIZERS = (f"clang-{LLVM}", f"libclang-rt-{LLVM}-dev", f"llvm-{LLVM}")
 # include libraries for GPUs.
 TORCH = "torch==2.13.0", "torchvision==0.28.0", "timm==1.0.31", "onnxscript==0.7.2"
 # Keras runs on torch, and makes models for the tests of the Keras reader.
-KERAS = "keras>=3.8"
+KERAS = "keras>=3.14"
 # coremltools writes Core ML models. Version 9 converts arrays of one element to numbers, which numpy 2.4 and
 # later versions refuse.
 COREMLTOOLS = "coremltools>=9", "numpy<2.4", "scikit-learn"
@@ -51,8 +51,23 @@ CROSS = (
     "zopfli>=0.2",
 )
 
-# Tools that pack and examine a release.
-RELEASE = ("build", "twine>=6", "cyclonedx-python-lib[json-validation]>=9", "py-rattler-build>=0.60")
+# The tools of the workflows. `nox -s pins` writes their versions and hashes, and those of all packages that they need,
+# into .ci/requirements/, in one file for each use.
+PINNED = {
+    "nox": ("nox",),
+    # Version 4 builds no wheels for free-threaded Python 3.13.
+    "cibuildwheel": ("cibuildwheel>=3.4,<4",),
+    # Tools that pack and examine a release.
+    "release": (
+        "build",
+        "twine>=6",
+        "cyclonedx-python-lib[json-validation]>=9",
+        "py-rattler-build>=0.60",
+        "pytest",
+    ),
+    # What pip wants to build the source package.
+    "build": ("scikit-build-core>=0.10", "pybind11>=3.0", "cmake>=3.21", "ninja>=1.5"),
+}
 
 # The CUDA compiler for systems without one.
 CUDA = ("nvidia-cuda-nvcc", "nvidia-cuda-runtime", "nvidia-nvvm", "nvidia-cuda-crt", "nvidia-cuda-cccl")

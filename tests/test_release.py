@@ -171,7 +171,7 @@ def test_the_workflow_publishes_only_tags_and_without_a_password() -> None:
     assert not [name for name, job in jobs.items() if re.search(rf"needs: .*({'|'.join(others)})", job)]
     for job in ("attest", "publish", "release"):
         assert '        with:\n          pattern: "{wheels-*,source' in jobs[job]
-    for job, build in (("build", "pypa/cibuildwheel"), ("source", "nox -s release")):
+    for job, build in (("build", "python -m cibuildwheel"), ("source", "nox -s release")):
         assert 0 < jobs[job].find(".ci/release.py links") < jobs[job].find(build)
 
 

@@ -45,6 +45,7 @@ IN_CI_ONLY = {
         "test_folder_lock.py",
         "test_generated.py",
         "test_includes.py",
+        "test_pins.py",
         "test_release.py",
         "test_requirements.py",
         "test_rules_of_tests.py",
