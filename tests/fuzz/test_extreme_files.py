@@ -1,13 +1,14 @@
-"""Walk over the operators of each format with extreme operands: each small file is read or refused at little cost."""
+"""Walk over the operators of formats with extreme operands: each small file is read or refused at little cost."""
 
 from __future__ import annotations
 
 import contextlib
-import sys
+import importlib
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
+from random import Random
+from typing import Any
 
 import pytest
 
@@ -19,58 +20,105 @@ FUZZ = Path(__file__).parent
 #: The largest allocations of the default tier: a few arrays of the largest size that a reader makes itself.
 ALLOCATED = 450 << 20
 
+Files = Iterator[tuple[str, bytes]]
 
-@pytest.fixture
-def extremes(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+
+@pytest.fixture(autouse=True)
+def _modules_of_this_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(FUZZ.parent)
     monkeypatch.syspath_prepend(FUZZ)
-    path = list(sys.path)
-    import extreme_files
 
-    yield extreme_files
-    sys.path[:] = path
+
+def module(name: str) -> Any:
+    return importlib.import_module(name)
+
+
+def onnx_draws(seed: int, count: int) -> Files:
+    yield from module("extreme_files").draws(seed, count)
+
+
+def onnx_examples(_seed: int, _count: int) -> Files:
+    yield from module("extreme_files").enlarged_examples()
+
+
+def graphs(seed: int, count: int) -> Files:
+    yield from module("extreme_graphs").draws(seed, count)
+
+
+def neural_networks(seed: int, count: int) -> Files:
+    table = module("converters.coreml.test_coreml_layers").TABLE
+    one_layer = module("converters.coreml_writer").one_layer
+    for name, case in table.items():
+        yield from changed(name, one_layer(case.kind, case.fill, case.shapes, exact=case.exact), seed, count)
+
+
+def programs(seed: int, count: int) -> Files:
+    programs = module("converters.coreml.test_coreml_programs")
+    for name, case in programs.TABLE.items():
+        yield from changed(name, programs.made_of(case)[0].message, seed, count)
+
+
+def changed(name: str, message: Any, seed: int, count: int) -> Files:
+    """Yield some of the extreme forms of an example."""
+    found = list(module("extreme_messages").extreme_messages(message))
+    for what, made in Random(f"{name}/{seed}").sample(found, min(count, len(found))):
+        yield f"{name}, {what}", made.SerializeToString()
+
+
+#: The files of each format: their suffix, and the number of draws for each operator in the default and the full tier.
+FORMATS: dict[Callable[[int, int], Files], tuple[str, int, int]] = {
+    onnx_draws: (".onnx", 1, 30),
+    onnx_examples: (".onnx", 0, 1),
+    graphs: (".pb", 1, 30),
+    neural_networks: (".mlmodel", 1, 10),
+    programs: (".mlmodel", 1, 10),
+}
 
 
 def read(path: Path) -> object:
     return converters.read_network([path])
 
 
-def test_a_draw_of_each_operator_of_onnx_allocates_little(extremes: ModuleType, tmp_path: Path) -> None:
-    path, names = tmp_path / "extreme.onnx", set()
-    for name, content in extremes.draws(seed=1, count=1):
+def cost(path: Path) -> int:
+    """Return the largest number of bytes that reading a file allocates at a time."""
+    tracemalloc.start()
+    try:
+        with contextlib.suppress(Error):
+            read(path)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("draws", [draws for draws, (_, default, _) in FORMATS.items() if default])
+def test_an_extreme_file_of_each_operator_allocates_little(
+    draws: Callable[[int, int], Files], tmp_path: Path
+) -> None:
+    suffix, default, _ = FORMATS[draws]
+    path, count = tmp_path / f"extreme{suffix}", 0
+    for name, content in draws(1, default):
         path.write_bytes(content)
-        tracemalloc.start()
-        try:
-            with contextlib.suppress(Error):
-                read(path)
-            _, peak = tracemalloc.get_traced_memory()
-        finally:
-            tracemalloc.stop()
+        peak = cost(path)
         assert peak < ALLOCATED, f"{name}: {peak:,} bytes for a file of {len(content):,}"
-        names.add(name.split("-")[0])
-    assert names == set(extremes.KINDS)
+        count += 1
+    assert count > 50
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("source", ["draws", "examples"])
-def test_extreme_files_of_onnx_cost_little(source: str, extremes: ModuleType, tmp_path: Path) -> None:
+@pytest.mark.parametrize("draws", FORMATS)
+def test_extreme_files_cost_little(draws: Callable[[int, int], Files], tmp_path: Path) -> None:
     from small_costs import measure
 
-    read_seeds(tmp_path, extremes)  # imports the reader before the process is forked
-    files = extremes.draws(seed=2, count=30) if source == "draws" else extremes.enlarged_examples()
-    path, findings, accepted, count = tmp_path / "extreme.onnx", [], 0, 0
-    for name, content in files:
+    suffix, _, full = FORMATS[draws]
+    path, findings, accepted, count = tmp_path / f"extreme{suffix}", [], 0, 0
+    for name, content in draws(2, full):
         path.write_bytes(content)
+        if not count:
+            cost(path)  # imports the reader before the process is forked
         outcome = measure(read, path)
         count += 1
         accepted += outcome.kind == "accepted"
         if outcome.finding:
             findings.append(f"{name} ({len(content)} bytes): {outcome.finding}")
     assert not findings, "\n".join(findings[:50])
-    assert accepted > count // 10
-
-
-def read_seeds(folder: Path, extremes: ModuleType) -> None:
-    for _, content in list(extremes.draws(seed=1, count=1))[:20]:
-        (folder / "seed.onnx").write_bytes(content)
-        with contextlib.suppress(Error):
-            read(folder / "seed.onnx")
+    assert accepted > count // 20
