@@ -109,8 +109,8 @@ class Operators:
             origin: the layer of another format that the operator was made of. Consecutive operators of one layer count
                 as one.
         """
-        names = self._network.layer_names()
-        added, self._count = names[self._count :], len(names)
+        added = self._network.layer_names(self._count)
+        self._count += len(added)
         last = self._operators[-1] if self._operators else None
         if last is not None and origin is not None and last.origin == origin:
             last.layers += added

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
+from itertools import islice
 from os import PathLike
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -264,9 +265,10 @@ class Network(
             )
         return Tensor(self._maker, self._maker.indices[name], name)
 
-    def layer_names(self) -> list[str]:
-        """Return the names of the inputs and of all layers, in the order of the network."""
-        return list(self._maker.indices)
+    def layer_names(self, first: int = 0) -> list[str]:
+        """Return the names of the inputs and of all layers, in the network's order, from position `first` on."""
+        last = islice(reversed(self._maker.indices), max(len(self._maker.indices) - first, 0))
+        return [*last][::-1]
 
     # ---- Inspection, computation, saving ---------------------------------------------------------------
 

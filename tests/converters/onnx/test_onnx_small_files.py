@@ -66,6 +66,21 @@ def joined(kind: str) -> Case:
     return [node(kind, ["x"] * 30_000, **({"axis": 1} if kind == "Concat" else {}))], {}
 
 
+def detected() -> Case:
+    """Return nodes whose result has the shape of the boxes and classes of a detector with strides 16 and 32."""
+    return [
+        node("MaxPool", ["x"], ["p16"], kernel_shape=[16, 16], strides=[16, 16]),
+        node("MaxPool", ["p16"], ["p32"], kernel_shape=[2, 2], strides=[2, 2]),
+        node("Reshape", ["p16", "rows"], ["r16"]),
+        node("Reshape", ["p32", "rows"], ["r32"]),
+        node("Concat", ["r16", "r32"], ["r"], axis=2),
+        node("Slice", ["r", "0", "1", "1"], ["one"]),
+        node("Concat", ["r", "one"], ["boxes"], axis=1),
+        node("Sigmoid", ["r"], ["classes"]),
+        node("Concat", ["boxes", "classes"], axis=1),
+    ], {"rows": np.array([1, 3, -1]), "0": np.array([0]), "1": np.array([1])}
+
+
 # Small files, by what they do, with the shape of their input. Reading each would take gigabytes or many seconds, if the
 # reader made what the file describes before it counted.
 SMALL_FILES: dict[str, tuple[Case, dict[str, tuple[int, ...]]]] = {
@@ -112,6 +127,7 @@ SMALL_FILES: dict[str, tuple[Case, dict[str, tuple[int, ...]]]] = {
     ),
     "adds a filled tensor": (filled_weights("Add", (1, SIDE, SIDE)), {"x": (1, SIDE, SIDE)}),
     "joins 30,000 tensors": (joined("Concat"), {"x": (1, 4)}),
+    "detects in a huge image": (detected(), {"x": (1, 3, SIDE, SIDE)}),
 }
 
 

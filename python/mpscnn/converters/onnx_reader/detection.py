@@ -36,7 +36,7 @@ _WITH_ANCHORS = {"iou_threshold": 0.45, "score_threshold": 0.25, "max_per_class"
 _WITHOUT_ANCHORS = _WITH_ANCHORS | {"iou_threshold": 0.7}
 _MAX_BOXES = 1000  # a larger limit in a file means that all boxes are kept
 # Limits for running the network on one image. No such network needs this much, but a malicious file might.
-_MAX_OPERATIONS, _MAX_MEMORY = 10**12, 1 << 31
+_MAX_OPERATIONS, _MAX_MEMORY, _MAX_PIXELS = 10**12, 1 << 31, 1 << 24
 _MIN_SCORE = 1e-6  # the minimum score threshold
 # The first matrix computes left, top, right and bottom from a centre and a size. The second swaps x and y.
 _FROM_CENTER = np.array([[1, 0, -0.5, 0], [0, 1, 0, -0.5], [1, 0, 0.5, 0], [0, 1, 0, 0.5]])
@@ -146,6 +146,8 @@ def _centers(c: Context, count: int, *anchors: int) -> NDArray[np.float64] | Non
     `anchors` has the numbers of boxes for each cell to try.
     """
     height, width, _ = (extent or 0 for extent in c.network.inputs[0].shape[1:])
+    if height * width > _MAX_PIXELS:
+        return None
     for boxes in anchors:
         for strides in _STRIDES:
             maps = [(-(-height // stride), -(-width // stride)) for stride in strides]
@@ -374,9 +376,10 @@ def _form(c: Context, heads: Heads) -> tuple[NDArray[np.float64], str] | None:
     Returns the matrix and a description; None if it is not found.
     """
     height, width, channels = (extent or 1 for extent in c.network.inputs[0].shape[1:])
-    image = np.random.default_rng(0).uniform(0.0, 1.0, (1, height, width, channels)).astype(np.float32)
-    if sum(layer["flops"] for layer in c.network.describe()["layers"]) > _MAX_OPERATIONS:
+    operations = sum(layer["flops"] for layer in c.network.describe()["layers"])
+    if operations > _MAX_OPERATIONS or height * width > _MAX_PIXELS:
         return None
+    image = np.random.default_rng(0).random((1, height, width, channels), np.float32)
     try:
         program = c.network.compile(device="cpu", precision="float32", max_memory=_MAX_MEMORY)
         results = program.session(threads=1).run(image)
