@@ -10,6 +10,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import numpy as np
 import pytest
 
 from mpscnn import converters
@@ -19,6 +20,8 @@ pytest.importorskip("onnx", reason="needs onnx")
 FUZZ = Path(__file__).parent
 #: The largest allocations of the default tier: a few arrays of the largest size that a reader makes itself.
 ALLOCATED = 450 << 20
+
+CAFFE_WEIGHTS = {"extreme": [np.ones((4, 4, 3, 3)), np.ones(4)]}
 
 Files = Iterator[tuple[str, bytes]]
 
@@ -58,6 +61,18 @@ def programs(seed: int, count: int) -> Files:
         yield from changed(name, programs.made_of(case)[0].message, seed, count)
 
 
+def tflite_operators(seed: int, count: int) -> Files:
+    yield from module("extreme_layers").tflite_draws(seed, count)
+
+
+def keras_layers(seed: int, count: int) -> Files:
+    yield from module("extreme_layers").keras_draws(seed, count)
+
+
+def caffe_layers(seed: int, count: int) -> Files:
+    yield from module("extreme_layers").caffe_draws(seed, count)
+
+
 def changed(name: str, message: Any, seed: int, count: int) -> Files:
     """Yield some of the extreme forms of an example."""
     found = list(module("extreme_messages").extreme_messages(message))
@@ -72,10 +87,17 @@ FORMATS: dict[Callable[[int, int], Files], tuple[str, int, int]] = {
     graphs: (".pb", 1, 30),
     neural_networks: (".mlmodel", 1, 10),
     programs: (".mlmodel", 1, 10),
+    tflite_operators: (".tflite", 1, 30),
+    keras_layers: (".h5", 1, 30),
+    caffe_layers: (".prototxt", 1, 30),
 }
 
 
 def read(path: Path) -> object:
+    if path.suffix == ".prototxt":
+        weights = path.with_suffix(".caffemodel")
+        weights.write_bytes(module("converters.caffe_writer").weights(CAFFE_WEIGHTS))
+        return converters.read_network([path, weights])
     return converters.read_network([path])
 
 
