@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import tracemalloc
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -80,16 +81,16 @@ def changed(name: str, message: Any, seed: int, count: int) -> Files:
         yield f"{name}, {what}", made.SerializeToString()
 
 
-#: The files of each format: their suffix, and the number of draws for each operator in the default and the full tier.
-FORMATS: dict[Callable[[int, int], Files], tuple[str, int, int]] = {
-    onnx_draws: (".onnx", 1, 30),
-    onnx_examples: (".onnx", 0, 1),
-    graphs: (".pb", 1, 30),
-    neural_networks: (".mlmodel", 1, 10),
-    programs: (".mlmodel", 1, 10),
-    tflite_operators: (".tflite", 1, 30),
-    keras_layers: (".h5", 1, 30),
-    caffe_layers: (".prototxt", 1, 30),
+#: The files of each format: their suffix, and the number of draws for each operator in the full tier.
+FORMATS: dict[Callable[[int, int], Files], tuple[str, int]] = {
+    onnx_draws: (".onnx", 30),
+    onnx_examples: (".onnx", 1),
+    graphs: (".pb", 30),
+    neural_networks: (".mlmodel", 10),
+    programs: (".mlmodel", 10),
+    tflite_operators: (".tflite", 30),
+    keras_layers: (".h5", 30),
+    caffe_layers: (".prototxt", 30),
 }
 
 
@@ -112,18 +113,18 @@ def cost(path: Path) -> int:
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize("draws", [draws for draws, (_, default, _) in FORMATS.items() if default])
-def test_an_extreme_file_of_each_operator_allocates_little(
-    draws: Callable[[int, int], Files], tmp_path: Path
+@pytest.mark.parametrize("draws", [draws for draws in FORMATS if draws is not onnx_examples])
+def test_extreme_files_allocate_little(
+    draws: Callable[[int, int], Files], tmp_path: Path, full: bool
 ) -> None:
-    suffix, default, _ = FORMATS[draws]
-    path, count = tmp_path / f"extreme{suffix}", 0
-    for name, content in draws(1, default):
+    """Read a file for each operator. The default tier reads one of eight of them."""
+    path, count = tmp_path / f"extreme{FORMATS[draws][0]}", 0
+    for name, content in islice(draws(1, 1), 0, None, 1 if full else 8):
         path.write_bytes(content)
         peak = cost(path)
         assert peak < ALLOCATED, f"{name}: {peak:,} bytes for a file of {len(content):,}"
         count += 1
-    assert count > 50
+    assert count > 4
 
 
 @pytest.mark.full
@@ -131,9 +132,9 @@ def test_an_extreme_file_of_each_operator_allocates_little(
 def test_extreme_files_cost_little(draws: Callable[[int, int], Files], tmp_path: Path) -> None:
     from small_costs import measure
 
-    suffix, _, full = FORMATS[draws]
+    suffix, drawn = FORMATS[draws]
     path, findings, accepted, count = tmp_path / f"extreme{suffix}", [], 0, 0
-    for name, content in draws(2, full):
+    for name, content in draws(2, drawn):
         path.write_bytes(content)
         if not count:
             cost(path)  # imports the reader before the process is forked
