@@ -174,7 +174,7 @@ def export_onnx(
     *,
     size: tuple[int, int] | None = None,
     layout: str = "nchw",
-    dtype: str = "float32",
+    dtype: str | None = None,
 ) -> None:
     """Write a network as an ONNX file (opset 17) with the same inputs and outputs, for any batch.
 
@@ -187,17 +187,18 @@ def export_onnx(
         layout: the order of axes of image inputs and outputs: "nchw", as usual in ONNX, or "nhwc", as in mpscnn.
         dtype: the type of weights, inputs, outputs and intermediate results: "float32" or "float16". "uint8" writes the
             integers of a quantised network, with QuantizeLinear and DequantizeLinear around each layer; inputs and
-            outputs are float32 then.
+            outputs are float32 then. None: "uint8" for a quantised network, otherwise "float32".
 
     Raises:
-        UnsupportedError: the package `onnx` is not installed, ONNX cannot express a layer, or there are more than 2 GB
-            of weights. WeightsError: weights are missing or beyond float16, or the file cannot be written.
-            ParameterError: an unknown layout or type, or "uint8" for a network that is not quantised. ShapeError: the
-            network leaves its height or width free, and `size` is not given.
+        UnsupportedError: the package `onnx` is not installed, ONNX cannot express a layer or, with "uint8", its 8-bit
+            weights, or there are more than 2 GB of weights. WeightsError: weights are missing or beyond float16, or the
+            file cannot be written. ParameterError: an unknown layout or type, or "uint8" for a network that is not
+            quantised. ShapeError: the network leaves its height or width free, and `size` is not given.
     """
     from mpscnn.converters.onnx_writer.export import export
+    from mpscnn.graph.quantized import stored_type
 
-    export(network, path, size=size, layout=layout, dtype=dtype)
+    export(network, path, size=size, layout=layout, dtype=stored_type(network, dtype, "float32"))
 
 
 def export_coreml(
@@ -205,7 +206,7 @@ def export_coreml(
     path: str | PathLike[str],
     *,
     size: tuple[int, int] | None = None,
-    dtype: str = "float32",
+    dtype: str | None = None,
     palette: int | None = None,
     target: str | None = None,
     information: Mapping[str, str] | None = None,
@@ -221,7 +222,8 @@ def export_coreml(
         path: the folder (.mlpackage) or file (.mlmodel) to write.
         size: (height, width) of inputs that leave them free, which need it; a size that no input can have is refused.
         dtype: the type of weights, and in programs also of intermediate results: "float32" or "float16". "uint8": the
-            weights are 8-bit integers, and the results of programs float16.
+            weights are 8-bit integers, except in layers that are kept in float32, and the results of programs float16.
+            None: "uint8" for a quantised network without a palette, otherwise "float32".
         palette: the bits per weight (1, 2, 4, 6 or 8) for Core ML's palettization: each weight is an index into a table
             of 2^bits values. For packages only; needs scikit-learn.
         target: the minimum deployment target, "iOS13" to "iOS18"; None: iOS 15 for a package, iOS 16 for one with
@@ -237,6 +239,7 @@ def export_coreml(
     from mpscnn import _core
     from mpscnn._private.settings import as_json
     from mpscnn.converters.coreml_writer.export import export
+    from mpscnn.graph.quantized import stored_type
 
     preprocess = None
     if network.preprocess is not None and len(network.inputs) == 1:
@@ -246,7 +249,7 @@ def export_coreml(
         network,
         path,
         size=size,
-        dtype=dtype,
+        dtype=stored_type(network, dtype, "float32") if palette is None else dtype or "float32",
         palette=palette,
         target=target,
         preprocess=preprocess,

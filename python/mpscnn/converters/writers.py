@@ -12,11 +12,11 @@ __all__ = ["WRITERS"]
 
 
 def _onnx(network: Network, path: str | PathLike[str], dtype: str | None) -> None:
-    export_onnx(network, path, dtype=dtype or "float32")
+    export_onnx(network, path, dtype=dtype)
 
 
 def _coreml(network: Network, path: str | PathLike[str], dtype: str | None) -> None:
-    export_coreml(network, path, dtype=dtype or "float32")
+    export_coreml(network, path, dtype=dtype)
 
 
 #: The writer for each suffix: a function of the network, the path, and the type of weights (None: the default).

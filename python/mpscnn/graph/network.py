@@ -445,8 +445,8 @@ class Network(
                 FILE.mlpackage or FILE.mlmodel: a Core ML model; `mpscnn.converters.export_coreml` has more options.
             dtype: the stored type of weights: "float16", "float32" or "uint8" (quantised for each output channel).
                 Layers kept in float32 are not quantised, and weights that are 8-bit integers stay unchanged. None: a
-                network with 8-bit integers is stored unchanged; otherwise "float16" in model files and "float32" in
-                others. Biases and batch normalizations in model files are always float32.
+                quantised network keeps 8-bit integers in all formats; others have "float16" in model files and
+                "float32" in others. Biases and batch normalizations in model files are always float32.
             labels: the class names; None: the network's own labels.
             preprocess: the name of a preset or a mapping, see `mpscnn.preprocess`; None: the network's own.
             information: texts "license", "source" and "description". Only for model files.

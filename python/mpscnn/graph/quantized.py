@@ -9,7 +9,7 @@ import numpy as np
 
 from mpscnn.graph.structure import NetworkStructure
 
-__all__ = ["has_integers", "unquantized"]
+__all__ = ["has_integers", "stored_type", "unquantized"]
 
 _KEY = "quantization"
 
@@ -25,6 +25,16 @@ def has_integers(network: NetworkStructure) -> bool:
         for spec in network.weight_specs()
         if spec["set"] and spec["role"] == "weight"
     )
+
+
+def stored_type(network: NetworkStructure, dtype: str | None, floats: str) -> str:
+    """Return the type of weights in a written file: `dtype`, or by default "uint8" for a quantised network.
+
+    `floats` is the default for other networks.
+    """
+    if dtype is not None:
+        return dtype
+    return "uint8" if has_integers(network) else floats
 
 
 def unquantized(structure: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,12 +16,15 @@ from mpscnn.apps.cli.sizes import Size
 from mpscnn.apps.cli.written_network import Conversion, network_to_write
 from mpscnn.errors import WeightsError
 from mpscnn.graph.network import Network
+from mpscnn.graph.quantized import stored_type
 
 ONNX_SUFFIX = ".onnx"
 
 
-def write_onnx(given: Conversion, *, dtype: str, layout: str) -> None:
+def write_onnx(given: Conversion, *, dtype: str | None, layout: str) -> None:
     """Write a single source as ONNX.
+
+    `dtype` is the type of weights. None: integers for a quantised network, otherwise float32.
 
     With `given.check`, compare the network with its source, and the written file in onnxruntime with the network. If
     they differ, the file is only kept with `given.force`.
@@ -32,6 +35,7 @@ def write_onnx(given: Conversion, *, dtype: str, layout: str) -> None:
     from mpscnn.converters import export_onnx
 
     network, output, size = network_to_write(given), given.output, given.size
+    dtype = stored_type(network, dtype, "float32")
     verdict, different = "", ""
     with tempfile.TemporaryDirectory(prefix="mpscnn_convert_") as folder:
         made = Path(folder) / output.name

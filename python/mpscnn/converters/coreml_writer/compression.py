@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Mapping, Set
 from typing import Any
 
 import numpy as np
@@ -19,15 +20,21 @@ PALETTE_BITS = (1, 2, 4, 6, 8)
 _BITS_OF_STEP = (10, 12)
 
 
-def quantize_weights(tools: Any, model: Any, *, is_program: bool) -> Any:
-    """Store weights as 8-bit integers with a scale for each output channel."""
+def quantize_weights(tools: Any, model: Any, *, is_program: bool, kept: Set[str] = frozenset()) -> Any:
+    """Store weights as 8-bit integers with a scale for each output channel.
+
+    The operations named in `kept` keep their weights.
+    """
     if not is_program:
-        made = _old(tools, model, 8)
+        made = _old(tools, model, 8, _selector(tools, kept))
         _set_exact_steps(model._spec, made._spec)
         return made
     optimize = tools.optimize.coreml
     settings = optimize.OpLinearQuantizerConfig(mode="linear_symmetric")
-    return optimize.linear_quantize_weights(model, optimize.OptimizationConfig(settings))
+    names = dict.fromkeys(kept)  # None for a name: the operation is not quantised
+    return optimize.linear_quantize_weights(
+        model, optimize.OptimizationConfig(settings, op_name_configs=names)
+    )
 
 
 def palettize_weights(tools: Any, model: Any, bits: int) -> Any:
@@ -118,7 +125,18 @@ def _exact_steps(low: Array, high: Array) -> tuple[Array, Array]:
     return step, np.where(high > low, offset, low)
 
 
-def _old(tools: Any, model: Any, bits: int) -> Any:
-    changed = tools.models.neural_network.quantization_utils.quantize_weights(model, bits)
+def _selector(tools: Any, kept: Set[str]) -> dict[str, Any]:
+    """Return the argument of coremltools that excludes some layers of a neural network."""
+    base: Any = tools.models.neural_network.quantization_utils.QuantizedLayerSelector
+
+    class Others(base):  # type: ignore[misc]
+        def do_quantize(self, layer: Any, **options: Any) -> bool:
+            return bool(layer.name not in kept and super().do_quantize(layer, **options))
+
+    return {"selector": Others()}
+
+
+def _old(tools: Any, model: Any, bits: int, options: Mapping[str, Any] | None = None) -> Any:
+    changed = tools.models.neural_network.quantization_utils.quantize_weights(model, bits, **(options or {}))
     spec = changed.get_spec() if hasattr(changed, "get_spec") else changed
     return tools.models.MLModel(spec, skip_model_load=True)

@@ -6,7 +6,7 @@ The network becomes an ONNX graph with the channels first. Each of its operators
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -132,7 +132,7 @@ def export(
             is_program=kind == PACKAGE,
         )
         model = _converted(tools, made, labels, kind, target, dtype, str(path))
-        model = _compressed(tools, model, kind, dtype, palette, str(path))
+        model = _compressed(tools, model, kind, dtype, palette, str(path), made.float32)
         name_operations(model._spec, made.kept, is_program=kind == PACKAGE)
         if post_processing is not None:
             model = post_processing.pipeline(tools, model)
@@ -183,6 +183,8 @@ def _target(kind: str, target: str | None, path: Path, parts: Mapping[str, str])
     if TARGETS.index(target) < TARGETS.index(oldest):
         is_network_possible = what in (_PROGRAMS, _COMPRESSED)
         advice = f"write {path.stem}{MODEL} for {target}" if is_network_possible else "choose a later target"
+        if what == _COMPRESSED and TARGETS.index(target) >= TARGETS.index(_OLDEST_PROGRAM):
+            advice += ", or weights of float16"
         raise ParameterError(f"{path}: {what} run from {oldest} on: {advice}")
     return target
 
@@ -220,13 +222,18 @@ def _converted(
     return model
 
 
-def _compressed(tools: Any, model: Any, kind: str, dtype: str, palette: int | None, origin: str) -> Any:
-    """Return the model with its weights compressed as `dtype` and `palette` say."""
+def _compressed(
+    tools: Any, model: Any, kind: str, dtype: str, palette: int | None, origin: str, kept: Set[str]
+) -> Any:
+    """Return the model with its weights compressed as `dtype` and `palette` say.
+
+    The operations named in `kept` get no integers.
+    """
     try:
         if palette is not None:
             return palettize_weights(tools, model, palette)
         if dtype == "uint8":
-            return quantize_weights(tools, model, is_program=kind == PACKAGE)
+            return quantize_weights(tools, model, is_program=kind == PACKAGE, kept=kept)
         if kind == MODEL and dtype == "float16":
             return cast_weights_to_float16(tools, model)
     except UnsupportedError as error:

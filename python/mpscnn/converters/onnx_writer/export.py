@@ -90,8 +90,8 @@ def to_onnx(
             outputs are float32 then.
 
     Raises:
-        UnsupportedError: the package `onnx` is not installed, ONNX cannot express a layer, or there are more than 2 GB
-            of weights in the written type; "uint8" counts as float32.
+        UnsupportedError: the package `onnx` is not installed, ONNX cannot express a layer or, with "uint8", its 8-bit
+            weights, or there are more than 2 GB of weights in the written type; "uint8" counts as float32.
         WeightsError: weights are missing, or beyond float16. ParameterError: an unknown layout or type, or "uint8" for
             a network that is not quantised. ShapeError: no input can have this `size`, or it is needed.
     """
@@ -157,6 +157,8 @@ def build(
         if integers is not None:
             result = integers.result(result, entry["name"])
         values[entry["name"]] = Value(result, layer.shape)
+    if integers is not None:
+        integers.require_all_written()
     for name in structure["outputs"]:
         builder.output(values[name], name, layout)
     return builder

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.onnx_writer.builder import Builder
-from mpscnn.errors import ParameterError
+from mpscnn.errors import ParameterError, UnsupportedError
+from mpscnn.graph.quantized import has_integers
 
 if TYPE_CHECKING:
     from mpscnn.graph.network import Network
@@ -32,7 +33,7 @@ class Integers:
         self._stated: dict[str, dict[str, Any]] = {
             entry["name"]: entry["quantization"] for entry in entries if "quantization" in entry
         }
-        if not self._stated:
+        if not has_integers(network):
             raise ParameterError(
                 f"network {network.name!r} has no integers to write as uint8: mpscnn quantize makes a network that "
                 "has, or write float32"
@@ -42,6 +43,7 @@ class Integers:
         #: Inputs and results of float32 layers. Other float32 layers read them without rounding to integers.
         self._plain = self._kept | {entry["name"] for entry in structure["inputs"]}
         self._read: dict[str, str] = {}
+        self._written: set[str] = set()
         self._constants: dict[str, list[str]] = {}
 
     def result(self, result: str, layer: str) -> str:
@@ -84,6 +86,7 @@ class Integers:
         values, scales, zero_points = self._network.graph.get_weight(layer, role)
         if not len(scales):
             return None
+        self._written.add(f"{layer}.{role}")
         arranged = values if order is None else values.transpose(order)
         integers, zeros = _as_onnx(arranged.reshape(shape), np.asarray(zero_points))
         name = f"{layer}.{role}"
@@ -96,6 +99,18 @@ class Integers:
         if zeros is not None:
             inputs.append(self._builder.stored(zeros.reshape(()) if one else zeros, f"{name}.zero_point"))
         return self._builder.add("DequantizeLinear", inputs, f"{name}.number", axis=0)
+
+    def require_all_written(self) -> None:
+        """Raise UnsupportedError if the 8-bit weights of a layer were written as floats."""
+        for spec in self._network.weight_specs():
+            name = f"{spec['layer']}.{spec['role']}"
+            if not spec["set"] or name in self._written:
+                continue
+            if self._network.graph.get_weight(spec["layer"], spec["role"])[0].dtype == np.uint8:
+                raise UnsupportedError(
+                    f"layer {spec['layer']!r}: its 8-bit weights cannot be written to ONNX as integers; "
+                    "dtype='float32' (--dtype float32) writes the network with floats"
+                )
 
 
 def _as_onnx(values: NDArray[Any], zero_points: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any] | None]:

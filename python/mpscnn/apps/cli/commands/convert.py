@@ -86,8 +86,8 @@ def convert(
     dtype: Annotated[
         WeightType | None,
         typer.Option(
-            help="Store weights in this type; uint8 keeps the integers of quantised networks. Default: "
-            "float16; quantised networks keep their integers; ONNX files have float32.",
+            help="Store weights in this type. Default: quantised networks keep 8-bit integers (uint8) in all "
+            "formats; others have float16, in ONNX files float32.",
             show_default=False,
         ),
     ] = None,
@@ -220,7 +220,7 @@ def convert(
     from mpscnn.comparison.weight_rounding import rounding_effect
     from mpscnn.converters import convert_files
     from mpscnn.converters.photo_input import takes_photos
-    from mpscnn.graph.quantized import has_integers
+    from mpscnn.graph.quantized import stored_type
 
     *sources, output = paths
     if any(output.exists() and source.exists() and output.samefile(source) for source in sources):
@@ -242,12 +242,12 @@ def convert(
         scores=scores,
     )
     if output.suffix.lower() == ONNX_SUFFIX:
-        write_onnx(given, dtype="float32" if dtype is None else dtype.value, layout=layout.value)
+        write_onnx(given, dtype=None if dtype is None else dtype.value, layout=layout.value)
         return
     if output.suffix.lower() in COREML_SUFFIXES:
         write_coreml(
             given,
-            dtype="float16" if dtype is None else dtype.value,
+            dtype=None if dtype is None else dtype.value,
             palette=palette,
             target=target,
         )
@@ -294,8 +294,7 @@ def convert(
         )
     description = network.describe(any_size(network))
     parameters = sum(layer["parameters"] for layer in description["layers"])
-    as_they_are = "uint8" if has_integers(network) else "float16"
-    stored = as_they_are if dtype is None else dtype.value
+    stored = stored_type(network, None if dtype is None else dtype.value, "float16")
     show(
         f"{output}: {network.name}, {len(description['layers'])} layers, {parameters:,} parameters, "
         f"{bytes_text(output.stat().st_size)} ({stored})"
