@@ -14,7 +14,16 @@ from mpscnn.converters.archives import ARCHIVE_ERRORS
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.models.deep_mnist import is_deep_mnist
 
-__all__ = ["format_by_contents", "is_saved_model", "refuse_other_contents", "refuse_other_formats"]
+__all__ = [
+    "SAVED_MODEL",
+    "format_by_contents",
+    "is_saved_model",
+    "refuse_other_contents",
+    "refuse_other_formats",
+]
+
+SAVED_MODEL = "saved_model.pb"
+"""The file that makes a folder a SavedModel."""
 
 _FROM_ONNX = "export the network it was made of as ONNX, which is read"
 _TORCH_EXPORT = "in Python: mpscnn.from_torch(torch.export.load(FILE).module(), example_inputs)"
@@ -83,7 +92,7 @@ _SUFFIXES = {
 
 def is_saved_model(path: Path) -> bool:
     """Return True for a folder with a SavedModel of TensorFlow."""
-    return os.path.isfile(path / "saved_model.pb")  # noqa: PTH113 - Path.is_file raises for long names
+    return os.path.isfile(path / SAVED_MODEL)  # noqa: PTH113 - Path.is_file raises for long names
 
 
 def refuse_other_formats(path: Path) -> None:

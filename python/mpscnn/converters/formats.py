@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from mpscnn._private.files import is_folder
 from mpscnn._private.model_name import MODEL_SUFFIX, holds_network
 from mpscnn.converters.format_detection import (
+    SAVED_MODEL,
     format_by_contents,
     is_saved_model,
     refuse_other_contents,
@@ -39,7 +40,10 @@ def find_reader(paths: Sequence[Path]) -> Reader:
         given = ", ".join(sorted(suffix or "(none)" for suffix in suffixes))
         raise UnsupportedError(f"cannot convert files with the suffix {given}; known: {', '.join(_READERS)}")
     for path in paths:
-        if is_package(path) or path.suffix.lower() in _UNMARKED:
+        if is_saved_model(path) or path.suffix.lower() in _UNMARKED:
+            refuse_other_contents(path / SAVED_MODEL if is_saved_model(path) else path)
+            continue
+        if is_package(path):
             continue
         found = format_by_contents(path)
         if found is None:

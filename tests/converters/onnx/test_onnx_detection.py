@@ -203,6 +203,13 @@ def test_angles_and_points_are_no_classes(extra: str) -> None:
     assert len(network.outputs) == 1
 
 
+def test_boxes_next_to_other_outputs_are_noted() -> None:
+    """Detectors with masks have a second output."""
+    network = read(yolo_v8(extra="points").model(["output0", "t0"]))
+    assert len(network.outputs) == 2
+    assert "'output0' look like the boxes" in network.notes[0]
+
+
 def test_scores_that_are_not_probabilities_stay_raw() -> None:
     network = read(tensorflow_ssd(best_only=True))
     assert network.detection is None

@@ -54,6 +54,27 @@ def test_the_format_is_told_by_the_contents(kind: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        ("version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "a pointer of Git LFS"),
+        ("<!DOCTYPE html><html></html>", "a web page"),
+    ],
+)
+@pytest.mark.parametrize(
+    "name", [*(f"model.{suffix}" for suffix in (*SUFFIXES, "pb", "index")), "saved_model.pb"]
+)
+def test_what_was_downloaded_instead_of_the_file_is_named(
+    name: str, content: str, what: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text(content)
+    (tmp_path / "model.caffemodel").write_bytes(b"")
+    paths = [tmp_path / name, *([tmp_path] if name == "saved_model.pb" else [])]
+    for path in paths:
+        with pytest.raises(mpscnn.UnsupportedError, match=f"is {what}, not the file itself"):
+            converters.read_network([path])
+
+
+@pytest.mark.parametrize(
     ("change", "reason"),
     [
         ({"dims": [400, 3, 3, 3]}, "not those of float of the shape (400, 3, 3, 3)"),

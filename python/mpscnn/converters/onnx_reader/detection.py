@@ -75,10 +75,7 @@ def mark_detection(c: Context, processing: PostProcessing, names: Sequence[str],
 
     If they look like boxes and scores, but their meaning cannot be found, a sentence about that is added to `reasons`.
     """
-    image = c.network.inputs[0].shape
-    if len(c.network.inputs) != 1 or len(image) != 4 or None in image[1:] or image[-1] not in (1, 3):
-        return False
-    if any(name not in c.values for name in names):
+    if not _takes_one_image(c) or any(name not in c.values for name in names):
         return False
     # The post-processing (the nodes after boxes and scores) has its settings in constants.
     for node in c.file.nodes:
@@ -87,22 +84,39 @@ def mark_detection(c: Context, processing: PostProcessing, names: Sequence[str],
     heads = _yolo(c, processing, names[0]) if len(names) == 1 else _boxes_and_scores(c, processing, names)
     if heads is not None and _mark(c, heads):
         return True
-    if heads is not None or _looks_like_cells(c, names):
-        reasons.append(
-            f"{', '.join(map(quote_name, names))} look like the boxes and scores of a detector, but what their numbers "
-            "mean could not be found, and they stay unchanged: give --detection (docs/detection.md)"
-        )
+    if heads is not None or (len(names) == 1 and _looks_like_cells(c, names[0])):
+        reasons.append(_unknown_note(names))
     return False
 
 
-def _looks_like_cells(c: Context, names: Sequence[str]) -> bool:
-    """Return True if there is only one tensor, and its number of rows or columns is that of YOLO's boxes."""
-    shape = c.values[names[0]].shape
+def unknown_boxes_note(c: Context, names: Sequence[str]) -> str | None:
+    """Return a note that names the outputs that look like a detector's boxes and scores; None if none does.
+
+    This is for files with more outputs than boxes and scores, such as masks.
+    """
+    found = [
+        name for name in names if name in c.values and _takes_one_image(c) and _looks_like_cells(c, name)
+    ]
+    return _unknown_note(found) if found else None
+
+
+def _unknown_note(names: Sequence[str]) -> str:
     return (
-        len(names) == 1
-        and len(shape) == 3
-        and any(_centers(c, one or 0, 1, _ANCHORS) is not None for one in shape[1:])
+        f"{', '.join(map(quote_name, names))} look like the boxes and scores of a detector, but what their numbers "
+        "mean could not be found, and they stay unchanged: give --detection (docs/detection.md)"
     )
+
+
+def _takes_one_image(c: Context) -> bool:
+    """Return True if the only input is an image of a fixed size, grey or in colour."""
+    image = c.network.inputs[0].shape
+    return len(c.network.inputs) == 1 and len(image) == 4 and None not in image[1:] and image[-1] in (1, 3)
+
+
+def _looks_like_cells(c: Context, name: str) -> bool:
+    """Return True if the number of rows or columns of a tensor is that of YOLO's boxes."""
+    shape = c.values[name].shape
+    return len(shape) == 3 and any(_centers(c, one or 0, 1, _ANCHORS) is not None for one in shape[1:])
 
 
 # ---- YOLO ----------------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from mpscnn.converters.onnx_metadata import describe, has_detection
 from mpscnn.converters.onnx_reader.constants import Constants
 from mpscnn.converters.onnx_reader.context import Context
 from mpscnn.converters.onnx_reader.conversion import Conversion
-from mpscnn.converters.onnx_reader.detection import mark_detection, undecoded_note
+from mpscnn.converters.onnx_reader.detection import mark_detection, undecoded_note, unknown_boxes_note
 from mpscnn.converters.onnx_reader.detector_postprocess import PostProcessing, candidates, required_nodes
 from mpscnn.converters.onnx_reader.file import OnnxFile
 from mpscnn.converters.onnx_reader.inputs import FileInput, add_batch, read_input, unify_batch
@@ -82,6 +82,8 @@ def _found(file: OnnxFile, options: ReadOptions) -> Converted:
         wanted, more = _before_suppression(processing, wanted)
         notes = more or notes
     context = _converted(file, options, wanted)
+    if not (options.outputs or notes or has_detection(file.metadata)):
+        notes = [note] if (note := unknown_boxes_note(context, wanted)) else []
     outputs = Outputs(context)
     for name in wanted:
         outputs.mark(name)
