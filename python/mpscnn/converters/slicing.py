@@ -15,6 +15,7 @@ from mpscnn.converters.unsupported import ONE_IMAGE
 from mpscnn.errors import UnsupportedError
 
 _IMAGE_RANK = 4
+_MAX_PLACES = 1 << 20  # a layer's list of positions is part of the network's JSON, whose length is limited
 # Parameters of the operations for axis 1, 2 and 3 of a tensor of four axes.
 _SLICES = (
     ("top", "height", "stride_y"),
@@ -102,6 +103,8 @@ def gather(a: Arranger, x: Value, axis: int, numbers: Sequence[int] | NDArray[np
     first, step = (int(places[0]), int(places[1] - places[0])) if len(places) > 1 else (int(places[0]), 1)
     if step and bool((np.diff(places) == step).all()):
         return slice_axis(a, x, axis, range(first, first + step * len(places), step))
+    if len(places) > _MAX_PLACES:
+        raise UnsupportedError(f"takes {len(places)} positions of {x.shown}; supported are {_MAX_PLACES}")
     a.budget.spend(Cost.of_list(len(places)))
 
     def attributes(place: int) -> dict[str, Any]:

@@ -25,6 +25,11 @@ CHANNELS = {"x": (2, 3, 5, 4)}
         ("bchw,cef->bhewf", (3, 2, 3)),
         ("bchw,whc", (4, 5, 3)),
         ("bchw , chwo -> b o", (3, 5, 4, 7)),
+        ("...w,wk->...k", (4, 6)),
+        ("bc...,co->b...o", (3, 7)),
+        ("b...w,wk->b...k", (4, 6)),
+        ("bchw...,...wk->bchk", (4, 6)),
+        ("...w,wk", (4, 6)),
     ],
 )
 @pytest.mark.parametrize("constant_first", [False, True])
@@ -46,6 +51,7 @@ def test_with_a_constant(equation: str, shape: tuple[int, ...], constant_first: 
         ("bhij,bhjd->bihd", (2, 2, 5, 4), (2, 2, 4, 3)),
         ("bnhd,bmhd->bhnm", (2, 5, 2, 3), (2, 4, 2, 3)),
         ("bijc,bjkc->bikc", (2, 3, 5, 2), (2, 5, 4, 2)),
+        ("b...c,bkc->b...k", (2, 3, 5, 2), (2, 4, 2)),
     ],
 )
 def test_of_two_computed_tensors(equation: str, first: Any, second: Any) -> None:
@@ -54,14 +60,14 @@ def test_of_two_computed_tensors(equation: str, first: Any, second: Any) -> None
 
 
 @pytest.mark.parametrize(
-    ("equation", "reason"),
+    ("equation", "shape", "reason"),
     [
-        ("...ij,jk->...ik", "whose axes are named"),
-        ("bcii,ck->bki", "must be once in both operands"),
-        ("bchw,ck->bkh", "must be once in both operands"),
-        ("bchw,cw->bchw", "an axis that the other and the result have"),
+        ("...ij,...jk->...ik", (2, 4, 3), "whose axes are named"),
+        ("bcii,ck->bki", (3, 4), "must be once in both operands"),
+        ("bchw,ck->bkh", (3, 4), "must be once in both operands"),
+        ("bchw,cw->bchw", (3, 4), "an axis that the other and the result have"),
     ],
 )
-def test_what_is_refused(equation: str, reason: str) -> None:
+def test_what_is_refused(equation: str, shape: tuple[int, ...], reason: str) -> None:
     with pytest.raises(mpscnn.UnsupportedError, match=rf"Einsum\).*{reason}"):
-        read(model([node("Einsum", ["x", "w"], equation=equation)], CHANNELS, {"w": weights(3, 4)}))
+        read(model([node("Einsum", ["x", "w"], equation=equation)], CHANNELS, {"w": weights(*shape)}))

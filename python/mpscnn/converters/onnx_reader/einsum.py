@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import string
 from dataclasses import replace
 
 from mpscnn.converters.layer_names import quote_name
@@ -19,7 +20,7 @@ _EQUATION = re.compile(r"([A-Za-z]+),([A-Za-z]+)(?:->([A-Za-z]+))?")
 
 def _einsum(c: Context, node: Node) -> FileTensor:
     equation = node.text("equation", "").replace(" ", "")
-    found = _EQUATION.fullmatch(equation)
+    found = _EQUATION.fullmatch(_with_named_axes(c, node, equation))
     if found is None or len(node.inputs) != 2:
         raise UnsupportedError(
             f"its equation is {quote_name(equation)}; supported are two operands whose axes are named"
@@ -44,6 +45,34 @@ def _einsum(c: Context, node: Node) -> FileTensor:
             c, node, (computed, labels[computed]), (constant[0], labels[constant[0]]), target
         )
     raise UnsupportedError("both its inputs are constants, which is not supported")
+
+
+def _with_named_axes(c: Context, node: Node, equation: str) -> str:
+    """Return the equation with letters for the axes that "..." stands for, if only one operand has such axes."""
+    given, arrow, target = equation.partition("->")
+    terms = given.split(",")
+    if (
+        "..." not in given
+        or len(terms) != len(node.inputs)
+        or any(term.count(".") not in (0, 3) for term in terms)
+    ):
+        return equation
+    ranks = [
+        c.constants.view(name, "its operand").ndim if c.is_constant(name) else c.value(name).rank
+        for name in node.inputs
+    ]
+    unnamed = [rank - len(term.replace("...", "")) for rank, term in zip(ranks, terms, strict=True)]
+    counts = [count for count, term in zip(unnamed, terms, strict=True) if "..." in term and count]
+    free = [letter for letter in string.ascii_letters if letter not in equation]
+    if len(counts) > 1 or not 0 <= sum(counts) <= len(free):
+        return equation
+    letters = "".join(free[: sum(counts)])
+    if not arrow:
+        target = "..." + "".join(sorted(one for one in set(given) if one.isalpha() and given.count(one) == 1))
+    named = [
+        term.replace("...", letters if count else "") for term, count in zip(terms, unnamed, strict=True)
+    ]
+    return f"{','.join(named)}->{target.replace('...', letters)}"
 
 
 def _named(x: FileTensor, labels: str) -> tuple[FileTensor, dict[str, Axis]]:
