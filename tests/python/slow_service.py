@@ -35,10 +35,10 @@ from mpscnn.apps.serve import model_routes
 
 gate, measure = Path({str(file)!r}), model_routes._profile
 
-def wait_and_measure(compiled, runs, closing):
+def wait_and_measure(compiled, runs, closing, until):
     while gate.exists() and not closing.is_set():
         time.sleep(0.01)
-    return measure(compiled, runs, closing)
+    return measure(compiled, runs, closing, until)
 
 model_routes._profile = wait_and_measure
 """

@@ -228,7 +228,13 @@ def profiled(service: Service, path: str, count: int = 1) -> Iterator[None]:
         yield
 
 
-def test_a_profile_stops_after_a_turn_when_the_service_ends() -> None:
+@pytest.mark.parametrize("is_late", [False, True])
+def test_a_profile_stops_after_a_turn_when_nobody_waits(
+    is_late: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stops when the service ends, and at its deadline."""
+    times = [0.0]
+    monkeypatch.setattr(model_routes, "time", SimpleNamespace(monotonic=lambda: times[-1]))
     closing = threading.Event()
     turns: list[int] = []
 
@@ -244,12 +250,12 @@ def test_a_profile_stops_after_a_turn_when_the_service_ends() -> None:
         def profile(self, _: object, runs: int) -> Measured:
             turns.append(runs)
             if len(turns) == 3:
-                closing.set()
+                (times.append if is_late else lambda _: closing.set())(1.0)
             return Measured(runs)
 
     session = Session()
     program = SimpleNamespace(inputs={"x": (1, 2, 2, 1)}, session=lambda **_: session)
     compiled: Any = SimpleNamespace(model=SimpleNamespace(program=program, run_options=RunOptions()))
-    profile = json.loads(model_routes._profile(compiled, 100, closing))
+    profile = json.loads(model_routes._profile(compiled, 100, closing, 1.0))
     assert turns == [1, 10, 10]
     assert len(profile["milliseconds"]) == len(profile["steps"][0]["milliseconds"]) == 21

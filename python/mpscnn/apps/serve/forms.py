@@ -17,6 +17,7 @@ _MAX_VALUE = 10_000  # bytes of a field that is not the file
 _MAX_BOUNDARY = 70  # characters (RFC 2046, 5.1.1)
 _MAX_BOUNDARIES = 1_000
 _MAX_PADDING = 100  # spaces after a boundary
+_MAX_HEADER = 1_024  # bytes of a header of a field; python-multipart needs time in proportion to its square
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,9 @@ def read_form(body: bytearray, content_type: str) -> Form:
         raise ImageError(f"the form is damaged: more than {_MAX_PADDING} spaces follow its boundary")
     form = _Reader(body)
     try:
-        MultipartParser(boundary, form.callbacks()).write(body)  # which it only reads
+        MultipartParser(boundary, form.callbacks(), max_header_size=_MAX_HEADER).write(
+            body
+        )  # which it only reads
     except FormParserError as error:
         raise ImageError(f"the form is damaged: {error}") from None
     if not form.is_complete:

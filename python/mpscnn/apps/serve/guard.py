@@ -42,6 +42,12 @@ _ONCE = (
     b"x-request-timeout",
     b"inference-header-content-length",
 )
+#: Headers that are parsed.
+_PARSED = (*_ONCE, b"accept")
+#: The largest number of bytes of a header that is parsed. Longer ones would take some 50 ms in the event loop.
+_FIELD_BYTES = 8_192
+#: The largest number of options in a query. FastAPI parses all of them before the request reaches its route.
+_OPTIONS = 100
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _POLICY_NAME = b"content-security-policy"
 _POLICY_HEADER = (_POLICY_NAME, _POLICY.encode())
@@ -96,6 +102,8 @@ class Guard:
                         f"the header field {once.decode()} is there {names.count(once)} times; send it once"
                     )
                     return RefusedError(400, "BadRequest", message)
+        if (long := self._too_long(scope, headers)) is not None:
+            return long
         if _CONTROL.search(scope["path"]):  # a route's pattern would match a path with a line end after it
             return RefusedError(HTTPStatus.NOT_FOUND, "NotFound", NO_PATH)
         host = headers.get(b"host", b"").decode("latin-1").lower()
@@ -123,6 +131,16 @@ class Guard:
                     "the request needs the header Authorization: Bearer TOKEN, with the --token of the service",
                     about,
                 )
+        return None
+
+    @staticmethod
+    def _too_long(scope: Any, headers: dict[bytes, bytes]) -> RefusedError | None:
+        for name in _PARSED:
+            if len(headers.get(name, b"")) > _FIELD_BYTES:
+                message = f"the header field {name.decode()} may have {_FIELD_BYTES:,} bytes"
+                return RefusedError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "HeadTooLarge", message)
+        if scope["query_string"].count(b"&") >= _OPTIONS:
+            return RefusedError(HTTPStatus.BAD_REQUEST, "BadRequest", f"a query may have {_OPTIONS} options")
         return None
 
     def _is_own_host(self, host: str) -> bool:

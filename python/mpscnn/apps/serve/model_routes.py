@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
+import time
 from typing import Any
 
 import numpy as np
@@ -27,7 +29,7 @@ __all__ = ["add_model_routes"]
 _MAX_RUNS = 100
 _RUNS = 10
 _MAX_BYTES = 10_000
-#: Milliseconds that a profile measures before it looks whether the service ends.
+#: Milliseconds that a profile measures before it looks whether its deadline has passed, or the service ends.
 _TURN = 250.0
 _THREADS = {
     "description": "Threads of each request, at most the cores of this machine; auto: the cores are "
@@ -72,8 +74,10 @@ def add_model_routes(app: FastAPI, service: Service) -> None:
         if runs is None or not 1 <= runs <= _MAX_RUNS:
             raise ParameterError(f"runs must be a number from 1 to {_MAX_RUNS}, got {text[:100]!r}")
 
+        until = time.monotonic() + ends - asyncio.get_running_loop().time()
+
         def measured(compiled: Compiled) -> bytes:
-            return _profile(compiled, runs, service.closing).encode()
+            return _profile(compiled, runs, service.closing, until).encode()
 
         content = await service.compute(request, hosted, ends, measured)
         return Response(content, media_type=JSON)
@@ -142,8 +146,11 @@ def _options(body: bytearray) -> dict[str, Any]:
     }
 
 
-def _profile(compiled: Compiled, runs: int, closing: threading.Event) -> str:
-    """Measure the runs, fewer if the service ends meanwhile, and return the profile as JSON."""
+def _profile(compiled: Compiled, runs: int, closing: threading.Event, until: float) -> str:
+    """Measure the runs, and return the profile as JSON.
+
+    There are fewer runs if the service ends meanwhile, or at the time `until` of `time.monotonic`, when nobody waits.
+    """
     program = compiled.model.program
     shapes = [fixed_shape(name, shape) for name, shape in program.inputs.items()]
     random = np.random.default_rng(0)
@@ -152,7 +159,7 @@ def _profile(compiled: Compiled, runs: int, closing: threading.Event) -> str:
     x = inputs[0] if len(inputs) == 1 else inputs
     measured = session.profile(x, runs=1).to_dict()
     times: list[float] = measured["milliseconds"]
-    while (left := runs - len(times)) and not closing.is_set():
+    while (left := runs - len(times)) and not closing.is_set() and time.monotonic() < until:
         turn = session.profile(x, runs=max(1, min(left, int(_TURN / min(times))))).to_dict()
         times += turn["milliseconds"]
         for step, more in zip(measured["steps"], turn["steps"], strict=True):

@@ -13,6 +13,7 @@ from mpscnn.errors import ParameterError
 __all__ = ["HOST_NAME", "Settings", "check_threads", "default_inflight", "is_loopback"]
 
 #: The pattern of a host name in a Host header.
+_TOKEN = 1_000  # the longest token
 HOST_NAME = r"[^\[\]@/?#:,\s]+"
 
 
@@ -93,8 +94,9 @@ class Settings:
         whole_number("connections", self.connections, maximum=1_000_000)
         if not is_finite_number(self.deadline) or not 0 < self.deadline <= 86_400:
             raise ParameterError(f"deadline must be seconds above 0 up to 86400, got {self.deadline!r}")
-        if self.token is not None and not (self.token.isascii() and self.token.isprintable() and self.token):
-            raise ParameterError("token must be printable ASCII characters, and one at least")
+        token = self.token
+        if token is not None and not (token.isascii() and token.isprintable() and 1 <= len(token) <= _TOKEN):
+            raise ParameterError(f"token must be 1 to {_TOKEN:,} printable ASCII characters")
         for name in name_list("allowed_hosts", self.allowed_hosts):
             if not _can_be_host(name):
                 raise ParameterError(

@@ -38,7 +38,7 @@ def tensor_bytes(compiled: Compiled, wanted: InferRequest, maximum: int) -> int:
     for name in wanted.outputs or ():
         if name not in known:
             raise ParameterError(
-                f"there is no output {name!r}{did_you_mean(name, known)}; outputs are {', '.join(known)}"
+                f"there is no output {name[:200]!r}{did_you_mean(name[:200], known)}; outputs are {', '.join(known)}"
             )
     shapes = {name: _shape(compiled, given) for name, given in wanted.inputs.items()}
     halves = {name for name, given in wanted.inputs.items() if given.datatype == "FP16"}
