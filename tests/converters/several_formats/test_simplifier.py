@@ -1,269 +1,27 @@
-"""Activations that files of any format write as several operators become a part of the convolution before them."""
+"""What files of any format write as several operators becomes a part of the convolution before or after them."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
-from converters import caffe_writer, keras_writer, tensorflow_writer
-from converters.coreml_writer import Program
-from converters.onnx_files import model, node
-from converters.tflite.test_tflite_layers import operator
-from converters.tflite_writer import Tensor, constant, write_tflite
-from numpy.typing import NDArray
+from converters.part_writers import BORDER, CHANNELS, FORMATS, HEIGHT, PADDED, WIDTH, Writer
 from reference.neuron import neuron as reference
 from tolerance import HALF_EPS
 
 import mpscnn
-from mpscnn.converters import read_network
 from mpscnn.converters.simplify.activations import ActivationFinder
-from mpscnn.converters.simplify.simplifier import simplify, simplify_activations
+from mpscnn.converters.simplify.simplifier import simplify, simplify_before_integers
 
-Array = NDArray[Any]
 RANDOM = np.random.default_rng(4)
-CHANNELS, OUTPUTS = 3, 4
+OUTPUTS = 4
 FIRST = RANDOM.normal(0, 1, (CHANNELS, CHANNELS)).astype(np.float32)
 LAST = RANDOM.normal(0, 1, (OUTPUTS, CHANNELS)).astype(np.float32)
-X = RANDOM.normal(0, 2, (1, 5, 6, CHANNELS)).astype(np.float32)
+X = RANDOM.normal(0, 2, (1, HEIGHT, WIDTH, CHANNELS)).astype(np.float32)
 
-
-class Writer(ABC):
-    """Writes a file with two 1x1 convolutions and elementwise functions between them. Values are known by names."""
-
-    def __init__(self) -> None:
-        self.count = 0
-
-    def name(self) -> str:
-        self.count += 1
-        return f"v{self.count}"
-
-    @abstractmethod
-    def convolution(self, x: str, weights: Array, name: str) -> str: ...
-
-    @abstractmethod
-    def apply(self, kind: str, *values: str) -> str:
-        """Apply "add", "multiply", or a function of one value: "sigmoid", "tanh", "erf", "softplus" or "relu6"."""
-
-    @abstractmethod
-    def with_number(self, kind: str, x: str, number: float) -> str:
-        """Add a number to each element, or multiply each element by it."""
-
-    @abstractmethod
-    def read(self, folder: Path, output: str) -> mpscnn.Network: ...
-
-
-class Onnx(Writer):
-    names: ClassVar = {
-        "add": "Add", "multiply": "Mul", "sigmoid": "Sigmoid", "tanh": "Tanh", "erf": "Erf", "softplus": "Softplus",
-    }  # fmt: skip
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.nodes: list[Any] = []
-        self.constants: dict[str, Any] = {"low": np.float32(0), "high": np.float32(6)}
-
-    def made(self, kind: str, *inputs: str, name: str = "") -> str:
-        name = name or self.name()
-        self.nodes.append(node(kind, inputs, name))
-        return name
-
-    def convolution(self, x: str, weights: Array, name: str) -> str:
-        self.constants[f"{name}.weight"] = weights[:, :, None, None]
-        return self.made("Conv", x, f"{name}.weight", name=name)
-
-    def apply(self, kind: str, *values: str) -> str:
-        if kind == "relu6":
-            return self.made("Clip", *values, "low", "high")
-        return self.made(self.names[kind], *values)
-
-    def with_number(self, kind: str, x: str, number: float) -> str:
-        known = self.name()
-        self.constants[known] = np.float32(number)
-        return self.made(self.names[kind], x, known)
-
-    def read(self, folder: Path, output: str) -> mpscnn.Network:
-        onnx = pytest.importorskip("onnx", reason="onnx is not installed")
-        made = model(self.nodes, {"image": [1, CHANNELS, 5, 6]}, self.constants, outputs=(output,))
-        onnx.save(made, str(folder / "net.onnx"))
-        return read_network(folder / "net.onnx")
-
-
-class TensorFlowLite(Writer):
-    names: ClassVar = {"add": "ADD", "multiply": "MUL", "sigmoid": "LOGISTIC", "tanh": "TANH"}
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.tensors = [Tensor("image", X.shape)]
-        self.operators: list[Any] = []
-
-    def place(self, name: str) -> int:
-        return [tensor.name for tensor in self.tensors].index(name)
-
-    def made(
-        self, kind: str, *inputs: str, options: Any = (), channels: int = CHANNELS, name: str = ""
-    ) -> str:
-        name = name or self.name()
-        places = [self.place(one) for one in inputs]
-        self.tensors.append(Tensor(name, (*X.shape[:3], channels)))
-        self.operators.append(operator(kind, places, [len(self.tensors) - 1], options))
-        return name
-
-    def convolution(self, x: str, weights: Array, name: str) -> str:
-        self.tensors.append(constant(f"{name}.weight", weights[:, None, None]))
-        options = [(0, "Int8", 1), (1, "Int32", 1), (2, "Int32", 1)]
-        return self.made("CONV_2D", x, f"{name}.weight", options=options, channels=len(weights), name=name)
-
-    def apply(self, kind: str, *values: str) -> str:
-        if kind == "relu6":
-            return self.made("RELU6", *values)
-        return self.made(self.names[kind], *values)
-
-    def with_number(self, kind: str, x: str, number: float) -> str:
-        known = self.name()
-        self.tensors.append(constant(known, np.float32(number)))
-        return self.made(self.names[kind], x, known)
-
-    def read(self, folder: Path, output: str) -> mpscnn.Network:
-        content = write_tflite(self.tensors, self.operators, [0], [self.place(output)])
-        (folder / "net.tflite").write_bytes(content)
-        return read_network(folder / "net.tflite")
-
-
-class Keras(Writer):
-    names: ClassVar = {"add": "Add", "multiply": "Multiply"}
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.layers = [keras_writer.image(*X.shape[1:])]
-        self.weights: dict[str, Any] = {}
-
-    def made(self, kind: str, *inputs: str, name: str = "", **settings: Any) -> str:
-        name = name or self.name()
-        self.layers.append(keras_writer.layer(kind, name, *inputs, **settings))
-        return name
-
-    def convolution(self, x: str, weights: Array, name: str) -> str:
-        self.weights[name] = {"kernel": weights.T[None, None]}
-        return self.made("Conv2D", x, name=name, filters=len(weights), kernel_size=[1, 1], use_bias=False)
-
-    def apply(self, kind: str, *values: str) -> str:
-        if kind in self.names:
-            return self.made(self.names[kind], *values)
-        return self.made("Activation", *values, activation=kind)
-
-    def with_number(self, kind: str, x: str, number: float) -> str:
-        name = self.made("TFOpLambda", x, function=f"math.{kind}")
-        self.layers[-1]["inbound_nodes"] = [[[x, 0, 0, {"y": number, "name": None}]]]
-        return name
-
-    def read(self, folder: Path, output: str) -> mpscnn.Network:
-        keras_writer.write_h5(folder / "net.h5", keras_writer.functional(self.layers), self.weights)
-        return read_network(folder / "net.h5")
-
-
-class TensorFlow(Writer):
-    names: ClassVar = {
-        "add": "AddV2", "multiply": "Mul", "sigmoid": "Sigmoid", "tanh": "Tanh", "erf": "Erf", "softplus": "Softplus",
-        "relu6": "Relu6",
-    }  # fmt: skip
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.graph = tensorflow_writer.Graph()
-        self.graph.placeholder(*X.shape)
-
-    def convolution(self, x: str, weights: Array, name: str) -> str:
-        settings = {"strides": [1] * 4, "dilations": [1] * 4, "padding": "VALID", "data_format": "NHWC"}
-        known = self.graph.constant(weights.T[None, None])
-        return self.graph.node("Conv2D", x, known, name=name, **settings)
-
-    def apply(self, kind: str, *values: str) -> str:
-        return self.graph.node(self.names[kind], *values)
-
-    def with_number(self, kind: str, x: str, number: float) -> str:
-        return self.apply(kind, x, self.graph.constant(number))
-
-    def read(self, folder: Path, output: str) -> mpscnn.Network:
-        return read_network(self.graph.save(folder / "net.pb"))
-
-
-class CoreML(Writer):
-    names: ClassVar = {"add": "add", "multiply": "mul"}
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.program = Program({"image": (1, CHANNELS, 5, 6)})
-
-    def made(self, kind: str, name: str = "", **operands: Any) -> str:
-        name = name or self.name()
-        self.program.add(kind, name, **operands)
-        return name
-
-    def convolution(self, x: str, weights: Array, name: str) -> str:
-        return self.made("conv", name, x=f"%{x}", weight=weights[:, :, None, None])
-
-    def apply(self, kind: str, *values: str) -> str:
-        if kind not in self.names:
-            return self.made(kind, x=f"%{values[0]}")
-        return self.made(self.names[kind], x=f"%{values[0]}", y=f"%{values[1]}")
-
-    def with_number(self, kind: str, x: str, number: float) -> str:
-        return self.made(self.names[kind], x=f"%{x}", y=np.float32(number))
-
-    def read(self, folder: Path, output: str) -> mpscnn.Network:
-        self.program.block.outputs[:] = [output]
-        return read_network(self.program.saved(folder / "net.mlpackage"))
-
-
-class Caffe(Writer):
-    names: ClassVar = {"sigmoid": "Sigmoid", "tanh": "TanH", "softplus": "BNLL", "relu6": "ReLU6"}
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.text = caffe_writer.image(1, CHANNELS, 5, 6)
-        self.blobs: dict[str, Any] = {}
-
-    def made(self, kind: str, *inputs: str, parameters: str = "", name: str = "") -> str:
-        name = name or self.name()
-        self.text += caffe_writer.layer(kind, name, " ".join(inputs).replace("image", "data"), parameters)
-        return name
-
-    def convolution(self, x: str, weights: Array, name: str) -> str:
-        self.blobs[name] = [weights[:, :, None, None]]
-        settings = f"convolution_param {{ num_output: {len(weights)} kernel_size: 1 bias_term: false }}"
-        return self.made("Convolution", x, parameters=settings, name=name)
-
-    def apply(self, kind: str, *values: str) -> str:
-        if kind in self.names:
-            return self.made(self.names[kind], *values)
-        # In Caffe, layers that read the same value read a copy of it by the layer Split, which is optional.
-        return self.made(
-            "Eltwise",
-            *values,
-            parameters=f"eltwise_param {{ operation: {'SUM' if kind == 'add' else 'PROD'} }}",
-        )
-
-    def with_number(self, kind: str, x: str, number: float) -> str:
-        setting = "shift" if kind == "add" else "scale"
-        return self.made("Power", x, parameters=f"power_param {{ {setting}: {number} }}")
-
-    def read(self, folder: Path, output: str) -> mpscnn.Network:
-        return read_network(caffe_writer.write(folder, self.text, self.blobs))
-
-
-FORMATS: dict[str, tuple[Callable[[], Writer], set[str]]] = {
-    "onnx": (Onnx, set()),
-    "tflite": (TensorFlowLite, {"erf", "softplus"}),
-    "keras": (Keras, {"erf"}),
-    "tensorflow": (TensorFlow, set()),
-    "coreml": (CoreML, set()),
-    "caffe": (Caffe, {"erf"}),
-}
-"""The formats, and the functions that they do not have."""
 
 # ---- Patterns ------------------------------------------------------------------------------------------------------
 
@@ -369,12 +127,28 @@ def test_an_output_keeps_its_name(format_name: str, tmp_path: Path) -> None:
     assert structure["outputs"] == [last["name"]] != [first["name"]]
 
 
+@pytest.mark.parametrize("format_name", sorted(set(FORMATS) - {"caffe"}))
+def test_a_border_of_zeros_becomes_the_padding_of_the_convolution(format_name: str, tmp_path: Path) -> None:
+    """Caffe has no layer that only pads."""
+    writer = FORMATS[format_name][0]()
+    output = writer.convolution(writer.pad(writer.convolution("image", FIRST, "first")), LAST, "last")
+    network = writer.read(tmp_path, output)
+    _, last = network.to_dict()["nodes"]
+    (top, bottom), (left, right) = BORDER
+    pads = {"pad_top": top, "pad_bottom": bottom, "pad_left": left, "pad_right": right}
+    assert pads.items() <= last["attributes"].items()
+    expected = np.pad(X @ FIRST.T @ LAST.T, ((0, 0), *BORDER, (0, 0)))
+    found = np.asarray(network.compile(device="cpu").run(X))
+    assert found.shape == (1, *PADDED, OUTPUTS)
+    np.testing.assert_allclose(found, expected, atol=2e-5, rtol=1e-5)
+
+
 # ---- What stays ----------------------------------------------------------------------------------------------------
 
 
 def swish_network(*, between: str | None = None) -> mpscnn.Network:
     """Return a convolution, swish by parts, and a ReLU. `between` names a layer with another consumer."""
-    network = mpscnn.Network(input=(5, 6, CHANNELS))
+    network = mpscnn.Network(input=(HEIGHT, WIDTH, CHANNELS))
     x = network.conv2d(network.input, CHANNELS, 1, use_bias=False, name="first")
     network.set_weights({"first.weight": FIRST[:, None, None]})
     gate = network.activation(x, "sigmoid", name="gate")
@@ -412,9 +186,50 @@ def test_a_result_of_integers_stays() -> None:
     network.quantize("product", "int8", 0.05, 0)
     assert simplify(network) is network
     network = swish_network()
-    assert simplify_activations(network, {"gate"}) is network
-    assert kinds(simplify_activations(network, {"product"})) == ["convolution", "pooling"]
-    assert kinds(simplify_activations(network, {"first"})) == ["convolution", "neuron", "pooling"]
+    assert simplify_before_integers(network, {"gate": 1}) is network
+    assert kinds(simplify_before_integers(network, {"product": 1})) == ["convolution", "pooling"]
+    assert kinds(simplify_before_integers(network, {"first": 1})) == ["convolution", "neuron", "pooling"]
+
+
+def bordered(
+    border: dict[str, Any], *, padding: Any = "valid", reads_twice: bool = False, scale: float = 0.5
+) -> mpscnn.Network:
+    """Return a layer that pads, and a convolution of integers. The result of the padding has this scale."""
+    network = mpscnn.Network(input=(HEIGHT, WIDTH, CHANNELS))
+    network.quantize(network.input, "int8", 0.5, 3)
+    x = network.layer("padding", [network.input], border, name="border")
+    network.quantize(x, "int8", scale, 3)
+    y = network.conv2d(x, OUTPUTS, 3, padding=padding, name="convolution")
+    network.quantize(y, "int8", 0.25, 0)
+    network.output(y)
+    if reads_twice:
+        network.output(network.max_pool2d(x, 2, name="pool"))
+    return network
+
+
+def test_a_border_of_integers_becomes_padding() -> None:
+    """A border of zeros has the integer of 0, the zero point, and no result is rounded."""
+    made = simplify(bordered({"top": 1, "right": 2, "left": -1}, padding=((1, 1), (0, 0))))
+    assert kinds(made) == ["convolution"]
+    attributes = made.to_dict()["nodes"][0]["attributes"]
+    assert [attributes[f"pad_{side}"] for side in ("top", "bottom", "left", "right")] == [2, 1, -1, 2]
+
+
+@pytest.mark.parametrize(
+    ("border", "settings"),
+    [
+        ({"top": 1, "value": 1.0}, {}),
+        ({"top": 1, "mode": "mirror"}, {}),
+        ({"top": 1, "back": 1}, {}),
+        ({"top": -1}, {"padding": ((1, 0), (0, 0))}),
+        ({"top": 1}, {"padding": "same"}),
+        ({"top": 1}, {"reads_twice": True}),
+        ({"top": 1}, {"scale": 0.25}),
+    ],
+)
+def test_other_borders_stay(border: dict[str, Any], settings: dict[str, Any]) -> None:
+    network = bordered(border, **settings)
+    assert simplify(network) is network
 
 
 def test_layers_of_different_precision_stay_two() -> None:

@@ -187,12 +187,12 @@ def _pad(c: Context, node: Node) -> FileTensor | None:
         x = x.transpose([0, 3, 1, 2])
         pads = [pads[side + axis] for side in (0, _IMAGE_RANK) for axis in (0, 3, 1, 2)]
     _, front, top, left, _, back, bottom, right = pads
-    fills = {"Conv": value == 0.0, "MaxPool": value == -math.inf}
     border = [top, left, bottom, right] if x.rank == _IMAGE_RANK else [left, right]
     if (
         mode == "constant"
+        and value == -math.inf
         and not (front or back or lies_channels_last)
-        and _is_padding_of(c, node.outputs[0], fills, border)
+        and _is_padding_of_maximum(c, node.outputs[0], border)
     ):
         c.padded[node.outputs[0]] = (x, [top, left, bottom, right])
         return None
@@ -234,16 +234,16 @@ def _padded_axis(
     return x.take(axis, [first + (place - before) % kept for place in range(count)])
 
 
-def _is_padding_of(c: Context, name: str, fills: dict[str, bool], border: list[int]) -> bool:
-    """Return True if a Pad can be fused as padding into its single consumer, a convolution or pooling.
+def _is_padding_of_maximum(c: Context, name: str, border: list[int]) -> bool:
+    """Return True if a Pad with minus infinity can be the padding of its single consumer, a MaxPool.
 
-    `fills` has the kinds of consumers whose padding has the right value. If a side of the Pad crops, the consumer must
-    have no padding on that side.
+    A layer of the network cannot pad with minus infinity. If a side of the Pad crops, the MaxPool must have no padding
+    on that side.
     """
     user = c.only_user(name)
     return (
         user is not None
-        and fills.get(user.kind, False)
+        and user.kind == "MaxPool"
         and user.inputs[0] == name
         and user.text("auto_pad", "NOTSET") == "NOTSET"
         and all(

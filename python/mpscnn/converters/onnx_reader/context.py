@@ -127,7 +127,7 @@ class Context:
                 f"computes with {quote_name(name)}, which is quantised; only what is dequantised again can be"
             )
         if name in self.padded:
-            raise AssertionError("a border that belongs to a convolution")
+            raise AssertionError("a border that belongs to a maximum")
         if name not in self.values:
             if self.learns(name):
                 return self.constant(name)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mpscnn.converters.onnx_reader.constants import StoredIntegers
 from mpscnn.converters.onnx_reader.context import Context
-from mpscnn.converters.simplify.simplifier import simplify_activations
+from mpscnn.converters.simplify.simplifier import simplify_before_integers
 from mpscnn.graph.integer_layers import HIGHEST, LOWEST, PRODUCTS, Node, Scale, keeps_integers, refused_layers
 from mpscnn.graph.network import Network
 
@@ -31,7 +31,7 @@ def keep_integers(c: Context) -> None:
     """
     if not c.quantized:
         return
-    _simplify_activations(c)
+    _simplify(c)
     network = c.network
     made = _Integers(c)
     trial = Network.from_graph(network.graph.copy())
@@ -64,14 +64,14 @@ def keep_integers(c: Context) -> None:
         )
 
 
-def _simplify_activations(c: Context) -> None:
-    """Replace layers that together compute an activation, unless the file quantizes a result between them.
+def _simplify(c: Context) -> None:
+    """Merge layers that together compute an activation or convolution, if the file quantizes no result between.
 
     This comes before the integers, because an engine of integers computes an activation with the layer before it.
     """
     names = c.network.layer_names()
     integers = {names[index]: integers for index, integers in c.integers.items()}
-    c.network = simplify_activations(c.network, set(integers))
+    c.network = simplify_before_integers(c.network, integers)
     places = {name: index for index, name in enumerate(c.network.layer_names())}
     c.integers = {places[name]: own for name, own in integers.items() if name in places}
 

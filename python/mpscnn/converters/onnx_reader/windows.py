@@ -103,14 +103,13 @@ def _weights(c: Context, node: Node, x: FileTensor) -> NDArray[np.float32]:
 
 
 def _convolution(c: Context, node: Node) -> FileTensor:
-    x, border = _padded(c, node)
-    x, images = x.images_as_channels(1)
+    x, images = c.tensor(node.inputs[0]).images_as_channels(1)
     weight = _weights(c, node, x)
     groups = node.integer("group", 1) * images
     if images > 1:
         weight = c.constants.tile(weight, images)
     filters, inputs, height, width = weight.shape
-    attributes = window(node, x, (height, width)) | border | {"output_channels": filters, "groups": groups}
+    attributes = window(node, x, (height, width)) | {"output_channels": filters, "groups": groups}
     weight = weight.transpose(0, 2, 3, 1)
     tensor, tail, lies = _operand(c, x, attributes)
     if product(tail) == inputs:
@@ -129,7 +128,7 @@ def _convolution(c: Context, node: Node) -> FileTensor:
 
 
 def _padded(c: Context, node: Node) -> tuple[FileTensor, dict[str, Any]]:
-    """Return the input of a convolution or pooling, and padding that is merged from a Pad node before it."""
+    """Return the input of a pooling, and padding that is merged from a Pad node before it."""
     if node.inputs[0] not in c.padded:
         return c.tensor(node.inputs[0]), {}
     x, (top, left, bottom, right) = c.padded[node.inputs[0]]

@@ -8,8 +8,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mpscnn._private.arguments import whole_number_in
 from mpscnn.converters.layer_names import LayerNames
+from mpscnn.converters.renaming import name_without_number
 from mpscnn.converters.simplify.expressions import (
     MAX_SIZE,
     MAX_STEPS,
@@ -194,7 +194,7 @@ class ActivationWriter:
             return False
         if own == match.x and "activation" in node:
             return False
-        keeps_name = not self._renames_outputs or _stem(last, {own, *merged}) != own
+        keeps_name = not self._renames_outputs or name_without_number(last, {own, *merged}) != own
         if match.result in self._outputs and own != last and keeps_name:
             return False
         return bool(node.get("keep_float32", False) == self._nodes[last].get("keep_float32", False))
@@ -202,7 +202,7 @@ class ActivationWriter:
     def _name(self, match: Match, merged: Collection[str]) -> str:
         """Return the name of a neuron that replaces the layers of a match."""
         own = match.result.removesuffix(BASE)
-        stem = _stem(own, merged)
+        stem = name_without_number(own, merged)
         if stem is not None and (self._renames_outputs or match.result not in self._outputs):
             return stem
         if own == match.result:
@@ -229,15 +229,3 @@ class ActivationWriter:
     def outputs(self) -> list[str]:
         """Return the names of the network's outputs, in their order."""
         return [self._made_by.get(name, name) for name in self._outputs]
-
-
-def _stem(name: str, known: Collection[str]) -> str | None:
-    """Return a layer's name without its number, if all smaller numbers are known; None for other names.
-
-    Such a number is no part of the file's name. A reader made it for several layers of one name: "act", "act_2".
-    """
-    stem, _, text = name.rpartition("_")
-    number = whole_number_in(text)
-    if number is None or not 2 <= number <= len(known) + 1:
-        return None
-    return stem if {stem, *(f"{stem}_{place}" for place in range(2, number))} <= set(known) else None

@@ -3,7 +3,7 @@
 File formats have no operator for some activations and norms, or programs write them as several operators. They are
 found in the converted network, so this works for all file formats. Variances, standard deviations and the logarithm of
 a sigmoid become one layer, too. One layer is faster, and has no rounded intermediate results, which matters because
-squares of ordinary numbers are beyond the range of float16.
+squares of ordinary numbers are beyond the range of float16. The padding before a convolution becomes a part of it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from mpscnn.converters.simplify.activations import ActivationFinder, ActivationW
 from mpscnn.converters.simplify.layers import Layers, Node
 from mpscnn.converters.simplify.norm_writer import NormWriter
 from mpscnn.converters.simplify.norms import is_log_of_sigmoid, match_normalization, match_variance
+from mpscnn.converters.simplify.padding import merge_padding
 from mpscnn.graph.network import Network
 from mpscnn.graph.settings import copy_settings
 
@@ -25,7 +26,8 @@ from mpscnn.graph.settings import copy_settings
 def simplify(network: Network, *, merges_norms: bool = True) -> Network:
     """Return the network with one layer for each activation and norm, or the same network if nothing was found.
 
-    Networks with quantizations stay unchanged, because they have separate integers for each layer's result.
+    The padding before a convolution becomes a part of it. Networks with quantizations keep their activations and norms,
+    because they have separate integers for each layer's result.
 
     Args:
         network: the network.
@@ -33,36 +35,50 @@ def simplify(network: Network, *, merges_norms: bool = True) -> Network:
             that will be trained by the parameters of its file keeps its layers.
     """
     structure = network.to_dict()
-    if any("quantization" in node for node in structure["nodes"]):
-        return network
-    activations = _merge_activations(network, structure)
-    changed = structure if activations is None else _changed(structure, activations)
+    entries = [*structure["inputs"], *structure["nodes"]]
+    integers = {entry["name"]: entry["quantization"] for entry in entries if "quantization" in entry}
+    padded, names = _merge_padding(network, structure, integers)
+    if integers:
+        return network if padded is structure else _restructured(network, padded, (), names)
+    activations = _merge_activations(network, padded)
+    changed = padded if activations is None else _changed(padded, activations)
     stems = {} if activations is None else activations.stems
     norms = _merge_norms(Layers(network, changed["nodes"], stems), changed) if merges_norms else None
     without_weights = set() if activations is None else activations.without_weights
     if norms is None:
-        return network if activations is None else _restructured(network, changed, without_weights, {})
+        return network if changed is structure else _restructured(network, changed, without_weights, names)
     nodes = _still_needed(changed["nodes"], norms.nodes, changed["outputs"])
     nodes = _reshaped_once(nodes, changed["outputs"])
-    names = {} if network.detection else _without_numbers(structure["nodes"], nodes)
+    names |= {} if network.detection else _without_numbers(structure["nodes"], nodes)
     made = _restructured(network, changed | {"nodes": nodes}, without_weights | norms.merged, names)
     for (name, role), values in norms.weights.items():
         made.graph.set_weight(names.get(name, name), role, values)
     return made
 
 
-def simplify_activations(network: Network, rounded: Collection[str]) -> Network:
-    """Return the network with one layer for each activation, or the same network if nothing was found.
+def simplify_before_integers(network: Network, integers: Mapping[str, object]) -> Network:
+    """Do what `simplify` does, except for norms, in a network that will get quantizations.
 
     Args:
         network: the network.
-        rounded: the layers whose results have integers, which stay layers of the network.
+        integers: the quantizations of inputs and layers, by name. Layers with a quantization stay layers.
     """
     structure = network.to_dict()
-    activations = _merge_activations(network, structure, rounded)
-    if activations is None:
-        return network
-    return _restructured(network, _changed(structure, activations), activations.without_weights, {})
+    padded, _ = _merge_padding(network, structure, integers)
+    activations = _merge_activations(network, padded, integers)
+    if activations is not None:
+        return _restructured(network, _changed(padded, activations), activations.without_weights, {})
+    return network if padded is structure else _restructured(network, padded, (), {})
+
+
+def _merge_padding(
+    network: Network, structure: dict[str, Any], integers: Mapping[str, object]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the structure with the padding in the convolutions, and new names of layers."""
+    padded = merge_padding(structure["nodes"], structure["outputs"], integers)
+    if padded is None:
+        return structure, {}
+    return structure | {"nodes": padded.nodes}, {} if network.detection else padded.names
 
 
 def _merge_activations(

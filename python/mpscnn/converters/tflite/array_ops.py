@@ -17,7 +17,6 @@ from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
 
 _IMAGE_RANK = 4
-_VALID = 1  # VALID in the schema's enumeration of padding
 
 # ---- Shapes ------------------------------------------------------------------------------------------------
 
@@ -141,24 +140,7 @@ def _pad(c: Reader, operator: FileOperator) -> Made:
     value = 0.0
     if len(operator.inputs) > 2:
         value = float(c.constants.real(operator.inputs[2], "the padding's value").reshape(-1)[0])
-    if value == 0.0 and _is_padding_of_convolution(c, operator):
-        batch, (top, bottom), (left, right), channels = _sides(c, operator)
-        if not any(batch + channels):
-            c.padded[operator.outputs[0]] = (c.value(operator.inputs[0]), ((top, bottom), (left, right)))
-            return None
     return _bordered(c, operator, {"value": value})
-
-
-def _is_padding_of_convolution(c: Reader, operator: FileOperator) -> bool:
-    """Return True if a PAD can be fused into its single consumer, a convolution without padding."""
-    user = c.only_user(operator.outputs[0])
-    return (
-        user is not None
-        and user.kind in ("CONV_2D", "DEPTHWISE_CONV_2D")
-        and user.inputs[:1] == operator.outputs[:1]
-        and user.options is not None
-        and user.options.integer(0, "b") == _VALID
-    )
 
 
 def _mirror_pad(c: Reader, operator: FileOperator) -> Made:

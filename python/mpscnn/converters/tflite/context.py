@@ -43,10 +43,6 @@ _ACTIVATIONS: dict[str, Activation] = {
 _LIMITING = ("uint8", "int8", "int16")
 _NEGLIGIBLE = 1.001  # one quantization step, and a tolerance for the rounding of scales
 
-Sides = tuple[tuple[int, int], tuple[int, int]]
-"""The padding of an image: (top, bottom) and (left, right)."""
-
-
 Integers = tuple[str, float, int]
 """The type, scale and zero point of a quantized tensor."""
 
@@ -80,8 +76,6 @@ class OperatorReader:
         self.results = frozenset(file.outputs)
         self.spread: dict[int, tuple[Tensor, tuple[int, int], list[int]]] = {}
         """The image, block size and padding of each SPACE_TO_BATCH_ND, by the index of its result."""
-        self.padded: dict[int, tuple[Tensor, Sides]] = {}
-        """The image and the padding of each PAD that is fused into a convolution, by the index of its result."""
         self.maxima: dict[int, Maxima] = {}
         """The places of the maxima of poolings, by the index of the tensor with their positions."""
         self.joined: set[int] = set()

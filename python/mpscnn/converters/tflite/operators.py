@@ -124,14 +124,11 @@ def _space_to_batch(c: Reader, operator: FileOperator) -> None:
 
 
 def _spread(c: Reader, operator: FileOperator, window: dict[str, Any]) -> tuple[Tensor, dict[str, Any], int]:
-    """Return the input and window of a convolution, after merging PAD or SPACE_TO_BATCH_ND before it.
+    """Return the input and window of a convolution, after merging SPACE_TO_BATCH_ND before it.
 
     The last result is the number of images that became channels, see `FileTensor.images_as_channels`.
     """
     index = operator.inputs[0]
-    if index in c.padded:
-        x, sides = c.padded[index]
-        return x, window | {"padding": sides}, 1
     spread = c.spread.get(index)
     if spread is None:
         given = c.seen(index)
