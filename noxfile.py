@@ -16,12 +16,14 @@ import nox
 
 sys.path.insert(0, str(Path(__file__).parent / ".ci"))
 sys.path.insert(0, str(Path(__file__).parent / "cmake"))
+from check_other_systems import RUN_ON_ARM64
 from session_packages import (
     ATHERIS,
     BROWSER,
     CLANG_FORMAT,
     COREMLTOOLS,
     CROSS,
+    CROSS_COMPILERS,
     CUDA,
     EMULATORS,
     FORMS,
@@ -43,11 +45,13 @@ from session_steps import (
     ROOT,
     build_cpp,
     build_emulation,
+    build_for_arm64,
     built_wheel,
     check_github_files,
     clang,
+    compare_with_arm64,
     configure_cpp,
-    emulated_tests,
+    emulated_options,
     emulation_environment,
     environments_of_this_process,
     held_folder,
@@ -294,10 +298,19 @@ def wheels(session: nox.Session) -> None:
 
 @nox.session
 def portable(session: nox.Session) -> None:
-    """Compile the library's C++ sources for macOS, on arm64 and x86-64, with zig. Nothing is linked or run."""
-    install_build_tools(session)
-    session.install("ziglang")
-    session.run("python", ".ci/compile_for_macos.py", str(held_folder(session, "macos")))
+    """Compile everything for other machines: arm64 Linux with GCC and clang, and macOS with clang.
+
+    The programs for arm64 Linux run on an emulated processor. They classify a photo, and run cases of `mpscnn verify`
+    and the C++ tests of integers.
+    """
+    install_system_packages(session, "ccache", "g++", *CROSS_COMPILERS)
+    install_package(session)
+    session.install("pybind11>=3.0", "ziglang")
+    programs = build_for_arm64(session, *RUN_ON_ARM64)
+    run_ctest(session, "arm64", "--tests-regex", "integer|requantisation|fixed_point", MPSCNN_EMULATED="1")
+    compare_with_arm64(session, programs, "-k", "verify or photo")
+    held_folder(session, "clang")
+    session.run("python", ".ci/check_other_systems.py", str(BUILD), LLVM)
 
 
 @nox.session
@@ -408,16 +421,9 @@ def emulated(session: nox.Session) -> None:
     """Run the suites on emulated processors: x86-64 with SSE4 only and with AVX2 but no VNNI, and arm64."""
     install_system_packages(session, "ccache", "g++", *EMULATORS)
     install_package(session, "all")
-    compiler = "aarch64-linux-gnu"
-    emulated_tests(
-        session,
-        "neon",
-        "qemu-aarch64",
-        "-DCMAKE_SYSTEM_PROCESSOR=aarch64",
-        f"-DCMAKE_C_COMPILER={compiler}-gcc",
-        f"-DCMAKE_CXX_COMPILER={compiler}-g++",
-        "-DCMAKE_EXE_LINKER_FLAGS=-static",
-    )
+    session.install("pybind11>=3.0")
+    programs = build_for_arm64(session)
+    run_ctest(session, "arm64", MPSCNN_EMULATED="1")
     # Both processors lack bfloat16 and products of unsigned and signed bytes. The second also lacks dot products and
     # float16 arithmetic.
     for processor in ("cortex-a76", "cortex-a57"):
@@ -427,16 +433,11 @@ def emulated(session: nox.Session) -> None:
             "kernels_integer_test",
             "kernels_requantisation_test",
         ):
-            program = str(BUILD / "neon" / "tests" / "cpp" / "cpu_tests")
-            session.run("qemu-aarch64", "-cpu", processor, program, name, external=True)
-    program = f"qemu-aarch64 {BUILD / 'neon' / 'tests' / 'cpp' / 'fingerprint_of'}"
-    session.run(
-        "pytest",
-        "tests/models/test_fingerprints.py",
-        env={"MPSCNN_FINGERPRINT_OF": program, "MPSCNN_CPU": ""},
-    )
+            session.run("qemu-aarch64", "-cpu", processor, str(programs / "cpu_tests"), name, external=True)
+    compare_with_arm64(session, programs)
     if platform.machine() == "x86_64":
-        emulated_tests(session, "nehalem", "qemu-x86_64;-cpu;Nehalem")
+        build_cpp(session, "nehalem", *emulated_options("qemu-x86_64;-cpu;Nehalem"))
+        run_ctest(session, "nehalem", MPSCNN_EMULATED="1")
         tests_of = {"Nehalem": ("tests/operations", "tests/ops"), "Haswell": WITHOUT_VNNI}
         for processor, places in tests_of.items():
             session.run(

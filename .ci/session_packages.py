@@ -1,6 +1,6 @@
 """The packages that the sessions in noxfile.py install: Python's, and the system's by their names in Debian."""
 
-from session_steps import LLVM
+from session_steps import GNUSTEP, LLVM
 
 # Versions of the formatter differ in their results, so every machine uses this one.
 CLANG_FORMAT = "clang-format==16.0.6"
@@ -25,6 +25,8 @@ PROXY = ("nginx", "openssl")
 # For the C example.
 PHOTO_LIBRARIES = ("libjpeg-dev", "libpng-dev")
 EMULATORS = ("qemu-user", "g++-aarch64-linux-gnu")
+# Compilers for other systems, and the headers that stand for Apple's frameworks.
+CROSS_COMPILERS = (*EMULATORS, *GNUSTEP)
 # Atheris is libFuzzer for Python. It has no wheels for some versions of Python.
 ATHERIS = "atheris==3.0.0"
 

@@ -230,10 +230,8 @@ def build_emulation(
     )
     install_build_tools(session)
     session.install(*needed)
-    found = session.run("python", "-m", "pybind11", "--cmakedir", silent=True)
-    assert isinstance(found, str)
     build = held_folder(session, name)
-    general = ("-G", "Ninja", AT_ONCE, "-DMPSCNN_BUILD_PYTHON=ON", f"-Dpybind11_DIR={found.strip()}")
+    general = ("-G", "Ninja", AT_ONCE, *pybind11_options(session))
     preset = ("cmake", "--preset", "metal-emulation", "-B", str(build))
     session.run(*preset, *general, *options, external=True, silent=True)
     targets = "_core", "tests/metal_emulation/all"
@@ -296,8 +294,8 @@ def build_cpp(session: nox.Session, name: str, *options: str) -> None:
     session.run("cmake", "--build", str(BUILD / name), "-j", JOBS, external=True)
 
 
-def run_ctest(session: nox.Session, name: str, **environment: str) -> None:
-    """Run the C++ tests of build/<name>."""
+def run_ctest(session: nox.Session, name: str, *options: str, **environment: str) -> None:
+    """Run the C++ tests of build/<name>. Options go to ctest."""
     command = (
         "ctest",
         "--test-dir",
@@ -306,21 +304,54 @@ def run_ctest(session: nox.Session, name: str, **environment: str) -> None:
         JOBS,
         "--output-on-failure",
         "--no-tests=error",
+        *options,
     )
     session.run(*command, env=environment, external=True)
 
 
-def emulated_tests(session: nox.Session, name: str, emulator: str, *options: str) -> None:
-    """Build the C++ tests and run them on an emulated processor."""
-    build_cpp(
+def pybind11_options(session: nox.Session) -> tuple[str, ...]:
+    """Return CMake's options for a build with the extension module."""
+    found = session.run("python", "-m", "pybind11", "--cmakedir", silent=True)
+    assert isinstance(found, str)
+    return ("-DMPSCNN_BUILD_PYTHON=ON", f"-Dpybind11_DIR={found.strip()}")
+
+
+def emulated_options(emulator: str) -> tuple[str, ...]:
+    """Return CMake's options for C++ tests that run on an emulated processor."""
+    # CMake uses the emulator only if the system's name is set.
+    system = "-DCMAKE_SYSTEM_NAME=Linux"
+    return ("-DMPSCNN_BUILD_TESTS=ON", system, f"-DCMAKE_CROSSCOMPILING_EMULATOR={emulator}")
+
+
+def build_for_arm64(session: nox.Session, *targets: str) -> Path:
+    """Build all targets, or these, for Linux on arm64 with GCC. Return the folder of the programs of tests/cpp."""
+    headers = BUILD / "arm64-python"
+    session.run("python", ".ci/python_headers.py", str(headers))
+    compiler = "aarch64-linux-gnu"
+    configure_cpp(
         session,
-        name,
-        "-DMPSCNN_BUILD_TESTS=ON",
-        "-DCMAKE_SYSTEM_NAME=Linux",  # CMake uses the emulator only if this is set
-        f"-DCMAKE_CROSSCOMPILING_EMULATOR={emulator}",
-        *options,
+        "arm64",
+        AT_ONCE,
+        *emulated_options("qemu-aarch64"),
+        *pybind11_options(session),
+        f"-DPython_INCLUDE_DIR={headers}",
+        "-DCMAKE_SYSTEM_PROCESSOR=aarch64",
+        f"-DCMAKE_C_COMPILER={compiler}-gcc",
+        f"-DCMAKE_CXX_COMPILER={compiler}-g++",
+        "-DCMAKE_EXE_LINKER_FLAGS=-static",
     )
-    run_ctest(session, name, MPSCNN_EMULATED="1")
+    chosen = ("--target", *targets) if targets else ()
+    session.run("cmake", "--build", str(BUILD / "arm64"), "-j", JOBS, *chosen, external=True)
+    return BUILD / "arm64" / "tests" / "cpp"
+
+
+def compare_with_arm64(session: nox.Session, programs: Path, *options: str) -> None:
+    """Compare networks, cases of `mpscnn verify` and a classified photo on an emulated arm64 with this machine.
+
+    Options go to pytest.
+    """
+    environment = {"MPSCNN_EMULATED_PROGRAMS": f"qemu-aarch64 {programs}/", "MPSCNN_CPU": ""}
+    session.run("pytest", "tests/models/test_emulated_processor.py", *options, env=environment)
 
 
 def kernels_of_this_machine() -> list[str]:

@@ -16,9 +16,9 @@ add_custom_command(OUTPUT "${mpscnn_shader_source}"
     COMMENT "Writing the shaders' source into the library"
     VERBATIM)
 
-# Unity builds are not tested with Apple's headers.
+# Unity builds are not tested with Apple's headers, which a build on another system lacks.
 set(mpscnn_compiled_shaders "${PROJECT_SOURCE_DIR}/cpp/metal/device/compiled_shaders.mm")
-if(NOT APPLE)
+if(NOT APPLE OR CMAKE_CROSSCOMPILING)
     list(REMOVE_ITEM mpscnn_metal_sources "${mpscnn_compiled_shaders}")
     mpscnn_unite_objcxx(mpscnn_metal_sources ${mpscnn_metal_sources})
     list(APPEND mpscnn_metal_sources "${mpscnn_compiled_shaders}")

@@ -1,14 +1,13 @@
 """Compare networks with stored fingerprints. Their answers have the same bits on every processor with FMA.
 
 `MPSCNN_BFLOAT16=blocks PYTHONPATH=tests python tests/models/test_fingerprints.py` stores new ones. `nox -s isa` runs
-these tests with each instruction set of the machine, and `nox -s emulated` runs the networks on arm64.
+these tests with each instruction set of the machine. test_emulated_processor.py runs the networks on arm64.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -22,8 +21,8 @@ from kernels_here import needs_fma
 import mpscnn
 from mpscnn import models
 
-_TABLE = Path(__file__).with_suffix(".json")
-_PRECISIONS = "float32", "float16"
+FINGERPRINTS = Path(__file__).with_suffix(".json")
+PRECISIONS = "float32", "float16"
 _SUMS = mpscnn.devices()[0].get("bfloat16_sums", "")
 
 #: Small variants of the package's networks, which emulated processors can run.
@@ -75,7 +74,7 @@ def network_of(name: str) -> mpscnn.Network:
 
 @pytest.fixture(scope="module")
 def known() -> dict[str, dict[str, str]]:
-    loaded: dict[str, dict[str, str]] = json.loads(_TABLE.read_text(encoding="utf-8"))
+    loaded: dict[str, dict[str, str]] = json.loads(FINGERPRINTS.read_text(encoding="utf-8"))
     return loaded
 
 
@@ -83,7 +82,7 @@ def known() -> dict[str, dict[str, str]]:
 @pytest.mark.parametrize("name", [*NETWORKS, *BUNDLED])
 def test_the_bits_are_those_of_every_processor(name: str, known: dict[str, dict[str, str]]) -> None:
     network = network_of(name)
-    precisions = [*_PRECISIONS, *(["bfloat16"] if _SUMS.startswith("blocks") else [])]
+    precisions = [*PRECISIONS, *(["bfloat16"] if _SUMS.startswith("blocks") else [])]
     found = {precision: fingerprint(network, precision) for precision in precisions}
     assert found == {precision: known[name][precision] for precision in precisions}
 
@@ -98,22 +97,6 @@ def test_the_common_bits_of_bfloat16_where_others_take_less_time(known: dict[str
     assert json.loads(answer) == {name: known[name]["bfloat16"] for name in known}
 
 
-def test_an_emulated_processor(tmp_path: Path, known: dict[str, dict[str, str]]) -> None:
-    program = os.environ.get("MPSCNN_FINGERPRINT_OF")
-    if program is None:
-        pytest.skip(
-            "`nox -s emulated` says by MPSCNN_FINGERPRINT_OF where fingerprint_of for another processor is"
-        )
-    files = {name: tmp_path / f"{name}.safetensors" for name in known}
-    for name, file in files.items():
-        network_of(name).save(file, dtype="float32")
-    for precision in _PRECISIONS:
-        command = [*shlex.split(program), precision, *map(str, files.values())]
-        lines = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
-        found = dict(zip(files, (line.split()[0] for line in lines), strict=True))
-        assert found == {name: fingerprints[precision] for name, fingerprints in known.items()}
-
-
 if __name__ == "__main__":
     names = [*NETWORKS, *BUNDLED]
     if sys.argv[1:] == ["bfloat16"]:
@@ -122,9 +105,8 @@ if __name__ == "__main__":
         assert _SUMS.startswith("blocks"), "set MPSCNN_BFLOAT16=blocks"
         written = {
             name: {
-                precision: fingerprint(network_of(name), precision)
-                for precision in (*_PRECISIONS, "bfloat16")
+                precision: fingerprint(network_of(name), precision) for precision in (*PRECISIONS, "bfloat16")
             }
             for name in names
         }
-        _TABLE.write_text(json.dumps(written, indent=4) + "\n", encoding="utf-8")
+        FINGERPRINTS.write_text(json.dumps(written, indent=4) + "\n", encoding="utf-8")

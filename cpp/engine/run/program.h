@@ -22,8 +22,8 @@ struct CompileOptions {
     std::string accumulate_dtype =
         "auto";           ///< the type of sums (Sums): "float32", "float16", or "auto" for "float32"
     bool winograd = true; ///< allow Winograd's algorithm, see LowerOptions::winograd
-    std::string metal_kernels = "mps"; ///< "mps" or "own", see LowerOptions::metal_kernels
-    std::vector<std::string> outputs;  ///< layers whose results are wanted; empty: the graph's outputs
+    std::string metal_kernels = "mps";  ///< "mps" or "own", see LowerOptions::metal_kernels
+    std::vector<std::string> outputs{}; ///< layers whose results are wanted; empty: the graph's outputs
     /// Maximum bytes of packed weights and one session's arena together; 0: the memory that this process may
     /// use
     std::uint64_t max_memory = 0;

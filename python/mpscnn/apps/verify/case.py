@@ -45,7 +45,7 @@ def run(recipe: Recipe, device: str) -> Arrays:
         _core.check_device(device)
         return {}
     if "operation" in recipe or "network" in recipe:
-        separated, given = _separated(recipe)
+        separated, given = computation(recipe)
         return layers.run(separated, given, device, recipe["precision"])
     return run_kernel(recipe, device)
 
@@ -56,7 +56,7 @@ def allowed_error(recipe: Recipe, right: Arrays, device: str) -> Arrays:
         return {}
     promises = PROMISES["cpu"], PROMISES[device.partition(":")[0]]
     if "operation" in recipe or "network" in recipe:
-        separated, given = _separated(recipe)
+        separated, given = computation(recipe)
         return layers.bounds(separated, given, recipe["precision"], promises)
     return kernel_bounds(recipe, right, promises)
 
@@ -64,7 +64,7 @@ def allowed_error(recipe: Recipe, right: Arrays, device: str) -> Arrays:
 # ---- Layers and networks ------------------------------------------------------------------------------------------
 
 
-def _separated(recipe: Recipe) -> tuple[Network, Arrays]:
+def computation(recipe: Recipe) -> tuple[Network, Arrays]:
     """Return a network of separate layers that all read inputs of the network, and its inputs."""
     return _bundled_layers(recipe) if "network" in recipe else _one_layer(recipe)
 
