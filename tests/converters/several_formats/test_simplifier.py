@@ -251,6 +251,17 @@ def test_weights_settings_and_notes_stay() -> None:
     assert made.to_dict()["nodes"][0]["learns"] is False
 
 
+def test_networks_for_training_keep_the_layers_of_norms() -> None:
+    network = swish_network()
+    x = network["pool"]
+    squares = network.layer("reduction", [x], {"kind": "sum_of_squares", "axis": "channels"}, name="squares")
+    root = network.activation(squares, {"kind": "power", "a": 1.0, "b": 1e-6, "c": 0.5}, name="root")
+    network.output(network.divide(x, root, name="norm"))
+    assert kinds(simplify(network)) == ["convolution", "pooling", "layer_normalization"]
+    kept = simplify(network, merges_norms=False)
+    assert kinds(kept) == ["convolution", "pooling", "reduction", "neuron", "divide"]
+
+
 def test_float16_rounds_an_activation_by_parts_once() -> None:
     network = swish_network()
     weights, x = (values.astype(np.float16).astype(np.float32) for values in (FIRST, X))

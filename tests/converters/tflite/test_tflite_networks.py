@@ -42,6 +42,25 @@ def test_networks_come_back(tmp_path: Path, name: str) -> None:
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * scale)
 
 
+@pytest.mark.parametrize(
+    "name", ["mobilenet_v3_small", pytest.param("efficientnet_b0", marks=pytest.mark.full)]
+)
+def test_a_network_has_as_many_steps_as_from_onnx(tmp_path: Path, name: str) -> None:
+    """TensorFlow Lite has no swish, and the writer composes hard-swish, so both are several operators."""
+    network = getattr(models, name)(input_size=64)
+    network.initialize_weights(seed=1)
+    write_tflite(network, (1, 64, 64, 3), tmp_path / "network.tflite")
+    converters.export_onnx(network, tmp_path / "network.onnx")
+    counts = [
+        (
+            sum(layer["flops"] for layer in read.describe()["layers"]),
+            len(read.compile(device="cpu", precision="float32").explain((1, 64, 64, 3)).steps),
+        )
+        for read in (converters.read_network(tmp_path / f"network.{kind}") for kind in ("tflite", "onnx"))
+    ]
+    assert counts[0] == counts[1]
+
+
 def ran(network: mpscnn.Network, x: Any) -> Any:
     return network.compile(device="cpu", precision="float32").session(threads=1).run(x)
 
