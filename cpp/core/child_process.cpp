@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstring>
 #include <optional>
+#include <thread>
 
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -12,6 +13,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #if defined(__APPLE__)
@@ -26,9 +28,14 @@ namespace mpscnn::platform {
 
 namespace {
 
-using Clock = std::chrono::steady_clock;
+using namespace std::chrono_literals;
+using std::chrono::nanoseconds;
 
 constexpr std::size_t max_output = 8 << 10;
+/// The time between two questions whether to stop.
+constexpr nanoseconds tick = 200ms;
+/// The time that a process may take to end after its output has ended, or after it was killed.
+constexpr nanoseconds time_to_end = 10s;
 
 /// The descriptor number at which the child holds a third copy of its pipe end (see Pipe). It is above the
 /// numbers that programs expect.
@@ -121,48 +128,68 @@ private:
     posix_spawnattr_t attributes_;
 };
 
-/// Wait until something can be read or the pipe has ended. Return false if the deadline has passed.
-bool wait_readable(int descriptor, Clock::time_point deadline) {
-    for (;;) {
-        const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
-        if (left <= 0) return false;
-        pollfd waiting{descriptor, POLLIN, 0};
-        const int milliseconds = static_cast<int>(std::min<long long>(left, 1 << 30));
-        const int ready = poll(&waiting, 1, milliseconds);
-        if (ready > 0) return true;
-        if (ready < 0 && errno != EINTR) return true; // read() will report the error
-    }
+/// Wait until something can be read or the pipe has ended. Return false if neither happens in time.
+bool wait_readable(int descriptor, nanoseconds time) {
+    const auto milliseconds = std::chrono::ceil<std::chrono::milliseconds>(std::max(time, nanoseconds(0)));
+    pollfd waiting{descriptor, POLLIN, 0};
+    const int ready = poll(&waiting, 1, static_cast<int>(milliseconds.count()));
+    return ready > 0 || (ready < 0 && errno != EINTR); // read() will report the error
 }
 
-/// Read until the pipe ends. Return false if nothing came for as long as `limit`.
-bool read_all(int descriptor, std::chrono::milliseconds limit, std::string &output,
-              const OutputListener &listener) {
+/// Read until the pipe ends. Set `timed_out` if nothing came for as long as `limit`, and `stopped` if `stop`
+/// returned true.
+void read_all(int descriptor, nanoseconds limit, const OutputListener &listener, const StopRequest &stop,
+              ChildEnd &end) {
     std::array<char, 4096> part;
-    while (wait_readable(descriptor, Clock::now() + limit)) {
+    nanoseconds heard = awake_time();
+    for (;;) {
+        if (stop && stop()) {
+            end.stopped = true;
+            return;
+        }
+        if (!wait_readable(descriptor, std::min(heard + limit - awake_time(), tick))) {
+            end.timed_out = awake_time() - heard >= limit;
+            if (end.timed_out) return;
+            continue;
+        }
         const ssize_t count = read(descriptor, part.data(), part.size());
         if (count < 0 && errno == EINTR) continue;
-        if (count <= 0) return true;
+        if (count <= 0) return;
         const std::string_view text(part.data(), static_cast<std::size_t>(count));
         if (listener) listener(text);
-        output += text;
-        if (output.size() > max_output) output.erase(0, output.size() - max_output);
+        end.output += text;
+        if (end.output.size() > max_output) end.output.erase(0, end.output.size() - max_output);
+        heard = awake_time();
     }
-    return false;
 }
 
 /// Return the child's wait status. Return nothing if the program ignores SIGCHLD or another thread waits for
-/// all children, so that the status is lost.
+/// all children, so that the status is lost, or if the child does not end in time.
 std::optional<int> wait_status(pid_t child) {
     int status = 0;
-    while (waitpid(child, &status, 0) < 0)
-        if (errno != EINTR) return std::nullopt;
-    return status;
+    for (const nanoseconds last = awake_time() + time_to_end;;) {
+        const pid_t ended = waitpid(child, &status, WNOHANG);
+        if (ended == child) return status;
+        if (ended < 0 && errno != EINTR) return std::nullopt;
+        if (awake_time() >= last) return std::nullopt;
+        std::this_thread::sleep_for(1ms);
+    }
+}
+
+/// Return the wait status of a child whose output has ended. A child that goes on without it is killed.
+int status_of(pid_t child) {
+    if (const auto status = wait_status(child)) return *status;
+    int status = 0;
+    if (const pid_t ended = waitpid(child, &status, WNOHANG); ended != 0) return ended == child ? status : 0;
+    kill(child, SIGKILL);
+    return wait_status(child).value_or(0);
 }
 
 } // namespace
 
 ChildEnd run_program(const std::string &program, const std::vector<std::string> &arguments,
-                     std::chrono::milliseconds limit, const OutputListener &listener) {
+                     std::chrono::milliseconds limit, const OutputListener &listener,
+                     const StopRequest &stop) {
     ChildEnd end;
     Pipe pipe;
     pid_t child = 0;
@@ -173,12 +200,23 @@ ChildEnd run_program(const std::string &program, const std::vector<std::string> 
         return end;
     }
     pipe.write.reset(); // otherwise the pipe would stay open after the child has ended
-    end.timed_out = !read_all(pipe.read.get(), limit, end.output, listener);
-    if (end.timed_out) kill(child, SIGKILL);
-    const int status = wait_status(child).value_or(0);
+    read_all(pipe.read.get(), limit, listener, stop, end);
+    if (end.timed_out || end.stopped) kill(child, SIGKILL);
+    const int status = status_of(child);
     if (WIFSIGNALED(status)) end.signal = WTERMSIG(status);
     if (WIFEXITED(status)) end.status = WEXITSTATUS(status);
     return end;
+}
+
+nanoseconds awake_time() {
+#if defined(__APPLE__)
+    constexpr clockid_t clock = CLOCK_UPTIME_RAW; // CLOCK_MONOTONIC goes on while a Mac sleeps
+#else
+    constexpr clockid_t clock = CLOCK_MONOTONIC;
+#endif
+    timespec time{};
+    clock_gettime(clock, &time);
+    return std::chrono::seconds(time.tv_sec) + nanoseconds(time.tv_nsec);
 }
 
 std::string signal_text(int signal) {

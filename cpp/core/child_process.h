@@ -12,6 +12,7 @@ namespace mpscnn::platform {
 struct ChildEnd {
     std::string not_started; ///< why it did not start; empty if it did
     bool timed_out = false;  ///< true: it was killed because it wrote nothing for too long
+    bool stopped = false;    ///< true: it was killed because the caller wanted it
     int signal = 0;          ///< the signal that ended it, or 0
     int status = 0;          ///< its exit status, if no signal ended it; 0 if the status is lost
     std::string output;      ///< the last part of its stdout and stderr, at most 8 KiB
@@ -20,12 +21,20 @@ struct ChildEnd {
 /// Receives a program's output in pieces, as they arrive.
 using OutputListener = std::function<void(std::string_view)>;
 
+/// Called at least twice a second while a program runs. If it returns true, the program is killed.
+using StopRequest = std::function<bool()>;
+
 /// Run a program (the path of a file) with these arguments, an empty stdin and this process's environment,
-/// and wait until it has ended. It is killed if it writes nothing for as long as `limit`. posix_spawn starts
-/// it, so no copy of this process runs, not even for a moment. It stays in this process's group, so that
-/// Ctrl-C in a terminal ends it too.
+/// and wait until it has ended. It is killed if it writes nothing for as long as `limit`; time in which the
+/// machine sleeps does not count. A program that a driver keeps from ending is left behind after some
+/// seconds. posix_spawn starts it, so no copy of this process runs, not even for a moment. It stays in this
+/// process's group, so that Ctrl-C in a terminal ends it too.
 ChildEnd run_program(const std::string &program, const std::vector<std::string> &arguments,
-                     std::chrono::milliseconds limit, const OutputListener &listener = {});
+                     std::chrono::milliseconds limit, const OutputListener &listener = {},
+                     const StopRequest &stop = {});
+
+/// Return the time since some moment, without the time in which the machine slept.
+std::chrono::nanoseconds awake_time();
 
 /// Return a text such as "signal 6 (Aborted)".
 std::string signal_text(int signal);

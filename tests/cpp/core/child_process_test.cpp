@@ -49,6 +49,18 @@ TEST(a_program_that_does_not_end_is_killed) {
     CHECK(end.timed_out && end.signal == SIGKILL && end.output == "before\n");
 }
 
+TEST(a_program_is_killed_if_the_caller_wants_it) {
+    int asked = 0;
+    const auto stop = [&] { return ++asked == 3; };
+    const ChildEnd end = run_program("/bin/sh", {"-c", "exec sleep 1000"}, 60s, {}, stop);
+    CHECK(end.stopped && !end.timed_out && end.signal == SIGKILL && asked == 3);
+}
+
+TEST(a_program_that_writes_all_the_time_does_not_time_out) {
+    const ChildEnd end = shell("for i in 1 2 3 4; do sleep 0.5; echo $i; done", 30s);
+    CHECK(end.output == "1\n2\n3\n4\n" && !end.timed_out && !end.stopped);
+}
+
 TEST(a_program_that_closes_its_output_is_waited_for_all_the_same) {
     const ChildEnd late = shell("exec >&- 2>&-; exec sleep 1000", 200ms);
     CHECK(late.timed_out && late.signal == SIGKILL);
