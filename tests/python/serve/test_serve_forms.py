@@ -125,6 +125,10 @@ HOSTILE = {
     "a text after it": (b"--b--" + b" " * SIZE, "has no file"),
     "a name with a zero": (b"--b\r\nx\0: y\r\n\r\nz\r\n--b--", "invalid character 0"),
     "no name": (b"--b\r\n: y\r\n\r\nz\r\n--b--", "0-length header"),
+    "semicolons in quotation marks": (
+        b'--b\r\nContent-Disposition: form-data; a="' + 100 * b";" + b"\r\n\r\nz\r\n--b--",
+        "more than 100 parameters",
+    ),
     "two names": (
         b"--b" + 2 * b'\r\nContent-Disposition: form-data; name="a"' + b"\r\n\r\nz\r\n--b--",
         "two headers Content-Disposition",

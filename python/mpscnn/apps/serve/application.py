@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from fastapi import Depends, FastAPI, Response
@@ -43,7 +44,9 @@ def application(service: Service) -> Any:
     public = add_page(app)
 
     async def metrics() -> Any:
-        return Response(service.metrics.text(), media_type=CONTENT_TYPE_LATEST)
+        # The text takes some milliseconds. In a thread, many such requests do not delay others.
+        content = await asyncio.get_running_loop().run_in_executor(service.reporter, service.metrics.text)
+        return Response(content, media_type=CONTENT_TYPE_LATEST)
 
     text = {"description": "In its text format.", "content": {"text/plain": {"schema": {"type": "string"}}}}
     app.add_api_route(

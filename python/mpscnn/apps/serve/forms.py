@@ -17,7 +17,9 @@ _MAX_VALUE = 10_000  # bytes of a field that is not the file
 _MAX_BOUNDARY = 70  # characters (RFC 2046, 5.1.1)
 _MAX_BOUNDARIES = 1_000
 _MAX_PADDING = 100  # spaces after a boundary
-_MAX_HEADER = 1_024  # bytes of a header of a field; python-multipart needs time in proportion to its square
+_MAX_HEADER = 1_024  # bytes of a header of a field
+#: Semicolons of a header. python-multipart needs time in proportion to their square.
+_MAX_PARAMETERS = 100
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,8 @@ class _Reader:
         if self._header.lower() == b"content-disposition":
             if self._disposition:
                 raise ImageError("the form is damaged: a field has two headers Content-Disposition")
+            if self._value.count(b";") > _MAX_PARAMETERS:
+                raise ImageError(f"the form is damaged: a header has more than {_MAX_PARAMETERS} parameters")
             self._disposition = parse_options_header(self._value)[1]
             if self._is_file and self.photo is not None:
                 raise ParameterError(

@@ -42,7 +42,7 @@ Finish = Callable[[Any], Any]
 """Build the response from the result, in a thread."""
 
 #: The bytes of a body that is parsed in the event loop, without noticeable delay. A longer one is parsed in a thread.
-SHORT = 65_536
+SHORT = 16_384
 _DEADLINE = "x-request-timeout"
 _UNWATCHED = 0.1  # seconds in which a request is not watched for a closed connection
 _MAX_CHANGES = 4  # changes of one model's options that may be under way: one is compiled, the others wait
@@ -68,6 +68,8 @@ class Service:
         self._decoding = threading.Lock()
         self._photo_turn = threading.Lock()
         self._parser = ThreadPoolExecutor(1, "mpscnn-parse")
+        self.reporter = ThreadPoolExecutor(1, "mpscnn-metrics")
+        """The thread that writes the metrics."""
 
     def close(self) -> None:
         """Wait for running computations, and close the models.
@@ -76,6 +78,7 @@ class Service:
         """
         self.closing.set()
         self._parser.shutdown(cancel_futures=True)
+        self.reporter.shutdown(cancel_futures=True)
         self.pool.shutdown(cancel_futures=True)
         self.models.close()
 
