@@ -56,6 +56,21 @@ def test_a_network_of_keras_applications() -> None:
     assert len(network.outputs) == 1
 
 
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16", "bfloat16"])
+def test_models_of_other_types_are_compared_in_float32(policy: str) -> None:
+    layers = [
+        L.Input((16, 16, 3)),
+        L.Conv2D(16, 3, dtype=policy),
+        keras.Sequential([L.Input((14, 14, 16)), L.BatchNormalization(dtype=policy)]),
+        L.GlobalAveragePooling2D(dtype=policy),
+        L.Dense(10),
+    ]
+    model = keras.Sequential(layers)
+    network = mpscnn.from_keras(model)
+    assert network.outputs[0].shape == (None, 10)
+    assert model.layers[0].dtype_policy.name == policy
+
+
 def test_wrong_results_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     model = small()
 

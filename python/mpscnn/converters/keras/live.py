@@ -125,6 +125,34 @@ def _array(value: Any) -> NDArray[np.float32]:
     return np.asarray(keras.ops.convert_to_numpy(value)).astype(np.float32)
 
 
+def _in_float32(model: Any) -> Any:
+    """Return the model if all its layers compute in float32. Otherwise return a copy that does."""
+    import keras
+
+    described = json.loads(model.to_json())
+    if not _set_float32(described):
+        return model
+    copy = keras.models.model_from_json(json.dumps(described))
+    copy.set_weights([_array(weight) for weight in model.weights])
+    return copy
+
+
+def _set_float32(described: Any) -> bool:
+    """Replace the types in which layers compute by float32. Return False if all were float32."""
+    found = False
+    waiting = [described]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            if one.get("class_name") == "DTypePolicy" and one["config"]["name"] != "float32":
+                one["config"]["name"] = "float32"
+                found = True
+            waiting += one.values()
+        elif isinstance(one, list):
+            waiting += one
+    return found
+
+
 def _require_equal(network: Network, model: Any, title: str) -> None:
     """Compare the network and the model on random inputs, on the CPU in float32."""
     import keras
@@ -137,7 +165,7 @@ def _require_equal(network: Network, model: Any, title: str) -> None:
         for tensor in network.inputs
     ]
     with running_original(title, "model"):
-        results = model(given if len(given) > 1 else given[0], training=False)
+        results = _in_float32(model)(given if len(given) > 1 else given[0], training=False)
     listed = list(results.values()) if isinstance(results, dict) else keras.tree.flatten(results)
     computed = network.compile(device="cpu", precision="float32").run(given if len(given) > 1 else given[0])
     found = list(computed.values()) if isinstance(computed, dict) else [computed]
