@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from tiers import first_and_last
 
 import mpscnn
 from mpscnn import kernels
+from mpscnn.apps.cli.commands.verify import verify as verify_command
 from mpscnn.apps.verify import conformance, processes, verify
 from mpscnn.apps.verify.case import Case, allowed_error, run
 from mpscnn.apps.verify.conformance import Failure, Row, all_cases
@@ -317,6 +319,40 @@ def test_a_hang_ends_its_group_only() -> None:
         hung,
         "not run, since the one before it hung",
     ]
+
+
+def test_the_self_check_runs_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[str] = []
+
+    def run(cases: Any, device: str, *_: object) -> list[Outcome]:
+        order.append(f"{cases[0].subject} on {device}")
+        return [Outcome({"result": RIGHT}) for _ in cases]
+
+    monkeypatch.setattr(conformance, "run_cases", run)
+    monkeypatch.setattr(conformance, "allowed_error", lambda *_: {"result": RIGHT})
+    check = Case("self-check", "self-check", "all layers", {"self_check": True})
+    sides = conformance.Sides("metal", {}, {})
+    rows = list(conformance.compare([CASE, check], sides, time_limit=1.0, progress=lambda _: None))
+    assert [row.subject for row in rows] == ["self-check", CASE.subject]
+    assert order == ["self-check on metal", f"{CASE.subject} on cpu", f"{CASE.subject} on metal"]
+
+
+def test_a_verification_that_ends_early_leaves_its_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = iter([Row("softmax", 3)])
+    monkeypatch.setattr("mpscnn.apps.verify.report.compare", lambda *_, **__: interrupted(rows))
+    file = tmp_path / "report.json"
+    with pytest.raises(KeyboardInterrupt):
+        verify_command("cpu", file, "softmax")
+    written = json.loads(file.read_text("utf-8"))
+    assert written["verdict"] == "not finished"
+    assert [row["subject"] for row in written["rows"]] == ["softmax"]
+
+
+def interrupted(rows: Iterator[Row]) -> Iterator[Row]:
+    yield from rows
+    raise KeyboardInterrupt
 
 
 def test_a_worker_that_cannot_start_is_an_outcome(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -76,22 +76,30 @@ class Sides:
 def compare(
     cases: Sequence[Case], sides: Sides, *, time_limit: float, progress: Callable[[str], None]
 ) -> Iterator[Row]:
-    """Run the cases on both sides, and yield a row for each subject when its cases are done."""
-    progress("the CPU engine")
-    with_reference = [case for case in cases if "self_check" not in case.recipe]
-    right = dict(
-        zip(with_reference, run_cases(with_reference, "cpu", sides.reference, time_limit), strict=True)
-    )
-    for group, members in itertools.groupby(cases, lambda case: case.group):
+    """Run the cases on both sides, and yield a row for each subject when its cases are done.
+
+    The self-check runs first, because its result is what a report needs most.
+    """
+    checks = [case for case in cases if case.recipe.get("self_check")]
+    others = [case for case in cases if not case.recipe.get("self_check")]
+
+    def rows_of(group: str, members: Sequence[Case], right: Mapping[Case, Outcome]) -> Iterator[Row]:
         progress(group)
-        listed = list(members)
         rows: dict[str, Row] = {}
-        for case, outcome in zip(
-            listed, run_cases(listed, sides.device, sides.subject, time_limit), strict=True
-        ):
+        outcomes = run_cases(members, sides.device, sides.subject, time_limit)
+        for case, outcome in zip(members, outcomes, strict=True):
             row = rows.setdefault(case.subject, Row(case.subject))
             compare_case(row, case, right.get(case, Outcome()), outcome, sides.device)
         yield from rows.values()
+
+    if checks:
+        yield from rows_of(SELF_CHECK, checks, {})
+    if not others:
+        return
+    progress("the CPU engine")
+    right = dict(zip(others, run_cases(others, "cpu", sides.reference, time_limit), strict=True))
+    for group, members in itertools.groupby(others, lambda case: case.group):
+        yield from rows_of(group, list(members), right)
 
 
 def compare_case(row: Row, case: Case, expected: Outcome, outcome: Outcome, device: str) -> None:

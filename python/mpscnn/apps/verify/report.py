@@ -30,6 +30,8 @@ class Report:
     compared_with: str
     rows: list[Row] = field(default_factory=list)
     not_tested: str = ""
+    finished: bool = False
+    """False if the verification ended early; the rows are those of the cases that ran before."""
 
     @property
     def failed(self) -> bool:
@@ -65,11 +67,18 @@ class Report:
         wrong = len({id(failure.case) for _, failure in failures})
         return "\n".join([*lines, f"{wrong} of {count} cases are not as promised. {advice}."])
 
+    def _verdict(self) -> str:
+        if self.not_tested:
+            return "not tested"
+        if self.failed:
+            return "failed"
+        return "passed" if self.finished else "not finished"
+
     def to_json(self) -> str:
         """Return the report for an issue: system, device, versions, rows, and how to reproduce each failure."""
         return json.dumps(
             {
-                "verdict": "not tested" if self.not_tested else "failed" if self.failed else "passed",
+                "verdict": self._verdict(),
                 "not_tested": self.not_tested,
                 "device": self.device,
                 "compared_with": self.compared_with,
@@ -93,6 +102,7 @@ def verify(
     only: str = "",
     time_limit: float = 120.0,
     progress: Callable[[str], None] = lambda _: None,
+    seen: Callable[[Report], None] = lambda _: None,
 ) -> Report:
     """Run the conformance set on a device.
 
@@ -102,6 +112,8 @@ def verify(
         only: test only rows of the table whose names contain this.
         time_limit: seconds that a case may take, on the device and on the CPU engine.
         progress: called with the name of each group before it runs.
+        seen: called with the report before the first case, and whenever it has got a row. If the verification ends
+            early, the report of the last call has what was seen.
 
     Raises:
         ParameterError: the device is unknown, or no row has such a name.
@@ -117,11 +129,14 @@ def verify(
     if not described["available"]:
         report.not_tested = described["reason"]
         return report
+    seen(report)
     for row in compare(cases, sides, time_limit=time_limit, progress=progress):
         report.rows.append(row)
+        seen(report)
         if row.subject == SELF_CHECK and row.failures and _VIRTUAL in described["description"]:
             report.not_tested = f"the device of a virtual machine, {row.failures[0].problem}"
             return report
+    report.finished = True
     return report
 
 

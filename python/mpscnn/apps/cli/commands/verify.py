@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +15,9 @@ from mpscnn.apps.cli.arguments import AUTO_DEVICE
 from mpscnn.apps.cli.failures import FAILED
 from mpscnn.apps.cli.output import sentences, show, table_width
 from mpscnn.errors import ParameterError
+
+if TYPE_CHECKING:
+    from mpscnn.apps.verify.report import Report
 
 NOT_TESTED = 3
 
@@ -60,7 +63,13 @@ def verify(
     if report is not None:
         require_replaceable(report, ParameterError)
     with _group_shown() as progress:
-        found = run(device, only=only, time_limit=time_limit, progress=progress)
+        found = run(
+            device,
+            only=only,
+            time_limit=time_limit,
+            progress=progress,
+            seen=lambda seen: _write(report, seen),
+        )
     described = found.device.get("description", "not available")
     show(
         *sentences(
@@ -70,13 +79,18 @@ def verify(
     if found.rows:
         show("", *found.table(width=table_width()).split("\n"), "")
     show(*sentences(*found.summary().split("\n")))
-    if report is not None:
-        with replace_atomically(report, ParameterError) as file:
-            file.write(f"{found.to_json()}\n".encode())
+    _write(report, found)
     if found.not_tested:
         raise typer.Exit(NOT_TESTED)
     if found.failed:
         raise typer.Exit(FAILED)
+
+
+def _write(file: Path | None, report: Report) -> None:
+    """Write the report, if a file for it was given."""
+    if file is not None:
+        with replace_atomically(file, ParameterError) as target:
+            target.write(f"{report.to_json()}\n".encode())
 
 
 @contextmanager
