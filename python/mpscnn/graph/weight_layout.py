@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from os import PathLike
 from typing import Any, Literal
 
@@ -15,7 +15,8 @@ from mpscnn.errors import ParameterError, WeightsError
 __all__ = [
     "WeightLayout",
     "convert_layout",
-    "is_torch_tensor",
+    "from_torch_names",
+    "is_of_torch",
     "reorder_flattened_weights",
     "require_named_weights",
     "weight_array",
@@ -28,6 +29,19 @@ _FROM_OIHW = (0, 2, 3, 1)
 def is_torch_tensor(value: object) -> bool:
     """Return True if the value is a PyTorch tensor. PyTorch is not imported for this."""
     return any(base.__module__ == "torch" and base.__name__ == "Tensor" for base in type(value).__mro__)
+
+
+def is_of_torch(value: Any) -> bool:
+    """Return True for a PyTorch tensor, and for an array that has the axes and the memory of one.
+
+    `tensor.numpy()` makes such an array. Copies, and arrays whose axes were moved, are not seen as PyTorch's.
+    """
+    owner = value
+    while isinstance(owner, np.ndarray):
+        owner = owner.base
+    if owner is value or not is_torch_tensor(owner):
+        return is_torch_tensor(value)
+    return bool(value.strides == tuple(step * value.itemsize for step in owner.stride()))
 
 
 def weight_array(name: str, value: Any) -> NDArray[Any]:
@@ -60,12 +74,19 @@ def require_named_weights(weights: object) -> None:
         raise ParameterError(f"weights: expected names such as 'conv1.weight', got {wrong!r}")
 
 
+def _is_same_in_both(shape: tuple[int, ...]) -> bool:
+    """Return True if the elements have the same order in both layouts: one input channel, or one tap."""
+    return shape[3] == 1 or shape[1:3] == (1, 1)
+
+
+def _ambiguous(what: str, reason: str) -> WeightsError:
+    return WeightsError(
+        f"{what} {reason}: say layout='OIHW' for weights as PyTorch has them, or layout='OHWI' for mpscnn's order"
+    )
+
+
 def reorder_flattened_weights(
-    name: str,
-    array: NDArray[Any],
-    image: tuple[int, int, int],
-    layout: WeightLayout | None,
-    of_torch: bool,
+    name: str, array: NDArray[Any], image: tuple[int, int, int], layout: WeightLayout | None, of_torch: bool
 ) -> NDArray[Any]:
     """Return the weights of a dense layer that reads a flattened image.
 
@@ -82,9 +103,9 @@ def reorder_flattened_weights(
         columns: NDArray[Any] = by_channel.transpose(_FROM_OIHW).reshape(array.shape)
         return columns
     if layout is None and of_torch:
-        raise WeightsError(
-            f"{name}: a tensor {array.shape} of PyTorch for a flattened image {image} may have its columns in either "
-            "order: say layout='OIHW' where they are channel by channel, as PyTorch flattens, or 'OHWI'"
+        raise _ambiguous(
+            f"{name}: an array {array.shape} of PyTorch for a flattened image {image}",
+            "may have its columns channel by channel, as PyTorch flattens, or pixel by pixel",
         )
     return array
 
@@ -95,7 +116,7 @@ def convert_layout(
     """Return a convolution's weights with the axes [out][kernel height][kernel width][in], which `shape` has.
 
     Raises WeightsError if the array does not fit `shape` in the given layout. Without a layout, it is also raised if
-    the array fits only as "OIHW", or if a PyTorch tensor fits both layouts.
+    an array of PyTorch fits both layouts, or another array fits only as "OIHW".
     """
     if array.ndim != 4 or len(shape) != 4:
         return array
@@ -108,8 +129,7 @@ def convert_layout(
         return in_order
     if layout == "OHWI" or turned != shape:
         return array
-    # With one input channel or one tap, the elements have the same order in both layouts.
-    same_elements = shape[3] == 1 or shape[1:3] == (1, 1)
+    same_elements = _is_same_in_both(shape)
     if array.shape != shape and (of_torch or same_elements):
         return in_order
     if array.shape != shape:
@@ -118,8 +138,35 @@ def convert_layout(
             "PyTorch's, say layout='OIHW'"
         )
     if of_torch and not same_elements:
-        raise WeightsError(
-            f"{name}: a tensor {array.shape} of PyTorch fits both layouts: say layout='OIHW' for weights as PyTorch "
-            "has them, or 'OHWI'"
-        )
+        raise _ambiguous(f"{name}: an array {array.shape} of PyTorch", "fits both layouts")
     return array
+
+
+#: PyTorch's names of roles, each with mpscnn's names in order of preference.
+_ROLES_OF_TORCH = {
+    "weight": ("weight", "gamma", "slope", "value"),
+    "bias": ("bias", "beta"),
+    "running_mean": ("mean",),
+    "running_var": ("variance",),
+}
+_NO_WEIGHT = "num_batches_tracked"
+
+
+def from_torch_names(weights: Mapping[str, Any], known: Collection[str]) -> dict[str, Any]:
+    """Return weights by mpscnn's names. PyTorch's names of roles are replaced if the layer has none of that name.
+
+    Args:
+        weights: weights by names such as "bn1.running_mean". Counters of batches are left out.
+        known: the names of all weights of the network.
+    """
+    renamed = {}
+    for name, value in weights.items():
+        layer, _, role = name.rpartition(".")
+        if role == _NO_WEIGHT and f"{layer}.mean" in known:
+            continue
+        names = [f"{layer}.{other}" for other in _ROLES_OF_TORCH.get(role, ())]
+        chosen = name if name in known else next((other for other in names if other in known), name)
+        if chosen in renamed:
+            raise WeightsError(f"{name}: the weight {chosen!r} is given twice")
+        renamed[chosen] = value
+    return renamed

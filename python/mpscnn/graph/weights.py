@@ -23,7 +23,8 @@ from mpscnn.graph.flattened import flattened_images
 from mpscnn.graph.weight_layout import (
     WeightLayout,
     convert_layout,
-    is_torch_tensor,
+    from_torch_names,
+    is_of_torch,
     reorder_flattened_weights,
     require_named_weights,
     weight_array,
@@ -45,11 +46,13 @@ class GraphWeights(ABC):
             layout: the order of axes in convolution weights: "OHWI", `[out][kernel height][kernel width][in]`, or
                 PyTorch's "OIHW". Transposed convolutions of PyTorch need `weight.transpose(0, 1)` first. The layout
                 also applies to the columns of dense layers that read a flattened image, which PyTorch flattens channel
-                by channel. None: "OHWI", and for PyTorch tensors the layout that fits.
+                by channel. With "OIHW", PyTorch's names of roles are accepted for all layers: "weight", "bias",
+                "running_mean" and "running_var". None: "OHWI", and for PyTorch tensors and the arrays that share their
+                memory (`tensor.numpy()`) the layout that fits.
 
         Raises:
             WeightsError: a name is unknown, a weight is missing, a shape is wrong, a value is not finite, or `layout`
-                is None and a PyTorch tensor fits both layouts.
+                is None and a weight of PyTorch fits both layouts.
             ParameterError: the layout is unknown, or `weights` is not a mapping of names to arrays.
         """
         self.set_weights(weights, layout=layout)
@@ -66,20 +69,22 @@ class GraphWeights(ABC):
             raise ParameterError(f"layout must be 'OHWI' or 'OIHW', got {layout!r}")
         require_named_weights(weights)
         specs = {f"{spec['layer']}.{spec['role']}": spec for spec in self.weight_specs()}
+        if layout == "OIHW":
+            weights = from_torch_names(weights, specs)
         unknown = [name for name in weights if name not in specs]
         if unknown:
             named = ", ".join(f"{name!r}{_suggestion(name, specs)}" for name in unknown[:5])
             raise WeightsError(f"network {self.name!r} has no weight {named}")
         images = flattened_images(self.graph)
         for name, value in weights.items():
-            array = weight_array(name, value)
+            array, of_torch = weight_array(name, value), is_of_torch(value)
             shape = tuple(specs[name]["shape"])
             image = images.get(specs[name]["layer"])
             if image is not None and array.ndim == 2:
-                array = reorder_flattened_weights(name, array, image, layout, is_torch_tensor(value))
+                array = reorder_flattened_weights(name, array, image, layout, of_torch)
                 array = array.reshape(shape) if array.size == math.prod(shape) else array
             else:
-                array = convert_layout(name, array, shape, layout, is_torch_tensor(value))
+                array = convert_layout(name, array, shape, layout, of_torch)
             self._set_weight(specs[name], array)
 
     def load_raw_weights(
