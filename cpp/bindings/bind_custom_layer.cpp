@@ -1,6 +1,9 @@
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
+#include <cstring>
+#include <string_view>
 #include <utility>
 
 #include "bind.h"
@@ -11,10 +14,12 @@ namespace mpscnn::bindings {
 
 namespace {
 
-/// Owns a Python function that computes a layer: function(*inputs, out).
+/// Owns a Python function that computes a layer: function(*inputs, out), or function(*inputs) if
+/// `takes_output` is false.
 class LayerFunction {
 public:
-    explicit LayerFunction(py::function function) : function_(std::move(function)) {}
+    LayerFunction(py::function function, bool takes_output)
+        : function_(std::move(function)), takes_output_(takes_output) {}
     LayerFunction(const LayerFunction &) = delete;
     LayerFunction &operator=(const LayerFunction &) = delete;
     ~LayerFunction() {
@@ -49,32 +54,50 @@ private:
         const py::capsule owner(this, [](void *) {});
         const Py_ssize_t references = Py_REFCNT(owner.ptr());
         {
-            py::tuple arguments(inputs.size() + 1);
+            py::tuple arguments(inputs.size() + (takes_output_ ? 1 : 0));
             for (std::size_t i = 0; i < inputs.size(); ++i) {
                 py::array_t<float> array = array_of(inputs[i], owner);
                 array.attr("setflags")(py::arg("write") = false);
                 arguments[i] = std::move(array);
             }
-            arguments[inputs.size()] = array_of(output, owner);
+            if (takes_output_) arguments[inputs.size()] = array_of(output, owner);
             const py::object result = call_python(function_, arguments);
-            if (!result.is_none() && !result.is(arguments[inputs.size()]))
-                throw ParameterError("its function must write its result to its last argument and return "
-                                     "nothing else, but returned " +
-                                     py::str(py::type::of(result).attr("__name__")).cast<std::string>());
+            if (!result.is_none())
+                copy(result, output);
+            else if (!takes_output_)
+                throw ParameterError("its function returned None instead of the result");
         }
         if (Py_REFCNT(owner.ptr()) > references)
             throw ParameterError("its function kept an array whose memory is the layer's only while it runs: "
                                  "keep a copy");
     }
 
+    /// Copy a returned array to the output, with which it may share memory.
+    static void copy(const py::object &result, const mpscnn_tensor &output) {
+        const py::array given = py::array::ensure(result);
+        if (!given || std::string_view("fiub").find(given.dtype().kind()) == std::string_view::npos)
+            throw ParameterError("its function must return an array of numbers, but returned " +
+                                 py::str(py::type::of(result).attr("__name__")).cast<std::string>());
+        const std::vector<py::ssize_t> shape(output.shape, output.shape + output.rank);
+        if (!std::equal(shape.begin(), shape.end(), given.shape(), given.shape() + given.ndim()))
+            throw ParameterError("its function returned an array of the shape " +
+                                 py::str(given.attr("shape")).cast<std::string>() + ", expected " +
+                                 py::str(py::tuple(py::cast(shape))).cast<std::string>());
+        const auto numbers = py::array_t<float, py::array::c_style | py::array::forcecast>::ensure(given);
+        if (!numbers) throw py::error_already_set();
+        if (numbers.nbytes() > 0 && numbers.data() != output.data)
+            std::memmove(output.data, numbers.data(), static_cast<std::size_t>(numbers.nbytes()));
+    }
+
     py::function function_;
+    bool takes_output_;
 };
 
 /// Add a layer that a Python function computes. `shape` has the result's extents after the batch; -1 means
 /// the extent of the first input. If `shape` is empty, the result has the first input's shape.
 Value add_custom(Graph &graph, const std::string &name, const std::vector<Value> &inputs,
-                 py::function function, const std::vector<std::int64_t> &shape) {
-    const auto owned = std::make_shared<LayerFunction>(std::move(function));
+                 py::function function, const std::vector<std::int64_t> &shape, bool takes_output) {
+    const auto owned = std::make_shared<LayerFunction>(std::move(function), takes_output);
     CustomLayer layer{[owned](std::span<const mpscnn_tensor> sources, const mpscnn_tensor &output) {
         owned->run(sources, output);
     }};
@@ -97,7 +120,7 @@ Value add_custom(Graph &graph, const std::string &name, const std::vector<Value>
 
 void bind_custom_layer(py::module_ &module) {
     module.def("add_custom", &add_custom, py::arg("graph"), py::arg("name"), py::arg("inputs"),
-               py::arg("function"), py::arg("shape"), py::call_guard<Exclusive>(),
+               py::arg("function"), py::arg("shape"), py::arg("takes_output"), py::call_guard<Exclusive>(),
                "Adds a layer that a Python function computes.");
 }
 

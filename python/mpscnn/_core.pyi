@@ -10,7 +10,12 @@ from numpy.typing import NDArray
 from mpscnn._private.literals import ImageFormatName
 
 def add_custom(
-    graph: Graph, name: str, inputs: Sequence[int], function: Callable[..., None], shape: Sequence[int]
+    graph: Graph,
+    name: str,
+    inputs: Sequence[int],
+    function: Callable[..., Any],
+    shape: Sequence[int],
+    takes_output: bool,
 ) -> int: ...
 
 class Graph:

@@ -59,13 +59,21 @@ class GraphMaker(ArithmeticLayers):
         return self.added(index, name)
 
     def custom(
-        self, name: str | None, inputs: Sequence[Tensor], function: Callable[..., None], shape: Sequence[int]
+        self,
+        name: str | None,
+        inputs: Sequence[Tensor],
+        function: Callable[..., Any],
+        shape: Sequence[int],
+        *,
+        takes_output: bool,
     ) -> Tensor:
         """Add a layer that a Python function computes. See `Network.custom`."""
         for tensor in inputs:
             self.require_own(tensor)
         name = self._name_of("custom", name, "custom")
-        index = _core.add_custom(self.graph, name, [tensor.index for tensor in inputs], function, list(shape))
+        index = _core.add_custom(
+            self.graph, name, [tensor.index for tensor in inputs], function, list(shape), takes_output
+        )
         return self.added(index, name)
 
     def combined(self, operation: Arithmetic, a: Tensor | float, b: Tensor | float) -> Tensor:

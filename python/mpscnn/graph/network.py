@@ -192,10 +192,16 @@ class Network(
         return self._maker.without_bias
 
     def add_custom(
-        self, name: str | None, inputs: Sequence[Tensor], function: Callable[..., None], shape: Sequence[int]
+        self,
+        name: str | None,
+        inputs: Sequence[Tensor],
+        function: Callable[..., Any],
+        shape: Sequence[int],
+        *,
+        takes_output: bool,
     ) -> Tensor:
         """Add the layer for `custom`."""
-        return self._maker.custom(name, inputs, function, shape)
+        return self._maker.custom(name, inputs, function, shape, takes_output=takes_output)
 
     def output(self, x: Tensor) -> Tensor:
         """Mark a tensor as an output of the network. Outputs keep the order in which they are marked."""

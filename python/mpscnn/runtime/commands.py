@@ -12,9 +12,10 @@ from types import TracebackType
 
 from mpscnn import _core
 from mpscnn._private.arguments import thread_count
+from mpscnn._private.callables import require_arguments
 from mpscnn._private.copies import NoCopies
 from mpscnn._private.expected_names import Expected
-from mpscnn.errors import Error, ParameterError, StateError
+from mpscnn.errors import Error, StateError
 from mpscnn.runtime.device_name import named_device
 
 
@@ -97,8 +98,7 @@ class CommandBuffer(NoCopies, Expected):
 
         Exceptions of the handler are passed to `sys.unraisablehook`. Raises StateError if the buffer is committed.
         """
-        if not callable(handler):
-            raise ParameterError(f"handler must be callable, got {type(handler).__name__}")
+        require_arguments("handler", handler, ["commands"])
         if self.status >= CommandStatus.COMMITTED:
             raise StateError("the command buffer has been committed already; add handlers before")
         self._handlers.append(handler)

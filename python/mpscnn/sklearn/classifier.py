@@ -14,6 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
 from mpscnn._private.arguments import input_size, is_finite_number, whole_number
+from mpscnn._private.callables import require_arguments
 from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn.errors import ParameterError, UnsupportedError
 from mpscnn.graph.network import Network
@@ -255,6 +256,7 @@ def _built(make: Any, shape: tuple[int, ...], classes: int) -> Network:
     """Return the network that the function `make` builds."""
     if isinstance(make, Network) or not callable(make):
         raise ParameterError(f"network must be a function that builds the network, got {type(make).__name__}")
+    require_arguments("network", make, ["shape", "classes"])
     network = make(tuple(shape), classes)
     if not isinstance(network, Network):
         raise ParameterError(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from mpscnn._private.arguments import is_finite_number, require_bool, whole_number
+from mpscnn._private.callables import require_arguments
 from mpscnn._private.expected_names import MONITORS, accept_foreign_arguments
 from mpscnn.errors import ParameterError
 from mpscnn.training.history import Epoch
@@ -109,6 +110,7 @@ def callback_list(callbacks: Callback | Iterable[Callback]) -> list[Callback]:
                 "callbacks must be functions that take an Epoch (docs/training.md), "
                 f"got {type(one).__name__}: pass {_function_of(one)}"
             )
+        require_arguments("callbacks: each", one, ["epoch"])
     return listed
 
 

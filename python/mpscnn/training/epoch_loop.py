@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mpscnn._private.arguments import whole_number
+from mpscnn._private.callables import require_arguments
 from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn.errors import ParameterError
 from mpscnn.training.batches import Data, batch_count, batches, pair_with_labels
@@ -215,6 +216,8 @@ class EpochLoop(ABC):
 
     @learning_rate.setter
     def learning_rate(self, rate: float | Schedule) -> None:
+        if callable(rate):
+            require_arguments("learning_rate", rate, ["step"])
         optimizer = replace(self._optimizer, learning_rate=rate)
         learning_rate_at(optimizer, self._updates)  # raises an error for an invalid rate
         self._optimizer = optimizer

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from mpscnn._private.arguments import is_finite_number
+from mpscnn._private.callables import require_arguments
 from mpscnn.errors import ParameterError
 
 __all__ = ["cosine", "steps", "warm_up"]
@@ -45,6 +46,8 @@ def warm_up(count: int, then: float | Schedule) -> Schedule:
     _require_steps("count", count)
     if not callable(then) and not is_finite_number(then):
         raise ParameterError(f"then must be a finite number, or a function of the step, got {then!r}")
+    if callable(then):
+        require_arguments("then", then, ["step"])
     return WarmUp(_plain(count), then if callable(then) else float(then))
 
 

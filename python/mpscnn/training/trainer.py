@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mpscnn import _core
 from mpscnn._private.arguments import is_finite_number, name_list, require_bool, require_text, whole_number
 from mpscnn._private.arrays import naming_remedy
+from mpscnn._private.callables import require_arguments
 from mpscnn._private.copies import NoCopies
 from mpscnn._private.expected_names import Expected, accept_foreign_arguments, conversion_hint, number_format
 from mpscnn._private.fork_safe_lock import ForkSafeLock
@@ -141,7 +142,9 @@ class Trainer(NoCopies, Expected, EpochLoop):
         self._options: dict[str, Any] = {"loss": loss_of_core(self._loss)}
         self._optimizer = resolve_optimizer(optimizer, learning_rate)
         self._options |= {"optimizer": optimizer_settings(self._optimizer), "seed": seed}
-        if not callable(self._optimizer.learning_rate):
+        if callable(self._optimizer.learning_rate):
+            require_arguments("learning_rate", self._optimizer.learning_rate, ["step"])
+        else:
             learning_rate_at(self._optimizer, 0)  # raises an error for an invalid rate
         if not is_finite_number(average) or not 0 <= average <= 1:
             raise ParameterError(f"average must be 0 to 1, got {average!r}")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import functools
 import gc
 import pickle
 import runpy
 import threading
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -118,9 +120,122 @@ def test_what_a_function_raises_names_the_layer() -> None:
             session.run(photos())
 
 
-def test_a_returned_array_is_refused() -> None:
-    with pytest.raises(ParameterError, match=r"layer 'mine': .*last argument.*ndarray"):
-        run(around(lambda x, out: x * 2), photos())
+class Doubler:
+    """An object that can be called, and a method."""
+
+    def __call__(self, x: Array) -> Array:
+        return 2 * x
+
+    def write(self, x: Array, out: Array) -> None:
+        double(x, out)
+
+
+def _by_default(x: Array, factor: float = 2.0) -> Array:
+    return x * np.float32(factor)
+
+
+def _to_any(*arrays: Array) -> None:
+    double(*arrays)
+
+
+def _named(x: Array, out: Array | None = None) -> Array:
+    return np.multiply(x, 2, out=out)
+
+
+#: Functions that compute 2 * x, in all forms that a signature can have.
+DOUBLES: dict[str, Any] = {
+    "returns": lambda x: 2 * x,
+    "writes": lambda x, out: np.multiply(x, 2, out=out),
+    "takes an output and returns another array": lambda x, out: 2 * x,
+    "returns float64": lambda x: x.astype(np.float64) * 2,
+    "returns a list": lambda x: (2 * x).tolist(),
+    "returns other strides": lambda x: np.asfortranarray(2 * x),
+    "returns a view of the output": lambda x, out: np.multiply(x, 2, out=out)[:],
+    "default that is no output": _by_default,
+    "output with a default": _named,
+    "any number": _to_any,
+    "object": Doubler(),
+    "method": Doubler().write,
+    "partial": functools.partial(np.multiply, 2.0),
+}
+
+
+@pytest.mark.parametrize("form", DOUBLES)
+def test_functions_write_or_return_their_result(form: str) -> None:
+    x = photos()
+    np.testing.assert_array_equal(run(around(DOUBLES[form]), x), run(without(2.0), x))
+
+
+def test_functions_of_c_write_their_result() -> None:
+    net = mpscnn.Network({"a": (4, 4, 2), "b": (4, 4, 2)})
+    net.output(net.custom(np.subtract, net.inputs))
+    x, y = np.random.default_rng(1).normal(size=(2, 3, 4, 4, 2)).astype(np.float32)
+    np.testing.assert_array_equal(run(net, x, y), x - y)
+
+
+@pytest.mark.parametrize(
+    ("function", "inputs"),
+    [
+        (lambda: None, 1),
+        (lambda x, y, out: None, 1),
+        (lambda x, *, out: None, 1),
+        (lambda x: x, 2),
+        (lambda x, y, z, out: None, 2),
+        (lambda **named: None, 1),
+    ],
+)
+def test_other_signatures_are_refused_when_the_layer_is_added(function: Any, inputs: int) -> None:
+    net = mpscnn.Network(dict.fromkeys("abc"[:inputs], (4, 4, 2)))
+    names = "x" if inputs == 1 else "x1, x2"
+    message = rf"custom: function must take \({names}\) and return .*\({names}, out\) .*got <lambda>\("
+    with pytest.raises(ParameterError, match=message):
+        net.custom(function, net.inputs)
+    assert net.layer_names() == [tensor.name for tensor in net.inputs]
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda x: None, "returned None instead of the result"),
+        (lambda x: x[..., :1], r"returned an array of the shape \(2, 6, 5, 1\), expected \(2, 6, 5, 4\)"),
+        (lambda x: 2.0, r"returned an array of the shape \(\), expected"),
+        (lambda x, out: x[:1], r"returned an array of the shape \(1, 6, 5, 4\), expected"),
+        (lambda x: x * 1j, "must return an array of numbers, but returned ndarray"),
+        (lambda x: "double", "must return an array of numbers, but returned str"),
+        (lambda x: {"out": x}, "must return an array of numbers, but returned dict"),
+    ],
+)
+def test_other_results_are_refused(function: Any, message: str) -> None:
+    with pytest.raises(ParameterError, match=rf"layer 'mine': its function {message}"):
+        run(around(function), photos())
+
+
+def _callbacks() -> dict[str, Callable[[Any], object]]:
+    """Return a call for each place that takes a function of one argument."""
+    net = mpscnn.Network((4, 4, 1), name="small")
+    net.output(net.dense(net.input, 2))
+    net.initialize_weights()
+    trainer = mpscnn.Trainer(net, threads=1)
+    data = np.zeros((2, 4, 4, 1), np.float32), np.array([0, 1])
+    return {
+        "callback": lambda function: trainer.fit(data, callbacks=function, progress=False),
+        "learning rate": lambda function: mpscnn.Trainer(net, optimizer=mpscnn.Adam(function)),
+        "assigned rate": lambda function: setattr(trainer, "learning_rate", function),
+        "warm-up": lambda function: mpscnn.training.schedules.warm_up(2, function),
+        "handler": lambda function: (
+            mpscnn.CommandQueue("cpu").command_buffer().add_completed_handler(function)
+        ),
+    }
+
+
+@pytest.mark.parametrize("place", ["callback", "learning rate", "assigned rate", "warm-up", "handler"])
+def test_other_functions_are_checked_when_they_are_given(place: str) -> None:
+    give = _callbacks()[place]
+    for wrong in (lambda: 0.1, lambda a, b: 0.1, lambda *, step: 0.1):
+        with pytest.raises(ParameterError, match=r"must be a function that takes \(\w+\), got <lambda>\("):
+            give(wrong)
+    for right in (lambda step: 0.1, lambda *steps: 0.1, lambda step, factor=1: 0.1):
+        give(right)
 
 
 def test_a_kept_array_is_refused() -> None:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from mpscnn._private.arguments import require_sequence, whole_numbers
-from mpscnn.errors import ParameterError, ShapeError
+from mpscnn._private.callables import takes_output
+from mpscnn.errors import ShapeError
 from mpscnn.graph.layers.layer_maker import LayerMaker, Tensor
 
 
@@ -16,13 +17,19 @@ class CustomLayers(LayerMaker):
 
     @abstractmethod
     def add_custom(
-        self, name: str | None, inputs: Sequence[Tensor], function: Callable[..., None], shape: Sequence[int]
+        self,
+        name: str | None,
+        inputs: Sequence[Tensor],
+        function: Callable[..., Any],
+        shape: Sequence[int],
+        *,
+        takes_output: bool,
     ) -> Tensor:
         """Add the layer to the network."""
 
     def custom(
         self,
-        function: Callable[..., None],
+        function: Callable[..., Any],
         x: Tensor | Sequence[Tensor],
         *,
         shape: Sequence[int | None] | None = None,
@@ -30,7 +37,8 @@ class CustomLayers(LayerMaker):
     ) -> Tensor:
         """Add a layer that a Python function computes on the CPU.
 
-        The function is called as `function(*inputs, out)`, and writes its result to `out`.
+        The function is called as `function(*inputs, out)` and writes its result to `out`, or as `function(*inputs)` and
+        returns its result. Its signature says which. A returned array has the shape of the result, and is copied.
 
         The arguments are float32 arrays with the batch first, also if `precision="float16"`. They are the network's own
         memory: inputs are read-only, and the function must not keep any array. It runs in the thread that runs the
@@ -41,20 +49,20 @@ class CustomLayers(LayerMaker):
         layer can be compiled and run. Saving, pickling, copying and exporting it raise UnsupportedError.
 
         Args:
-            function: for example `lambda x, out: np.maximum(x, 0, out=out)`. It must return None or `out`.
+            function: for example `lambda x, out: np.maximum(x, 0, out=out)`, or `lambda x: 2 * x`. An argument with a
+                default gets the output only if it is called `out`.
             x: the input, or several inputs with the same batch size.
             shape: the extents of the result without the batch. An extent of None is the same as the first input's. None
                 instead of a shape: the shape of the first input.
             name: the layer's name; None: "custom_1", ...
 
         Raises:
-            ParameterError: `function` is not callable.
+            ParameterError: `function` is not callable with the inputs, neither with `out` nor without.
             ShapeError: no result can have this shape.
         """
-        if not callable(function):
-            raise ParameterError(f"custom: function must be callable, got {function!r}")
         inputs = [x] if isinstance(x, Tensor) else list(x)
-        return self.add_custom(name, inputs, function, _extents(shape))
+        takes = takes_output("custom: function", function, len(inputs))
+        return self.add_custom(name, inputs, function, _extents(shape), takes_output=takes)
 
 
 def _extents(shape: Sequence[Any] | None) -> list[int]:

@@ -1,0 +1,76 @@
+"""Check functions of users by their signatures when they are given, and not when they are called."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+
+from mpscnn.errors import ParameterError
+
+__all__ = ["require_arguments", "takes_output"]
+
+_POSITIONAL = (
+    inspect.Parameter.POSITIONAL_ONLY,
+    inspect.Parameter.POSITIONAL_OR_KEYWORD,
+    inspect.Parameter.VAR_POSITIONAL,
+)
+
+
+def require_arguments(what: str, function: object, arguments: Sequence[str]) -> None:
+    """Raise ParameterError if the function cannot be called with these positional arguments.
+
+    `what` names the function in messages. Functions of C without a signature are accepted.
+    """
+    if not callable(function):
+        raise ParameterError(f"{what} must be callable, got {type(function).__name__}")
+    signature = _signature(function)
+    if signature is not None and not _takes(signature, len(arguments)):
+        raise ParameterError(
+            f"{what} must be a function that takes ({', '.join(arguments)}), got {_shown(function, signature)}"
+        )
+
+
+def takes_output(what: str, function: object, inputs: int) -> bool:
+    """Return whether a function takes an array for its result after its inputs. False: it takes only the inputs.
+
+    A further argument with a default is for the result only if it is called `out`. Functions of C without a signature
+    take it.
+
+    Raises ParameterError if the function can be called neither way.
+    """
+    if not callable(function):
+        raise ParameterError(f"{what} must be callable, got {function!r}")
+    signature = _signature(function)
+    if signature is None:
+        return True
+    if _takes(signature, inputs + 1):
+        further = [one for one in signature.parameters.values() if one.kind in _POSITIONAL][inputs:]
+        return not further or further[0].default is inspect.Parameter.empty or further[0].name == "out"
+    if _takes(signature, inputs):
+        return False
+    names = ", ".join(["x"] if inputs == 1 else [f"x{number}" for number in range(1, inputs + 1)])
+    raise ParameterError(
+        f"{what} must take ({names}) and return the result, or take ({names}, out) and write it to out, "
+        f"got {_shown(function, signature)}"
+    )
+
+
+def _signature(function: object) -> inspect.Signature | None:
+    if not callable(function):
+        return None
+    try:
+        return inspect.signature(function)
+    except (TypeError, ValueError):
+        return None
+
+
+def _takes(signature: inspect.Signature, count: int) -> bool:
+    try:
+        signature.bind(*range(count))
+    except TypeError:
+        return False
+    return True
+
+
+def _shown(function: object, signature: inspect.Signature) -> str:
+    return f"{getattr(function, '__name__', type(function).__name__)}{signature}"
