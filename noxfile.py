@@ -17,6 +17,7 @@ import nox
 sys.path.insert(0, str(Path(__file__).parent / ".ci"))
 sys.path.insert(0, str(Path(__file__).parent / "cmake"))
 from check_other_systems import RUN_ON_ARM64
+from environments import ENVIRONMENTS, NOT_POSSIBLE
 from session_packages import (
     ATHERIS,
     BROWSER,
@@ -118,6 +119,9 @@ WITHOUT_VNNI = (
 # The programs that only tests of the tiers "ci" and "full" use.
 MORE_PROGRAMS = (*LIBCXX, *BROWSER, *PROXY, *PHOTO_LIBRARIES, "rustc")
 
+# The instruction sets of which the session `environments` runs all tests.
+SETS = ("baseline", "avx2", "avx512", "neon")
+
 # The tests that run on every engine.
 SINGLE_OPERATIONS = ("tests/operations", "tests/ops", "tests/kernels")
 
@@ -147,6 +151,7 @@ EVERYTHING = (
     "release",
     "tensorflow",
     "more_tests",
+    "environments",
     "tests",
 )
 
@@ -180,8 +185,54 @@ def more_tests(session: nox.Session) -> None:
 
 def run_python_tests(session: nox.Session, *options: str) -> None:
     """Run the Python tests of a tier. The session `metal` runs those that need the emulation of Metal."""
-    command = ("pytest", "--ignore=tests/metal_sources", *options, *session.posargs)
-    session.run(*command, env=FOR_WORKERS)
+    session.run(*python_tests(*options, *session.posargs), env=FOR_WORKERS)
+
+
+def python_tests(*options: str) -> tuple[str, ...]:
+    """Return the command that runs the Python tests of a tier, without those that need the emulation of Metal."""
+    return ("pytest", "--ignore=tests/metal_sources", *options)
+
+
+@nox.session
+def environments(session: nox.Session) -> None:
+    """Run the tests of the session `tests` as by other users and on other machines (.ci/environments.py).
+
+    Arguments: names of environments, and after them options of pytest that begin with "-". No name: all environments.
+    """
+    install_system_packages(session, "g++", "ccache", "locales", "iproute2", "util-linux", required=False)
+    install_package(session, "all")
+    usable = sets_of(session)
+    known = (*ENVIRONMENTS, *usable, "alone")
+    names = [name for name in session.posargs if not name.startswith("-")]
+    if unknown := set(names) - {*known, *SETS}:
+        session.error(f"there are no environments {sorted(unknown)}; known: {', '.join(known)}")
+    options = [option for option in session.posargs if option.startswith("-")]
+    for name in names or known:
+        if name in SETS and name not in usable:
+            session.warn(f"{name}: not possible on this machine: its processor has {', '.join(usable)}")
+            continue
+        session.log(f"environment {name}")
+        if name == "alone":
+            run_each_file_alone(session, options)
+        elif name in ENVIRONMENTS:
+            command = ("python", ".ci/environments.py", name, *python_tests(*ON_ALL_CORES, *options))
+            session.run(*command, env=FOR_WORKERS, success_codes=(0, NOT_POSSIBLE))
+        else:
+            session.run(*python_tests(*ON_ALL_CORES, *options), env={"MPSCNN_CPU": name} | FOR_WORKERS)
+
+
+def sets_of(session: nox.Session) -> tuple[str, ...]:
+    """Return the instruction sets whose kernels run all tests: those of this machine, without AMX."""
+    return tuple(name for name in instruction_sets(session) if name in SETS)
+
+
+def run_each_file_alone(session: nox.Session, options: list[str]) -> None:
+    """Run each file of tests in its own process. A file may have no test in this tier."""
+    nothing_collected = 5
+    for file in tracked_files("tests/*test_*.py"):
+        if not file.startswith("tests/metal"):
+            command = ("pytest", "-q", file, *options)
+            session.run(*command, env=FOR_WORKERS, silent=True, success_codes=(0, nothing_collected))
 
 
 @nox.session(python=["3.13t", "3.14t"])

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import itertools
 import os
 import runpy
+import shutil
 import signal
+import tempfile
 from collections.abc import Generator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -46,6 +50,11 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ["PYTHONPATH"] = os.pathsep.join(
             str(Path(place).absolute()) for place in places.split(os.pathsep) if place
         )
+    # Tests leave the user's cache as it is. Workers inherit the folder from the process that starts them.
+    if "MPSCNN_CACHE" not in os.environ:
+        folder = tempfile.mkdtemp(prefix="mpscnn-cache-")
+        os.environ["MPSCNN_CACHE"] = folder
+        config.add_cleanup(functools.partial(shutil.rmtree, folder, ignore_errors=True))
     # The device that "auto" chooses in a test must not depend on the machine.
     os.environ["MPSCNN_DEVICE"] = config.getoption("--device")
     # A shell's background jobs ignore Ctrl-C. The programs that tests start and interrupt would ignore it, too.
@@ -64,11 +73,16 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.freeze()
 
 
-def pytest_report_header(config: pytest.Config) -> str | None:
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    lines = []
+    if (seed := config.getoption("--shuffle")) is not None:
+        lines.append(f"the order of tests is random: --shuffle={seed}")
     backends = mpscnn.build_config()["backends"]
-    if "metal" in backends:
-        return None
-    return f"tests/metal is not collected: this build has the engines {backends}; nox -s metal builds one with Metal"
+    if "metal" not in backends:
+        lines.append(
+            f"tests/metal is not collected: this build has the engines {backends}; nox -s metal builds one with Metal"
+        )
+    return lines
 
 
 @pytest.fixture(scope="session")
@@ -104,6 +118,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addoption("--full", action="store_true", help="run the tests of all tiers")
     parser.addoption(
+        "--shuffle", type=int, metavar="SEED", help="run files, and the tests in them, in random order"
+    )
+    parser.addoption(
         "--device", default="cpu", choices=["cpu", "metal"], help="what the tests of single operations run on"
     )
 
@@ -113,6 +130,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if mark := item.get_closest_marker("cpu"):
                 item.add_marker(pytest.mark.skip(reason=mark.args[0]))
+    if (seed := config.getoption("--shuffle")) is not None:
+        shuffle(items, seed)
     if config.getoption("--full"):
         return
     tier = "ci" if config.getoption("--ci") else "default"
@@ -123,6 +142,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items=[item for item, is_wanted in zip(items, wanted, strict=True) if not is_wanted]
     )
     items[:] = itertools.compress(items, wanted)
+
+
+def shuffle(items: list[pytest.Item], seed: int) -> None:
+    """Put files, and the tests in each file, in a random order. The tests of a file stay together."""
+    random = Random(seed)
+    files: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    order = list(files.values())
+    random.shuffle(order)
+    for tests in order:
+        random.shuffle(tests)
+    items[:] = itertools.chain.from_iterable(order)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -1,0 +1,232 @@
+"""Run a command as on other machines and by other users: `environments.py NAME COMMAND...`.
+
+The session `environments` runs the tests in each of `ENVIRONMENTS`. If this machine cannot provide an environment, the
+exit code is 3, and the reason is printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+NOT_POSSIBLE = 3
+#: A mount namespace, in which this process may mount and its child processes see the result.
+MOUNTS = ("unshare", "--mount")
+#: Programs that tests start where they are installed.
+PROGRAMS = (
+    *("c++", "g++", "gcc", "cc", "clang", "clang++", "cmake", "ninja", "make"),
+    *("chromium", "chromium-browser", "google-chrome", "chromedriver"),
+    *("nginx", "openssl", "curl", "rustc", "pkg-config"),
+)
+
+
+class NotPossible(Exception):
+    """This machine cannot provide an environment; the message says why."""
+
+
+class Run:
+    """A command, and what its environment changes.
+
+    Attributes:
+        command: the command with its arguments. Environments put other programs before it.
+        folder: a new folder, which is removed after the command.
+        variables: the environment variables of the command.
+        place: the directory in which the command runs.
+        before: a function that the process of the command calls first.
+    """
+
+    def __init__(self, command: Sequence[str], folder: Path) -> None:
+        self.command = list(command)
+        self.folder = folder
+        self.variables = dict(os.environ)
+        self.place = ROOT
+        self.before: Callable[[], object] = lambda: None
+
+    def within(self, *program: str) -> None:
+        """Run the command as arguments of a program, which must be able to run `true`."""
+        tried = subprocess.run([*program, "true"], capture_output=True, text=True, check=False)
+        if tried.returncode != 0:
+            raise NotPossible(f"{' '.join(program)} fails: {tried.stderr.strip()}")
+        self.command = [*program, *self.command]
+
+    def first(self, script: str, *program: str) -> None:
+        """Run a script of the shell before the command, as arguments of a program."""
+        self.within(*program, "sh", "-ec", f'{script}\nexec "$@"', "sh")
+
+
+def copy_of_sources(to: Path) -> Path:
+    """Copy the files that git tracks, and those that it does not ignore."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        if (ROOT / name).is_file():
+            (to / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, to / name)
+    return to
+
+
+def another_user(run: Run) -> None:
+    """A user who is not root, owns the checkout, and whose files nobody else may read."""
+    run.before = lambda: os.umask(0o077)
+    if os.geteuid() != 0:
+        return
+    home = run.folder / "home"
+    home.mkdir()
+    run.place = copy_of_sources(run.folder / "checkout")
+    run.variables |= {"HOME": str(home), "TMPDIR": str(home), "USER": "nobody", "LOGNAME": "nobody"}
+    run.folder.chmod(0o755)
+    for path in (run.folder, *run.folder.rglob("*")):
+        shutil.chown(path, "nobody", -1)
+    user = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--inh-caps=-all")
+    program = run.command[0]
+    if subprocess.run([*user, "test", "-x", shutil.which(program) or program], check=False).returncode != 0:
+        raise NotPossible(f"the user nobody may not run {program}")
+    run.within(*user)
+
+
+def odd_paths(run: Run) -> None:
+    """Spaces and letters beyond ASCII in the paths of the checkout and of temporary files."""
+    temporary = run.folder / "für den Übergang 写真"
+    temporary.mkdir()
+    run.place = copy_of_sources(run.folder / "mes projets d'été ∂" / "mpscnn")
+    run.variables |= {"TMPDIR": str(temporary)}
+
+
+def german(run: Run) -> None:
+    """The language of Germany, and a time zone that once left out a day."""
+    made = run.folder / "de_DE.UTF-8"
+    command = ["localedef", "-i", "de_DE", "-f", "UTF-8", str(made)]
+    if shutil.which("localedef") is None or subprocess.run(command, check=False).returncode != 0:
+        raise NotPossible("localedef cannot make the locale de_DE.UTF-8: install the package locales")
+    run.variables |= {"LOCPATH": str(run.folder), "LANG": "de_DE.UTF-8", "TZ": "Pacific/Apia"}
+    run.variables = {name: value for name, value in run.variables.items() if not name.startswith("LC_")}
+
+
+def small_limits(run: Run) -> None:
+    """The limits of macOS: 256 open files, and 512 kB for the stack of a thread."""
+
+    def limit() -> None:
+        for kind, wanted in ((resource.RLIMIT_NOFILE, 256), (resource.RLIMIT_STACK, 512 << 10)):
+            resource.setrlimit(kind, (wanted, resource.getrlimit(kind)[1]))
+
+    run.before = limit
+
+
+def one_processor(run: Run) -> None:
+    """One processor."""
+    run.within("taskset", "--cpu-list", str(min(os.sched_getaffinity(0))))
+
+
+def many_processors(run: Run) -> None:
+    """The system says that it has 64 processors."""
+    library = run.folder / "announced_processors.so"
+    source = ROOT / ".ci" / "announced_processors.c"
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        raise NotPossible("no C compiler is installed")
+    subprocess.run([compiler, "-O1", "-shared", "-fPIC", str(source), "-o", str(library), "-ldl"], check=True)
+    run.variables |= {"LD_PRELOAD": str(library), "MPSCNN_ANNOUNCED": "64"}
+
+
+def no_ipv6(run: Run) -> None:
+    """A network with 127.0.0.1 alone."""
+    user = () if os.geteuid() == 0 else ("--map-root-user",)
+    script = "ip link set lo up\necho 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6"
+    run.first(f'export PATH="$PATH:/usr/sbin"\n{script}', "unshare", *user, "--net")
+
+
+def read_only_home(run: Run) -> None:
+    """A home in which nothing can be written."""
+    home = run.folder / "home"
+    home.mkdir(mode=0o500)
+    run.variables = {
+        name: value for name, value in run.variables.items() if name not in ("XDG_CACHE_HOME", "MPSCNN_CACHE")
+    } | {"HOME": str(home)}
+    if os.geteuid() == 0:  # root may write where permissions forbid it
+        run.first(f"mount --bind -o ro {home} {home}\nmount -o remount,bind,ro {home}", *MOUNTS)
+
+
+def few_programs(run: Run) -> None:
+    """No browser, compiler, proxy and other programs that tests start where they are installed."""
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/bin"])
+    found = {Path(place).resolve() for name in PROGRAMS if (place := shutil.which(name, path=path))}
+    nothing = run.folder / "nothing"
+    nothing.touch(mode=0o444)
+    user = () if os.geteuid() == 0 else ("--map-root-user",)
+    hidden = "\n".join(f"mount --bind {nothing} {place}" for place in sorted(found))
+    run.first(hidden or ":", MOUNTS[0], *user, *MOUNTS[1:])
+
+
+def like_a_mac(run: Run) -> None:
+    """No /proc, as on macOS."""
+    user = () if os.geteuid() == 0 else ("--map-root-user",)
+    run.first("mount -t tmpfs none /proc", MOUNTS[0], *user, *MOUNTS[1:])
+
+
+def random_hashes(run: Run) -> None:
+    """Another order of sets in each run."""
+    seed = str(random.SystemRandom().randrange(1, 2**32))
+    print(f"PYTHONHASHSEED={seed}", flush=True)
+    run.variables["PYTHONHASHSEED"] = seed
+
+
+def shuffled(run: Run) -> None:
+    """Tests in random order."""
+    run.command.append(f"--shuffle={random.SystemRandom().randrange(1, 2**32)}")
+
+
+ENVIRONMENTS: dict[str, Callable[[Run], None]] = {
+    environment.__name__: environment
+    for environment in (
+        another_user,
+        odd_paths,
+        german,
+        small_limits,
+        one_processor,
+        many_processors,
+        no_ipv6,
+        read_only_home,
+        few_programs,
+        like_a_mac,
+        random_hashes,
+        shuffled,
+    )
+}
+
+
+def main() -> int:
+    """Run the command, and return its exit code."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("name", choices=ENVIRONMENTS)
+    parser.add_argument("command", nargs=argparse.REMAINDER)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="mpscnn-") as folder:
+        run = Run(arguments.command, Path(folder).resolve())
+        try:
+            ENVIRONMENTS[arguments.name](run)
+        except NotPossible as reason:
+            print(f"{arguments.name}: not possible on this machine: {reason}", flush=True)
+            return NOT_POSSIBLE
+        return subprocess.run(
+            run.command, cwd=run.place, env=run.variables, preexec_fn=run.before, check=False
+        ).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
