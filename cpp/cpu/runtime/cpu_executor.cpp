@@ -40,6 +40,10 @@ std::string layers_text(const std::vector<std::string> &layers) {
     return text;
 }
 
+} // namespace
+
+// This class is not in the anonymous namespace, because GCC would warn about it in a unity build.
+
 /// A step's kernel and its task with the addresses of its tensors in this run.
 class BoundKernel {
 public:
@@ -67,8 +71,6 @@ private:
     void (*run_)(const void *kernel, const void *task, const Prepared &, std::int64_t begin, std::int64_t end,
                  Worker &);
 };
-
-} // namespace
 
 const CpuPlan &CpuExecutor::own_variant(const engine::Plan &given) const {
     return own_plan(given).variant({.threads = pool_->threads(), .enabled = !check_finite_});
