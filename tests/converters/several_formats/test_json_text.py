@@ -74,7 +74,7 @@ OWN_TEXTS = {
     "coreml_writer/export.py": (2, "the core and coremltools"),
     "isolated_check.py": (1, "a process of mpscnn"),
     "json_text.py": (1, "anyone"),
-    "keras/live.py": (1, "Keras, from an object"),
+    "keras/live.py": (2, "Keras, from an object"),
     "onnx_metadata.py": (1, "the core"),
 }
 
