@@ -14,10 +14,13 @@ from mpscnn import _core
 PROGRAM = Path(__file__).with_name("null_pointer_calls.py")
 
 
-def test_null_pointers_are_refused_or_allowed() -> None:
+def test_null_pointers_are_refused_or_allowed(tmp_path: Path) -> None:
+    """The functions that write files write them into the child's folder."""
     functions = [line for name, line in abi.declarations().items() if name.startswith("function ")]
     command = [sys.executable, str(PROGRAM), _core.__file__]
-    answer = subprocess.run(command, input="\n".join(functions), capture_output=True, text=True, check=False)
+    answer = subprocess.run(
+        command, input="\n".join(functions), capture_output=True, text=True, check=False, cwd=tmp_path
+    )
     assert answer.returncode == 0, answer.stderr
     calls, *faults = answer.stdout.splitlines()
     assert faults == []
