@@ -37,11 +37,11 @@ def extreme_messages(message: Any) -> Iterator[tuple[str, Any]]:
                 _changed(message, lambda one, old=old, new=new: new if one == old else None),
             )
     for place, one in enumerate(found):
-        for new in _INTEGERS if _is_whole(one) else _FLOATS:
+        for extreme in _INTEGERS if _is_whole(one) else _FLOATS:
             made = type(message)()
             made.CopyFrom(message)
-            if _set(list(numbers(made))[place], new):
-                yield f"{one[1].name}-{place}-{new}", made
+            if _set(list(numbers(made))[place], extreme):
+                yield f"{one[1].name}-{place}-{extreme}", made
 
 
 def _changed(message: Any, change: Any) -> Any:
