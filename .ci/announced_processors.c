@@ -1,4 +1,5 @@
-// Announces as many processors as MPSCNN_ANNOUNCED says to a program that loads this library before all others.
+// Announces as many processors as MPSCNN_ANNOUNCED says to a program that loads this library before all
+// others.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <sched.h>
