@@ -109,7 +109,8 @@ def own_network(module: nn.Sequential) -> mpscnn.Network:
     weights["classes.bias"] = linear.bias.detach().numpy()
     specs = {f"{spec['layer']}.{spec['role']}": spec["shape"] for spec in net.weight_specs()}
     biases = {name: np.zeros(shape, np.float32) for name, shape in specs.items() if name.endswith(".bias")}
-    net.load_weights({**biases, **{name: np.reshape(value, specs[name]) for name, value in weights.items()}})
+    shaped = {name: np.reshape(value, specs[name]) for name, value in weights.items()}
+    net.load_weights({**biases, **shaped}, layout="OHWI")
     return net
 
 
