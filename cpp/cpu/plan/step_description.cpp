@@ -34,7 +34,7 @@ const char *kind_of(const ConvolutionTask &task) {
     return task.source.height * task.source.width == 1 ? "dense" : "pointwise";
 }
 
-/// What a task's text shows: its kind, and its window, if it has one.
+/// A task's text shows its kind, and its window if it has one.
 struct Summary {
     std::string kind;
     const WindowAxis *vertical = nullptr, *horizontal = nullptr;

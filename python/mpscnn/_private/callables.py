@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from mpscnn.errors import ParameterError
 
@@ -55,9 +55,7 @@ def takes_output(what: str, function: object, inputs: int) -> bool:
     )
 
 
-def _signature(function: object) -> inspect.Signature | None:
-    if not callable(function):
-        return None
+def _signature(function: Callable[..., object]) -> inspect.Signature | None:
     try:
         return inspect.signature(function)
     except (TypeError, ValueError):

@@ -33,7 +33,7 @@ def rename_layers(structure: Mapping[str, Any], names: Mapping[str, str]) -> dic
 def name_without_number(name: str, known: Collection[str]) -> str | None:
     """Return a layer's name without its number, if all smaller numbers are known; None for other names.
 
-    Such a number is no part of the file's name. A reader made it for several layers of one name: "act", "act_2".
+    Such a number does not belong to the file's name. A reader made it for several layers of one name: "act", "act_2".
     """
     stem, _, text = name.rpartition("_")
     number = whole_number_in(text)

@@ -24,9 +24,8 @@ from mpscnn.converters.simplify.layers import BASE, Layers, Node, is_plain
 from mpscnn.graph.layer_arguments import activation_attributes
 from mpscnn.runtime.library import operations
 
-_MAX_LAYERS = (
-    64  # the maximum number of layers that a search visits for each layer that reads its first value
-)
+#: A search visits at most this many layers for each layer that reads its first value.
+_MAX_LAYERS = 64
 _MAX_READERS = 32  # values with more consumers are not followed
 _TAKES_ACTIVATION = frozenset(entry["name"] for entry in operations() if entry["takes_activation"])
 

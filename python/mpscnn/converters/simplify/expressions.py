@@ -7,7 +7,8 @@ then compared with those of known activations.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import operator
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -44,30 +45,32 @@ X = Expression("x")
 
 def product(number: float, factors: Sequence[Expression]) -> Expression:
     """Return a number times all factors."""
-    flat: list[Expression] = []
-    for factor in factors:
-        if factor.kind == "product":
-            number *= factor.number
-            flat += factor.operands
-        else:
-            flat.append(factor)
-    if len(flat) == 1 and number == 1.0:
-        return flat[0]
-    return Expression("product", number, tuple(sorted(flat, key=str)))
+    return _joined("product", operator.mul, 1.0, number, factors)
 
 
 def total(number: float, terms: Sequence[Expression]) -> Expression:
     """Return a number plus all terms."""
+    return _joined("sum", operator.add, 0.0, number, terms)
+
+
+def _joined(
+    kind: str,
+    join: Callable[[float, float], float],
+    neutral: float,
+    number: float,
+    operands: Sequence[Expression],
+) -> Expression:
+    """Return a number and operands as one expression of a kind. Operands of this kind are merged into it."""
     flat: list[Expression] = []
-    for term in terms:
-        if term.kind == "sum":
-            number += term.number
-            flat += term.operands
+    for operand in operands:
+        if operand.kind == kind:
+            number = join(number, operand.number)
+            flat += operand.operands
         else:
-            flat.append(term)
-    if len(flat) == 1 and number == 0.0:
+            flat.append(operand)
+    if len(flat) == 1 and number == neutral:
         return flat[0]
-    return Expression("sum", number, tuple(sorted(flat, key=str)))
+    return Expression(kind, number, tuple(sorted(flat, key=str)))
 
 
 def line(factor: float, offset: float, x: Expression) -> Expression:
