@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from mpscnn import _core
 from mpscnn._private.arguments import name_list
+from mpscnn._private.json_text import parse_json
 from mpscnn._private.settings import as_json
-from mpscnn.converters.json_text import parse_json
 from mpscnn.errors import ParameterError, WeightsError
 from mpscnn.graph.model_file import description
 from mpscnn.vision.detector import DetectionHead

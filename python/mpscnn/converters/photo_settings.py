@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mpscnn._private.files import convert_read_errors, read_content, require_regular
-from mpscnn.converters.json_text import parse_json
+from mpscnn._private.json_text import parse_json
 from mpscnn.converters.label_text import parse_labels
 from mpscnn.converters.photo_input import PhotoNote
 from mpscnn.errors import ParameterError, WeightsError

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mpscnn import Error, converters
-from mpscnn.converters.json_text import parse_json
+from mpscnn._private.json_text import parse_json
 
 HALF = r"\ud800"
 
@@ -73,7 +73,6 @@ OWN_TEXTS = {
     "__init__.py": (1, "the core"),
     "coreml_writer/export.py": (2, "the core and coremltools"),
     "isolated_check.py": (1, "a process of mpscnn"),
-    "json_text.py": (1, "anyone"),
     "keras/live.py": (2, "Keras, from an object"),
     "onnx_metadata.py": (1, "the core"),
 }

@@ -5,11 +5,11 @@ The library finds the parts. It does not hold Python's global lock meanwhile, so
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterator
 from typing import Any
 
 from mpscnn import _core
+from mpscnn._private.json_text import parse_json
 from mpscnn._private.names import did_you_mean
 from mpscnn.errors import ParameterError
 
@@ -28,11 +28,7 @@ def decoded(text: memoryview, what: str) -> Any:
     if len(text) > _LONGEST:
         raise ParameterError(f"{what} may have {_LONGEST:,} bytes of JSON, got {len(text):,}")
     try:
-        plain = str(text, "utf-8")
-        value = json.loads(plain, object_pairs_hook=_unique, parse_constant=_refuse_constant)
-        if "\\u" in plain:
-            json.dumps(value, ensure_ascii=False).encode()
-        return value
+        return parse_json(str(text, "utf-8"), object_pairs_hook=_unique, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise ParameterError(f"{what} is not JSON: {str(error)[:200]}") from None
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from mpscnn._private.files import convert_read_errors, is_folder, read_content, require_regular
+from mpscnn._private.json_text import parse_json
 from mpscnn.converters.coreml.features import ORDERS
 from mpscnn.converters.coreml.file import CoremlFile
 from mpscnn.converters.coreml.program.text import MAX_TEXT, parse_program
 from mpscnn.converters.coreml.weights import Weights
 from mpscnn.converters.file_bytes import FileBytes
-from mpscnn.converters.json_text import parse_json
 from mpscnn.converters.named_errors import prefix_errors
 from mpscnn.errors import UnsupportedError, WeightsError
 

@@ -9,10 +9,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mpscnn._private.files import convert_read_errors, is_folder, read_content, require_regular
+from mpscnn._private.json_text import parse_json
 from mpscnn.converters.coreml.schema import model_message, weight_places
 from mpscnn.converters.coreml.weights import Weights
 from mpscnn.converters.file_bytes import FileBytes
-from mpscnn.converters.json_text import parse_json
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.message_memory import check_memory
 from mpscnn.converters.named_errors import prefix_errors

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from mpscnn.converters.json_text import parse_json
+from mpscnn._private.json_text import parse_json
 from mpscnn.converters.onnx_builder.builder import Extents
 from mpscnn.converters.onnx_builder.walk import Walk
 from mpscnn.converters.photo_settings import MAX_LABELS

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mpscnn._private.json_text import parse_json
 from mpscnn.converters.archives import ARCHIVE_ERRORS, data_offset
 from mpscnn.converters.file_bytes import Content, FileBytes, MemoryBytes
-from mpscnn.converters.json_text import parse_json
 from mpscnn.converters.keras.config import KerasModel, parse_model
 from mpscnn.converters.keras.hdf5 import SIGNATURE, Hdf5
 from mpscnn.converters.keras.weights import NamedWeights, NumberedWeights, WeightSource

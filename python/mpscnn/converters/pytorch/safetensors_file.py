@@ -6,8 +6,8 @@ import math
 from pathlib import Path
 from typing import Any
 
+from mpscnn._private.json_text import parse_json
 from mpscnn.converters.file_bytes import FileBytes
-from mpscnn.converters.json_text import parse_json
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.pytorch.tensors import MAX_AXES, Storage, StoredTensor, contiguous_strides, tensor_view
 from mpscnn.errors import UnsupportedError, WeightsError

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeGuard
 
-from mpscnn.converters.json_text import parse_json
+from mpscnn._private.json_text import parse_json
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.photo_input import PhotoNote
 from mpscnn.errors import UnsupportedError

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from mpscnn._private.files import read_content
+from mpscnn._private.json_text import parse_json
 from mpscnn.converters.file_bytes import FileBytes
-from mpscnn.converters.json_text import parse_json
 from mpscnn.converters.keras.config import parse_model
 from mpscnn.converters.keras.file import KerasFile, major_version
 from mpscnn.converters.keras.reader import convert as convert_keras

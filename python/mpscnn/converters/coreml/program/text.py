@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from mpscnn._private.json_text import parse_json
 from mpscnn.converters.coreml.program import types
 from mpscnn.converters.coreml.schema import model_message
-from mpscnn.converters.json_text import parse_json
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.errors import UnsupportedError, WeightsError
 

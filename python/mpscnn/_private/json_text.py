@@ -1,4 +1,4 @@
-"""Parse JSON of files that may be damaged or hostile."""
+"""Parse JSON of files and requests that may be damaged or hostile."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 __all__ = ["parse_json"]
 
 
-def parse_json(content: str | bytes, *, strict: bool = True) -> Any:
+def parse_json(content: str | bytes, **options: Any) -> Any:
     r"""Return the value of a JSON text.
 
     Raises ValueError if it is not JSON, or if it has half of a pair of surrogates, such as "\ud800". Python reads such
     a half, but no file and no stream takes it, so that later steps would fail. Raises RecursionError for deep nesting.
-    Texts may have control characters if `strict` is False.
+    The options are those of `json.loads`, such as `strict=False`, with which texts may have control characters.
     """
-    value = json.loads(content, strict=strict)
+    value = json.loads(content, **options)
     has_escapes = b"\\u" in content if isinstance(content, bytes) else "\\u" in content
     if has_escapes:
         json.dumps(value, ensure_ascii=False).encode()  # a UnicodeEncodeError is a ValueError
