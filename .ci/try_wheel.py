@@ -123,7 +123,7 @@ def main(wheel: Path, roots: Path) -> None:
     )
     platforms = [f"--platform={name}" for name in sorted({*tag.split("."), *older})]
     subprocess.run([*download, *platforms, "-d", str(place), f"{wheel}[cli]"], check=True)
-    shutil.copy(ROOT / "examples" / "images" / "cat.jpg", place)
+    shutil.copy(ROOT / "python" / "mpscnn" / "samples" / "photos" / "cat.jpg", place)
     run(root, "python3", "-m", "venv", "/try/venv")
     install = ("/try/venv/bin/pip", "install", "-q", "--no-index", "--find-links", "/try")
     run(root, *install, f"/try/{wheel.name}[cli]")

@@ -29,7 +29,7 @@ from mpscnn._private.processors import available_processors
 from mpscnn.runtime.options import RunOptions
 from mpscnn.runtime.session_pool import SessionPool
 
-PHOTO = Path(__file__).resolve().parents[1] / "examples" / "images" / "cat.jpg"
+PHOTO = mpscnn.samples.photo("cat")
 HOUR = 3600.0
 FILES = 64
 

@@ -34,7 +34,7 @@ from harness import table_head, table_row
 
 import mpscnn
 
-PHOTO = Path(__file__).resolve().parents[1] / "examples" / "images" / "cat.jpg"
+PHOTO = mpscnn.samples.photo("cat")
 LITSERVE = Path(__file__).with_name("service_litserve.py")
 
 BASE = "mpscnn.Runner, without HTTP"

@@ -33,7 +33,7 @@ from service_process import memory, start_service
 
 import mpscnn
 
-PHOTO = (Path(__file__).resolve().parents[1] / "examples" / "images" / "cat.jpg").read_bytes()
+PHOTO = mpscnn.samples.photo("cat").read_bytes()
 SETTLED = 0.2
 GROWTH = 1.1
 

@@ -22,7 +22,7 @@ from PIL import Image
 import mpscnn
 from mpscnn.apps.video.source import open_source
 
-PHOTO = Path(__file__).resolve().parents[1] / "examples" / "images" / "cat.jpg"
+PHOTO = mpscnn.samples.photo("cat")
 
 
 def write_clip(path: Path, size: tuple[int, int], frames: int) -> None:

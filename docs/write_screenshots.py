@@ -20,7 +20,7 @@ from browser import chromium, prefer, resize
 from serving import serving
 
 PROJECT = Path(__file__).resolve().parent.parent
-PHOTO = PROJECT / "examples" / "images" / "cat.jpg"
+PHOTO = PROJECT / "python" / "mpscnn" / "samples" / "photos" / "cat.jpg"
 CLASSIFIER = "cifar10_mobilenet_v2"
 
 

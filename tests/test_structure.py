@@ -205,7 +205,7 @@ PYTHON_FLOORS = {
         ("runtime",),
         ("vision",),
         ("graph", "kernels", "signal"),
-        ("models", "nodes"),
+        ("models", "nodes", "samples"),
         ("registry",),
         ("core_model",),
         ("model",),

@@ -51,7 +51,7 @@ PLACES = {
     "cpp/include/mpscnn/mpscnn.hpp": "reference/c/network_hpp.md",
 }
 #: Photos of examples, which the site offers at the same place.
-PHOTOS = "examples/images"
+PHOTOS = "python/mpscnn/samples/photos"
 _LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^()\s]+)\)")
 
 

@@ -1,6 +1,6 @@
 """Classify photos in Parquet files on the machines of a Ray cluster, and write the classes.
 
-python examples/python/ray_cluster.py examples/images classes [ADDRESS]
+python examples/python/ray_cluster.py python/mpscnn/samples/photos classes [ADDRESS]
 """
 
 from __future__ import annotations

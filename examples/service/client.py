@@ -1,7 +1,7 @@
 """Send photos to `mpscnn serve` with Python's standard library alone.
 
 mpscnn serve --port 8000 &
-python examples/service/client.py http://127.0.0.1:8000 examples/images/cat.jpg --picture answer.jpg
+python examples/service/client.py http://127.0.0.1:8000 python/mpscnn/samples/photos/cat.jpg --picture answer.jpg
 
 If the service needs a token, it is read from MPSCNN_SERVE_TOKEN.
 """

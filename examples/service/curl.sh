@@ -1,5 +1,5 @@
 #!/bin/sh
-# Use the service with curl: examples/service/curl.sh http://127.0.0.1:8000 examples/images/cat.jpg answer.png
+# Use the service with curl: examples/service/curl.sh http://127.0.0.1:8000 python/mpscnn/samples/photos/cat.jpg answer.png
 set -eu
 service=$1 photo=$2 picture=$3
 

@@ -35,7 +35,7 @@ from mpscnn.runtime.program import Program, Session
 from mpscnn.runtime.request import Request
 
 if TYPE_CHECKING:
-    from mpscnn import converters, kernels, models, nodes, onnx_backend, registry, training
+    from mpscnn import converters, kernels, models, nodes, onnx_backend, registry, samples, training
     from mpscnn import sklearn as sklearn  # not in "import *", where it would hide scikit-learn itself
     from mpscnn.apps import ray as ray  # not in "import *", where it would hide Ray itself
     from mpscnn.apps.video.stream import Video, VideoFrame, video
@@ -156,6 +156,7 @@ _LAZY_MODULES = {
         "nodes",
         "onnx_backend",
         "registry",
+        "samples",
         "sklearn",
         "training",
     )
@@ -256,6 +257,7 @@ __all__ = [
     "quantize",
     "read_idx",
     "registry",
+    "samples",
     "training",
     "unpack_binary_weights",
     "video",

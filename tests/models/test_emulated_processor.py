@@ -25,7 +25,7 @@ from mpscnn.apps.verify.conformance import Row, all_cases, compare_case
 from mpscnn.apps.verify.processes import Outcome
 
 _PROGRAMS = os.environ.get("MPSCNN_EMULATED_PROGRAMS")
-_PHOTO = Path(__file__).parents[2] / "examples" / "images" / "cat.jpg"
+_PHOTO = mpscnn.samples.photo("cat")
 
 if _PROGRAMS is None:
     pytest.skip(

@@ -203,7 +203,7 @@ def test_probabilities_stay_as_they_are(suffix: str, tmp_path: Path) -> None:
     model = mpscnn.load("cifar10_mobilenet_v2", device="cpu")
     path = tmp_path / f"everyday{suffix}"
     converters.export_coreml(model.network, path)
-    photo = Path(__file__).resolve().parents[2] / "examples" / "images" / "cat.jpg"
+    photo = mpscnn.samples.photo("cat")
     expected, found = (one.predict(photo).top(10) for one in (model, mpscnn.load(path, device="cpu")))
     assert [one.label for one in found[:3]] == [one.label for one in expected[:3]]
     assert abs(found[0].probability - expected[0].probability) < 1e-3

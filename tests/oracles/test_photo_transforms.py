@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(
     int(PIL.__version__.split(".")[0]) < 13,
     reason="Pillow is older than 13, and resizes the axes of portraits in another order",
 )
-CAT = Path(__file__).resolve().parents[2] / "examples" / "images" / "cat.jpg"
+CAT = mpscnn.samples.photo("cat")
 #: Samples of 0 to 255 are equal if they differ by at most 1 after both are rounded. Pillow rounds to 8 bits after each
 #: axis, mpscnn does not.
 TOLERANCE = 1.5

@@ -16,7 +16,7 @@ from mpscnn.apps.video.source import VideoFrame
 PHOTO = Image.new("RGB", (64, 64), "navy")
 X = np.random.default_rng(0).normal(0, 1, (6, 4, 4, 1)).astype(np.float32)
 Y = np.array([0, 1, 0, 1, 0, 1])
-_CAT = Path(__file__).resolve().parents[2] / "examples/images/cat.jpg"
+_CAT = mpscnn.samples.photo("cat")
 
 
 def image_folder() -> mpscnn.ImageFolder:

@@ -13,13 +13,15 @@ import pytest
 from browser import CHROMIUM, DRIVER, chromium, prefer, resize
 from serving import Service, require_packages, serving
 
+import mpscnn
+
 require_packages()
 pytest.importorskip("selenium", reason="Selenium is not installed")
 if CHROMIUM is None or DRIVER is None:
     pytest.skip("chromium and chromedriver are not installed", allow_module_level=True)
 
 
-CAT = Path(__file__).resolve().parents[2] / "examples" / "images" / "cat.jpg"
+CAT = mpscnn.samples.photo("cat")
 CLASSIFIER = "cifar10_mobilenet_v2"
 
 

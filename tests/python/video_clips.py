@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+import mpscnn
 from mpscnn.apps.video.source import VideoFrame, VideoSource
 from mpscnn.vision.photo import open_photo
 
 SIZE = (64, 48)
 """(width, height)."""
-CAT = Path(__file__).resolve().parents[2] / "examples" / "images" / "cat.jpg"
+CAT = mpscnn.samples.photo("cat")
 
 
 def photo_that_moves(count: int, size: tuple[int, int] = SIZE) -> Iterator[NDArray[np.uint8]]:

@@ -109,7 +109,7 @@ def test_whole_networks() -> None:
 
 def test_the_bundled_classifier() -> None:
     model = mpscnn.load("cifar10_mobilenet_v2", device="cpu")
-    photo = PROJECT / "examples" / "images" / "cat.jpg"
+    photo = mpscnn.samples.photo("cat")
     network, _ = mpscnn.quantize(model, [photo])
     x = mpscnn.preprocess(photo, (64, 64), model.preprocess or "tensorflow")
     right = in_integers(network, x)

@@ -152,6 +152,7 @@ def test_linux_binaries(tmp_path: Path, checker: ModuleType, library: bytes, fau
 
 def test_contents_and_size(tmp_path: Path, checker: ModuleType) -> None:
     more = {"mpscnn/tests/test_it.py": b"", "mpscnn/models/data/large.safetensors": bytes(9_000_000)}
+    more["mpscnn/samples/photos/large.jpg"] = bytes(9_000_000)
     wheel = write_wheel(tmp_path, checker, macho(), leave_out="mpscnn/py.typed", more=more)
     faults = list(checker.check_wheel(wheel))
     assert faults == ["lacks mpscnn/py.typed", "holds mpscnn/tests/test_it.py"]

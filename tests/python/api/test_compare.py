@@ -207,7 +207,7 @@ def _rename_all(path: Path) -> None:
 def test_litert(shared: Path, project: Path) -> None:
     pytest.importorskip("ai_edge_litert", reason="LiteRT is not installed")
     file = shared / "models" / "google" / "mobilenet_v1_0.25_128_quant.tflite"
-    found = mpscnn.compare(f"{file}@cpu", str(file), input=project / "examples" / "images" / "cat.jpg")
+    found = mpscnn.compare(f"{file}@cpu", str(file), input=mpscnn.samples.photo("cat"))
     assert found.equal
     assert len(found.layers) >= 29
     assert not found.only_first

@@ -52,7 +52,7 @@ def test_scikit_learns_own_checks_pass(estimator: Any) -> None:
     assert sum(one["status"] == "passed" for one in results) > 40
 
 
-CAT = Path(__file__).resolve().parents[3] / "examples" / "images" / "cat.jpg"
+CAT = mpscnn.samples.photo("cat")
 KINDS = ("cat", "noise", "gradient")
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 import mpscnn
 
-CAT = Path(__file__).parents[3] / "examples/images/cat.jpg"
+CAT = mpscnn.samples.photo("cat")
 ORIENTATION = 0x0112
 # The largest and the mean difference, in steps of 0..255, that docs/preprocessing.md ("Large JPEG files") allows.
 LARGEST, MEAN = 16, 2

@@ -15,10 +15,12 @@ from command_line import save_colour_model
 from PIL import Image
 from serving import Service, require_packages, serving
 
+import mpscnn
+
 require_packages()
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
-PHOTO = EXAMPLES / "images" / "cat.jpg"
+PHOTO = mpscnn.samples.photo("cat")
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,37 @@
+"""Test the sample photos of the package."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+
+import mpscnn
+from mpscnn import ParameterError, samples
+
+
+def test_the_samples_are_photos_with_sources_and_small_in_all() -> None:
+    paths = [samples.photo(name) for name in samples.names()]
+    assert len(paths) == 3
+    assert sum(path.stat().st_size for path in paths) < 200_000
+    sources = (paths[0].parent.parent / "SOURCES.md").read_text("utf-8")
+    for path in paths:
+        with Image.open(path) as photo:
+            assert min(photo.size) >= 300
+        assert f"| photos/{path.name} |" in sources
+    assert mpscnn.load().predict(samples.photo("cat")).top(1)[0].label == "cat"
+
+
+def test_a_wrong_name_leads_to_the_right_one() -> None:
+    with pytest.raises(ParameterError, match="there is no sample photo 'cats'; did you mean 'cat'"):
+        samples.photo("cats")
+
+
+def test_the_module_prints_paths_for_commands() -> None:
+    run = [sys.executable, "-m", "mpscnn.samples"]
+    assert subprocess.check_output([*run, "cat"], text=True) == f"{samples.photo('cat')}\n"
+    assert len(subprocess.check_output(run, text=True).splitlines()) == 3
+    wrong = subprocess.run([*run, "dog"], capture_output=True, text=True, check=False)
+    assert (wrong.returncode, wrong.stderr) == (1, "error: there is no sample photo 'dog'\n")
