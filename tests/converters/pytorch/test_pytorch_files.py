@@ -109,10 +109,9 @@ def test_checkpoints_with_more_than_weights(tmp_path: Path, path: list[str]) -> 
     assert list(read(tmp_path, zip_form(value, storages))) == ["fc.weight"]
 
 
-@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "model.", "model._orig_mod.module."])
-def test_names_that_wrappers_prefix(tmp_path: Path, prefix: str) -> None:
+def test_counters_of_training_are_left_out(tmp_path: Path) -> None:
     counter = np.array(3, np.int64)
-    content = state_dict_file({f"{prefix}fc.weight": GRID, f"{prefix}bn.num_batches_tracked": counter})
+    content = state_dict_file({"fc.weight": GRID, "bn.num_batches_tracked": counter})
     assert list(read(tmp_path, content)) == ["fc.weight"]
 
 

@@ -30,6 +30,10 @@ def weights_of(build: Build, classes: int = 10) -> Arrays:
     return network.weights
 
 
+def build_names(value: Any) -> str:
+    return str(getattr(value, "name", getattr(value, "__name__", value)))
+
+
 def written(folder: Path, arrays: Arrays, name: str = "weights.pth") -> Path:
     path = folder / name
     path.write_bytes(safetensors_file(arrays) if name.endswith("safetensors") else state_dict_file(arrays))
@@ -64,7 +68,7 @@ def test_weights_without_batch_normalization_stay(tmp_path: Path, name: str) -> 
         models.ssdlite320_mobilenet_v3_large,
         models.ultraface_slim,
     ],
-    ids=lambda build: str(getattr(build, "name", getattr(build, "__name__", ""))),
+    ids=build_names,
 )
 def test_networks_are_told_apart(tmp_path: Path, build: Build) -> None:
     """Networks are told apart by shapes. Weights of other layers or groups belong to other members of the family."""
@@ -198,6 +202,97 @@ def test_tensors_that_do_not_belong_to_the_network(
     assert message in str(refused.value)
 
 
+# ---- Wrappers and heads --------------------------------------------------------------------------------------------
+
+FAMILIES_WITH_HEADS = [
+    (models.resnet18, "fc", "fc"),
+    (models.mobilenet_v2_torch, "classifier.1", "classifier"),
+    (models.mobilenet_v3_small, "classifier.3", "classifier.3"),
+    (models.mnasnet0_5, "classifier.1", "classifier"),
+    (models.shufflenet_v2_x0_5, "fc", "fc"),
+    (models.efficientnet_b0, "classifier.1", "classifier"),
+]
+
+
+def with_head(state: Arrays, head: str, names: dict[str, str]) -> Arrays:
+    """Return the tensors with other names for those of the head; a tensor without a new name is left out."""
+    rest = {name: array for name, array in state.items() if not name.startswith(f"{head}.")}
+    return rest | {new: state[f"{head}.{old}"] for new, old in names.items()}
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    [
+        "module.",
+        "_orig_mod.",
+        "model.",
+        "model._orig_mod.module.",
+        "backbone.",
+        "encoder.net.",
+        "a.b.c.d.e.f.",
+    ],
+)
+def test_a_prefix_of_all_names_is_removed(tmp_path: Path, prefix: str) -> None:
+    state = resnet_state()
+    plain = read_network([written(tmp_path, state)]).weights
+    path = written(tmp_path, {f"{prefix}{name}": array for name, array in state.items()})
+    found = read_network([path]).weights
+    assert found.keys() == plain.keys()
+    assert all(np.array_equal(found[name], plain[name]) for name in plain)
+
+
+@pytest.mark.parametrize(
+    "extra", [("criterion.weight",), ("fc.bias",), ("teacher.conv1.weight", "teacher.layer1.0.conv1.weight")]
+)
+def test_tensors_beside_the_prefix_are_named(tmp_path: Path, extra: tuple[str, ...]) -> None:
+    """A tensor outside the wrapped network is refused, also if it has the name of one inside."""
+    state = {f"model.{name}": array for name, array in resnet_state().items()}
+    path = written(tmp_path, state | {name: np.ones(10, np.float32) for name in extra})
+    with pytest.raises(mpscnn.UnsupportedError, match=rf"under 'model\.'.*ResNet.*'{extra[0]}'"):
+        read_network([path])
+
+
+@pytest.mark.parametrize(("build", "head", "place"), FAMILIES_WITH_HEADS, ids=build_names)
+@pytest.mark.parametrize("there", ["{place}", "{place}.0", "{place}.1", "{place}.drop.2", "{head}.1"])
+def test_a_head_of_one_layer_has_any_name(
+    tmp_path: Path, build: Build, head: str, place: str, there: str
+) -> None:
+    state = state_of(weights_of(build, classes=7))
+    path = there.format(head=head, place=place)
+    changed_names = {f"{path}.weight": "weight", f"{path}.bias": "bias"}
+    network = read_network([written(tmp_path, with_head(state, head, changed_names))])
+    assert network.outputs[0].shape == (None, 7)
+    np.testing.assert_array_equal(network.weight(head, "bias"), state[f"{head}.bias"])
+    assert any(f"the last layer is '{path}'" in note for note in network.notes) == (path != head)
+
+
+@pytest.mark.parametrize(("build", "head", "place"), FAMILIES_WITH_HEADS, ids=build_names)
+def test_a_network_without_a_head_ends_in_features(
+    tmp_path: Path, build: Build, head: str, place: str
+) -> None:
+    state = state_of(weights_of(build, classes=7))
+    network = read_network([written(tmp_path, with_head(state, head, {}))], size=(32, 32))
+    whole = build(classes=7, input_size=32)
+    whole.load_weights(weights_of(build, classes=7))
+    assert any(f"the file has no '{head}'" in note for note in network.notes)
+    x = np.random.default_rng(0).normal(0, 1, (1, 32, 32, 3)).astype(np.float32)
+    features = np.asarray(network.predict(x))
+    scores = features @ state[f"{head}.weight"].T + state[f"{head}.bias"]
+    np.testing.assert_allclose(np.asarray(whole.predict(x)), scores, rtol=1e-3, atol=1e-4)
+
+
+def test_a_head_of_two_layers_is_refused(tmp_path: Path) -> None:
+    """Whether an activation lies between the two, a state dict does not say."""
+    state = resnet_state()
+    two = {
+        "fc.0.weight": np.ones((20, 512), np.float32),
+        "fc.3.weight": np.ones((10, 20), np.float32),
+        "fc.3.bias": np.ones(10, np.float32),
+    }
+    with pytest.raises(mpscnn.UnsupportedError, match=r"head 'fc' has several layers \('fc.0', 'fc.3'\)"):
+        read_network([written(tmp_path, with_head(state, "fc", {}) | two)])
+
+
 def test_names_of_no_known_network(tmp_path: Path) -> None:
     state = {"encoder.0.weight": np.ones((2, 2), np.float32), "encoder.0.bias": np.ones(2, np.float32)}
     with pytest.raises(mpscnn.UnsupportedError, match=r"'encoder.0.weight', 'encoder.0.bias'.*SqueezeNet"):
@@ -305,7 +400,7 @@ def test_networks_that_only_look_like_known_ones_are_told_by_their_names(tmp_pat
         (models.squeezenet1_1, 1.24),
         (models.mnasnet1_0, 4.36),
     ],
-    ids=lambda value: str(getattr(value, "name", value)),
+    ids=build_names,
 )
 def test_numbers_of_parameters(build: Build, millions: float) -> None:
     parameters = sum(array.size for array in weights_of(build, classes=1000).values())

@@ -8,6 +8,15 @@ from functools import partial
 from pathlib import Path
 
 from mpscnn.converters.layer_names import quote_name
+from mpscnn.converters.pytorch.heads import (
+    Head,
+    first_names,
+    has_head,
+    prefix_of_marks,
+    with_usual_head,
+    without_head,
+    without_prefix,
+)
 from mpscnn.converters.pytorch.naming import timm_depths, timm_modules, torchvision_modules
 from mpscnn.converters.pytorch.separate_norms import separate_norms
 from mpscnn.converters.pytorch.state_dict import StateDict
@@ -71,8 +80,9 @@ class Family:
 
     Attributes:
         name: the name of the family in messages.
-        marks: names of tensors that all members have. The first family whose marks are all in a state dict is chosen.
+        marks: names of tensors that all members have, also without their last layer.
         members: a function that yields the family's networks, with the number of classes of the state dict.
+        head: the last layer, which users replace or leave out; None if the network has to have it.
         modules: a function that finds the weights of the network's layers in the state dict.
         unused: prefixes of names that are not needed for inference.
         is_timm: whether timm has networks with these names.
@@ -81,6 +91,7 @@ class Family:
     name: str
     marks: tuple[str, ...]
     members: Callable[[StateDict], Iterable[Architecture]]
+    head: Head | None = None
     modules: Callable[[Network, StateDict], Mapping[str, Module]] = torchvision_modules
     unused: tuple[str, ...] = ()
     is_timm: bool = False
@@ -114,17 +125,39 @@ def match_network(
     own_names = [Path(state.origin).name, *([config.architecture] if config else [])]
     if architecture is None:
         refuse_blur_by_name(state.origin, own_names[0])
-    for family in FAMILIES:
-        if all(mark in state for mark in family.marks):
-            chosen = _member(state, family, size, architecture, own_names, config)
-            network = _with_weights(state, chosen, name, fold)
-            by_user = architecture is not None or is_named(own_names[0], chosen.architecture.name)
-            _choose_photos(network, state, family, chosen.architecture.name, config, by_user=by_user)
-            return network
-    raise UnsupportedError(
-        f"{state.origin}: its {len(state)} tensors ({_first_names(state)}) belong to no known network; known are "
-        f"{', '.join(family.name for family in FAMILIES)}; export any other as ONNX"
-    )
+    family, state = _family(state)
+    chosen = _member(state, family, size, architecture, own_names, config)
+    network = _with_weights(state, chosen, name, fold)
+    by_user = architecture is not None or is_named(own_names[0], chosen.architecture.name)
+    _choose_photos(network, state, family, chosen.architecture.name, config, by_user=by_user)
+    network.notes += [*state.notes, *_note_of_no_head(state, family, network)]
+    return network
+
+
+def _family(state: StateDict) -> tuple[Family, StateDict]:
+    """Return the family that a state dict belongs to, and the state dict with the family's names.
+
+    The family whose marks have the shortest prefix is chosen, and of several the first.
+    """
+    prefixes = [(prefix_of_marks(state, family.marks), family) for family in FAMILIES]
+    found = [(prefix, family) for prefix, family in prefixes if prefix is not None]
+    if not found:
+        raise UnsupportedError(
+            f"{state.origin}: its {len(state)} tensors ({first_names(list(state))}) belong to no known network; known "
+            f"are {', '.join(family.name for family in FAMILIES)}; export any other as ONNX"
+        )
+    prefix, family = min(found, key=lambda one: len(one[0]))
+    state = without_prefix(state, prefix, family.name)
+    return family, with_usual_head(state, family.head) if family.head else state
+
+
+def _note_of_no_head(state: StateDict, family: Family, network: Network) -> list[str]:
+    if not family.head or has_head(state, family.head):
+        return []
+    return [
+        f"the file has no {quote_name(family.head.path)}, so the network has no last layer: its output "
+        f"{quote_name(network.outputs[0].name)} are features, not scores of classes"
+    ]
 
 
 def _choose_photos(
@@ -198,6 +231,8 @@ def _with_weights(state: StateDict, chosen: _Candidate, name: str, fold: bool) -
 
 def _candidate(state: StateDict, family: Family, architecture: Architecture, size: Size) -> _Candidate:
     network = architecture.build(size)
+    if family.head and not has_head(state, family.head):
+        network = without_head(network)
     modules = family.modules(network, state)
     return _Candidate(architecture, network, modules, check_fit(state, network, modules, family.unused))
 
@@ -221,11 +256,6 @@ def _by_name(state: StateDict, fitting: Sequence[_Candidate], own_names: Sequenc
         f"{state.origin}: has the weights of {names}, which compute differently; choose one with --architecture "
         "(architecture= in Python), or let the file's name begin with it"
     )
-
-
-def _first_names(state: StateDict) -> str:
-    names = [quote_name(name) for name, _ in zip(state, range(3), strict=False)]
-    return ", ".join(names) + (", ..." if len(state) > len(names) else "")
 
 
 # ---- torchvision ---------------------------------------------------------------------------------------------------
@@ -359,34 +389,40 @@ def _as_in_timm(network: Classifier) -> Classifier:
 FAMILIES = (
     Family(
         "ResNet and ResNeXt",
-        ("conv1.weight", "layer1.0.conv1.weight", "fc.weight"),
+        ("conv1.weight", "layer1.0.conv1.weight"),
         _classifiers(RESNETS, "fc"),
+        Head("fc", "fc"),
         is_timm=True,
     ),
     Family(
         "MobileNet V2",
-        ("features.0.0.weight", "features.1.conv.0.0.weight", "classifier.1.weight"),
+        ("features.0.0.weight", "features.1.conv.0.0.weight"),
         _classifiers(_MOBILENETS_V2, "classifier.1"),
+        Head("classifier.1", "classifier"),
     ),
     Family(
         "MobileNet V3",
-        ("features.0.0.weight", "features.1.block.0.0.weight", "classifier.3.weight"),
+        ("features.0.0.weight", "features.1.block.0.0.weight"),
         _classifiers(_MOBILENETS_V3, "classifier.3"),
+        Head("classifier.3", "classifier.3"),
     ),
     Family(
         "EfficientNet",
-        ("features.0.0.weight", "features.1.0.block.1.fc1.weight", "classifier.1.weight"),
+        ("features.0.0.weight", "features.1.0.block.1.fc1.weight"),
         _classifiers(EFFICIENTNETS, "classifier.1"),
+        Head("classifier.1", "classifier"),
     ),
     Family(
         "EfficientNet V2",
-        ("features.0.0.weight", "features.1.0.block.0.0.weight", "classifier.1.weight"),
+        ("features.0.0.weight", "features.1.0.block.0.0.weight"),
         _classifiers(EFFICIENTNETS_V2, "classifier.1"),
+        Head("classifier.1", "classifier"),
     ),
     Family(
         "ShuffleNet V2",
-        ("conv1.0.weight", "stage2.0.branch1.0.weight", "fc.weight"),
+        ("conv1.0.weight", "stage2.0.branch1.0.weight"),
         _classifiers(SHUFFLENETS, "fc"),
+        Head("fc", "fc"),
     ),
     Family(
         "SqueezeNet",
@@ -395,8 +431,9 @@ FAMILIES = (
     ),
     Family(
         "MNASNet",
-        ("layers.0.weight", "layers.8.0.layers.0.weight", "classifier.1.weight"),
+        ("layers.0.weight", "layers.8.0.layers.0.weight"),
         _classifiers(MNASNETS, "classifier.1"),
+        Head("classifier.1", "classifier"),
     ),
     Family(
         "LR-ASPP on MobileNet V3",
@@ -417,8 +454,9 @@ FAMILIES = (
     Family("UltraFace", ("base_net.0.0.weight", "classification_headers.0.0.weight"), _ultrafaces),
     Family(
         "timm's MobileNets and EfficientNets",
-        ("conv_stem.weight", "classifier.weight"),
+        ("conv_stem.weight",),
         _timm_members,
+        Head("classifier", "classifier"),
         timm_modules,
         is_timm=True,
     ),

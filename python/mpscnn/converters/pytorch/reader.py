@@ -38,6 +38,4 @@ def read_pytorch(
         raise UnsupportedError(f"{paths[1]}: a PyTorch network is one file; {len(paths)} were given")
     state = read_state_dict(paths[0])
     config = read_timm_config(paths[0])
-    network = match_network(state, name, size, architecture, config=config, fold=fold)
-    network.notes += state.notes
-    return network
+    return match_network(state, name, size, architecture, config=config, fold=fold)

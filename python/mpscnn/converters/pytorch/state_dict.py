@@ -27,8 +27,6 @@ _ENTRIES = (
     "model_ema",
 )
 _MAX_NESTED = 4
-# Prefixes that wrappers add to every name: DataParallel, torch.compile, training frameworks.
-_PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "network.")
 # Names of counters that are used only in training.
 _COUNTERS = ("num_batches_tracked", "n_averaged")
 # The maximum total size of all tensors, relative to the file's size. Tensors may share storages, but are copied.
@@ -71,6 +69,12 @@ class StateDict:
             )
         return tensor.array()
 
+    def renamed(self, names: Mapping[str, str]) -> StateDict:
+        """Return the state dict with new names. Names that `names` lacks stay."""
+        return StateDict(
+            {names.get(name, name): tensor for name, tensor in self._tensors.items()}, self.origin, self.notes
+        )
+
     def doubles(self, name: str) -> NDArray[np.float64]:
         """Return the elements of a tensor as float64. Raises the errors of `array`."""
         return self.array(name).astype(np.float64)
@@ -87,7 +91,7 @@ def read_state_dict(path: Path) -> StateDict:
     is_safetensors = path.suffix.lower() == ".safetensors"
     value: object = read_safetensors(path) if is_safetensors else read_torch_file(path)
     notes: list[str] = []
-    tensors = _without_wrappers(_tensors_of(value, origin, notes))
+    tensors = _tensors_of(value, origin, notes)
     size, maximum = sum(tensor.bytes for tensor in tensors.values()), _MAX_SHARING * path.stat().st_size
     if size > maximum:
         raise UnsupportedError(
@@ -127,12 +131,3 @@ def _checked(value: Mapping[Any, object], origin: str) -> dict[str, StoredTensor
 
 def _kind(value: object) -> str:
     return "tensor" if isinstance(value, StoredTensor) else type(value).__name__
-
-
-def _without_wrappers(tensors: dict[str, StoredTensor]) -> dict[str, StoredTensor]:
-    for _ in range(_MAX_NESTED):
-        prefix = next((one for one in _PREFIXES if all(name.startswith(one) for name in tensors)), None)
-        if prefix is None:
-            break
-        tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
-    return tensors
