@@ -19,8 +19,8 @@ from mpscnn.converters.tensorflow.operators import HANDLERS as TENSORFLOW
 from mpscnn.converters.tensorflow.operators import REFUSED as TENSORFLOW_REFUSED
 from mpscnn.converters.tensorflow.value_resolution import FOLLOWED
 from mpscnn.converters.tflite import names as tflite_names
+from mpscnn.converters.tflite.constant_operators import COMPUTED as TFLITE_COMPUTED
 from mpscnn.converters.tflite.operators import OPERATORS as TFLITE
-from mpscnn.converters.tflite.static_shapes import KINDS as TFLITE_SHAPES
 from mpscnn.converters.tflite.unsupported_operators import REFUSED as TFLITE_REFUSED
 
 DOCS = Path(__file__).resolve().parent.parent
@@ -46,7 +46,7 @@ def lists(read: Iterable[str], refused: Mapping[str, str]) -> list[str]:
 def text() -> str:
     """Return the whole page."""
     lines = [INTRODUCTION, "## TensorFlow Lite's built-in operators"]
-    computed = sorted(set(TFLITE_SHAPES) - set(TFLITE))
+    computed = sorted({*TFLITE_COMPUTED, "RANK", "SHAPE"} - set(TFLITE))
     lines += lists((kind for kind in TFLITE if not kind.startswith("CUSTOM")), TFLITE_REFUSED)
     lines += [
         "",

@@ -97,6 +97,12 @@ def product(atoms: Iterable[Atom]) -> int | None:
     return None if None in extents else math.prod(extent or 1 for extent in extents)
 
 
+def trial_shapes(axes: Sequence[Axis]) -> tuple[list[int], list[int]]:
+    """Return the extents of axes twice: with the first and with the second number of each free extent."""
+    low = [math.prod(atom.low for atom in axis) for axis in axes]
+    return low, [math.prod(atom.high for atom in axis) for axis in axes]
+
+
 def without_batch(axis: Axis) -> Axis:
     """Return the atoms of an axis without the batch."""
     return tuple(atom for atom in axis if not atom.is_batch)
@@ -143,8 +149,7 @@ class Value:
 
     def trial_shapes(self) -> tuple[list[int], list[int]]:
         """Return the shape twice: with the first and with the second number of each free extent."""
-        low = [math.prod(atom.low for atom in axis) for axis in self.axes]
-        return low, [math.prod(atom.high for atom in axis) for axis in self.axes]
+        return trial_shapes(self.axes)
 
     def axis(self, number: int) -> int:
         """Return an axis number that is not negative. Raises WeightsError if there is no such axis."""

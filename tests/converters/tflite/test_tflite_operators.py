@@ -45,10 +45,13 @@ def refusal(tmp_path: Path, content: bytes, **options: Any) -> str:
     return str(refused.value)
 
 
-def agrees_with_litert(network: mpscnn.Network, content: bytes, shape: tuple[int, ...]) -> None:
+def agrees_with_litert(
+    network: mpscnn.Network, content: bytes, shape: tuple[int, ...], *, leaves_out_batch: bool = False
+) -> None:
     x = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
     (expected,) = litert_results(content, x)
     found = np.asarray(network.compile(device="cpu", precision="float32").session().run(x))
+    found = found[0] if leaves_out_batch else found
     assert found.shape == expected.shape
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
@@ -143,28 +146,53 @@ def test_shapes_that_the_network_computes(tmp_path: Path) -> None:
     agrees_with_litert(network, content, (1, 4, 5, 3))
     assert read(tmp_path, content, size=(4, 5)).outputs[0].shape == (None, 20, 3)
     both = shape_arithmetic(extents=slice(1, 3))
-    assert "--size" in refusal(tmp_path, both)
-    assert "(RESHAPE)" in refusal(tmp_path, both)
+    network = read(tmp_path, both)
+    assert network.outputs[0].shape == (None, None, None, 3)
+    agrees_with_litert(network, both, (1, 4, 5, 3), leaves_out_batch=True)
 
 
-def test_arithmetic_with_a_free_size_is_refused(tmp_path: Path) -> None:
-    tensors = [
-        Tensor("image", (1, 1, 1, 3), signature=(-1, -1, -1, 3)),
+def arithmetic_with_sizes(last: Operator, tensors: list[Tensor]) -> bytes:
+    """Return a file that computes (1, height * width, 3) and (2 * height, 2 * width) from the shape of its image."""
+    free = (-1, -1, -1, 3)
+    own = [
+        Tensor("image", (1, 1, 1, 3), signature=free),
         Tensor("shape", (4,), "int32"),
-        constant("two", [1, 2, 2, 1], "int32"),
-        Tensor("twice", (4,), "int32"),
-        Tensor("y", (1, 1, 1, 3)),
+        *(constant(f"c{number}", [number], "int32") for number in (1, 2, 3)),
+        Tensor("height", (1,), "int32"),
+        Tensor("width", (1,), "int32"),
+        Tensor("pixels", (1,), "int32"),
+        Tensor("rows", (3,), "int32"),
+        Tensor("size", (2,), "int32"),
+        Tensor("twice", (2,), "int32"),
+        *tensors,
     ]
     operators = [
         Operator(77, [0], [1], 55, [(0, "Int8", 2)]),
-        Operator(18, [1, 2], [3], 21),
-        Operator(RELU, [0], [4]),
+        Operator(45, [1, 2, 3, 2], [5], 32),
+        Operator(45, [1, 3, 4, 2], [6], 32),
+        Operator(18, [5, 6], [7], 21),
+        Operator(CONCATENATION, [2, 7, 4], [8], 10),
+        Operator(CONCATENATION, [5, 6], [9], 10),
+        Operator(18, [9, 3], [10], 21),
+        last,
     ]
-    content = write_tflite(tensors, operators, [0], [4])
-    assert "layer 'twice' (MUL): computes with the size of the image, which is free" in refusal(
-        tmp_path, content
-    )
-    assert read(tmp_path, content, size=(2, 2)).input.shape == (None, 2, 2, 3)
+    return write_tflite(own, operators, [0], [11])
+
+
+def test_arithmetic_with_a_free_size(tmp_path: Path) -> None:
+    content = arithmetic_with_sizes(Operator(RESHAPE, [0, 8], [11], 17), [Tensor("y", (1, 1, 3))])
+    network = read(tmp_path, content)
+    assert network.outputs[0].shape == (None, None, 3)
+    for height, width in ((4, 5), (7, 2)):
+        agrees_with_litert(network, content, (1, height, width, 3))
+
+
+def test_a_layers_size_that_depends_on_a_free_size_is_refused(tmp_path: Path) -> None:
+    content = arithmetic_with_sizes(Operator(23, [0, 10], [11], 15), [Tensor("y", (1, 2, 2, 3))])
+    assert (
+        "layer 'y' (RESIZE_BILINEAR): its new size depends on an extent that is free: choose one with --size"
+    ) in refusal(tmp_path, content)
+    assert read(tmp_path, content, size=(2, 2)).outputs[0].shape == (None, 4, 4, 3)
 
 
 # ---- FULLY_CONNECTED ---------------------------------------------------------------------------------------

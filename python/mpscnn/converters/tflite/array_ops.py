@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mpscnn.converters.tensor import FileTensor
-from mpscnn.converters.tflite import integer_forms, static_shapes
+from mpscnn.converters.tflite import integer_forms
 from mpscnn.converters.tflite.context import Handler, Made, Reader
 from mpscnn.converters.tflite.file import FileOperator
 from mpscnn.converters.unsupported import CHOOSE_SIZE, MixedImagesError
@@ -27,64 +27,63 @@ def _reshape(c: Reader, operator: FileOperator) -> Made:
     target = list(c.file.tensors[operator.outputs[0]].shape)
     if operator.kind == "RESHAPE" and len(operator.inputs) > 1:
         if c.constants.holds(operator.inputs[1]) or None in x.shape:
-            target = c.constants.integers(operator.inputs[1], "the new shape")
+            return _reshape_to(c, operator, x, *c.constants.shapes(operator.inputs[1], "the new shape"))
     elif operator.kind == "RESHAPE" and operator.options and operator.options.has(0):
         target = [int(extent) for extent in operator.options.numbers(0, "<i4")[:9]]
-    return _reshape_to(c, operator, x, target)
+    return _reshape_to(c, operator, x, target, target)
 
 
 def _squeeze(c: Reader, operator: FileOperator) -> Made:
     x = c.seen(operator.inputs[0])
     axes = [int(axis) for axis in operator.options.numbers(0, "<i4")[:9]] if operator.options else []
     if not axes:  # all extents of 1
-        return _reshape_to(c, operator, x, list(c.file.tensors[operator.outputs[0]].shape))
+        target = list(c.file.tensors[operator.outputs[0]].shape)
+        return _reshape_to(c, operator, x, target, target)
     dropped = {x.axis(axis) for axis in axes}
     if any(x.shape[axis] != 1 for axis in dropped):
         raise WeightsError(f"damaged: leaves out axes {sorted(dropped)} of {x.shown}, which must be 1")
-    return _reshape_to(c, operator, x, [one for axis, one in enumerate(_extents(x)) if axis not in dropped])
+    low, high = (
+        [one for axis, one in enumerate(extents) if axis not in dropped] for extents in x.trial_shapes()
+    )
+    return _reshape_to(c, operator, x, low, high)
 
 
 def _expand(c: Reader, operator: FileOperator) -> Made:
     x = c.seen(operator.inputs[0])
     (axis,) = c.constants.integers(operator.inputs[1], "the new axis")
-    target = _extents(x)
-    if not -len(target) - 1 <= axis <= len(target):
+    if not -x.rank - 1 <= axis <= x.rank:
         raise WeightsError(f"damaged: axis {axis} added to {x.shown}")
-    target.insert(axis % (len(target) + 1), 1)
-    return _reshape_to(c, operator, x, target)
+    low, high = x.trial_shapes()
+    for extents in (low, high):
+        extents.insert(axis % (x.rank + 1), 1)
+    return _reshape_to(c, operator, x, low, high)
 
 
-def _extents(x: FileTensor) -> list[int]:
-    return [static_shapes.FREE if extent is None else extent for extent in x.shape]
-
-
-def _reshape_to(c: Reader, operator: FileOperator, x: FileTensor, target: list[int]) -> Made:
-    """Reshape to `target`, in which one extent may be -1 (inferred).
+def _reshape_to(c: Reader, operator: FileOperator, x: FileTensor, low: list[int], high: list[int]) -> Made:
+    """Reshape to a shape, which is computed with both numbers of each free extent. One extent may be -1 (inferred).
 
     If the batch stays the first axis and the operand has a free extent, a reshape layer is added. It is also added if
     the batch stays first and the elements are in order, unless a TRANSPOSE is the result's only reader. In all other
     cases only the description of the layout changes (`converters.layout`), or an error refuses the reshape.
     """
     free = None in x.shape
-    target = [-1 if extent == static_shapes.FREE else extent for extent in target]
+    target = [first if first == second else -1 for first, second in zip(low, high, strict=True)]
     if not free and target.count(-1) == 1:
         known = math.prod(extent for extent in target if extent != -1)
         left = math.prod(extent or 0 for extent in x.shape) // max(known, 1)
         target = [left if extent == -1 else extent for extent in target]
     keeps_batch = bool(target) and target[0] == c.batch and x.has_batch_first
     user = c.only_user(operator.outputs[0])
-    if keeps_batch and (free or (_in_order(x) and (user is None or user.kind != "TRANSPOSE"))):
-        if free and target.count(-1) != 1:
-            raise UnsupportedError(f"makes {tuple(target)} of {x.shown}, whose size is free: {CHOOSE_SIZE}")
+    is_laid_out = _in_order(x) and (user is None or user.kind != "TRANSPOSE")
+    if keeps_batch and (target.count(-1) == 1 if free else is_laid_out):
         tensor = c.value(operator.inputs[0])
         return c.network.reshape(tensor, target[1:], name=c.layer_name(operator))
     fits = not free and math.prod(target) == math.prod(extent or 0 for extent in x.shape)
-    if free or not target or (c.batch != 1 and not fits):
-        free_size = f"; the size of the image is free: {CHOOSE_SIZE}" if free else ""
-        raise UnsupportedError(f"changes the batch, {x.shown} to {tuple(target)}{free_size}")
-    if not fits or min(target) < 1:
+    if not target or (c.batch != 1 and not (fits or free)):
+        raise UnsupportedError(f"changes the batch, {x.shown} to {tuple(target)}")
+    if not free and (not fits or min(target) < 1):
         raise WeightsError(f"damaged: makes {tuple(target)} of {x.shown}")
-    return x.reshape(target, target)
+    return x.reshape(low, high)
 
 
 def _in_order(x: FileTensor) -> bool:
@@ -161,7 +160,7 @@ def _same_value(c: Reader, operator: FileOperator) -> Made:
     """
     index, result = operator.inputs[0], operator.outputs[0]
     if c.is_constant(index):
-        c.constants.compute(result, c.constants.real(index, "its input"))
+        c.constants.put_array(result, c.constants.real(index, "its input"))
         return None
     x = c.seen(index)
     if c.has_other_integers(index, result):
@@ -174,14 +173,14 @@ def _same_value(c: Reader, operator: FileOperator) -> Made:
 
 
 def _densify(c: Reader, operator: FileOperator) -> None:
-    c.constants.compute(operator.outputs[0], c.constants.stored(operator.inputs[0], "its input"))
+    c.constants.put_array(operator.outputs[0], c.constants.stored(operator.inputs[0], "its input"))
 
 
 def _zeros(c: Reader, operator: FileOperator) -> None:
     x = c.seen(operator.inputs[0])
     if None in x.shape:
         raise UnsupportedError(f"makes zeros like {x.shown}, whose size is free: {CHOOSE_SIZE}")
-    c.constants.compute(
+    c.constants.put_array(
         operator.outputs[0], np.broadcast_to(np.zeros((), np.float32), [extent or 0 for extent in x.shape])
     )
 

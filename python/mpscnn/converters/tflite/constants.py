@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.budget import Budget
+from mpscnn.converters.constant import Constant
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.tflite.file import FileTensor, TfliteFile
 from mpscnn.converters.tflite.sparse import densify
@@ -30,7 +31,7 @@ class Constants:
 
     def __init__(self, file: TfliteFile) -> None:
         self._file = file
-        self._computed: dict[int, NDArray[np.generic]] = {}
+        self._computed: dict[int, Constant] = {}
         self.budget = Budget(lambda: file.size)
 
     def holds(self, index: int) -> bool:
@@ -40,8 +41,8 @@ class Constants:
             raise UnsupportedError(tensor.problem)
         return index in self._computed or tensor.elements is not None
 
-    def find(self, index: int) -> NDArray[np.generic] | None:
-        """Return the elements as stored; None for tensors that the network computes."""
+    def find(self, index: int) -> Constant | None:
+        """Return the constant, with the elements as stored; None for tensors that the network computes."""
         if index in self._computed:
             return self._computed[index]
         tensor = self._file.tensors[index]
@@ -50,30 +51,43 @@ class Constants:
         if tensor.elements is None:
             return None
         if tensor.sparsity is None:
-            return tensor.elements.read()
+            return Constant.of(tensor.elements.read(), self.budget)
         self.count(tensor.dtype.itemsize * math.prod(tensor.shape))
-        self._computed[index] = densify(tensor.elements.read(), tensor.sparsity, tensor.shape)
+        self.put_array(index, densify(tensor.elements.read(), tensor.sparsity, tensor.shape))
         return self._computed[index]
 
-    def compute(self, index: int, values: NDArray[np.generic]) -> None:
+    def put(self, index: int, constant: Constant) -> None:
+        """Set a tensor that was computed from constants."""
+        self._computed[index] = constant
+
+    def put_array(self, index: int, values: NDArray[np.generic]) -> None:
         """Set the elements of a tensor that was computed from constants."""
-        self._computed[index] = values
+        self.put(index, Constant.of(values, self.budget))
 
     def stored(self, index: int, what: str) -> NDArray[np.generic]:
         """Return the elements as stored. `what` begins the message if they are not constant."""
-        values = self.find(index) if index >= 0 else None
-        if values is None:
+        return self._constant(index, what).view(what)
+
+    def _constant(self, index: int, what: str) -> Constant:
+        constant = self.find(index) if index >= 0 else None
+        if constant is None:
             raise UnsupportedError(f"{what} must be constant, but the network computes them")
-        return values
+        return constant
 
     def integers(self, index: int, what: str) -> list[int]:
         """Return a short list of integers, such as axes."""
-        values = self.stored(index, what)
-        if values.size > _MAX_SETTING:
+        self.stored(index, what)
+        return self.shapes(index, what)[1]
+
+    def shapes(self, index: int, what: str) -> tuple[list[int], list[int]]:
+        """Return a short list of integers with the first and with the second number of each free extent."""
+        constant = self._constant(index, what)
+        if constant.size > _MAX_SETTING:
             raise UnsupportedError(
-                f"{what} has {values.size} numbers; more than {_MAX_SETTING} are not supported"
+                f"{what} has {constant.size} numbers; more than {_MAX_SETTING} are not supported"
             )
-        return [int(number) for number in values.reshape(-1)]
+        low, high = ([int(one) for one in array.reshape(-1)] for array in (constant.low, constant.high))
+        return low, high
 
     def real(self, index: int, what: str) -> NDArray[np.float32]:
         """Return the elements as float32, dequantised if necessary."""

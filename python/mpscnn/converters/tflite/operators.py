@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.tensor import FileTensor
-from mpscnn.converters.tflite import integer_forms, static_shapes
+from mpscnn.converters.tflite import integer_forms
 from mpscnn.converters.tflite.arithmetic import ARITHMETIC
 from mpscnn.converters.tflite.array_ops import ARRAY_OPS
 from mpscnn.converters.tflite.context import Handler, Made, Reader
@@ -25,7 +25,6 @@ from mpscnn.converters.tflite.mediapipe import MEDIAPIPE
 from mpscnn.converters.tflite.recurrent import RECURRENT
 from mpscnn.converters.tflite.reductions import REDUCTIONS
 from mpscnn.converters.tflite.slicing import PARTS
-from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import Tensor
@@ -199,10 +198,8 @@ def _pool(c: Reader, operator: FileOperator) -> Made:
 
 def _resize(c: Reader, operator: FileOperator) -> Made:
     options = c.options(operator)
-    height, width = c.constants.integers(operator.inputs[1], "the new size")
+    height, width = c.constants.integers(operator.inputs[1], "its new size")
     x = c.value(operator.inputs[0])
-    if static_shapes.FREE in (height, width):
-        raise UnsupportedError(f"its new size depends on that of the image, which is free: {CHOOSE_SIZE}")
     if x.shape[1:3] == (height, width):  # a resize to the same size changes nothing
         return x
     bilinear = operator.kind == "RESIZE_BILINEAR"

@@ -12,14 +12,15 @@ from dataclasses import replace
 
 import numpy as np
 
+from mpscnn.converters.constant import Constant
 from mpscnn.converters.duplicate_outputs import make_distinct
 from mpscnn.converters.float32_intermediates import Operators
 from mpscnn.converters.image_size import Extents
 from mpscnn.converters.layer_names import LayerNames, quote_name
-from mpscnn.converters.layout import without_batch
+from mpscnn.converters.layout import trial_shapes, without_batch
 from mpscnn.converters.photo_input import preprocess_of_normalized, preprocess_of_quantized
 from mpscnn.converters.read_options import ReadOptions
-from mpscnn.converters.tflite import static_shapes
+from mpscnn.converters.tflite.constant_operators import COMPUTED, compute
 from mpscnn.converters.tflite.constants import Constants
 from mpscnn.converters.tflite.context import Integers, OperatorReader
 from mpscnn.converters.tflite.file import FileOperator, TfliteFile
@@ -289,21 +290,16 @@ class _FileConverter(OperatorReader):
 
     def _convert(self, operator: FileOperator) -> None:
         if operator.kind == "SHAPE":
-            self.constants.compute(operator.outputs[0], self._shape_of(operator.inputs[0]))
+            self.constants.put(operator.outputs[0], self._shape_of(operator.inputs[0]))
             return
         if operator.kind == "RANK":
             rank = len(self.file.tensors[operator.inputs[0]].shape)
-            self.constants.compute(operator.outputs[0], np.array(rank, np.int64))
+            self.constants.put_array(operator.outputs[0], np.array(rank, np.int64))
             return
         given = [index for index in operator.inputs if index >= 0]
-        constant = [index for index in given if self.constants.holds(index)]
-        if given and constant == given and static_shapes.knows(operator.kind):
-            constants = [self.constants.stored(index, "its operand") for index in given]
-            cost = static_shapes.cost_of(operator.kind, constants)
-            folded = self.constants.budget.run(
-                cost, lambda: static_shapes.fold(operator.kind, constants, operator.options)
-            )
-            self.constants.compute(operator.outputs[0], folded)
+        if given and operator.kind in COMPUTED and all(map(self.constants.holds, given)):
+            operands = [constant for index in given if (constant := self.constants.find(index)) is not None]
+            self.constants.put(operator.outputs[0], compute(self, operator, operands))
             return
         handler = OPERATORS.get(operator.kind)
         if handler is None:
@@ -313,11 +309,11 @@ class _FileConverter(OperatorReader):
         with self.reading_bytes(operator):
             self.put(operator, handler(self, operator))
 
-    def _shape_of(self, index: int) -> static_shapes.Constant:
+    def _shape_of(self, index: int) -> Constant:
         """Return a tensor's shape, with the file's own batch."""
-        if index in self.values:
-            return static_shapes.constant_shape(self.values[index].shape)
-        return static_shapes.constant_shape(self.file.tensors[index].extents)
+        known = self.values.get(index)
+        axes = self.arranger.atoms(self.file.tensors[index].extents) if known is None else known.axes
+        return Constant.of_extents(trial_shapes(axes), self.constants.budget)
 
     # ---- Unsupported operators ---------------------------------------------------------------------------
 
@@ -334,7 +330,7 @@ class _FileConverter(OperatorReader):
         self._missing.update(operator.outputs)
         handler = OPERATORS.get(operator.kind)
         if handler is None:
-            if not static_shapes.knows(operator.kind):  # with constant operands it might be folded
+            if operator.kind not in COMPUTED:  # it might have only constant operands
                 self._refuse(operator, unsupported_reason(operator.kind))
             return
         try:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from mpscnn.converters.strided_slice import expand_indices
+from collections.abc import Sequence
+from typing import Any
+
+from mpscnn.converters.strided_slice import MASKS, expand_indices, indices
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.tflite.context import Handler, Made, Reader
 from mpscnn.converters.tflite.file import FileOperator
+from mpscnn.converters.tflite.flatbuffer import Table
 from mpscnn.converters.tflite.logic import operands
-from mpscnn.converters.tflite.static_shapes import strided_indices
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -27,6 +30,13 @@ def _taken(x: FileTensor, axis: int, wanted: slice) -> FileTensor:
             f"damaged: takes {wanted.start}:{wanted.stop} of axis {axis} of {x.shown}, which is nothing"
         )
     return x.slice_axis(axis, positions)
+
+
+def strided_indices(ranges: Sequence[Sequence[Any]], options: Table | None) -> list[Any]:
+    """Return the indices of STRIDED_SLICE. An axis that is removed begins at 0 if its begin is masked."""
+    masks = [options.integer(field) if options else 0 for field in range(len(MASKS))]
+    begins = [0 if masks[0] >> place & 1 else number for place, number in enumerate(ranges[0])]
+    return indices([begins, *ranges[1:]], masks)
 
 
 def _strided_slice(c: Reader, operator: FileOperator) -> Made:
