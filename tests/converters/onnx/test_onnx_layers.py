@@ -375,6 +375,53 @@ def test_refusals_say_which_settings_are_supported(
         read(model([refused], {"x": [1, 3, 6, 6]}, constants, opset=20))
 
 
+@pytest.mark.parametrize("scales", [[1, 1, 0.7, 1], [1, 1, 2, 0.75]])
+def test_nearest_pixels_that_old_operators_leave_open_are_refused(scales: list[float]) -> None:
+    """ONNX Runtime and PyTorch's exporter mean different pixels, unless the positions are whole numbers."""
+    resize = node("Resize", ["x", "s"], mode="nearest")
+    given = model([resize], {"x": [1, 3, 8, 8]}, {"s": np.array(scales, np.float32)}, opset=10)
+    with pytest.raises(
+        UnsupportedError, match="which pixels are the nearest: export the model with opset 11"
+    ):
+        read(given)
+
+
+@pytest.mark.parametrize("scales", [[1, 1, 0.5, 1], [1, 1, 2, 0.25], [1, 1, 1.5, 2]])
+def test_nearest_pixels_of_old_operators(scales: list[float]) -> None:
+    resize = node("Resize", ["x", "s"], mode="nearest")
+    assert_like_onnxruntime(
+        model([resize], {"x": ["n", 3, 8, 8]}, {"s": np.array(scales, np.float32)}, opset=10)
+    )
+
+
+@pytest.mark.parametrize("policy", ["not_larger", "not_smaller"])
+def test_a_resize_that_keeps_the_ratio(policy: str) -> None:
+    """Without axes, ONNX scales the channels, too."""
+
+    def resize(sizes: list[int], **attributes: Any) -> Any:
+        made = node("Resize", ["x", "", "", "s"], keep_aspect_ratio_policy=policy, **attributes)
+        return model([made], {"x": [1, 3, 8, 8]}, {"s": np.array(sizes)}, opset=18)
+
+    assert_like_onnxruntime(resize([4, 16], axes=[2, 3]))
+    with pytest.raises(UnsupportedError, match="along its batch or channels"):
+        read(resize([1, 3, 4, 16]))
+
+
+@pytest.mark.parametrize(
+    "kind", ["Sum", "Mean", "Max", "Min", "Prod", "L1", "L2", "SumSquare", "LogSum", "LogSumExp"]
+)
+@pytest.mark.parametrize("axes", [None, []], ids=["without axes", "empty axes"])
+def test_a_reduction_over_no_axes_computes_its_function_of_each_element(
+    kind: str, axes: list[int] | None
+) -> None:
+    constants = {} if axes is None else {"axes": np.array(axes, np.int64)}
+    nodes = [
+        node("Abs", ["x"], "positive"),
+        node(f"Reduce{kind}", ["positive" if kind == "LogSum" else "x", *constants], noop_with_empty_axes=1),
+    ]
+    assert_like_onnxruntime(model(nodes, {"x": ["n", 3, 4, 5]}, constants, opset=18))
+
+
 @pytest.mark.parametrize("mode", ["cubic", "linear", "nearest"])
 def test_the_coordinates_that_a_refusal_names_are_supported(mode: str) -> None:
     def resize(coordinates: str) -> Any:

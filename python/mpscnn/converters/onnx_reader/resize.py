@@ -31,7 +31,8 @@ def _resize(c: Context, node: Node) -> FileTensor:
     if x.rank not in (3, 4):
         raise UnsupportedError(f"resizes {x.shown}; supported are images")
     scales, sizes = _wanted(c, node, x)
-    if node.kind == "Upsample" or c.file.opset < 11:
+    is_old = node.kind == "Upsample" or c.file.opset < 11
+    if is_old:
         alignment, rounding = "asymmetric", "floor"
     else:
         alignment = node.text("coordinate_transformation_mode", "half_pixel")
@@ -46,6 +47,8 @@ def _resize(c: Context, node: Node) -> FileTensor:
         a = node.number("cubic_coeff_a", -0.75)
         interpolation = Interpolation(mode, alignment, a, exclude_outside=excludes, antialias=averages)
         return _interpolated(x, interpolation, scales, sizes)
+    if mode == "nearest" and is_old:
+        _refuse_unclear_positions(scales or [])
     attributes = _sizes(x, scales, sizes)
     if not attributes:
         return x
@@ -128,7 +131,7 @@ def _wanted(c: Context, node: Node, x: FileTensor) -> tuple[list[Fraction] | Non
 
 def _one_scale(node: Node, x: FileTensor, sizes: list[int], policy: str) -> list[Fraction]:
     """Return the scales for keep_aspect_ratio_policy: one scale for all axes, limited by the stated sizes."""
-    axes = [x.axis(axis) for axis in node.integers("axes", range(x.rank))]
+    axes = [x.axis(axis) for axis in node.integers("axes", list(range(x.rank)))]
     low = x.trial_shapes()[0]
     if policy not in ("not_larger", "not_smaller") or len(axes) != len(sizes):
         raise WeightsError(f"damaged: keep_aspect_ratio_policy {policy!r} for the sizes {sizes}")
@@ -203,6 +206,18 @@ def _coordinates(alignment: str, attributes: dict[str, Any]) -> dict[str, Any]:
 def _fractional_corners() -> UnsupportedError:
     """Return the error for a case in which ONNX' evaluator and ONNX Runtime give different results."""
     return UnsupportedError("aligns corners by factors that do not give whole sizes")
+
+
+def _refuse_unclear_positions(scales: Sequence[Fraction]) -> None:
+    """Refuse a reduction in which engines take different pixels: up to opset 10, ONNX does not say which are nearest.
+
+    PyTorch's exporter means the pixel before the exact position, but ONNX Runtime takes the pixel after it.
+    """
+    if any(scale < 1 and scale.numerator != 1 for scale in scales):
+        raise UnsupportedError(
+            f"makes an image smaller by {', '.join(str(float(scale)) for scale in scales)}, and before opset 11 ONNX "
+            "does not say which pixels are the nearest: export the model with opset 11 or later"
+        )
 
 
 def _unsupported_coordinates(kind: str, alignment: str, supported: Iterable[str]) -> UnsupportedError:
