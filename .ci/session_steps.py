@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import nox
-from folder_lock import free_folder, hold, locked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,14 +37,6 @@ OLDEST_CMAKE = (3, 21)
 LIBCLANG = "libclang==16.0.6"
 # Foundation and the Objective-C runtime, for the emulation of Metal.
 GNUSTEP = (f"clang-{LLVM}", "libgnustep-base-dev", "gobjc")
-
-
-def environments_of_this_process() -> str:
-    """Return the folder for environments: .nox, or .nox-2 and so on while another nox runs in this tree.
-
-    Nox makes the environment of each session again, which would destroy one that another nox uses.
-    """
-    return str(free_folder(ROOT / ".nox"))
 
 
 def install_system_packages(session: nox.Session, *packages: str, required: bool = True) -> None:
@@ -149,9 +140,8 @@ def built_wheel(session: nox.Session, sets: str = "native") -> Path:
     By default its kernels are for this machine only, as in `pip install .`. For `sets="all"` it has all of them.
     """
     directory = BUILD / "wheels" / f"{digest_of_sources(session.python or sys.version)}-{sets}"
-    with locked(directory, session.warn):
-        if not list(directory.glob("*.whl")):
-            build_wheel(session, directory, sets)
+    if not list(directory.glob("*.whl")):
+        build_wheel(session, directory, sets)
     (wheel,) = directory.glob("*.whl")
     return wheel
 
@@ -230,7 +220,7 @@ def build_emulation(
     )
     install_build_tools(session)
     session.install(*needed)
-    build = held_folder(session, name)
+    build = BUILD / name
     general = ("-G", "Ninja", AT_ONCE, *pybind11_options(session))
     preset = ("cmake", "--preset", "metal-emulation", "-B", str(build))
     session.run(*preset, *general, *options, external=True, silent=True)
@@ -275,16 +265,9 @@ def clang(*flags: str) -> list[str]:
     ]
 
 
-def held_folder(session: nox.Session, name: str) -> Path:
-    """Return build/<name>. Another nox that needs this folder waits until this one is done with it."""
-    folder = BUILD / name
-    hold(folder, session.warn)
-    return folder
-
-
 def configure_cpp(session: nox.Session, name: str, *options: str) -> None:
-    """Configure build/<name>, the `held_folder`, with CMake."""
-    command = ("cmake", "-S", ".", "-B", str(held_folder(session, name)), "-G", "Ninja", *options)
+    """Configure build/<name> with CMake."""
+    command = ("cmake", "-S", ".", "-B", str(BUILD / name), "-G", "Ninja", *options)
     session.run(*command, external=True, silent=True)
 
 

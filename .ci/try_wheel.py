@@ -11,6 +11,7 @@ wheel.
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 import subprocess
@@ -91,6 +92,8 @@ def main(wheel: Path, roots: Path) -> None:
     """Install and use the wheel."""
     python, _, tag = wheel.stem.split("-")[-3:]
     processor = next(name for name in ARCHITECTURES if tag.endswith(name))
+    if os.geteuid() != 0:
+        not_tried("only root can make and enter another system")
     if not runs_here(processor):
         not_tried(f"this machine runs no programs for {processor}: install qemu-user-static with binfmt_misc")
     root = system(processor, roots)

@@ -61,7 +61,6 @@ def holes() -> dict[str, Version]:
 
 #: Other files that require packages than pyproject.toml.
 OTHERS = (
-    "conda/*.yaml",
     "training/*.txt",
     ".ci/*.py",
     ".ci/requirements/*.txt",
@@ -105,13 +104,13 @@ def test_all_requirements_have_lower_bounds() -> None:
 
 
 def test_one_package_has_one_lower_bound() -> None:
-    """Extras, the conda recipe and the trainings agree."""
+    """Extras, the workflows and the trainings agree."""
     content = read_pyproject()["project"]
     groups = (content["dependencies"], *content["optional-dependencies"].values())
     for name in {Requirement(text).name for group in groups for text in group} - {"mpscnn"}:
         found = {
             file: lowest
             for file, lowest in lower_bounds(name)
-            if file.startswith(("pyproject", "conda", "training", ".github"))
+            if file.startswith(("pyproject", "training", ".github"))
         }
         assert len(set(found.values())) == 1, (name, found)

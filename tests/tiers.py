@@ -42,7 +42,6 @@ IN_CI_ONLY = {
         "test_catalogue.py",
         "test_docs.py",
         "test_exact_engines.py",
-        "test_folder_lock.py",
         "test_generated.py",
         "test_includes.py",
         "test_pins.py",

@@ -173,8 +173,8 @@ def test_the_limit_is_the_one_that_contributors_are_told(checker: ModuleType) ->
         r"at most ([\d.]+) MB without the bundled models, and on macOS ([\d.]+) MB more", told
     )
     assert (float(maximum) * 1e6, float(metal) * 1e6) == (checker.MAX_BYTES, checker.METAL_BYTES)
-    (unpacked,) = re.findall(r"With `--unpacked`, ([\d.]+) MB more are allowed", told)
-    assert float(unpacked) * 1e6 == checker.UNPACKED_BYTES
+    (more,) = re.findall(r"With `--not-optimised`, ([\d.]+) MB more are allowed", told)
+    assert float(more) * 1e6 == checker.NOT_OPTIMISED_BYTES
 
 
 def test_where_the_shaders_are(tmp_path: Path, checker: ModuleType) -> None:
@@ -216,14 +216,14 @@ def test_a_wheel_without_compiled_shaders_needs_an_option(
     assert checker.main() == 0
 
 
-def test_a_wheel_that_is_not_packed_may_be_larger(
+def test_a_wheel_that_is_not_optimised_may_be_larger(
     tmp_path: Path, checker: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for size, ends in ((checker.MAX_BYTES, 0), (checker.MAX_BYTES + checker.UNPACKED_BYTES, 1)):
+    for size, ends in ((checker.MAX_BYTES, 0), (checker.MAX_BYTES + checker.NOT_OPTIMISED_BYTES, 1)):
         more = {"mpscnn/lib/large.bin": bytes(size)}
         wheel = str(write_wheel(tmp_path, checker, elf(1), platform="manylinux_2_28_x86_64", more=more))
         monkeypatch.setattr(sys, "argv", ["check_wheel.py", wheel])
         assert checker.main() == 1
-        monkeypatch.setattr(sys, "argv", ["check_wheel.py", "--unpacked", wheel])
+        monkeypatch.setattr(sys, "argv", ["check_wheel.py", "--not-optimised", wheel])
         assert checker.main() == ends
     capsys.readouterr()
