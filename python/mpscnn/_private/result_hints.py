@@ -22,10 +22,7 @@ _PICTURE = {
 }
 
 #: Names that users of pandas and scikit-learn guess for a table of numbers.
-_TEXTS = (
-    *("to_pandas", "to_df", "to_csv", "rows", "summary", "report", "print", "results"),
-    "classification_report",
-)
+_TEXTS = (*("to_df", "rows", "summary", "report", "print", "results", "classification_report"),)
 _CONFUSION = dict.fromkeys(("confusion_matrix", "matrix", "cm"), "it is 'confusion' here")
 
 #: Hints by class, see `attribute_hints`.
@@ -41,7 +38,7 @@ RESULTS: dict[str, dict[str, str]] = {
         ),
         **dict.fromkeys(("lr", "learning_rate"), "History.learning_rates has those of all epochs"),
         "epoch": "History.epochs has the epochs",
-        **dict.fromkeys(("to_pandas", "to_df", "to_csv"), "pandas.DataFrame(history.to_dict()) is a table"),
+        "to_df": "it is to_pandas()",
         **dict.fromkeys(
             ("to_json", "save", "json"),
             "json.dumps(history.to_dict()) writes the numbers, and history.plot().save(path) the curves",
@@ -131,10 +128,11 @@ RESULTS: dict[str, dict[str, str]] = {
         **_CONFUSION,
         **dict.fromkeys(
             ("precision", "recall", "f1", "f1_score", "per_class"),
-            "confusion has the counts, with a row for each true class and a column for each found class",
+            "classes has the precision, the recall and F1 of each class, and class_table() is a text",
         ),
         **dict.fromkeys(
-            (*_TEXTS, "to_dict", "to_json"), "table() is a text, and evaluation.confusion has the counts"
+            _TEXTS,
+            "table() and class_table() are texts, to_pandas() has each class, and confusion the counts",
         ),
         **dict.fromkeys(("plot", "save"), "draw() returns the picture, and show() opens it"),
         **dict.fromkeys(("errors", "wrong"), "it is evaluation.mistakes()"),
@@ -144,9 +142,7 @@ RESULTS: dict[str, dict[str, str]] = {
         **dict.fromkeys(("ap50", "mAP50", "mAP_50"), "it is 'map50' here"),
         **dict.fromkeys(("ap75", "mAP75", "mAP_75"), "it is 'map75' here"),
         **dict.fromkeys(("per_class", "classes", "names"), "it is 'by_class' here"),
-        **dict.fromkeys(
-            (*_TEXTS, "to_dict", "to_json"), "table() is a text, and by_class has the numbers of each class"
-        ),
+        **dict.fromkeys(_TEXTS, "table() is a text, and to_pandas() has the numbers of each class"),
     },
     "SegmenterEvaluation": {
         **dict.fromkeys(
@@ -154,7 +150,7 @@ RESULTS: dict[str, dict[str, str]] = {
         ),
         **dict.fromkeys(("accuracy", "acc", "pixel_acc"), "it is 'pixel_accuracy' here"),
         **_CONFUSION,
-        **dict.fromkeys((*_TEXTS, "to_dict", "to_json"), "table() is a text, and ious has the numbers"),
+        **dict.fromkeys(_TEXTS, "table() is a text, and to_pandas() has the numbers of each class"),
     },
     "Comparison": {
         **dict.fromkeys(
@@ -165,7 +161,7 @@ RESULTS: dict[str, dict[str, str]] = {
             "comparison.worst is the layer with the largest error, and comparison.worst.error this error",
         ),
         **dict.fromkeys(("plot", "show"), "draw() returns the picture, and save(path) writes it"),
-        **dict.fromkeys(_TEXTS, "table() is a text, and to_dict() has the numbers"),
+        **dict.fromkeys(_TEXTS, "table() is a text, and to_pandas() has the numbers"),
     },
     "Profile": {
         **dict.fromkeys(
@@ -177,6 +173,6 @@ RESULTS: dict[str, dict[str, str]] = {
         **dict.fromkeys(
             ("save", "trace", "export_chrome_trace"), "save_trace(path) writes it for a trace viewer"
         ),
-        **dict.fromkeys((*_TEXTS, "key_averages"), "table() is a text, and to_dict() has the numbers"),
+        **dict.fromkeys((*_TEXTS, "key_averages"), "table() is a text, and to_pandas() has the numbers"),
     },
 }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
-from typing import Any
 
 from mpscnn._private.printable import printable
 
@@ -14,36 +13,7 @@ _MIN_COLUMN = 8
 _MAX_WORD_LENGTH = 24
 _INDENT = "  "  # before the continuation of a wrapped title or name, so that it does not look like a new row
 
-__all__ = ["bytes_text", "prose", "summary_table", "text_table"]
-
-
-def summary_table(name: str, layers: Sequence[Mapping[str, Any]], *, width: int | None = None) -> str:
-    """Return a table of a network's layers with output shapes, parameters and multiply-accumulates (MACs).
-
-    The last line has the totals.
-
-    Args:
-        name: the network's name.
-        layers: the list "layers" of `Network.describe`.
-        width: as for `text_table`.
-    """
-    headers = ("layer", "operation", "output", "parameters", "MACs")
-    rows = [
-        (
-            layer["name"],
-            layer["operation"],
-            " x ".join(map(str, layer["output"])),
-            f"{layer['parameters']:,}",
-            f"{layer['macs']:,}",
-        )
-        for layer in layers
-    ]
-    totals = (f"{sum(layer[key] for layer in layers):,}" for key in ("parameters", "macs"))
-    footer = ("total", f"{len(layers)} layers", "", *totals)
-    table = text_table(
-        headers, rows, right=(3, 4), whole=(2,), drop=("MACs", "operation"), footer=footer, width=width
-    )
-    return f"{printable(name)}\n{table}"
+__all__ = ["bytes_text", "prose", "text_table"]
 
 
 def text_table(

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn._private.expected_names import Expected
 from mpscnn._private.files import replace_atomically
-from mpscnn._private.summary import text_table
+from mpscnn._private.report import Column, Report
 from mpscnn.comparison.alignment import fit_shape
 from mpscnn.comparison.trace import Array, Value
 from mpscnn.errors import ImageError
@@ -22,11 +21,6 @@ if TYPE_CHECKING:
 
 
 _MAX_NAME_LENGTH = 45
-_HEADERS = (
-    *("layer", "layer of the second", "output", "largest error", "mean", "relative", "L2", "cosine"),
-    "",
-)
-_NUMBERS = (3, 4, 5, 6, 7)
 
 
 @dataclass(frozen=True)
@@ -63,7 +57,7 @@ class ComparedLayer:
 
 
 @dataclass(frozen=True)
-class Comparison(Expected):
+class Comparison(Report):
     """The comparison of two networks on one input, layer by layer in the order of the first. Printing it shows a table.
 
     Args:
@@ -110,31 +104,30 @@ class Comparison(Expected):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the values for JSON."""
-        from dataclasses import asdict
+        return {**super().to_dict(), "equal": self.equal}
 
-        return {**asdict(self), "equal": self.equal}
+    def _entries(self) -> tuple[ComparedLayer, ...]:
+        return self.layers
+
+    def _columns(self) -> tuple[Column, ...]:
+        return (
+            Column("layer", lambda layer: _shortened(layer.name)),
+            Column("layer of the second", lambda layer: _shortened(layer.other_name)),
+            Column("output", lambda layer: " x ".join(map(str, layer.shape)), whole=True),
+            Column("largest error", lambda layer: f"{layer.error:.3g}", right=True),
+            Column("mean", lambda layer: f"{layer.mean_error:.3g}", right=True),
+            Column("relative", lambda layer: f"{layer.relative_error:.2g}", right=True),
+            Column("L2", lambda layer: f"{layer.norm_error:.2g}", right=True),
+            Column("cosine", lambda layer: f"{layer.cosine:.6f}", right=True),
+            Column("", lambda layer: "" if self.is_equal(layer) else "differs"),
+        )
+
+    def _dropped(self) -> tuple[str, ...]:
+        return "mean", "cosine", "output", "relative" if self.by_norm else "L2", "layer of the second"
 
     def table(self, layers: Sequence[ComparedLayer] | None = None, *, width: int | None = None) -> str:
         """Return a table of layers; None: all. Lines have at most `width` characters if possible."""
-        rows = self._rows(self.layers if layers is None else layers)
-        drop = ("mean", "cosine", "output", "relative" if self.by_norm else "L2", _HEADERS[1])
-        return text_table(_HEADERS, rows, right=_NUMBERS, whole=(2,), drop=drop, width=width)
-
-    def _rows(self, layers: Sequence[ComparedLayer]) -> list[tuple[str, ...]]:
-        return [
-            (
-                _shortened(layer.name),
-                _shortened(layer.other_name),
-                " x ".join(map(str, layer.shape)),
-                f"{layer.error:.3g}",
-                f"{layer.mean_error:.3g}",
-                f"{layer.relative_error:.2g}",
-                f"{layer.norm_error:.2g}",
-                f"{layer.cosine:.6f}",
-                "" if self.is_equal(layer) else "differs",
-            )
-            for layer in layers
-        ]
+        return self._text(self.layers if layers is None else layers, width)
 
     def verdict(self) -> str:
         """Return the result of the comparison in a sentence or two."""
@@ -175,10 +168,10 @@ class Comparison(Expected):
         return [(layer.name, self.compared_error(layer)) for layer in self.layers]
 
     def _repr_html_(self) -> str:
-        from mpscnn._private.html_view import Html, details, lines, scroll_box, table
+        from mpscnn._private.html_view import Html, details, lines, scroll_box
         from mpscnn.comparison.picture import error_svg
 
-        listed = scroll_box(table(_HEADERS, self._rows(self.layers), right=_NUMBERS))
+        listed = scroll_box(self._html_table(self._columns()))
         return Html(
             f"<div>{lines(f'first: {self.first}', f'second: {self.second}', self.verdict())}"
             f"{scroll_box(error_svg(self._errors(), self.tolerance))}{details('Layers', listed)}</div>"

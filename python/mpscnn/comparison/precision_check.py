@@ -11,7 +11,7 @@ import numpy as np
 
 from mpscnn._private.arguments import is_finite_number
 from mpscnn._private.literals import PrecisionName
-from mpscnn._private.summary import text_table
+from mpscnn._private.report import Column, Report
 from mpscnn.comparison.native_engine import NativeEngine, whole_layers
 from mpscnn.comparison.precision_table import image_arrays
 from mpscnn.comparison.trace import Array
@@ -56,7 +56,7 @@ class LayerPrecision:
 
 
 @dataclass(frozen=True)
-class PrecisionReport:
+class PrecisionReport(Report):
     """The effect of a lower precision on a network. Printing it shows a table.
 
     Args:
@@ -80,26 +80,34 @@ class PrecisionReport:
     keep: tuple[str, ...]
     kept_error: float
 
-    def table(self, *, width: int | None = None) -> str:
-        """Return a table of the layers. Lines have at most `width` characters if possible."""
-        headers = ("layer", "largest", "overflows", "lost", "weights", "lost", "error", "own error", "")
-        rows = [
-            (
-                layer.name,
-                f"{layer.largest:.4g}",
-                f"{layer.overflows:,}" if layer.overflows else "",
-                _share(layer.lost),
-                f"{layer.weight_largest:.3g}" if layer.weight_largest else "",
-                _share(layer.weights_lost),
-                f"{layer.error:.2g}",
-                f"{layer.own_error:.2g}",
-                "float32" if layer.kept else ("keep" if layer.name in self.keep else ""),
-            )
-            for layer in self.layers
-        ]
-        return text_table(
-            headers, rows, right=range(1, 8), drop=("lost", "weights", "overflows", "largest"), width=width
+    def _entries(self) -> tuple[LayerPrecision, ...]:
+        return self.layers
+
+    def _columns(self) -> tuple[Column, ...]:
+        def treatment(layer: LayerPrecision) -> str:
+            return "float32" if layer.kept else ("keep" if layer.name in self.keep else "")
+
+        return (
+            Column("layer", lambda layer: layer.name),
+            Column("largest", lambda layer: f"{layer.largest:.4g}", right=True),
+            Column("overflows", lambda layer: f"{layer.overflows:,}" if layer.overflows else "", right=True),
+            Column("lost", lambda layer: _share(layer.lost), right=True),
+            Column(
+                "weights",
+                lambda layer: f"{layer.weight_largest:.3g}" if layer.weight_largest else "",
+                right=True,
+            ),
+            Column("lost", lambda layer: _share(layer.weights_lost), right=True),
+            Column("error", lambda layer: f"{layer.error:.2g}", right=True),
+            Column("own error", lambda layer: f"{layer.own_error:.2g}", right=True),
+            Column("", treatment),
         )
+
+    def _dropped(self) -> tuple[str, ...]:
+        return "lost", "weights", "overflows", "largest"
+
+    def _sentences(self) -> list[str]:
+        return [self.verdict()]
 
     def verdict(self) -> str:
         """Return the outcome in a sentence or two."""
@@ -116,12 +124,6 @@ class PrecisionReport:
 
     def __repr__(self) -> str:
         return f"{self.table()}\n\n{self.verdict()}"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the values for JSON."""
-        from dataclasses import asdict
-
-        return asdict(self)
 
 
 @dataclass

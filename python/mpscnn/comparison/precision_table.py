@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mpscnn._private.arguments import whole_number, whole_numbers
 from mpscnn._private.literals import AccumulateName, PrecisionName
-from mpscnn._private.summary import bytes_text, prose, text_table
+from mpscnn._private.report import Column, Report
+from mpscnn._private.summary import bytes_text, prose
 from mpscnn.comparison.trace import Array
 from mpscnn.core_model import model_task
 from mpscnn.errors import ParameterError, ShapeError, UnsupportedError, WeightsError
@@ -58,7 +59,7 @@ class PrecisionFigures:
 
 
 @dataclass(frozen=True)
-class PrecisionTable:
+class PrecisionTable(Report):
     """All precisions of a network on one device. Printing it shows a table.
 
     Args:
@@ -77,42 +78,37 @@ class PrecisionTable:
     rows: tuple[PrecisionFigures, ...]
     refused: dict[str, str]
 
-    def table(self, *, width: int | None = None) -> str:
-        """Return the figures as a table. Lines have at most `width` characters if possible."""
-        headers = [
-            *("precision", "error", f"same {self.compared}", "accuracy", "ms", "weights", "intermediate"),
-            "fingerprint",
-        ]
-        rows = [
-            [
-                row.numbers,
-                f"{row.error:.2g}",
-                _percent(row.agreement),
-                _percent(row.accuracy),
-                f"{row.milliseconds:.3g}",
-                bytes_text(row.weight_bytes),
-                bytes_text(row.arena_bytes),
-                row.fingerprint,
-            ]
-            for row in self.rows
-        ]
-        shown = [i for i in range(len(headers)) if any(row[i] for row in rows)]
-        table = text_table(
-            [headers[i] for i in shown],
-            [[row[i] for i in shown] for row in rows],
-            right=range(1, len(shown) - 1),
-            drop=("intermediate", "fingerprint", "weights", "accuracy"),
-            width=width,
+    def _entries(self) -> tuple[PrecisionFigures, ...]:
+        return self.rows
+
+    def _columns(self) -> tuple[Column, ...]:
+        return (
+            Column("precision", lambda row: row.numbers),
+            Column("error", lambda row: f"{row.error:.2g}", right=True),
+            Column(f"same {self.compared}", lambda row: _percent(row.agreement), right=True),
+            Column("accuracy", lambda row: _percent(row.accuracy), right=True),
+            Column("ms", lambda row: f"{row.milliseconds:.3g}", right=True),
+            Column("weights", lambda row: bytes_text(row.weight_bytes), right=True),
+            Column("intermediate", lambda row: bytes_text(row.arena_bytes), right=True),
+            Column("fingerprint", lambda row: row.fingerprint),
         )
-        reasons = [f"{name}: {reason}" for name, reason in self.refused.items()]
-        return "\n".join([table, *(part for reason in reasons for part in prose(reason, width))])
+
+    def _dropped(self) -> tuple[str, ...]:
+        return "intermediate", "fingerprint", "weights", "accuracy"
+
+    def _sentences(self) -> list[str]:
+        return [f"{name}: {reason}" for name, reason in self.refused.items()]
+
+    def table(self, *, width: int | None = None) -> str:
+        """Return the figures as a table, and below it the reasons of refused precisions.
+
+        Lines have at most `width` characters if possible.
+        """
+        reasons = (part for reason in self._sentences() for part in prose(reason, width))
+        return "\n".join([super().table(width=width), *reasons])
 
     def __repr__(self) -> str:
         return self.table()
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the values for JSON."""
-        return asdict(self)
 
 
 def compare_precisions(

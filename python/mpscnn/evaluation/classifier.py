@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn._private.arguments import is_whole_number, whole_number_in
-from mpscnn._private.expected_names import Expected, conversion_hint
+from mpscnn._private.expected_names import conversion_hint
 from mpscnn._private.names import did_you_mean
+from mpscnn._private.report import Column, Report
 from mpscnn._private.summary import text_table
 from mpscnn.errors import Error, ImageError, ParameterError, ShapeError
 from mpscnn.evaluation.photo_stream import iterate_results
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from mpscnn.model import Model
 
-__all__ = ["RANKS", "Evaluation", "class_of_folder", "evaluate", "evaluation_of"]
+__all__ = ["RANKS", "ClassFigures", "Evaluation", "class_of_folder", "evaluate", "evaluation_of"]
 
 Sample = tuple[Any, int | str]
 """A photo and its class, as a number or a label."""
@@ -37,8 +38,27 @@ RANKS = 5
 _MAX_COLUMNS = 20
 
 
+@dataclass(frozen=True)
+class ClassFigures:
+    """The results for one class, 0 to 1.
+
+    Args:
+        label: the class's label.
+        photos: the number of photos of the class.
+        precision: the share of the photos that were taken for the class and belong to it; None if there are none.
+        recall: the share of the class's photos that were taken for it; None if it has no photos.
+        f1: the harmonic mean of precision and recall; None if either is None.
+    """
+
+    label: str
+    photos: int
+    precision: float | None
+    recall: float | None
+    f1: float | None
+
+
 @dataclass(frozen=True, eq=False)
-class Evaluation(Expected):
+class Evaluation(Report):
     """The results of a classifier on labelled photos."""
 
     labels: tuple[str, ...]
@@ -76,6 +96,44 @@ class Evaluation(Expected):
         found = np.flatnonzero(self.confusion.sum(axis=0) + self.confusion.sum(axis=1))
         return [int(index) for index in found]
 
+    @property
+    def has_few_classes(self) -> bool:
+        """True if at most 20 classes were seen, so that a table of all of them is readable."""
+        return len(self.seen_classes) <= _MAX_COLUMNS
+
+    @property
+    def classes(self) -> list[ClassFigures]:
+        """The figures of each of `seen_classes`. They are also the rows of `to_pandas()` and `to_csv()`."""
+        return [self._figures(index) for index in self.seen_classes]
+
+    def _figures(self, index: int) -> ClassFigures:
+        right = int(self.confusion[index, index])
+        photos, found = int(self.confusion[index].sum()), int(self.confusion[:, index].sum())
+        precision = right / found if found else None
+        recall = right / photos if photos else None
+        f1 = None if precision is None or recall is None else 2 * right / (photos + found)
+        return ClassFigures(self.labels[index], photos, precision, recall, f1)
+
+    def _entries(self) -> list[ClassFigures]:
+        return self.classes
+
+    def _columns(self) -> tuple[Column, ...]:
+        return (
+            Column("class", lambda one: one.label),
+            Column("photos", lambda one: f"{one.photos:,}", right=True),
+            Column("precision", lambda one: _share(one.precision), right=True),
+            Column("recall", lambda one: _share(one.recall), right=True),
+            Column("F1", lambda one: _share(one.f1), right=True),
+        )
+
+    def class_table(self, *, width: int | None = None) -> str:
+        """Return `classes` as a table. Lines have at most `width` characters if possible."""
+        return self._text(self.classes, width)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the values for JSON."""
+        return {**super().to_dict(), "confusion": self.confusion.tolist()}
+
     def mistakes(self, count: int = _MAX_COLUMNS) -> list[tuple[str, str, int]]:
         """Return the most frequent mistakes as (true class, found class, number of photos)."""
         wrong = self.confusion.copy()
@@ -94,7 +152,7 @@ class Evaluation(Expected):
         With more than 20 classes, or if a line would be longer than `width`, it is a list of the most frequent
         mistakes.
         """
-        matrix = self._matrix() if len(self.seen_classes) <= _MAX_COLUMNS else None
+        matrix = self._matrix() if self.has_few_classes else None
         if matrix is not None and (width is None or len(matrix.partition("\n")[0]) <= width):
             return matrix
         rows = [(true, found, f"{photos:,}") for true, found, photos in self.mistakes()]
@@ -128,10 +186,15 @@ class Evaluation(Expected):
         )
 
     def _repr_html_(self) -> str:
-        from mpscnn._private.html_view import lines
+        from mpscnn._private.html_view import Html, details, lines, scroll_box
         from mpscnn.vision.visualize import html_picture
 
-        return lines(repr(self)[1:-1]) + html_picture(self.draw())
+        figures = details("Classes", scroll_box(self._html_table(self._columns())))
+        return Html(f"<div>{lines(repr(self)[1:-1])}{html_picture(self.draw())}{figures}</div>")
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
 
 
 def evaluate(

@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from mpscnn._private.arguments import is_finite_number, is_whole_number
-from mpscnn._private.expected_names import Expected
 from mpscnn._private.files import read_content
-from mpscnn._private.summary import text_table
+from mpscnn._private.report import Column, Report
 from mpscnn.errors import ParameterError, ShapeError, UnsupportedError
 from mpscnn.evaluation.classifier import require_model
 from mpscnn.evaluation.photo_stream import Failed, readable_results
@@ -29,7 +28,15 @@ _FIGURES = ("map", "map50", "map75", "map_small", "map_medium", "map_large")
 
 
 @dataclass(frozen=True)
-class DetectorEvaluation(Expected):
+class ClassPrecision:
+    """A class of objects and its average precision, 0 to 1; -1 if no photo has such an object."""
+
+    label: str
+    average_precision: float
+
+
+@dataclass(frozen=True)
+class DetectorEvaluation(Report):
     """A detector's results on labelled photos by COCO's measures, 0 to 1; -1 for a measure without objects."""
 
     images: int
@@ -59,13 +66,21 @@ class DetectorEvaluation(Expected):
         """Photos per second, including decoding and preprocessing."""
         return self.images / self.seconds
 
-    def table(self, *, width: int | None = None) -> str:
-        """Return a table of the average precision of each class, the highest first, wrapped to `width` characters."""
-        rows = [
-            (name, "no objects" if value < 0 else f"{value:.3f}")
-            for name, value in sorted(self.by_class.items(), key=lambda item: -item[1])
+    def _entries(self) -> list[ClassPrecision]:
+        """Return the classes, the one with the highest precision first."""
+        return [
+            ClassPrecision(label, precision)
+            for label, precision in sorted(self.by_class.items(), key=lambda item: -item[1])
         ]
-        return text_table(("class", "AP"), rows, right=(1,), width=width)
+
+    def _columns(self) -> tuple[Column, ...]:
+        def precision(one: ClassPrecision) -> str:
+            return "no objects" if one.average_precision < 0 else f"{one.average_precision:.3f}"
+
+        return Column("class", lambda one: one.label), Column("AP", precision, right=True)
+
+    def _sentences(self) -> list[str]:
+        return [repr(self)[1:-1]]
 
     def __repr__(self) -> str:
         return f"<DetectorEvaluation of {self.images:,} images: mAP {self.map:.3f}, {self.map50:.3f} at 0.5>"

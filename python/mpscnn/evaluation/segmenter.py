@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn._private.expected_names import Expected
 from mpscnn._private.files import convert_read_errors, require_regular
-from mpscnn._private.summary import text_table
+from mpscnn._private.report import Column, Report
 from mpscnn.errors import ImageError, ParameterError, ShapeError
 from mpscnn.evaluation.classifier import require_model
 from mpscnn.evaluation.photo_stream import Failed, readable_results
@@ -32,8 +31,17 @@ __all__ = [
 ]
 
 
+@dataclass(frozen=True)
+class ClassOverlap:
+    """A class with the intersection over union of its true and found pixels, 0 to 1, and the number of true pixels."""
+
+    label: str
+    iou: float
+    pixels: int
+
+
 @dataclass(frozen=True, eq=False)
-class SegmenterEvaluation(Expected):
+class SegmenterEvaluation(Report):
     """A segmenter's results on photos with labelled pixels."""
 
     labels: tuple[str, ...]
@@ -67,12 +75,25 @@ class SegmenterEvaluation(Expected):
         """Photos per second, including decoding and preprocessing."""
         return self.images / self.seconds
 
-    def table(self, *, width: int | None = None) -> str:
-        """Return a table of the classes that have pixels, the best one first, wrapped to `width` characters."""
+    def _entries(self) -> list[ClassOverlap]:
+        """Return the classes that have pixels, the best one first."""
         ious, pixels = self.ious, self.confusion.sum(axis=1)
         order = [index for index in np.argsort(-ious, kind="stable") if not np.isnan(ious[index])]
-        rows = [(self.labels[index], f"{ious[index]:.3f}", f"{pixels[index]:,}") for index in order]
-        return text_table(("class", "IoU", "pixels"), rows, right=(1, 2), width=width)
+        return [ClassOverlap(self.labels[index], float(ious[index]), int(pixels[index])) for index in order]
+
+    def _columns(self) -> tuple[Column, ...]:
+        return (
+            Column("class", lambda one: one.label),
+            Column("IoU", lambda one: f"{one.iou:.3f}", right=True),
+            Column("pixels", lambda one: f"{one.pixels:,}", right=True),
+        )
+
+    def _sentences(self) -> list[str]:
+        return [repr(self)[1:-1]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the values for JSON."""
+        return {**super().to_dict(), "confusion": self.confusion.tolist()}
 
     def __repr__(self) -> str:
         return f"<SegmenterEvaluation of {self.images:,} images: mean IoU {self.mean_iou:.3f}>"

@@ -11,6 +11,7 @@ from mpscnn._private.arguments import result_size
 from mpscnn._private.literals import ScoresName
 from mpscnn._private.names import did_you_mean
 from mpscnn.errors import ParameterError, ShapeError
+from mpscnn.graph.description import Description
 from mpscnn.graph.free_size import accepts_size
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.weights import GraphWeights
@@ -113,8 +114,10 @@ class NetworkStructure(GraphWeights):
         structure: dict[str, Any] = json.loads(self.graph.to_json())
         return structure
 
-    def describe(self, size: int | tuple[int, int] | None = None) -> dict[str, Any]:
+    def describe(self, size: int | tuple[int, int] | None = None) -> Description:
         """Return the layers with output shape, parameters, MACs and FLOPs for one image.
+
+        The result is a dictionary. It also has `table()`, `to_pandas()` and `to_csv()`.
 
         Args:
             size: (height, width) or one number for both, needed if the network leaves them free.
@@ -126,12 +129,11 @@ class NetworkStructure(GraphWeights):
         if size is not None:
             self._require_size((height, width))
         try:
-            description: dict[str, Any] = json.loads(self.graph.describe(height, width))
+            return Description(json.loads(self.graph.describe(height, width)))
         except ShapeError as error:
             if size is not None:
                 raise
             raise ShapeError(f"{error}; size=(height, width) gives them") from error
-        return description
 
     def _require_size(self, size: tuple[int, int]) -> None:
         """Raise ShapeError unless an image may have this size."""
@@ -148,6 +150,4 @@ class NetworkStructure(GraphWeights):
 
     def summary(self, size: int | tuple[int, int] | None = None) -> str:
         """Return a table of the layers: name, operation, output shape, parameters, MACs, and totals."""
-        from mpscnn._private.summary import summary_table
-
-        return summary_table(self.name, self.describe(size)["layers"])
+        return self.describe(size).table()

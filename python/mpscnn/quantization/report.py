@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
-from mpscnn._private.summary import text_table
+from mpscnn._private.report import Column, Report
 
 _SHOWN = 8  # the maximum number of layers without integers that a verdict names
 
@@ -33,7 +32,7 @@ class QuantizedLayer:
 
 
 @dataclass(frozen=True)
-class QuantizationReport:
+class QuantizationReport(Report):
     """The outcome of a quantisation. Printing it shows the layers with the largest errors.
 
     Args:
@@ -69,21 +68,28 @@ class QuantizationReport:
         """Return the layers with the largest `own_error`, the worst first."""
         return sorted(self.layers, key=lambda layer: -layer.own_error)[:count]
 
+    def _entries(self) -> tuple[QuantizedLayer, ...]:
+        return self.layers
+
+    def _columns(self) -> tuple[Column, ...]:
+        return (
+            Column("layer", lambda layer: layer.name),
+            Column("operation", lambda layer: layer.operation),
+            Column("from", lambda layer: f"{layer.lowest:.4g}", right=True),
+            Column("to", lambda layer: f"{layer.highest:.4g}", right=True),
+            Column("own error", lambda layer: f"{layer.own_error:.2g}", right=True),
+            Column("error", lambda layer: f"{layer.error:.2g}", right=True),
+        )
+
+    def _dropped(self) -> tuple[str, ...]:
+        return ("operation",)
+
+    def _sentences(self) -> list[str]:
+        return [self.verdict()]
+
     def table(self, count: int = 10, *, width: int | None = None) -> str:
         """Return a table of `worst`. Lines have at most `width` characters if possible."""
-        rows = [
-            (
-                layer.name,
-                layer.operation,
-                f"{layer.lowest:.4g}",
-                f"{layer.highest:.4g}",
-                f"{layer.own_error:.2g}",
-                f"{layer.error:.2g}",
-            )
-            for layer in self.worst(count)
-        ]
-        headers = ("layer", "operation", "from", "to", "own error", "error")
-        return text_table(headers, rows, right=(2, 3, 4, 5), drop=("operation",), width=width)
+        return self._text(self.worst(count), width)
 
     def verdict(self) -> str:
         """Return the outcome as a sentence."""
@@ -103,7 +109,3 @@ class QuantizationReport:
 
     def __repr__(self) -> str:
         return f"{self.table()}\n\n{self.verdict()}"
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the values for JSON."""
-        return asdict(self)

@@ -9,14 +9,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mpscnn._private.expected_names import Expected
 from mpscnn._private.files import replace_atomically
+from mpscnn._private.report import Cell, Column, Report
 from mpscnn._private.summary import prose, text_table
 from mpscnn.errors import ParameterError
 
 __all__ = ["KindTotal", "Profile", "ProfileStep"]
 
-_HEADERS = ("layers", "kernel", "ms", "median", "% of time", "GFLOP/s", "% of peak", "GB/s")
+#: The columns of `to_pandas` and `to_csv`: times in milliseconds, shares from 0 to 1.
+_NAMES = (
+    *("layers", "kind", "kernel", "minimum", "median", "share", "flops", "bytes"),
+    *("gflops_per_second", "peak_share", "gigabytes_per_second"),
+)
 _KIND_HEADERS = ("kernels", "steps", "ms", "% of time", "GFLOP/s", "% of peak")
 
 
@@ -118,7 +122,7 @@ class KindTotal:
 
 
 @dataclass(frozen=True, repr=False)
-class Profile(Expected):
+class Profile(Report):
     """The time of every step of a network in several consecutive runs.
 
     A run's time also includes starting the steps in the threads, but not checking arguments, Python and allocating
@@ -206,10 +210,6 @@ class Profile(Expected):
         """Return all figures for JSON: see `mpscnn_session_profile` in mpscnn.h."""
         return dict(self._description)
 
-    def to_json(self) -> str:
-        """Return the text of `to_dict`."""
-        return json.dumps(self._description)
-
     def chrome_trace(self) -> dict[str, Any]:
         """Return the fastest run as trace events for chrome://tracing and Perfetto.
 
@@ -228,6 +228,43 @@ class Profile(Expected):
         with replace_atomically(path, ParameterError) as file:
             file.write(text.encode())
 
+    def _entries(self) -> tuple[ProfileStep, ...]:
+        return self.steps
+
+    def _named_rows(self) -> tuple[tuple[str, ...], list[tuple[Cell, ...]]]:
+        rows: list[tuple[Cell, ...]] = [
+            (
+                step.name,
+                step.kind,
+                step.kernel,
+                step.minimum,
+                step.median,
+                step.share,
+                step.flops,
+                step.bytes,
+                step.gflops_per_second,
+                step.peak_share,
+                step.gigabytes_per_second,
+            )
+            for step in self.steps
+        ]
+        return _NAMES, rows
+
+    def _columns(self) -> tuple[Column, ...]:
+        return (
+            Column("layers", lambda step: step.name),
+            Column("kernel", lambda step: step.kernel),
+            Column("ms", lambda step: f"{step.minimum:.3f}", right=True),
+            Column("median", lambda step: f"{step.median:.3f}", right=True),
+            Column("% of time", lambda step: f"{100 * step.share:.1f}", right=True),
+            Column("GFLOP/s", lambda step: _rates(step.flops, step.minimum, step.peak)[0], right=True),
+            Column("% of peak", lambda step: _rates(step.flops, step.minimum, step.peak)[1], right=True),
+            Column("GB/s", lambda step: f"{step.gigabytes_per_second:.1f}", right=True),
+        )
+
+    def _dropped(self) -> tuple[str, ...]:
+        return "median", "GB/s", "GFLOP/s", "% of peak", "kernel"
+
     def table(self, *, steps: Sequence[ProfileStep] | None = None, width: int | None = None) -> str:
         """Return the figures as a table.
 
@@ -235,25 +272,10 @@ class Profile(Expected):
             steps: the steps to show, in this order; None: all, in the order of the run.
             width: the largest number of characters in a line, if possible; None: no limit.
         """
-        shown = self.steps if steps is None else steps
         total = sum(step.minimum for step in self.steps)
-        footer = (
-            "sum of all steps",
-            "",
-            f"{total:.3f}",
-            "",
-            "100.0",
-            *_rates(self.flops, total, self.peak),
-            "",
-        )
-        body = text_table(
-            _HEADERS,
-            [_row(step) for step in shown],
-            right=range(2, len(_HEADERS)),
-            drop=("median", "GB/s", "GFLOP/s", "% of peak", "kernel"),
-            footer=footer,
-            width=width,
-        )
+        rates = _rates(self.flops, total, self.peak)
+        footer = ("sum of all steps", "", f"{total:.3f}", "", "100.0", *rates, "")
+        body = self._text(self.steps if steps is None else steps, width, footer)
         title = "\n".join(part for line in self._title() for part in prose(line, width))
         return f"{title}\n\n{body}\n\n{self._kinds_table(width)}"
 
@@ -291,18 +313,18 @@ class Profile(Expected):
         from mpscnn._private.html_view import Html, bar, details, lines, scroll_box, table
 
         longest = max((step.share for step in self.steps), default=0.0) or 1.0
-        steps = [(*_row(step)[:2], bar(step.share / longest), *_row(step)[2:]) for step in self.steps]
+        first, second, *others = self._columns()
+        columns = (first, second, Column("", lambda step: bar(step.share / longest)), *others)
         kinds = [
             (*row, bar(total.share)) for row, total in zip(self._kind_rows(), self.by_kind(), strict=True)
         ]
-        headers = (*_HEADERS[:2], "", *_HEADERS[2:])
         return Html(
             "<div>"
             + lines(*self._title())
             + table((*_KIND_HEADERS, ""), kinds, right=range(1, len(_KIND_HEADERS)))
             + details(
                 _counted(len(self.steps), "step"),
-                scroll_box(table(headers, steps, right=range(3, len(headers)))),
+                scroll_box(self._html_table(columns)),
             )
             + "</div>"
         )
@@ -345,18 +367,6 @@ def _rates(flops: int, milliseconds: float, peak: float | None) -> tuple[str, st
         return "", ""
     rate = _rate(flops, milliseconds)
     return f"{rate:.1f}", "" if peak is None else f"{100 * rate / peak:.1f}"
-
-
-def _row(step: ProfileStep) -> tuple[str, ...]:
-    return (
-        step.name,
-        step.kernel,
-        f"{step.minimum:.3f}",
-        f"{step.median:.3f}",
-        f"{100 * step.share:.1f}",
-        *_rates(step.flops, step.minimum, step.peak),
-        f"{step.gigabytes_per_second:.1f}",
-    )
 
 
 def _counted(count: int, what: str) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import astuple, dataclass, fields
 from typing import TYPE_CHECKING, Any, overload
 
 from mpscnn._private.expected_names import Expected
+from mpscnn._private.report import Cell, Tabular
 from mpscnn.training.curves import Chart, charts_picture, charts_svg
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ class Epoch(Expected):
 
 
 @dataclass(frozen=True, repr=False)
-class History(Expected, Sequence[Epoch]):
+class History(Tabular, Sequence[Epoch]):
     """The epochs of a training in order. Notebooks show them as curves and a table."""
 
     epochs: tuple[Epoch, ...]
@@ -76,6 +77,9 @@ class History(Expected, Sequence[Epoch]):
     def to_dict(self) -> dict[str, list[Any]]:
         """Return a list for each field of `Epoch`, for `pandas.DataFrame`."""
         return {field.name: [getattr(epoch, field.name) for epoch in self] for field in fields(Epoch)}
+
+    def _named_rows(self) -> tuple[list[str], list[tuple[Cell, ...]]]:
+        return [field.name for field in fields(Epoch)], [astuple(epoch) for epoch in self]
 
     def plot(self) -> PillowImage.Image:
         """Draw losses, accuracies and learning rates over the epochs, as a Pillow image.

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from mpscnn._private.expected_names import Expected
 from mpscnn._private.printable import printable
+from mpscnn._private.report import Cell
 from mpscnn.errors import ShapeError
 from mpscnn.vision.box import Box
-from mpscnn.vision.photo_result import Cell, PhotoResult
+from mpscnn.vision.photo_result import PhotoResult
 
 if TYPE_CHECKING:
     from PIL import Image as PillowImage

@@ -13,7 +13,8 @@ from mpscnn._private.arguments import whole_number
 from mpscnn._private.expected_names import Expected
 from mpscnn._private.literals import ScoresName
 from mpscnn._private.printable import printable
-from mpscnn.vision.photo_result import Cell, PhotoResult
+from mpscnn._private.report import Cell
+from mpscnn.vision.photo_result import PhotoResult
 
 if TYPE_CHECKING:
     from PIL import Image as PillowImage

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from mpscnn._private.arguments import is_finite_number
 from mpscnn._private.expected_names import Expected
 from mpscnn._private.printable import printable
+from mpscnn._private.report import Cell
 from mpscnn.errors import ParameterError, ShapeError
-from mpscnn.vision.photo_result import Cell, PhotoResult
+from mpscnn.vision.photo_result import PhotoResult
 
 if TYPE_CHECKING:
     from PIL import Image as PillowImage

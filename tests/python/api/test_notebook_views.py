@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import io
+import json
 import math
 import re
 from collections.abc import Callable
@@ -112,11 +115,33 @@ def history(count: int = 3) -> mpscnn.History:
     )
 
 
+def one_image(network: mpscnn.Network) -> list[np.ndarray]:
+    return [np.zeros((1, *network.input.shape[1:]), np.float32)]
+
+
+def hostile_quantization() -> mpscnn.QuantizationReport:
+    layer = mpscnn.QuantizedLayer(HOSTILE, "convolution", -1.0, 1.0, 0.1, 0.2)
+    return mpscnn.QuantizationReport(HOSTILE, 1, 1, "images", None, None, None, 0.1, False, (), {}, (layer,))
+
+
+#: Results that are tables.
+REPORTS: dict[str, Callable[[], Any]] = {
+    "Comparison": lambda: mpscnn.compare(hostile_network(), hostile_network()),
+    "Profile": hostile_profile,
+    "PrecisionReport": lambda: mpscnn.check_precision(hostile_network(), one_image(hostile_network())),
+    "PrecisionTable": lambda: mpscnn.compare_precisions(
+        mpscnn.load().network, one_image(mpscnn.load().network), runs=1
+    ),
+    "QuantizationReport": hostile_quantization,
+    "Evaluation": hostile_evaluation,
+    "DetectorEvaluation": lambda: mpscnn.DetectorEvaluation(1, *[0.5] * 7, {HOSTILE: 0.5}, (), 1.0),
+    "SegmenterEvaluation": lambda: mpscnn.SegmenterEvaluation((HOSTILE,), np.ones((1, 2), np.int64), 1, 1.0),
+    "Description": lambda: hostile_network().describe(),
+}
 VIEWS: dict[str, tuple[Callable[[], Any], bool]] = {
     "Network": (hostile_network, True),
     "Model": (lambda: mpscnn.Model(hostile_network()), True),
-    "Comparison": (lambda: mpscnn.compare(hostile_network(), hostile_network()), True),
-    "Profile": (hostile_profile, True),
+    **{name: (make, name != "PrecisionTable") for name, make in REPORTS.items()},
     "Classification": (lambda: mpscnn.Model(hostile_network()).predict(Image.new("RGB", (8, 8))), True),
     "Detections": (hostile_detections, True),
     "Segmentation": (
@@ -125,7 +150,6 @@ VIEWS: dict[str, tuple[Callable[[], Any], bool]] = {
         ),
         True,
     ),
-    "Evaluation": (hostile_evaluation, False),
     "History": (history, False),
 }
 
@@ -139,6 +163,23 @@ def test_views_are_well_formed_whatever_the_names_are(name: str) -> None:
         assert SHOWN in page.text
     assert "\u202e" not in page.text
     assert "\x1b" not in page.text
+
+
+@pytest.mark.parametrize("name", [*REPORTS, "History"])
+def test_tables_become_rows_of_numbers(name: str) -> None:
+    """CSV and pandas have a row for each entry, with names of columns and with numbers as numbers."""
+    report = VIEWS[name][0]()
+    names, *rows = csv.reader(io.StringIO(report.to_csv()))
+    assert rows
+    assert len(set(names)) == len(names)
+    assert all(len(row) == len(names) for row in rows)
+    assert any(re.fullmatch(r"-?\d+(\.\d+)?(e-?\d+)?", cell) for cell in rows[0])
+    if name not in ("History", "Description"):
+        assert json.loads(report.to_json()) == json.loads(json.dumps(report.to_dict()))
+    pandas = pytest.importorskip("pandas", reason="needs pandas")
+    frame = report.to_pandas()
+    assert isinstance(frame, pandas.DataFrame)
+    assert (list(frame.columns), len(frame)) == (names, len(rows))
 
 
 def test_network() -> None:

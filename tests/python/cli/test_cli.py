@@ -15,7 +15,7 @@ from PIL import Image
 
 import mpscnn
 from mpscnn import registry
-from mpscnn._private.summary import bytes_text, summary_table, text_table
+from mpscnn._private.summary import bytes_text, text_table
 from mpscnn.apps.cli import package
 from mpscnn.apps.cli.app import app
 
@@ -455,7 +455,7 @@ def test_text_table() -> None:
 
 def test_summary_is_the_same_from_python() -> None:
     network = colour_network()
-    assert network.summary() == summary_table("colours", network.describe()["layers"])
+    assert network.summary() == network.describe().table()
     assert network.summary().splitlines()[-1].split() == ["total", "4", "layers", "9", "9"]
 
 

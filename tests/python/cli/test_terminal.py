@@ -16,7 +16,7 @@ from command_line import call, colour_network, run, save_photo
 
 import mpscnn
 from mpscnn._private.printable import printable
-from mpscnn._private.summary import summary_table, text_table
+from mpscnn._private.summary import text_table
 from mpscnn.runtime.profile import Profile
 from mpscnn.vision.results import Classification, Prediction
 
@@ -160,7 +160,7 @@ def test_texts_of_the_library(evil_model: str) -> None:
         scores_are="softmax",
     )
     for text in (
-        summary_table(EVIL, network.describe()["layers"]),
+        network.describe().table(),
         result.table(),
         repr(program.explain()),
         repr(network),

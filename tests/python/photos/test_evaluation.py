@@ -45,6 +45,12 @@ def test_it_counts(model_file: str) -> None:
         ["green", ".", "1", "."],
         ["blue", ".", ".", "."],
     ]
+    assert [(one.label, one.photos, one.precision, one.recall, one.f1) for one in result.classes] == [
+        ("red", 3, 1.0, 2 / 3, 0.8),
+        ("green", 1, 1.0, 1.0, 1.0),
+        ("blue", 0, 0.0, None, None),
+    ]
+    assert result.class_table().splitlines()[-1].split() == ["blue", "0", "0.000"]
     page = result._repr_html_()
     assert "top-1 75.00%" in page
     assert "<img" in page
@@ -215,7 +221,15 @@ def test_text_and_picture(photos: Path, tmp_path: Path, model_file: str) -> None
     assert lines[0].startswith("4 images in ")
     assert " images/s (cpu, float32)" in lines[0]
     assert lines[1] == "top-1 75.00%, top-5 100.00%"
-    assert lines[-2].split() == ["green", ".", "1", "1"]
+    assert [line.split() for line in lines[-7:]] == [
+        ["blue", ".", ".", "."],
+        [],
+        ["class", "photos", "precision", "recall", "F1"],
+        ["-----", "------", "---------", "------", "-----"],
+        ["red", "2", "1.000", "1.000", "1.000"],
+        ["green", "2", "1.000", "0.500", "0.667"],
+        ["blue", "0", "0.000"],
+    ]
     with Image.open(target) as picture:
         assert picture.width > 100
 

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn._private.files import convert_write_errors, create_temporary, replace_atomically, replace_target
+from mpscnn._private.report import csv_text
 from mpscnn._private.summary import bytes_text
 from mpscnn.apps.cli.picture_folder import PictureFolder
 from mpscnn.errors import ParameterError
-from mpscnn.vision.photo_result import csv_text
 
 __all__ = ["LINES", "PHOTOS", "TIMES", "Archive", "Features", "FrameLines", "Moment", "Output", "Pictures"]
 

@@ -9,10 +9,11 @@ from typing import Any
 import typer
 
 from mpscnn._private.printable import printable
+from mpscnn._private.report import csv_text
 from mpscnn.apps.cli.output import report, show, show_as_is, show_json
 from mpscnn.errors import Error, ImageError
 from mpscnn.model import Model
-from mpscnn.vision.photo_result import PhotoResult, csv_text
+from mpscnn.vision.photo_result import PhotoResult
 
 __all__ = ["Form", "ResultPrinter", "head_line", "output_format", "photo_error_text"]
 

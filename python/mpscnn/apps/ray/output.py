@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from mpscnn._private.files import replace_atomically
+from mpscnn._private.report import csv_text
 from mpscnn.apps.ray.cluster import import_arrow
 from mpscnn.apps.ray.rows import IMAGE, KIND, result_from_row, row_to_json
 from mpscnn.errors import ParameterError
-from mpscnn.vision.photo_result import csv_text
 
 __all__ = ["ENDINGS", "check_output", "writer"]
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from mpscnn import errors
+from mpscnn._private.report import Cell
 from mpscnn.apps.ray.cluster import import_arrow
 from mpscnn.vision.box import Box
 from mpscnn.vision.detection import Detection, Detections
-from mpscnn.vision.photo_result import Cell, PhotoResult
+from mpscnn.vision.photo_result import PhotoResult
 from mpscnn.vision.results import Classification, Prediction
 from mpscnn.vision.segmentation import Area
 

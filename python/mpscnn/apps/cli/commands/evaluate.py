@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -249,6 +250,7 @@ def _fields(model: Model, result: Evaluation, failures: int) -> dict[str, Any]:
         "seconds": round(result.seconds, 3),
         "images_per_second": round(result.images_per_second, 2),
         "labels": list(result.labels),
+        "classes": [asdict(one) for one in result.classes],
         "confusion": [
             {"class": int(true), "found": int(found), "images": int(result.confusion[true, found])}
             for true, found in np.argwhere(result.confusion)
@@ -258,6 +260,7 @@ def _fields(model: Model, result: Evaluation, failures: int) -> dict[str, Any]:
 
 def _lines(model: Model, result: Evaluation) -> list[str]:
     program = model.program
+    figures = ["", *result.class_table(width=table_width()).split("\n")] if result.has_few_classes else []
     return [
         *sentences(
             f"{result.images:,} images in {result.seconds:.1f} s, {result.images_per_second:.1f} images/s "
@@ -266,4 +269,5 @@ def _lines(model: Model, result: Evaluation) -> list[str]:
         f"top-1 {result.top1:.2%}, top-5 {result.top5:.2%}",
         "",
         *result.table(width=table_width()).split("\n"),
+        *figures,
     ]

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from mpscnn._private.shell import quote_path
-from mpscnn._private.summary import bytes_text, prose, summary_table
+from mpscnn._private.summary import bytes_text, prose
 from mpscnn.apps.cli.arguments import JsonOption, ModelArgument
 from mpscnn.apps.cli.output import show, show_json, table_width
 from mpscnn.apps.cli.sizes import SizeOption, check_size, shape_text
@@ -67,7 +67,7 @@ def info(
         shown = {key: described[key] for key in ("name", "inputs", "outputs", "layers")}
         show_json({"file": str(path), "task": task, **shown, **{key: about[key] for key in _ABOUT}})
         return
-    show(*summary_table(network.name, described["layers"], width=table_width()).split("\n"), "")
+    show(*described.table(width=table_width()).split("\n"), "")
     facts = [f"{name + ':':<15}{text}" for name, text in _facts(model, network, about)]
     show(*(line for fact in facts for line in prose(fact, table_width(), " " * 15)))
     show(f"{'file:':<15}{path} ({bytes_text(path.stat().st_size)})")

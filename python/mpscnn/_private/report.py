@@ -1,0 +1,146 @@
+"""Base classes of results that are tables: in text, HTML, CSV and pandas."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from mpscnn._private.expected_names import Expected
+from mpscnn._private.summary import text_table
+from mpscnn.errors import UnsupportedError
+
+if TYPE_CHECKING:
+    from mpscnn._private.html_view import Html
+
+__all__ = ["Cell", "Column", "Report", "Tabular", "csv_text"]
+
+Cell = str | int | float | None
+
+
+class Tabular(Expected):
+    """A result with rows of named values."""
+
+    def _named_rows(self) -> tuple[Sequence[str], Iterable[Sequence[Cell]]]:
+        """Return the names of the columns, and the rows."""
+        raise NotImplementedError
+
+    def to_pandas(self) -> Any:
+        """Return the rows as a pandas.DataFrame. Raises UnsupportedError without pandas."""
+        try:
+            pandas = import_module("pandas")
+        except ImportError as error:
+            raise UnsupportedError(f"to_pandas needs pandas: pip install pandas ({error})") from error
+        names, rows = self._named_rows()
+        return pandas.DataFrame(list(rows), columns=list(names))
+
+    def to_csv(self) -> str:
+        """Return the rows as comma-separated values. The first line has the columns' names."""
+        names, rows = self._named_rows()
+        return csv_text([names, *rows])
+
+
+def csv_text(rows: Iterable[Sequence[Cell]]) -> str:
+    """Return rows as comma-separated values. Floats have as many digits as it takes to read the same float again."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table that people read.
+
+    Args:
+        header: the text above it.
+        cell: returns the text for one entry of the report.
+        right: whether its cells are aligned to the right. Such cells are not wrapped.
+        whole: whether its cells are not wrapped, although they are aligned to the left.
+    """
+
+    header: str
+    cell: Callable[[Any], str]
+    right: bool = False
+    whole: bool = False
+
+
+@dataclass(frozen=True)
+class Report(Tabular):
+    """A result with a list of entries, which are dataclasses. Printing it shows a table, and notebooks show HTML.
+
+    The names of its columns for pandas and CSV are the names of the entries' fields.
+    """
+
+    def _entries(self) -> Sequence[Any]:
+        """Return the entries in order."""
+        raise NotImplementedError
+
+    def _columns(self) -> Sequence[Column]:
+        """Return the columns of the table."""
+        raise NotImplementedError
+
+    def _dropped(self) -> Sequence[str]:
+        """Return the headers of columns that a narrow table may lack, the first one first."""
+        return ()
+
+    def _sentences(self) -> list[str]:
+        """Return the sentences about the whole that notebooks show above the table."""
+        return []
+
+    def _named_rows(self) -> tuple[Sequence[str], Iterable[Sequence[Cell]]]:
+        rows = [asdict(entry) for entry in self._entries()]
+        names = list(rows[0]) if rows else []
+        return names, [[_cell(value) for value in row.values()] for row in rows]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the values for JSON."""
+        return asdict(self)
+
+    def to_json(self) -> str:
+        """Return `to_dict` as JSON on one line."""
+        return json.dumps(self.to_dict())
+
+    def table(self, *, width: int | None = None) -> str:
+        """Return the entries as a table. Lines have at most `width` characters if possible."""
+        return self._text(self._entries(), width)
+
+    def _text(self, entries: Sequence[Any], width: int | None, footer: Sequence[str] | None = None) -> str:
+        """Return some entries as a table. Columns without text are left out."""
+        columns = self._columns()
+        cells = [[column.cell(entry) for entry in entries] for column in columns]
+        places = [place for place in range(len(columns)) if any(cells[place])]
+        return text_table(
+            [columns[place].header for place in places],
+            [[cells[place][row] for place in places] for row in range(len(entries))],
+            right=[index for index, place in enumerate(places) if columns[place].right],
+            whole=[index for index, place in enumerate(places) if columns[place].whole],
+            drop=self._dropped(),
+            footer=None if footer is None else [footer[place] for place in places],
+            width=width,
+        )
+
+    def _html_table(self, columns: Sequence[Column]) -> Html:
+        """Return these columns of all entries as an HTML table. Columns without text are left out."""
+        from mpscnn._private.html_view import table
+
+        cells = {column: [column.cell(entry) for entry in self._entries()] for column in columns}
+        filled = {column: texts for column, texts in cells.items() if any(texts)}
+        return table(
+            [column.header for column in filled],
+            zip(*filled.values(), strict=True),
+            right=[place for place, column in enumerate(filled) if column.right],
+        )
+
+    def _repr_html_(self) -> str:
+        from mpscnn._private.html_view import Html, lines, scroll_box
+
+        return Html(f"<div>{lines(*self._sentences())}{scroll_box(self._html_table(self._columns()))}</div>")
+
+
+def _cell(value: Any) -> Cell:
+    """Return a field's value as one cell. The parts of a tuple are separated by blanks."""
+    return " ".join(map(str, value)) if isinstance(value, tuple) else value
