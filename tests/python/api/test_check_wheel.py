@@ -170,7 +170,7 @@ def test_contents_and_size(tmp_path: Path, checker: ModuleType) -> None:
 def test_the_limit_is_the_one_that_contributors_are_told(checker: ModuleType) -> None:
     told = (SCRIPT.parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
     ((maximum, metal),) = re.findall(
-        r"at most ([\d.]+) MB without the bundled models, and on macOS ([\d.]+) MB more", told
+        r"at most ([\d.]+) MB without the bundled models and photos, and on macOS ([\d.]+) MB more", told
     )
     assert (float(maximum) * 1e6, float(metal) * 1e6) == (checker.MAX_BYTES, checker.METAL_BYTES)
     (more,) = re.findall(r"With `--not-optimised`, ([\d.]+) MB more are allowed", told)
