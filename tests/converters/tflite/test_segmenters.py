@@ -41,6 +41,7 @@ def file_with(axis: Any, *, goes_on: bool = False) -> TfliteFile:
 def test_the_last_argmax_is_left_out(axis: list[int]) -> None:
     network = convert([file_with(axis)], ReadOptions("segmenter"))
     assert [tensor.name for tensor in network.outputs] == ["padded"]
+    assert network.notes == ["the ARG_MAX 'small' at the end is left out, so the output is the scores"]
     assert network.outputs[0].shape == (None, 6, 7, 3)
 
 

@@ -48,6 +48,8 @@ _OPTIONS = {
     "REDUCE_MAX": 27,
     "REDUCE_MIN": 27,
     "REDUCE_PROD": 27,
+    "RESIZE_BILINEAR": 15,
+    "RESIZE_NEAREST_NEIGHBOR": 74,
     "SOFTMAX": 9,
     "SPACE_TO_DEPTH": 19,
     "SPLIT": 35,
@@ -474,6 +476,23 @@ def refusal(tmp_path: Path, content: bytes) -> str:
 )
 def test_refused_by_name(tmp_path: Path, kind: str, reason: str) -> None:
     assert f"layer 'y' ({kind}): {reason}" in refusal(tmp_path, one(kind, X))
+
+
+@pytest.mark.parametrize("kind", ["RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR"])
+@pytest.mark.parametrize("size", [(9, 4), (4, 6)])
+@pytest.mark.parametrize("aligned", [(), ("corners",), ("centers",), ("corners", "centers")])
+def test_resizes(tmp_path: Path, kind: str, size: tuple[int, int], aligned: tuple[str, ...]) -> None:
+    """TensorFlow refuses both alignments at once. LiteRT's kernel for the nearest pixel then moves the image."""
+    first = 2 if kind == "RESIZE_BILINEAR" else 0
+    options: list[Field] = [
+        (first, "Bool", "corners" in aligned),
+        (first + 1, "Bool", "centers" in aligned),
+    ]
+    content = one(kind, (1, *size, 8), integers(*size), options=options)
+    if len(aligned) < 2:
+        agrees(tmp_path, content, random(*X))
+    else:
+        assert "contradict each other" in refusal(tmp_path, content)
 
 
 def test_parts_that_are_refused(tmp_path: Path) -> None:

@@ -107,6 +107,20 @@ def test_places(tmp_path: Path, kind: str, axis: int) -> None:
     agrees(tmp_path, made.content(numbers_of(made, y)), random(*X))
 
 
+@pytest.mark.parametrize("shape", [(1, 4, 6), (1, 2, 3, 4, 6)])
+def test_places_of_what_is_no_image_are_the_result(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    made = File(shape)
+    y = made.add("ARG_MAX", [0, made.constant(integers(-1))], shape[:-1], [(0, "Int8", 2)], dtype="int32")
+    agrees(tmp_path, made.content(y), random(*shape))
+
+
+def test_places_that_are_read_and_returned(tmp_path: Path) -> None:
+    """An ARG_MAX that another operator reads stays, also if it is a result of the file."""
+    made = File(X)
+    places = made.add("ARG_MAX", [0, made.constant(integers(3))], X[:3], [(0, "Int8", 2)], dtype="int32")
+    agrees(tmp_path, made.content(numbers_of(made, places), places), random(*X))
+
+
 def test_places_of_64_bits_become_narrower(tmp_path: Path) -> None:
     made = File(X)
     places = made.add("ARG_MAX", [0, made.constant(integers(3))], X[:3], [(0, "Int8", 4)], dtype="int64")

@@ -143,9 +143,12 @@ def _resize(mode: str) -> Handler:
         wanted = op.integers(1, "size")
         if len(wanted) != 2 or min(wanted) < 1:
             raise WeightsError(f"damaged: resizes to {wanted[:5]}")
-        samples = HALF_PIXEL if op.flag("half_pixel_centers") else FROM_EDGE
-        if op.flag("align_corners"):
-            samples = CORNERS
+        corners, centers = op.flag("align_corners"), op.flag("half_pixel_centers")
+        if corners and centers:
+            raise UnsupportedError(
+                "aligns both the corners and the centers of pixels, which contradict each other"
+            )
+        samples = CORNERS if corners else HALF_PIXEL if centers else FROM_EDGE
         x = channels_first(b, op)
         batch, channels, _, _ = b.extents(x)
         if channels is None:

@@ -200,10 +200,14 @@ def _resize(c: Reader, operator: FileOperator) -> Made:
     options = c.options(operator)
     height, width = c.constants.integers(operator.inputs[1], "its new size")
     x = c.value(operator.inputs[0])
-    if x.shape[1:3] == (height, width):  # a resize to the same size changes nothing
-        return x
     bilinear = operator.kind == "RESIZE_BILINEAR"
     corners, centers = (options.boolean(field + (2 if bilinear else 0)) for field in (0, 1))
+    if corners and centers:
+        raise UnsupportedError(
+            "it aligns both the corners and the centers of pixels, which contradict each other"
+        )
+    if x.shape[1:3] == (height, width):  # a resize to the same size changes nothing
+        return x
     return c.network.resize(
         x,
         (height, width),

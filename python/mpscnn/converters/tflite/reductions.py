@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.layout import without_batch
 from mpscnn.converters.tflite import integer_forms
 from mpscnn.converters.tflite.context import Handler, Made, Reader
@@ -54,13 +55,16 @@ def _has_one_scale(c: Reader, operator: FileOperator) -> bool:
 
 
 def _argument(c: Reader, operator: FileOperator) -> Made:
-    """Convert ARG_MAX and ARG_MIN. An ARG_MAX over channels that is an output is left out.
+    """Convert ARG_MAX and ARG_MIN. At the end of a classifier or segmenter, an ARG_MAX over channels is left out.
 
     The scores are the output then, and `Model.segment` finds the channel with the largest score.
     """
     x, (axis,) = c.seen(operator.inputs[0]), c.constants.integers(operator.inputs[1], "the axis")
-    axis = x.axis(axis)
-    if operator.kind == "ARG_MAX" and operator.outputs[0] in c.results and axis == x.rank - 1:
+    axis, places = x.axis(axis), operator.outputs[0]
+    is_end = places in c.results and not c.file.users.get(places)
+    if operator.kind == "ARG_MAX" and is_end and x.rank in (2, 4) and axis == x.rank - 1:
+        name = quote_name(c.file.tensors[places].name)
+        c.network.notes.append(f"the ARG_MAX {name} at the end is left out, so the output is the scores")
         return x
     return x.argmax_or_argmin(axis, minimum=operator.kind == "ARG_MIN").squeeze([axis])
 
