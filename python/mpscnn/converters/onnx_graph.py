@@ -118,6 +118,14 @@ class Graph:
         self._constants[made] = self._onnx.numpy_helper.from_array(array, made)
         return made
 
+    def values_of(self, name: str) -> NDArray[Any] | None:
+        """Return the elements of a constant that the graph holds itself; None for others, such as weights in a file."""
+        tensor = self._constants.get(name)
+        if tensor is None or tensor.data_location == self._onnx.TensorProto.EXTERNAL:
+            return None
+        values: NDArray[Any] = self._onnx.numpy_helper.to_array(tensor)
+        return values
+
     def _filled(self, name: str, values: NDArray[Any]) -> str:
         """Add an operator that makes a constant whose elements are all one number."""
         shape = self.constant(f"{name}/shape", np.asarray(values.shape, np.int64))

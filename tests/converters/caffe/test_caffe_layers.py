@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,39 @@ def test_factors_of_elements(tmp_path: Path, axis: int, shape: tuple[int, ...]) 
 def test_factors_that_do_not_fit_are_damage(tmp_path: Path) -> None:
     with pytest.raises(mpscnn.WeightsError, match=r"factors \(5, 4\) along its axis 1"):
         one(tmp_path, "Scale", blobs={"y": [random(5, 4)]})
+
+
+def change_channels(kind: str, x: Any, seed: int) -> tuple[Any, list[Any]]:
+    """Return the result of a BatchNorm, Scale or Bias with random weights, and the weights."""
+    first, second = (1.5 + random(x.shape[1], seed=seed + place) / 2 for place in (0, 1))
+    a, b = first[:, None, None], second[:, None, None]
+    if kind == "BatchNorm":
+        return (x - a) / np.sqrt(b + 0.1), [first, second, np.ones(1)]
+    return (x * a + b, [first, second]) if kind == "Scale" else (x + a, [first])
+
+
+@pytest.mark.parametrize(
+    "kinds", [*itertools.product(["BatchNorm", "Scale", "Bias"], repeat=3)], ids=" ".join
+)
+@pytest.mark.parametrize("read", [False, True], ids=["", "all are read"])
+def test_changes_of_channels_in_a_row(tmp_path: Path, kinds: tuple[str, ...], read: bool) -> None:
+    """Each layer changes the result of the one before it. If another layer reads them, too, the numbers stay."""
+    parameters = {
+        "BatchNorm": "batch_norm_param { eps: 0.1 }",
+        "Scale": "scale_param { bias_term: true }",
+        "Bias": "",
+    }
+    x = random(*X)
+    text, blobs, results = image(*X), {}, [x]
+    for number, kind in enumerate(kinds):
+        made, blobs[f"y{number}"] = change_channels(kind, results[-1], 2 * number)
+        text += layer(kind, f"y{number}", f"y{number - 1}" if number else "data", parameters[kind])
+        results.append(made)
+    expected = results[-1]
+    if read:
+        text += layer("Eltwise", "sum", "y0 y1 y2")
+        expected = sum(results[1:])
+    np.testing.assert_allclose(result(tmp_path, text, x, blobs), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_factors_of_another_blob(tmp_path: Path) -> None:

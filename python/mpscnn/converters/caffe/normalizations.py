@@ -83,21 +83,28 @@ def _scale_elements(b: Builder, x: str, rank: int, factors: Array, offsets: Arra
 
 
 def _scale_channels(b: Builder, x: str, factors: Array, offsets: Array) -> str:
-    """Return x * factors + offsets, with one factor and one offset for each channel."""
-    operands = [b.weight("scale", factors), b.weight("bias", offsets)]
+    """Return x * factors + offsets, with one factor and one offset for each channel.
+
+    If x is the result of a normalization, they become part of it. Its own factors and offsets are those of a Scale
+    before this one; after a BatchNorm they are 1 and 0.
+    """
     normalization = b.last_node("BatchNormalization", x)
-    if normalization is not None:  # merge the scale and offset into the BatchNorm before this layer
-        # The original normalization is dropped unless another layer reads it.
-        b.begin(normalization.name)
-        epsilon = next(one.f for one in normalization.attribute if one.name == "epsilon")
-        rest = normalization.input[3:]
-        return b.op("BatchNormalization", normalization.input[0], *operands, *rest, epsilon=epsilon)
+    before = [] if normalization is None else [b.values_of(name) for name in normalization.input[1:3]]
     statistics = {"mean": 0.0, "variance": VARIANCE}
-    operands += [
-        b.weight(role, np.broadcast_to(np.float32(value), factors.shape))
-        for role, value in statistics.items()
-    ]
-    return b.op("BatchNormalization", x, *operands, epsilon=EPSILON)
+    if normalization is None or before[0] is None or before[1] is None:
+        operands = [b.weight("scale", factors), b.weight("bias", offsets)]
+        operands += [
+            b.weight(role, np.broadcast_to(np.float32(value), factors.shape))
+            for role, value in statistics.items()
+        ]
+        return b.op("BatchNormalization", x, *operands, epsilon=EPSILON)
+    # The original normalization is dropped unless another layer reads it.
+    b.begin(normalization.name)
+    operands = [b.weight("scale", before[0] * factors), b.weight("bias", before[1] * factors + offsets)]
+    epsilon = next(one.f for one in normalization.attribute if one.name == "epsilon")
+    return b.op(
+        "BatchNormalization", normalization.input[0], *operands, *normalization.input[3:], epsilon=epsilon
+    )
 
 
 def _product_with_blob(b: Builder, layer: CaffeLayer) -> str:
