@@ -207,7 +207,7 @@ PYTHON_FLOORS = {
         ("graph", "kernels", "signal"),
         ("models", "nodes", "samples"),
         ("registry",),
-        ("core_model",),
+        ("core_model", "photo_sources"),
         ("model",),
         ("runner",),
     ),

@@ -367,17 +367,20 @@ class Model(Expected, Generic[Answer]):
         """Run the method for the model's `task`: `classify`, `detect` or `segment`.
 
         Args:
-            photo: path, bytes of an image file, Pillow image, or array: see `mpscnn.photo.open_photo`. A list or tuple
-                of photos, or an array of 4 axes, gives a list of results. `Runner.map` accepts streams and computes
-                several photos at a time.
+            photo: path, bytes of an image file, Pillow image, or array: see `mpscnn.photo.open_photo`. A URL of https
+                is downloaded to the cache, at most 100 MB in a minute. A list or tuple of photos, a folder, a pattern
+                such as "photos/*.jpg", an `ImageFolder`, or an array of 4 axes gives a list of results. `Runner.map`
+                accepts streams and computes several photos at a time.
             options: the options of that method. Type checkers derive the result's type from them, or from the name
                 given to `load`; for other files call `classify`, `detect` or `segment`.
 
         Raises:
             The errors of that method. TypeError: an option that it does not have.
         """
-        if _are_several(photo):
-            return [self.predict(one, **options) for one in photo]
+        from mpscnn.photo_sources import several_photos
+
+        if (several := several_photos(photo)) is not None:
+            return [self.predict(one, **options) for one in several]
         tasks: dict[str, Callable[..., Any]] = {
             "classification": self.classify,
             "detection": self.detect,
@@ -397,13 +400,14 @@ class Model(Expected, Generic[Answer]):
         label.
 
         Args:
-            photo: path, bytes of an image file, Pillow image, or array: see `mpscnn.photo.open_photo`.
+            photo: path, URL, bytes of an image file, Pillow image, or array: see `predict`.
             top: the number of classes to return; None: all.
             channel_order: the order of an array's channels, such as "bgr", if it is not the usual one: as for
                 `open_photo`.
 
         Raises:
             ImageError: the photo cannot be read.
+            DownloadError: the photo cannot be downloaded.
             ShapeError or UnsupportedError: the model is not a classifier, or takes no photos. A single logit is no
                 classifier's output, unless the model was loaded with `scores`.
             ParameterError: `top` is below 1, or a result is NaN.
@@ -471,8 +475,10 @@ class Model(Expected, Generic[Answer]):
         return self._run(segmentation_task(self, scores=scores), photo, channel_order)
 
     def _run(self, task: PhotoTask[Result], photo: Any, channel_order: ChannelOrderName | None) -> Result:
+        from mpscnn.photo_sources import one_photo
         from mpscnn.vision.photo import kept_photo, open_photo
 
+        photo = one_photo(photo)
         opened = open_photo(photo, channel_order=channel_order)
         with self.session() as session:
             started = time.perf_counter()
@@ -515,11 +521,3 @@ class Model(Expected, Generic[Answer]):
             ).to_dict(),
             **self.run_options.to_dict(),
         )
-
-
-def _are_several(photo: Any) -> bool:
-    """Return True for several photos: an array of 4 axes, or a list or tuple that is not one of (nested) numbers."""
-    if getattr(photo, "ndim", 0) == 4:
-        return True
-    numbers = (int, float, list, tuple)
-    return isinstance(photo, (list, tuple)) and not (photo and isinstance(photo[0], numbers))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -143,7 +143,7 @@ class _Seen:
 
 def check_precision(
     network: Network,
-    images: Iterable[Array],
+    images: Any,
     *,
     precision: PrecisionName = "float16",
     tolerance: float = 0.01,
@@ -153,7 +153,8 @@ def check_precision(
 
     Args:
         network: the network with its weights. Layers that it keeps in float32 (`Network.keep_float32`) stay so.
-        images: a list of inputs of a network with one input, (n, height, width, channels) or (n, features).
+        images: a list of inputs of a network with one input, (n, height, width, channels) or (n, features), or photos
+            as for `compare_precisions`.
         precision: "float16" or "bfloat16". Only float16 can keep layers in float32.
         tolerance: the allowed L2 norm of the error of the network's outputs, relative to their norm.
         device: the device that computes in the lower precision.
@@ -174,7 +175,9 @@ def check_precision(
         raise ShapeError(
             f"check_precision: network {network.name!r} has {len(network.inputs)} inputs, expected one"
         )
-    given = [np.ascontiguousarray(image, np.float32) for image in image_arrays("check_precision", images)]
+    given = [
+        np.ascontiguousarray(image, np.float32) for image in image_arrays("check_precision", network, images)
+    ]
     nodes = whole_layers(network)
     weights = _folded_weights(network, nodes)
     kept = {node["name"] for node in network.to_dict()["nodes"] if node.get("keep_float32")}

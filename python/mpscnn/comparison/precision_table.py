@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from mpscnn.core_model import model_task
 from mpscnn.errors import ParameterError, ShapeError, UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
 from mpscnn.model import Model
+from mpscnn.photo_sources import is_photo, photo_as_input, photos_for
 from mpscnn.runtime.library import precisions_of
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ class PrecisionTable(Report):
 
 def compare_precisions(
     network: Network | Model[Any],
-    images: Iterable[Array],
+    images: Any,
     *,
     classes: Sequence[int] | None = None,
     device: str = "cpu",
@@ -126,7 +127,8 @@ def compare_precisions(
 
     Args:
         network: a network with one input, or a model.
-        images: a list of inputs, (n, height, width, channels) or of the network's shape, all of one shape.
+        images: a list of inputs, (n, height, width, channels) or of the network's shape, all of one shape. If the
+            network has a `Network.preprocess`, also a list of photos, a folder, a pattern or an `ImageFolder`.
         classes: the right class of each image, for the accuracy of a classifier.
         device: as for `Network.compile`. Results are compared with "float32" on it.
         precisions: the precisions to compare; None: all that the device supports, and float32 and float16 with 8-bit
@@ -154,7 +156,7 @@ def compare_precisions(
         raise ParameterError(
             f"compare_precisions: network {network.name!r} has {len(network.inputs)} inputs, expected one"
         )
-    given = image_arrays("compare_precisions", images)
+    given = image_arrays("compare_precisions", network, images)
     count = sum(map(len, given))
     known = None if classes is None else right_classes("compare_precisions: classes", network, classes, count)
     programs: dict[str, Program] = {}
@@ -206,11 +208,16 @@ def _compared(
     return compared
 
 
-def image_arrays(what: str, images: Iterable[Any]) -> list[Array]:
-    """Return images as a list of arrays. Raises ParameterError if there are none, or if they are not finite numbers."""
-    if isinstance(images, (str, bytes, Mapping)) or not isinstance(images, Iterable):
-        raise ParameterError(f"{what}: images must be arrays (n, ...), got {images!r}")
-    given = [np.asarray(image) for image in images]
+def image_arrays(what: str, network: Network, images: Any) -> list[Array]:
+    """Return images of a network with one input as a list of arrays. Photos are preprocessed.
+
+    Raises ParameterError if there are none, or if they are not finite numbers, and the errors of photos.
+    """
+    shape = network.input.shape
+    given = [
+        photo_as_input(what, network, shape, image) if is_photo(image) else np.asarray(image)
+        for image in photos_for(f"{what}: images", images)
+    ]
     if not all(image.ndim for image in given):
         raise ShapeError(f"{what}: images must be arrays (n, ...), got a number")
     for image in given:

@@ -18,6 +18,7 @@ from mpscnn.comparison.sides import Side, open_side
 from mpscnn.comparison.trace import TOLERANCES, Array, Engine, Trace
 from mpscnn.comparison.weight_rounding import differ_by_float16_rounding
 from mpscnn.errors import ParameterError, ShapeError, UnsupportedError
+from mpscnn.photo_sources import is_photo, one_photo, photos_for
 
 Shapes = dict[str, tuple[int | None, ...]]
 
@@ -44,7 +45,7 @@ def compare(
         second: the other side. Errors are relative to its results.
         input: "random" (uniform from -1 to 1, or over the range of an integer input), a photo (with the preprocessing
             of the side that has one), an .npy file or an array: (n, height, width, channels), or (n, features); a list
-            of arrays for several inputs.
+            of arrays for several inputs. A list of photos, a folder, a pattern or an `ImageFolder` is one batch.
         tolerance: the largest error that counts as equal, relative to the largest magnitude of a layer's result. None:
             by the lower precision of both sides: 0.001 for float32, 0.02 for float16, 0.1 for bfloat16. It is that of
             float16, too, if the weights of one network are float16 numbers and the other network has different weights.
@@ -147,7 +148,7 @@ def _given_arrays(given: Any) -> list[Array] | None:
     """Return the given arrays; None if the input must be generated or read from a photo."""
     if isinstance(given, np.ndarray):
         return [_array(given)]
-    if isinstance(given, (list, tuple)):
+    if isinstance(given, (list, tuple)) and not any(map(is_photo, given)):
         return [_array(np.asarray(part)) for part in given]
     if isinstance(given, (str, os.PathLike)) and Path(given).suffix.lower() == ".npy":
         with convert_read_errors(given, ParameterError):
@@ -183,7 +184,9 @@ def _inputs(
         raise ShapeError(
             f"compare: a photo cannot be the input of {a.title}: its inputs are {_text(a.inputs)}"
         )
-    return [_photo(given, fixed[0], sides)]
+    photos = _photos(given, fixed[0], sides)
+    _check([photos], a, shapes)
+    return [photos]
 
 
 def random_inputs(a: Engine, b: Engine, size: tuple[int, int] | None, seed: int = 0) -> list[Array]:
@@ -243,7 +246,8 @@ def _check(arrays: Sequence[Array], engine: Engine, shapes: Sequence[tuple[int |
         raise ShapeError(f"compare: the inputs of {engine.title} are {_text(engine.inputs)}, got {given}")
 
 
-def _photo(given: Any, shape: tuple[int, ...], sides: tuple[Side, Side]) -> Array:
+def _photos(given: Any, shape: tuple[int, ...], sides: tuple[Side, Side]) -> Array:
+    """Return several photos as a batch; one photo as often as the batch of `shape` has images."""
     from mpscnn.vision.preprocessing import preprocess
 
     settings: Mapping[str, Any] | str | None = next(
@@ -253,8 +257,11 @@ def _photo(given: Any, shape: tuple[int, ...], sides: tuple[Side, Side]) -> Arra
         raise UnsupportedError(
             "compare: neither side has a preprocessing for photos: convert one with --preprocess, or give an array"
         )
-    made: Array = preprocess(given, (shape[1], shape[2]), settings, channels=shape[3])
-    return np.repeat(made, shape[0], axis=0)
+    made = [
+        preprocess(one_photo(photo), (shape[1], shape[2]), settings, channels=shape[3])
+        for photo in photos_for("compare: input", given)
+    ]
+    return np.concatenate(made) if len(made) > 1 else np.repeat(made[0], shape[0], axis=0)
 
 
 def _text(shapes: Shapes) -> str:

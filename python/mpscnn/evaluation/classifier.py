@@ -6,18 +6,18 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn._private.arguments import is_whole_number, whole_number_in
+from mpscnn._private.arguments import is_whole_number
 from mpscnn._private.expected_names import conversion_hint
 from mpscnn._private.names import did_you_mean
 from mpscnn._private.report import Column, Report
 from mpscnn._private.summary import text_table
 from mpscnn.errors import Error, ImageError, ParameterError, ShapeError
+from mpscnn.evaluation.class_samples import Sample, samples_of
 from mpscnn.evaluation.photo_stream import iterate_results
 
 if TYPE_CHECKING:
@@ -25,10 +25,8 @@ if TYPE_CHECKING:
 
     from mpscnn.model import Model
 
-__all__ = ["RANKS", "ClassFigures", "Evaluation", "class_of_folder", "evaluate", "evaluation_of"]
+__all__ = ["RANKS", "ClassFigures", "Evaluation", "evaluate", "evaluation_of"]
 
-Sample = tuple[Any, int | str]
-"""A photo and its class, as a number or a label."""
 Ranked = tuple[Any, int, "list[int] | BaseException"]
 """A photo, its true class, and the most probable classes or the error."""
 
@@ -199,7 +197,7 @@ def _share(value: float | None) -> str:
 
 def evaluate(
     model: Model,
-    samples: Iterable[Sample],
+    samples: Any,
     *,
     preprocess: Mapping[str, Any] | None = None,
     inflight: int = 3,
@@ -209,8 +207,10 @@ def evaluate(
 
     Args:
         model: a classifier.
-        samples: pairs of a photo (see `mpscnn.photo.open_photo`) and its class: the number, or its label if no other
-            class has it.
+        samples: a folder with one folder of photos for each class, named after its label or number; a pattern such as
+            "photos/*/*.jpg"; an `ImageFolder`; or pairs of a photo (see `mpscnn.photo.open_photo`) and its class, the
+            number, or the label if no other class has it. A path without a class has that of its folder. If a data
+            set is split into train, val and test, the photos for testing are taken, otherwise those for validation.
         preprocess: replaces the model's own preprocessing (docs/preprocessing.md).
         inflight: the number of photos in progress, see `mpscnn.Runner`.
         failed: a function that is called with a photo and the error if the photo cannot be classified. The photo is not
@@ -219,8 +219,11 @@ def evaluate(
     Raises:
         ParameterError: the model has no such class, or there are no photos.
         ShapeError: the model is not a classifier.
+        ImageError: a folder cannot be read, or has no photos.
     """
-    checked = _checked(samples, number_of_classes(model), model)
+    classes = number_of_classes(model)
+    names = model.labels or [str(index) for index in range(classes)]
+    checked = _checked(samples_of(samples, names, failed), classes, model)
     run = model if preprocess is None else _with_preprocess(model, preprocess)
     return evaluation_of(model, _ranked(run, checked, inflight), failed)
 
@@ -298,36 +301,3 @@ def _with_preprocess(model: Model, preprocess: Mapping[str, Any]) -> Model:
     """Return the model with another preprocessing."""
     options = {**model.compile_options.to_dict(), **model.run_options.to_dict()}
     return type(model)(model._core, preprocess=preprocess, **options)
-
-
-def class_of_folder(folder: Path, labels: Sequence[str]) -> int:
-    """Return the class of a folder's photos: the folder is named after its label, one of its names, or its number.
-
-    A label like ImageNet's "goldfish, Carassius auratus" has several names. Case and separators do not matter.
-
-    Raises ParameterError if no class, or more than one, has this name.
-    """
-    wanted = _plain(folder.name)
-    found = [index for index, label in enumerate(labels) if _plain(label) == wanted]
-    if not found:
-        found = [index for index, label in enumerate(labels) if wanted in map(_plain, label.split(","))]
-    number = whole_number_in(wanted)
-    if not found and number is not None and number < len(labels):
-        found = [number]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        numbers = " and ".join(map(str, found))
-        raise ParameterError(f"{folder}: the classes {numbers} are called {folder.name!r}; use their numbers")
-    from mpscnn._private.names import did_you_mean
-
-    names = list(dict.fromkeys(name.strip() for label in labels for name in (label, *label.split(","))))
-    hint = did_you_mean(folder.name, names) or "."
-    raise ParameterError(
-        f"{folder}: the model has no class {folder.name!r}{hint} Folders are named like "
-        f"the model's labels or numbered 0 to {len(labels) - 1}"
-    )
-
-
-def _plain(name: str) -> str:
-    return " ".join(name.casefold().replace("_", " ").replace("-", " ").split())

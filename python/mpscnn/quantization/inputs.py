@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from os import PathLike
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.errors import ParameterError, ShapeError, UnsupportedError
+from mpscnn.errors import ParameterError, ShapeError
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
-from mpscnn.vision.preprocessing import preprocess
+from mpscnn.photo_sources import is_photo, photo_as_input, photos_for
 
 Array = NDArray[np.float32]
 Given = Mapping[str, Array]
@@ -23,9 +22,7 @@ _BATCH = 1 << 17
 
 def to_arrays(network: Network, images: Iterable[Any], what: str) -> list[Given]:
     """Convert a user's images to arrays. Errors begin with `what`. Raises the errors of `mpscnn.quantize`."""
-    if isinstance(images, (str, bytes, Mapping)) or not isinstance(images, Iterable):
-        raise ParameterError(f"quantize: {what} must be a list of arrays or photos, got {images!r}")
-    found = [_inputs(network, image) for image in images]
+    found = [_inputs(network, image) for image in photos_for(f"quantize: {what}", images)]
     if not sum(map(count_images, found)):
         raise ParameterError(f"quantize: {what}: no images given")
     return [given for given in found if count_images(given)]
@@ -92,14 +89,8 @@ def _inputs(network: Network, image: Any) -> Given:
 
 def _input(network: Network, tensor: Tensor, image: Any) -> Array:
     expected = tensor.shape
-    is_photo = not hasattr(image, "__array_interface__") or isinstance(image, (str, bytes, PathLike))
-    if is_photo or type(image).__module__.startswith("PIL."):
-        if network.preprocess is None or len(expected) != 4 or None in expected[1:]:
-            raise UnsupportedError(
-                f"quantize: network {network.name!r} does not say how a photo becomes its input {expected}: give arrays"
-            )
-        height, width, channels = (int(extent or 0) for extent in expected[1:])
-        return preprocess(image, (height, width), network.preprocess, channels=channels)
+    if is_photo(image):
+        return photo_as_input("quantize", network, expected, image)
     given = np.asarray(image)
     if given.dtype.kind not in "fiub":
         raise ParameterError(f"quantize: images must be numbers or photos, got an array of {given.dtype}")

@@ -40,8 +40,9 @@ def quantize(
 
     Args:
         network: a float network with its weights. It stays unchanged.
-        images: a list of inputs (n, height, width, channels) or of the network's shape, or of photos if the network has
-            a `Network.preprocess`. For a network with several inputs: mappings by their names, or sequences, of inputs.
+        images: a list of inputs (n, height, width, channels) or of the network's shape. If the network has a
+            `Network.preprocess`, also a list of photos, a folder, a pattern or an `ImageFolder`. For a network with
+            several inputs: mappings by their names, or sequences, of inputs.
         test_images: images on which results before and after are compared; None: `images`.
         test_classes: the right class of each of these, for the accuracy of a classifier.
         keep_float32: layers to keep in float32, for example those with the largest errors, besides those that the

@@ -63,6 +63,23 @@ def is_https(url: str) -> bool:
 
 
 @dataclass(frozen=True)
+class _Limits:
+    """The limits of a download whose size is not known."""
+
+    max_bytes: int
+    max_seconds: float
+    end: float
+    """The time of `time.monotonic()` at which it is given up."""
+
+    def check(self, done: int) -> None:
+        """Raise _Permanent if a limit is exceeded."""
+        if done > self.max_bytes:
+            raise _Permanent(f"the file has more than {self.max_bytes} bytes")
+        if time.monotonic() > self.end:
+            raise _Permanent(f"the file has not arrived within {self.max_seconds:g} seconds")
+
+
+@dataclass(frozen=True)
 class Client:
     """Settings of downloads. Tests replace some of them."""
 
@@ -96,10 +113,48 @@ class Client:
             reason = error.strerror or str(error)
             raise DownloadError(f"cannot write {part}: {reason}.\n{instructions(file)}") from error
 
+    def download_url(self, url: str, destination: Path, max_bytes: int, max_seconds: float) -> None:
+        """Download a file of unknown size to `destination`. The caller must hold its lock.
+
+        Raises DownloadError, also if the file is larger than `max_bytes` or does not arrive within `max_seconds`.
+        """
+        part = destination.with_name(destination.name + ".part")
+        limits = _Limits(max_bytes, max_seconds, time.monotonic() + max_seconds)
+        try:
+            with self.progress(destination.name, None) as report:
+                self._repeat(lambda: self._receive(url, part, limits, report))
+            part.replace(destination)
+        except (_Permanent, _Transient) as error:
+            part.unlink(missing_ok=True)
+            raise DownloadError(f"cannot download {url}: {error}") from error
+        except OSError as error:
+            raise DownloadError(f"cannot write {part}: {error.strerror or error}") from error
+
+    def _receive(self, url: str, part: Path, limits: _Limits, report: Callable[[int], None]) -> None:
+        with _network_errors():
+            response = self._open(url, 0)
+        with response:
+            announced = response.headers.get("Content-Length", "")
+            if announced.isdecimal() and int(announced) > limits.max_bytes:
+                raise _Permanent(f"the file has {_shown(announced)} bytes, {limits.max_bytes} are allowed")
+            done = 0
+            with _open_part(part, 0) as stream:
+                for chunk in _chunks(response, limits.max_bytes):
+                    done += len(chunk)
+                    limits.check(done)
+                    stream.write(chunk)
+                    report(done)
+        if announced.isdecimal() and done < int(announced):
+            raise _Transient(f"the connection ended after {done} of {announced} bytes")
+
     def _fetch(self, file: PublishedFile, part: Path, report: Callable[[int], None]) -> None:
+        self._repeat(lambda: self._attempt(file, part, report))
+
+    def _repeat(self, attempt_once: Callable[[], None]) -> None:
+        """Call a function until it succeeds, at most `attempts` times. Failures other than _Transient are raised."""
         for attempt in range(1, self.attempts + 1):
             try:
-                self._attempt(file, part, report)
+                attempt_once()
                 return
             except _Transient as error:
                 if attempt == self.attempts:
@@ -120,9 +175,7 @@ class Client:
                 if response.status != http.client.PARTIAL_CONTENT:
                     start = 0
                 size = _announced_size(response, file, start)
-                descriptor = open_own(part, os.O_WRONLY | os.O_APPEND, is_written=True)
-                with os.fdopen(descriptor, "ab") as stream:
-                    stream.truncate(start)
+                with _open_part(part, start) as stream:
                     _copy(response, stream, start, size, report)
         except _WrongBytes:
             part.unlink(missing_ok=True)
@@ -207,15 +260,16 @@ def _size(file: PublishedFile) -> int:
     return file.size
 
 
+def _open_part(part: Path, start: int) -> IO[bytes]:
+    """Open a .part file to append to its first `start` bytes."""
+    stream = os.fdopen(open_own(part, os.O_WRONLY | os.O_APPEND, is_written=True), "ab")
+    stream.truncate(start)
+    return stream
+
+
 def _copy(response: Any, stream: IO[bytes], start: int, size: int, report: Callable[[int], None]) -> None:
     done = start
-    while True:
-        with _network_errors():
-            # Ask for one byte more than expected, to notice a body that is too long. read1 returns the bytes that have
-            # arrived, so none are lost if the connection stalls.
-            chunk = response.read1(min(_CHUNK, size - done + 1))
-        if not chunk:
-            break
+    for chunk in _chunks(response, size - start):
         done += len(chunk)
         if done > size:
             raise _WrongSize(f"the server sends more than the expected {size} bytes")
@@ -223,3 +277,16 @@ def _copy(response: Any, stream: IO[bytes], start: int, size: int, report: Calla
         report(done)
     if done < size:
         raise _Transient(f"the connection ended after {done} of {size} bytes")
+
+
+def _chunks(response: Any, size: int) -> Iterator[bytes]:
+    """Yield the parts of a body as they arrive, until it ends or has one byte more than `size`."""
+    left = size + 1
+    while left:
+        with _network_errors():
+            # read1 returns the bytes that have arrived, so none are lost if the connection stalls.
+            chunk = response.read1(min(_CHUNK, left))
+        if not chunk:
+            return
+        left -= len(chunk)
+        yield chunk

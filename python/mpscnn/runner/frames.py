@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from mpscnn._private.signal_handlers import raised_by_signal_handler
 from mpscnn.errors import ParameterError, UnsupportedError
 from mpscnn.graph.features import FeatureExtractor, is_network_input
 from mpscnn.model import Model
+from mpscnn.photo_sources import one_photo, several_photos
 from mpscnn.runtime.program import Program
 from mpscnn.vision.photo import Photo, kept_photo, open_photo
 from mpscnn.vision.photo_tasks import TASKS, EndCallback, PhotoTask, option_names
@@ -68,6 +70,10 @@ class Frames(ABC):
                 known = ", ".join(self.options) or "no options"
                 raise TypeError(f"Runner: there is no option {name!r}; frames of this runner have {known}")
         return self._wanted(given)
+
+    def listed(self, frames: Any) -> Any:
+        """Return the frames of what the user gave to `Runner.map`."""
+        return frames
 
     @abstractmethod
     def _wanted(self, options: dict[str, Any]) -> Any: ...
@@ -165,12 +171,19 @@ class _Photos(Frames):
         self.options = (*option_names(TASKS[model.task]), "channel_order")
         self._model = model
 
+    def listed(self, frames: Any) -> Any:
+        several = several_photos(frames)
+        if several is not None:
+            return several
+        return [frames] if isinstance(frames, (str, os.PathLike)) else frames
+
     def _wanted(self, options: dict[str, Any]) -> tuple[PhotoTask[Any], ChannelOrderName | None]:
         channel_order = options.pop("channel_order", None)
         return TASKS[self._model.task](self._model, **options), channel_order
 
     def prepare(self, frame: Any, wanted: tuple[PhotoTask[Any], ChannelOrderName | None]) -> FrameRun:
         task, channel_order = wanted
+        frame = one_photo(frame)
         begun = time.perf_counter()
         photo = open_photo(frame, channel_order=channel_order)
         milliseconds = 1000.0 * (time.perf_counter() - begun)

@@ -288,13 +288,14 @@ class Runner(NoCopies, Expected, Generic[Result]):
         exception, it is raised after the results of the frames before.
 
         Args:
-            frames: any iterable; for `async for` also an asynchronous one.
+            frames: any iterable; for `async for` also an asynchronous one. For a model also a folder, a pattern or an
+                `ImageFolder`, as for `Model.predict`.
             return_exceptions: return the exception of a failed frame as its result instead of raising it.
             options: as for `submit`, for every frame.
         """
         wanted = self._frames.checked(options)
         self._require_open()
-        return OrderedResults(self, frames, wanted, return_exceptions)
+        return OrderedResults(self, self._frames.listed(frames), wanted, return_exceptions)
 
     def close(self, *, cancel: bool = False) -> None:
         """Refuse more frames, and wait until all submitted ones are done. Closing again does nothing.

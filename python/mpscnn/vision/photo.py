@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import os
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -27,6 +26,7 @@ from mpscnn.errors import Error, ImageError, ParameterError
 from mpscnn.vision.array_file import is_array_file, read_array
 from mpscnn.vision.photo_file import MAX_PIXELS, MAX_SIDE, load_given
 from mpscnn.vision.photo_formats import unread_text
+from mpscnn.vision.photo_list import is_url
 from mpscnn.vision.photo_samples import Samples, decoded_samples, is_unpacked_otherwise, read_samples
 
 if TYPE_CHECKING:
@@ -54,7 +54,6 @@ _ARRAY_FORMATS = {  # (dtype, channel order) -> the core's name of the pixel for
     ("float32", "rgba"): "rgba32f",
 }
 _CHANNELS = {"gray": 1, "gray_alpha": 2, "rgb": 3, "bgr": 3, "rgba": 4, "rgbx": 4, "bgra": 4, "bgrx": 4}
-_URL = re.compile("[A-Za-z][A-Za-z0-9+.-]*://")
 _MinSize = tuple[int, int] | None  # the smallest (height, width) of an upright photo
 _BEYOND = 0.5  # the amount by which floats may be below 0 or above 1
 _USUAL_ORDERS = {1: "gray", 2: "gray_alpha", 3: "rgb", 4: "rgba"}
@@ -244,9 +243,10 @@ def _opened(photo: Any, channel_order: ChannelOrderName | None, min_size: _MinSi
         return photo
     if isinstance(photo, YuvImage):
         return Photo(photo.y, "nv12" if photo.v is None else "i420", photo.orientation, repr(photo), photo)
-    if isinstance(photo, str) and _URL.match(photo):
+    if isinstance(photo, str) and is_url(photo):
         raise ImageError(
-            f"{photo}: is a URL, which is not fetched: download the file, and give its path or bytes"
+            f"{photo}: is a URL, which is not fetched here: Model.predict, Model.classify, Model.detect and "
+            "Model.segment download it; or give the path or bytes of the file"
         )
     if isinstance(photo, (str, os.PathLike)):
         return _from_path(Path(photo), min_size)
@@ -272,7 +272,9 @@ def _is_pillow_image(photo: Any) -> bool:
 def _from_path(path: Path, min_size: _MinSize) -> Photo:
     with convert_read_errors(path, ImageError):
         if is_folder(path):
-            raise ImageError(f"{path}: is a directory, not a photo")
+            raise ImageError(
+                f"{path}: is a directory, not a photo; Model.predict reads all photos of a folder"
+            )
         require_regular(path, ImageError)
         file = path.open("rb")
     with file:

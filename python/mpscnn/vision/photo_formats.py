@@ -11,6 +11,7 @@ from pathlib import Path
 __all__ = [
     "FORMATS",
     "OF_JPEG",
+    "VIDEO_SUFFIXES",
     "left_out_text",
     "load_decoders",
     "optional_suffixes",
@@ -31,6 +32,12 @@ FORMATS = {
     "TIFF": "PIL.TiffImagePlugin",
     "PPM": "PIL.PpmImagePlugin",
     "HEIF": _HEIF_MODULE,
+}
+#: The suffixes of video files, in lower case.
+VIDEO_SUFFIXES = {
+    *(".264", ".265", ".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".h264", ".h265"),
+    *(".hevc", ".ivf", ".m1v", ".m2ts", ".m2v", ".m4v", ".mjpeg", ".mjpg", ".mkv", ".mov", ".mp4", ".mpeg"),
+    *(".mpg", ".mts", ".mxf", ".nut", ".ogv", ".qt", ".ts", ".vob", ".webm", ".wmv", ".y4m"),
 }
 OF_JPEG = "MPO"  # Pillow's name of a JPEG file with several pictures
 #: The remedies for formats that Pillow alone does not always read, by suffix.

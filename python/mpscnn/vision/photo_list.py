@@ -14,10 +14,20 @@ from mpscnn._private.files import convert_read_errors, is_folder
 from mpscnn.errors import ImageError
 from mpscnn.vision.photo_formats import left_out_text, suffix_of, suffixes
 
-__all__ = ["STDIN", "FoundPhotos", "no_photos_text", "photo_paths", "photos_in", "warn_of_left_out"]
+__all__ = [
+    "STDIN",
+    "FoundPhotos",
+    "is_pattern",
+    "is_url",
+    "no_photos_text",
+    "photo_paths",
+    "photos_in",
+    "warn_of_left_out",
+]
 
 #: The argument that means standard input.
 STDIN = "-"
+_URL = re.compile("[A-Za-z][A-Za-z0-9+.-]*://")
 _PATTERN = re.compile(r"[*?[]")
 
 
@@ -58,10 +68,20 @@ def photo_paths(arguments: Sequence[str]) -> tuple[list[str], list[ImageError]]:
     return found.paths, found.failures
 
 
+def is_url(name: str) -> bool:
+    """Return True if the text begins like a URL, such as "https://"."""
+    return _URL.match(name) is not None
+
+
+def is_pattern(name: str) -> bool:
+    """Return True for a pattern such as "photos/*.jpg", unless a file has this name."""
+    return bool(_PATTERN.search(name)) and not is_url(name) and not os.path.lexists(name)
+
+
 def _matches(argument: str) -> list[str]:
     if not argument:
         raise ImageError("'': an empty name is not a photo")  # Path("") would mean the current folder
-    if not _PATTERN.search(argument) or os.path.lexists(argument):
+    if not is_pattern(argument):
         return [argument]
     pattern = Path(argument)
     try:

@@ -152,9 +152,11 @@ def test_refused() -> None:
     network = network_with_large_numbers()
     with pytest.raises(mpscnn.ParameterError, match="no images"):
         mpscnn.check_precision(network, [])
-    for images in (5, None, "photo.jpg", [np.array(["a"])]):
+    for images in (5, None, [np.array(["a"])]):
         with pytest.raises(mpscnn.ParameterError, match="images must be"):
-            mpscnn.check_precision(network, images)  # type: ignore[arg-type]
+            mpscnn.check_precision(network, images)
+    with pytest.raises(mpscnn.UnsupportedError, match="does not say how a photo becomes its input"):
+        mpscnn.check_precision(network, "photo.jpg")
     with pytest.raises(mpscnn.ParameterError, match="the images are not all finite"):
         mpscnn.check_precision(network, [np.full((1, 4, 4, 3), np.nan, np.float32)])
     for tolerance in ("a", None, 0.0, float("nan")):

@@ -137,9 +137,11 @@ def test_wrong_arguments() -> None:
     for wrong in ([1000], [-1], ["cat"], np.zeros((1, 1)), 3, {1}):
         with pytest.raises(mpscnn.ParameterError, match="classes"):
             mpscnn.compare_precisions(network, noise(1, 6, 6, 3), classes=wrong)  # type: ignore[arg-type]
-    for images in (5, None, "photo.jpg", [np.array(["a"])]):
+    for images in (5, None, [np.array(["a"])]):
         with pytest.raises(mpscnn.ParameterError, match="images must be"):
-            mpscnn.compare_precisions(network, images)  # type: ignore[arg-type]
+            mpscnn.compare_precisions(network, images)
+    with pytest.raises(mpscnn.UnsupportedError, match="does not say how a photo becomes its input"):
+        mpscnn.compare_precisions(network, "photo.jpg")
     with pytest.raises(mpscnn.ParameterError, match="the images are not all finite"):
         mpscnn.compare_precisions(network, [np.full((1, 6, 6, 3), np.nan, np.float32)])
     with pytest.raises(mpscnn.ShapeError, match="got a number"):

@@ -129,13 +129,15 @@ def test_patterns_without_a_match_and_names_like_patterns(folder: Path, model: s
     assert seen(result.stdout) == [("photos/[1].png", "green")]
 
 
-def test_urls_are_refused(model: str, command: Command) -> None:
-    url = "https://example.org/cat.jpg"
+def test_urls_of_other_schemes_are_refused(model: str, command: Command) -> None:
+    url = "http://example.org/cat.jpg?size=3"
     result = command("classify", url, "--model", model)
     assert result.returncode == 1
-    assert f"{url}: is a URL, which is not fetched: download the file" in result.stderr
-    with pytest.raises(mpscnn.ImageError, match="is a URL"):
+    assert f"cannot download {url}: only https is allowed" in result.stderr
+    with pytest.raises(mpscnn.DownloadError, match="only https is allowed"):
         mpscnn.load(model).predict(url)
+    with pytest.raises(mpscnn.ImageError, match=r"is a URL, which is not fetched here: Model\.predict"):
+        mpscnn.open_photo(url)
 
 
 def test_lists_of_photos(tmp_path: Path, model: str) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mpscnn.apps.cli.output import warn
 from mpscnn.apps.cli.sizes import Size
 from mpscnn.errors import ParameterError, UnsupportedError
-from mpscnn.evaluation.classifier import class_of_folder
+from mpscnn.evaluation.class_samples import class_of_folder
 from mpscnn.graph.network import Network
 from mpscnn.vision.photo_list import photo_paths
 from mpscnn.vision.preprocessing import preprocess

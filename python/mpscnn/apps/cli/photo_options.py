@@ -11,7 +11,7 @@ from mpscnn._private.summary import bytes_text
 from mpscnn.apps.cli.arguments import ChannelOrder
 from mpscnn.apps.cli.output import report
 from mpscnn.apps.cli.progress import with_progress
-from mpscnn.errors import Error, ImageError, ParameterError, ShapeError
+from mpscnn.errors import DownloadError, Error, ImageError, ParameterError, ShapeError
 from mpscnn.vision.photo_list import STDIN, photo_paths
 
 if TYPE_CHECKING:
@@ -48,18 +48,19 @@ def for_each_photo(
         for path in tracked:
             try:
                 action(path, open_input_photo(path, order))
-            except (ImageError, ParameterError, ShapeError) as error:
+            except (DownloadError, ImageError, ParameterError, ShapeError) as error:
                 failed(path, error)
                 failures += 1
     return failures
 
 
 def open_input_photo(path: str, channel_order: ChannelOrderName | None = None) -> Photo:
-    """Open a photo of the command line: a file, or standard input."""
+    """Open a photo of the command line: a file, a URL, or standard input."""
+    from mpscnn.photo_sources import one_photo
     from mpscnn.vision.photo import open_photo
 
     if path != STDIN:
-        return open_photo(path, channel_order=channel_order)
+        return open_photo(one_photo(path), channel_order=channel_order)
     if sys.stdin is None or sys.stdin.isatty():
         raise ImageError(f"{STDIN}: is standard input, but nothing is sent there: cat cat.jpg | mpscnn ...")
     content = sys.stdin.buffer.read(_MAX_FROM_STDIN + 1)

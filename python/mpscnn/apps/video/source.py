@@ -21,6 +21,7 @@ from mpscnn.apps.video.planes import photo_from_frame
 from mpscnn.apps.video.truncation import describe_truncation
 from mpscnn.errors import Error, ImageError, ParameterError, UnsupportedError
 from mpscnn.vision.photo import open_photo
+from mpscnn.vision.photo_formats import VIDEO_SUFFIXES
 from mpscnn.vision.photo_list import no_photos_text, photos_in, warn_of_left_out
 
 if TYPE_CHECKING:
@@ -38,11 +39,6 @@ _MICROSECONDS = 1_000_000
 _SET_BACK = 1.0
 #: Formats that do not store the time of every picture. FFmpeg then guesses times after a seek, and may be wrong.
 _INEXACT = ("mpeg",)
-_SUFFIXES = {
-    *(".264", ".265", ".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".h264", ".h265"),
-    *(".hevc", ".ivf", ".m1v", ".m2ts", ".m2v", ".m4v", ".mjpeg", ".mjpg", ".mkv", ".mov", ".mp4", ".mpeg"),
-    *(".mpg", ".mts", ".mxf", ".nut", ".ogv", ".qt", ".ts", ".vob", ".webm", ".wmv", ".y4m"),
-}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,7 +82,7 @@ class VideoSource(ABC):
 def is_video(source: str) -> bool:
     """Return True if the name is a camera, a stream, or a file with a video's suffix."""
     return bool(
-        _CAMERA.fullmatch(source) or _STREAM.match(source) or Path(source).suffix.lower() in _SUFFIXES
+        _CAMERA.fullmatch(source) or _STREAM.match(source) or Path(source).suffix.lower() in VIDEO_SUFFIXES
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
@@ -23,18 +22,16 @@ from mpscnn.apps.cli.ray_options import RayOption, compute_rows, connect_to_clus
 from mpscnn.apps.cli.result_printer import photo_error_text
 from mpscnn.apps.ray.evaluation import classifier_evaluation, detector_evaluation, segmenter_evaluation
 from mpscnn.apps.ray.sources import Source
-from mpscnn.errors import Error, ImageError, ParameterError
-from mpscnn.evaluation.classifier import Evaluation, class_of_folder, evaluate, number_of_classes
+from mpscnn.errors import Error, ParameterError
+from mpscnn.evaluation.class_samples import Sample, part_to_measure, samples_in_folders
+from mpscnn.evaluation.classifier import Evaluation, evaluate, number_of_classes
 from mpscnn.evaluation.detector import evaluate_detector
 from mpscnn.evaluation.segmenter import evaluate_segmenter
 from mpscnn.model import Model, load
 from mpscnn.registry.catalogue import BUNDLED_MODEL
 from mpscnn.runtime.options import CompileOptions, RunOptions
-from mpscnn.training.split_folders import find_splits, visible_folders
+from mpscnn.training.split_folders import find_splits
 from mpscnn.vision.idx import read_labelled
-from mpscnn.vision.photo_list import no_photos_text, photos_in, warn_of_left_out
-
-Sample = tuple[Any, int]
 
 
 @add_options()
@@ -169,7 +166,9 @@ def _evaluate_classifier(
         )
     classes = number_of_classes(loaded)
     samples = (
-        _in_folders(folder, loaded.labels or [str(index) for index in range(classes)], failed)
+        samples_in_folders(
+            _measured_part(folder), loaded.labels or [str(index) for index in range(classes)], failed
+        )
         if folder
         else _in_idx(*files)
     )
@@ -187,34 +186,11 @@ def _evaluate_classifier(
         _write(result, output)
 
 
-def _in_folders(folder: Path, names: Sequence[str], failed: Callable[[object, Error], None]) -> list[Sample]:
-    entries = visible_folders(_part_to_measure(folder))
-    if not entries:
-        raise ImageError(f"{folder}: has no folders, one for each class, in it")
-    samples: list[Sample] = []
-    left_out = Counter[str]()
-    for entry in entries:
-        index = class_of_folder(entry, names)
-        found = photos_in(str(entry))
-        left_out.update(found.left_out)
-        if not found.paths and not found.failures:
-            found.failures.append(ImageError(no_photos_text(str(entry), found.left_out)))
-        for failure in found.failures:
-            failed(entry, failure)
-        samples += [(path, index) for path in found.paths]
-    warn_of_left_out(folder, left_out)
-    return samples
-
-
-def _part_to_measure(folder: Path) -> Path:
-    """Return the folder of the classes: the test photos of a split data set, or those for validation."""
-    splits = find_splits(folder)
-    if splits is None:
-        return folder
-    part = splits.test or splits.validation
-    if part is None:
-        raise ImageError(f"{folder}: has photos for training only; give {splits.train} to measure on them")
-    hint(f"{folder} is split into {splits}; measured is {part}.")
+def _measured_part(folder: Path) -> Path:
+    """Return the folder of the classes, and tell which part of a split data set it is."""
+    part = part_to_measure(folder)
+    if part != folder:
+        hint(f"{folder} is split into {find_splits(folder)}; measured is {part}.")
     return part
 
 

@@ -1,0 +1,123 @@
+"""Pair photos with their classes by the names of folders."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from mpscnn._private.arguments import whole_number_in
+from mpscnn._private.files import is_folder
+from mpscnn._private.names import did_you_mean
+from mpscnn.errors import Error, ImageError, ParameterError
+from mpscnn.photo_sources import several_photos
+from mpscnn.training.split_folders import find_splits, visible_folders
+from mpscnn.vision.photo_list import no_photos_text, photos_in, warn_of_left_out
+
+__all__ = ["Sample", "class_of_folder", "part_to_measure", "samples_in_folders", "samples_of"]
+
+Sample = tuple[Any, "int | str"]
+"""A photo and its class, as a number or a label."""
+Failed = Callable[[Any, Error], object]
+
+
+def samples_of(given: Any, labels: Sequence[str], failed: Failed | None) -> Iterable[Any]:
+    """Return the pairs of what the user of `evaluate` gave. A path without a class has the class of its folder.
+
+    Raises the errors of `samples_in_folders`.
+    """
+    if hasattr(given, "class_to_idx"):  # an ImageFolder numbers its classes by their names' order
+        return [(path, class_of_folder(Path(given.labels[number]), labels)) for path, number in given.samples]
+    if isinstance(given, (str, PathLike)):
+        if is_folder(given):
+            return samples_in_folders(part_to_measure(Path(given)), labels, failed)
+        given = several_photos(given) or [given]
+    return _with_classes(given, labels)
+
+
+def _with_classes(samples: Iterable[Any], labels: Sequence[str]) -> Iterator[Any]:
+    known: dict[Path, int] = {}
+    for sample in samples:
+        if not isinstance(sample, (str, PathLike)):
+            yield sample
+            continue
+        for path in several_photos(sample) or [sample]:
+            folder = Path(path).absolute().parent
+            if folder not in known:
+                known[folder] = class_of_folder(folder, labels)
+            yield path, known[folder]
+
+
+def part_to_measure(folder: Path) -> Path:
+    """Return the folder of the classes: the test photos of a split data set, or those for validation.
+
+    Raises ImageError if the folder cannot be read, or has photos for training only.
+    """
+    splits = find_splits(folder)
+    if splits is None:
+        return folder
+    part = splits.test or splits.validation
+    if part is None:
+        raise ImageError(f"{folder}: has photos for training only; give {splits.train} to measure on them")
+    return part
+
+
+def samples_in_folders(folder: Path, labels: Sequence[str], failed: Failed | None = None) -> list[Sample]:
+    """Return the photos in the folders of a folder, each with the class after which its folder is named.
+
+    A folder without readable photos is passed to `failed` with the error; None: the error is raised.
+
+    Raises:
+        ImageError: there are no folders. ParameterError: a folder is not named after a class.
+    """
+    entries = visible_folders(folder)
+    if not entries:
+        raise ImageError(f"{folder}: has no folders, one for each class, in it")
+    samples: list[Sample] = []
+    left_out = Counter[str]()
+    for entry in entries:
+        index = class_of_folder(entry, labels)
+        found = photos_in(str(entry))
+        left_out.update(found.left_out)
+        if not found.paths and not found.failures:
+            found.failures.append(ImageError(no_photos_text(str(entry), found.left_out)))
+        for failure in found.failures:
+            if failed is None:
+                raise failure
+            failed(entry, failure)
+        samples += [(path, index) for path in found.paths]
+    warn_of_left_out(folder, left_out)
+    return samples
+
+
+def class_of_folder(folder: Path, labels: Sequence[str]) -> int:
+    """Return the class of a folder's photos: the folder is named after its label, one of its names, or its number.
+
+    A label like ImageNet's "goldfish, Carassius auratus" has several names. Case and separators do not matter.
+
+    Raises ParameterError if no class, or more than one, has this name.
+    """
+    wanted = _plain(folder.name)
+    found = [index for index, label in enumerate(labels) if _plain(label) == wanted]
+    if not found:
+        found = [index for index, label in enumerate(labels) if wanted in map(_plain, label.split(","))]
+    number = whole_number_in(wanted)
+    if not found and number is not None and number < len(labels):
+        found = [number]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        numbers = " and ".join(map(str, found))
+        raise ParameterError(f"{folder}: the classes {numbers} are called {folder.name!r}; use their numbers")
+    names = list(dict.fromkeys(name.strip() for label in labels for name in (label, *label.split(","))))
+    hint = did_you_mean(folder.name, names) or "."
+    raise ParameterError(
+        f"{folder}: the model has no class {folder.name!r}{hint} Folders are named like "
+        f"the model's labels or numbered 0 to {len(labels) - 1}"
+    )
+
+
+def _plain(name: str) -> str:
+    return " ".join(name.casefold().replace("_", " ").replace("-", " ").split())

@@ -1,0 +1,120 @@
+"""Read what users give as photos: paths, folders, patterns, URLs, an ImageFolder, or lists of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn._private.arguments import is_whole_number
+from mpscnn._private.files import is_folder
+from mpscnn.errors import ImageError, ParameterError, UnsupportedError
+from mpscnn.vision.photo_formats import VIDEO_SUFFIXES, suffix_of
+from mpscnn.vision.photo_list import is_pattern, is_url, photo_paths
+
+if TYPE_CHECKING:
+    from mpscnn.graph.network import Network
+
+__all__ = ["is_photo", "one_photo", "photo_as_input", "photos_for", "several_photos"]
+
+_NUMBERS = (int, float, list, tuple)
+
+
+def several_photos(given: Any) -> list[Any] | None:
+    """Return the photos of a folder, a pattern, an ImageFolder, a list or tuple, or an array of 4 axes.
+
+    Folders and patterns in a list are replaced by their photos. Return None for anything else, which is one photo.
+
+    Raises:
+        ImageError: a folder or pattern has no photos, or cannot be read.
+    """
+    if hasattr(given, "paths") and hasattr(
+        given, "targets"
+    ):  # an ImageFolder, of mpscnn or with the same attributes
+        return list(given.paths)
+    if isinstance(given, (str, os.PathLike)):
+        return _found(given)
+    if isinstance(given, (list, tuple)) and not (given and isinstance(given[0], _NUMBERS)):
+        return [photo for one in given for photo in _listed(one)]
+    return list(given) if getattr(given, "ndim", 0) == 4 else None
+
+
+def photos_for(what: str, given: Any) -> Iterable[Any]:
+    """Return photos or arrays for a function whose errors begin with `what`. One photo is a list of one.
+
+    Raises:
+        ImageError: as for `several_photos`. ParameterError: the value is neither photos nor iterable.
+    """
+    several = several_photos(given)
+    if several is not None:
+        return several
+    if isinstance(given, (str, os.PathLike)):
+        return [given]
+    if isinstance(given, (bytes, Mapping)) or not isinstance(given, Iterable):
+        raise ParameterError(
+            f"{what} must be a list of arrays or photos, a folder, a pattern or an ImageFolder, got {given!r}"
+        )
+    return given
+
+
+def one_photo(photo: Any) -> Any:
+    """Return a photo as `mpscnn.photo.open_photo` takes it: a URL becomes the path of the downloaded file.
+
+    Raises:
+        ImageError: it is a video or the number of a camera. DownloadError: the URL cannot be downloaded.
+    """
+    if is_whole_number(photo):
+        raise ImageError(f"{photo} is not a photo; mpscnn.video('camera:{photo}', model) reads a camera")
+    if not isinstance(photo, (str, os.PathLike)):
+        return photo
+    name = os.fspath(photo)
+    if isinstance(name, str) and suffix_of(name) in VIDEO_SUFFIXES:
+        raise ImageError(f"{name} is a video, not a photo; mpscnn.video({name!r}, model) reads it")
+    if not isinstance(name, str) or not is_url(name):
+        return photo
+    from mpscnn.registry.url_file import cached_file  # it imports ssl
+
+    return cached_file(name)
+
+
+def is_photo(image: Any) -> bool:
+    """Return True for a path, the bytes of a file or a Pillow image, and False for an array or nested numbers."""
+    is_array = hasattr(image, "__array_interface__") and not isinstance(image, (str, bytes, os.PathLike))
+    return not (is_array or isinstance(image, _NUMBERS)) or type(image).__module__.startswith("PIL.")
+
+
+def photo_as_input(
+    what: str, network: Network, shape: tuple[int | None, ...], photo: Any
+) -> NDArray[np.float32]:
+    """Return a photo as a network's input of this shape, (1, height, width, channels). Errors begin with `what`.
+
+    Raises:
+        UnsupportedError: the network does not say how photos become inputs. ImageError: the photo cannot be read.
+    """
+    if network.preprocess is None or len(shape) != 4 or None in shape[1:]:
+        raise UnsupportedError(
+            f"{what}: network {network.name!r} does not say how a photo becomes its input {shape}: give arrays"
+        )
+    from mpscnn.vision.preprocessing import preprocess
+
+    height, width, channels = (int(extent or 0) for extent in shape[1:])
+    return preprocess(one_photo(photo), (height, width), network.preprocess, channels=channels)
+
+
+def _listed(photo: Any) -> list[Any]:
+    found = _found(photo) if isinstance(photo, (str, os.PathLike)) else None
+    return [photo] if found is None else found
+
+
+def _found(given: str | os.PathLike[Any]) -> list[Any] | None:
+    """Return the photos of a folder or pattern; None if it is neither."""
+    name = os.fspath(given)
+    if not isinstance(name, str) or is_url(name) or not (is_pattern(name) or is_folder(name)):
+        return None
+    paths, failures = photo_paths([name])
+    if failures:
+        raise failures[0]
+    return list(paths)
