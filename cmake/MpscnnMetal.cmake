@@ -6,12 +6,12 @@ file(GLOB mpscnn_shaders CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/shaders/*.meta
 file(GLOB mpscnn_shader_headers CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/shaders/*.h")
 set(mpscnn_metallib "${PROJECT_BINARY_DIR}/mpscnn.metallib")
 
-# The shaders' source, which is compiled at run time if there is no metallib.
+# The shaders' source. Files that are not in the metallib are compiled at run time.
 set(mpscnn_shader_source "${PROJECT_BINARY_DIR}/generated/shader_source.cpp")
 set(mpscnn_flatten_shaders "${PROJECT_SOURCE_DIR}/cmake/flatten_shaders.cmake")
 add_custom_command(OUTPUT "${mpscnn_shader_source}"
     COMMAND "${CMAKE_COMMAND}" "-DOUTPUT=${mpscnn_shader_source}" "-DDIRECTORY=${PROJECT_SOURCE_DIR}/shaders"
-        -P "${mpscnn_flatten_shaders}"
+        "-DCOMPILER=${CMAKE_CXX_COMPILER}" -P "${mpscnn_flatten_shaders}"
     DEPENDS ${mpscnn_shaders} ${mpscnn_shader_headers} "${mpscnn_flatten_shaders}"
     COMMENT "Writing the shaders' source into the library"
     VERBATIM)

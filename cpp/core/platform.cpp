@@ -21,6 +21,7 @@
 #include <sched.h>
 #elif defined(__APPLE__)
 #include <sys/sysctl.h>
+#include <sys/time.h>
 #endif
 
 #include "core/control_groups.h"
@@ -122,6 +123,12 @@ std::size_t system_number(const char *name, std::size_t otherwise) {
     return sysctlbyname(name, &value, &size, nullptr, 0) == 0 && value > 0 ? static_cast<std::size_t>(value)
                                                                            : otherwise;
 }
+
+std::string system_text(const char *name) {
+    char text[256] = {};
+    std::size_t size = sizeof text - 1;
+    return sysctlbyname(name, text, &size, nullptr, 0) == 0 ? text : "";
+}
 #elif defined(__linux__)
 /// Return the bytes of "48K" or "32M"; 0 for anything else.
 std::size_t size_in_bytes(const std::string &text) {
@@ -145,6 +152,27 @@ std::uint64_t usable_memory() {
                                       : std::numeric_limits<std::uint64_t>::max();
     const std::uint64_t groups = memory_limit();
     return groups > 0 ? std::min(machine, groups) : machine;
+#endif
+}
+
+std::string system_build() {
+#if defined(__APPLE__)
+    return concat({system_text("kern.osproductversion"), " ", system_text("kern.osversion")});
+#else
+    utsname system{};
+    return uname(&system) == 0 ? concat({system.release, " ", system.version}) : "";
+#endif
+}
+
+std::int64_t boot_time() {
+#if defined(__APPLE__)
+    timeval time{};
+    std::size_t size = sizeof time;
+    return sysctlbyname("kern.boottime", &time, &size, nullptr, 0) == 0 ? time.tv_sec : 0;
+#else
+    const std::string text = file_text("/proc/stat"); // it has the line "btime 1732756321"
+    const std::size_t begin = text.find("\nbtime ");
+    return begin == text.npos ? 0 : std::strtoll(text.c_str() + begin + 7, nullptr, 10);
 #endif
 }
 
@@ -177,10 +205,7 @@ CacheSizes cache_sizes() {
 
 std::string processor_name() {
 #if defined(__APPLE__)
-    char brand[256] = {};
-    std::size_t size = sizeof(brand) - 1;
-    if (sysctlbyname("machdep.cpu.brand_string", brand, &size, nullptr, 0) == 0 && brand[0] != 0)
-        return brand;
+    if (const std::string brand = system_text("machdep.cpu.brand_string"); !brand.empty()) return brand;
 #elif defined(__linux__)
     // "model name\t: AMD EPYC"; arm64 kernels have no such line.
     const std::string text = file_text("/proc/cpuinfo");

@@ -35,6 +35,12 @@ std::uint64_t usable_memory();
 /// of its architecture ("aarch64").
 std::string processor_name();
 
+/// Return the version and the build of the operating system, in English on every machine: "15.1 24B83".
+std::string system_build();
+
+/// Return the time at which the machine was started, in seconds since 1970; 0 if the system reports none.
+std::int64_t boot_time();
+
 /// The sizes of the data caches in bytes: L1, the L2 of one core, and the whole last-level cache. Each
 /// default, for systems that do not report the size, is a size that most processors reach.
 struct CacheSizes {

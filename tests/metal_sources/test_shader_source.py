@@ -1,7 +1,11 @@
-"""Test the shaders' source in the library: one text without includes, for which errors name the original lines."""
+"""Test the table of shaders in the library.
+
+The text of each file has no includes, and errors name the original lines. The names of its kernels are listed.
+"""
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -10,15 +14,26 @@ from pathlib import Path
 import pytest
 
 
-def flattened(project: Path, directory: Path, tmp_path: Path) -> str:
-    cmake = shutil.which("cmake")
-    if cmake is None:
-        pytest.skip("cmake is not installed")
+def flattened(project: Path, directory: Path, tmp_path: Path) -> dict[str, tuple[list[str], str]]:
+    """Return the names of the kernels, and the text, of each file."""
+    cmake, compiler = shutil.which("cmake"), shutil.which("c++")
+    if cmake is None or compiler is None:
+        pytest.skip("cmake or a C++ compiler is not installed")
     output = tmp_path / "shader_source.cpp"
     script = project / "cmake" / "flatten_shaders.cmake"
-    command = [cmake, f"-DOUTPUT={output}", f"-DDIRECTORY={directory}", "-P", str(script)]
+    command = [
+        cmake,
+        f"-DOUTPUT={output}",
+        f"-DDIRECTORY={directory}",
+        f"-DCOMPILER={compiler}",
+        "-P",
+        str(script),
+    ]
     subprocess.run(command, check=True, capture_output=True)
-    return output.read_text("utf-8").split('R"metal(', 1)[1].split(')metal"', 1)[0]
+    entries = re.findall(
+        r'\{"(.*?)",\n +"(.*?)",\n +R"metal\((.*?)\)metal"\}', output.read_text("utf-8"), re.DOTALL
+    )
+    return {name: (functions.split(), text) for name, functions, text in entries}
 
 
 def compiled(project: Path, source: str, tmp_path: Path) -> subprocess.CompletedProcess[str]:
@@ -44,6 +59,19 @@ kernel void f(device float *values [[buffer(0)]], uint i [[thread_position_in_gr
     values[i] = fourfold(twice(values[i]));
 }
 """
+MACRO = """#include <metal_stdlib>
+#include "twice.h"
+
+using namespace metal;
+
+#define TWICE(TYPE)                                                                       \\
+    kernel void                                                                           \\
+        g_##TYPE(device TYPE *values [[buffer(0)]], uint i [[thread_position_in_grid]]) { \\
+        values[i] = TYPE(twice(float(values[i])));                                        \\
+    }
+TWICE(half)
+TWICE(float)
+"""
 
 
 @pytest.fixture
@@ -53,16 +81,24 @@ def shaders(tmp_path: Path) -> Path:
     (directory / "twice.h").write_text(HEADER, "utf-8")
     (directory / "fourfold.h").write_text(OTHER, "utf-8")
     (directory / "f.metal").write_text(KERNEL, "utf-8")
+    (directory / "g.metal").write_text(MACRO, "utf-8")
     return directory
 
 
 def test_every_header_is_there_once_and_no_include_is_left(
     project: Path, shaders: Path, tmp_path: Path
 ) -> None:
-    source = flattened(project, shaders, tmp_path)
-    assert "#include" not in source
-    assert source.count("inline float twice") == 1
-    assert compiled(project, source, tmp_path).returncode == 0
+    files = flattened(project, shaders, tmp_path)
+    assert [(name, functions) for name, (functions, _) in files.items()] == [
+        ("f.metal", ["f"]),
+        ("g.metal", ["g_half", "g_float"]),
+    ]
+    for number, (_, source) in enumerate(files.values()):
+        assert '#include "' not in source
+        assert source.count("inline float twice") == 1
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        assert compiled(project, source, folder).returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -78,14 +114,22 @@ def test_messages_name_file_and_line(
 ) -> None:
     text = (shaders / file).read_text("utf-8")
     (shaders / file).write_text(text.replace(right, wrong), "utf-8")
-    result = compiled(project, flattened(project, shaders, tmp_path), tmp_path)
+    _, source = flattened(project, shaders, tmp_path)["f.metal"]
+    result = compiled(project, source, tmp_path)
     assert result.returncode != 0
     assert place in result.stderr
 
 
 def test_the_engines_own_shaders_need_no_files(project: Path, tmp_path: Path) -> None:
-    source = flattened(project, project / "shaders", tmp_path)
-    assert '#include "' not in source
-    names = {path.name for path in (project / "shaders").iterdir()}
-    used = {line.split('"')[1] for line in source.splitlines() if line.startswith("#line ")}
-    assert used == names
+    files = flattened(project, project / "shaders", tmp_path)
+    folder = project / "shaders"
+    assert files.keys() == {path.name for path in folder.glob("*.metal")}
+    used: set[str] = set()
+    for name, (functions, source) in files.items():
+        assert '#include "' not in source
+        assert source.startswith(f'#line 1 "{name}"\n')
+        assert functions, name
+        used |= {line.split('"')[1] for line in source.splitlines() if line.startswith("#line ")}
+    assert used == {path.name for path in folder.iterdir()}
+    functions = [function for names, _ in files.values() for function in names]
+    assert len(functions) == len(set(functions)), "each function is in one file"

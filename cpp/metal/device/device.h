@@ -53,6 +53,9 @@ public:
     /// Return whether gradient kernels of MPS run on the device: whether it is of the family Mac 2, Apple 7
     /// or Metal 3.
     bool trains_by_mps() const;
+    /// Return whether the device is a GPU of a virtual machine, which shares the host's GPU and supports only
+    /// a part of its features.
+    bool is_paravirtual() const;
     /// Return a text with the device, the system's build and the shaders. Results depend on nothing else, and
     /// the text stays the same when the machine is restarted.
     const std::string &identity() const { return parts_->identity; }

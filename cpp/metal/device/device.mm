@@ -4,6 +4,7 @@
 #include <mutex>
 
 #include "core/json.h"
+#include "core/platform.h"
 #include "core/text.h"
 #include "metal/device/custom_kernel.h"
 #include "metal/device/device_list.h"
@@ -24,11 +25,16 @@ void require_same_process() {
         fail(ErrorKind::device, reason);
 }
 
+std::size_t hash_of_shaders() {
+    std::string text;
+    for (const ShaderFile &file : shader_files()) text += file.source;
+    return std::hash<std::string>()(text);
+}
+
 std::string identity_of(id<MTLDevice> device) {
     const autorelease_scope pool;
-    return concat({text_of([device name]), "\nsystem ",
-                   text_of([[NSProcessInfo processInfo] operatingSystemVersionString]), "\nshaders ",
-                   std::hash<std::string>()(shader_source())});
+    return concat(
+        {text_of([device name]), "\nsystem ", platform::system_build(), "\nshaders ", hash_of_shaders()});
 }
 
 objc_ptr<id<MTLCommandQueue>> make_queue(id<MTLDevice> device) {
@@ -104,6 +110,12 @@ bool Device::trains_by_mps() const {
     for (const int family : {2002, 1007, 5001})
         if ([device_.get() supportsFamily:static_cast<MTLGPUFamily>(family)]) return true;
     return false;
+}
+
+bool Device::is_paravirtual() const {
+    for (const int family : {2002, 1007}) // Mac 2 and Apple 7
+        if ([device_.get() supportsFamily:static_cast<MTLGPUFamily>(family)]) return false;
+    return name().find("Paravirtual") != std::string::npos;
 }
 
 void Device::require_usable() const {

@@ -1,8 +1,11 @@
 #pragma once
 
+#include <functional>
 #include <future>
 #include <map>
+#include <memory>
 #include <mutex>
+#include <set>
 #include <span>
 #include <string>
 #include <utility>
@@ -12,6 +15,7 @@
 #include "metal/device/image.h"
 #include "metal/device/objc_ptr.h"
 #include "metal/device/pipeline_archive.h"
+#include "metal/device/shaders.h"
 #include "shaders/activation_params.h"
 
 #import <Metal/Metal.h>
@@ -35,14 +39,14 @@ objc_ptr<MTLCompileOptions *> exact_options();
 bool multiplies_matrices(id<MTLDevice> device);
 
 /// The engine's shaders. The library contains them as source and, if the build had a Metal compiler, in
-/// compiled form. The source is compiled at run time if there is no compiled form or the system refuses it.
-/// The shaders are loaded at the first use, and every pipeline is made once. Several threads may make
-/// pipelines at the same time.
+/// compiled form. Functions that the compiled form lacks, and all functions if the system refuses it, are
+/// compiled from their files at run time. A file is compiled when the first of its functions is used. If it
+/// does not compile, its functions fail with the same message from then on, and those of other files do not.
+/// Every pipeline is made once. Several threads may make pipelines at the same time.
 class ShaderLibrary {
 public:
     /// `identity` names the device, the system and the shaders.
-    ShaderLibrary(objc_ptr<id<MTLDevice>> device, const std::string &identity)
-        : device_(device), archive_(std::move(device), identity) {}
+    ShaderLibrary(objc_ptr<id<MTLDevice>> device, const std::string &identity);
 
     /// Return the pipeline of a shader function with an activation compiled into it. The pipeline lives as
     /// long as this object. If another thread makes the pipeline, the call waits for that thread. Throws
@@ -50,7 +54,11 @@ public:
     id<MTLComputePipelineState> pipeline(const std::string &function,
                                          NeuronKind activation = NeuronKind::none);
 
-    /// Return the names of all shader functions that the device can run.
+    /// Let several threads compile at the same time on systems that otherwise compile one function after the
+    /// other (macOS 13.3 and later can be asked).
+    void use_all_compilers();
+
+    /// Return the names of all shader functions that the device can run. Nothing is compiled for this.
     std::vector<std::string> functions();
     PipelineArchive &archive() { return archive_; }
 
@@ -58,13 +66,28 @@ private:
     using Key = std::pair<std::string, NeuronKind>;
     using Pipeline = objc_ptr<id<MTLComputePipelineState>>;
 
-    id<MTLLibrary> library();
+    /// A file that is compiled at run time.
+    struct SourceFile {
+        explicit SourceFile(const ShaderFile &text) : text(&text) {}
+        const ShaderFile *text;
+        std::mutex mutex; ///< guards the members below
+        objc_ptr<id<MTLLibrary>> library;
+        std::string error; ///< why the file does not compile; empty if it compiled or may be tried
+        int attempts = 0;  ///< attempts that failed for another reason than the text
+    };
+
+    void load_compiled();
+    id<MTLLibrary> library_with(const std::string &function);
+    id<MTLLibrary> compile(SourceFile &file);
     Pipeline make_pipeline(const std::string &function, NeuronKind activation);
 
     objc_ptr<id<MTLDevice>> device_;
     PipelineArchive archive_;
-    std::mutex loading_;
-    objc_ptr<id<MTLLibrary>> library_;
+    std::vector<std::unique_ptr<SourceFile>> files_;
+    std::map<std::string, SourceFile *, std::less<>> file_of_; ///< by the function's name
+    std::once_flag loading_;
+    objc_ptr<id<MTLLibrary>> compiled_;
+    std::set<std::string> in_compiled_; ///< names of the functions in `compiled_`
     std::mutex mutex_;
     std::map<Key, std::shared_future<Pipeline>> pipelines_;
 };

@@ -3,7 +3,7 @@
 #include "core/json.h"
 #include "core/log.h"
 #include "core/text.h"
-#include "metal/device/shaders.h"
+#include "core/text_file.h"
 #include "metal/device/text.h"
 
 #import <dispatch/dispatch.h>
@@ -12,7 +12,7 @@ namespace mpscnn::metal {
 
 namespace {
 
-objc_ptr<id<MTLLibrary>> load_compiled(id<MTLDevice> device) {
+objc_ptr<id<MTLLibrary>> load_metallib(id<MTLDevice> device) {
     const std::span<const std::byte> bytes = compiled_shaders();
     if (bytes.empty()) return {};
     const dispatch_block_t keep = ^{
@@ -29,21 +29,9 @@ objc_ptr<id<MTLLibrary>> load_compiled(id<MTLDevice> device) {
 }
 
 /// Set a property by its name, if this system's class has it.
-void set_if_known(MTLCompileOptions *options, NSString *property, NSString *setter, int value) {
-    if ([options respondsToSelector:NSSelectorFromString(setter)])
-        [options setValue:[NSNumber numberWithInt:value] forKey:property];
-}
-
-objc_ptr<id<MTLLibrary>> compile_source(id<MTLDevice> device) {
-    const auto options = exact_options();
-    NSError *error = nil;
-    auto library = adopt([device newLibraryWithSource:string_of(shader_source())
-                                              options:options.get()
-                                                error:&error]);
-    if (!library)
-        fail(ErrorKind::device,
-             {"Metal cannot compile mpscnn's shaders: ", text_of(error, "no reason given")});
-    return library;
+void set_if_known(NSObject *object, NSString *property, NSString *setter, int value) {
+    if ([object respondsToSelector:NSSelectorFromString(setter)])
+        [object setValue:[NSNumber numberWithInt:value] forKey:property];
 }
 
 const char *element_name(const ImageLayout &image) {
@@ -78,24 +66,65 @@ std::string shader_name(const std::string &operation, std::span<const ImageLayou
     return concat({name, "_", texture_name(destination)});
 }
 
-id<MTLLibrary> ShaderLibrary::library() {
-    const std::lock_guard lock(loading_);
-    if (!library_) library_ = load_compiled(device_.get());
-    if (!library_) library_ = compile_source(device_.get());
-    return library_.get();
-}
-
 bool multiplies_matrices(id<MTLDevice> device) { return [device supportsFamily:MTLGPUFamilyApple7]; }
+
+ShaderLibrary::ShaderLibrary(objc_ptr<id<MTLDevice>> device, const std::string &identity)
+    : device_(device), archive_(std::move(device), identity) {
+    for (const ShaderFile &text : shader_files()) {
+        auto &file = files_.emplace_back(std::make_unique<SourceFile>(text));
+        std::string_view left = text.functions;
+        while (!left.empty()) file_of_.emplace(take_until(' ', left), file.get());
+    }
+}
 
 std::vector<std::string> ShaderLibrary::functions() {
     const autorelease_scope pool;
     const bool has_matrices = multiplies_matrices(device_.get());
     std::vector<std::string> names;
-    for (NSString *function in [library() functionNames]) {
-        const std::string name = text_of(function);
+    for (const auto &[name, file] : file_of_)
         if (has_matrices || !name.ends_with("_in_simdgroups")) names.push_back(name);
-    }
     return names;
+}
+
+void ShaderLibrary::use_all_compilers() {
+    const autorelease_scope pool;
+    NSObject *device = static_cast<NSObject *>(device_.get());
+    set_if_known(device, @"shouldMaximizeConcurrentCompilation",
+                 @"setShouldMaximizeConcurrentCompilation:", 1);
+}
+
+void ShaderLibrary::load_compiled() {
+    compiled_ = load_metallib(device_.get());
+    for (NSString *function in [compiled_.get() functionNames]) in_compiled_.insert(text_of(function));
+}
+
+/// Return the library of a file. Throws DeviceError with the compiler's message, which is kept: the compiler
+/// is not asked again about a text that it has refused. Another error may be a fault of the moment, so the
+/// next call tries once more.
+id<MTLLibrary> ShaderLibrary::compile(SourceFile &file) {
+    constexpr int max_attempts = 2;
+    const std::lock_guard lock(file.mutex);
+    if (file.library) return file.library.get();
+    if (!file.error.empty()) fail(ErrorKind::device, file.error);
+    const auto options = exact_options();
+    NSError *error = nil;
+    file.library = adopt([device_.get() newLibraryWithSource:string_of(file.text->source)
+                                                     options:options.get()
+                                                       error:&error]);
+    if (file.library) return file.library.get();
+    const std::string why = concat({"Metal cannot compile mpscnn's shaders in ", file.text->name, ": ",
+                                    text_of(error, "no reason given")});
+    if ([error code] == MTLLibraryErrorCompileFailure || ++file.attempts == max_attempts) file.error = why;
+    fail(ErrorKind::device, why);
+}
+
+id<MTLLibrary> ShaderLibrary::library_with(const std::string &function) {
+    std::call_once(loading_, [this] { load_compiled(); });
+    if (in_compiled_.contains(function)) return compiled_.get();
+    const auto found = file_of_.find(function);
+    if (found == file_of_.end())
+        fail(ErrorKind::device, {"mpscnn has no shader function ", quoted(function)});
+    return compile(*found->second);
 }
 
 ShaderLibrary::Pipeline ShaderLibrary::make_pipeline(const std::string &function, NeuronKind activation) {
@@ -103,9 +132,9 @@ ShaderLibrary::Pipeline ShaderLibrary::make_pipeline(const std::string &function
     const int kind = static_cast<int>(activation);
     [constants.get() setConstantValue:&kind type:MTLDataTypeInt atIndex:0];
     NSError *error = nil;
-    const auto code = adopt([library() newFunctionWithName:string_of(function)
-                                            constantValues:constants.get()
-                                                     error:&error]);
+    const auto code = adopt([library_with(function) newFunctionWithName:string_of(function)
+                                                         constantValues:constants.get()
+                                                                  error:&error]);
     if (!code)
         fail(ErrorKind::device,
              {"the Metal library has no function ", quoted(function), " (", text_of(error, "no reason given"),

@@ -20,6 +20,7 @@ std::size_t thread_count() {
 PipelinePreparation::PipelinePreparation(ShaderLibrary &shaders, PipelineArchive::Progress progress)
     : shaders_(shaders), progress_(std::move(progress)) {
     shaders_.archive().collect();
+    shaders_.use_all_compilers();
     thread_ = std::thread([this] { prepare(); });
 }
 

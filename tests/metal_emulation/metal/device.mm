@@ -56,6 +56,7 @@ bool accepts_descriptor(MTLTextureDescriptor *descriptor, bool unified) {
 @interface EmulatedDevice : NSObject <MTLDevice> {
 @private
     const DeviceFacts *facts_;
+    BOOL concurrent_;
 }
 - (instancetype)initWithFacts:(const DeviceFacts *)facts;
 @end
@@ -69,6 +70,7 @@ bool accepts_descriptor(MTLTextureDescriptor *descriptor, bool unified) {
 }
 
 - (NSString *)name {
+    if (switches().paravirtual) return @"Emulated Paravirtual device";
     return facts_->name;
 }
 - (uint64_t)registryID {
@@ -105,7 +107,8 @@ bool accepts_descriptor(MTLTextureDescriptor *descriptor, bool unified) {
 - (BOOL)supportsFamily:(MTLGPUFamily)gpuFamily {
     METAL_EXPECT(gpuFamily >= MTLGPUFamilyApple1, "supportsFamily: of %ld, which is not a family",
                  static_cast<long>(gpuFamily));
-    if (switches().old_gpu) return gpuFamily == 2001 || gpuFamily == MTLGPUFamilyCommon1;
+    if (switches().old_gpu || switches().paravirtual)
+        return gpuFamily == 2001 || gpuFamily == MTLGPUFamilyCommon1;
     switch (gpuFamily) {
     case MTLGPUFamilyMac2:
     case MTLGPUFamilyCommon1:
@@ -198,9 +201,32 @@ bool accepts_descriptor(MTLTextureDescriptor *descriptor, bool unified) {
     return [self libraryAt:library_file([static_cast<EmulatedData *>(data) bytes]) error:error];
 }
 
+- (BOOL)shouldMaximizeConcurrentCompilation {
+    return concurrent_;
+}
+- (void)setShouldMaximizeConcurrentCompilation:(BOOL)concurrent {
+    concurrent_ = concurrent;
+    if (concurrent) note_compilation("concurrent");
+}
+
+/// Return the name of the file of shaders in a source text; empty for a text without a `#line` directive.
+static std::string file_of(const std::string &source) {
+    const std::string begin = "#line 1 \"";
+    if (!source.starts_with(begin)) return "";
+    return source.substr(begin.size(), source.find('"', begin.size()) - begin.size());
+}
+
 - (id<MTLLibrary>)newLibraryWithSource:(NSString *)source
                                options:(MTLCompileOptions *)options
                                  error:(NSError **)error {
+    if (const std::string file = file_of(utf8(source)); !file.empty()) {
+        note_compilation(file);
+        if (is_refused_file(file)) {
+            report_error(error, MTLLibraryErrorDomain, MTLLibraryErrorCompileFailure,
+                         file + ":1:1: error: a failure that was asked for");
+            return nil;
+        }
+    }
     std::vector<std::string> arguments;
     NSDictionary *macros = [options preprocessorMacros];
     for (NSString *name in macros)

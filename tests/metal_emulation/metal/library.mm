@@ -57,7 +57,8 @@ LoadedLibrary::~LoadedLibrary() { dlclose(handle_); }
     NSMutableArray *names = [NSMutableArray array];
     const msl::Library &library = loaded_->contents();
     for (int p = 0; p < library.program_count; ++p)
-        for (int k = 0; k < library.programs[p]->kernel_count; ++k)
+        for (int k = 0; !is_refused_file(library.programs[p]->file) && k < library.programs[p]->kernel_count;
+             ++k)
             [names addObject:[NSString stringWithUTF8String:library.programs[p]->kernels[k].name]];
     return names;
 }
@@ -68,6 +69,7 @@ template <class Visit> static id with_kernel(const LoadedLibrary &loaded, NSStri
     const msl::Library &library = loaded.contents();
     for (int p = 0; p < library.program_count; ++p) {
         const msl::Program &program = *library.programs[p];
+        if (is_refused_file(program.file)) continue;
         for (int k = 0; k < program.kernel_count; ++k)
             if (utf8(name) == program.kernels[k].name) return visit(program, program.kernels[k]);
     }

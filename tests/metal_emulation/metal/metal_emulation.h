@@ -68,10 +68,16 @@ const char *metal_emulation_live_object_names(void);
 ///   discrete_memory          1: the device has no unified memory, and is of none of the
 ///                            families Apple 1 to Apple 7 and Metal 3
 ///   old_gpu                  1: the device is of the families Mac 1 and Common 1 only
+///   paravirtual              1: the same, and its name is that of a virtual machine's GPU
 ///
 /// The environment variable METAL_EMULATION_KERNELS names kernels that fail: classes of MPS and functions of
 /// shaders. "MPSCNNSoftMax=wrong,neuron=abort,MPSCNNPoolingMax=hang". A name also
 /// stands for all kernels whose names begin with it and an underscore, such as neuron_half.
+///
+/// The environment variable METAL_EMULATION_REFUSED_FILES names files of shaders that do not compile, such as
+/// "neuron.metal,copy.metal"; "*" names all. METAL_EMULATION_COMPILATIONS names a file, which gets a line
+/// with the name of each file of shaders that is compiled at run time. The line "concurrent" means that the
+/// device was asked for all of the compiler's processes.
 ///
 /// metal_emulation_get returns a switch or a count, or -1 for an unknown name.
 int metal_emulation_set(const char *name, long value);

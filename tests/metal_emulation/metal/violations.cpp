@@ -67,6 +67,7 @@ constexpr NamedSwitch named_switches[] = {
     {"max_threads", &Switches::max_threads, 1024},
     {"discrete_memory", &Switches::discrete_memory, 0},
     {"old_gpu", &Switches::old_gpu, 0},
+    {"paravirtual", &Switches::paravirtual, 0},
     {"max_buffer_bytes", &Switches::max_buffer_bytes, 1l << 32},
     {"purge_first", &Switches::purge_first, 0},
     {"archive_hits", &Switches::archive_hits, 0},
@@ -131,15 +132,18 @@ std::map<std::string, Behaviour> *named_kernels() {
     return named;
 }
 
-/// Record a broken rule for tests/check_rules.py, which checks that the emulation's own tests break every
-/// rule.
-void note_broken(const char *rule) {
-    const char *path = std::getenv("METAL_EMULATION_BROKEN_RULES");
+/// Append a line to the file that an environment variable names, if it is set.
+void append_line(const char *variable, const char *line) {
+    const char *path = std::getenv(variable);
     std::FILE *file = path ? std::fopen(path, "a") : nullptr;
     if (!file) return;
-    std::fprintf(file, "%s\n", rule);
+    std::fprintf(file, "%s\n", line);
     std::fclose(file);
 }
+
+/// Record a broken rule for tests/check_rules.py, which checks that the emulation's own tests break every
+/// rule.
+void note_broken(const char *rule) { append_line("METAL_EMULATION_BROKEN_RULES", rule); }
 
 } // namespace
 
@@ -155,6 +159,15 @@ Behaviour behaviour_of(const char *kernel) {
         if (name == wanted || name.starts_with(wanted + "_")) return behaviour;
     return Behaviour::right;
 }
+
+bool is_refused_file(const std::string &name) {
+    const char *text = std::getenv("METAL_EMULATION_REFUSED_FILES");
+    if (!text) return false;
+    const std::string refused = "," + std::string(text) + ",";
+    return refused == ",*," || refused.find("," + name + ",") != refused.npos;
+}
+
+void note_compilation(const std::string &file) { append_line("METAL_EMULATION_COMPILATIONS", file.c_str()); }
 
 void fail_assertion() {
     std::fputs("MPSKernel.mm:1: failed assertion `as told'\n", stderr);

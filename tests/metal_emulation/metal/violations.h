@@ -51,6 +51,7 @@ struct Switches {
     std::atomic<long> max_threads{1024};
     std::atomic<long> discrete_memory{0};
     std::atomic<long> old_gpu{0};
+    std::atomic<long> paravirtual{0};
     std::atomic<long> max_buffer_bytes{1l << 32};
     std::atomic<long> purge_first{0};
     std::atomic<long> archive_hits{0};
@@ -68,6 +69,11 @@ enum class Behaviour { right, wrong, abort, hang };
 /// Return the behaviour of a kernel: a class of MPS, or a function of a library. A name in
 /// METAL_EMULATION_KERNELS also stands for all kernels whose names begin with it and an underscore.
 Behaviour behaviour_of(const char *kernel);
+/// Return true for a file of shaders that METAL_EMULATION_REFUSED_FILES names: "neuron.metal,copy.metal"; "*"
+/// names all files. Compiled libraries lack the functions of such a file, and its source does not compile.
+bool is_refused_file(const std::string &name);
+/// Append a line to the file METAL_EMULATION_COMPILATIONS, if it is set.
+void note_compilation(const std::string &file);
 /// End the process like MPS if an assertion fails.
 [[noreturn]] void fail_assertion();
 /// Block the calling thread forever, for commands that never end.

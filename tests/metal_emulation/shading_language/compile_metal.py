@@ -91,6 +91,7 @@ def compile_file(
             *compiler_command(arguments),
             *prelude,
             f"-DMSL_PROGRAM=msl_program_{index}",
+            f'-DMSL_FILE="{source.name}"',
             f"-DMSL_GPU_CODE=msl_gpu_code_{index}",
             "-c",
             str(translated),

@@ -324,7 +324,8 @@ class Translator:
         lines += ["const msl::FunctionConstant constants[] = {", *values, "{}};"]
         lines += ["} // namespace", "extern const msl::Program MSL_PROGRAM;"]
         lines.append(
-            f"const msl::Program MSL_PROGRAM{{kernels, {len(self.kernels)}, constants, {len(self.constants)}}};\n"
+            f"const msl::Program MSL_PROGRAM{{kernels, {len(self.kernels)}, constants, {len(self.constants)}, "
+            "MSL_FILE};\n"
         )
         if on_gpu:
             lines += ['extern "C" const unsigned char MSL_GPU_CODE[];', "namespace {"]

@@ -94,6 +94,7 @@ struct Program {
     int kernel_count;
     const FunctionConstant *constants;
     int constant_count;
+    const char *file; ///< the name of its source file
 };
 
 struct Library {
@@ -101,6 +102,6 @@ struct Library {
     const Program *const *programs;
     int program_count;
 };
-constexpr int library_version = 4;
+constexpr int library_version = 5;
 
 } // namespace msl
