@@ -15,6 +15,7 @@
 #include "core/platform.h"
 #include "cpu/isa/kernels.h"
 #include "engine/run/backends.h"
+#include "engine/trust/device_trust.h"
 #include "ops/cases.h"
 #include "ops/op_list.h"
 #include "ops/unsupported.h"
@@ -174,6 +175,10 @@ mpscnn_status mpscnn_check_cases(const char *device, const char *request, mpscnn
         if (!report) fail(ErrorKind::parameter, "report must not be NULL");
         engine::check_cases(device, request, [&](const std::string &line) { report(line.c_str(), context); });
     });
+}
+
+void mpscnn_set_check_callback(mpscnn_check_progress_callback callback, void *context) {
+    engine::set_check_callback(callback, context);
 }
 
 void mpscnn_set_log_callback(mpscnn_log_callback callback, void *context) {

@@ -78,7 +78,7 @@ std::string replace_file(const std::string &path, std::string_view content,
         return "it is not a regular file";
     errno = 0;
     if (!write_text_file(temporary.name, content)) return std::generic_category().message(errno);
-    check(temporary.name);
+    if (check) check(temporary.name);
     if (std::rename(temporary.name.c_str(), target.c_str()) != 0)
         return std::generic_category().message(errno);
     return {};

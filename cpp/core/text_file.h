@@ -26,8 +26,8 @@ bool write_text_file(const std::string &path, std::string_view text);
 
 /// Replace `path` atomically: a program that opens it finds the old file or the whole new one. If `path` is a
 /// link to a file, that file is replaced. Before the replacement, `check` is called with the name of the new
-/// file; it throws to keep the old one. Return "", or why the file could not be written.
+/// file, unless it is empty; it throws to keep the old one. Return "", or why the file could not be written.
 std::string replace_file(const std::string &path, std::string_view content,
-                         const std::function<void(const std::string &)> &check);
+                         const std::function<void(const std::string &)> &check = {});
 
 } // namespace mpscnn

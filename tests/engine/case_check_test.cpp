@@ -15,6 +15,7 @@ using namespace mpscnn;
 using engine::CaseBatch;
 using engine::CaseResult;
 using engine::Graph;
+using engine::Kept;
 using engine::Verdict;
 using End = CaseResult::End;
 
@@ -120,7 +121,7 @@ TEST(each_implementation_that_fails_is_refused_and_no_other) {
             Device device = small_device();
             device.faults[name] = fault;
             const Verdict verdict = device.judge();
-            CHECK(verdict.refused.empty() && verdict.lasting);
+            CHECK(verdict.refused.empty() && verdict.kept == Kept::always);
             // If the process ends, the check cannot tell whether the activation within a shader was the
             // cause.
             const bool exact =
@@ -163,7 +164,46 @@ TEST(training_decides_about_nothing_else) {
             for (const std::string &name : part)
                 if (!one.trains) device.faults[name] = End::wrong;
     verdict = device.judge();
-    CHECK(verdict.refused.starts_with("because of ") && !verdict.lasting);
+    CHECK(verdict.refused.starts_with("because of ") && verdict.kept == Kept::day);
+}
+
+namespace {
+
+/// Return the number of results after which the check stops; 0 if it goes on.
+int stops_after(const std::vector<CaseResult> &results) {
+    engine::CommonFault fault;
+    for (std::size_t i = 0; i < results.size(); ++i)
+        if (fault.found_with(results[i])) return static_cast<int>(i) + 1;
+    return 0;
+}
+
+CaseResult failed(const std::string &cause, const std::vector<std::string> &implementations) {
+    return {End::wrong, cause, implementations, cause};
+}
+
+} // namespace
+
+TEST(eight_cases_that_fail_for_one_cause_stop_the_check) {
+    std::vector<CaseResult> results;
+    for (int i = 0; i < 20; ++i) results.push_back(failed("no compiler", {"layer " + std::to_string(i)}));
+    CHECK(stops_after(results) == 8);
+    results[2] = failed("another cause", {"layer 2"});
+    CHECK(stops_after(results) == 9);
+    results[4] = {End::right};
+    CHECK(stops_after(results) == 0); // a case is right, so each implementation has a cause of its own
+    results[4] = {End::without};
+    CHECK(stops_after(results) == 10);
+}
+
+TEST(an_implementation_that_is_common_to_the_cases_is_the_fault) {
+    std::vector<CaseResult> results;
+    for (int i = 0; i < 20; ++i)
+        results.push_back(failed("no shader", {"layer " + std::to_string(i), "convolution by MPS"}));
+    CHECK(stops_after(results) == 0);
+    results.push_back(failed("no shader", {"pooling by MPS"}));
+    CHECK(stops_after(results) == 21);
+    // Wrong numbers have no common cause.
+    CHECK(stops_after(std::vector<CaseResult>(20, {End::wrong, "result 1 is 2", {}, ""})) == 0);
 }
 
 TEST(whatever_fails_every_case_is_right_or_has_nothing_left) {

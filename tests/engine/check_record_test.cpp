@@ -2,6 +2,7 @@
 
 #include "engine/trust/check_record.h"
 
+#include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -14,6 +15,7 @@
 
 #include "tests/cpp/check.h"
 
+using mpscnn::engine::Kept;
 using mpscnn::engine::remember;
 using mpscnn::engine::Verdict;
 using mpscnn::engine::verdict_on_record;
@@ -64,6 +66,19 @@ bool was_right_before(const std::string &identity) {
 
 void write(const fs::path &file, const std::string &text) { std::ofstream(file, std::ios::binary) << text; }
 
+/// Return the time at which the only record ends, in seconds since 1970.
+std::int64_t time_of_record(const Cache &cache) {
+    const std::string text = text_of(cache.records().at(0));
+    return std::stoll(text.substr(text.find("until ") + 6));
+}
+
+void set_time_of_record(const Cache &cache, std::int64_t until) {
+    const fs::path file = cache.records().at(0);
+    std::string text = text_of(file);
+    const std::size_t begin = text.find("until ") + 6;
+    write(file, text.replace(begin, text.find('\n', begin) - begin, std::to_string(until)));
+}
+
 } // namespace
 
 TEST(what_was_right_is_remembered_for_its_identity) {
@@ -74,6 +89,39 @@ TEST(what_was_right_is_remembered_for_its_identity) {
     remember_as_right("GPU 2");
     CHECK(was_right_before("GPU 1") && was_right_before("GPU 2"));
     CHECK(cache.records().size() == 2);
+}
+
+TEST(a_verdict_for_a_day_ends) {
+    const Cache cache;
+    Verdict verdict{.refused = "nothing is right", .kept = Kept::process};
+    remember("GPU", verdict);
+    CHECK(cache.records().empty());
+    verdict.kept = Kept::day;
+    remember("GPU", verdict);
+    const auto known = verdict_on_record("GPU");
+    CHECK(known && known->refused == "nothing is right");
+    // A time that is over, and one that another clock has noted.
+    for (const std::int64_t until : {time_of_record(cache) - 90'000, time_of_record(cache) + 90'000}) {
+        set_time_of_record(cache, until);
+        CHECK(!verdict_on_record("GPU"));
+    }
+}
+
+TEST(silent_cases_are_tried_again_at_most_three_times) {
+    const Cache cache;
+    const Verdict silent{.implementations = {{"softmax by MPSCNNSoftMax", "no answer"}}, .silent = true};
+    remember("GPU", silent);
+    CHECK(!verdict_on_record("GPU")); // the next process tries again
+    remember("GPU", silent);
+    CHECK(verdict_on_record("GPU").has_value()); // a process of the next day tries again
+    set_time_of_record(cache, time_of_record(cache) - 90'000);
+    CHECK(!verdict_on_record("GPU"));
+    remember("GPU", silent);
+    CHECK(verdict_on_record("GPU")->implementations == silent.implementations);
+    CHECK(text_of(cache.records().at(0)).find("until") == std::string::npos); // for good
+    remember_as_right("GPU");                                                 // a check by hand
+    remember("GPU", silent);
+    CHECK(!verdict_on_record("GPU")); // counted from the beginning
 }
 
 TEST(a_damaged_record_is_none_and_is_written_anew) {

@@ -23,6 +23,7 @@ public:
     const char *name() const override { return "spoiled"; }
     std::string device_name() const override { return "Spoiled CPU"; }
     std::string identity() const override { return identity_; }
+    std::string why_not_automatic() const override { return why_not_automatic_; }
     std::unique_ptr<mpscnn::engine::LoweredGraph>
     lower(const mpscnn::engine::Graph &graph, const mpscnn::engine::LowerOptions &options) const override {
         return std::make_unique<Lowered>(mpscnn::cpu::make_cpu_backend()->lower(graph, options),
@@ -30,6 +31,7 @@ public:
     }
 
     std::string identity_ = "Spoiled CPU";
+    std::string why_not_automatic_ = {};
 
 private:
     using Views = std::span<const mpscnn::engine::TensorView>;

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -130,8 +132,71 @@ def test_a_kernel_that_fails_costs_that_kernel(
     others = [line for line in text.splitlines() if " by " in line and not line.startswith(refused)]
     kernel = kernels.partition("=")[0]
     assert all(kernel in line for line in others), "no other kernel is refused"
+    if "hang" in kernels:
+        assert "\nsilent 1\n" in text, "the next process checks again"
+        return
     # The next process reads the record and does not check again.
     assert answers(tmp_path, kernels, network, MPSCNN_SELF_CHECK_SECONDS="0.001")[0] == said[:2]
+
+
+def check_without(cache: Path, files: str) -> tuple[int, str, list[str]]:
+    """Check the device while these files of shaders do not compile.
+
+    Returns the exit status, the record, and the name of a file for each of its compilations at run time.
+    """
+    cache.mkdir(exist_ok=True)
+    counted = cache / "compilations"
+    variables = {
+        **os.environ,
+        "MPSCNN_CACHE": str(cache),
+        "METAL_EMULATION_REFUSED_FILES": files,
+        "METAL_EMULATION_COMPILATIONS": str(counted),
+    }
+    done = subprocess.run(
+        [str(check_program())], env=variables, capture_output=True, check=False, timeout=600
+    )
+    (record,) = records(cache)
+    compilations = counted.read_text("utf-8").splitlines() if counted.exists() else []
+    return done.returncode, record.read_text("utf-8"), compilations
+
+
+SHADERS = sorted(path.name for path in (Path(__file__).parents[2] / "shaders").glob("*.metal"))
+FEW_SHADERS = ["neuron.metal", "array_simdgroup_product.metal"]
+#: Files that no case of the check needs, as long as the kernels that they could replace are right.
+NOT_NEEDED = {
+    "array_product.metal",  # the kernel in simdgroups computes its products
+    "array_softmax.metal",  # MPS computes its gradients
+    "copy.metal",  # only for images of the caller
+    "preprocess.metal",  # only for photos
+    "signal.metal",  # only for transforms of signals
+}
+
+
+@pytest.mark.parametrize(
+    "file", with_full(FEW_SHADERS, sorted({*SHADERS} - {*FEW_SHADERS, "transfer.metal"}))
+)
+def test_a_file_that_does_not_compile_costs_its_kernels(tmp_path: Path, file: str) -> None:
+    status, record, compilations = check_without(tmp_path, file)
+    assert status == 0
+    refused = [line for line in record.splitlines() if " by " in line]
+    assert all(
+        f"Metal cannot compile mpscnn's shaders in {file}: {file}:1:1: error: " in line for line in refused
+    )
+    assert bool(refused) == (file not in NOT_NEEDED)
+    # Each process of the check tries the file once.
+    assert set(compilations) == {file, "concurrent"}
+    assert len(compilations) <= 10
+
+
+@pytest.mark.parametrize("files", ["transfer.metal", "*"])
+def test_a_device_that_compiles_nothing_is_refused_at_once(tmp_path: Path, files: str) -> None:
+    status, record, compilations = check_without(tmp_path, files)
+    assert status == 1
+    assert "refused: Metal cannot compile mpscnn's shaders in " in record
+    assert len(compilations) <= len(SHADERS), "one process, which tries each file once"
+    first, *_ = run_automatic(tmp_path, METAL_EMULATION_COMPILATIONS=str(tmp_path / "others"))
+    assert first == "cpu cpu cpu 1", "the result is recorded for a day"
+    assert not (tmp_path / "others").exists()
 
 
 def test_kernels_of_training_decide_about_training_alone(tmp_path: Path) -> None:
@@ -372,6 +437,14 @@ def test_a_check_that_fails_goes_on_without_an_archive(tmp_path: Path) -> None:
     assert "not used: 1\nsoftmax by MPSCNNSoftMax: " in record.read_text("utf-8")
 
 
+def test_a_second_process_with_few_cases_keeps_the_archive(tmp_path: Path) -> None:
+    """If a result is wrong, its few cases run again in a process that compiles only what they need."""
+    assert archive_hits(tmp_path, METAL_EMULATION_KERNELS="MPSCNNSoftMax=wrong") >= 3
+    (record,) = records(tmp_path)
+    assert "not used: 1\nsoftmax by MPSCNNSoftMax: " in record.read_text("utf-8")
+    assert len(archives(tmp_path)) == 1
+
+
 # ---- Results that are recorded -----------------------------------------------------------------------------------
 
 
@@ -463,7 +536,42 @@ def test_a_device_that_hangs_is_not_used(tmp_path: Path) -> None:
     first, _, warning = run_automatic(tmp_path, "worker_delay_ms=1000000", MPSCNN_SELF_CHECK_SECONDS="1")
     assert first == "cpu cpu cpu 1"
     assert "no answer came within 1 s" in warning
-    assert run_automatic(tmp_path)[0] == "cpu cpu cpu 1"
+    # The device may have been busy, so the next process tries again.
+    assert run_automatic(tmp_path)[0] == "metal metal metal 0"
+
+
+def test_the_gpu_of_a_virtual_machine_is_taken_after_it_was_checked(tmp_path: Path) -> None:
+    first, why = run_automatic(tmp_path, "paravirtual=1")
+    assert first == "cpu cpu cpu 0"
+    assert "is not used: it is the GPU of a virtual machine" in why
+    assert not records(tmp_path)
+    variables = automatic_variables(tmp_path, "paravirtual=1")
+    subprocess.run([str(check_program())], env=variables, check=True, capture_output=True)
+    assert run_automatic(tmp_path, "paravirtual=1")[0].startswith("metal metal metal ")
+
+
+WAITS = """
+import mpscnn
+
+net = mpscnn.Network(input=(6, 5, 4))
+net.output(net.softmax(net.input))
+net.compile(device="metal")
+"""
+
+
+def test_ctrl_c_ends_the_wait_for_the_check_of_another_process(checked: Path, tmp_path: Path) -> None:
+    (name,) = (path.stem for path in records(checked))
+    (tmp_path / "self_check").mkdir()
+    with (tmp_path / "self_check" / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        variables = automatic_variables(tmp_path, "")
+        command = [sys.executable, "-c", WAITS]
+        with subprocess.Popen(command, env=variables, stderr=subprocess.PIPE, text=True) as waiting:
+            assert waiting.stderr is not None
+            assert "another thread or process does this now" in waiting.stderr.readline()
+            waiting.send_signal(signal.SIGINT)
+            _, said = waiting.communicate(timeout=300)
+    assert said.strip().endswith("KeyboardInterrupt")
 
 
 def test_a_device_that_is_refused_says_so_where_it_is_asked_for(tmp_path: Path) -> None:
@@ -521,4 +629,4 @@ def test_people_may_run_the_check_program(
     done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == status, done.stderr
     assert (done.stdout if status == 0 else done.stderr).startswith(said)
-    assert len(records(tmp_path)) == (status == 0)
+    assert len(records(tmp_path)) == (status == 0 or "is not used" in said)

@@ -230,8 +230,13 @@ public:
         static_cast<void>(progress);
         return nullptr;
     }
+    /// Return why "auto" does not choose this device before somebody has had it checked; empty for a device
+    /// that may be chosen.
+    virtual std::string why_not_automatic() const { return ""; }
+    /// Do without what compile_ahead has kept, in this process.
+    virtual void ignore_compiled() const {}
     /// Delete what compile_ahead has kept, and do without it in this process.
-    virtual void forget_compiled() const {}
+    virtual void delete_compiled() const {}
 };
 
 /// A device that programs can be compiled for, or the reason why there is none.

@@ -46,7 +46,7 @@ FoundBackend make_automatic_backend() {
     const Verdict verdict = verdict_for_auto(*backend, installed_check_program("metal"));
     if (!verdict.refused.empty()) {
         const std::string why_not = refusal_text(*backend, verdict);
-        return {cpu::make_cpu_backend(), why_not, why_not};
+        return {cpu::make_cpu_backend(), why_not, verdict.tells ? why_not : ""};
     }
     return without_refused(std::move(backend), verdict,
                            skips_self_check() ? "a Metal device, whose answers were not checked, as "

@@ -18,15 +18,36 @@ std::string one_line(std::string text) {
     return text;
 }
 
-/// Describe what is wrong with a network's result in one precision, or return nothing for a right result.
-std::optional<std::string> fault_of(const Backend &subject, const Backend &reference, const Graph &network,
-                                    Precision precision, bool &without) {
+/// Return an error's text without the names of a network and its layers.
+std::string cause_of(std::string text, const Graph &network) {
+    const auto remove = [&](const std::string &name) {
+        for (std::size_t at = text.find(name); !name.empty() && at != text.npos; at = text.find(name, at))
+            text.erase(at, name.size());
+    };
+    remove(network.name());
+    for (const Node &node : network.nodes()) remove(node.name);
+    return text;
+}
+
+/// Compare a network's results in one precision, and note a fault in `result`.
+void compare(const Backend &subject, const Backend &reference, const Graph &network, Precision precision,
+             CaseResult &result) {
     for (int attempt = 0;; ++attempt) try {
-            return find_wrong_answer(subject, reference, network, precision);
+            if (auto wrong = find_wrong_answer(subject, reference, network, precision)) {
+                result.end = End::wrong;
+                result.reason = std::move(*wrong);
+            }
+            return;
         } catch (const Error &error) {
-            without = error.kind() == ErrorKind::unsupported;
-            if (without) return std::nullopt;
-            if (attempt == 1) return one_line(error.what());
+            if (error.kind() == ErrorKind::unsupported) {
+                result.end = End::without;
+                return;
+            }
+            if (attempt == 0) continue;
+            result.end = End::wrong;
+            result.reason = one_line(error.what());
+            result.cause = cause_of(result.reason, network);
+            return;
         }
 }
 
@@ -56,7 +77,8 @@ private:
     void run_open_cases() {
         const std::vector<std::size_t> open = open_cases();
         const CaseBatch batch = run_(open, verdict_.implementations);
-        verdict_.lasting = verdict_.lasting && batch.lasting;
+        keep_at_most(batch.kept);
+        verdict_.silent = verdict_.silent || batch.silent;
         verdict_.refused = batch.refused;
         for (const auto &[number, result] : batch.results) {
             cases_[number] = result;
@@ -68,6 +90,8 @@ private:
         for (const auto &[number, result] : batch.results)
             if (result.end == End::ended) blame(number);
     }
+
+    void keep_at_most(Kept kept) { verdict_.kept = std::min(verdict_.kept, kept); }
 
     /// Refuse implementations with wrong results. Return whether cases must run again with other
     /// implementations.
@@ -101,7 +125,7 @@ private:
             cases_[number].end = End::without;
             if (is_of_training(networks_[number])) return;
             verdict_.refused = result.reason;
-            verdict_.lasting = verdict_.lasting && result.end == End::ended;
+            if (result.end != End::ended) keep_at_most(Kept::day);
             return;
         }
         const std::string refused = *name;
@@ -119,7 +143,7 @@ private:
         for (std::size_t i = 0; i < cases_.size(); ++i)
             if (cases_[i].end == End::right && !is_of_training(networks_[i])) return;
         verdict_.refused = first_fault_;
-        verdict_.lasting = false;
+        keep_at_most(Kept::day);
     }
 
     const std::vector<Graph> &networks_;
@@ -145,15 +169,23 @@ CaseResult run_case(const Backend &subject, const Backend &reference, const Grap
     const Backend &used = heard ? *heard : subject;
     result.end = End::right;
     for (const Precision precision : self_check_precisions(used, network)) {
-        bool without = false;
-        if (auto fault = fault_of(used, reference, network, precision, without)) {
-            result.end = End::wrong;
-            result.reason = *fault;
-            break;
-        }
-        if (without) result.end = End::without;
+        compare(used, reference, network, precision, result);
+        if (result.end == End::wrong) break;
     }
     return result;
+}
+
+bool CommonFault::found_with(const CaseResult &result) {
+    constexpr int enough = 8;
+    any_right_ = any_right_ || result.end == End::right;
+    if (any_right_ || result.end != End::wrong || result.cause.empty()) return false;
+    Cases &cases = failed_[result.cause];
+    if (++cases.count == 1) cases.common = result.implementations;
+    std::erase_if(cases.common, [&](const std::string &name) {
+        const auto &others = result.implementations;
+        return std::find(others.begin(), others.end(), name) == others.end();
+    });
+    return cases.count >= enough && cases.common.empty();
 }
 
 Verdict judge(const std::vector<Graph> &networks, const CaseRunner &run) {
@@ -162,14 +194,21 @@ Verdict judge(const std::vector<Graph> &networks, const CaseRunner &run) {
 
 Verdict judge_here(const Backend &subject, const Backend &reference) {
     const std::vector<Graph> networks = self_check_networks();
-    return judge(
-        networks, [&](const std::vector<std::size_t> &cases, const Implementations::Reasons &refused) {
-            CaseBatch batch;
-            const auto other = subject.with(Implementations(refused));
-            for (const std::size_t number : cases)
-                batch.results[number] = run_case(other ? *other : subject, reference, networks[number]);
-            return batch;
-        });
+    CommonFault fault; // it also knows the cases of earlier batches
+    return judge(networks,
+                 [&](const std::vector<std::size_t> &cases, const Implementations::Reasons &refused) {
+                     CaseBatch batch;
+                     const auto other = subject.with(Implementations(refused));
+                     for (const std::size_t number : cases) {
+                         CaseResult &result = batch.results[number];
+                         result = run_case(other ? *other : subject, reference, networks[number]);
+                         if (!fault.found_with(result)) continue;
+                         batch.refused = result.reason;
+                         batch.kept = Kept::day;
+                         break;
+                     }
+                     return batch;
+                 });
 }
 
 } // namespace mpscnn::engine

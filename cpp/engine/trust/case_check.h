@@ -28,6 +28,9 @@ struct CaseResult {
     std::string reason = {}; ///< one line; empty for a right result
     /// The implementations that the backend used, in this order.
     std::vector<std::string> implementations = {};
+    /// The reason without the names of this case, if the device reported an error. It is equal for cases that
+    /// fail for the same reason.
+    std::string cause = {};
 };
 
 /// Run a case in this process. An error counts only if a second attempt fails, too. `took` is called with the
@@ -35,12 +38,21 @@ struct CaseResult {
 CaseResult run_case(const Backend &subject, const Backend &reference, const Graph &network,
                     const Implementations::Listener &took = {});
 
+/// How long the verdict of a check counts, the shortest first.
+enum class Kept {
+    process, ///< a second check might give another result
+    day,     ///< a second check costs time, and probably gives the same result
+    always   ///< a second check would give the same result
+};
+
 /// The result of a device's check: the reason why the device is not used, or the implementations that are not
 /// used on it.
 struct Verdict {
     std::string refused; ///< empty for a device that is used
     Implementations::Reasons implementations;
-    bool lasting = true; ///< true: a second check would give the same result, so it is recorded
+    Kept kept = Kept::always;
+    bool silent = false; ///< true: a case gave no result in time, which may be a fault of the moment
+    bool tells = true;   ///< false: the device was not checked, and nothing has failed, so nobody is warned
 };
 
 /// Results of a batch of cases by their numbers. A batch may end early; the cases that did not run are
@@ -48,10 +60,31 @@ struct Verdict {
 struct CaseBatch {
     std::map<std::size_t, CaseResult> results;
     std::string refused = {}; ///< the reason why the whole check cannot go on
-    bool lasting = true;
+    Kept kept = Kept::always;
+    bool silent = false; ///< true: a case gave no result in time
 };
 using CaseRunner =
     std::function<CaseBatch(const std::vector<std::size_t> &cases, const Implementations::Reasons &refused)>;
+
+/// Notices that no case can succeed: eight cases failed for the same cause, no case was right, and no
+/// implementation is common to the eight. Such an implementation would be the fault instead, and others could
+/// replace it.
+class CommonFault {
+public:
+    /// `any_right` is true if a case was right before.
+    explicit CommonFault(bool any_right = false) : any_right_(any_right) {}
+
+    /// Take the next result. Return true if the check should stop, because of this result's cause.
+    bool found_with(const CaseResult &result);
+
+private:
+    struct Cases {
+        int count = 0;
+        std::vector<std::string> common; ///< implementations that all of these cases use
+    };
+    bool any_right_;
+    std::map<std::string, Cases> failed_; ///< by cause
+};
 
 /// Run the cases, and refuse implementations until every case is right or has none left. Implementations for
 /// training have other names than implementations for inference, so cases of training decide nothing about

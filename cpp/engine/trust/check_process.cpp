@@ -25,9 +25,11 @@ using End = CaseResult::End;
 /// The prefix of each line of a report, because frameworks write other lines to the same stream.
 constexpr std::string_view mark = "@mpscnn ";
 constexpr std::string_view case_word = "case ", takes_word = "takes ", wrong_word = "wrong ",
-                           cases_word = "cases", refused_word = "refused ", ahead_word = "compiled ";
+                           cases_word = "cases", refused_word = "refused ", ahead_word = "compiled ",
+                           stop_word = "stop ";
 constexpr std::string_view right_line = "right", without_line = "without", end_line = "end",
-                           alone_line = "alone";
+                           some_right_line = "some right", ignored_line = "ignore compiled",
+                           deleted_line = "delete compiled";
 
 /// The check gives up after this many processes in a row that ended, or stopped responding, without a right
 /// result. A single wrong implementation causes fewer.
@@ -64,6 +66,11 @@ std::string end_of(const std::string &output) {
     return text;
 }
 
+/// Return the end of a message, with the text that a process wrote last.
+std::string last_words(const std::string &text) {
+    return text.empty() ? "" : concat({"; the last that it wrote: ", quoted(text)});
+}
+
 std::optional<std::size_t> number_of(std::string_view text) {
     std::size_t number = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
@@ -91,10 +98,12 @@ std::string marked(std::initializer_list<TextPart> parts) { return std::string(m
 } // namespace
 
 std::string check_request(const std::vector<std::size_t> &cases, const Implementations::Reasons &refused,
-                          bool alone) {
+                          Compiled compiled, bool some_right) {
     std::string text(cases_word);
     for (const std::size_t number : cases) text += " " + std::to_string(number);
-    if (alone) text += concat({"\n", alone_line});
+    if (some_right) text += concat({"\n", some_right_line});
+    if (compiled == Compiled::ignored) text += concat({"\n", ignored_line});
+    if (compiled == Compiled::deleted) text += concat({"\n", deleted_line});
     for (const auto &[name, reason] : refused) text += concat({"\n", refused_word, name});
     return text;
 }
@@ -111,14 +120,19 @@ void run_requested_cases(const Backend &subject, const Backend &reference, const
     const std::vector<Graph> networks = self_check_networks();
     std::vector<std::size_t> cases;
     Implementations::Reasons refused;
-    bool alone = false;
+    Compiled compiled = Compiled::used;
+    bool some_right = false;
     for (const std::string_view line : parts_of(request, '\n')) {
         if (line.starts_with(refused_word)) {
             refused.emplace(line.substr(refused_word.size()), "as the library says");
             continue;
         }
-        if (line == alone_line) {
-            alone = true;
+        if (line == some_right_line) {
+            some_right = true;
+            continue;
+        }
+        if (line == ignored_line || line == deleted_line) {
+            compiled = line == ignored_line ? Compiled::ignored : Compiled::deleted;
             continue;
         }
         for (const std::string_view part : parts_of(line, ' ')) {
@@ -136,13 +150,15 @@ void run_requested_cases(const Backend &subject, const Backend &reference, const
         report_line(line);
     };
     report(check_greeting(subject));
-    if (alone) subject.forget_compiled();
+    if (compiled == Compiled::ignored) subject.ignore_compiled();
+    if (compiled == Compiled::deleted) subject.delete_compiled();
     std::shared_ptr<void> ahead;
-    if (!alone && cases.size() > few_cases)
+    if (compiled == Compiled::used)
         ahead = subject.compile_ahead([&](std::size_t done, std::size_t all) {
             report(marked({ahead_word, done, " of ", all}));
         });
     const auto other = subject.with(Implementations(refused));
+    CommonFault fault(some_right);
     for (const std::size_t number : cases) {
         report(marked({case_word, number}));
         const CaseResult result =
@@ -153,6 +169,9 @@ void run_requested_cases(const Backend &subject, const Backend &reference, const
             report(marked({wrong_word, result.reason}));
         else
             report(marked({result.end == End::right ? right_line : without_line}));
+        if (!fault.found_with(result)) continue;
+        report(marked({stop_word, result.reason}));
+        break;
     }
     ahead.reset();
     report(marked({end_line}));
@@ -165,7 +184,8 @@ struct CheckProcesses::Reader {
     CaseResult current = {};
     std::string others = {}; ///< other output since that case began
     bool greeted = false, ended = false;
-    std::string ahead = {}; ///< how far the process has compiled ahead; empty if it does not compile ahead
+    std::string stopped = {}; ///< why the process has stopped before the last case; empty if it has not
+    std::string ahead = {};   ///< how far the process has compiled ahead; empty if it does not compile ahead
     std::string greeting;
     std::string line = {};
 
@@ -183,13 +203,11 @@ struct CheckProcesses::Reader {
         // The mark need not begin the line, because a framework may have written text without a line end
         // before it.
         const std::size_t begin = line.find(mark);
-        others += concat({line.substr(0, begin), " "});
-        if (begin == line.npos) return;
-        const std::string_view text = std::string_view(line).substr(begin);
-        if (text == greeting) {
-            greeted = true;
-            return;
-        }
+        const std::string_view text = begin == line.npos ? "" : std::string_view(line).substr(begin);
+        greeted = greeted || text == greeting;
+        // A report of another version, or of another device, has another greeting. It says nothing.
+        others += concat({greeted ? line.substr(0, begin) : line, " "});
+        if (!greeted || text.empty()) return;
         const std::string_view said = text.substr(mark.size());
         if (said.starts_with(case_word)) {
             running = number_of(said.substr(case_word.size()));
@@ -203,6 +221,8 @@ struct CheckProcesses::Reader {
             finish(said == right_line ? End::right : End::without, "");
         } else if (said.starts_with(ahead_word)) {
             ahead = said.substr(ahead_word.size());
+        } else if (said.starts_with(stop_word)) {
+            stopped = said.substr(stop_word.size());
         } else if (said == end_line) {
             ended = true;
         }
@@ -216,8 +236,12 @@ struct CheckProcesses::Reader {
     }
 };
 
-CheckProcesses::CheckProcesses(const Backend &subject, const CheckProgram &program)
-    : subject_(subject), program_(program) {}
+CheckProcesses::CheckProcesses(const Backend &subject, const CheckProgram &program, CheckObserver observer)
+    : subject_(subject), program_(program), observer_(std::move(observer)) {}
+
+void CheckProcesses::note(std::initializer_list<TextPart> parts) const {
+    log(LogLevel::information, concat({"device ", quoted(subject_.device_name()), ": ", concat(parts)}));
+}
 
 void CheckProcesses::note_end(CaseBatch &batch, std::size_t number, const std::string &reason) {
     if (++ends_ >= max_ends) {
@@ -231,18 +255,20 @@ void CheckProcesses::note_end(CaseBatch &batch, std::size_t number, const std::s
 
 /// Count a case that did not respond. After its first time the case runs once more, because drivers may
 /// compile during a cold start.
-void CheckProcesses::note_hang(CaseBatch &batch, const Reader &reader, const std::string &said) {
-    const std::string reason = concat(
-        {"no answer came within ", static_cast<std::int64_t>(program_.limit.count() / 1000), " s", said});
+void CheckProcesses::note_hang(CaseBatch &batch, const Reader &reader, const std::string &text) {
+    const std::string reason =
+        concat({"no answer came within ", static_cast<std::int64_t>(program_.limit.count() / 1000), " s",
+                last_words(text)});
+    batch.silent = reader.running.has_value();
     if (++silences_ >= max_silences || !reader.running) {
         batch.refused = concat({"its check, in a process of its own, does not go on: ", reason});
         // A program without any output may be waiting for something else, so this result is not recorded.
-        batch.lasting = batch.lasting && reader.running.has_value();
+        if (!reader.running) batch.kept = Kept::process;
         return;
     }
     if (++hangs_[*reader.running] == 1) {
-        log(LogLevel::information, concat({"device ", quoted(subject_.device_name()), ": case ",
-                                           *reader.running, " of the check is tried again: ", reason}));
+        batch.silent = false;
+        note({"case ", *reader.running, " of the check is tried again: ", reason});
         return;
     }
     batch.results[*reader.running] = reader.current;
@@ -250,88 +276,121 @@ void CheckProcesses::note_hang(CaseBatch &batch, const Reader &reader, const std
     batch.results[*reader.running].reason = reason;
 }
 
+void CheckProcesses::listen(Reader &reader, std::string_view text) {
+    const std::size_t before = done_ + reader.results.size();
+    const std::size_t compiled_before = leading_number(reader.ahead);
+    const std::optional<std::size_t> running = reader.running;
+    reader.take(text);
+    if (reader.running && reader.running != running && observer_.began) observer_.began(*reader.running);
+    const std::size_t now = done_ + reader.results.size(), compiled = leading_number(reader.ahead);
+    if (now / cases_between_notes != before / cases_between_notes)
+        note({now, " cases of the check are done"});
+    if (compiled / cases_between_notes != compiled_before / cases_between_notes)
+        note({reader.ahead, " shaders are compiled"});
+}
+
 CaseBatch CheckProcesses::run(const std::vector<std::size_t> &cases,
                               const Implementations::Reasons &refused) {
     std::vector<std::string> arguments = program_.arguments;
     // If a process with few cases fails, the implementation of a case is blamed. So such a process neither
     // compiles ahead nor reads what another process has compiled, because these could be the cause, too.
-    arguments.push_back(check_request(cases, refused, alone_ || cases.size() <= few_cases));
+    const Compiled otherwise = cases.size() <= few_cases ? Compiled::ignored : Compiled::used;
+    arguments.push_back(check_request(cases, refused, alone_ ? Compiled::deleted : otherwise, some_right_));
     Reader reader{.greeting = check_greeting(subject_)};
-    const auto note = [&](std::initializer_list<TextPart> parts) {
-        log(LogLevel::information, concat({"device ", quoted(subject_.device_name()), ": ", concat(parts)}));
-    };
-    const auto listen = [&](std::string_view text) {
-        const std::size_t before = done_ + reader.results.size();
-        const std::size_t compiled_before = leading_number(reader.ahead);
-        reader.take(text);
-        const std::size_t now = done_ + reader.results.size(), compiled = leading_number(reader.ahead);
-        if (now / cases_between_notes != before / cases_between_notes)
-            note({now, " cases of the check are done"});
-        if (compiled / cases_between_notes != compiled_before / cases_between_notes)
-            note({reader.ahead, " shaders are compiled"});
-    };
-    const platform::ChildEnd end = platform::run_program(program_.program, arguments, program_.limit, listen);
+    if (observer_.began && !cases.empty()) observer_.began(cases.front());
+    const platform::ChildEnd end = platform::run_program(
+        program_.program, arguments, program_.limit, [&](std::string_view text) { listen(reader, text); },
+        [&] { return observer_.stop && observer_.stop(done_ + reader.results.size()); });
+    CaseBatch batch = batch_of(reader, end, cases.size());
+    done_ += reader.results.size();
+    return batch;
+}
+
+CaseBatch CheckProcesses::batch_of(const Reader &reader, const platform::ChildEnd &end, std::size_t cases) {
+    const std::string text = end_of(reader.others + reader.line);
+    if (!end.not_started.empty() || !reader.greeted || end.stopped || is_interrupt(end.signal))
+        return refusal_of(reader, end, text);
     CaseBatch batch;
-    const auto refuse = [&](const std::string &reason) {
-        batch.refused = reason;
-        batch.lasting = false;
-        return batch;
-    };
-    if (!end.not_started.empty()) {
-        not_begun_ = true;
-        return refuse(
-            concat({"its answers are not checked: ", quoted(program_.program),
-                    ", which does so in a process of its own, cannot be started (", end.not_started, ")"}));
-    }
     batch.results = reader.results;
     for (const auto &[number, result] : reader.results)
-        if (result.end == End::right) ends_ = silences_ = 0;
-    done_ += reader.results.size();
-    const std::string text = end_of(reader.others + reader.line);
-    const std::string said = text.empty() ? "" : concat({"; the last that it wrote: ", quoted(text)});
-    if (is_interrupt(end.signal)) {
-        interrupted_ = true;
-        return refuse(concat(
-            {"its check, in a process of its own, was ended by ", platform::signal_text(end.signal), said}));
+        if (result.end == End::right) {
+            ends_ = silences_ = 0;
+            some_right_ = true;
+        }
+    if (!reader.stopped.empty()) {
+        batch.refused = reader.stopped;
+        batch.kept = Kept::day;
+        return batch;
     }
-    const bool is_whole = reader.greeted && reader.ended && reader.results.size() == cases.size();
+    const bool is_whole = reader.ended && reader.results.size() == cases;
     if (!end.timed_out && end.signal == 0 && end.status == 0 && is_whole) return batch;
-    if (!reader.ahead.empty()) {
+    if (!reader.ahead.empty() && !alone_) {
         // The process may have failed because of the threads that compile ahead, or because of the file that
         // keeps their results. So no case is blamed yet, and the check goes on without the threads and the
         // file.
         alone_ = true;
-        if (end.timed_out && reader.running) note_hang(batch, reader, said);
+        if (end.timed_out && reader.running) note_hang(batch, reader, text);
         note({"the check goes on without compiling shaders ahead, since a process that did so has failed",
-              said});
-        return batch;
+              last_words(text)});
+    } else if (end.timed_out) {
+        note_hang(batch, reader, text);
+    } else {
+        note_failure(batch, reader, end, text);
     }
-    if (end.timed_out) {
-        note_hang(batch, reader, said);
-        return batch;
+    return batch;
+}
+
+/// Return the refusal of a check that did not begin, or that was interrupted. Such a check says nothing about
+/// the device.
+CaseBatch CheckProcesses::refusal_of(const Reader &reader, const platform::ChildEnd &end,
+                                     const std::string &text) {
+    CaseBatch batch;
+    batch.kept = Kept::process;
+    const std::string in_its_process = "its check, in a process of its own, was ended by ";
+    if (!end.not_started.empty()) {
+        not_begun_ = true;
+        batch.refused =
+            concat({"its answers are not checked: ", quoted(program_.program),
+                    ", which does so in a process of its own, cannot be started (", end.not_started, ")"});
+    } else if (end.stopped || is_interrupt(end.signal)) {
+        interrupted_ = true;
+        batch.refused = in_its_process + (end.stopped ? "the caller" : platform::signal_text(end.signal)) +
+                        last_words(text);
+    } else if (end.timed_out) {
+        note_hang(batch, reader, text);
+    } else {
+        // The system may have killed the program before it began, for example because it is not signed.
+        not_begun_ = true;
+        batch.refused = end.signal != 0
+                            ? in_its_process + platform::signal_text(end.signal) + last_words(text)
+                            : failure_of(end, text);
     }
-    const bool is_lasting = end.signal != 0 && is_fault(end.signal);
-    std::string reason = end.signal != 0
-                             ? concat({"the process was ended by ", platform::signal_text(end.signal), said})
-                             : concat({"the process ended with status ", end.status, said});
-    if (const std::size_t found = text.rfind(check_program_error); end.signal == 0 && found != text.npos)
-        reason = text.substr(found + std::string_view(check_program_error).size());
-    if (reader.greeted && reader.running) {
-        batch.lasting = is_lasting;
+    return batch;
+}
+
+/// Describe the end of a process that did not report all its cases.
+std::string CheckProcesses::failure_of(const platform::ChildEnd &end, const std::string &text) const {
+    if (const std::size_t found = text.rfind(check_program_error); found != text.npos)
+        return text.substr(found + std::string_view(check_program_error).size());
+    return concat({"its check, ", quoted(program_.program), ", ended with status ", end.status,
+                   " and without the answer of this version of mpscnn", last_words(text)});
+}
+
+/// Blame the case that ran when a process ended. If none ran, the check as a whole has failed.
+void CheckProcesses::note_failure(CaseBatch &batch, const Reader &reader, const platform::ChildEnd &end,
+                                  const std::string &text) {
+    batch.kept = end.signal != 0 && is_fault(end.signal) ? Kept::always : Kept::process;
+    const std::string ended =
+        end.signal != 0 ? concat({"was ended by ", platform::signal_text(end.signal), last_words(text)})
+                        : concat({"ended with status ", end.status, last_words(text)});
+    if (reader.running) {
+        const bool is_told = end.signal == 0 && text.find(check_program_error) != text.npos;
         batch.results[*reader.running] = reader.current;
-        note_end(batch, *reader.running, reason);
-        return batch;
+        note_end(batch, *reader.running, is_told ? failure_of(end, text) : "the process " + ended);
+    } else {
+        batch.refused =
+            end.signal != 0 ? "its check, in a process of its own, " + ended : failure_of(end, text);
     }
-    if (end.signal != 0) {
-        refuse(concat(
-            {"its check, in a process of its own, was ended by ", platform::signal_text(end.signal), said}));
-        batch.lasting = is_lasting;
-        return batch;
-    }
-    not_begun_ = !reader.greeted;
-    if (text.find(check_program_error) != text.npos) return refuse(reason);
-    return refuse(concat({"its check, ", quoted(program_.program), ", ended with status ", end.status,
-                          " and without the answer of this version of mpscnn", said}));
 }
 
 } // namespace mpscnn::engine

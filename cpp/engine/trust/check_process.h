@@ -2,10 +2,14 @@
 
 #include <chrono>
 #include <functional>
+#include <initializer_list>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "core/child_process.h"
+#include "core/text.h"
 #include "engine/trust/case_check.h"
 
 namespace mpscnn::engine {
@@ -22,10 +26,25 @@ struct CheckProgram {
     std::chrono::milliseconds limit; ///< the longest time without output before the process is ended
 };
 
-/// Return the request, a text for run_requested_cases. With `alone`, no other thread compiles for the device
-/// while the cases run, and nothing that was compiled earlier is used.
+/// Functions that are called while the cases run. Each may be empty.
+struct CheckObserver {
+    /// Called before a process begins with its first case, and when a process reports that a case has begun.
+    std::function<void(std::size_t number)> began = {};
+    /// Called at least twice a second with the number of results. If it returns true, the check ends, and
+    /// says nothing about the device.
+    std::function<bool(std::size_t done)> stop = {};
+};
+
+/// What a process does with results of the compiler.
+enum class Compiled {
+    used,    ///< it compiles shaders ahead in other threads, and uses and writes the file that keeps them
+    ignored, ///< it compiles only what its cases need, and leaves that file alone
+    deleted  ///< the same, and it deletes the file
+};
+
+/// Return the request, a text for run_requested_cases. `some_right` is true if a case was right before.
 std::string check_request(const std::vector<std::size_t> &cases, const Implementations::Reasons &refused,
-                          bool alone);
+                          Compiled compiled, bool some_right);
 
 /// Run the cases of a request in this process, which is the check program's. `report_line` gets the lines of
 /// the report, and must write each one immediately. Several threads call it, but one at a time. Throws
@@ -36,12 +55,12 @@ void run_requested_cases(const Backend &subject, const Backend &reference, const
 /// Runs cases by starting check programs; a CaseRunner.
 class CheckProcesses {
 public:
-    CheckProcesses(const Backend &subject, const CheckProgram &program);
+    CheckProcesses(const Backend &subject, const CheckProgram &program, CheckObserver observer = {});
 
     CaseBatch run(const std::vector<std::size_t> &cases, const Implementations::Reasons &refused);
 
-    /// Return whether the program could not begin: it cannot be started, sees no device, or has another
-    /// version.
+    /// Return whether the program could not begin: it cannot be started, sees no device, has another version,
+    /// or was killed before its first line.
     bool not_begun() const { return not_begun_; }
     /// Return whether a check was ended from outside, for example by Ctrl-C. Its result then says nothing
     /// about the device.
@@ -49,16 +68,25 @@ public:
 
 private:
     struct Reader;
+    void note(std::initializer_list<TextPart> parts) const;
+    void listen(Reader &reader, std::string_view text);
+    CaseBatch batch_of(const Reader &reader, const platform::ChildEnd &end, std::size_t cases);
+    CaseBatch refusal_of(const Reader &reader, const platform::ChildEnd &end, const std::string &text);
+    std::string failure_of(const platform::ChildEnd &end, const std::string &text) const;
+    void note_failure(CaseBatch &batch, const Reader &reader, const platform::ChildEnd &end,
+                      const std::string &text);
     void note_end(CaseBatch &batch, std::size_t number, const std::string &reason);
-    void note_hang(CaseBatch &batch, const Reader &reader, const std::string &said);
+    void note_hang(CaseBatch &batch, const Reader &reader, const std::string &text);
 
     const Backend &subject_;
     const CheckProgram &program_;
+    CheckObserver observer_;
     std::map<std::size_t, int> hangs_; ///< how often each case did not respond
     /// Numbers of processes that ended or did not respond since the last right result.
     int ends_ = 0, silences_ = 0;
     std::size_t done_ = 0; ///< number of cases with a result, which the log states
-    bool alone_ = false;   ///< true after a process that compiled ahead has failed; see check_request
+    bool some_right_ = false;
+    bool alone_ = false; ///< true after a process that compiled ahead has failed
     bool not_begun_ = false, interrupted_ = false;
 };
 

@@ -1,16 +1,24 @@
 #include "engine/trust/check_record.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <charconv>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
 #include <exception>
 #include <filesystem>
 #include <string_view>
 #include <system_error>
+#include <thread>
+#include <utility>
 
 #include <fcntl.h>
 #include <sys/file.h>
 #include <unistd.h>
 
 #include "core/cache_directory.h"
+#include "core/platform.h"
 #include "core/text.h"
 #include "core/text_file.h"
 
@@ -20,7 +28,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view refused = "refused: ", not_used = "not used: ", because = ": ";
+constexpr std::string_view refused = "refused: ", not_used = "not used: ", because = ": ",
+                           until_word = "until ", silent_word = "silent ";
+constexpr std::int64_t seconds_of_day = 24 * 60 * 60;
+/// A verdict on silent cases counts after this many checks in a row with such cases.
+constexpr int max_silences = 3;
 
 /// Return a verdict as the text that follows the identity in a record. It is empty if all results of the
 /// device are right. A list of implementations begins with their number, which shows whether the list is
@@ -63,8 +75,66 @@ std::optional<Verdict> verdict_of(std::string_view text) {
     return is_whole ? std::optional(verdict) : std::nullopt;
 }
 
+std::int64_t seconds_now() {
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    return std::chrono::duration_cast<std::chrono::seconds>(now).count();
+}
+
+/// Return the number in a line such as "until 1732756321", and remove the line from the text. Return 0 if the
+/// text does not begin with such a line.
+std::int64_t take_number(std::string_view word, std::string_view &text) {
+    std::string_view rest = text;
+    const auto line = take_line(rest);
+    if (!line || !line->starts_with(word)) return 0;
+    std::int64_t number = 0;
+    std::from_chars(line->data() + word.size(), line->data() + line->size(), number);
+    text = rest;
+    return number;
+}
+
+/// A recorded verdict.
+struct Record {
+    int silences = 0;       ///< number of checks in a row with silent cases
+    std::int64_t until = 0; ///< the time in seconds since 1970 at which it ends; 0 if it does not end
+    std::optional<Verdict> verdict;
+
+    /// Return whether the verdict counts now. A time that is too far ahead was noted by another clock.
+    bool counts() const {
+        const std::int64_t now = seconds_now();
+        return verdict && (until == 0 || (now < until && until <= now + seconds_of_day));
+    }
+};
+
+constexpr const char *marker_extension = ".begun";
+
 fs::path file_of(const std::string &record, const char *extension = ".txt") {
     return self_check_directory() / concat({hashed_name(record), extension});
+}
+
+std::optional<Record> read_record(const std::string &identity) {
+    const std::string begin = check_record_of(identity);
+    const auto text = read_text_file(file_of(begin));
+    if (!text || !text->starts_with(begin)) return std::nullopt;
+    std::string_view rest = std::string_view(*text).substr(begin.size());
+    Record record;
+    record.silences = static_cast<int>(take_number(silent_word, rest));
+    record.until = take_number(until_word, rest);
+    record.verdict = verdict_of(rest);
+    return record;
+}
+
+/// Return the lines of a record that state how long the verdict counts.
+std::string time_text(const std::string &identity, const Verdict &verdict) {
+    const std::int64_t now = seconds_now();
+    if (verdict.silent) {
+        const auto known = read_record(identity);
+        const int silences = std::min((known ? known->silences : 0) + 1, max_silences);
+        std::string text = concat({silent_word, silences, "\n"});
+        if (silences < max_silences)
+            text += concat({until_word, silences == 1 ? now : now + seconds_of_day, "\n"});
+        return text;
+    }
+    return verdict.kept == Kept::day ? concat({until_word, now + seconds_of_day, "\n"}) : "";
 }
 
 } // namespace
@@ -74,31 +144,67 @@ std::string check_record_of(const std::string &identity) {
 }
 
 std::optional<Verdict> verdict_on_record(const std::string &identity) {
-    const std::string record = check_record_of(identity);
-    const auto text = read_text_file(file_of(record));
-    if (!text || !text->starts_with(record)) return std::nullopt;
-    return verdict_of(std::string_view(*text).substr(record.size()));
+    const auto record = read_record(identity);
+    return record && record->counts() ? record->verdict : std::nullopt;
 }
 
 /// Write a verdict. The file's name is a hash of the version and the identity. The file also begins with both
 /// texts, so that a record with the same hash for another identity is not used by mistake.
 void remember(const std::string &identity, const Verdict &verdict) noexcept {
+    if (verdict.kept == Kept::process) return;
     try {
         const std::string record = check_record_of(identity);
         const fs::path path = file_of(record);
         fs::create_directories(path.parent_path());
-        static_cast<void>(write_text_file(path, record + text_of(verdict)));
+        static_cast<void>(replace_file(path, record + time_text(identity, verdict) + text_of(verdict)));
     } catch (const std::exception &) { // the device is only checked again next time
     }
 }
 
-CheckTurn::CheckTurn(const std::string &identity) {
+CheckMarker::CheckMarker(const std::string &identity)
+    : path_(file_of(check_record_of(identity), marker_extension).string()) {
+    std::error_code ignored;
+    fs::create_directories(fs::path(path_).parent_path(), ignored);
+    descriptor_ = open(path_.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+}
+
+CheckMarker::~CheckMarker() {
+    if (descriptor_ < 0) return;
+    close(descriptor_);
+    unlink(path_.c_str());
+}
+
+void CheckMarker::begin(std::size_t number) {
+    if (descriptor_ < 0) return;
+    // The length stays the same, so that the file is complete at every moment.
+    char text[64];
+    const int size =
+        std::snprintf(text, sizeof text, "%012lld %08zu\n", static_cast<long long>(seconds_now()), number);
+    if (pwrite(descriptor_, text, static_cast<std::size_t>(size), 0) == size) fsync(descriptor_);
+}
+
+std::optional<std::int64_t> case_of_crash(const std::string &identity) {
+    constexpr std::int64_t seconds_to_start_again = 60 * 60;
+    const auto text = read_text_file(file_of(check_record_of(identity), marker_extension).string());
+    long long begun = 0, number = 0;
+    if (!text || std::sscanf(text->c_str(), "%lld %lld", &begun, &number) != 2) return std::nullopt;
+    const std::int64_t started = platform::boot_time();
+    const bool crashed = begun < started && started - begun <= seconds_to_start_again;
+    return crashed ? std::optional<std::int64_t>(number) : std::nullopt;
+}
+
+CheckTurn::CheckTurn(const std::string &identity, const std::function<bool()> &stop) {
     const fs::path path = file_of(check_record_of(identity), ".lock");
     std::error_code ignored;
     fs::create_directories(path.parent_path(), ignored);
     descriptor_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (descriptor_ < 0) return;
-    while (flock(descriptor_, LOCK_EX) != 0 && errno == EINTR) {
+    // flock is asked again and again, because a blocking call would not return to a program that handles
+    // Ctrl-C.
+    while (flock(descriptor_, LOCK_EX | LOCK_NB) != 0 && (errno == EINTR || errno == EWOULDBLOCK)) {
+        stopped_ = stop && stop();
+        if (stopped_) return;
+        std::this_thread::sleep_for(std::chrono::milliseconds(50));
     }
 }
 

@@ -1,6 +1,8 @@
 #pragma once
 
-#include <memory>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -16,24 +18,54 @@ namespace mpscnn::engine {
 /// end.
 std::string check_record_of(const std::string &identity);
 
-/// Read the verdict that this version of mpscnn recorded for a backend of this identity.
+/// Read the verdict that this version of mpscnn recorded for a backend of this identity. Return nothing for a
+/// verdict whose time is over.
 std::optional<Verdict> verdict_on_record(const std::string &identity);
 
-/// Write a verdict, and replace the recorded one. Failures are ignored.
+/// Write a verdict, and replace the recorded one, unless it is kept for this process only. Failures are
+/// ignored. A verdict on silent cases counts from the third one in a row on; after the first, the next
+/// process checks again, and after the second, a process of the next day.
 void remember(const std::string &identity, const Verdict &verdict) noexcept;
+
+/// A file that says which case of a check runs, and since when. It is deleted with this object, so it stays
+/// if the machine stops during the check.
+class CheckMarker {
+public:
+    explicit CheckMarker(const std::string &identity);
+    ~CheckMarker();
+    CheckMarker(const CheckMarker &) = delete;
+    CheckMarker &operator=(const CheckMarker &) = delete;
+
+    /// Note that a case begins. The note is on the disk when this returns.
+    void begin(std::size_t number);
+
+private:
+    int descriptor_ = -1;
+    std::string path_;
+};
+
+/// Return the number of the case that ran when the machine stopped during a check of this identity. Return
+/// nothing if the machine was not started again within the hour after the case began: then only the process
+/// was killed.
+std::optional<std::int64_t> case_of_crash(const std::string &identity);
 
 /// A lock between processes that check the same identity. The constructor waits until the lock is free. The
 /// destructor releases the lock, and so does the end of the process. If the cache directory does not support
 /// locks, the constructor does not wait.
 class CheckTurn {
 public:
-    explicit CheckTurn(const std::string &identity);
+    /// `stop` is called at least twice a second while this waits. If it returns true, the waiting ends.
+    explicit CheckTurn(const std::string &identity, const std::function<bool()> &stop = {});
     ~CheckTurn();
     CheckTurn(const CheckTurn &) = delete;
     CheckTurn &operator=(const CheckTurn &) = delete;
 
+    /// Return whether `stop` ended the waiting, so that another process may still check.
+    bool stopped() const { return stopped_; }
+
 private:
     int descriptor_ = -1;
+    bool stopped_ = false;
 };
 
 } // namespace mpscnn::engine

@@ -1,5 +1,6 @@
 #include "engine/trust/device_trust.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
@@ -32,7 +33,7 @@ struct Verdicts {
         Verdict verdict;
         bool checked = true; ///< false: no check program could begin
     };
-    std::mutex mutex;
+    std::timed_mutex mutex;
     std::map<std::string, Known> known;
 };
 
@@ -48,15 +49,71 @@ struct Finding {
     bool interrupted = false; ///< true: the verdict says nothing about the device
 };
 
+/// The function that follows checks; see set_check_callback.
+struct Follower {
+    std::mutex mutex;
+    CheckCallback callback = nullptr;
+    void *context = nullptr;
+
+    /// Return whether the function wants the check to end.
+    bool stops(const std::string &device, std::size_t done, std::size_t all) {
+        CheckCallback called = nullptr;
+        void *with = nullptr;
+        {
+            // The function is called without the lock, because it may set another one.
+            const std::lock_guard lock(mutex);
+            called = callback;
+            with = context;
+        }
+        return called && called(device.c_str(), static_cast<std::int64_t>(done),
+                                static_cast<std::int64_t>(all), with) != 0;
+    }
+};
+
+Follower &follower() {
+    static Follower &instance = *new Follower; // never destroyed, like the verdicts
+    return instance;
+}
+
+/// Owns the verdicts for the calling thread. While another thread checks a device, the follower is called, so
+/// that a program can give up, and Python's other threads go on.
+class VerdictLock {
+public:
+    explicit VerdictLock(const Backend &subject) {
+        while (!stopped_ && !owns_)
+            if (owns_ = verdicts().mutex.try_lock_for(std::chrono::milliseconds(50)); !owns_)
+                stopped_ = follower().stops(subject.device_name(), 0, 0);
+    }
+    ~VerdictLock() {
+        if (owns_) verdicts().mutex.unlock();
+    }
+    VerdictLock(const VerdictLock &) = delete;
+    VerdictLock &operator=(const VerdictLock &) = delete;
+
+    bool stopped() const { return stopped_; }
+
+private:
+    bool owns_ = false, stopped_ = false;
+};
+
 Finding find_in_processes(const Backend &subject, const CheckProgram &check) {
     log(LogLevel::information, concat({"checking device ", quoted(subject.device_name()),
                                        " in a process of its own, once for this system"}));
-    CheckProcesses processes(subject, check);
+    const std::vector<Graph> networks = self_check_networks();
+    const std::size_t all = networks.size();
+    CheckMarker marker(subject.identity());
+    CheckObserver observer;
+    observer.began = [&](std::size_t number) { marker.begin(number); };
+    observer.stop = [&](std::size_t done) {
+        return follower().stops(subject.device_name(), std::min(done, all), all);
+    };
+    CheckProcesses processes(subject, check, std::move(observer));
     const CaseRunner run = [&](const std::vector<std::size_t> &cases,
                                const Implementations::Reasons &refused) {
         return processes.run(cases, refused);
     };
-    Finding finding{judge(self_check_networks(), run)};
+    Finding finding{judge(networks, run)};
+    static_cast<void>(follower().stops(subject.device_name(), all, all));
     finding.checked = !processes.not_begun();
     finding.interrupted = processes.interrupted();
     return finding;
@@ -69,6 +126,22 @@ void keep(const Backend &subject, const Finding &finding) {
     const std::string text = finding.verdict.refused.empty() ? replacement_text(subject, finding.verdict)
                                                              : refusal_text(subject, finding.verdict);
     if (!text.empty()) log(LogLevel::warning, text);
+}
+
+/// Return the finding on a device during whose check the machine stopped. It is not checked again, because
+/// the check may have been the cause.
+Finding finding_of_crash(std::int64_t number) {
+    Finding finding;
+    finding.verdict.refused =
+        concat({"the machine stopped or was started again during its check, while case ", number, " ran"});
+    return finding;
+}
+
+Finding finding_of_wait() {
+    Finding finding;
+    finding.verdict.refused = "the wait for its check by another process was ended";
+    finding.interrupted = true;
+    return finding;
 }
 
 /// Return the verdict that this process knows, or the recorded one, or the result of a check in child
@@ -84,19 +157,26 @@ Finding look_up_or_check(const Backend &subject, const CheckProgram &check) {
         return known.has_value();
     };
     if (!on_record()) {
-        const CheckTurn turn(identity);
+        const CheckTurn turn(identity, [&] { return follower().stops(subject.device_name(), 0, 0); });
+        if (turn.stopped()) return finding_of_wait();
         if (!on_record()) { // another process may have recorded it while this one waited
-            finding = find_in_processes(subject, check);
-            if (finding.verdict.lasting && !finding.interrupted) remember(identity, finding.verdict);
+            const auto crashed = case_of_crash(identity);
+            finding = crashed ? finding_of_crash(*crashed) : find_in_processes(subject, check);
+            if (!finding.interrupted) remember(identity, finding.verdict);
         }
     }
     if (!finding.interrupted) keep(subject, finding);
     return finding;
 }
 
+/// Return whether somebody has had this device checked.
+bool is_known(const std::string &identity) {
+    return verdicts().known.contains(identity) || verdict_on_record(identity);
+}
+
 Finding check_here(const Backend &subject, const Backend &reference) {
     Finding finding{judge_here(subject, reference)};
-    if (finding.verdict.lasting) remember(subject.identity(), finding.verdict);
+    remember(subject.identity(), finding.verdict);
     keep(subject, finding);
     return finding;
 }
@@ -129,6 +209,12 @@ std::chrono::milliseconds time_limit() {
 
 } // namespace
 
+void set_check_callback(CheckCallback callback, void *context) {
+    const std::lock_guard lock(follower().mutex);
+    follower().callback = callback;
+    follower().context = context;
+}
+
 bool skips_self_check() {
     const char *skip = std::getenv(skip_variable);
     return skip && std::string(skip) == "1";
@@ -136,25 +222,36 @@ bool skips_self_check() {
 
 Verdict verdict_for_auto(const Backend &subject, const CheckProgram &check) {
     if (skips_self_check()) return {};
-    const std::lock_guard lock(verdicts().mutex);
+    const VerdictLock lock(subject);
+    if (lock.stopped()) return finding_of_wait().verdict;
+    if (std::string why = subject.why_not_automatic(); !why.empty() && !is_known(subject.identity())) {
+        Verdict verdict;
+        verdict.refused = std::move(why);
+        verdict.tells = false;
+        return verdict;
+    }
     return look_up_or_check(subject, check).verdict;
 }
 
 Verdict verdict_when_asked(const Backend &subject, const Backend &reference, const CheckProgram &check) {
     if (skips_self_check()) return {};
-    const std::lock_guard lock(verdicts().mutex);
+    const VerdictLock lock(subject);
+    if (lock.stopped()) return require_used(subject, finding_of_wait().verdict);
     Finding finding = look_up_or_check(subject, check);
     if (!finding.checked) finding = check_here(subject, reference);
     return require_used(subject, finding.verdict);
 }
 
 Verdict check_again(const Backend &subject, const Backend &reference, const CheckProgram &check) {
-    const std::lock_guard lock(verdicts().mutex);
-    const CheckTurn turn(subject.identity());
-    Finding finding = find_in_processes(subject, check);
+    const VerdictLock lock(subject);
+    if (lock.stopped()) return require_used(subject, finding_of_wait().verdict);
+    const CheckTurn turn(subject.identity(), [&] { return follower().stops(subject.device_name(), 0, 0); });
+    Finding finding = turn.stopped() ? finding_of_wait() : find_in_processes(subject, check);
     if (!finding.checked) return require_used(subject, check_here(subject, reference).verdict);
-    if (finding.verdict.lasting && !finding.interrupted) remember(subject.identity(), finding.verdict);
-    if (!finding.interrupted) keep(subject, finding);
+    if (!finding.interrupted) {
+        remember(subject.identity(), finding.verdict);
+        keep(subject, finding);
+    }
     return require_used(subject, finding.verdict);
 }
 

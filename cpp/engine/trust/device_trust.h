@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "engine/backend/backend.h"
@@ -11,6 +12,10 @@ namespace mpscnn::engine {
 // results are compared with the CPU engine's (self_check.h, case_check.h) once for each identity of its
 // backend, and the verdict is recorded (check_record.h). The check runs in child processes, because a
 // framework may end the process and a driver may hang.
+
+/// A function that follows the check of a device. See mpscnn_set_check_callback.
+using CheckCallback = int (*)(const char *device, std::int64_t done, std::int64_t all, void *context);
+void set_check_callback(CheckCallback callback, void *context);
 
 /// Return whether the environment has MPSCNN_SKIP_SELF_CHECK=1. Every device is trusted then.
 bool skips_self_check();

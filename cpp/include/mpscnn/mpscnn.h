@@ -118,6 +118,14 @@ MPSCNN_API mpscnn_status mpscnn_processors(mpscnn_text **json);
  * line for each implementation that is not used. */
 MPSCNN_API mpscnn_status mpscnn_check_device(const char *device, mpscnn_text **text);
 
+/* Set a function that follows checks of devices; NULL sets none. It is called at least twice a second, in the
+ * thread that uses the device, with the number of cases that are done and of all cases. While another process
+ * checks the device, both numbers are 0. If the function returns another number than 0, the check ends. Then
+ * "auto" means the CPU this time, and a device that was named is refused this time. The function must not
+ * compile programs. */
+typedef int (*mpscnn_check_progress_callback)(const char *device, int64_t done, int64_t all, void *context);
+MPSCNN_API void mpscnn_set_check_callback(mpscnn_check_progress_callback callback, void *context);
+
 /* Run some cases of the check in this process. The program mpscnn-check calls this for the library. The
  * request and the lines that `report` receives are private to the library and change with its version. */
 typedef void (*mpscnn_check_callback)(const char *line, void *context);

@@ -42,6 +42,8 @@ public:
     /// `progress` is called after each pipeline. If the file cannot be written, the log says why.
     void write(const Progress &progress);
 
+    /// Do without the file, and leave it as it is.
+    void ignore();
     /// Delete the file, and do without one.
     void forget();
 

@@ -220,10 +220,15 @@ void PipelineArchive::write(const Progress &progress) {
     replace_file(collected);
 }
 
-void PipelineArchive::forget() {
+void PipelineArchive::ignore() {
     const std::lock_guard lock(mutex_);
     disabled_ = true;
     loaded_.reset();
+}
+
+void PipelineArchive::forget() {
+    ignore();
+    const std::lock_guard lock(mutex_);
     for (const fs::path &file : files()) delete_file(file);
     delete_unfinished(key_);
 }

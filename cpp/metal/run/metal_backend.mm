@@ -57,7 +57,12 @@ public:
     compile_ahead(const std::function<void(std::size_t done, std::size_t all)> &progress) const override {
         return std::make_shared<PipelinePreparation>(device_->shaders(), progress);
     }
-    void forget_compiled() const override { device_->shaders().archive().forget(); }
+    std::string why_not_automatic() const override {
+        if (!device_->is_paravirtual()) return "";
+        return "it is the GPU of a virtual machine, which \"auto\" takes only after its check was asked for";
+    }
+    void ignore_compiled() const override { device_->shaders().archive().ignore(); }
+    void delete_compiled() const override { device_->shaders().archive().forget(); }
 
     void convolve(const ops::SignalConvolution &convolution, const engine::TensorView &signal,
                   const engine::TensorView &kernel, const engine::TensorView &result) const override {
