@@ -7,6 +7,7 @@
 namespace mpscnn::bindings {
 
 void bind_errors();
+void bind_messages();
 void bind_library(pybind11::module_ &module);
 void bind_graph(pybind11::module_ &module);
 void bind_program(pybind11::module_ &module);

@@ -278,6 +278,10 @@ for index, recipe in json.load(sys.stdin):
         os.abort()
     if what == "hang":
         signal.pause()
+    if what == "live":
+        for done in range(10):
+            print(json.dumps({"progress": [done, 10]}), flush=True)
+            time.sleep(0.3)
     if what == "leave":
         sys.exit(3)
     if what == "refuse":
@@ -321,12 +325,21 @@ def test_a_hang_ends_its_group_only() -> None:
     ]
 
 
-def test_the_self_check_runs_first(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("scripted")
+def test_a_process_that_reports_progress_does_not_hang() -> None:
+    said: list[str] = []
+    cases = [Case("group", "subject", "live", {"do": "live"})]
+    (outcome,) = run_cases(cases, "cpu", {}, 2.0, said.append)
+    assert not outcome.problem
+    assert said == [f"self-check: {done} of 10 cases" for done in range(10)]
+
+
+def test_the_self_check_runs_first_and_its_verdict_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     order: list[str] = []
 
     def run(cases: Any, device: str, *_: object) -> list[Outcome]:
         order.append(f"{cases[0].subject} on {device}")
-        return [Outcome({"result": RIGHT}) for _ in cases]
+        return [Outcome({"result": RIGHT}, note="right answers") for _ in cases]
 
     monkeypatch.setattr(conformance, "run_cases", run)
     monkeypatch.setattr(conformance, "allowed_error", lambda *_: {"result": RIGHT})
@@ -334,6 +347,7 @@ def test_the_self_check_runs_first(monkeypatch: pytest.MonkeyPatch) -> None:
     sides = conformance.Sides("metal", {}, {})
     rows = list(conformance.compare([CASE, check], sides, time_limit=1.0, progress=lambda _: None))
     assert [row.subject for row in rows] == ["self-check", CASE.subject]
+    assert rows[0].notes == ["right answers"]
     assert order == ["self-check on metal", f"{CASE.subject} on cpu", f"{CASE.subject} on metal"]
 
 

@@ -5,6 +5,7 @@ A case is plain JSON, so that a report has everything to reproduce it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn import _core
+from mpscnn._private import first_use
 from mpscnn.apps.verify import layers
 from mpscnn.apps.verify.error_bounds import PROMISES
 from mpscnn.apps.verify.kernel_bounds import kernel_bounds
@@ -41,19 +43,32 @@ class Case:
 
 def run(recipe: Recipe, device: str) -> Arrays:
     """Run a case on a device, and return its results by name."""
-    if recipe.get("self_check"):
-        _core.check_device(device)
-        return {}
     if "operation" in recipe or "network" in recipe:
         separated, given = computation(recipe)
         return layers.run(separated, given, device, recipe["precision"])
     return run_kernel(recipe, device)
 
 
+def run_self_check(device: str, progress: Callable[[int, int], None]) -> str:
+    """Check a device again, and return the verdict as text.
+
+    Args:
+        device: the device.
+        progress: called at least twice a second with the number of cases that are done, and of all cases.
+
+    Raises:
+        DeviceError: the device is refused.
+    """
+    followed = first_use.follow_check
+    first_use.follow_check = lambda _device, done, cases: progress(done, cases)
+    try:
+        return _core.check_device(device)
+    finally:
+        first_use.follow_check = followed
+
+
 def allowed_error(recipe: Recipe, right: Arrays, device: str) -> Arrays:
     """Return how much results of the device may differ from `right`, the results of the CPU engine."""
-    if recipe.get("self_check"):
-        return {}
     promises = PROMISES["cpu"], PROMISES[device.partition(":")[0]]
     if "operation" in recipe or "network" in recipe:
         separated, given = computation(recipe)

@@ -60,6 +60,8 @@ class Row:
     used: float = 0.0
     """The worst error divided by the allowed error; infinite if no error is allowed."""
     seconds: float = 0.0
+    notes: list[str] = field(default_factory=list)
+    """The verdict of the self-check."""
     refused: list[str] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
 
@@ -78,7 +80,8 @@ def compare(
 ) -> Iterator[Row]:
     """Run the cases on both sides, and yield a row for each subject when its cases are done.
 
-    The self-check runs first, because its result is what a report needs most.
+    The self-check runs first, because its result is what a report needs most. It has its own limit for each case, so
+    `time_limit` only ends a process that shows no sign of life.
     """
     checks = [case for case in cases if case.recipe.get("self_check")]
     others = [case for case in cases if not case.recipe.get("self_check")]
@@ -86,7 +89,7 @@ def compare(
     def rows_of(group: str, members: Sequence[Case], right: Mapping[Case, Outcome]) -> Iterator[Row]:
         progress(group)
         rows: dict[str, Row] = {}
-        outcomes = run_cases(members, sides.device, sides.subject, time_limit)
+        outcomes = run_cases(members, sides.device, sides.subject, time_limit, progress)
         for case, outcome in zip(members, outcomes, strict=True):
             row = rows.setdefault(case.subject, Row(case.subject))
             compare_case(row, case, right.get(case, Outcome()), outcome, sides.device)
@@ -106,13 +109,14 @@ def compare_case(row: Row, case: Case, expected: Outcome, outcome: Outcome, devi
     """Add a case to its row. The allowed error depends on the `device`."""
     row.cases += 1
     row.seconds += outcome.seconds
+    row.notes += [outcome.note] if outcome.note else []
     if outcome.refused:
         row.refused.append(f"{case.name}: {outcome.problem}")
     elif expected.problem:
         row.failures.append(Failure(case, f"on the CPU engine that it is compared with: {expected.problem}"))
     elif outcome.problem:
         row.failures.append(Failure(case, outcome.problem))
-    else:
+    elif not case.recipe.get("self_check"):
         _compare_results(
             row, case, expected.results, outcome.results, allowed_error(case.recipe, expected.results, device)
         )

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -35,19 +35,30 @@ class Outcome:
     """The reason why there are no results; "" if there are."""
     refused: bool = False
     """True if the device's engine does not support the case."""
+    note: str = ""
+    """The verdict of the self-check."""
 
 
 def run_cases(
-    cases: Sequence[Case], device: str, environment: Mapping[str, str], time_limit: float
+    cases: Sequence[Case],
+    device: str,
+    environment: Mapping[str, str],
+    time_limit: float,
+    progress: Callable[[str], None] = lambda _: None,
 ) -> list[Outcome]:
-    """Return the outcome of each case. After a crash a new process runs the following cases; after a hang none does."""
+    """Return the outcome of each case. After a crash a new process runs the following cases; after a hang none does.
+
+    A case hangs if its process writes nothing for `time_limit` seconds. `progress` is called with the state of the
+    self-check.
+    """
     outcomes: list[Outcome | None] = [None] * len(cases)
     with tempfile.TemporaryDirectory(prefix="mpscnn_verify_") as folder:
         while (first := _first_open(outcomes)) is not None:
             open_cases = [
                 [i, case.recipe] for i, case in enumerate(cases) if i >= first and outcomes[i] is None
             ]
-            if not _Process(device, Path(folder), open_cases, environment).finish(outcomes, time_limit):
+            process = _Process(device, Path(folder), open_cases, environment, progress)
+            if not process.finish(outcomes, time_limit):
                 for i, outcome in enumerate(outcomes):
                     outcomes[i] = outcome or Outcome(problem="not run, since the one before it hung")
     return [outcome for outcome in outcomes if outcome is not None]
@@ -58,8 +69,15 @@ def _first_open(outcomes: Sequence[Outcome | None]) -> int | None:
 
 
 class _Process:
-    def __init__(self, device: str, folder: Path, cases: list[Any], environment: Mapping[str, str]) -> None:
-        self._folder = folder
+    def __init__(
+        self,
+        device: str,
+        folder: Path,
+        cases: list[Any],
+        environment: Mapping[str, str],
+        progress: Callable[[str], None],
+    ) -> None:
+        self._folder, self._progress = folder, progress
         self._first = cases[0][0]
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - for as long as the process lives
         self._process = subprocess.Popen(
@@ -107,11 +125,14 @@ class _Process:
             index = reply["done"]
             with np.load(self._folder / f"{index}.npz") as stored:
                 results = {name: stored[f"arr_{i}"] for i, name in enumerate(reply["names"])}
-            outcomes[index] = Outcome(results, reply["seconds"])
+            outcomes[index] = Outcome(results, reply["seconds"], note=reply.get("note", ""))
         elif "refused" in reply:
             outcomes[reply["refused"]] = Outcome(problem=reply["reason"], refused=True)
         elif "failed" in reply:
             outcomes[reply["failed"]] = Outcome(problem=reply["reason"])
+        elif "progress" in reply:
+            done, cases = reply["progress"]
+            self._progress(f"self-check: {done} of {cases} cases")
 
     def _close(self) -> None:
         self._process.kill()  # has no effect on a process that has ended

@@ -206,6 +206,7 @@ def _row_json(row: Row) -> dict[str, Any]:
         "allowed": row.allowed,
         "part_of_allowed": _number(row.used),
         "seconds": row.seconds,
+        "notes": row.notes,
         "refused": row.refused,
         "failures": [
             {"case": failure.case.name, "problem": failure.problem, "recipe": failure.case.recipe}
