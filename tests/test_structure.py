@@ -214,6 +214,7 @@ PYTHON_FLOORS = {
     "toolkit": (
         ("converters",),
         ("onnx_backend", "torch_backend"),
+        ("onnxruntime",),
         ("training",),
         ("evaluation", "sklearn"),
         ("comparison",),

@@ -44,6 +44,8 @@ PAGES: dict[str, tuple[str, str, list[str]]] = {
                 "from_torch",
                 "from_keras",
                 "onnx_backend",
+                "onnxruntime",
+                "InferenceSession",
                 "compare",
                 "Comparison",
                 "ComparedLayer",

@@ -35,7 +35,17 @@ from mpscnn.runtime.program import Program, Session
 from mpscnn.runtime.request import Request
 
 if TYPE_CHECKING:
-    from mpscnn import converters, kernels, models, nodes, onnx_backend, registry, samples, training
+    from mpscnn import (
+        converters,
+        kernels,
+        models,
+        nodes,
+        onnx_backend,
+        onnxruntime,
+        registry,
+        samples,
+        training,
+    )
     from mpscnn import sklearn as sklearn  # not in "import *", where it would hide scikit-learn itself
     from mpscnn.apps import ray as ray  # not in "import *", where it would hide Ray itself
     from mpscnn.apps.video.stream import Video, VideoFrame, video
@@ -61,6 +71,7 @@ if TYPE_CHECKING:
     from mpscnn.graph.network import Network
     from mpscnn.graph.padding import DefaultPadding, PaddingMethod
     from mpscnn.graph.weights import unpack_binary_weights
+    from mpscnn.onnxruntime import InferenceSession
     from mpscnn.quantization import QuantizationReport, QuantizedLayer, quantize
     from mpscnn.runner.runner import FrameFuture, Runner
     from mpscnn.runtime.commands import CommandBuffer, CommandError, CommandQueue, CommandStatus
@@ -112,6 +123,7 @@ _LAZY = {
     "converters.keras.live": ("from_keras",),
     "converters.pytorch.module": ("from_torch",),
     "quantization": ("QuantizationReport", "QuantizedLayer", "quantize"),
+    "onnxruntime": ("InferenceSession",),
     "runtime.commands": ("CommandBuffer", "CommandError", "CommandQueue", "CommandStatus"),
     "vision.box": ("Box",),
     "vision.detection": ("Detection", "Detections"),
@@ -155,6 +167,7 @@ _LAZY_MODULES = {
         "models",
         "nodes",
         "onnx_backend",
+        "onnxruntime",
         "registry",
         "samples",
         "sklearn",
@@ -196,6 +209,7 @@ __all__ = [
     "ImageDescriptor",
     "ImageError",
     "ImageFolder",
+    "InferenceSession",
     "KindTotal",
     "LayerPrecision",
     "Model",
@@ -251,6 +265,7 @@ __all__ = [
     "models",
     "nodes",
     "onnx_backend",
+    "onnxruntime",
     "open_photo",
     "operations",
     "preprocess",

@@ -70,7 +70,7 @@ SAID: dict[str, dict[str, str]] = {
         "LearningRateScheduler": "learning_rate= takes a function of the step (mpscnn.training.schedules)",
         "ModelCheckpoint": f"{_CALLBACKS}, and Trainer.save(path) writes a checkpoint",
         "ReduceLROnPlateau": f"{_CALLBACKS}, and Trainer.learning_rate can be assigned",
-        **dict.fromkeys(("InferenceSession", "Interpreter", "MLModel"), _SESSION),
+        **dict.fromkeys(("Interpreter", "MLModel"), _SESSION),
         **dict.fromkeys(("from_pretrained", "hub", "get_model", "zoo"), "mpscnn.load(name) loads a model"),
         **dict.fromkeys(("YOLO", "pipeline", "AutoModel"), "mpscnn.load(name or path) loads a model"),
         **dict.fromkeys(("from_coreml", "from_caffe", "from_pytorch", "from_tensorflow", "read"), _LOAD),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib import import_module
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -79,6 +80,11 @@ class Backend(_base.Backend):  # type: ignore[misc,name-defined]
         if not isinstance(model, onnx.ModelProto):
             raise ParameterError(
                 f"onnx_backend: model must be an onnx.ModelProto, as from onnx.load, got {type(model).__name__}"
+                + (
+                    "; mpscnn.InferenceSession reads a file"
+                    if isinstance(model, (str, bytes, PathLike))
+                    else ""
+                )
             )
         name = _device_name(device)
         if name is None:

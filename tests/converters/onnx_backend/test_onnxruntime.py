@@ -1,0 +1,158 @@
+"""Test mpscnn.onnxruntime: programs written for onnxruntime run with it, and get the same names and numbers."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from converters.onnx_files import model, node, onnx
+from numpy.typing import NDArray
+
+import mpscnn
+from mpscnn import ParameterError, UnsupportedError, WeightsError
+from mpscnn import onnxruntime as ours
+
+WEIGHTS = np.random.default_rng(1).normal(size=(4, 3, 3, 3)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of two outputs whose batch and size are free."""
+    made = model(
+        [
+            node("Conv", ["x", "w"], "features", pads=[1, 1, 1, 1]),
+            node("GlobalAveragePool", ["features"], "pooled"),
+            node("Flatten", ["pooled"], "embedding"),
+        ],
+        {"x": ["batch", 3, "height", "width"]},
+        {"w": WEIGHTS},
+        outputs=["embedding", "features"],
+    )
+    for info in made.graph.output:
+        info.type.tensor_type.elem_type = onnx.TensorProto.FLOAT
+    made.metadata_props.add(key="labels", value="a,b")
+    path = tmp_path_factory.mktemp("onnx") / "model.onnx"
+    onnx.save(made, path)
+    return path
+
+
+def images(count: int) -> NDArray[np.float32]:
+    return np.random.default_rng(2).random((count, 3, 8, 6), np.float32)
+
+
+def embedder(path: Path) -> Any:
+    """A class as libraries for faces have it: it asks the session for everything about the file."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=onnxruntime.get_available_providers())
+    first = session.get_inputs()[0]
+    name, shape = first.name, first.shape
+    outputs = [output.name for output in session.get_outputs()]
+    assert (name, shape[1], [type(extent) for extent in shape]) == ("x", 3, [str, int, str, str])
+    return session.run(outputs[:1], {name: images(2)})[0]
+
+
+def pipeline(path: Path) -> Any:
+    """A class as libraries for pipelines have it: options, named inputs, providers with options, and metadata."""
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.intra_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    session = ort.InferenceSession(
+        path, sess_options=options, providers=["CPUExecutionProvider"], provider_options=[{}]
+    )
+    assert session.get_providers()[0] == "CPUExecutionProvider"
+    assert session.get_modelmeta().custom_metadata_map == {"labels": "a,b"}
+    names = {output.name: index for index, output in enumerate(session.get_outputs())}
+    found = session.run(None, {node.name: images(3) for node in session.get_inputs()}, ort.RunOptions())
+    return found[names["features"]]
+
+
+def from_bytes(path: Path) -> Any:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path.read_bytes(), None, [("CPUExecutionProvider", {})])
+    assert [node.type for node in session.get_inputs()] == ["tensor(float)"]
+    return session.run(["features", "embedding"], {"x": images(1)})[1]
+
+
+@pytest.mark.parametrize("program", [embedder, pipeline, from_bytes])
+def test_programs_for_onnxruntime_run_unchanged(
+    program: Any, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = program(file) if installed() else None
+    monkeypatch.setitem(sys.modules, "onnxruntime", ours)
+    found = program(file)
+    assert found.dtype == np.float32
+    if expected is None:
+        pytest.skip("onnxruntime is not installed, so the program ran without a comparison")
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def installed() -> bool:
+    try:
+        import onnxruntime
+    except ImportError:
+        return False
+    return isinstance(onnxruntime, ModuleType)
+
+
+def test_the_names_are_those_of_onnxruntime() -> None:
+    real = pytest.importorskip("onnxruntime")
+    for name in set(ours.__all__) - {"ModelMetadata"}:
+        assert hasattr(real, name)
+    for mine in (ours.InferenceSession, ours.SessionOptions, ours.GraphOptimizationLevel, ours.ExecutionMode):
+        theirs = dir(getattr(real, mine.__name__))
+        missing = [name for name in dir(mine) if not name.startswith("_") and name not in theirs]
+        assert not [name for name in missing if name not in dir(int)]
+
+
+def test_free_extents_have_names(file: Path) -> None:
+    session = mpscnn.InferenceSession(file)
+    assert session.get_inputs()[0].shape == ["batch", 3, "height", "width"]
+    assert repr(session.get_inputs()[0]).startswith("NodeArg(name='x', type='tensor(float)'")
+    assert session.get_overridable_initializers() == []
+
+
+def test_providers_that_are_absent_are_named(file: Path) -> None:
+    with pytest.warns(RuntimeWarning, match="providers that are not available: 'CUDAExecutionProvider'"):
+        session = mpscnn.InferenceSession(file, providers=["CUDAExecutionProvider", "CPUExecutionProvider"])
+    assert session.get_providers() == ["CPUExecutionProvider"]
+    with pytest.raises(ParameterError, match="providers must be a list"):
+        mpscnn.InferenceSession(file, providers="CPUExecutionProvider")
+
+
+def test_wrong_calls_are_explained(file: Path, tmp_path: Path) -> None:
+    session = mpscnn.InferenceSession(file)
+    with pytest.raises(ParameterError, match="there is no output 'embeding'; did you mean 'embedding'"):
+        session.run(["embeding"], {"x": images(1)})
+    with pytest.raises(ParameterError, match="input 'x' is missing"):
+        session.run(None, {})
+    with pytest.raises(ParameterError, match="must be a dict of arrays by name, got ndarray"):
+        session.run(None, images(1))  # type: ignore[arg-type]
+    with pytest.raises(ParameterError, match="got int"):
+        mpscnn.InferenceSession(3)  # type: ignore[arg-type]
+    (tmp_path / "a.onnx").write_bytes(b"no model")
+    for path in (tmp_path, tmp_path / "a.onnx", tmp_path / "absent.onnx"):
+        with pytest.raises(WeightsError, match=r"is a directory|is not an ONNX file|cannot be read"):
+            mpscnn.InferenceSession(path)
+    options = ours.SessionOptions()
+    with pytest.raises(AttributeError, match="did you mean 'intra_op_num_threads'"):
+        options.intra_op_threads = 2  # type: ignore[attr-defined]
+    options.enable_profiling = True
+    with pytest.raises(UnsupportedError, match=r"session\(\)\.profile"):
+        mpscnn.InferenceSession(file, options)
+
+
+def test_other_calls_lead_to_the_session(file: Path) -> None:
+    with pytest.raises(ParameterError, match=r"mpscnn\.InferenceSession reads a file"):
+        mpscnn.onnx_backend.prepare(str(file))  # type: ignore[arg-type]
+    with mpscnn.load().session() as session, pytest.raises(TypeError, match=r"mpscnn\.InferenceSession"):
+        session.run(None, {"x": images(1)})  # type: ignore[call-overload]
