@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 
@@ -113,12 +113,22 @@ def _compare(network: Network, source: Path, given: Conversion) -> None:
     if not differs(found):
         return
     if not given.force:
-        report(
-            f"{source}: the network does not compute what the file does, so {given.output} is not written; --force "
-            "writes it, and mpscnn compare --layers shows where they differ"
-        )
-        raise typer.Exit(DIFFERENT)
+        end_as_different(given)
+    warn_of_difference(given)
+
+
+def end_as_different(given: Conversion) -> NoReturn:
+    """End the command, since the network differs from its source. Nothing was written."""
+    report(
+        f"{given.sources[0]}: the network does not compute what the file does, so {given.output} is not written; "
+        "--force writes it, and mpscnn compare --layers shows where they differ"
+    )
+    raise typer.Exit(DIFFERENT)
+
+
+def warn_of_difference(given: Conversion) -> None:
+    """Warn that the result is written although the network differs from its source."""
     warn(
-        f"{given.output} is written because of --force, but does not compute what {source} does; see mpscnn "
+        f"{given.output} is written because of --force, but does not compute what {given.sources[0]} does; see mpscnn "
         "compare --layers"
     )

@@ -1,0 +1,72 @@
+"""Write model files for `mpscnn convert FILE... MODEL.safetensors`."""
+
+from __future__ import annotations
+
+from mpscnn._private.literals import StoredTypeName
+from mpscnn._private.summary import bytes_text
+from mpscnn.apps.cli.output import show, warn
+from mpscnn.apps.cli.written_network import Conversion, end_as_different, warn_of_difference
+from mpscnn.graph.network import Network
+
+
+def write_model(given: Conversion, *, dtype: StoredTypeName | None) -> None:
+    """Convert files of other frameworks to a model file.
+
+    `dtype` is the type of weights. None: integers for a quantised network, otherwise float16.
+
+    With `given.check`, compare the network with its source. If they differ, the file is only written with
+    `given.force`.
+    """
+    from mpscnn.comparison.conversion_check import any_size, check_conversion, differs
+    from mpscnn.comparison.weight_rounding import rounding_effect
+    from mpscnn.converters import convert_files
+    from mpscnn.converters.photo_input import takes_photos
+    from mpscnn.graph.quantized import stored_type
+
+    source, output = given.sources[0], given.output
+    verdict, compared, different = "", False, False
+
+    def approve(network: Network) -> bool:
+        nonlocal verdict, compared, different
+        for note in network.notes:
+            warn(f"{source}: {note}")
+        if given.check:
+            size = given.size or any_size(network)
+            found, verdict = check_conversion(
+                network, given.sources, size, given.outputs, given.shapes, signature=given.signature
+            )
+            compared, different = found is not None, differs(found)
+        return given.force or not different
+
+    network = convert_files(
+        given.sources,
+        output,
+        labels=given.labels,
+        preprocess=given.preprocess,
+        dtype=dtype,
+        detection=given.detection,
+        scores=given.scores,
+        approve=approve,
+        **given.reading(),
+    )
+    if different and not given.force:
+        show(verdict)
+        end_as_different(given)
+    if network.preprocess is None and takes_photos(network):
+        warn(
+            f"{source} does not say how a photo becomes the network's input, so {output} cannot be used with "
+            "photos; for photos convert it with --preprocess NAME (mpscnn convert --help)"
+        )
+    size = given.size or any_size(network)
+    layers = network.describe(any_size(network))["layers"]
+    parameters = sum(layer["parameters"] for layer in layers)
+    stored = stored_type(network, dtype, "float16")
+    show(
+        f"{output}: {network.name}, {len(layers)} layers, {parameters:,} parameters, "
+        f"{bytes_text(output.stat().st_size)} ({stored})"
+    )
+    if given.check:
+        show(f"before storing: {verdict}" if compared else verdict)
+        show(rounding_effect(network, output, size).sentence(output, stored))
+    if different:
+        warn_of_difference(given)
