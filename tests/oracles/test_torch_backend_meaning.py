@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 from oracles.compiled_modules import Compiled, assert_equal
+from oracles.mixing_modules import MIXING, SEPARATE, UNNAMED, Applied
+from tiers import with_full
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
@@ -187,6 +189,20 @@ def test_free_sizes() -> None:
     for shape in ((1, 3, 16, 16), (2, 3, 16, 16), (3, 3, 20, 24), (1, 3, 9, 31)):
         x = torch.randn(shape)
         assert_equal(compiled(x), module(x))
+
+
+APPLIED = {**MIXING, **UNNAMED, **SEPARATE}
+
+
+@pytest.mark.parametrize("dynamic", with_full([None], [True]))
+@pytest.mark.parametrize("name", with_full(["max", "flip"], sorted({*APPLIED} - {"max", "flip"})))
+def test_modules_that_mix_the_images_of_a_batch(name: str, dynamic: bool | None) -> None:
+    """A compiled graph gets the whole batch, so its results are those of the module for any number of images."""
+    module = Applied(APPLIED[name]).eval()
+    compiled = torch.compile(module, backend=backend, dynamic=dynamic)
+    for images in (1,) if name == "batch of one only" else (1, 3, 2, 1):
+        x = torch.randn(images, 3, 2, 5)
+        torch.testing.assert_close(compiled(x), module(x), rtol=1e-4, atol=1e-5)
 
 
 def test_numbers_of_python_that_vary() -> None:
