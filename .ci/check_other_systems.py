@@ -49,7 +49,7 @@ class System:
 KERNELS = "mpscnn_kernels_.*"
 SYSTEMS = {
     "arm64": System(
-        "", targets=f"(?!(mpscnn_objects|mpscnn_check_main|{'|'.join(RUN_ON_ARM64)}|{KERNELS})$).*"
+        "", targets=f"(?!(mpscnn_(loop_)?objects|mpscnn_check_main|{'|'.join(RUN_ON_ARM64)}|{KERNELS})$).*"
     ),
     "arm64-linux": System("aarch64-linux-gnu"),
     "arm64-macos": System("arm64-apple-macos11", "aarch64-macos.11.0"),

@@ -33,7 +33,7 @@ set_target_properties(mpscnn_metal PROPERTIES
     OBJCXX_EXTENSIONS OFF
     OBJCXX_VISIBILITY_PRESET hidden)
 mpscnn_compile_options(mpscnn_metal)
-mpscnn_optimise(mpscnn_metal)
+mpscnn_optimise(mpscnn_metal -O1)
 
 if(APPLE)
     target_compile_options(mpscnn_metal PRIVATE $<$<COMPILE_LANGUAGE:OBJCXX>:-fno-objc-arc>)

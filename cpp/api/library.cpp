@@ -6,7 +6,7 @@
 #include <span>
 
 #include "api/guard.h"
-#include "build_info.h"
+#include "core/build_info.h"
 #include "core/half.h"
 #include "core/json.h"
 #include "core/log.h"
@@ -67,7 +67,7 @@ Json describe_devices() {
 
 Json describe_build() {
     Json sets = Json::array();
-    for (const char *set : build_info::instruction_sets) sets.push_back(set);
+    for (const char *const *set = build_info::instruction_sets; *set; ++set) sets.push_back(*set);
     Json backends = Json::array();
     for (const std::string &backend : engine::built_backends()) backends.push_back(backend);
     Json config = Json::object();

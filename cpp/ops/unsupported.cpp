@@ -225,7 +225,7 @@ Refused products_of_bfloat16(const ProgramUse &program) {
                      "bfloat16: " + std::string(program.why_no_bfloat16));
 }
 
-Refused integers(const ProgramUse &program) { return refuse_if(program.int8, "int8"); }
+Refused int8_programs(const ProgramUse &program) { return refuse_if(program.int8, "int8"); }
 
 Refused direct_sums(const ProgramUse &program) { return refuse_if(!program.winograd, "false"); }
 
@@ -274,7 +274,7 @@ constexpr UnsupportedFeature unsupported_features[] = {
 
     {"cpu", "", "weights", "constants unless in float32 or bfloat16", packs_halves},
 
-    {"metal", "", "precision", "float32 or float16; the CPU computes in int8, too", integers},
+    {"metal", "", "precision", "float32 or float16; the CPU computes in int8, too", int8_programs},
     {"metal", "", "winograd", "true: MPS chooses how it computes a convolution (on the CPU it may be false)",
      direct_sums},
     {"metal", "", "feature channels", "at most 8192", many_channels},

@@ -17,6 +17,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "core/build_info.h"
 #include "core/cache_directory.h"
 #include "core/platform.h"
 #include "core/text.h"
@@ -32,7 +33,7 @@ constexpr std::string_view refused = "refused: ", not_used = "not used: ", becau
                            until_word = "until ", silent_word = "silent ";
 constexpr std::int64_t seconds_of_day = 24 * 60 * 60;
 /// A verdict on silent cases counts after this many checks in a row with such cases.
-constexpr int max_silences = 3;
+constexpr int silent_checks_needed = 3;
 
 /// Return a verdict as the text that follows the identity in a record. It is empty if all results of the
 /// device are right. A list of implementations begins with their number, which shows whether the list is
@@ -128,9 +129,9 @@ std::string time_text(const std::string &identity, const Verdict &verdict) {
     const std::int64_t now = seconds_now();
     if (verdict.silent) {
         const auto known = read_record(identity);
-        const int silences = std::min((known ? known->silences : 0) + 1, max_silences);
+        const int silences = std::min((known ? known->silences : 0) + 1, silent_checks_needed);
         std::string text = concat({silent_word, silences, "\n"});
-        if (silences < max_silences)
+        if (silences < silent_checks_needed)
             text += concat({until_word, silences == 1 ? now : now + seconds_of_day, "\n"});
         return text;
     }
@@ -140,7 +141,7 @@ std::string time_text(const std::string &identity, const Verdict &verdict) {
 } // namespace
 
 std::string check_record_of(const std::string &identity) {
-    return concat({"mpscnn " MPSCNN_VERSION "\n", identity, "\n"});
+    return concat({"mpscnn ", build_info::version, "\n", identity, "\n"});
 }
 
 std::optional<Verdict> verdict_on_record(const std::string &identity) {

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <system_error>
 
+#include "core/build_info.h"
 #include "core/child_process.h"
 #include "core/json.h"
 #include "core/log.h"
@@ -24,8 +25,6 @@ namespace fs = std::filesystem;
 constexpr const char *skip_variable = "MPSCNN_SKIP_SELF_CHECK";
 constexpr const char *limit_variable = "MPSCNN_SELF_CHECK_SECONDS";
 constexpr const char *program_name = "mpscnn-check";
-/// The path from the library's directory to the directory of installed programs.
-constexpr const char *programs_from_library = MPSCNN_PROGRAMS_FROM_LIBRARY;
 
 /// The verdicts on devices that this process knows, by identity.
 struct Verdicts {
@@ -193,7 +192,7 @@ fs::path check_program_file() {
     fs::path beside = library.parent_path() / program_name;
     std::error_code ignored;
     if (fs::exists(beside, ignored)) return beside;
-    return (library.parent_path() / programs_from_library / program_name).lexically_normal();
+    return (library.parent_path() / build_info::programs_from_library / program_name).lexically_normal();
 }
 
 std::chrono::milliseconds time_limit() {
