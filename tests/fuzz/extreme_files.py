@@ -16,7 +16,7 @@ import numpy as np
 import onnx
 
 from mpscnn.converters.onnx_graph import CAST_OF_FLOATS
-from mpscnn.converters.onnx_reader.foldable import FOLDABLE
+from mpscnn.converters.onnx_reader.constant_operators import COMPUTED
 from mpscnn.converters.onnx_reader.operators import OPERATORS
 
 sys.path.append(str(Path(__file__).parent.parent))
@@ -43,7 +43,7 @@ _TYPES = {
     "tensor(uint8)": np.uint8,
     "tensor(int8)": np.int8,
 }
-KINDS = sorted({*OPERATORS, *FOLDABLE} - {CAST_OF_FLOATS, "Upsample"})
+KINDS = sorted({*OPERATORS, *COMPUTED} - {CAST_OF_FLOATS, "Upsample"})
 
 
 def draw(kind: str, random: Random) -> bytes:
@@ -57,7 +57,7 @@ def draw(kind: str, random: Random) -> bytes:
     nodes: list[Any] = []
     constants: dict[str, Any] = {}
     names: list[str] = []
-    folds = kind in FOLDABLE and random.random() < 0.4
+    folds = kind in COMPUTED and random.random() < 0.4
     for place in range(_count(schema, random)):
         given = schema.inputs[min(place, len(schema.inputs) - 1)]
         if place >= schema.min_input and random.random() < 0.4:

@@ -20,7 +20,7 @@ from mpscnn.errors import UnsupportedError, WeightsError
 CHEAP, FUNCTION, IN_PYTHON = 2, 16, 512
 _RESULT = 64  # the minimum cost of a method, in elements and operations
 # The maximum length of a list that has a number for each axis.
-_MAX_LISTED = 64
+MAX_LISTED = 64
 # The values of numpy.dtype.kind for text and objects.
 _TEXT = "OSU"
 
@@ -176,12 +176,14 @@ class Constant(ConstantPair):
         """Add axes of extent 1. `axes` has their numbers in the result."""
         return self._view(lambda x, added: np.expand_dims(x, tuple(listed(added, "its axes"))), axes)
 
-    def slice(self, parts: Callable[..., Sequence[Any]], *ranges: Constant | None) -> Constant:
+    def slice(
+        self, parts: Callable[..., Sequence[Any]], *ranges: Constant | Sequence[int] | None
+    ) -> Constant:
         """Return x[parts].
 
         Args:
             parts: a function that returns the indices of NumPy for a shape and the arrays of `ranges`.
-            ranges: constants, such as starts and ends.
+            ranges: constants or lists, such as starts and ends.
         """
         return self._view(lambda x, *numbers: x[tuple(parts(x.shape, *numbers))], *ranges)
 
@@ -298,11 +300,11 @@ class Constant(ConstantPair):
 
         return self.compute(compute, times)
 
-    def pad(self, sides: Constant, mode: str, value: Constant | None) -> Constant:
+    def pad(self, sides: Constant | Sequence[int], mode: str, value: Constant | None) -> Constant:
         """Pad all axes: `sides` has the numbers before each axis, then those after it. `mode` is numpy.pad's."""
         pad: Callable[..., Array] = np.pad
 
-        def compute(x: Array, both: Array, number: Array | None) -> Array:
+        def compute(x: Array, both: Any, number: Array | None) -> Array:
             pads = listed(both, "its pads")
             if len(pads) != 2 * x.ndim or min(pads, default=0) < 0:
                 raise UnsupportedError("pads some axes of a constant only, or cuts it")
@@ -427,14 +429,12 @@ class Constant(ConstantPair):
         return self.compute(compute, end, step)
 
 
-def listed(numbers: Array | Sequence[int], what: str) -> list[int]:
+def listed(numbers: Array | Sequence[int], what: str, *, at_most: int = MAX_LISTED) -> list[int]:
     """Return a list with a number for each axis. Raises WeightsError if it is longer than arrays have axes."""
     if not isinstance(numbers, np.ndarray):
         return list(numbers)
-    if numbers.size > _MAX_LISTED:
-        raise WeightsError(
-            f"damaged: there are {numbers.size} numbers in {what}, which has one for each axis"
-        )
+    if numbers.size > at_most:
+        raise WeightsError(f"damaged: there are {numbers.size} numbers in {what}; the maximum is {at_most}")
     return [int(number) for number in numbers.reshape(-1)]
 
 

@@ -68,6 +68,10 @@ class ConstantPair:
             return True
         return self.low.shape == self.high.shape and np.array_equal(stored(self.low), stored(self.high))
 
+    def trial_shapes(self) -> tuple[list[int], list[int]]:
+        """Return the shape twice: with the first and with the second number of each free extent."""
+        return list(self.low.shape), list(self.high.shape)
+
     @property
     def size(self) -> int:
         """The number of elements, with the second number of each free extent."""

@@ -6,8 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from converters.onnx_files import assert_like_onnxruntime, model, node, read
+from converters.onnx_files import assert_like_onnxruntime, model, node, onnx, read
 
+from mpscnn.converters.onnx_reader.constant_operators import COMPUTED
+from mpscnn.converters.onnx_reader.constants import Constants
+from mpscnn.converters.onnx_reader.file import file_from_model
+from mpscnn.converters.onnx_reader.parameters import Parameters
 from mpscnn.errors import UnsupportedError
 
 NUMBERS = np.random.default_rng(2).normal(size=(2, 3, 4)).astype(np.float32)
@@ -61,3 +65,53 @@ def test_other_borders_of_constants_are_refused(pads: list[int]) -> None:
     nodes = [node("Pad", list(operands), "c"), node("Add", ["x", "c"])]
     with pytest.raises(UnsupportedError, match=r"\(Pad\): pads some axes of a constant only, or cuts it"):
         read(model(nodes, {"x": [1, 2, 2, 4]}, operands))
+
+
+#: What the reader does not compute of constants, by a part of the reason.
+REFUSED = (
+    "by their own statistics",
+    "dequantises something other than integers",
+    "computes with text",
+    "takes other places of each part of a constant",
+    "it is of opset 1",
+    "pads some axes of a constant only",
+)
+
+
+@pytest.mark.full
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_onnxs_own_cases_are_computed_of_constants() -> None:
+    """Each case of one node, all of whose inputs are made constants of the file, has the case's results."""
+    from onnx.backend.test.case.node import collect_testcases
+
+    computed, refused = 0, list[str]()
+    for case in collect_testcases(None):
+        (inputs, outputs), graph = case.data_sets[0], case.model.graph
+        if len(graph.node) != 1 or graph.node[0].domain or graph.node[0].op_type not in COMPUTED:
+            continue
+        made = onnx.ModelProto()
+        made.CopyFrom(case.model)
+        del made.graph.input[:]
+        for info, value in zip(graph.input, inputs, strict=True):
+            is_message = isinstance(value, onnx.TensorProto)
+            tensor = value if is_message else onnx.numpy_helper.from_array(np.asarray(value))
+            made.graph.initializer.add().CopyFrom(tensor)
+            made.graph.initializer[-1].name = info.name
+        try:
+            file = file_from_model(made, case.name)
+            constants = Constants(file, Parameters(None))
+            assert constants.compute(file.nodes[0])
+        except UnsupportedError as error:
+            refused.append(f"{case.name}: {error}")
+            continue
+        for info, result in zip(graph.output, outputs, strict=True):
+            is_message = isinstance(result, onnx.TensorProto)
+            wanted = onnx.numpy_helper.to_array(result) if is_message else np.asarray(result)
+            found = constants.find(info.name)
+            assert found is not None
+            assert (found.low.shape, found.low.dtype) == (wanted.shape, wanted.dtype), case.name
+            numbers = (one.astype(np.float64) for one in (found.low, wanted))
+            np.testing.assert_allclose(*numbers, rtol=1e-3, atol=1e-6, err_msg=case.name)
+        computed += 1
+    assert computed > 600
+    assert not [one for one in refused if not any(reason in one for reason in REFUSED)]

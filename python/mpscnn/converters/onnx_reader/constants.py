@@ -1,28 +1,23 @@
-"""Fold constants: compute the tensors of an ONNX graph that do not depend on its inputs.
-
-Tensors that depend on shapes are computed twice, because each free extent is represented by two numbers
-(`layout.Atom`).
-"""
+"""The constants of an ONNX file by name: those that it has, and those that nodes compute from them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.converters.broadcast_views import is_filled, stored, stored_operands
+from mpscnn.converters.broadcast_views import is_filled, stored
 from mpscnn.converters.budget import Budget, Cost
+from mpscnn.converters.constant import Constant
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.layout import Atom
-from mpscnn.converters.onnx_reader.constant_folding import FOLDED, FOLDED_BEFORE_13
+from mpscnn.converters.onnx_reader.constant_operators import COMPUTED, COMPUTED_BEFORE_13
 from mpscnn.converters.onnx_reader.file import OnnxFile
-from mpscnn.converters.onnx_reader.foldable import ELEMENTWISE, FOLDABLE, fold_cost
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.parameters import Parameters
-from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
 
 Array = NDArray[Any]
@@ -32,39 +27,17 @@ _LARGE = 1 << 12
 # The bytes that the weights of a network may take even if its file is small. They are allowed because the converter
 # itself generates some weights: permutation matrices that move elements.
 _WEIGHTS_FREE = 1 << 27
-# The maximum length of a list of integers. Lists have an element for each axis, or for each result of an operator.
-_MAX_LIST_LENGTH = 1 << 14
-# The maximum number of ReferenceEvaluators of the package onnx that are cached for equal nodes.
-_MAX_EVALUATORS = 256
-# The maximum number of axes of a constant. Several functions of NumPy support no more.
-_MAX_AXES = 32
-# The values of numpy.dtype.kind for text and objects.
-_TEXT = "OSU"
 # Operators that move the elements of a constant.
 _ARRANGING = frozenset({"Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"})
-
-
-@dataclass(frozen=True)
-class Constant:
-    """A folded constant, computed with the first and with the second number of each free extent.
-
-    If it does not depend on free extents, both are the same object. Raises UnsupportedError for too many axes.
-    """
-
-    low: Array
-    high: Array
-
-    def __post_init__(self) -> None:
-        axes = max(self.low.ndim, self.high.ndim)
-        if axes > _MAX_AXES:
-            raise UnsupportedError(f"computes with a constant of {axes} axes; supported are {_MAX_AXES}")
-
-    @cached_property
-    def is_fixed(self) -> bool:
-        """True if the constant does not depend on free extents."""
-        if self.low is self.high:
-            return True
-        return self.low.shape == self.high.shape and np.array_equal(stored(self.low), stored(self.high))
+# The attributes of a Constant that are numbers or text.
+_STATED = {
+    "value_float": np.float32,
+    "value_floats": np.float32,
+    "value_int": np.int64,
+    "value_ints": np.int64,
+    "value_string": np.str_,
+    "value_strings": np.str_,
+}
 
 
 @dataclass(frozen=True)
@@ -90,7 +63,6 @@ class Constants:
         self._parameters = parameters
         self._known: dict[str, Constant] = {}
         self._dequantized: dict[str, Node | None] = {}
-        self._evaluators: dict[bytes, Any] = {}
         self.budget = Budget(lambda: file.bytes_with_external, copies_free=_WEIGHTS_FREE)
 
     def holds(self, name: str) -> bool:
@@ -105,57 +77,48 @@ class Constants:
     def find(self, name: str) -> Constant | None:
         """Return the constant of this name; None for tensors that the network computes."""
         if name not in self._known and name in self._file.tensors:
-            array = self._file.array(self._file.tensors[name])
-            found = Constant(array, array)
-            if len(self._file.users.get(name, [])) < 2 and array.nbytes >= _LARGE:
-                self.budget.look(array)  # each call reads the weight again
+            found = Constant.of(self._file.array(self._file.tensors[name]), self.budget)
+            if len(self._file.users.get(name, [])) < 2 and found.low.nbytes >= _LARGE:
+                self.budget.look(found.low)  # each call reads the weight again
                 return found  # only one layer reads this weight, so it need not stay in memory
             self._known[name] = found
         return self._known.get(name)
 
-    def put(self, name: str, low: Array, high: Array | None = None) -> None:
+    def put(self, name: str, constant: Constant | Array) -> None:
         """Add a constant that was computed elsewhere, such as a shape."""
-        self._known[name] = Constant(low, low if high is None else high)
+        self._known[name] = constant if isinstance(constant, Constant) else Constant.of(constant, self.budget)
 
-    def fixed(self, name: str | None, what: str) -> Array:
+    # ---- Operands --------------------------------------------------------------------------------------------------
+
+    def operand(self, name: str | None, what: str) -> Constant:
         """Return an operand that must be constant.
 
-        Raises UnsupportedError if the network computes it, and for a broadcast view of too many places.
+        Raises UnsupportedError if the network computes it; `what` begins the message.
         """
-        array = self.view(name, what)
-        self.budget.look(array)
-        return array
-
-    def view(self, name: str | None, what: str) -> Array:
-        """Return an operand that must be constant, possibly as a broadcast view of any size.
-
-        The caller may only compute with the elements that are stored (`broadcast_views`). Raises UnsupportedError if
-        the network computes the operand.
-        """
-        constant = self.find(name) if name else None
         if name is None:
             raise WeightsError(f"damaged: {what} is missing")
+        constant = self.find(name)
         if constant is None:
             raise UnsupportedError(
                 f"{what} ({quote_name(name)}) is computed by the network; only constants are supported"
             )
-        if not constant.is_fixed:
-            raise UnsupportedError(f"{what} depends on an extent that is free: {CHOOSE_SIZE}")
-        self.budget.look(stored(constant.low))
-        return constant.low
+        return constant
+
+    def fixed(self, name: str | None, what: str) -> Array:
+        """Return the array of an operand; see `Constant.fixed`."""
+        return self.operand(name, what).fixed(what)
+
+    def view(self, name: str | None, what: str) -> Array:
+        """Return the array of an operand, possibly as a broadcast view of any size; see `Constant.view`."""
+        return self.operand(name, what).view(what)
 
     def real(self, name: str | None, what: str) -> NDArray[np.float32]:
-        """Return an operand that must be constant, as float32. Raises the errors of `fixed`."""
-        array = self.real_view(name, what)
-        self.budget.look(array)
-        return array
+        """Return an operand as float32; see `Constant.real`."""
+        return self.operand(name, what).real(what)
 
     def real_view(self, name: str | None, what: str) -> NDArray[np.float32]:
-        """Return an operand that must be constant, as float32, possibly as a broadcast view; see `view`."""
-        array = self.view(name, what)
-        if array.dtype.kind not in "fiubV":
-            raise UnsupportedError(f"{what} has the element type {array.dtype}, which is not a number")
-        return self._float32(array)
+        """Return an operand as float32, possibly as a broadcast view; see `Constant.view`."""
+        return self.operand(name, what).real_view(what)
 
     def of_one_image(
         self,
@@ -165,79 +128,20 @@ class Constants:
         what: str,
         place: tuple[int, int] | None = None,
     ) -> NDArray[np.float32]:
-        """Return a constant without the batch. All images must have the same numbers.
-
-        For a network without a batch the whole constant is returned.
-
-        Args:
-            name: the name of the constant in the file.
-            rank: the number of axes to which it is extended by axes of extent 1 in front; None: no extension.
-            batch: the atom of the network's batch; None: the network has no batch.
-            what: the name of the operand in messages.
-            place: the number of the axis with the batch, and the product of the factors before the batch in this axis.
-                The result has two axes in its place: the factors before the batch and those after it. None: the batch
-                is the first axis.
-        """
-        constant = self.find(name)
-        if constant is None:
-            raise AssertionError("not a constant")
-        low, high = constant.low, constant.high
-        if low.dtype.kind not in "fiubV":
-            raise UnsupportedError(f"{what} has the element type {low.dtype}, which is not a number")
-        if rank is not None and low.ndim < rank:
-            low, high = (one.reshape((1,) * (rank - one.ndim) + one.shape) for one in (low, high))
-        shape = low.shape
-        self.budget.look(stored(low))
-        if batch is None:
-            if not constant.is_fixed or low.size == 0:
-                raise UnsupportedError(f"{what} is a constant of shape {shape}, which is not supported here")
-            return self._finite(low, what)
-        if place is not None and low.size and high.size:
-            extents = batch.low, batch.high
-            low, high = (
-                _batch_first(one, place, extent) for one, extent in zip((low, high), extents, strict=True)
-            )
-        if low.ndim < 2 or low.size == 0 or low.shape[1:] != high.shape[1:]:
-            raise UnsupportedError(f"{what} is a constant of shape {shape}, which is not supported here")
-        one = low[:1]
-        fits = constant.is_fixed and len(low) == 1
-        if not fits and (len(low), len(high)) == (batch.low, batch.high):
-            fits = bool((stored(low) == stored(one)).all() and (stored(high) == stored(one)).all())
-        if not fits:
-            raise UnsupportedError(
-                f"{what} is a constant of shape {shape}, other numbers for each image of the batch"
-            )
-        return self._finite(one[0], what)
-
-    def _finite(self, array: Array, what: str) -> NDArray[np.float32]:
-        """Return the array as float32. Raises UnsupportedError if an element is not finite."""
-        result = self._float32(array)
-        if not np.isfinite(stored(result)).all():
-            raise UnsupportedError(f"{what} is a constant that is not finite")
-        return result
+        """Return a constant without the batch; see `Constant.of_one_image`."""
+        return self.operand(name, what).of_one_image(rank, batch, what, place)
 
     def integers(self, name: str | None, what: str) -> list[int]:
-        """Return an operand that must be constant integers, as a list. Raises the errors of `fixed`."""
-        array = self.view(name, what)
-        if array.dtype.kind not in "iu":
-            raise WeightsError(f"damaged: {what} is of {array.dtype}, expected whole numbers")
-        return self._listed(array, what)
+        """Return an operand that must be constant integers, as a list; see `Constant.integers`."""
+        return self.operand(name, what).integers(what)
 
     def number(self, name: str | None, what: str) -> float:
-        """Return an operand that must be one constant number. Raises the errors of `fixed`."""
-        array = self.real_view(name, what)
-        if array.size != 1:
-            raise WeightsError(f"damaged: {what} has the shape {array.shape}, expected one number")
-        return float(array.reshape(-1)[0])
+        """Return an operand that must be one constant number; see `Constant.number`."""
+        return self.operand(name, what).number(what)
 
     def shapes(self, name: str | None, what: str) -> tuple[list[int], list[int]]:
-        """Return integers that may depend on free extents, computed with the first and the second number of each."""
-        constant = self.find(name) if name else None
-        if constant is None:
-            raise UnsupportedError(f"{what} is computed by the network; only constants are supported")
-        if constant.low.dtype.kind not in "iu":
-            raise WeightsError(f"damaged: {what} is of {constant.low.dtype}, expected whole numbers")
-        return self._listed(constant.low, what), self._listed(constant.high, what)
+        """Return integers that may depend on free extents; see `Constant.shapes`."""
+        return self.operand(name, what).shapes(what)
 
     def integers_of(self, name: str) -> StoredIntegers | None:
         """Return the integers from which a constant of floats was dequantized; None if there are none.
@@ -278,14 +182,6 @@ class Constants:
         """
         self.budget.copy(size, is_filled=is_filled)
 
-    def _float32(self, array: Array) -> NDArray[np.float32]:
-        """Return the array as float32. A broadcast view stays a view."""
-        if array.dtype == np.float32:
-            return array
-        own = stored(array)
-        made = self.budget.run(Cost(own.size, own.size), lambda: own.astype(np.float32))
-        return np.broadcast_to(made, array.shape) if own.size < array.size else made
-
     def reshape(self, array: Array, shape: tuple[int, ...]) -> Array:
         """Reshape a constant. A broadcast view whose elements must be copied for that counts as computed."""
         if is_filled(array):
@@ -309,95 +205,47 @@ class Constants:
         self.count_weight(4 * array.size * times)
         return np.repeat(array, times)
 
-    def _listed(self, array: Array, what: str) -> list[int]:
-        if array.size > _MAX_LIST_LENGTH:
-            raise WeightsError(f"damaged: there are {array.size} numbers in {what}")
-        return self.budget.run(Cost.of_list(array.size), array.reshape(-1).tolist)
+    # ---- Computation -----------------------------------------------------------------------------------------------
 
     def is_made_of_stated(self, node: Node) -> bool:
         """Return True if a node is a Constant, or reads only constants that were computed before.
 
         Nodes that read initializers of the file do not count.
         """
-        return node.kind in FOLDABLE and all(name in self._known for name in node.inputs if name)
+        return _is_computed(node) and all(name in self._known for name in node.inputs if name)
 
     def compute(self, node: Node) -> bool:
         """Compute a node whose operands are all constant, and keep its results. Return False for other nodes."""
-        if node.kind not in FOLDABLE or not all(map(self.holds, filter(None, node.inputs))):
+        if not _is_computed(node) or not all(map(self.holds, filter(None, node.inputs))):
             return False
         if not self._parameters.follow(node):
             return False
-        given = [self.find(name) if name else None for name in node.inputs]
-        fixed = all(constant is None or constant.low is constant.high for constant in given)
-        with np.errstate(all="ignore"):  # infinities and NaN are results like others
-            low = self._run(node, [None if one is None else one.low for one in given])
-            high = low if fixed else self._run(node, [None if one is None else one.high for one in given])
-        if node.kind == "DequantizeLinear" and fixed:
+        made = self._stated(node) if node.kind == "Constant" else self._computed(node)
+        results = made if isinstance(made, Sequence) else [made]
+        if node.kind == "DequantizeLinear" and results[0].low is results[0].high:
             self._dequantized[node.outputs[0]] = node
-        for name, first, second in zip(node.outputs, low, high, strict=False):
+        for name, result in zip(node.outputs, results, strict=False):
             if name:
-                self.put(name, first, second)
+                self.put(name, result)
         return True
 
-    def _run(self, node: Node, operands: list[Array | None]) -> list[Array]:
-        """Compute a node and return its results. The cost is counted before."""
-        if node.kind == "Constant" and node.has("value"):
-            return [self._file.array(node.tensor("value"))]
-        for array in operands:
-            if array is not None and array.dtype.kind in _TEXT:
-                raise UnsupportedError("computes with text")
-        if node.kind in ELEMENTWISE:
-            return self._elementwise(node, operands)
-        compute = (FOLDED if self._file.opset >= 13 else FOLDED_BEFORE_13).get(node.kind)
-        if compute is not None:
-            return [self.budget.run(fold_cost(node, operands), lambda: compute(node, operands))]
-        return self.budget.run(fold_cost(node, operands), lambda: self._evaluated(node, operands))
+    def _computed(self, node: Node) -> Constant | Sequence[Constant]:
+        operands = [self.find(name) if name else None for name in node.inputs]
+        table = COMPUTED if self._file.opset >= 13 else COMPUTED_BEFORE_13
+        return table[node.kind](node, operands)
 
-    def _elementwise(self, node: Node, operands: list[Array | None]) -> list[Array]:
-        """Compute an elementwise node. Elements that are equal by broadcasting are computed once."""
-        given = [array for array in operands if array is not None]
-        own, shape = stored_operands(given)
-        arrays = iter(own)
-        reduced = [None if array is None else next(arrays) for array in operands]
-        results = self.budget.run(fold_cost(node, reduced), lambda: self._evaluated(node, reduced))
-        return [np.broadcast_to(one, shape) if one.shape != shape else one for one in results]
-
-    def _evaluated(self, node: Node, operands: list[Array | None]) -> list[Array]:
-        """Compute a node by the ReferenceEvaluator of the package onnx. Equal nodes share one evaluator."""
-        import onnx
-        from onnx.reference import ReferenceEvaluator
-
-        given = {f"x{place}": array for place, array in enumerate(operands) if array is not None}
-        alike = onnx.NodeProto(op_type=node.proto.op_type, attribute=node.proto.attribute)
-        alike.input.extend(f"x{place}" if name else "" for place, name in enumerate(node.inputs))
-        alike.output.extend(f"y{place}" if name else "" for place, name in enumerate(node.outputs))
-        key = alike.SerializeToString()
-        try:
-            if key not in self._evaluators:
-                if len(self._evaluators) == _MAX_EVALUATORS:
-                    self._evaluators.clear()
-                graph = onnx.helper.make_graph(
-                    [alike],
-                    "constants",
-                    [onnx.ValueInfoProto(name=name) for name in given],
-                    [onnx.ValueInfoProto(name=name) for name in alike.output if name],
-                )
-                self._evaluators[key] = ReferenceEvaluator(graph, opsets={"": self._file.opset})
-            results = self._evaluators[key].run(None, given)
-        except NotImplementedError as error:
-            raise UnsupportedError(f"cannot be computed of constants: {error}") from error
-        except (RuntimeError, AttributeError, AssertionError) as error:
-            # These errors mean that the package lacks a form of an operator, not that the file is damaged.
-            raise UnsupportedError(f"cannot be computed of constants: {error}") from error
-        arrays = iter(results)
-        return [np.asarray(next(arrays)) if name else np.zeros(0, np.float32) for name in node.outputs]
+    def _stated(self, node: Node) -> Constant:
+        """Return the value of a Constant. Lists are counted, because they take more memory than arrays."""
+        if node.has("value"):
+            return Constant.of(self._file.array(node.tensor("value")), self.budget)
+        name = next((name for name in _STATED if node.has(name)), None)
+        if name is None:
+            raise UnsupportedError("its value is a sparse tensor or missing, which is not supported")
+        value = node.attributes[name]
+        count = len(value) if isinstance(value, Sequence) else 1
+        made = self.budget.run(Cost(count, count), lambda: np.asarray(value, _STATED[name]))
+        return Constant.of(made, self.budget)
 
 
-def _batch_first(array: Array, place: tuple[int, int], extent: int) -> Array:
-    """Move the batch out of an axis to the front; the factors before and after it become two axes."""
-    axis, before = place
-    if array.ndim <= axis or array.shape[axis] % (before * extent):
-        return array[:0]
-    shape = array.shape
-    apart = array.reshape(*shape[:axis], before, extent, -1, *shape[axis + 1 :])
-    return np.moveaxis(apart, axis + 1, 0)
+def _is_computed(node: Node) -> bool:
+    return node.kind in COMPUTED or node.kind == "Constant"

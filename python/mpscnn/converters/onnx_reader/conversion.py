@@ -5,10 +5,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
-import numpy as np
-
 from mpscnn.converters.float32_intermediates import Operators
 from mpscnn.converters.layer_names import LayerNames
+from mpscnn.converters.onnx_reader.constant_operators import shape_of
 from mpscnn.converters.onnx_reader.context import Context
 from mpscnn.converters.onnx_reader.layouts import TO_NHWC, Extents
 from mpscnn.converters.onnx_reader.local_response_norm import begins_local_response_norm
@@ -106,14 +105,8 @@ class Conversion:
             self._c.put(node, handler(self._c, node))
 
     def _shape(self, node: Node) -> None:
-        value = self._c.value(node.inputs[0], whole_numbers=True)
-        both = [np.asarray(extents, np.int64) for extents in value.trial_shapes()]
-        if node.kind == "Size":
-            both = [np.asarray(np.prod(extents), np.int64) for extents in both]
-        else:
-            start, end = node.integer("start", 0), node.integer("end", value.rank)
-            both = [extents[start:end] for extents in both]
-        self._c.constants.put(node.outputs[0], *both)
+        shapes = self._c.value(node.inputs[0], whole_numbers=True).trial_shapes()
+        self._c.constants.put(node.outputs[0], shape_of(node, shapes, self._c.constants.budget))
 
     def _try_alone(self, node: Node) -> None:
         """Check whether a node whose inputs could not be converted is supported itself.

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.layer_names import quote_name
-from mpscnn.converters.onnx_reader.constant_folding import slice_positions
+from mpscnn.converters.onnx_reader.constant_operators import slice_positions
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.tensor import FileTensor

@@ -1,0 +1,516 @@
+"""Compute ONNX operators whose operands are all constants, by the methods of `Constant`."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from functools import partial, reduce
+
+import numpy as np
+
+from mpscnn.converters.budget import Budget
+from mpscnn.converters.constant import CHEAP, FUNCTION, IN_PYTHON, MAX_LISTED, Constant, listed
+from mpscnn.converters.constant_pair import Array
+from mpscnn.converters.onnx_reader.file import element_type
+from mpscnn.converters.onnx_reader.node import Node
+from mpscnn.errors import UnsupportedError, WeightsError
+
+Operands = Sequence[Constant | None]
+Compute = Callable[[Node, Operands], Constant | Sequence[Constant]]
+Numbers = Constant | Sequence[int] | None
+"""Integers that are an operand or an attribute; None: they are left out."""
+
+_INTEGERS = re.compile(r"(u?)int(\d+)")
+# The types to which a Cast saturates.
+_FLOATS_OF_8_BITS = frozenset({"float8e4m3fn", "float8e4m3fnuz", "float8e5m2", "float8e5m2fnuz"})
+
+
+def given(operands: Operands, place: int) -> Constant:
+    """Return an operand. Raises WeightsError if it is left out."""
+    operand = operands[place] if place < len(operands) else None
+    if operand is None:
+        raise WeightsError(f"damaged: its operand {place + 1} is missing")
+    return operand
+
+
+def _optional(operands: Operands, place: int) -> Constant | None:
+    return operands[place] if place < len(operands) else None
+
+
+def _stated(node: Node, operands: Operands, name: str, place: int) -> Numbers:
+    """Return integers that are an attribute in old opsets, and an operand in later ones."""
+    operand = _optional(operands, place)
+    return node.integers(name) if operand is None and node.has(name) else operand
+
+
+# ---- Elements ------------------------------------------------------------------------------------------------------
+
+
+def _function(function: Callable[[Array], Array], weight: int, _: Node, operands: Operands) -> Constant:
+    return given(operands, 0).elementwise(lambda x: function(x).astype(x.dtype, copy=False), weight=weight)
+
+
+def _truth(function: Callable[[Array], Array], _: Node, operands: Operands) -> Constant:
+    return given(operands, 0).elementwise(function)
+
+
+def _sigmoid(x: Array) -> Array:
+    power = np.exp(x)
+    return np.where(x > 0, 1.0 / (1.0 + np.exp(-x)), power / (1.0 + power))
+
+
+def _is_infinite(node: Node, operands: Operands) -> Constant:
+    signs = [sign for sign, name in ((-1, "negative"), (1, "positive")) if node.integer(f"detect_{name}", 1)]
+    return given(operands, 0).elementwise(lambda x: np.isinf(x) & np.isin(np.sign(x), signs))
+
+
+def _clip(node: Node, operands: Operands) -> Constant:
+    ends: list[Constant | None] = [_optional(operands, place) for place in (1, 2)]
+    x = given(operands, 0)
+    for place, name in enumerate(("min", "max")):
+        if node.has(name):
+            ends[place] = Constant.of(np.asarray(node.number(name), x.low.dtype), x.budget)
+    if ends == [None, None]:
+        return x
+    return x.elementwise(lambda x, low, high: np.clip(x, low, high).astype(x.dtype, copy=False), *ends)
+
+
+def _arithmetic(operation: str, _: Node, operands: Operands) -> Constant:
+    return given(operands, 0).combine(operation, given(operands, 1))
+
+
+def _extreme(choose: np.ufunc, _: Node, operands: Operands) -> Constant:
+    first, *others = (given(operands, place) for place in range(len(operands)))
+    return first.elementwise(lambda *arrays: reduce(choose, arrays), *others)
+
+
+def _modulo(node: Node, operands: Operands) -> Constant:
+    return _arithmetic("remainder" if node.integer("fmod", 0) else "modulo", node, operands)
+
+
+def _bit_shift(node: Node, operands: Operands) -> Constant:
+    shifts = {"LEFT": np.left_shift, "RIGHT": np.right_shift}
+    return given(operands, 0).elementwise(shifts[node.text("direction", "")], given(operands, 1))
+
+
+def _prelu(_: Node, operands: Operands) -> Constant:
+    return given(operands, 0).elementwise(
+        lambda x, slope: np.where(x > 0, x, x * slope).astype(x.dtype, copy=False), given(operands, 1)
+    )
+
+
+def _cast(node: Node, operands: Operands) -> Constant:
+    return _cast_to(node, operands, node.integer("to"))
+
+
+def _cast_like(node: Node, operands: Operands) -> Constant:
+    import onnx
+
+    return _cast_to(node, operands, onnx.helper.np_dtype_to_tensor_dtype(given(operands, 1).low.dtype))
+
+
+def _cast_to(node: Node, operands: Operands, target: int) -> Constant:
+    return given(operands, 0).cast(_converter(node, target))
+
+
+def _converter(node: Node, target: int) -> Callable[[Array], Array]:
+    """Return a function that converts numbers to an element type. Floats of 8 bits saturate as the node says."""
+    import onnx
+
+    name = element_type(target)
+    if name == "string":
+        raise UnsupportedError("makes text of numbers, which is not supported")
+    dtype, saturates = onnx.helper.tensor_dtype_to_np_dtype(target), bool(node.integer("saturate", 1))
+
+    def convert(x: Array) -> Array:
+        if name == "float8e8m0":
+            mode = node.text("round_mode", "up")
+            return np.asarray(onnx.numpy_helper.to_float8e8m0(x, saturates, mode).astype(dtype))
+        if name in _FLOATS_OF_8_BITS and saturates:
+            return np.asarray(onnx.numpy_helper.saturate_cast(x, dtype))
+        return x.astype(dtype)
+
+    return convert
+
+
+# ---- Shapes --------------------------------------------------------------------------------------------------------
+
+
+def _reshape(node: Node, operands: Operands) -> Constant:
+    """Compute Reshape: an extent of 0 keeps the operand's extent, unless `allowzero` is set."""
+
+    def kept(shape: Array, x: Array) -> Array:
+        extents = listed(shape, "its new shape")
+        return np.array([one or x.shape[place] for place, one in enumerate(extents)], np.int64)
+
+    x, shape = given(operands, 0), given(operands, 1)
+    return x.reshape(shape if node.integer("allowzero", 0) else shape.compute(kept, x))
+
+
+def _flatten(node: Node, operands: Operands) -> Constant:
+    x, axis = given(operands, 0), node.integer("axis", 1)
+    low, high = ([math.prod(one[:axis]), math.prod(one[axis:])] for one in x.trial_shapes())
+    return x.reshape(Constant.of_extents((low, high), x.budget))
+
+
+def _squeeze(node: Node, operands: Operands) -> Constant:
+    axes = _stated(node, operands, "axes", 1)
+    return given(operands, 0).squeeze(None if axes == [] else axes)
+
+
+def _unsqueeze(node: Node, operands: Operands) -> Constant:
+    axes = _stated(node, operands, "axes", 1)
+    if axes is None:
+        raise WeightsError("damaged: it has no axes")
+    return given(operands, 0).expand_dims(axes)
+
+
+def _transpose(node: Node, operands: Operands) -> Constant:
+    x = given(operands, 0)
+    return x.transpose(node.integers("perm", [*range(x.low.ndim)][::-1]))
+
+
+def _shape(node: Node, operands: Operands) -> Constant:
+    x = given(operands, 0)
+    return shape_of(node, x.trial_shapes(), x.budget)
+
+
+def shape_of(node: Node, shapes: tuple[list[int], list[int]], budget: Budget) -> Constant:
+    """Return the result of Shape or Size for a tensor whose shape is given with both numbers of each free extent."""
+    if node.kind == "Size":
+        return Constant.of_extents(shapes, budget).reduce("product", None, keeps_axes=False)
+    start, end = node.integer("start", 0), node.integer("end", len(shapes[0]))
+    return Constant.of_extents((shapes[0][start:end], shapes[1][start:end]), budget)
+
+
+def _fill(node: Node, operands: Operands) -> Constant:
+    import onnx
+
+    value = np.zeros(1, np.float32)
+    if node.has("value"):
+        value = np.asarray(onnx.numpy_helper.to_array(node.tensor("value")))
+    shape = given(operands, 0)
+    return Constant.of(value, shape.budget).fill(shape)
+
+
+def _range(_: Node, operands: Operands) -> Constant:
+    return given(operands, 0).count_up_to(given(operands, 1), given(operands, 2))
+
+
+# ---- Parts ---------------------------------------------------------------------------------------------------------
+
+
+def slice_positions(extent: int, start: int, end: int, step: int) -> range:
+    """Return the positions of Slice on an axis. A start before the axis means its first position for any step."""
+    return range(extent)[max(start, -extent) : end : step]
+
+
+def _slice(node: Node, operands: Operands) -> Constant:
+    def parts(shape: tuple[int, ...], *ranges: Array | Sequence[int] | None) -> list[slice]:
+        starts, ends, axes, steps = (
+            [] if one is None else listed(one, what) for one, what in zip(ranges, names, strict=True)
+        )
+        result = [slice(None)] * len(shape)
+        given = zip(axes or range(len(starts)), starts, ends, steps or [1] * len(starts), strict=True)
+        for axis, start, end, step in given:
+            if step == 0:
+                raise WeightsError("damaged: its step is 0")
+            taken = slice_positions(shape[axis], start, end, step)
+            result[axis] = slice(taken.start, taken.stop if taken.stop >= 0 else None, taken.step)
+        return result
+
+    names = ("its starts", "its ends", "its axes", "its steps")
+    ranges = [_stated(node, operands, name[4:], place) for place, name in enumerate(names, start=1)]
+    return given(operands, 0).slice(parts, *ranges)
+
+
+def _split(node: Node, operands: Operands) -> list[Constant]:
+    axis, count = node.integer("axis", 0), len(node.outputs)
+
+    def part(number: int, shape: tuple[int, ...], stated: Array | Sequence[int] | None) -> list[slice]:
+        if stated is None:
+            size = -(-shape[axis] // max(node.integer("num_outputs", count), 1))
+            sizes = [size] * count
+        else:
+            sizes = listed(stated, "its parts", at_most=max(count, MAX_LISTED))
+        result, start = [slice(None)] * len(shape), sum(sizes[:number])
+        result[axis] = slice(start, start + sizes[number])
+        return result
+
+    sizes = _stated(node, operands, "split", 1)
+    return [given(operands, 0).slice(partial(part, number), sizes) for number in range(count)]
+
+
+def _concat(node: Node, operands: Operands) -> Constant:
+    first, *others = (given(operands, place) for place in range(len(operands)))
+    return first.concat(others, node.integer("axis", 1))
+
+
+def _gather_nd(node: Node, operands: Operands) -> Constant:
+    if node.integer("batch_dims", 0):
+        raise UnsupportedError("takes other places of each part of a constant, which is not supported")
+    return given(operands, 0).take_at(given(operands, 1))
+
+
+def _scatter_elements(node: Node, operands: Operands) -> Constant:
+    x, indices, updates = (given(operands, place) for place in range(3))
+    return x.scatter_along_axis(node.integer("axis", 0), indices, updates, node.text("reduction", "none"))
+
+
+def _scatter_nd(node: Node, operands: Operands) -> Constant:
+    x, indices, updates = (given(operands, place) for place in range(3))
+    return x.scatter_at(indices, updates, node.text("reduction", "none"))
+
+
+def _pad(node: Node, operands: Operands) -> Constant:
+    if _optional(operands, 3) is not None:
+        raise UnsupportedError("pads some axes of a constant only, or cuts it")
+    x, sides, value = given(operands, 0), _stated(node, operands, "pads", 1), _optional(operands, 2)
+    if node.has("value"):
+        value = Constant.of(np.asarray(node.number("value"), x.low.dtype), x.budget)
+    if sides is None:
+        raise WeightsError("damaged: it has no pads")
+    return x.pad(sides, node.text("mode", "constant"), value)
+
+
+def _trilu(node: Node, operands: Operands) -> Constant:
+    triangle = np.triu if node.integer("upper", 1) else np.tril
+
+    def compute(x: Array, diagonal: Array | None) -> Array:
+        first = 0 if diagonal is None else int(diagonal.reshape(()))
+        return values.run(x.size, CHEAP, lambda: triangle(x, first))
+
+    values = given(operands, 0)
+    return values.compute(compute, _optional(operands, 1))
+
+
+# ---- Along axes ----------------------------------------------------------------------------------------------------
+
+
+def _reduce(kind: str, node: Node, operands: Operands) -> Constant:
+    axes = _stated(node, operands, "axes", 1)
+    if axes is None or (axes.size if isinstance(axes, Constant) else len(axes)) == 0:
+        axes = [] if node.integer("noop_with_empty_axes", 0) else None
+    return given(operands, 0).reduce(kind, axes, keeps_axes=bool(node.integer("keepdims", 1)))
+
+
+def _argument(node: Node, operands: Operands) -> Constant:
+    return given(operands, 0).argmax_or_argmin(
+        node.integer("axis", 0),
+        minimum=node.kind == "ArgMin",
+        last=bool(node.integer("select_last_index", 0)),
+        keeps_axis=bool(node.integer("keepdims", 1)),
+    )
+
+
+def _cumsum(node: Node, operands: Operands) -> Constant:
+    exclusive, backwards = (bool(node.integer(name, 0)) for name in ("exclusive", "reverse"))
+    return given(operands, 0).cumsum(given(operands, 1), exclusive=exclusive, backwards=backwards)
+
+
+# ---- Quantisation and normalization --------------------------------------------------------------------------------
+
+
+def _along(node: Node, x: Array, parameters: Array) -> Array:
+    """Return scales or zero points in a shape that broadcasts to the values.
+
+    There may be one for all values, one for each index of the axis, or one for each block along the axis. Raises
+    WeightsError for other shapes.
+    """
+    if parameters.size == 1:
+        return parameters.reshape(())
+    axis, block = node.integer("axis", 1), node.integer("block_size", 0)
+    wanted: tuple[int, ...] = (x.shape[axis],)
+    if block > 0:
+        axis %= x.ndim
+        wanted = (*x.shape[:axis], -(-x.shape[axis] // block), *x.shape[axis + 1 :])
+    if block < 0 or parameters.shape != wanted:
+        raise WeightsError(
+            f"damaged: it has {parameters.size} scales or zero points {parameters.shape} for axis {axis} of "
+            f"{x.shape}"
+        )
+    if block:
+        repeated = np.repeat(parameters, min(block, x.shape[axis]), axis)
+        return np.take(repeated, np.arange(x.shape[axis]), axis)
+    extents = [1] * x.ndim
+    extents[axis] = -1
+    return parameters.reshape(extents)
+
+
+def _dequantize(node: Node, operands: Operands) -> Constant:
+    """Compute (x - zero point) * scale."""
+
+    def compute(x: Array, scale: Array, zero_point: Array | None) -> Array:
+        if x.dtype.kind not in "iu":
+            raise UnsupportedError("dequantises something other than integers")
+
+        def numbers() -> Array:
+            offset = 0 if zero_point is None else _along(node, x, zero_point).astype(np.float32)
+            return np.asarray((x.astype(np.float32) - offset) * _along(node, x, scale).astype(np.float32))
+
+        return values.run(4 * x.size, FUNCTION, numbers)
+
+    values = given(operands, 0)
+    return values.compute(compute, given(operands, 1), _optional(operands, 2))
+
+
+def _quantize(node: Node, operands: Operands) -> Constant:
+    """Compute x / scale + zero point. Integers are rounded, and clipped to the range of their type."""
+    import onnx
+
+    zero = _optional(operands, 2)
+    target = node.integer("output_dtype", 0) or onnx.TensorProto.UINT8
+    if zero is not None:
+        target = onnx.helper.np_dtype_to_tensor_dtype(zero.low.dtype)
+    name, convert = element_type(target), _converter(node, target)
+    integers = _INTEGERS.fullmatch(name)
+
+    def compute(x: Array, scale: Array, zero_point: Array | None) -> Array:
+        def quantized() -> Array:
+            made = x / _along(node, x, scale)
+            offset = None if zero_point is None else _along(node, x, zero_point)
+            if integers is None:
+                return convert(made if offset is None else made + offset.astype(made.dtype))
+            whole = np.rint(made).astype(np.int32)
+            whole = whole if offset is None else whole + offset.astype(np.int32)
+            is_unsigned, bits = bool(integers[1]), int(integers[2])
+            lowest = 0 if is_unsigned else -(1 << bits - 1)
+            return convert(np.clip(whole, lowest, lowest + (1 << bits) - 1))
+
+        return values.run(4 * x.size, FUNCTION, quantized)
+
+    values = given(operands, 0)
+    return values.compute(compute, given(operands, 1), zero)
+
+
+def _batch_normalization(node: Node, operands: Operands) -> Constant:
+    """Normalize by the given statistics."""
+    if node.integer("training_mode", 0) or len(list(filter(None, node.outputs))) > 1:
+        raise UnsupportedError("normalises constants by their own statistics, which is not supported")
+
+    def compute(x: Array, *parameters: Array) -> Array:
+        if x.ndim < 2 or any(one.shape != (x.shape[1],) for one in parameters):
+            raise WeightsError(f"damaged: weights {[one.shape for one in parameters]} for {x.shape}")
+
+        def normalized() -> Array:
+            along = (-1, *[1] * (x.ndim - 2))
+            scale, offset, mean, variance = (one.reshape(along) for one in parameters)
+            deviation = np.sqrt(variance + np.float32(node.number("epsilon", 1e-5)))
+            return np.asarray((scale * ((x - mean) / deviation) + offset).astype(x.dtype))
+
+        return values.run(2 * x.size, FUNCTION, normalized)
+
+    values, *parameters = (given(operands, place) for place in range(5))
+    return values.compute(compute, *parameters)
+
+
+# ---- Tables --------------------------------------------------------------------------------------------------------
+
+_FUNCTIONS: dict[str, tuple[Callable[[Array], Array], int]] = {
+    "Abs": (np.absolute, CHEAP),
+    "Ceil": (np.ceil, CHEAP),
+    "Cos": (np.cos, FUNCTION),
+    "Erf": (np.vectorize(math.erf, otypes=[np.float32]), IN_PYTHON),
+    "Exp": (np.exp, FUNCTION),
+    "Floor": (np.floor, CHEAP),
+    "Log": (np.log, FUNCTION),
+    "Neg": (np.negative, CHEAP),
+    "Reciprocal": (np.reciprocal, CHEAP),
+    "Relu": (lambda x: np.maximum(x, 0), CHEAP),
+    "Round": (np.round, CHEAP),
+    "Sigmoid": (_sigmoid, FUNCTION),
+    "Sign": (np.sign, CHEAP),
+    "Sin": (np.sin, FUNCTION),
+    "Sqrt": (np.sqrt, CHEAP),
+    "Tanh": (np.tanh, FUNCTION),
+}
+_OF_TWO = {
+    "Add": "add",
+    "And": "and",
+    "Div": "divide",
+    "Equal": "equal",
+    "Greater": "greater",
+    "GreaterOrEqual": "greater_equal",
+    "Less": "less",
+    "LessOrEqual": "less_equal",
+    "Mul": "multiply",
+    "Or": "or",
+    "Pow": "power",
+    "Sub": "subtract",
+    "Xor": "xor",
+}
+_REDUCTIONS = {
+    "ReduceL1": "l1_norm",
+    "ReduceL2": "l2_norm",
+    "ReduceMax": "max",
+    "ReduceMean": "mean",
+    "ReduceMin": "min",
+    "ReduceProd": "product",
+    "ReduceSum": "sum",
+}
+_ELEMENTWISE: dict[str, Compute] = {
+    **{kind: partial(_function, *function) for kind, function in _FUNCTIONS.items()},
+    **{kind: partial(_arithmetic, operation) for kind, operation in _OF_TWO.items()},
+    "BitShift": _bit_shift,
+    "Cast": _cast,
+    "CastLike": _cast_like,
+    "Clip": _clip,
+    "IsInf": _is_infinite,
+    "IsNaN": partial(_truth, np.isnan),
+    "Max": partial(_extreme, np.maximum),
+    "Min": partial(_extreme, np.minimum),
+    "Mod": _modulo,
+    "Not": partial(_truth, np.logical_not),
+    "PRelu": _prelu,
+    "Where": lambda _, operands: given(operands, 0).where(given(operands, 1), given(operands, 2)),
+}
+ELEMENTWISE = frozenset(_ELEMENTWISE)
+"""Operators that compute each element of the result from elements at the same place of the broadcast operands."""
+
+COMPUTED: dict[str, Compute] = {
+    **_ELEMENTWISE,
+    **{kind: partial(_reduce, name) for kind, name in _REDUCTIONS.items()},
+    "ArgMax": _argument,
+    "ArgMin": _argument,
+    "BatchNormalization": _batch_normalization,
+    "Concat": _concat,
+    "ConstantOfShape": _fill,
+    "CumSum": _cumsum,
+    "DequantizeLinear": _dequantize,
+    "Expand": lambda _, operands: given(operands, 0).broadcast_to(given(operands, 1)),
+    "Flatten": _flatten,
+    "Gather": lambda node, operands: given(operands, 0).take(node.integer("axis", 0), given(operands, 1)),
+    "GatherElements": lambda node, operands: given(operands, 0).take_along_axis(
+        node.integer("axis", 0), given(operands, 1)
+    ),
+    "GatherND": _gather_nd,
+    "Identity": lambda _, operands: given(operands, 0),
+    "MatMul": lambda _, operands: given(operands, 0).matmul(given(operands, 1)),
+    "NonZero": lambda _, operands: given(operands, 0).non_zero(),
+    "Pad": _pad,
+    "QuantizeLinear": _quantize,
+    "Range": _range,
+    "Reshape": _reshape,
+    "ScatterElements": _scatter_elements,
+    "ScatterND": _scatter_nd,
+    "Shape": _shape,
+    "Size": _shape,
+    "Slice": _slice,
+    "Softmax": lambda node, operands: given(operands, 0).softmax(node.integer("axis", -1)),
+    "Split": _split,
+    "Squeeze": _squeeze,
+    "Tile": lambda _, operands: given(operands, 0).tile(given(operands, 1)),
+    "Transpose": _transpose,
+    "Trilu": _trilu,
+    "Unsqueeze": _unsqueeze,
+}
+"""The functions that compute an operator of constants, by operator."""
+
+COMPUTED_BEFORE_13: dict[str, Compute] = {
+    **COMPUTED,
+    "Softmax": lambda node, operands: given(operands, 0).softmax(
+        node.integer("axis", 1), with_later_axes=True
+    ),
+}
+"""The functions for opsets up to 12."""
