@@ -1,10 +1,12 @@
 """End a command quietly if Ctrl-C comes while it is imported. The package imports this module first.
 
 The default handler would raise KeyboardInterrupt in the middle of an import, and Python would print a traceback.
+`_signal` is the built-in part of `signal`. It is used because `signal` imports `enum`, which takes milliseconds.
 """
 
 from __future__ import annotations
 
+import _signal
 import os
 import sys
 
@@ -13,17 +15,13 @@ __all__ = ["finish"]
 
 def finish() -> None:
     """Let Ctrl-C raise KeyboardInterrupt from now on, because the command handles it."""
-    import signal
-
-    if signal.getsignal(signal.SIGINT) is _end:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if _signal.getsignal(_signal.SIGINT) is _end:
+        _signal.signal(_signal.SIGINT, _signal.default_int_handler)
 
 
 def _begin() -> None:
-    import signal
-
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # it may be ignored, as by nohup
-        signal.signal(signal.SIGINT, _end)
+    if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:  # it may be ignored, as by nohup
+        _signal.signal(_signal.SIGINT, _end)
 
 
 def _end(number: int, _frame: object) -> None:
