@@ -11,8 +11,17 @@ from packaging.requirements import Requirement
 PROJECT = Path(__file__).resolve().parents[1]
 WORKFLOWS = sorted((PROJECT / ".github" / "workflows").glob("*.yml"))
 PINNED = sorted((PROJECT / ".ci" / "requirements").glob("*.txt"))
-#: What pip may install in a workflow besides pinned tools: the package itself, with what users get.
-THE_PACKAGE = re.compile(r"-v '\.\[test\]'|\"?(?:\$\((?:echo|find) )?wheels\b.*")
+#: What pip may install in a workflow besides pinned tools: the package itself, with settings of its build or with the
+#: packages that its tests need. Wheels lie in the folder wheels.
+MACS_WHEEL, LINUX_WHEEL = (
+    r"wheels/\*-cp312-cp312-macosx_\*\.whl",
+    r'wheels -name "\*manylinux\*_\$\(uname -m\)\.whl"',
+)
+THE_PACKAGE = re.compile(
+    r"-v '\.\[test\]'(?: -C cmake\.define\.\w+=\w+)?"
+    rf"|{MACS_WHEEL}"
+    rf'|"\$\((?:echo {MACS_WHEEL}|find {LINUX_WHEEL})\)\[cli\]"(?: "(?:pytest|hypothesis)>=[\d.]+")*'
+)
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.stem)
