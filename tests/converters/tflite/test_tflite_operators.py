@@ -21,6 +21,7 @@ from exact_engines import litert_results
 import mpscnn
 from mpscnn import converters
 from mpscnn.converters.tflite import names as tflite_names
+from mpscnn.converters.tflite import reader
 
 ADD, CONCATENATION, CONV_2D, FULLY_CONNECTED, RELU, RESHAPE, TANH = 0, 2, 3, 9, 19, 22, 28
 COS, SIN = 108, 66
@@ -80,6 +81,29 @@ def test_free_extents_stay_free(tmp_path: Path) -> None:
     assert network.input.shape == (None, None, None, 3)
     for height, width in ((5, 7), (16, 9)):
         agrees_with_litert(network, free_file(), (1, height, width, 3))
+
+
+@pytest.mark.parametrize(("reshaped", "conversions"), [(False, 1), (True, 2)])
+def test_a_file_that_takes_any_batch_is_converted_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reshaped: bool, conversions: int
+) -> None:
+    """Only if a constant of the file holds for one image, it is converted again for one image."""
+    convert = reader._converted
+    counted: list[int] = []
+
+    def count(*given: Any, **more: Any) -> mpscnn.Network:
+        counted.append(1)
+        return convert(*given, **more)
+
+    monkeypatch.setattr(reader, "_converted", count)
+    network = read(tmp_path, free_file(reshaped=reshaped), size=(1, 1))
+    assert network.input.shape == (None, 1, 1, 3)
+    assert len(counted) == conversions
+
+
+def test_shapes_may_have_another_batch(tmp_path: Path) -> None:
+    network = read(tmp_path, free_file(), shapes={"image": (5, 6, 7, 3)})
+    assert network.outputs[0].shape == (None, 6, 7, 4)
 
 
 def test_a_size_can_be_chosen(tmp_path: Path) -> None:

@@ -47,7 +47,8 @@ def convert(files: Sequence[TfliteFile], options: ReadOptions) -> Network:
             that it does not have.
     """
     files = [*files[:-1], _stopped(files[-1], options.outputs)]
-    _refuse_mixed_images(files, options)
+    if _takes_any_batch(files[0], options) and (made := _of_several_images(files, options)) is not None:
+        return made
     try:
         return _converted(files, options, has_batch=True)
     except UnsupportedError as error:
@@ -63,29 +64,8 @@ def convert(files: Sequence[TfliteFile], options: ReadOptions) -> Network:
             raise error from None
 
 
-def _refuse_mixed_images(files: Sequence[TfliteFile], options: ReadOptions) -> None:
-    """Raise UnsupportedError if the file takes any batch, and a layer combines or reorders its images.
-
-    The shapes in such a file are those of one image, for which these layers seem to do nothing with the batch. So the
-    file is converted for several images, too. Other errors of this conversion do not count: shapes that are constants
-    of the file may hold for one image only, and then the file takes only one.
-    """
-    if not _takes_any_batch(files[0], options):
-        return
-    try:
-        _converted([_of_several_images(file) for file in files], replace(options, shapes={}), has_batch=True)
-    except UnsupportedLayersError as error:
-        mixing = UnsupportedLayers(files[0].origin)
-        for layer in error.layers:
-            if layer.mixes_images:
-                mixing.add(layer.kind, layer.name, layer.reason)
-        if mixing:
-            raise mixing.error() from None
-    except Error:
-        return
-
-
 def _takes_any_batch(file: TfliteFile, options: ReadOptions) -> bool:
+    """Return True if the file states shapes of one image, but its batch is free, and the caller did not choose 1."""
     for index in file.inputs:
         tensor = file.tensors[index]
         where = f"{file.origin}: input {quote_name(tensor.name)}"
@@ -98,7 +78,32 @@ def _takes_any_batch(file: TfliteFile, options: ReadOptions) -> bool:
 _SEVERAL = 7
 
 
-def _of_several_images(file: TfliteFile) -> TfliteFile:
+def _of_several_images(files: Sequence[TfliteFile], options: ReadOptions) -> Network | None:
+    """Return the network of files that take any batch, converted with the shapes of several images.
+
+    With the stated shapes of one image, layers that combine or reorder images seem to do nothing with the batch. The
+    result is None for other errors: shapes that are constants of the file may hold for one image only, and then the
+    file takes only one.
+
+    Raises UnsupportedLayersError for layers that combine or reorder images.
+    """
+    several = [_with_several_images(file) for file in files]
+    shapes = {name: (_SEVERAL, *shape[1:]) for name, shape in options.shapes.items()}
+    try:
+        return _converted(several, replace(options, shapes=shapes), has_batch=True)
+    except UnsupportedLayersError as error:
+        mixing = UnsupportedLayers(files[0].origin)
+        for layer in error.layers:
+            if layer.mixes_images:
+                mixing.add(layer.kind, layer.name, layer.reason)
+        if mixing:
+            raise mixing.error() from None
+    except Error:
+        pass
+    return None
+
+
+def _with_several_images(file: TfliteFile) -> TfliteFile:
     """Return the file with a batch of several images in the shapes of all tensors whose first extent is free."""
     tensors = [
         replace(tensor, shape=(_SEVERAL, *tensor.shape[1:]), free_axes=tensor.free_axes - {0})
