@@ -73,12 +73,16 @@ def test_second_results_of_what_is_refused(tmp_path: Path) -> None:
         converters.read_network([tmp_path / "model.keras"])
 
 
+@pytest.mark.parametrize("mode", ["int8", "float8", "int4"])
 @pytest.mark.parametrize("suffix", ["keras", "h5"])
-def test_quantised_weights_are_refused(tmp_path: Path, suffix: str) -> None:
+def test_quantised_layers_are_refused(tmp_path: Path, suffix: str, mode: str) -> None:
+    """In the mode float8 the weights are still of 32 bits, but Keras rounds them and the input when it runs."""
     model = sequential(L.Dense(8), shape=(8,))
-    model.quantize("int8")
+    model.quantize(mode)
     model.save(tmp_path / f"model.{suffix}")
-    with pytest.raises(mpscnn.UnsupportedError, match="Dense"):
+    with pytest.raises(
+        mpscnn.UnsupportedError, match=r"\(Dense\): is quantised by Keras: save the model before"
+    ):
         converters.read_network([tmp_path / f"model.{suffix}"])
 
 

@@ -21,6 +21,14 @@ from mpscnn.graph.recurrent import Recurrent
 
 Array = NDArray[np.float32]
 
+_STATES_NOTE = "the states of its recurrent layers begin with zeros in each run"
+
+
+def note_states(network: Network) -> None:
+    """Note once that states do not last from run to run, for files whose layers keep them."""
+    if _STATES_NOTE not in network.notes:
+        network.notes.append(_STATES_NOTE)
+
 
 def sequences(x: FileTensor) -> tuple[Tensor, Axis, Axis]:
     """Return (steps, n, features) of a file as a tensor (n, steps, sequences, features).

@@ -313,6 +313,16 @@ def test_refused(tmp_path: Path, kind: str, settings: dict[str, Any], reason: st
     assert reason in message
 
 
+@pytest.mark.parametrize("kind", ["LSTM", "GRU"])
+@pytest.mark.parametrize("stateful", [False, True])
+def test_states_that_last_from_run_to_run_are_noted(tmp_path: Path, kind: str, stateful: bool) -> None:
+    gates = {"LSTM": 4, "GRU": 3}[kind]
+    made = layer(kind, "y", "image", units=2, stateful=stateful, use_bias=False)
+    weights = {"y": {"kernel": random(3, 2 * gates), "recurrent_kernel": random(2, 2 * gates)}}
+    network = converted(tmp_path, functional([image(5, 3), made], "y"), weights)
+    assert network.notes == ["the states of its recurrent layers begin with zeros in each run"] * stateful
+
+
 def test_models_of_an_authors_class(tmp_path: Path) -> None:
     with pytest.raises(mpscnn.UnsupportedError, match=r"'Subclassed'.*export the model as ONNX"):
         converted(tmp_path, {"class_name": "Subclassed", "config": {}}, {})

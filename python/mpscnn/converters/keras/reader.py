@@ -27,6 +27,7 @@ from mpscnn.graph.network import Network
 _UNKNOWN = "mpscnn has no such layer yet"
 _CUSTOM = "is a class of the file's author, whose code is not in the file"
 _IN_TRAINING = "is called with training=True, so its results are random or combine images: call it without"
+_QUANTIZED = "is quantised by Keras: save the model before Model.quantize is called"
 _MAX_CALLS = 10_000
 # A model that scales its input by at most this factor (255 becomes about 2) takes photos with samples 0 to 255.
 _MAX_SCALE = 2.01 / 255.0
@@ -183,6 +184,8 @@ class _Converter:
             self._unsupported.add(layer.kind, shown_name, reason)
         elif training and differs_in_training(layer):
             self._unsupported.add(layer.kind, shown_name, _IN_TRAINING)
+        elif _is_quantized(layer):
+            self._unsupported.add(layer.kind, shown_name, _QUANTIZED)
         elif None not in given:
             applied = self._applied(layer, call, path, values)
             free = any(None in value.shape[1:] for value in self._network.inputs)
@@ -218,6 +221,13 @@ class _Converter:
                 f"{self._file.origin}: damaged: layer {quote_name(source.layer)} has no result {source.result}"
             )
         return values[source]
+
+
+def _is_quantized(layer: KerasLayer) -> bool:
+    """Return True for a layer that `Model.quantize` changed, which rounds its input to few bits, too."""
+    policy = layer.settings.values.get("dtype")
+    config = policy.get("config") if isinstance(policy, Mapping) else None
+    return isinstance(config, Mapping) and "mode" in config  # the policies of other layers have none
 
 
 def _handler(layer: KerasLayer) -> Handler | None:

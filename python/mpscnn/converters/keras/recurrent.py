@@ -12,7 +12,7 @@ from mpscnn.converters.keras.functions import resolve_activation
 from mpscnn.converters.keras.layer_call import LayerCall
 from mpscnn.converters.keras.settings import Settings
 from mpscnn.converters.keras.weights import inner_settings
-from mpscnn.converters.recurrent_layer import RecurrentWeights, add_recurrent
+from mpscnn.converters.recurrent_layer import RecurrentWeights, add_recurrent, note_states
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import Tensor
@@ -85,6 +85,8 @@ def _one_direction(
         raise UnsupportedError("with a mask it is not supported")
     if settings.flag("return_state", False):
         raise UnsupportedError("its states as further results are not supported")
+    if settings.flag("stateful", False):
+        note_states(c.network)
     x, units = c.x(), settings.whole("units", 1)
     if len(x.shape) != 3:
         raise UnsupportedError(f"its input is {x.shape}; supported are sequences (n, steps, features)")

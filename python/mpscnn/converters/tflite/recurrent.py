@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters import gates
-from mpscnn.converters.recurrent_layer import RecurrentWeights, add_recurrent, sequences
+from mpscnn.converters.recurrent_layer import RecurrentWeights, add_recurrent, note_states, sequences
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.tflite.context import Handler, Made, Reader
 from mpscnn.converters.tflite.file import FileOperator
@@ -15,7 +15,6 @@ from mpscnn.errors import UnsupportedError, WeightsError
 
 # The numbers of the operator's inputs for each gate.
 _INPUT_WEIGHTS, _STATE_WEIGHTS, _BIASES = range(1, 5), range(5, 9), range(12, 16)
-_STATES_NOTE = "the states of its recurrent layers begin with zeros in each run"
 
 
 def _lstm(c: Reader, operator: FileOperator) -> Made:
@@ -59,7 +58,7 @@ def _lstm(c: Reader, operator: FileOperator) -> Made:
         name=name,
         set_weight=c.network.graph.set_weight,
     )
-    _note_states(c)
+    note_states(c.network)
     (new,) = c.arranger.atoms([units])
     axes = (steps, (c.batch_atom, *several), new)
     y = FileTensor(made.steps, axes, steps + several + new, arranger=c.arranger)
@@ -84,13 +83,8 @@ def _svdf(c: Reader, operator: FileOperator) -> Made:
     c.network.graph.set_weight(name, "weight", np.ascontiguousarray(matrix))
     if operator.inputs[3] >= 0:
         c.network.graph.set_weight(name, "bias", c.constants.real(operator.inputs[3], "its biases"))
-    _note_states(c)
+    note_states(c.network)
     return y
-
-
-def _note_states(c: Reader) -> None:
-    if _STATES_NOTE not in c.network.notes:
-        c.network.notes.append(_STATES_NOTE)
 
 
 RECURRENT: dict[str, Handler] = {"SVDF": _svdf, "UNIDIRECTIONAL_SEQUENCE_LSTM": _lstm}
