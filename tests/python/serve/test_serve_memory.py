@@ -8,6 +8,8 @@ import io
 import json
 import socket
 import struct
+import subprocess
+import sys
 import threading
 import time
 import tracemalloc
@@ -20,6 +22,7 @@ import pytest
 from command_line import save_colour_model
 from PIL import Image
 from serving import Connection
+from systems import MEMORY_CODE, needs_proc
 
 import mpscnn
 
@@ -298,3 +301,32 @@ def test_decoded_photos_wait_for_memory(
         free.join()
     client.wait()
     assert photos.used == 0
+
+
+#: Decodes photos in threads, and prints by how many bytes the process is larger afterwards.
+DECODING = """
+import io, threading
+from PIL import Image
+import mpscnn
+from mpscnn.apps.serve.freed_memory import return_large_blocks
+return_large_blocks()
+stream = io.BytesIO()
+Image.new("RGB", (2000, 2000)).save(stream, "PNG")
+mpscnn.preprocess(stream.getvalue(), 32)
+before = memory("VmRSS")
+for _ in range(2):
+    threads = [threading.Thread(target=mpscnn.preprocess, args=(stream.getvalue(), 32)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+print(memory("VmRSS") - before)
+"""
+
+
+@needs_proc
+def test_memory_of_large_photos_goes_back_to_the_system() -> None:
+    """Each photo takes 12 MB. Without the limit for blocks, glibc keeps some 120 MB for the threads."""
+    program = [sys.executable, "-c", MEMORY_CODE + DECODING]
+    grown = int(subprocess.run(program, capture_output=True, text=True, check=True).stdout)
+    assert grown < 40e6

@@ -18,6 +18,7 @@ import uvicorn
 from mpscnn._private.files import replace_atomically
 from mpscnn.apps.serve.application import application
 from mpscnn.apps.serve.connection import BoundedProtocol, Turns
+from mpscnn.apps.serve.freed_memory import return_large_blocks
 from mpscnn.apps.serve.hosting import Models
 from mpscnn.apps.serve.logs import finish_log, log_event
 from mpscnn.apps.serve.service import Service
@@ -155,6 +156,7 @@ def serve(
     Raises:
         ParameterError: the address file cannot be written, or another process took the port.
     """
+    return_large_blocks()
     service = Service(models, settings)
     told, done = threading.Event(), threading.Event()
     server = create_server(service, told.set)
