@@ -125,6 +125,17 @@ SMALL_FILES: dict[str, tuple[Case, dict[str, tuple[int, ...]]]] = {
         ([node("Attention", ["x", "x", "x"], q_num_heads=1, kv_num_heads=1, is_causal=1)], {}),
         {"x": (1, SIDE, 1)},
     ),
+    "repeats heads": (
+        ([node("Attention", ["x", "k", "k"], q_num_heads=1 << 24, kv_num_heads=1)], {}),
+        {"x": (1, 1, 1 << 24), "k": (1, 1, 1)},
+    ),
+    "repeats the image around it": (
+        (
+            [node("Pad", ["x", "p"], mode="wrap")],
+            {"p": np.array([0, 0, 1 << 27, 0, 0, 0, 0, 1])},
+        ),
+        {"x": (1, 1, 4, 4)},
+    ),
     "adds a filled tensor": (filled_weights("Add", (1, SIDE, SIDE)), {"x": (1, SIDE, SIDE)}),
     "joins 30,000 tensors": (joined("Concat"), {"x": (1, 4)}),
     "detects in a huge image": (detected(), {"x": (1, 3, SIDE, SIDE)}),

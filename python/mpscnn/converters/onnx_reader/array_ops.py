@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from mpscnn.converters.budget import Cost
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.onnx_reader.context import Context, Handler
@@ -230,8 +232,8 @@ def _padded_axis(
     if kept < 1:
         raise WeightsError(f"damaged: leaves {kept} of axis {axis} of {x.shown}")
     count = before + kept + after
-    c.constants.budget.spend(Cost.look(count))
-    return x.take(axis, [first + (place - before) % kept for place in range(count)])
+    c.constants.budget.spend(Cost.of_list(count))
+    return x.take(axis, first + np.arange(-before, count - before) % kept)
 
 
 def _is_padding_of_maximum(c: Context, name: str, border: list[int]) -> bool:

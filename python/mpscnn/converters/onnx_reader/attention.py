@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mpscnn.converters.budget import Cost
 from mpscnn.converters.onnx_reader.attention_masks import HIDDEN, constant_of_node
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.node import Node
@@ -74,6 +75,7 @@ def _for_each_query(x: FileTensor, queries: FileTensor) -> FileTensor:
         return x
     if wanted % own:
         raise WeightsError(f"damaged: {own} heads of keys for {wanted} heads of queries")
+    x.arranger.budget.spend(Cost.of_list(wanted))
     return x.take(1, [head * own // wanted for head in range(wanted)])
 
 

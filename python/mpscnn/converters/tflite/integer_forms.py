@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mpscnn.converters.arrange import surroundings
+from mpscnn.converters.budget import Cost
 from mpscnn.converters.layout import Axis
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.tflite.context import Made, Reader
@@ -35,6 +36,7 @@ def mirror_pad(
         edge = 0 if with_edge else 1
         if max(before, after) > extent - edge:
             raise WeightsError(f"damaged: mirrors {before} and {after} of axis {axis} of {x.shown}")
+        c.constants.budget.spend(Cost.of_list(before + extent + after))
         first = range(before - 1 + edge, edge - 1, -1)
         last = range(extent - 1 - edge, extent - 1 - edge - after, -1)
         x = x.take(axis, [*first, *range(extent), *last])
