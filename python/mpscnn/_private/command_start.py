@@ -6,7 +6,7 @@ The default handler would raise KeyboardInterrupt in the middle of an import, an
 
 from __future__ import annotations
 
-import _signal
+import _signal  # type: ignore[import-not-found]  # typeshed lacks it
 import os
 import sys
 
