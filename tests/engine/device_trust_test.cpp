@@ -512,7 +512,7 @@ TEST(without_the_program_a_device_that_is_asked_for_is_checked_here) {
     SpoiledBackend wrong("self-check: convolution", 0.5f);
     wrong.identity_ = other.device.identity_;
     CHECK_THROWS(engine::verdict_when_asked(wrong, *cpu, no_program), ErrorKind::device,
-                 "convolution in float32: result");
+                 "convolution in float32 with 2 images: result");
     CHECK(!engine::verdict_on_record(wrong.identity()).has_value() || !was_right_before(wrong.identity()));
     engine::check_again(other.device, *cpu, no_program);
     engine::verdict_when_asked(wrong, *cpu, no_program);

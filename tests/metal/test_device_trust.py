@@ -193,7 +193,7 @@ def test_a_device_that_compiles_nothing_is_refused_at_once(tmp_path: Path, files
     status, record, compilations = check_without(tmp_path, files)
     assert status == 1
     assert "refused: Metal cannot compile mpscnn's shaders in " in record
-    assert len(compilations) <= len(SHADERS), "one process, which tries each file once"
+    assert len(compilations) == len(set(compilations)), "one process, which tries each file once"
     first, *_ = run_automatic(tmp_path, METAL_EMULATION_COMPILATIONS=str(tmp_path / "others"))
     assert first == "cpu cpu cpu 1", "the result is recorded for a day"
     assert not (tmp_path / "others").exists()

@@ -114,7 +114,8 @@ std::optional<std::string> find_wrong_answer(const Backend &subject, const Backe
     for (const std::int64_t images : self_check_images(network)) {
         const Answer right = answer_of(reference, network, precision, images);
         if (const auto what = difference(answer_of(subject, network, precision, images), right))
-            return concat({network.nodes().back().name, " in ", name_of(precision), ": ", *what});
+            return concat({network.nodes().back().name, " in ", name_of(precision), " with ", images,
+                           images == 1 ? " image: " : " images: ", *what});
     }
     return std::nullopt;
 }

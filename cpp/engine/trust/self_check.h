@@ -36,16 +36,20 @@ inline constexpr const char *self_check_own = "self-check of own kernels: ";
 /// The prefix of the name of inputs that must not be negative; they get the noise's absolute values.
 inline constexpr const char *self_check_positive = "positive ";
 
-/// Return the batch sizes with which a network is checked. If a value has at most four channels, size 1 is
-/// among them: a device may store a single such image as a texture without slices.
+/// Return whether a network has a layer of a well-known network, at the size that it has there.
+bool is_real(const Graph &network);
+
+/// Return the batch sizes with which a network is checked. A device stores a single image of at most four
+/// channels as a texture without slices, and several images as an array of textures. Large images come in
+/// small batches, and those of real networks alone, because their check would take long on slow GPUs.
 std::vector<std::int64_t> self_check_images(const Graph &network);
 
 /// Return the networks of the self-check, with weights. They cover every operation in each way in which a
 /// device may compute it. Images have odd extents with a partly filled last slice (of four
-/// channels), or one slice, or are large. Four kinds of networks
+/// channels), or one slice, or are large. Five kinds of networks
 /// follow each other: the cases of ops/cases.cpp tagged self_check, one layer each; their convolutions once
-/// more for this library's own Metal kernels; further networks of convolutions for these kernels; and
-/// self_check_training().
+/// more for this library's own Metal kernels; further networks of convolutions for these kernels; layers of
+/// well-known networks at their real sizes; and self_check_training().
 std::vector<Graph> self_check_networks();
 
 /// Return the networks for operations of training: networks of several operations, one for each loss and each

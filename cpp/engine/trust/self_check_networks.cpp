@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/json.h"
 #include "core/text.h"
 #include "ops/cases.h"
 
@@ -49,6 +50,18 @@ Graph layer_of(const ops::Case &one, const char *title = "self-check: ") {
     fill_weights(graph);
     return graph;
 }
+
+/// The prefix of the names of layers at the sizes of well-known networks.
+constexpr const char *real_size = "real size: ";
+
+/// A layer of a well-known network. Some drivers and kernels are wrong only from a size on, although they
+/// compute small images right.
+struct RealLayer {
+    const char *name, *operation, *attributes;
+    Shape image;
+    bool is_own =
+        false; ///< it is checked for this library's own Metal kernels, too; one layer for each kernel
+};
 
 /// Make a network of one convolution for this library's own Metal kernels. A convolution without groups and
 /// activation is followed by an addition of another image, because one kernel computes both.
@@ -111,6 +124,57 @@ void append_own_networks(std::vector<Graph> &graphs) {
     graphs.push_back(own_network("separable convolution by 2", {depthwise(3, 2), pointwise}));
 }
 
+void append_real_layers(std::vector<Graph> &graphs) {
+    const RealLayer layers[] = {
+        // MobileNetV2, its last convolution
+        {"pointwise convolution, 7x7x320 to 1280",
+         "convolution",
+         R"({"output_channels":1280,"kernel_height":1,"kernel_width":1})",
+         {7, 7, 320},
+         true},
+        // ResNet
+        {"convolution of 3x3, 14x14x256",
+         "convolution",
+         R"({"output_channels":256,"kernel_height":3,"kernel_width":3,"padding":"same"})",
+         {14, 14, 256},
+         true},
+        // MobileNetV2, its first convolution
+        {"convolution of 3x3 by 2, 224x224x3",
+         "convolution",
+         R"({"output_channels":32,"kernel_height":3,"kernel_width":3,"stride_y":2,"stride_x":2,)"
+         R"("padding":"same"})",
+         {224, 224, 3}},
+        // ResNet, its first convolution
+        {"convolution of 7x7 by 2, 224x224x3",
+         "convolution",
+         R"({"output_channels":64,"kernel_height":7,"kernel_width":7,"stride_y":2,"stride_x":2,)"
+         R"("padding":"same"})",
+         {224, 224, 3}},
+        // MobileNetV2, its dense layer
+        {"dense layer, 1280 to 1000", "fully_connected", R"({"outputs":1000})", {1, 1, 1280}},
+        // ResNet
+        {"maximum of 3x3 by 2, 112x112x64",
+         "pooling",
+         R"({"kind":"max","kernel_height":3,"kernel_width":3,"stride_y":2,"stride_x":2,"padding":"same"})",
+         {112, 112, 64}},
+        // MobileNetV3
+        {"depthwise convolution of 5x5 by 2, 56x56x72",
+         "convolution",
+         R"({"output_channels":72,"kernel_height":5,"kernel_width":5,"stride_y":2,"stride_x":2,)"
+         R"("padding":"same","groups":72})",
+         {56, 56, 72},
+         true},
+        // DeepLab
+        {"bilinear resize, 28x28x21 to 224x224", "resize", R"({"height":224,"width":224})", {28, 28, 21}},
+    };
+    for (const auto &[name, operation, attributes, image, is_own] : layers) {
+        const ops::Case one{
+            ops::Case::self_check, concat({real_size, name}), operation, parse_json(attributes), {}, {image}};
+        graphs.push_back(layer_of(one));
+        if (is_own) graphs.push_back(own_layer_of(one));
+    }
+}
+
 /// Make a network of one operation whose inputs are variables of the graph.
 Graph training_of(const ops::Case &one) {
     Graph graph(concat({"self-check: ", one.name}));
@@ -136,10 +200,16 @@ std::vector<float> self_check_noise(std::int64_t count, std::uint32_t seed) {
     return values;
 }
 
+bool is_real(const Graph &network) { return network.name().find(real_size) != std::string::npos; }
+
 std::vector<std::int64_t> self_check_images(const Graph &network) {
-    for (ValueId value = 0; value < network.values(); ++value)
-        if (network.shape(value).back() <= 4) return {2, 1};
-    return {2};
+    constexpr std::int64_t few_elements = 4096;
+    std::int64_t elements = 0;
+    for (const Input &input : network.inputs())
+        if (!input.is_variable) elements += input.shape.with_batch(1).elements();
+    if (elements == 0) return {2}; // the shapes of all inputs are fixed
+    if (is_real(network)) return {1};
+    return elements <= few_elements ? std::vector<std::int64_t>{2, 1, 9} : std::vector<std::int64_t>{2, 1};
 }
 
 std::vector<Graph> self_check_networks() {
@@ -152,6 +222,7 @@ std::vector<Graph> self_check_networks() {
             one.operation == ops::Convolution::info.name)
             graphs.push_back(own_layer_of(one));
     append_own_networks(graphs);
+    append_real_layers(graphs);
     for (Graph &graph : self_check_training()) graphs.push_back(std::move(graph));
     return graphs;
 }
