@@ -13,7 +13,6 @@ import mpscnn
 from mpscnn.converters import read_network
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
-pytest.importorskip("onnxscript", reason="onnxscript is not installed")
 
 
 def test_torch_module() -> None:

@@ -11,7 +11,6 @@ import mpscnn
 from mpscnn import ParameterError, UnsupportedError
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
-pytest.importorskip("onnxscript", reason="onnxscript is not installed")
 F = torch.nn.functional
 
 IMAGE = (2, 3, 12, 10)

@@ -14,7 +14,6 @@ import mpscnn
 from mpscnn import Network, converters
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
-pytest.importorskip("onnxscript", reason="onnxscript is not installed")
 
 nn = torch.nn
 TOKENS, FEATURES, HEADS = 6, 8, 2

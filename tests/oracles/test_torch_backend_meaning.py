@@ -125,8 +125,8 @@ def test_inputs_that_change() -> None:
     """Operators that read an input before it is changed read the old numbers."""
 
     def function(x: Any, m: Any) -> Any:
-        y = convolved(x).cumsum(1)
-        z = y.cumsum(2) + m
+        y = convolved(x).cumprod(1)
+        z = y.cumprod(2) + m
         m.mul_(2)
         return z, NEXT(m)
 

@@ -12,7 +12,6 @@ from oracles.torchvision_models import assert_close, computed
 import mpscnn
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
-pytest.importorskip("onnxscript", reason="onnxscript is not installed")
 
 nn, functional = torch.nn, torch.nn.functional
 

@@ -125,7 +125,6 @@ def test_statistics_of_the_input_are_trained_through() -> None:
 def test_constants_in_converted_modules() -> None:
     """Converted modules with constants are trained as torch trains them."""
     torch = pytest.importorskip("torch")
-    pytest.importorskip("onnxscript")
 
     class Shift(torch.nn.Module):  # type: ignore[misc,name-defined]
         def __init__(self) -> None:
@@ -153,7 +152,6 @@ def test_constants_in_converted_modules() -> None:
 
 def test_values_of_a_module_that_are_named_like_results() -> None:
     torch = pytest.importorskip("torch")
-    pytest.importorskip("onnxscript")
 
     class Centred(torch.nn.Module):  # type: ignore[misc, name-defined]
         def __init__(self) -> None:
@@ -172,7 +170,6 @@ def test_values_of_a_module_that_are_named_like_results() -> None:
 
 def test_a_module_as_training_wants_it() -> None:
     torch = pytest.importorskip("torch")
-    pytest.importorskip("onnxscript")
     module = torch.nn.Sequential(
         torch.nn.Conv2d(2, 4, 3, bias=False),
         torch.nn.BatchNorm2d(4),

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 import mpscnn
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
-pytest.importorskip("onnxscript", reason="onnxscript is not installed")
 
 nn = torch.nn
 IMAGE, ROWS = (6, 3, 9, 8), (6, 5, 8)

@@ -13,9 +13,12 @@ from torch.fx import Node
 
 from mpscnn._private.literals import PrecisionName
 from mpscnn.converters.float32_intermediates import keep_intermediates
-from mpscnn.converters.layer_names import LayerNames
 from mpscnn.converters.onnx_reader.layouts import InputLayout
 from mpscnn.converters.onnx_reader.reader import Converted, converted
+from mpscnn.converters.pytorch.aten.constants import is_getitem
+from mpscnn.converters.pytorch.aten.nodes import NodeWriter, fake_tensors, kind_of, operator_name
+from mpscnn.converters.pytorch.aten.operators import PRODUCTS
+from mpscnn.converters.pytorch.aten.writer import Writer
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.converters.simplify.simplifier import simplify
 from mpscnn.converters.unsupported import UnsupportedLayersError
@@ -24,8 +27,6 @@ from mpscnn.graph.network import Network
 from mpscnn.runtime.options import CompileOptions, RunOptions
 from mpscnn.runtime.program import Program
 from mpscnn.runtime.session_pool import SessionPool
-from mpscnn.torch_backend.aten.operators import OPERATORS, PRODUCTS
-from mpscnn.torch_backend.aten.writer import Writer
 
 BFLOAT16 = torch.bfloat16
 
@@ -145,17 +146,17 @@ def convert_subgraph(
             the network cannot be compiled with these options.
     """
     writer = Writer()
-    written = _Written(writer, constants)
+    written = NodeWriter(writer, constants)
     for node in inputs:
         written.names[node] = writer.input(node.name, tuple(node.meta["val"].shape))
-    refused = {node: reason for node in nodes if (reason := written.add(node)) is not None}
+    refused = {node: reason for node in nodes if (reason := _refusal(written, node)) is not None}
     for node in list(refused):
         if is_getitem(node):  # if one result is refused, PyTorch must compute the whole operator
             refused.setdefault(node.args[0], refused[node])
     refused |= {node: "its elements share memory" for node in outputs if _overlaps(node.meta["val"])}
     if refused:
         raise RefusedNodesError(refused)
-    ends = [(written.ended(node), tuple(node.meta["val"].shape)) for node in outputs]
+    ends = [(written.ended(node), tuple(node.meta["val"].shape), "float32") for node in outputs]
     file = writer.file(ends, title)
     try:
         made = converted(file, ReadOptions(title, outputs=file.outputs))
@@ -178,6 +179,13 @@ def convert_subgraph(
     return NetworkSubgraph(network, program, made, values, sum(not is_getitem(node) for node in nodes))
 
 
+def _refusal(written: NodeWriter, node: Node) -> str | None:
+    """Write a node. Return the reason if it is not supported; networks of a graph have no integers as results."""
+    if is_getitem(node) and kind_of(node.meta["val"]) == "int":
+        return "its result is not computed"
+    return written.add(node)
+
+
 def _overlaps(value: torch.Tensor) -> bool:
     """Return True if elements of a tensor share memory, as in an expanded tensor."""
     return any(not step and extent > 1 for step, extent in zip(value.stride(), value.shape, strict=True))
@@ -188,100 +196,3 @@ def _precision(nodes: Sequence[Node]) -> PrecisionName:
     products = [node for node in nodes if operator_name(node) in PRODUCTS]
     types = {value.dtype for node in products for value in fake_tensors(node)[:1]}
     return "bfloat16" if types == {BFLOAT16} else "float32"
-
-
-class _Written:
-    """Writes nodes into an ONNX model, and records the name that each node's result has in the model."""
-
-    def __init__(self, writer: Writer, constants: Mapping[Node, Any]) -> None:
-        self._writer = writer
-        self._constants = constants
-        self._layer_names = LayerNames()
-        self.names: dict[Node, str] = {}
-        self.parts: dict[Node, tuple[str | None, ...]] = {}
-        self.layers: dict[str, Node] = {}
-
-    def add(self, node: Node) -> str | None:
-        """Write a node. Returns the reason if it is not supported; otherwise None."""
-        if is_getitem(node):
-            name = self.parts[node.args[0]][node.args[1]] if node.args[0] in self.parts else None
-            if name is None:
-                return "its result is not computed"
-            self.names[node] = name
-            return None
-        writer = self._writer
-        values = fake_tensors(node)
-        writer.result = tuple(values[0].shape)
-        operands = [value for source in node.all_input_nodes[:1] for value in fake_tensors(source)]
-        writer.strides = tuple(operands[0].stride()) if operands else ()
-        writer.layer = self._layer_names.unique(_path_of(node))
-        self.layers[writer.layer] = node
-        try:
-            args, kwargs = torch.fx.map_arg((node.args, node.kwargs), self._operand)
-            kwargs = {key: value for key, value in kwargs.items() if key not in _WITHOUT_MEANING}
-            made = OPERATORS[operator_name(node)](writer, *args, **kwargs)
-        except UnsupportedError as error:
-            return f"{operator_name(node)}: {error}"
-        except TypeError as error:  # the function in the table does not have all arguments of the operator
-            return f"{operator_name(node)}: {error}"
-        if isinstance(made, str):
-            self.names[node] = made
-            writer.shapes[made] = writer.result
-            return None
-        self.parts[node] = made
-        for name, value in zip(made, values, strict=False):
-            if name is not None:
-                writer.shapes[name] = tuple(value.shape)
-        return None
-
-    def ended(self, node: Node) -> str:
-        """Add an Identity, so that an output of the network has a unique name, and return this name."""
-        self._writer.layer = self._layer_names.unique(f"{node.name}.result")
-        self.layers[self._writer.layer] = node
-        return self._writer.add("Identity", self.names[node])
-
-    def _operand(self, node: Node) -> Any:
-        if node in self.names:
-            return self.names[node]
-        if node not in self._constants:
-            raise UnsupportedError(f"its operand {node.name} has several results")
-        value = self._constants[node]
-        array = (value.float() if value.is_floating_point() else value).numpy()
-        name = self._writer.constant(array, f"constant.{node.name}")
-        self._writer.arrays[name] = array
-        self.names[node] = name
-        return name
-
-
-#: Arguments that are ignored, because the memory layout, device and type are known from the node's result.
-_WITHOUT_MEANING = frozenset({"memory_format", "dtype", "layout", "device", "pin_memory", "non_blocking"})
-
-
-def fake_tensors(node: Node) -> list[torch.Tensor]:
-    """Return the fake tensors of a node's results."""
-    value = node.meta.get("val")
-    several = value if isinstance(value, (tuple, list)) else [value]
-    return [one for one in several if isinstance(one, torch.Tensor)]
-
-
-def _path_of(node: Node) -> str:
-    """Return the path of the module that computes a node, without Dynamo's prefixes such as L['self']."""
-    stack = node.meta.get("nn_module_stack") or {}
-    path = next((str(entry[0]) for entry in reversed(stack.values())), "")
-    cleaned = (
-        path.replace("L['self'].", "").replace("L['self']", "").replace("_modules['", "").replace("']", "")
-    )
-    return cleaned.strip(".") or node.name
-
-
-def operator_name(node: Node) -> str:
-    """Return the name of a node's operator as in the table of operators; "" for other nodes."""
-    if node.op != "call_function" or not isinstance(node.target, torch._ops.OpOverload):
-        return ""
-    name = f"{node.target._opname}.{node.target._overloadname}"
-    return name if node.target.namespace == "aten" else f"{node.target.namespace}.{name}"
-
-
-def is_getitem(node: Node) -> bool:
-    """Return True if a node takes one of an operator's several results."""
-    return node.op == "call_function" and getattr(node.target, "__name__", "") == "getitem"

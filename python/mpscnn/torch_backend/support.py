@@ -10,9 +10,12 @@ import torch
 from torch.fx import Node
 from torch.multiprocessing.reductions import StorageWeakRef
 
-from mpscnn.torch_backend.aten.arithmetic import COMPARISONS
-from mpscnn.torch_backend.aten.operators import OPERATORS, PRODUCTS
-from mpscnn.torch_backend.subgraph import BFLOAT16, fake_tensors, is_getitem, operator_name
+from mpscnn.converters.pytorch.aten.arithmetic import COMPARISONS
+from mpscnn.converters.pytorch.aten.constants import is_getitem
+from mpscnn.converters.pytorch.aten.indexing import INDEXING
+from mpscnn.converters.pytorch.aten.nodes import fake_tensors, operator_name
+from mpscnn.converters.pytorch.aten.operators import OPERATORS, PRODUCTS
+from mpscnn.torch_backend.subgraph import BFLOAT16
 
 _FLOATS = (torch.float32, BFLOAT16)
 
@@ -23,7 +26,7 @@ def refused_nodes(graph: torch.fx.Graph, constants: Mapping[Node, Any]) -> dict[
     refused = {
         node: f"{operator_name(node) or node.target}: {reason}"
         for node in computed
-        if (reason := _reason_against(node)) is not None
+        if (reason := _reason_against(node, constants)) is not None
     }
     for node in computed:
         if _is_rounding(node):
@@ -33,7 +36,7 @@ def refused_nodes(graph: torch.fx.Graph, constants: Mapping[Node, Any]) -> dict[
     return refused
 
 
-def _reason_against(node: Node) -> str | None:
+def _reason_against(node: Node, constants: Mapping[Node, Any]) -> str | None:
     """Return the reason why a node cannot be in a network, by its operator and types; None if it may be."""
     if is_getitem(node):
         return None
@@ -49,6 +52,8 @@ def _reason_against(node: Node) -> str | None:
             return f"a tensor on {value.device}"
     if results[0].dtype not in (*_FLOATS, torch.bool):
         return f"a result of {results[0].dtype}"
+    if operator in INDEXING and any(value.dtype == torch.int64 for value in _computed(node, constants)):
+        return "places that are computed"
     read = _FLOATS if operator in COMPARISONS else (torch.bool,)
     for value in tensors:
         # If the result is a float, PyTorch converts operands of other types to it, as a network does with its inputs.
@@ -59,6 +64,13 @@ def _reason_against(node: Node) -> str | None:
     if 0 in (extent for value in (*tensors, *results[:1]) for extent in value.shape):
         return "tensors without elements"
     return None
+
+
+def _computed(node: Node, constants: Mapping[Node, Any]) -> list[torch.Tensor]:
+    """Return the fake tensors of the operands that are not constant."""
+    return [
+        value for source in node.all_input_nodes if source not in constants for value in fake_tensors(source)
+    ]
 
 
 def _is_rounding(node: Node) -> bool:

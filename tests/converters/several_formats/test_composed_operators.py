@@ -484,7 +484,6 @@ def of_torch(
 
     def network(_: Path) -> mpscnn.Network:
         torch = pytest.importorskip("torch", reason="torch is not installed")
-        pytest.importorskip("onnxscript", reason="onnxscript is not installed")
 
         class Module(torch.nn.Module):  # type: ignore[misc]
             def forward(self, x: Any) -> Any:

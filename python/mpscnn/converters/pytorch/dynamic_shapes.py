@@ -79,6 +79,8 @@ def _listed(given: Any, count: int, rest: str | None = None) -> list[Any]:
 
 def _by_axis(item: Any, argument: Any, name: str) -> dict[int, Any]:
     """Return the free extents of one argument."""
+    import torch
+
     rank = len(argument.shape)
     what = f"from_torch: dynamic_shapes of {name!r}"
     if isinstance(item, (tuple, list)) and len(item) == rank:
@@ -93,7 +95,7 @@ def _by_axis(item: Any, argument: Any, name: str) -> dict[int, Any]:
             raise ParameterError(
                 f"{what} has {extent!r} for axis {axis}; expected torch.export.Dim.AUTO, a torch.export.Dim or None"
             )
-        found[axis % rank] = extent
+        found[axis % rank] = torch.export.Dim.DYNAMIC if isinstance(extent, str) else extent
     return found
 
 

@@ -1,8 +1,7 @@
-"""Convert modules and functions of PyTorch to networks, through torch.export and ONNX."""
+"""Convert modules, functions and exported programs of PyTorch to networks, through torch.export."""
 
 from __future__ import annotations
 
-import ast
 import copy
 import itertools
 import logging
@@ -15,31 +14,23 @@ from typing import TYPE_CHECKING, Any
 from mpscnn._private.arguments import require_bool
 from mpscnn._private.expected_names import accept_foreign_arguments, conversion_hint
 from mpscnn.converters.float32_intermediates import keep_intermediates
-from mpscnn.converters.layer_names import LayerNames
-from mpscnn.converters.onnx_reader.external_data import ExternalData
 from mpscnn.converters.onnx_reader.file import OnnxFile
 from mpscnn.converters.onnx_reader.reader import Converted, converted
-from mpscnn.converters.pytorch.calls import bind_call
+from mpscnn.converters.pytorch.calls import Call, bind_call
 from mpscnn.converters.pytorch.check import require_equal
 from mpscnn.converters.pytorch.dynamic_shapes import require_free
-from mpscnn.converters.pytorch.exact_numbers import optimize_exactly
 from mpscnn.converters.pytorch.other_sizes import inputs_of_other_sizes
 from mpscnn.converters.pytorch.packages import require_packages
-from mpscnn.converters.pytorch.translations import OPSET, lost_results, translations
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.converters.simplify.simplifier import simplify
 from mpscnn.converters.unsupported import CHOOSE_SHAPE, CHOOSE_SIZE, UnsupportedLayersError
 from mpscnn.errors import ParameterError, UnsupportedError
 
 if TYPE_CHECKING:
-    import onnx
-
     from mpscnn.graph.network import Network
 
-_DIVISOR = 6  # the position of divisor_override among the arguments of avg_pool2d
 _FIXES = "Suggested fixes:"  # a line of PyTorch's messages
 _ADVICE = ' For more information, run with TORCH_LOGS="+dynamic".'
-_SCOPES = "pkg.torch.onnx.name_scopes"
 
 
 @accept_foreign_arguments
@@ -102,52 +93,74 @@ def from_torch(
     title = name or str(own_name)
     fold, check = require_bool("fold", fold), require_bool("check", check)
     call = bind_call(module, example_inputs, dynamic_shapes)
-    module, inputs = call.module, _tensors(call.inputs)
-    prepared = _for_inference(module, title)
-    with _quiet(), _separate_operators():
-        try:
-            with torch.no_grad():
-                program = torch.onnx.export(
-                    prepared,
-                    inputs,
-                    dynamo=True,
-                    verbose=False,
-                    optimize=False,
-                    dynamic_shapes=call.dynamic_shapes,
-                    opset_version=OPSET,
-                    custom_translation_table=translations(),
-                )
-                if fold:
-                    optimize_exactly(program)
-                _name_results_differently(program.model)
-                model = program.model_proto
-        except Exception as error:  # the module's code and PyTorch's compiler may raise any error
-            raise UnsupportedError(f"{title}: torch.export cannot trace it: {_reason(error)}") from error
-    _refuse_what_is_lost(program.exported_program, title)
+    inputs = _tensors(call.inputs)
+    prepared = _for_inference(call.module, title)
+    program = _exported(prepared, inputs, call, title)
     if call.free is not None:
-        require_free(call.free, program.exported_program, title)
-    parameters = None if fold else _parameters(prepared, program.exported_program, model, title)
-    _leave_out_made_up_biases(model)
-    _name_by_modules(model)
-    file = OnnxFile(model, title, model.ByteSize(), ExternalData(None))
-    options = ReadOptions(title, parameters=parameters)
+        require_free(call.free, program, title)
+    made, compared = _converted(program, inputs, title, fold=fold)
+    if check and compared is not None:
+        others = inputs_of_other_sizes(program, inputs, call.free) if call.free else ()
+        del program  # it may hold another copy of the weights
+        require_equal(compared, prepared, inputs, title, others)
+    # For training, norms are not merged, so that each parameter stays in its layer.
+    return keep_intermediates(simplify(made.network, merges_norms=fold))
+
+
+def _converted(
+    program: Any, inputs: Sequence[Any], title: str, *, fold: bool
+) -> tuple[Converted, Converted | None]:
+    """Return the network of a program, and a network that has the results of the program, see `_with_own_results`."""
+    from mpscnn.converters.pytorch.exported_program import read_program
+
+    with _quiet():
+        read = read_program(program, title, learns=not fold)
+    options = ReadOptions(title, parameters=None if fold else read.parameters)
     try:
-        made = converted(file, options)
+        made = converted(read.file, options)
     except UnsupportedLayersError as error:
         raise UnsupportedLayersError(_advised(str(error), inputs), error.layers) from error
     except UnsupportedError as error:
         raise UnsupportedError(_advised(str(error), inputs)) from error
+    made.network.notes += read.notes
     for note in made.network.notes:
         if note.startswith("parameter "):
-            warnings.warn(f"{title}: {note}", stacklevel=3)
-    if check:
-        compared = _with_own_results(made, file, options)
-        others = inputs_of_other_sizes(program.exported_program, inputs, call.free) if call.free else ()
-        del file, model, program  # these have another copy of the weights
-        if compared is not None:
-            require_equal(compared, prepared, inputs, title, others)
-    # For training, norms are not merged, so that each parameter stays in its layer.
-    return keep_intermediates(simplify(made.network, merges_norms=fold))
+            warnings.warn(f"{title}: {note}", stacklevel=4)
+    return made, _with_own_results(made, read.file, options)
+
+
+def _exported(module: Any, inputs: Sequence[Any], call: Call, title: str) -> Any:
+    """Return the torch.export.ExportedProgram of a module.
+
+    PyTorch's interpreter of bytecode (strict=True) traces some modules that a run of their code cannot trace.
+    """
+    import torch
+
+    errors = []
+    for strict in (False, True):
+        try:
+            with _quiet(), _separate_operators(), torch.no_grad():
+                return _traced(module, tuple(inputs), call.dynamic_shapes, strict=strict)
+        except Exception as error:  # the module's code and PyTorch's compiler may raise any error
+            errors.append(error)
+    raise UnsupportedError(f"{title}: torch.export cannot trace it: {_reason(errors[0])}") from errors[0]
+
+
+def _traced(module: Any, inputs: tuple[Any, ...], shapes: Any, *, strict: bool) -> Any:
+    """Call torch.export. If it suggests other free extents, call it again with these; `require_free` reports them."""
+    import torch
+
+    with torch.fx.experimental._config.patch(backed_size_oblivious=True):  # an extent of 1 may be free, too
+        try:
+            return torch.export.export(module, inputs, dynamic_shapes=shapes, strict=strict)
+        except torch._dynamo.exc.UserError as error:
+            try:
+                refined = torch.export.dynamic_shapes.refine_dynamic_shapes_from_suggested_fixes(
+                    error.msg, shapes
+                )
+            except Exception:  # there are no suggestions, or they do not fit the shapes
+                raise error from None
+            return torch.export.export(module, inputs, dynamic_shapes=refined, strict=strict)
 
 
 def _advised(message: str, inputs: Sequence[Any]) -> str:
@@ -172,35 +185,6 @@ def _with_own_results(made: Converted, file: OnnxFile, options: ReadOptions) -> 
     except UnsupportedError:
         made.network.notes.append("not compared with the module, whose results are not those of the network")
         return None
-
-
-def _parameters(module: Any, program: Any, model: onnx.ModelProto, title: str) -> dict[str, str]:
-    """Return, for each tensor of the file that is a parameter, its first name in the module."""
-    first: dict[int, str] = {}
-    names = {
-        name: first.setdefault(id(value), name)
-        for name, value in module.named_parameters(remove_duplicate=False)
-    }
-    written = {tensor.name for tensor in model.graph.initializer}
-    read = {node.name for node in program.graph.nodes if node.op == "placeholder" and node.users}
-    for spec in program.graph_signature.input_specs:
-        if spec.arg.name in read and spec.target in names and spec.target not in written:
-            raise UnsupportedError(
-                f"{title}: parameter {spec.target!r} would not learn: torch's exporter makes a constant of it"
-            )
-    return {name: parameter for name, parameter in names.items() if name in written}
-
-
-def _name_results_differently(model: Any) -> None:
-    """Rename results of nodes that have the name of a parameter or buffer. PyTorch's exporter does not prevent that."""
-    taken = set(model.graph.initializers)
-    for node in model.graph:
-        for result in node.outputs:
-            if result.name in taken:
-                result.name = next(
-                    name for i in itertools.count(1) if (name := f"{result.name}_{i}") not in taken
-                )
-            taken.add(result.name)
 
 
 def _tensors(given: Any) -> tuple[Any, ...]:
@@ -256,33 +240,18 @@ def _reason(error: BaseException) -> str:
     return " ".join([first, _FIXES, *itertools.takewhile(bool, lines[lines.index(_FIXES) + 1 :])])
 
 
-def _refuse_what_is_lost(program: Any, title: str) -> None:
-    """Raise UnsupportedError for arguments and results that PyTorch's exporter silently drops."""
-    if program is None:
-        return
-    if lost := lost_results(program):
-        raise UnsupportedError(f"{title}: {lost[0]} gives the places of maxima, which is not supported")
-    for node in program.graph.nodes:
-        if "avg_pool2d" in str(node.target) and len(node.args) > _DIVISOR and node.args[_DIVISOR] is not None:
-            raise UnsupportedError(
-                f"{title}: {node.name} has a divisor_override, which ONNX does not have: leave it out and multiply"
-            )
-
-
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Suppress log messages of PyTorch's exporter."""
-    loggers = [logging.getLogger(package) for package in ("torch", "onnxscript")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL)
+    """Suppress log messages and warnings of PyTorch."""
+    logger = logging.getLogger("torch")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+        logger.setLevel(level)
 
 
 @contextmanager
@@ -296,57 +265,3 @@ def _separate_operators() -> Iterator[None]:
         yield
     finally:
         torch.backends.mha.set_fastpath_enabled(is_fused)
-
-
-def _leave_out_made_up_biases(model: onnx.ModelProto) -> None:
-    """Remove biases of zeros that PyTorch's exporter adds to convolutions without a bias."""
-    nodes = list(model.graph.node)
-    makers = {name: node for node in nodes for name in node.output}
-    for node in nodes:
-        if node.op_type == "Conv" and len(node.input) == 3 and _is_made_up(node.input[2], makers):
-            del node.input[2]
-    needed = {output.name for output in model.graph.output}
-    kept = []
-    for node in reversed(nodes):
-        if not needed.isdisjoint(node.output):
-            needed.update(node.input)
-            kept.append(node)
-    del model.graph.node[:]
-    model.graph.node.extend(reversed(kept))
-
-
-def _is_made_up(bias: str, makers: Mapping[str, onnx.NodeProto]) -> bool:
-    """Return True if a bias is a constant zero that is cast and expanded."""
-    for kind in ("Expand", "CastLike"):
-        maker = makers.get(bias)
-        if maker is None or maker.op_type != kind:
-            return False
-        bias = maker.input[0]
-    maker = makers.get(bias)
-    if maker is None or maker.op_type != "Constant" or maker.attribute[0].name != "value":
-        return False
-    import onnx
-
-    return not onnx.numpy_helper.to_array(maker.attribute[0].t).any()
-
-
-def _name_by_modules(model: onnx.ModelProto) -> None:
-    """Give each node the path of the module that computes it."""
-    names = LayerNames()
-    for node in model.graph.node:
-        node.name = names.unique(_path_of(node))
-
-
-def _path_of(node: onnx.NodeProto) -> str:
-    """Return the path of the module that owns the node's weights, or of the innermost module that computes the node."""
-    for name in node.input:
-        path, _, role = name.rpartition(".")
-        if role == "weight" and path:
-            return str(path)
-    scopes = next((entry.value for entry in node.metadata_props if entry.key == _SCOPES), "[]")
-    try:
-        *modules, own = ast.literal_eval(scopes)
-    except (ValueError, SyntaxError):
-        return str(node.name)
-    innermost = next((module for module in reversed(modules) if module), "")
-    return str(innermost or own or node.name)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+from mpscnn.converters.pytorch.aten.writer import Operator, Writer
 from mpscnn.errors import UnsupportedError
-from mpscnn.torch_backend.aten.writer import Operator, Writer
 
 
 def _function(kind: str, **attributes: Any) -> Operator:
-    return lambda g, x: g.add(kind, x, **attributes)
+    return lambda g, x: g.add(kind, g.operand(x), **attributes)
 
 
 def _gelu(g: Writer, x: str, approximate: str = "none") -> str:
@@ -23,6 +24,11 @@ def _silu(g: Writer, x: str) -> str:
 def _clamp(g: Writer, x: str, low: float | None = None, high: float | None = None) -> str:
     limits = [None if limit is None else g.number(limit) for limit in (low, high)]
     return g.add("Clip", x, *limits)
+
+
+def _limited(g: Writer, x: str, low: str | None = None, high: str | None = None) -> str:
+    x = x if low is None else g.add("Max", x, g.operand(low))
+    return x if high is None else g.add("Min", x, g.operand(high))
 
 
 def _hardtanh(g: Writer, x: str, low: float = -1.0, high: float = 1.0) -> str:
@@ -44,6 +50,10 @@ def _celu(g: Writer, x: str, alpha: float = 1.0) -> str:
 
 
 def _prelu(g: Writer, x: str, slope: str) -> str:
+    """Write a PReLU. One slope for each channel needs an axis for each axis after the channels."""
+    extents = g.shapes[slope]
+    if len(extents) == 1 and extents[0] != 1 and g.rank(x) > 2:
+        slope = g.reshaped(slope, [extents[0], *[1] * (g.rank(x) - 2)])
     return g.add("PRelu", x, slope)
 
 
@@ -60,6 +70,49 @@ def _sign(g: Writer, x: str) -> str:
     return g.add("Where", is_number, g.add("Sign", x), g.number(0))
 
 
+def _log_sigmoid(g: Writer, x: str) -> str:
+    return g.add("Neg", g.add("Softplus", g.add("Neg", x)))
+
+
+def _softsign(g: Writer, x: str) -> str:
+    return g.add("Softsign", x)
+
+
+def _threshold(g: Writer, x: str, limit: float, value: float) -> str:
+    return g.add("Where", g.add("Greater", x, g.number(limit)), x, g.number(value))
+
+
+def _shrink(g: Writer, x: str, limit: float = 0.5) -> str:
+    """Write a soft shrink: x without its part between -limit and limit."""
+    return g.add("Sub", x, _clamp(g, x, -limit, limit))
+
+
+def _squared(g: Writer, x: str) -> str:
+    return g.add("Mul", x, x)
+
+
+def _log1p(g: Writer, x: str) -> str:
+    return g.add("Log", g.add("Add", x, g.number(1.0)))
+
+
+def _expm1(g: Writer, x: str) -> str:
+    return g.add("Sub", g.add("Exp", x), g.number(1.0))
+
+
+def _logarithm(base: float) -> Operator:
+    return lambda g, x: g.scaled(g.add("Log", g.operand(x)), 1 / math.log(base))
+
+
+def _truncated(g: Writer, x: str) -> str:
+    return g.add("Mul", g.add("Sign", x), g.add("Floor", g.add("Abs", x)))
+
+
+def _nothing_dropped(g: Writer, x: str, _: float = 0.5, train: bool = False) -> str:
+    if train:
+        raise UnsupportedError("dropout in training")
+    return g.add("Identity", x)
+
+
 def _rsqrt(g: Writer, x: str) -> str:
     return g.add("Reciprocal", g.add("Sqrt", x))
 
@@ -74,11 +127,27 @@ NEURONS: dict[str, Operator] = {
     "hardswish.default": _function("HardSwish"),
     "hardsigmoid.default": _function("HardSigmoid", alpha=1 / 6, beta=0.5),
     "hardtanh.default": _hardtanh,
+    "logsigmoid.default": _log_sigmoid,
+    "log_sigmoid.default": _log_sigmoid,
+    "selu.default": _function("Selu"),
+    "softsign.default": _softsign,
+    "threshold.default": _threshold,
+    "softshrink.default": _shrink,
+    "prelu.default": _prelu,
+    "_prelu_kernel.default": _prelu,
+    "square.default": _squared,
+    "log1p.default": _log1p,
+    "log2.default": _logarithm(2.0),
+    "log10.default": _logarithm(10.0),
+    "expm1.default": _expm1,
+    "special_expm1.default": _expm1,
+    "special_erf.default": _function("Erf"),
+    "trunc.default": _truncated,
+    "isnan.default": lambda g, x: g.add("IsNaN", x),
     "relu6.default": lambda g, x: _clamp(g, x, 0.0, 6.0),
     "leaky_relu.default": _leaky_relu,
     "elu.default": _elu,
     "celu.default": _celu,
-    "_prelu_kernel.default": _prelu,
     "softplus.default": _softplus,
     "abs.default": _function("Abs"),
     "neg.default": _function("Neg"),
@@ -95,4 +164,10 @@ NEURONS: dict[str, Operator] = {
     "clamp.default": _clamp,
     "clamp_min.default": _clamp,
     "clamp_max.default": lambda g, x, high: _clamp(g, x, None, high),
+    "clip.default": _clamp,
+    "clamp.Tensor": _limited,
+    "clamp_min.Tensor": _limited,
+    "clamp_max.Tensor": lambda g, x, high: _limited(g, x, None, high),
+    **{f"{name}.default": _nothing_dropped for name in ("dropout", "feature_dropout", "alpha_dropout")},
+    "feature_alpha_dropout.default": _nothing_dropped,
 }

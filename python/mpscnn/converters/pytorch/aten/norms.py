@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
+from mpscnn.converters.pytorch.aten.writer import Operator, Writer
 from mpscnn.errors import UnsupportedError
-from mpscnn.torch_backend.aten.writer import Operator, Writer
 
 
 def _filled(g: Writer, given: str | None, count: int, number: float) -> str:
@@ -18,7 +19,7 @@ def _batch_norm(
     g: Writer, x: str, weight: str | None, bias: str | None, mean: str, variance: str, _: float, eps: float
 ) -> tuple[str, None, None]:
     """Write a batch normalization with constant statistics."""
-    channels = g.shapes[x][1]
+    channels = int(g.shapes[x][1])
     factors = _filled(g, weight, channels, 1.0), _filled(g, bias, channels, 0.0)
     return g.add("BatchNormalization", x, *factors, mean, variance, epsilon=eps), None, None
 
@@ -43,7 +44,7 @@ def _norm_of_rows(
     g: Writer, x: str, weight: str | None, bias: str | None, _: bool, __: float, eps: float
 ) -> tuple[str, None, None]:
     """Write a batch normalization by its own batch of one, which is how PyTorch computes instance normalization."""
-    batch, channels, *_rest = g.shapes[x]
+    batch, channels = g.shapes[x][0], int(g.shapes[x][1])
     if batch != 1:
         raise UnsupportedError(f"the statistics of a batch of {batch}")
     factors = _filled(g, weight, channels, 1.0), _filled(g, bias, channels, 0.0)
@@ -84,11 +85,70 @@ def _rms_norm(
     return (g.add("Mul", made, weight) if weight else made), None
 
 
+def _batch_norm_alone(g: Writer, x: str, *given: Any) -> str:
+    """Write batch_norm, whose last argument is the choice of cuDNN."""
+    return _batch_norm_of_mode(g, x, *given[:-1])[0]
+
+
+def _group_norm_of_shape(
+    g: Writer,
+    x: str,
+    groups: int,
+    weight: str | None = None,
+    bias: str | None = None,
+    eps: float = 1e-5,
+    _: bool = True,
+) -> str:
+    return _group_norm(g, x, weight, bias, 0, int(g.shapes[x][1]), 0, groups, eps)[0]
+
+
+def _instance_norm(
+    g: Writer,
+    x: str,
+    weight: str | None,
+    bias: str | None,
+    mean: str | None,
+    variance: str | None,
+    by_image: bool,
+    _momentum: float,
+    eps: float,
+    _: bool,
+) -> str:
+    if not by_image and mean is not None and variance is not None:
+        return _batch_norm(g, x, weight, bias, mean, variance, _momentum, eps)[0]
+    channels = int(g.shapes[x][1])
+    factors = _filled(g, weight, channels, 1.0), _filled(g, bias, channels, 0.0)
+    return g.add("InstanceNormalization", x, *factors, epsilon=eps)
+
+
+def _layer_norm_of_shape(
+    g: Writer,
+    x: str,
+    shape: Sequence[int],
+    weight: str | None = None,
+    bias: str | None = None,
+    eps: float = 1e-5,
+    _: bool = True,
+) -> str:
+    return _layer_norm(g, x, shape, weight, bias, eps)[0]
+
+
+def _rms_norm_of_shape(
+    g: Writer, x: str, shape: Sequence[int], weight: str | None = None, eps: float | None = None
+) -> str:
+    return _rms_norm(g, x, shape, weight, eps)[0]
+
+
 NORMS: dict[str, Operator] = {
     "_native_batch_norm_legit_no_training.default": _batch_norm,
     "_native_batch_norm_legit.no_stats": _norm_of_rows,
     "native_batch_norm.default": _batch_norm_of_mode,
     "native_layer_norm.default": _layer_norm,
     "native_group_norm.default": _group_norm,
+    "batch_norm.default": _batch_norm_alone,
+    "instance_norm.default": _instance_norm,
+    "layer_norm.default": _layer_norm_of_shape,
+    "group_norm.default": _group_norm_of_shape,
+    "rms_norm.default": _rms_norm_of_shape,
     "_fused_rms_norm.default": _rms_norm,
 }

@@ -7,15 +7,17 @@ reader may still refuse the nodes later.
 
 from __future__ import annotations
 
-from mpscnn.torch_backend.aten.arithmetic import ARITHMETIC
-from mpscnn.torch_backend.aten.array_ops import ARRAY_OPS
-from mpscnn.torch_backend.aten.matrices import MATRICES
-from mpscnn.torch_backend.aten.neurons import NEURONS
-from mpscnn.torch_backend.aten.norms import NORMS
-from mpscnn.torch_backend.aten.reductions import REDUCTIONS
-from mpscnn.torch_backend.aten.resizes import RESIZES
-from mpscnn.torch_backend.aten.windows import WINDOWS
-from mpscnn.torch_backend.aten.writer import Operator
+from mpscnn.converters.pytorch.aten.arithmetic import ARITHMETIC
+from mpscnn.converters.pytorch.aten.array_ops import ARRAY_OPS
+from mpscnn.converters.pytorch.aten.indexing import INDEXING
+from mpscnn.converters.pytorch.aten.matrices import MATRICES
+from mpscnn.converters.pytorch.aten.neurons import NEURONS
+from mpscnn.converters.pytorch.aten.norms import NORMS
+from mpscnn.converters.pytorch.aten.recurrent import RECURRENT
+from mpscnn.converters.pytorch.aten.reductions import REDUCTIONS
+from mpscnn.converters.pytorch.aten.resizes import RESIZES
+from mpscnn.converters.pytorch.aten.windows import WINDOWS
+from mpscnn.converters.pytorch.aten.writer import Operator
 
 OPERATORS: dict[str, Operator] = {
     **WINDOWS,
@@ -25,6 +27,8 @@ OPERATORS: dict[str, Operator] = {
     **ARITHMETIC,
     **REDUCTIONS,
     **ARRAY_OPS,
+    **INDEXING,
+    **RECURRENT,
     **RESIZES,
 }
 

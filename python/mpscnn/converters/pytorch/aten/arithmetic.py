@@ -1,0 +1,135 @@
+"""Write ATen's arithmetic, comparisons and selections as ONNX nodes."""
+
+from __future__ import annotations
+
+from mpscnn.converters.pytorch.aten.writer import Kind, Operator, Writer
+from mpscnn.errors import UnsupportedError
+
+
+def _arithmetic(kind: str) -> Operator:
+    def write(g: Writer, x: str | float, y: str | float, alpha: float = 1) -> str:
+        second = g.operand(y)
+        if alpha != 1:
+            second = g.add("Mul", second, g.operand(alpha))
+        return g.add(kind, g.operand(x), second)
+
+    return write
+
+
+def _sum_of_product(g: Writer, x: str, y: str, z: str, *, value: float = 1) -> str:
+    return g.add("Add", x, g.scaled(g.add("Mul", y, z), value))
+
+
+def _sum_of_quotient(g: Writer, x: str, y: str, z: str, *, value: float = 1) -> str:
+    return g.add("Add", x, g.scaled(g.add("Div", y, z), value))
+
+
+def _between(g: Writer, x: str, y: str, weight: str | float) -> str:
+    """Write lerp: x + weight * (y - x)."""
+    return g.add("Add", x, g.add("Mul", g.add("Sub", y, x), g.operand(weight)))
+
+
+def _difference_from(g: Writer, x: str, y: str | float, alpha: float = 1) -> str:
+    return g.add("Sub", g.operand(y), g.scaled(g.operand(x), alpha))
+
+
+def _quotient_of_mode(g: Writer, x: str | float, y: str | float, *, rounding_mode: str | None) -> str:
+    if rounding_mode is not None:  # torch rounds the exact quotient, not the float32 number next to it
+        raise UnsupportedError(f"a quotient with rounding_mode {rounding_mode!r}")
+    return g.add("Div", g.operand(x), g.operand(y))
+
+
+def _power(g: Writer, x: str | float, exponent: str | float) -> str:
+    return g.add("Pow", g.operand(x), g.operand(exponent))
+
+
+def _comparison(kind: str) -> Operator:
+    def write(g: Writer, x: str | float, y: str | float) -> str:
+        kinds = [g.kind_of(one) for one in (x, y) if isinstance(one, str)]
+        common: Kind = "float" if "float" in kinds or isinstance(y, float) else "int"
+        return g.add(kind, g.operand(x, common), g.operand(y, common))
+
+    return write
+
+
+def _unequal(g: Writer, x: str, y: str | float) -> str:
+    return g.add("Not", str(_comparison("Equal")(g, x, y)))
+
+
+def _logic(kind: str) -> Operator:
+    def write(g: Writer, x: str, *others: str | float) -> str:
+        if g.kind != "bool":
+            raise UnsupportedError("computes with the bits of integers")
+        return g.add(kind, *(g.operand(one, "bool") for one in (x, *others)))
+
+    return write
+
+
+def _where(g: Writer, condition: str, x: str | float, y: str | float) -> str:
+    return g.add("Where", g.operand(condition, "bool"), g.operand(x), g.operand(y))
+
+
+def _masked_fill(g: Writer, x: str, mask: str, value: str | float) -> str:
+    return g.add("Where", g.operand(mask, "bool"), g.operand(value), g.operand(x))
+
+
+#: Operators that compare numbers.
+COMPARISONS = frozenset(
+    {f"{name}.{kind}" for name in ("gt", "ge", "lt", "le", "eq", "ne") for kind in ("Scalar", "Tensor")}
+)
+
+_LOGIC = {"logical_not": "Not", "logical_and": "And", "logical_or": "Or", "logical_xor": "Xor"}
+
+ARITHMETIC: dict[str, Operator] = {
+    "add.Tensor": _arithmetic("Add"),
+    "add.Scalar": _arithmetic("Add"),
+    "addcmul.default": _sum_of_product,
+    "addcdiv.default": _sum_of_quotient,
+    "lerp.Scalar": _between,
+    "lerp.Tensor": _between,
+    "sub.Tensor": _arithmetic("Sub"),
+    "sub.Scalar": _arithmetic("Sub"),
+    "rsub.Scalar": _difference_from,
+    "rsub.Tensor": _difference_from,
+    "mul.Tensor": _arithmetic("Mul"),
+    "mul.Scalar": _arithmetic("Mul"),
+    "div.Tensor": _arithmetic("Div"),
+    "div.Scalar": _arithmetic("Div"),
+    "div.Tensor_mode": _quotient_of_mode,
+    "div.Scalar_mode": _quotient_of_mode,
+    "true_divide.Tensor": _arithmetic("Div"),
+    "multiply.Tensor": _arithmetic("Mul"),
+    "subtract.Tensor": _arithmetic("Sub"),
+    "max.other": _arithmetic("Max"),
+    "min.other": _arithmetic("Min"),
+    "maximum.default": _arithmetic("Max"),
+    "minimum.default": _arithmetic("Min"),
+    "pow.Tensor_Scalar": _power,
+    "pow.Tensor_Tensor": _power,
+    "pow.Scalar": _power,
+    "gt.Scalar": _comparison("Greater"),
+    "gt.Tensor": _comparison("Greater"),
+    "ge.Scalar": _comparison("GreaterOrEqual"),
+    "ge.Tensor": _comparison("GreaterOrEqual"),
+    "lt.Scalar": _comparison("Less"),
+    "lt.Tensor": _comparison("Less"),
+    "le.Scalar": _comparison("LessOrEqual"),
+    "le.Tensor": _comparison("LessOrEqual"),
+    "eq.Scalar": _comparison("Equal"),
+    "eq.Tensor": _comparison("Equal"),
+    "ne.Scalar": _unequal,
+    "ne.Tensor": _unequal,
+    **{f"{name}.default": _logic(kind) for name, kind in _LOGIC.items()},
+    "bitwise_not.default": _logic("Not"),
+    **{
+        f"bitwise_{name}.{form}": _logic(kind)
+        for name, kind in (("and", "And"), ("or", "Or"), ("xor", "Xor"))
+        for form in ("Tensor", "Scalar")
+    },
+    "__and__.Tensor": _logic("And"),
+    "__or__.Tensor": _logic("Or"),
+    "__xor__.Tensor": _logic("Xor"),
+    **{f"where.{form}": _where for form in ("self", "ScalarSelf", "ScalarOther", "Scalar")},
+    "masked_fill.Scalar": _masked_fill,
+    "masked_fill.Tensor": _masked_fill,
+}

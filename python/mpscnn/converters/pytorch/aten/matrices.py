@@ -1,0 +1,125 @@
+"""Write ATen's matrix products and attention as ONNX nodes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from mpscnn.converters.pytorch.aten.writer import Operator, Writer
+from mpscnn.errors import UnsupportedError
+
+
+def _matrix_product(g: Writer, x: str, y: str) -> str:
+    return g.add("MatMul", x, y)
+
+
+def _sum_and_product(g: Writer, bias: str, x: str, y: str, beta: float = 1, alpha: float = 1) -> str:
+    if beta == 0:
+        return g.scaled(g.add("MatMul", x, y), alpha)
+    if g.rank(x) == 2 and g.rank(bias) == 1:
+        return g.add("Gemm", x, y, bias, alpha=float(alpha), beta=float(beta))
+    return g.add("Add", g.scaled(g.add("MatMul", x, y), alpha), g.scaled(bias, beta))
+
+
+def _linear(g: Writer, x: str, weight: str, bias: str | None = None) -> str:
+    if g.rank(x) == 2 and bias:
+        return g.add("Gemm", x, weight, bias, transB=1)
+    made = g.add("MatMul", x, g.add("Transpose", weight, perm=[1, 0]))
+    return g.add("Add", made, bias) if bias else made
+
+
+def _product_of_vectors(g: Writer, x: str, y: str) -> str:
+    return g.add("MatMul", x, y)
+
+
+def _einsum(g: Writer, equation: str, operands: Sequence[str], **_: Any) -> str:
+    return g.add("Einsum", *operands, equation=equation)
+
+
+def _attention(
+    g: Writer,
+    query: str,
+    key: str,
+    value: str,
+    dropout: float = 0.0,
+    is_causal: bool = False,
+    *,
+    attn_mask: str | None = None,
+    scale: float | None = None,
+) -> tuple[str, None]:
+    return _attention_of_mask(g, query, key, value, attn_mask, dropout, is_causal, scale=scale), None
+
+
+def _attention_of_mask(
+    g: Writer,
+    query: str,
+    key: str,
+    value: str,
+    mask: str | None = None,
+    dropout: float = 0.0,
+    is_causal: bool = False,
+    *,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> str:
+    """Write scaled_dot_product_attention. A query that may attend to no key gets zeros."""
+    if dropout:
+        raise UnsupportedError("dropout in training")
+    if enable_gqa:
+        key, value = (_for_each_query(g, one, query) for one in (key, value))
+    rank = g.rank(key)
+    turned = g.add("Transpose", key, perm=[*range(rank - 2), rank - 1, rank - 2])
+    factor = 1 / math.sqrt(int(g.shapes[query][-1])) if scale is None else scale
+    scores = g.add("Mul", g.add("MatMul", query, turned), g.number(factor))
+    if is_causal:
+        rows, columns = (int(g.shapes[one][-2]) for one in (query, key))
+        mask = g.constant(np.tri(rows, columns, dtype=np.bool_), "causal")
+        g.arrays[mask], g.kinds[mask] = np.tri(rows, columns, dtype=np.bool_), "bool"
+    if mask is None:
+        return g.add("MatMul", g.add("Softmax", scores, axis=-1), value)
+    return g.add("MatMul", _masked_shares(g, scores, mask), value)
+
+
+def _masked_shares(g: Writer, scores: str, mask: str) -> str:
+    """Write the softmax of masked scores. A mask of truth values is true where the query attends to the key."""
+    array = g.arrays.get(mask)
+    is_truth = g.kind_of(mask) == "bool"
+    if array is None:
+        bias = g.add("Where", mask, g.number(0.0), g.number(-math.inf)) if is_truth else mask
+        shares = g.add("Softmax", g.add("Add", scores, bias), axis=-1)
+        return g.add("Where", g.add("IsNaN", shares), g.number(0.0), shares) if is_truth else shares
+    numbers = np.where(array, 0.0, -math.inf).astype(np.float32) if is_truth else array
+    blind = np.isneginf(numbers).all(-1, keepdims=True)
+    finite: np.ndarray[Any, Any] = np.where(blind, np.float32(0), numbers)
+    hidden = g.constant(finite)
+    shares = g.add("Softmax", g.add("Add", scores, hidden), axis=-1)
+    return g.add("Mul", shares, g.constant((~blind).astype(np.float32))) if blind.any() else shares
+
+
+def _for_each_query(g: Writer, x: str, query: str) -> str:
+    """Repeat the heads of keys or values, each of which belongs to several consecutive heads of queries."""
+    own, wanted = int(g.shapes[x][-3]), int(g.shapes[query][-3])
+    if own == wanted:
+        return x
+    heads = np.arange(wanted, dtype=np.int64) * own // wanted
+    made = g.add("Gather", x, g.constant(heads), axis=g.rank(x) - 3)
+    g.shapes[made] = (*g.shapes[x][:-3], wanted, *g.shapes[x][-2:])
+    return made
+
+
+MATRICES: dict[str, Operator] = {
+    "mm.default": _matrix_product,
+    "bmm.default": _matrix_product,
+    "matmul.default": _matrix_product,
+    "addmm.default": _sum_and_product,
+    "baddbmm.default": _sum_and_product,
+    "linear.default": _linear,
+    "dot.default": _product_of_vectors,
+    "mv.default": _product_of_vectors,
+    "einsum.default": _einsum,
+    "scaled_dot_product_attention.default": _attention_of_mask,
+    "_scaled_dot_product_flash_attention_for_cpu.default": _attention,
+}

@@ -1,0 +1,219 @@
+"""Write ATen's reductions and softmax as ONNX nodes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from mpscnn.converters.pytorch.aten.writer import Operator, Writer
+from mpscnn.errors import UnsupportedError
+
+
+#: Reductions that return a number itself.
+_OF_ONE = frozenset({"ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd"})
+
+
+def _reduction(kind: str) -> Operator:
+    def write(
+        g: Writer, x: str, axes: Sequence[int] | int | None = None, keepdim: bool = False, **_: Any
+    ) -> str:
+        if not g.rank(x) and kind in _OF_ONE:
+            return g.add("Identity", g.operand(x))
+        return g.add(kind, g.operand(x), g.integers(g.axes(x, axes)), keepdims=int(keepdim))
+
+    return write
+
+
+def _extreme(kind: str, arg: str) -> Operator:
+    """Return a function that writes max or min along an axis, and its position."""
+    reduce = _reduction(kind)
+
+    def write(g: Writer, x: str, axis: int, keepdim: bool = False) -> tuple[str, str]:
+        position = g.add(arg, x, axis=g.axis(x, axis), keepdims=int(keepdim))
+        return str(reduce(g, x, axis, keepdim)), position
+
+    return write
+
+
+def _position(kind: str) -> Operator:
+    def write(g: Writer, x: str, axis: int | None = None, keepdim: bool = False) -> str:
+        if axis is None:
+            flat = g.add("Reshape", x, g.integers([-1]))
+            return g.add(kind, flat, axis=0, keepdims=0)
+        return g.add(kind, x, axis=g.axis(x, axis), keepdims=int(keepdim))
+
+    return write
+
+
+def _truth(kind: str) -> Operator:
+    """Return a function that writes any (the maximum of truth values) or all (the minimum)."""
+
+    def write(g: Writer, x: str, axes: Sequence[int] | int | None = None, keepdim: bool = False) -> str:
+        truths = g.cast(g.cast(x, "bool"), "float")
+        made = g.add(kind, truths, g.integers(g.axes(x, axes)), keepdims=int(keepdim))
+        return g.add("Greater", made, g.number(0.5))
+
+    return write
+
+
+def _cumulative(g: Writer, x: str, axis: int) -> str:
+    place = g.constant(np.asarray(g.axis(x, axis), np.int64))
+    return g.add("CumSum", g.operand(x), place)
+
+
+def _deviations(
+    g: Writer, x: str, axes: Sequence[int] | int | None, correction: float | None, keepdim: bool
+) -> tuple[str, str]:
+    """Write var_mean: the variance and the mean over axes."""
+    numbers = g.axes(x, axes)
+    along = g.integers(numbers)
+    mean = g.add("ReduceMean", x, along, keepdims=1)
+    difference = g.add("Sub", x, mean)
+    variance = g.add("ReduceMean", g.add("Mul", difference, difference), along, keepdims=int(keepdim))
+    count = int(math.prod(g.shapes[x][axis] for axis in numbers))
+    taken = 1.0 if correction is None else correction
+    if count <= taken:
+        raise UnsupportedError(f"a variance of {count} elements with the correction {taken:g}")
+    return g.scaled(variance, count / (count - taken)), mean if keepdim else g.add(
+        "ReduceMean", x, along, keepdims=0
+    )
+
+
+def _variance(
+    g: Writer,
+    x: str,
+    axes: Sequence[int] | None = None,
+    *,
+    correction: float | None = None,
+    keepdim: bool = False,
+) -> str:
+    return _deviations(g, x, axes, correction, keepdim)[0]
+
+
+def _variance_and_mean(
+    g: Writer,
+    x: str,
+    axes: Sequence[int] | None = None,
+    *,
+    correction: float | None = None,
+    keepdim: bool = False,
+) -> tuple[str, str]:
+    return _deviations(g, x, axes, correction, keepdim)
+
+
+def _deviation(
+    g: Writer,
+    x: str,
+    axes: Sequence[int] | None = None,
+    *,
+    correction: float | None = None,
+    keepdim: bool = False,
+) -> str:
+    return g.add("Sqrt", _deviations(g, x, axes, correction, keepdim)[0])
+
+
+def _deviation_and_mean(
+    g: Writer,
+    x: str,
+    axes: Sequence[int] | None = None,
+    *,
+    correction: float | None = None,
+    keepdim: bool = False,
+) -> tuple[str, str]:
+    variance, mean = _deviations(g, x, axes, correction, keepdim)
+    return g.add("Sqrt", variance), mean
+
+
+def _vector_norm(
+    g: Writer,
+    x: str,
+    order: float = 2,
+    axes: Sequence[int] | None = None,
+    keepdim: bool = False,
+) -> str:
+    kinds = {2: "ReduceL2", 1: "ReduceL1"}
+    if math.isinf(order):
+        sizes = g.add("Abs", x)
+        return g.add(
+            "ReduceMax" if order > 0 else "ReduceMin",
+            sizes,
+            g.integers(g.axes(x, axes)),
+            keepdims=int(keepdim),
+        )
+    if order not in kinds:
+        raise UnsupportedError(f"a norm of the order {order}; supported are 1 and 2")
+    return str(_reduction(kinds[int(order)])(g, x, axes, keepdim))
+
+
+def _norm(
+    g: Writer,
+    x: str,
+    order: float | None = 2,
+    axes: Sequence[int] | int | None = None,
+    keepdim: bool = False,
+) -> str:
+    return _vector_norm(g, x, 2 if order is None else order, axes, keepdim)  # type: ignore[arg-type]
+
+
+def _softmax(kind: str) -> Operator:
+    return lambda g, x, axis, *_: g.add(kind, g.operand(x), axis=axis)
+
+
+def _old_variance(root: bool, both: bool) -> Operator:
+    """Return a function for the forms of var, std and their pairs with the mean that have `unbiased`."""
+
+    def write(
+        g: Writer,
+        x: str,
+        *given: Any,
+        dim: Sequence[int] | None = None,
+        unbiased: bool = True,
+        keepdim: bool = False,
+    ) -> str | tuple[str, str]:
+        if given and not isinstance(given[0], bool):
+            dim, given = given[0], given[1:]
+        flags = [*given, *(unbiased, keepdim)[len(given) :]]
+        variance, mean = _deviations(g, x, dim, float(flags[0]), flags[1])
+        variance = g.add("Sqrt", variance) if root else variance
+        return (variance, mean) if both else variance
+
+    return write
+
+
+REDUCTIONS: dict[str, Operator] = {
+    "mean.dim": _reduction("ReduceMean"),
+    "mean.default": _reduction("ReduceMean"),
+    "sum.dim_IntList": _reduction("ReduceSum"),
+    "sum.default": _reduction("ReduceSum"),
+    "amax.default": _reduction("ReduceMax"),
+    "amin.default": _reduction("ReduceMin"),
+    "max.dim": _extreme("ReduceMax", "ArgMax"),
+    "min.dim": _extreme("ReduceMin", "ArgMin"),
+    "max.default": _reduction("ReduceMax"),
+    "min.default": _reduction("ReduceMin"),
+    "argmax.default": _position("ArgMax"),
+    "argmin.default": _position("ArgMin"),
+    **{f"any.{form}": _truth("ReduceMax") for form in ("default", "dim", "dims")},
+    **{f"all.{form}": _truth("ReduceMin") for form in ("default", "dim", "dims")},
+    "cumsum.default": _cumulative,
+    "prod.default": _reduction("ReduceProd"),
+    "prod.dim_int": _reduction("ReduceProd"),
+    "logsumexp.default": _reduction("ReduceLogSumExp"),
+    "linalg_vector_norm.default": _vector_norm,
+    "norm.ScalarOpt_dim": _norm,
+    "var.correction": _variance,
+    "var_mean.correction": _variance_and_mean,
+    "std.correction": _deviation,
+    **{f"var.{form}": _old_variance(root=False, both=False) for form in ("default", "dim")},
+    **{f"std.{form}": _old_variance(root=True, both=False) for form in ("default", "dim")},
+    **{f"var_mean.{form}": _old_variance(root=False, both=True) for form in ("default", "dim")},
+    "std_mean.correction": _deviation_and_mean,
+    "norm.Scalar": _norm,
+    "softmax.int": _softmax("Softmax"),
+    "log_softmax.int": _softmax("LogSoftmax"),
+    "_softmax.default": _softmax("Softmax"),
+    "_log_softmax.default": _softmax("LogSoftmax"),
+}
