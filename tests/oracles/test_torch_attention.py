@@ -123,6 +123,8 @@ DEFAULT = {
 def network_of(module: Any, examples: tuple[Any, ...], way: str, path: Path) -> Network:
     if way == "torch":
         return mpscnn.from_torch(module, examples, check=False)
+    if way == "dynamo":
+        pytest.importorskip("onnxscript", reason="onnxscript is not installed")
     torch.onnx.export(module, examples, path, dynamo=way == "dynamo", verbose=False)
     return converters.read_network([path])
 

@@ -26,7 +26,7 @@ SAVED_MODEL = "saved_model.pb"
 """The file that makes a folder a SavedModel."""
 
 _FROM_ONNX = "export the network it was made of as ONNX, which is read"
-_TORCH_EXPORT = "in Python: mpscnn.from_torch(torch.export.load(FILE).module(), example_inputs)"
+_TORCH_EXPORT = "in Python: mpscnn.from_torch(torch.export.load(FILE))"
 _PHOTO = "a photo, not a model: the model is named by --model, photos without an option"
 _ENOUGH = 64
 _ARCHIVE = b"PK\x03\x04"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +30,8 @@ from mpscnn.errors import UnsupportedError
 
 __all__ = ["Program", "read_program"]
 
+# Blocks of a module's code, which are operators of their own. None of them changes what a network computes in float32.
+_BLOCKS = frozenset({"wrap_with_autocast", "wrap_with_set_grad_enabled"})
 _UNKNOWN = "mpscnn has no such layer yet"
 
 
@@ -59,7 +61,7 @@ def read_program(program: Any, title: str, *, learns: bool) -> Program:
     Raises UnsupportedError: mpscnn has no such operators; the message names all of them.
     """
     same = same_tensors(program.graph)
-    if same is None:  # a view of a tensor is read after the tensor was written into
+    if same is None or _blocks_write(program):  # a view of a tensor is read after the tensor was written into
         program = program.run_decompositions({})
         same = same_tensors(program.graph) or {}
     return _Reader(program, title, same, learns=learns).read()
@@ -237,6 +239,8 @@ class _Reader:
         """Write a node. Return False if it is not supported."""
         if is_getitem(node):
             return self._attempted(node, path, self._nodes.add(node))
+        if isinstance(node.target, torch._ops.HigherOrderOperator) and node.target.name() in _BLOCKS:
+            return self._write_block(node, path)
         if not isinstance(target, torch._ops.OpOverload):
             return self._attempted(node, path, _UNKNOWN)
         operator = OPERATORS.get(name_of(target))
@@ -254,7 +258,7 @@ class _Reader:
         steps = decomposed(node, target)
         if steps is None:
             return self._attempted(node, path, _UNKNOWN)
-        return self._write_steps(node, steps, path)
+        return self._write_steps(node, steps, path, _tensor_operands(node))
 
     def _stand_for_norm(self, norm: Node) -> None:
         """Let the result of the layer before a batch normalization, which is in this layer, be its result."""
@@ -267,16 +271,27 @@ class _Reader:
     def _owner(self, node: Node, path: str) -> str:
         return self._nodes.path_of(node) if node.graph is self._program.graph else path
 
-    def _write_steps(self, node: Node, steps: torch.fx.GraphModule, path: str) -> bool:
-        """Write the operators that an operator is made of."""
-        sources = iter(_tensor_operands(node))
+    def _write_block(self, node: Node, path: str) -> bool:
+        """Write the operators of a block for which the module switches gradients or automatic precision off."""
+        place, block = next(
+            (place, self._constants[one])
+            for place, one in enumerate(node.args)
+            if isinstance(self._constants.get(one), torch.fx.GraphModule)
+        )
+        return self._write_steps(node, block, path, list(node.args[place + 1 :]))
+
+    def _write_steps(
+        self, node: Node, steps: torch.fx.GraphModule, path: str, operands: Sequence[Node]
+    ) -> bool:
+        """Write the operators that an operator or a block is made of."""
+        sources = iter(operands)
         for step in steps.graph.nodes:
             if step.op == "placeholder":
                 self._stand_for(step, next(sources))
             elif step.op == "get_attr":
                 self._keep(step, _attribute(steps, str(step.target)))
             elif step.op == "call_function":
-                self._read(step, path or node.name)
+                self._read(step, module_path(step) or path or node.name)
                 if step in self._refused:
                     return False
             elif step.op == "output":
@@ -302,6 +317,17 @@ class _Reader:
             kind = name.rpartition(".")[0] or str(node.target)
             self._unsupported.add(kind, path or node.name, reason.removeprefix(f"{name}: "))
         return reason is None
+
+
+def _blocks_write(program: Any) -> bool:
+    """Return True if an operator in a block of the module's code writes into a tensor."""
+    return any(
+        function_of(node) is not node.target
+        for block in program.graph_module.modules()
+        if isinstance(block, torch.fx.GraphModule) and block is not program.graph_module
+        for node in block.graph.nodes
+        if node.op == "call_function"
+    )
 
 
 def _tensor_operands(node: Node) -> list[Node]:

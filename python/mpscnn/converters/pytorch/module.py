@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import copy
-import itertools
-import logging
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +12,13 @@ from mpscnn._private.expected_names import accept_foreign_arguments, conversion_
 from mpscnn.converters.float32_intermediates import keep_intermediates
 from mpscnn.converters.onnx_reader.file import OnnxFile
 from mpscnn.converters.onnx_reader.reader import Converted, converted
-from mpscnn.converters.pytorch.calls import Call, bind_call
+from mpscnn.converters.pytorch.calls import bind_call
 from mpscnn.converters.pytorch.check import require_equal
 from mpscnn.converters.pytorch.dynamic_shapes import require_free
 from mpscnn.converters.pytorch.other_sizes import inputs_of_other_sizes
 from mpscnn.converters.pytorch.packages import require_packages
+from mpscnn.converters.pytorch.program_calls import program_call
+from mpscnn.converters.pytorch.tracing import example_tensors, exported, for_inference, without_messages
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.converters.simplify.simplifier import simplify
 from mpscnn.converters.unsupported import CHOOSE_SHAPE, CHOOSE_SIZE, UnsupportedLayersError
@@ -29,21 +27,18 @@ from mpscnn.errors import ParameterError, UnsupportedError
 if TYPE_CHECKING:
     from mpscnn.graph.network import Network
 
-_FIXES = "Suggested fixes:"  # a line of PyTorch's messages
-_ADVICE = ' For more information, run with TORCH_LOGS="+dynamic".'
-
 
 @accept_foreign_arguments
 def from_torch(
     module: Any,
-    example_inputs: Any,
+    example_inputs: Any = None,
     *,
     name: str | None = None,
     fold: bool = True,
     check: bool = True,
     dynamic_shapes: Any = None,
 ) -> Network:
-    """Convert a `torch.nn.Module`, or a function of tensors, to a network, without a file.
+    """Convert a module, a function of tensors or an exported program of PyTorch to a network, without a file.
 
     torch.export traces the module in inference mode. Layers are named by the paths of their modules. Images at inputs,
     and results with four axes, become NHWC. The batch is free. All other extents are those of the example, unless
@@ -52,10 +47,12 @@ def from_torch(
     ("torchvision" for most classifiers of torchvision).
 
     Args:
-        module: a module or function that takes and returns tensors, or sequences or mappings of tensors.
+        module: a module or function that takes and returns tensors, or sequences or mappings of tensors; or a
+            `torch.export.ExportedProgram`, which has example inputs and free extents of its own.
         example_inputs: a tensor or array, or a sequence of them, with the shapes that the module takes: images are
             (n, channels, height, width). A `torch.nn.Parameter` among them, or a mapping of parameters as for
-            `torch.func.functional_call`, becomes weights of the network instead of an input.
+            `torch.func.functional_call`, becomes weights of the network instead of an input. An exported program needs
+            none.
         name: the name of the network; None: that of the module's class.
         fold: True for inference: batch normalizations become part of the layers before them, and biases of zeros are
             left out. False for training: both stay layers, and exactly the parameters of the module are trained, under
@@ -81,23 +78,23 @@ def from_torch(
     require_packages()
     import torch
 
-    is_module = isinstance(module, torch.nn.Module)
-    hint = conversion_hint(module)
-    if (not is_module and not callable(module)) or "from_keras" in hint:
-        if isinstance(module, Mapping):
-            hint = "; module.load_state_dict(weights) sets the weights of a module"
-        raise ParameterError(
-            f"from_torch: expected a torch.nn.Module or a function, got {type(module).__name__}{hint}"
-        )
-    own_name = type(module).__name__ if is_module else getattr(module, "__name__", "function")
-    title = name or str(own_name)
     fold, check = require_bool("fold", fold), require_bool("check", check)
-    call = bind_call(module, example_inputs, dynamic_shapes)
-    inputs = _tensors(call.inputs)
-    prepared = _for_inference(call.module, title)
-    program = _exported(prepared, inputs, call, title)
-    if call.free is not None:
-        require_free(call.free, program, title)
+    if isinstance(module, torch.export.ExportedProgram):
+        call = program_call(module, example_inputs, dynamic_shapes)
+        title = name or "program"
+        program, prepared, inputs = module, call.module, call.inputs
+    else:
+        title = name or _name_of(module)
+        if example_inputs is None:
+            raise ParameterError(
+                "from_torch: example_inputs are needed; torch.rand(1, 3, 224, 224) is an example for a photo"
+            )
+        call = bind_call(module, example_inputs, dynamic_shapes)
+        inputs = example_tensors(call.inputs)
+        prepared = for_inference(call.module, title)
+        program = exported(prepared, inputs, call, title)
+        if call.free is not None:
+            require_free(call.free, program, title)
     made, compared = _converted(program, inputs, title, fold=fold)
     if check and compared is not None:
         others = inputs_of_other_sizes(program, inputs, call.free) if call.free else ()
@@ -107,13 +104,28 @@ def from_torch(
     return keep_intermediates(simplify(made.network, merges_norms=fold))
 
 
+def _name_of(module: Any) -> str:
+    """Return the name of a module's class, or of a function. Raises ParameterError for other values."""
+    import torch
+
+    is_module = isinstance(module, torch.nn.Module)
+    hint = conversion_hint(module)
+    if (not is_module and not callable(module)) or "from_keras" in hint:
+        if isinstance(module, Mapping):
+            hint = "; module.load_state_dict(weights) sets the weights of a module"
+        raise ParameterError(
+            f"from_torch: expected a torch.nn.Module or a function, got {type(module).__name__}{hint}"
+        )
+    return str(type(module).__name__ if is_module else getattr(module, "__name__", "function"))
+
+
 def _converted(
     program: Any, inputs: Sequence[Any], title: str, *, fold: bool
 ) -> tuple[Converted, Converted | None]:
     """Return the network of a program, and a network that has the results of the program, see `_with_own_results`."""
     from mpscnn.converters.pytorch.exported_program import read_program
 
-    with _quiet():
+    with without_messages():
         read = read_program(program, title, learns=not fold)
     options = ReadOptions(title, parameters=None if fold else read.parameters)
     try:
@@ -127,40 +139,6 @@ def _converted(
         if note.startswith("parameter "):
             warnings.warn(f"{title}: {note}", stacklevel=4)
     return made, _with_own_results(made, read.file, options)
-
-
-def _exported(module: Any, inputs: Sequence[Any], call: Call, title: str) -> Any:
-    """Return the torch.export.ExportedProgram of a module.
-
-    PyTorch's interpreter of bytecode (strict=True) traces some modules that a run of their code cannot trace.
-    """
-    import torch
-
-    errors = []
-    for strict in (False, True):
-        try:
-            with _quiet(), _separate_operators(), torch.no_grad():
-                return _traced(module, tuple(inputs), call.dynamic_shapes, strict=strict)
-        except Exception as error:  # the module's code and PyTorch's compiler may raise any error
-            errors.append(error)
-    raise UnsupportedError(f"{title}: torch.export cannot trace it: {_reason(errors[0])}") from errors[0]
-
-
-def _traced(module: Any, inputs: tuple[Any, ...], shapes: Any, *, strict: bool) -> Any:
-    """Call torch.export. If it suggests other free extents, call it again with these; `require_free` reports them."""
-    import torch
-
-    with torch.fx.experimental._config.patch(backed_size_oblivious=True):  # an extent of 1 may be free, too
-        try:
-            return torch.export.export(module, inputs, dynamic_shapes=shapes, strict=strict)
-        except torch._dynamo.exc.UserError as error:
-            try:
-                refined = torch.export.dynamic_shapes.refine_dynamic_shapes_from_suggested_fixes(
-                    error.msg, shapes
-                )
-            except Exception:  # there are no suggestions, or they do not fit the shapes
-                raise error from None
-            return torch.export.export(module, inputs, dynamic_shapes=refined, strict=strict)
 
 
 def _advised(message: str, inputs: Sequence[Any]) -> str:
@@ -185,83 +163,3 @@ def _with_own_results(made: Converted, file: OnnxFile, options: ReadOptions) -> 
     except UnsupportedError:
         made.network.notes.append("not compared with the module, whose results are not those of the network")
         return None
-
-
-def _tensors(given: Any) -> tuple[Any, ...]:
-    """Return the example inputs as float32 tensors on the CPU."""
-    import numpy as np
-    import torch
-
-    values: Sequence[Any] = given if isinstance(given, (tuple, list)) else (given,)
-    tensors = []
-    for number, value in enumerate(values):
-        if isinstance(value, np.ndarray):
-            value = torch.from_numpy(value)
-        if not isinstance(value, torch.Tensor):
-            raise ParameterError(
-                f"from_torch: example input {number} must be a tensor or an array, got {type(value).__name__}"
-                f"{'; torch.rand(shape) is an example' if isinstance(value, int) else ''}"
-            )
-        tensors.append(value.detach().cpu().float() if value.is_floating_point() else value.detach().cpu())
-    return tuple(tensors)
-
-
-def _for_inference(module: Any, title: str) -> Any:
-    """Return the module if it is in inference mode, on the CPU and in float32. Otherwise return a copy that is."""
-    import torch
-
-    training = any(part.training for part in module.modules())
-    values = [*module.parameters(), *module.buffers()]
-    elsewhere = any(
-        value.device.type != "cpu" or (value.is_floating_point() and value.dtype != torch.float32)
-        for value in values
-    )
-    if not training and not elsewhere:
-        return module
-    if training:
-        warnings.warn(f"{title} is in training mode; converted is a copy after eval()", stacklevel=4)
-    try:
-        copied = copy.deepcopy(module)
-    except (RuntimeError, TypeError) as error:
-        raise UnsupportedError(
-            f"{title}: cannot be copied ({error}); call eval(), cpu() and float() before converting it"
-        ) from error
-    return copied.eval().cpu().float()
-
-
-def _reason(error: BaseException) -> str:
-    """Return the first line of the original error and its suggested fixes, without PyTorch's general advice."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    lines = [line.strip() for line in str(error).splitlines()]
-    first = next(filter(None, lines), type(error).__name__).removesuffix(_ADVICE)[:300]
-    if _FIXES not in lines:
-        return first
-    return " ".join([first, _FIXES, *itertools.takewhile(bool, lines[lines.index(_FIXES) + 1 :])])
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Suppress log messages and warnings of PyTorch."""
-    logger = logging.getLogger("torch")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
-
-
-@contextmanager
-def _separate_operators() -> Iterator[None]:
-    """Let layers of transformers call the operators they are made of, instead of one fused operator of PyTorch."""
-    import torch
-
-    is_fused = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(is_fused)

@@ -98,7 +98,7 @@ def _slice(
 ) -> str:
     number = g.axis(x, axis)
     extent = g.shapes[x][number]
-    begin, stop = start or 0, _END if end is None else end
+    begin, stop = 0 if start is None else start, _END if end is None else end
     if isinstance(begin, int) and isinstance(stop, int) and isinstance(extent, int):
         begin, stop, _ = slice(begin, stop, step).indices(extent)
         stop = _END if stop == extent else stop
@@ -110,9 +110,8 @@ def _slice(
 
 def _select(g: Writer, x: str, axis: int, place: Extent) -> str:
     number = g.axis(x, axis)
-    extent = g.shapes[x][number]
-    begin = place + extent if isinstance(place, int) and place < 0 else place
-    part = g.add("Slice", x, *(g.integers([value]) for value in (begin, begin + 1, number)))
+    end = 2**31 - 1 if place == -1 else place + 1
+    part = g.add("Slice", x, *(g.integers([value]) for value in (place, end, number)))
     return g.add("Squeeze", part, g.integers([number]))
 
 

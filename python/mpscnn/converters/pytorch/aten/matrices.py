@@ -93,9 +93,9 @@ def _masked_shares(g: Writer, scores: str, mask: str) -> str:
         return g.add("Where", g.add("IsNaN", shares), g.number(0.0), shares) if is_truth else shares
     numbers = np.where(array, 0.0, -math.inf).astype(np.float32) if is_truth else array
     blind = np.isneginf(numbers).all(-1, keepdims=True)
-    finite: np.ndarray[Any, Any] = np.where(blind, np.float32(0), numbers)
-    hidden = g.constant(finite)
-    shares = g.add("Softmax", g.add("Add", scores, hidden), axis=-1)
+    finite = np.array(numbers, np.float32)
+    finite[np.broadcast_to(blind, finite.shape)] = 0.0
+    shares = g.add("Softmax", g.add("Add", scores, g.constant(finite)), axis=-1)
     return g.add("Mul", shares, g.constant((~blind).astype(np.float32))) if blind.any() else shares
 
 

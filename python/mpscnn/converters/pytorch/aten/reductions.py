@@ -11,7 +11,6 @@ import numpy as np
 from mpscnn.converters.pytorch.aten.writer import Operator, Writer
 from mpscnn.errors import UnsupportedError
 
-
 #: Reductions that return a number itself.
 _OF_ONE = frozenset({"ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd"})
 
