@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from mpscnn.converters.pytorch.extents import FreeExtent
 from mpscnn.errors import UnsupportedError
 
-if TYPE_CHECKING:
-    from mpscnn.converters.pytorch.aten.onnx_model import OnnxModel
-
 _INT64, _DOUBLE = 7, 11
+
+
+class Model(Protocol):
+    """The methods of an ONNX model in memory that write constants and nodes."""
+
+    def add(self, kind: str, *inputs: str | None, **attributes: Any) -> str:
+        """Add a node and return the name of its first result."""
+
+    def constant(self, array: np.ndarray[Any, Any], name: str | None = None) -> str:
+        """Add a constant and return its name."""
+
+    def integers(self, values: Any) -> str:
+        """Return the name of a list of integers."""
 
 
 class ExtentNodes:
@@ -24,7 +34,7 @@ class ExtentNodes:
         model: the model to which nodes are added.
     """
 
-    def __init__(self, model: OnnxModel) -> None:
+    def __init__(self, model: Model) -> None:
         self._model = model
         self._known: dict[Any, str] = {}
 
@@ -87,16 +97,16 @@ def _of_all(kind: str) -> Callable[..., str]:
     return lambda g, *parts: functools.reduce(lambda x, y: g.add(kind, x, y), parts)
 
 
-def _floor_of_quotient(g: OnnxModel, x: str, y: str) -> str:
+def _floor_of_quotient(g: Model, x: str, y: str) -> str:
     """Write x // y. ONNX's quotient of integers is exact if the remainder is subtracted before."""
     return g.add("Div", g.add("Sub", x, g.add("Mod", x, y)), y)
 
 
-def _real_quotient(g: OnnxModel, x: str, y: str) -> str:
+def _real_quotient(g: Model, x: str, y: str) -> str:
     return g.add("Div", *(g.add("Cast", one, to=_DOUBLE) for one in (x, y)))
 
 
-def _integer(kind: str | None) -> Callable[[OnnxModel, str], str]:
+def _integer(kind: str | None) -> Callable[[Model, str], str]:
     return lambda g, x: g.add("Cast", g.add(kind, x) if kind else x, to=_INT64)
 
 

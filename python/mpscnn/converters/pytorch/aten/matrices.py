@@ -96,7 +96,7 @@ def _masked_shares(g: Writer, scores: str, mask: str) -> str:
     finite = np.array(numbers, np.float32)
     finite[np.broadcast_to(blind, finite.shape)] = 0.0
     shares = g.add("Softmax", g.add("Add", scores, g.constant(finite)), axis=-1)
-    return g.add("Mul", shares, g.constant((~blind).astype(np.float32))) if blind.any() else shares
+    return g.add("Mul", shares, g.constant(np.asarray(~blind, np.float32))) if blind.any() else shares
 
 
 def _for_each_query(g: Writer, x: str, query: str) -> str:

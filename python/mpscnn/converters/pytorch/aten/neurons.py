@@ -66,12 +66,14 @@ def _softplus(g: Writer, x: str, beta: float = 1.0, threshold: float = 20.0) -> 
 
 def _sign(g: Writer, x: str) -> str:
     """Write the sign of each element. In PyTorch the sign of NaN is 0."""
+    if not g.exact_nan:
+        return g.add("Sign", x)
     is_number = g.add("Equal", x, x)
     return g.add("Where", is_number, g.add("Sign", x), g.number(0))
 
 
 def _log_sigmoid(g: Writer, x: str) -> str:
-    return g.add("Neg", g.add("Softplus", g.add("Neg", x)))
+    return g.add("Log", g.add("Sigmoid", x))
 
 
 def _softsign(g: Writer, x: str) -> str:

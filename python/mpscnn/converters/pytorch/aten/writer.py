@@ -21,6 +21,10 @@ _TO_ELEMENTS: dict[Kind, int] = {"float": 1, "int": 7, "bool": 9}
 class Writer(OnnxModel):
     """An ONNX model to which operators are added one by one.
 
+    Args:
+        exact_nan: whether NaN gives the results of PyTorch in operators that need further layers for that, as in a
+            backend of torch.compile.
+
     Attributes:
         results: the shape of each result of the current operator.
         kind: the kind of the current operator's first result.
@@ -29,8 +33,9 @@ class Writer(OnnxModel):
         kinds: the kinds of tensors by name. Tensors that are not listed are floats.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, exact_nan: bool = False) -> None:
         super().__init__()
+        self.exact_nan = exact_nan
         self.results: tuple[Shape, ...] = ()
         self.kind: Kind = "float"
         self.strides: Shape = ()
