@@ -19,7 +19,7 @@ from mpscnn.runtime.library import devices as listed_devices
 
 #: Optional packages whose versions are reported.
 PACKAGES = (
-    *("numpy", "pillow", "rich", "typer", "onnx", "onnxruntime", "onnxscript", "protobuf"),
+    *("numpy", "pillow", "rich", "typer", "onnx", "onnxruntime", "protobuf"),
     *("torch", "torchvision", "timm", "keras", "tensorflow", "ai-edge-litert", "openvino", "ncnn", "MNN"),
     *("pycocotools", "av", "pillow-heif", "ray", "fastapi", "uvicorn", "scikit-learn"),
 )
