@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -40,6 +40,14 @@ def indices(ranges: Sequence[Sequence[Any]], masks: Sequence[int]) -> list[Any]:
     if made.count(Ellipsis) > 1:
         raise WeightsError("damaged: more than one ellipsis")
     return made
+
+
+def from_begins_and_sizes(begins: Iterable[Any], sizes: Iterable[Any]) -> list[slice]:
+    """Return the indices of Slice: a begin and a size for each axis. A size of -1 takes all from the begin on."""
+    return [
+        slice(int(first), None if int(count) == -1 else int(first) + int(count))
+        for first, count in zip(begins, sizes, strict=True)
+    ]
 
 
 def expand_indices(made: Sequence[Any], rank: int) -> list[int | slice | None]:

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from mpscnn.converters.constant import Constant
 from mpscnn.converters.onnx_builder.builder import Builder
-from mpscnn.converters.tensorflow.shapes import Numbers
 from mpscnn.converters.tensorflow.values import Array
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -20,7 +20,7 @@ _MAX_INTEGERS = 4096
 _FLOATS = (1, 2, 14, 19)  # TensorFlow's numbers of the types float32, float64, bfloat16 and float16
 _SHARED = 1 << 10  # operators share constants of at least this many bytes
 
-Operand = str | Array
+Operand = str | Constant
 """The name of a blob (a computed tensor), or a constant."""
 
 Weights = dict[tuple[int, tuple[int, ...], tuple[int, ...]], tuple[Array, str]]
@@ -74,17 +74,21 @@ class Operation:
         operand = self._operand(place)
         if isinstance(operand, str):
             return self._b.tensor(operand)
-        if self.type("T") in _FLOATS and operand.dtype.kind in "iu":
+        array = _fixed(operand, "depends")
+        if self.type("T") in _FLOATS and array.dtype.kind in "iu":
             # A Cast to floats made the operand. It kept the whole numbers, because they might have been a shape.
-            operand = operand.astype(np.float32)
-        return self._constant(f"operand{place}", operand)
+            array = array.astype(np.float32)
+        return self._constant(f"operand{place}", array)
 
     def tensors(self, first: int = 0, last: int | None = None) -> list[str]:
         """Return the names of several operands in the ONNX graph."""
         return [self.tensor(place) for place in range(len(self._operands))[first:last]]
 
     def array(self, place: int, what: str) -> Array:
-        """Return a constant operand. Raises UnsupportedError if it is computed by the network."""
+        """Return a constant operand. Raises UnsupportedError if it is computed, or depends on a free size."""
+        return _fixed(self._given(place, what), f"its {what} depend")
+
+    def _given(self, place: int, what: str) -> Constant:
         operand = self._operand(place)
         if isinstance(operand, str):
             raise UnsupportedError(f"its {what} are computed by the network, which is not supported")
@@ -124,10 +128,11 @@ class Operation:
 
     def shape(self, place: int, what: str) -> list[int | None]:
         """Return a constant vector of extents, with None for free extents."""
-        array: Numbers = self.array(place, what)
-        if array.dtype.kind not in "iuO" or array.size > _MAX_INTEGERS:
+        constant = self._given(place, what)
+        if constant.low.dtype.kind not in "iu" or constant.size > _MAX_INTEGERS:
             raise WeightsError(f"damaged: its {what} are not whole numbers")
-        return [None if one is None else int(one) for one in array.reshape(-1)]
+        numbers = zip(constant.low.reshape(-1), constant.high.reshape(-1), strict=True)
+        return [int(low) if low == high else None for low, high in numbers]
 
     def integers(self, place: int, what: str) -> list[int]:
         """Return a constant vector of whole numbers."""
@@ -203,12 +208,16 @@ class Operation:
         return layout in ("NCHW", "NCW")
 
 
+def _fixed(constant: Constant, whose: str) -> Array:
+    if not constant.is_fixed:
+        raise UnsupportedError(f"{whose} on a free size")
+    return constant.low
+
+
 def numbers(array: Array) -> Array:
     """Return an array as one of the types that the ONNX graph uses: float32, int64 or bool."""
     if array.dtype.kind == "f":
         return array.astype(np.float32)
-    if array.dtype.kind == "O":
-        raise UnsupportedError("depends on a free size")
     return array if array.dtype.kind == "b" else array.astype(np.int64)
 
 

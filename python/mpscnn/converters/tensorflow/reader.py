@@ -9,17 +9,18 @@ from typing import Any
 import numpy as np
 
 from mpscnn._private.names import did_you_mean
-from mpscnn.converters.budget import Cost
+from mpscnn.converters.constant import Constant
 from mpscnn.converters.layer_names import LayerNames, quote_name
+from mpscnn.converters.layout import Atom, Axis, FreeExtents, trial_shapes
 from mpscnn.converters.onnx_builder.builder import Builder, Extents
 from mpscnn.converters.onnx_builder.walk import Walk
 from mpscnn.converters.read_options import ReadOptions
+from mpscnn.converters.tensorflow.constant_operators import compute
 from mpscnn.converters.tensorflow.file_errors import convert_errors
 from mpscnn.converters.tensorflow.node import Node
 from mpscnn.converters.tensorflow.operation import Operand, Operation, Weights
 from mpscnn.converters.tensorflow.operators import HANDLERS, REFUSED
 from mpscnn.converters.tensorflow.schema import PACKAGES
-from mpscnn.converters.tensorflow.shapes import FUNCTIONS, VIEWS, cost_of, is_shape, known_extents
 from mpscnn.converters.tensorflow.value_resolution import FOLLOWED, VARIABLES, Ref, ValueResolver
 from mpscnn.converters.tensorflow.values import Array
 from mpscnn.converters.tensorflow.windows import PER_CHANNEL
@@ -78,6 +79,9 @@ class _Converter:
         )
         self._walk = Walk(self._builder, file.origin)
         self._values: dict[Ref, Operand] = {}
+        # The axes of results whose shape an operator takes, by the name of the result.
+        self._axes: dict[str, list[Axis]] = {}
+        self._free = FreeExtents()
         self._blocks: dict[str, tuple[int, int]] = {}
         self._weights: Weights = {}
         self._inputs = {place: name for name, place in file.places.items()}
@@ -126,10 +130,10 @@ class _Converter:
             self._put(ref, [self._inputs[ref.name]])
             return
         if node.op == "Const":
-            self._put(ref, [self._flow.value(ref)])
+            self._put(ref, [Constant.of(self._flow.value(ref), self._flow.budget)])
             return
         if node.op in VARIABLES:
-            self._put(ref, [self._file.variable(ref)])
+            self._put(ref, [Constant.of(self._file.variable(ref), self._flow.budget)])
             return
         operands = [self._value(operand) for operand in self._flow.operands(ref)]
         if (found := self._of_shapes(node.op, node.attributes, operands, ref)) is not None:
@@ -152,43 +156,35 @@ class _Converter:
 
     def _of_shapes(
         self, kind: str, attributes: dict[str, Any], operands: Sequence[Operand], ref: Ref
-    ) -> list[Operand] | None:
+    ) -> Sequence[Operand] | None:
         """Return the results of an operator that only computes with shapes; None for other operators."""
         try:
             if kind in _SHAPES:
                 return [self._shape_of(kind, operand) for operand in operands]
-            function = FUNCTIONS.get(kind)
-            arrays = [operand for operand in operands if not isinstance(operand, str)]
-            if function is None or len(arrays) < len(operands):
-                return None
-            budget, size = self._flow.budget, sum(array.size for array in arrays)
-            if kind == "ConcatV2" and not all(map(is_shape, arrays)):
-                # These are the parts of a variable in a frozen graph.
-                axis = int(arrays[-1].reshape(()))
-                return [budget.run(Cost(size, size), lambda: np.concatenate(arrays[:-1], axis))]
-            if not all(map(is_shape, arrays[1:] if kind in VIEWS else arrays)):
-                return None
-            if kind not in VIEWS:
-                budget.spend(cost_of(kind, arrays))
-            return list(function(arrays, attributes))
+            constants = [operand for operand in operands if not isinstance(operand, str)]
+            return None if len(constants) < len(operands) else compute(kind, constants, attributes)
         except (ArithmeticError, LookupError, TypeError, ValueError) as error:
             if isinstance(error, (UnsupportedError, WeightsError)):
                 raise type(error)(f"{kind} {quote_name(ref.name)}: {error}") from error
             raise WeightsError(f"damaged: {kind} {quote_name(ref.name)} contradicts itself") from error
 
-    def _shape_of(self, kind: str, operand: Operand) -> Array:
-        if isinstance(operand, str):
-            if not self._builder.has(operand):
-                raise UnsupportedError("takes the shape of a result that cannot be computed")
-            extents = self._builder.extents(self._builder.tensor(operand))
-        else:
-            extents = operand.shape
+    def _shape_of(self, kind: str, operand: Operand) -> Constant:
+        """Return the result of Shape, ShapeN, Size or Rank."""
+        budget = self._flow.budget
+        shapes = self._trial_shapes(operand) if isinstance(operand, str) else operand.trial_shapes()
         if kind == "Rank":
-            return np.asarray(len(extents))
-        if kind == "Size":
-            total = None if None in extents else int(np.prod([one or 0 for one in extents], dtype=object))
-            return known_extents([total]).reshape(())
-        return known_extents(extents)
+            return Constant.of(np.asarray(len(shapes[0])), budget)
+        shape = Constant.of_extents(shapes, budget)
+        return shape.reduce("product", None, keeps_axes=False) if kind == "Size" else shape
+
+    def _trial_shapes(self, blob: str) -> tuple[list[int], list[int]]:
+        """Return the shape of a result twice: with the first and with the second number of each free extent."""
+        if not self._builder.has(blob):
+            raise UnsupportedError("takes the shape of a result that cannot be computed")
+        if blob not in self._axes:
+            extents = self._builder.extents(self._builder.tensor(blob))
+            self._axes[blob] = [(self._free.atom() if one is None else Atom(one),) for one in extents]
+        return trial_shapes(self._axes[blob])
 
     def _convert(self, ref: Ref, kind: str, attributes: dict[str, Any], operands: list[Operand]) -> None:
         handler = HANDLERS.get(kind)
@@ -228,9 +224,9 @@ class _Converter:
             return None
         if kind == "SpaceToBatchND":
             given = operands[1] if len(operands) > 1 else None
-            if isinstance(given, str) or given is None or given.size != 2 or given.dtype.kind not in "iu":
+            if not isinstance(given, Constant) or given.size != 2 or given.low.dtype.kind not in "iu":
                 return None
-            height, width = (int(one) for one in given.reshape(-1))
+            height, width = (int(one) for one in given.low.reshape(-1))
             return (height, width)
         return self._blocks.get(operands[0]) if kind in PER_CHANNEL else None
 

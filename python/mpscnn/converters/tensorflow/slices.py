@@ -17,17 +17,16 @@ class Slices:
     Args:
         begin, end, strides: vectors of integers with one entry for each index.
         attributes: the attributes of the node. Each bit of a mask, such as begin_mask, belongs to one index.
+
+    Attributes:
+        entries: the indices, as NumPy takes them.
     """
 
     def __init__(
         self, begin: NDArray[Any], end: NDArray[Any], strides: NDArray[Any], attributes: dict[str, Any]
     ) -> None:
         masks = [attributes[f"{name}_mask"].i if f"{name}_mask" in attributes else 0 for name in MASKS]
-        self._entries = indices([list(one.reshape(-1)) for one in (begin, end, strides)], masks)
-
-    def of_array(self, array: NDArray[Any]) -> Any:
-        """Apply the slice to an array."""
-        return array[tuple(self._entries)]
+        self.entries = indices([list(one.reshape(-1)) for one in (begin, end, strides)], masks)
 
     def of_tensor(self, b: Builder, x: str) -> str:
         """Apply the slice to a tensor of the ONNX graph."""
@@ -37,7 +36,7 @@ class Slices:
         removed: list[int] = []
         added: list[int] = []
         place = 0  # the number of an axis of the result
-        for entry in expand_indices(self._entries, b.rank(x)):
+        for entry in expand_indices(self.entries, b.rank(x)):
             if entry is None:
                 added.append(place)
                 place += 1

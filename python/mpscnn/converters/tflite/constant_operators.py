@@ -13,6 +13,7 @@ import numpy as np
 
 from mpscnn.converters.constant import CHEAP, Constant, listed
 from mpscnn.converters.constant_pair import Array
+from mpscnn.converters.strided_slice import from_begins_and_sizes
 from mpscnn.converters.tflite.context import Reader
 from mpscnn.converters.tflite.file import FileOperator
 from mpscnn.converters.tflite.slicing import strided_indices
@@ -69,14 +70,8 @@ def _range(_: Reader, __: FileOperator, operands: list[Constant]) -> Constant:
 
 
 def _slice(_: Reader, __: FileOperator, operands: list[Constant]) -> Constant:
-    def parts(_: tuple[int, ...], begins: Array, sizes: Array) -> list[slice]:
-        return [
-            slice(int(first), None if int(count) == -1 else int(first) + int(count))
-            for first, count in zip(begins, sizes, strict=True)
-        ]
-
-    x, begins, sizes = operands
-    return x.slice(parts, begins, sizes)
+    x, *ranges = operands
+    return x.slice(lambda _, *numbers: from_begins_and_sizes(*numbers), *ranges)
 
 
 def _strided_slice(_: Reader, operator: FileOperator, operands: list[Constant]) -> Constant:
