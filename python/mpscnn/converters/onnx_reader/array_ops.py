@@ -196,7 +196,7 @@ def _pad(c: Context, node: Node) -> FileTensor | None:
         and not (front or back or lies_channels_last)
         and _is_padding_of_maximum(c, node.outputs[0], border)
     ):
-        c.padded[node.outputs[0]] = (x, [top, left, bottom, right])
+        c.merged.borders[node.outputs[0]] = (x, [top, left, bottom, right])
         return None
     if not math.isfinite(value):
         raise UnsupportedError(

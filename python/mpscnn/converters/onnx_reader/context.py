@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +58,53 @@ class Quantized:
     is_limited: bool
 
 
+@dataclass
+class FileIntegers:
+    """The quantizations of the file's tensors and of the network's.
+
+    Attributes:
+        quantized: the inputs of QuantizeLinear, by the name of its result.
+        limited: the names of tensors that their layer clips to the range of their integers.
+        of_tensors: the quantizations of the network's tensors, by index.
+        types: the types of these integers in the file.
+    """
+
+    quantized: dict[str, Quantized] = field(default_factory=dict)
+    limited: set[str] = field(default_factory=set)
+    of_tensors: dict[int, Integers] = field(default_factory=dict)
+    types: set[str] = field(default_factory=set)
+
+
+@dataclass
+class MergedNodes:
+    """Nodes that became part of the layer of another node.
+
+    Attributes:
+        nodes: the id() of nodes that became part of the layer before them.
+        ends: the result of the last node that is merged into a node's layer, by the node's result.
+        borders: the operand and the sides of a Pad that becomes the padding of the maximum after it, by its result.
+    """
+
+    nodes: set[int] = field(default_factory=set)
+    ends: dict[str, str] = field(default_factory=dict)
+    borders: dict[str, tuple[FileTensor, list[int]]] = field(default_factory=dict)
+
+
+@dataclass
+class KnownResults:
+    """What is known about results of nodes besides the tensors that the network computes.
+
+    Attributes:
+        sequences: the parts of sequences. The name of a constant stands for the constant.
+        maxima: the places of the maxima of poolings, by the name of the tensor with their positions.
+        truths: a cache of `logic.are_truths`: whether all elements of a tensor are 0 or 1.
+    """
+
+    sequences: dict[str, list[FileTensor | str]] = field(default_factory=dict)
+    maxima: dict[str, Maxima] = field(default_factory=dict)
+    truths: dict[str, bool] = field(default_factory=dict)
+
+
 class Context:
     """The network that is built, with the values and constants of the file.
 
@@ -88,24 +135,14 @@ class Context:
         self.results = results
         self.parameters = Parameters(None) if parameters is None else parameters
         self.values: dict[str, FileTensor] = {}
-        # The parts of sequences; a constant is represented by its name.
-        self.sequences: dict[str, list[FileTensor | str]] = {}
-        self.quantized: dict[str, Quantized] = {}
-        self.limited: set[str] = set()  # tensors that their layer clips to the range of their integers
-        self.integers: dict[int, Integers] = {}  # quantizations by the index of the network's tensor
-        self.integer_types: set[str] = set()  # the types of these integers in the file
+        self.integers = FileIntegers()
+        self.merged = MergedNodes()
+        self.known = KnownResults()
         # The names of constants in the file that are weights, by layer and role.
         self.weights: dict[tuple[str, str], str] = {}
         self._learnt: dict[tuple[str, tuple[int, ...]], Tensor] = {}  # by the name and shape of a parameter
-        self.padded: dict[str, tuple[FileTensor, list[int]]] = {}
-        self.maxima: dict[str, Maxima] = {}  # by the name of the tensor that has the positions
         self.input_layouts: tuple[InputLayout, ...] = ()
-        # A cache of `logic.are_truths`: whether all elements of a tensor are 0 or 1.
-        self.truths: dict[str, bool] = {}
         self.notes: list[str] = []
-        self.merged: set[int] = set()  # the id() of nodes that became part of the layer before them
-        # The result of the last node that is merged into a node's layer, by the node's result.
-        self.ends: dict[str, str] = {}
         self._node: Node | None = None
         self.arranger = Arranger(network, batch, self._inserted_name, constants.budget)
 
@@ -122,11 +159,11 @@ class Context:
         """
         if not name:
             raise UnsupportedError("an operand is left out, which is not supported")
-        if name in self.quantized:
+        if name in self.integers.quantized:
             raise UnsupportedError(
                 f"computes with {quote_name(name)}, which is quantised; only what is dequantised again can be"
             )
-        if name in self.padded:
+        if name in self.merged.borders:
             raise AssertionError("a border that belongs to a maximum")
         if name not in self.values:
             if self.learns(name):
@@ -224,7 +261,7 @@ class Context:
             if name:
                 has_batch = any(atom.is_batch for axis in value.axes for atom in axis)
                 batch = None if has_batch else self.arranger.batch
-                self.values[self.ends.get(name, name)] = value.prepend_batch(batch)
+                self.values[self.merged.ends.get(name, name)] = value.prepend_batch(batch)
 
     def only_user(self, name: str) -> Node | None:
         """Return the single consumer of a tensor; None if there are several, or if the tensor is an output."""

@@ -17,8 +17,8 @@ def fuse_activation(c: Context, node: Node) -> Activation:
     layer as the result of the activation's node.
     """
     name = node.outputs[0]
-    activation, result = _activation_after(c, c.ends.get(name, name))
-    c.ends[name] = result
+    activation, result = _activation_after(c, c.merged.ends.get(name, name))
+    c.merged.ends[name] = result
     return merge_integer_limits(c, activation, result)
 
 
@@ -27,7 +27,7 @@ def _activation_after(c: Context, name: str) -> tuple[Activation, str]:
     function = None if user is None else _function_or_none(c, user)
     if user is None or function is None or user.inputs[0] != name:
         return None, name
-    c.merged.add(id(user))
+    c.merged.nodes.add(id(user))
     return function, user.outputs[0]
 
 

@@ -29,7 +29,7 @@ def keep_integers(c: Context) -> None:
     Layers without a quantization in the file, and layers that no engine computes in integers, stay float32. The network
     stays unchanged if that is the case for all its convolutions and dense layers, or for all its layers.
     """
-    if not c.quantized:
+    if not c.integers.quantized:
         return
     _simplify(c)
     network = c.network
@@ -70,10 +70,10 @@ def _simplify(c: Context) -> None:
     This comes before the integers, because an engine of integers computes an activation with the layer before it.
     """
     names = c.network.layer_names()
-    integers = {names[index]: integers for index, integers in c.integers.items()}
+    integers = {names[index]: integers for index, integers in c.integers.of_tensors.items()}
     c.network = simplify_before_integers(c.network, integers)
     places = {name: index for index, name in enumerate(c.network.layer_names())}
-    c.integers = {places[name]: own for name, own in integers.items() if name in places}
+    c.integers.of_tensors = {places[name]: own for name, own in integers.items() if name in places}
 
 
 def _is_limit(node: Node) -> bool:
@@ -123,7 +123,7 @@ class _Integers:
             for name in set(self.names) - set(self.floats)
             for stored in self._found.get(name, {}).values()
         )
-        self.dtype = "uint8" if c.integer_types == {"uint8"} and not several else "int8"
+        self.dtype = "uint8" if c.integers.types == {"uint8"} and not several else "int8"
 
     def set_weights(self, layers: Collection[str]) -> None:
         """Set the integer weights of these layers, none of which is among `floats`."""
@@ -139,7 +139,7 @@ class _Integers:
         quantize it has that quantization.
         """
         names = self._c.network.layer_names()
-        scales = {names[index]: Scale(*integers) for index, integers in self._c.integers.items()}
+        scales = {names[index]: Scale(*integers) for index, integers in self._c.integers.of_tensors.items()}
         readers: dict[str, list[Node | None]] = {}
         for node in self.nodes:
             if node["operation"] == "constant":

@@ -22,15 +22,20 @@ _JUNCTIONS = {"And": "multiply", "Or": "maximum", "Xor": "not_equal"}
 def are_truths(c: Context, name: str) -> bool:
     """Return True if all elements of a tensor are 0 or 1, judging by the nodes that compute it."""
     way = []
-    while name not in c.truths:
+    while name not in c.known.truths:
         way.append(name)
         node = c.file.makers.get(name)
         if node is None or node.kind not in ("Cast", "Identity"):
-            c.truths[name] = node is not None and node.kind in (*_COMPARISONS, *_JUNCTIONS, "IsNaN", "Not")
+            c.known.truths[name] = node is not None and node.kind in (
+                *_COMPARISONS,
+                *_JUNCTIONS,
+                "IsNaN",
+                "Not",
+            )
         else:
             name = node.inputs[0]
-    c.truths |= dict.fromkeys(way, c.truths[name])
-    return c.truths[name]
+    c.known.truths |= dict.fromkeys(way, c.known.truths[name])
+    return c.known.truths[name]
 
 
 def _comparison(c: Context, node: Node) -> FileTensor | None:

@@ -140,8 +140,8 @@ def _factor_after(c: Context, node: Node) -> float:
     factor = number if user.kind == "Mul" else 1.0 / number if number else 0.0
     if not _MIN_FACTOR <= abs(factor) <= 1.0:
         return 1.0
-    c.merged.add(id(user))
-    c.ends[name] = user.outputs[0]
+    c.merged.nodes.add(id(user))
+    c.merged.ends[name] = user.outputs[0]
     return factor
 
 
@@ -160,8 +160,8 @@ def _bias_after(c: Context, node: Node, units: int) -> tuple[NDArray[np.float32]
     constant = c.constants.find(other)
     if constant is None or not constant.is_fixed or constant.low.shape != (units,):
         return None, None
-    c.merged.add(id(user))
-    c.ends[name] = user.outputs[0]
+    c.merged.nodes.add(id(user))
+    c.merged.ends[name] = user.outputs[0]
     return c.constants.real_view(other, "its biases"), other
 
 

@@ -42,18 +42,18 @@ def merge_integer_limits(c: Context, activation: Activation, name: str) -> Activ
         return activation
     if limits is None or not all(map(math.isfinite, limits)):
         return activation
-    c.limited.add(name)
+    c.integers.limited.add(name)
     return {"kind": "clamp", "a": limits.low, "b": limits.high}
 
 
 def note_same_limits(c: Context, x: Value, name: str) -> None:
     """Note that the result of a maximum or mean of x needs no clipping, if it has the same quantization as x."""
     user = c.only_user(name)
-    if user is None or user.kind != "QuantizeLinear" or x.tensor.index not in c.integers:
+    if user is None or user.kind != "QuantizeLinear" or x.tensor.index not in c.integers.of_tensors:
         return
     with suppress(Error):  # the conversion of the node itself reports it
-        if _int8_of(_grid(c, user)) == c.integers[x.tensor.index]:
-            c.limited.add(name)
+        if _int8_of(_grid(c, user)) == c.integers.of_tensors[x.tensor.index]:
+            c.integers.limited.add(name)
 
 
 def note_integers(c: Context, value: Value, name: str) -> None:
@@ -63,19 +63,21 @@ def note_integers(c: Context, value: Value, name: str) -> None:
     grid = Grid(float(stored.scales[0]), int(stored.zero_points.reshape(-1)[0]), stored.values.dtype)
     integers = _int8_of(grid)
     if integers is not None:
-        c.integers[value.tensor.index] = integers
-        c.integer_types.add(grid.dtype.name)
+        c.integers.of_tensors[value.tensor.index] = integers
+        c.integers.types.add(grid.dtype.name)
 
 
 def _quantize(c: Context, node: Node) -> None:
     """Convert QuantizeLinear: no layer is added. Only a DequantizeLinear may read the result."""
     source = node.inputs[0]
-    c.quantized[node.outputs[0]] = Quantized(c.value(source), _grid(c, node), source in c.limited)
+    c.integers.quantized[node.outputs[0]] = Quantized(
+        c.value(source), _grid(c, node), source in c.integers.limited
+    )
 
 
 def _dequantize(c: Context, node: Node) -> FileTensor:
     """Convert DequantizeLinear after QuantizeLinear to the value before both, clipped to the range of the integers."""
-    found = c.quantized.get(node.inputs[0])
+    found = c.integers.quantized.get(node.inputs[0])
     if found is None:
         raise UnsupportedError(
             "it makes floats of integers that the network computes, which is not supported"
@@ -83,13 +85,13 @@ def _dequantize(c: Context, node: Node) -> FileTensor:
     if _grid(c, node, found.grid.dtype) != found.grid:
         raise UnsupportedError("its scale or zero point is not that of the quantisation before it")
     x, integers = found.value, _int8_of(found.grid)
-    if not found.is_limited and (integers is None or c.integers.get(x.tensor.index) != integers):
+    if not found.is_limited and (integers is None or c.integers.of_tensors.get(x.tensor.index) != integers):
         low, high = found.grid.limits
         x = x.map({"kind": "clamp", "a": low, "b": high})
-    c.quantized[node.inputs[0]] = Quantized(x, found.grid, is_limited=True)
+    c.integers.quantized[node.inputs[0]] = Quantized(x, found.grid, is_limited=True)
     if integers is not None:
-        c.integers[x.tensor.index] = integers
-        c.integer_types.add(found.grid.dtype.name)
+        c.integers.of_tensors[x.tensor.index] = integers
+        c.integers.types.add(found.grid.dtype.name)
     return x
 
 

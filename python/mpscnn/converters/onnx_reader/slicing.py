@@ -107,7 +107,7 @@ def _split_to_sequence(c: Context, node: Node) -> None:
     x = c.x(node)
     axis = x.axis(node.integer("axis", 0))
     parts = _divided(x, axis, _sizes(c, node, x.known_extent(axis, "splits"), x.shown))
-    c.sequences[node.outputs[0]] = [one.squeeze([axis]) if drops_axis else one for one in parts]
+    c.known.sequences[node.outputs[0]] = [one.squeeze([axis]) if drops_axis else one for one in parts]
 
 
 def _is_known(c: Context, name: str) -> bool:
@@ -126,7 +126,7 @@ def _split_constant(c: Context, node: Node, *, drops_axis: bool) -> None:
         name = f"{node.outputs[0]}/part{place}"
         c.constants.put(name, part.squeeze(axis) if drops_axis else part)
         parts.append(name)
-    c.sequences[node.outputs[0]] = parts
+    c.known.sequences[node.outputs[0]] = parts
 
 
 def _sizes(c: Context, node: Node, extent: int, what: str) -> list[int]:
@@ -148,7 +148,9 @@ def _sizes(c: Context, node: Node, extent: int, what: str) -> list[int]:
 
 
 def _sequence(c: Context, node: Node) -> None:
-    c.sequences[node.outputs[0]] = [name if _is_known(c, name) else c.value(name) for name in node.inputs]
+    c.known.sequences[node.outputs[0]] = [
+        name if _is_known(c, name) else c.value(name) for name in node.inputs
+    ]
 
 
 def _sequence_at(c: Context, node: Node) -> FileTensor | None:
@@ -172,11 +174,11 @@ def _concat_from_sequence(c: Context, node: Node) -> FileTensor:
 
 
 def _parts_of(c: Context, node: Node) -> list[FileTensor | str]:
-    if node.inputs[0] not in c.sequences:
+    if node.inputs[0] not in c.known.sequences:
         raise UnsupportedError(
             f"its operand {quote_name(node.inputs[0])} is not a sequence of tensors that is known"
         )
-    return c.sequences[node.inputs[0]]
+    return c.known.sequences[node.inputs[0]]
 
 
 def _gather(c: Context, node: Node) -> FileTensor:

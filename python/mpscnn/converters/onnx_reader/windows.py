@@ -129,9 +129,9 @@ def _convolution(c: Context, node: Node) -> FileTensor:
 
 def _padded(c: Context, node: Node) -> tuple[FileTensor, dict[str, Any]]:
     """Return the input of a pooling, and padding that is merged from a Pad node before it."""
-    if node.inputs[0] not in c.padded:
+    if node.inputs[0] not in c.merged.borders:
         return c.tensor(node.inputs[0]), {}
-    x, (top, left, bottom, right) = c.padded[node.inputs[0]]
+    x, (top, left, bottom, right) = c.merged.borders[node.inputs[0]]
     before, after = _pads(node, x.rank)
     return x, _explicit((before[0] + top, before[1] + left), (after[0] + bottom, after[1] + right))
 
@@ -245,7 +245,11 @@ def _pooling(c: Context, node: Node) -> Made:
     elif node.kind == "AveragePool":
         counts = bool(node.integer("count_include_pad", 0)) and "padding" in attributes
         attributes |= {"kind": "average", "count_padding": counts}
-        if x.tensor.index in c.integers and "padding" not in attributes and kernel == tuple(x.shape[2:]):
+        if (
+            x.tensor.index in c.integers.of_tensors
+            and "padding" not in attributes
+            and kernel == tuple(x.shape[2:])
+        ):
             # The result of a global average may have another quantization than the image, so it is used.
             attributes = {"kind": "average", "global": True}
     elif order == 2:
@@ -305,7 +309,7 @@ def _pooling_with_positions(
     windows = Windows.of(image, pooled, kernel, strides, dilation, before)
     positions = node.outputs[1]
     maxima = find_maxima(c.arranger, image, pooled, windows, windows.offsets)
-    c.maxima[positions] = maxima
+    c.known.maxima[positions] = maxima
     if positions not in c.results and all(user.kind == "MaxUnpool" for user in c.users(positions)):
         return [y]
     if c.arranger.batch is not None and c.arranger.batch.high != 1:
@@ -316,7 +320,7 @@ def _pooling_with_positions(
 def _unpooling(c: Context, node: Node) -> FileTensor:
     """Convert MaxUnpool by the positions of a MaxPool."""
     x = c.x(node)
-    maxima = c.maxima.get(node.inputs[1])
+    maxima = c.known.maxima.get(node.inputs[1])
     if maxima is None:
         raise UnsupportedError("its positions are not those of a MaxPool, which is not supported")
     if node.input(2) is not None:
