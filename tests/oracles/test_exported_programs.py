@@ -275,6 +275,20 @@ def test_operators_are_decomposed_by_the_definitions_of_torch() -> None:
         np.testing.assert_allclose(ours, theirs.numpy(), rtol=1e-5, atol=1e-6)
 
 
+def test_the_same_call_is_computed_once() -> None:
+    """The pooling of a tensor before it is changed differs from that after it."""
+
+    def function(x: Any) -> Any:
+        x = x * 2
+        first, again = functional.max_pool2d(x, 2), functional.max_pool2d(x, 2)
+        x.add_(1.0)
+        return torch.sigmoid(first) + torch.tanh(again) + functional.max_pool2d(x, 2) * 0.5
+
+    network = mpscnn.from_torch(function, torch.rand(1, 3, 6, 8))
+    assert [node["operation"] for node in network.to_dict()["nodes"]].count("pooling") == 2
+    assert_computes(network, function, torch.rand(2, 3, 6, 8) - 0.5)
+
+
 @pytest.mark.parametrize("kind", ["Conv2d", "ConvTranspose2d"])
 @pytest.mark.parametrize("groups", [1, 2])
 def test_norms_become_a_part_of_the_layer_before(kind: str, groups: int) -> None:

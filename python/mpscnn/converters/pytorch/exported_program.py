@@ -79,6 +79,8 @@ class _Reader:
         self._nodes = NodeWriter(self._writer, self._constants)
         self._norms = {} if learns else foldable_norms(program.graph)
         self._folded: set[Node] = set()  # batch normalizations that are a part of the layer before
+        self._calls: dict[str | None, str] = {}  # the results of calls by their operators and operands
+        self._read_values: list[Any] = []
         self._refused: set[Node] = set()
         self._unsupported = UnsupportedLayers(title)
         self._notes: list[str] = []
@@ -249,16 +251,39 @@ class _Reader:
             return True
         if operator is not None:
             owner, instead = self._owner(node, path), {}
+            key = None
             if (norm := self._norms.get(node)) and (made := folded(node, norm, self._fixed)):
                 operator, instead = with_bias(operator, made.bias.numpy()), {node.args[1]: made.weight}
                 self._folded.add(norm)
             elif not self._learns and has_zero_bias(node, self._fixed):
                 operator = with_bias(operator, None)
-            return self._attempted(node, path, self._nodes.add(node, operator, owner, instead))
+            elif (key := self._key_of(node, target)) in self._calls:
+                self._nodes.names[node] = self._calls[
+                    key
+                ]  # a call with the same operands has the same result
+                return True
+            is_written = self._attempted(node, path, self._nodes.add(node, operator, owner, instead))
+            if is_written and key is not None:
+                self._calls[key] = self._nodes.names[node]
+            return is_written
         steps = decomposed(node, target)
         if steps is None:
             return self._attempted(node, path, _UNKNOWN)
         return self._write_steps(node, steps, path, _tensor_operands(node))
+
+    def _key_of(self, node: Node, target: torch._ops.OpOverload) -> str | None:
+        """Return a text that calls of an operator with the same operands share; None if it has several results."""
+        if self._learns or not isinstance(node.meta["val"], torch.Tensor):
+            return None
+
+        def named(operand: Node) -> str:
+            value = self._constants.get(operand)
+            if operand in self._nodes.names or value is None:
+                return f"tensor {self._nodes.names.get(operand, operand.name)}"
+            self._read_values.append(value)  # so that no other value gets its id()
+            return f"constant {id(value)}"
+
+        return repr((name_of(target), torch.fx.map_arg((node.args, node.kwargs), named)))
 
     def _stand_for_norm(self, norm: Node) -> None:
         """Let the result of the layer before a batch normalization, which is in this layer, be its result."""
