@@ -18,11 +18,12 @@ void require_image_input(const engine::Program &program, const std::string &doin
 void require_photo_input(const engine::Program &program, const mpscnn_model &model,
                          const std::string &doing) {
     if (!model.preprocess)
-        fail(ErrorKind::unsupported, {"network ", quoted(program.name()),
-                                      ": the model file does not say how a photo becomes its input "
-                                      "('mpscnn.preprocess'); convert it again with --preprocess NAME, or "
-                                      "preprocess the photo and run a "
-                                      "session instead"});
+        fail(ErrorKind::unsupported,
+             {"network ", quoted(program.name()),
+              ": the model file does not say how a photo becomes its input "
+              "('mpscnn.preprocess'); mpscnn.load(path, preprocess=NAME) says it in Python, and "
+              "mpscnn convert --preprocess NAME writes it to a file; or preprocess "
+              "the photo and run a session instead"});
     require_image_input(program, doing);
 }
 

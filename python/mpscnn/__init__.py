@@ -12,12 +12,13 @@ from __future__ import annotations
 from mpscnn._private import command_start as _command_start  # noqa: F401 - it acts when it is imported
 
 # isort: split
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
 from mpscnn import _core
 from mpscnn._private import toolkit
-from mpscnn._private.expected_names import attribute_error, attribute_hint
+from mpscnn._private.expected_names import attribute_error, twin_attribute
 from mpscnn.errors import (
     DeviceError,
     DownloadError,
@@ -290,21 +291,19 @@ if not TYPE_CHECKING:  # hidden from type checkers, for which every wrong name w
         if name == "load":
             return load
         if name not in _MODULE_OF:
-            raise attribute_error("mpscnn", name, "" if name.startswith("_") else _hint(name))
+            twin, hint = twin_attribute(sys.modules[__name__], "mpscnn", name)
+            if twin:
+                return twin[0]
+            raise attribute_error("mpscnn", name, "" if name.startswith("_") else _hint(name) or hint)
         value = getattr(import_module(f"mpscnn.{_MODULE_OF[name]}"), name)
         globals()[name] = value
         return value
 
 
 def _hint(name: str) -> str:
-    """Return a hint for the error about an unknown attribute, or "" if there is none.
-
-    It says where mpscnn has a class of Apple's, or what replaces a name of another framework.
-    """
+    """Return a hint that says where mpscnn has a class of Apple's, or "" if it has none."""
     from mpscnn import kernels, nodes
 
-    if known := attribute_hint("mpscnn", name):
-        return known
     own = name.removeprefix("MPS").removeprefix("MTL")
     if own in __all__:
         return f"; it is {own!r} here"

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -296,6 +296,7 @@ def _chosen(providers: Sequence[Any] | None) -> list[str]:
 
 def _read(given: Any) -> onnx.ModelProto:
     """Return the model of a file or of its content."""
+    load: Callable[[], Any]
     try:
         import onnx
 
@@ -318,8 +319,9 @@ def _read(given: Any) -> onnx.ModelProto:
         raise ParameterError(f"expected the path or the bytes of an ONNX file, got {type(given).__name__}")
     try:
         with convert_read_errors(what, WeightsError):
-            return load()
+            model: onnx.ModelProto = load()
     except (damaged, ValueError, RecursionError) as error:
         raise WeightsError(
             f"{what}: is not an ONNX file; mpscnn.load reads other formats ({error})"
         ) from error
+    return model

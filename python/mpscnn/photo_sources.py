@@ -82,7 +82,9 @@ def one_photo(photo: Any) -> Any:
 
 def is_photo(image: Any) -> bool:
     """Return True for a path, the bytes of a file or a Pillow image, and False for an array or nested numbers."""
-    is_array = hasattr(image, "__array_interface__") and not isinstance(image, (str, bytes, os.PathLike))
+    is_array = (hasattr(image, "__array_interface__") or hasattr(image, "__dlpack__")) and not isinstance(
+        image, (str, bytes, os.PathLike)
+    )
     return not (is_array or isinstance(image, _NUMBERS)) or type(image).__module__.startswith("PIL.")
 
 

@@ -235,8 +235,11 @@ def test_small_changes_do_not_count() -> None:
         ({"epochs": -1}, "epochs"),
         ({"early_stopping": 0}, "EarlyStopping: patience"),
         ({"callbacks": 3}, "callbacks must be functions that take an Epoch"),
-        ({"callbacks": mpscnn.EarlyStopping()}, "pass it as early_stopping="),
-        ({"callbacks": [mpscnn.EarlyStopping()]}, "pass it as early_stopping="),
+        ({"callbacks": [mpscnn.EarlyStopping()] * 2}, "has an EarlyStopping besides another one"),
+        (
+            {"callbacks": [mpscnn.EarlyStopping()], "early_stopping": 3},
+            "has an EarlyStopping besides another one",
+        ),
         ({"early_stopping": True}, "mpscnn.EarlyStopping or its patience, got True"),
         ({"early_stopping": "yes"}, "mpscnn.EarlyStopping or its patience, got 'yes'"),
         (
@@ -296,3 +299,21 @@ def test_the_learning_rate_can_be_read_and_assigned() -> None:
     with pytest.raises(mpscnn.ParameterError, match="learning rate must be a finite number"):
         trained.learning_rate = -1.0
     assert trained.learning_rate == 0.5
+
+
+def test_a_network_without_weights_begins_with_those_of_the_seed() -> None:
+    def untrained() -> mpscnn.Network:
+        network = mpscnn.Network(input=(4, 4, 1))
+        network.output(network.softmax(network.dense(network.flatten(network.input), 2)))
+        return network
+
+    initialized = untrained()
+    initialized.initialize_weights(seed=5)
+    began = mpscnn.Trainer(untrained(), seed=5).network
+    for name, array in initialized.weights.items():
+        np.testing.assert_array_equal(began.weights[name], array)
+    empty = untrained()
+    stopping = [mpscnn.EarlyStopping(1, "loss", minimum_change=10.0)]
+    images, classes = np.zeros((6, 4, 4, 1), np.float32), np.array([0, 1] * 3)
+    assert len(mpscnn.Trainer(empty).fit(images, classes, epochs=9, callbacks=stopping)) < 9
+    assert not empty.weights

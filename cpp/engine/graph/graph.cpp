@@ -322,12 +322,15 @@ std::vector<Shape> Graph::infer_shapes(const std::vector<Shape> &input_shapes) c
 }
 
 void Graph::require_complete() const {
-    if (outputs_.empty()) fail(ErrorKind::parameter, {"network ", quoted(name_), " has no output; mark one"});
+    if (outputs_.empty())
+        fail(ErrorKind::parameter,
+             {"network ", quoted(name_), " has no output; Network.output(x) marks one"});
     for (std::size_t i = 0; i < nodes_.size(); ++i)
         for (const auto &spec : weight_specs(i))
             if (spec.required && !has_weight(nodes_[i], spec.role))
-                fail(ErrorKind::weights, {"layer ", quoted(nodes_[i].name), ": ", spec.role, " ",
-                                          spec.shape.text(), " is missing; load weights first"});
+                fail(ErrorKind::weights,
+                     {"layer ", quoted(nodes_[i].name), ": ", spec.role, " ", spec.shape.text(),
+                      " is missing; load_weights or initialize_weights gives the network its weights"});
 }
 
 std::vector<LayerSummary> Graph::summary(const std::vector<Shape> &input_shapes) const {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Mapping, Set
 from functools import partial, wraps
+from operator import attrgetter
 from os import PathLike
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 
@@ -24,13 +25,14 @@ __all__ = [
     "accept_foreign_arguments",
     "argument_names",
     "attribute_error",
-    "attribute_hint",
     "canonical_device",
     "conversion_hint",
     "device_text",
     "number_format",
     "option_error",
     "translate_options",
+    "twin_attribute",
+    "twin_hint",
 ]
 
 #: Other frameworks' values of arguments in lower case, each with mpscnn's value.
@@ -100,6 +102,9 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "class_names": ("labels",),
     "names": ("labels",),
     "classes": ("labels",),
+    "channels": ("channel_order",),
+    "patience": ("early_stopping",),
+    "verbose": ("progress",),
     **dict.fromkeys(("path", "name", "model_name", "model_path", "filename", "file"), ("model",)),
     **dict.fromkeys(("image", "images", "img", "source"), ("photo",)),
     "x": ("data", "inputs", "photo"),
@@ -122,6 +127,8 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("tol", "rtol"), ("tolerance",)),
 }
 
+#: The smallest similarity of a name that an error suggests, from 0 to 1.
+_SIMILAR = 0.75
 _POSITIONAL_REST, _NAMED_REST = 0x04, 0x08  # the flags of a code object for *arguments and **options
 
 
@@ -169,14 +176,47 @@ def conversion_hint(value: object) -> str:
     return "; a Model has model.network" if hasattr(value, "network") else ""
 
 
-def attribute_hint(owner: str, name: str) -> str:
-    """Return a hint to append to the error about an unknown attribute of a class or the module; "" if there is none."""
-    if name.startswith("_"):
-        return ""
-    from mpscnn._private.attribute_hints import SAID
+def twin_attribute(owner: Any, place: str, name: str) -> tuple[list[Any], str]:
+    """Look for another framework's name of an attribute in the table of hints, and for similar names.
 
-    text = SAID.get(owner, {}).get(name)
-    return "" if text is None else f"; {text}"
+    Return a list with the attribute to which the name is forwarded, and "". If there is none, the list is empty, and
+    the text is a hint to append to the error, or "" if nothing is known.
+    """
+    if name.startswith("_"):
+        return [], ""
+    from mpscnn._private.hints import twin_of
+
+    found = twin_of(place, name) or (place[0].isupper() and twin_of("", name)) or ""
+    if " " in found:
+        return [], f"; {found}"
+    own = {*dir(owner)}
+    for path in filter(None, found.split("|")):
+        if path.removesuffix("()").partition(".")[0] in own:
+            value = attrgetter(path.removesuffix("()"))(owner)
+            return [value() if path.endswith("()") else value], ""
+    return [], _similar(name, own)
+
+
+def twin_hint(module: str, name: str) -> str:
+    """Return the hint of `twin_attribute` for a module to which no name is forwarded."""
+    return twin_attribute(sys.modules[module], module, name)[1]
+
+
+def _similar(name: str, known: Set[str]) -> str:
+    """Return a hint if there is the name in another spelling, such as "conv2d" for "Conv2D", or a similar one."""
+    from difflib import get_close_matches
+
+    public = [one for one in known if not one.startswith("_")]
+    letters = _letters(name)
+    for own in public:
+        if _letters(own) == letters:
+            return f"; it is {own!r} here"
+    close = get_close_matches(name, public, n=1, cutoff=_SIMILAR)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _letters(name: str) -> str:
+    return name.replace("_", "").lower()
 
 
 def attribute_error(module: str, name: str, hint: str) -> AttributeError | ImportError:
@@ -210,34 +250,20 @@ class NamedArrays(dict[str, Any]):
 
 
 class Expected:
-    """Base class that adds a hint to errors about unknown attributes."""
+    """Base class that forwards other frameworks' names of attributes, or adds a hint to the errors about them."""
 
     __slots__ = ()
 
     if not TYPE_CHECKING:  # type checkers would accept every name as an Any
 
-        def __getattr__(self, name: str) -> NoReturn:
+        def __getattr__(self, name: str) -> Any:
             if not name.startswith("__") and hasattr(type(self), name):
                 return object.__getattribute__(self, name)  # raises the AttributeError of that property again
             owner = type(self).__name__
-            hint = attribute_hint(owner, name) or ("" if name.startswith("_") else _spelt(type(self), name))
-            raise AttributeError(f"{owner!r} object has no attribute {name!r}{hint}")
-
-
-def _spelt(owner: type, name: str) -> str:
-    """Return a hint if a class has the name in another spelling, such as "conv2d" for "Conv2D"; "" otherwise."""
-    from mpscnn._private.attribute_hints import SAID
-
-    letters = _letters(name)
-    for own in dir(owner):
-        if not own.startswith("_") and _letters(own) == letters:
-            return f"; it is {own!r} here"
-    said = SAID.get(owner.__name__, {})
-    return next((f"; {text}" for known, text in said.items() if _letters(known) == letters), "")
-
-
-def _letters(name: str) -> str:
-    return name.replace("_", "").lower()
+            twin, hint = twin_attribute(self, owner, name)
+            if not twin:
+                raise AttributeError(f"{owner!r} object has no attribute {name!r}{hint}")
+            return twin[0]
 
 
 def option_error(name: str, known: Iterable[str]) -> TypeError:
@@ -247,12 +273,12 @@ def option_error(name: str, known: Iterable[str]) -> TypeError:
 
 def _instead_of(guess: str, known: Iterable[str]) -> str:
     """Return what to write instead of an unknown argument, or "" if nothing is known."""
-    from mpscnn._private.hints import NO_ARGUMENTS
+    from mpscnn._private.hints import twin_of
     from mpscnn._private.names import did_you_mean
 
     for name in (guess, *ARGUMENTS.get(guess, ())):
-        if name in NO_ARGUMENTS:
-            return f"; {NO_ARGUMENTS[name]}"
+        if text := twin_of("argument", name):
+            return f"; {text}"
     return did_you_mean(guess, known)
 
 

@@ -27,8 +27,8 @@ Shapes = dict[str, tuple[int | None, ...]]
 def compare(
     first: Any,
     second: Any,
-    *,
     input: Any = "random",
+    *,
     tolerance: float | None = None,
     size: tuple[int, int] | None = None,
     seed: int = 0,
@@ -148,6 +148,8 @@ def _given_arrays(given: Any) -> list[Array] | None:
     """Return the given arrays; None if the input must be generated or read from a photo."""
     if isinstance(given, np.ndarray):
         return [_array(given)]
+    if hasattr(given, "__dlpack__"):  # a tensor of PyTorch
+        return [_array(np.asarray(given))]
     if isinstance(given, (list, tuple)) and not any(map(is_photo, given)):
         return [_array(np.asarray(part)) for part in given]
     if isinstance(given, (str, os.PathLike)) and Path(given).suffix.lower() == ".npy":

@@ -1,5 +1,8 @@
 """Build well-known architectures. Weights by name are in the registry."""
 
+from typing import TYPE_CHECKING, Any
+
+from mpscnn._private.expected_names import attribute_error, twin_hint
 from mpscnn.models.deep_mnist import deep_mnist, export_deep_mnist
 from mpscnn.models.deeplab import deeplab_v3, deeplab_v3_plus
 from mpscnn.models.efficientnet import (
@@ -122,3 +125,9 @@ __all__ = [
 
 def __dir__() -> list[str]:
     return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})
+
+
+if not TYPE_CHECKING:  # hidden from type checkers, for which every wrong name would be an Any
+
+    def __getattr__(name: str) -> Any:
+        raise attribute_error(__name__, name, twin_hint(__name__, name))

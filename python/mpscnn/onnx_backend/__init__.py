@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from mpscnn._private.expected_names import attribute_error, twin_hint
 from mpscnn.errors import UnsupportedError
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ if not TYPE_CHECKING:  # hidden from type checkers, for which every wrong name w
 
     def __getattr__(name: str) -> Any:
         if name not in ("Backend", "PreparedModel"):
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            raise attribute_error(__name__, name, twin_hint(__name__, name))
         _backend()
         from mpscnn.onnx_backend import backend
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn._private.arrays import naming_remedy
 from mpscnn.errors import ParameterError, ShapeError
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
@@ -102,5 +103,6 @@ def _input(network: Network, tensor: Tensor, image: Any) -> Array:
         wanted in (None, extent) for extent, wanted in zip(array.shape[1:], expected[1:], strict=True)
     )
     if not fits:
-        raise ShapeError(f"quantize: images of the shape {array.shape}, but the network takes {expected}")
+        with naming_remedy([expected], [array], image):
+            raise ShapeError(f"quantize: images of the shape {array.shape}, but the network takes {expected}")
     return array

@@ -97,6 +97,24 @@ class Watch:
         return self.stopping is not None and self._waited >= self.stopping.patience
 
 
+def stopping_among(
+    callbacks: Any, early_stopping: EarlyStopping | int | None
+) -> tuple[Any, EarlyStopping | int | None]:
+    """Take an EarlyStopping out of the callbacks, where Keras has it. Return the others, and the EarlyStopping.
+
+    Raises ParameterError if there are two.
+    """
+    listed = list(callbacks) if isinstance(callbacks, (list, tuple)) else [callbacks]
+    found = [one for one in listed if isinstance(one, EarlyStopping)]
+    if not found:
+        return callbacks, early_stopping
+    if early_stopping is not None or len(found) > 1:
+        raise ParameterError(
+            "callbacks has an EarlyStopping besides another one or early_stopping=: give one"
+        )
+    return [one for one in listed if one is not found[0]], found[0]
+
+
 def callback_list(callbacks: Callback | Iterable[Callback]) -> list[Callback]:
     """Return one or several callbacks as a list. Raises ParameterError if one cannot be called."""
     if callable(callbacks) or not isinstance(callbacks, Iterable):
@@ -104,7 +122,9 @@ def callback_list(callbacks: Callback | Iterable[Callback]) -> list[Callback]:
     listed: list[Any] = list(callbacks)
     for one in listed:
         if isinstance(one, EarlyStopping):
-            raise ParameterError("callbacks do not take an EarlyStopping: pass it as early_stopping=")
+            raise ParameterError(
+                "callbacks of iter_epochs do not take an EarlyStopping: Trainer.fit takes it"
+            )
         if not callable(one):
             raise ParameterError(
                 "callbacks must be functions that take an Epoch (docs/training.md), "

@@ -15,7 +15,7 @@ from mpscnn._private.callables import require_arguments
 from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn.errors import ParameterError
 from mpscnn.training.batches import Data, batch_count, batches, pair_with_labels
-from mpscnn.training.early_stopping import Callback, EarlyStopping, Watch, callback_list
+from mpscnn.training.early_stopping import Callback, EarlyStopping, Watch, callback_list, stopping_among
 from mpscnn.training.history import Epoch, History
 from mpscnn.training.optimizers import Optimizer, Schedule, learning_rate_at
 from mpscnn.training.progress import Evaluated, TrainingProgress
@@ -106,6 +106,7 @@ class EpochLoop(ABC):
         """
         data = self._training_data(data, labels, validation_data)
         last = self._current_position.epoch + whole_number("epochs", epochs, minimum=0)
+        callbacks, early_stopping = stopping_among(callbacks, early_stopping)
         watch = Watch(early_stopping, validated=validation_data is not None)
         called = callback_list(callbacks)
         line = ProgressLine(last, batch_count(data, batch_size), progress)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mpscnn import _core
 from mpscnn._private.arguments import is_finite_number
+from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn._private.settings import as_json
 from mpscnn.errors import Error, ImageError, ParameterError
 from mpscnn.vision.photo import Photo, open_photo
@@ -48,6 +49,9 @@ class Augmentation:
             value = getattr(self, field.name)
             if not is_finite_number(value) or not low <= value <= high:
                 raise ParameterError(f"augmentation: {field.name} must be {low:g} to {high:g}, got {value!r}")
+
+
+Augmentation.__init__ = accept_foreign_arguments(Augmentation.__init__)  # type: ignore[method-assign]
 
 
 class PhotoReader:

@@ -80,9 +80,9 @@ class Trainer(NoCopies, Expected, EpochLoop):
     thread may call `fit`. If a process is forked during a step, the trainer in the child raises StateError.
 
     Args:
-        network: a network that has all its weights, and one output or the outputs of a detector. It stays unchanged. If
-            the output is a softmax and the loss is "softmax_cross_entropy", the loss is computed from the softmax's
-            input.
+        network: a network with one output or the outputs of a detector, and with all its weights. If it has none, they
+            begin as those of `Network.initialize_weights` with this `seed`. The network stays unchanged. If the output
+            is a softmax and the loss is "softmax_cross_entropy", the loss is computed from the softmax's input.
         loss: a loss of `mpscnn.operations(training=True)`, or its parameters as a mapping with "kind". The kind
             "multibox" is the loss of a single-shot detector whose `detection` has scores of the kind "softmax". It has
             the parameters of the operation "multibox_loss", and "iou_threshold".
@@ -138,6 +138,9 @@ class Trainer(NoCopies, Expected, EpochLoop):
         seed = whole_number("seed", seed, minimum=0, maximum=2**63 - 1)
         if threads != "auto":
             threads = whole_number("threads", threads, otherwise="'auto'")
+        if not network.weights:
+            network = network.copy()
+            network.initialize_weights(seed=seed)
         self._loss = loss_settings(network, loss)
         self._options: dict[str, Any] = {"loss": loss_of_core(self._loss)}
         self._optimizer = resolve_optimizer(optimizer, learning_rate)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 from typing import Any, ClassVar
 
+from mpscnn._private.files import replace_atomically
 from mpscnn._private.report import Cell, Tabular
+from mpscnn.errors import ParameterError
 
 __all__ = ["PhotoResult"]
 
@@ -27,6 +31,10 @@ class PhotoResult(Tabular):
     def _named_rows(self) -> tuple[tuple[str, ...], list[tuple[Cell, ...]]]:
         return self.columns, self.rows()
 
+    def draw(self) -> Any:
+        """Return the photo with the results, as a Pillow image."""
+        raise NotImplementedError
+
     def _found(self) -> dict[str, Any]:
         """Return the results for `to_dict`."""
         raise NotImplementedError
@@ -42,6 +50,18 @@ class PhotoResult(Tabular):
             "milliseconds": round(self.milliseconds, 3),
             **self._found(),
         }
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the picture of `draw()`, in the format of the suffix: .png, .jpg and others that Pillow writes.
+
+        Raises ParameterError for another suffix, or if the file cannot be written, and the errors of `draw`.
+        """
+        picture = self.draw()
+        with replace_atomically(Path(path), ParameterError) as file:
+            try:
+                picture.save(file)
+            except ValueError as error:
+                raise ParameterError(f"{os.fspath(path)}: {error}") from error
 
     def to_json(self) -> str:
         """Return `to_dict` as JSON on one line."""

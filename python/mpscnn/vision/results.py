@@ -77,6 +77,11 @@ class Classification(PhotoResult, Sequence[Prediction]):
     columns = ("rank", "label", "index", "probability")
 
     @property
+    def labels(self) -> list[str]:
+        """The labels of `predictions`, the most probable first."""
+        return [entry.label for entry in self.predictions]
+
+    @property
     def probabilities(self) -> NDArray[np.float32]:
         """The probabilities of `predictions`, the largest first."""
         return np.array([entry.probability for entry in self.predictions], np.float32)

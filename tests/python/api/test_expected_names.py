@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import copy
 import pickle
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,115 +14,6 @@ import pytest
 from guessed_objects import OBJECTS, PHOTO, X, detections, network, segmentation
 
 import mpscnn
-from mpscnn._private.attribute_hints import SAID
-from mpscnn._private.hints import NO_ARGUMENTS
-
-#: The first guesses of users of PyTorch, Keras, scikit-learn and Ultralytics.
-GUESSED = {
-    "mpscnn": "SGD RMSprop AdamW optim losses load_model from_onnx from_keras list_models create_model set_num_threads "
-    "callbacks ModelCheckpoint ReduceLROnPlateau manual_seed Sequential DataLoader Dataset "
-    "classify detect segment train convert export benchmark InferenceSession",
-    "Model": "predict_proba summary num_parameters input_shape names classes device save export evaluate profile to "
-    "half",
-    "Network": "predict layers parameters count_params state_dict copy relu linear upsample relu6 leaky_relu "
-    "gelu silu swish "
-    "hardswish hard_swish sigmoid hardsigmoid tanh elu prelu mish softplus softsign max_pooling2d avg_pool2d "
-    "global_average_pooling2d adaptive_avg_pool2d batch_normalization layer_normalization concatenate cat "
-    "conv_transpose2d zero_padding2d interpolate permute",
-    "Trainer": "history lr state_dict predict compile train_on_batch save_weights",
-    "Program": "run",
-    "Runner": "run predict submit map close classify detect stop shutdown imap model workers",
-    "FrameFuture": "result get wait value done ready label add_done_callback then cancel",
-    "Request": "result get wait done ready cancel",
-    "FeatureExtractor": "run __call__ predict transform extract features forward layers",
-    "ImageFolder": "classes class_to_idx targets samples imgs class_names num_classes shuffle loader",
-    "Video": "close read release fps frames",
-    "Evaluation": "accuracy top1 top5 confusion_matrix f1 precision plot summary to_pandas report",
-    "DetectorEvaluation": "map mAP map50 ap50 summary",
-    "SegmenterEvaluation": "mean_iou miou iou accuracy confusion_matrix summary",
-    "Comparison": "equal ok max_error plot to_pandas summary layers save",
-    "Profile": "steps layers total median plot summary save to_dict to_pandas",
-    **dict.fromkeys(
-        ("Classification", "Detections", "Segmentation"),
-        "top1 top5 probs label score confidence xyxy boxes to_pandas plot save show filter __iter__",
-    ),
-}
-
-
-@pytest.mark.parametrize("owner", GUESSED)
-def test_each_guessed_name_is_there_or_explained(owner: str) -> None:
-    made = OBJECTS[owner]()
-    for name in GUESSED[owner].split():
-        assert hasattr(made, name) != (name in SAID.get(owner, {})), name
-
-
-@pytest.mark.parametrize("owner", SAID)
-def test_the_error_says_what_to_write(owner: str) -> None:
-    made = OBJECTS[owner]()
-    for name, text in SAID[owner].items():
-        with pytest.raises(AttributeError) as said:
-            getattr(made, name)
-        assert str(said.value).endswith(f"has no attribute {name!r}; {text}")
-        assert not hasattr(made, name), name
-
-
-#: The beginning of an expression in a hint, and the object that it means.
-_MEANT = {
-    "Segmentation.": "Segmentation",
-    "session.": "Session",
-    "model.": "Model",
-    "net.": "Network",
-    "trainer.": "Trainer",
-    "program.": "Program",
-    "history.": "History",
-    "mpscnn.": "mpscnn",
-    "runner.": "Runner",
-    "future.": "FrameFuture",
-    "request.": "Request",
-    "extractor.": "FeatureExtractor",
-    "folder.": "ImageFolder",
-    "video.": "Video",
-    "evaluation.": "Evaluation",
-    "comparison.": "Comparison",
-    "profile.": "Profile",
-    "image.": "Image",
-    "queue.": "CommandQueue",
-    "commands.": "CommandBuffer",
-} | {f"{name}.": name for name in OBJECTS}
-
-
-@pytest.mark.parametrize("table", ["arguments", *SAID])
-def test_the_names_in_hints_are_there(table: str) -> None:
-    """A hint names only attributes that exist, such as Network.weights or session.run(x)."""
-    hints = NO_ARGUMENTS if table == "arguments" else SAID[table]
-    for hint in hints.values():
-        for owner, path in re.findall(r"(?<![\w.'/])(\w+\.)([A-Za-z_]\w*(?:\.[a-z_]\w*)*)", hint):
-            if owner not in _MEANT or path == "reduce_":
-                continue
-            found: Any = OBJECTS[_MEANT[owner]]()
-            for name in path.split("."):
-                assert hasattr(found, name), f"{owner}{path}: {hint}"
-                found = getattr(found, name)
-
-
-@pytest.mark.parametrize(
-    ("owner", "name", "hint"),
-    [
-        ("Network", "Conv2D", "it is 'conv2d' here"),
-        ("Network", "MaxPool2d", "it is 'max_pool2d' here"),
-        ("Network", "BatchNorm", "it is 'batch_norm' here"),
-        ("Network", "ReLU", "it is 'relu' here"),
-        ("Network", "Add", "it is 'add' here"),
-        ("Network", "MaxPooling2D", "it is net.max_pool2d(x, 2)"),
-        ("Model", "numParameters", "it is 'num_parameters' here"),
-        ("Model", "inputShape", "it is 'input_shape' here"),
-        ("Trainer", "learningRate", "it is 'learning_rate' here"),
-        ("Detections", "toPandas", "it is 'to_pandas' here"),
-    ],
-)
-def test_other_spellings(owner: str, name: str, hint: str) -> None:
-    with pytest.raises(AttributeError, match=rf"has no attribute '{name}'; {re.escape(hint)}$"):
-        getattr(OBJECTS[owner](), name)
 
 
 @pytest.mark.parametrize("owner", OBJECTS)
@@ -216,13 +106,6 @@ def test_names_of_results() -> None:
     pandas = pytest.importorskip("pandas", reason="needs pandas")
     assert isinstance(boxes.to_pandas(), pandas.DataFrame)
     assert boxes.to_pandas().shape == (3, len(boxes.columns))
-
-
-@pytest.mark.parametrize("name", [name for name, text in SAID["Network"].items() if "activation(" in text])
-def test_the_functions_that_hints_name(name: str) -> None:
-    net = mpscnn.Network(input=(2, 2, 3))
-    known = {"net": net, "x": net.input}
-    assert eval(SAID["Network"][name].removesuffix(" applies it"), known).shape == net.input.shape
 
 
 @pytest.mark.parametrize("use", [pickle.dumps, copy.copy, copy.deepcopy])

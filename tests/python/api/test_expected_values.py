@@ -249,7 +249,7 @@ def test_models_of_other_frameworks_are_explained() -> None:
     ):
         with pytest.raises(mpscnn.ParameterError, match=message):
             mpscnn.from_torch(given, example)
-    with pytest.raises(TypeError, match=r"no argument 'dynamic_axes'; dynamic_shapes= says it"):
+    with pytest.raises(TypeError, match=r"no argument 'dynamic_axes'; did you mean 'dynamic_shapes'"):
         mpscnn.from_torch(module, torch.rand(1, 4), dynamic_axes={})  # type: ignore[call-arg]
     with pytest.warns(UserWarning, match="training mode") as warned:
         mpscnn.from_torch(torch.nn.Linear(4, 2).train(), torch.rand(1, 4))

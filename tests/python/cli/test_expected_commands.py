@@ -13,8 +13,6 @@ from command_line import call, save_photo
 from PIL import Image
 from tiers import with_full
 
-from mpscnn._private.hints import NO_COMMANDS, NO_OPTIONS
-
 
 @pytest.mark.parametrize("shell", with_full(["zsh", "tcsh"], ["bash", "fish"]))
 def test_completion_is_printed_and_installed_only_when_told(tmp_path: Path, shell: str) -> None:
@@ -90,52 +88,11 @@ def test_commands_that_users_guess(
     assert guessed == capsys.readouterr().out != ""
 
 
-@pytest.mark.parametrize("option", NO_OPTIONS)
-def test_options_that_users_guess(
-    option: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert call(monkeypatch, "models", option) == 2
-    assert f"No such option: {option}; {NO_OPTIONS[option]}" in capsys.readouterr().err
-
-
 def test_hints_are_for_options_that_a_command_lacks(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert call(monkeypatch, "detect", "photo.png", "--conf") == 2
     assert "Option '--conf' requires an argument.\n" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("guess", [*NO_COMMANDS, "Predict"])
-def test_other_commands_that_users_guess(
-    guess: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert call(monkeypatch, guess, "photo.png") == 2
-    ours = NO_COMMANDS[guess.lower()]
-    assert f"No such command {guess!r}; it is `{ours}` here" in capsys.readouterr().err
-
-
-def test_the_commands_and_options_that_hints_name(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The hints name commands that exist, and their options."""
-    hints = [f"`{ours}`" for ours in NO_COMMANDS.values()] + [*NO_OPTIONS.values()]
-    named = {name for hint in hints for name in re.findall(r"`mpscnn (\w[\w-]+)", hint)}
-    assert len(named) > 8
-    for name in named:
-        assert call(monkeypatch, name, "--help") == 0
-    capsys.readouterr()
-    for option, command in (
-        *(
-            ("--top", "classify"),
-            ("--max-detections", "detect"),
-            ("--iou", "detect"),
-            ("--batch-size", "train"),
-        ),
-        *((name, "classify") for name in ("--device", "--precision", "--json", "--csv", "--model")),
-    ):
-        assert any(option in hint for hint in hints)
-        assert call(monkeypatch, command, "--help") == 0
-        assert option in capsys.readouterr().out
 
 
 def test_a_picture_is_written_where_its_name_says(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -35,3 +36,13 @@ def test_the_module_prints_paths_for_commands() -> None:
     assert len(subprocess.check_output(run, text=True).splitlines()) == 3
     wrong = subprocess.run([*run, "dog"], capture_output=True, text=True, check=False)
     assert (wrong.returncode, wrong.stderr) == (1, "error: there is no sample photo 'dog'\n")
+
+
+def test_the_picture_of_a_result_is_saved(tmp_path: Path) -> None:
+    result = mpscnn.load().predict(samples.photo("cat"))
+    result.save(tmp_path / "cat.png")
+    with Image.open(tmp_path / "cat.png") as picture:
+        assert picture.size == result.draw().size
+    for name in ("cat.nothing", "absent/cat.png"):
+        with pytest.raises(ParameterError, match="cat"):
+            result.save(tmp_path / name)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from mpscnn._private.hints import NO_COMMANDS, NO_OPTIONS
+from mpscnn._private.hints import twin_of
 from mpscnn._private.names import did_you_mean
 from mpscnn._private.printable import printable
 from mpscnn.apps.cli.commands.benchmark import benchmark
@@ -70,7 +70,7 @@ class _Commands(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if not args or self.get_command(ctx, args[0]) is not None:
             return super().resolve_command(ctx, args)
-        instead = NO_COMMANDS.get(args[0].lower())
+        instead = twin_of("command", args[0].lower())
         hint = f"; it is `{instead}` here" if instead else _similar(args[0], self.list_commands(ctx))
         raise _UsageError(f"No such command {args[0]!r}{hint}", ctx)
 
@@ -103,7 +103,7 @@ def _printable_usage() -> Iterator[None]:
         # Without a command, the message is the help, which keeps its line breaks.
         if error.ctx is None or error.message != error.ctx.get_help():
             error.message = printable(error.message)
-        hint = NO_OPTIONS.get(getattr(error, "option_name", ""))
+        hint = twin_of("option", getattr(error, "option_name", ""))
         if hint and type(error).__name__ == "NoSuchOption":
             error.message, error.possibilities = f"{error.message.rstrip('.')}; {hint}", None
         raise

@@ -41,7 +41,9 @@ def read_safetensors(path: Path) -> dict[str, StoredTensor]:
     header, start = _header(file, origin)
     metadata = header.pop("__metadata__", {})
     if isinstance(metadata, dict) and "mpscnn.graph" in metadata:
-        raise UnsupportedError(f"{origin}: is a model file of mpscnn already; there is nothing to convert")
+        raise UnsupportedError(
+            f"{origin}: is a model file of mpscnn already; mpscnn.load(path).network is its network"
+        )
     return {
         name: _tensor(f"{origin}: tensor {quote_name(name)}", entry, file, start)
         for name, entry in header.items()

@@ -1,0 +1,128 @@
+"""Walk the table of other frameworks' words: each is forwarded to its twin, or its error has the lead."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from command_line import call
+from guessed_objects import OBJECTS
+
+import mpscnn
+from mpscnn import models, onnx_backend, quantization
+from mpscnn._private.expected_names import option_error
+from mpscnn._private.hints import ROWS, twin_of
+
+MODULES = {"mpscnn": mpscnn, "mpscnn.models": models, "mpscnn.onnx_backend": onnx_backend}
+MODULES |= {"mpscnn.quantization": quantization}
+CLASSES = [name for name in OBJECTS if name != "mpscnn"]
+WORDS = [(place, word, twin) for place, words, twin in ROWS for word in words.split()]
+
+
+def test_a_word_stands_once_at_each_place() -> None:
+    assert len({(place, word) for place, word, _ in WORDS}) == len(WORDS)
+    assert {place for place, _, _ in WORDS} <= {"", "argument", "option", "command", *MODULES, *CLASSES}
+
+
+@pytest.fixture(scope="module")
+def objects() -> dict[str, Any]:
+    return {name: OBJECTS[name]() for name in CLASSES}
+
+
+def test_attributes_are_forwarded_or_explained(objects: dict[str, Any]) -> None:
+    """Each word works for at least one object, and never replaces an attribute."""
+    useless = []
+    for place, word, twin in WORDS:
+        if place in MODULES:
+            found = [outcome(MODULES[place], word, twin)]
+        elif place == "" or place in CLASSES:
+            owners = [objects[name] for name in (CLASSES if place == "" else [place])]
+            found = [
+                outcome(owner, word, twin)
+                for owner in owners
+                if word not in dir(owner) and (place or not twin_of(type(owner).__name__, word))
+            ]
+        else:
+            continue
+        if not any(found):
+            useless.append((place, word))
+    assert useless == []
+
+
+def outcome(owner: Any, word: str, twin: str) -> bool:
+    """Return True if the word is forwarded, or explained by its lead."""
+    if " " in twin:
+        with pytest.raises(AttributeError) as said:
+            getattr(owner, word)
+        assert str(said.value).endswith(f"has no attribute {word!r}; {twin}")
+        return True
+    own = [path for path in twin.split("|") if re.split(r"[.(]", path)[0] in dir(owner)]
+    assert hasattr(owner, word) == bool(own), (owner, word)
+    return bool(own)
+
+
+def test_forwarded_names_are_the_twins() -> None:
+    model = mpscnn.load()
+    result = model.predict(mpscnn.samples.photo("cat"))
+    assert (result.plot, result.tojson()) == (result.draw, result.to_json())
+    assert result.names == result.labels == [entry.label for entry in result]
+    assert result.speed == result.milliseconds
+    assert model.info() == model.summary()
+    assert mpscnn.list_models() == mpscnn.registry.names()
+    history = mpscnn.History((mpscnn.Epoch(1, 0.5, 0.5, None, None, 0.1, 1.0),))
+    assert history.history == history.to_dict()
+
+
+@pytest.mark.parametrize("word", [word for place, word, _ in WORDS if place == "argument"])
+def test_arguments_are_explained(word: str) -> None:
+    assert str(option_error(word, [])).endswith(f"{word!r}; {twin_of('argument', word)}")
+
+
+def test_options_and_commands_are_explained(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for place, word, twin in WORDS:
+        if place == "option":
+            assert call(monkeypatch, "models", word) == 2
+            assert f"No such option: {word}; {twin}" in capsys.readouterr().err
+        elif place == "command":
+            assert call(monkeypatch, word, "photo.png") == 2
+            assert f"No such command {word!r}; it is `{twin}` here" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "hint"),
+    [
+        ("Network", "Conv2D", "it is 'conv2d' here"),
+        ("Network", "BatchNorm", "it is 'batch_norm' here"),
+        ("Model", "numParameters", "it is 'num_parameters' here"),
+        ("Trainer", "learningRate", "it is 'learning_rate' here"),
+        ("Network", "max_pool", "did you mean 'max_pool2d'?"),
+        ("Detections", "to_panda", "did you mean 'to_pandas'?"),
+        ("mpscnn", "Netwrok", "did you mean 'Network'?"),
+    ],
+)
+def test_names_that_are_nearly_right(owner: str, name: str, hint: str) -> None:
+    with pytest.raises(AttributeError, match=rf"has no attribute '{name}'; {re.escape(hint)}$"):
+        getattr(OBJECTS[owner](), name)
+
+
+#: The beginning of an expression in a lead, and the object that it means.
+MEANT = {"session.": "Session", "model.": "Model", "net.": "Network", "mpscnn.": "mpscnn"}
+
+
+def test_the_names_in_leads_are_there(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    leads = dict.fromkeys(twin for _, _, twin in WORDS if " " in twin)
+    meant = MEANT | {f"{name}.": name for name in OBJECTS}
+    for lead in leads:
+        for owner, path in re.findall(r"(?<![\w.'/])(\w+\.)([A-Za-z_]\w*(?:\.[a-z_]\w*)*)", lead):
+            found: Any = OBJECTS[meant[owner]]() if owner in meant else None
+            for name in path.split(".") if found is not None else ():
+                assert name in dir(found), f"{owner}{path}: {lead}"
+                found = getattr(found, name)
+    for command in {name for lead in leads for name in re.findall(r"`mpscnn (\w[\w-]+)", lead)}:
+        assert call(monkeypatch, command, "--help") == 0, command
+        capsys.readouterr()
