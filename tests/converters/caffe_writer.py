@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 pytest.importorskip("google.protobuf", reason="protobuf is not installed")
 
-from mpscnn.converters.caffe.schema import weights_message
+from converters.protobuf_messages import caffe_weights
 
 Blobs = Mapping[str, Sequence[NDArray[Any]]]
 
 
 def weights(blobs: Blobs, *, old: bool = False) -> bytes:
     """Return a .caffemodel. With `old` it has the fields of Caffe's first format."""
-    message = weights_message()()
+    message = caffe_weights()()
     for name, arrays in blobs.items():
         layer = message.layers.add(name=name) if old else message.layer.add(name=name)
         for array in arrays:

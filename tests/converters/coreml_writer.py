@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 pytest.importorskip("google.protobuf", reason="protobuf is not installed")
 
-from mpscnn.converters.coreml.schema import model_message
+from converters.protobuf_messages import coreml_model
 
 Shape = Sequence[int]
 Fill = Callable[[Any], object]
@@ -49,7 +49,7 @@ def numbers(weight: Any, values: NDArray[Any]) -> None:
 
 def model(inputs: Mapping[str, Fill], outputs: Mapping[str, Fill], version: int = 5) -> Any:
     """Return a model's message with its description."""
-    message = model_message()(specificationVersion=version)
+    message = coreml_model()(specificationVersion=version)
     for features, listed in ((inputs, message.description.input), (outputs, message.description.output)):
         for name, fill in features.items():
             feature = listed.add(name=name)

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from converters.protobuf_messages import tensorflow_message
 from numpy.typing import NDArray
 
-from mpscnn.converters.tensorflow.schema import message
 from mpscnn.converters.varints import encode as varint
 
 Array = NDArray[Any]
@@ -31,7 +31,7 @@ class Graph:
     """A graph in the making; each method returns the name of a node."""
 
     def __init__(self) -> None:
-        self.message = message("Graph")()
+        self.message = tensorflow_message("Graph")()
 
     def node(self, op: str, *inputs: str, name: str = "", **attributes: Any) -> str:
         """Add a node."""
@@ -130,10 +130,12 @@ def table(entries: Sequence[tuple[bytes, bytes]], *, per_block: int = 3, compres
 def save_bundle(prefix: Path, arrays: Mapping[str, Array], *, compression: int = 0) -> Path:
     """Write a checkpoint, and return the path of its index."""
     prefix.parent.mkdir(parents=True, exist_ok=True)
-    header = message("BundleHeader")(num_shards=1)
+    header = tensorflow_message("BundleHeader")(num_shards=1)
     entries, data = [(b"", header.SerializeToString())], b""
     for name, array in sorted(arrays.items()):
-        entry = message("BundleEntry")(dtype=NUMBERS[array.dtype.name], offset=len(data), size=array.nbytes)
+        entry = tensorflow_message("BundleEntry")(
+            dtype=NUMBERS[array.dtype.name], offset=len(data), size=array.nbytes
+        )
         set_shape(entry.shape, array.shape)
         entries.append((name.encode(), entry.SerializeToString()))
         data += array.tobytes()
@@ -166,7 +168,7 @@ def save_model(
     restored = graph.node("RestoreV2", prefix, names, names, name="save/restore")
     for place, name in enumerate(variables):
         graph.node("AssignVariableOp", name, f"{restored}:{place}", name=f"save/assign_{place}")
-    model = message("SavedModel")(saved_model_schema_version=1)
+    model = tensorflow_message("SavedModel")(saved_model_schema_version=1)
     meta = model.meta_graphs.add()
     meta.meta_info_def.tags.append("serve")
     meta.graph_def.ParseFromString(graph.message.SerializeToString())

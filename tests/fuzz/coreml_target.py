@@ -18,7 +18,6 @@ from mutation import mutated
 
 from mpscnn import converters
 from mpscnn.converters.coreml.program.operations import HANDLERS
-from mpscnn.converters.coreml.schema import model_message
 
 sys.path.append(str(Path(__file__).parent.parent))
 from converters.coreml_writer import (  # type: ignore[import-not-found]
@@ -30,6 +29,7 @@ from converters.coreml_writer import (  # type: ignore[import-not-found]
     settings,
 )
 from converters.mil_text import text_of  # type: ignore[import-not-found]
+from converters.protobuf_messages import coreml_model
 
 _FOLDER = Path(tempfile.mkdtemp(prefix="mpscnn-fuzz-"))
 _TOKENS = tuple(
@@ -132,7 +132,7 @@ def _mutate(data: bytes, random: Random) -> bytes:
     if message.startswith(_BEGINNING):
         return _joined(_BEGINNING + mutated(message[len(_BEGINNING) :], random, tokens=_WORDS), weights)
     if random.random() < 0.7:
-        changed = other_values(model_message(), message, random, _TEXTS)
+        changed = other_values(coreml_model(), message, random, _TEXTS)
         return _joined(changed or mutated(message, random, tokens=_TOKENS), weights)
     return _joined(mutated(message, random, tokens=_TOKENS), weights)
 

@@ -13,13 +13,14 @@ import numpy as np
 from google.protobuf.text_format import MessageToString
 
 from mpscnn.converters.caffe.layers import HANDLERS as CAFFE
-from mpscnn.converters.caffe.schema import parameter_name, text_message
+from mpscnn.converters.caffe.schema import parameter_name
 from mpscnn.converters.keras.layers import HANDLERS as KERAS
 from mpscnn.converters.tflite.names import operator_name
 from mpscnn.converters.tflite.operators import OPERATORS
 
 sys.path.append(str(Path(__file__).parent.parent))
 from converters import caffe_writer, keras_writer  # type: ignore[import-not-found]
+from converters.protobuf_messages import caffe_net
 from converters.tflite.test_tflite_layers import _OPTIONS as OPTIONS  # type: ignore[import-not-found]
 from converters.tflite_writer import Operator, Tensor, constant, write_tflite  # type: ignore[import-not-found]
 
@@ -118,9 +119,7 @@ def keras_draws(seed: int, count: int) -> Iterator[tuple[str, bytes]]:
 
 def draw_caffe(kind: str, random: Random) -> bytes:
     """Return the text of a network with a layer of a kind, and a ReLU after it."""
-    layer = text_message()().layer.add(
-        name="extreme", type=kind, bottom=["data"] * random.choice((1, 1, 1, 2))
-    )
+    layer = caffe_net()().layer.add(name="extreme", type=kind, bottom=["data"] * random.choice((1, 1, 1, 2)))
     layer.top.append("extreme")
     if parameter_name(kind) in layer.DESCRIPTOR.fields_by_name:
         _fill(getattr(layer, parameter_name(kind)), random)

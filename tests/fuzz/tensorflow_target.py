@@ -16,9 +16,9 @@ from mutation import mutated
 
 from mpscnn import converters
 from mpscnn.converters.tensorflow.operators import HANDLERS
-from mpscnn.converters.tensorflow.schema import message
 
 sys.path.append(str(Path(__file__).parent.parent))
+from converters.protobuf_messages import tensorflow_message
 from converters.tensorflow_writer import Graph, save_model, save_web_graph  # type: ignore[import-not-found]
 
 _FOLDER = Path(tempfile.mkdtemp(prefix="mpscnn-fuzz-"))
@@ -81,7 +81,7 @@ def _mutate(data: bytes, random: Random) -> bytes:
     changed = None
     if place == 0 and kind != b"w" and random.random() < 0.8:
         name = "SavedModel" if kind == b"s" else "Graph"
-        changed = other_values(message(name), parts[0], random, _TEXTS)
+        changed = other_values(tensorflow_message(name), parts[0], random, _TEXTS)
     parts[place] = changed or mutated(parts[place], random, tokens=tuple(text.encode() for text in _TEXTS))
     return _joined(kind, parts)
 

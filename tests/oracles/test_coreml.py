@@ -345,10 +345,11 @@ def test_images_of_several_sizes(sizes: str, kind: str, tmp_path: Path) -> None:
 
 def test_the_schema_is_that_of_coremltools() -> None:
     """The schema has the number of each layer and each kind of model, and all settings of the layers that are read."""
+    from converters.protobuf_messages import coreml_model
     from coremltools.proto import Model_pb2, NeuralNetwork_pb2
 
     from mpscnn.converters.coreml.neural.layers import HANDLERS, REFUSED
-    from mpscnn.converters.coreml.schema import LAYERS, model_message
+    from mpscnn.converters.coreml.schema import LAYERS
 
     layer = NeuralNetwork_pb2.NeuralNetworkLayer.DESCRIPTOR
     layers = {field.name: field for field in layer.oneofs_by_name["layer"].fields}
@@ -361,7 +362,7 @@ def test_the_schema_is_that_of_coremltools() -> None:
         ours = {field.split(":")[0]: int(field.split(":")[2]) for field in LAYERS[name][1].split()}
         assert {key: number for key, number in ours.items() if key != "nothing"} == theirs, name
     kinds = Model_pb2.Model.DESCRIPTOR.oneofs_by_name["Type"].fields
-    known = model_message().DESCRIPTOR.fields_by_name
+    known = coreml_model().DESCRIPTOR.fields_by_name
     assert {kind.name: kind.number for kind in kinds} == {
         kind.name: known[kind.name].number for kind in kinds
     }

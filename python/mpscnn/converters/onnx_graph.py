@@ -19,6 +19,7 @@ from mpscnn.converters.float32_intermediates import Origin
 from mpscnn.converters.layer_names import LayerNames, quote_name
 from mpscnn.converters.onnx_reader.external_data import ExternalData
 from mpscnn.converters.onnx_reader.file import OnnxFile
+from mpscnn.converters.wire.protobuf_view import ProtobufView
 from mpscnn.errors import UnsupportedError, WeightsError
 
 if TYPE_CHECKING:
@@ -75,10 +76,9 @@ class Graph:
         self._keeps_axes = keeps_axes
         self._names = LayerNames()
         self._nodes: list[onnx.NodeProto] = []
-        self._constants: dict[str, onnx.TensorProto] = {}
+        self._constants: dict[str, NDArray[Any] | Blob] = {}
         self._budget = Budget(size, elements_per_byte=_ELEMENTS_PER_BYTE)
-        self._weights: Path | None = None
-        self._places: set[tuple[str, str]] = set()
+        self._places: set[tuple[Path, int, int]] = set()
         self._current: dict[str, str] = {}
         self._read: set[str] = set()
         for name in inputs:
@@ -103,28 +103,26 @@ class Graph:
     def constant(self, name: str, values: NDArray[Any] | Blob) -> str:
         """Add a constant and return its name.
 
-        A weight in a file is not copied: the graph refers to the file. Only weights of a second file are copied.
-        A broadcast view of one number becomes an operator, so that the number is not repeated. Raises UnsupportedError
-        if copied constants take far more than the file's size.
+        A weight in a file is not copied: the graph refers to the file. A broadcast view of one number becomes an
+        operator, so that the number is not repeated. Raises UnsupportedError if copied constants take far more than the
+        file's size.
         """
         made = self._names.unique(name)
-        if isinstance(values, Blob) and isinstance(values.numbers, Place) and self._is_held(values.numbers):
-            self._constants[made] = self._reference(made, values.shape, values.numbers)
+        if isinstance(values, Blob) and isinstance(values.numbers, Place):
+            place = values.numbers
+            self._places.add((place.content.path, place.begin, place.size))
+            self._constants[made] = values
             return made
         if not isinstance(values, Blob) and is_filled(values) and values.size > _MAX_REPEATED:
             return self._filled(made, values)
         self._budget.spend(Cost(values.size, values.size))
-        array = values.array() if isinstance(values, Blob) else np.ascontiguousarray(values)
-        self._constants[made] = self._onnx.numpy_helper.from_array(array, made)
+        self._constants[made] = values.array() if isinstance(values, Blob) else np.array(values)
         return made
 
     def values_of(self, name: str) -> NDArray[Any] | None:
         """Return the elements of a constant that the graph holds itself; None for others, such as weights in a file."""
-        tensor = self._constants.get(name)
-        if tensor is None or tensor.data_location == self._onnx.TensorProto.EXTERNAL:
-            return None
-        values: NDArray[Any] = self._onnx.numpy_helper.to_array(tensor)
-        return values
+        values = self._constants.get(name)
+        return None if isinstance(values, Blob) else values
 
     def _filled(self, name: str, values: NDArray[Any]) -> str:
         """Add an operator that makes a constant whose elements are all one number."""
@@ -132,25 +130,6 @@ class Graph:
         number = self._onnx.numpy_helper.from_array(values[(slice(0, 1),) * values.ndim].reshape(1))
         self.node("ConstantOfShape", name, [shape], [name], value=number)
         return name
-
-    def _is_held(self, place: Place) -> bool:
-        """Return True if a place is in the file of the first weight. The graph can refer to only one file."""
-        self._weights = self._weights or place.content.path
-        return self._weights == place.content.path
-
-    def _reference(self, name: str, shape: Shape, place: Place) -> onnx.TensorProto:
-        """Return a tensor that refers to numbers in the file of weights."""
-        tensor = self._onnx.TensorProto(
-            name=name,
-            dims=shape,
-            data_type=self._onnx.helper.np_dtype_to_tensor_dtype(place.dtype.newbyteorder("=")),
-            data_location=self._onnx.TensorProto.EXTERNAL,
-        )
-        offset, length = str(place.begin), str(place.size)
-        tensor.external_data.add(key="offset", value=offset)
-        tensor.external_data.add(key="length", value=length)
-        self._places.add((offset, length))
-        return tensor
 
     def node(
         self, kind: str, name: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: Any
@@ -187,14 +166,21 @@ class Graph:
                 for name, shape in self._inputs.items()
             ],
             [helper.make_tensor_value_info(name, kind, None) for name in outputs],
-            list(self._constants.values()),
         )
         model: onnx.ModelProto = helper.make_model(
             graph, opset_imports=[helper.make_opsetid("", self._opset)]
         )
-        size = model.ByteSize() + sum(int(length) for _, length in self._places)
-        held = ExternalData(None, None if self._weights is None else (self._weights, self._places))
-        return OnnxFile(model, self._origin, size, held, self._origins(), keeps_axes=self._keeps_axes)
+        copied = sum(one.nbytes for one in self._constants.values() if not isinstance(one, Blob))
+        size = model.ByteSize() + copied + sum(size for _, _, size in self._places)
+        return OnnxFile(
+            ProtobufView(model),
+            self._origin,
+            size,
+            ExternalData(None),
+            self._origins(),
+            keeps_axes=self._keeps_axes,
+            constants=self._constants,
+        )
 
     def _element(self, _: str) -> int:
         """Return ONNX' number of the element type of an input."""

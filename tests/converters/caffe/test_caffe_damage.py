@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 from converters.caffe.test_caffe import random, refusal
 from converters.caffe_writer import image, layer, write
+from converters.protobuf_messages import caffe_weights
 from patience import little_work
 
 from mpscnn import converters
 from mpscnn.converters.blobs import Place
-from mpscnn.converters.caffe.file import quote_enumerations
-from mpscnn.converters.caffe.schema import weights_message
 from mpscnn.converters.caffe.weights import read_weights
 from mpscnn.converters.unsupported import UnsupportedLayersError
 
@@ -124,22 +123,6 @@ def test_text_is_read_once(tmp_path: Path, content: str) -> None:
         assert "is not a network of Caffe as text" in refusal(paths)
 
 
-@pytest.mark.parametrize(
-    ("text", "kept"),
-    [
-        ('a: "pool: MAX" pool: MAX', 'a: "pool: MAX" pool: "MAX"'),
-        (
-            "a: 'it is \\'pool: MAX' pool: MAX # pool: MAX",
-            "a: 'it is \\'pool: MAX' pool: \"MAX\" # pool: MAX",
-        ),
-        ("pool: 1 b: true c: inf", 'pool: "1" b: true c: inf'),
-        ('a: "no end pool: MAX\npool: MAX', 'a: "no end pool: MAX\npool: "MAX"'),
-    ],
-)
-def test_only_words_outside_of_texts_and_comments_are_values(text: str, kept: str) -> None:
-    assert quote_enumerations(text) == kept
-
-
 @pytest.mark.parametrize("kind", ["Eltwise", "Concat", "ReLU", "Split"])
 def test_layers_of_thousands_of_blobs_are_refused(tmp_path: Path, kind: str) -> None:
     for many in ('bottom: "data" ' * 2_000 + 'top: "y"', 'bottom: "data" ' + 'top: "y" ' * 2_000):
@@ -149,12 +132,12 @@ def test_layers_of_thousands_of_blobs_are_refused(tmp_path: Path, kind: str) -> 
 
 def test_thousands_of_empty_weights_are_refused(tmp_path: Path) -> None:
     paths = write(tmp_path, image(1, 3, 4, 4) + layer("ReLU", "y", "data"))
-    message = weights_message()()
+    message = caffe_weights()()
     message.layer.add(name="y")
     message.layer[0].blobs.extend([type(message.layer[0].blobs.add())()] * 100_000)
     paths[1].write_bytes(message.SerializeToString())
     assert "has 100001 weights; more than 64" in refusal(paths)
-    message = weights_message()()
+    message = caffe_weights()()
     for _ in range(20_000):
         message.layer.add()
     paths[1].write_bytes(message.SerializeToString())
@@ -166,7 +149,7 @@ def test_thousands_of_empty_weights_are_refused(tmp_path: Path) -> None:
 
 def _written(kind: str, values: Any) -> bytes:
     """Return a .caffemodel with one blob of a layer `y`: packed floats or doubles, or floats that are not packed."""
-    message = weights_message()()
+    message = caffe_weights()()
     blob = message.layer.add(name="y").blobs.add()
     blob.shape.dim.extend(values.shape)
     numbers = values.reshape(-1).tolist()
@@ -200,21 +183,6 @@ def test_large_weights_stay_in_the_file(tmp_path: Path, kind: str) -> None:
     np.testing.assert_array_equal(made, weight.transpose(0, 2, 3, 1))
 
 
-def test_a_blob_that_refers_to_anothers_numbers_has_none(tmp_path: Path) -> None:
-    message = weights_message()()
-    large = message.layer.add(name="x").blobs.add()
-    large.shape.dim.append(2000)
-    large.data.extend(range(2000))
-    content = message.SerializeToString()
-    start = content.index(struct.pack("<3f", 0, 1, 2))
-    thief = message.layer.add(name="y").blobs.add()
-    thief.shape.dim.append(2000)
-    thief.place.extend([start, 8000])
-    text, model = write(tmp_path, image(1, 3, 4, 4) + layer("PReLU", "y", "data"))
-    model.write_bytes(message.SerializeToString())
-    assert "damaged: 0 numbers for the shape (2000,)" in refusal([text, model])
-
-
 def test_damaged_weights(tmp_path: Path) -> None:
     text, model = write(tmp_path, image(1, 3, 4, 4) + layer("PReLU", "y", "data"), {"y": [np.ones(3)]})
     content = model.read_bytes()
@@ -235,7 +203,7 @@ def test_weights_for_another_number_of_results(tmp_path: Path, units: int) -> No
 
 def test_a_shape_that_claims_gigabytes(tmp_path: Path) -> None:
     text, model = write(tmp_path, image(1, 3, 4, 4) + layer("PReLU", "y", "data"))
-    message = weights_message()()
+    message = caffe_weights()()
     blob = message.layer.add(name="y").blobs.add()
     blob.shape.dim.extend([1 << 20, 1 << 20])
     blob.data.extend([1.0, 2.0])

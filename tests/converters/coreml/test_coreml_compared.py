@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from converters.coreml.test_coreml_files import LABELS, classifier, detector, program
 from converters.coreml_writer import saved
+from converters.protobuf_messages import coreml_model
 
 import mpscnn
 from mpscnn import converters
-from mpscnn.converters.coreml.schema import model_message
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 
 
@@ -37,7 +37,7 @@ def mac(monkeypatch: pytest.MonkeyPatch, path: Path, *, wrong: float = 0.0) -> l
 
         def get_spec(self) -> Any:
             file = path if path.suffix == ".mlmodel" else path / "Data/com.apple.CoreML/model.mlmodel"
-            return model_message().FromString(file.read_bytes())
+            return coreml_model().FromString(file.read_bytes())
 
         def predict(self, given: dict[str, Any]) -> dict[str, Any]:
             (x,) = given.values()

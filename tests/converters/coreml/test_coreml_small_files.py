@@ -79,7 +79,7 @@ class Part:
         self._kind = kind
         self.description = model({}, {}).description
 
-    def HasField(self, kind: str) -> bool:  # noqa: N802
+    def has(self, kind: str) -> bool:
         return kind == self._kind
 
 

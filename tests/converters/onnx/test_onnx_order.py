@@ -12,6 +12,7 @@ from tiers import with_full
 
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.topological_sort import sort_nodes
+from mpscnn.converters.wire.protobuf_view import ProtobufView
 from mpscnn.errors import WeightsError
 
 
@@ -49,7 +50,10 @@ def test_any_order_gives_the_same_network(seed: int) -> None:
 
 
 def test_an_order_that_can_be_computed_stays() -> None:
-    nodes = [Node(node("Relu", [before], after), is_ours=False) for before, after in ("xa", "xb", "ac", "bd")]
+    nodes = [
+        Node(ProtobufView(node("Relu", [before], after)), is_ours=False)
+        for before, after in ("xa", "xb", "ac", "bd")
+    ]
     assert sort_nodes(nodes, {"", "x"}, "model") == nodes
     assert sort_nodes(nodes[::-1], {"", "x"}, "model") == [nodes[1], nodes[3], nodes[0], nodes[2]]
 

@@ -79,7 +79,7 @@ def test_what_was_downloaded_instead_of_the_file_is_named(
     [
         ({"dims": [400, 3, 3, 3]}, "not those of float of the shape (400, 3, 3, 3)"),
         ({"dims": [2**40, 3, 3, 3]}, "not those of float of the shape"),
-        ({"dims": [-4, 3, 3, 3]}, "its shape is (-4, 3, 3, 3)"),
+        ({"dims": [-4, 3, 3, 3]}, "of the shape (-4, 3, 3, 3)"),
         ({"raw_data": bytes(433)}, "not those of float of the shape (4, 3, 3, 3)"),
         ({"data_type": 99}, "not those of type 99"),
     ],

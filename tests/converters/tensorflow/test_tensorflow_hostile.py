@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from converters.protobuf_messages import tensorflow_message
 from converters.tensorflow_writer import (
     Graph,
     Type,
@@ -29,7 +30,6 @@ import mpscnn
 from mpscnn.converters import budget, formats, read_network
 from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.converters.tensorflow import file as graph_file
-from mpscnn.converters.tensorflow.schema import message
 from mpscnn.converters.tensorflow.value_resolution import ValueResolver
 from mpscnn.converters.varints import encode as varint
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -86,13 +86,13 @@ def data_of(model: Path) -> Path:
 
 
 def entry(shape: Sequence[int] = KERNEL.shape, **fields: int) -> bytes:
-    made = message("BundleEntry")(**{"dtype": 1, "offset": 0, "size": KERNEL.nbytes} | fields)
+    made = tensorflow_message("BundleEntry")(**{"dtype": 1, "offset": 0, "size": KERNEL.nbytes} | fields)
     set_shape(made.shape, shape)
     return bytes(made.SerializeToString())
 
 
 def header(shards: int = 1) -> tuple[bytes, bytes]:
-    return b"", message("BundleHeader")(num_shards=shards).SerializeToString()
+    return b"", tensorflow_message("BundleHeader")(num_shards=shards).SerializeToString()
 
 
 ENTRIES: dict[str, tuple[list[tuple[bytes, bytes]], type[mpscnn.Error], str]] = {

@@ -17,13 +17,13 @@ def _concat(b: Builder, layer: CaffeLayer) -> str:
     tensors = [b.tensor(bottom) for bottom in layer.bottoms]
     if len(tensors) < 2:
         return b.op("Identity", only_input(b, layer))
-    old = "concat_dim" if layer.parameters.HasField("concat_dim") else "axis"
+    old = "concat_dim" if layer.parameters.has("concat_dim") else "axis"
     return b.op("Concat", *tensors, axis=axis_of(layer.parameters, 1, b.rank(tensors[0]), old))
 
 
 def _slice(b: Builder, layer: CaffeLayer) -> list[str]:
     x, shape = input_with_shape(b, layer)
-    old = "slice_dim" if layer.parameters.HasField("slice_dim") else "axis"
+    old = "slice_dim" if layer.parameters.has("slice_dim") else "axis"
     axis = axis_of(layer.parameters, 1, len(shape), old)
     points, count = list(layer.parameters.slice_point), len(layer.tops)
     if not points:

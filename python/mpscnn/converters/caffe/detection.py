@@ -83,7 +83,7 @@ class Priors:
         shapes = _shapes(list(p.min_size), list(p.max_size), _ratios(layer))
         if rows * columns * len(shapes) > _MAX_ANCHORS:
             raise UnsupportedError(f"it has more than {_MAX_ANCHORS} anchors")
-        offset = p.offset if p.HasField("offset") else 0.5
+        offset = p.offset if p.has("offset") else 0.5
         y = (np.arange(rows) + offset) * steps[0] / size[0]
         x = (np.arange(columns) + offset) * steps[1] / size[1]
         centers = np.stack(np.meshgrid(x, y), axis=-1)[:, :, None, :]
@@ -102,9 +102,9 @@ class Priors:
         code = p.code_type or "CORNER"
         if code not in ("CENTER_SIZE", "2") or p.variance_encoded_in_target or len(self.variances) != 4:
             raise UnsupportedError(f"boxes coded as {code} are not supported; CENTER_SIZE is")
-        if p.nms_param.HasField("eta") and p.nms_param.eta != 1.0:
+        if p.nms_param.has("eta") and p.nms_param.eta != 1.0:
             raise UnsupportedError(f"a threshold of the suppression that changes (eta: {p.nms_param.eta})")
-        if (p.HasField("share_location") and not p.share_location) or p.background_label_id > 0:
+        if (p.has("share_location") and not p.share_location) or p.background_label_id > 0:
             raise UnsupportedError(
                 "boxes of each class, or a background other than class 0, are not supported"
             )
@@ -143,7 +143,7 @@ def _pair(p: object, name: str, single: str, default: Sequence[float]) -> tuple[
 
 def _ratios(layer: CaffeLayer) -> list[float]:
     p = layer.parameters
-    flips = p.flip if p.HasField("flip") else True
+    flips = p.flip if p.has("flip") else True
     ratios = [1.0]
     for given in p.aspect_ratio:
         if not (math.isfinite(given) and given > 0.0):

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from mpscnn._private.files import read_content
-from mpscnn._private.printable import printable
 from mpscnn.converters.blobs import Blob
-from mpscnn.converters.caffe.schema import parameter_name, text_message
+from mpscnn.converters.caffe.schema import NET_KIND, parameter_name
 from mpscnn.converters.caffe.weights import read_weights
 from mpscnn.converters.layer_names import quote_name
+from mpscnn.converters.wire.text import parse_text
 from mpscnn.errors import UnsupportedError, WeightsError
 
 WEIGHTS, TEXT = ".caffemodel", ".prototxt"
 _MAX_LAYERS = 10_000
 _MAX_MESSAGES = 10 * _MAX_LAYERS
 _MAX_BLOBS = 1_024  # the maximum number of blobs that a layer reads or computes
-_MAX_REASON = 200
 # Names of types in Caffe's first format, in which the type was an enumeration.
 _OLD_TYPES = {
     "ABSVAL": "AbsVal",
@@ -36,15 +33,6 @@ _OLD_TYPES = {
     "SOFTMAX_LOSS": "SoftmaxWithLoss",
     "TANH": "TanH",
 }
-# Matches the value of an enumeration, a word or a number, which is a string in mpscnn's schema. The first alternative
-# matches strings and comments, to skip them. A string without its end reaches to the end of the line, because otherwise
-# the time would grow with the square of the text.
-_WORD = re.compile(
-    r'("(?:[^"\\\n]|\\.)*"?|\'(?:[^\'\\\n]|\\.)*\'?|#[^\n]*)'
-    r"|(:\s*)([A-Za-z_]\w*)"
-    r"|(\b(?:code_type|norm_region|operation|phase|pool|round_mode)\s*:\s*)(\d+)"
-)
-_NUMBERS = frozenset({"true", "false", "inf", "infinity", "nan", "t", "f"})
 
 
 @dataclass(frozen=True)
@@ -100,38 +88,16 @@ def read_caffe(paths: Sequence[Path]) -> CaffeFile:
 
 
 def _text(path: Path) -> Any:
-    message = text_message()
-    text_format = import_module("google.protobuf.text_format")
     content = read_content(path, WeightsError)
     count = content.count(b"{") + content.count(b"<")
     if count > _MAX_MESSAGES:
         raise UnsupportedError(
             f"{path}: has {count} inner messages; more than {_MAX_MESSAGES} are not supported"
         )
-    net = message()
     try:
-        text_format.Parse(quote_enumerations(content.decode("utf-8-sig")), net, allow_unknown_field=True)
-    except (text_format.ParseError, ValueError, RecursionError, AttributeError) as error:
-        reason = printable(str(error)[:_MAX_REASON])  # protobuf repeats the line
-        raise WeightsError(f"{path}: is not a network of Caffe as text: {reason}") from error
-    return net
-
-
-def quote_enumerations(text: str) -> str:
-    """Return the text with quotation marks around values of enumerations (`pool: MAX`).
-
-    They are parsed as strings, because versions of Caffe differ in the names of enumerations.
-    """
-
-    def quoted(found: re.Match[str]) -> str:
-        _, colon, word, field, number = found.groups()
-        if number is not None:
-            return f'{field}"{number}"'
-        if word is None or word.lower() in _NUMBERS:
-            return found[0]
-        return f'{colon}"{word}"'
-
-    return _WORD.sub(quoted, text)
+        return parse_text(NET_KIND, content.decode("utf-8-sig"))
+    except (UnicodeDecodeError, WeightsError) as error:
+        raise WeightsError(f"{path}: is not a network of Caffe as text: {error}") from error
 
 
 # ---- Layers ------------------------------------------------------------------------------------------------
@@ -184,14 +150,14 @@ def _layer(entry: Any, blobs: list[Blob]) -> CaffeLayer:
         "Normalize": "Norm",
     }
     field = parameter_name(fields.get(kind, kind))
-    parameters = getattr(entry, field) if field in entry.DESCRIPTOR.fields_by_name else None
+    parameters = getattr(entry, field, None)
     return CaffeLayer(
         kind,
         entry.name or (entry.top[0] if entry.top else kind),
         bottoms,
         tops,
         parameters,
-        entry.transform_param if entry.HasField("transform_param") else None,
+        entry.transform_param if entry.has("transform_param") else None,
         blobs,
     )
 

@@ -80,7 +80,7 @@ def _largest(b: Builder, layer: CaffeLayer) -> str:
     if value(p, "top_k", 1) != 1:
         raise UnsupportedError(f"the {value(p, 'top_k', 1)} largest elements; supported is one")
     gives_elements = flag(p, "out_max_val", False)
-    if not p.HasField("axis"):
+    if not p.has("axis"):
         if gives_elements:
             raise UnsupportedError("places and elements in one blob are not supported")
         place = argmax_or_argmin(b, "ArgMax", b.op("Flatten", x, axis=1), 1, keep=True)

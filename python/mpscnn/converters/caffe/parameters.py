@@ -20,7 +20,7 @@ Handler = Callable[[Builder, CaffeLayer], "str | list[str]"]
 
 def value(parameters: Any, name: str, default: Any) -> Any:
     """Return a parameter, or Caffe's default if the file leaves it out."""
-    return getattr(parameters, name) if parameters.HasField(name) else default
+    return getattr(parameters, name) if parameters.has(name) else default
 
 
 def number(parameters: Any, name: str, default: float) -> float:

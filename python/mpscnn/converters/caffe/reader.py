@@ -118,7 +118,7 @@ def _preprocess(transform: Any, network: Network, origin: str) -> dict[str, obje
         raise UnsupportedError(f"{origin}: {len(means)} means for {channels} channels")
     if len(means) == 1:
         means *= channels
-    scale = float(transform.scale) if transform.HasField("scale") else 1.0
+    scale = float(transform.scale) if transform.has("scale") else 1.0
     if not all(map(math.isfinite, [*means, scale])):
         raise WeightsError(f"{origin}: damaged: its mean values and scale are not all numbers")
     order = "gray" if channels == 1 else "bgr"

@@ -1,4 +1,4 @@
-"""Define the parts of Caffe's messages that are read, as a schema for the package protobuf.
+"""Define the parts of Caffe's messages that are read.
 
 From a .caffemodel only names and weights are read, so the schema has the field numbers of Caffe's caffe.proto. A
 .prototxt is text, whose fields are found by name, so the field numbers of its schema are arbitrary.
@@ -6,17 +6,13 @@ From a .caffemodel only names and weights are read, so the schema has the field 
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any
-
-from mpscnn.converters.message_schema import message_class
+from mpscnn.converters.wire.kinds import read_table
 
 # Message: its fields as "name:type" or "name:type:number"; a type with a star is a list.
-_WEIGHTS = {
+WEIGHTS = {
     "Shape": "dim:int64*:1",
     "Blob": "num:int32:1 channels:int32:2 height:int32:3 width:int32:4 data:float*:5 shape:Shape:7 "
-    # `place` is not a field of Caffe. It has the position of data that was left out of the message.
-    "double_data:double*:8 place:int64*:1001",
+    "double_data:double*:8",
     "Layer": "name:string:1 type:string:2 blobs:Blob*:7",
     "OldLayer": "name:string:4 blobs:Blob*:6",
     "Weights": "name:string:1 layers:OldLayer*:2 layer:Layer*:100",
@@ -72,7 +68,7 @@ _FIELD_NAMES = {
     "PriorBox": "prior_box_param",
     "ShuffleChannel": "shuffle_channel_param",
 }
-_TEXT = {
+TEXT = {
     "Shape": "dim:int64*",
     "Nms": "nms_threshold:float top_k:int32 eta:float",
     "Rule": "phase:string",
@@ -90,13 +86,8 @@ def parameter_name(kind: str) -> str:
     return _FIELD_NAMES.get(kind, kind.lower() + "_param")
 
 
-@cache
-def weights_message() -> Any:
-    """Return the class of a .caffemodel's message."""
-    return message_class("mpscnn_caffe_weights", _WEIGHTS, "Weights", "Caffe files", "convert")
+WEIGHTS_KIND = read_table(WEIGHTS)["Weights"]
+"""The kind of a .caffemodel's message."""
 
-
-@cache
-def text_message() -> Any:
-    """Return the class of a .prototxt's message. Enumerations are strings, see `file.quote_enumerations`."""
-    return message_class("mpscnn_caffe_text", _TEXT, "Net", "Caffe files", "convert")
+NET_KIND = read_table(TEXT)["Net"]
+"""The kind of a .prototxt's message. Its enumerations are texts."""

@@ -14,11 +14,11 @@ Pair = tuple[int, int]
 
 def _pair(parameters: Any, name: str, single: str, default: int) -> Pair:
     """Return (vertical, horizontal) of a parameter, stated as `name_h` and `name_w`, or as one or two numbers."""
-    if parameters.HasField(f"{name}_h") or parameters.HasField(f"{name}_w"):
+    if parameters.has(f"{name}_h") or parameters.has(f"{name}_w"):
         return getattr(parameters, f"{name}_h"), getattr(parameters, f"{name}_w")
     given = getattr(parameters, single)
     if isinstance(given, int):
-        return (given, given) if parameters.HasField(single) else (default, default)
+        return (given, given) if parameters.has(single) else (default, default)
     values = list(given) or [default]
     if len(values) > 2:
         raise WeightsError(f"damaged: its {single} has {len(values)} numbers")
@@ -28,19 +28,19 @@ def _pair(parameters: Any, name: str, single: str, default: int) -> Pair:
 def _convolution(b: Builder, layer: CaffeLayer) -> str:
     p = layer.parameters
     x, shape = image(b, layer)
-    if p.HasField("axis") and p.axis not in (1, -3):
+    if p.has("axis") and p.axis not in (1, -3):
         raise UnsupportedError(f"its axis is {p.axis}")
     weight = blob(layer, 0, "weights")
     kernel = _pair(p, "kernel", "kernel_size", 0)
     strides, pads = _pair(p, "stride", "stride", 1), _pair(p, "pad", "pad", 0)
     dilation = _pair_of(list(p.dilation) or [1])
-    groups = p.group if p.HasField("group") else 1
-    if "Depthwise" in layer.kind and not p.HasField("group"):
+    groups = p.group if p.has("group") else 1
+    if "Depthwise" in layer.kind and not p.has("group"):
         groups = shape[1]
     if len(weight.shape) != 4 or weight.shape[2:] != kernel or 0 in strides + dilation:
         raise WeightsError(f"damaged: weights {weight.shape} for a kernel of {kernel}")
     operands = [x, b.weight("weight", weight)]
-    if not p.HasField("bias_term") or p.bias_term:
+    if not p.has("bias_term") or p.bias_term:
         operands.append(b.weight("bias", blob(layer, 1, "biases").reshaped(-1)))
     return b.op(
         "ConvTranspose" if layer.kind == "Deconvolution" else "Conv",

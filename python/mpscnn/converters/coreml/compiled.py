@@ -41,7 +41,7 @@ def read_compiled(path: Path) -> CoremlFile:
         model.specificationVersion = 6
         _describe(model, path / _DESCRIPTION)
     total = sum(part.stat().st_size for part in compiled_files(path))
-    return CoremlFile(origin, program, model, Weights(FileBytes(program), {}), total, path)
+    return CoremlFile(origin, program, model, Weights(FileBytes(program)), total, path)
 
 
 def compiled_files(path: Path) -> list[Path]:

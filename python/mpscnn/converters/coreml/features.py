@@ -62,26 +62,26 @@ _OTHERS = {
 def feature(message: Any, origin: str) -> Feature:
     """Read the description of an input or output."""
     kind, where = message.type, f"{origin}: {quote_name(message.name)}"
-    if kind.HasField("imageType"):
+    if kind.has("imageType"):
         image = kind.imageType
         if image.colorSpace not in ORDERS:
             raise WeightsError(f"damaged: {where}: an image of the colour space {image.colorSpace}")
         channels = 1 if ORDERS[image.colorSpace] == "gray" else 3
         height, width = _side(image, "height"), _side(image, "width")
         return Feature(message.name, "image", _checked((channels, height, width), where), image.colorSpace)
-    if kind.HasField("multiArrayType"):
+    if kind.has("multiArrayType"):
         return Feature(message.name, "array", _checked(_array(kind.multiArrayType, where), where))
-    other = next((text for name, text in _OTHERS.items() if kind.HasField(name)), "of an unknown type")
+    other = next((text for name, text in _OTHERS.items() if kind.has(name)), "of an unknown type")
     return Feature(message.name, other)
 
 
 def _side(image: Any, side: str) -> int | None:
     """Return the height or width of an image; None if the file allows several."""
     stated = int(getattr(image, side))
-    if image.HasField("enumeratedSizes"):
+    if image.has("enumeratedSizes"):
         sizes = {int(getattr(size, side)) for size in image.enumeratedSizes.sizes}
         return stated if sizes <= {stated} else None
-    if image.HasField("imageSizeRange"):
+    if image.has("imageSizeRange"):
         limits = getattr(image.imageSizeRange, f"{side}Range")
         return stated if limits.lowerBound == limits.upperBound else None
     return stated
@@ -90,9 +90,9 @@ def _side(image: Any, side: str) -> int | None:
 def _array(array: Any, where: str) -> Extents:
     stated: Extents = tuple(int(extent) for extent in array.shape)
     others: list[tuple[int | None, ...]] = []
-    if array.HasField("enumeratedShapes"):
+    if array.has("enumeratedShapes"):
         others = [tuple(int(extent) for extent in one.shape) for one in array.enumeratedShapes.shapes]
-    elif array.HasField("shapeRange"):
+    elif array.has("shapeRange"):
         ranges = array.shapeRange.sizeRanges
         others = [tuple(None if one.lowerBound != one.upperBound else int(one.lowerBound) for one in ranges)]
     if not stated and others:
@@ -128,7 +128,7 @@ def state_known_scores(network: Network, metadata: Any) -> None:
 def class_labels(message: Any, origin: str) -> list[str] | None:
     """Return the names of a classifier's classes (numbers become text); None if the model has none."""
     for field in ("stringClassLabels", "int64ClassLabels"):
-        if message.HasField(field):
+        if message.has(field):
             names = getattr(message, field).vector
             if len(names) > MAX_LABELS:
                 raise WeightsError(f"{origin}: has {len(names)} labels; supported are {MAX_LABELS}")

@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mpscnn._private.files import convert_read_errors, is_folder, read_content, require_regular
 from mpscnn._private.json_text import parse_json
-from mpscnn.converters.coreml.schema import model_message, weight_places
+from mpscnn.converters.coreml.schema import MODEL_KIND
 from mpscnn.converters.coreml.weights import Weights
 from mpscnn.converters.file_bytes import FileBytes
 from mpscnn.converters.layer_names import quote_name
-from mpscnn.converters.message_memory import check_memory
-from mpscnn.converters.named_errors import prefix_errors
 from mpscnn.converters.own_folder import is_in_own_folder
-from mpscnn.converters.skipped_bytes import SkippedData
+from mpscnn.converters.wire.message import open_message
 from mpscnn.errors import UnsupportedError, WeightsError
 
 MODEL, PACKAGE = ".mlmodel", ".mlpackage"
 _MANIFEST, _DATA = "Manifest.json", "Data"
 _MAX_MANIFEST = 1 << 20
 _MAX_FEATURES = 1_000
-_MAX_MESSAGE = 2**31 - 1  # the limit of protobuf
 
 
 @dataclass(frozen=True)
@@ -33,8 +29,8 @@ class CoremlFile:
 
     Attributes:
         origin: the name of the model, for error messages.
-        path: the file with the protobuf message.
-        model: the protobuf message.
+        path: the file with the model's message.
+        model: the message.
         weights: reads the weights of its neural networks.
         size: the size of all its files in bytes. It limits the memory and work of the conversion.
         root: the folder of the package. Files outside of it are never read. None: the model is a single file.
@@ -61,7 +57,7 @@ def read_coreml(path: Path) -> CoremlFile:
 
     Raises WeightsError if a file is missing, damaged or not of a Core ML model.
 
-    Raises UnsupportedError if its message would take far more memory than the file's size.
+    Raises UnsupportedError for a part of a package, and for too many inputs or outputs.
     """
     origin = os.fspath(path)
     with convert_read_errors(path, WeightsError):
@@ -71,47 +67,27 @@ def read_coreml(path: Path) -> CoremlFile:
             f"{origin}: is not a folder, as a package ({PACKAGE}) is: unpack it if it is an archive"
         )
     file = path if root is None else message_file(root)
-    errors = import_message_errors()
-    message = model_message()()
-    with convert_read_errors(file, WeightsError):
-        require_regular(file, WeightsError)
-        size = file.stat().st_size
-        stream = file.open("rb")
-    if size > _MAX_MESSAGE:
-        stream.close()
-        raise WeightsError(f"{origin}: it has {size} bytes; Core ML's models have at most {_MAX_MESSAGE}")
+    content = FileBytes(file)
+    message = open_message(MODEL_KIND, content)
     try:
-        with stream:
-            spared = SkippedData(stream, size, weight_places())
-        with prefix_errors(origin):
-            check_memory(message.DESCRIPTOR, spared.message, size)
-        message.ParseFromString(spared.message)
-    except (errors.DecodeError, ValueError, RecursionError) as error:
-        raise WeightsError(f"damaged: {origin}: is not a Core ML model: {error}") from error
-    if not message.HasField("description") or not message.specificationVersion:
+        is_model = message.has("description") and message.specificationVersion
+        counts = {what: message.description.count(what) for what in ("input", "output")}
+    except WeightsError as error:
+        raise WeightsError(f"{origin}: is not a Core ML model: {error}") from error
+    if not is_model:
         raise WeightsError(
             f"damaged: {origin}: is not a Core ML model: it states no version, or describes nothing"
         )
     package = next((one for one in path.absolute().parents if one.suffix.lower() == PACKAGE), None)
-    if package is not None and root is None and message.HasField("mlProgram"):
+    if package is not None and root is None and message.has("mlProgram"):
         raise UnsupportedError(f"{origin}: is a part of a package; give the package: {package}")
-    for what in ("input", "output"):
-        count = len(getattr(message.description, what))
+    for what, count in counts.items():
         if count > _MAX_FEATURES:
             raise UnsupportedError(
                 f"{origin}: has {count} {what}s; more than {_MAX_FEATURES} are not supported"
             )
-    places: dict[tuple[int, ...], None] = {
-        (data.number, data.start, data.end - data.start): None for data in spared.left_out
-    }
-    total = size if root is None else sum(part.stat().st_size for part in package_files(root))
-    return CoremlFile(origin, file, message, Weights(FileBytes(file), places), total, root)
-
-
-def import_message_errors() -> Any:
-    """Return protobuf's module with the exceptions for damaged messages."""
-    model_message()
-    return import_module("google.protobuf.message")
+    total = len(content) if root is None else sum(part.stat().st_size for part in package_files(root))
+    return CoremlFile(origin, file, message, Weights(content), total, root)
 
 
 def message_file(root: Path) -> Path:

@@ -48,12 +48,12 @@ def _left_out(parts: Sequence[Any], networks: Sequence[str]) -> list[Any]:
     The network runs without them if its caller joins the numbers.
     """
     made = {message.name for part in parts for message in part.description.output}
-    start = next((i for i, part in enumerate(parts) if any(part.HasField(kind) for kind in networks)), 0)
+    start = next((i for i, part in enumerate(parts) if any(part.has(kind) for kind in networks)), 0)
     read = {message.name for message in parts[start].description.input} if parts else set()
     return [
         part
         for part in parts[:start]
-        if part.HasField(VECTORIZER)
+        if part.has(VECTORIZER)
         and read.issuperset(message.name for message in part.description.output)
         and made.isdisjoint(message.name for message in part.description.input)
     ]
@@ -79,13 +79,13 @@ def pipeline_parts(pipeline: Any, networks: Sequence[str]) -> Parts:
     skipped = _left_out(models, networks)
     numbers = set(map(id, skipped))
     parts = [part for part in models if id(part) not in numbers]
-    others = [kind for part in parts for kind in OTHER_MODELS if part.HasField(kind)]
+    others = [kind for part in parts for kind in OTHER_MODELS if part.has(kind)]
     if others:
         raise UnsupportedError(
             f"it is a pipeline with {', '.join(sorted(set(others)))}, which is not supported"
         )
-    found = [part for part in parts if any(part.HasField(kind) for kind in networks)]
-    suppressions = [part for part in parts if part.HasField("nonMaximumSuppression")]
+    found = [part for part in parts if any(part.has(kind) for kind in networks)]
+    suppressions = [part for part in parts if part.has("nonMaximumSuppression")]
     if len(found) != 1 or len(suppressions) > 1 or len(found) + len(suppressions) != len(parts):
         raise UnsupportedError(
             f"it is a pipeline of {len(parts)} models; supported are a network, and a suppression of boxes after it"

@@ -41,18 +41,18 @@ def _network(
     file: CoremlFile, model: Any, options: ReadOptions, post_processing: PostProcessing | None = None
 ) -> Network:
     for kind in _NETWORKS:
-        if model.HasField(kind):
+        if model.has(kind):
             return read_neural_network(file, model, getattr(model, kind), options, post_processing)
-    if model.HasField(_PROGRAM):
+    if model.has(_PROGRAM):
         return read_program(file, model, options, post_processing)
     if post_processing is None:
         for kind in _PIPELINES:
-            if model.HasField(kind):
+            if model.has(kind):
                 held = getattr(model, kind)
                 pipeline = held if kind == "pipeline" else held.pipeline
                 return _pipeline(file, model.description, pipeline, options)
     for kind in OTHER_MODELS:
-        if model.HasField(kind):
+        if model.has(kind):
             raise UnsupportedError(
                 f"it is a model of the kind {kind}, not a network; supported are {_SUPPORTED}"
             )

@@ -5,12 +5,8 @@ Entries of maps are messages with the fields `key` and `value`. Values of enumer
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any
-
-from mpscnn.converters.coreml.skipped_weights import WEIGHT_PLACE, message_paths
-from mpscnn.converters.message_schema import Packages, message_class
-from mpscnn.converters.skipped_bytes import Path
+from mpscnn.converters.onnx_packages import Packages
+from mpscnn.converters.wire.kinds import read_table
 
 #: The kind of files and the extra of mpscnn, for the error message if the package protobuf is missing.
 PACKAGES: Packages = {"needed_for": "Core ML models", "extra": "coreml"}
@@ -380,7 +376,7 @@ _NEURAL = {
     "Curve": "alpha:float:1 beta:float:2",
     "WeightedCurve": "alpha:Weights:1 beta:Weights:2",
     "Weights": "floatValue:float*:1 float16Value:bytes:2 rawValue:bytes:30 int8RawValue:bytes:31 "
-    f"quantization:Quantization:40 place:int64*:{WEIGHT_PLACE}",
+    "quantization:Quantization:40",
     "Quantization": "numberOfBits:uint64:1 linearQuantization:Linear:101 lookupTableQuantization:Table:102",
     "Linear": "scale:float*:1 bias:float*:2",
     "Table": "floatValue:float*:1",
@@ -388,21 +384,14 @@ _NEURAL = {
     + " ".join(f"{name}:Layer_{name}:{number}" for name, (number, _) in LAYERS.items()),
     **{f"Layer_{name}": fields for name, (_, fields) in LAYERS.items()},
 }
-_MESSAGES = {**_MODEL, **_PROGRAM, **_NEURAL}
+MESSAGES = {**_MODEL, **_PROGRAM, **_NEURAL}
+"""The fields of each kind of message, as for `read_table`."""
+
+MODEL_KIND = read_table(MESSAGES)["Model"]
+"""The kind of a model's message."""
+
 
 #: The kinds of models that are not networks and therefore not supported.
 OTHER_MODELS = tuple(
-    field.split(":")[0] for field in _MESSAGES["Model"].split() if field.split(":")[1] == "Empty"
+    field.split(":")[0] for field in MESSAGES["Model"].split() if field.split(":")[1] == "Empty"
 )
-
-
-@cache
-def model_message() -> Any:
-    """Return the class of a model's message."""
-    return message_class("mpscnn_coreml", _MESSAGES, "Model", **PACKAGES)
-
-
-@cache
-def weight_places() -> Path:
-    """Return the paths of fields to the weights in a model's message, also in models of a pipeline."""
-    return message_paths(_MESSAGES, "Model", "Weights")

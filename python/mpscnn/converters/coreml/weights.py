@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from mpscnn.converters.blobs import Array, Blob, Place
-from mpscnn.converters.coreml.skipped_weights import BITS, BYTES, FLOATS, HALVES
 from mpscnn.converters.file_bytes import FileBytes
 from mpscnn.errors import WeightsError
 
-_TYPES: dict[int, np.dtype[Any]] = {
-    FLOATS: np.dtype("<f4"),
-    HALVES: np.dtype("<f2"),
-    BITS: np.dtype("u1"),
-    BYTES: np.dtype("i1"),
+_FLOATS, _HALVES, _BITS, _BYTES = "floatValue", "float16Value", "rawValue", "int8RawValue"
+_TYPES: dict[str, np.dtype[Any]] = {
+    _FLOATS: np.dtype("<f4"),
+    _HALVES: np.dtype("<f2"),
+    _BITS: np.dtype("u1"),
+    _BYTES: np.dtype("i1"),
 }
 _MAX_AXES = 8
 
@@ -25,24 +24,20 @@ Shape = tuple[int, ...]
 
 
 class Weights:
-    """Reads weights from a file's protobuf messages.
-
-    Large weights are not in the parsed messages. There a message holds the place of its numbers in the file.
+    """Reads weights from a file's messages. Floats stay in the file until they are needed.
 
     Args:
         content: the file.
-        places: all places in the file that messages may refer to. Each is (field, first byte, size).
     """
 
-    def __init__(self, content: FileBytes, places: Mapping[tuple[int, ...], None]) -> None:
+    def __init__(self, content: FileBytes) -> None:
         self._content = content
-        self._places = dict(places)
 
     def blob(self, weight: Any, shape: Shape, what: str, *, axis: int = 0) -> Blob:
         """Return a weight of a stated shape.
 
         Args:
-            weight: the protobuf message.
+            weight: the message.
             shape: the extents of the weight.
             what: the name of the weight in error messages.
             axis: the axis along which quantised numbers have separate scales.
@@ -53,14 +48,14 @@ class Weights:
             raise WeightsError(f"damaged: {what} have the shape {shape[:_MAX_AXES]}")
         size = math.prod(shape)
         field, data = self._data(weight, what)
-        if field in (FLOATS, HALVES):
+        if field in (_FLOATS, _HALVES):
             count = data.size // data.dtype.itemsize if isinstance(data, Place) else data.size
             if count != size:
                 raise WeightsError(f"damaged: {what} are {count} numbers for the shape {shape}")
             if isinstance(data, Place):
                 return Blob(shape, data)
             return Blob(shape, data.reshape(shape))
-        bits = int(weight.quantization.numberOfBits) if field == BITS else 8
+        bits = int(weight.quantization.numberOfBits) if field == _BITS else 8
         raw = data
         if isinstance(raw, Place):
             content = raw.content.read(raw.begin, raw.size)
@@ -69,29 +64,16 @@ class Weights:
             shape, _dequantized(weight.quantization, _integers(raw, bits, size, what), shape, axis, what)
         )
 
-    def _data(self, weight: Any, what: str) -> tuple[int, Place | Any]:
-        """Return the number of the field with a weight's data, and the data or its position."""
-        if weight.place:
-            key = tuple(weight.place)
-            if key not in self._places:
-                raise WeightsError(f"damaged: {what} are not in the file")
-            # Only one weight may use a place. A damaged file could refer to the same place many times.
-            del self._places[key]
-            field, begin, size = key
-            if size % _TYPES[field].itemsize:
-                raise WeightsError(f"damaged: {what} take {size} bytes")
-            return field, Place(self._content, begin, size, _TYPES[field])
-        if weight.floatValue:
-            return FLOATS, np.asarray(weight.floatValue, np.float32)
-        for field, held in (
-            (HALVES, weight.float16Value),
-            (BITS, weight.rawValue),
-            (BYTES, weight.int8RawValue),
-        ):
-            if held:
-                if len(held) % _TYPES[field].itemsize:
-                    raise WeightsError(f"damaged: {what} take {len(held)} bytes")
-                return field, np.frombuffer(held, _TYPES[field])
+    def _data(self, weight: Any, what: str) -> tuple[str, Place | Any]:
+        """Return the name of the field with a weight's data, and the data or its position."""
+        for field, dtype in _TYPES.items():
+            place = weight.position(field)
+            if place is not None and place[1]:
+                if place[1] % dtype.itemsize:
+                    raise WeightsError(f"damaged: {what} take {place[1]} bytes")
+                return field, Place(self._content, place[0], place[1], dtype)
+            if field == _FLOATS and weight.has(field):  # they are not stored together
+                return field, weight.numbers(field)
         raise WeightsError(f"damaged: the file does not have {what}")
 
 
@@ -112,26 +94,25 @@ def _integers(raw: Any, bits: int, size: int, what: str) -> Any:
 
 
 def _dequantized(quantization: Any, integers: Any, shape: Shape, axis: int, what: str) -> Array:
-    if quantization.HasField("lookupTableQuantization"):
-        table = np.asarray(quantization.lookupTableQuantization.floatValue, np.float32)
+    if quantization.has("lookupTableQuantization"):
+        table = quantization.lookupTableQuantization.numbers("floatValue")
         if integers.dtype.kind != "u" or int(integers.max()) >= table.size:
             raise WeightsError(f"damaged: {what} have a table of {table.size} numbers")
         found: Array = table[integers].reshape(shape)
         return found
-    if not quantization.HasField("linearQuantization"):
+    if not quantization.has("linearQuantization"):
         raise WeightsError(f"damaged: {what} are integers without a scale")
     linear = quantization.linearQuantization
     numbers: Array = integers.astype(np.float32).reshape(shape)
-    scale = _factors(linear.scale, shape, axis, what)
+    scale = _factors(linear.numbers("scale"), shape, axis, what)
     numbers *= scale
-    if linear.bias:
-        numbers += _factors(linear.bias, shape, axis, what)
+    if linear.has("bias"):
+        numbers += _factors(linear.numbers("bias"), shape, axis, what)
     return numbers
 
 
-def _factors(values: Any, shape: Shape, axis: int, what: str) -> Array:
+def _factors(array: Array, shape: Shape, axis: int, what: str) -> Array:
     """Return scales or biases in a shape that broadcasts: one number, or one for each index of an axis."""
-    array = np.asarray(values, np.float32)
     if array.size == 1:
         return array.reshape(())
     if array.size != shape[axis]:

@@ -52,7 +52,7 @@ class Builder(Graph):
     ) -> None:
         super().__init__(origin, inputs, needed_for, extra, OPSET, size, keeps_axes=keeps_axes)
         self._types: dict[str, onnx.TypeProto] = {}
-        self._small: dict[str, onnx.TensorProto] = {}
+        self._small: dict[str, NDArray[Any]] = {}
         self._makers: dict[str, onnx.NodeProto] = {}  # the operators by the tensors that they compute
         self._layer = ""
         self._first = 0
@@ -188,7 +188,11 @@ class Builder(Graph):
         types = {name: self._types[name] for name in node.input if name in self._types}
         if len(types) != len({name for name in node.input if name}) or node.domain:
             return
-        data = {name: self._small[name] for name in node.input if name in self._small}
+        data = {
+            name: onnx.numpy_helper.from_array(self._small[name], name)
+            for name in node.input
+            if name in self._small
+        }
         try:
             schema = onnx.defs.get_schema(node.op_type, OPSET, node.domain)
             found = onnx.shape_inference.infer_node_outputs(
@@ -211,7 +215,7 @@ class Builder(Graph):
         truth = not isinstance(values, Blob) and values.dtype.kind == "b"
         self._types[name] = self._type(INT64 if whole else BOOL if truth else FLOAT, tuple(values.shape))
         if whole and not isinstance(values, Blob) and values.size <= _SMALL:
-            self._small[name] = self._constants[name]
+            self._small[name] = np.asarray(values)
         return name
 
     def number(self, value: float) -> str:

@@ -9,9 +9,9 @@ import numpy as np
 from mpscnn.converters.budget import Cost
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.onnx_reader.context import Context, Handler
-from mpscnn.converters.onnx_reader.file import element_type, type_of_elements
 from mpscnn.converters.onnx_reader.logic import are_truths
 from mpscnn.converters.onnx_reader.node import Node
+from mpscnn.converters.onnx_reader.tensors import element_type, type_number
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.unsupported import MixedImagesError
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -57,7 +57,7 @@ def _type_of(c: Context, name: str) -> str:
     """Return ONNX' name of a tensor's element type."""
     constant = c.constants.find(name)
     if constant is not None:
-        return type_of_elements(constant.low)
+        return element_type(type_number(constant.low.dtype))
     if not c.value(name, whole_numbers=True).whole_numbers:
         return "float"
     stated = c.file.stated.get(name)

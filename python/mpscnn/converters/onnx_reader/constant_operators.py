@@ -6,14 +6,16 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from functools import partial, reduce
+from importlib import import_module
+from typing import Any
 
 import numpy as np
 
 from mpscnn.converters.budget import Budget
 from mpscnn.converters.constant import CHEAP, FUNCTION, IN_PYTHON, MAX_LISTED, Constant, listed
 from mpscnn.converters.constant_pair import Array
-from mpscnn.converters.onnx_reader.file import element_type
 from mpscnn.converters.onnx_reader.node import Node
+from mpscnn.converters.onnx_reader.tensors import array_type, decode_tensor, element_type, type_number
 from mpscnn.errors import UnsupportedError, WeightsError
 
 Operands = Sequence[Constant | None]
@@ -23,7 +25,9 @@ Numbers = Constant | Sequence[int] | None
 
 _INTEGERS = re.compile(r"(u?)int(\d+)")
 # The types to which a Cast saturates.
-_FLOATS_OF_8_BITS = frozenset({"float8e4m3fn", "float8e4m3fnuz", "float8e5m2", "float8e5m2fnuz"})
+_FLOATS_OF_8_BITS = frozenset(
+    {"float8e4m3fn", "float8e4m3fnuz", "float8e5m2", "float8e5m2fnuz", "float8e8m0"}
+)
 
 
 def given(operands: Operands, place: int) -> Constant:
@@ -105,9 +109,7 @@ def _cast(node: Node, operands: Operands) -> Constant:
 
 
 def _cast_like(node: Node, operands: Operands) -> Constant:
-    import onnx
-
-    return _cast_to(node, operands, onnx.helper.np_dtype_to_tensor_dtype(given(operands, 1).low.dtype))
+    return _cast_to(node, operands, type_number(given(operands, 1).low.dtype))
 
 
 def _cast_to(node: Node, operands: Operands, target: int) -> Constant:
@@ -116,22 +118,32 @@ def _cast_to(node: Node, operands: Operands, target: int) -> Constant:
 
 def _converter(node: Node, target: int) -> Callable[[Array], Array]:
     """Return a function that converts numbers to an element type. Floats of 8 bits saturate as the node says."""
-    import onnx
-
     name = element_type(target)
     if name == "string":
         raise UnsupportedError("makes text of numbers, which is not supported")
-    dtype, saturates = onnx.helper.tensor_dtype_to_np_dtype(target), bool(node.integer("saturate", 1))
+    dtype, saturates = array_type(target), bool(node.integer("saturate", 1))
 
     def convert(x: Array) -> Array:
+        if name not in _FLOATS_OF_8_BITS:
+            return x.astype(dtype)
+        onnx = _onnx_package(name)
         if name == "float8e8m0":
             mode = node.text("round_mode", "up")
             return np.asarray(onnx.numpy_helper.to_float8e8m0(x, saturates, mode).astype(dtype))
-        if name in _FLOATS_OF_8_BITS and saturates:
+        if saturates:
             return np.asarray(onnx.numpy_helper.saturate_cast(x, dtype))
         return x.astype(dtype)
 
     return convert
+
+
+def _onnx_package(name: str) -> Any:
+    try:
+        return import_module("onnx")
+    except ImportError as error:
+        raise UnsupportedError(
+            f'numbers of the type {name} need: pip install "mpscnn[convert]" ({error})'
+        ) from error
 
 
 # ---- Shapes --------------------------------------------------------------------------------------------------------
@@ -185,11 +197,7 @@ def shape_of(node: Node, shapes: tuple[list[int], list[int]], budget: Budget) ->
 
 
 def _fill(node: Node, operands: Operands) -> Constant:
-    import onnx
-
-    value = np.zeros(1, np.float32)
-    if node.has("value"):
-        value = np.asarray(onnx.numpy_helper.to_array(node.tensor("value")))
+    value = decode_tensor(node.tensor("value")) if node.has("value") else np.zeros(1, np.float32)
     shape = given(operands, 0)
     return Constant.of(value, shape.budget).fill(shape)
 
@@ -357,12 +365,10 @@ def _dequantize(node: Node, operands: Operands) -> Constant:
 
 def _quantize(node: Node, operands: Operands) -> Constant:
     """Compute x / scale + zero point. Integers are rounded, and clipped to the range of their type."""
-    import onnx
-
     zero = _optional(operands, 2)
-    target = node.integer("output_dtype", 0) or onnx.TensorProto.UINT8
+    target = node.integer("output_dtype", 0) or type_number(np.dtype(np.uint8))
     if zero is not None:
-        target = onnx.helper.np_dtype_to_tensor_dtype(zero.low.dtype)
+        target = type_number(zero.low.dtype)
     name, convert = element_type(target), _converter(node, target)
     integers = _INTEGERS.fullmatch(name)
 

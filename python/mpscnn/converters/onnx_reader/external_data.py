@@ -1,90 +1,69 @@
-"""Read tensors of an ONNX file when they are needed: from the file itself, or from files with external data."""
+"""Read tensors of an ONNX file that are in other files, when they are needed."""
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Set
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn._private.files import convert_read_errors
 from mpscnn.converters.layer_names import quote_name
-from mpscnn.converters.onnx_reader.skipped_weights import Place
+from mpscnn.converters.onnx_reader.tensors import decode_bytes, element_type, stored_bytes
 from mpscnn.converters.own_folder import is_in_own_folder
 from mpscnn.errors import UnsupportedError, WeightsError
-
-if TYPE_CHECKING:
-    import onnx
 
 # At most this many times the size of a file is read from it. Tensors may share data, as tied weights do.
 _MAX_READ = 4
 
 
 class ExternalData:
-    """Reads tensors from files with external data, and from the ONNX file itself.
+    """Reads tensors from files with external data.
 
     Args:
         model: the ONNX file. Only files in its folder are read. If it is a symbolic link, as in the cache of Hugging
             Face, they may be links into the folder of the link's target. None: there are no external files.
-        own: the ONNX file, and the places in it of tensors that were left out of the parsed message; None: all other
-            tensors are in the message.
     """
 
-    def __init__(self, model: Path | None, own: tuple[Path, Set[Place]] | None = None) -> None:
+    def __init__(self, model: Path | None) -> None:
         self._model = model
-        self._own = own
         self._left: dict[Path, int] = {}
 
-    def array(self, tensor: onnx.TensorProto, where: str) -> NDArray[Any]:
+    def array(self, tensor: Any, where: str) -> NDArray[Any]:
         """Return the tensor as an array. Raises WeightsError if it lies outside of the folder or of the file."""
-        import onnx
-
-        path = self._own_file(tensor) or self.path(tensor, where)
+        path, shape = self.path(tensor, where), tuple(tensor.dims)
         entries = _entries(tensor)
         with convert_read_errors(path, WeightsError):
             size = path.stat().st_size
-        dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type))
-        if dtype.kind == "O" or onnx.TensorProto.DataType.Name(tensor.data_type).endswith(("INT4", "INT2")):
+        if element_type(tensor.data_type).endswith(("int4", "int2", "string")):
             raise UnsupportedError(f"{where}: elements of its type are not supported outside of the file")
-        length = math.prod(tensor.dims) * dtype.itemsize
+        try:
+            length = stored_bytes(tensor.data_type, math.prod(shape))
+        except ValueError as error:
+            raise WeightsError(f"damaged: {where}: {error}") from error
         offset = _number(entries, "offset", 0, where)
         stated = _number(entries, "length", length, where)
-        if min(tensor.dims, default=1) < 0 or stated != length or offset + length > size:
+        if min(shape, default=1) < 0 or stated != length or offset + length > size:
             raise WeightsError(
                 f"damaged: {where}: {length} bytes from {offset} of {path.name}, which has {size}; stated are {stated}"
             )
-        if not self.is_own(tensor):
-            left = self._left.get(path, _MAX_READ * size) - length
-            if left < 0:
-                raise UnsupportedError(
-                    f"{where}: tensors share places of its file, which they use more than {_MAX_READ} times; that "
-                    "is not supported"
-                )
-            self._left[path] = left
+        left = self._left.get(path, _MAX_READ * size) - length
+        if left < 0:
+            raise UnsupportedError(
+                f"{where}: tensors share places of its file, which they use more than {_MAX_READ} times; that "
+                "is not supported"
+            )
+        self._left[path] = left
         with convert_read_errors(path, WeightsError), path.open("rb") as file:
             file.seek(offset)
             content = file.read(length)
         if len(content) != length:
             raise WeightsError(f"damaged: {where}: {path.name} ended while it was read")
-        little_endian = dtype.newbyteorder("<") if dtype.kind in "fiu" else dtype
-        return np.frombuffer(content, little_endian).reshape(tuple(tensor.dims)).astype(dtype, copy=False)
+        return decode_bytes(tensor.data_type, content, shape)
 
-    def is_own(self, tensor: onnx.TensorProto) -> bool:
-        """Return True if a tensor's data was left out of the message and lies in the ONNX file itself."""
-        return self._own_file(tensor) is not None
-
-    def _own_file(self, tensor: onnx.TensorProto) -> Path | None:
-        entries = _entries(tensor)
-        if self._own is None or entries.keys() != {"offset", "length"}:
-            return None
-        path, places = self._own
-        return path if (entries["offset"], entries["length"]) in places else None
-
-    def path(self, tensor: onnx.TensorProto, where: str) -> Path:
+    def path(self, tensor: Any, where: str) -> Path:
         """Return the file in which a tensor lies. Raises WeightsError for one outside of the folder."""
         location = _entries(tensor).get("location", "")
         if self._model is None:
@@ -104,7 +83,7 @@ class ExternalData:
         return path
 
 
-def _entries(tensor: onnx.TensorProto) -> dict[str, str]:
+def _entries(tensor: Any) -> dict[str, str]:
     return {entry.key: entry.value for entry in tensor.external_data}
 
 

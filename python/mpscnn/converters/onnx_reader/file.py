@@ -3,35 +3,36 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn._private.files import convert_read_errors, require_regular
+from mpscnn.converters.blobs import Blob, Place
 from mpscnn.converters.budget import max_nodes
+from mpscnn.converters.file_bytes import FileBytes
 from mpscnn.converters.float32_intermediates import Origin
 from mpscnn.converters.layer_names import quote_name
-from mpscnn.converters.message_memory import check_memory
 from mpscnn.converters.named_errors import prefix_errors
 from mpscnn.converters.onnx_reader.external_data import ExternalData
+from mpscnn.converters.onnx_reader.functions import Functions
 from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.onnx_reader.skipped_weights import TENSORS, data_position
+from mpscnn.converters.onnx_reader.schema import EXTERNAL, KINDS
+from mpscnn.converters.onnx_reader.tensors import decode_tensor, element_type
 from mpscnn.converters.onnx_reader.topological_sort import sort_nodes
 from mpscnn.converters.onnx_writer.builder import PRODUCER, VALUE
-from mpscnn.converters.skipped_bytes import SkippedData
+from mpscnn.converters.wire.message import Message, open_message
+from mpscnn.converters.wire.protobuf_view import ProtobufView
 from mpscnn.errors import UnsupportedError, WeightsError
 
 if TYPE_CHECKING:
     import onnx
 
 OLDEST_OPSET = 7
-_MAX_FILE = 2**31 - 1  # the limit of protobuf
 _MAX_RANK = 64
 # The maximum number of nodes, inputs, outputs, weights and described tensors of a graph.
 _MAX_PARTS = 100_000
@@ -39,6 +40,15 @@ _MAX_PARTS = 100_000
 _MAX_CHANGES = 16
 
 Dimension = int | None
+# The fields of a type, of which one is stated.
+_TYPES = (
+    "tensor_type",
+    "sequence_type",
+    "map_type",
+    "optional_type",
+    "sparse_tensor_type",
+    "opaque_type",
+)
 
 
 @dataclass(frozen=True)
@@ -54,24 +64,26 @@ class OnnxFile:
     """The graph of an ONNX file. Its nodes are in topological order.
 
     Args:
-        model: the parsed file.
+        model: the message of the file.
         origin: the name of the file, for messages.
         size: the size of the file in bytes. It limits the memory and work of the conversion.
         external: reads tensors that are not in the message.
         origins: for a graph that was made of a file of another format, the layer of each tensor's node.
         keeps_axes: whether inputs and outputs have the same order of axes in the network as in the graph, as in formats
             with the channels last. Otherwise images are (n, channels, height, width), as in ONNX.
+        constants: the weights by name if they are not in the model's message.
     """
 
     def __init__(
         self,
-        model: onnx.ModelProto,
+        model: Any,
         origin: str,
         size: int,
         external: ExternalData,
         origins: Mapping[str, Origin] | None = None,
         *,
         keeps_axes: bool = False,
+        constants: Mapping[str, NDArray[Any] | Blob] | None = None,
     ) -> None:
         self.origin = origin
         self.keeps_axes = keeps_axes
@@ -89,15 +101,16 @@ class OnnxFile:
             )
         graph = model.graph
         for what in ("node", "input", "output", "initializer", "value_info"):
-            count = len(getattr(graph, what))
+            count = graph.count(what)
             if count > _MAX_PARTS:
                 raise UnsupportedError(
                     f"{origin}: its graph has {count} parts of the kind {what}; at most {_MAX_PARTS} are supported"
                 )
         self._is_ours = model.producer_name == PRODUCER
-        nodes = [Node(node, is_ours=self._is_ours) for node in graph.node]
-        self.tensors = {tensor.name: tensor for tensor in graph.initializer}
-        if graph.sparse_initializer:
+        functions = Functions(model, self.opsets, origin, max_nodes(size))
+        nodes = functions.inlined(Node(node, is_ours=self._is_ours) for node in graph.node)
+        self.tensors: Mapping[str, Any] = constants or {tensor.name: tensor for tensor in graph.initializer}
+        if graph.count("sparse_initializer"):
             raise UnsupportedError(f"{origin}: its weights are sparse, which is not supported")
         # Old files list their weights among the inputs, too.
         self.inputs = [_described(info) for info in graph.input if info.name not in self.tensors]
@@ -160,35 +173,31 @@ class OnnxFile:
         """Return the size in bytes of this file and its files with external data."""
         return self.size + sum(path.stat().st_size for path in self.external_files())
 
-    def array(self, tensor: onnx.TensorProto) -> NDArray[Any]:
-        """Return a tensor as an array. Raises WeightsError if the tensor is damaged."""
-        import onnx
-
+    def array(self, tensor: Any) -> NDArray[Any]:
+        """Return a weight, or the message of a tensor, as an array. Raises WeightsError if it is damaged."""
+        if isinstance(tensor, Blob):
+            return _array_of(tensor)
+        if isinstance(tensor, np.ndarray):
+            return tensor
         where = f"{self.origin}: tensor {quote_name(tensor.name)}"
-        if tensor.data_location == onnx.TensorProto.EXTERNAL:
+        if tensor.data_location == EXTERNAL:
             return self._external.array(tensor, where)
         shape = tuple(tensor.dims)
         try:
-            array = np.asarray(onnx.numpy_helper.to_array(tensor))
-        except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
+            return decode_tensor(tensor)
+        except ValueError as error:
             kind = element_type(tensor.data_type)
             raise WeightsError(
                 f"damaged: {where}: its bytes are not those of {kind} of the shape {shape[:_MAX_RANK]}"
             ) from error
-        if array.shape != shape:  # numpy replaces a negative extent by the right one
-            raise WeightsError(f"damaged: {where}: its shape is {shape[:_MAX_RANK]}")
-        return array
 
     def external_files(self) -> list[Path]:
         """Return the files with external data. Raises WeightsError for a file outside of this file's folder."""
-        import onnx
-
-        outside = onnx.TensorProto.EXTERNAL
         return sorted(
             {
                 self._external.path(tensor, f"{self.origin}: tensor {quote_name(name)}")
                 for name, tensor in self.tensors.items()
-                if tensor.data_location == outside and not self._external.is_own(tensor)
+                if not isinstance(tensor, (np.ndarray, Blob)) and tensor.data_location == EXTERNAL
             }
         )
 
@@ -206,149 +215,57 @@ class OnnxFile:
 def read_onnx(path: Path) -> OnnxFile:
     """Read an ONNX file.
 
-    Raises WeightsError for a missing or damaged file. Raises UnsupportedError if the package `onnx` is not installed,
-    if the opset is too old, if the graph has too many parts, functions or sparse weights, or if the file's message
-    would take far more memory than the file's size.
+    Raises WeightsError for a missing or damaged file. Raises UnsupportedError if the opset is too old, or if the graph
+    has too many parts, functions or sparse weights.
     """
-    onnx = _package()
     origin = os.fspath(path)
-    with convert_read_errors(path, WeightsError):
-        size = path.stat().st_size
-    if size > _MAX_FILE:
-        raise WeightsError(f"{origin}: it has {size} bytes; ONNX files have at most {_MAX_FILE}")
+    model = open_message(KINDS["Model"], FileBytes(path))
     try:
-        with convert_read_errors(path, WeightsError):
-            require_regular(path, WeightsError)
-            stream = path.open("rb")
-        with stream:
-            own = SkippedData(stream, size, TENSORS)
-        with prefix_errors(origin):
-            check_memory(onnx.ModelProto.DESCRIPTOR, own.message, size)
-        model = onnx.load_model_from_string(own.message)
-    except (import_module("google.protobuf.message").DecodeError, ValueError, RecursionError) as error:
-        raise WeightsError(f"damaged: {origin}: is not an ONNX file: {error}") from error
-    if not model.HasField("graph") or not model.opset_import:
+        has_graph = model.has("graph") and model.count("opset_import")
+    except WeightsError as error:
+        raise WeightsError(f"{origin}: is not an ONNX file: {error}") from error
+    if not has_graph:
         raise WeightsError(f"damaged: {origin}: is not an ONNX file: it holds no graph, or states no opset")
-    places = set(map(data_position, own.left_out))
-    return file_from_model(model, origin, size, ExternalData(path, (path, places)))
+    with prefix_errors(origin):
+        return file_from_model(model, origin, ExternalData(path))
 
 
 def file_from_model(
-    model: onnx.ModelProto, origin: str, size: int | None = None, external: ExternalData | None = None
+    model: onnx.ModelProto | Message, origin: str, external: ExternalData | None = None
 ) -> OnnxFile:
-    """Return the graph of an ONNX model in memory.
+    """Return the graph of an ONNX model.
 
     Args:
-        model: the model.
+        model: the model, as a message of the package onnx or of a file.
         origin: the name of the model in messages.
-        size: the size of its file in bytes; None: the size of the file to which it would be saved.
         external: reads tensors that are not in the message; None: all tensors are in the message.
     """
-    size = model.ByteSize() if size is None else size
-    if model.functions:
-        model = _without_functions(model, origin, max_nodes(size))
-    return OnnxFile(model, origin, size, external or ExternalData(None))
-
-
-# ---- Functions -----------------------------------------------------------------------------------------------------
-
-
-def _without_functions(model: onnx.ModelProto, origin: str, maximum: int) -> onnx.ModelProto:
-    """Return the model with its functions inlined. Raises an error if that makes more than `maximum` nodes."""
-    import onnx
-
-    try:
-        from onnx import inliner
-    except ImportError as error:
-        raise UnsupportedError(
-            f"{origin}: it has functions, which need a newer package onnx (1.15): {error}"
-        ) from error
-    bodies = {
-        (function.domain, function.name): [(node.domain, node.op_type) for node in function.node]
-        for function in model.functions
-    }
-    counts: dict[tuple[str, str], int] = {}
-    for key in bodies:
-        _count_nodes(key, bodies, counts, origin)
-    calls = (counts.get((node.domain, node.op_type)) for node in model.graph.node)
-    total = sum(count for count in calls if count is not None)
-    if total > maximum:
-        raise UnsupportedError(
-            f"{origin}: its functions make {total} nodes or more; supported are {maximum} for a file of its size"
-        )
-    try:
-        inlined: onnx.ModelProto = inliner.inline_local_functions(model)
-    except onnx.checker.ValidationError as error:  # it has more functions than the package onnx supports
-        raise UnsupportedError(f"{origin}: its functions are not supported: {error}") from error
-    except (RuntimeError, ValueError) as error:
-        raise WeightsError(f"damaged: {origin}: its functions: {error}") from error
-    return inlined
-
-
-def _count_nodes(
-    wanted: tuple[str, str],
-    bodies: Mapping[tuple[str, str], Sequence[tuple[str, str]]],
-    counts: dict[tuple[str, str], int],
-    origin: str,
-) -> None:
-    """Count the nodes that a function expands to, and put the number into `counts`.
-
-    Raises WeightsError for a function that calls itself.
-    """
-    waiting, open_calls = [(wanted, False)], set()
-    while waiting:
-        key, inner_done = waiting.pop()
-        if key in counts or key not in bodies:
-            continue
-        if inner_done:
-            # The number is limited, because nested calls can make it grow exponentially.
-            counts[key] = min(sum(counts.get(call, 1) for call in bodies[key]), _MAX_FILE)
-            open_calls.discard(key)
-            continue
-        if key in open_calls:
-            raise WeightsError(f"damaged: {origin}: function {quote_name(key[1])} calls itself")
-        open_calls.add(key)
-        waiting.append((key, True))
-        waiting += [(call, False) for call in bodies[key]]
+    read: Any = model if isinstance(model, Message) else ProtobufView(model)
+    size = read.encoded_size()
+    return OnnxFile(read, origin, size, external or ExternalData(None))
 
 
 # ---- Parts of the format -------------------------------------------------------------------------------------------
 
 
-def _package() -> Any:
-    try:
-        import onnx
-    except ImportError as error:
-        raise UnsupportedError(
-            f'reading ONNX files needs: pip install "mpscnn[convert]" ({error})'
-        ) from error
-    return onnx
+def _array_of(weight: Blob) -> NDArray[Any]:
+    """Return a weight in the type that it has in its file."""
+    if not isinstance(weight.numbers, Place):
+        return weight.array()
+    place = weight.numbers
+    stored = np.frombuffer(place.content.read(place.begin, place.size), place.dtype)
+    return stored.astype(place.dtype.newbyteorder("="), copy=False).reshape(weight.shape)
 
 
-def _described(info: onnx.ValueInfoProto) -> Described:
-    kind = info.type.WhichOneof("value")
+def _described(info: Any) -> Described:
+    kind = next(filter(info.type.has, _TYPES), None)
     if kind != "tensor_type":
         return Described(info.name, (kind or "unknown").removesuffix("_type"), None)
     tensor = info.type.tensor_type
     shape: tuple[Dimension, ...] | None = None
-    if tensor.HasField("shape") and len(tensor.shape.dim) <= _MAX_RANK:
+    if tensor.has("shape") and tensor.shape.count("dim") <= _MAX_RANK:
         shape = tuple(
-            extent.dim_value if extent.HasField("dim_value") and extent.dim_value >= 0 else None
+            extent.dim_value if extent.has("dim_value") and extent.dim_value >= 0 else None
             for extent in tensor.shape.dim
         )
     return Described(info.name, element_type(tensor.elem_type), shape)
-
-
-def element_type(number: int) -> str:
-    """Return ONNX' name, in lower case, of an element type."""
-    import onnx
-
-    names: dict[int, str] = {value: name.lower() for name, value in onnx.TensorProto.DataType.items()}
-    return names.get(number, f"type {number}")
-
-
-def type_of_elements(array: NDArray[Any]) -> str:
-    """Return ONNX' name, in lower case, of an array's element type."""
-    import onnx
-
-    return element_type(onnx.helper.np_dtype_to_tensor_dtype(array.dtype))

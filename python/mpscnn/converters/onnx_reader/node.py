@@ -4,37 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from mpscnn.errors import WeightsError
+from mpscnn.converters.layer_names import quote_name
+from mpscnn.converters.onnx_reader.schema import ATTRIBUTE_TYPES
+from mpscnn.errors import UnsupportedError, WeightsError
 
-if TYPE_CHECKING:
-    import onnx
+_TENSOR = "t"
 
 
 class Node:
     """One operator of the graph.
 
+    Args:
+        proto: the message.
+        is_ours: whether mpscnn has written the file.
+
     Attributes:
         layer: the name for the node's layers: the node's name, or in files that mpscnn wrote, the stated layer.
     """
 
-    def __init__(self, proto: onnx.NodeProto, *, is_ours: bool) -> None:
+    def __init__(self, proto: Any, *, is_ours: bool) -> None:
         self.proto = proto
-        self.kind: str = (
-            proto.op_type if proto.domain in ("", "ai.onnx") else f"{proto.domain}.{proto.op_type}"
-        )
+        domain, kind = proto.domain, proto.op_type
+        self.kind: str = kind if domain in ("", "ai.onnx") else f"{domain}.{kind}"
         self.inputs: list[str] = list(proto.input)
         self.outputs: list[str] = list(proto.output)
         self.name: str = proto.name or next(filter(None, self.outputs), "")
-        self.layer = (proto.doc_string if is_ours else "") or self.name
+        self.layer: str = (proto.doc_string if is_ours else "") or self.name
+        proto.release()  # a graph may have very many nodes
 
     @cached_property
     def attributes(self) -> dict[str, Any]:
-        """The attributes as Python values. Graphs, tensors and types stay protocol buffer messages."""
-        import onnx
+        """The attributes as Python values. Graphs, tensors and types stay messages."""
+        return {name: getattr(entry, _field(entry)) for name, entry in self.entries.items()}
 
-        return {entry.name: onnx.helper.get_attribute_value(entry) for entry in self.proto.attribute}
+    @cached_property
+    def entries(self) -> dict[str, Any]:
+        """The messages of the attributes by name."""
+        return {entry.name: entry for entry in self.proto.attribute}
 
     def has(self, name: str) -> bool:
         """Return True if the attribute is stated."""
@@ -77,12 +85,10 @@ class Node:
             raise WeightsError(f"damaged: its {name} is {value!r}, expected text")
         return value
 
-    def tensor(self, name: str) -> onnx.TensorProto:
-        """Return an attribute that is a tensor. Raises the errors of `integer`."""
-        import onnx
-
+    def tensor(self, name: str) -> Any:
+        """Return the message of an attribute that is a tensor. Raises the errors of `integer`."""
         value = self._attribute(name, None)
-        if not isinstance(value, onnx.TensorProto):
+        if _field(self.entries[name]) != _TENSOR:
             raise WeightsError(f"damaged: its {name} is not a tensor")
         return value
 
@@ -95,3 +101,17 @@ class Node:
         if value is None:
             raise WeightsError(f"damaged: it has no {name}")
         return value
+
+
+def _field(entry: Any) -> str:
+    """Return the name of the field that has the value of an attribute. Files before 2018 do not state its type."""
+    if entry.ref_attr_name:
+        raise WeightsError(f"damaged: its {quote_name(entry.name)} refers to an attribute of a function")
+    if entry.type in ATTRIBUTE_TYPES:
+        return ATTRIBUTE_TYPES[entry.type]
+    stated: str | None = next(filter(entry.has, ATTRIBUTE_TYPES.values()), None)
+    if entry.type or stated is None:
+        raise UnsupportedError(
+            f"its {quote_name(entry.name)} is of the type {entry.type}, which is not known"
+        )
+    return stated

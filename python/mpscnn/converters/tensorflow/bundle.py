@@ -10,19 +10,19 @@ from pathlib import Path
 
 import numpy as np
 
-from mpscnn.converters.file_bytes import FileBytes
+from mpscnn.converters.file_bytes import FileBytes, MemoryBytes
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.named_errors import prefix_errors
 from mpscnn.converters.own_folder import is_in_own_folder
-from mpscnn.converters.tensorflow.schema import parse
+from mpscnn.converters.tensorflow.schema import KINDS
 from mpscnn.converters.tensorflow.table import entries
 from mpscnn.converters.tensorflow.values import TEXT, Array, parse_dtype, parse_shape, widen_bfloat16
+from mpscnn.converters.wire.message import open_message
 from mpscnn.errors import UnsupportedError, WeightsError
 
 INDEX = ".index"
 _MAX_SHARDS = 4096
 _BIG_ENDIAN = 1
-_ENTRY = "an entry of the index"
 
 
 @dataclass(frozen=True)
@@ -63,14 +63,14 @@ class Bundle(Mapping[str, Variable]):
 
     def _read_index(self) -> int:
         listed = entries(FileBytes(self._index))
-        header = parse("BundleHeader", next(listed, (b"", b""))[1], _ENTRY)
+        header = open_message(KINDS["BundleHeader"], MemoryBytes(next(listed, (b"", b""))[1]))
         if not 1 <= header.num_shards <= _MAX_SHARDS:
             raise WeightsError(f"damaged: {header.num_shards} files of numbers")
         if header.endianness == _BIG_ENDIAN:
             raise UnsupportedError("its numbers are big-endian, which is not supported")
         places: list[tuple[int, int, int, str]] = []
         for key, value in listed:
-            entry = parse("BundleEntry", value, _ENTRY)
+            entry = open_message(KINDS["BundleEntry"], MemoryBytes(value))
             extents = parse_shape(entry.shape)
             name = key.decode("utf-8", "replace")
             if min(entry.offset, entry.size) < 0:
@@ -79,9 +79,9 @@ class Bundle(Mapping[str, Variable]):
                 )
             if entry.size:
                 places.append((entry.shard_id, entry.offset, entry.size, name))
-            if entry.slices:
+            if entry.count("slices"):
                 self.divided.add(name)
-            if entry.dtype == TEXT or entry.slices or extents is None or None in extents:
+            if entry.dtype == TEXT or entry.count("slices") or extents is None or None in extents:
                 continue
             if key.startswith(b"\0"):  # a part of a divided variable
                 continue

@@ -7,22 +7,22 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from mpscnn._private.files import convert_read_errors, is_folder, read_content, require_regular
-from mpscnn.converters.file_bytes import total_size
+from mpscnn._private.files import convert_read_errors, is_folder
+from mpscnn.converters.file_bytes import FileBytes, total_size
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.onnx_builder.builder import Extents
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.converters.tensorflow.bundle import INDEX, Bundle
 from mpscnn.converters.tensorflow.file_errors import convert_errors
 from mpscnn.converters.tensorflow.reader import GraphFile
-from mpscnn.converters.tensorflow.schema import parse
+from mpscnn.converters.tensorflow.schema import KINDS
 from mpscnn.converters.tensorflow.value_resolution import Ref, ValueResolver
 from mpscnn.converters.tensorflow.values import TEXT, Array, parse_shape
 from mpscnn.converters.tensorflow.variables import stored_names, variable_name
+from mpscnn.converters.wire.message import open_message
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 
 MODEL = "saved_model.pb"
-_MAX_MESSAGE = 2**31 - 1  # the limit of protobuf
 _DEFAULT_SIGNATURE, _SERVING = "serving_default", "serve"
 _SILENT = frozenset(
     {"NoOp", "Assert", "Const", "Placeholder", "VarHandleOp", "VariableV2", "PlaceholderWithDefault"}
@@ -63,12 +63,13 @@ def _index_in(folder: Path) -> Path:
 
 
 def _parsed(name: str, path: Path) -> Any:
-    with convert_read_errors(path, WeightsError):
-        require_regular(path, WeightsError)
-        size = path.stat().st_size
-    if size > _MAX_MESSAGE:
-        raise WeightsError(f"has {size} bytes; graphs have at most {_MAX_MESSAGE}")
-    return parse(name, read_content(path, WeightsError), "is not a graph of TensorFlow")
+    """Return the message of a file of which all fields have the right form."""
+    message = open_message(KINDS[name], FileBytes(path))
+    try:
+        message.stated()
+    except WeightsError as error:
+        raise WeightsError(f"is not a graph of TensorFlow: {error}") from error
+    return message
 
 
 # ---- SavedModel ----------------------------------------------------------------------------------------------------

@@ -75,6 +75,7 @@ def functions_by_name(messages: Iterable[Any]) -> dict[str, Any]:
     functions: dict[str, Any] = {}
     for message in messages:
         name = message.signature.name
-        if functions.setdefault(name, message) != message:
+        known = functions.setdefault(name, message)
+        if known is not message and not known.is_same(message):
             raise WeightsError(f"damaged: two of its functions have the name {quote_name(name)}")
     return functions

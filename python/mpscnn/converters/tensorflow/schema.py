@@ -5,18 +5,13 @@ Entries of maps are messages with the fields `key` and `value`. Values of enumer
 
 from __future__ import annotations
 
-from functools import cache
-from importlib import import_module
-from typing import Any
-
-from mpscnn.converters.message_memory import check_memory
-from mpscnn.converters.message_schema import Packages, message_class
-from mpscnn.errors import WeightsError
+from mpscnn.converters.onnx_packages import Packages
+from mpscnn.converters.wire.kinds import read_table
 
 #: The kind of files and the extra of mpscnn, for the error message if the package protobuf is missing.
 PACKAGES: Packages = {"needed_for": "TensorFlow's files", "extra": "tensorflow"}
 
-_MESSAGES = {
+MESSAGES = {
     "Dim": "size:int64:1",
     "Shape": "dim:Dim*:2 unknown_rank:bool:3",
     "Tensor": "dtype:int32:1 tensor_shape:Shape:2 tensor_content:bytes:4 float_val:float*:5 double_val:double*:6 "
@@ -47,23 +42,5 @@ _MESSAGES = {
 }
 
 
-@cache
-def message(name: str) -> Any:
-    """Return the class of a message: "SavedModel", "Graph", "BundleHeader" or "BundleEntry"."""
-    return message_class(f"mpscnn_tensorflow_{name}", _MESSAGES, name, **PACKAGES)
-
-
-def parse(name: str, content: bytes, damage: str) -> Any:
-    """Parse a message.
-
-    Raises WeightsError, whose text begins with `damage`, for invalid bytes, and UnsupportedError if the message would
-    take far more memory than its bytes.
-    """
-    made = message(name)()
-    errors = import_module("google.protobuf.message")
-    check_memory(made.DESCRIPTOR, content, len(content))
-    try:
-        made.ParseFromString(content)
-    except (errors.DecodeError, ValueError, RecursionError) as error:
-        raise WeightsError(f"damaged: {damage}: {error}") from error
-    return made
+KINDS = read_table(MESSAGES)
+"""The kinds of messages by name."""

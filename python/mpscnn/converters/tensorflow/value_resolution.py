@@ -137,7 +137,7 @@ class ValueResolver:
         self._truths: dict[Ref, Array | None] = {}  # the results of LogicalNot
         self._constants: dict[Node, Array] = {}
         self._texts: dict[Node, list[str]] = {}
-        self._max_parts = _PARTS_FREE + graph.ByteSize() // _BYTES_PER_PART
+        self._max_parts = _PARTS_FREE + graph.encoded_size() // _BYTES_PER_PART
         self._parts = 0
         self.count(sum(1 + len(node.inputs) for node in self.main.nodes.values()))
 

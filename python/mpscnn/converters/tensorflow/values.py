@@ -87,9 +87,9 @@ def parse_tensor(tensor: Any, budget: Budget) -> Array:
             )
         return widen_bfloat16(np.frombuffer(tensor.tensor_content, kind).reshape(shape), tensor.dtype)
     if tensor.dtype in (19, BFLOAT16):
-        listed: Array = np.asarray(tensor.half_val, np.uint16).view(kind)
+        listed: Array = tensor.numbers("half_val").astype(np.uint16).view(kind)
     else:
-        listed = np.asarray(getattr(tensor, _FIELDS.get(tensor.dtype, "int_val"))).astype(kind)
+        listed = tensor.numbers(_FIELDS.get(tensor.dtype, "int_val")).astype(kind)
     if listed.size == count:
         return widen_bfloat16(listed.reshape(shape), tensor.dtype)
     if listed.size > count:

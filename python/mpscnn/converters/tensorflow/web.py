@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +20,10 @@ from mpscnn.converters.tensorflow.file import frozen_graph
 from mpscnn.converters.tensorflow.file_errors import convert_errors
 from mpscnn.converters.tensorflow.node import index_by_name
 from mpscnn.converters.tensorflow.reader import convert as convert_graph
-from mpscnn.converters.tensorflow.schema import message
+from mpscnn.converters.tensorflow.schema import KINDS
 from mpscnn.converters.tensorflow.values import Array, parse_dtype
 from mpscnn.converters.tensorflow.web_weights import AGAIN, WebWeights
+from mpscnn.converters.wire.json_form import message_of
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
 
@@ -101,15 +101,11 @@ def _layers_model(path: Path, topology: dict[str, Any], weights: WebWeights, opt
 
 
 def _graph_model(path: Path, topology: dict[str, Any], weights: WebWeights, options: ReadOptions) -> Network:
-    json_format = import_module("google.protobuf.json_format")
-    graph = message("Graph")()
     try:
         nodes = [_node(node) for node in topology["node"]]
         functions = [_function(one) for one in topology.get("library", {}).get("function", [])]
-        json_format.ParseDict(
-            {"node": nodes, "library": {"function": functions}}, graph, ignore_unknown_fields=True
-        )
-    except (json_format.ParseError, LookupError, TypeError, AttributeError, ValueError) as error:
+        graph = message_of(KINDS["Graph"], {"node": nodes, "library": {"function": functions}})
+    except (LookupError, OverflowError, TypeError, AttributeError, ValueError) as error:
         if isinstance(error, (UnsupportedError, WeightsError)):
             raise
         raise WeightsError(f"damaged: its graph contradicts itself: {AGAIN}") from error
@@ -126,7 +122,7 @@ def _graph_model(path: Path, topology: dict[str, Any], weights: WebWeights, opti
 
 
 def _has_elements(tensor: Any) -> bool:
-    return any(field.name not in ("dtype", "tensor_shape") for field, _ in tensor.ListFields())
+    return not {"dtype", "tensor_shape"}.issuperset(tensor.stated())
 
 
 def _set_value(node: Any, attributes: dict[str, Any], array: Array) -> None:
@@ -140,7 +136,7 @@ def _set_value(node: Any, attributes: dict[str, Any], array: Array) -> None:
             f"expects {wanted.name}: {AGAIN}"
         )
     tensor = (attributes["value"] if "value" in attributes else node.attr.add(key="value").value).tensor
-    tensor.Clear()
+    tensor.clear()
     tensor.dtype = _KINDS[kind]
     for extent in array.shape:
         tensor.tensor_shape.dim.add(size=extent)

@@ -37,7 +37,7 @@ _CURVES = (
 
 
 def _activation(b: Builder, layer: Layer) -> str:
-    kind = next((name for name in _CURVES if layer.p.HasField(name)), None)
+    kind = next((name for name in _CURVES if layer.p.has(name)), None)
     if kind is None:
         raise WeightsError("damaged: it does not say which function it is")
     x, curve = layer.x, getattr(layer.p, kind)

@@ -56,7 +56,7 @@ class Layer:
 
     def weight(self, role: str, shape: Shape, *, axis: int = 0) -> Blob:
         """Return a weight; see `Weights.blob`."""
-        if not self.p.HasField(role):
+        if not self.p.has(role):
             raise WeightsError(f"damaged: it has no {role}")
         return self.weights.blob(getattr(self.p, role), shape, f"its {role}", axis=axis)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from mpscnn.converters.coreml.neural.array_ops import ARRAY_OPS
 from mpscnn.converters.coreml.neural.elementwise import ELEMENTWISE
 from mpscnn.converters.coreml.neural.indexing import INDEXING
@@ -41,10 +43,7 @@ HANDLERS: dict[str, Handler] = {
 }
 """The functions that convert layers, by kind: the name of the message's field with the parameters."""
 
-_NUMBERS = {number: kind for kind, (number, _) in LAYERS.items()}
 
-
-def layer_kind(layer: object) -> str | None:
+def layer_kind(layer: Any) -> str | None:
     """Return the kind of a layer's message; None for a kind that is missing or unknown (from a newer Core ML)."""
-    fields = layer.ListFields()  # type: ignore[attr-defined]
-    return next((_NUMBERS[field.number] for field, _ in fields if field.number in _NUMBERS), None)
+    return next((name for name in layer.stated() if name in LAYERS), None)

@@ -63,7 +63,7 @@ def read_neural_network(
     photo = _prepare(walk, net, inputs, old=old)
     is_plain = photo is not None and photo == plain_photo(inputs[0]) and not inputs[0].is_float_image
     scaling = None
-    if is_plain and len(inputs) == 1 and all(one.HasField("scaler") for one in net.preprocessing):
+    if is_plain and len(inputs) == 1 and all(one.has("scaler") for one in net.preprocessing):
         scaling = PhotoScaling(inputs[0], (blob for message in net.layers for blob in message.input))
     for message in net.layers:
         _add(walk, file, message, scaling)
@@ -108,7 +108,7 @@ def _prepare(walk: Walk, net: Any, inputs: Sequence[Feature], *, old: bool) -> P
         one = next((given for given in inputs if given.name == name), None)
         if one is None or one.kind != "image":
             raise WeightsError(f"damaged: prepares {quote_name(name)}, which is not an image input")
-        scaler = _scaler(message, one) if message.HasField("scaler") else None
+        scaler = _scaler(message, one) if message.has("scaler") else None
         if scaler is not None and place == 0 and len(net.preprocessing) == 1 == len(inputs):
             photo = scaler
             continue
@@ -137,7 +137,7 @@ def _prepare(walk: Walk, net: Any, inputs: Sequence[Feature], *, old: bool) -> P
 def _scaler(message: Any, one: Feature) -> Photo:
     scaler, order = message.scaler, ORDERS[one.color]
     colours = [scaler.grayBias] if order == "gray" else [scaler.redBias, scaler.greenBias, scaler.blueBias]
-    scale = scaler.channelScale if scaler.HasField("channelScale") else 1.0
+    scale = scaler.channelScale if scaler.has("channelScale") else 1.0
     return Photo(order, [float(scale)] * len(colours), [float(bias) for bias in colours])
 
 

@@ -38,7 +38,7 @@ _NO_LIMIT = 500.0
 
 def _function(curve: Any, *, of_sums: bool) -> tuple[str, float | None, float | None]:
     """Return ONNX' name of a function and its parameters. coremltools leaves parameters at 0 to mean the usual ones."""
-    stated = next((name for name in _FUNCTIONS if curve.HasField(name)), None)
+    stated = next((name for name in _FUNCTIONS if curve.has(name)), None)
     if stated is None:
         raise UnsupportedError("its function is none of Core ML's recurrent layers")
     name, usual = _FUNCTIONS[stated]

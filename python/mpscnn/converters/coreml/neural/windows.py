@@ -19,7 +19,7 @@ _TOP_LEFT_HEAVY = 1
 
 def _padding(layer: Layer) -> dict[str, Any]:
     """Return the padding of a window as attributes: explicit amounts or SAME."""
-    if layer.p.HasField("same"):
+    if layer.p.has("same"):
         lower = layer.p.same.asymmetryMode == _TOP_LEFT_HEAVY
         return {"auto_pad": "SAME_LOWER" if lower else "SAME_UPPER"}
     top, bottom, left, right = borders(layer.p.valid.paddingAmounts)
@@ -78,7 +78,7 @@ def _pooling(b: Builder, layer: Layer) -> str:
     if min(kernel + strides) < 1:
         raise WeightsError(f"damaged: a window of {kernel} with strides of {strides}")
     attributes: dict[str, Any] = {"kernel_shape": list(kernel), "strides": list(strides)}
-    if p.HasField("includeLastPixel"):
+    if p.has("includeLastPixel"):
         attributes |= _last_pixel(b, x, kernel, strides, pair(p.includeLastPixel.paddingAmounts, 0))
     else:
         attributes |= _padding(layer)
@@ -111,9 +111,9 @@ def _last_pixel(
 def _padding_layer(b: Builder, layer: Layer) -> str:
     p = layer.p
     amounts = borders(p.paddingAmounts)
-    if p.HasField("reflection"):
+    if p.has("reflection"):
         return pad(b, layer.x, amounts, "reflect")
-    if p.HasField("replication"):
+    if p.has("replication"):
         return pad(b, layer.x, amounts, "edge")
     return pad(b, layer.x, amounts, "constant", float(p.constant.value))
 

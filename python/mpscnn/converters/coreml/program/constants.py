@@ -95,16 +95,16 @@ class Constants:
 
     def value(self, message: Any) -> Constant:
         """Return the constant for a value in the program's message."""
-        if message.HasField("type") and message.type.HasField("listType"):
+        if message.has("type") and message.type.has("listType"):
             return self._list(message)
-        if not message.type.HasField("tensorType"):
+        if not message.type.has("tensorType"):
             raise UnsupportedError("a constant that is not a tensor")
         tensor = message.type.tensorType
         shape = types.constant_shape(tensor)
         if tensor.dataType == types.STRING:
             return Constant(None, shape, [str(text) for text in message.immediateValue.tensor.strings.values])
         kind = types.element_type(tensor.dataType)
-        if message.HasField("blobFileValue"):
+        if message.has("blobFileValue"):
             stated = message.blobFileValue
             return Constant(kind, shape, self._blob_file(stated.fileName).place(stated.offset, kind, shape))
         return Constant(kind, shape, _immediate(message.immediateValue.tensor, kind, shape))
@@ -149,11 +149,11 @@ def _floats(array: Array) -> Constant:
 def _immediate(tensor: Any, kind: types.Element, shape: tuple[int, ...]) -> Array:
     count = math.prod(shape)
     for field in ("floats", "ints", "bools", "longInts", "doubles"):
-        if tensor.HasField(field):
-            values = getattr(tensor, field).values
-            if len(values) != count:
-                raise WeightsError(f"damaged: {len(values)} numbers for the shape {shape}")
-            return np.asarray(values).astype(kind.dtype).reshape(shape)
+        if tensor.has(field):
+            values: Array = getattr(tensor, field).numbers("values")
+            if values.size != count:
+                raise WeightsError(f"damaged: {values.size} numbers for the shape {shape}")
+            return values.astype(kind.dtype).reshape(shape)
     content = tensor.bytes.values
     if len(content) < -(-count * kind.bits // 8):
         raise WeightsError(f"damaged: {len(content)} bytes for the shape {shape} of {kind.name}")

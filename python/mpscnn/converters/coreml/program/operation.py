@@ -68,7 +68,7 @@ class Operation:
         return found
 
     def _constant_of(self, binding: Any) -> Constant | None:
-        if binding.HasField("value"):
+        if binding.has("value"):
             return self._constants.value(binding.value)
         return self._constants.named(binding.name) if self._constants.holds(binding.name) else None
 

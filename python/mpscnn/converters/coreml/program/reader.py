@@ -38,11 +38,11 @@ def read_program(
     features = {one.name: one for one in (feature(message, file.origin) for message in description.input)}
     inputs, whole = [], set()
     for given in function.inputs:
-        if given.type.HasField("stateType"):
+        if given.type.has("stateType"):
             raise UnsupportedError(
                 f"keeps the state {quote_name(given.name)} between runs, which is not supported"
             )
-        if not given.type.HasField("tensorType"):
+        if not given.type.has("tensorType"):
             raise UnsupportedError(f"its input {quote_name(given.name)} is not a tensor")
         if types.is_integer(given.type):
             whole.add(given.name)

@@ -11,8 +11,9 @@ import numpy as np
 
 from mpscnn._private.json_text import parse_json
 from mpscnn.converters.coreml.program import types
-from mpscnn.converters.coreml.schema import model_message
+from mpscnn.converters.coreml.schema import MODEL_KIND
 from mpscnn.converters.layer_names import quote_name
+from mpscnn.converters.wire.built import Built
 from mpscnn.errors import UnsupportedError, WeightsError
 
 MAX_TEXT = 1 << 26
@@ -35,7 +36,7 @@ _OPENING, _CLOSING = "([{<", ")]}>"
 
 
 def parse_program(text: str) -> Any:
-    """Parse the text of a program, and return a Core ML model (a protobuf message) that contains the program.
+    """Parse the text of a program, and return a Core ML model (a message) that contains the program.
 
     Raises:
         WeightsError: the text is not a valid program. UnsupportedError: an element type is not supported.
@@ -116,7 +117,7 @@ class _Parser:
 
     def model(self) -> Any:
         """Parse the program, and return the message of a model that contains it."""
-        model = model_message()()
+        model = Built(MODEL_KIND)
         self._expect("program")
         self._skip()  # the version of the program
         if self._token == "[":
@@ -210,7 +211,7 @@ class _Parser:
             while not self._takes("]"):
                 extent = kind.tensorType.dimensions.add()
                 if self._takes("?") or self._kind == "name":
-                    extent.unknown.SetInParent()
+                    extent.unknown.mark_stated()
                     if self._kind == "name":
                         self._next()
                 else:
@@ -229,7 +230,7 @@ class _Parser:
             self._expect(">")
         elif name in ("dict", "tuple", "state"):
             field = {"dict": "dictionaryType", "tuple": "tupleType", "state": "stateType"}[name]
-            getattr(kind, field).SetInParent()
+            getattr(kind, field).mark_stated()
             self._skip()
         else:
             kind.tensorType.dataType = self._element(name)
@@ -249,7 +250,7 @@ class _Parser:
             self._blob(value.blobFileValue)
             self._expect(")")
             return
-        if value.type.HasField("dictionaryType") or value.type.HasField("tupleType"):
+        if value.type.has("dictionaryType") or value.type.has("tupleType"):
             depth = 1
             while depth:
                 depth += (self._token == "(") - (self._token == ")") if self._kind == "mark" else 0
@@ -258,15 +259,15 @@ class _Parser:
                 self._next()
             return
         held = self._scalars()
-        if value.type.HasField("listType"):
+        if value.type.has("listType"):
             element = value.type.listType.type
-            if element.HasField("listType"):
+            if element.has("listType"):
                 raise UnsupportedError("its program has lists of lists, which are not supported")
             if element.tensorType.dimensions:  # each element of the list would get a copy of the shape
                 raise UnsupportedError("its program has a list of tensors, which is not supported")
             for one in held:
                 made = value.immediateValue.list.values.add()
-                made.type.CopyFrom(element)
+                made.type = element
                 self._fill(made, [one])
         else:
             self._fill(value, held)
@@ -301,7 +302,7 @@ class _Parser:
     def _fill(self, value: Any, held: list[tuple[str, str]]) -> None:
         tensor = value.type.tensorType
         count = math.prod(
-            int(extent.constant.size) if extent.HasField("constant") else 0 for extent in tensor.dimensions
+            int(extent.constant.size) if extent.has("constant") else 0 for extent in tensor.dimensions
         )
         if len(held) != count:
             raise self._wrong(f"{len(held)} values for a tensor of {count}")
@@ -311,18 +312,18 @@ class _Parser:
             raise self._wrong("text in place of numbers, or numbers in place of text")
         if is_text:
             into.strings.values.extend([_plain(token) for _, token in held])
-            into.strings.SetInParent()
+            into.strings.mark_stated()
             return
         element = types.element_type(tensor.dataType)
         try:
             if element.dtype.kind == "f":
                 numbers = np.array([_number(token) for _, token in held], np.float64)
                 into.doubles.values.extend(numbers.astype(element.dtype).astype(np.float64).tolist())
-                into.doubles.SetInParent()
+                into.doubles.mark_stated()
             else:
                 limits = (0, 1) if element.dtype.kind == "b" else _limits(element.dtype)
                 into.longInts.values.extend([_integer(token, *limits) for _, token in held])
-                into.longInts.SetInParent()
+                into.longInts.mark_stated()
         except ValueError:
             raise self._wrong("numbers of another type, or out of range") from None
 

@@ -84,8 +84,7 @@ def extents(tensor: Any) -> Extents:
     if len(tensor.dimensions) > _MAX_RANK:
         raise UnsupportedError(f"a tensor of {len(tensor.dimensions)} axes; supported are {_MAX_RANK}")
     found = tuple(
-        int(dimension.constant.size) if dimension.HasField("constant") else None
-        for dimension in tensor.dimensions
+        int(dimension.constant.size) if dimension.has("constant") else None for dimension in tensor.dimensions
     )
     if any(extent is not None and extent > _MAX_EXTENT for extent in found):
         raise WeightsError(f"damaged: a tensor of the shape {found}")
