@@ -1,0 +1,73 @@
+"""ONNX files are read without the packages onnx and protobuf."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from converters.onnx_files import node, onnx
+
+from mpscnn import converters
+
+BLOCKED = """
+import sys
+
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("onnx", "google", "ml_dtypes"):
+            raise ImportError(f"{name} is blocked")
+
+sys.meta_path.insert(0, Blocked())
+from mpscnn import converters
+
+converters.read_network([sys.argv[1]]).save(sys.argv[2])
+"""
+
+
+def layers() -> onnx.ModelProto:
+    """Return a model with a function, folded constants, weights of several types and an attribute of each type."""
+    generator = np.random.default_rng(0)
+    constants = {
+        "w": generator.normal(size=(4, 3, 3, 3)).astype(np.float32),
+        "half": generator.normal(size=(1, 4, 1, 1)).astype(np.float16),
+        "zero": np.zeros(1, np.int64),
+    }
+    nodes = [
+        node("Conv", ["x", "w"], "a", pads=[1] * 4, auto_pad="NOTSET"),
+        node("Cast", ["half"], "whole", to=1),
+        node("Mul", ["whole", "whole"], "squared"),
+        node("Add", ["a", "squared"], "b"),
+        node("Twice", ["b"], "c", domain="own", slope=0.25),
+        node("Shape", ["c"], "shape"),
+        node("Gather", ["shape", "zero"], "batch"),
+        node("Constant", [], "rest", value=onnx.numpy_helper.from_array(np.array([-1], np.int64))),
+        node("Concat", ["batch", "rest"], "flat", axis=0),
+        node("Reshape", ["c", "flat"], "y"),
+    ]
+    body = [node("LeakyRelu", ["p"], "q"), node("Add", ["q", "q"], "r")]
+    body[0].attribute.add(name="alpha", ref_attr_name="slope", type=onnx.AttributeProto.FLOAT)
+    opset, own = onnx.helper.make_opsetid("", 17), onnx.helper.make_opsetid("own", 1)
+    function = onnx.helper.make_function("own", "Twice", ["p"], ["r"], body, [opset], ["slope"])
+    graph = onnx.helper.make_graph(
+        nodes,
+        "graph",
+        [onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["n", 3, 6, 6])],
+        [onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["n", None])],
+        [onnx.numpy_helper.from_array(values, name) for name, values in constants.items()],
+    )
+    return onnx.helper.make_model(graph, opset_imports=[opset, own], functions=[function])
+
+
+@pytest.mark.parametrize("external", [False, True])
+def test_onnx_files_are_read_without_the_package_onnx(external: bool, tmp_path: Path) -> None:
+    path, here, there = tmp_path / "model.onnx", tmp_path / "here.safetensors", tmp_path / "there.safetensors"
+    onnx.save(layers(), path, save_as_external_data=external, size_threshold=0)
+    converters.read_network([path]).save(here)
+    done = subprocess.run(
+        [sys.executable, "-c", BLOCKED, str(path), str(there)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert here.read_bytes() == there.read_bytes()
