@@ -5,9 +5,14 @@ from __future__ import annotations
 from mpscnn.converters.pytorch.aten.writer import Kind, Operator, Writer
 from mpscnn.errors import UnsupportedError
 
+#: The number with which an operator changes nothing.
+_NEUTRAL = {"Add": 0, "Sub": 0, "Mul": 1, "Div": 1}
+
 
 def _arithmetic(kind: str) -> Operator:
     def write(g: Writer, x: str | float, y: str | float, alpha: float = 1) -> str:
+        if isinstance(y, (int, float)) and alpha == 1 and y == _NEUTRAL.get(kind):
+            return g.operand(x)
         second = g.operand(y)
         if alpha != 1:
             second = g.add("Mul", second, g.operand(alpha))
