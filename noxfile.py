@@ -370,7 +370,9 @@ def lint(session: nox.Session) -> None:
     for folder in PROGRAMS:
         places = f"python:.ci:tests/python:{folder}"
         session.run("mypy", *LENIENT, "--explicit-package-bases", folder, env={"MYPYPATH": places})
-    session.run("clang-format", "--dry-run", "-Werror", *tracked_files("*.h", "*.hpp", "*.cpp", "*.c"))
+    session.run(
+        "clang-format", "--dry-run", "-Werror", *tracked_files("*.h", "*.hpp", "*.cpp", "*.c", "*.mm")
+    )
     session.run("bash", "-n", ".ci/run", external=True)
     check_github_files(session)
     # git finds the marks of an unfinished merge: 1 means none.

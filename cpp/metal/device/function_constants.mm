@@ -5,8 +5,8 @@
 #include <limits>
 #include <set>
 
-#include "core/text.h"
 #include "core/half.h"
+#include "core/text.h"
 #include "metal/device/data_type.h"
 #include "metal/device/text.h"
 
@@ -126,7 +126,8 @@ objc_ptr<MTLFunctionConstantValues *> constant_values(const std::string &what, i
     NSDictionary<NSString *, MTLFunctionConstant *> *declared = [function functionConstantsDictionary];
     for (const auto &[name, value] : JsonView(given, what + ": constants").object())
         if (![declared objectForKey:string_of(name)])
-            fail(ErrorKind::parameter, {what, ": no function constant ", quoted(name), "; it has ", names_of(declared)});
+            fail(ErrorKind::parameter,
+                 {what, ": no function constant ", quoted(name), "; it has ", names_of(declared)});
     auto values = adopt([[MTLFunctionConstantValues alloc] init]);
     for (NSString *key in declared) {
         MTLFunctionConstant *constant = [declared objectForKey:key];
@@ -137,10 +138,10 @@ objc_ptr<MTLFunctionConstantValues *> constant_values(const std::string &what, i
         if (!value) continue;
         const DataType *type = find_data_type([constant type]);
         if (!type)
-            fail(ErrorKind::unsupported,
-                 {what, ": the function constant ", quoted(name),
-                  " has a type that cannot be given; bool, half, float, integers of 8 to 32 bits, and vectors of "
-                  "these can"});
+            fail(ErrorKind::unsupported, {what, ": the function constant ", quoted(name),
+                                          " has a type that cannot be given; bool, half, float, integers of "
+                                          "8 to 32 bits, and vectors of "
+                                          "these can"});
         const Bytes bytes =
             Constant(concat({what, ": the function constant ", quoted(name)}), *type).bytes_of(*value);
         [values.get() setConstantValue:bytes.data() type:[constant type] withName:key];

@@ -4,11 +4,11 @@
 #include <array>
 #include <iterator>
 
-#include "core/text.h"
 #include "core/json.h"
+#include "core/text.h"
 #include "metal/device/device_list.h"
-#include "metal/encoding/encoding.h"
 #include "metal/device/text.h"
+#include "metal/encoding/encoding.h"
 
 namespace mpscnn::metal {
 
@@ -40,19 +40,24 @@ std::int64_t components_of(const std::string &what, MTLPixelFormat pixel) {
     const auto format = std::find_if(formats.begin(), formats.end(),
                                      [&](const Format &known) { return known.pixel == pixel; });
     if (format == formats.end())
-        fail(ErrorKind::parameter, {what, ": pixel format ", static_cast<std::size_t>(pixel), " is none of R, RG and RGBA with 8Unorm, 16Unorm, 16Float or 32Float, "
-                                       "and BGRA8Unorm"});
+        fail(ErrorKind::parameter, {what, ": pixel format ", static_cast<std::size_t>(pixel),
+                                    " is none of R, RG and RGBA with 8Unorm, 16Unorm, 16Float or 32Float, "
+                                    "and BGRA8Unorm"});
     return format->components;
 }
 
 void require_slices(const std::string &what, id<MTLTexture> texture, std::int64_t channels) {
     const MTLTextureType type = [texture textureType];
     if (type != MTLTextureType2D && type != MTLTextureType2DArray)
-        fail(ErrorKind::parameter, {what, ": a texture must be MTLTextureType2D or 2DArray, got type ", static_cast<std::size_t>(type)});
+        fail(ErrorKind::parameter, {what, ": a texture must be MTLTextureType2D or 2DArray, got type ",
+                                    static_cast<std::size_t>(type)});
     const std::int64_t slices = slices_of(channels);
     const auto length = static_cast<std::int64_t>([texture arrayLength]);
     if (type == MTLTextureType2D ? slices == 1 : length % slices == 0) return;
-    fail(ErrorKind::shape, {what, ": images of ", channels, " feature channels have ", slices, " slices of a texture array each, got ", (type == MTLTextureType2D ? "a texture that is not an array" : std::to_string(length) + " slices")});
+    fail(ErrorKind::shape, {what, ": images of ", channels, " feature channels have ", slices,
+                            " slices of a texture array each, got ",
+                            (type == MTLTextureType2D ? "a texture that is not an array"
+                                                      : std::to_string(length) + " slices")});
 }
 
 objc_ptr<MPSImage *> image_over(id<MTLTexture> texture, const std::string &what, const engine::Port &port) {
@@ -61,7 +66,8 @@ objc_ptr<MPSImage *> image_over(id<MTLTexture> texture, const std::string &what,
     const std::int64_t given = components_of(what, [texture pixelFormat]),
                        wanted = channels < 3 ? channels : 4; // as in the formats that MPS chooses
     if (given != wanted)
-        fail(ErrorKind::shape, {what, ": a texture for ", channels, " feature channels has ", wanted, " components in a pixel, got ", given});
+        fail(ErrorKind::shape, {what, ": a texture for ", channels, " feature channels has ", wanted,
+                                " components in a pixel, got ", given});
     return adopt([[MPSImage alloc] initWithTexture:texture
                                    featureChannels:static_cast<NSUInteger>(channels)]);
 }
@@ -72,8 +78,10 @@ objc_ptr<MPSImage *> require_image(MPSImage *image, const std::string &what) {
         fail(ErrorKind::parameter, {what, ": a part of another MPSImage cannot be given, only a whole one"});
     const MPSImageFeatureChannelFormat format = [image featureChannelFormat];
     if (format < MPSImageFeatureChannelFormatUnorm8 || format > MPSImageFeatureChannelFormatFloat32)
-        fail(ErrorKind::parameter, {what, ": the format of its feature channels must be Unorm8, Unorm16, Float16 "
-                 "or Float32, got ", static_cast<std::size_t>(format)});
+        fail(ErrorKind::parameter, {what,
+                                    ": the format of its feature channels must be Unorm8, Unorm16, Float16 "
+                                    "or Float32, got ",
+                                    static_cast<std::size_t>(format)});
     // Throws for formats that are not in the table.
     static_cast<void>(components_of(what, [image pixelFormat]));
     return share(image);
@@ -85,11 +93,13 @@ objc_ptr<MPSImage *> image_of_object(id object, const std::string &what, const e
     // texture's method.
     if ([object respondsToSelector:@selector(parentTexture)])
         return image_over(static_cast<id<MTLTexture>>(object), what, port);
-    fail(ErrorKind::parameter, {what, " must be an MPSImage or an MTLTexture, got an object of class ", text_of(NSStringFromClass([object class]))});
+    fail(ErrorKind::parameter, {what, " must be an MPSImage or an MTLTexture, got an object of class ",
+                                text_of(NSStringFromClass([object class]))});
 }
 
 std::string extents_text(const Shape &extents) {
-    return concat({extents[0], " images of ", extents[2], " x ", extents[1], " pixels with ", extents[3], " feature channels"});
+    return concat({extents[0], " images of ", extents[2], " x ", extents[1], " pixels with ", extents[3],
+                   " feature channels"});
 }
 
 /// Set the free row axis of a tensor with more than four axes, so that the product of all row axes is `rows`.
@@ -117,7 +127,8 @@ void require_image_use(MPSImage *image, const std::string &what, MTLTextureUsage
     if ([image usage] != MTLTextureUsageUnknown && ([image usage] & usage) == 0)
         fail(ErrorKind::parameter, {what, ": its usage must have ", usage_name});
     if (MPSTemporaryImage *temporary = as_temporary(image); temporary && [temporary readCount] == 0)
-        fail(ErrorKind::state, {what, " is a temporary image whose read count is 0: its memory is another's"});
+        fail(ErrorKind::state,
+             {what, " is a temporary image whose read count is 0: its memory is another's"});
     if (![image texture]) fail(ErrorKind::device, {what, ": Metal cannot allocate its texture"});
 }
 
@@ -139,8 +150,9 @@ Shape CallerImage::tensor_shape(const Shape &port) const {
     if (rank == 4) shape[1] = given[1]; // the network checks whether this is the right extent
     const bool fits = rank == 2 ? given[1] == 1 && given[2] == 1 : rank == 4 || fill_rows(shape, given[1]);
     if (!fits)
-        fail(ErrorKind::shape, {what_, ": expected ", port.text(), ", got ", extents_text(given), ": (n, features) is an image of one pixel, and axes before the last three "
-                                   "count as rows"});
+        fail(ErrorKind::shape, {what_, ": expected ", port.text(), ", got ", extents_text(given),
+                                ": (n, features) is an image of one pixel, and axes before the last three "
+                                "count as rows"});
     return shape;
 }
 
@@ -152,7 +164,9 @@ bool CallerImage::is_like(const ImageLayout &layout) const {
 
 void CallerImage::require_use(const Device &device, MTLTextureUsage usage, const char *usage_name) const {
     if ([image_.get() device] != device.get())
-        fail(ErrorKind::parameter, {what_, " is an image of Metal device ", full_name_of([image_.get() device]), ", the network's is ", full_name_of(device.get())});
+        fail(ErrorKind::parameter,
+             {what_, " is an image of Metal device ", full_name_of([image_.get() device]),
+              ", the network's is ", full_name_of(device.get())});
     require_image_use(image_.get(), what_, usage, usage_name);
 }
 
@@ -167,7 +181,8 @@ void CallerImage::require_writable(const Device &device) const {
 void CallerImage::require_room_for(const Shape &result) const {
     const Shape one = image_extents(result), expected{result[0], one[0], one[1], one[2]};
     if (!(extents() == expected))
-        fail(ErrorKind::shape, {what_, ": expected ", extents_text(expected), ", got ", extents_text(extents())});
+        fail(ErrorKind::shape,
+             {what_, ": expected ", extents_text(expected), ", got ", extents_text(extents())});
 }
 
 void CallerImage::require_apart_from(const CallerImage &other) const {
@@ -179,10 +194,12 @@ std::vector<CallerImage> caller_images(NSArray *objects, const std::string &role
                                        std::span<const engine::Port> ports) {
     if (!objects) fail(ErrorKind::parameter, {role, "s must not be nil"});
     if ([objects count] != ports.size())
-        fail(ErrorKind::shape, {"the network has ", ports.size(), " ", role, "s, got ", [objects count], " images"});
+        fail(ErrorKind::shape,
+             {"the network has ", ports.size(), " ", role, "s, got ", [objects count], " images"});
     std::vector<CallerImage> images;
     for (const engine::Port &port : ports)
-        images.emplace_back([objects objectAtIndex:images.size()], concat({role, " ", quoted(port.name)}), port);
+        images.emplace_back([objects objectAtIndex:images.size()], concat({role, " ", quoted(port.name)}),
+                            port);
     return images;
 }
 

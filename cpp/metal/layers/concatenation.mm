@@ -1,9 +1,9 @@
 #include <algorithm>
 #include <array>
 
-#include "metal/layers/steps.h"
 #include "metal/encoding/transfer.h"
 #include "metal/layers/step_arrays.h"
+#include "metal/layers/steps.h"
 #include "shaders/concatenation_params.h"
 
 namespace mpscnn::metal {

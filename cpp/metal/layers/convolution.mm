@@ -21,8 +21,8 @@ struct Way {
 };
 
 /// Return all ways to compute a convolution, the fastest first.
-std::vector<Way> candidate_ways(const Shape &shape, std::int64_t groups, const std::optional<ops::Neuron> &neuron,
-                         const LayerSource &source) {
+std::vector<Way> candidate_ways(const Shape &shape, std::int64_t groups,
+                                const std::optional<ops::Neuron> &neuron, const LayerSource &source) {
     constexpr Way any_groups{"convolution"};
     if (!has_groups_of_four(shape, groups)) return {any_groups};
     if (is_fusible(neuron)) return {Way{nullptr, true}, Way{nullptr, false}, any_groups};
@@ -46,7 +46,7 @@ bool may_take(const Way &way, NeuronKind activation, const LayerSource &source) 
 /// Return the first way that this device may use. If it may use none, return the last one; its use then
 /// throws the error.
 Way chosen_way(const Shape &shape, std::int64_t groups, const std::optional<ops::Neuron> &neuron,
-           const LayerSource &source) {
+               const LayerSource &source) {
     const std::vector<Way> ways = candidate_ways(shape, groups, neuron, source);
     const NeuronKind activation = neuron ? neuron->kind : NeuronKind::none;
     for (const Way &way : ways)

@@ -15,7 +15,8 @@ ConvolutionWeights::ConvolutionWeights(const LayerSource &source)
     : weight(source.node.weights.at("weight")),
       bias(source.node.weight_or("bias", static_cast<std::size_t>(weight.shape()[0]), 0.0f)),
       label(source.name()), given(source.precision), held(source.precision) {
-    for (const engine::WeightRange &range : weight.ranges()) ranges.push_back(vector_float2{range.low, range.high});
+    for (const engine::WeightRange &range : weight.ranges())
+        ranges.push_back(vector_float2{range.low, range.high});
 }
 
 std::vector<float> ConvolutionWeights::values() const {

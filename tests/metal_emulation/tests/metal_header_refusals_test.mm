@@ -98,8 +98,9 @@ CLEAN_TEST(textures) {
     const auto refuse_output = [&](id<MTLTexture> texture, const char *part) {
         THROWS(ShapeError, part, fixture.encode(list(input), list(texture)));
     };
-    refuse_output(texture_of(MTLPixelFormatRGBA16Float),
-                  "6 feature channels have 2 slices of a texture array each, got a texture that is not an array");
+    refuse_output(
+        texture_of(MTLPixelFormatRGBA16Float),
+        "6 feature channels have 2 slices of a texture array each, got a texture that is not an array");
     refuse_output(texture_of(MTLPixelFormatRGBA16Float, MTLTextureType2DArray, 3), "got 3 slices");
     refuse_output(texture_of(MTLPixelFormatRGBA16Float, MTLTextureType2DArray, 4),
                   "got 2 images of 5 x 4 pixels");

@@ -279,7 +279,8 @@ kernel void run(device float *v [[buffer(0)]], uint thread_index [[thread_index_
     simdgroup_store(sums, v + simdgroup * 192u + 128u, 8);
 })";
 
-// All simdgroups multiply matrices. Then the first one stores its result, and the second one reads that place.
+// All simdgroups multiply matrices. Then the first one stores its result, and the second one reads that
+// place.
 const char *const missing_barrier = R"(
 kernel void run(device float *v [[buffer(0)]], uint simdgroup [[simdgroup_index_in_threadgroup]]) {
     simdgroup_float8x8 ones = make_filled_simdgroup_matrix<float, 8, 8>(1.0f), sums;
@@ -321,11 +322,12 @@ CLEAN_TEST(multiplying_matrices_orders_no_other_simdgroup) {
 TEST(matrices_need_whole_simdgroups_of_a_new_gpu) {
     BREAKS("has not 32 threads", run_source(product_of_matrices, 384, 48));
     BREAKS("is not reached by all of its threads",
-           run_source("kernel void run(device float *v [[buffer(0)]], uint i [[thread_index_in_threadgroup]]) {\n"
-                      "    simdgroup_float8x8 ones = make_filled_simdgroup_matrix<float, 8, 8>(1.0f);\n"
-                      "    if (i > 0u) simdgroup_multiply_accumulate(ones, ones, ones, ones);\n"
-                      "    threadgroup_barrier(mem_flags::mem_none);\n    v[i] = 0.0f; }",
-                      32, 32));
+           run_source(
+               "kernel void run(device float *v [[buffer(0)]], uint i [[thread_index_in_threadgroup]]) {\n"
+               "    simdgroup_float8x8 ones = make_filled_simdgroup_matrix<float, 8, 8>(1.0f);\n"
+               "    if (i > 0u) simdgroup_multiply_accumulate(ones, ones, ones, ones);\n"
+               "    threadgroup_barrier(mem_flags::mem_none);\n    v[i] = 0.0f; }",
+               32, 32));
     BREAKS("below the family Apple 7", {
         metal_emulation_set("old_gpu", 1);
         run_source(product_of_matrices, 384, 64);
