@@ -17,7 +17,7 @@ INTRODUCTION = """# Operations
 Look up every operation of graphs and model files here, with its parameters and the methods of `mpscnn.Network` that
 add it. [ops/](ops) has examples. Images are (n, height, width, channels), and vectors (n, features).
 
-- At a *rounding point* a float16 network rounds to half ([architecture.md](architecture.md#numbers)).
+- At a *rounding point* a float16 network rounds to half ([definitions.md](definitions.md#numbers)).
 - An operation that *takes an activation* applies it to its result before the rounding.
 
 `python docs/generate` writes this page from `mpscnn.operations()`; the definitions are in `cpp/ops`.
