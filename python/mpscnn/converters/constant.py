@@ -142,7 +142,7 @@ class Constant(ConstantPair):
     def where(self, chosen: Constant, other: Constant) -> Constant:
         """Return elements of `chosen` where this constant is true, and elements of `other` elsewhere."""
         return self.elementwise(
-            lambda at, a, b: np.where(at, a, b).astype(a.dtype, copy=False), chosen, other
+            lambda at, a, b: np.asarray(np.where(at, a, b)).astype(a.dtype, copy=False), chosen, other
         )
 
     def cast(self, convert: Callable[[Array], Array]) -> Constant:
