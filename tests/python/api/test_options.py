@@ -109,13 +109,13 @@ def test_values_are_checked(given: dict[str, Any], message: str) -> None:
 
 def test_what_is_no_option_is_named() -> None:
     for call in (network().compile, mpscnn.load, lambda **given: mpscnn.Model(network(), **given)):
-        with pytest.raises(TypeError, match="has no argument 'accumulate'; it is accumulate_dtype= here"):
+        with pytest.raises(TypeError, match="has no argument 'accumulate'; did you mean 'accumulate_dtype'"):
             call(accumulate="half")
         with pytest.raises(TypeError, match="has no argument 'devise'; did you mean 'device'"):
             call(devise="cpu")
     with pytest.raises(TypeError, match="there is no option 'thread'; did you mean 'threads'"):
         network().compile(device="cpu").session(thread=1)  # type: ignore[call-arg]
-    with pytest.raises(TypeError, match="there is no option 'accumulate'; it is accumulate_dtype= here"):
+    with pytest.raises(TypeError, match="there is no option 'accumulate'; did you mean 'accumulate_dtype'"):
         mpscnn.CompileOptions(accumulate="half")  # type: ignore[call-arg]
     with pytest.raises(mpscnn.ParameterError, match="accumulate_dtype must be auto, float32 or float16"):
         network().compile(device="cpu", accumulate_dtype="double")  # type: ignore[arg-type]
