@@ -35,7 +35,7 @@ struct CheckObserver {
     std::function<bool(std::size_t done)> stop = {};
 };
 
-/// What a process does with results of the compiler.
+/// How a process uses results of the compiler.
 enum class Compiled {
     used,    ///< it compiles shaders ahead in other threads, and uses and writes the file that keeps them
     ignored, ///< it compiles only what its cases need, and leaves that file alone
