@@ -93,7 +93,9 @@ TEST(what_was_right_is_remembered_for_its_identity) {
 
 TEST(a_verdict_for_a_day_ends) {
     const Cache cache;
-    Verdict verdict{.refused = "nothing is right", .kept = Kept::process};
+    Verdict verdict;
+    verdict.refused = "nothing is right";
+    verdict.kept = Kept::process;
     remember("GPU", verdict);
     CHECK(cache.records().empty());
     verdict.kept = Kept::day;
@@ -109,7 +111,9 @@ TEST(a_verdict_for_a_day_ends) {
 
 TEST(silent_cases_are_tried_again_at_most_three_times) {
     const Cache cache;
-    const Verdict silent{.implementations = {{"softmax by MPSCNNSoftMax", "no answer"}}, .silent = true};
+    Verdict silent;
+    silent.implementations = {{"softmax by MPSCNNSoftMax", "no answer"}};
+    silent.silent = true;
     remember("GPU", silent);
     CHECK(!verdict_on_record("GPU")); // the next process tries again
     remember("GPU", silent);

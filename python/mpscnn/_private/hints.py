@@ -207,6 +207,11 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ("argument", "imgsz image_size", "photos are resized to the network's input: Model.input_shape"),
     (
         "argument",
+        "hidden_layer_sizes",
+        "network= takes a function that builds the network from an image's shape and the classes",
+    ),
+    (
+        "argument",
         "input_shape",
         "mpscnn.Network(input) takes the shape of the input, and from_torch example inputs",
     ),

@@ -50,7 +50,7 @@ class CoremlEngine:
         from mpscnn.converters.coreml.file import read_coreml
 
         message = read_coreml(path).model
-        kind = next((name for name in _NETWORKS if message.HasField(name)), None)
+        kind = next((name for name in _NETWORKS if message.has(name)), None)
         if kind is None:
             raise UnsupportedError(
                 f"{path}@coreml: Core ML is compared for networks alone, and not for pipelines such as a detector's"

@@ -123,12 +123,11 @@ def test_functions_that_call_each_other_are_counted_before_they_are_written_out(
 
 
 @pytest.mark.parametrize("name", ["", "f{}"], ids=["one name", "many names"])
-def test_too_many_functions_are_refused(name: str) -> None:
+def test_functions_that_nothing_calls_are_not_read(name: str) -> None:
     made = small()
     for place in range(10_001):
         made.functions.add(name=name.format(place), domain="own")
-    with pytest.raises(UnsupportedError, match="its functions"):
-        read(made)
+    assert operations(read(made)) == operations(read(small()))
 
 
 # ---- Data outside of the file --------------------------------------------------------------------------------------
@@ -309,25 +308,3 @@ def test_a_graph_that_contradicts_itself() -> None:
 def test_opsets_that_are_too_old_say_what_to_do() -> None:
     with pytest.raises(UnsupportedError, match=r"opset 6.*version_converter"):
         read(model([node("Relu", ["x"])], IMAGE, opset=6))
-
-
-def test_the_package_is_named_where_it_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
-
-    monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(UnsupportedError, match=r'pip install "mpscnn\[convert\]"'):
-        read_network([saved(tmp_path, small())])
-
-
-def test_a_package_that_fails_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A package may be installed, but fail for lack of memory."""
-    import sys
-
-    path = saved(tmp_path, small())
-    broken = tmp_path / "packages"
-    broken.mkdir()
-    (broken / "onnx.py").write_text("raise ImportError('failed to map segment')")
-    monkeypatch.syspath_prepend(broken)
-    monkeypatch.delitem(sys.modules, "onnx")
-    with pytest.raises(UnsupportedError, match=r'"mpscnn\[convert\]" \(failed to map segment\)'):
-        read_network([path])

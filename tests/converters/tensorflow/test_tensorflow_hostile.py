@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import struct
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -308,12 +309,12 @@ def doubled_constants(graph: Graph, image: str) -> str:
 
 def packed_constants(graph: Graph, image: str) -> str:
     numbers = graph.constant(np.arange(1024))
-    return graph.node("AddN", image, *[graph.node("Pack", *[numbers] * 1000) for _ in range(10)])
+    return graph.node("AddN", image, *[graph.node("Pack", *[numbers] * 1000) for _ in range(100)])
 
 
 def gathered_constants(graph: Graph, image: str) -> str:
     numbers, places = (graph.constant(np.zeros(shape, np.int32)) for shape in ((1, 1024), (1024,)))
-    gathered = [graph.node("GatherV2", numbers, places, graph.constant(0)) for _ in range(10)]
+    gathered = [graph.node("GatherV2", numbers, places, graph.constant(0)) for _ in range(100)]
     return graph.node("AddN", image, *gathered)
 
 
@@ -652,3 +653,31 @@ def test_every_cut_is_refused(step: int, tmp_path: Path) -> None:
         file.write_bytes(whole)
     read_network([model])
     read_network([description])
+
+
+# ---- The package onnx ----------------------------------------------------------------------------------------------
+
+
+def relu_file(folder: Path) -> Path:
+    graph = Graph()
+    graph.node("Relu", graph.placeholder(-1, 8, 7, 3), name="result")
+    return graph.save(folder / "graph.pb")
+
+
+def test_the_package_is_named_where_it_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = relu_file(tmp_path)
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(UnsupportedError, match=r'pip install "mpscnn\[tensorflow\]"'):
+        read_network([path])
+
+
+def test_a_package_that_fails_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package may be installed, but fail for lack of memory."""
+    path = relu_file(tmp_path)
+    broken = tmp_path / "packages"
+    broken.mkdir()
+    (broken / "onnx.py").write_text("raise ImportError('failed to map segment')")
+    monkeypatch.syspath_prepend(broken)
+    monkeypatch.delitem(sys.modules, "onnx")
+    with pytest.raises(UnsupportedError, match=r'"mpscnn\[tensorflow\]" \(failed to map segment\)'):
+        read_network([path])

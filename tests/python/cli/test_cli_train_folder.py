@@ -309,6 +309,8 @@ def test_a_termination_ends_at_once_and_can_be_resumed(
 ) -> None:
     output = tmp_path / "mine.safetensors"
     command = arguments(photos, backbone, output)
+    # A program that was started by nohup ignores SIGHUP, and so would the command.
+    before = signal.signal(number, signal.SIG_DFL)
 
     def terminated(self: object) -> Iterator[object]:
         os.kill(os.getpid(), number)
@@ -321,6 +323,7 @@ def test_a_termination_ends_at_once_and_can_be_resumed(
     monkeypatch.undo()
     assert call(monkeypatch, *command, "--resume") == 0
     assert output.read_bytes() == trained.read_bytes()
+    signal.signal(number, before)
 
 
 def test_nothing_to_go_on_with(
