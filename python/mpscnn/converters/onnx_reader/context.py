@@ -92,7 +92,7 @@ class MergedNodes:
 
 @dataclass
 class KnownResults:
-    """What is known about results of nodes besides the tensors that the network computes.
+    """Keep facts about results of nodes besides the tensors that the network computes.
 
     Attributes:
         sequences: the parts of sequences. The name of a constant stands for the constant.

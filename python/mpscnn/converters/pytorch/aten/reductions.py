@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mpscnn.converters.pytorch.aten.writer import Operator, Writer
+from mpscnn.converters.pytorch.aten.writer import Operator, Results, Writer
 from mpscnn.errors import UnsupportedError
 
 #: Reductions that return a number itself.
@@ -81,49 +81,22 @@ def _deviations(
     )
 
 
-def _variance(
-    g: Writer,
-    x: str,
-    axes: Sequence[int] | None = None,
-    *,
-    correction: float | None = None,
-    keepdim: bool = False,
-) -> str:
-    return _deviations(g, x, axes, correction, keepdim)[0]
+def _spread(root: bool, both: bool) -> Operator:
+    """Return a function that writes the variance, or its root, and with `both` the mean as well."""
 
+    def write(
+        g: Writer,
+        x: str,
+        axes: Sequence[int] | int | None = None,
+        *,
+        correction: float | None = None,
+        keepdim: bool = False,
+    ) -> Results:
+        variance, mean = _deviations(g, x, axes, correction, keepdim)
+        spread = g.add("Sqrt", variance) if root else variance
+        return (spread, mean) if both else spread
 
-def _variance_and_mean(
-    g: Writer,
-    x: str,
-    axes: Sequence[int] | None = None,
-    *,
-    correction: float | None = None,
-    keepdim: bool = False,
-) -> tuple[str, str]:
-    return _deviations(g, x, axes, correction, keepdim)
-
-
-def _deviation(
-    g: Writer,
-    x: str,
-    axes: Sequence[int] | None = None,
-    *,
-    correction: float | None = None,
-    keepdim: bool = False,
-) -> str:
-    return g.add("Sqrt", _deviations(g, x, axes, correction, keepdim)[0])
-
-
-def _deviation_and_mean(
-    g: Writer,
-    x: str,
-    axes: Sequence[int] | None = None,
-    *,
-    correction: float | None = None,
-    keepdim: bool = False,
-) -> tuple[str, str]:
-    variance, mean = _deviations(g, x, axes, correction, keepdim)
-    return g.add("Sqrt", variance), mean
+    return write
 
 
 def _vector_norm(
@@ -163,6 +136,7 @@ def _softmax(kind: str) -> Operator:
 
 def _old_variance(root: bool, both: bool) -> Operator:
     """Return a function for the forms of var, std and their pairs with the mean that have `unbiased`."""
+    spread = _spread(root, both)
 
     def write(
         g: Writer,
@@ -171,13 +145,11 @@ def _old_variance(root: bool, both: bool) -> Operator:
         dim: Sequence[int] | None = None,
         unbiased: bool = True,
         keepdim: bool = False,
-    ) -> str | tuple[str, str]:
+    ) -> Results:
         if given and not isinstance(given[0], bool):
             dim, given = given[0], given[1:]
         flags = [*given, *(unbiased, keepdim)[len(given) :]]
-        variance, mean = _deviations(g, x, dim, float(flags[0]), flags[1])
-        variance = g.add("Sqrt", variance) if root else variance
-        return (variance, mean) if both else variance
+        return spread(g, x, dim, correction=float(flags[0]), keepdim=flags[1])
 
     return write
 
@@ -203,13 +175,13 @@ REDUCTIONS: dict[str, Operator] = {
     "logsumexp.default": _reduction("ReduceLogSumExp"),
     "linalg_vector_norm.default": _vector_norm,
     "norm.ScalarOpt_dim": _norm,
-    "var.correction": _variance,
-    "var_mean.correction": _variance_and_mean,
-    "std.correction": _deviation,
+    "var.correction": _spread(root=False, both=False),
+    "var_mean.correction": _spread(root=False, both=True),
+    "std.correction": _spread(root=True, both=False),
     **{f"var.{form}": _old_variance(root=False, both=False) for form in ("default", "dim")},
     **{f"std.{form}": _old_variance(root=True, both=False) for form in ("default", "dim")},
     **{f"var_mean.{form}": _old_variance(root=False, both=True) for form in ("default", "dim")},
-    "std_mean.correction": _deviation_and_mean,
+    "std_mean.correction": _spread(root=True, both=True),
     "norm.Scalar": _norm,
     "softmax.int": _softmax("Softmax"),
     "log_softmax.int": _softmax("LogSoftmax"),

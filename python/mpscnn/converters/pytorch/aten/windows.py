@@ -95,16 +95,9 @@ def _transposed_convolution(
     return _convolution(g, x, weight, bias, stride, padding, dilation, True, output_padding, groups)
 
 
-def _max_pool(
-    g: Writer,
-    x: str,
-    kernel: Sequence[int],
-    stride: Sequence[int] = (),
-    padding: Sequence[int] = (0,),
-    dilation: Sequence[int] = (1,),
-    ceil_mode: bool = False,
-) -> tuple[str, None]:
-    return _max_pool_alone(2)(g, x, kernel, stride, padding, dilation, ceil_mode), None
+def _max_pool(g: Writer, x: str, *settings: Any, **named: Any) -> tuple[str, None]:
+    """Write a max pooling of two axes. The places of its maxima are not supported."""
+    return _max_pool_alone(2)(g, x, *settings, **named), None
 
 
 def _max_pool_alone(space: int) -> Callable[..., str]:
