@@ -1,6 +1,6 @@
 """Add layers (reshape, transpose, ...) that bring a value into the memory order that another layer needs.
 
-A value (`mpscnn.converters.layout.Value`) is a tensor of the file together with its memory order in the network. Its
+A value (`mpscnn.converters.layout.Arranged`) is a tensor of the file together with its memory order in the network. Its
 axes consist of atoms, which are factors of an axis's extent that are contiguous in memory.
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.budget import Budget
-from mpscnn.converters.layout import Atom, Axis, FreeExtents, Value, positions, product
+from mpscnn.converters.layout import Arranged, Atom, Axis, FreeExtents, positions, product
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.layers.layer_maker import Tensor
@@ -73,7 +73,7 @@ class Arranger:
 
     # ---- Tensors of values -----------------------------------------------------------------------------------------
 
-    def physical(self, value: Value, groups: Sequence[Axis]) -> Tensor:
+    def physical(self, value: Arranged, groups: Sequence[Axis]) -> Tensor:
         """Return the value as a tensor whose axes are the batch and one axis for each of these groups of atoms.
 
         If its elements have another order in memory, they are moved.
@@ -83,7 +83,7 @@ class Arranger:
             value = self._moved(value, wanted)
         return self._regrouped(value, groups)
 
-    def image(self, value: Value) -> Tensor:
+    def image(self, value: Arranged) -> Tensor:
         """Return a value of shape (n, channels, height, width) as a tensor (n, height, width, channels).
 
         A value of shape (n, channels, width) gets the height 1.
@@ -91,7 +91,7 @@ class Arranger:
         height, width, channels = image_axes(value)
         return self.physical(value, (height, width, channels))
 
-    def image_in_any_order(self, value: Value) -> tuple[Tensor, Axis]:
+    def image_in_any_order(self, value: Arranged) -> tuple[Tensor, Axis]:
         """Return an image as `image` does, but without moving channels that have another order in memory.
 
         The second result is the atoms of the channels in memory order.
@@ -102,19 +102,19 @@ class Arranger:
             return self.image(value), channels
         return self.physical(value, (height, width, tail)), tail
 
-    def make_contiguous(self, value: Value, atoms: Axis) -> Value:
+    def make_contiguous(self, value: Arranged, atoms: Axis) -> Arranged:
         """Return the value with these atoms one after the other in memory."""
         before, after = surroundings(value, atoms)
         order = before + atoms + after
         return value if order == value.order else self._moved(value, order)
 
-    def sort_axes(self, value: Value) -> Value:
+    def sort_axes(self, value: Arranged) -> Arranged:
         """Return the value with its elements in the order of the file's axes."""
         order = tuple(atom for axis in value.axes for atom in axis if not atom.is_batch)
         return value if order == value.order else self._moved(value, order)
 
-    def reshape(self, value: Value, low: Sequence[int], high: Sequence[int]) -> Value:
-        """Reshape a value as `Value.view` does, which moves no element.
+    def reshape(self, value: Arranged, low: Sequence[int], high: Sequence[int]) -> Arranged:
+        """Reshape a value as `Arranged.view` does, which moves no element.
 
         If the order in memory does not allow that, the elements are first moved into the order of the file's axes.
         """
@@ -126,7 +126,7 @@ class Arranger:
                 raise
             return plain.view(low, high)
 
-    def image_around(self, value: Value, atoms: Axis) -> tuple[Tensor, list[Axis], int]:
+    def image_around(self, value: Arranged, atoms: Axis) -> tuple[Tensor, list[Axis], int]:
         """Return the value as an image with an axis that consists of these atoms.
 
         The atoms are made contiguous. Two free extents (known only when the network runs) never share an axis, because
@@ -149,7 +149,7 @@ class Arranger:
             )
         return self.physical(value, groups), groups, len(fronts)
 
-    def channels_last(self, value: Value, atoms: Axis) -> tuple[Tensor, Axis, Axis]:
+    def channels_last(self, value: Arranged, atoms: Axis) -> tuple[Tensor, Axis, Axis]:
         """Return the value as a tensor (n, ..., atoms), in which the atoms may have any order.
 
         Returns:
@@ -165,7 +165,7 @@ class Arranger:
             return value.tensor, rest, tail
         return self.physical(value, (*split_rows(rest), tail)), rest, tail
 
-    def grouping(self, value: Value) -> list[Axis] | None:
+    def grouping(self, value: Arranged) -> list[Axis] | None:
         """Return which atoms each axis of the value's tensor consists of, without the batch.
 
         The result is None if an atom is spread over several axes, or if free extents make the answer ambiguous.
@@ -173,7 +173,7 @@ class Arranger:
         found = _groupings(value.tensor.shape[1:], value.order)
         return found[0] if len(found) == 1 else None
 
-    def _regrouped(self, value: Value, groups: Sequence[Axis]) -> Tensor:
+    def _regrouped(self, value: Arranged, groups: Sequence[Axis]) -> Tensor:
         """Reshape the value's tensor to (n, group, group, ...). The atoms already have this order in memory.
 
         If several extents are free, a reshape can only keep their axes in place. Axes of extent 1 are therefore moved
@@ -236,14 +236,14 @@ class Arranger:
 
     # ---- Moving elements -------------------------------------------------------------------------------------------
 
-    def _moved(self, value: Value, order: Axis) -> Value:
+    def _moved(self, value: Arranged, order: Axis) -> Arranged:
         """Return the value with its atoms in another order. Calls with the same arguments return the same tensor."""
         key = (value.tensor.index, value.order, order)
         if key not in self._orders:
             self._orders[key] = self._move_atoms(value, order).tensor
         return replace(value, tensor=self._orders[key], order=order)
 
-    def _move_atoms(self, value: Value, order: Axis) -> Value:
+    def _move_atoms(self, value: Arranged, order: Axis) -> Arranged:
         if set(order) != set(value.order):
             raise AssertionError("other atoms than the value has")
         same = 0
@@ -280,7 +280,7 @@ class Arranger:
         self.set_weight(name, "weight", (count, 1, 1, count), permutation)
         return replace(value, tensor=y, order=order)
 
-    def _moved_by_axes(self, value: Value, order: Axis) -> Tensor | None:
+    def _moved_by_axes(self, value: Arranged, order: Axis) -> Tensor | None:
         """Bring the atoms of a value with free extents into another order by one transposition of its tensor.
 
         The result is None if all extents are known, or if a transposition of the tensor's axes does not suffice.
@@ -304,7 +304,7 @@ class Arranger:
             return None
         return self._permuted(tensor, sorted(range(len(pieces)), key=lambda place: ends[pieces[place][0]]))
 
-    def _moved_by_parts(self, value: Value, order: Axis) -> Value:
+    def _moved_by_parts(self, value: Arranged, order: Axis) -> Arranged:
         """Return the value in another order by moving one atom at a time.
 
         An atom is moved by slicing the tensor along it and concatenating the slices along another axis.
@@ -325,7 +325,7 @@ class Arranger:
                 )
         return value
 
-    def _moved_to_front(self, value: Value, target: int, place: int) -> Value:
+    def _moved_to_front(self, value: Arranged, target: int, place: int) -> Arranged:
         """Return the value with the atom at `place` moved to the place `target`."""
         before, between = value.order[:target], value.order[target:place]
         atom, after = value.order[place], value.order[place + 1 :]
@@ -339,7 +339,7 @@ class Arranger:
         y = self.network.concat(parts, axis=2, name=self.name("/transpose"))
         return value.with_tensor(y, (*before, atom, *between, *after))
 
-    def _moved_to_end(self, value: Value, place: int) -> Value:
+    def _moved_to_end(self, value: Arranged, place: int) -> Arranged:
         """Return the value with the atom at `place` moved to the last place."""
         before, atom, after = value.order[:place], value.order[place], value.order[place + 1 :]
         x = self.physical(value, (before, (atom,), after))
@@ -453,7 +453,7 @@ def image_rows(atoms: Axis) -> tuple[Axis, Axis]:
     return (rows[0], rows[1]) if len(rows) == 2 else ((), atoms)
 
 
-def surroundings(value: Value, atoms: Axis) -> tuple[Axis, Axis]:
+def surroundings(value: Arranged, atoms: Axis) -> tuple[Axis, Axis]:
     """Return the value's atoms before and after the given ones in memory.
 
     If the given atoms are not contiguous, all other atoms are returned as "before".
@@ -465,7 +465,7 @@ def surroundings(value: Value, atoms: Axis) -> tuple[Axis, Axis]:
     return tuple(atom for atom in value.order if atom not in atoms), ()
 
 
-def image_axes(value: Value) -> tuple[Axis, Axis, Axis]:
+def image_axes(value: Arranged) -> tuple[Axis, Axis, Axis]:
     """Return the axes (height, width, channels) of a value (n, channels, height, width) or (n, channels, width).
 
     The height of (n, channels, width) is an axis without atoms, of extent 1.

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.arrange import Arranger
-from mpscnn.converters.layout import Atom, Axis, Value, product, without_batch
+from mpscnn.converters.layout import Arranged, Atom, Axis, product, without_batch
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.layers.layer_maker import Tensor
@@ -27,12 +27,12 @@ class Aligned:
     axes: tuple[Axis, ...]
     order: Axis
 
-    def result(self, tensor: Tensor) -> Value:
+    def result(self, tensor: Tensor) -> Arranged:
         """Return the value of a tensor that was computed from both operands."""
-        return Value(tensor, self.axes, self.order)
+        return Arranged(tensor, self.axes, self.order)
 
 
-def align(arranger: Arranger, first: Value, second: Value) -> Aligned:
+def align(arranger: Arranger, first: Arranged, second: Arranged) -> Aligned:
     """Bring both operands into a common layout, if possible that of the first operand.
 
     Raises UnsupportedError if the shapes do not fit, or if mpscnn cannot move or repeat the elements as needed.
@@ -51,7 +51,7 @@ def align(arranger: Arranger, first: Value, second: Value) -> Aligned:
     )
 
 
-def varying_atoms(value: Value, constant: NDArray[np.generic]) -> tuple[Axis, NDArray[np.float32]]:
+def varying_atoms(value: Arranged, constant: NDArray[np.generic]) -> tuple[Axis, NDArray[np.float32]]:
     """Find the last atoms (parts of axes) in the value's memory, from the first one along which a constant varies on.
 
     Returns these atoms, and the constant's elements in the order of these atoms, repeated along the others among them.
@@ -89,7 +89,7 @@ def varying_atoms(value: Value, constant: NDArray[np.generic]) -> tuple[Axis, ND
     return suffix, full.reshape(-1).astype(np.float32)
 
 
-def move_varying_last(arranger: Arranger, value: Value, constant: NDArray[np.generic]) -> Value:
+def move_varying_last(arranger: Arranger, value: Arranged, constant: NDArray[np.generic]) -> Arranged:
     """Return the value with the atoms along which a constant varies moved after all atoms of free extent."""
     shape = _widened_shape(value, constant)
     if not _fits(value, shape):
@@ -108,7 +108,7 @@ def move_varying_last(arranger: Arranger, value: Value, constant: NDArray[np.gen
     return value.with_tensor(tensor, rest + tail)
 
 
-def repeats(value: Value, constant: NDArray[np.generic]) -> bool:
+def repeats(value: Arranged, constant: NDArray[np.generic]) -> bool:
     """Return True if a constant operand broadcasts the value, or has an element for each image of the batch.
 
     It is False for a value with a free extent.
@@ -116,14 +116,14 @@ def repeats(value: Value, constant: NDArray[np.generic]) -> bool:
     return not _fits(value, _widened_shape(value, constant)) and None not in value.shape[1:]
 
 
-def _widened_shape(value: Value, constant: NDArray[np.generic]) -> tuple[int, ...]:
+def _widened_shape(value: Arranged, constant: NDArray[np.generic]) -> tuple[int, ...]:
     extents = constant.shape
     while len(extents) > value.rank and extents[0] == 1:
         extents = extents[1:]
     return (1,) * (value.rank - len(extents)) + extents
 
 
-def _fits(value: Value, shape: tuple[int, ...]) -> bool:
+def _fits(value: Arranged, shape: tuple[int, ...]) -> bool:
     return len(shape) == value.rank and all(
         extent == 1 or (extent == product(axis) and not any(atom.is_batch and atom.high > 1 for atom in axis))
         for extent, axis in zip(shape, value.axes, strict=True)
@@ -133,7 +133,7 @@ def _fits(value: Value, shape: tuple[int, ...]) -> bool:
 # ---- Common atoms --------------------------------------------------------------------------------------------------
 
 
-def _widened(value: Value, rank: int) -> Value:
+def _widened(value: Arranged, rank: int) -> Arranged:
     """Add axes of extent 1 in front, as NumPy does."""
     if value.rank == rank:
         return value
@@ -142,7 +142,7 @@ def _widened(value: Value, rank: int) -> Value:
     return value.expand_dims(range(rank - value.rank))
 
 
-def with_common_atoms(first: Value, second: Value) -> tuple[Value, Value]:
+def with_common_atoms(first: Arranged, second: Arranged) -> tuple[Arranged, Arranged]:
     """Return both operands with the same atoms for equal extents; the second gets the atoms of the first."""
     if _extents(first) == _extents(second):
         # Nothing needs to be divided. Files may concatenate 100,000 values of the same shape.
@@ -167,11 +167,11 @@ def with_common_atoms(first: Value, second: Value) -> tuple[Value, Value]:
     return first, second
 
 
-def _extents(value: Value) -> list[list[tuple[int, int, bool]]]:
+def _extents(value: Arranged) -> list[list[tuple[int, int, bool]]]:
     return [[(atom.low, atom.high, atom.is_batch) for atom in axis] for axis in value.axes]
 
 
-def _with_batch_of(first: Value, second: Value) -> Value:
+def _with_batch_of(first: Arranged, second: Arranged) -> Arranged:
     """Move the second operand's batch, which must be 1, to the axis that has the first operand's batch."""
     place, own = (
         next((number for number, axis in enumerate(value.axes) if any(atom.is_batch for atom in axis)), None)
@@ -217,7 +217,7 @@ def _is_chain(cuts: set[int]) -> bool:
     return all(b % a == 0 for a, b in pairwise(ordered))
 
 
-def _refined(value: Value, number: int, cuts: set[int]) -> Value:
+def _refined(value: Arranged, number: int, cuts: set[int]) -> Arranged:
     """Return the value with an axis divided into more atoms, at all of these cuts (see `_cuts`)."""
     axis: list[Atom] = []
     order = list(value.order)
@@ -238,7 +238,7 @@ def _refined(value: Value, number: int, cuts: set[int]) -> Value:
     return replace(value, axes=axes, order=tuple(order))
 
 
-def _renamed(value: Value, names: Mapping[Atom, Atom]) -> Value:
+def _renamed(value: Arranged, names: Mapping[Atom, Atom]) -> Arranged:
     axes = tuple(tuple(names.get(atom, atom) for atom in axis) for axis in value.axes)
     return replace(value, axes=axes, order=tuple(names.get(atom, atom) for atom in value.order))
 
@@ -246,7 +246,7 @@ def _renamed(value: Value, names: Mapping[Atom, Atom]) -> Value:
 # ---- Common order --------------------------------------------------------------------------------------------------
 
 
-def _common_order(first: Value, second: Value) -> Axis:
+def _common_order(first: Arranged, second: Arranged) -> Axis:
     """Return the memory order of the result.
 
     It is the order of an operand that has all atoms of the result. Without such an operand it is the order of an NHWC
@@ -270,13 +270,13 @@ def _common_order(first: Value, second: Value) -> Axis:
     return next(filter(keeps, candidates), candidates[0])
 
 
-def _shared_first(first: Value, second: Value, order: Axis) -> Axis:
+def _shared_first(first: Arranged, second: Arranged, order: Axis) -> Axis:
     """Sort the atoms so that those which both operands have come first. Then few axes have to be broadcast."""
     members = [set(first.order), set(second.order)]
     return tuple(sorted(order, key=lambda atom: [atom not in member for member in members]))
 
 
-def _groups(arranger: Arranger, first: Value, second: Value, order: Axis) -> list[Axis]:
+def _groups(arranger: Arranger, first: Arranged, second: Arranged, order: Axis) -> list[Axis]:
     """Return the axes for the tensors of both operands. On each axis an operand has all atoms, or the extent 1.
 
     If the present axes of an operand's tensor meet this condition, they are kept. If both do, the axes of the operand
@@ -304,7 +304,7 @@ def _groups(arranger: Arranger, first: Value, second: Value, order: Axis) -> lis
     return runs or [()]
 
 
-def _tensor_with_axes(arranger: Arranger, value: Value, groups: list[Axis]) -> Tensor:
+def _tensor_with_axes(arranger: Arranger, value: Arranged, groups: list[Axis]) -> Tensor:
     present = [group if set(group) <= set(value.order) else () for group in groups]
     repeated = [place for place, group in enumerate(groups) if group and not present[place]]
     if repeated and len(groups) > _REPEATED_AXES:

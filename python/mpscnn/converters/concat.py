@@ -5,7 +5,7 @@ from __future__ import annotations
 from mpscnn.converters.arrange import Arranger, separate_free, surroundings
 from mpscnn.converters.broadcast import with_common_atoms
 from mpscnn.converters.budget import Cost
-from mpscnn.converters.layout import Axis, Value, product
+from mpscnn.converters.layout import Arranged, Axis, product
 from mpscnn.converters.unsupported import ONE_IMAGE, MixedImagesError
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -14,7 +14,7 @@ _MAX_VALUES = 1024  # the engine concatenates at most this many tensors
 _OPERATIONS_OF_VALUE = 30_000  # the cost of bringing a value into the layout of the others
 
 
-def concat(a: Arranger, values: list[Value], axis: int) -> Value:
+def concat(a: Arranger, values: list[Arranged], axis: int) -> Arranged:
     """Concatenate values along an axis of the file."""
     first = values[0]
     if any(value.rank != first.rank for value in values):
@@ -37,19 +37,19 @@ def concat(a: Arranger, values: list[Value], axis: int) -> Value:
         given = value.with_tensor(value.tensor, value.order)
         own = (*given.axes[:axis], atoms, *given.axes[axis + 1 :])
         wanted = [*groups[:place], atoms, *groups[place + 1 :]]
-        tensors.append(a.physical(Value(given.tensor, own, given.order), wanted))
+        tensors.append(a.physical(Arranged(given.tensor, own, given.order), wanted))
     y = a.network.concat(tensors, axis=-1 if place == len(groups) - 1 else place + 1, name=a.name(""))
     (new,) = a.atoms([y.shape[place + 1]])
     axes = (*model.axes[:axis], new, *model.axes[axis + 1 :])
     order = tuple(atom for group in (*groups[:place], new, *groups[place + 1 :]) for atom in group)
-    return Value(y, axes, order)
+    return Arranged(y, axes, order)
 
 
-def _alike(model: Value, values: list[Value], axis: int) -> tuple[Value, list[Value]]:
+def _alike(model: Arranged, values: list[Arranged], axis: int) -> tuple[Arranged, list[Arranged]]:
     """Return all values with the same atoms, except on the axis along which they are concatenated."""
 
-    def without(value: Value) -> Value:
-        return Value(value.tensor, (*value.axes[:axis], (), *value.axes[axis + 1 :]), value.order)
+    def without(value: Arranged) -> Arranged:
+        return Arranged(value.tensor, (*value.axes[:axis], (), *value.axes[axis + 1 :]), value.order)
 
     refined = without(model)
     for value in values:
@@ -60,12 +60,12 @@ def _alike(model: Value, values: list[Value], axis: int) -> tuple[Value, list[Va
             raise WeightsError(f"damaged: joins {model.shown} and {value.shown} along axis {axis}")
         refined, _ = with_common_atoms(refined, without(value))
     others = [with_common_atoms(refined, without(value))[1] for value in values]
-    return Value(
+    return Arranged(
         refined.tensor, (*refined.axes[:axis], model.axes[axis], *refined.axes[axis + 1 :]), refined.order
     ), others
 
 
-def _surroundings(a: Arranger, model: Value, axis: int) -> tuple[list[Axis], int]:
+def _surroundings(a: Arranger, model: Arranged, axis: int) -> tuple[list[Axis], int]:
     """Return the axes of the tensors that are concatenated, and the number of the axis to concatenate along."""
     atoms = model.axes[axis]
     groups = a.grouping(model)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.arrange import Arranger, image_rows
-from mpscnn.converters.layout import Axis, Value, in_memory_order, product
+from mpscnn.converters.layout import Arranged, Axis, in_memory_order, product
 from mpscnn.converters.slicing import tile
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
@@ -18,7 +18,7 @@ _AXES = ("height", "width", "channels")
 _IMAGE_RANK = 4
 
 
-def matmul(arranger: Arranger, a: Value, b: Value, scale: float = 1.0) -> Value:
+def matmul(arranger: Arranger, a: Arranged, b: Arranged, scale: float = 1.0) -> Arranged:
     """Multiply the matrices of the last two axes, for each index of the other axes, and the products by `scale`."""
     a, b = (x.prepend_batch(arranger.batch) for x in (a, b.with_own_atoms()))
     extents = [[product(axis) for axis in _without_batch(arranger, x)] for x in (a, b)]
@@ -42,10 +42,10 @@ def matmul(arranger: Arranger, a: Value, b: Value, scale: float = 1.0) -> Value:
     )
     *leading, rows, _ = _without_batch(arranger, a)
     order = (*(atom for axis in leading for atom in axis), *rows, *b.axes[-1])
-    return Value(y, (*a.axes[:-1], b.axes[-1]), order)
+    return Arranged(y, (*a.axes[:-1], b.axes[-1]), order)
 
 
-def broadcast_matrices(arranger: Arranger, a: Value, b: Value) -> tuple[Value, Value]:
+def broadcast_matrices(arranger: Arranger, a: Arranged, b: Arranged) -> tuple[Arranged, Arranged]:
     """Broadcast the axes before the matrices, except for the batch: an axis of extent 1 is repeated."""
     rank = max(a.rank, b.rank)
     a, b = (_widened(value, rank) for value in (a, b))
@@ -61,7 +61,7 @@ def broadcast_matrices(arranger: Arranger, a: Value, b: Value) -> tuple[Value, V
     return tile(arranger, a, counts[0]), tile(arranger, b, counts[1])
 
 
-def _widened(value: Value, rank: int) -> Value:
+def _widened(value: Arranged, rank: int) -> Arranged:
     """Add axes of extent 1 in front until the value has `rank` axes.
 
     Raises UnsupportedError if a batch that is not 1 would no longer be the first axis.
@@ -74,8 +74,8 @@ def _widened(value: Value, rank: int) -> Value:
 
 
 def multiply_by_matrix(
-    a: Arranger, x: Value, axis: int, results: int, matrix: Callable[[], NDArray[np.float32]]
-) -> Value:
+    a: Arranger, x: Arranged, axis: int, results: int, matrix: Callable[[], NDArray[np.float32]]
+) -> Arranged:
     """Multiply the elements of an axis by a constant matrix.
 
     Args:
@@ -98,8 +98,8 @@ def multiply_by_matrix(
 
 
 def pointwise(
-    a: Arranger, x: Value, axis: int, results: int, name: str, activation: Activation = None
-) -> tuple[Value, Axis]:
+    a: Arranger, x: Arranged, axis: int, results: int, name: str, activation: Activation = None
+) -> tuple[Arranged, Axis]:
     """Add a 1x1 convolution without weights along an axis.
 
     Returns the result, and the atoms of the axis in the order of the layer's input channels.
@@ -111,10 +111,10 @@ def pointwise(
         tensor = a.physical(x.with_tensor(tensor, rest + tail), (*image_rows(rest), tail))
     y = a.network.conv2d(tensor, results, 1, activation=activation, name=name)
     (new,) = a.atoms([results])
-    return Value(y, (*x.axes[:axis], new, *x.axes[axis + 1 :]), rest + new), tail
+    return Arranged(y, (*x.axes[:axis], new, *x.axes[axis + 1 :]), rest + new), tail
 
 
-def cumsum(a: Arranger, x: Value, axis: int, *, exclusive: bool, backwards: bool) -> Value:
+def cumsum(a: Arranger, x: Arranged, axis: int, *, exclusive: bool, backwards: bool) -> Arranged:
     """Compute cumulative sums along an axis.
 
     Args:
@@ -133,7 +133,7 @@ def cumsum(a: Arranger, x: Value, axis: int, *, exclusive: bool, backwards: bool
     return multiply_by_matrix(a, x, axis, extent, matrix)
 
 
-def _without_batch(arranger: Arranger, x: Value) -> list[Axis]:
+def _without_batch(arranger: Arranger, x: Arranged) -> list[Axis]:
     """Return a value's axes without the batch.
 
     If the arranger's values have a batch, the first axis must begin with the batch.
@@ -145,7 +145,7 @@ def _without_batch(arranger: Arranger, x: Value) -> list[Axis]:
     return [x.axes[0][1:], *x.axes[1:]]
 
 
-def _matrices(arranger: Arranger, x: Value) -> tuple[Tensor, bool]:
+def _matrices(arranger: Arranger, x: Arranged) -> tuple[Tensor, bool]:
     """Return a tensor (n, matrices, rows, columns), and whether its rows and columns are transposed."""
     *others, rows, columns = _without_batch(arranger, x)
     leading = tuple(atom for axis in others for atom in axis)
@@ -156,7 +156,7 @@ def _matrices(arranger: Arranger, x: Value) -> tuple[Tensor, bool]:
 _WHOLE = frozenset({"sum_of_squares", "log_sum_exp", "variance", "deviation"})
 
 
-def reduce(a: Arranger, x: Value, atoms: Axis, kind: str, *, pools: bool = True) -> Value:
+def reduce(a: Arranger, x: Arranged, atoms: Axis, kind: str, *, pools: bool = True) -> Arranged:
     """Reduce the value over these atoms. Each contiguous run of atoms takes one layer.
 
     Some kinds (`_WHOLE`, such as the variance) cannot be computed, or would overflow, by several reductions in

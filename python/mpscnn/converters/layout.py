@@ -109,7 +109,7 @@ def without_batch(axis: Axis) -> Axis:
 
 
 @dataclass(frozen=True)
-class Value:
+class Arranged:
     """A tensor of a file, and the tensor of the network under construction that holds its elements.
 
     Attributes:
@@ -171,7 +171,7 @@ class Value:
             return self
         return self._with_batch_on(0, batch)
 
-    def with_batch_as(self, other: Value) -> Self:
+    def with_batch_as(self, other: Arranged) -> Self:
         """Return the value with a batch of 1 on the axis where another value of the same rank has it."""
         place = next((i for i, axis in enumerate(other.axes) if any(atom.is_batch for atom in axis)), None)
         batch = next((atom for axis in self.axes for atom in axis if atom.is_batch), None)

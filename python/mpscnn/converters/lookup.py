@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.arrange import Arranger
-from mpscnn.converters.layout import Axis, Value
+from mpscnn.converters.layout import Arranged, Axis
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
@@ -41,7 +41,7 @@ def select_rows(
     return y
 
 
-def look_up(a: Arranger, x: Value, table: NDArray[np.float32], name: Callable[[str], str]) -> Value:
+def look_up(a: Arranger, x: Arranged, table: NDArray[np.float32], name: Callable[[str], str]) -> Arranged:
     """Select a row of the table for each index in x. The result has the axes of x, then the table's other axes."""
     if any(atom.is_free for atom in x.order):
         raise UnsupportedError(f"looks up {x.shown}, whose number of elements is free")
@@ -50,4 +50,4 @@ def look_up(a: Arranger, x: Value, table: NDArray[np.float32], name: Callable[[s
     y = select_rows(a.network, numbers, table.reshape(len(table), -1), name)
     new = a.atoms(table.shape[1:])
     order: Axis = x.order + tuple(atom for axis in new for atom in axis)
-    return Value(y, (*x.axes, *new), order)
+    return Arranged(y, (*x.axes, *new), order)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mpscnn.converters.arrange import Arranger
 from mpscnn.converters.budget import Cost
-from mpscnn.converters.layout import Atom, Axis, Value
+from mpscnn.converters.layout import Arranged, Atom, Axis
 from mpscnn.converters.unsupported import ONE_IMAGE
 from mpscnn.errors import UnsupportedError
 
@@ -26,7 +26,7 @@ _BORDERS = (("top", "bottom"), ("left", "right"), ("front", "back"))
 _TILES = ("rows", "columns", "channels")
 
 
-def slice_axis(a: Arranger, x: Value, axis: int, positions: range) -> Value:
+def slice_axis(a: Arranger, x: Arranged, axis: int, positions: range) -> Arranged:
     """Slice an axis: take the positions of a range, whose step may be negative."""
     if positions == range(x.shape[axis] or 0):
         return x
@@ -41,7 +41,7 @@ def slice_axis(a: Arranger, x: Value, axis: int, positions: range) -> Value:
     return _changed(a, x, axis, new, "slice", attributes)
 
 
-def reverse(a: Arranger, x: Value, axis: int) -> Value:
+def reverse(a: Arranger, x: Arranged, axis: int) -> Arranged:
     """Reverse an axis, whose extent may be free."""
     new = tuple(Atom(atom.low, atom.high) for atom in x.axes[axis] if not atom.is_batch)
 
@@ -52,13 +52,13 @@ def reverse(a: Arranger, x: Value, axis: int) -> Value:
     return _changed(a, x, axis, new, "slice", attributes)
 
 
-def repeat(a: Arranger, x: Value, axis: int, times: int) -> Value:
+def repeat(a: Arranger, x: Arranged, axis: int, times: int) -> Arranged:
     """Tile an axis: repeat it as a whole this many times."""
     new = (Atom(times), *(atom for atom in x.axes[axis] if not atom.is_batch))
     return _changed(a, x, axis, new, "tile", lambda place: {_TILES[place]: times})
 
 
-def pad(a: Arranger, x: Value, axis: int, sides: tuple[int, int], settings: dict[str, Any]) -> Value:
+def pad(a: Arranger, x: Arranged, axis: int, sides: tuple[int, int], settings: dict[str, Any]) -> Arranged:
     """Pad an axis before and after; negative sides crop. `settings` are attributes of mpscnn's padding layer."""
     extent = x.shape[axis]
     (new,) = a.atoms([None if extent is None else extent + sum(sides)])
@@ -71,12 +71,12 @@ def pad(a: Arranger, x: Value, axis: int, sides: tuple[int, int], settings: dict
 
 def _changed(
     a: Arranger,
-    x: Value,
+    x: Arranged,
     axis: int,
     new: Axis,
     operation: str,
     attributes: Callable[[int], dict[str, Any]],
-) -> Value:
+) -> Arranged:
     """Apply an operation on images to one axis of a value. `new` is this axis of the result, as atoms (see arrange.py).
 
     `attributes` returns the operation's attributes. Its argument is the image axis that holds the value's axis: 0 for
@@ -94,10 +94,10 @@ def _changed(
         tensor, groups, place = a.image_around(x, atoms)
     order = tuple(atom for group in (*groups[:place], new, *groups[place + 1 :]) for atom in group)
     y = a.network.layer(operation, [tensor], attributes(place), name=a.name(""))
-    return Value(y, axes, order)
+    return Arranged(y, axes, order)
 
 
-def gather(a: Arranger, x: Value, axis: int, numbers: Sequence[int] | NDArray[np.int64]) -> Value:
+def gather(a: Arranger, x: Arranged, axis: int, numbers: Sequence[int] | NDArray[np.int64]) -> Arranged:
     """Gather positions of an axis in any order."""
     places = np.asarray(numbers, np.int64)
     first, step = (int(places[0]), int(places[1] - places[0])) if len(places) > 1 else (int(places[0]), 1)
@@ -113,7 +113,7 @@ def gather(a: Arranger, x: Value, axis: int, numbers: Sequence[int] | NDArray[np
     return _changed(a, x, axis, (Atom(len(places)),), "gather", attributes)
 
 
-def tile(a: Arranger, x: Value, times: Sequence[int]) -> Value:
+def tile(a: Arranger, x: Arranged, times: Sequence[int]) -> Arranged:
     """Repeat each axis as a whole as many times as `times` says."""
     for axis, count in enumerate(times):
         if count != 1:

@@ -19,7 +19,7 @@ from mpscnn.converters.arrange import Arranger
 from mpscnn.converters.broadcast import align
 from mpscnn.converters.budget import Cost
 from mpscnn.converters.concat import concat
-from mpscnn.converters.layout import Axis, Value, product, without_batch
+from mpscnn.converters.layout import Arranged, Axis, product, without_batch
 from mpscnn.converters.lookup import look_up
 from mpscnn.converters.slicing import gather, pad, reverse, slice_axis, tile
 from mpscnn.converters.unsupported import CHOOSE_SIZE, ONE_IMAGE, MixedImagesError
@@ -31,7 +31,7 @@ from mpscnn.graph.network import Network
 
 
 @dataclass(frozen=True)
-class FileTensor(Value):
+class FileTensor(Arranged):
     """A tensor of a file with methods that compute other tensors.
 
     Axes are the file's. All methods raise UnsupportedError if mpscnn cannot compute, move or repeat the elements as
@@ -71,7 +71,7 @@ class FileTensor(Value):
         """The network that gets the layers."""
         return self.arranger.network
 
-    def wrap(self, value: Value) -> FileTensor:
+    def wrap(self, value: Arranged) -> FileTensor:
         """Return a value as an object of this class."""
         if isinstance(value, FileTensor):
             return value
@@ -140,7 +140,7 @@ class FileTensor(Value):
     # ---- Two tensors -----------------------------------------------------------------------------------------------
 
     def combine(
-        self, operation: str, other: Value, suffix: str = "", activation: Activation = None
+        self, operation: str, other: Arranged, suffix: str = "", activation: Activation = None
     ) -> FileTensor:
         """Apply an operation of two operands, which are broadcast by the rules of NumPy.
 
@@ -155,16 +155,16 @@ class FileTensor(Value):
         name = self.arranger.name(suffix)
         return self.wrap(both.result(compute(both.first, both.second, activation=activation, name=name)))
 
-    def __add__(self, other: Value) -> FileTensor:
+    def __add__(self, other: Arranged) -> FileTensor:
         return self.combine("add", other)
 
-    def __mul__(self, other: Value) -> FileTensor:
+    def __mul__(self, other: Arranged) -> FileTensor:
         return self.combine("multiply", other)
 
-    def __matmul__(self, other: Value) -> FileTensor:
+    def __matmul__(self, other: Arranged) -> FileTensor:
         return self.matmul(other)
 
-    def matmul(self, other: Value, scale: float = 1.0) -> FileTensor:
+    def matmul(self, other: Arranged, scale: float = 1.0) -> FileTensor:
         """Multiply the matrices of the last two axes, and the products by `scale`. Other axes are broadcast."""
         operands = contractions.broadcast_matrices(self.arranger, self, other)
         return self.wrap(contractions.matmul(self.arranger, *operands, scale))
@@ -211,7 +211,7 @@ class FileTensor(Value):
         kept = [() if axis in axes else y.axes[axis] for axis in range(self.rank)]
         if batch:
             kept[0] = batch + kept[0]
-        return self.wrap(Value(y.tensor, tuple(kept), y.order))
+        return self.wrap(Arranged(y.tensor, tuple(kept), y.order))
 
     def argmax_or_argmin(self, axis: int, *, minimum: bool = False, last: bool = False) -> FileTensor:
         """Return the index of the largest element of an axis, or with `minimum` that of the smallest.
@@ -231,7 +231,7 @@ class FileTensor(Value):
         find = self.network.argmin if minimum else self.network.argmax
         y = find(tensor, name=self.arranger.name(""))
         axes = (*x.axes[:axis], (), *x.axes[axis + 1 :])
-        places = self.wrap(Value(y, axes, rest, whole_numbers=True))
+        places = self.wrap(Arranged(y, axes, rest, whole_numbers=True))
         return places.linear(-1.0, (self.shape[axis] or 1) - 1.0, "/index") if last else places
 
     def top_k(self, axis: int, count: int, *, largest: bool) -> FileTensor:
@@ -246,7 +246,7 @@ class FileTensor(Value):
         y = self.network.layer("top_k", [tensor], attributes, name=self.arranger.name("/indices"))
         (new,) = self.arranger.atoms([count])
         axes = (*x.axes[:axis], new, *x.axes[axis + 1 :])
-        return self.wrap(Value(y, axes, rest + new, whole_numbers=True))
+        return self.wrap(Arranged(y, axes, rest + new, whole_numbers=True))
 
     def take_along_axis(self, axis: int, indices: FileTensor) -> FileTensor:
         """Gather elements of an axis by computed indices, as numpy.take_along_axis does.
@@ -275,7 +275,7 @@ class FileTensor(Value):
         ]
         y = self.network.take_along_axis(*tensors, name=self.arranger.name(""))
         rest, last = orders[1]
-        return self.wrap(Value(y, places.axes, rest + last, whole_numbers=self.whole_numbers))
+        return self.wrap(Arranged(y, places.axes, rest + last, whole_numbers=self.whole_numbers))
 
     def gather(self, axis: int, indices: FileTensor, *, of_each_image: bool = False) -> FileTensor:
         """Gather positions of an axis by computed indices: the axes of the indices replace the axis.
@@ -300,7 +300,7 @@ class FileTensor(Value):
         new = tuple(without_batch(atoms) for atoms in places.axes)[of_each_image:]
         axes = (*x.axes[:axis], *new, *x.axes[axis + 1 :])
         order = tuple(atom for group in groups for atom in group)
-        return self.wrap(Value(y, axes, order, whole_numbers=self.whole_numbers))
+        return self.wrap(Arranged(y, axes, order, whole_numbers=self.whole_numbers))
 
     def multiply_by_matrix(
         self, axis: int, results: int, matrix: Callable[[], NDArray[np.float32]]
@@ -410,7 +410,7 @@ class FileTensor(Value):
         tensor = self.arranger.constant(name, (depth,), lambda: np.arange(depth, dtype=np.float32))
         (atoms,) = self.arranger.atoms([depth])
         axes = [atoms if place == axis % x.rank else () for place in range(x.rank)]
-        return x.combine("equal", Value(tensor, tuple(axes), atoms), "/same").linear(on - off, off)
+        return x.combine("equal", Arranged(tensor, tuple(axes), atoms), "/same").linear(on - off, off)
 
     def look_up(self, table: NDArray[np.float32]) -> FileTensor:
         """Select a row of a table for each element, which is an index; see `lookup.look_up`."""
@@ -424,7 +424,7 @@ class FileTensor(Value):
         """Pad an axis before and after; see `slicing.pad`."""
         return self.wrap(pad(self.arranger, self, axis, sides, settings))
 
-    def concat(self, others: Iterable[Value], axis: int) -> FileTensor:
+    def concat(self, others: Iterable[Arranged], axis: int) -> FileTensor:
         """Concatenate this tensor and others along an axis."""
         return self.wrap(concat(self.arranger, [self, *others], axis))
 
@@ -466,7 +466,7 @@ class FileTensor(Value):
     # ---- Layouts ---------------------------------------------------------------------------------------------------
 
     def reshape(self, low: Sequence[int], high: Sequence[int]) -> FileTensor:
-        """Reshape the tensor as `Value.view` does. Move elements first if the memory order does not allow it."""
+        """Reshape the tensor as `Arranged.view` does. Move elements first if the memory order does not allow it."""
         return self.wrap(self.arranger.reshape(self, low, high))
 
     def image(self) -> Tensor:

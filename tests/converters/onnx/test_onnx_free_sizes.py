@@ -13,7 +13,7 @@ from tiers import with_full
 import mpscnn
 from mpscnn.converters.arrange import Arranger
 from mpscnn.converters.budget import Budget
-from mpscnn.converters.layout import Atom, FreeExtents, Value, batch_atom
+from mpscnn.converters.layout import Arranged, Atom, FreeExtents, batch_atom
 
 SIZES = ((7, 9), (8, 5), (1, 3))
 
@@ -160,7 +160,7 @@ def test_the_axis_of_an_atom_is_not_guessed() -> None:
     first, last, two, half, four = free.atom(), free.atom(), Atom(2), Atom(2), Atom(4)
 
     def grouping(*order: Atom) -> list[tuple[Atom, ...]] | None:
-        return arranger.grouping(Value(network.input, ((batch_atom(None),), order), order))
+        return arranger.grouping(Arranged(network.input, ((batch_atom(None),), order), order))
 
     assert grouping(first, last, four) == [(first,), (last,), (four,)]
     assert grouping(first, last, two, half) == [(first,), (last,), (two, half)]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from mpscnn.converters.arrange import image_rows
 from mpscnn.converters.layer_names import quote_name
-from mpscnn.converters.layout import Axis, Value
+from mpscnn.converters.layout import Arranged, Axis
 from mpscnn.converters.onnx_metadata import ultralytics_names
 from mpscnn.converters.onnx_reader.context import Context
 from mpscnn.converters.onnx_reader.detector_postprocess import PostProcessing
@@ -59,8 +59,8 @@ class Heads:
         letterboxed: whether the network takes photos with YOLO's preprocessing (letterbox, divided by 255).
     """
 
-    boxes: Value
-    scores: Value
+    boxes: Arranged
+    scores: Arranged
     suppression: dict[str, Any]
     background: bool = False
     number_axis: int = -1
@@ -245,7 +245,9 @@ def _in_corners(processing: PostProcessing) -> bool:
     )
 
 
-def _leaves_out_background(c: Context, processing: PostProcessing, name: str, scores: Value) -> bool | None:
+def _leaves_out_background(
+    c: Context, processing: PostProcessing, name: str, scores: Arranged
+) -> bool | None:
     """Return True if the nodes after the scores read all classes but the first, and False if they read all.
 
     Return None if this cannot be told.
@@ -268,11 +270,11 @@ def _leaves_out_background(c: Context, processing: PostProcessing, name: str, sc
     return False if taken == list(range(columns)) else None
 
 
-def _own_extents(value: Value) -> list[int | None]:
+def _own_extents(value: Arranged) -> list[int | None]:
     return [_extent(value, axis) for axis in range(value.rank)]
 
 
-def _extent(value: Value, axis: int) -> int | None:
+def _extent(value: Arranged, axis: int) -> int | None:
     """Return the extent of an axis without the batch; None if it is free."""
     extent = 1
     for atom in value.axes[axis]:
@@ -284,7 +286,7 @@ def _extent(value: Value, axis: int) -> int | None:
     return extent
 
 
-def _has_batch(value: Value, axis: int) -> bool:
+def _has_batch(value: Arranged, axis: int) -> bool:
     return any(atom.is_batch for atom in value.axes[axis])
 
 
@@ -370,13 +372,13 @@ def _edges(c: Context, heads: Heads) -> tuple[Tensor, str]:
     return c.network.reshape(y, (-1, 4), name=c.names.unique("boxes")), name
 
 
-def _rows(c: Context, value: Value, column_axis: int) -> Tensor:
+def _rows(c: Context, value: Arranged, column_axis: int) -> Tensor:
     """Return the value as a tensor (n, boxes, columns)."""
     tensor = c.arranger.physical(value, _two_axes(value, column_axis))
     return c.network.activation(tensor, {"kind": "none"}, name=c.names.unique("scores"))
 
 
-def _two_axes(value: Value, column_axis: int) -> tuple[Axis, Axis]:
+def _two_axes(value: Arranged, column_axis: int) -> tuple[Axis, Axis]:
     """Return the atoms of the axis of boxes, and those of the axis with the numbers of each box."""
     columns = value.axis(column_axis)
     own = [tuple(atom for atom in axis if not atom.is_batch) for axis in value.axes]

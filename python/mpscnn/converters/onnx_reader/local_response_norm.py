@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.converters.layout import Value
+from mpscnn.converters.layout import Arranged
 from mpscnn.converters.onnx_reader.array_ops import borders, squeeze_axes
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.node import Node
@@ -111,7 +111,7 @@ def _other(c: Context, node: Node, before: Node) -> float:
     return c.constants.number(second if first == before.outputs[0] else first, "its operand")
 
 
-def _gives_axes(c: Context, node: Node, x: Value, wanted: Value) -> bool:
+def _gives_axes(c: Context, node: Node, x: Arranged, wanted: Arranged) -> bool:
     """Return True if an Unsqueeze, Squeeze or Reshape of x gives the same axes as `wanted`."""
     if node.kind == "Reshape":
         made = x.view(*c.constants.shapes(node.input(1), "the new shape"))

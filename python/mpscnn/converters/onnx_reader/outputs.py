@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mpscnn.converters.layer_names import quote_name
-from mpscnn.converters.layout import Axis, Value
+from mpscnn.converters.layout import Arranged, Axis
 from mpscnn.converters.onnx_reader.context import Context
 from mpscnn.converters.onnx_reader.layouts import IN_BETWEEN, TO_NHWC, OutputLayout
 from mpscnn.converters.onnx_reader.neurons import NEURONS
@@ -38,7 +38,7 @@ class Outputs:
         self._marked.add(tensor.index)
         c.network.output(tensor)
 
-    def _axes(self, name: str, value: Value) -> list[Axis]:
+    def _axes(self, name: str, value: Arranged) -> list[Axis]:
         """Return the axes of an output. Images become NHWC, unless the file has them in this order."""
         batch = self._c.arranger.batch
         if batch is None:

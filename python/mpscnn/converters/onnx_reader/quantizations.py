@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from mpscnn.converters.integer_limits import Grid, clip_limits
-from mpscnn.converters.layout import Value
+from mpscnn.converters.layout import Arranged
 from mpscnn.converters.onnx_reader.context import Context, Handler, Integers, Quantized
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.tensor import FileTensor
@@ -46,7 +46,7 @@ def merge_integer_limits(c: Context, activation: Activation, name: str) -> Activ
     return {"kind": "clamp", "a": limits.low, "b": limits.high}
 
 
-def note_same_limits(c: Context, x: Value, name: str) -> None:
+def note_same_limits(c: Context, x: Arranged, name: str) -> None:
     """Note that the result of a maximum or mean of x needs no clipping, if it has the same quantization as x."""
     user = c.only_user(name)
     if user is None or user.kind != "QuantizeLinear" or x.tensor.index not in c.integers.of_tensors:
@@ -56,7 +56,7 @@ def note_same_limits(c: Context, x: Value, name: str) -> None:
             c.integers.limited.add(name)
 
 
-def note_integers(c: Context, value: Value, name: str) -> None:
+def note_integers(c: Context, value: Arranged, name: str) -> None:
     """Record the quantization of a constant that was dequantized from integers with one scale."""
     stored = c.constants.integers_of(name)
     assert stored is not None
