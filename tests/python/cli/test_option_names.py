@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import inspect
+from enum import Enum
 from typing import Any
 
 import pytest
+import typer
 from command_line import call
 from typer.main import get_command
+from typer.testing import CliRunner
 
 import mpscnn
 from mpscnn.apps.cli.app import app
+from mpscnn.apps.cli.option_groups import COMPILE, RUN, _kind, add_options
+from mpscnn.runtime.options import CompileOptions, RunOptions
 
 COMMANDS: dict[str, Any] = get_command(app).commands  # type: ignore[attr-defined]
 OPTIONS = [
@@ -75,3 +80,30 @@ def test_unknown_commands_get_a_suggestion(
     assert f"No such command '{given}'; did you mean {expected}?" in capsys.readouterr().err
     assert call(monkeypatch, "unrelated-name") == 2
     assert "did you mean" not in capsys.readouterr().err
+
+
+def test_a_command_gets_each_value_that_an_option_offers() -> None:
+    got: dict[str, Any] = {}
+
+    @add_options(only=[*COMPILE.fields, *RUN.fields])
+    def probe(program: CompileOptions = COMPILE, session: RunOptions = RUN) -> None:
+        got.update({**vars_of(program), **vars_of(session)})
+
+    probed = typer.Typer()
+    probed.command()(probe)
+    choices = [
+        (field, member.value)
+        for group in (COMPILE, RUN)
+        for field in group.fields
+        if isinstance(kind := _kind(group, field), type) and issubclass(kind, Enum)
+        for member in kind
+    ]
+    assert {"precision", "weights", "metal_kernels"} <= {field for field, _ in choices}
+    for field, value in choices:
+        result = CliRunner().invoke(probed, [f"--{field.replace('_', '-')}", value])
+        assert result.exit_code == 0, result.output
+        assert got[field] == value
+
+
+def vars_of(group: CompileOptions | RunOptions) -> dict[str, Any]:
+    return {name: getattr(group, name) for name in group.fields}

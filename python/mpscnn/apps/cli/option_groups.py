@@ -74,7 +74,10 @@ def _parameter(group: _Group, name: str) -> inspect.Parameter:
     default = getattr(group, name)
     dashed = name.replace("_", "-")
     names = [f"--{dashed}/--no-{dashed}" if option.default is True else f"--{dashed}"]
-    told: dict[str, Any] = {"help": option.text[0].upper() + option.text[1:], "callback": _checks(option)}
+    told: dict[str, Any] = {"help": option.text[0].upper() + option.text[1:]}
+    if not issubclass(kind, Enum):
+        # An Enum needs no check, since it refuses other values. Typer before 0.29 loses its value if there is one.
+        told["callback"] = _checks(option)
     if issubclass(kind, Enum):
         default = kind(default)
     elif kind is not bool and not isinstance(option.default, kind):
