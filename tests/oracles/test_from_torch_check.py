@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,9 @@ from oracles.mixing_modules import MIXING, SEPARATE, UNNAMED, Applied
 import mpscnn
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
+
+from mpscnn.torch_backend import backend  # noqa: E402
+
 nn = torch.nn
 
 
@@ -19,10 +23,26 @@ def test_a_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> 
 
     found = importlib.util.find_spec
     monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name, *rest: None if name == "onnx" else found(name, *rest)
+        importlib.util, "find_spec", lambda name, *rest: None if name == "torch" else found(name, *rest)
     )
-    with pytest.raises(mpscnn.UnsupportedError, match=r'needs onnx, .*pip install "mpscnn\[torch\]"'):
+    with pytest.raises(mpscnn.UnsupportedError, match=r'needs torch, .*pip install "mpscnn\[torch\]"'):
         mpscnn.from_torch(nn.ReLU().eval(), torch.zeros(1, 3, 4, 4))
+
+
+@pytest.mark.parametrize("package", ["onnx", "google.protobuf"])
+def test_no_other_package_is_needed(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(64, 2)).eval()
+    example = torch.rand(1, 3, 6, 6)
+    network = mpscnn.from_torch(module, example)
+    compiled = torch.compile(module, backend=backend)
+    with torch.no_grad():
+        np.testing.assert_allclose(
+            compiled(example),
+            network.compile().run(example.numpy().transpose(0, 2, 3, 1)),
+            rtol=1e-5,
+            atol=1e-6,
+        )
 
 
 class Heads(nn.Module):  # type: ignore[misc, name-defined]

@@ -14,7 +14,6 @@ from oracles.torchvision_models import randomized, torchvision
 import mpscnn
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
-pytest.importorskip("onnx", reason="onnx is not installed")
 
 from mpscnn.torch_backend import backend  # noqa: E402
 

@@ -17,8 +17,9 @@ from mpscnn.converters.broadcast_views import is_filled
 from mpscnn.converters.budget import Budget, Cost
 from mpscnn.converters.float32_intermediates import Origin
 from mpscnn.converters.layer_names import LayerNames, quote_name
-from mpscnn.converters.onnx_reader.external_data import ExternalData
-from mpscnn.converters.onnx_reader.file import OnnxFile
+from mpscnn.converters.onnx_reader.file import Described, OnnxFile
+from mpscnn.converters.onnx_reader.node import Node
+from mpscnn.converters.onnx_reader.tensors import element_type
 from mpscnn.converters.wire.protobuf_view import ProtobufView
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -157,29 +158,25 @@ class Graph:
 
     def onnx_file(self, outputs: Sequence[str]) -> OnnxFile:
         """Return the graph with these tensors as its outputs."""
-        helper, kind = self._onnx.helper, self._onnx.TensorProto.FLOAT
-        graph = helper.make_graph(
-            self._nodes,
-            "graph",
-            [
-                helper.make_tensor_value_info(name, self._element(name), list(shape))
-                for name, shape in self._inputs.items()
-            ],
-            [helper.make_tensor_value_info(name, kind, None) for name in outputs],
-        )
-        model: onnx.ModelProto = helper.make_model(
-            graph, opset_imports=[helper.make_opsetid("", self._opset)]
-        )
+        inputs = [
+            Described(name, element_type(self._element(name)), tuple(shape))
+            for name, shape in self._inputs.items()
+        ]
+        nodes = [Node.from_message(ProtobufView(node), is_ours=False) for node in self._nodes]
         copied = sum(one.nbytes for one in self._constants.values() if not isinstance(one, Blob))
-        size = model.ByteSize() + copied + sum(size for _, _, size in self._places)
+        size = (
+            sum(node.ByteSize() for node in self._nodes) + copied + sum(size for _, _, size in self._places)
+        )
         return OnnxFile(
-            ProtobufView(model),
             self._origin,
-            size,
-            ExternalData(None),
-            self._origins(),
+            nodes,
+            inputs,
+            outputs,
+            self._constants,
+            size=size,
+            opset=self._opset,
+            origins=self._origins(),
             keeps_axes=self._keeps_axes,
-            constants=self._constants,
         )
 
     def _element(self, _: str) -> int:

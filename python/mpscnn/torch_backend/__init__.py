@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from mpscnn.errors import ParameterError, UnsupportedError
+from mpscnn.errors import ParameterError
 from mpscnn.runtime.options import CompileOptions
 
 __all__ = ["backend"]
@@ -39,7 +38,7 @@ def backend(
         mode: None or "default", because torch's other modes only concern its own compiler.
 
     Raises:
-        ParameterError: an unknown option or mode. UnsupportedError: the package `onnx` is not installed.
+        ParameterError: an unknown option or mode.
     """
     if not isinstance(options, Mapping | None):
         raise ParameterError(f'torch.compile(backend="mpscnn"): options must be a dict, got {options!r}')
@@ -53,8 +52,6 @@ def backend(
         )
     if mode not in (None, "default"):
         raise ParameterError(f'torch.compile(backend="mpscnn"): mode must be None or "default", got {mode!r}')
-    if importlib.util.find_spec("onnx") is None:
-        raise UnsupportedError('torch.compile(backend="mpscnn") needs: pip install "mpscnn[torch]"')
     import torch
 
     if torch.is_grad_enabled() and any(getattr(value, "requires_grad", False) for value in example_inputs):

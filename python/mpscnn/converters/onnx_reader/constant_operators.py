@@ -197,7 +197,8 @@ def shape_of(node: Node, shapes: tuple[list[int], list[int]], budget: Budget) ->
 
 
 def _fill(node: Node, operands: Operands) -> Constant:
-    value = decode_tensor(node.tensor("value")) if node.has("value") else np.zeros(1, np.float32)
+    value = node.tensor("value") if node.has("value") else np.zeros(1, np.float32)
+    value = value if isinstance(value, np.ndarray) else decode_tensor(value)
     shape = given(operands, 0)
     return Constant.of(value, shape.budget).fill(shape)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -61,70 +61,65 @@ class Described:
 
 
 class OnnxFile:
-    """The graph of an ONNX file. Its nodes are in topological order.
+    """A graph of ONNX' operators: that of a file, or one that was built in memory.
 
     Args:
-        model: the message of the file.
         origin: the name of the file, for messages.
+        nodes: the operators in any order.
+        inputs: the descriptions of the inputs.
+        outputs: the names of the outputs.
+        tensors: the weights by name: arrays, parts of files or messages.
         size: the size of the file in bytes. It limits the memory and work of the conversion.
-        external: reads tensors that are not in the message.
+        opset: the version of the operators.
+        stated: returns the descriptions of tensors that the graph states; None: it states none.
+        external: reads tensors that are not in the message; None: there are none.
         origins: for a graph that was made of a file of another format, the layer of each tensor's node.
         keeps_axes: whether inputs and outputs have the same order of axes in the network as in the graph, as in formats
             with the channels last. Otherwise images are (n, channels, height, width), as in ONNX.
-        constants: the weights by name if they are not in the model's message.
+        metadata: the texts of the file's metadata by key.
+        is_ours: whether mpscnn has written the file.
+
+    Attributes:
+        nodes: the operators in topological order.
     """
 
     def __init__(
         self,
-        model: Any,
         origin: str,
-        size: int,
-        external: ExternalData,
-        origins: Mapping[str, Origin] | None = None,
+        nodes: Sequence[Node],
+        inputs: Sequence[Described],
+        outputs: Sequence[str],
+        tensors: Mapping[str, Any],
         *,
+        size: int,
+        opset: int,
+        stated: Callable[[], Iterable[Described]] | None = None,
+        external: ExternalData | None = None,
+        origins: Mapping[str, Origin] | None = None,
         keeps_axes: bool = False,
-        constants: Mapping[str, NDArray[Any] | Blob] | None = None,
+        metadata: Mapping[str, str] | None = None,
+        is_ours: bool = False,
     ) -> None:
         self.origin = origin
-        self.keeps_axes = keeps_axes
+        self.inputs = list(inputs)
+        self.outputs = list(outputs)
+        self.tensors = tensors
         self.size = size
+        self.opset = opset
         self.origins = origins or {}
-        self._external = external
-        self.opsets = {
-            entry.domain if entry.domain != "ai.onnx" else "": entry.version for entry in model.opset_import
-        }
-        self.opset = self.opsets.get("", 0)
-        if self.opset < OLDEST_OPSET:
-            raise UnsupportedError(
-                f"{origin}: it is of opset {self.opset}; supported are {OLDEST_OPSET} and later. The package onnx "
-                "converts it (onnx.version_converter)"
-            )
-        graph = model.graph
-        for what in ("node", "input", "output", "initializer", "value_info"):
-            count = graph.count(what)
-            if count > _MAX_PARTS:
-                raise UnsupportedError(
-                    f"{origin}: its graph has {count} parts of the kind {what}; at most {_MAX_PARTS} are supported"
-                )
-        self._is_ours = model.producer_name == PRODUCER
-        functions = Functions(model, self.opsets, origin, max_nodes(size))
-        nodes = functions.inlined(Node(node, is_ours=self._is_ours) for node in graph.node)
-        self.tensors: Mapping[str, Any] = constants or {tensor.name: tensor for tensor in graph.initializer}
-        if graph.count("sparse_initializer"):
-            raise UnsupportedError(f"{origin}: its weights are sparse, which is not supported")
-        # Old files list their weights among the inputs, too.
-        self.inputs = [_described(info) for info in graph.input if info.name not in self.tensors]
-        self.outputs: list[str] = [info.name for info in graph.output]
-        self.metadata: dict[str, str] = {entry.key: entry.value for entry in model.metadata_props}
-        self._stated = [*graph.input, *graph.value_info, *graph.output]
-        known = {"", *self.tensors, *(described.name for described in self.inputs)}
+        self.keeps_axes = keeps_axes
+        self.metadata = dict(metadata or {})
+        self._stated = stated
+        self._external = external or ExternalData(None)
+        self._is_ours = is_ours
+        known = {"", *tensors, *(described.name for described in inputs)}
         self.nodes = sort_nodes(nodes, known, origin)
         self._check_outputs(known)
 
     @cached_property
     def stated(self) -> dict[str, Described]:
         """The file's descriptions of tensors between its layers."""
-        return {info.name: _described(info) for info in self._stated}
+        return {one.name: one for one in self._stated()} if self._stated is not None else {}
 
     @cached_property
     def positions(self) -> dict[int, int]:
@@ -242,10 +237,56 @@ def file_from_model(
     """
     read: Any = model if isinstance(model, Message) else ProtobufView(model)
     size = read.encoded_size()
-    return OnnxFile(read, origin, size, external or ExternalData(None))
+    opsets = _opsets(read, origin)
+    graph = read.graph
+    _check_counts(graph, origin)
+    is_ours = read.producer_name == PRODUCER
+    functions = Functions(read, opsets, origin, max_nodes(size))
+    nodes = functions.inlined(Node.from_message(node, is_ours=is_ours) for node in graph.node)
+    tensors = {tensor.name: tensor for tensor in graph.initializer}
+    stated = [*graph.input, *graph.value_info, *graph.output]
+    return OnnxFile(
+        origin,
+        nodes,
+        # Old files list their weights among the inputs, too.
+        [_described(info) for info in graph.input if info.name not in tensors],
+        [info.name for info in graph.output],
+        tensors,
+        size=size,
+        opset=opsets[""],
+        stated=lambda: map(_described, stated),
+        external=external,
+        metadata={entry.key: entry.value for entry in read.metadata_props},
+        is_ours=is_ours,
+    )
 
 
 # ---- Parts of the format -------------------------------------------------------------------------------------------
+
+
+def _opsets(model: Any, origin: str) -> dict[str, int]:
+    """Return the versions of the operators that a model uses, by domain. Raises UnsupportedError for old ones."""
+    opsets = {
+        entry.domain if entry.domain != "ai.onnx" else "": entry.version for entry in model.opset_import
+    }
+    if opsets.setdefault("", 0) < OLDEST_OPSET:
+        raise UnsupportedError(
+            f"{origin}: it is of opset {opsets['']}; supported are {OLDEST_OPSET} and later. The package onnx "
+            "converts it (onnx.version_converter)"
+        )
+    return opsets
+
+
+def _check_counts(graph: Any, origin: str) -> None:
+    """Raise UnsupportedError for a graph with too many parts, or with sparse weights."""
+    for what in ("node", "input", "output", "initializer", "value_info"):
+        count = graph.count(what)
+        if count > _MAX_PARTS:
+            raise UnsupportedError(
+                f"{origin}: its graph has {count} parts of the kind {what}; at most {_MAX_PARTS} are supported"
+            )
+    if graph.count("sparse_initializer"):
+        raise UnsupportedError(f"{origin}: its weights are sparse, which is not supported")
 
 
 def _array_of(weight: Blob) -> NDArray[Any]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from mpscnn.converters.layer_names import quote_name
-from mpscnn.converters.onnx_reader.node import Node
+from mpscnn.converters.onnx_reader.node import FileAttributes, Node
 from mpscnn.errors import UnsupportedError, WeightsError
 
 # The maximum depth of calls.
@@ -79,9 +79,9 @@ class Functions:
         names = dict(zip(function.input, [*node.inputs, *[""] * function.count("input")], strict=False))
         names |= dict(zip(function.output, node.outputs, strict=False))
         names[""] = ""
-        stated = {entry.name: entry for entry in function.attribute_proto} | node.entries
+        stated = {entry.name: entry for entry in function.attribute_proto} | _entries(node)
         for proto in function.node:
-            made = Node(proto, is_ours=False)
+            made = Node.from_message(proto, is_ours=False)
             for listed in (made.inputs, made.outputs):
                 for place, name in enumerate(listed):
                     if name not in names:
@@ -90,11 +90,12 @@ class Functions:
             made.name = made.layer = (
                 self._unique(proto.name + suffix) if proto.name else next(filter(None, made.outputs), "")
             )
-            made.entries = {
-                name: stated[entry.ref_attr_name] if entry.ref_attr_name else entry
-                for name, entry in made.entries.items()
-                if not entry.ref_attr_name or entry.ref_attr_name in stated
-            }
+            entries = _entries(made)
+            for name, entry in list(entries.items()):
+                if entry.ref_attr_name in stated:
+                    entries[name] = stated[entry.ref_attr_name]
+                elif entry.ref_attr_name:
+                    del entries[name]
             yield from self._expanded(made, depth + 1)
 
     def _check(self, function: Any, node: Node) -> None:
@@ -134,6 +135,12 @@ class Functions:
             open_calls.add(key)
             waiting.append((key, True))
             waiting += [(call, False) for call in self._calls[key]]
+
+
+def _entries(node: Node) -> dict[str, Any]:
+    """Return the messages of a node's attributes by name."""
+    assert isinstance(node.attributes, FileAttributes)
+    return node.attributes.entries
 
 
 def _domain(text: str) -> str:

@@ -1,10 +1,12 @@
-"""Represent the nodes of an ONNX file and their attributes."""
+"""Represent operators of ONNX and their attributes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
+
+import numpy as np
 
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.onnx_reader.schema import ATTRIBUTE_TYPES
@@ -13,36 +15,75 @@ from mpscnn.errors import UnsupportedError, WeightsError
 _TENSOR = "t"
 
 
-class Node:
-    """One operator of the graph.
+class FileAttributes(Mapping[str, Any]):
+    """The attributes of a node in a file, as Python values. Graphs, tensors and types stay messages.
 
     Args:
-        proto: the message.
-        is_ours: whether mpscnn has written the file.
-
-    Attributes:
-        layer: the name for the node's layers: the node's name, or in files that mpscnn wrote, the stated layer.
+        proto: the message of the node. Its attributes are read when the first one is asked for.
     """
 
-    def __init__(self, proto: Any, *, is_ours: bool) -> None:
-        self.proto = proto
-        domain, kind = proto.domain, proto.op_type
-        self.kind: str = kind if domain in ("", "ai.onnx") else f"{domain}.{kind}"
-        self.inputs: list[str] = list(proto.input)
-        self.outputs: list[str] = list(proto.output)
-        self.name: str = proto.name or next(filter(None, self.outputs), "")
-        self.layer: str = (proto.doc_string if is_ours else "") or self.name
-        proto.release()  # a graph may have very many nodes
-
-    @cached_property
-    def attributes(self) -> dict[str, Any]:
-        """The attributes as Python values. Graphs, tensors and types stay messages."""
-        return {name: getattr(entry, _field(entry)) for name, entry in self.entries.items()}
+    def __init__(self, proto: Any) -> None:
+        self._proto = proto
 
     @cached_property
     def entries(self) -> dict[str, Any]:
         """The messages of the attributes by name."""
-        return {entry.name: entry for entry in self.proto.attribute}
+        return {entry.name: entry for entry in self._proto.attribute}
+
+    @cached_property
+    def _values(self) -> dict[str, Any]:
+        return {name: getattr(entry, _field(entry)) for name, entry in self.entries.items()}
+
+    def __getitem__(self, name: str) -> Any:
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def has_tensor(self, name: str) -> bool:
+        """Return True if an attribute is the message of a tensor."""
+        return _field(self.entries[name]) == _TENSOR
+
+
+class Node:
+    """One operator of a graph.
+
+    Args:
+        kind: the name of the operator. If it is not one of ONNX, the name begins with a domain, as in "own.Kind".
+        inputs, outputs: the names of the operands and results. An empty name stands for one that is left out.
+        attributes: the attributes by name. A tensor is an array, or the message of a file.
+        name: the name of the node; empty: that of its first result.
+        layer: the name for the node's layers; empty: the name of the node.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        inputs: Sequence[str],
+        outputs: Sequence[str],
+        attributes: Mapping[str, Any],
+        name: str = "",
+        layer: str = "",
+    ) -> None:
+        self.kind = kind
+        self.inputs = list(inputs)
+        self.outputs = list(outputs)
+        self.attributes = attributes
+        self.name = name or next(filter(None, self.outputs), "")
+        self.layer = layer or self.name
+
+    @classmethod
+    def from_message(cls, proto: Any, *, is_ours: bool) -> Node:
+        """Return the node of a file. If mpscnn has written it (`is_ours`), it may state the name of a layer."""
+        domain, kind = proto.domain, proto.op_type
+        full = kind if domain in ("", "ai.onnx") else f"{domain}.{kind}"
+        layer = proto.doc_string if is_ours else ""
+        node = cls(full, proto.input, proto.output, FileAttributes(proto), proto.name, layer)
+        proto.release()  # a graph may have very many nodes
+        return node
 
     def has(self, name: str) -> bool:
         """Return True if the attribute is stated."""
@@ -86,9 +127,10 @@ class Node:
         return value
 
     def tensor(self, name: str) -> Any:
-        """Return the message of an attribute that is a tensor. Raises the errors of `integer`."""
+        """Return an attribute that is a tensor: an array or a message. Raises the errors of `integer`."""
         value = self._attribute(name, None)
-        if _field(self.entries[name]) != _TENSOR:
+        is_message = isinstance(self.attributes, FileAttributes) and self.attributes.has_tensor(name)
+        if not is_message and not isinstance(value, np.ndarray):
             raise WeightsError(f"damaged: its {name} is not a tensor")
         return value
 

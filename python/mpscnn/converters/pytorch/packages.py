@@ -6,7 +6,7 @@ import importlib.util
 
 from mpscnn.errors import UnsupportedError
 
-_NEEDED = ("torch", "onnx")
+_NEEDED = ("torch",)
 
 
 def require_packages() -> None:

@@ -1,45 +1,29 @@
-"""Build ONNX models in memory from PyTorch's operators."""
+"""Build graphs of ONNX' operators in memory from PyTorch's operators."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.converters.onnx_reader.file import OnnxFile, file_from_model
+from mpscnn.converters.onnx_reader.file import Described, OnnxFile
+from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.pytorch.aten.extent_nodes import ExtentNodes
 from mpscnn.converters.pytorch.extents import Extent, FreeExtent
-
-if TYPE_CHECKING:
-    import onnx
 
 #: The version of ONNX' operators. Since 21, GroupNormalization has a scale for each channel.
 OPSET = 21
 
 Shape = tuple[Extent, ...]
 
-#: ONNX's numbers of the types that tensors of a model may have.
-ELEMENT_TYPES = {
-    "float32": 1,
-    "uint8": 2,
-    "int8": 3,
-    "uint16": 4,
-    "int16": 5,
-    "int32": 6,
-    "int64": 7,
-    "bool": 9,
-    "float16": 10,
-    "float64": 11,
-    "complex64": 14,
-    "complex128": 15,
-    "bfloat16": 16,
-}
+#: The bytes that a node counts as, beside the constants, for the limits of the conversion.
+_NODE_BYTES = 100
 
 
 class OnnxModel:
-    """An ONNX model to which nodes and constants are added.
+    """A graph of ONNX' operators to which nodes and constants are added.
 
     Tensors are referred to by name. `shapes` has the shape of each tensor.
     """
@@ -47,9 +31,9 @@ class OnnxModel:
     def __init__(self) -> None:
         self.shapes: dict[str, Shape] = {}
         self.layer = ""  # the name of the nodes that are added next
-        self._nodes: list[onnx.NodeProto] = []
-        self._constants: list[onnx.TensorProto] = []
-        self._inputs: list[onnx.ValueInfoProto] = []
+        self._nodes: list[Node] = []
+        self._constants: dict[str, NDArray[Any]] = {}
+        self._inputs: list[Described] = []
         self._numbers: dict[tuple[str, Any], str] = {}
         self._extents = ExtentNodes(self)
         self._taken: set[str] = set()
@@ -65,11 +49,9 @@ class OnnxModel:
 
     def constant(self, array: NDArray[Any], name: str | None = None) -> str:
         """Add a constant and return its name, which differs from `name` if another tensor has that."""
-        import onnx
-
         name = name if name and name not in self._taken else self._unique(name or "constant")
         self._taken.add(name)
-        self._constants.append(onnx.numpy_helper.from_array(np.asarray(array, order="C"), name))
+        self._constants[name] = array
         self.shapes[name] = array.shape
         return name
 
@@ -103,13 +85,8 @@ class OnnxModel:
 
     def several(self, kind: str, results: int, *inputs: str | None, **attributes: Any) -> tuple[str, ...]:
         """Add a node and return the names of its results."""
-        import onnx
-
         names = [self._unique(kind) for _ in range(results)]
-        node = onnx.helper.make_node(
-            kind, [one or "" for one in inputs], names, name=self.layer, **attributes
-        )
-        self._nodes.append(node)
+        self._nodes.append(Node(kind, [one or "" for one in inputs], names, attributes, self.layer))
         return tuple(names)
 
     def split(self, x: str, axis: int, sizes: Sequence[Extent]) -> tuple[str, ...]:
@@ -117,13 +94,18 @@ class OnnxModel:
         return self.several("Split", len(sizes), x, self.integers(sizes), axis=axis)
 
     def file(self, outputs: Sequence[tuple[str, Shape, str]], title: str) -> OnnxFile:
-        """Return the model in the form in which mpscnn reads ONNX files."""
-        import onnx
-
+        """Return the graph in the form in which mpscnn reads ONNX files. `outputs` has names, shapes and types."""
         ends = [_described(*output) for output in outputs]
-        graph = onnx.helper.make_graph(self._nodes, title, self._inputs, ends, self._constants)
-        opset = [onnx.helper.make_opsetid("", OPSET)]
-        return file_from_model(onnx.helper.make_model(graph, opset_imports=opset), title)
+        return OnnxFile(
+            title,
+            self._nodes,
+            self._inputs,
+            [end.name for end in ends],
+            self._constants,
+            size=sum(array.nbytes for array in self._constants.values()) + _NODE_BYTES * len(self._nodes),
+            opset=OPSET,
+            stated=lambda: [*self._inputs, *ends],
+        )
 
     def _unique(self, stem: str) -> str:
         self._count += 1
@@ -133,8 +115,7 @@ class OnnxModel:
         return name
 
 
-def _described(name: str, shape: Shape, element: str) -> onnx.ValueInfoProto:
-    import onnx
-
-    extents = [None if isinstance(extent, FreeExtent) else extent for extent in shape]
-    return onnx.helper.make_tensor_value_info(name, ELEMENT_TYPES[element], extents)
+def _described(name: str, shape: Shape, element: str) -> Described:
+    """Return the description of a tensor whose elements have one of torch's types."""
+    extents = tuple(None if isinstance(extent, FreeExtent) else extent for extent in shape)
+    return Described(name, {"float32": "float", "float64": "double"}.get(element, element), extents)
