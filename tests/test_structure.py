@@ -222,7 +222,7 @@ PYTHON_FLOORS = {
     "apps": (
         ("apps.video",),
         ("apps.ray",),
-        ("apps.verify", "apps.benchmark", "apps.serve"),
+        ("apps.verify", "apps.benchmark", "apps.serve", "apps.train"),
         ("apps.cli",),
     ),
 }

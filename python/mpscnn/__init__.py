@@ -49,6 +49,10 @@ if TYPE_CHECKING:
     )
     from mpscnn import sklearn as sklearn  # not in "import *", where it would hide scikit-learn itself
     from mpscnn.apps import ray as ray  # not in "import *", where it would hide Ray itself
+    from mpscnn.apps.train.dispatch import train
+    from mpscnn.apps.train.report import TrainingReport
+    from mpscnn.apps.train.train_classifier import train_classifier
+    from mpscnn.apps.train.trained_model import TrainedModel
     from mpscnn.apps.video.stream import Video, VideoFrame, video
     from mpscnn.comparison import (
         ComparedLayer,
@@ -144,6 +148,10 @@ _LAZY = {
     "runtime.profile": ("KindTotal", "Profile", "ProfileStep"),
     "vision.results": ("Classification", "Prediction"),
     "runner.runner": ("FrameFuture", "Runner"),
+    "apps.train.dispatch": ("train",),
+    "apps.train.report": ("TrainingReport",),
+    "apps.train.train_classifier": ("train_classifier",),
+    "apps.train.trained_model": ("TrainedModel",),
     "apps.video.stream": ("Video", "VideoFrame", "video"),
     "graph.gradients": ("GradientCheck", "check_gradients"),
     "training.image_folder": ("ImageFolder",),
@@ -238,7 +246,9 @@ __all__ = [
     "StateError",
     "TemporaryImage",
     "Tensor",
+    "TrainedModel",
     "Trainer",
+    "TrainingReport",
     "UnsupportedError",
     "Video",
     "VideoFrame",
@@ -274,6 +284,8 @@ __all__ = [
     "read_idx",
     "registry",
     "samples",
+    "train",
+    "train_classifier",
     "training",
     "unpack_binary_weights",
     "video",

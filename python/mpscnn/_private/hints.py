@@ -9,7 +9,7 @@ from functools import cache
 
 __all__ = ["ROWS", "twin_of"]
 
-_FIT = "mpscnn.Trainer(network).fit(data) trains, and so does `mpscnn train` in a shell"
+_FIT = "mpscnn.train(folder) trains on photos, and mpscnn.Trainer(network).fit(data) on arrays"
 _DEVICE = (
     "device='cpu' or 'metal' of mpscnn.load, Network.compile and Trainer chooses it; mpscnn.devices() "
     "lists them"
@@ -111,7 +111,7 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ("mpscnn", "list_models", "registry.names"),
     ("mpscnn", "datasets data Dataset DataLoader", _BATCHES),
     ("mpscnn", "image_dataset_from_directory", "ImageFolder"),
-    ("mpscnn", "train train_classifier fine_tune fit", _FIT),
+    ("mpscnn", "fine_tune fit", "train"),
     ("mpscnn", "schedules", "training.schedules"),
     ("mpscnn", "CosineDecay CosineAnnealingLR", "training.schedules.cosine"),
     (

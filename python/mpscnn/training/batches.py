@@ -29,10 +29,8 @@ class EpochData(ABC):
         """Return the number of elements."""
 
     @abstractmethod
-    def batches(
-        self, size: int, *, epoch: int | None = None, first: int = 0
-    ) -> Iterator[tuple[NDArray[Any], Any]]:
-        """Yield batches of (inputs, labels), without the first `first` ones.
+    def batches(self, size: int, *, epoch: int | None = None, first: int = 0) -> Iterator[tuple[Any, ...]]:
+        """Yield batches of (inputs, labels) or (inputs, labels, weights), without the first `first` ones.
 
         Args:
             size: the number of elements in a batch; the last one may be smaller.
@@ -119,8 +117,8 @@ def batches(
     whole_number("batch_size", size)
     if isinstance(data, EpochData):
         _require_first(first, -(-len(data) // size))
-        for images, labels in data.batches(size, epoch=epoch, first=first):
-            yield [images], labels, None
+        for images, labels, *weighted in data.batches(size, epoch=epoch, first=first):
+            yield [images], labels, weighted[0] if weighted else None
         return
     if not isinstance(data, tuple):
         try:

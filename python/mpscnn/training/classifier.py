@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -13,21 +13,23 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn._private.arguments import whole_number
 from mpscnn._private.files import convert_write_errors, read_content, replace_atomically
 from mpscnn.errors import ImageError, ParameterError, WeightsError
 from mpscnn.graph.network import Network
 from mpscnn.training.array_archive import read_arrays, require_readable
 from mpscnn.training.backbone import Backbone, as_arrays
+from mpscnn.training.class_weights import ClassWeight, class_weights
 from mpscnn.training.feature_store import StoredFeatures, store_features
-from mpscnn.training.history import Epoch
+from mpscnn.training.history import Epoch, History
 from mpscnn.training.image_folder import ImageFolder, UnreadablePhotosError
 from mpscnn.training.optimizers import Adam
 from mpscnn.training.schedules import cosine, warm_up
 from mpscnn.training.trainer import Trainer
 
-__all__ = ["ClassifierOptions", "ClassifierTraining", "Progress", "Record"]
+__all__ = ["ClassifierOptions", "ClassifierTraining", "Progress", "Record", "history_of", "record_text"]
 
-_FORMAT = "mpscnn classifier run 1"
+_FORMAT = "mpscnn classifier run 2"
 _DESCRIPTION = "run.json"
 _RESULTS = ("history.json", "head.json", "head.npz", "best.npz", "checkpoint.npz")
 _HEAD_EPOCHS, _HEAD_RATE = 60, 1e-3
@@ -50,16 +52,34 @@ class ClassifierOptions:
         views: the number of variants of each photo. The first one is the unchanged photo.
         trained_layers: the last blocks have at least this many layers with weights, or all if the network has fewer; 0:
             only the last layer is trained.
-        patience: a phase ends after this many epochs without improvement.
+        patience: a phase ends after this many epochs without improvement; None: it never ends early.
         seed: the random seed of the order, the variants and the split.
+        class_weight: the weights of the losses of classes (`mpscnn.training.class_weights`); None: all weigh 1.
     """
 
     epochs: int = 15
     batch_size: int = 32
     views: int = 4
     trained_layers: int = 7
-    patience: int = 5
+    patience: int | None = 5
     seed: int = 0
+    class_weight: ClassWeight = None
+
+    def __post_init__(self) -> None:
+        for name, minimum in {
+            "epochs": 0,
+            "batch_size": 1,
+            "views": 1,
+            "trained_layers": 0,
+            "seed": 0,
+        }.items():
+            whole_number(name, getattr(self, name), minimum=minimum)
+        if self.patience is not None:
+            whole_number("early_stopping", self.patience, otherwise="None")
+
+    def ends_after(self, waited: int) -> bool:
+        """Return True if a phase ends after this many epochs without improvement."""
+        return self.patience is not None and waited >= self.patience
 
 
 @dataclass(frozen=True)
@@ -73,6 +93,33 @@ class Record:
     validation_loss: float
     validation_accuracy: float
     best: bool
+    learning_rate: float
+    seconds: float
+
+
+def record_text(record: Record, total: int) -> str:
+    """Return the numbers of an epoch of a phase as a line. `total` is the largest number of epochs."""
+    return (
+        f"{record.phase} {record.epoch}/{total}: loss {record.loss:.4f}, accuracy {record.accuracy:.2%}, "
+        f"validation {record.validation_accuracy:.2%}{' (best)' if record.best else ''}"
+    )
+
+
+def history_of(records: Sequence[Record]) -> History:
+    """Return the records of all phases as a history. Its epochs are counted through all phases."""
+    epochs = tuple(
+        Epoch(
+            number,
+            record.loss,
+            record.accuracy,
+            record.validation_loss,
+            record.validation_accuracy,
+            record.learning_rate,
+            record.seconds,
+        )
+        for number, record in enumerate(records, 1)
+    )
+    return History(epochs, max((n for n, one in enumerate(records, 1) if one.best), default=None))
 
 
 @dataclass(frozen=True)
@@ -132,6 +179,11 @@ class ClassifierTraining:
         self._backbone = Backbone(network, options.trained_layers)
         self._device, self._threads = device, threads
         self._best = _Best()
+        self._weights = (
+            None
+            if options.class_weight is None
+            else class_weights(options.class_weight, training.targets, len(self.labels), self.labels)
+        )
         self._stored = {
             part: {
                 name: folder / f"{part}_{kind}.npy"
@@ -228,6 +280,7 @@ class ClassifierTraining:
             device=self._device,
             threads=self._threads,
             seed=self.options.seed,
+            weighted=self._weights is not None,
         )
         self._best = _Best()
         data, held = self._data("training", name), self._data("validation", name)
@@ -236,7 +289,7 @@ class ClassifierTraining:
             record = self._judged("last layer", epoch, trainer)
             waited = 0 if record.best else waited + 1
             yield Progress("last layer", epoch.index, _HEAD_EPOCHS, record)
-            if waited >= self.options.patience:
+            if self.options.ends_after(waited):
                 break
         self._keep_head()
 
@@ -257,9 +310,10 @@ class ClassifierTraining:
                 device=self._device,
                 threads=self._threads,
                 seed=options.seed,
+                weighted=self._weights is not None,
             )
             waited = 0
-        if waited >= options.patience:
+        if options.ends_after(waited):
             return
         data, held = self._data("training", name), self._data("validation", name)
         for epoch in trainer.iter_epochs(
@@ -271,7 +325,7 @@ class ClassifierTraining:
             self._keep(record.best)
             trainer.save(checkpoint)
             yield Progress("last blocks", epoch.index, epochs, record)
-            if waited >= options.patience:
+            if options.ends_after(waited):
                 return
 
     def _steps_of_epoch(self) -> int:
@@ -283,8 +337,14 @@ class ClassifierTraining:
         return warm_up(warm, cosine(_RATE, max(steps - warm, 1)))
 
     def _data(self, part: str, layer: str) -> StoredFeatures:
-        photos = self._training if part == "training" else self.validation
-        return StoredFeatures(self._stored[part][layer], photos.targets, seed=self.options.seed)
+        training = part == "training"
+        photos = self._training if training else self.validation
+        return StoredFeatures(
+            self._stored[part][layer],
+            photos.targets,
+            seed=self.options.seed,
+            class_weights=self._weights if training else None,
+        )
 
     def _judged(self, phase: Phase, epoch: Epoch, trainer: Trainer) -> Record:
         """Return the record of an epoch. If it is the best so far, its weights are kept."""
@@ -294,7 +354,17 @@ class ClassifierTraining:
         better = (accuracy, -loss) > (self._best.accuracy, -self._best.loss)
         if better:
             self._best = _Best(as_arrays(trainer.network), accuracy, loss)
-        record = Record(phase, epoch.index, epoch.loss, epoch.accuracy, loss, accuracy, better)
+        record = Record(
+            phase,
+            epoch.index,
+            epoch.loss,
+            epoch.accuracy,
+            loss,
+            accuracy,
+            better,
+            epoch.learning_rate,
+            epoch.seconds,
+        )
         self.history.append(record)
         return record
 

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from mpscnn._private.arguments import is_finite_number, require_bool, whole_number
-from mpscnn._private.callables import require_arguments
 from mpscnn._private.expected_names import MONITORS, accept_foreign_arguments
 from mpscnn.errors import ParameterError
 from mpscnn.training.history import Epoch
 
-__all__ = ["Callback", "EarlyStopping"]
-
-#: A function that is called with each epoch. If it returns True, the training ends. Other results have no effect.
-Callback = Callable[[Epoch], Any]
+__all__ = ["EarlyStopping"]
 
 MonitorName = Literal["loss", "accuracy", "validation_loss", "validation_accuracy"]
 
@@ -113,31 +108,3 @@ def stopping_among(
             "callbacks has an EarlyStopping besides another one or early_stopping=: give one"
         )
     return [one for one in listed if one is not found[0]], found[0]
-
-
-def callback_list(callbacks: Callback | Iterable[Callback]) -> list[Callback]:
-    """Return one or several callbacks as a list. Raises ParameterError if one cannot be called."""
-    if callable(callbacks) or not isinstance(callbacks, Iterable):
-        callbacks = [callbacks]
-    listed: list[Any] = list(callbacks)
-    for one in listed:
-        if isinstance(one, EarlyStopping):
-            raise ParameterError(
-                "callbacks of iter_epochs do not take an EarlyStopping: Trainer.fit takes it"
-            )
-        if not callable(one):
-            raise ParameterError(
-                "callbacks must be functions that take an Epoch (docs/training.md), "
-                f"got {type(one).__name__}: pass {_function_of(one)}"
-            )
-        require_arguments("callbacks: each", one, ["epoch"])
-    return listed
-
-
-def _function_of(callback: object) -> str:
-    """Return the text, for a message, of a function to pass instead of an object of Keras or TensorBoard."""
-    if hasattr(callback, "on_epoch_end"):
-        return "lambda epoch: callback.on_epoch_end(epoch.index, {'loss': epoch.loss})"
-    if hasattr(callback, "add_scalar"):
-        return "lambda epoch: writer.add_scalar('loss', epoch.loss, epoch.index)"
-    return "its method instead"

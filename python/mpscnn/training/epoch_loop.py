@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,8 @@ from mpscnn._private.callables import require_arguments
 from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn.errors import ParameterError
 from mpscnn.training.batches import Data, batch_count, batches, pair_with_labels
-from mpscnn.training.early_stopping import Callback, EarlyStopping, Watch, callback_list, stopping_among
+from mpscnn.training.callbacks import call_all, callback_list
+from mpscnn.training.early_stopping import EarlyStopping, Watch, stopping_among
 from mpscnn.training.history import Epoch, History
 from mpscnn.training.optimizers import Optimizer, Schedule, learning_rate_at
 from mpscnn.training.progress import Evaluated, TrainingProgress
@@ -73,7 +74,7 @@ class EpochLoop(ABC):
         epochs: int = 1,
         batch_size: int = 64,
         validation_data: Data | None = None,
-        callbacks: Callback | Iterable[Callback] = (),
+        callbacks: Any = (),
         early_stopping: EarlyStopping | int | None = None,
         progress: bool | None = None,
     ) -> History:
@@ -93,7 +94,7 @@ class EpochLoop(ABC):
             batch_size: the batch size for arrays and folders; the last batch of an epoch may be smaller.
             validation_data: data for an evaluation after each epoch.
             callbacks: one or several functions that are called with each `Epoch`. If one returns True, the training
-                ends.
+                ends. A SummaryWriter of TensorBoard, the module mlflow and callbacks of Keras are taken, too.
             early_stopping: `mpscnn.EarlyStopping`, or its patience in epochs. At the end the weights are those of the
                 best epoch, unless `restore_best` is False.
             progress: whether to show a progress line on stderr; None: in a terminal or a notebook.
@@ -118,9 +119,8 @@ class EpochLoop(ABC):
                 made.append(epoch)
                 if watch.better(epoch):
                     best = epoch.index, self._state()
-                # all callbacks are called, whatever the others return
-                answers = [callback(epoch) for callback in called]
-                if any(isinstance(answer, (bool, np.bool_)) and answer for answer in answers) or watch.ended:
+                asked_to_end = call_all(called, epoch)
+                if asked_to_end or watch.ended:
                     break
         finally:
             line.end()

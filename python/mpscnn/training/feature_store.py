@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,15 +28,23 @@ class StoredFeatures(EpochData):
         path: a file from `store_features`. It is memory-mapped.
         classes: the classes of the photos.
         seed: the random seed of the order and of the choice of variants.
+        class_weights: the weight of the losses of each class. Batches then have these weights, too.
 
     Raises:
         WeightsError: the file is missing or damaged, or has another number of photos.
     """
 
-    def __init__(self, path: Path, classes: NDArray[np.int64], *, seed: int) -> None:
+    def __init__(
+        self,
+        path: Path,
+        classes: NDArray[np.int64],
+        *,
+        seed: int,
+        class_weights: NDArray[np.float32] | None = None,
+    ) -> None:
         with convert_read_errors(path, WeightsError):
             self._arrays: NDArray[np.float16] = np.lib.format.open_memmap(path, mode="r")
-        self.classes, self._seed = classes, seed
+        self.classes, self._seed, self._weights = classes, seed, class_weights
         if self._arrays.ndim < 3 or self._arrays.shape[1] != len(classes):
             raise WeightsError(f"{path}: holds {self._arrays.shape}, not features of {len(classes)} photos")
 
@@ -45,7 +53,7 @@ class StoredFeatures(EpochData):
 
     def batches(
         self, size: int, *, epoch: int | None = None, first: int = 0
-    ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64]]]:
+    ) -> Iterator[tuple[NDArray[Any], ...]]:
         """Yield batches as `EpochData.batches` does.
 
         Without an epoch, the features are those of the unchanged photos.
@@ -59,7 +67,11 @@ class StoredFeatures(EpochData):
             view = np.asarray(random.integers(0, views, count))
         for begin in range(first * size, count, size):
             chosen = order[begin : begin + size]
-            yield self._arrays[view[chosen], chosen].astype(np.float32), self.classes[chosen]
+            features = self._arrays[view[chosen], chosen].astype(np.float32)
+            classes = self.classes[chosen]
+            yield (
+                (features, classes) if self._weights is None else (features, classes, self._weights[classes])
+            )
 
 
 def store_features(

@@ -33,7 +33,7 @@ from file_server import (
     status,
 )
 
-from mpscnn.apps.cli.train_output import lock_output
+from mpscnn.apps.train.output_lock import lock_output
 from mpscnn.errors import DownloadError, WeightsError
 from mpscnn.registry import PublishedFile, cache
 from mpscnn.registry.download import Client

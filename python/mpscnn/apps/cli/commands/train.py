@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from mpscnn._private.shell import quote_path
 from mpscnn.apps.cli.arguments import AUTO_DEVICE, DeviceOption, ThreadsOption
-from mpscnn.apps.cli.output import hint, show
-from mpscnn.apps.cli.train_output import lock_output
+from mpscnn.apps.cli.output import hint, show, warn
+from mpscnn.apps.train.output_lock import lock_output
 from mpscnn.errors import ParameterError
 from mpscnn.training.history import Epoch
 
@@ -33,6 +33,7 @@ _KINDS = {
     "trained_layers": (_FOLDER,),
     "views": (_FOLDER,),
     "patience": (_FOLDER,),
+    "class_weight": (_FOLDER,),
     "augment": (_DIGITS,),
 }
 
@@ -108,12 +109,14 @@ def train(
         ),
     ] = None,
     validation: Annotated[
-        float,
+        float | None,
         typer.Option(
             metavar="SHARE",
-            help="Validate with this share of each class's photos, which do not train. A folder val replaces it.",
+            help="Validate with this share of each class's photos, which do not train (default 0.2). A folder val "
+            "replaces it.",
+            show_default=False,
         ),
-    ] = 0.2,
+    ] = None,
     trained_layers: Annotated[
         int, typer.Option(min=0, metavar="N", help="Train the last blocks with at least N layers.")
     ] = 7,
@@ -127,8 +130,23 @@ def train(
         ),
     ] = 4,
     patience: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Stop after N epochs without an improvement.")
+        int,
+        typer.Option(
+            "--patience",
+            "--early-stopping",
+            min=1,
+            metavar="N",
+            help="Stop each part of the training after N epochs without an improvement.",
+        ),
     ] = 5,
+    class_weight: Annotated[
+        Literal["balanced"] | None,
+        typer.Option(
+            help="Let rare classes count as much as frequent ones: balanced weighs the losses of each class by the "
+            "inverse of its number of photos.",
+            show_default=False,
+        ),
+    ] = None,
     augment: Annotated[
         bool,
         typer.Option("--augment", help="With --digits: train on other views of the images in each epoch."),
@@ -170,7 +188,7 @@ def train(
         raise typer.BadParameter("exclude each other", param_hint="--resume, --restart")
     if output.suffix != ".safetensors":
         raise typer.BadParameter(f"the name must end in .safetensors, got {output}", param_hint="--output")
-    with lock_output(output):
+    with lock_output(output, warn):
         if digits is not None:
             _train_digits(
                 Path(digits),
@@ -194,6 +212,7 @@ def train(
                 trained_layers=trained_layers,
                 patience=patience,
                 seed=seed,
+                class_weight=class_weight,
             )
             train_folder(
                 Path(folder),
@@ -201,7 +220,6 @@ def train(
                 options,
                 model=model,
                 validation=validation,
-                share_is_given=_is_given(context, "validation"),
                 report=report_folder,
                 resume=resume,
                 restart=restart,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from mpscnn._private.files import convert_write_errors, require_replaceable
 from mpscnn._private.locks import try_hold_lock
-from mpscnn.apps.cli.output import warn
 from mpscnn.errors import StateError, WeightsError
 
 __all__ = ["lock_output"]
@@ -18,12 +18,14 @@ _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 @contextmanager
-def lock_output(output: Path) -> Iterator[None]:
-    """Hold a lock file next to `output`, so that no other command trains to the same output.
+def lock_output(output: Path, warn: Callable[[str], object] = warnings.warn) -> Iterator[None]:
+    """Hold a lock file next to `output`, so that no other process trains to the same output.
+
+    `warn` is called with a text if the file system has no locks.
 
     Raises:
         WeightsError: `output` cannot be written.
-        StateError: another command holds the lock.
+        StateError: another process holds the lock.
     """
     require_replaceable(output, WeightsError)
     lock = Path(f"{output}.lock")
@@ -35,10 +37,10 @@ def lock_output(output: Path) -> Iterator[None]:
             cause = error.__cause__
             if not isinstance(cause, OSError) or cause.errno not in _NO_LOCKS:
                 raise
-            warn(f"{lock}: the file system has no locks; start no other training with this --output")
+            warn(f"{lock}: the file system has no locks; start no other training with this output")
             alone = True
         if not alone:
             raise StateError(
-                f"{output}: is being made by another training; wait for it, or name another --output"
+                f"{output}: is being made by another training; wait for it, or name another output"
             )
         yield

@@ -1,70 +1,103 @@
-"""Write the report of `mpscnn train`: a confusion matrix, curves, and a page of the worst mistakes."""
+"""The report of a training on photos: a confusion matrix, curves, and a page of the worst mistakes."""
 
 from __future__ import annotations
 
 import html
+import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mpscnn._private.files import convert_write_errors, replace_atomically
 from mpscnn.errors import ParameterError
 from mpscnn.evaluation.classifier import Evaluation
 from mpscnn.training.classifier import ClassifierTraining, Record
 from mpscnn.training.curves import Chart, charts_picture
+from mpscnn.training.image_folder import ImageFolder
 
 if TYPE_CHECKING:
     from PIL import Image as PillowImage
 
 _CONFUSION, _CURVES_FILE, _PAGE = REPORT_FILES = ("confusion.png", "curves.png", "mistakes.html")
+__all__ = ["REPORT_FILES", "TrainingReport", "report_of"]
+
 _MAX_MISTAKES = 50
 _THUMBNAIL = 200
 
 
-def evaluate_best(trained: ClassifierTraining, seconds: float) -> Evaluation:
-    """Evaluate the best weights on the validation photos."""
+@dataclass(frozen=True, eq=False)
+class TrainingReport:
+    """How well a trained classifier does on its validation photos.
+
+    Args:
+        evaluation: the accuracy, and the confusion matrix.
+        records: the epochs of all phases.
+        probabilities: (photos, classes), of the validation photos.
+        photos: the validation photos.
+    """
+
+    evaluation: Evaluation
+    records: tuple[Record, ...]
+    probabilities: NDArray[np.float32]
+    photos: ImageFolder
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write confusion.png, curves.png and mistakes.html with the worst mistakes to a folder.
+
+        Raises ParameterError if they cannot be written.
+        """
+        folder = Path(folder)
+        with convert_write_errors(folder, ParameterError):
+            folder.mkdir(parents=True, exist_ok=True)
+        for name, picture in {
+            _CONFUSION: self.evaluation.draw(),
+            _CURVES_FILE: _curves_picture(self.records),
+        }.items():
+            with replace_atomically(folder / name, ParameterError) as file:
+                picture.save(file, "PNG")
+        with replace_atomically(folder / _PAGE, ParameterError) as file:
+            file.write(_page(self).encode("utf-8", "backslashreplace"))
+
+    def __repr__(self) -> str:
+        return f"<TrainingReport: {self.evaluation.top1:.2%} right of {self.evaluation.images:,} photos>"
+
+    def _repr_html_(self) -> str:
+        return self.evaluation._repr_html_()
+
+
+def report_of(trained: ClassifierTraining, seconds: float) -> TrainingReport:
+    """Evaluate the best weights on the validation photos. `seconds` is the time of the training."""
     found, true = trained.predictions(), trained.validation.targets
     classes = len(trained.labels)
     confusion = np.zeros((classes, classes), np.int64)
     np.add.at(confusion, (true, found.argmax(1)), 1)
     ranked = np.argsort(-found, axis=1, kind="stable")[:, :5]
-    return Evaluation(
-        tuple(trained.labels), confusion, int((ranked == true[:, None]).any(1).sum()), max(seconds, 1e-9)
-    )
+    in_first_five = int((ranked == true[:, None]).any(1).sum())
+    evaluation = Evaluation(tuple(trained.labels), confusion, in_first_five, max(seconds, 1e-9))
+    return TrainingReport(evaluation, tuple(trained.history), found, trained.validation)
 
 
-def write_report(folder: Path, trained: ClassifierTraining, evaluation: Evaluation) -> None:
-    """Write confusion.png, curves.png and mistakes.html. Raises ParameterError if they cannot be written."""
-    with convert_write_errors(folder, ParameterError):
-        folder.mkdir(parents=True, exist_ok=True)
-    for name, picture in {
-        _CONFUSION: evaluation.draw(),
-        _CURVES_FILE: _curves_picture(trained.history),
-    }.items():
-        with replace_atomically(folder / name, ParameterError) as file:
-            picture.save(file, "PNG")
-    with replace_atomically(folder / _PAGE, ParameterError) as file:
-        file.write(_page(trained, evaluation).encode("utf-8", "backslashreplace"))
-
-
-def _page(trained: ClassifierTraining, evaluation: Evaluation) -> str:
+def _page(report: TrainingReport) -> str:
     from mpscnn.vision.visualize import html_picture, upright_picture
 
-    found, true = trained.predictions(), trained.validation.targets
+    found, true = report.probabilities, report.photos.targets
+    labels, evaluation = report.evaluation.labels, report.evaluation
     wrong = np.flatnonzero(found.argmax(1) != true)
     # Sort mistakes by the probability of the right class, the lowest first.
     worst = wrong[np.argsort(found[wrong, true[wrong]], kind="stable")][:_MAX_MISTAKES]
     entries = []
     for index in worst.tolist():
-        path = trained.validation.paths[index]
+        path = report.photos.paths[index]
         picture = upright_picture(path)
         picture.thumbnail((_THUMBNAIL, _THUMBNAIL))
         said, right = int(found[index].argmax()), int(true[index])
         text = (
-            f"{trained.labels[right]} ({found[index, right]:.1%}), "
-            f"taken for {trained.labels[said]} ({found[index, said]:.1%})"
+            f"{labels[right]} ({found[index, right]:.1%}), "
+            f"taken for {labels[said]} ({found[index, said]:.1%})"
         )
         entries.append(
             f"<figure>{html_picture(picture)}<figcaption>{html.escape(text)}<br>"

@@ -1,0 +1,205 @@
+"""Train a classifier on folders of photos, for `mpscnn.train` and for the command `mpscnn train`."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from mpscnn import registry
+from mpscnn.apps.train.report import TrainingReport, report_of
+from mpscnn.core_model import described_network, model_path, open_model
+from mpscnn.errors import ImageError, ParameterError, UnsupportedError
+from mpscnn.graph.network import Network
+from mpscnn.model import Model
+from mpscnn.registry.catalogue import BUNDLED_MODEL
+from mpscnn.training.callbacks import Callback, call_all
+from mpscnn.training.classifier import ClassifierOptions, ClassifierTraining, Progress, history_of
+from mpscnn.training.image_folder import ImageFolder
+from mpscnn.training.split_folders import SplitFolders, find_splits
+
+__all__ = ["DEFAULT_SHARE", "Backbone", "PhotoTraining", "open_backbone"]
+
+#: The share of each class's photos for validation, unless the user or the data set says it.
+DEFAULT_SHARE = 0.2
+_PREFERRED = "mobilenet_v2"
+_ABOUT = ("license", "source")
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """The classifier with which a training starts.
+
+    Args:
+        given: how the user named it, for messages.
+        network: the network, with its preprocessing.
+        path: its file; None if there is none.
+        information: the file's texts about itself.
+    """
+
+    given: str
+    network: Network
+    path: str | None
+    information: dict[str, str]
+
+
+def open_backbone(model: str | os.PathLike[str] | Network | Model | None) -> Backbone:
+    """Return a backbone by name, file, network or model.
+
+    None means `mobilenet_v2` if it is on this machine, and otherwise the bundled classifier. Nothing is downloaded
+    then. Raises UnsupportedError if it does not say how a photo becomes its input.
+    """
+    if isinstance(model, Model):
+        network, information = model.network.copy(), dict(model.information)
+        network.preprocess, network.labels = model.preprocess, model.labels
+        backbone = Backbone(model.name, network, None, information)
+    elif isinstance(model, Network):
+        backbone = Backbone(model.name, model, None, {})
+    else:
+        given = _backbone_here() if model is None else os.fspath(model)
+        path = model_path(given)
+        network, information = described_network(open_model(path))
+        backbone = Backbone(given, network, path, information)
+    if backbone.network.preprocess is None:
+        raise UnsupportedError(
+            f"{backbone.given}: does not say how a photo becomes its input; Network.preprocess says it, or "
+            "`mpscnn info FILE --set preprocess=NAME` in a shell"
+        )
+    return backbone
+
+
+def _backbone_here() -> str:
+    entry = next(entry for entry in registry.models() if entry.name == _PREFERRED)
+    return BUNDLED_MODEL.name if entry.location() is None else _PREFERRED
+
+
+class PhotoTraining:
+    """A training on the photos of a folder, from the photos to the trained network and its report.
+
+    Args:
+        folder: a folder of photos for each class, or the folders train, val and test with these.
+        backbone: the classifier with which the training starts.
+        run: the folder for the state of the training.
+        options: the settings that determine the result.
+        validation: the share of each class's photos for validation; None: `DEFAULT_SHARE`, or the data set's own photos
+            for validation.
+        resume, restart, device, threads: as for `ClassifierTraining`.
+
+    Raises the errors of `ImageFolder` and `ClassifierTraining`; ParameterError if the data set has its own photos for
+    validation and a share is given.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        backbone: Backbone,
+        run: Path,
+        options: ClassifierOptions,
+        *,
+        validation: float | None = None,
+        resume: bool = False,
+        restart: bool = False,
+        device: str = "auto",
+        threads: int | Literal["auto"] = "auto",
+    ) -> None:
+        self._started = time.monotonic()
+        self.backbone = backbone
+        network = backbone.network
+        height, width, channels = _input_extents(network)
+        assert network.preprocess is not None  # `open_backbone` has checked it
+        read = partial(
+            ImageFolder,
+            size=(height, width),
+            preprocess=network.preprocess,
+            seed=options.seed,
+            threads=threads,
+            channels=channels,
+        )
+        self.splits = find_splits(folder)
+        self.photos, self.held = _split_photos(folder, self.splits, read, validation)
+        self.trained = ClassifierTraining(
+            self.photos,
+            self.held,
+            network,
+            run,
+            options=options,
+            resume=resume,
+            restart=restart,
+            device=device,
+            threads=threads,
+        )
+
+    def summary(self) -> list[str]:
+        """Return lines about the photos and what they are used for."""
+        lines = [
+            f"{len(self.photos):,} photos to train with and {len(self.held):,} for validation, "
+            f"{len(self.photos.labels)} classes, on {self.backbone.network.name}"
+        ]
+        return lines if self.splits is None else [*lines, *_split_lines(self.splits)]
+
+    def run(self, callbacks: Iterable[Callback] = ()) -> Iterator[Progress]:
+        """Train, and yield the progress. Callbacks get the epochs of all phases; True ends the training."""
+        called = list(callbacks)
+        for progress in self.trained.run():
+            yield progress
+            if progress.record is not None and called:
+                ended = call_all(called, history_of(self.trained.history)[-1])
+                if ended:
+                    return
+
+    def network(self) -> tuple[Network, dict[str, str]]:
+        """Return the network with the best weights so far, and texts about it for the file."""
+        classes = len(self.trained.labels)
+        information = {
+            key: self.backbone.information[key] for key in _ABOUT if key in self.backbone.information
+        }
+        information["description"] = f"trained from {self.backbone.network.name} for {classes} classes"
+        return self.trained.result, information
+
+    def report(self) -> TrainingReport:
+        """Return how well the best weights so far do on the photos for validation."""
+        return report_of(self.trained, time.monotonic() - self._started)
+
+
+def _split_photos(
+    folder: Path, splits: SplitFolders | None, read: Callable[..., ImageFolder], share: float | None
+) -> tuple[ImageFolder, ImageFolder]:
+    """Return the photos for training and for validation.
+
+    Photos for validation are those of the folder's own split. If it has none, they are a share of each class.
+    """
+    if splits is None:
+        return read(folder, augment=True).split(DEFAULT_SHARE if share is None else share)
+    if splits.train is None:
+        raise ImageError(f"{folder}: is split into {splits}; there is no train to train with")
+    if share is not None and splits.validation is not None:
+        raise ParameterError(
+            f"validation: the photos in {splits.validation} are for validation; leave it out"
+        )
+    training = read(splits.train, augment=True)
+    if splits.validation is None:
+        return training.split(DEFAULT_SHARE if share is None else share)
+    return training, read(splits.validation).numbered_like(training)
+
+
+def _split_lines(splits: SplitFolders) -> list[str]:
+    """Return lines that say what each split is used for."""
+    held = "a share of train" if splits.validation is None else splits.validation.name
+    lines = [f"the data set is split into {splits}: validation is with {held}"]
+    if splits.test is not None:
+        lines.append(f"{splits.test} is not used; `mpscnn evaluate` measures the result on it")
+    return lines
+
+
+def _input_extents(network: Network) -> tuple[int, int, int]:
+    shape = network.inputs[0].shape[1:]
+    if len(network.inputs) != 1 or len(shape) != 3 or None in shape:
+        raise UnsupportedError(
+            f"network {network.name!r}: photos need one input (n, height, width, channels) of a fixed size"
+        )
+    height, width, channels = (int(extent or 0) for extent in shape)
+    return height, width, channels

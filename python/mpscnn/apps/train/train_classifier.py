@@ -1,0 +1,167 @@
+"""Train a classifier on folders of photos with one call: `mpscnn.train_classifier`."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Literal
+
+from mpscnn._private.expected_names import accept_foreign_arguments
+from mpscnn._private.files import require_folder_for
+from mpscnn.apps.train.output_lock import lock_output
+from mpscnn.apps.train.phase_line import PhaseLine
+from mpscnn.apps.train.photo_training import PhotoTraining, open_backbone
+from mpscnn.apps.train.report import REPORT_FILES
+from mpscnn.apps.train.trained_model import TrainedModel
+from mpscnn.errors import ParameterError
+from mpscnn.graph.network import Network
+from mpscnn.model import Model
+from mpscnn.training.callbacks import Callback, callback_list
+from mpscnn.training.class_weights import ClassWeight
+from mpscnn.training.classifier import ClassifierOptions, history_of
+from mpscnn.training.early_stopping import EarlyStopping
+
+__all__ = ["train_classifier"]
+
+
+@accept_foreign_arguments
+def train_classifier(
+    data: str | os.PathLike[str],
+    model: str | os.PathLike[str] | Network | Model | None = None,
+    *,
+    epochs: int = 15,
+    batch_size: int = 32,
+    validation: float | None = None,
+    class_weight: ClassWeight = None,
+    early_stopping: EarlyStopping | int | None = 5,
+    views: int = 4,
+    trained_layers: int = 7,
+    callbacks: Any = (),
+    output: str | os.PathLike[str] | None = None,
+    report: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    restart: bool = False,
+    seed: int = 0,
+    device: str = "auto",
+    threads: int | Literal["auto"] = "auto",
+    progress: bool | None = None,
+) -> TrainedModel:
+    """Train a classifier on photos, and return it with its history and a report on the photos for validation.
+
+    At first a new last layer is trained on the features of the photos, then the last blocks of the network
+    (docs/training.md). The result has the weights of the epoch with the best validation accuracy.
+
+    Args:
+        data: a folder with a folder of photos for each class, named like the class. Or the folder of a data set that is
+            split into train, val (or valid, validation) and test, each with the folders of the classes; test is unused.
+        model: a pretrained classifier: a name, a file, a `Network` or a `Model`. None: `mobilenet_v2` if it is on this
+            machine, otherwise the bundled classifier.
+        epochs: the largest number of epochs for the last blocks; 0: only the last layer is trained.
+        batch_size: the batch size for the last blocks.
+        validation: the share of each class's photos for validation, which do not train. None: 0.2, or the photos of the
+            data set's folder val.
+        class_weight: "balanced" for rare classes to count as much as frequent ones, or a mapping from labels to the
+            weights of their losses; None: all photos count the same.
+        early_stopping: the number of epochs without improvement after which each phase ends, also as an
+            `EarlyStopping`; None: it does not end early.
+        views: the number of variants of each photo that are trained on.
+        trained_layers: the last blocks have at least this many layers with weights; 0: only the last layer is trained.
+        callbacks: as for `Trainer.fit`. The epochs are counted through both phases.
+        output: write the model to this file (.safetensors). FILE.run keeps the state of the training for `resume`.
+        report: write confusion.png, curves.png and mistakes.html to this folder.
+        resume: continue a stopped training with the same photos, options and `output`.
+        restart: delete the state of a stopped training with this `output`.
+        seed: the random seed of weights, order and variants.
+        device, threads: as for `Trainer`.
+        progress: whether to show a line on stderr for each epoch; None: in a terminal or a notebook.
+
+    Raises:
+        ImageError: the folder has no classes, or a photo cannot be read; the message names it.
+        ParameterError: an option is out of its range, or has another kind.
+        UnsupportedError: the model is not a classifier of photos.
+        StateError: a loss is not finite, or another process trains to the same output.
+        WeightsError: the model or the output cannot be read or written.
+    """
+    options = ClassifierOptions(
+        epochs=epochs,
+        batch_size=batch_size,
+        views=views,
+        trained_layers=trained_layers,
+        patience=_patience(early_stopping),
+        seed=seed,
+        class_weight=class_weight,
+    )
+    if (resume or restart) and output is None:
+        raise ParameterError(
+            "resume and restart need output=, whose .run folder has the state of the training"
+        )
+    called = callback_list(callbacks)
+    if report is not None:
+        require_folder_for(report, REPORT_FILES, ParameterError)
+    backbone = open_backbone(model)
+    with ExitStack() as stack:
+        if output is None:
+            run = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mpscnn-train-")))
+        else:
+            _require_output(output, backbone.path)
+            stack.enter_context(lock_output(Path(output)))
+            run = Path(f"{os.fspath(output)}.run")
+        training = PhotoTraining(
+            Path(data),
+            backbone,
+            run,
+            options,
+            validation=validation,
+            resume=resume,
+            restart=restart,
+            device=device,
+            threads=threads,
+        )
+        _show(training, called, progress)
+        network, information = training.network()
+        made = training.report()
+        if report is not None:
+            made.save(report)
+        if output is not None:
+            network.save(output, labels=network.labels, information=information)
+            training.trained.remove()
+        return TrainedModel.of(
+            network, information, history_of(training.trained.history), made, device=device, threads=threads
+        )
+
+
+def _show(training: PhotoTraining, called: list[Callback], progress: bool | None) -> None:
+    """Train, with a line on stderr for each epoch if the user watches."""
+    line = PhaseLine(progress)
+    try:
+        line.text(*training.summary())
+        for one in training.run(called):
+            line.show(one)
+    finally:
+        line.end()
+
+
+def _require_output(output: str | os.PathLike[str], backbone: str | None) -> None:
+    """Raise ParameterError if the output is no model file, or is the backbone, which a resumed training needs."""
+    path = Path(output)
+    if path.suffix != ".safetensors":
+        raise ParameterError(f"output: the name must end in .safetensors, got {path}")
+    if backbone is not None and path.exists() and path.samefile(backbone):
+        raise ParameterError(f"output: {path} is the file of the model; name another file")
+
+
+def _patience(early_stopping: EarlyStopping | int | None) -> int | None:
+    """Return the number of epochs without improvement after which a phase ends; None if it does not end early."""
+    if not isinstance(early_stopping, EarlyStopping):
+        return early_stopping
+    if early_stopping not in (
+        EarlyStopping(early_stopping.patience),
+        EarlyStopping(early_stopping.patience, "validation_accuracy"),
+    ):
+        raise ParameterError(
+            "early_stopping: mpscnn.train compares validation accuracies and keeps the best weights, "
+            f"got {early_stopping}"
+        )
+    return early_stopping.patience

@@ -1,0 +1,148 @@
+"""Test `mpscnn.train`: from photos sorted by class to a model with its history and report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from training.photo_classes import make_photos
+from training.small_backbone import save_small_backbone, small_backbone
+
+import mpscnn
+from mpscnn import ParameterError
+from mpscnn.training.class_weights import class_weights
+
+LABELS = ["blue", "green", "red"]
+SMALL: dict[str, Any] = {"epochs": 2, "batch_size": 8, "trained_layers": 3, "views": 2, "threads": 1}
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_photos(tmp_path_factory.mktemp("photos"), {"blue": 20, "green": 10, "red": 5}, noise=20)
+
+
+def test_one_call_gives_a_model_with_history_and_report(photos: Path, tmp_path: Path) -> None:
+    seen: list[mpscnn.Epoch] = []
+    model = mpscnn.train(photos, small_backbone(), callbacks=seen.append, report=tmp_path / "report", **SMALL)
+    assert model.labels == LABELS
+    assert [epoch.index for epoch in model.history] == list(range(1, len(seen) + 1))
+    assert list(model.history) == seen
+    assert model.history.best_epoch is not None
+    best = model.history[model.history.best_epoch - 1]
+    assert model.report.evaluation.top1 == pytest.approx(best.validation_accuracy)
+    assert {path.name for path in (tmp_path / "report").iterdir()} == {
+        "confusion.png",
+        "curves.png",
+        "mistakes.html",
+    }
+    assert model.predict(photos / "red" / "000.png")[0].label in LABELS
+    assert "small" in model.information["description"]
+
+
+def test_the_command_and_the_function_train_the_same_network(photos: Path, tmp_path: Path) -> None:
+    from command_line import run
+
+    backbone = save_small_backbone(tmp_path / "small.safetensors")
+    model = mpscnn.train(
+        photos, backbone, class_weight="balanced", output=tmp_path / "python.safetensors", **SMALL
+    )
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in SMALL.items()]
+    shell = tmp_path / "shell.safetensors"
+    done = run(
+        "train",
+        str(photos),
+        "--model",
+        str(backbone),
+        "-o",
+        str(shell),
+        "--class-weight",
+        "balanced",
+        *options,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "python.safetensors").read_bytes() == shell.read_bytes()
+    assert not (tmp_path / "python.safetensors.run").exists()
+    assert mpscnn.load(shell).predict(photos / "red" / "001.png").probabilities.tolist() == (
+        pytest.approx(model.predict(photos / "red" / "001.png").probabilities.tolist(), abs=1e-3)
+    )
+
+
+def test_a_callback_ends_the_training(photos: Path) -> None:
+    model = mpscnn.train(photos, small_backbone(), callbacks=lambda epoch: epoch.index == 2, **SMALL)
+    assert len(model.history) == 2
+
+
+class _Writer:
+    """Stands for TensorBoard's SummaryWriter, for the module mlflow, and for a callback of Keras."""
+
+    def __init__(self) -> None:
+        self.written: list[Any] = []
+
+
+class _TensorBoard(_Writer):
+    def add_scalar(self, name: str, value: float, step: int) -> None:
+        self.written.append((name, value, step))
+
+
+class _MlFlow(_Writer):
+    def log_metrics(self, metrics: dict[str, float], step: int) -> None:
+        self.written += [(name, value, step) for name, value in metrics.items()]
+
+
+class _Keras(_Writer):
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        self.written += [
+            (name.replace("val_", "validation_"), value, epoch + 1) for name, value in logs.items()
+        ]
+
+
+@pytest.mark.parametrize("kind", [_TensorBoard, _MlFlow, _Keras])
+def test_writers_of_other_tools_get_the_numbers_of_each_epoch(kind: type[_Writer]) -> None:
+    net = mpscnn.Network(input=(4,))
+    net.output(net.softmax(net.dense(net.input, 2)))
+    data = np.random.default_rng(0).random((8, 4), np.float32), np.arange(8) % 2
+    writer = kind()
+    history = mpscnn.Trainer(net).fit(data, epochs=2, validation_data=data, callbacks=[writer])
+    expected = [
+        (name, getattr(epoch, name), epoch.index)
+        for epoch in history
+        for name in (
+            "loss",
+            "accuracy",
+            "validation_loss",
+            "validation_accuracy",
+            "learning_rate",
+            "seconds",
+        )
+    ]
+    assert writer.written == expected
+
+
+def test_balanced_classes_weigh_the_same_in_sum() -> None:
+    targets = np.array([0, 0, 0, 1, 2, 2])
+    weights = class_weights("balanced", targets, 3)
+    assert np.bincount(targets, weights[targets]) == pytest.approx([2, 2, 2])
+    assert class_weights({"b": 3, 2: 0.5}, targets, 3, ["a", "b", "c"]).tolist() == [1, 3, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"class_weight": "even"}, "class_weight must be 'balanced' or a mapping"),
+        ({"class_weight": {"pink": 2}}, "class_weight names no class of the data: 'pink'"),
+        ({"class_weight": {"red": -1}}, "the weight of 'red' must be at least 0"),
+        ({"task": "dream"}, "task must be one of 'classify'"),
+        ({"epochs": -1}, "epochs"),
+        ({"views": 0}, "views"),
+        ({"early_stopping": 0}, "early_stopping"),
+        ({"early_stopping": mpscnn.EarlyStopping(3, "loss")}, "compares validation accuracies"),
+        ({"callbacks": 3}, "callbacks must be functions"),
+        ({"resume": True}, "resume and restart need output="),
+        ({"output": "mine.onnx"}, "must end in .safetensors"),
+    ],
+)
+def test_a_wrong_option_is_named(photos: Path, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ParameterError, match=message):
+        mpscnn.train(photos, small_backbone(), **options)
