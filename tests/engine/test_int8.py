@@ -163,9 +163,7 @@ def test_files_keep_the_integers(tmp_path: Path) -> None:
     np.testing.assert_array_equal(result, expected(source, made.inputs))
 
 
-def test_converted_files_keep_the_integers(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_converted_files_keep_the_integers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Conversion in Python and by the command keeps integers, unless another type is asked for."""
     made = RandomFile("CONV_2D", "uint8", 4)
     source, saved = tmp_path / "one.tflite", tmp_path / "one.safetensors"
@@ -173,7 +171,7 @@ def test_converted_files_keep_the_integers(
     x = numbers(read_tflite(source).tensors[0], made.inputs[0])
     converters.convert_files([source], saved)
     by_python = saved.read_bytes()
-    assert call(monkeypatch, "convert", str(source), str(saved)) == 0
+    assert call("convert", str(source), str(saved)) == 0
     assert "(uint8)" in capsys.readouterr().out
     assert saved.read_bytes() == by_python
     program = mpscnn.load(saved, device="cpu", precision="int8").network.compile(

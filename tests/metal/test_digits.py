@@ -30,9 +30,7 @@ def test_both_engines_read_the_same_digits(precision: str, tolerance: float) -> 
     np.testing.assert_allclose(metal, cpu, rtol=0, atol=tolerance)
 
 
-def test_experiment(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_experiment(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     digits = np.array([3, 5, 0, 2], np.uint8)
     images = [mpscnn.preprocess(draw(digit), (28, 28), "mnist", channels=1) for digit in digits]
     pixels = np.rint(np.concatenate(images) * 255).astype(np.uint8)
@@ -40,6 +38,6 @@ def test_experiment(
     (tmp_path / "labels").write_bytes(struct.pack(">2I", 0x801, 4) + digits.tobytes())
     files = ("--idx", str(tmp_path / "images"), "--idx-labels", str(tmp_path / "labels"))
     options = ("--device", "metal", "--inflight", "3", "--json")
-    assert call(monkeypatch, "digits", *files, *options) == 0
+    assert call("digits", *files, *options) == 0
     answer = json.loads(capsys.readouterr().out)
     assert (answer["device"], answer["images"], answer["right"]) == ("metal", 4, 4)

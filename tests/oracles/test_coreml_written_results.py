@@ -173,7 +173,7 @@ def test_detectors_do_not_grow(kind: str, suffix: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".mlpackage", ".mlmodel"])
-def test_the_command_makes_a_detector(suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_makes_a_detector(suffix: str, tmp_path: Path) -> None:
     network = detector("SSD")
     assert network.detection is not None
     settings, network.detection = dict(network.detection.settings), None
@@ -181,7 +181,7 @@ def test_the_command_makes_a_detector(suffix: str, tmp_path: Path, monkeypatch: 
     network.save(tmp_path / "boxes.safetensors")
     path = tmp_path / f"boxes{suffix}"
     command = ("convert", str(tmp_path / "boxes.safetensors"), str(path), "--detection", json.dumps(settings))
-    assert call(monkeypatch, *command, "--labels", json.dumps(labels)) == 0
+    assert call(*command, "--labels", json.dumps(labels)) == 0
     again = converters.read_network(path)
     assert again.detection is not None
     assert again.labels == labels

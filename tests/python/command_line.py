@@ -63,11 +63,12 @@ Command = Callable[..., Ended]
 """The type of the fixture `command`: the command line in this process."""
 
 
-def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+def call(*arguments: str) -> int:
     """Call the command line in this process, and return its exit code."""
-    monkeypatch.setattr(sys, "argv", ["mpscnn", *arguments])
-    with pytest.raises(SystemExit) as ended:
-        main()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["mpscnn", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
     code = ended.value.code
     assert code is None or isinstance(code, int)
     return code or 0

@@ -15,11 +15,11 @@ from mpscnn.registry.download import Client
 
 
 @pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+def command(capsys: pytest.CaptureFixture[str]) -> Command:
     """Return a function that calls the command line in this process. `command_line.run` starts a new process."""
 
     def ended(*arguments: str) -> Ended:
-        code = call(monkeypatch, *arguments)
+        code = call(*arguments)
         captured = capsys.readouterr()
         return Ended(code, captured.out, captured.err)
 

@@ -25,39 +25,35 @@ def path(tmp_path: Path) -> Path:
     return path
 
 
-def test_the_report_has_tabs_on_a_terminal_too(
-    path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert call(monkeypatch, "convert", str(path), "--report", "-") == 0
+def test_the_report_has_tabs_on_a_terminal_too(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("convert", str(path), "--report", "-") == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split("\t") == ["node", "operator", "reason", "what to do"]
     assert lines[1].split("\t")[:2] == ["tab\\there", "Cos"]
 
 
 def test_layers_that_cannot_be_converted_have_a_line_each(
-    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made = model([node("Cos", ["x"], "a"), node("Det", ["a"], "b")], {"x": ["n", 3, 4, 4]}, outputs=["b"])
     onnx.save(made, path)
-    assert call(monkeypatch, "convert", str(path), str(tmp_path / "out.safetensors")) == 1
+    assert call("convert", str(path), str(tmp_path / "out.safetensors")) == 1
     head, first, second = capsys.readouterr().err.splitlines()
     assert head.endswith("2 layers cannot be converted:")
     assert "(Cos)" in first
     assert "(Det)" in second
 
 
-def test_a_source_is_not_written_over(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_source_is_not_written_over(path: Path) -> None:
     before = path.read_bytes()
-    assert call(monkeypatch, "convert", str(path), str(path), "--outputs", "r") == 2
+    assert call("convert", str(path), str(path), "--outputs", "r") == 2
     assert path.read_bytes() == before
 
 
-def test_choices_reach_files_that_are_written_as_onnx(
-    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_choices_reach_files_that_are_written_as_onnx(path: Path, tmp_path: Path) -> None:
     output = tmp_path / "out.onnx"
     settings = ["--outputs", "r", "--shape", "x=1x3x6x5", "--no-check"]
-    assert call(monkeypatch, "convert", str(path), str(output), *settings) == 0
+    assert call("convert", str(path), str(output), *settings) == 0
     again = mpscnn.converters.read_network([output])
     assert again.inputs[0].shape == (None, 6, 5, 3)
     x = np.linspace(-1.0, 1.0, 90, dtype=np.float32).reshape(1, 6, 5, 3)
@@ -66,12 +62,10 @@ def test_choices_reach_files_that_are_written_as_onnx(
 
 
 @pytest.mark.parametrize("option", [["--outputs", "r"], ["--shape", "x=1x3x6x5"]])
-def test_choices_that_would_be_ignored(
-    option: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_choices_that_would_be_ignored(option: list[str], tmp_path: Path) -> None:
     network = mpscnn.Network(input=(6, 5, 3))
     network.output(network.activation(network.input, "relu"))
     network.save(tmp_path / "model.safetensors")
     arguments = [str(tmp_path / "model.safetensors"), str(tmp_path / "out.onnx"), *option]
-    assert call(monkeypatch, "convert", *arguments) != 0
+    assert call("convert", *arguments) != 0
     assert not (tmp_path / "out.onnx").exists()

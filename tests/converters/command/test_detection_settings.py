@@ -132,9 +132,7 @@ def ultraface_file(shared: Path) -> str:
     return str(shared / "models" / "ultraface" / "version-slim-320_without_postprocessing.tflite")
 
 
-def test_ultraface_is_one_command(
-    tmp_path: Path, shared: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_ultraface_is_one_command(tmp_path: Path, shared: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = tmp_path / "faces.safetensors"
     arguments = (
         "convert",
@@ -145,7 +143,7 @@ def test_ultraface_is_one_command(
         "ultraface",
         "--no-check",
     )
-    assert call(monkeypatch, *arguments) == 0, capsys.readouterr().err
+    assert call(*arguments) == 0, capsys.readouterr().err
     model = mpscnn.load(output, device="cpu")
     assert (model.task, model.labels) == ("detection", ["face"])
     assert model.preprocess is not None
@@ -156,14 +154,12 @@ def test_ultraface_is_one_command(
 
 
 def test_settings_as_json_on_the_command_line(
-    tmp_path: Path, source: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, source: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = tmp_path / "detector.safetensors"
     arguments = ["--detection", json.dumps(SETTINGS), "--preprocess", '{"mean": [127, 127, 127]}']
     arguments += ["--labels", '["cat", "dog"]', "--no-check"]
-    assert call(monkeypatch, "convert", *source, "--output", str(output), *arguments) == 0, (
-        capsys.readouterr().err
-    )
+    assert call("convert", *source, "--output", str(output), *arguments) == 0, capsys.readouterr().err
     model = mpscnn.load(output, device="cpu")
     assert (model.task, model.labels) == ("detection", ["cat", "dog"])
     assert model.preprocess is not None
@@ -189,15 +185,13 @@ def test_known_detectors(tmp_path: Path, source: list[str]) -> None:
     assert mpscnn.load(tmp_path / "ssd.safetensors", device="cpu").task == "detection"
 
 
-def test_a_file_that_is_there_is_changed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_file_that_is_there_is_changed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = save_colour_model(tmp_path / "colours.safetensors")
     before = mpscnn.load(path, device="cpu")
     labels = write(tmp_path / "labels.txt", "rot\ngrün\nblau\n")
     settings = ["preprocess=torch", f"labels={labels}", "license=MIT"]
     options = [part for setting in settings for part in ("--set", setting)]
-    assert call(monkeypatch, "info", str(path), *options) == 0, capsys.readouterr().err
+    assert call("info", str(path), *options) == 0, capsys.readouterr().err
     assert "labels, license, preprocess changed" in capsys.readouterr().out
     after = mpscnn.load(path, device="cpu")
     assert after.labels == ["rot", "grün", "blau"]
@@ -221,21 +215,15 @@ def test_a_file_that_is_there_is_changed(
     ],
 )
 def test_changes_that_are_refused_leave_the_file(
-    setting: str,
-    message: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    setting: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = save_colour_model(tmp_path / "colours.safetensors")
     content = path.read_bytes()
-    assert call(monkeypatch, "info", str(path), "--set", setting) != 0
+    assert call("info", str(path), "--set", setting) != 0
     assert message in " ".join(capsys.readouterr().err.split())
     assert path.read_bytes() == content
 
 
-def test_published_models_are_not_changed(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert call(monkeypatch, "info", "cifar10_mobilenet_v2", "--set", "license=MIT") == 2
+def test_published_models_are_not_changed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("info", "cifar10_mobilenet_v2", "--set", "license=MIT") == 2
     assert "is a published model" in capsys.readouterr().err

@@ -142,12 +142,7 @@ def test_other_networks_have_floats(tmp_path: Path, suffix: str) -> None:
     ("suffix", "name"), [*((suffix, "int8") for suffix in SUFFIXES), *((one, "products") for one in WRITERS)]
 )
 def test_the_command_writes_the_same_files(
-    folder: Path,
-    tmp_path: Path,
-    suffix: str,
-    name: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    folder: Path, tmp_path: Path, suffix: str, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     if suffix in NEEDS:
         pytest.importorskip(NEEDS[suffix])
@@ -156,7 +151,7 @@ def test_the_command_writes_the_same_files(
     if suffix == MODEL_SUFFIX:
         networks(folder)[name].save(source := tmp_path / "source.onnx")
         pytest.importorskip("onnx")
-    assert call(monkeypatch, "convert", str(source), str(output), "--no-check") == 0
+    assert call("convert", str(source), str(output), "--no-check") == 0
     assert "(uint8" in capsys.readouterr().out
     if suffix != MODEL_SUFFIX:
         save(networks(folder)[name], tmp_path / f"saved{suffix}", None)

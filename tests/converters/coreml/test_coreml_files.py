@@ -113,20 +113,16 @@ def test_a_mean_image_is_a_part_of_the_network(tmp_path: Path) -> None:
     np.testing.assert_allclose(probabilities(saved(message, tmp_path / "mean.mlmodel")), wanted, atol=1e-6)
 
 
-def test_the_command_classifies(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_classifies(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = saved(classifier(), tmp_path / "photos.mlmodel")
     photo = tmp_path / "photo.png"
     Image.fromarray(PIXELS).save(photo)
-    assert call(monkeypatch, "classify", str(photo), "--model", str(path)) == 0
+    assert call("classify", str(photo), "--model", str(path)) == 0
     best = LABELS[int(expected(PIXELS, [-1.0, -2.0, -3.0]).argmax())]
     assert best in capsys.readouterr().out.splitlines()[1]
 
 
-def test_numbers_as_labels(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_numbers_as_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The command prints int64 labels of a classifier as text."""
     message = classifier()
     net = message.neuralNetworkClassifier
@@ -134,7 +130,7 @@ def test_numbers_as_labels(
     net.int64ClassLabels.vector.extend([10, -3, 7, 2**40])
     path = saved(message, tmp_path / "photos.mlmodel")
     Image.fromarray(PIXELS).save(tmp_path / "photo.png")
-    assert call(monkeypatch, "classify", str(tmp_path / "photo.png"), "--model", str(path)) == 0
+    assert call("classify", str(tmp_path / "photo.png"), "--model", str(path)) == 0
     best = ["10", "-3", "7", "1099511627776"][int(expected(PIXELS, [-1.0, -2.0, -3.0]).argmax())]
     assert best in capsys.readouterr().out.splitlines()[1]
 
@@ -210,11 +206,11 @@ def test_a_size_is_chosen_for_images_of_several_sizes(
         side.lowerBound, side.upperBound = 6, 32
     saved(message, tmp_path / "sizes.mlmodel")
     Image.fromarray(PIXELS).save("photo.png")
-    assert call(monkeypatch, "classify", "photo.png", "--model", "sizes.mlmodel") == 1
+    assert call("classify", "photo.png", "--model", "sizes.mlmodel") == 1
     words = shlex.split(capsys.readouterr().err.partition("choose it: ")[2])
     assert (words[0], words[-1]) == ("mpscnn", "HEIGHTxWIDTH")
-    assert call(monkeypatch, *words[1:-1], "6x8") == 0
-    assert call(monkeypatch, "classify", "photo.png", "--model", "model.safetensors") == 0
+    assert call(*words[1:-1], "6x8") == 0
+    assert call("classify", "photo.png", "--model", "model.safetensors") == 0
     best = LABELS[int(expected(PIXELS, [-1.0, -2.0, -3.0]).argmax())]
     assert best in capsys.readouterr().out
 
@@ -620,7 +616,7 @@ def test_writing_needs_coremltools(
 ) -> None:
     """tests/oracles/test_coreml_written.py tests writing with coremltools."""
     monkeypatch.setitem(sys.modules, "coremltools", None)
-    assert call(monkeypatch, "convert", "digits", str(tmp_path / "digits.mlpackage")) == 1
+    assert call("convert", "digits", str(tmp_path / "digits.mlpackage")) == 1
     assert "writing Core ML models needs: pip install coremltools" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 

@@ -268,7 +268,7 @@ def test_a_file_detects_on_photos(
     path, photo = tmp_path / "yolo.onnx", tmp_path / "photo.png"
     onnx.save(made, path)
     Image.fromarray(np.random.default_rng(2).integers(0, 256, (128, 192, 3), np.uint8)).save(photo)
-    assert call(monkeypatch, "detect", str(photo), "--model", str(path), "--json") == 0
+    assert call("detect", str(photo), "--model", str(path), "--json") == 0
     (line,) = capsys.readouterr().out.splitlines()
     found = json.loads(line)["detections"]
     assert found

@@ -102,7 +102,7 @@ def test_arguments_of_save(tmp_path: Path) -> None:
     assert (net.labels, net.preprocess) == (None, None)
 
 
-def test_the_command_keeps_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_keeps_them(tmp_path: Path) -> None:
     first, middle, last = (
         tmp_path / "first.safetensors",
         tmp_path / "middle.onnx",
@@ -110,13 +110,13 @@ def test_the_command_keeps_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     )
     net = classifier()
     net.save(first, labels=["red", "green", "blue"], preprocess="torch")
-    assert call(monkeypatch, "convert", str(first), str(middle)) == 0
-    assert call(monkeypatch, "convert", str(middle), str(last)) == 0
+    assert call("convert", str(first), str(middle)) == 0
+    assert call("convert", str(middle), str(last)) == 0
     assert load(last).labels == ["red", "green", "blue"]
     assert load(last).preprocess == load(first).preprocess
 
 
-def test_the_command_sets_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_sets_them(tmp_path: Path) -> None:
     """A source of another framework and a model file take the same options."""
     model, plain, named, boxes = (
         tmp_path / name for name in ("model.safetensors", "plain.onnx", "named.onnx", "boxes.onnx")
@@ -125,7 +125,7 @@ def test_the_command_sets_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     classifier().save(plain)
     settings = ("--labels", '["red", "green", "blue"]', "--preprocess", "torch")
     for source in (model, plain):
-        assert call(monkeypatch, "convert", str(source), str(named), "--force", *settings) == 0
+        assert call("convert", str(source), str(named), "--force", *settings) == 0
         assert load(named).labels == ["red", "green", "blue"]
         assert load(named).preprocess == mpscnn.Model(classifier(), preprocess="torch").preprocess
     net = detector()
@@ -137,13 +137,13 @@ def test_the_command_sets_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         "scores": {"output": "class", "kind": "softmax"},
         "anchors": {"rule": "none"},
     }
-    assert call(monkeypatch, "convert", str(model), str(boxes), "--detection", json.dumps(found)) == 0
+    assert call("convert", str(model), str(boxes), "--detection", json.dumps(found)) == 0
     assert load(boxes).task == "detection"
 
 
 @pytest.mark.parametrize("suffix", ["safetensors", "onnx"])
 def test_labels_that_no_longer_fit_are_left_out(
-    suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    suffix: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """With a background class, the detector has one class less than the file's labels."""
     net = detector()
@@ -154,20 +154,18 @@ def test_labels_that_no_longer_fit_are_left_out(
     net.save(tmp_path / "boxes.onnx")
     written = tmp_path / f"written.{suffix}"
     command = ("convert", str(tmp_path / "boxes.onnx"), str(written), "--detection", json.dumps(settings))
-    assert call(monkeypatch, *command) == 0
+    assert call(*command) == 0
     assert "the file's own 3 labels are left out" in " ".join(capsys.readouterr().err.split())
     assert load(written).labels is None
 
 
-def test_settings_that_do_not_fit_are_not_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_settings_that_do_not_fit_are_not_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     classifier().save(tmp_path / "model.safetensors")
     path = tmp_path / "named.onnx"
     command = ("convert", str(tmp_path / "model.safetensors"), str(path))
-    assert call(monkeypatch, *command, "--labels", '["red", "green"]') != 0
+    assert call(*command, "--labels", '["red", "green"]') != 0
     assert "has 2 labels, but the network has 3 classes" in capsys.readouterr().err.replace("\n", " ")
-    assert call(monkeypatch, *command, "--preprocess", "sepia") != 0
+    assert call(*command, "--preprocess", "sepia") != 0
     assert "sepia" in capsys.readouterr().err
     assert not path.exists()
 

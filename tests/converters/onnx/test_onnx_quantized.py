@@ -445,12 +445,10 @@ def test_files_of_uint8(shared: Path, tmp_path: Path, name: str) -> None:
     np.testing.assert_array_equal(in_integers(again, x), in_integers(network, x))
 
 
-def test_the_command_compares_integers(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_compares_integers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     network = branched()
     export_onnx(network, tmp_path / "a.onnx", dtype="uint8")
-    assert call(monkeypatch, "convert", str(tmp_path / "a.onnx"), str(tmp_path / "b.safetensors")) == 0
+    assert call("convert", str(tmp_path / "a.onnx"), str(tmp_path / "b.safetensors")) == 0
     assert "equal" in capsys.readouterr().out
 
 

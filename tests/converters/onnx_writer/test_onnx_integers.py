@@ -148,7 +148,7 @@ def test_the_command(
     model, output = tmp_path / "model.safetensors", tmp_path / "model.onnx"
     network = branched()
     network.save(model, dtype="uint8")
-    assert call(monkeypatch, "convert", str(model), str(output), "--dtype", "uint8") == 0
+    assert call("convert", str(model), str(output), "--dtype", "uint8") == 0
     shown = capsys.readouterr().out
     assert "(uint8, nchw)" in shown
     assert "each layer within one integer" in shown
@@ -157,7 +157,7 @@ def test_the_command(
     monkeypatch.setattr(
         "mpscnn.quantization.onnx_check.layers_beyond_one_step", lambda network: {"stem": 3.0, "sum": 2.0}
     )
-    assert call(monkeypatch, "convert", str(model), str(output), "--dtype", "uint8") == 3
+    assert call("convert", str(model), str(output), "--dtype", "uint8") == 3
     assert (
         "2 of its layers differ on onnxruntime by more than one integer; 'stem' by 3"
         in capsys.readouterr().err

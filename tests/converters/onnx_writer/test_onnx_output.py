@@ -232,17 +232,17 @@ def test_layers_as_halves(layer: str, tmp_path: Path) -> None:
 # ---- The command -------------------------------------------------------------------------------------------------
 
 
-def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model, output = tmp_path / "model.safetensors", tmp_path / "model.onnx"
     small_network().save(model, dtype="float32")
-    assert call(monkeypatch, "convert", str(model), str(output)) == 0
+    assert call("convert", str(model), str(output)) == 0
     shown = capsys.readouterr().out
     assert "(float32, nchw)" in shown
     assert "equal: " in shown
-    assert call(monkeypatch, "convert", str(model), str(output), "--dtype", "float16") == 0
+    assert call("convert", str(model), str(output), "--dtype", "float16") == 0
     assert "(float16, nchw)" in capsys.readouterr().out
-    assert call(monkeypatch, "convert", "cifar10_mobilenet_v2", str(output), "--layout", "nhwc") == 0
+    assert call("convert", "cifar10_mobilenet_v2", str(output), "--layout", "nhwc") == 0
     assert onnxruntime_results(output, np.zeros((1, 64, 64, 3), np.float32))[0].shape == (1, 10)
-    assert call(monkeypatch, "convert", str(model), str(output), "--dtype", "uint8") == 2
+    assert call("convert", str(model), str(output), "--dtype", "uint8") == 2
     assert "has no integers to write as uint8: mpscnn quantize" in capsys.readouterr().err
-    assert call(monkeypatch, "convert", str(model), str(model), str(output)) == 2
+    assert call("convert", str(model), str(model), str(output)) == 2

@@ -112,7 +112,7 @@ def converted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, given: Tensor, *o
     source, output = tmp_path / "file.tflite", tmp_path / "model.safetensors"
     source.write_bytes(classifier(given))
     # LiteRT does not compute means of integers as floats.
-    assert call(monkeypatch, "convert", str(source), str(output), "--no-check", *options) == 0
+    assert call("convert", str(source), str(output), "--no-check", *options) == 0
     return output
 
 
@@ -127,7 +127,7 @@ def test_convert_warns_where_a_file_does_not_say(
     assert warning.startswith("warning: ")
     assert "file.tflite does not say how a photo becomes the network's input" in warning
     assert "--preprocess NAME" in warning
-    assert call(monkeypatch, "classify", "--model", str(output), str(photo)) == 1
+    assert call("classify", "--model", str(output), str(photo)) == 1
     assert f"mpscnn info {shlex.quote(str(output))} --set preprocess=NAME" in capsys.readouterr().err
     for given, options in (
         (image("float32"), ("--preprocess", "unit")),
@@ -135,7 +135,7 @@ def test_convert_warns_where_a_file_does_not_say(
     ):
         output = converted(monkeypatch, tmp_path, given, *options)
         assert capsys.readouterr().err == ""
-        assert call(monkeypatch, "classify", "--model", str(output), str(photo)) == 0
+        assert call("classify", "--model", str(output), str(photo)) == 0
         assert "class 2" in capsys.readouterr().out.splitlines()[1]
 
 
@@ -159,17 +159,13 @@ def test_convert_with_a_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize("name", CLASSIFIERS)
 def test_published_classifiers_need_no_option(
-    name: str,
-    shared: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    name: str, shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     files = [shared / "models/google" / file for file in CLASSIFIERS[name]]
     output, photo = tmp_path / "model.safetensors", shared / "images/bird.bmp"
-    assert call(monkeypatch, "convert", *map(str, files), str(output)) == 0
+    assert call("convert", *map(str, files), str(output)) == 0
     assert capsys.readouterr().err == ""
-    assert call(monkeypatch, "classify", "--model", str(output), str(photo)) == 0
+    assert call("classify", "--model", str(output), str(photo)) == 0
     expected = int(litert_parts.classify(files, photo).argmax())
     labels = mpscnn.load(output).labels  # if the file's metadata have labels
     named = f"class {expected}" if labels is None else labels[expected].partition(",")[0]
@@ -178,7 +174,7 @@ def test_published_classifiers_need_no_option(
 
 @pytest.mark.ci
 def test_the_published_segmenter_needs_no_option(
-    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     google = shared / "models/google"
     output, labels = tmp_path / "model.safetensors", str(google / "pascal_voc_segmentation_labels.txt")
@@ -186,12 +182,12 @@ def test_the_published_segmenter_needs_no_option(
         google / "deeplabv3_mnv2_pascal_quant.tflite",
         str(shared / "images/bird_segmentation.bmp"),
     )
-    assert call(monkeypatch, "convert", str(source), str(output), "--labels", labels) == 0
+    assert call("convert", str(source), str(output), "--labels", labels) == 0
     (note,) = capsys.readouterr().err.splitlines()
     assert note.endswith("the ARG_MAX 'ArgMax' at the end is left out, so the output is the scores")
-    assert call(monkeypatch, "segment", "--model", str(output), photo) == 0
+    assert call("segment", "--model", str(output), photo) == 0
     assert [line.split()[-1] for line in capsys.readouterr().out.splitlines()[1:]] == ["background", "bird"]
-    assert call(monkeypatch, "classify", "--model", str(output), photo) == 1
+    assert call("classify", "--model", str(output), photo) == 1
     assert "mpscnn segment" in capsys.readouterr().err
 
 

@@ -93,12 +93,10 @@ def test_the_subgraph_of_the_only_signature(
     assert network.input.name == expected
 
 
-def test_the_report_is_about_the_chosen_signature(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_report_is_about_the_chosen_signature(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     other = Subgraph([Tensor("x", (1, 5)), Tensor("sine", (1, 5))], [Operator(SIN, [0], [1])], [0], [1])
     path = tmp_path / "file.tflite"
     path.write_bytes(write_subgraphs([subgraph("a"), other], signatures={"classify": 0, "embed": 1}))
     for signature, count in (("classify", 0), ("embed", 1)):
-        assert call(monkeypatch, "convert", str(path), "--report", "-", "--signature", signature) == 0
+        assert call("convert", str(path), "--report", "-", "--signature", signature) == 0
         assert f"# {count} layers cannot be converted" in capsys.readouterr().out

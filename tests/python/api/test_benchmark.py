@@ -340,8 +340,8 @@ def test_quantized_tensors() -> None:
 # ---- The command -------------------------------------------------------------------------------------------------
 
 
-def test_command(model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    assert call(monkeypatch, "benchmark", model, "--threads", "1", "--runs", "3") == 0
+def test_command(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("benchmark", model, "--threads", "1", "--runs", "3") == 0
     title, headers, _, row = capsys.readouterr().out.splitlines()
     assert title.startswith("colours.safetensors: input 1 x 8 x 8 x 3, ")
     assert title.endswith("1 thread, 3 runs")
@@ -366,37 +366,29 @@ def test_command_leaves_out_what_is_impossible(
     model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert (
-        call(monkeypatch, "benchmark", model, "--runs", "1", "--compare", "litert,onnxruntime", "--json") == 1
-    )
+    assert call("benchmark", model, "--runs", "1", "--compare", "litert,onnxruntime", "--json") == 1
     captured = capsys.readouterr()
     assert captured.err.count("not installed: pip install") == 2
     assert [entry["engine"] for entry in json.loads(captured.out)["engines"]] == ["mpscnn"]
 
 
-def test_command_leaves_out_a_peer_without_a_file(
-    model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_command_leaves_out_a_peer_without_a_file(model: str, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("ai_edge_litert")
-    assert call(monkeypatch, "benchmark", model, "--runs", "1", "--compare", "litert", "--json") == 1
+    assert call("benchmark", model, "--runs", "1", "--compare", "litert", "--json") == 1
     captured = capsys.readouterr()
     assert "litert reads TensorFlow Lite files only, and colours.safetensors is not one" in captured.err
     assert [entry["engine"] for entry in json.loads(captured.out)["engines"]] == ["mpscnn"]
 
 
 @pytest.mark.parametrize("compare", ["tensorflow", "torch", "onnxruntime,onnxruntime"])
-def test_command_usage(
-    compare: str, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert call(monkeypatch, "benchmark", model, "--compare", compare) == 2
+def test_command_usage(compare: str, model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("benchmark", model, "--compare", compare) == 2
     assert "--compare" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="a Mac may have Metal")
-def test_command_without_metal(
-    model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert call(monkeypatch, "benchmark", model, "--device", "metal", "--runs", "1") == 1
+def test_command_without_metal(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("benchmark", model, "--device", "metal", "--runs", "1") == 1
     assert "Metal" in capsys.readouterr().err
 
 
@@ -445,11 +437,9 @@ def test_measuring_a_runner(model: str) -> None:
         measure_runner(open_subject(model), runs=0)
 
 
-def test_the_command_measures_a_runner(
-    model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_measures_a_runner(model: str, capsys: pytest.CaptureFixture[str]) -> None:
     options = ("benchmark", model, "--runner", "--inflight", "2", "--runs", "5")
-    assert call(monkeypatch, *options, "--max-batch", "3") == 0
+    assert call(*options, "--max-batch", "3") == 0
     text = capsys.readouterr().out
     assert re.search(
         r"one thread +[0-9.]+ +1\.00\nrunner, 2 in flight, \d x \d threads, batches of up to 3 ", text
@@ -457,19 +447,19 @@ def test_the_command_measures_a_runner(
     assert re.search(
         r"latency in ms  50%: [0-9.]+  90%: [0-9.]+  95%: [0-9.]+  99%: [0-9.]+  longest: ", text
     )
-    assert call(monkeypatch, *options, "--json") == 0
+    assert call(*options, "--json") == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed["images_per_second"]["runner"] > 0
     assert set(printed["latency_milliseconds"]) == {"p50", "p90", "p95", "p99", "max"}
-    assert call(monkeypatch, *options, "--compare", "onnxruntime") == 2
+    assert call(*options, "--compare", "onnxruntime") == 2
     assert "one thread only" in capsys.readouterr().err
 
 
 def test_the_command_measures_a_runner_of_a_detector(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     detector = str(save_constant_detector(tmp_path / "detector.safetensors"))
-    assert call(monkeypatch, "benchmark", detector, "--runner", "--runs", "5") == 0
+    assert call("benchmark", detector, "--runner", "--runs", "5") == 0
     text = capsys.readouterr().out
     assert "runner, 3 in flight" in text
     assert "latency in ms" in text
@@ -477,21 +467,21 @@ def test_the_command_measures_a_runner_of_a_detector(
 
 @pytest.mark.parametrize("command", [("explain",), ("benchmark", "--runs", "1", "--random-weights")])
 def test_a_precision_that_takes_longer_says_so(
-    command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    command: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["deep_mnist", *command[1:]] if "--random-weights" in command else ["digits"]
     sums = mpscnn.devices()[0].get("bfloat16_sums")
     for precision in ("float32", "bfloat16"):
         expected = 0 if precision == "float32" or sums else 1
-        assert call(monkeypatch, command[0], *arguments, "--precision", precision) == expected
+        assert call(command[0], *arguments, "--precision", precision) == expected
         assert ("takes longer than float32" in capsys.readouterr().err) == (
             precision == "bfloat16" and sums == "blocks"
         )
 
 
 def test_a_quantised_file_is_measured_in_its_integers(
-    shared: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    shared: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = shared / "models/mlperf_tiny/vww_96_int8.tflite"
-    assert call(monkeypatch, "benchmark", str(file), "--precision", "int8", "--runs", "1") == 0
+    assert call("benchmark", str(file), "--precision", "int8", "--runs", "1") == 0
     assert "int8" in capsys.readouterr().out

@@ -195,56 +195,54 @@ def test_weights_that_float16_cannot_hold() -> None:
 # ---- The command -------------------------------------------------------------------------------------------------
 
 
-def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path, photos = tmp_path / "model.safetensors", tmp_path / "photos"
     network_with_large_numbers().save(path, dtype="float32", preprocess="unit", labels=list("abcd"))
     photos.mkdir()
     for colour in ("red", "gray"):
         save_photo(photos / f"{colour}.png", colour)
     before = path.read_bytes()
-    assert call(monkeypatch, "check-precision", str(path), "--images", str(photos)) == 1
+    assert call("check-precision", str(path), "--images", str(photos)) == 1
     shown = capsys.readouterr().out
     assert "over 2 images" in shown
     assert "relu" in shown
     assert path.read_bytes() == before
     changed = tmp_path / "changed.safetensors"
     options = ("--images", str(photos), "--keep-float32", "auto", "--json")
-    assert call(monkeypatch, "check-precision", str(path), *options, "--output", str(changed)) == 0
+    assert call("check-precision", str(path), *options, "--output", str(changed)) == 0
     keep = json.loads(capsys.readouterr().out)["keep"]
     assert "relu" in keep
-    assert call(monkeypatch, "check-precision", str(changed), "--images", str(photos)) == 0
+    assert call("check-precision", str(changed), "--images", str(photos)) == 0
     model = mpscnn.load(changed)
     assert model.labels == list("abcd")
     for name, values in mpscnn.load(path).network.weights.items():
         np.testing.assert_array_equal(model.network.weights[name], values)
     # Set the kept layers by name, in the file itself.
-    assert call(monkeypatch, "check-precision", str(path), "--keep-float32", "first,third") == 0
+    assert call("check-precision", str(path), "--keep-float32", "first,third") == 0
     nodes = mpscnn.load(path).network.to_dict()["nodes"]
     assert [node["name"] for node in nodes if node.get("keep_float32")] == ["first", "third"]
     capsys.readouterr()
-    assert call(monkeypatch, "check-precision", "cifar10_mobilenet_v2", "--keep-float32", "auto") == 2
+    assert call("check-precision", "cifar10_mobilenet_v2", "--keep-float32", "auto") == 2
     assert "--output" in capsys.readouterr().err
 
 
-def test_layers_are_kept_in_float16_only(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_layers_are_kept_in_float16_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "model.safetensors"
     network_with_large_numbers().save(path, dtype="float32")
     before = path.read_bytes()
     arguments = ("check-precision", str(path), "--precision", "bfloat16", "--keep-float32", "auto")
-    assert call(monkeypatch, *arguments) == 2
+    assert call(*arguments) == 2
     assert "in float16 only" in " ".join(capsys.readouterr().err.split())
     assert path.read_bytes() == before
 
 
 def test_the_command_takes_the_precisions_that_it_looks_at(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     network_with_large_numbers().save(path := tmp_path / "model.safetensors")
-    assert call(monkeypatch, "check-precision", str(path), "--precision", "int8") == 2
+    assert call("check-precision", str(path), "--precision", "int8") == 2
     assert "'float16', 'bfloat16'" in capsys.readouterr().err
-    assert call(monkeypatch, "check-precision", "--help") == 0
+    assert call("check-precision", "--help") == 0
     assert "--precision [float16|bfloat16]" in capsys.readouterr().out
 
 
@@ -255,13 +253,13 @@ def test_what_is_beyond_the_tolerance_in_bfloat16() -> None:
 
 
 def test_several_inputs_are_refused_in_words_of_the_command(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     network = mpscnn.Network(input={"a": (4, 4, 3), "b": (4, 4, 3)}, name="two")
     network.output(network.add(*network.inputs, name="sum"))
     path = tmp_path / "two.safetensors"
     network.save(path)
-    assert call(monkeypatch, "check-precision", str(path)) == 1
+    assert call("check-precision", str(path)) == 1
     assert "two.safetensors has 2 inputs; a network with one can be checked" in capsys.readouterr().err
     with pytest.raises(
         mpscnn.ParameterError, match="a photo becomes the only input, and network 'two' has 2"

@@ -101,18 +101,16 @@ def test_orders_of_an_onnx_file(
     network.initialize_weights()
     network.save(tmp_path / "a.safetensors", dtype="float32")
     monkeypatch.chdir(tmp_path)
-    assert call(monkeypatch, "convert", "a.safetensors", "a.onnx", "--layout", "nhwc") == 0
+    assert call("convert", "a.safetensors", "a.onnx", "--layout", "nhwc") == 0
     assert "checked against a.onnx (onnxruntime): equal: 2 layers" in capsys.readouterr().out
-    assert call(monkeypatch, "convert", "a.onnx", "b.safetensors") == 0
+    assert call("convert", "a.onnx", "b.safetensors") == 0
     assert "checked against a.onnx (onnxruntime): equal: 2 layers" in capsys.readouterr().out
-    assert call(monkeypatch, "compare", "a.onnx", "b.safetensors", "--tolerance", "0.01") == 0
+    assert call("compare", "a.onnx", "b.safetensors", "--tolerance", "0.01") == 0
     network.load_weights({"second.weight": -network.weights["second.weight"]})
     assert mpscnn.compare("a.onnx", network).worst.error > 0.1
 
 
-def test_results_that_are_whole_numbers(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_results_that_are_whole_numbers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Operators such as ONNX' ArgMax give int64."""
     onnx = pytest.importorskip("onnx", reason="onnx is not installed")
     pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
@@ -126,13 +124,11 @@ def test_results_that_are_whole_numbers(
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 13)], ir_version=8)
     onnx.save(model, tmp_path / "places.onnx")
     paths = [str(tmp_path / name) for name in ("places.onnx", "places.safetensors")]
-    assert call(monkeypatch, "convert", *paths) == 0
+    assert call("convert", *paths) == 0
     assert "equal: 1 layers compared, largest relative error 0 " in capsys.readouterr().out
 
 
-def test_results_without_a_counterpart_differ(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_results_without_a_counterpart_differ(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Another number of classes changes the last layer's shape, which no layer of the other network has."""
     for classes in (5, 6):
         network = mpscnn.Network(input=(4, 4, 3), name=f"of {classes}")
@@ -145,7 +141,7 @@ def test_results_without_a_counterpart_differ(
     assert not found.equal
     assert [layer.name for layer in found.layers] == ["body"]
     assert [name.partition(" of ")[0] for name in found.uncompared] == ["head", "head"]
-    assert call(monkeypatch, "compare", *paths) == 1
+    assert call("compare", *paths) == 1
     assert "nothing of the other side fits the result head of 5.safetensors" in capsys.readouterr().out
 
 
@@ -266,22 +262,20 @@ def test_errors(a: list[float], b: list[float], error: float, relative: float) -
 # ---- The command -------------------------------------------------------------------------------------------------
 
 
-def test_command(
-    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_command(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     other = tmp_path / "other.safetensors"
     small_network(scale=2.0).save(other, dtype="float32")
     picture = tmp_path / "errors.png"
-    assert call(monkeypatch, "compare", str(model), str(other), "--output", str(picture)) == 1
+    assert call("compare", str(model), str(other), "--output", str(picture)) == 1
     shown = capsys.readouterr().out
     assert "that differs is right" in shown
     assert "differs" in shown
     assert "left" not in shown
     assert picture.stat().st_size > 1000
-    assert call(monkeypatch, "compare", str(model), f"{model}@float16", "--layers") == 0
+    assert call("compare", str(model), f"{model}@float16", "--layers") == 0
     assert "depthwise" in capsys.readouterr().out
     photo = save_photo(tmp_path / "photo.png", "red")
-    assert call(monkeypatch, "compare", str(model), str(model), "--input", str(photo), "--json") == 0
+    assert call("compare", str(model), str(model), "--input", str(photo), "--json") == 0
     found = json.loads(capsys.readouterr().out)
     assert found["equal"]
     assert found["layers"][0]["shape"] == [1, 12, 10, 8]
@@ -458,7 +452,7 @@ def test_convert_says_what_storing_costs(
     network = small_network()
     export(network, tmp_path / "a.onnx")
     monkeypatch.chdir(tmp_path)
-    assert call(monkeypatch, "convert", "a.onnx", "b.safetensors", "--dtype", dtype) == 0
+    assert call("convert", "a.onnx", "b.safetensors", "--dtype", dtype) == 0
     lines = capsys.readouterr().out.splitlines()
     assert any(
         line.startswith("before storing: checked against a.onnx (onnxruntime): equal") for line in lines

@@ -154,9 +154,7 @@ def test_wrong_arguments() -> None:
         mpscnn.compare_precisions(network, noise(1, 5, 6, 3))
 
 
-def test_on_the_command_line(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_on_the_command_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     labels = (mpscnn.load(device="cpu").labels or [])[:2]
     for i, label in enumerate(labels):
         (tmp_path / label).mkdir()
@@ -164,7 +162,6 @@ def test_on_the_command_line(
             Image.new("RGB", (64, 64), (90 * i, 60 * k, 80)).save(tmp_path / label / f"{k}.png")
     assert (
         call(
-            monkeypatch,
             "compare-precisions",
             "cifar10_mobilenet_v2",
             "--images",
@@ -179,14 +176,13 @@ def test_on_the_command_line(
     assert "accuracy" in out
     assert "float16, weights int8" in out
     arguments = ("--images", str(tmp_path / labels[0]), "--max-images", "1", "--runs", "1", "--json")
-    assert call(monkeypatch, "compare-precisions", "cifar10_mobilenet_v2", *arguments) == 0
+    assert call("compare-precisions", "cifar10_mobilenet_v2", *arguments) == 0
     shown = json.loads(capsys.readouterr().out)
     assert shown["images"] == 1
     assert shown["rows"][0]["accuracy"] in (0.0, 1.0)
     (tmp_path / labels[0]).rename(tmp_path / "holiday")
     assert (
         call(
-            monkeypatch,
             "compare-precisions",
             "cifar10_mobilenet_v2",
             "--images",
@@ -199,12 +195,10 @@ def test_on_the_command_line(
     assert "accuracy" not in capsys.readouterr().out
 
 
-def test_without_photos_it_says_so(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    assert call(monkeypatch, "compare-precisions", "digits", "--runs", "1") == 0
+def test_without_photos_it_says_so(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert call("compare-precisions", "digits", "--runs", "1") == 0
     shown = capsys.readouterr()
     assert "4 random inputs" in shown.out
     assert "--images" in shown.err
-    assert call(monkeypatch, "compare-precisions", "digits", "--images", str(tmp_path)) == 2
+    assert call("compare-precisions", "digits", "--images", str(tmp_path)) == 2
     assert "no photo" in capsys.readouterr().err

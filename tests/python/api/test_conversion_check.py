@@ -63,33 +63,29 @@ def wrong(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("wrong")
 @pytest.mark.parametrize("suffix", [".onnx", ".mlpackage", ".mlmodel"])
 def test_no_format_is_written_of_a_conversion_that_differs(
-    path: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    suffix: str,
+    path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], suffix: str
 ) -> None:
     for package in ("onnx", "onnxruntime", *(["coremltools"] if suffix != ".onnx" else [])):
         pytest.importorskip(package, reason=f"needs {package}")
     output = tmp_path / f"out{suffix}"
-    assert call(monkeypatch, "convert", str(path), str(output)) == 3
+    assert call("convert", str(path), str(output)) == 3
     said = capsys.readouterr()
     assert "checked against limited.tflite (LiteRT): different: the first of" in said.out
     assert "does not compute what the file does" in said.err
     assert not output.exists()
-    assert call(monkeypatch, "convert", str(path), str(output), "--force") == 0
+    assert call("convert", str(path), str(output), "--force") == 0
     assert "is written because of --force" in capsys.readouterr().err
     assert output.exists()
-    assert call(monkeypatch, "convert", str(path), str(output), "--no-check") == 0
+    assert call("convert", str(path), str(output), "--no-check") == 0
     assert "different" not in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("wrong")
 def test_convert_writes_nothing_that_differs(
-    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = tmp_path / "out.safetensors"
-    assert call(monkeypatch, "convert", str(path), str(output)) == 3
+    assert call("convert", str(path), str(output)) == 3
     said = capsys.readouterr()
     assert "checked against limited.tflite (LiteRT): different: the first of" in said.out
     assert "error: " in said.err
@@ -97,32 +93,30 @@ def test_convert_writes_nothing_that_differs(
     assert not output.exists()
 
     output.write_bytes(b"before")
-    assert call(monkeypatch, "convert", str(path), str(output)) == 3
+    assert call("convert", str(path), str(output)) == 3
     assert output.read_bytes() == b"before"
-    assert call(monkeypatch, "convert", str(path), str(output), "--force") == 0
+    assert call("convert", str(path), str(output), "--force") == 0
     assert "is written because of --force" in capsys.readouterr().err
     assert mpscnn.load(output).network.to_dict()["nodes"][-1]["attributes"]["kind"] == "relun"
-    assert call(monkeypatch, "convert", str(path), str(output), "--no-check") == 0
+    assert call("convert", str(path), str(output), "--no-check") == 0
 
 
 def test_convert_says_nothing_of_what_is_equal(
-    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = tmp_path / "out.safetensors"
-    assert call(monkeypatch, "convert", str(path), str(output), "--force") == 0
+    assert call("convert", str(path), str(output), "--force") == 0
     said = capsys.readouterr()
     assert "equal: " in said.out
     assert "--force" not in said.err
 
 
-def test_a_file_that_litert_computes_otherwise(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: Path
-) -> None:
+def test_a_file_that_litert_computes_otherwise(tmp_path: Path, cache: Path) -> None:
     """LiteRT negates the stored integers and ignores the zero point. mpscnn negates the numbers."""
     tensors = [quantized(Tensor(name, (1, 4, 4, 3), "int8"), [0.1], [-100]) for name in "xy"]
     file = tmp_path / "negated.tflite"
     file.write_bytes(write_tflite(tensors, [Operator(NEG, [0], [1], 42)], [0], [1]))
-    assert call(monkeypatch, "convert", str(file), str(tmp_path / "out.safetensors")) == 3
+    assert call("convert", str(file), str(tmp_path / "out.safetensors")) == 3
     with pytest.warns(
         RuntimeWarning, match=r"negated\.tflite: the network .* \(checked against .* different"
     ):
@@ -148,7 +142,7 @@ def test_files_that_are_loaded_warn_each_time(
     for command in (["info", str(path)], ["classify", "photo.jpg", "--model", str(path)]):
         with warnings.catch_warnings():
             warnings.simplefilter("default")
-            call(monkeypatch, *command)
+            call(*command)
         first, *_ = capsys.readouterr().err.splitlines()
         assert first.startswith("warning: ")
         assert "does not compute what the file does" in first
@@ -286,10 +280,10 @@ def test_onnx_files_that_differ_are_not_written(
         onnx.save(made, str(path))
 
     monkeypatch.setattr(mpscnn.converters, "export_onnx", export_another)
-    assert call(monkeypatch, "convert", str(source), str(output)) == 3
+    assert call("convert", str(source), str(output)) == 3
     assert "is not written: it does not compute what the network does" in capsys.readouterr().err
     assert not output.exists()
-    assert call(monkeypatch, "convert", str(source), str(output), "--force") == 0
+    assert call("convert", str(source), str(output), "--force") == 0
     assert "because of --force" in capsys.readouterr().err
     assert output.exists()
 
@@ -305,19 +299,19 @@ def _enlarged(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".onnx", ".mlpackage"])
 def test_results_of_another_shape_differ(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], suffix: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], suffix: str
 ) -> None:
     file, output = _enlarged(tmp_path), tmp_path / f"out{suffix}"
     if suffix == ".mlpackage":
         pytest.importorskip("coremltools", reason="needs coremltools")
-    assert call(monkeypatch, "convert", str(file), str(output)) == 3
+    assert call("convert", str(file), str(output)) == 3
     said = capsys.readouterr()
     assert "different: nothing of the other side fits the result" in said.out
     assert "no two layers have the same shape" in said.out
     assert "does not compute what the file does" in said.err
     assert not output.exists()
     if suffix == ".safetensors":
-        assert call(monkeypatch, "convert", str(file), str(output), "--force") == 0
+        assert call("convert", str(file), str(output), "--force") == 0
         assert "is written because of --force" in capsys.readouterr().err
         assert output.exists()
         with pytest.warns(RuntimeWarning, match="does not compute what the file does"):
@@ -349,7 +343,7 @@ def test_a_network_that_mpscnn_cannot_run_is_not_written(
 
     monkeypatch.setattr(NativeEngine, "trace", refuse)
     output = tmp_path / "out.safetensors"
-    assert call(monkeypatch, "convert", str(path), str(output)) == 1
+    assert call("convert", str(path), str(output)) == 1
     assert "the network does not run" in capsys.readouterr().err
     assert not output.exists()
 
@@ -362,7 +356,7 @@ def test_a_file_that_its_engine_cannot_run_is_not_checked(
 
     monkeypatch.setattr(LitertEngine, "trace", refuse)
     output = tmp_path / "out.safetensors"
-    assert call(monkeypatch, "convert", str(path), str(output)) == 0
+    assert call("convert", str(path), str(output)) == 0
     assert "not checked: LiteRT cannot run it" in capsys.readouterr().out
     assert output.exists()
 
@@ -377,7 +371,7 @@ def test_detectors_are_compared_before_their_suppression(shared: Path) -> None:
 
 def test_help_says_what_happens(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("COLUMNS", "120")
-    assert call(monkeypatch, "convert", "--help") == 0
+    assert call("convert", "--help") == 0
     said = capsys.readouterr().out
     assert "--force" in said
     assert "the exit code is 3" in " ".join(said.split())

@@ -79,15 +79,13 @@ def test_arguments_are_explained(word: str) -> None:
     assert str(option_error(word, [])).endswith(f"{word!r}; {twin_of('argument', word)}")
 
 
-def test_options_and_commands_are_explained(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_options_and_commands_are_explained(capsys: pytest.CaptureFixture[str]) -> None:
     for place, word, twin in WORDS:
         if place == "option":
-            assert call(monkeypatch, "models", word) == 2
+            assert call("models", word) == 2
             assert f"No such option: {word}; {twin}" in capsys.readouterr().err
         elif place == "command":
-            assert call(monkeypatch, word, "photo.png") == 2
+            assert call(word, "photo.png") == 2
             assert f"No such command {word!r}; it is `{twin}` here" in capsys.readouterr().err
 
 
@@ -112,9 +110,7 @@ def test_names_that_are_nearly_right(owner: str, name: str, hint: str) -> None:
 MEANT = {"session.": "Session", "model.": "Model", "net.": "Network", "mpscnn.": "mpscnn"}
 
 
-def test_the_names_in_leads_are_there(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_names_in_leads_are_there(capsys: pytest.CaptureFixture[str]) -> None:
     leads = dict.fromkeys(twin for _, _, twin in WORDS if " " in twin)
     meant = MEANT | {f"{name}.": name for name in OBJECTS}
     for lead in leads:
@@ -124,5 +120,5 @@ def test_the_names_in_leads_are_there(
                 assert name in dir(found), f"{owner}{path}: {lead}"
                 found = getattr(found, name)
     for command in {name for lead in leads for name in re.findall(r"`mpscnn (\w[\w-]+)", lead)}:
-        assert call(monkeypatch, command, "--help") == 0, command
+        assert call(command, "--help") == 0, command
         capsys.readouterr()

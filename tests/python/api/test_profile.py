@@ -243,8 +243,8 @@ def model(tmp_path: Path) -> str:
     return str(save_colour_model(tmp_path / "colours.safetensors"))
 
 
-def test_command(model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    assert call(monkeypatch, "profile", model, "--threads", "1", "--runs", "2", "--device", "cpu") == 0
+def test_command(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("profile", model, "--threads", "1", "--runs", "2", "--device", "cpu") == 0
     text = capsys.readouterr().out
     assert text.startswith("colours: input 1 x 8 x 8 x 3, ")
     assert "1 thread\n" in text
@@ -253,21 +253,19 @@ def test_command(model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
 
 
 def test_command_with_a_photo_a_trace_and_json(
-    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     photo, trace = save_photo(tmp_path / "photo.png", "red"), tmp_path / "trace.json"
     options = ("--input", str(photo), "--trace", str(trace), "--json", "--runs", "1", "--device", "cpu")
-    assert call(monkeypatch, "profile", model, *options) == 0
+    assert call("profile", model, *options) == 0
     profile = mpscnn.Profile.from_dict(json.loads(capsys.readouterr().out))
     assert len(profile.milliseconds) == 1
     assert json.loads(trace.read_text("utf-8"))["traceEvents"]
 
 
 @pytest.mark.parametrize("order", ["time", "lost"])
-def test_command_sorts(
-    order: str, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert call(monkeypatch, "profile", model, "--sort", order, "--device", "cpu") == 0
+def test_command_sorts(order: str, model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("profile", model, "--sort", order, "--device", "cpu") == 0
     steps = capsys.readouterr().out.split("\n\n")[1].splitlines()[2:-2]
     cells = [re.split(" {2,}", step) for step in steps]
     assert {row[0] for row in cells} == {"pool", "dense", "softmax"}
@@ -276,19 +274,15 @@ def test_command_sorts(
         assert times == sorted(times, reverse=True)
 
 
-def test_command_on_an_architecture(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_command_on_an_architecture(capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ("profile", "deep_mnist", "--random-weights", "--runs", "1", "--device", "cpu")
-    assert call(monkeypatch, *arguments, "--json") == 0
+    assert call(*arguments, "--json") == 0
     assert json.loads(capsys.readouterr().out)["network"] == "deep_mnist"
-    assert call(monkeypatch, *arguments, "--input", "photo.png") == 2
+    assert call(*arguments, "--input", "photo.png") == 2
     assert "does not say how a photo becomes its input" in capsys.readouterr().err
 
 
-def test_command_cannot_write_a_trace(
-    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_command_cannot_write_a_trace(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     missing = tmp_path / "missing" / "trace.json"
-    assert call(monkeypatch, "profile", model, "--device", "cpu", "--trace", str(missing)) == 2
+    assert call("profile", model, "--device", "cpu", "--trace", str(missing)) == 2
     assert "cannot be written" in capsys.readouterr().err

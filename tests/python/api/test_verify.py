@@ -141,11 +141,9 @@ def test_a_case_with_several_wrong_layers_is_one() -> None:
     assert "1 of 2 cases are not as promised" in Report({"name": "cpu"}, "", [row]).summary()
 
 
-def test_a_report_says_where_it_comes_from(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_report_says_where_it_comes_from(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "report.json"
-    assert call(monkeypatch, "verify", "--device", "cpu", "--only", "softmax", "--report", str(file)) == 0
+    assert call("verify", "--device", "cpu", "--only", "softmax", "--report", str(file)) == 0
     shown = capsys.readouterr().out
     assert "compared with: instruction set" in shown
     assert " ok" in shown
@@ -165,18 +163,16 @@ def test_a_report_says_where_it_comes_from(
 
 
 @pytest.mark.skipif("metal" in mpscnn.build_config()["backends"], reason="this build has a Metal engine")
-def test_without_a_device_nothing_is_tested(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_without_a_device_nothing_is_tested(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "report.json"
-    assert call(monkeypatch, "verify", "--device", "metal", "--report", str(file)) == 3
+    assert call("verify", "--device", "metal", "--report", str(file)) == 3
     assert "not tested: " in capsys.readouterr().out
     report = json.loads(file.read_text("utf-8"))
     assert (report["verdict"], report["rows"]) == ("not tested", [])
     assert report["not_tested"] == mpscnn.devices()[-1]["reason"]
 
 
-def test_wrong_usage_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_usage_is_named(tmp_path: Path) -> None:
     with pytest.raises(mpscnn.ParameterError, match=r"device must be auto or one of 'cpu', .*; got 'gpu'"):
         verify("gpu")
     with pytest.raises(
@@ -186,10 +182,10 @@ def test_wrong_usage_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_report_that_cannot_be_written_is_named_before_minutes_of_work(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     target = str(tmp_path / "missing" / "report.json")
-    assert call(monkeypatch, "verify", "--device", "cpu", "--only", "reshape", "--report", target) == 2
+    assert call("verify", "--device", "cpu", "--only", "reshape", "--report", target) == 2
     shown = capsys.readouterr()
     assert f"{target}: cannot be written" in shown.err
     assert "device:" not in shown.out

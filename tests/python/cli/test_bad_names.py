@@ -223,7 +223,7 @@ def test_commands(
         "MODEL": str(save_colour_model(tmp_path / "colours.safetensors")),
     }
     monkeypatch.chdir(tmp_path)
-    assert call(monkeypatch, *(known.get(argument, argument) for argument in arguments)) in (1, 2)
+    assert call(*(known.get(argument, argument) for argument in arguments)) in (1, 2)
     assert "error" in capsys.readouterr().err.lower()
 
 

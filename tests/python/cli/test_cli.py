@@ -57,10 +57,8 @@ def test_help_names_every_command() -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help_of_every_command_has_an_example(
-    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert call(monkeypatch, command, "--help") == 0
+def test_help_of_every_command_has_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(command, "--help") == 0
     output = capsys.readouterr().out
     assert re.search(rf"^  Example: mpscnn {command} ?.*$", output, re.MULTILINE)
 
@@ -106,8 +104,8 @@ def test_no_directories_for_c_programs(
 # ---- info --------------------------------------------------------------------------------------------------------
 
 
-def test_info(model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    assert call(monkeypatch, "info", model) == 0
+def test_info(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("info", model) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "colours"
     assert lines[1].split() == ["layer", "operation", "output", "parameters", "MACs"]
@@ -129,8 +127,8 @@ def test_info(model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     assert facts["file"].strip().startswith(model)
 
 
-def test_info_json(model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    assert call(monkeypatch, "info", model, "--json") == 0
+def test_info_json(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("info", model, "--json") == 0
     described = json.loads(capsys.readouterr().out)
     assert described["name"] == "colours"
     assert described["labels"] == ["red", "green", "blue"]
@@ -138,32 +136,30 @@ def test_info_json(model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     assert sum(layer["macs"] for layer in described["layers"]) == 9
 
 
-def test_explain(model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    assert call(monkeypatch, "explain", model, "--threads", "1") == 0
+def test_explain(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("explain", model, "--threads", "1") == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("colours, float32, 1 thread, ")
     assert lines[1].split() == ["layers", "kernel", "choice", "predicted", "us", "why"]
     assert lines[lines.index("") + 1].split() == ["tensor", "shape", "memory", "layout", "(numbers)"]
-    assert call(monkeypatch, "explain", model, "--json") == 0
+    assert call("explain", model, "--json") == 0
     steps = json.loads(capsys.readouterr().out)["steps"]
     assert next(step["layers"] for step in steps) == ["pool"]
-    assert call(monkeypatch, "explain", model, "--size", "20x30") == 1
+    assert call("explain", model, "--size", "20x30") == 1
     assert "has a fixed size" in capsys.readouterr().err
 
 
-def test_explain_an_architecture(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_explain_an_architecture(capsys: pytest.CaptureFixture[str]) -> None:
     command = "explain", "ssdlite_mobilenet_v2", "--random-weights", "--json", "--precision"
     for precision in ("float32", "float16"):
-        assert call(monkeypatch, *command, precision) == 0
+        assert call(*command, precision) == 0
         explained = json.loads(capsys.readouterr().out)
         assert explained["precision"] == precision
         kernels = {step["kernel"] for step in explained["steps"]}
         assert {"chain", "pointwise", "depthwise"} <= kernels
 
 
-def test_winograd_may_be_left_out(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_winograd_may_be_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     network = mpscnn.Network(input=(9, 10, 16), name="one layer")
     network.output(network.conv2d(network.input, 16, 3, padding="same", name="conv"))
     network.initialize_weights()
@@ -171,10 +167,10 @@ def test_winograd_may_be_left_out(
     network.save(path)
     choices = []
     for options in ((), ("--winograd",), ("--no-winograd",)):
-        assert call(monkeypatch, "explain", path, "--json", *options) == 0
+        assert call("explain", path, "--json", *options) == 0
         choices.append("Winograd" in capsys.readouterr().out)
         for command in ("benchmark", "profile"):
-            assert call(monkeypatch, command, path, "--runs", "1", "--json", *options) == 0
+            assert call(command, path, "--runs", "1", "--json", *options) == 0
             capsys.readouterr()
     by_default = mpscnn.build_config()["instruction_set"] != "baseline"
     assert choices == [by_default, by_default, False]
@@ -193,18 +189,14 @@ def test_winograd_may_be_left_out(
     ],
 )
 def test_numbers_of_weights_and_sums(
-    options: tuple[str, ...],
-    numbers: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    options: tuple[str, ...], numbers: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """This takes a second, since four commands compile the bundled classifier."""
-    assert call(monkeypatch, "explain", "cifar10_mobilenet_v2", *options) == 0
+    assert call("explain", "cifar10_mobilenet_v2", *options) == 0
     assert f", {numbers}, " in capsys.readouterr().out.splitlines()[0]
-    assert call(monkeypatch, "benchmark", "cifar10_mobilenet_v2", "--runs", "1", *options) == 0
+    assert call("benchmark", "cifar10_mobilenet_v2", "--runs", "1", *options) == 0
     assert numbers in capsys.readouterr().out
-    assert call(monkeypatch, "benchmark", "cifar10_mobilenet_v2", "--runs", "1", "--runner", *options) == 0
+    assert call("benchmark", "cifar10_mobilenet_v2", "--runs", "1", "--runner", *options) == 0
     assert numbers in capsys.readouterr().out
     names = {
         option[2:].replace("-", "_"): value for option, value in zip(options[::2], options[1::2], strict=True)
@@ -215,33 +207,27 @@ def test_numbers_of_weights_and_sums(
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)).save(
         tmp_path / "noise.png"
     )
-    assert (
-        call(monkeypatch, "classify", str(tmp_path / "noise.png"), "--json", "--device", "cpu", *options) == 0
-    )
+    assert call("classify", str(tmp_path / "noise.png"), "--json", "--device", "cpu", *options) == 0
     first = json.loads(capsys.readouterr().out)["predictions"][0]
     assert first["probability"] == model.classify(tmp_path / "noise.png").predictions[0].probability
 
 
-def test_numbers_that_do_not_go_together(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_numbers_that_do_not_go_together(capsys: pytest.CaptureFixture[str]) -> None:
     for command in ("explain", "benchmark", "profile"):
-        assert call(monkeypatch, command, "digits", "--precision", "bfloat16", "--weights", "int8") != 0
+        assert call(command, "digits", "--precision", "bfloat16", "--weights", "int8") != 0
         assert "weights" in capsys.readouterr().err
-        assert call(monkeypatch, command, "digits", "--accumulate-dtype", "float16") != 0
+        assert call(command, "digits", "--accumulate-dtype", "float16") != 0
         assert "accumulate_dtype" in capsys.readouterr().err
 
 
-def test_info_of_a_network_of_any_size(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_info_of_a_network_of_any_size(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     network = mpscnn.Network(input=(None, None, 3), name="free")
     network.output(network.conv2d(network.input, 4, 3, padding="same", name="conv"))
     network.initialize_weights()
     network.save(tmp_path / "free.safetensors")
-    assert call(monkeypatch, "info", str(tmp_path / "free.safetensors")) == 1
+    assert call("info", str(tmp_path / "free.safetensors")) == 1
     assert "choose one with --size HEIGHTxWIDTH" in capsys.readouterr().err
-    assert call(monkeypatch, "info", str(tmp_path / "free.safetensors"), "--size", "20x30") == 0
+    assert call("info", str(tmp_path / "free.safetensors"), "--size", "20x30") == 0
     output = capsys.readouterr().out
     assert "1 x 20 x 30 x 4" in output
     assert f"{20 * 30 * 4 * 27:,}" in output
@@ -254,27 +240,24 @@ def test_info_of_a_network_of_any_size(
     [("benchmark", "--runs", "1"), ("benchmark", "--runner", "--runs", "1"), ("profile", "--runs", "1")],
 )
 def test_a_network_of_any_size_is_measured_with_one(
-    command: tuple[str, ...],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    command: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     network = mpscnn.Network(input=(None, 30, 3), name="free")
     network.output(network.conv2d(network.input, 4, 3, padding="same", name="conv"))
     network.initialize_weights()
     network.save(file := tmp_path / "free.safetensors")
     name, *options = command
-    assert call(monkeypatch, name, str(file), *options) == 1
+    assert call(name, str(file), *options) == 1
     assert "choose one with --size HEIGHTxWIDTH" in capsys.readouterr().err
-    assert call(monkeypatch, name, str(file), *options, "--size", "20x40") == 1
+    assert call(name, str(file), *options, "--size", "20x40") == 1
     assert "(n, any, 30, 3) cannot have --size 20x40" in capsys.readouterr().err
-    assert call(monkeypatch, name, str(file), *options, "--size", "20x30", "--json") == 0
+    assert call(name, str(file), *options, "--size", "20x30", "--json") == 0
     output = json.loads(capsys.readouterr().out)
     assert (output["input"] if name == "benchmark" else output["inputs"][0]) == [1, 20, 30, 3]
 
 
 def test_a_size_is_for_the_inputs_that_leave_it_free(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     network = mpscnn.Network({"photo": (None, None, 3), "place": (5,)}, name="two")
     for tensor in (network.conv2d(network.inputs[0], 2, 3), network.dense(network.inputs[1], 2)):
@@ -282,9 +265,9 @@ def test_a_size_is_for_the_inputs_that_leave_it_free(
     network.initialize_weights()
     network.save(file := tmp_path / "two.safetensors")
     for command in ("info", "explain", "fingerprint"):
-        assert call(monkeypatch, command, str(file)) == 1
+        assert call(command, str(file)) == 1
         assert "choose one with --size" in capsys.readouterr().err
-        assert call(monkeypatch, command, str(file), "--size", "20x30") == 0
+        assert call(command, str(file), "--size", "20x30") == 0
         capsys.readouterr()
 
 
@@ -293,49 +276,41 @@ def test_a_size_is_for_the_inputs_that_leave_it_free(
     ["info", "explain", "fingerprint", "benchmark", "profile", "compare-precisions", "check-precision"],
 )
 def test_a_free_extent_that_is_no_image_s(
-    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     network = mpscnn.Network((None, 16), name="sequence")
     network.output(network.activation(network.input, "tanh"))
     network.save(file := tmp_path / "sequence.safetensors")
     for size in ([], ["--size", "4x4"]):
-        assert call(monkeypatch, command, str(file), *size) == 1
+        assert call(command, str(file), *size) == 1
         assert "(n, any, 16) leaves an extent free that is not the height or width" in capsys.readouterr().err
 
 
-def test_options_of_the_runner_need_it(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_options_of_the_runner_need_it(capsys: pytest.CaptureFixture[str]) -> None:
     for option in ("--inflight", "--max-batch"):
-        assert call(monkeypatch, "benchmark", "digits", "--runs", "1", option, "2") == 2
+        assert call("benchmark", "digits", "--runs", "1", option, "2") == 2
         assert "it is for --runner" in capsys.readouterr().err
 
 
-def test_a_network_of_two_inputs_is_not_measured(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_network_of_two_inputs_is_not_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     network = mpscnn.Network(input={"left": (4, 4, 3), "right": (4, 4, 3)}, name="two")
     network.output(network.add(*network.inputs))
     network.save(file := tmp_path / "two.safetensors")
     for name in ("benchmark", "profile"):
-        assert call(monkeypatch, name, str(file)) == 2
+        assert call(name, str(file)) == 2
         assert "two.safetensors has the inputs left, right: only networks of one are measured" in (
             capsys.readouterr().err
         )
 
 
 @pytest.mark.parametrize("size", ["20", "0x30", "2000000x4", "axb", "20x-3", "x"])
-def test_info_size_is_checked(
-    size: str, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert call(monkeypatch, "info", model, "--size", size) == 2
+def test_info_size_is_checked(size: str, model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("info", model, "--size", size) == 2
     assert "HEIGHTxWIDTH" in capsys.readouterr().err
 
 
-def test_info_size_of_a_fixed_network(
-    model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert call(monkeypatch, "info", model, "--size", "8x8") == 1
+def test_info_size_of_a_fixed_network(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("info", model, "--size", "8x8") == 1
     assert "input 'image' (n, 8, 8, 3) has a fixed size" in capsys.readouterr().err
 
 
@@ -353,7 +328,7 @@ def test_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     monkeypatch.setenv("MPSCNN_MODELS", str(tmp_path))
     save_colour_model(tmp_path / "mobilenet_v2.safetensors", "mobilenet_v2")
     save_colour_model(tmp_path / "mine.safetensors")
-    assert call(monkeypatch, "models") == 0
+    assert call("models") == 0
     lines = capsys.readouterr().out.splitlines()
     rows = {line.split()[0]: line.split() for line in lines[2:]}
     for entry in registry.models():
@@ -363,7 +338,7 @@ def test_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     assert rows["mobilenet_v1"][-1] == "no"
     assert rows["mine"][-1] == "yes"
 
-    assert call(monkeypatch, "models", "--json") == 0
+    assert call("models", "--json") == 0
     entries = {entry["name"]: entry for entry in json.loads(capsys.readouterr().out)}
     assert entries["mobilenet_v2"]["path"] == str(tmp_path / "mobilenet_v2.safetensors")
     assert entries["mobilenet_v2"]["input_size"] == [224, 224]
@@ -375,11 +350,11 @@ def test_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.
 
 
 @pytest.mark.skipif(not GOOGLE.is_dir(), reason=f"no published models in {GOOGLE}")
-def test_convert(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_convert(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source, output = GOOGLE / "mobilenet_v1_0.25_128_quant.tflite", tmp_path / "small.safetensors"
     labels = str(GOOGLE / "imagenet_labels.txt")
     options = ["--labels", labels, "--preprocess", "tensorflow", "--dtype", "uint8"]
-    assert call(monkeypatch, "convert", str(source), str(output), *options) == 0
+    assert call("convert", str(source), str(output), *options) == 0
     printed = capsys.readouterr().out
     assert printed.startswith(f"{output}: ")
     assert "layers" in printed
@@ -390,13 +365,11 @@ def test_convert(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
 
 
 @pytest.mark.skipif(not GOOGLE.is_dir(), reason=f"no published models in {GOOGLE}")
-def test_convert_joins_parts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_convert_joins_parts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     stem = "mobilenet_v1_1.0_224_quant_"
     parts = [str(GOOGLE / f"{stem}{part}.tflite") for part in ("embedding_extractor", "head_layers")]
     output = tmp_path / "whole.safetensors"
-    assert call(monkeypatch, "convert", *parts, str(output)) == 0
+    assert call("convert", *parts, str(output)) == 0
     assert "4,2" in capsys.readouterr().out  # 4.2 million parameters (Howard et al. 2017, table 8)
     assert mpscnn.load(output).program.outputs[next(iter(mpscnn.load(output).program.outputs))] == (
         None,
@@ -404,11 +377,9 @@ def test_convert_joins_parts(
     )
 
 
-def test_convert_refuses_unknown_formats(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_convert_refuses_unknown_formats(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "network.mnn").write_bytes(b"\x08")
-    assert call(monkeypatch, "convert", str(tmp_path / "network.mnn"), str(tmp_path / "o.safetensors")) == 1
+    assert call("convert", str(tmp_path / "network.mnn"), str(tmp_path / "o.safetensors")) == 1
     error = capsys.readouterr().err
     assert "network.mnn: is a network of MNN; export the network it was made of as ONNX" in error
     assert not (tmp_path / "o.safetensors").exists()
@@ -433,7 +404,7 @@ def test_convert_errors(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert call(monkeypatch, "convert", *arguments) == code
+    assert call("convert", *arguments) == code
     assert message in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
@@ -474,10 +445,8 @@ def test_bytes_text(count: int, text: str) -> None:
     assert bytes_text(int(count)) == text
 
 
-def test_help_shows_what_an_option_may_be(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert call(monkeypatch, "classify", "--help") == 0
+def test_help_shows_what_an_option_may_be(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("classify", "--help") == 0
     text = capsys.readouterr().out
     assert "--accumulate-dtype [auto|float32|float16]" in text
     assert "--weights [auto|int8]" in text

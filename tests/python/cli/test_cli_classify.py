@@ -66,16 +66,10 @@ def test_json_lines_and_nothing_else(tmp_path: Path, model: str, command: Comman
 
 
 @pytest.mark.parametrize("as_json", [False, True])
-def test_pictures(
-    tmp_path: Path,
-    model: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    as_json: bool,
-) -> None:
+def test_pictures(tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str], as_json: bool) -> None:
     photo = save_photo(tmp_path / "lake.png", "blue")
     options = ["--output", str(tmp_path / "out"), "--top", "2", *(["--json"] if as_json else [])]
-    assert call(monkeypatch, "classify", str(photo), "--model", model, *options) == 0
+    assert call("classify", str(photo), "--model", model, *options) == 0
     (line,) = capsys.readouterr().out.splitlines()[-1:]
     expected = tmp_path / "out" / "lake_classes.png"
     assert (json.loads(line)["picture"] if as_json else line.strip()) == str(expected)
@@ -91,15 +85,13 @@ def test_precision_float16(tmp_path: Path, model: str) -> None:
     assert "float16)" in result.stdout
 
 
-def test_folder_is_its_photos_by_name(
-    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_folder_is_its_photos_by_name(tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("b.png", "a.JPG", "c.tiff", ".hidden.png", "deep/x.png"):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         save_photo(path, "green")
     (tmp_path / "folder.png").mkdir()
-    assert call(monkeypatch, "classify", str(tmp_path), "--model", model, "--json") == 0
+    assert call("classify", str(tmp_path), "--model", model, "--json") == 0
     answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [answer["image"] for answer in answers] == [
         str(tmp_path / name) for name in ("a.JPG", "b.png", "c.tiff", "deep/x.png")
@@ -107,7 +99,7 @@ def test_folder_is_its_photos_by_name(
 
 
 def test_failures_do_not_stop_the_others(
-    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     good = save_photo(tmp_path / "good.png", "green")
     content = good.read_bytes()
@@ -117,7 +109,7 @@ def test_failures_do_not_stop_the_others(
     (tmp_path / "folder").mkdir()
     names = ["missing.png", "cut.png", "empty.png", "text.png", "folder", "good.png"]
     paths = [str(tmp_path / name) for name in names]
-    assert call(monkeypatch, "classify", *paths, "--model", model, "--json") == 1
+    assert call("classify", *paths, "--model", model, "--json") == 1
     captured = capsys.readouterr()
     answers = [json.loads(line) for line in captured.out.splitlines()]
     assert [answer["image"] for answer in answers if "error" not in answer] == [str(good)]
@@ -127,14 +119,12 @@ def test_failures_do_not_stop_the_others(
         assert sum(line.startswith(f"error: {path}: ") for line in errors) == 1
 
 
-def test_pixels_that_no_photo_has(
-    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_pixels_that_no_photo_has(tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]) -> None:
     for name, value in (("nan.tif", np.nan), ("huge.tif", 3e38)):
         Image.fromarray(np.full((8, 8), value, np.float32)).save(tmp_path / name)
     good = save_photo(tmp_path / "red.png", "red")
     options = ["--model", model, "--precision", "float16", "--json"]  # values from 65520 overflow in float16
-    assert call(monkeypatch, "classify", str(tmp_path), *options) == 1
+    assert call("classify", str(tmp_path), *options) == 1
     captured = capsys.readouterr()
     answers = [json.loads(line) for line in captured.out.splitlines()]
     assert [answer["image"] for answer in answers if "error" not in answer] == [str(good)]
@@ -162,28 +152,26 @@ def test_empty_name_is_not_the_current_folder(
     assert result.stderr == "error: '': an empty name is not a photo\n"
 
 
-def test_odd_photos(
-    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_odd_photos(tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]) -> None:
     red = Image.new("RGB", (5, 4), (255, 0, 0))
     red.quantize(4).save(tmp_path / "palette.png")
     red.convert("RGBA").save(tmp_path / "alpha.png")
     red.convert("CMYK").save(tmp_path / "cmyk.jpg")
     Image.new("RGB", (1, 1), (255, 0, 0)).save(tmp_path / "one.png")
     Image.new("RGB", (3000, 1), (255, 0, 0)).save(tmp_path / "wide.png")
-    assert call(monkeypatch, "classify", str(tmp_path), "--model", model, "--json") == 0
+    assert call("classify", str(tmp_path), "--model", model, "--json") == 0
     answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [answer["predictions"][0]["label"] for answer in answers] == ["red"] * 5
     assert all(answer["predictions"][0]["probability"] > 0.99 for answer in answers)
 
 
 def test_gray_photos_are_of_all_colours(
-    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Image.new("L", (9, 9), 99).save(tmp_path / "gray.png")
     Image.new("I;16", (9, 9), 30_000).save(tmp_path / "gray16.png")
     Image.new("1", (9, 9), 1).save(tmp_path / "white.png")
-    assert call(monkeypatch, "classify", str(tmp_path), "--model", model, "--json") == 0
+    assert call("classify", str(tmp_path), "--model", model, "--json") == 0
     for line in capsys.readouterr().out.splitlines():
         assert [entry["probability"] for entry in json.loads(line)["predictions"]] == pytest.approx(
             [1 / 3] * 3
@@ -203,11 +191,9 @@ def bundled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("bundled")
-def test_bundled_model_says_what_it_knows(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_bundled_model_says_what_it_knows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     photo = save_photo(tmp_path / "lake.png", "blue")
-    assert call(monkeypatch, "classify", str(photo)) == 0
+    assert call("classify", str(photo)) == 0
     output, hints = capsys.readouterr()
     assert "knows 3 classes: red, green, blue." in hints
     assert "--model mobilenet_v2" in hints
@@ -215,31 +201,27 @@ def test_bundled_model_says_what_it_knows(
 
 
 def test_a_model_that_learnt_from_the_bundled_one_is_not_taken_for_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     own = save_colour_model(tmp_path / "mine.safetensors", "cifar10_mobilenet_v2")
     photo = save_photo(tmp_path / "stone.png", "gray")
-    assert call(monkeypatch, "classify", str(photo), "--model", str(own)) == 0
+    assert call("classify", str(photo), "--model", str(own)) == 0
     output, hints = capsys.readouterr()
     assert hints == ""
     assert "None of its classes" not in output
 
 
 @pytest.mark.usefixtures("bundled")
-def test_bundled_model_says_when_it_knows_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_bundled_model_says_when_it_knows_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     photo = save_photo(tmp_path / "stone.png", "gray")
-    assert call(monkeypatch, "classify", str(photo)) == 0
+    assert call("classify", str(photo)) == 0
     assert "None of its classes is likely." in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("bundled")
-def test_bundled_model_keeps_json_clean(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_bundled_model_keeps_json_clean(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     photo = save_photo(tmp_path / "stone.png", "gray")
-    assert call(monkeypatch, "classify", str(photo), "--json") == 0
+    assert call("classify", str(photo), "--json") == 0
     (line,) = capsys.readouterr().out.splitlines()
     assert json.loads(line)["model"] == "cifar10_mobilenet_v2"
 
@@ -260,10 +242,8 @@ def test_bundled_model_keeps_json_clean(
         (["x.png", "--model"], "--model"),
     ],
 )
-def test_usage_errors(
-    arguments: list[str], message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert call(monkeypatch, "classify", *arguments) == 2
+def test_usage_errors(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("classify", *arguments) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
     assert message in captured.err
@@ -303,7 +283,7 @@ def test_an_unknown_device_is_refused_with_those_that_are_there(
     ]
     monkeypatch.setattr("mpscnn.apps.cli.arguments.devices", lambda: listed)
     monkeypatch.setenv("COLUMNS", "400")
-    assert call(monkeypatch, "classify", str(tmp_path), "--device", "tpu") == 2
+    assert call("classify", str(tmp_path), "--device", "tpu") == 2
     expected = (
         "expected auto, one of cpu (Some CPU), metal (Apple M2), metal:0x100000def (too old), or metal:NAME"
     )
@@ -322,7 +302,7 @@ def test_metal_devices_by_name_and_registry_id_reach_the_library(
         return mpscnn.load(name, **{**options, "device": "cpu"})
 
     monkeypatch.setattr("mpscnn.apps.cli.commands.classify.load", load)
-    assert call(monkeypatch, "classify", str(photo), "--device", wanted) == 0
+    assert call("classify", str(photo), "--device", wanted) == 0
     assert asked == [wanted]
 
 
@@ -442,7 +422,7 @@ def test_progress_bar_for_many_photos_on_a_terminal(
     screen = Screen()
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(sys, "stderr", screen)
-    assert call(monkeypatch, "classify", *photos, "--model", model, "--json") == 0
+    assert call("classify", *photos, "--model", model, "--json") == 0
     assert "6/6" in screen.getvalue()
     lines = capsys.readouterr().out.splitlines()
     assert [json.loads(line)["image"] for line in lines] == photos

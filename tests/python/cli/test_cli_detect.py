@@ -39,30 +39,24 @@ def test_text(tmp_path: Path, model: str) -> None:
     ]
 
 
-def test_limits(
-    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_limits(tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]) -> None:
     photo = str(save_photo(tmp_path / "lake.png", "blue", (200, 80)))
     limits = ["--score-threshold", "0.1", "--iou-threshold", "0.5", "--max-detections", "1"]
-    assert call(monkeypatch, "detect", photo, "--model", model, *limits) == 0
+    assert call("detect", photo, "--model", model, *limits) == 0
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[3:]] == ["cat"]
 
 
-def test_nothing_found(
-    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_nothing_found(tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]) -> None:
     photo = save_photo(tmp_path / "lake.png", "blue")
-    assert call(monkeypatch, "detect", str(photo), "--model", model, "--score-threshold", "0.95") == 0
+    assert call("detect", str(photo), "--model", model, "--score-threshold", "0.95") == 0
     assert capsys.readouterr().out.splitlines()[1:] == ["  nothing found"]
 
 
-def test_json_and_pictures(
-    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_json_and_pictures(tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]) -> None:
     photos = [str(save_photo(tmp_path / f"{name}.png", "blue", (200, 80))) for name in ("a", "b")]
     output = tmp_path / "out"
     arguments = ["--model", model, "--json", "--output", str(output)]
-    assert call(monkeypatch, "detect", *photos, *arguments) == 0
+    assert call("detect", *photos, *arguments) == 0
     answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [answer["image"] for answer in answers] == photos
     for name, answer in zip("ab", answers, strict=True):
@@ -77,30 +71,28 @@ def test_json_and_pictures(
 
 
 def test_photos_that_fail_do_not_stop_the_others(
-    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     good, bad = save_photo(tmp_path / "good.png", "red"), tmp_path / "bad.png"
     bad.write_bytes(b"no photo")
-    assert call(monkeypatch, "detect", str(bad), str(good), "--model", model) == 1
+    assert call("detect", str(bad), str(good), "--model", model) == 1
     printed = capsys.readouterr()
     assert "bad.png" in printed.err
     assert "cat" in printed.out
 
 
-def test_refusals(
-    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_refusals(tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]) -> None:
     photo = str(save_photo(tmp_path / "lake.png", "blue"))
-    assert call(monkeypatch, "detect", photo, "--model", model, "--score-threshold", "1.5") == 2
+    assert call("detect", photo, "--model", model, "--score-threshold", "1.5") == 2
     assert "--score-threshold" in capsys.readouterr().err
     for option in ("--score-threshold", "--iou-threshold"):
         for value in ("0", "-1", "nan"):
-            assert call(monkeypatch, "detect", photo, "--model", model, option, value) == 2
+            assert call("detect", photo, "--model", model, option, value) == 2
             assert option in capsys.readouterr().err
-    assert call(monkeypatch, "detect", photo, "--model", model, "--max-detections", "0") == 2
+    assert call("detect", photo, "--model", model, "--max-detections", "0") == 2
     assert "--max-detections" in capsys.readouterr().err
     classifier = str(save_colour_model(tmp_path / "colours.safetensors"))
-    assert call(monkeypatch, "detect", photo, "--model", classifier) == 1
+    assert call("detect", photo, "--model", classifier) == 1
     assert (
         f"is not a detector, but a classifier: mpscnn classify ... --model {shlex.quote(classifier)}"
         in capsys.readouterr().err
@@ -127,12 +119,10 @@ def test_without_a_model_it_finds_digits_on_a_page(tmp_path: Path) -> None:
     assert (output / "page_detections.png").is_file()
 
 
-def test_without_a_model_the_detectors_are_listed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_without_a_model_the_detectors_are_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """There is no default detector. The bundled one knows only digits, and would find an 8 in a dog."""
     photo = str(save_photo(tmp_path / "lake.png", "blue"))
-    assert call(monkeypatch, "detect", photo) == 2
+    assert call("detect", photo) == 2
     output, told = capsys.readouterr()
     assert output == ""
     assert told.startswith("error: say with --model what to find\n")
@@ -154,7 +144,7 @@ def test_the_way_to_detectors_of_other_things(
 
     monkeypatch.setattr(Client, "download", refuse)
     photo = str(save_photo(tmp_path / "lake.png", "blue"))
-    assert call(monkeypatch, "detect", photo, "--model", "ssd_mobilenet_v1_coco") == 1
+    assert call("detect", photo, "--model", "ssd_mobilenet_v1_coco") == 1
     told = capsys.readouterr().err
     assert "get coco_ssd_mobilenet_v1_1.0_quant_2018_06_29.tflite" in told
     assert "from https://" in told

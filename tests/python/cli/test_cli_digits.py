@@ -37,9 +37,7 @@ def test_digits_of_images(tmp_path: Path) -> None:
         assert re.fullmatch(rf"{re.escape(name)}: {digit} \(\d+\.\d%\)", line)
 
 
-def test_a_network_of_one_class(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_network_of_one_class(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     import mpscnn
 
     network = mpscnn.Network(input=(28, 28, 1))
@@ -48,13 +46,13 @@ def test_a_network_of_one_class(
     model, photo = str(tmp_path / "mean.safetensors"), str(tmp_path / "five.png")
     network.save(model, preprocess="mnist", labels=["ink"])
     draw(5).save(photo)
-    assert call(monkeypatch, "digits", photo, "--model", model) == 0
+    assert call("digits", photo, "--model", model) == 0
     assert re.fullmatch(rf"{re.escape(photo)}: ink \(\d+\.\d%\)\n", capsys.readouterr().out)
 
 
-def test_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     draw(5, ink=220, paper=10).save(tmp_path / "five.jpg")
-    assert call(monkeypatch, "digits", str(tmp_path), "--json", "--device", "cpu") == 0
+    assert call("digits", str(tmp_path), "--json", "--device", "cpu") == 0
     (line,) = capsys.readouterr().out.splitlines()
     answer = json.loads(line)
     assert (answer["image"], answer["model"]) == (str(tmp_path / "five.jpg"), "digits")
@@ -62,12 +60,10 @@ def test_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     assert answer["predictions"][0]["label"] == "5"
 
 
-def test_pictures(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     draw(5).save(tmp_path / "five.png")
     output = tmp_path / "out"
-    assert call(monkeypatch, "digits", str(tmp_path), "--output", str(output)) == 0
+    assert call("digits", str(tmp_path), "--output", str(output)) == 0
     assert capsys.readouterr().out.splitlines()[1:] == [f"  {output / 'five_digit.png'}"]
     with Image.open(output / "five_digit.png") as picture, draw(5) as given:
         assert picture.height > given.height
@@ -83,16 +79,14 @@ def test_pictures_are_of_photos(idx: tuple[str, str], tmp_path: Path, command: C
     assert not (tmp_path / "out").exists()
 
 
-def test_doubt_is_shown(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_doubt_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     draw(1).save(tmp_path / "one.png")  # a 1 with a serif, which resembles a 7
-    assert call(monkeypatch, "digits", str(tmp_path / "one.png")) == 0
+    assert call("digits", str(tmp_path / "one.png")) == 0
     assert re.search(r"one\.png: 1 \([5-8]\d\.\d%\), or 7 \(\d+\.\d%\)$", capsys.readouterr().out.strip())
 
 
 def test_images_without_a_digit_do_not_stop_the_others(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from PIL import Image
 
@@ -101,7 +95,7 @@ def test_images_without_a_digit_do_not_stop_the_others(
     (tmp_path / "c.png").write_bytes(b"no image")
     draw(3).save(tmp_path / "d.png")
     (tmp_path / "empty").mkdir()
-    assert call(monkeypatch, "digits", str(tmp_path), str(tmp_path / "empty")) == 1
+    assert call("digits", str(tmp_path), str(tmp_path / "empty")) == 1
     captured = capsys.readouterr()
     assert captured.out.startswith(f"{tmp_path / 'd.png'}: 3 (")
     errors = captured.err.splitlines()
@@ -133,24 +127,20 @@ def test_experiment(idx: tuple[str, str], command: Command) -> None:
     assert float(figures[1].split()[1]) > 0
 
 
-def test_experiment_as_json(
-    idx: tuple[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_experiment_as_json(idx: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     images, labels = idx
     options = ("--count", "10", "--json", "--precision", "float16")
-    assert call(monkeypatch, "digits", "--idx", images, "--idx-labels", labels, *options) == 0
+    assert call("digits", "--idx", images, "--idx-labels", labels, *options) == 0
     answer = json.loads(capsys.readouterr().out)
     assert (answer["images"], answer["right"], answer["accuracy"], answer["inflight"]) == (10, 10, 1.0, 3)
     assert answer["images_per_second"] == pytest.approx(10 / answer["seconds"])
     assert (answer["model"], answer["precision"]) == ("digits", "float16")
-    assert call(monkeypatch, "digits", "--idx", images, "--json") == 0
+    assert call("digits", "--idx", images, "--json") == 0
     answer = json.loads(capsys.readouterr().out)
     assert (answer["images"], answer["right"], answer["accuracy"]) == (20, None, None)
 
 
-def test_what_is_refused(
-    idx: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_is_refused(idx: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     images, labels = idx
     colours = str(save_colour_model(tmp_path / "colours.safetensors"))
     few = str(save_idx(tmp_path / "few", np.zeros(3, np.uint8)))
@@ -168,7 +158,7 @@ def test_what_is_refused(
         (("--idx", small), 1, "got (1, 27, 28, 1)"),
         (("--idx", images, "--model", colours), 2, "colours is a network for colour photos"),
     ]:
-        assert call(monkeypatch, "digits", *arguments) == code, arguments
+        assert call("digits", *arguments) == code, arguments
         captured = capsys.readouterr()
         assert captured.out == ""
         assert message in captured.err.replace("\n", " "), arguments

@@ -12,10 +12,8 @@ from command_line import call
 import mpscnn
 
 
-def test_each_precision_of_the_cpu(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert call(monkeypatch, "fingerprint", "digits", "--json") == 0
+def test_each_precision_of_the_cpu(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("fingerprint", "digits", "--json") == 0
     shown = json.loads(capsys.readouterr().out)
     assert shown["device"] == "cpu"
     assert set(shown["refused"]) == {"int8"}  # the network has no integers
@@ -26,18 +24,18 @@ def test_each_precision_of_the_cpu(
         program = network.compile(device="cpu", precision=precision)
         assert found == program.fingerprint() == program.fingerprint(threads=3)
         assert found != program.fingerprint((2, 28, 28, 1))
-    assert call(monkeypatch, "fingerprint", "digits") == 0
+    assert call("fingerprint", "digits") == 0
     assert shown["fingerprints"]["float32"] in capsys.readouterr().out
 
 
 def test_what_a_precision_does_not_have_is_told_below_the_table(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     network = mpscnn.Network(input=(4,))
     network.output(network.dense(network.input, 2, name="dense"))
     network.set_weights({"dense.weight": np.full((2, 4), 1e5)})
     network.save(file := tmp_path / "large.safetensors", dtype="float32")
-    assert call(monkeypatch, "fingerprint", str(file)) == 0
+    assert call("fingerprint", str(file)) == 0
     lines = capsys.readouterr().out.splitlines()
     assert "" not in lines
     assert max(map(len, lines[:4])) < 40
@@ -45,17 +43,15 @@ def test_what_a_precision_does_not_have_is_told_below_the_table(
     assert any(line.startswith("int8: layer 'dense'") for line in lines)
 
 
-def test_a_size_that_is_left_free_must_be_given(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_a_size_that_is_left_free_must_be_given(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     network = mpscnn.Network(input=(None, None, 3))
     network.output(network.conv2d(network.input, 4, 3))
     network.initialize_weights()
     network.save(file := tmp_path / "free.safetensors", dtype="float32")
     with pytest.raises(mpscnn.ShapeError, match="give"):
         network.compile(device="cpu").fingerprint()
-    assert call(monkeypatch, "fingerprint", str(file)) == 1
-    assert call(monkeypatch, "fingerprint", str(file), "--size", "8x9") == 0
+    assert call("fingerprint", str(file)) == 1
+    assert call("fingerprint", str(file), "--size", "8x9") == 0
     assert (
         network.compile(device="cpu", precision="float32").fingerprint((1, 8, 9, 3))
         in capsys.readouterr().out

@@ -30,14 +30,12 @@ def test_the_command(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     model = save_colour_model(tmp_path / "colours.safetensors")
-    assert call(monkeypatch, "quantize", str(model), "--images", str(photos)) == 0
+    assert call("quantize", str(model), "--images", str(photos)) == 0
     said = capsys.readouterr()
     assert "accuracy 100.00% in float32, 100.00% in int8" in said.out
     assert "3 photos say little" in said.err
     made = tmp_path / "colours_int8.safetensors"
-    assert (
-        call(monkeypatch, "classify", str(photos / "green"), "--model", str(made), "--precision", "int8") == 0
-    )
+    assert call("classify", str(photos / "green"), "--model", str(made), "--precision", "int8") == 0
     assert "green" in capsys.readouterr().out
     loaded = mpscnn.load(made, precision="int8", device="cpu")
     assert loaded.information["license"] == "Apache-2.0"
@@ -51,7 +49,7 @@ def test_the_command(
         "other.safetensors",
         "--json",
     )
-    assert call(monkeypatch, "quantize", str(model), *arguments) == 0
+    assert call("quantize", str(model), *arguments) == 0
     report = json.loads(capsys.readouterr().out)
     assert (report["calibration_images"], report["images"], report["accuracy_before"]) == (1, 3, 1.0)
     assert report["bytes"] == (tmp_path / "other.safetensors").stat().st_size
@@ -66,7 +64,7 @@ def test_the_command_names_what_stays_in_float32(
     network.output(network.l2_norm_pool2d(x, 2, name="norms"))
     network.initialize_weights()
     network.save("odd.safetensors", preprocess="unit")
-    assert call(monkeypatch, "quantize", "odd.safetensors", "--images", str(photos)) == 0
+    assert call("quantize", "odd.safetensors", "--images", str(photos)) == 0
     said = capsys.readouterr()
     assert "stays in float32, as integers do not have it: norms (pooling)\n" in said.err
     assert "integers do not have norms" in said.out
@@ -79,7 +77,7 @@ def test_the_command_fails(
     model = str(save_colour_model(tmp_path / "colours.safetensors"))
 
     def error(*arguments: str, code: int = 1) -> str:
-        assert call(monkeypatch, "quantize", *arguments) == code
+        assert call("quantize", *arguments) == code
         return capsys.readouterr().err
 
     (tmp_path / "empty").mkdir()
@@ -100,6 +98,6 @@ def test_the_command_fails(
     (folder := tmp_path / "folder.safetensors").mkdir()
     assert "cannot be written: Is a directory" in error(model, "--images", str(photos), "-o", str(folder))
     assert not (tmp_path / "colours_int8.safetensors").exists()
-    assert call(monkeypatch, "quantize", model, "--images", str(photos)) == 0
+    assert call("quantize", model, "--images", str(photos)) == 0
     capsys.readouterr()
     assert "is quantised already" in error("colours_int8.safetensors", "--images", str(photos), code=2)

@@ -58,7 +58,7 @@ def test_without_a_model_it_says_where_one_comes_from(
     monkeypatch.setattr(socket, "getaddrinfo", no_address)
     monkeypatch.setenv("MPSCNN_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("MPSCNN_MODELS", raising=False)
-    assert call(monkeypatch, "segment", str(save_photo(tmp_path / "lake.png", "blue"))) == 1
+    assert call("segment", str(save_photo(tmp_path / "lake.png", "blue"))) == 1
     told = capsys.readouterr().err
     assert "deeplab_v3 is not on this machine. It is fetched once, 2.2 MB" in told
     assert "docs/segmentation.md" in told
@@ -85,7 +85,7 @@ def test_json_lines_and_nothing_else(tmp_path: Path, model: str, command: Comman
 
 
 def test_pictures_of_one_name_do_not_meet(
-    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
@@ -96,7 +96,7 @@ def test_pictures_of_one_name_do_not_meet(
     ]
     before = photos[2].read_bytes()
     arguments = [*map(str, photos), "--model", model, "--output", str(tmp_path), "--json"]
-    assert call(monkeypatch, "segment", *arguments) == 0
+    assert call("segment", *arguments) == 0
     written = [json.loads(line)["picture"] for line in capsys.readouterr().out.splitlines()]
     assert [Path(path).name for path in written] == [
         "x_segments-2.png",
@@ -107,46 +107,40 @@ def test_pictures_of_one_name_do_not_meet(
 
 
 def test_a_photo_that_fails_stops_no_other(
-    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     good = str(save_photo(tmp_path / "good.png", "green"))
     bad = tmp_path / "bad.png"
     bad.write_bytes(b"no photo")
-    assert call(monkeypatch, "segment", str(bad), good, str(tmp_path / "none.png"), "--model", model) == 1
+    assert call("segment", str(bad), good, str(tmp_path / "none.png"), "--model", model) == 1
     captured = capsys.readouterr()
     assert "green" in captured.out
     assert "bad.png" in captured.err
     assert "none.png" in captured.err
 
 
-def test_a_classifier_does_not_segment(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_classifier_does_not_segment(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     photo = str(save_photo(tmp_path / "x.png", "red"))
-    assert call(monkeypatch, "segment", photo, "--model", "cifar10_mobilenet_v2") == 1
+    assert call("segment", photo, "--model", "cifar10_mobilenet_v2") == 1
     assert "is not a segmenter, but a classifier: mpscnn classify" in capsys.readouterr().err
 
 
-def test_an_output_that_is_a_file(
-    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_output_that_is_a_file(tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]) -> None:
     photo = str(save_photo(tmp_path / "x.png", "red"))
-    assert call(monkeypatch, "segment", photo, "--model", model, "--output", photo) == 2
+    assert call("segment", photo, "--model", model, "--output", photo) == 2
     assert "x.png: is the photo itself, which is not overwritten" in capsys.readouterr().err
     missing = str(tmp_path / "missing" / "f.npz")
-    assert (
-        call(monkeypatch, "features", photo, "--model", model, "--layers", "half", "--output", missing) == 2
-    )
+    assert call("features", photo, "--model", model, "--layers", "half", "--output", missing) == 2
     assert "f.npz: cannot be written" in capsys.readouterr().err
 
 
 def test_a_picture_that_cannot_be_written(
-    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     photo = str(save_photo(tmp_path / "x.png", "red"))
     (tmp_path / "out" / "x_segments.png").mkdir(parents=True)
     arguments = [photo, "--model", model, "--output", str(tmp_path / "out")]
-    assert call(monkeypatch, "segment", *arguments) == 1
+    assert call("segment", *arguments) == 1
     assert "x_segments.png: cannot be written" in capsys.readouterr().err
 
 
@@ -172,9 +166,7 @@ def test_features_are_written(tmp_path: Path, model: str, command: Command) -> N
                 np.testing.assert_array_equal(arrays[layer][i : i + 1], value)
 
 
-def test_pooled_features_as_json(
-    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_pooled_features_as_json(tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]) -> None:
     good, missing = str(save_photo(tmp_path / "x.png", "red")), str(tmp_path / "missing.png")
     target = str(tmp_path / "f.npz")
     arguments = [
@@ -189,7 +181,7 @@ def test_pooled_features_as_json(
         "--output",
         target,
     ]
-    assert call(monkeypatch, "features", *arguments, "--json") == 1
+    assert call("features", *arguments, "--json") == 1
     captured = capsys.readouterr()
     assert json.loads(captured.out) == {"file": target, "photos": [good], "shapes": {"half": [1, 3]}}
     assert "missing.png" in captured.err
@@ -197,33 +189,29 @@ def test_pooled_features_as_json(
         np.testing.assert_allclose(arrays["half"], [[1, 0, 0]], atol=1e-6)
 
 
-def test_a_layer_that_does_not_exist(
-    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_layer_that_does_not_exist(tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]) -> None:
     photo = str(save_photo(tmp_path / "x.png", "red"))
-    assert call(monkeypatch, "features", photo, "--model", model, "--layers", "halt") == 2
+    assert call("features", photo, "--model", model, "--layers", "halt") == 2
     error = capsys.readouterr().err
     assert "has no layer 'halt'" in error
     assert f"mpscnn info {shlex.quote(str(model))}" in error
 
 
 def test_a_segmenter_is_not_a_detector(
-    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     photo = str(save_photo(tmp_path / "x.png", "red"))
-    assert call(monkeypatch, "detect", photo, "--model", model) == 1
+    assert call("detect", photo, "--model", model) == 1
     assert f"but a segmenter: mpscnn segment ... --model {shlex.quote(str(model))}" in capsys.readouterr().err
 
 
-def test_features_as_pictures(
-    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_features_as_pictures(tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]) -> None:
     photo, folder = str(save_photo(tmp_path / "x.png", "red")), tmp_path / "out"
     arguments = [photo, "--model", model, "--layers", "half,scores", "--json"]
     shapes = {"half": [1, 4, 4, 3], "scores": [1, 4, 4, 4]}
-    assert call(monkeypatch, "features", *arguments) == 0
+    assert call("features", *arguments) == 0
     assert json.loads(capsys.readouterr().out) == {"photos": [photo], "shapes": shapes}
-    assert call(monkeypatch, "features", *arguments, "--output", str(folder)) == 0
+    assert call("features", *arguments, "--output", str(folder)) == 0
     files = {layer: str(folder / f"x_{layer}.png") for layer in shapes}
     written = {"photos": [photo], "shapes": shapes, "pictures": [files]}
     assert json.loads(capsys.readouterr().out) == written
@@ -234,28 +222,26 @@ def test_features_as_pictures(
     assert [channels[25 * i : 25 * i + 24, :24].mean() for i in range(3)] == [255, 0, 0]
 
 
-def test_wrong_features_are_refused(
-    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_wrong_features_are_refused(tmp_path: Path, model: str, capsys: pytest.CaptureFixture[str]) -> None:
     photo, target = str(save_photo(tmp_path / "x.png", "red")), str(tmp_path / "f.npz")
     common = [photo, "--model", model, "--output", target]
-    assert call(monkeypatch, "features", *common, "--layers", "halve") == 2
+    assert call("features", *common, "--layers", "halve") == 2
     assert "no layer 'halve'; did you mean 'half'" in capsys.readouterr().err
-    assert call(monkeypatch, "features", *common, "--layers", ",") == 2
+    assert call("features", *common, "--layers", ",") == 2
     assert "name at least one" in capsys.readouterr().err
     arguments = [photo, "--model", model, "--layers", "half", "--output", str(tmp_path / "f.txt")]
-    assert call(monkeypatch, "features", *arguments) == 2
+    assert call("features", *arguments) == 2
     assert "expected a folder for pictures, or FILE.npz, .jsonl, .csv for arrays" in capsys.readouterr().err
     assert not (tmp_path / "f.npz").exists()
 
 
 def test_a_layer_may_not_be_called_like_the_photos(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     network = mpscnn.Network(input=(8, 8, 3))
     network.output(network.average_pool2d(network.input, 2, name="photos"))
     path, photo = str(tmp_path / "m.safetensors"), str(save_photo(tmp_path / "x.png", "red"))
     network.save(path, preprocess="unit")
     arguments = [photo, "--model", path, "--layers", "photos", "--output", str(tmp_path / "f.npz")]
-    assert call(monkeypatch, "features", *arguments) == 2
+    assert call("features", *arguments) == 2
     assert "'photos' is the name of the list of photos" in capsys.readouterr().err

@@ -69,21 +69,17 @@ def test_the_small_reader_learns_from_views(mnist: Path, tmp_path: Path) -> None
     assert made.labels == bundled.labels
 
 
-def test_labels_that_are_no_digits(
-    mnist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_labels_that_are_no_digits(mnist: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for file in mnist.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
     save_idx(tmp_path / "t10k-labels-idx1-ubyte.gz", np.full(40, 10, np.uint8))
     output = str(tmp_path / "x.safetensors")
-    assert call(monkeypatch, "train", "--digits", str(tmp_path), "--output", output) == 1
+    assert call("train", "--digits", str(tmp_path), "--output", output) == 1
     assert "t10k-labels-idx1-ubyte.gz: labels must be digits, 0 to 9, got 10" in capsys.readouterr().err
 
 
-def test_files_that_are_not_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert call(monkeypatch, "train", "--digits", str(tmp_path)) == 1
+def test_files_that_are_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("train", "--digits", str(tmp_path)) == 1
     assert (
         "there is neither train-images-idx3-ubyte nor train-images-idx3-ubyte.gz" in capsys.readouterr().err
     )

@@ -58,19 +58,20 @@ def trained(photos: Path, backbone: Path, tmp_path_factory: pytest.TempPathFacto
 
 
 def arguments(photos: Path, backbone: Path, output: Path) -> list[str]:
-    options = [
-        "--epochs",
-        "6",
-        "--batch-size",
-        "4",
-        "--trained-layers",
-        "3",
-        "--views",
-        "2",
-        "--threads",
-        "1",
-    ]
-    return ["train", str(photos), "--model", str(backbone), "-o", str(output), *options]
+    options = {"--epochs": 6, "--batch-size": 4, "--trained-layers": 3, "--views": 2, "--threads": 1}
+    given = [str(one) for option in options.items() for one in option]
+    return ["train", str(photos), "--model", str(backbone), "-o", str(output), *given]
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    return tmp_path / "mine.safetensors"
+
+
+@pytest.fixture
+def training(photos: Path, backbone: Path, output: Path) -> list[str]:
+    """Return the command that trains with `photos` into `output`."""
+    return arguments(photos, backbone, output)
 
 
 def test_the_model_classifies_at_once(trained: Path, photos: Path) -> None:
@@ -115,12 +116,11 @@ def split_photos(folder: Path, **counts: int) -> Path:
 
 
 def test_a_split_data_set_trains_with_its_own_parts(
-    backbone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    backbone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], output: Path
 ) -> None:
     folder = split_photos(tmp_path / "photos", train=12, val=3, test=1)
-    output = tmp_path / "mine.safetensors"
     (folder / "test" / "red" / "000.png").write_bytes(b"not read")
-    assert call(monkeypatch, *arguments(folder, backbone, output)) == 0
+    assert call(*arguments(folder, backbone, output)) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[:3] == [
         "36 photos to train with and 6 for validation, 3 classes, on small",
@@ -133,11 +133,11 @@ def test_a_split_data_set_trains_with_its_own_parts(
 
 
 def test_a_split_data_set_without_validation_uses_a_share(
-    backbone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    backbone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = split_photos(tmp_path / "photos", train=10)
     given = arguments(folder, backbone, tmp_path / "mine.safetensors")
-    assert call(monkeypatch, *given, "--validation", "0.3") == 0
+    assert call(*given, "--validation", "0.3") == 0
     assert capsys.readouterr().out.splitlines()[:2] == [
         "21 photos to train with and 9 for validation, 3 classes, on small",
         "the data set is split into train: validation is with a share of train",
@@ -157,16 +157,15 @@ def test_splits_that_do_not_go_together(
     message: str,
     backbone: Path,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     folder = split_photos(tmp_path / "photos", **parts)
-    assert call(monkeypatch, *arguments(folder, backbone, tmp_path / "mine.safetensors"), *options) in (1, 2)
+    assert call(*arguments(folder, backbone, tmp_path / "mine.safetensors"), *options) in (1, 2)
     assert message in capsys.readouterr().err
 
 
-def test_the_bar_is_seen_in_a_terminal_of_80_columns(photos: Path, backbone: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "mpscnn", *arguments(photos, backbone, tmp_path / "mine.safetensors")]
+def test_the_bar_is_seen_in_a_terminal_of_80_columns(training: list[str]) -> None:
+    command = [sys.executable, "-m", "mpscnn", *training]
     reader, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     environment = {**os.environ, "TERM": "xterm"}
@@ -227,17 +226,20 @@ class _Stopped(BaseException):
 
 @pytest.mark.parametrize("place", ["features", "head", "keep", "checkpoint", "checkpoint 2"])
 def test_a_killed_run_goes_on_to_the_same_file(
-    photos: Path, backbone: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+    trained: Path, place: str, output: Path, training: list[str]
 ) -> None:
-    output = tmp_path / "mine.safetensors"
-    command = arguments(photos, backbone, output)
-    stop_at(monkeypatch, place)
-    with pytest.raises(_Stopped):
-        call(monkeypatch, *command)
-    monkeypatch.undo()
+    kill_at(place, training)
     assert not output.exists()
-    assert call(monkeypatch, *command, "--resume") == 0
+    assert call(*training, "--resume") == 0
     assert output.read_bytes() == trained.read_bytes()
+
+
+def kill_at(place: str, command: list[str]) -> None:
+    """Call the command, and stop it at this place as a kill does."""
+    with pytest.MonkeyPatch.context() as patch:
+        stop_at(patch, place)
+        with pytest.raises(_Stopped):
+            call(*command)
 
 
 def stop_at(monkeypatch: pytest.MonkeyPatch, place: str) -> None:
@@ -272,43 +274,38 @@ def stopped(*given: object) -> None:
 
 
 def test_an_interrupt_writes_the_best_so_far(
-    photos: Path,
-    backbone: Path,
     trained: Path,
-    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    output: Path,
+    training: list[str],
 ) -> None:
-    output = tmp_path / "mine.safetensors"
-    command = arguments(photos, backbone, output)
 
     def interrupted(self: object) -> Iterator[object]:
         raise KeyboardInterrupt
         yield
 
     monkeypatch.setattr(classifier.ClassifierTraining, "_train_tail", interrupted)
-    assert call(monkeypatch, *command) == 130
+    assert call(*training) == 130
     said = capsys.readouterr()
     assert "validation:" in said.out
     assert "best so far" in said.err
     assert mpscnn.load(output).labels == LABELS
     monkeypatch.undo()
-    assert call(monkeypatch, *command, "--resume") == 0
+    assert call(*training, "--resume") == 0
     assert output.read_bytes() == trained.read_bytes()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_termination_ends_at_once_and_can_be_resumed(
     number: int,
-    photos: Path,
-    backbone: Path,
     trained: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    output: Path,
+    training: list[str],
 ) -> None:
-    output = tmp_path / "mine.safetensors"
-    command = arguments(photos, backbone, output)
     # A program that was started by nohup ignores SIGHUP, and so would the command.
     before = signal.signal(number, signal.SIG_DFL)
 
@@ -317,50 +314,37 @@ def test_a_termination_ends_at_once_and_can_be_resumed(
         yield
 
     monkeypatch.setattr(classifier.ClassifierTraining, "_train_tail", terminated)
-    assert call(monkeypatch, *command) == 128 + number
+    assert call(*training) == 128 + number
     assert "--resume continues it" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == [f"{output.name}.run"]  # no lock and no result
     monkeypatch.undo()
-    assert call(monkeypatch, *command, "--resume") == 0
+    assert call(*training, "--resume") == 0
     assert output.read_bytes() == trained.read_bytes()
     signal.signal(number, before)
 
 
-def test_nothing_to_go_on_with(
-    photos: Path,
-    backbone: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    command = arguments(photos, backbone, tmp_path / "mine.safetensors")
-    assert call(monkeypatch, *command, "--resume") == 2
+def test_nothing_to_go_on_with(capsys: pytest.CaptureFixture[str], training: list[str]) -> None:
+    assert call(*training, "--resume") == 2
     assert "there is no run to resume" in capsys.readouterr().err
-    stop_at(monkeypatch, "head")
-    with pytest.raises(_Stopped):
-        call(monkeypatch, *command)
-    monkeypatch.undo()
-    assert call(monkeypatch, *command, "--resume", "--seed", "9") == 2
+    kill_at("head", training)
+    assert call(*training, "--resume", "--seed", "9") == 2
     assert "other photos, another model or other options" in capsys.readouterr().err
 
 
 def test_a_full_disk_leaves_what_there_is(
-    photos: Path,
-    backbone: Path,
     trained: Path,
-    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    output: Path,
+    training: list[str],
 ) -> None:
-    output = tmp_path / "mine.safetensors"
     output.write_bytes(trained.read_bytes())
-    command = arguments(photos, backbone, output)
 
     def full(self: Trainer, path: Path) -> None:
         raise WeightsError(f"{path}: cannot be written: No space left on device")
 
     monkeypatch.setattr(Trainer, "save", full)
-    assert call(monkeypatch, *command) == 1
+    assert call(*training) == 1
     said = capsys.readouterr().err
     assert "No space left on device" in said
     assert "--resume continues it" in said
@@ -368,32 +352,23 @@ def test_a_full_disk_leaves_what_there_is(
 
 
 def test_a_loss_that_is_not_finite_is_an_error(
-    photos: Path,
-    backbone: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], output: Path, training: list[str]
 ) -> None:
     """The training's state and an older model file are kept."""
-    output = tmp_path / "mine.safetensors"
     output.write_bytes(b"an older model")
     monkeypatch.setattr(classifier, "_RATE", 3e38)
-    assert call(monkeypatch, *arguments(photos, backbone, output)) == 1
+    assert call(*training) == 1
     said = capsys.readouterr().err
     assert "the weights are those of before the step" in said
     assert "--resume continues it" in said
     assert output.read_bytes() == b"an older model"
     monkeypatch.undo()
-    assert call(monkeypatch, *arguments(photos, backbone, output), "--restart") == 0
+    assert call(*training, "--restart") == 0
     assert mpscnn.load(output).labels == LABELS
 
 
 def test_photos_that_cannot_be_read_are_all_named(
-    photos: Path,
-    backbone: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    backbone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Each photo has a line with the reason. When all are repaired, the command succeeds."""
     folder = make_photos(tmp_path / "photos", {"red": 6, "green": 6})
@@ -405,7 +380,7 @@ def test_photos_that_cannot_be_read_are_all_named(
     for path in broken:
         path.write_bytes(b"no photo")
     command = arguments(folder, backbone, tmp_path / "mine.safetensors")
-    assert call(monkeypatch, *command) == 1
+    assert call(*command) == 1
     *lines, last = capsys.readouterr().err.splitlines()
     assert [line.split(": ")[:2] for line in lines] == [["error", str(path)] for path in broken]
     assert all("is not an image" in line for line in lines)
@@ -413,16 +388,14 @@ def test_photos_that_cannot_be_read_are_all_named(
     assert last.endswith(" and 2 more")
     for path, content in zip(broken, contents, strict=True):
         path.write_bytes(content)
-    assert call(monkeypatch, *command, "--epochs", "1") == 0
+    assert call(*command, "--epochs", "1") == 0
 
 
-def test_a_photo_without_a_digit_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_photo_without_a_digit_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The error is due to the photo's content, not to reading its file."""
     folder = make_photos(tmp_path / "photos", {"red": 3, "green": 3}, noise=0)
     output = str(tmp_path / "mine.safetensors")
-    assert call(monkeypatch, "train", str(folder), "--model", "digits", "-o", output) == 1
+    assert call("train", str(folder), "--model", "digits", "-o", output) == 1
     *lines, last = capsys.readouterr().err.splitlines()
     found = {line.split(": ")[1] for line in lines if "shows no digit" in line}
     assert found == {str(path) for path in folder.rglob("*.png")}
@@ -430,36 +403,27 @@ def test_a_photo_without_a_digit_is_named(
 
 
 def test_a_class_whose_name_is_no_text(
-    photos: Path,
-    backbone: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    backbone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = make_photos(tmp_path / "photos", {"red": 3, "green": 3})
     try:
         (folder / "red").rename(os.fsdecode(os.fsencode(folder) + b"/caf\xe9"))
     except OSError:
         pytest.skip("the file system takes UTF-8 names only")
-    assert call(monkeypatch, *arguments(folder, backbone, tmp_path / "mine.safetensors")) == 1
+    assert call(*arguments(folder, backbone, tmp_path / "mine.safetensors")) == 1
     said = capsys.readouterr().err
     assert r"the name of the class 'caf\udce9' is not UTF-8 text" in said.replace("\\\\", "\\")
 
 
 @pytest.mark.parametrize("kind", ["FOLDER", "--digits"])
 def test_an_output_that_cannot_be_written_is_found_at_the_start(
-    photos: Path,
-    backbone: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    kind: str,
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
 ) -> None:
     """The error is raised before anything is read or trained."""
     (tmp_path / "folder.safetensors").mkdir()
     data = [str(tmp_path / "no data")] if kind == "FOLDER" else [kind, str(tmp_path / "no data")]
     for output in (tmp_path / "none" / "mine.safetensors", tmp_path / "folder.safetensors"):
-        assert call(monkeypatch, "train", *data, "-o", str(output)) == 1
+        assert call("train", *data, "-o", str(output)) == 1
         assert f"error: {output}: cannot be written: " in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["folder.safetensors"]
 
@@ -470,84 +434,63 @@ def test_a_report_that_cannot_be_written_is_found_at_the_start(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    output: Path,
 ) -> None:
     (tmp_path / "file").write_text("in the way")
     (tmp_path / "report" / "curves.png").mkdir(parents=True)
     monkeypatch.setattr(classifier.ClassifierTraining, "run", stopped)
     for report in (tmp_path / "file", tmp_path / "report"):
-        command = arguments(photos, backbone, tmp_path / "mine.safetensors")
-        assert call(monkeypatch, *command, "--report", str(report)) == 2
+        command = arguments(photos, backbone, output)
+        assert call(*command, "--report", str(report)) == 2
         assert "cannot be written: " in capsys.readouterr().err
 
 
 def test_two_trainings_do_not_make_one_file(
-    photos: Path,
-    backbone: Path,
-    trained: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], output: Path, training: list[str]
 ) -> None:
     """The second training is refused and does not change the first one's files. A killed training leaves no lock."""
-    output = tmp_path / "mine.safetensors"
-    command = [sys.executable, "-m", "mpscnn", *arguments(photos, backbone, output), "--epochs", "100000"]
+    command = [sys.executable, "-m", "mpscnn", *training, "--epochs", "100000"]
     command += ["--patience", "100000"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as first:
         assert first.stdout is not None
         next(line for line in first.stdout if line.startswith("last blocks"))
         for options in ([], ["--resume"], ["--restart"]):
-            assert call(monkeypatch, *arguments(photos, backbone, output), *options) == 1
+            assert call(*training, *options) == 1
             assert f"error: {output}: is being made by another training" in capsys.readouterr().err
-        assert call(monkeypatch, "train", "--digits", str(tmp_path), "-o", str(output)) == 1
+        assert call("train", "--digits", str(tmp_path), "-o", str(output)) == 1
         assert "is being made by another training" in capsys.readouterr().err
         assert first.poll() is None
         first.kill()
     assert Path(f"{output}.lock").exists()
-    assert call(monkeypatch, *arguments(photos, backbone, output), "--restart") == 0
+    assert call(*training, "--restart") == 0
     assert output.read_bytes() == trained.read_bytes()
     assert [path.name for path in tmp_path.iterdir()] == [output.name]
 
 
 def test_a_file_system_without_locks_is_said(
-    photos: Path,
-    backbone: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], training: list[str]
 ) -> None:
     def none(descriptor: int) -> bool:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     monkeypatch.setattr("mpscnn._private.locks.try_lock", none)
-    assert (
-        call(monkeypatch, *arguments(photos, backbone, tmp_path / "mine.safetensors"), "--epochs", "0") == 0
-    )
+    assert call(*training, "--epochs", "0") == 0
     assert "the file system has no locks" in capsys.readouterr().err
 
 
 def test_a_stopped_run_is_not_deleted_unasked(
-    photos: Path,
-    backbone: Path,
-    trained: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    trained: Path, capsys: pytest.CaptureFixture[str], output: Path, training: list[str]
 ) -> None:
-    output = tmp_path / "mine.safetensors"
-    command = arguments(photos, backbone, output)
-    stop_at(monkeypatch, "checkpoint")
-    with pytest.raises(_Stopped):
-        call(monkeypatch, *command)
-    monkeypatch.undo()
+    kill_at("checkpoint", training)
     folder = Path(f"{output}.run")
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     for options in ([], ["--seed", "5"]):
-        assert call(monkeypatch, *command, *options) == 2
+        assert call(*training, *options) == 2
         said = capsys.readouterr().err
         assert f"{folder}: has the state of an interrupted run" in said
         assert "--resume continues it, --restart deletes it" in said
         assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
-    assert call(monkeypatch, *command, "--restart") == 0
+    assert call(*training, "--restart") == 0
     assert output.read_bytes() == trained.read_bytes()
     assert not folder.exists()
 
@@ -581,21 +524,14 @@ def test_a_stopped_run_is_not_deleted_unasked(
         *[([*kind, "--seed", str(2**63)], "'--seed'") for kind in (["photos"], ["--digits", "mnist"])],
     ],
 )
-def test_wrong_usage(
-    given: list[str], message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert call(monkeypatch, "train", *given) == 2
+def test_wrong_usage(given: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("train", *given) == 2
     assert message in " ".join(capsys.readouterr().err.split())
 
 
 @pytest.mark.parametrize("given", ["file", "link", "link to the output"])
 def test_the_backbone_is_not_overwritten(
-    photos: Path,
-    backbone: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    given: str,
+    photos: Path, backbone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], given: str
 ) -> None:
     """An interrupted run needs the backbone to continue."""
     model = output = tmp_path / "mine.safetensors"
@@ -608,7 +544,7 @@ def test_the_backbone_is_not_overwritten(
         model = link
     command = arguments(photos, model, output)
     for options in ([], ["--resume"], ["--restart"]):
-        assert call(monkeypatch, *command, *options) == 2
+        assert call(*command, *options) == 2
         said = capsys.readouterr()
         assert f"--model {model} and --output {output} are the same file" in said.err
         assert not said.out
@@ -616,32 +552,20 @@ def test_the_backbone_is_not_overwritten(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["link.safetensors", "mine.safetensors"]
 
 
-def test_the_largest_seed(
-    photos: Path, backbone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    command = arguments(photos, backbone, tmp_path / "mine.safetensors")
-    assert call(monkeypatch, *command, "--epochs", "1", "--seed", str(2**63 - 1)) == 0
+def test_the_largest_seed(training: list[str]) -> None:
+    assert call(*training, "--epochs", "1", "--seed", str(2**63 - 1)) == 0
 
 
 def test_a_run_whose_weights_are_no_archive(
-    photos: Path,
-    backbone: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    capsys: pytest.CaptureFixture[str], output: Path, training: list[str]
 ) -> None:
-    output = tmp_path / "mine.safetensors"
-    command = arguments(photos, backbone, output)
-    stop_at(monkeypatch, "head")
-    with pytest.raises(_Stopped):
-        call(monkeypatch, *command)
-    monkeypatch.undo()
+    kill_at("head", training)
     damaged = Path(f"{output}.run") / "head.npz"
     damaged.write_text("text")
-    assert call(monkeypatch, *command, "--resume") == 1
+    assert call(*training, "--resume") == 1
     assert f"error: {damaged}: is damaged: File is not a zip file\n" in capsys.readouterr().err
     damaged.unlink()
-    assert call(monkeypatch, *command, "--resume") == 1
+    assert call(*training, "--resume") == 1
     assert f"error: {damaged}: cannot be read: No such file or directory\n" in capsys.readouterr().err
     damaged.with_suffix(".json").unlink()
     features = Path(f"{output}.run") / "training_features.npy"
@@ -651,35 +575,28 @@ def test_a_run_whose_weights_are_no_archive(
         (b"PK\3\4text", "magic"),
     ):
         features.write_bytes(content)
-        assert call(monkeypatch, *command, "--resume") == 1
+        assert call(*training, "--resume") == 1
         error = capsys.readouterr().err
         assert f"error: {features}: cannot be read: " in error
         assert message in error
 
 
 def test_a_model_without_preprocessing(
-    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     net = mpscnn.Network(input=(8, 8, 3), name="mute")
     net.output(net.dense(net.conv2d(net.input, 2, 3), 3))
     net.initialize_weights()
     net.save(tmp_path / "mute.safetensors")
-    assert (
-        call(monkeypatch, *arguments(photos, tmp_path / "mute.safetensors", tmp_path / "a.safetensors")) == 1
-    )
+    assert call(*arguments(photos, tmp_path / "mute.safetensors", tmp_path / "a.safetensors")) == 1
     assert "does not say how a photo becomes its input" in capsys.readouterr().err
 
 
 def test_a_resumed_run_that_is_stopped_keeps_the_best_of_before(
-    photos: Path, backbone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch, output: Path, training: list[str]
 ) -> None:
     """The first epochs of a retrained last layer are worse than the run's best, so it is not retrained."""
-    output = tmp_path / "mine.safetensors"
-    command = arguments(photos, backbone, output)
-    stop_at(monkeypatch, "checkpoint 2")
-    with pytest.raises(_Stopped):
-        call(monkeypatch, *command)
-    monkeypatch.undo()
+    kill_at("checkpoint 2", training)
     folder = output.with_name(output.name + ".run")
     (folder / ".training_cut.npy.left").write_bytes(b"of a kill")
     phases: list[str] = []
@@ -690,6 +607,6 @@ def test_a_resumed_run_that_is_stopped_keeps_the_best_of_before(
         return judged(self, phase, *given)
 
     monkeypatch.setattr(classifier.ClassifierTraining, "_judged", seen)
-    assert call(monkeypatch, *command, "--resume") == 0
+    assert call(*training, "--resume") == 0
     assert "last layer" not in phases
     assert not folder.exists()

@@ -54,17 +54,17 @@ def test_the_printed_line_is_added_once(
         monkeypatch.setenv(name, str(tmp_path))
     monkeypatch.setenv("SHELL", f"/bin/{shell}")
     if file is None:
-        assert call(monkeypatch, *order) == 1
+        assert call(*order) == 1
         assert "bash, zsh and fish" in capsys.readouterr().err
         assert not list(tmp_path.rglob("*"))
         return
     (tmp_path / file).parent.mkdir(exist_ok=True)
     (tmp_path / file).write_text("alias ll='ls -l'")
-    call(monkeypatch, "--install-completion")
+    call("--install-completion")
     place, line, _ = capsys.readouterr().out.splitlines()
     assert place == f"# Add to ~/{file}:"
     for _ in range(2):
-        assert call(monkeypatch, *order) == 0
+        assert call(*order) == 0
         assert capsys.readouterr().out.endswith(f": {line}\n")
         assert (tmp_path / file).read_text() == f"alias ll='ls -l'\n{line}\n"
     assert [*tmp_path.rglob("*.*")] == [tmp_path / file]
@@ -80,36 +80,32 @@ def test_the_printed_line_is_added_once(
     ],
 )
 def test_commands_that_users_guess(
-    guess: list[str], ours: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    guess: list[str], ours: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert call(monkeypatch, *guess) == 0
+    assert call(*guess) == 0
     guessed = capsys.readouterr().out
-    assert call(monkeypatch, *ours) == 0
+    assert call(*ours) == 0
     assert guessed == capsys.readouterr().out != ""
 
 
-def test_hints_are_for_options_that_a_command_lacks(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert call(monkeypatch, "detect", "photo.png", "--conf") == 2
+def test_hints_are_for_options_that_a_command_lacks(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("detect", "photo.png", "--conf") == 2
     assert "Option '--conf' requires an argument.\n" in capsys.readouterr().err
 
 
-def test_a_picture_is_written_where_its_name_says(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_picture_is_written_where_its_name_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A name with a picture's suffix is a file, and other names are folders."""
     photos = [str(save_photo(tmp_path / f"{name}.png", "blue")) for name in ("lake", "sea")]
     before = Path(photos[0]).read_bytes()
     for name in ("out.png", "out.JPG", "out.webp"):
-        assert call(monkeypatch, "classify", photos[0], "--output", str(tmp_path / name)) == 0
+        assert call("classify", photos[0], "--output", str(tmp_path / name)) == 0
         assert (tmp_path / name).is_file()
         with Image.open(tmp_path / name) as picture:
             picture.load()
-    assert call(monkeypatch, "classify", photos[0], "--output", str(tmp_path / "out.d")) == 0
+    assert call("classify", photos[0], "--output", str(tmp_path / "out.d")) == 0
     assert [path.name for path in (tmp_path / "out.d").iterdir()] == ["lake_classes.png"]
     (tmp_path / "folder.png").mkdir()
-    assert call(monkeypatch, "classify", *photos, "--output", str(tmp_path / "folder.png")) == 0
+    assert call("classify", *photos, "--output", str(tmp_path / "folder.png")) == 0
     assert len(list((tmp_path / "folder.png").iterdir())) == 2
     capsys.readouterr()
     for arguments, message in (
@@ -124,7 +120,7 @@ def test_a_picture_is_written_where_its_name_says(
             for name in ("out.json", "out.csv", "out.PDF", "-")
         ),
     ):
-        assert call(monkeypatch, "classify", *arguments) == 2
+        assert call("classify", *arguments) == 2
         assert message in capsys.readouterr().err
     assert Path(photos[0]).read_bytes() == before
     assert not (tmp_path / "two.png").exists()

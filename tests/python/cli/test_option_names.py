@@ -74,11 +74,11 @@ def test_the_five_comparisons_say_what_they_are(command: str) -> None:
     ],
 )
 def test_unknown_commands_get_a_suggestion(
-    given: str, expected: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    given: str, expected: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert call(monkeypatch, given, "model.safetensors") == 2
+    assert call(given, "model.safetensors") == 2
     assert f"No such command '{given}'; did you mean {expected}?" in capsys.readouterr().err
-    assert call(monkeypatch, "unrelated-name") == 2
+    assert call("unrelated-name") == 2
     assert "did you mean" not in capsys.readouterr().err
 
 

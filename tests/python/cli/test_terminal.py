@@ -96,7 +96,7 @@ def test_commands(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("MPSCNN_MODELS", str(tmp_path / EVIL))
-    call(monkeypatch, *COMMANDS[command](evil_model, evil_photo, tmp_path))
+    call(*COMMANDS[command](evil_model, evil_photo, tmp_path))
     printed = capsys.readouterr()
     assert printed.out + printed.err
     assert_plain(printed.out)
@@ -104,12 +104,9 @@ def test_commands(
 
 
 def test_json_says_what_the_names_are(
-    evil_model: str,
-    evil_photo: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    evil_model: str, evil_photo: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert call(monkeypatch, "classify", evil_photo, "--model", evil_model, "--json") == 0
+    assert call("classify", evil_photo, "--model", evil_model, "--json") == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed["image"] == evil_photo
     assert printed["predictions"][0]["label"] == f"red {EVIL}"
@@ -126,7 +123,7 @@ def test_beside_a_progress_bar(
     for stream in ("stdout", "stderr"):
         monkeypatch.setattr(f"sys.{stream}.isatty", lambda: True)
     monkeypatch.setenv("TERM", "dumb")
-    assert call(monkeypatch, "classify", *photos, "--model", evil_model) == 0
+    assert call("classify", *photos, "--model", evil_model) == 0
     printed = capsys.readouterr().err  # rich has one console for stdout and stderr
     assert printed.count(f"red {SHOWN}") == 6, ascii(printed)
     for part in ("\x07", "\x7f", "\x9b", ESCAPE, "\u202e", "\nerror"):

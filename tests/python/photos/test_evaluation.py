@@ -162,13 +162,11 @@ def test_what_is_no_classifier_is_refused(tmp_path: Path) -> None:
         mpscnn.evaluate(mpscnn.load(tmp_path / "maps.safetensors"), [(colour("red"), 0)])
 
 
-def test_digits_of_idx_files_lie_where_they_belong(
-    shared: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_digits_of_idx_files_lie_where_they_belong(shared: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """This takes a second, since it evaluates all 10,000 digits."""
     files = [str(shared / f"data/mnist/t10k-{name}-ubyte.gz") for name in ("images-idx3", "labels-idx1")]
     arguments = ["--model", "digits", "--idx", files[0], "--idx-labels", files[1], "--json"]
-    assert call(monkeypatch, "evaluate", *arguments) == 0
+    assert call("evaluate", *arguments) == 0
     answer = json.loads(capsys.readouterr().out)
     assert (answer["images"], answer["failed"]) == (10_000, 0)
     assert answer["top1"] >= 0.99
@@ -234,11 +232,9 @@ def test_text_and_picture(photos: Path, tmp_path: Path, model_file: str) -> None
         assert picture.width > 100
 
 
-def test_json(
-    photos: Path, model_file: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_json(photos: Path, model_file: str, capsys: pytest.CaptureFixture[str]) -> None:
     (photos / "red" / "broken.png").write_bytes(b"x")
-    assert call(monkeypatch, "evaluate", str(photos), "--model", model_file, "--json") == 1
+    assert call("evaluate", str(photos), "--model", model_file, "--json") == 1
     captured = capsys.readouterr()
     answer = json.loads(captured.out)
     assert (answer["images"], answer["failed"], answer["top1"], answer["top5"]) == (4, 1, 0.75, 1.0)
@@ -255,7 +251,6 @@ def test_a_split_data_set_is_measured_on_its_last_part(
     model_file: str,
     parts: list[str],
     measured: str,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     split = tmp_path / "split"
@@ -263,7 +258,7 @@ def test_a_split_data_set_is_measured_on_its_last_part(
         shutil.copytree(photos, split / part)
         if part != measured:
             (split / part / "red" / "0.png").unlink()
-    assert call(monkeypatch, "evaluate", str(split), "--model", model_file, "--json") == 0
+    assert call("evaluate", str(split), "--model", model_file, "--json") == 0
     captured = capsys.readouterr()
     assert json.loads(captured.out)["images"] == 4
     assert (
@@ -273,39 +268,29 @@ def test_a_split_data_set_is_measured_on_its_last_part(
 
 
 def test_photos_for_training_only_are_not_measured_unasked(
-    photos: Path,
-    tmp_path: Path,
-    model_file: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    photos: Path, tmp_path: Path, model_file: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.copytree(photos, tmp_path / "split" / "train")
-    assert call(monkeypatch, "evaluate", str(tmp_path / "split"), "--model", model_file) == 1
+    assert call("evaluate", str(tmp_path / "split"), "--model", model_file) == 1
     assert "has photos for training only; give" in capsys.readouterr().err
 
 
-def test_idx_files(
-    tmp_path: Path, model_file: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_idx_files(tmp_path: Path, model_file: str, capsys: pytest.CaptureFixture[str]) -> None:
     images, labels = tmp_path / "images.gz", tmp_path / "labels"
     images.write_bytes(gzip.compress(struct.pack(">4B3I", 0, 0, 8, 3, 2, 4, 4) + bytes([9] * 32)))
     labels.write_bytes(struct.pack(">4BI", 0, 0, 8, 1, 2) + bytes([0, 2]))
     arguments = ["--idx", str(images), "--idx-labels", str(labels), "--model", model_file, "--json"]
-    assert call(monkeypatch, "evaluate", *arguments) == 0
+    assert call("evaluate", *arguments) == 0
     answer = json.loads(capsys.readouterr().out)
     # on gray photos all scores are equal, so the first class wins
     assert (answer["images"], answer["top1"]) == (2, 0.5)
 
 
 def test_wrong_usage(
-    photos: Path,
-    tmp_path: Path,
-    model_file: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    photos: Path, tmp_path: Path, model_file: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def refused(code: int, message: str, *arguments: str) -> None:
-        assert call(monkeypatch, "evaluate", "--model", model_file, *arguments) == code
+        assert call("evaluate", "--model", model_file, *arguments) == code
         captured = capsys.readouterr()
         assert message in captured.err
         assert captured.out == ""
@@ -320,23 +305,19 @@ def test_wrong_usage(
 
 
 def test_a_picture_that_cannot_be_written_loses_no_result(
-    photos: Path,
-    tmp_path: Path,
-    model_file: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    photos: Path, tmp_path: Path, model_file: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     picture = tmp_path / "missing" / "x.png"
     arguments = [str(photos), "--model", model_file, "--output", str(picture), "--json"]
-    assert call(monkeypatch, "evaluate", *arguments) != 0
+    assert call("evaluate", *arguments) != 0
     captured = capsys.readouterr()
     assert json.loads(captured.out)["images"] == 4
     assert f"{picture}: cannot be written" in captured.err
 
 
 def test_a_detector_is_no_classifier(
-    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     detector = save_constant_detector(tmp_path / "detector.safetensors")
-    assert call(monkeypatch, "evaluate", str(photos), "--model", str(detector)) != 0
+    assert call("evaluate", str(photos), "--model", str(detector)) != 0
     assert "'constants' is not a classifier" in capsys.readouterr().err

@@ -91,14 +91,14 @@ def test_array_files_are_photos(tmp_path: Path, model: mpscnn.Model, order: Any)
 
 
 def test_channel_order_on_the_command_line(
-    tmp_path: Path, model: mpscnn.Model, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, model: mpscnn.Model, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "frame.npy"
     np.save(path, RED)
     arguments = ["classify", str(path), "--model", str(tmp_path / "colours.safetensors"), "--json"]
-    assert call(monkeypatch, *arguments, "--channel-order", "bgr") == 0
+    assert call(*arguments, "--channel-order", "bgr") == 0
     assert json.loads(capsys.readouterr().out)["predictions"][0]["label"] == "blue"
-    assert call(monkeypatch, *arguments, "--channel-order", "xyz") == 2
+    assert call(*arguments, "--channel-order", "xyz") == 2
     assert "'bgrx'" in capsys.readouterr().err
 
 

@@ -66,7 +66,7 @@ def test_what_is_no_photo_through_standard_input(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
-    assert call(monkeypatch, "classify", "-", "--model", model) == 1
+    assert call("classify", "-", "--model", model) == 1
     assert message in capsys.readouterr().err
 
 
@@ -76,7 +76,7 @@ def test_standard_input_is_bounded(
     monkeypatch.setattr("mpscnn.apps.cli.photo_options._MAX_FROM_STDIN", 1000)
     with Path("/dev/zero").open() as endless:
         monkeypatch.setattr(sys, "stdin", endless)
-        assert call(monkeypatch, "classify", "-", "--model", model) == 1
+        assert call("classify", "-", "--model", model) == 1
     assert "more than 1.0 kB come through standard input" in capsys.readouterr().err
 
 
@@ -86,7 +86,7 @@ def test_a_terminal_sends_nothing(
     leader, follower = os.openpty()
     with os.fdopen(leader), os.fdopen(follower) as terminal:
         monkeypatch.setattr(sys, "stdin", terminal)
-        assert call(monkeypatch, "classify", "-", "--model", model) == 1
+        assert call("classify", "-", "--model", model) == 1
     assert "nothing is sent there" in capsys.readouterr().err
 
 

@@ -151,16 +151,14 @@ def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monk
         mpscnn.load(tflite_file(tmp_path / "colours.tflite"))
 
 
-def test_commands(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = str(tflite_file(tmp_path / "colours.tflite"))
-    assert call(monkeypatch, "info", path) == 0
+    assert call("info", path) == 0
     assert "scores" in capsys.readouterr().out
-    assert call(monkeypatch, "benchmark", path, "--runs", "2") == 0
+    assert call("benchmark", path, "--runs", "2") == 0
     # The file does not say how a photo becomes the input.
     photo = save_photo(tmp_path / "red.png", "red")
-    assert call(monkeypatch, "classify", "--model", path, str(photo)) == 1
+    assert call("classify", "--model", path, str(photo)) == 1
     assert "preprocess" in capsys.readouterr().err
 
 
@@ -287,15 +285,15 @@ def test_commands_in_messages_are_quoted(
     photo = save_photo(tmp_path / "red.png", "red")
     for name in ("my colours.tflite", "-colours.tflite"):
         tflite_file(tmp_path / name)
-        assert call(monkeypatch, "classify", f"--model={name}", str(photo)) == 1
+        assert call("classify", f"--model={name}", str(photo)) == 1
         advice = capsys.readouterr().err
         command = shlex.split(advice.partition("say it: ")[2].partition(" (")[0])
         assert command[:2] == ["mpscnn", "convert"]
-        assert call(monkeypatch, *command[1:-1], "unit") == 0
+        assert call(*command[1:-1], "unit") == 0
         capsys.readouterr()
-        assert call(monkeypatch, "info", f"./{name}") == 0
+        assert call("info", f"./{name}") == 0
         assert f"--{command[-2].lstrip('-')} NAME" in capsys.readouterr().out
-        assert call(monkeypatch, "classify", "--model", "model.safetensors", str(photo)) == 0
+        assert call("classify", "--model", "model.safetensors", str(photo)) == 0
         capsys.readouterr()
 
 

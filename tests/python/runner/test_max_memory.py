@@ -74,17 +74,14 @@ def test_a_runner_may_be_given_less() -> None:
 
 @pytest.mark.parametrize("options", [(), ("--runner",)])
 def test_a_benchmark_has_the_limit(
-    options: tuple[str, ...],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    options: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made = mpscnn.Network(input=(8, 8, 3))
     made.output(made.dense(made.input, 4))
     made.initialize_weights()
     made.save(tmp_path / "model.safetensors")
     given = str(tmp_path / "model.safetensors"), "--runs", "1", "--max-memory", "100"
-    assert call(monkeypatch, "benchmark", *given, *options) == 1
+    assert call("benchmark", *given, *options) == 1
     assert "max_memory allows 100" in capsys.readouterr().err
 
 
@@ -112,14 +109,12 @@ def test_a_photo_is_refused_before_its_input_is_made(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["classify", "detect", "segment"])
-def test_commands_have_the_limit(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
-) -> None:
+def test_commands_have_the_limit(tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str) -> None:
     photo = tmp_path / "photo.png"
     Image.new("RGB", (8, 8)).save(photo)
     network().save(tmp_path / "model.safetensors")
     options = "--model", str(tmp_path / "model.safetensors"), "--max-memory", "100"
-    assert call(monkeypatch, command, str(photo), *options) == 1
+    assert call(command, str(photo), *options) == 1
     assert "max_memory allows 100" in capsys.readouterr().err
 
 
