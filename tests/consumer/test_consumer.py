@@ -206,7 +206,8 @@ def model_and_photo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Pat
             "conv.bias": np.zeros(8, np.float32),
             "logits.weight": random.normal(size=(12, 16, 16, 8), scale=0.02).astype(np.float32),
             "logits.bias": np.zeros(12, np.float32),
-        }
+        },
+        layout="OHWI",
     )
     model = directory / "random.safetensors"
     network.save(model, labels=[f"label {i}" for i in range(12)], preprocess="tensorflow")

@@ -71,7 +71,8 @@ def bound_of_tiles(network: mpscnn.Network, x: NDArray[np.float32]) -> NDArray[n
 def round_weights(network: mpscnn.Network) -> None:
     """Round the weights to float16, as float16 networks do."""
     network.load_weights(
-        {name: values.astype(np.float16).astype(np.float32) for name, values in network.weights.items()}
+        {name: values.astype(np.float16).astype(np.float32) for name, values in network.weights.items()},
+        layout="OHWI",
     )
 
 

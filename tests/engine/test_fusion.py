@@ -153,7 +153,7 @@ def test_check_finite_names_the_layer_within_a_chain() -> None:
     weights = np.zeros((24, 1, 1, 4), np.float32)
     weights[5, 0, 0, 2] = 1e30
     ones = np.ones((24, 3, 3, 1), np.float32)  # with ones, relu6 hides the infinity
-    network.load_weights({"expand.weight": weights, "depthwise.weight": ones})
+    network.load_weights({"expand.weight": weights, "depthwise.weight": ones}, layout="OHWI")
     x = np.ones((1, 8, 8, 4), np.float32)
     x[0, 3, 6, 2] = 1e30
     assert np.isfinite(run(network, x, "rows=2")[0]).all()

@@ -66,7 +66,7 @@ def network_of(name: str, scale: float = 1.0) -> tuple[mpscnn.Network, Floats, F
     specs = {spec["role"]: spec["shape"] for spec in network.weight_specs()}
     weight = np.clip(random.normal(0, scale, specs["weight"]), -65504, 65504).astype(np.float32)
     bias = random.normal(size=specs["bias"]).astype(np.float32)
-    network.set_weights({"layer.weight": weight, "layer.bias": bias})
+    network.set_weights({"layer.weight": weight, "layer.bias": bias}, layout="OHWI")
     return network, weight, bias, random.normal(size=(3, *shape)).astype(np.float32)
 
 
@@ -112,7 +112,9 @@ def test_each_product_is_rounded_once() -> None:
 
     def sums(x: float, weight: float, *bias: float) -> list[float]:
         weights = np.full((3, 1, 1, 1), weight, np.float32)
-        network.set_weights({"layer.weight": weights, "layer.bias": np.array(bias, np.float32)})
+        network.set_weights(
+            {"layer.weight": weights, "layer.bias": np.array(bias, np.float32)}, layout="OHWI"
+        )
         return list(results(network, np.full((1, 1, 1, 1), x, np.float32)).ravel())
 
     ulp = 2.0**-10  # the distance between neighbouring halves from 1 to 2

@@ -37,7 +37,8 @@ def test_dense_layers(batch: int, outputs: int) -> None:
     network = mpscnn.Network((1, 1, 77))
     network.output(network.dense(network.input, outputs, name="dense"))
     network.set_weights(
-        {"dense.weight": halves(random, outputs, 1, 1, 77), "dense.bias": halves(random, outputs)}
+        {"dense.weight": halves(random, outputs, 1, 1, 77), "dense.bias": halves(random, outputs)},
+        layout="OHWI",
     )
     np.testing.assert_array_equal(*results(network, halves(random, batch, 1, 1, 77)))
 
@@ -51,7 +52,9 @@ def test_convolutions(kernel: int, stride: int, groups: int, inputs: int, output
     network = mpscnn.Network((9, 11, inputs))
     network.output(network.conv2d(network.input, outputs, kernel, strides=stride, groups=groups, name="conv"))
     shape = (outputs, kernel, kernel, inputs // groups)
-    network.set_weights({"conv.weight": halves(random, *shape), "conv.bias": halves(random, outputs)})
+    network.set_weights(
+        {"conv.weight": halves(random, *shape), "conv.bias": halves(random, outputs)}, layout="OHWI"
+    )
     np.testing.assert_array_equal(*results(network, halves(random, 2, 9, 11, inputs)))
 
 

@@ -109,7 +109,7 @@ def test_networks_of_state_dicts(build: Any) -> None:
     network.initialize_weights(2)
     # Weights are scaled so that numbers stay small. With large numbers, gates would amplify rounding differences.
     damped = {name: 0.7 * values for name, values in network.weights.items() if name.endswith(".weight")}
-    network.load_weights(damped)
+    network.load_weights(damped, layout="OHWI")
     assert_same(network)
 
 

@@ -62,7 +62,9 @@ def test_layers_that_stay_float32() -> None:
     network.output(network.conv2d(small, 5, 1, name="last"))
     network.initialize_weights(3)
     scaled = {"large.weight": 4e4, "small.weight": 1e-5}
-    network.load_weights({name: np.float32(by) * network.weights[name] for name, by in scaled.items()})
+    network.load_weights(
+        {name: np.float32(by) * network.weights[name] for name, by in scaled.items()}, layout="OHWI"
+    )
     assert not np.isfinite(results(network, "metal", "float16")["last"]).all()
     network.keep_float32(["large", "moved", "back", "summed", "small"])
     expected = results(network, "cpu", "float32")["last"]
@@ -148,7 +150,8 @@ def test_objects_are_found_on_a_photo(tmp_path: Path) -> None:
                 ("weight", random.normal(0, 0.05, (np.size(given), 1, 1, 3)).astype(np.float32)),
                 ("bias", np.float32(given).reshape(-1)),
             )
-        }
+        },
+        layout="OHWI",
     )
     network.save(tmp_path / "net.safetensors", dtype="float32", preprocess="unit", labels=("cat", "dog"))
     cpu, metal = on_both(tmp_path / "net.safetensors")

@@ -42,7 +42,8 @@ def network(shape: tuple[int, int, int], build: Build) -> mpscnn.Network:
         {
             f"{spec['layer']}.{spec['role']}": generator.normal(0, 0.3, spec["shape"]).astype(np.float32)
             for spec in net.weight_specs()
-        }
+        },
+        layout="OHWI",
     )
     return net
 
@@ -290,7 +291,8 @@ def test_weights_must_fit_halves() -> None:
     net = mpscnn.Network(input=(4, 4, 4), name="large")
     net.output(net.conv2d(net.input, 4, 1, name="conv"))
     net.set_weights(
-        {"conv.weight": np.full((4, 1, 1, 4), 1e5, np.float32), "conv.bias": np.zeros(4, np.float32)}
+        {"conv.weight": np.full((4, 1, 1, 4), 1e5, np.float32), "conv.bias": np.zeros(4, np.float32)},
+        layout="OHWI",
     )
     with pytest.raises(mpscnn.WeightsError, match="does not fit into float16"):
         net.compile(device="metal", precision="float16", metal_kernels="own")

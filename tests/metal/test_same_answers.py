@@ -71,7 +71,7 @@ def magnitudes(pieces: mpscnn.Network) -> mpscnn.Network:
         assert node.pop("activation", {"kind": "relu"})["kind"] in ACTIVATIONS
     structure["outputs"] = [node["name"] for node in structure["nodes"]]
     result = pieces.restructured(structure, {name: name for name in structure["outputs"]})
-    result.load_weights({name: np.abs(values) for name, values in result.weights.items()})
+    result.load_weights({name: np.abs(values) for name, values in result.weights.items()}, layout="OHWI")
     return result
 
 

@@ -159,7 +159,8 @@ def deep_mnist(rounding: int | None = None, dtype: Any = np.float32) -> mpscnn.N
             {
                 name: (value * (1 + random.uniform(-eps, eps, value.shape) / 2)).astype(np.float32)
                 for name, value in net.weights.items()
-            }
+            },
+            layout="OHWI",
         )
     return net
 

@@ -308,7 +308,9 @@ def test_boxes_and_scores_that_are_not_finite(tmp_path: Path) -> None:
     """Weights must be finite, so NaN comes from the photo. A photo with an infinity is refused earlier."""
     net = constant_network()
     for name in ("boxes", "scores"):
-        net.load_weights({f"{name}_numbers.weight": np.ones_like(net.weight(f"{name}_numbers", "weight"))})
+        net.load_weights(
+            {f"{name}_numbers.weight": np.ones_like(net.weight(f"{name}_numbers", "weight"))}, layout="OHWI"
+        )
     net.save(tmp_path / "sums.safetensors", preprocess="unit", dtype="float32")
     pixels = np.zeros((16, 32, 3), np.float32)
     pixels[3, 4] = np.nan

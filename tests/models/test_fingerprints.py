@@ -60,7 +60,7 @@ def with_weights(network: mpscnn.Network) -> mpscnn.Network:
         else:
             noise = noise * np.float32(0.125) + np.float32(1 if role in ("gamma", "variance") else 0)
         weights[f"{spec['layer']}.{role}"] = noise.reshape(shape)
-    network.load_weights(weights)
+    network.load_weights(weights, layout="OHWI")
     return network
 
 

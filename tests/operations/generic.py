@@ -184,7 +184,7 @@ def built(layers: Layers) -> tuple[mpscnn.Network, list[Array]]:
     outputs = layers.build(network, *network.inputs)
     for output in outputs if isinstance(outputs, (list, tuple)) else [outputs]:
         network.output(output)
-    network.load_weights(dict(layers.weights))
+    network.load_weights(dict(layers.weights), layout="OHWI")
     if layers.inputs is not None:
         return network, list(layers.inputs)
     sizes = layers.sizes or [(2, *(extent or 1 for extent in shape)) for shape in layers.shapes]

@@ -312,7 +312,7 @@ def test_parameters_hold_after_a_convolution(attributes: dict[str, Any]) -> None
     network = Network(input=(4, 4, 8))
     y = network.conv2d(network.input, 8, 1, name="conv")
     network.output(network.layer("add", [y, network.input], attributes))
-    network.load_weights({"conv.weight": weight})
+    network.load_weights({"conv.weight": weight}, layout="OHWI")
     convolved = run_layer("convolution", [x], {"output_channels": 8}, weights={"weight": weight})
     expected = run_layer("add", [convolved, x], attributes)
     np.testing.assert_array_equal(network.compile(precision="float32").session().run(x), expected)

@@ -142,7 +142,7 @@ def test_folded_into_a_convolution(inputs: int, outputs: int, seed: int, has_bia
     y = network.conv2d(network.input, outputs, 3, padding=1, name="conv")
     network.output(network.batch_norm(y, epsilon=1e-3, activation="relu6", name="norm"))
     weights = {"conv.weight": weight, **{f"norm.{role}": value for role, value in given_statistics.items()}}
-    network.load_weights(weights if bias is None else weights | {"conv.bias": bias})
+    network.load_weights(weights if bias is None else weights | {"conv.bias": bias}, layout="OHWI")
     attributes = {"kernel_height": 3, "kernel_width": 3, "padding": "explicit"}
     attributes |= {"pad_top": 1, "pad_bottom": 1, "pad_left": 1, "pad_right": 1}
     plain, magnitude = convolution(x, weight, bias, attributes)
@@ -159,7 +159,9 @@ def test_not_folded_where_the_convolution_is_read_twice() -> None:
     y = network.conv2d(network.input, 3, 1, name="conv")
     network.output(network.add(y, network.batch_norm(y, name="norm")))
     given_statistics = statistics(2, 3)
-    network.load_weights({"conv.weight": weight, **{f"norm.{r}": v for r, v in given_statistics.items()}})
+    network.load_weights(
+        {"conv.weight": weight, **{f"norm.{r}": v for r, v in given_statistics.items()}}, layout="OHWI"
+    )
     plain, _ = convolution(x, weight, None, {})
     reference = plain + batch_normalization(plain, 1e-3, **given_statistics)
     np.testing.assert_allclose(
@@ -172,7 +174,7 @@ def test_a_convolution_before_statistics_of_the_data_is_not_folded() -> None:
     network = Network(input=(5, 5, 3))
     y = network.conv2d(network.input, 4, 1, name="conv")
     network.output(network.batch_norm(y, statistics=network.batch_statistics(y), activation="relu"))
-    network.load_weights({"conv.weight": weight})
+    network.load_weights({"conv.weight": weight}, layout="OHWI")
     plain, _ = convolution(x, weight, None, {})
     mean, variance = batch_statistics(plain)[0, :, 0]
     reference = np.maximum(batch_normalization(plain, 1e-3, mean, variance, 1.0, 0.0), 0)

@@ -182,7 +182,8 @@ def test_torch_batch_norm_between_convolution_and_neuron() -> None:
             "norm.beta": norm.bias.detach().numpy(),
             "norm.mean": norm.running_mean.numpy(),
             "norm.variance": norm.running_var.numpy(),
-        }
+        },
+        layout="OHWI",
     )
     image = values(20, (2, 6, 5, 5))
     with torch.no_grad():

@@ -138,7 +138,7 @@ def test_layers_around_it_are_joined_as_if_it_were_not_there() -> None:
         y = network.conv2d(network.input, 4, 1, name="conv")
         y = network.dropout(y) if with_dropout else y
         network.output(network.activation(y, "relu"))
-        network.load_weights({"conv.weight": weight})
+        network.load_weights({"conv.weight": weight}, layout="OHWI")
         results.append(network.compile(precision="float32").session().run(x))
     np.testing.assert_array_equal(*results)
 

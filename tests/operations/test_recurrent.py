@@ -339,7 +339,7 @@ def test_filters_over_time_go_on_where_they_stopped() -> None:
     part.output(made.steps)
     part.output(made.history)
     whole.initialize_weights(seed=1)
-    part.set_weights(dict(whole.weights))
+    part.set_weights(dict(whole.weights), layout="OHWI")
     x = values(0, (2, 12, 3))
     expected = whole.compile().session().run(x)
     session, history, found = part.compile().session(), np.zeros((2, 3, 10), np.float32), []
@@ -391,7 +391,7 @@ def test_numbers_of_600_steps(kind: str, gates: int) -> None:
         own |= {"candidate": own["recurrent"][:, 6:], "recurrent": own["recurrent"][:, :6]}
         own["state_bias"] = weights["gru/recurrent.bias"] = values(4, (3,))
         options["reset_after"] = True
-    network.set_weights(weights)
+    network.set_weights(weights, layout="OHWI")
     expected = getattr(recurrent, kind)(x[:, :, None], own, **options)
     steps = (expected[0] if kind == "lstm" else expected)[:, :, 0]
     found = network.compile().session().run(x)

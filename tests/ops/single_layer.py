@@ -29,7 +29,7 @@ def layer_network(
     """Return a network of one operation on inputs of these shapes."""
     network = mpscnn.Network(input={f"input{i}": x.shape[1:] for i, x in enumerate(inputs)}, name="one layer")
     network.output(network.layer(operation, network.inputs, attributes, activation=activation, name="layer"))
-    network.load_weights({f"layer.{role}": value for role, value in weights.items()})
+    network.load_weights({f"layer.{role}": value for role, value in weights.items()}, layout="OHWI")
     return network
 
 

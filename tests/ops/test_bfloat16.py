@@ -22,7 +22,7 @@ ORDER = pytest.mark.skipif(SUMS == "arm pairs", reason="reference/bfloat16.py ha
 
 
 def compiled(net: mpscnn.Network, weights: dict[str, NDArray[Any]]) -> mpscnn.Program:
-    net.load_weights(weights)
+    net.load_weights(weights, layout="OHWI")
     return net.compile(precision="bfloat16")
 
 
@@ -150,7 +150,7 @@ def test_every_operation_between_two_products(operation: str, more: int) -> None
     for name in weights:
         if name == "layer.weight":
             weights[name] = model.rounded(weights[name])
-    alone.load_weights(weights)
+    alone.load_weights(weights, layout="OHWI")
     inputs = [model.rounded(values(i, (2, *shape))) for i, shape in enumerate(shapes)]
     if operation == "power":  # powers of negative numbers would be NaN and spread to all sums
         inputs = [np.abs(x) for x in inputs]
@@ -235,7 +235,8 @@ def test_weights_beyond_the_largest_number_are_refused() -> None:
     net = mpscnn.Network(input=(1, 1, 1))
     net.output(net.conv2d(net.input, 1, 1, name="layer"))
     net.load_weights(
-        {"layer.weight": np.full((1, 1, 1, 1), 3.4e38, np.float32), "layer.bias": np.zeros(1, np.float32)}
+        {"layer.weight": np.full((1, 1, 1, 1), 3.4e38, np.float32), "layer.bias": np.zeros(1, np.float32)},
+        layout="OHWI",
     )
     with pytest.raises(mpscnn.WeightsError, match="does not fit into bfloat16"):
         net.compile(precision="bfloat16")

@@ -130,7 +130,7 @@ def test_networks_with_attention(build: Any, precision: str) -> None:
         shape = tuple(spec["shape"])
         fan_in = int(np.prod(shape[1:])) if spec["role"] == "weight" else 4
         weights[f"{spec['layer']}.{spec['role']}"] = values(number, shape, scale=fan_in**-0.5)
-    network.load_weights(weights)
+    network.load_weights(weights, layout="OHWI")
     x = values(99, (2, *network.input.shape[1:]))  # type: ignore[arg-type]
     expected = getattr(Oracle(torch, weights), network.name)(torch.from_numpy(x).double()).numpy()
     result = network.compile(precision=precision).session(threads=2).run(x)

@@ -24,7 +24,8 @@ def test_torch_module() -> None:
     network.output(network.max_pool2d(x, 2, name="pool"))
     weights = {name: array.detach().numpy() for name, array in module.state_dict().items()}
     network.load_weights(
-        {"conv.weight": np.moveaxis(weights["0.weight"], 1, -1), "conv.bias": weights["0.bias"]}
+        {"conv.weight": np.moveaxis(weights["0.weight"], 1, -1), "conv.bias": weights["0.bias"]},
+        layout="OHWI",
     )
     found = mpscnn.compare(network, module)
     assert found.equal

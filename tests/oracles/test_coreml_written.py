@@ -346,7 +346,7 @@ def test_weights_of_8_bits_stay_when_they_are_written_again(magnitude: float, tm
         widths = random.uniform(0.2, 3.0, array.shape[:1] + (1,) * (array.ndim - 1))
         numbers = random.normal(size=array.shape) * widths + random.choice([0.0, 9.0])
         weights[name] = (numbers * magnitude).astype(np.float32)
-    network.load_weights(weights)
+    network.load_weights(weights, layout="OHWI")
     first, second, third = written_again(network, tmp_path, ".mlmodel uint8", 3)
     assert first == second == third
     kernels = zip(

@@ -55,7 +55,7 @@ def detector(kind: str) -> Network:
     for made in (boxes, chances):
         network.output(made)
     fill(network)
-    network.load_weights({name: 0.2 * array for name, array in network.weights.items()})
+    network.load_weights({name: 0.2 * array for name, array in network.weights.items()}, layout="OHWI")
     network.preprocess, network.labels = PHOTOS["one scale"], ["cat", "dog"]
     network.detection = mpscnn.DetectionHead(
         {

@@ -111,7 +111,8 @@ def test_pytorch_agrees(
             name: generator.normal(0, 0.1, value.shape).astype(np.float32)
             for name, value in network.weights.items()
             if name.endswith(".bias")
-        }
+        },
+        layout="OHWI",
     )
     oracle = Oracle(network.weights)
     x = generator.uniform(-1, 1, (2, *size, 3)).astype(np.float32)

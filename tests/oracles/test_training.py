@@ -72,7 +72,7 @@ def same_network(module: Any) -> mpscnn.Network:
         weights[f"{name}.weight"] = weight
         if layer.bias is not None:
             weights[f"{name}.bias"] = layer.bias
-    net.load_weights({name: value.detach().numpy().copy() for name, value in weights.items()})
+    net.load_weights({name: value.detach().numpy().copy() for name, value in weights.items()}, layout="OHWI")
     return net
 
 
@@ -161,7 +161,7 @@ def same_moves(module: Any) -> mpscnn.Network:
     for name, layer in module.named_children():
         weight = layer.weight.permute(0, 2, 3, 1) if layer.weight.ndim == 4 else layer.weight
         weights |= {f"{name}.weight": weight, f"{name}.bias": layer.bias}
-    net.load_weights({name: value.detach().numpy().copy() for name, value in weights.items()})
+    net.load_weights({name: value.detach().numpy().copy() for name, value in weights.items()}, layout="OHWI")
     return net
 
 

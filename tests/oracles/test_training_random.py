@@ -254,7 +254,7 @@ def check(seed: int) -> None:
     for spec in net.weight_specs():  # running statistics, which do not matter in training
         if spec["role"] in ("mean", "variance"):
             weights[f"{spec['layer']}.{spec['role']}"] = np.ones(spec["shape"])
-    net.load_weights({name: value.astype(np.float32) for name, value in weights.items()})
+    net.load_weights({name: value.astype(np.float32) for name, value in weights.items()}, layout="OHWI")
     images = pair.images.astype(np.float32)
     x = torch.from_numpy(images.astype(np.float64)).requires_grad_()
     y = x

@@ -39,7 +39,7 @@ def constant_network(
         net.output(net.reshape(layer, numbers.shape, name=name))
         weights[f"{name}_numbers.weight"] = np.zeros((numbers.size, 1, 1, 3), np.float32)
         weights[f"{name}_numbers.bias"] = numbers.reshape(-1)
-    net.load_weights(weights)
+    net.load_weights(weights, layout="OHWI")
     net.detection = DetectionHead(settings or SETTINGS)
     return net
 

@@ -34,7 +34,7 @@ def _detector() -> mpscnn.Network:
     weights |= {"amounts.weight": scores, "amounts.bias": np.full(6, 0.05, np.float32)}
     network.output(network.reshape(network.conv2d(pooled, 8, 1, name="edges"), (2, 4), name="boxes"))
     network.output(network.reshape(network.conv2d(pooled, 6, 1, name="amounts"), (2, 3), name="scores"))
-    network.load_weights(weights)
+    network.load_weights(weights, layout="OHWI")
     network.detection = DetectionHead(SETTINGS | {"suppression": {"score_threshold": 0.2}})
     return network
 

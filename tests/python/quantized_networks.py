@@ -28,7 +28,8 @@ def drawn_weights(network: mpscnn.Network, seed: int = 1) -> mpscnn.Network:
         {
             name: (values + random.uniform(0.0, 0.5, values.shape)).astype(np.float32)
             for name, values in neutral.items()
-        }
+        },
+        layout="OHWI",
     )
     return network
 
@@ -81,5 +82,7 @@ def uneven(activation: str) -> mpscnn.Network:
     for name in ("expand.weight", "expand.bias"):
         values = weights[name]
         network.set_weights({name: values * factors.reshape(-1, *[1] * (values.ndim - 1))})
-    network.set_weights({"depthwise.weight": weights["depthwise.weight"] / factors.reshape(-1, 1, 1, 1)})
+    network.set_weights(
+        {"depthwise.weight": weights["depthwise.weight"] / factors.reshape(-1, 1, 1, 1)}, layout="OHWI"
+    )
     return network

@@ -36,7 +36,7 @@ def test_parts_compute_what_the_whole_does(trained_layers: int) -> None:
     weights = {
         name: value + random.normal(0, 0.1, value.shape).astype(np.float32) for name, value in weights.items()
     }
-    tail.set_weights(weights)
+    tail.set_weights(weights, layout="OHWI")
 
     def run(net: mpscnn.Network, value: np.ndarray) -> dict[str, np.ndarray]:
         result = net.compile(device="cpu").session(threads=1).run(value)

@@ -142,7 +142,7 @@ def test_gradients_are_near_those_of_float32(name: str) -> None:
     weights = {key: np.array(value) for key, value in net.weights.items()}
     draw = np.random.default_rng(0)
     for _ in range(6):
-        net.set_weights({key: near(value, draw) for key, value in weights.items()})
+        net.set_weights({key: near(value, draw) for key, value in weights.items()}, layout="OHWI")
         for key, value in gradients(net, near(x, draw), y, "float32", loss).items():
             allowed[key] = max(allowed[key], float(np.linalg.norm(value - expected[key])))
     largest = max(float(np.linalg.norm(value)) for value in expected.values())
@@ -260,7 +260,7 @@ def test_weights_stay_float32() -> None:
     """Changes that are too small for bfloat16 weights add up."""
     net = mpscnn.Network(input=(4,), name="net")
     net.output(net.dense(net.input, 2, use_bias=False, name="dense"))
-    net.set_weights({"dense.weight": np.ones((2, 4), np.float32)})
+    net.set_weights({"dense.weight": np.ones((2, 4), np.float32)}, layout="OHWI")
     trained = trainer(net, loss="mean_squared_error", optimizer=Sgd(1e-5))
     x, y = np.ones((1, 4), np.float32), np.zeros((1, 2), np.float32)
     for _ in range(100):

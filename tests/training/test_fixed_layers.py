@@ -44,7 +44,7 @@ def with_constants(given: mpscnn.Network) -> mpscnn.Network:
     own = {name: value for name, value in weights.items() if not name.startswith("line.")}
     own["line.weight"] = scale.reshape(4, 1, 1, 1)
     own["line.bias"] = weights["line.beta"] - weights["line.mean"] * scale
-    net.load_weights(own)
+    net.load_weights(own, layout="OHWI")
     return net
 
 
@@ -100,7 +100,7 @@ def test_freezing_for_a_while() -> None:
 
 def loss_of(trainer: mpscnn.Trainer, weights: dict[str, NDArray[np.float32]]) -> float:
     net = trainer.network
-    net.set_weights(weights)
+    net.set_weights(weights, layout="OHWI")
     return mpscnn.Trainer(net).evaluate((X, Y)).loss
 
 

@@ -28,7 +28,7 @@ def network(layer: Callable[[mpscnn.Network, Tensor], Tensor], *, channels: int 
     for spec in net.weight_specs():
         if spec["role"] in ("gamma", "beta", "bias", "slope"):
             value = start.get(spec["role"], 0.0) + 0.2 * values(*spec["shape"])
-            net.set_weights({f"{spec['layer']}.{spec['role']}": value})
+            net.set_weights({f"{spec['layer']}.{spec['role']}": value}, layout="OHWI")
     return net
 
 

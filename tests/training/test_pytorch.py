@@ -172,7 +172,7 @@ def test_convolutions_of_normalized_inputs(kernel: int) -> None:
     weight = RANDOM.normal(size=(outputs, kernel, kernel, inputs)).astype(np.float32)
     shift = RANDOM.normal(size=inputs).astype(np.float32)
     net.initialize_weights(seed=1)
-    net.set_weights({"conv.weight": weight, "norm.beta": shift})
+    net.set_weights({"conv.weight": weight, "norm.beta": shift}, layout="OHWI")
     x = RANDOM.normal(size=size).astype(np.float32)
     source = first(torch.from_numpy(x.astype(np.float64)))
     beta = torch.from_numpy(shift.astype(np.float64))
@@ -208,7 +208,7 @@ def test_transposed_convolutions(stride: int, groups: int) -> None:
     net.output(net.layer("transposed_convolution", [net.input], attributes, name="up"))
     weight = RANDOM.normal(size=(6, 3, 4, 8 // groups)).astype(np.float32)
     bias = RANDOM.normal(size=6).astype(np.float32)
-    net.load_weights({"up.weight": weight, "up.bias": bias})
+    net.load_weights({"up.weight": weight, "up.bias": bias}, layout="OHWI")
     x = torch.from_numpy(NUMBERS.astype(np.float64)).requires_grad_()
     # [inputs][outputs of a group][rows][columns]
     grouped = (

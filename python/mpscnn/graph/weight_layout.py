@@ -13,35 +13,30 @@ from numpy.typing import NDArray
 from mpscnn.errors import ParameterError, WeightsError
 
 __all__ = [
+    "OwnWeights",
     "WeightLayout",
     "convert_layout",
     "from_torch_names",
-    "is_of_torch",
     "reorder_flattened_weights",
     "require_named_weights",
     "weight_array",
 ]
 
 WeightLayout = Literal["OHWI", "OIHW"]
+
+
+class OwnWeights(dict[str, NDArray[Any]]):
+    """The weights of a network by name. Their order of axes is known to be mpscnn's, "OHWI"."""
+
+    __slots__ = ()
+
+
 _FROM_OIHW = (0, 2, 3, 1)
 
 
 def is_torch_tensor(value: object) -> bool:
     """Return True if the value is a PyTorch tensor. PyTorch is not imported for this."""
     return any(base.__module__ == "torch" and base.__name__ == "Tensor" for base in type(value).__mro__)
-
-
-def is_of_torch(value: Any) -> bool:
-    """Return True for a PyTorch tensor, and for an array that has the axes and the memory of one.
-
-    `tensor.numpy()` makes such an array. Copies, and arrays whose axes were moved, are not seen as PyTorch's.
-    """
-    owner = value
-    while isinstance(owner, np.ndarray):
-        owner = owner.base
-    if owner is value or not is_torch_tensor(owner):
-        return is_torch_tensor(value)
-    return bool(value.strides == tuple(step * value.itemsize for step in owner.stride()))
 
 
 def weight_array(name: str, value: Any) -> NDArray[Any]:
@@ -86,7 +81,7 @@ def _ambiguous(what: str, reason: str) -> WeightsError:
 
 
 def reorder_flattened_weights(
-    name: str, array: NDArray[Any], image: tuple[int, int, int], layout: WeightLayout | None, of_torch: bool
+    name: str, array: NDArray[Any], image: tuple[int, int, int], layout: WeightLayout | None
 ) -> NDArray[Any]:
     """Return the weights of a dense layer that reads a flattened image.
 
@@ -102,21 +97,21 @@ def reorder_flattened_weights(
         by_channel = array.reshape(-1, channels, height, width)
         columns: NDArray[Any] = by_channel.transpose(_FROM_OIHW).reshape(array.shape)
         return columns
-    if layout is None and of_torch:
+    if layout is None:
         raise _ambiguous(
-            f"{name}: an array {array.shape} of PyTorch for a flattened image {image}",
+            f"{name}: an array {array.shape} for a flattened image {image}",
             "may have its columns channel by channel, as PyTorch flattens, or pixel by pixel",
         )
     return array
 
 
 def convert_layout(
-    name: str, array: NDArray[Any], shape: tuple[int, ...], layout: WeightLayout | None, of_torch: bool
+    name: str, array: NDArray[Any], shape: tuple[int, ...], layout: WeightLayout | None
 ) -> NDArray[Any]:
     """Return a convolution's weights with the axes [out][kernel height][kernel width][in], which `shape` has.
 
-    Raises WeightsError if the array does not fit `shape` in the given layout. Without a layout, it is also raised if
-    an array of PyTorch fits both layouts, or another array fits only as "OIHW".
+    Without a layout, it is the one that the array fits. Raises WeightsError if the array fits both, or does not fit in
+    the given layout.
     """
     if array.ndim != 4 or len(shape) != 4:
         return array
@@ -129,16 +124,10 @@ def convert_layout(
         return in_order
     if layout == "OHWI" or turned != shape:
         return array
-    same_elements = _is_same_in_both(shape)
-    if array.shape != shape and (of_torch or same_elements):
-        return in_order
     if array.shape != shape:
-        raise WeightsError(
-            f"{name}: expected {shape}, got {array.shape}; if its axes are out, in, height and width, as "
-            "PyTorch's, say layout='OIHW'"
-        )
-    if of_torch and not same_elements:
-        raise _ambiguous(f"{name}: an array {array.shape} of PyTorch", "fits both layouts")
+        return in_order
+    if not _is_same_in_both(shape):
+        raise _ambiguous(f"{name}: an array {array.shape}", "fits both layouts")
     return array
 
 

@@ -21,10 +21,10 @@ from mpscnn._private.names import did_you_mean
 from mpscnn.errors import ParameterError, WeightsError
 from mpscnn.graph.flattened import flattened_images
 from mpscnn.graph.weight_layout import (
+    OwnWeights,
     WeightLayout,
     convert_layout,
     from_torch_names,
-    is_of_torch,
     reorder_flattened_weights,
     require_named_weights,
     weight_array,
@@ -47,12 +47,12 @@ class GraphWeights(ABC):
                 PyTorch's "OIHW". Transposed convolutions of PyTorch need `weight.transpose(0, 1)` first. The layout
                 also applies to the columns of dense layers that read a flattened image, which PyTorch flattens channel
                 by channel. With "OIHW", PyTorch's names of roles are accepted for all layers: "weight", "bias",
-                "running_mean" and "running_var". None: "OHWI", and for PyTorch tensors and the arrays that share their
-                memory (`tensor.numpy()`) the layout that fits.
+                "running_mean" and "running_var". None: the weights of another network (`Network.weights`), or
+                arrays that fit only one layout.
 
         Raises:
             WeightsError: a name is unknown, a weight is missing, a shape is wrong, a value is not finite, or `layout`
-                is None and a weight of PyTorch fits both layouts.
+                is None and a weight fits both layouts, such as a kernel of 3 x 3 on three channels.
             ParameterError: the layout is unknown, or `weights` is not a mapping of names to arrays.
         """
         self.set_weights(weights, layout=layout)
@@ -68,6 +68,8 @@ class GraphWeights(ABC):
         if layout not in (None, *get_args(WeightLayout)):
             raise ParameterError(f"layout must be 'OHWI' or 'OIHW', got {layout!r}")
         require_named_weights(weights)
+        if layout is None and isinstance(weights, OwnWeights):
+            layout = "OHWI"
         specs = {f"{spec['layer']}.{spec['role']}": spec for spec in self.weight_specs()}
         if layout == "OIHW":
             weights = from_torch_names(weights, specs)
@@ -77,14 +79,14 @@ class GraphWeights(ABC):
             raise WeightsError(f"network {self.name!r} has no weight {named}")
         images = flattened_images(self.graph)
         for name, value in weights.items():
-            array, of_torch = weight_array(name, value), is_of_torch(value)
+            array = weight_array(name, value)
             shape = tuple(specs[name]["shape"])
             image = images.get(specs[name]["layer"])
             if image is not None and array.ndim == 2:
-                array = reorder_flattened_weights(name, array, image, layout, of_torch)
+                array = reorder_flattened_weights(name, array, image, layout)
                 array = array.reshape(shape) if array.size == math.prod(shape) else array
             else:
-                array = convert_layout(name, array, shape, layout, of_torch)
+                array = convert_layout(name, array, shape, layout)
             self._set_weight(specs[name], array)
 
     def load_raw_weights(
@@ -113,7 +115,7 @@ class GraphWeights(ABC):
                     f"{path}: {len(content)} bytes, but {expected} are expected: float32 {shape}"
                 )
             weights[f"{spec['layer']}.{spec['role']}"] = np.frombuffer(content, "<f4").reshape(shape)
-        self.load_weights(weights)
+        self.load_weights(weights, layout="OHWI")
 
     def set_quantized_weight(
         self,
@@ -192,12 +194,16 @@ class GraphWeights(ABC):
 
     @property
     def weights(self) -> dict[str, NDArray[Any]]:
-        """Copies of all weights that are set, in their stored type. Integers are dequantised to float32."""
-        return {
-            f"{spec['layer']}.{spec['role']}": self.weight(spec["layer"], spec["role"])
+        """Copies of all weights that are set, in their stored type. Integers are dequantised to float32.
+
+        `load_weights` knows the order of axes of this dictionary. For another dictionary with the same arrays it may
+        need `layout="OHWI"`.
+        """
+        return OwnWeights(
+            (f"{spec['layer']}.{spec['role']}", self.weight(spec["layer"], spec["role"]))
             for spec in self.weight_specs()
             if spec["set"]
-        }
+        )
 
     def weight(self, layer: str, role: str = "weight") -> NDArray[Any]:
         """Return a copy of one weight in its stored type; integers become float32.

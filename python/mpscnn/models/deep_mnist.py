@@ -13,12 +13,12 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn._private.files import convert_write_errors, is_folder, read_content, replace_atomically
 from mpscnn.errors import ParameterError, WeightsError
 from mpscnn.graph.network import Network
+from mpscnn.graph.weight_layout import OwnWeights
 from mpscnn.models.mobilenet import Weights, weight_arrays
 
 _LAYERS = ("conv1", "conv2", "fc1", "fc2")
@@ -102,13 +102,13 @@ def _files_of(layer: str) -> dict[str, str]:
     return {"weight": f"W_{layer}", "bias": f"b_{layer}"}
 
 
-def _read_files(network: Network, directory: Path) -> dict[str, NDArray[np.float32]]:
+def _read_files(network: Network, directory: Path) -> OwnWeights:
     specs = {
         _files_of(spec["layer"])[spec["role"]]: (f"{spec['layer']}.{spec['role']}", tuple(spec["shape"]))
         for spec in network.weight_specs()
     }
     sizes = {file: 4 * math.prod(shape) for file, (_, shape) in specs.items()}
-    weights = {}
+    weights = OwnWeights()
     for file, (name, shape) in specs.items():
         path = directory / file
         try:

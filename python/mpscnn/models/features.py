@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from mpscnn.graph.features import extractor_network
 from mpscnn.graph.network import Network
+from mpscnn.graph.weight_layout import OwnWeights
 from mpscnn.models.mobilenet import (
     Size,
     Weights,
@@ -84,5 +85,7 @@ def mobilenet_v2_features(
 def _extractor(net: Network, weights: Weights, layers: Layers, pooling: str | None) -> Network:
     if weights is not None:
         given = weight_arrays(weights)
-        net.load_weights({name: given[name] for name in given if not name.startswith("classifier.")})
+        kept = {name: given[name] for name in given if not name.startswith("classifier.")}
+        # A part of the weights of a network has the order of axes that the whole has.
+        net.load_weights(kept, layout="OHWI" if isinstance(given, OwnWeights) else None)
     return extractor_network(net, layers, pooling)

@@ -55,7 +55,7 @@ def equalize_weights(network: Network, seen: Mapping[str, Seen]) -> Network | No
     if not changed:
         return None
     result = deepcopy(network)
-    result.set_weights(weights)
+    result.set_weights(weights, layout="OHWI")
     return result
 
 

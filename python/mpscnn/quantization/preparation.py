@@ -73,7 +73,8 @@ class _Preparation:
         structure = {**self._structure, "nodes": list(self._kept.values())}
         result = Network.from_graph(_core.Graph.from_json(json.dumps(structure)))
         names = {f"{spec['layer']}.{spec['role']}" for spec in result.weight_specs()}
-        result.set_weights({name: self._weights[name] for name in names if name in self._weights})
+        kept = {name: self._weights[name] for name in names if name in self._weights}
+        result.set_weights(kept, layout="OHWI")
         copy_settings(self._network, result)
         result.notes = list(self._network.notes)
         return result, self._became

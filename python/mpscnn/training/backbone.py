@@ -91,7 +91,7 @@ class Backbone:
         net.output(add_classes(net, net[self.features], classes, class_layer(self.network)))
         kept = {spec["layer"] for spec in net.weight_specs()}
         own = {name: value for name, value in self.network.weights.items() if name.rpartition(".")[0] in kept}
-        net.load_weights({**own, **head})
+        net.load_weights({**own, **head}, layout="OHWI")
         return net
 
     def joined(self, classes: int, weights: Weights) -> Network:
@@ -101,7 +101,7 @@ class Backbone:
             weights: the trained weights: those of the new last layer and any others. The rest are the backbone's.
         """
         net = self.network.replace_head(classes)
-        net.set_weights(weights)
+        net.set_weights(weights, layout="OHWI")
         return net
 
 

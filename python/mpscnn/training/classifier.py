@@ -211,7 +211,7 @@ class ClassifierTraining:
         """Return the last blocks and the new last layer, with the best weights so far."""
         head = as_arrays(self._backbone.head(len(self.labels)))
         network = self._backbone.tail(len(self.labels), head)
-        network.set_weights(self._best.weights)
+        network.set_weights(self._best.weights, layout="OHWI")
         return network
 
     def predictions(self) -> NDArray[np.float32]:

@@ -50,7 +50,8 @@ class FrozenLayers:
         }
         if averages:
             shapes = {name: value.shape for name, value in network.weights.items()}
-            network.set_weights({name: value.reshape(shapes[name]) for name, value in averages.items()})
+            shaped = {name: value.reshape(shapes[name]) for name, value in averages.items()}
+            network.set_weights(shaped, layout="OHWI")
 
     def settings(self) -> dict[str, Any]:
         """Return the settings for a checkpoint."""

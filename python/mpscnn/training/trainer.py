@@ -378,7 +378,7 @@ class Trainer(NoCopies, Expected, EpochLoop):
             )
         network = _network_from(settings["graph"])
         network.load_weights(
-            {name[7:]: array for name, array in arrays.items() if name.startswith("weight:")}
+            {name[7:]: array for name, array in arrays.items() if name.startswith("weight:")}, layout="OHWI"
         )
         network.labels, network.preprocess = settings["labels"], settings["preprocess"]
         network.scores = settings.get("scores")

@@ -32,7 +32,7 @@ def fill(network: Network) -> None:
         weights[f"{spec['layer']}.{spec['role']}"] = generator.uniform(low, high, spec["shape"]).astype(
             np.float32
         )
-    network.load_weights(weights)
+    network.load_weights(weights, layout="OHWI")
 
 
 def assert_same(

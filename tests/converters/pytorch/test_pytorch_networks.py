@@ -273,7 +273,7 @@ def test_a_network_without_a_head_ends_in_features(
     state = state_of(weights_of(build, classes=7))
     network = read_network([written(tmp_path, with_head(state, head, {}))], size=(32, 32))
     whole = build(classes=7, input_size=32)
-    whole.load_weights(weights_of(build, classes=7))
+    whole.load_weights(weights_of(build, classes=7), layout="OHWI")
     assert any(f"the file has no '{head}'" in note for note in network.notes)
     x = np.random.default_rng(0).normal(0, 1, (1, 32, 32, 3)).astype(np.float32)
     features = np.asarray(network.predict(x))

@@ -150,7 +150,7 @@ def swish_network(*, between: str | None = None) -> mpscnn.Network:
     """Return a convolution, swish by parts, and a ReLU. `between` names a layer with another consumer."""
     network = mpscnn.Network(input=(HEIGHT, WIDTH, CHANNELS))
     x = network.conv2d(network.input, CHANNELS, 1, use_bias=False, name="first")
-    network.set_weights({"first.weight": FIRST[:, None, None]})
+    network.set_weights({"first.weight": FIRST[:, None, None]}, layout="OHWI")
     gate = network.activation(x, "sigmoid", name="gate")
     made = network.multiply(x, gate, name="product")
     if between is not None:
@@ -265,7 +265,7 @@ def test_networks_for_training_keep_the_layers_of_norms() -> None:
 def test_float16_rounds_an_activation_by_parts_once() -> None:
     network = swish_network()
     weights, x = (values.astype(np.float16).astype(np.float32) for values in (FIRST, X))
-    network.set_weights({"first.weight": weights[:, None, None]})
+    network.set_weights({"first.weight": weights[:, None, None]}, layout="OHWI")
     made = simplify(network).subgraph(["first"])
     found = np.asarray(made.compile(device="cpu", precision="float16").run(x))
     exact = reference(x.astype(np.float64) @ weights.T, {"kind": "swish", "b": 1.0})

@@ -32,7 +32,8 @@ def network_with_large_numbers() -> mpscnn.Network:
             "norm.mean": np.zeros(4, np.float32),
             "norm.variance": np.ones(4, np.float32),
             "third.weight": 1e-5 * network.weights["third.weight"],
-        }
+        },
+        layout="OHWI",
     )
     return network
 
@@ -177,7 +178,8 @@ def test_weights_that_float16_cannot_hold() -> None:
     """
     network = network_with_large_numbers()
     network.load_weights(
-        {"norm.variance": np.full(4, 1e-6, np.float32), "third.weight": 0 * network.weights["third.weight"]}
+        {"norm.variance": np.full(4, 1e-6, np.float32), "third.weight": 0 * network.weights["third.weight"]},
+        layout="OHWI",
     )
     x = some_images()[0]
     with pytest.raises(mpscnn.WeightsError, match="does not fit into float16"):
@@ -301,9 +303,13 @@ def test_layers_in_front_of_an_activation_are_proposed(operation: str, behind: s
         y = network.activation(y, "tanh", name="end")
     network.output(y)
     network.initialize_weights(seed=0)
-    network.load_weights({"first.weight": factor * np.eye(64, dtype=np.float32).reshape(64, 1, 1, 64)})
+    network.load_weights(
+        {"first.weight": factor * np.eye(64, dtype=np.float32).reshape(64, 1, 1, 64)}, layout="OHWI"
+    )
     if behind == "normalization":
-        network.load_weights({"small.variance": np.full_like(network.weights["small.variance"], 1e10)})
+        network.load_weights(
+            {"small.variance": np.full_like(network.weights["small.variance"], 1e10)}, layout="OHWI"
+        )
     images = [np.random.default_rng(i).uniform(0.8, 1.0, (1, 4, 4, 64)).astype(np.float32) for i in range(2)]
     found = mpscnn.check_precision(network, images)
     assert not found.error <= found.tolerance

@@ -33,7 +33,7 @@ def small_network(scale: float = 1.0, name: str = "small") -> mpscnn.Network:
     x = network.flatten(network.global_average_pool2d(x, name="pool"), name="flat")
     network.output(network.softmax(network.dense(x, 5, name="logits"), name="softmax"))
     network.initialize_weights(seed=3)
-    network.load_weights({"right.weight": scale * network.weights["right.weight"]})
+    network.load_weights({"right.weight": scale * network.weights["right.weight"]}, layout="OHWI")
     return network
 
 
@@ -61,7 +61,8 @@ def test_equal_networks() -> None:
 def rounded(network: mpscnn.Network) -> mpscnn.Network:
     """Return the network with its weights rounded to float16."""
     network.load_weights(
-        {name: array.astype(np.float16).astype(np.float32) for name, array in network.weights.items()}
+        {name: array.astype(np.float16).astype(np.float32) for name, array in network.weights.items()},
+        layout="OHWI",
     )
     return network
 
@@ -106,7 +107,7 @@ def test_orders_of_an_onnx_file(
     assert call("convert", "a.onnx", "b.safetensors") == 0
     assert "checked against a.onnx (onnxruntime): equal: 2 layers" in capsys.readouterr().out
     assert call("compare", "a.onnx", "b.safetensors", "--tolerance", "0.01") == 0
-    network.load_weights({"second.weight": -network.weights["second.weight"]})
+    network.load_weights({"second.weight": -network.weights["second.weight"]}, layout="OHWI")
     assert mpscnn.compare("a.onnx", network).worst.error > 0.1
 
 
@@ -427,7 +428,7 @@ def test_layers_of_keras_that_are_several_here(tmp_path: Path, layer: str, behin
     assert found.equal, found
     if layer == "SeparableConv2D":
         network = mpscnn.converters.read_network([path])
-        network.load_weights({"it1.weight": 2.0 * network.weights["it1.weight"]})
+        network.load_weights({"it1.weight": 2.0 * network.weights["it1.weight"]}, layout="OHWI")
         assert not mpscnn.compare(str(path), network).equal
 
 

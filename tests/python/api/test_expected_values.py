@@ -107,14 +107,6 @@ def test_uses_that_are_refused(use: Callable[[], Any], message: str) -> None:
     assert message in str(said.value)
 
 
-class _Keras:
-    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None: ...
-
-
-class _Writer:
-    def add_scalar(self, tag: str, value: float, step: int) -> None: ...
-
-
 @pytest.mark.parametrize(
     ("use", "message"),
     [
@@ -123,14 +115,6 @@ class _Writer:
         (lambda: mpscnn.Trainer(network()).fit([X, Y]), "has no labels: data is (inputs, labels)"),
         (lambda: mpscnn.Trainer(mpscnn.load()), "got Model; a Model has model.network"),
         (lambda: mpscnn.Trainer(network(), optimizer=mpscnn.Sgd), "got the class: mpscnn.Sgd()"),
-        (
-            lambda: mpscnn.Trainer(network()).fit(X, Y, callbacks=[_Keras()]),
-            "callback.on_epoch_end(epoch.index",
-        ),
-        (
-            lambda: mpscnn.Trainer(network()).fit(X, Y, callbacks=_Writer()),
-            "writer.add_scalar('loss', epoch.loss",
-        ),
         (lambda: network().load_weights("net.safetensors"), "mpscnn.load(path).network.weights"),
         (lambda: list(network()), "layer_names() lists them"),
         (lambda: network().compile(device=0), "got 0; names are 'auto', 'cpu' and 'metal'"),

@@ -140,7 +140,8 @@ def test_predictions_check_results_if_asked(lend: Any) -> None:
     net = mpscnn.Network(input=(4, 4, 1), name="large")
     net.output(net.conv2d(net.input, 1, 3, name="conv"))
     net.set_weights(
-        {"conv.weight": np.full((1, 3, 3, 1), 1e38, np.float32), "conv.bias": np.zeros(1, np.float32)}
+        {"conv.weight": np.full((1, 3, 3, 1), 1e38, np.float32), "conv.bias": np.zeros(1, np.float32)},
+        layout="OHWI",
     )
     for finite in (False, True):
         with lend(mpscnn.Model(net, device="cpu", check_finite=finite))._sessions.session() as session:

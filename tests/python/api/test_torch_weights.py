@@ -79,13 +79,17 @@ def network_of(kind: str) -> Network:
 
 
 def state_of(module: Any, kind: str, form: str) -> dict[str, Any]:
-    """Return the state dict with the names of the network's layers, as tensors or as arrays."""
+    """Return the state dict by the names of the network: tensors, arrays of their memory, or copies."""
     made = {}
     for name, value in module.state_dict().items():
         role = name.rpartition(".")[2]
         if kind == "transposed" and role == "weight":
             value = value.transpose(0, 1).contiguous()  # as `load_weights` says
-        made[f"layer.{role}"] = value if form == "tensors" else value.numpy()
+        made[f"layer.{role}"] = {
+            "tensors": lambda value: value,
+            "arrays": lambda value: value.numpy(),
+            "copies": lambda value: value.numpy().copy(),
+        }[form](value)
     return made
 
 
@@ -99,7 +103,7 @@ def expected(module: Any) -> NDArray[Any]:
     return np.asarray(result.permute(0, 2, 3, 1) if result.ndim == 4 else result)
 
 
-@pytest.mark.parametrize("form", ["tensors", "arrays"])
+@pytest.mark.parametrize("form", ["tensors", "arrays", "copies"])
 @pytest.mark.parametrize("kind", LAYERS)
 def test_torchs_names_and_order_work_for_every_layer(kind: str, form: str) -> None:
     module, network = module_of(kind), network_of(kind)
@@ -107,7 +111,7 @@ def test_torchs_names_and_order_work_for_every_layer(kind: str, form: str) -> No
     np.testing.assert_allclose(run(network), expected(module), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("form", ["tensors", "arrays"])
+@pytest.mark.parametrize("form", ["tensors", "arrays", "copies"])
 @pytest.mark.parametrize("kind", LAYERS)
 def test_without_a_layout_no_weight_is_read_in_the_wrong_order(kind: str, form: str) -> None:
     """It is read in the right order, or the order must be said."""
@@ -115,7 +119,7 @@ def test_without_a_layout_no_weight_is_read_in_the_wrong_order(kind: str, form: 
     state = state_of(module, kind, form)
     known = {f"{spec['layer']}.{spec['role']}" for spec in network.weight_specs()}
     if LAYERS[kind][2]:
-        with pytest.raises(WeightsError, match=r"layer\.weight: .* of PyTorch .*: say layout='OIHW'"):
+        with pytest.raises(WeightsError, match=r"layer\.weight: an array .*: say layout='OIHW'"):
             network.load_weights(state)
     elif set(state) <= known:
         network.load_weights(state)
@@ -131,14 +135,17 @@ def test_the_order_of_mpscnn_can_be_said(kind: str) -> None:
     network.load_weights(state_of(module, kind, "arrays"), layout="OIHW")
     again.load_weights(network.weights, layout="OHWI")
     np.testing.assert_array_equal(run(again), run(network))
-    again.load_weights(network.weights)  # they are no arrays of PyTorch
+    again.load_weights(network.weights)  # the order of another network's weights is known
     np.testing.assert_array_equal(run(again), run(network))
 
 
-def test_axes_that_were_moved_are_not_those_of_torch() -> None:
+def test_the_order_of_moved_axes_must_be_said() -> None:
     module, network = module_of("convolution"), network_of("convolution")
     state = state_of(module, "convolution", "arrays")
-    network.load_weights(state | {"layer.weight": state["layer.weight"].transpose(0, 2, 3, 1)})
+    moved = state | {"layer.weight": state["layer.weight"].transpose(0, 2, 3, 1)}
+    with pytest.raises(WeightsError, match="fits both layouts"):
+        network.load_weights(moved)
+    network.load_weights(moved, layout="OHWI")
     np.testing.assert_allclose(run(network), expected(module), rtol=1e-4, atol=1e-5)
     last = {
         name: value.contiguous(memory_format=torch.channels_last) if value.ndim == 4 else value

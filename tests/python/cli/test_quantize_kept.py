@@ -82,7 +82,9 @@ def test_layers_in_float32_among_integers() -> None:
                 name=name,
             )
         )
-        alone.set_weights({key: x for key, x in quantized.weights.items() if key.startswith(f"{name}.")})
+        alone.set_weights(
+            {key: x for key, x in quantized.weights.items() if key.startswith(f"{name}.")}, layout="OHWI"
+        )
         right = np.asarray(alone.compile(device="cpu", precision="float32").session(threads=1).run(given))
         if kept:
             np.testing.assert_array_equal(found[name], right, err_msg=name)

@@ -105,7 +105,7 @@ def test_networks_and_kernels_that_threads_change_and_read() -> None:
 
     def work(number: int) -> None:
         for index in range(ROUNDS):
-            network.set_weights({"conv.weight": weight + number})
+            network.set_weights({"conv.weight": weight + number}, layout="OHWI")
             stored = network.weight("conv")
             assert len(np.unique(stored)) == 1
             moved.offset = (number, index, 0)

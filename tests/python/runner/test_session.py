@@ -267,11 +267,11 @@ def test_missing_weights_are_named() -> None:
     with pytest.raises(mpscnn.WeightsError, match="layer 'first': weight"):
         network.compile()
     with pytest.raises(mpscnn.WeightsError, match=r"no weight 'second\.weight'"):
-        network.load_weights({"second.weight": np.zeros(3)})
+        network.load_weights({"second.weight": np.zeros(3)}, layout="OHWI")
     with pytest.raises(mpscnn.WeightsError, match=r"expected shape \(4, 3, 3, 3\), got \(4, 3, 3, 2\)"):
-        network.load_weights({"first.weight": np.zeros((4, 3, 3, 2))})
+        network.load_weights({"first.weight": np.zeros((4, 3, 3, 2))}, layout="OHWI")
     with pytest.raises(mpscnn.WeightsError, match="is nan; weight must hold finite numbers"):
-        network.load_weights({"first.weight": np.full((4, 3, 3, 3), np.nan)})
+        network.load_weights({"first.weight": np.full((4, 3, 3, 3), np.nan)}, layout="OHWI")
     with pytest.raises(mpscnn.ParameterError, match="has no output"):
         mpscnn.Network(input=(8, 8, 3)).compile()
 
@@ -448,7 +448,7 @@ def test_float16_rounds_every_layer_to_half() -> None:
 def test_weights_beyond_half_are_refused_in_float16() -> None:
     network = mpscnn.Network(input=(2, 2, 1))
     network.output(network.conv2d(network.input, 1, 1, name="big"))
-    network.load_weights({"big.weight": np.full((1, 1, 1, 1), 1e6, np.float32)})
+    network.load_weights({"big.weight": np.full((1, 1, 1, 1), 1e6, np.float32)}, layout="OHWI")
     network.compile(precision="float32")
     with pytest.raises(mpscnn.WeightsError, match="big"):
         network.compile(precision="float16")
@@ -460,7 +460,8 @@ def test_check_finite_names_the_first_layer() -> None:
     x = network.conv2d(x, 1, 1, name="overflows")
     network.output(network.conv2d(x, 1, 1, name="behind"))
     network.load_weights(
-        {f"{name}.weight": np.full((1, 1, 1, 1), 300.0) for name in ("fine", "overflows", "behind")}
+        {f"{name}.weight": np.full((1, 1, 1, 1), 300.0) for name in ("fine", "overflows", "behind")},
+        layout="OHWI",
     )
     x1 = np.ones((1, 2, 2, 1), np.float32)
     session = network.compile(device="cpu", precision="float16").session(check_finite=True)

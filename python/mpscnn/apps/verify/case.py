@@ -99,7 +99,8 @@ def _one_layer(recipe: Recipe) -> tuple[Network, Arrays]:
         {
             f"{spec['layer']}.{spec['role']}": _weights(spec["role"], spec["shape"], i)
             for i, spec in enumerate(network.weight_specs())
-        }
+        },
+        layout="OHWI",
     )
     given = {tensor.name: pseudo_random(100 + i, (2, *shapes[i])) for i, tensor in enumerate(network.inputs)}
     return network, _halves(given) if recipe["precision"] == "float16" else given

@@ -194,7 +194,7 @@ def _magnitudes(separated: Network, given: Arrays) -> Arrays:
     read = {name for node in structure["nodes"] for name in node["inputs"]}
     structure["inputs"] = [entry for entry in structure["inputs"] if entry["name"] in read]
     network = _restructured(separated, structure)
-    network.load_weights({name: np.abs(values) for name, values in network.weights.items()})
+    network.load_weights({name: np.abs(values) for name, values in network.weights.items()}, layout="OHWI")
     return run(network, {name: np.abs(x) for name, x in given.items() if name in read}, "cpu", "float32")
 
 
@@ -205,5 +205,6 @@ def _restructured(network: Network, structure: dict[str, Any]) -> Network:
     """
     result = network.restructured(structure, {})
     known = {f"{spec['layer']}.{spec['role']}" for spec in result.weight_specs()}
-    result.load_weights({name: values for name, values in network.weights.items() if name in known})
+    kept = {name: values for name, values in network.weights.items() if name in known}
+    result.load_weights(kept, layout="OHWI")
     return result
