@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import onnx
 
-from mpscnn.converters.onnx_graph import CAST_OF_FLOATS
 from mpscnn.converters.onnx_reader.constant_operators import COMPUTED
+from mpscnn.converters.onnx_reader.neurons import CAST_OF_FLOATS
 from mpscnn.converters.onnx_reader.operators import OPERATORS
 
 sys.path.append(str(Path(__file__).parent.parent))

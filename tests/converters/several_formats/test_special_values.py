@@ -20,10 +20,9 @@ from exact_engines import litert_results
 
 import mpscnn
 from mpscnn import converters
-from mpscnn.converters.onnx_graph import CAST_OF_FLOATS
 from mpscnn.converters.onnx_reader.arithmetic import ARITHMETIC
 from mpscnn.converters.onnx_reader.logic import LOGIC
-from mpscnn.converters.onnx_reader.neurons import NEURONS
+from mpscnn.converters.onnx_reader.neurons import CAST_OF_FLOATS, NEURONS
 from mpscnn.converters.tflite.arithmetic import ARITHMETIC as TFLITE_ARITHMETIC
 from mpscnn.converters.tflite.names import operator_name
 

@@ -1,4 +1,4 @@
-"""ONNX files are read without the packages onnx and protobuf."""
+"""Files of all formats are read without the packages onnx and protobuf."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from converters import coreml_writer
 from converters.onnx_files import node, onnx
+from converters.part_writers import CHANNELS, FORMATS
 
 from mpscnn import converters
 
@@ -23,8 +25,22 @@ class Blocked:
 sys.meta_path.insert(0, Blocked())
 from mpscnn import converters
 
-converters.read_network([sys.argv[1]]).save(sys.argv[2])
+converters.read_network(sys.argv[2:]).save(sys.argv[1])
 """
+
+
+def assert_needs_no_package(files: list[Path], folder: Path) -> None:
+    """Read files in a process without the packages, and compare the network with the one that is read here."""
+    here, there = folder / "here.safetensors", folder / "there.safetensors"
+    converters.read_network(files).save(here)
+    done = subprocess.run(
+        [sys.executable, "-c", BLOCKED, str(there), *map(str, files)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert here.read_bytes() == there.read_bytes()
 
 
 def layers() -> onnx.ModelProto:
@@ -63,11 +79,21 @@ def layers() -> onnx.ModelProto:
 
 @pytest.mark.parametrize("external", [False, True])
 def test_onnx_files_are_read_without_the_package_onnx(external: bool, tmp_path: Path) -> None:
-    path, here, there = tmp_path / "model.onnx", tmp_path / "here.safetensors", tmp_path / "there.safetensors"
+    path = tmp_path / "model.onnx"
     onnx.save(layers(), path, save_as_external_data=external, size_threshold=0)
-    converters.read_network([path]).save(here)
-    done = subprocess.run(
-        [sys.executable, "-c", BLOCKED, str(path), str(there)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert here.read_bytes() == there.read_bytes()
+    assert_needs_no_package([path], tmp_path)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_files_of_other_formats_are_read_without_packages(name: str, tmp_path: Path) -> None:
+    writer = FORMATS[name][0]()
+    weights = np.random.default_rng(0).normal(size=(CHANNELS, CHANNELS)).astype(np.float32)
+    x = writer.convolution("image", weights, "first")
+    x = writer.with_number("multiply", writer.apply("add", x, writer.apply("sigmoid", x)), 0.5)
+    writer.read(tmp_path, writer.convolution(x, weights, "last"))
+    assert_needs_no_package(sorted(tmp_path.iterdir()), tmp_path)
+
+
+def test_neural_networks_of_core_ml_are_read_without_packages(tmp_path: Path) -> None:
+    made = coreml_writer.one_layer("softmaxND", coreml_writer.settings(axis=-1), [(1, 5)])
+    assert_needs_no_package([coreml_writer.saved(made, tmp_path / "net.mlmodel")], tmp_path)

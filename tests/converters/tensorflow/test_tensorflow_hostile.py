@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import struct
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -653,31 +652,3 @@ def test_every_cut_is_refused(step: int, tmp_path: Path) -> None:
         file.write_bytes(whole)
     read_network([model])
     read_network([description])
-
-
-# ---- The package onnx ----------------------------------------------------------------------------------------------
-
-
-def relu_file(folder: Path) -> Path:
-    graph = Graph()
-    graph.node("Relu", graph.placeholder(-1, 8, 7, 3), name="result")
-    return graph.save(folder / "graph.pb")
-
-
-def test_the_package_is_named_where_it_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = relu_file(tmp_path)
-    monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(UnsupportedError, match=r'pip install "mpscnn\[tensorflow\]"'):
-        read_network([path])
-
-
-def test_a_package_that_fails_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A package may be installed, but fail for lack of memory."""
-    path = relu_file(tmp_path)
-    broken = tmp_path / "packages"
-    broken.mkdir()
-    (broken / "onnx.py").write_text("raise ImportError('failed to map segment')")
-    monkeypatch.syspath_prepend(broken)
-    monkeypatch.delitem(sys.modules, "onnx")
-    with pytest.raises(UnsupportedError, match=r'"mpscnn\[tensorflow\]" \(failed to map segment\)'):
-        read_network([path])

@@ -89,7 +89,7 @@ def _scale_channels(b: Builder, x: str, factors: Array, offsets: Array) -> str:
     before this one; after a BatchNorm they are 1 and 0.
     """
     normalization = b.last_node("BatchNormalization", x)
-    before = [] if normalization is None else [b.values_of(name) for name in normalization.input[1:3]]
+    before = [] if normalization is None else [b.values_of(name) for name in normalization.inputs[1:3]]
     statistics = {"mean": 0.0, "variance": VARIANCE}
     if normalization is None or before[0] is None or before[1] is None:
         operands = [b.weight("scale", factors), b.weight("bias", offsets)]
@@ -101,10 +101,8 @@ def _scale_channels(b: Builder, x: str, factors: Array, offsets: Array) -> str:
     # The original normalization is dropped unless another layer reads it.
     b.begin(normalization.name)
     operands = [b.weight("scale", before[0] * factors), b.weight("bias", before[1] * factors + offsets)]
-    epsilon = next(one.f for one in normalization.attribute if one.name == "epsilon")
-    return b.op(
-        "BatchNormalization", normalization.input[0], *operands, *normalization.input[3:], epsilon=epsilon
-    )
+    source, own = normalization.inputs[0], normalization.inputs[3:]
+    return b.op("BatchNormalization", source, *operands, *own, **normalization.attributes)
 
 
 def _product_with_blob(b: Builder, layer: CaffeLayer) -> str:

@@ -52,8 +52,6 @@ def convert(file: CaffeFile, options: ReadOptions) -> Network:
     builder = Builder(
         file.origin,
         file.inputs,
-        needed_for="Caffe files",
-        extra="convert",
         size=lambda: total_size([file.weights]),
     )
     walk, priors = Walk(builder, file.origin), Priors()

@@ -71,17 +71,14 @@ def _pooling(b: Builder, layer: CaffeLayer) -> str:
     if 0 in strides + kernel:
         raise WeightsError(f"damaged: a window of {kernel} with strides of {strides}")
     upwards = p.round_mode not in ("FLOOR", "1") and flag(p, "ceil_mode", True)
-    counts = []
     for size, taps, stride, pad in zip(shape[2:], kernel, strides, pads, strict=True):
-        counts.append(_windows(size, taps, stride, pad, upwards=upwards, padded=any(pads)))
-        if (counts[-1] - 1) * stride >= size + pad:
+        count = _windows(size, taps, stride, pad, upwards=upwards, padded=any(pads))
+        if (count - 1) * stride >= size + pad:
             raise UnsupportedError("its last window lies outside of the image, which is not supported")
     window: dict[str, Any] = {"kernel_shape": list(kernel), "strides": list(strides), "pads": [*pads, *pads]}
     if kind == "Average":
         window["count_include_pad"] = 1
-    y = b.op(f"{kind}Pool", x, ceil_mode=int(upwards), **window)
-    b.set_shape(y, (*shape[:2], *counts), overrule=True)
-    return y
+    return b.op(f"{kind}Pool", x, ceil_mode=int(upwards), **window)
 
 
 def _windows(size: int, taps: int, stride: int, pad: int, *, upwards: bool, padded: bool) -> int:

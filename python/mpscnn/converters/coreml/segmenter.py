@@ -37,14 +37,13 @@ def _scores(walk: Walk, blob: str) -> str | None:
     b = walk.builder
     node = b.producer(b.tensor(blob))
     for _ in range(_MAX_MOVES):
-        if node is None or node.op_type not in _MOVES:
+        if node is None or node.kind not in _MOVES:
             break
-        node = b.producer(node.input[0])
-    if node is None or node.op_type != "ArgMax":
+        node = b.producer(node.inputs[0])
+    if node is None or node.kind != "ArgMax":
         return None
-    axis = next((entry.i for entry in node.attribute if entry.name == "axis"), 0)
-    scores: str = node.input[0]
-    if b.rank(scores) != 4 or axis not in (1, -3):
+    scores = node.inputs[0]
+    if b.rank(scores) != 4 or node.integer("axis", 0) not in (1, -3):
         return None
     pixels = _pixels(b.extents(scores)[2:])
     return scores if pixels == _pixels(b.extents(b.tensor(blob))) else None

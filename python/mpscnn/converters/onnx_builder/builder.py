@@ -1,42 +1,50 @@
-"""Build a graph of ONNX operators, with the inferred shape of each tensor, for readers of other formats."""
+"""Build a graph of ONNX operators, each of which is converted at once, for readers of other formats."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.converters.blobs import Blob
+from mpscnn.converters.blobs import Blob, Place
+from mpscnn.converters.broadcast_views import is_filled
+from mpscnn.converters.budget import Budget, Cost
 from mpscnn.converters.float32_intermediates import Origin
-from mpscnn.converters.onnx_graph import CAST_OF_FLOATS, Graph
+from mpscnn.converters.layer_names import LayerNames, quote_name
+from mpscnn.converters.onnx_builder.values import BOOL, FLOAT, INT64, OPSET, Extents, Values
+from mpscnn.converters.onnx_reader.file import OnnxFile
+from mpscnn.converters.onnx_reader.neurons import CAST_OF_FLOATS
+from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
 
-if TYPE_CHECKING:
-    import onnx
+__all__ = ["BOOL", "FLOAT", "INT64", "Builder", "Extents"]
 
-OPSET = 20
-FLOAT, INT64, BOOL = 1, 7, 9
-"""ONNX' numbers of element types."""
-
-Extents = tuple[int | None, ...]
-_MAX_EXTENT = 2**31 - 1
-# Constants with at most this many integers may be shapes, so shape inference gets their values.
-_SMALL = 1024
+# The allowed elements of copied constants for each byte of the file. A byte may hold eight indices of one bit.
+_ELEMENTS_PER_BYTE = 8
+# The maximum number of elements of a constant that repeats one number.
+_MAX_REPEATED = 4_096
+# The bytes that a node counts as, beside the constants, for the limits of the conversion.
+_NODE_BYTES = 100
 
 
-class Builder(Graph):
-    """Adds the operators of one layer after the other.
+class Builder:
+    """Adds the operators of one layer after the other to a graph.
+
+    Layers read and write blobs, which are named values as in Caffe. A layer may overwrite a blob; the result then gets
+    a new name in the graph.
 
     Args:
         origin: the name of the model's file, for messages.
         inputs: the shapes of the inputs by name; None stands for a free extent.
-        needed_for, extra: the kind of files and the extra of mpscnn, for the error if the package onnx is missing.
         size: a function that returns the bytes of the network's files, which limit the constants in the graph.
         whole: the names of the inputs that are whole numbers, such as the indices of an embedding.
         keeps_axes: as for `OnnxFile`.
+
+    Raises UnsupportedError for an input whose shape is not supported.
     """
 
     def __init__(
@@ -44,22 +52,28 @@ class Builder(Graph):
         origin: str,
         inputs: Mapping[str, Extents],
         *,
-        needed_for: str,
-        extra: str,
         size: Callable[[], int],
         whole: Collection[str] = (),
         keeps_axes: bool = False,
     ) -> None:
-        super().__init__(origin, inputs, needed_for, extra, OPSET, size, keeps_axes=keeps_axes)
-        self._types: dict[str, onnx.TypeProto] = {}
-        self._small: dict[str, NDArray[Any]] = {}
-        self._makers: dict[str, onnx.NodeProto] = {}  # the operators by the tensors that they compute
+        self._origin = origin
+        self._keeps_axes = keeps_axes
+        self._names = LayerNames()
+        self._nodes: list[Node] = []
+        self._makers: dict[str, Node] = {}  # the operators by the tensors that they compute
+        self._constants: dict[str, NDArray[Any] | Blob] = {}
+        self._budget = Budget(size, elements_per_byte=_ELEMENTS_PER_BYTE)
+        self._places: set[tuple[Path, int, int]] = set()
+        self._inputs = {self._names.unique(name): extents for name, extents in inputs.items()}
+        self._current = dict(zip(inputs, self._inputs, strict=True))  # the tensor of each blob
+        self._read: set[str] = set()
+        self._results: dict[str, str] = {}  # the names of tensors that are results of layers
         self._layer = ""
         self._first = 0
-        self._layers: list[list[onnx.NodeProto]] = []
+        self._layers: list[list[Node]] = []
         self._float32: set[int] = set()  # the numbers of layers that stay in float32
-        for name, extents in inputs.items():
-            self._types[self._current[name]] = self._type(INT64 if name in whole else FLOAT, extents)
+        elements = {self._current[name]: INT64 if name in whole else FLOAT for name in inputs}
+        self._values = Values(origin, self._inputs, elements, self._constants, size, keeps_axes=keeps_axes)
 
     # ---- Layers ----------------------------------------------------------------------------------------------------
 
@@ -79,65 +93,83 @@ class Builder(Graph):
         The operator that computes a tensor gets the layer's name. If this operator is a cast, the operator before it
         gets the name, because a cast does not become a layer.
         """
-        own = self._nodes[self._first :]
-        makers = {name: node for node in own for name in node.output}
-        renamed: dict[str, str] = {}
+        makers = {name: node for node in self._nodes[self._first :] for name in node.outputs}
         for blob, tensor in results.items():
             made = self._names.unique(blob)
             node = makers.get(tensor)
-            if node is None or tensor in renamed:  # one of the layer's inputs, or the value of another blob
-                self._current[blob] = renamed.get(tensor, tensor)
+            self._current[blob] = tensor
+            if (
+                node is None or tensor in self._results
+            ):  # one of the layer's inputs, or the value of another blob
                 continue
-            named = makers.get(node.input[0], node) if node.op_type == "Cast" else node
-            named.name = self._layer if len(node.output) == 1 else f"{self._layer}/{node.op_type.lower()}"
-            self._types[made] = self._types.pop(tensor)
-            self._current[blob] = renamed[tensor] = made
-        for node in own:
-            for names in (node.input, node.output):
-                for place, name in enumerate(names):
-                    if name in renamed:
-                        names[place] = renamed[name]
-        self._makers |= {made: makers[tensor] for tensor, made in renamed.items()}
-
-    def _element(self, name: str) -> int:
-        return int(self._types[name].tensor_type.elem_type)
-
-    def _origins(self) -> dict[str, Origin]:
-        held = set(self._current.values())
-        origins: dict[str, Origin] = {}
-        for layer, nodes in enumerate([*self._layers, self._nodes[self._first :]]):
-            made = [name for node in nodes for name in node.output]
-            origin = Origin(layer, frozenset(held.intersection(made)), layer in self._float32)
-            origins |= dict.fromkeys(made, origin)
-        return origins
+            named = makers.get(node.inputs[0], node) if node.kind == "Cast" else node
+            named.name = self._layer if len(node.outputs) == 1 else f"{self._layer}/{node.kind.lower()}"
+            named.layer = named.name
+            self._results[tensor] = made
 
     def op(self, kind: str, *inputs: str, **attributes: Any) -> str:
         """Add an operator with one result and return the result's name."""
         return self.ops(kind, inputs, 1, **attributes)[0]
 
     def ops(self, kind: str, inputs: Sequence[str], results: int, **attributes: Any) -> list[str]:
-        """Add an operator and return the names of its results."""
+        """Add an operator and return the names of its results.
+
+        Raises UnsupportedError, WeightsError and the like if the operator cannot be converted.
+        """
         name = f"{self._layer}/{kind.lower()}"
         made = [self._names.unique(name) for _ in range(results)]
-        self.node(kind, made[0], inputs, made, **attributes)
-        self._makers |= dict.fromkeys(made, self._nodes[-1])
-        self._infer(self._nodes[-1])
+        self._add(Node(kind, inputs, made, attributes, made[0]))
         return made
 
-    def producer(self, tensor: str) -> onnx.NodeProto | None:
+    def _add(self, node: Node) -> None:
+        self._nodes.append(node)
+        self._makers |= dict.fromkeys(node.outputs, node)
+        self._values.add(node)
+
+    def stand_in(self, kind: str, name: str, inputs: Sequence[str], outputs: Sequence[str]) -> None:
+        """Add a node that is not an operator, in the place of a layer that cannot be converted."""
+        self._nodes.append(Node(kind, inputs, outputs, {}, name))
+
+    def producer(self, tensor: str) -> Node | None:
         """Return the operator that computes a tensor; None for inputs and constants."""
         return self._makers.get(tensor)
+
+    def last_node(self, kind: str, output: str) -> Node | None:
+        """Return the last node if it computes this tensor and is of this kind; otherwise None."""
+        found = self._nodes[-1] if self._nodes else None
+        return found if found is not None and found.kind == kind and found.outputs == [output] else None
+
+    # ---- Blobs -----------------------------------------------------------------------------------------------------
+
+    def has(self, blob: str) -> bool:
+        """Return True if there is such a blob at this point of the network."""
+        return blob in self._current
+
+    def tensor(self, blob: str) -> str:
+        """Return the name of the tensor that a blob holds at this point of the network."""
+        if blob not in self._current:
+            raise WeightsError(f"damaged: needs {quote_name(blob)}, which no layer before it computes")
+        self._read.add(self._current[blob])
+        return self._current[blob]
+
+    def result(self, blob: str) -> str:
+        """Return a new tensor name for a blob that a layer computes."""
+        self._current[blob] = self._names.unique(blob)
+        return self._current[blob]
+
+    def ends(self) -> list[str]:
+        """Return the blobs that no layer reads, in the order of the file."""
+        return [
+            blob
+            for blob, name in self._current.items()
+            if name not in self._read and name not in self._inputs
+        ]
 
     # ---- Shapes ----------------------------------------------------------------------------------------------------
 
     def extents(self, tensor: str) -> Extents:
-        """Return the shape of a tensor. Raises UnsupportedError if its rank is not known."""
-        kind = self._types.get(tensor)
-        if kind is None or not kind.tensor_type.HasField("shape"):
-            raise UnsupportedError("the shape of its input is not known")
-        return tuple(
-            dim.dim_value if dim.HasField("dim_value") else None for dim in kind.tensor_type.shape.dim
-        )
+        """Return the shape of a tensor. Raises UnsupportedError if it is not known."""
+        return self._values.extents(tensor)
 
     def fixed_shape(self, tensor: str) -> tuple[int, ...]:
         """Return the shape of a tensor whose extents must be known, except that a free batch counts as 1."""
@@ -157,20 +189,11 @@ class Builder(Graph):
 
     def is_integer(self, tensor: str) -> bool:
         """Return True if a tensor has whole numbers."""
-        kind = self._types.get(tensor)
-        return kind is not None and kind.tensor_type.elem_type == INT64
+        return self._values.element(tensor) == INT64
 
     def is_boolean(self, tensor: str) -> bool:
         """Return True if a tensor has truth values."""
-        kind = self._types.get(tensor)
-        return kind is not None and kind.tensor_type.elem_type == BOOL
-
-    def set_shape(self, tensor: str, extents: Extents, *, overrule: bool = False) -> None:
-        """Set the shape of a tensor that the file states, if it was not inferred. With `overrule` it is always set."""
-        kind = self._types.get(tensor)
-        if overrule or kind is None or not kind.tensor_type.HasField("shape"):
-            element = FLOAT if kind is None else kind.tensor_type.elem_type or FLOAT
-            self._types[tensor] = self._type(element, extents)
+        return self._values.element(tensor) == BOOL
 
     def axis(self, tensor: str, axis: int) -> int:
         """Return the number of an axis counted from the front. Raises WeightsError if there is no such axis."""
@@ -179,44 +202,37 @@ class Builder(Graph):
             raise WeightsError(f"damaged: axis {axis} of {rank}")
         return axis % rank
 
-    def _type(self, element: int, extents: Extents) -> onnx.TypeProto:
-        kind: onnx.TypeProto = self._onnx.helper.make_tensor_type_proto(element, list(extents))
-        return kind
-
-    def _infer(self, node: onnx.NodeProto) -> None:
-        onnx = self._onnx
-        types = {name: self._types[name] for name in node.input if name in self._types}
-        if len(types) != len({name for name in node.input if name}) or node.domain:
-            return
-        data = {
-            name: onnx.numpy_helper.from_array(self._small[name], name)
-            for name in node.input
-            if name in self._small
-        }
-        try:
-            schema = onnx.defs.get_schema(node.op_type, OPSET, node.domain)
-            found = onnx.shape_inference.infer_node_outputs(
-                schema, node, types, data, opset_imports=[onnx.helper.make_opsetid("", OPSET)]
-            )
-        except (onnx.shape_inference.InferenceError, onnx.checker.ValidationError, RuntimeError) as error:
-            raise WeightsError("damaged: its inputs, settings and weights do not fit each other") from error
-        for name, kind in found.items():
-            extents = [dim.dim_value for dim in kind.tensor_type.shape.dim if dim.HasField("dim_value")]
-            if any(not 0 < extent <= _MAX_EXTENT for extent in extents):
-                raise WeightsError(f"damaged: its result would have the extents {extents}")
-            self._types[name] = kind
-
     # ---- Constants -------------------------------------------------------------------------------------------------
 
     def weight(self, role: str, values: NDArray[Any] | Blob) -> str:
-        """Add a constant operand for the layer and return its name."""
-        name = self.constant(f"{self._layer}/{role}", values)
-        whole = not isinstance(values, Blob) and values.dtype.kind in "iu"
-        truth = not isinstance(values, Blob) and values.dtype.kind == "b"
-        self._types[name] = self._type(INT64 if whole else BOOL if truth else FLOAT, tuple(values.shape))
-        if whole and not isinstance(values, Blob) and values.size <= _SMALL:
-            self._small[name] = np.asarray(values)
-        return name
+        """Add a constant operand for the layer and return its name.
+
+        A weight in a file is not copied: the graph refers to the file. A broadcast view of one number becomes an
+        operator, so that the number is not repeated. Raises UnsupportedError if copied constants take far more than the
+        file's size.
+        """
+        made = self._names.unique(f"{self._layer}/{role}")
+        if isinstance(values, Blob):
+            if isinstance(values.numbers, Place):
+                place = values.numbers
+                self._places.add((place.content.path, place.begin, place.size))
+                self._constants[made] = values
+                return made
+            values = values.array()
+        if is_filled(values) and values.size > _MAX_REPEATED:
+            shape = self._names.unique(f"{made}/shape")
+            self._constants[shape] = np.asarray(values.shape, np.int64)
+            number = values[(slice(0, 1),) * values.ndim].reshape(1)
+            self._add(Node("ConstantOfShape", [shape], [made], {"value": number}))
+            return made
+        self._budget.spend(Cost(values.size, values.size))
+        self._constants[made] = np.array(values)
+        return made
+
+    def values_of(self, name: str) -> NDArray[Any] | None:
+        """Return the elements of a constant that the graph holds itself; None for others, such as weights in a file."""
+        values = self._constants.get(name)
+        return None if isinstance(values, Blob) else values
 
     def number(self, value: float) -> str:
         """Add a number as a constant operand and return its name."""
@@ -226,14 +242,11 @@ class Builder(Graph):
         """Add a list of integers as a constant operand and return its name."""
         return self.weight("integers", np.asarray(values, np.int64))
 
+    # ---- Common operators ------------------------------------------------------------------------------------------
+
     def cast_to_float(self, tensor: str) -> str:
         """Add a layer that rounds a tensor in float16 networks; with `keep_float32` it leaves the tensor unchanged."""
-        made = self.op(CAST_OF_FLOATS, tensor)
-        if tensor in self._types:
-            self._types[made] = self._types[tensor]
-        return made
-
-    # ---- Common operators ------------------------------------------------------------------------------------------
+        return self.op(CAST_OF_FLOATS, tensor)
 
     def reshape(self, tensor: str, extents: Sequence[int]) -> str:
         """Reshape a tensor. An extent of 0 is kept from the same axis, and -1 is inferred."""
@@ -244,3 +257,37 @@ class Builder(Graph):
         if factor != 1.0:
             tensor = self.op("Mul", tensor, self.number(factor))
         return self.op("Add", tensor, self.number(offset)) if offset else tensor
+
+    # ---- The graph -------------------------------------------------------------------------------------------------
+
+    def onnx_file(self, outputs: Sequence[str]) -> OnnxFile:
+        """Return the graph with these tensors as its outputs. Nothing can be added after that."""
+        origins = self._origins()
+        for node in self._nodes:
+            node.inputs = [self._results.get(name, name) for name in node.inputs]
+            node.outputs = [self._results.get(name, name) for name in node.outputs]
+        copied = sum(one.nbytes for one in self._constants.values() if not isinstance(one, Blob))
+        stored = sum(size for _, _, size in self._places)
+        return OnnxFile(
+            self._origin,
+            self._nodes,
+            self._values.inputs,
+            [self._results.get(name, name) for name in outputs],
+            self._constants,
+            size=copied + stored + _NODE_BYTES * len(self._nodes),
+            opset=OPSET,
+            stated=lambda: self._values.inputs,
+            origins=origins,
+            keeps_axes=self._keeps_axes,
+        )
+
+    def _origins(self) -> dict[str, Origin]:
+        """Return the layer of each tensor's node."""
+        held = set(self._current.values())
+        origins: dict[str, Origin] = {}
+        for layer, nodes in enumerate([*self._layers, self._nodes[self._first :]]):
+            made = [name for node in nodes for name in node.outputs]
+            results = frozenset(self._results.get(name, name) for name in held.intersection(made))
+            origin = Origin(layer, results, layer in self._float32)
+            origins |= dict.fromkeys((self._results.get(name, name) for name in made), origin)
+        return origins

@@ -117,7 +117,7 @@ class Walk:
         b = self.builder
         known = [b.tensor(blob) for blob in reads if b.has(blob) and blob not in self._missing]
         made = [b.result(blob) for blob in makes]
-        b.node(_STAND_IN, name, known, made)
+        b.stand_in(_STAND_IN, name, known, made)
         self._refused += made[:1]
 
     def network(self, outputs: Sequence[str], options: ReadOptions) -> Network:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,14 +56,19 @@ class Constants:
     """The constants of one file by name: those in the file, and those computed from them.
 
     Nodes that would turn a trainable parameter into other numbers are not computed.
+
+    Args:
+        file: the file.
+        parameters: the trainable parameters among the constants.
+        size: a function that returns the bytes that limit the memory and work for constants; None: those of the file.
     """
 
-    def __init__(self, file: OnnxFile, parameters: Parameters) -> None:
+    def __init__(self, file: OnnxFile, parameters: Parameters, size: Callable[[], int] | None = None) -> None:
         self._file = file
         self._parameters = parameters
         self._known: dict[str, Constant] = {}
         self._dequantized: dict[str, Node | None] = {}
-        self.budget = Budget(lambda: file.bytes_with_external, copies_free=_WEIGHTS_FREE)
+        self.budget = Budget(size or (lambda: file.bytes_with_external), copies_free=_WEIGHTS_FREE)
 
     def holds(self, name: str) -> bool:
         """Return True if there is a constant of this name. The file is not read for that."""

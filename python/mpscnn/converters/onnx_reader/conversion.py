@@ -19,6 +19,21 @@ from mpscnn.errors import Error, UnsupportedError
 from mpscnn.graph.network import Network
 
 
+def convert_node(c: Context, node: Node) -> None:
+    """Convert a node: compute its results if they are constants, otherwise add layers."""
+    if c.constants.compute(node):
+        return
+    if node.kind in ("Shape", "Size"):
+        shapes = c.value(node.inputs[0], whole_numbers=True).trial_shapes()
+        c.constants.put(node.outputs[0], shape_of(node, shapes, c.constants.budget))
+        return
+    handler = OPERATORS.get(node.kind)
+    if handler is None:
+        raise UnsupportedError(reason_against(node.kind))
+    if not begins_local_response_norm(c, node):
+        c.put(node, handler(c, node))
+
+
 class Conversion:
     """Converts one node after the other, and collects all nodes that cannot be converted for one error."""
 
@@ -85,28 +100,12 @@ class Conversion:
     def _convert_named(self, node: Node) -> None:
         """Convert a node. If that fails, the error also names the trainable parameters that the node reads."""
         try:
-            self._convert(node)
+            convert_node(self._c, node)
         except UnsupportedError as error:
             parameters = self._c.parameters.read_by(node)
             if not parameters:
                 raise
             raise UnsupportedError(f"{error}; so {', '.join(parameters)} would not learn") from error
-
-    def _convert(self, node: Node) -> None:
-        if self._c.constants.compute(node):
-            return
-        if node.kind in ("Shape", "Size"):
-            self._shape(node)
-            return
-        handler = OPERATORS.get(node.kind)
-        if handler is None:
-            raise UnsupportedError(reason_against(node.kind))
-        if not begins_local_response_norm(self._c, node):
-            self._c.put(node, handler(self._c, node))
-
-    def _shape(self, node: Node) -> None:
-        shapes = self._c.value(node.inputs[0], whole_numbers=True).trial_shapes()
-        self._c.constants.put(node.outputs[0], shape_of(node, shapes, self._c.constants.budget))
 
     def _try_alone(self, node: Node) -> None:
         """Check whether a node whose inputs could not be converted is supported itself.

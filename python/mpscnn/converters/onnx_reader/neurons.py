@@ -8,13 +8,15 @@ import numpy as np
 
 from mpscnn._private.literals import ActivationName
 from mpscnn.converters.layout import in_memory_order
-from mpscnn.converters.onnx_graph import CAST_OF_FLOATS
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.quantizations import merge_integer_limits
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.layer_arguments import Activation
+
+CAST_OF_FLOATS = "mpscnn.Cast"
+"""An operator that ONNX lacks: it copies a tensor between layers in float16 and layers kept in float32."""
 
 _PLAIN: dict[str, Activation] = {
     "Abs": "absolute",

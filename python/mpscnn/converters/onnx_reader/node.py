@@ -119,12 +119,18 @@ class Node:
 
     def text(self, name: str, default: str) -> str:
         """Return a string attribute. Raises the errors of `integer`."""
-        value = self._attribute(name, default)
-        if isinstance(value, bytes):
-            return value.decode("utf-8", "replace")
+        value = _text(self._attribute(name, default))
         if not isinstance(value, str):
             raise WeightsError(f"damaged: its {name} is {value!r}, expected text")
         return value
+
+    def texts(self, name: str, default: Sequence[str]) -> list[str]:
+        """Return an attribute that is a list of strings. Raises the errors of `integer`."""
+        value = self._attribute(name, default)
+        made: list[Any] = [_text(one) for one in value] if isinstance(value, (list, tuple)) else [None]
+        if not all(isinstance(one, str) for one in made):
+            raise WeightsError(f"damaged: its {name} are {value!r}, expected texts")
+        return made
 
     def tensor(self, name: str) -> Any:
         """Return an attribute that is a tensor: an array or a message. Raises the errors of `integer`."""
@@ -143,6 +149,11 @@ class Node:
         if value is None:
             raise WeightsError(f"damaged: it has no {name}")
         return value
+
+
+def _text(value: Any) -> Any:
+    """Return the text of bytes. Other values are returned unchanged."""
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 
 def _field(entry: Any) -> str:

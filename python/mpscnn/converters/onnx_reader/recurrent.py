@@ -141,8 +141,7 @@ def _with_open_gates(part: NDArray[Any], units: int) -> NDArray[Any]:
 
 def _functions(node: Node, place: int, directions: int) -> list[Activation]:
     defaults = _DEFAULTS[node.kind]
-    stated = node.attributes.get("activations") or [text.encode() for text in defaults * directions]
-    names = [text.decode("utf-8", "replace") for text in stated]
+    names = node.texts("activations", ()) or [*defaults] * directions
     if len(names) != len(defaults) * directions:
         raise WeightsError(f"damaged: its activations are {names}")
     stated = {"a": node.numbers("activation_alpha"), "b": node.numbers("activation_beta")}

@@ -20,7 +20,6 @@ from mpscnn.converters.tensorflow.file_errors import convert_errors
 from mpscnn.converters.tensorflow.node import Node
 from mpscnn.converters.tensorflow.operation import Operand, Operation, Weights
 from mpscnn.converters.tensorflow.operators import HANDLERS, REFUSED
-from mpscnn.converters.tensorflow.schema import PACKAGES
 from mpscnn.converters.tensorflow.value_resolution import FOLLOWED, VARIABLES, Ref, ValueResolver
 from mpscnn.converters.tensorflow.values import Array
 from mpscnn.converters.tensorflow.windows import PER_CHANNEL
@@ -74,9 +73,7 @@ class _Converter:
         shapes = {name: self._shape(name, extents) for name, extents in file.inputs.items()}
         nodes = file.flow.main.nodes
         whole = [name for name, place in file.places.items() if _is_whole(nodes[place])]
-        self._builder = Builder(
-            file.origin, shapes, size=file.flow.size, whole=whole, keeps_axes=True, **PACKAGES
-        )
+        self._builder = Builder(file.origin, shapes, size=file.flow.size, whole=whole, keeps_axes=True)
         self._walk = Walk(self._builder, file.origin)
         self._values: dict[Ref, Operand] = {}
         # The axes of results whose shape an operator takes, by the name of the result.

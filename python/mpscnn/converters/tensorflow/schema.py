@@ -5,11 +5,7 @@ Entries of maps are messages with the fields `key` and `value`. Values of enumer
 
 from __future__ import annotations
 
-from mpscnn.converters.onnx_packages import Packages
 from mpscnn.converters.wire.kinds import read_table
-
-#: The kind of files and the extra of mpscnn, for the error message if the package protobuf is missing.
-PACKAGES: Packages = {"needed_for": "TensorFlow's files", "extra": "tensorflow"}
 
 MESSAGES = {
     "Dim": "size:int64:1",

@@ -159,8 +159,8 @@ def _comparison(kind: str, *, opposite: bool = False) -> Handler:
 def _truth(b: Builder, x: str) -> str:
     """Return the truth values of numbers. Neural networks have only numbers, also as results of comparisons."""
     maker = b.producer(x)
-    if maker is not None and maker.op_type == "Cast" and b.is_boolean(maker.input[0]):
-        return str(maker.input[0])
+    if maker is not None and maker.kind == "Cast" and b.is_boolean(maker.inputs[0]):
+        return maker.inputs[0]
     return b.op("Not", b.op("Equal", x, b.number(0.0)))
 
 

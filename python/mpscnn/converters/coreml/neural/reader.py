@@ -23,7 +23,6 @@ from mpscnn.converters.coreml.neural.layers import HANDLERS, REFUSED, layer_kind
 from mpscnn.converters.coreml.neural.linear_and_reductions import scale_and_bias
 from mpscnn.converters.coreml.photo_scaling import PhotoScaling
 from mpscnn.converters.coreml.pipeline import PostProcessing
-from mpscnn.converters.coreml.schema import PACKAGES
 from mpscnn.converters.coreml.segmenter import describe_segmenter, leave_out_search
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.onnx_builder.builder import Builder, Extents
@@ -57,7 +56,7 @@ def read_neural_network(
     inputs = [feature(message, file.origin) for message in description.input]
     old = net.arrayInputShapeMapping == _RANK_5
     shapes = input_shapes([(one, _extents(one, old=old)) for one in inputs], options, file.origin)
-    builder = Builder(file.origin, shapes, size=lambda: file.size, **PACKAGES)
+    builder = Builder(file.origin, shapes, size=lambda: file.size)
     walk = Walk(builder, file.origin)
     walk.expect(len(net.layers))
     photo = _prepare(walk, net, inputs, old=old)

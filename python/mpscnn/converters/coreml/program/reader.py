@@ -16,7 +16,6 @@ from mpscnn.converters.coreml.program.float_types import FloatTypes
 from mpscnn.converters.coreml.program.linear_and_reductions import scale_and_bias
 from mpscnn.converters.coreml.program.operation import Operation
 from mpscnn.converters.coreml.program.operations import HANDLERS, REFUSED
-from mpscnn.converters.coreml.schema import PACKAGES
 from mpscnn.converters.coreml.segmenter import describe_segmenter, leave_out_search
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.onnx_builder.builder import Builder, Extents
@@ -49,7 +48,7 @@ def read_program(
         extents = _input_extents(given, features.get(given.name))
         inputs.append((features.get(given.name, Feature(given.name, "array", extents)), extents))
     shapes = input_shapes(inputs, options, file.origin)
-    builder = Builder(file.origin, shapes, size=lambda: file.size, whole=whole, **PACKAGES)
+    builder = Builder(file.origin, shapes, size=lambda: file.size, whole=whole)
     walk = Walk(builder, file.origin)
     block = _block_of(function)
     walk.expect(sum(operation.type != "const" for operation in block.operations))

@@ -1,0 +1,153 @@
+"""Find the values of the operators of a graph that is still being built: constants, and shapes of tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn.converters.layer_names import LayerNames
+from mpscnn.converters.layout import batch_atom
+from mpscnn.converters.onnx_reader.constants import Constants
+from mpscnn.converters.onnx_reader.context import Context
+from mpscnn.converters.onnx_reader.conversion import convert_node
+from mpscnn.converters.onnx_reader.file import Described, OnnxFile
+from mpscnn.converters.onnx_reader.inputs import read_input, unify_batch
+from mpscnn.converters.onnx_reader.node import Node
+from mpscnn.converters.onnx_reader.parameters import Parameters
+from mpscnn.converters.read_options import ReadOptions
+from mpscnn.converters.tensor import FileTensor
+from mpscnn.errors import UnsupportedError
+
+OPSET = 20
+"""The version of ONNX' operators."""
+
+FLOAT, INT64, BOOL = 1, 7, 9
+"""ONNX' numbers of element types."""
+
+Extents = tuple[int | None, ...]
+
+_TRUTHS = frozenset(
+    ["And", "Equal", "Greater", "GreaterOrEqual", "IsInf", "IsNaN", "Less", "LessOrEqual", "Not", "Or", "Xor"]
+)  # operators whose results are truth values
+_POSITIONS = frozenset({"ArgMax", "ArgMin", "NonZero", "Shape", "Size"})
+# The operand whose type the result has, if it is not the first one.
+_TYPED_BY = {"Where": 1, "OneHot": 2}
+# A later operator may make these superfluous, so a reason against them is only raised if their shape is needed.
+_MAY_VANISH = frozenset({"Expand", "Pad"})
+
+
+class _ShapeContext(Context):
+    """Converts operators without their weights. What reads a result is not known yet."""
+
+    def set_weight(self, layer: str, role: str, values: NDArray[np.generic], name: str | None = None) -> None:
+        """Leave out the weight, because no shape depends on it."""
+
+    def is_used(self, name: str) -> bool:
+        """Return True, unless the result is left out."""
+        return bool(name)
+
+    def refuse_results(self, node: Node, first: int, what: str) -> None:
+        """Refuse nothing: the results may stay unused."""
+
+
+class Values:
+    """The values of a graph's tensors. Each operator is converted at once by the table of the ONNX reader.
+
+    The layers go to a network that is thrown away. The whole graph is converted later, because some operators become a
+    part of the layer before them.
+
+    Args:
+        origin: the name of the model's file, for messages.
+        inputs: the shapes of the inputs by name; None stands for a free extent.
+        elements: the element types of the inputs by name.
+        tensors: the constants of the graph by name. It may grow.
+        size: a function that returns the bytes of the network's files, which limit the work with constants.
+        keeps_axes: as for `OnnxFile`.
+    """
+
+    def __init__(
+        self,
+        origin: str,
+        inputs: Mapping[str, Extents],
+        elements: Mapping[str, int],
+        tensors: Mapping[str, Any],
+        size: Callable[[], int],
+        *,
+        keeps_axes: bool,
+    ) -> None:
+        names = {FLOAT: "float", INT64: "int64", BOOL: "bool"}
+        self.inputs = [
+            Described(name, names[elements[name]], tuple(extents)) for name, extents in inputs.items()
+        ]
+        self._tensors = tensors
+        self._elements = dict(elements)
+        self._reasons: dict[str, str] = {}  # why the shapes of some tensors are not known
+        options = ReadOptions("shapes")
+        file = OnnxFile(
+            origin, [], self.inputs, list(inputs), tensors, size=0, opset=OPSET, keeps_axes=keeps_axes
+        )
+        given = unify_batch([read_input(file, one, options) for one in self.inputs], file)
+        network = options.network({one.name: one.own for one in given}, origin)
+        batch = batch_atom(given[0].extents[0]) if given else None
+        constants = Constants(file, Parameters(None), size)
+        self._c = _ShapeContext(network, file, constants, LayerNames(), batch, frozenset())
+        for one, tensor in zip(given, network.inputs, strict=True):
+            self._c.values[one.name] = one.seen(FileTensor.from_tensor(self._c.arranger, tensor))
+        # Operators that combine images of a batch are converted with another batch in front, when all are known.
+        self._may_get_batch = any(one.extents[0] not in (None, 1) for one in given)
+
+    def add(self, node: Node) -> None:
+        """Find the values of a node's results.
+
+        Raises UnsupportedError, WeightsError and the like if the ONNX reader cannot convert the node.
+        """
+        c = self._c
+        c.file.makers.update(dict.fromkeys(node.outputs, node))
+        for place, name in enumerate(node.outputs):
+            self._elements[name] = self._element_of(node, place)
+        reason = next((self._reasons[name] for name in node.inputs if name in self._reasons), None)
+        if reason is None:
+            c.begin(node)
+            try:
+                convert_node(c, node)
+            except UnsupportedError as error:
+                if node.kind not in _MAY_VANISH and not self._may_get_batch:
+                    raise
+                reason = str(error)
+        if reason is not None:
+            self._reasons |= dict.fromkeys(node.outputs, reason)
+
+    def extents(self, name: str) -> Extents:
+        """Return the shape of a tensor. Raises UnsupportedError if it is not known."""
+        if name in self._tensors:
+            return tuple(self._tensors[name].shape)
+        if name in self._c.values:
+            return self._c.values[name].shape
+        constant = self._c.constants.find(name)
+        if constant is not None:
+            low, high = constant.low.shape, constant.high.shape
+            return tuple(a if a == b else None for a, b in zip(low, high, strict=True))
+        raise UnsupportedError(self._reasons.get(name, "the shape of its input is not known"))
+
+    def element(self, name: str) -> int:
+        """Return ONNX' number of a tensor's element type."""
+        stored = self._tensors.get(name)
+        kind = stored.dtype.kind if isinstance(stored, np.ndarray) else ""
+        if kind:
+            return INT64 if kind in "iu" else BOOL if kind == "b" else FLOAT
+        return self._elements.get(name, FLOAT)
+
+    def _element_of(self, node: Node, place: int) -> int:
+        if node.kind in _TRUTHS:
+            return BOOL
+        if node.kind in _POSITIONS or (place == 1 and node.kind in ("MaxPool", "TopK")):
+            return INT64
+        if node.kind == "Cast":
+            return node.integer("to")
+        if node.kind == "ConstantOfShape":
+            return INT64 if node.tensor("value").dtype.kind in "iu" else FLOAT
+        operand = node.input(_TYPED_BY.get(node.kind, 0))
+        return FLOAT if operand is None else self.element(operand)
