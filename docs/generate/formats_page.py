@@ -19,8 +19,8 @@ from mpscnn.converters.tensorflow.operators import HANDLERS as TENSORFLOW
 from mpscnn.converters.tensorflow.operators import REFUSED as TENSORFLOW_REFUSED
 from mpscnn.converters.tensorflow.value_resolution import FOLLOWED
 from mpscnn.converters.tflite import names as tflite_names
-from mpscnn.converters.tflite.constant_operators import COMPUTED as TFLITE_COMPUTED
 from mpscnn.converters.tflite.operators import OPERATORS as TFLITE
+from mpscnn.converters.tflite.shapes import SHAPES as TFLITE_SHAPES
 from mpscnn.converters.tflite.unsupported_operators import REFUSED as TFLITE_REFUSED
 
 DOCS = Path(__file__).resolve().parent.parent
@@ -46,12 +46,12 @@ def lists(read: Iterable[str], refused: Mapping[str, str]) -> list[str]:
 def text() -> str:
     """Return the whole page."""
     lines = [INTRODUCTION, "## TensorFlow Lite's built-in operators"]
-    computed = sorted({*TFLITE_COMPUTED, "RANK", "SHAPE"} - set(TFLITE))
-    lines += lists((kind for kind in TFLITE if not kind.startswith("CUSTOM")), TFLITE_REFUSED)
+    layers = (kind for kind in TFLITE if not kind.startswith("CUSTOM") and kind not in TFLITE_SHAPES)
+    lines += lists(layers, TFLITE_REFUSED)
     lines += [
         "",
         "These operators are computed during the conversion, from constants and shapes only: "
-        f"{', '.join(computed)}.",
+        f"{', '.join(sorted(TFLITE_SHAPES))}.",
         "Supported custom operators: "
         f"{', '.join(sorted(kind.removeprefix('CUSTOM ') for kind in TFLITE if kind.startswith('CUSTOM ')))}. "
         "StableHLO operators are refused.",

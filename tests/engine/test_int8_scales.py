@@ -81,7 +81,7 @@ NO_INTEGERS = {
     "gives no integers": """
         ARG_MAX, ARG_MIN, CAST, DEQUANTIZE, EQUAL, GREATER, GREATER_EQUAL, LESS, LESS_EQUAL, NOT_EQUAL, ONE_HOT""",
     "reads booleans": "LOGICAL_AND, LOGICAL_NOT, LOGICAL_OR, REDUCE_ALL, REDUCE_ANY, SELECT, SELECT_V2",
-    "gives a constant": "DENSIFY, ZEROS_LIKE",
+    "gives a constant": "BROADCAST_ARGS, DENSIFY, FILL, RANGE, RANK, SHAPE, ZEROS_LIKE",
     "are the dilation of a convolution between them": "BATCH_TO_SPACE_ND, SPACE_TO_BATCH_ND",
     "are of floats": """
         CUSTOM Convolution2DTransposeBias, CUSTOM MaxPoolingWithArgmax2D, CUSTOM MaxUnpooling2D""",

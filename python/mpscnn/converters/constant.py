@@ -14,6 +14,7 @@ import numpy as np
 from mpscnn.converters.broadcast_views import is_filled, stored_operands
 from mpscnn.converters.budget import Cost
 from mpscnn.converters.constant_pair import Array, ConstantPair
+from mpscnn.converters.value import Value
 from mpscnn.errors import UnsupportedError, WeightsError
 
 # The cost of an element in operations: for simple functions, functions such as exp, and functions in Python code.
@@ -68,11 +69,10 @@ _REDUCTIONS: dict[str, Callable[..., Array]] = {
 _SCATTERS: dict[str, np.ufunc] = {"add": np.add, "mul": np.multiply, "max": np.maximum, "min": np.minimum}
 
 
-class Constant(ConstantPair):
-    """A constant of a file, whose methods return constants. They take other numbers as constants or lists.
+class Constant(ConstantPair, Value):
+    """A constant of a file. Its methods compute arrays; see `Value`. They take other numbers as constants or lists.
 
-    Methods raise UnsupportedError for more memory or work than the file's budget allows, and for text. They raise
-    WeightsError, ValueError, LookupError and the like if their arguments contradict each other.
+    Besides the errors of `Value`, methods raise UnsupportedError for text.
     """
 
     # ---- Computation -----------------------------------------------------------------------------------------------
@@ -83,13 +83,13 @@ class Constant(ConstantPair):
         The function counts its cost by `run` before it computes.
         """
         given = (self, *others)
-        constants = [one for one in given if isinstance(one, Constant)]
+        constants = [one for one in given if isinstance(one, ConstantPair)]
         if any(one.low.dtype.kind in _TEXT for one in constants):
             raise UnsupportedError("computes with text")
-        low = np.asarray(function(*(one.low if isinstance(one, Constant) else one for one in given)))
+        low = np.asarray(function(*(one.low if isinstance(one, ConstantPair) else one for one in given)))
         if all(one.low is one.high for one in constants):
             return Constant(low, low, self.budget)
-        high = np.asarray(function(*(one.high if isinstance(one, Constant) else one for one in given)))
+        high = np.asarray(function(*(one.high if isinstance(one, ConstantPair) else one for one in given)))
         return Constant(low, high, self.budget)
 
     def run(self, count: int, weight: int, function: Callable[[], Array], *, kept: int = 0) -> Array:
@@ -127,12 +127,9 @@ class Constant(ConstantPair):
         return self.compute(compute, *others)
 
     def combine(self, operation: str, other: Constant) -> Constant:
-        """Apply an operation of two operands, which are broadcast by the rules of NumPy.
+        """Apply an operation of two operands; see `Value.combine`. A power has the type of its base.
 
-        Args:
-            operation: the name of the method of `Network`, such as "add". There are also "floor_divide", "modulo",
-                "remainder" (with the sign of the dividend), "and", "or" and "xor".
-            other: the second operand. A power has the type of its base.
+        There are also "floor_divide", "modulo", "remainder" (with the sign of the dividend), "and", "or" and "xor".
         """
         if operation in _COMPARISONS:
             return self.elementwise(_COMPARISONS[operation], other)
@@ -151,7 +148,7 @@ class Constant(ConstantPair):
 
     # ---- Shapes ----------------------------------------------------------------------------------------------------
 
-    def reshape(self, shape: Constant | Sequence[int]) -> Constant:
+    def reshape(self, shape: ConstantPair | Sequence[int]) -> Constant:
         """Reshape the array. One extent may be -1. An array is copied only if its elements are not in order."""
 
         def compute(x: Array, wanted: Any) -> Array:
@@ -177,7 +174,7 @@ class Constant(ConstantPair):
         return self._view(lambda x, added: np.expand_dims(x, tuple(listed(added, "its axes"))), axes)
 
     def slice(
-        self, parts: Callable[..., Sequence[Any]], *ranges: Constant | Sequence[int] | None
+        self, parts: Callable[..., Sequence[Any]], *ranges: ConstantPair | Sequence[int] | None
     ) -> Constant:
         """Return x[parts].
 
@@ -190,7 +187,7 @@ class Constant(ConstantPair):
     def _view(self, function: Callable[..., Array], *others: Any) -> Constant:
         return self.compute(lambda *arrays: self.run(0, CHEAP, lambda: function(*arrays)), *others)
 
-    def broadcast_to(self, shape: Constant) -> Constant:
+    def broadcast_to(self, shape: ConstantPair) -> Constant:
         """Broadcast the array and a shape. A single number becomes a broadcast view."""
 
         def compute(x: Array, target: Array) -> Array:
@@ -231,7 +228,7 @@ class Constant(ConstantPair):
 
         return self.compute(compute, *others)
 
-    def take(self, axis: int, indices: Constant) -> Constant:
+    def take(self, axis: int, indices: ConstantPair) -> Constant:
         """Gather positions of an axis: the axes of the indices replace it. Negative ones count from the end."""
 
         def compute(x: Array, places: Array) -> Array:
@@ -290,10 +287,10 @@ class Constant(ConstantPair):
 
         return self.compute(compute, indices, updates)
 
-    def tile(self, times: Constant) -> Constant:
+    def tile(self, times: Constant | Sequence[int]) -> Constant:
         """Repeat each axis as a whole as many times as `times` says."""
 
-        def compute(x: Array, counts: Array) -> Array:
+        def compute(x: Array, counts: Any) -> Array:
             repeats = listed(counts, "its repeats")
             count = x.size * math.prod(max(one, 1) for one in repeats)
             return self.run(count, CHEAP, lambda: np.tile(x, repeats))
@@ -333,7 +330,9 @@ class Constant(ConstantPair):
 
     # ---- Along axes ------------------------------------------------------------------------------------------------
 
-    def reduce(self, kind: str, axes: Constant | Sequence[int] | None, *, keeps_axes: bool) -> Constant:
+    def reduce(
+        self, kind: str, axes: Constant | Sequence[int] | None, *, keeps_axes: bool = True
+    ) -> Constant:
         """Reduce the array over axes; None: over all axes.
 
         Args:
@@ -351,7 +350,9 @@ class Constant(ConstantPair):
 
         return self.compute(compute, axes)
 
-    def argmax_or_argmin(self, axis: int, *, minimum: bool, last: bool, keeps_axis: bool) -> Constant:
+    def argmax_or_argmin(
+        self, axis: int, *, minimum: bool = False, last: bool = False, keeps_axis: bool = True
+    ) -> Constant:
         """Return the index of the largest or smallest element of an axis: the first of equal ones, or the last."""
         find = np.argmin if minimum else np.argmax
 
@@ -364,12 +365,12 @@ class Constant(ConstantPair):
 
         return self.compute(compute)
 
-    def cumsum(self, axis: Constant, *, exclusive: bool, backwards: bool) -> Constant:
+    def cumsum(self, axis: Constant | int, *, exclusive: bool, backwards: bool) -> Constant:
         """Compute cumulative sums along an axis: without the element itself, or from the end."""
 
-        def compute(x: Array, number: Array) -> Array:
+        def compute(x: Array, number: Array | int) -> Array:
             def sums() -> Array:
-                place = int(number.reshape(()))
+                place = int(np.reshape(number, ()))
                 ordered = np.flip(x, place) if backwards else x
                 made = np.cumsum(ordered, axis=place, dtype=x.dtype)
                 if exclusive:

@@ -194,6 +194,11 @@ class Arranged:
             return self._with_batch_on(0 if axis else 1, batch)
         return replace(self, axes=tuple(map(without_batch, self.axes)))
 
+    def with_batch(self, batch: Atom) -> Self:
+        """Return the value with another atom as its batch."""
+        axes = (tuple(batch if atom.is_batch else atom for atom in axis) for axis in self.axes)
+        return replace(self, axes=tuple(axes))
+
     def _with_batch_on(self, place: int, batch: Atom) -> Self:
         axes = [without_batch(axis) for axis in self.axes]
         axes[place] = (batch, *axes[place])

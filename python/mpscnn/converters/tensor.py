@@ -19,10 +19,13 @@ from mpscnn.converters.arrange import Arranger
 from mpscnn.converters.broadcast import align
 from mpscnn.converters.budget import Cost
 from mpscnn.converters.concat import concat
+from mpscnn.converters.constant_pair import ConstantPair
 from mpscnn.converters.layout import Arranged, Axis, product, without_batch
 from mpscnn.converters.lookup import look_up
 from mpscnn.converters.slicing import gather, pad, reverse, slice_axis, tile
+from mpscnn.converters.strided_slice import expand_indices
 from mpscnn.converters.unsupported import CHOOSE_SIZE, ONE_IMAGE, MixedImagesError
+from mpscnn.converters.value import Value
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import Tensor
@@ -31,11 +34,8 @@ from mpscnn.graph.network import Network
 
 
 @dataclass(frozen=True)
-class FileTensor(Arranged):
-    """A tensor of a file with methods that compute other tensors.
-
-    Axes are the file's. All methods raise UnsupportedError if mpscnn cannot compute, move or repeat the elements as
-    needed, and WeightsError if the operands do not fit each other.
+class FileTensor(Arranged, Value):
+    """A tensor of a file that the network computes. Its methods add layers; see `Value` for their errors.
 
     Attributes:
         arranger: adds the layers.
@@ -332,19 +332,42 @@ class FileTensor(Arranged):
         """Reverse an axis. Its extent may be free."""
         return self.wrap(reverse(self.arranger, self, axis))
 
-    def take(self, axis: int, numbers: Sequence[int] | NDArray[np.int64]) -> FileTensor:
-        """Gather positions of an axis in any order."""
-        return self.wrap(gather(self.arranger, self, axis, numbers))
+    def slice(
+        self, parts: Callable[..., Sequence[Any]], *ranges: ConstantPair | Sequence[int] | None
+    ) -> FileTensor:
+        """Return x[parts]; see `Value.slice`. An axis of free extent can only be taken as a whole, or reversed."""
+        pairs = [(one.low, one.high) if isinstance(one, ConstantPair) else (one, one) for one in ranges]
+        low, high = (
+            expand_indices(parts(tuple(shape), *(pair[number] for pair in pairs)), self.rank)
+            for number, shape in enumerate(self.trial_shapes())
+        )
+        x = self.wrap(self.expand_dims([axis for axis, entry in enumerate(low) if entry is None]))
+        for axis, (first, second) in enumerate(zip(low, high, strict=True)):
+            if first is not None and second is not None:
+                x = _part(x, axis, _as_slice(first), _as_slice(second))
+        return x.squeeze([axis for axis, entry in enumerate(low) if isinstance(entry, int)])
 
-    def take_by_table(self, axis: int, table: NDArray[Any]) -> FileTensor:
-        """Gather positions of an axis as numpy.take does: the axes of the table of positions replace the axis."""
-        y = self.take(axis, table.reshape(-1))
-        if table.ndim == 0:
+    def take(self, axis: int, indices: ConstantPair | Sequence[int] | NDArray[Any]) -> FileTensor:
+        """Gather positions of an axis: the axes of the indices replace it. Negative ones count from the end."""
+        given = indices.fixed("its positions") if isinstance(indices, ConstantPair) else np.asarray(indices)
+        extent = self.known_extent(axis, "takes a part of")
+        if given.dtype.kind not in "iu":
+            raise WeightsError(f"damaged: its positions are {given.dtype} of shape {given.shape}")
+        if not given.size:
+            raise UnsupportedError(f"takes nothing of axis {axis} of {self.shown}")
+        if int(given.min()) < -extent or int(given.max()) >= extent:
+            raise WeightsError(
+                f"damaged: takes positions {given.reshape(-1)[:5].tolist()} of axis {axis} of {self.shown}"
+            )
+        y = self._take(axis, given.reshape(-1).astype(np.int64, copy=False) % extent)
+        if given.ndim == 0:
             return y.squeeze([axis])
-        if table.ndim == 1:
+        if given.ndim == 1:
             return y
-        low, high = ([*one[:axis], *table.shape, *one[axis + 1 :]] for one in y.trial_shapes())
-        return y.view(low, high)
+        return y.wrap(y.view(*([*one[:axis], *given.shape, *one[axis + 1 :]] for one in y.trial_shapes())))
+
+    def _take(self, axis: int, positions: NDArray[np.int64]) -> FileTensor:
+        return self.wrap(gather(self.arranger, self, axis, positions))
 
     def take_flat(self, numbers: NDArray[np.int64], shape: Sequence[int] | None = None) -> FileTensor:
         """Return the elements with these flat indices, which count the elements of the whole tensor.
@@ -352,9 +375,9 @@ class FileTensor(Arranged):
         The file's batch must be 1. `shape` is the shape of the result; None: the shape of `numbers`.
         """
         count = self.fixed_size()
-        flat = self.reshape([1, count], [1, count]).take(1, numbers.reshape(-1))
+        flat = self.reshape([1, count])._take(1, numbers.reshape(-1))
         extents = list(numbers.shape if shape is None else shape)
-        return flat.reshape(extents, extents)
+        return flat.reshape(extents)
 
     def fixed_size(self) -> int:
         """Return the number of elements. Raises UnsupportedError if it is free, or for a batch that is not 1."""
@@ -376,10 +399,10 @@ class FileTensor(Arranged):
         self.arranger.budget.spend(Cost(4 * (count + new), 4 * (count + new)))
         table = np.arange(count)
         table[numbers.reshape(-1)] = count + np.arange(new)
-        flat = updates.reshape([1, new], [1, new]).with_own_atoms()
-        both = self.reshape([1, count], [1, count]).concat([flat], 1)
+        flat = updates.reshape([1, new]).with_own_atoms()
+        both = self.reshape([1, count]).concat([flat], 1)
         low, high = self.trial_shapes()
-        return both.take(1, table).reshape(low, high)
+        return both._take(1, table).reshape_to(low, high)
 
     def scatter_to_zeros(self, numbers: NDArray[np.int64], shape: Sequence[int]) -> FileTensor:
         """Return a tensor of this shape with the elements at its flat indices `numbers`, and zeros elsewhere.
@@ -392,10 +415,10 @@ class FileTensor(Arranged):
         self.arranger.budget.spend(Cost(4 * (count + new), 4 * (count + new)))
         table = np.full(count, new)
         table[numbers.reshape(-1)] = np.arange(new)
-        flat = self.reshape([1, new], [1, new])
+        flat = self.reshape([1, new])
         zero = self.arranger.constant(self.arranger.name("/zero"), (1,), lambda: np.zeros(1, np.float32))
         both = flat.concat([FileTensor.from_tensor(self.arranger, zero)], 1)
-        return both.take(1, table).reshape(shape, shape)
+        return both._take(1, table).reshape(shape)
 
     def wrap_negative_indices(self, extent: int) -> FileTensor:
         """Add the axis's extent to negative indices, which count from the end, so that all count from the start."""
@@ -417,8 +440,29 @@ class FileTensor(Arranged):
         return self.wrap(look_up(self.arranger, self, table, self.arranger.name))
 
     def tile(self, times: Sequence[int]) -> FileTensor:
-        """Repeat each axis as a whole as many times as `times` says."""
+        """Repeat each axis as a whole as many times as `times` says, at least once."""
+        if len(times) != self.rank or min(times, default=1) < 1:
+            raise UnsupportedError(f"repeats {self.shown} {list(times)} times")
         return self.wrap(tile(self.arranger, self, times))
+
+    def broadcast_to(self, shape: ConstantPair) -> FileTensor:
+        """Repeat the tensor along axes of extent 1 until it has this shape, by the rules of NumPy."""
+        wanted = shape.shapes("its shape")
+        if len(wanted[1]) < self.rank:
+            raise WeightsError(f"damaged: repeats {self.shown} to {tuple(wanted[1])}")
+        x = self.wrap(self.expand_dims(range(len(wanted[1]) - self.rank)))
+        return x.tile([x._repeats(axis, *both) for axis, both in enumerate(zip(*wanted, strict=True))])
+
+    def _repeats(self, axis: int, low: int, high: int) -> int:
+        """Return how often an axis is repeated to get an extent, given with both numbers of each free extent."""
+        extents = tuple(shape[axis] for shape in self.trial_shapes())
+        if extents == (low, high):
+            return 1
+        if extents[0] != extents[1] or low != high:
+            raise UnsupportedError(f"repeats {self.shown}, whose size is free: {CHOOSE_SIZE}")
+        if extents[0] != 1 or low < 1:
+            raise WeightsError(f"damaged: repeats axis {axis} of {self.shown} to {low}")
+        return low
 
     def pad(self, axis: int, sides: tuple[int, int], settings: dict[str, Any]) -> FileTensor:
         """Pad an axis before and after; see `slicing.pad`."""
@@ -427,6 +471,11 @@ class FileTensor(Arranged):
     def concat(self, others: Iterable[Arranged], axis: int) -> FileTensor:
         """Concatenate this tensor and others along an axis."""
         return self.wrap(concat(self.arranger, [self, *others], axis))
+
+    def stack(self, others: Iterable[Arranged], axis: int) -> FileTensor:
+        """Stack this tensor and others along a new axis."""
+        first, *rest = (one.expand_dims([axis]) for one in (self, *others))
+        return self.wrap(first).concat(rest, first.axis(axis))
 
     # ---- Blocks of images ------------------------------------------------------------------------------------------
 
@@ -441,7 +490,7 @@ class FileTensor(Arranged):
         rows, columns = height // block, width // block
         apart = self.view(*([batch, rows, block, columns, block, channels] for batch in batches))
         y = apart.transpose((0, 1, 3, 2, 4, 5) if order == "position_major" else (0, 1, 3, 5, 2, 4))
-        return y.reshape(*([batch, rows, columns, channels * block**2] for batch in batches))
+        return y.reshape_to(*([batch, rows, columns, channels * block**2] for batch in batches))
 
     def depth_to_space(self, rows: int, columns: int) -> FileTensor:
         """Turn the channels of an image (n, height, width, channels) into blocks of pixels, by moving elements.
@@ -454,7 +503,7 @@ class FileTensor(Arranged):
         left = channels // (rows * columns)
         apart = self.view(*([batch, height, width, rows, columns, left] for batch in batches))
         y = apart.transpose((0, 1, 3, 2, 4, 5))
-        return y.reshape(*([batch, height * rows, width * columns, left] for batch in batches))
+        return y.reshape_to(*([batch, height * rows, width * columns, left] for batch in batches))
 
     def _image_extents(self, what: str) -> tuple[list[int], list[int]]:
         """Return both trial numbers of an image's batch, and its other extents, which must be known."""
@@ -465,8 +514,13 @@ class FileTensor(Arranged):
 
     # ---- Layouts ---------------------------------------------------------------------------------------------------
 
-    def reshape(self, low: Sequence[int], high: Sequence[int]) -> FileTensor:
+    def reshape(self, shape: ConstantPair | Sequence[int]) -> FileTensor:
         """Reshape the tensor as `Arranged.view` does. Move elements first if the memory order does not allow it."""
+        both = shape.shapes("the new shape") if isinstance(shape, ConstantPair) else (shape, shape)
+        return self.reshape_to(*both)
+
+    def reshape_to(self, low: Sequence[int], high: Sequence[int]) -> FileTensor:
+        """Reshape the tensor to a shape that is given with both numbers of each free extent."""
         return self.wrap(self.arranger.reshape(self, low, high))
 
     def image(self) -> Tensor:
@@ -514,3 +568,44 @@ class FileTensor(Arranged):
         if any(atom.is_batch for atom in atoms) or count is None:
             raise UnsupportedError(f"normalises {self.shown} along its batch or a free axis")
         return count
+
+
+_NO_END = 2**31 - 1  # a larger end stands for the end of any axis
+
+
+def _part(x: FileTensor, axis: int, low: slice, high: slice) -> FileTensor:
+    """Return x[..., part, ...] along an axis. The part is given with both numbers of each free extent."""
+    extents = [shape[axis] for shape in x.trial_shapes()]
+    is_free = extents[0] != extents[1]
+    if _is_whole(low, extents[0], is_free) and _is_whole(high, extents[1], is_free):
+        return x
+    if is_free and _is_reversal(low) and _is_reversal(high):
+        return x.reverse(axis)
+    extent = x.known_extent(axis, "takes a part of")
+    if 0 in (low.step, high.step):
+        raise WeightsError("damaged: its step is 0")
+    positions = range(extent)[low]
+    if positions != range(extent)[high]:
+        raise UnsupportedError(
+            f"takes a part of {x.shown} that depends on an extent that is free: {CHOOSE_SIZE}"
+        )
+    if not positions:
+        raise UnsupportedError(f"takes nothing of axis {axis} of {x.shown}")
+    return x.slice_axis(axis, positions)
+
+
+def _as_slice(entry: int | slice) -> slice:
+    return entry if isinstance(entry, slice) else slice(entry, None if entry == -1 else entry + 1)
+
+
+def _is_whole(part: slice, extent: int, is_free: bool) -> bool:
+    """Return True for a part that is the whole axis. If its extent is free, that must hold for all extents."""
+    if is_free:
+        ends = part.stop is None or part.stop >= _NO_END or part.stop == extent
+        return part.start in (0, None) and part.step in (1, None) and ends
+    return part.step != 0 and range(extent)[part] == range(extent)
+
+
+def _is_reversal(part: slice) -> bool:
+    begins = part.start in (-1, None) or part.start >= _NO_END
+    return part.step == -1 and begins and (part.stop is None or part.stop <= -_NO_END)

@@ -92,7 +92,7 @@ OPERATIONS: dict[str, tuple[Callable[[FileTensor], FileTensor], Callable[[Array]
     ),
     "taken": (lambda x: x.take(1, [1, 0, 1]), lambda x: x[:, [1, 0, 1]]),
     "taken by a table": (
-        lambda x: x.take_by_table(2, numbers_of(2, x.shape[2] or 0)),
+        lambda x: x.take(2, numbers_of(2, x.shape[2] or 0)),
         lambda x: x[:, :, numbers_of(2, x.shape[2])],
     ),
     "tiled": (lambda x: x.tile([1, 2, 1, 3]), lambda x: np.tile(x, (1, 2, 1, 3))),

@@ -22,6 +22,7 @@ from mpscnn.converters.tflite.mediapipe import MEDIAPIPE
 from mpscnn.converters.tflite.operators import OPERATORS
 from mpscnn.converters.tflite.ranges import copies_bytes
 from mpscnn.converters.tflite.recurrent import RECURRENT
+from mpscnn.converters.tflite.shapes import SHAPES
 
 CODES = {names.operator_name(code): code for code in range(160)}
 #: Scale and zero point of the operands and of the result for uint8. For int8, zero points are lower by 128.
@@ -67,7 +68,8 @@ DILATION = {"BATCH_TO_SPACE_ND", "SPACE_TO_BATCH_ND"}
 
 
 def test_every_operator_has_a_case() -> None:
-    assert set(OPERATORS) == set(CASES) | WITHOUT_RANGE | ELSEWHERE | DILATION | {*RECURRENT, *MEDIAPIPE}
+    others = {*RECURRENT, *MEDIAPIPE, *SHAPES}
+    assert set(OPERATORS) == set(CASES) | WITHOUT_RANGE | ELSEWHERE | DILATION | others
 
 
 def grids(kind: str, dtype: str, name: str) -> tuple[Grid, Grid]:

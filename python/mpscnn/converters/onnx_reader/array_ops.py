@@ -93,7 +93,7 @@ def _reshape(c: Context, node: Node) -> FileTensor:
                 if place >= x.rank:
                     raise WeightsError(f"damaged: extent {place} of {x.shown} is to be kept")
                 low[place], high[place] = stated[0][place], stated[1][place]
-    return x.reshape(low, high)
+    return x.reshape_to(low, high)
 
 
 def _flatten(c: Context, node: Node) -> FileTensor:

@@ -52,7 +52,7 @@ def _attention(c: Context, node: Node) -> FileTensor:
     if rank == _TOKENS_RANK:
         (low, heads, tokens, features), (high, *_) = y.trial_shapes()
         shapes = ([batch, tokens, heads * features] for batch in (low, high))
-        y = y.transpose((0, 2, 1, 3)).reshape(*shapes)
+        y = y.transpose((0, 2, 1, 3)).reshape_to(*shapes)
     return y
 
 
@@ -62,7 +62,7 @@ def _with_heads(x: FileTensor, heads: int) -> FileTensor:
     if heads < 1 or features % heads:
         raise WeightsError(f"damaged: makes {heads} heads of {x.shown}")
     parts = [tokens, heads, features // heads]
-    return x.reshape([low, *parts], [high, *parts]).transpose((0, 2, 1, 3))
+    return x.reshape_to([low, *parts], [high, *parts]).transpose((0, 2, 1, 3))
 
 
 def _for_each_query(x: FileTensor, queries: FileTensor) -> FileTensor:

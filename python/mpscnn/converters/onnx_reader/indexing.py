@@ -13,7 +13,6 @@ from mpscnn.converters.budget import Cost
 from mpscnn.converters.flat_indices import numbers_in
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.onnx_reader.slicing import gather
 from mpscnn.converters.sampling import Sampling, sample
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.unsupported import CHOOSE_SIZE
@@ -59,7 +58,7 @@ def _gather_nd(c: Context, node: Node) -> FileTensor:
     if node.integer("batch_dims", 0) or indices.ndim < 1:
         raise UnsupportedError("takes other places for each image of the batch, which is not supported")
     if indices.shape[-1] == 1:
-        return gather(x, 0, indices[..., 0])
+        return x.take(0, indices[..., 0])
     rest = x.trial_shapes()[1][indices.shape[-1] :]
     return x.take_flat(numbers_in(c.constants.budget, x, indices), [*indices.shape[:-1], *rest])
 
@@ -89,8 +88,8 @@ def _by_constant_indices(c: Context, x: FileTensor, axis: int, given: NDArray[An
     if extents != high[len(high) - len(extents) :]:
         raise UnsupportedError(f"takes elements of {x.shown}, whose size is free: {CHOOSE_SIZE}")
     numbers = _along(x, own, axis, extents).reshape(-1)
-    flat = x.reshape(*([*(batch or [1]), math.prod(extents)] for batch in first))
-    return flat.take(1, numbers.tolist()).reshape(*([*batch, *own.shape] for batch in first))
+    flat = x.reshape_to(*([*(batch or [1]), math.prod(extents)] for batch in first))
+    return flat.take(1, numbers).reshape_to(*([*batch, *own.shape] for batch in first))
 
 
 def _along(x: FileTensor, own: NDArray[Any], axis: int, extents: Sequence[int]) -> NDArray[np.int64]:

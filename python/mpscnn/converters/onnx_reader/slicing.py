@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.onnx_reader.constant_operators import slice_positions
@@ -189,7 +187,7 @@ def _gather(c: Context, node: Node) -> FileTensor:
     axis = x.axis(node.integer("axis", 0))
     if name is not None and not c.is_constant(name):
         return x.gather(axis, c.value(name, whole_numbers=True))
-    return gather(x, axis, c.constants.fixed(name, "its indices"))
+    return x.take(axis, c.constants.fixed(name, "its indices"))
 
 
 def _look_up(c: Context, node: Node) -> FileTensor:
@@ -199,19 +197,6 @@ def _look_up(c: Context, node: Node) -> FileTensor:
         raise UnsupportedError(f"looks up a constant {table.shape} along another axis than the first one")
     x = c.value(node.inputs[1], whole_numbers=True).mark_as_floats()
     return x.wrap_negative_indices(len(table)).look_up(table)
-
-
-def gather(x: FileTensor, axis: int, indices: NDArray[Any]) -> FileTensor:
-    """Gather constant positions of an axis. Negative ones count from the end."""
-    extent = x.known_extent(axis, "takes a part of")
-    if not indices.size:
-        raise UnsupportedError(f"takes nothing of axis {axis} of {x.shown}")
-    numbers = np.where(indices < 0, indices + extent, indices)
-    if int(numbers.min()) < 0 or int(numbers.max()) >= extent:
-        raise WeightsError(
-            f"damaged: takes positions {numbers.reshape(-1)[:5].tolist()} of axis {axis} of {x.shown}"
-        )
-    return x.take_by_table(axis, numbers)
 
 
 def _tile(c: Context, node: Node) -> FileTensor:

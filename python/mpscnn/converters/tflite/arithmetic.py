@@ -11,9 +11,7 @@ from mpscnn.converters.affine import affine, scale_and_offset
 from mpscnn.converters.special_values import have_reciprocals
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.tflite import integer_forms
-from mpscnn.converters.tflite.context import Handler, Made, Reader
-from mpscnn.converters.tflite.file import FileOperator
-from mpscnn.converters.tflite.logic import operands
+from mpscnn.converters.tflite.operation import Handler, Made, Operation
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
 
@@ -36,29 +34,37 @@ _AFTER: dict[str, Activation] = {"FLOOR_DIV": "floor", "SQUARED_DIFFERENCE": _SQ
 # ---- Two operands ------------------------------------------------------------------------------------------
 
 
-def _binary(c: Reader, operator: FileOperator) -> Made:
-    a, b = operator.inputs
-    activation = c.activation(operator, 0) if operator.kind in ("ADD", "SUB", "MUL", "DIV") else None
-    constants = [index for index in (a, b) if c.is_constant(index)]
-    if len(constants) == 1:
-        values, x = c.constants.real(constants[0], "its operand"), c.seen(b if constants[0] == a else a)
-        y = _with_constant(c, operator, x, values, activation, constant_first=constants[0] == a)
+def _binary(o: Operation) -> Made:
+    activation = o.activation(0) if o.kind in ("ADD", "SUB", "MUL", "DIV") else None
+    constants = [place for place in (0, 1) if o.is_constant(place)]
+    if len(constants) == 2:
+        return _of_constants(o, activation)
+    if constants:
+        (constant,) = constants
+        values, x = o.real(constant, "its operand"), o.x(1 - constant)
+        y = _with_constant(o, x, values, activation, constant_first=constant == 0)
         if y is not None:
             return y
-    of_integers = all(map(c.has_integers, (*operator.inputs, operator.outputs[0])))
-    if of_integers and operator.kind in ("MAXIMUM", "MINIMUM"):
-        return integer_forms.maximum_or_minimum(c, operator)
-    first, second = operands(c, operator)
-    operation, after = _TWO_TENSORS[operator.kind], _AFTER.get(operator.kind)
+    if o.are_integers(0, 1) and o.kind in ("MAXIMUM", "MINIMUM"):
+        return integer_forms.maximum_or_minimum(o)
+    first, second = o.tensors()
+    operation, after = _TWO_TENSORS[o.kind], _AFTER.get(o.kind)
     if after:
         return first.combine(operation, second, "/first", activation).map(after)
-    return first.combine(operation, second, "", c.fused_activation(operator, activation))
+    return first.combine(operation, second, "", o.fused_activation(activation))
 
 
-def _sum(c: Reader, operator: FileOperator) -> Made:
-    first, *others = operands(c, operator)
+def _of_constants(o: Operation, activation: Activation) -> Made:
+    if activation is not None or o.kind == "SQUARED_DIFFERENCE":
+        raise UnsupportedError("all its inputs are constants, which is not supported")
+    first, second = o.values()
+    return first.combine("floor_divide" if o.kind == "FLOOR_DIV" else _TWO_TENSORS[o.kind], second)
+
+
+def _sum(o: Operation) -> Made:
+    first, *others = o.values()
     for other in others:
-        first += other
+        first = first.combine("add", other)
     return first
 
 
@@ -66,8 +72,7 @@ def _sum(c: Reader, operator: FileOperator) -> Made:
 
 
 def _with_constant(
-    c: Reader,
-    operator: FileOperator,
+    o: Operation,
     x: FileTensor,
     values: Values,
     activation: Activation,
@@ -78,10 +83,10 @@ def _with_constant(
 
     Return None for other constants and for quantized ones. The caller then converts the constant to a tensor.
     """
-    kind = operator.kind
+    kind = o.kind
     if kind == "FLOOR_DIV" or values.size == 0 or values.ndim > x.rank:
         return None
-    if kind in ("ADD", "SUB", "MUL") and all(map(c.has_integers, (*operator.inputs, operator.outputs[0]))):
+    if kind in ("ADD", "SUB", "MUL") and o.are_integers(0, 1):
         return None
     if kind in ("MAXIMUM", "MINIMUM", "POW", "SQUARED_DIFFERENCE"):
         number = float(values.reshape(-1)[0])
@@ -93,24 +98,24 @@ def _with_constant(
             return x.power(number)
         function: Activation = {"kind": "power", "a": 1.0, "b": -number, "c": 2.0}
         if kind != "SQUARED_DIFFERENCE":
-            constant, result = operator.inputs[0 if constant_first else 1], operator.outputs[0]
-            number = c.number_reinterpreted_as(constant, result, number)
+            constant = o.inputs[0 if constant_first else 1]
+            number = o.c.integers.reinterpreted_number(constant, o.result, number)
             limits = (number, _LARGEST) if kind == "MAXIMUM" else (-_LARGEST, number)
-            function = c.fused_activation(operator, {"kind": "clamp", "a": limits[0], "b": limits[1]})
+            function = o.fused_activation({"kind": "clamp", "a": limits[0], "b": limits[1]})
         return x.map(function)
     if kind == "DIV" and constant_first and values.size == 1:
-        return x.reciprocal(float(values.reshape(-1)[0]), c.fused_activation(operator, activation))
+        return x.reciprocal(float(values.reshape(-1)[0]), o.fused_activation(activation))
     if kind == "DIV" and (constant_first or not have_reciprocals(values)):
         return None
     if values.size > 1 and not (values.size == values.shape[-1] == x.shape[-1]):
         return None
     if values.size > 1:
-        x = c.plain(x)
+        x = o.plain(x)
     scale, offset = scale_and_offset(_TWO_TENSORS[kind], values, constant_first=constant_first)
-    fused = c.fused_activation(operator, activation)
-    name = c.layer_name(operator)
+    fused = o.fused_activation(activation)
+    name = o.name()
     return x.with_same_layout(
-        affine(c.network, x.tensor, scale=scale, offset=offset, activation=fused, name=name)
+        affine(o.network, x.tensor, scale=scale, offset=offset, activation=fused, name=name)
     )
 
 
@@ -140,21 +145,21 @@ _FUNCTIONS: dict[str, Activation] = {
 }
 
 
-def _function(c: Reader, operator: FileOperator) -> Made:
-    function = _FUNCTIONS.get(operator.kind)
-    if operator.kind == "LEAKY_RELU":
-        function = {"kind": "relu", "a": c.options(operator).number(0, "f")}
-    if operator.kind == "GELU":
-        function = "gelu_tanh" if operator.flag(0) else "gelu"
-    x, function = c.seen(operator.inputs[0]), c.fused_activation(operator, function)
-    if operator.kind in ("SQRT", "RSQRT") and not c.has_integers(operator.inputs[0]):
-        return x.sqrt(inverse=operator.kind == "RSQRT")
+def _function(o: Operation) -> Made:
+    function = _FUNCTIONS.get(o.kind)
+    if o.kind == "LEAKY_RELU":
+        function = {"kind": "relu", "a": o.options.number(0, "f")}
+    if o.kind == "GELU":
+        function = "gelu_tanh" if o.flag(0) else "gelu"
+    x, function = o.x(), o.fused_activation(function)
+    if o.kind in ("SQRT", "RSQRT") and o.c.integers.of(o.inputs[0]) is None:
+        return x.sqrt(inverse=o.kind == "RSQRT")
     return x.map(function)
 
 
-def _fake_quantization(c: Reader, operator: FileOperator) -> Made:
+def _fake_quantization(o: Operation) -> Made:
     """Convert FAKE_QUANT: round to one of 2 ** bits numbers. Their limits are shifted so that 0 is one of them."""
-    options = c.options(operator)
+    options = o.options
     low, high = (options.number(field, "f") for field in (0, 1))
     bits = options.integer(2)
     if options.boolean(3):
@@ -168,7 +173,7 @@ def _fake_quantization(c: Reader, operator: FileOperator) -> Made:
     zero = math.floor(float(np.float32(-low) / np.float32(scale)) + 0.5)  # computed in float32, as in LiteRT
     limits: Activation = {"kind": "clamp", "a": -zero * scale, "b": (steps - zero) * scale}
     to_numbers: Activation = {"kind": "linear", "a": 1.0 / scale, "b": zero + 0.5}
-    x = c.seen(operator.inputs[0]).map(limits, "/1").map(to_numbers, "/2").map("floor", "/3")
+    x = o.x().map(limits, "/1").map(to_numbers, "/2").map("floor", "/3")
     return x.linear(scale, -zero * scale)
 
 

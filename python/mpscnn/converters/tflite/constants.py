@@ -53,41 +53,34 @@ class Constants:
         if tensor.sparsity is None:
             return Constant.of(tensor.elements.read(), self.budget)
         self.count(tensor.dtype.itemsize * math.prod(tensor.shape))
-        self.put_array(index, densify(tensor.elements.read(), tensor.sparsity, tensor.shape))
+        self.put(
+            index, Constant.of(densify(tensor.elements.read(), tensor.sparsity, tensor.shape), self.budget)
+        )
         return self._computed[index]
 
     def put(self, index: int, constant: Constant) -> None:
         """Set a tensor that was computed from constants."""
         self._computed[index] = constant
 
-    def put_array(self, index: int, values: NDArray[np.generic]) -> None:
-        """Set the elements of a tensor that was computed from constants."""
-        self.put(index, Constant.of(values, self.budget))
-
     def stored(self, index: int, what: str) -> NDArray[np.generic]:
         """Return the elements as stored. `what` begins the message if they are not constant."""
-        return self._constant(index, what).view(what)
+        return self.constant(index, what).view(what)
 
-    def _constant(self, index: int, what: str) -> Constant:
+    def constant(self, index: int, what: str) -> Constant:
+        """Return a tensor that must be constant. `what` begins the message if it is not."""
         constant = self.find(index) if index >= 0 else None
         if constant is None:
             raise UnsupportedError(f"{what} must be constant, but the network computes them")
         return constant
 
-    def integers(self, index: int, what: str) -> list[int]:
-        """Return a short list of integers, such as axes."""
-        self.stored(index, what)
-        return self.shapes(index, what)[1]
-
-    def shapes(self, index: int, what: str) -> tuple[list[int], list[int]]:
-        """Return a short list of integers with the first and with the second number of each free extent."""
-        constant = self._constant(index, what)
+    def setting(self, index: int, what: str) -> Constant:
+        """Return a constant that must be a short list, such as axes or a shape."""
+        constant = self.constant(index, what)
         if constant.size > _MAX_SETTING:
             raise UnsupportedError(
                 f"{what} has {constant.size} numbers; more than {_MAX_SETTING} are not supported"
             )
-        low, high = ([int(one) for one in array.reshape(-1)] for array in (constant.low, constant.high))
-        return low, high
+        return constant
 
     def real(self, index: int, what: str) -> NDArray[np.float32]:
         """Return the elements as float32, dequantised if necessary."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from mpscnn.converters.tensor import FileTensor
-from mpscnn.converters.tflite.context import Handler, Made, Reader
-from mpscnn.converters.tflite.file import FileOperator
+from mpscnn.converters.tflite.operation import Handler, Made, Operation
 from mpscnn.errors import UnsupportedError
 
 _TWO = {
@@ -19,48 +17,34 @@ _TWO = {
 }
 
 
-def operands(c: Reader, operator: FileOperator) -> list[FileTensor]:
-    """Return the operands of an operator. Constants among them become layers."""
-    first = next((index for index in operator.inputs if not c.is_constant(index)), None)
-    if first is None:
-        raise UnsupportedError("all its inputs are large constants, which is not supported")
-    like = c.seen(first)
-    return [c.operand(index, like) for index in operator.inputs]
+def _compare(o: Operation) -> Made:
+    a, b = o.values()
+    return a.combine(_TWO[o.kind], b)
 
 
-def _compare(c: Reader, operator: FileOperator) -> Made:
-    a, b = operands(c, operator)
-    return a.combine(_TWO[operator.kind], b)
-
-
-def _not(c: Reader, operator: FileOperator) -> Made:
-    return c.seen(operator.inputs[0]).linear(-1.0, 1.0)
-
-
-def _select(c: Reader, operator: FileOperator) -> Made:
+def _select(o: Operation) -> Made:
     """Convert SELECT to a sum of two masked tensors: at each position one of the two is 0."""
-    ranks = [len(c.file.tensors[index].shape) for index in operator.inputs]
-    if operator.kind == "SELECT" and ranks[0] == 1 < max(ranks):
+    ranks = [len(o.stated(place).shape) for place in range(3)]
+    if o.kind == "SELECT" and ranks[0] == 1 < max(ranks):
         raise UnsupportedError("chooses between images of the batch")
-    condition, first, second = operands(c, operator)
+    condition, first, second = o.tensors()
     chosen, other = (
         condition.combine("mask", first, "/part"),
         condition.combine("mask_out", second, "/part"),
     )
-    return chosen.combine("add", other, "", c.fused_activation(operator, None))
+    return chosen.combine("add", other, "", o.fused_activation(None))
 
 
-def _one_hot(c: Reader, operator: FileOperator) -> Made:
+def _one_hot(o: Operation) -> Made:
     """Convert ONE_HOT: a new axis with `on` at the index and `off` elsewhere."""
-    x = c.seen(operator.inputs[0])
-    (depth,) = c.constants.integers(operator.inputs[1], "its depth")
-    on, off = (float(c.constants.real(index, "its numbers").reshape(())) for index in operator.inputs[2:4])
-    return x.one_hot(operator.integer(0, default=-1), depth, on, off)
+    (depth,) = o.integers(1, "its depth")
+    on, off = (float(o.real(place, "its numbers").reshape(())) for place in (2, 3))
+    return o.x().one_hot(o.integer(0, default=-1), depth, on, off)
 
 
 LOGIC: dict[str, Handler] = {
     **dict.fromkeys(_TWO, _compare),
-    "LOGICAL_NOT": _not,
+    "LOGICAL_NOT": lambda o: o.x().linear(-1.0, 1.0),
     "ONE_HOT": _one_hot,
     "SELECT": _select,
     "SELECT_V2": _select,

@@ -14,16 +14,16 @@ from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.tflite import integer_forms
 from mpscnn.converters.tflite.arithmetic import ARITHMETIC
 from mpscnn.converters.tflite.array_ops import ARRAY_OPS
-from mpscnn.converters.tflite.context import Handler, Made, Reader
 from mpscnn.converters.tflite.detection import detection_head
-from mpscnn.converters.tflite.file import FileOperator
 from mpscnn.converters.tflite.flatbuffer import Table
 from mpscnn.converters.tflite.indexing import INDEXING
 from mpscnn.converters.tflite.logic import LOGIC
 from mpscnn.converters.tflite.matrices import MATRICES
 from mpscnn.converters.tflite.mediapipe import MEDIAPIPE
+from mpscnn.converters.tflite.operation import Handler, Made, Operation
 from mpscnn.converters.tflite.recurrent import RECURRENT
 from mpscnn.converters.tflite.reductions import REDUCTIONS
+from mpscnn.converters.tflite.shapes import SHAPES
 from mpscnn.converters.tflite.slicing import PARTS
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
@@ -46,53 +46,52 @@ def _window(options: Table, size: tuple[int, int], dilation_fields: tuple[int, i
     return window
 
 
-def _convolution(c: Reader, operator: FileOperator) -> Made:
+def _convolution(o: Operation) -> Made:
     """Convert CONV_2D, and DEPTHWISE_CONV_2D to a convolution with a group for each channel.
 
     Images that a reshape merged with the batch become groups of channels, which have the same weights.
     """
-    is_depthwise = operator.kind == "DEPTHWISE_CONV_2D"
+    is_depthwise = o.kind == "DEPTHWISE_CONV_2D"
     # Depthwise weights are [1][kernel height][kernel width][out] in the file.
     order = (3, 1, 2, 0) if is_depthwise else (0, 1, 2, 3)
-    outputs, height, width, inputs = c.weight_shape(operator, order)
-    window = _window(c.options(operator), (height, width), (5, 6) if is_depthwise else (4, 5))
-    x, window, images = _spread(c, operator, window)
-    activation = c.fused_activation(operator, c.activation(operator, 4 if is_depthwise else 3))
-    groups, name = (x.shape[-1] or 0) // inputs, c.layer_name(operator)
-    y = c.network.conv2d(
+    outputs, height, width, inputs = o.weight_shape(order)
+    window = _window(o.options, (height, width), (5, 6) if is_depthwise else (4, 5))
+    x, window, images = _spread(o, window)
+    activation = o.fused_activation(o.activation(4 if is_depthwise else 3))
+    groups, name = (x.shape[-1] or 0) // inputs, o.name()
+    y = o.network.conv2d(
         x, outputs * images, (height, width), groups=groups, activation=activation, name=name, **window
     )
     if images == 1:
-        c.set_weights(operator, name, order)
+        o.set_weights(name, order)
         return y
-    weight = c.constants.real(operator.inputs[1], "its weights").transpose(order)
-    c.constants.count(4 * weight.size * images)
-    c.network.graph.set_weight(name, "weight", np.tile(weight, (images, 1, 1, 1)))
-    if len(operator.inputs) > 2 and operator.inputs[2] >= 0:
-        biases = c.constants.real(operator.inputs[2], "its biases")
-        c.network.graph.set_weight(name, "bias", np.tile(biases, images))
-    return c.of_tensor(y).channels_as_images(3, images)
+    weight = o.real(1, "its weights").transpose(order)
+    o.c.constants.count(4 * weight.size * images)
+    o.network.graph.set_weight(name, "weight", np.tile(weight, (images, 1, 1, 1)))
+    if o.has(2):
+        o.network.graph.set_weight(name, "bias", np.tile(o.real(2, "its biases"), images))
+    return o.of_tensor(y).channels_as_images(3, images)
 
 
-def _transposed_convolution(c: Reader, operator: FileOperator) -> Made:
+def _transposed_convolution(o: Operation) -> Made:
     """Convert TRANSPOSE_CONV. Its inputs are the result's shape, weights [out][height][width][in], image, and bias."""
-    options = c.options(operator)
-    x = c.value(operator.inputs[2])
-    outputs, height, width, _ = c.weight_shape(operator)
-    size = c.constants.integers(operator.inputs[0], "the result's shape")
+    options = o.options
+    x = o.tensor(2)
+    outputs, height, width, _ = o.weight_shape()
+    size = o.integers(0, "the result's shape")
     if len(size) != 4 or None in x.shape[1:]:
         raise UnsupportedError(f"makes {size} of {x.shape}")
-    activation = c.fused_activation(operator, c.activation(operator, 3))
+    activation = o.fused_activation(o.activation(3))
     strides = (options.integer(2), options.integer(1))
     is_same = options.integer(0, "b") == 0
-    if all(map(c.has_integers, (operator.inputs[2], operator.outputs[0]))):
+    if o.are_integers(2):
         extents = zip(x.shape[1:3], strides, (height, width), size[1:3], strict=True)
         reach = [(one or 0) * stride - stride + taps - end for one, stride, taps, end in extents]
         first, second = (max(total, 0) // 2 if is_same else 0 for total in reach)
         pads, result = (first, second), (size[1], size[2])
-        return integer_forms.transposed_convolution(c, operator, strides, result, pads, activation)
-    name = c.layer_name(operator)
-    y = c.network.conv2d_transpose(
+        return integer_forms.transposed_convolution(o, strides, result, pads, activation)
+    name = o.name()
+    y = o.network.conv2d_transpose(
         x,
         outputs,
         (height, width),
@@ -102,105 +101,104 @@ def _transposed_convolution(c: Reader, operator: FileOperator) -> Made:
         activation=activation,
         name=name,
     )
-    c.constants.set_weight(c.network, f"{name}.weight", operator.inputs[1], (0, 1, 2, 3))
-    if len(operator.inputs) > 3 and operator.inputs[3] >= 0:
-        c.network.graph.set_weight(name, "bias", c.constants.real(operator.inputs[3], "its biases"))
+    o.c.constants.set_weight(o.network, f"{name}.weight", o.inputs[1], (0, 1, 2, 3))
+    if o.has(3):
+        o.network.graph.set_weight(name, "bias", o.real(3, "its biases"))
     return y
 
 
 # ---- Dilation written with batches -------------------------------------------------------------------------
 
 
-def _space_to_batch(c: Reader, operator: FileOperator) -> None:
-    """Convert SPACE_TO_BATCH_ND, a convolution and BATCH_TO_SPACE_ND to a dilated convolution (used by old files)."""
-    x = c.value(operator.inputs[0])
-    block = c.constants.integers(operator.inputs[1], "its block")
-    pads = c.constants.integers(operator.inputs[2], "its padding")
-    user = c.only_user(operator.outputs[0])
+def _space_to_batch(o: Operation) -> Made:
+    """Convert SPACE_TO_BATCH_ND, a convolution and BATCH_TO_SPACE_ND to a dilated convolution (used by old files).
+
+    The convolution gets the image, and finds the blocks and the padding at this operator.
+    """
+    block, pads = o.integers(1, "its block"), o.integers(2, "its padding")
+    user = o.only_user
     if len(block) != 2 or len(pads) != 4 or user is None or user.kind not in ("CONV_2D", "DEPTHWISE_CONV_2D"):
         raise UnsupportedError("only around a convolution, as its dilation, is it supported")
-    c.spread[operator.outputs[0]] = (x, (block[0], block[1]), pads)
+    return o.tensor()
 
 
-def _spread(c: Reader, operator: FileOperator, window: dict[str, Any]) -> tuple[Tensor, dict[str, Any], int]:
+def _spread(o: Operation, window: dict[str, Any]) -> tuple[Tensor, dict[str, Any], int]:
     """Return the input and window of a convolution, after merging SPACE_TO_BATCH_ND before it.
 
     The last result is the number of images that became channels, see `FileTensor.images_as_channels`.
     """
-    index = operator.inputs[0]
-    spread = c.spread.get(index)
-    if spread is None:
-        given = c.seen(index)
-        whole, images = given.images_as_channels(3)
-        if images > 1 and any(map(c.has_integers, operator.inputs[:2])):
-            raise UnsupportedError(f"changes the batch of {given.shown}, which is supported in floats only")
-        return c.tensor(whole), window, images
-    x, block, pads = spread
-    user = c.only_user(operator.outputs[0])
-    if user is None or user.kind != "BATCH_TO_SPACE_ND":
+    before, after = o.maker(0), o.only_user
+    if before is None or before.kind != "SPACE_TO_BATCH_ND":
+        whole, images = o.x().images_as_channels(3)
+        if images > 1 and any(o.c.integers.of(index) for index in o.inputs[:2]):
+            raise UnsupportedError(f"changes the batch of {o.x().shown}, which is supported in floats only")
+        return o.c.tensor(whole), window, images
+    if after is None or after.kind != "BATCH_TO_SPACE_ND":
         raise UnsupportedError("its input are batches of blocks, which BATCH_TO_SPACE_ND must join after it")
-    crops = c.constants.integers(user.inputs[2], "the borders")
-    stride, dilation = window["strides"], window["dilation"]
+    (block, pads), (joined, crops) = (
+        [Operation(o.c, one).integers(place, what) for place, what in ((1, "the block"), (2, "the borders"))]
+        for one in (before, after)
+    )
     if (
-        tuple(c.constants.integers(user.inputs[1], "the block")) != block
+        joined != block
         or len(crops) != 4
         or window["padding"] != "valid"
-        or (*stride, *dilation) != (1, 1, 1, 1)
+        or (*window["strides"], *window["dilation"]) != (1, 1, 1, 1)
     ):
         raise UnsupportedError("batches of blocks around a convolution with padding, strides or dilation")
     top, bottom, left, right = (pad - crop for pad, crop in zip(pads, crops, strict=True))
     if min(top, bottom, left, right) < 0:
         raise UnsupportedError(f"its borders {crops} are larger than its padding {pads}")
-    c.joined.add(operator.outputs[0])
-    return x, window | {"padding": ((top, bottom), (left, right)), "dilation": block}, 1
+    padding = ((top, bottom), (left, right))
+    return o.tensor(), window | {"padding": padding, "dilation": (block[0], block[1])}, 1
 
 
-def _batch_to_space(c: Reader, operator: FileOperator) -> Made:
-    if operator.inputs[0] not in c.joined:
+def _batch_to_space(o: Operation) -> Made:
+    before = o.maker(0)
+    first = None if before is None else o.c.file.makers.get(before.inputs[0])
+    if first is None or first.kind != "SPACE_TO_BATCH_ND":
         raise UnsupportedError("it is supported only after a convolution, as its dilation")
-    return c.value(operator.inputs[0])
+    return o.tensor()
 
 
-def _root_mean_square(
-    c: Reader, operator: FileOperator, x: Tensor, size: tuple[int, int], window: dict[str, Any]
-) -> Tensor:
+def _root_mean_square(o: Operation, x: Tensor, size: tuple[int, int], window: dict[str, Any]) -> Tensor:
     """Convert L2_POOL_2D: the root of the mean square of each window. TensorFlow divides by the number of pixels."""
     square, root = ({"kind": "power", "a": 1.0, "b": 0.0, "c": power} for power in (2.0, 0.5))
-    y = c.network.activation(x, square, name=c.layer_name(operator, "/squares"))
-    y = c.network.average_pool2d(y, size, name=c.layer_name(operator, "/mean"), **window)
-    return c.network.activation(y, root, name=c.layer_name(operator, "/root"))
+    y = o.network.activation(x, square, name=o.name("/squares"))
+    y = o.network.average_pool2d(y, size, name=o.name("/mean"), **window)
+    return o.network.activation(y, root, name=o.name("/root"))
 
 
-def _pool(c: Reader, operator: FileOperator) -> Made:
-    options = c.options(operator)
-    whole, images = c.seen(operator.inputs[0]).images_as_channels(3)
-    x = c.tensor(whole)
+def _pool(o: Operation) -> Made:
+    options = o.options
+    whole, images = o.x().images_as_channels(3)
+    x = o.c.tensor(whole)
     size = (options.integer(4), options.integer(3))
-    activation = c.fused_activation(operator, c.activation(operator, 5))
-    name = c.layer_name(operator)
-    is_max = operator.kind == "MAX_POOL_2D"
+    activation = o.fused_activation(o.activation(5))
+    name = o.name()
+    is_max = o.kind == "MAX_POOL_2D"
     window = _window(options, size, None)
     one_window = window["padding"] == "valid" or all(
         stride >= extent for stride, extent in zip(window["strides"], size, strict=True)
     )
-    if size == x.shape[1:3] and one_window and operator.kind != "L2_POOL_2D":
-        y = (c.network.global_max_pool2d if is_max else c.network.global_average_pool2d)(x, name=name)
-    elif operator.kind == "L2_POOL_2D":
-        y = _root_mean_square(c, operator, x, size, window)
+    if size == x.shape[1:3] and one_window and o.kind != "L2_POOL_2D":
+        y = (o.network.global_max_pool2d if is_max else o.network.global_average_pool2d)(x, name=name)
+    elif o.kind == "L2_POOL_2D":
+        y = _root_mean_square(o, x, size, window)
     else:
-        pool = c.network.max_pool2d if is_max else c.network.average_pool2d
+        pool = o.network.max_pool2d if is_max else o.network.average_pool2d
         y = pool(x, size, name=name, **window)
     if activation is not None:
-        c.note_integers(operator.outputs[0], y)
-        y = c.network.activation(y, activation, name=c.layer_name(operator, "/activation"))
-    return c.of_tensor(y).channels_as_images(3, images)
+        o.note_result(y)
+        y = o.network.activation(y, activation, name=o.name("/activation"))
+    return o.of_tensor(y).channels_as_images(3, images)
 
 
-def _resize(c: Reader, operator: FileOperator) -> Made:
-    options = c.options(operator)
-    height, width = c.constants.integers(operator.inputs[1], "its new size")
-    x = c.value(operator.inputs[0])
-    bilinear = operator.kind == "RESIZE_BILINEAR"
+def _resize(o: Operation) -> Made:
+    options = o.options
+    height, width = o.integers(1, "its new size")
+    x = o.tensor()
+    bilinear = o.kind == "RESIZE_BILINEAR"
     corners, centers = (options.boolean(field + (2 if bilinear else 0)) for field in (0, 1))
     if corners and centers:
         raise UnsupportedError(
@@ -208,59 +206,58 @@ def _resize(c: Reader, operator: FileOperator) -> Made:
         )
     if x.shape[1:3] == (height, width):  # a resize to the same size changes nothing
         return x
-    return c.network.resize(
+    return o.network.resize(
         x,
         (height, width),
         method="bilinear" if bilinear else "nearest",
         alignment="corners" if corners else "half_pixel" if centers else "asymmetric",
-        name=c.layer_name(operator),
+        name=o.name(),
     )
 
 
 # ---- Others ------------------------------------------------------------------------------------------------
 
 
-def _prelu(c: Reader, operator: FileOperator) -> Made:
+def _prelu(o: Operation) -> Made:
     """Convert PRELU: one slope, or one for each channel, becomes a PReLU layer; others a product with min(x, 0)."""
-    slope = c.constants.real(operator.inputs[1], "its slopes")
-    x = c.seen(operator.inputs[0])
-    if all(map(c.has_integers, (*operator.inputs[:2], operator.outputs[0]))):
-        return _prelu_by_parts(c, operator, x, slope)
+    slope = o.real(1, "its slopes")
+    x = o.x()
+    if o.are_integers(0, 1):
+        return _prelu_by_parts(o, x, slope)
     if slope.size == 0 or slope.ndim > x.rank or slope.size not in (1, slope.shape[-1]):
-        return _prelu_by_parts(c, operator, x, slope)
-    tensor = c.value(operator.inputs[0])
+        return _prelu_by_parts(o, x, slope)
+    tensor = o.tensor()
     channels = tensor.shape[-1] or 0
     if slope.size not in (1, channels):
         raise WeightsError(f"damaged: slopes of shape {slope.shape} for {x.shown}")
-    name = c.layer_name(operator)
-    y = c.network.activation(tensor, "prelu", name=name)
-    c.network.graph.set_weight(name, "slope", np.resize(slope, channels))
+    name = o.name()
+    y = o.network.activation(tensor, "prelu", name=name)
+    o.network.graph.set_weight(name, "slope", np.resize(slope, channels))
     return y
 
 
-def _prelu_by_parts(
-    c: Reader, operator: FileOperator, x: FileTensor, slope: NDArray[np.float32]
-) -> FileTensor:
+def _prelu_by_parts(o: Operation, x: FileTensor, slope: NDArray[np.float32]) -> FileTensor:
     low: Activation = {"kind": "clamp", "a": -float(np.finfo(np.float32).max), "b": 0.0}
     below = x.map(low, "/below")
     above = x.map("relu", "/above")
-    slopes = c.constant(slope, x.rank, c.file.tensors[operator.inputs[1]].name)
-    c.note_integers(operator.inputs[1], slopes.tensor)
-    c.note_integers(operator.inputs[0], below.tensor)
-    c.note_integers(operator.outputs[0], above.tensor)
+    slopes = o.constant_layer(1, slope, x)
+    o.note_operand(1, slopes.tensor)
+    o.note_operand(0, below.tensor)
+    o.note_result(above.tensor)
     scaled = below.combine("multiply", slopes, "/scaled")
-    c.note_integers(operator.outputs[0], scaled.tensor)
-    return above.combine("add", scaled, "", c.fused_activation(operator, None))
+    o.note_result(scaled.tensor)
+    return above.combine("add", scaled, "", o.fused_activation(None))
 
 
-def _detection(c: Reader, operator: FileOperator) -> None:
+def _detection(o: Operation) -> None:
     """Convert the detection operator: its inputs become the outputs, and its options `Network.detection`."""
-    if len(operator.outputs) != len(c.file.outputs) or set(operator.outputs) != c.results:
+    results = o.c.file.outputs
+    if len(o.outputs) != len(results) or set(o.outputs) != set(results):
         raise UnsupportedError("its results must be the file's, and all of them")
-    c.heads = [c.value(index) for index in operator.inputs[:2]]
-    anchors = c.constants.real(operator.inputs[2], "its anchors")
-    heads = [(head.name, head.shape) for head in c.heads]
-    c.detection = detection_head(operator.custom_options, heads, anchors)
+    o.c.heads = [o.tensor(place) for place in (0, 1)]
+    anchors = o.real(2, "its anchors")
+    heads = [(head.name, head.shape) for head in o.c.heads]
+    o.c.detection = detection_head(o.operator.custom_options, heads, anchors)
 
 
 OPERATORS: dict[str, Handler] = {
@@ -273,6 +270,7 @@ OPERATORS: dict[str, Handler] = {
     **LOGIC,
     **RECURRENT,
     **REDUCTIONS,
+    **SHAPES,
     "AVERAGE_POOL_2D": _pool,
     "BATCH_TO_SPACE_ND": _batch_to_space,
     "CONV_2D": _convolution,

@@ -7,27 +7,26 @@ precisions compute in floats and only clip results to the range that the integer
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 
-import numpy as np
-
-from mpscnn.converters.constant import Constant
 from mpscnn.converters.duplicate_outputs import make_distinct
 from mpscnn.converters.float32_intermediates import Operators
 from mpscnn.converters.image_size import Extents
 from mpscnn.converters.layer_names import LayerNames, quote_name
-from mpscnn.converters.layout import trial_shapes, without_batch
+from mpscnn.converters.layout import Atom, batch_atom, without_batch
 from mpscnn.converters.photo_input import preprocess_of_normalized, preprocess_of_quantized
 from mpscnn.converters.read_options import ReadOptions
-from mpscnn.converters.tflite.constant_operators import COMPUTED, compute
 from mpscnn.converters.tflite.constants import Constants
-from mpscnn.converters.tflite.context import Integers, OperatorReader
+from mpscnn.converters.tflite.conversion import Conversion
 from mpscnn.converters.tflite.file import FileOperator, TfliteFile
+from mpscnn.converters.tflite.operation import Operation
 from mpscnn.converters.tflite.operators import OPERATORS
+from mpscnn.converters.tflite.quantizations import Integers
 from mpscnn.converters.tflite.unscaled_integers import refuse_unscaled_integers
 from mpscnn.converters.tflite.unsupported_operators import unsupported_reason
-from mpscnn.converters.unsupported import UnsupportedLayers, UnsupportedLayersError
+from mpscnn.converters.unsupported import MixedImagesError, UnsupportedLayers, UnsupportedLayersError
 from mpscnn.errors import Error, ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
@@ -47,8 +46,6 @@ def convert(files: Sequence[TfliteFile], options: ReadOptions) -> Network:
             that it does not have.
     """
     files = [*files[:-1], _stopped(files[-1], options.outputs)]
-    if _takes_any_batch(files[0], options) and (made := _of_several_images(files, options)) is not None:
-        return made
     try:
         return _converted(files, options, has_batch=True)
     except UnsupportedError as error:
@@ -75,45 +72,6 @@ def _takes_any_batch(file: TfliteFile, options: ReadOptions) -> bool:
     return False
 
 
-_SEVERAL = 7
-
-
-def _of_several_images(files: Sequence[TfliteFile], options: ReadOptions) -> Network | None:
-    """Return the network of files that take any batch, converted with the shapes of several images.
-
-    With the stated shapes of one image, layers that combine or reorder images seem to do nothing with the batch. The
-    result is None for other errors: shapes that are constants of the file may hold for one image only, and then the
-    file takes only one.
-
-    Raises UnsupportedLayersError for layers that combine or reorder images.
-    """
-    several = [_with_several_images(file) for file in files]
-    shapes = {name: (_SEVERAL, *shape[1:]) for name, shape in options.shapes.items()}
-    try:
-        return _converted(several, replace(options, shapes=shapes), has_batch=True)
-    except UnsupportedLayersError as error:
-        mixing = UnsupportedLayers(files[0].origin)
-        for layer in error.layers:
-            if layer.mixes_images:
-                mixing.add(layer.kind, layer.name, layer.reason)
-        if mixing:
-            raise mixing.error() from None
-    except Error:
-        pass
-    return None
-
-
-def _with_several_images(file: TfliteFile) -> TfliteFile:
-    """Return the file with a batch of several images in the shapes of all tensors whose first extent is free."""
-    tensors = [
-        replace(tensor, shape=(_SEVERAL, *tensor.shape[1:]), free_axes=tensor.free_axes - {0})
-        if 0 in tensor.free_axes and tensor.shape[0] == 1
-        else tensor
-        for tensor in file.tensors
-    ]
-    return replace(file, tensors=tensors)
-
-
 def _may_lack_batch(file: TfliteFile) -> bool:
     """Return True if the inputs have fixed sizes, and the first axis of one of them is not a batch of 1."""
     shapes = [file.tensors[index].extents for index in file.inputs]
@@ -133,13 +91,15 @@ def _converted(files: Sequence[TfliteFile], options: ReadOptions, *, has_batch: 
     if len(files) == 1 and files[0].subgraph != 0:  # LiteRT's interpreter would run subgraph 0
         network.source_ends = [files[0].tensors[index].name for index in files[0].outputs]
     values, noted = list(network.inputs), dict[int, Integers | None]()
+    any_batch = has_batch and _takes_any_batch(files[0], options)
     for file in files:
         if len(values) != len(file.inputs):
             raise WeightsError(
                 f"{file.origin}: has {len(file.inputs)} inputs, the part before it {len(values)} outputs"
             )
-        converter = _FileConverter(network, file, names, has_batch=has_batch)
-        converter.integers = noted
+        batch = _batch(file, has_batch=has_batch, any_batch=any_batch)
+        converter = _FileConverter(network, file, names, batch, has_batch=has_batch)
+        converter.integers.of_tensors = noted
         values = converter.run(values)
         network.detection = converter.detection
     results = make_distinct(network, names, values)
@@ -234,12 +194,23 @@ def _preprocess(file: TfliteFile, network: Network) -> dict[str, object] | None:
     return preprocess_of_quantized(network, float(scale), int(zero_point), lowest)
 
 
-class _FileConverter(OperatorReader):
+def _batch(file: TfliteFile, *, has_batch: bool, any_batch: bool) -> Atom:
+    """Return the atom of a file's batch. Files state the number 1 for a free batch."""
+    first = file.tensors[file.inputs[0]] if file.inputs and has_batch else None
+    stated = (first.shape or (1,))[0] if first else 1
+    is_free = any(0 in file.tensors[index].free_axes for index in file.inputs)
+    return batch_atom(None if any_batch and is_free and stated == 1 else stated)
+
+
+class _FileConverter(Conversion):
     """Adds one file's layers to a network, and collects the unsupported ones."""
 
-    def __init__(self, network: Network, file: TfliteFile, names: LayerNames, *, has_batch: bool) -> None:
-        super().__init__(network, file, Constants(file), names, has_batch=has_batch)
+    def __init__(
+        self, network: Network, file: TfliteFile, names: LayerNames, batch: Atom, *, has_batch: bool
+    ) -> None:
+        super().__init__(network, file, Constants(file), names, batch)
         self._has_batch = has_batch
+        self._one = batch_atom(1) if batch.is_free else batch
         self._unsupported = UnsupportedLayers(file.origin)
         self._operators = Operators(network)
         # Results of unsupported operators, and all tensors that depend on them:
@@ -253,10 +224,9 @@ class _FileConverter(OperatorReader):
                 raise WeightsError(
                     f"{self.file.origin}: its input is {expected}, the part before it gives {value.shape[1:]}"
                 )
-            self.values[index] = self.of_tensor(value, batch_first=self._has_batch)
-            if not extents:
-                self.values[index] = replace(self.values[index], axes=())
-            self.note_integers(index)
+            made = self.of_tensor(value, batch_first=self._has_batch)
+            self.tensors[index] = made if extents else replace(made, axes=())
+            self.integers.note(index, value)
         for operator in self.file.operators:
             if self._missing.isdisjoint(operator.inputs):
                 self._convert_checked(operator)
@@ -264,16 +234,16 @@ class _FileConverter(OperatorReader):
                 self._try_alone(operator)
         if self._unsupported:
             raise self._unsupported.error()
-        if not any(self.integers.values()):
+        if not any(self.integers.of_tensors.values()):
             self._operators.keep()
         return self.heads or [self._output(index) for index in self.file.outputs]
 
     def _output(self, index: int) -> Tensor:
         try:
             self.begin(index)
-            value = self.seen(index)
-            if value.rank > 1 if value.has_batch_first else self.batch != 1:
-                return self.value(index)
+            value = self.computed(index)
+            if value.rank > 1 if value.has_batch_first else self._batch_of([index]).high != 1:
+                return self.tensor(value)
             if value.rank and not value.has_batch_first:
                 name = quote_name(self.file.tensors[index].name)
                 self.network.notes.append(
@@ -284,47 +254,67 @@ class _FileConverter(OperatorReader):
         except UnsupportedError as error:
             raise UnsupportedError(f"{self.file.origin}: its output: {error}") from error
 
+    # ---- Operators -----------------------------------------------------------------------------------------------
+
     def _convert_checked(self, operator: FileOperator) -> None:
-        name, free = self.name_of(operator), any(None in value.shape[1:] for value in self.network.inputs)
+        name = self.file.tensors[operator.outputs[0]].name if operator.outputs else "?"
+        free = any(None in value.shape[1:] for value in self.network.inputs)
         if not self._unsupported.attempt(
             operator.kind, name, lambda: self._convert(operator), free_size=free
         ):
             self._missing.update(operator.outputs)
-        made = (self.values.get(index) for index in operator.outputs)
+        made = (self.tensors.get(index) for index in operator.outputs)
         self._operators.ended(value.tensor.name for value in made if value is not None)
 
     def _convert(self, operator: FileOperator) -> None:
-        if operator.kind == "SHAPE":
-            self.constants.put(operator.outputs[0], self._shape_of(operator.inputs[0]))
-            return
-        if operator.kind == "RANK":
-            rank = len(self.file.tensors[operator.inputs[0]].shape)
-            self.constants.put_array(operator.outputs[0], np.array(rank, np.int64))
-            return
-        given = [index for index in operator.inputs if index >= 0]
-        if given and operator.kind in COMPUTED and all(map(self.constants.holds, given)):
-            operands = [constant for index in given if (constant := self.constants.find(index)) is not None]
-            self.constants.put(operator.outputs[0], compute(self, operator, operands))
-            return
+        """Convert an operator for any number of images, or if its shapes hold for one image only, for one.
+
+        Operators that mix images are refused, unless their operands are already those of one image.
+        """
+        batch = self._batch_of(operator.inputs)
+        try:
+            self._convert_for(operator, batch)
+        except MixedImagesError:
+            raise
+        except (Error, ArithmeticError, LookupError, TypeError, ValueError):
+            if not batch.is_free or self.tensors.keys().isdisjoint(operator.inputs):
+                raise
+            self._convert_for(operator, self._one)
+
+    def _batch_of(self, tensors: Sequence[int]) -> Atom:
+        """Return the batch of operands: that of one image if an operand holds for one image only."""
+        given = (self.tensors[index] for index in tensors if index in self.tensors)
+        is_one = any(not any(atom.is_batch and atom.is_free for atom in chain(*one.axes)) for one in given)
+        return self._one if is_one else self.file_batch
+
+    def _convert_for(self, operator: FileOperator, batch: Atom) -> None:
+        kept = {index: self.tensors[index] for index in operator.inputs if index in self.tensors}
+        self.arranger.batch = batch
+        if batch is not self.file_batch:
+            self.tensors |= {index: value.with_batch(batch) for index, value in kept.items()}
+        try:
+            self._convert_with_table(operator)
+        finally:
+            self.tensors |= kept
+            self.arranger.batch = self.file_batch
+
+    def _convert_with_table(self, operator: FileOperator) -> None:
         handler = OPERATORS.get(operator.kind)
         if handler is None:
             raise UnsupportedError(unsupported_reason(operator.kind))
-        refuse_unscaled_integers(self.file, operator)
+        if not all(map(self.is_constant, operator.inputs)):
+            refuse_unscaled_integers(self.file, operator)
         self.begin(operator.outputs[0], operator.kind)
         with self.reading_bytes(operator):
-            self.put(operator, handler(self, operator))
+            made = handler(Operation(self, operator))
+            results = made if isinstance(made, Iterator) else iter([made])
+            for output in operator.outputs:
+                self.begin(output)
+                value = next(results, None)
+                if value is not None and output >= 0:
+                    self.put(output, value)
 
-    def _shape_of(self, index: int) -> Constant:
-        """Return a tensor's shape, with the file's own batch."""
-        known = self.values.get(index)
-        axes = self.arranger.atoms(self.file.tensors[index].extents) if known is None else known.axes
-        return Constant.of_extents(trial_shapes(axes), self.constants.budget)
-
-    # ---- Unsupported operators ---------------------------------------------------------------------------
-
-    def _refuse(self, operator: FileOperator, reason: str) -> None:
-        self._unsupported.add(operator.kind, self.name_of(operator), reason)
-        self._missing.update(operator.outputs)
+    # ---- Unsupported operators -----------------------------------------------------------------------------------
 
     def _try_alone(self, operator: FileOperator) -> None:
         """Check whether an operator whose inputs could not be converted is supported itself.
@@ -333,30 +323,26 @@ class _FileConverter(OperatorReader):
         the file states.
         """
         self._missing.update(operator.outputs)
-        handler = OPERATORS.get(operator.kind)
-        if handler is None:
-            if operator.kind not in COMPUTED:  # it might have only constant operands
-                self._refuse(operator, unsupported_reason(operator.kind))
-            return
         try:
-            refuse_unscaled_integers(self.file, operator)
             given = [index for index in dict.fromkeys(operator.inputs) if index >= 0]
             needed = [index for index in given if not self.constants.holds(index)]
             shapes = {f"input {index}": self._stated_shape(index) for index in needed}
-            alone = OperatorReader(Network(input=shapes), self.file, self.constants, LayerNames())
-            alone.begin(operator.outputs[0], operator.kind)
-            alone.values = {
-                index: alone.of_tensor(tensor)
-                for index, tensor in zip(needed, alone.network.inputs, strict=True)
-            }
-            alone.put(operator, handler(alone, operator))
+            network = Network(input=shapes or {"x": (1,)})
+            alone = _FileConverter(network, self.file, LayerNames(), self._one, has_batch=True)
+            alone.constants = self.constants
+            for index, tensor in zip(needed, network.inputs, strict=False):
+                alone.tensors[index] = alone.of_tensor(tensor)
+            alone._convert_with_table(operator)
         except UnsupportedError as error:
-            self._refuse(operator, str(error))
+            name = self.file.tensors[operator.outputs[0]].name if operator.outputs else "?"
+            self._unsupported.add(operator.kind, name, str(error))
         except (Error, ArithmeticError, LookupError, TypeError, ValueError):
             return  # the cause may be shapes that the file states wrongly, so nothing is reported
 
     def _stated_shape(self, index: int) -> Extents:
-        return self.values[index].shape[1:] if index in self.values else self.file.tensors[index].extents[1:]
+        return (
+            self.tensors[index].shape[1:] if index in self.tensors else self.file.tensors[index].extents[1:]
+        )
 
 
 def _fits(given: Extents, expected: Extents) -> bool:
