@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from converters import caffe_writer
 from converters.coreml_writer import Program
 from converters.onnx_files import model, node, read
 from converters.tensorflow_writer import Graph
@@ -178,3 +179,20 @@ def test_a_batch_of_one_holds_for_each_image(tmp_path: Path, form: str, name: st
 def test_a_batch_of_one_can_be_chosen(tmp_path: Path, name: str) -> None:
     network = of_tflite(tmp_path, name, None, shapes={"x": (1, *OWN)})
     assert network.input.shape == (None, *OWN)
+
+
+def test_images_of_a_fixed_batch_become_one_image(tmp_path: Path) -> None:
+    """Operators after a mean over the batch ask for its shape."""
+    program = Program({"x": (2, *OWN)})
+    program.add("reduce_mean", "m", x="%x", axes=np.array([0]), keep_dims=True)
+    program.add("slice_by_index", "y", x="%m", begin=np.array([0, 1, 0]), end=np.array([1, 3, 4]))
+    network = converters.read_network([program.saved(tmp_path / "program.mlpackage")])
+    assert network.input.shape == (None, 2, *OWN)
+    found = np.asarray(network.compile(device="cpu", precision="float32").session(threads=1).run(X[None, :2]))
+    np.testing.assert_allclose(found.reshape(2, 4), X[:2].mean(0)[1:3], rtol=1e-5)
+
+
+def test_a_database_is_named_in_a_file_without_inputs(tmp_path: Path) -> None:
+    text = caffe_writer.layer("Data", "data", "", tops="data") + caffe_writer.layer("ReLU", "y", "data")
+    with pytest.raises(mpscnn.UnsupportedError, match="layer 'data' \\(Data\\): reads a database"):
+        converters.read_network(caffe_writer.write(tmp_path, text))

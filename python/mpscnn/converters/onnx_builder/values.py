@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,12 @@ from mpscnn.converters.onnx_reader.constants import Constants
 from mpscnn.converters.onnx_reader.context import Context
 from mpscnn.converters.onnx_reader.conversion import convert_node
 from mpscnn.converters.onnx_reader.file import Described, OnnxFile
-from mpscnn.converters.onnx_reader.inputs import read_input, unify_batch
+from mpscnn.converters.onnx_reader.inputs import FileInput, add_batch, read_input, unify_batch
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.parameters import Parameters
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.converters.tensor import FileTensor
-from mpscnn.errors import UnsupportedError
+from mpscnn.errors import ParameterError, UnsupportedError
 
 OPSET = 20
 """The version of ONNX' operators."""
@@ -85,51 +86,74 @@ class Values:
         self._tensors = tensors
         self._elements = dict(elements)
         self._reasons: dict[str, str] = {}  # why the shapes of some tensors are not known
-        options = ReadOptions("shapes")
-        file = OnnxFile(
-            origin, [], self.inputs, list(inputs), tensors, size=0, opset=OPSET, keeps_axes=keeps_axes
+        self._file = OnnxFile(
+            origin, [], self.inputs, [""], tensors, size=0, opset=OPSET, keeps_axes=keeps_axes
         )
-        given = unify_batch([read_input(file, one, options) for one in self.inputs], file)
-        network = options.network({one.name: one.own for one in given}, origin)
-        batch = batch_atom(given[0].extents[0]) if given else None
-        constants = Constants(file, Parameters(None), size)
-        self._c = _ShapeContext(network, file, constants, LayerNames(), batch, frozenset())
+        self._contexts: list[Context] = []
+        if not inputs:
+            return  # all results would be constants, which the conversion of the whole graph refuses
+        options = ReadOptions("shapes")
+        given = unify_batch([read_input(self._file, one, options) for one in self.inputs], self._file)
+        self._contexts.append(self._context(given, size))
+        # As in the ONNX reader, a batch in front of a fixed first axis allows what combines images of a batch.
+        if all(one.extents[0] not in (None, 1) for one in given):
+            with suppress(UnsupportedError):  # there may be no room for another axis
+                self._contexts.append(self._context([add_batch(one) for one in given], size))
+
+    def _context(self, given: Sequence[FileInput], size: Callable[[], int]) -> Context:
+        network = ReadOptions("shapes").network({one.name: one.own for one in given}, self._file.origin)
+        batch = batch_atom(given[0].extents[0])
+        constants = Constants(self._file, Parameters(None), size)
+        c = _ShapeContext(network, self._file, constants, LayerNames(), batch, frozenset())
         for one, tensor in zip(given, network.inputs, strict=True):
-            self._c.values[one.name] = one.seen(FileTensor.from_tensor(self._c.arranger, tensor))
-        # Operators that combine images of a batch are converted with another batch in front, when all are known.
-        self._may_get_batch = any(one.extents[0] not in (None, 1) for one in given)
+            c.values[one.name] = one.seen(FileTensor.from_tensor(c.arranger, tensor))
+        return c
 
     def add(self, node: Node) -> None:
         """Find the values of a node's results.
 
         Raises UnsupportedError, WeightsError and the like if the ONNX reader cannot convert the node.
         """
-        c = self._c
-        c.file.makers.update(dict.fromkeys(node.outputs, node))
+        self._file.makers.update(dict.fromkeys(node.outputs, node))
         for place, name in enumerate(node.outputs):
             self._elements[name] = self._element_of(node, place)
         reason = next((self._reasons[name] for name in node.inputs if name in self._reasons), None)
-        if reason is None:
+        reason = reason or self._convert(node)
+        if reason is not None:
+            self._reasons |= dict.fromkeys(node.outputs, reason)
+
+    def _convert(self, node: Node) -> str | None:
+        """Convert a node. Return the reason if that is not possible now, but may be when its readers are known."""
+        errors: list[UnsupportedError | ParameterError] = []
+        able = []
+        for c in self._contexts:
             c.begin(node)
             try:
                 convert_node(c, node)
-            except UnsupportedError as error:
-                if node.kind not in _MAY_VANISH and not self._may_get_batch:
-                    raise
-                reason = str(error)
-        if reason is not None:
-            self._reasons |= dict.fromkeys(node.outputs, reason)
+            except (UnsupportedError, ParameterError) as error:
+                errors.append(error)
+            else:
+                able.append(c)
+        if able:
+            self._contexts = able
+        elif not errors:
+            return "it has no inputs"
+        elif node.kind in _MAY_VANISH:
+            return str(errors[0])
+        else:
+            raise errors[0]
+        return None
 
     def extents(self, name: str) -> Extents:
         """Return the shape of a tensor. Raises UnsupportedError if it is not known."""
         if name in self._tensors:
             return tuple(self._tensors[name].shape)
-        if name in self._c.values:
-            return self._c.values[name].shape
-        constant = self._c.constants.find(name)
-        if constant is not None:
-            low, high = constant.low.shape, constant.high.shape
-            return tuple(a if a == b else None for a, b in zip(low, high, strict=True))
+        for c in self._contexts[:1]:
+            if name in c.values:
+                return c.values[name].shape
+            if (constant := c.constants.find(name)) is not None:
+                low, high = constant.low.shape, constant.high.shape
+                return tuple(a if a == b else None for a, b in zip(low, high, strict=True))
         raise UnsupportedError(self._reasons.get(name, "the shape of its input is not known"))
 
     def element(self, name: str) -> int:
