@@ -180,6 +180,58 @@ def test_every_operation_between_two_products(operation: str, more: int) -> None
     np.testing.assert_array_equal(program.session(threads=3).run(inputs), got)
 
 
+def between_products(shape: tuple[int, ...], build: Any) -> tuple[Any, Any]:
+    """Return a function's layers between two identities in bfloat16, and alone in float32, with rounded weights."""
+    alone = mpscnn.Network(input=shape)
+    alone.output(build(alone, alone.input))
+    alone.initialize_weights(seed=1)
+    weights = {
+        name: model.rounded(value) if name.endswith(".weight") else np.asarray(value)
+        for name, value in alone.weights.items()
+    }
+    alone.load_weights(weights)
+    between = mpscnn.Network(input=shape)
+    entered, first = identity(between, between.input, "in")
+    result, last = identity(between, build(between, entered), "out")
+    between.output(result)
+    for name, weight in (("in", first), ("out", last)):
+        weights |= {f"{name}.weight": weight, f"{name}.bias": np.zeros(len(weight), np.float32)}
+    return compiled(between, weights), alone.compile(precision="float32")
+
+
+@pytest.mark.parametrize("activation", [None, "relu6", "hard_swish", "swish", "gelu", "leaky_relu", "tanh"])
+@pytest.mark.parametrize(("kernel", "strides"), [(3, 1), (3, 2), (5, 1), (5, 2), ((1, 4), 1)])
+@pytest.mark.parametrize("channels", [19, 64])
+def test_depthwise_layers_round_once_after_any_activation(
+    activation: str | None, kernel: Any, strides: int, channels: int
+) -> None:
+    def build(net: mpscnn.Network, x: Any) -> Any:
+        window: dict[str, Any] = {"strides": strides, "padding": "same", "activation": activation}
+        return net.depthwise_conv2d(x, kernel, name="layer", **window)
+
+    program, alone = between_products((9, 17, channels), build)
+    x = model.rounded(values(0, (2, 9, 17, channels)))
+    expected = model.rounded(np.asarray(alone.session().run(x)))
+    np.testing.assert_array_equal(program.session(threads=1).run(x), expected)
+    np.testing.assert_array_equal(program.session(threads=3).run(x), expected)
+
+
+@pytest.mark.parametrize("kind", ["add", "multiply"])
+@pytest.mark.parametrize("channels", [6, 50])
+def test_a_mean_and_a_gate_round_once_each(kind: str, channels: int) -> None:
+    def build(net: mpscnn.Network, x: Any) -> Any:
+        mean = net.global_average_pool2d(x, name="mean")
+        return getattr(net, kind)(x, mean, activation="relu6", name="gate")
+
+    program, _ = between_products((5, 7, channels), build)
+    x = model.rounded(values(0, (2, 5, 7, channels)))
+    pooled = mpscnn.Network(input=(5, 7, channels))
+    pooled.output(pooled.global_average_pool2d(pooled.input))
+    mean = model.rounded(np.asarray(pooled.compile(precision="float32").session().run(x)))
+    combined = x * mean if kind == "multiply" else x + mean
+    np.testing.assert_array_equal(program.session().run(x), model.rounded(np.clip(combined, 0, 6)))
+
+
 def test_outputs_are_not_rounded_where_no_product_follows() -> None:
     net = mpscnn.Network(input=(4, 4, 6))
     middle = net.conv2d(net.input, 8, 3, name="first")

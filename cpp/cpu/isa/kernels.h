@@ -105,7 +105,7 @@ struct Bfloat16Kernels {
     Bfloat16Products products = Bfloat16Products::none;
     /// Convolution with bfloat16 weights, sources and residuals. Unless it is depthwise, inputs are
     /// multiplied in pairs, so channels and strides are even. Its result is float32 or bfloat16. A depthwise
-    /// convolution's result is bfloat16, and its only activation is a clamp.
+    /// convolution's result is bfloat16.
     Kernel<ConvolutionTask> convolution;
     Kernel<ChainTask> chain; ///< chains of convolutions with bfloat16 weights
     Kernel<ConversionTask> conversion;
@@ -118,6 +118,10 @@ struct Bfloat16Kernels {
     /// variance (StatisticsRow), and their only activation is a clamp.
     Kernel<NormalizationTask> normalization;
     Kernel<NormalizationGradientTask> normalization_gradient; ///< with results in bfloat16
+    Kernel<PoolingTask> pooling; ///< maxima and means of bfloat16 tensors, with results in bfloat16
+    /// Products and sums of bfloat16 tensors that have channels, with results in bfloat16. There are no
+    /// scales, and the only activation is a clamp.
+    Kernel<ArithmeticTask> arithmetic;
 };
 
 /// Additional kernels of a processor with dot products of four bytes, for IntegerWeights::quads.
@@ -154,6 +158,10 @@ struct KernelTable : VectorTraits,
             if (task.destination.element == Element::bfloat16) return bfloat16.normalization;
         if constexpr (std::is_same_v<TaskType, NormalizationGradientTask>)
             if (task.destination.element == Element::bfloat16) return bfloat16.normalization_gradient;
+        if constexpr (std::is_same_v<TaskType, PoolingTask>)
+            if (task.destination.element == Element::bfloat16) return bfloat16.pooling;
+        if constexpr (std::is_same_v<TaskType, ArithmeticTask>)
+            if (task.destination.element == Element::bfloat16) return bfloat16.arithmetic;
         if constexpr (std::is_same_v<TaskType, IntegerConvolutionTask>)
             if (multiplies_quads())
                 return quads.tiles.run && task.weights.quads && !task.weights.is_depthwise()

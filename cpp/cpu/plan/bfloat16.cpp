@@ -77,6 +77,7 @@ public:
             if (!fits(step.source, *packed)) step.source = converted(step, step.source, Element::bfloat16);
             return keep(std::move(step));
         }
+        if (computes_bfloat16(step)) return keep(std::move(step));
         if (rounds_source_ && element(step.source) == Element::float32)
             step.source = converted(step, step.source, Element::bfloat16);
         const auto as_floats = [&](const Region &region) {
@@ -117,14 +118,31 @@ private:
                (element(step.source) == Element::bfloat16 || element(step.destination) == Element::bfloat16);
     }
 
+    /// True if all tensors of the step are bfloat16 and a kernel of Bfloat16Kernels reads and writes them.
+    bool computes_bfloat16(const Step &step) const {
+        const auto is_bfloat16 = [&](const Region &region) { return element(region) == Element::bfloat16; };
+        if (!is_bfloat16(step.source) || !is_bfloat16(step.destination) ||
+            !std::all_of(step.others.begin(), step.others.end(), is_bfloat16))
+            return false;
+        if (const auto *pooling = step.task.get_if<PoolingTask>())
+            return pooling->kind != PoolingKind::l2_norm;
+        const auto *task = step.task.get_if<ArithmeticTask>();
+        return task && (task->kind == ArithmeticKind::multiply || task->kind == ArithmeticKind::add) &&
+               !task->scaled && task->source_steps.channels == 1 && task->second_steps.channels == 1 &&
+               step.others.size() == 1 && is_clamp(task->epilogue.activation);
+    }
+
+    static bool is_clamp(const Activation &activation) {
+        return activation.kind == Activation::Kind::none || activation.kind == Activation::Kind::clamp;
+    }
+
     /// True if the step is a normalization, or the gradient of one, whose kernel can store results in
     /// bfloat16.
     bool stores_bfloat16(const Step &step) const {
         const auto *task = step.task.get_if<NormalizationTask>();
         if (!task) return step.task.is<NormalizationGradientTask>();
-        const Activation::Kind kind = task->epilogue.activation.kind;
         const bool has_factor = step.others[0].extents.height > statistics_variance + 1;
-        return (kind == Activation::Kind::none || kind == Activation::Kind::clamp) && !has_factor;
+        return is_clamp(task->epilogue.activation) && !has_factor;
     }
 
     /// True if a bfloat16 kernel can read the tensor without a conversion.
@@ -280,15 +298,12 @@ std::vector<Element> elements_of_values(const Graph &graph, Precision precision)
     return elements;
 }
 
-bool has_bfloat16_kernel(const Node &node, const Shape &weights, std::int64_t groups,
-                         const Activation &activation, Element result) {
+bool has_bfloat16_kernel(const Node &node, const Shape &weights, std::int64_t groups, Element result) {
     if (!is_any_of<ops::Convolution, ops::FullyConnected>(node.operation)) return false;
     const std::int64_t inputs = weights[3];
     if (groups == 1) return true;
     if (inputs > 1) return inputs % 2 == 0;
-    const bool clamped =
-        activation.kind == Activation::Kind::none || activation.kind == Activation::Kind::clamp;
-    return weights[0] == groups && clamped && result == Element::bfloat16;
+    return weights[0] == groups && result == Element::bfloat16;
 }
 
 void convert_elements(StepBuilder &builder, std::size_t first, bool rounds_source) {

@@ -35,8 +35,7 @@ Element product_element(engine::Precision precision, const Shape &weights, std::
 bool is_product(const engine::Node &node);
 /// True if Bfloat16Kernels::convolution supports this node, with weights [outputs][height][width][inputs of a
 /// group].
-bool has_bfloat16_kernel(const engine::Node &node, const Shape &weights, std::int64_t groups,
-                         const Activation &activation, Element result);
+bool has_bfloat16_kernel(const engine::Node &node, const Shape &weights, std::int64_t groups, Element result);
 
 /// Insert conversions around the steps of one operation where their kernels cannot read or write a tensor's
 /// element type. The operation's steps are the steps from number `first` on. With `rounds_source`, float32

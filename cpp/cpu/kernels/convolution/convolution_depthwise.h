@@ -209,7 +209,7 @@ template <class V, class Use> bool with_depthwise_shape(const ConvolutionTask &t
         use.template operator()<DepthwiseShape<3, 3, 1, 1>>();
     else if (height == 3 && width == 3 && stride == 2 && dilation == 1)
         use.template operator()<DepthwiseShape<3, 3, 2, 2>>();
-    else if constexpr (has_few_strips<V>)
+    else if constexpr (!V::has_fma)
         return false;
     else if (fives && stride == 1)
         use.template operator()<DepthwiseShape<5, 5, 1, 1>>();

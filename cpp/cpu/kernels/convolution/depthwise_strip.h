@@ -60,13 +60,23 @@ struct DepthwiseStrip {
 };
 
 /// Where a kernel stores its sums after a clamp. Vector i of strip.chunks is stored at first + row * row_step
-/// + column * column_step + i * width.
+/// + column * column_step + i * width. `sums` are floats in a buffer instead, also of bfloat16 kernels.
 template <class V> struct DepthwiseOutput {
     typename V::element *first;
     std::ptrdiff_t row_step, column_step;
     std::int64_t writable; ///< elements of an output, from `first` on, that may be written
     Limits limits;
+    float *sums = nullptr; ///< null: the kernel stores elements at `first`
 };
+
+/// Call store(first) with the address where the kernel stores, of elements or of floats. They are compiled
+/// apart for bfloat16 kernels only.
+template <class V, class Store>
+MPSCNN_INLINE void store_output(const DepthwiseOutput<V> &output, Store store) {
+    if constexpr (has_bfloat16<V>)
+        if (output.sums) return store(output.sums);
+    store(output.first);
+}
 
 /// The number of columns of the widest strip, which has two rows. Registers remain for a source vector and
 /// weights.
@@ -89,8 +99,8 @@ template <class V> inline std::int64_t next_strip_columns(std::int64_t left) {
     return columns;
 }
 
-/// True if 5x5 windows and the usual padding of 3x3 windows use generic kernels. Special kernels would be
-/// half of the instruction set's code, and few processors have no FMA.
+/// True if the usual padding of 3x3 windows uses the kernel for any padding. Special kernels would be a large
+/// part of the instruction set's code. Without FMA, which few processors lack, 5x5 windows have none, either.
 template <class V> inline constexpr bool has_few_strips = has_bfloat16<V> || !V::has_fma;
 
 /// Apply the epilogue to the sums of a strip, which a kernel has left in a buffer, and store the results. The
@@ -112,7 +122,7 @@ __attribute__((noinline)) void finish_strip(const DepthwiseStrip &strip, float *
 /// Return true if a kernel may compute several strips in one call, because nothing remains to be done after
 /// its stores.
 template <class V> MPSCNN_INLINE bool can_repeat(const Epilogue &epilogue) {
-    return has_bfloat16<V> || (is_clamp(epilogue) && !epilogue.rounds);
+    return is_clamp(epilogue) && (has_bfloat16<V> || !epilogue.rounds);
 }
 
 /// Compute the rows x columns outputs of a strip by `kernel`, and apply the epilogue. If the epilogue is a
@@ -130,30 +140,30 @@ MPSCNN_INLINE void depthwise_compute(DepthwiseStrip &strip, int rows, int column
                                   to.row_stride * strip.row_step, to.pixel_stride * strip.column_step,
                                   to.writable_channels - channel, limits};
     };
-    if constexpr (has_bfloat16<V>) {
-        kernel(strip, in_tensor()); // bfloat16 only has epilogues that are clamps
-    } else {
-        constexpr std::int64_t vectors = 8;
-        alignas(64) float buffer[2 * depthwise_strip_columns<V> * vectors * V::width];
-        const bool direct = is_clamp(epilogue);
-        const Range all = strip.chunks;
-        const bool in_place = direct || (is_function(epilogue) && to.writable_channels >= all.end * V::width);
-        do { // `kernel` is called in one place for both cases, so that it is inlined once
-            if (!direct) strip.chunks.end = min(strip.chunks.begin + vectors, all.end);
-            const std::ptrdiff_t pixel = strip.chunks.size() * V::width;
-            DepthwiseOutput<V> output{buffer, columns * pixel, pixel, pixel, {}};
-            if (in_place) output = in_tensor();
-            kernel(strip, output);
-            if (!in_place)
-                finish_strip<V>(strip, buffer, rows, columns);
-            else if (!direct || epilogue.rounds)
+    constexpr std::int64_t vectors = 8;
+    alignas(64) float buffer[2 * depthwise_strip_columns<V> * vectors * V::width];
+    constexpr bool stores_sums = has_bfloat16<V>;
+    const bool direct = is_clamp(epilogue);
+    const Range all = strip.chunks;
+    const bool in_place =
+        direct || (!stores_sums && is_function(epilogue) && to.writable_channels >= all.end * V::width);
+    do { // `kernel` is called in one place for both cases, so that it is inlined once
+        if (!direct) strip.chunks.end = min(strip.chunks.begin + vectors, all.end);
+        const std::ptrdiff_t pixel = strip.chunks.size() * V::width;
+        DepthwiseOutput<V> output{nullptr, columns * pixel, pixel, pixel, {}, buffer};
+        if constexpr (!stores_sums) output.first = buffer;
+        if (in_place) output = in_tensor();
+        kernel(strip, output);
+        if (!in_place)
+            finish_strip<V>(strip, buffer, rows, columns);
+        else if constexpr (!stores_sums)
+            if (!direct || epilogue.rounds)
                 for (int row = 0; row < rows; ++row)
                     finish_stored<V>(epilogue, output.first + row * output.row_step, output.column_step,
                                      columns, min(strip.chunks.size() * V::width, output.writable));
-            strip.chunks = {strip.chunks.end, all.end};
-        } while (!strip.chunks.empty());
-        strip.chunks = all;
-    }
+        strip.chunks = {strip.chunks.end, all.end};
+    } while (!strip.chunks.empty());
+    strip.chunks = all;
 }
 
 /// The kernel size and strides, known at compile time.
@@ -237,10 +247,10 @@ __attribute__((noinline)) void depthwise_strip(const DepthwiseStrip &strip,
     // Prefetch the source columns that only the next strip reads, a share of them with each channel vector.
     // A share has as many bytes as these columns have for one vector, but not the same addresses.
     constexpr int share = columns * Shape::horizontal_stride * V::width, line = 64 / sizeof(Element);
-    Element *strip_to = output.first;
+    std::ptrdiff_t strip_to = 0;
     std::ptrdiff_t strip_first = strip.first_offset;
     for (std::int64_t strips = strip.count; strips > 0; --strips) {
-        Element *to = strip_to;
+        std::ptrdiff_t to = strip_to;
         std::ptrdiff_t first = strip_first + (strip.chunks.begin - strip.source->first_chunk) * V::width;
         std::ptrdiff_t ahead = strip_first + Shape::tap_columns(columns) * step;
         const float *weights = packed.weights.data() + strip.chunks.begin * kernel_floats;
@@ -266,12 +276,16 @@ __attribute__((noinline)) void depthwise_strip(const DepthwiseStrip &strip,
             }
             depthwise_sums<V, Shape, rows, columns, all_rows, outside_left, outside_right>(
                 sources, first, step, taps, weights, sums);
+            store_output(
+                output, [&](auto *results) __attribute__((always_inline)) {
 #pragma GCC unroll 8
-            for (int row = 0; row < rows; ++row) {
+                    for (int row = 0; row < rows; ++row) {
 #pragma GCC unroll 8
-                for (int column = 0; column < columns; ++column)
-                    V::store(to + row * row_step + column * column_step, clamp(sums[row][column]));
-            }
+                        for (int column = 0; column < columns; ++column)
+                            V::store(results + to + row * row_step + column * column_step,
+                                     clamp(sums[row][column]));
+                    }
+                });
             to += V::width;
             first += V::width;
             biases += V::width;
@@ -322,17 +336,20 @@ __attribute__((noinline)) void depthwise_any(const DepthwiseStrip &strip, const 
     }
     const Clamp<V> clamp(output.limits);
     const std::int64_t stored = (chunk - strip.chunks.begin) * V::width;
+    store_output(
+        output, [&](auto *results) __attribute__((always_inline)) {
 #pragma GCC unroll 8
-    for (int n = 0; n < columns; ++n) {
+            for (int n = 0; n < columns; ++n) {
 #pragma GCC unroll 8
-        for (int v = 0; v < vectors; ++v) {
-            auto *to = output.first + n * output.column_step + stored + v * V::width;
-            if (partial)
-                store_lanes<V>(to, clamp(sums[n][v]), output.writable - stored);
-            else
-                V::store(to, clamp(sums[n][v]));
-        }
-    }
+                for (int v = 0; v < vectors; ++v) {
+                    auto *to = results + n * output.column_step + stored + v * V::width;
+                    if (partial)
+                        store_lanes<V>(to, clamp(sums[n][v]), output.writable - stored);
+                    else
+                        V::store(to, clamp(sums[n][v]));
+                }
+            }
+        });
 }
 
 } // namespace

@@ -42,9 +42,11 @@ MPSCNN_INLINE void finish_vector(const View &to, const Epilogue &epilogue, std::
                                  std::int64_t x, std::int64_t channel, typename V::reg value,
                                  bool activated = false) {
     typename V::reg block[1][1] = {{value}};
-    const float *residual = epilogue.residual ? pixel_at(*epilogue.residual, image, y, x) + channel : nullptr;
+    using Element = typename V::element;
+    const Element *residual =
+        epilogue.residual ? pixel_at<Element>(*epilogue.residual, image, y, x) + channel : nullptr;
     apply_epilogue<V>(epilogue, block, channel, to.channels - channel, residual, 0, activated);
-    store_lanes<V>(pixel_at(to, image, y, x) + channel, block[0][0], to.writable_channels - channel);
+    store_lanes<V>(pixel_at<Element>(to, image, y, x) + channel, block[0][0], to.writable_channels - channel);
 }
 
 } // namespace

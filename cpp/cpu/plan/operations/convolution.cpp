@@ -40,8 +40,8 @@ ConvolutionShape OperationLowering::fastest(const ops::Convolution &convolution,
 }
 
 PackedConvolution OperationLowering::pack(const Shape &shape, std::int64_t groups) const {
-    const bool narrow = precision == engine::Precision::bfloat16 &&
-                        has_bfloat16_kernel(node, shape, groups, fused.activation.activation, fused.element);
+    const bool narrow =
+        precision == engine::Precision::bfloat16 && has_bfloat16_kernel(node, shape, groups, fused.element);
     return pack(plain_convolution(kernels, shape, groups, narrow ? Element::bfloat16 : Element::float32));
 }
 
