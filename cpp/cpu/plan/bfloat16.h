@@ -12,7 +12,7 @@
 namespace mpscnn::cpu {
 
 /// Return the element type of each value of a graph. In bfloat16 precision, values from which a convolution
-/// or dense layer is computed are bfloat16 if their operation rounds its result (docs/architecture.md,
+/// or dense layer is computed are bfloat16 if their operation rounds its result (docs/definitions.md,
 /// "Numbers") or only moves bfloat16 elements. Values from which the positions of a TakeAlongAxis are
 /// computed stay float32. If keeps_floats() is true, all values are float32 here. In int8 precision values
 /// are bytes, unless their layer is kept in float32.
