@@ -79,26 +79,6 @@ def test_chosen_operands(name: str) -> None:
     compare(layer, function, TIES)
 
 
-@pytest.mark.parametrize(("mode", "theirs"), [("clamp", "replicate"), ("mirror", "reflect")])
-def test_borders(mode: str, theirs: str) -> None:
-    amounts = {"top": 2, "bottom": 4, "left": 3, "right": 0}
-    compare(
-        lambda net: net.layer("padding", [net.input], amounts | {"mode": mode}),
-        lambda t: last(torch.nn.functional.pad(first(t), (3, 0, 2, 4), mode=theirs)),
-        NUMBERS,
-    )
-
-
-def test_slices_in_steps() -> None:
-    attributes = {"top": 1, "stride_y": 2, "left": -1, "stride_x": -2, "stride_channels": 3}
-    columns = [6, 4, 2, 0]
-    compare(
-        lambda net: net.layer("slice", [net.input], attributes),
-        lambda t: t[:, 1::2][:, :, columns][..., ::3],
-        NUMBERS,
-    )
-
-
 @pytest.mark.parametrize("rank", [2, 3])
 def test_slices_of_tensors_of_less_axes(rank: int) -> None:
     """Test slices of tensors with 2 or 3 axes, such as the first token of a transformer."""
@@ -124,28 +104,6 @@ def test_slices_of_channels_of_images_of_any_size() -> None:
     rows.output(rows.layer("slice", [rows.input], {"top": 1, "height": 2}))
     with pytest.raises(mpscnn.UnsupportedError, match="a part of a free extent has no gradient"):
         rows.gradients(NUMBERS, output_gradient=NUMBERS[:, 1:3])
-
-
-def test_powers() -> None:
-    x = np.abs(NUMBERS) + np.float32(0.1)
-
-    def layer(net: mpscnn.Network) -> Any:
-        return net.layer("power", [net.input, net.activation(net.input, "sigmoid")], {})
-
-    compare(layer, lambda t: t ** torch.sigmoid(t), x)
-
-
-def test_limits_of_arithmetic() -> None:
-    attributes = {"primary_scale": 0.5, "secondary_scale": 2.0, "bias": 0.25, "minimum": -0.5, "maximum": 1.0}
-
-    def function(t: Any) -> Any:
-        return torch.clamp(0.5 * t * 2.0 * torch.sigmoid(t) + 0.25, -0.5, 1.0)
-
-    compare(
-        lambda net: net.layer("multiply", [net.input, net.activation(net.input, "sigmoid")], attributes),
-        function,
-        NUMBERS,
-    )
 
 
 @pytest.mark.parametrize("kind", ["sum", "mean"])
@@ -184,83 +142,6 @@ def test_convolutions_of_normalized_inputs(kernel: int) -> None:
     _, own = net.gradients(x, output_gradient=gradient)
     expected = last(theirs.grad).numpy()
     np.testing.assert_allclose(own["conv.weight"], expected, atol=2e-6 * np.abs(expected).max(), rtol=1e-5)
-
-
-@pytest.mark.parametrize("stride", [1, 2, 3])
-@pytest.mark.parametrize("groups", [1, 2])
-def test_transposed_convolutions(stride: int, groups: int) -> None:
-    net = mpscnn.Network(input=(6, 7, 8), name="net")
-    attributes = {
-        "output_channels": 6,
-        "kernel_height": 3,
-        "kernel_width": 4,
-        "groups": groups,
-        "padding": "explicit",
-    }
-    attributes |= {
-        "stride_y": stride,
-        "stride_x": stride,
-        "pad_top": 1,
-        "pad_bottom": 1,
-        "pad_left": 1,
-        "pad_right": 1,
-    }
-    net.output(net.layer("transposed_convolution", [net.input], attributes, name="up"))
-    weight = RANDOM.normal(size=(6, 3, 4, 8 // groups)).astype(np.float32)
-    bias = RANDOM.normal(size=6).astype(np.float32)
-    net.load_weights({"up.weight": weight, "up.bias": bias}, layout="OHWI")
-    x = torch.from_numpy(NUMBERS.astype(np.float64)).requires_grad_()
-    # [inputs][outputs of a group][rows][columns]
-    grouped = (
-        weight.reshape(groups, 6 // groups, 3, 4, 8 // groups).transpose(0, 4, 1, 2, 3).reshape(8, -1, 3, 4)
-    )
-    theirs = torch.from_numpy(grouped.astype(np.float64)).requires_grad_()
-    result = last(
-        torch.nn.functional.conv_transpose2d(first(x), theirs, stride=stride, padding=1, groups=groups)
-    )
-    gradient = RANDOM.normal(size=result.shape).astype(np.float32)
-    result.backward(torch.from_numpy(gradient.astype(np.float64)))
-    _, own = net.gradients(NUMBERS, output_gradient=gradient)
-    np.testing.assert_allclose(own["image"], x.grad.numpy(), atol=2e-5, rtol=1e-5)
-    expected = theirs.grad.numpy().reshape(groups, 8 // groups, 6 // groups, 3, 4)
-    expected = expected.transpose(0, 2, 3, 4, 1).reshape(weight.shape)
-    np.testing.assert_allclose(own["up.weight"], expected, atol=2e-4, rtol=1e-5)
-    np.testing.assert_allclose(
-        own["up.bias"], gradient.astype(np.float64).sum((0, 1, 2)), atol=2e-4, rtol=1e-5
-    )
-
-
-@pytest.mark.parametrize("size", [(3, 3), (4, 2)])
-def test_windows_of_normalizations(size: tuple[int, int]) -> None:
-    """Compare with the gradients that PyTorch derives from the formulas of these normalizations."""
-    rows, columns = size
-    window = {"kernel_height": rows, "kernel_width": columns}
-    around = (columns // 2, (columns - 1) // 2, rows // 2, (rows - 1) // 2)
-
-    def average(t: Any) -> Any:
-        return torch.nn.functional.avg_pool2d(torch.nn.functional.pad(t, around), size, stride=1)
-
-    def spatial(t: Any) -> Any:
-        return last(first(t) / (1.5 + 0.7 * average(first(t) ** 2)) ** 0.75)
-
-    def contrast(t: Any) -> Any:
-        x = first(t)
-        mean = average(x)
-        variance = average(x**2) - mean**2
-        return last(0.3 + 1.2 * (x - 0.8 * mean) / (1.5 + 0.7 * variance) ** 0.5)
-
-    attributes = window | {"alpha": 0.7, "delta": 1.5}
-    compare(
-        lambda net: net.layer("spatial_normalization", [net.input], attributes | {"beta": 0.75}),
-        spatial,
-        NUMBERS,
-    )
-    more = {"beta": 0.5, "p0": 0.8, "pm": 0.3, "ps": 1.2}
-    compare(
-        lambda net: net.layer("local_contrast_normalization", [net.input], attributes | more),
-        contrast,
-        NUMBERS,
-    )
 
 
 def test_prelu_at_zero() -> None:
