@@ -81,13 +81,14 @@ if TYPE_CHECKING:
     from mpscnn.runner.runner import FrameFuture, Runner
     from mpscnn.runtime.commands import CommandBuffer, CommandError, CommandQueue, CommandStatus
     from mpscnn.runtime.feature_image import Image, ImageDescriptor, TemporaryImage
-    from mpscnn.runtime.library import build_config, devices, empty, operations
+    from mpscnn.runtime.library import build_config, devices, empty, get_device, is_available, operations
     from mpscnn.runtime.profile import KindTotal, Profile, ProfileStep
+    from mpscnn.runtime.profiling import profile
     from mpscnn.signal import convolve1d, convolve2d, correlate1d, correlate2d
     from mpscnn.training.early_stopping import EarlyStopping
     from mpscnn.training.history import Epoch, History
     from mpscnn.training.image_folder import ImageFolder
-    from mpscnn.training.optimizers import Adam, RmsProp, Sgd
+    from mpscnn.training.optimizers import Adam, AdamW, RmsProp, Sgd
     from mpscnn.training.photo_views import Augmentation
     from mpscnn.training.progress import Evaluated
     from mpscnn.training.trainer import Trainer
@@ -140,12 +141,13 @@ _LAZY = {
     "graph.features": ("FeatureExtractor",),
     "vision.idx": ("read_idx",),
     "graph.layers.layer_maker": ("Tensor",),
-    "runtime.library": ("build_config", "devices", "empty", "operations"),
+    "runtime.library": ("build_config", "devices", "empty", "get_device", "is_available", "operations"),
     "vision.preprocessing": ("preprocess",),
     "graph.network": ("Network",),
     "graph.padding": ("DefaultPadding", "PaddingMethod"),
     "vision.photo": ("YuvImage", "open_photo"),
     "runtime.profile": ("KindTotal", "Profile", "ProfileStep"),
+    "runtime.profiling": ("profile",),
     "vision.results": ("Classification", "Prediction"),
     "runner.runner": ("FrameFuture", "Runner"),
     "apps.train.dispatch": ("train",),
@@ -156,7 +158,7 @@ _LAZY = {
     "graph.gradients": ("GradientCheck", "check_gradients"),
     "training.image_folder": ("ImageFolder",),
     "training.photo_views": ("Augmentation",),
-    "training.optimizers": ("Adam", "RmsProp", "Sgd"),
+    "training.optimizers": ("Adam", "AdamW", "RmsProp", "Sgd"),
     "training.progress": ("Evaluated",),
     "training.early_stopping": ("EarlyStopping",),
     "training.history": ("Epoch", "History"),
@@ -186,6 +188,7 @@ _LAZY_MODULES = {
 
 __all__ = [
     "Adam",
+    "AdamW",
     "Area",
     "Augmentation",
     "Box",
@@ -271,6 +274,8 @@ __all__ = [
     "evaluate_segmenter",
     "from_keras",
     "from_torch",
+    "get_device",
+    "is_available",
     "kernels",
     "load",
     "models",
@@ -280,6 +285,7 @@ __all__ = [
     "open_photo",
     "operations",
     "preprocess",
+    "profile",
     "quantize",
     "read_idx",
     "registry",

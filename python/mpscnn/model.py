@@ -11,7 +11,12 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
 from mpscnn import _core
 from mpscnn._private.arguments import name_list
-from mpscnn._private.expected_names import Expected, accept_foreign_arguments
+from mpscnn._private.expected_names import (
+    Expected,
+    accept_foreign_arguments,
+    canonical_device,
+    device_text,
+)
 from mpscnn._private.model_name import DEFAULT_MODEL, register_weights
 from mpscnn.core_model import (
     core_model,
@@ -124,6 +129,17 @@ register_weights(lambda model: load(model).network.weights)
 _ASSIGNED = ("labels", "preprocess", "information")
 
 
+def network_of(given: Network | Model) -> Network:
+    """Return the network of a model, with the model's labels and preprocessing, or the network itself."""
+    if not isinstance(given, Model):
+        return given
+    from copy import copy
+
+    network = copy(given.network)
+    network.labels, network.preprocess = given.labels, given.preprocess
+    return network
+
+
 def _restored(content: bytes, options: LoadArguments, assigned: dict[str, Any]) -> Model:
     model = Model(_core.Model.parse(content, "pickled model"), **options)
     model.__dict__.update(assigned)
@@ -148,6 +164,14 @@ class Model(Expected, Generic[Answer]):
         UnsupportedError: a layer is a function of this program.
         ParameterError: the argument is not a Network.
     """
+
+    _other_names = (
+        ("labels", "class_names"),
+        ("summary", "info"),
+        ("save", "export_onnx export_coreml to_onnx to_coreml"),
+        ("program.inputs", "inputs"),
+        ("program.outputs", "outputs"),
+    )
 
     @accept_foreign_arguments(options=LOAD_FIELDS)
     def __init__(
@@ -285,6 +309,17 @@ class Model(Expected, Generic[Answer]):
         """The device: "cpu" or "metal"."""
         return self.program.device
 
+    def to(self, device: str) -> Model[Answer]:
+        """Return this model if it is on the device.
+
+        Raises ParameterError for another device: a model stays on the one for which it was loaded.
+        """
+        if canonical_device(device_text(device)) != self.device:
+            raise ParameterError(
+                f"the model was loaded for {self.device!r}; load it with device={device!r} for that one"
+            )
+        return self
+
     @property
     def input_shape(self) -> tuple[int | None, ...]:
         """The shape of the input with the batch first. Raises ParameterError if there are several inputs."""
@@ -301,11 +336,7 @@ class Model(Expected, Generic[Answer]):
 
     def save(self, path: str | os.PathLike[str], **options: Any) -> None:
         """Write the network with this model's labels and preprocessing: see `Network.save`."""
-        from copy import copy
-
-        network = copy(self.network)
-        network.labels, network.preprocess = self.labels, self.preprocess
-        network.save(path, **options)
+        network_of(self).save(path, **options)
 
     @property
     def task(self) -> str:

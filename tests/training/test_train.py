@@ -127,6 +127,61 @@ def test_balanced_classes_weigh_the_same_in_sum() -> None:
     assert class_weights({"b": 3, 2: 0.5}, targets, 3, ["a", "b", "c"]).tolist() == [1, 3, 0.5]
 
 
+def small_network() -> mpscnn.Network:
+    net = mpscnn.Network(input=(4,))
+    net.output(net.softmax(net.dense(net.input, 3)))
+    net.initialize_weights(seed=2)
+    return net
+
+
+X = np.random.default_rng(0).random((12, 4), np.float32)
+Y = np.array([0, 1, 2] * 3 + [0, 0, 0])
+
+
+@pytest.mark.parametrize("given", ["balanced", {0: 0.5, 1: 2}])
+def test_fit_weighs_classes_as_given_weights_do(given: Any) -> None:
+    by_class, by_hand = mpscnn.Trainer(small_network()), mpscnn.Trainer(small_network(), weighted=True)
+    weights = class_weights(given, Y, 3)[Y]
+    first = by_class.fit((X, Y), epochs=2, batch_size=4, class_weight=given)
+    assert first.losses == by_hand.fit((X, Y, weights), epochs=2, batch_size=4).losses
+    # Later epochs without weights count all elements the same.
+    ones = np.ones(len(Y), np.float32)
+    later = by_class.fit((X, Y), epochs=1, batch_size=4)
+    assert later.losses == by_hand.fit((X, Y, ones), epochs=1, batch_size=4).losses
+
+
+def test_fit_weighs_the_photos_of_a_folder(photos: Path) -> None:
+    data = mpscnn.ImageFolder(photos, 16)
+    trainer = mpscnn.Trainer(small_backbone().replace_head(data.labels))
+    trainer.fit(data, batch_size=35, class_weight={"blue": 0.0, "green": 0.0, "red": 0.0})
+    assert trainer.history.losses == [0.0]
+
+
+def test_fit_splits_the_last_elements_off() -> None:
+    split, given = mpscnn.Trainer(small_network()), mpscnn.Trainer(small_network())
+    data, held = (X[:9], Y[:9]), (X[9:], Y[9:])
+    assert (
+        split.fit(X, Y, validation_split=0.25)["val_loss"]
+        == given.fit(data, validation_data=held)["validation_loss"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "options", "message"),
+    [
+        ((X, Y), {"validation_split": 1.5}, "validation_split must be a number"),
+        ((X, Y), {"validation_split": 0.01}, "would be empty"),
+        ((X, Y), {"validation_split": 0.5, "validation_data": (X, Y)}, "exclude each other"),
+        ([(X, Y)], {"validation_split": 0.5}, "validation_split is for arrays"),
+        ([(X, Y)], {"class_weight": "balanced"}, "class_weight is for arrays"),
+        ((X, Y), {"class_weight": {7: 1}}, "names no class of the data"),
+    ],
+)
+def test_fit_refuses_wrong_splits_and_weights(data: Any, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ParameterError, match=message):
+        mpscnn.Trainer(small_network()).fit(data, **options)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

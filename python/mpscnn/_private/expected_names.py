@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Set
 from functools import partial, wraps
 from operator import attrgetter
 from os import PathLike
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, overload
 
 from mpscnn.errors import ParameterError
 
@@ -21,7 +21,6 @@ __all__ = [
     "PRECISIONS",
     "WORDS",
     "Expected",
-    "NamedArrays",
     "accept_foreign_arguments",
     "argument_names",
     "attribute_error",
@@ -32,7 +31,6 @@ __all__ = [
     "option_error",
     "translate_options",
     "twin_attribute",
-    "twin_hint",
 ]
 
 #: Other frameworks' values of arguments in lower case, each with mpscnn's value.
@@ -127,6 +125,9 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("tol", "rtol"), ("tolerance",)),
 }
 
+#: Other frameworks' arguments that are True or False, each with mpscnn's argument and its value for True.
+FLAGS = {"bgr": ("channel_order", "bgr"), **dict.fromkeys(("half", "fp16"), ("precision", "float16"))}
+
 #: The smallest similarity of a name that an error suggests, from 0 to 1.
 _SIMILAR = 0.75
 _POSITIONAL_REST, _NAMED_REST = 0x04, 0x08  # the flags of a code object for *arguments and **options
@@ -177,29 +178,34 @@ def conversion_hint(value: object) -> str:
 
 
 def twin_attribute(owner: Any, place: str, name: str) -> tuple[list[Any], str]:
-    """Look for another framework's name of an attribute in the table of hints, and for similar names.
+    """Look for another framework's name of an attribute: in its class, in the table of hints, and similar names.
 
     Return a list with the attribute to which the name is forwarded, and "". If there is none, the list is empty, and
     the text is a hint to append to the error, or "" if nothing is known.
     """
     if name.startswith("_"):
         return [], ""
+    own_name = _declared_name(type(owner), name)
+    if own_name:
+        return [attrgetter(own_name)(owner)], ""
     from mpscnn._private.hints import twin_of
 
     found = twin_of(place, name) or (place[0].isupper() and twin_of("", name)) or ""
     if " " in found:
         return [], f"; {found}"
-    own = {*dir(owner)}
-    for path in filter(None, found.split("|")):
-        if path.removesuffix("()").partition(".")[0] in own:
-            value = attrgetter(path.removesuffix("()"))(owner)
-            return [value() if path.endswith("()") else value], ""
-    return [], _similar(name, own)
+    if found.startswith("mpscnn."):
+        value = attrgetter(found.removeprefix("mpscnn."))(sys.modules["mpscnn"])
+        return [partial(value, owner) if place[0].isupper() else value], ""
+    return ([attrgetter(found)(owner)], "") if found else ([], _similar(name, {*dir(owner)}))
 
 
-def twin_hint(module: str, name: str) -> str:
-    """Return the hint of `twin_attribute` for a module to which no name is forwarded."""
-    return twin_attribute(sys.modules[module], module, name)[1]
+def _declared_name(owner: type, name: str) -> str:
+    """Return the attribute that a class, or a base of it, declares to have another name; "" if there is none."""
+    for base in owner.__mro__:
+        for own, words in vars(base).get("_other_names", ()):
+            if name in words.split():
+                return str(own)
+    return ""
 
 
 def _similar(name: str, known: Set[str]) -> str:
@@ -242,17 +248,13 @@ def _is_import_from(frame: FrameType) -> bool:
     return 0 <= position < len(code) and code[position] == opmap.get("IMPORT_FROM")
 
 
-class NamedArrays(dict[str, Any]):
-    """A dictionary of arrays. Calling it, like a PyTorch module's `parameters()`, raises an error that explains it."""
-
-    def __call__(self) -> NoReturn:
-        raise TypeError("parameters is a dict of arrays by name, and no method: parameters.values()")
-
-
 class Expected:
     """Base class that forwards other frameworks' names of attributes, or adds a hint to the errors about them."""
 
     __slots__ = ()
+
+    _other_names: ClassVar[tuple[tuple[str, str], ...]] = ()
+    """Attributes of the class with their names in other frameworks, as (("draw", "plot render"),)."""
 
     if not TYPE_CHECKING:  # type checkers would accept every name as an Any
 
@@ -359,6 +361,7 @@ def _own_names(
     name: str, options: Mapping[str, Any], others: Mapping[str, str], known: Set[str] | None
 ) -> dict[str, Any]:
     """Return the options by mpscnn's names. Raises TypeError for a name that is not in `known`; None allows all."""
+    options = _without_flags(options, known)
     for guess in options:
         if others.get(guess) in options:
             raise TypeError(f"{name}() got {guess!r} and {others[guess]!r}, which mean the same")
@@ -367,3 +370,21 @@ def _own_names(
                 f"{name}() has no argument {guess!r}{_instead_of(guess, known - {'self', 'cls'})}"
             )
     return {others.get(guess, guess): value for guess, value in options.items()}
+
+
+def _without_flags(options: Mapping[str, Any], known: Set[str] | None) -> dict[str, Any]:
+    """Replace arguments of FLAGS by mpscnn's arguments, if the function has these."""
+    changed = {}
+    for name, value in options.items():
+        own, meaning = FLAGS.get(name, (name, None))
+        if (
+            meaning is None
+            or known is None
+            or name in known
+            or own not in known
+            or not isinstance(value, bool)
+        ):
+            changed[name] = value
+        elif value:
+            changed[own] = meaning
+    return changed

@@ -35,61 +35,60 @@ _QUANTIZE = "mpscnn.quantize(model, photos) makes a network of integers"
 _CALLBACKS = (
     "Trainer.fit(callbacks=...) takes functions of an Epoch, and early_stopping= an mpscnn.EarlyStopping"
 )
+_TRAINS = (
+    "mpscnn.train trains on photos; mpscnn.Trainer has loss=, optimizer= and learning_rate=, and Trainer.fit has "
+    "epochs=, batch_size=, validation_data=, class_weight= and callbacks="
+)
+_LIMITS = (
+    "Model.detect has score_threshold= and max_detections=, and Model.classify has top=; in a shell "
+    "--score-threshold, --max-detections and --top"
+)
+_SAVES = (
+    "Model.save(path) and Network.save(path) write the format of the suffix: .onnx, .mlpackage or .safetensors; "
+    "`mpscnn convert` in a shell"
+)
+_TO_TORCH = "Network.save('model.onnx') writes a file that PyTorch's tools read"
 _ACTIVATION = "net.activation(x, name) applies it"
 
-#: Rows of: where the words are typed (a class, "mpscnn", "argument", "option", "command", or "" for any class); the
-#: words; and the twin. A twin without spaces is an attribute, to which the word is forwarded; "|" separates those of
-#: several classes. Any other twin is the text that the error adds.
+#: Rows of: where the words are typed (classes, modules, "argument", "option", "command", or "" for any class); the
+#: words; and the twin. A twin without spaces is an attribute, to which the word is forwarded, or a function of mpscnn,
+#: "mpscnn.name", which gets the object as its first argument. Any other twin is the text that the error adds.
+#: Names of attributes that one class has under another name are declared by the class: `Expected._other_names`.
 ROWS: tuple[tuple[str, str, str], ...] = (
-    ("", "plot render", "draw"),
-    ("", "names class_names", "labels|classes"),
-    ("", "tojson json", "to_json"),
-    ("", "to_df dataframe pandas", "to_pandas"),
-    ("", "speed latency", "milliseconds"),
-    ("", "info", "summary"),
-    ("", "confusion_matrix cm", "confusion"),
-    ("", "accuracy acc", "top1|pixel_accuracy|accuracies"),
-    ("", "report classification_report", "class_table|table"),
-    ("", "by_class", "classes"),
-    ("", "class_id cls", "index|indices"),
-    ("", "imap", "map"),
-    ("", "stop shutdown release", "close"),
-    ("", "max_pooling2d maxpool2d maxpool", "max_pool2d"),
-    ("", "average_pooling2d avg_pool2d avgpool", "average_pool2d"),
-    ("", "global_average_pooling2d adaptive_avg_pool2d", "global_average_pool2d"),
-    ("", "batch_normalization batch_norm2d batchnorm2d bn", "batch_norm"),
-    ("", "concatenate cat", "concat"),
-    ("", "fc fully_connected", "dense"),
-    ("", "conv_transpose2d deconv2d", "conv2d_transpose"),
-    ("", "relu6 leaky_relu prelu elu gelu silu swish mish hardswish hardsigmoid softplus", _ACTIVATION),
+    ("Model Network", "evaluate val score", "mpscnn.evaluate"),
+    ("Model Network mpscnn", "profile benchmark", "mpscnn.profile"),
+    ("Network mpscnn mpscnn.quantization", "calibrate", "mpscnn.quantize"),
+    ("mpscnn mpscnn.models", "list list_models", "mpscnn.registry.names"),
+    ("mpscnn.onnx_backend", "InferenceSession", "mpscnn.InferenceSession"),
+    ("mpscnn", "fine_tune fit", "train"),
+    ("mpscnn", "datasets data callbacks transforms optim lr_scheduler", "training"),
+    ("mpscnn", "schedules learning_rate_schedule", "training.schedules"),
+    ("mpscnn", "CosineDecay CosineAnnealingLR", "training.schedules.cosine"),
+    ("mpscnn", "image_dataset_from_directory", "ImageFolder"),
+    ("mpscnn", "augment", "Augmentation"),
+    ("mpscnn", "export_onnx", "converters.export_onnx"),
+    ("mpscnn", "export_coreml", "converters.export_coreml"),
+    ("mpscnn", "list_devices", "devices"),
+    (
+        "Network",
+        "relu6 leaky_relu prelu elu gelu silu swish mish hardswish hardsigmoid softplus",
+        _ACTIVATION,
+    ),
     ("", "state_dict load_state_dict get_weights named_parameters", _WEIGHTS),
     ("", "eval", "nothing trains but a Trainer, so there is nothing to switch"),
     ("", "train fit train_on_batch", _FIT),
     ("", "to cuda cpu mps", _DEVICE),
     ("", "half float", _PRECISION),
     ("", "profile benchmark warmup", _MEASURES),
-    (
-        "",
-        "export to_onnx to_coreml export_onnx export_coreml export_tflite",
-        "save(path) writes the format of the suffix: .onnx, .mlpackage or .safetensors",
-    ),
-    ("", "to_torch", "save('model.onnx') writes a file that PyTorch's tools read"),
-    ("", "evaluate val score", "mpscnn.evaluate(model, data) measures it"),
+    ("Model Network mpscnn", "export export_tflite convert", _SAVES),
+    ("Model Network mpscnn", "to_torch", _TO_TORCH),
     ("", "predict_proba", "predict(photo) has the labels and probabilities, the most probable first"),
     ("", "submit stream predict_async run_async predict_batch", _RUNS),
     ("", "run forward infer get_inputs get_outputs", _ARRAYS),
-    (
-        "",
-        "f1 f1_score precision recall per_class",
-        "classes has the precision, the recall and F1 of each class, and class_table() is a text",
-    ),
-    ("Model", "inputs", "program.inputs"),
-    ("Model", "outputs", "program.outputs"),
     ("Model", "track", "mpscnn.video(path, model) detects objects frame by frame, without tracks"),
-    ("Trainer", "predict", "network.predict"),
     ("Trainer", "load load_weights", "mpscnn.Trainer.resume(path) reads a checkpoint"),
-    ("Network", "calibrate", _QUANTIZE),
     ("Network", "load from_file", "mpscnn.load(path).network reads a file"),
+    ("mpscnn", "read_network", "mpscnn.load(path).network reads a file"),
     (
         "Network",
         "layers modules",
@@ -100,33 +99,25 @@ ROWS: tuple[tuple[str, str, str], ...] = (
         "squeeze unsqueeze permute view",
         "net.reshape(x, shape), net.flatten(x) and net.transpose(x, axes) change the shape",
     ),
-    ("History", "history", "to_dict()"),
-    ("Detections", "conf", "scores"),
     (
         "LentSession",
         "run profile submit predict",
         "a with statement lends it: with model.session() as session: session.run(x)",
     ),
     ("Classification", "boxes xyxy", "a classifier finds no boxes"),
-    ("mpscnn", "list_models", "registry.names"),
-    ("mpscnn", "datasets data Dataset DataLoader", _BATCHES),
-    ("mpscnn", "image_dataset_from_directory", "ImageFolder"),
-    ("mpscnn", "fine_tune fit", "train"),
-    ("mpscnn", "schedules", "training.schedules"),
-    ("mpscnn", "CosineDecay CosineAnnealingLR", "training.schedules.cosine"),
+    ("mpscnn", "Dataset DataLoader", _BATCHES),
     (
-        "mpscnn",
-        "learning_rate_schedule lr_scheduler LearningRateScheduler",
-        "mpscnn.training.schedules has learning rates that change, for learning_rate=",
+        "mpscnn.training",
+        "RandomHorizontalFlip RandomCrop ColorJitter RandomRotation Compose Resize ToTensor Normalize",
+        "mpscnn.Augmentation(flip=0.5) has flip=, crop=, rotation=, brightness= and others, and preprocess= resizes",
     ),
-    ("mpscnn", "AdamW", "mpscnn.Adam(weight_decay=0.01) is AdamW"),
     (
-        "mpscnn",
-        "optim losses",
-        "optimizer= and loss= of Trainer take names, and mpscnn.Sgd, mpscnn.RmsProp and mpscnn.Adam have "
-        "options",
+        "mpscnn.training",
+        "ModelCheckpoint ReduceLROnPlateau LearningRateScheduler TensorBoard",
+        _CALLBACKS,
     ),
-    ("mpscnn", "callbacks TensorBoard ModelCheckpoint ReduceLROnPlateau", _CALLBACKS),
+    ("mpscnn", "losses", "loss= of Trainer takes a name, such as 'cross_entropy', or a mapping"),
+    ("mpscnn", "TensorBoard ModelCheckpoint ReduceLROnPlateau", _CALLBACKS),
     ("mpscnn", "Sequential Module nn layers Conv2d Linear Dense", _LAYERS),
     (
         "mpscnn",
@@ -138,67 +129,33 @@ ROWS: tuple[tuple[str, str, str], ...] = (
         "classify detect segment predict",
         "mpscnn.load(name).predict(photo), or `mpscnn classify`, `detect` or `segment` in a shell",
     ),
-    (
-        "mpscnn",
-        "augment transforms",
-        "ImageFolder(augment=mpscnn.Augmentation()) changes photos at random, and preprocess= of mpscnn.load "
-        "says how they become inputs",
-    ),
-    (
-        "mpscnn",
-        "export export_onnx export_coreml export_tflite convert",
-        "Model.save(path) and Network.save(path) write the format of the suffix, and `mpscnn convert` in a "
-        "shell",
-    ),
     ("mpscnn", "confusion_matrix", "mpscnn.evaluate(model, data).confusion has it"),
-    ("mpscnn", "get_device is_available device cuda list_devices", "mpscnn.devices() lists the devices"),
+    ("mpscnn", "device cuda", "mpscnn.devices() lists the devices"),
     ("mpscnn", "set_num_threads", _THREADS),
     (
         "mpscnn",
         "set_random_seed manual_seed",
         "seed= of Network.initialize_weights, Trainer and ImageFolder takes the seed",
     ),
-    ("mpscnn", "calibrate", _QUANTIZE),
-    ("mpscnn", "profile benchmark", _MEASURES),
-    ("mpscnn", "to_torch", "Network.save('model.onnx') writes a file that PyTorch's tools read"),
-    ("mpscnn", "read_network", "mpscnn.load(path).network reads a file"),
-    ("mpscnn.models", "list names", "mpscnn.registry.names() lists the models"),
-    ("mpscnn.onnx_backend", "InferenceSession", "mpscnn.InferenceSession is onnxruntime's class"),
-    ("mpscnn.quantization", "calibrate", _QUANTIZE),
+    (
+        "argument",
+        "optimizer loss metrics criterion scheduler lr learning_rate lr_scheduler weight_decay momentum "
+        "kernel_regularizer epochs batch_size callbacks data validation_data early_stopping class_weight "
+        "validation_split verbose",
+        _TRAINS,
+    ),
     ("argument", "in_channels in_features", "the channels of the input follow from the tensor"),
     ("argument", "betas", "they are beta1= and beta2= here"),
-    ("argument", "half fp16 float16", "it is precision='float16' here"),
-    (
-        "argument",
-        "map_location providers device_map compute_units",
-        "it is device= here; mpscnn.InferenceSession takes providers=",
-    ),
-    (
-        "argument",
-        "conf score_threshold iou_threshold max_detections",
-        "only Model.detect has a lowest score and a limit",
-    ),
-    ("argument", "bgr", "it is channel_order='bgr' here"),
+    ("argument", "map_location providers device_map compute_units device", _DEVICE),
+    ("argument", "conf score_threshold iou_threshold max_detections top", _LIMITS),
     ("argument", "task", "the file says the task, and Model.task has it"),
     ("argument", "stream workers num_workers", _RUNS),
-    (
-        "argument",
-        "optimizer loss metrics",
-        "mpscnn.Trainer takes it; the epochs of History have the loss and the accuracy",
-    ),
-    ("argument", "validation_split", "validation_data= takes the data, and ImageFolder.split(0.2) makes it"),
-    (
-        "argument",
-        "class_weight sample_weight",
-        "Trainer(weighted=True) takes (inputs, labels, weights) as data",
-    ),
+    ("argument", "sample_weight", "Trainer(weighted=True) takes (inputs, labels, weights) as data"),
     (
         "argument",
         "shuffle",
         "arrays are shuffled by the seed, Trainer(seed=...), and other iterables keep their order",
     ),
-    ("argument", "batch_size epochs", "Trainer.fit takes it, and a network takes batches of any size"),
-    ("argument", "weight_decay momentum", "the optimizer has it: optimizer=mpscnn.Adam(weight_decay=0.01)"),
     (
         "argument",
         "pretrained",
@@ -212,20 +169,11 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "argument",
-        "input_shape",
-        "mpscnn.Network(input) takes the shape of the input, and from_torch example inputs",
-    ),
-    (
-        "argument",
         "dim axis",
         "images are (n, height, width, channels): it is axis= here, and -1 are the channels",
     ),
     ("argument", "save show", "the result has draw() for the picture, show(), to_json() and to_csv()"),
-    (
-        "argument",
-        "format opset opset_version",
-        "the suffix of the path says the format, and mpscnn.converters.export_onnx has more options",
-    ),
+    ("argument", "format opset opset_version", _SAVES),
     (
         "argument",
         "num_classes",
@@ -233,46 +181,20 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "argument",
-        "lr learning_rate",
-        "learning_rate= of Trainer and of optimizers says it, and Trainer.learning_rate can be assigned",
+        "seed kernel_initializer bias_initializer",
+        "Network.initialize_weights(seed) makes the first weights, and Trainer takes seed=",
     ),
-    ("argument", "top", "a list of objects is shortened by max_detections="),
-    (
-        "argument",
-        "rotate rotation mixup cutmix",
-        "flip=, crop=, aspect=, brightness= and contrast= of Augmentation are the variants",
-    ),
-    ("argument", "seed", "Network.initialize_weights and Trainer take it"),
-    ("argument", "callbacks data validation_data early_stopping", "Trainer.fit takes it"),
     ("argument", "quantized int8", _QUANTIZE),
-    ("argument", "verbose", "Trainer.fit has progress=True or False, and results are returned"),
-    (
-        "argument",
-        "kernel_initializer bias_initializer",
-        "Network.initialize_weights makes the first weights",
-    ),
-    (
-        "argument",
-        "kernel_regularizer",
-        "the optimizer has it: mpscnn.Sgd(regularization='l2', regularization_scale=0.01)",
-    ),
     ("argument", "padding_mode", "a convolution pads with zeros; net.pad has other edges"),
     ("argument", "align_corners", "it is alignment='corners' here, otherwise 'half_pixel'"),
-    ("argument", "criterion", "loss= takes the name of a loss, such as 'cross_entropy' or 'mse'"),
-    ("argument", "scheduler lr_scheduler", "learning_rate= takes a function of mpscnn.training.schedules"),
     ("argument", "threads num_threads", _THREADS),
-    ("argument", "device", _DEVICE),
     ("argument", "dtype", _PRECISION),
     (
         "option",
-        "--image --images --input --source -i",
-        "photos, videos and models are given without an option",
+        "--image --images --input --source -i --data",
+        "files and folders are given without an option",
     ),
-    (
-        "option",
-        "--conf --max-det --topk -k -n",
-        "it is --score-threshold and --max-detections of `mpscnn detect`, and --top of `mpscnn classify`",
-    ),
+    ("option", "--conf --max-det --topk -k -n", _LIMITS),
     ("option", "--half --fp16", "it is --precision float16 here"),
     ("option", "--gpu --mps --cuda --cpu", "it is --device metal or --device cpu here"),
     ("option", "--pretrained -m", "it is --model NAME here"),
@@ -283,23 +205,12 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ),
     ("option", "-q --quiet -v --verbose", "results are on stdout, and everything else on stderr"),
     ("option", "--imgsz --size", "photos are resized to the network's input"),
-    ("option", "--data", "the folder is given without an option"),
-    (
-        "option",
-        "--lr --early-stopping --class-weight",
-        "`mpscnn train` chooses it, and mpscnn.Trainer takes it",
-    ),
+    ("option", "--lr --early-stopping --class-weight --batch-size", _TRAINS),
     ("option", "--calibration", "it is --images FOLDER of `mpscnn quantize`"),
-    (
-        "option",
-        "--batch-size",
-        "`mpscnn train` has --batch-size, benchmark and serve have --max-batch; other commands choose it",
-    ),
     ("command", "predict run infer label", "mpscnn classify, detect or segment"),
     ("command", "export save", "mpscnn convert MODEL FILE.onnx"),
     ("command", "list ls search zoo", "mpscnn models"),
-    ("command", "download pull install get", "mpscnn info NAME"),
-    ("command", "show summary inspect describe", "mpscnn info MODEL"),
+    ("command", "show summary inspect describe download pull install get", "mpscnn info MODEL"),
     ("command", "bench speed time", "mpscnn benchmark MODEL"),
     ("command", "eval val validate", "mpscnn evaluate"),
     ("command", "test selftest", "mpscnn verify"),
@@ -314,7 +225,12 @@ ROWS: tuple[tuple[str, str, str], ...] = (
 
 @cache
 def _twins() -> dict[tuple[str, str], str]:
-    return {(place, word): twin for place, words, twin in ROWS for word in words.split()}
+    return {
+        (place, word): twin
+        for places, words, twin in ROWS
+        for place in places.split() or [""]
+        for word in words.split()
+    }
 
 
 def twin_of(place: str, word: str) -> str:

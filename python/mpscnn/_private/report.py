@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from mpscnn._private.expected_names import Expected
 from mpscnn._private.summary import text_table
@@ -24,6 +24,8 @@ Cell = str | int | float | None
 
 class Tabular(Expected):
     """A result with rows of named values."""
+
+    _other_names: ClassVar[tuple[tuple[str, str], ...]] = (("to_pandas", "to_df dataframe pandas"),)
 
     def _named_rows(self) -> tuple[Sequence[str], Iterable[Sequence[Cell]]]:
         """Return the names of the columns, and the rows."""
@@ -74,6 +76,8 @@ class Report(Tabular):
 
     The names of its columns for pandas and CSV are the names of the entries' fields.
     """
+
+    _other_names: ClassVar[tuple[tuple[str, str], ...]] = (("to_json", "tojson json"),)
 
     def _entries(self) -> Sequence[Any]:
         """Return the entries in order."""

@@ -15,9 +15,11 @@ from mpscnn.converters.formats import find_reader, is_package, named_by_file
 from mpscnn.converters.photo_settings import choose_settings, drop_wrong_labels, read_labels
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.errors import ParameterError
+from mpscnn.model import network_of
 
 if TYPE_CHECKING:
     from mpscnn.graph.network import Network
+    from mpscnn.model import Model
 
 __all__ = [
     "CONVERTER_VERSION",
@@ -169,7 +171,7 @@ def convert_files(
 
 
 def export_onnx(
-    network: Network,
+    network: Network | Model,
     path: str | PathLike[str],
     *,
     size: tuple[int, int] | None = None,
@@ -198,11 +200,12 @@ def export_onnx(
     from mpscnn.converters.onnx_writer.export import export
     from mpscnn.graph.quantized import stored_type
 
+    network = network_of(network)
     export(network, path, size=size, layout=layout, dtype=stored_type(network, dtype, "float32"))
 
 
 def export_coreml(
-    network: Network,
+    network: Network | Model,
     path: str | PathLike[str],
     *,
     size: tuple[int, int] | None = None,
@@ -241,6 +244,7 @@ def export_coreml(
     from mpscnn.converters.coreml_writer.export import export
     from mpscnn.graph.quantized import stored_type
 
+    network = network_of(network)
     preprocess = None
     if network.preprocess is not None and len(network.inputs) == 1:
         text = as_json("preprocess", network.preprocess)

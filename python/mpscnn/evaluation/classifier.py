@@ -59,6 +59,15 @@ class ClassFigures:
 class Evaluation(Report):
     """The results of a classifier on labelled photos."""
 
+    _other_names = (
+        ("draw", "plot render"),
+        ("confusion", "confusion_matrix cm"),
+        ("top1", "accuracy acc"),
+        ("class_table", "report classification_report"),
+        ("classes", "by_class per_class"),
+        ("f1", "f1_score"),
+    )
+
     labels: tuple[str, ...]
     """The labels of the model's classes."""
     confusion: NDArray[np.int64]
@@ -103,6 +112,21 @@ class Evaluation(Report):
     def classes(self) -> list[ClassFigures]:
         """The figures of each of `seen_classes`. They are also the rows of `to_pandas()` and `to_csv()`."""
         return [self._figures(index) for index in self.seen_classes]
+
+    @property
+    def precision(self) -> float:
+        """The mean precision of the classes that have one (the macro average); NaN if there are none."""
+        return _mean([one.precision for one in self.classes])
+
+    @property
+    def recall(self) -> float:
+        """The mean recall of the classes that have one (the macro average)."""
+        return _mean([one.recall for one in self.classes])
+
+    @property
+    def f1(self) -> float:
+        """The mean F1 of the classes that have one (the macro average); NaN if there are none."""
+        return _mean([one.f1 for one in self.classes])
 
     def _figures(self, index: int) -> ClassFigures:
         right = int(self.confusion[index, index])
@@ -189,6 +213,11 @@ class Evaluation(Report):
 
         figures = details("Classes", scroll_box(self._html_table(self._columns())))
         return Html(f"<div>{lines(repr(self)[1:-1])}{html_picture(self.draw())}{figures}</div>")
+
+
+def _mean(values: Sequence[float | None]) -> float:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else float("nan")
 
 
 def _share(value: float | None) -> str:

@@ -44,6 +44,8 @@ class ClassOverlap:
 class SegmenterEvaluation(Report):
     """A segmenter's results on photos with labelled pixels."""
 
+    _other_names = (("pixel_accuracy", "accuracy acc"),)
+
     labels: tuple[str, ...]
     """The labels of the model's classes."""
     confusion: NDArray[np.int64]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from mpscnn import _core
 from mpscnn._private.arguments import is_finite_number, name_list, require_text, whole_number, whole_numbers
-from mpscnn._private.expected_names import Expected, NamedArrays, accept_foreign_arguments, number_format
+from mpscnn._private.expected_names import Expected, accept_foreign_arguments, number_format
 from mpscnn._private.literals import ScoresName, StoredTypeName
 from mpscnn._private.model_name import MODEL_SUFFIX
 from mpscnn._private.names import did_you_mean
@@ -46,6 +46,7 @@ from mpscnn.graph.layers.subpixel import SubpixelLayers
 from mpscnn.graph.layers.transpose import TransposeLayers
 from mpscnn.graph.layers.transposed_convolution import TransposedConvolutionLayers
 from mpscnn.graph.structure import NetworkStructure
+from mpscnn.graph.weight_layout import OwnWeights
 from mpscnn.runtime.options import CompileOptions
 from mpscnn.runtime.program import Program, compile_graph
 
@@ -104,6 +105,18 @@ class Network(
             that may vary, except for the last one. Several inputs: a mapping from names to such shapes.
         name: the name in tables and messages.
     """
+
+    _other_names = (
+        ("summary", "info"),
+        ("max_pool2d", "max_pooling2d maxpool2d maxpool"),
+        ("average_pool2d", "average_pooling2d avg_pool2d avgpool"),
+        ("global_average_pool2d", "global_average_pooling2d adaptive_avg_pool2d"),
+        ("batch_norm", "batch_normalization batch_norm2d batchnorm2d bn"),
+        ("concat", "concatenate cat"),
+        ("dense", "fc fully_connected"),
+        ("conv2d_transpose", "conv_transpose2d deconv2d"),
+        ("save", "export_onnx export_coreml to_onnx to_coreml"),
+    )
 
     @accept_foreign_arguments
     def __init__(
@@ -239,7 +252,13 @@ class Network(
             raise ParameterError(f"{what}: layers must be a sequence of layers, got {layers!r}")
         return [layer.index if isinstance(layer, Tensor) else self[layer].index for layer in layers]
 
-    def quantize(self, x: str | Tensor, dtype: str, scale: float, zero_point: int) -> None:
+    def quantize(
+        self,
+        x: str | Tensor,
+        dtype: str | None = None,
+        scale: float | None = None,
+        zero_point: int | None = None,
+    ) -> None:
         """Set the quantisation of an input or a layer's result: number = (integer - zero_point) * scale.
 
         Precision "int8" computes in these integers; other precisions ignore them. Networks from quantised TensorFlow
@@ -251,8 +270,14 @@ class Network(
             scale: a positive number, stored as float32.
             zero_point: the integer that represents 0.
 
-        Raises ParameterError for an unknown layer, another type, or numbers out of range.
+        Raises ParameterError for an unknown layer, another type, or numbers out of range. TypeError: an argument is
+        missing.
         """
+        if dtype is None or scale is None or zero_point is None:
+            raise TypeError(
+                "quantize() sets the scale of one layer and needs dtype, scale and zero_point; "
+                "mpscnn.quantize(network, images) quantises the whole network"
+            )
         if not is_finite_number(scale):
             raise ParameterError(f"quantize: scale must be a number of at least 2^-126, got {scale!r}")
         zero = whole_number("quantize: zero_point", zero_point, -128, 255)
@@ -290,9 +315,24 @@ class Network(
         return self.num_parameters
 
     @property
-    def parameters(self) -> dict[str, NDArray[Any]]:
-        """An alias of `weights`."""
-        return NamedArrays(self.weights)
+    def parameters(self) -> OwnWeights:
+        """An alias of `weights`. `parameters()` is an iterator over the arrays."""
+        return self.weights
+
+    def state_dict(self) -> OwnWeights:
+        """Return `weights`, in mpscnn's order of axes."""
+        return self.weights
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Load the `state_dict` of a network, or of a PyTorch module with layers of the same names.
+
+        It is `load_weights` with the layout "OIHW", unless the weights are those of a network of mpscnn.
+        """
+        self.load_weights(state, layout=None if isinstance(state, OwnWeights) else "OIHW")
+
+    def eval(self) -> Network:
+        """Return this network. A network always computes as in inference; only a `Trainer` trains."""
+        return self
 
     def copy(self) -> Network:
         """Return an independent copy, like `copy.deepcopy`."""

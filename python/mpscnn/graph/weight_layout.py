@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from os import PathLike
 from typing import Any, Literal
 
@@ -29,6 +29,10 @@ class OwnWeights(dict[str, NDArray[Any]]):
     """The weights of a network by name. Their order of axes is known to be mpscnn's, "OHWI"."""
 
     __slots__ = ()
+
+    def __call__(self) -> Iterator[NDArray[Any]]:
+        """Return an iterator over the arrays, like `parameters()` of a PyTorch module."""
+        return iter(self.values())
 
 
 _FROM_OIHW = (0, 2, 3, 1)

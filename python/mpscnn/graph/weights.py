@@ -76,7 +76,7 @@ class GraphWeights(ABC):
         unknown = [name for name in weights if name not in specs]
         if unknown:
             named = ", ".join(f"{name!r}{_suggestion(name, specs)}" for name in unknown[:5])
-            raise WeightsError(f"network {self.name!r} has no weight {named}")
+            raise WeightsError(f"network {self.name!r} has no weight {named}{_folded(unknown)}")
         images = flattened_images(self.graph)
         for name, value in weights.items():
             array = weight_array(name, value)
@@ -193,7 +193,7 @@ class GraphWeights(ABC):
         """Return the layers created with `use_bias=False`."""
 
     @property
-    def weights(self) -> dict[str, NDArray[Any]]:
+    def weights(self) -> OwnWeights:
         """Copies of all weights that are set, in their stored type. Integers are dequantised to float32.
 
         `load_weights` knows the order of axes of this dictionary. For another dictionary with the same arrays it may
@@ -240,6 +240,16 @@ _OTHER_ROLES = {
     "moving_mean": "mean",
     "moving_variance": "variance",
 }
+
+
+def _folded(unknown: Sequence[str]) -> str:
+    """Return a hint if unknown weights belong to batch normalizations of a PyTorch module."""
+    if not any(name.endswith((".running_mean", ".mean")) for name in unknown):
+        return ""
+    return (
+        "; these are batch normalizations, which the network has folded into the layers before them: "
+        "mpscnn.from_torch(module, example, fold=False) keeps them, and mpscnn.load(path) folds those of a state dict"
+    )
 
 
 def _suggestion(name: str, known: Iterable[str]) -> str:

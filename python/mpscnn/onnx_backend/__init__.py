@@ -9,13 +9,15 @@ ONNX' tools and tests take this module, or its class `Backend`. It needs the pac
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
-from mpscnn._private.expected_names import attribute_error, twin_hint
+from mpscnn._private.expected_names import attribute_error, twin_attribute
 from mpscnn.errors import UnsupportedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from os import PathLike
 
     import onnx
     from numpy.typing import NDArray
@@ -25,7 +27,9 @@ if TYPE_CHECKING:
 __all__ = ["Backend", "PreparedModel", "is_compatible", "prepare", "run_model", "run_node", "supports_device"]
 
 
-def prepare(model: onnx.ModelProto, device: str = "CPU", **options: Any) -> PreparedModel:
+def prepare(
+    model: onnx.ModelProto | str | PathLike[str], device: str = "CPU", **options: Any
+) -> PreparedModel:
     """Prepare a model for many runs. See `Backend.prepare`."""
     return _backend().prepare(model, device, **options)
 
@@ -76,7 +80,10 @@ if not TYPE_CHECKING:  # hidden from type checkers, for which every wrong name w
 
     def __getattr__(name: str) -> Any:
         if name not in ("Backend", "PreparedModel"):
-            raise attribute_error(__name__, name, twin_hint(__name__, name))
+            found, hint = twin_attribute(sys.modules[__name__], __name__, name)
+            if found:
+                return found[0]
+            raise attribute_error(__name__, name, hint)
         _backend()
         from mpscnn.onnx_backend import backend
 

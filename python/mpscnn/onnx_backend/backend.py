@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn._private.files import convert_read_errors
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.onnx_backend.models import BackendModel
 from mpscnn.onnx_backend.programs import BoundPrograms
@@ -57,15 +58,17 @@ class Backend(_base.Backend):  # type: ignore[misc,name-defined]
     """The backend class for ONNX' tools and tests. All its methods are class methods."""
 
     @classmethod
-    def prepare(cls, model: onnx.ModelProto, device: str = "CPU", **options: Any) -> PreparedModel:
+    def prepare(
+        cls, model: onnx.ModelProto | str | PathLike[str], device: str = "CPU", **options: Any
+    ) -> PreparedModel:
         """Prepare a model for many runs.
 
         A model whose inputs are all floats with known shapes (except the batch) is compiled here, any other one at its
         first run.
 
         Args:
-            model: a model of opset 1 or later. The package onnx converts models before opset 7. All tensors must be in
-                the model itself.
+            model: a model of opset 1 or later, or the path of its file. The package onnx converts models before opset
+                7. All tensors must be in the model itself.
             device: "CPU" or "METAL". ":0" may follow.
             options: the fields of `mpscnn.CompileOptions` except the device, and those of `mpscnn.RunOptions`.
 
@@ -77,14 +80,13 @@ class Backend(_base.Backend):  # type: ignore[misc,name-defined]
         """
         import onnx
 
+        if isinstance(model, (str, PathLike)):
+            with convert_read_errors(model, WeightsError):
+                model = onnx.load(model)
         if not isinstance(model, onnx.ModelProto):
             raise ParameterError(
-                f"onnx_backend: model must be an onnx.ModelProto, as from onnx.load, got {type(model).__name__}"
-                + (
-                    "; mpscnn.InferenceSession reads a file"
-                    if isinstance(model, (str, bytes, PathLike))
-                    else ""
-                )
+                f"onnx_backend: model must be an onnx.ModelProto or a path, got {type(model).__name__}"
+                + ("; mpscnn.InferenceSession reads the bytes of a file" if isinstance(model, bytes) else "")
             )
         name = _device_name(device)
         if name is None:

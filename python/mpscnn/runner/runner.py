@@ -198,6 +198,11 @@ class Runner(NoCopies, Expected, Generic[Result]):
         UnsupportedError: the model has no preprocessing, or no image input with a fixed size.
     """
 
+    _other_names = (
+        ("map", "imap"),
+        ("close", "stop shutdown release"),
+    )
+
     _instead = "it has threads and frames under way; make another one of a copy of the model"
 
     @overload

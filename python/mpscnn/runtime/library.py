@@ -11,6 +11,7 @@ import numpy as np
 
 from mpscnn import _core
 from mpscnn._private.arguments import whole_numbers
+from mpscnn._private.expected_names import canonical_device, device_text
 from mpscnn._private.literals import PrecisionName
 from mpscnn.errors import ParameterError
 
@@ -46,6 +47,17 @@ def devices() -> list[dict[str, Any]]:
     """
     found: list[dict[str, Any]] = json.loads(_core.devices())
     return found
+
+
+def get_device() -> str:
+    """Return the name of the device that "auto" means for most networks: a GPU that passed its self-check, or "cpu"."""
+    return "metal" if is_available("metal") else "cpu"
+
+
+def is_available(device: str = "metal") -> bool:
+    """Return True if a device with this name of `devices` works on this machine."""
+    name = canonical_device(device_text(device))
+    return any(entry["available"] and entry["name"] == name for entry in devices())
 
 
 def precisions_of(device: str) -> list[PrecisionName]:

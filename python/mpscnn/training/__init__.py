@@ -1,11 +1,47 @@
-"""Train networks: data, optimisers, learning rates and the trainer (docs/training.md)."""
+"""Train networks: data, optimisers, learning rates and the trainer (docs/training.md).
+
+`mpscnn` has the same classes and functions.
+"""
 
 from __future__ import annotations
 
-from mpscnn.training import batches, optimizers, schedules
+import sys
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["batches", "optimizers", "schedules"]
+from mpscnn._private.expected_names import attribute_error, twin_attribute
+from mpscnn.training import batches, optimizers, schedules
+from mpscnn.training.early_stopping import EarlyStopping
+from mpscnn.training.history import Epoch, History
+from mpscnn.training.image_folder import ImageFolder
+from mpscnn.training.optimizers import Adam, AdamW, RmsProp, Sgd
+from mpscnn.training.photo_views import Augmentation
+from mpscnn.training.trainer import Trainer
+
+__all__ = [
+    "Adam",
+    "AdamW",
+    "Augmentation",
+    "EarlyStopping",
+    "Epoch",
+    "History",
+    "ImageFolder",
+    "RmsProp",
+    "Sgd",
+    "Trainer",
+    "batches",
+    "optimizers",
+    "schedules",
+]
 
 
 def __dir__() -> list[str]:
     return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})
+
+
+if not TYPE_CHECKING:  # hidden from type checkers, for which every wrong name would be an Any
+
+    def __getattr__(name: str) -> Any:
+        found, hint = twin_attribute(sys.modules[__name__], __name__, name)
+        if found:
+            return found[0]
+        raise attribute_error(__name__, name, hint)

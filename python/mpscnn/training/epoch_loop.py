@@ -16,7 +16,9 @@ from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn.errors import ParameterError
 from mpscnn.training.batches import Data, batch_count, batches, pair_with_labels
 from mpscnn.training.callbacks import call_all, callback_list
+from mpscnn.training.class_weights import ClassWeight
 from mpscnn.training.early_stopping import EarlyStopping, Watch, stopping_among
+from mpscnn.training.fit_data import split_validation
 from mpscnn.training.history import Epoch, History
 from mpscnn.training.optimizers import Optimizer, Schedule, learning_rate_at
 from mpscnn.training.progress import Evaluated, TrainingProgress
@@ -36,6 +38,7 @@ class EpochLoop(ABC):
     _position: TrainingProgress
     _lock: ForkSafeLock
     _made: list[Epoch]
+    _weighs_classes: bool = False
 
     @property
     @abstractmethod
@@ -52,6 +55,10 @@ class EpochLoop(ABC):
 
         Raises ParameterError if the network has other classes.
         """
+
+    @abstractmethod
+    def _weighted_by_class(self, data: Data, class_weight: ClassWeight) -> Data:
+        """Return the data with the weights of its classes, and make the trainer weighted."""
 
     @abstractmethod
     def evaluate(self, data: Data) -> Evaluated:
@@ -77,6 +84,8 @@ class EpochLoop(ABC):
         callbacks: Any = (),
         early_stopping: EarlyStopping | int | None = None,
         progress: bool | None = None,
+        validation_split: float | None = None,
+        class_weight: ClassWeight = None,
     ) -> History:
         """Train for `epochs` more epochs, and return their losses, accuracies, learning rates and seconds.
 
@@ -98,6 +107,11 @@ class EpochLoop(ABC):
             early_stopping: `mpscnn.EarlyStopping`, or its patience in epochs. At the end the weights are those of the
                 best epoch, unless `restore_best` is False.
             progress: whether to show a progress line on stderr; None: in a terminal or a notebook.
+            validation_split: instead of `validation_data`, the share of the data for validation: the last elements of
+                arrays, as in Keras, or a share of each class of an `ImageFolder`.
+            class_weight: the weights of the losses of classes: "balanced", for rare classes to count as much as
+                frequent ones, or a mapping from class numbers (or labels of an `ImageFolder`) to weights. The trainer
+                is `weighted` from then on, and `step` takes weights.
 
         Raises:
             ParameterError: an unknown option, all epochs together have fewer batches than one update of the weights
@@ -105,7 +119,14 @@ class EpochLoop(ABC):
                 classes than the network (`Network.replace_head`).
             StateError: the loss is not finite.
         """
-        data = self._training_data(data, labels, validation_data)
+        data = pair_with_labels(data, labels)
+        if validation_split is not None:
+            if validation_data is not None:
+                raise ParameterError("validation_split and validation_data exclude each other: give one")
+            data, validation_data = split_validation(data, validation_split)
+        data = self._training_data(data, None, validation_data)
+        if class_weight is not None or self._weighs_classes:
+            data = self._weighted_by_class(data, class_weight or {})
         last = self._current_position.epoch + whole_number("epochs", epochs, minimum=0)
         callbacks, early_stopping = stopping_among(callbacks, early_stopping)
         watch = Watch(early_stopping, validated=validation_data is not None)

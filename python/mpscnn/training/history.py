@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass, fields
 from typing import TYPE_CHECKING, Any, overload
 
-from mpscnn._private.expected_names import Expected
+from mpscnn._private.expected_names import MONITORS, Expected
 from mpscnn._private.report import Cell, Tabular
+from mpscnn.errors import ParameterError
 from mpscnn.training.curves import Chart, charts_picture, charts_svg
 
 if TYPE_CHECKING:
@@ -39,6 +40,11 @@ class Epoch(Expected):
 @dataclass(frozen=True, repr=False)
 class History(Tabular, Sequence[Epoch]):
     """The epochs of a training in order. Notebooks show them as curves and a table."""
+
+    _other_names = (
+        ("accuracies", "accuracy acc"),
+        ("losses", "loss"),
+    )
 
     epochs: tuple[Epoch, ...]
     best_epoch: int | None = None
@@ -78,6 +84,11 @@ class History(Tabular, Sequence[Epoch]):
         """Return a list for each field of `Epoch`, for `pandas.DataFrame`."""
         return {field.name: [getattr(epoch, field.name) for epoch in self] for field in fields(Epoch)}
 
+    @property
+    def history(self) -> dict[str, list[Any]]:
+        """`to_dict()` under the name that it has in Keras."""
+        return self.to_dict()
+
     def _named_rows(self) -> tuple[list[str], list[tuple[Cell, ...]]]:
         return [field.name for field in fields(Epoch)], [astuple(epoch) for epoch in self]
 
@@ -92,11 +103,19 @@ class History(Tabular, Sequence[Epoch]):
     def __getitem__(self, index: int) -> Epoch: ...
     @overload
     def __getitem__(self, index: slice) -> tuple[Epoch, ...]: ...
-    def __getitem__(self, index: int | slice) -> Epoch | tuple[Epoch, ...]:
-        given: object = index
-        if isinstance(given, str):
-            raise TypeError(f"a History is a sequence of epochs, got {given!r}; to_dict() has lists by name")
-        return self.epochs[index]
+    @overload
+    def __getitem__(self, index: str) -> list[Any]: ...
+    def __getitem__(self, index: int | slice | str) -> Epoch | tuple[Epoch, ...] | list[Any]:
+        """Return an epoch, some epochs, or for the name of a field of `Epoch` its value in each epoch.
+
+        Names of Keras, such as "val_loss", are accepted. Raises ParameterError for other names.
+        """
+        if not isinstance(index, str):
+            return self.epochs[index]
+        columns, name = self.to_dict(), MONITORS.get(index, index)
+        if name not in columns:
+            raise ParameterError(f"a History has {', '.join(columns)}, got {index!r}")
+        return columns[name]
 
     def __iter__(self) -> Iterator[Epoch]:
         return iter(self.epochs)

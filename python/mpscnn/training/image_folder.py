@@ -60,6 +60,8 @@ class ImageFolder(Expected, EpochData):
         ParameterError: an option is out of its range.
     """
 
+    _other_names = (("labels", "names class_names"),)
+
     @accept_foreign_arguments
     def __init__(
         self,

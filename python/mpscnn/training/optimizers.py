@@ -13,7 +13,7 @@ from mpscnn._private.settings import plain
 from mpscnn.errors import ParameterError
 from mpscnn.training.schedules import Schedule, restore_rate, stored_rate
 
-__all__ = ["Adam", "Optimizer", "RmsProp", "Schedule", "Sgd"]
+__all__ = ["Adam", "AdamW", "Optimizer", "RmsProp", "Schedule", "Sgd"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +105,13 @@ for _optimizer in (Sgd, RmsProp, Adam):
     _optimizer.__init__ = _without_weights(accept_foreign_arguments(_optimizer.__init__))  # type: ignore[method-assign]
 
 
+def AdamW(  # noqa: N802 - the name of the class in other frameworks
+    learning_rate: float | Schedule = 1e-3, *, weight_decay: float = 0.01, **options: Any
+) -> Adam:
+    """Return `Adam` with weight decay, which is AdamW (Loshchilov and Hutter 2019). `options` are those of `Adam`."""
+    return Adam(learning_rate, weight_decay=weight_decay, **options)
+
+
 def resolve_optimizer(optimizer: Optimizer | str | None, rate: float | Schedule | None) -> Optimizer:
     """Return an optimiser from its name, an object or None, with the learning rate if one is given.
 
@@ -119,7 +126,7 @@ def resolve_optimizer(optimizer: Optimizer | str | None, rate: float | Schedule 
     kinds: dict[str, type[Sgd] | type[RmsProp] | type[Adam]] = {one.kind: one for one in (Sgd, RmsProp, Adam)}
     name = "adam" if optimizer is None else optimizer.lower()
     if name == "adamw":
-        return Adam(1e-3 if rate is None else rate, weight_decay=0.01)
+        return AdamW(1e-3 if rate is None else rate)
     if name not in kinds:
         raise ParameterError(
             f"optimizer must be {', '.join(map(repr, [*kinds, 'adamw']))} or an optimizer, got {optimizer!r}"

@@ -34,7 +34,9 @@ from mpscnn.training.checkpoint import (
     restore_optimizer,
     write_checkpoint,
 )
+from mpscnn.training.class_weights import ClassWeight
 from mpscnn.training.epoch_loop import EpochLoop
+from mpscnn.training.fit_data import weigh_classes
 from mpscnn.training.frozen_layers import FrozenLayers
 from mpscnn.training.history import Epoch
 from mpscnn.training.objective import Objective, loss_of_core
@@ -106,6 +108,7 @@ class Trainer(NoCopies, Expected, EpochLoop):
         WeightsError: the network lacks weights.
     """
 
+    _other_names = (("network.predict", "predict"),)
     _instead = "save(path) writes a checkpoint, and Trainer.resume(path) makes a trainer of it"
 
     @accept_foreign_arguments
@@ -307,6 +310,19 @@ class Trainer(NoCopies, Expected, EpochLoop):
         then = Trainer._resumed(*state, "the best epoch", self._optimizer, None, None)
         with self._lock:
             self._built, self._position = then._built, then._position
+
+    def _weighted_by_class(self, data: Data, class_weight: ClassWeight) -> Data:
+        classes = int(self._built.described["prediction"][-1])
+        weighted = weigh_classes(data, class_weight, classes)
+        if not self._options["weighted"]:
+            settings, arrays = self._state()
+            settings = settings | {"options": {**settings["options"], "weighted": True}}
+            then = Trainer._resumed(settings, arrays, "class_weight", self._optimizer, None, None)
+            with self._lock:
+                self._options, self._objective = then._options, then._objective
+                self._built, self._position = then._built, then._position
+        self._weighs_classes = True
+        return weighted
 
     def _stored(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         head, now = self._original.detection, self._current_position

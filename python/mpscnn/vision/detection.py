@@ -26,6 +26,8 @@ __all__ = ["Detection", "Detections"]
 class Detection(Expected):
     """A detected object: its class, its probability (0 to 1) and its box."""
 
+    _other_names = (("index", "class_id cls"),)
+
     label: str
     score: float
     box: Box
@@ -51,6 +53,11 @@ class Detection(Expected):
 @dataclass(frozen=True, repr=False)
 class Detections(PhotoResult, Sequence[Detection]):
     """The objects on one photo, the most probable first, and information about the computation."""
+
+    _other_names = (
+        ("labels", "names class_names"),
+        ("scores", "conf"),
+    )
 
     detections: tuple[Detection, ...]
     photo_size: tuple[int, int]

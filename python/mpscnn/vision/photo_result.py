@@ -17,6 +17,12 @@ __all__ = ["PhotoResult"]
 class PhotoResult(Tabular):
     """The results for one photo, and information about the computation."""
 
+    _other_names: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("draw", "plot render"),
+        ("to_json", "tojson json"),
+        ("milliseconds", "speed latency"),
+    )
+
     device: str
     precision: str
     reason: str

@@ -45,6 +45,8 @@ class Prediction(Expected):
     It is from 0 to 1, or the network's own number if the result's `scores_are` is "as is".
     """
 
+    _other_names = (("index", "class_id cls"),)
+
     label: str
     probability: float
     index: int
@@ -60,6 +62,8 @@ class Prediction(Expected):
 @dataclass(frozen=True, repr=False)
 class Classification(PhotoResult, Sequence[Prediction]):
     """The classes of one photo, the most probable first, and information about the computation."""
+
+    _other_names = (("labels", "names class_names"),)
 
     predictions: tuple[Prediction, ...]
     device: str

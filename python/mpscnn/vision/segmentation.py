@@ -30,6 +30,8 @@ UNSEEN = 255
 class Area(Expected):
     """The part of a photo that belongs to one class."""
 
+    _other_names = (("index", "class_id cls"),)
+
     label: str
     index: int
     pixels: int
@@ -40,6 +42,8 @@ class Area(Expected):
 @dataclass(frozen=True, eq=False)
 class Segmentation(PhotoResult):
     """The class of every pixel of a photo, and information about the computation."""
+
+    _other_names = (("names", "class_names"),)
 
     labels: NDArray[np.uint8]
     """The class numbers (height, width) of the upright photo; `UNSEEN` for pixels that were cropped away."""

@@ -144,7 +144,12 @@ def test_wrong_calls_are_explained(file: Path, tmp_path: Path) -> None:
 
 
 def test_other_calls_lead_to_the_session(file: Path) -> None:
-    with pytest.raises(ParameterError, match=r"mpscnn\.InferenceSession reads a file"):
-        mpscnn.onnx_backend.prepare(str(file))  # type: ignore[arg-type]
+    with pytest.raises(ParameterError, match=r"mpscnn\.InferenceSession reads the bytes"):
+        mpscnn.onnx_backend.prepare(file.read_bytes())  # type: ignore[arg-type]
+    with pytest.raises(WeightsError, match=r"missing\.onnx"):
+        mpscnn.onnx_backend.prepare(file.with_name("missing.onnx"))
+    prepared = mpscnn.onnx_backend.prepare(str(file))
+    expected = mpscnn.InferenceSession(file).run(None, {"x": images(1)})
+    np.testing.assert_array_equal(prepared.run([images(1)])[0], expected[0])
     with mpscnn.load().session() as session, pytest.raises(TypeError, match=r"mpscnn\.InferenceSession"):
         session.run(None, {"x": images(1)})  # type: ignore[call-overload]

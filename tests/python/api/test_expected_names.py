@@ -75,8 +75,9 @@ def test_names_of_networks_and_programs() -> None:
     for found in (net(X), net.predict(X), program(X), program.run(X), program.run(X), net.copy()(X)):
         np.testing.assert_array_equal(found, expected)
     assert net.parameters.keys() == net.weights.keys()
-    with pytest.raises(TypeError, match=r"no method: parameters.values\(\)"):
-        net.parameters()  # type: ignore[operator]
+    assert [array.shape for array in net.parameters()] == [array.shape for array in net.weights.values()]
+    net.load_state_dict(net.state_dict())
+    np.testing.assert_array_equal(net.eval()(X), expected)
     for other in (copy.copy(program), copy.deepcopy(net).compile(), pickle.loads(pickle.dumps(program))):
         np.testing.assert_array_equal(other.run(X), expected)
 

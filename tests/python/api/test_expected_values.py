@@ -98,7 +98,6 @@ def test_cuda_is_refused_with_what_there_is(name: str) -> None:
         (lambda: 2 ** network().input, "x * x is a square"),
         (lambda: network().input @ network().input, "net.matmul(x, y)"),
         (lambda: abs(network().input), "net.activation(x, 'absolute')"),
-        (lambda: mpscnn.History(())["loss"], "to_dict() has lists by name"),
     ],
 )
 def test_uses_that_are_refused(use: Callable[[], Any], message: str) -> None:

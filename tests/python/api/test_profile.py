@@ -286,3 +286,16 @@ def test_command_cannot_write_a_trace(model: str, tmp_path: Path, capsys: pytest
     missing = tmp_path / "missing" / "trace.json"
     assert call("profile", model, "--device", "cpu", "--trace", str(missing)) == 2
     assert "cannot be written" in capsys.readouterr().err
+
+
+def test_one_call_measures_networks_models_and_programs() -> None:
+    model = mpscnn.load()
+    for one in (model, model.network, model.program):
+        assert {step.kind for step in mpscnn.profile(one, runs=1).steps} == {
+            step.kind
+            for step in model.program.session().profile(np.zeros((1, 64, 64, 3), np.float32), runs=1).steps
+        }
+    with pytest.raises(mpscnn.ParameterError, match="expected a Network, Model or Program, got int"):
+        mpscnn.profile(3)
+    with pytest.raises(mpscnn.ParameterError, match="precision is for a Network"):
+        mpscnn.profile(model, precision="float16")

@@ -33,6 +33,7 @@ def from_torch(
     module: Any,
     example_inputs: Any = None,
     *,
+    input_shape: Sequence[int] | None = None,
     name: str | None = None,
     fold: bool = True,
     check: bool = True,
@@ -53,6 +54,7 @@ def from_torch(
             (n, channels, height, width). A `torch.nn.Parameter` among them, or a mapping of parameters as for
             `torch.func.functional_call`, becomes weights of the network instead of an input. An exported program needs
             none.
+        input_shape: the shape of an example of random numbers, such as (1, 3, 224, 224), instead of `example_inputs`.
         name: the name of the network; None: that of the module's class.
         fold: True for inference: batch normalizations become part of the layers before them, and biases of zeros are
             left out. False for training: both stay layers, and exactly the parameters of the module are trained, under
@@ -85,9 +87,12 @@ def from_torch(
         program, prepared, inputs = module, call.module, call.inputs
     else:
         title = name or _name_of(module)
+        if example_inputs is None and input_shape is not None:
+            example_inputs = torch.rand(tuple(input_shape), generator=torch.Generator().manual_seed(0))
         if example_inputs is None:
             raise ParameterError(
-                "from_torch: example_inputs are needed; torch.rand(1, 3, 224, 224) is an example for a photo"
+                "from_torch: example_inputs are needed; torch.rand(1, 3, 224, 224) is an example for a photo, and "
+                "input_shape=(1, 3, 224, 224) makes one"
             )
         call = bind_call(module, example_inputs, dynamic_shapes)
         inputs = example_tensors(call.inputs)

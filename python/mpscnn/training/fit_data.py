@@ -1,0 +1,91 @@
+"""Prepare the data of `Trainer.fit`: split a part off for validation, and weigh losses by class."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn._private.arguments import is_finite_number
+from mpscnn.errors import ParameterError
+from mpscnn.training.batches import Data, EpochData
+from mpscnn.training.class_weights import ClassWeight, class_weights
+from mpscnn.training.image_folder import ImageFolder
+
+__all__ = ["split_validation", "weigh_classes"]
+
+
+def split_validation(data: Data, share: float) -> tuple[Data, Data]:
+    """Split the last part of arrays off for validation, as Keras does, or a share of each class of an `ImageFolder`.
+
+    Raises ParameterError for other data, a share that is not between 0 and 1, or a part without elements.
+    """
+    if isinstance(data, ImageFolder):
+        return data.split(share)
+    if not is_finite_number(share) or not 0 < share < 1:
+        raise ParameterError(f"validation_split must be a number above 0 and below 1, got {share!r}")
+    if not isinstance(data, tuple) or len(data) < 2:
+        raise ParameterError(
+            "validation_split is for arrays and for an ImageFolder; pass validation_data= for batches"
+        )
+    count = len(data[1])
+    first = count - round(share * count)
+    if not 0 < first < count:
+        raise ParameterError(f"validation_split={share}: one part of {count} elements would be empty")
+    return (
+        tuple(_sliced(part, slice(first)) for part in data),
+        tuple(_sliced(part, slice(first, None)) for part in data),
+    )
+
+
+def _sliced(part: Any, chosen: slice) -> Any:
+    """Return some elements of an array, or of each array in a list of a network's inputs."""
+    if isinstance(part, (list, tuple)) and part and hasattr(part[0], "shape"):
+        return [array[chosen] for array in part]
+    return part[chosen]
+
+
+def weigh_classes(data: Data, given: ClassWeight, classes: int) -> Data:
+    """Return data with a weight for each element's loss, from its class. Weights that it has are multiplied.
+
+    Raises ParameterError for a wrong `class_weight`, and for data other than arrays and an `ImageFolder`.
+    """
+    if isinstance(data, ImageFolder):
+        weights = class_weights(given, data.targets, classes, data.labels)
+        return _WeightedFolder(data, weights)
+    if not isinstance(data, tuple) or len(data) < 2:
+        raise ParameterError(
+            "class_weight is for arrays and for an ImageFolder; give batches of (inputs, labels, weights)"
+        )
+    targets = _class_numbers(np.asarray(data[1]))
+    of_elements = class_weights(given, targets, classes)[targets]
+    before = np.asarray(data[2], np.float32) if len(data) > 2 else np.float32(1)
+    return (*data[:2], before * of_elements)
+
+
+def _class_numbers(labels: NDArray[Any]) -> NDArray[np.int64]:
+    """Return the class numbers of labels, which are these or shares of the classes (n, classes)."""
+    if labels.ndim == 2 and labels.dtype.kind == "f":
+        return np.asarray(labels.argmax(-1), np.int64)
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":
+        raise ParameterError(
+            f"class_weight needs class numbers (n,) as labels, got {labels.dtype} {labels.shape}"
+        )
+    return labels.astype(np.int64)
+
+
+class _WeightedFolder(EpochData):
+    """The photos of a folder, with the weights of their classes."""
+
+    def __init__(self, photos: ImageFolder, weights: NDArray[np.float32]) -> None:
+        self._photos, self._weights = photos, weights
+
+    def __len__(self) -> int:
+        return len(self._photos)
+
+    def batches(self, size: int, *, epoch: int | None = None, first: int = 0) -> Iterator[tuple[Any, ...]]:
+        """Yield batches as `EpochData.batches` does."""
+        for inputs, labels in self._photos.batches(size, epoch=epoch, first=first):
+            yield inputs, labels, labels @ self._weights if labels.ndim == 2 else self._weights[labels]
