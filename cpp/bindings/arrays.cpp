@@ -143,11 +143,12 @@ mpscnn_tensor signal_tensor(const py::array &array, const std::string &what) {
 }
 
 py::array copy_of(const mpscnn_tensor &tensor) {
-    const char *name = "";
-    for (const ElementType &entry : element_types)
-        if (entry.type == tensor.dtype) name = entry.name;
-    return py::array(py::dtype(name), std::vector<py::ssize_t>(tensor.shape, tensor.shape + tensor.rank),
-                     tensor.data);
+    const auto *type = std::find_if(element_types.begin(), element_types.end(),
+                                    [&](const ElementType &entry) { return entry.type == tensor.dtype; });
+    py::array copy(py::dtype(type->name), std::vector<py::ssize_t>(tensor.shape, tensor.shape + tensor.rank));
+    // NumPy would release the interpreter lock while it copies, and another thread might free the memory.
+    std::memcpy(copy.mutable_data(), tensor.data, static_cast<std::size_t>(copy.nbytes()));
+    return copy;
 }
 
 std::span<float> writable_floats(py::array &array, int rank, const std::string &what) {

@@ -19,11 +19,11 @@
 
 namespace mpscnn::engine {
 
-/// The arithmetic of a program; see docs/architecture.md, "Numbers".
+/// The arithmetic of a program; see docs/definitions.md, "Numbers".
 enum class Precision {
     float32,
     float16,  ///< half weights, float32 sums, results rounded to half at the rounding points of
-              ///< docs/architecture.md
+              ///< docs/definitions.md
     bfloat16, ///< bf16 dot products, float32 sums; results that convolutions and dense layers read are
               ///< rounded to bfloat16
     int8      ///< quantised networks with integers, like TensorFlow Lite's reference kernels

@@ -40,7 +40,7 @@ def write_checkpoint(
     """
     text = np.frombuffer(json.dumps({"format": _FORMAT, **settings}).encode(), np.uint8)
     with replace_atomically(path, WeightsError) as file:
-        np.savez(file, allow_pickle=False, settings=text, **arrays)
+        np.savez(file, settings=text, **arrays)
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

@@ -422,14 +422,14 @@ class ClassifierTraining:
     def _keep(self, best: bool) -> None:
         if best:
             with replace_atomically(self._folder / "best.npz", WeightsError) as file:
-                np.savez(file, allow_pickle=False, **self._best.weights)
+                np.savez(file, **self._best.weights)
         _write_json(
             self._folder / "history.json", [asdict(record) for record in self._of_phase("last blocks")]
         )
 
     def _keep_head(self) -> None:
         with replace_atomically(self._folder / "head.npz", WeightsError) as file:
-            np.savez(file, allow_pickle=False, **self._best.weights)
+            np.savez(file, **self._best.weights)
         _write_json(self._folder / "head.json", [asdict(record) for record in self._of_phase("last layer")])
 
     def _restore_head(self) -> bool:

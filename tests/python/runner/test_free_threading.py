@@ -97,8 +97,9 @@ def test_an_iterator_shared_by_threads_loses_and_repeats_nothing() -> None:
 
 
 def test_networks_and_kernels_that_threads_change_and_read() -> None:
-    network = small_network()
-    weight = np.zeros((4, 3, 3, 4), np.float32)
+    network = mpscnn.Network(input=(8, 8, 40))
+    network.output(network.conv2d(network.input, 40, 3, name="conv"))
+    weight = np.zeros((40, 3, 3, 40), np.float32)  # numpy copies so many numbers without the interpreter lock
     kernel = kernels.PoolingMax(2, 2, stride_x=2, stride_y=2)
     moved = kernels.PoolingMax(2, 2)
     queue = mpscnn.CommandQueue("cpu", threads=1)
