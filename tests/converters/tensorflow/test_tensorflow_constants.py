@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from converters.tensorflow_writer import Graph
 
+from mpscnn.converters import read_network
 from mpscnn.converters.budget import Budget
 from mpscnn.converters.constant import Constant
 from mpscnn.converters.tensorflow.constant_operators import COMPUTED, compute
@@ -102,3 +105,18 @@ def test_divisions_by_zero_and_long_results() -> None:
     with pytest.raises(UnsupportedError, match="fills more numbers"):
         computed("Fill", [many.reshape([1]), one])
     assert compute("Add", [Constant.of(np.zeros(3), budget)] * 2, {}) is None
+
+
+@pytest.mark.parametrize("kind", ["Relu", "ResizeBilinear", "ResizeNearestNeighbor"])
+def test_the_batch_of_a_computed_tensor_stays_free(kind: str, tmp_path: Path) -> None:
+    """A reshape to (batch, rest), with the batch taken from the shape of a result, keeps the images apart."""
+    graph = Graph()
+    image = graph.placeholder(-1, 4, 4, 2)
+    size = [] if kind == "Relu" else [graph.constant(np.array([4, 4], np.int32))]
+    made = graph.node(kind, image, *size)
+    begin, end, step = (graph.constant(np.array([number], np.int32)) for number in (0, 1, 1))
+    batch = graph.node("StridedSlice", graph.node("Shape", made), begin, end, step, shrink_axis_mask=1)
+    shape = graph.node("Pack", batch, graph.constant(np.array(32, np.int32)), axis=0)
+    graph.node("Reshape", made, shape, name="result")
+    network = read_network([graph.save(tmp_path / "graph.pb")])
+    assert [output.shape for output in network.outputs] == [(None, 32)]

@@ -171,6 +171,10 @@ class Builder:
         """Return the shape of a tensor. Raises UnsupportedError if it is not known."""
         return self._values.extents(tensor)
 
+    def trial_shapes(self, tensor: str) -> tuple[list[int], list[int]]:
+        """Return the shape of a tensor twice: with the first and with the second number of each free extent."""
+        return self._values.trial_shapes(tensor)
+
     def fixed_shape(self, tensor: str) -> tuple[int, ...]:
         """Return the shape of a tensor whose extents must be known, except that a free batch counts as 1."""
         extents = self.extents(tensor)

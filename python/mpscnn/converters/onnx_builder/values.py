@@ -20,7 +20,7 @@ from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.parameters import Parameters
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.converters.tensor import FileTensor
-from mpscnn.errors import ParameterError, UnsupportedError
+from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 
 OPSET = 20
 """The version of ONNX' operators."""
@@ -30,10 +30,20 @@ FLOAT, INT64, BOOL = 1, 7, 9
 
 Extents = tuple[int | None, ...]
 
+# Operators whose results are truth values, and those whose results are positions.
 _TRUTHS = frozenset(
-    ["And", "Equal", "Greater", "GreaterOrEqual", "IsInf", "IsNaN", "Less", "LessOrEqual", "Not", "Or", "Xor"]
-)  # operators whose results are truth values
+    {
+        "And", "Equal", "Greater", "GreaterOrEqual", "IsInf", "IsNaN", "Less", "LessOrEqual", "Not", "Or", "Xor",
+    }
+)  # fmt: skip
 _POSITIONS = frozenset({"ArgMax", "ArgMin", "NonZero", "Shape", "Size"})
+# Operators whose operands have elements of one type.
+_OF_ONE_TYPE = frozenset(
+    {
+        "Add", "BatchNormalization", "Concat", "Conv", "ConvTranspose", "Div", "Gemm", "MatMul", "Max", "Min", "Mul",
+        "Sub",
+    }
+)  # fmt: skip
 # The operand whose type the result has, if it is not the first one.
 _TYPED_BY = {"Where": 1, "OneHot": 2}
 # A later operator may make these superfluous, so a reason against them is only raised if their shape is needed.
@@ -115,6 +125,8 @@ class Values:
         Raises UnsupportedError, WeightsError and the like if the ONNX reader cannot convert the node.
         """
         self._file.makers.update(dict.fromkeys(node.outputs, node))
+        if node.kind in _OF_ONE_TYPE and len({self.element(name) for name in node.inputs if name}) > 1:
+            raise WeightsError("damaged: its operands have elements of different types")
         for place, name in enumerate(node.outputs):
             self._elements[name] = self._element_of(node, place)
         reason = next((self._reasons[name] for name in node.inputs if name in self._reasons), None)
@@ -145,15 +157,22 @@ class Values:
         return None
 
     def extents(self, name: str) -> Extents:
-        """Return the shape of a tensor. Raises UnsupportedError if it is not known."""
+        """Return the shape of a tensor, with None for free extents. Raises UnsupportedError if it is not known."""
+        return tuple(low if low == high else None for low, high in zip(*self.trial_shapes(name), strict=True))
+
+    def trial_shapes(self, name: str) -> tuple[list[int], list[int]]:
+        """Return the shape of a tensor twice: with the first and with the second number of each free extent.
+
+        Raises UnsupportedError if the shape is not known.
+        """
         if name in self._tensors:
-            return tuple(self._tensors[name].shape)
+            shape = list(self._tensors[name].shape)
+            return shape, shape
         for c in self._contexts[:1]:
             if name in c.values:
-                return c.values[name].shape
+                return c.values[name].trial_shapes()
             if (constant := c.constants.find(name)) is not None:
-                low, high = constant.low.shape, constant.high.shape
-                return tuple(a if a == b else None for a, b in zip(low, high, strict=True))
+                return list(constant.low.shape), list(constant.high.shape)
         raise UnsupportedError(self._reasons.get(name, "the shape of its input is not known"))
 
     def element(self, name: str) -> int:

@@ -11,7 +11,6 @@ import numpy as np
 from mpscnn._private.names import did_you_mean
 from mpscnn.converters.constant import Constant
 from mpscnn.converters.layer_names import LayerNames, quote_name
-from mpscnn.converters.layout import Atom, Axis, FreeExtents, trial_shapes
 from mpscnn.converters.onnx_builder.builder import Builder, Extents
 from mpscnn.converters.onnx_builder.walk import Walk
 from mpscnn.converters.read_options import ReadOptions
@@ -76,9 +75,6 @@ class _Converter:
         self._builder = Builder(file.origin, shapes, size=file.flow.size, whole=whole, keeps_axes=True)
         self._walk = Walk(self._builder, file.origin)
         self._values: dict[Ref, Operand] = {}
-        # The axes of results whose shape an operator takes, by the name of the result.
-        self._axes: dict[str, list[Axis]] = {}
-        self._free = FreeExtents()
         self._blocks: dict[str, tuple[int, int]] = {}
         self._weights: Weights = {}
         self._inputs = {place: name for name, place in file.places.items()}
@@ -178,10 +174,7 @@ class _Converter:
         """Return the shape of a result twice: with the first and with the second number of each free extent."""
         if not self._builder.has(blob):
             raise UnsupportedError("takes the shape of a result that cannot be computed")
-        if blob not in self._axes:
-            extents = self._builder.extents(self._builder.tensor(blob))
-            self._axes[blob] = [(self._free.atom() if one is None else Atom(one),) for one in extents]
-        return trial_shapes(self._axes[blob])
+        return self._builder.trial_shapes(self._builder.tensor(blob))
 
     def _convert(self, ref: Ref, kind: str, attributes: dict[str, Any], operands: list[Operand]) -> None:
         handler = HANDLERS.get(kind)
