@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from oracles.torchvision_models import torchvision
+from oracles.torchvision_models import torchvision_module
 
 import mpscnn
 
@@ -32,9 +31,8 @@ def objects(seed: int) -> list[dict[str, Any]]:
 
 def torchvision_matches(anchors: Any, boxes: Any) -> Any:
     """Return the number of each anchor's object, or -1, by the matcher of torchvision's SSD with its threshold 0.5."""
-    torchvision()
-    utils = importlib.import_module("torchvision.models.detection._utils")
-    overlaps = importlib.import_module("torchvision.ops.boxes").box_iou(boxes, anchors)
+    utils = torchvision_module("models.detection._utils")
+    overlaps = torchvision_module("ops.boxes").box_iou(boxes, anchors)
     if not len(boxes):
         return torch.full((len(anchors),), -1)
     return utils.SSDMatcher(0.5)(overlaps)
@@ -42,9 +40,8 @@ def torchvision_matches(anchors: Any, boxes: Any) -> Any:
 
 def torchvision_loss(net: mpscnn.Network, labels: list[dict[str, Any]], heads: NDArray[np.float32]) -> Any:
     """Return the loss of torchvision's SSD and its gradient with respect to the outputs of the heads."""
-    torchvision()
-    utils = importlib.import_module("torchvision.models.detection._utils")
-    ssd = importlib.import_module("torchvision.models.detection.ssd").SSD
+    utils = torchvision_module("models.detection._utils")
+    ssd = torchvision_module("models.detection.ssd").SSD
     centers = torch.tensor(detector(net).anchors) * SIDE
     anchors = torch.cat([centers[:, :2] - centers[:, 2:] / 2, centers[:, :2] + centers[:, 2:] / 2], 1)
     targets = [

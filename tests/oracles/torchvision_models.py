@@ -29,6 +29,12 @@ def torchvision() -> Any:
     return importlib.import_module("torchvision")
 
 
+def torchvision_module(name: str) -> Any:
+    """Import a module of torchvision, such as "ops.boxes"."""
+    torchvision()
+    return importlib.import_module(f"torchvision.{name}")
+
+
 def timm() -> Any:
     """Import timm, which imports torchvision."""
     torchvision()

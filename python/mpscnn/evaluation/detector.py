@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,13 +11,12 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from mpscnn._private.arguments import is_finite_number, is_whole_number
-from mpscnn._private.files import read_content
 from mpscnn._private.report import Column, Report
 from mpscnn.errors import ParameterError, ShapeError, UnsupportedError
 from mpscnn.evaluation.classifier import require_model
 from mpscnn.evaluation.photo_stream import Failed, readable_results
 from mpscnn.model import Model
+from mpscnn.training.scenes.coco import read_coco_file
 
 __all__ = ["DetectorEvaluation", "evaluate_detector", "evaluate_with", "require_pycocotools"]
 
@@ -136,7 +134,7 @@ def evaluate_with(
     require_model(model)
     if model.task != "detection":
         raise ShapeError(f"network {model.name!r} is not a detector, but made for {model.task}")
-    dataset = _read(annotations)
+    dataset = read_coco_file(annotations)
     categories = _categories(model, dataset, annotations)
     require_pycocotools()
     samples = [(Path(photos) / image["file_name"], image["id"]) for image in dataset["images"]]
@@ -181,55 +179,6 @@ def require_pycocotools() -> None:
         raise UnsupportedError(
             f"evaluating a detector needs pycocotools: pip install pycocotools ({error})"
         ) from error
-
-
-def _read(path: str | PathLike[str]) -> dict[str, Any]:
-    content = read_content(path, ParameterError)
-    try:
-        dataset = json.loads(content.decode())
-    except (ValueError, RecursionError) as error:
-        raise ParameterError(f"{path}: is not a JSON file: {error}") from error
-    wanted = {
-        "images": ("id", "file_name"),
-        "categories": ("id", "name"),
-        "annotations": ("image_id", "category_id", "bbox"),
-    }
-    if not isinstance(dataset, dict):
-        raise ParameterError(f"{path}: expected an object with {', '.join(wanted)}")
-    for key, fields in wanted.items():
-        entries = dataset.get(key)
-        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-            raise ParameterError(f"{path}: {key!r} must be a list of objects")
-        for entry in entries:
-            _check(f"{path}: {key}", entry, fields)
-    known = {key: {entry["id"] for entry in dataset[key]} for key in ("images", "categories")}
-    for number, entry in enumerate(dataset["annotations"], start=1):
-        for field, key in (("image_id", "images"), ("category_id", "categories")):
-            if entry[field] not in known[key]:
-                raise ParameterError(
-                    f"{path}: an annotation has the {field} {entry[field]}, which {key!r} lack"
-                )
-        entry["id"] = number
-        entry.setdefault("area", entry["bbox"][2] * entry["bbox"][3])
-        entry.setdefault("iscrowd", 0)
-        for field, right in (
-            ("area", is_finite_number(entry["area"])),
-            ("iscrowd", entry["iscrowd"] in (0, 1)),
-        ):
-            if not right:
-                raise ParameterError(f"{path}: annotations: {field} cannot be {entry[field]!r}")
-    return dataset
-
-
-def _check(place: str, entry: dict[str, Any], fields: Sequence[str]) -> None:
-    for field in fields:
-        value = entry.get(field)
-        if field == "bbox":
-            right = isinstance(value, list) and len(value) == 4 and all(map(is_finite_number, value))
-        else:
-            right = isinstance(value, str) if field in ("name", "file_name") else is_whole_number(value)
-        if not right:
-            raise ParameterError(f"{place}: {field} cannot be {value!r}")
 
 
 def _categories(model: Model, dataset: dict[str, Any], path: object) -> dict[int, int]:

@@ -5,20 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn._private.files import convert_read_errors, require_regular
 from mpscnn._private.report import Column, Report
 from mpscnn.errors import ImageError, ParameterError, ShapeError
 from mpscnn.evaluation.classifier import require_model
 from mpscnn.evaluation.photo_stream import Failed, readable_results
 from mpscnn.model import Model
-from mpscnn.vision.photo_file import read_image
+from mpscnn.training.scenes.masks import read_mask
 from mpscnn.vision.segmentation import UNSEEN
 
 __all__ = [
@@ -26,7 +23,6 @@ __all__ = [
     "classes_of_segmenter",
     "counted_pairs",
     "evaluate_segmenter",
-    "read_mask",
     "segmenter_evaluation_of",
 ]
 
@@ -161,26 +157,6 @@ def segmenter_evaluation_of(model: Model, counts: Iterable[NDArray[np.int64]]) -
         raise ParameterError("no photo to evaluate with")
     labels = tuple(model.labels or (f"class {index}" for index in range(classes)))
     return SegmenterEvaluation(labels, confusion, images, seconds)
-
-
-def read_mask(path: str | PathLike[str]) -> NDArray[np.uint8]:
-    """Return the class numbers (height, width) of a picture with a palette or in gray.
-
-    Raises ImageError for a picture of another kind, or one that cannot be read.
-    """
-    with convert_read_errors(path, ImageError):
-        require_regular(path, ImageError)
-        with Path(path).open("rb") as file:
-            try:
-                picture = read_image(file, Path(path).stat().st_size)
-            except ImageError:
-                raise
-            except Exception as error:  # decoders raise many kinds
-                raise ImageError(f"{path}: is damaged or cut off: {error}") from error
-    if picture is None or picture.mode not in ("P", "L"):
-        what = "no picture" if picture is None else f"a picture of mode {picture.mode}"
-        raise ImageError(f"{path}: is {what}; a mask has class numbers, in a palette or in gray")
-    return np.asarray(picture)
 
 
 def counted_pairs(mask: Any, found: NDArray[np.uint8], classes: int) -> NDArray[np.int64]:

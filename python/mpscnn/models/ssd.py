@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mpscnn._private.arguments import whole_number
@@ -25,6 +25,7 @@ _STRIDES = (16, 32, 64, 128, 256, 512)
 _ASPECT_RATIOS = (1.0, 2.0, 0.5, 3.0, 0.3333)  # the published configurations round 1 / 3 like this
 _EXTRA_CHANNELS = (512, 256, 256, 128)  # channels of the four maps after the classifier's layers
 _FIRST_SHAPES = 3
+ANCHORS_AT_A_POINT = len(_ASPECT_RATIOS) + 1
 _MIN_EXTRA_CHANNELS = 16  # min_depth in TensorFlow's SSD configurations
 
 _Layer = Callable[[Network, Tensor, int, str], Tensor]
@@ -62,7 +63,7 @@ def ssd_mobilenet_v1(
     net = Network(input=(*image_size(input_size), 3), name="ssd_mobilenet_v1")
     last = mobilenet_v1_layers(net, net.input, depth_multiplier=depth_multiplier)
     maps = [net["pointwise11"], last, *_extra_maps(net, last, depth_multiplier, _convolution)]
-    return _with_heads(net, maps, classes, score, 1, weights)
+    return load_weights(add_heads(net, maps, classes, ssd_head(score=score), depthwise=1), weights)
 
 
 @accept_foreign_arguments
@@ -82,16 +83,19 @@ def ssdlite_mobilenet_v2(
     net = Network(input=(*image_size(input_size), 3), name="ssdlite_mobilenet_v2")
     x = mobilenet_v2_blocks(net, net.input, depth_multiplier=depth_multiplier)
     last = mobilenet_v2_last(net, x, depth_multiplier=depth_multiplier)
-    maps = [net["expand14"], last, *_extra_maps(net, last, depth_multiplier, _separable)]
-    return _with_heads(net, maps, classes, score, 3, weights)
+    maps = [net["expand14"], last, *_extra_maps(net, last, depth_multiplier, separable)]
+    return load_weights(add_heads(net, maps, classes, ssd_head(score=score)), weights)
 
 
-def ssd_head(*, score: str = "sigmoid", strides: Sequence[int] = _STRIDES) -> DetectionHead:
+def ssd_head(
+    *, score: str = "sigmoid", strides: Sequence[int] = _STRIDES, anchors: Mapping[str, Any] | None = None
+) -> DetectionHead:
     """Return the settings that turn the outputs of TensorFlow's SSD networks into boxes (docs/detection.md).
 
     Args:
         score: "sigmoid" or "softmax".
         strides: the strides of the feature maps, in pixels of the input.
+        anchors: other settings of the anchors, such as min_scale.
     """
     if score not in ("sigmoid", "softmax"):
         raise ParameterError(f"score must be 'sigmoid' or 'softmax', got {score!r}")
@@ -100,7 +104,12 @@ def ssd_head(*, score: str = "sigmoid", strides: Sequence[int] = _STRIDES) -> De
             "version": 1,
             "boxes": {"output": "boxes", "order": "yx", "variances": [0.1, 0.1, 0.2, 0.2]},
             "scores": {"output": "scores", "kind": score, "background": True},
-            "anchors": {"rule": "scales", "strides": list(strides), "aspect_ratios": list(_ASPECT_RATIOS)},
+            "anchors": {
+                "rule": "scales",
+                "strides": list(strides),
+                "aspect_ratios": list(_ASPECT_RATIOS),
+                **(anchors or {}),
+            },
             "suppression": {"iou_threshold": 0.6, "score_threshold": 0.3},
         }
     )
@@ -146,23 +155,33 @@ def _convolution(net: Network, x: Tensor, channels: int, name: str) -> Tensor:
     return net.conv2d(x, channels, 3, strides=2, padding="same", activation="relu6", name=name)
 
 
-def _separable(net: Network, x: Tensor, channels: int, name: str) -> Tensor:
+def separable(net: Network, x: Tensor, channels: int, name: str) -> Tensor:
+    """Add a depthwise separable 3 x 3 convolution with stride 2."""
     y = net.depthwise_conv2d(x, 3, strides=2, padding="same", activation="relu6", name=f"{name}_depthwise")
     return net.conv2d(y, channels, 1, activation="relu6", name=name)
 
 
-def _with_heads(
-    net: Network, maps: Sequence[Tensor], classes: int, score: str, depthwise: int, weights: Weights
+def add_heads(
+    net: Network,
+    maps: Sequence[Tensor],
+    classes: int,
+    head: DetectionHead,
+    *,
+    depthwise: int = 3,
+    first_shapes: int = _FIRST_SHAPES,
 ) -> Network:
-    """Add the heads and the outputs.
+    """Add the heads and the outputs to a network, and return it.
 
-    `depthwise` is the size of depthwise kernels before the heads; 1: there are none.
+    Args:
+        maps: the feature maps. Each has an anchor for each aspect ratio and one more at each point.
+        head: the settings of the detection, which become those of the network.
+        depthwise: the size of depthwise kernels before the heads; 1: there are none.
+        first_shapes: the number of anchors at each point of the first map.
     """
-    head = ssd_head(score=score)
     columns = {"box": 4, "score": whole_number("classes", classes) + 1}
     parts: dict[str, list[Any]] = {kind: [] for kind in columns}
     for number, x in enumerate(maps, start=1):
-        shapes = _FIRST_SHAPES if number == 1 else len(_ASPECT_RATIOS) + 1
+        shapes = first_shapes if number == 1 else ANCHORS_AT_A_POINT
         for kind, width in columns.items():
             y, name = x, f"{kind}{number}"
             if depthwise > 1:
@@ -174,4 +193,4 @@ def _with_heads(
     net.output(net.concat(parts["box"], axis=1, name="boxes"))
     net.output(net.concat(parts["score"], axis=1, name="scores"))
     net.detection = head
-    return load_weights(net, weights)
+    return net

@@ -2,35 +2,39 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn._private.arguments import whole_number
-from mpscnn._private.files import convert_write_errors, read_content, replace_atomically
-from mpscnn.errors import ImageError, ParameterError, WeightsError
+from mpscnn.errors import ImageError, WeightsError
 from mpscnn.graph.network import Network
-from mpscnn.training.array_archive import read_arrays, require_readable
 from mpscnn.training.backbone import Backbone, as_arrays
 from mpscnn.training.class_weights import ClassWeight, class_weights
 from mpscnn.training.feature_store import StoredFeatures, store_features
 from mpscnn.training.history import Epoch, History
 from mpscnn.training.image_folder import ImageFolder, UnreadablePhotosError
 from mpscnn.training.optimizers import Adam
+from mpscnn.training.run_folder import RunFolder, fingerprint
 from mpscnn.training.schedules import cosine, warm_up
 from mpscnn.training.trainer import Trainer
 
-__all__ = ["ClassifierOptions", "ClassifierTraining", "Progress", "Record", "history_of", "record_text"]
+__all__ = [
+    "ClassifierOptions",
+    "ClassifierTraining",
+    "Progress",
+    "Record",
+    "history_of",
+    "record_text",
+    "records_of",
+]
 
 _FORMAT = "mpscnn classifier run 2"
-_DESCRIPTION = "run.json"
 _RESULTS = ("history.json", "head.json", "head.npz", "best.npz", "checkpoint.npz")
 _HEAD_EPOCHS, _HEAD_RATE = 60, 1e-3
 # The largest batch for training the last layer, and the minimum number of steps in an epoch. The last layer needs
@@ -38,7 +42,9 @@ _HEAD_EPOCHS, _HEAD_RATE = 60, 1e-3
 _HEAD_MAX_BATCH, _HEAD_EPOCH_STEPS = 32, 12
 _RATE = 2e-4
 
-Phase = Literal["features", "last layer", "last blocks"]
+Phase = Literal["features", "last layer", "last blocks", "detector", "segmenter"]
+#: The measure of validation photos, in phases in which it is not the accuracy.
+_MEASURES = {"detector": "mAP at 0.5 ", "segmenter": "mean IoU "}
 Weights = dict[str, NDArray[np.float32]]
 
 
@@ -99,9 +105,10 @@ class Record:
 
 def record_text(record: Record, total: int) -> str:
     """Return the numbers of an epoch of a phase as a line. `total` is the largest number of epochs."""
+    measure, best = _MEASURES.get(record.phase, ""), " (best)" if record.best else ""
     return (
         f"{record.phase} {record.epoch}/{total}: loss {record.loss:.4f}, accuracy {record.accuracy:.2%}, "
-        f"validation {record.validation_accuracy:.2%}{' (best)' if record.best else ''}"
+        f"validation {measure}{record.validation_accuracy:.2%}{best}"
     )
 
 
@@ -133,7 +140,9 @@ class Progress:
 
 
 @dataclass
-class _Best:
+class Best:
+    """The weights of the best epoch so far, with its validation accuracy and loss."""
+
     weights: Weights = field(default_factory=dict)
     accuracy: float = -1.0
     loss: float = float("inf")
@@ -175,10 +184,10 @@ class ClassifierTraining:
         self.validation = validation
         self.options = options
         self.history: list[Record] = []
-        self._training, self._folder = training, folder
+        self._training = training
         self._backbone = Backbone(network, options.trained_layers)
         self._device, self._threads = device, threads
-        self._best = _Best()
+        self._best = Best()
         self._weights = (
             None
             if options.class_weight is None
@@ -191,7 +200,10 @@ class ClassifierTraining:
             }
             for part in ("training", "validation")
         }
-        self._open(resume, restart)
+        stored = [path.name for part in self._stored.values() for path in part.values()]
+        self._run = RunFolder(folder, (*_RESULTS, *stored))
+        description = {"format": _FORMAT, "fingerprint": self._fingerprint()}
+        self._run.open(description, resume=resume, restart=restart)
 
     # ---- Results --------------------------------------------------------------------------------------
 
@@ -222,12 +234,7 @@ class ClassifierTraining:
 
     def remove(self) -> None:
         """Remove the run's files, and its folder if nothing else is in it."""
-        for path in (self._folder / _DESCRIPTION, *self._results()):
-            path.unlink(missing_ok=True)
-            for left_over in self._folder.glob(f".{path.name}.*"):  # left by a killed process
-                left_over.unlink(missing_ok=True)
-        if self._folder.is_dir() and not any(self._folder.iterdir()):
-            self._folder.rmdir()
+        self._run.remove()
 
     # ---- Training -------------------------------------------------------------------------------------
 
@@ -282,7 +289,7 @@ class ClassifierTraining:
             seed=self.options.seed,
             weighted=self._weights is not None,
         )
-        self._best = _Best()
+        self._best = Best()
         data, held = self._data("training", name), self._data("validation", name)
         waited = 0
         for epoch in trainer.iter_epochs(data, epochs=_HEAD_EPOCHS, batch_size=batch, validation_data=held):
@@ -297,7 +304,7 @@ class ClassifierTraining:
         options, name = self.options, self._backbone.cut
         epochs = options.epochs
         optimizer = Adam(self._tail_rate())
-        checkpoint = self._folder / "checkpoint.npz"
+        checkpoint = self._run / "checkpoint.npz"
         if checkpoint.exists():
             trainer = Trainer.resume(
                 checkpoint, optimizer=optimizer, device=self._device, threads=self._threads
@@ -353,7 +360,7 @@ class ClassifierTraining:
         accuracy, loss = epoch.validation_accuracy, epoch.validation_loss
         better = (accuracy, -loss) > (self._best.accuracy, -self._best.loss)
         if better:
-            self._best = _Best(as_arrays(trainer.network), accuracy, loss)
+            self._best = Best(as_arrays(trainer.network), accuracy, loss)
         record = Record(
             phase,
             epoch.index,
@@ -370,82 +377,43 @@ class ClassifierTraining:
 
     # ---- The run's folder -----------------------------------------------------------------------------
 
-    def _open(self, resume: bool, restart: bool) -> None:
-        description = {"format": _FORMAT, "fingerprint": self._fingerprint()}
-        path = self._folder / _DESCRIPTION
-        if resume:
-            if not path.exists():
-                raise ParameterError(f"{self._folder}: there is no run to resume")
-            if _json(path) != description:
-                raise ParameterError(
-                    f"{self._folder}: the run had other photos, another model or other options; --restart deletes it "
-                    "and starts again"
-                )
-            return
-        if not restart and any(path.exists() for path in self._results()):
-            raise ParameterError(
-                f"{self._folder}: has the state of an interrupted run; --resume continues it, --restart deletes "
-                "it and starts again"
-            )
-        self.remove()
-        with convert_write_errors(self._folder, WeightsError):
-            self._folder.mkdir(parents=True, exist_ok=True)
-        _write_json(path, description)
-
-    def _results(self) -> list[Path]:
-        """Return the paths of all files with progress, except the description."""
-        stored = [path for part in self._stored.values() for path in part.values()]
-        return [*(self._folder / name for name in _RESULTS), *stored]
-
     def _fingerprint(self) -> str:
         """Return a hash of everything that determines the result."""
-        digest = hashlib.sha256()
-        for photos in (self._training, self.validation):
-            for photo, label in zip(photos.paths, photos.targets.tolist(), strict=True):
-                about = os.stat(photo)  # noqa: PTH116 - the name may be no text
-                place = os.path.relpath(photo, photos.path)
-                digest.update(
-                    f"{place!r} {label} {about.st_size} {about.st_mtime_ns};".encode(errors="surrogateescape")
-                )
-        network = self._backbone.network
-        digest.update(
-            json.dumps([asdict(self.options), self.labels, network.to_dict()], sort_keys=True).encode()
+        files = (
+            (photo, f"{os.path.relpath(photo, photos.path)!r} {label}")
+            for photos in (self._training, self.validation)
+            for photo, label in zip(photos.paths, photos.targets.tolist(), strict=True)
         )
-        digest.update(repr((self._training.settings, self.validation.settings)).encode())
-        for name, values in network.weights.items():
-            digest.update(name.encode() + np.ascontiguousarray(values).tobytes())
-        return digest.hexdigest()
+        read = repr((self._training.settings, self.validation.settings))
+        settings = [asdict(self.options), self.labels, read]
+        return fingerprint(files, settings, self._backbone.network)
 
     def _of_phase(self, phase: Phase) -> list[Record]:
         return [record for record in self.history if record.phase == phase]
 
     def _keep(self, best: bool) -> None:
         if best:
-            with replace_atomically(self._folder / "best.npz", WeightsError) as file:
-                np.savez(file, **self._best.weights)
-        _write_json(
-            self._folder / "history.json", [asdict(record) for record in self._of_phase("last blocks")]
-        )
+            self._run.write_weights("best.npz", self._best.weights)
+        self._run.write_json("history.json", [asdict(record) for record in self._of_phase("last blocks")])
 
     def _keep_head(self) -> None:
-        with replace_atomically(self._folder / "head.npz", WeightsError) as file:
-            np.savez(file, **self._best.weights)
-        _write_json(self._folder / "head.json", [asdict(record) for record in self._of_phase("last layer")])
+        self._run.write_weights("head.npz", self._best.weights)
+        self._run.write_json("head.json", [asdict(record) for record in self._of_phase("last layer")])
 
     def _restore_head(self) -> bool:
         """Restore the last layer if its phase was complete. Return whether it was.
 
         Otherwise the phase runs again from the beginning.
         """
-        path = self._folder / "head.json"
+        path = self._run / "head.json"
         if not path.exists():
             return False
-        records = _records(path)
+        records = records_of(self._run, "head.json")
         best = next((record for record in reversed(records) if record.best), None)
         if best is None:
             raise WeightsError(f"{path}: is damaged: no epoch is the best")
         self.history += records
-        self._best = _Best(_arrays(self._folder / "head.npz"), best.validation_accuracy, best.validation_loss)
+        self._best = Best(self._run.read_weights("head.npz"), best.validation_accuracy, best.validation_loss)
         return True
 
     def _restore(self, epochs: int) -> int:
@@ -453,44 +421,19 @@ class ClassifierTraining:
 
         Return the number of epochs since the best one.
         """
-        records = _records(self._folder / "history.json")[:epochs]
+        records = records_of(self._run, "history.json")[:epochs]
         self.history += records
         bests = [number for number, record in enumerate(records) if record.best]
         if not bests:
             return len(records)
         best = records[bests[-1]]
-        self._best = _Best(_arrays(self._folder / "best.npz"), best.validation_accuracy, best.validation_loss)
+        self._best = Best(self._run.read_weights("best.npz"), best.validation_accuracy, best.validation_loss)
         return len(records) - 1 - bests[-1]
 
 
-def _records(path: Path) -> list[Record]:
+def records_of(run: RunFolder, name: str) -> list[Record]:
+    """Return the records of a file of a run. Raises WeightsError if it is damaged."""
     try:
-        return [Record(**entry) for entry in _json(path)]
+        return [Record(**entry) for entry in run.read_json(name)]
     except TypeError as error:
-        raise WeightsError(f"{path}: is damaged: {error}") from error
-
-
-def _json(path: Path) -> Any:
-    try:
-        return json.loads(read_content(path, WeightsError))
-    except ValueError as error:
-        raise WeightsError(f"{path}: is damaged: {error}") from error
-
-
-def _write_json(path: Path, value: Any) -> None:
-    with replace_atomically(path, WeightsError) as file:
-        file.write(json.dumps(value).encode())
-
-
-def _arrays(path: Path) -> Weights:
-    require_readable(path)
-    try:
-        return read_arrays(path, lambda name: "." in name)  # names of weights are layer.role
-    except WeightsError as error:
-        raise WeightsError(f"{path}: is damaged: {error}") from error
-    except (ValueError, AttributeError, TypeError) as error:
-        raise WeightsError(f"{path}: is damaged") from error
-    except MemoryError:
-        raise
-    except Exception as error:  # the modules zipfile and zlib raise many kinds
-        raise WeightsError(f"{path}: is damaged: {error}") from error
+        raise WeightsError(f"{run / name}: is damaged: {error}") from error

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from copy import copy
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from mpscnn.errors import ImageError, ParameterError
 from mpscnn.graph.class_numbers import ClassNumbers
 from mpscnn.training.batches import EpochData
 from mpscnn.training.class_folders import list_class_folders
+from mpscnn.training.loading import load_ahead
 from mpscnn.training.photo_views import Augmentation, PhotoReader
 
 __all__ = ["ImageFolder", "UnreadablePhotosError"]
@@ -213,7 +214,7 @@ class ImageFolder(Expected, EpochData):
 
         def tried(index: int) -> ImageError | None:
             try:
-                self._read(index, None, np.empty(self._reader.shape, np.float32))
+                self._read(None, index, np.empty(self._reader.shape, np.float32))
             except ImageError as error:
                 return error
             return None
@@ -223,37 +224,15 @@ class ImageFolder(Expected, EpochData):
             return {path: error for path, error in zip(self.paths, errors, strict=True) if error is not None}
 
     def _loaded(self, parts: Sequence[NDArray[np.int64]], epoch: int | None) -> Iterator[Batch]:
-        with ThreadPoolExecutor(self._threads, "mpscnn-photos") as pool:
-            begun: deque[tuple[NDArray[np.float32], NDArray[np.int64], list[Future[None]]]] = deque()
-            try:
-                for chosen in parts:
-                    inputs = np.empty((len(chosen), *self._reader.shape), np.float32)
-                    work = [
-                        pool.submit(self._read, int(index), epoch, row)
-                        for index, row in zip(chosen, inputs, strict=True)
-                    ]
-                    begun.append((inputs, chosen, work))
-                    if len(begun) > 2:
-                        yield self._finished(*begun.popleft())
-                while begun:
-                    yield self._finished(*begun.popleft())
-            finally:
-                for _, _, work in begun:
-                    for future in work:
-                        future.cancel()
+        read = partial(self._read, epoch)
+        for inputs, chosen, _ in load_ahead(parts, read, self._reader.shape, self._threads):
+            yield inputs, self.targets[chosen]
 
     def __iter__(self) -> Iterator[Batch]:
         """Yield batches of 32 unchanged photos in order. `batches` has more options."""
         return self.batches(32)
 
-    def _read(self, index: int, epoch: int | None, row: NDArray[np.float32]) -> None:
+    def _read(self, epoch: int | None, index: int, row: NDArray[np.float32]) -> None:
         random = np.random.default_rng([self._seed, 0 if epoch is None else epoch + 1, index])
         augmentation = None if epoch is None else self._augmentation
         self._reader.read(self.paths[index], row, augmentation, random)
-
-    def _finished(
-        self, inputs: NDArray[np.float32], chosen: NDArray[np.int64], work: list[Future[None]]
-    ) -> Batch:
-        for future in work:
-            future.result()
-        return inputs, self.targets[chosen]

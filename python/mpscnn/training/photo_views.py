@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +54,17 @@ class Augmentation:
 Augmentation.__init__ = accept_foreign_arguments(Augmentation.__init__)  # type: ignore[method-assign]
 
 
+class Light(Protocol):
+    """The largest changes of brightness, contrast and saturation, as shares."""
+
+    @property
+    def brightness(self) -> float: ...
+    @property
+    def contrast(self) -> float: ...
+    @property
+    def saturation(self) -> float: ...
+
+
 class PhotoReader:
     """Converts photos to float32 inputs (height, width, channels). Several threads may use it.
 
@@ -84,20 +95,21 @@ class PhotoReader:
     ) -> None:
         """Write a photo, or a random variant, into `output`. Raises ImageError with the file's name."""
         photo = open_photo(path)
-        shown = photo if augmentation is None else _part(photo, augmentation, random)
-        try:
-            _core.preprocess(shown.core, self._text, output)
-        except Error as error:  # the settings are valid, so the photo is the cause
-            raise ImageError(f"{path}: {error}") from error
+        self.convert(photo if augmentation is None else _part(photo, augmentation, random), output)
         if augmentation is None:
             return
         if random.random() < augmentation.flip:
             output[:] = output[:, ::-1].copy()
-        self._relight(output, augmentation, random)
+        self.relight(output, augmentation, random)
 
-    def _relight(
-        self, view: NDArray[np.float32], augmentation: Augmentation, random: np.random.Generator
-    ) -> None:
+    def convert(self, photo: Photo, output: NDArray[np.float32]) -> None:
+        """Write the pixels of an opened photo into `output`. Raises ImageError with the file's name."""
+        try:
+            _core.preprocess(photo.core, self._text, output)
+        except Error as error:  # the settings are valid, so the photo is the cause
+            raise ImageError(f"{photo.name}: {error}") from error
+
+    def relight(self, view: NDArray[np.float32], augmentation: Light, random: np.random.Generator) -> None:
         """Change brightness, contrast and saturation. Results are limited to the range from black to white."""
         factors = [
             1 + float(random.uniform(-reach, reach))

@@ -111,7 +111,7 @@ def test_command_for_detectors(tmp_path: Path, detector: str, command: Command) 
         ("{", "is not a JSON file"),
         ("[]", "expected an object with images, categories, annotations"),
         ({"images": 1}, "'images' must be a list"),
-        ({"images": [{"id": 1}]}, "images: file_name cannot be None"),
+        ({"images": [{"id": 1}]}, r"images\[0\]: file_name cannot be None"),
         (
             {"annotations": [{"image_id": 9, "category_id": 17, "bbox": SEEN}]},
             "image_id 9, which 'images' lack",
@@ -120,7 +120,7 @@ def test_command_for_detectors(tmp_path: Path, detector: str, command: Command) 
         *(
             (
                 {"annotations": [{"image_id": 1, "category_id": 17, "bbox": SEEN, field: None}]},
-                f"annotations: {field} cannot be None",
+                rf"annotations\[0\]: {field} cannot be None",
             )
             for field in ("area", "iscrowd")
         ),

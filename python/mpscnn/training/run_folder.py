@@ -1,0 +1,127 @@
+"""The folder with the state of a training, from which a stopped training continues."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn._private.files import convert_write_errors, read_content, replace_atomically
+from mpscnn.errors import ParameterError, WeightsError
+from mpscnn.graph.network import Network
+from mpscnn.training.array_archive import read_arrays, require_readable
+
+__all__ = ["RunFolder", "fingerprint"]
+
+_DESCRIPTION = "run.json"
+
+
+class RunFolder:
+    """The files of a training: a description of all that determines the result, and files with its progress.
+
+    Args:
+        path: the folder.
+        results: the names of the files with progress.
+    """
+
+    def __init__(self, path: Path, results: Sequence[str]) -> None:
+        self.path = path
+        self._results = [path / name for name in results]
+
+    def __truediv__(self, name: str) -> Path:
+        """Return the path of a file."""
+        return self.path / name
+
+    def open(self, description: Mapping[str, Any], *, resume: bool, restart: bool) -> None:
+        """Begin a training, or continue the one in the folder.
+
+        Raises:
+            ParameterError: with `resume`, the folder has no training, or one with another description; without `resume`
+                and `restart`, the folder has a training that would be lost.
+            WeightsError: the folder or its description cannot be written or, with `resume`, read.
+        """
+        path = self / _DESCRIPTION
+        if resume:
+            if not path.exists():
+                raise ParameterError(f"{self.path}: there is no run to resume")
+            if self.read_json(_DESCRIPTION) != description:
+                raise ParameterError(
+                    f"{self.path}: the run had other photos, another model or other options; --restart deletes it "
+                    "and starts again"
+                )
+            return
+        if not restart and any(path.exists() for path in self._results):
+            raise ParameterError(
+                f"{self.path}: has the state of an interrupted run; --resume continues it, --restart deletes "
+                "it and starts again"
+            )
+        self.remove()
+        with convert_write_errors(self.path, WeightsError):
+            self.path.mkdir(parents=True, exist_ok=True)
+        self.write_json(_DESCRIPTION, description)
+
+    def remove(self) -> None:
+        """Remove the files, and the folder if nothing else is in it."""
+        for path in (self / _DESCRIPTION, *self._results):
+            path.unlink(missing_ok=True)
+            for left_over in self.path.glob(f".{path.name}.*"):  # left by a killed process
+                left_over.unlink(missing_ok=True)
+        if self.path.is_dir() and not any(self.path.iterdir()):
+            self.path.rmdir()
+
+    def read_json(self, name: str) -> Any:
+        """Return the content of a JSON file. Raises WeightsError if it is damaged."""
+        try:
+            return json.loads(read_content(self / name, WeightsError))
+        except ValueError as error:
+            raise WeightsError(f"{self / name}: is damaged: {error}") from error
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Write a JSON file."""
+        with replace_atomically(self / name, WeightsError) as file:
+            file.write(json.dumps(value).encode())
+
+    def read_weights(self, name: str) -> dict[str, NDArray[np.float32]]:
+        """Return weights by name. Raises WeightsError if the file is damaged."""
+        path = self / name
+        require_readable(path)
+        try:
+            return read_arrays(path, lambda name: "." in name)  # names of weights are layer.role
+        except WeightsError as error:
+            raise WeightsError(f"{path}: is damaged: {error}") from error
+        except (ValueError, AttributeError, TypeError) as error:
+            raise WeightsError(f"{path}: is damaged") from error
+        except MemoryError:
+            raise
+        except Exception as error:  # the modules zipfile and zlib raise many kinds
+            raise WeightsError(f"{path}: is damaged: {error}") from error
+
+    def write_weights(self, name: str, weights: Mapping[str, NDArray[np.float32]]) -> None:
+        """Write weights by name."""
+        with replace_atomically(self / name, WeightsError) as file:
+            np.savez(file, **weights)
+
+
+def fingerprint(files: Iterable[tuple[str, str]], settings: Any, network: Network) -> str:
+    """Return a hash of everything that determines the result of a training.
+
+    Args:
+        files: the path of each file, and the text that stands for it and its labels.
+        settings: other settings, as JSON.
+        network: the network with which the training starts.
+    """
+    digest = hashlib.sha256()
+    for path, text in files:
+        about = os.stat(path)  # noqa: PTH116 - the name may be no text
+        line = f"{text} {about.st_size} {about.st_mtime_ns};"
+        digest.update(line.encode(errors="surrogateescape"))
+    digest.update(json.dumps([settings, network.to_dict()], sort_keys=True).encode())
+    for name, values in network.weights.items():
+        digest.update(name.encode() + np.ascontiguousarray(values).tobytes())
+    return digest.hexdigest()

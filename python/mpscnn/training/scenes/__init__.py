@@ -1,0 +1,1 @@
+"""Train detectors and segmenters on photos with labelled objects or masks."""

@@ -1,0 +1,129 @@
+"""Read annotations of objects in COCO's format: a JSON file with images, categories and annotations."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from mpscnn._private.arguments import is_finite_number, is_whole_number
+from mpscnn._private.files import read_content
+from mpscnn.errors import ParameterError
+from mpscnn.training.scenes.labelled import LabelledObjects, ObjectList, fail, find_photo
+
+__all__ = ["read_coco", "read_coco_file"]
+
+_FIELDS = {
+    "images": ("id", "file_name"),
+    "categories": ("id", "name"),
+    "annotations": ("image_id", "category_id", "bbox"),
+}
+
+
+def read_coco_file(path: str | PathLike[str]) -> dict[str, Any]:
+    """Return the content of a COCO file with checked entries. Annotations are numbered anew, from 1 on.
+
+    Raises ParameterError for a file that cannot be read, is not JSON, lacks a field or has two entries with one id. The
+    message names the file and the entry.
+    """
+    content = read_content(path, ParameterError)
+    try:
+        dataset = json.loads(content.decode())
+    except (ValueError, RecursionError) as error:
+        raise ParameterError(f"{path}: is not a JSON file: {error}") from error
+    if not isinstance(dataset, dict):
+        raise ParameterError(f"{path}: expected an object with {', '.join(_FIELDS)}")
+    for key, fields in _FIELDS.items():
+        entries = dataset.get(key)
+        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+            raise ParameterError(f"{path}: {key!r} must be a list of objects")
+        for number, entry in enumerate(entries):
+            _check(f"{path}: {key}[{number}]", entry, fields)
+    known = {key: _by_id(f"{path}: {key}", dataset[key]) for key in ("images", "categories")}
+    for number, entry in enumerate(dataset["annotations"]):
+        place = f"{path}: annotations[{number}]"
+        for field, key in (("image_id", "images"), ("category_id", "categories")):
+            if entry[field] not in known[key]:
+                raise ParameterError(f"{place}: has the {field} {entry[field]}, which {key!r} lack")
+        entry["id"] = number + 1
+        entry.setdefault("area", entry["bbox"][2] * entry["bbox"][3])
+        entry.setdefault("iscrowd", 0)
+        for field, right in (
+            ("area", is_finite_number(entry["area"])),
+            ("iscrowd", entry["iscrowd"] in (0, 1)),
+        ):
+            if not right:
+                raise ParameterError(f"{place}: {field} cannot be {entry[field]!r}")
+    return dataset
+
+
+def read_coco(folder: Path, path: Path) -> LabelledObjects:
+    """Return the photos of a COCO file with their objects. Classes have the order of the categories' ids.
+
+    Annotations of crowds ("iscrowd") are left out, because their boxes enclose many objects.
+
+    Args:
+        folder: the folder with the photos.
+        path: the JSON file.
+
+    Raises:
+        ParameterError: the file is damaged, a photo does not exist, two categories have one name, or a box is outside
+            of its photo or has no area.
+    """
+    dataset = read_coco_file(path)
+    categories = sorted(dataset["categories"], key=lambda entry: int(entry["id"]))
+    names = [entry["name"] for entry in categories]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        fail(path, f"two categories have the name {twice!r}")
+    numbers = {entry["id"]: number for number, entry in enumerate(categories)}
+    lists: dict[int, ObjectList] = {}
+    for number, image in enumerate(dataset["images"]):
+        size = _size(image, f"{path}: images[{number}]")
+        lists[image["id"]] = ObjectList(size)
+    for number, entry in enumerate(dataset["annotations"]):
+        if entry["iscrowd"]:
+            continue
+        left, top, width, height = entry["bbox"]
+        place = f"{path}: annotations[{number}] of image {entry['image_id']}"
+        edges = (left, top, left + width, top + height)
+        lists[entry["image_id"]].add(place, edges, numbers[entry["category_id"]])
+    photos = []
+    for number, image in enumerate(dataset["images"]):
+        place = f"{path}: images[{number}]"
+        found = find_photo(folder, image["file_name"], place)
+        photos.append(lists[image["id"]].photo(found, place, _size(image, place) or (0, 0)))
+    return LabelledObjects(tuple(names), tuple(photos))
+
+
+def _size(image: Mapping[str, Any], place: str) -> tuple[int, int] | None:
+    """Return (width, height) of an image's entry; None if it lacks them."""
+    sides = [image.get(side) for side in ("width", "height")]
+    if sides == [None, None]:
+        return None
+    width, height = sides
+    if not (is_whole_number(width) and is_whole_number(height) and int(width) > 0 and int(height) > 0):
+        fail(place, f"width and height cannot be {width!r} and {height!r}")
+    return int(width), int(height)
+
+
+def _by_id(place: str, entries: Sequence[Mapping[str, Any]]) -> set[int]:
+    known: set[int] = set()
+    for number, entry in enumerate(entries):
+        if entry["id"] in known:
+            raise ParameterError(f"{place}[{number}]: the id {entry['id']} is used twice")
+        known.add(entry["id"])
+    return known
+
+
+def _check(place: str, entry: Mapping[str, Any], fields: Sequence[str]) -> None:
+    for field in fields:
+        value = entry.get(field)
+        if field == "bbox":
+            right = isinstance(value, list) and len(value) == 4 and all(map(is_finite_number, value))
+        else:
+            right = isinstance(value, str) if field in ("name", "file_name") else is_whole_number(value)
+        if not right:
+            raise ParameterError(f"{place}: {field} cannot be {value!r}")

@@ -1,0 +1,98 @@
+"""Read photos with masks, whose pixels are class numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn._private.files import convert_read_errors, is_folder, require_regular
+from mpscnn._private.names import shown_names
+from mpscnn.errors import ImageError
+from mpscnn.training.scenes.class_names import names_beside
+from mpscnn.training.scenes.labelled import fail
+from mpscnn.vision.photo_file import read_image
+from mpscnn.vision.photo_list import photo_paths
+from mpscnn.vision.segmentation import UNSEEN
+
+__all__ = ["MaskedPhoto", "MaskedPhotos", "read_mask", "read_masks"]
+
+
+@dataclass(frozen=True)
+class MaskedPhoto:
+    """The paths of a photo and of its mask."""
+
+    path: str
+    mask: str
+
+
+@dataclass(frozen=True)
+class MaskedPhotos:
+    """The names of all classes, and photos with their masks. Class 0 is mostly the background."""
+
+    labels: tuple[str, ...]
+    photos: tuple[MaskedPhoto, ...]
+
+
+def read_masks(folder: Path, masks: Path) -> MaskedPhotos:
+    """Return the photos of a folder that have a mask of the same name in another folder.
+
+    The names of the classes are the lines of a file classes.txt in the folder of the masks or next to it. Without such
+    a file they are "background", "class 1" and so on, up to the largest number in a mask.
+
+    Args:
+        folder: the folder with the photos.
+        masks: the folder with PNG files whose pixels are class numbers, in a palette or in gray. 255 is ignored.
+
+    Raises:
+        ParameterError: a photo has no mask, or a mask has a class without a name. ImageError: a mask or the folder
+            cannot be read.
+    """
+    if not is_folder(masks):
+        fail(masks, "is not a folder of masks")
+    paths, failures = photo_paths([str(folder)])
+    if failures:
+        raise failures[0]
+    photos = []
+    for path in paths:
+        mask = (masks / Path(path).relative_to(folder)).with_suffix(".png")
+        if not mask.is_file():
+            fail(path, f"has no mask; expected is {str(mask)!r}")
+        photos.append(MaskedPhoto(path, str(mask)))
+    named = names_beside(masks)
+    largest = 0
+    for photo in photos:
+        numbers = read_mask(photo.mask)
+        counted = numbers[numbers != UNSEEN]
+        largest = max(largest, int(counted.max(initial=0)))
+        if named is not None and largest >= len(named):
+            fail(
+                photo.mask,
+                f"has the class {largest}, but there are {len(named)} classes: {shown_names(named)}",
+            )
+    labels = named or ["background", *(f"class {number}" for number in range(1, largest + 1))]
+    if len(labels) < 2:
+        fail(masks, "the masks have no other class than 0")
+    return MaskedPhotos(tuple(labels), tuple(photos))
+
+
+def read_mask(path: str | Path) -> NDArray[np.uint8]:
+    """Return the class numbers (height, width) of a picture with a palette or in gray.
+
+    Raises ImageError for a picture of another kind, or one that cannot be read.
+    """
+    with convert_read_errors(path, ImageError):
+        require_regular(path, ImageError)
+        with Path(path).open("rb") as file:
+            try:
+                picture = read_image(file, Path(path).stat().st_size)
+            except ImageError:
+                raise
+            except Exception as error:  # decoders raise many kinds
+                raise ImageError(f"{path}: is damaged or cut off: {error}") from error
+    if picture is None or picture.mode not in ("P", "L"):
+        what = "no picture" if picture is None else f"a picture of mode {picture.mode}"
+        raise ImageError(f"{path}: is {what}; a mask has class numbers, in a palette or in gray")
+    return np.asarray(picture)

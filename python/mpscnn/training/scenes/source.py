@@ -1,0 +1,47 @@
+"""Recognise the format of annotations of objects by their place."""
+
+from __future__ import annotations
+
+from os import PathLike, fspath
+from pathlib import Path
+
+from mpscnn._private.files import is_folder
+from mpscnn.training.scenes.coco import read_coco
+from mpscnn.training.scenes.labelled import LabelledObjects, fail
+from mpscnn.training.scenes.voc import read_voc
+from mpscnn.training.scenes.yolo import read_yolo
+
+__all__ = ["read_objects"]
+
+
+def read_objects(photos: str | PathLike[str], annotations: str | PathLike[str]) -> LabelledObjects:
+    """Return photos with their objects, from annotations in the format of COCO, YOLO or Pascal VOC.
+
+    Args:
+        photos: the folder with the photos.
+        annotations: a .json file of COCO, a folder of .xml files of VOC, or a folder of .txt files or a data.yaml of
+            YOLO.
+
+    Raises:
+        ParameterError: there are no such annotations, they have no object, or an entry is wrong. The message names the
+            file and the entry or line.
+        ImageError: the folder has no photos.
+    """
+    folder, path = Path(fspath(photos)), Path(fspath(annotations))
+    if not is_folder(folder):
+        fail(folder, "is not a folder with photos")
+    if path.suffix.lower() == ".json":
+        found = read_coco(folder, path)
+    elif path.suffix.lower() in (".yaml", ".yml"):
+        found = read_yolo(folder, path)
+    elif not is_folder(path):
+        fail(path, "is neither a folder nor a .json or .yaml file, or does not exist")
+    elif any(path.rglob("*.xml")):
+        found = read_voc(folder, path)
+    else:
+        found = read_yolo(folder, path)
+    if not found.photos:
+        fail(path, "has no photos")
+    if not found.counts().any():
+        fail(path, "has no objects; a detector needs some to learn from")
+    return found

@@ -1,0 +1,89 @@
+"""Read annotations of objects in Pascal VOC's format: an XML file for each photo."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+from mpscnn._private.files import read_content
+from mpscnn.errors import ParameterError
+from mpscnn.training.scenes.labelled import LabelledObjects, LabelledPhoto, ObjectList, fail, find_photo
+
+__all__ = ["read_voc"]
+
+_MAX_BYTES = 16 << 20
+_EDGES = ("xmin", "ymin", "xmax", "ymax")
+
+
+def read_voc(folder: Path, annotations: Path) -> LabelledObjects:
+    """Return the photos of all XML files of a folder, with their objects. Classes have the order of their names.
+
+    VOC counts pixels from 1, and its boxes include the last pixel.
+
+    Args:
+        folder: the folder with the photos.
+        annotations: the folder with the XML files, each with the <filename> of a photo, its <size>, and <object>s.
+
+    Raises:
+        ParameterError: a file is damaged or declares entities, a photo does not exist or has two files, or a box is
+            outside of its photo or has no area.
+    """
+    read = [(path, _parsed(path)) for path in sorted(annotations.rglob("*.xml"))]
+    names = sorted({_text(one, "name", path) for path, root in read for one in root.iter("object")})
+    numbers = {name: number for number, name in enumerate(names)}
+    photos: dict[str, LabelledPhoto] = {}
+    for path, root in read:
+        photo = _photo(folder, path, root, numbers)
+        if photo.path in photos:
+            fail(path, f"{photos[photo.path].place} has annotations of the same photo {photo.path!r}")
+        photos[photo.path] = photo
+    return LabelledObjects(tuple(names), tuple(photos.values()))
+
+
+def _parsed(path: Path) -> ElementTree.Element:
+    content = read_content(path, ParameterError)
+    if len(content) > _MAX_BYTES:
+        fail(path, f"has {len(content):,} bytes, at most {_MAX_BYTES:,} are read")
+    # Entities could expand to any size, and no annotation needs them.
+    if b"<!DOCTYPE" in content or b"<!ENTITY" in content:
+        fail(path, "declares a document type or entities, which annotations do not have")
+    try:
+        root = ElementTree.fromstring(content)
+    except (ElementTree.ParseError, LookupError, ValueError) as error:
+        raise ParameterError(f"{path}: is not an XML file: {error}") from error
+    if root.tag != "annotation":
+        fail(path, f"begins with <{root.tag}>; VOC's annotations begin with <annotation>")
+    return root
+
+
+def _photo(folder: Path, path: Path, root: ElementTree.Element, numbers: dict[str, int]) -> LabelledPhoto:
+    photo = find_photo(folder, _text(root, "filename", path), str(path))
+    size = root.find("size")
+    sides = None if size is None else (_number(size, "width", path), _number(size, "height", path))
+    if sides is not None and min(sides) < 1:
+        fail(path, f"<size> cannot be {sides[0]:g} x {sides[1]:g}")
+    objects = ObjectList(sides)
+    for count, entry in enumerate(root.iter("object"), start=1):
+        place = f"{path}: object {count}"
+        box = entry.find("bndbox")
+        if box is None:
+            fail(place, "has no <bndbox>")
+        left, top, right, bottom = (_number(box, edge, place) for edge in _EDGES)
+        objects.add(place, (left - 1, top - 1, right, bottom), numbers[_text(entry, "name", path)])
+    whole = (0, 0) if sides is None else (int(sides[0]), int(sides[1]))
+    return objects.photo(photo, str(path), whole)
+
+
+def _text(element: ElementTree.Element, tag: str, place: object) -> str:
+    text = (element.findtext(tag) or "").strip()
+    if not text:
+        fail(place, f"an element <{element.tag}> has no <{tag}>")
+    return text
+
+
+def _number(element: ElementTree.Element, tag: str, place: object) -> float:
+    text = _text(element, tag, place)
+    if not re.fullmatch(r"[+-]?[0-9]{1,9}(\.[0-9]{1,20})?", text):
+        fail(place, f"<{tag}> must be a number, got {text[:40]!r}")
+    return float(text)

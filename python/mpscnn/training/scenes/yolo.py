@@ -1,0 +1,91 @@
+"""Read annotations of objects in YOLO's format: a text file for each photo, and a file with the names of classes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mpscnn._private.arguments import is_finite_number
+from mpscnn._private.files import is_folder
+from mpscnn._private.names import shown_names
+from mpscnn.training.scenes.class_names import NAME_FILES, names_beside, names_of_settings, text_lines
+from mpscnn.training.scenes.labelled import LabelledObjects, LabelledPhoto, ObjectList, fail
+from mpscnn.vision.photo_list import photo_paths
+
+__all__ = ["read_yolo"]
+
+_NUMBERS = 5
+
+
+def read_yolo(folder: Path, annotations: Path) -> LabelledObjects:
+    """Return the photos of a folder with their objects. A photo without a text file has no objects.
+
+    Each line of a text file is an object: the class number, and centre x, centre y, width and height as fractions of
+    the photo. The text file has the photo's name and place in the folder of text files. In YOLO's own layout a part of
+    the photo's path is `images`, and `labels` replaces it.
+
+    Args:
+        folder: the folder with the photos.
+        annotations: the folder of the text files, or a data.yaml with the `names` of the classes.
+
+    Raises:
+        ParameterError: there are no names or no text files, a line is not an object, a class is unknown, or a box is
+            outside of its photo.
+        ImageError: the folder has no photos.
+    """
+    labels = _labels(annotations)
+    texts = annotations if is_folder(annotations) else None
+    paths, failures = photo_paths([str(folder)])
+    if failures:
+        raise failures[0]
+    photos = [_photo(Path(path), _text_file(Path(path), folder, texts), labels) for path in paths]
+    if not any(Path(photo.place).is_file() for photo in photos):
+        where = texts or "the folders 'labels' beside 'images', or next to the photos"
+        fail(annotations, f"no photo of {folder} has a text file in {where}")
+    return LabelledObjects(tuple(labels), tuple(photos))
+
+
+def _text_file(photo: Path, folder: Path, texts: Path | None) -> Path:
+    """Return the place of a photo's text file."""
+    if texts is not None:
+        return (texts / photo.relative_to(folder)).with_suffix(".txt")
+    parts = list(photo.parts)
+    if "images" in parts:
+        parts[len(parts) - 1 - parts[::-1].index("images")] = "labels"
+        return Path(*parts).with_suffix(".txt")
+    return photo.with_suffix(".txt")
+
+
+def _photo(photo: Path, text: Path, labels: list[str]) -> LabelledPhoto:
+    objects = ObjectList((1, 1))
+    if not text.is_file():
+        return objects.photo(str(photo), str(text), None)
+    for number, line in enumerate(text_lines(text), start=1):
+        if not line.strip():
+            continue
+        place = f"{text}: line {number}"
+        try:
+            values = [float(word) for word in line.split()]
+        except ValueError:
+            values = []
+        if len(values) != _NUMBERS or not all(map(is_finite_number, values)):
+            fail(
+                place,
+                f"must be a class number, centre x, centre y, width and height, got {line.strip()[:60]!r}",
+            )
+        kind, x, y, width, height = values
+        if kind != int(kind) or not 0 <= kind < len(labels):
+            fail(place, f"the class {kind:g} is unknown; there are {len(labels)}: {shown_names(labels)}")
+        edges = (x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+        objects.add(place, edges, int(kind))
+    return objects.photo(str(photo), str(text), None)
+
+
+def _labels(annotations: Path) -> list[str]:
+    """Return the names of the classes."""
+    names = names_beside(annotations) if is_folder(annotations) else names_of_settings(annotations)
+    if names is None:
+        fail(
+            annotations,
+            f"there are no names of classes; write them into {annotations / NAME_FILES[0]}, one a line",
+        )
+    return names

@@ -1,0 +1,208 @@
+"""Test the readers of annotations of objects and of masks: the same objects from each format, and refusals."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from training.labelled_scenes import HEIGHT, LABELS, WIDTH, Scenes, write_scenes
+
+from mpscnn import Error, ImageError, ParameterError
+from mpscnn.training.scenes.class_names import names_of_settings
+from mpscnn.training.scenes.masks import read_masks
+from mpscnn.training.scenes.source import read_objects
+
+
+@pytest.fixture
+def scenes(tmp_path: Path) -> Scenes:
+    return write_scenes(tmp_path, 4)
+
+
+def test_all_formats_have_the_same_objects(scenes: Scenes) -> None:
+    for place in (scenes.coco, scenes.voc, scenes.yolo):
+        found = read_objects(scenes.photos, place)
+        assert found.labels == LABELS
+        assert [Path(photo.path).name for photo in found.photos] == [f"{i:02}.png" for i in range(4)]
+        for photo, boxes, classes in zip(found.photos, scenes.boxes, scenes.classes, strict=True):
+            unit = (WIDTH, HEIGHT) * 2 if photo.size is None else (1, 1, 1, 1)
+            np.testing.assert_allclose(photo.boxes * unit, np.reshape(boxes, (-1, 4)), atol=1e-9)
+            assert photo.classes.tolist() == classes
+    masked = read_masks(scenes.photos, scenes.masks)
+    assert masked.labels == ("background", *LABELS)
+    assert [Path(one.mask).name for one in masked.photos] == [f"{i:02}.png" for i in range(4)]
+
+
+def test_yolo_in_its_own_layout(scenes: Scenes, tmp_path: Path) -> None:
+    """The text files are in `labels`, which replaces `images` in the photos' paths."""
+    scenes.photos.rename(tmp_path / "images")
+    scenes.yolo.rename(tmp_path / "labels")
+    (tmp_path / "labels" / "classes.txt").unlink()
+    settings = tmp_path / "data.yaml"
+    settings.write_text("train: images\nnc: 2\nnames:\n  0: green\n  1: red\n", "utf-8")
+    found = read_objects(tmp_path / "images", settings)
+    assert found.labels == LABELS
+    assert [photo.classes.tolist() for photo in found.photos] == scenes.classes
+    assert read_objects(tmp_path / "images", tmp_path / "labels").counts().tolist() == found.counts().tolist()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "names: [green, 'red']  # two\nnc: 2\n",
+        "nc: 2\nnames: [\n  green,\n  red\n]\n",
+        'names:\n- green\n- "red"\nnc: 2\n',
+        "names:\n  - green\n  - red\n",
+        "names: {0: green, 1: red}\n",
+    ],
+)
+def test_names_of_a_data_yaml(tmp_path: Path, text: str) -> None:
+    (tmp_path / "data.yaml").write_text(text, "utf-8")
+    assert names_of_settings(tmp_path / "data.yaml") == list(LABELS)
+
+
+def edited(change: Callable[[Any], object]) -> Callable[[Scenes], Path]:
+    """Return a function that changes the content of a COCO file and returns its place."""
+
+    def write(scenes: Scenes) -> Path:
+        dataset = json.loads(scenes.coco.read_text("utf-8"))
+        change(dataset)
+        scenes.coco.write_text(json.dumps(dataset), "utf-8")
+        return scenes.coco
+
+    return write
+
+
+def with_box(*box: float) -> Callable[[Scenes], Path]:
+    return edited(lambda dataset: dataset["annotations"][1].update(bbox=list(box)))
+
+
+def written(name: str, content: str | bytes) -> Callable[[Scenes], Path]:
+    """Return a function that writes a file next to the photos' folder, and returns the folder or file to read."""
+
+    def write(scenes: Scenes) -> Path:
+        path = scenes.photos.parent / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path if path.suffix in (".json", ".yaml") else path.parent
+
+    return write
+
+
+def voc(content: str) -> Callable[[Scenes], Path]:
+    return written("voc/01.xml", content)
+
+
+OBJECT = "<object><name>red</name><bndbox>{}</bndbox></object>"
+EDGES = "<xmin>{}</xmin><ymin>1</ymin><xmax>9</xmax><ymax>9</ymax>"
+PHOTO = "<annotation><filename>01.png</filename>{}</annotation>"
+ENTITIES = '<!DOCTYPE a [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;&a;">]>' + PHOTO.format("&b;")
+
+BAD: list[tuple[Callable[[Scenes], Path], str]] = [
+    (lambda scenes: scenes.coco.with_name("none.json"), "none.json: cannot be read"),
+    (lambda scenes: scenes.coco.with_name("none"), "none: is neither a folder nor a .json or .yaml file"),
+    (lambda scenes: scenes.photos, "there are no names of classes; write them into .*classes.txt"),
+    (written("a.json", "{"), "a.json: is not a JSON file"),
+    (written("a.json", b"\xff\xfe"), "a.json: is not a JSON file"),
+    (written("a.json", "[" * 100_000), "a.json: is not a JSON file"),
+    (written("a.json", "[]"), "a.json: expected an object with images"),
+    (edited(lambda d: d["images"].clear()), r"annotations\[0\]: has the image_id 101, which 'images' lack"),
+    (edited(lambda d: d["annotations"].clear()), "coco.json: has no objects"),
+    (edited(lambda d: d["images"][2].update(id=100)), r"images\[2\]: the id 100 is used twice"),
+    (
+        edited(lambda d: d["images"][2].update(file_name="x.png")),
+        r"images\[2\]: the photo '.*x.png' does not",
+    ),
+    (edited(lambda d: d["images"][2].update(file_name="")), r"images\[2\]: the photo .* is a folder"),
+    (edited(lambda d: d["images"][2].update(width=0)), r"images\[2\]: width and height cannot be 0 and 40"),
+    (edited(lambda d: d["categories"][0].update(name="green")), "two categories have the name 'green'"),
+    (edited(lambda d: d["annotations"][1].update(category_id=1)), r"\[1\]: has the category_id 1, which"),
+    (with_box(1, 2, 3), r"annotations\[1\]: bbox cannot be \[1, 2, 3\]"),
+    (with_box(1, 2, float("nan"), 4), r"annotations\[1\]: bbox cannot be \[1, 2, nan, 4\]"),
+    (with_box(5, 2, 0, 4), r"annotations\[1\] of image 101: the box .* has no area"),
+    (with_box(5, 2, -3, 4), r"annotations\[1\] of image 101: the box \(5, 2, 2, 6\) has no area"),
+    (
+        with_box(50, 2, 20, 4),
+        r"\[1\] of image 101: the box \(50, 2, 70, 6\) is outside of the photo of 60 x 40",
+    ),
+    (voc("<annotation>"), "01.xml: is not an XML file"),
+    (voc("<svg/>"), "01.xml: begins with <svg>"),
+    (voc(ENTITIES), "01.xml: declares a document type or entities"),
+    (voc("<annotation/>"), "01.xml: an element <annotation> has no <filename>"),
+    (voc(PHOTO.format("<object/>")), "01.xml: an element <object> has no <name>"),
+    (voc(PHOTO.format("<object><name>a</name></object>")), "01.xml: object 1: has no <bndbox>"),
+    (voc(PHOTO.format(OBJECT.format(EDGES.format("nan")))), "object 1: <xmin> must be a number, got 'nan'"),
+    (voc(PHOTO.format(OBJECT.format(EDGES.format(70)))), r"object 1: the box \(69, 0, 9, 9\) has no area"),
+    (voc(PHOTO.replace("01", "00").format("")), "01.xml: .*00.xml has annotations of the same photo"),
+    (voc(PHOTO.replace("01", "x").format("")), "01.xml: the photo '.*x.png' does not exist"),
+    (written("yolo/01.txt", "0 0.5 0.5 0.1"), "01.txt: line 1: must be a class number"),
+    (written("yolo/01.txt", "\n0 0.5 0.5 0.1 nan"), "01.txt: line 2: must be a class number"),
+    (written("yolo/01.txt", "2 0.5 0.5 0.1 0.1"), "line 1: the class 2 is unknown; there are 2: .*green"),
+    (written("yolo/01.txt", "0.5 0.5 0.5 0.1 0.1"), "line 1: the class 0.5 is unknown"),
+    (written("yolo/01.txt", "0 0.95 0.5 0.2 0.1"), "line 1: the box .* is outside of the photo of 1 x 1"),
+    (written("yolo/01.txt", "0 0.5 0.5 0 0.1"), "line 1: the box .* has no area"),
+    (written("yolo/01.txt", b"\xff"), "01.txt: is not a text file"),
+    (written("yolo/classes.txt", "red\nred\n"), "classes.txt: a class is named twice: 'red'"),
+    (written("data.yaml", "nc: 3"), "data.yaml: has no 'names'"),
+    (written("data.yaml", "names: red"), "data.yaml: 'names' must be a list or a mapping, got 'red'"),
+    (written("data.yaml", "names:\n  1: red"), "data.yaml: the numbers of 'names' must be 0, 1, 2"),
+    (written("data.yaml", "names: [a]"), "data.yaml: no photo of .* has a text file"),
+]
+
+
+@pytest.mark.parametrize(("spoil", "message"), BAD, ids=range(len(BAD)))
+def test_bad_annotations(scenes: Scenes, spoil: Callable[[Scenes], Path], message: str) -> None:
+    place = spoil(scenes)
+    with pytest.raises(ParameterError, match=message):
+        read_objects(scenes.photos, place)
+
+
+def test_a_box_that_sticks_out_by_rounding_is_cut_off(scenes: Scenes) -> None:
+    place = with_box(50, -0.6, 10.9, 9)(scenes)
+    assert read_objects(scenes.photos, place).photos[1].boxes[1].tolist() == [50, 0, 60, 8.4]
+
+
+def test_crowds_are_left_out(scenes: Scenes) -> None:
+    place = edited(lambda dataset: dataset["annotations"][0].update(iscrowd=1))(scenes)
+    assert len(read_objects(scenes.photos, place).photos[1].boxes) == 1
+
+
+def test_bad_photos(scenes: Scenes, tmp_path: Path) -> None:
+    with pytest.raises(ParameterError, match="nothing: is not a folder with photos"):
+        read_objects(tmp_path / "nothing", scenes.coco)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ImageError, match="empty: the folder has no photos"):
+        read_objects(tmp_path / "empty", scenes.yolo)
+
+
+def mask_of(pixels: Any) -> Callable[[Path], object]:
+    return lambda path: Image.fromarray(np.asarray(pixels, np.uint8)).save(path)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (Path.unlink, "01.png: has no mask; expected is '.*masks/01.png'"),
+        (mask_of([[0, 3]]), "01.png: has the class 3, but there are 3 classes: .*background"),
+        (mask_of([[[0, 3, 9]]]), "01.png: is a picture of mode RGB; a mask has class numbers"),
+        (lambda path: path.write_bytes(b"text"), "01.png: is no picture"),
+    ],
+)
+def test_bad_masks(scenes: Scenes, spoil: Callable[[Path], object], message: str) -> None:
+    spoil(scenes.masks / "01.png")
+    with pytest.raises(Error, match=message):
+        read_masks(scenes.photos, scenes.masks)
+
+
+def test_masks_without_names(scenes: Scenes) -> None:
+    (scenes.masks / "classes.txt").unlink()
+    assert read_masks(scenes.photos, scenes.masks).labels == ("background", "class 1", "class 2")
+    for path in scenes.masks.glob("*.png"):
+        mask_of([[0, 255]])(path)
+    with pytest.raises(ParameterError, match="masks: the masks have no other class than 0"):
+        read_masks(scenes.photos, scenes.masks)
+    with pytest.raises(ParameterError, match="none: is not a folder of masks"):
+        read_masks(scenes.photos, scenes.masks.with_name("none"))
