@@ -51,7 +51,9 @@ if TYPE_CHECKING:
     from mpscnn.apps import ray as ray  # not in "import *", where it would hide Ray itself
     from mpscnn.apps.train.dispatch import train
     from mpscnn.apps.train.report import TrainingReport
+    from mpscnn.apps.train.scene_report import DetectorMeasures, SceneReport
     from mpscnn.apps.train.train_classifier import train_classifier
+    from mpscnn.apps.train.train_scenes import train_detector, train_segmenter
     from mpscnn.apps.train.trained_model import TrainedModel
     from mpscnn.apps.video.stream import Video, VideoFrame, video
     from mpscnn.comparison import (
@@ -91,6 +93,7 @@ if TYPE_CHECKING:
     from mpscnn.training.optimizers import Adam, AdamW, RmsProp, Sgd
     from mpscnn.training.photo_views import Augmentation
     from mpscnn.training.progress import Evaluated
+    from mpscnn.training.scenes.views import SceneAugmentation
     from mpscnn.training.trainer import Trainer
     from mpscnn.vision import photo as photo  # for its documented functions; not in "import *"
     from mpscnn.vision.box import Box
@@ -152,6 +155,8 @@ _LAZY = {
     "runner.runner": ("FrameFuture", "Runner"),
     "apps.train.dispatch": ("train",),
     "apps.train.report": ("TrainingReport",),
+    "apps.train.scene_report": ("DetectorMeasures", "SceneReport"),
+    "apps.train.train_scenes": ("train_detector", "train_segmenter"),
     "apps.train.train_classifier": ("train_classifier",),
     "apps.train.trained_model": ("TrainedModel",),
     "apps.video.stream": ("Video", "VideoFrame", "video"),
@@ -160,6 +165,7 @@ _LAZY = {
     "training.photo_views": ("Augmentation",),
     "training.optimizers": ("Adam", "AdamW", "RmsProp", "Sgd"),
     "training.progress": ("Evaluated",),
+    "training.scenes.views": ("SceneAugmentation",),
     "training.early_stopping": ("EarlyStopping",),
     "training.history": ("Epoch", "History"),
     "training.trainer": ("Trainer",),
@@ -206,6 +212,7 @@ __all__ = [
     "Detections",
     "Detector",
     "DetectorEvaluation",
+    "DetectorMeasures",
     "DeviceError",
     "DownloadError",
     "EarlyStopping",
@@ -241,6 +248,8 @@ __all__ = [
     "RmsProp",
     "RunOptions",
     "Runner",
+    "SceneAugmentation",
+    "SceneReport",
     "Segmentation",
     "SegmenterEvaluation",
     "Session",
@@ -292,6 +301,8 @@ __all__ = [
     "samples",
     "train",
     "train_classifier",
+    "train_detector",
+    "train_segmenter",
     "training",
     "unpack_binary_weights",
     "video",

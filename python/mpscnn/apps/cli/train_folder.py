@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import typer
@@ -19,48 +20,42 @@ from mpscnn.apps.cli.output import hint, show
 from mpscnn.apps.cli.output import report as tell_error
 from mpscnn.apps.cli.progress import console_options
 from mpscnn.apps.train.photo_training import Backbone, PhotoTraining, open_backbone
-from mpscnn.apps.train.report import REPORT_FILES
 from mpscnn.errors import Error, ParameterError
-from mpscnn.training.classifier import ClassifierOptions, Progress, record_text
+from mpscnn.training.classifier import Progress, record_text
 from mpscnn.training.image_folder import UnreadablePhotosError
 
 if TYPE_CHECKING:
+    from mpscnn.apps.train.scene_report import DetectorMeasures
+    from mpscnn.apps.train.scene_training import ScenesTraining
     from mpscnn.evaluation.classifier import Evaluation
+    from mpscnn.evaluation.segmenter import SegmenterEvaluation
 
 
-def train_folder(
-    folder: Path,
-    output: Path,
-    options: ClassifierOptions,
-    *,
-    model: str | None,
-    validation: float | None,
-    report: Path | None,
-    resume: bool,
-    restart: bool,
-    device: str,
-    threads: int | Literal["auto"],
-) -> None:
-    """Train with a progress bar, write the model, and print its accuracy. Ctrl-C ends the training early.
+@dataclass(frozen=True)
+class Kind:
+    """What differs between the commands that train on photos.
 
-    `validation` is the share of photos for validation; None: the default, or the data set's own photos.
+    Args:
+        start: starts the training with a backbone and the folder for its state.
+        report_files: the files of a report. The command names the last one.
+        lines: returns lines about the results from a report.
+        command: the command that uses the result.
     """
+
+    start: Callable[[Backbone, Path], PhotoTraining | ScenesTraining]
+    report_files: Sequence[str]
+    lines: Callable[[Any], list[str]]
+    command: str
+
+
+def train_folder(kind: Kind, output: Path, *, model: str | None, report: Path | None, resume: bool) -> None:
+    """Train with a progress bar, write the model, and print its accuracy. Ctrl-C ends the training early."""
     backbone = open_backbone(model)
     _require_other_file(backbone, output)
     if report is not None:
-        require_folder_for(report, REPORT_FILES, ParameterError)
+        require_folder_for(report, kind.report_files, ParameterError)
     run = Path(f"{output}.run")
-    training = PhotoTraining(
-        folder,
-        backbone,
-        run,
-        options,
-        validation=validation,
-        resume=resume,
-        restart=restart,
-        device=device,
-        threads=threads,
-    )
+    training = kind.start(backbone, run)
     show(*training.summary())
     interrupted = False
     try:
@@ -85,15 +80,15 @@ def train_folder(
     network, information = training.network()
     network.save(output, labels=network.labels, information=information)
     made = training.report()
-    show(*_lines(made.evaluation), f"written: {output}")
+    show(*kind.lines(made.evaluation), f"written: {output}")
     if report is not None:
         made.save(report)
-        show(f"report: {report / 'mistakes.html'}")
+        show(f"report: {report / kind.report_files[-1]}")
     if interrupted:
         hint(f"interrupted: this is the best so far; --resume goes on from {run}")
         raise typer.Exit(INTERRUPTED)
     training.trained.remove()
-    hint(f"Try it: mpscnn classify --model {quote_path(output)} PHOTO...")
+    hint(f"Try it: mpscnn {kind.command} --model {quote_path(output)} PHOTO...")
 
 
 def _require_other_file(backbone: Backbone, output: Path) -> None:
@@ -109,7 +104,7 @@ def _require_other_file(backbone: Backbone, output: Path) -> None:
             )
 
 
-def _lines(evaluation: Evaluation) -> list[str]:
+def accuracy_lines(evaluation: Evaluation) -> list[str]:
     """Return lines with the accuracy of each class and the most frequent confusions."""
     counts, labels = evaluation.confusion, evaluation.labels
     widest = max(len(label) for label in labels)
@@ -122,6 +117,15 @@ def _lines(evaluation: Evaluation) -> list[str]:
         f"validation: {evaluation.top1:.2%} right of {evaluation.images:,}, in {evaluation.seconds:.0f} s",
         *rows,
         *mistakes,
+    ]
+
+
+def scene_lines(evaluation: DetectorMeasures | SegmenterEvaluation) -> list[str]:
+    """Return lines with the measures of each class."""
+    what = repr(evaluation)[1:-1].partition(": ")[2]
+    return [
+        f"validation: {what}, {evaluation.images:,} photos, in {evaluation.seconds:.0f} s",
+        *evaluation.table().splitlines(),
     ]
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["train"]
 
-TaskName = Literal["classify"]
+TaskName = Literal["classify", "detect", "segment"]
 
 
 def train(
@@ -29,16 +29,26 @@ def train(
     This does what `mpscnn train` does in a shell.
 
     Args:
-        data: for "classify", a folder with a folder of photos for each class.
+        data: a folder with photos. For "classify" it has a folder of photos for each class.
         model: the pretrained model to start from: a name, a file, a `Network` or a `Model`; None: the task's default.
-        task: "classify" trains a classifier.
-        options: the options of the task's function: `mpscnn.train_classifier`.
+        task: "classify" trains a classifier, "detect" a detector of objects, and "segment" a segmenter of pixels.
+        options: the options of the task's function: `mpscnn.train_classifier`, `mpscnn.train_detector` with
+            `annotations`, or `mpscnn.train_segmenter` with `masks`.
 
     Raises the errors of that function. ParameterError: there is no such task.
     """
     if task not in get_args(TaskName):
         known = ", ".join(map(repr, get_args(TaskName)))
         raise ParameterError(f"train: task must be one of {known}, got {task!r}")
-    from mpscnn.apps.train.train_classifier import train_classifier
+    if task == "classify":
+        from mpscnn.apps.train.train_classifier import train_classifier
 
-    return train_classifier(data, model, **options)
+        return train_classifier(data, model, **options)
+    from mpscnn.apps.train.train_scenes import train_detector, train_segmenter
+
+    needed = {"detect": "annotations", "segment": "masks"}[task]
+    if needed not in options:
+        raise ParameterError(f"train: task={task!r} needs {needed}=, the place of the {needed}")
+    if task == "detect":
+        return train_detector(data, model, **options)
+    return train_segmenter(data, model, **options)

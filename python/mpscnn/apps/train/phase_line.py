@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable, Iterator
+from typing import Protocol
 
 from mpscnn._private.progress_line import TextLine, draw_bar, is_watched
+from mpscnn.training.callbacks import Callback
 from mpscnn.training.classifier import Progress, record_text
 
-__all__ = ["PhaseLine"]
+__all__ = ["PhaseLine", "PhaseTraining", "show_training"]
 
 
 class PhaseLine:
@@ -40,3 +43,24 @@ class PhaseLine:
     def end(self) -> None:
         """End the line, so that the next output begins on a new one."""
         self._line.end()
+
+
+class PhaseTraining(Protocol):
+    """A training that says what it trains on, and yields its progress."""
+
+    def summary(self) -> list[str]:
+        """Return lines about the photos."""
+
+    def run(self, callbacks: Iterable[Callback] = ()) -> Iterator[Progress]:
+        """Train, and yield the progress."""
+
+
+def show_training(training: PhaseTraining, called: list[Callback], progress: bool | None) -> None:
+    """Train, with a line on stderr for each epoch if the user watches."""
+    line = PhaseLine(progress)
+    try:
+        line.text(*training.summary())
+        for one in training.run(called):
+            line.show(one)
+    finally:
+        line.end()

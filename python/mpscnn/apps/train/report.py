@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from PIL import Image as PillowImage
 
 _CONFUSION, _CURVES_FILE, _PAGE = REPORT_FILES = ("confusion.png", "curves.png", "mistakes.html")
-__all__ = ["REPORT_FILES", "TrainingReport", "report_of"]
+__all__ = ["REPORT_FILES", "TrainingReport", "curves_picture", "report_of"]
 
 _MAX_MISTAKES = 50
 _THUMBNAIL = 200
@@ -55,7 +55,7 @@ class TrainingReport:
             folder.mkdir(parents=True, exist_ok=True)
         for name, picture in {
             _CONFUSION: self.evaluation.draw(),
-            _CURVES_FILE: _curves_picture(self.records),
+            _CURVES_FILE: curves_picture(self.records),
         }.items():
             with replace_atomically(folder / name, ParameterError) as file:
                 picture.save(file, "PNG")
@@ -114,7 +114,7 @@ def _page(report: TrainingReport) -> str:
     )
 
 
-def _curves_picture(history: Sequence[Record]) -> PillowImage.Image:
+def curves_picture(history: Sequence[Record]) -> PillowImage.Image:
     """Draw the losses above and the accuracies below, by epoch. A line marks the start of the second phase."""
     begin = sum(record.phase == history[0].phase for record in history)
     losses = {

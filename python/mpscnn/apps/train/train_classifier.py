@@ -11,19 +11,19 @@ from typing import Any, Literal
 from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn._private.files import require_folder_for
 from mpscnn.apps.train.output_lock import lock_output
-from mpscnn.apps.train.phase_line import PhaseLine
+from mpscnn.apps.train.phase_line import show_training
 from mpscnn.apps.train.photo_training import PhotoTraining, open_backbone
 from mpscnn.apps.train.report import REPORT_FILES
 from mpscnn.apps.train.trained_model import TrainedModel
 from mpscnn.errors import ParameterError
 from mpscnn.graph.network import Network
 from mpscnn.model import Model
-from mpscnn.training.callbacks import Callback, callback_list
+from mpscnn.training.callbacks import callback_list
 from mpscnn.training.class_weights import ClassWeight
 from mpscnn.training.classifier import ClassifierOptions, history_of
 from mpscnn.training.early_stopping import EarlyStopping
 
-__all__ = ["train_classifier"]
+__all__ = ["require_output", "train_classifier", "waiting_epochs"]
 
 
 @accept_foreign_arguments
@@ -89,7 +89,7 @@ def train_classifier(
         batch_size=batch_size,
         views=views,
         trained_layers=trained_layers,
-        patience=_patience(early_stopping),
+        patience=waiting_epochs(early_stopping),
         seed=seed,
         class_weight=class_weight,
     )
@@ -105,7 +105,7 @@ def train_classifier(
         if output is None:
             run = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mpscnn-train-")))
         else:
-            _require_output(output, backbone.path)
+            require_output(output, backbone.path)
             stack.enter_context(lock_output(Path(output)))
             run = Path(f"{os.fspath(output)}.run")
         training = PhotoTraining(
@@ -119,7 +119,7 @@ def train_classifier(
             device=device,
             threads=threads,
         )
-        _show(training, called, progress)
+        show_training(training, called, progress)
         network, information = training.network()
         made = training.report()
         if report is not None:
@@ -132,18 +132,7 @@ def train_classifier(
         )
 
 
-def _show(training: PhotoTraining, called: list[Callback], progress: bool | None) -> None:
-    """Train, with a line on stderr for each epoch if the user watches."""
-    line = PhaseLine(progress)
-    try:
-        line.text(*training.summary())
-        for one in training.run(called):
-            line.show(one)
-    finally:
-        line.end()
-
-
-def _require_output(output: str | os.PathLike[str], backbone: str | None) -> None:
+def require_output(output: str | os.PathLike[str], backbone: str | None) -> None:
     """Raise ParameterError if the output is no model file, or is the backbone, which a resumed training needs."""
     path = Path(output)
     if path.suffix != ".safetensors":
@@ -152,7 +141,7 @@ def _require_output(output: str | os.PathLike[str], backbone: str | None) -> Non
         raise ParameterError(f"output: {path} is the file of the model; name another file")
 
 
-def _patience(early_stopping: EarlyStopping | int | None) -> int | None:
+def waiting_epochs(early_stopping: EarlyStopping | int | None) -> int | None:
     """Return the number of epochs without improvement after which a phase ends; None if it does not end early."""
     if not isinstance(early_stopping, EarlyStopping):
         return early_stopping

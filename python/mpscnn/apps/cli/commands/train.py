@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from mpscnn._private.shell import quote_path
 from mpscnn.apps.cli.arguments import AUTO_DEVICE, DeviceOption, ThreadsOption
 from mpscnn.apps.cli.output import hint, show, warn
+from mpscnn.apps.cli.sizes import parse_size
 from mpscnn.apps.train.output_lock import lock_output
 from mpscnn.errors import ParameterError
 from mpscnn.training.history import Epoch
 
-_DIGIT_EPOCHS, _PHOTO_EPOCHS = 10, 15
-_DIGIT_BATCH, _PHOTO_BATCH = 64, 32
+_DIGIT_EPOCHS, _PHOTO_EPOCHS, _SCENE_EPOCHS = 10, 15, 40
+_DIGIT_BATCH, _PHOTO_BATCH, _SCENE_BATCH = 64, 32, 16
+_TRAINED_LAYERS, _PHOTO_PATIENCE, _SCENE_PATIENCE, _SCENE_RATE = 7, 5, 10, 2e-3
 _MAX_SEED = 2**63 - 1  # the largest seed of `mpscnn.Trainer`
 _INFORMATION = {
     "license": "Apache-2.0",
@@ -23,17 +25,26 @@ _INFORMATION = {
 }
 
 
+#: The kinds of training.
+_CLASSIFY, _DETECT, _SEGMENT, _DIGITS = "--task classify", "--task detect", "--task segment", "--digits"
+_SCENES = (_DETECT, _SEGMENT)
+_PHOTOS = (_CLASSIFY, *_SCENES)
 #: Options that only some kinds of training have, each with these kinds.
-_FOLDER, _DIGITS = "FOLDER", "--digits"
 _KINDS = {
-    "report": (_FOLDER,),
-    "resume": (_FOLDER,),
-    "restart": (_FOLDER,),
-    "validation": (_FOLDER,),
-    "trained_layers": (_FOLDER,),
-    "views": (_FOLDER,),
-    "patience": (_FOLDER,),
-    "class_weight": (_FOLDER,),
+    "task": _PHOTOS,
+    "annotations": (_DETECT,),
+    "masks": (_SEGMENT,),
+    "architecture": (_SEGMENT,),
+    "size": _SCENES,
+    "learning_rate": _SCENES,
+    "report": _PHOTOS,
+    "resume": _PHOTOS,
+    "restart": _PHOTOS,
+    "validation": _PHOTOS,
+    "trained_layers": _PHOTOS,
+    "views": (_CLASSIFY,),
+    "patience": _PHOTOS,
+    "class_weight": (_CLASSIFY,),
     "augment": (_DIGITS,),
 }
 
@@ -49,6 +60,52 @@ def train(
         typer.Option(
             metavar="DIR",
             help="Read the four IDX files of MNIST, plain or gzipped, instead of FOLDER.",
+            show_default=False,
+        ),
+    ] = None,
+    task: Annotated[
+        Literal["classify", "detect", "segment"],
+        typer.Option(
+            help="Train a classifier of photos, a detector of objects (--annotations) or a segmenter of pixels "
+            "(--masks).",
+        ),
+    ] = "classify",
+    annotations: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PLACE",
+            help="The objects on the photos: a .json file of COCO, a folder of .xml files of Pascal VOC, or a folder "
+            "of .txt files or a data.yaml of YOLO.",
+            show_default=False,
+        ),
+    ] = None,
+    masks: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR",
+            help="A PNG file for each photo, whose pixels are class numbers; classes.txt has the names.",
+            show_default=False,
+        ),
+    ] = None,
+    architecture: Annotated[
+        Literal["lraspp", "deeplab"],
+        typer.Option(help="With --task segment: what a classifier becomes."),
+    ] = "lraspp",
+    size: Annotated[
+        Any,
+        typer.Option(
+            parser=parse_size,
+            metavar="HxW",
+            help="Height and width of the input, with --task detect or segment (default 320x320, or 160x160 on a "
+            "classifier of small photos).",
+            show_default=False,
+        ),
+    ] = None,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(
+            metavar="RATE",
+            help="The highest learning rate, with --task detect or segment (default 0.002).",
             show_default=False,
         ),
     ] = None,
@@ -75,7 +132,8 @@ def train(
         str | None,
         typer.Option(
             metavar="DIR",
-            help="Write confusion.png, curves.png and mistakes.html, the photos with the worst mistakes.",
+            help="Write confusion.png, curves.png and mistakes.html, the photos with the worst mistakes. With --task "
+            "detect or segment: curves.png and classes.csv.",
             show_default=False,
         ),
     ] = None,
@@ -95,7 +153,8 @@ def train(
             min=0,
             metavar="N",
             help=f"Train the last blocks for at most N passes over the photos (default {_PHOTO_EPOCHS}; 0: "
-            f"train only the last layer), or the whole network for N passes over the digits (default {_DIGIT_EPOCHS}).",
+            f"train only the last layer), or the whole network for N passes over the digits (default {_DIGIT_EPOCHS}). "
+            f"With --task detect or segment: train for at most N passes (default {_SCENE_EPOCHS}).",
             show_default=False,
         ),
     ] = None,
@@ -104,7 +163,8 @@ def train(
         typer.Option(
             min=1,
             metavar="N",
-            help=f"Use N photos in a step (default {_PHOTO_BATCH}, with --digits {_DIGIT_BATCH}).",
+            help=f"Use N photos in a step (default {_PHOTO_BATCH}, with --digits {_DIGIT_BATCH}, with --task detect or "
+            f"segment {_SCENE_BATCH}).",
             show_default=False,
         ),
     ] = None,
@@ -118,8 +178,15 @@ def train(
         ),
     ] = None,
     trained_layers: Annotated[
-        int, typer.Option(min=0, metavar="N", help="Train the last blocks with at least N layers.")
-    ] = 7,
+        int | None,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help="Train the last blocks with at least N layers (default 7). With --task detect or segment: the last N "
+            "layers of the pretrained network (default: all).",
+            show_default=False,
+        ),
+    ] = None,
     views: Annotated[
         int,
         typer.Option(
@@ -130,15 +197,17 @@ def train(
         ),
     ] = 4,
     patience: Annotated[
-        int,
+        int | None,
         typer.Option(
             "--patience",
             "--early-stopping",
             min=1,
             metavar="N",
-            help="Stop each part of the training after N epochs without an improvement.",
+            help="Stop each part of the training after N epochs without an improvement (default 5, with --task detect "
+            "or segment 10).",
+            show_default=False,
         ),
-    ] = 5,
+    ] = None,
     class_weight: Annotated[
         Literal["balanced"] | None,
         typer.Option(
@@ -160,7 +229,7 @@ def train(
     device: DeviceOption = AUTO_DEVICE,
     threads: ThreadsOption = None,
 ) -> None:
-    """Train a classifier on your photos, or a reader of handwritten digits.
+    """Train a classifier, a detector or a segmenter on your photos, or a reader of handwritten digits.
 
     FOLDER has a folder of photos for each class, with the name of the class. In a data set that is split into the
     folders train, val (or valid, validation) and test, each of these has the folders of the classes; test is not used.
@@ -171,6 +240,11 @@ def train(
     Example: mpscnn train photos/ --output mine.safetensors --report report/
 
     Example: mpscnn classify --model mine.safetensors photo.jpg
+
+    --task detect trains a detector on the photos in FOLDER, whose objects are in --annotations. --task segment trains a
+    segmenter on photos with --masks. Both start from a pretrained classifier, or from a model of the same task.
+
+    Example: mpscnn train --task detect photos/ --annotations a.json --output mine.safetensors
 
     --digits trains Deep MNIST on handwritten digits.
 
@@ -183,7 +257,7 @@ def train(
     report_folder = None if report is None else Path(report)
     if "" in (folder, digits):  # an empty path would mean the current folder
         raise typer.BadParameter("an empty name is not a folder", param_hint="FOLDER | --digits")
-    _require_kind(context, _DIGITS if folder is None else _FOLDER)
+    _require_kind(context, _DIGITS if folder is None else f"--task {task}")
     if resume and restart:
         raise typer.BadParameter("exclude each other", param_hint="--resume, --restart")
     if output.suffix != ".safetensors":
@@ -203,29 +277,46 @@ def train(
             )
         elif folder is not None:
             from mpscnn.apps.cli.train_folder import train_folder
+            from mpscnn.apps.cli.train_kinds import classifier_kind, scene_kind
+            from mpscnn.apps.train.scene_training import SceneData, SceneSource
             from mpscnn.training.classifier import ClassifierOptions
+            from mpscnn.training.scenes.training import SceneOptions
 
-            options = ClassifierOptions(
-                epochs=_PHOTO_EPOCHS if epochs is None else epochs,
-                batch_size=batch_size or _PHOTO_BATCH,
-                views=views,
-                trained_layers=trained_layers,
-                patience=patience,
-                seed=seed,
-                class_weight=class_weight,
-            )
-            train_folder(
-                Path(folder),
-                output,
-                options,
-                model=model,
-                validation=validation,
-                report=report_folder,
-                resume=resume,
-                restart=restart,
-                device=device,
-                threads=threads or "auto",
-            )
+            running = {"resume": resume, "restart": restart, "device": device, "threads": threads or "auto"}
+            if task == "classify":
+                options = ClassifierOptions(
+                    epochs=_PHOTO_EPOCHS if epochs is None else epochs,
+                    batch_size=batch_size or _PHOTO_BATCH,
+                    views=views,
+                    trained_layers=_TRAINED_LAYERS if trained_layers is None else trained_layers,
+                    patience=patience or _PHOTO_PATIENCE,
+                    seed=seed,
+                    class_weight=class_weight,
+                )
+                kind = classifier_kind(Path(folder), options, validation=validation, **running)
+            else:
+                kind = scene_kind(
+                    SceneSource(folder, _labels(task, annotations, masks), validation),
+                    SceneData(task, size, architecture),
+                    SceneOptions(
+                        epochs=_SCENE_EPOCHS if epochs is None else epochs,
+                        batch_size=batch_size or _SCENE_BATCH,
+                        learning_rate=_SCENE_RATE if learning_rate is None else learning_rate,
+                        patience=patience or _SCENE_PATIENCE,
+                        seed=seed,
+                        trained_layers=trained_layers,
+                    ),
+                    **running,
+                )
+            train_folder(kind, output, model=model, report=report_folder, resume=resume)
+
+
+def _labels(task: str, annotations: str | None, masks: str | None) -> str:
+    """Return the place of the annotations or masks."""
+    option, labels = ("--annotations", annotations) if task == "detect" else ("--masks", masks)
+    if not labels:
+        raise typer.BadParameter(f"--task {task} needs {option}", param_hint=option)
+    return labels
 
 
 def _require_kind(context: typer.Context, kind: str) -> None:

@@ -1,0 +1,73 @@
+"""Train a detector and a segmenter on 1,000 drawn photos, and print their measures and the processor time.
+
+python benchmarks/scenes.py detect
+python benchmarks/scenes.py segment
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from drawn_scenes import write_scenes
+
+import mpscnn
+
+_PHOTOS, _SIDE = 1000, 128
+_MODEL = "cifar10_mobilenet_v2"
+#: The options of each training. The first half of the layers of the backbone is fixed.
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "detect": {"epochs": 32, "batch_size": 8, "size": 96, "trained_layers": 20},
+    "segment": {"epochs": 16, "batch_size": 8, "size": 96, "trained_layers": 20},
+}
+
+
+def train(task: Any, folder: Path, *, photos: int, threads: int, **options: Any) -> Any:
+    """Draw the photos, train, and return the model."""
+    write_scenes(folder, photos, side=_SIDE)
+    labels = {"annotations": folder / "annotations.json"} if task == "detect" else {"masks": folder / "masks"}
+    return mpscnn.train(
+        folder / "photos", _MODEL, task=task, threads=threads, **_OPTIONS[task] | labels | options
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("task", choices=sorted(_OPTIONS))
+    parser.add_argument("--photos", type=int, default=_PHOTOS)
+    parser.add_argument("--epochs", type=int, help="default: those of the figures in docs/training.md")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--output", type=Path, help="write the model to this file")
+    given = parser.parse_args()
+    options = {} if given.epochs is None else {"epochs": given.epochs}
+    before, began = time.process_time(), time.perf_counter()
+
+    def show(epoch: mpscnn.Epoch) -> None:
+        print(
+            f"epoch {epoch.index}: loss {epoch.loss:.3f}, validation {epoch.validation_accuracy:.4f}, "
+            f"{time.process_time() - before:.0f} s of processor time",
+            flush=True,
+        )
+
+    with tempfile.TemporaryDirectory() as folder:
+        model = train(
+            given.task,
+            Path(folder),
+            photos=given.photos,
+            threads=given.threads,
+            callbacks=show,
+            output=given.output,
+            **options,
+        )
+    print(model.report.evaluation)
+    print(
+        f"{time.process_time() - before:.0f} s of processor time, {time.perf_counter() - began:.0f} s in all, "
+        f"{given.threads} threads"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""The report of the training of a detector or a segmenter: the measures of each class, curves, and pictures."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mpscnn._private.files import convert_write_errors, replace_atomically
+from mpscnn._private.report import Column, Report
+from mpscnn.apps.train.report import curves_picture
+from mpscnn.errors import ParameterError
+from mpscnn.evaluation.segmenter import SegmenterEvaluation
+from mpscnn.training.classifier import Record
+from mpscnn.training.scenes.average_precision import AveragePrecision
+from mpscnn.training.scenes.training import SceneTraining, measured_best
+
+__all__ = ["SCENE_REPORT_FILES", "DetectorMeasures", "SceneReport", "scene_report"]
+
+SCENE_REPORT_FILES = ("curves.png", "classes.csv")
+
+
+@dataclass(frozen=True)
+class ClassPrecisions:
+    """A class of objects and its average precisions, 0 to 1; -1 if no photo has such an object."""
+
+    label: str
+    average_precision: float
+    at_half: float
+
+
+@dataclass(frozen=True)
+class DetectorMeasures(Report):
+    """A detector's results on its photos for validation by COCO's measures, 0 to 1."""
+
+    images: int
+    map: float
+    """The mean over classes, and over thresholds of the intersection over union from 0.5 to 0.95."""
+    map50: float
+    """The mean over classes at an intersection over union of 0.5."""
+    by_class: tuple[ClassPrecisions, ...]
+    seconds: float
+    """The seconds of the whole training."""
+
+    def _entries(self) -> Sequence[ClassPrecisions]:
+        return self.by_class
+
+    def _columns(self) -> tuple[Column, ...]:
+        def shown(value: float) -> str:
+            return "no objects" if value < 0 else f"{value:.3f}"
+
+        return (
+            Column("class", lambda one: one.label),
+            Column("AP", lambda one: shown(one.average_precision), right=True),
+            Column("AP at 0.5", lambda one: shown(one.at_half), right=True),
+        )
+
+    def _sentences(self) -> list[str]:
+        return [repr(self)[1:-1]]
+
+    def __repr__(self) -> str:
+        return f"<DetectorMeasures of {self.images:,} images: mAP {self.map:.3f}, {self.map50:.3f} at 0.5>"
+
+
+@dataclass(frozen=True, eq=False)
+class SceneReport:
+    """How well a trained detector or segmenter does on its photos for validation.
+
+    Args:
+        evaluation: `DetectorMeasures` for a detector, `SegmenterEvaluation` for a segmenter. The pixels of a segmenter
+            are the points of its output.
+        records: the epochs.
+    """
+
+    evaluation: DetectorMeasures | SegmenterEvaluation
+    records: tuple[Record, ...]
+
+    def save(self, folder: str | os.PathLike[str]) -> None:
+        """Write curves.png and classes.csv to a folder. Raises ParameterError if they cannot be written."""
+        folder = Path(folder)
+        with convert_write_errors(folder, ParameterError):
+            folder.mkdir(parents=True, exist_ok=True)
+        with replace_atomically(folder / SCENE_REPORT_FILES[0], ParameterError) as file:
+            curves_picture(self.records).save(file, "PNG")
+        with replace_atomically(folder / SCENE_REPORT_FILES[1], ParameterError) as file:
+            file.write(self.evaluation.to_csv().encode())
+
+    def __repr__(self) -> str:
+        return f"<SceneReport: {repr(self.evaluation)[1:-1]}>"
+
+    def _repr_html_(self) -> str:
+        return self.evaluation._repr_html_()
+
+
+def scene_report(training: SceneTraining, seconds: float) -> SceneReport:
+    """Measure the best weights on the photos for validation. `seconds` is the time of the training."""
+    measured: Any = measured_best(training)
+    images, labels, seconds = len(training.task.validation), training.labels, max(seconds, 1e-9)
+    if not isinstance(measured, AveragePrecision):
+        unseen = np.zeros((len(labels), 1), np.int64)  # stretched photos have no pixels that are not seen
+        confusion = np.concatenate([measured, unseen], 1)
+        evaluation = SegmenterEvaluation(tuple(labels), confusion, images, seconds)
+        return SceneReport(evaluation, tuple(training.history))
+    by_class = tuple(
+        ClassPrecisions(label, float(row.mean()), float(row[0]))
+        for label, row in zip(labels, np.nan_to_num(measured.by_class(), nan=-1.0), strict=True)
+    )
+    measures = DetectorMeasures(images, measured.map, measured.map50, by_class, seconds)
+    return SceneReport(measures, tuple(training.history))

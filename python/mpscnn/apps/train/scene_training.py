@@ -1,0 +1,272 @@
+"""Train a detector or a segmenter on folders of photos, for `mpscnn.train` and for the command `mpscnn train`."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn import _core
+from mpscnn._private.arguments import input_size, is_finite_number
+from mpscnn._private.settings import as_json
+from mpscnn.apps.train.photo_training import DEFAULT_SHARE, Backbone
+from mpscnn.apps.train.scene_report import SceneReport, scene_report
+from mpscnn.errors import ParameterError, UnsupportedError
+from mpscnn.graph.network import Network
+from mpscnn.training.callbacks import Callback, call_all
+from mpscnn.training.classifier import Progress, history_of
+from mpscnn.training.scenes.feature_maps import feature_maps
+from mpscnn.training.scenes.labelled import LabelledObjects, LabelledPhoto
+from mpscnn.training.scenes.masks import MaskedPhotos, read_masks
+from mpscnn.training.scenes.networks import detector_of, segmenter_of
+from mpscnn.training.scenes.photos import MaskPhotos, ObjectPhotos
+from mpscnn.training.scenes.source import read_objects
+from mpscnn.training.scenes.tasks import DetectorTask, SceneTask, SegmenterTask
+from mpscnn.training.scenes.training import SceneOptions, SceneTraining
+from mpscnn.training.scenes.views import SceneAugmentation
+
+__all__ = ["SceneData", "SceneSource", "ScenesTraining"]
+
+_ABOUT = ("license", "source")
+#: The sides of a classifier's input, if it becomes a detector or segmenter: the smaller one for classifiers of small
+#: photos, whose last feature map has a stride below 16.
+_SIZE, _SMALL_SIZE, _LARGE_STRIDE = 320, 160, 4
+_Photo = TypeVar("_Photo")
+
+
+@dataclass(frozen=True)
+class SceneSource:
+    """Where the photos and their labels are.
+
+    Args:
+        photos: the folder with the photos.
+        labels: the annotations of objects, or the folder of masks.
+        validation: the share of photos for validation, which do not train; None: 0.2, or `validation_labels`.
+        validation_labels: annotations of other photos in the folder, for validation.
+    """
+
+    photos: str | os.PathLike[str]
+    labels: str | os.PathLike[str]
+    validation: float | None = None
+    validation_labels: str | os.PathLike[str] | None = None
+
+
+@dataclass(frozen=True)
+class SceneData:
+    """The settings of the network and of its inputs.
+
+    Args:
+        task: "detect" or "segment".
+        size: (height, width) of the input, or one number; None: the default.
+        architecture: "lraspp" or "deeplab", for segmenters on a classifier.
+        augment: train on other random views in each epoch: True, False, or a `SceneAugmentation`.
+    """
+
+    task: Literal["detect", "segment"]
+    size: int | tuple[int, int] | None = None
+    architecture: str = "lraspp"
+    augment: bool | SceneAugmentation = True
+
+
+class ScenesTraining:
+    """A training on photos with objects or masks, from the photos to the trained network and its report.
+
+    Args:
+        source: the photos and their labels.
+        data: the settings of the network and its inputs.
+        backbone: the network with which the training starts: a classifier, or one of the task itself.
+        run: the folder for the state of the training.
+        options: the settings that determine the result.
+        resume, restart, device, threads: as for `SceneTraining`.
+
+    Raises:
+        ParameterError: annotations or masks are missing or wrong, which the message names, or an option is wrong.
+        ImageError: a photo or a mask cannot be read.
+        UnsupportedError: the network is neither a classifier nor one of the task.
+    """
+
+    def __init__(
+        self,
+        source: SceneSource,
+        data: SceneData,
+        backbone: Backbone,
+        run: Path,
+        options: SceneOptions,
+        *,
+        resume: bool = False,
+        restart: bool = False,
+        device: str = "auto",
+        threads: int | Literal["auto"] = "auto",
+    ) -> None:
+        self._started = time.monotonic()
+        self.backbone, self._data, self._seed, self._threads = backbone, data, options.seed, threads
+        make = self._detector if data.task == "detect" else self._segmenter
+        self.trained = SceneTraining(
+            make(source),
+            run,
+            options=options,
+            resume=resume,
+            restart=restart,
+            device=device,
+            threads=threads,
+        )
+
+    def summary(self) -> list[str]:
+        """Return lines about the photos and the network."""
+        task = self.trained.task
+        height, width = task.network.input.shape[1:3]
+        return [
+            f"{len(task.training):,} photos to train with and {len(task.validation):,} for validation, "
+            f"{len(task.labels)} classes, {task.network.name} on {width} x {height} pixels"
+        ]
+
+    def run(self, callbacks: Iterable[Callback] = ()) -> Iterator[Progress]:
+        """Train, and yield the progress. Callbacks get the epochs; True ends the training."""
+        called = list(callbacks)
+        for progress in self.trained.run():
+            yield progress
+            if called and call_all(called, history_of(self.trained.history)[-1]):
+                return
+
+    def network(self) -> tuple[Network, dict[str, str]]:
+        """Return the network with the best weights so far, and texts about it for the file."""
+        about = self.backbone.information
+        information = {key: about[key] for key in _ABOUT if key in about}
+        classes = len(self.trained.labels)
+        information["description"] = (
+            f"{self.trained.task.phase} trained from {self.backbone.network.name} for {classes} classes"
+        )
+        return self.trained.result, information
+
+    def report(self) -> SceneReport:
+        """Return how well the best weights so far do on the photos for validation."""
+        return scene_report(self.trained, time.monotonic() - self._started)
+
+    # ---- Tasks ----
+
+    def _detector(self, source: SceneSource) -> SceneTask:
+        objects = read_objects(source.photos, source.labels)
+        held = None
+        if source.validation_labels is not None:
+            held = _numbered_like(read_objects(source.photos, source.validation_labels), objects, source)
+        training, held_photos = self._split(source, objects.photos, None if held is None else held.photos)
+        size = self._size()
+        boxes = np.concatenate([_fractions(photo) for photo in training])
+        network = self._prepared(detector_of(self.backbone.network, len(objects.labels), size, boxes))
+        parts = [
+            ObjectPhotos(objects.with_photos(photos), *self._reading(network), **self._viewing(augmented))
+            for photos, augmented in ((training, True), (held_photos, False))
+        ]
+        return DetectorTask(network, objects.labels, *parts)
+
+    def _segmenter(self, source: SceneSource) -> SceneTask:
+        photos, masks = Path(os.fspath(source.photos)), Path(os.fspath(source.labels))
+        masked = read_masks(photos, masks)
+        if source.validation_labels is not None:
+            raise ParameterError("validation: segmenters take a share of the photos, no other masks")
+        training, held = self._split(source, masked.photos, None)
+        network = self._prepared(
+            segmenter_of(self.backbone.network, len(masked.labels), self._size(), self._data.architecture)
+        )
+        rows, columns = (int(extent or 0) for extent in network.outputs[0].shape[1:3])
+        parts = [
+            MaskPhotos(
+                MaskedPhotos(masked.labels, tuple(chosen)),
+                *self._reading(network),
+                output_size=(rows, columns),
+                **self._viewing(augmented),
+            )
+            for chosen, augmented in ((training, True), (held, False))
+        ]
+        return SegmenterTask(network, masked.labels, *parts)
+
+    def _split(
+        self, source: SceneSource, photos: Sequence[_Photo], held: Sequence[_Photo] | None
+    ) -> tuple[list[_Photo], list[_Photo]]:
+        """Return the photos for training and for validation. The seed decides which are for validation."""
+        if held is not None:
+            if source.validation is not None:
+                raise ParameterError("validation: other annotations are for validation; leave the share out")
+            return list(photos), list(held)
+        share = DEFAULT_SHARE if source.validation is None else source.validation
+        if not is_finite_number(share) or not 0 < share < 1:
+            raise ParameterError(
+                f"the share for validation must be a number above 0 and below 1, got {share!r}"
+            )
+        if len(photos) < 2:
+            raise ParameterError("there is only one photo; training and validation need one each")
+        count = min(max(round(share * len(photos)), 1), len(photos) - 1)
+        order = np.random.default_rng([self._seed, len(photos)]).permutation(len(photos))
+        chosen = set(order[:count].tolist())
+        return (
+            [photo for number, photo in enumerate(photos) if number not in chosen],
+            [photo for number, photo in enumerate(photos) if number in chosen],
+        )
+
+    def _size(self) -> tuple[int, int]:
+        network, size = self.backbone.network, self._data.size
+        given = None if size is None else input_size("size", size)
+        extents = network.inputs[0].shape[1:3] if len(network.inputs) == 1 else ()
+        if len(extents) != 2 or None in extents:
+            raise UnsupportedError(
+                f"network {network.name!r}: photos need one input (n, height, width, channels) of a fixed size"
+            )
+        own = (int(extents[0] or 0), int(extents[1] or 0))
+        if network.detection is not None or len(network.outputs[0].shape) == 4:
+            if given not in (None, own):
+                raise ParameterError(
+                    f"size: network {network.name!r} has the size {own[0]} x {own[1]}, which cannot be changed"
+                )
+            return own
+        if given is not None:
+            return given
+        side = _SIZE if feature_maps(network, own).halvings >= _LARGE_STRIDE else _SMALL_SIZE
+        return side, side
+
+    def _prepared(self, network: Network) -> Network:
+        """Give the network a preprocessing that stretches whole photos."""
+        channels = int(network.input.shape[3] or 3)
+        given = as_json("preprocess", self.backbone.network.preprocess)
+        settings: dict[str, Any] = json.loads(_core.describe_preprocess(given, channels))
+        network.preprocess = settings | {"fit": "stretch", "crop_fraction": 1.0}
+        return network
+
+    def _reading(self, network: Network) -> tuple[tuple[int, int], Any]:
+        height, width = (int(extent or 0) for extent in network.input.shape[1:3])
+        return (height, width), network.preprocess
+
+    def _viewing(self, augmented: bool) -> dict[str, Any]:
+        augment = self._data.augment
+        chosen = (
+            augment if isinstance(augment, SceneAugmentation) else SceneAugmentation() if augment else None
+        )
+        return {
+            "augmentation": chosen if augmented else None,
+            "channels": int(self.backbone.network.input.shape[3] or 3),
+            "seed": self._seed,
+            "threads": self._threads,
+        }
+
+
+def _fractions(photo: LabelledPhoto) -> NDArray[np.float64]:
+    """Return a photo's boxes as fractions. If the size of the photo is not known, its objects are left out."""
+    if photo.size == (0, 0):
+        return photo.boxes[:0]
+    return photo.boxes if photo.size is None else photo.boxes / np.tile(photo.size, 2)
+
+
+def _numbered_like(held: LabelledObjects, objects: LabelledObjects, source: SceneSource) -> LabelledObjects:
+    """Return the photos for validation with the class numbers of those for training."""
+    if set(held.labels) - set(objects.labels):
+        unknown = ", ".join(sorted(set(held.labels) - set(objects.labels)))
+        raise ParameterError(f"{source.validation_labels}: the classes {unknown} are not in {source.labels}")
+    numbers = np.array([objects.labels.index(label) for label in held.labels], np.int64)
+    photos = [replace(photo, classes=numbers[photo.classes]) for photo in held.photos]
+    return objects.with_photos(photos)

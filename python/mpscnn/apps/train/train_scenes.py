@@ -1,0 +1,242 @@
+"""Train a detector or a segmenter with one call: `mpscnn.train_detector` and `mpscnn.train_segmenter`."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Literal
+
+from mpscnn._private.expected_names import accept_foreign_arguments
+from mpscnn._private.files import require_folder_for
+from mpscnn.apps.train.output_lock import lock_output
+from mpscnn.apps.train.phase_line import show_training
+from mpscnn.apps.train.photo_training import open_backbone
+from mpscnn.apps.train.scene_report import SCENE_REPORT_FILES
+from mpscnn.apps.train.scene_training import SceneData, SceneSource, ScenesTraining
+from mpscnn.apps.train.train_classifier import require_output, waiting_epochs
+from mpscnn.apps.train.trained_model import TrainedModel
+from mpscnn.errors import ParameterError
+from mpscnn.graph.network import Network
+from mpscnn.model import Model
+from mpscnn.training.callbacks import callback_list
+from mpscnn.training.classifier import history_of
+from mpscnn.training.early_stopping import EarlyStopping
+from mpscnn.training.scenes.training import SceneOptions
+from mpscnn.training.scenes.views import SceneAugmentation
+
+__all__ = ["train_detector", "train_segmenter"]
+
+
+@accept_foreign_arguments
+def train_detector(
+    data: str | os.PathLike[str],
+    model: str | os.PathLike[str] | Network | Model | None = None,
+    *,
+    annotations: str | os.PathLike[str],
+    validation: float | str | os.PathLike[str] | None = None,
+    size: int | tuple[int, int] | None = None,
+    epochs: int = 40,
+    batch_size: int = 16,
+    learning_rate: float = 2e-3,
+    trained_layers: int | None = None,
+    augment: bool | SceneAugmentation = True,
+    early_stopping: EarlyStopping | int | None = 10,
+    callbacks: Any = (),
+    output: str | os.PathLike[str] | None = None,
+    report: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    restart: bool = False,
+    seed: int = 0,
+    device: str = "auto",
+    threads: int | Literal["auto"] = "auto",
+    progress: bool | None = None,
+) -> TrainedModel:
+    """Train a detector on photos with labelled objects, and return it with its history and a report.
+
+    A classifier becomes the backbone of an SSDLite; a detector is trained further (docs/training.md). All layers learn,
+    with batch normalizations that are merged into the weights at the end. The result has the weights of the epoch with
+    the best mAP at an IoU of 0.5 on the photos for validation.
+
+    Args:
+        data: the folder with the photos.
+        model: the network to start from: a name, a file, a `Network` or a `Model`. None: `mobilenet_v2` if it is on
+            this machine, otherwise the bundled classifier. A `Network` without weights starts from random ones.
+        annotations: a .json file of COCO, a folder of .xml files of Pascal VOC, or a folder of .txt files or a
+            data.yaml of YOLO.
+        validation: the share of photos for validation, which do not train, or annotations of other photos in `data`.
+            None: 0.2.
+        size: (height, width) of the network's input, or one number. None: 320, or 160 on a classifier of small photos.
+        epochs: the largest number of epochs.
+        batch_size: the number of photos in a step.
+        learning_rate: the highest learning rate of Adam.
+        trained_layers: of the given network, only this number of the last layers with weights are trained, which is
+            faster; None: all are.
+        augment: train on other random views of the photos in each epoch: True, False, or a
+            `mpscnn.SceneAugmentation`.
+        early_stopping: the number of epochs without improvement after which the training ends, also as an
+            `EarlyStopping`; None: it does not end early.
+        callbacks: as for `Trainer.fit`. `Epoch.validation_accuracy` is the mAP at an IoU of 0.5.
+        output: write the model to this file (.safetensors). FILE.run keeps the state of the training for `resume`.
+        report: write curves.png and classes.csv to this folder.
+        resume: continue a stopped training with the same photos, options and `output`.
+        restart: delete the state of a stopped training with this `output`.
+        seed: the random seed of new weights, order and views.
+        device, threads: as for `Trainer`.
+        progress: whether to show a line on stderr for each epoch; None: in a terminal or a notebook.
+
+    Raises:
+        ParameterError: annotations are missing or wrong (the message names the file and the entry or line), or an
+            option is out of its range.
+        ImageError: a photo cannot be read; the message names it.
+        UnsupportedError: the model is neither a classifier nor a detector that can be trained.
+        StateError: a loss is not finite, or another process trains to the same output.
+        WeightsError: the model or the output cannot be read or written.
+    """
+    is_share = validation is None or isinstance(validation, (int, float))
+    source = SceneSource(
+        data,
+        annotations,
+        validation if is_share else None,  # type: ignore[arg-type]
+        None if is_share else validation,  # type: ignore[arg-type]
+    )
+    options = SceneOptions(
+        epochs, batch_size, learning_rate, waiting_epochs(early_stopping), seed, trained_layers
+    )
+    return _trained(
+        source,
+        SceneData("detect", size, augment=augment),
+        model,
+        options,
+        callbacks=callbacks,
+        output=output,
+        report=report,
+        resume=resume,
+        restart=restart,
+        device=device,
+        threads=threads,
+        progress=progress,
+    )
+
+
+@accept_foreign_arguments
+def train_segmenter(
+    data: str | os.PathLike[str],
+    model: str | os.PathLike[str] | Network | Model | None = None,
+    *,
+    masks: str | os.PathLike[str],
+    architecture: Literal["lraspp", "deeplab"] = "lraspp",
+    validation: float | None = None,
+    size: int | tuple[int, int] | None = None,
+    epochs: int = 40,
+    batch_size: int = 16,
+    learning_rate: float = 2e-3,
+    trained_layers: int | None = None,
+    augment: bool | SceneAugmentation = True,
+    early_stopping: EarlyStopping | int | None = 10,
+    callbacks: Any = (),
+    output: str | os.PathLike[str] | None = None,
+    report: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    restart: bool = False,
+    seed: int = 0,
+    device: str = "auto",
+    threads: int | Literal["auto"] = "auto",
+    progress: bool | None = None,
+) -> TrainedModel:
+    """Train a segmenter on photos with masks, and return it with its history and a report.
+
+    A classifier becomes the backbone of an LR-ASPP or a DeepLabv3; a segmenter is trained further (docs/training.md).
+    The result has the weights of the epoch with the best mean IoU on the photos for validation.
+
+    Args:
+        data: the folder with the photos.
+        model: the network to start from, as for `train_detector`.
+        masks: a folder with a PNG file for each photo, of the same name, whose pixels are class numbers. 255 is
+            ignored. The names of the classes are the lines of a classes.txt in this folder or next to it.
+        architecture: what a classifier becomes: "lraspp" or "deeplab".
+        validation: the share of photos for validation, which do not train. None: 0.2.
+        size, epochs, batch_size, learning_rate, trained_layers, augment, early_stopping: as for `train_detector`.
+        output, report, resume, restart, seed, device, threads, progress: as for `train_detector`.
+        callbacks: as for `Trainer.fit`. `Epoch.validation_accuracy` is the mean IoU.
+
+    Raises:
+        ParameterError: a mask is missing, has another size than its photo or a class without a name (the message names
+            it), or an option is out of its range.
+        ImageError: a photo or a mask cannot be read; the message names it.
+        UnsupportedError: the model is neither a classifier nor a segmenter that can be trained.
+        StateError: a loss is not finite, or another process trains to the same output.
+        WeightsError: the model or the output cannot be read or written.
+    """
+    options = SceneOptions(
+        epochs, batch_size, learning_rate, waiting_epochs(early_stopping), seed, trained_layers
+    )
+    return _trained(
+        SceneSource(data, masks, validation),
+        SceneData("segment", size, architecture, augment),
+        model,
+        options,
+        callbacks=callbacks,
+        output=output,
+        report=report,
+        resume=resume,
+        restart=restart,
+        device=device,
+        threads=threads,
+        progress=progress,
+    )
+
+
+def _trained(
+    source: SceneSource,
+    data: SceneData,
+    model: str | os.PathLike[str] | Network | Model | None,
+    options: SceneOptions,
+    *,
+    callbacks: Any,
+    output: str | os.PathLike[str] | None,
+    report: str | os.PathLike[str] | None,
+    resume: bool,
+    restart: bool,
+    device: str,
+    threads: int | Literal["auto"],
+    progress: bool | None,
+) -> TrainedModel:
+    if (resume or restart) and output is None:
+        raise ParameterError(
+            "resume and restart need output=, whose .run folder has the state of the training"
+        )
+    called = callback_list(callbacks)
+    if report is not None:
+        require_folder_for(report, SCENE_REPORT_FILES, ParameterError)
+    backbone = open_backbone(model)
+    with ExitStack() as stack:
+        if output is None:
+            run = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mpscnn-train-")))
+        else:
+            require_output(output, backbone.path)
+            stack.enter_context(lock_output(Path(output)))
+            run = Path(f"{os.fspath(output)}.run")
+        training = ScenesTraining(
+            source,
+            data,
+            backbone,
+            run,
+            options,
+            resume=resume,
+            restart=restart,
+            device=device,
+            threads=threads,
+        )
+        show_training(training, called, progress)
+        network, information = training.network()
+        made = training.report()
+        if report is not None:
+            made.save(report)
+        if output is not None:
+            network.save(output, labels=network.labels, information=information)
+            training.trained.remove()
+        return TrainedModel.of(
+            network, information, history_of(training.trained.history), made, device=device, threads=threads
+        )

@@ -1,0 +1,238 @@
+"""Test `mpscnn.train` for detectors and segmenters: from photos with labels to a model, its history and report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from training.labelled_scenes import LABELS, Scenes, write_scenes
+
+import mpscnn
+from mpscnn import ParameterError, SceneAugmentation, UnsupportedError
+
+SMALL: dict[str, Any] = {"epochs": 2, "batch_size": 4, "size": (32, 48), "threads": 1}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A complete training, with the epochs that its callback got and the folder with its files."""
+
+    model: Any
+    seen: list[mpscnn.Epoch]
+    folder: Path
+
+
+def tiny() -> mpscnn.Network:
+    """Return a classifier with random weights and a last feature map of stride 4."""
+    net = mpscnn.Network(input=(16, 16, 3), name="tiny")
+    x = net.conv2d(net.input, 8, 3, strides=2, padding="same", activation="relu6", name="conv1")
+    x = net.depthwise_conv2d(x, 3, strides=2, padding="same", activation="relu6", name="conv2")
+    x = net.conv2d(x, 16, 1, activation="relu6", name="conv3")
+    net.output(net.dense(net.global_average_pool2d(x, name="pool"), 3, name="classes"))
+    net.initialize_weights(seed=3)
+    net.preprocess = "tensorflow"
+    return net
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> Scenes:
+    return write_scenes(tmp_path_factory.mktemp("scenes"), 10)
+
+
+def labels_of(scenes: Scenes, task: str) -> dict[str, Any]:
+    return {"annotations": scenes.coco} if task == "detect" else {"masks": scenes.masks}
+
+
+def trained(scenes: Scenes, task: Any, model: Any = None, **options: Any) -> Any:
+    return mpscnn.train(
+        scenes.photos, model or tiny(), task=task, **labels_of(scenes, task), **SMALL | options
+    )
+
+
+def assert_same(one: mpscnn.Network, other: mpscnn.Network) -> None:
+    assert one.to_dict() == other.to_dict()
+    for name, value in one.weights.items():
+        np.testing.assert_array_equal(value, other.weights[name], err_msg=name)
+
+
+@pytest.fixture(scope="module")
+def runs(scenes: Scenes, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
+    result = {}
+    for task in ("detect", "segment"):
+        folder = tmp_path_factory.mktemp(task)
+        seen: list[mpscnn.Epoch] = []
+        model = trained(
+            scenes, task, callbacks=seen.append, report=folder / "report", output=folder / "a.safetensors"
+        )
+        result[task] = Run(model, seen, folder)
+    return result
+
+
+def test_a_detector(scenes: Scenes, runs: dict[str, Run]) -> None:
+    model, folder = runs["detect"].model, runs["detect"].folder
+    assert (model.task, model.labels) == ("detection", list(LABELS))
+    assert list(model.history) == runs["detect"].seen
+    assert len(model.history) == 2
+    measures = model.report.evaluation
+    best = model.history[(model.history.best_epoch or 0) - 1]
+    assert measures.map50 == pytest.approx(best.validation_accuracy)
+    assert [one.label for one in measures.by_class] == list(LABELS)
+    assert measures.images == 2
+    assert {path.name for path in (folder / "report").iterdir()} == {"curves.png", "classes.csv"}
+    loaded = mpscnn.load(folder / "a.safetensors")
+    assert loaded.preprocess is not None
+    assert loaded.preprocess["fit"] == "stretch"
+    assert "batch_normalization" not in {node["operation"] for node in loaded.network.to_dict()["nodes"]}
+    loaded.predict(scenes.photos / "01.png")
+    assert not (folder / "a.safetensors.run").exists()
+
+
+def test_a_segmenter(scenes: Scenes, runs: dict[str, Run]) -> None:
+    model = runs["segment"].model
+    assert (model.task, model.labels) == ("segmentation", ["background", *LABELS])
+    best = model.history[(model.history.best_epoch or 0) - 1]
+    assert model.report.evaluation.mean_iou == pytest.approx(best.validation_accuracy)
+    assert model.report.evaluation.confusion.sum() == 2 * 32 * 48 - 2  # each mask ignores one pixel
+    assert model.predict(scenes.photos / "01.png").labels.shape == (40, 60)
+
+
+@pytest.mark.parametrize("task", ["detect", "segment"])
+def test_a_stopped_training_continues(
+    scenes: Scenes, runs: dict[str, Run], tmp_path: Path, task: str
+) -> None:
+    """A training that was stopped after an epoch gives the same bits, for another number of threads."""
+    whole = runs[task].model
+
+    class StoppedError(Exception):
+        pass
+
+    def stop(epoch: mpscnn.Epoch) -> None:
+        raise StoppedError
+
+    output = tmp_path / "mine.safetensors"
+    with pytest.raises(StoppedError):
+        trained(scenes, task, output=output, callbacks=stop)
+    with pytest.raises(ParameterError, match="has the state of an interrupted run"):
+        trained(scenes, task, output=output)
+    with pytest.raises(ParameterError, match="the run had other photos, another model or other options"):
+        trained(scenes, task, output=output, resume=True, seed=2)
+    resumed = trained(scenes, task, output=output, resume=True, threads=2)
+    assert_same(resumed.network, whole.network)
+    assert [epoch.loss for epoch in resumed.history] == [epoch.loss for epoch in whole.history]
+    with pytest.raises(ParameterError, match="there is no run to resume"):
+        trained(scenes, task, output=output, resume=True)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("form", ["voc", "yolo"])
+def test_other_formats_train_the_same_detector(scenes: Scenes, runs: dict[str, Run], form: str) -> None:
+    model = mpscnn.train_detector(scenes.photos, tiny(), annotations=getattr(scenes, form), **SMALL)
+    assert_same(model.network, runs["detect"].model.network)
+
+
+def test_other_annotations_for_validation(scenes: Scenes) -> None:
+    model = trained(scenes, "detect", validation=scenes.voc, epochs=1)
+    assert model.report.evaluation.images == 10
+    with pytest.raises(ParameterError, match=r"share for validation must be .* below 1, got 1.5"):
+        trained(scenes, "detect", validation=1.5)
+
+
+def test_a_trained_detector_is_trained_further(scenes: Scenes, runs: dict[str, Run]) -> None:
+    first = runs["detect"].model
+    again = trained(scenes, "detect", first, size=None, epochs=1, trained_layers=4)
+    assert again.network.to_dict() == first.network.to_dict()
+    for name, value in first.network.weights.items():
+        if name.startswith("conv"):
+            np.testing.assert_allclose(again.network.weights[name], value, atol=1e-5)
+    with pytest.raises(ParameterError, match="has the size 32 x 48, which cannot be changed"):
+        trained(scenes, "detect", first, size=64)
+
+
+@pytest.mark.full
+def test_a_network_without_weights_begins_with_random_ones(scenes: Scenes) -> None:
+    net = mpscnn.models.mobilenet_v2(depth_multiplier=0.1, input_size=32)
+    net.preprocess = "tensorflow"
+    assert trained(scenes, "detect", net, epochs=1).history[0].loss > 0
+    assert not net.weights
+
+
+def test_frozen_layers_keep_their_weights(scenes: Scenes) -> None:
+    model = trained(scenes, "detect", trained_layers=1, epochs=1)
+    given = tiny().weights
+    for layer in ("conv1", "conv2"):
+        np.testing.assert_allclose(
+            model.network.weights[f"{layer}.weight"], given[f"{layer}.weight"], atol=1e-5
+        )
+    assert (model.network.weights["conv3.weight"] != given["conv3.weight"]).any()
+
+
+@pytest.mark.parametrize("task", ["detect", "segment"])
+def test_the_command_and_the_function_train_the_same(
+    scenes: Scenes, runs: dict[str, Run], tmp_path: Path, task: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from command_line import call
+
+    tiny().save(tmp_path / "tiny.safetensors", dtype="float32")
+    shell = tmp_path / f"{task}.safetensors"
+    [(option, place)] = labels_of(scenes, task).items()
+    options = ["--epochs=2", "--batch-size=4", "--size=32x48", "--threads=1", f"--report={tmp_path / task}"]
+    given = [f"--task={task}", f"--{option}={place}", f"--model={tmp_path / 'tiny.safetensors'}"]
+    assert call("train", str(scenes.photos), *given, f"--output={shell}", *options) == 0
+    assert shell.read_bytes() == (runs[task].folder / "a.safetensors").read_bytes()
+    shown = capsys.readouterr()
+    assert f"{'mAP' if task == 'detect' else 'mean IoU'}" in shown.out
+    assert "8 photos to train with and 2 for validation" in shown.out
+    assert f"mpscnn {task} --model" in shown.err
+
+
+def test_options_of_other_tasks(scenes: Scenes, capsys: pytest.CaptureFixture[str]) -> None:
+    from command_line import call
+
+    for options, message in (
+        (["--task=detect", "--masks=a", "--views=2"], "--masks, --views"),
+        (["--task=detect"], "--task detect needs --annotations"),
+        (["--annotations=a.json"], "does not go with --task classify"),
+    ):
+        assert call("train", str(scenes.photos), *options) == 2
+        assert message in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"annotations": None}, "needs annotations=, the place of the annotations"),
+        ({"epochs": 0}, "epochs must be"),
+        ({"learning_rate": -1}, "learning_rate must be above 0, got -1"),
+        ({"early_stopping": 0}, "early_stopping must be"),
+        ({"trained_layers": -1}, "trained_layers must be"),
+        ({"resume": True}, "resume and restart need output="),
+        ({"output": "mine.onnx"}, "the name must end in .safetensors"),
+    ],
+)
+def test_options_that_are_refused(scenes: Scenes, options: dict[str, Any], message: str) -> None:
+    given = {"annotations": scenes.coco, **SMALL, **options}
+    given = {name: value for name, value in given.items() if value is not None}
+    with pytest.raises(ParameterError, match=message):
+        mpscnn.train(scenes.photos, tiny(), task="detect", **given)
+    with pytest.raises(ParameterError, match=r"task must be one of .*, got 'paint'"):
+        mpscnn.train(scenes.photos, task="paint")  # type: ignore[arg-type]
+
+
+def test_models_that_are_refused(scenes: Scenes) -> None:
+    net = mpscnn.Network(input=(8,), name="numbers")
+    net.output(net.dense(net.input, 3))
+    net.preprocess = "tensorflow"
+    with pytest.raises(UnsupportedError, match=r"'numbers'.*photos need one input"):
+        trained(scenes, "detect", net)
+
+
+@pytest.mark.full
+def test_pixels_are_told_apart_within_a_few_epochs(scenes: Scenes) -> None:
+    """The shapes are bright and in pure colours, so a small network learns them in some steps."""
+    still = SceneAugmentation(flip=0, crop=1, shrink=1, aspect=1, brightness=0, contrast=0, saturation=0)
+    model = trained(scenes, "segment", epochs=12, augment=still, learning_rate=0.01)
+    assert model.report.evaluation.mean_iou > 0.6
+    assert isinstance(model, mpscnn.TrainedModel)
