@@ -255,6 +255,23 @@ def test_keys_with_the_same_hash(tmp_path: Path) -> None:
         read(tmp_path, zip_form(Raw(code), Storages()))
 
 
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("change", ["neg", "conj"])
+def test_elements_that_differ_from_the_stored_ones(tmp_path: Path, form: str, change: str) -> None:
+    """PyTorch saves x.conj().imag as the elements of x.imag, with a note that they are negative."""
+    storages = Storages()
+    tensor = view(storages.storage(GRID), 0, (3, 4), (4, 1))
+    noted = Call(tensor.function, (*tensor.arguments, {change: True}))
+    with pytest.raises(mpscnn.UnsupportedError, match=r"weights\.pth: .*resolve_neg"):
+        read(tmp_path, FORMS[form]({"weight": noted}, storages))
+
+
+def test_two_entries_with_one_name(tmp_path: Path) -> None:
+    content = state_dict_file({"weight": GRID, "other": GRID}).replace(b"archive/data/1", b"archive/data/0")
+    with pytest.raises(mpscnn.WeightsError, match=r"weights\.pth: .*the same name"):
+        read(tmp_path, content)
+
+
 def test_compressed_entries_are_refused(tmp_path: Path) -> None:
     content = zipped({"a/data.pkl": pickled({}), "a/data/0": b"\0" * 10_000_000}, zipfile.ZIP_DEFLATED)
     with pytest.raises(mpscnn.UnsupportedError, match="is compressed"):
@@ -335,6 +352,23 @@ def test_entries_of_safetensors_that_contradict_the_file(tmp_path: Path, changes
         (mpscnn.WeightsError, mpscnn.UnsupportedError), match=r"model\.safetensors: tensor 'w'"
     ):
         read(tmp_path, safetensors_file({"w": GRID}, w=changes), "model.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("changes", "rest", "message"),
+    [
+        ({"v": {"data_offsets": [0, 48]}}, b"", "tensor 'w' shares bytes with another tensor"),
+        ({"v": {"data_offsets": [44, 92]}}, b"", "tensor 'v' shares bytes with another tensor"),
+        ({"v": {"data_offsets": [52, 100]}}, b"\0" * 4, "tensor 'v' follows bytes of no tensor"),
+        ({}, b"\0" * 4, "4 bytes at its end belong to no tensor"),
+    ],
+)
+def test_bytes_of_safetensors_that_do_not_belong_to_one_tensor(
+    tmp_path: Path, changes: dict[str, Any], rest: bytes, message: str
+) -> None:
+    content = safetensors_file({"w": GRID, "v": GRID}, **changes) + rest
+    with pytest.raises(mpscnn.WeightsError, match=rf"model\.safetensors: .*{message}"):
+        read(tmp_path, content, "model.safetensors")
 
 
 @pytest.mark.parametrize(

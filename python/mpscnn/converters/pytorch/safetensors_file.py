@@ -44,10 +44,25 @@ def read_safetensors(path: Path) -> dict[str, StoredTensor]:
         raise UnsupportedError(
             f"{origin}: is a model file of mpscnn already; mpscnn.load(path).network is its network"
         )
-    return {
+    tensors = {
         name: _tensor(f"{origin}: tensor {quote_name(name)}", entry, file, start)
         for name, entry in header.items()
     }
+    _check_places(tensors, len(file), start, origin)
+    return tensors
+
+
+def _check_places(tensors: dict[str, StoredTensor], size: int, start: int, origin: str) -> None:
+    """Raise WeightsError unless each byte of the data belongs to one tensor, as the format demands."""
+    end = start
+    places = ((tensor.storage.place, tensor.storage.bytes, name) for name, tensor in tensors.items())
+    for place, length, name in sorted(places):
+        if place != end:
+            fault = "shares bytes with another tensor" if place < end else "follows bytes of no tensor"
+            raise WeightsError(f"{origin}: is damaged: tensor {quote_name(name)} {fault}")
+        end += length
+    if end != size:
+        raise WeightsError(f"{origin}: is damaged: {size - end} bytes at its end belong to no tensor")
 
 
 def _header(file: FileBytes, origin: str) -> tuple[dict[str, Any], int]:

@@ -38,6 +38,8 @@ _DTYPES = {
     Global("torch", "BoolStorage"): "bool",
 }
 _TENSOR = {Global("torch._utils", "_rebuild_tensor_v2"), Global("torch._utils", "_rebuild_tensor")}
+#: The place of the argument of `_rebuild_tensor_v2` that says how the elements differ from the stored ones.
+_METADATA = 6
 _PARAMETER = {
     Global("torch._utils", "_rebuild_parameter"),
     Global("torch._utils", "_rebuild_parameter_with_state"),
@@ -101,6 +103,11 @@ class _TorchValues:
             storage, offset, shape, strides = arguments[:4]
             if not isinstance(storage, Storage):
                 raise TypeError
+            if any(arguments[_METADATA:]):
+                raise UnsupportedError(
+                    f"{self._origin}: a tensor has negated or conjugated elements, which are stored without the "
+                    "change; save a copy of it (resolve_neg, resolve_conj)"
+                )
             return tensor_view(self._origin, storage, offset, shape, strides)
         if function in _PARAMETER and isinstance(arguments[0], StoredTensor):
             return arguments[0]
@@ -143,10 +150,13 @@ class _ZipEntries:
         self.file, self._origin = file, origin
         try:
             with zipfile.ZipFile(file.path) as archive:
-                self._entries = {entry.filename: entry for entry in archive.infolist()}
+                entries = archive.infolist()
         # All errors that the module zipfile raises for damaged archives.
         except ARCHIVE_ERRORS as error:
             raise WeightsError(f"{origin}: is damaged: {error}") from error
+        self._entries = {entry.filename: entry for entry in entries}
+        if len(self._entries) < len(entries):  # programs differ in which one they read
+            raise WeightsError(f"{origin}: is damaged: two of its entries have the same name")
 
     def __contains__(self, name: str) -> bool:
         return name in self._entries
