@@ -123,7 +123,7 @@ class Operation:
             values = numbers(array)
             values = values if order is None else values.transpose(order)
             values = values if shape is None else values.reshape(shape)
-            self._weights[key] = (array, self._b.weight(role, np.ascontiguousarray(values)))
+            self._weights[key] = (array, self._b.weight(role, np.asarray(values, order="C")))
         return self._weights[key][1]
 
     def shape(self, place: int, what: str) -> list[int | None]:
