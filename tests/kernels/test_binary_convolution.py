@@ -102,8 +102,6 @@ def test_the_neuron_is_applied_last() -> None:
     ("kind", "sizes", "arguments", "error", "message"),
     [
         ("BinaryConvolution", {"groups": 2}, {}, mpscnn.ParameterError, "groups must be 1, got 2"),
-        ("BinaryConvolution", {}, {"type": "or"}, mpscnn.ParameterError, "binary_weights, xnor, and"),
-        ("BinaryConvolution", {"stride_x": 0}, {}, mpscnn.ParameterError, "stride_x must be"),
         ("BinaryFullyConnected", {"stride_y": 2}, {}, mpscnn.ParameterError, "stride_y must be 1, got 2"),
         ("BinaryConvolution", {}, {"input_scale_terms": [1.0]}, mpscnn.WeightsError, "input_scale_terms"),
     ],

@@ -191,24 +191,11 @@ DESCRIPTOR = {
 }
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"kernel_width": 0}, "kernel_width must be 1 to"),
-        ({"kernel_height": 0}, "kernel_height must be 1 to"),
-        ({"input_feature_channels": 0}, "input_feature_channels must be 1 to"),
-        ({"output_feature_channels": 0}, "output_feature_channels must be 1 to"),
-        ({"stride_x": 0}, "stride_x must be 1 to"),
-        ({"stride_y": 0}, "stride_y must be 1 to"),
-        ({"dilation_rate_x": 0}, "dilation_rate_x must be 1 to"),
-        ({"dilation_rate_y": 0}, "dilation_rate_y must be 1 to"),
-        ({"groups": 0}, "groups must be 1 to"),
-        ({"groups": 2}, "groups must be 1, or such that every group has a multiple of 4"),
-    ],
-)
-def test_descriptors_out_of_range_are_named(changes: dict[str, int], message: str) -> None:
-    descriptor = kernels.ConvolutionDescriptor(**(DESCRIPTOR | changes))
-    with pytest.raises(mpscnn.ParameterError, match=f"Convolution: {message}"):
+def test_groups_have_a_multiple_of_4_channels() -> None:
+    descriptor = kernels.ConvolutionDescriptor(**(DESCRIPTOR | {"groups": 2}))
+    with pytest.raises(
+        mpscnn.ParameterError, match="Convolution: groups must be 1, or such that every group"
+    ):
         kernels.Convolution(descriptor, np.ones((4, 1, 1, 4)))
 
 
@@ -231,7 +218,6 @@ def test_sub_pixel_descriptors_out_of_range_are_named() -> None:
         with pytest.raises(mpscnn.ParameterError, match=message):
             kernels.Convolution(descriptor, np.ones(outputs * 8))
 
-    refused(4, 0, "sub_pixel_scale_factor must be 1 to")
     refused(6, 2, r"output_feature_channels must be a multiple of sub_pixel_scale_factor\^2 = 4, got 6")
 
 

@@ -80,22 +80,11 @@ def test_arithmetic_with_offsets_and_ranges() -> None:
     assert_close(encode(kernel, x, y, destination=before), reference, ulp_bound(reference, ELEMENTWISE_ULPS))
 
 
-@pytest.mark.parametrize(
-    ("properties", "message"),
-    [
-        ({"primary_stride_x": -1}, "primary_stride_x must be 0 to"),
-        ({"primary_stride_y": -1}, "primary_stride_y must be 0 to"),
-        ({"secondary_stride_x": -1}, "secondary_stride_x must be 0 to"),
-        ({"secondary_stride_y": -1}, "secondary_stride_y must be 0 to"),
-        ({"primary_stride_in_feature_channels": 2}, "primary_stride_in_feature_channels must be 0 or 1"),
-        ({"secondary_stride_in_feature_channels": 2}, "secondary_stride_in_feature_channels must be 0 or 1"),
-        ({"minimum_value": 1.0, "maximum_value": 0.5}, "minimum_value must be at most maximum_value"),
-        ({"bias": float("nan")}, "bias must be a finite number"),
-    ],
-)
-def test_arithmetic_out_of_range_is_named(properties: dict[str, Any], message: str) -> None:
-    with pytest.raises(mpscnn.ParameterError, match=f"Add: {message}"):
-        kernels.Add(**properties)
+def test_arithmetic_out_of_range_is_named() -> None:
+    with pytest.raises(mpscnn.ParameterError, match="Add: minimum_value must be at most maximum_value"):
+        kernels.Add(minimum_value=1.0, maximum_value=0.5)
+    with pytest.raises(mpscnn.ParameterError, match="Add: bias must be a finite number"):
+        kernels.Add(bias=float("nan"))
 
 
 def test_arithmetic_that_does_not_fit_is_refused() -> None:
@@ -143,9 +132,5 @@ def test_values_within_the_threshold_are_equal(kind: str) -> None:
 
 
 def test_comparisons_that_cannot_be_are_named() -> None:
-    with pytest.raises(mpscnn.ParameterError, match="comparison_type: must be one of equal, not_equal, less"):
-        kernels.Compare("same")  # type: ignore[arg-type]
-    with pytest.raises(mpscnn.ParameterError, match="threshold must be at least 0, got -1"):
-        kernels.Compare(threshold=-1.0)
     with pytest.raises(mpscnn.ParameterError, match="threshold must be 0 unless comparison_type is equal"):
         kernels.Compare("less", threshold=0.5)

@@ -95,13 +95,8 @@ def test_adam(largest: bool, before: int) -> None:
 def test_optimisers_out_of_range_are_named() -> None:
     sgd = kernels.OptimizerStochasticGradientDescent
     for kernel, message in (
-        (lambda: sgd(-1.0), "learning_rate must be at least 0, got -1"),
-        (lambda: sgd(1.0, 1.5), "momentum_scale must be 0 to 1, got 1.5"),
-        (lambda: kernels.OptimizerAdam(beta2=2.0), "beta2 must be 0 to 1, got 2"),
         (lambda: kernels.OptimizerAdam(beta1=1.0), "beta1 must be below 1, got 1"),
         (lambda: kernels.OptimizerAdam(beta2=1.0), "beta2 must be below 1, got 1"),
-        (lambda: kernels.OptimizerRMSProp(epsilon=-1.0), "epsilon must be at least 0"),
-        (lambda: sgd(kernels.OptimizerDescriptor(regularization_scale=-1.0)), "regularization_scale must"),
         (
             lambda: sgd(kernels.OptimizerDescriptor(gradient_clip_min=2.0)),
             "gradient_clip_min must be at most",

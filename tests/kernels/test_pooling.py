@@ -6,7 +6,6 @@ from typing import Any
 
 import hypothesis.strategies as st
 import numpy as np
-import pytest
 from hypothesis import given
 from kernels.index_rule import Call, Window, calls, encode, normal, windows
 from ops.single_layer import seeds
@@ -125,31 +124,3 @@ def test_other_poolings_have_no_divisor_to_exclude_edges_from() -> None:
     x = normal(0, (1, 4, 4, 3))
     np.testing.assert_array_equal(encode(kernel, x), encode(kernels.PoolingL2Norm(2, 2), x))
     assert kernel.edge_mode == "zero"
-
-
-@pytest.mark.parametrize(
-    ("properties", "message"),
-    [
-        ({"kernel_width": 0}, "kernel_width must be 1 to"),
-        ({"kernel_height": 0}, "kernel_height must be 1 to"),
-        ({"stride_x": 0}, "stride_x must be 1 to"),
-        ({"stride_y": 0}, "stride_y must be 1 to"),
-    ],
-)
-def test_sizes_out_of_range_are_named(properties: dict[str, Any], message: str) -> None:
-    given = {"kernel_width": 2, "kernel_height": 2} | properties
-    with pytest.raises(mpscnn.ParameterError, match=f"PoolingMax: {message}"):
-        kernels.PoolingMax(**given)
-
-
-@pytest.mark.parametrize("name", ["dilation_rate_x", "dilation_rate_y"])
-def test_dilation_out_of_range_is_named(name: str) -> None:
-    given = {"dilation_rate_x": 1, "dilation_rate_y": 1, name: 0}
-    with pytest.raises(mpscnn.ParameterError, match=f"{name} must be 1 to"):
-        kernels.DilatedPoolingMax(2, 2, **given)
-
-
-@pytest.mark.parametrize("name", ["zero_pad_size_x", "zero_pad_size_y"])
-def test_negative_zero_padding_is_named(name: str) -> None:
-    with pytest.raises(mpscnn.ParameterError, match=f"{name} must be 0 to"):
-        kernels.PoolingAverage(2, 2, **{name: -1})

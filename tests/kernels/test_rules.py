@@ -80,15 +80,6 @@ def test_a_reduction_of_nothing_is_named(clip: tuple[int, int, int, int]) -> Non
         encode(kernel, X)
 
 
-@pytest.mark.parametrize("name", ["offset", "primary_offset", "secondary_offset"])
-@pytest.mark.parametrize("far", [2**24 + 1, -(2**63), 2**63 - 1])
-def test_offsets_beyond_every_image_are_named(name: str, far: int) -> None:
-    make = pool if name == "offset" else kernels.Add
-    for offset in ((far, 0), (0, far), (0, 0, far)):
-        with pytest.raises(mpscnn.ParameterError, match=f": {name} must be -16777216 to 16777216, got {far}"):
-            make(**{name: offset})
-
-
 def test_the_source_with_the_wrong_property_is_named() -> None:
     for name, value in (("secondary_source_feature_channel_offset", 12), ("primary_offset", (0, 0, 5))):
         with pytest.raises(mpscnn.ParameterError, match=f"Add: {name}"):

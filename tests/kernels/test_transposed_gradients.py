@@ -298,8 +298,6 @@ def test_what_does_not_fit_is_refused() -> None:
         forward.encode(commands, source, image_size_encoding_state=state)
     with pytest.raises(mpscnn.ShapeError, match="must have 5 feature channels behind its offset, got 4"):
         back.encode(commands, source, source, state)
-    with pytest.raises(mpscnn.ParameterError, match="gradient_of must be one of source, weights, bias_terms"):
-        back.gradient_of = "slopes"
     descriptor = ConvolutionDescriptor(1, 1, 4, 4)
     descriptor.set_batch_normalization_parameters_for_inference(np.zeros(4), np.ones(4))
     with pytest.raises(mpscnn.ParameterError, match="ConvolutionTransposeGradient: has no batch normal"):

@@ -43,9 +43,6 @@ def test_a_part_of_an_enlarged_image() -> None:
 
 def test_resizing_out_of_range_is_named() -> None:
     x = normal(0, (3, 3, 4))
-    for name in ("scale_factor_x", "scale_factor_y"):
-        with pytest.raises(mpscnn.ParameterError, match=f"{name} must be 1 to"):
-            kernels.UpsamplingNearest(**({"scale_factor_x": 1, "scale_factor_y": 1} | {name: 0}))
     for name in ("resize_width", "resize_height"):
         with pytest.raises(mpscnn.ParameterError, match=f"{name} must be 1 to"):
             kernels.ResizeBilinear(**({"resize_width": 1, "resize_height": 1} | {name: 0}))
@@ -82,9 +79,6 @@ def test_reshape_keeps_the_order_of_elements() -> None:
 
 def test_reshapes_that_do_not_fit_are_refused() -> None:
     x = normal(0, (4, 3, 10))
-    for sizes in ((0, 1, 1), (1, 0, 1), (1, 1, 0)):
-        with pytest.raises(mpscnn.ParameterError, match="must be 1 to"):
-            kernels.Reshape(*sizes)
     with pytest.raises(mpscnn.ShapeError, match="reshape"):
         encode(kernels.Reshape(5, 6, 5), x)
     with pytest.raises(mpscnn.ShapeError, match="the reshaped image is written whole: 5 x 6"):
@@ -167,5 +161,3 @@ def test_windows_of_normalizations_are_square() -> None:
         mpscnn.ParameterError, match="kernel_width must be equal to kernel_height, got 3 and 5"
     ):
         kernels.SpatialNormalization(3, 5)
-    with pytest.raises(mpscnn.ParameterError, match="kernel_size must be 1 to"):
-        kernels.CrossChannelNormalization(0)
