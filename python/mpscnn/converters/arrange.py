@@ -250,6 +250,8 @@ class Arranger:
         while value.order[same] is order[same]:
             same += 1
         before, moving = value.order[:same], value.order[same:]
+        if (transposed := self._transposed(value, order)) is not None:
+            return value.with_tensor(transposed, order)
         if before and (groups := _shuffled_groups(moving, order[same:])):
             x, _, _ = self.channels_last(value, moving)
             y = self.network.channel_shuffle(x, groups, name=self.name("/shuffle"))
@@ -279,6 +281,16 @@ class Arranger:
 
         self.set_weight(name, "weight", (count, 1, 1, count), permutation)
         return replace(value, tensor=y, order=order)
+
+    def _transposed(self, value: Arranged, order: Axis) -> Tensor | None:
+        """Return the value's tensor with its own axes in another order, or None if the move needs more than that."""
+        groups = self.grouping(value)
+        if groups is None or len(groups) > _MAX_AXES:
+            return None
+        ends = {atom: place for place, atom in enumerate(order)}
+        places = sorted(range(len(groups)), key=lambda place: ends[groups[place][0]] if groups[place] else -1)
+        fits = order == tuple(atom for place in places for atom in groups[place])
+        return self._permuted(value.tensor, places) if fits else None
 
     def _moved_by_axes(self, value: Arranged, order: Axis) -> Tensor | None:
         """Bring the atoms of a value with free extents into another order by one transposition of its tensor.

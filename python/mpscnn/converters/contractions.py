@@ -30,8 +30,10 @@ def matmul(arranger: Arranger, a: Arranged, b: Arranged, scale: float = 1.0) -> 
         )
     if a.shape[-1] != b.shape[-2]:
         raise WeightsError(f"damaged: multiplies {a.shown} and {b.shown}")
-    first, transpose_a = _matrices(arranger, a)
-    second, transpose_b = _matrices(arranger, b)
+    has_several = any(one != 1 for one in extents[0][:-2])
+    (first, transpose_a), (second, transpose_b) = (
+        _matrices(arranger, x, has_several=has_several) for x in (a, b)
+    )
     y = arranger.network.matmul(
         first,
         second,
@@ -145,12 +147,16 @@ def _without_batch(arranger: Arranger, x: Arranged) -> list[Axis]:
     return [x.axes[0][1:], *x.axes[1:]]
 
 
-def _matrices(arranger: Arranger, x: Arranged) -> tuple[Tensor, bool]:
-    """Return a tensor (n, matrices, rows, columns), and whether its rows and columns are transposed."""
+def _matrices(arranger: Arranger, x: Arranged, *, has_several: bool) -> tuple[Tensor, bool]:
+    """Return a tensor (n, matrices, rows, columns), and whether its rows and columns are transposed.
+
+    If each image has only one matrix, the tensor may be (n, rows, columns).
+    """
     *others, rows, columns = _without_batch(arranger, x)
     leading = tuple(atom for axis in others for atom in axis)
     swapped = x.order == leading + columns + rows != leading + rows + columns
-    return arranger.physical(x, (leading, columns, rows) if swapped else (leading, rows, columns)), swapped
+    axes = (columns, rows) if swapped else (rows, columns)
+    return arranger.physical(x, (leading, *axes) if has_several else axes), swapped
 
 
 _WHOLE = frozenset({"sum_of_squares", "log_sum_exp", "variance", "deviation"})

@@ -1,4 +1,4 @@
-"""Convert Keras's layers with several inputs (Add, Concatenate, ...), and arithmetic with operators.
+"""Convert Keras's arithmetic: layers with several inputs (Add, ...), and elementwise functions of keras.ops.
 
 Keras 3 stores arithmetic between layers, such as `x * 2 + 1`, as functions of keras.ops. Keras 2 stores it as
 TFOpLambda layers.
@@ -6,215 +6,249 @@ TFOpLambda layers.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import reduce
 from typing import Any
 
+import numpy as np
+
 from mpscnn.converters.affine import scale_and_offset
-from mpscnn.converters.keras.functions import layer_function, named_function
+from mpscnn.converters.keras.functions import LAYERS, gated, named_function
 from mpscnn.converters.keras.layer_call import LayerCall
-from mpscnn.converters.layer_names import quote_name
-from mpscnn.converters.special_values import quotient, sqrt
-from mpscnn.errors import UnsupportedError, WeightsError
+from mpscnn.converters.special_values import have_reciprocals
+from mpscnn.converters.tensor import FileTensor
+from mpscnn.errors import UnsupportedError
 from mpscnn.graph.layer_arguments import Activation
-from mpscnn.graph.layers.layer_maker import Tensor
 
-Pairwise = Callable[..., Tensor]
-
-
-def _merged(c: LayerCall, pairwise: Pairwise) -> Tensor:
-    """Combine all inputs pairwise, from left to right. The last operation gets the layer's name."""
-    first, *others = _of_one_rank(c, c.inputs())
-    if not others:
-        return first
-    partial = reduce(lambda a, b: pairwise(a, b, name=c.name("/part")), others[:-1], first)
-    return pairwise(partial, others[-1], name=c.name())
+Handler = Callable[[LayerCall], FileTensor]
+_SUMS_AND_PRODUCTS = ("add", "subtract", "multiply", "divide")
+_LARGEST = float(np.finfo(np.float32).max)
 
 
-def _of_one_rank(c: LayerCall, inputs: list[Tensor]) -> list[Tensor]:
-    """Return the inputs with the same number of axes, by inserting axes of extent 1 after the batch."""
-    rank = max(len(x.shape) for x in inputs)
-    return [_expanded(c, x, rank) for x in inputs]
+# ---- Layers with several inputs --------------------------------------------------------------------------------------
 
 
-def _expanded(c: LayerCall, x: Tensor, rank: int) -> Tensor:
-    missing = rank - len(x.shape)
-    if not missing:
-        return x
-    if x.shape[1:].count(None) > 1:
-        raise UnsupportedError(f"its input {x.shape} has fewer axes than the others, and free ones")
-    extents = [1] * missing + [-1 if extent is None else extent for extent in x.shape[1:]]
-    return c.network.reshape(x, extents, name=c.name("/axes"))
+def _merged(c: LayerCall, operation: str) -> FileTensor:
+    """Combine all inputs, from left to right, after inserting axes of extent 1 after the batch.
 
-
-def _merge(method: str) -> Callable[[LayerCall], Tensor]:
-    return lambda c: _merged(c, getattr(c.network, method))
-
-
-def _subtract(c: LayerCall) -> Tensor:
+    The last operation gets the layer's name.
+    """
     inputs = c.inputs()
-    if len(inputs) != 2:
-        raise UnsupportedError(f"a difference of {len(inputs)} inputs")
-    return _merged(c, c.network.subtract)
+    rank = max(x.rank for x in inputs)
+    first, *others = (x.expand_dims(range(1, 1 + rank - x.rank)) for x in inputs)
+    partial = reduce(lambda a, b: a.combine(operation, b, "/part"), others[:-1], first)
+    return partial.combine(operation, others[-1]) if others else first
 
 
-def _average(c: LayerCall) -> Tensor:
-    count = len(c.inputs())
-    total = _merged(c, c.network.add)
-    return c.network.activation(total, {"kind": "linear", "a": 1.0 / count}, name=c.name("/mean"))
+def _subtract(c: LayerCall) -> FileTensor:
+    if len(c.inputs()) != 2:
+        raise UnsupportedError(f"a difference of {len(c.inputs())} inputs")
+    return _merged(c, "subtract")
 
 
-def _concatenate(c: LayerCall) -> Tensor:
-    inputs, axis = c.inputs(), c.settings.whole("axis", -1)
-    rank = len(inputs[0].shape)
-    if not -rank <= axis < rank:
-        raise WeightsError(f"damaged: joins {inputs[0].shape} along axis {axis}")
-    if axis % rank == 0:
-        raise UnsupportedError("joins images along the batch")
-    if len(inputs) == 1:
-        return inputs[0]
-    return c.network.concat(inputs, axis=-1 if axis % rank == rank - 1 else axis, name=c.name())
+def _average(c: LayerCall) -> FileTensor:
+    return _merged(c, "add").linear(1.0 / len(c.inputs()), suffix="/mean")
 
 
-# ---- Operators ---------------------------------------------------------------------------------------------
+MERGES: dict[str, Handler] = {
+    "Add": lambda c: _merged(c, "add"),
+    "Average": _average,
+    "Maximum": lambda c: _merged(c, "maximum"),
+    "Minimum": lambda c: _merged(c, "minimum"),
+    "Multiply": lambda c: _merged(c, "multiply"),
+    "Subtract": _subtract,
+}
+"""The functions that convert layers, by the name of the class."""
 
 
-def _operands(c: LayerCall) -> tuple[Any, Any]:
-    given = list(
-        c.arguments[0] if len(c.arguments) == 1 and isinstance(c.arguments[0], list) else c.arguments
-    )
+# ---- Functions of two operands ---------------------------------------------------------------------------------------
+
+
+def operands(c: LayerCall, count: int) -> list[Any]:
+    """Return the operands of a function: tensors, numbers and arrays of numbers."""
+    first = c.arguments[0] if c.arguments else None
+    given = list(first if len(c.arguments) == 1 and isinstance(first, list) else c.arguments)
     given += [c.keywords[key] for key in ("x1", "x", "y", "x2") if c.keywords.get(key) is not None]
-    if len(given) != 2:
+    if len(given) != count:
         raise UnsupportedError(f"an operator with {len(given)} operands")
     for value in given:
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if not isinstance(value, Tensor) and not number:
+        if not isinstance(value, (FileTensor, int, float, np.ndarray)):
             raise UnsupportedError("an operand is neither the result of a layer nor a number")
-    return given[0], given[1]
+    if len({value.rank for value in given if isinstance(value, FileTensor)}) > 1:
+        # Functions broadcast from the last axis, unlike layers, so the batch would be combined with another axis.
+        shown = [value.shown for value in given if isinstance(value, FileTensor)]
+        raise UnsupportedError(f"its operands {shown} have different numbers of axes")
+    return given
 
 
-def _require_one_rank(operands: list[Tensor]) -> None:
-    """Raise UnsupportedError if the operands of a function have different numbers of axes.
-
-    Functions broadcast from the last axis, unlike layers, so the batch would be combined with another axis.
-    """
-    if len({len(x.shape) for x in operands}) != 1:
-        raise UnsupportedError(f"its operands {[x.shape for x in operands]} have different numbers of axes")
+def as_tensor(c: LayerCall, value: Any, suffix: str = "/number") -> FileTensor:
+    """Return an operand as a tensor; a number becomes a constant."""
+    return value if isinstance(value, FileTensor) else c.constant(np.asarray(value, np.float32), suffix)
 
 
-def _extreme(method: str) -> Callable[[LayerCall], Tensor]:
-    def apply(c: LayerCall) -> Tensor:
-        _require_one_rank(c.inputs())
-        return _merged(c, getattr(c.network, method))
-
-    return apply
-
-
-def _operator(c: LayerCall, operation: str) -> Tensor:
-    a, b = _operands(c)
-    if isinstance(a, Tensor) and isinstance(b, Tensor):
-        _require_one_rank([a, b])
-        made: Tensor = getattr(c.network, operation)(a, b, name=c.name())
-        return made
-    x, number = (a, float(b)) if isinstance(a, Tensor) else (b, float(a))
-    if operation == "divide" and x is b:
-        return quotient(c.network, number, x, c.name)
-    if operation == "divide" and number == 0.0:
-        raise UnsupportedError("divides by 0")
-    scale, offset = scale_and_offset(operation, number, constant_first=x is b)
-    a, b = 1.0 if scale is None else scale, 0.0 if offset is None else offset
-    return c.network.activation(x, {"kind": "linear", "a": a, "b": b}, name=c.name())
+def _operator(c: LayerCall, operation: str) -> FileTensor:
+    a, b = operands(c, 2)
+    x, other = (a, b) if isinstance(a, FileTensor) else (b, a)
+    if isinstance(other, FileTensor):
+        return x.combine(operation, other)
+    numbers = np.asarray(other, np.float64)
+    made = _with_constant(c, x, operation, numbers, constant_first=x is b)
+    return made or as_tensor(c, a).combine(operation, as_tensor(c, b))
 
 
-def _operator_of(operation: str) -> Callable[[LayerCall], Tensor]:
-    return lambda c: _operator(c, operation)
+def _with_constant(
+    c: LayerCall, x: FileTensor, operation: str, numbers: Any, *, constant_first: bool
+) -> FileTensor | None:
+    """Convert arithmetic with constants to an activation, or to a scale or offset of channels, or return None."""
+    number = float(numbers.item()) if numbers.size == 1 else None
+    if operation in _SUMS_AND_PRODUCTS:
+        divides = operation == "divide"
+        if divides and number == 0.0 and not constant_first:
+            raise UnsupportedError("divides by 0")
+        if divides and (constant_first or not have_reciprocals(numbers)):
+            return x.reciprocal(number) if number is not None and constant_first else None
+        if number is not None:
+            scale, offset = scale_and_offset(operation, number, constant_first=constant_first)
+            return x.linear(1.0 if scale is None else scale, 0.0 if offset is None else offset)
+        if numbers.ndim < x.rank:
+            factors = scale_and_offset(operation, numbers, constant_first=constant_first)
+            return c.affine(x, *(None if one is None else np.asarray(one) for one in factors))
+    elif number is not None and operation in ("maximum", "minimum"):
+        limits = (number, _LARGEST) if operation == "maximum" else (-_LARGEST, number)
+        return x.map({"kind": "clamp", "a": limits[0], "b": limits[1]})
+    elif number is not None and operation == "power":
+        return x.exponential(number) if constant_first else x.power(number)
+    return None
 
 
-def _function_of(name: str) -> Callable[[LayerCall], Tensor]:
-    return lambda c: c.applied(named_function(name, c.generation))
+def _comparison(operation: str) -> Handler:
+    return lambda c: _operator(c, operation).mark_as_integers()
 
 
-def _neuron(neuron: Activation) -> Callable[[LayerCall], Tensor]:
-    return lambda c: c.network.activation(c.x(), neuron, name=c.name())
+def _where(c: LayerCall) -> FileTensor:
+    """Convert where to a sum of two masked tensors. A constant 0 adds nothing to the sum, so it is left out."""
+    condition, *both = operands(c, 3)
+    choices = [
+        (method, value)
+        for method, value in zip(("mask", "mask_out"), both, strict=True)
+        if np.any(value != 0.0)
+    ]
+    parts = [
+        as_tensor(c, condition).combine(method, as_tensor(c, value), "/part" if len(choices) > 1 else "")
+        for method, value in choices
+    ]
+    return parts[0] + parts[1] if len(parts) > 1 else parts[0]
 
 
-def _like_layer(kind: str) -> Callable[[LayerCall], Tensor]:
-    """Return a function that converts a call of keras.ops like an activation layer of this kind."""
-    return lambda c: c.applied(layer_function(kind, c.settings, c.generation))
+# ---- Functions of one operand ----------------------------------------------------------------------------------------
 
 
-def _gelu(c: LayerCall) -> Tensor:
-    kind: Activation = "gelu_tanh" if c.settings.flag("approximate", True) else "gelu"
-    return c.network.activation(c.x(), kind, name=c.name())
+def _map(neuron: Activation) -> Handler:
+    return lambda c: c.x().map(neuron)
 
 
-_OPERATORS: dict[str, Callable[[LayerCall], Tensor]] = {
-    "Add": _operator_of("add"),
-    "Subtract": _operator_of("subtract"),
-    "Multiply": _operator_of("multiply"),
-    "Divide": _operator_of("divide"),
-    "TrueDivide": _operator_of("divide"),
-    "Relu": _function_of("relu"),
-    "Relu6": _function_of("relu6"),
-    "Sigmoid": _function_of("sigmoid"),
-    "Silu": _function_of("silu"),
-    "HardSilu": _function_of("hard_silu"),
-    "HardSwish": _function_of("hard_silu"),
-    "HardSigmoid": _function_of("hard_sigmoid"),
-    "Softplus": _function_of("softplus"),
-    "Tanh": _function_of("tanh"),
-    "Exp": _function_of("exponential"),
-    "LogSigmoid": _function_of("log_sigmoid"),
-    "Selu": _function_of("selu"),
-    "Softsign": _function_of("softsign"),
-    "Absolute": _neuron("absolute"),
-    "Negative": _neuron({"kind": "linear", "a": -1.0}),
-    "Sqrt": lambda c: sqrt(c.network, c.x(), c.name),
-    "Square": _neuron({"kind": "power", "a": 1.0, "c": 2.0}),
-    "Concatenate": _concatenate,
+def _named(name: str, **defaults: float) -> Handler:
+    """Return the conversion of an activation function. Other parameters than the defaults are refused."""
+
+    def convert(c: LayerCall) -> FileTensor:
+        for setting, value in defaults.items():
+            if c.settings.number(setting, value) != value:
+                raise UnsupportedError(f"its {setting} is not {value:g}, which is not supported")
+        return named_function(name, c.generation)(c.x())
+
+    return convert
+
+
+def _like_layer(kind: str) -> Handler:
+    """Return the conversion of a function that has the settings of an activation layer of this kind."""
+    return lambda c: LAYERS[kind](c.settings, c.generation)(c.x())
+
+
+def _clip(c: LayerCall) -> FileTensor:
+    low, high = c.settings.number("x_min", -_LARGEST), c.settings.number("x_max", _LARGEST)
+    if low > high:
+        raise UnsupportedError(f"its limits are {low} and {high}")
+    return c.x().map({"kind": "clamp", "a": low, "b": high})
+
+
+def _cast(c: LayerCall) -> FileTensor:
+    x, kind = c.x(), c.settings.text("dtype", "float32")
+    if kind == "bool":
+        return x.not_equal(0.0)
+    if "int" in kind:
+        return x.mark_as_integers() if x.whole_numbers else x.truncate().mark_as_integers()
+    return x.mark_as_floats()
+
+
+def _gelu(c: LayerCall) -> FileTensor:
+    return c.x().map("gelu_tanh" if c.settings.flag("approximate", True) else "gelu")
+
+
+def _logarithm(base: float, offset: float = 0.0) -> Handler:
+    return _map({"kind": "logarithm", "a": 1.0, "b": offset, "c": base})
+
+
+ARITHMETIC: dict[str, Handler] = {
+    **{
+        kind: (lambda c, operation=operation: _operator(c, operation))
+        for kind, operation in {
+            "Add": "add", "Subtract": "subtract", "Multiply": "multiply", "Divide": "divide", "TrueDivide": "divide",
+            "Maximum": "maximum", "Minimum": "minimum", "Power": "power",
+            "LogicalAnd": "multiply", "LogicalOr": "maximum",
+        }.items()
+    },
+    "Equal": _comparison("equal"),
+    "Greater": _comparison("greater"),
+    "GreaterEqual": _comparison("greater_equal"),
+    "Less": _comparison("less"),
+    "LessEqual": _comparison("less_equal"),
+    "LogicalNot": lambda c: c.x().linear(-1.0, 1.0),
+    "NotEqual": _comparison("not_equal"),
+    "Where": _where,
+    "Absolute": _map("absolute"),
+    "Cast": _cast,
+    "Ceil": _map("ceil"),
+    "Celu": _named("celu", alpha=1.0),
+    "Clip": _clip,
     "Elu": _like_layer("ELU"),
+    "Erf": _map("erf"),
+    "Exp": _map("exponential"),
+    "Exp2": lambda c: c.x().exponential(2.0),
+    "Floor": _map("floor"),
     "Gelu": _gelu,
+    "Glu": lambda c: gated(c.x(), c.settings.whole("axis", -1)),
+    "HardSigmoid": _named("hard_sigmoid"),
+    "HardSilu": _named("hard_silu"),
+    "HardSwish": _named("hard_silu"),
+    "HardTanh": _named("hard_tanh"),
     "LeakyRelu": _like_layer("LeakyReLU"),
-    "Maximum": _extreme("maximum"),
-    "Minimum": _extreme("minimum"),
+    "Log": _map("logarithm"),
+    "Log10": _logarithm(10.0),
+    "Log1p": _logarithm(math.e, 1.0),
+    "Log2": _logarithm(2.0),
+    "LogSigmoid": _named("log_sigmoid"),
+    "LogSoftmax": lambda c: c.x().apply_along(c.axes(c.x(), -1), c.network.log_softmax),
+    "Mish": _named("mish"),
+    "Negative": _map({"kind": "linear", "a": -1.0}),
+    "Reciprocal": lambda c: c.x().reciprocal(),
+    "Relu": _named("relu"),
+    "Relu6": _named("relu6"),
+    "Round": _map("round"),
+    "Rsqrt": lambda c: c.x().sqrt(inverse=True),
+    "Selu": _named("selu"),
+    "Sigmoid": _named("sigmoid"),
+    "Sign": _map("sign"),
+    "Silu": _named("silu"),
+    "SoftShrink": _named("soft_shrink", threshold=0.5),
     "Softmax": _like_layer("Softmax"),
-}
-# TensorFlow's names of functions in TFOpLambda layers, and the names in keras.ops.
-_TENSORFLOW = {
-    "__operators__.add": "Add",
-    "math.add": "Add",
-    "math.subtract": "Subtract",
-    "math.multiply": "Multiply",
-    "math.truediv": "TrueDivide",
-    "math.divide": "TrueDivide",
-    "nn.relu": "Relu",
-    "nn.relu6": "Relu6",
-    "nn.silu": "Silu",
-    "math.sigmoid": "Sigmoid",
-    "math.tanh": "Tanh",
-    "math.exp": "Exp",
-}
-
-
-def function_handler(kind: str) -> Callable[[LayerCall], Tensor] | None:
-    """Return the function that converts a call of keras.ops; None if it is not supported."""
-    return _OPERATORS.get(kind)
-
-
-def _tensorflow_function(c: LayerCall) -> Tensor:
-    name = c.settings.text("function", "")
-    if name not in _TENSORFLOW:
-        raise UnsupportedError(f"TensorFlow's function {quote_name(name)} is not supported")
-    return _OPERATORS[_TENSORFLOW[name]](c)
-
-
-MERGES: dict[str, Callable[[LayerCall], Tensor]] = {
-    "Add": _merge("add"),
-    "Average": _average,
-    "Concatenate": _concatenate,
-    "Maximum": _merge("maximum"),
-    "Minimum": _merge("minimum"),
-    "Multiply": _merge("multiply"),
-    "Subtract": _subtract,
-    "TFOpLambda": _tensorflow_function,
-}
+    "Softplus": _named("softplus"),
+    "Softsign": _named("softsign"),
+    "SparseSigmoid": _named("sparse_sigmoid"),
+    "Sqrt": lambda c: c.x().sqrt(),
+    "Square": _map({"kind": "power", "a": 1.0, "c": 2.0}),
+    "Squareplus": _named("squareplus", b=4.0),
+    "Tanh": _named("tanh"),
+    "TanhShrink": _named("tanh_shrink"),
+}  # fmt: skip
+"""The functions that convert calls of keras.ops, by the name of the class."""

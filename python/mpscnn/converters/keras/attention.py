@@ -3,128 +3,118 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
-from mpscnn.converters.keras.dense import dense_over_last_axis
+import numpy as np
+
 from mpscnn.converters.keras.layer_call import LayerCall
 from mpscnn.converters.keras.normalizations import l2_normalize
 from mpscnn.converters.keras.weights import Weights
+from mpscnn.converters.tensor import FileTensor
 from mpscnn.errors import UnsupportedError, WeightsError
-from mpscnn.graph.layers.layer_maker import Tensor
+
+_SEQUENCES = 3
+# It hides later tokens. The sum with a score stays finite in float32, and is 0 after softmax.
+_HIDDEN = float(np.finfo(np.float32).min) / 2
 
 
-def _attended(c: LayerCall, query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
-    """Return softmax(scale * query * key^T) * value over the last two axes."""
-    scores = c.network.matmul(query, key, transpose_b=True, scale=scale, name=c.name("/scores"))
-    weights = c.network.softmax(scores, name=c.name("/weights"))
-    return c.network.matmul(weights, value, name=c.name("/values"))
-
-
-def _refuse_masks(c: LayerCall) -> None:
-    for name, value in c.keywords.items():
-        if "mask" in name and value not in (None, False, [None, None], [None, None, None]):
+def _attended(
+    c: LayerCall, query: FileTensor, key: FileTensor, value: FileTensor, scale: float
+) -> tuple[FileTensor, FileTensor]:
+    """Return softmax(scale * query * key^T) * value over the last two axes, and the result of softmax."""
+    for name, given in c.keywords.items():
+        is_mask = "mask" in name and name != "use_causal_mask"
+        if is_mask and given not in (None, False, [None, None], [None, None, None]):
             raise UnsupportedError(f"its {name} is not supported")
-    if c.keywords.get("return_attention_scores"):
-        raise UnsupportedError("its scores as a second result are not supported")
+    swapped = [*range(key.rank - 2), key.rank - 1, key.rank - 2]
+    with c.under("/scores"):
+        scores = query.matmul(key.transpose(swapped), scale)
+    if c.keywords.get("use_causal_mask"):
+        tokens, keys = (
+            scores.known_extent(axis, "hides tokens of") for axis in (scores.rank - 2, scores.rank - 1)
+        )
+        mask = np.where(np.tri(tokens, keys, dtype=bool), np.float32(0.0), np.float32(_HIDDEN))
+        scores = scores.combine("add", c.constant(mask, "/mask"), "/masked")
+    with c.under("/weights"):
+        shares = scores.softmax([scores.rank - 1])
+    with c.under("/values"):
+        return shares @ value, shares
 
 
-def _attention(c: LayerCall) -> Tensor:
+def _attention(c: LayerCall) -> list[FileTensor]:
     """Convert Luong's attention. Its inputs are query, value and optionally key (default: the value)."""
-    _refuse_masks(c)
     if c.settings.text("score_mode", "dot") != "dot":
         raise UnsupportedError("its scores are sums; only products are supported")
     inputs = c.inputs()
-    if not 2 <= len(inputs) <= 3 or any(len(x.shape) != 3 for x in inputs):
-        raise UnsupportedError(f"attention of {[x.shape for x in inputs]}; supported are sequences")
-    query, value = inputs[:2]
-    scale = 1.0
-    if c.settings.flag("use_scale", False):
-        scale = float(c.weights()["scale"].reshape(-1)[0])
-    return _attended(c, query, inputs[-1], value, scale)
+    if not 2 <= len(inputs) <= 3 or any(x.rank != _SEQUENCES for x in inputs):
+        raise UnsupportedError(f"attention of {[x.shown for x in inputs]}; supported are sequences")
+    is_scaled = c.settings.flag("use_scale", False)
+    scale = float(c.weights()["scale"].reshape(-1)[0]) if is_scaled else 1.0
+    return [*_attended(c, inputs[0], inputs[-1], inputs[1], scale)]
 
 
-def _many_heads(c: LayerCall) -> Tensor:
-    _refuse_masks(c)
+def _many_heads(c: LayerCall) -> list[FileTensor]:
     given = [
         *c.inputs(),
         *(c.keywords[name] for name in ("value", "key") if c.keywords.get(name) is not None),
     ]
-    if any(not isinstance(x, Tensor) for x in given) or not 2 <= len(given) <= 3:
+    if any(not isinstance(x, FileTensor) for x in given) or not 2 <= len(given) <= 3:
         raise UnsupportedError(f"attention of {len(given)} tensors")
-    query, value = given[:2]
-    key = given[2] if len(given) == 3 else value
-    if any(len(x.shape) != 3 for x in (query, key, value)) or c.settings.values.get("attention_axes") not in (
-        None,
-        [1],
-    ):
+    is_along_tokens = c.settings.values.get("attention_axes") in (None, [1])
+    if any(x.rank != _SEQUENCES for x in given) or not is_along_tokens:
         raise UnsupportedError("attention of other than sequences is not supported")
-    if c.settings.flag("use_gate", False):
-        raise UnsupportedError("gates of attention are not supported")
+    if c.settings.flag("use_gate", False) or c.settings.values.get("sliding_window") is not None:
+        raise UnsupportedError("gates and sliding windows of attention are not supported")
     weights = c.weights()
-    heads = {
-        role: _heads(c, x, role, weights) for role, x in (("query", query), ("key", key), ("value", value))
-    }
-    y = _attended(c, heads["query"], heads["key"], heads["value"], c.settings.whole("key_dim", 1) ** -0.5)
-    y = c.network.transpose(y, (2, 1, 3), name=c.name("/joined"))
+    query, value, key = (
+        _heads(c, x, role, weights)
+        for x, role in ((given[0], "query"), (given[1], "value"), (given[-1], "key"))
+    )
+    y, shares = _attended(c, query, key, value, c.settings.whole("key_dim", 1) ** -0.5)
     kernel, bias = weights["output/kernel"], weights.get("output/bias")
     if kernel.ndim != 3:
         raise UnsupportedError(f"its result has the axes {kernel.shape[2:]}; supported is one")
-    tokens = -1 if y.shape[1] is None else y.shape[1]
-    features = kernel.shape[0] * kernel.shape[1]
-    y = c.network.reshape(y, [tokens, features], name=c.name("/features"))
-    return dense_over_last_axis(c, y, kernel.reshape(features, -1), bias, c.name())
+    joined = y.transpose((0, 2, 1, 3)).merge_axes(2, 4)
+    return [c.dense(joined, kernel.reshape(-1, kernel.shape[2]), bias), shares]
 
 
-def _heads(c: LayerCall, x: Tensor, role: str, weights: Weights) -> Tensor:
+def _heads(c: LayerCall, x: FileTensor, role: str, weights: Weights) -> FileTensor:
     """Project (n, tokens, features) to (n, heads, tokens, features of a head)."""
     kernel, bias = weights[f"{role}/kernel"], weights.get(f"{role}/bias")
     if kernel.ndim != 3:
         raise WeightsError(f"damaged: the weights of its {role} have the shape {kernel.shape}")
-    features, heads, size = kernel.shape
-    name = c.name(f"/{role}")
-    flat = dense_over_last_axis(
-        c, x, kernel.reshape(features, heads * size), None if bias is None else bias.reshape(-1), name
-    )
-    tokens = -1 if x.shape[1] is None else x.shape[1]
-    split = c.network.reshape(flat, [tokens, heads, size], name=c.name(f"/{role}_heads"))
-    return c.network.transpose(split, (2, 1, 3), name=c.name(f"/{role}_transposed"))
+    features, *heads = kernel.shape
+    with c.under(f"/{role}"):
+        flat = c.dense(x, kernel.reshape(features, -1), None if bias is None else bias.reshape(-1))
+    return flat.view(*([*one[:2], *heads] for one in flat.trial_shapes())).transpose((0, 2, 1, 3))
 
 
-def _dot(c: LayerCall) -> Tensor:
+def _dot(c: LayerCall) -> FileTensor:
     """Convert Dot: sums of products along one axis of each of two tensors."""
-    inputs = c.inputs()
-    if len(inputs) != 2 or any(len(x.shape) not in (2, 3) for x in inputs):
-        raise UnsupportedError(f"products of {[x.shape for x in inputs]}; supported are vectors and matrices")
-    given = c.settings.wholes("axes")
-    ranks = [len(x.shape) for x in inputs]
-    if len(given) not in (1, 2) or any(
-        not -rank <= axis < rank for axis, rank in zip((given[0], given[-1]), ranks, strict=True)
-    ):
+    inputs, given = c.inputs(), c.settings.wholes("axes")
+    if len(inputs) != 2 or any(x.rank not in (2, _SEQUENCES) for x in inputs):
+        raise UnsupportedError(f"products of {[x.shown for x in inputs]}; supported are vectors and matrices")
+    if len(given) not in (1, 2):
         raise WeightsError(f"damaged: its axes are {given[:4]}")
-    axes = [axis % len(x.shape) for axis, x in zip((given[0], given[-1]), inputs, strict=True)]
-    if 0 in axes or None in (*inputs[0].shape[1:], *inputs[1].shape[1:]):
-        raise UnsupportedError(f"products of {[x.shape for x in inputs]} along the axes {axes}")
+    axes = [x.axis(axis) for x, axis in zip(inputs, (given[0], given[-1]), strict=True)]
+    if 0 in axes:
+        raise UnsupportedError(f"products of {[x.shown for x in inputs]} along the axes {axes}")
     if c.settings.flag("normalize", False):
-        inputs = [l2_normalize(c, x, axis) for x, axis in zip(inputs, axes, strict=True)]
-    matrices = [
-        c.network.reshape(x, [1, *(extent or 0 for extent in x.shape[1:])], name=c.name("/row"))
-        if len(x.shape) == 2
-        else x
-        for x in inputs
-    ]
-    turned = [len(x.shape) == 3 and axis == 1 for x, axis in zip(inputs, axes, strict=True)]
-    first, second = matrices
-    y = c.network.matmul(first, second, transpose_a=turned[0], transpose_b=not turned[1], name=c.name())
-    shape = [
-        extent or 0
-        for place, x in enumerate(inputs)
-        for axis, extent in enumerate(x.shape)
-        if axis not in (0, axes[place])
-    ]
-    return c.network.reshape(y, shape or [1], name=c.name("/axes"))
+        with c.under("/unit"):
+            inputs = [l2_normalize(c, x, axis) for x, axis in zip(inputs, axes, strict=True)]
+    # The first matrix gets the summed axis last, the second one gets it first. A vector is a matrix of one row.
+    orders = (lambda axis: [0, 3 - axis, axis], lambda axis: [0, axis, 3 - axis])
+    first, second = (
+        (x.expand_dims([1]), 2) if x.rank == 2 else (x, axis) for x, axis in zip(inputs, axes, strict=True)
+    )
+    y = first[0].transpose(orders[0](first[1])).matmul(second[0].transpose(orders[1](second[1])))
+    dropped = [place for place, x in enumerate(inputs, start=1) if x.rank == 2]
+    return y.squeeze(dropped if len(dropped) < 2 else [2])
 
 
-ATTENTION: dict[str, Callable[[LayerCall], Tensor]] = {
+ATTENTION: dict[str, Callable[[LayerCall], Any]] = {
     "Attention": _attention,
     "Dot": _dot,
     "MultiHeadAttention": _many_heads,
 }
+"""The functions that convert layers, by the name of the class."""

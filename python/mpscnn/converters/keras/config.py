@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
+
+import numpy as np
 
 from mpscnn.converters.keras.settings import Settings
 from mpscnn.converters.layer_names import quote_name
@@ -224,6 +226,29 @@ def _call(node: Any, layer: str) -> Call:
     return Call(given if len(given) == 1 else [given], keywords)
 
 
+def _array(config: Mapping[str, Any]) -> Any:
+    try:
+        return np.array(config.get("value"), np.float64)
+    except (TypeError, ValueError) as error:
+        raise WeightsError("damaged: a constant operand does not consist of numbers") from error
+
+
+def _slice(config: Mapping[str, Any]) -> slice:
+    ends = [config.get(name) for name in ("start", "stop", "step")]
+    if not all(one is None or isinstance(one, int) for one in ends) or ends[2] == 0:
+        raise UnsupportedError(f"a slice has the ends {str(ends)[:80]}; supported are numbers")
+    return slice(*ends)
+
+
+_CONSTANTS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
+    "__ellipsis__": lambda _: ...,
+    "__numpy__": _array,
+    "__slice__": _slice,
+    "__tensor__": _array,
+}
+"""The functions that read constants in the arguments of calls, by the name of the class."""
+
+
 def _value(entry: Any) -> Any:
     if isinstance(entry, list):
         return [_value(one) for one in entry]
@@ -231,6 +256,8 @@ def _value(entry: Any) -> Any:
         config = entry.get("config")
         if entry.get("class_name") == "__keras_tensor__" and isinstance(config, Mapping):
             return _reference(config.get("keras_history"))
+        if entry.get("class_name") in _CONSTANTS and isinstance(config, Mapping):
+            return _CONSTANTS[entry["class_name"]](config)
         return {str(key): _value(one) for key, one in entry.items()}
     return entry
 

@@ -30,6 +30,8 @@ class KerasFile:
     weights: WeightSource
     generation: int
     """The major version of Keras: 1, 2 or 3. Some functions differ between them."""
+    size: int
+    """The bytes of the file, which limit the work and memory that the conversion may take."""
 
 
 def read_keras(path: Path) -> KerasFile:
@@ -58,7 +60,7 @@ def _hdf5(content: Content, origin: str) -> KerasFile:
         raise WeightsError("is not a Keras file: it has no model_config")
     version = file.text("", "keras_version") or file.text("model_weights", "keras_version")
     model, generation = parse_model(_json(text, "model_config")), major_version(version)
-    return KerasFile(origin, model, NamedWeights(file, model, generation), generation)
+    return KerasFile(origin, model, NamedWeights(file, model, generation), generation, len(content))
 
 
 def _archive(content: FileBytes, origin: str) -> KerasFile:
@@ -80,7 +82,7 @@ def _archive(content: FileBytes, origin: str) -> KerasFile:
     version = described.get("keras_version") if isinstance(described, dict) else None
     model = parse_model(_json(config.decode("utf-8", "replace"), "config.json"))
     numbered = NumberedWeights(Hdf5(weights), model)
-    return KerasFile(origin, model, numbered, major_version(version))
+    return KerasFile(origin, model, numbered, major_version(version), len(content))
 
 
 def _member(archive: zipfile.ZipFile, name: str, maximum: int) -> bytes:

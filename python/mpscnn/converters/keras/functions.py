@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from mpscnn.converters.keras.config import is_keras_own
 from mpscnn.converters.keras.settings import Settings
 from mpscnn.converters.layer_names import display_kind, quote_name
+from mpscnn.converters.tensor import FileTensor
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
-from mpscnn.graph.layers.layer_maker import Tensor
-from mpscnn.graph.network import Network
 
-Composed = Callable[[Network, Tensor, str], Tensor]
+Composed = Callable[[FileTensor], FileTensor]
 
 
 @dataclass(frozen=True)
@@ -28,6 +27,12 @@ class Function:
 
     neuron: Activation = None
     layers: Composed | None = None
+
+    def __call__(self, x: FileTensor) -> FileTensor:
+        """Apply the function as separate layers."""
+        if self.layers is not None:
+            return self.layers(x)
+        return x if self.neuron is None else x.map(self.neuron)
 
 
 _NEURONS: dict[str, Activation] = {
@@ -56,55 +61,38 @@ _NEURONS: dict[str, Activation] = {
 _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772, 1.0507009873554805
 
 
-def _selu(network: Network, x: Tensor, name: str) -> Tensor:
-    """Add SELU, a scaled ELU."""
-    elu = network.activation(x, {"kind": "elu", "a": _SELU_ALPHA}, name=f"{name}/elu")
-    return network.activation(elu, {"kind": "linear", "a": _SELU_SCALE}, name=name)
-
-
-def _tanh_shrink(network: Network, x: Tensor, name: str) -> Tensor:
-    return network.subtract(x, network.activation(x, "tanh", name=f"{name}/tanh"), name=name)
-
-
-def _soft_shrink(network: Network, x: Tensor, name: str) -> Tensor:
-    """Add soft shrinkage: x - clip(x, -0.5, 0.5)."""
-    limited = network.activation(x, {"kind": "clamp", "a": -0.5, "b": 0.5}, name=f"{name}/limited")
-    return network.subtract(x, limited, name=name)
-
-
-def _square_plus(network: Network, x: Tensor, name: str) -> Tensor:
+def _square_plus(x: FileTensor) -> FileTensor:
     """Add squareplus: (x + sqrt(x * x + 4)) / 2."""
-    square = network.activation(x, {"kind": "power", "a": 1.0, "c": 2.0}, name=f"{name}/square")
-    root = network.activation(square, {"kind": "power", "a": 1.0, "b": 4.0, "c": 0.5}, name=f"{name}/root")
-    total = network.add(x, root, name=f"{name}/sum")
-    return network.activation(total, {"kind": "linear", "a": 0.5}, name=name)
+    square = x.map({"kind": "power", "a": 1.0, "c": 2.0}, "/square")
+    root = square.map({"kind": "power", "a": 1.0, "b": 4.0, "c": 0.5}, "/root")
+    return x.combine("add", root, "/sum").linear(0.5)
 
 
-def _gated(network: Network, x: Tensor, name: str) -> Tensor:
-    """Add GLU: the first half of the channels times the sigmoid of the second half."""
-    first, second = network.split(x, 2, name=f"{name}/half")
-    return network.multiply(first, network.activation(second, "sigmoid", name=f"{name}/gate"), name=name)
-
-
-def _softmax_along(network: Network, x: Tensor, axis: int, name: str) -> Tensor:
-    rank = len(x.shape)
-    if not -rank <= axis < rank or axis % rank == 0:
-        raise WeightsError(f"damaged: a softmax over axis {axis} of {x.shape}")
-    order = list(range(1, rank))
-    order[axis % rank - 1], order[-1] = order[-1], order[axis % rank - 1]
-    turned = network.transpose(x, order, name=f"{name}/turned")
-    return network.transpose(network.softmax(turned, name=f"{name}/softmax"), order, name=name)
+def gated(x: FileTensor, axis: int = -1) -> FileTensor:
+    """Add GLU: the first half of an axis times the sigmoid of the second half."""
+    axis = x.axis(axis)
+    extent = x.known_extent(axis, "halves")
+    first, second = (x.slice_axis(axis, half) for half in (range(extent // 2), range(extent // 2, extent)))
+    return first * second.map("sigmoid", "/gate")
 
 
 _COMPOSED: dict[str, Composed] = {
-    "glu": _gated,
-    "selu": _selu,
-    "soft_shrink": _soft_shrink,
+    "glu": gated,
+    "selu": lambda x: x.map({"kind": "elu", "a": _SELU_ALPHA}, "/elu").linear(_SELU_SCALE),
+    "soft_shrink": lambda x: x.combine("subtract", x.map({"kind": "clamp", "a": -0.5, "b": 0.5}, "/limited")),
     "squareplus": _square_plus,
-    "tanh_shrink": _tanh_shrink,
-    "softmax": lambda network, x, name: network.softmax(x, name=name),
-    "log_softmax": lambda network, x, name: network.log_softmax(x, name=name),
+    "tanh_shrink": lambda x: x.combine("subtract", x.map("tanh", "/tanh")),
+    "softmax": lambda x: x.softmax([x.rank - 1]),
+    "log_softmax": lambda x: x.apply_along([x.rank - 1], x.network.log_softmax),
 }
+
+
+def axes_of(x: FileTensor, given: Iterable[int]) -> list[int]:
+    """Return the axes of a setting in ascending order, without negative numbers."""
+    axes = sorted({x.axis(axis) for axis in given})
+    if not axes:
+        raise WeightsError("damaged: its list of axes is empty")
+    return axes
 
 
 def resolve_activation(value: Any, generation: int) -> Function:
@@ -122,7 +110,7 @@ def resolve_activation(value: Any, generation: int) -> Function:
     if isinstance(config, str):  # {"class_name": "function", "config": "relu6"}
         return named_function(config, generation)
     if isinstance(kind, str) and isinstance(config, Mapping) and kind in LAYERS:
-        return layer_function(kind, Settings(config), generation)
+        return LAYERS[kind](Settings(config), generation)
     raise UnsupportedError(f"it ends with the activation {display_kind(str(kind))}, which is not supported")
 
 
@@ -142,11 +130,6 @@ def named_function(name: str, generation: int) -> Function:
 
 
 # ---- Activation layers --------------------------------------------------------------------------------------
-
-
-def layer_function(kind: str, settings: Settings, generation: int) -> Function:
-    """Return the function of an activation layer, one of `LAYERS`."""
-    return LAYERS[kind](settings, generation)
 
 
 def _relu(settings: Settings, _: int) -> Function:
@@ -169,11 +152,7 @@ def _elu(settings: Settings, _: int) -> Function:
 
 def _softmax(settings: Settings, _: int) -> Function:
     axes = settings.wholes("axis", [-1])
-    if axes == [-1]:
-        return Function(layers=_COMPOSED["softmax"])
-    if len(axes) != 1 or axes[0] == 0:
-        raise UnsupportedError(f"a softmax over the axes {axes}; supported is one, and not the batch")
-    return Function(layers=lambda network, x, name: _softmax_along(network, x, axes[0], name))
+    return Function(layers=lambda x: x.softmax(axes_of(x, axes)))
 
 
 def _activation(settings: Settings, generation: int) -> Function:
@@ -187,3 +166,4 @@ LAYERS: dict[str, Callable[[Settings, int], Function]] = {
     "ReLU": _relu,
     "Softmax": _softmax,
 }
+"""The functions of activation layers, by the name of the class."""

@@ -1,24 +1,35 @@
 """A call of a Keras layer that is being converted.
 
-It has the arguments of the call, the weights and the name of the layer, and the network that is being built.
+It has the arguments of the call, the weights and the name of the layer. Its methods add what several layers need.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn.converters.affine import affine
+from mpscnn.converters.arrange import Arranger
+from mpscnn.converters.broadcast import varying_atoms
+from mpscnn.converters.contractions import pointwise
 from mpscnn.converters.keras.config import KerasLayer
-from mpscnn.converters.keras.functions import Function, resolve_activation
+from mpscnn.converters.keras.functions import Function, axes_of, resolve_activation
 from mpscnn.converters.keras.settings import Settings
-from mpscnn.converters.keras.weights import Path, WeightSource
+from mpscnn.converters.keras.weights import Path, Weights, WeightSource
 from mpscnn.converters.layer_names import LayerNames
+from mpscnn.converters.layout import Axis, in_memory_order
+from mpscnn.converters.tensor import FileTensor
 from mpscnn.errors import UnsupportedError, WeightsError
+from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
+
+Numbers = NDArray[np.generic]
 
 
 class LayerCall:
@@ -26,7 +37,7 @@ class LayerCall:
 
     def __init__(
         self,
-        network: Network,
+        arranger: Arranger,
         layer: KerasLayer,
         path: Path,
         arguments: list[Any],
@@ -36,75 +47,179 @@ class LayerCall:
         weights: WeightSource,
         generation: int,
     ) -> None:
-        self.network = network
+        self.arranger = arranger
+        self.network: Network = arranger.network
         self.layer = layer
         self.settings: Settings = layer.settings
         self.arguments = arguments
         self.keywords = keywords
         self.generation = generation
+        self._stem = "/".join(path)
         self._path = path
         self._names = names
         self._weights = weights
+        self._read: Weights | None = None
 
     def name(self, suffix: str = "") -> str:
         """Return a unique name for a layer of the network: "model/layer" plus a suffix."""
-        return self._names.unique("/".join(self._path) + suffix)
+        return self._names.unique(self._stem + suffix)
 
-    def inputs(self) -> list[Tensor]:
+    @contextmanager
+    def under(self, suffix: str) -> Iterator[None]:
+        """Add a suffix to the names of all layers that are added in a `with` block."""
+        before = self._stem
+        self._stem += suffix
+        yield
+        self._stem = before
+
+    # ---- Inputs ----------------------------------------------------------------------------------------------------
+
+    def inputs(self) -> list[FileTensor]:
         """Return the tensors that the layer is called with, at least one."""
         first = self.arguments[0] if self.arguments else None
         given = first if isinstance(first, list) else self.arguments
-        tensors = [one for one in given if isinstance(one, Tensor)]
+        tensors = [one for one in given if isinstance(one, FileTensor)]
         if not tensors or len(tensors) < len(given):
             raise UnsupportedError("is called with something other than results of layers")
         return tensors
 
-    def x(self) -> Tensor:
+    def x(self) -> FileTensor:
         """Return the tensor that the layer is called with. Raises WeightsError for several."""
         tensors = self.inputs()
         if len(tensors) != 1:
             raise WeightsError(f"damaged: it has {len(tensors)} inputs instead of one")
         return tensors[0]
 
-    def image(self) -> Tensor:
-        """Return the only input, which must be an image (n, height, width, channels)."""
-        x = self.x()
-        if self.settings.text("data_format", "channels_last") != "channels_last":
-            raise UnsupportedError("its images have the channels first; only channels_last is supported")
-        if len(x.shape) != 4:
-            raise UnsupportedError(f"it takes images here, its input is {x.shape}")
-        return x
+    def axes(self, x: FileTensor, default: Any = None) -> list[int]:
+        """Return the axes of the setting `axis` in ascending order; without it `default`, or all axes."""
+        is_given = "axis" in self.settings or default is not None
+        return axes_of(x, self.settings.wholes("axis", default) if is_given else range(x.rank))
 
-    def weights(self) -> dict[str, NDArray[np.float32]]:
+    def axis(self, x: FileTensor, default: int = -1) -> int:
+        """Return the single axis of the setting `axis`."""
+        (axis, *others) = self.axes(x, default)
+        if others:
+            raise UnsupportedError(f"it has the axes {[axis, *others]} of {x.shown}; supported is one")
+        return axis
+
+    def tensor(self, x: FileTensor) -> Tensor:
+        """Return the network's tensor (n, other axes) for a value whose first axis is the batch."""
+        if not x.has_batch_first or x.rank < 2:
+            raise UnsupportedError(f"changes the batch: its input is {x.shown}")
+        return self.arranger.physical(x, x.axes[1:])
+
+    def wrap(self, tensor: Tensor) -> FileTensor:
+        """Return a tensor of the network as a tensor of the file with the same axes."""
+        return FileTensor.from_tensor(self.arranger, tensor)
+
+    def constant(self, values: Numbers, suffix: str) -> FileTensor:
+        """Return a constant as a tensor without a batch."""
+        values = np.atleast_1d(values)
+        tensor = self.arranger.constant(self.name(suffix), values.shape, lambda: values)
+        axes = tuple(self.arranger.atoms(values.shape))
+        return FileTensor(tensor, axes, tuple(atom for axis in axes for atom in axis), arranger=self.arranger)
+
+    # ---- Layers with weights ---------------------------------------------------------------------------------------
+
+    def weights(self) -> Weights:
         """Return the layer's weights by role."""
-        return self._weights.of(self._path, self.layer)
+        if self._read is None:
+            self._read = self._weights.of(self._path, self.layer)
+        return self._read
 
-    def set_weight(
+    def set_weights(self, layer: str, **weights: Numbers | None) -> None:
+        """Set weights of a layer of the network. A role whose values are None has no weight."""
+        for role, values in weights.items():
+            if values is not None:
+                self.network.graph.set_weight(layer, role, np.asarray(values, np.float32))
+
+    def along(
         self,
-        layer: str,
-        role: str,
-        values: NDArray[np.float32] | None,
-        order: Sequence[int] | None = None,
-    ) -> None:
-        """Set a weight of the network, transposed to `order`. Does nothing if `values` is None."""
-        if values is None:
-            return
-        moved = values if order is None else values.transpose(order)
-        self.network.graph.set_weight(layer, role, moved)
+        x: FileTensor,
+        axes: Sequence[int],
+        layer: Callable[..., Tensor],
+        weights: dict[str, Numbers | None],
+        *,
+        in_order: bool = False,
+        **settings: Any,
+    ) -> FileTensor:
+        """Apply a layer that computes along its channels, with these axes of the file as the channels.
+
+        Args:
+            x: the input.
+            axes: the numbers of the axes.
+            layer: a function that gets a tensor, the settings and a name, and adds the layer.
+            weights: the weights for each index of these axes, by role.
+            in_order: whether the channels must have the file's order.
+            settings: arguments of the layer.
+        """
+        count, atoms = x.fixed_count(axes), x.atoms_of(axes)
+        if in_order:
+            x = x.wrap(self.arranger.make_contiguous(x, atoms))
+        tensor, rest, tail = self.arranger.channels_last(x, atoms)
+        name = self.name()
+        y = layer(tensor, name=name, **settings)
+        for role, values in weights.items():
+            if values is not None and values.size != count:
+                raise WeightsError(f"damaged: its {role} has the shape {values.shape} for {x.shown}")
+            ordered = None if values is None else in_memory_order(values.reshape(-1), atoms, tail)
+            self.set_weights(name, **{role: ordered})
+        return x.with_tensor(y, rest + tail)
+
+    def channels(self, x: FileTensor, *weights: Numbers) -> tuple[Tensor, list[Numbers], Axis]:
+        """Return x with all axes as channels along which weights vary, and the weights for these channels.
+
+        The axes of each array of weights are the last ones of x; an extent of 1 broadcasts. The last result is the
+        order of a layer's result, for `FileTensor.with_tensor`.
+        """
+        if any(
+            values.ndim >= x.rank and values.shape[: values.ndim - x.rank + 1] != (1,) for values in weights
+        ):
+            raise WeightsError(f"damaged: it has weights {[one.shape for one in weights]} for {x.shown}")
+        alike = np.broadcast_arrays(*weights)
+        found = [varying_atoms(x, values) for values in alike]
+        tensor, rest, tail = self.arranger.channels_last(x, found[0][0] or x.axes[-1])
+        count = tensor.shape[-1] or 1
+        given: list[Numbers] = [np.array(np.broadcast_to(values, (count,))) for _, values in found]
+        return tensor, given, rest + tail
+
+    def affine(self, x: FileTensor, scale: Numbers | None, offset: Numbers | None) -> FileTensor:
+        """Return x * scale + offset. The axes of scale and offset are the last ones of x. None: a scale of 1, or 0."""
+        given = {role: one for role, one in (("scale", scale), ("offset", offset)) if one is not None}
+        tensor, found, order = self.channels(x, *given.values())
+        along = dict(zip(given, found, strict=True))
+        return x.with_tensor(affine(self.network, tensor, **along, name=self.name()), order)
+
+    def dense(
+        self, x: FileTensor, kernel: Numbers, bias: Numbers | None, activation: Activation = None
+    ) -> FileTensor:
+        """Add a dense layer over the last axis of x, with a kernel (features, units), at each other position."""
+        features, units = kernel.shape
+        if x.shape[-1] != features:
+            raise WeightsError(f"damaged: weights for {features} features, but its input is {x.shown}")
+        name, weight = self.name(), kernel.T
+        if len(x.order) == len(x.axes[-1]):
+            tensor = x.tensor if len(x.tensor.shape) in (2, 4) else self.arranger.physical(x, (x.order,))
+            tail, extents = x.order, [extent or 1 for extent in tensor.shape[1:]]
+            y = self.network.dense(tensor, units, activation=activation, name=name)
+            (new,) = self.arranger.atoms([units])
+            made = replace(x, tensor=y, axes=(*x.axes[:-1], new), order=new)
+        else:
+            value, tail = pointwise(self.arranger, x, x.rank - 1, units, name, activation)
+            made, extents = x.wrap(value), [1, 1, features]
+        ordered = in_memory_order(weight, x.axes[-1], tail, axis=1)
+        self.set_weights(name, weight=ordered.reshape(units, *extents), bias=bias)
+        return made
+
+    # ---- Activations -----------------------------------------------------------------------------------------------
 
     def function(self) -> Function:
         """Return the activation that the layer ends with."""
         return resolve_activation(self.settings.values.get("activation"), self.generation)
 
-    def applied(self, function: Function) -> Tensor:
-        """Apply an activation function to the only input, as separate layers."""
-        x = self.x()
-        if function.layers is not None:
-            return function.layers(self.network, x, self.name())
-        return x if function.neuron is None else self.network.activation(x, function.neuron, name=self.name())
-
-    def finished(self, y: Tensor, function: Function) -> Tensor:
+    def finished(self, y: FileTensor, function: Function) -> FileTensor:
         """Add the layers of an activation function that is not a neuron (see `Function`); others are fused already."""
         if function.layers is None:
             return y
-        return function.layers(self.network, y, self.name("/activation"))
+        with self.under("/activation"):
+            return function.layers(y)

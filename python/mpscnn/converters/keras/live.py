@@ -69,7 +69,9 @@ def from_keras(
         raise UnsupportedError(f"{title}: Keras cannot describe it: {error}") from error
     except UnsupportedError as error:
         raise UnsupportedError(f"{title}: {error}") from error
-    file = KerasFile(title, described, _LiveWeights(model), generation=3)
+    file = KerasFile(
+        title, described, _LiveWeights(model), 3, sum(weight.nbytes for weight in map(_array, model.weights))
+    )
     network = keep_intermediates(simplify(convert(file, ReadOptions(title, size))))
     if check:
         _require_equal(network, model, title)

@@ -1,4 +1,4 @@
-"""Convert Keras's normalizations."""
+"""Convert Keras's normalizations, and layers with a factor or slope for each channel."""
 
 from __future__ import annotations
 
@@ -8,87 +8,62 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.converters.affine import affine
-from mpscnn.converters.keras.channel_reshapes import Back, as_channels, with_last_axis
 from mpscnn.converters.keras.layer_call import LayerCall
+from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.zero_epsilon import batch_norm_epsilon, group_norm_epsilon, layer_norm_epsilon
 from mpscnn.errors import UnsupportedError, WeightsError
-from mpscnn.graph.layers.layer_maker import Tensor
 
 _MIN_NORM = 1e-6  # the square root of 1e-12, Keras's minimum for the sum of squares
 
 
-def _axes(c: LayerCall, x: Tensor) -> list[int]:
-    """Return the axes of the setting `axis`, with the batch as axis 0."""
-    axes, rank = c.settings.wholes("axis", [-1]), len(x.shape)
-    if any(not -rank <= axis < rank for axis in axes):
-        raise WeightsError(f"damaged: it normalises the axes {axes[:8]} of {x.shape}")
-    return [axis % rank for axis in axes]
-
-
-def _channels(c: LayerCall, x: Tensor) -> tuple[Tensor, Back]:
-    """Move the axis of the setting `axis` to the end. Returns the tensor, and a function that moves it back."""
-    axes = _axes(c, x)
-    if len(axes) != 1:
-        raise UnsupportedError(f"it normalises the axes {axes} of {x.shape}; supported is one")
-    return with_last_axis(c, x, axes[0])
-
-
-def _batch_normalization(c: LayerCall) -> Tensor:
+def _batch_normalization(c: LayerCall) -> FileTensor:
     if c.settings.flag("renorm", False):
         raise UnsupportedError("batch renormalization is not supported")
-    axes = _axes(c, c.x())
-    if len(axes) != 1:
-        return _batch_normalization_of_positions(c, axes)
-    name = c.name()
-    x, back = _channels(c, c.x())
-    weights = c.weights()
-    epsilon = c.settings.number("epsilon", 1e-3)
-    if "moving_variance" in weights:
-        epsilon = batch_norm_epsilon(epsilon, weights["moving_variance"])
-    y = c.network.batch_norm(x, epsilon=epsilon, name=name)
-    roles = {"moving_mean": "mean", "moving_variance": "variance", "gamma": "gamma", "beta": "beta"}
-    for theirs, ours in roles.items():
-        values = weights.get(theirs)
-        c.set_weight(name, ours, None if values is None else values.reshape(-1))
-    return back(y)
-
-
-def _batch_normalization_of_positions(c: LayerCall, axes: list[int]) -> Tensor:
-    """Convert a batch normalization of Keras 2 over several axes, with statistics for each position of these axes."""
-    x, weights = c.x(), c.weights()
-    if 0 in axes:
-        raise UnsupportedError(f"it normalises the axes {axes} of {x.shape}, the batch among them")
-    mean, variance = (weights[role].astype(np.float64) for role in ("moving_mean", "moving_variance"))
+    x = c.x()
+    axes, weights = c.axes(x, -1), c.weights()
     epsilon = batch_norm_epsilon(c.settings.number("epsilon", 1e-3), weights["moving_variance"])
+    if len(axes) > 1:
+        return _batch_normalization_of_positions(c, x, axes, epsilon)
+    roles = {"moving_mean": "mean", "moving_variance": "variance", "gamma": "gamma", "beta": "beta"}
+    own = {ours: weights.get(theirs) for theirs, ours in roles.items()}
+    return c.along(x, axes, c.network.batch_norm, own, epsilon=epsilon)
+
+
+def _batch_normalization_of_positions(
+    c: LayerCall, x: FileTensor, axes: list[int], epsilon: float
+) -> FileTensor:
+    """Convert a batch normalization of Keras 2 over several axes, with statistics for each position of these axes."""
+    weights = c.weights()
+    mean, variance = (weights[role].astype(np.float64) for role in ("moving_mean", "moving_variance"))
     if not (variance + epsilon > 0.0).all():
         raise WeightsError("damaged: its variance is below 0")
     scale = weights.get("gamma", np.float32(1.0)) / np.sqrt(variance + epsilon)
     offset = weights.get("beta", np.float32(0.0)) - mean * scale
-    shape = [(x.shape[axis] or 0) if axis in axes else 1 for axis in range(1, len(x.shape))]
-    return _times_and_plus(c, x, _shaped(scale, shape), _shaped(offset, shape))
+    return c.affine(x, *_on_axes(x, axes, scale, offset))
 
 
-def _group_normalization(c: LayerCall) -> Tensor:
-    groups, name = c.settings.whole("groups", 32), c.name()
-    x, back = _channels(c, c.x())
-    y = c.network.group_norm(
-        x,
-        (x.shape[-1] or 1) if groups == -1 else groups,
-        epsilon=group_norm_epsilon(c.settings.number("epsilon", 1e-3)),
-        name=name,
-    )
-    weights = c.weights()
-    for role in ("gamma", "beta"):
-        c.set_weight(name, role, weights.get(role))
-    return back(y)
+def _on_axes(x: FileTensor, axes: list[int], *statistics: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+    """Reshape statistics so that they broadcast: they get the extent 1 for all axes that are not in `axes`."""
+    shape = [(x.shape[axis] or 0) if axis in axes else 1 for axis in range(1, x.rank)]
+    if 0 in axes or any(values.size not in (1, math.prod(shape)) for values in statistics):
+        raise WeightsError(
+            f"damaged: statistics of the shape {statistics[0].shape} along {axes} of {x.shown}"
+        )
+    return [values.reshape(-1 if values.size == 1 else shape) for values in statistics]
 
 
-def _normalization(c: LayerCall) -> Tensor:
+def _group_normalization(c: LayerCall) -> FileTensor:
+    x, groups = c.x(), c.settings.whole("groups", 32)
+    axis, weights = c.axis(x), c.weights()
+    epsilon = group_norm_epsilon(c.settings.number("epsilon", 1e-3))
+    groups = (x.shape[axis] or 1) if groups == -1 else groups
+    own = {role: weights.get(role) for role in ("gamma", "beta")}
+    return c.along(x, [axis], c.network.group_norm, own, in_order=True, groups=groups, epsilon=epsilon)
+
+
+def _normalization(c: LayerCall) -> FileTensor:
     """Convert Normalization: (x - mean) / standard deviation, with constants."""
-    x = c.x()
-    axes = _axes(c, x)
-    weights = {} if "mean" in c.settings else c.weights()
+    x, weights = c.x(), {} if "mean" in c.settings else c.weights()
     mean, variance = (
         np.array(weights[role] if weights else c.settings.numbers(role), np.float64)
         for role in ("mean", "variance")
@@ -101,94 +76,64 @@ def _normalization(c: LayerCall) -> Tensor:
     scale, offset = 1.0 / deviation, -mean / deviation
     if c.settings.flag("invert", False):
         scale, offset = deviation, mean
-    shape = [(x.shape[axis] or 0) if axis in axes else 1 for axis in range(1, len(x.shape))]
-    return _times_and_plus(c, x, *(_shaped(values, shape) for values in (scale, offset)))
+    return c.affine(x, *_on_axes(x, c.axes(x, -1), scale, offset))
 
 
-def _shaped(values: NDArray[np.float64], shape: list[int]) -> NDArray[np.float64]:
-    """Reshape statistics so that they broadcast: `shape` has the extent 1 for all axes without statistics."""
-    if values.size == 1:
-        return values.reshape(-1)
-    if values.size != math.prod(shape):
-        raise WeightsError(f"damaged: its mean and variance have the shape {values.shape} for {shape}")
-    return values.reshape(shape)
-
-
-def _times_and_plus(
-    c: LayerCall, x: Tensor, scale: NDArray[np.float64], offset: NDArray[np.float64]
-) -> Tensor:
-    """Return x * scale + offset. The axes of scale and offset are the last axes of x."""
-    name = c.name()
-    flat, (factors, terms), back = as_channels(c, x, scale, offset)
-    return back(affine(c.network, flat, scale=factors, offset=terms, name=name))
-
-
-def _rescaling(c: LayerCall) -> Tensor:
-    x = c.x()
-    scale = c.settings.array("scale")
+def _rescaling(c: LayerCall) -> FileTensor:
+    x, scale = c.x(), c.settings.array("scale")
     offset = c.settings.array("offset") if "offset" in c.settings else np.zeros(())
     if scale.size == offset.size == 1:
-        neuron = {"kind": "linear", "a": float(scale.item()), "b": float(offset.item())}
-        return c.network.activation(x, neuron, name=c.name())
-    return _times_and_plus(c, x, scale, offset)
+        return x.linear(float(scale.item()), float(offset.item()))
+    return c.affine(x, scale, offset)
 
 
-def _layer_normalization(c: LayerCall) -> Tensor:
-    """Convert LayerNormalization over the last axes."""
-    x = c.x()
+def _layer_normalization(c: LayerCall) -> FileTensor:
     if c.settings.flag("rms_scaling", False):
         raise UnsupportedError("its rms_scaling is not supported")
-    rank = len(x.shape)
-    axes = sorted(_axes(c, x))
-    extents = x.shape[1:]
-    tail = extents[axes[0] - 1 :] if axes and axes[0] > 0 else ()
-    if not axes or axes != list(range(axes[0], rank)) or axes[0] == 0 or None in tail:
-        raise UnsupportedError(f"it normalises the axes {axes} of {x.shape}; supported are the last ones")
-    count = math.prod(extent or 0 for extent in tail)
-    before = [-1 if extent is None else extent for extent in extents[: axes[0] - 1]]
-    if len(axes) > 1:
-        x = c.network.reshape(x, [*before, count], name=c.name("/rows"))
-    name = c.name()
-    epsilon, rule = layer_norm_epsilon(c.settings.number("epsilon", 1e-3))
-    y = c.network.layer_norm(x, epsilon=epsilon, epsilon_rule=rule, name=name)
-    weights = c.weights()
-    for role in ("gamma", "beta"):
-        if role in weights:
-            c.set_weight(name, role, weights[role].reshape(-1))
-    if len(axes) > 1:
-        y = c.network.reshape(y, [*before, *(extent or 0 for extent in tail)], name=c.name("/axes"))
-    return y
-
-
-def _root_mean_square(c: LayerCall) -> Tensor:
-    """Convert RMSNormalization: x / sqrt(mean of squares + epsilon) * scale."""
-    x, back = _channels(c, c.x())
-    name = c.name()
-    y = c.network.rms_norm(x, epsilon=c.settings.number("epsilon", 1e-6), name=name)
-    c.set_weight(name, "gamma", c.weights()["scale"])
-    return back(y)
-
-
-def _unit_normalization(c: LayerCall) -> Tensor:
     x = c.x()
-    axes = _axes(c, x)
-    if len(axes) != 1 or axes[0] == 0:
-        raise UnsupportedError(f"it normalises the axes {axes} of {x.shape}; supported is one")
-    return l2_normalize(c, x, axes[0])
+    axes, weights = c.axes(x, -1), c.weights()
+    epsilon, rule = layer_norm_epsilon(c.settings.number("epsilon", 1e-3))
+    own, settings = {role: weights.get(role) for role in ("gamma", "beta")}, {"epsilon_rule": rule}
+    return c.along(x, axes, c.network.layer_norm, own, epsilon=epsilon, **settings)
 
 
-def l2_normalize(c: LayerCall, x: Tensor, axis: int) -> Tensor:
+def _root_mean_square(c: LayerCall) -> FileTensor:
+    """Convert RMSNormalization: x / sqrt(mean of squares + epsilon) * scale."""
+    x, epsilon = c.x(), c.settings.number("epsilon", 1e-6)
+    return c.along(x, c.axes(x, -1), c.network.rms_norm, {"gamma": c.weights()["scale"]}, epsilon=epsilon)
+
+
+def l2_normalize(c: LayerCall, x: FileTensor, axis: int) -> FileTensor:
     """Return x / sqrt(max(sum of squares along an axis, 1e-12))."""
-    turned, back = with_last_axis(c, x, axis % len(x.shape))
-    return back(c.network.unit_norm(turned, epsilon=_MIN_NORM, name=c.name("/unit")))
+    return c.along(x, [axis], c.network.unit_norm, {}, epsilon=_MIN_NORM)
 
 
-NORMALIZATIONS: dict[str, Callable[[LayerCall], Tensor]] = {
+def _unit_normalization(c: LayerCall) -> FileTensor:
+    return l2_normalize(c, c.x(), c.axis(c.x()))
+
+
+def _layer_scale(c: LayerCall) -> FileTensor:
+    """Convert LayerScale, a factor for each channel, of ConvNeXt in keras.applications."""
+    return c.affine(c.x(), c.weights()["gamma"], None)
+
+
+def _prelu(c: LayerCall) -> FileTensor:
+    x, name = c.x(), c.name()
+    tensor, (slope,), order = c.channels(x, c.weights()["alpha"])
+    y = c.network.activation(tensor, "prelu", name=name)
+    c.set_weights(name, slope=slope)
+    return x.with_tensor(y, order)
+
+
+NORMALIZATIONS: dict[str, Callable[[LayerCall], FileTensor]] = {
     "BatchNormalization": _batch_normalization,
     "GroupNormalization": _group_normalization,
     "LayerNormalization": _layer_normalization,
+    "LayerScale": _layer_scale,
     "Normalization": _normalization,
+    "PReLU": _prelu,
     "RMSNormalization": _root_mean_square,
     "Rescaling": _rescaling,
     "UnitNormalization": _unit_normalization,
 }
+"""The functions that convert layers, by the name of the class."""

@@ -7,18 +7,21 @@ from dataclasses import replace
 from typing import Any
 
 from mpscnn._private.names import did_you_mean
+from mpscnn.converters.arrange import Arranger
+from mpscnn.converters.budget import Budget
 from mpscnn.converters.duplicate_outputs import make_distinct
 from mpscnn.converters.float32_intermediates import Operators
-from mpscnn.converters.keras.arithmetic import function_handler
 from mpscnn.converters.keras.config import KerasLayer, KerasModel, Source, calls_in_order
 from mpscnn.converters.keras.file import KerasFile
 from mpscnn.converters.keras.layer_call import LayerCall
-from mpscnn.converters.keras.layers import HANDLERS, Handler, differs_in_training
+from mpscnn.converters.keras.layers import FUNCTIONS, HANDLERS, Handler, differs_in_training
 from mpscnn.converters.keras.unsupported_layers import REFUSED
 from mpscnn.converters.keras.weights import Path
 from mpscnn.converters.layer_names import LayerNames, quote_name
+from mpscnn.converters.layout import batch_atom
 from mpscnn.converters.photo_input import takes_photos
 from mpscnn.converters.read_options import ReadOptions
+from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.unsupported import UnsupportedLayers
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.layers.layer_maker import Tensor
@@ -130,18 +133,40 @@ class _Converter:
         self._orders: dict[int, list[tuple[KerasLayer, int]]] = {}
         self._calls = 0
         self._operators = Operators(network)
+        self._arranger = Arranger(network, batch_atom(None), names.unique, Budget(lambda: file.size))
 
     def run(self) -> list[Tensor]:
         """Return the network's outputs."""
-        values = self._model(self._whole, (), list(self._network.inputs))
+        inputs = [FileTensor.from_tensor(self._arranger, tensor) for tensor in self._network.inputs]
+        values = self._model(self._whole, (), list(inputs))
         if self._unsupported:
             raise self._unsupported.error()
+        outputs = [
+            self._output(source, value)
+            for source, value in zip(self._whole.outputs, values, strict=True)
+            if value is not None
+        ]
         self._operators.keep()
-        return [value for value in values if value is not None]
+        return outputs
+
+    def _output(self, source: Source, value: FileTensor) -> Tensor:
+        """Return an output with the axes of the file. A layer that is added for this gets the output's name."""
+        where = f"{self._file.origin}: its output {quote_name(source.layer)}"
+        self._arranger.name = lambda suffix: self._names.unique(
+            source.layer if self._names.is_free(source.layer) else source.layer + suffix
+        )
+        if not value.has_batch_first or value.rank < 2:
+            raise UnsupportedError(
+                f"{where} is {value.shown}; supported are outputs whose first axis is the batch"
+            )
+        try:
+            return self._arranger.physical(value, value.axes[1:])
+        except UnsupportedError as error:
+            raise UnsupportedError(f"{where}: {error}") from error
 
     def _model(
-        self, model: KerasModel, path: Path, inputs: Sequence[Tensor | None], *, training: bool = False
-    ) -> list[Tensor | None]:
+        self, model: KerasModel, path: Path, inputs: Sequence[FileTensor | None], *, training: bool = False
+    ) -> list[FileTensor | None]:
         """Convert a model and return its outputs. They are None if they depend on unsupported layers.
 
         `training` is the mode of calls that state none.
@@ -151,7 +176,7 @@ class _Converter:
                 f"{self._file.origin}: model {quote_name(model.name)} has {len(model.inputs)} inputs, "
                 f"but is called with {len(inputs)}"
             )
-        values: dict[Source, Tensor | None] = dict(zip(model.inputs, inputs, strict=True))
+        values: dict[Source, FileTensor | None] = dict(zip(model.inputs, inputs, strict=True))
         if id(model) not in self._orders:
             try:
                 self._orders[id(model)] = calls_in_order(model)
@@ -167,7 +192,12 @@ class _Converter:
         return [self._result(values, source) for source in model.outputs]
 
     def _apply(
-        self, layer: KerasLayer, call: int, path: Path, values: dict[Source, Tensor | None], training: bool
+        self,
+        layer: KerasLayer,
+        call: int,
+        path: Path,
+        values: dict[Source, FileTensor | None],
+        training: bool,
     ) -> None:
         given = [self._result(values, source) for source in layer.calls[call].sources()]
         stated = layer.calls[call].keywords.get("training")
@@ -190,19 +220,22 @@ class _Converter:
             applied = self._applied(layer, call, path, values)
             free = any(None in value.shape[1:] for value in self._network.inputs)
 
+            made: list[FileTensor] = []
+
             def convert() -> None:
-                values[result] = handler(applied)
+                results = handler(applied)
+                made.extend(results if isinstance(results, list) else [results])
 
             self._unsupported.attempt(layer.kind, shown_name, convert, free_size=free)
-            made = values[result]
-            self._operators.ended([] if made is None else [made.name])
+            values |= {Source(layer.name, call, number): value for number, value in enumerate(made)}
+            self._operators.ended(value.tensor.name for value in made)
 
     def _applied(
-        self, layer: KerasLayer, call: int, path: Path, values: Mapping[Source, Tensor | None]
+        self, layer: KerasLayer, call: int, path: Path, values: Mapping[Source, FileTensor | None]
     ) -> LayerCall:
         made = layer.calls[call]
-        return LayerCall(
-            self._network,
+        applied = LayerCall(
+            self._arranger,
             layer,
             path,
             _resolved(made.arguments, values),
@@ -211,8 +244,10 @@ class _Converter:
             weights=self._file.weights,
             generation=self._file.generation,
         )
+        self._arranger.name = applied.name
+        return applied
 
-    def _result(self, values: Mapping[Source, Tensor | None], source: Source) -> Tensor | None:
+    def _result(self, values: Mapping[Source, FileTensor | None], source: Source) -> FileTensor | None:
         first = replace(source, result=0)
         if source not in values and first in values and values[first] is None:  # the layer was refused
             return None
@@ -233,10 +268,10 @@ def _is_quantized(layer: KerasLayer) -> bool:
 def _handler(layer: KerasLayer) -> Handler | None:
     if layer.is_custom:
         return None
-    return function_handler(layer.kind) if layer.is_function else HANDLERS.get(layer.kind)
+    return (FUNCTIONS if layer.is_function else HANDLERS).get(layer.kind)
 
 
-def _resolved(value: Any, values: Mapping[Source, Tensor | None]) -> Any:
+def _resolved(value: Any, values: Mapping[Source, FileTensor | None]) -> Any:
     """Replace sources in nested arguments by their tensors."""
     if isinstance(value, Source):
         return values[value]

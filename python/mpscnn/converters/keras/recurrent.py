@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,23 +14,31 @@ from mpscnn.converters.keras.layer_call import LayerCall
 from mpscnn.converters.keras.settings import Settings
 from mpscnn.converters.keras.weights import inner_settings
 from mpscnn.converters.recurrent_layer import RecurrentWeights, add_recurrent, note_states
+from mpscnn.converters.tensor import FileTensor
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
-from mpscnn.graph.layers.layer_maker import Tensor
 
 Weights = Mapping[str, NDArray[np.float32]]
+_SEQUENCES = 3  # the number of axes of (n, steps, features)
 _MIRRORED = (
     "activation", "recurrent_activation", "reset_after", "return_sequences", "units", "use_bias",
 )  # fmt: skip
 
 
-def _recurrent(c: LayerCall) -> Tensor:
+def _recurrent(c: LayerCall) -> list[FileTensor]:
     weights = {role.removeprefix("cell/"): values for role, values in c.weights().items()}
     backward = c.settings.flag("go_backwards", False)
-    return _one_direction(c, c.layer.kind, c.settings, weights, backward=backward, suffix="")
+    made = _one_direction(c, c.layer.kind, c.settings, weights, backward=backward)
+    y = made[0]
+    if (
+        backward and y.rank == _SEQUENCES
+    ):  # Keras returns the results in the order of computation, last step first
+        with c.under("/order"):
+            y = y.reverse(1)
+    return [y, *made[1:]]
 
 
-def _bidirectional(c: LayerCall) -> Tensor:
+def _bidirectional(c: LayerCall) -> FileTensor:
     """Convert Bidirectional: one layer in both directions. The backward results are in the order of the input."""
     inner, settings = c.settings.values.get("layer"), inner_settings(c.layer)
     kind = inner.get("class_name") if isinstance(inner, Mapping) else None
@@ -39,23 +48,24 @@ def _bidirectional(c: LayerCall) -> Tensor:
         )
     if settings.flag("go_backwards", False) or not _mirrors(c, settings):
         raise UnsupportedError("with another layer backward than forward it is not supported")
-    weights = c.weights()
-    made = []
+    if settings.flag("return_state", False):
+        raise UnsupportedError("its states as further results are not supported")
+    weights, made = c.weights(), list[FileTensor]()
     for part, backward in (("forward_layer", False), ("backward_layer", True)):
         stem = f"{part}/cell/"
         own = {role.removeprefix(stem): values for role, values in weights.items() if role.startswith(stem)}
-        made.append(
-            _one_direction(c, str(kind), settings, own, backward=backward, suffix=f"/{part}", in_order=True)
-        )
+        with c.under(f"/{part}"):
+            made += _one_direction(c, str(kind), settings, own, backward=backward)
+    first, second = made
     mode = c.settings.values.get("merge_mode", "concat")
     if mode == "concat":
-        return c.network.concat(made, name=c.name())
+        return first.concat([second], first.rank - 1)
     if mode not in ("sum", "mul", "ave"):
         raise UnsupportedError(f"with the merge_mode {mode!r} it is not supported")
     if mode == "mul":
-        return c.network.multiply(*made, name=c.name())
+        return first * second
     mean: Activation = {"kind": "linear", "a": 0.5}
-    return c.network.add(*made, activation=mean if mode == "ave" else None, name=c.name())
+    return first.combine("add", second, activation=mean if mode == "ave" else None)
 
 
 def _mirrors(c: LayerCall, settings: Settings) -> bool:
@@ -70,51 +80,40 @@ def _mirrors(c: LayerCall, settings: Settings) -> bool:
 
 
 def _one_direction(
-    c: LayerCall,
-    kind: str,
-    settings: Settings,
-    weights: Weights,
-    *,
-    backward: bool,
-    suffix: str,
-    in_order: bool = False,
-) -> Tensor:
+    c: LayerCall, kind: str, settings: Settings, weights: Weights, *, backward: bool
+) -> list[FileTensor]:
+    """Add a layer. Returns its results in the order of the input, or its last one, and its states if they are asked."""
     if len(c.inputs()) != 1 or c.keywords.get("initial_state") is not None:
         raise UnsupportedError("with first states it is not supported")
-    if any(c.keywords.get(name) is not None for name in ("mask", "initial_state")):
+    if c.keywords.get("mask") is not None:
         raise UnsupportedError("with a mask it is not supported")
-    if settings.flag("return_state", False):
-        raise UnsupportedError("its states as further results are not supported")
     if settings.flag("stateful", False):
         note_states(c.network)
     x, units = c.x(), settings.whole("units", 1)
-    if len(x.shape) != 3:
-        raise UnsupportedError(f"its input is {x.shape}; supported are sequences (n, steps, features)")
-    generation = c.generation
+    if x.rank != _SEQUENCES:
+        raise UnsupportedError(f"its input is {x.shown}; supported are sequences (n, steps, features)")
     functions = [
-        resolve_activation(settings.values.get(name, default), generation)
+        resolve_activation(settings.values.get(name, default), c.generation)
         for name, default in (("recurrent_activation", "sigmoid"), ("activation", "tanh"))
     ]
     if any(function.layers is not None for function in functions):
         raise UnsupportedError("its activation is not one of a single element, which is not supported")
     gate, candidate = (function.neuron for function in functions)
-    after = kind == "GRU" and settings.flag("reset_after", generation > 1)
+    after = kind == "GRU" and settings.flag("reset_after", c.generation > 1)
     made = add_recurrent(
         c.network,
         kind,
-        x,
+        c.tensor(x),
         _weights(kind, weights, units, rows=2 if after else 1),
         [gate, candidate, candidate],
-        name=c.name(suffix),
-        set_weight=c.set_weight,
+        name=c.name(),
+        set_weight=lambda layer, role, values: c.set_weights(layer, **{role: values}),
         reset_after=after,
         reverse=backward,
     )
-    if not settings.flag("return_sequences", False):
-        return made.last
-    if backward and not in_order:  # Keras returns the results in the order of computation, last step first
-        return c.network.slice(made.steps, columns=slice(None, None, -1), name=c.name(f"{suffix}/order"))
-    return made.steps
+    states = [made.last, *([] if made.cell is None else [made.cell])]
+    results = [made.steps if settings.flag("return_sequences", False) else made.last]
+    return [c.wrap(one) for one in results + states * settings.flag("return_state", False)]
 
 
 def _weights(kind: str, weights: Weights, units: int, *, rows: int) -> RecurrentWeights:
@@ -134,7 +133,7 @@ def _weights(kind: str, weights: Weights, units: int, *, rows: int) -> Recurrent
     return RecurrentWeights(gates.KERAS[kind], kernel.T, matrix.T, first, *others)
 
 
-RECURRENT: dict[str, Callable[[LayerCall], Tensor]] = {
+RECURRENT: dict[str, Callable[[LayerCall], Any]] = {
     "Bidirectional": _bidirectional,
     "GRU": _recurrent,
     "LSTM": _recurrent,

@@ -94,7 +94,9 @@ def _json(path: Path) -> dict[str, Any]:
 def _layers_model(path: Path, topology: dict[str, Any], weights: WebWeights, options: ReadOptions) -> Network:
     model = parse_model(topology.get("model_config", topology))
     generation = major_version(topology.get("keras_version"))
-    return convert_keras(KerasFile(str(path), model, PlainWeights(weights), generation), options)
+    return convert_keras(
+        KerasFile(str(path), model, PlainWeights(weights), generation, weights.size), options
+    )
 
 
 # ---- Graphs --------------------------------------------------------------------------------------------------------
