@@ -13,6 +13,7 @@ from mpscnn.converters.coreml.neural.layers import REFUSED as COREML_LAYERS_REFU
 from mpscnn.converters.coreml.program.constants import CONSTEXPR
 from mpscnn.converters.coreml.program.operations import HANDLERS as COREML_OPERATIONS
 from mpscnn.converters.coreml.program.operations import REFUSED as COREML_OPERATIONS_REFUSED
+from mpscnn.converters.keras.layers import FUNCTIONS as KERAS_FUNCTIONS
 from mpscnn.converters.keras.layers import HANDLERS as KERAS
 from mpscnn.converters.keras.unsupported_layers import REFUSED as KERAS_REFUSED
 from mpscnn.converters.tensorflow.operators import HANDLERS as TENSORFLOW
@@ -56,7 +57,8 @@ def text() -> str:
         f"{', '.join(sorted(kind.removeprefix('CUSTOM ') for kind in TFLITE if kind.startswith('CUSTOM ')))}. "
         "StableHLO operators are refused.",
     ]
-    lines += ["", "## Layers of Keras", *lists({*KERAS, "InputLayer"}, KERAS_REFUSED)]
+    lines += ["", "## Layers of Keras", *lists({*KERAS, "InputLayer", "TimeDistributed"}, KERAS_REFUSED)]
+    lines += ["", f"Supported functions of keras.ops: {', '.join(sorted(KERAS_FUNCTIONS))}."]
     read = ({*CAFFE, *CAFFE_DETECTION, "Input", "MemoryData"}) - set(CAFFE_REFUSED)
     lines += ["", "## Layers of Caffe", *lists(read, CAFFE_REFUSED)]
     lines += ["", "Losses, accuracies and other layers for training only are omitted."]

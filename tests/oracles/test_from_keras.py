@@ -71,6 +71,20 @@ def test_models_of_other_types_are_compared_in_float32(policy: str) -> None:
     assert model.layers[0].dtype_policy.name == policy
 
 
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_models_made_under_a_policy_are_compared_in_float32(policy: str) -> None:
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        inner = keras.Sequential([L.Input((14, 14, 16)), L.Conv2D(32, 3), L.BatchNormalization(), L.ReLU()])
+        model = keras.Sequential(
+            [L.Input((16, 16, 3)), L.Conv2D(16, 3), inner, L.GlobalAveragePooling2D(), L.Dense(10)]
+        )
+        assert mpscnn.from_keras(model).outputs[0].shape == (None, 10)
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
 def test_wrong_results_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     model = small()
 

@@ -25,7 +25,7 @@ with warnings.catch_warnings():
     keras = pytest.importorskip("keras", reason="Keras is not installed")
 if keras.backend.backend() != "torch":
     pytest.skip("Keras was imported before with another backend than torch", allow_module_level=True)
-L = keras.layers
+L, ops = keras.layers, keras.ops
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # warnings of Keras itself about its formats
 
@@ -388,6 +388,39 @@ def test_attention_of_many_heads(tmp_path: Path, suffix: str, biased: bool) -> N
     agrees(model, tmp_path / f"model.{suffix}", image(2, 7, 8), image(2, 5, 6, seed=2))
 
 
+STEPS: dict[str, Callable[[], Any]] = {
+    "activation": lambda: L.Activation("softmax"),
+    "convolution": lambda: L.Conv2D(5, 3, activation="relu"),
+    "dense": lambda: L.Dense(5, activation="relu"),
+    "flatten": L.Flatten,
+    "model": lambda: keras.Sequential(
+        [
+            L.Input((9, 8, 4)),
+            L.Conv2D(3, 2),
+            L.BatchNormalization(),
+            L.MaxPooling2D(),
+            L.Flatten(),
+            L.Dense(6),
+        ]
+    ),
+    "normalization": L.BatchNormalization,
+    "pooling": L.GlobalAveragePooling2D,
+}
+
+
+@pytest.mark.parametrize("suffix", ["keras", "h5"])
+@pytest.mark.parametrize("name", list(STEPS))
+def test_layers_of_each_step(tmp_path: Path, name: str, suffix: str) -> None:
+    layers = [L.TimeDistributed(STEPS[name]()), L.TimeDistributed(L.Dense(3))]
+    agrees(sequential(*layers, shape=(4, 9, 8, 4)), tmp_path / f"model.{suffix}", image(3, 4, 9, 8, 4))
+
+
+def test_unsupported_layers_of_each_step_are_named_once(tmp_path: Path) -> None:
+    sequential(L.TimeDistributed(L.SimpleRNN(3, name="memory")), shape=(4, 5, 6)).save(tmp_path / "model.h5")
+    with pytest.raises(mpscnn.UnsupportedError, match=r"layer 'time_distributed.*/memory' \(SimpleRNN\)"):
+        converters.read_network([tmp_path / "model.h5"])
+
+
 @pytest.mark.parametrize("scaled", [False, True])
 @pytest.mark.parametrize("count", [2, 3])
 def test_attention(tmp_path: Path, scaled: bool, count: int) -> None:
@@ -417,18 +450,29 @@ def test_products(tmp_path: Path, shapes: Any, axes: Any, normalize: bool) -> No
 
 
 def test_every_layer_of_keras_is_read_or_refused() -> None:
-    ours = {"Functional", "InputLayer", "InputSpec", "Layer", "Model", "Sequential"}
+    ours = {"Functional", "InputLayer", "InputSpec", "Layer", "Model", "Sequential", "TimeDistributed"}
     kinds = {kind.__name__ for kind in vars(L).values() if isinstance(kind, type)} - ours
     assert not set(HANDLERS) & set(REFUSED)
     assert kinds <= set(HANDLERS) | set(REFUSED)
 
 
 def test_masks_are_refused(tmp_path: Path) -> None:
-    x = L.Input((5, 4))
-    model = keras.Model(x, L.MultiHeadAttention(2, 3)(x, x, use_causal_mask=True))
+    x, mask = L.Input((5, 4)), L.Input((5, 5))
+    model = keras.Model([x, mask], L.MultiHeadAttention(2, 3)(x, x, attention_mask=mask))
     model.save(tmp_path / "model.keras")
-    with pytest.raises(mpscnn.UnsupportedError, match="its use_causal_mask is not supported"):
+    with pytest.raises(mpscnn.UnsupportedError, match="its attention_mask is not supported"):
         converters.read_network([tmp_path / "model.keras"])
+
+
+@pytest.mark.parametrize("suffix", ["keras", "h5"])
+def test_causal_masks(tmp_path: Path, suffix: str) -> None:
+    """Each token attends to itself and to earlier ones. The scores are the second result of attention."""
+    x = L.Input((5, 6))
+    many, own = L.MultiHeadAttention(2, 3, name="many"), L.Attention(name="own")
+    first, scores = many(x, x, use_causal_mask=True, return_attention_scores=True)
+    second = own([x, x], use_causal_mask=True)
+    model = randomized(keras.Model(x, [first, scores, second]))
+    agrees(model, tmp_path / f"model.{suffix}", image(3, 5, 6))
 
 
 @pytest.mark.parametrize("suffix", ["keras", "h5"])
@@ -549,6 +593,71 @@ def test_functions_in_old_files(tmp_path: Path) -> None:
     y = (1.0 - y) / (keras.ops.silu(x) - 2)
     model = keras.Model(x, keras.ops.add(y, x))
     agrees(model, tmp_path / "model.h5", image(2, 9, 8, 4) * 0.1)
+
+
+ARRAY: dict[str, Callable[[Any], Any]] = {
+    "add of channels": lambda x: x + np.arange(4, dtype=np.float32),
+    "argmax": lambda x: ops.argmax(x, axis=-1),
+    "argmin kept": lambda x: ops.argmin(x, axis=2, keepdims=True),
+    "cast": lambda x: ops.cast(ops.cast(3.0 * x, "int32"), "float32"),
+    "clip": lambda x: ops.clip(x, -0.5, 0.25),
+    "comparison": lambda x: ops.cast(ops.logical_and(x > 0.25, ops.logical_not(x >= 0.75)), "float32") * 2.0,
+    "cumsum": lambda x: ops.cumsum(x, axis=2),
+    "difference from channels": lambda x: ops.subtract(np.arange(4, dtype=np.float32), x),
+    "expand_dims": lambda x: ops.expand_dims(x, [1, -1]),
+    "flip": lambda x: ops.flip(x, axis=2),
+    "get item": lambda x: x[:, 1:-2, 3, ::3],
+    "get item with new axes": lambda x: x[:, None, ..., -1],
+    "glu": lambda x: ops.glu(x, axis=2),
+    "halves": lambda x: ops.multiply(*ops.split(x, 2, axis=-1)),
+    "layers of parts": lambda x: ops.concatenate([L.Dense(3)(x[:, :4]), L.Dense(3)(x[:, 4:])], axis=1),
+    "log_softmax": lambda x: ops.log_softmax(x, axis=2),
+    "logs": lambda x: ops.log(ops.square(x) + 1.0) + ops.log1p(ops.absolute(x)) + ops.log2(ops.exp(x)),
+    "logsumexp": lambda x: ops.logsumexp(x, axis=[1, 2]),
+    "matmul": lambda x: ops.matmul(x, ops.transpose(x, (0, 1, 3, 2))),
+    "matmul with a constant": lambda x: ops.matmul(x, np.arange(12, dtype=np.float32).reshape(4, 3)),
+    "max": lambda x: ops.max(x, axis=(1, 2), keepdims=True),
+    "maximum of a number": lambda x: ops.minimum(0.5, ops.maximum(x, -0.25)),
+    "mean": lambda x: ops.mean(x, axis=-1),
+    "mean of images": lambda x: ops.mean(x, axis=[1, 2]),
+    "min": lambda x: ops.min(x, axis=1),
+    "moveaxis": lambda x: ops.moveaxis(x, -1, 1),
+    "moveaxis of two": lambda x: ops.moveaxis(x, (1, 3), (3, 2)),
+    "norm": lambda x: ops.norm(x, axis=-1),
+    "normalize": lambda x: ops.normalize(x, axis=-1),
+    "one_hot": lambda x: ops.one_hot(ops.argmax(x, axis=-1), 4),
+    "pad": lambda x: ops.pad(x, ((0, 0), (1, 2), (0, 0), (3, 0))),
+    "pad by reflection": lambda x: ops.pad(x, ((0, 0), (1, 1), (2, 2), (0, 0)), mode="reflect"),
+    "powers": lambda x: ops.power(x, 3) + ops.power(2.0, x),
+    "prod": lambda x: ops.prod(x, axis=-1),
+    "product of channels": lambda x: x * np.arange(4, dtype=np.float32) / np.arange(1, 5, dtype=np.float32),
+    "repeat": lambda x: ops.repeat(x, 3, axis=1),
+    "reshape": lambda x: ops.reshape(x, (-1, 6, 48)),
+    "reshape of rows": lambda x: ops.reshape(L.Dense(5)(ops.reshape(x, (-1, 4))), (-1, 9, 8, 5)),
+    "roll": lambda x: ops.roll(x, 2, axis=1),
+    "rounded": lambda x: ops.round(4 * x) + ops.floor(3 * x) + ops.ceil(x) + ops.sign(x),
+    "rsqrt": lambda x: ops.rsqrt(ops.absolute(x) + 0.5) + ops.reciprocal(ops.absolute(x) + 1.0),
+    "split at": lambda x: ops.split(x, [2, 5], axis=1)[1],
+    "squeeze": lambda x: ops.squeeze(x[:, 2:3], 1),
+    "stack": lambda x: ops.stack([x, ops.tanh(x)], axis=-1),
+    "std": lambda x: ops.std(x, axis=1),
+    "sum": lambda x: ops.sum(x, axis=[1, 3]),
+    "sum of rows": lambda x: ops.sum(x, axis=1, keepdims=True) * x,
+    "swapaxes": lambda x: ops.swapaxes(x, 1, 3),
+    "take": lambda x: ops.take(x, [3, 0, 3], axis=-1),
+    "tile": lambda x: ops.tile(x, (1, 2, 1, 3)),
+    "transpose": lambda x: ops.transpose(x, (0, 3, 1, 2)),
+    "transposed twice": lambda x: ops.transpose(ops.relu(ops.transpose(x, (0, 3, 1, 2))), (0, 2, 3, 1)),
+    "var": lambda x: ops.var(x, axis=[1, 2], keepdims=True),
+    "where": lambda x: ops.where(x > 0.0, x, 0.1 * x) + ops.where(x > 0.5, 1.0, 0.0),
+}
+"""Calls of keras.ops of images (9, 8, 4) that move, slice, reduce or compare elements."""
+
+
+@pytest.mark.parametrize("name", list(ARRAY))
+def test_functions_of_arrays(tmp_path: Path, name: str) -> None:
+    x = L.Input((9, 8, 4))
+    agrees(randomized(keras.Model(x, ARRAY[name](x))), tmp_path / "model.keras", image(3, 9, 8, 4))
 
 
 FUNCTIONS: dict[str, Callable[[Any], Any]] = {

@@ -24,9 +24,9 @@ def matmul(arranger: Arranger, a: Arranged, b: Arranged, scale: float = 1.0) -> 
     extents = [[product(axis) for axis in _without_batch(arranger, x)] for x in (a, b)]
     minimum = 2 if arranger.batch is None or arranger.batch.high == 1 else 3
     fits = a.rank == b.rank >= minimum and extents[0][:-2] == extents[1][:-2]
-    if not fits or None in (*extents[0], *extents[1]):
+    if not fits or None in extents[0][:-2]:
         raise UnsupportedError(
-            f"multiplies {a.shown} and {b.shown}; supported are as many matrices on both sides, of fixed sizes"
+            f"multiplies {a.shown} and {b.shown}; supported are as many matrices on both sides"
         )
     if a.shape[-1] != b.shape[-2]:
         raise WeightsError(f"damaged: multiplies {a.shown} and {b.shown}")

@@ -332,6 +332,72 @@ def test_a_layers_model_of_tensorflow_js(tmp_path: Path) -> None:
     near(run(read_network([path])), expected())
 
 
+RECURRENT_NAMES = {
+    "of the converter": (
+        "lstm/lstm_cell_1/",
+        "both/forward_lstm/lstm_cell_2/",
+        "both/backward_lstm/lstm_cell_3/",
+    ),
+    "of Keras 2.2": ("lstm/", "both/forward_lstm/", "both/backward_lstm/"),
+    "of TensorFlow.js": ("lstm/", "both/forward_lstm_LSTM2/", "both/backward_lstm_LSTM2/"),
+}
+
+
+@pytest.mark.parametrize("stems", RECURRENT_NAMES.values(), ids=list(RECURRENT_NAMES))
+def test_recurrent_layers_of_tensorflow_js(tmp_path: Path, stems: tuple[str, str, str]) -> None:
+    """Cells and directions have different names in files of different versions."""
+    config = {"units": 4, "return_sequences": True}
+    inner = {"class_name": "LSTM", "config": {"name": "lstm", **config}}
+    layers = [
+        {"class_name": "LSTM", "config": {"name": "lstm", "batch_input_shape": [None, 5, 3], **config}},
+        {"class_name": "Bidirectional", "config": {"name": "both", "layer": inner, "merge_mode": "concat"}},
+        {
+            "class_name": "TimeDistributed",
+            "config": {
+                "name": "each",
+                "layer": {"class_name": "Dense", "config": {"name": "dense", "units": 2}},
+            },
+        },
+    ]
+    rng, features = np.random.default_rng(0), (3, 4, 4)
+    kinds = [{"kernel": (count, 16), "recurrent_kernel": (4, 16), "bias": (16,)} for count in features]
+    weights = {
+        stem + role: rng.normal(size=shape).astype(np.float32)
+        for stem, kind in zip(stems, kinds, strict=True)
+        for role, shape in kind.items()
+    }
+    weights |= {
+        "each/kernel": rng.normal(size=(8, 2)).astype(np.float32),
+        "each/bias": np.ones(2, np.float32),
+    }
+    model = {"class_name": "Sequential", "config": {"name": "small", "layers": layers}}
+    described = {"format": "layers-model", "modelTopology": {"keras_version": "2.4.0", "model_config": model}}
+    network = read_network([save_web(tmp_path / "model.json", described, weights)])
+    x = rng.normal(size=(3, 5, 3)).astype(np.float32)
+    first, forward, backward = ([weights[stem + role] for role in kinds[0]] for stem in stems)
+    y = long_short_term_memory(x, *first)
+    both = [
+        long_short_term_memory(y, *forward),
+        long_short_term_memory(y[:, ::-1], *backward)[:, ::-1],
+    ]
+    expected = np.concatenate(both, axis=-1) @ weights["each/kernel"] + 1.0
+    np.testing.assert_allclose(network.compile(device="cpu").run(x), expected, rtol=1e-4, atol=1e-5)
+
+
+def long_short_term_memory(x: Array, kernel: Array, recurrent: Array, bias: Array) -> Array:
+    """Return the states (n, steps, units) of an LSTM with Keras's order of gates: i, f, candidate, o."""
+    units = len(recurrent)
+    hidden, cell, states = np.zeros((len(x), units)), np.zeros((len(x), units)), []
+    for step in range(x.shape[1]):
+        sums = x[:, step] @ kernel + hidden @ recurrent + bias
+        i, f, g, o = (sums[:, start : start + units] for start in range(0, 4 * units, units))
+        i, f, o = (1.0 / (1.0 + np.exp(-one)) for one in (i, f, o))
+        cell = f * cell + i * np.tanh(g)
+        hidden = o * np.tanh(cell)
+        states.append(hidden)
+    return np.stack(states, axis=1)
+
+
 @pytest.mark.parametrize(
     "text", ["", "[]", "{}", '{"modelTopology": {}}', '{"modelTopology": {"node": 3}}', "{"]
 )

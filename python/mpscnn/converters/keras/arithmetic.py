@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import reduce
+from functools import partial, reduce
 from typing import Any
 
 import numpy as np
@@ -191,7 +191,7 @@ def _logarithm(base: float, offset: float = 0.0) -> Handler:
 
 ARITHMETIC: dict[str, Handler] = {
     **{
-        kind: (lambda c, operation=operation: _operator(c, operation))
+        kind: partial(_operator, operation=operation)
         for kind, operation in {
             "Add": "add", "Subtract": "subtract", "Multiply": "multiply", "Divide": "divide", "TrueDivide": "divide",
             "Maximum": "maximum", "Minimum": "minimum", "Power": "power",

@@ -15,6 +15,7 @@ from mpscnn.errors import UnsupportedError, WeightsError
 
 MODELS = ("Functional", "Model", "Sequential")
 _MAX_NESTING = 32
+_TOO_DEEP = f"models are nested more than {_MAX_NESTING} deep, which is not supported"
 _MAX_LAYERS = 10_000
 # Layers whose settings in .h5 files do not state whether they are trained.
 _WITHOUT_TRAINABLE = ("InputLayer", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D")
@@ -81,7 +82,7 @@ class KerasModel:
 def parse_model(entry: Any, nesting: int = 0) -> KerasModel:
     """Return the model of a JSON entry {"class_name": ..., "config": ...}. Raises WeightsError for anything else."""
     if nesting > _MAX_NESTING:
-        raise UnsupportedError(f"models are nested more than {_MAX_NESTING} deep, which is not supported")
+        raise UnsupportedError(_TOO_DEEP)
     if not isinstance(entry, Mapping) or entry.get("class_name") not in MODELS:
         kind = entry.get("class_name") if isinstance(entry, Mapping) else entry
         if isinstance(kind, str) and nesting == 0:
@@ -131,11 +132,29 @@ def _layer(entry: Any, nesting: int) -> KerasLayer:
         name,
         Settings(settings),
         [_call(node, name) for node in nodes],
-        parse_model(entry, nesting + 1) if kind in MODELS else None,
+        _inner_model(kind, name, entry, nesting),
         is_function=_is_function(entry, settings, nodes),
         is_custom=_is_custom(entry),
         identity=identity if isinstance(identity, int) else None,
     )
+
+
+def _inner_model(kind: str, name: str, entry: Mapping[str, Any], nesting: int) -> KerasModel | None:
+    """Return the model that a layer consists of; None for other layers. That of TimeDistributed takes one step."""
+    if kind in MODELS:
+        return parse_model(entry, nesting + 1)
+    if kind != "TimeDistributed" or _is_custom(entry):
+        return None
+    if nesting > _MAX_NESTING:
+        raise UnsupportedError(_TOO_DEEP)
+    step, inner = Source("step", 0, 0), _layer((entry.get("config") or {}).get("layer"), nesting + 1)
+    if inner.name == step.layer:
+        step = replace(step, layer="input")
+    layers = [
+        KerasLayer("InputLayer", step.layer, Settings({}), []),
+        replace(inner, calls=[Call([step], {})]),
+    ]
+    return KerasModel("TimeDistributed", name, layers, [step], [Source(inner.name, 0, 0)])
 
 
 def _is_function(entry: Mapping[str, Any], settings: Mapping[str, Any], nodes: list[Any]) -> bool:

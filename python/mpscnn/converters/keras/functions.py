@@ -89,10 +89,7 @@ _COMPOSED: dict[str, Composed] = {
 
 def axes_of(x: FileTensor, given: Iterable[int]) -> list[int]:
     """Return the axes of a setting in ascending order, without negative numbers."""
-    axes = sorted({x.axis(axis) for axis in given})
-    if not axes:
-        raise WeightsError("damaged: its list of axes is empty")
-    return axes
+    return sorted({x.axis(axis) for axis in given})
 
 
 def resolve_activation(value: Any, generation: int) -> Function:
@@ -152,6 +149,8 @@ def _elu(settings: Settings, _: int) -> Function:
 
 def _softmax(settings: Settings, _: int) -> Function:
     axes = settings.wholes("axis", [-1])
+    if not axes:
+        raise WeightsError("damaged: its list of axes is empty")
     return Function(layers=lambda x: x.softmax(axes_of(x, axes)))
 
 

@@ -35,7 +35,8 @@ def on_image(handler: Callable[[LayerCall, Tensor], FileTensor]) -> Handler:
         if c.settings.text("data_format", "channels_last") != "channels_last":
             raise UnsupportedError("its images have the channels first; only channels_last is supported")
         if x.rank != (3 if is_sequence else 4):
-            raise WeightsError(f"damaged: it takes {'sequences' if is_sequence else 'images'}, not {x.shown}")
+            kind = "sequences" if is_sequence else "images"
+            raise UnsupportedError(f"it takes {kind}, its input is {x.shown}")
         y = handler(c, c.tensor(x.expand_dims([1]) if is_sequence else x))
         return y.squeeze([1]) if is_sequence and y.rank == 4 else y
 

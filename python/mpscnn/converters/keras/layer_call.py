@@ -5,7 +5,7 @@ It has the arguments of the call, the weights and the name of the layer. Its met
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -138,7 +138,7 @@ class LayerCall:
         x: FileTensor,
         axes: Sequence[int],
         layer: Callable[..., Tensor],
-        weights: dict[str, Numbers | None],
+        weights: Mapping[str, str],
         *,
         in_order: bool = False,
         **settings: Any,
@@ -149,21 +149,24 @@ class LayerCall:
             x: the input.
             axes: the numbers of the axes.
             layer: a function that gets a tensor, the settings and a name, and adds the layer.
-            weights: the weights for each index of these axes, by role.
+            weights: the file's role of each weight for the indices of these axes, by the network's role.
             in_order: whether the channels must have the file's order.
             settings: arguments of the layer.
         """
+        if not axes:
+            raise WeightsError("damaged: its list of axes is empty")
         count, atoms = x.fixed_count(axes), x.atoms_of(axes)
         if in_order:
             x = x.wrap(self.arranger.make_contiguous(x, atoms))
         tensor, rest, tail = self.arranger.channels_last(x, atoms)
         name = self.name()
         y = layer(tensor, name=name, **settings)
-        for role, values in weights.items():
+        for role, source in weights.items():
+            values = self.weights().get(source)
             if values is not None and values.size != count:
-                raise WeightsError(f"damaged: its {role} has the shape {values.shape} for {x.shown}")
-            ordered = None if values is None else in_memory_order(values.reshape(-1), atoms, tail)
-            self.set_weights(name, **{role: ordered})
+                raise WeightsError(f"damaged: its {source} has the shape {values.shape} for {x.shown}")
+            if values is not None:
+                self.set_weights(name, **{role: in_memory_order(values.reshape(-1), atoms, tail)})
         return x.with_tensor(y, rest + tail)
 
     def channels(self, x: FileTensor, *weights: Numbers) -> tuple[Tensor, list[Numbers], Axis]:
@@ -188,7 +191,10 @@ class LayerCall:
         given = {role: one for role, one in (("scale", scale), ("offset", offset)) if one is not None}
         tensor, found, order = self.channels(x, *given.values())
         along = dict(zip(given, found, strict=True))
-        return x.with_tensor(affine(self.network, tensor, **along, name=self.name()), order)
+        y = affine(
+            self.network, tensor, scale=along.get("scale"), offset=along.get("offset"), name=self.name()
+        )
+        return x.with_tensor(y, order)
 
     def dense(
         self, x: FileTensor, kernel: Numbers, bias: Numbers | None, activation: Activation = None

@@ -46,6 +46,10 @@ _RANDOM = (
 )  # fmt: skip
 
 
+POINTWISE = frozenset({"Activation", "Dense", "ELU", "LeakyReLU", "ReLU", *_RANDOM})
+"""Layers that compute the same for each step of a sequence, with any number of axes before the last one."""
+
+
 def differs_in_training(layer: KerasLayer) -> bool:
     """Return True if a layer computes something else in training. Normalizations that are not trained do not."""
     if layer.kind == "BatchNormalization":

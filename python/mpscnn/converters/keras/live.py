@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -97,7 +98,7 @@ class _LiveWeights:
         """Return a layer's weights by their roles. Raises WeightsError if one is missing."""
         found = self._model
         for part in path:
-            found = found.get_layer(part)
+            found = found.get_layer(part) if hasattr(found, "get_layer") else found.layer
         if getattr(found, "quantization_mode", None):
             raise UnsupportedError("its weights are quantised, which is not supported")
         own = _own_arrays(found)
@@ -136,7 +137,17 @@ def _in_float32(model: Any) -> Any:
         return model
     copy = keras.models.model_from_json(json.dumps(described))
     copy.set_weights([_array(weight) for weight in model.weights])
+    for one in _models(copy):  # a copied model casts its inputs to the type of Keras's global policy
+        one.dtype_policy = "float32"
     return copy
+
+
+def _models(model: Any) -> Iterator[Any]:
+    """Yield a model and the models in it."""
+    yield model
+    for layer in model.layers:
+        if hasattr(layer, "layers"):
+            yield from _models(layer)
 
 
 def _set_float32(described: Any) -> bool:

@@ -13,6 +13,7 @@ from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.zero_epsilon import batch_norm_epsilon, group_norm_epsilon, layer_norm_epsilon
 from mpscnn.errors import UnsupportedError, WeightsError
 
+_SCALED = {"gamma": "gamma", "beta": "beta"}
 _MIN_NORM = 1e-6  # the square root of 1e-12, Keras's minimum for the sum of squares
 
 
@@ -24,9 +25,8 @@ def _batch_normalization(c: LayerCall) -> FileTensor:
     epsilon = batch_norm_epsilon(c.settings.number("epsilon", 1e-3), weights["moving_variance"])
     if len(axes) > 1:
         return _batch_normalization_of_positions(c, x, axes, epsilon)
-    roles = {"moving_mean": "mean", "moving_variance": "variance", "gamma": "gamma", "beta": "beta"}
-    own = {ours: weights.get(theirs) for theirs, ours in roles.items()}
-    return c.along(x, axes, c.network.batch_norm, own, epsilon=epsilon)
+    roles = {"mean": "moving_mean", "variance": "moving_variance", **_SCALED}
+    return c.along(x, axes, c.network.batch_norm, roles, epsilon=epsilon)
 
 
 def _batch_normalization_of_positions(
@@ -54,11 +54,9 @@ def _on_axes(x: FileTensor, axes: list[int], *statistics: NDArray[np.float64]) -
 
 def _group_normalization(c: LayerCall) -> FileTensor:
     x, groups = c.x(), c.settings.whole("groups", 32)
-    axis, weights = c.axis(x), c.weights()
-    epsilon = group_norm_epsilon(c.settings.number("epsilon", 1e-3))
+    axis, epsilon = c.axis(x), group_norm_epsilon(c.settings.number("epsilon", 1e-3))
     groups = (x.shape[axis] or 1) if groups == -1 else groups
-    own = {role: weights.get(role) for role in ("gamma", "beta")}
-    return c.along(x, [axis], c.network.group_norm, own, in_order=True, groups=groups, epsilon=epsilon)
+    return c.along(x, [axis], c.network.group_norm, _SCALED, in_order=True, groups=groups, epsilon=epsilon)
 
 
 def _normalization(c: LayerCall) -> FileTensor:
@@ -90,17 +88,14 @@ def _rescaling(c: LayerCall) -> FileTensor:
 def _layer_normalization(c: LayerCall) -> FileTensor:
     if c.settings.flag("rms_scaling", False):
         raise UnsupportedError("its rms_scaling is not supported")
-    x = c.x()
-    axes, weights = c.axes(x, -1), c.weights()
-    epsilon, rule = layer_norm_epsilon(c.settings.number("epsilon", 1e-3))
-    own, settings = {role: weights.get(role) for role in ("gamma", "beta")}, {"epsilon_rule": rule}
-    return c.along(x, axes, c.network.layer_norm, own, epsilon=epsilon, **settings)
+    x, (epsilon, rule) = c.x(), layer_norm_epsilon(c.settings.number("epsilon", 1e-3))
+    return c.along(x, c.axes(x, -1), c.network.layer_norm, _SCALED, epsilon=epsilon, epsilon_rule=rule)
 
 
 def _root_mean_square(c: LayerCall) -> FileTensor:
     """Convert RMSNormalization: x / sqrt(mean of squares + epsilon) * scale."""
     x, epsilon = c.x(), c.settings.number("epsilon", 1e-6)
-    return c.along(x, c.axes(x, -1), c.network.rms_norm, {"gamma": c.weights()["scale"]}, epsilon=epsilon)
+    return c.along(x, c.axes(x, -1), c.network.rms_norm, {"gamma": "scale"}, epsilon=epsilon)
 
 
 def l2_normalize(c: LayerCall, x: FileTensor, axis: int) -> FileTensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from mpscnn.converters.float32_intermediates import Operators
 from mpscnn.converters.keras.config import KerasLayer, KerasModel, Source, calls_in_order
 from mpscnn.converters.keras.file import KerasFile
 from mpscnn.converters.keras.layer_call import LayerCall
-from mpscnn.converters.keras.layers import FUNCTIONS, HANDLERS, Handler, differs_in_training
+from mpscnn.converters.keras.layers import FUNCTIONS, HANDLERS, POINTWISE, Handler, differs_in_training
 from mpscnn.converters.keras.unsupported_layers import REFUSED
 from mpscnn.converters.keras.weights import Path
 from mpscnn.converters.layer_names import LayerNames, quote_name
@@ -191,6 +191,46 @@ class _Converter:
             self._apply(layer, call, (*path, layer.name), values, training)
         return [self._result(values, source) for source in model.outputs]
 
+    def _over_steps(
+        self, model: KerasModel, path: Path, inputs: Sequence[FileTensor | None], *, training: bool = False
+    ) -> list[FileTensor | None]:
+        """Convert a model that TimeDistributed applies to each step, which is axis 1, and return its output.
+
+        Layers that compute each position alone are applied to all steps at a time.
+        """
+        x = inputs[0] if len(inputs) == 1 else None
+        if x is None or model.layers[-1].kind in POINTWISE:
+            return self._model(model, path, inputs, training=training)
+
+        def steps() -> list[FileTensor]:
+            count = x.known_extent(1, "applies a layer to each step of")
+            return [x.slice_axis(1, range(step, step + 1)).squeeze([1]) for step in range(count)]
+
+        results: list[FileTensor] = []
+        for one in self._attempt("TimeDistributed", path, steps):
+            (y,) = self._model(model, path, [one], training=training)
+            if y is None:
+                return [None]
+            results.append(y.expand_dims([1]))
+        joined = self._attempt(
+            "TimeDistributed", path, lambda: [one.concat(results[1:], 1) for one in results[:1]]
+        )
+        return [*joined] or [None]
+
+    def _attempt(self, kind: str, path: Path, convert: Callable[[], Any]) -> list[FileTensor]:
+        """Convert a layer and return its results; none if it is not supported."""
+        made: list[FileTensor] = []
+        self._arranger.name = lambda suffix: self._names.unique("/".join(path) + suffix)
+
+        def attempt() -> None:
+            results = convert()
+            made.extend(results if isinstance(results, list) else [results])
+
+        free = any(None in value.shape[1:] for value in self._network.inputs)
+        self._unsupported.attempt(kind, "/".join(path), attempt, free_size=free)
+        self._operators.ended(value.tensor.name for value in made)
+        return made
+
     def _apply(
         self,
         layer: KerasLayer,
@@ -203,7 +243,8 @@ class _Converter:
         stated = layer.calls[call].keywords.get("training")
         training = training if stated is None else stated is True
         if layer.model is not None:
-            for number, value in enumerate(self._model(layer.model, path, given, training=training)):
+            apply = self._over_steps if layer.kind == "TimeDistributed" else self._model
+            for number, value in enumerate(apply(layer.model, path, given, training=training)):
                 values[Source(layer.name, call, number)] = value
             return
         result = Source(layer.name, call, 0)
@@ -217,18 +258,8 @@ class _Converter:
         elif _is_quantized(layer):
             self._unsupported.add(layer.kind, shown_name, _QUANTIZED)
         elif None not in given:
-            applied = self._applied(layer, call, path, values)
-            free = any(None in value.shape[1:] for value in self._network.inputs)
-
-            made: list[FileTensor] = []
-
-            def convert() -> None:
-                results = handler(applied)
-                made.extend(results if isinstance(results, list) else [results])
-
-            self._unsupported.attempt(layer.kind, shown_name, convert, free_size=free)
+            made = self._attempt(layer.kind, path, lambda: handler(self._applied(layer, call, path, values)))
             values |= {Source(layer.name, call, number): value for number, value in enumerate(made)}
-            self._operators.ended(value.tensor.name for value in made)
 
     def _applied(
         self, layer: KerasLayer, call: int, path: Path, values: Mapping[Source, FileTensor | None]

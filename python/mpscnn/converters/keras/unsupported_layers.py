@@ -13,7 +13,7 @@ _REASONS = {
     "lookups of words in both directions are not supported": "ReversibleEmbedding",
     "text and categories are not supported": """
         CategoryEncoding Discretization HashedCrossing Hashing IntegerLookup StringLookup TextVectorization""",
-    "wrappers of layers are not supported": "Pipeline SpectralNormalization TimeDistributed Wrapper",
+    "wrappers of layers are not supported": "Pipeline SpectralNormalization Wrapper",
     "masks are not supported": "Masking",
     "spectra of sound are not supported": "MelSpectrogram STFTSpectrogram",
     "3-D layers are not supported": """

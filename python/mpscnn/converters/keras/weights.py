@@ -118,16 +118,20 @@ class NumberedWeights:
     """The weights in a .keras file: model.weights.h5 has groups named after classes of layers (conv2d, conv2d_1, ...).
 
     Each group has arrays named 0, 1, ... Keras 2.12 and 2.13 count each layer with weights twice, so that the second
-    convolution is conv2d_2.
+    convolution is conv2d_2. Keras 2.14 counts once.
     """
 
     def __init__(self, file: Hdf5, model: KerasModel) -> None:
         self._file = file
-        self._places: dict[Path, str] = {}
-        self._shared: dict[int, str] = {}
-        self._first: dict[tuple[str, str], str] = {}
         self._is_early = not file.has("layers") and file.has(_EARLY_STEM)
-        self._collect(model, (), "", _EARLY_STEM if self._is_early else "layers")
+        for is_counted_twice in (True, False) if self._is_early else (False,):
+            self._places: dict[Path, str] = {}
+            self._shared: dict[int, str] = {}
+            self._first: dict[tuple[str, str], str] = {}
+            self._is_complete = True
+            self._collect(model, (), "", is_counted_twice=is_counted_twice)
+            if self._is_complete:
+                break
 
     def of(self, path: Path, layer: KerasLayer) -> Weights:
         """Return a layer's weights by their roles. Raises WeightsError if one is missing."""
@@ -145,16 +149,19 @@ class NumberedWeights:
             weights[role] = values
         return weights
 
-    def _collect(self, model: KerasModel, path: Path, place: str, stem: str) -> None:
+    def _collect(self, model: KerasModel, path: Path, place: str, *, is_counted_twice: bool) -> None:
         """Find the group of each layer: the name of its class, with a number for all but the first of a class."""
+        stem = _EARLY_STEM if self._is_early else "layers"
         counts: dict[str, int] = {}
         for position, layer in enumerate(model.layers):
-            if layer.is_function or (model.kind == "Sequential" and position == 0):
+            if layer.is_function or (model.kind in ("Sequential", "TimeDistributed") and position == 0):
                 continue
             name = _snake_case(layer.kind)
             counts[name] = counts.get(name, -1) + 1
             own = f"{place}/{stem}/{name}" + (f"_{counts[name]}" if counts[name] else "")
-            if self._is_early and _has_weights(layer):
+            if model.kind == "TimeDistributed":
+                own = f"{place}/layer"
+            if is_counted_twice and _has_weights(layer):
                 counts[name] += 1
             first = self._first.setdefault((layer.kind, layer.name), own)
             # A shared layer has its weights in the group of its first occurrence.
@@ -165,7 +172,9 @@ class NumberedWeights:
             inner = (*path, layer.name)
             self._places[inner] = own
             if layer.model is not None:
-                self._collect(layer.model, inner, own, stem)
+                self._collect(layer.model, inner, own, is_counted_twice=is_counted_twice)
+            elif _has_weights(layer):
+                self._is_complete &= self._file.has(own)
 
 
 def _has_weights(layer: KerasLayer) -> bool:
@@ -286,11 +295,35 @@ class PlainWeights:
         for role in _trained(layer) + _fixed(layer):
             if role == "count":
                 continue
-            roles = [role, *(alias for alias, own in _ALIASES.items() if own == role)]
-            stems = ["/".join(path[first:]) for first in range(len(path))]
-            names = [f"{stem}/{one}" for stem in stems for one in roles]
-            name = next((one for one in names if one in self._arrays), None)
+            name = self._name(path, role)
             if name is None:
-                raise WeightsError(f"damaged: the files do not have its {role} ({quote_name(names[-1])})")
+                expected = quote_name(f"{path[-1]}/{role}")
+                raise WeightsError(f"damaged: the files do not have its {role} ({expected})")
             weights[role] = self._arrays[name].astype(np.float32, copy=False)
         return weights
+
+    def _name(self, path: Path, role: str) -> str | None:
+        """Return the name of a layer's weight; None if there is none.
+
+        The layer in a TimeDistributed has the name of the latter. In recurrent layers, there may be names between those
+        of the layer and the weight: "lstm/lstm_cell_1/kernel", and "both/forward_lstm/kernel" for a Bidirectional.
+        """
+        *parts, own = role.split("/")
+        ends = [own, *(alias for alias, wanted in _ALIASES.items() if wanted == own)]
+        for stem in [*("/".join(path[first:]) for first in range(len(path))), "/".join(path[:-1])]:
+            for end in ends:
+                if (exact := "/".join([stem, *parts, end])) in self._arrays:
+                    return exact
+            found = [name for name in self._arrays if _is_within(name, stem, parts, ends)] if parts else []
+            if len(found) == 1:
+                return found[0]
+        return None
+
+
+def _is_within(name: str, stem: str, parts: list[str], ends: list[str]) -> bool:
+    """Return True if a name is that of a weight of a recurrent layer or of one of its directions."""
+    if not name.startswith(f"{stem}/"):
+        return False
+    *between, end = name.removeprefix(f"{stem}/").split("/")
+    directions = [part.partition("_")[0] for part in parts if part.endswith("_layer")]
+    return end in ends and all(any(one.startswith(way) for one in between) for way in directions)
