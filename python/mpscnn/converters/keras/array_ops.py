@@ -11,7 +11,6 @@ import numpy as np
 from mpscnn.converters.keras.arithmetic import operands
 from mpscnn.converters.keras.layer_call import LayerCall
 from mpscnn.converters.keras.normalizations import l2_normalize
-from mpscnn.converters.strided_slice import expand_indices
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -30,8 +29,9 @@ def _flatten(c: LayerCall) -> FileTensor:
 def _reshape(c: LayerCall, shape: list[int | None]) -> FileTensor:
     """Reshape to a shape with the batch, which None stands for. One extent may be -1."""
     x = c.x()
-    low, high = ([one[0] if extent is None else extent for extent in shape] for one in x.trial_shapes())
-    return x.reshape(low, high)
+    return x.reshape_to(
+        *([one[0] if extent is None else extent for extent in shape] for one in x.trial_shapes())
+    )
 
 
 def _new_shape(c: LayerCall) -> FileTensor:
@@ -84,16 +84,6 @@ def _squeeze(c: LayerCall) -> FileTensor:
 # ---- Parts ---------------------------------------------------------------------------------------------------------
 
 
-def _part(x: FileTensor, axis: int, wanted: slice) -> FileTensor:
-    """Return x[..., start:stop:step, ...] along an axis."""
-    if wanted == slice(None) or wanted == slice(0, None, 1):
-        return x
-    positions = range(x.known_extent(axis, "takes a part of"))[wanted]
-    if not positions:
-        raise WeightsError(f"damaged: takes {wanted.start}:{wanted.stop} of {x.shown}, which is nothing")
-    return x.slice_axis(axis, positions)
-
-
 def _get_item(c: LayerCall) -> FileTensor:
     """Convert x[...] with numbers, slices, None and Ellipsis."""
     x, indices = c.arguments if len(c.arguments) == 2 else (None, None)
@@ -101,15 +91,7 @@ def _get_item(c: LayerCall) -> FileTensor:
     known = all(isinstance(one, (int, slice)) or one in (None, Ellipsis) for one in given)
     if not isinstance(x, FileTensor) or not known:
         raise UnsupportedError("takes elements at places that are computed or listed")
-    entries, dropped = expand_indices(given, x.rank), []
-    x = x.expand_dims([axis for axis, entry in enumerate(entries) if entry is None])
-    for axis, entry in enumerate(entries):
-        if isinstance(entry, slice):
-            x = _part(x, axis, entry)
-        elif entry is not None:
-            dropped.append(axis)
-            x = _part(x, axis, slice(entry, entry + 1 or None))
-    return x.squeeze(dropped)
+    return x.slice(lambda _: given)
 
 
 def _split(c: LayerCall) -> list[FileTensor]:
@@ -120,19 +102,15 @@ def _split(c: LayerCall) -> list[FileTensor]:
         if given[0] < 1 or extent % given[0]:
             raise WeightsError(f"damaged: splits {x.shown} into {given[0]} parts along axis {axis}")
         given = [*range(extent // given[0], extent, extent // given[0])]
-    ends = zip([0, *given], [*given, extent], strict=True)
-    return [_part(x, axis, slice(first, last)) for first, last in ends]
+    before, ends = [slice(None)] * axis, zip([0, *given], [*given, extent], strict=True)
+    return [x.slice(lambda _, part=slice(first, last): [*before, part]) for first, last in ends]
 
 
 def _take(c: LayerCall) -> FileTensor:
     x, places = c.arguments if len(c.arguments) == 2 else (None, None)
     if not isinstance(x, FileTensor) or isinstance(places, FileTensor) or "axis" not in c.settings:
         raise UnsupportedError("supported are constant places along an axis")
-    axis, table = c.axis(x), np.asarray(places, np.int64)
-    extent = x.known_extent(axis, "takes a part of")
-    if table.size == 0 or table.min() < -extent or table.max() >= extent:
-        raise WeightsError(f"damaged: takes places outside of axis {axis} of {x.shown}")
-    return x.take_by_table(axis, table % extent)
+    return x.take(c.axis(x), np.asarray(places, np.int64))
 
 
 def _concatenate(c: LayerCall) -> FileTensor:
@@ -141,9 +119,8 @@ def _concatenate(c: LayerCall) -> FileTensor:
 
 
 def _stack(c: LayerCall) -> FileTensor:
-    axis = c.settings.whole("axis", 0)
-    first, *others = (x.expand_dims([axis]) for x in c.inputs())
-    return first.concat(others, first.axis(axis))
+    first, *others = c.inputs()
+    return first.stack(others, c.settings.whole("axis", 0) % (first.rank + 1))
 
 
 def _repeat(c: LayerCall) -> FileTensor:
