@@ -74,7 +74,7 @@ def train(
         str | None,
         typer.Option(
             metavar="PLACE",
-            help="The objects on the photos: a .json file of COCO, a folder of .xml files of Pascal VOC, or a folder "
+            help="Read the objects on the photos from a .json file of COCO, a folder of .xml files of Pascal VOC, or a folder "
             "of .txt files or a data.yaml of YOLO.",
             show_default=False,
         ),
