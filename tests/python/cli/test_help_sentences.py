@@ -15,8 +15,10 @@ ROOT: Any = typer.main.get_command(app)
 COMMANDS: dict[str, Any] = {"": ROOT, **ROOT.commands}
 #: Words that begin a noun or a case rather than an imperative sentence, and verbs in the third person.
 NO_IMPERATIVE = re.compile(
-    r"(A|An|The|Its?|Of|What|Which|Whether|Where|As|If|In|To|No|Not|Number|Path|File|\w+([^s]s|ing|ed))\b"
+    r"(An?|The|Its?|Of|What|Which|Whether|Where|As|If|In|To|No|Not|Number|Height|Path|File|\w+([^s]s|ing|ed))\b",
+    re.I,
 )
+
 #: These options are fields of the library's classes, whose documentation describes them.
 FIELDS = {
     name.replace("_", "-")

@@ -74,8 +74,8 @@ def train(
         str | None,
         typer.Option(
             metavar="PLACE",
-            help="Read the objects on the photos from a .json file of COCO, a folder of .xml files of Pascal VOC, or a folder "
-            "of .txt files or a data.yaml of YOLO.",
+            help="Read the objects on the photos from a .json file of COCO, a folder of .xml files of Pascal VOC, or a "
+            "folder of .txt files or a data.yaml of YOLO.",
             show_default=False,
         ),
     ] = None,
@@ -83,21 +83,21 @@ def train(
         str | None,
         typer.Option(
             metavar="DIR",
-            help="A PNG file for each photo, whose pixels are class numbers; classes.txt has the names.",
+            help="Read a PNG file for each photo, whose pixels are class numbers; classes.txt has the names.",
             show_default=False,
         ),
     ] = None,
     architecture: Annotated[
         Literal["lraspp", "deeplab"],
-        typer.Option(help="With --task segment: what a classifier becomes."),
+        typer.Option(help="With --task segment: choose what a classifier becomes."),
     ] = "lraspp",
     size: Annotated[
         Any,
         typer.Option(
             parser=parse_size,
             metavar="HxW",
-            help="Height and width of the input, with --task detect or segment (default 320x320, or 160x160 on a "
-            "classifier of small photos).",
+            help="Set the height and width of the input, with --task detect or segment (default 320x320, or 160x160 "
+            "on a classifier of small photos).",
             show_default=False,
         ),
     ] = None,
@@ -105,7 +105,7 @@ def train(
         float | None,
         typer.Option(
             metavar="RATE",
-            help="The highest learning rate, with --task detect or segment (default 0.002).",
+            help="Set the highest learning rate, with --task detect or segment (default 0.002).",
             show_default=False,
         ),
     ] = None,
