@@ -236,3 +236,31 @@ def test_pixels_are_told_apart_within_a_few_epochs(scenes: Scenes) -> None:
     model = trained(scenes, "segment", epochs=12, augment=still, learning_rate=0.01)
     assert model.report.evaluation.mean_iou > 0.6
     assert isinstance(model, mpscnn.TrainedModel)
+
+
+@pytest.mark.parametrize("task", ["detect", "segment"])
+@pytest.mark.parametrize("suffix", ["onnx", "mlpackage"])
+def test_trained_models_in_other_formats(
+    scenes: Scenes, runs: dict[str, Run], tmp_path: Path, task: str, suffix: str
+) -> None:
+    model, path = runs[task].model, tmp_path / f"mine.{suffix}"
+    model.save(path)
+    again = mpscnn.load(path)
+    assert (again.task, again.labels) == (model.task, model.labels)
+    photo = scenes.photos / "01.png"
+    if task == "segment":
+        assert (again.predict(photo).labels != model.predict(photo).labels).mean() < 0.01
+        return
+    options = {"score_threshold": 0.01, "max_detections": 5}
+    wanted, found = (one.predict(photo, **options) for one in (model, again))
+    assert len(wanted) == 5
+    np.testing.assert_allclose(found.boxes, wanted.boxes, atol=0.5)
+
+
+def test_trained_models_in_integers(scenes: Scenes, runs: dict[str, Run]) -> None:
+    photos = [scenes.photos / f"{number:02}.png" for number in range(8)]
+    for task in ("detect", "segment"):
+        quantized, _ = mpscnn.quantize(runs[task].model.network, photos)
+        model = mpscnn.Model(quantized, precision="int8")
+        assert model.task == runs[task].model.task
+        model.predict(photos[1])
