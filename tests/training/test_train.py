@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from training.photo_classes import make_photos
 from training.small_backbone import save_small_backbone, small_backbone
 
 import mpscnn
 from mpscnn import ParameterError
 from mpscnn.training.class_weights import class_weights
+from mpscnn.training.photo_mixing import rotate
 
 LABELS = ["blue", "green", "red"]
 SMALL: dict[str, Any] = {"epochs": 2, "batch_size": 8, "trained_layers": 3, "views": 2, "threads": 1}
@@ -72,6 +74,53 @@ def test_the_command_and_the_function_train_the_same_network(photos: Path, tmp_p
 def test_a_callback_ends_the_training(photos: Path) -> None:
     model = mpscnn.train(photos, small_backbone(), callbacks=lambda epoch: epoch.index == 2, **SMALL)
     assert len(model.history) == 2
+
+
+def test_photos_are_rotated_about_their_centre() -> None:
+    image = np.random.default_rng(1).random((5, 5, 3), np.float32)
+    np.testing.assert_allclose(rotate(image, 90), np.rot90(image), atol=1e-6)
+    np.testing.assert_allclose(rotate(image, 180), image[::-1, ::-1], atol=1e-6)
+    np.testing.assert_array_equal(rotate(image, 0), image)
+
+
+@pytest.mark.parametrize("kind", ["mixup", "cutmix"])
+def test_labels_of_mixed_photos_are_the_shares_of_their_pixels(photos: Path, kind: str) -> None:
+    """With a photo of one value for each class, the mean of the pixels tells the shares."""
+    values = {label: number + 1.0 for number, label in enumerate(LABELS)}
+    folder = photos.parent / f"flat_{kind}"
+    for label, value in values.items():
+        (folder / label).mkdir(parents=True)
+        for i in range(4):
+            Image.new("RGB", (16, 16), (int(value),) * 3).save(folder / label / f"{i}.png")
+    only = dict.fromkeys(("flip", "brightness", "contrast", "saturation"), False)
+    augmentation = mpscnn.Augmentation(**only, crop=1, aspect=1, **{kind: 1.0})
+    scale = {"mean": [0.0] * 3, "scale": [1.0] * 3}
+    data = mpscnn.ImageFolder(folder, 16, augment=augmentation, preprocess=scale)
+    inputs, labels = next(data.batches(12, epoch=0))
+    assert labels.sum(1) == pytest.approx(np.ones(12))
+    assert ((labels > 0).sum(1) == 2).any()
+    assert labels @ np.array(list(values.values())) == pytest.approx(inputs.mean((1, 2, 3)), abs=1e-4)
+    again, same = next(data.batches(12, epoch=0))
+    np.testing.assert_array_equal(again, inputs)
+    np.testing.assert_array_equal(same, labels)
+    _, plain = next(data.batches(12))
+    assert plain.tolist() == data.targets.tolist()
+
+
+def test_training_with_all_augmentations(photos: Path) -> None:
+    augmentation = mpscnn.Augmentation(flip=True, rotate=15, mixup=0.4, cutmix=0.4)  # type: ignore[call-arg]
+    seen: list[tuple[int, int]] = []
+
+    def transform(photo: Any) -> Any:
+        seen.append(photo.size)
+        return photo.rotate(90)
+
+    model = mpscnn.train(
+        photos, small_backbone(), augment=augmentation, transform=transform, class_weight="balanced", **SMALL
+    )
+    assert model.labels == LABELS
+    # 28 photos train. Their first variant is unchanged, and a mixed one reads a second photo.
+    assert 28 <= len(seen) <= 56
 
 
 class _Writer:

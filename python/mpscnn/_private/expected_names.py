@@ -111,6 +111,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "model": ("backbone", "network", "module"),
     "network": ("model",),
     "layer": ("layers",),
+    **dict.fromkeys(("rotate", "degrees", "rotation_range"), ("rotation",)),
     "max_iter": ("epochs",),
     "learning_rate_init": ("learning_rate",),
     **dict.fromkeys(("train_data", "train_dataset", "train_loader", "dataset", "generator"), ("data",)),

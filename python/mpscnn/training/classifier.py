@@ -35,7 +35,8 @@ __all__ = [
 ]
 
 _FORMAT = "mpscnn classifier run 2"
-_RESULTS = ("history.json", "head.json", "head.npz", "best.npz", "checkpoint.npz")
+_LABELS = "training_labels.npy"
+_RESULTS = (_LABELS, "history.json", "head.json", "head.npz", "best.npz", "checkpoint.npz")
 _HEAD_EPOCHS, _HEAD_RATE = 60, 1e-3
 # The largest batch for training the last layer, and the minimum number of steps in an epoch. The last layer needs
 # hundreds of steps at its learning rate. So if there are few photos, batches are smaller.
@@ -200,6 +201,7 @@ class ClassifierTraining:
             }
             for part in ("training", "validation")
         }
+        self._labels = folder / _LABELS if training.mixes else None
         stored = [path.name for part in self._stored.values() for path in part.values()]
         self._run = RunFolder(folder, (*_RESULTS, *stored))
         description = {"format": _FORMAT, "fingerprint": self._fingerprint()}
@@ -264,12 +266,18 @@ class ClassifierTraining:
             ("training", self._training, self.options.views),
             ("validation", self.validation, 1),
         ):
-            paths = self._stored[part]
-            if all(path.exists() for path in paths.values()):
+            paths, labels = self._stored[part], self._labels if part == "training" else None
+            if all(path.exists() for path in filter(None, (*paths.values(), labels))):
                 continue
             done, total = 0, len(photos) * views
             for count in store_features(
-                photos, network, paths, views=views, device=self._device, threads=self._threads
+                photos,
+                network,
+                paths,
+                views=views,
+                device=self._device,
+                threads=self._threads,
+                labels=labels,
             ):
                 done += count
                 yield Progress("features", done, total)
@@ -351,6 +359,7 @@ class ClassifierTraining:
             photos.targets,
             seed=self.options.seed,
             class_weights=self._weights if training else None,
+            labels=self._labels if training else None,
         )
 
     def _judged(self, phase: Phase, epoch: Epoch, trainer: Trainer) -> Record:

@@ -29,6 +29,7 @@ class StoredFeatures(EpochData):
         classes: the classes of the photos.
         seed: the random seed of the order and of the choice of variants.
         class_weights: the weight of the losses of each class. Batches then have these weights, too.
+        labels: the labels of the variants from `store_features`, if photos were mixed.
 
     Raises:
         WeightsError: the file is missing or damaged, or has another number of photos.
@@ -41,10 +42,15 @@ class StoredFeatures(EpochData):
         *,
         seed: int,
         class_weights: NDArray[np.float32] | None = None,
+        labels: Path | None = None,
     ) -> None:
         with convert_read_errors(path, WeightsError):
             self._arrays: NDArray[np.float16] = np.lib.format.open_memmap(path, mode="r")
         self.classes, self._seed, self._weights = classes, seed, class_weights
+        self._labels: NDArray[np.float32] | None = None
+        if labels is not None:
+            with convert_read_errors(labels, WeightsError):
+                self._labels = np.lib.format.open_memmap(labels, mode="r")
         if self._arrays.ndim < 3 or self._arrays.shape[1] != len(classes):
             raise WeightsError(f"{path}: holds {self._arrays.shape}, not features of {len(classes)} photos")
 
@@ -68,10 +74,14 @@ class StoredFeatures(EpochData):
         for begin in range(first * size, count, size):
             chosen = order[begin : begin + size]
             features = self._arrays[view[chosen], chosen].astype(np.float32)
-            classes = self.classes[chosen]
-            yield (
-                (features, classes) if self._weights is None else (features, classes, self._weights[classes])
-            )
+            classes: NDArray[Any] = self.classes[chosen]
+            if self._labels is not None and epoch is not None:
+                classes = self._labels[view[chosen], chosen]
+            if self._weights is None:
+                yield features, classes
+            else:
+                weights = classes @ self._weights if classes.ndim == 2 else self._weights[classes]
+                yield features, classes, weights
 
 
 def store_features(
@@ -82,6 +92,7 @@ def store_features(
     views: int,
     device: str,
     threads: int | Literal["auto"],
+    labels: Path | None = None,
 ) -> Iterator[int]:
     """Write the results of some layers to files, one for each layer: float16 (views, photos, ...).
 
@@ -92,6 +103,7 @@ def store_features(
         photos: the photos; the first variant is unchanged.
         network: a network whose outputs (or input) are stored.
         paths: the files, by the names of these tensors.
+        labels: a file for the labels of the variants, float32 (views, photos, classes), if photos are mixed.
 
     Raises:
         ImageError: a photo cannot be read.
@@ -109,8 +121,16 @@ def store_features(
             shape = (views, len(photos), *(extent or 0 for extent in network[name].shape[1:]))
             header = {"descr": "<f2", "fortran_order": False, "shape": shape}
             np.lib.format.write_array_header_1_0(file, header)
+        shares = None if labels is None else stack.enter_context(replace_atomically(labels, WeightsError))
+        if shares is not None:
+            shape = (views, len(photos), len(photos.labels))
+            header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(shares, header)
         for view in range(views):
-            for inputs, _ in photos.view(view, _BATCH):
+            for inputs, targets in photos.view(view, _BATCH):
+                if shares is not None:
+                    each = targets if targets.ndim == 2 else np.eye(len(photos.labels))[targets]
+                    shares.write(each.astype("<f4").tobytes())
                 results = session.run(inputs)
                 arrays = list(results.values()) if isinstance(results, dict) else [results]
                 found = {network.input.name: inputs, **dict(zip(outputs, arrays, strict=True))}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from functools import partial
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn._private.arguments import input_size, is_finite_number, is_whole_number, name_list, whole_number
+from mpscnn._private.callables import require_arguments
 from mpscnn._private.expected_names import Expected, accept_foreign_arguments
 from mpscnn._private.names import shown_names
 from mpscnn._private.processors import available_processors
@@ -21,11 +22,14 @@ from mpscnn.graph.class_numbers import ClassNumbers
 from mpscnn.training.batches import EpochData
 from mpscnn.training.class_folders import list_class_folders
 from mpscnn.training.loading import load_ahead
+from mpscnn.training.photo_mixing import mix
 from mpscnn.training.photo_views import Augmentation, PhotoReader
 
 __all__ = ["ImageFolder", "UnreadablePhotosError"]
 
-Batch = tuple[NDArray[np.float32], NDArray[np.int64]]
+Batch = tuple[NDArray[np.float32], NDArray[Any]]
+#: The index of the photo that was mixed into another one, and the share of the latter.
+_Mixed = tuple[int, float]
 
 
 class UnreadablePhotosError(ImageError):
@@ -52,6 +56,9 @@ class ImageFolder(Expected, EpochData):
         seed: the random seed of the order and the variants.
         threads: the number of threads that decode; "auto": all that the process may use.
         channels: the number of channels of the inputs: 3, or 1 for gray.
+        transform: a function that is called with each photo of a training epoch, as an upright Pillow image, and
+            returns a Pillow image or an array as for `mpscnn.photo.open_photo`. Threads call it at the same time, and
+            the seed does not determine its random numbers. Preprocessing and `augment` follow.
 
     Raises:
         ImageError: the folder cannot be read, is split into train, val and test (pass one of them), or has fewer than
@@ -74,6 +81,7 @@ class ImageFolder(Expected, EpochData):
         seed: int = 0,
         threads: int | str = "auto",
         channels: int = 3,
+        transform: Callable[[Any], Any] | None = None,
     ) -> None:
         if not is_whole_number(seed) or seed < 0:
             raise ParameterError(f"seed must be a whole number of at least 0, got {seed!r}")
@@ -83,6 +91,8 @@ class ImageFolder(Expected, EpochData):
             raise ParameterError(f"augment must be True, False or an Augmentation, got {augment!r}")
         if not is_whole_number(channels) or channels not in (1, 3):
             raise ParameterError(f"channels must be 3, or 1 for gray, got {channels!r}")
+        if transform is not None:
+            require_arguments("transform", transform, ["photo"])
         extents = input_size("size", size)
         found = list_class_folders(path)
         self.path = os.fspath(path)
@@ -93,7 +103,7 @@ class ImageFolder(Expected, EpochData):
         self._augmentation = (
             augment if isinstance(augment, Augmentation) else Augmentation() if augment else None
         )
-        self._seed = seed
+        self._seed, self._transform = seed, transform
         self._threads = available_processors() if threads == "auto" else int(threads)
 
     def __len__(self) -> int:
@@ -125,7 +135,14 @@ class ImageFolder(Expected, EpochData):
     @property
     def settings(self) -> tuple[Any, ...]:
         """The settings that determine how photos become inputs."""
-        return (*self._reader.settings, self._augmentation, self._seed)
+        transform = self._transform
+        named = "" if transform is None else getattr(transform, "__qualname__", type(transform).__name__)
+        return (*self._reader.settings, self._augmentation, self._seed, named)
+
+    @property
+    def mixes(self) -> bool:
+        """True if photos of a training epoch are mixed with others, so that labels are shares of the classes."""
+        return self._augmentation is not None and self._augmentation.mixes > 0
 
     def split(self, share: float) -> tuple[ImageFolder, ImageFolder]:
         """Split the photos into two parts, for training and for validation. The second one is not augmented.
@@ -152,7 +169,7 @@ class ImageFolder(Expected, EpochData):
             count = min(max(round(share * len(of_class)), 1), len(of_class) - 1)
             held[np.random.default_rng([self._seed, number]).permutation(of_class)[:count]] = True
         validation = self._with(np.flatnonzero(held))
-        validation._augmentation = None
+        validation._augmentation = validation._transform = None
         return self._with(np.flatnonzero(~held)), validation
 
     def numbered_like(self, other: ImageFolder | Sequence[str]) -> ImageFolder:
@@ -178,6 +195,8 @@ class ImageFolder(Expected, EpochData):
 
     def batches(self, size: int, *, epoch: int | None = None, first: int = 0) -> Iterator[Batch]:
         """Yield batches of inputs (n, height, width, channels) and class numbers (n,), without the first `first` ones.
+
+        If the augmentation mixes photos, the labels of an epoch are shares of the classes (n, classes).
 
         Args:
             size: the number of photos in a batch; the last one may have fewer.
@@ -225,14 +244,36 @@ class ImageFolder(Expected, EpochData):
 
     def _loaded(self, parts: Sequence[NDArray[np.int64]], epoch: int | None) -> Iterator[Batch]:
         read = partial(self._read, epoch)
-        for inputs, chosen, _ in load_ahead(parts, read, self._reader.shape, self._threads):
-            yield inputs, self.targets[chosen]
+        for inputs, chosen, mixed in load_ahead(parts, read, self._reader.shape, self._threads):
+            yield (
+                inputs,
+                self.targets[chosen] if epoch is None or not self.mixes else self._shares(chosen, mixed),
+            )
 
     def __iter__(self) -> Iterator[Batch]:
         """Yield batches of 32 unchanged photos in order. `batches` has more options."""
         return self.batches(32)
 
-    def _read(self, epoch: int | None, index: int, row: NDArray[np.float32]) -> None:
+    def _read(self, epoch: int | None, index: int, row: NDArray[np.float32]) -> _Mixed:
+        """Read a photo. Return the index of the photo that was mixed into it, and the share of the first one."""
         random = np.random.default_rng([self._seed, 0 if epoch is None else epoch + 1, index])
-        augmentation = None if epoch is None else self._augmentation
-        self._reader.read(self.paths[index], row, augmentation, random)
+        if epoch is None:
+            self._reader.read(self.paths[index], row, None, random)
+            return index, 1.0
+        augmentation, transform = self._augmentation, self._transform
+        self._reader.read(self.paths[index], row, augmentation, random, transform)
+        kind = augmentation and augmentation.draw_mixing(random)
+        if not kind:
+            return index, 1.0
+        other = int(random.integers(len(self)))
+        second = np.empty_like(row)
+        self._reader.read(self.paths[other], second, augmentation, random, transform)
+        return other, mix(row, second, kind, random)
+
+    def _shares(self, chosen: NDArray[np.int64], mixed: Sequence[_Mixed]) -> NDArray[np.float32]:
+        """Return the shares of the classes (n, classes) of photos that were mixed with others."""
+        labels = np.zeros((len(chosen), len(self.labels)), np.float32)
+        for row, index, (other, share) in zip(labels, chosen, mixed, strict=True):
+            row[self.targets[index]] += share
+            row[self.targets[other]] += 1 - share
+        return labels

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol
 
@@ -16,9 +16,15 @@ from mpscnn._private.arguments import is_finite_number
 from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn._private.settings import as_json
 from mpscnn.errors import Error, ImageError, ParameterError
+from mpscnn.training.photo_mixing import Mixing, rotate
 from mpscnn.vision.photo import Photo, open_photo
+from mpscnn.vision.visualize import upright_picture
 
 __all__ = ["Augmentation", "PhotoReader"]
+
+
+#: The values of fields of `Augmentation` that change nothing. Those of all others are 0.
+_UNCHANGED = {"crop": 1.0, "aspect": 1.0}
 
 
 @dataclass(frozen=True)
@@ -30,9 +36,15 @@ class Augmentation:
         crop: the smallest share of the photo's area that a variant shows; 1: all of it.
         aspect: the largest factor by which a variant's aspect ratio differs from the photo's.
         brightness, contrast, saturation: the largest change of each, as a share; 0: none.
+        rotation: the largest angle in degrees by which a variant is rotated, to either side; 0: none.
+        mixup: the share of variants that are added to another photo, with shares of both classes as labels.
+        cutmix: the share of variants in which a rectangle of another photo replaces a part, with shares of both classes
+            as labels.
+
+    True stands for the default of a number that is not 0 by default, and False for no change of this kind.
 
     Raises:
-        ParameterError: a number is out of its range.
+        ParameterError: a number is out of its range, or `mixup` and `cutmix` add up to more than 1.
     """
 
     flip: float = 0.5
@@ -41,14 +53,36 @@ class Augmentation:
     brightness: float = 0.2
     contrast: float = 0.2
     saturation: float = 0.2
+    rotation: float = 0.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
 
     def __post_init__(self) -> None:
-        limits = {"crop": (0.01, 1.0), "aspect": (1.0, 4.0)}
+        limits = {"crop": (0.01, 1.0), "aspect": (1.0, 4.0), "rotation": (0.0, 180.0)}
         for field in fields(self):
             low, high = limits.get(field.name, (0.0, 1.0))
-            value = getattr(self, field.name)
+            value: Any = getattr(self, field.name)
+            if isinstance(value, bool) and field.default:
+                value = field.default if value else _UNCHANGED.get(field.name, 0.0)
+                object.__setattr__(self, field.name, value)
             if not is_finite_number(value) or not low <= value <= high:
                 raise ParameterError(f"augmentation: {field.name} must be {low:g} to {high:g}, got {value!r}")
+        if self.mixes > 1:
+            raise ParameterError(
+                f"augmentation: mixup and cutmix must add up to at most 1, got {self.mixup} and {self.cutmix}"
+            )
+
+    @property
+    def mixes(self) -> float:
+        """The share of variants that are mixed with another photo."""
+        return self.mixup + self.cutmix
+
+    def draw_mixing(self, random: np.random.Generator) -> Mixing | None:
+        """Return whether and how a variant is mixed with another photo."""
+        if not self.mixes:
+            return None
+        drawn = random.random()
+        return "mixup" if drawn < self.mixup else "cutmix" if drawn < self.mixes else None
 
 
 Augmentation.__init__ = accept_foreign_arguments(Augmentation.__init__)  # type: ignore[method-assign]
@@ -92,14 +126,20 @@ class PhotoReader:
         output: NDArray[np.float32],
         augmentation: Augmentation | None,
         random: np.random.Generator,
+        transform: Callable[[Any], Any] | None = None,
     ) -> None:
-        """Write a photo, or a random variant, into `output`. Raises ImageError with the file's name."""
-        photo = open_photo(path)
+        """Write a photo, or a random variant, into `output`. Raises ImageError with the file's name.
+
+        `transform` is called with the upright photo as a Pillow image, before the augmentation.
+        """
+        photo = open_photo(path if transform is None else transform(upright_picture(path)))
         self.convert(photo if augmentation is None else _part(photo, augmentation, random), output)
         if augmentation is None:
             return
         if random.random() < augmentation.flip:
             output[:] = output[:, ::-1].copy()
+        if augmentation.rotation:
+            output[:] = rotate(output, float(random.uniform(-augmentation.rotation, augmentation.rotation)))
         self.relight(output, augmentation, random)
 
     def convert(self, photo: Photo, output: NDArray[np.float32]) -> None:

@@ -203,7 +203,7 @@ def test_arguments_of_photos(tmp_path: Path) -> None:
     for label in ("cat", "dog"):
         (tmp_path / "classes" / label).mkdir(parents=True)
         PHOTO.save(tmp_path / "classes" / label / "photo.png")
-    folder = mpscnn.ImageFolder(root=tmp_path / "classes", target_size=8, transform="unit")  # type: ignore[call-arg]
+    folder = mpscnn.ImageFolder(root=tmp_path / "classes", target_size=8, preprocessing="unit")  # type: ignore[call-arg]
     assert (folder.classes, next(folder.batches(2))[0].shape) == (["cat", "dog"], (2, 8, 8, 3))
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from mpscnn import registry
 from mpscnn.apps.train.report import TrainingReport, report_of
@@ -20,6 +20,7 @@ from mpscnn.registry.catalogue import BUNDLED_MODEL
 from mpscnn.training.callbacks import Callback, call_all
 from mpscnn.training.classifier import ClassifierOptions, ClassifierTraining, Progress, history_of
 from mpscnn.training.image_folder import ImageFolder
+from mpscnn.training.photo_views import Augmentation
 from mpscnn.training.split_folders import SplitFolders, find_splits
 
 __all__ = ["DEFAULT_SHARE", "Backbone", "PhotoTraining", "open_backbone"]
@@ -87,6 +88,7 @@ class PhotoTraining:
         options: the settings that determine the result.
         validation: the share of each class's photos for validation; None: `DEFAULT_SHARE`, or the data set's own photos
             for validation.
+        augment, transform: as for `ImageFolder`, for the photos that train.
         resume, restart, device, threads: as for `ClassifierTraining`.
 
     Raises the errors of `ImageFolder` and `ClassifierTraining`; ParameterError if the data set has its own photos for
@@ -101,6 +103,8 @@ class PhotoTraining:
         options: ClassifierOptions,
         *,
         validation: float | None = None,
+        augment: bool | Augmentation = True,
+        transform: Callable[[Any], Any] | None = None,
         resume: bool = False,
         restart: bool = False,
         device: str = "auto",
@@ -120,7 +124,8 @@ class PhotoTraining:
             channels=channels,
         )
         self.splits = find_splits(folder)
-        self.photos, self.held = _split_photos(folder, self.splits, read, validation)
+        varied = partial(read, augment=augment, transform=transform)
+        self.photos, self.held = _split_photos(folder, self.splits, varied, read, validation)
         self.trained = ClassifierTraining(
             self.photos,
             self.held,
@@ -166,21 +171,25 @@ class PhotoTraining:
 
 
 def _split_photos(
-    folder: Path, splits: SplitFolders | None, read: Callable[..., ImageFolder], share: float | None
+    folder: Path,
+    splits: SplitFolders | None,
+    varied: Callable[..., ImageFolder],
+    read: Callable[..., ImageFolder],
+    share: float | None,
 ) -> tuple[ImageFolder, ImageFolder]:
     """Return the photos for training and for validation.
 
     Photos for validation are those of the folder's own split. If it has none, they are a share of each class.
     """
     if splits is None:
-        return read(folder, augment=True).split(DEFAULT_SHARE if share is None else share)
+        return varied(folder).split(DEFAULT_SHARE if share is None else share)
     if splits.train is None:
         raise ImageError(f"{folder}: is split into {splits}; there is no train to train with")
     if share is not None and splits.validation is not None:
         raise ParameterError(
             f"validation: the photos in {splits.validation} are for validation; leave it out"
         )
-    training = read(splits.train, augment=True)
+    training = varied(splits.train)
     if splits.validation is None:
         return training.split(DEFAULT_SHARE if share is None else share)
     return training, read(splits.validation).numbered_like(training)

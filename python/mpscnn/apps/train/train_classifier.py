@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +23,7 @@ from mpscnn.training.callbacks import callback_list
 from mpscnn.training.class_weights import ClassWeight
 from mpscnn.training.classifier import ClassifierOptions, history_of
 from mpscnn.training.early_stopping import EarlyStopping
+from mpscnn.training.photo_views import Augmentation
 
 __all__ = ["require_output", "train_classifier", "waiting_epochs"]
 
@@ -36,6 +38,8 @@ def train_classifier(
     validation: float | None = None,
     class_weight: ClassWeight = None,
     early_stopping: EarlyStopping | int | None = 5,
+    augment: bool | Augmentation = True,
+    transform: Callable[[Any], Any] | None = None,
     views: int = 4,
     trained_layers: int = 7,
     callbacks: Any = (),
@@ -66,6 +70,8 @@ def train_classifier(
             weights of their losses; None: all photos count the same.
         early_stopping: the number of epochs without improvement after which each phase ends, also as an
             `EarlyStopping`; None: it does not end early.
+        augment, transform: as for `ImageFolder`: how the variants of photos differ, such as
+            `mpscnn.Augmentation(rotation=15, mixup=0.2)`.
         views: the number of variants of each photo that are trained on.
         trained_layers: the last blocks have at least this many layers with weights; 0: only the last layer is trained.
         callbacks: as for `Trainer.fit`. The epochs are counted through both phases.
@@ -114,6 +120,8 @@ def train_classifier(
             run,
             options,
             validation=validation,
+            augment=augment,
+            transform=transform,
             resume=resume,
             restart=restart,
             device=device,

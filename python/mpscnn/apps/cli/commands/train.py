@@ -43,6 +43,9 @@ _KINDS = {
     "validation": _PHOTOS,
     "trained_layers": _PHOTOS,
     "views": (_CLASSIFY,),
+    "rotation": (_CLASSIFY,),
+    "mixup": (_CLASSIFY,),
+    "cutmix": (_CLASSIFY,),
     "patience": _PHOTOS,
     "class_weight": (_CLASSIFY,),
     "augment": (_DIGITS,),
@@ -196,6 +199,28 @@ def train(
             help="Train on N variants of each photo: cropped, mirrored, brighter or darker.",
         ),
     ] = 4,
+    rotation: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            max=180,
+            metavar="DEGREES",
+            help="Rotate variants of photos by up to this angle, to either side.",
+        ),
+    ] = 0,
+    mixup: Annotated[
+        float,
+        typer.Option(min=0, max=1, metavar="SHARE", help="Add another photo to this share of the variants."),
+    ] = 0,
+    cutmix: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            max=1,
+            metavar="SHARE",
+            help="Replace a part of this share of the variants by that of another photo.",
+        ),
+    ] = 0,
     patience: Annotated[
         int | None,
         typer.Option(
@@ -280,6 +305,7 @@ def train(
             from mpscnn.apps.cli.train_kinds import classifier_kind, scene_kind
             from mpscnn.apps.train.scene_training import SceneData, SceneSource
             from mpscnn.training.classifier import ClassifierOptions
+            from mpscnn.training.photo_views import Augmentation
             from mpscnn.training.scenes.training import SceneOptions
 
             running = {"resume": resume, "restart": restart, "device": device, "threads": threads or "auto"}
@@ -293,7 +319,9 @@ def train(
                     seed=seed,
                     class_weight=class_weight,
                 )
-                kind = classifier_kind(Path(folder), options, validation=validation, **running)
+                augment = Augmentation(rotation=rotation, mixup=mixup, cutmix=cutmix)
+                running |= {"validation": validation, "augment": augment}
+                kind = classifier_kind(Path(folder), options, **running)
             else:
                 kind = scene_kind(
                     SceneSource(folder, _labels(task, annotations, masks), validation),
