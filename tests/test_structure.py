@@ -169,6 +169,25 @@ def test_objective_c_stays_in_the_metal_engine() -> None:
     assert parts <= {"metal"}
 
 
+def test_the_emulation_of_metal_uses_no_file_of_the_project() -> None:
+    """It is a product of its own, into which only shaders are given. Its tests may use the test framework."""
+    folder = PROJECT / "tests" / "metal_emulation"
+    sources = {path for path in folder.rglob("*") if path.suffix in {".h", ".mm", ".cpp", ".py"}}
+    included = re.compile(r'^\s*#\s*(?:include|import)\s*"([^"]+)"|^\s*(?:from|import)\s+(mpscnn\S*)', re.M)
+    foreign = [
+        (str(path.relative_to(folder)), name)
+        for path in sorted(sources)
+        if folder / "tests" not in path.parents
+        for header, module in included.findall(path.read_text("utf-8"))
+        if (name := header or module)
+        and not any(
+            (place / name).is_file()
+            for place in (path.parent, folder, folder / "shading_language", folder / "cuda")
+        )
+    ]
+    assert foreign == []
+
+
 def test_streams_of_the_cpp_library_stay_out() -> None:
     """Wheels that contain the C++ runtime would also contain its code for streams: locales, formats and so on."""
     streams = re.compile(

@@ -1,6 +1,6 @@
 """Measure the times of the engine's kernels on arrays on an NVIDIA GPU, and print three tables in Markdown.
 
-python tests/metal_emulation/cuda/measure_arrays.py
+    python benchmarks/shader_arrays.py
 
 The first table compares matrix products with cuDNN and cuBLAS in float32 without tensor cores, for MobileNetV1's
 pointwise layers. The second table compares kernels that are limited by memory with a plain copy of the same number of
@@ -28,11 +28,15 @@ from typing import Any, NamedTuple
 import cupy
 import torch
 from torch.nn import functional
-from translate_cuda import translate_cuda
 
-HERE = Path(__file__).resolve().parent
-SHADERS = HERE.parents[2] / "shaders"
-SHIM = HERE.parent / "shading_language"
+PROJECT = Path(__file__).resolve().parent.parent
+SHADERS = PROJECT / "shaders"
+EMULATION = PROJECT / "tests" / "metal_emulation"
+SHIM = EMULATION / "shading_language"
+CUDA = EMULATION / "cuda"
+sys.path.insert(0, str(CUDA))
+from translate_cuda import translate_cuda  # noqa: E402 - it lies in the folder above
+
 FILES = "array_product", "array_depthwise", "array_sum", "array_normalization", "array_pooling"
 BATCH = 8
 EPS = 2.0**-23
@@ -92,7 +96,7 @@ def compiled(name: str, folder: Path) -> cupy.RawModule:
     text = subprocess.run(source, check=True, capture_output=True, text=True).stdout
     translated, code = folder / f"{name}.cu", folder / f"{name}.cubin"
     translated.write_text(translate_cuda(text), encoding="utf-8")
-    options = ("-std=c++20", "-arch=native", f"-I{HERE}", "-diag-suppress=177")
+    options = ("-std=c++20", "-arch=native", f"-I{CUDA}", "-diag-suppress=177")
     subprocess.run(["nvcc", *options, "-cubin", str(translated), "-o", str(code)], check=True)
     return cupy.RawModule(path=str(code))
 

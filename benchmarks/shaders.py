@@ -1,6 +1,6 @@
 """Measure the engine's shaders and plain copies on an NVIDIA GPU at MobileNet's shapes, and print a Markdown table.
 
-python tests/metal_emulation/cuda/measure_shaders.py [CASE...]
+    python benchmarks/shaders.py [CASE...]
 
 It needs the package of `nox -s cuda` in PYTHONPATH, nvcc, and ncu with access to the GPU's counters. ncu empties the
 caches before each launch. A shader's bytes are those that it reads from the GPU's memory and those that it stores.
@@ -145,7 +145,7 @@ CASES: dict[str, Callable[[], None]] = {
     "concatenation, 56x56x64 and 64": layer(
         (56, 56, 64), lambda n: n.concat([n.input, n.activation(n.input, "absolute")])
     ),
-    "resize to 112x112x64": layer((56, 56, 64), lambda n: n.upsample(n.input, 2, mode="bilinear")),
+    "resize to 112x112x64": layer((56, 56, 64), lambda n: n.upsample(n.input, 2, method="bilinear")),
     "padding, 112x112x64": layer((112, 112, 64), lambda n: n.pad(n.input, 1)),
     "mean of pixels, 56x56x128": layer((56, 56, 128), lambda n: n.reduce_mean(n.input, axis=(1, 2))),
     "layer normalization, 56x56x128": layer((56, 56, 128), lambda n: n.layer_norm(n.input)),
