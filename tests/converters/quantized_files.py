@@ -6,24 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from converters.tflite_writer import Field, Operator, Tensor, constant, quantized, write_tflite
+from converters.tflite_writer import (
+    CODES,
+    OPTIONS,
+    Field,
+    Operator,
+    Tensor,
+    constant,
+    quantized,
+    write_tflite,
+)
 from exact_engines import invoke_litert, litert_interpreter
 from numpy.typing import NDArray
 
-from mpscnn.converters.tflite import names
-
-CODES = {names.operator_name(code): code for code in range(160)}
-_OPTIONS = {
-    "ADD": 11, "ARG_MAX": 40, "ARG_MIN": 57, "AVERAGE_POOL_2D": 5, "BATCH_MATMUL": 101, "CONCATENATION": 10,
-    "CONV_2D": 1, "CUMSUM": 102, "DEPTHWISE_CONV_2D": 2, "DEPTH_TO_SPACE": 94, "DIV": 29, "EXPAND_DIMS": 52,
-    "FAKE_QUANT": 58, "FULLY_CONNECTED": 8, "GATHER": 23, "GATHER_ND": 83, "L2_NORMALIZATION": 12, "L2_POOL_2D": 5,
-    "LEAKY_RELU": 75, "LOCAL_RESPONSE_NORMALIZATION": 13, "LOG_SOFTMAX": 36, "MAXIMUM": 39, "MAX_POOL_2D": 5,
-    "MEAN": 27, "MINIMUM": 39, "MIRROR_PAD": 77,
-    "MUL": 21, "PACK": 59, "PAD": 22, "PADV2": 43, "REDUCE_MAX": 27, "REDUCE_MIN": 27, "REDUCE_PROD": 27, "RESHAPE":
-    17, "RESIZE_BILINEAR": 15, "RESIZE_NEAREST_NEIGHBOR": 74, "SLICE": 48, "SOFTMAX": 9, "SPACE_TO_DEPTH": 19,
-    "SPLIT": 35, "SPLIT_V": 79, "SQUARED_DIFFERENCE": 76, "SQUEEZE": 30, "STRIDED_SLICE": 32, "SUB": 28, "SUM": 27,
-    "TILE": 51, "TRANSPOSE": 26, "TRANSPOSE_CONV": 49, "UNPACK": 64,
-}  # fmt: skip
 _VERSIONS_OF_INT8 = {
     "BATCH_MATMUL": 3, "BROADCAST_TO": 2, "DEPTH_TO_SPACE": 1, "EXPAND_DIMS": 1, "GELU": 2, "HARD_SWISH": 1,
     "L2_NORMALIZATION": 2, "LEAKY_RELU": 2, "LOG_SOFTMAX": 2, "MAXIMUM": 2, "MINIMUM": 2, "PACK": 2, "PRELU": 1,
@@ -68,7 +63,7 @@ class RandomFile:
             CODES[kind],
             self._read,
             places,
-            _OPTIONS.get(kind, 0),
+            OPTIONS.get(kind, 0),
             options,
             version=_VERSIONS_OF_INT8.get(kind, 3) if dtype == "int8" else _VERSIONS_OF_UINT8.get(kind, 1),
         )

@@ -10,12 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from converters.tflite_writer import Field, Operator, Tensor, constant, quantized, write_tflite
-
-from mpscnn.converters.tflite import names
+from converters.tflite_writer import CODES, Field, Operator, Tensor, constant, quantized, write_tflite
 
 X = (1, 4, 6, 8)
-_CODES = {names.operator_name(code): code for code in range(170)}
 _WINDOW: list[Field] = [(0, "Int8", 1), (1, "Int32", 1), (2, "Int32", 1)]
 _POOL: list[Field] = [*_WINDOW, (3, "Int32", 2), (4, "Int32", 2)]
 
@@ -196,7 +193,7 @@ def file_of(
         assert case.activation is not None
         fields = [*fields, (case.activation, "Int8", activation)]
     version = version or case.versions[0 if dtype == "uint8" else 1]
-    operator = Operator(_CODES[kind], read, outputs, number, fields, version=version)
+    operator = Operator(CODES[kind], read, outputs, number, fields, version=version)
     return write_tflite(tensors, [operator], given, outputs)
 
 

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mpscnn.converters.tflite import names
+
 _TYPES = {
     "float32": 0,
     "float16": 1,
@@ -21,6 +23,21 @@ _TYPES = {
     "int8": 9,
     "int4": 17,
 }
+
+#: The number of each operator, by its name, and the type of its options where it has some.
+CODES = {names.operator_name(code): code for code in range(256)}
+OPTIONS = {
+    "ADD": 11, "ARG_MAX": 40, "ARG_MIN": 57, "AVERAGE_POOL_2D": 5, "BATCH_MATMUL": 101, "BATCH_TO_SPACE_ND": 24,
+    "CAST": 37, "CONCATENATION": 10, "CONV_2D": 1, "CUMSUM": 102, "DEPTHWISE_CONV_2D": 2, "DEPTH_TO_SPACE": 94,
+    "DIV": 29, "EXPAND_DIMS": 52, "FAKE_QUANT": 58, "FULLY_CONNECTED": 8, "GATHER": 23, "GATHER_ND": 83,
+    "L2_NORMALIZATION": 12, "L2_POOL_2D": 5, "LEAKY_RELU": 75, "LOCAL_RESPONSE_NORMALIZATION": 13,
+    "LOG_SOFTMAX": 36, "MAXIMUM": 39, "MAX_POOL_2D": 5, "MEAN": 27, "MINIMUM": 39, "MIRROR_PAD": 77, "MUL": 21,
+    "ONE_HOT": 61, "PACK": 59, "PAD": 22, "PADV2": 43, "REDUCE_ALL": 27, "REDUCE_ANY": 27, "REDUCE_MAX": 27,
+    "REDUCE_MIN": 27, "REDUCE_PROD": 27, "RESHAPE": 17, "RESIZE_BILINEAR": 15, "RESIZE_NEAREST_NEIGHBOR": 74,
+    "SLICE": 48, "SOFTMAX": 9, "SPACE_TO_DEPTH": 19, "SPLIT": 35, "SPLIT_V": 79, "SQUARED_DIFFERENCE": 76,
+    "SQUEEZE": 30, "STRIDED_SLICE": 32, "SUB": 28, "SUM": 27, "TILE": 51, "TRANSPOSE": 26, "TRANSPOSE_CONV": 49,
+    "UNPACK": 64,
+}  # fmt: skip
 
 Field = tuple[int, str, Any]
 

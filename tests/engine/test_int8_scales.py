@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 from converters.differing_files import DifferingFile
-from converters.quantized_files import CODES, judged
-from converters.tflite_writer import Field, Operator, Tensor, constant, write_tflite
+from converters.quantized_files import judged
+from converters.tflite_writer import CODES, Field, Operator, Tensor, constant, write_tflite
 from converters.tflite_writer import quantized as quantized_tensor
 from hypothesis import given, settings
 from hypothesis import strategies as st

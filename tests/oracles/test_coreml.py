@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from agreement import computed
 from numpy.typing import NDArray
 from oracles.test_torch_operators import CASES, Function
-from oracles.torchvision_models import computed, randomized
+from oracles.torchvision_models import randomized
 from PIL import Image
 
 import mpscnn

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from agreement import computed
 from numpy.typing import NDArray
 from oracles.test_coreml import images, saved
 from oracles.test_timm import timm
-from oracles.torchvision_models import asked, computed, photo, randomized, torchvision
+from oracles.torchvision_models import asked, photo, randomized, torchvision
 from PIL import Image
 from reference import detection
 

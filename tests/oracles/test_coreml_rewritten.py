@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from agreement import results
 from converters.coreml_rewriting import CHANGED, NOT_EXPRESSED, NOT_EXPRESSED_OLD
 from converters.onnx_writer.test_onnx_export import CASES, LAYERS, VECTORS, network_of, network_of_case
-from numpy.typing import NDArray
 from oracles.test_coreml_written import written_again
 
 import mpscnn
@@ -55,11 +55,6 @@ def _quick_collections() -> Iterator[None]:
     gc.unfreeze()
 
 
-def answers(network: Network, inputs: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
-    computed = network.compile(device="cpu", precision="float32").session(threads=1).run(inputs)
-    return list(computed.values()) if isinstance(computed, dict) else [computed]
-
-
 def assert_same_answers(network: Network, back: Network) -> None:
     """Run a batch of one in both networks. Differences are relative to the largest output."""
     generator = np.random.default_rng(11)
@@ -72,7 +67,7 @@ def assert_same_answers(network: Network, back: Network) -> None:
         x if one.shape == other.shape else np.ascontiguousarray(x.transpose(0, 3, 1, 2))
         for x, one, other in zip(given, network.inputs, back.inputs, strict=True)
     ]
-    for expected, found in zip(answers(network, given), answers(back, taken), strict=True):
+    for expected, found in zip(results(network, *given), results(back, *taken), strict=True):
         largest = max(1.0, float(np.abs(expected[np.isfinite(expected)]).max(initial=0.0)))
         np.testing.assert_allclose(found, expected.reshape(found.shape), rtol=0, atol=1e-4 * largest)
 

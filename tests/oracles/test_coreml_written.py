@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from agreement import computed
 from converters.onnx_writer.test_onnx_export import LAYERS, fill, network_of
 from numpy.typing import NDArray
-from oracles.torchvision_models import computed
 
 import mpscnn
 from mpscnn import Network, converters

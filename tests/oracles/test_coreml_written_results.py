@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from agreement import computed
 from command_line import call
 from converters.onnx_writer.test_onnx_export import fill
 from models.drawn_digits import draw_page
 from numpy.typing import NDArray
 from oracles.test_coreml_written import CHOICES, PHOTOS, pixels, written_again
-from oracles.torchvision_models import computed
 from PIL import Image
 from reference import detection as reference
 

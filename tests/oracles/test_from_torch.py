@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from oracles.torchvision_models import asked, assert_close, computed, photo, randomized, timm, torchvision
+from agreement import computed
+from oracles.torchvision_models import asked, assert_close, photo, randomized, timm, torchvision
 from tiers import with_full
 
 import mpscnn

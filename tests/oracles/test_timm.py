@@ -6,15 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from oracles.torchvision_models import (
-    asked,
-    assert_close,
-    computed,
-    photo,
-    randomized,
-    saved,
-    timm,
-)
+from agreement import computed
+from oracles.torchvision_models import asked, assert_close, photo, randomized, saved, timm
 
 import mpscnn
 from mpscnn.converters import read_network

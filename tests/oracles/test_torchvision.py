@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from oracles.torchvision_models import asked, assert_close, computed, photo, randomized, saved, torchvision
+from agreement import computed
+from oracles.torchvision_models import asked, assert_close, photo, randomized, saved, torchvision
 from PIL import Image
 
 import mpscnn

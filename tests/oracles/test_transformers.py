@@ -6,7 +6,8 @@ import warnings
 from pathlib import Path
 
 import pytest
-from oracles.torchvision_models import asked, assert_close, computed, photo, randomized, torchvision
+from agreement import computed
+from oracles.torchvision_models import asked, assert_close, photo, randomized, torchvision
 
 from mpscnn.converters import read_network
 

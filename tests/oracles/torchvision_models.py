@@ -13,8 +13,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-import mpscnn
-
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
 #: The allowed difference from torch's results, relative to the largest result.
@@ -79,13 +77,6 @@ def saved(module: Any, path: Path) -> Path:
     """Save the module's state dict in a file."""
     torch.save(module.state_dict(), path)
     return path
-
-
-def computed(network: mpscnn.Network, image: NDArray[np.float32]) -> NDArray[Any]:
-    """Return the network's only result."""
-    result = network.compile(device="cpu", precision="float32").session().run(image)
-    assert isinstance(result, np.ndarray)
-    return result
 
 
 def assert_close(found: NDArray[Any], expected: NDArray[Any]) -> None:

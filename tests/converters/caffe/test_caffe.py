@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from agreement import computed
 from converters.caffe_writer import Blobs, image, layer, write
 from numpy.typing import NDArray
 
@@ -24,8 +25,7 @@ def random(*shape: int, seed: int = 0) -> Array:
 def ran(network: mpscnn.Network, x: Array) -> Array:
     """Return the result for images with the channels first, as in Caffe."""
     ours = x.transpose(0, 2, 3, 1) if x.ndim == 4 else x
-    found = network.compile(device="cpu", precision="float32").session().run(np.ascontiguousarray(ours))
-    assert isinstance(found, np.ndarray)
+    found = computed(network, np.ascontiguousarray(ours))
     return found.transpose(0, 3, 1, 2) if found.ndim == 4 else found
 
 

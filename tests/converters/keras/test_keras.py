@@ -7,18 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from agreement import computed
 from converters.keras_writer import functional, image, layer, write_h5, write_keras
 from exact_engines import litert_results
 from numpy.typing import NDArray
 
 import mpscnn
 from mpscnn import converters
-
-
-def ran(network: mpscnn.Network, x: NDArray[Any]) -> NDArray[np.float32]:
-    found = network.compile(device="cpu", precision="float32").session().run(x.astype(np.float32))
-    assert isinstance(found, np.ndarray)
-    return found
 
 
 def random(*shape: int, seed: int = 0) -> NDArray[np.float32]:
@@ -55,14 +50,14 @@ def test_names_and_weights_of_keras_2(tmp_path: Path) -> None:
     assert network.layer_names() == ["image", "conv", "depthwise"]
     x = random(1, 4, 4, 3)
     expected = np.maximum(x @ kernel[0, 0] + offset, 0) * depthwise[0, 0, :, 0]
-    np.testing.assert_allclose(ran(network, x), expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(computed(network, x), expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(("version", "slope"), [("2.15.0", 0.2), ("3.0.0", 1 / 6)])
 def test_hard_sigmoid_changed_with_keras_3(tmp_path: Path, version: str, slope: float) -> None:
     model = functional([image(1, 5, 1), layer("Activation", "y", "image", activation="hard_sigmoid")])
     x = np.array([-4, -1, 0, 2, 3]).reshape(1, 1, 5, 1)
-    found = ran(converted(tmp_path, model, {}, version=version), x)
+    found = computed(converted(tmp_path, model, {}, version=version), x)
     np.testing.assert_allclose(found, np.clip(slope * x + 0.5, 0, 1), rtol=1e-6)
 
 
@@ -70,7 +65,7 @@ def test_average_pooling_leaves_padding_out(tmp_path: Path) -> None:
     model = functional(
         [image(1, 3, 1), layer("AveragePooling2D", "y", "image", pool_size=[1, 2], padding="same")]
     )
-    found = ran(converted(tmp_path, model, {}), np.array([2, 4, 5]).reshape(1, 1, 3, 1))
+    found = computed(converted(tmp_path, model, {}), np.array([2, 4, 5]).reshape(1, 1, 3, 1))
     np.testing.assert_allclose(found.ravel(), [3, 5])
 
 
@@ -104,7 +99,7 @@ def test_models_within_models_of_keras_2(tmp_path: Path) -> None:
         y = y @ arrays["conv/kernel"][0, 0] + arrays["conv/bias"]
         y = (y - arrays["norm/moving_mean"]) / np.sqrt(arrays["norm/moving_variance"] + 0.5)
         y = (y * arrays["norm/gamma"] + arrays["norm/beta"]) @ arrays["last/kernel"][0, 0]
-    np.testing.assert_allclose(ran(network, x), y, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(computed(network, x), y, rtol=1e-4, atol=1e-5)
 
 
 def test_a_result_that_is_listed_twice(tmp_path: Path) -> None:
@@ -146,7 +141,7 @@ def test_functions_of_tensorflow(tmp_path: Path) -> None:
         ]
     )
     x = np.array([-4.0, -1, 1, 5]).reshape(1, 1, 4, 1)
-    found = ran(converted(tmp_path, model, {}), x)
+    found = computed(converted(tmp_path, model, {}), x)
     np.testing.assert_allclose(found, x * np.clip(x + 3, 0, 6) * 0.5, rtol=1e-6)
 
 
@@ -157,7 +152,7 @@ def test_sequential_without_an_input_layer(tmp_path: Path) -> None:
     model = {"class_name": "Sequential", "config": {"name": "model", "layers": [dense]}}
     network = converted(tmp_path, model, {"dense": {"dense/kernel": kernel}})
     x = random(4, 3)
-    np.testing.assert_allclose(ran(network, x), x @ kernel, rtol=1e-5)
+    np.testing.assert_allclose(computed(network, x), x @ kernel, rtol=1e-5)
 
 
 def test_scaled_samples_are_a_photos(tmp_path: Path) -> None:
@@ -171,7 +166,7 @@ def test_scaled_samples_are_a_photos(tmp_path: Path) -> None:
 def test_permutation_of_single_pixels(tmp_path: Path) -> None:
     model = functional([image(1, 5, 3), layer("Permute", "y", "image", dims=[2, 1, 3])])
     x = random(2, 1, 5, 3)
-    np.testing.assert_array_equal(ran(converted(tmp_path, model, {}), x), x.transpose(0, 2, 1, 3))
+    np.testing.assert_array_equal(computed(converted(tmp_path, model, {}), x), x.transpose(0, 2, 1, 3))
 
 
 def test_archives_of_keras_3(tmp_path: Path) -> None:
@@ -196,7 +191,7 @@ def test_archives_of_keras_3(tmp_path: Path) -> None:
     model = {"class_name": "Sequential", "module": "keras", "config": {"name": "m", "layers": layers}}
     write_keras(path, model, {"layers/dense": kernels[:1], "layers/dense_1": kernels[1:]})
     x = random(4, 3)
-    found = ran(converters.read_network([path]), x)
+    found = computed(converters.read_network([path]), x)
     np.testing.assert_allclose(found, x @ kernels[0] @ kernels[1], rtol=1e-5, atol=1e-5)
 
 
@@ -240,7 +235,7 @@ def test_archives_of_keras_2(tmp_path: Path, seed: int, count: int) -> None:
             y = (y - mean) / np.sqrt(variance + 0.01) * gamma + beta
         else:
             y = np.maximum(y, 0)
-    np.testing.assert_allclose(ran(converters.read_network([path]), x), y, rtol=2e-4, atol=2e-4)
+    np.testing.assert_allclose(computed(converters.read_network([path]), x), y, rtol=2e-4, atol=2e-4)
 
 
 def test_models_within_archives_of_keras_2(tmp_path: Path) -> None:
@@ -265,7 +260,7 @@ def test_models_within_archives_of_keras_2(tmp_path: Path) -> None:
     write_keras(path, model, stored, stem=stem, version="2.13.1")
     x = random(5, 4)
     expected = (x @ arrays[0][0] + arrays[0][1]) @ arrays[1][0] + arrays[1][1]
-    np.testing.assert_allclose(ran(converters.read_network([path]), x), expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(computed(converters.read_network([path]), x), expected, rtol=1e-4, atol=1e-5)
 
 
 # ---- Networks that cannot be converted ---------------------------------------------------------------------
@@ -351,8 +346,8 @@ def test_published_models(shared: Path, name: str, other: str) -> None:
     directory = shared / "models/mlperf_tiny"
     ours, theirs = (converters.read_network([directory / file]) for file in (name, other))
     x = np.random.default_rng(0).uniform(0, 1, (1, *[extent or 0 for extent in ours.input.shape[1:]]))
-    found = ran(ours, x)
-    np.testing.assert_allclose(found, ran(theirs, x), rtol=0, atol=1e-4)
+    found = computed(ours, x)
+    np.testing.assert_allclose(found, computed(theirs, x), rtol=0, atol=1e-4)
     (expected,) = litert_results(directory / other, x.astype(np.float32))
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
 
@@ -381,7 +376,7 @@ def test_batch_normalization_along_several_axes(
     x = random(2, *extents, seed=9)
     normal = (x - values["moving_mean"]) / np.sqrt(values["moving_variance"].astype(np.float64) + epsilon)
     expected = normal * kept.get("gamma", 1.0) + kept.get("beta", 0.0)
-    np.testing.assert_allclose(ran(network, x), expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(computed(network, x), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_batch_normalization_of_positions_that_divides_by_0(tmp_path: Path) -> None:

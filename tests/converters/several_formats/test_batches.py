@@ -15,12 +15,11 @@ from converters import caffe_writer
 from converters.coreml_writer import Program
 from converters.onnx_files import model, node, read
 from converters.tensorflow_writer import Graph
-from converters.tflite_writer import Operator, Tensor, constant, write_tflite
+from converters.tflite_writer import CODES, Operator, Tensor, constant, write_tflite
 from numpy.typing import NDArray
 
 import mpscnn
 from mpscnn import converters
-from mpscnn.converters.tflite.names import operator_name
 
 Array = NDArray[Any]
 OWN = (3, 4)
@@ -120,8 +119,7 @@ def of_tflite(folder: Path, name: str, batch: int | None, **options: Any) -> mps
             tensors.append(constant(f"c{len(tensors)}", operand, "int32"))
     shape = MEANINGS[name](X[:1]).shape
     tensors.append(Tensor("y", shape, signature=(-1, *shape[1:]) if batch is None else None))
-    code = next(number for number in range(160) if operator_name(number) == kind)
-    operator = Operator(code, inputs, [len(tensors) - 1], options_type, fields)
+    operator = Operator(CODES[kind], inputs, [len(tensors) - 1], options_type, fields)
     path = folder / "file.tflite"
     path.write_bytes(write_tflite(tensors, [operator], [0], [len(tensors) - 1]))
     return converters.read_network([path], **options)

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 from converters.coreml_writer import Program
 from converters.onnx_files import model, node, onnx
-from converters.quantized_files import CODES
-from converters.tflite_writer import Operator, Tensor, write_tflite
+from converters.tflite_writer import CODES, Operator, Tensor, write_tflite
 
 from mpscnn import Network, converters
 from mpscnn.errors import UnsupportedError

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from converters import onnx_files
-from converters.quantized_files import CODES, judged
-from converters.tflite_writer import Operator, Tensor, constant, write_tflite
+from converters.quantized_files import judged
+from converters.tflite_writer import CODES, Operator, Tensor, constant, write_tflite
 
 import mpscnn
 from mpscnn import converters

@@ -19,18 +19,24 @@ from converters.keras_writer import layer as keras_layer
 from converters.onnx_files import model as onnx_model
 from converters.onnx_files import node
 from converters.tensorflow_writer import Graph, Type, save_model, save_web_graph
-from converters.tflite_writer import Operator, Tensor, constant, quantized, write_metadata, write_tflite
+from converters.tflite_writer import (
+    CODES,
+    Operator,
+    Tensor,
+    constant,
+    quantized,
+    write_metadata,
+    write_tflite,
+)
 from numpy.typing import NDArray
 
 import mpscnn
 from mpscnn import converters
-from mpscnn.converters.tflite.names import operator_name
 
 Array = NDArray[Any]
 Made = Callable[[Path, str], "Path | Sequence[Path] | mpscnn.Network"]
 """A function that writes a classifier with an end: a name of `ENDS`. It returns the files or the network."""
 
-CODES = {operator_name(code): code for code in range(160)}
 LABELS = ["red", "green", "blue"]
 LOGITS = np.array([3.0, 1.2, -0.2])
 SOFTMAX, SIGMOID = np.exp(LOGITS) / np.exp(LOGITS).sum(), 1 / (1 + np.exp(-LOGITS))

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from converters.onnx_files import Array, model, node, read, run_here, run_there
-from converters.tflite_writer import Operator, Tensor, constant, write_tflite
+from converters.tflite_writer import CODES, Operator, Tensor, constant, write_tflite
 from exact_engines import litert_results
 
 import mpscnn
@@ -24,7 +24,6 @@ from mpscnn.converters.onnx_reader.arithmetic import ARITHMETIC
 from mpscnn.converters.onnx_reader.logic import LOGIC
 from mpscnn.converters.onnx_reader.neurons import CAST_OF_FLOATS, NEURONS
 from mpscnn.converters.tflite.arithmetic import ARITHMETIC as TFLITE_ARITHMETIC
-from mpscnn.converters.tflite.names import operator_name
 
 VALUES = np.array(
     [
@@ -170,11 +169,7 @@ def tflite_file(kind: str, operands: list[Any]) -> bytes:
         inputs.append(0 if operand is None else len(tensors))
         if operand is not None:
             tensors.append(constant(f"c{len(tensors)}", np.asarray(operand)))
-    return write_tflite(tensors, [Operator(operator_number(kind), inputs, [1])], [0], [1])
-
-
-def operator_number(kind: str) -> int:
-    return next(number for number in range(200) if operator_name(number) == kind)
+    return write_tflite(tensors, [Operator(CODES[kind], inputs, [1])], [0], [1])
 
 
 def of_tflite(path: Path, content: bytes) -> Array:

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from converters.differing_files import DifferingFile
-from converters.quantized_files import CODES, OPERATORS, RandomFile, judged
-from converters.tflite_writer import Operator, Tensor, write_tflite
+from converters.quantized_files import OPERATORS, RandomFile, judged
+from converters.tflite_writer import CODES, Operator, Tensor, write_tflite
 from converters.tflite_writer import quantized as quantized_tensor
 from reference import quantized, quantized_file
 

@@ -6,60 +6,26 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import agreement
 import numpy as np
 import pytest
-from converters.tflite_writer import Field, Operator, Tensor, constant, quantized, write_tflite
+from converters.tflite_writer import (
+    CODES,
+    OPTIONS,
+    Field,
+    Operator,
+    Tensor,
+    constant,
+    quantized,
+    write_tflite,
+)
 from exact_engines import litert_results
 from numpy.typing import NDArray
 
 import mpscnn
 from mpscnn import converters
-from mpscnn.converters.tflite import names
 
 Array = NDArray[Any]
-_CODES = {names.operator_name(code): code for code in range(160)}
-_OPTIONS = {
-    "ADD": 11,
-    "ARG_MAX": 40,
-    "ARG_MIN": 57,
-    "BATCH_MATMUL": 101,
-    "BATCH_TO_SPACE_ND": 24,
-    "CAST": 37,
-    "CONCATENATION": 10,
-    "CONV_2D": 1,
-    "DEPTHWISE_CONV_2D": 2,
-    "DEPTH_TO_SPACE": 94,
-    "CUMSUM": 102,
-    "DIV": 29,
-    "FAKE_QUANT": 58,
-    "FULLY_CONNECTED": 8,
-    "GATHER": 23,
-    "L2_NORMALIZATION": 12,
-    "L2_POOL_2D": 5,
-    "LEAKY_RELU": 75,
-    "LOCAL_RESPONSE_NORMALIZATION": 13,
-    "MEAN": 27,
-    "MIRROR_PAD": 77,
-    "MUL": 21,
-    "ONE_HOT": 61,
-    "PACK": 59,
-    "REDUCE_ALL": 27,
-    "REDUCE_ANY": 27,
-    "REDUCE_MAX": 27,
-    "REDUCE_MIN": 27,
-    "REDUCE_PROD": 27,
-    "RESIZE_BILINEAR": 15,
-    "RESIZE_NEAREST_NEIGHBOR": 74,
-    "SOFTMAX": 9,
-    "SPACE_TO_DEPTH": 19,
-    "SPLIT": 35,
-    "SPLIT_V": 79,
-    "STRIDED_SLICE": 32,
-    "SUB": 28,
-    "SUM": 27,
-    "TRANSPOSE_CONV": 49,
-    "UNPACK": 64,
-}
 X = (1, 4, 6, 8)
 NO_REFERENCE_KERNEL = "LiteRT has no reference kernel for this operator"
 
@@ -71,8 +37,8 @@ def random(*shape: int, seed: int = 0) -> Array:
 def operator(
     kind: str, inputs: Sequence[int], outputs: Sequence[int], options: Sequence[Field] = ()
 ) -> Operator:
-    number = _OPTIONS.get(kind, 0)
-    return Operator(_CODES[kind], inputs, outputs, number, options)
+    number = OPTIONS.get(kind, 0)
+    return Operator(CODES[kind], inputs, outputs, number, options)
 
 
 def agrees(
@@ -86,16 +52,11 @@ def agrees(
     """Compare with LiteRT."""
     path = tmp_path / "file.tflite"
     path.write_bytes(content)
-    network = converters.read_network([path])
-    session = network.compile(device="cpu", precision="float32").session()
-    found = session.run(inputs[0] if len(inputs) == 1 else list(inputs))
-    results = list(found.values()) if isinstance(found, dict) else [found]
-    for ours, theirs in zip(
-        results, litert_results(content, *inputs, fast_because=fast_because), strict=True
-    ):
-        assert ours.shape == theirs.shape
-        np.testing.assert_allclose(ours, theirs, rtol=rtol, atol=atol)
-    return network
+
+    def litert(*arrays: Array) -> list[Array]:
+        return litert_results(content, *arrays, fast_because=fast_because)
+
+    return agreement.agrees(path, *inputs, oracle=litert, rtol=rtol, atol=atol)
 
 
 def one(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from agreement import results
 from converters.tflite_writer import Operator, Tensor, constant, write_tflite
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -31,11 +32,6 @@ def custom(name: str, inputs: list[int], outputs: list[int], *options: int) -> O
 def read(path: Path, tensors: list[Tensor], operators: list[Operator], outputs: list[int]) -> Network:
     path.write_bytes(write_tflite(tensors, operators, [0], outputs))
     return converters.read_network([path])
-
-
-def run(network: Network, x: Numbers) -> list[Numbers]:
-    results = network.compile(device="cpu", precision="float32").session(threads=1).run(x)
-    return list(results.values()) if isinstance(results, dict) else [results]
 
 
 def pooled(
@@ -92,7 +88,7 @@ def test_positions_of_maxima_and_unpooling(path: Path, seed: int) -> None:
         tensors.append(Tensor("z", (1, *whole.shape[1:])))
         operators.append(custom("MaxUnpooling2D", [1, 2], [3], *options))
         expected, outputs = [whole], [3]
-    for found, result in zip(run(read(path, tensors, operators, outputs), x), expected, strict=True):
+    for found, result in zip(results(read(path, tensors, operators, outputs), x), expected, strict=True):
         np.testing.assert_array_equal(found, result)
 
 
@@ -129,7 +125,7 @@ def test_transposed_convolution_with_biases(path: Path, seed: int) -> None:
         Tensor("y", (1, *size, filters)),
     ]
     operator = custom("Convolution2DTransposeBias", [0, 1, 2], [3], padding, strides[1], strides[0])
-    (found,) = run(read(path, tensors, [operator], [3]), x)
+    (found,) = results(read(path, tensors, [operator], [3]), x)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from agreement import computed
 from exact_engines import litert_results
 from project_scripts import script
 
@@ -36,7 +37,7 @@ def test_networks_come_back(tmp_path: Path, name: str) -> None:
     (expected,) = litert_results(path, x)
     again = converters.read_network([path])
     for one in (network, again):
-        found = np.asarray(ran(one, x))
+        found = computed(one, x)
         assert found.shape == expected.shape
         scale = np.abs(expected).max()
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * scale)
@@ -59,10 +60,6 @@ def test_a_network_has_as_many_steps_as_from_onnx(tmp_path: Path, name: str) -> 
         for read in (converters.read_network(tmp_path / f"network.{kind}") for kind in ("tflite", "onnx"))
     ]
     assert counts[0] == counts[1]
-
-
-def ran(network: mpscnn.Network, x: Any) -> Any:
-    return network.compile(device="cpu", precision="float32").session(threads=1).run(x)
 
 
 def operations(network: mpscnn.Network) -> list[str]:

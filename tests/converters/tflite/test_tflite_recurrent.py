@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from converters.quantized_files import CODES, judged
-from converters.tflite_writer import Field, Operator, Tensor, constant, quantized, write_tflite
+from converters.quantized_files import judged
+from converters.tflite_writer import CODES, Field, Operator, Tensor, constant, quantized, write_tflite
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray

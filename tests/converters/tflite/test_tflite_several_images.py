@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from converters.quantized_files import CODES, judged
-from converters.tflite_writer import Operator, Tensor, constant, write_tflite
+from converters.quantized_files import judged
+from converters.tflite_writer import CODES, Operator, Tensor, constant, write_tflite
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from agreement import computed
 from converters.tflite.test_tflite_attention import File
 from converters.tflite.test_tflite_layers import operator, random
 from converters.tflite_writer import Field, Operator, Sparsity, Tensor, constant, quantized, write_tflite
@@ -31,9 +32,7 @@ def judged(tmp_path: Path, content: bytes, x: Array, *, fast_because: str = "") 
     (theirs,) = litert_results(content, x, fast_because=fast_because)
     path = tmp_path / "file.tflite"
     path.write_bytes(content)
-    network = converters.read_network([path])
-    ours = np.asarray(network.compile(device="cpu", precision="float32").session().run(x))
-    return ours, theirs
+    return computed(converters.read_network([path]), x), theirs
 
 
 # ---- Sparse ------------------------------------------------------------------------------------------------
