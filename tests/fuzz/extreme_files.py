@@ -16,6 +16,7 @@ import numpy as np
 import onnx
 
 from mpscnn.converters.onnx_reader.constant_operators import COMPUTED
+from mpscnn.converters.onnx_reader.constants import ROWS
 from mpscnn.converters.onnx_reader.neurons import CAST_OF_FLOATS
 from mpscnn.converters.onnx_reader.operators import OPERATORS
 
@@ -57,7 +58,7 @@ def draw(kind: str, random: Random) -> bytes:
     nodes: list[Any] = []
     constants: dict[str, Any] = {}
     names: list[str] = []
-    folds = kind in COMPUTED and random.random() < 0.4
+    folds = kind in COMPUTED | ROWS and random.random() < 0.4
     for place in range(_count(schema, random)):
         given = schema.inputs[min(place, len(schema.inputs) - 1)]
         if place >= schema.min_input and random.random() < 0.4:

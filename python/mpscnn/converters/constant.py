@@ -173,6 +173,13 @@ class Constant(ConstantPair, Value):
         """Add axes of extent 1. `axes` has their numbers in the result."""
         return self._view(lambda x, added: np.expand_dims(x, tuple(listed(added, "its axes"))), axes)
 
+    def merge_axes(self, first: int, last: int) -> Constant:
+        """Return the constant with some axes merged into one; see `Value.merge_axes`."""
+        low, high = (
+            [*shape[:first], math.prod(shape[first:last]), *shape[last:]] for shape in self.trial_shapes()
+        )
+        return self.reshape(Constant.of_extents((low, high), self.budget))
+
     def slice(
         self, parts: Callable[..., Sequence[Any]], *ranges: ConstantPair | Sequence[int] | None
     ) -> Constant:

@@ -79,6 +79,10 @@ class Value(ABC):
         """Return the value with more axes of extent 1. `added` has the numbers of these axes in the result."""
 
     @abstractmethod
+    def merge_axes(self, first: int, last: int) -> Self:
+        """Return the value with the axes `first` to `last - 1` merged. If first == last, an axis of 1 is added."""
+
+    @abstractmethod
     def broadcast_to(self, shape: ConstantPair) -> Self:
         """Return the value repeated along axes of extent 1 until it has this shape, by the rules of NumPy."""
 
@@ -123,6 +127,13 @@ class Value(ABC):
     @abstractmethod
     def reduce(self, kind: str, axes: Sequence[int]) -> Self:
         """Reduce the value over axes, which are kept with the extent 1. `kind` is that of the reduction layer."""
+
+    @abstractmethod
+    def argmax_or_argmin(self, axis: int, *, minimum: bool = False, last: bool = False) -> Self:
+        """Return the index of the largest element of an axis, or with `minimum` that of the smallest.
+
+        The axis is kept with the extent 1. Among equal elements, the first one is taken, or with `last` the last one.
+        """
 
     @abstractmethod
     def cumsum(self, axis: int, *, exclusive: bool, backwards: bool) -> Self:

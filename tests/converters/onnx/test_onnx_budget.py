@@ -28,7 +28,7 @@ from tiers import with_full
 from mpscnn import converters
 from mpscnn.converters import budget
 from mpscnn.converters.onnx_reader.constant_operators import COMPUTED, ELEMENTWISE
-from mpscnn.converters.onnx_reader.constants import Constants
+from mpscnn.converters.onnx_reader.constants import ROWS, Constants
 from mpscnn.converters.onnx_reader.file import file_from_model
 from mpscnn.converters.onnx_reader.parameters import Parameters
 from mpscnn.errors import Error, UnsupportedError, WeightsError
@@ -166,11 +166,11 @@ def computed(case: Case) -> Constants:
 
 
 def test_each_operator_has_a_case() -> None:
-    assert (CASES | FILLED | VIEWS).keys() == {*COMPUTED, "Constant"}
+    assert (CASES | FILLED | VIEWS).keys() == {*COMPUTED, *ROWS, "Constant"}
     assert not (CASES | FILLED).keys() & VIEWS.keys()
 
 
-@pytest.mark.parametrize("kind", [*COMPUTED, "Constant"])
+@pytest.mark.parametrize("kind", [*COMPUTED, *ROWS, "Constant"])
 def test_an_operator_of_small_constants_is_computed_as_onnxruntime_does(kind: str) -> None:
     nodes, constants = (CASES | FILLED | VIEWS)[kind](SMALL)
     made = model(nodes, {}, constants)
@@ -316,7 +316,7 @@ def test_constants_are_computed_of_no_list_of_a_large_constant(kind: str, place:
     inputs[place] = "list"
     del nodes[-1].input[:]
     nodes[-1].input.extend(inputs)
-    with pytest.raises(WeightsError, match=f"damaged: there are {LARGE * LARGE} numbers in its"):
+    with pytest.raises(WeightsError, match=f"damaged: there are {LARGE * LARGE} numbers in"):
         computed(([large, *nodes], constants | shape))
 
 

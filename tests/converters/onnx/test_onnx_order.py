@@ -51,7 +51,7 @@ def test_any_order_gives_the_same_network(seed: int) -> None:
 
 def test_an_order_that_can_be_computed_stays() -> None:
     nodes = [
-        Node(ProtobufView(node("Relu", [before], after)), is_ours=False)
+        Node.from_message(ProtobufView(node("Relu", [before], after)), is_ours=False)
         for before, after in ("xa", "xb", "ac", "bd")
     ]
     assert sort_nodes(nodes, {"", "x"}, "model") == nodes

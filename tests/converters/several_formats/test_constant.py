@@ -59,6 +59,7 @@ CALLS: dict[str, tuple[Call, Any]] = {
     "elementwise": (lambda x, _: x.elementwise(np.sqrt), np.sqrt(GRID)),
     "expand_dims": (lambda x, of: x.expand_dims(of([0, 3])), GRID[None, :, :, None]),
     "fill": (lambda _, of: of([7]).fill(of([2, 2])), [[7, 7], [7, 7]]),
+    "merge_axes": (lambda x, _: x.merge_axes(0, 2), GRID.reshape(-1)),
     "matmul": (lambda x, of: x.matmul(of(GRID.T.copy())), GRID @ GRID.T),
     "non_zero": (lambda x, _: x.non_zero(), np.nonzero(GRID)),
     "pad": (lambda x, of: x.pad(of([0, 1, 1, 0]), "constant", of(9)), [[9, 0, 1, 2], [9, 3, 4, 5], [9] * 4]),

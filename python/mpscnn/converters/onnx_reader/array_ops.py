@@ -26,16 +26,12 @@ _IMAGE_RANK = 4
 # ---- Axes ----------------------------------------------------------------------------------------------------------
 
 
-def _same(c: Context, node: Node) -> FileTensor:
-    return c.x(node, whole_numbers=True)
-
-
 def _dropout(c: Context, node: Node) -> FileTensor:
     c.refuse_results(node, 1, "a mask")
     training = node.input(2) is not None and c.constants.fixed(node.input(2), "its mode").any()
     if training and (node.input(1) is None or c.constants.number(node.input(1), "its ratio") != 0.0):
         raise UnsupportedError("it drops elements, as in training, which is not supported")
-    return _same(c, node)
+    return c.x(node, whole_numbers=True)
 
 
 def _cast_like(c: Context, node: Node) -> FileTensor | None:
@@ -81,49 +77,6 @@ def _cast_to(c: Context, node: Node, target: str) -> FileTensor:
     if target == "bool":
         return x.mark_as_integers() if are_truths(c, node.inputs[0]) else x.not_equal(0.0)
     raise UnsupportedError(f"makes {target} of computed numbers, which is not supported")
-
-
-def _reshape(c: Context, node: Node) -> FileTensor:
-    x = c.x(node, whole_numbers=True)
-    low, high = c.constants.shapes(node.input(1), "the new shape")
-    if not node.integer("allowzero", 0):
-        stated = x.trial_shapes()
-        for place, extent in enumerate(high):
-            if extent == 0:
-                if place >= x.rank:
-                    raise WeightsError(f"damaged: extent {place} of {x.shown} is to be kept")
-                low[place], high[place] = stated[0][place], stated[1][place]
-    return x.reshape_to(low, high)
-
-
-def _flatten(c: Context, node: Node) -> FileTensor:
-    x, axis = c.x(node), node.integer("axis", 1)
-    first = x.rank if axis == x.rank else x.axis(axis)
-    return x.merge_axes(0, first).merge_axes(1, x.rank - first + 1)
-
-
-def squeeze_axes(c: Context, node: Node) -> list[int] | None:
-    """Return the axes of Squeeze and Unsqueeze: an attribute up to opset 12, then the second input."""
-    if node.has("axes"):
-        return node.integers("axes")
-    return None if node.input(1) is None else c.constants.integers(node.input(1), "its axes")
-
-
-def _squeeze(c: Context, node: Node) -> FileTensor:
-    x, axes = c.x(node, whole_numbers=True), squeeze_axes(c, node)
-    return x.squeeze([axis for axis, extent in enumerate(x.shape) if extent == 1] if axes is None else axes)
-
-
-def _unsqueeze(c: Context, node: Node) -> FileTensor:
-    axes = squeeze_axes(c, node)
-    if axes is None:
-        raise WeightsError("damaged: it has no axes")
-    return c.x(node, whole_numbers=True).expand_dims(axes)
-
-
-def _transpose(c: Context, node: Node) -> FileTensor:
-    x = c.x(node, whole_numbers=True)
-    return x.transpose(node.integers("perm", list(range(x.rank))[::-1]))
 
 
 def _expand(c: Context, node: Node) -> FileTensor:
@@ -299,15 +252,9 @@ def _channel_blocks(node: Node) -> ChannelBlocks:
 
 
 ARRAY_OPS: dict[str, Handler] = {
-    "Identity": _same,
     "Dropout": _dropout,
     "Cast": _cast,
     "CastLike": _cast_like,
-    "Reshape": _reshape,
-    "Flatten": _flatten,
-    "Squeeze": _squeeze,
-    "Unsqueeze": _unsqueeze,
-    "Transpose": _transpose,
     "Expand": _expand,
     "Pad": _pad,
     "DepthToSpace": _depth_to_space,

@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mpscnn.converters.budget import Budget
-from mpscnn.converters.constant import CHEAP, FUNCTION, IN_PYTHON, MAX_LISTED, Constant, listed
+from mpscnn.converters.constant import CHEAP, FUNCTION, IN_PYTHON, Constant
 from mpscnn.converters.constant_pair import Array
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.tensors import array_type, decode_tensor, element_type, type_number
@@ -149,53 +148,6 @@ def _onnx_package(name: str) -> Any:
 # ---- Shapes --------------------------------------------------------------------------------------------------------
 
 
-def _reshape(node: Node, operands: Operands) -> Constant:
-    """Compute Reshape: an extent of 0 keeps the operand's extent, unless `allowzero` is set."""
-
-    def kept(shape: Array, x: Array) -> Array:
-        extents = listed(shape, "its new shape")
-        return np.array([one or x.shape[place] for place, one in enumerate(extents)], np.int64)
-
-    x, shape = given(operands, 0), given(operands, 1)
-    return x.reshape(shape if node.integer("allowzero", 0) else shape.compute(kept, x))
-
-
-def _flatten(node: Node, operands: Operands) -> Constant:
-    x, axis = given(operands, 0), node.integer("axis", 1)
-    low, high = ([math.prod(one[:axis]), math.prod(one[axis:])] for one in x.trial_shapes())
-    return x.reshape(Constant.of_extents((low, high), x.budget))
-
-
-def _squeeze(node: Node, operands: Operands) -> Constant:
-    axes = _stated(node, operands, "axes", 1)
-    return given(operands, 0).squeeze(None if axes == [] else axes)
-
-
-def _unsqueeze(node: Node, operands: Operands) -> Constant:
-    axes = _stated(node, operands, "axes", 1)
-    if axes is None:
-        raise WeightsError("damaged: it has no axes")
-    return given(operands, 0).expand_dims(axes)
-
-
-def _transpose(node: Node, operands: Operands) -> Constant:
-    x = given(operands, 0)
-    return x.transpose(node.integers("perm", [*range(x.low.ndim)][::-1]))
-
-
-def _shape(node: Node, operands: Operands) -> Constant:
-    x = given(operands, 0)
-    return shape_of(node, x.trial_shapes(), x.budget)
-
-
-def shape_of(node: Node, shapes: tuple[list[int], list[int]], budget: Budget) -> Constant:
-    """Return the result of Shape or Size for a tensor whose shape is given with both numbers of each free extent."""
-    if node.kind == "Size":
-        return Constant.of_extents(shapes, budget).reduce("product", None, keeps_axes=False)
-    start, end = node.integer("start", 0), node.integer("end", len(shapes[0]))
-    return Constant.of_extents((shapes[0][start:end], shapes[1][start:end]), budget)
-
-
 def _fill(node: Node, operands: Operands) -> Constant:
     value = node.tensor("value") if node.has("value") else np.zeros(1, np.float32)
     value = value if isinstance(value, np.ndarray) else decode_tensor(value)
@@ -208,47 +160,6 @@ def _range(_: Node, operands: Operands) -> Constant:
 
 
 # ---- Parts ---------------------------------------------------------------------------------------------------------
-
-
-def slice_positions(extent: int, start: int, end: int, step: int) -> range:
-    """Return the positions of Slice on an axis. A start before the axis means its first position for any step."""
-    return range(extent)[max(start, -extent) : end : step]
-
-
-def _slice(node: Node, operands: Operands) -> Constant:
-    def parts(shape: tuple[int, ...], *ranges: Array | Sequence[int] | None) -> list[slice]:
-        starts, ends, axes, steps = (
-            [] if one is None else listed(one, what) for one, what in zip(ranges, names, strict=True)
-        )
-        result = [slice(None)] * len(shape)
-        given = zip(axes or range(len(starts)), starts, ends, steps or [1] * len(starts), strict=True)
-        for axis, start, end, step in given:
-            if step == 0:
-                raise WeightsError("damaged: its step is 0")
-            taken = slice_positions(shape[axis], start, end, step)
-            result[axis] = slice(taken.start, taken.stop if taken.stop >= 0 else None, taken.step)
-        return result
-
-    names = ("its starts", "its ends", "its axes", "its steps")
-    ranges = [_stated(node, operands, name[4:], place) for place, name in enumerate(names, start=1)]
-    return given(operands, 0).slice(parts, *ranges)
-
-
-def _split(node: Node, operands: Operands) -> list[Constant]:
-    axis, count = node.integer("axis", 0), len(node.outputs)
-
-    def part(number: int, shape: tuple[int, ...], stated: Array | Sequence[int] | None) -> list[slice]:
-        if stated is None:
-            size = -(-shape[axis] // max(node.integer("num_outputs", count), 1))
-            sizes = [size] * count
-        else:
-            sizes = listed(stated, "its parts", at_most=max(count, MAX_LISTED))
-        result, start = [slice(None)] * len(shape), sum(sizes[:number])
-        result[axis] = slice(start, start + sizes[number])
-        return result
-
-    sizes = _stated(node, operands, "split", 1)
-    return [given(operands, 0).slice(partial(part, number), sizes) for number in range(count)]
 
 
 def _concat(node: Node, operands: Operands) -> Constant:
@@ -302,20 +213,6 @@ def _reduce(kind: str, node: Node, operands: Operands) -> Constant:
     if axes is None or (axes.size if isinstance(axes, Constant) else len(axes)) == 0:
         axes = [] if node.integer("noop_with_empty_axes", 0) else None
     return given(operands, 0).reduce(kind, axes, keeps_axes=bool(node.integer("keepdims", 1)))
-
-
-def _argument(node: Node, operands: Operands) -> Constant:
-    return given(operands, 0).argmax_or_argmin(
-        node.integer("axis", 0),
-        minimum=node.kind == "ArgMin",
-        last=bool(node.integer("select_last_index", 0)),
-        keeps_axis=bool(node.integer("keepdims", 1)),
-    )
-
-
-def _cumsum(node: Node, operands: Operands) -> Constant:
-    exclusive, backwards = (bool(node.integer(name, 0)) for name in ("exclusive", "reverse"))
-    return given(operands, 0).cumsum(given(operands, 1), exclusive=exclusive, backwards=backwards)
 
 
 # ---- Quantisation and normalization --------------------------------------------------------------------------------
@@ -478,39 +375,25 @@ ELEMENTWISE = frozenset(_ELEMENTWISE)
 COMPUTED: dict[str, Compute] = {
     **_ELEMENTWISE,
     **{kind: partial(_reduce, name) for kind, name in _REDUCTIONS.items()},
-    "ArgMax": _argument,
-    "ArgMin": _argument,
     "BatchNormalization": _batch_normalization,
     "Concat": _concat,
     "ConstantOfShape": _fill,
-    "CumSum": _cumsum,
     "DequantizeLinear": _dequantize,
     "Expand": lambda _, operands: given(operands, 0).broadcast_to(given(operands, 1)),
-    "Flatten": _flatten,
     "Gather": lambda node, operands: given(operands, 0).take(node.integer("axis", 0), given(operands, 1)),
     "GatherElements": lambda node, operands: given(operands, 0).take_along_axis(
         node.integer("axis", 0), given(operands, 1)
     ),
     "GatherND": _gather_nd,
-    "Identity": lambda _, operands: given(operands, 0),
     "MatMul": lambda _, operands: given(operands, 0).matmul(given(operands, 1)),
     "NonZero": lambda _, operands: given(operands, 0).non_zero(),
     "Pad": _pad,
     "QuantizeLinear": _quantize,
     "Range": _range,
-    "Reshape": _reshape,
     "ScatterElements": _scatter_elements,
     "ScatterND": _scatter_nd,
-    "Shape": _shape,
-    "Size": _shape,
-    "Slice": _slice,
     "Softmax": lambda node, operands: given(operands, 0).softmax(node.integer("axis", -1)),
-    "Split": _split,
-    "Squeeze": _squeeze,
-    "Tile": lambda _, operands: given(operands, 0).tile(given(operands, 1)),
-    "Transpose": _transpose,
     "Trilu": _trilu,
-    "Unsqueeze": _unsqueeze,
 }
 """The functions that compute an operator of constants, by operator."""
 

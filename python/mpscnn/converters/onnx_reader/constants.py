@@ -17,7 +17,11 @@ from mpscnn.converters.layout import Atom
 from mpscnn.converters.onnx_reader.constant_operators import COMPUTED, COMPUTED_BEFORE_13
 from mpscnn.converters.onnx_reader.file import OnnxFile
 from mpscnn.converters.onnx_reader.node import Node
+from mpscnn.converters.onnx_reader.operands import Operands, Row
 from mpscnn.converters.onnx_reader.parameters import Parameters
+from mpscnn.converters.onnx_reader.parts import PARTS
+from mpscnn.converters.onnx_reader.shapes import SHAPES
+from mpscnn.converters.value import Value
 from mpscnn.errors import UnsupportedError, WeightsError
 
 Array = NDArray[Any]
@@ -38,6 +42,10 @@ _STATED = {
     "value_string": np.str_,
     "value_strings": np.str_,
 }
+
+
+ROWS: dict[str, Row] = {**SHAPES, **PARTS}
+"""The functions of operators that serve constants and tensors of the network alike, by operator."""
 
 
 @dataclass(frozen=True)
@@ -226,18 +234,23 @@ class Constants:
         if not self._parameters.follow(node):
             return False
         made = self._stated(node) if node.kind == "Constant" else self._computed(node)
-        results = made if isinstance(made, Sequence) else [made]
-        if node.kind == "DequantizeLinear" and results[0].low is results[0].high:
-            self._dequantized[node.outputs[0]] = node
-        for name, result in zip(node.outputs, results, strict=False):
+        for name, result in zip(node.outputs, made if isinstance(made, Sequence) else [made], strict=False):
+            assert isinstance(result, Constant)
+            if node.kind == "DequantizeLinear" and result.low is result.high:
+                self._dequantized[name] = node
             if name:
                 self.put(name, result)
         return True
 
-    def _computed(self, node: Node) -> Constant | Sequence[Constant]:
-        operands = [self.find(name) if name else None for name in node.inputs]
+    def _computed(self, node: Node) -> Value | Sequence[Value]:
+        if node.kind in ROWS:
+            operands = Operands(
+                node, self.budget, self.operand, lambda name, _: self.operand(name, "its operand")
+            )
+            return ROWS[node.kind](operands)
+        given = [self.find(name) if name else None for name in node.inputs]
         table = COMPUTED if self._file.opset >= 13 else COMPUTED_BEFORE_13
-        return table[node.kind](node, operands)
+        return table[node.kind](node, given)
 
     def _stated(self, node: Node) -> Constant:
         """Return the value of a Constant. Lists are counted, because they take more memory than arrays."""
@@ -253,4 +266,4 @@ class Constants:
 
 
 def _is_computed(node: Node) -> bool:
-    return node.kind in COMPUTED or node.kind == "Constant"
+    return node.kind in COMPUTED or node.kind in ROWS or node.kind == "Constant"

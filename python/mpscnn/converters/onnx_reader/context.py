@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mpscnn.converters.arrange import Arranger
 from mpscnn.converters.broadcast_views import is_filled
+from mpscnn.converters.constant import Constant
 from mpscnn.converters.integer_limits import Grid
 from mpscnn.converters.layer_names import LayerNames, quote_name
 from mpscnn.converters.layout import Atom, product
@@ -19,8 +20,10 @@ from mpscnn.converters.onnx_reader.constants import Constants
 from mpscnn.converters.onnx_reader.file import OnnxFile
 from mpscnn.converters.onnx_reader.layouts import TO_NCHW, TO_NHWC, InputLayout
 from mpscnn.converters.onnx_reader.node import Node
+from mpscnn.converters.onnx_reader.operands import Operands
 from mpscnn.converters.onnx_reader.parameters import Parameters
 from mpscnn.converters.tensor import FileTensor
+from mpscnn.converters.value import Value
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
@@ -35,7 +38,7 @@ _ALL_MOVES = _RESHAPES | {"Transpose"}
 # A weight whose elements are all one number is stored as 8-bit integers if it has more elements than this.
 _LARGE_FILLED = 1 << 16
 
-Made = FileTensor | Sequence[FileTensor] | None
+Made = Value | Sequence[Value] | None
 Handler = Callable[["Context", Node], Made]
 """Converts a node and returns its result or results. None: the handler has set the results itself."""
 
@@ -253,12 +256,24 @@ class Context:
         """Return True if a constant is a trainable parameter, possibly with rearranged elements."""
         return self.parameters.made_of(name) is not None
 
+    def operands(self, node: Node) -> Operands:
+        """Return a node's operands, of which the network computes the first one."""
+        constants = self.constants
+        return Operands(
+            node,
+            constants.budget,
+            constants.operand,
+            lambda name, whole: self.value(name, whole_numbers=whole),
+        )
+
     def put(self, node: Node, made: Made) -> None:
         """Set what the network computes for the node's results."""
         if made is None:
             return
         for name, value in zip(node.outputs, made if isinstance(made, Sequence) else [made], strict=False):
-            if name:
+            if name and isinstance(value, Constant):
+                self.constants.put(name, value)
+            elif name and isinstance(value, FileTensor):
                 has_batch = any(atom.is_batch for axis in value.axes for atom in axis)
                 batch = None if has_batch else self.arranger.batch
                 self.values[self.merged.ends.get(name, name)] = value.prepend_batch(batch)

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from mpscnn.converters.float32_intermediates import Operators
 from mpscnn.converters.layer_names import LayerNames
-from mpscnn.converters.onnx_reader.constant_operators import shape_of
 from mpscnn.converters.onnx_reader.context import Context
 from mpscnn.converters.onnx_reader.layouts import TO_NHWC, Extents
 from mpscnn.converters.onnx_reader.local_response_norm import begins_local_response_norm
@@ -22,10 +21,6 @@ from mpscnn.graph.network import Network
 def convert_node(c: Context, node: Node) -> None:
     """Convert a node: compute its results if they are constants, otherwise add layers."""
     if c.constants.compute(node):
-        return
-    if node.kind in ("Shape", "Size"):
-        shapes = c.value(node.inputs[0], whole_numbers=True).trial_shapes()
-        c.constants.put(node.outputs[0], shape_of(node, shapes, c.constants.budget))
         return
     handler = OPERATORS.get(node.kind)
     if handler is None:
@@ -115,8 +110,7 @@ class Conversion:
         self._missing.update(filter(None, node.outputs))
         handler = OPERATORS.get(node.kind)
         if handler is None:
-            if node.kind not in ("Shape", "Size"):
-                self._unsupported.add(node.kind, node.name, reason_against(node.kind))
+            self._unsupported.add(node.kind, node.name, reason_against(node.kind))
             return
         alone = self._alone(node)
         if alone is None:

@@ -212,10 +212,4 @@ def _scaled(values: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
     return np.broadcast_to(stored(values) * np.float32(factor), values.shape)
 
 
-def _running_sum(c: Context, node: Node) -> FileTensor:
-    x, (axis,) = c.x(node), c.constants.integers(node.input(1), "its axis")
-    exclusive, backwards = (bool(node.integer(name, 0)) for name in ("exclusive", "reverse"))
-    return x.cumsum(x.axis(axis), exclusive=exclusive, backwards=backwards)
-
-
-MATRICES: dict[str, Handler] = {"CumSum": _running_sum, "Gemm": _gemm, "MatMul": _matmul}
+MATRICES: dict[str, Handler] = {"Gemm": _gemm, "MatMul": _matmul}

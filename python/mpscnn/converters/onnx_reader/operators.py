@@ -8,18 +8,21 @@ from __future__ import annotations
 from mpscnn.converters.onnx_reader.arithmetic import ARITHMETIC
 from mpscnn.converters.onnx_reader.array_ops import ARRAY_OPS
 from mpscnn.converters.onnx_reader.attention import ATTENTION
-from mpscnn.converters.onnx_reader.context import Handler
+from mpscnn.converters.onnx_reader.constants import ROWS
+from mpscnn.converters.onnx_reader.context import Context, Handler, Made
 from mpscnn.converters.onnx_reader.einsum import EINSUM
 from mpscnn.converters.onnx_reader.indexing import INDEXING
 from mpscnn.converters.onnx_reader.local_response_norm import RESPONSES
 from mpscnn.converters.onnx_reader.logic import LOGIC
 from mpscnn.converters.onnx_reader.matrices import MATRICES
 from mpscnn.converters.onnx_reader.neurons import NEURONS
+from mpscnn.converters.onnx_reader.node import Node
+from mpscnn.converters.onnx_reader.operands import Row
 from mpscnn.converters.onnx_reader.quantizations import QUANTIZATIONS
 from mpscnn.converters.onnx_reader.recurrent import RECURRENT
 from mpscnn.converters.onnx_reader.reductions import REDUCTIONS
 from mpscnn.converters.onnx_reader.resize import RESIZES
-from mpscnn.converters.onnx_reader.slicing import PARTS
+from mpscnn.converters.onnx_reader.slicing import SLICING
 from mpscnn.converters.onnx_reader.windows import WINDOWS
 
 UNKNOWN = "mpscnn has no such layer yet"
@@ -30,7 +33,17 @@ _REASONS = {
 }
 
 
+def _of_values(row: Row) -> Handler:
+    """Return the function of an operator that also serves constants, for operands that the network computes."""
+
+    def convert(c: Context, node: Node) -> Made:
+        return row(c.operands(node))
+
+    return convert
+
+
 OPERATORS: dict[str, Handler] = {
+    **{kind: _of_values(row) for kind, row in ROWS.items()},
     **WINDOWS,
     **NEURONS,
     **ARITHMETIC,
@@ -39,7 +52,7 @@ OPERATORS: dict[str, Handler] = {
     **ATTENTION,
     **EINSUM,
     **ARRAY_OPS,
-    **PARTS,
+    **SLICING,
     **INDEXING,
     **RECURRENT,
     **REDUCTIONS,

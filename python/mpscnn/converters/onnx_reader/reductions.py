@@ -80,13 +80,6 @@ def _lp_normalization(c: Context, node: Node) -> FileTensor:
     return x.apply_along([axis], c.network.unit_norm, order=order, epsilon=0.0)
 
 
-def _argument(c: Context, node: Node) -> FileTensor:
-    x, last = c.x(node), bool(node.integer("select_last_index", 0))
-    axis = x.axis(node.integer("axis", 0))
-    places = x.argmax_or_argmin(axis, minimum=node.kind == "ArgMin", last=last)
-    return places if node.integer("keepdims", 1) else places.squeeze([axis])
-
-
 def _softmax(c: Context, node: Node) -> FileTensor:
     """Convert Softmax and LogSoftmax. Up to opset 12 they include all axes after the stated one."""
     x, old = c.x(node), c.file.opset < 13
@@ -236,8 +229,6 @@ def _for_each(c: Context, values: NDArray[np.float32], extents: Sequence[int | N
 
 REDUCTIONS: dict[str, Handler] = {
     **dict.fromkeys([*_KINDS, *_SUMMANDS, *_OF_SUMS], _reduce),
-    "ArgMax": _argument,
-    "ArgMin": _argument,
     "Softmax": _softmax,
     "LogSoftmax": _softmax,
     "BatchNormalization": _batch_normalization,

@@ -8,89 +8,18 @@ from itertools import accumulate
 import numpy as np
 
 from mpscnn.converters.layer_names import quote_name
-from mpscnn.converters.onnx_reader.constant_operators import slice_positions
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.tensor import FileTensor
-from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _MAX_PARTS = 4096  # the maximum number of tensors in a sequence
-
-
-def _slice(c: Context, node: Node) -> FileTensor:
-    x = c.x(node)
-    for axis, positions in _ranges(c, node, x):
-        x = x.reverse(axis) if positions is None else x.slice_axis(axis, positions)
-    return x
-
-
-def _ranges(c: Context, node: Node, x: FileTensor) -> list[tuple[int, range | None]]:
-    """Return the axes of a Slice, and the range of positions on each; None for a free size that is reversed."""
-    if c.file.opset < 10:
-        starts, ends = node.integers("starts"), node.integers("ends")
-        axes, steps = node.integers("axes", list(range(len(starts)))), [1] * len(starts)
-    else:
-        starts = c.constants.integers(node.input(1), "its starts")
-        ends = _ends(c, node)
-        given = node.input(3)
-        axes = list(range(len(starts))) if given is None else c.constants.integers(given, "its axes")
-        given = node.input(4)
-        steps = [1] * len(starts) if given is None else c.constants.integers(given, "its steps")
-    result: list[tuple[int, range | None]] = []
-    for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
-        number = x.axis(axis)
-        extent = x.shape[number]
-        if extent is None:
-            if start == 0 and step == 1 and end >= _NO_END:
-                continue
-            if step == -1 and (start == -1 or start >= _NO_END) and end <= -_NO_END:
-                result.append((number, None))
-                continue
-            extent = x.known_extent(number, "takes a part of")
-        if step == 0:
-            raise WeightsError("damaged: its step is 0")
-        positions = slice_positions(extent, start, end, step)
-        if not positions:
-            raise UnsupportedError(f"takes nothing of axis {number} of {x.shown}")
-        result.append((number, positions))
-    return result
-
-
-_NO_END = 2**31 - 1
-
-
-def _ends(c: Context, node: Node) -> list[int]:
-    """Return the ends of a Slice. They must not depend on free extents; a large number stands for the whole axis."""
-    low, high = c.constants.shapes(node.input(2), "its ends")
-    if low != high:
-        raise UnsupportedError(f"its ends depend on an extent that is free: {CHOOSE_SIZE}")
-    return high
 
 
 def _divided(x: FileTensor, axis: int, sizes: Sequence[int]) -> list[FileTensor]:
     """Return parts of these sizes along an axis."""
     ends = accumulate(sizes)
     return [x.slice_axis(axis, range(end - size, end)) for size, end in zip(sizes, ends, strict=True)]
-
-
-def _split(c: Context, node: Node) -> list[FileTensor]:
-    x = c.x(node)
-    axis = x.axis(node.integer("axis", 0))
-    extent = x.known_extent(axis, "splits")
-    if node.has("split"):
-        sizes = node.integers("split")
-    elif node.input(1) is not None:
-        sizes = c.constants.integers(node.input(1), "its parts")
-    else:
-        parts = node.integer("num_outputs", len(node.outputs))
-        size = -(-extent // max(parts, 1))
-        sizes = [size] * (parts - 1) + [extent - size * (parts - 1)]
-    if 0 in sizes:
-        raise UnsupportedError(f"splits {x.shown} into parts of which some are empty")
-    if sum(sizes) != extent or len(sizes) != len(node.outputs) or min(sizes) < 1:
-        raise WeightsError(f"damaged: splits {x.shown} along axis {axis} into {sizes}")
-    return _divided(x, axis, sizes)
 
 
 def _split_to_sequence(c: Context, node: Node) -> None:
@@ -199,13 +128,6 @@ def _look_up(c: Context, node: Node) -> FileTensor:
     return x.wrap_negative_indices(len(table)).look_up(table)
 
 
-def _tile(c: Context, node: Node) -> FileTensor:
-    x, times = c.x(node), c.constants.integers(node.input(1), "its repeats")
-    if len(times) != x.rank or min(times) < 1:
-        raise UnsupportedError(f"repeats {x.shown} {times} times")
-    return x.tile(times)
-
-
 def _concat(c: Context, node: Node) -> FileTensor:
     computed = c.first_computed(node.inputs)
     axis = computed.axis(node.integer("axis", 1))
@@ -226,14 +148,11 @@ def _with_batch_outside(x: FileTensor, axis: int) -> FileTensor:
     return x.with_batch_outside(axis) if is_movable else x
 
 
-PARTS: dict[str, Handler] = {
-    "Slice": _slice,
-    "Split": _split,
+SLICING: dict[str, Handler] = {
     "SplitToSequence": _split_to_sequence,
     "SequenceConstruct": _sequence,
     "SequenceAt": _sequence_at,
     "ConcatFromSequence": _concat_from_sequence,
     "Gather": _gather,
-    "Tile": _tile,
     "Concat": _concat,
 }

@@ -1,0 +1,77 @@
+"""Convert operators that take parts of a value, or compute along an axis. They serve constants and tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate
+
+from mpscnn.converters.constant import listed
+from mpscnn.converters.constant_pair import Array
+from mpscnn.converters.onnx_reader.operands import Operands, Row
+from mpscnn.converters.value import Value
+from mpscnn.errors import WeightsError
+
+
+def _slice(o: Operands) -> Value:
+    names = ("starts", "ends", "axes", "steps")
+    ranges = [o.setting(name, place, f"its {name}") for place, name in enumerate(names, start=1)]
+
+    def parts(shape: tuple[int, ...], *numbers: Array | Sequence[int] | None) -> list[slice]:
+        starts, ends, axes, steps = (
+            [] if one is None else listed(one, f"its {name}")
+            for one, name in zip(numbers, names, strict=True)
+        )
+        if numbers[0] is None or numbers[1] is None:
+            raise WeightsError("damaged: its starts or ends are missing")
+        result = [slice(None)] * len(shape)
+        given = zip(axes or range(len(starts)), starts, ends, steps or [1] * len(starts), strict=True)
+        for axis, start, end, step in given:
+            if step == 0:
+                raise WeightsError("damaged: its step is 0")
+            # A start before the axis means its first position for any step.
+            result[axis] = slice(max(start, -shape[axis]), end, step)
+        return result
+
+    return o.x().slice(parts, *ranges)
+
+
+def _split(o: Operands) -> list[Value]:
+    x, count = o.x(), len(o.node.outputs)
+    axis = x.axis(o.node.integer("axis", 0))
+    extent, sizes = x.known_extent(axis, "splits"), o.integers("split", 1, "its parts")
+    if sizes is None:
+        whole = o.node.integer("num_outputs", count)
+        size = -(-extent // max(whole, 1))
+        sizes = [size] * (whole - 1) + [extent - size * (whole - 1)]
+    if sum(sizes) != extent or len(sizes) != count or min(sizes) < 0:
+        raise WeightsError(f"damaged: splits {x.shown} along axis {axis} into {sizes[:5]}")
+    ends = accumulate(sizes)
+    parts = [slice(end - size, end) for size, end in zip(sizes, ends, strict=True)]
+    return [x.slice(lambda _, part=part: [*[slice(None)] * axis, part]) for part in parts]
+
+
+def _tile(o: Operands) -> Value:
+    return o.x().tile(o.constant(1, "its repeats").integers("its repeats"))
+
+
+def _argument(o: Operands) -> Value:
+    x, last = o.x(), bool(o.node.integer("select_last_index", 0))
+    axis = x.axis(o.node.integer("axis", 0))
+    places = x.argmax_or_argmin(axis, minimum=o.node.kind == "ArgMin", last=last)
+    return places if o.node.integer("keepdims", 1) else places.squeeze([axis])
+
+
+def _running_sum(o: Operands) -> Value:
+    x, (axis,) = o.x(), o.constant(1, "its axis").integers("its axis")
+    exclusive, backwards = (bool(o.node.integer(name, 0)) for name in ("exclusive", "reverse"))
+    return x.cumsum(x.axis(axis), exclusive=exclusive, backwards=backwards)
+
+
+PARTS: dict[str, Row] = {
+    "ArgMax": _argument,
+    "ArgMin": _argument,
+    "CumSum": _running_sum,
+    "Slice": _slice,
+    "Split": _split,
+    "Tile": _tile,
+}
