@@ -17,68 +17,21 @@ from mpscnn.converters.pytorch.timm_config import SEVERAL_TRANSFORMS
 from mpscnn.models.photo_transforms import NORMALISATIONS
 
 full = pytest.mark.full
-
-NETWORKS = [
-    "mobilenetv2_035",
-    pytest.param("mobilenetv2_050", marks=full),
-    pytest.param("mobilenetv2_100", marks=full),
-    "mobilenetv2_110d",
-    pytest.param("mobilenetv2_120d", marks=full),
-    pytest.param("mobilenetv2_140", marks=full),
-    "mnasnet_050",
-    pytest.param("mnasnet_075", marks=full),
-    pytest.param("mnasnet_100", marks=full),
-    pytest.param("mnasnet_140", marks=full),
-    "mobilenetv3_large_100",
-    pytest.param("mobilenetv3_large_075", marks=full),
-    "mobilenetv3_small_050",
-    "mobilenetv3_small_075",
-    pytest.param("mobilenetv3_small_100", marks=full),
-    "tf_mobilenetv3_large_075",
-    pytest.param("tf_mobilenetv3_large_100", marks=full),
-    "tf_mobilenetv3_large_minimal_100",
-    pytest.param("tf_mobilenetv3_small_075", marks=full),
-    pytest.param("tf_mobilenetv3_small_100", marks=full),
-    pytest.param("tf_mobilenetv3_small_minimal_100", marks=full),
-    "efficientnet_b0",
-    pytest.param("efficientnet_b1", marks=full),
-    pytest.param("efficientnet_b2", marks=full),
-    pytest.param("efficientnet_b3", marks=full),
-    pytest.param("efficientnet_b4", marks=full),
-    "tf_efficientnet_b1",
-    pytest.param("tf_efficientnet_b0", marks=full),
-    pytest.param("tf_efficientnet_b5", marks=full),
-    "efficientnet_lite0",
-    pytest.param("efficientnet_lite1", marks=full),
-    "tf_efficientnet_lite0",
-    pytest.param("tf_efficientnet_lite2", marks=full),
-    "tf_efficientnetv2_s",
-    pytest.param("tf_efficientnetv2_m", marks=full),
-    "mobilenetv4_conv_small",
-    "mobilenetv4_conv_small_050",
-    pytest.param("mobilenetv4_conv_small_035", marks=full),
-    "mobilenetv4_conv_medium",
-    pytest.param("mobilenetv4_conv_large", marks=full),
-    "mobilenetv4_hybrid_medium_075",
-    pytest.param("mobilenetv4_hybrid_medium", marks=full),
-    "mobilenetv4_hybrid_large_075",
-    pytest.param("mobilenetv4_hybrid_large", marks=full),
-    "mobilenetv1_100",
-    "mobilenetv1_100h",
-    pytest.param("mobilenetv1_125", marks=full),
-    "mobilenetv3_rw",
-    "mobilenetv3_large_150d",
-    "lcnet_035",
-    pytest.param("lcnet_050", marks=full),
-    pytest.param("lcnet_075", marks=full),
-    pytest.param("lcnet_100", marks=full),
-    pytest.param("lcnet_150", marks=full),
-    "mobilenet_edgetpu_100",
-    "mobilenet_edgetpu_v2_xs",
-    pytest.param("mobilenet_edgetpu_v2_s", marks=full),
-    pytest.param("mobilenet_edgetpu_v2_m", marks=full),
-    pytest.param("mobilenet_edgetpu_v2_l", marks=full),
-]
+#: The networks of the default tier, and those of the full tier.
+QUICK = """mobilenetv2_035 mobilenetv2_110d mnasnet_050 mobilenetv3_large_100 mobilenetv3_small_050
+    mobilenetv3_small_075 tf_mobilenetv3_large_075 tf_mobilenetv3_large_minimal_100 efficientnet_b0
+    tf_efficientnet_b1 efficientnet_lite0 tf_efficientnet_lite0 tf_efficientnetv2_s mobilenetv4_conv_small
+    mobilenetv4_conv_small_050 mobilenetv4_conv_medium mobilenetv4_hybrid_medium_075
+    mobilenetv4_hybrid_large_075 mobilenetv1_100 mobilenetv1_100h mobilenetv3_rw mobilenetv3_large_150d
+    lcnet_035 mobilenet_edgetpu_100 mobilenet_edgetpu_v2_xs"""
+SLOW = """mobilenetv2_050 mobilenetv2_100 mobilenetv2_120d mobilenetv2_140 mnasnet_075 mnasnet_100 mnasnet_140
+    mobilenetv3_large_075 mobilenetv3_small_100 tf_mobilenetv3_large_100 tf_mobilenetv3_small_075
+    tf_mobilenetv3_small_100 tf_mobilenetv3_small_minimal_100 efficientnet_b1 efficientnet_b2
+    efficientnet_b3 efficientnet_b4 tf_efficientnet_b0 tf_efficientnet_b5 efficientnet_lite1
+    tf_efficientnet_lite2 tf_efficientnetv2_m mobilenetv4_conv_small_035 mobilenetv4_conv_large
+    mobilenetv4_hybrid_medium mobilenetv4_hybrid_large mobilenetv1_125 lcnet_050 lcnet_075 lcnet_100
+    lcnet_150 mobilenet_edgetpu_v2_s mobilenet_edgetpu_v2_m mobilenet_edgetpu_v2_l"""
+NETWORKS = [*QUICK.split(), *(pytest.param(name, marks=full) for name in SLOW.split())]
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -18,43 +18,14 @@ from mpscnn.converters import read_network
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
 full = pytest.mark.full
-
-CLASSIFIERS = [
-    "resnet18",
-    pytest.param("resnet34", marks=full),
-    "resnet50",
-    pytest.param("resnet101", marks=full),
-    pytest.param("resnet152", marks=full),
-    "resnext50_32x4d",
-    pytest.param("resnext101_32x8d", marks=full),
-    pytest.param("resnext101_64x4d", marks=full),
-    pytest.param("wide_resnet50_2", marks=full),
-    pytest.param("wide_resnet101_2", marks=full),
-    "mobilenet_v2",
-    "shufflenet_v2_x0_5",
-    "shufflenet_v2_x1_0",
-    pytest.param("shufflenet_v2_x1_5", marks=full),
-    pytest.param("shufflenet_v2_x2_0", marks=full),
-    "squeezenet1_0",
-    "squeezenet1_1",
-    "mnasnet0_5",
-    "mnasnet0_75",
-    "mnasnet1_0",
-    "mnasnet1_3",
-    "mobilenet_v3_large",
-    "mobilenet_v3_small",
-    "efficientnet_b0",
-    pytest.param("efficientnet_b1", marks=full),
-    pytest.param("efficientnet_b2", marks=full),
-    pytest.param("efficientnet_b3", marks=full),
-    pytest.param("efficientnet_b4", marks=full),
-    "efficientnet_b5",
-    pytest.param("efficientnet_b6", marks=full),
-    pytest.param("efficientnet_b7", marks=full),
-    "efficientnet_v2_s",
-    pytest.param("efficientnet_v2_m", marks=full),
-    pytest.param("efficientnet_v2_l", marks=full),
-]
+#: The networks of the default tier, and those of the full tier.
+QUICK = """resnet18 resnet50 resnext50_32x4d mobilenet_v2 shufflenet_v2_x0_5 shufflenet_v2_x1_0 squeezenet1_0
+    squeezenet1_1 mnasnet0_5 mnasnet0_75 mnasnet1_0 mnasnet1_3 mobilenet_v3_large mobilenet_v3_small
+    efficientnet_b0 efficientnet_b5 efficientnet_v2_s"""
+SLOW = """resnet34 resnet101 resnet152 resnext101_32x8d resnext101_64x4d wide_resnet50_2 wide_resnet101_2
+    shufflenet_v2_x1_5 shufflenet_v2_x2_0 efficientnet_b1 efficientnet_b2 efficientnet_b3 efficientnet_b4
+    efficientnet_b6 efficientnet_b7 efficientnet_v2_m efficientnet_v2_l"""
+CLASSIFIERS = [*QUICK.split(), *(pytest.param(name, marks=full) for name in SLOW.split())]
 
 
 @pytest.mark.parametrize("name", CLASSIFIERS)

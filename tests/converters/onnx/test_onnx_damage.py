@@ -227,7 +227,7 @@ def test_places_outside_of_the_weights_file(tmp_path: Path, entries: dict[str, s
         read_network([with_external(tmp_path, lambda given: given.update(entries))])
 
 
-def test_a_changed_weights_file_is_converted_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_changed_weights_file_is_converted_again(tmp_path: Path) -> None:
     from mpscnn.converters.formats import model_files
 
     path = with_external(tmp_path)

@@ -108,7 +108,7 @@ def test_a_model_file_keeps_it(tmp_path: Path) -> None:
     assert other["mean"] == [0.0] * 3
 
 
-def converted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, given: Tensor, *options: str) -> Path:
+def converted(tmp_path: Path, given: Tensor, *options: str) -> Path:
     source, output = tmp_path / "file.tflite", tmp_path / "model.safetensors"
     source.write_bytes(classifier(given))
     # LiteRT does not compute means of integers as floats.
@@ -116,13 +116,11 @@ def converted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, given: Tensor, *o
     return output
 
 
-def test_convert_warns_where_a_file_does_not_say(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_convert_warns_where_a_file_does_not_say(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pillow = pytest.importorskip("PIL.Image", reason="needs Pillow")
     photo = tmp_path / "photo.png"
     pillow.new("RGB", (8, 8), (10, 20, 30)).save(photo)
-    output = converted(monkeypatch, tmp_path, image("float32"))
+    output = converted(tmp_path, image("float32"))
     warning = capsys.readouterr().err
     assert warning.startswith("warning: ")
     assert "file.tflite does not say how a photo becomes the network's input" in warning
@@ -133,24 +131,24 @@ def test_convert_warns_where_a_file_does_not_say(
         (image("float32"), ("--preprocess", "unit")),
         (quantized(image("uint8"), [0.5], [0]), ()),
     ):
-        output = converted(monkeypatch, tmp_path, given, *options)
+        output = converted(tmp_path, given, *options)
         assert capsys.readouterr().err == ""
         assert call("classify", "--model", str(output), str(photo)) == 0
         assert "class 2" in capsys.readouterr().out.splitlines()[1]
 
 
 def test_convert_does_not_warn_of_networks_that_take_no_photos(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    converted(monkeypatch, tmp_path, image("float32", channels=4))
+    converted(tmp_path, image("float32", channels=4))
     assert capsys.readouterr().err == ""
 
 
-def test_convert_with_a_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_convert_with_a_size(tmp_path: Path) -> None:
     free = Tensor("x", (1, 1, 1, 3), signature=(-1, -1, -1, 3))
-    output = converted(monkeypatch, tmp_path, free, "--size", "6x7", "--preprocess", "unit")
+    output = converted(tmp_path, free, "--size", "6x7", "--preprocess", "unit")
     assert mpscnn.load(output).network.input.shape == (None, 6, 7, 3)
-    output = converted(monkeypatch, tmp_path, free, "--preprocess", "unit")
+    output = converted(tmp_path, free, "--preprocess", "unit")
     assert mpscnn.load(output).network.input.shape == (None, None, None, 3)
 
 
