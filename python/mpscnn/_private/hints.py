@@ -194,6 +194,7 @@ ROWS: tuple[tuple[str, str, str], ...] = (
         "--image --images --input --source -i --data",
         "files and folders are given without an option",
     ),
+    ("option", "--camera --webcam", "a camera is given without an option, as camera:0"),
     ("option", "--conf --max-det --topk -k -n", _LIMITS),
     ("option", "--half --fp16", "it is --precision float16 here"),
     ("option", "--gpu --mps --cuda --cpu", "it is --device metal or --device cpu here"),

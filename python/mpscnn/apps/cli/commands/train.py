@@ -319,8 +319,8 @@ def train(
                     seed=seed,
                     class_weight=class_weight,
                 )
-                augment = Augmentation(rotation=rotation, mixup=mixup, cutmix=cutmix)
-                running |= {"validation": validation, "augment": augment}
+                variants = Augmentation(rotation=rotation, mixup=mixup, cutmix=cutmix)
+                running |= {"validation": validation, "augment": variants}
                 kind = classifier_kind(Path(folder), options, **running)
             else:
                 kind = scene_kind(
