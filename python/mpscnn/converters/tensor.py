@@ -32,6 +32,14 @@ from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.layers.subpixel import ChannelBlocks
 from mpscnn.graph.network import Network
 
+_OF_ONE: dict[str, Activation] = {
+    "deviation": {"kind": "linear", "a": 0.0},
+    "l2_norm": "absolute",
+    "sum_of_squares": {"kind": "power", "a": 1.0, "c": 2.0},
+    "variance": {"kind": "linear", "a": 0.0},
+}
+"""The functions that reductions of single elements compute. Those of other kinds change nothing."""
+
 
 @dataclass(frozen=True)
 class FileTensor(Arranged, Value):
@@ -207,7 +215,8 @@ class FileTensor(Arranged, Value):
         batch, own = (
             tuple(atom for atom in atoms if atom.is_batch is is_batch) for is_batch in (True, False)
         )
-        y = contractions.reduce(self.arranger, self, own, kind, pools=pools)
+        y: Arranged = self.map(_OF_ONE[kind], "/elements") if not own and kind in _OF_ONE else self
+        y = contractions.reduce(self.arranger, y, own, kind, pools=pools)
         kept = [() if axis in axes else y.axes[axis] for axis in range(self.rank)]
         if batch:
             kept[0] = batch + kept[0]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mpscnn.converters.affine import is_affine
 from mpscnn.converters.arrange import surroundings
 from mpscnn.converters.broadcast_views import stored
-from mpscnn.converters.layout import Axis, in_memory_order, product, without_batch
+from mpscnn.converters.layout import Axis, in_memory_order, product
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.fused_activation import fuse_activation
 from mpscnn.converters.onnx_reader.node import Node
@@ -34,12 +34,6 @@ _KINDS = {
 # Reductions that apply a function to each element before a sum, and those that apply a function to the sum.
 _SUMMANDS: dict[str, Activation] = {"ReduceL1": "absolute"}
 _OF_SUMS: dict[str, Activation] = {"ReduceLogSum": "logarithm"}
-# Over axes of extent 1, or over no axes, these reductions apply a function to each element. The other kinds apply no
-# function besides those above.
-_OF_ONE: dict[str, Activation] = {
-    "ReduceL2": "absolute",
-    "ReduceSumSquare": {"kind": "power", "a": 1.0, "c": 2.0},
-}
 
 
 # ---- Reductions ----------------------------------------------------------------------------------------------------
@@ -50,8 +44,6 @@ def _reduce(c: Context, node: Node) -> FileTensor:
     axes = _reduced_axes(c, node, x)
     if node.kind in _SUMMANDS:
         x = x.map(_SUMMANDS[node.kind], "/elements")
-    if node.kind in _OF_ONE and not without_batch(x.atoms_of(axes)):
-        x = x.map(_OF_ONE[node.kind], "/elements")
     y = x.reduce(_KINDS.get(node.kind, "sum"), axes)
     if node.kind in _OF_SUMS:
         y = y.map(_OF_SUMS[node.kind], "/sum")
