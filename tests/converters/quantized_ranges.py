@@ -51,6 +51,14 @@ class Case:
     versions: tuple[int, int] = field(default=(1, 2))
 
 
+#: Operators without quantized results in LiteRT: comparisons, and operators on floats or longer integers only.
+WITHOUT_RANGE = {
+    "ADD_N", "ARG_MAX", "ARG_MIN", "CAST", "CEIL", "CUMSUM", "CUSTOM TFLite_Detection_PostProcess", "DENSIFY",
+    "DEQUANTIZE", "EQUAL", "FAKE_QUANT", "FLOOR", "FLOOR_DIV", "GREATER", "GREATER_EQUAL", "L2_POOL_2D", "LESS",
+    "LESS_EQUAL", "LOCAL_RESPONSE_NORMALIZATION", "LOGICAL_AND", "LOGICAL_NOT", "LOGICAL_OR", "NOT_EQUAL", "ONE_HOT",
+    "POW", "REDUCE_ALL", "REDUCE_ANY", "ROUND", "SIGN", "SQUARE", "ZEROS_LIKE",
+}  # fmt: skip
+
 CASES = {
     "ABS": Case(options=(78, ())),
     "ADD": Case(inputs=(X, X), options=(11, ()), activation=0),

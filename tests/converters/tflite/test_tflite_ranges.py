@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from converters.quantized_files import judged
-from converters.quantized_ranges import CASES, Grid, X, file_of
+from converters.quantized_ranges import CASES, WITHOUT_RANGE, Grid, X, file_of
 from converters.tflite_writer import Operator, Tensor, constant, quantized, write_tflite
 from numpy.typing import NDArray
 
@@ -49,13 +49,6 @@ POSITIVE_ONLY = {"LOG", "RSQRT", "SQRT"}
 #: Operators whose layer clips to the range by its activation, without an additional layer.
 ATTACHED = {
     "ADD", "CONV_2D", "DEPTHWISE_CONV_2D", "DIV", "FULLY_CONNECTED", "MUL", "SUB", "TRANSPOSE_CONV",
-}  # fmt: skip
-#: Operators without quantized results in LiteRT: comparisons, and operators on floats or longer integers only.
-WITHOUT_RANGE = {
-    "ADD_N", "ARG_MAX", "ARG_MIN", "CAST", "CEIL", "CUMSUM", "CUSTOM TFLite_Detection_PostProcess", "DENSIFY",
-    "DEQUANTIZE", "EQUAL", "FAKE_QUANT", "FLOOR", "FLOOR_DIV", "GREATER", "GREATER_EQUAL", "L2_POOL_2D", "LESS",
-    "LESS_EQUAL", "LOCAL_RESPONSE_NORMALIZATION", "LOGICAL_AND", "LOGICAL_NOT", "LOGICAL_OR", "NOT_EQUAL", "ONE_HOT",
-    "POW", "REDUCE_ALL", "REDUCE_ANY", "ROUND", "SIGN", "SQUARE", "ZEROS_LIKE",
 }  # fmt: skip
 #: Operators that copy bytes, but that mpscnn computes in floats only.
 NOT_IN_INTEGERS = {"DEPTH_TO_SPACE", "MAXIMUM", "MINIMUM"}

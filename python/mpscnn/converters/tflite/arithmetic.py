@@ -177,6 +177,37 @@ def _fake_quantization(o: Operation) -> Made:
     return x.linear(scale, -zero * scale)
 
 
+def _prelu(o: Operation) -> Made:
+    """Convert PRELU: one slope, or one for each channel, becomes a PReLU layer; others a product with min(x, 0)."""
+    slope = o.real(1, "its slopes")
+    x = o.x()
+    if o.are_integers(0, 1):
+        return _prelu_by_parts(o, x, slope)
+    if slope.size == 0 or slope.ndim > x.rank or slope.size not in (1, slope.shape[-1]):
+        return _prelu_by_parts(o, x, slope)
+    tensor = o.tensor()
+    channels = tensor.shape[-1] or 0
+    if slope.size not in (1, channels):
+        raise WeightsError(f"damaged: slopes of shape {slope.shape} for {x.shown}")
+    name = o.name()
+    y = o.network.activation(tensor, "prelu", name=name)
+    o.network.graph.set_weight(name, "slope", np.resize(slope, channels))
+    return y
+
+
+def _prelu_by_parts(o: Operation, x: FileTensor, slope: NDArray[np.float32]) -> FileTensor:
+    low: Activation = {"kind": "clamp", "a": -float(np.finfo(np.float32).max), "b": 0.0}
+    below = x.map(low, "/below")
+    above = x.map("relu", "/above")
+    slopes = o.constant_layer(1, slope, x)
+    o.note_operand(1, slopes.tensor)
+    o.note_operand(0, below.tensor)
+    o.note_result(above.tensor)
+    scaled = below.combine("multiply", slopes, "/scaled")
+    o.note_result(scaled.tensor)
+    return above.combine("add", scaled, "", o.fused_activation(None))
+
+
 ARITHMETIC: dict[str, Handler] = {
     **dict.fromkeys(set(_TWO_TENSORS) - {"ADD_N"}, _binary),
     **dict.fromkeys(_FUNCTIONS, _function),
@@ -184,4 +215,5 @@ ARITHMETIC: dict[str, Handler] = {
     "FAKE_QUANT": _fake_quantization,
     "GELU": _function,
     "LEAKY_RELU": _function,
+    "PRELU": _prelu,
 }

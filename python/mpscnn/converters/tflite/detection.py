@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.tflite.flexbuffer import Number, read_map
-from mpscnn.errors import WeightsError
+from mpscnn.converters.tflite.operation import Handler, Operation
+from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.vision.detector import DetectionHead
 
 _REQUIRED = (
@@ -86,3 +87,17 @@ def _suppression(given: dict[str, Number]) -> dict[str, Any]:
     if given["use_regular_nms"]:
         return common | {"per_class": True, "max_per_class": int(given["detections_per_class"])}
     return common | {"per_class": False, "classes_per_box": int(given["max_classes_per_detection"])}
+
+
+def _detection(o: Operation) -> None:
+    """Convert the detection operator: its inputs become the outputs, and its options `Network.detection`."""
+    results = o.c.file.outputs
+    if len(o.outputs) != len(results) or set(o.outputs) != set(results):
+        raise UnsupportedError("its results must be the file's, and all of them")
+    o.c.heads = [o.tensor(place) for place in (0, 1)]
+    anchors = o.real(2, "its anchors")
+    heads = [(head.name, head.shape) for head in o.c.heads]
+    o.c.detection = detection_head(o.operator.custom_options, heads, anchors)
+
+
+DETECTION: dict[str, Handler] = {"CUSTOM TFLite_Detection_PostProcess": _detection}
