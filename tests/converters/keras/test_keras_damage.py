@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import tracemalloc
@@ -245,6 +246,67 @@ def test_models_that_double(path: Path) -> None:
 def test_contradictions(path: Path, layers: list[dict[str, Any]], reason: str) -> None:
     write_h5(path, functional(layers), {})
     assert reason in refusal(path)
+
+
+def _called(kind: str, arguments: list[Any], module: str = "keras.src.ops.numpy", **config: Any) -> Any:
+    """Return a model of Keras 3 that calls a function or layer with a sequence of 2^20 steps."""
+    source = {"class_name": "__keras_tensor__", "config": {"keras_history": ["image", 0, 0]}}
+    given = [[source, source]] if kind == "Attention" else [source, *arguments]
+    node = {"args": given, "kwargs": config.pop("kwargs", {})}
+    layers = [
+        {
+            "class_name": "InputLayer",
+            "module": "keras.layers",
+            "name": "image",
+            "config": {"name": "image", "batch_shape": [None, 1 << 20, 4]},
+            "inbound_nodes": [],
+        },
+        {
+            "class_name": kind,
+            "module": module,
+            "name": "y",
+            "config": {"name": "y", **config},
+            "inbound_nodes": [node],
+        },
+    ]
+    ends = {"input_layers": [["image", 0, 0]], "output_layers": [["y", 0, 0]]}
+    return {"class_name": "Functional", "module": "keras", "config": {"name": "m", "layers": layers, **ends}}
+
+
+POOLING = {"class_name": "GlobalAveragePooling1D", "module": "keras.layers", "config": {"name": "inner"}}
+PLACES = {"class_name": "__numpy__", "config": {"value": [0, 1 << 21], "dtype": "int32"}}
+EXTREME: dict[str, Any] = {
+    "steps": _called("TimeDistributed", [], "keras.layers", layer=POOLING),
+    "parts": _called("Split", [], indices_or_sections=1 << 20, axis=1),
+    "repeats": _called("Repeat", [], repeats=1 << 30, axis=1),
+    "rolled": _called("Roll", [], shift=5, axis=1),
+    "tiled": _called("Tile", [], repeats=[1, 1 << 30, 1 << 30]),
+    "padded": _called("Pad", [], pad_width=[[0, 0], [1 << 30, 0], [0, 0]], mode="constant"),
+    "classes": _called("OneHot", [], "keras.src.ops.nn", num_classes=1 << 31),
+    "sums": _called("Cumsum", [], axis=1),
+    "places": _called("Take", [PLACES], axis=1),
+    "new shape": _called("Reshape", [], newshape=[-1, 1 << 40]),
+    "axes": _called("ExpandDims", [], axis=[0] * 4000),
+    "order": _called("Transpose", [], axes=[0, 0, 0]),
+    "slice": _called("GetItem", [[{"class_name": "__slice__", "config": {"start": "a"}}]]),
+    "numbers": _called("Add", [{"class_name": "__numpy__", "config": {"value": [[1.0], [2.0, 3.0]]}}]),
+    "mask": _called("Attention", [], "keras.layers", kwargs={"use_causal_mask": True}),
+    "factors": _called("Rescaling", [], "keras.layers", scale=[[1.0]] * 4, offset=0.0),
+}
+
+
+@pytest.mark.parametrize("name", list(EXTREME))
+def test_functions_of_extreme_sizes_take_little_memory(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "model.keras"
+    write_keras(path, EXTREME[name], {})
+    tracemalloc.start()
+    try:
+        with contextlib.suppress(mpscnn.UnsupportedError, mpscnn.WeightsError):
+            converters.read_network([path])
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 10_000_000
 
 
 def test_weights_without_a_model(path: Path) -> None:

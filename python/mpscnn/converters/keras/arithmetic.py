@@ -84,7 +84,10 @@ def operands(c: LayerCall, count: int) -> list[Any]:
 
 def as_tensor(c: LayerCall, value: Any, suffix: str = "/number") -> FileTensor:
     """Return an operand as a tensor; a number becomes a constant."""
-    return value if isinstance(value, FileTensor) else c.constant(np.asarray(value, np.float32), suffix)
+    if isinstance(value, FileTensor):
+        return value
+    numbers = np.atleast_1d(value)
+    return c.constant(numbers.shape, lambda: numbers, suffix)
 
 
 def _operator(c: LayerCall, operation: str) -> FileTensor:

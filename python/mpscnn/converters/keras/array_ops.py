@@ -15,6 +15,7 @@ from mpscnn.converters.tensor import FileTensor
 from mpscnn.errors import UnsupportedError, WeightsError
 
 Handler = Callable[[LayerCall], Any]
+_MAX_PARTS = 1024
 
 # ---- Axes ----------------------------------------------------------------------------------------------------------
 
@@ -101,6 +102,8 @@ def _split(c: LayerCall) -> list[FileTensor]:
     if not isinstance(c.settings.values["indices_or_sections"], list):
         if given[0] < 1 or extent % given[0]:
             raise WeightsError(f"damaged: splits {x.shown} into {given[0]} parts along axis {axis}")
+        if given[0] > _MAX_PARTS:
+            raise UnsupportedError(f"splits {x.shown} into {given[0]} parts; supported are {_MAX_PARTS}")
         given = [*range(extent // given[0], extent, extent // given[0])]
     before, ends = [slice(None)] * axis, zip([0, *given], [*given, extent], strict=True)
     return [x.slice(lambda _, part=slice(first, last): [*before, part]) for first, last in ends]
@@ -125,8 +128,9 @@ def _stack(c: LayerCall) -> FileTensor:
 
 def _repeat(c: LayerCall) -> FileTensor:
     x, axis = c.x(), c.axis(c.x())
-    times = c.settings.single("repeats", 1)
-    return x.take(axis, [place // times for place in range(times * x.known_extent(axis, "repeats"))])
+    times = [1] * (x.rank + 1)
+    times[axis + 1] = c.settings.single("repeats", 1)
+    return x.wrap(x.expand_dims([axis + 1])).tile(times).merge_axes(axis, axis + 2)
 
 
 def _tile(c: LayerCall) -> FileTensor:
@@ -140,9 +144,12 @@ def _repeat_vector(c: LayerCall) -> FileTensor:
 
 
 def _roll(c: LayerCall) -> FileTensor:
-    x, axis, shift = c.x(), c.axis(c.x()), c.settings.single("shift", 0)
+    x, axis = c.x(), c.axis(c.x())
     extent = x.known_extent(axis, "rolls")
-    return x.take(axis, [(place - shift) % extent for place in range(extent)])
+    shift = c.settings.single("shift", 0) % extent
+    parts = (range(extent - shift, extent), range(extent - shift))
+    first, *others = (x.slice_axis(axis, part) for part in parts if part)
+    return first.concat(others, axis)
 
 
 def _flip(c: LayerCall) -> FileTensor:

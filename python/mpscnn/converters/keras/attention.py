@@ -33,8 +33,10 @@ def _attended(
         tokens, keys = (
             scores.known_extent(axis, "hides tokens of") for axis in (scores.rank - 2, scores.rank - 1)
         )
-        mask = np.where(np.tri(tokens, keys, dtype=bool), np.float32(0.0), np.float32(_HIDDEN))
-        scores = scores.combine("add", c.constant(mask, "/mask"), "/masked")
+        mask = c.constant(
+            (tokens, keys), lambda: np.where(np.tri(tokens, keys, dtype=bool), 0.0, _HIDDEN), "/mask"
+        )
+        scores = scores.combine("add", mask, "/masked")
     with c.under("/weights"):
         shares = scores.softmax([scores.rank - 1])
     with c.under("/values"):

@@ -5,6 +5,7 @@ It has the arguments of the call, the weights and the name of the layer. Its met
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from mpscnn.converters.affine import affine
 from mpscnn.converters.arrange import Arranger
 from mpscnn.converters.broadcast import varying_atoms
+from mpscnn.converters.budget import Cost
 from mpscnn.converters.contractions import pointwise
 from mpscnn.converters.keras.config import KerasLayer
 from mpscnn.converters.keras.functions import Function, axes_of, resolve_activation
@@ -46,6 +48,7 @@ class LayerCall:
         names: LayerNames,
         weights: WeightSource,
         generation: int,
+        is_again: bool,
     ) -> None:
         self.arranger = arranger
         self.network: Network = arranger.network
@@ -58,6 +61,7 @@ class LayerCall:
         self._path = path
         self._names = names
         self._weights = weights
+        self._is_again = is_again
         self._read: Weights | None = None
 
     def name(self, suffix: str = "") -> str:
@@ -112,11 +116,10 @@ class LayerCall:
         """Return a tensor of the network as a tensor of the file with the same axes."""
         return FileTensor.from_tensor(self.arranger, tensor)
 
-    def constant(self, values: Numbers, suffix: str) -> FileTensor:
-        """Return a constant as a tensor without a batch."""
-        values = np.atleast_1d(values)
-        tensor = self.arranger.constant(self.name(suffix), values.shape, lambda: values)
-        axes = tuple(self.arranger.atoms(values.shape))
+    def constant(self, shape: Sequence[int], make: Callable[[], Numbers], suffix: str) -> FileTensor:
+        """Return a constant as a tensor without a batch. `make` is called after the constant's bytes are counted."""
+        tensor = self.arranger.constant(self.name(suffix), shape, make)
+        axes = tuple(self.arranger.atoms(shape))
         return FileTensor(tensor, axes, tuple(atom for axis in axes for atom in axis), arranger=self.arranger)
 
     # ---- Layers with weights ---------------------------------------------------------------------------------------
@@ -128,8 +131,13 @@ class LayerCall:
         return self._read
 
     def set_weights(self, layer: str, **weights: Numbers | None) -> None:
-        """Set weights of a layer of the network. A role whose values are None has no weight."""
+        """Set weights of a layer of the network. A role whose values are None has no weight.
+
+        Copies of weights for further calls of the layer are counted.
+        """
         for role, values in weights.items():
+            if values is not None and self._is_again:
+                self.arranger.budget.copy(values.nbytes)
             if values is not None:
                 self.network.graph.set_weight(layer, role, np.asarray(values, np.float32))
 
@@ -180,6 +188,9 @@ class LayerCall:
         ):
             raise WeightsError(f"damaged: it has weights {[one.shape for one in weights]} for {x.shown}")
         alike = np.broadcast_arrays(*weights)
+        varying = [axis for axis, extent in enumerate(alike[0].shape, start=-alike[0].ndim) if extent > 1]
+        positions = math.prod(extent or 1 for extent in x.shape[min(varying, default=-1) :])
+        self.arranger.budget.spend(Cost(positions * len(weights), positions))
         found = [varying_atoms(x, values) for values in alike]
         tensor, rest, tail = self.arranger.channels_last(x, found[0][0] or x.axes[-1])
         count = tensor.shape[-1] or 1

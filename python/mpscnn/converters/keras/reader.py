@@ -32,6 +32,7 @@ _CUSTOM = "is a class of the file's author, whose code is not in the file"
 _IN_TRAINING = "is called with training=True, so its results are random or combine images: call it without"
 _QUANTIZED = "is quantised by Keras: save the model before Model.quantize is called"
 _MAX_CALLS = 10_000
+_MAX_STEPS = 1024
 # A model that scales its input by at most this factor (255 becomes about 2) takes photos with samples 0 to 255.
 _MAX_SCALE = 2.01 / 255.0
 
@@ -132,6 +133,7 @@ class _Converter:
         self._unsupported = UnsupportedLayers(file.origin)
         self._orders: dict[int, list[tuple[KerasLayer, int]]] = {}
         self._calls = 0
+        self._converted: set[Path] = set()
         self._operators = Operators(network)
         self._arranger = Arranger(network, batch_atom(None), names.unique, Budget(lambda: file.size))
 
@@ -204,6 +206,8 @@ class _Converter:
 
         def steps() -> list[FileTensor]:
             count = x.known_extent(1, "applies a layer to each step of")
+            if count > _MAX_STEPS:
+                raise UnsupportedError(f"applies a layer to {count} steps; supported are {_MAX_STEPS}")
             return [x.slice_axis(1, range(step, step + 1)).squeeze([1]) for step in range(count)]
 
         results: list[FileTensor] = []
@@ -274,7 +278,9 @@ class _Converter:
             names=self._names,
             weights=self._file.weights,
             generation=self._file.generation,
+            is_again=path in self._converted,
         )
+        self._converted.add(path)
         self._arranger.name = applied.name
         return applied
 
