@@ -16,6 +16,7 @@ import pytest
 
 from mpscnn import converters
 from mpscnn.errors import Error
+from mpscnn.training.checkpoint import read_checkpoint
 
 pytest.importorskip("onnx", reason="needs onnx")
 FUZZ = Path(__file__).parent
@@ -74,6 +75,18 @@ def caffe_layers(seed: int, count: int) -> Files:
     yield from module("extreme_layers").caffe_draws(seed, count)
 
 
+def torch_files(seed: int, count: int) -> Files:
+    yield from module("extreme_weights").torch_draws(seed, count)
+
+
+def safetensors_files(seed: int, count: int) -> Files:
+    yield from module("extreme_weights").safetensors_draws(seed, count)
+
+
+def checkpoints(seed: int, count: int) -> Files:
+    yield from module("extreme_weights").checkpoint_draws(seed, count)
+
+
 def changed(name: str, message: Any, seed: int, count: int) -> Files:
     """Yield some of the extreme forms of an example."""
     found = list(module("extreme_messages").extreme_messages(message))
@@ -81,7 +94,7 @@ def changed(name: str, message: Any, seed: int, count: int) -> Files:
         yield f"{name}, {what}", made.SerializeToString()
 
 
-#: The files of each format: their suffix, and the number of draws for each operator in the full tier.
+#: The files of each format: their suffix, and the number of draws in the full tier, for each operator if it has some.
 FORMATS: dict[Callable[[int, int], Files], tuple[str, int]] = {
     onnx_draws: (".onnx", 30),
     onnx_examples: (".onnx", 1),
@@ -91,10 +104,19 @@ FORMATS: dict[Callable[[int, int], Files], tuple[str, int]] = {
     tflite_operators: (".tflite", 30),
     keras_layers: (".h5", 30),
     caffe_layers: (".prototxt", 30),
+    torch_files: (".pth", 400),
+    safetensors_files: (".safetensors", 400),
+    checkpoints: (".npz", 400),
 }
+#: The number of files without operators in the test of allocations.
+WEIGHTS = 40
 
 
 def read(path: Path) -> object:
+    if path.suffix in (".pth", ".safetensors"):
+        return module("extreme_weights").read_weights(path)
+    if path.suffix == ".npz":
+        return read_checkpoint(path)
     if path.suffix == ".prototxt":
         weights = path.with_suffix(".caffemodel")
         weights.write_bytes(module("converters.caffe_writer").weights(CAFFE_WEIGHTS))
@@ -117,9 +139,11 @@ def cost(path: Path) -> int:
 def test_extreme_files_allocate_little(
     draws: Callable[[int, int], Files], tmp_path: Path, full: bool
 ) -> None:
-    """Read a file for each operator. The default tier reads one of eight of them."""
-    path, count = tmp_path / f"extreme{FORMATS[draws][0]}", 0
-    for name, content in islice(draws(1, 1), 0, None, 1 if full else 8):
+    """Read a file for each operator, and some of weights. The default tier reads one of eight of them."""
+    suffix, count = FORMATS[draws][0], 0
+    path = tmp_path / f"extreme{suffix}"
+    drawn = WEIGHTS if suffix in (".pth", ".safetensors", ".npz") else 1
+    for name, content in islice(draws(1, drawn), 0, None, 1 if full else 8):
         path.write_bytes(content)
         peak = cost(path)
         assert peak < ALLOCATED, f"{name}: {peak:,} bytes for a file of {len(content):,}"
