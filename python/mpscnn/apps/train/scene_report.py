@@ -17,7 +17,7 @@ from mpscnn.errors import ParameterError
 from mpscnn.evaluation.segmenter import SegmenterEvaluation
 from mpscnn.training.classifier import Record
 from mpscnn.training.scenes.average_precision import AveragePrecision
-from mpscnn.training.scenes.training import SceneTraining, measured_best
+from mpscnn.training.scenes.training import SceneTraining
 
 __all__ = ["SCENE_REPORT_FILES", "DetectorMeasures", "SceneReport", "scene_report"]
 
@@ -98,7 +98,7 @@ class SceneReport:
 
 def scene_report(training: SceneTraining, seconds: float) -> SceneReport:
     """Measure the best weights on the photos for validation. `seconds` is the time of the training."""
-    measured: Any = measured_best(training)
+    measured: Any = training.measured()
     images, labels, seconds = len(training.task.validation), training.labels, max(seconds, 1e-9)
     if not isinstance(measured, AveragePrecision):
         unseen = np.zeros((len(labels), 1), np.int64)  # stretched photos have no pixels that are not seen

@@ -84,7 +84,7 @@ def segmenter_of(network: Network, classes: int, size: tuple[int, int], architec
     net, last = maps.network, maps.network[maps.last]
     x = _lraspp(maps, classes) if architecture == "lraspp" else _deeplab(net, last, classes)
     net.output(_resized(net, x, net.input, "scores"))
-    return _named(net, f"{architecture}_{network.name}")
+    return _named(net, f"{architecture}_of_{classes}_classes")
 
 
 # ---- Detectors ---------------------------------------------------------------------------------------------------
@@ -107,7 +107,7 @@ def _ssdlite(maps: FeatureMaps, classes: int, boxes: NDArray[np.float64]) -> Net
     strides = [2**number for number in found]
     head = ssd_head(score="softmax", strides=strides, anchors=_scales(boxes))
     net = add_heads(net, list(found.values()), classes, head, first_shapes=ANCHORS_AT_A_POINT)
-    net = _named(net, f"ssdlite_{maps.network.name}")
+    net = _named(net, f"ssdlite_of_{classes}_classes")
     height, width = (extent or 0 for extent in net.input.shape[1:3])
     anchors, predicted = len(head.detector((height, width)).anchors), net.outputs[0].shape[1]
     if anchors != predicted:

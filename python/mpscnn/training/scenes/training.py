@@ -114,6 +114,10 @@ class SceneTraining:
         network.labels = self.labels
         return network
 
+    def measured(self) -> Any:
+        """Measure the network with the best weights on the photos for validation, as `SceneTask.measure`."""
+        return self.task.measure(self.result, device=self._device, threads=self._threads)
+
     def remove(self) -> None:
         """Remove the run's files, and its folder if nothing else is in it."""
         self._run.remove()
@@ -213,8 +217,3 @@ class SceneTraining:
         steps = self.options.epochs * self._steps_of_epoch()
         warm = max(steps // _WARM_UP_SHARE, 1)
         return warm_up(warm, cosine(self.options.learning_rate, max(steps - warm, 1)))
-
-
-def measured_best(training: SceneTraining) -> Any:
-    """Measure the network with the best weights on the validation photos."""
-    return training.task.measure(training.result, device=training._device, threads=training._threads)
