@@ -9,7 +9,10 @@ from functools import cache
 
 __all__ = ["ROWS", "twin_of"]
 
-_FIT = "mpscnn.train(folder) trains on photos, and mpscnn.Trainer(network).fit(data) on arrays"
+_FIT = (
+    "mpscnn.train(folder, model) returns a model that is trained on photos, and "
+    "mpscnn.Trainer(network).fit(data) trains on arrays"
+)
 _DEVICE = (
     "device='cpu' or 'metal' of mpscnn.load, Network.compile and Trainer chooses it; mpscnn.devices() "
     "lists them"
@@ -146,7 +149,8 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ),
     ("argument", "in_channels in_features", "the channels of the input follow from the tensor"),
     ("argument", "betas", "they are beta1= and beta2= here"),
-    ("argument", "map_location providers device_map compute_units device", _DEVICE),
+    ("argument", "map_location device_map compute_units device", _DEVICE),
+    ("argument", "providers", "it is device= here; mpscnn.InferenceSession takes providers="),
     ("argument", "conf score_threshold iou_threshold max_detections top", _LIMITS),
     ("argument", "task", "the file says the task, and Model.task has it"),
     ("argument", "stream workers num_workers", _RUNS),

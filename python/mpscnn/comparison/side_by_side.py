@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from mpscnn._private.arrays import naming_remedy
 from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn._private.files import convert_read_errors, require_regular
 from mpscnn.comparison.alignment import Pairs, align
@@ -245,7 +246,8 @@ def _check(arrays: Sequence[Array], engine: Engine, shapes: Sequence[tuple[int |
     )
     if not fits:
         given = ", ".join(str(array.shape) for array in arrays)
-        raise ShapeError(f"compare: the inputs of {engine.title} are {_text(engine.inputs)}, got {given}")
+        with naming_remedy(shapes, arrays, arrays):
+            raise ShapeError(f"compare: the inputs of {engine.title} are {_text(engine.inputs)}, got {given}")
 
 
 def _photos(given: Any, shape: tuple[int, ...], sides: tuple[Side, Side]) -> Array:

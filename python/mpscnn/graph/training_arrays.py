@@ -153,7 +153,11 @@ def _require_used(settings: Mapping[str, Any]) -> None:
 def loss_settings(network: NetworkStructure, loss: str | Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings of a loss for the core, as plain Python values."""
     if not isinstance(loss, str) and not (isinstance(loss, Mapping) and "kind" in loss):
-        raise ParameterError(f"loss must be a name, or parameters as a mapping with 'kind', got {loss!r}")
+        own = "; losses of your own are not supported" if callable(loss) else ""
+        raise ParameterError(
+            f"loss must be a name, or parameters as a mapping with 'kind', got {loss!r}{own}; "
+            "`mpscnn.operations(training=True)` lists losses"
+        )
     if isinstance(loss, str):
         loss = WORDS.get(loss.lower().removesuffix("loss").removesuffix("_"), loss)
     settings: dict[str, Any] = plain("loss", {"kind": loss} if isinstance(loss, str) else loss)

@@ -55,7 +55,7 @@ class Objective:
         if (weights is not None) != self._weighted:
             raise ParameterError(
                 "weights of the losses are for a trainer with weighted=True, and needed there, got "
-                + ("weights" if weights is not None else "none")
+                + ("weights" if weights is not None else "none; fit(class_weight='balanced') weighs classes")
             )
 
     def targets(self, labels: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:

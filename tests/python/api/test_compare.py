@@ -91,6 +91,14 @@ def test_the_first_difference_is_named() -> None:
     assert mpscnn.compare(small_network(), small_network(scale=1.01), tolerance=0.02).equal
 
 
+def test_the_error_about_shapes_names_the_order_of_axes() -> None:
+    net = mpscnn.Network(input=(6, 5, 3))
+    net.output(net.conv2d(net.input, 2, 3))
+    net.initialize_weights()
+    with pytest.raises(mpscnn.ShapeError, match=r"got \(1, 3, 6, 5\); x\.transpose\(0, 2, 3, 1\) fits"):
+        mpscnn.compare(net, net.copy(), np.zeros((1, 3, 6, 5), np.float32))
+
+
 def test_orders_of_an_onnx_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
