@@ -12,9 +12,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from drawn_scenes import write_scenes
 
 import mpscnn
+from mpscnn.training.scenes.networks import segmenter_of
 
 _PHOTOS, _SIDE = 1000, 128
 _MODEL = "cifar10_mobilenet_v2"
@@ -32,6 +34,21 @@ def train(task: Any, folder: Path, *, photos: int, threads: int, **options: Any)
     return mpscnn.train(
         folder / "photos", _MODEL, task=task, threads=threads, **_OPTIONS[task] | labels | options
     )
+
+
+def at_the_size_of_the_photos(model: Any, folder: Path, held: list[int]) -> Any:
+    """Evaluate a segmenter on whole photos: as it is, and with its weights in a network of the photos' size."""
+    samples = [(folder / f"photos/{i:04}.png", folder / f"masks/{i:04}.png") for i in held]
+    classifier = mpscnn.load(_MODEL).network
+    larger = segmenter_of(classifier, len(model.labels), (_SIDE, _SIDE), "lraspp")
+    larger.load_weights(model.network.weights, layout="OHWI")
+    larger.preprocess, larger.labels = model.preprocess, model.labels
+    return [mpscnn.evaluate_segmenter(one, samples) for one in (model, mpscnn.Model(larger))]
+
+
+def held_photos(photos: int) -> list[int]:
+    """Return the numbers of the photos for validation, which `mpscnn.train` chooses with seed 0."""
+    return sorted(np.random.default_rng([0, photos]).permutation(photos)[: round(0.2 * photos)].tolist())
 
 
 def main() -> None:
@@ -62,7 +79,10 @@ def main() -> None:
             output=given.output,
             **options,
         )
-    print(model.report.evaluation)
+        larger = []
+        if given.task == "segment":
+            larger = at_the_size_of_the_photos(model, Path(folder), held_photos(given.photos))
+    print(model.report.evaluation, *larger, sep="\n")
     print(
         f"{time.process_time() - before:.0f} s of processor time, {time.perf_counter() - began:.0f} s in all, "
         f"{given.threads} threads"

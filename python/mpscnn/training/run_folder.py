@@ -102,7 +102,7 @@ class RunFolder:
         except Exception as error:  # the modules zipfile and zlib raise many kinds
             raise WeightsError(f"{path}: is damaged: {error}") from error
 
-    def write_weights(self, name: str, weights: Mapping[str, NDArray[np.float32]]) -> None:
+    def write_weights(self, name: str, weights: Mapping[str, Any]) -> None:
         """Write weights by name."""
         with replace_atomically(self / name, WeightsError) as file:
             np.savez(file, **weights)
