@@ -19,6 +19,7 @@ from mpscnn.converters.keras.images import IMAGES
 from mpscnn.converters.keras.layer_call import LayerCall
 from mpscnn.converters.keras.normalizations import NORMALIZATIONS
 from mpscnn.converters.keras.recurrent import RECURRENT
+from mpscnn.converters.keras.settings import Settings
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.errors import UnsupportedError
@@ -62,27 +63,69 @@ def differs_in_training(layer: KerasLayer) -> bool:
 FUNCTIONS: dict[str, Handler] = {**ARITHMETIC, **ARRAY_FUNCTIONS}
 """The functions that convert calls of keras.ops."""
 
-# TensorFlow's names of functions in TFOpLambda layers, and the names in keras.ops.
+# The names in keras.ops of TensorFlow's functions, which TFOpLambda layers of Keras 2 call.
 _TENSORFLOW = {
     "__operators__.add": "Add",
+    "cast": "Cast",
+    "clip_by_value": "Clip",
+    "concat": "Concatenate",
+    "expand_dims": "ExpandDims",
+    "linalg.matmul": "Matmul",
+    "math.abs": "Absolute",
     "math.add": "Add",
-    "math.subtract": "Subtract",
-    "math.multiply": "Multiply",
-    "math.truediv": "TrueDivide",
     "math.divide": "TrueDivide",
+    "math.exp": "Exp",
+    "math.maximum": "Maximum",
+    "math.minimum": "Minimum",
+    "math.multiply": "Multiply",
+    "math.pow": "Power",
+    "math.reduce_max": "Max",
+    "math.reduce_mean": "Mean",
+    "math.reduce_min": "Min",
+    "math.reduce_sum": "Sum",
+    "math.rsqrt": "Rsqrt",
+    "math.sigmoid": "Sigmoid",
+    "math.sqrt": "Sqrt",
+    "math.square": "Square",
+    "math.subtract": "Subtract",
+    "math.tanh": "Tanh",
+    "math.truediv": "TrueDivide",
+    "nn.gelu": "Gelu",
     "nn.relu": "Relu",
     "nn.relu6": "Relu6",
     "nn.silu": "Silu",
-    "math.sigmoid": "Sigmoid",
-    "math.tanh": "Tanh",
-    "math.exp": "Exp",
+    "nn.softmax": "Softmax",
+    "nn.softplus": "Softplus",
+    "reshape": "Reshape",
+    "split": "Split",
+    "squeeze": "Squeeze",
+    "stack": "Stack",
+    "tile": "Tile",
+    "transpose": "Transpose",
 }
+# The names of settings in keras.ops for those of TensorFlow's arguments that differ.
+_ARGUMENTS = {
+    "clip_value_max": "x_max",
+    "clip_value_min": "x_min",
+    "multiples": "repeats",
+    "num_or_size_splits": "indices_or_sections",
+    "perm": "axes",
+    "shape": "newshape",
+}
+_REFUSED_ARGUMENTS = ("adjoint_a", "adjoint_b", "transpose_a", "transpose_b")
 
 
 def _tensorflow_function(c: LayerCall) -> Any:
     name = c.settings.text("function", "")
-    if name not in _TENSORFLOW:
-        raise UnsupportedError(f"TensorFlow's function {quote_name(name)} is not supported")
+    if name not in _TENSORFLOW or any(c.keywords.get(given) for given in _REFUSED_ARGUMENTS):
+        raise UnsupportedError(
+            f"TensorFlow's function {quote_name(name)} is not supported with its arguments"
+        )
+    if name == "split" and isinstance(c.keywords.get("num_or_size_splits"), list):
+        raise UnsupportedError("splits into parts of different sizes, which is not supported")
+    defaults = {"approximate": False} if name == "nn.gelu" else {}
+    given = {_ARGUMENTS.get(key, key): value for key, value in c.keywords.items() if key != "name"}
+    c.settings = Settings(defaults | given)
     return FUNCTIONS[_TENSORFLOW[name]](c)
 
 
