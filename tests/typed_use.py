@@ -69,7 +69,6 @@ def training(network: mpscnn.Network, image: NDArray[np.float32]) -> None:
     next(trainer.fit((image, image)))  # type: ignore[call-overload]
     next(trainer.iter_epochs((image, image), epochs=2)).loss.is_integer()
     trainer.fit((image, image), epoch=2)  # type: ignore[call-arg]
-    trainer.fit((image, image), callbacks=[lambda epoch: epoch.los])  # type: ignore[attr-defined]
     trainer.fit((image, image), early_stopping=mpscnn.EarlyStopping(monitor="val_loss"))  # type: ignore[arg-type]
 
 

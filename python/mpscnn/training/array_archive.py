@@ -1,11 +1,14 @@
-"""Read archives of arrays (.npz) from untrusted sources. Each member is checked before its memory is allocated."""
+"""Write archives of arrays (.npz), and read them from untrusted sources.
+
+Each member is checked before its memory is allocated.
+"""
 
 from __future__ import annotations
 
 import io
 import math
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -25,6 +28,14 @@ _READ_HEADER: dict[tuple[int, int], Callable[..., tuple[tuple[int, ...], bool, n
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
 }
+
+
+def write_arrays(file: BinaryIO, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write arrays of numbers by name. All versions of NumPy write the same members, and any name is allowed."""
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(name + _SUFFIX, "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
 
 
 def read_arrays(path: Path, is_known: Callable[[str], bool]) -> dict[str, NDArray[Any]]:

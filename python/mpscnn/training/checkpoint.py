@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mpscnn._private.files import replace_atomically
 from mpscnn.errors import Error, ParameterError, WeightsError
-from mpscnn.training.array_archive import read_arrays, require_readable
+from mpscnn.training.array_archive import read_arrays, require_readable, write_arrays
 from mpscnn.training.frozen_layers import PREFIX as FROZEN
 from mpscnn.training.optimizers import Optimizer, optimizer_from_settings, optimizer_settings
 
@@ -40,7 +40,7 @@ def write_checkpoint(
     """
     text = np.frombuffer(json.dumps({"format": _FORMAT, **settings}).encode(), np.uint8)
     with replace_atomically(path, WeightsError) as file:
-        np.savez(file, settings=text, **arrays)
+        write_arrays(file, {"settings": text, **arrays})
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mpscnn._private.files import convert_write_errors, read_content, replace_atomically
 from mpscnn.errors import ParameterError, WeightsError
 from mpscnn.graph.network import Network
-from mpscnn.training.array_archive import read_arrays, require_readable
+from mpscnn.training.array_archive import read_arrays, require_readable, write_arrays
 
 __all__ = ["RunFolder", "fingerprint"]
 
@@ -105,7 +105,7 @@ class RunFolder:
     def write_weights(self, name: str, weights: Mapping[str, Any]) -> None:
         """Write weights by name."""
         with replace_atomically(self / name, WeightsError) as file:
-            np.savez(file, **weights)
+            write_arrays(file, weights)
 
 
 def fingerprint(files: Iterable[tuple[str, str]], settings: Any, network: Network) -> str:

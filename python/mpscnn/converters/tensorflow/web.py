@@ -95,7 +95,7 @@ def _layers_model(path: Path, topology: dict[str, Any], weights: WebWeights, opt
     model = parse_model(topology.get("model_config", topology))
     generation = major_version(topology.get("keras_version"))
     return convert_keras(
-        KerasFile(str(path), model, PlainWeights(weights), generation, weights.size), options
+        KerasFile(str(path), model, PlainWeights(weights), generation, weights.size()), options
     )
 
 
