@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from agreement import results
 from exact_engines import onnxruntime_session
 from reference.arithmetic import OPERATIONS as ARITHMETIC
 
@@ -52,9 +53,7 @@ def assert_same(
         x = generator.uniform(-3.0, 3.0, shape).astype(np.float32)
         inputs.append(x)
         feeds[argument.name] = x.transpose(0, 3, 1, 2) if layout == "nchw" and x.ndim == 4 else x
-    ours = network.compile(device="cpu", precision="float32").session(threads=1).run(inputs)
-    expected = list(ours.values()) if isinstance(ours, dict) else [ours]
-    for result, reference in zip(session.run(None, feeds), expected, strict=True):
+    for result, reference in zip(session.run(None, feeds), results(network, *inputs), strict=True):
         if layout == "nchw" and result.ndim == 4:
             result = result.transpose(0, 2, 3, 1)
         assert result.shape == reference.shape
