@@ -63,6 +63,9 @@ _REDUCTIONS: dict[str, Callable[..., Array]] = {
     "product": lambda x, **over: np.prod(x, dtype=x.dtype, **over),
     "max": lambda x, **over: np.max(x, **over, **({} if x.size else {"initial": _lowest(x.dtype)})),
     "min": lambda x, **over: np.min(x, **over, **({} if x.size else {"initial": _highest(x.dtype)})),
+    "log_sum": lambda x, **over: np.log(np.sum(x, **over)).astype(x.dtype),
+    "log_sum_exp": lambda x, **over: np.log(np.sum(np.exp(x), **over)).astype(x.dtype),
+    "sum_of_squares": lambda x, **over: np.sum(np.square(x), dtype=x.dtype, **over),
     "l1_norm": lambda x, **over: np.sum(np.abs(x), **over).astype(x.dtype),
     "l2_norm": lambda x, **over: np.sqrt(np.sum(np.square(x), **over)).astype(x.dtype),
 }
@@ -343,7 +346,8 @@ class Constant(ConstantPair, Value):
         """Reduce the array over axes; None: over all axes.
 
         Args:
-            kind: "sum", "mean", "product", "max", "min", "l1_norm" or "l2_norm".
+            kind: "sum", "mean", "product", "max", "min", "l1_norm", "l2_norm", "sum_of_squares", "log_sum" or
+                "log_sum_exp".
             axes: the numbers of the axes.
             keeps_axes: whether the axes are kept with the extent 1.
         """

@@ -205,10 +205,14 @@ class FileTensor(Arranged, Value):
         """Reduce the tensor over axes, which are kept with the extent 1.
 
         Args:
-            kind: the kind of mpscnn's reduction layer.
+            kind: the kind of mpscnn's reduction layer, "l1_norm" or "log_sum" (the logarithm of the sum).
             axes: the numbers of the file's axes.
             pools: whether a global pooling may replace the reduction of a whole image.
         """
+        if kind == "l1_norm":
+            return self.map("absolute", "/elements").reduce("sum", axes, pools=pools)
+        if kind == "log_sum":
+            return self.reduce("sum", axes, pools=pools).map("logarithm", "/sum")
         atoms = self.atoms_of(axes)
         if any(atom.is_batch and atom.high != 1 for atom in atoms):
             raise MixedImagesError(f"reduces {self.shown} along the batch: {ONE_IMAGE}")

@@ -74,7 +74,17 @@ BINARY = [
     *("Add", "Div", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Max", "Min", "Mul"),
     *("Pow", "Sub"),
 ]
-REDUCED = ["ReduceL1", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd"]
+REDUCED = [
+    "ReduceL1",
+    "ReduceL2",
+    "ReduceLogSum",
+    "ReduceLogSumExp",
+    "ReduceMax",
+    "ReduceMean",
+    "ReduceMin",
+    "ReduceProd",
+]
+REDUCED += ["ReduceSumSquare"]
 
 
 def scattered(kind: str) -> Make:

@@ -208,13 +208,6 @@ def _trilu(node: Node, operands: Operands) -> Constant:
 # ---- Along axes ----------------------------------------------------------------------------------------------------
 
 
-def _reduce(kind: str, node: Node, operands: Operands) -> Constant:
-    axes = _stated(node, operands, "axes", 1)
-    if axes is None or (axes.size if isinstance(axes, Constant) else len(axes)) == 0:
-        axes = [] if node.integer("noop_with_empty_axes", 0) else None
-    return given(operands, 0).reduce(kind, axes, keeps_axes=bool(node.integer("keepdims", 1)))
-
-
 # ---- Quantisation and normalization --------------------------------------------------------------------------------
 
 
@@ -344,15 +337,6 @@ _OF_TWO = {
     "Sub": "subtract",
     "Xor": "xor",
 }
-_REDUCTIONS = {
-    "ReduceL1": "l1_norm",
-    "ReduceL2": "l2_norm",
-    "ReduceMax": "max",
-    "ReduceMean": "mean",
-    "ReduceMin": "min",
-    "ReduceProd": "product",
-    "ReduceSum": "sum",
-}
 _ELEMENTWISE: dict[str, Compute] = {
     **{kind: partial(_function, *function) for kind, function in _FUNCTIONS.items()},
     **{kind: partial(_arithmetic, operation) for kind, operation in _OF_TWO.items()},
@@ -374,7 +358,6 @@ ELEMENTWISE = frozenset(_ELEMENTWISE)
 
 COMPUTED: dict[str, Compute] = {
     **_ELEMENTWISE,
-    **{kind: partial(_reduce, name) for kind, name in _REDUCTIONS.items()},
     "BatchNormalization": _batch_normalization,
     "Concat": _concat,
     "ConstantOfShape": _fill,

@@ -67,7 +67,31 @@ def _running_sum(o: Operands) -> Value:
     return x.cumsum(x.axis(axis), exclusive=exclusive, backwards=backwards)
 
 
+_REDUCTIONS = {
+    "ReduceL1": "l1_norm",
+    "ReduceL2": "l2_norm",
+    "ReduceLogSum": "log_sum",
+    "ReduceLogSumExp": "log_sum_exp",
+    "ReduceMax": "max",
+    "ReduceMean": "mean",
+    "ReduceMin": "min",
+    "ReduceProd": "product",
+    "ReduceSum": "sum",
+    "ReduceSumSquare": "sum_of_squares",
+}
+
+
+def _reduce(o: Operands) -> Value:
+    x, given = o.x(), o.integers("axes", 1, "its axes")
+    axes = sorted({x.axis(axis) for axis in given or ()})
+    if not given and not o.node.integer("noop_with_empty_axes", 0):
+        axes = list(range(x.rank))
+    y = x.reduce(_REDUCTIONS[o.node.kind], axes)
+    return y if o.node.integer("keepdims", 1) else y.squeeze(axes)
+
+
 PARTS: dict[str, Row] = {
+    **dict.fromkeys(_REDUCTIONS, _reduce),
     "ArgMax": _argument,
     "ArgMin": _argument,
     "CumSum": _running_sum,

@@ -19,47 +19,6 @@ from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.zero_epsilon import batch_norm_epsilon, group_norm_epsilon, layer_norm_epsilon
 from mpscnn.errors import UnsupportedError, WeightsError
-from mpscnn.graph.layer_arguments import Activation
-
-_KINDS = {
-    "ReduceMean": "mean",
-    "ReduceSum": "sum",
-    "ReduceMax": "max",
-    "ReduceMin": "min",
-    "ReduceProd": "product",
-    "ReduceL2": "l2_norm",
-    "ReduceSumSquare": "sum_of_squares",
-    "ReduceLogSumExp": "log_sum_exp",
-}
-# Reductions that apply a function to each element before a sum, and those that apply a function to the sum.
-_SUMMANDS: dict[str, Activation] = {"ReduceL1": "absolute"}
-_OF_SUMS: dict[str, Activation] = {"ReduceLogSum": "logarithm"}
-
-
-# ---- Reductions ----------------------------------------------------------------------------------------------------
-
-
-def _reduce(c: Context, node: Node) -> FileTensor:
-    x = c.x(node)
-    axes = _reduced_axes(c, node, x)
-    if node.kind in _SUMMANDS:
-        x = x.map(_SUMMANDS[node.kind], "/elements")
-    y = x.reduce(_KINDS.get(node.kind, "sum"), axes)
-    if node.kind in _OF_SUMS:
-        y = y.map(_OF_SUMS[node.kind], "/sum")
-    return y if node.integer("keepdims", 1) else y.squeeze(axes)
-
-
-def _reduced_axes(c: Context, node: Node, x: FileTensor) -> list[int]:
-    if node.has("axes"):
-        given = node.integers("axes")
-    elif node.input(1) is not None:
-        given = c.constants.integers(node.input(1), "its axes")
-    else:
-        given = []
-    if not given:
-        return [] if node.integer("noop_with_empty_axes", 0) else list(range(x.rank))
-    return sorted({x.axis(axis) for axis in given})
 
 
 def _lp_normalization(c: Context, node: Node) -> FileTensor:
@@ -220,7 +179,6 @@ def _for_each(c: Context, values: NDArray[np.float32], extents: Sequence[int | N
 
 
 REDUCTIONS: dict[str, Handler] = {
-    **dict.fromkeys([*_KINDS, *_SUMMANDS, *_OF_SUMS], _reduce),
     "Softmax": _softmax,
     "LogSoftmax": _softmax,
     "BatchNormalization": _batch_normalization,
