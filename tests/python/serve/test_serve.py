@@ -453,7 +453,7 @@ def test_requests_computed_together_get_their_own_answers(
 
 
 def test_metrics_count_requests(service: Service, photo: bytes) -> None:
-    name = 'mpscnn_requests_total{route="/v1/segment",status="200"}'
+    name = 'mpscnn_requests_total{model="segmentation",route="/v1/segment",status="200"}'
     service.request("/v1/segment", photo)
     before = service.metric(name)
     service.request("/v1/segment", photo)
@@ -468,6 +468,16 @@ def test_each_request_is_a_line_of_the_log(service: Service, photo: bytes) -> No
     line = service.wait_for("request", path="/v1/classify", status=200)
     assert (line["method"], line["model"], line["client"]) == ("POST", "classification", "127.0.0.1")
     assert line["milliseconds"] > 0
+
+
+@pytest.mark.parametrize("given", ["a-1.b_2", "no spaces", "x" * 129, None])
+def test_the_identity_of_a_request_is_in_its_answer_and_in_the_log(
+    service: Service, given: str | None
+) -> None:
+    answer = service.request("/v1/models", headers={} if given is None else {"X-Request-ID": given})
+    identity = answer.headers["x-request-id"]
+    assert (identity == given) == (given == "a-1.b_2")
+    assert service.wait_for("request", id=identity)["path"] == "/v1/models"
 
 
 def test_the_reference_loads_nothing(service: Service) -> None:

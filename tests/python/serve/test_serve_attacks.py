@@ -191,11 +191,13 @@ def test_the_proxy_answers(service: Service, proxy: tuple[str, int], attack: str
 @pytest.fixture
 def unseen(service: Service, proxy: tuple[str, int]) -> Iterator[tuple[str, int]]:
     """Yield the proxy, and check that no request reached the service."""
-    name = 'mpscnn_requests_total{route="/v1/classify",status="%d"}'
+    name, route = "mpscnn_requests_total{", 'route="/v1/classify"'
 
     def seen() -> float:
         text = service.request("/metrics").body.decode()
-        return sum(float(line.split()[1]) for line in text.splitlines() if line.startswith(name[:44]))
+        return sum(
+            float(line.split()[1]) for line in text.splitlines() if line.startswith(name) and route in line
+        )
 
     before = seen()
     yield proxy

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
+import secrets
 import sys
 import threading
 import time
@@ -18,6 +20,9 @@ __all__ = ["Observed", "finish_log", "log_event", "log_to_stderr"]
 _LOG = logging.getLogger("mpscnn.apps.serve")
 #: Characters of lines that may wait until the log is read: some 20,000 requests.
 _HELD = 4_000_000
+_REQUEST_ID = b"x-request-id"
+#: Identities that clients may choose. Others could forge lines of a log.
+_IDENTITY = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
 
 class _JsonLines(logging.Formatter):
@@ -153,8 +158,18 @@ def finish_log(seconds: float) -> None:
             handler.finish(seconds)
 
 
+def _request_id(scope: Any) -> str:
+    """Return the identity of a request: that of its header X-Request-ID, or a random one."""
+    given = next((value for name, value in scope.get("headers", ()) if name.lower() == _REQUEST_ID), b"")
+    found = _IDENTITY.fullmatch(given)
+    return given.decode() if found else secrets.token_hex(8)
+
+
 class Observed:
-    """ASGI middleware that logs and counts each request when its response is complete."""
+    """ASGI middleware that logs and counts each request when its response is complete.
+
+    Each response has the header X-Request-ID, and so does the line of the log.
+    """
 
     def __init__(self, app: Any, metrics: Metrics) -> None:
         self._app = app
@@ -168,11 +183,14 @@ class Observed:
         begun = time.perf_counter()
         status = 500
         count = 0
+        identity = _request_id(scope)
 
         async def counted(message: Any) -> None:
             nonlocal status, count
             if message["type"] == "http.response.start":
                 status = message["status"]
+                headers = [*message.get("headers", ()), (_REQUEST_ID, identity.encode())]
+                message = {**message, "headers": headers}
             else:
                 count += len(message.get("body", b""))
             await send(message)
@@ -184,12 +202,14 @@ class Observed:
             seconds = time.perf_counter() - begun
             # Metrics are labelled with the route's pattern: the number of different paths has no limit.
             route = getattr(inner.get("route"), "path", "other")
-            self._metrics.requests.labels(route, str(status)).inc()
+            model = inner.get("mpscnn.model", "")
+            self._metrics.requests.labels(route, str(status), model).inc()
             self._metrics.seconds.labels(route).observe(seconds)
             client = scope.get("client")
-            about = {"model": inner["mpscnn.model"]} if "mpscnn.model" in inner else {}
+            about = {"model": model} if model else {}
             log_event(
                 "request",
+                id=identity,
                 method=scope["method"],
                 path=scope["path"],
                 status=status,

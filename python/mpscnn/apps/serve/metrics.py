@@ -23,7 +23,10 @@ class Metrics:
         registry = CollectorRegistry()
         self._registry = registry
         self.requests = Counter(
-            "mpscnn_requests", "Requests answered.", ("route", "status"), registry=registry
+            "mpscnn_requests",
+            "Requests answered. The model is empty for routes without one.",
+            ("route", "status", "model"),
+            registry=registry,
         )
         self.seconds = Histogram(
             "mpscnn_request_seconds",
