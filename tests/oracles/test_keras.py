@@ -605,6 +605,9 @@ ARRAY: dict[str, Callable[[Any], Any]] = {
     "glu": lambda x: ops.glu(x, axis=2),
     "halves": lambda x: ops.multiply(*ops.split(x, 2, axis=-1)),
     "layers of parts": lambda x: ops.concatenate([L.Dense(3)(x[:, :4]), L.Dense(3)(x[:, 4:])], axis=1),
+    "logic of numbers": lambda x: ops.where(
+        ops.logical_or(ops.relu(x), x < -1.0), x, ops.cast(ops.logical_not(x), "float32")
+    ),
     "log_softmax": lambda x: ops.log_softmax(x, axis=2),
     "logs": lambda x: ops.log(ops.square(x) + 1.0) + ops.log1p(ops.absolute(x)) + ops.log2(ops.exp(x)),
     "logsumexp": lambda x: ops.logsumexp(x, axis=[1, 2]),
@@ -646,6 +649,25 @@ ARRAY: dict[str, Callable[[Any], Any]] = {
     "where": lambda x: ops.where(x > 0.0, x, 0.1 * x) + ops.where(x > 0.5, 1.0, 0.0),
 }
 """Calls of keras.ops of images (9, 8, 4) that move, slice, reduce or compare elements."""
+
+
+REFUSED_FUNCTIONS: dict[str, Callable[[Any], Any]] = {
+    "argmax of all": lambda x: ops.argmax(x) + x,
+    "cumsum of all": lambda x: ops.reshape(ops.cumsum(x), (-1, 9, 8, 4)),
+    "decimals": lambda x: ops.round(x, decimals=2),
+    "initial": lambda x: ops.max(x, axis=1, initial=2.0),
+    "mean of all": lambda x: x - ops.mean(x),
+    "numbers of repeats": lambda x: ops.repeat(x, [1, 2, 1, 1], axis=-1),
+    "roll of all": lambda x: ops.roll(x, 1),
+}
+
+
+@pytest.mark.parametrize("name", list(REFUSED_FUNCTIONS))
+def test_functions_that_are_refused(tmp_path: Path, name: str) -> None:
+    x = L.Input((9, 8, 4))
+    keras.Model(x, REFUSED_FUNCTIONS[name](x)).save(tmp_path / "model.keras")
+    with pytest.raises(mpscnn.UnsupportedError, match="layer '"):
+        converters.read_network([tmp_path / "model.keras"])
 
 
 @pytest.mark.parametrize("name", list(ARRAY))

@@ -129,6 +129,13 @@ def _comparison(operation: str) -> Handler:
     return lambda c: _operator(c, operation).mark_as_integers()
 
 
+def _junction(c: LayerCall, operation: str) -> FileTensor:
+    """Combine truth values. All numbers but 0 are true."""
+    with c.under("/truth"):
+        first, second = (as_tensor(c, value).not_equal(0.0) for value in operands(c, 2))
+    return first.combine(operation, second).mark_as_integers()
+
+
 def _where(c: LayerCall) -> FileTensor:
     """Convert where to a sum of two masked tensors. A constant 0 adds nothing to the sum, so it is left out."""
     condition, *both = operands(c, 3)
@@ -184,6 +191,12 @@ def _cast(c: LayerCall) -> FileTensor:
     return x.mark_as_floats()
 
 
+def _round(c: LayerCall) -> FileTensor:
+    if c.settings.whole("decimals", 0):
+        raise UnsupportedError("rounds to other than whole numbers, which is not supported")
+    return c.x().map("round")
+
+
 def _gelu(c: LayerCall) -> FileTensor:
     return c.x().map("gelu_tanh" if c.settings.flag("approximate", True) else "gelu")
 
@@ -198,7 +211,6 @@ ARITHMETIC: dict[str, Handler] = {
         for kind, operation in {
             "Add": "add", "Subtract": "subtract", "Multiply": "multiply", "Divide": "divide", "TrueDivide": "divide",
             "Maximum": "maximum", "Minimum": "minimum", "Power": "power",
-            "LogicalAnd": "multiply", "LogicalOr": "maximum",
         }.items()
     },
     "Equal": _comparison("equal"),
@@ -206,7 +218,9 @@ ARITHMETIC: dict[str, Handler] = {
     "GreaterEqual": _comparison("greater_equal"),
     "Less": _comparison("less"),
     "LessEqual": _comparison("less_equal"),
-    "LogicalNot": lambda c: c.x().linear(-1.0, 1.0),
+    "LogicalAnd": lambda c: _junction(c, "multiply"),
+    "LogicalNot": lambda c: c.x().combine("equal", as_tensor(c, 0.0)).mark_as_integers(),
+    "LogicalOr": lambda c: _junction(c, "maximum"),
     "NotEqual": _comparison("not_equal"),
     "Where": _where,
     "Absolute": _map("absolute"),
@@ -237,7 +251,7 @@ ARITHMETIC: dict[str, Handler] = {
     "Reciprocal": lambda c: c.x().reciprocal(),
     "Relu": _named("relu"),
     "Relu6": _named("relu6"),
-    "Round": _map("round"),
+    "Round": _round,
     "Rsqrt": lambda c: c.x().sqrt(inverse=True),
     "Selu": _named("selu"),
     "Sigmoid": _named("sigmoid"),

@@ -127,9 +127,11 @@ def _stack(c: LayerCall) -> FileTensor:
 
 
 def _repeat(c: LayerCall) -> FileTensor:
-    x, axis = c.x(), c.axis(c.x())
+    x, axis = c.x(), c.axis(c.x(), None)
+    if not isinstance(c.settings.values.get("repeats"), int):
+        raise UnsupportedError("repeats each position another number of times, which is not supported")
     times = [1] * (x.rank + 1)
-    times[axis + 1] = c.settings.single("repeats", 1)
+    times[axis + 1] = c.settings.whole("repeats", 1)
     return x.wrap(x.expand_dims([axis + 1])).tile(times).merge_axes(axis, axis + 2)
 
 
@@ -144,7 +146,7 @@ def _repeat_vector(c: LayerCall) -> FileTensor:
 
 
 def _roll(c: LayerCall) -> FileTensor:
-    x, axis = c.x(), c.axis(c.x())
+    x, axis = c.x(), c.axis(c.x(), None)
     extent = x.known_extent(axis, "rolls")
     shift = c.settings.single("shift", 0) % extent
     parts = (range(extent - shift, extent), range(extent - shift))
@@ -181,6 +183,8 @@ def _without(c: LayerCall, y: FileTensor, axes: list[int]) -> FileTensor:
 
 
 def _reduce(c: LayerCall, kind: str) -> FileTensor:
+    if "initial" in c.settings:
+        raise UnsupportedError("with a first number it is not supported")
     x = c.x()
     axes = c.axes(x)
     return _without(c, x.reduce(kind, axes), axes)
@@ -200,12 +204,12 @@ def _normalize(c: LayerCall) -> FileTensor:
 
 
 def _argument(c: LayerCall, *, minimum: bool) -> FileTensor:
-    x, axis = c.x(), c.axis(c.x())
+    x, axis = c.x(), c.axis(c.x(), None)
     return _without(c, x.argmax_or_argmin(axis, minimum=minimum), [axis])
 
 
 def _cumsum(c: LayerCall) -> FileTensor:
-    return c.x().cumsum(c.axis(c.x()), exclusive=False, backwards=False)
+    return c.x().cumsum(c.axis(c.x(), None), exclusive=False, backwards=False)
 
 
 def _one_hot(c: LayerCall) -> FileTensor:

@@ -148,6 +148,8 @@ def _elu(settings: Settings, _: int) -> Function:
 
 
 def _softmax(settings: Settings, _: int) -> Function:
+    if settings.values.get("axis", -1) is None:
+        raise UnsupportedError("a softmax over all axes combines images of the batch, which is not supported")
     axes = settings.wholes("axis", [-1])
     if not axes:
         raise WeightsError("damaged: its list of axes is empty")

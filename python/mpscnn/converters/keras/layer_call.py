@@ -73,8 +73,10 @@ class LayerCall:
         """Add a suffix to the names of all layers that are added in a `with` block."""
         before = self._stem
         self._stem += suffix
-        yield
-        self._stem = before
+        try:
+            yield
+        finally:
+            self._stem = before
 
     # ---- Inputs ----------------------------------------------------------------------------------------------------
 
@@ -99,8 +101,8 @@ class LayerCall:
         is_given = "axis" in self.settings or default is not None
         return axes_of(x, self.settings.wholes("axis", default) if is_given else range(x.rank))
 
-    def axis(self, x: FileTensor, default: int = -1) -> int:
-        """Return the single axis of the setting `axis`."""
+    def axis(self, x: FileTensor, default: int | None = -1) -> int:
+        """Return the single axis of the setting `axis`. Without it, a default of None refuses to take all axes."""
         (axis, *others) = self.axes(x, default)
         if others:
             raise UnsupportedError(f"it has the axes {[axis, *others]} of {x.shown}; supported is one")
