@@ -31,6 +31,8 @@ _ACTIVATIONS: dict[str, Activation] = {
     "RELU_N1_TO_1": {"kind": "clamp", "a": -1.0, "b": 1.0},
 }
 
+_MAX_ELEMENTS = 1024  # the size of constants with which files of any size may compute
+
 Made = Value | Tensor | Iterator[Value | Tensor | None] | None
 Handler = Callable[["Operation"], Made]
 """Converts an operator and returns its result, or yields one result after the other. None stands for no result."""
@@ -109,6 +111,13 @@ class Operation:
         value = self.value(place)
         if not isinstance(value, Constant):
             return value
+        if value.size > max(
+            _MAX_ELEMENTS, self.c.file.size
+        ):  # so that no file can double its constants many times
+            raise UnsupportedError(
+                f"arithmetic on a constant of {value.size} elements in a file of {self.c.file.size} bytes is not "
+                "supported"
+            )
         if self.stated(place).quantization is not None:
             return Constant.of(self.real(place, "its operand"), self.budget)
         return value.cast(lambda x: x.astype(np.int64)) if value.low.dtype.kind in "iu" else value
