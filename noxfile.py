@@ -15,51 +15,28 @@ from pathlib import Path
 import nox
 
 sys.path.insert(0, str(Path(__file__).parent / ".ci"))
-from check_other_systems import RUN_ON_ARM64
-from environments import ENVIRONMENTS, NOT_POSSIBLE
-from session_packages import (
-    ATHERIS,
-    BROWSER,
-    CLANG_FORMAT,
-    COREMLTOOLS,
-    CROSS,
-    CROSS_COMPILERS,
-    CUDA,
-    EMULATORS,
-    FORMS,
-    KERAS,
-    LIBCXX,
-    PHOTO_LIBRARIES,
-    PINNED,
-    PROXY,
-    SANITIZERS,
-    SITE,
-    TENSORFLOW,
-    TORCH,
-)
+import session_packages as packages
 from session_steps import (
     BUILD,
     FOR_WORKERS,
     JOBS,
-    LLVM,
-    ROOT,
+    THREAD_SANITIZER,
     build_cpp,
     build_emulation,
-    build_for_arm64,
     built_wheel,
     check_github_files,
     clang,
-    compare_with_arm64,
     configure_cpp,
     emulated_options,
     emulation_environment,
+    hashed,
     install_build_tools,
     install_package,
     install_system_packages,
     install_wheel,
     instruction_sets,
     kernels_of_this_machine,
-    python_has,
+    reports_of_sanitizers,
     run_ctest,
     sanitizer_runtime,
     tests_that_want,
@@ -67,8 +44,11 @@ from session_steps import (
     without_network,
 )
 
-nox.needs_version = ">=2024.4.15"
+nox.needs_version = ">=2025.10.14"
 nox.options.sessions = ["lint", "tests"]
+# uv fills an environment in a second of processor time; pip needs a minute. No session downloads another Python.
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.download_python = "never"
 
 ALONE = "-DCMAKE_UNITY_BUILD=OFF"
 # One worker runs all tests of a file, since they share fixtures. Files keep the order of collection, which begins with
@@ -76,35 +56,8 @@ ALONE = "-DCMAKE_UNITY_BUILD=OFF"
 ON_ALL_CORES = ("-n", JOBS, "--dist=loadfile", "--no-loadscope-reorder")
 # Tests of services, streams, signals and hanging devices mostly wait, so there is one more worker than cores.
 WITH_WAITING = (*ON_ALL_CORES, "-n", str(int(JOBS) + 1))
-
-# Some tests start threads in a forked child, which ThreadSanitizer refuses by default. It needs the symbolizer to find
-# the functions of the suppressions.
-THREAD_SANITIZER = (
-    f"die_after_fork=0 suppressions={ROOT}/tests/thread_sanitizer.supp "
-    f"external_symbolizer_path=/usr/lib/llvm-{LLVM}/bin/llvm-symbolizer"
-)
-
-# Folders with programs that tests do not run, or run only in part.
-PROGRAMS = (
-    ".ci",
-    "benchmarks",
-    "docs/generate",
-    "docs/site",
-    "examples/python",
-    "examples/service",
-    "tests/fuzz",
-    "tests/mutation",
-    "training",
-)
-# The packages that these programs use are not all installed.
-LENIENT = (
-    "--ignore-missing-imports",
-    "--allow-subclassing-any",
-    "--allow-untyped-calls",
-    "--allow-untyped-decorators",
-    "--no-warn-return-any",
-    "--no-warn-unused-ignores",
-)
+# The command that runs the Python tests. The session `metal` runs those that need the emulation of Metal.
+PYTHON_TESTS = ("pytest", "--ignore=tests/metal_sources")
 
 # Comparisons of integers with onnxruntime, whose fast kernels saturate on processors with AVX2 and without VNNI.
 WITHOUT_VNNI = (
@@ -112,43 +65,21 @@ WITHOUT_VNNI = (
     "tests/converters/onnx/test_onnx_quantized.py",
     "tests/converters/onnx/test_onnx_ranges.py",
 )
-# The programs that only tests of the tiers "ci" and "full" use.
-MORE_PROGRAMS = (*LIBCXX, *BROWSER, *PROXY, *PHOTO_LIBRARIES, "rustc")
 
-# The instruction sets of which the session `environments` runs all tests.
-SETS = ("baseline", "avx2", "avx512", "neon")
-
-# The tests that run on every engine.
+# The tests that run on every engine. The Metal engine gets few examples, since the emulation is slow and the CPU
+# engine's tests have many.
 SINGLE_OPERATIONS = ("tests/operations", "tests/ops", "tests/kernels")
+ON_METAL = (*SINGLE_OPERATIONS, "--device=metal", "--hypothesis-profile=quick", *ON_ALL_CORES)
 
-CROSS_TARGETS = (
-    "manylinux_2_28_x86_64",
-    "manylinux_2_28_aarch64",
-    "musllinux_1_2_x86_64",
-    "musllinux_1_2_aarch64",
+CROSS_TARGETS = tuple(
+    f"{system}_{machine}"
+    for system in ("manylinux_2_28", "musllinux_1_2")
+    for machine in ("x86_64", "aarch64")
 )
 EVERYTHING = (
-    "lint",
-    "portable",
-    "libcxx",
-    "tidy",
-    "isa",
-    "emulated",
-    "sanitize",
-    "fuzz",
-    "instructions",
-    "oracles",
-    "metal",
-    "metal_sanitize",
-    "cuda",
-    "free_threading",
-    "ray",
-    "docs",
-    "release",
-    "tensorflow",
-    "more_tests",
-    "environments",
-    "tests",
+    *("lint", "portable", "libcxx", "tidy", "isa", "emulated", "sanitize", "fuzz", "instructions", "oracles"),
+    *("metal", "metal_sanitize", "cuda", "free_threading", "ray", "docs", "release", "tensorflow"),
+    *("more_tests", "environments", "tests"),
 )
 
 
@@ -156,12 +87,13 @@ EVERYTHING = (
 def tests(session: nox.Session) -> None:
     """Build the package and the C++ tests for this machine, and test this installation. Arguments go to pytest."""
     full = "--full" in session.posargs
-    install_system_packages(session, "g++", "ccache", *(MORE_PROGRAMS if full else ()), required=False)
+    more = packages.MORE_PROGRAMS if full else ()
+    install_system_packages(session, "g++", "ccache", *more, required=False)
     install_package(session)
     build_cpp(session, "tests", "-DMPSCNN_BUILD_TESTS=ON", "-DMPSCNN_INSTRUCTION_SETS=native")
     everything = {"MPSCNN_TEST_EVERY_POSITION": "1", "MPSCNN_TEST_EVERY_SUM": "1"}
     run_ctest(session, "tests", **(everything if full else {}))
-    run_python_tests(session, *ON_ALL_CORES)
+    session.run(*PYTHON_TESTS, *ON_ALL_CORES, *session.posargs, env=FOR_WORKERS)
 
 
 @nox.session
@@ -169,24 +101,16 @@ def more_tests(session: nox.Session) -> None:
     """Run the tests that the session `tests` leaves out and `.ci/run` runs. Arguments go to pytest.
 
     They test the kernels of all instruction sets, the sources, builds of programs that use the library, and the package
-    beside a browser, a proxy and other engines.
+    beside a browser, a proxy and other engines: onnxruntime, scipy, torch, Keras and coremltools.
     """
-    install_system_packages(session, "g++", "ccache", *MORE_PROGRAMS, required=False)
-    install_package(session, "all")
+    install_system_packages(session, "g++", "ccache", *packages.MORE_PROGRAMS, required=False)
+    install_package(session, "all", *packages.OTHER_ENGINES)
     session.run("python", ".ci/check_wheel.py", "--not-optimised", str(built_wheel(session, "all")))
     build_cpp(session, "all-tests", "-DMPSCNN_BUILD_TESTS=ON")
     run_ctest(session, "all-tests")
-    run_python_tests(session, "--ci", *WITH_WAITING)
-
-
-def run_python_tests(session: nox.Session, *options: str) -> None:
-    """Run the Python tests of a tier. The session `metal` runs those that need the emulation of Metal."""
-    session.run(*python_tests(*options, *session.posargs), env=FOR_WORKERS)
-
-
-def python_tests(*options: str) -> tuple[str, ...]:
-    """Return the command that runs the Python tests of a tier, without those that need the emulation of Metal."""
-    return ("pytest", "--ignore=tests/metal_sources", *options)
+    # The session `tests` skips tests that need these engines.
+    beside = f"--with={','.join(packages.MODULES_OF_ENGINES)}"
+    session.run(*PYTHON_TESTS, "--ci", beside, *WITH_WAITING, *session.posargs, env=FOR_WORKERS)
 
 
 @nox.session
@@ -197,38 +121,10 @@ def environments(session: nox.Session) -> None:
     """
     install_system_packages(session, "g++", "ccache", "locales", "iproute2", "util-linux", required=False)
     install_package(session, "all")
-    usable = sets_of(session)
-    known = (*ENVIRONMENTS, *usable, "alone")
     names = [name for name in session.posargs if not name.startswith("-")]
-    if unknown := set(names) - {*known, *SETS}:
-        session.error(f"there are no environments {sorted(unknown)}; known: {', '.join(known)}")
     options = [option for option in session.posargs if option.startswith("-")]
-    for name in names or known:
-        if name in SETS and name not in usable:
-            session.warn(f"{name}: not possible on this machine: its processor has {', '.join(usable)}")
-            continue
-        session.log(f"environment {name}")
-        if name == "alone":
-            run_each_file_alone(session, options)
-        elif name in ENVIRONMENTS:
-            command = ("python", ".ci/environments.py", name, *python_tests(*ON_ALL_CORES, *options))
-            session.run(*command, env=FOR_WORKERS, success_codes=(0, NOT_POSSIBLE))
-        else:
-            session.run(*python_tests(*ON_ALL_CORES, *options), env={"MPSCNN_CPU": name} | FOR_WORKERS)
-
-
-def sets_of(session: nox.Session) -> tuple[str, ...]:
-    """Return the instruction sets whose kernels run all tests: those of this machine, without AMX."""
-    return tuple(name for name in instruction_sets(session) if name in SETS)
-
-
-def run_each_file_alone(session: nox.Session, options: list[str]) -> None:
-    """Run each file of tests in its own process. A file may have no test in this tier."""
-    nothing_collected = 5
-    for file in tracked_files("tests/*test_*.py"):
-        if not file.startswith("tests/metal"):
-            command = ("pytest", "-q", file, *options)
-            session.run(*command, env=FOR_WORKERS, silent=True, success_codes=(0, nothing_collected))
+    command = (*PYTHON_TESTS, *ON_ALL_CORES, *options)
+    session.run("python", ".ci/environments.py", *names, "--", *command, env=FOR_WORKERS)
 
 
 @nox.session(python=["3.13t", "3.14t"])
@@ -237,13 +133,8 @@ def free_threading(session: nox.Session) -> None:
     install_system_packages(session, "ccache", "g++")
     install_build_tools(session)
     install_wheel(session, "cli", "pytest", "hypothesis")
-    session.run(
-        "pytest",
-        "tests/python/runner/test_free_threading.py",
-        "tests/python/runner/test_runner.py",
-        "tests/python/runner/test_session.py",
-        *session.posargs,
-    )
+    names = ("free_threading", "runner", "session")
+    session.run("pytest", *(f"tests/python/runner/test_{name}.py" for name in names), *session.posargs)
 
 
 @nox.session
@@ -266,15 +157,15 @@ def docs(session: nox.Session) -> None:
     """
     install_system_packages(session, "ccache", "g++")
     install_build_tools(session)
-    run_notebooks = "--without-notebooks" not in session.posargs
     environment = {"NO_MKDOCS_2_WARNING": "1"}
-    if run_notebooks:
-        install_wheel(session, "cli,serve,coreml,torch", TORCH[0], TORCH[3], "coremltools>=9", *SITE)
+    if "--without-notebooks" in session.posargs:
+        install_wheel(session, "cli,serve", *packages.SITE)
+    else:
+        engines = (packages.TORCH[0], packages.TORCH[3], "coremltools>=9")
+        install_wheel(session, "cli,serve,coreml,torch", *engines, *packages.SITE)
         place = str(BUILD / "notebooks")
         session.run("python", ".ci/run_notebooks.py", place, env={"CMAKE_GENERATOR": "Ninja"})
         environment["MPSCNN_NOTEBOOKS"] = place
-    else:
-        install_wheel(session, "cli,serve", *SITE)
     session.run("mkdocs", "build", "--strict", env=environment)
 
 
@@ -283,7 +174,7 @@ def release(session: nox.Session) -> None:
     """Run the steps of a release: packages (built without network), ABI, metadata, bill of materials."""
     install_system_packages(session, "ccache", "g++")
     install_system_packages(session, "abigail-tools", required=False)
-    session.install(*hashed("release"))
+    session.install("pip", *hashed("release"))
     place = BUILD / "release"
     shutil.rmtree(place, ignore_errors=True)
     session.run("python", "-m", "build", "--sdist", "--outdir", str(place), silent=True)
@@ -307,31 +198,18 @@ def release(session: nox.Session) -> None:
     session.run("python", ".ci/compare_abi.py")
 
 
-def hashed(use: str) -> tuple[str, ...]:
-    """Return pip's arguments for the pinned tools of one use. pip refuses files with other hashes."""
-    return "--require-hashes", "-r", f".ci/requirements/{use}.txt"
-
-
 @nox.session
 def pins(session: nox.Session) -> None:
     """Write the newest versions of the workflows' tools into .ci/requirements/, with the hashes of all their files."""
     session.install("uv")
-    for use, packages in PINNED.items():
-        wanted = Path(session.create_tmp()) / f"{use}.in"
-        wanted.write_text("\n".join(packages))
-        oldest = "3.12" if use == "cibuildwheel" else "3.10"  # only the workflow runs it, with Python 3.12
-        session.run(
-            *("uv", "pip", "compile", str(wanted), "--universal", "--python-version", oldest),
-            *("--generate-hashes", "--no-annotate", "--upgrade", "--quiet"),
-            *("--custom-compile-command", "nox -s pins", "--output-file", f".ci/requirements/{use}.txt"),
-        )
+    session.run("python", ".ci/write_pins.py")
 
 
 @nox.session
 def wheels(session: nox.Session) -> None:
     """Build released wheels for Linux with zig, check them, and try them without a compiler. Arguments: platforms."""
     install_system_packages(session, "debootstrap", "qemu-user-static", required=False)
-    session.install(*CROSS)
+    session.install(*packages.CROSS)
     place = BUILD / "cross_wheels"
     for target in session.posargs or CROSS_TARGETS:
         shutil.rmtree(place / target, ignore_errors=True)
@@ -349,30 +227,22 @@ def portable(session: nox.Session) -> None:
     The programs for arm64 Linux run on an emulated processor. They classify a photo, and run cases of `mpscnn verify`
     and the C++ tests of integers.
     """
-    install_system_packages(session, "ccache", "g++", *CROSS_COMPILERS)
-    install_package(session)
-    session.install("pybind11>=3.0", "ziglang")
-    programs = build_for_arm64(session, *RUN_ON_ARM64)
-    run_ctest(session, "arm64", "--tests-regex", "integer|requantisation|fixed_point", MPSCNN_EMULATED="1")
-    compare_with_arm64(session, programs, "-k", "verify or photo")
-    session.run("python", ".ci/check_other_systems.py", str(BUILD), LLVM)
+    install_system_packages(session, "ccache", "g++", *packages.CROSS_COMPILERS)
+    install_build_tools(session)
+    install_wheel(session, "cli", "pytest", "hypothesis", "pybind11>=3.0", "ziglang")
+    session.run("python", ".ci/arm64.py", str(BUILD / "arm64"), "quick")
+    session.run("python", ".ci/check_other_systems.py", str(BUILD), packages.LLVM)
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check formatting, style, types, and the files that GitHub reads."""
-    session.install(
-        "ruff", "mypy", CLANG_FORMAT, "numpy", "pillow", "typer", "rich", "nox", "scikit-build-core", FORMS
-    )
+    session.install(*packages.LINT)
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
-    session.run("mypy", "--strict", "python/mpscnn", "noxfile.py", "tests/typed_use.py")
-    for folder in PROGRAMS:
-        places = f"python:.ci:tests/python:{folder}"
-        session.run("mypy", *LENIENT, "--explicit-package-bases", folder, env={"MYPYPATH": places})
-    session.run(
-        "clang-format", "--dry-run", "-Werror", *tracked_files("*.h", "*.hpp", "*.cpp", "*.c", "*.mm")
-    )
+    session.run("python", ".ci/check_types.py")
+    sources = tracked_files("*.h", "*.hpp", "*.cpp", "*.c", "*.mm")
+    session.run("clang-format", "--dry-run", "-Werror", *sources)
     session.run("bash", "-n", ".ci/run", external=True)
     check_github_files(session)
     # git finds the marks of an unfinished merge: 1 means none.
@@ -385,7 +255,7 @@ def libcxx(session: nox.Session) -> None:
 
     Each file is compiled separately, so that it must include all headers that it uses.
     """
-    install_system_packages(session, "ccache", *LIBCXX)
+    install_system_packages(session, "ccache", *packages.LIBCXX)
     install_build_tools(session)
     build_cpp(session, "libcxx", ALONE, "-DMPSCNN_BUILD_TESTS=ON", *clang("-stdlib=libc++", "-Werror"))
     run_ctest(session, "libcxx")
@@ -394,12 +264,13 @@ def libcxx(session: nox.Session) -> None:
 @nox.session
 def tidy(session: nox.Session) -> None:
     """Run clang-tidy on the core, the operations, the raw kernels, the engine and the vision code (see .clang-tidy)."""
-    install_system_packages(session, f"clang-tidy-{LLVM}")
+    program = f"clang-tidy-{packages.LLVM}"
+    install_system_packages(session, program)
     install_build_tools(session)
     configure_cpp(session, "tidy", "-DMPSCNN_BUILD_TESTS=ON", *clang())
     sources = tracked_files(*(f"cpp/{part}/*.cpp" for part in ("core", "ops", "kernels", "engine", "vision")))
-    command = ["xargs", "-P", JOBS, "-n", "1", f"clang-tidy-{LLVM}", "--quiet", "-p", str(BUILD / "tidy")]
-    session.log(f"clang-tidy-{LLVM} on {len(sources)} files")
+    session.log(f"{program} on {len(sources)} files")
+    command = ["xargs", "-P", JOBS, "-n", "1", program, "--quiet", "-p", str(BUILD / "tidy")]
     checked = subprocess.run(command, input="\n".join(sources), text=True, check=False)
     if checked.returncode != 0:
         session.error("clang-tidy has findings")
@@ -410,16 +281,10 @@ def isa(session: nox.Session) -> None:
     """Run the suites with each instruction set of this machine, and check that their objects share no function."""
     install_system_packages(session, "binutils", "ccache", "g++")
     install_package(session, "all")
+    command = ("pytest", *SINGLE_OPERATIONS, "tests/models", *ON_ALL_CORES, *session.posargs)
     for name in instruction_sets(session):
         session.log(f"instruction set {name}")
-        session.run(
-            "pytest",
-            *SINGLE_OPERATIONS,
-            "tests/models",
-            *ON_ALL_CORES,
-            *session.posargs,
-            env={"MPSCNN_CPU": name} | FOR_WORKERS,
-        )
+        session.run(*command, env={"MPSCNN_CPU": name} | FOR_WORKERS)
     build_cpp(session, "tests", "-DMPSCNN_BUILD_TESTS=ON")
     objects = sorted((BUILD / "tests").glob("CMakeFiles/mpscnn_kernels_*.dir/**/*.o"))
     session.run("python", "tests/cpp/check_isa_symbols.py", *map(str, objects))
@@ -429,13 +294,10 @@ def isa(session: nox.Session) -> None:
 def oracles(session: nox.Session) -> None:
     """Compare operations and converted models with torch, Keras, onnxruntime and scipy. Arguments go to pytest."""
     install_system_packages(session, "ccache", "g++")
-    install_package(session)
-    session.install(*TORCH, KERAS, *COREMLTOOLS)
-    session.run("pytest", "tests/oracles", *ON_ALL_CORES, *session.posargs, env=FOR_WORKERS)
-    session.run("pytest", "tests/operations", "-k", "torchs or onnx", *ON_ALL_CORES, *session.posargs)
-    # Other sessions skip tests in these files.
-    files = tests_that_want("torch", "keras", "coremltools")
-    session.run("pytest", *files, *ON_ALL_CORES, *session.posargs, env=FOR_WORKERS)
+    install_package(session, "native", *packages.OTHER_ENGINES)
+    files = tests_that_want(*packages.MODULES_OF_ENGINES)
+    session.run("pytest", "tests/oracles", *files, *ON_ALL_CORES, *session.posargs, env=FOR_WORKERS)
+    session.run("pytest", "tests/operations", "-k", "torchs", *ON_ALL_CORES, *session.posargs)
 
 
 @nox.session
@@ -446,8 +308,7 @@ def tensorflow(session: nox.Session) -> None:
     `oracles` installs.
     """
     install_system_packages(session, "ccache", "g++")
-    install_package(session)
-    session.install(TENSORFLOW)
+    install_package(session, "native", packages.TENSORFLOW)
     session.run("pytest", "tests/oracles/test_tensorflow.py", *session.posargs)
 
 
@@ -464,59 +325,32 @@ def instructions(session: nox.Session) -> None:
 @nox.session
 def emulated(session: nox.Session) -> None:
     """Run the suites on emulated processors: x86-64 with SSE4 only and with AVX2 but no VNNI, and arm64."""
-    install_system_packages(session, "ccache", "g++", *EMULATORS)
-    install_package(session, "all")
-    session.install("pybind11>=3.0")
-    programs = build_for_arm64(session)
-    run_ctest(session, "arm64", MPSCNN_EMULATED="1")
-    # Both processors lack bfloat16 and products of unsigned and signed bytes. The second also lacks dot products and
-    # float16 arithmetic.
-    for processor in ("cortex-a76", "cortex-a57"):
-        for name in (
-            "kernels_half_sums_test",
-            "kernels_integer_convolution_test",
-            "kernels_integer_test",
-            "kernels_requantisation_test",
-        ):
-            session.run("qemu-aarch64", "-cpu", processor, str(programs / "cpu_tests"), name, external=True)
-    compare_with_arm64(session, programs)
-    if platform.machine() == "x86_64":
-        build_cpp(session, "nehalem", *emulated_options("qemu-x86_64;-cpu;Nehalem"))
-        run_ctest(session, "nehalem", MPSCNN_EMULATED="1")
-        tests_of = {"Nehalem": ("tests/operations", "tests/ops"), "Haswell": WITHOUT_VNNI}
-        for processor, places in tests_of.items():
-            session.run(
-                "qemu-x86_64",
-                "-cpu",
-                processor,
-                str(Path(session.bin) / "python"),
-                "-m",
-                "pytest",
-                *places,
-                "--hypothesis-profile=quick",
-                external=True,
-                # OpenBLAS, which NumPy uses, would take a Nehalem for a Haswell and use instructions that it lacks.
-                env={"MPSCNN_CPU": "", "OPENBLAS_CORETYPE": processor, "OPENBLAS_NUM_THREADS": "1"},
-            )
+    install_system_packages(session, "ccache", "g++", *packages.EMULATORS)
+    install_package(session, "all", "pybind11>=3.0")
+    session.run("python", ".ci/arm64.py", str(BUILD / "arm64"))
+    if platform.machine() != "x86_64":
+        return
+    build_cpp(session, "nehalem", *emulated_options("qemu-x86_64;-cpu;Nehalem"))
+    run_ctest(session, "nehalem", MPSCNN_EMULATED="1")
+    python = str(Path(session.bin) / "python")
+    for processor, places in {"Nehalem": ("tests/operations", "tests/ops"), "Haswell": WITHOUT_VNNI}.items():
+        command = ("qemu-x86_64", "-cpu", processor, python, "-m", "pytest", *places)
+        # OpenBLAS, which NumPy uses, would take a Nehalem for a Haswell and use instructions that it lacks.
+        environment = {"MPSCNN_CPU": "", "OPENBLAS_CORETYPE": processor, "OPENBLAS_NUM_THREADS": "1"}
+        session.run(*command, "--hypothesis-profile=quick", external=True, env=environment)
 
 
 @nox.session
 def sanitize(session: nox.Session) -> None:
     """Run the C++ tests with AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer."""
-    install_system_packages(session, *SANITIZERS)
+    install_system_packages(session, *packages.SANITIZERS)
     install_build_tools(session)
     # Instrumented kernels compile slowly, so only the instruction sets of this machine are built. ThreadSanitizer needs
     # only one of them, because the threads share the same data with each of them.
     here = kernels_of_this_machine()
     for name, sanitizers, kernels in (("asan", "address,undefined", here), ("tsan", "thread", here[:1])):
-        build_cpp(
-            session,
-            name,
-            "-DMPSCNN_BUILD_TESTS=ON",
-            f"-DMPSCNN_SANITIZE={sanitizers}",
-            f"-DMPSCNN_INSTRUCTION_SETS={';'.join(kernels)}",
-            *clang(),
-        )
+        sets = f"-DMPSCNN_INSTRUCTION_SETS={';'.join(kernels)}"
+        build_cpp(session, name, "-DMPSCNN_BUILD_TESTS=ON", f"-DMPSCNN_SANITIZE={sanitizers}", sets, *clang())
         run_ctest(session, name, TSAN_OPTIONS=THREAD_SANITIZER)
 
 
@@ -529,9 +363,7 @@ def metal(session: nox.Session) -> None:
     session.run(
         "pytest", "tests/metal_sources", "tests/metal", *WITH_WAITING, *session.posargs, env=environment
     )
-    # Few examples, since the emulation is slow and the CPU engine's tests have many.
-    quick = "--device=metal", "--hypothesis-profile=quick", *ON_ALL_CORES
-    session.run("pytest", *SINGLE_OPERATIONS, *quick, *session.posargs, env=environment)
+    session.run("pytest", *ON_METAL, *session.posargs, env=environment)
 
 
 @nox.session
@@ -539,7 +371,7 @@ def cuda(session: nox.Session) -> None:
     """Run the engine's shaders on an NVIDIA GPU, within the emulation of Metal. Arguments go to CMake."""
     compiler = shutil.which("nvcc")
     if compiler is None:
-        session.install(*CUDA)
+        session.install(*packages.CUDA)
         compiler = str(next(Path(session.virtualenv.location).rglob("bin/nvcc")))
     gpu = shutil.which("nvidia-smi") is not None
     options = [f"-DMPSCNN_CUDA_COMPILER={compiler}", *session.posargs]
@@ -550,14 +382,13 @@ def cuda(session: nox.Session) -> None:
         session.warn("no NVIDIA GPU is here: the shaders were compiled and not run")
         return
     environment = emulation_environment(build) | {"METAL_EMULATION_CUDA_TWICE": "1"}
-    quick = "--device=metal", "--hypothesis-profile=quick", *ON_ALL_CORES
-    session.run("pytest", *SINGLE_OPERATIONS, *quick, env=environment)
+    session.run("pytest", *ON_METAL, env=environment)
 
 
 @nox.session
 def metal_sanitize(session: nox.Session) -> None:
     """Test the Metal engine, the emulation and the shaders with sanitizers. Arguments go to pytest."""
-    install_system_packages(session, *SANITIZERS)
+    install_system_packages(session, *packages.SANITIZERS)
     # Leaks are not detected here, because Python and GNUstep keep memory until they end. Instead, the emulation counts
     # the objects that the engine leaks. Deadlocks are not detected, because GNUstep's runtime once takes two locks in
     # different orders, which is not a deadlock in practice.
@@ -566,84 +397,39 @@ def metal_sanitize(session: nox.Session) -> None:
         runtime = sanitizer_runtime(session, name)
         # Python is not instrumented, so the sanitizer is a shared library that is loaded before all others.
         linked = f"-shared-libsan -Wl,-rpath,{runtime.parent}"
-        kinds = ("EXE", "SHARED", "MODULE")
-        build = build_emulation(
-            session,
-            f"metal-{name}",
-            f"-DMPSCNN_SANITIZE={sanitizers}",
-            *clang(),
-            *(f"-DCMAKE_{kind}_LINKER_FLAGS={linked}" for kind in kinds),
-            environment=options,
-        )
-        # Reports go to files, because pytest ignores how its workers and their child processes end.
-        reports = build / "reports"
-        shutil.rmtree(reports, ignore_errors=True)
-        reports.mkdir()
-        settings = {option: f"{values} log_path={reports}/report" for option, values in options.items()}
-        environment = emulation_environment(build) | settings | {"LD_PRELOAD": str(runtime)}
-        session.run("pytest", "tests/metal", *ON_ALL_CORES, *session.posargs, env=environment)
-        for report in sorted(reports.iterdir()):
-            session.log(report.read_text(errors="replace"))
-        if any(reports.iterdir()):
-            session.error(f"the sanitizers {sanitizers} have reports")
+        flags = (f"-DCMAKE_{kind}_LINKER_FLAGS={linked}" for kind in ("EXE", "SHARED", "MODULE"))
+        sanitized = (f"-DMPSCNN_SANITIZE={sanitizers}", *clang(), *flags)
+        build = build_emulation(session, f"metal-{name}", *sanitized, environment=options)
+        with reports_of_sanitizers(session, build / "reports", options) as settings:
+            environment = emulation_environment(build) | settings | {"LD_PRELOAD": str(runtime)}
+            session.run("pytest", "tests/metal", *ON_ALL_CORES, *session.posargs, env=environment)
 
 
 @nox.session
 def fuzz(session: nox.Session) -> None:
     """Run each fuzzer for 60 seconds, or for the number of seconds that is given."""
-    install_system_packages(session, *SANITIZERS)
+    install_system_packages(session, *packages.SANITIZERS)
     install_build_tools(session)
     seconds = session.posargs[0] if session.posargs else "60"
-    instrumented = clang("-fsanitize=fuzzer-no-link")
     build_cpp(
         session,
         "fuzz",
-        "-DMPSCNN_BUILD_FUZZERS=ON",
-        "-DMPSCNN_SANITIZE=address,undefined",
+        *("-DMPSCNN_BUILD_FUZZERS=ON", "-DMPSCNN_SANITIZE=address,undefined"),
         f"-DMPSCNN_INSTRUCTION_SETS={kernels_of_this_machine()[0]}",
-        *instrumented,
+        *clang("-fsanitize=fuzzer-no-link"),
     )
-    session.run("python", "tests/fuzz/seeds.py", str(BUILD / "corpus"))
-    for source in tracked_files("tests/fuzz/*.cpp"):
-        name = Path(source).stem
-        corpus = BUILD / "corpus" / name
-        corpus.mkdir(parents=True, exist_ok=True)
-        session.run(
-            str(BUILD / "fuzz" / name),
-            f"-max_total_time={seconds}",
-            "-timeout=60",  # the fuzzers have stricter limits, by the size of each input
-            "-max_len=1000000",
-            "-print_final_stats=1",
-            "-verbosity=0",
-            f"-artifact_prefix={corpus.parent}/",
-            "-dict=tests/fuzz/model_file.dict",
-            str(corpus),
-            external=True,
-        )
+    session.run("python", ".ci/fuzz.py", str(BUILD / "fuzz"), seconds)
     install_package(session)
     # Atheris chooses inputs by code coverage. Not every version of Python has a wheel of it.
-    session.run("python", "-m", "pip", "install", "-q", ATHERIS, success_codes=(0, 1), silent=True)
-    guided = python_has(session, "atheris")
-    if not guided:
-        session.warn(
-            "this Python has no wheel of atheris: its fuzzers change files without looking at coverage"
-        )
-    for target in tracked_files("tests/fuzz/*_target.py"):
-        name = Path(target).stem.removesuffix("_target")
-        artifacts = BUILD / "corpus"
-        command = ("tests/fuzz/file_fuzzer.py", name, f"--seconds={seconds}", f"--artifacts={artifacts}")
-        session.run("python", *command)
-        if guided:
-            session.run("python", *command, "--atheris")
+    session.install(packages.ATHERIS, success_codes=(0, 1), silent=True)
+    session.run("python", ".ci/fuzz.py", str(BUILD / "fuzz"), seconds, "--python")
 
 
 @nox.session
 def mutation(session: nox.Session) -> None:
     """Change kernels, one place at a time, and report which tests notice (half an hour on one core)."""
     install_build_tools(session)
-    session.install(
-        "pybind11>=3.0", "numpy", "pillow", "rich", "typer", "pytest", "pytest-xdist", "hypothesis"
-    )
+    session.install(*packages.MUTATION)
     session.run("python", "tests/mutation/mutate.py", *session.posargs)
 
 

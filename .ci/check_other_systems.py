@@ -4,11 +4,14 @@
 
 This finds code that only this processor, compiler or system understands. BUILD is the folder of builds, LLVM the
 version of the installed clang, and SYSTEM one of `SYSTEMS`, by default all. CMake, Ninja, pybind11 and ziglang must be
-installed, and the Debian packages of the session `portable`, which also configures BUILD/arm64.
+installed, and the Debian packages of the session `portable`. .ci/arm64.py configures BUILD/arm64.
 
 zig has clang, libc++ and the headers of macOS. Instead of Apple's frameworks, the Objective-C++ part gets the headers
 of the emulation of Metal and of GNUstep. Compilers only check the sources, without writing objects, but for macOS they
 also compile the kernels, which finds instructions that a set lacks. All files are tried before the script ends with 1.
+
+Tests are many small files that include the same headers, which take most of a compiler's time. So these headers are
+compiled once for all files with the same options. `nox -s libcxx` checks that each file includes what it uses.
 """
 
 from __future__ import annotations
@@ -20,18 +23,20 @@ import re
 import shlex
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from arm64 import RUN_ON_ARM64
 from python_headers import gather
 
 ROOT = Path(__file__).resolve().parents[1]
 STRICT = ("-Werror", "-Wno-unused-command-line-argument")
-
-RUN_ON_ARM64 = ("cpu_tests", "fingerprint_of", "results_of", "classes_of")
-"""The programs that the session `portable` builds with GCC and runs on an emulated processor."""
+SHARED_BY = 3
+"""A header that this many files include is compiled once for all of them."""
 
 
 @dataclass(frozen=True)
@@ -164,9 +169,25 @@ def configure(folder: Path, system: System, llvm: str) -> Path:
     return build
 
 
-def checking_commands(build: Path, system: System) -> dict[str, list[str]]:
-    """Return the command that checks each file of a configured build, by the object that a build would write."""
-    commands = {}
+@dataclass(frozen=True)
+class Check:
+    """A compiler's check of one file: its options without those that define macros, these macros, and the file."""
+
+    options: tuple[str, ...]
+    macros: tuple[str, ...]
+    file: Path
+    writes: bool = False
+    """Whether the file is compiled, instead of only being checked."""
+
+    def command(self, *more: str) -> list[str]:
+        """Return the command of this check, with more options."""
+        result = ("-c", "-o", os.devnull) if self.writes else ("-fsyntax-only",)
+        return [*self.options, *self.macros, *more, *result, str(self.file)]
+
+
+def checks_of(build: Path, system: System) -> dict[str, Check]:
+    """Return the check of each file of a configured build, by the object that a build would write."""
+    checks = {}
     for entry in json.loads((build / "compile_commands.json").read_text("utf-8")):
         words = shlex.split(entry["command"])
         place = words.index("-o")
@@ -174,29 +195,74 @@ def checking_commands(build: Path, system: System) -> dict[str, list[str]]:
         (target,) = re.findall(r"CMakeFiles/([\w-]+)\.dir/", name)
         if not re.fullmatch(system.targets, target):
             continue
-        options = (*words[:place], *(("-O0", *STRICT) if system.triple else ()))
+        macros = tuple(word for word in words[:place] if word.startswith("-D"))
+        options = [word for word in words[:place] if not word.startswith(("-D", "-O"))]
+        # GCC notices some wrong code only when it optimises, but it does that where it compiles.
+        options += ["-O0", *(STRICT if system.triple else ())]
         if entry["file"].endswith(".mm"):
             options += gnustep_options(build)
-        writes = bool(system.zig) and re.fullmatch(KERNELS, target)
-        result = ("-c", "-o", os.devnull) if writes else ("-fsyntax-only",)
-        commands[name] = [*options, *result, entry["file"]]
-    return commands
+        writes = bool(system.zig) and re.fullmatch(KERNELS, target) is not None
+        checks[name] = Check(tuple(options), macros, Path(entry["file"]), writes)
+    return checks
+
+
+def headers_of(file: Path) -> Iterator[str]:
+    """Yield the headers that a source file includes directly, as it writes them, also by sources that it includes."""
+    for header in re.findall(
+        r'^#\s*(?:include|import) ([<"][^>"]+[>"])', file.read_text("utf-8"), re.MULTILINE
+    ):
+        if header.endswith(('.cpp"', '.mm"', '.cxx"')):
+            yield from headers_of(Path(header[1:-1]))
+        else:
+            yield header
+
+
+def share_headers(build: Path, checks: dict[str, Check]) -> dict[str, list[str]]:
+    """Compile the headers that many files include, and return the option that uses them, by the name of each check."""
+    groups: dict[tuple[tuple[str, ...], bool], list[str]] = {}
+    headers = {name: set(headers_of(check.file)) for name, check in checks.items() if not check.writes}
+    for name, included in headers.items():
+        # mpscnn.hpp and internal headers have classes of the same names, so only files that use both include both.
+        is_public = any(header.endswith('.hpp"') for header in included)
+        groups.setdefault((checks[name].options, is_public), []).append(name)
+    options: dict[str, list[str]] = {}
+    for number, ((shared, is_public), names) in enumerate(groups.items()):
+        counted = Counter(header for name in names for header in headers[name])
+        common = [header for header, files in counted.items() if files >= SHARED_BY]
+        lines = [f"#include {header}" for header in sorted(common) if not is_public or header.startswith("<")]
+        if not lines:
+            continue
+        first = checks[names[0]]
+        file = build / "shared_headers" / f"{number}.h"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("\n".join((*lines, "")), "utf-8")
+        macros = [macro for macro in first.macros if all(macro in checks[name].macros for name in names)]
+        language = "objective-c++-header" if first.file.suffix == ".mm" else "c++-header"
+        compiled = ("-x", language, "-o", f"{file}.gch", str(file))
+        subprocess.run([*shared, *macros, *compiled], cwd=build, check=True)
+        options |= {name: ["-include", str(file)] for name in names}
+    return options
 
 
 def refused(build: Path, system: System) -> list[str]:
     """Check all files of a configured build, print what compilers say, and return the files that they refuse."""
-    commands = checking_commands(build, system)
+    begun = os.times()
+    checks = checks_of(build, system)
+    shared = share_headers(build, checks)
 
     def run(name: str) -> bool:
-        answer = subprocess.run(commands[name], cwd=build, capture_output=True, text=True, check=False)
+        command = checks[name].command(*shared.get(name, ()))
+        answer = subprocess.run(command, cwd=build, capture_output=True, text=True, check=False)
         if answer.returncode != 0:
             print(f"{build}: {name}\n{answer.stdout}{answer.stderr}", flush=True)
         return answer.returncode == 0
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        accepted = list(pool.map(run, commands))
-    print(f"{build}: {len(commands)} files are checked", flush=True)
-    return [f"{build}: {name}" for name, good in zip(commands, accepted, strict=True) if not good]
+        accepted = list(pool.map(run, checks))
+    ended = os.times()
+    seconds = ended.children_user + ended.children_system - begun.children_user - begun.children_system
+    print(f"{build}: {len(checks)} files are checked in {seconds:.0f} processor seconds", flush=True)
+    return [f"{build}: {name}" for name, good in zip(checks, accepted, strict=True) if not good]
 
 
 def main(builds: Path, llvm: str, *names: str) -> None:

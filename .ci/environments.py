@@ -1,12 +1,14 @@
-"""Run a command as on other machines and by other users: `environments.py NAME COMMAND...`.
+"""Run pytest as on other machines and by other users.
 
-The session `environments` runs the tests in each of `ENVIRONMENTS`. If this machine cannot provide an environment, the
-exit code is 3, and the reason is printed.
+    python .ci/environments.py [NAME...] -- pytest [ARGUMENT...]
+
+NAME is one of `ENVIRONMENTS`; without names, the command runs in all of them, one after the other. At the end the
+script prints what happened in each. If this machine cannot provide an environment, it prints the reason, which is no
+failure.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import random
 import resource
@@ -15,10 +17,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-NOT_POSSIBLE = 3
+# The instruction sets whose kernels run all tests.
+SETS = ("baseline", "avx2", "avx512", "neon")
 #: A mount namespace, in which this process may mount and its child processes see the result.
 MOUNTS = ("unshare", "--mount")
 #: Programs that tests start where they are installed.
@@ -189,43 +193,72 @@ def shuffled(run: Run) -> None:
     run.command.append(f"--shuffle={random.SystemRandom().randrange(1, 2**32)}")
 
 
+def alone(run: Run) -> None:
+    """Each file of tests in a process of its own."""
+    run.command = [sys.executable, str(ROOT / ".ci" / "each_file_alone.py"), *run.command[1:]]
+
+
+def one_set(name: str, run: Run) -> None:
+    """The kernels of one instruction set."""
+    run.variables["MPSCNN_CPU"] = name
+    program = "import mpscnn; print(mpscnn.build_config()['instruction_set'])"
+    command = [sys.executable, "-c", program]
+    asked = subprocess.run(command, capture_output=True, text=True, check=False, env=run.variables)
+    if asked.stdout.strip() != name:
+        raise NotPossible(f"the package has no kernels for {name} that run here")
+
+
+FUNCTIONS: tuple[Callable[[Run], None], ...] = (
+    another_user,
+    odd_paths,
+    german,
+    small_limits,
+    one_processor,
+    many_processors,
+    no_ipv6,
+    read_only_home,
+    few_programs,
+    like_a_mac,
+    random_hashes,
+    shuffled,
+    alone,
+)
 ENVIRONMENTS: dict[str, Callable[[Run], None]] = {
-    environment.__name__: environment
-    for environment in (
-        another_user,
-        odd_paths,
-        german,
-        small_limits,
-        one_processor,
-        many_processors,
-        no_ipv6,
-        read_only_home,
-        few_programs,
-        like_a_mac,
-        random_hashes,
-        shuffled,
-    )
+    **{function.__name__: function for function in FUNCTIONS},
+    **{name: partial(one_set, name) for name in SETS},
 }
 
 
-def main() -> int:
-    """Run the command, and return its exit code."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("name", choices=ENVIRONMENTS)
-    parser.add_argument("command", nargs=argparse.REMAINDER)
-    arguments = parser.parse_args()
+def result_in(name: str, command: Sequence[str]) -> str:
+    """Run the command in an environment, and return "passed", or a sentence that says why it did not pass."""
     with tempfile.TemporaryDirectory(prefix="mpscnn-") as folder:
-        run = Run(arguments.command, Path(folder).resolve())
+        run = Run(command, Path(folder).resolve())
         try:
-            ENVIRONMENTS[arguments.name](run)
+            ENVIRONMENTS[name](run)
         except NotPossible as reason:
-            print(f"{arguments.name}: not possible on this machine: {reason}", flush=True)
-            return NOT_POSSIBLE
-        return subprocess.run(
+            return f"not possible on this machine: {reason}"
+        ended = subprocess.run(
             run.command, cwd=run.place, env=run.variables, preexec_fn=run.before, check=False
-        ).returncode
+        )
+    return "passed" if ended.returncode == 0 else f"FAILED with exit code {ended.returncode}"
+
+
+def main() -> int:
+    """Run the command in the environments, and return 1 if it failed in one of them."""
+    if "--" not in sys.argv:
+        sys.exit(__doc__)
+    place = sys.argv.index("--")
+    names, command = sys.argv[1:place] or list(ENVIRONMENTS), sys.argv[place + 1 :]
+    if unknown := [name for name in names if name not in ENVIRONMENTS]:
+        sys.exit(f"there are no environments {unknown}; known: {', '.join(ENVIRONMENTS)}")
+    results = {}
+    for name in names:
+        print(f"\n==== environment {name}", flush=True)
+        results[name] = result_in(name, command)
+        print(f"{name}: {results[name]}", flush=True)
+    print("\n==== all environments")
+    print(*(f"{name}: {result}" for name, result in results.items()), sep="\n", flush=True)
+    return int(any(result.startswith("FAILED") for result in results.values()))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,19 @@
 """The packages that the sessions in noxfile.py install: Python's, and the system's by their names in Debian."""
 
-from session_steps import GNUSTEP, LLVM
-
-# Versions of the formatter differ in their results, so every machine uses this one.
-CLANG_FORMAT = "clang-format==16.0.6"
-# check-jsonschema contains the schemas of the files that GitHub reads.
-FORMS = "check-jsonschema>=0.30"
+LLVM = "16"
+# Foundation and the Objective-C runtime, for the emulation of Metal.
+GNUSTEP = (f"clang-{LLVM}", "libgnustep-base-dev", "gobjc")
+# libclang parses the Metal engine to find the parts of Apple's API that the engine uses. It has the compiler's version.
+LIBCLANG = "libclang==16.0.6"
+# Linters, and packages that the checked programs use. Versions of clang-format differ in their results, so every
+# machine uses this one. check-jsonschema contains the schemas of the files that GitHub reads.
+LINT = (
+    "ruff",
+    "mypy",
+    "clang-format==16.0.6",
+    "check-jsonschema>=0.30",
+    *("numpy", "pillow", "typer", "rich", "nox", "scikit-build-core"),
+)
 LIBCXX = (f"clang-{LLVM}", f"libc++-{LLVM}-dev", f"libc++abi-{LLVM}-dev")
 SANITIZERS = (f"clang-{LLVM}", f"libclang-rt-{LLVM}-dev", f"llvm-{LLVM}")
 # Only tests use these packages, for comparisons. The versions are fixed, because torch is large and some versions of it
@@ -16,6 +24,9 @@ KERAS = "keras>=3.14"
 # coremltools writes Core ML models. Version 9 converts arrays of one element to numbers, which numpy 2.4 and
 # later versions refuse.
 COREMLTOOLS = "coremltools>=9", "numpy<2.4", "scikit-learn"
+# The engines with which tests compare, besides those of the package's extra "test"; and the modules that tests import.
+OTHER_ENGINES = (*TORCH, KERAS, *COREMLTOOLS)
+MODULES_OF_ENGINES = ("torch", "keras", "coremltools")
 # TensorFlow writes the files for the tests of mpscnn's TensorFlow reader.
 TENSORFLOW = "tensorflow==2.21.0"
 # For tests of the page of `mpscnn serve`.
@@ -24,6 +35,8 @@ BROWSER = ("chromium", "chromium-driver")
 PROXY = ("nginx", "openssl")
 # For the C example.
 PHOTO_LIBRARIES = ("libjpeg-dev", "libpng-dev")
+# The programs that only tests of the tiers "ci" and "full" use.
+MORE_PROGRAMS = (*LIBCXX, *BROWSER, *PROXY, *PHOTO_LIBRARIES, "rustc")
 EMULATORS = ("qemu-user", "g++-aarch64-linux-gnu")
 # Compilers for other systems, and the headers that stand for Apple's frameworks.
 CROSS_COMPILERS = (*EMULATORS, *GNUSTEP)
@@ -55,7 +68,7 @@ CROSS = (
 # The tools of the workflows. `nox -s pins` writes their versions and hashes, and those of all packages that they need,
 # into .ci/requirements/, in one file for each use.
 PINNED = {
-    "nox": ("nox",),
+    "nox": ("nox", "uv"),
     # Version 4 builds no wheels for free-threaded Python 3.13.
     "cibuildwheel": ("cibuildwheel>=3.4,<4",),
     # Tools that pack and examine a release.
@@ -68,6 +81,9 @@ PINNED = {
     # What pip wants to build the source package.
     "build": ("scikit-build-core>=0.10", "pybind11>=3.0", "cmake>=3.21", "ninja>=1.5"),
 }
+
+# What the tests of mutants need.
+MUTATION = ("pybind11>=3.0", "numpy", "pillow", "rich", "typer", "pytest", "pytest-xdist", "hypothesis")
 
 # The CUDA compiler for systems without one.
 CUDA = ("nvidia-cuda-nvcc", "nvidia-cuda-runtime", "nvidia-nvvm", "nvidia-cuda-crt", "nvidia-cuda-cccl")

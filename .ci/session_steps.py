@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import platform
@@ -13,9 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import nox
+from session_packages import GNUSTEP, LIBCLANG, LLVM
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 ROOT = Path(__file__).parent.parent
 BUILD = ROOT / "build"
@@ -29,14 +31,16 @@ FOR_WORKERS = {
 }
 """The environment of pytest with several workers."""
 
+# Some tests start threads in a forked child, which ThreadSanitizer refuses by default. It needs the symbolizer to find
+# the functions of the suppressions.
+THREAD_SANITIZER = (
+    f"die_after_fork=0 suppressions={ROOT}/tests/thread_sanitizer.supp "
+    f"external_symbolizer_path=/usr/lib/llvm-{LLVM}/bin/llvm-symbolizer"
+)
+
 # Compile many source files as one, as the build of wheels does. This takes a third of the time.
 AT_ONCE = "-DCMAKE_UNITY_BUILD=ON"
-LLVM = "16"
 OLDEST_CMAKE = (3, 21)
-# libclang parses the Metal engine to find the parts of Apple's API that the engine uses. It has the compiler's version.
-LIBCLANG = "libclang==16.0.6"
-# Foundation and the Objective-C runtime, for the emulation of Metal.
-GNUSTEP = (f"clang-{LLVM}", "libgnustep-base-dev", "gobjc")
 
 
 def install_system_packages(session: nox.Session, *packages: str, required: bool = True) -> None:
@@ -114,16 +118,15 @@ def version_of(program: str) -> tuple[int, ...]:
     return tuple(map(int, found[0].split("."))) if found else ()
 
 
-def python_has(session: nox.Session, module: str) -> bool:
-    """Return true if the session's Python can import the module."""
-    command = [str(Path(session.bin) / "python"), "-c", f"import {module}"]
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+def hashed(use: str) -> tuple[str, ...]:
+    """Return pip's arguments for the pinned tools of one use. pip refuses files with other hashes."""
+    return "--require-hashes", "-r", f".ci/requirements/{use}.txt"
 
 
-def install_package(session: nox.Session, sets: str = "native") -> None:
-    """Install the package as users do, with the packages that its tests need."""
+def install_package(session: nox.Session, sets: str = "native", *others: str) -> None:
+    """Install the package as users do, with the packages that its tests need, and others."""
     install_build_tools(session)
-    install_wheel(session, "test", sets=sets)
+    install_wheel(session, "test", *others, sets=sets)
 
 
 def install_wheel(session: nox.Session, extras: str, *others: str, sets: str = "native") -> None:
@@ -148,6 +151,7 @@ def built_wheel(session: nox.Session, sets: str = "native") -> Path:
 
 def build_wheel(session: nox.Session, directory: Path, sets: str) -> None:
     """Build the wheel into this folder."""
+    session.install("pip")  # environments of uv lack it
     command = [str(Path(session.bin) / "python"), "-m", "pip", "wheel", "--no-deps"]
     # With session.run, pip would find the session's CMake instead of the one that `pip install .` uses, and ccache
     # would not find the objects of that build.
@@ -246,6 +250,24 @@ def sanitizer_runtime(session: nox.Session, name: str) -> Path:
     return Path(found.strip())
 
 
+@contextlib.contextmanager
+def reports_of_sanitizers(
+    session: nox.Session, folder: Path, options: Mapping[str, str]
+) -> Iterator[dict[str, str]]:
+    """Make the folder for reports, and yield the sanitizers' options that write there. Fail if there are any.
+
+    Reports go to files, because pytest ignores how its workers and their child processes end.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    yield {option: f"{values} log_path={folder}/report" for option, values in options.items()}
+    reports = sorted(folder.iterdir())
+    for report in reports:
+        session.log(report.read_text(errors="replace"))
+    if reports:
+        session.error("the sanitizers have reports")
+
+
 def link_package(package: Path, extension: list[Path]) -> None:
     """Make a package of links to the sources and to a build's extension module. The emulation is never installed."""
     package.mkdir(parents=True, exist_ok=True)
@@ -304,37 +326,6 @@ def emulated_options(emulator: str) -> tuple[str, ...]:
     # CMake uses the emulator only if the system's name is set.
     system = "-DCMAKE_SYSTEM_NAME=Linux"
     return ("-DMPSCNN_BUILD_TESTS=ON", system, f"-DCMAKE_CROSSCOMPILING_EMULATOR={emulator}")
-
-
-def build_for_arm64(session: nox.Session, *targets: str) -> Path:
-    """Build all targets, or these, for Linux on arm64 with GCC. Return the folder of the programs of tests/cpp."""
-    headers = BUILD / "arm64-python"
-    session.run("python", ".ci/python_headers.py", str(headers))
-    compiler = "aarch64-linux-gnu"
-    configure_cpp(
-        session,
-        "arm64",
-        AT_ONCE,
-        *emulated_options("qemu-aarch64"),
-        *pybind11_options(session),
-        f"-DPython_INCLUDE_DIR={headers}",
-        "-DCMAKE_SYSTEM_PROCESSOR=aarch64",
-        f"-DCMAKE_C_COMPILER={compiler}-gcc",
-        f"-DCMAKE_CXX_COMPILER={compiler}-g++",
-        "-DCMAKE_EXE_LINKER_FLAGS=-static",
-    )
-    chosen = ("--target", *targets) if targets else ()
-    session.run("cmake", "--build", str(BUILD / "arm64"), "-j", JOBS, *chosen, external=True)
-    return BUILD / "arm64" / "tests" / "cpp"
-
-
-def compare_with_arm64(session: nox.Session, programs: Path, *options: str) -> None:
-    """Compare networks, cases of `mpscnn verify` and a classified photo on an emulated arm64 with this machine.
-
-    Options go to pytest.
-    """
-    environment = {"MPSCNN_EMULATED_PROGRAMS": f"qemu-aarch64 {programs}/", "MPSCNN_CPU": ""}
-    session.run("pytest", "tests/models/test_emulated_processor.py", *options, env=environment)
 
 
 def kernels_of_this_machine() -> list[str]:

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from needed_packages import needs
 from tiers import in_ci_only
 
 import mpscnn
@@ -116,6 +117,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--ci", action="store_true", help="run the tests of the tier 'ci' instead of the default tier"
     )
+    parser.addoption(
+        "--with",
+        dest="packages",
+        metavar="PACKAGE,...",
+        help="with --ci: also run the tests of the default tier that need one of these packages",
+    )
     parser.addoption("--full", action="store_true", help="run the tests of all tiers")
     parser.addoption(
         "--shuffle", type=int, metavar="SEED", help="run files, and the tests in them, in random order"
@@ -135,8 +142,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if config.getoption("--full"):
         return
     tier = "ci" if config.getoption("--ci") else "default"
+    packages = tuple((config.getoption("packages") or "").split(","))
     wanted = [
-        tier_of(item) == tier or (tier_of(item) == "ci" and is_named(item.path, config)) for item in items
+        tier_of(item) == tier
+        or (tier_of(item) == "ci" and is_named(item.path, config))
+        or (tier_of(item) == "default" and needs(item, packages))
+        for item in items
     ]
     config.hook.pytest_deselected(
         items=[item for item, is_wanted in zip(items, wanted, strict=True) if not is_wanted]

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from needed_packages import names_that_need
 
 TESTS = Path(__file__).resolve().parent
 #: The code of all tests, by path.
@@ -138,3 +139,34 @@ def test_every_use_of_what_macos_lacks_is_noticed(source: str) -> None:
 
 def test_docstrings_and_comments_may_tell_of_linux() -> None:
     assert not of_linux_in('def f():\n    """Read /proc/self/maps."""  # as sched_getaffinity does')
+
+
+# ---- Packages that only some environments have -----------------------------------------------------------------
+
+NEEDING = """
+def of_torch(x):
+    return pytest.importorskip("torch.nn")
+
+CASES = {"a": of_torch}
+
+@pytest.fixture
+def keras_here():
+    return pytest.importorskip("keras")
+
+@pytest.mark.parametrize("case", CASES)
+def test_case(case): ...
+
+def test_layers(keras_here): ...
+
+def test_others(): ...
+"""
+
+
+def test_tests_need_what_their_helpers_tables_and_fixtures_ask_for(tmp_path: Path) -> None:
+    file = tmp_path / "test_needing.py"
+    file.write_text(NEEDING, "utf-8")
+    assert names_that_need(file, ("torch",)) == {"of_torch", "CASES", "test_case"}
+    assert names_that_need(file, ("keras",)) == {"keras_here", "test_layers"}
+    file = tmp_path / "test_skipped.py"
+    file.write_text('torch = pytest.importorskip("torch")\n', "utf-8")
+    assert names_that_need(file, ("torch",)) == {"*"}

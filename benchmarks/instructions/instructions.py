@@ -47,12 +47,12 @@ class Inference:
     batch: int = 1
 
 
+# Images are smaller than usual, because emulated FMAs are slow. Layers of larger images use the same kernels.
 INFERENCES = {
-    "mobilenet_v1": Inference(models.mobilenet_v1),
-    "mobilenet_v2": Inference(models.mobilenet_v2),
-    "ssdlite_mobilenet_v2": Inference(models.ssdlite_mobilenet_v2),
-    # The image has a quarter of the usual pixels, because emulated FMAs are slow.
-    "deeplab_v3 257": Inference(lambda: models.deeplab_v3(input_size=257)),
+    "mobilenet_v1 128": Inference(lambda: models.mobilenet_v1(input_size=128)),
+    "mobilenet_v2 128": Inference(lambda: models.mobilenet_v2(input_size=128)),
+    "ssdlite_mobilenet_v2 160": Inference(lambda: models.ssdlite_mobilenet_v2(input_size=160)),
+    "deeplab_v3 129": Inference(lambda: models.deeplab_v3(input_size=129)),
     "deep_mnist": Inference(models.deep_mnist),
     # compare.py times batches of 64.
     "deep_mnist batch 16": Inference(models.deep_mnist, batch=16),

@@ -142,7 +142,7 @@ inline std::vector<KernelTable> tables_with_bfloat16() {
     return tables;
 }
 
-template <class Body> void for_each_table(int repetitions, Body body) {
+template <class Body> void for_each_bfloat16_table(int repetitions, Body body) {
     const std::vector<KernelTable> tables = tables_with_bfloat16();
     if (tables.empty()) SKIP("no kernels here multiply bfloat16 numbers");
     for (const KernelTable &table : tables) {

@@ -203,7 +203,7 @@ TEST(rounding_is_to_nearest_even) {
 
 TEST(conversions_round_as_the_core_does) {
     constexpr std::uint32_t step = 1'000'003; // a prime, so that every exponent occurs with many low bits
-    for_each_table(4, [&](Random &random, const KernelTable &table) {
+    for_each_bfloat16_table(4, [&](Random &random, const KernelTable &table) {
         const std::int64_t channels = pick(random, 1, 40), added = channels % 2;
         const Size size{2, 7, (std::int64_t{1} << 32) / step / 14 / channels, channels};
         Tensor source(random, size, Element::float32);
@@ -236,7 +236,7 @@ TEST(conversions_round_as_the_core_does) {
 }
 
 TEST(photos_get_a_fourth_channel) {
-    for_each_table(20, [&](Random &random, const KernelTable &table) {
+    for_each_bfloat16_table(20, [&](Random &random, const KernelTable &table) {
         const Size size{pick(random, 1, 2), pick(random, 1, 9), pick(random, 1, 40), 3};
         Tensor source(random, size, Element::float32);
         source.view.pixel_stride = 3; // like photos of a caller
@@ -256,18 +256,18 @@ TEST(photos_get_a_fourth_channel) {
 }
 
 TEST(matrix_products_of_every_kind) {
-    for_each_table(400,
-                   [](Random &random, const KernelTable &table) { check_convolution(random, table, false); });
+    for_each_bfloat16_table(
+        400, [](Random &random, const KernelTable &table) { check_convolution(random, table, false); });
 }
 
 TEST(sums_in_blocks_have_the_bits_of_their_definition) {
     const std::vector<KernelTable> tables = tables_with_bfloat16();
     if (std::none_of(tables.begin(), tables.end(), sums_in_blocks))
         SKIP("no kernels here sum products of bfloat16 numbers in blocks");
-    for_each_table(300, check_block_sums);
+    for_each_bfloat16_table(300, check_block_sums);
 }
 
 TEST(depthwise_convolutions) {
-    for_each_table(200,
-                   [](Random &random, const KernelTable &table) { check_convolution(random, table, true); });
+    for_each_bfloat16_table(
+        200, [](Random &random, const KernelTable &table) { check_convolution(random, table, true); });
 }

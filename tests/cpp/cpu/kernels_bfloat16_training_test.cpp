@@ -173,6 +173,6 @@ void check_normalizations(Random &random, const KernelTable &table) {
 
 } // namespace
 
-TEST(weights_of_training_are_packed_as_constant_ones) { for_each_table(60, check_packing); }
-TEST(weight_gradients_sum_rounded_products) { for_each_table(80, check_weight_gradient); }
-TEST(normalizations_round_their_results) { for_each_table(30, check_normalizations); }
+TEST(weights_of_training_are_packed_as_constant_ones) { for_each_bfloat16_table(60, check_packing); }
+TEST(weight_gradients_sum_rounded_products) { for_each_bfloat16_table(80, check_weight_gradient); }
+TEST(normalizations_round_their_results) { for_each_bfloat16_table(30, check_normalizations); }
