@@ -11,9 +11,9 @@ import os
 import subprocess
 import sys
 import tempfile
+import traceback
 from pathlib import Path
 
-import hypothesis  # noqa: F401
 import numpy as np  # noqa: F401
 import PIL.Image  # noqa: F401
 import pytest
@@ -48,6 +48,8 @@ def run_file(file: str, options: list[str], output: Path) -> None:
     status = 2
     try:
         status = int(pytest.main(["-q", *options, file]))
+    except BaseException:
+        traceback.print_exc()
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
