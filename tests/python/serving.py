@@ -149,7 +149,8 @@ def serving(
         patch: Python code that the service's process runs first.
     """
     program = ["-c", f"{patch}\nfrom mpscnn.apps.cli import main\nmain()"] if patch else ["-m", "mpscnn"]
-    command = [sys.executable, *program, "serve", *map(str, arguments), "--port", "0"]
+    # On a busy machine an answer may take longer than the usual 30 seconds. Later options replace this one.
+    command = [sys.executable, *program, "serve", "--deadline", "600", *map(str, arguments), "--port", "0"]
     command = ["bash", "-c", f'{limits}; exec "$@"', "bash", *command]
     process = subprocess.Popen(
         command,
