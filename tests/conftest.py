@@ -142,11 +142,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if config.getoption("--full"):
         return
     tier = "ci" if config.getoption("--ci") else "default"
-    packages = tuple((config.getoption("packages") or "").split(","))
+    packages = tuple(filter(None, (config.getoption("packages") or "").split(",")))
     wanted = [
         tier_of(item) == tier
         or (tier_of(item) == "ci" and is_named(item.path, config))
-        or (tier_of(item) == "default" and needs(item, packages))
+        or (packages and tier_of(item) == "default" and needs(item, packages))
         for item in items
     ]
     config.hook.pytest_deselected(
