@@ -49,6 +49,8 @@ nox.options.sessions = ["lint", "tests"]
 # uv fills an environment in a second of processor time; pip needs a minute. No session downloads another Python.
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.download_python = "never"
+# uv does not read pip's settings, which may name a build of torch for CPUs: the one that uv takes has 3 GB.
+PIP = "virtualenv"
 
 ALONE = "-DCMAKE_UNITY_BUILD=OFF"
 # One worker runs all tests of a file, since they share fixtures. Files keep the order of collection, which begins with
@@ -96,7 +98,7 @@ def tests(session: nox.Session) -> None:
     session.run(*PYTHON_TESTS, *ON_ALL_CORES, *session.posargs, env=FOR_WORKERS)
 
 
-@nox.session
+@nox.session(venv_backend=PIP)
 def more_tests(session: nox.Session) -> None:
     """Run the tests that the session `tests` leaves out and `.ci/run` runs. Arguments go to pytest.
 
@@ -149,7 +151,7 @@ def ray(session: nox.Session) -> None:
     session.run("pytest", "tests/python/api/test_ray.py", "tests/test_docs.py", *session.posargs)
 
 
-@nox.session
+@nox.session(venv_backend=PIP)
 def docs(session: nox.Session) -> None:
     """Run the tutorials, and build the site in build/site. A link that leads nowhere is an error.
 
@@ -290,7 +292,7 @@ def isa(session: nox.Session) -> None:
     session.run("python", "tests/cpp/check_isa_symbols.py", *map(str, objects))
 
 
-@nox.session
+@nox.session(venv_backend=PIP)
 def oracles(session: nox.Session) -> None:
     """Compare operations and converted models with torch, Keras, onnxruntime and scipy. Arguments go to pytest."""
     install_system_packages(session, "ccache", "g++")
