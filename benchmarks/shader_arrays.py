@@ -349,7 +349,7 @@ class ChannelParts(NamedTuple):
     """The division of sums over pixels, as ChannelParts of array_program.mm makes it for channels in fours."""
 
     columns: int
-    count: int
+    parts: int  # a NamedTuple cannot have a field named count
     threads: int
 
     @staticmethod

@@ -166,10 +166,15 @@ def test_devices() -> None:
             onnx_backend.prepare(CONVOLUTION, device)
 
 
-@pytest.mark.parametrize("given", ["model.onnx", b"", None, CONVOLUTION.graph])
+@pytest.mark.parametrize("given", [b"", None, CONVOLUTION.graph])
 def test_what_is_no_model_is_refused(given: Any) -> None:
-    with pytest.raises(ParameterError, match=r"model must be an onnx\.ModelProto, as from onnx\.load, got"):
+    with pytest.raises(ParameterError, match=r"model must be an onnx\.ModelProto or a path, got"):
         onnx_backend.prepare(given)
+
+
+def test_a_missing_file_is_named() -> None:
+    with pytest.raises(WeightsError, match=r"missing\.onnx: cannot be read"):
+        onnx_backend.prepare("missing.onnx")
 
 
 def test_wrong_inputs_are_told() -> None:
