@@ -208,6 +208,7 @@ DIRECT = {
     "converters/conversion_cache.py": (1, "it is the temporary file of replace_file"),
     "converters/coreml_writer/export.py": (2, "the folder is that of replace_folder"),
     "registry/converted_file.py": (1, "it is the temporary file of replace_file"),
+    "training/array_archive.py": (1, "it is a member of the archive that is written"),
     "registry/download.py": (1, "it appends to a temporary file"),
 }
 DIRECT_WRITE = re.compile(
