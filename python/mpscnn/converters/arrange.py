@@ -250,8 +250,6 @@ class Arranger:
         while value.order[same] is order[same]:
             same += 1
         before, moving = value.order[:same], value.order[same:]
-        if (transposed := self._transposed(value, order)) is not None:
-            return value.with_tensor(transposed, order)
         if before and (groups := _shuffled_groups(moving, order[same:])):
             x, _, _ = self.channels_last(value, moving)
             y = self.network.channel_shuffle(x, groups, name=self.name("/shuffle"))
@@ -262,6 +260,8 @@ class Arranger:
             ends = sorted(range(len(runs)), key=lambda i: order.index(runs[i][0]))
             y = self.network.transpose(tensor, [i + 1 for i in ends], name=self.name("/transpose"))
             return replace(value, tensor=y, order=order)
+        if (transposed := self._transposed(value, order)) is not None:
+            return value.with_tensor(transposed, order)
         by_axes = self._moved_by_axes(value, order)
         if by_axes is not None:
             return value.with_tensor(by_axes, order)
