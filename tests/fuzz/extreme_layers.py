@@ -21,8 +21,7 @@ from mpscnn.converters.tflite.operators import OPERATORS
 sys.path.append(str(Path(__file__).parent.parent))
 from converters import caffe_writer, keras_writer  # type: ignore[import-not-found]
 from converters.protobuf_messages import caffe_net
-from converters.tflite.test_tflite_layers import _OPTIONS as OPTIONS  # type: ignore[import-not-found]
-from converters.tflite_writer import Operator, Tensor, constant, write_tflite  # type: ignore[import-not-found]
+from converters.tflite_writer import OPTIONS, Operator, Tensor, constant, write_tflite  # type: ignore[import-not-found]
 
 _INTEGERS = (0, 1, 1, 2, 3, 4, -1, 1 << 13, 1 << 20, (1 << 31) - 1)
 _FLOATS = (0.0, 0.5, 1e38, -1.0)

@@ -26,7 +26,7 @@ KERNELS = Path("cpp/cpu/kernels")
 #: The files of kernels, and the tests that must notice changes in them. Files that only divide work, such as
 #: work_split.h, are left out, because changes in them do not change results.
 SUBJECTS: dict[tuple[str, ...], tuple[str, ...]] = {
-    ("elementwise/pooling.cpp", "elementwise/pooling_taps.h", "elementwise/pooling_reduction.h"): (
+    ("elementwise/pooling.h", "elementwise/pooling_taps.h", "elementwise/pooling_reduction.h"): (
         "tests/operations/test_pooling.py",
     ),
     ("movement/padding.cpp",): ("tests/operations/test_arrangement.py",),

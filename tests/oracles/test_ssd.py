@@ -155,7 +155,8 @@ def test_heads_are_those_of_pytorch(
     architecture: str, classes: int, size: tuple[int, int], anchors: int | None
 ) -> None:
     oracle = build(architecture, classes)
-    net = getattr(mpscnn.models, architecture)(weights_of(oracle), classes=classes, input_size=size)
+    net = getattr(mpscnn.models, architecture)(classes=classes, input_size=size)
+    net.load_weights(weights_of(oracle), layout="OHWI")
     assert net.detection is not None
     detector = net.detection.detector(size)
     x = np.random.default_rng(0).uniform(-1, 1, (1, *size, 3)).astype(np.float32)

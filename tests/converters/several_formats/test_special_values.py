@@ -141,7 +141,7 @@ def test_onnx_reductions(kind: str) -> None:
 # ---- TensorFlow Lite -----------------------------------------------------------------------------------------------
 
 # These have options, two operands, or integers.
-WITH_OPTIONS = {"LEAKY_RELU", "GELU", "FAKE_QUANT", "ADD_N"}
+WITH_OPTIONS = {"LEAKY_RELU", "GELU", "FAKE_QUANT", "ADD_N", "PRELU"}
 # Expected are numpy's results: LiteRT's kernels give the largest float for an infinite sum, and numbers for NaN.
 TWO: dict[str, Callable[[Array, Array], Array]] = {
     "ADD": np.add,

@@ -182,7 +182,8 @@ def test_failed_requests_leave_nothing(client: Client, failure: Callable[[Client
         gc.enable()
     # A reference cycle for each request would be at least 50 objects, and a photo of 30 kB or arrays.
     assert objects_after - objects < 25 * requests
-    assert count_after - count < len(PHOTO) / 4 * requests
+    # A connection may still hold the last body, of up to 100 kB.
+    assert count_after - count < len(PHOTO) / 4 * requests + 100_000
     assert unreachable < 25 * requests
 
 

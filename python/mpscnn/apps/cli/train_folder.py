@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from mpscnn._private.files import require_folder_for
 from mpscnn._private.shell import quote_path
 from mpscnn.apps.cli.failures import INTERRUPTED
-from mpscnn.apps.cli.output import hint, show
+from mpscnn.apps.cli.output import hint, show, table_width
 from mpscnn.apps.cli.output import report as tell_error
 from mpscnn.apps.cli.progress import console_options
 from mpscnn.apps.train.photo_training import Backbone, PhotoTraining, open_backbone
@@ -125,7 +125,7 @@ def scene_lines(evaluation: DetectorMeasures | SegmenterEvaluation) -> list[str]
     what = repr(evaluation)[1:-1].partition(": ")[2]
     return [
         f"validation: {what}, {evaluation.images:,} photos, in {evaluation.seconds:.0f} s",
-        *evaluation.table().splitlines(),
+        *evaluation.table(width=table_width()).splitlines(),
     ]
 
 
