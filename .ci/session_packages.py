@@ -78,11 +78,11 @@ PINNED = {
         "cyclonedx-python-lib[json-validation]>=9",
         "pytest",
     ),
-    # What pip wants to build the source package.
+    # pip needs these to build the source package.
     "build": ("scikit-build-core>=0.10", "pybind11>=3.0", "cmake>=3.21", "ninja>=1.5"),
 }
 
-# What the tests of mutants need.
+# The tests of mutants need these packages.
 MUTATION = ("pybind11>=3.0", "numpy", "pillow", "rich", "typer", "pytest", "pytest-xdist", "hypothesis")
 
 # The CUDA compiler for systems without one.

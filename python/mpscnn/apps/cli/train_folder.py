@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Kind:
-    """What differs between the commands that train on photos.
+    """State what differs between the commands that train on photos.
 
     Args:
         start: starts the training with a backbone and the folder for its state.
