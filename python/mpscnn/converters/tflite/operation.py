@@ -85,7 +85,7 @@ class Operation:
 
     @property
     def stated_result(self) -> StatedTensor:
-        """What the file states about the first result."""
+        """The file's statement about the first result."""
         return self.c.file.tensors[self.result]
 
     def is_constant(self, place: int) -> bool:

@@ -93,7 +93,7 @@ def _matched(found: NDArray[np.float64], true: NDArray[np.float64]) -> NDArray[n
         free = np.ones(len(true), bool)
         for index, shares in enumerate(overlaps):
             possible = np.where(free, shares, -1.0)
-            # Of equal overlaps pycocotools takes the last one.
+            # pycocotools takes the last one of equal overlaps.
             best = len(true) - 1 - int(possible[::-1].argmax()) if len(true) else -1
             if best >= 0 and possible[best] >= min(threshold, 1 - 1e-10):
                 row[index], free[best] = True, False

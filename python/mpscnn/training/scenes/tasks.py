@@ -22,7 +22,7 @@ _MIN_NEGATIVES = 8
 
 
 class SceneTask(ABC):
-    """What a training on scenes needs.
+    """State what a training on scenes needs.
 
     Attributes:
         phase: "detector" or "segmenter".
