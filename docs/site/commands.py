@@ -5,20 +5,17 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import typer.main
-
-from mpscnn.apps.cli.app import app
+from mpscnn.apps.cli.app import every_command
 
 
 def page() -> str:
     """Return the page of all commands."""
-    program: Any = typer.main.get_command(app)
     parts = [
         "# Command line",
         "Look up here every command of `mpscnn`, its arguments and its options.",
         "`mpscnn --help` and `mpscnn COMMAND --help` print the same in a terminal.",
     ]
-    for name, command in sorted(program.commands.items()):
+    for name, command in sorted(every_command().items()):
         parts += _command(name, command)
     return "\n\n".join(parts) + "\n"
 

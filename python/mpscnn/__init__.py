@@ -30,10 +30,6 @@ from mpscnn.errors import (
     UnsupportedError,
     WeightsError,
 )
-from mpscnn.model import Model, load
-from mpscnn.runtime.options import CompileOptions, RunOptions
-from mpscnn.runtime.program import Program, Session
-from mpscnn.runtime.request import Request
 
 if TYPE_CHECKING:
     from mpscnn import (
@@ -78,14 +74,18 @@ if TYPE_CHECKING:
     from mpscnn.graph.network import Network
     from mpscnn.graph.padding import DefaultPadding, PaddingMethod
     from mpscnn.graph.weights import unpack_binary_weights
+    from mpscnn.model import Model, load
     from mpscnn.onnxruntime import InferenceSession
     from mpscnn.quantization import QuantizationReport, QuantizedLayer, quantize
     from mpscnn.runner.runner import FrameFuture, Runner
     from mpscnn.runtime.commands import CommandBuffer, CommandError, CommandQueue, CommandStatus
     from mpscnn.runtime.feature_image import Image, ImageDescriptor, TemporaryImage
     from mpscnn.runtime.library import build_config, devices, empty, get_device, is_available, operations
+    from mpscnn.runtime.options import CompileOptions, RunOptions
     from mpscnn.runtime.profile import KindTotal, Profile, ProfileStep
     from mpscnn.runtime.profiling import profile
+    from mpscnn.runtime.program import Program, Session
+    from mpscnn.runtime.request import Request
     from mpscnn.signal import convolve1d, convolve2d, correlate1d, correlate2d
     from mpscnn.training.early_stopping import EarlyStopping
     from mpscnn.training.history import Epoch, History
@@ -116,8 +116,12 @@ toolkit.provide(
     lambda: cast(toolkit.Writers, import_module("mpscnn.converters.writers")),
 )
 
-#: Names that are imported at their first use, by module, so that a program that only runs a model starts quickly.
+#: Names that are imported at their first use, by module, so that a program or a command imports only what it needs.
 _LAZY = {
+    "model": ("Model", "load"),
+    "runtime.options": ("CompileOptions", "RunOptions"),
+    "runtime.program": ("Program", "Session"),
+    "runtime.request": ("Request",),
     "comparison": (
         "ComparedLayer",
         "Comparison",
@@ -317,8 +321,6 @@ if not TYPE_CHECKING:  # hidden from type checkers, for which every wrong name w
             globals()[name] = module
             return module
         name = _EXPECTED.get(name, name)
-        if name == "load":
-            return load
         if name not in _MODULE_OF:
             twin, hint = twin_attribute(sys.modules[__name__], "mpscnn", name)
             if twin:

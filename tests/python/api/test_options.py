@@ -153,10 +153,10 @@ def test_predictions_check_results_if_asked(lend: Any) -> None:
 
 
 def test_commands_have_an_option_for_each_field() -> None:
-    typer = pytest.importorskip("typer", reason="needs typer")
-    from mpscnn.apps.cli.app import app
+    pytest.importorskip("typer", reason="needs typer")
+    from mpscnn.apps.cli.app import every_command
 
-    commands = typer.main.get_command(app).commands
+    commands = every_command()
     wanted = {f"--{name.replace('_', '-')}" for name in CHANGED}
     for name in ("classify", "detect", "digits", "segment", "features", "evaluate", "profile", "serve"):
         assert wanted <= {option for parameter in commands[name].params for option in parameter.opts}, name

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import typer
 from command_line import Command, call, colour_network, run, save_colour_model
 from PIL import Image
 
@@ -17,7 +16,7 @@ import mpscnn
 from mpscnn import registry
 from mpscnn._private.summary import bytes_text, text_table
 from mpscnn.apps.cli import package
-from mpscnn.apps.cli.app import app
+from mpscnn.apps.cli.app import every_command
 
 COMMANDS = (
     "classify",
@@ -455,7 +454,7 @@ def test_help_shows_what_an_option_may_be(capsys: pytest.CaptureFixture[str]) ->
 
 def test_options_are_lower_case() -> None:
     """If an option with a parser has no metavar, some versions of typer use the metavar as its name."""
-    commands = typer.main.get_command(app).commands.values()
+    commands = every_command().values()
     options = [option for command in commands for parameter in command.params for option in parameter.opts]
     assert "--device" in options
     assert [option for option in options if option.startswith("-") and option != option.lower()] == []

@@ -18,7 +18,8 @@ import mpscnn
 from mpscnn import registry
 from mpscnn._private.processors import available_processors
 from mpscnn._private.summary import text_table
-from mpscnn.apps.cli.app import app
+from mpscnn.apps.cli.app import every_command
+from mpscnn.apps.cli.commands import SENTENCES
 
 # ---- Help ----------------------------------------------------------------------------------------------------------
 
@@ -27,10 +28,10 @@ def test_help_of_all_commands_is_whole(command: Command, monkeypatch: pytest.Mon
     monkeypatch.setenv("COLUMNS", "80")
     help_text = command("--help").stdout
     assert "..." not in help_text.partition("Commands:")[2]
-    for entry in app.registered_commands:
-        assert entry.callback is not None
-        name = entry.name or entry.callback.__name__.replace("_", "-")
+    for name, known in every_command().items():
+        sentence = known.help.partition("\n\n")[0].replace("\n", " ")
         assert re.search(rf"^  {name} ", help_text, re.MULTILINE), name
+        assert sentence == SENTENCES.get(name, sentence)
         text = command(name, "--help").stdout
         assert not re.search(r"<(list|str|int|Path)", text), text
         assert "{" not in text.splitlines()[0]

@@ -9,10 +9,10 @@ import pytest
 import typer.main
 
 import mpscnn
-from mpscnn.apps.cli.app import app
+from mpscnn.apps.cli.app import app, every_command
 
 ROOT: Any = typer.main.get_command(app)
-COMMANDS: dict[str, Any] = {"": ROOT, **ROOT.commands}
+COMMANDS: dict[str, Any] = {"": ROOT, **every_command()}
 #: Words that begin a noun or a case rather than an imperative sentence, and verbs in the third person.
 NO_IMPERATIVE = re.compile(
     r"(An?|The|Its?|Of|What|Which|Whether|Where|As|If|In|To|No|Not|Number|Height|Path|File|\w+([^s]s|ing|ed))\b",

@@ -9,15 +9,14 @@ from typing import Any
 import pytest
 import typer
 from command_line import call
-from typer.main import get_command
 from typer.testing import CliRunner
 
 import mpscnn
-from mpscnn.apps.cli.app import app
+from mpscnn.apps.cli.app import every_command
 from mpscnn.apps.cli.option_groups import COMPILE, RUN, _kind, add_options
 from mpscnn.runtime.options import CompileOptions, RunOptions
 
-COMMANDS: dict[str, Any] = get_command(app).commands  # type: ignore[attr-defined]
+COMMANDS = every_command()
 OPTIONS = [
     (command, option)
     for command, described in COMMANDS.items()

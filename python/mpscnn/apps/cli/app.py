@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from itertools import takewhile
 from typing import Annotated, Any
 
@@ -13,30 +14,9 @@ from typer.core import TyperGroup
 from mpscnn._private.hints import twin_of
 from mpscnn._private.names import did_you_mean
 from mpscnn._private.printable import printable
-from mpscnn.apps.cli.commands.benchmark import benchmark
-from mpscnn.apps.cli.commands.check_precision import check_precision
-from mpscnn.apps.cli.commands.classify import classify
-from mpscnn.apps.cli.commands.compare import compare
-from mpscnn.apps.cli.commands.compare_precisions import compare_precisions
-from mpscnn.apps.cli.commands.convert import convert
-from mpscnn.apps.cli.commands.detect import detect
-from mpscnn.apps.cli.commands.devices import devices
-from mpscnn.apps.cli.commands.digits import digits
-from mpscnn.apps.cli.commands.doctor import doctor
-from mpscnn.apps.cli.commands.evaluate import evaluate_classifier
-from mpscnn.apps.cli.commands.explain import explain
-from mpscnn.apps.cli.commands.features import features
-from mpscnn.apps.cli.commands.fingerprint import fingerprint
-from mpscnn.apps.cli.commands.info import info
-from mpscnn.apps.cli.commands.models import models
-from mpscnn.apps.cli.commands.profile import profile
-from mpscnn.apps.cli.commands.quantize import quantize
-from mpscnn.apps.cli.commands.segment import segment
-from mpscnn.apps.cli.commands.serve import serve
-from mpscnn.apps.cli.commands.train import train
-from mpscnn.apps.cli.commands.verify import verify
+from mpscnn.apps.cli.commands import SENTENCES, command_function
 from mpscnn.apps.cli.failures import handle_errors
-from mpscnn.apps.cli.help_texts import Command, short_help
+from mpscnn.apps.cli.help_texts import Command
 from mpscnn.apps.cli.output import show
 from mpscnn.apps.cli.package import (
     add_completion,
@@ -67,6 +47,18 @@ class _Commands(TyperGroup):
             raise typer.Exit()
         return super().parse_args(ctx, args)
 
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [*SENTENCES, *super().list_commands(ctx)]
+
+    def get_command(self, ctx: Any, name: str) -> Any:
+        return built_command(name) if name in SENTENCES else super().get_command(ctx, name)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        rows = [*SENTENCES.items()]
+        rows += [(name, self.commands[name].get_short_help_str(1000)) for name in super().list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if not args or self.get_command(ctx, args[0]) is not None:
             return super().resolve_command(ctx, args)
@@ -82,6 +74,14 @@ class _Commands(TyperGroup):
         # leave_cleanly must be inside Typer, which would handle interrupts and broken pipes without a message.
         with handle_errors(), _printable_usage():
             return super().invoke(ctx)
+
+
+@cache
+def built_command(name: str) -> Any:
+    """Import a command of SENTENCES, and return click's object for it."""
+    alone = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    alone.command(name, cls=Command)(command_function(name))
+    return typer.main.get_command(alone)
 
 
 def _similar(name: str, commands: list[str]) -> str:
@@ -117,31 +117,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (
-    classify,
-    detect,
-    digits,
-    segment,
-    features,
-    convert,
-    compare,
-    check_precision,
-    compare_precisions,
-    quantize,
-    info,
-    explain,
-    fingerprint,
-    models,
-    devices,
-    doctor,
-    benchmark,
-    profile,
-    train,
-    verify,
-    serve,
-):
-    app.command(cls=Command, short_help=short_help(command))(command)
-app.command("evaluate", cls=Command, short_help=short_help(evaluate_classifier))(evaluate_classifier)
 
 
 @app.command("help", cls=Command)
@@ -199,3 +174,9 @@ def options(
     Exit codes: 0 done, 1 something failed (the message is on stderr), 2 wrong usage, 130 interrupted. The help of a
     command has its other codes.
     """
+
+
+def every_command() -> dict[str, Any]:
+    """Import all commands, and return click's objects for them by name."""
+    group: Any = typer.main.get_command(app)
+    return {name: group.get_command(None, name) for name in group.list_commands(None)}

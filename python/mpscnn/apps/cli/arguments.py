@@ -9,7 +9,6 @@ import typer
 
 from mpscnn._private.expected_names import DEVICES, canonical_device
 from mpscnn._private.literals import ScoresName
-from mpscnn.apps.benchmark.subject import ARCHITECTURES
 from mpscnn.errors import ParameterError
 from mpscnn.graph.structure import checked_scores
 from mpscnn.runtime.library import devices
@@ -123,13 +122,6 @@ ScoresOption = Annotated[
 ]
 InflightOption = Annotated[
     int, typer.Option(min=1, max=32, metavar="N", help="Keep N photos in progress at a time.")
-]
-RandomWeightsOption = Annotated[
-    bool,
-    typer.Option(
-        "--random-weights",
-        help=f"Read no file: MODEL is an architecture that gets random weights: {', '.join(ARCHITECTURES)}.",
-    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for other programs instead of a table.")]
 JsonLinesOption = Annotated[

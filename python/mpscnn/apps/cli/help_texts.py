@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from typer.core import TyperCommand
 
-__all__ = ["Command", "insert_default_address", "short_help"]
+__all__ = ["Command", "insert_default_address"]
 
 _TYPE = re.compile(r" <[^<>|]+>$")
 _CHOICES = re.compile(r" <([^<>]+)>$")
@@ -56,8 +55,3 @@ def insert_default_address(args: list[str]) -> list[str]:
     if is_address("".join(args[place + 1 : place + 2])):
         return args
     return [*args[:place], f"{_RAY}=", *args[place + 1 :]]
-
-
-def short_help(command: Callable[..., object]) -> str:
-    """Return the whole first sentence of a command's docstring for the list of commands. Typer would shorten it."""
-    return (inspect.getdoc(command) or "").partition("\n\n")[0].replace("\n", " ")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mpscnn._private.files import is_folder
 from mpscnn._private.model_name import MODEL_SUFFIX, is_path
 from mpscnn._private.shell import quote_path
-from mpscnn.converters.format_detection import is_saved_model
 from mpscnn.errors import UnsupportedError
 from mpscnn.model import Model
 
@@ -61,4 +61,8 @@ def setting_command(given: str, what: str, value: str) -> str:
 
 def _is_other_format(given: str) -> bool:
     """Return True for a file of another framework, or a folder with a SavedModel, whose name may have no suffix."""
-    return not given.endswith(MODEL_SUFFIX) and (is_path(given) or is_saved_model(Path(given)))
+    if is_path(given) or not is_folder(given):
+        return is_path(given) and not given.endswith(MODEL_SUFFIX)
+    from mpscnn.converters.format_detection import is_saved_model
+
+    return not given.endswith(MODEL_SUFFIX) and is_saved_model(Path(given))

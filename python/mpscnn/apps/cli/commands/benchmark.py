@@ -18,10 +18,11 @@ from mpscnn.apps.benchmark import (
     measure_metal_kernels,
     measure_runner,
 )
-from mpscnn.apps.cli.arguments import JsonOption, ModelArgument, RandomWeightsOption, split_names
+from mpscnn.apps.cli.arguments import JsonOption, ModelArgument, split_names
 from mpscnn.apps.cli.failures import FAILED
 from mpscnn.apps.cli.option_groups import COMPILE, RUN, add_options
 from mpscnn.apps.cli.output import hint, report, sentences, show, show_json, table_width
+from mpscnn.apps.cli.random_weights import RandomWeightsOption
 from mpscnn.apps.cli.runner_report import runner_json, runner_text
 from mpscnn.apps.cli.sizes import SizeOption, open_with_size
 from mpscnn.errors import Error

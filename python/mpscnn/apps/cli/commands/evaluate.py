@@ -23,8 +23,8 @@ from mpscnn.apps.cli.result_printer import photo_error_text
 from mpscnn.apps.ray.evaluation import classifier_evaluation, detector_evaluation, segmenter_evaluation
 from mpscnn.apps.ray.sources import Source
 from mpscnn.errors import Error, ParameterError
+from mpscnn.evaluation import classifier
 from mpscnn.evaluation.class_samples import Sample, part_to_measure, samples_in_folders
-from mpscnn.evaluation.classifier import Evaluation, evaluate, number_of_classes
 from mpscnn.evaluation.detector import evaluate_detector
 from mpscnn.evaluation.segmenter import evaluate_segmenter
 from mpscnn.model import Model, load
@@ -35,7 +35,7 @@ from mpscnn.vision.idx import read_labelled
 
 
 @add_options()
-def evaluate_classifier(
+def evaluate(
     folder: Annotated[
         Path | None,
         typer.Argument(
@@ -164,7 +164,7 @@ def _evaluate_classifier(
         raise ParameterError(
             f"{loaded.name!r} is not a classifier, but made for {loaded.task}: give {option}"
         )
-    classes = number_of_classes(loaded)
+    classes = classifier.number_of_classes(loaded)
     samples = (
         samples_in_folders(
             _measured_part(folder), loaded.labels or [str(index) for index in range(classes)], failed
@@ -177,7 +177,7 @@ def _evaluate_classifier(
         result = machines(classifier_evaluation, samples, failed)
     else:
         with with_progress(samples) as tracked:
-            result = evaluate(loaded, tracked, preprocess=placed, inflight=inflight, failed=failed)
+            result = classifier.evaluate(loaded, tracked, preprocess=placed, inflight=inflight, failed=failed)
     if as_json:
         show_json(_fields(loaded, result, len(failures)))
     else:
@@ -210,12 +210,12 @@ def _without_placing(model: Model) -> dict[str, Any] | None:
     return {**(model.preprocess or {}), "fit": "stretch"} if places else None
 
 
-def _write(result: Evaluation, path: Path) -> None:
+def _write(result: classifier.Evaluation, path: Path) -> None:
     with replace_atomically(path, ParameterError) as file:
         result.draw().save(file)
 
 
-def _fields(model: Model, result: Evaluation, failures: int) -> dict[str, Any]:
+def _fields(model: Model, result: classifier.Evaluation, failures: int) -> dict[str, Any]:
     return {
         "model": model.name,
         "device": model.program.device,
@@ -234,7 +234,7 @@ def _fields(model: Model, result: Evaluation, failures: int) -> dict[str, Any]:
     }
 
 
-def _lines(model: Model, result: Evaluation) -> list[str]:
+def _lines(model: Model, result: classifier.Evaluation) -> list[str]:
     program = model.program
     figures = ["", *result.class_table(width=table_width()).split("\n")] if result.has_few_classes else []
     return [

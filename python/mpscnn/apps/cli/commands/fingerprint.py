@@ -8,9 +8,9 @@ from mpscnn.apps.cli.arguments import (
     CpuDeviceOption,
     JsonOption,
     ModelArgument,
-    RandomWeightsOption,
 )
 from mpscnn.apps.cli.output import sentences, show, show_json, table_width
+from mpscnn.apps.cli.random_weights import RandomWeightsOption
 from mpscnn.apps.cli.sizes import SizeOption, open_with_size
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.runtime.library import precisions_of
