@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import pickle
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -458,3 +460,16 @@ def test_options_are_lower_case() -> None:
     options = [option for command in commands for parameter in command.params for option in parameter.opts]
     assert "--device" in options
     assert [option for option in options if option.startswith("-") and option != option.lower()] == []
+
+
+@pytest.mark.parametrize("asked", ["--version", "--help", "version"])
+def test_an_answer_without_numbers_needs_neither_numpy_nor_pillow(asked: str) -> None:
+    program = (
+        "import atexit, sys\n"
+        "atexit.register(lambda: print(*sorted({'numpy', 'PIL'} & {*sys.modules}), file=sys.stderr))\n"
+        f"sys.argv = ['mpscnn', {asked!r}]\n"
+        "from mpscnn.apps.cli import main\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True)
+    assert (done.stdout != "", done.stderr) == (True, "\n")
