@@ -471,5 +471,7 @@ def test_an_answer_without_numbers_needs_neither_numpy_nor_pillow(asked: str) ->
         "from mpscnn.apps.cli import main\n"
         "main()\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True
+    )
     assert (done.stdout != "", done.stderr) == (True, "\n")
