@@ -110,10 +110,11 @@ if TYPE_CHECKING:
 
 __version__ = _core.version()
 
-# Register how to import the toolkit, which the library uses for other frameworks' files.
+# Register how to import the parts of the toolkit that the library uses.
 toolkit.provide(
     lambda: cast(toolkit.Converter, import_module("mpscnn.converters.conversion_cache")),
     lambda: cast(toolkit.Writers, import_module("mpscnn.converters.writers")),
+    lambda: cast(toolkit.Precisions, import_module("mpscnn.comparison.precision_choice")),
 )
 
 #: Names that are imported at their first use, by module, so that a program or a command imports only what it needs.

@@ -55,6 +55,7 @@ if TYPE_CHECKING:  # other modules are imported where they are used, so that run
         preprocess: str | Mapping[str, Any] | None
         labels: Sequence[str] | None
         scores: ScoresName | None
+        within: float | None
 
     # The type of `predict`'s result; Any if it is known only when the file has been read.
     Answer = TypeVar("Answer", default=Any)
@@ -80,6 +81,7 @@ def load(
     preprocess: str | Mapping[str, Any] | None = None,
     labels: Sequence[str] | None = None,
     scores: ScoresName | None = None,
+    within: float | None = None,
     **options: Unpack[LoadArguments],
 ) -> Model:
     """Load a model and prepare it for a device.
@@ -96,6 +98,9 @@ def load(
             "sigmoid": an independent probability of each class. The function is applied to the network's output,
             unless the network ends in it. "as is": the output itself. None: what the file states; otherwise the
             function with which the network ends; otherwise "softmax". `Classification.scores_are` has the answer.
+        within: take the fastest precision whose results differ from float32 by at most this share: the L2 norm of the
+            difference, divided by that of the float32 results. It is measured at the first load on a processor, on the
+            sample photos or on random numbers, and kept in the cache. None: the precision of the options.
         options: the fields of `CompileOptions` and `RunOptions`: `device`, `precision`, `threads` and others.
 
     Raises:
@@ -112,14 +117,24 @@ def load(
         from mpscnn.graph.structure import checked_scores
 
         scores = checked_scores(scores)
-    read = isinstance(model, (str, os.PathLike))
-    return Model(
-        open_model(model_path(model, fold=fold, note_photos=preprocess is None)) if read else model,  # type: ignore[arg-type]
-        preprocess=preprocess,
-        labels=labels,
-        scores=scores,
-        **options,
+    opened = (
+        open_model(model_path(model, fold=fold, note_photos=preprocess is None))
+        if isinstance(model, (str, os.PathLike))
+        else model
     )
+    chosen: dict[str, Any] = dict(options)
+    if within is not None:
+        chosen |= _fastest_options(core_model(opened, preprocess, labels, scores), options, within)
+    return Model(opened, preprocess=preprocess, labels=labels, scores=scores, **chosen)
+
+
+def _fastest_options(core: _core.Model, options: LoadArguments, within: float) -> dict[str, Any]:
+    """Return the options of the fastest precision. See `load`."""
+    from mpscnn._private.toolkit import precisions
+
+    compiled, runs = load_options(options)
+    threads = None if runs.threads == "auto" else runs.threads
+    return precisions().fastest_options(described_network(core)[0], compiled, threads, within)
 
 
 register_weights(lambda model: load(model).network.weights)

@@ -1,4 +1,4 @@
-"""Give the library access to readers and writers of other frameworks' files, which are in the toolkit.
+"""Give the library access to parts of the toolkit: readers and writers of other frameworks' files, and measurements.
 
 The library must not import the toolkit. So `mpscnn/__init__.py` registers functions that import it at first use.
 """
@@ -30,12 +30,24 @@ class Writers(Protocol):
     """Functions (network, path, dtype) that write a file, by the suffix of the file."""
 
 
-_importers: list[tuple[Callable[[], Converter], Callable[[], Writers]]] = []
+class Precisions(Protocol):
+    """The function of the module `mpscnn.comparison.precision_choice`."""
+
+    def fastest_options(
+        self, network: Any, options: Any, threads: int | None, within: float
+    ) -> dict[str, Any]:
+        """Return the arguments of `Network.compile` for the fastest precision whose error is at most `within`."""
+        ...
 
 
-def provide(converters: Callable[[], Converter], writers: Callable[[], Writers]) -> None:
-    """Register the functions that import the converters and the writers."""
-    _importers[:] = [(converters, writers)]
+_importers: list[tuple[Callable[[], Converter], Callable[[], Writers], Callable[[], Precisions]]] = []
+
+
+def provide(
+    converters: Callable[[], Converter], writers: Callable[[], Writers], precisions: Callable[[], Precisions]
+) -> None:
+    """Register the functions that import the converters, the writers and the choice of a precision."""
+    _importers[:] = [(converters, writers, precisions)]
 
 
 def converter() -> Converter:
@@ -46,3 +58,8 @@ def converter() -> Converter:
 def writers() -> Mapping[str, Callable[..., None]]:
     """Import the writers of other frameworks' files. Return them by file suffix."""
     return _importers[0][1]().WRITERS
+
+
+def precisions() -> Precisions:
+    """Import and return the choice of a precision."""
+    return _importers[0][2]()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mpscnn._private.arguments import whole_number, whole_numbers
+from mpscnn._private.arguments import is_finite_number, whole_number, whole_numbers
 from mpscnn._private.literals import AccumulateName, PrecisionName
 from mpscnn._private.report import Column, Report
 from mpscnn._private.summary import bytes_text, prose
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from mpscnn.vision.detection import Detection
 
 Outputs = dict[str, Array]
+
+#: A precision replaces a more exact one if its time is at most this share of the other's, so that the noise of
+#: measurements decides nothing.
+_CLEARLY_FASTER = 0.95
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,7 @@ class PrecisionFigures:
         weight_bytes: the bytes of packed weights.
         arena_bytes: the bytes of intermediate results.
         fingerprint: `Program.fingerprint`.
+        options: the arguments of `Network.compile` that give this row, besides the device.
     """
 
     precision: PrecisionName
@@ -57,6 +62,7 @@ class PrecisionFigures:
     weight_bytes: int
     arena_bytes: int
     fingerprint: str
+    options: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -78,6 +84,15 @@ class PrecisionTable(Report):
     compared: str
     rows: tuple[PrecisionFigures, ...]
     refused: dict[str, str]
+
+    def fastest(self, within: float) -> PrecisionFigures:
+        """Return the row of the fastest precision whose error is at most `within`; float32 if no other is faster.
+
+        Raises:
+            ParameterError: `within` is no finite number of at least 0.
+        """
+        found: PrecisionFigures = fastest(self.rows, within)
+        return found
 
     def _entries(self) -> tuple[PrecisionFigures, ...]:
         return self.rows
@@ -110,6 +125,25 @@ class PrecisionTable(Report):
 
     def __repr__(self) -> str:
         return self.table()
+
+
+def fastest(rows: Sequence[Any], within: float) -> Any:
+    """Return the row of the fastest precision whose error is at most `within`. It is float32 if no other is faster.
+
+    Args:
+        rows: `Measured` or `PrecisionFigures`. One of them is float32, whose error is 0.
+        within: the greatest error.
+
+    Raises:
+        ParameterError: `within` is no finite number of at least 0.
+    """
+    if not is_finite_number(within) or within < 0:
+        raise ParameterError(f"within: expected a number of at least 0, got {within!r}")
+    best = None
+    for row in sorted((row for row in rows if row.error <= within), key=lambda row: float(row.error)):
+        if best is None or row.milliseconds <= _CLEARLY_FASTER * best.milliseconds:
+            best = row
+    return best
 
 
 def compare_precisions(
@@ -161,7 +195,8 @@ def compare_precisions(
     known = None if classes is None else right_classes("compare_precisions: classes", network, classes, count)
     programs: dict[str, Program] = {}
     refused: dict[str, str] = {}
-    for name, options in _compared(device, precisions, accumulate_dtype).items():
+    compared = compared_options(device, precisions, accumulate_dtype)
+    for name, options in compared.items():
         try:
             programs[name] = network.compile(device=device, **options)
         except (UnsupportedError, WeightsError) as error:  # an operation or a number that the precision lacks
@@ -187,6 +222,7 @@ def compare_precisions(
             weight_bytes=program.weight_bytes,
             arena_bytes=program.arena_bytes(given[0].shape),
             fingerprint=program.fingerprint(given[0].shape),
+            options=compared[name],
         )
         for name, program in programs.items()
     )
@@ -194,7 +230,7 @@ def compare_precisions(
     return PrecisionTable(network.name, about, count, answers.counted, rows, refused)
 
 
-def _compared(
+def compared_options(
     device: str, precisions: Sequence[PrecisionName] | None, accumulate_dtype: AccumulateName
 ) -> dict[str, dict[str, Any]]:
     """Return the arguments of `Network.compile` for each row, by the row's `Program.numbers`."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +14,9 @@ from command_line import call
 from PIL import Image
 
 import mpscnn
+from mpscnn.comparison import precision_choice
+from mpscnn.comparison.precision_choice import Measured
+from mpscnn.comparison.precision_table import fastest
 
 
 def classifier() -> mpscnn.Network:
@@ -202,3 +208,98 @@ def test_without_photos_it_says_so(capsys: pytest.CaptureFixture[str], tmp_path:
     assert "--images" in shown.err
     assert call("compare-precisions", "digits", "--images", str(tmp_path)) == 2
     assert "no photo" in capsys.readouterr().err
+
+
+# ---- The fastest precision ------------------------------------------------------------------------------------------
+
+
+def row(error: float, milliseconds: float) -> Measured:
+    return Measured({"precision": f"{error}"}, error, milliseconds)
+
+
+def test_the_fastest_precision_within_an_error() -> None:
+    rows = [
+        row(0.0, 10.0),
+        row(0.001, 8.0),
+        row(0.01, 5.0),
+        row(0.02, 4.9),
+        row(0.5, 1.0),
+        row(math.nan, 0.1),
+    ]
+    chosen = {within: fastest(rows, within).error for within in (0, 0.0009, 0.001, 0.02, 1.0, 1e9)}
+    # A gain of less than a twentieth is no gain.
+    assert chosen == {0: 0.0, 0.0009: 0.0, 0.001: 0.001, 0.02: 0.01, 1.0: 0.5, 1e9: 0.5}
+
+
+@pytest.mark.parametrize("within", [-0.1, math.nan, math.inf, "0.1", True])
+def test_a_wrong_error(within: object) -> None:
+    with pytest.raises(mpscnn.ParameterError, match="within: expected a number of at least 0"):
+        mpscnn.load(classifier(), within=within)  # type: ignore[call-overload]
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[mpscnn.PrecisionTable]:
+    """Let bfloat16 be fast, whatever this machine measures. Return the list of what is measured."""
+    made: list[mpscnn.PrecisionTable] = []
+    times = {"float32": 5.0, "bfloat16": 1.0}
+
+    def compare(*arguments: Any, **options: Any) -> mpscnn.PrecisionTable:
+        table = mpscnn.compare_precisions(*arguments, **options)
+        rows = [replace(entry, milliseconds=times.get(entry.numbers, 9.0)) for entry in table.rows]
+        made.append(replace(table, rows=tuple(rows)))
+        return made[-1]
+
+    monkeypatch.setenv("MPSCNN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(precision_choice, "compare_precisions", compare)
+    return made
+
+
+def test_load_takes_the_fastest_precision(measured: list[mpscnn.PrecisionTable], tmp_path: Path) -> None:
+    network = classifier()
+    assert mpscnn.load(network, within=0.1).program.precision == "bfloat16"
+    assert mpscnn.load(network, within=0.0).program.precision == "float32"
+    assert len(measured) == 1  # the cache has the figures, whatever the error is
+    (kept,) = (tmp_path / "cache" / "precisions").glob("*.json")
+    for damaged in (
+        "",
+        "[]",
+        '[{"options": {"precision": "huge"}, "error": 0, "milliseconds": 1}]',
+        "[" * 99_999,
+    ):
+        kept.write_text(damaged)
+        assert mpscnn.load(network, within=0.1).program.precision == "bfloat16"
+    assert len(measured) == 5
+    network.initialize_weights(seed=3)
+    mpscnn.load(network, within=0.1, threads=1)
+    assert len(measured) == 6
+
+
+def test_photos_are_measured_where_a_network_takes_them(measured: list[mpscnn.PrecisionTable]) -> None:
+    mpscnn.load(within=0.1, device="cpu")
+    assert (measured[0].images, measured[0].compared) == (3, "images")
+
+
+def test_a_cache_that_cannot_be_written(
+    measured: list[mpscnn.PrecisionTable], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("MPSCNN_CACHE", str(tmp_path / "file"))
+    for _ in range(2):
+        assert mpscnn.load(classifier(), within=0.1).program.precision == "bfloat16"
+    assert len(measured) == 2
+
+
+def test_networks_that_cannot_be_measured() -> None:
+    free = mpscnn.Network((None, None, 3))
+    free.output(free.activation(free.input, "relu"))
+    with pytest.raises(mpscnn.UnsupportedError, match="compare_precisions"):
+        mpscnn.load(free, within=0.1)
+    with pytest.raises(mpscnn.ParameterError, match="precision must be 'auto', got 'float16'"):
+        mpscnn.load(classifier(), within=0.1, precision="float16")
+
+
+def test_the_command_names_the_fastest_precision(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "small.safetensors"
+    classifier().save(path)
+    assert call("compare-precisions", str(path), "--runs", "1", "--within", "0") == 0
+    assert "The fastest with an error of at most 0: --precision float32" in capsys.readouterr().out

@@ -36,6 +36,15 @@ def compare_precisions(
     program: CompileOptions = COMPILE,
     session: RunOptions = RUN,
     size: SizeOption = None,
+    within: Annotated[
+        float | None,
+        typer.Option(
+            "--within",
+            min=0.0,
+            metavar="ERROR",
+            help="Say below the table which precision is the fastest with at most this error.",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compare all precisions of a model by error, accuracy, time and memory.
@@ -77,5 +86,9 @@ def compare_precisions(
     count = f"{found.images} {kind}{'' if found.images == 1 else 's'}"
     show(*sentences(f"{found.name} on {found.device}, {count}"), "")
     show(*found.table(width=table_width()).split("\n"))
+    if within is not None:
+        chosen = found.fastest(within)
+        given = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in chosen.options.items())
+        show("", f"The fastest with an error of at most {within:g}: {given}")
     if not paths:
         hint("on random inputs, which no model has learned: give photos by --images")
