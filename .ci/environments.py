@@ -96,9 +96,11 @@ def another_user(run: Run) -> None:
     for path in (run.folder, *run.folder.rglob("*")):
         shutil.chown(path, "nobody", -1)
     user = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--inh-caps=-all")
-    program = run.command[0]
-    if subprocess.run([*user, "test", "-x", shutil.which(program) or program], check=False).returncode != 0:
-        raise NotPossible(f"the user nobody may not run {program}")
+    # Where the user may not enter the interpreter's folder, another Python may run under its name.
+    asked = [*user, sys.executable, "-c", "import sys; print(sys.version)"]
+    found = subprocess.run(asked, capture_output=True, text=True, check=False)
+    if found.stdout.rstrip("\n") != sys.version:
+        raise NotPossible(f"the user nobody may not run {Path(sys.executable).resolve()}")
     run.within(*user)
 
 
