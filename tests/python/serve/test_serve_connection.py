@@ -16,7 +16,8 @@ require_packages()
 import uvicorn  # noqa: E402 - needs the packages
 from uvicorn.server import ServerState  # noqa: E402
 
-from mpscnn.apps.serve.connection import HEAD_BYTES, HEAD_FIELDS, BoundedProtocol, Turns  # noqa: E402
+from mpscnn.apps.serve.connection import HEAD_BYTES, HEAD_FIELDS, BoundedProtocol  # noqa: E402
+from mpscnn.apps.serve.turns import Turns  # noqa: E402
 
 LIVE = b"GET /live HTTP/1.1\r\n\r\n"
 CHUNKS = b"POST /chunks HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"

@@ -20,6 +20,7 @@ from mpscnn.apps.serve.protocol_routes import add_protocol_routes
 from mpscnn.apps.serve.reference_page import add_reference
 from mpscnn.apps.serve.request_options import check_request
 from mpscnn.apps.serve.service import Service
+from mpscnn.apps.serve.turns import InTurns
 
 __all__ = ["application"]
 
@@ -58,4 +59,5 @@ def application(service: Service) -> Any:
         response_class=Response,
     )
     complete_description(app, service.settings.token is not None, OPEN)
-    return Observed(Guard(app, service.settings, public), service.metrics)
+    checked = Guard(app, service.settings, public)
+    return Observed(InTurns(checked, service.turns, OPEN), service.metrics)

@@ -8,7 +8,6 @@ part of a body in chunks.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from http import HTTPStatus
 from typing import Any
 
@@ -17,8 +16,9 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from mpscnn.apps.serve.failures import RefusedError, refusal_answer
+from mpscnn.apps.serve.turns import Turns
 
-__all__ = ["HEAD_BYTES", "HEAD_FIELDS", "BoundedProtocol", "Turns"]
+__all__ = ["HEAD_BYTES", "HEAD_FIELDS", "BoundedProtocol"]
 
 #: The largest number of bytes of a head. As many may lie between two bytes of a body in chunks, or after its last one.
 HEAD_BYTES = 65_536
@@ -32,33 +32,6 @@ _TURN_BYTES = 16_384
 #: Seconds in which more bytes of a refused client are received and dropped. If the connection were closed at once,
 #: clients that send all before they read would lose the answer.
 _LINGER = 1.0
-
-
-class Turns:
-    """Lets one connection parse in each step of the event loop.
-
-    Connections that have sent several requests, or a body in chunks, wait for their turn. So they do not delay a new
-    connection together.
-    """
-
-    def __init__(self) -> None:
-        self._asking: deque[BoundedProtocol] = deque()
-
-    def ask(self, connection: BoundedProtocol) -> None:
-        """Call `connection.parse` soon. A connection that waits already gets only one turn."""
-        if connection.asks:
-            return
-        connection.asks = True
-        self._asking.append(connection)
-        if len(self._asking) == 1:
-            connection.loop.call_soon(self._next)
-
-    def _next(self) -> None:
-        connection = self._asking.popleft()
-        if self._asking:
-            connection.loop.call_soon(self._next)
-        connection.asks = False
-        connection.parse()
 
 
 class _Flow(FlowControl):  # type: ignore[misc]
@@ -77,7 +50,7 @@ class _Flow(FlowControl):  # type: ignore[misc]
         if self._connection is None:
             return
         if self._connection.has_bytes:
-            self._connection.turns.ask(self._connection)
+            self._connection.ask()
         else:
             super().resume_reading()
 
@@ -95,8 +68,8 @@ class BoundedProtocol(HttpToolsProtocol):  # type: ignore[misc]
 
     def __init__(self, turns: Turns, **options: Any) -> None:
         super().__init__(**options)
-        self.turns = turns
-        self.asks = False
+        self._turns = turns
+        self._asks = False
         """Whether the connection waits for its turn."""
         self.url = b""
         self._received = b""
@@ -145,9 +118,19 @@ class BoundedProtocol(HttpToolsProtocol):  # type: ignore[misc]
         self._place = min(self._place, _OVERLAP)
         if waited or self._in_chunks:
             self.flow.pause_reading()
-            self.turns.ask(self)
+            self.ask()
         else:
             self.parse()
+
+    def ask(self) -> None:
+        """Call `parse` when it is this connection's turn. A connection that waits already gets only one turn."""
+        if not self._asks:
+            self._asks = True
+            self._turns.ask(self._begin_turn)
+
+    def _begin_turn(self) -> None:
+        self._asks = False
+        self.parse()
 
     def parse(self) -> None:
         """Parse received bytes up to the end of a request, or a part of a body in chunks."""
@@ -159,7 +142,7 @@ class BoundedProtocol(HttpToolsProtocol):  # type: ignore[misc]
         if self.has_bytes:
             self.flow.pause_reading()
             if self._may_parse:
-                self.turns.ask(self)
+                self.ask()
             return
         self._received = self._received[-_OVERLAP:]
         self._place = len(self._received)

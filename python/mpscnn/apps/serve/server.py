@@ -17,12 +17,13 @@ import uvicorn
 
 from mpscnn._private.files import replace_atomically
 from mpscnn.apps.serve.application import application
-from mpscnn.apps.serve.connection import BoundedProtocol, Turns
+from mpscnn.apps.serve.connection import BoundedProtocol
 from mpscnn.apps.serve.freed_memory import return_large_blocks
 from mpscnn.apps.serve.hosting import Models
 from mpscnn.apps.serve.logs import finish_log, log_event
 from mpscnn.apps.serve.service import Service
 from mpscnn.apps.serve.settings import Settings
+from mpscnn.apps.serve.turns import Turns
 from mpscnn.errors import ParameterError
 
 __all__ = ["create_server", "open_listening_socket", "serve", "socket_url"]

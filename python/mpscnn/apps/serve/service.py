@@ -30,6 +30,7 @@ from mpscnn.apps.serve.limits import (
 from mpscnn.apps.serve.metrics import Metrics
 from mpscnn.apps.serve.photos import PhotoMemory
 from mpscnn.apps.serve.settings import Settings
+from mpscnn.apps.serve.turns import Turns
 from mpscnn.errors import ParameterError
 
 __all__ = ["SHORT", "Finish", "Service", "Submit"]
@@ -63,6 +64,8 @@ class Service:
         self.photos = MemoryBudget(settings.held_pixels, "photos", "four times --max-pixels")
         self.metrics = Metrics(self.queue, self.bodies, self.tensors, self.photos)
         self.pool = ThreadPoolExecutor(settings.slots, "mpscnn-serve")
+        self.turns = Turns()
+        """The turns of requests that begin, or whose body is complete."""
         self.closing = threading.Event()
         """Set when the service ends. Long work then stops at its next step."""
         self._decoding = threading.Lock()
@@ -150,6 +153,7 @@ class Service:
         except NoRoomError as error:
             raise self._no_room(error) from None
         self.metrics.received.inc(len(body))
+        await self.turns.wait()  # many bodies may be complete in one step of the event loop
         return body
 
     async def compute(
