@@ -39,21 +39,35 @@ engine::TrainingOptions options_of(const char *options) {
     return engine::TrainingOptions::from_json(options ? parse_json(options) : Json::object());
 }
 
+void create(const mpscnn_graph *network, const engine::TrainingOptions &options, const char *device,
+            int threads, mpscnn_trainer **trainer) {
+    require(network, "network");
+    require(trainer, "trainer");
+    if (threads < 0) fail(ErrorKind::parameter, {"threads must be 0 or more, got ", threads});
+    engine::CompileOptions compile;
+    compile.device = std::string(text(device, "device"));
+    engine::SessionOptions session;
+    session.threads = threads;
+    *trainer = new mpscnn_trainer{engine::Trainer(network->graph, options, compile, session)};
+}
+
 Json extents_of(const Shape &shape) { return Json(Json::Array(shape.begin(), shape.end())); }
 
 } // namespace
 
 mpscnn_status mpscnn_trainer_create(const mpscnn_graph *network, const char *options, const char *device,
                                     int threads, mpscnn_trainer **trainer) {
+    return guarded([&] { create(network, options_of(options), device, threads, trainer); });
+}
+
+mpscnn_status mpscnn_trainer_create_with_loss(const mpscnn_graph *network, const mpscnn_graph *loss,
+                                              const char *options, const char *device, int threads,
+                                              mpscnn_trainer **trainer) {
     return guarded([&] {
-        require(network, "network");
-        require(trainer, "trainer");
-        if (threads < 0) fail(ErrorKind::parameter, {"threads must be 0 or more, got ", threads});
-        engine::CompileOptions compile;
-        compile.device = std::string(text(device, "device"));
-        engine::SessionOptions session;
-        session.threads = threads;
-        *trainer = new mpscnn_trainer{engine::Trainer(network->graph, options_of(options), compile, session)};
+        require(loss, "loss");
+        engine::TrainingOptions given = options_of(options);
+        given.loss = engine::GraphLoss{std::make_shared<engine::Graph>(loss->graph)};
+        create(network, given, device, threads, trainer);
     });
 }
 

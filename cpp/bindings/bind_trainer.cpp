@@ -41,8 +41,12 @@ py::tuple profile_steps(Trainer &trainer, const py::list &inputs, const py::arra
 void bind_trainer(py::module_ &module) {
     py::class_<Trainer>(module, "Trainer")
         .def(py::init([](const Graph &network, const std::string &options, const std::string &device,
-                         int threads) { return Trainer(network, options, device, threads); }),
-             py::arg("network"), py::arg("options"), py::arg("device"), py::arg("threads"))
+                         int threads, const Graph *loss) {
+                 return loss == nullptr ? Trainer(network, options, device, threads)
+                                        : Trainer(network, *loss, options, device, threads);
+             }),
+             py::arg("network"), py::arg("options"), py::arg("device"), py::arg("threads"),
+             py::arg("loss") = py::none())
         .def("step", step, py::arg("inputs"), py::arg("labels"), py::arg("learning_rate"),
              py::arg("prediction"), py::arg("loss").noconvert())
         .def("profile", profile_steps, py::arg("inputs"), py::arg("labels"), py::arg("runs"))

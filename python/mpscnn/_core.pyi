@@ -333,7 +333,9 @@ def convolve(
 ) -> NDArray[Any]: ...
 
 class Trainer:
-    def __init__(self, network: Graph, options: str, device: str, threads: int) -> None: ...
+    def __init__(
+        self, network: Graph, options: str, device: str, threads: int, loss: Graph | None = None
+    ) -> None: ...
     def step(
         self,
         inputs: Sequence[NDArray[Any]],

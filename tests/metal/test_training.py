@@ -135,6 +135,27 @@ def test_a_detector_learns(precision: str) -> None:
     assert_losses_agree(found, expected, precision)
 
 
+def squares(outputs: Any, targets: Any) -> tuple[Any, Any]:
+    difference = outputs - targets
+    return np.square(difference).mean(), 2 * difference / difference.size
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(
+    "loss", ["focal", "sigmoid_focal", {"kind": "dice", "cross_entropy": 0.5}, squares], ids=str
+)
+def test_losses_of_several_operations_and_own_ones_are_those_of_the_cpu(loss: Any) -> None:
+    net = mpscnn.Network(input=(6, 6, 2), name="pixels")
+    net.output(net.softmax(net.conv2d(net.input, 3, 3, padding="same")))
+    net.initialize_weights(seed=2)
+    random = np.random.default_rng(6)
+    x, y = random.normal(size=(4, 6, 6, 2)).astype(np.float32), random.integers(0, 3, (4, 6, 6))
+    options = {"loss": loss, "optimizer": Sgd(0.5)}
+    found, expected = (losses_of(net, [(x, y)] * 5, device, **options) for device in ("metal", "cpu"))
+    assert expected[-1] < expected[0]
+    assert_losses_agree(found, expected, "float32")
+
+
 @pytest.mark.gpu
 def test_one_dense_layer_learns_a_line() -> None:
     random = np.random.default_rng(0)

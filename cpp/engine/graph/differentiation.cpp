@@ -1,5 +1,6 @@
 #include "engine/graph/differentiation.h"
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>
@@ -15,7 +16,7 @@ namespace {
 class BackwardPass {
 public:
     BackwardPass(Graph &graph, const std::vector<ValueId> &wanted)
-        : graph_(graph), depends_(static_cast<std::size_t>(graph.values()), false),
+        : graph_(graph), wanted_(wanted), depends_(static_cast<std::size_t>(graph.values()), false),
           gradients_(static_cast<std::size_t>(graph.values())) {
         for (const ValueId value : wanted) depends_[index(value)] = true;
         for (std::size_t i = 0; i < graph.nodes().size(); ++i) {
@@ -25,7 +26,7 @@ public:
             for (const auto &variable : node.variables) depends = depends || depends_[index(variable.second)];
             // A constant takes only the number of images from its input, so it has no gradient.
             if (node.operation.is<ops::Constant>()) depends = false;
-            depends_[index(graph.result_of(i))] = depends;
+            if (!is_wanted(graph.result_of(i))) depends_[index(graph.result_of(i))] = depends;
         }
     }
 
@@ -40,8 +41,12 @@ public:
 
 private:
     static std::size_t index(ValueId value) { return static_cast<std::size_t>(value); }
+    bool is_wanted(ValueId value) const {
+        return std::find(wanted_.begin(), wanted_.end(), value) != wanted_.end();
+    }
 
     Graph &graph_;
+    const std::vector<ValueId> &wanted_;
     std::vector<bool> depends_; ///< true for each value that depends on a wanted value
     /// Lists for each value the gradients that its consumers have contributed.
     std::vector<std::vector<ValueId>> gradients_;
@@ -122,7 +127,7 @@ void BackwardPass::run(ValueId value, ValueId gradient) {
     give(value, gradient);
     for (std::size_t i = forward; i-- > 0;) {
         const ValueId result = graph_.result_of(i);
-        if (!depends(result)) continue;
+        if (!depends(result) || is_wanted(result)) continue;
         const std::optional<ValueId> own = gradient_of(result);
         if (!own) continue;
         // Copy the operation, because adding nodes may move the graph's nodes in memory.

@@ -1,14 +1,15 @@
 #include "engine/train/training_graph.h"
 
 #include <algorithm>
-#include <limits>
 #include <map>
+#include <optional>
 #include <set>
 #include <utility>
 
 #include "core/text.h"
 #include "engine/graph/differentiation.h"
 #include "engine/train/training_layers.h"
+#include "engine/train/training_loss.h"
 #include "engine/train/training_update.h"
 
 namespace mpscnn::engine {
@@ -67,7 +68,6 @@ private:
     ValueId copy_operation(std::size_t i, const std::string &name, std::vector<ValueId> inputs);
     ValueId copy_activation(std::size_t i, const ops::Neuron &activation, ValueId before);
     void add_prediction();
-    ValueId add_share_of_weights(const ops::Loss &loss);
     ValueId add_loss_gradient();
     NamedGradients gradients_of_weights(const std::map<ValueId, ValueId> &gradients) const;
     void add_backward();
@@ -109,7 +109,7 @@ ValueId TrainingGraphMaker::output_named(const std::string &name) const {
           "outputs"});
 }
 
-/// Return the input of the final softmax that computes `value`, because the cross entropy includes a softmax.
+/// Return the input of the final softmax that computes `value`, because the loss includes a softmax.
 ValueId TrainingGraphMaker::before_softmax(ValueId value) const {
     if (network_.is_input(value)) return value;
     const Node &last = network_.producer(value);
@@ -137,9 +137,7 @@ void TrainingGraphMaker::find_predictions() {
             fail(ErrorKind::parameter, {"training: network ", quoted(network_.name()),
                                         " must have one output, has ", network_.outputs().size()});
         const ValueId output = network_.outputs()[0];
-        const bool has_softmax =
-            std::get<ops::LossFields>(options_.loss).kind == ops::LossKind::softmax_cross_entropy;
-        predictions_ = {has_softmax ? before_softmax(output) : output};
+        predictions_ = {includes_softmax(options_.loss) ? before_softmax(output) : output};
         labels_shape_ = network_.shape(predictions_[0]);
     }
     for (const ValueId value : predictions_) result_.prediction_layers.push_back(network_.value_name(value));
@@ -366,49 +364,12 @@ void TrainingGraphMaker::add_prediction() {
     prediction_ = detector_ ? add("training.prediction", ops::Concatenation{}, parts) : parts[0];
 }
 
-/// Return 1 / (number of loss weights that are not 0). The number counts elements or pixels, like `loss`.
-ValueId TrainingGraphMaker::add_share_of_weights(const ops::Loss &loss) {
-    ops::Greater above_zero;
-    above_zero.secondary_scale = 0.0f;
-    const ValueId sizes =
-        add("training.weights.sizes", ops::Neuron{.kind = ops::NeuronKind::absolute}, {label_weights_});
-    ValueId counted = add("training.weights.counted", above_zero, {sizes, label_weights_});
-    if (loss.loss.joins_classes(loss.counts_pixels))
-        counted = add("training.weights.pixels", ops::Reduction{.kind = ops::ReductionKind::max}, {counted});
-    // Sum to one number, which has the shape of step_.
-    const ValueId count = add("training.weights.count", ops::SumLike{}, {counted, step_});
-    const float largest = std::numeric_limits<float>::max();
-    const ValueId divisor =
-        add("training.weights.divisor", ops::Neuron{.kind = ops::NeuronKind::clamp, .a = 1.0f, .b = largest},
-            {count});
-    return add("training.weights.share",
-               ops::Neuron{.kind = ops::NeuronKind::power, .a = 1.0f, .b = 0.0f, .c = -1.0f}, {divisor});
-}
-
 ValueId TrainingGraphMaker::add_loss_gradient() {
-    if (detector_) {
-        if (options_.weighted)
-            fail(ErrorKind::parameter, "training: the multibox loss takes no weights of losses");
-        loss_ = add("training.loss", ops::MultiboxLoss{detector_->multibox}, {prediction_, labels_});
-        return add("training.loss.gradient", ops::MultiboxLossGradient{detector_->multibox},
-                   {prediction_, labels_});
-    }
-    ops::LossFields fields = std::get<ops::LossFields>(options_.loss);
-    if (fields.reduction == ops::LossReduction::none)
-        fail(ErrorKind::parameter, {"training: the loss's reduction must be sum, mean or "
-                                    "sum_by_nonzero_weights, got none"});
-    fields.reduce_across_batch = true;
-    std::vector<ValueId> inputs{prediction_, labels_};
-    if (options_.weighted) inputs.push_back(label_weights_);
-    const ops::Loss loss{fields};
-    loss_ = add("training.loss", loss, inputs);
-    const bool counts_weights =
-        options_.weighted && fields.reduction == ops::LossReduction::sum_by_nonzero_weights;
-    if (!counts_weights) return add("training.loss.gradient", ops::LossGradient{fields, true}, inputs);
-    fields.reduction = ops::LossReduction::sum;
-    const ValueId whole = add("training.loss.gradient.of_sum", ops::LossGradient{fields, true}, inputs);
-    return add("training.loss.gradient", ops::OptimizerGradient{},
-               {whole, whole, add_share_of_weights(loss)});
+    LossInputs inputs{prediction_, labels_, std::nullopt, step_};
+    if (options_.weighted) inputs.weights = label_weights_;
+    const LossValues values = add_loss(result_.graph, options_.loss, inputs);
+    loss_ = values.loss;
+    return values.gradient;
 }
 
 NamedGradients TrainingGraphMaker::gradients_of_weights(const std::map<ValueId, ValueId> &gradients) const {

@@ -1,6 +1,7 @@
 #include "engine/train/training_options.h"
 
 #include <cmath>
+#include <type_traits>
 
 #include "core/text.h"
 #include "ops/fields.h"
@@ -22,11 +23,21 @@ void require_below_one(const char *field, double value) {
              {"training: optimizer.", field, " must be at least 0 and below 1, got ", value});
 }
 
+/// Choose the options of a loss that has more parameters than a kind, if `kind` names one.
+template <class... Kinds> void choose_kind(LossOptions &loss, const std::string &kind) {
+    ((kind == Kinds::name ? void(loss = Kinds{}) : void()), ...);
+}
+
 void read_loss(TrainingOptions &options, const JsonView &given) {
     const bool is_object = given.value().get_if<Json::Object>() != nullptr;
-    if (is_object && given.has("kind") && given.at("kind").get<std::string>() == MultiboxOptions::name)
-        options.loss = MultiboxOptions{};
-    std::visit([&](auto &loss) { ops::read_fields(loss, given.value(), "loss"); }, options.loss);
+    if (is_object && given.has("kind"))
+        choose_kind<MultiboxOptions, FocalOptions, SigmoidFocalOptions, DiceOptions>(
+            options.loss, given.at("kind").get<std::string>());
+    std::visit(
+        [&]<class Loss>(Loss &loss) {
+            if constexpr (!std::is_same_v<Loss, GraphLoss>) ops::read_fields(loss, given.value(), "loss");
+        },
+        options.loss);
 }
 
 void read_missed_updates(TrainingOptions &options, const JsonView &given) {

@@ -3,11 +3,10 @@
 #include <cstdint>
 #include <map>
 #include <string>
-#include <variant>
 #include <vector>
 
 #include "core/json.h"
-#include "ops/loss.h"
+#include "engine/train/loss_options.h"
 #include "ops/optimizer.h"
 
 namespace mpscnn::engine {
@@ -55,26 +54,9 @@ struct OptimizerOptions {
     }
 };
 
-/// The loss of a single-shot detector, and the outputs of the network that it compares with labels.
-struct MultiboxOptions {
-    static constexpr const char *name = "multibox";
-
-    std::string kind = name;
-    std::string boxes = "boxes", scores = "scores";
-    ops::MultiboxFields multibox;
-
-    template <class Visitor> void fields(Visitor &visit) {
-        visit("kind", kind, "multibox");
-        visit("boxes", boxes, "the output with the numbers of the boxes, (n, anchors, 4)");
-        visit("scores", scores,
-              "the output with the logits of the classes, (n, anchors, classes), the background first");
-        multibox.fields(visit);
-    }
-};
-
 /// The options of training.
 struct TrainingOptions {
-    std::variant<ops::LossFields, MultiboxOptions> loss;
+    LossOptions loss;
     OptimizerOptions optimizer;
     std::vector<std::string> frozen; ///< layers whose weights do not change
     /// The number of updates that a layer's moments have missed because the layer was frozen for a while.

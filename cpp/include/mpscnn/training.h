@@ -21,7 +21,8 @@ typedef struct mpscnn_trainer mpscnn_trainer;
  *
  * The loss has the parameters of the operation "loss" (docs/operations.md). For a single-shot detector it
  * is {"kind": "multibox", "boxes", "scores": names of the network's outputs, and the parameters of
- * "multibox_loss"}. The optimiser's parameters are in docs/training.md.
+ * "multibox_loss"}. The kinds "focal", "sigmoid_focal" and "dice", and the optimiser's parameters, are in
+ * docs/training.md.
  *
  * "missed_updates": the number of updates that a layer's moments have missed since it was frozen; Adam's
  * correction does not count them. "accumulate": the number of batches whose mean gradient updates the
@@ -31,11 +32,21 @@ typedef struct mpscnn_trainer mpscnn_trainer;
  * CPU "bfloat16" for the factors of products; on a GPU "float16" for the values between layers.
  *
  * The network has one output, or the outputs of a detector, and all its weights. If the output is a softmax
- * and the loss is softmax_cross_entropy, the loss is computed from the input of the softmax; the same holds
- * for a detector's scores. `device` is as in mpscnn_compile_options, but must not be NULL. `threads` is for
- * the CPU, as in mpscnn_session_options. */
+ * and the loss is softmax_cross_entropy, focal or dice, the loss is computed from the input of the softmax;
+ * the same holds for a detector's scores. `device` is as in mpscnn_compile_options, but must not be NULL.
+ * `threads` is for the CPU, as in mpscnn_session_options. */
 MPSCNN_API mpscnn_status mpscnn_trainer_create(const mpscnn_graph *network, const char *options,
                                                const char *device, int threads, mpscnn_trainer **trainer);
+/* Create a trainer with a loss of the caller. `loss` is a graph with the inputs "prediction" and "labels",
+ * and perhaps "weights" if the trainer is "weighted", all in the shape of the network's output. Its first
+ * output has losses: the trainer minimizes the mean of its elements. Without a second output, the trainer
+ * computes the gradient, for which each operation of the graph must have one. The second output is the
+ * gradient of that mean with respect to the prediction; then the graph may have custom layers
+ * (mpscnn_graph_add_custom). The "loss" of `options` is ignored. */
+MPSCNN_API mpscnn_status mpscnn_trainer_create_with_loss(const mpscnn_graph *network,
+                                                         const mpscnn_graph *loss, const char *options,
+                                                         const char *device, int threads,
+                                                         mpscnn_trainer **trainer);
 MPSCNN_API void mpscnn_trainer_release(mpscnn_trainer *trainer);
 
 /* Make one step. `inputs` are float32 or float16 inputs of the network and, if the trainer is "weighted",

@@ -29,6 +29,15 @@ public:
         handle_.reset(handle);
     }
 
+    /// Make a trainer with a loss of the caller; see mpscnn_trainer_create_with_loss.
+    Trainer(const Graph &network, const Graph &loss, const std::string &options = {},
+            const std::string &device = "auto", int threads = 0) {
+        mpscnn_trainer *handle = nullptr;
+        detail::ensure(mpscnn_trainer_create_with_loss(network.get(), loss.get(), detail::or_null(options),
+                                                       detail::c_string(device), threads, &handle));
+        handle_.reset(handle);
+    }
+
     /// Make a step and return the loss before it. `prediction` may be null.
     double step(std::span<const mpscnn_tensor> inputs, const mpscnn_tensor &labels, float learning_rate,
                 const mpscnn_tensor *prediction = nullptr) {

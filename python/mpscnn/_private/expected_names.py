@@ -62,6 +62,10 @@ WORDS = {
         ("bce_with_logits", "bcewithlogits", "binary_cross_entropy_with_logits"), "sigmoid_cross_entropy"
     ),
     **dict.fromkeys(("smooth_l1", "smoothl1", "huber"), "huber"),
+    **dict.fromkeys(("categorical_focal_crossentropy", "categoricalfocalcrossentropy"), "focal"),
+    **dict.fromkeys(
+        ("binary_focal_crossentropy", "binaryfocalcrossentropy", "sigmoidfocal"), "sigmoid_focal"
+    ),
 }
 
 #: Other frameworks' names of arguments, each with mpscnn's names. The first one that a function has is meant.

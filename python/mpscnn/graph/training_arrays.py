@@ -134,12 +134,22 @@ def to_loss_weights(weights: Any, shape: tuple[int, ...]) -> NDArray[np.float32]
     return np.ascontiguousarray(np.broadcast_to(spread, shape), np.float32)
 
 
+#: The kinds of losses. The first ones are those of the operation "loss".
+LOSSES = (
+    *("mean_absolute_error", "mean_squared_error", "softmax_cross_entropy", "sigmoid_cross_entropy"),
+    *("categorical_cross_entropy", "hinge", "huber", "cosine_distance", "log", "kullback_leibler"),
+    *("focal", "sigmoid_focal", "dice", "multibox"),
+)
 #: Parameters of losses, with the kinds that use them.
 _KINDS_OF = {
     "label_smoothing": ("softmax_cross_entropy", "sigmoid_cross_entropy"),
     "epsilon": ("log",),
     "delta": ("huber", "multibox"),
     "number_of_classes": ("softmax_cross_entropy",),
+    "gamma": ("focal", "sigmoid_focal"),
+    "alpha": ("sigmoid_focal",),
+    "smooth": ("dice",),
+    "cross_entropy": ("dice",),
 }
 
 
@@ -150,16 +160,17 @@ def _require_used(settings: Mapping[str, Any]) -> None:
             raise ParameterError(f"loss: {name} is for {' and '.join(kinds)}, got kind {settings['kind']!r}")
 
 
-def loss_settings(network: NetworkStructure, loss: str | Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of a loss for the core, as plain Python values."""
+def loss_settings(network: NetworkStructure, loss: Any) -> dict[str, Any]:
+    """Return the settings of a loss, a name or a mapping, for the core, as plain Python values."""
     if not isinstance(loss, str) and not (isinstance(loss, Mapping) and "kind" in loss):
-        own = "; losses of your own are not supported" if callable(loss) else ""
+        own = "; only mpscnn.Trainer takes losses of your own" if callable(loss) else ""
         raise ParameterError(
             f"loss must be a name, or parameters as a mapping with 'kind', got {loss!r}{own}; "
-            "`mpscnn.operations(training=True)` lists losses"
+            f"names are {', '.join(LOSSES)}"
         )
     if isinstance(loss, str):
-        loss = WORDS.get(loss.lower().removesuffix("loss").removesuffix("_"), loss)
+        short = loss.lower().removesuffix("loss").removesuffix("_")
+        loss = short if short in LOSSES else WORDS.get(short, loss)
     settings: dict[str, Any] = plain("loss", {"kind": loss} if isinstance(loss, str) else loss)
     if settings.get("kind") == "softmax_cross_entropy" and len(network.outputs) == 1:
         settings.setdefault("number_of_classes", network.outputs[0].shape[-1])
@@ -169,6 +180,8 @@ def loss_settings(network: NetworkStructure, loss: str | Mapping[str, Any]) -> d
         raise ParameterError(
             "loss: reduce_across_batch must be True: steps and gradients take one loss of all images"
         )
+    if settings.get("kind") not in LOSSES:
+        raise ParameterError(f"loss.kind: must be one of {', '.join(LOSSES)}, got {settings.get('kind')!r}")
     _require_used(settings)
     if settings.get("kind") == "multibox" and network.detection is not None:
         for part in ("boxes", "scores"):

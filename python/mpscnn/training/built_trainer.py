@@ -12,7 +12,20 @@ from numpy.typing import NDArray
 
 from mpscnn import _core
 from mpscnn.graph.network import Network
+from mpscnn.graph.settings import copy_settings
 from mpscnn.training.frozen_layers import FrozenLayers
+
+
+def network_from(structure: Mapping[str, Any]) -> Network:
+    """Return a network without weights from the result of `Network.to_dict`."""
+    return Network.from_graph(_core.Graph.from_json(json.dumps(structure)))
+
+
+def without_weights(network: Network) -> Network:
+    """Return the network's layers and settings without its weights, to save memory."""
+    bare = network_from(network.to_dict())
+    copy_settings(network, bare)
+    return bare
 
 
 @dataclass(frozen=True)
@@ -28,11 +41,20 @@ class BuiltTrainer:
 
     @classmethod
     def of(
-        cls, network: Network, options: Mapping[str, Any], frozen: FrozenLayers, device: str, threads: int
+        cls,
+        network: Network,
+        options: Mapping[str, Any],
+        frozen: FrozenLayers,
+        device: str,
+        threads: int,
+        loss: _core.Graph | None = None,
     ) -> BuiltTrainer:
-        """Build a trainer with the network's weights, and zero moments. `threads` of 0 means all."""
+        """Build a trainer with the network's weights, and zero moments.
+
+        `threads` of 0 means all. A graph of the user's loss replaces the loss of the options.
+        """
         text = json.dumps({**options, "frozen": list(frozen.names), "missed_updates": dict(frozen.missed)})
-        core = _core.Trainer(network.graph, text, device, threads)
+        core = _core.Trainer(network.graph, text, device, threads, loss)
         return cls(core, json.loads(core.describe()), frozen)
 
     def variables(self) -> dict[str, NDArray[np.float32]]:

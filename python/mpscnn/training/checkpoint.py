@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ from numpy.typing import NDArray
 
 from mpscnn._private.files import replace_atomically
 from mpscnn.errors import Error, ParameterError, WeightsError
+from mpscnn.graph.network import Network
 from mpscnn.training.array_archive import read_arrays, require_readable, write_arrays
 from mpscnn.training.frozen_layers import PREFIX as FROZEN
 from mpscnn.training.optimizers import Optimizer, optimizer_from_settings, optimizer_settings
+from mpscnn.training.own_loss import OWN, Loss, OwnLoss
 
 _FORMAT = "mpscnn checkpoint 4"
 _PREFIXES = ("weight:", "variable:", FROZEN)
@@ -29,6 +32,28 @@ def _is_known(name: str) -> bool:
     Whether the network has that weight is checked later.
     """
     return name in ("settings", "anchors") or name.startswith(_PREFIXES)
+
+
+@dataclass(frozen=True)
+class Choices:
+    """The settings of a trainer that a checkpoint does not determine. None: those of the checkpoint."""
+
+    loss: OwnLoss | Callable[..., Any] | Network | None = None
+    optimizer: Optimizer | None = None
+    device: str | None = None
+    threads: int | str | None = None
+
+    def resumed_loss(self, stored: Mapping[str, Any], path: str | os.PathLike[str]) -> Loss:
+        """Return the loss with which a trainer continues, whose settings the checkpoint has stored."""
+        if (stored.get("kind") == OWN) != (self.loss is not None):
+            raise ParameterError(
+                f"{os.fspath(path)}: the loss was a function or a network that a checkpoint cannot hold; give loss="
+                if self.loss is None
+                else f"{os.fspath(path)}: the checkpoint has the loss {stored.get('kind')!r}; leave loss= out"
+            )
+        return (
+            stored if self.loss is None else self.loss.given if isinstance(self.loss, OwnLoss) else self.loss
+        )
 
 
 def write_checkpoint(

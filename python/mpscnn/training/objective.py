@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -9,14 +10,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn import _core
 from mpscnn.errors import ParameterError
 from mpscnn.graph.class_numbers import REPLACE_HEAD
 from mpscnn.graph.network import Network
 from mpscnn.graph.training_arrays import BOX_NUMBERS, to_loss_weights, to_targets
+from mpscnn.runtime.options import CompileOptions
+from mpscnn.runtime.program import compile_graph
 from mpscnn.training.detector_labels import DetectorLabels, assigned_scores
+from mpscnn.training.own_loss import OwnLoss
 
 #: Losses whose labels must be from 0 to 1. Only whole numbers are checked, because a check of floats would take time.
-_OF_SHARES = ("sigmoid_cross_entropy", "hinge", "log")
+_OF_SHARES = ("sigmoid_cross_entropy", "sigmoid_focal", "hinge", "log")
+#: Losses that several operations of the core compute, and the ones that add the losses of a pixel's classes.
+_COMPOSED = ("focal", "sigmoid_focal", "dice")
+_OF_PIXELS = ("softmax_cross_entropy", "focal")
 #: Settings of the multibox loss that are not parameters of its operation.
 _OF_NETWORKS = ("kind", "boxes", "scores")
 
@@ -35,12 +43,19 @@ class Objective:
         settings: the loss's settings, from `loss_settings`.
         described: the core's description, with the shape "prediction" and the layers "prediction_layers".
         weighted: whether losses have weights.
+        own: the loss of the user's, if it has no settings.
     """
 
     def __init__(
-        self, network: Network, settings: Mapping[str, Any], described: Mapping[str, Any], *, weighted: bool
+        self,
+        network: Network,
+        settings: Mapping[str, Any],
+        described: Mapping[str, Any],
+        *,
+        weighted: bool,
+        own: OwnLoss | None = None,
     ) -> None:
-        self._settings, self._weighted = settings, weighted
+        self._settings, self._weighted, self._own = settings, weighted, own
         self._detector: DetectorLabels | None = None
         if settings["kind"] == "multibox":
             self._detector = DetectorLabels(
@@ -81,7 +96,7 @@ class Objective:
         if reduction != "sum_by_nonzero_weights" or weights is None:
             return math.prod(targets.shape[:-1])
         counts = to_loss_weights(weights, targets.shape) != 0
-        return int((counts.any(-1) if self._settings["kind"] == "softmax_cross_entropy" else counts).sum())
+        return int((counts.any(-1) if self._settings["kind"] in _OF_PIXELS else counts).sum())
 
     def answers(
         self, prediction: NDArray[np.float32], targets: NDArray[np.float32]
@@ -94,6 +109,10 @@ class Objective:
         arrays = {"prediction": prediction, "labels": targets}
         if weights is not None:
             arrays["weights"] = to_loss_weights(weights, prediction.shape)
+        if self._own is not None:
+            return self._own.value(*arrays.values())
+        if self._settings["kind"] in _COMPOSED:
+            return self._composed_value(arrays)
         measure = Network(input={name: array.shape[1:] for name, array in arrays.items()}, name="loss")
         operation, settings = "loss", loss_of_core(self._settings)
         if self._detector is not None:
@@ -103,3 +122,16 @@ class Objective:
         program = measure.compile(device="cpu", precision="float32")
         result = program.session(threads=1).run(list(arrays.values()))
         return float(np.asarray(result).item())
+
+    def _composed_value(self, arrays: Mapping[str, NDArray[np.float32]]) -> float:
+        """Return a loss that the core composes of operations, for a network that only passes on its input."""
+        same = Network(input={"prediction": arrays["prediction"].shape[1:]}, name="loss")
+        same.output(same.layer("neuron", same.inputs, {"kind": "none"}))
+        options = {"loss": loss_of_core(self._settings), "weighted": "weights" in arrays}
+        graph = _core.gradient_graph(same.graph, json.dumps(options), False)
+        program = compile_graph(graph, ["training.loss"], CompileOptions(device="cpu", precision="float32"))
+        given = {"training.step": np.zeros((1, 1), np.float32)}
+        for name, array in arrays.items():
+            given[name if name == "prediction" else f"training.{name}"] = array
+        named = {name: given[name] for name in program.inputs}
+        return float(np.asarray(program.session(threads=1).run(named)).item())

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import fnmatch
-import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -27,8 +26,9 @@ from mpscnn.graph.training_arrays import loss_settings, prediction_shape, to_inp
 from mpscnn.runtime.device_name import named_device
 from mpscnn.runtime.profile import Profile
 from mpscnn.training.batches import Data, batches, pair_with_labels
-from mpscnn.training.built_trainer import BuiltTrainer
+from mpscnn.training.built_trainer import BuiltTrainer, network_from, without_weights
 from mpscnn.training.checkpoint import (
+    Choices,
     convert_checkpoint_errors,
     read_checkpoint,
     restore_optimizer,
@@ -48,22 +48,11 @@ from mpscnn.training.optimizers import (
     resolve_optimizer,
     stored_optimizer,
 )
+from mpscnn.training.own_loss import OWN, Loss, OwnLoss
 from mpscnn.training.progress import Evaluated, Step, Tally, TrainingProgress
 from mpscnn.vision.detector import DetectionHead
 
 __all__ = ["Evaluated", "Trainer"]
-
-
-def _network_from(structure: Mapping[str, Any]) -> Network:
-    """Return a network without weights from the result of `Network.to_dict`."""
-    return Network.from_graph(_core.Graph.from_json(json.dumps(structure)))
-
-
-def _without_weights(network: Network) -> Network:
-    """Return the network's layers and settings without its weights, to save memory."""
-    bare = _network_from(network.to_dict())
-    copy_settings(network, bare)
-    return bare
 
 
 def _one_by_one(patterns: tuple[Any, ...]) -> list[str]:
@@ -84,10 +73,13 @@ class Trainer(NoCopies, Expected, EpochLoop):
     Args:
         network: a network with one output or the outputs of a detector, and with all its weights. If it has none, they
             begin as those of `Network.initialize_weights` with this `seed`. The network stays unchanged. If the output
-            is a softmax and the loss is "softmax_cross_entropy", the loss is computed from the softmax's input.
-        loss: a loss of `mpscnn.operations(training=True)`, or its parameters as a mapping with "kind". The kind
-            "multibox" is the loss of a single-shot detector whose `detection` has scores of the kind "softmax". It has
-            the parameters of the operation "multibox_loss", and "iou_threshold".
+            is a softmax and the loss is "softmax_cross_entropy", "focal" or "dice", the loss is computed from the
+            softmax's input.
+        loss: the name of a loss (docs/training.md), or its parameters as a mapping with "kind". The kind "multibox" is
+            the loss of a single-shot detector whose `detection` has scores of the kind "softmax". It has the parameters
+            of the operation "multibox_loss", and "iou_threshold". Or a loss of yours: a function of (outputs, targets)
+            that returns (loss, gradient), float32 arrays, or a `Network` with the inputs "prediction" and "labels" and
+            the losses as its output. With `weighted`, the function also takes weights, and the network "weights".
         optimizer: mpscnn.Sgd, RmsProp or Adam, or its name; None: Adam.
         learning_rate: the learning rate for an optimizer given by name; None: its default.
         device: "auto", "cpu", "metal" or a name of `mpscnn.devices()`.
@@ -116,7 +108,7 @@ class Trainer(NoCopies, Expected, EpochLoop):
         self,
         network: Network,
         *,
-        loss: str | Mapping[str, Any] = "softmax_cross_entropy",
+        loss: Loss = "softmax_cross_entropy",
         optimizer: Optimizer | str | None = None,
         learning_rate: float | Schedule | None = None,
         device: str = "auto",
@@ -144,8 +136,11 @@ class Trainer(NoCopies, Expected, EpochLoop):
         if not network.weights:
             network = network.copy()
             network.initialize_weights(seed=seed)
-        self._loss = loss_settings(network, loss)
-        self._options: dict[str, Any] = {"loss": loss_of_core(self._loss)}
+        self._own: OwnLoss | None = None
+        if isinstance(loss, Network) or callable(loss):
+            self._own = OwnLoss(loss, network, weighted=require_bool("weighted", weighted))
+        self._loss = {"kind": OWN} if self._own is not None else loss_settings(network, loss)
+        self._options: dict[str, Any] = {} if self._own is not None else {"loss": loss_of_core(self._loss)}
         self._optimizer = resolve_optimizer(optimizer, learning_rate)
         self._options |= {"optimizer": optimizer_settings(self._optimizer), "seed": seed}
         if callable(self._optimizer.learning_rate):
@@ -162,14 +157,18 @@ class Trainer(NoCopies, Expected, EpochLoop):
             self._options[name] = require_bool(name, value)
         self._options["precision"] = require_text("precision", number_format(precision))
         self._threads = 0 if threads == "auto" else int(threads)
-        self._original = _without_weights(network)
+        self._original = without_weights(network)
         self._position = TrainingProgress()
         self._made: list[Epoch] = []
         self._lock = ForkSafeLock()
         with named_device(device) as self._device:
             self._built = self._build(network, FrozenLayers(self._matching(name_list("frozen", frozen))))
         self._objective = Objective(
-            network, self._loss, self._built.described, weighted=self._options["weighted"]
+            network,
+            self._loss,
+            self._built.described,
+            weighted=self._options["weighted"],
+            own=self._own,
         )
 
     # ---- Steps ----
@@ -269,7 +268,7 @@ class Trainer(NoCopies, Expected, EpochLoop):
     def _network_of(self, graph: _core.Graph) -> Network:
         trained = Network.from_graph(graph)
         copy_settings(self._original, trained)
-        if self._loss["kind"] == "sigmoid_cross_entropy":
+        if self._loss["kind"] in ("sigmoid_cross_entropy", "sigmoid_focal"):
             state_scores(trained, "sigmoid")
         return trained
 
@@ -307,7 +306,7 @@ class Trainer(NoCopies, Expected, EpochLoop):
             return self._stored()
 
     def _return_to(self, state: tuple[dict[str, Any], dict[str, NDArray[Any]]]) -> None:
-        then = Trainer._resumed(*state, "the best epoch", self._optimizer, None, None)
+        then = Trainer._resumed(*state, "the best epoch", Choices(self._own, self._optimizer))
         with self._lock:
             self._built, self._position = then._built, then._position
 
@@ -317,9 +316,9 @@ class Trainer(NoCopies, Expected, EpochLoop):
         if not self._options["weighted"]:
             settings, arrays = self._state()
             settings = settings | {"options": {**settings["options"], "weighted": True}}
-            then = Trainer._resumed(settings, arrays, "class_weight", self._optimizer, None, None)
+            then = Trainer._resumed(settings, arrays, "class_weight", Choices(self._own, self._optimizer))
             with self._lock:
-                self._options, self._objective = then._options, then._objective
+                self._own, self._options, self._objective = then._own, then._options, then._objective
                 self._built, self._position = then._built, then._position
         self._weighs_classes = True
         return weighted
@@ -354,6 +353,7 @@ class Trainer(NoCopies, Expected, EpochLoop):
         cls,
         path: str | os.PathLike[str],
         *,
+        loss: Callable[..., Any] | Network | None = None,
         optimizer: Optimizer | None = None,
         device: str | None = None,
         threads: int | str | None = None,
@@ -361,6 +361,7 @@ class Trainer(NoCopies, Expected, EpochLoop):
         """Return the trainer from a checkpoint.
 
         Args:
+            loss: the loss, if it was a function or a `Network`, which a checkpoint cannot hold; otherwise None.
             optimizer: None: the saved one. Another optimiser may differ only in its learning rate. It is required if
                 the saved learning rate was a function that is not from `mpscnn.training.schedules`.
             device: None: the saved one.
@@ -372,7 +373,7 @@ class Trainer(NoCopies, Expected, EpochLoop):
         """
         settings, arrays = read_checkpoint(path)
         with convert_checkpoint_errors(path):
-            return cls._resumed(settings, arrays, path, optimizer, device, threads)
+            return cls._resumed(settings, arrays, path, Choices(loss, optimizer, device, threads))
 
     @classmethod
     def _resumed(
@@ -380,11 +381,9 @@ class Trainer(NoCopies, Expected, EpochLoop):
         settings: Mapping[str, Any],
         arrays: Mapping[str, NDArray[Any]],
         path: str | os.PathLike[str],
-        optimizer: Optimizer | None,
-        device: str | None,
-        threads: int | str | None,
+        given: Choices,
     ) -> Trainer:
-        options = settings["options"]
+        options, optimizer = settings["options"], given.optimizer
         if optimizer is None:
             optimizer = restore_optimizer(settings, path)
         elif optimizer_settings(optimizer) != options["optimizer"]:
@@ -392,7 +391,7 @@ class Trainer(NoCopies, Expected, EpochLoop):
                 f"{os.fspath(path)}: the checkpoint's optimiser is {options['optimizer']}, "
                 f"got {optimizer_settings(optimizer)}"
             )
-        network = _network_from(settings["graph"])
+        network = network_from(settings["graph"])
         network.load_weights(
             {name[7:]: array for name, array in arrays.items() if name.startswith("weight:")}, layout="OHWI"
         )
@@ -402,11 +401,11 @@ class Trainer(NoCopies, Expected, EpochLoop):
             network.detection = DetectionHead(settings["detection"], arrays.get("anchors"))
         trainer = cls(
             network,
-            loss=settings["loss"],
+            loss=given.resumed_loss(settings["loss"], path),
             optimizer=optimizer,
-            device=settings["device"] if device is None else device,
+            device=settings["device"] if given.device is None else given.device,
             precision=options.get("precision", "float32"),
-            threads=(settings["threads"] or "auto") if threads is None else threads,
+            threads=(settings["threads"] or "auto") if given.threads is None else given.threads,
             seed=options["seed"],
             frozen=tuple(settings["frozen"]),
             accumulate=options["accumulate"],
@@ -437,7 +436,8 @@ class Trainer(NoCopies, Expected, EpochLoop):
     # ---- Private ----
 
     def _build(self, network: Network, frozen: FrozenLayers) -> BuiltTrainer:
-        return BuiltTrainer.of(network, self._options, frozen, self._device, self._threads)
+        loss = None if self._own is None else self._own.graph
+        return BuiltTrainer.of(network, self._options, frozen, self._device, self._threads, loss)
 
     def _require_same_classes(self, data: Any) -> list[str] | None:
         return require_same_classes(data, self._original, self._built.described["prediction"])

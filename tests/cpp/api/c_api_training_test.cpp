@@ -253,6 +253,56 @@ mpscnn_detector *make_detector() {
 
 } // namespace
 
+/// Return a loss with the squares of the differences between the prediction and the labels.
+mpscnn_graph *squares_graph() {
+    mpscnn_graph *graph = nullptr;
+    CHECK(succeeded(mpscnn_graph_create("squares", &graph)));
+    const std::int64_t shape[] = {-1, classes};
+    int inputs[2] = {}, difference = 0, square = 0;
+    CHECK(succeeded(mpscnn_graph_add_input(graph, "prediction", shape, 2, &inputs[0])));
+    CHECK(succeeded(mpscnn_graph_add_input(graph, "labels", shape, 2, &inputs[1])));
+    CHECK(succeeded(
+        mpscnn_graph_add_node(graph, "subtract", "difference", inputs, 2, nullptr, nullptr, &difference)));
+    const int both[] = {difference, difference};
+    CHECK(succeeded(mpscnn_graph_add_node(graph, "multiply", "square", both, 2, nullptr, nullptr, &square)));
+    CHECK(succeeded(mpscnn_graph_mark_output(graph, square)));
+    return graph;
+}
+
+TEST(a_graph_is_a_loss) {
+    mpscnn_graph *network = classifier_graph(), *loss = squares_graph();
+    mpscnn_trainer *own = nullptr, *named = trainer_with(R"({"loss": {"kind": "mean_squared_error"}})");
+    CHECK(succeeded(mpscnn_trainer_create_with_loss(network, loss, nullptr, "cpu", 1, &own)));
+    for (int i = 0; i < 2; ++i) {
+        const double found = step(own), expected = step(named);
+        CHECK(expected > 0 && std::fabs(found / expected - 1) < 1e-5);
+    }
+    mpscnn_trainer *none = nullptr;
+    CHECK(refused(mpscnn_trainer_create_with_loss(network, nullptr, nullptr, "cpu", 1, &none),
+                  MPSCNN_ERROR_PARAMETER, "loss"));
+    CHECK(refused(mpscnn_trainer_create_with_loss(network, network, nullptr, "cpu", 1, &none),
+                  MPSCNN_ERROR_PARAMETER, "prediction"));
+    mpscnn_trainer_release(own);
+    mpscnn_trainer_release(named);
+    mpscnn_graph_release(loss);
+    mpscnn_graph_release(network);
+}
+
+TEST(losses_of_several_operations) {
+    for (const char *given : {R"({"loss": {"kind": "focal", "gamma": 1}})",
+                              R"({"loss": {"kind": "sigmoid_focal", "alpha": 0.5}})"}) {
+        mpscnn_trainer *trainer = trainer_with(given);
+        const double first = step(trainer);
+        CHECK(first > 0 && step(trainer) < first);
+        mpscnn_trainer_release(trainer);
+    }
+    mpscnn_graph *network = classifier_graph();
+    mpscnn_trainer *none = nullptr;
+    CHECK(refused(mpscnn_trainer_create(network, R"({"loss": {"kind": "dice"}})", "cpu", 1, &none),
+                  MPSCNN_ERROR_SHAPE, "pixels"));
+    mpscnn_graph_release(network);
+}
+
 TEST(a_detector_learns) {
     mpscnn_detector *detector = make_detector();
     CHECK(mpscnn_detector_anchor_count(detector) == anchors);
