@@ -118,6 +118,15 @@ class Operators:
         elif added:
             self._operators.append(_Operator(added, set(results), origin))
 
+    def moved(self, network: Network, layers: Mapping[str, str]) -> Operators:
+        """Return the operators of another network. `layers` has its layers by those that they were until now."""
+        made = Operators(network)
+        for one in self._operators:
+            own = list(dict.fromkeys(layers[name] for name in one.layers if name in layers))
+            results = {layers[name] for name in one.results if name in layers}
+            made._operators.append(_Operator(own, results, one.origin))
+        return made
+
     def keep(self) -> None:
         """Keep the arithmetic between the first and the last layer of each operator in float32.
 

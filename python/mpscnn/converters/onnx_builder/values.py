@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.converters.layer_names import LayerNames
 from mpscnn.converters.layout import batch_atom
 from mpscnn.converters.onnx_reader.constants import Constants
 from mpscnn.converters.onnx_reader.context import Context
@@ -18,6 +17,7 @@ from mpscnn.converters.onnx_reader.file import Described, OnnxFile
 from mpscnn.converters.onnx_reader.inputs import FileInput, add_batch, read_input, unify_batch
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.parameters import Parameters
+from mpscnn.converters.planned_names import PlannedNames
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
@@ -114,7 +114,7 @@ class Values:
         network = ReadOptions("shapes").network({one.name: one.own for one in given}, self._file.origin)
         batch = batch_atom(given[0].extents[0])
         constants = Constants(self._file, Parameters(None), size)
-        c = _ShapeContext(network, self._file, constants, LayerNames(), batch, frozenset())
+        c = _ShapeContext(network, self._file, constants, PlannedNames(), batch, frozenset())
         for one, tensor in zip(given, network.inputs, strict=True):
             c.values[one.name] = one.seen(FileTensor.from_tensor(c.arranger, tensor))
         return c

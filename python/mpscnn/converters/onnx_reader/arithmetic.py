@@ -15,7 +15,6 @@ from mpscnn.converters.broadcast_views import stored
 from mpscnn.converters.layout import Axis
 from mpscnn.converters.onnx_reader.attention_masks import add_mask, is_mask
 from mpscnn.converters.onnx_reader.context import Context, Handler
-from mpscnn.converters.onnx_reader.fused_activation import fuse_activation
 from mpscnn.converters.onnx_reader.neurons import clipping
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.quantizations import note_integers
@@ -75,9 +74,7 @@ def _arithmetic(c: Context, node: Node) -> FileTensor:
     if len(values) == 1:
         return result
     mean: Activation = {"kind": "linear", "a": 1.0 / len(values)}
-    result = result.combine(
-        operation, values[-1], "", mean if node.kind == "Mean" else fuse_activation(c, node)
-    )
+    result = result.combine(operation, values[-1], "", mean if node.kind == "Mean" else None)
     return result.mark_as_integers() if is_result_whole else result
 
 
@@ -133,7 +130,7 @@ def _with_constant(
         elif values is not None:
             along[role] = values
     tensor, rest, tail = c.arranger.channels_last(x, suffix)
-    y = affine(c.network, tensor, **along, activation=fuse_activation(c, node), name=c.layer_name(node))
+    y = affine(c.network, tensor, **along, name=c.layer_name(node))
     return x.with_tensor(y, rest + tail)
 
 
@@ -179,7 +176,7 @@ def _with_numbers(
     )
     compute = getattr(c.network, _TWO_TENSORS[node.kind])
     ordered = reversed(operands) if constant_first else operands
-    return x.with_same_layout(compute(*ordered, activation=fuse_activation(c, node), name=c.layer_name(node)))
+    return x.with_same_layout(compute(*ordered, name=c.layer_name(node)))
 
 
 def _with_number(kind: str, x: FileTensor, number: float, *, constant_first: bool) -> FileTensor:

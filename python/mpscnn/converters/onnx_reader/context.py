@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from mpscnn.converters.arrange import Arranger
 from mpscnn.converters.broadcast_views import is_filled
 from mpscnn.converters.constant import Constant
+from mpscnn.converters.float32_intermediates import Operators
 from mpscnn.converters.integer_limits import Grid
-from mpscnn.converters.layer_names import LayerNames, quote_name
+from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.layout import Atom, product
 from mpscnn.converters.max_unpooling import Maxima
 from mpscnn.converters.onnx_reader.constants import Constants
@@ -22,6 +23,7 @@ from mpscnn.converters.onnx_reader.layouts import TO_NCHW, TO_NHWC, InputLayout
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.operands import Operands
 from mpscnn.converters.onnx_reader.parameters import Parameters
+from mpscnn.converters.planned_names import PlannedNames
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.value import Value
 from mpscnn.errors import UnsupportedError
@@ -51,14 +53,16 @@ class Quantized:
     """The input of a QuantizeLinear.
 
     Attributes:
-        value: the tensor that is quantized.
+        name: the name of the tensor that is quantized.
+        value: the tensor.
         grid: the scale, zero point and type of the integers.
         is_limited: whether an earlier layer already clips the value to the range of the integers.
     """
 
+    name: str
     value: FileTensor
     grid: Grid
-    is_limited: bool
+    is_limited: bool = False
 
 
 @dataclass
@@ -67,14 +71,16 @@ class FileIntegers:
 
     Attributes:
         quantized: the inputs of QuantizeLinear, by the name of its result.
-        limited: the names of tensors that their layer clips to the range of their integers.
-        of_tensors: the quantizations of the network's tensors, by index.
+        limits: the layers that clip to the range of integers. For each, the tensor of the file, and its integers.
+        of_tensors: the quantizations of the network's tensors, by name.
+        pooled: the operand of a pooling or resize, whose range the result does not exceed, by the result's name.
         types: the types of these integers in the file.
     """
 
     quantized: dict[str, Quantized] = field(default_factory=dict)
-    limited: set[str] = field(default_factory=set)
-    of_tensors: dict[int, Integers] = field(default_factory=dict)
+    limits: dict[str, tuple[str, Grid]] = field(default_factory=dict)
+    of_tensors: dict[str, Integers] = field(default_factory=dict)
+    pooled: dict[str, str] = field(default_factory=dict)
     types: set[str] = field(default_factory=set)
 
 
@@ -84,12 +90,10 @@ class MergedNodes:
 
     Attributes:
         nodes: the id() of nodes that became part of the layer before them.
-        ends: the result of the last node that is merged into a node's layer, by the node's result.
         borders: the operand and the sides of a Pad that becomes the padding of the maximum after it, by its result.
     """
 
     nodes: set[int] = field(default_factory=set)
-    ends: dict[str, str] = field(default_factory=dict)
     borders: dict[str, tuple[FileTensor, list[int]]] = field(default_factory=dict)
 
 
@@ -126,7 +130,7 @@ class Context:
         network: Network,
         file: OnnxFile,
         constants: Constants,
-        names: LayerNames,
+        names: PlannedNames,
         batch: Atom | None,
         results: frozenset[str],
         parameters: Parameters | None = None,
@@ -144,8 +148,14 @@ class Context:
         # The names of constants in the file that are weights, by layer and role.
         self.weights: dict[tuple[str, str], str] = {}
         self._learnt: dict[tuple[str, tuple[int, ...]], Tensor] = {}  # by the name and shape of a parameter
+        self.nodes: Sequence[Node] = ()  # the nodes that the network needs
         self.input_layouts: tuple[InputLayout, ...] = ()
         self.notes: list[str] = []
+        self.composed: Operators | None = None  # keeps results between the layers of an operator in float32
+        self.operators: dict[str, Node] = {}  # the node whose result a layer computes
+        self._weights: dict[str, list[tuple[str, NDArray[np.generic], str | None]]] = {}
+        self._claims: dict[str, list[str]] = {}
+        self._is_complete = False
         self._node: Node | None = None
         self.arranger = Arranger(network, batch, self._inserted_name, constants.budget)
 
@@ -219,7 +229,7 @@ class Context:
         known = quote_name(parameter or name)
         numbers = self.constants.of_one_image(name, rank, self.arranger.batch, f"{what} {known}")
         if parameter is not None and (made := self._learnt.get((parameter, numbers.shape))):
-            self.parameters.claim(name, made.name, "value")
+            self._claims.setdefault(made.name, []).append(name)
             return FileTensor.from_tensor(self.arranger, made)
         layer = self.names.unique((parameter or self.file.constant_of(name)).strip("/"))
         shape = numbers.shape or (1,)
@@ -276,7 +286,7 @@ class Context:
             elif name and isinstance(value, FileTensor):
                 has_batch = any(atom.is_batch for axis in value.axes for atom in axis)
                 batch = None if has_batch else self.arranger.batch
-                self.values[self.merged.ends.get(name, name)] = value.prepend_batch(batch)
+                self.values[name] = value.prepend_batch(batch)
 
     def only_user(self, name: str) -> Node | None:
         """Return the single consumer of a tensor; None if there are several, or if the tensor is an output."""
@@ -303,14 +313,28 @@ class Context:
 
     def layer_name(self, node: Node, suffix: str = "", known: str = "") -> str:
         """Return a unique name: the node's name with a suffix. An end `known`, as in files of mpscnn, is removed."""
-        return self.names.unique((node.layer.strip("/").removesuffix(known) or node.kind.lower()) + suffix)
+
+        def stem(_: PlannedNames) -> str:
+            return _stem(node, known) + suffix
+
+        return self._planned(node, suffix, stem)
 
     def _inserted_name(self, suffix: str) -> str:
         """Return the name of a layer that only moves elements for a node."""
-        if self._node is None:
+        node = self._node
+        if node is None:
             return self.names.unique(suffix.strip("/"))
-        name = next(filter(self.names.is_free, self._known_before(self._node, suffix)), None)
-        return self.layer_name(self._node, suffix) if name is None else self.names.unique(name)
+
+        def stem(names: PlannedNames) -> str:
+            return next(filter(names.is_free, self._known_before(node, suffix)), _stem(node) + suffix)
+
+        return self._planned(node, suffix, stem)
+
+    def _planned(self, node: Node, suffix: str, final: Callable[[PlannedNames], str]) -> str:
+        name = self.names.unique(_stem(node) + suffix, final)
+        if not suffix:
+            self.operators[name] = node
+        return name
 
     def _known_before(self, node: Node, suffix: str) -> list[str]:
         """Return names for an inserted layer before a node.
@@ -343,16 +367,51 @@ class Context:
         return tuple(before.integers("perm", ())) not in (TO_NHWC, TO_NCHW)
 
     def set_weight(self, layer: str, role: str, values: NDArray[np.generic], name: str | None = None) -> None:
-        """Set a weight of a layer, in the layer's memory order.
+        """Set a weight of a layer, in the layer's memory order. The network gets it when it is complete.
 
         `name` is the constant of the file that has the same elements, each once and unchanged; None: there is none.
         """
+        self.constants.count_weight(4 * values.size, is_filled=is_filled(values))
+        if self._is_complete:
+            self._set(layer, role, values, name)
+        else:
+            self._weights.setdefault(layer, []).append((role, values, name))
+
+    def has_weight(self, layer: str, role: str) -> bool:
+        """Return True if a weight of a layer is set."""
+        return any(own == role for own, _, _ in self._weights.get(layer, ()))
+
+    def finish(
+        self, network: Network, names: PlannedNames, final: Mapping[str, str], layers: Mapping[str, str]
+    ) -> None:
+        """Replace the network by the complete one, and set the weights of its layers.
+
+        Args:
+            network: the complete network.
+            names: the names of its layers.
+            final: the layers of the complete network by their names until now.
+            layers: the same, and for each layer that became a part of another one, that one.
+        """
+        self.network = self.arranger.network = network
+        self.names = names
+        own = self.integers.of_tensors
+        self.integers.of_tensors = {layers.get(name, name): integers for name, integers in own.items()}
+        weights, self._weights, self._is_complete = self._weights, {}, True
+        for layer in list(weights):
+            for role, values, source in weights.pop(layer):
+                if layer in final:
+                    self._set(final[layer], role, values, source)
+        for layer, names_of_parameters in self._claims.items():
+            for name in names_of_parameters if layer in final else ():
+                self.parameters.claim(name, final[layer], "value")
+
+    def _set(self, layer: str, role: str, values: NDArray[np.generic], name: str | None) -> None:
+        """Set a weight of a layer of the complete network."""
         if name is not None:
             self.weights[layer, role] = name
             if self.learns(name) and values.size == self.constants.size_of(name):
                 self.parameters.claim(name, layer, role)
         is_one_number = is_filled(values)
-        self.constants.count_weight(4 * values.size, is_filled=is_one_number)
         if is_one_number and values.size > _LARGE_FILLED:
             # Each element is (0 - zero point) * scale, with the zero point -1 and the number as the scale.
             number = float(np.float32(values.reshape(-1)[0]))
@@ -376,3 +435,7 @@ class Context:
             if self.parameters.are_followed and not is_parameter and bool((values == neutral).all()):
                 continue
             self.set_weight(layer, role, values, name)
+
+
+def _stem(node: Node, known: str = "") -> str:
+    return node.layer.strip("/").removesuffix(known) or node.kind.lower()

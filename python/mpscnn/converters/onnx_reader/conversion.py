@@ -6,12 +6,12 @@ import itertools
 from collections.abc import Sequence
 
 from mpscnn.converters.float32_intermediates import Operators
-from mpscnn.converters.layer_names import LayerNames
 from mpscnn.converters.onnx_reader.context import Context
 from mpscnn.converters.onnx_reader.layouts import TO_NHWC, Extents
 from mpscnn.converters.onnx_reader.local_response_norm import begins_local_response_norm
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.operators import OPERATORS, reason_against
+from mpscnn.converters.planned_names import PlannedNames
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.unsupported import UnsupportedLayers
 from mpscnn.errors import Error, UnsupportedError
@@ -54,7 +54,7 @@ class Conversion:
         if self._unsupported:
             raise self._unsupported.error()
         if not any("Quantize" in node.kind or node.kind.startswith("QLinear") for node in self._nodes):
-            self._operators.keep()
+            self._c.composed = self._operators
 
     def _compute_early(self, node: Node) -> bool:
         """Compute a node that reads only constants of other nodes, not weights of the file.
@@ -138,7 +138,9 @@ class Conversion:
             return None
         network = Network(input={name: self._own(shape) for name, shape in shapes.items()})
         c = self._c
-        alone = Context(network, c.file, c.constants, LayerNames(), c.arranger.batch, c.results, c.parameters)
+        alone = Context(
+            network, c.file, c.constants, PlannedNames(), c.arranger.batch, c.results, c.parameters
+        )
         alone.begin(node)
         for (name, shape), tensor in zip(shapes.items(), network.inputs, strict=True):
             made = FileTensor.from_image if len(shape) == 4 else FileTensor.from_tensor

@@ -19,6 +19,7 @@ from mpscnn.converters.arrange import image_rows
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.layout import Arranged, Axis
 from mpscnn.converters.onnx_metadata import ultralytics_names
+from mpscnn.converters.onnx_reader.completion import complete
 from mpscnn.converters.onnx_reader.context import Context
 from mpscnn.converters.onnx_reader.detector_postprocess import PostProcessing
 from mpscnn.converters.onnx_reader.node import Node
@@ -334,12 +335,14 @@ def _mark(c: Context, heads: Heads) -> bool:
         return False
     for tensor in (boxes, scores):
         c.network.output(tensor)
+    complete(c)
     form = _form(c, heads)
     if form is None:
         return False
     _, height, width, _ = c.network.inputs[0].shape
     weight, description = form
-    c.set_weight(edges, "weight", weight.reshape(4, 1, 1, 4))
+    boxes, scores = c.network.outputs
+    c.set_weight(c.names.final_of(edges), "weight", weight.reshape(4, 1, 1, 4))
     c.network.detection = DetectionHead(
         {
             "version": 1,

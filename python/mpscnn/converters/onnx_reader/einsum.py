@@ -127,7 +127,7 @@ def _with_constant(
     columns = math.prod(weight.shape[stored.index(label)] for label in summed)
     matrix = c.constants.reshape(weight.transpose(order), (math.prod(extents), columns))
     x = replace(x, axes=(*(of_x[label] for label in kept), _joined(of_x, summed)))
-    y = dense(c, node, x, matrix, None, None, (constant[0], None))
+    y = dense(c, node, x, matrix, None, (constant[0], None))
     low, high = ([*trial_shapes[:-1], *extents] for trial_shapes in y.trial_shapes())
     return y.reshape_to(low, high).transpose([(kept + new).index(label) for label in target])
 

@@ -69,11 +69,10 @@ def _simplify(c: Context) -> None:
 
     This comes before the integers, because an engine of integers computes an activation with the layer before it.
     """
-    names = c.network.layer_names()
-    integers = {names[index]: integers for index, integers in c.integers.of_tensors.items()}
+    integers = c.integers.of_tensors
     c.network = simplify_before_integers(c.network, integers)
-    places = {name: index for index, name in enumerate(c.network.layer_names())}
-    c.integers.of_tensors = {places[name]: own for name, own in integers.items() if name in places}
+    left = set(c.network.layer_names())
+    c.integers.of_tensors = {name: own for name, own in integers.items() if name in left}
 
 
 def _is_limit(node: Node) -> bool:
@@ -138,8 +137,7 @@ class _Integers:
         Layers that only move elements have the quantization of their input. A tensor that is read only by layers which
         quantize it has that quantization.
         """
-        names = self._c.network.layer_names()
-        scales = {names[index]: Scale(*integers) for index, integers in self._c.integers.of_tensors.items()}
+        scales = {name: Scale(*integers) for name, integers in self._c.integers.of_tensors.items()}
         readers: dict[str, list[Node | None]] = {}
         for node in self.nodes:
             if node["operation"] == "constant":

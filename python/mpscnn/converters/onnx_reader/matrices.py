@@ -11,15 +11,10 @@ from mpscnn.converters.broadcast_views import stored
 from mpscnn.converters.contractions import pointwise
 from mpscnn.converters.layout import in_memory_order, without_batch
 from mpscnn.converters.onnx_reader.context import Context, Handler
-from mpscnn.converters.onnx_reader.fused_activation import fuse_activation
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.unsupported import CHOOSE_SIZE, ONE_IMAGE
 from mpscnn.errors import UnsupportedError, WeightsError
-from mpscnn.graph.layer_arguments import Activation
-
-# The engine multiplies an operand by the factor before the product. Smaller factors might lose digits of small numbers.
-_MIN_FACTOR = 2.0**-32
 
 
 def _gemm(c: Context, node: Node) -> FileTensor:
@@ -39,7 +34,7 @@ def _gemm(c: Context, node: Node) -> FileTensor:
     if third is not None and not c.is_constant(third):
         term = c.value(third)
         term = term if beta == 1.0 else term.linear(beta, suffix="/scaled")
-        return dense(c, node, x, weight, None, None, (source, None)).combine("add", term, "/sum")
+        return dense(c, node, x, weight, None, (source, None)).combine("add", term, "/sum")
     bias = None
     if third is not None:
         bias = _scaled(c.constants.real_view(node.input(2), "its third operand"), beta)
@@ -49,7 +44,7 @@ def _gemm(c: Context, node: Node) -> FileTensor:
             )
         bias = np.broadcast_to(c.constants.reshape(bias, (bias.size,)), (len(weight),))
     sources = (source, third if beta == 1.0 else None)
-    return dense(c, node, x, weight, bias, fuse_activation(c, node), sources)
+    return dense(c, node, x, weight, bias, sources)
 
 
 def _transposed(c: Context, x: FileTensor) -> FileTensor:
@@ -104,12 +99,12 @@ def _matmul(c: Context, node: Node) -> FileTensor:
             is_row = a.rank == 1 and not a.has_batch_first
             a = a.expand_dims([0]) if is_row else a
         is_column = b.rank == 1 and not b.has_batch_first
-        y = a.matmul(b.expand_dims([1]) if is_column else b, _factor_after(c, node))
+        y = a @ (b.expand_dims([1]) if is_column else b)
         return y.squeeze([y.rank - 2] * is_row + [y.rank - 1] * is_column)
     x = c.value(first)
     weight = c.constants.real_view(second, "its second operand")
     if weight.ndim == 1 and x.rank > 1:
-        y = dense(c, node, x, weight[None], None, None, (second, None))
+        y = dense(c, node, x, weight[None], None, (second, None))
         return y.squeeze([y.rank - 1])
     if weight.ndim > 2 and set(weight.shape[:-2]) == {1} and x.rank >= weight.ndim:
         weight = weight.reshape(weight.shape[-2:])
@@ -117,52 +112,7 @@ def _matmul(c: Context, node: Node) -> FileTensor:
         return x @ c.constant(second, max(x.rank, weight.ndim))
     if weight.ndim != 2 or x.rank < 2:
         raise UnsupportedError(f"multiplies {x.shown} and a constant {weight.shape}; supported are matrices")
-    bias, bias_name = _bias_after(c, node, weight.shape[1])
-    return dense(c, node, x, weight.T, bias, fuse_activation(c, node), (second, bias_name))
-
-
-def _factor_after(c: Context, node: Node) -> float:
-    """Return a factor that becomes part of a product of two tensors, as in attention; 1 if there is none.
-
-    The single consumer of the product must multiply or divide it by a constant number.
-    """
-    name = node.outputs[0]
-    user = c.only_user(name)
-    if user is None or user.kind not in ("Mul", "Div") or len(user.inputs) != 2:
-        return 1.0
-    other = user.inputs[1] if user.inputs[0] == name else user.inputs[0]
-    constant = c.constants.find(other)
-    if constant is None or not constant.is_fixed or constant.low.ndim > 1 or constant.low.size != 1:
-        return 1.0
-    if user.kind == "Div" and other != user.inputs[1]:
-        return 1.0
-    number = c.constants.number(other, "its factor")
-    factor = number if user.kind == "Mul" else 1.0 / number if number else 0.0
-    if not _MIN_FACTOR <= abs(factor) <= 1.0:
-        return 1.0
-    c.merged.nodes.add(id(user))
-    c.merged.ends[name] = user.outputs[0]
-    return factor
-
-
-def _bias_after(c: Context, node: Node, units: int) -> tuple[NDArray[np.float32] | None, str | None]:
-    """Return a bias that can be fused with a product.
-
-    The single consumer of the product must be an Add, which adds a constant to each column.
-
-    Returns the bias and its name in the file; None for both if there is none.
-    """
-    name = node.outputs[0]
-    user = c.only_user(name)
-    if user is None or user.kind != "Add" or len(user.inputs) != 2:
-        return None, None
-    other = user.inputs[1] if user.inputs[0] == name else user.inputs[0]
-    constant = c.constants.find(other)
-    if constant is None or not constant.is_fixed or constant.low.shape != (units,):
-        return None, None
-    c.merged.nodes.add(id(user))
-    c.merged.ends[name] = user.outputs[0]
-    return c.constants.real_view(other, "its biases"), other
+    return dense(c, node, x, weight.T, None, (second, None))
 
 
 def dense(
@@ -171,7 +121,6 @@ def dense(
     x: FileTensor,
     weight: NDArray[np.float32],
     bias: NDArray[np.float32] | None,
-    activation: Activation,
     names: tuple[str | None, str | None] = (None, None),
 ) -> FileTensor:
     """Add a dense layer that multiplies the last axis of x by a matrix [results][features], at each other position.
@@ -191,12 +140,12 @@ def dense(
     name = c.layer_name(node)
     if len(x.order) == len(x.axes[-1]):
         tensor = c.arranger.physical(x, (x.order,)) if len(x.tensor.shape) not in (2, 4) else x.tensor
-        y = c.network.dense(tensor, units, activation=activation, name=name)
+        y = c.network.dense(tensor, units, name=name)
         tail, extents = x.order, [extent or 1 for extent in tensor.shape[1:]]
         (new,) = c.arranger.atoms([units])
         made = replace(x, tensor=y, axes=(*x.axes[:-1], new), order=new)
     else:
-        value, tail = pointwise(c.arranger, x, x.rank - 1, units, name, activation)
+        value, tail = pointwise(c.arranger, x, x.rank - 1, units, name)
         made, extents = x.wrap(value), [1, 1, features]
     ordered = in_memory_order(weight, x.axes[-1], tail, axis=1)
     c.set_weight(name, "weight", c.constants.reshape(ordered, (units, *extents)), names[0])

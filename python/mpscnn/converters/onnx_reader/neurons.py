@@ -1,4 +1,4 @@
-"""Convert elementwise functions, to separate layers or to the activation of the layer before them."""
+"""Convert elementwise functions, each to a layer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from mpscnn._private.literals import ActivationName
 from mpscnn.converters.layout import in_memory_order
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.onnx_reader.quantizations import merge_integer_limits
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.layer_arguments import Activation
@@ -18,7 +17,7 @@ from mpscnn.graph.layer_arguments import Activation
 CAST_OF_FLOATS = "mpscnn.Cast"
 """An operator that ONNX lacks: it copies a tensor between layers in float16 and layers kept in float32."""
 
-_PLAIN: dict[str, Activation] = {
+_FUNCTIONS: dict[str, Activation] = {
     "Abs": "absolute",
     "Ceil": "ceil",
     "Erf": "erf",
@@ -36,13 +35,15 @@ _PLAIN: dict[str, Activation] = {
     "Softsign": "softsign",
     "Tanh": "tanh",
 }
+PLAIN = frozenset({*_FUNCTIONS, "LeakyRelu", "Elu", "HardSigmoid", "Gelu", "Clip", "Swish"})
+"""The operators that are one activation."""
 _LARGEST = float(np.finfo(np.float32).max)
 
 
-def node_activation(c: Context, node: Node) -> Activation:
-    """Return the activation that a node computes; None for other nodes."""
-    if node.kind in _PLAIN:
-        return _PLAIN[node.kind]
+def _activation(c: Context, node: Node) -> Activation:
+    """Return the activation that a node computes; None for attributes that are not supported."""
+    if node.kind in _FUNCTIONS:
+        return _FUNCTIONS[node.kind]
     if node.kind == "LeakyRelu":
         return {"kind": "relu", "a": node.number("alpha", 0.01)}
     if node.kind == "Elu":
@@ -60,10 +61,10 @@ def node_activation(c: Context, node: Node) -> Activation:
 
 
 def _plain(c: Context, node: Node) -> FileTensor:
-    function = node_activation(c, node)
+    function = _activation(c, node)
     if function is None:
         raise UnsupportedError("with these attributes it is not supported")
-    return c.x(node).map(merge_integer_limits(c, function, node.outputs[0]))
+    return c.x(node).map(function)
 
 
 # ---- Limits --------------------------------------------------------------------------------------------------------
@@ -142,7 +143,7 @@ def _cast_of_floats(c: Context, node: Node) -> FileTensor:
 
 
 NEURONS: dict[str, Handler] = {
-    **dict.fromkeys([*_PLAIN, "LeakyRelu", "Elu", "HardSigmoid", "Gelu", "Clip", "Swish"], _plain),
+    **dict.fromkeys(PLAIN, _plain),
     CAST_OF_FLOATS: _cast_of_floats,
     "Celu": _celu,
     "PRelu": _prelu,

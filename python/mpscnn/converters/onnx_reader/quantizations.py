@@ -7,53 +7,21 @@ if the integers represent no number below zero. The scales and zero points are k
 
 from __future__ import annotations
 
-import math
-from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from mpscnn.converters.integer_limits import Grid, clip_limits
+from mpscnn.converters.integer_limits import Grid
 from mpscnn.converters.layout import Arranged
 from mpscnn.converters.onnx_reader.context import Context, Handler, Integers, Quantized
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.tensor import FileTensor
-from mpscnn.errors import Error, UnsupportedError
-from mpscnn.graph.layer_arguments import Activation
+from mpscnn.errors import UnsupportedError
 
 _MIN_SCALE = 2.0**-126
 #: NumPy's types of integers by ONNX' numbers of data types.
 _STATED = {2: np.uint8, 3: np.int8, 4: np.uint16, 5: np.int16, 6: np.int32}
-
-
-def merge_integer_limits(c: Context, activation: Activation, name: str) -> Activation:
-    """Return a layer's activation merged with the range of integers, if QuantizeLinear is the result's single consumer.
-
-    Args:
-        activation: the layer's activation. If it does more than clip, it is returned unchanged.
-        name: the name of the layer's result.
-    """
-    user = c.only_user(name)
-    if user is None or user.kind != "QuantizeLinear" or user.inputs[0] != name:
-        return activation
-    try:
-        limits = clip_limits(activation, _grid(c, user))
-    except Error:  # the conversion of the node itself reports it
-        return activation
-    if limits is None or not all(map(math.isfinite, limits)):
-        return activation
-    c.integers.limited.add(name)
-    return {"kind": "clamp", "a": limits.low, "b": limits.high}
-
-
-def note_same_limits(c: Context, x: Arranged, name: str) -> None:
-    """Note that the result of a maximum or mean of x needs no clipping, if it has the same quantization as x."""
-    user = c.only_user(name)
-    if user is None or user.kind != "QuantizeLinear" or x.tensor.index not in c.integers.of_tensors:
-        return
-    with suppress(Error):  # the conversion of the node itself reports it
-        if _int8_of(_grid(c, user)) == c.integers.of_tensors[x.tensor.index]:
-            c.integers.limited.add(name)
 
 
 def note_integers(c: Context, value: Arranged, name: str) -> None:
@@ -63,16 +31,14 @@ def note_integers(c: Context, value: Arranged, name: str) -> None:
     grid = Grid(float(stored.scales[0]), int(stored.zero_points.reshape(-1)[0]), stored.values.dtype)
     integers = _int8_of(grid)
     if integers is not None:
-        c.integers.of_tensors[value.tensor.index] = integers
+        c.integers.of_tensors[value.tensor.name] = integers
         c.integers.types.add(grid.dtype.name)
 
 
 def _quantize(c: Context, node: Node) -> None:
     """Convert QuantizeLinear: no layer is added. Only a DequantizeLinear may read the result."""
     source = node.inputs[0]
-    c.integers.quantized[node.outputs[0]] = Quantized(
-        c.value(source), _grid(c, node), source in c.integers.limited
-    )
+    c.integers.quantized[node.outputs[0]] = Quantized(source, c.value(source), _grid(c, node))
 
 
 def _dequantize(c: Context, node: Node) -> FileTensor:
@@ -85,14 +51,21 @@ def _dequantize(c: Context, node: Node) -> FileTensor:
     if _grid(c, node, found.grid.dtype) != found.grid:
         raise UnsupportedError("its scale or zero point is not that of the quantisation before it")
     x, integers = found.value, _int8_of(found.grid)
-    if not found.is_limited and (integers is None or c.integers.of_tensors.get(x.tensor.index) != integers):
+    if not found.is_limited and (integers is None or integers not in _integers_of(c, x)):
         low, high = found.grid.limits
         x = x.map({"kind": "clamp", "a": low, "b": high})
-    c.integers.quantized[node.inputs[0]] = Quantized(x, found.grid, is_limited=True)
+        c.integers.limits[x.tensor.name] = found.name, found.grid
+    c.integers.quantized[node.inputs[0]] = replace(found, value=x, is_limited=True)
     if integers is not None:
-        c.integers.of_tensors[x.tensor.index] = integers
+        c.integers.of_tensors[x.tensor.name] = integers
         c.integers.types.add(found.grid.dtype.name)
     return x
+
+
+def _integers_of(c: Context, x: Arranged) -> list[Integers | None]:
+    """Return the quantizations whose range a tensor does not exceed: its own, and that of the image that it pools."""
+    name = x.tensor.name
+    return [c.integers.of_tensors.get(one) for one in (name, c.integers.pooled.get(name, name))]
 
 
 def _int8_of(grid: Grid) -> Integers | None:

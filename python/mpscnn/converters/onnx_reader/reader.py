@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from mpscnn.converters.layer_names import LayerNames, quote_name
+from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.layout import batch_atom
 from mpscnn.converters.onnx_metadata import describe, has_detection
+from mpscnn.converters.onnx_reader.completion import complete
 from mpscnn.converters.onnx_reader.constants import Constants
 from mpscnn.converters.onnx_reader.context import Context
 from mpscnn.converters.onnx_reader.conversion import Conversion
@@ -25,6 +26,7 @@ from mpscnn.converters.onnx_reader.integer_network import keep_integers
 from mpscnn.converters.onnx_reader.layouts import InputLayout, OutputLayout
 from mpscnn.converters.onnx_reader.outputs import Outputs
 from mpscnn.converters.onnx_reader.parameters import Parameters
+from mpscnn.converters.planned_names import PlannedNames
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.errors import ParameterError, UnsupportedError
@@ -87,6 +89,7 @@ def _found(file: OnnxFile, options: ReadOptions) -> Converted:
     outputs = Outputs(context)
     for name in wanted:
         outputs.mark(name)
+    complete(context)
     if wanted != file.outputs and not options.outputs:
         context.network.source_ends = wanted
     keep_integers(context)
@@ -119,7 +122,7 @@ def _of_inputs(
             f"{file.origin}: it has no inputs, so its results are constants, which is not supported"
         )
     batches = {one.extents[0] for one in inputs}
-    names = LayerNames()
+    names = PlannedNames()
     shapes = {}
     for one in inputs:
         is_image = len(inputs) == 1 and len(one.own) == 3
@@ -133,12 +136,8 @@ def _of_inputs(
     for one, tensor in zip(inputs, network.inputs, strict=True):
         plain = FileTensor.from_tensor(context.arranger, tensor)
         context.values[one.name] = one.seen(plain)
-    nodes = required_nodes(file, wanted)
-    Conversion(context, nodes).run()
-    try:
-        context.notes += context.parameters.settle(network, nodes)
-    except UnsupportedError as error:
-        raise UnsupportedError(f"{file.origin}: {error}") from error
+    context.nodes = required_nodes(file, wanted)
+    Conversion(context, context.nodes).run()
     return context
 
 

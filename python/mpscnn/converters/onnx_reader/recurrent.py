@@ -63,7 +63,9 @@ def _name(c: Context, node: Node, suffix: str = "") -> str:
 
 
 def _joined(c: Context, tensors: list[Tensor], name: str) -> Tensor:
-    return tensors[0] if len(tensors) == 1 else c.network.concat(tensors, axis=-1, name=c.names.unique(name))
+    if len(tensors) == 1:
+        return tensors[0]
+    return c.network.concat(tensors, axis=-1, name=c.names.unique(name, lambda names: names.final_of(name)))
 
 
 def _refuse_settings(c: Context, node: Node) -> None:

@@ -14,7 +14,6 @@ from mpscnn.converters.arrange import surroundings
 from mpscnn.converters.broadcast_views import stored
 from mpscnn.converters.layout import Axis, in_memory_order, product
 from mpscnn.converters.onnx_reader.context import Context, Handler
-from mpscnn.converters.onnx_reader.fused_activation import fuse_activation
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.zero_epsilon import batch_norm_epsilon, group_norm_epsilon, layer_norm_epsilon
@@ -63,7 +62,7 @@ def _batch_normalization(c: Context, node: Node) -> FileTensor:
     if any(values.shape != (x.shape[1],) for values in weights):
         raise WeightsError(f"damaged: weights {[values.shape for values in weights]} for {x.shown}")
     tensor, rest, tail = c.arranger.channels_last(x, x.axes[1])
-    name, activation = c.layer_name(node), fuse_activation(c, node)
+    name = c.layer_name(node)
     own = bool(node.integer("training_mode", 0))
     inputs = [tensor]
     epsilon = batch_norm_epsilon(node.number("epsilon", 1e-5), None if own else stored(weights[3]))
@@ -72,7 +71,7 @@ def _batch_normalization(c: Context, node: Node) -> FileTensor:
         inputs.append(c.network.batch_statistics(tensor, name=c.layer_name(node, "/statistics")))
     elif is_affine(epsilon, *map(stored, weights[2:])):
         attributes["fixed"] = True
-    y = c.network.layer("batch_normalization", inputs, attributes, activation=activation, name=name)
+    y = c.network.layer("batch_normalization", inputs, attributes, name=name)
     ordered = {
         role: (in_memory_order(values, x.axes[1], tail), node.input(place))
         for place, (role, values) in enumerate(zip(roles, weights, strict=True), start=1)
@@ -128,9 +127,9 @@ def _group_norm(
     order, grouping = before + channels + after, c.arranger.grouping(x)
     fits = len(x.tensor.shape) == 4 and grouping and grouping[-1] == channels + after and x.order == order
     tensor = x.tensor if fits else c.arranger.physical(x, ((), before, channels + after))
-    name, activation = c.layer_name(node), fuse_activation(c, node)
+    name = c.layer_name(node)
     epsilon = group_norm_epsilon(node.number("epsilon", 1e-5))
-    y = c.network.group_norm(tensor, groups, epsilon=epsilon, activation=activation, name=name)
+    y = c.network.group_norm(tensor, groups, epsilon=epsilon, name=name)
     scale, offset = (c.constants.repeat(values, times) for values in _factors(c, node))
     c.set_factors(name, {"gamma": (scale, node.input(1)), "beta": (offset, node.input(2))})
     return x.with_tensor(y, order)
@@ -157,8 +156,8 @@ def _layer_normalization(c: Context, node: Node) -> FileTensor:
     function = c.network.rms_norm if node.kind == "RMSNormalization" else c.network.layer_norm
     epsilon, rule = layer_norm_epsilon(node.number("epsilon", 1e-5))
     tensor, rest, tail = c.arranger.channels_last(x, atoms)
-    name, activation = c.layer_name(node), fuse_activation(c, node)
-    y = function(tensor, epsilon=epsilon, epsilon_rule=rule, activation=activation, name=name)
+    name = c.layer_name(node)
+    y = function(tensor, epsilon=epsilon, epsilon_rule=rule, name=name)
     ordered = {role: in_memory_order(values, atoms, tail) for role, values in factors.items()}
     c.set_factors(name, {role: (values, given[role][0]) for role, values in ordered.items()})
     return x.with_tensor(y, rest + tail)

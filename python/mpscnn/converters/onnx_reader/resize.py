@@ -14,7 +14,6 @@ from mpscnn.converters.budget import Cost
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.interpolation import ALIGNMENTS, Interpolation
 from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.onnx_reader.quantizations import note_same_limits
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -57,7 +56,7 @@ def _resize(c: Context, node: Node) -> FileTensor:
     if mode == "nearest" and rounding == ("floor" if alignment == "asymmetric" else "round_prefer_ceil"):
         attributes["rounding"] = "by_alignment"  # this rounding is also supported for integers
     y = c.network.layer("resize", [x.image()], attributes, name=c.layer_name(node))
-    note_same_limits(c, x, node.outputs[0])  # linear and nearest results lie within the range of x
+    c.integers.pooled[y.name] = x.tensor.name  # linear and nearest results lie within the range of x
     return x.wrap_image(y)
 
 

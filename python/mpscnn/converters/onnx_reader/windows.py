@@ -12,9 +12,7 @@ from mpscnn.converters.arrange import image_axes, image_rows
 from mpscnn.converters.layout import Axis, in_memory_order, product
 from mpscnn.converters.max_unpooling import Windows, find_maxima, flat_positions, same_padding, unpool
 from mpscnn.converters.onnx_reader.context import Context, Handler, Made
-from mpscnn.converters.onnx_reader.fused_activation import fuse_activation
 from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.onnx_reader.quantizations import note_same_limits
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.unsupported import CHOOSE_SIZE, ONE_IMAGE
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -114,8 +112,8 @@ def _convolution(c: Context, node: Node) -> FileTensor:
     tensor, tail, lies = _operand(c, x, attributes)
     if product(tail) == inputs:
         weight = in_memory_order(weight, x.axes[1], tail, axis=3)
-    name, activation = c.layer_name(node), fuse_activation(c, node)
-    y = c.network.layer("convolution", [tensor], attributes, activation=activation, name=name)
+    name = c.layer_name(node)
+    y = c.network.layer("convolution", [tensor], attributes, name=name)
     c.set_weight(name, "weight", weight, node.input(1) if images == 1 else None)
     if node.input(2) is not None:
         biases = c.constants.real_view(node.input(2), "its biases")
@@ -174,8 +172,8 @@ def _transposed_convolution(c: Context, node: Node) -> FileTensor:
     ours = c.constants.reshape(
         grouped.transpose(0, 2, 3, 4, 1), (groups * filters, height, width, inputs // groups)
     )
-    name, activation = c.layer_name(node), fuse_activation(c, node)
-    y = c.network.layer("transposed_convolution", [x.image()], attributes, activation=activation, name=name)
+    name = c.layer_name(node)
+    y = c.network.layer("transposed_convolution", [x.image()], attributes, name=name)
     c.set_weight(name, "weight", ours, node.input(1))
     if node.input(2) is not None:
         c.set_weight(name, "bias", c.constants.real_view(node.input(2), "its biases"), node.input(2))
@@ -246,7 +244,7 @@ def _pooling(c: Context, node: Node) -> Made:
         counts = bool(node.integer("count_include_pad", 0)) and "padding" in attributes
         attributes |= {"kind": "average", "count_padding": counts}
         if (
-            x.tensor.index in c.integers.of_tensors
+            x.tensor.name in c.integers.of_tensors
             and "padding" not in attributes
             and kernel == tuple(x.shape[2:])
         ):
@@ -283,7 +281,7 @@ def _global_pooling(c: Context, node: Node) -> FileTensor:
 
 def _pool(c: Context, node: Node, x: FileTensor, attributes: dict[str, Any]) -> FileTensor:
     y = c.network.layer("pooling", [x.image()], attributes, name=c.layer_name(node))
-    note_same_limits(c, x, node.outputs[0])
+    c.integers.pooled[y.name] = x.tensor.name
     return x.wrap_image(y)
 
 
