@@ -16,6 +16,7 @@ from mpscnn.converters.coreml.program.operations import REFUSED as COREML_OPERAT
 from mpscnn.converters.keras.layers import FUNCTIONS as KERAS_FUNCTIONS
 from mpscnn.converters.keras.layers import HANDLERS as KERAS
 from mpscnn.converters.keras.unsupported_layers import REFUSED as KERAS_REFUSED
+from mpscnn.converters.onnx_reader.file import EXPANSIONS
 from mpscnn.converters.tensorflow.operators import HANDLERS as TENSORFLOW
 from mpscnn.converters.tensorflow.operators import REFUSED as TENSORFLOW_REFUSED
 from mpscnn.converters.tensorflow.value_resolution import FOLLOWED
@@ -28,10 +29,13 @@ DOCS = Path(__file__).resolve().parent.parent
 
 INTRODUCTION = """# Layers of other formats
 
-Look up here which layers of each format except ONNX `mpscnn convert` supports, and which it refuses, with the reason.
-[conversion.md](conversion.md) explains the conversion, and has the [operators of ONNX](conversion.md#onnx). A supported
-layer may still have settings that are refused: the error names them. `python docs/generate` writes this page from the
-converters' tables.
+Look up here which layers of each format `mpscnn convert` supports, and which it refuses, with the reason.
+[conversion.md](conversion.md) explains the conversion, and has a table of [ONNX' own operators](conversion.md#onnx).
+A supported layer may still have settings that are refused: the error names them.
+`python docs/generate` writes this page from the converters' tables.
+"""
+
+_REPLACED = """These operators become others of ONNX, which compute the same, before the file is converted.
 """
 
 
@@ -66,6 +70,15 @@ def text() -> str:
     operations = {*COREML_OPERATIONS, *CONSTEXPR, "classify", "const"}
     lines += ["", "## Operations of Core ML's programs", *lists(operations, COREML_OPERATIONS_REFUSED)]
     lines += ["", "## TensorFlow's operators", *lists({*TENSORFLOW, *FOLLOWED}, TENSORFLOW_REFUSED)]
+    lines += ["", "## Operators of ONNX that are replaced", _REPLACED]
+    domain = "com.microsoft."
+    theirs = sorted(kind.removeprefix(domain) for kind in EXPANSIONS if kind.startswith(domain))
+    own = sorted(kind for kind in EXPANSIONS if "." not in kind)
+    lines += [
+        f"Operators of onnxruntime ({domain[:-1]}): {', '.join(theirs)}.",
+        "",
+        f"Operators of ONNX: {', '.join(own)}.",
+    ]
     return "\n".join(lines) + "\n"
 
 

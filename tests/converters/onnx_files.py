@@ -73,7 +73,9 @@ def model(
         [onnx.ValueInfoProto(name=name) for name in outputs],
         tensors,
     )
-    made = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", opset)])
+    domains = sorted({one.domain for one in nodes} - {""})
+    versions = [("", opset), *((domain, 1) for domain in domains)]
+    made = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid(*one) for one in versions])
     made.ir_version = 8
     return onnx.shape_inference.infer_shapes(made)
 

@@ -129,10 +129,10 @@ class FileTensor(Arranged, Value):
         made = special_values.quotient(self.network, dividend, self.tensor, self.arranger.name, activation)
         return self.with_same_layout(made)
 
-    def not_equal(self, number: float) -> FileTensor:
+    def not_equal(self, number: float, suffix: str = "") -> FileTensor:
         """Return 1 for each element that is not this number, also for NaN, and 0 for the others."""
         constant = self._number(number)
-        made = self.network.not_equal(self.tensor, constant, name=self.arranger.name(""))
+        made = self.network.not_equal(self.tensor, constant, name=self.arranger.name(suffix))
         return self.with_same_layout(made).mark_as_integers()
 
     def less_than(self, number: float, suffix: str) -> FileTensor:

@@ -67,8 +67,7 @@ class Backend(_base.Backend):  # type: ignore[misc,name-defined]
         first run.
 
         Args:
-            model: a model of opset 1 or later, or the path of its file. The package onnx converts models before opset
-                7. All tensors must be in the model itself.
+            model: a model, or the path of its file. All tensors must be in the model itself.
             device: "CPU" or "METAL". ":0" may follow.
             options: the fields of `mpscnn.CompileOptions` except the device, and those of `mpscnn.RunOptions`.
 

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.layer_names import quote_name
-from mpscnn.converters.onnx_reader.file import OLDEST_OPSET
 from mpscnn.errors import Error, ParameterError, UnsupportedError, WeightsError
 
 if TYPE_CHECKING:
@@ -40,10 +39,10 @@ class BackendModel:
     """A checked model.
 
     Args:
-        model: the model. It is copied if it must be changed.
+        model: the model.
 
     Attributes:
-        proto: the model in opset 7 or later.
+        proto: the model.
         inputs: the inputs without an initializer.
         outputs: the names of the outputs.
 
@@ -57,7 +56,7 @@ class BackendModel:
 
         with _explained(WeightsError, f"damaged: model {quote_name(model.graph.name)}"):
             onnx.checker.check_model(model)
-        self.proto = _renewed(model)
+        self.proto = model
         graph = self.proto.graph
         self.title = graph.name or "model"
         known = {tensor.name for tensor in graph.initializer}
@@ -122,22 +121,6 @@ class BackendModel:
         if not fits:
             raise ParameterError(f"{where} has the shape {port.shape}, got {array.shape}")
         return array
-
-
-def _renewed(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Convert the model to an opset that the reader supports."""
-    from onnx import version_converter
-
-    opset = next(
-        (entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), OLDEST_OPSET
-    )
-    if opset >= OLDEST_OPSET:
-        return model
-    title = quote_name(model.graph.name)
-    failure = f"model {title}: the package onnx does not bring it from opset {opset} to {OLDEST_OPSET}"
-    with _explained(UnsupportedError, failure):
-        renewed: onnx.ModelProto = version_converter.convert_version(model, OLDEST_OPSET)
-    return renewed
 
 
 def _with_types(model: onnx.ModelProto) -> onnx.ModelProto:

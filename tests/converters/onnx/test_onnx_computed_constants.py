@@ -73,7 +73,6 @@ REFUSED = (
     "dequantises something other than integers",
     "computes with text",
     "takes other places of each part of a constant",
-    "it is of opset 1",
     "pads some axes of a constant only",
 )
 

@@ -8,12 +8,15 @@ import numpy as np
 
 from mpscnn.converters.budget import Cost
 from mpscnn.converters.layer_names import quote_name
+from mpscnn.converters.onnx_reader.constant_operators import axes_after
 from mpscnn.converters.onnx_reader.context import Context, Handler
+from mpscnn.converters.onnx_reader.expansions import ALIGNED
 from mpscnn.converters.onnx_reader.logic import are_truths
 from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.onnx_reader.tensors import element_type, type_number
+from mpscnn.converters.onnx_reader.tensors import element_type
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.unsupported import MixedImagesError
+from mpscnn.converters.value import Value
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layers.subpixel import ChannelBlocks
 
@@ -37,7 +40,7 @@ def _dropout(c: Context, node: Node) -> FileTensor:
 def _cast_like(c: Context, node: Node) -> FileTensor | None:
     """Convert a cast to the type of another tensor."""
     like = node.inputs[1]
-    target = _type_of(c, like)
+    target = c.type_of(like)
     if not c.is_constant(node.inputs[0]):
         return _cast_to(c, node, target)
     if target not in _FLOATS:
@@ -47,19 +50,6 @@ def _cast_like(c: Context, node: Node) -> FileTensor | None:
     c.parameters.follow(node)
     c.constants.put(node.outputs[0], c.constants.real(node.inputs[0], "its operand"))
     return None
-
-
-def _type_of(c: Context, name: str) -> str:
-    """Return ONNX' name of a tensor's element type."""
-    constant = c.constants.find(name)
-    if constant is not None:
-        return element_type(type_number(constant.low.dtype))
-    if not c.value(name, whole_numbers=True).whole_numbers:
-        return "float"
-    stated = c.file.stated.get(name)
-    if stated is None:
-        raise UnsupportedError(f"makes the type of {quote_name(name)}, which the file does not state")
-    return stated.type
 
 
 def _cast(c: Context, node: Node) -> FileTensor:
@@ -116,6 +106,18 @@ def _broadcasts_anyway(c: Context, user: Node, name: str, shape: tuple[list[int]
         and bool(others)
         and any(one in c.values and c.values[one].trial_shapes() == shape for one in others)
     )
+
+
+def _aligned(c: Context, node: Node) -> Value:
+    """Convert `ALIGNED`: add axes after those of a constant or computed operand."""
+    name, other = node.inputs
+    known = c.constants.find(other)
+    rank = c.value(other, whole_numbers=True).rank if known is None else known.low.ndim
+    constant = c.constants.find(name)
+    if constant is not None:
+        return constant.expand_dims(axes_after(node, constant.low.ndim, rank))
+    x = c.value(name, whole_numbers=True)
+    return x.expand_dims(axes_after(node, x.rank, rank))
 
 
 # ---- Borders and blocks --------------------------------------------------------------------------------------------
@@ -252,6 +254,7 @@ def _channel_blocks(node: Node) -> ChannelBlocks:
 
 
 ARRAY_OPS: dict[str, Handler] = {
+    ALIGNED: _aligned,
     "Dropout": _dropout,
     "Cast": _cast,
     "CastLike": _cast_like,

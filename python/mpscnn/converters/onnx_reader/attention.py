@@ -10,6 +10,7 @@ import numpy as np
 from mpscnn.converters.budget import Cost
 from mpscnn.converters.onnx_reader.attention_masks import HIDDEN, constant_of_node
 from mpscnn.converters.onnx_reader.context import Context, Handler
+from mpscnn.converters.onnx_reader.microsoft_operators import PADDING_MASK
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -140,4 +141,13 @@ def _computed_mask(scores: FileTensor, mask: FileTensor) -> _Mask:
     return _Mask(truths.linear(-HIDDEN, HIDDEN, "/mask"), truths)
 
 
-ATTENTION: dict[str, Handler] = {"Attention": _attention}
+def _padding_mask(c: Context, node: Node) -> FileTensor:
+    """Convert `PADDING_MASK`: 0 for keys whose mask is 1, and a number far below 0 for those whose mask is 0."""
+    mask = c.tensor(node.inputs[0], whole_numbers=True)
+    if mask.rank != 2:
+        raise UnsupportedError(f"its mask is {mask.shown}; supported is a number for each key, (n, keys)")
+    hidden = node.number("value")
+    return mask.mark_as_floats().linear(-hidden, hidden, "/mask").expand_dims([1, 2])
+
+
+ATTENTION: dict[str, Handler] = {"Attention": _attention, PADDING_MASK: _padding_mask}

@@ -13,6 +13,7 @@ import numpy as np
 
 from mpscnn.converters.constant import CHEAP, FUNCTION, IN_PYTHON, Constant
 from mpscnn.converters.constant_pair import Array
+from mpscnn.converters.onnx_reader.expansions import ALIGNED
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.tensors import array_type, decode_tensor, element_type, type_number
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -194,6 +195,17 @@ def _pad(node: Node, operands: Operands) -> Constant:
     return x.pad(sides, node.text("mode", "constant"), value)
 
 
+def _aligned(node: Node, operands: Operands) -> Constant:
+    x, other = given(operands, 0), given(operands, 1)
+    return x.expand_dims(axes_after(node, x.low.ndim, other.low.ndim))
+
+
+def axes_after(node: Node, rank: int, other: int) -> range:
+    """Return the axes that `ALIGNED` adds after those of its operand; see there."""
+    axis = node.integer("axis")
+    return range(rank, max(rank, other - axis % max(other, 1)))
+
+
 def _trilu(node: Node, operands: Operands) -> Constant:
     triangle = np.triu if node.integer("upper", 1) else np.tril
 
@@ -211,8 +223,8 @@ def _trilu(node: Node, operands: Operands) -> Constant:
 # ---- Quantisation and normalization --------------------------------------------------------------------------------
 
 
-def _along(node: Node, x: Array, parameters: Array) -> Array:
-    """Return scales or zero points in a shape that broadcasts to the values.
+def scales_along(node: Node, shape: Sequence[int], parameters: Array) -> Array:
+    """Return scales or zero points of a quantization in a form that broadcasts to values of a shape.
 
     There may be one for all values, one for each index of the axis, or one for each block along the axis. Raises
     WeightsError for other shapes.
@@ -220,19 +232,19 @@ def _along(node: Node, x: Array, parameters: Array) -> Array:
     if parameters.size == 1:
         return parameters.reshape(())
     axis, block = node.integer("axis", 1), node.integer("block_size", 0)
-    wanted: tuple[int, ...] = (x.shape[axis],)
+    wanted: tuple[int, ...] = (shape[axis],)
     if block > 0:
-        axis %= x.ndim
-        wanted = (*x.shape[:axis], -(-x.shape[axis] // block), *x.shape[axis + 1 :])
+        axis %= len(shape)
+        wanted = (*shape[:axis], -(-shape[axis] // block), *shape[axis + 1 :])
     if block < 0 or parameters.shape != wanted:
         raise WeightsError(
             f"damaged: it has {parameters.size} scales or zero points {parameters.shape} for axis {axis} of "
-            f"{x.shape}"
+            f"{tuple(shape)}"
         )
     if block:
-        repeated = np.repeat(parameters, min(block, x.shape[axis]), axis)
-        return np.take(repeated, np.arange(x.shape[axis]), axis)
-    extents = [1] * x.ndim
+        repeated = np.repeat(parameters, min(block, shape[axis]), axis)
+        return np.take(repeated, np.arange(shape[axis]), axis)
+    extents = [1] * len(shape)
     extents[axis] = -1
     return parameters.reshape(extents)
 
@@ -245,13 +257,25 @@ def _dequantize(node: Node, operands: Operands) -> Constant:
             raise UnsupportedError("dequantises something other than integers")
 
         def numbers() -> Array:
-            offset = 0 if zero_point is None else _along(node, x, zero_point).astype(np.float32)
-            return np.asarray((x.astype(np.float32) - offset) * _along(node, x, scale).astype(np.float32))
+            offset = 0 if zero_point is None else scales_along(node, x.shape, zero_point).astype(np.float32)
+            return np.asarray(
+                (x.astype(np.float32) - offset) * scales_along(node, x.shape, scale).astype(np.float32)
+            )
 
         return values.run(4 * x.size, FUNCTION, numbers)
 
     values = given(operands, 0)
     return values.compute(compute, given(operands, 1), _optional(operands, 2))
+
+
+def range_of_integers(name: str) -> tuple[int, int] | None:
+    """Return the smallest and the largest number of an element type; None if it is not one of integers."""
+    found = _INTEGERS.fullmatch(name)
+    if found is None:
+        return None
+    is_unsigned, bits = bool(found[1]), int(found[2])
+    lowest = 0 if is_unsigned else -(1 << bits - 1)
+    return lowest, lowest + (1 << bits) - 1
 
 
 def _quantize(node: Node, operands: Operands) -> Constant:
@@ -261,19 +285,17 @@ def _quantize(node: Node, operands: Operands) -> Constant:
     if zero is not None:
         target = type_number(zero.low.dtype)
     name, convert = element_type(target), _converter(node, target)
-    integers = _INTEGERS.fullmatch(name)
+    integers = range_of_integers(name)
 
     def compute(x: Array, scale: Array, zero_point: Array | None) -> Array:
         def quantized() -> Array:
-            made = x / _along(node, x, scale)
-            offset = None if zero_point is None else _along(node, x, zero_point)
+            made = x / scales_along(node, x.shape, scale)
+            offset = None if zero_point is None else scales_along(node, x.shape, zero_point)
             if integers is None:
                 return convert(made if offset is None else made + offset.astype(made.dtype))
             whole = np.rint(made).astype(np.int32)
             whole = whole if offset is None else whole + offset.astype(np.int32)
-            is_unsigned, bits = bool(integers[1]), int(integers[2])
-            lowest = 0 if is_unsigned else -(1 << bits - 1)
-            return convert(np.clip(whole, lowest, lowest + (1 << bits) - 1))
+            return convert(np.clip(whole, *integers))
 
         return values.run(4 * x.size, FUNCTION, quantized)
 
@@ -358,6 +380,7 @@ ELEMENTWISE = frozenset(_ELEMENTWISE)
 
 COMPUTED: dict[str, Compute] = {
     **_ELEMENTWISE,
+    ALIGNED: _aligned,
     "BatchNormalization": _batch_normalization,
     "Concat": _concat,
     "ConstantOfShape": _fill,

@@ -23,6 +23,7 @@ from mpscnn.converters.onnx_reader.layouts import TO_NCHW, TO_NHWC, InputLayout
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.operands import Operands
 from mpscnn.converters.onnx_reader.parameters import Parameters
+from mpscnn.converters.onnx_reader.tensors import element_type, type_number
 from mpscnn.converters.planned_names import PlannedNames
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.value import Value
@@ -261,6 +262,18 @@ class Context:
     def is_constant(self, name: str) -> bool:
         """Return True if a tensor of the file does not depend on its inputs."""
         return self.constants.holds(name)
+
+    def type_of(self, name: str) -> str:
+        """Return ONNX' name of a tensor's element type."""
+        constant = self.constants.find(name)
+        if constant is not None:
+            return element_type(type_number(constant.low.dtype))
+        if not self.value(name, whole_numbers=True).whole_numbers:
+            return "float"
+        stated = self.file.stated.get(name)
+        if stated is None:
+            raise UnsupportedError(f"makes the type of {quote_name(name)}, which the file does not state")
+        return stated.type
 
     def learns(self, name: str) -> bool:
         """Return True if a constant is a trainable parameter, possibly with rearranged elements."""

@@ -23,8 +23,8 @@ def convert_node(c: Context, node: Node) -> None:
     if c.constants.compute(node):
         return
     handler = OPERATORS.get(node.kind)
-    if handler is None:
-        raise UnsupportedError(reason_against(node.kind))
+    if node.refused or handler is None:
+        raise UnsupportedError(node.refused or reason_against(node.kind))
     if not begins_local_response_norm(c, node):
         c.put(node, handler(c, node))
 
@@ -53,7 +53,7 @@ class Conversion:
                 self._attempt(node)
         if self._unsupported:
             raise self._unsupported.error()
-        if not any("Quantize" in node.kind or node.kind.startswith("QLinear") for node in self._nodes):
+        if not any(node.kind in ("QuantizeLinear", "DequantizeLinear") for node in self._nodes):
             self._c.composed = self._operators
 
     def _compute_early(self, node: Node) -> bool:
@@ -109,8 +109,8 @@ class Conversion:
         """
         self._missing.update(filter(None, node.outputs))
         handler = OPERATORS.get(node.kind)
-        if handler is None:
-            self._unsupported.add(node.kind, node.name, reason_against(node.kind))
+        if node.refused or handler is None:
+            self._unsupported.add(node.kind, node.name, node.refused or reason_against(node.kind))
             return
         alone = self._alone(node)
         if alone is None:

@@ -89,7 +89,7 @@ class PostProcessing:
     def unmoved(self, name: str) -> str:
         """Return the tensor with the same elements before all reshapes, transpositions and casts."""
         makers = self._file.makers
-        while (maker := makers.get(name)) is not None and maker.kind in _MOVES:
+        while (maker := makers.get(name)) is not None and maker.kind in _MOVES and maker.inputs:
             name = maker.inputs[0]
         return name
 

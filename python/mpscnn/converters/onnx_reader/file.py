@@ -18,9 +18,14 @@ from mpscnn.converters.file_bytes import FileBytes
 from mpscnn.converters.float32_intermediates import Origin
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.named_errors import prefix_errors
+from mpscnn.converters.onnx_reader.composed_operators import COMPOSED
+from mpscnn.converters.onnx_reader.expansions import Names, expanded
 from mpscnn.converters.onnx_reader.external_data import ExternalData
 from mpscnn.converters.onnx_reader.functions import Functions
+from mpscnn.converters.onnx_reader.microsoft_operators import MICROSOFT
 from mpscnn.converters.onnx_reader.node import Node
+from mpscnn.converters.onnx_reader.old_operators import FIRST_WITH_BROADCASTING, OLD
+from mpscnn.converters.onnx_reader.quantized_operators import QUANTIZED, moved_as_numbers
 from mpscnn.converters.onnx_reader.schema import EXTERNAL, KINDS
 from mpscnn.converters.onnx_reader.tensors import decode_tensor, element_type
 from mpscnn.converters.onnx_reader.topological_sort import sort_nodes
@@ -32,7 +37,10 @@ from mpscnn.errors import UnsupportedError, WeightsError
 if TYPE_CHECKING:
     import onnx
 
-OLDEST_OPSET = 7
+OLDEST_OPSET = 1
+EXPANSIONS = {**COMPOSED, **MICROSOFT, **QUANTIZED}
+"""The functions that write the standard operators of an operator that is replaced."""
+
 _MAX_RANK = 64
 # The maximum number of nodes, inputs, outputs, weights and described tensors of a graph.
 _MAX_PARTS = 100_000
@@ -244,6 +252,8 @@ def file_from_model(
     functions = Functions(read, opsets, origin, max_nodes(size))
     nodes = functions.inlined(Node.from_message(node, is_ours=is_ours) for node in graph.node)
     tensors = {tensor.name: tensor for tensor in graph.initializer}
+    inputs = [info.name for info in graph.input]
+    nodes = _with_standard_operators(nodes, {"", *tensors, *inputs}, opsets[""], origin)
     stated = [*graph.input, *graph.value_info, *graph.output]
     return OnnxFile(
         origin,
@@ -261,6 +271,19 @@ def file_from_model(
     )
 
 
+def _with_standard_operators(nodes: Sequence[Node], known: Set[str], opset: int, origin: str) -> list[Node]:
+    """Return the nodes, with operators that ONNX lacks, or had in old opsets, replaced by its present ones."""
+    rows = EXPANSIONS if opset >= FIRST_WITH_BROADCASTING else {**EXPANSIONS, **OLD}
+    made = {name for node in nodes for name in (*node.inputs, *node.outputs)}
+    names = Names(made | known)
+    if any(node.kind in rows for node in nodes):
+        with prefix_errors(origin):
+            nodes = expanded(nodes, rows, names)
+    if any(node.kind == "QuantizeLinear" for node in nodes):
+        nodes = moved_as_numbers(sort_nodes(nodes, known, origin), names)
+    return list(nodes)
+
+
 # ---- Parts of the format -------------------------------------------------------------------------------------------
 
 
@@ -271,8 +294,7 @@ def _opsets(model: Any, origin: str) -> dict[str, int]:
     }
     if opsets.setdefault("", 0) < OLDEST_OPSET:
         raise UnsupportedError(
-            f"{origin}: it is of opset {opsets['']}; supported are {OLDEST_OPSET} and later. The package onnx "
-            "converts it (onnx.version_converter)"
+            f"{origin}: it states no opset of ONNX' own operators, of which {OLDEST_OPSET} and later are supported"
         )
     return opsets
 

@@ -57,6 +57,9 @@ class Node:
         attributes: the attributes by name. A tensor is an array, or the message of a file.
         name: the name of the node; empty: that of its first result.
         layer: the name for the node's layers; empty: the name of the node.
+
+    Attributes:
+        refused: why the operator cannot be replaced by those of ONNX; empty: it need not be.
     """
 
     def __init__(
@@ -74,6 +77,7 @@ class Node:
         self.attributes = attributes
         self.name = name or next(filter(None, self.outputs), "")
         self.layer = layer or self.name
+        self.refused = ""
 
     @classmethod
     def from_message(cls, proto: Any, *, is_ours: bool) -> Node:

@@ -10,6 +10,7 @@ from mpscnn.converters.onnx_reader.array_ops import ARRAY_OPS
 from mpscnn.converters.onnx_reader.attention import ATTENTION
 from mpscnn.converters.onnx_reader.constants import ROWS
 from mpscnn.converters.onnx_reader.context import Context, Handler, Made
+from mpscnn.converters.onnx_reader.dynamic_quantization import DYNAMIC
 from mpscnn.converters.onnx_reader.einsum import EINSUM
 from mpscnn.converters.onnx_reader.indexing import INDEXING
 from mpscnn.converters.onnx_reader.local_response_norm import RESPONSES
@@ -59,6 +60,7 @@ OPERATORS: dict[str, Handler] = {
     **RESPONSES,
     **RESIZES,
     **QUANTIZATIONS,
+    **DYNAMIC,
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mpscnn.converters.constant import Constant
+from mpscnn.converters.onnx_reader.expansions import CHANNELS_FIRST, CHANNELS_LAST, TRANSPOSED
 from mpscnn.converters.onnx_reader.operands import Operands, Row
 from mpscnn.converters.value import Value
 from mpscnn.errors import WeightsError
@@ -47,6 +48,21 @@ def _transpose(o: Operands) -> Value:
     return x.transpose(o.node.integers("perm", list(range(x.rank))[::-1]))
 
 
+def _channels_first(o: Operands) -> Value:
+    x = o.x(whole_numbers=True)
+    return x.transpose([0, x.rank - 1, *range(1, x.rank - 1)])
+
+
+def _channels_last(o: Operands) -> Value:
+    x = o.x(whole_numbers=True)
+    return x.transpose([0, *range(2, x.rank), 1])
+
+
+def _transpose_last(o: Operands) -> Value:
+    x = o.x(whole_numbers=True)
+    return x.transpose([*range(x.rank - 2), x.rank - 1, x.rank - 2])
+
+
 def _shape(o: Operands) -> Value:
     low, high = o.x(whole_numbers=True).trial_shapes()
     start, end = o.node.integer("start", 0), o.node.integer("end", len(low))
@@ -59,6 +75,9 @@ def _size(o: Operands) -> Value:
 
 
 SHAPES: dict[str, Row] = {
+    CHANNELS_FIRST: _channels_first,
+    CHANNELS_LAST: _channels_last,
+    TRANSPOSED: _transpose_last,
     "Flatten": _flatten,
     "Identity": lambda o: o.x(whole_numbers=True),
     "Reshape": _reshape,

@@ -1,0 +1,186 @@
+"""Replace operators by standard operators of ONNX that compute the same, before the graph is converted.
+
+A row of a table writes the nodes of one operator. So all that is known of the standard operators holds for it, too:
+constants are computed, activations are fused, and quantizations are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from mpscnn.converters.layer_names import quote_name
+from mpscnn.converters.onnx_reader.node import Node
+from mpscnn.converters.unsupported import STOP_BEFORE
+from mpscnn.errors import UnsupportedError, WeightsError
+
+CHANNELS_FIRST, CHANNELS_LAST = "mpscnn.ChannelsFirst", "mpscnn.ChannelsLast"
+"""Operators that ONNX lacks: they move the channels to the second axis, or to the last one, for any rank."""
+
+ALIGNED = "mpscnn.Aligned"
+"""An operator that ONNX lacks: it adds axes of extent 1 after those of its first operand.
+
+The first axis of that operand then meets the axis of the second operand whose number is the attribute `axis`.
+"""
+
+TRANSPOSED = "mpscnn.TransposeLast"
+"""An operator that ONNX lacks: it swaps the last two axes, for any rank."""
+
+
+class Expansion:
+    """Writes the nodes that one operator of a file becomes.
+
+    Args:
+        node: the operator.
+        unique: makes a name that no tensor of the graph has.
+
+    Attributes:
+        nodes: the nodes that were written.
+    """
+
+    def __init__(self, node: Node, unique: Callable[[str], str]) -> None:
+        self.node = node
+        self.nodes: list[Node] = []
+        self._unique = unique
+
+    def input(self, place: int) -> str:
+        """Return the name of an operand. Raises WeightsError if it is left out."""
+        name = self.node.input(place)
+        if name is None:
+            raise WeightsError(f"damaged: its operand {place + 1} is missing")
+        return name
+
+    def kept(self, *names: str, **changed: Any) -> dict[str, Any]:
+        """Return some attributes of the operator, as far as they are stated, and other ones."""
+        given = self.node.attributes
+        return {name: given[name] for name in names if name in given} | changed
+
+    def add(
+        self,
+        kind: str,
+        inputs: Sequence[str | None],
+        attributes: Mapping[str, Any] | None = None,
+        **more: Any,
+    ) -> str:
+        """Write a node, and return the name of its result. Attributes are given as a mapping or by name."""
+        return self.add_several(1, kind, inputs, attributes, **more)[0]
+
+    def add_several(
+        self,
+        count: int,
+        kind: str,
+        inputs: Sequence[str | None],
+        attributes: Mapping[str, Any] | None = None,
+        **more: Any,
+    ) -> list[str]:
+        """Write a node with several results, and return their names."""
+        base = f"{self.node.layer}/{kind.rpartition('.')[2].lower()}"
+        names = [self._unique(base) for _ in range(count)]
+        self._write(kind, inputs, names, {**(attributes or {}), **more}, names[0], names[0])
+        return names
+
+    def constant(self, numbers: Any, dtype: Any = np.float32) -> str:
+        """Write a constant, and return its name."""
+        return self.add("Constant", (), value=np.asarray(numbers, dtype))
+
+    def end(
+        self,
+        kind: str,
+        inputs: Sequence[str | None],
+        attributes: Mapping[str, Any] | None = None,
+        *,
+        results: Sequence[str] | None = None,
+        **more: Any,
+    ) -> None:
+        """Write the node with the operator's own name and results, or with some of them."""
+        outputs = self.node.outputs if results is None else results
+        self._write(kind, inputs, outputs, {**(attributes or {}), **more}, self.node.name, self.node.layer)
+
+    def _write(
+        self,
+        kind: str,
+        inputs: Sequence[str | None],
+        outputs: Sequence[str],
+        attributes: Mapping[str, Any],
+        name: str,
+        layer: str,
+    ) -> None:
+        self.nodes.append(Node(kind, [one or "" for one in inputs], outputs, attributes, name, layer))
+
+    def refuse_unless(self, name: str, expected: int) -> None:
+        """Raise UnsupportedError if an integer attribute has another value."""
+        value = self.node.integer(name, expected)
+        if value != expected:
+            raise UnsupportedError(f"its {name} is {value}, which is not supported: {STOP_BEFORE}")
+
+    def end_with_activation(self, x: str, activation: str, **attributes: Any) -> None:
+        """Write an activation as the last node, by its name in ONNX. An empty name stands for none."""
+        kind = activation or "Identity"
+        inputs = [x]
+        if kind == "Clip":
+            inputs += [self.constant(attributes.get(name, 0.0)) for name in ("min", "max")]
+        self.end(kind, inputs, attributes)
+
+
+class Names:
+    """Makes names that are not used yet."""
+
+    def __init__(self, used: Iterable[str]) -> None:
+        self._used = set(used)
+        self._counts: dict[str, int] = {}
+
+    def unique(self, name: str) -> str:
+        """Return the name, with a number if it is used already."""
+        made = name
+        while made in self._used:
+            self._counts[name] = self._counts.get(name, 1) + 1
+            made = f"{name}_{self._counts[name]}"
+        self._used.add(made)
+        return made
+
+
+Row = Callable[[Expansion], None]
+"""Writes the nodes of an operator."""
+
+
+def expanded(nodes: Iterable[Node], rows: Mapping[str, Row], names: Names) -> list[Node]:
+    """Return the nodes, with those of the table replaced. An operator whose row refuses it stays, with the reason.
+
+    Args:
+        nodes: the nodes of a graph in any order.
+        rows: the functions by operator.
+        names: makes the names of new tensors.
+    """
+    result: list[Node] = []
+    waiting = [(node, rows.get(node.kind)) for node in nodes][::-1]
+    while waiting:
+        node, row = waiting.pop()
+        made = [node] if row is None else _replaced(node, row, names)
+        if made == [node]:
+            result.append(node)
+        else:  # a row that keeps the kind of its operator has changed all that it changes
+            waiting += [
+                (one, None if one.kind == node.kind else rows.get(one.kind)) for one in reversed(made)
+            ]
+    return result
+
+
+def _replaced(node: Node, row: Row, names: Names) -> list[Node]:
+    """Return the nodes that a row writes. They may be replaced again, by other rows."""
+    expansion = Expansion(node, names.unique)
+    try:
+        row(expansion)
+    except UnsupportedError as error:
+        node.refused = str(error)
+        return [node]
+    except WeightsError as error:
+        raise WeightsError(f"layer {quote_name(node.name)} ({node.kind}): {error}") from error
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        # These errors replace many separate checks, as in `UnsupportedLayers.attempt`.
+        raise WeightsError(
+            f"damaged: layer {quote_name(node.name)} ({node.kind}) contradicts itself: its inputs and settings do not "
+            "fit each other"
+        ) from error
+    return expansion.nodes

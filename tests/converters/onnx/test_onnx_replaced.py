@@ -1,0 +1,401 @@
+"""Operators that the reader replaces by others of ONNX give the results of other engines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from converters.onnx_cases import Case, Draw, compare
+from converters.onnx_files import Array, model, node, operations, read, run_here
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mpscnn.converters.onnx_reader.file import EXPANSIONS
+from mpscnn.errors import UnsupportedError, WeightsError
+
+MICROSOFT = "com.microsoft"
+
+
+def ours(kind: str, inputs: list[str], outputs: str | list[str] = "y", **attributes: Any) -> Any:
+    """Return a node of the domain com.microsoft."""
+    return node(kind, inputs, outputs, domain=MICROSOFT, **attributes)
+
+
+# ---- Fused operators -----------------------------------------------------------------------------------------------
+
+
+def fused_conv(d: Draw) -> Case:
+    x, filters = d.numbers(2, d.integer(1, 4), d.integer(3, 7), d.integer(3, 7)), d.integer(1, 5)
+    kind, numbers = d.choice(
+        ("Relu", []), ("LeakyRelu", [0.1]), ("Clip", [-0.5, 1.0]), ("HardSigmoid", [0.2, 0.5]), ("Tanh", [])
+    )
+    attributes: dict[str, Any] = {"activation": kind, "pads": [d.integer(0, 1) for _ in range(4)]}
+    if numbers:
+        attributes["activation_params"] = numbers
+    constants = {"w": d.numbers(filters, x.shape[1], 3, 2), "b": d.numbers(filters)}
+    return Case([ours("FusedConv", ["x", "w", "b"], **attributes)], {"x": x}, constants, 17, on_runtime=True)
+
+
+def fused_gemm(d: Draw) -> Case:
+    rows, inner, columns = d.shape(3)
+    kind = d.choice("Relu", "LeakyRelu", "Tanh", "Sigmoid")
+    attributes = {"activation": kind, "alpha": d.choice(1.0, 0.5), "transB": 1}
+    attributes |= {"activation_alpha": 0.2} if kind == "LeakyRelu" else {}
+    constants = {"w": d.numbers(columns, inner), "b": d.numbers(columns)}
+    nodes = [ours("FusedGemm", ["x", "w", "b"], **attributes)]
+    return Case(nodes, {"x": d.numbers(rows, inner)}, constants, 17, on_runtime=True)
+
+
+def fused_matmul(d: Draw) -> Case:
+    batch, heads, rows, inner, columns = d.shape(5)
+    turned = [d.flag(), d.flag()]
+    shapes = [
+        (inner, rows) if turned[0] else (rows, inner),
+        (columns, inner) if turned[1] else (inner, columns),
+    ]
+    first, second = (d.numbers(batch, heads, *shape) for shape in shapes)
+    attributes = {"alpha": d.choice(1.0, 0.3), "transA": int(turned[0]), "transB": int(turned[1])}
+    nodes = [ours(d.choice("FusedMatMul", "TransposeMatMul"), ["x", "w"], **attributes)]
+    if d.flag():
+        return Case(nodes, {"x": first, "w": second}, opset=17, on_runtime=True)
+    return Case(nodes, {"x": first}, {"w": second[0, 0]}, 17, on_runtime=True)
+
+
+def gelu(d: Draw) -> Case:
+    kind, x = d.choice("Gelu", "BiasGelu", "FastGelu", "QuickGelu"), d.numbers(2, *d.shape(2))
+    inputs = ["x", "b"] if kind in ("BiasGelu", "FastGelu") else ["x"]
+    attributes = {"alpha": d.choice(1.702, 0.7)} if kind == "QuickGelu" else {}
+    return Case(
+        [ours(kind, inputs, **attributes)], {"x": x}, {"b": d.numbers(x.shape[-1])}, 17, on_runtime=True
+    )
+
+
+def skip_norm(d: Draw) -> Case:
+    """Draw a normalization of a sum, which may be a result."""
+    x, skip = (d.numbers(2, 3, d.integer(2, 6)) for _ in range(2))
+    skip = np.resize(skip, x.shape)
+    factors = {name: d.numbers(x.shape[2]) for name in "gbc"}
+    outputs = d.choice(("y",), ("y", "t"))
+    names = ["y", "", "", "t"] if len(outputs) == 2 else ["y"]
+    if d.flag():
+        inputs = ["x", "s", "g", "b", "c"][: d.integer(4, 5)]
+        nodes = [ours("SkipLayerNormalization", inputs, names, epsilon=1e-3)]
+    else:
+        inputs = ["x", "s", "g", "c"][: d.integer(3, 4)]
+        nodes = [ours("SkipSimplifiedLayerNormalization", inputs, names, epsilon=1e-3)]
+    return Case(nodes, {"x": x, "s": skip}, factors, 17, outputs, on_runtime=True)
+
+
+def heads(d: Draw) -> Case:
+    """Draw attention with one matrix for queries, keys and values, or with one tensor for each."""
+    batch, tokens, keys, count = d.shape(4)
+    size = count * d.integer(1, 4)
+    attributes = {"num_heads": count, "unidirectional": d.integer(0, 1)}
+    constants = {"b": d.numbers(3 * size), "w": d.numbers(size, 3 * size) / np.float32(size)}
+    if d.flag():
+        feeds, nodes, inputs = {"x": d.numbers(batch, tokens, size)}, [], ["x", "w", "b"]
+        if d.flag():
+            feeds["given"] = (d.random.random((batch, tokens)) < 0.7).astype(np.float32)
+            feeds["given"][:, 0] = 1.0
+            nodes, inputs = [node("Cast", ["given"], "m", to=6)], [*inputs, "m"]
+        nodes.append(ours("Attention", inputs, **attributes))
+        return Case(nodes, feeds, constants, 17, on_runtime=True)
+    keys = tokens if attributes["unidirectional"] else keys
+    feeds = {name: d.numbers(batch, tokens if name == "q" else keys, size) for name in "qkv"}
+    nodes = [ours("MultiHeadAttention", ["q", "k", "v", *["b"] * d.integer(0, 1)], **attributes)]
+    return Case(nodes, feeds, constants, 17, on_runtime=True)
+
+
+def embedding(d: Draw) -> Case:
+    batch, tokens, words, size = (d.integer(1, 6) for _ in range(4))
+    feeds = {
+        "a": d.random.integers(0, words, (batch, tokens)).astype(np.float32),
+        "c": d.random.integers(0, 2, (batch, tokens)).astype(np.float32),
+    }
+    tables = {"w": d.numbers(words, size + 1), "p": d.numbers(tokens, size + 1), "s": d.numbers(2, size + 1)}
+    nodes = [node("Cast", [name], f"{name}i", to=6) for name in "ac"]
+    inputs = ["ai", "ci", "w", "p", "s", "g", "b"]
+    nodes.append(ours("EmbedLayerNormalization", inputs, ["y", "m"], epsilon=1e-3))
+    factors = {name: d.numbers(size + 1) for name in "gb"}
+    return Case(nodes, feeds, tables | factors, 17, on_runtime=True)
+
+
+def by_parts(d: Draw) -> Case:
+    """Draw a function that several others compute together."""
+    x = d.numbers(2, *d.shape(2))
+    kind = d.choice("Acosh", "Asinh", "Atanh", "Cosh", "Shrink", "Sinh", "ThresholdedRelu")
+    attributes = {"Shrink": {"lambd": 0.7, "bias": 0.3}, "ThresholdedRelu": {"alpha": 0.4}}.get(kind, {})
+    x = {"Acosh": np.abs(x) + np.float32(1.0), "Atanh": x * np.float32(0.45)}.get(kind, x)
+    return Case([node(kind, ["x"], **attributes)], {"x": x}, opset=17)
+
+
+# ---- Integers ------------------------------------------------------------------------------------------------------
+
+
+def on_grid(d: Draw, name: str, *shape: int) -> tuple[Any, Array, dict[str, Any]]:
+    """Return a QuantizeLinear, numbers that it does not round, and its scale and zero point."""
+    scale, zero = np.float32(d.random.uniform(0.01, 0.05)), np.uint8(d.integer(0, 255))
+    integers = d.random.integers(0, 256, shape)
+    numbers = ((integers - int(zero)) * scale).astype(np.float32)
+    made = node("QuantizeLinear", [name, f"{name}s", f"{name}z"], f"{name}q")
+    return made, numbers, {f"{name}s": scale, f"{name}z": zero}
+
+
+def _quantized(
+    d: Draw, kinds: dict[str, dict[str, Any]], operands: int, shape: tuple[int, ...], **more: Any
+) -> Case:
+    kind = d.choice(*kinds)
+    names = "xw"[:operands]
+    nodes, feeds, constants = [], {}, {"ys": np.float32(0.043), "yz": np.uint8(d.integer(0, 255))}
+    for name in names:
+        made, feeds[name], own = on_grid(d, name, *shape)
+        nodes.append(made)
+        constants |= own
+    triples = [f"{name}{part}" for name in names for part in "qsz"]
+    inputs = ["ys", "yz", *triples] if kind == "QLinearConcat" else [*triples, "ys", "yz"]
+    nodes.append(ours(kind, inputs, "i", **kinds[kind], **more))
+    # A sum that is halfway between two integers may be rounded to either.
+    return Case(nodes, feeds, constants, 17, ("i",), on_runtime=True, tolerance=1.01 / 255)
+
+
+def quantized_of_two(d: Draw) -> Case:
+    kinds: dict[str, dict[str, Any]] = {"QLinearAdd": {}, "QLinearMul": {}, "QLinearConcat": {"axis": 1}}
+    return _quantized(d, kinds, 2, (2, *d.shape(2)))
+
+
+def quantized_function(d: Draw) -> Case:
+    kinds: dict[str, dict[str, Any]] = {
+        "QLinearSigmoid": {},
+        "QLinearLeakyRelu": {"alpha": 0.2},
+        "QLinearGlobalAveragePool": {},
+        "QLinearAveragePool": {"kernel_shape": [2, 1]},
+        "QLinearSoftmax": {"axis": -1, "opset": 13},
+    }
+    return _quantized(d, kinds, 1, (2, d.integer(1, 3), d.integer(2, 5), d.integer(1, 5)))
+
+
+def quantized_conv(d: Draw) -> Case:
+    channels, filters = d.integer(1, 4), d.integer(1, 4)
+    made, x, constants = on_grid(d, "x", 2, channels, d.integer(3, 6), d.integer(3, 6))
+    each = d.choice(1, filters)
+    constants |= {
+        "w": d.random.integers(-128, 128, (filters, channels, 3, 2)).astype(np.int8),
+        "ws": d.random.uniform(0.001, 0.01, each).astype(np.float32),
+        "wz": np.zeros(each, np.int8),
+        "b": d.random.integers(-900, 900, filters).astype(np.int32),
+        "ys": np.float32(0.07),
+        "yz": np.uint8(d.integer(0, 255)),
+    }
+    inputs = ["xq", "xs", "xz", "w", "ws", "wz", "ys", "yz", "b"][: d.integer(8, 9)]
+    nodes = [made, node("QLinearConv", inputs, "i", pads=[d.integer(0, 1) for _ in range(4)])]
+    return Case(nodes, {"x": x}, constants, 17, ("i",), on_runtime=True, tolerance=1.01 / 255)
+
+
+def quantized_product(d: Draw) -> Case:
+    rows, inner, columns = d.shape(3)
+    made, x, constants = on_grid(d, "x", rows, inner)
+    constants |= {
+        "w": d.random.integers(-128, 128, (inner, columns)).astype(np.int8),
+        "ws": np.float32(d.random.uniform(0.001, 0.01)),
+        "wz": np.int8(d.integer(-9, 9)),
+        "b": d.random.integers(-900, 900, columns).astype(np.int32),
+        "ys": np.float32(0.07),
+        "yz": np.uint8(d.integer(0, 255)),
+    }
+    own = ["xq", "xs", "xz", "w", "ws", "wz"]
+    last = d.choice(
+        node("QLinearMatMul", [*own, "ys", "yz"], "i"), ours("QGemm", [*own, "b", "ys", "yz"], "i")
+    )
+    return Case([made, last], {"x": x}, constants, 17, ("i",), on_runtime=True, tolerance=1.01 / 255)
+
+
+def moved_integers(d: Draw) -> Case:
+    """Draw operators that move integers between QuantizeLinear and DequantizeLinear."""
+    made, x, constants = on_grid(d, "x", 2, 4, 4, 6)
+    constants["shape"] = np.array([2, 4, -1])
+    moves = {
+        "MaxPool": {"kernel_shape": [2, 2]}, "Transpose": {"perm": [0, 1, 3, 2]}, "DepthToSpace": {"blocksize": 2},
+        "Flatten": {}, "Reshape": {}, "GlobalMaxPool": {},
+    }  # fmt: skip
+    kind = d.choice(*moves)
+    nodes = [
+        made,
+        node(kind, ["xq", "shape"] if kind == "Reshape" else ["xq"], "m", **moves[kind]),
+        node("DequantizeLinear", ["m", "xs", "xz"]),
+    ]
+    return Case(nodes, {"x": x}, constants, 21)
+
+
+def by_axis(d: Draw) -> Case:
+    """Draw the integers of a scale for each channel, or of blocks."""
+    x = d.numbers(2, 4, d.integer(1, 5))
+    blocks = d.flag()
+    shape = (2, 2, x.shape[2]) if blocks else (4,)
+    constants = {
+        "s": d.random.uniform(0.05, 0.1, shape).astype(np.float32),
+        "z": d.random.integers(-100, 100, shape).astype(np.int8),
+    }
+    attributes = {"axis": 1, **({"block_size": 2} if blocks else {})}
+    if blocks:
+        x = np.concatenate([x[:1]] * 2)
+        constants = {name: np.concatenate([values[:1]] * 2) for name, values in constants.items()}
+    nodes = [
+        node("QuantizeLinear", ["x", "s", "z"], "i", **attributes),
+        node("DequantizeLinear", ["i", "s", "z"], **attributes),
+    ]
+    return Case(nodes, {"x": x}, constants, 21, d.choice(("y",), ("y", "i")))
+
+
+def dynamic(d: Draw) -> Case:
+    """Draw a product or convolution of integers whose scale follows from the input's largest numbers."""
+    is_conv = d.flag()
+    x = d.numbers(1, *((d.integer(1, 4), 5, 4) if is_conv else d.shape(2)))
+    x *= np.float32(d.choice(0.0, 1.0, 1.0, 1.0))
+    kind, shape = ("ConvInteger", (3, x.shape[1], 3, 2)) if is_conv else ("MatMulInteger", (x.shape[2], 3))
+    dtype = np.uint8 if is_conv else d.choice(np.int8, np.uint8)
+    low = np.iinfo(dtype).min
+    constants = {
+        "w": d.random.integers(low, low + 256, shape).astype(dtype),
+        "wz": d.random.integers(low, low + 256, () if is_conv else d.choice((), (3,))).astype(dtype),
+        "ws": np.float32(0.01),
+    }
+    nodes = [
+        node("DynamicQuantizeLinear", ["x"], ["i", "s", "z"]),
+        node(kind, ["i", "w", "z", "wz"], "p"),
+        node("Cast", ["p"], "f", to=1),
+        node("Mul", ["s", "ws"], "t"),
+        node("Mul", ["f", "t"]),
+    ]
+    outputs = d.choice(("y",), ("y",), ("y", "i", "s", "z", "p"))
+    return Case(nodes, {"x": x}, constants, 17, outputs)
+
+
+def dynamic_product(d: Draw) -> Case:
+    x, columns = d.numbers(1, d.integer(1, 4), d.integer(1, 6)), d.integer(1, 4)
+    count = d.choice(1, columns)
+    constants = {
+        "w": d.random.integers(-128, 128, (x.shape[2], columns)).astype(np.int8),
+        "ws": d.random.uniform(0.001, 0.01, count).astype(np.float32),
+        "wz": np.zeros(count, np.int8),
+        "b": d.numbers(columns),
+    }
+    if d.flag():
+        inputs = ["x", "w", "ws", "wz", "b"][: d.integer(4, 5)]
+        nodes = [ours("DynamicQuantizeMatMul", inputs)]
+    else:
+        inputs = ["i", "w", "s", "ws", "z", "wz", "b"][: d.integer(6, 7)]
+        nodes = [
+            node("DynamicQuantizeLinear", ["x"], ["i", "s", "z"]), ours("MatMulIntegerToFloat", inputs)
+        ]  # fmt: skip
+    return Case(nodes, {"x": x}, constants, 17, on_runtime=True)
+
+
+KINDS: list[Callable[[Draw], Case]] = [
+    by_axis, by_parts, dynamic, dynamic_product, embedding, fused_conv, fused_gemm, fused_matmul, gelu, heads,
+    moved_integers, quantized_conv, quantized_function, quantized_of_two, quantized_product, skip_norm,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("make", KINDS, ids=lambda make: make.__name__)
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=10)
+def test_operators_compute_what_others_compute(make: Callable[[Draw], Case], seed: int) -> None:
+    compare(make, seed)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("make", KINDS, ids=lambda make: make.__name__)
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=300)
+def test_many_operators_compute_what_others_compute(make: Callable[[Draw], Case], seed: int) -> None:
+    compare(make, seed)
+
+
+def test_integers_of_each_image_have_their_own_scale() -> None:
+    nodes = [
+        node("DynamicQuantizeLinear", ["x"], ["i", "s", "z"]),
+        node("MatMulInteger", ["i", "w", "z"], "p"),
+        node("Cast", ["p"], "f", to=1),
+        node("Mul", ["f", "s"]),
+    ]
+    weight = np.eye(3, dtype=np.int8)
+    network = read(model(nodes, {"x": ["n", 3]}, {"w": weight}))
+    assert any("of each image" in note for note in network.notes)
+    x = np.float32([[1, 2, 3], [-0.1, 0.2, 0.001]])
+    (both,) = run_here(network, [x])
+    (alone,) = run_here(network, [x[1:]])
+    np.testing.assert_array_equal(both[1:], alone)
+    np.testing.assert_allclose(both, x, atol=3.0 / 255)
+    with pytest.raises(UnsupportedError, match=r"\(DynamicQuantizeLinear\): takes the range of"):
+        read(model(nodes[:1], {"x": ["n", 3]}, outputs=("i",)))
+
+
+def test_precision_int8_computes_in_the_integers_of_qlinear_conv() -> None:
+    case = quantized_conv(Draw(3))
+    constants = case.constants | {"wz": np.zeros_like(case.constants["wz"])}
+    nodes = [*case.nodes, node("DequantizeLinear", ["i", "ys", "yz"])]
+    network = read(model(nodes, {"x": list(case.feeds["x"].shape)}, constants))
+    assert any('precision "int8" computes in its integers' in note for note in network.notes)
+
+
+@pytest.mark.parametrize("kind", sorted(EXPANSIONS))
+def test_operators_without_operands_are_damaged(kind: str) -> None:
+    domain, _, name = kind.rpartition(".")
+    made = model([node("Relu", ["x"]), node("Relu", ["x"], "z")], {"x": [1, 3]}, outputs=("y", "z"))
+    made.graph.node[0].op_type, made.graph.node[0].domain = name, domain
+    del made.graph.node[0].input[:]
+    with pytest.raises((WeightsError, UnsupportedError), match=r"damaged|operand|not supported"):
+        read(made)
+
+
+# ---- Old opsets ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["Add", "Div", "Mul", "Pow", "Sub"])
+@pytest.mark.parametrize(("axis", "shape"), [(1, (6,)), (2, (9, 8)), (1, (6, 9)), (None, (8,)), (1, (1,))])
+def test_arithmetic_of_old_opsets(kind: str, axis: int | None, shape: tuple[int, ...]) -> None:
+    """The second operand lacks axes on either side, and `axis` says where its first one is."""
+    attributes = {"broadcast": 1, **({} if axis is None else {"axis": axis})}
+    d = Draw(1)
+    x, other = np.abs(d.numbers(2, 6, 9, 8)) + np.float32(0.5), d.numbers(*shape)
+    made = model([node(kind, ["x", "k"], **attributes)], {"x": ["n", 6, 9, 8]}, {"k": other}, opset=6)
+    (found,) = run_here(read(made), [x])
+    axes = other.reshape(*shape, *[1] * (0 if axis is None else 4 - axis - len(shape)))
+    functions = {"Add": np.add, "Div": np.divide, "Mul": np.multiply, "Pow": np.power, "Sub": np.subtract}
+    np.testing.assert_allclose(found.transpose(0, 3, 1, 2), functions[kind](x, axes), rtol=2e-5)
+
+
+def test_a_network_of_opset_1() -> None:
+    """Settings that later became operands are attributes, and others have another form."""
+    d = Draw(2)
+    nodes = [
+        node("ImageScaler", ["x"], "a", scale=2.0, bias=[0.1, 0.2, 0.3]),
+        node("Pad", ["a"], "b", paddings=[0, 0, 1, 0, 0, 0, 0, 2]),
+        node("Upsample", ["b"], "c", height_scale=2.0, width_scale=2.0, mode="nearest"),
+        node("PRelu", ["c", "slopes"], "e"),
+        node("Crop", ["e"], "f", border=[1, 2, 1, 0]),
+        node("Cast", ["f"], "g", to="FLOAT"),
+        node("ScaledTanh", ["g"], "h", alpha=1.5, beta=0.5),
+        node("Affine", ["h"], "i", alpha=2.0, beta=-1.0),
+        node("Selu", ["i"], "j"),
+        node("Reshape", ["j"], "y", shape=[0, -1]),
+    ]
+    slopes = np.float32([0.1, -0.2, 0.3])
+    x = d.numbers(2, 3, 4, 5)
+    made = model(nodes, {"x": ["n", 3, 4, 5]}, {"slopes": slopes}, opset=1)
+    (found,) = run_here(read(made), [x])
+    y = np.pad(x * 2 + np.float32([0.1, 0.2, 0.3]).reshape(3, 1, 1), [(0, 0), (0, 0), (1, 0), (0, 2)])
+    y = y.repeat(2, 2).repeat(2, 3)
+    y = np.where(y > 0, y, y * slopes.reshape(3, 1, 1))[:, :, 2:, 1:-1]
+    y = 2 * 1.5 * np.tanh(0.5 * y) - 1
+    y = 1.0507 * np.where(y > 0, y, 1.6732 * (np.exp(y) - 1))
+    np.testing.assert_allclose(found, y.reshape(2, -1), rtol=1e-4, atol=1e-5)
+
+
+def test_norm_poolings_of_opset_1_have_a_float_order() -> None:
+    made = model([node("LpPool", ["x"], kernel_shape=[2, 2], p=2.0)], {"x": [1, 1, 4, 4]}, opset=1)
+    assert operations(read(made)) == ["pooling"]
+    with pytest.raises(UnsupportedError, match=r"a norm of order 2.5 is not supported"):
+        read(model([node("LpPool", ["x"], kernel_shape=[2, 2], p=2.5)], {"x": [1, 1, 4, 4]}, opset=1))
