@@ -38,6 +38,7 @@ NEEDED = (
     "mpscnn/__init__.py",
     "mpscnn/py.typed",
     "mpscnn/_core.pyi",
+    "mpscnn/kernels/classes.pyi",
     "mpscnn/apps/serve/page/index.html",
     "mpscnn/apps/serve/page/page.css",
     "mpscnn/apps/serve/page/page.js",

@@ -254,6 +254,9 @@ private:
         constexpr std::string_view special = "\"\\\b\f\n\r\t", letters = "\"\\bfnrt";
         text += '"';
         for (std::size_t at = 0, length = 0; at < string.size(); at += length) {
+            length = plain_length(string, at);
+            text.append(string, at, length);
+            if (length > 0) continue;
             length = utf8_length(string, at);
             if (length == 0)
                 fail(ErrorKind::parameter, {"JSON: the string ", quoted(string), " is not UTF-8"});
@@ -267,6 +270,13 @@ private:
                 text.append(string, at, length);
         }
         text += '"';
+    }
+
+    /// Return the number of bytes from `begin` on that are written as they are. They are appended at once.
+    static std::size_t plain_length(const std::string &string, std::size_t begin) {
+        const auto is_plain = [](char c) { return c >= ' ' && c < 0x7F && c != '"' && c != '\\'; };
+        const auto first = string.begin() + static_cast<std::ptrdiff_t>(begin);
+        return static_cast<std::size_t>(std::find_if_not(first, string.end(), is_plain) - first);
     }
 
     void add(const Json::Array &elements, int depth) {

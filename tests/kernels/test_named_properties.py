@@ -5,14 +5,13 @@ from __future__ import annotations
 import ast
 import inspect
 import json
+from functools import cache
 from pathlib import Path
-from typing import get_type_hints
 
 import numpy as np
 import pytest
 
 from mpscnn import _core, kernels
-from mpscnn.kernels import named
 from mpscnn.kernels.properties import Property
 
 #: Properties whose values come from a descriptor or an array, so that they are no keyword arguments.
@@ -71,24 +70,40 @@ KERNELS = [
 ]
 
 
+@cache
+def classes_of(module: str) -> dict[str, ast.ClassDef]:
+    """Return the classes that type checkers see in a module of kernels."""
+    source = Path(kernels.__path__[0], module.rpartition(".")[2]).with_suffix(".pyi")
+    if not source.exists():
+        source = source.with_suffix(".py")
+    return {
+        node.name: node
+        for node in ast.parse(source.read_text("utf-8")).body
+        if isinstance(node, ast.ClassDef)
+    }
+
+
+def named_arguments(name: str) -> set[str]:
+    """Return the keys of a TypedDict of named.pyi."""
+    found = classes_of("named").get(name)
+    if found is None:
+        return set()
+    own = {ast.unparse(node.target) for node in found.body if isinstance(node, ast.AnnAssign)}
+    return own.union(*(named_arguments(ast.unparse(base)) for base in found.bases))
+
+
 def declared(kind: type) -> set[str]:
     """Return the arguments of the constructor that is declared for type checkers."""
     for base in kind.__mro__:
         if not base.__module__.startswith("mpscnn.kernels"):
             continue
-        tree = ast.parse(Path(inspect.getfile(base)).read_text("utf-8"))
-        classes = (
-            node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == base.__name__
-        )
-        for node in ast.walk(next(classes)):
+        for node in ast.walk(classes_of(base.__module__)[base.__name__]):
             if isinstance(node, ast.FunctionDef) and node.name == "__init__":
                 assert node.args.kwarg is not None
                 assert node.args.kwarg.annotation is not None
                 properties = ast.unparse(node.args.kwarg.annotation)
                 names = {argument.arg for argument in (*node.args.args, *node.args.kwonlyargs)} - {"self"}
-                if properties == "Any":  # the constructor of the common base class
-                    return names
-                return names | set(get_type_hints(getattr(named, properties[len("Unpack[") : -1])))
+                return names | named_arguments(properties.removeprefix("Unpack[").removesuffix("]"))
     raise AssertionError(f"{kind} has no constructor")
 
 
@@ -99,8 +114,7 @@ def test_every_property_is_an_argument(kind: type) -> None:
     properties = {name for name in dir(kind) if isinstance(inspect.getattr_static(kind, name), Property)}
     missing = properties - declared(kind)
     assert missing <= _FROM_OTHERS
-    names = (name for name in vars(named) if name.endswith("Properties"))
-    known = {name for one in names for name in get_type_hints(getattr(named, one))}
+    known = {name for typed in classes_of("named") for name in named_arguments(typed)}
     assert declared(kind) & known <= properties | {
         "destination_image_allocator",
         "beta",

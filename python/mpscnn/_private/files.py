@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -95,6 +94,8 @@ def replace_folder(path: str | os.PathLike[str], kind: type[Error]) -> Iterator[
 
     If the block fails, `path` stays as it is. If `path` is a link, its target is replaced.
     """
+    import tempfile  # takes milliseconds, which programs that only read need not spend
+
     with convert_write_errors(path, kind):
         own = _resolved(Path(os.fspath(path)))
         if own.exists() and not is_folder(own):
@@ -122,6 +123,8 @@ def create_temporary(target: Path, ending: str = "") -> Path:
 
     Raises OSError if `target` is a folder, a pipe or a device.
     """
+    import tempfile
+
     if is_folder(target):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     own = _resolved(target)

@@ -11,7 +11,7 @@ Classes have Apple's names without prefix, properties its names in snake_case ("
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from mpscnn._private.expected_names import attribute_error
 from mpscnn.kernels import classes
@@ -35,7 +35,6 @@ from mpscnn.kernels.binary_convolution import (
     BinaryConvolution,
     BinaryFullyConnected,
 )
-from mpscnn.kernels.classes import *  # noqa: F403, whose names __all__ has
 from mpscnn.kernels.convolution import (
     Convolution,
     ConvolutionDescriptor,
@@ -126,6 +125,9 @@ from mpscnn.kernels.yolo_loss import (
     YOLOLossDescriptor,
 )
 
+if TYPE_CHECKING:
+    from mpscnn.kernels.classes import *  # noqa: F403, whose names __all__ has
+
 __all__ = [
     "Arithmetic",
     "ArithmeticGradient",
@@ -205,8 +207,10 @@ __all__ += classes.__all__
 
 if not TYPE_CHECKING:  # hidden from type checkers, which would accept every wrong name
 
-    def __getattr__(name: str) -> NoReturn:
-        """Raise an error with a hint. Python calls this function only for missing attributes."""
+    def __getattr__(name: str) -> Any:
+        """Return a kernel of `classes`, or raise an error with a hint. Python calls it for missing attributes."""
+        if name in classes.__all__:
+            return globals().setdefault(name, getattr(classes, name))
         raise attribute_error(__name__, name, "" if name.startswith("_") else class_hint(name, __all__))
 
 

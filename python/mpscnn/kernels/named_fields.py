@@ -32,6 +32,10 @@ class NamedFields:
             self._require(name)
         super().__setattr__(name, value)
 
+    def properties(self) -> dict[str, Any]:
+        """Return the properties of a kernel with this descriptor."""
+        return dict(vars(self))
+
     @classmethod
     def _require(cls, name: str) -> None:
         known = [field.name for field in fields(cls)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,6 +38,20 @@ def _make(kernel: Kernel, descriptor: NeuronDescriptor, properties: Any) -> None
     data_count = 0 if slopes is None else slopes.size
     Kernel.__init__(kernel, neuron_descriptor=descriptor, data_count=data_count, **properties)
     kernel._set_weight("neuron_data", slopes, required=False)
+
+
+def constructor_with(function: str) -> Callable[..., None]:
+    """Return a constructor of a `Neuron` with one function, whose arguments are the function's parameters."""
+
+    def make(kernel: Neuron, **arguments: Any) -> None:
+        parameters = [arguments.pop(name) for name in ("a", "b", "c") if name in arguments]
+        if function == "prelu":
+            descriptor = NeuronDescriptor(function, data=parameters[0])
+        else:
+            descriptor = NeuronDescriptor(function, *parameters)
+        Neuron.__init__(kernel, descriptor, **arguments)
+
+    return make
 
 
 class NeuronGradient(NeuronFields, GradientKernel):

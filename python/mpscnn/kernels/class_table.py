@@ -1,15 +1,14 @@
-"""Tables from which Python's classes of raw kernels are generated: bases, constructors and types.
+"""List the classes of raw kernels that are made from the core's table, with their bases and constructors.
 
-The names, properties, defaults and meanings of kernels come from a table of the C++ core.
+The core's table has the names, properties, defaults and meanings of kernels. `made_classes.py` makes the classes.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass
-class Base:
+class Base(NamedTuple):
     """A base class of kernels.
 
     Attributes:
@@ -30,7 +29,7 @@ SCALES = "scale_factor_x, scale_factor_y"
 CONVERSION = (
     "source_alpha=, destination_alpha=, background_color=, source_color_space=, destination_color_space="
 )
-#: The bases by name. fields.py has a class <name>Fields for each of them.
+#: The bases by name. `mpscnn.kernels.fields` has a class <name>Fields for each of them.
 BASES = {
     "Kernel": Base("", "Add Loss"),
     "PlacedKernel": Base("Kernel", "Add Slice"),
@@ -71,7 +70,7 @@ PLAIN = {"Arithmetic": "ArithmeticKernel", "DifferentiableKernel": "UnaryKernel"
 
 WINDOW = "kernel_width, kernel_height"
 RESHAPED = "reshaped_width, reshaped_height, reshaped_feature_channels"
-#: The kernels of classes.py by their base, with the arguments of the constructor unless these are the base's.
+#: The kernels of `mpscnn.kernels.classes` by their base, with the arguments of constructors that are not the base's.
 CLASSES = {
     "Arithmetic": "Add; Subtract; Multiply; Divide",
     "ArithmeticKernel": "Compare(comparison_type=)",
@@ -103,64 +102,9 @@ CLASSES = {
     "Upsampling": "UpsamplingNearest; UpsamplingBilinear",
     "UpsamplingGradient": "UpsamplingNearestGradient; UpsamplingBilinearGradient",
 }
-#: The types of named arguments of the bases that say which images a kernel has.
-ROOTS = {
-    "Kernel": "LabelProperties",
-    "UnaryKernel": "UnaryProperties",
-    "BinaryKernel": "BinaryProperties",
-    "GradientKernel": "GradientProperties",
-}
 #: Descriptors: the base whose properties they hold, and the property that has no default.
 DESCRIPTORS = {
     "LossDescriptor": ("Loss", "loss_type"),
     "OptimizerDescriptor": ("Optimizer", ""),
     "YOLOLossDescriptor": ("YOLOLoss", "anchor_boxes"),
-}
-#: Named arguments of kernels that are written by hand, in addition to the properties of their base.
-NAMED = {
-    "BatchNormalization": ("BatchNormalization", "number_of_feature_channels epsilon"),
-    "LossGradient": ("LossGradient", ""),
-    "OptimizerAdam": ("OptimizerAdam", "time_step"),
-    "ScaledNormalization": ("InstanceNormalization", "epsilon"),
-    "ScaledNormalizationGradient": ("InstanceNormalizationGradient", "epsilon"),
-    "Transpose": ("ConvolutionTranspose", "kernel_offset_x kernel_offset_y"),
-}
-#: Properties that Python's objects keep, with their types.
-KEPT = {
-    "LossGradient": {"compute_label_gradients": "bool"},
-    "PoolingGradient": {"source_size": "Extent | tuple[int, int] | None"},
-}
-#: The modules of the bases.
-MODULES = {
-    "arithmetic": "Arithmetic ArithmeticKernel",
-    "arithmetic_gradient": "ArithmeticGradient",
-    "dropout": "Dropout",
-    "families": "Pooling ReduceBinary ReduceUnary Upsampling UpsamplingGradient",
-    "gradient": "DifferentiableKernel GradientKernel",
-    "image": "ImageScale",
-    "kernel": "BinaryKernel Kernel UnaryKernel",
-    "neuron": "Neuron",
-    "neuron_descriptor": "NeuronDescriptor",
-    "pooling": "PoolingGradient",
-}
-
-#: Python's classes of properties, and their types as arguments.
-TYPES = {
-    "boolean": ("Flag", "bool"),
-    "integer": ("Integer", "int"),
-    "neuron descriptor": ("Descriptor", "NeuronDescriptor | None"),
-    "number": ("Number", "float"),
-    "numbers": ("Numbers", "Sequence[float]"),
-    "offset": ("Offset", "Place"),
-    "padding": ("Padding", "DefaultPadding | PaddingMethod"),
-    "region": ("ClipRect", "Clip"),
-    "scale transform": ("Transform", "tuple[float, float, float, float] | None"),
-    "size": ("Size", "tuple[int, int, int]"),
-    "string": ("Text", "str"),
-}
-#: Types for some of the properties that have names as values.
-LITERALS = {
-    "source_alpha": "AlphaName",
-    "source_color_space": "ColorSpaceName",
-    "comparison_type": "ComparisonName",
 }
