@@ -183,7 +183,7 @@ class Model(Expected, Generic[Answer]):
     _other_names = (
         ("labels", "class_names"),
         ("summary", "info"),
-        ("save", "export_onnx export_coreml to_onnx to_coreml"),
+        ("save", "export_onnx export_coreml export_tflite to_onnx to_coreml to_tflite"),
         ("program.inputs", "inputs"),
         ("program.outputs", "outputs"),
     )

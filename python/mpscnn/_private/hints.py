@@ -47,8 +47,8 @@ _LIMITS = (
     "--score-threshold, --max-detections and --top"
 )
 _SAVES = (
-    "Model.save(path) and Network.save(path) write the format of the suffix: .onnx, .mlpackage or .safetensors; "
-    "`mpscnn convert` in a shell"
+    "Model.save(path) and Network.save(path) write the format of the suffix: .onnx, .tflite, .mlpackage or "
+    ".safetensors; `mpscnn convert` in a shell"
 )
 _TO_TORCH = "Network.save('model.onnx') writes a file that PyTorch's tools read"
 _ACTIVATION = "net.activation(x, name) applies it"
@@ -71,6 +71,7 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ("mpscnn", "augment", "Augmentation"),
     ("mpscnn", "export_onnx", "converters.export_onnx"),
     ("mpscnn", "export_coreml", "converters.export_coreml"),
+    ("mpscnn", "export_tflite", "converters.export_tflite"),
     ("mpscnn", "list_devices", "devices"),
     (
         "Network",
@@ -83,7 +84,7 @@ ROWS: tuple[tuple[str, str, str], ...] = (
     ("", "to cuda cpu mps", _DEVICE),
     ("", "half float", _PRECISION),
     ("", "profile benchmark warmup", _MEASURES),
-    ("Model Network mpscnn", "export export_tflite convert", _SAVES),
+    ("Model Network mpscnn", "export convert", _SAVES),
     ("Model Network mpscnn", "to_torch", _TO_TORCH),
     ("", "predict_proba", "predict(photo) has the labels and probabilities, the most probable first"),
     ("", "submit stream predict_async run_async predict_batch", _RUNS),

@@ -1,4 +1,4 @@
-"""Convert model files of other frameworks to networks, and networks to model files and ONNX files."""
+"""Convert model files of other frameworks to networks, and networks to files of other frameworks."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ __all__ = [
     "convert_files",
     "export_coreml",
     "export_onnx",
+    "export_tflite",
     "read_labels",
     "read_network",
 ]
@@ -202,6 +203,39 @@ def export_onnx(
 
     network = network_of(network)
     export(network, path, size=size, layout=layout, dtype=stored_type(network, dtype, "float32"))
+
+
+def export_tflite(
+    network: Network | Model,
+    path: str | PathLike[str],
+    *,
+    size: tuple[int, int] | None = None,
+    dtype: str | None = None,
+) -> None:
+    """Write a network as a TensorFlow Lite file with the same inputs and outputs, for any batch.
+
+    The file needs no other package, and LiteRT runs it. The network's labels and the normalization of photos are in
+    the file as Google's metadata. `read_network` takes them, and everything else that the network states, from there.
+
+    Args:
+        network: the network, with all its weights.
+        path: the file to write.
+        size: (height, width) of inputs that leave them free, which need it; a size that no input can have is refused.
+        dtype: the type of weights: "float32", or "float16" for weights that LiteRT converts to float32 when it loads
+            them. "uint8" writes the integers of a quantised network. None: "uint8" for a quantised network, otherwise
+            "float32".
+
+    Raises:
+        UnsupportedError: TensorFlow Lite cannot express a layer, or the file has more than 2 GB. WeightsError: weights
+            are missing or beyond float16, or the file cannot be written. ParameterError: an unknown type, or "uint8"
+            for a network that is not quantised. ShapeError: the network leaves its height or width free, and `size` is
+            not given.
+    """
+    from mpscnn.converters.tflite_writer.export import export
+    from mpscnn.graph.quantized import stored_type
+
+    network = network_of(network)
+    export(network, path, size=size, dtype=stored_type(network, dtype, "float32"))
 
 
 def export_coreml(

@@ -115,7 +115,7 @@ class Network(
         ("concat", "concatenate cat"),
         ("dense", "fc fully_connected"),
         ("conv2d_transpose", "conv_transpose2d deconv2d"),
-        ("save", "export_onnx export_coreml to_onnx to_coreml"),
+        ("save", "export_onnx export_coreml export_tflite to_onnx to_coreml to_tflite"),
     )
 
     @accept_foreign_arguments
@@ -488,6 +488,7 @@ class Network(
         Args:
             path: FILE.safetensors or a name without suffix: a model file (docs/model_format.md). FILE.onnx: an ONNX
                 file with images in ONNX's usual layout (NCHW); `mpscnn.converters.export_onnx` has more options.
+                FILE.tflite: a TensorFlow Lite file; `mpscnn.converters.export_tflite` has more options.
                 FILE.mlpackage or FILE.mlmodel: a Core ML model; `mpscnn.converters.export_coreml` has more options.
             dtype: the stored type of weights: "float16", "float32" or "uint8" (quantised for each output channel).
                 Layers kept in float32 are not quantised, and weights that are 8-bit integers stay unchanged. None: a

@@ -91,7 +91,7 @@ def test_missing_weights_are_named() -> None:
         mpscnn.Model(net)
 
 
-@pytest.mark.parametrize("suffix", [".safetensors", ".onnx", ".mlpackage", ".mlmodel"])
+@pytest.mark.parametrize("suffix", [".safetensors", ".onnx", ".tflite", ".mlpackage", ".mlmodel"])
 def test_each_suffix_is_obeyed(tmp_path: Path, suffix: str) -> None:
     net = network()
     x = np.random.default_rng(1).normal(0, 1, (2, 8, 8, 3)).astype(np.float32)
@@ -107,7 +107,7 @@ def test_each_suffix_is_obeyed(tmp_path: Path, suffix: str) -> None:
 
 
 def test_every_suffix_that_is_written_is_tested() -> None:
-    assert set(writers()) == {".onnx", ".mlpackage", ".mlmodel"}
+    assert set(writers()) == {".onnx", ".tflite", ".mlpackage", ".mlmodel"}
 
 
 def test_the_case_of_a_suffix_does_not_matter(tmp_path: Path) -> None:
@@ -116,9 +116,7 @@ def test_the_case_of_a_suffix_does_not_matter(tmp_path: Path) -> None:
     assert onnx.load(tmp_path / "upper.ONNX").graph.node
 
 
-@pytest.mark.parametrize(
-    "suffix", [".pt", ".pth", ".h5", ".keras", ".tflite", ".pb", ".npz", ".json", ".bin", ".onxx"]
-)
+@pytest.mark.parametrize("suffix", [".pt", ".pth", ".h5", ".keras", ".pb", ".npz", ".json", ".bin", ".onxx"])
 def test_another_suffix_is_refused(tmp_path: Path, suffix: str) -> None:
     with pytest.raises(mpscnn.ParameterError) as refused:
         network().save(tmp_path / f"colours{suffix}")

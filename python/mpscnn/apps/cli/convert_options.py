@@ -28,7 +28,7 @@ FilesArgument = Annotated[
     list[Path],
     typer.Argument(
         metavar="FILE",
-        help="The file to convert, then the .safetensors, .onnx, .mlpackage or .mlmodel file to write unless "
+        help="The file to convert, then the .safetensors, .onnx, .tflite, .mlpackage or .mlmodel file to write unless "
         "--output gives it. Several files to convert are parts of one network, in order. A folder is a SavedModel, "
         "a .mlpackage or .mlmodelc, or holds Deep MNIST's eight raw files.",
         show_default=False,
@@ -40,7 +40,7 @@ OutputOption = Annotated[
         "--output",
         "-o",
         metavar="FILE",
-        help="Write this .safetensors, .onnx, .mlpackage or .mlmodel file.",
+        help="Write this .safetensors, .onnx, .tflite, .mlpackage or .mlmodel file.",
     ),
 ]
 LabelsOption = Annotated[
@@ -72,7 +72,7 @@ DtypeOption = Annotated[
     WeightType | None,
     typer.Option(
         help="Store weights in this type. Default: quantised networks keep 8-bit integers (uint8) in all "
-        "formats; others have float16, in ONNX files float32.",
+        "formats; others have float16, in ONNX and TensorFlow Lite files float32.",
         show_default=False,
     ),
 ]

@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from pathlib import Path
 
-import typer
-
-from mpscnn._private.files import replace_atomically
-from mpscnn._private.summary import bytes_text
-from mpscnn.apps.cli.failures import DIFFERENT
-from mpscnn.apps.cli.output import report, show, warn
+from mpscnn.apps.cli.checked_output import compare_floats, write_checked
 from mpscnn.apps.cli.sizes import Size
 from mpscnn.apps.cli.written_network import Conversion, network_to_write
-from mpscnn.errors import WeightsError
 from mpscnn.graph.network import Network
 from mpscnn.graph.quantized import stored_type
 
@@ -34,29 +26,15 @@ def write_onnx(given: Conversion, *, dtype: str | None, layout: str) -> None:
     """
     from mpscnn.converters import export_onnx
 
-    network, output, size = network_to_write(given), given.output, given.size
+    network = network_to_write(given)
     dtype = stored_type(network, dtype, "float32")
-    verdict, different = "", ""
-    with tempfile.TemporaryDirectory(prefix="mpscnn_convert_") as folder:
-        made = Path(folder) / output.name
-        export_onnx(network, made, size=size, layout=layout, dtype=dtype)
-        if given.check:
-            compare = _compare_integers if dtype == "uint8" else _compare
-            verdict, different = compare(network, made, size)
-        if different and not given.force:
-            show(verdict)
-            report(f"{output} is not written: {different}; --force writes it")
-            raise typer.Exit(DIFFERENT)
-        with made.open("rb") as content, replace_atomically(output, WeightsError) as file:
-            shutil.copyfileobj(content, file)
-    layers = len(network.to_dict()["nodes"])
-    show(
-        f"{output}: {network.name}, {layers} layers, {bytes_text(output.stat().st_size)} ({dtype}, {layout})"
+    write_checked(
+        given,
+        network,
+        lambda path: export_onnx(network, path, size=given.size, layout=layout, dtype=dtype),
+        _compare_integers if dtype == "uint8" else compare_floats,
+        f"{dtype}, {layout}",
     )
-    if given.check:
-        show(verdict)
-    if different:
-        warn(f"{output} is written because of --force, but {different}")
 
 
 def _compare_integers(network: Network, output: Path, _: Size | None) -> tuple[str, str]:
@@ -73,11 +51,3 @@ def _compare_integers(network: Network, output: Path, _: Size | None) -> tuple[s
     name = max(apart, key=apart.__getitem__)
     wrong = f"{len(apart)} of its layers differ on onnxruntime by more than one integer; {name!r} by {apart[name]:.3g}"
     return "checked against onnxruntime: different", wrong
-
-
-def _compare(network: Network, output: Path, size: Size | None) -> tuple[str, str]:
-    """Compare a float file with the network. Return the verdict, and a description of the difference or ""."""
-    from mpscnn.comparison.conversion_check import check_conversion, differs
-
-    found, verdict = check_conversion(network, [output], size)
-    return verdict, "it does not compute what the network does" if differs(found) else ""

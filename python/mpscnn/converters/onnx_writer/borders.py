@@ -7,16 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mpscnn.converters.explicit_window import crops_first
+
 if TYPE_CHECKING:
     from mpscnn.converters.onnx_writer.layer import Layer
-
-
-def crops_first(extents: Sequence[int], before: Sequence[int], after: Sequence[int]) -> bool:
-    """Return True if crops, the negative numbers, leave something of each axis before the padding is added."""
-    return all(
-        extent + min(first, 0) + min(last, 0) > 0
-        for extent, first, last in zip(extents, before, after, strict=True)
-    )
 
 
 def pad(

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn.converters.explicit_window import removed_from, window_of
 from mpscnn.converters.onnx_writer.borders import pad
 from mpscnn.converters.onnx_writer.builder import NCHW_FROM_NHWC
-from mpscnn.converters.onnx_writer.window import crop_input, window_of
+from mpscnn.converters.onnx_writer.window import crop_input
 
 if TYPE_CHECKING:
     from mpscnn.converters.onnx_writer.layer import Layer
@@ -38,10 +39,7 @@ def transposed_convolution(layer: Layer) -> str:
         "strides": [a["stride_y"], a["stride_x"]],
         "dilations": [a["dilation_y"], a["dilation_x"]],
     }
-    (top, bottom), (left, right) = (
-        _removed(a, side, suffix, first, x.shape[axis], layer.shape[axis])
-        for axis, side, suffix, first in ((1, "height", "y", "pad_top"), (2, "width", "x", "pad_left"))
-    )
+    (top, bottom), (left, right) = removed_from(a, x.shape, layer.shape)
     bias = layer.weight("bias")
     # ONNX Runtime requires output padding below the stride.
     if min(top, left) >= 0 and bottom > -a["stride_y"] and right > -a["stride_x"]:
@@ -57,15 +55,6 @@ def transposed_convolution(layer: Layer) -> str:
     return (
         result if bias is None else layer.add("Add", result, layer.constant(layer.per_channel(bias), "bias"))
     )
-
-
-def _removed(a: Any, side: str, suffix: str, first: str, size: int, output: int) -> tuple[int, int]:
-    """Return how many elements of the full result are cropped before and after, on one axis. Negative ones pad."""
-    stride = a[f"stride_{suffix}"]
-    reach = (a[f"kernel_{side}"] - 1) * a[f"dilation_{suffix}"] + 1
-    everything = (size - 1) * stride + reach
-    before = max(everything - output, 0) // 2 if a["padding"] == "same" else a[first]
-    return before, everything - output - before
 
 
 def depth_to_space(layer: Layer) -> str:

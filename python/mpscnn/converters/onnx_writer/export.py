@@ -15,6 +15,7 @@ import numpy as np
 from mpscnn import _core
 from mpscnn._private.copies import require_no_functions
 from mpscnn._private.files import replace_atomically
+from mpscnn.converters.explicit_window import window_of
 from mpscnn.converters.onnx_metadata import metadata_entries
 from mpscnn.converters.onnx_writer import array_ops
 from mpscnn.converters.onnx_writer import normalization as onnx_normalization
@@ -34,7 +35,7 @@ from mpscnn.converters.onnx_writer.layer import Layer
 from mpscnn.converters.onnx_writer.neuron import activation
 from mpscnn.converters.onnx_writer.pooling import pooling
 from mpscnn.converters.onnx_writer.shapes import padding, part, resize
-from mpscnn.converters.onnx_writer.window import crop_input, window_of
+from mpscnn.converters.onnx_writer.window import crop_input
 from mpscnn.core_model import core_model
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mpscnn.converters.onnx_writer.window import Axis, Window, crop_input, widen_input, window_of
+from mpscnn.converters.explicit_window import Window, divisors_of, window_of
+from mpscnn.converters.onnx_writer.window import crop_input, widen_input
 
 if TYPE_CHECKING:
     from mpscnn.converters.onnx_writer.layer import Layer
@@ -30,7 +30,7 @@ def pooling(layer: Layer) -> str:
         return layer.add("Sqrt", _sum(layer, window, layer.add("Mul", values, values), [0] * 4))
     if plain and _onnx_can_average(layer, window):
         return _average(layer, window)
-    (values, pads), divisors = crop_input(layer, window), _divisors(layer, window)
+    (values, pads), divisors = crop_input(layer, window), divisors_of(layer.attributes, window)
     first = divisors.flat[0]
     if np.all(divisors == first):
         return _sum(layer, window, values, pads, 1.0 / first)
@@ -85,20 +85,3 @@ def _sum(layer: Layer, window: Window, name: str, pads: list[int], factor: float
     channels = layer.shape[3]
     weights = layer.constant(np.full((channels, 1, *window.kernel), factor, np.float32), "weights")
     return layer.add("Conv", name, weights, group=channels, pads=pads, **window.sizes)
-
-
-def _divisors(layer: Layer, window: Window) -> NDArray[np.float32]:
-    """Return, for each output of an average pooling, the number of taps by which the sum is divided."""
-    attributes = layer.attributes
-
-    def counts(axis: Axis, zeros: int) -> list[int]:
-        if attributes["edge"] == "zero":
-            return [axis.kernel] * axis.output
-        if attributes["count_padding"]:
-            return axis.counts(axis.before, axis.stated_after)
-        return axis.counts(zeros, zeros)
-
-    rows = counts(window.vertical, attributes["zero_pad_y"])
-    columns = counts(window.horizontal, attributes["zero_pad_x"])
-    divisors: NDArray[np.float32] = np.maximum(np.outer(rows, columns), 1).astype(np.float32)
-    return divisors

@@ -87,6 +87,9 @@ class Layers:
             dividend, divisor = node["inputs"]
             if self._number(dividend) == 1.0:
                 return _RECIPROCAL, divisor
+        node = self.made_by(value, "batch_normalization")
+        if node is not None and (numbers := self.line(node)) is not None:
+            return {"kind": "linear", "a": numbers[0], "b": numbers[1]}, node["inputs"][0]
         return None
 
     def _number(self, value: str) -> float | None:

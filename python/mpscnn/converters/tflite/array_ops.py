@@ -85,7 +85,7 @@ def _reshape_to(o: Operation, x: Value, low: Sequence[int], high: Sequence[int])
     keeps_batch = bool(high) and (low[0], high[0]) == (batch.low, batch.high) and x.has_batch_first
     own = [first if first == second else -1 for first, second in zip(low[1:], high[1:], strict=True)]
     is_laid_out = _in_order(x) and (o.only_user is None or o.only_user.kind != "TRANSPOSE")
-    if keeps_batch and (own.count(-1) == 1 if free else is_laid_out):
+    if keeps_batch and (own.count(-1) == 1 if free else is_laid_out and x.rank > 1):
         return o.network.reshape(o.tensor(), own, name=o.name())
     fits = not free and math.prod(high) == math.prod(x.trial_shapes()[1])
     if not high or (batch.high != 1 and not (fits or free)):

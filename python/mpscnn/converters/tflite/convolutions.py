@@ -61,8 +61,8 @@ def _transposed_convolution(o: Operation) -> Made:
     options = o.options
     x = o.tensor(2)
     outputs, height, width, _ = o.weight_shape()
-    size = o.integers(0, "the result's shape")
-    if len(size) != 4 or None in x.shape[1:]:
+    size, others = o.extents(0, "the result's shape")  # the batch may be free
+    if len(size) != 4 or None in x.shape[1:] or size[1:] != others[1:]:
         raise UnsupportedError(f"makes {size} of {x.shape}")
     activation = o.fused_activation(o.activation(3))
     strides = (options.integer(2), options.integer(1))

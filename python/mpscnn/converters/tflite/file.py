@@ -5,7 +5,7 @@ Field numbers are those of TensorFlow's schema, tensorflow/compiler/mlir/lite/sc
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from mpscnn.converters.file_bytes import FileBytes, MemoryBytes
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.tflite.flatbuffer import Stretch, Table
 from mpscnn.converters.tflite.metadata import NAME as METADATA
-from mpscnn.converters.tflite.metadata import NO_METADATA, Metadata, read_metadata
+from mpscnn.converters.tflite.metadata import NO_METADATA, OWN, Metadata, read_metadata
 from mpscnn.converters.tflite.names import CUSTOM, element_type_name, operator_name
 from mpscnn.converters.tflite.sparse import Sparsity, read_sparsity
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
@@ -170,15 +170,20 @@ def _parse(content: FileBytes, origin: str, signature: str | None) -> TfliteFile
 
 
 def _metadata(root: Table, buffers: list[Stretch | None], content: FileBytes) -> Metadata:
+    stored: dict[str, Stretch] = {}
     for entry in root.tables(6):
-        index = entry.integer(1, "I")
-        if entry.text(0) != METADATA:
+        name, index = entry.text(0), entry.integer(1, "I")
+        if name != METADATA and not name.startswith(OWN):
             continue
-        stored = buffers[index] if index < len(buffers) else None
-        if stored is None:
+        found = buffers[index] if index < len(buffers) else None
+        if found is None:
             raise WeightsError(f"damaged: its metadata are buffer {index} of {len(buffers)}")
-        return read_metadata(stored.read(), content.path)
-    return NO_METADATA
+        stored.setdefault(name, found)
+    described = stored.pop(METADATA, None)
+    metadata = NO_METADATA if described is None else read_metadata(described.read(), content.path)
+    return replace(
+        metadata, own={name: own.read().decode("utf-8", "replace") for name, own in stored.items()}
+    )
 
 
 def _subgraph_number(root: Table, count: int, wanted: str | None) -> int:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import zipfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mpscnn.converters.archives import ARCHIVE_ERRORS
@@ -18,10 +19,14 @@ from mpscnn.converters.tflite.flatbuffer import Table
 from mpscnn.errors import WeightsError
 
 NAME = "TFLITE_METADATA"
-_IDENTIFIER = b"M001"
-_NORMALIZATION = 1  # the kind of a process unit that subtracts a mean and divides
-_AXIS_LABELS = 2  # the AssociatedFileType of labels for each index of an axis, such as scores of classes
-_VALUE_LABELS = 3  # the AssociatedFileType of labels for each value, such as class numbers
+OWN = "mpscnn."
+"""The beginning of the names of entries that mpscnn writes."""
+VERSION = f"{OWN}version"
+"""The entry that all files written by mpscnn have."""
+IDENTIFIER = b"M001"
+NORMALIZATION = 1  # the kind of a process unit that subtracts a mean and divides
+AXIS_LABELS = 2  # the AssociatedFileType of labels for each index of an axis, such as scores of classes
+VALUE_LABELS = 3  # the AssociatedFileType of labels for each value, such as class numbers
 _PROBABILITIES = "probabilit"  # the beginning of "probability" and "probabilities"
 _MAX_LABELS = 16_000_000
 
@@ -30,13 +35,15 @@ _MAX_LABELS = 16_000_000
 class Metadata:
     """The normalization of the only input, and the labels of the outputs; empty if the file has none.
 
-    `are_probabilities` is True if the file calls the values of its only output probabilities.
+    `are_probabilities` is True if the file calls the values of its only output probabilities. `own` has the entries
+    that mpscnn has written, by their names (see `converters.onnx_metadata`).
     """
 
     mean: tuple[float, ...] = ()
     deviation: tuple[float, ...] = ()
     labels: tuple[str, ...] = ()
     are_probabilities: bool = False
+    own: Mapping[str, str] = field(default_factory=dict)
 
 
 NO_METADATA = Metadata()
@@ -51,7 +58,7 @@ def read_metadata(stored: bytes, path: Path) -> Metadata:
 
     Raises WeightsError for damage.
     """
-    if stored[4:8] != _IDENTIFIER:
+    if stored[4:8] != IDENTIFIER:
         raise WeightsError("damaged: its metadata are not what their name says")
     graphs = Table.root(MemoryBytes(stored)).tables(3)
     if not graphs:
@@ -67,7 +74,7 @@ def _normalization(tensor: Table) -> tuple[tuple[float, ...], tuple[float, ...]]
     """Return the mean and standard deviation of an input's normalization; empty if there is none."""
     for unit in tensor.tables(4):
         options = unit.table(1)
-        if unit.integer(0, "B") == _NORMALIZATION and options is not None:
+        if unit.integer(0, "B") == NORMALIZATION and options is not None:
             mean, deviation = (
                 tuple(float(one) for one in options.numbers(field, "<f4")[:4]) for field in (0, 1)
             )
@@ -89,9 +96,7 @@ def _are_probabilities(tensor: Table) -> bool:
 
 
 def _label_files(tensor: Table) -> list[str]:
-    return [
-        file.text(0) for file in tensor.tables(6) if file.integer(2, "b") in (_AXIS_LABELS, _VALUE_LABELS)
-    ]
+    return [file.text(0) for file in tensor.tables(6) if file.integer(2, "b") in (AXIS_LABELS, VALUE_LABELS)]
 
 
 def _labels(name: str, path: Path) -> tuple[str, ...]:

@@ -58,6 +58,21 @@ def activation_name(number: int) -> str:
     return _name(_ACTIVATION_NAMES, number, "activation")
 
 
+def operator_number(name: str) -> int:
+    """Return the number of a built-in operator."""
+    return _OPERATOR_NAMES.split().index(name)
+
+
+def element_type_number(name: str) -> int:
+    """Return the number of the type of a tensor's elements. `name` is NumPy's, such as "float32"."""
+    return _ELEMENT_TYPE_NAMES.split().index(name.upper())
+
+
+def activation_number(name: str) -> int:
+    """Return the number of the activation that an operator ends with."""
+    return _ACTIVATION_NAMES.split().index(name)
+
+
 def _name(listed: str, number: int, what: str) -> str:
     names = listed.split()
     return names[number] if 0 <= number < len(names) else f"{what} {number}"

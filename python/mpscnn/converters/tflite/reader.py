@@ -16,14 +16,17 @@ from mpscnn.converters.float32_intermediates import Operators
 from mpscnn.converters.image_size import Extents
 from mpscnn.converters.layer_names import LayerNames, quote_name
 from mpscnn.converters.layout import Atom, batch_atom, without_batch
+from mpscnn.converters.onnx_metadata import describe
 from mpscnn.converters.photo_input import preprocess_of_normalized, preprocess_of_quantized
 from mpscnn.converters.read_options import ReadOptions
+from mpscnn.converters.simplify.simplifier import simplify
 from mpscnn.converters.tflite.constants import Constants
 from mpscnn.converters.tflite.conversion import Conversion
 from mpscnn.converters.tflite.file import FileOperator, TfliteFile
 from mpscnn.converters.tflite.operation import Operation
 from mpscnn.converters.tflite.operators import OPERATORS
 from mpscnn.converters.tflite.quantizations import Integers
+from mpscnn.converters.tflite.restored_layers import restored
 from mpscnn.converters.tflite.unscaled_integers import refuse_unscaled_integers
 from mpscnn.converters.tflite.unsupported_operators import unsupported_reason
 from mpscnn.converters.unsupported import MixedImagesError, UnsupportedLayers, UnsupportedLayersError
@@ -114,7 +117,13 @@ def _converted(files: Sequence[TfliteFile], options: ReadOptions, *, has_batch: 
     _quantize_moves(network)
     for result in results:
         network.output(result)
-    if files[-1].metadata.are_probabilities and not options.outputs:
+    own = files[-1].metadata.own
+    if own:
+        network = restored(simplify(network))
+        describe(
+            network, own, files[-1].origin, None if options.outputs else [one.name for one in network.outputs]
+        )
+    elif files[-1].metadata.are_probabilities and not options.outputs:
         state_scores(network, "as is")
     return network
 

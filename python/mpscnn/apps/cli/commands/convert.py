@@ -32,6 +32,7 @@ from mpscnn.apps.cli.coreml_output import COREML_SUFFIXES, write_coreml
 from mpscnn.apps.cli.model_output import write_model
 from mpscnn.apps.cli.onnx_output import ONNX_SUFFIX, write_onnx
 from mpscnn.apps.cli.sizes import SizeOption
+from mpscnn.apps.cli.tflite_output import TFLITE_SUFFIX, write_tflite
 from mpscnn.apps.cli.written_network import Conversion
 
 
@@ -56,7 +57,7 @@ def convert(
     palette: PaletteOption = None,
     report: ReportOption = None,
 ) -> None:
-    """Convert models of other frameworks to model files, and models to ONNX and Core ML.
+    """Convert models of other frameworks to model files, or to ONNX, TensorFlow Lite and Core ML.
 
     The raw files of Deep MNIST are read, too.
 
@@ -70,6 +71,8 @@ def convert(
     Example: mpscnn convert model.onnx model.safetensors --preprocess torchvision
 
     Example: mpscnn convert model.safetensors model.onnx
+
+    Example: mpscnn convert model.safetensors model.tflite
 
     Example: mpscnn convert model.safetensors model.mlpackage --target iOS16
 
@@ -119,6 +122,8 @@ def convert(
         write_coreml(given, dtype=weight_type, palette=palette, target=target)
     elif suffix == ONNX_SUFFIX:
         write_onnx(given, dtype=weight_type, layout=layout.value)
+    elif suffix == TFLITE_SUFFIX:
+        write_tflite(given, dtype=weight_type)
     elif target is not None:
         raise typer.BadParameter("only Core ML models have a target", param_hint="--target")
     elif palette is not None:

@@ -1,0 +1,207 @@
+"""Write networks as TensorFlow Lite files, for LiteRT on phones, microcontrollers and other devices.
+
+TensorFlow Lite has mpscnn's order of axes, so most layers become one operator. Padding is part of the operator where
+TensorFlow's "same" or "valid" has the same positions, otherwise a PAD before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+from mpscnn._private.copies import require_no_functions
+from mpscnn._private.files import replace_atomically
+from mpscnn.converters.onnx_metadata import LABELS, metadata_entries
+from mpscnn.converters.tflite.metadata import NAME as METADATA
+from mpscnn.converters.tflite.metadata import VERSION as OWN_VERSION
+from mpscnn.converters.tflite_writer import array_ops, normalization
+from mpscnn.converters.tflite_writer import reduction as reductions
+from mpscnn.converters.tflite_writer.arithmetic import ARITHMETIC
+from mpscnn.converters.tflite_writer.binary import binary_convolution, binary_fully_connected
+from mpscnn.converters.tflite_writer.builder import Builder, Value
+from mpscnn.converters.tflite_writer.convolution import (
+    convolution,
+    depth_to_space,
+    fully_connected,
+    subpixel_convolution,
+    transposed_convolution,
+)
+from mpscnn.converters.tflite_writer.layer import Layer
+from mpscnn.converters.tflite_writer.metadata import are_in_label_file, described, with_labels
+from mpscnn.converters.tflite_writer.neuron import activation, neuron
+from mpscnn.converters.tflite_writer.pooling import pooling
+from mpscnn.converters.tflite_writer.resize import resize
+from mpscnn.converters.tflite_writer.weights import Weights
+from mpscnn.core_model import core_model
+from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
+from mpscnn.graph.quantized import has_integers
+
+if TYPE_CHECKING:
+    from mpscnn.graph.network import Network
+
+__all__ = ["WRITERS", "export", "to_tflite"]
+
+Write = Callable[[Layer], Value]
+
+
+def export(
+    network: Network,
+    path: str | PathLike[str],
+    *,
+    size: tuple[int, int] | None = None,
+    dtype: str = "float32",
+) -> None:
+    """Write `to_tflite(network, ...)` to a file.
+
+    Raises WeightsError if the file cannot be written. An existing file then stays unchanged.
+    """
+    content = to_tflite(network, size=size, dtype=dtype)
+    with replace_atomically(path, WeightsError) as file:
+        file.write(content)
+
+
+def to_tflite(network: Network, *, size: tuple[int, int] | None = None, dtype: str = "float32") -> bytes:
+    """Return the bytes of a TensorFlow Lite file with the same inputs and outputs, for any batch."""
+    if dtype not in ("float32", "float16", "uint8"):
+        raise ParameterError(f"dtype must be 'float32', 'float16' or 'uint8', got {dtype!r}")
+    if dtype == "uint8" and not has_integers(network):
+        raise ParameterError(
+            f"network {network.name!r} has no integers to write as uint8: mpscnn quantize makes a network that has, or "
+            "write float32"
+        )
+    require_no_functions(network.graph, "exported")
+    if network.labels is not None or network.detection is not None:
+        core_model(network)  # raises an error for settings with which the file could not be loaded
+    builder = Builder()
+    shapes = shapes_of(network, size)
+    structure = network.to_dict()
+    builder.reserve([entry["name"] for entry in (*structure["inputs"], *structure["nodes"])])
+    weights = Weights(builder, network, dtype)
+    values = {
+        entry["name"]: builder.input(entry["name"], shapes[entry["name"]]) for entry in structure["inputs"]
+    }
+    broadcasting = _broadcasting(structure)
+    for entry in structure["nodes"]:
+        layer = Layer(
+            builder, entry, [values[name] for name in entry["inputs"]], shapes[entry["name"]], weights
+        )
+        layer.repeats_images = entry["name"] in broadcasting
+        values[entry["name"]] = _written(layer, entry)
+    weights.require_all_written()
+    for name in structure["outputs"]:
+        builder.output(name, values[name])
+    return _with_description(builder, network)
+
+
+def _with_description(builder: Builder, network: Network) -> bytes:
+    """Return the bytes of the file, with the network's labels, preprocessing, scores and detection."""
+    outputs = builder.output_names()
+    own = metadata_entries(network, outputs)
+    labels = network.labels
+    if labels is not None and are_in_label_file(labels):
+        del own[LABELS]
+    entries = {OWN_VERSION: "1", **own}
+    metadata = {
+        **{name: text.encode() for name, text in entries.items()},
+        METADATA: described(network, outputs, chooses_boxes=False),
+    }
+    return with_labels(builder.file(network.name, metadata), labels)
+
+
+def _written(layer: Layer, entry: Mapping[str, Any]) -> Value:
+    """Write a layer with its activation. The last operator's result gets the layer's name."""
+    write = WRITERS.get(entry["operation"])
+    if write is None:  # an operation of training
+        raise UnsupportedError(
+            f"layer {layer.name!r}: TensorFlow Lite has no operator for {entry['operation']}"
+        )
+    result = write(layer)
+    left = layer.take_activation()
+    if left is not None:
+        result = activation(layer, result, left)
+    if result in layer.inputs:
+        return result
+    layer.builder.rename(result, layer.name)
+    return result
+
+
+def _broadcasting(structure: Mapping[str, Any]) -> set[str]:
+    """Return the layers whose results are read only by layers that repeat a batch of one for each image."""
+    needed = {
+        name
+        for entry in structure["nodes"]
+        if entry["operation"] not in ARITHMETIC
+        for name in entry["inputs"]
+    } | set(structure["outputs"])
+    return {entry["name"] for entry in structure["nodes"]} - needed
+
+
+def shapes_of(network: Network, size: tuple[int, int] | None) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of all inputs and layers for one image, by name."""
+    described = network.describe(size)
+    shapes = {layer["name"]: tuple(layer["output"]) for layer in described["layers"]}
+    for tensor in network.inputs:
+        shape = [1 if extent is None else extent for extent in tensor.shape]
+        if size is not None and len(shape) == 4:
+            given = zip(tensor.shape[1:3], size, strict=True)
+            shape[1:3] = [wanted if extent is None else extent for extent, wanted in given]
+        shapes[tensor.name] = tuple(shape)
+    return shapes
+
+
+def _softmax(layer: Layer) -> Value:
+    return layer.add("SOFTMAX", layer.inputs[0], beta=1.0)
+
+
+def _log_softmax(layer: Layer) -> Value:
+    return layer.add("LOG_SOFTMAX", layer.inputs[0])
+
+
+def _dropout(layer: Layer) -> Value:
+    if layer.attributes["training"]:
+        raise UnsupportedError(
+            f"layer {layer.name!r}: TensorFlow Lite has no dropout with random numbers; set training=False"
+        )
+    return layer.inputs[0]
+
+
+#: The function that writes each operation of mpscnn.operations().
+WRITERS: dict[str, Write] = {
+    **ARITHMETIC,
+    "argument": reductions.argument,
+    "batch_normalization": normalization.batch_normalization,
+    "batch_statistics": normalization.batch_statistics,
+    "binary_convolution": binary_convolution,
+    "binary_fully_connected": binary_fully_connected,
+    "channel_shuffle": array_ops.channel_shuffle,
+    "concatenation": array_ops.concatenation,
+    "constant": array_ops.constant,
+    "convolution": convolution,
+    "cross_channel_normalization": normalization.cross_channel_normalization,
+    "depth_to_space": depth_to_space,
+    "dropout": _dropout,
+    "fully_connected": fully_connected,
+    "gather": array_ops.gather,
+    "group_normalization": normalization.group_normalization,
+    "layer_normalization": normalization.layer_normalization,
+    "local_contrast_normalization": normalization.local_contrast_normalization,
+    "log_softmax": _log_softmax,
+    "matrix_product": array_ops.matrix_product,
+    "neuron": neuron,
+    "padding": array_ops.padding,
+    "pooling": pooling,
+    "reduction": reductions.reduction,
+    "reshape": array_ops.reshape,
+    "resize": resize,
+    "slice": array_ops.part,
+    "softmax": _softmax,
+    "spatial_normalization": normalization.spatial_normalization,
+    "subpixel_convolution": subpixel_convolution,
+    "take_along_axis": array_ops.take_along_axis,
+    "tile": array_ops.tile,
+    "top_k": reductions.top_k,
+    "transpose": array_ops.transpose,
+    "transposed_convolution": transposed_convolution,
+    "weighted_reduction": reductions.weighted_reduction,
+}

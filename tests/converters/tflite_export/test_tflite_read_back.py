@@ -1,0 +1,161 @@
+"""Written TensorFlow Lite files are read to the same networks, without any package."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from agreement import results
+from converters.written_layers import LAYERS, VECTORS, network_of, network_of_case
+
+import mpscnn
+from mpscnn import Network, _core
+from mpscnn.converters import read_network
+from mpscnn.converters.explicit_window import window_of
+from mpscnn.converters.tflite.metadata import read_metadata
+
+CASES: list[dict[str, Any]] = [case for case in json.loads(_core.cases()) if "training" not in case["tags"]]
+#: Operations of which files are written, but not read: their results mix the batch, are constants, or depend on places
+#: that the network computes.
+NOT_READ = {"batch_statistics", "constant", "take_along_axis"}
+NOT_READ_LAYERS = {
+    "batch normalization by statistics",
+    "batch normalization of a vector by statistics",
+    "constant put out",
+}
+
+
+def assert_read(network: Network, folder: Path) -> Network:
+    """Write and read a network, and compare the results of a random batch. Return what was read."""
+    try:
+        network.save(folder / "one.tflite")
+    except mpscnn.UnsupportedError:  # test_tflite_export.py lists what is refused
+        return network
+    read = read_network(folder / "one.tflite")
+    generator = np.random.default_rng(5)
+    inputs = [
+        generator.uniform(-3, 3, [2, *(extent or 1 for extent in one.shape[1:])]).astype(np.float32)
+        for one in network.inputs
+    ]
+    for found, right in zip(results(read, *inputs), results(network, *inputs), strict=True):
+        scale = max(1.0, float(np.nanmax(np.abs(right))))
+        np.testing.assert_allclose(found, right, rtol=0, atol=1e-5 * scale)
+    return read
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
+def test_every_case(case: Mapping[str, Any], tmp_path: Path) -> None:
+    network = network_of_case(case)
+    if case["operation"] in NOT_READ:
+        network.save(tmp_path / "one.tflite")
+        with pytest.raises(mpscnn.UnsupportedError):
+            read_network(tmp_path / "one.tflite")
+        return
+    assert_read(network, tmp_path)
+
+
+@pytest.mark.parametrize("layer", sorted(LAYERS.keys() - NOT_READ_LAYERS))
+def test_every_layer(layer: str, tmp_path: Path) -> None:
+    assert_read(network_of(LAYERS[layer]), tmp_path)
+
+
+@pytest.mark.parametrize("layer", sorted(VECTORS.keys() - NOT_READ_LAYERS))
+def test_every_layer_of_vectors(layer: str, tmp_path: Path) -> None:
+    assert_read(network_of(VECTORS[layer], (12,)), tmp_path)
+
+
+def described(network: Network) -> list[Any]:
+    """Return the layers with the padding of windows as numbers: TensorFlow's names of paddings give the same ones."""
+    layers = []
+    for node in network.to_dict()["nodes"]:
+        attributes = dict(node["attributes"])
+        if node["operation"] in ("convolution", "pooling") and not attributes.get("global"):
+            shapes = (network[name].shape for name in (node["inputs"][0], node["name"]))
+            window = window_of(attributes, *shapes)
+            attributes = {
+                key: value for key, value in attributes.items() if not key.startswith(("pad_", "padding"))
+            }
+            attributes["pads"] = [window.vertical.before, window.vertical.exact_after > 0, *window.pads[:2]]
+        if node["operation"] == "reshape":
+            attributes["shape"] = network[node["name"]].shape[
+                1:
+            ]  # -1 is the same as the number it stands for
+        layers.append(node | {"attributes": attributes})
+    return layers
+
+
+@pytest.mark.parametrize("name", ["bundled", "mobilenet_v1", "mobilenet_v2", "mobilenet_v3_small"])
+def test_classifiers_stay_the_same(name: str, tmp_path: Path) -> None:
+    if name == "bundled":
+        network = mpscnn.load(device="cpu").network
+    else:
+        network = getattr(mpscnn.models, name)(input_size=(64, 64), classes=20)
+        network.initialize_weights(seed=2)
+    network.save(tmp_path / "one.tflite")
+    read = read_network(tmp_path / "one.tflite")
+    assert described(read) == described(network)
+    weights, right = read.weights, network.weights
+    for key, values in right.items():
+        assert np.array_equal(weights[key], values), key
+    assert not any(weights[key].any() for key in weights.keys() - right.keys())
+    assert read.labels == network.labels
+    assert mpscnn.Model(read).preprocess == mpscnn.Model(network).preprocess
+    assert read.scores == network.scores
+
+
+def labelled(labels: list[str], **settings: Any) -> Network:
+    network = Network((4, 4, 3), name="tiny")
+    network.output(network.dense(network.input, len(labels), name="scores"))
+    network.initialize_weights()
+    network.labels = labels
+    for key, value in settings.items():
+        setattr(network, key, value)
+    return network
+
+
+def test_metadata(tmp_path: Path) -> None:
+    """Other programs find the labels in an archive, and the normalization in Google's metadata."""
+    path = tmp_path / "tiny.tflite"
+    network = labelled(["left", "right", "à gauche"], preprocess="torchvision", scores="as is")
+    network.save(path)
+    with zipfile.ZipFile(path) as archive:
+        assert archive.namelist() == ["labels.txt"]
+        assert archive.read("labels.txt").decode().splitlines() == network.labels
+    stored = path.read_bytes()
+    start = stored.index(b"M001") - 4
+    metadata = read_metadata(stored[start:], path)
+    assert metadata.labels == tuple(network.labels or ())
+    assert metadata.are_probabilities
+    np.testing.assert_allclose(metadata.mean, [123.675, 116.28, 103.53], rtol=1e-6)
+    np.testing.assert_allclose(metadata.deviation, [58.395, 57.12, 57.375], rtol=1e-6)
+    read = read_network(path)
+    assert (read.labels, read.scores) == (network.labels, "as is")
+    assert read.preprocess is not None
+    assert read.preprocess["crop_fraction"] == mpscnn.Model(network).preprocess["crop_fraction"]
+    network.save(tmp_path / "again.tflite")
+    assert (tmp_path / "again.tflite").read_bytes() == stored
+
+
+@pytest.mark.parametrize("labels", [["", "b"], ["a\nb", "c"], [" a", "b"]])
+def test_labels_that_a_text_file_cannot_hold(labels: list[str], tmp_path: Path) -> None:
+    network = labelled(labels)
+    network.save(tmp_path / "tiny.tflite")
+    assert read_network(tmp_path / "tiny.tflite").labels == labels
+
+
+def test_files_are_equal_and_written_atomically(tmp_path: Path) -> None:
+    network = labelled(["a", "b"])
+    path = tmp_path / "tiny.tflite"
+    network.save(path)
+    before = path.read_bytes()
+    refused = Network((4, 4, 3))
+    refused.output(refused.activation(refused.input, "erf"))
+    with pytest.raises(mpscnn.UnsupportedError, match="has no error function"):
+        refused.save(path)
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["tiny.tflite"]
