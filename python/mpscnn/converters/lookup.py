@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mpscnn.converters.arrange import Arranger
 from mpscnn.converters.layout import Arranged, Axis
+from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
@@ -43,8 +44,8 @@ def select_rows(
 
 def look_up(a: Arranger, x: Arranged, table: NDArray[np.float32], name: Callable[[str], str]) -> Arranged:
     """Select a row of the table for each index in x. The result has the axes of x, then the table's other axes."""
-    if any(atom.is_free for atom in x.order):
-        raise UnsupportedError(f"looks up {x.shown}, whose number of elements is free")
+    if sum(atom.is_free for atom in x.order) > 1:
+        raise UnsupportedError(f"looks up {x.shown}, of which several extents are free: {CHOOSE_SIZE}")
     a.budget.copy(4 * (table.size + len(table)))
     numbers = a.physical(x, ((), x.order, ()))
     y = select_rows(a.network, numbers, table.reshape(len(table), -1), name)

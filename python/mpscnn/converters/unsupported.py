@@ -15,6 +15,9 @@ CHOOSE_SIZE = "choose one with --size (size= in Python)"
 CHOOSE_SHAPE = "--shape (shapes= in Python)"
 """The option for inputs whose extents must be known."""
 
+CHOOSE_EXTENTS = f"choose a shape for the input with {CHOOSE_SHAPE}"
+"""The advice for layers that cannot be converted only because the file leaves other extents of its inputs free."""
+
 ONE_IMAGE = f"choose a batch of 1 with {CHOOSE_SHAPE}"
 """The advice for layers that combine images of a batch."""
 
@@ -44,7 +47,7 @@ class UnsupportedLayer:
     @property
     def remedy(self) -> str:
         """The advice for a user."""
-        return CHOOSE_SIZE if CHOOSE_SIZE in self.reason else STOP_BEFORE
+        return next((one for one in (CHOOSE_SIZE, CHOOSE_EXTENTS) if one in self.reason), STOP_BEFORE)
 
 
 class UnsupportedLayersError(UnsupportedError):
@@ -80,14 +83,18 @@ class UnsupportedLayers:
 
     Args:
         origin: the name of the file, which begins the message.
+        free_shape: whether the file leaves extents of inputs free that are not the height and width of an image.
     """
 
-    def __init__(self, origin: str) -> None:
+    def __init__(self, origin: str, *, free_shape: bool = False) -> None:
         self._origin = origin
+        self._free_shape = free_shape
         self._layers: list[UnsupportedLayer] = []
 
     def add(self, kind: str, name: str, reason: str, *, mixes_images: bool = False) -> None:
         """Add a layer: the name of its operation in the file's format, its own name, and the reason."""
+        if self._free_shape:
+            reason = reason.replace(CHOOSE_SIZE, CHOOSE_EXTENTS)
         self._layers.append(UnsupportedLayer(name, kind, reason, mixes_images))
 
     def attempt(self, kind: str, name: str, convert: Callable[[], object], *, free_size: bool) -> bool:
@@ -109,6 +116,9 @@ class UnsupportedLayers:
             self.add(kind, name, str(error), mixes_images=isinstance(error, MixedImagesError))
             return False
         except WeightsError as error:
+            if self._free_shape:
+                self.add(kind, name, f"{error}; extents of the file's inputs are free: {CHOOSE_EXTENTS}")
+                return False
             raise WeightsError(f"{where}: {error}") from error
         except (ParameterError, ShapeError) as error:
             # Most messages begin with the layer's name, which is added elsewhere.
@@ -124,6 +134,9 @@ class UnsupportedLayers:
                 f"{self._origin if reason.startswith('layer ') else where}: {reason}"
             ) from error
         except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            if self._free_shape:
+                self.add(kind, name, f"does not fit inputs with free extents: {CHOOSE_EXTENTS}")
+                return False
             # Missing operands, or constants of a wrong rank or size: these errors replace many separate checks.
             raise WeightsError(
                 f"damaged: {where} contradicts itself: its inputs, settings and weights do not fit each other"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,9 @@ import mpscnn
 from mpscnn.converters.arrange import Arranger
 from mpscnn.converters.budget import Budget
 from mpscnn.converters.layout import Arranged, Atom, FreeExtents, batch_atom
+from mpscnn.converters.onnx_reader.file import file_from_model
+from mpscnn.converters.onnx_reader.reader import converted
+from mpscnn.converters.read_options import ReadOptions
 
 SIZES = ((7, 9), (8, 5), (1, 3))
 
@@ -207,3 +211,118 @@ def test_reductions_of_one_element(kind: str) -> None:
     assert_like_onnxruntime(
         model(nodes, {"x": ["n", CHANNELS, "h", "w"]}, {"axes": np.array([2, 3])} if kind == "Sum" else None)
     )
+
+
+# ---- Extents other than height and width ---------------------------------------------------------------------------
+
+
+def sequences(lengths: tuple[int, ...], features: int = 8) -> list[list[Any]]:
+    """Return inputs (images, length, features) of several lengths, or without features (images, length)."""
+    random = np.random.default_rng(0)
+    shapes = [(2, length, features) if features else (2, length) for length in lengths]
+    return [[random.uniform(-2, 2, shape).astype(np.float32)] for shape in shapes]
+
+
+def heads() -> tuple[Any, list[list[Any]]]:
+    """Return attention of two heads, whose shapes the file computes."""
+    nodes = [
+        node("MatMul", ["x", "w"], "q"),
+        node("Shape", ["x"], "shape"),
+        node("Slice", ["shape", "zero", "two"], "first"),
+        node("Concat", ["first", "heads"], "apart", axis=0),
+        node("Reshape", ["q", "apart"], "r"),
+        node("Transpose", ["r"], "queries", perm=[0, 2, 1, 3]),
+        node("Transpose", ["r"], "keys", perm=[0, 2, 3, 1]),
+        node("MatMul", ["queries", "keys"], "scores"),
+        node("Softmax", ["scores"], "shares", axis=-1),
+        node("MatMul", ["shares", "queries"], "o"),
+        node("Transpose", ["o"], "t", perm=[0, 2, 1, 3]),
+        node("Reshape", ["t", "joined"]),
+    ]
+    constants = {
+        "w": weights(8, 8), "zero": np.array([0]), "two": np.array([2]), "heads": np.array([2, 4]),
+        "joined": np.array([0, 0, 8]),
+    }  # fmt: skip
+    return model(nodes, {"x": ["n", "length", 8]}, constants), sequences((5, 3))
+
+
+def masked_attention() -> tuple[Any, list[list[Any]]]:
+    """Return attention between embeddings of words. The words and their mask have the same length."""
+    nodes = [
+        node("Gather", ["table", "x"], "e"),
+        node("MatMul", ["e", "w"], "q"),
+        node("Transpose", ["e"], "keys", perm=[0, 2, 1]),
+        node("MatMul", ["q", "keys"], "scores"),
+        node("Cast", ["mask"], "m", to=1),
+        node("Unsqueeze", ["m", "one"], "rows"),
+        node("Sub", ["1", "rows"], "hidden"),
+        node("Mul", ["hidden", "far"], "bias"),
+        node("Add", ["scores", "bias"], "masked"),
+        node("Softmax", ["masked"], "shares", axis=-1),
+        node("MatMul", ["shares", "e"]),
+    ]
+    constants = {
+        "table": weights(20, 8), "w": weights(8, 8), "one": np.array([1]), "1": np.float32(1), "far": np.float32(-1e3),
+    }  # fmt: skip
+    made = model(nodes, {"x": ["n", "s"], "mask": ["n", "s"]}, constants, types={"x": 7, "mask": 7})
+    random = np.random.default_rng(1)
+    feeds = [
+        [random.integers(0, 20, (2, s)), random.integers(0, 2, (2, s)) | (np.arange(s) == 0)] for s in (5, 4)
+    ]
+    return made, [[x, mask.astype(np.int64)] for x, mask in feeds]
+
+
+def images_of_unknown_channels() -> tuple[Any, list[list[Any]]]:
+    nodes = [node("Sub", ["x", "mean"], "s"), node("Conv", ["s", "w"])]
+    made = model(nodes, {"x": ["n", "c", "h", "w"]}, {"w": weights(4, 3, 3, 3), "mean": np.float32(0.5)})
+    return made, [
+        [np.random.default_rng(0).normal(size=(2, 3, *size)).astype(np.float32)] for size in SIZES[:2]
+    ]
+
+
+def sounds() -> tuple[Any, list[list[Any]]]:
+    nodes = [
+        node("Conv", ["x", "w"], "c", pads=[1, 1]),
+        node("Relu", ["c"], "r"),
+        node("ReduceMean", ["r"], axes=[2]),
+    ]
+    made = model(nodes, {"x": ["n", "c", "length"]}, {"w": weights(4, 3, 3)})
+    return made, [[x[0].transpose(0, 2, 1)] for x in sequences((7, 9), 3)]
+
+
+def numbers() -> tuple[Any, list[list[Any]]]:
+    return model([node("Mul", ["x", "k"])], {"x": ["n", "s"]}, {"k": np.float32(2)}), sequences((3, 6), 0)
+
+
+@pytest.mark.parametrize("make", [heads, images_of_unknown_channels, masked_attention, numbers, sounds])
+def test_other_extents_may_be_free(make: Callable[[], tuple[Any, list[list[Any]]]]) -> None:
+    made, several = make()
+    names = [one.name for one in made.graph.input]
+    found = converted(file_from_model(made, "m"), ReadOptions("m"))
+    session = found.network.compile(device="cpu", precision="float32").session(threads=1)
+    for feeds in several:
+        given = [
+            np.ascontiguousarray(layout.arranged(x), np.float32)
+            for layout, x in zip(found.inputs, feeds, strict=True)
+        ]
+        results = session.run(given[0] if len(given) == 1 else given)
+        (expected,) = run_there(made, dict(zip(names, feeds, strict=True)))
+        assert isinstance(results, np.ndarray)
+        restored = found.outputs[0].restored(results)
+        np.testing.assert_allclose(restored, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_layers_that_need_an_extent_are_named() -> None:
+    nodes = [
+        node("Shape", ["x"], "shape"),
+        node("Slice", ["shape", "one", "two"], "length"),
+        node("Slice", ["table", "zero", "length", "zero"], "positions"),
+        node("Add", ["x", "positions"], "placed"),
+        node("Relu", ["placed"]),
+    ]
+    constants = {"table": weights(64, 8), "zero": np.array([0]), "one": np.array([1]), "two": np.array([2])}
+    made = model(nodes, {"x": ["n", "length", 8]}, constants)
+    reason = r"layer 'placed' \(Add\): .*an extent that is free: choose a shape for the input with --shape"
+    with pytest.raises(mpscnn.UnsupportedError, match=reason):
+        read(made)
+    assert read(made, shapes={"x": (1, 5, 8)}).input.shape == (None, 5, 8)

@@ -35,7 +35,9 @@ class Conversion:
     def __init__(self, context: Context, nodes: Sequence[Node]) -> None:
         self._c = context
         self._nodes = nodes
-        self._unsupported = UnsupportedLayers(context.file.origin)
+        shapes = [tensor.shape[1:] for tensor in context.network.inputs]
+        free_shape = any(None in shape and len(shape) != 3 for shape in shapes)
+        self._unsupported = UnsupportedLayers(context.file.origin, free_shape=free_shape)
         # Results of nodes that could not be converted, and all that depend on them.
         self._missing: set[str] = set()
         self._operators = Operators(context.network)

@@ -66,6 +66,8 @@ class Described:
     name: str
     type: str  # "float", "float16", "int64", ... for tensors; "sequence", ... for other values
     shape: tuple[Dimension, ...] | None
+    names: tuple[str, ...] = ()
+    """The names of the extents, which are empty for those without a name."""
 
 
 class OnnxFile:
@@ -175,6 +177,22 @@ class OnnxFile:
     def bytes_with_external(self) -> int:
         """Return the size in bytes of this file and its files with external data."""
         return self.size + sum(path.stat().st_size for path in self.external_files())
+
+    def stored_shape(self, name: str | None) -> tuple[int, ...] | None:
+        """Return the shape of a weight, which operators that keep shapes may have changed; None if it is not stored."""
+        for _ in range(_MAX_CHANGES):
+            maker = self.makers.get(name or "")
+            if (
+                maker is None
+                or maker.kind not in ("Cast", "DequantizeLinear", "Identity")
+                or not maker.inputs
+            ):
+                break
+            name = maker.inputs[0]
+        tensor = self.tensors.get(name or "")
+        if tensor is None:
+            return None
+        return tuple(tensor.shape if isinstance(tensor, (np.ndarray, Blob)) else tensor.dims)
 
     def array(self, tensor: Any) -> NDArray[Any]:
         """Return a weight, or the message of a tensor, as an array. Raises WeightsError if it is damaged."""
@@ -326,9 +344,11 @@ def _described(info: Any) -> Described:
         return Described(info.name, (kind or "unknown").removesuffix("_type"), None)
     tensor = info.type.tensor_type
     shape: tuple[Dimension, ...] | None = None
+    names: tuple[str, ...] = ()
     if tensor.has("shape") and tensor.shape.count("dim") <= _MAX_RANK:
+        names = tuple(extent.dim_param for extent in tensor.shape.dim)
         shape = tuple(
             extent.dim_value if extent.has("dim_value") and extent.dim_value >= 0 else None
             for extent in tensor.shape.dim
         )
-    return Described(info.name, element_type(tensor.elem_type), shape)
+    return Described(info.name, element_type(tensor.elem_type), shape, names)

@@ -18,6 +18,9 @@ _FLOATS = frozenset({"float", "float16", "bfloat16"})
 _INTEGERS = frozenset({f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)} | {"bool"})
 _MAX_RANK = 6  # the maximum number of axes of mpscnn's tensors
 _MAX_IN_BETWEEN = 64
+# Operators that do not change channels before the first convolution, besides `IN_BETWEEN`, and their maximum number.
+_KEEPING_CHANNELS = frozenset({"BatchNormalization", "Pad", "Resize", "Transpose", "Unsqueeze", "Upsample"})
+_MAX_BEFORE_CONVOLUTION = 8
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,13 @@ class FileInput:
     def layout(self) -> InputLayout:
         """The permutation from the file's axes to those of the network, the inverse of `axes`."""
         places = sorted(range(len(self.axes)), key=self.axes.__getitem__)
-        return InputLayout(tuple(places), self.has_batch, len(self.axes) == len(self.own) + 1)
+        lacks = next((axis for axis in range(len(self.own) + 1) if axis not in self.axes), None)
+        return InputLayout(tuple(places), self.has_batch, None if self.is_number else lacks)
+
+    @property
+    def ends_free(self) -> bool:
+        """True if the network's input has one more axis, of extent 1, because the file's last extent is free."""
+        return not self.is_number and len(self.own) + 1 > len(self.axes) and len(self.own) not in self.axes
 
     def seen(self, plain: FileTensor) -> FileTensor:
         """Return the network's input as a tensor of the file, with the file's axes."""
@@ -93,11 +102,14 @@ def read_input(file: OnnxFile, described: Described, options: ReadOptions) -> Fi
     if not options.has_batch:
         return replace(_without_batch(described.name, shape, where), whole_numbers=whole_numbers)
     made = _axes_of_input(file, described.name, shape, options, where)
-    if made.own[-1] is None or (len(shape) != 4 and None in made.own):
+    is_image = len(shape) == 4
+    if (is_image and made.own[-1] is None) or (file.keeps_axes and not is_image and None in made.own):
         raise UnsupportedError(
             f"{where} is {shape}; only its batch, and height and width of images, may be free: choose a shape with "
             f"{CHOOSE_SHAPE}"
         )
+    if made.own[-1] is None:
+        made = replace(made, own=(*made.own, 1))
     return replace(made, whole_numbers=whole_numbers)
 
 
@@ -112,20 +124,37 @@ def _axes_of_input(file: OnnxFile, name: str, shape: Extents, options: ReadOptio
     if len(shape) == 4:
         channels_first = shape[1] is not None and shape[3] is None  # the number of channels is never free
         nhwc = not channels_first and _is_nhwc(file, name)
+        shape = _with_channels(file, name, shape, 3 if nhwc else 1)
         image = shape if nhwc else tuple(shape[axis] for axis in TO_NHWC)
         image = options.sized(image, where)
         extents = image if nhwc else tuple(image[axis] for axis in TO_NCHW)
         axes = (0, 1, 2, 3) if nhwc else TO_NCHW
         return FileInput(name, extents, image[1:], axes)
     if len(shape) == 3 and _gets_batch(file, name):
-        shape = (1, *shape)
+        shape = _with_channels(file, name, (1, *shape), 1)
         image = options.sized(tuple(shape[axis] for axis in TO_NHWC), where)
         return FileInput(name, shape, image[1:], TO_NCHW, has_batch=False)
     if len(shape) == 3 and _reaches(file, name, "Conv"):
+        shape = _with_channels(file, name, shape, 1)
         return FileInput(name, shape, (1, shape[2], shape[1]), (0, 3, 2))
     if None not in shape and _gets_axis_first(file, name):
         return FileInput(name, (1, *shape), shape, tuple(range(len(shape) + 1)), has_batch=False)
     return FileInput(name, shape, shape[1:], tuple(range(len(shape))))
+
+
+def _with_channels(file: OnnxFile, name: str, shape: Extents, axis: int) -> Extents:
+    """Return a shape whose channels, if they are free, are those of the weights of the first convolution."""
+    if shape[axis] is not None:
+        return shape
+    user = _first_user(file, name)
+    for _ in range(_MAX_BEFORE_CONVOLUTION):
+        if user is None or user.kind == "Conv" or user.kind not in _KEEPING_CHANNELS:
+            break
+        user = _first_user(file, user.outputs[0])
+    weight = file.stored_shape(user.input(1)) if user is not None and user.kind == "Conv" else None
+    if user is None or weight is None or len(weight) < 2:
+        return shape
+    return (*shape[:axis], weight[1] * user.integer("group", 1), *shape[axis + 1 :])
 
 
 def _without_batch(name: str, shape: Extents, where: str) -> FileInput:

@@ -22,20 +22,20 @@ class InputLayout:
         axes: axis i of the network's input is axis axes[i] of the file's input. If the file's input has no batch, a
             batch of 1 is added in front of it, and `axes` counts this batch as axis 0.
         has_batch: whether the file's input has a batch.
-        has_height: whether the file's input has as many axes as the network's. Otherwise it lacks the first axis after
-            the batch.
+        lacks: the number of the axis of the network's input, of extent 1, that the file's input lacks: the height of a
+            sequence, or an axis after a last extent that is free. None: it has as many axes as the network's.
     """
 
     axes: tuple[int, ...]
     has_batch: bool
-    has_height: bool
+    lacks: int | None
 
     def arranged(self, array: NDArray[np.generic]) -> NDArray[np.generic]:
         """Convert an array from the layout of the file's input to the layout of the network's input."""
         if array.ndim == 0:
             return array.reshape(1, 1)
         moved: NDArray[np.generic] = (array if self.has_batch else array[np.newaxis]).transpose(self.axes)
-        return moved if self.has_height else moved[:, np.newaxis]
+        return moved if self.lacks is None else np.expand_dims(moved, self.lacks)
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mpscnn.converters.layer_names import quote_name
-from mpscnn.converters.layout import batch_atom
+from mpscnn.converters.layout import Axis, batch_atom
 from mpscnn.converters.onnx_metadata import describe, has_detection
 from mpscnn.converters.onnx_reader.completion import complete
 from mpscnn.converters.onnx_reader.constants import Constants
@@ -133,12 +133,30 @@ def _of_inputs(
     constants = Constants(file, parameters)
     context = Context(network, file, constants, names, batch, frozenset(wanted), parameters)
     context.input_layouts = tuple(one.layout for one in inputs)
+    named: dict[str, Axis] = {}
+    described = {one.name: one.names for one in file.inputs}
     for one, tensor in zip(inputs, network.inputs, strict=True):
         plain = FileTensor.from_tensor(context.arranger, tensor)
-        context.values[one.name] = one.seen(plain)
+        context.values[one.name] = _with_named_extents(one.seen(plain), described[one.name], named)
+        if one.ends_free:
+            context.notes.append(
+                f"input {quote_name(tensor.name)} gets a last axis of extent 1, because that of a network is not free"
+            )
     context.nodes = required_nodes(file, wanted)
     Conversion(context, context.nodes).run()
     return context
+
+
+def _with_named_extents(value: FileTensor, names: Sequence[str], known: dict[str, Axis]) -> FileTensor:
+    """Return an input whose free extents are those of other inputs that have the same name in the file."""
+    if len(names) != value.rank:
+        return value
+    same = {}
+    for axis, name in zip(value.axes, names, strict=True):
+        if name and len(axis) == 1 and axis[0].is_free and not axis[0].is_batch:
+            same[axis] = known.setdefault(name, axis)
+    order = tuple(same.get((atom,), (atom,))[0] for atom in value.order)
+    return replace(value, axes=tuple(same.get(axis, axis) for axis in value.axes), order=order)
 
 
 def _wanted_outputs(file: OnnxFile, options: ReadOptions) -> list[str]:
