@@ -25,6 +25,7 @@ from mpscnn.training.backbone import Backbone
 from mpscnn.training.classifier import ClassifierOptions, ClassifierTraining
 from mpscnn.training.feature_store import StoredFeatures, store_features
 from mpscnn.training.image_folder import ImageFolder
+from mpscnn.training.run_folder import RunChoices
 
 # The L2 penalties of PyTorch's logistic regression. The one with the best validation accuracy is used.
 PENALTIES = (1e-5, 1e-4, 1e-3, 1e-2)
@@ -137,7 +138,12 @@ def main() -> None:
         started, processor = time.perf_counter(), time.process_time()
         run = folder / "run"
         trained = ClassifierTraining(
-            training, held, network, run, options=chosen, device="cpu", threads=options.threads
+            training,
+            held,
+            network,
+            run,
+            options=chosen,
+            choices=RunChoices(device="cpu", threads=options.threads),
         )
         shares: dict[str, tuple[float, float]] = {}
         for progress in trained.run():

@@ -141,9 +141,7 @@ def squares(outputs: Any, targets: Any) -> tuple[Any, Any]:
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize(
-    "loss", ["focal", "sigmoid_focal", {"kind": "dice", "cross_entropy": 0.5}, squares], ids=str
-)
+@pytest.mark.parametrize("loss", ["focal", "sigmoid_focal", {"kind": "dice", "cross_entropy": 0.5}, squares])
 def test_losses_of_several_operations_and_own_ones_are_those_of_the_cpu(loss: Any) -> None:
     net = mpscnn.Network(input=(6, 6, 2), name="pixels")
     net.output(net.softmax(net.conv2d(net.input, 3, 3, padding="same")))

@@ -154,6 +154,22 @@ def test_an_own_loss_trains_like_the_built_in_one(built: bool, weighted: bool) -
 
 
 @pytest.mark.parametrize("own", [squares, network_of_squares()], ids=["function", "network"])
+def test_an_own_loss_trains_layers_whose_gradients_join_images(own: Any) -> None:
+    """A function divides a step into parts. Statistics and weights that they exchange have no batch."""
+    results = []
+    for loss in (own, "mean_squared_error"):
+        net = mpscnn.Network(input=(6, 7, 3), name="normalized")
+        x = net.batch_norm(net.conv2d(net.input, 5, 3, padding="same"))
+        x = net.activation(x, "relu")
+        net.output(net.reshape(net.dense(net.flatten(x), 6 * 7 * 4), (6, 7, 4)))
+        net.initialize_weights(seed=1)
+        trainer = mpscnn.Trainer(net, loss=loss, optimizer=Sgd(0.5), device="cpu")
+        results.append([trainer.step(X, Y) for _ in range(3)])
+    assert results[0][2] < results[0][0]
+    np.testing.assert_allclose(*results, rtol=1e-5)
+
+
+@pytest.mark.parametrize("own", [squares, network_of_squares()], ids=["function", "network"])
 def test_a_checkpoint_needs_the_own_loss_again(own: Any, tmp_path: Path) -> None:
     trainer = mpscnn.Trainer(segmenter(), loss=own, device="cpu")
     trainer.step(X, Y)

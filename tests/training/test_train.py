@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,79 @@ def test_the_command_and_the_function_train_the_same_network(photos: Path, tmp_p
     assert mpscnn.load(shell).predict(photos / "red" / "001.png").probabilities.tolist() == (
         pytest.approx(model.predict(photos / "red" / "001.png").probabilities.tolist(), abs=1e-3)
     )
+
+
+OWN_FUNCTIONS = """
+import numpy as np
+from PIL import ImageOps
+
+def brier(outputs, targets):
+    difference = outputs - targets
+    return np.square(difference).sum(-1).mean(), 2 * difference / len(outputs)
+
+def gray(photo):
+    return ImageOps.grayscale(photo).convert("RGB")
+
+number = 3
+"""
+
+
+@pytest.mark.parametrize("place", ["file", "module"])
+def test_the_command_takes_functions_of_the_users(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    from command_line import call
+
+    (tmp_path / "own_functions.py").write_text(OWN_FUNCTIONS)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    backbone = save_small_backbone(tmp_path / "small.safetensors")
+    own = importlib.import_module("own_functions")
+    functions = {"loss": own.brier, "transform": own.gray}
+    mpscnn.train(photos, backbone, output=tmp_path / "python.safetensors", **functions, **SMALL)
+    named = "own_functions.py" if place == "file" else "own_functions"
+    options = [f"--loss={named}:brier", f"--transform={named}:gray"]
+    options += [f"--{name.replace('_', '-')}={value}" for name, value in SMALL.items()]
+    assert call("train", str(photos), "--model", str(backbone), "--output=shell.safetensors", *options) == 0
+    assert (tmp_path / "python.safetensors").read_bytes() == (tmp_path / "shell.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            ["--loss=dice"],
+            "a classifier is trained with 'softmax_cross_entropy', 'focal' or a function of yours",
+        ),
+        (["--loss=none.py:brier"], "none.py: there is no such file"),
+        (["--loss=own_functions.py:cubic"], "own_functions.py has no function 'cubic'"),
+        (["--transform=own_functions.py:number"], "own_functions.py has no function 'number'"),
+        (["--transform=gray"], "expected FILE.py:FUNCTION or MODULE:FUNCTION, got 'gray'"),
+        (["--transform=no_such_module:gray"], "no_such_module cannot be loaded: ModuleNotFoundError"),
+        (["--task=detect", "--loss=focal"], "--loss"),
+    ],
+)
+def test_functions_that_the_command_refuses(
+    photos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    message: str,
+) -> None:
+    from command_line import call
+
+    (tmp_path / "own_functions.py").write_text(OWN_FUNCTIONS)
+    monkeypatch.chdir(tmp_path)
+    assert call("train", str(photos), *options) != 0
+    assert message in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_classifier_with_the_focal_loss(photos: Path) -> None:
+    losses = [{"kind": "focal", "gamma": 1.0}, "softmax_cross_entropy"]
+    focal, plain = (mpscnn.train(photos, small_backbone(), loss=loss, **SMALL) for loss in losses)
+    assert focal.history.losses[0] < plain.history.losses[0]
+    assert focal.history.losses[-1] < focal.history.losses[0]
 
 
 def test_a_callback_ends_the_training(photos: Path) -> None:
@@ -243,6 +317,7 @@ def test_fit_refuses_wrong_splits_and_weights(data: Any, options: dict[str, Any]
         ({"early_stopping": 0}, "early_stopping"),
         ({"early_stopping": mpscnn.EarlyStopping(3, "loss")}, "compares validation accuracies"),
         ({"callbacks": 3}, "callbacks must be functions"),
+        ({"loss": "dice"}, "a classifier is trained with 'softmax_cross_entropy', 'focal' or"),
         ({"resume": True}, "resume and restart need output="),
         ({"output": "mine.onnx"}, "must end in .safetensors"),
     ],

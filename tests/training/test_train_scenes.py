@@ -188,6 +188,39 @@ def test_the_command_and_the_function_train_the_same(
     assert f"mpscnn {task} --model" in shown.err
 
 
+def brier(outputs: Any, targets: Any, weights: Any) -> tuple[Any, Any]:
+    """Return the mean square of the errors of probabilities, and its gradient, for outputs that are logits."""
+    powers = np.exp(outputs - outputs.max(-1, keepdims=True))
+    p = powers / powers.sum(-1, keepdims=True)
+    error, count = p - targets, np.count_nonzero(weights.any(-1))
+    slope = 2 * weights * error / count
+    return (weights * error**2).sum() / count, p * (slope - (slope * p).sum(-1, keepdims=True))
+
+
+@pytest.mark.parametrize("loss", ["focal", "dice", "dice_cross_entropy", brier])
+def test_losses_of_segmenters(scenes: Scenes, tmp_path: Path, loss: Any) -> None:
+    whole = trained(scenes, "segment", loss=loss)
+    assert np.isfinite(whole.history.losses).all()
+
+    def stop(epoch: mpscnn.Epoch) -> None:
+        raise KeyboardInterrupt
+
+    output = tmp_path / "mine.safetensors"
+    with pytest.raises(KeyboardInterrupt):
+        trained(scenes, "segment", loss=loss, output=output, callbacks=stop)
+    with pytest.raises(ParameterError, match="the run had other photos, another model or other options"):
+        trained(scenes, "segment", output=output, resume=True)
+    assert_same(trained(scenes, "segment", loss=loss, output=output, resume=True).network, whole.network)
+
+
+def test_the_loss_of_a_detector_has_parameters(scenes: Scenes) -> None:
+    heavy, plain = (
+        trained(scenes, "detect", loss={"kind": "multibox", "box_weight": weight}, epochs=1)
+        for weight in (9, 1)
+    )
+    assert heavy.history.losses[0] > plain.history.losses[0]
+
+
 def test_options_of_other_tasks(scenes: Scenes, capsys: pytest.CaptureFixture[str]) -> None:
     from command_line import call
 
@@ -205,6 +238,7 @@ def test_options_of_other_tasks(scenes: Scenes, capsys: pytest.CaptureFixture[st
     [
         ({"annotations": None}, "needs annotations=, the place of the annotations"),
         ({"epochs": 0}, "epochs must be"),
+        ({"loss": "focal"}, "a detector is trained with 'multibox', got 'focal'"),
         ({"learning_rate": -1}, "learning_rate must be above 0, got -1"),
         ({"early_stopping": 0}, "early_stopping must be"),
         ({"trained_layers": -1}, "trained_layers must be"),

@@ -95,8 +95,8 @@ Graph subgraph_of(const Graph &graph, Stage &stage) {
     const auto take = [&](ValueId value) {
         ValueId &known = value_of[static_cast<std::size_t>(value)];
         if (known >= 0 || own[static_cast<std::size_t>(value)]) return;
-        const bool is_variable =
-            graph.is_input(value) && graph.inputs()[static_cast<std::size_t>(value)].is_variable;
+        // Inputs have a free number of images. Other values of a training, such as statistics, are variables.
+        const bool is_variable = graph.shape(value)[0] != Shape::any;
         known = is_variable ? part.add_variable(graph.value_name(value), graph.shape(value))
                             : part.add_input(graph.value_name(value), graph.shape(value));
         stage.inputs.push_back(value);

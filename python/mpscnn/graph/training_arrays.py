@@ -140,6 +140,8 @@ LOSSES = (
     *("categorical_cross_entropy", "hinge", "huber", "cosine_distance", "log", "kullback_leibler"),
     *("focal", "sigmoid_focal", "dice", "multibox"),
 )
+#: Names of sums of losses, with their parameters.
+_SUMS = {"dice_cross_entropy": {"kind": "dice", "cross_entropy": 1.0}}
 #: Parameters of losses, with the kinds that use them.
 _KINDS_OF = {
     "label_smoothing": ("softmax_cross_entropy", "sigmoid_cross_entropy"),
@@ -160,6 +162,18 @@ def _require_used(settings: Mapping[str, Any]) -> None:
             raise ParameterError(f"loss: {name} is for {' and '.join(kinds)}, got kind {settings['kind']!r}")
 
 
+def loss_kind(loss: Any) -> Any:
+    """Return the kind of a loss, which is given by name, also of another framework, or as a mapping."""
+    if isinstance(loss, Mapping):
+        return loss.get("kind")
+    if not isinstance(loss, str):
+        return loss
+    if loss in _SUMS:
+        return _SUMS[loss]["kind"]
+    short = loss.lower().removesuffix("loss").removesuffix("_")
+    return short if short in LOSSES else WORDS.get(short, loss)
+
+
 def loss_settings(network: NetworkStructure, loss: Any) -> dict[str, Any]:
     """Return the settings of a loss, a name or a mapping, for the core, as plain Python values."""
     if not isinstance(loss, str) and not (isinstance(loss, Mapping) and "kind" in loss):
@@ -169,8 +183,7 @@ def loss_settings(network: NetworkStructure, loss: Any) -> dict[str, Any]:
             f"names are {', '.join(LOSSES)}"
         )
     if isinstance(loss, str):
-        short = loss.lower().removesuffix("loss").removesuffix("_")
-        loss = short if short in LOSSES else WORDS.get(short, loss)
+        loss = _SUMS.get(loss, loss_kind(loss))
     settings: dict[str, Any] = plain("loss", {"kind": loss} if isinstance(loss, str) else loss)
     if settings.get("kind") == "softmax_cross_entropy" and len(network.outputs) == 1:
         settings.setdefault("number_of_classes", network.outputs[0].shape[-1])

@@ -20,7 +20,8 @@ from mpscnn.training.feature_store import StoredFeatures, store_features
 from mpscnn.training.history import Epoch, History
 from mpscnn.training.image_folder import ImageFolder, UnreadablePhotosError
 from mpscnn.training.optimizers import Adam
-from mpscnn.training.run_folder import RunFolder, fingerprint
+from mpscnn.training.own_loss import Loss, loss_text, own_loss, require_loss
+from mpscnn.training.run_folder import RunChoices, RunFolder, fingerprint
 from mpscnn.training.schedules import cosine, warm_up
 from mpscnn.training.trainer import Trainer
 
@@ -42,6 +43,8 @@ _HEAD_EPOCHS, _HEAD_RATE = 60, 1e-3
 # hundreds of steps at its learning rate. So if there are few photos, batches are smaller.
 _HEAD_MAX_BATCH, _HEAD_EPOCH_STEPS = 32, 12
 _RATE = 2e-4
+#: The names of losses of networks that end in a softmax.
+_LOSSES = ("softmax_cross_entropy", "focal")
 
 Phase = Literal["features", "last layer", "last blocks", "detector", "segmenter"]
 #: The measure of validation photos, in phases in which it is not the accuracy.
@@ -62,6 +65,7 @@ class ClassifierOptions:
         patience: a phase ends after this many epochs without improvement; None: it never ends early.
         seed: the random seed of the order, the variants and the split.
         class_weight: the weights of the losses of classes (`mpscnn.training.class_weights`); None: all weigh 1.
+        loss: as for `mpscnn.Trainer`: "softmax_cross_entropy", "focal" or a loss of the user's.
     """
 
     epochs: int = 15
@@ -71,8 +75,10 @@ class ClassifierOptions:
     patience: int | None = 5
     seed: int = 0
     class_weight: ClassWeight = None
+    loss: Loss = "softmax_cross_entropy"
 
     def __post_init__(self) -> None:
+        require_loss(self.loss, _LOSSES, "a classifier")
         for name, minimum in {
             "epochs": 0,
             "batch_size": 1,
@@ -157,9 +163,7 @@ class ClassifierTraining:
         network: the backbone: a classifier of photos (`mpscnn.training.backbone.Backbone`).
         folder: the folder for the progress. It is created if needed.
         options: the settings that determine the result.
-        resume: continue the training in the folder.
-        restart: delete another training in the folder.
-        device, threads: as for `mpscnn.Trainer`. The result does not depend on the threads.
+        choices: how the training runs.
 
     Raises:
         UnsupportedError: the network has no last layer to replace.
@@ -176,10 +180,7 @@ class ClassifierTraining:
         folder: Path,
         *,
         options: ClassifierOptions,
-        resume: bool = False,
-        restart: bool = False,
-        device: str = "auto",
-        threads: int | Literal["auto"] = "auto",
+        choices: RunChoices,
     ) -> None:
         self.labels = list(training.labels)
         self.validation = validation
@@ -187,7 +188,7 @@ class ClassifierTraining:
         self.history: list[Record] = []
         self._training = training
         self._backbone = Backbone(network, options.trained_layers)
-        self._device, self._threads = device, threads
+        self._device, self._threads = choices.device, choices.threads
         self._best = Best()
         self._weights = (
             None
@@ -205,7 +206,7 @@ class ClassifierTraining:
         stored = [path.name for part in self._stored.values() for path in part.values()]
         self._run = RunFolder(folder, (*_RESULTS, *stored))
         description = {"format": _FORMAT, "fingerprint": self._fingerprint()}
-        self._run.open(description, resume=resume, restart=restart)
+        self._run.open(description, choices)
 
     # ---- Results --------------------------------------------------------------------------------------
 
@@ -291,6 +292,7 @@ class ClassifierTraining:
         steps = _HEAD_EPOCHS * -(-len(self._training) // batch)
         trainer = Trainer(
             self._backbone.head(len(self.labels)),
+            loss=self.options.loss,
             optimizer=Adam(cosine(_HEAD_RATE, steps)),
             device=self._device,
             threads=self._threads,
@@ -315,12 +317,17 @@ class ClassifierTraining:
         checkpoint = self._run / "checkpoint.npz"
         if checkpoint.exists():
             trainer = Trainer.resume(
-                checkpoint, optimizer=optimizer, device=self._device, threads=self._threads
+                checkpoint,
+                loss=own_loss(options.loss),
+                optimizer=optimizer,
+                device=self._device,
+                threads=self._threads,
             )
             waited = self._restore(trainer.steps // self._steps_of_epoch())
         else:
             trainer = Trainer(
                 self.tail(),
+                loss=options.loss,
                 optimizer=optimizer,
                 device=self._device,
                 threads=self._threads,
@@ -394,7 +401,8 @@ class ClassifierTraining:
             for photo, label in zip(photos.paths, photos.targets.tolist(), strict=True)
         )
         read = repr((self._training.settings, self.validation.settings))
-        settings = [asdict(self.options), self.labels, read]
+        options = {**vars(self.options), "loss": loss_text(self.options.loss)}
+        settings = [options, self.labels, read]
         return fingerprint(files, settings, self._backbone.network)
 
     def _of_phase(self, phase: Phase) -> list[Record]:

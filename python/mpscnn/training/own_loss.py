@@ -11,14 +11,40 @@ from numpy.typing import NDArray
 from mpscnn._private.callables import require_arguments
 from mpscnn.errors import ParameterError, ShapeError
 from mpscnn.graph.network import Network
+from mpscnn.graph.training_arrays import loss_kind
 
-__all__ = ["OWN", "Loss", "OwnLoss"]
+__all__ = ["OWN", "Loss", "OwnLoss", "loss_text", "own_loss", "require_loss"]
 
 Loss = str | Mapping[str, Any] | Callable[..., Any] | Network
 #: The kind of a loss of the user's in a checkpoint, which does not hold the loss itself.
 OWN = "own"
 _INPUTS = ("prediction", "labels", "weights")
 _Arrays = Sequence[NDArray[Any]]
+
+
+def own_loss(loss: Loss) -> Callable[..., Any] | Network | None:
+    """Return a loss of the user's, which checkpoints do not hold; None for a name or a mapping."""
+    return None if isinstance(loss, (str, Mapping)) else loss
+
+
+def loss_text(loss: Loss) -> Any:
+    """Return what stands for a loss in the description of a training, as JSON: its settings, or its name."""
+    if isinstance(loss, (str, Mapping)):
+        return loss if isinstance(loss, str) else dict(loss)
+    if isinstance(loss, Network):
+        return loss.to_dict()
+    return getattr(loss, "__qualname__", type(loss).__name__)
+
+
+def require_loss(loss: Any, kinds: Sequence[str], who: str) -> None:
+    """Raise ParameterError unless the loss is one of these kinds, or a function or a network of the user's."""
+    if isinstance(loss, Network) or callable(loss):
+        return
+    kind = loss_kind(loss)
+    if kind not in kinds:
+        raise ParameterError(
+            f"loss: {who} is trained with {', '.join(map(repr, kinds))} or a function of yours, got {kind!r}"
+        )
 
 
 class OwnLoss:

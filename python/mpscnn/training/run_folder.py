@@ -6,8 +6,9 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +18,25 @@ from mpscnn.errors import ParameterError, WeightsError
 from mpscnn.graph.network import Network
 from mpscnn.training.array_archive import read_arrays, require_readable, write_arrays
 
-__all__ = ["RunFolder", "fingerprint"]
+__all__ = ["RunChoices", "RunFolder", "fingerprint"]
 
 _DESCRIPTION = "run.json"
+
+
+@dataclass(frozen=True)
+class RunChoices:
+    """How a training runs. These choices do not change its result.
+
+    Args:
+        resume: continue the training in the folder for its state.
+        restart: delete another training in that folder.
+        device, threads: as for `mpscnn.Trainer`.
+    """
+
+    resume: bool = False
+    restart: bool = False
+    device: str = "auto"
+    threads: int | Literal["auto"] = "auto"
 
 
 class RunFolder:
@@ -38,7 +55,7 @@ class RunFolder:
         """Return the path of a file."""
         return self.path / name
 
-    def open(self, description: Mapping[str, Any], *, resume: bool, restart: bool) -> None:
+    def open(self, description: Mapping[str, Any], choices: RunChoices) -> None:
         """Begin a training, or continue the one in the folder.
 
         Raises:
@@ -47,7 +64,7 @@ class RunFolder:
             WeightsError: the folder or its description cannot be written or, with `resume`, read.
         """
         path = self / _DESCRIPTION
-        if resume:
+        if choices.resume:
             if not path.exists():
                 raise ParameterError(f"{self.path}: there is no run to resume")
             if self.read_json(_DESCRIPTION) != description:
@@ -56,7 +73,7 @@ class RunFolder:
                     "and starts again"
                 )
             return
-        if not restart and any(path.exists() for path in self._results):
+        if not choices.restart and any(path.exists() for path in self._results):
             raise ParameterError(
                 f"{self.path}: has the state of an interrupted run; --resume continues it, --restart deletes "
                 "it and starts again"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from mpscnn import registry
 from mpscnn.apps.train.report import TrainingReport, report_of
@@ -21,6 +21,7 @@ from mpscnn.training.callbacks import Callback, call_all
 from mpscnn.training.classifier import ClassifierOptions, ClassifierTraining, Progress, history_of
 from mpscnn.training.image_folder import ImageFolder
 from mpscnn.training.photo_views import Augmentation
+from mpscnn.training.run_folder import RunChoices
 from mpscnn.training.split_folders import SplitFolders, find_splits
 
 __all__ = ["DEFAULT_SHARE", "Backbone", "PhotoTraining", "open_backbone"]
@@ -89,7 +90,7 @@ class PhotoTraining:
         validation: the share of each class's photos for validation; None: `DEFAULT_SHARE`, or the data set's own photos
             for validation.
         augment, transform: as for `ImageFolder`, for the photos that train.
-        resume, restart, device, threads: as for `ClassifierTraining`.
+        choices: how the training runs.
 
     Raises the errors of `ImageFolder` and `ClassifierTraining`; ParameterError if the data set has its own photos for
     validation and a share is given.
@@ -105,10 +106,7 @@ class PhotoTraining:
         validation: float | None = None,
         augment: bool | Augmentation = True,
         transform: Callable[[Any], Any] | None = None,
-        resume: bool = False,
-        restart: bool = False,
-        device: str = "auto",
-        threads: int | Literal["auto"] = "auto",
+        choices: RunChoices,
     ) -> None:
         self._started = time.monotonic()
         self.backbone = backbone
@@ -120,7 +118,7 @@ class PhotoTraining:
             size=(height, width),
             preprocess=network.preprocess,
             seed=options.seed,
-            threads=threads,
+            threads=choices.threads,
             channels=channels,
         )
         self.splits = find_splits(folder)
@@ -132,10 +130,7 @@ class PhotoTraining:
             network,
             run,
             options=options,
-            resume=resume,
-            restart=restart,
-            device=device,
-            threads=threads,
+            choices=choices,
         )
 
     def summary(self) -> list[str]:

@@ -22,6 +22,8 @@ from mpscnn.errors import ParameterError, UnsupportedError
 from mpscnn.graph.network import Network
 from mpscnn.training.callbacks import Callback, call_all
 from mpscnn.training.classifier import Progress, history_of
+from mpscnn.training.own_loss import Loss
+from mpscnn.training.run_folder import RunChoices
 from mpscnn.training.scenes.feature_maps import feature_maps
 from mpscnn.training.scenes.labelled import LabelledObjects, LabelledPhoto
 from mpscnn.training.scenes.masks import MaskedPhotos, read_masks
@@ -67,12 +69,14 @@ class SceneData:
         size: (height, width) of the input, or one number; None: the default.
         architecture: "lraspp" or "deeplab", for segmenters on a classifier.
         augment: train on other random views in each epoch: True, False, or a `SceneAugmentation`.
+        loss: as for `mpscnn.Trainer`, of a kind of the task; None: the task's own.
     """
 
     task: Literal["detect", "segment"]
     size: int | tuple[int, int] | None = None
     architecture: str = "lraspp"
     augment: bool | SceneAugmentation = True
+    loss: Loss | None = None
 
 
 class ScenesTraining:
@@ -84,7 +88,7 @@ class ScenesTraining:
         backbone: the network with which the training starts: a classifier, or one of the task itself.
         run: the folder for the state of the training.
         options: the settings that determine the result.
-        resume, restart, device, threads: as for `SceneTraining`.
+        choices: how the training runs.
 
     Raises:
         ParameterError: annotations or masks are missing or wrong, which the message names, or an option is wrong.
@@ -99,24 +103,12 @@ class ScenesTraining:
         backbone: Backbone,
         run: Path,
         options: SceneOptions,
-        *,
-        resume: bool = False,
-        restart: bool = False,
-        device: str = "auto",
-        threads: int | Literal["auto"] = "auto",
+        choices: RunChoices,
     ) -> None:
         self._started = time.monotonic()
-        self.backbone, self._data, self._seed, self._threads = backbone, data, options.seed, threads
+        self.backbone, self._data, self._seed, self._threads = backbone, data, options.seed, choices.threads
         make = self._detector if data.task == "detect" else self._segmenter
-        self.trained = SceneTraining(
-            make(source),
-            run,
-            options=options,
-            resume=resume,
-            restart=restart,
-            device=device,
-            threads=threads,
-        )
+        self.trained = SceneTraining(make(source), run, options=options, choices=choices)
 
     def summary(self) -> list[str]:
         """Return lines about the photos and the network."""
@@ -164,7 +156,7 @@ class ScenesTraining:
             ObjectPhotos(objects.with_photos(photos), *self._reading(network), **self._viewing(augmented))
             for photos, augmented in ((training, True), (held_photos, False))
         ]
-        return DetectorTask(network, objects.labels, *parts)
+        return DetectorTask(network, objects.labels, *parts, loss=self._data.loss)
 
     def _segmenter(self, source: SceneSource) -> SceneTask:
         photos, masks = Path(os.fspath(source.photos)), Path(os.fspath(source.labels))
@@ -185,7 +177,7 @@ class ScenesTraining:
             )
             for chosen, augmented in ((training, True), (held, False))
         ]
-        return SegmenterTask(network, masked.labels, *parts)
+        return SegmenterTask(network, masked.labels, *parts, loss=self._data.loss)
 
     def _split(
         self, source: SceneSource, photos: Sequence[_Photo], held: Sequence[_Photo] | None

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal
 
 from mpscnn._private.expected_names import accept_foreign_arguments
-from mpscnn._private.files import require_folder_for
-from mpscnn.apps.train.output_lock import lock_output
-from mpscnn.apps.train.phase_line import show_training
-from mpscnn.apps.train.photo_training import PhotoTraining, open_backbone
+from mpscnn.apps.train.complete_training import Results, complete_training
+from mpscnn.apps.train.photo_training import Backbone, PhotoTraining
 from mpscnn.apps.train.report import REPORT_FILES
 from mpscnn.apps.train.trained_model import TrainedModel
 from mpscnn.errors import ParameterError
 from mpscnn.graph.network import Network
 from mpscnn.model import Model
-from mpscnn.training.callbacks import callback_list
 from mpscnn.training.class_weights import ClassWeight
-from mpscnn.training.classifier import ClassifierOptions, history_of
+from mpscnn.training.classifier import ClassifierOptions
 from mpscnn.training.early_stopping import EarlyStopping
+from mpscnn.training.own_loss import Loss
 from mpscnn.training.photo_views import Augmentation
+from mpscnn.training.run_folder import RunChoices
 
-__all__ = ["require_output", "train_classifier", "waiting_epochs"]
+__all__ = ["train_classifier", "waiting_epochs"]
 
 
 @accept_foreign_arguments
@@ -37,6 +34,7 @@ def train_classifier(
     batch_size: int = 32,
     validation: float | None = None,
     class_weight: ClassWeight = None,
+    loss: Loss = "softmax_cross_entropy",
     early_stopping: EarlyStopping | int | None = 5,
     augment: bool | Augmentation = True,
     transform: Callable[[Any], Any] | None = None,
@@ -68,6 +66,8 @@ def train_classifier(
             data set's folder val.
         class_weight: "balanced" for rare classes to count as much as frequent ones, or a mapping from labels to the
             weights of their losses; None: all photos count the same.
+        loss: "softmax_cross_entropy", "focal", a mapping with parameters (docs/training.md), or a loss of yours as for
+            `Trainer`, which gets probabilities. With `class_weight` it also gets weights.
         early_stopping: the number of epochs without improvement after which each phase ends, also as an
             `EarlyStopping`; None: it does not end early.
         augment, transform: as for `ImageFolder`: how the variants of photos differ, such as
@@ -98,23 +98,12 @@ def train_classifier(
         patience=waiting_epochs(early_stopping),
         seed=seed,
         class_weight=class_weight,
+        loss=loss,
     )
-    if (resume or restart) and output is None:
-        raise ParameterError(
-            "resume and restart need output=, whose .run folder has the state of the training"
-        )
-    called = callback_list(callbacks)
-    if report is not None:
-        require_folder_for(report, REPORT_FILES, ParameterError)
-    backbone = open_backbone(model)
-    with ExitStack() as stack:
-        if output is None:
-            run = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mpscnn-train-")))
-        else:
-            require_output(output, backbone.path)
-            stack.enter_context(lock_output(Path(output)))
-            run = Path(f"{os.fspath(output)}.run")
-        training = PhotoTraining(
+    choices = RunChoices(resume, restart, device, threads)
+
+    def start(backbone: Backbone, run: Path) -> PhotoTraining:
+        return PhotoTraining(
             Path(data),
             backbone,
             run,
@@ -122,31 +111,12 @@ def train_classifier(
             validation=validation,
             augment=augment,
             transform=transform,
-            resume=resume,
-            restart=restart,
-            device=device,
-            threads=threads,
-        )
-        show_training(training, called, progress)
-        network, information = training.network()
-        made = training.report()
-        if report is not None:
-            made.save(report)
-        if output is not None:
-            network.save(output, labels=network.labels, information=information)
-            training.trained.remove()
-        return TrainedModel.of(
-            network, information, history_of(training.trained.history), made, device=device, threads=threads
+            choices=choices,
         )
 
-
-def require_output(output: str | os.PathLike[str], backbone: str | None) -> None:
-    """Raise ParameterError if the output is no model file, or is the backbone, which a resumed training needs."""
-    path = Path(output)
-    if path.suffix != ".safetensors":
-        raise ParameterError(f"output: the name must end in .safetensors, got {path}")
-    if backbone is not None and path.exists() and path.samefile(backbone):
-        raise ParameterError(f"output: {path} is the file of the model; name another file")
+    return complete_training(
+        start, model, Results(callbacks, output, report, REPORT_FILES, progress), choices
+    )
 
 
 def waiting_epochs(early_stopping: EarlyStopping | int | None) -> int | None:

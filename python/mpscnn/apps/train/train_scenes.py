@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import os
-import tempfile
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal
 
 from mpscnn._private.expected_names import accept_foreign_arguments
-from mpscnn._private.files import require_folder_for
-from mpscnn.apps.train.output_lock import lock_output
-from mpscnn.apps.train.phase_line import show_training
-from mpscnn.apps.train.photo_training import open_backbone
+from mpscnn.apps.train.complete_training import Results, complete_training
+from mpscnn.apps.train.photo_training import Backbone
 from mpscnn.apps.train.scene_report import SCENE_REPORT_FILES
 from mpscnn.apps.train.scene_training import SceneData, SceneSource, ScenesTraining
-from mpscnn.apps.train.train_classifier import require_output, waiting_epochs
+from mpscnn.apps.train.train_classifier import waiting_epochs
 from mpscnn.apps.train.trained_model import TrainedModel
-from mpscnn.errors import ParameterError
 from mpscnn.graph.network import Network
 from mpscnn.model import Model
-from mpscnn.training.callbacks import callback_list
-from mpscnn.training.classifier import history_of
 from mpscnn.training.early_stopping import EarlyStopping
+from mpscnn.training.own_loss import Loss
+from mpscnn.training.run_folder import RunChoices
 from mpscnn.training.scenes.training import SceneOptions
 from mpscnn.training.scenes.views import SceneAugmentation
 
@@ -42,6 +37,7 @@ def train_detector(
     learning_rate: float = 2e-3,
     trained_layers: int | None = None,
     augment: bool | SceneAugmentation = True,
+    loss: Loss | None = None,
     early_stopping: EarlyStopping | int | None = 10,
     callbacks: Any = (),
     output: str | os.PathLike[str] | None = None,
@@ -75,6 +71,7 @@ def train_detector(
             faster; None: all are.
         augment: train on other random views of the photos in each epoch: True, False, or a
             `mpscnn.SceneAugmentation`.
+        loss: None, or the parameters of the loss as a mapping such as {"kind": "multibox", "negative_ratio": 2}.
         early_stopping: the number of epochs without improvement after which the training ends, also as an
             `EarlyStopping`; None: it does not end early.
         callbacks: as for `Trainer.fit`. `Epoch.validation_accuracy` is the mAP at an IoU of 0.5.
@@ -106,17 +103,11 @@ def train_detector(
     )
     return _trained(
         source,
-        SceneData("detect", size, augment=augment),
+        SceneData("detect", size, augment=augment, loss=loss),
         model,
         options,
-        callbacks=callbacks,
-        output=output,
-        report=report,
-        resume=resume,
-        restart=restart,
-        device=device,
-        threads=threads,
-        progress=progress,
+        Results(callbacks, output, report, SCENE_REPORT_FILES, progress),
+        RunChoices(resume, restart, device, threads),
     )
 
 
@@ -134,6 +125,7 @@ def train_segmenter(
     learning_rate: float = 2e-3,
     trained_layers: int | None = None,
     augment: bool | SceneAugmentation = True,
+    loss: Loss | None = None,
     early_stopping: EarlyStopping | int | None = 10,
     callbacks: Any = (),
     output: str | os.PathLike[str] | None = None,
@@ -158,6 +150,9 @@ def train_segmenter(
         architecture: what a classifier becomes: "lraspp" or "deeplab".
         validation: the share of photos for validation, which do not train. None: 0.2.
         size, epochs, batch_size, learning_rate, trained_layers, augment, early_stopping: as for `train_detector`.
+        loss: "softmax_cross_entropy" (also None), "focal", "dice", "dice_cross_entropy", their sum, a mapping with
+            parameters (docs/training.md), or a loss of yours of (outputs, targets, weights) as for `Trainer`. Ignored
+            pixels have the weight 0.
         output, report, resume, restart, seed, device, threads, progress: as for `train_detector`.
         callbacks: as for `Trainer.fit`. `Epoch.validation_accuracy` is the mean IoU.
 
@@ -174,17 +169,11 @@ def train_segmenter(
     )
     return _trained(
         SceneSource(data, masks, validation),
-        SceneData("segment", size, architecture, augment),
+        SceneData("segment", size, architecture, augment, loss),
         model,
         options,
-        callbacks=callbacks,
-        output=output,
-        report=report,
-        resume=resume,
-        restart=restart,
-        device=device,
-        threads=threads,
-        progress=progress,
+        Results(callbacks, output, report, SCENE_REPORT_FILES, progress),
+        RunChoices(resume, restart, device, threads),
     )
 
 
@@ -193,50 +182,10 @@ def _trained(
     data: SceneData,
     model: str | os.PathLike[str] | Network | Model | None,
     options: SceneOptions,
-    *,
-    callbacks: Any,
-    output: str | os.PathLike[str] | None,
-    report: str | os.PathLike[str] | None,
-    resume: bool,
-    restart: bool,
-    device: str,
-    threads: int | Literal["auto"],
-    progress: bool | None,
+    results: Results,
+    choices: RunChoices,
 ) -> TrainedModel:
-    if (resume or restart) and output is None:
-        raise ParameterError(
-            "resume and restart need output=, whose .run folder has the state of the training"
-        )
-    called = callback_list(callbacks)
-    if report is not None:
-        require_folder_for(report, SCENE_REPORT_FILES, ParameterError)
-    backbone = open_backbone(model)
-    with ExitStack() as stack:
-        if output is None:
-            run = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mpscnn-train-")))
-        else:
-            require_output(output, backbone.path)
-            stack.enter_context(lock_output(Path(output)))
-            run = Path(f"{os.fspath(output)}.run")
-        training = ScenesTraining(
-            source,
-            data,
-            backbone,
-            run,
-            options,
-            resume=resume,
-            restart=restart,
-            device=device,
-            threads=threads,
-        )
-        show_training(training, called, progress)
-        network, information = training.network()
-        made = training.report()
-        if report is not None:
-            made.save(report)
-        if output is not None:
-            network.save(output, labels=network.labels, information=information)
-            training.trained.remove()
-        return TrainedModel.of(
-            network, information, history_of(training.trained.history), made, device=device, threads=threads
-        )
+    def start(backbone: Backbone, run: Path) -> ScenesTraining:
+        return ScenesTraining(source, data, backbone, run, options, choices)
+
+    return complete_training(start, model, results, choices)

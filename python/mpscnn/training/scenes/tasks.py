@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn.errors import ParameterError
 from mpscnn.graph.network import Network
+from mpscnn.graph.training_arrays import loss_kind, loss_settings
+from mpscnn.training.own_loss import Loss, own_loss, require_loss
 from mpscnn.training.scenes.average_precision import AveragePrecision, FoundObjects
 from mpscnn.training.scenes.photos import MaskPhotos, ObjectPhotos, ScenePhotos
 
@@ -19,6 +22,8 @@ _BATCH = 16
 _MIN_SCORE, _MAX_DETECTIONS = 0.01, 100
 #: Photos without objects teach, too: at least this number of their anchors counts.
 _MIN_NEGATIVES = 8
+#: The names of losses of segmenters.
+_LOSSES = ("softmax_cross_entropy", "focal", "dice")
 
 
 class SceneTask(ABC):
@@ -34,14 +39,25 @@ class SceneTask(ABC):
     """
 
     phase: Literal["detector", "segmenter"]
-    loss: dict[str, Any]
+    loss: Loss
     weighted: bool
 
     def __init__(
-        self, network: Network, labels: Sequence[str], training: ScenePhotos, validation: ScenePhotos
+        self,
+        network: Network,
+        labels: Sequence[str],
+        training: ScenePhotos,
+        validation: ScenePhotos,
+        *,
+        loss: Loss | None = None,
     ) -> None:
         self.network, self.labels = network, list(labels)
+        self.loss = self._chosen(loss)
         self.training, self.validation = training, validation
+
+    @abstractmethod
+    def _chosen(self, loss: Loss | None) -> Loss:
+        """Return the loss that the user chose, or the default. Raises ParameterError for a loss of another task."""
 
     @abstractmethod
     def measure(self, network: Network, *, device: str, threads: Any) -> Any:
@@ -69,9 +85,11 @@ class DetectorTask(SceneTask):
     training: ObjectPhotos
     validation: ObjectPhotos
 
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self.loss = {"kind": "multibox", "min_negatives": _MIN_NEGATIVES}
+    def _chosen(self, loss: Loss | None) -> Loss:
+        if loss is not None and loss_kind(loss) != "multibox":
+            raise ParameterError(f"loss: a detector is trained with 'multibox', got {loss!r}")
+        given = loss if isinstance(loss, Mapping) else {"kind": "multibox"}
+        return {"min_negatives": _MIN_NEGATIVES, **given}
 
     def measure(self, network: Network, *, device: str, threads: Any) -> AveragePrecision:
         """Return COCO's average precision on the validation photos."""
@@ -112,16 +130,23 @@ class DetectorTask(SceneTask):
 
 
 class SegmenterTask(SceneTask):
-    """The training of a segmenter by the cross entropy of each pixel that its mask does not ignore."""
+    """The training of a segmenter by a loss of the pixels that its mask does not ignore."""
 
     phase = "segmenter"
     weighted = True
     training: MaskPhotos
     validation: MaskPhotos
 
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self.loss = {"kind": "softmax_cross_entropy", "reduction": "sum_by_nonzero_weights"}
+    def _chosen(self, loss: Loss | None) -> Loss:
+        if loss is None:
+            loss = "softmax_cross_entropy"
+        require_loss(loss, _LOSSES, "a segmenter")
+        if own_loss(loss) is not None:
+            return loss
+        settings = loss_settings(self.network, loss)
+        if settings["kind"] == "dice":
+            return settings
+        return {"reduction": "sum_by_nonzero_weights", **settings}
 
     def measure(self, network: Network, *, device: str, threads: Any) -> NDArray[np.int64]:
         """Return the number of pixels of the validation photos by true and found class."""

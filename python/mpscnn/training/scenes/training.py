@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from mpscnn._private.arguments import is_finite_number, whole_number
 from mpscnn.errors import ParameterError, WeightsError
@@ -15,7 +15,8 @@ from mpscnn.training.backbone import as_arrays
 from mpscnn.training.classifier import Best, Progress, Record, records_of
 from mpscnn.training.history import Epoch
 from mpscnn.training.optimizers import Adam
-from mpscnn.training.run_folder import RunFolder, fingerprint
+from mpscnn.training.own_loss import loss_text, own_loss
+from mpscnn.training.run_folder import RunChoices, RunFolder, fingerprint
 from mpscnn.training.scenes.heads import last_convolutions
 from mpscnn.training.scenes.normalized import Normalized
 from mpscnn.training.scenes.tasks import SceneTask
@@ -70,9 +71,7 @@ class SceneTraining:
         task: the network, the photos and the loss.
         folder: the folder for the progress. It is created if needed.
         options: the settings that determine the result.
-        resume: continue the training in the folder.
-        restart: delete another training in the folder.
-        device, threads: as for `mpscnn.Trainer`. The result does not depend on the threads.
+        choices: how the training runs.
 
     Raises the errors of `RunFolder.open`. UnsupportedError: the network's outputs are not those of convolutions.
     """
@@ -83,22 +82,25 @@ class SceneTraining:
         folder: Path,
         *,
         options: SceneOptions,
-        resume: bool = False,
-        restart: bool = False,
-        device: str = "auto",
-        threads: int | Literal["auto"] = "auto",
+        choices: RunChoices,
     ) -> None:
         self.task, self.options = task, options
         self.labels = task.labels
         self.history: list[Record] = []
-        self._device, self._threads = device, threads
+        self._device, self._threads = choices.device, choices.threads
         self._best = Best()
         network = task.network
         self._last = [layer for one in network.outputs for layer in last_convolutions(network, one.name)]
         self._run = RunFolder(folder, _FILES)
-        settings = [task.phase, asdict(options), task.labels, task.loss, repr(task.training.settings)]
+        settings = [
+            task.phase,
+            asdict(options),
+            task.labels,
+            loss_text(task.loss),
+            repr(task.training.settings),
+        ]
         description = {"format": _FORMAT, "fingerprint": fingerprint(task.files(), settings, network)}
-        self._run.open(description, resume=resume, restart=restart)
+        self._run.open(description, choices)
 
     @property
     def has_result(self) -> bool:
@@ -175,7 +177,13 @@ class SceneTraining:
                 weighted=self.task.weighted,
                 frozen=normalized.frozen(self.options.trained_layers),
             )
-        trainer = Trainer.resume(checkpoint, optimizer=optimizer, device=self._device, threads=self._threads)
+        trainer = Trainer.resume(
+            checkpoint,
+            loss=own_loss(self.task.loss),
+            optimizer=optimizer,
+            device=self._device,
+            threads=self._threads,
+        )
         self.history = records_of(self._run, _HISTORY)[: trainer.steps // self._steps_of_epoch()]
         best = next((record for record in reversed(self.history) if record.best), None)
         if best is None:

@@ -48,6 +48,8 @@ _KINDS = {
     "cutmix": (_CLASSIFY,),
     "patience": _PHOTOS,
     "class_weight": (_CLASSIFY,),
+    "transform": (_CLASSIFY,),
+    "loss": (_CLASSIFY, _SEGMENT),
     "augment": (_DIGITS,),
 }
 
@@ -221,6 +223,25 @@ def train(
             help="Replace a part of this share of the variants by that of another photo.",
         ),
     ] = 0,
+    transform: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE.py:FUNCTION",
+            help="Change each photo of a training epoch by a Python function of a Pillow image, also given as "
+            "MODULE:FUNCTION.",
+            show_default=False,
+        ),
+    ] = None,
+    loss: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Minimize this loss: cross_entropy (the default) or focal, with --task segment also dice or "
+            "dice_cross_entropy, their sum; or FILE.py:FUNCTION or MODULE:FUNCTION, a Python function that returns "
+            "the loss and its gradient.",
+            show_default=False,
+        ),
+    ] = None,
     patience: Annotated[
         int | None,
         typer.Option(
@@ -301,14 +322,17 @@ def train(
                 threads=threads,
             )
         elif folder is not None:
+            from mpscnn.apps.cli.named_function import loss_of_option, named_function
             from mpscnn.apps.cli.train_folder import train_folder
             from mpscnn.apps.cli.train_kinds import classifier_kind, scene_kind
             from mpscnn.apps.train.scene_training import SceneData, SceneSource
             from mpscnn.training.classifier import ClassifierOptions
             from mpscnn.training.photo_views import Augmentation
+            from mpscnn.training.run_folder import RunChoices
             from mpscnn.training.scenes.training import SceneOptions
 
-            running = {"resume": resume, "restart": restart, "device": device, "threads": threads or "auto"}
+            choices = RunChoices(resume, restart, device, threads or "auto")
+            chosen_loss = None if loss is None else loss_of_option(loss)
             if task == "classify":
                 options = ClassifierOptions(
                     epochs=_PHOTO_EPOCHS if epochs is None else epochs,
@@ -318,14 +342,21 @@ def train(
                     patience=patience or _PHOTO_PATIENCE,
                     seed=seed,
                     class_weight=class_weight,
+                    loss=chosen_loss or "softmax_cross_entropy",
                 )
                 variants = Augmentation(rotation=rotation, mixup=mixup, cutmix=cutmix)
-                running |= {"validation": validation, "augment": variants}
-                kind = classifier_kind(Path(folder), options, **running)
+                kind = classifier_kind(
+                    Path(folder),
+                    options,
+                    validation=validation,
+                    augment=variants,
+                    transform=None if transform is None else named_function("--transform", transform),
+                    choices=choices,
+                )
             else:
                 kind = scene_kind(
                     SceneSource(folder, _labels(task, annotations, masks), validation),
-                    SceneData(task, size, architecture),
+                    SceneData(task, size, architecture, loss=chosen_loss),
                     SceneOptions(
                         epochs=_SCENE_EPOCHS if epochs is None else epochs,
                         batch_size=batch_size or _SCENE_BATCH,
@@ -334,7 +365,7 @@ def train(
                         seed=seed,
                         trained_layers=trained_layers,
                     ),
-                    **running,
+                    choices,
                 )
             train_folder(kind, output, model=model, report=report_folder, resume=resume)
 

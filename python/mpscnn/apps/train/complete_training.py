@@ -1,0 +1,94 @@
+"""Train on photos from the first one to the written model, for `mpscnn.train`."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mpscnn._private.files import require_folder_for
+from mpscnn.apps.train.output_lock import lock_output
+from mpscnn.apps.train.phase_line import show_training
+from mpscnn.apps.train.photo_training import Backbone, PhotoTraining, open_backbone
+from mpscnn.apps.train.trained_model import TrainedModel
+from mpscnn.errors import ParameterError
+from mpscnn.graph.network import Network
+from mpscnn.model import Model
+from mpscnn.training.callbacks import callback_list
+from mpscnn.training.classifier import history_of
+from mpscnn.training.run_folder import RunChoices
+
+if TYPE_CHECKING:
+    from mpscnn.apps.train.scene_training import ScenesTraining
+
+__all__ = ["Results", "complete_training"]
+
+
+@dataclass(frozen=True)
+class Results:
+    """Where the results of a training go.
+
+    Args:
+        callbacks: as for `Trainer.fit`.
+        output: the model's file (.safetensors); None: none is written.
+        report: the folder of the report; None: none is written.
+        report_files: the files of the report.
+        progress: whether to show a line on stderr for each epoch; None: in a terminal or a notebook.
+    """
+
+    callbacks: Any
+    output: str | os.PathLike[str] | None
+    report: str | os.PathLike[str] | None
+    report_files: Sequence[str]
+    progress: bool | None
+
+
+def complete_training(
+    start: Callable[[Backbone, Path], PhotoTraining | ScenesTraining],
+    model: str | os.PathLike[str] | Network | Model[Any] | None,
+    results: Results,
+    choices: RunChoices,
+) -> TrainedModel:
+    """Train, write the results, and return the trained model. `start` gets the folder for the training's state."""
+    output, report = results.output, results.report
+    if (choices.resume or choices.restart) and output is None:
+        raise ParameterError(
+            "resume and restart need output=, whose .run folder has the state of the training"
+        )
+    called = callback_list(results.callbacks)
+    if report is not None:
+        require_folder_for(report, results.report_files, ParameterError)
+    backbone = open_backbone(model)
+    with ExitStack() as stack:
+        if output is None:
+            run = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mpscnn-train-")))
+        else:
+            _require_output(output, backbone.path)
+            stack.enter_context(lock_output(Path(output)))
+            run = Path(f"{os.fspath(output)}.run")
+        training = start(backbone, run)
+        show_training(training, called, results.progress)
+        network, information = training.network()
+        made = training.report()
+        if report is not None:
+            made.save(report)
+        if output is not None:
+            network.save(output, labels=network.labels, information=information)
+            training.trained.remove()
+        history = history_of(training.trained.history)
+        return TrainedModel.of(
+            network, information, history, made, device=choices.device, threads=choices.threads
+        )
+
+
+def _require_output(output: str | os.PathLike[str], backbone: str | None) -> None:
+    """Raise ParameterError if the output is no model file, or is the backbone, which a resumed training needs."""
+    path = Path(output)
+    if path.suffix != ".safetensors":
+        raise ParameterError(f"output: the name must end in .safetensors, got {path}")
+    if backbone is not None and path.exists() and path.samefile(backbone):
+        raise ParameterError(f"output: {path} is the file of the model; name another file")
