@@ -69,13 +69,15 @@ CASES = {
         "Deep MNIST, batch 64", lambda: mpscnn.models.deep_mnist(output="logits"), batch=64
     ),
     "mobilenet_v3_large": Case(
-        "MobileNetV3-Large, 224", mpscnn.models.mobilenet_v3_large, turn=10, precisions=("float32", "int8")
+        "MobileNetV3-Large, 224", mpscnn.models.mobilenet_v3_large, turn=10, precisions=PRECISIONS
     ),
     "mobilenet_v3_small": Case("MobileNetV3-Small, 224", mpscnn.models.mobilenet_v3_small, turn=20),
     "mobilenet_v4_conv_small": Case(
         "MobileNetV4-Conv-Small, 224", mpscnn.models.mobilenet_v4_conv_small, turn=10
     ),
-    "efficientnet_b0": Case("EfficientNet-B0, 224", mpscnn.models.efficientnet_b0),
+    "efficientnet_b0": Case(
+        "EfficientNet-B0, 224", mpscnn.models.efficientnet_b0, precisions=("float32", "bfloat16")
+    ),
     "efficientnet_lite0": Case("EfficientNet-Lite0, 224", mpscnn.models.efficientnet_lite0),
     "shufflenet_v2": Case("ShuffleNetV2 1.0, 224", mpscnn.models.shufflenet_v2_x1_0, turn=10),
     "mnasnet": Case("MNASNet 1.0, 224", mpscnn.models.mnasnet1_0),

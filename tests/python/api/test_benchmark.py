@@ -31,6 +31,7 @@ from mpscnn.apps.benchmark import (
     subject,
     worker,
 )
+from mpscnn.apps.benchmark.peers import with_unsigned_bytes
 
 ALL_PEERS = script("benchmarks", "peer_files.all_peers").ALL_PEERS
 
@@ -95,6 +96,14 @@ def test_quantised_networks_are_measured_in_integers(tmp_path: Path) -> None:
     assert (ours.note.endswith("int8"), theirs.note) == (True, "CPU, int8")
     assert theirs.difference is not None
     assert theirs.difference <= 1.01 * quantized.to_dict()["nodes"][0]["quantization"]["scale"]
+    unsigned = with_unsigned_bytes(quantized)
+    stated = [
+        entry["quantization"] for entry in (*unsigned.to_dict()["inputs"], *unsigned.to_dict()["nodes"])
+    ]
+    assert {entry["type"] for entry in stated} == {"uint8"}
+    np.testing.assert_array_equal(
+        *(net.compile(precision="int8").run(images[0]) for net in (quantized, unsigned))
+    )
     for engine in ("litert", "ncnn", "mnn", "torch"):
         with pytest.raises(
             mpscnn.UnsupportedError, match=f"{engine}: mpscnn does not write networks of integers"

@@ -15,6 +15,7 @@ from mpscnn.apps.benchmark.ncnn_file import pnnx_command, replace_resizes
 from mpscnn.apps.benchmark.subject import Subject
 from mpscnn.converters.conversion_cache import kept_type
 from mpscnn.errors import Error, UnsupportedError
+from mpscnn.graph.network import Network
 
 _ENGINES = Path(__file__).with_name("engines.py")
 
@@ -88,7 +89,24 @@ def _safetensors(subject: Subject, path: Path) -> None:
 def _onnx(subject: Subject, path: Path) -> None:
     from mpscnn.converters.onnx_writer.export import export
 
-    export(subject.network, path, layout="nchw", dtype="uint8" if subject.is_quantized else "float32")
+    if subject.is_quantized:
+        export(with_unsigned_bytes(subject.network), path, layout="nchw", dtype="uint8")
+    else:
+        export(subject.network, path, layout="nchw", dtype="float32")
+
+
+def with_unsigned_bytes(network: Network) -> Network:
+    """Return a quantised network whose tensors are uint8 instead of int8, with 128 added to their zero points.
+
+    Weights stay as they are. It is the form that quantisers of onnxruntime and OpenVINO write, and for which both have
+    their fastest kernels: with int8 tensors, OpenVINO 2026.4 computes in float32 on processors with AMX.
+    """
+    structure = network.to_dict()
+    for entry in (*structure["inputs"], *structure["nodes"]):
+        stated = entry.get("quantization")
+        if stated is not None and stated["type"] == "int8":
+            stated |= {"type": "uint8", "zero_point": stated["zero_point"] + 128}
+    return network.restructured(structure)
 
 
 def _tflite(subject: Subject, _path: Path) -> None:
