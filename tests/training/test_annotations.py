@@ -13,6 +13,7 @@ from PIL import Image
 from training.labelled_scenes import HEIGHT, LABELS, WIDTH, Scenes, write_scenes
 
 from mpscnn import Error, ImageError, ParameterError
+from mpscnn._private.names import first_repeated
 from mpscnn.training.scenes.class_names import names_of_settings
 from mpscnn.training.scenes.masks import read_masks
 from mpscnn.training.scenes.source import read_objects
@@ -58,11 +59,18 @@ def test_yolo_in_its_own_layout(scenes: Scenes, tmp_path: Path) -> None:
         'names:\n- green\n- "red"\nnc: 2\n',
         "names:\n  - green\n  - red\n",
         "names: {0: green, 1: red}\n",
+        "\ufeffnames: ['green', red]\n",
+        "names: {0: \"green\", 1: 'red'}\n",
     ],
 )
 def test_names_of_a_data_yaml(tmp_path: Path, text: str) -> None:
     (tmp_path / "data.yaml").write_text(text, "utf-8")
     assert names_of_settings(tmp_path / "data.yaml") == list(LABELS)
+
+
+def test_names_with_quotation_marks(tmp_path: Path) -> None:
+    (tmp_path / "data.yaml").write_text("names: ['a, b', \"c: d\", 'it''s']\nnc: 3\n", "utf-8")
+    assert names_of_settings(tmp_path / "data.yaml") == ["a, b", "c: d", "it's"]
 
 
 def edited(change: Callable[[Any], object]) -> Callable[[Scenes], Path]:
@@ -118,7 +126,13 @@ BAD: list[tuple[Callable[[Scenes], Path], str]] = [
     ),
     (edited(lambda d: d["images"][2].update(file_name="")), r"images\[2\]: the photo .* is a folder"),
     (edited(lambda d: d["images"][2].update(width=0)), r"images\[2\]: width and height cannot be 0 and 40"),
+    (edited(lambda d: d["images"][2].update(width=10**400)), r"images\[2\]: width and height cannot be 1000"),
+    (
+        edited(lambda d: d["images"][2].update(file_name="./01.png")),
+        r"images\[2\]: .*images\[1\] has annotations",
+    ),
     (edited(lambda d: d["categories"][0].update(name="green")), "two categories have the name 'green'"),
+    (edited(lambda d: d["categories"][0].update(name="\ud800")), "is not a JSON file: .*surrogates"),
     (edited(lambda d: d["annotations"][1].update(category_id=1)), r"\[1\]: has the category_id 1, which"),
     (with_box(1, 2, 3), r"annotations\[1\]: bbox cannot be \[1, 2, 3\]"),
     (with_box(1, 2, float("nan"), 4), r"annotations\[1\]: bbox cannot be \[1, 2, nan, 4\]"),
@@ -144,12 +158,22 @@ BAD: list[tuple[Callable[[Scenes], Path], str]] = [
     (written("yolo/01.txt", "0.5 0.5 0.5 0.1 0.1"), "line 1: the class 0.5 is unknown"),
     (written("yolo/01.txt", "0 0.95 0.5 0.2 0.1"), "line 1: the box .* is outside of the photo of 1 x 1"),
     (written("yolo/01.txt", "0 0.5 0.5 0 0.1"), "line 1: the box .* has no area"),
+    (written("yolo/01.txt", "0_1 0.5 0.5 0.1 0.1"), "line 1: must be a class number"),
     (written("yolo/01.txt", b"\xff"), "01.txt: is not a text file"),
     (written("yolo/classes.txt", "red\nred\n"), "classes.txt: a class is named twice: 'red'"),
     (written("data.yaml", "nc: 3"), "data.yaml: has no 'names'"),
     (written("data.yaml", "names: red"), "data.yaml: 'names' must be a list or a mapping, got 'red'"),
     (written("data.yaml", "names:\n  1: red"), "data.yaml: the numbers of 'names' must be 0, 1, 2"),
     (written("data.yaml", "names: [a]"), "data.yaml: no photo of .* has a text file"),
+    (written("data.yaml", "nc: 3\nnames: [a, b]"), "data.yaml: has 2 'names', but 'nc' is 3"),
+    (written("data.yaml", "names: [a]\nnames: [b]"), "data.yaml: has 2 'names' of the classes"),
+    *(
+        (
+            written("data.yaml", f"names:\n- {name}\n- b"),
+            "data.yaml: the name .* is not read: write the names into",
+        )
+        for name in ("name: a", "- a", "[a]", "'a", '"\\t"', "&a b", "*a", "!a b", "|", "a]")
+    ),
 ]
 
 
@@ -158,6 +182,42 @@ def test_bad_annotations(scenes: Scenes, spoil: Callable[[Scenes], Path], messag
     place = spoil(scenes)
     with pytest.raises(ParameterError, match=message):
         read_objects(scenes.photos, place)
+
+
+def test_objects_within_objects_are_no_objects(scenes: Scenes) -> None:
+    inner = OBJECT.replace("red", "green").format(EDGES.format(1))
+    place = voc(PHOTO.format(OBJECT.format(EDGES.format(1)).replace("</object>", inner + "</object>")))(
+        scenes
+    )
+    (found,) = (photo for photo in read_objects(scenes.photos, place).photos if photo.path.endswith("01.png"))
+    assert len(found.classes) == 1
+
+
+def test_files_with_a_byte_order_mark(scenes: Scenes) -> None:
+    for path in (scenes.coco, scenes.yolo / "classes.txt", scenes.yolo / "01.txt"):
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    for place in (scenes.coco, scenes.yolo):
+        found = read_objects(scenes.photos, place)
+        assert found.labels == LABELS
+        assert found.photos[1].classes.tolist() == scenes.classes[1]
+
+
+def test_a_repeated_name_is_found_in_one_pass() -> None:
+    """Each name is compared with few others, so a file of many names costs little."""
+    compared = 0
+
+    class Name(str):
+        __hash__ = str.__hash__
+
+        def __eq__(self, other: object) -> bool:
+            nonlocal compared
+            compared += 1
+            return str(self) == str(other)
+
+    names = [Name(min(number, 1_998)) for number in range(2_000)]
+    assert first_repeated(names) == "1998"
+    assert compared < 4_000
+    assert first_repeated(names[:-1]) is None
 
 
 def test_a_box_that_sticks_out_by_rounding_is_cut_off(scenes: Scenes) -> None:
@@ -189,6 +249,10 @@ def mask_of(pixels: Any) -> Callable[[Path], object]:
         (mask_of([[0, 3]]), "01.png: has the class 3, but there are 3 classes: .*background"),
         (mask_of([[[0, 3, 9]]]), "01.png: is a picture of mode RGB; a mask has class numbers"),
         (lambda path: path.write_bytes(b"text"), "01.png: is no picture"),
+        (
+            lambda path: Image.new("L", (60, 40)).save(path, "JPEG"),
+            "01.png: is a JPEG file, which does not keep",
+        ),
     ],
 )
 def test_bad_masks(scenes: Scenes, spoil: Callable[[Path], object], message: str) -> None:

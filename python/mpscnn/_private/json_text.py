@@ -15,8 +15,8 @@ def parse_json(content: str | bytes, **options: Any) -> Any:
     a half, but no file and no stream takes it, so that later steps would fail. Raises RecursionError for deep nesting.
     The options are those of `json.loads`, such as `strict=False`, with which texts may have control characters.
     """
-    value = json.loads(content, **options)
-    has_escapes = b"\\u" in content if isinstance(content, bytes) else "\\u" in content
-    if has_escapes:
+    text = content.decode(json.detect_encoding(content)) if isinstance(content, bytes) else content
+    value = json.loads(text, **options)
+    if "\\u" in text:
         json.dumps(value, ensure_ascii=False).encode()  # a UnicodeEncodeError is a ValueError
     return value

@@ -15,6 +15,16 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {', '.join(map(repr, close))}?" if close else ""
 
 
+def first_repeated(names: Iterable[str]) -> str | None:
+    """Return the first name that occurs before; None if all names differ."""
+    known: set[str] = set()
+    for name in names:
+        if name in known:
+            return name
+        known.add(name)
+    return None
+
+
 def shown_names(names: Sequence[str]) -> str:
     """Return the first names of a list, and the number of the others."""
     shown = ", ".join(repr(name) for name in names[:_MAX_NAMED])

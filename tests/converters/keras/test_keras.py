@@ -158,6 +158,29 @@ TENSORFLOW: dict[str, tuple[dict[str, Any], Any]] = {
 }
 
 
+IGNORED: dict[str, dict[str, Any]] = {
+    "nn.silu": {"beta": 2.0},
+    "math.reduce_sum": {"axis": 1, "keep_dims": True},
+    "split": {"num_or_size_splits": 2, "num": 2},
+    "linalg.matmul": {"transpose_b": True},
+    "nn.softmax": {"unheard": "of"},
+}
+
+
+@pytest.mark.parametrize("name", list(IGNORED))
+def test_arguments_of_tensorflow_that_nothing_reads_are_refused(tmp_path: Path, name: str) -> None:
+    made = layer("TFOpLambda", "y", "image", function=name)
+    *_, argument = IGNORED[name]
+    made["inbound_nodes"] = [[["image", 0, 0, IGNORED[name]]]]
+    with pytest.raises(
+        mpscnn.UnsupportedError, match=f"'{name}' is not supported with the argument '{argument}'"
+    ):
+        converted(tmp_path, functional([image(4, 5, 3), made]), {})
+    made["inbound_nodes"] = [[["image", 0, 0, {"axis": -1, "beta": 1.0, "name": None, "num": None}]]]
+    if name == "nn.silu":
+        assert converted(tmp_path, functional([image(4, 5, 3), made]), {}).outputs[0].shape == (None, 4, 5, 3)
+
+
 @pytest.mark.parametrize("name", list(TENSORFLOW))
 def test_functions_of_tensorflow_that_change_axes(tmp_path: Path, name: str) -> None:
     keywords, expected = TENSORFLOW[name]
@@ -330,6 +353,15 @@ def test_refused(tmp_path: Path, kind: str, settings: dict[str, Any], reason: st
     message = refusal(tmp_path, layer(kind, "refused", "image", **settings))
     assert message.startswith(f"{tmp_path / 'model.h5'}: layer 'refused' ({kind})")
     assert reason in message
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "GRU"])
+def test_steps_as_the_first_axis_are_refused(tmp_path: Path, kind: str) -> None:
+    gates = {"LSTM": 4, "GRU": 3}[kind]
+    made = layer(kind, "y", "image", units=2, time_major=True, use_bias=False)
+    weights = {"y": {"kernel": random(3, 2 * gates), "recurrent_kernel": random(2, 2 * gates)}}
+    with pytest.raises(mpscnn.UnsupportedError, match="steps as the first axis"):
+        converted(tmp_path, functional([image(5, 3), made], "y"), weights)
 
 
 @pytest.mark.parametrize("kind", ["LSTM", "GRU"])

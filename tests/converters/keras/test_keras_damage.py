@@ -309,6 +309,24 @@ def test_functions_of_extreme_sizes_take_little_memory(tmp_path: Path, name: str
     assert peak < 10_000_000
 
 
+def test_norms_of_matrices_are_those_of_their_elements_or_refused(tmp_path: Path) -> None:
+    """The norm of order 2 of a matrix is its largest singular value."""
+    path = tmp_path / "model.keras"
+    for order, axes, is_known in (
+        (None, [1, 2], True),
+        ("fro", [1, 2], True),
+        (2, [2], True),
+        (2, [1, 2], False),
+    ):
+        write_keras(path, _called("Norm", [], ord=order, axis=axes, keepdims=True), {})
+        with (
+            contextlib.nullcontext()
+            if is_known
+            else pytest.raises(mpscnn.UnsupportedError, match="order 2 of matrices")
+        ):
+            converters.read_network([path])
+
+
 def test_weights_without_a_model(path: Path) -> None:
     with h5py.File(path, "w") as file:
         file.attrs["layer_names"] = np.array([b"dense"])

@@ -18,10 +18,16 @@ HALF = r"\ud800"
 @pytest.mark.parametrize(
     "text", [f'"{HALF}"', f'{{"{HALF}": 1}}', f'["a", ["{HALF}b"]]', r'"\udc00\ud800"', "{", "\xff"]
 )
-@pytest.mark.parametrize("of", [str, str.encode])
-def test_refused(text: str, of: Callable[[str], str | bytes]) -> None:
+@pytest.mark.parametrize("encoding", [None, "utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-32"])
+def test_refused(text: str, encoding: str | None) -> None:
     with pytest.raises(ValueError):  # noqa: PT011  readers write the message
-        parse_json(of(text))
+        parse_json(text.encode(encoding) if encoding else text)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-32"])
+def test_bytes_of_half_pairs_are_refused(encoding: str) -> None:
+    with pytest.raises(UnicodeDecodeError):
+        parse_json('"\ud800"'.encode(encoding, "surrogatepass"))
 
 
 @pytest.mark.parametrize("value", ["\U0001f600", "\\u", {"ä": [1, None, True]}, "\ufeff"])

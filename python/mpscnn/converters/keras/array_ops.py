@@ -191,9 +191,11 @@ def _reduce(c: LayerCall, kind: str) -> FileTensor:
 
 
 def _norm(c: LayerCall) -> FileTensor:
-    kinds = {None: "l2_norm", 2: "l2_norm", "fro": "l2_norm"}
-    if c.settings.values.get("ord") not in kinds:
-        raise UnsupportedError(f"a norm of order {c.settings.values['ord']!r} is not supported")
+    order = c.settings.values.get("ord")
+    if order not in (None, 2, "fro"):
+        raise UnsupportedError(f"a norm of order {order!r} is not supported")
+    if order == 2 and len(c.axes(c.x())) > 1:  # the largest singular value
+        raise UnsupportedError("a norm of order 2 of matrices is not supported")
     return _reduce(c, "l2_norm")
 
 

@@ -112,15 +112,20 @@ _ARGUMENTS = {
     "perm": "axes",
     "shape": "newshape",
 }
-_REFUSED_ARGUMENTS = ("adjoint_a", "adjoint_b", "transpose_a", "transpose_b")
+# The arguments that the functions of keras.ops read, and those that change nothing.
+_KNOWN_ARGUMENTS = {*_ARGUMENTS, "approximate", "axis", "b", "conjugate", "dtype", "keepdims", "name", "y"}
+_DEFAULTS = {"beta": 1.0}
 
 
 def _tensorflow_function(c: LayerCall) -> Any:
     name = c.settings.text("function", "")
-    if name not in _TENSORFLOW or any(c.keywords.get(given) for given in _REFUSED_ARGUMENTS):
-        raise UnsupportedError(
-            f"TensorFlow's function {quote_name(name)} is not supported with its arguments"
-        )
+    if name not in _TENSORFLOW:
+        raise UnsupportedError(f"TensorFlow's function {quote_name(name)} is not supported")
+    for key, value in c.keywords.items():
+        if key not in _KNOWN_ARGUMENTS and value not in (None, False, _DEFAULTS.get(key)):
+            raise UnsupportedError(
+                f"TensorFlow's function {quote_name(name)} is not supported with the argument {quote_name(key)}"
+            )
     if name == "split" and isinstance(c.keywords.get("num_or_size_splits"), list):
         raise UnsupportedError("splits into parts of different sizes, which is not supported")
     defaults = {"approximate": False} if name == "nn.gelu" else {}

@@ -87,6 +87,8 @@ def _one_direction(
         raise UnsupportedError("with first states it is not supported")
     if c.keywords.get("mask") is not None:
         raise UnsupportedError("with a mask it is not supported")
+    if settings.flag("time_major", False):
+        raise UnsupportedError("with steps as the first axis (time_major) it is not supported")
     if settings.flag("stateful", False):
         note_states(c.network)
     x, units = c.x(), settings.whole("units", 1)

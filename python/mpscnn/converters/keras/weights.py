@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -288,6 +289,7 @@ class PlainWeights:
 
     def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         self._arrays = arrays
+        self._names = sorted(arrays)
 
     def of(self, path: Path, layer: KerasLayer) -> Weights:
         """Return a layer's weights by their roles. Raises WeightsError if one is missing."""
@@ -314,16 +316,19 @@ class PlainWeights:
             for end in ends:
                 if (exact := "/".join([stem, *parts, end])) in self._arrays:
                     return exact
-            found = [name for name in self._arrays if _is_within(name, stem, parts, ends)] if parts else []
+            found = [name for name in self._within(stem) if _fits(name, stem, parts, ends)] if parts else []
             if len(found) == 1:
                 return found[0]
         return None
 
+    def _within(self, stem: str) -> list[str]:
+        """Return the names that begin with "stem/"."""
+        first, last = (bisect_left(self._names, stem + end) for end in ("/", chr(ord("/") + 1)))
+        return self._names[first:last]
 
-def _is_within(name: str, stem: str, parts: list[str], ends: list[str]) -> bool:
-    """Return True if a name is that of a weight of a recurrent layer or of one of its directions."""
-    if not name.startswith(f"{stem}/"):
-        return False
+
+def _fits(name: str, stem: str, parts: list[str], ends: list[str]) -> bool:
+    """Return True if a name below `stem` is that of a weight of a recurrent layer or of one of its directions."""
     *between, end = name.removeprefix(f"{stem}/").split("/")
     directions = [part.partition("_")[0] for part in parts if part.endswith("_layer")]
     return end in ends and all(any(one.startswith(way) for one in between) for way in directions)

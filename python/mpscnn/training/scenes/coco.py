@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -10,8 +9,11 @@ from typing import Any
 
 from mpscnn._private.arguments import is_finite_number, is_whole_number
 from mpscnn._private.files import read_content
+from mpscnn._private.json_text import parse_json
+from mpscnn._private.names import first_repeated
 from mpscnn.errors import ParameterError
 from mpscnn.training.scenes.labelled import LabelledObjects, ObjectList, fail, find_photo
+from mpscnn.vision.photo_file import MAX_SIDE
 
 __all__ = ["read_coco", "read_coco_file"]
 
@@ -30,7 +32,7 @@ def read_coco_file(path: str | PathLike[str]) -> dict[str, Any]:
     """
     content = read_content(path, ParameterError)
     try:
-        dataset = json.loads(content.decode())
+        dataset = parse_json(content)
     except (ValueError, RecursionError) as error:
         raise ParameterError(f"{path}: is not a JSON file: {error}") from error
     if not isinstance(dataset, dict):
@@ -75,8 +77,7 @@ def read_coco(folder: Path, path: Path) -> LabelledObjects:
     dataset = read_coco_file(path)
     categories = sorted(dataset["categories"], key=lambda entry: int(entry["id"]))
     names = [entry["name"] for entry in categories]
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
+    if (twice := first_repeated(names)) is not None:
         fail(path, f"two categories have the name {twice!r}")
     numbers = {entry["id"]: number for number, entry in enumerate(categories)}
     lists: dict[int, ObjectList] = {}
@@ -104,7 +105,7 @@ def _size(image: Mapping[str, Any], place: str) -> tuple[int, int] | None:
     if sides == [None, None]:
         return None
     width, height = sides
-    if not (is_whole_number(width) and is_whole_number(height) and int(width) > 0 and int(height) > 0):
+    if not all(is_whole_number(side) and 0 < int(side) <= MAX_SIDE for side in (width, height)):
         fail(place, f"width and height cannot be {width!r} and {height!r}")
     return int(width), int(height)
 

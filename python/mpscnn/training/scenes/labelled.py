@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -52,6 +53,15 @@ class LabelledObjects:
     def with_photos(self, photos: Sequence[LabelledPhoto]) -> LabelledObjects:
         """Return other photos with the same classes."""
         return replace(self, photos=tuple(photos))
+
+    def require_different_photos(self) -> None:
+        """Raise ParameterError if a photo has two entries: each would teach that the objects of the other are none."""
+        known: dict[str, LabelledPhoto] = {}
+        for photo in self.photos:
+            path = os.path.normpath(photo.path)
+            if path in known:
+                fail(photo.place, f"{known[path].place} has annotations of the same photo {photo.path!r}")
+            known[path] = photo
 
     def counts(self) -> NDArray[np.int64]:
         """Return the number of objects of each class."""

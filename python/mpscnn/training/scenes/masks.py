@@ -95,4 +95,6 @@ def read_mask(path: str | Path) -> NDArray[np.uint8]:
     if picture is None or picture.mode not in ("P", "L"):
         what = "no picture" if picture is None else f"a picture of mode {picture.mode}"
         raise ImageError(f"{path}: is {what}; a mask has class numbers, in a palette or in gray")
+    if picture.format == "JPEG":
+        raise ImageError(f"{path}: is a JPEG file, which does not keep class numbers: save masks as PNG")
     return np.asarray(picture)

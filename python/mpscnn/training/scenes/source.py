@@ -42,6 +42,7 @@ def read_objects(photos: str | PathLike[str], annotations: str | PathLike[str]) 
         found = read_yolo(folder, path)
     if not found.photos:
         fail(path, "has no photos")
+    found.require_different_photos()
     if not found.counts().any():
         fail(path, "has no objects; a detector needs some to learn from")
     return found

@@ -30,15 +30,10 @@ def read_voc(folder: Path, annotations: Path) -> LabelledObjects:
             outside of its photo or has no area.
     """
     read = [(path, _parsed(path)) for path in sorted(annotations.rglob("*.xml"))]
-    names = sorted({_text(one, "name", path) for path, root in read for one in root.iter("object")})
+    names = sorted({_text(one, "name", path) for path, root in read for one in root.findall("object")})
     numbers = {name: number for number, name in enumerate(names)}
-    photos: dict[str, LabelledPhoto] = {}
-    for path, root in read:
-        photo = _photo(folder, path, root, numbers)
-        if photo.path in photos:
-            fail(path, f"{photos[photo.path].place} has annotations of the same photo {photo.path!r}")
-        photos[photo.path] = photo
-    return LabelledObjects(tuple(names), tuple(photos.values()))
+    photos = [_photo(folder, path, root, numbers) for path, root in read]
+    return LabelledObjects(tuple(names), tuple(photos))
 
 
 def _parsed(path: Path) -> ElementTree.Element:
@@ -64,7 +59,7 @@ def _photo(folder: Path, path: Path, root: ElementTree.Element, numbers: dict[st
     if sides is not None and min(sides) < 1:
         fail(path, f"<size> cannot be {sides[0]:g} x {sides[1]:g}")
     objects = ObjectList(sides)
-    for count, entry in enumerate(root.iter("object"), start=1):
+    for count, entry in enumerate(root.findall("object"), start=1):
         place = f"{path}: object {count}"
         box = entry.find("bndbox")
         if box is None:

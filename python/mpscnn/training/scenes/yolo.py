@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mpscnn._private.arguments import is_finite_number
+from mpscnn._private.arguments import is_finite_number, number_in
 from mpscnn._private.files import is_folder
 from mpscnn._private.names import shown_names
 from mpscnn.training.scenes.class_names import NAME_FILES, names_beside, names_of_settings, text_lines
@@ -63,11 +63,8 @@ def _photo(photo: Path, text: Path, labels: list[str]) -> LabelledPhoto:
         if not line.strip():
             continue
         place = f"{text}: line {number}"
-        try:
-            values = [float(word) for word in line.split()]
-        except ValueError:
-            values = []
-        if len(values) != _NUMBERS or not all(map(is_finite_number, values)):
+        values = [number for number in map(number_in, line.split()) if is_finite_number(number)]
+        if len(values) != _NUMBERS or len(values) < len(line.split()):
             fail(
                 place,
                 f"must be a class number, centre x, centre y, width and height, got {line.strip()[:60]!r}",
