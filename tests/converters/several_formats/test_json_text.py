@@ -81,6 +81,7 @@ OWN_TEXTS = {
     "isolated_check.py": (1, "a process of mpscnn"),
     "keras/live.py": (2, "Keras, from an object"),
     "onnx_metadata.py": (1, "the core"),
+    "tflite_writer/metadata.py": (1, "the core"),
 }
 
 

@@ -104,10 +104,10 @@ def _size(image: Mapping[str, Any], place: str) -> tuple[int, int] | None:
     sides = [image.get(side) for side in ("width", "height")]
     if sides == [None, None]:
         return None
-    width, height = sides
-    if not all(is_whole_number(side) and 0 < int(side) <= MAX_SIDE for side in (width, height)):
-        fail(place, f"width and height cannot be {width!r} and {height!r}")
-    return int(width), int(height)
+    given = [int(side) for side in sides if is_whole_number(side) and 0 < int(side) <= MAX_SIDE]
+    if len(given) < len(sides):
+        fail(place, f"width and height cannot be {sides[0]!r} and {sides[1]!r}")
+    return given[0], given[1]
 
 
 def _by_id(place: str, entries: Sequence[Mapping[str, Any]]) -> set[int]:
