@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from mpscnn.apps.benchmark import PEERS, Peer, Subject
-
-
-def _litert(subject: Subject, path: Path) -> None:
-    from peer_files.tflite_writer import write_tflite
-
-    write_tflite(subject.network, subject.input_shape, path)
 
 
 def _torch(subject: Subject, path: Path) -> None:
@@ -21,7 +14,6 @@ def _torch(subject: Subject, path: Path) -> None:
 
 
 ALL_PEERS = PEERS | {
-    "litert": replace(PEERS["litert"], write=_litert, integers=False),
     "torch": Peer(
         "torch",
         ("torch",),
@@ -33,4 +25,4 @@ ALL_PEERS = PEERS | {
         adapters=Path(__file__).with_name("torch_engine.py"),
     ),
 }
-"""The engines by name. LiteRT's and torch's files are written for any network."""
+"""The engines by name. torch's files are written for any network."""

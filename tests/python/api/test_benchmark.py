@@ -104,7 +104,7 @@ def test_quantised_networks_are_measured_in_integers(tmp_path: Path) -> None:
     np.testing.assert_array_equal(
         *(net.compile(precision="int8").run(images[0]) for net in (quantized, unsigned))
     )
-    for engine in ("litert", "ncnn", "mnn", "torch"):
+    for engine in ("ncnn", "mnn", "torch"):
         with pytest.raises(
             mpscnn.UnsupportedError, match=f"{engine}: mpscnn does not write networks of integers"
         ):
@@ -246,12 +246,11 @@ def test_layers_that_are_not_written(tmp_path: Path) -> None:
         list(script("benchmarks", "peer_files.layer").peer_layers(network, 1))
     network = mpscnn.Network(input=(4, 4, 3), name="other")
     network.output(network.resize(network.input, (8, 8), method="nearest", name="blocks"))
-    for engine in ("litert", "torch"):
-        if all(importlib.util.find_spec(module) for module in ALL_PEERS[engine].modules):
-            with pytest.raises(
-                mpscnn.UnsupportedError, match="layer 'blocks': a resize other than bilinear, corners or"
-            ):
-                ALL_PEERS[engine].network_file(Subject("other", network), tmp_path)
+    if all(importlib.util.find_spec(module) for module in ALL_PEERS["torch"].modules):
+        with pytest.raises(
+            mpscnn.UnsupportedError, match="layer 'blocks': a resize other than bilinear, corners or"
+        ):
+            ALL_PEERS["torch"].network_file(Subject("other", network), tmp_path)
 
 
 def test_a_peer_that_fails_is_left_out(model: str, tmp_path: Path) -> None:
@@ -378,14 +377,6 @@ def test_command_leaves_out_what_is_impossible(
     assert call("benchmark", model, "--runs", "1", "--compare", "litert,onnxruntime", "--json") == 1
     captured = capsys.readouterr()
     assert captured.err.count("not installed: pip install") == 2
-    assert [entry["engine"] for entry in json.loads(captured.out)["engines"]] == ["mpscnn"]
-
-
-def test_command_leaves_out_a_peer_without_a_file(model: str, capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("ai_edge_litert")
-    assert call("benchmark", model, "--runs", "1", "--compare", "litert", "--json") == 1
-    captured = capsys.readouterr()
-    assert "litert reads TensorFlow Lite files only, and colours.safetensors is not one" in captured.err
     assert [entry["engine"] for entry in json.loads(captured.out)["engines"]] == ["mpscnn"]
 
 

@@ -107,8 +107,9 @@ class LiteRt:
         from ai_edge_litert.interpreter import Interpreter
 
         self._interpreter = Interpreter(model_path=setup["path"], num_threads=setup["threads"])
-        self._interpreter.allocate_tensors()
         (source,) = self._interpreter.get_input_details()
+        self._interpreter.resize_tensor_input(source["index"], x.shape)
+        self._interpreter.allocate_tensors()
         self._results = self._interpreter.get_output_details()
         self.note = f"CPU, {np.dtype(source['dtype']).name}"
         self._interpreter.set_tensor(source["index"], quantize(x, source))

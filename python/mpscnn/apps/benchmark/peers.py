@@ -109,11 +109,10 @@ def with_unsigned_bytes(network: Network) -> Network:
     return network.restructured(structure)
 
 
-def _tflite(subject: Subject, _path: Path) -> None:
-    raise UnsupportedError(
-        f"litert reads TensorFlow Lite files only, and {subject.name} is not one: benchmarks/compare.py in the sources "
-        "of mpscnn writes such files"
-    )
+def _tflite(subject: Subject, path: Path) -> None:
+    from mpscnn.converters.tflite_writer.export import export
+
+    export(subject.network, path, dtype="uint8" if subject.is_quantized else "float32")
 
 
 def _ncnn(subject: Subject, path: Path) -> None:
