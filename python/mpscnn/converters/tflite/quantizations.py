@@ -56,6 +56,8 @@ class Quantizations:
         self._is_constant = is_constant
         self._name = name
         self.of_tensors: dict[int, Integers | None] = {}
+        # The layers of a network that mpscnn has written state their limits themselves.
+        self._is_own = bool(file.metadata.own)
         self._limited: set[int] = (
             set()
         )  # tensors whose layer already clips them to the range of their integers
@@ -113,7 +115,7 @@ class Quantizations:
                 separate layer clips to the range later.
         """
         index = operator.outputs[0]
-        grid = self.grid(index)
+        grid = None if self._is_own else self.grid(index)
         limits = None if grid is None else clip_limits(activation, grid, self._result_limits(operator, grid))
         if grid is None or limits is None:
             return activation
@@ -130,7 +132,7 @@ class Quantizations:
         that cuts off at most one step gets no layer: for example, the integers of sigmoids end one step below 1.
         """
         grid, maker = self.grid(index), self._file.makers.get(index)
-        if grid is None or maker is None or index in self._limited:
+        if grid is None or maker is None or index in self._limited or self._is_own:
             return self._in_own(index, value)
         given = self._result_limits(maker, grid)
         if not given.exceed(grid.limits, _NEGLIGIBLE * grid.step):

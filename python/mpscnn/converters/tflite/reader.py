@@ -7,9 +7,11 @@ precisions compute in floats and only clip results to the range that the integer
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
+
+import numpy as np
 
 from mpscnn.converters.duplicate_outputs import make_distinct
 from mpscnn.converters.float32_intermediates import Operators
@@ -19,7 +21,7 @@ from mpscnn.converters.layout import Atom, batch_atom, without_batch
 from mpscnn.converters.onnx_metadata import describe
 from mpscnn.converters.photo_input import preprocess_of_normalized, preprocess_of_quantized
 from mpscnn.converters.read_options import ReadOptions
-from mpscnn.converters.simplify.simplifier import simplify
+from mpscnn.converters.simplify.simplifier import simplify, simplify_before_integers
 from mpscnn.converters.tflite.constants import Constants
 from mpscnn.converters.tflite.conversion import Conversion
 from mpscnn.converters.tflite.file import FileOperator, TfliteFile
@@ -111,20 +113,36 @@ def _converted(files: Sequence[TfliteFile], options: ReadOptions, *, has_batch: 
         for own, value in zip(results, values, strict=True)
         if value.index in noted
     }
-    for number, integers in noted.items():
-        if integers is not None:
-            network.graph.quantize(number, *integers)
-    _quantize_moves(network)
     for result in results:
         network.output(result)
+    layers = network.layer_names()
+    integers = {layers[number]: found for number, found in noted.items() if found is not None}
     own = files[-1].metadata.own
+    network = _written_by_mpscnn(network, files[-1], integers) if own else _quantized(network, integers)
     if own:
-        network = restored(simplify(network))
-        describe(
-            network, own, files[-1].origin, None if options.outputs else [one.name for one in network.outputs]
-        )
+        outputs = None if options.outputs else [one.name for one in network.outputs]
+        describe(network, own, files[-1].origin, outputs)
     elif files[-1].metadata.are_probabilities and not options.outputs:
         state_scores(network, "as is")
+    return network
+
+
+def _written_by_mpscnn(network: Network, file: TfliteFile, integers: Mapping[str, Integers]) -> Network:
+    """Return the network that mpscnn has written as this file. `integers` has the quantizations of its tensors."""
+    network = simplify_before_integers(network, integers) if integers else simplify(network)
+    left = set(network.layer_names())
+    network = restored(_quantized(network, {name: own for name, own in integers.items() if name in left}))
+    if integers:
+        floats = {tensor.name for tensor in file.tensors if tensor.dtype == np.float32}
+        network.keep_float32([node["name"] for node in network.to_dict()["nodes"] if node["name"] in floats])
+    return network
+
+
+def _quantized(network: Network, integers: Mapping[str, Integers]) -> Network:
+    """Set the quantizations of a network's tensors, and return the network."""
+    for name, own in integers.items():
+        network.quantize(name, *own)
+    _quantize_moves(network)
     return network
 
 

@@ -16,6 +16,7 @@ from mpscnn.converters.tflite.operation import Handler, Made, Operation
 from mpscnn.errors import WeightsError
 
 _MIN_NORM = 1e-3  # the square root of 1e-6, TensorFlow Lite's minimum for the sum of squares
+_IMAGE_RANK = 4
 _KINDS = {
     "MEAN": "mean",
     "SUM": "sum",
@@ -39,7 +40,8 @@ def _reduction(o: Operation) -> Made:
 def _reduced(o: Operation, x: FileTensor, axes: Sequence[int]) -> FileTensor:
     atoms = without_batch(x.atoms_of(axes))
     kind, are_integers = _KINDS[o.kind], o.are_integers(0)
-    if are_integers and o.kind in ("MEAN", "SUM"):
+    is_pooling = o.c.file.metadata.own and o.kind == "MEAN" and list(axes) == [1, 2] and x.rank == _IMAGE_RANK
+    if are_integers and o.kind in ("MEAN", "SUM") and not is_pooling:
         # One layer is used, so that the result is rounded only once. A reduction of no axis only changes the scale.
         lying = tuple(sorted(atoms, key=x.order.index))
         whole = x.wrap(o.arranger.make_contiguous(x, lying))

@@ -101,6 +101,11 @@ def _are_of_one_layer(before: _Layer, layer: _Layer) -> bool:
     return WITHIN in first and _own(first) == _own(second)
 
 
+def _have_same_integers(before: _Layer, layer: _Layer) -> bool:
+    given = [one.node["quantization"] for one in (before, layer) if "quantization" in one.node]
+    return len(given) < 2 or given[0] == given[1]
+
+
 def _names(layers: Mapping[str, _Layer], structure: Mapping[str, Any]) -> dict[str, str]:
     """Return new names of layers within a written layer of which nothing else is left."""
     counts = Counter(map(_own, [*layers, *(entry["name"] for entry in structure["inputs"])]))
@@ -111,6 +116,8 @@ def _with_activation(before: _Layer, layer: _Layer) -> _Layer | None:
     if layer.operation != "neuron" or before.operation not in _TAKES_ACTIVATION:
         return None
     if "activation" in before.node or layer.node["attributes"]["kind"] == "none":
+        return None
+    if not _have_same_integers(before, layer):
         return None
     return _Layer(
         {**layer.node, **before.node, "activation": layer.node["attributes"]},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,21 @@ _FUSING = ("ADD", "SUB", "MUL", "DIV")
 def _ending(kind: str, activation: str = "NONE") -> dict[str, Any]:
     """Return the option for the activation that an operator ends with, if it has this option."""
     return {"activation": activation} if kind in _FUSING else {}
+
+
+def is_plain(attributes: Mapping[str, Any]) -> bool:
+    """Return True if the operation has no factors, offset, limits and steps. Operands may be repeated."""
+    steps = [attributes[f"{role}_stride_{axis}"] for role in _ROLES for axis in ("channels", "x", "y")]
+    return (
+        all(attributes[f"{role}_scale"] == 1 for role in _ROLES)
+        and set(steps) <= {0, 1}
+        and attributes["bias"] == 0
+        and attributes["minimum"] <= -LARGEST
+        and attributes["maximum"] >= LARGEST
+    )
+
+
+_ROLES = ("primary", "secondary")
 
 
 def _operand(layer: Layer, x: Value, role: str) -> Value:

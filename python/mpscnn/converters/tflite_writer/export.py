@@ -27,6 +27,8 @@ from mpscnn.converters.tflite_writer.convolution import (
     subpixel_convolution,
     transposed_convolution,
 )
+from mpscnn.converters.tflite_writer.integer_layers import write_integers
+from mpscnn.converters.tflite_writer.integers import Integers
 from mpscnn.converters.tflite_writer.layer import Layer
 from mpscnn.converters.tflite_writer.metadata import are_in_label_file, described, with_labels
 from mpscnn.converters.tflite_writer.neuron import activation, neuron
@@ -78,16 +80,27 @@ def to_tflite(network: Network, *, size: tuple[int, int] | None = None, dtype: s
     structure = network.to_dict()
     builder.reserve([entry["name"] for entry in (*structure["inputs"], *structure["nodes"])])
     weights = Weights(builder, network, dtype)
-    values = {
-        entry["name"]: builder.input(entry["name"], shapes[entry["name"]]) for entry in structure["inputs"]
-    }
+    integers = Integers(builder, network, keeps=dtype == "uint8")
+    values: dict[str, Value] = {}
+    for entry in structure["inputs"]:
+        name, grid = entry["name"], integers.grid(entry["name"])
+        values[name] = builder.input(name, shapes[name], "float32" if grid is None else grid.dtype.name, grid)
     broadcasting = _broadcasting(structure)
     for entry in structure["nodes"]:
-        layer = Layer(
-            builder, entry, [values[name] for name in entry["inputs"]], shapes[entry["name"]], weights
-        )
-        layer.repeats_images = entry["name"] in broadcasting
-        values[entry["name"]] = _written(layer, entry)
+        name, made = entry["name"], None
+        for as_integers in (True, False) if integers.grid(name) is not None else (False,):
+            reads = [integers.read(values[read], read, as_integers=as_integers) for read in entry["inputs"]]
+            grid = integers.grid(name) if as_integers else None
+            layer = Layer(builder, entry, reads, shapes[name], weights, grid)
+            layer.repeats_images = name in broadcasting
+            made = write_integers(layer) if as_integers else _written(layer)
+            if made is not None:
+                break
+        assert made is not None
+        made = integers.converted(made, integers.grid(name), name)
+        if made not in values.values():
+            builder.rename(made, name)
+        values[name] = made
     weights.require_all_written()
     for name in structure["outputs"]:
         builder.output(name, values[name])
@@ -109,21 +122,14 @@ def _with_description(builder: Builder, network: Network) -> bytes:
     return with_labels(builder.file(network.name, metadata), labels)
 
 
-def _written(layer: Layer, entry: Mapping[str, Any]) -> Value:
-    """Write a layer with its activation. The last operator's result gets the layer's name."""
-    write = WRITERS.get(entry["operation"])
+def _written(layer: Layer) -> Value:
+    """Write a layer with its activation, in floats."""
+    write = WRITERS.get(layer.operation)
     if write is None:  # an operation of training
-        raise UnsupportedError(
-            f"layer {layer.name!r}: TensorFlow Lite has no operator for {entry['operation']}"
-        )
+        raise UnsupportedError(f"layer {layer.name!r}: TensorFlow Lite has no operator for {layer.operation}")
     result = write(layer)
     left = layer.take_activation()
-    if left is not None:
-        result = activation(layer, result, left)
-    if result in layer.inputs:
-        return result
-    layer.builder.rename(result, layer.name)
-    return result
+    return result if left is None else activation(layer, result, left)
 
 
 def _broadcasting(structure: Mapping[str, Any]) -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,7 @@ class Layer:
     ) -> None:
         self.builder = builder
         self.name: str = entry["name"]
+        self.operation: str = entry["operation"]
         self.attributes: Mapping[str, Any] = entry["attributes"]
         self.inputs = inputs
         self.shape = shape
@@ -129,14 +131,25 @@ class Layer:
         """Add a constant of one number, with the type and quantization of `like`; None: float32."""
         if like is None or like.grid is None:
             return self.builder.constant(np.asarray(value, np.float32), f"{self.name}/{role}")
-        grid, limits = like.grid, np.iinfo(like.grid.dtype)
-        nearest = np.clip(np.rint(value / grid.step) + grid.zero_point, limits.min, limits.max)
-        return self.builder.constant(
-            nearest.astype(grid.dtype),
+        return self._of_integers(np.asarray(value), role, like.grid)
+
+    def integers(self, values: Array, role: str) -> Value:
+        """Add a constant with the layer's integers nearest to these numbers."""
+        assert self.grid is not None
+        return self._of_integers(values, role, self.grid)
+
+    def _of_integers(self, values: Array, role: str, grid: Grid) -> Value:
+        limits = np.iinfo(grid.dtype)
+        steps = values.astype(np.float64) / grid.step
+        # Ties are rounded away from zero, as in LiteRT.
+        nearest = np.copysign(np.floor(np.abs(steps) + 0.5), steps) + grid.zero_point
+        made = self.builder.constant(
+            np.clip(nearest, limits.min, limits.max).astype(grid.dtype),
             f"{self.name}/{role}",
             scales=np.asarray([grid.step]),
             zero_points=np.asarray([grid.zero_point]),
         )
+        return replace(made, grid=grid)
 
     def weight(self, role: str) -> NDArray[np.float32] | None:
         """Return a weight of this layer as floats; None if it is not set."""
@@ -156,7 +169,7 @@ class Layer:
             order: a transposition of the weight, or None.
             shape: the shape after the transposition; None: unchanged. The axis of the outputs must stay.
         """
-        return self.weights.written(self.name, role, order, shape, of_integers=self.grid is not None)
+        return self.weights.written(self.name, role, order, shape, self.grid)
 
 
 def _fused_name(neuron: Neuron) -> str:

@@ -19,10 +19,15 @@ def reduced(layer: Layer, kind: str, x: Value, axes: Sequence[int]) -> Value:
     return layer.add(kind, x, layer.constant(list(axes), "axes"), shape=shape, keeps_axes=True)
 
 
+def reduction_axis(layer: Layer, x: Value) -> int:
+    """Return the number of the axis that a reduction reduces."""
+    return len(x.shape) - _AXES[layer.attributes["axis"]]
+
+
 def reduction(layer: Layer) -> Value:
     """Write a reduction of one axis, which stays with the extent 1."""
     (x,), kind = layer.inputs, layer.attributes["kind"]
-    axes = [len(x.shape) - _AXES[layer.attributes["axis"]]]
+    axes = [reduction_axis(layer, x)]
     if kind in _PLAIN:
         return reduced(layer, _PLAIN[kind], x, axes)
     if kind == "log_sum_exp":

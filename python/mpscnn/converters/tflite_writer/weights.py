@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn.converters.integer_limits import Grid
 from mpscnn.converters.tflite_writer.builder import Builder, Value
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -55,25 +56,26 @@ class Weights:
         role: str,
         order: tuple[int, ...] | None,
         shape: tuple[int, ...] | None,
-        *,
-        of_integers: bool,
+        grid: Grid | None,
     ) -> Value:
         """Add a weight, which must be set, to the graph.
 
-        With `of_integers` the result has the layer's integers. Otherwise the result is floats, and weights that the
-        file stores in another type pass through a DEQUANTIZE.
+        With `grid`, the quantization of the layer's result, the result is the weight's integers. Otherwise the result
+        is floats, and weights that the file stores in another type pass through a DEQUANTIZE.
         """
         values = self.required(layer, role)
         name = f"{layer}/{role}"
         integers, scales, zero_points = self.stored(layer, role)
-        if of_integers or (self._dtype == "uint8" and len(scales) and integers.dtype == np.uint8):
+        if grid is not None or (self._dtype == "uint8" and len(scales) and integers.dtype == np.uint8):
             self._written.add((layer, role))
-            constant = self._of_integers(name, _arranged(integers, order, shape), scales, zero_points, order)
-            return constant if of_integers else self._numbers_of(constant, name)
-        arranged = _arranged(values, order, shape)
+            is_uint8 = grid is not None and grid.dtype == np.uint8
+            arranged = _arranged(integers, order, shape)
+            constant = self._of_integers(name, arranged, scales, zero_points, order, is_uint8=is_uint8)
+            return constant if grid is not None else self._numbers_of(constant, name)
+        floats = _arranged(values, order, shape)
         if self._dtype == "float16" and role == "weight":
-            return self._numbers_of(self._builder.constant(_halves(arranged, name), name), name)
-        return self._builder.constant(arranged, name)
+            return self._numbers_of(self._builder.constant(_halves(floats, name), name), name)
+        return self._builder.constant(floats, name)
 
     def require_all_written(self) -> None:
         """Raise UnsupportedError if the 8-bit weights of a layer were written as floats, although integers stay."""
@@ -101,12 +103,14 @@ class Weights:
         scales: NDArray[np.float32],
         zero_points: NDArray[np.float32],
         order: tuple[int, ...] | None,
+        *,
+        is_uint8: bool,
     ) -> Value:
-        """Add a constant of integers. Weights with the zero point 128 become int8 with the zero point 0."""
+        """Add a constant of integers. Unless the layer computes with uint8, weights become int8."""
         zeros = np.rint(zero_points).astype(np.int64)
         if integers.dtype == np.int32:
             zeros = np.zeros_like(zeros)
-        elif len(zeros) > 1 or np.all(zeros == _STORED_ZERO):
+        elif not is_uint8:
             integers, zeros = (integers.astype(np.int16) - _STORED_ZERO).astype(np.int8), zeros - _STORED_ZERO
         axis = 0 if order is None or len(scales) == 1 else order.index(0)
         return self._builder.constant(integers, name, scales=scales, zero_points=zeros, axis=axis)

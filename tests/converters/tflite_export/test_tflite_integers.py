@@ -1,0 +1,162 @@
+"""Quantised networks are written in integers, with the same bits in LiteRT as here, and read back the same."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from command_line import call
+from converters.integer_networks import branched, in_integers, mixed
+from converters.quantized_files import OPERATORS, RandomFile
+from exact_engines import invoke_litert, litert_interpreter
+from numpy.typing import NDArray
+from quantized_networks import noise
+
+import mpscnn
+from mpscnn import Network
+from mpscnn.converters import read_network
+from mpscnn.converters.tflite.file import read_tflite
+from mpscnn.converters.tflite_writer.export import to_tflite
+
+Array = NDArray[Any]
+
+
+def efficient() -> Network:
+    network = mpscnn.models.efficientnet_b0(input_size=(64, 64), classes=10)
+    network.initialize_weights(seed=1)
+    return mpscnn.quantize(network, noise(2, 64, 64, 3))[0]
+
+
+def v3() -> Network:
+    network = mpscnn.models.mobilenet_v3_small(input_size=(64, 64), classes=10)
+    network.initialize_weights(seed=1)
+    return mpscnn.quantize(network, noise(2, 64, 64, 3))[0]
+
+
+@cache
+def bundled() -> Network:
+    model = mpscnn.load("cifar10_mobilenet_v2", device="cpu")
+    return mpscnn.quantize(model, [mpscnn.samples.photo("cat")])[0]
+
+
+def stored(x: Array, described: dict[str, Any]) -> Array:
+    """Return numbers as the integers of an input, and floats unchanged."""
+    if described["dtype"] == np.float32:
+        return x
+    (scale, zero_point), limits = described["quantization"], np.iinfo(described["dtype"])
+    steps = x / np.float32(scale)
+    nearest = np.copysign(np.floor(np.abs(steps) + 0.5), steps) + zero_point
+    return np.clip(nearest, limits.min, limits.max).astype(described["dtype"])
+
+
+def litert(content: bytes, *inputs: Array) -> list[Array]:
+    """Return the results of a file in LiteRT as numbers of steps: integer minus zero point."""
+    interpreter = litert_interpreter(content)
+    described = interpreter.get_input_details()
+    invoke_litert(interpreter, *(stored(x, one) for x, one in zip(inputs, described, strict=True)))
+    return [
+        interpreter.get_tensor(one["index"]).astype(np.int64) - one["quantization"][1]
+        for one in interpreter.get_output_details()
+    ]
+
+
+def here(network: Network, *inputs: Array) -> list[Array]:
+    """Return the results of a network in integers as numbers of steps."""
+    given = {tensor.name: x for tensor, x in zip(network.inputs, inputs, strict=True)}
+    found: Any = network.compile(device="cpu", precision="int8").session().run(given)
+    structure = network.to_dict()
+    scales = {
+        entry["name"]: entry["quantization"]["scale"] for entry in [*structure["inputs"], *structure["nodes"]]
+        if "quantization" in entry
+    }  # fmt: skip
+    results = found if isinstance(found, dict) else {network.outputs[0].name: found}
+    return [np.rint(values / scales[name]).astype(np.int64) for name, values in results.items()]
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8"])
+@pytest.mark.parametrize("kind", [*OPERATORS, "LEAKY_RELU", "LOGISTIC", "TANH"])
+def test_every_operator_of_integers(kind: str, dtype: str, tmp_path: Path) -> None:
+    """A network of integers of any operator, written and run in LiteRT, has the bits of this engine."""
+    for seed in range(3):
+        given = RandomFile(kind, dtype, seed)
+        path = tmp_path / f"{seed}.tflite"
+        path.write_bytes(given.content)
+        network, file = read_network(path), read_tflite(path)
+        inputs = []
+        for number, integers in zip(file.inputs, given.inputs, strict=True):
+            grid = file.tensors[number].quantization
+            assert grid is not None
+            inputs.append((integers - grid.zero_points[0].astype(np.float32)) * grid.scales[0])
+        for found, right in zip(
+            litert(to_tflite(network, dtype="uint8"), *inputs), here(network, *inputs), strict=True
+        ):
+            assert np.array_equal(found, right), f"seed {seed}"
+
+
+@pytest.mark.parametrize("build", [branched, bundled, v3, pytest.param(efficient, marks=pytest.mark.full)])
+def test_whole_networks(build: Callable[[], Network], tmp_path: Path) -> None:
+    network = build()
+    content = to_tflite(network, dtype="uint8")
+    shape = [extent or 0 for extent in network.input.shape[1:]]
+    x = np.random.default_rng(2).uniform(-1, 1, (2, *shape)).astype(np.float32)
+    (found,), (right,) = litert(content, x), here(network, x)
+    assert np.array_equal(found, right)
+    path = tmp_path / "one.tflite"
+    network.save(path)
+    assert path.read_bytes() == content
+    read = read_network(path)
+    assert [(node["name"], node["operation"]) for node in read.to_dict()["nodes"]] == [
+        (node["name"], node["operation"]) for node in network.to_dict()["nodes"]
+    ]
+    assert np.array_equal(in_integers(read, x), in_integers(network, x))
+    floats = [np.asarray(one.compile(device="cpu").run(x)) for one in (read, network)]
+    assert np.array_equal(*floats)
+    if network.preprocess is not None:
+        assert mpscnn.Model(read).preprocess == mpscnn.Model(network).preprocess
+
+
+def test_files_are_as_small_as_their_integers(tmp_path: Path) -> None:
+    network = bundled()
+    network.save(tmp_path / "integers.tflite")
+    network.save(tmp_path / "floats.tflite", dtype="float32")
+    sizes = [(tmp_path / f"{name}.tflite").stat().st_size for name in ("integers", "floats")]
+    assert sizes[0] < 0.4 * sizes[1]
+    kinds = Counter(operator.kind for operator in read_tflite(tmp_path / "integers.tflite").operators)
+    assert not kinds["DEQUANTIZE"]
+    details = [one["dtype"] for one in litert_interpreter(tmp_path / "integers.tflite").get_input_details()]
+    assert details == [np.int8]
+
+
+def test_layers_that_are_kept_in_float32(tmp_path: Path) -> None:
+    network = mixed()
+    x = np.random.default_rng(1).uniform(-1, 1, (4, 12, 12, 3)).astype(np.float32)
+    network.save(tmp_path / "mixed.tflite")
+    (found,), (right,) = litert((tmp_path / "mixed.tflite").read_bytes(), x), here(network, x)
+    # The floats differ in their last digits, so some of them are rounded to the next integer.
+    assert np.abs(found - right).max() <= 1
+    assert (found == right).mean() > 0.99
+    read = read_network(tmp_path / "mixed.tflite")
+    assert np.array_equal(in_integers(read, x), in_integers(network, x))
+
+
+def test_what_has_no_integers(tmp_path: Path) -> None:
+    network = Network((4, 4, 3), name="floats")
+    network.output(network.conv2d(network.input, 2, 1))
+    network.initialize_weights()
+    with pytest.raises(mpscnn.ParameterError, match="network 'floats' has no integers to write as uint8"):
+        network.save(tmp_path / "one.tflite", dtype="uint8")
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("ai_edge_litert")
+    model, output = tmp_path / "model.safetensors", tmp_path / "model.tflite"
+    branched().save(model)
+    assert call("convert", str(model), str(output)) == 0
+    shown = capsys.readouterr().out
+    assert "(uint8)" in shown
+    assert "checked against" in shown
