@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import pytest
 from converters.torch_writer import safetensors_file, state_dict_file, state_of
-from project_scripts import script
 from systems import MEMORY_CODE, needs_proc
 from tiers import with_full
 
@@ -63,8 +62,7 @@ def _safetensors(network: mpscnn.Network, path: Path) -> None:
 
 
 def _tflite(network: mpscnn.Network, path: Path) -> None:
-    writer = script("benchmarks", "peer_files.tflite_writer")
-    writer.write_tflite(network, (1, 224, 224, 3), path)
+    network.save(path, dtype="float32")
 
 
 def _h5(network: mpscnn.Network, path: Path) -> None:
