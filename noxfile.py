@@ -376,9 +376,9 @@ def cuda(session: nox.Session) -> None:
         session.install(*packages.CUDA)
         compiler = str(next(Path(session.virtualenv.location).rglob("bin/nvcc")))
     gpu = shutil.which("nvidia-smi") is not None
-    options = [f"-DMPSCNN_CUDA_COMPILER={compiler}", *session.posargs]
+    options = [f"-DMETAL_EMULATION_CUDA_COMPILER={compiler}", *session.posargs]
     if not gpu:
-        options.insert(0, "-DMPSCNN_CUDA_ARCHITECTURE=sm_90")
+        options.insert(0, "-DMETAL_EMULATION_CUDA_ARCHITECTURE=sm_90")
     build = build_emulation(session, "metal-cuda", *options, check=gpu)
     if not gpu:
         session.warn("no NVIDIA GPU is here: the shaders were compiled and not run")

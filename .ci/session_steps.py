@@ -228,10 +228,11 @@ def build_emulation(
     general = ("-G", "Ninja", AT_ONCE, *pybind11_options(session))
     preset = ("cmake", "--preset", "metal-emulation", "-B", str(build))
     session.run(*preset, *general, *options, external=True, silent=True)
-    targets = "_core", "tests/metal_emulation/all"
+    tests = "tests/metal_emulation", "tests/cpp/metal"
+    targets = "_core", *(f"{folder}/all" for folder in tests)
     session.run("cmake", "--build", str(build), "-j", JOBS, "--target", *targets, external=True)
-    if check:
-        run_ctest(session, f"{name}/tests/metal_emulation", **(environment or {}))
+    for folder in tests if check else ():
+        run_ctest(session, f"{name}/{folder}", **(environment or {}))
     link_package(build / "package" / "mpscnn", sorted(build.glob("_core*")))
     return build
 

@@ -169,23 +169,26 @@ def test_objective_c_stays_in_the_metal_engine() -> None:
     assert parts <= {"metal"}
 
 
-def test_the_emulation_of_metal_uses_no_file_of_the_project() -> None:
-    """It is a product of its own, into which only shaders are given. Its tests may use the test framework."""
+def test_the_emulation_of_metal_uses_nothing_of_the_project() -> None:
+    """It is a product of its own with its own build and tests, into which only shaders are given."""
     folder = PROJECT / "tests" / "metal_emulation"
-    sources = {path for path in folder.rglob("*") if path.suffix in {".h", ".mm", ".cpp", ".py"}}
-    included = re.compile(r'^\s*#\s*(?:include|import)\s*"([^"]+)"|^\s*(?:from|import)\s+(mpscnn\S*)', re.M)
+    sources = [path for path in sorted(folder.rglob("*")) if path.suffix in {".h", ".mm", ".cpp", ".py"}]
+    included = re.compile(r'^\s*#\s*(?:include|import)\s*"([^"]+)"', re.MULTILINE)
+    places = [folder / place for place in (".", "cuda", "shading_language", "tests")]
     foreign = [
-        (str(path.relative_to(folder)), name)
-        for path in sorted(sources)
-        if folder / "tests" not in path.parents
-        for header, module in included.findall(path.read_text("utf-8"))
-        if (name := header or module)
-        and not any(
-            (place / name).is_file()
-            for place in (path.parent, folder, folder / "shading_language", folder / "cuda")
-        )
+        f"{path.relative_to(folder)}: {name}"
+        for path in sources
+        for name in included.findall(path.read_text("utf-8"))
+        if not any((place / name).is_file() for place in (path.parent, *places))
+    ]
+    own_name = re.compile(r"\b(?:mpscnn(?:::|[_/.]\w)|MPSCNN_)|(?:from|import) mpscnn\b|PROJECT_SOURCE_DIR")
+    users = [
+        str(path.relative_to(folder))
+        for path in [*sources, *folder.rglob("CMakeLists.txt"), *folder.rglob("*.metal")]
+        if own_name.search(path.read_text("utf-8"))
     ]
     assert foreign == []
+    assert users == []
 
 
 def test_streams_of_the_cpp_library_stay_out() -> None:

@@ -2,7 +2,9 @@
 // that a test makes, as a caller of the header does.
 #pragma once
 
-#include "emulation_check.h"
+#include "tests/cpp/check.h"
+
+#include "tests/metal_emulation/tests/emulation_check.h"
 
 #import <mpscnn/metal.h>
 

@@ -206,35 +206,3 @@ CLEAN_TEST(what_core_video_cannot_do_is_refused) {
     CHECK(refused(run(pixel_buffer(kCVPixelFormatType_32BGRA, true, {&bytes})), MPSCNN_ERROR_STATE,
                   "committed"));
 }
-
-TEST(rules_of_pixel_buffers) {
-    const auto with_buffer = [](auto use) {
-        CVPixelBufferRef buffer = nullptr;
-        CVPixelBufferCreate(nullptr, 2, 2, kCVPixelFormatType_32BGRA, nullptr, &buffer);
-        use(buffer);
-        CVPixelBufferRelease(buffer);
-    };
-    BREAKS("that is not locked",
-           with_buffer([](CVPixelBufferRef buffer) { CVPixelBufferGetBaseAddress(buffer); }));
-    BREAKS("that is locked is released",
-           with_buffer([](CVPixelBufferRef buffer) { CVPixelBufferLockBaseAddress(buffer, 0); }));
-    const auto texture_of_buffer = [](CVPixelBufferRef buffer, std::size_t columns) {
-        CVMetalTextureCacheRef cache = nullptr;
-        CVMetalTextureRef texture = nullptr;
-        CVMetalTextureCacheCreate(nullptr, nullptr, device(), nullptr, &cache);
-        CVMetalTextureCacheCreateTextureFromImage(nullptr, cache, buffer, nullptr, MTLPixelFormatBGRA8Unorm,
-                                                  columns, height, 0, &texture);
-        if (texture) CFRelease(texture);
-        CFRelease(cache);
-        CVPixelBufferRelease(buffer);
-    };
-    const auto bytes = bytes_of(width * height * 4);
-    BREAKS("without an IOSurface",
-           texture_of_buffer(pixel_buffer(kCVPixelFormatType_32BGRA, false, {&bytes}), width));
-    BREAKS("of another size than its plane",
-           texture_of_buffer(pixel_buffer(kCVPixelFormatType_32BGRA, true, {&bytes}), width - 1));
-    BREAKS("unlocked more often", with_buffer([](CVPixelBufferRef buffer) {
-               CVPixelBufferUnlockBaseAddress(buffer, 0);
-               CVPixelBufferLockBaseAddress(buffer, 0);
-           }));
-}

@@ -1,5 +1,7 @@
 // Checks that photos in textures give the same input as photos in memory.
-#import "emulation_check.h"
+#include "tests/cpp/check.h"
+
+#import "tests/metal_emulation/tests/emulation_check.h"
 
 #include "core/half.h"
 #include "metal/encoding/preprocess.h"

@@ -4,9 +4,12 @@
 #import <MetalPerformanceShaders/MetalPerformanceShaders.h>
 
 #include "metal/metal_emulation.h"
-#include "tests/cpp/check.h"
+#ifndef TEST // another project may include its own TEST, CHECK and check::that before
+#include "check.h"
+#endif
 
 #include <cstdlib>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -76,6 +79,7 @@ inline std::vector<float> floats_in(id<MTLBuffer> buffer) {
     return {first, first + [buffer length] / sizeof(float)};
 }
 
+#ifdef TEST_METALLIB
 /// Return the library of tests/shaders, built by CMake.
 inline id<MTLLibrary> test_library() {
     NSError *error = nil;
@@ -96,6 +100,7 @@ inline id<MTLComputePipelineState> pipeline_of(NSString *name, int offset = 0) {
     NSError *error = nil;
     return owned([device() newComputePipelineStateWithFunction:function_of(name, offset) error:&error]);
 }
+#endif
 
 inline id<MTLCommandBuffer> command_buffer() { return [owned([device() newCommandQueue]) commandBuffer]; }
 
