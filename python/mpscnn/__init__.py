@@ -178,6 +178,8 @@ _LAZY = {
     "signal": ("convolve1d", "convolve2d", "correlate1d", "correlate2d"),
     "graph.weights": ("unpack_binary_weights",),
 }
+#: Functions of `mpscnn.converters` that users look for in the package itself.
+_CONVERTERS = {"export_onnx", "export_tflite", "export_coreml", "read_network"}
 #: Other frameworks' names of our classes and functions.
 _EXPECTED = {"SGD": "Sgd", "RMSprop": "RmsProp", "load_model": "load"}
 _MODULE_OF = {name: module for module, names in _LAZY.items() for name in names}
@@ -326,6 +328,8 @@ if not TYPE_CHECKING:  # hidden from type checkers, for which every wrong name w
             twin, hint = twin_attribute(sys.modules[__name__], "mpscnn", name)
             if twin:
                 return twin[0]
+            if name in _CONVERTERS:
+                return getattr(import_module("mpscnn.converters"), name)
             raise attribute_error("mpscnn", name, "" if name.startswith("_") else _hint(name) or hint)
         value = getattr(import_module(f"mpscnn.{_MODULE_OF[name]}"), name)
         globals()[name] = value

@@ -66,7 +66,7 @@ def one_photo(photo: Any) -> Any:
     Raises:
         ImageError: it is a video or the number of a camera. DownloadError: the URL cannot be downloaded.
     """
-    if is_whole_number(photo):
+    if is_whole_number(photo) or (isinstance(photo, str) and photo.isdecimal() and not os.path.exists(photo)):  # noqa: PTH110 - starts faster
         raise ImageError(f"{photo} is not a photo; mpscnn.video('camera:{photo}', model) reads a camera")
     if not isinstance(photo, (str, os.PathLike)):
         return photo

@@ -195,7 +195,7 @@ def twin_attribute(owner: Any, place: str, name: str) -> tuple[list[Any], str]:
         return [attrgetter(own_name)(owner)], ""
     from mpscnn._private.hints import twin_of
 
-    found = twin_of(place, name) or (place[0].isupper() and twin_of("", name)) or ""
+    found = twin_of(place, name) or (place[0].isupper() and twin_of("*", name)) or ""
     if " " in found:
         return [], f"; {found}"
     if found.startswith("mpscnn."):

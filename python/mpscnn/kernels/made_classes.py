@@ -16,6 +16,7 @@ from typing import Any
 from mpscnn import _core
 from mpscnn.kernels import properties as property_types
 from mpscnn.kernels import scale_transform
+from mpscnn.kernels.apple_names import property_hint
 from mpscnn.kernels.class_table import BASES, CLASSES, DESCRIPTORS, PLAIN
 from mpscnn.kernels.named_fields import NamedFields
 from mpscnn.kernels.properties import Property, PropertyOwner
@@ -150,7 +151,8 @@ def _constructor(takes: str, known: Mapping[str, Any], make: Callable[..., None]
         try:
             bound = signature.bind(self, *given, **properties)
         except TypeError as error:
-            raise TypeError(f"{type(self).__name__}: {error}") from None
+            hints = [property_hint(name, list(signature.parameters)) for name in properties]
+            raise TypeError(f"{type(self).__name__}: {error}{''.join(hints[:1])}") from None
         bound.apply_defaults()
         arguments = bound.arguments
         make(self, **{name: arguments[name] for name in list(arguments)[1:-1]}, **arguments["properties"])

@@ -11,6 +11,7 @@ from mpscnn.errors import ParameterError
 from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
+from mpscnn.graph.weight_layout import WeightLayout
 from mpscnn.models.mobilenet import Size, Weights, image_size, load_weights
 from mpscnn.models.photo_transforms import TORCHVISION, PhotoTransform
 
@@ -44,12 +45,14 @@ class Classifier(ABC):
         input_size: Size | None = None,
         classes: int = 1000,
         output: str = "logits",
+        layout: WeightLayout | None = None,
     ) -> Network:
         """Return the network: (n, height, width, 3), with the preprocessing of published weights -> (n, classes).
 
         Args:
             weights: None (load them later), a mapping as for `Network.load_weights`, or a model file or registry
                 name with exactly this architecture. PyTorch files are converted (`mpscnn.converters`).
+            layout: the order of axes of arrays, as for `Network.load_weights`.
             input_size: one number, or (height, width), at least 32; None: the architecture's default.
             classes: 1000 for ImageNet.
             output: "logits", as in PyTorch, or "softmax" for probabilities.
@@ -66,7 +69,7 @@ class Classifier(ABC):
         )
         logits = self._logits(net, net.input, whole_number("classes", classes))
         net.output(net.softmax(logits, name="softmax") if output == "softmax" else logits)
-        return load_weights(net, weights)
+        return load_weights(net, weights, layout)
 
     def _published_photos(self) -> PhotoTransform:
         """Return how photos become inputs for the network's published weights."""

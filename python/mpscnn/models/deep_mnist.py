@@ -18,7 +18,7 @@ from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn._private.files import convert_write_errors, is_folder, read_content, replace_atomically
 from mpscnn.errors import ParameterError, WeightsError
 from mpscnn.graph.network import Network
-from mpscnn.graph.weight_layout import OwnWeights
+from mpscnn.graph.weight_layout import OwnWeights, WeightLayout
 from mpscnn.models.mobilenet import Weights, weight_arrays
 
 _LAYERS = ("conv1", "conv2", "fc1", "fc2")
@@ -32,6 +32,7 @@ def deep_mnist(
     hidden: int = 1024,
     output: str = "softmax",
     name: str = "deep_mnist",
+    layout: WeightLayout | None = None,
 ) -> Network:
     """Return Deep MNIST: (n, 28, 28, 1) in 0..1, white digits on black -> (n, 10).
 
@@ -40,6 +41,7 @@ def deep_mnist(
     Args:
         weights: None (load them later), a mapping as for `Network.load_weights`, the folder of the eight files
             W_conv1, b_conv1 ... W_fc2, b_fc2, or a model file or registry name with exactly this architecture.
+        layout: the order of axes of arrays, as for `Network.load_weights`.
         channels: the channels of the two convolutions.
         hidden: the features of fc1. The bundled model "digits" has channels=(16, 32), hidden=128.
         output: "softmax" for probabilities, "logits" for the values before it.
@@ -65,7 +67,7 @@ def deep_mnist(
         return net
     if not isinstance(weights, Mapping):
         weights = _read_files(net, Path(weights)) if is_folder(weights) else weight_arrays(weights)
-    net.load_weights(weights)
+    net.load_weights(weights, layout=layout)
     return net
 
 

@@ -9,6 +9,7 @@ from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn.errors import ParameterError
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
+from mpscnn.graph.weight_layout import WeightLayout
 from mpscnn.models.mobilenet import (
     Size,
     Weights,
@@ -36,6 +37,7 @@ def deeplab_v3(
     output_stride: int = 16,
     atrous_rates: Sequence[int] = (),
     output: str = "logits",
+    layout: WeightLayout | None = None,
 ) -> Network:
     """Return DeepLabv3: (n, height, width, 3) in -1..1 (preprocessing "tensorflow") -> (n, height, width, classes).
 
@@ -44,6 +46,7 @@ def deeplab_v3(
 
     Args:
         weights: as for `mobilenet_v2`.
+        layout: the order of axes of arrays, as for `Network.load_weights`.
         depth_multiplier: the width of the MobileNet relative to the article's, 0.1 to 4. At 1 widths are rounded to
             multiples of 8, otherwise not, as in TensorFlow's published DeepLabs.
         input_size: one number, or (height, width), at least 32; the published networks have 513.
@@ -60,7 +63,7 @@ def deeplab_v3(
     net = Network(input=(*image_size(input_size), 3), name="deeplab_v3")
     x = _backbone(net, depth_multiplier, output_stride)
     x = _pyramid(net, x, atrous_rates)
-    return _with_head(net, x, classes, output, weights)
+    return _with_head(net, x, classes, output, weights, layout)
 
 
 @accept_foreign_arguments
@@ -73,6 +76,7 @@ def deeplab_v3_plus(
     output_stride: int = 16,
     atrous_rates: Sequence[int] | None = None,
     output: str = "logits",
+    layout: WeightLayout | None = None,
 ) -> Network:
     """Return DeepLabv3+: `deeplab_v3` with a decoder.
 
@@ -84,6 +88,7 @@ def deeplab_v3_plus(
     Args:
         atrous_rates: None: the article's, 6, 12, 18 for output stride 16, twice that for 8.
         weights, depth_multiplier, input_size, classes, output_stride, output: as for `deeplab_v3`.
+        layout: the order of axes of arrays, as for `Network.load_weights`.
 
     Raises:
         ParameterError: an argument is out of its range. WeightsError: the weights do not fit.
@@ -92,7 +97,7 @@ def deeplab_v3_plus(
     x = _backbone(net, depth_multiplier, output_stride)
     x = _pyramid(net, x, ARTICLE_RATES[output_stride] if atrous_rates is None else atrous_rates)
     x = _decoder(net, x, net[_LOW_LEVEL_LAYER])
-    return _with_head(net, x, classes, output, weights)
+    return _with_head(net, x, classes, output, weights, layout)
 
 
 def _backbone(net: Network, depth_multiplier: float, output_stride: int) -> Tensor:
@@ -142,7 +147,9 @@ def _upsampled(net: Network, x: Tensor, like: Tensor, name: str) -> Tensor:
     return net.resize(x, (height, width), alignment="corners", name=name)
 
 
-def _with_head(net: Network, x: Tensor, classes: int, output: str, weights: Weights) -> Network:
+def _with_head(
+    net: Network, x: Tensor, classes: int, output: str, weights: Weights, layout: WeightLayout | None
+) -> Network:
     if output not in _OUTPUTS:
         raise ParameterError(f"output must be {', '.join(map(repr, _OUTPUTS))}, got {output!r}")
     x = net.conv2d(x, classes, 1, name="logits")
@@ -152,4 +159,4 @@ def _with_head(net: Network, x: Tensor, classes: int, output: str, weights: Weig
     elif output == "labels":
         x = net.argmax(x, name="labels")
     net.output(x)
-    return load_weights(net, weights)
+    return load_weights(net, weights, layout)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mpscnn.graph.features import extractor_network
 from mpscnn.graph.network import Network
-from mpscnn.graph.weight_layout import OwnWeights
+from mpscnn.graph.weight_layout import OwnWeights, WeightLayout
 from mpscnn.models.mobilenet import (
     Size,
     Weights,
@@ -28,6 +28,7 @@ def mobilenet_v1_features(
     depth_multiplier: float = 1.0,
     input_size: Size = 224,
     shallow: bool = False,
+    layout: WeightLayout | None = None,
 ) -> Network:
     """Return a network that computes the feature maps of MobileNet V1.
 
@@ -38,6 +39,7 @@ def mobilenet_v1_features(
 
     Args:
         weights: as for `mobilenet_v1`. The last layer of a classifier's weights is ignored.
+        layout: the order of axes of arrays, as for `Network.load_weights`.
         extract_layers: the names of the outputs, in this order. SSD reads "pointwise11" and "pointwise13".
         pooling: None: feature maps (n, height, width, channels); "global": each channel's mean, (n, channels), in
             outputs named "<layer>/pooled".
@@ -49,7 +51,7 @@ def mobilenet_v1_features(
     """
     net = Network(input=(*image_size(input_size), 3), name="mobilenet_v1_features")
     mobilenet_v1_layers(net, net.input, depth_multiplier=depth_multiplier, shallow=shallow)
-    return _extractor(net, weights, extract_layers, pooling)
+    return _extractor(net, weights, layout, extract_layers, pooling)
 
 
 def mobilenet_v2_features(
@@ -59,6 +61,7 @@ def mobilenet_v2_features(
     pooling: str | None = None,
     depth_multiplier: float = 1.0,
     input_size: Size = 224,
+    layout: WeightLayout | None = None,
 ) -> Network:
     """Return a network that computes the feature maps of MobileNet V2.
 
@@ -69,6 +72,7 @@ def mobilenet_v2_features(
 
     Args:
         weights: as for `mobilenet_v2`. The last layer of a classifier's weights is ignored.
+        layout: the order of axes of arrays, as for `Network.load_weights`.
         extract_layers: the names of the outputs, in this order. SSDLite reads "expand14" and "conv_last".
         pooling, depth_multiplier, input_size: as for `mobilenet_v1_features`.
 
@@ -79,13 +83,15 @@ def mobilenet_v2_features(
     net = Network(input=(*image_size(input_size), 3), name="mobilenet_v2_features")
     x = mobilenet_v2_blocks(net, net.input, depth_multiplier=depth_multiplier)
     mobilenet_v2_last(net, x, depth_multiplier=depth_multiplier)
-    return _extractor(net, weights, extract_layers, pooling)
+    return _extractor(net, weights, layout, extract_layers, pooling)
 
 
-def _extractor(net: Network, weights: Weights, layers: Layers, pooling: str | None) -> Network:
+def _extractor(
+    net: Network, weights: Weights, layout: WeightLayout | None, layers: Layers, pooling: str | None
+) -> Network:
     if weights is not None:
         given = weight_arrays(weights)
         kept = {name: given[name] for name in given if not name.startswith("classifier.")}
         # A part of the weights of a network has the order of axes that the whole has.
-        net.load_weights(kept, layout="OHWI" if isinstance(given, OwnWeights) else None)
+        net.load_weights(kept, layout="OHWI" if isinstance(given, OwnWeights) else layout)
     return extractor_network(net, layers, pooling)

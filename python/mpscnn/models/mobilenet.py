@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from os import PathLike
 from typing import Any
@@ -9,9 +10,10 @@ from typing import Any
 from mpscnn._private.arguments import pair
 from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn._private.model_name import read_weights
-from mpscnn.errors import ParameterError
+from mpscnn.errors import ParameterError, WeightsError
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
+from mpscnn.graph.weight_layout import WeightLayout
 
 Size = int | tuple[int, int]
 Weights = Mapping[str, Any] | str | PathLike[str] | None
@@ -49,6 +51,7 @@ def mobilenet_v1(
     classes: int = 1001,
     output: str = "softmax",
     shallow: bool = False,
+    layout: WeightLayout | None = None,
 ) -> Network:
     """Return MobileNet V1: (n, height, width, 3) in -1..1 (preprocessing "tensorflow") -> (n, classes).
 
@@ -57,6 +60,7 @@ def mobilenet_v1(
     Args:
         weights: None (load them later), a mapping as for `Network.load_weights`, or a model file or registry
             name with exactly this architecture.
+        layout: the order of axes of arrays, as for `Network.load_weights`.
         depth_multiplier: the width of every layer relative to the article's, 0.1 to 4; each has at least 8 channels.
         input_size: one number, or (height, width), at least 32; the article uses 128, 160, 192 and 224.
         classes: 1001 in TensorFlow's files, where class 0 is the background.
@@ -68,7 +72,7 @@ def mobilenet_v1(
     """
     net = Network(input=(*image_size(input_size), 3), name="mobilenet_v1")
     x = mobilenet_v1_layers(net, net.input, depth_multiplier=depth_multiplier, shallow=shallow)
-    return _with_head(net, x, classes, output, weights)
+    return _with_head(net, x, classes, output, weights, layout)
 
 
 @accept_foreign_arguments
@@ -79,6 +83,7 @@ def mobilenet_v2(
     input_size: Size = 224,
     classes: int = 1001,
     output: str = "softmax",
+    layout: WeightLayout | None = None,
 ) -> Network:
     """Return MobileNet V2: (n, height, width, 3) in -1..1 (preprocessing "tensorflow") -> (n, classes).
 
@@ -88,6 +93,7 @@ def mobilenet_v2(
     Args:
         weights: None (load them later), a mapping as for `Network.load_weights`, or a model file or registry
             name with exactly this architecture.
+        layout: the order of axes of arrays, as for `Network.load_weights`.
         depth_multiplier: the width of every layer relative to the article's, 0.1 to 4. Channels are rounded to
             multiples of 8. If it is below 1, the last convolution still has 1280 channels.
         input_size: one number, or (height, width), at least 32.
@@ -100,7 +106,7 @@ def mobilenet_v2(
     net = Network(input=(*image_size(input_size), 3), name="mobilenet_v2")
     x = mobilenet_v2_blocks(net, net.input, depth_multiplier=depth_multiplier)
     x = mobilenet_v2_last(net, x, depth_multiplier=depth_multiplier)
-    return _with_head(net, x, classes, output, weights)
+    return _with_head(net, x, classes, output, weights, layout)
 
 
 def mobilenet_v1_layers(
@@ -178,19 +184,33 @@ def round_channels(channels: float, divisor: int = 8) -> int:
     return rounded + divisor if rounded < 0.9 * channels else rounded
 
 
-def _with_head(net: Network, x: Tensor, classes: int, output: str, weights: Weights) -> Network:
+def _with_head(
+    net: Network, x: Tensor, classes: int, output: str, weights: Weights, layout: WeightLayout | None
+) -> Network:
     if output not in ("softmax", "logits"):
         raise ParameterError(f"output must be 'softmax' or 'logits', got {output!r}")
     x = net.global_average_pool2d(x, name="pool")
     x = net.flatten(net.conv2d(x, classes, 1, name="classifier"), name="logits")
     net.output(net.softmax(x, name="softmax") if output == "softmax" else x)
-    return load_weights(net, weights)
+    return load_weights(net, weights, layout)
 
 
-def load_weights(net: Network, weights: Weights) -> Network:
-    """Load the weights, if there are any, and return the network."""
-    if weights is not None:
-        net.load_weights(weight_arrays(weights))
+def load_weights(net: Network, weights: Weights, layout: WeightLayout | None = None) -> Network:
+    """Load the weights, if there are any, and return the network. `layout` is for arrays."""
+    if weights is None:
+        return net
+    if layout is not None and not isinstance(weights, Mapping):
+        raise ParameterError(f"layout is for arrays, got {weights!r}: files state the order of their axes")
+    arrays = weight_arrays(weights)
+    try:
+        net.load_weights(arrays, layout=layout)
+    except WeightsError as error:
+        if isinstance(weights, Mapping):
+            raise
+        raise WeightsError(
+            f"{error}; mpscnn.load({os.fspath(weights)!r}).network has the layers of these weights, and its "
+            "replace_head(classes) other classes"
+        ) from error
     return net
 
 

@@ -10,6 +10,7 @@ from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn.errors import ParameterError
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
+from mpscnn.graph.weight_layout import WeightLayout
 from mpscnn.models.blocks import convolution
 from mpscnn.models.mobilenet import Size, Weights, image_size, load_weights
 from mpscnn.models.mobilenet_v3 import LARGE, MobileNetV3
@@ -37,12 +38,19 @@ class Segmenter(ABC):
 
     @accept_foreign_arguments
     def __call__(
-        self, weights: Weights = None, *, input_size: Size = 520, classes: int = 21, output: str = "logits"
+        self,
+        weights: Weights = None,
+        *,
+        input_size: Size = 520,
+        classes: int = 21,
+        output: str = "logits",
+        layout: WeightLayout | None = None,
     ) -> Network:
         """Return the network: (n, height, width, 3), preprocessing "torch" -> (n, height, width, classes).
 
         Args:
             weights: as for `resnet18`.
+            layout: the order of axes of arrays, as for `Network.load_weights`.
             input_size: one number, or (height, width), at least 32.
             classes: 21 for Pascal VOC, including the background.
             output: "logits", as in PyTorch, "softmax" for probabilities, or "labels" for (n, height, width, 1) with
@@ -63,7 +71,7 @@ class Segmenter(ABC):
         elif output == "labels":
             x = net.argmax(x, name="labels")
         net.output(x)
-        return load_weights(net, weights)
+        return load_weights(net, weights, layout)
 
     @abstractmethod
     def _head(self, net: Network, features: list[Tensor], classes: int) -> Tensor:

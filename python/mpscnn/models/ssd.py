@@ -10,6 +10,7 @@ from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn.errors import ParameterError
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
+from mpscnn.graph.weight_layout import WeightLayout
 from mpscnn.models.mobilenet import (
     Size,
     Weights,
@@ -39,6 +40,7 @@ def ssd_mobilenet_v1(
     input_size: Size = 300,
     depth_multiplier: float = 1.0,
     score: str = "sigmoid",
+    layout: WeightLayout | None = None,
 ) -> Network:
     """Return SSD on MobileNet V1: (n, height, width, 3) in -1..1 (preprocessing "tensorflow") -> boxes and scores.
 
@@ -51,6 +53,7 @@ def ssd_mobilenet_v1(
     Args:
         weights: None (load them later), a mapping as for `Network.load_weights`, or a model file or registry
             name with exactly this architecture.
+        layout: the order of axes of arrays, as for `Network.load_weights`.
         classes: the number of classes without the background: 90 for COCO in TensorFlow's numbering, 20 for Pascal VOC.
         input_size: one number, or (height, width), at least 32.
         depth_multiplier: the width of every layer of the backbone and of the extra maps relative to the article's, 0.1
@@ -63,7 +66,7 @@ def ssd_mobilenet_v1(
     net = Network(input=(*image_size(input_size), 3), name="ssd_mobilenet_v1")
     last = mobilenet_v1_layers(net, net.input, depth_multiplier=depth_multiplier)
     maps = [net["pointwise11"], last, *_extra_maps(net, last, depth_multiplier, _convolution)]
-    return load_weights(add_heads(net, maps, classes, ssd_head(score=score), depthwise=1), weights)
+    return load_weights(add_heads(net, maps, classes, ssd_head(score=score), depthwise=1), weights, layout)
 
 
 @accept_foreign_arguments
@@ -74,6 +77,7 @@ def ssdlite_mobilenet_v2(
     input_size: Size = 300,
     depth_multiplier: float = 1.0,
     score: str = "sigmoid",
+    layout: WeightLayout | None = None,
 ) -> Network:
     """Return SSDLite on MobileNet V2: its extra maps and heads have depthwise separable convolutions.
 
@@ -84,7 +88,7 @@ def ssdlite_mobilenet_v2(
     x = mobilenet_v2_blocks(net, net.input, depth_multiplier=depth_multiplier)
     last = mobilenet_v2_last(net, x, depth_multiplier=depth_multiplier)
     maps = [net["expand14"], last, *_extra_maps(net, last, depth_multiplier, separable)]
-    return load_weights(add_heads(net, maps, classes, ssd_head(score=score)), weights)
+    return load_weights(add_heads(net, maps, classes, ssd_head(score=score)), weights, layout)
 
 
 def ssd_head(

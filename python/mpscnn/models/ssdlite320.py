@@ -9,6 +9,7 @@ from mpscnn._private.arguments import whole_number
 from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
+from mpscnn.graph.weight_layout import WeightLayout
 from mpscnn.models.blocks import convolution, depthwise
 from mpscnn.models.mobilenet import Size, Weights, image_size, load_weights
 from mpscnn.models.mobilenet_v3 import LARGE, MobileNetV3
@@ -24,7 +25,12 @@ _SPLIT = 13  # the block whose expansion is the first feature map
 
 @accept_foreign_arguments
 def ssdlite320_mobilenet_v3_large(
-    weights: Weights = None, *, classes: int = 90, input_size: Size = 320, reduced_tail: bool = True
+    weights: Weights = None,
+    *,
+    classes: int = 90,
+    input_size: Size = 320,
+    reduced_tail: bool = True,
+    layout: WeightLayout | None = None,
 ) -> Network:
     """Return SSDLite on MobileNet V3-Large: (n, height, width, 3) in -1..1 (preprocessing "tensorflow").
 
@@ -37,6 +43,7 @@ def ssdlite320_mobilenet_v3_large(
 
     Args:
         weights: as for `resnet18`.
+        layout: the order of axes of arrays, as for `Network.load_weights`.
         classes: the number of classes without the background: 90 for COCO.
         input_size: one number, or (height, width), at least 32.
         reduced_tail: halve the channels of the last blocks, as in the published network; False for one that was
@@ -65,7 +72,7 @@ def ssdlite320_mobilenet_v3_large(
         ]
         net.output(net.concat(rows, axis=1, name=name))
     net.detection = _detection(height, width)
-    return load_weights(net, weights)
+    return load_weights(net, weights, layout)
 
 
 def _renamed(name: str) -> str:

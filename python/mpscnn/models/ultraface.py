@@ -6,6 +6,7 @@ from mpscnn._private.arguments import whole_number
 from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
+from mpscnn.graph.weight_layout import WeightLayout
 from mpscnn.models.blocks import convolution, depthwise
 from mpscnn.models.mobilenet import Size, Weights, image_size, load_weights
 from mpscnn.models.ssd import ultraface_head
@@ -30,7 +31,13 @@ _ANCHORS = (3, 2, 2, 3)  # anchors for each point of each map
 
 
 @accept_foreign_arguments
-def ultraface_slim(weights: Weights = None, *, classes: int = 1, input_size: Size = (240, 320)) -> Network:
+def ultraface_slim(
+    weights: Weights = None,
+    *,
+    classes: int = 1,
+    input_size: Size = (240, 320),
+    layout: WeightLayout | None = None,
+) -> Network:
     """Return the slim face detector: (n, height, width, 3), (x - 127) / 128 -> boxes and scores.
 
     Layers are named like its PyTorch modules: base_net.0.0; base_net.<b>.0 and base_net.<b>.3 for block b from 1 to 12;
@@ -41,6 +48,7 @@ def ultraface_slim(weights: Weights = None, *, classes: int = 1, input_size: Siz
 
     Args:
         weights: as for `resnet18`.
+        layout: the order of axes of arrays, as for `Network.load_weights`.
         classes: the number of classes without the background.
         input_size: one number, or (height, width), at least 32.
 
@@ -66,7 +74,7 @@ def ultraface_slim(weights: Weights = None, *, classes: int = 1, input_size: Siz
     net.output(net.softmax(net.concat(scores, axis=1, name="logits"), name="scores"))
     net.detection = ultraface_head()
     net.labels = ["face"] if classes == 1 else None
-    return load_weights(net, weights)
+    return load_weights(net, weights, layout)
 
 
 def _rows(net: Network, x: Tensor, number: int, width: int, head: str) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from mpscnn import kernels
 from mpscnn._private.arguments import whole_numbers
+from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn.errors import ParameterError, ShapeError
 from mpscnn.kernels.apple_names import property_hint
 
@@ -22,6 +23,7 @@ class MPSNNImageNode:
         export_from_graph: whether the image is an additional output of the graph.
     """
 
+    @accept_foreign_arguments
     def __init__(self, shape: Sequence[int], *, label: str = "image") -> None:
         extents = whole_numbers("MPSNNImageNode: shape", shape)
         if len(extents) != 3 or min(extents) < 1:

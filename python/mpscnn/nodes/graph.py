@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mpscnn._private.arguments import require_sequence
+from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn.errors import ParameterError
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
@@ -29,6 +30,7 @@ class MPSNNGraph:
         UnsupportedError: the network's layer for a node lacks a property that is set; the message names both.
     """
 
+    @accept_foreign_arguments
     def __init__(
         self, result_image: MPSNNImageNode | Sequence[MPSNNImageNode], *, name: str = "graph"
     ) -> None:

@@ -172,6 +172,10 @@ def _unknown(name: str) -> str:
     close = difflib.get_close_matches(name, [*names(), *aliases], n=3, cutoff=0.5)
     guess = f" Did you mean {' or '.join(close)}?" if close else ""
     searched = ", ".join(str(directory) for directory in model_directories()) or "not set"
+    from mpscnn import models
+
+    if callable(getattr(models, name, None)) and name in models.__all__:
+        guess = f" mpscnn.models.{name}(weights) builds it, with weights from a file of PyTorch or arrays."
     return (
         f"unknown model {name!r}.{guess} Known: {', '.join(names())} (`mpscnn models` describes them). "
         f"Files named {name}{MODEL_SUFFIX} are looked for in the directories of MPSCNN_MODELS ({searched})."

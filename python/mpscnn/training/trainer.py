@@ -18,6 +18,7 @@ from mpscnn._private.callables import require_arguments
 from mpscnn._private.copies import NoCopies
 from mpscnn._private.expected_names import Expected, accept_foreign_arguments, conversion_hint, number_format
 from mpscnn._private.fork_safe_lock import ForkSafeLock
+from mpscnn._private.names import did_you_mean
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.class_numbers import require_same_classes
 from mpscnn.graph.network import Network
@@ -454,7 +455,10 @@ class Trainer(NoCopies, Expected, EpochLoop):
         for pattern in patterns:
             matching = fnmatch.filter(names, pattern)
             if not matching:
-                raise ParameterError(f"no layer of the network matches {pattern!r}")
+                raise ParameterError(
+                    f"no layer of the network matches {pattern!r}{did_you_mean(pattern, names)}; "
+                    "Network.layer_names() lists them"
+                )
             found.update(matching)
         return tuple(sorted(found))
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -471,6 +471,8 @@ def _of_several(photo: Any) -> str:
     """Return a hint for an error: the function that takes several photos, if the value holds several."""
     if isinstance(photo, (list, tuple)):
         return "; Model.predict takes a list of photos"
+    if isinstance(photo, Mapping):
+        return "; session.run(x) takes arrays by the names of inputs (`with model.session() as session`)"
     return "; Runner.map takes photos one after the other" if isinstance(photo, Iterator) else ""
 
 

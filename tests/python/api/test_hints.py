@@ -15,22 +15,25 @@ from guessed_objects import OBJECTS
 import mpscnn
 from mpscnn import models, onnx_backend, quantization, training
 from mpscnn._private.expected_names import option_error
-from mpscnn._private.hints import ROWS, twin_of
+from mpscnn._private.hints import ROWS, place_of, twin_of
 
 MODULES = {"mpscnn": mpscnn, "mpscnn.models": models, "mpscnn.onnx_backend": onnx_backend}
 MODULES |= {"mpscnn.quantization": quantization, "mpscnn.training": training}
 CLASSES = [name for name in OBJECTS if name != "mpscnn"]
-WORDS = [
-    (place, word, twin)
-    for places, words, twin in ROWS
-    for place in places.split() or [""]
-    for word in words.split()
-]
+WORDS = sorted(
+    {
+        (place_of(place, word), word, twin)
+        for places, words, twin in ROWS
+        for place in places.split()
+        for word in words.split()
+    }
+)
 
 
-def test_a_word_stands_once_at_each_place() -> None:
+def test_a_word_stands_once_at_each_place_of_a_short_table() -> None:
+    assert len(ROWS) <= 60
     assert len({(place, word) for place, word, _ in WORDS}) == len(WORDS)
-    assert {place for place, _, _ in WORDS} <= {"", "argument", "option", "command", *MODULES, *CLASSES}
+    assert {place for place, _, _ in WORDS} <= {"*", "argument", "option", "command", *MODULES, *CLASSES}
 
 
 @pytest.fixture(scope="module")
@@ -44,12 +47,12 @@ def test_attributes_are_forwarded_or_explained(objects: dict[str, Any]) -> None:
     for place, word, twin in WORDS:
         if place in MODULES:
             found = [outcome(MODULES[place], word, twin)]
-        elif place == "" or place in CLASSES:
-            owners = [objects[name] for name in (CLASSES if place == "" else [place])]
+        elif place == "*" or place in CLASSES:
+            owners = [objects[name] for name in (CLASSES if place == "*" else [place])]
             found = [
                 outcome(owner, word, twin)
                 for owner in owners
-                if word not in dir(owner) and (place or not twin_of(type(owner).__name__, word))
+                if word not in dir(owner) and (place != "*" or not twin_of(type(owner).__name__, word))
             ]
         else:
             continue
@@ -151,3 +154,41 @@ def test_the_names_in_leads_are_there(capsys: pytest.CaptureFixture[str]) -> Non
     for command in {name for lead in leads for name in re.findall(r"`mpscnn (\w[\w-]+)", lead)}:
         assert call(command, "--help") == 0, command
         capsys.readouterr()
+
+
+def _tiny() -> mpscnn.Network:
+    net = mpscnn.Network(input=(8, 8, 3), name="tiny")
+    net.output(net.conv2d(net.input, 4, 3, name="conv1"))
+    net.initialize_weights()
+    return net
+
+
+BUNDLED = "cifar10_mobilenet_v2"
+
+
+@pytest.mark.parametrize(
+    ("guess", "lead"),
+    [
+        (lambda: mpscnn.load("resnet50"), "mpscnn.models.resnet50(weights) builds it"),
+        (lambda: models.mobilenet_v2(weights=BUNDLED, classes=3), "replace_head(classes) other classes"),
+        (lambda: models.resnet18(BUNDLED, layout="OIHW"), "layout is for arrays"),
+        (lambda: mpscnn.Trainer(_tiny(), frozen=["conv2"]), "did you mean 'conv1'?"),
+        (lambda: mpscnn.load().predict({"x": 1}), "session.run(x) takes arrays by the names of inputs"),
+        (lambda: mpscnn.load().predict("0"), "mpscnn.video('camera:0', model) reads a camera"),
+        (lambda: mpscnn.kernels.PoolingMax(kernelWidth=2), "it is 'kernel_width' here"),
+        (lambda: mpscnn.kernels.PoolingMax(2, 2).encodeToCommandBuffer, "it is encode(commands, source"),
+        (lambda: mpscnn.kernels.MPSImageDescriptor, "it is mpscnn.ImageDescriptor here"),
+        (lambda: mpscnn.nodes.MPSNNImageNode(handle=None), "an image of a graph has a shape and a name"),
+        (lambda: mpscnn.nodes.MPSNNGraph(resultImage=None), "did you mean 'result_image'?"),
+    ],
+    ids=lambda one: one if isinstance(one, str) else "",
+)
+def test_calls_that_are_nearly_right(guess: Any, lead: str) -> None:
+    with pytest.raises((mpscnn.Error, AttributeError, TypeError)) as said:
+        guess()
+    assert lead in str(said.value)
+
+
+def test_commands_of_other_tools_after_a_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("models", "download", "mobilenet_v2") == 2
+    assert "here it is `mpscnn info MODEL`" in " ".join(capsys.readouterr().err.split())

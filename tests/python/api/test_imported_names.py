@@ -30,7 +30,10 @@ APPLE = json.loads((Path(__file__).parents[3] / "docs/apple_classes.json").read_
 
 #: Words of other frameworks with a lead, not an attribute to which they are forwarded.
 LEADS = [
-    word for place, words, twin in ROWS if "mpscnn" in place.split() and " " in twin for word in words.split()
+    word
+    for places, words, twin in ROWS
+    for word in words.split()
+    if "mpscnn" in places.split() and " " in twin and not word.startswith("-")
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -94,6 +95,10 @@ def _similar(name: str, commands: list[str]) -> str:
     return f"; did you mean {' or '.join(map(repr, found))}?"
 
 
+#: The message about arguments that a command does not take, and the first one of them.
+_EXTRA = re.compile(r"Got unexpected extra argument\(?s?\)? \((\S+?)[ )]")
+
+
 @contextmanager
 def _printable_usage() -> Iterator[None]:
     """Escape Typer's messages about wrong arguments, since they may contain file names."""
@@ -104,6 +109,9 @@ def _printable_usage() -> Iterator[None]:
         if error.ctx is None or error.message != error.ctx.get_help():
             error.message = printable(error.message)
         hint = twin_of("option", getattr(error, "option_name", ""))
+        extra = _EXTRA.match(error.message)
+        if extra and (twin := twin_of("command", extra[1])):
+            error.message += f"; {extra[1]!r} is a command of other tools: here it is `{twin}`"
         if hint and type(error).__name__ == "NoSuchOption":
             error.message, error.possibilities = f"{error.message.rstrip('.')}; {hint}", None
         raise

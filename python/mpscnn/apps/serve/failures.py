@@ -61,7 +61,10 @@ def client_disconnected() -> RefusedError:
     return RefusedError(499, "ClientGone", "the client has closed the connection")
 
 
-NO_PATH = "there is no such path; GET /docs describes the interface"
+NO_PATH = (
+    "there is no such path; GET /docs describes the interface, and GET /v2/health/ready says whether the service "
+    "works"
+)
 #: Messages about requests for paths or methods that the service does not have.
 _ABOUT_PATHS = {
     HTTPStatus.NOT_FOUND: NO_PATH,
