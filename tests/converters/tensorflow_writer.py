@@ -16,7 +16,16 @@ from numpy.typing import NDArray
 from mpscnn.converters.varints import encode as varint
 
 Array = NDArray[Any]
-NUMBERS = {"float32": 1, "int32": 3, "int64": 9, "bool": 10, "uint8": 4, "string": 7, "float16": 19}
+NUMBERS = {
+    "float32": 1,
+    "int32": 3,
+    "int64": 9,
+    "bool": 10,
+    "uint8": 4,
+    "string": 7,
+    "bfloat16": 14,
+    "float16": 19,
+}
 
 
 class Type(str):
@@ -100,7 +109,7 @@ def set_shape(target: Any, shape: Sequence[int]) -> None:
 def block(entries: Sequence[tuple[bytes, bytes]], compression: int = 0) -> bytes:
     """Return a block of a table. Each key is stored without the beginning that it shares with the key before it.
 
-    `compression` is the number that the block states. The content is not compressed.
+    `compression` is the number that the block states. With 1, the content is compressed by Snappy.
     """
     content, last = bytearray(), b""
     for key, value in entries:
@@ -109,7 +118,43 @@ def block(entries: Sequence[tuple[bytes, bytes]], compression: int = 0) -> bytes
             shared += 1
         content += varint(shared) + varint(len(key) - shared) + varint(len(value)) + key[shared:] + value
         last = key
-    return bytes(content) + struct.pack("<II", 0, 1) + bytes([compression]) + b"\0\0\0\0"
+    made = bytes(content) + struct.pack("<II", 0, 1)
+    return (compress(made) if compression == 1 else made) + bytes([compression]) + b"\0\0\0\0"
+
+
+def compress(content: bytes) -> bytes:
+    """Compress bytes by Snappy: each run of 4 to 64 bytes that occurs before becomes a copy of each kind in turn."""
+    made, position, copies, start = bytearray(varint(len(content))), 0, 0, 0
+    while position < len(content):
+        length = max(
+            (n for n in (64, 11, 4) if content.find(content[position : position + n]) < position), default=0
+        )
+        length = min(length, len(content) - position)
+        if length >= 4:
+            made += literal(content[start:position]) + copy(content, position, length, copies)
+            position, copies = position + length, copies + 1
+            start = position
+        else:
+            position += 1
+    return bytes(made + literal(content[start:]))
+
+
+def literal(content: bytes) -> bytes:
+    """Return a literal of Snappy; nothing for no bytes."""
+    if not content:
+        return b""
+    if len(content) <= 60:
+        return bytes([len(content) - 1 << 2]) + content
+    return bytes([61 << 2]) + (len(content) - 1).to_bytes(2, "little") + content
+
+
+def copy(content: bytes, position: int, length: int, number: int) -> bytes:
+    """Return a copy of Snappy of bytes that occur before. The offset has one, two or four bytes."""
+    offset = position - content.find(content[position : position + length])
+    if number % 3 == 0 and length <= 11 and offset < 2048:
+        return bytes([offset >> 8 << 5 | length - 4 << 2 | 1, offset & 255])
+    width = 2 if number % 3 == 1 else 4
+    return bytes([length - 1 << 2 | width // 2 + 1]) + offset.to_bytes(width, "little")
 
 
 def table(entries: Sequence[tuple[bytes, bytes]], *, per_block: int = 3, compression: int = 0) -> bytes:

@@ -41,6 +41,7 @@ CASES: dict[str, tuple[list[Any], dict[str, Any], list[Any]]] = {
     "Squeeze": ([[A]], {"squeeze_dims": [0]}, [A]),
     "StridedSlice": ([A, [2], [0], [-1]], NO_MASKS | {"end_mask": 1}, [[9, -7, 7]]),
     "Sub": ([A, B], {}, [[5, -9, 5]]),
+    "Transpose": ([[A, B], [1, 0]], {}, [[[7, 2], [-7, 2], [9, 4]]]),
     "Unpack": ([A], {"axis": 0}, [7, -7, 9]),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from converters.protobuf_messages import tensorflow_message
 from converters.tensorflow_writer import (
     Graph,
     Strings,
@@ -24,6 +26,7 @@ from tiers import with_full
 
 import mpscnn
 from mpscnn.converters import read_network
+from mpscnn.converters.tensorflow.bundle import Bundle
 from mpscnn.converters.tensorflow.slim import FAMILIES, _slim_name
 
 Array = NDArray[Any]
@@ -150,6 +153,100 @@ def test_shapes_are_computed_with_a_free_batch(tmp_path: Path) -> None:
     target = graph.node("Pack", batch, graph.constant(126), axis=0)
     graph.node("Reshape", image, target, name="result")
     near(run(read_network([graph.save(tmp_path / "graph.pb")])), X.reshape(2, 126))
+
+
+def unknown_shape(graph: Graph, kind: str) -> None:
+    """Let the input have no known shape: as old graphs state it, by a mark, or without the attribute."""
+    image = graph.message.node[0]
+    shape = next(one for one in image.attr if one.key == "shape")
+    shape.value.shape.Clear()
+    if kind == "old":
+        graph.message.versions.producer = 21
+        shape.value.shape.SetInParent()
+    elif kind == "mark":
+        graph.message.versions.producer = 1000
+        shape.value.shape.unknown_rank = True
+    else:
+        del image.attr[[one.key for one in image.attr].index("shape")]
+
+
+@pytest.mark.parametrize("kind", ["old", "mark", "none"])
+def test_the_shape_of_an_input_that_states_none_is_chosen(kind: str, tmp_path: Path) -> None:
+    graph, _ = small_graph()
+    unknown_shape(graph, kind)
+    path = graph.save(tmp_path / "graph.pb")
+    near(run(read_network([path], shapes={"image": (2, 6, 7, 3)})), expected())
+    with pytest.raises(mpscnn.UnsupportedError, match=r"how many axes its input 'image' has: .* --shape"):
+        read_network([path])
+
+
+def test_the_shape_of_a_signature_that_states_none_is_chosen(tmp_path: Path) -> None:
+    graph, result = small_graph()
+    folder = save_model(tmp_path / "model", graph, {"photo": "image"}, {"result": result}, {})
+    path = folder / "saved_model.pb"
+    model = tensorflow_message("SavedModel").FromString(path.read_bytes())
+    shape = model.meta_graphs[0].signature_def[0].value.inputs[0].value.tensor_shape
+    shape.Clear()
+    shape.unknown_rank = True
+    path.write_bytes(model.SerializeToString())
+    near(run(read_network([folder], shapes={"photo": (2, 6, 7, 3)})), expected())
+    with pytest.raises(mpscnn.UnsupportedError, match=r"how many axes its input 'photo' has: .* --shape"):
+        read_network([folder])
+
+
+def test_a_placeholder_without_axes_is_a_number_in_newer_graphs(tmp_path: Path) -> None:
+    graph = Graph()
+    graph.message.versions.producer = 22
+    graph.node("MatMul", graph.placeholder(), graph.constant(KERNEL[0, 0]), name="result")
+    with pytest.raises(mpscnn.UnsupportedError, match=r"'result' \(MatMul\): multiplies \(\)"):
+        read_network([graph.save(tmp_path / "graph.pb")])
+
+
+def test_shapes_of_unsupported_results_hide_no_reason(tmp_path: Path) -> None:
+    """Operators that compute with the shape of a result that mpscnn cannot compute are not in the message."""
+    graph = Graph()
+    image = graph.placeholder(-1, 6, 7, 3)
+    mystery = graph.node("Mystery", image, name="mystery")
+    shape = graph.node("Shape", mystery)
+    zero, one = graph.constant([0]), graph.constant([1])
+    batch = graph.node("StridedSlice", shape, zero, one, one, shrink_axis_mask=1)
+    count = graph.node("FloorDiv", graph.node("Prod", shape, zero), batch)
+    graph.node("Rank", mystery, name="rank")
+    graph.node("Reshape", image, graph.node("Pack", batch, count, axis=0), name="reshaped")
+    graph.node("Fill", shape, graph.node("Cast", count), name="filled")
+    path = graph.save(tmp_path / "graph.pb")
+    for outputs in ((), ("reshaped",), ("filled",)):
+        with pytest.raises(mpscnn.UnsupportedError) as caught:
+            read_network([path], outputs=outputs)
+        assert str(caught.value) == f"{path}: layer 'mystery' (Mystery): mpscnn does not know this operator"
+
+
+@pytest.mark.parametrize("way", ["half", "bfloat16", "transposed", "both"])
+def test_weights_that_are_cast_or_transposed(way: str, tmp_path: Path) -> None:
+    kernel = KERNEL.astype(np.float16).astype(np.float32)
+    graph = Graph()
+    image = graph.placeholder(-1, 6, 7, 3)
+    stored = kernel.transpose(3, 2, 0, 1) if way in ("transposed", "both") else kernel
+    weights = graph.constant(
+        np.ascontiguousarray(stored.astype(np.float16) if way in ("half", "both") else stored)
+    )
+    if way != "transposed":
+        weights = graph.node("Cast", weights, DstT=Type("bfloat16" if way == "bfloat16" else "float32"))
+    if way in ("transposed", "both"):
+        weights = graph.node("Transpose", weights, graph.constant([2, 3, 1, 0]))
+    made = graph.node("Conv2D", image, weights, strides=[1, 2, 2, 1], padding="SAME")
+    graph.node("Relu6", graph.node("BiasAdd", made, graph.constant(BIAS)), name="result")
+    near(run(read_network([graph.save(tmp_path / "graph.pb")])), expected(kernel))
+
+
+def test_constants_that_saving_left_are_no_outputs(tmp_path: Path) -> None:
+    graph, _ = small_graph()
+    name = graph.node("Const", name="save/Const", dtype=Type("string"), value=Strings(["model"]))
+    graph.node("Identity", name, name="save/control_dependency")
+    graph.node("Identity", graph.constant([1.0, 2.0]), name="leftover")
+    network = read_network([graph.save(tmp_path / "graph.pb")])
+    assert len(network.outputs) == 1
+    near(run(network), expected())
 
 
 def test_unsupported_operators_are_named_together(tmp_path: Path) -> None:
@@ -284,13 +381,42 @@ def test_changed_bytes_are_read_or_refused(seed: int, tmp_path: Path) -> None:
         file.write_bytes(whole)
 
 
-def test_a_compressed_index_is_refused(tmp_path: Path) -> None:
-    index = save_bundle(tmp_path / "model.ckpt", {"weights": KERNEL}, compression=1)
-    with pytest.raises(mpscnn.UnsupportedError, match="compressed"):
+def test_a_compressed_index_has_the_same_variables(tmp_path: Path) -> None:
+    arrays = {
+        f"layers/convolution_{number}/weights": np.full(number, number, np.float32) for number in range(40)
+    }
+    plain, compressed = (save_bundle(tmp_path / f"{kind}.ckpt", arrays, compression=kind) for kind in (0, 1))
+    assert compressed.stat().st_size < 0.9 * plain.stat().st_size
+    found = Bundle(compressed)
+    assert dict(found) == dict(Bundle(plain))
+    np.testing.assert_array_equal(found.array("layers/convolution_7/weights"), np.full(7, 7))
+
+
+def test_an_index_that_is_compressed_in_another_way_is_refused(tmp_path: Path) -> None:
+    index = save_bundle(tmp_path / "model.ckpt", {"weights": KERNEL}, compression=2)
+    with pytest.raises(mpscnn.UnsupportedError, match="compressed in the way 2"):
         read_network([index])
 
 
 # ---- TensorFlow.js -------------------------------------------------------------------------------------------------
+
+
+def test_strings_of_tensorflow_js_may_be_lists_of_bytes(tmp_path: Path) -> None:
+    graph, _ = small_graph()
+    path = save_web_graph(tmp_path / "model.json", graph)
+    described = json.loads(path.read_text("utf-8"))
+    changed = 0
+    for node in described["modelTopology"]["node"]:
+        for value in node["attr"].values():
+            for holder in (value, value.get("list", {})):
+                if "s" in holder:
+                    texts = holder["s"] if isinstance(holder["s"], list) else [holder["s"]]
+                    lists = [list(base64.b64decode(text)) for text in texts]
+                    holder["s"] = lists if isinstance(holder["s"], list) else lists[0]
+                    changed += 1
+    assert changed > 2
+    path.write_text(json.dumps(described), "utf-8")
+    near(run(read_network([path])), expected())
 
 
 @pytest.mark.parametrize("shard", [37, 1 << 22])

@@ -13,9 +13,10 @@ from mpscnn.converters.constant import Constant, listed
 from mpscnn.converters.constant_pair import Array
 from mpscnn.converters.strided_slice import from_begins_and_sizes
 from mpscnn.converters.tensorflow.slices import Slices
+from mpscnn.converters.tensorflow.values import FLOATS
 from mpscnn.errors import UnsupportedError, WeightsError
 
-Compute = Callable[[Sequence[Constant], dict[str, Any]], Constant | list[Constant]]
+Compute = Callable[[Sequence[Constant], dict[str, Any]], Constant | list[Constant] | None]
 
 _MAX_NUMBERS = 1024  # the maximum number of elements of an array that may be a shape
 _BEYOND = float(1 << 63)
@@ -24,10 +25,10 @@ _BEYOND = float(1 << 63)
 def compute(kind: str, operands: Sequence[Constant], attributes: dict[str, Any]) -> Sequence[Constant] | None:
     """Return the results of an operator; None if its operands are not shapes, or it is not in `COMPUTED`."""
     function = COMPUTED.get(kind)
-    if function is None or not (kind == "ConcatV2" or all(map(_is_shape, operands[kind in _VIEWS :]))):
+    if function is None or not (kind == "ConcatV2" or all(map(_is_shape, operands[kind in _OF_ANY :]))):
         return None
     made = function(operands, attributes)
-    return made if isinstance(made, list) else [made]
+    return made if isinstance(made, list | None) else [made]
 
 
 def _is_shape(constant: Constant) -> bool:
@@ -75,6 +76,13 @@ def _product(operands: Sequence[Constant], attributes: dict[str, Any]) -> Consta
     if any((np.abs(one) >= _BEYOND).any() for one in (about.low, about.high)):
         raise WeightsError("damaged: computes a whole number of more than 64 bits")
     return made
+
+
+def _cast(operands: Sequence[Constant], attributes: dict[str, Any]) -> Constant | None:
+    """Keep the numbers of shapes, and floats that are cast to another type of floats."""
+    (x,) = operands
+    is_among_floats = x.low.dtype.kind == "f" and "DstT" in attributes and attributes["DstT"].type in FLOATS
+    return x if is_among_floats or _is_shape(x) else None
 
 
 def _pack(operands: Sequence[Constant], attributes: dict[str, Any]) -> Constant:
@@ -135,7 +143,7 @@ def _slice(operands: Sequence[Constant], _: dict[str, Any]) -> Constant:
 COMPUTED: dict[str, Compute] = {
     "Add": partial(_arithmetic, np.add),
     "AddV2": partial(_arithmetic, np.add),
-    "Cast": lambda operands, _: operands[0],
+    "Cast": _cast,
     "ConcatV2": _concat,
     "ExpandDims": lambda operands, _: operands[0].expand_dims([_whole(operands[1])]),
     "Fill": _fill,
@@ -154,9 +162,10 @@ COMPUTED: dict[str, Compute] = {
     "Squeeze": _squeeze,
     "StridedSlice": _strided_slice,
     "Sub": partial(_arithmetic, np.subtract),
+    "Transpose": lambda operands, _: operands[0].transpose(operands[1]),
     "Unpack": _unpack,
 }
 """The functions that compute an operator of constants, by operator."""
 
-# Operators that only change the shape of their first operand, which may be a constant of any size and type.
-_VIEWS = frozenset({"Reshape", "ExpandDims", "Squeeze"})
+# Operators that do not compute with their first operand, which may be a constant of any size and type.
+_OF_ANY = frozenset({"Cast", "ExpandDims", "Reshape", "Squeeze", "Transpose"})

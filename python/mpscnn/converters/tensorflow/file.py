@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,17 @@ from mpscnn.converters.tensorflow.bundle import INDEX, Bundle
 from mpscnn.converters.tensorflow.file_errors import convert_errors
 from mpscnn.converters.tensorflow.reader import GraphFile
 from mpscnn.converters.tensorflow.schema import KINDS
-from mpscnn.converters.tensorflow.value_resolution import Ref, ValueResolver
+from mpscnn.converters.tensorflow.value_resolution import VARIABLES, Ref, ValueResolver
 from mpscnn.converters.tensorflow.values import TEXT, Array, parse_shape
 from mpscnn.converters.tensorflow.variables import stored_names, variable_name
+from mpscnn.converters.unsupported import CHOOSE_EXTENTS
 from mpscnn.converters.wire.message import open_message
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 
 MODEL = "saved_model.pb"
 _DEFAULT_SIGNATURE, _SERVING = "serving_default", "serve"
+#: The last version of graphs in which the shape of a placeholder without axes means that the shape is not known.
+_EMPTY_IS_UNKNOWN = 21
 _SILENT = frozenset(
     {"NoOp", "Assert", "Const", "Placeholder", "VarHandleOp", "VariableV2", "PlaceholderWithDefault"}
 )
@@ -38,7 +41,7 @@ def read_tensorflow(path: Path, options: ReadOptions) -> GraphFile:
     folder = saved_model_folder(path)
     with convert_errors(str(path)):
         if folder is not None:
-            return _saved_model(folder, path, options.signature)
+            return _saved_model(folder, path, options)
         if options.signature is not None:
             raise ParameterError("a frozen graph has no signatures")
         return frozen_graph(_parsed("Graph", path), str(path), options, lambda: total_size([path]))
@@ -75,10 +78,10 @@ def _parsed(name: str, path: Path) -> Any:
 # ---- SavedModel ----------------------------------------------------------------------------------------------------
 
 
-def _saved_model(folder: Path, path: Path, wanted: str | None) -> GraphFile:
+def _saved_model(folder: Path, path: Path, options: ReadOptions) -> GraphFile:
     model = _parsed("SavedModel", folder / MODEL)
     graph = _graph_for_serving(model)
-    chosen, signature = _signature(graph, wanted)
+    chosen, signature = _signature(graph, options.signature)
     inputs = {entry.key: entry.value for entry in signature.inputs}
     outputs = {entry.key: entry.value for entry in signature.outputs}
     if not outputs:
@@ -93,7 +96,7 @@ def _saved_model(folder: Path, path: Path, wanted: str | None) -> GraphFile:
     return GraphFile(
         str(path),
         flow,
-        {name: _extents(name, inputs[name].dtype, inputs[name].tensor_shape) for name in places},
+        {name: _extents(name, inputs[name].dtype, inputs[name].tensor_shape, options) for name in places},
         places,
         {name: flow.main.ref(info.name) for name, info in sorted(outputs.items())},
         _Variables(folder, flow, graph.saver_def.restore_op_name),
@@ -133,15 +136,19 @@ def _signature(graph: Any, wanted: str | None) -> tuple[str, Any]:
     )
 
 
-def _extents(name: str, dtype: int, shape: Any) -> Extents:
+def _extents(name: str, dtype: int, shape: Any, options: ReadOptions) -> Extents:
+    """Return the shape of an input; None as the shape means that it is not known."""
     if dtype == TEXT:
         raise UnsupportedError(
             f"its input {quote_name(name)} takes texts or encoded photos: save a signature that takes images as numbers"
         )
-    extents = parse_shape(shape)
+    stated = None if shape is None else parse_shape(shape)
+    extents = options.shapes.get(name) if stated is None else stated
     if extents is None:
-        raise UnsupportedError(f"its input {quote_name(name)} has a free number of axes")
-    return extents
+        raise UnsupportedError(
+            f"the file does not say how many axes its input {quote_name(name)} has: {CHOOSE_EXTENTS}"
+        )
+    return tuple(extents)
 
 
 class _Variables:
@@ -197,25 +204,36 @@ def frozen_graph(graph: Any, origin: str, options: ReadOptions, size: Callable[[
     placeholders = [node.name for node in graph.node if node.op == "Placeholder"]
     flow = ValueResolver(graph, frozenset(placeholders), size)
     outputs = _outputs(flow, options.outputs)
-    needed = {
-        ref.name
-        for ref in flow.in_order([flow.source(ref) for ref in outputs.values()])
-        if flow.is_input(ref)
-    }
+    reached = _computed(flow, outputs)
+    if not options.outputs:  # constants that saving left in the graph are no outputs
+        outputs = {
+            name: ref for name, ref in outputs.items() if flow.source(ref)._replace(place=0) in reached
+        }
+    needed = {ref.name for ref in reached if flow.is_input(ref)}
     inputs: dict[str, Extents] = {}
     for name in placeholders:
         if name in needed:
             attributes = flow.main.nodes[name].attributes
             dtype = attributes["dtype"].type if "dtype" in attributes else 1
             shape = attributes["shape"].shape if "shape" in attributes else None
-            chosen = options.shapes.get(name)
-            if shape is None or (parse_shape(shape) is None and chosen is not None):
-                inputs[name] = tuple(chosen or ())
-            else:
-                inputs[name] = _extents(name, dtype, shape)
+            if graph.versions.producer <= _EMPTY_IS_UNKNOWN and shape is not None and not shape.dim:
+                shape = None
+            inputs[name] = _extents(name, dtype, shape, options)
     if not inputs:
         raise UnsupportedError("none of its outputs depends on an input")
     return GraphFile(origin, flow, inputs, {name: name for name in inputs}, outputs, _no_variable)
+
+
+def _computed(flow: ValueResolver, outputs: Mapping[str, Ref]) -> set[Ref]:
+    """Return the first results of all nodes before the outputs that are inputs, or depend on one."""
+    found: set[Ref] = set()
+    for ref in flow.in_order([flow.source(ref) for ref in outputs.values()]):
+        is_leaf = ref.node.op in VARIABLES
+        if flow.is_input(ref) or (
+            not is_leaf and any(operand._replace(place=0) in found for operand in flow.operands(ref))
+        ):
+            found.add(ref)
+    return found
 
 
 def _outputs(flow: ValueResolver, wanted: Sequence[str]) -> dict[str, Ref]:

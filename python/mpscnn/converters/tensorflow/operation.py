@@ -13,11 +13,10 @@ import numpy as np
 
 from mpscnn.converters.constant import Constant
 from mpscnn.converters.onnx_builder.builder import Builder
-from mpscnn.converters.tensorflow.values import Array
+from mpscnn.converters.tensorflow.values import FLOATS, Array
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _MAX_INTEGERS = 4096
-_FLOATS = (1, 2, 14, 19)  # TensorFlow's numbers of the types float32, float64, bfloat16 and float16
 _SHARED = 1 << 10  # operators share constants of at least this many bytes
 
 Operand = str | Constant
@@ -25,6 +24,10 @@ Operand = str | Constant
 
 Weights = dict[tuple[int, tuple[int, ...], tuple[int, ...]], tuple[Array, str]]
 """Constants and their names in the ONNX graph, by the identity of the array, the order of axes and the shape."""
+
+
+Blocks = dict[str, tuple[int, ...]]
+"""The extents of blocks of the batch along the axes between the batch and the channels, by the name of the blob."""
 
 
 class Operation:
@@ -35,7 +38,7 @@ class Operation:
         kind: TensorFlow's name of the operator.
         attributes: the attributes by name.
         operands: names of blobs, and constants.
-        blocks: the block sizes of blobs that are results of SpaceToBatchND, by the name of the blob.
+        blocks: the blocks of blobs that are results of SpaceToBatchND, by the name of the blob.
         weights: the constants that are in the ONNX graph already.
     """
 
@@ -45,7 +48,7 @@ class Operation:
         kind: str,
         attributes: dict[str, Any],
         operands: Sequence[Operand],
-        blocks: dict[str, tuple[int, int]],
+        blocks: Blocks,
         weights: Weights,
     ) -> None:
         self.kind = kind
@@ -75,7 +78,7 @@ class Operation:
         if isinstance(operand, str):
             return self._b.tensor(operand)
         array = _fixed(operand, "depends")
-        if self.type("T") in _FLOATS and array.dtype.kind in "iu":
+        if self.type("T") in FLOATS and array.dtype.kind in "iu":
             # A Cast to floats made the operand. It kept the whole numbers, because they might have been a shape.
             array = array.astype(np.float32)
         return self._constant(f"operand{place}", array)
@@ -155,8 +158,8 @@ class Operation:
             raise WeightsError(f"damaged: its {what} is {array.reshape(-1)[:5]}")
         return float(array.reshape(()))
 
-    def block(self) -> tuple[int, int] | None:
-        """Return the block size if the first operand comes from SpaceToBatchND; otherwise None."""
+    def block(self) -> tuple[int, ...] | None:
+        """Return the block if the first operand comes from SpaceToBatchND; otherwise None."""
         operand = self._operand(0)
         return self._blocks.get(operand) if isinstance(operand, str) else None
 

@@ -14,14 +14,14 @@ from mpscnn.converters.layer_names import LayerNames, quote_name
 from mpscnn.converters.onnx_builder.builder import Builder, Extents
 from mpscnn.converters.onnx_builder.walk import Walk
 from mpscnn.converters.read_options import ReadOptions
-from mpscnn.converters.tensorflow.constant_operators import compute
+from mpscnn.converters.tensorflow.constant_operators import COMPUTED, compute
 from mpscnn.converters.tensorflow.file_errors import convert_errors
 from mpscnn.converters.tensorflow.node import Node
-from mpscnn.converters.tensorflow.operation import Operand, Operation, Weights
+from mpscnn.converters.tensorflow.operation import Blocks, Operand, Operation, Weights
 from mpscnn.converters.tensorflow.operators import HANDLERS, REFUSED
 from mpscnn.converters.tensorflow.value_resolution import FOLLOWED, VARIABLES, Ref, ValueResolver
 from mpscnn.converters.tensorflow.values import Array
-from mpscnn.converters.tensorflow.windows import PER_CHANNEL
+from mpscnn.converters.tensorflow.windows import IN_BLOCKS, block_of
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
 
@@ -75,7 +75,7 @@ class _Converter:
         self._builder = Builder(file.origin, shapes, size=file.flow.size, whole=whole, keeps_axes=True)
         self._walk = Walk(self._builder, file.origin)
         self._values: dict[Ref, Operand] = {}
-        self._blocks: dict[str, tuple[int, int]] = {}
+        self._blocks: Blocks = {}
         self._weights: Weights = {}
         self._inputs = {place: name for name, place in file.places.items()}
         self._names = LayerNames()
@@ -129,7 +129,8 @@ class _Converter:
             self._put(ref, [Constant.of(self._file.variable(ref), self._flow.budget)])
             return
         operands = [self._value(operand) for operand in self._flow.operands(ref)]
-        if (found := self._of_shapes(node.op, node.attributes, operands, ref)) is not None:
+        lacks = any(self._walk.lacks(operand) for operand in operands if isinstance(operand, str))
+        if not lacks and (found := self._of_shapes(node.op, node.attributes, operands, ref)) is not None:
             self._put(ref, found)
             return
         self._convert(ref, node.op, node.attributes, operands)
@@ -172,31 +173,36 @@ class _Converter:
 
     def _trial_shapes(self, blob: str) -> tuple[list[int], list[int]]:
         """Return the shape of a result twice: with the first and with the second number of each free extent."""
-        if not self._builder.has(blob):
-            raise UnsupportedError("takes the shape of a result that cannot be computed")
         return self._builder.trial_shapes(self._builder.tensor(blob))
 
     def _convert(self, ref: Ref, kind: str, attributes: dict[str, Any], operands: list[Operand]) -> None:
         handler = HANDLERS.get(kind)
-        refusal = None if handler else REFUSED.get(kind, _UNKNOWN)
+        is_refused = handler is None and not self._computes_missing_shapes(kind, operands)
+        refusal = REFUSED.get(kind, _UNKNOWN) if is_refused else None
         made = self._results(ref, kind, attributes)
-        block = self._block(kind, operands)
         operation = Operation(self._builder, kind, attributes, operands, self._blocks, self._weights)
 
         def converted() -> Sequence[str]:
             assert handler is not None
-            if kind not in _KEEPS_BLOCKS and any(
+            if kind not in IN_BLOCKS and any(
                 operand in self._blocks for operand in operands if isinstance(operand, str)
             ):
                 raise UnsupportedError("computes with images that are divided into blocks of the batch")
             result = handler(self._builder, operation)
+            if (block := block_of(self._builder, operation)) is not None:
+                self._blocks[made[0]] = block
             return [result] if isinstance(result, str) else result
 
         reads = [operand for operand in operands if isinstance(operand, str)]
         self._walk.layer(kind, made[0], reads, made, converted, refusal)
-        if block is not None:
-            self._blocks[made[0]] = block
         self._put(ref, made)
+
+    def _computes_missing_shapes(self, kind: str, operands: Sequence[Operand]) -> bool:
+        """Return True for an operator of shapes whose operands depend on an operator that is not supported."""
+        is_of_shapes = kind in _SHAPES or kind in COMPUTED
+        return is_of_shapes and any(
+            self._walk.lacks(operand) for operand in operands if isinstance(operand, str)
+        )
 
     def _results(self, ref: Ref, kind: str, attributes: dict[str, Any]) -> list[str]:
         count = 1
@@ -208,18 +214,6 @@ class _Converter:
         name = self._names.unique(ref.name)
         return [name if index == 0 else f"{name}:{index}" for index in range(count)]
 
-    def _block(self, kind: str, operands: Sequence[Operand]) -> tuple[int, int] | None:
-        """Return the block size if the operator's result is in blocks (between SpaceToBatchND and BatchToSpaceND)."""
-        if not operands or not isinstance(operands[0], str):
-            return None
-        if kind == "SpaceToBatchND":
-            given = operands[1] if len(operands) > 1 else None
-            if not isinstance(given, Constant) or given.size != 2 or given.low.dtype.kind not in "iu":
-                return None
-            height, width = (int(one) for one in given.low.reshape(-1))
-            return (height, width)
-        return self._blocks.get(operands[0]) if kind in PER_CHANNEL else None
-
 
 def _is_whole(placeholder: Node) -> bool:
     attributes = placeholder.attributes
@@ -227,4 +221,3 @@ def _is_whole(placeholder: Node) -> bool:
 
 
 _INDICES = (3, 9)  # the types of indices: int32 and int64
-_KEEPS_BLOCKS = PER_CHANNEL | {"BatchToSpaceND"}

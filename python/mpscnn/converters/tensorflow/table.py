@@ -7,10 +7,13 @@ from collections.abc import Iterator
 
 from mpscnn.converters import varints
 from mpscnn.converters.file_bytes import Content
+from mpscnn.converters.tensorflow.snappy import decompress
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _FOOTER, _MAGIC = 48, 0xDB4775248B80FB57
 _TRAILER = 5  # bytes after a block: the kind of compression, and a checksum
+_SNAPPY = 1  # a kind of compression
+_COUNT = 4  # bytes of the number at the end of a block
 _MAX_ENTRIES = 1_000_000
 # The allowed bytes of all keys together: a fixed number, and a number for each byte of the file. The file stores a key
 # without the beginning that it shares with the key before it.
@@ -20,7 +23,7 @@ _KEYS_FREE, _KEYS_PER_BYTE = 1 << 20, 32
 def entries(content: Content) -> Iterator[tuple[bytes, bytes]]:
     """Yield the keys and values of a table in their order.
 
-    Raises WeightsError for a damaged table, and UnsupportedError for a compressed one.
+    Raises WeightsError for a damaged table, and UnsupportedError for one that is not compressed by Snappy.
     """
     size = len(content)
     footer = content.read(size - _FOOTER, _FOOTER) if size >= _FOOTER else b""
@@ -51,11 +54,19 @@ def entries(content: Content) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _block(content: Content, start: int, length: int) -> Iterator[tuple[bytes, bytes]]:
-    if start + length + _TRAILER > len(content) or length < 4:
+    if start + length + _TRAILER > len(content):
         raise WeightsError("damaged: a block of the index ends after the file")
     block = content.read(start, length + _TRAILER)
-    if block[length] != 0:
-        raise UnsupportedError("the index is compressed, which is not supported: save the checkpoint again")
+    kind, block = block[length], block[:length]
+    if kind == _SNAPPY:
+        block = decompress(block)
+        length = len(block)
+    elif kind != 0:
+        raise UnsupportedError(
+            f"the index is compressed in the way {kind}, which is not supported: save the checkpoint again"
+        )
+    if length < _COUNT:
+        raise WeightsError("damaged: a block of the index contradicts itself")
     restarts = struct.unpack("<I", block[length - 4 : length])[0]
     end = length - 4 * (restarts + 1)
     if end < 0:

@@ -12,6 +12,8 @@ from mpscnn.converters.budget import Budget, Cost
 from mpscnn.errors import UnsupportedError, WeightsError
 
 TEXT, BFLOAT16 = 7, 14
+#: TensorFlow's numbers of the types float32, float64, bfloat16 and float16.
+FLOATS = (1, 2, BFLOAT16, 19)
 _TYPES = {
     1: "<f4",
     2: "<f8",

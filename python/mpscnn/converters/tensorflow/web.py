@@ -28,6 +28,8 @@ from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
 
 _MAX_JSON = 1 << 26
+#: The version of a graph that states none. In it, the shape of a placeholder without axes is that of a number.
+_PRODUCER = 22
 # The kinds of NumPy's types, and TensorFlow's number of the type with which elements of these kinds are read.
 _KINDS = {"f": 1, "iu": 3, "b": 10}
 _TYPE_NUMBERS = {
@@ -106,7 +108,9 @@ def _graph_model(path: Path, topology: dict[str, Any], weights: WebWeights, opti
     try:
         nodes = [_node(node) for node in topology["node"]]
         functions = [_function(one) for one in topology.get("library", {}).get("function", [])]
-        graph = message_of(KINDS["Graph"], {"node": nodes, "library": {"function": functions}})
+        versions = {"producer": topology.get("versions", {}).get("producer", _PRODUCER)}
+        content = {"node": nodes, "library": {"function": functions}, "versions": versions}
+        graph = message_of(KINDS["Graph"], content)
     except (LookupError, OverflowError, TypeError, AttributeError, ValueError) as error:
         if isinstance(error, (UnsupportedError, WeightsError)):
             raise
@@ -163,8 +167,11 @@ def _node(node: dict[str, Any]) -> dict[str, Any]:
     return {"name": node["name"], "op": node["op"], "input": node.get("input", []), "attr": attributes}
 
 
-def _attribute(value: Any) -> Any:
-    """Return an attribute in the JSON form of protobuf: element types as numbers, and strings in base64."""
+def _attribute(value: Any, *, is_list: bool = False) -> Any:
+    """Return an attribute in the JSON form of protobuf: element types as numbers, and strings in base64.
+
+    `is_list` is True for a list of strings, numbers or types.
+    """
     if isinstance(value, list):
         return [_attribute(one) for one in value]
     if not isinstance(value, dict):
@@ -172,11 +179,11 @@ def _attribute(value: Any) -> Any:
     made: dict[str, Any] = {}
     for key, inner in value.items():
         if key == "s":
-            made[key] = [_text(one) for one in inner] if isinstance(inner, list) else _text(inner)
+            made[key] = [_text(one) for one in inner] if is_list else _text(inner)
         elif key in ("type", "dtype"):
             made[key] = [_type(one) for one in inner] if isinstance(inner, list) else _type(inner)
         else:
-            made[key] = _attribute(inner)
+            made[key] = _attribute(inner, is_list=key == "list")
     return made
 
 

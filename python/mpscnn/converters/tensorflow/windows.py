@@ -125,31 +125,56 @@ def _pooling(kind: str) -> Handler:
     return convert
 
 
+def _given_block(b: Builder, op: Operation) -> tuple[int, ...]:
+    """Return the block that an operator names, for all axes between the batch and the channels."""
+    block, others = op.integers(1, "block"), b.rank(op.tensor()) - 2
+    if not 1 <= len(block) <= min(others, 2) or min(block) < 1:
+        raise UnsupportedError(f"blocks {block[:8]} of {b.extents(op.tensor())}")
+    return (*block, *[1] * (others - len(block)))
+
+
+def _ends(op: Operation, what: str, rank: int) -> tuple[list[int], list[int]]:
+    """Return the amounts before and after each axis, from two for each axis of the block."""
+    amounts = op.integers(2, what)
+    if len(amounts) != 2 * len(op.integers(1, "block")) or min(amounts) < 0:
+        raise WeightsError(f"damaged: its {what} are {amounts[:8]}")
+    after = [0] * (rank - 1 - len(amounts) // 2)
+    return [0, *amounts[::2], *after], [0, *amounts[1::2], *after]
+
+
 def _space_to_batch(b: Builder, op: Operation) -> str:
     """Convert SpaceToBatchND to its padding only. The operators up to BatchToSpaceND get a dilation instead."""
-    amounts = op.integers(2, "paddings")
-    if len(amounts) != 4 or min(amounts) < 0:
-        raise UnsupportedError(f"divides images along {len(amounts) // 2} axes")
-    top, bottom, left, right = amounts
-    if not any(amounts):
+    before, after = _ends(op, "paddings", len(_given_block(b, op)) + 2)
+    if not any(before + after):
         return op.tensor()
-    return b.op("Pad", op.tensor(), b.integers([0, top, left, 0, 0, bottom, right, 0]))
+    return b.op("Pad", op.tensor(), b.integers([*before, *after]))
 
 
 def _batch_to_space(b: Builder, op: Operation) -> str:
-    crops = op.integers(2, "crops")
-    if op.block() is None or tuple(op.integers(1, "block")) != op.block():
+    if op.block() is None or _given_block(b, op) != op.block():
         raise UnsupportedError("joins images of the batch")
-    if len(crops) != 4 or min(crops) < 0:
-        raise WeightsError(f"damaged: its crops are {crops[:8]}")
-    top, bottom, left, right = crops
-    return slice_axes(
-        b,
-        op.tensor(),
-        [0, top, left, 0],
-        [None, -bottom or None, -right or None, None],
-        [1, 1, 1, 1],
-    )
+    before, after = _ends(op, "crops", b.rank(op.tensor()))
+    return slice_axes(b, op.tensor(), before, [-amount or None for amount in after], [1] * len(before))
+
+
+def block_of(b: Builder, op: Operation) -> tuple[int, ...] | None:
+    """Return the block of an operator's result; None if the result is not divided into blocks.
+
+    A convolution of sequences has ExpandDims before it, and Squeeze after it.
+    """
+    if op.kind == "SpaceToBatchND":
+        return _given_block(b, op)
+    block = op.block() if len(op) and op.kind in IN_BLOCKS else None
+    if block is None or op.kind in PER_CHANNEL:
+        return block
+    if op.kind == "ExpandDims" and len(block) == 1 and op.integer(1, "axis") in (1, -3):
+        return (1, *block)
+    dropped = op.wholes("squeeze_dims") or op.wholes("axis")
+    if op.kind == "Squeeze" and len(block) == 2 and block[0] == 1 and dropped in ([1], [-3]):
+        return block[1:]
+    if op.kind in ("ExpandDims", "Squeeze"):
+        raise UnsupportedError("changes the axes of images that are divided into blocks of the batch")
+    return None
 
 
 def convert_fused(convolution: Handler) -> Handler:
@@ -228,6 +253,9 @@ PER_CHANNEL = frozenset(
         "Tanh",
     }
 )
+
+#: Operators that are allowed where images are divided into blocks of the batch.
+IN_BLOCKS = PER_CHANNEL | {"BatchToSpaceND", "ExpandDims", "Squeeze"}
 
 HANDLERS: dict[str, Handler] = {
     "Conv2D": _convolution,
