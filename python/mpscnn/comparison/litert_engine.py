@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mpscnn.comparison.trace import ACTIVATION, Array, Trace, Value, mark_inner_values
+from mpscnn.converters.tflite.detection import OPERATOR, own_heads
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _ACTIVATIONS = [
@@ -57,9 +58,6 @@ _MOVING = {
 }
 
 
-_DETECTION = "TFLite_Detection_PostProcess"
-
-
 class LitertEngine:
     """A TensorFlow Lite file, run by LiteRT. Integers are converted to the numbers that they represent.
 
@@ -83,6 +81,7 @@ class LitertEngine:
             self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise WeightsError(f"{path}: LiteRT cannot read it: {error}") from error
+        self._path = path
         self._details = self._interpreter.get_input_details()
         self.title = f"{path.name} (LiteRT)"
         self.precision = "int8" if self._computes_in_integers() else "float32"
@@ -119,8 +118,10 @@ class LitertEngine:
         names = _unique_names(tensors)
         outputs = [entry["index"] for entry in interpreter.get_output_details()]
         operators = interpreter._get_ops_details()
-        if operators and operators[-1]["op_name"] == _DETECTION:
-            outputs = [int(index) for index in operators.pop()["inputs"][:2]]
+        if operators and operators[-1]["op_name"] == OPERATOR:
+            read = [int(index) for index in operators.pop()["inputs"][:2]]
+            heads = own_heads(self._path)
+            outputs = [next(i for i in names if names[i] == name) for name in heads] if heads else read
         values, inputs_of = [], {}
         for operator in operators:
             index, kind = operator["outputs"][0], operator["op_name"]

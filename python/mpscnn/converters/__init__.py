@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 #: A part of the cache's file names. Raise it when a change of a converter changes its results for existing files.
-CONVERTER_VERSION = 19
+CONVERTER_VERSION = 20
 
 
 def read_network(

@@ -12,12 +12,15 @@ import numpy as np
 import pytest
 from agreement import results
 from converters.written_layers import LAYERS, VECTORS, network_of, network_of_case
+from exact_engines import litert_results
 
 import mpscnn
 from mpscnn import Network, _core
 from mpscnn.converters import read_network
 from mpscnn.converters.explicit_window import window_of
+from mpscnn.converters.tflite.file import read_tflite
 from mpscnn.converters.tflite.metadata import read_metadata
+from mpscnn.vision.detector import DetectionHead
 
 CASES: list[dict[str, Any]] = [case for case in json.loads(_core.cases()) if "training" not in case["tags"]]
 #: Operations of which files are written, but not read: their results mix the batch, are constants, or depend on places
@@ -159,3 +162,79 @@ def test_files_are_equal_and_written_atomically(tmp_path: Path) -> None:
         refused.save(path)
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["tiny.tflite"]
+
+
+def detector(**changes: Any) -> Network:
+    """Return a small detector. `changes` are settings within the parts of its detection."""
+    network = Network((32, 32, 3), name="tiny_detector")
+    x = network.conv2d(network.input, 4, 3, strides=16, padding="same", activation="relu6", name="features")
+    boxes, scores = (network.conv2d(x, 2 * columns, 1, name=f"raw_{columns}") for columns in (4, 3))
+    network.output(network.reshape(boxes, (8, 4), name="places"))
+    network.output(network.reshape(scores, (8, 3), name="kinds"))
+    network.initialize_weights(seed=4)
+    settings: dict[str, Any] = {
+        "version": 1,
+        "boxes": {"output": "places", "order": "yx", "variances": [0.1, 0.1, 0.2, 0.2]},
+        "scores": {"output": "kinds", "kind": "softmax", "background": True},
+        "anchors": {"rule": "stored"},
+        "suppression": {"iou_threshold": 0.5, "score_threshold": 0.1, "max_detections": 5},
+    }
+    for part, change in changes.items():
+        settings[part] = {**settings[part], **change}
+    anchors = np.random.default_rng(3).uniform(0.1, 0.9, (8, 4)).astype(np.float32)
+    stored = anchors if settings["anchors"]["rule"] == "stored" else None
+    network.detection = DetectionHead(settings, stored)
+    network.labels, network.preprocess = ["cat", "dog"], "tensorflow"
+    return network
+
+
+DETECTORS: dict[str, dict[str, Any]] = {
+    "softmax": {},
+    "sigmoid, across classes": {
+        "scores": {"kind": "sigmoid"},
+        "suppression": {"per_class": False, "classes_per_box": 2},
+    },
+    "probabilities, x before y": {"scores": {"kind": "probability"}, "boxes": {"order": "xy"}},
+    "soft": {"suppression": {"method": "linear"}},
+    "decoded": {"anchors": {"rule": "none"}},
+}
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_detectors_stay_the_same(name: str, tmp_path: Path) -> None:
+    network = detector(**DETECTORS[name])
+    read = assert_read(network, tmp_path)
+    assert read.detection is not None
+    assert network.detection is not None
+    assert read.detection.settings == network.detection.settings
+    assert [output.name for output in read.outputs] == ["places", "kinds"]
+    assert (read.labels, read.layer_names()) == (network.labels, network.layer_names())
+    kinds = [operator.kind for operator in read_tflite(tmp_path / "one.tflite").operators]
+    # The operator knows anchors and hard suppression. Other detectors have the raw outputs.
+    assert (kinds[-1] == "CUSTOM TFLite_Detection_PostProcess") == (name not in ("soft", "decoded"))
+    if network.detection.anchors is not None:
+        np.testing.assert_array_equal(read.detection.anchors, network.detection.anchors)
+    photo = mpscnn.samples.photo("cat")
+    found, right = (mpscnn.Model(one, device="cpu").detect(photo) for one in (read, network))
+    np.testing.assert_allclose(found.boxes, right.boxes, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["softmax", "sigmoid, across classes", "probabilities, x before y"])
+def test_detectors_find_the_same_in_litert(name: str, tmp_path: Path) -> None:
+    pytest.importorskip("ai_edge_litert")
+    network = detector(**DETECTORS[name])
+    network.save(tmp_path / "one.tflite")
+    x = np.random.default_rng(1).uniform(-1, 1, (1, 32, 32, 3)).astype(np.float32)
+    boxes, classes, scores, count = litert_results(tmp_path / "one.tflite", x)
+    assert network.detection is not None
+    raw: Any = network.compile(device="cpu").session().run(x)
+    right = network.detection.detector((32, 32)).run(raw["places"][0], raw["kinds"][0])
+    per_box = DETECTORS[name].get("suppression", {}).get("classes_per_box", 1)
+    assert int(count[0]) * per_box == len(right) > 0
+    # LiteRT lists all classes of a box together; here the best score comes first.
+    order = np.argsort(-scores[0, : len(right)], kind="stable")
+    for place, one in zip(order, right, strict=True):
+        top, left, bottom, right_edge = boxes[0, place]
+        np.testing.assert_allclose([left, top, right_edge, bottom], one.box, atol=1e-5)
+        assert int(classes[0, place]) == one.index
+        np.testing.assert_allclose(scores[0, place], one.score, atol=1e-5)

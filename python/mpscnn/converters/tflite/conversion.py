@@ -20,7 +20,7 @@ from mpscnn.converters.tflite.file import FileOperator, TfliteFile
 from mpscnn.converters.tflite.quantizations import Quantizations
 from mpscnn.converters.tflite.ranges import copies_bytes
 from mpscnn.converters.value import Value
-from mpscnn.errors import UnsupportedError
+from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
 from mpscnn.vision.detector import DetectionHead
@@ -152,6 +152,13 @@ class Conversion:
         if value.rank == 1:
             raise UnsupportedError("its operand has no axis but the batch")
         return self.arranger.physical(value, value.axes[1:])
+
+    def tensor_of(self, name: str) -> Tensor:
+        """Return the network's tensor for the file's tensor of a name. Raises WeightsError if there is none."""
+        for index, tensor in enumerate(self.file.tensors):
+            if tensor.name == name and index in self.tensors:
+                return self.tensor(self.tensors[index])
+        raise WeightsError(f"damaged: it has no tensor {quote_name(name)}")
 
     # ---- Operators -------------------------------------------------------------------------------------------------
 

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn._private.arguments import name_list
+from mpscnn._private.json_text import parse_json
+from mpscnn.converters.tflite.file import TfliteFile, read_tflite
 from mpscnn.converters.tflite.flexbuffer import Number, read_map
+from mpscnn.converters.tflite.metadata import OUTPUTS
 from mpscnn.converters.tflite.operation import Handler, Operation
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.vision.detector import DetectionHead
+
+OPERATOR = "TFLite_Detection_PostProcess"
 
 _REQUIRED = (
     "max_detections",
@@ -89,15 +96,28 @@ def _suppression(given: dict[str, Number]) -> dict[str, Any]:
     return common | {"per_class": False, "classes_per_box": int(given["max_classes_per_detection"])}
 
 
+def own_heads(path: Path) -> list[str]:
+    """Return the names of a detector's outputs in a file that mpscnn has written; an empty list for other files."""
+    return _own_heads(read_tflite(path))
+
+
+def _own_heads(file: TfliteFile) -> list[str]:
+    listed = file.metadata.own.get(OUTPUTS)
+    return [] if listed is None else name_list(OUTPUTS, parse_json(listed)) or []
+
+
 def _detection(o: Operation) -> None:
     """Convert the detection operator: its inputs become the outputs, and its options `Network.detection`."""
     results = o.c.file.outputs
     if len(o.outputs) != len(results) or set(o.outputs) != set(results):
         raise UnsupportedError("its results must be the file's, and all of them")
     o.c.heads = [o.tensor(place) for place in (0, 1)]
+    if names := _own_heads(o.c.file):  # mpscnn's own entries have the settings
+        o.c.heads = [o.c.tensor_of(name) for name in names]
+        return
     anchors = o.real(2, "its anchors")
     heads = [(head.name, head.shape) for head in o.c.heads]
     o.c.detection = detection_head(o.operator.custom_options, heads, anchors)
 
 
-DETECTION: dict[str, Handler] = {"CUSTOM TFLite_Detection_PostProcess": _detection}
+DETECTION: dict[str, Handler] = {f"CUSTOM {OPERATOR}": _detection}

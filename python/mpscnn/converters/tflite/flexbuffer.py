@@ -1,4 +1,6 @@
-"""Read FlexBuffers maps, which TensorFlow Lite's custom operators have as options, with checks of all bounds.
+"""Read and write FlexBuffers maps, which TensorFlow Lite's custom operators have as options.
+
+Reading checks all bounds.
 
 Only maps from names to numbers are supported. https://flatbuffers.dev/flexbuffers/ describes the encoding: offsets
 point backwards, and sizes and offsets are as wide as the value that they belong to.
@@ -7,6 +9,7 @@ point backwards, and sizes and offsets are as wide as the value that they belong
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -20,6 +23,7 @@ _CODES = {
     _FLOAT: {2: "<e", 4: "<f", 8: "<d"},
     _BOOL: {1: "<?", 2: "<H", 4: "<I", 8: "<Q"},
 }
+_WIDTH, _BITS = 4, 2  # written numbers have 2^2 bytes
 _MAX_ENTRIES = 256
 _MAX_NAME = 256
 
@@ -77,3 +81,27 @@ def _number(buffer: bytes, position: int, kind: int, width: int) -> Number:
         raise WeightsError(f"damaged: options refer to {width} bytes at byte {position} of {len(buffer)}")
     number: Number = struct.unpack_from(code, buffer, position)[0]
     return number
+
+
+def write_map(values: Mapping[str, Number]) -> bytes:
+    """Return the bytes of a map. Its numbers have 32 bits, and its entries lie in the order of their names."""
+    names = sorted(values)
+    content, starts = bytearray(), []
+    for name in names:
+        starts.append(len(content))
+        content += name.encode() + b"\0"
+    content += bytes(-len(content) % _WIDTH)
+    content += struct.pack("<I", len(names))
+    keys = len(content)
+    for start in starts:
+        content += struct.pack("<I", len(content) - start)
+    content += struct.pack("<III", len(content) - keys, _WIDTH, len(names))
+    start, kinds = len(content), bytearray()
+    for name in names:
+        value = values[name]
+        kind = _BOOL if isinstance(value, bool) else _FLOAT if isinstance(value, float) else _INT
+        content += struct.pack(_CODES[kind][_WIDTH], value)
+        kinds.append(kind << 2 | _BITS)
+    content += kinds
+    content += struct.pack("<BBB", len(content) - start, _MAP << 2 | _BITS, 1)
+    return bytes(content)

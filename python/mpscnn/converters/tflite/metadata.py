@@ -21,6 +21,8 @@ from mpscnn.errors import WeightsError
 NAME = "TFLITE_METADATA"
 OWN = "mpscnn."
 """The beginning of the names of entries that mpscnn writes."""
+OUTPUTS = f"{OWN}outputs"
+"""The entry with the names of a detector's outputs, before the operator that chooses boxes."""
 VERSION = f"{OWN}version"
 """The entry that all files written by mpscnn have."""
 IDENTIFIER = b"M001"

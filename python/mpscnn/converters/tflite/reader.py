@@ -35,7 +35,7 @@ from mpscnn.converters.unsupported import MixedImagesError, UnsupportedLayers, U
 from mpscnn.errors import Error, ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
-from mpscnn.graph.settings import state_scores
+from mpscnn.graph.settings import copy_settings, state_scores
 
 
 def convert(files: Sequence[TfliteFile], options: ReadOptions) -> Network:
@@ -129,6 +129,10 @@ def _converted(files: Sequence[TfliteFile], options: ReadOptions, *, has_batch: 
 
 def _written_by_mpscnn(network: Network, file: TfliteFile, integers: Mapping[str, Integers]) -> Network:
     """Return the network that mpscnn has written as this file. `integers` has the quantizations of its tensors."""
+    if len(network.outputs) > 1:  # the layers that prepare the choice of boxes are not needed
+        needed = network.subgraph([tensor.name for tensor in network.outputs])
+        copy_settings(network, needed)
+        network = needed
     network = simplify_before_integers(network, integers) if integers else simplify(network)
     left = set(network.layer_names())
     network = restored(_quantized(network, {name: own for name, own in integers.items() if name in left}))

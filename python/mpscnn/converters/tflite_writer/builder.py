@@ -165,9 +165,9 @@ class Builder:
         """Add an output of the graph. `name` is the name that programs find it by."""
         self._outputs.append((name, value))
 
-    def output_names(self) -> list[str]:
-        """Return the names of the tensors that are outputs."""
-        return [self._tensors[value.number].name for _, value in self._outputs]
+    def name_of(self, value: Value) -> str:
+        """Return the name of a tensor."""
+        return self._tensors[value.number].name
 
     # ---- Operators -------------------------------------------------------------------------------------------------
 

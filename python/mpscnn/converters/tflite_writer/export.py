@@ -6,14 +6,17 @@ TensorFlow's "same" or "valid" has the same positions, otherwise a PAD before it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from mpscnn._private.copies import require_no_functions
 from mpscnn._private.files import replace_atomically
 from mpscnn.converters.onnx_metadata import LABELS, metadata_entries
+from mpscnn.converters.tflite.detection import OPERATOR
 from mpscnn.converters.tflite.metadata import NAME as METADATA
+from mpscnn.converters.tflite.metadata import OUTPUTS
 from mpscnn.converters.tflite.metadata import VERSION as OWN_VERSION
 from mpscnn.converters.tflite_writer import array_ops, normalization
 from mpscnn.converters.tflite_writer import reduction as reductions
@@ -27,6 +30,7 @@ from mpscnn.converters.tflite_writer.convolution import (
     subpixel_convolution,
     transposed_convolution,
 )
+from mpscnn.converters.tflite_writer.detection import choose_boxes, detector_of
 from mpscnn.converters.tflite_writer.integer_layers import write_integers
 from mpscnn.converters.tflite_writer.integers import Integers
 from mpscnn.converters.tflite_writer.layer import Layer
@@ -41,6 +45,7 @@ from mpscnn.graph.quantized import has_integers
 
 if TYPE_CHECKING:
     from mpscnn.graph.network import Network
+    from mpscnn.vision.detector import Detector
 
 __all__ = ["WRITERS", "export", "to_tflite"]
 
@@ -102,22 +107,51 @@ def to_tflite(network: Network, *, size: tuple[int, int] | None = None, dtype: s
             builder.rename(made, name)
         values[name] = made
     weights.require_all_written()
-    for name in structure["outputs"]:
-        builder.output(name, values[name])
-    return _with_description(builder, network)
+    outputs = [builder.name_of(values[name]) for name in structure["outputs"]]
+    detector = detector_of(network, shapes[structure["inputs"][0]["name"]])
+    if detector is None:
+        for name in structure["outputs"]:
+            builder.output(name, values[name])
+    else:
+        _choose_boxes(builder, network, weights, detector, integers, values)
+    return _with_description(builder, network, outputs, chooses_boxes=detector is not None)
 
 
-def _with_description(builder: Builder, network: Network) -> bytes:
-    """Return the bytes of the file, with the network's labels, preprocessing, scores and detection."""
-    outputs = builder.output_names()
+def _choose_boxes(
+    builder: Builder,
+    network: Network,
+    weights: Weights,
+    detector: Detector,
+    integers: Integers,
+    values: Mapping[str, Value],
+) -> None:
+    """Add the choice of a detector's boxes, whose results are the outputs. It takes one image."""
+    assert network.detection is not None
+    layer = Layer(builder, {"name": OPERATOR, "operation": "", "attributes": {}}, [], (), weights)
+    heads = [network.detection.output(part) for part in ("boxes", "scores")]
+    given = [integers.converted(values[name], None, name) for name in heads]
+    for name, value in choose_boxes(layer, detector, *given).items():
+        builder.output(name, value)
+    builder.has_free_batch = False
+
+
+def _with_description(
+    builder: Builder, network: Network, outputs: Sequence[str], *, chooses_boxes: bool
+) -> bytes:
+    """Return the bytes of the file, with the network's labels, preprocessing, scores and detection.
+
+    `outputs` are the names of the tensors that are the network's outputs.
+    """
     own = metadata_entries(network, outputs)
     labels = network.labels
     if labels is not None and are_in_label_file(labels):
         del own[LABELS]
     entries = {OWN_VERSION: "1", **own}
+    if chooses_boxes:
+        entries[OUTPUTS] = json.dumps(list(outputs))
     metadata = {
         **{name: text.encode() for name, text in entries.items()},
-        METADATA: described(network, outputs, chooses_boxes=False),
+        METADATA: described(network, outputs, chooses_boxes=chooses_boxes),
     }
     return with_labels(builder.file(network.name, metadata), labels)
 

@@ -113,12 +113,16 @@ def _content(kind: int, properties: Fields) -> Fields:
 
 def _output(network: Network, name: str, *, is_first: bool) -> Fields:
     fields: dict[int, Field] = {0: name, 3: _content(_FEATURES, {})}
-    if network.detection is None and is_first and network.labels:
-        are_probabilities = network.scores == "as is" or network.last_function in ("softmax", "sigmoid")
-        if are_probabilities:
-            fields[0] = "probability"
-            fields[5] = {0: np.asarray([1], np.float32), 1: np.asarray([0], np.float32)}
-        fields[6] = [_label_file(AXIS_LABELS)]
+    if not is_first or not network.labels:
+        return fields
+    if (
+        network.detection is not None
+    ):  # a background class has no label, so the labels are not those of an axis
+        return {**fields, 6: [_label_file(VALUE_LABELS)]}
+    if network.scores == "as is" or network.last_function in ("softmax", "sigmoid"):
+        fields[0] = "probability"
+        fields[5] = {0: np.asarray([1], np.float32), 1: np.asarray([0], np.float32)}
+    fields[6] = [_label_file(AXIS_LABELS)]
     return fields
 
 
