@@ -21,7 +21,10 @@ void write_line(const char *line, void *) {
     std::fflush(stdout);
 }
 
-int run_cases(const char *device, const char *request) {
+/// Return whether the argument is a request of the library, which may be for cases or for a network.
+bool is_request(const std::string &text) { return text.starts_with("cases") || text.starts_with("network "); }
+
+int run_request(const char *device, const char *request) {
     if (mpscnn_check_cases(device, request, write_line, nullptr) == MPSCNN_OK) return 0;
     std::fprintf(stderr, "mpscnn-check: %s\n", mpscnn_last_error());
     return 1;
@@ -30,8 +33,7 @@ int run_cases(const char *device, const char *request) {
 } // namespace
 
 int main(int count, char **arguments) {
-    if (count == 3 && std::string(arguments[2]).starts_with("cases"))
-        return run_cases(arguments[1], arguments[2]);
+    if (count == 3 && is_request(arguments[2])) return run_request(arguments[1], arguments[2]);
     if (count > 2 || (count == 2 && arguments[1][0] == '-')) {
         std::fprintf(
             stderr,

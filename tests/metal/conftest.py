@@ -17,8 +17,12 @@ collect_ignore_glob = [] if "metal" in mpscnn.build_config()["backends"] else ["
 
 @pytest.fixture(autouse=True, scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Use a new cache, so that each test run checks the device again."""
+    """Use a new cache, so that each test run checks the device again.
+
+    The emulation is slower than the CPU engine, so a preflight would make "auto" the CPU (test_preflight.py).
+    """
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MPSCNN_PREFLIGHT", "off")
         patch.setenv("MPSCNN_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
 

@@ -192,6 +192,10 @@ ModelFile ModelFile::load(const std::string &path) {
     return read_model(SafetensorsFile::read(path), keep_weight);
 }
 
+ModelFile ModelFile::map(const std::string &path) {
+    return read_model(SafetensorsFile::map(path), keep_weight);
+}
+
 ModelFile ModelFile::check(const std::string &path) {
     return read_model(SafetensorsFile::open(path), check_weight);
 }

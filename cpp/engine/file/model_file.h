@@ -1,8 +1,10 @@
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/graph/graph.h"
@@ -25,6 +27,9 @@ struct ModelFile {
     /// Load a file. Weights are copied, so the file may change later. Throws WeightsError that names the file
     /// and its problem.
     static ModelFile load(const std::string &path);
+    /// Map a file that nobody changes, so that its weights use the system's pages of the file instead of a
+    /// copy. The file may be deleted.
+    static ModelFile map(const std::string &path);
     /// Check a file without keeping its weights: each is freed after its check. The returned graph has no
     /// weights.
     static ModelFile check(const std::string &path);
@@ -33,6 +38,8 @@ struct ModelFile {
     /// Return the bytes of a model file with this content. Weights keep their type. Throws WeightsError for a
     /// missing weight.
     std::string content() const;
+    /// Call `take` with the pieces of content(), in order. The weights are not copied.
+    void write(const std::function<void(std::string_view piece)> &take) const;
 };
 
 } // namespace mpscnn::engine

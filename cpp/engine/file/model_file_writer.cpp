@@ -112,19 +112,34 @@ std::string header_of(const ModelFile &model, const std::vector<WrittenTensor> &
     return header;
 }
 
+/// The parts of a model file: the bytes up to the data, and the tensors of the data.
+struct FileParts {
+    explicit FileParts(const ModelFile &model) : tensors(tensors_to_write(model)) {
+        const std::string header = header_of(model, tensors);
+        for (int byte = 0; byte < 8; ++byte) // the header's length, little-endian
+            begin += static_cast<char>(static_cast<std::uint64_t>(header.size()) >> (8 * byte) & 0xff);
+        begin += header;
+    }
+    std::vector<WrittenTensor> tensors;
+    std::string begin;
+};
+
 } // namespace
 
+void ModelFile::write(const std::function<void(std::string_view piece)> &take) const {
+    const FileParts parts(*this);
+    take(parts.begin);
+    for (const WrittenTensor &tensor : parts.tensors)
+        take({reinterpret_cast<const char *>(tensor.data), tensor.bytes});
+}
+
 std::string ModelFile::content() const {
-    const std::vector<WrittenTensor> tensors = tensors_to_write(*this);
-    const std::string header = header_of(*this, tensors);
-    std::size_t size = sizeof(std::uint64_t) + header.size();
-    for (const WrittenTensor &tensor : tensors) size += tensor.bytes;
-    std::string content;
+    const FileParts parts(*this);
+    std::string content = parts.begin;
+    std::size_t size = content.size();
+    for (const WrittenTensor &tensor : parts.tensors) size += tensor.bytes;
     content.reserve(size);
-    for (int byte = 0; byte < 8; ++byte) // the header's length, little-endian
-        content += static_cast<char>(static_cast<std::uint64_t>(header.size()) >> (8 * byte) & 0xff);
-    content += header;
-    for (const WrittenTensor &tensor : tensors)
+    for (const WrittenTensor &tensor : parts.tensors)
         content.append(reinterpret_cast<const char *>(tensor.data), tensor.bytes);
     return content;
 }

@@ -13,6 +13,10 @@
 #include <new>
 #include <system_error>
 
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include "core/error.h"
 #include "core/json.h"
 #include "core/platform.h"
@@ -268,6 +272,21 @@ SafetensorsFile SafetensorsFile::open(const std::string &path) {
 SafetensorsFile SafetensorsFile::read(const std::string &path) {
     SafetensorsFile file = open(path);
     file.hold_everything();
+    return file;
+}
+
+SafetensorsFile SafetensorsFile::map(const std::string &path) {
+    SafetensorsFile file = open(path);
+    const auto size = static_cast<std::size_t>(file.data_begin_ + file.data_size_);
+    const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    void *pages = descriptor < 0 ? MAP_FAILED : mmap(nullptr, size, PROT_READ, MAP_PRIVATE, descriptor, 0);
+    const int reason = errno;
+    if (descriptor >= 0) close(descriptor);
+    if (pages == MAP_FAILED) refuse(path, " cannot be read: " + std::generic_category().message(reason));
+    const std::shared_ptr<const std::byte> mapped(static_cast<const std::byte *>(pages),
+                                                  [=](const std::byte *) { munmap(pages, size); });
+    file.data_ = std::shared_ptr<const std::byte[]>(mapped, mapped.get() + file.data_begin_);
+    file.read_ = nullptr;
     return file;
 }
 

@@ -56,6 +56,9 @@ public:
     static SafetensorsFile read(const std::string &path);
     /// Read the header and keep the file open; each tensor is read on demand.
     static SafetensorsFile open(const std::string &path);
+    /// Map the file into memory. Its tensors use the system's pages of the file instead of a copy. The file
+    /// may be deleted, but its content must not change while tensors are used.
+    static SafetensorsFile map(const std::string &path);
     /// Parse a copy of these bytes. `origin` replaces the file's name in messages.
     static SafetensorsFile parse(std::span<const std::byte> bytes, std::string origin);
 

@@ -7,6 +7,7 @@
 #include "cpu/runtime/cpu_backend.h"
 #include "engine/trust/device_trust.h"
 #if defined(MPSCNN_WITH_METAL)
+#include "engine/run/network_check.h"
 #include "metal/run/metal_backend.h"
 #endif
 
@@ -61,7 +62,12 @@ std::string check_metal_device(const std::string &wanted) {
 }
 void check_metal_cases(const std::string &wanted, const std::string &request,
                        const std::function<void(const std::string &line)> &report) {
-    run_requested_cases(*metal::make_metal_backend(wanted), *cpu::make_cpu_backend(), request, report);
+    const std::shared_ptr<const Backend> device = metal::make_metal_backend(wanted);
+    const std::shared_ptr<const Backend> cpu = cpu::make_cpu_backend();
+    if (const auto network = NetworkRequest::parse(request))
+        run_requested_network(device, cpu, *network, report);
+    else
+        run_requested_cases(*device, *cpu, request, report);
 }
 FoundBackend make_native_backend(void *device, void *queue, const std::string &reason) {
     auto backend = metal::make_native_backend(device, queue);
@@ -192,7 +198,11 @@ std::vector<DeviceDescription> list_devices() {
 BackendChoice choose_backend(const std::string &asked, const std::string &precision) {
     const char *instead = asked == "auto" ? std::getenv("MPSCNN_DEVICE") : nullptr;
     const std::string device = instead && *instead ? instead : asked;
-    if (device == "auto") return choice_of(automatic_backend(), precision);
+    if (device == "auto") {
+        BackendChoice choice = choice_of(automatic_backend(), precision);
+        choice.automatic = true;
+        return choice;
+    }
     const DeviceName name = require_device_name(device);
     precision_for(name.backend, precision); // throws for a wrong precision before any device is looked for
     return choice_of(make_backend(name, device == asked ? "as asked" : "as MPSCNN_DEVICE says"), precision);

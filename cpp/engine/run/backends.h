@@ -17,6 +17,7 @@ struct BackendChoice {
     std::string reason;
     /// Text for users if an existing device was not chosen; otherwise empty.
     std::string warning = {};
+    bool automatic = false; ///< true: neither the user nor MPSCNN_DEVICE named the device
 };
 
 /// Return the names of the backends that this build has, "cpu" first.
@@ -38,8 +39,8 @@ BackendChoice choose_backend(const std::string &device, const std::string &preci
 /// ParameterError for "auto", "cpu" and unknown names.
 std::string check_device(const std::string &device);
 
-/// Run cases of the check on a device in this process (case_check.h). The check program calls this for the
-/// library. Throws the errors of check_device.
+/// Run cases of the check (case_check.h), or a user's network (network_check.h), on a device in this process.
+/// The check program calls this for the library. Throws the errors of check_device.
 void check_cases(const std::string &device, const std::string &request,
                  const std::function<void(const std::string &line)> &report);
 

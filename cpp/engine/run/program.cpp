@@ -5,8 +5,10 @@
 #include "engine/backend/support.h"
 #include "engine/run/byte_weights.h"
 #include "engine/run/exact_positions.h"
+#include "engine/run/preflight.h"
 #include "engine/run/replaced_layers.h"
 #include "engine/run/staged_graph.h"
+#include "engine/trust/device_trust.h"
 
 namespace mpscnn::engine {
 
@@ -78,10 +80,25 @@ std::uint64_t default_max_memory() {
     return bytes;
 }
 
+Graph complete_graph(const Graph &graph, const CompileOptions &options) {
+    Graph wanted = extract(graph, wanted_values(graph, options.outputs));
+    wanted.require_complete();
+    return wanted;
+}
+
+/// Return the choice of a device after the check of the network on it.
+BackendChoice checked_choice(BackendChoice choice, const Graph &graph, const CompileOptions &options) {
+    const Graph wanted = complete_graph(graph, options);
+    if (!choice.automatic) return with_recorded_warning(std::move(choice), wanted, options);
+    const CheckProgram program = installed_check_program(choice.backend->name());
+    return after_preflight(std::move(choice), wanted, options, program);
+}
+
 } // namespace
 
 std::shared_ptr<Program> Program::compile(const Graph &graph, const CompileOptions &options) {
     BackendChoice choice = choose_backend(options.device, options.precision);
+    if (!uses_processor(*choice.backend)) choice = checked_choice(std::move(choice), graph, options);
     if (options.device != "auto" || uses_processor(*choice.backend))
         return compile(graph, std::move(choice), options);
     try {
@@ -97,8 +114,7 @@ std::shared_ptr<Program> Program::compile(const Graph &graph, const CompileOptio
 
 std::shared_ptr<Program> Program::compile(const Graph &graph, BackendChoice choice,
                                           const CompileOptions &options) {
-    Graph wanted = extract(graph, wanted_values(graph, options.outputs));
-    wanted.require_complete();
+    Graph wanted = complete_graph(graph, options);
     keep_exact_numbers(wanted, choice.precision);
     const Merging merging = choice.precision == Precision::int8      ? Merging::of_integers
                             : choice.precision == Precision::float16 ? Merging::of_halves

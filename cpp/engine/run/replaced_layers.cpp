@@ -11,13 +11,6 @@ namespace mpscnn::engine {
 
 namespace {
 
-bool trains(const Graph &graph) {
-    return std::any_of(graph.inputs().begin(), graph.inputs().end(),
-                       [](const Input &input) { return input.is_variable; }) ||
-           std::any_of(graph.nodes().begin(), graph.nodes().end(),
-                       [](const Node &node) { return ops::info_of(node.operation).for_training; });
-}
-
 bool hands_on_float32(const Graph &graph) {
     return std::any_of(graph.nodes().begin(), graph.nodes().end(), [](const Node &node) {
         return node.keep_float32 || node.operation.is<ops::BatchStatistics>();
@@ -60,11 +53,18 @@ std::optional<std::string> why_not_for_all_extents(const Node &node, const Backe
 
 } // namespace
 
+bool is_in_training(const Graph &graph) {
+    return std::any_of(graph.inputs().begin(), graph.inputs().end(),
+                       [](const Input &input) { return input.is_variable; }) ||
+           std::any_of(graph.nodes().begin(), graph.nodes().end(),
+                       [](const Node &node) { return ops::info_of(node.operation).for_training; });
+}
+
 ReplacedLayers find_replaced_layers(const Graph &graph, const Backend &backend, const LowerOptions &options) {
     ReplacedLayers replaced;
     if (backend.implementations().refused().empty()) return replaced;
     const char *device = "the CPU engine computes ";
-    if (trains(graph)) {
+    if (is_in_training(graph)) {
         if (const auto why = missing_implementation(graph, backend, options)) {
             replaced.whole = true;
             replaced.reason = concat({device, "network ", quoted(graph.name()), ": ", *why});

@@ -8,6 +8,9 @@
 
 namespace mpscnn::engine {
 
+/// Return whether a graph has variables or operations for training.
+bool is_in_training(const Graph &graph);
+
 /// The layers that the CPU engine computes in place of the device, because all suitable implementations on
 /// the device are refused (engine/backend/implementations.h).
 struct ReplacedLayers {

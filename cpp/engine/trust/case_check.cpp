@@ -1,8 +1,10 @@
 #include "engine/trust/case_check.h"
 
 #include <algorithm>
+#include <charconv>
 #include <optional>
 #include <set>
+#include <system_error>
 
 #include "engine/trust/self_check.h"
 
@@ -155,6 +157,15 @@ private:
 };
 
 } // namespace
+
+EngineTimes times_of(std::string_view text) {
+    EngineTimes times;
+    const char *end = text.data() + text.size();
+    const auto [blank, error] = std::from_chars(text.data(), end, times.cpu);
+    if (error != std::errc{} || blank == end || *blank != ' ') return {};
+    const auto [last, other_error] = std::from_chars(blank + 1, end, times.device);
+    return other_error == std::errc{} && last == end && times.measured() ? times : EngineTimes{};
+}
 
 CaseResult run_case(const Backend &subject, const Backend &reference, const Graph &network,
                     const Implementations::Listener &took) {

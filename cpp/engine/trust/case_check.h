@@ -1,9 +1,11 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/backend/backend.h"
@@ -14,6 +16,15 @@ namespace mpscnn::engine {
 // Finds the implementations of layers that are right on a device. A case of the check is a network of
 // self_check_networks(). If the result of a case is wrong or missing, the implementation that caused it is
 // refused, and the case runs again with another one.
+
+/// The shortest times of a run on the CPU engine and on the device, in nanoseconds; 0 if not measured.
+struct EngineTimes {
+    std::int64_t cpu = 0, device = 0;
+
+    bool measured() const { return cpu > 0 && device > 0; }
+};
+/// Read two numbers with a blank between them. Return no times for any other text.
+EngineTimes times_of(std::string_view text);
 
 /// Describes how a case of the check ended.
 struct CaseResult {
@@ -31,6 +42,7 @@ struct CaseResult {
     /// The reason without the names of this case, if the device reported an error. It is equal for cases that
     /// fail for the same reason.
     std::string cause = {};
+    EngineTimes times = {}; ///< for a network of a user
 };
 
 /// Run a case in this process. An error counts only if a second attempt fails, too. `took` is called with the
@@ -46,13 +58,14 @@ enum class Kept {
 };
 
 /// The result of a device's check: the reason why the device is not used, or the implementations that are not
-/// used on it.
+/// used on it. The verdict on a network of a user has the reason why the device does not run it, or times.
 struct Verdict {
     std::string refused; ///< empty for a device that is used
     Implementations::Reasons implementations;
     Kept kept = Kept::always;
     bool silent = false; ///< true: a case gave no result in time, which may be a fault of the moment
-    bool tells = true;   ///< false: the device was not checked, and nothing has failed, so nobody is warned
+    EngineTimes times = {};
+    bool tells = true; ///< false: the device was not checked, and nothing has failed, so nobody is warned
 };
 
 /// Results of a batch of cases by their numbers. A batch may end early; the cases that did not run are

@@ -26,10 +26,10 @@ using End = CaseResult::End;
 constexpr std::string_view mark = "@mpscnn ";
 constexpr std::string_view case_word = "case ", takes_word = "takes ", wrong_word = "wrong ",
                            cases_word = "cases", refused_word = "refused ", ahead_word = "compiled ",
-                           stop_word = "stop ";
+                           stop_word = "stop ", times_word = "times ";
 constexpr std::string_view right_line = "right", without_line = "without", end_line = "end",
-                           some_right_line = "some right", ignored_line = "ignore compiled",
-                           deleted_line = "delete compiled";
+                           goes_on_line = "goes on", some_right_line = "some right",
+                           ignored_line = "ignore compiled", deleted_line = "delete compiled";
 
 /// The check gives up after this many processes in a row that ended, or stopped responding, without a right
 /// result. A single wrong implementation causes fewer.
@@ -93,8 +93,6 @@ std::vector<std::string_view> parts_of(std::string_view text, char separator) {
     return parts;
 }
 
-std::string marked(std::initializer_list<TextPart> parts) { return std::string(mark) + concat(parts); }
-
 } // namespace
 
 std::string check_request(const std::vector<std::size_t> &cases, const Implementations::Reasons &refused,
@@ -144,37 +142,50 @@ void run_requested_cases(const Backend &subject, const Backend &reference, const
             cases.push_back(*number);
         }
     }
-    std::mutex reporting;
-    const auto report = [&](const std::string &line) {
-        const std::lock_guard lock(reporting);
-        report_line(line);
-    };
-    report(check_greeting(subject));
+    CheckReport report(report_line);
+    report.greet(subject);
     if (compiled == Compiled::ignored) subject.ignore_compiled();
     if (compiled == Compiled::deleted) subject.delete_compiled();
     std::shared_ptr<void> ahead;
     if (compiled == Compiled::used)
-        ahead = subject.compile_ahead([&](std::size_t done, std::size_t all) {
-            report(marked({ahead_word, done, " of ", all}));
-        });
+        ahead = subject.compile_ahead([&](std::size_t done, std::size_t all) { report.compiled(done, all); });
     const auto other = subject.with(Implementations(refused));
     CommonFault fault(some_right);
     for (const std::size_t number : cases) {
-        report(marked({case_word, number}));
-        const CaseResult result =
-            run_case(other ? *other : subject, reference, networks[number], [&](const std::string &name) {
-                report(marked({takes_word, name}));
-            });
-        if (result.end == End::wrong)
-            report(marked({wrong_word, result.reason}));
-        else
-            report(marked({result.end == End::right ? right_line : without_line}));
+        report.begin(number);
+        const CaseResult result = run_case(other ? *other : subject, reference, networks[number],
+                                           [&](const std::string &name) { report.take(name); });
+        report.finish(result);
         if (!fault.found_with(result)) continue;
-        report(marked({stop_word, result.reason}));
+        report.stop(result.reason);
         break;
     }
     ahead.reset();
-    report(marked({end_line}));
+    report.end();
+}
+
+void CheckReport::write(std::initializer_list<TextPart> parts) {
+    const std::lock_guard lock(mutex_);
+    write_(std::string(mark) + concat(parts));
+}
+
+void CheckReport::greet(const Backend &subject) {
+    const std::lock_guard lock(mutex_);
+    write_(check_greeting(subject));
+}
+void CheckReport::begin(std::size_t number) { write({case_word, number}); }
+void CheckReport::take(const std::string &implementation) { write({takes_word, implementation}); }
+void CheckReport::compiled(std::size_t done, std::size_t all) { write({ahead_word, done, " of ", all}); }
+void CheckReport::go_on() { write({goes_on_line}); }
+void CheckReport::stop(const std::string &reason) { write({stop_word, reason}); }
+void CheckReport::end() { write({end_line}); }
+
+void CheckReport::finish(const CaseResult &result) {
+    if (result.times.measured()) write({times_word, result.times.cpu, " ", result.times.device});
+    if (result.end == End::wrong)
+        write({wrong_word, result.reason});
+    else
+        write({result.end == End::right ? right_line : without_line});
 }
 
 /// Parses a report while the process writes it.
@@ -219,6 +230,8 @@ struct CheckProcesses::Reader {
             finish(End::wrong, std::string(said.substr(wrong_word.size())));
         } else if (said == right_line || said == without_line) {
             finish(said == right_line ? End::right : End::without, "");
+        } else if (said.starts_with(times_word)) {
+            current.times = times_of(said.substr(times_word.size()));
         } else if (said.starts_with(ahead_word)) {
             ahead = said.substr(ahead_word.size());
         } else if (said.starts_with(stop_word)) {
@@ -291,11 +304,15 @@ void CheckProcesses::listen(Reader &reader, std::string_view text) {
 
 CaseBatch CheckProcesses::run(const std::vector<std::size_t> &cases,
                               const Implementations::Reasons &refused) {
-    std::vector<std::string> arguments = program_.arguments;
     // If a process with few cases fails, the implementation of a case is blamed. So such a process neither
     // compiles ahead nor reads what another process has compiled, because these could be the cause, too.
     const Compiled otherwise = cases.size() <= few_cases ? Compiled::ignored : Compiled::used;
-    arguments.push_back(check_request(cases, refused, alone_ ? Compiled::deleted : otherwise, some_right_));
+    return run(check_request(cases, refused, alone_ ? Compiled::deleted : otherwise, some_right_), cases);
+}
+
+CaseBatch CheckProcesses::run(const std::string &request, const std::vector<std::size_t> &cases) {
+    std::vector<std::string> arguments = program_.arguments;
+    arguments.push_back(request);
     Reader reader{.greeting = check_greeting(subject_)};
     if (observer_.began && !cases.empty()) observer_.began(cases.front());
     const platform::ChildEnd end = platform::run_program(

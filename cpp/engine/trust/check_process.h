@@ -4,6 +4,7 @@
 #include <functional>
 #include <initializer_list>
 #include <map>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -46,6 +47,34 @@ enum class Compiled {
 std::string check_request(const std::vector<std::size_t> &cases, const Implementations::Reasons &refused,
                           Compiled compiled, bool some_right);
 
+/// Writes the lines of a check program's report. Several threads may use it.
+class CheckReport {
+public:
+    /// `write` must write each line immediately, because the process may end with the next step.
+    explicit CheckReport(std::function<void(const std::string &line)> write) : write_(std::move(write)) {}
+
+    void greet(const Backend &subject);
+    /// Report that a case begins.
+    void begin(std::size_t number);
+    /// Report that the case uses an implementation.
+    void take(const std::string &implementation);
+    /// Report how many of the shaders that are compiled ahead are done.
+    void compiled(std::size_t done, std::size_t all);
+    /// Report that the process goes on, so that the limit for silence begins again.
+    void go_on();
+    /// Report the result of the case, with its times.
+    void finish(const CaseResult &result);
+    /// Report why no further case runs.
+    void stop(const std::string &reason);
+    void end();
+
+private:
+    void write(std::initializer_list<TextPart> parts);
+
+    std::mutex mutex_;
+    std::function<void(const std::string &line)> write_;
+};
+
 /// Run the cases of a request in this process, which is the check program's. `report_line` gets the lines of
 /// the report, and must write each one immediately. Several threads call it, but one at a time. Throws
 /// ParameterError for a text that is not a request.
@@ -58,6 +87,8 @@ public:
     CheckProcesses(const Backend &subject, const CheckProgram &program, CheckObserver observer = {});
 
     CaseBatch run(const std::vector<std::size_t> &cases, const Implementations::Reasons &refused);
+    /// Run a request for something else, which the report calls case 0.
+    CaseBatch run(const std::string &request) { return run(request, {0}); }
 
     /// Return whether the program could not begin: it cannot be started, sees no device, has another version,
     /// or was killed before its first line.
@@ -68,6 +99,7 @@ public:
 
 private:
     struct Reader;
+    CaseBatch run(const std::string &request, const std::vector<std::size_t> &cases);
     void note(std::initializer_list<TextPart> parts) const;
     void listen(Reader &reader, std::string_view text);
     CaseBatch batch_of(const Reader &reader, const platform::ChildEnd &end, std::size_t cases);

@@ -30,15 +30,17 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view refused = "refused: ", not_used = "not used: ", because = ": ",
-                           until_word = "until ", silent_word = "silent ";
+                           until_word = "until ", silent_word = "silent ", recorded_times = "times ";
 constexpr std::int64_t seconds_of_day = 24 * 60 * 60;
 /// A verdict on silent cases counts after this many checks in a row with such cases.
 constexpr int silent_checks_needed = 3;
 
 /// Return a verdict as the text that follows the identity in a record. It is empty if all results of the
 /// device are right. A list of implementations begins with their number, which shows whether the list is
-/// complete.
+/// complete. A network on a device has times instead.
 std::string text_of(const Verdict &verdict) {
+    if (verdict.refused.empty() && verdict.times.measured())
+        return concat({recorded_times, verdict.times.cpu, " ", verdict.times.device, "\n"});
     if (!verdict.refused.empty()) return concat({refused, verdict.refused, "\n"});
     if (verdict.implementations.empty()) return "";
     std::string text = concat({not_used, verdict.implementations.size(), "\n"});
@@ -63,6 +65,10 @@ std::optional<Verdict> verdict_of(std::string_view text) {
     if (first->starts_with(refused) && text.empty()) {
         verdict.refused = first->substr(refused.size());
         return verdict;
+    }
+    if (first->starts_with(recorded_times) && text.empty()) {
+        verdict.times = times_of(first->substr(recorded_times.size()));
+        return verdict.times.measured() ? std::optional(verdict) : std::nullopt;
     }
     if (!first->starts_with(not_used)) return std::nullopt;
     while (!text.empty()) {
@@ -108,13 +114,16 @@ struct Record {
 
 constexpr const char *marker_extension = ".begun";
 
-fs::path file_of(const std::string &record, const char *extension = ".txt") {
-    return self_check_directory() / concat({hashed_name(record), extension});
+fs::path directory_of_networks() { return self_check_directory() / "networks"; }
+
+fs::path file_of(const CheckedThing &thing, const char *extension = ".txt") {
+    const fs::path directory = thing.network.empty() ? self_check_directory() : directory_of_networks();
+    return directory / concat({hashed_name(check_record_of(thing)), extension});
 }
 
-std::optional<Record> read_record(const std::string &identity) {
-    const std::string begin = check_record_of(identity);
-    const auto text = read_text_file(file_of(begin));
+std::optional<Record> read_record(const CheckedThing &thing) {
+    const std::string begin = check_record_of(thing);
+    const auto text = read_text_file(file_of(thing));
     if (!text || !text->starts_with(begin)) return std::nullopt;
     std::string_view rest = std::string_view(*text).substr(begin.size());
     Record record;
@@ -125,10 +134,10 @@ std::optional<Record> read_record(const std::string &identity) {
 }
 
 /// Return the lines of a record that state how long the verdict counts.
-std::string time_text(const std::string &identity, const Verdict &verdict) {
+std::string time_text(const CheckedThing &thing, const Verdict &verdict) {
     const std::int64_t now = seconds_now();
     if (verdict.silent) {
-        const auto known = read_record(identity);
+        const auto known = read_record(thing);
         const int silences = std::min((known ? known->silences : 0) + 1, silent_checks_needed);
         std::string text = concat({silent_word, silences, "\n"});
         if (silences < silent_checks_needed)
@@ -140,30 +149,40 @@ std::string time_text(const std::string &identity, const Verdict &verdict) {
 
 } // namespace
 
-std::string check_record_of(const std::string &identity) {
-    return concat({"mpscnn ", build_info::version, "\n", identity, "\n"});
+std::string check_record_of(const CheckedThing &thing) {
+    std::string text = concat({"mpscnn ", build_info::version, "\n", thing.device, "\n"});
+    return thing.network.empty() ? text : concat({text, thing.network, "\n"});
 }
 
-std::optional<Verdict> verdict_on_record(const std::string &identity) {
-    const auto record = read_record(identity);
+std::optional<Verdict> verdict_on_record(const CheckedThing &thing) {
+    const auto record = read_record(thing);
     return record && record->counts() ? record->verdict : std::nullopt;
 }
 
 /// Write a verdict. The file's name is a hash of the version and the identity. The file also begins with both
 /// texts, so that a record with the same hash for another identity is not used by mistake.
-void remember(const std::string &identity, const Verdict &verdict) noexcept {
+void remember(const CheckedThing &thing, const Verdict &verdict) noexcept {
     if (verdict.kept == Kept::process) return;
     try {
-        const std::string record = check_record_of(identity);
-        const fs::path path = file_of(record);
+        const fs::path path = file_of(thing);
         fs::create_directories(path.parent_path());
-        static_cast<void>(replace_file(path, record + time_text(identity, verdict) + text_of(verdict)));
+        static_cast<void>(
+            replace_file(path, check_record_of(thing) + time_text(thing, verdict) + text_of(verdict)));
     } catch (const std::exception &) { // the device is only checked again next time
     }
 }
 
-CheckMarker::CheckMarker(const std::string &identity)
-    : path_(file_of(check_record_of(identity), marker_extension).string()) {
+bool has_networks_on_record() {
+    std::error_code ignored;
+    return fs::exists(directory_of_networks(), ignored);
+}
+
+void forget_networks() noexcept {
+    std::error_code ignored;
+    fs::remove_all(directory_of_networks(), ignored);
+}
+
+CheckMarker::CheckMarker(const CheckedThing &thing) : path_(file_of(thing, marker_extension).string()) {
     std::error_code ignored;
     fs::create_directories(fs::path(path_).parent_path(), ignored);
     descriptor_ = open(path_.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
@@ -184,9 +203,9 @@ void CheckMarker::begin(std::size_t number) {
     if (pwrite(descriptor_, text, static_cast<std::size_t>(size), 0) == size) fsync(descriptor_);
 }
 
-std::optional<std::int64_t> case_of_crash(const std::string &identity) {
+std::optional<std::int64_t> case_of_crash(const CheckedThing &thing) {
     constexpr std::int64_t seconds_to_start_again = 60 * 60;
-    const auto text = read_text_file(file_of(check_record_of(identity), marker_extension).string());
+    const auto text = read_text_file(file_of(thing, marker_extension).string());
     long long begun = 0, number = 0;
     if (!text || std::sscanf(text->c_str(), "%lld %lld", &begun, &number) != 2) return std::nullopt;
     const std::int64_t started = platform::boot_time();
@@ -195,7 +214,7 @@ std::optional<std::int64_t> case_of_crash(const std::string &identity) {
 }
 
 CheckTurn::CheckTurn(const std::string &identity, const std::function<bool()> &stop) {
-    const fs::path path = file_of(check_record_of(identity), ".lock");
+    const fs::path path = file_of(identity, ".lock");
     std::error_code ignored;
     fs::create_directories(path.parent_path(), ignored);
     descriptor_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);

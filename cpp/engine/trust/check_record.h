@@ -5,33 +5,49 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "engine/trust/case_check.h"
 
 namespace mpscnn::engine {
 
-// Stores results of device checks in the cache directory (MPSCNN_CACHE, otherwise the platform's). There is a
-// small file for each identity of a backend and version of mpscnn. If the directory cannot be written, the
-// next process checks again.
+// Stores results of checks of devices, and of networks on devices, in the cache directory (MPSCNN_CACHE,
+// otherwise the platform's). There is a small file for each identity of a backend, network and version of
+// mpscnn. If the directory cannot be written, the next process checks again.
 
-/// Return the text that identifies a record: mpscnn's version and the backend's identity, each with a line
-/// end.
-std::string check_record_of(const std::string &identity);
+/// Identifies what a record is about: a device, or a network on a device.
+struct CheckedThing {
+    CheckedThing(std::string device_identity, std::string network_identity = "")
+        : device(std::move(device_identity)), network(std::move(network_identity)) {}
+    CheckedThing(const char *device_identity) : CheckedThing(std::string(device_identity)) {}
 
-/// Read the verdict that this version of mpscnn recorded for a backend of this identity. Return nothing for a
-/// verdict whose time is over.
-std::optional<Verdict> verdict_on_record(const std::string &identity);
+    std::string device;
+    std::string network; ///< one line; empty for a device
+};
+
+/// Return the text that identifies a record: mpscnn's version, the backend's identity, and the network's if
+/// there is one, each with a line end.
+std::string check_record_of(const CheckedThing &thing);
+
+/// Read the verdict that this version of mpscnn recorded. Return nothing for a verdict whose time is over.
+std::optional<Verdict> verdict_on_record(const CheckedThing &thing);
+
+/// Return whether there may be a record of a network.
+bool has_networks_on_record();
+
+/// Delete the records of all networks, so that they are checked again.
+void forget_networks() noexcept;
 
 /// Write a verdict, and replace the recorded one, unless it is kept for this process only. Failures are
 /// ignored. A verdict on silent cases counts from the third one in a row on; after the first, the next
 /// process checks again, and after the second, a process of the next day.
-void remember(const std::string &identity, const Verdict &verdict) noexcept;
+void remember(const CheckedThing &thing, const Verdict &verdict) noexcept;
 
 /// A file that says which case of a check runs, and since when. It is deleted with this object, so it stays
 /// if the machine stops during the check.
 class CheckMarker {
 public:
-    explicit CheckMarker(const std::string &identity);
+    explicit CheckMarker(const CheckedThing &thing);
     ~CheckMarker();
     CheckMarker(const CheckMarker &) = delete;
     CheckMarker &operator=(const CheckMarker &) = delete;
@@ -44,14 +60,14 @@ private:
     std::string path_;
 };
 
-/// Return the number of the case that ran when the machine stopped during a check of this identity. Return
+/// Return the number of the case that ran when the machine stopped during a check of this thing. Return
 /// nothing if the machine was not started again within the hour after the case began: then only the process
 /// was killed.
-std::optional<std::int64_t> case_of_crash(const std::string &identity);
+std::optional<std::int64_t> case_of_crash(const CheckedThing &thing);
 
-/// A lock between processes that check the same identity. The constructor waits until the lock is free. The
-/// destructor releases the lock, and so does the end of the process. If the cache directory does not support
-/// locks, the constructor does not wait.
+/// A lock between processes that check the same device, or networks on it. The constructor waits until the
+/// lock is free. The destructor releases the lock, and so does the end of the process. If the cache directory
+/// does not support locks, the constructor does not wait.
 class CheckTurn {
 public:
     /// `stop` is called at least twice a second while this waits. If it returns true, the waiting ends.

@@ -26,11 +26,12 @@ constexpr const char *skip_variable = "MPSCNN_SKIP_SELF_CHECK";
 constexpr const char *limit_variable = "MPSCNN_SELF_CHECK_SECONDS";
 constexpr const char *program_name = "mpscnn-check";
 
-/// The verdicts on devices that this process knows, by identity.
+/// The verdicts on devices and networks that this process knows, by the beginnings of their records.
 struct Verdicts {
     struct Known {
         Verdict verdict;
         bool checked = true; ///< false: no check program could begin
+        bool of_network = false;
     };
     std::timed_mutex mutex;
     std::map<std::string, Known> known;
@@ -118,10 +119,38 @@ Finding find_in_processes(const Backend &subject, const CheckProgram &check) {
     return finding;
 }
 
+/// Run a user's network on both engines, until the check program reports a result or must be given up.
+Finding find_for_network(const Backend &subject, const CheckedNetwork &network, const CheckProgram &check) {
+    const std::string what = concat({"network ", quoted(network.name), " on ", subject.device_name()});
+    log(LogLevel::information, concat({"checking ", what, " in a process of its own, once for this system"}));
+    CheckMarker marker({subject.identity(), network.identity});
+    CheckObserver observer;
+    observer.began = [&](std::size_t number) { marker.begin(number); };
+    observer.stop = [&](std::size_t done) {
+        return follower().stops(what, std::min<std::size_t>(done, 1), 1);
+    };
+    CheckProcesses processes(subject, check, std::move(observer));
+    CaseBatch batch;
+    do batch = processes.run(network.request());
+    while (batch.refused.empty() && !batch.results.contains(0));
+    static_cast<void>(follower().stops(what, 1, 1));
+    Finding finding;
+    finding.checked = !processes.not_begun();
+    finding.interrupted = processes.interrupted();
+    finding.verdict.kept = batch.kept;
+    finding.verdict.silent = batch.silent;
+    finding.verdict.refused = batch.refused;
+    if (!batch.refused.empty()) return finding;
+    const CaseResult &result = batch.results.at(0);
+    finding.verdict.times = result.times;
+    if (result.end == CaseResult::End::wrong || result.end == CaseResult::End::ended)
+        finding.verdict.refused = result.reason;
+    return finding;
+}
+
 /// Keep a verdict for this process. Log why the device is refused, or which implementations are not used.
 void keep(const Backend &subject, const Finding &finding) {
-    const std::string identity = subject.identity();
-    verdicts().known[identity] = {finding.verdict, finding.checked};
+    verdicts().known[check_record_of(subject.identity())] = {finding.verdict, finding.checked};
     const std::string text = finding.verdict.refused.empty() ? replacement_text(subject, finding.verdict)
                                                              : refusal_text(subject, finding.verdict);
     if (!text.empty()) log(LogLevel::warning, text);
@@ -143,35 +172,40 @@ Finding finding_of_wait() {
     return finding;
 }
 
+/// Return the verdict that this process knows.
+std::optional<Finding> known_here(const CheckedThing &thing) {
+    const auto found = verdicts().known.find(check_record_of(thing));
+    if (found == verdicts().known.end()) return std::nullopt;
+    return Finding{found->second.verdict, found->second.checked};
+}
+
+/// Return the recorded verdict, or the result of `check`, which is recorded. While another process checks
+/// something on the same device, this waits.
+Finding on_record_or(const Backend &subject, const CheckedThing &thing,
+                     const std::function<Finding()> &check) {
+    if (const auto known = verdict_on_record(thing)) return {*known};
+    const CheckTurn turn(subject.identity(), [&] { return follower().stops(subject.device_name(), 0, 0); });
+    if (turn.stopped()) return finding_of_wait();
+    // Another process may have recorded it while this one waited.
+    if (const auto known = verdict_on_record(thing)) return {*known};
+    const auto crashed = case_of_crash(thing);
+    Finding finding = crashed ? finding_of_crash(*crashed) : check();
+    if (!finding.interrupted) remember(thing, finding.verdict);
+    return finding;
+}
+
 /// Return the verdict that this process knows, or the recorded one, or the result of a check in child
 /// processes.
 Finding look_up_or_check(const Backend &subject, const CheckProgram &check) {
     const std::string identity = subject.identity();
-    if (const auto found = verdicts().known.find(identity); found != verdicts().known.end())
-        return {found->second.verdict, found->second.checked};
-    Finding finding;
-    const auto on_record = [&] {
-        const auto known = verdict_on_record(identity);
-        if (known) finding.verdict = *known;
-        return known.has_value();
-    };
-    if (!on_record()) {
-        const CheckTurn turn(identity, [&] { return follower().stops(subject.device_name(), 0, 0); });
-        if (turn.stopped()) return finding_of_wait();
-        if (!on_record()) { // another process may have recorded it while this one waited
-            const auto crashed = case_of_crash(identity);
-            finding = crashed ? finding_of_crash(*crashed) : find_in_processes(subject, check);
-            if (!finding.interrupted) remember(identity, finding.verdict);
-        }
-    }
+    if (const auto known = known_here(identity)) return *known;
+    Finding finding = on_record_or(subject, identity, [&] { return find_in_processes(subject, check); });
     if (!finding.interrupted) keep(subject, finding);
     return finding;
 }
 
 /// Return whether somebody has had this device checked.
-bool is_known(const std::string &identity) {
-    return verdicts().known.contains(identity) || verdict_on_record(identity);
-}
+bool is_known(const std::string &identity) { return known_here(identity) || verdict_on_record(identity); }
 
 Finding check_here(const Backend &subject, const Backend &reference) {
     Finding finding{judge_here(subject, reference)};
@@ -244,6 +278,8 @@ Verdict verdict_when_asked(const Backend &subject, const Backend &reference, con
 Verdict check_again(const Backend &subject, const Backend &reference, const CheckProgram &check) {
     const VerdictLock lock(subject);
     if (lock.stopped()) return require_used(subject, finding_of_wait().verdict);
+    forget_networks();
+    std::erase_if(verdicts().known, [](const auto &entry) { return entry.second.of_network; });
     const CheckTurn turn(subject.identity(), [&] { return follower().stops(subject.device_name(), 0, 0); });
     Finding finding = turn.stopped() ? finding_of_wait() : find_in_processes(subject, check);
     if (!finding.checked) return require_used(subject, check_here(subject, reference).verdict);
@@ -252,6 +288,30 @@ Verdict check_again(const Backend &subject, const Backend &reference, const Chec
         keep(subject, finding);
     }
     return require_used(subject, finding.verdict);
+}
+
+Verdict verdict_on_network(const Backend &subject, const CheckedNetwork &network, const CheckProgram &check) {
+    const VerdictLock lock(subject);
+    if (lock.stopped()) return finding_of_wait().verdict;
+    const CheckedThing thing(subject.identity(), network.identity);
+    if (const auto known = known_here(thing)) return known->verdict;
+    Finding finding = on_record_or(subject, thing, [&] { return find_for_network(subject, network, check); });
+    if (!finding.checked) {
+        log(LogLevel::information,
+            concat({"network ", quoted(network.name), " is not checked: ", finding.verdict.refused}));
+        finding.verdict.refused.clear();
+    }
+    if (!finding.interrupted)
+        verdicts().known[check_record_of(thing)] = {finding.verdict, finding.checked, true};
+    return finding.verdict;
+}
+
+std::optional<Verdict> known_verdict(const Backend &subject, const std::string &network_identity) {
+    const VerdictLock lock(subject);
+    const CheckedThing thing(subject.identity(), network_identity);
+    if (lock.stopped()) return std::nullopt;
+    if (const auto known = known_here(thing)) return known->verdict;
+    return verdict_on_record(thing);
 }
 
 std::shared_ptr<const Backend> trusted(std::shared_ptr<const Backend> subject, const Verdict &verdict) {

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <string>
 
 #include "engine/backend/backend.h"
@@ -31,8 +33,25 @@ Verdict verdict_for_auto(const Backend &subject, const CheckProgram &check);
 /// that is refused.
 Verdict verdict_when_asked(const Backend &subject, const Backend &reference, const CheckProgram &check);
 
-/// Check a device again, and replace the recorded verdict. Throws DeviceError for a device that is refused.
+/// Check a device again, replace the recorded verdict, and forget the verdicts on networks. Throws
+/// DeviceError for a device that is refused.
 Verdict check_again(const Backend &subject, const Backend &reference, const CheckProgram &check);
+
+/// A network of a user that both engines run in a child process, before "auto" takes the device for it.
+struct CheckedNetwork {
+    std::string name;
+    std::string identity; ///< one line, which changes whenever results or times may change
+    /// Make the request for the check program. It is called for each start of the program.
+    std::function<std::string()> request;
+};
+
+/// Return the verdict on a network on a device: the recorded one, or the result of a check in a child
+/// process. Nothing is refused if the check program cannot begin, because the device itself has passed its
+/// check.
+Verdict verdict_on_network(const Backend &subject, const CheckedNetwork &network, const CheckProgram &check);
+
+/// Return the verdict on a network that this process knows or that is recorded. Nothing is checked.
+std::optional<Verdict> known_verdict(const Backend &subject, const std::string &network_identity);
 
 /// Return the same device without the implementations that the verdict refuses.
 std::shared_ptr<const Backend> trusted(std::shared_ptr<const Backend> subject, const Verdict &verdict);

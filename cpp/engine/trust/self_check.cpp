@@ -10,11 +10,6 @@ namespace mpscnn::engine {
 
 namespace {
 
-/// The largest allowed difference between engines, relative to the largest result. It allows one rounding to
-/// half and sums in another order. Any mistake in a window, an index or a weight makes a far larger
-/// difference.
-constexpr float tolerance = 1.0f / 128;
-
 bool refuses(const Backend &backend, const Graph &graph, Precision precision) {
     std::vector<Shape> shapes;
     for (ValueId value = 0; value < graph.values(); ++value) shapes.push_back(graph.shape(value));
@@ -65,14 +60,6 @@ Answer answer_of(const Backend &backend, const Graph &graph, Precision precision
     return answer;
 }
 
-std::string position_text(const Shape &shape, std::size_t index) {
-    std::string text;
-    for (int axis = shape.rank(); axis-- > 0; index /= static_cast<std::size_t>(shape[axis]))
-        text =
-            std::to_string(index % static_cast<std::size_t>(shape[axis])) + (text.empty() ? "" : ", ") + text;
-    return concat({"(", text, ")"});
-}
-
 std::optional<std::string> difference(const Answer &given, const Answer &right) {
     const auto magnitude = [](float value) { return std::fabs(value); };
     float largest = 0;
@@ -81,7 +68,7 @@ std::optional<std::string> difference(const Answer &given, const Answer &right) 
     for (std::size_t i = right.values.size(); i-- > 0;) {
         const float value = given.values[i], wanted = right.values[i];
         if (std::isnan(value) && std::isnan(wanted)) continue;
-        if (magnitude(value - wanted) <= tolerance * largest) continue; // false for NaN
+        if (magnitude(value - wanted) <= self_check_tolerance * largest) continue; // false for NaN
         first = i;
         ++wrong;
     }
@@ -96,6 +83,14 @@ std::optional<std::string> difference(const Answer &given, const Answer &right) 
 }
 
 } // namespace
+
+std::string position_text(const Shape &shape, std::size_t index) {
+    std::string text;
+    for (int axis = shape.rank(); axis-- > 0; index /= static_cast<std::size_t>(shape[axis]))
+        text =
+            std::to_string(index % static_cast<std::size_t>(shape[axis])) + (text.empty() ? "" : ", ") + text;
+    return concat({"(", text, ")"});
+}
 
 bool is_of_training(const Graph &network) { return has_variables(network); }
 

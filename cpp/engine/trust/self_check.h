@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -9,6 +10,14 @@
 #include "engine/graph/graph.h"
 
 namespace mpscnn::engine {
+
+/// The largest allowed difference between engines, relative to the largest result. It allows one rounding to
+/// half and sums in another order. Any mistake in a window, an index or a weight makes a far larger
+/// difference.
+inline constexpr float self_check_tolerance = 1.0f / 128;
+
+/// Return a place in a tensor as a text such as "(0, 3, 2)".
+std::string position_text(const Shape &shape, std::size_t index);
 
 /// Run a network of the check on both backends, in each of self_check_precisions(). Return the first
 /// difference of the results, or nothing.

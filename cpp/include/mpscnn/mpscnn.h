@@ -126,8 +126,9 @@ MPSCNN_API mpscnn_status mpscnn_check_device(const char *device, mpscnn_text **t
 typedef int (*mpscnn_check_progress_callback)(const char *device, int64_t done, int64_t all, void *context);
 MPSCNN_API void mpscnn_set_check_callback(mpscnn_check_progress_callback callback, void *context);
 
-/* Run some cases of the check in this process. The program mpscnn-check calls this for the library. The
- * request and the lines that `report` receives are private to the library and change with its version. */
+/* Run some cases of the check, or a network of a user, in this process. The program mpscnn-check calls this
+ * for the library. The request and the lines that `report` receives are private to the library and change
+ * with its version. */
 typedef void (*mpscnn_check_callback)(const char *line, void *context);
 MPSCNN_API mpscnn_status mpscnn_check_cases(const char *device, const char *request,
                                             mpscnn_check_callback report, void *context);

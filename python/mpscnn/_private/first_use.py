@@ -24,7 +24,10 @@ class CheckFollower:
         self._line: TextLine | None = None
 
     def __call__(self, device: str, done: int, cases: int) -> None:
-        """Take the number of cases that are done; 0 of 0 means that another thread or process checks the device."""
+        """Take the number of cases that are done.
+
+        0 of 0 means that another thread or process checks the device. A network of the user is one case.
+        """
         now = self._clock()
         if device != self._device or now - self._heard >= _PAUSE:
             self._finish()
@@ -39,7 +42,7 @@ class CheckFollower:
         if self._line is None:
             self._line = TextLine()
             print(_explain(self._device, done, cases, seconds), file=sys.stderr, flush=True)
-        elif cases and is_watched(sys.stderr):
+        elif cases > 1 and is_watched(sys.stderr):
             self._line.write(f"{draw_bar(done, cases)} {done} of {cases} cases")
 
     def _finish(self) -> None:
@@ -51,6 +54,8 @@ class CheckFollower:
 def _explain(device: str, done: int, cases: int, seconds: float) -> str:
     if not cases:
         state = "another thread or process does this now"
+    elif cases == 1:
+        state = "it runs once on both engines, which may take a minute"
     elif done:
         state = f"{done} of {cases} cases are done, which takes about {seconds * (cases - done) / done:.0f} s more"
     else:

@@ -53,7 +53,11 @@ def test_a_long_check_is_explained_once(monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.parametrize(
     ("done", "cases", "state"),
-    [(0, 430, "430 cases, which may take minutes"), (0, 0, "another thread or process does this now")],
+    [
+        (0, 430, "430 cases, which may take minutes"),
+        (0, 1, "it runs once on both engines, which may take a minute"),
+        (0, 0, "another thread or process does this now"),
+    ],
 )
 def test_the_explanation_has_the_state(
     monkeypatch: pytest.MonkeyPatch, done: int, cases: int, state: str

@@ -1,0 +1,179 @@
+#include "engine/run/preflight.h"
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <optional>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+#include <unistd.h>
+
+#include "core/cache_directory.h"
+#include "core/log.h"
+#include "core/text.h"
+#include "engine/file/model_file.h"
+#include "engine/run/network_request.h"
+#include "engine/run/replaced_layers.h"
+#include "engine/run/staged_graph.h"
+#include "engine/trust/check_record.h"
+#include "engine/trust/device_trust.h"
+
+namespace mpscnn::engine {
+
+namespace {
+
+constexpr const char *preflight_variable = "MPSCNN_PREFLIGHT";
+
+/// What a preflight decides.
+enum class Preflight { off, results, results_and_times };
+
+Preflight preflight_of_environment() {
+    const char *value = std::getenv(preflight_variable);
+    const std::string_view text = value ? value : "";
+    if (text.empty() || text == "on")
+        return skips_self_check() ? Preflight::off : Preflight::results_and_times;
+    if (text == "results") return skips_self_check() ? Preflight::off : Preflight::results;
+    if (text == "off") return Preflight::off;
+    fail(ErrorKind::parameter, {preflight_variable, " must be on, results or off, got ", quoted(text)});
+}
+
+/// A network with its weights in the system's directory for temporary files. The check program deletes the
+/// file as soon as it has opened it, so that none is left if this process is killed.
+class NetworkFile {
+public:
+    /// Throws std::system_error if the file cannot be written.
+    explicit NetworkFile(const Graph &graph)
+        : path_((std::filesystem::temp_directory_path() / "mpscnn_network_XXXXXX").string()) {
+        const int descriptor = mkstemp(path_.data());
+        if (descriptor < 0) throw std::system_error(errno, std::generic_category());
+        const std::unique_ptr<std::FILE, int (*)(std::FILE *)> file(fdopen(descriptor, "wb"), &std::fclose);
+        bool written = file != nullptr;
+        ModelFile model;
+        model.graph = graph;
+        model.write([&](std::string_view piece) {
+            written = written && std::fwrite(piece.data(), 1, piece.size(), file.get()) == piece.size();
+        });
+        if (written && std::fflush(file.get()) == 0) return;
+        const int reason = errno;
+        std::remove(path_.c_str());
+        throw std::system_error(reason, std::generic_category());
+    }
+    ~NetworkFile() { std::remove(path_.c_str()); }
+    NetworkFile(const NetworkFile &) = delete;
+    NetworkFile &operator=(const NetworkFile &) = delete;
+
+    const std::string &path() const { return path_; }
+
+private:
+    std::string path_;
+};
+
+/// Return whether a file can hold a network, and one run tells whether its results are right.
+bool can_be_checked(const Graph &graph) { return !has_custom_layers(graph) && !is_in_training(graph); }
+
+/// Return the text that identifies a network on a device: its layers without the values of weights, the
+/// shapes of the run, and all options that results or times depend on.
+std::string identity_of(const Graph &graph, const std::vector<Shape> &shapes, const NetworkRequest &request) {
+    std::string run = to_text(graph.to_json());
+    for (const Shape &shape : shapes) run += shape.text();
+    NetworkRequest without_file = request;
+    without_file.file.clear();
+    return concat({"network ", quoted(graph.name()), ", ", request.options.precision, ", ",
+                   hashed_name(run + without_file.text())});
+}
+
+NetworkRequest request_for(const BackendChoice &choice, const CompileOptions &options) {
+    NetworkRequest request{"", options, {}};
+    request.options.precision = name_of(choice.precision);
+    for (const auto &[name, reason] : choice.backend->implementations().refused())
+        request.refused.push_back(name);
+    return request;
+}
+
+std::string milliseconds(std::int64_t nanoseconds) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%.3g ms", static_cast<double>(nanoseconds) / 1e6);
+    return text;
+}
+
+/// Compare times, as in "the CPU engine ran it in 2 ms, the device in 5 ms".
+std::string text_of(const EngineTimes &times) {
+    return concat({"the CPU engine ran an image in ", milliseconds(times.cpu), ", the device in ",
+                   milliseconds(times.device)});
+}
+
+std::string not_used_text(const BackendChoice &choice, const Graph &graph, const std::string &reason) {
+    return concat({"device ", quoted(choice.backend->device_name()), " is not used for network ",
+                   quoted(graph.name()), ": ", reason});
+}
+
+/// Describe how a check of the network can be repeated or left out.
+std::string remedy_text() {
+    return concat({". `mpscnn-check` forgets this result, so that it is checked again; ", preflight_variable,
+                   "=off uses the device all the same"});
+}
+
+BackendChoice cpu_instead(const CompileOptions &options, std::string reason, std::string warning) {
+    BackendChoice cpu = choose_backend("cpu", options.precision);
+    cpu.reason = std::move(reason);
+    cpu.warning = std::move(warning);
+    return cpu;
+}
+
+Verdict verdict_on(const BackendChoice &choice, const Graph &graph, const std::vector<Shape> &shapes,
+                   NetworkRequest request, const CheckProgram &check) {
+    std::optional<NetworkFile> file;
+    CheckedNetwork network{graph.name(), identity_of(graph, shapes, request), [&] {
+                               file.emplace(graph);
+                               request.file = file->path();
+                               return request.text();
+                           }};
+    try {
+        return verdict_on_network(*choice.backend, network, check);
+    } catch (const std::system_error &error) {
+        log(LogLevel::information, concat({"network ", quoted(graph.name()),
+                                           " is not checked: its file cannot be written: ", error.what()}));
+        return {};
+    }
+}
+
+} // namespace
+
+BackendChoice after_preflight(BackendChoice choice, const Graph &graph, const CompileOptions &options,
+                              const CheckProgram &check) {
+    const Preflight preflight = preflight_of_environment();
+    if (preflight == Preflight::off || !can_be_checked(graph)) return choice;
+    const auto shapes = shapes_for_preflight(graph);
+    if (!shapes) return choice;
+    const Verdict verdict = verdict_on(choice, graph, *shapes, request_for(choice, options), check);
+    if (!verdict.refused.empty()) {
+        const std::string text = not_used_text(choice, graph, verdict.refused) + remedy_text();
+        return cpu_instead(options, text, text);
+    }
+    if (!verdict.times.measured()) return choice;
+    const std::string times = text_of(verdict.times);
+    if (preflight == Preflight::results_and_times && verdict.times.cpu < verdict.times.device)
+        return cpu_instead(options, not_used_text(choice, graph, times), "");
+    choice.reason += concat({"; ", times});
+    return choice;
+}
+
+BackendChoice with_recorded_warning(BackendChoice choice, const Graph &graph, const CompileOptions &options) {
+    if (!has_networks_on_record() || preflight_of_environment() == Preflight::off || !can_be_checked(graph))
+        return choice;
+    const auto shapes = shapes_for_preflight(graph);
+    if (!shapes) return choice;
+    const std::string identity = identity_of(graph, *shapes, request_for(choice, options));
+    const auto verdict = known_verdict(*choice.backend, identity);
+    if (!verdict || verdict->refused.empty()) return choice;
+    if (!choice.warning.empty()) choice.warning += "; ";
+    choice.warning +=
+        concat({"network ", quoted(graph.name()), " runs on device ", quoted(choice.backend->device_name()),
+                " as asked, but its check there has failed: ", verdict->refused});
+    return choice;
+}
+
+} // namespace mpscnn::engine

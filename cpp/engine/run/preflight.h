@@ -1,0 +1,24 @@
+#pragma once
+
+#include "engine/run/backends.h"
+#include "engine/run/program.h"
+#include "engine/trust/check_process.h"
+
+namespace mpscnn::engine {
+
+// Before "auto" takes a device for a network, a child process (mpscnn-check) runs the network on the device
+// and on the CPU engine. If the device's result is wrong or missing, or the CPU engine is faster, "auto"
+// takes the CPU. The result is recorded for the network, its options, the device and the system
+// (check_record.h).
+
+/// Return the choice for a network for which "auto" has chosen a device: the same, or the CPU with the
+/// reason. Return the same choice for networks that no file can hold or that are in training, and without a
+/// check if MPSCNN_PREFLIGHT=off or MPSCNN_SKIP_SELF_CHECK=1. With MPSCNN_PREFLIGHT=results, times do not
+/// count. Throws ParameterError for another value of MPSCNN_PREFLIGHT.
+BackendChoice after_preflight(BackendChoice choice, const Graph &graph, const CompileOptions &options,
+                              const CheckProgram &check);
+
+/// Return the choice with a warning if the network's result is on record as wrong or missing. Nothing runs.
+BackendChoice with_recorded_warning(BackendChoice choice, const Graph &graph, const CompileOptions &options);
+
+} // namespace mpscnn::engine

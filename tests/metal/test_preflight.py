@@ -1,0 +1,132 @@
+"""Tests of preflights: a network runs on both engines in mpscnn-check before device="auto" takes the GPU for it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+AUTOMATIC = """
+import sys
+import warnings
+import numpy as np
+import mpscnn
+
+device, precision = sys.argv[1:]
+net = mpscnn.Network(input=(12, 10, 8), name="photo")
+x = net.conv2d(net.input, 16, 3, activation="relu")
+net.output(net.softmax(net.max_pool2d(x, 2)))
+net.initialize_weights(seed=0)
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    program = net.compile(device=device, precision=precision)
+x = np.random.default_rng(1).random((2, 12, 10, 8), np.float32)
+right = net.compile(device="cpu", precision=precision).session().run(x)
+if device == "auto":
+    np.testing.assert_allclose(program.session().run(x), right, atol=1e-2)
+print(program.device)
+print(program.reason)
+for warning in caught:
+    print(warning.message)
+"""
+
+
+@pytest.fixture(scope="module")
+def checked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a cache in which the device is recorded as right, so that only networks are checked."""
+    cache = tmp_path_factory.mktemp("checked")
+    compiled(cache, MPSCNN_PREFLIGHT="off")
+    return cache
+
+
+def compiled(
+    cache: Path, device: str = "auto", precision: str = "float32", **environment: str
+) -> tuple[str, str, str]:
+    """Compile a network in a new process. Returns the chosen device, the reason and the warnings."""
+    variables = {**os.environ, "MPSCNN_CACHE": str(cache), "MPSCNN_PREFLIGHT": "on", **environment}
+    variables["PYTHONPATH"] = os.pathsep.join(sys.path)
+    del variables["MPSCNN_DEVICE"]
+    command = [sys.executable, "-c", AUTOMATIC, device, precision]
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+    chosen, reason, *warned = done.stdout.splitlines()
+    return chosen, reason, "\n".join(warned)
+
+
+def networks(cache: Path) -> list[str]:
+    """Return the records of networks."""
+    return [path.read_text("utf-8") for path in sorted((cache / "self_check" / "networks").glob("*"))]
+
+
+@pytest.fixture
+def cache(checked: Path, tmp_path: Path) -> Path:
+    """Return a new cache with the record of the device alone."""
+    folder = tmp_path / "cache" / "self_check"
+    folder.mkdir(parents=True)
+    for record in (checked / "self_check").glob("*.txt"):
+        (folder / record.name).write_bytes(record.read_bytes())
+    return tmp_path / "cache"
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_a_right_result_is_recorded_with_both_times(cache: Path, precision: str, tmp_path: Path) -> None:
+    (tmp_path / "temporary").mkdir()
+    variables = {"MPSCNN_PREFLIGHT": "results", "TMPDIR": str(tmp_path / "temporary")}
+    chosen, reason, warned = compiled(cache, precision=precision, **variables)
+    assert (chosen, warned) == ("metal", "")
+    assert "; the CPU engine ran an image in " in reason
+    (record,) = networks(cache)
+    assert f"\nnetwork 'photo', {precision}, " in record
+    assert record.splitlines()[-1].startswith("times ")
+    assert not list((tmp_path / "temporary").glob("mpscnn_network_*")), "the file is deleted"
+    # The result is on record. Another check would exceed this limit.
+    again = compiled(cache, precision=precision, **variables, MPSCNN_SELF_CHECK_SECONDS="0.001")
+    assert again == (chosen, reason, warned)
+
+
+def test_the_faster_engine_takes_the_network(cache: Path) -> None:
+    chosen, reason, warned = compiled(cache)
+    assert (chosen, warned) == ("cpu", ""), "the emulation is slower than the CPU engine"
+    assert reason.startswith(
+        "device 'Emulated Metal device' is not used for network 'photo': the CPU engine ran"
+    )
+    assert compiled(cache, "metal")[0] == "metal"
+
+
+@pytest.mark.parametrize(
+    ("kernels", "reason"),
+    [
+        ("MPSCNNConvolution=wrong", "output 'softmax_1' in float32: result (0, 0, 0, "),
+        ("MPSCNNPoolingMax=abort", "signal 6"),
+        ("MPSCNNSoftMax=hang", "no answer came within 5 s"),
+    ],
+)
+def test_a_network_that_fails_there_runs_on_the_cpu(cache: Path, kernels: str, reason: str) -> None:
+    # The device itself is on record as right, as if its kernels failed only in this network.
+    limit = {"MPSCNN_SELF_CHECK_SECONDS": "5"} if "hang" in kernels else {}
+    chosen, why, warned = compiled(cache, METAL_EMULATION_KERNELS=kernels, **limit)
+    assert chosen == "cpu"
+    assert why == warned
+    assert "device 'Emulated Metal device' is not used for network 'photo': " in warned
+    assert reason in warned
+    (record,) = networks(cache)
+    assert ("\nsilent 1\n" in record) == ("hang" in kernels), "the next process tries a silent network again"
+    if "hang" in kernels:
+        return
+    # The next process knows that. One that names the device gets it, with a warning.
+    assert compiled(cache, METAL_EMULATION_KERNELS=kernels)[0] == "cpu"
+    chosen, _, warned = compiled(cache, "metal")
+    assert chosen == "metal"
+    assert (
+        "network 'photo' runs on device 'Emulated Metal device' as asked, but its check there has" in warned
+    )
+    # With preflights off, nothing is looked up.
+    assert compiled(cache, MPSCNN_PREFLIGHT="off")[::2] == ("metal", "")
+
+
+def test_a_named_device_is_not_checked_with_the_network(cache: Path) -> None:
+    assert compiled(cache, "metal", METAL_EMULATION_KERNELS="MPSCNNConvolution=wrong")[0] == "metal"
+    assert not networks(cache)
