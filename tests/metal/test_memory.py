@@ -197,3 +197,29 @@ def test_a_purge_that_no_load_preceded_changes_nothing(emulation: Emulation) -> 
     expected = net.compile(device="metal", precision="float16").session().run(x)
     emulation.set("purge_first", 1)
     np.testing.assert_array_equal(net.compile(device="metal", precision="float16").session().run(x), expected)
+
+
+# ---- Weights on GPUs with their own memory ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+@pytest.mark.parametrize("discrete", [0, 1])
+def test_weights_of_discrete_gpus_are_copied_once(
+    emulation: Emulation, monkeypatch: pytest.MonkeyPatch, precision: Any, discrete: int
+) -> None:
+    # The record of the check belongs to the GPU with unified memory.
+    monkeypatch.setenv("MPSCNN_SKIP_SELF_CHECK", "1")
+    emulation.set("discrete_memory", discrete)
+    net = mpscnn.Network(input=(9, 7, 5))
+    net.output(net.conv2d(net.input, 10, 3, groups=5, activation="prelu"))  # a shader computes it
+    net.initialize_weights(seed=3)
+    x = np.random.default_rng(0).random((2, 9, 7, 5), np.float32)
+    right = net.compile(device="cpu", precision=precision).session().run(x)
+    before = emulation.get("private_buffers_made")
+    program = net.compile(device="metal", precision=precision)
+    made = emulation.get("private_buffers_made") - before
+    assert made == (2 if discrete else 0), "weights; biases and slopes"
+    session = program.session()
+    for _ in range(2):
+        np.testing.assert_allclose(session.run(x), right, atol=4e-3)
+    assert emulation.get("private_buffers_made") == before + made

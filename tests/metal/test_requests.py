@@ -212,3 +212,77 @@ def test_sessions_of_several_threads_share_the_device() -> None:
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+# ---- Runs in several command buffers ----------------------------------------------------------------------------
+
+
+def two_convolutions(kernels: Any) -> mpscnn.Program:
+    """Compile a network with 60,480 multiplications in each of two layers of an image."""
+    net = mpscnn.Network(input=(10, 7, 8), name="large")
+    x = net.conv2d(net.input, 12, 3, padding="same", activation="relu")
+    net.output(net.conv2d(x, 8, 3, padding="same", name="last"))
+    net.initialize_weights(5)
+    return net.compile(device="metal", metal_kernels=kernels)
+
+
+LARGE = np.random.default_rng(2).uniform(-1, 1, (7, 10, 7, 8)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("kernels", "millions", "command_buffers"),
+    [
+        ("mps", 20_000.0, 1),
+        ("mps", 0.3, 4),  # at most two images, so the last command buffer computes one image again
+        ("mps", 0.001, 7),  # one image is the least
+        ("own", 0.9, 1),
+        ("own", 0.5, 2),  # a layer is the least, because all images of a layer are one array
+        ("own", 0.001, 2),
+    ],
+)
+def test_a_large_batch_takes_several_command_buffers(
+    emulation: Emulation, monkeypatch: pytest.MonkeyPatch, kernels: str, millions: float, command_buffers: int
+) -> None:
+    right = two_convolutions(kernels).session().run(LARGE)
+    monkeypatch.setenv("MPSCNN_METAL_GMACS", str(millions / 1000))
+    session = two_convolutions(kernels).session()
+    before = emulation.get("command_buffers_made")
+    np.testing.assert_array_equal(session.run(LARGE), right)
+    assert emulation.get("command_buffers_made") - before == command_buffers
+    request = session.submit(LARGE)
+    np.testing.assert_array_equal(request.result(), right)
+    assert len(session.profile(LARGE, runs=2).milliseconds) == 2
+
+
+@pytest.mark.parametrize("part", [0, 1, 3])
+def test_a_part_that_cannot_be_encoded_fails_the_request(
+    emulation: Emulation, monkeypatch: pytest.MonkeyPatch, part: int
+) -> None:
+    monkeypatch.setenv("MPSCNN_METAL_GMACS", "0.0003")
+    session = two_convolutions("mps").session(inflight=1)
+    right = session.run(LARGE)
+    emulation.set("successes_first", part)
+    emulation.set("fail_command_buffers", 1)
+    with pytest.raises(mpscnn.DeviceError, match="Metal gives no command buffer"):
+        session.run(LARGE)
+    np.testing.assert_array_equal(session.run(LARGE), right)
+
+
+def test_a_part_that_fails_on_the_gpu_fails_the_request(
+    emulation: Emulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MPSCNN_METAL_GMACS", "0.0003")
+    session = two_convolutions("mps").session(inflight=1)
+    right = session.run(LARGE)
+    emulation.set("command_buffer_error", 2)
+    with pytest.raises(mpscnn.DeviceError, match="'large' failed"):
+        session.run(LARGE)
+    np.testing.assert_array_equal(session.run(LARGE), right)
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "x", "1x", "nan"])
+def test_the_limit_must_be_a_positive_number(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    session = two_convolutions("mps").session()
+    monkeypatch.setenv("MPSCNN_METAL_GMACS", text)
+    with pytest.raises(mpscnn.ParameterError, match="MPSCNN_METAL_GMACS must be a positive number, got"):
+        session.run(LARGE)

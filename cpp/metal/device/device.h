@@ -78,8 +78,12 @@ public:
     /// Return memory that only the GPU accesses.
     objc_ptr<id<MTLBuffer>> make_private_buffer(std::size_t bytes) const;
     objc_ptr<id<MTLBuffer>> make_buffer(const void *contents, std::size_t bytes) const;
-    template <class T> objc_ptr<id<MTLBuffer>> make_buffer(const std::vector<T> &contents) const {
-        return make_buffer(contents.data(), contents.size() * sizeof(T));
+    /// Return weights or a table, which the processor does not access any more. A GPU without unified memory
+    /// would read shared memory over the bus in each run, so there the contents are copied once to memory of
+    /// the GPU.
+    objc_ptr<id<MTLBuffer>> make_constants(const void *contents, std::size_t bytes) const;
+    template <class T> objc_ptr<id<MTLBuffer>> make_constants(const std::vector<T> &contents) const {
+        return make_constants(contents.data(), contents.size() * sizeof(T));
     }
 
 private:

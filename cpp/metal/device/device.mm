@@ -1,5 +1,6 @@
 #include "metal/device/device.h"
 
+#include <cstring>
 #include <map>
 #include <mutex>
 
@@ -150,6 +151,32 @@ objc_ptr<id<MTLBuffer>> Device::make_buffer(const void *contents, std::size_t by
                                                            length:bytes
                                                           options:MTLResourceStorageModeShared]),
                           bytes);
+}
+
+objc_ptr<id<MTLBuffer>> Device::make_constants(const void *contents, std::size_t bytes) const {
+    if ([device_.get() hasUnifiedMemory]) return make_buffer(contents, bytes);
+    constexpr std::size_t unit = 4; // macOS copies only multiples of 4 bytes
+    const std::size_t copied = (bytes + unit - 1) / unit * unit;
+    const autorelease_scope pool;
+    const auto shared = make_buffer(copied);
+    std::memcpy([shared.get() contents], contents, bytes);
+    auto buffer = make_private_buffer(copied);
+    id<MTLCommandBuffer> commands = [queue() commandBuffer];
+    id<MTLBlitCommandEncoder> encoder = [commands blitCommandEncoder];
+    if (!encoder) fail(ErrorKind::device, "Metal gives no encoder to copy weights to the GPU's memory");
+    [encoder copyFromBuffer:shared.get()
+               sourceOffset:0
+                   toBuffer:buffer.get()
+          destinationOffset:0
+                       size:copied];
+    [encoder endEncoding];
+    [commands commit];
+    // A run may be encoded for another queue, so it must not begin before the copy has ended.
+    [commands waitUntilCompleted];
+    if ([commands status] == MTLCommandBufferStatusError)
+        fail(ErrorKind::device, {"Metal cannot copy weights to the GPU's memory: ",
+                                 text_of([commands error], "no reason given")});
+    return buffer;
 }
 
 } // namespace mpscnn::metal

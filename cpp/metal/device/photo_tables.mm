@@ -53,8 +53,8 @@ PhotoTables PhotoTableCache::get(const Device &device, const PhotoSampling &samp
         std::rotate(tables_.begin(), found, found + 1);
     } else {
         const Tables computed = compute_tables(sampling);
-        tables_.emplace_front(
-            sampling, PhotoTables{device.make_buffer(computed.taps), device.make_buffer(computed.weights)});
+        tables_.emplace_front(sampling, PhotoTables{device.make_constants(computed.taps),
+                                                    device.make_constants(computed.weights)});
         if (tables_.size() > max_tables) tables_.pop_back();
     }
     return tables_.front().second;

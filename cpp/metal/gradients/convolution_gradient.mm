@@ -77,8 +77,8 @@ std::shared_ptr<const ConvolutionGradientKernels> make_kernels(const ops::Convol
     // afterwards.
     [kernels->forward.get() reloadWeightsAndBiasesFromDataSource];
     [kernels->gradient.get() reloadWeightsAndBiasesFromDataSource];
-    kernels->biases =
-        device.make_buffer(std::vector<float>(static_cast<std::size_t>(convolution.output_channels), 0.0f));
+    kernels->biases = device.make_constants(
+        std::vector<float>(static_cast<std::size_t>(convolution.output_channels), 0.0f));
     [kernels->forward.get() setAccumulatorPrecisionOption:MPSNNConvolutionAccumulatorPrecisionOptionFloat];
     MPSCNNConvolutionGradient *gradient = kernels->gradient.get();
     [gradient setPrimaryStrideInPixelsX:static_cast<NSUInteger>(convolution.window.stride_x)];

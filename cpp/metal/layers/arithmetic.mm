@@ -23,7 +23,7 @@ ArithmeticOperand operand(const ImageLayout &image, std::int64_t step_x, std::in
 std::unique_ptr<Layer> make_arithmetic_layer(const ops::Arithmetic &operation, ArithmeticKind kind,
                                              const LayerSource &source, Device &device) {
     const Activation activation = activation_of(source);
-    const auto slopes = device.make_buffer(slopes_in_slices(source));
+    const auto slopes = device.make_constants(slopes_in_slices(source));
     const auto bind = [operation, kind, activation, slopes](const Operands &operands) {
         constexpr float infinity = std::numeric_limits<float>::infinity();
         const ArithmeticParams params{

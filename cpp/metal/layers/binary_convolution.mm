@@ -38,7 +38,7 @@ public:
           activation_(activation_of(source)) {
         const auto outputs = static_cast<std::size_t>(weights[0]);
         const auto inputs = static_cast<std::size_t>(weights.back());
-        bits_ = device.make_buffer(bits_in_slices(source.node.weights.at("weight").values(), weights));
+        bits_ = device.make_constants(bits_in_slices(source.node.weights.at("weight").values(), weights));
         inputs_ = make_terms({source.node.weight_or("input_bias", inputs, 0.0f),
                               source.node.weight_or("input_scale", inputs, 1.0f)});
         terms_ = make_terms({source.node.weight_or("bias", outputs, 0.0f),
@@ -69,7 +69,7 @@ private:
             const std::vector<float> padded = in_slices(part);
             terms.insert(terms.end(), padded.begin(), padded.end());
         }
-        return shaders_.device().make_buffer(terms);
+        return shaders_.device().make_constants(terms);
     }
 
     ops::Window window_;

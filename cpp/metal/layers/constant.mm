@@ -10,7 +10,7 @@ std::unique_ptr<Layer> make_layer(const ops::Constant &, const LayerSource &sour
     std::vector<float> values = source.node.weights.at("value").values();
     require_weights_fit(values, source.precision, source.name());
     values.resize((values.size() + 3) / 4 * 4); // pad to a multiple of four, because the shader reads float4
-    const auto bind = [buffer = device.make_buffer(values)](const Operands &operands) {
+    const auto bind = [buffer = device.make_constants(values)](const Operands &operands) {
         return ShaderArguments(ConstantParams{operands.destination.layout.params()}, {buffer});
     };
     return shader_layer(source, device, "put_constant", bind);

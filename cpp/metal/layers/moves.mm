@@ -16,7 +16,7 @@ std::unique_ptr<Layer> make_layer(const ops::Padding &padding, const LayerSource
         const PaddingParams params{operands.source().layout.params(), result.params(),
                                    static_cast<int>(padding.left),    static_cast<int>(padding.top),
                                    static_cast<int>(padding.front),   padding.mode};
-        return ShaderArguments(params, {device.make_buffer(in_slices(values))});
+        return ShaderArguments(params, {device.make_constants(in_slices(values))});
     };
     return shader_layer(source, device, "padding", bind);
 }

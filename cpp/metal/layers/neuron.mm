@@ -54,7 +54,7 @@ std::vector<float> slopes_in_slices(const LayerSource &source) {
 /// not document whether they do.
 std::unique_ptr<Layer> make_layer(const ops::Neuron &operation, const LayerSource &source, Device &device) {
     const Activation activation = activation_of(operation);
-    const auto slopes = device.make_buffer(slopes_in_slices(source));
+    const auto slopes = device.make_constants(slopes_in_slices(source));
     const auto bind = [activation, slopes](const Operands &operands) {
         return ShaderArguments(NeuronParams{operands.destination.layout.params(), activation.params},
                                {slopes});

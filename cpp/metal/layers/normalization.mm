@@ -29,7 +29,7 @@ Buffer normalization_terms(const LayerSource &source, Device &device) {
     append_in_slices(terms, source.node.weight_or("gamma", channels_of(source), 1.0f));
     append_in_slices(terms, source.node.weight_or("beta", channels_of(source), 0.0f));
     append_in_slices(terms, source.node.weight_or("slope", 1, 0.0f));
-    return device.make_buffer(terms);
+    return device.make_constants(terms);
 }
 
 /// Return the layout of intermediate images: the moments of an image's rows, or the statistics of its
@@ -187,7 +187,7 @@ std::unique_ptr<Layer> make_scale_shift(const ops::BatchNormalization &operation
     append_in_slices(terms, {coefficients.shift.begin(), coefficients.shift.end()});
     append_in_slices(terms, source.node.weight_or("slope", 1, 0.0f));
     const Activation activation = activation_of(source);
-    const auto bind = [activation, buffer = device.make_buffer(terms)](const Operands &operands) {
+    const auto bind = [activation, buffer = device.make_constants(terms)](const Operands &operands) {
         return ShaderArguments(NeuronParams{operands.destination.layout.params(), activation.params},
                                {buffer});
     };

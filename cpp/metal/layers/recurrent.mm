@@ -124,8 +124,8 @@ public:
     Recurrent(const Op &operation, const LayerSource &source, Device &device)
         : operation_(operation), name_(source.name()),
           rounds_(source.precision == engine::Precision::float16), device_(device),
-          weight_(device.make_buffer(transposed_weights(source))),
-          bias_(device.make_buffer(source.node.weight_or("bias", 1, 0.0f))) {
+          weight_(device.make_constants(transposed_weights(source))),
+          bias_(device.make_constants(source.node.weight_or("bias", 1, 0.0f))) {
         source.choice.take("array_recurrent");
     }
 

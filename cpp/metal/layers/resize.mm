@@ -60,7 +60,7 @@ ShaderArguments lanczos_arguments(const ops::Resize &resize, const Operands &ope
     // placeholder.
     if (weights.empty()) weights.push_back(0.0f);
     return ShaderArguments(ResizeParams{to.params()},
-                           {device.make_buffer(spans), device.make_buffer(weights)});
+                           {device.make_constants(spans), device.make_constants(weights)});
 }
 
 } // namespace
@@ -83,7 +83,7 @@ std::unique_ptr<Layer> make_layer(const ops::Resize &resize, const LayerSource &
         std::vector<ResizeTap> taps = resize_taps(resize, horizontal, to.width, from.width);
         const std::vector<ResizeTap> rows = resize_taps(resize, vertical, to.height, from.height);
         taps.insert(taps.end(), rows.begin(), rows.end());
-        return ShaderArguments(ResizeParams{to.params()}, {device.make_buffer(taps)});
+        return ShaderArguments(ResizeParams{to.params()}, {device.make_constants(taps)});
     };
     if (resize.kind == ops::ResizeKind::lanczos)
         return shader_layer(source, device, "resize_lanczos", [resize, &device](const Operands &operands) {

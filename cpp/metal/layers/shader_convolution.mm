@@ -50,7 +50,7 @@ Stage ShaderConvolution::stage(const ImageLayout &from, const ImageLayout &to,
 
 ActivationBehind::ActivationBehind(const LayerSource &source, Device &device)
     : shaders_(source, device), activation_(activation_of(source)),
-      slopes_(device.make_buffer(slopes_in_slices(source))) {}
+      slopes_(device.make_constants(slopes_in_slices(source))) {}
 
 Stage ActivationBehind::stage(const ImageLayout &from, const ImageLayout &to) const {
     const ShaderArguments arguments(NeuronParams{to.params(), activation_.params}, {slopes_});

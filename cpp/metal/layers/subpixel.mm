@@ -12,7 +12,7 @@ class Rearrangement {
 public:
     Rearrangement(std::int64_t scale, ops::SubpixelOrder order, const LayerSource &source, Device &device)
         : shaders_(source, device), scale_(scale), order_(order), activation_(activation_of(source)),
-          slopes_(device.make_buffer(slopes_in_slices(source))) {}
+          slopes_(device.make_constants(slopes_in_slices(source))) {}
 
     ShaderCall call(const ImageLayout &from, const ImageLayout &to) const {
         const SubpixelParams params{from.params(), to.params(), static_cast<unsigned int>(scale_),

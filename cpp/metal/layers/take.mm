@@ -27,7 +27,7 @@ objc_ptr<id<MTLBuffer>> index_buffer(Device &device, const std::vector<std::int6
     numbers.resize(
         // The buffer has at least one element, because a shader's argument may not be empty.
         std::max<std::size_t>(numbers.size(), 1));
-    return device.make_buffer(numbers.data(), numbers.size() * sizeof(int));
+    return device.make_constants(numbers.data(), numbers.size() * sizeof(int));
 }
 
 } // namespace

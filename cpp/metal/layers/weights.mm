@@ -46,11 +46,11 @@ SliceWeights::SliceWeights(const std::vector<float> &values, std::int64_t output
     const auto count = static_cast<std::size_t>(outputs);
     require_weights_fit(values, source.precision, source.name());
     DeviceWeights packed(weights_in_slices(values, count), source.precision);
-    weights = device.make_buffer(packed.data(), packed.bytes());
+    weights = device.make_constants(packed.data(), packed.bytes());
     std::vector<float> numbers = in_slices(source.node.weight_or("bias", count, 0.0f));
     const std::vector<float> slopes = slopes_in_slices(source);
     numbers.insert(numbers.end(), slopes.begin(), slopes.end());
-    terms = device.make_buffer(numbers);
+    terms = device.make_constants(numbers);
 }
 
 } // namespace mpscnn::metal

@@ -24,7 +24,8 @@ public:
                     std::span<const engine::TensorView> outputs) const override;
     void prepare(Slot &slot, std::span<const engine::TensorView> inputs,
                  std::span<const engine::TensorView> outputs, PageBuffers &buffers) const override;
-    void encode(id<MTLCommandBuffer> command_buffer, const Slot &slot) const override;
+    using MetalPlan::encode;
+    void encode(id<MTLCommandBuffer> command_buffer, const Slot &slot, Part part) const override;
     engine::RunTimes run_steps_apart(Handlers &handlers, const Slot &slot) const override;
 
 private:
@@ -78,6 +79,7 @@ private:
                     engine::ValueId result) const;
     void place_ports();
     void place_arrays();
+    void divide();
     const Place &place_of(engine::ValueId array) const { return places_[static_cast<std::size_t>(array)]; }
     ArrayView view_of(const Place &place, const Slot &slot) const;
     void encode_step(id<MTLCommandBuffer> command_buffer, const NodeStep &step, const Slot &slot) const;

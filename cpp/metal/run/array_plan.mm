@@ -61,6 +61,24 @@ ArrayPlan::ArrayPlan(std::shared_ptr<const ArrayNetwork> network, const std::vec
     place_ports();
     bind_nodes();
     place_arrays();
+    divide();
+}
+
+/// Divide a run into parts. Its units are the steps, and the copies of outputs after them.
+void ArrayPlan::divide() {
+    const std::vector<engine::LayerSummary> layers = network_->graph.summary(input_shapes());
+    std::vector<double> multiplications;
+    for (const NodeStep &step : steps_) {
+        double sum = static_cast<double>(layers[step.node].cost.macs);
+        // The kernel of a node computes the convolutions that are merged into it, too.
+        if (step.own && step.own->convolution != step.node)
+            sum += static_cast<double>(layers[step.own->convolution].cost.macs);
+        if (step.own && step.own->depthwise)
+            sum += static_cast<double>(layers[*step.own->depthwise].cost.macs);
+        multiplications.push_back(sum);
+    }
+    multiplications.resize(steps_.size() + copies_.size());
+    set_parts(multiplications);
 }
 
 ArrayPlan::~ArrayPlan() {
@@ -172,7 +190,7 @@ void ArrayPlan::add_kernels(NodeStep &step, const ops::Operation &operation, con
     for (const ArrayStage &stage : program.stages()) {
         choice.take(stage.shader, stage.activation);
         Kernel kernel{stage, device()->shaders().pipeline(stage.shader, stage.activation), {}};
-        if (!stage.table.empty()) kernel.table = device()->make_buffer(stage.table);
+        if (!stage.table.empty()) kernel.table = device()->make_constants(stage.table);
         step.kernels.push_back(std::move(kernel));
     }
 }
@@ -361,12 +379,15 @@ void ArrayPlan::encode_copy(id<MTLCommandBuffer> command_buffer, const OutputCop
     dispatch.run(MTLSizeMake(static_cast<NSUInteger>(elements), 1, 1));
 }
 
-void ArrayPlan::encode(id<MTLCommandBuffer> command_buffer, const Slot &slot) const {
+void ArrayPlan::encode(id<MTLCommandBuffer> command_buffer, const Slot &slot, Part part) const {
     const std::lock_guard lock(network_->encoding);
     MPSHintTemporaryMemoryHighWaterMark(command_buffer, image_bytes_);
     const auto shared = share_encoder(command_buffer);
-    for (const NodeStep &step : steps_) encode_step(command_buffer, step, slot);
-    for (const OutputCopy &copy : copies_) encode_copy(command_buffer, copy, slot);
+    for (std::size_t unit = part.first; unit < part.behind; ++unit)
+        if (unit < steps_.size())
+            encode_step(command_buffer, steps_[unit], slot);
+        else
+            encode_copy(command_buffer, copies_[unit - steps_.size()], slot);
 }
 
 engine::RunTimes ArrayPlan::run_steps_apart(Handlers &handlers, const Slot &slot) const {

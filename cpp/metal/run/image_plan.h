@@ -44,7 +44,8 @@ public:
                     std::span<const engine::TensorView> outputs) const override;
     void prepare(Slot &slot, std::span<const engine::TensorView> inputs,
                  std::span<const engine::TensorView> outputs, PageBuffers &buffers) const override;
-    void encode(id<MTLCommandBuffer> command_buffer, const Slot &slot) const override;
+    using MetalPlan::encode;
+    void encode(id<MTLCommandBuffer> command_buffer, const Slot &slot, Part part) const override;
     engine::RunTimes run_steps_apart(Handlers &handlers, const Slot &slot) const override;
     /// Return the number of the first image of each pass.
     const std::vector<std::int64_t> &passes() const { return passes_; }

@@ -1,6 +1,7 @@
 #include "metal/run/image_plan.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "core/json.h"
 #include "engine/backend/memory_plan.h"
@@ -11,6 +12,27 @@ namespace mpscnn::metal {
 using engine::Graph;
 using engine::TensorView;
 using engine::ValueId;
+
+namespace {
+
+double multiplications_of(const Graph &graph, const std::vector<Shape> &input_shapes) {
+    double sum = 0;
+    for (const engine::LayerSummary &layer : graph.summary(input_shapes))
+        sum += static_cast<double>(layer.cost.macs);
+    return sum;
+}
+
+/// Return the number of images of a pass if a batch is divided into equal passes of at most `most` images. A
+/// pass has at least one image.
+std::int64_t images_of_equal_passes(std::int64_t batch, double most) {
+    const std::int64_t limit = most < static_cast<double>(batch)
+                                   ? std::max<std::int64_t>(static_cast<std::int64_t>(most), 1)
+                                   : batch;
+    const std::int64_t passes = (batch + limit - 1) / limit;
+    return (batch + passes - 1) / passes;
+}
+
+} // namespace
 
 ImagePlan::ImagePlan(std::shared_ptr<const LoweredNetwork> network, const std::vector<Shape> &input_shapes)
     : MetalPlan(network->device, network->graph.name(), network->graph, input_shapes),
@@ -57,9 +79,16 @@ void ImagePlan::lay_out_values() {
         fail(ErrorKind::shape, {"network ", quoted(network_->graph.name()),
                                 ": its images depend on each other, and the Metal engine holds ", images,
                                 " of them at once, got ", batch});
+    const double multiplications = multiplications_of(network_->graph, input_shapes());
+    if (std::none_of(values_.begin(), values_.end(), is_shared) && multiplications > 0) {
+        const double most = most_multiplications() * static_cast<double>(batch) / multiplications;
+        images = std::min(images, images_of_equal_passes(batch, most));
+    }
     for (StoredValue &value : values_)
         if (!is_shared(value)) value.layout.images = images;
     passes_ = passes_over(batch, images);
+    const double of_pass = multiplications * static_cast<double>(images) / static_cast<double>(batch);
+    set_parts(std::vector<double>(passes_.size(), of_pass));
 }
 
 void ImagePlan::make_ports() {
@@ -171,12 +200,12 @@ void encode_pass(Encoding &encoding, const ImagePlan &plan, const Slot &slot, Ar
 
 } // namespace
 
-void ImagePlan::encode(id<MTLCommandBuffer> command_buffer, const Slot &slot) const {
+void ImagePlan::encode(id<MTLCommandBuffer> command_buffer, const Slot &slot, Part part) const {
     const std::lock_guard lock(network_->encoding);
     MPSHintTemporaryMemoryHighWaterMark(command_buffer, arena_bytes());
     const auto shared = share_encoder(command_buffer);
-    for (std::int64_t first_image : passes_) {
-        Encoding encoding(command_buffer, values_, first_image);
+    for (std::size_t pass = part.first; pass < part.behind; ++pass) {
+        Encoding encoding(command_buffer, values_, passes_[pass]);
         encode_pass(encoding, *this, slot, [](std::size_t, const std::string &, auto encode) { encode(); });
     }
 }

@@ -8,7 +8,7 @@
 
 namespace mpscnn::metal {
 
-/// Runs plans of any network on a device, with one command buffer for each request.
+/// Runs plans of any network on a device. Each request has one command buffer, or several if it is large.
 class MetalExecutor : public engine::Executor {
 public:
     MetalExecutor(std::shared_ptr<Device> device, const engine::SessionOptions &options);
@@ -21,12 +21,15 @@ public:
              std::span<const engine::TensorView> outputs) override;
     void submit(const engine::Plan &plan, std::span<const engine::TensorView> inputs,
                 std::span<const engine::TensorView> outputs, engine::Completion done) override;
-    /// Measure runs with the GPU's times. Each run is one command buffer. The times of steps come from runs
+    /// Measure runs with the GPU's times. Each run has the command
+    /// buffers of a request. The times of steps come from runs
     /// in which each step has a separate command buffer.
     engine::ExecutionProfile profile(const engine::Plan &plan, std::span<const engine::TensorView> inputs,
                                      std::span<const engine::TensorView> outputs, int runs) override;
 
 private:
+    std::int64_t time_of(const MetalPlan &plan, const Slot &slot);
+
     std::shared_ptr<Device> device_;
     Slots slots_;
     Handlers handlers_;

@@ -1,6 +1,8 @@
 #include "metal/run/metal_executor.h"
 
+#include <atomic>
 #include <future>
+#include <mutex>
 
 namespace mpscnn::metal {
 
@@ -15,6 +17,56 @@ void finish(std::shared_ptr<Slot> slot, const engine::Completion &done, Failure 
         for (const PortMemory &output : slot->outputs) output.finish();
     slot.reset();
     done(std::move(failure));
+}
+
+/// A request whose command buffers are committed one after the other. It ends when all of them have.
+class RunInParts {
+public:
+    RunInParts(std::shared_ptr<Slot> slot, engine::Completion done)
+        : slot_(std::move(slot)), done_(std::move(done)) {}
+
+    const Slot &slot() const { return *slot_; }
+    void begin() { ++open_; }
+    /// Take the end of a command buffer, or of the encoding. The first failure is the request's.
+    void end(Failure failure) {
+        {
+            const std::lock_guard lock(mutex_);
+            if (failure && !failure_) failure_ = std::move(failure);
+        }
+        if (--open_ == 0) finish(std::move(slot_), done_, std::move(failure_));
+    }
+
+private:
+    std::shared_ptr<Slot> slot_;
+    engine::Completion done_;
+    std::atomic<int> open_{1}; ///< the encoding, and command buffers that have not ended
+    std::mutex mutex_;
+    Failure failure_;
+};
+
+/// Encode and commit the parts of a plan. Throws only if nothing is committed; `done` is not called then.
+void commit_parts(const MetalPlan &plan, const std::shared_ptr<Device> &device, Handlers &handlers,
+                  const std::shared_ptr<RunInParts> &run) {
+    bool committed = false, begun = false;
+    Failure failure;
+    try {
+        for (const MetalPlan::Part &part : plan.parts()) {
+            const autorelease_scope pool;
+            id<MTLCommandBuffer> command_buffer = make_command_buffer(*device, plan.name());
+            plan.encode(command_buffer, run->slot(), part);
+            run->begin();
+            begun = true;
+            commit(command_buffer, device, handlers,
+                   [run](Failure of_part) { run->end(std::move(of_part)); });
+            committed = true;
+            begun = false;
+        }
+    } catch (...) {
+        if (!committed) throw;
+        failure = Failure::current();
+        if (begun) run->end(failure);
+    }
+    run->end(std::move(failure));
 }
 
 } // namespace
@@ -47,12 +99,20 @@ void MetalExecutor::submit(const engine::Plan &given, std::span<const TensorView
     std::shared_ptr<Slot> slot = slots_.take();
     PageBuffers buffers;
     plan.prepare(*slot, inputs, outputs, buffers);
-    id<MTLCommandBuffer> command_buffer = make_command_buffer(*device_, plan.name());
-    plan.encode(command_buffer, *slot);
-    commit(command_buffer, device_, handlers_,
-           [slot = std::move(slot), done = std::move(done)](Failure failure) mutable {
-               finish(std::move(slot), done, std::move(failure));
-           });
+    commit_parts(plan, device_, handlers_, std::make_shared<RunInParts>(std::move(slot), std::move(done)));
+}
+
+/// Run all parts of a plan, and return the time that the GPU took for them.
+std::int64_t MetalExecutor::time_of(const MetalPlan &plan, const Slot &slot) {
+    double seconds = 0;
+    for (const MetalPlan::Part &part : plan.parts()) {
+        id<MTLCommandBuffer> command_buffer = make_command_buffer(*device_, plan.name());
+        plan.encode(command_buffer, slot, part);
+        commit_and_wait(command_buffer, device_, handlers_);
+        const GpuTime time = gpu_time(command_buffer);
+        seconds += time.end - time.begin;
+    }
+    return nanoseconds(seconds);
 }
 
 engine::ExecutionProfile MetalExecutor::profile(const engine::Plan &given, std::span<const TensorView> inputs,
@@ -66,12 +126,9 @@ engine::ExecutionProfile MetalExecutor::profile(const engine::Plan &given, std::
         const std::shared_ptr<Slot> slot = slots_.take();
         PageBuffers buffers;
         plan.prepare(*slot, inputs, outputs, buffers);
-        id<MTLCommandBuffer> whole = make_command_buffer(*device_, plan.name());
-        plan.encode(whole, *slot);
-        commit_and_wait(whole, device_, handlers_);
+        const std::int64_t duration = time_of(plan, *slot);
         engine::RunTimes times = plan.run_steps_apart(handlers_, *slot);
-        const GpuTime time = gpu_time(whole);
-        times.duration = nanoseconds(time.end - time.begin);
+        times.duration = duration;
         for (const PortMemory &output : slot->outputs) output.finish();
         profile.add(std::move(times));
     }

@@ -38,7 +38,18 @@ public:
     /// Provide memory for the arrays. Inputs that need a copy are copied now.
     virtual void prepare(Slot &slot, std::span<const engine::TensorView> inputs,
                          std::span<const engine::TensorView> outputs, PageBuffers &buffers) const = 0;
-    virtual void encode(id<MTLCommandBuffer> command_buffer, const Slot &slot) const = 0;
+    /// A run of consecutive units, which one command buffer takes. A unit is a pass or a step.
+    struct Part {
+        std::size_t first, behind;
+    };
+    /// Return the parts of a run, each for one command buffer. macOS ends command buffers that take seconds,
+    /// so a part has at most most_multiplications(), unless it is a single unit.
+    const std::vector<Part> &parts() const { return parts_; }
+    virtual void encode(id<MTLCommandBuffer> command_buffer, const Slot &slot, Part part) const = 0;
+    /// Encode the whole run into one command buffer.
+    void encode(id<MTLCommandBuffer> command_buffer, const Slot &slot) const {
+        encode(command_buffer, slot, {parts_.front().first, parts_.back().behind});
+    }
     /// Run once, with every part in a separate command buffer in each pass. Wait for each one and return the
     /// GPU's times. The caller sets `duration`.
     virtual engine::RunTimes run_steps_apart(Handlers &handlers, const Slot &slot) const = 0;
@@ -52,12 +63,20 @@ public:
 protected:
     /// Return the shapes of all values.
     const std::vector<Shape> &shapes() const { return shapes_; }
+    /// Divide a run into parts. `multiplications` has the number for each unit.
+    void set_parts(const std::vector<double> &multiplications);
 
 private:
+    std::vector<Part> parts_;
     std::shared_ptr<Device> device_;
     std::string name_;
     std::vector<Shape> input_shapes_, output_shapes_, shapes_;
 };
+
+/// Return the largest number of multiplications of a command buffer. The default, 20 thousand million, takes
+/// an integrated GPU of Intel's some tenths of a second. MPSCNN_METAL_GMACS sets another number, in thousand
+/// millions. Throws ParameterError unless it is a positive number.
+double most_multiplications();
 
 /// Return the plan as this backend's type. Throws StateError for a plan of another backend.
 const MetalPlan &own_plan(const engine::Plan &plan);

@@ -1,5 +1,8 @@
 #include "metal/run/metal_plan.h"
 
+#include <cstdlib>
+
+#include "core/json.h"
 #include "metal/run/request.h"
 
 namespace mpscnn::metal {
@@ -28,6 +31,31 @@ void MetalPlan::require_shapes(std::span<const TensorView> inputs,
                                std::span<const TensorView> outputs) const {
     engine::require_plan_shapes("input", input_shapes_, inputs);
     engine::require_plan_shapes("output", output_shapes_, outputs);
+}
+
+double most_multiplications() {
+    constexpr const char *variable = "MPSCNN_METAL_GMACS";
+    constexpr double usual = 20;
+    const char *text = std::getenv(variable);
+    char *end = nullptr;
+    const double number = text && *text ? std::strtod(text, &end) : usual;
+    if ((end && *end) || !(number > 0))
+        fail(ErrorKind::parameter, {variable, " must be a positive number, got ", quoted(text)});
+    return number * 1e9;
+}
+
+void MetalPlan::set_parts(const std::vector<double> &multiplications) {
+    const double most = most_multiplications();
+    double sum = 0;
+    parts_ = {{0, 0}};
+    for (std::size_t unit = 0; unit < multiplications.size(); ++unit) {
+        if (sum > 0 && sum + multiplications[unit] > most) {
+            parts_.push_back({unit, unit});
+            sum = 0;
+        }
+        sum += multiplications[unit];
+        parts_.back().behind = unit + 1;
+    }
 }
 
 const MetalPlan &own_plan(const engine::Plan &plan) {

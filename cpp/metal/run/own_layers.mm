@@ -50,7 +50,7 @@ std::vector<ConstantArray> constants_of(const Graph &graph, const Node &node,
         DeviceWeights packed(values, held);
         arrays.push_back({role,
                           {tensor.shape(), held == Precision::float16},
-                          device.make_buffer(packed.data(), packed.bytes())});
+                          device.make_constants(packed.data(), packed.bytes())});
     }
     return arrays;
 }

@@ -127,6 +127,7 @@ void work_off(const std::shared_ptr<QueueState> &state) {
 
 - (id<MTLCommandBuffer>)commandBufferWithErrorOptions:(MTLCommandBufferErrorOption)errorOptions {
     if (take_one(switches().fail_command_buffers)) return nil;
+    ++switches().command_buffers_made;
     return [[[EmulatedCommandBuffer alloc] initWithQueue:self errorOptions:errorOptions] autorelease];
 }
 

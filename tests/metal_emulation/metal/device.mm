@@ -141,6 +141,7 @@ bool accepts_descriptor(MTLTextureDescriptor *descriptor, bool unified) {
 - (id<MTLBuffer>)newBufferWithLength:(NSUInteger)length options:(MTLResourceOptions)options {
     if (![self canHave:length]) return nil;
     ++switches().buffers_made;
+    if ((options >> 4 & 15) == MTLStorageModePrivate) ++switches().private_buffers_made;
     return [[EmulatedBuffer alloc] initWithDevice:self length:length options:options];
 }
 

@@ -73,6 +73,8 @@ constexpr NamedSwitch named_switches[] = {
     {"archive_hits", &Switches::archive_hits, 0},
     {"compute_encoders_made", &Switches::compute_encoders_made, 0},
     {"buffers_made", &Switches::buffers_made, 0},
+    {"private_buffers_made", &Switches::private_buffers_made, 0},
+    {"command_buffers_made", &Switches::command_buffers_made, 0},
     {"no_copy_buffers_made", &Switches::no_copy_buffers_made, 0},
     {"texture_caches_made", &Switches::texture_caches_made, 0},
     {"announced_bytes", &Switches::announced_bytes, 0},

@@ -57,6 +57,8 @@ struct Switches {
     std::atomic<long> archive_hits{0};
     std::atomic<long> compute_encoders_made{0};
     std::atomic<long> buffers_made{0};
+    std::atomic<long> private_buffers_made{0};
+    std::atomic<long> command_buffers_made{0};
     std::atomic<long> no_copy_buffers_made{0};
     std::atomic<long> texture_caches_made{0};
     std::atomic<long> announced_bytes{0};
