@@ -56,6 +56,8 @@ _ARRAY_FORMATS = {  # (dtype, channel order) -> the core's name of the pixel for
 _CHANNELS = {"gray": 1, "gray_alpha": 2, "rgb": 3, "bgr": 3, "rgba": 4, "rgbx": 4, "bgra": 4, "bgrx": 4}
 _MinSize = tuple[int, int] | None  # the smallest (height, width) of an upright photo
 _BEYOND = 0.5  # the amount by which floats may be below 0 or above 1
+#: Frames with at least this many lines use BT.709 if they name no matrix.
+_HIGH_DEFINITION = 720
 _USUAL_ORDERS = {1: "gray", 2: "gray_alpha", 3: "rgb", 4: "rgba"}
 
 
@@ -180,10 +182,10 @@ def open_photo(
     The first frame of an animation is read. A damaged EXIF block is ignored.
 
     Args:
-        photo: a path; the bytes of an image file, or a binary file object with them; a Pillow image; a `YuvImage`; or
-            an array (height, width) or (height, width, channels) of uint8 with 1, 2, 3 or 4 channels (gray, gray
-            with alpha, RGB, RGBA), or of uint16 (0 to 65535) or floats (0 to 1) with 1, 3 or 4 channels. A .npy file
-            holds such an array.
+        photo: a path; the bytes of an image file, or a binary file object with them; a Pillow image; a `YuvImage`; a
+            CVPixelBuffer or an IOSurface of PyObjC in BGRA, 420v or 420f, which is read in place; or an array (height,
+            width) or (height, width, channels) of uint8 with 1, 2, 3 or 4 channels (gray, gray with alpha, RGB, RGBA),
+            or of uint16 (0 to 65535) or floats (0 to 1) with 1, 3 or 4 channels. A .npy file holds such an array.
         channel_order: the order of an array's channels: "gray", "gray_alpha", "rgb", "rgba" (the defaults for 1, 2, 3
             and 4 channels), or for uint8 "bgr", "bgra", "rgbx" and "bgrx". The fourth channel of the last two is
             ignored.
@@ -236,7 +238,7 @@ def _opened(photo: Any, channel_order: ChannelOrderName | None, min_size: _MinSi
         return _from_array_file(Path(photo), channel_order)
     if channel_order is not None:
         others = isinstance(photo, (Photo, YuvImage, str, os.PathLike)) or _is_file_content(photo)
-        if others or hasattr(photo, "read") or _is_pillow_image(photo):
+        if others or hasattr(photo, "read") or _is_pillow_image(photo) or _is_pixel_buffer(photo):
             raise ParameterError(f"channel_order is for arrays, the photo is a {type(photo).__name__}")
         return _from_array(photo, channel_order)
     if isinstance(photo, Photo):
@@ -256,6 +258,8 @@ def _opened(photo: Any, channel_order: ChannelOrderName | None, min_size: _MinSi
         return _from_file_object(photo, min_size)
     if _is_pillow_image(photo):
         return _from_pillow(photo, str(getattr(photo, "filename", "") or "Pillow image"))
+    if _is_pixel_buffer(photo):
+        return _from_pixel_buffer(photo)
     return _from_array(photo)
 
 
@@ -267,6 +271,27 @@ def _is_file_content(photo: Any) -> bool:
 def _is_pillow_image(photo: Any) -> bool:
     # Pillow is not imported for users of arrays only.
     return any(base.__module__ == "PIL.Image" and base.__name__ == "Image" for base in type(photo).__mro__)
+
+
+def _is_pixel_buffer(photo: Any) -> bool:
+    """Return True for a CVPixelBuffer or an IOSurface. PyObjC's objects, and few others, have this attribute."""
+    if not hasattr(type(photo), "__c_void_p__"):
+        return False
+    from mpscnn.vision.pixel_buffer import is_pixel_buffer
+
+    return is_pixel_buffer(photo)
+
+
+def _from_pixel_buffer(photo: Any) -> Photo:
+    from mpscnn.vision.pixel_buffer import read_planes
+
+    planes = read_planes(photo)
+    pixels, *chroma = planes.arrays
+    if not chroma:
+        height, width = pixels.shape[:2]
+        return Photo(pixels, "bgra8", 1, f"pixel buffer {planes.format} of {width} x {height}")
+    matrix = planes.matrix or ("bt709" if pixels.shape[0] >= _HIGH_DEFINITION else "bt601")
+    return _opened(YuvImage(pixels, chroma[0], None, matrix, planes.range), None)
 
 
 def _from_path(path: Path, min_size: _MinSize) -> Photo:

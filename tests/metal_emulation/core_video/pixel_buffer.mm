@@ -4,10 +4,13 @@
 
 #import <CoreVideo/CoreVideo.h>
 
+#include "metal/metal_emulation.h"
 #include "metal/violations.h"
 
 #include <atomic>
 #include <map>
+#include <mutex>
+#include <set>
 
 #import "metal/object.h"
 
@@ -23,9 +26,7 @@ Boolean CFEqual(CFTypeRef one, CFTypeRef other) { return [(id)one isEqual:(id)ot
 void CFRelease(CFTypeRef object) { [(id)object release]; }
 
 struct __CVBuffer {
-    OSType format;
-    std::size_t width, height;
-    __IOSurface surface;
+    std::shared_ptr<__IOSurface> surface;
     bool shared;
     std::map<CFStringRef, CFTypeRef> attachments;
     std::atomic<int> references{1}, locks{0};
@@ -35,6 +36,24 @@ namespace {
 
 constexpr std::size_t row_padding = 24;
 
+/// The pixel buffers that exist.
+struct Buffers {
+    std::mutex mutex;
+    std::set<CFTypeRef> all;
+};
+Buffers &buffers() {
+    static Buffers instance;
+    return instance;
+}
+
+CVPixelBufferRef make_buffer(std::shared_ptr<__IOSurface> surface, bool shared) {
+    auto *buffer = new __CVBuffer{std::move(surface), shared, {}};
+    object_born("CVPixelBuffer");
+    const std::lock_guard lock(buffers().mutex);
+    buffers().all.insert(buffer);
+    return buffer;
+}
+
 void add_plane(__IOSurface &surface, std::size_t width, std::size_t height, std::size_t pixel_bytes) {
     const std::size_t row_bytes = width * pixel_bytes + row_padding;
     surface.planes.push_back({width, height, pixel_bytes, row_bytes, surface.memory.size()});
@@ -42,6 +61,9 @@ void add_plane(__IOSurface &surface, std::size_t width, std::size_t height, std:
 }
 
 bool add_planes(__IOSurface &surface, std::size_t width, std::size_t height, OSType format) {
+    surface.width = width;
+    surface.height = height;
+    surface.format = format;
     switch (format) {
     case kCVPixelFormatType_32ARGB:
     case kCVPixelFormatType_32BGRA:
@@ -59,23 +81,38 @@ bool add_planes(__IOSurface &surface, std::size_t width, std::size_t height, OST
 
 void *base_of(CVPixelBufferRef buffer, std::size_t plane) {
     METAL_EXPECT(buffer->locks > 0, "the base address of a pixel buffer that is not locked");
-    return buffer->surface.memory.data() + buffer->surface.planes[plane].begin;
+    return buffer->surface->memory.data() + buffer->surface->planes[plane].begin;
 }
 
 } // namespace
 
 CVReturn CVPixelBufferCreate(CFAllocatorRef, std::size_t width, std::size_t height, OSType format,
                              CFDictionaryRef attributes, CVPixelBufferRef *out) {
-    auto *buffer = new __CVBuffer{format, width, height, {}, false, {}};
-    if (!add_planes(buffer->surface, width, height, format)) {
-        delete buffer;
-        return kCVReturnInvalidArgument;
-    }
-    buffer->shared = attributes && [(NSDictionary *)attributes
-                                       objectForKey:(id)kCVPixelBufferIOSurfacePropertiesKey] != nil;
-    object_born("CVPixelBuffer");
-    *out = buffer;
+    auto surface = std::make_shared<__IOSurface>();
+    if (!add_planes(*surface, width, height, format)) return kCVReturnInvalidArgument;
+    const bool shared = attributes && [(NSDictionary *)attributes
+                                          objectForKey:(id)kCVPixelBufferIOSurfacePropertiesKey] != nil;
+    *out = make_buffer(std::move(surface), shared);
     return kCVReturnSuccess;
+}
+
+CVReturn CVPixelBufferCreateWithIOSurface(CFAllocatorRef, IOSurfaceRef surface, CFDictionaryRef,
+                                          CVPixelBufferRef *out) {
+    if (!surface) return kCVReturnInvalidArgument;
+    *out = make_buffer(surface->shared_from_this(), true);
+    return kCVReturnSuccess;
+}
+
+CFTypeID CVPixelBufferGetTypeID() { return 1; }
+unsigned long IOSurfaceGetTypeID() { return 2; }
+CFTypeID CFGetTypeID(CFTypeRef object) {
+    const std::lock_guard lock(buffers().mutex);
+    for (const CFTypeRef known : buffers().all) {
+        const auto *buffer = static_cast<const __CVBuffer *>(known);
+        if (buffer == object) return CVPixelBufferGetTypeID();
+        if (buffer->surface.get() == object) return IOSurfaceGetTypeID();
+    }
+    return 0;
 }
 
 CVPixelBufferRef CVPixelBufferRetain(CVPixelBufferRef buffer) {
@@ -87,6 +124,10 @@ void CVPixelBufferRelease(CVPixelBufferRef buffer) {
     if (!buffer || --buffer->references > 0) return;
     METAL_EXPECT(buffer->locks == 0, "a pixel buffer that is locked is released");
     object_died("CVPixelBuffer");
+    {
+        const std::lock_guard lock(buffers().mutex);
+        buffers().all.erase(buffer);
+    }
     delete buffer;
 }
 
@@ -101,28 +142,30 @@ CVReturn CVPixelBufferUnlockBaseAddress(CVPixelBufferRef buffer, CVPixelBufferLo
     return kCVReturnSuccess;
 }
 
-std::size_t CVPixelBufferGetWidth(CVPixelBufferRef buffer) { return buffer->width; }
-std::size_t CVPixelBufferGetHeight(CVPixelBufferRef buffer) { return buffer->height; }
-OSType CVPixelBufferGetPixelFormatType(CVPixelBufferRef buffer) { return buffer->format; }
+std::size_t CVPixelBufferGetWidth(CVPixelBufferRef buffer) { return buffer->surface->width; }
+std::size_t CVPixelBufferGetHeight(CVPixelBufferRef buffer) { return buffer->surface->height; }
+OSType CVPixelBufferGetPixelFormatType(CVPixelBufferRef buffer) { return buffer->surface->format; }
 void *CVPixelBufferGetBaseAddress(CVPixelBufferRef buffer) { return base_of(buffer, 0); }
 std::size_t CVPixelBufferGetBytesPerRow(CVPixelBufferRef buffer) {
-    return buffer->surface.planes[0].row_bytes;
+    return buffer->surface->planes[0].row_bytes;
 }
 void *CVPixelBufferGetBaseAddressOfPlane(CVPixelBufferRef buffer, std::size_t plane) {
     return base_of(buffer, plane);
 }
 std::size_t CVPixelBufferGetBytesPerRowOfPlane(CVPixelBufferRef buffer, std::size_t plane) {
-    return buffer->surface.planes[plane].row_bytes;
+    return buffer->surface->planes[plane].row_bytes;
 }
 std::size_t CVPixelBufferGetWidthOfPlane(CVPixelBufferRef buffer, std::size_t plane) {
-    return buffer->surface.planes[plane].width;
+    return buffer->surface->planes[plane].width;
 }
 std::size_t CVPixelBufferGetHeightOfPlane(CVPixelBufferRef buffer, std::size_t plane) {
-    return buffer->surface.planes[plane].height;
+    return buffer->surface->planes[plane].height;
 }
 IOSurfaceRef CVPixelBufferGetIOSurface(CVPixelBufferRef buffer) {
-    return buffer->shared ? &buffer->surface : nullptr;
+    return buffer->shared ? buffer->surface.get() : nullptr;
 }
+
+void *metal_emulation_surface(void *buffer) { return static_cast<CVPixelBufferRef>(buffer)->surface.get(); }
 
 void CVBufferSetAttachment(CVBufferRef buffer, CFStringRef key, CFTypeRef value, CVAttachmentMode) {
     buffer->attachments[key] = value; // attachments are constants, so they are not retained

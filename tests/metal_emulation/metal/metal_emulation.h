@@ -60,6 +60,8 @@ const char *metal_emulation_live_object_names(void);
 ///   archive_hits             counts up: pipelines that an archive had
 ///   compute_encoders_made    counts up: compute encoders, without those of MPS
 ///   buffers_made             counts up: buffers with new memory
+///   private_buffers_made     counts up: those of them that only the GPU accesses
+///   command_buffers_made     counts up: command buffers
 ///   no_copy_buffers_made     counts up: buffers over the caller's memory
 ///   texture_caches_made      counts up: Core Video's texture caches
 ///   announced_bytes          the last announced bytes of a command buffer's temporary
@@ -82,6 +84,10 @@ const char *metal_emulation_live_object_names(void);
 /// metal_emulation_get returns a switch or a count, or -1 for an unknown name.
 int metal_emulation_set(const char *name, long value);
 long metal_emulation_get(const char *name);
+
+/// Return the memory of a CVPixelBuffer as an IOSurface, also if the buffer was made without one. Languages
+/// that cannot make the dictionary of attributes need this.
+void *metal_emulation_surface(void *pixel_buffer);
 
 #ifdef __cplusplus
 }

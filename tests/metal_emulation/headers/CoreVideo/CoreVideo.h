@@ -16,6 +16,9 @@ typedef const struct __CFString *CFStringRef;
 typedef const struct __CFDictionary *CFDictionaryRef;
 typedef const struct __CFAllocator *CFAllocatorRef;
 typedef unsigned char Boolean;
+typedef unsigned long CFTypeID;
+/// Of the types that are no objects of GNUstep, only pixel buffers and IOSurfaces have a number other than 0.
+CFTypeID CFGetTypeID(CFTypeRef object);
 Boolean CFEqual(CFTypeRef one, CFTypeRef other);
 void CFRelease(CFTypeRef object);
 
@@ -47,6 +50,10 @@ extern const CFStringRef kCVImageBufferYCbCrMatrix_SMPTE_240M_1995;
 /// The buffer uses an IOSurface if the attributes contain kCVPixelBufferIOSurfacePropertiesKey.
 CVReturn CVPixelBufferCreate(CFAllocatorRef allocator, size_t width, size_t height, OSType pixelFormatType,
                              CFDictionaryRef pixelBufferAttributes, CVPixelBufferRef *pixelBufferOut);
+CVReturn CVPixelBufferCreateWithIOSurface(CFAllocatorRef allocator, IOSurfaceRef surface,
+                                          CFDictionaryRef pixelBufferAttributes,
+                                          CVPixelBufferRef *pixelBufferOut);
+CFTypeID CVPixelBufferGetTypeID(void);
 CVPixelBufferRef CVPixelBufferRetain(CVPixelBufferRef texture);
 void CVPixelBufferRelease(CVPixelBufferRef texture);
 CVReturn CVPixelBufferLockBaseAddress(CVPixelBufferRef pixelBuffer, CVPixelBufferLockFlags lockFlags);

@@ -3,3 +3,13 @@
 #pragma once
 
 typedef struct __IOSurface *IOSurfaceRef;
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+unsigned long IOSurfaceGetTypeID(void);
+
+#ifdef __cplusplus
+}
+#endif
