@@ -8,8 +8,8 @@ network, as positions beyond 2048 do. They are found in the converted network, s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
-from dataclasses import dataclass
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field
 from typing import Any
 
 from mpscnn.graph.network import Network
@@ -67,26 +67,30 @@ def keep_intermediates(network: Network) -> Network:
     return network
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Origin:
     """The layer of another format that an operator was made of, alone or with other operators.
 
     Attributes:
-        layer: the number of the layer.
         results: the names of the tensors that the layer computes for others.
         float32: whether the other file computes this layer in float32, although it computes others in float16.
     """
 
-    layer: int
-    results: frozenset[str]
-    float32: bool
+    results: set[str] = field(default_factory=set)
+    float32: bool = False
 
 
 @dataclass
 class _Operator:
     layers: list[str]
-    results: set[str]
+    made: dict[str, str]
     origin: Origin | None
+
+    @property
+    def results(self) -> list[str]:
+        """The layers that compute results for other operators."""
+        own = self.origin
+        return [layer for name, layer in self.made.items() if own is None or name in own.results]
 
 
 class Operators:
@@ -101,29 +105,36 @@ class Operators:
         self._count = len(network.layer_names())
         self._operators: list[_Operator] = []
 
-    def ended(self, results: Iterable[str], origin: Origin | None = None) -> None:
+    def ended(self, made: Mapping[str, str], origin: Origin | None = None) -> None:
         """Record that an operator is complete: it became all layers that were added since the last call.
 
         Args:
-            results: the names of the layers with the operator's results.
+            made: the layers with the operator's results, by the names of the results.
             origin: the layer of another format that the operator was made of. Consecutive operators of one layer count
                 as one.
         """
         added = self._network.layer_names(self._count)
         self._count += len(added)
         last = self._operators[-1] if self._operators else None
-        if last is not None and origin is not None and last.origin == origin:
+        if last is not None and origin is not None and last.origin is origin:
             last.layers += added
-            last.results.update(results)
+            last.made |= made
         elif added:
-            self._operators.append(_Operator(added, set(results), origin))
+            self._operators.append(_Operator(added, dict(made), origin))
 
-    def moved(self, network: Network, layers: Mapping[str, str]) -> Operators:
-        """Return the operators of another network. `layers` has its layers by those that they were until now."""
+    def moved(self, network: Network, left: Mapping[str, str], into: Mapping[str, str]) -> Operators:
+        """Return the operators of another network.
+
+        Args:
+            network: the network.
+            left: its layers by their names until now.
+            into: the same for layers that became a part of another one.
+        """
         made = Operators(network)
+        layers = {**left, **into}
         for one in self._operators:
-            own = list(dict.fromkeys(layers[name] for name in one.layers if name in layers))
-            results = {layers[name] for name in one.results if name in layers}
+            own = [left[name] for name in one.layers if name in left]
+            results = {name: layers[layer] for name, layer in one.made.items() if layer in layers}
             made._operators.append(_Operator(own, results, one.origin))
         return made
 
@@ -142,6 +153,7 @@ class Operators:
         for node in nodes.values():
             for name in node["inputs"]:
                 readers.setdefault(name, set()).add(node["name"])
+        results = {layer for operator in self._operators for layer in operator.results}
         for operator in self._operators:
             if operator.origin is not None and operator.origin.float32:
                 self._network.keep_float32(operator.layers)
@@ -149,7 +161,7 @@ class Operators:
             own, between = set(operator.layers), list[str]()
             for name in operator.layers:
                 node = nodes[name]
-                is_between = name not in operator.results and name not in structure["outputs"]
+                is_between = name not in results and name not in structure["outputs"]
                 moves_such = node["operation"] in _MOVES and not set(between).isdisjoint(node["inputs"])
                 is_own = own.issuperset(readers.get(name, set()))
                 if is_between and is_own and (node["operation"] in _ARITHMETIC or moves_such):

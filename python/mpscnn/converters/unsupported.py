@@ -143,17 +143,6 @@ class UnsupportedLayers:
             ) from error
         return True
 
-    def joined(self, error: UnsupportedLayersError, stand_in: str) -> UnsupportedLayersError:
-        """Return an error with the layers of another error.
-
-        In that error, layers of the kind `stand_in` are placeholders; they are replaced by this list's layers of the
-        same name.
-        """
-        known = {layer.name: layer for layer in self._layers}
-        joined = UnsupportedLayers(self._origin)
-        joined._layers = [known.get(one.name, one) if one.kind == stand_in else one for one in error.layers]
-        return joined.error()
-
     def __bool__(self) -> bool:
         return bool(self._layers)
 

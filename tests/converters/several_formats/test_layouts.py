@@ -31,6 +31,10 @@ from numpy.typing import NDArray
 
 import mpscnn
 from mpscnn import converters
+from mpscnn.converters.float32_intermediates import Origin
+from mpscnn.converters.onnx_reader.context import Context
+from mpscnn.converters.onnx_reader.conversion import convert_node
+from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.tflite.names import operator_name
 
 Array = NDArray[Any]
@@ -471,3 +475,35 @@ def test_results_of_the_batch_alone(tmp_path: Path, name: str) -> None:
     expected = steps[-1].y if name == "torch.compile" else steps[-1].y[:, None]
     assert found.shape == expected.shape
     np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+HUB = ("Caffe", "Core ML neural network", "Core ML program", "frozen graph", "SavedModel", "TensorFlow.js")
+
+
+@pytest.mark.parametrize("name", HUB)
+def test_operators_are_converted_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
+    """Operators of ONNX that another format's layers become are converted when they are added, and not again."""
+    counts: list[str] = []
+
+    def counted(c: Context, node: Node, origin: Origin | None = None) -> None:
+        counts.append(node.name)
+        convert_node(c, node, origin)
+
+    for module in ("onnx_builder.values", "onnx_reader.conversion"):
+        monkeypatch.setattr(f"mpscnn.converters.{module}.convert_node", counted)
+    FORMATS[name](tmp_path, steps_of(CHAINS[0], 3))
+    assert counts
+    assert len(counts) == len(set(counts))
+
+
+def test_an_input_with_the_channels_last_keeps_its_axes(tmp_path: Path) -> None:
+    """The first operation after elementwise ones tells whether an image has its channels last."""
+    x = np.random.default_rng(3).uniform(-1.0, 1.0, (1, 5, 4, 3)).astype(np.float32)
+    program = Program({"x": x.shape})
+    program.add("mul", "v1", x="%x", y=np.float32(2.0))
+    program.add("transpose", "v2", x="%v1", perm=np.array([0, 3, 1, 2]))
+    program.add("relu", "y", x="%v2")
+    network = converters.read_network([program.saved(tmp_path / "last.mlpackage")])
+    assert network.input.shape[1:] == x.shape[1:]
+    assert [node["operation"] for node in network.to_dict()["nodes"]] == ["neuron", "neuron"]
+    np.testing.assert_allclose(of_network(network)(x), np.maximum(2.0 * x, 0.0), rtol=1e-6)

@@ -52,6 +52,7 @@ def convert(file: CaffeFile, options: ReadOptions) -> Network:
     builder = Builder(
         file.origin,
         file.inputs,
+        name=options.name,
         size=lambda: total_size([file.weights]),
     )
     walk, priors = Walk(builder, file.origin), Priors()

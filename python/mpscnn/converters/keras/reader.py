@@ -232,7 +232,7 @@ class _Converter:
 
         free = any(None in value.shape[1:] for value in self._network.inputs)
         self._unsupported.attempt(kind, "/".join(path), attempt, free_size=free)
-        self._operators.ended(value.tensor.name for value in made)
+        self._operators.ended({value.tensor.name: value.tensor.name for value in made})
         return made
 
     def _apply(

@@ -18,8 +18,11 @@ from mpscnn.converters.onnx_builder.values import BOOL, FLOAT, INT64, OPSET, Ext
 from mpscnn.converters.onnx_reader.file import OnnxFile
 from mpscnn.converters.onnx_reader.neurons import CAST_OF_FLOATS
 from mpscnn.converters.onnx_reader.node import Node
+from mpscnn.converters.onnx_reader.reader import convert
+from mpscnn.converters.read_options import ReadOptions
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
+from mpscnn.graph.network import Network
 
 __all__ = ["BOOL", "FLOAT", "INT64", "Builder", "Extents"]
 
@@ -40,6 +43,7 @@ class Builder:
     Args:
         origin: the name of the model's file, for messages.
         inputs: the shapes of the inputs by name; None stands for a free extent.
+        name: the name of the network.
         size: a function that returns the bytes of the network's files, which limit the constants in the graph.
         whole: the names of the inputs that are whole numbers, such as the indices of an embedding.
         keeps_axes: as for `OnnxFile`.
@@ -52,6 +56,7 @@ class Builder:
         origin: str,
         inputs: Mapping[str, Extents],
         *,
+        name: str,
         size: Callable[[], int],
         whole: Collection[str] = (),
         keeps_axes: bool = False,
@@ -70,22 +75,24 @@ class Builder:
         self._results: dict[str, str] = {}  # the names of tensors that are results of layers
         self._layer = ""
         self._first = 0
-        self._layers: list[list[Node]] = []
-        self._float32: set[int] = set()  # the numbers of layers that stay in float32
+        self._origin_now = Origin()
+        self._origins: dict[str, Origin] = {}  # the layer of each tensor
         elements = {self._current[name]: INT64 if name in whole else FLOAT for name in inputs}
-        self._values = Values(origin, self._inputs, elements, self._constants, size, keeps_axes=keeps_axes)
+        self._values = Values(
+            origin, name, self._inputs, elements, self._constants, size, keeps_axes=keeps_axes
+        )
 
     # ---- Layers ----------------------------------------------------------------------------------------------------
 
     def begin(self, layer: str) -> None:
         """Begin a layer: operators that are added from now on belong to it."""
-        self._layers.append(self._nodes[self._first :])
+        self._origin_now = Origin()
         self._layer = layer
         self._first = len(self._nodes)
 
     def keep_float32(self) -> None:
         """Keep the layer that was begun last in float32 when the network runs in float16."""
-        self._float32.add(len(self._layers))
+        self._origin_now.float32 = True
 
     def end(self, results: Mapping[str, str]) -> None:
         """End a layer. `results` has the tensors that become the values of blobs, by blob.
@@ -124,11 +131,8 @@ class Builder:
     def _add(self, node: Node) -> None:
         self._nodes.append(node)
         self._makers |= dict.fromkeys(node.outputs, node)
-        self._values.add(node)
-
-    def stand_in(self, kind: str, name: str, inputs: Sequence[str], outputs: Sequence[str]) -> None:
-        """Add a node that is not an operator, in the place of a layer that cannot be converted."""
-        self._nodes.append(Node(kind, inputs, outputs, {}, name))
+        self._origins |= dict.fromkeys(node.outputs, self._origin_now)
+        self._values.add(node, self._origin_now)
 
     def producer(self, tensor: str) -> Node | None:
         """Return the operator that computes a tensor; None for inputs and constants."""
@@ -150,11 +154,6 @@ class Builder:
         if blob not in self._current:
             raise WeightsError(f"damaged: needs {quote_name(blob)}, which no layer before it computes")
         self._read.add(self._current[blob])
-        return self._current[blob]
-
-    def result(self, blob: str) -> str:
-        """Return a new tensor name for a blob that a layer computes."""
-        self._current[blob] = self._names.unique(blob)
         return self._current[blob]
 
     def ends(self) -> list[str]:
@@ -264,9 +263,15 @@ class Builder:
 
     # ---- The graph -------------------------------------------------------------------------------------------------
 
-    def onnx_file(self, outputs: Sequence[str]) -> OnnxFile:
-        """Return the graph with these tensors as its outputs. Nothing can be added after that."""
-        origins = self._origins()
+    def network(self, outputs: Sequence[str], options: ReadOptions) -> Network:
+        """Return the network that computes these tensors. Nothing can be added after that."""
+        file = self._file(outputs)
+        return convert(file, options, self._values.context(file, self._results))
+
+    def _file(self, outputs: Sequence[str]) -> OnnxFile:
+        """Return the graph with these tensors as its outputs."""
+        for name in self._origins.keys() & self._current.values():
+            self._origins[name].results.update([name, self._results.get(name, name)])
         for node in self._nodes:
             node.inputs = [self._results.get(name, name) for name in node.inputs]
             node.outputs = [self._results.get(name, name) for name in node.outputs]
@@ -281,17 +286,6 @@ class Builder:
             size=copied + stored + _NODE_BYTES * len(self._nodes),
             opset=OPSET,
             stated=lambda: self._values.inputs,
-            origins=origins,
+            origins={self._results.get(name, name): origin for name, origin in self._origins.items()},
             keeps_axes=self._keeps_axes,
         )
-
-    def _origins(self) -> dict[str, Origin]:
-        """Return the layer of each tensor's node."""
-        held = set(self._current.values())
-        origins: dict[str, Origin] = {}
-        for layer, nodes in enumerate([*self._layers, self._nodes[self._first :]]):
-            made = [name for node in nodes for name in node.outputs]
-            results = frozenset(self._results.get(name, name) for name in held.intersection(made))
-            origin = Origin(layer, results, layer in self._float32)
-            origins |= dict.fromkeys((self._results.get(name, name) for name in made), origin)
-        return origins

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mpscnn.converters.layout import batch_atom
+from mpscnn.converters.float32_intermediates import Origin
 from mpscnn.converters.onnx_reader.constants import Constants
 from mpscnn.converters.onnx_reader.context import Context
 from mpscnn.converters.onnx_reader.conversion import convert_node
@@ -17,9 +15,8 @@ from mpscnn.converters.onnx_reader.file import Described, OnnxFile
 from mpscnn.converters.onnx_reader.inputs import FileInput, add_batch, read_input, unify_batch
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.parameters import Parameters
-from mpscnn.converters.planned_names import PlannedNames
+from mpscnn.converters.onnx_reader.reader import begin
 from mpscnn.converters.read_options import ReadOptions
-from mpscnn.converters.tensor import FileTensor
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 
 OPSET = 20
@@ -46,15 +43,10 @@ _OF_ONE_TYPE = frozenset(
 )  # fmt: skip
 # The operand whose type the result has, if it is not the first one.
 _TYPED_BY = {"Where": 1, "OneHot": 2}
-# A later operator may make these superfluous, so a reason against them is only raised if their shape is needed.
-_MAY_VANISH = frozenset({"Expand", "Pad"})
 
 
-class _ShapeContext(Context):
-    """Converts operators without their weights. What reads a result is not known yet."""
-
-    def set_weight(self, layer: str, role: str, values: NDArray[np.generic], name: str | None = None) -> None:
-        """Leave out the weight, because no shape depends on it."""
+class _EagerContext(Context):
+    """Converts operators when they are added. It is not known yet what will read a result."""
 
     def is_used(self, name: str) -> bool:
         """Return True, unless the result is left out."""
@@ -67,11 +59,9 @@ class _ShapeContext(Context):
 class Values:
     """The values of a graph's tensors. Each operator is converted at once by the table of the ONNX reader.
 
-    The layers go to a network that is thrown away. The whole graph is converted later, because some operators become a
-    part of the layer before them.
-
     Args:
         origin: the name of the model's file, for messages.
+        title: the name of the network.
         inputs: the shapes of the inputs by name; None stands for a free extent.
         elements: the element types of the inputs by name.
         tensors: the constants of the graph by name. It may grow.
@@ -82,6 +72,7 @@ class Values:
     def __init__(
         self,
         origin: str,
+        title: str,
         inputs: Mapping[str, Extents],
         elements: Mapping[str, int],
         tensors: Mapping[str, Any],
@@ -95,32 +86,45 @@ class Values:
         ]
         self._tensors = tensors
         self._elements = dict(elements)
-        self._reasons: dict[str, str] = {}  # why the shapes of some tensors are not known
         self._file = OnnxFile(
             origin, [], self.inputs, [""], tensors, size=0, opset=OPSET, keeps_axes=keeps_axes
         )
-        self._contexts: list[Context] = []
-        if not inputs:
-            return  # all results would be constants, which the conversion of the whole graph refuses
-        options = ReadOptions("shapes")
-        given = unify_batch([read_input(self._file, one, options) for one in self.inputs], self._file)
-        self._contexts.append(self._context(given, size))
-        # As in the ONNX reader, a batch in front of a fixed first axis allows what combines images of a batch.
-        if all(one.extents[0] not in (None, 1) for one in given):
-            with suppress(UnsupportedError):  # there may be no room for another axis
-                self._contexts.append(self._context([add_batch(one) for one in given], size))
+        self._options, self._size = ReadOptions(title), size
+        self._added: list[tuple[Node, Origin]] = []
+        self._context: Context | None = None
+        self._given: list[FileInput] = []
+        if (
+            inputs
+        ):  # without inputs, all results would be constants, which the conversion of the graph refuses
+            read = [read_input(self._file, one, self._options) for one in self.inputs]
+            self._given = unify_batch(read, self._file)
+            self._context = self._begun(self._given)
+        self._may_add_batch = all(one.extents[0] not in (None, 1) for one in self._given)
 
-    def _context(self, given: Sequence[FileInput], size: Callable[[], int]) -> Context:
-        network = ReadOptions("shapes").network({one.name: one.own for one in given}, self._file.origin)
-        batch = batch_atom(given[0].extents[0])
-        constants = Constants(self._file, Parameters(None), size)
-        c = _ShapeContext(network, self._file, constants, PlannedNames(), batch, frozenset())
-        for one, tensor in zip(given, network.inputs, strict=True):
-            c.values[one.name] = one.seen(FileTensor.from_tensor(c.arranger, tensor))
+    def _begun(self, given: Sequence[FileInput]) -> Context:
+        constants = Constants(self._file, Parameters(None), self._size)
+        return begin(_EagerContext, self._file, self._options, given, constants)
+
+    def context(self, file: OnnxFile, names: Mapping[str, str]) -> Context | None:
+        """Return the converted graph. It is used up.
+
+        The result is None if the complete graph shows that an input has another layout, such as channels last. The
+        graph must then be converted again.
+
+        Args:
+            file: the complete graph.
+            names: the names of tensors in it, if they are not those of the added nodes.
+        """
+        given = unify_batch([read_input(file, one, self._options) for one in self.inputs], file)
+        c = self._context
+        if c is None or given != self._given:
+            return None
+        c.rename(names)
+        c.file, c.nodes = file, file.nodes
         return c
 
-    def add(self, node: Node) -> None:
-        """Find the values of a node's results.
+    def add(self, node: Node, origin: Origin) -> None:
+        """Convert a node, which belongs to the layer `origin` of the file.
 
         Raises UnsupportedError, WeightsError and the like if the ONNX reader cannot convert the node.
         """
@@ -129,32 +133,29 @@ class Values:
             raise WeightsError("damaged: its operands have elements of different types")
         for place, name in enumerate(node.outputs):
             self._elements[name] = self._element_of(node, place)
-        reason = next((self._reasons[name] for name in node.inputs if name in self._reasons), None)
-        reason = reason or self._convert(node)
-        if reason is not None:
-            self._reasons |= dict.fromkeys(node.outputs, reason)
+        if self._context is None:
+            return
+        try:
+            convert_node(self._context, node, origin)
+        except (UnsupportedError, ParameterError) as error:
+            self._add_batch(node, origin, error)
+        self._added.append((node, origin))
 
-    def _convert(self, node: Node) -> str | None:
-        """Convert a node. Return the reason if that is not possible now, but may be when its readers are known."""
-        errors: list[UnsupportedError | ParameterError] = []
-        able = []
-        for c in self._contexts:
-            c.begin(node)
-            try:
-                convert_node(c, node)
-            except (UnsupportedError, ParameterError) as error:
-                errors.append(error)
-            else:
-                able.append(c)
-        if able:
-            self._contexts = able
-        elif not errors:
-            return "it has no inputs"
-        elif node.kind in _MAY_VANISH:
-            return str(errors[0])
-        else:
-            raise errors[0]
-        return None
+    def _add_batch(self, node: Node, origin: Origin, error: Exception) -> None:
+        """Convert all nodes again with a batch in front of a fixed first axis, as the ONNX reader does.
+
+        This allows what combines images of a batch. Raises the given error, because of which it is tried, if it fails.
+        """
+        if not self._may_add_batch:
+            raise error
+        self._may_add_batch = False
+        try:
+            c = self._begun([add_batch(one) for one in self._given])
+            for added, its_origin in [*self._added, (node, origin)]:
+                convert_node(c, added, its_origin)
+        except (UnsupportedError, ParameterError):
+            raise error from None
+        self._context = c
 
     def extents(self, name: str) -> Extents:
         """Return the shape of a tensor, with None for free extents. Raises UnsupportedError if it is not known."""
@@ -168,12 +169,14 @@ class Values:
         if name in self._tensors:
             shape = list(self._tensors[name].shape)
             return shape, shape
-        for c in self._contexts[:1]:
-            if name in c.values:
-                return c.values[name].trial_shapes()
-            if (constant := c.constants.find(name)) is not None:
-                return list(constant.low.shape), list(constant.high.shape)
-        raise UnsupportedError(self._reasons.get(name, "the shape of its input is not known"))
+        c = self._context
+        if c is not None and name in c.merged.expanded:
+            return c.merged.expanded[name].shapes
+        if c is not None and (name in c.values or name in c.known.deferred):
+            return c.value(name, whole_numbers=True).trial_shapes()
+        if c is not None and (constant := c.constants.find(name)) is not None:
+            return list(constant.low.shape), list(constant.high.shape)
+        raise UnsupportedError("the shape of its input is not known")
 
     def element(self, name: str) -> int:
         """Return ONNX' number of a tensor's element type."""

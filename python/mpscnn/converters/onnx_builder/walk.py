@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from mpscnn.converters.onnx_builder.builder import Builder
-from mpscnn.converters.onnx_reader.reader import convert as convert_onnx
 from mpscnn.converters.read_options import ReadOptions
-from mpscnn.converters.unsupported import UnsupportedLayers, UnsupportedLayersError
-from mpscnn.errors import Error, WeightsError
+from mpscnn.converters.unsupported import UnsupportedLayers
+from mpscnn.errors import WeightsError
 from mpscnn.graph.network import Network
 
-# The operator that takes the place of unsupported layers; it does not exist in ONNX.
-_STAND_IN = "mpscnn.Refused"
 _MAX_LAYERS = 100_000
 _MAX_BLOBS = 1_024  # the maximum number of blobs that a layer reads or computes
 
@@ -33,7 +30,6 @@ class Walk:
         self._origin = origin
         self._unsupported = UnsupportedLayers(origin)
         self._missing: set[str] = set()
-        self._refused: list[str] = []
         self._count = 0
 
     def expect(self, count: int) -> None:
@@ -66,11 +62,11 @@ class Walk:
         if not self._missing.isdisjoint(reads):
             # The error names all unsupported layers, but not layers that only depend on their results.
             if refusal is not None:
-                self._refuse(kind, name, reads, makes, refusal)
+                self._unsupported.add(kind, name, refusal)
             self._missing.update(makes)
             return
         if refusal is not None:
-            self._refuse(kind, name, reads, makes, refusal)
+            self._unsupported.add(kind, name, refusal)
             self._missing.update(makes)
             return
 
@@ -82,13 +78,11 @@ class Walk:
             self.builder.end(dict(zip(makes, made, strict=True)))
 
         if not self._unsupported.attempt(kind, name, converted, free_size=self.builder.has_free_size):
-            self._stand_in(name, reads, makes)
             self._missing.update(makes)
 
     def constant(self, kind: str, name: str, makes: Sequence[str], convert: Made) -> None:
         """Add a constant of the file. It does not become a layer."""
         if not self._unsupported.attempt(kind, name, convert, free_size=False):
-            self._stand_in(name, [], makes)
             self._missing.update(makes)
 
     def lacks(self, blob: str) -> bool:
@@ -108,27 +102,9 @@ class Walk:
 
         self.layer("output", f"{blob}/vector", [blob], [blob], convert, None)
 
-    def _refuse(self, kind: str, name: str, reads: Sequence[str], makes: Sequence[str], reason: str) -> None:
-        self._unsupported.add(kind, name, reason)
-        self._stand_in(name, reads, makes)
-
-    def _stand_in(self, name: str, reads: Sequence[str], makes: Sequence[str]) -> None:
-        """Add a placeholder for an unsupported layer. The ONNX reader then reports it together with all others."""
-        b = self.builder
-        known = [b.tensor(blob) for blob in reads if b.has(blob) and blob not in self._missing]
-        made = [b.result(blob) for blob in makes]
-        b.stand_in(_STAND_IN, name, known, made)
-        self._refused += made[:1]
-
     def network(self, outputs: Sequence[str], options: ReadOptions) -> Network:
         """Return the network that computes these blobs. Raises UnsupportedLayersError with all unsupported layers."""
-        b = self.builder
-        wanted = self._refused + [b.tensor(blob) for blob in outputs if blob not in self._missing]
-        try:
-            return convert_onnx(b.onnx_file(list(dict.fromkeys(wanted))), options)
-        except UnsupportedLayersError as error:
-            raise self._unsupported.joined(error, _STAND_IN) from error
-        except Error as error:
-            if not self._unsupported:
-                raise
-            raise self._unsupported.error() from error
+        if self._unsupported:
+            raise self._unsupported.error()
+        wanted = dict.fromkeys(map(self.builder.tensor, outputs))
+        return self.builder.network(list(wanted), options)

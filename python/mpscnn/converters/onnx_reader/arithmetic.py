@@ -59,11 +59,10 @@ def _arithmetic(c: Context, node: Node) -> FileTensor:
         x = c.value(node.inputs[int(first)], whole_numbers=is_whole)
         if y := _with_constant(c, node, x, constants[0], constant_first=first):
             return y
-    rank = max(c.value(name, whole_numbers=is_whole).rank for name in node.inputs if name not in constants)
-    values = [
-        c.constant(name, rank) if name in constants else c.value(name, whole_numbers=is_whole)
-        for name in node.inputs
-    ]
+    known = [name for name in node.inputs if name not in constants]
+    others = dict(zip(known, c.broadcast_values(known, whole_numbers=is_whole), strict=True))
+    rank = max(value.rank for value in others.values())
+    values = [c.constant(name, rank) if name in constants else others[name] for name in node.inputs]
     is_result_whole = any(value.whole_numbers for value in values)
     for name, value in zip(node.inputs, values, strict=True):
         if name in constants and _is_of_integers(c, node, name):
@@ -168,7 +167,7 @@ def _with_numbers(
         return None
     shape = [math.prod(atom.high for atom in group) if set(group) <= set(varying) else 1 for group in groups]
     lies = [varying.index(atom) for atom in x.order if atom in varying]
-    layer = c.names.unique(c.file.constant_of(name).strip("/"))
+    layer = c.constant_layer(name)
     tensor = c.arranger.physical(x, groups)
     operands = [tensor, c.network.constant(tensor, shape, name=layer)]
     c.set_weight(

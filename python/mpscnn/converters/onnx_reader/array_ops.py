@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import NoReturn
 
 import numpy as np
 
 from mpscnn.converters.budget import Cost
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.onnx_reader.constant_operators import axes_after
-from mpscnn.converters.onnx_reader.context import Context, Handler
+from mpscnn.converters.onnx_reader.context import Border, Context, Expanded, Handler
 from mpscnn.converters.onnx_reader.expansions import ALIGNED
 from mpscnn.converters.onnx_reader.logic import are_truths
 from mpscnn.converters.onnx_reader.node import Node
@@ -69,43 +70,36 @@ def _cast_to(c: Context, node: Node, target: str) -> FileTensor:
     raise UnsupportedError(f"makes {target} of computed numbers, which is not supported")
 
 
-def _expand(c: Context, node: Node) -> FileTensor:
+def _expand(c: Context, node: Node) -> None:
+    """Record an Expand. A layer is added when a node reads the result, unless that node broadcasts the operand."""
     x = c.x(node)
-    low, high = c.constants.shapes(node.input(1), "the new shape")
-    if len(high) > x.rank:
-        x = x.expand_dims(range(len(high) - x.rank))
-    stated = x.trial_shapes()
+    shapes = c.constants.shapes(node.input(1), "the new shape")
+    missing = len(shapes[1]) - x.rank
+    x = x.expand_dims(range(missing)) if missing > 0 else x
     low, high = (
-        [*extents[: len(extents) - len(numbers)], *numbers]
-        for numbers, extents in zip((low, high), stated, strict=True)
+        [
+            extent if number == 1 else number
+            for number, extent in zip(
+                [*extents[: len(extents) - len(numbers)], *numbers], extents, strict=True
+            )
+        ]
+        for numbers, extents in zip(shapes, x.trial_shapes(), strict=True)
     )
+    expanded = c.merged.expanded[node.outputs[0]] = Expanded(x, (low, high))
+    c.known.deferred[node.outputs[0]] = node, lambda: _tiled(*expanded)
+
+
+def _tiled(x: FileTensor, shapes: tuple[list[int], list[int]]) -> FileTensor:
+    """Repeat a tensor along axes of extent 1, so that it gets a shape."""
+    stated = x.trial_shapes()
     times = [
-        [1 if number in (1, extent) else number for number, extent in zip(numbers, extents, strict=True)]
-        for numbers, extents in zip((low, high), stated, strict=True)
+        [1 if number == extent else number for number, extent in zip(numbers, extents, strict=True)]
+        for numbers, extents in zip(shapes, stated, strict=True)
     ]
-    result = node.outputs[0]
-    users = c.users(result) if result not in c.results else []
-    if not (users and all(_broadcasts_anyway(c, user, result, (low, high)) for user in users)):
-        fits = times[0] == times[1] and all(
-            count == 1 or extent == 1 for count, extent in zip(times[1], stated[1], strict=True)
-        )
-        if not fits:
-            raise UnsupportedError(f"repeats {x.shown} to {tuple(high)}, which is not supported")
-        x = x.tile(times[1])
-    return x
-
-
-def _broadcasts_anyway(c: Context, user: Node, name: str, shape: tuple[list[int], list[int]]) -> bool:
-    """Return True if a consumer of an Expand broadcasts anyway, so that the Expand can be left out.
-
-    That is the case for arithmetic with another operand that has the shape of the expanded tensor.
-    """
-    others = [one for one in user.inputs if one != name]
-    return (
-        user.kind in ("Add", "Sub", "Mul", "Div", "Max", "Min", "Sum")
-        and bool(others)
-        and any(one in c.values and c.values[one].trial_shapes() == shape for one in others)
-    )
+    fits = all(count == 1 or extent == 1 for count, extent in zip(times[1], stated[1], strict=True))
+    if times[0] != times[1] or not fits:
+        raise UnsupportedError(f"repeats {x.shown} to {tuple(shapes[1])}, which is not supported")
+    return x.tile(times[1])
 
 
 def _aligned(c: Context, node: Node) -> Value:
@@ -144,23 +138,21 @@ def _pad(c: Context, node: Node) -> FileTensor | None:
         x = x.transpose([0, 3, 1, 2])
         pads = [pads[side + axis] for side in (0, _IMAGE_RANK) for axis in (0, 3, 1, 2)]
     _, front, top, left, _, back, bottom, right = pads
-    border = [top, left, bottom, right] if x.rank == _IMAGE_RANK else [left, right]
-    if (
-        mode == "constant"
-        and value == -math.inf
-        and not (front or back or lies_channels_last)
-        and _is_padding_of_maximum(c, node.outputs[0], border)
-    ):
-        c.merged.borders[node.outputs[0]] = (x, [top, left, bottom, right])
-        return None
     if not math.isfinite(value):
-        raise UnsupportedError(
-            f"its border holds {value}, which is only supported as the padding of a maximum"
-        )
+        reason = f"its border holds {value}, which is only supported as the padding of a maximum"
+        if mode != "constant" or value > 0 or front or back or lies_channels_last:
+            raise UnsupportedError(reason)
+        c.merged.borders[node.outputs[0]] = Border(x, (top, left, bottom, right))
+        c.known.deferred[node.outputs[0]] = node, lambda: _refused(reason)
+        return None
     attributes = {"front": front, "back": back, "top": top, "bottom": bottom, "left": left, "right": right}
     settings = attributes | {"mode": _MODES[mode], "value": value}
     y = x.wrap_image(c.network.layer("padding", [x.image()], settings, name=c.layer_name(node)))
     return y.transpose([0, 2, 3, 1]) if lies_channels_last else y
+
+
+def _refused(reason: str) -> NoReturn:
+    raise UnsupportedError(reason)
 
 
 def _lies_channels_last(x: FileTensor, pads: list[int]) -> bool:
@@ -189,26 +181,6 @@ def _padded_axis(
     count = before + kept + after
     c.constants.budget.spend(Cost.of_list(count))
     return x.take(axis, first + np.arange(-before, count - before) % kept)
-
-
-def _is_padding_of_maximum(c: Context, name: str, border: list[int]) -> bool:
-    """Return True if a Pad with minus infinity can be the padding of its single consumer, a MaxPool.
-
-    A layer of the network cannot pad with minus infinity. If a side of the Pad crops, the MaxPool must have no padding
-    on that side.
-    """
-    user = c.only_user(name)
-    return (
-        user is not None
-        and user.kind == "MaxPool"
-        and user.inputs[0] == name
-        and user.text("auto_pad", "NOTSET") == "NOTSET"
-        and all(
-            own >= 0 and (own == 0 or added >= 0)
-            for own, added in zip(user.integers("pads", [0] * len(border)), border, strict=True)
-        )
-        and not user.integer("ceil_mode", 0)
-    )
 
 
 def borders(c: Context, node: Node, rank: int) -> tuple[list[int], float]:

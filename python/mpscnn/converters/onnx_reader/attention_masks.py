@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.converters.onnx_reader.context import Context
+from mpscnn.converters.onnx_reader.context import Context, Masked
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.tensor import FileTensor
 
@@ -32,10 +32,32 @@ def add_mask(c: Context, node: Node, x: FileTensor, mask: NDArray[np.float32]) -
     If all elements of a row are hidden, its softmax is NaN, as in ONNX and PyTorch.
     """
     mask = np.atleast_1d(mask)
-    infinite = hidden = np.isneginf(mask)
-    if _is_read_by_softmax(c, node, max(x.rank, mask.ndim)):
-        infinite = np.broadcast_to(hidden.all(axis=-1, keepdims=True), hidden.shape)
-    finite = np.where(infinite, np.float32(0.0), np.where(hidden, np.float32(HIDDEN), mask))
+    c.merged.masked[node.outputs[0]] = Masked(node, x, mask)
+    return _sum(c, Masked(node, x, mask), np.isneginf(mask))
+
+
+def masked_scores(c: Context, softmax: Node, axis: int) -> FileTensor:
+    """Return the operand of a softmax along an axis. A mask that was added to it hides elements by finite numbers."""
+    name = softmax.inputs[0]
+    for _ in range(_MAX_BETWEEN):
+        masked = c.merged.masked.get(name)
+        if masked is not None and axis == max(masked.x.rank, masked.mask.ndim) - 1:
+            hidden = np.isneginf(masked.mask)
+            c.begin(masked.node)
+            scores = _sum(c, masked, np.broadcast_to(hidden.all(axis=-1, keepdims=True), hidden.shape))
+            c.begin(softmax)
+            return scores
+        maker = c.file.makers.get(name)
+        if maker is None or maker.kind not in _SAME_NUMBERS:
+            break
+        name = maker.inputs[0]
+    return c.x(softmax)
+
+
+def _sum(c: Context, masked: Masked, infinite: NDArray[np.bool_]) -> FileTensor:
+    """Add a mask to scores. At `infinite` positions, the sum is minus infinity."""
+    node, x, mask = masked
+    finite = np.where(infinite, np.float32(0.0), np.where(np.isneginf(mask), np.float32(HIDDEN), mask))
     operands = []
     if finite.any():
         operands.append(constant_of_node(c, node, finite, "mask", x.rank))
@@ -65,18 +87,3 @@ def constant_of_node(
     name = f"{node.outputs[0]}/{what}"
     c.constants.put(name, np.ascontiguousarray(numbers))
     return c.constant(name, rank)
-
-
-def _is_read_by_softmax(c: Context, node: Node, rank: int) -> bool:
-    """Return True if only a softmax along the last axis reads a node's result."""
-    for _ in range(_MAX_BETWEEN):
-        user = c.only_user(node.outputs[0])
-        if user is None:
-            return False
-        if user.kind == "Softmax":
-            axis = user.integer("axis", -1 if c.file.opset >= 13 else 1)
-            return axis in (-1, rank - 1)
-        if user.kind not in _SAME_NUMBERS:
-            return False
-        node = user
-    return False

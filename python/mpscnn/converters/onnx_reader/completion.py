@@ -45,11 +45,11 @@ def complete(c: Context) -> None:
     final = {name: names.final_of(name) for name in kept}
     network = c.network.restructured(rename_layers(made, final), final)
     copy_settings(c.network, network)
-    layers = final | {name: final[layer] for name, layer in merged.into.items() if layer in final}
+    into = {name: final[layer] for name, layer in merged.into.items() if layer in final}
     with prefix_errors(c.file.origin):
-        c.finish(network, names, final, layers)
+        c.finish(network, names, final, into)
     if c.composed is not None:
-        c.composed.moved(network, layers).keep()
+        c.composed.moved(network, final, into).keep()
     try:
         c.notes += c.parameters.settle(network, c.nodes)
     except UnsupportedError as error:

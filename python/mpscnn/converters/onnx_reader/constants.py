@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,6 +100,10 @@ class Constants:
     def put(self, name: str, constant: Constant | Array) -> None:
         """Add a constant that was computed elsewhere, such as a shape."""
         self._known[name] = constant if isinstance(constant, Constant) else Constant.of(constant, self.budget)
+
+    def rename(self, names: Mapping[str, str]) -> None:
+        """Give constants other names."""
+        self._known = {names.get(name, name): constant for name, constant in self._known.items()}
 
     # ---- Operands --------------------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,17 +86,43 @@ class FileIntegers:
     types: set[str] = field(default_factory=set)
 
 
+class Border(NamedTuple):
+    """A Pad whose border no layer can hold: the operand, and the pixels at the top, left, bottom and right."""
+
+    x: FileTensor
+    sides: tuple[int, int, int, int]
+
+
+class Expanded(NamedTuple):
+    """An Expand: the operand with the rank of the result, and the result's shape for both numbers of free extents."""
+
+    x: FileTensor
+    shapes: tuple[list[int], list[int]]
+
+
+class Masked(NamedTuple):
+    """Scores of attention, and a mask with elements of minus infinity that a node adds to them."""
+
+    node: Node
+    x: FileTensor
+    mask: NDArray[np.float32]
+
+
 @dataclass
 class MergedNodes:
-    """Nodes that became part of the layer of another node.
+    """Nodes that a later node may include.
 
     Attributes:
-        nodes: the id() of nodes that became part of the layer before them.
-        borders: the operand and the sides of a Pad that becomes the padding of the maximum after it, by its result.
+        nodes: the id() of nodes that are a part of a node that was already converted.
+        borders: borders of minus infinity, which a MaxPool may take as its padding, by the result of the Pad.
+        expanded: what nodes that broadcast may leave out, by the result of the Expand.
+        masked: masks that are finite before a softmax, by the result of the sum.
     """
 
     nodes: set[int] = field(default_factory=set)
-    borders: dict[str, tuple[FileTensor, list[int]]] = field(default_factory=dict)
+    borders: dict[str, Border] = field(default_factory=dict)
+    expanded: dict[str, Expanded] = field(default_factory=dict)
+    masked: dict[str, Masked] = field(default_factory=dict)
 
 
 @dataclass
@@ -106,11 +133,13 @@ class KnownResults:
         sequences: the parts of sequences. The name of a constant stands for the constant.
         maxima: the places of the maxima of poolings, by the name of the tensor with their positions.
         truths: a cache of `logic.are_truths`: whether all elements of a tensor are 0 or 1.
+        deferred: the node and a function that adds its layers when another node reads the result, by its name.
     """
 
     sequences: dict[str, list[FileTensor | str]] = field(default_factory=dict)
     maxima: dict[str, Maxima] = field(default_factory=dict)
     truths: dict[str, bool] = field(default_factory=dict)
+    deferred: dict[str, tuple[Node, Callable[[], FileTensor]]] = field(default_factory=dict)
 
 
 class Context:
@@ -152,17 +181,27 @@ class Context:
         self.nodes: Sequence[Node] = ()  # the nodes that the network needs
         self.input_layouts: tuple[InputLayout, ...] = ()
         self.notes: list[str] = []
-        self.composed: Operators | None = None  # keeps results between the layers of an operator in float32
+        self.composed: Operators | None = Operators(network)  # None: the file has integers for all results
         self.operators: dict[str, Node] = {}  # the node whose result a layer computes
         self._weights: dict[str, list[tuple[str, NDArray[np.generic], str | None]]] = {}
         self._claims: dict[str, list[str]] = {}
         self._is_complete = False
+        self.renamed: dict[str, str] = {}  # other names of tensors, which were known only at the end
         self._node: Node | None = None
         self.arranger = Arranger(network, batch, self._inserted_name, constants.budget)
 
     def begin(self, node: Node) -> None:
         """Begin the conversion of a node: layers that are added from now on get its name."""
         self._node = node
+
+    def rename(self, names: Mapping[str, str]) -> None:
+        """Give tensors of the file other names."""
+        self.renamed = dict(names)
+        tables: list[dict[str, Any]] = [self.values, self.known.deferred, self.merged.expanded]
+        for table in tables:
+            for old in names.keys() & table.keys():
+                table[names[old]] = table.pop(old)
+        self.constants.rename(names)
 
     # ---- Operands and results --------------------------------------------------------------------------------------
 
@@ -177,8 +216,8 @@ class Context:
             raise UnsupportedError(
                 f"computes with {quote_name(name)}, which is quantised; only what is dequantised again can be"
             )
-        if name in self.merged.borders:
-            raise AssertionError("a border that belongs to a maximum")
+        if name in self.known.deferred and name not in self.values:
+            self._make(name)
         if name not in self.values:
             if self.learns(name):
                 return self.constant(name)
@@ -191,6 +230,28 @@ class Context:
         if value.whole_numbers and not whole_numbers:
             raise UnsupportedError(f"computes with the integers {quote_name(name)}, which is not supported")
         return value
+
+    def _make(self, name: str) -> None:
+        """Add the layers that compute a result when the first node reads it."""
+        (node, make), reader = self.known.deferred[name], self._node
+        self.begin(node)
+        try:
+            self.values[name] = make().prepend_batch(self.arranger.batch)
+        finally:
+            self._node = reader
+
+    def broadcast_values(self, names: Sequence[str], *, whole_numbers: bool = False) -> list[FileTensor]:
+        """Return operands that will be broadcast. Expand is left out if another operand has the shape of its result."""
+        known = [name for name in names if name not in self.merged.expanded or name in self.values]
+        shapes = [self.value(name, whole_numbers=whole_numbers).trial_shapes() for name in known]
+        values = []
+        for name in names:
+            expanded = self.merged.expanded.get(name)
+            if expanded is not None and expanded.shapes in shapes:
+                values.append(expanded.x)
+            else:
+                values.append(self.value(name, whole_numbers=whole_numbers))
+        return values
 
     def x(self, node: Node, *, whole_numbers: bool = False) -> FileTensor:
         """Return the first operand, which the network must compute."""
@@ -232,7 +293,7 @@ class Context:
         if parameter is not None and (made := self._learnt.get((parameter, numbers.shape))):
             self._claims.setdefault(made.name, []).append(name)
             return FileTensor.from_tensor(self.arranger, made)
-        layer = self.names.unique((parameter or self.file.constant_of(name)).strip("/"))
+        layer = self.constant_layer(name) if parameter is None else self.names.unique(parameter.strip("/"))
         shape = numbers.shape or (1,)
         tensor = self.network.constant(self.network.inputs[0], shape, name=layer)
         self.set_weight(layer, "value", numbers.reshape(shape), name if parameter else None)
@@ -251,7 +312,7 @@ class Context:
         before = product(axes[axis][: axes[axis].index(batch)]) or 1
         known = f"its operand {quote_name(name)}"
         numbers = self.constants.of_one_image(name, like.rank, batch, known, (axis, before))
-        layer = self.names.unique(self.file.constant_of(name).strip("/"))
+        layer = self.constant_layer(name)
         tensor = self.network.constant(self.network.inputs[0], numbers.shape, name=layer)
         self.set_weight(layer, "value", numbers)
         value = FileTensor.from_tensor(self.arranger, tensor)
@@ -332,6 +393,13 @@ class Context:
 
         return self._planned(node, suffix, stem)
 
+    def constant_layer(self, name: str) -> str:
+        """Return a unique name for the layer of a constant of the file."""
+        return self.names.unique(
+            self.file.constant_of(name).strip("/"),
+            lambda _: self.file.constant_of(self.renamed.get(name, name)).strip("/"),
+        )
+
     def _inserted_name(self, suffix: str) -> str:
         """Return the name of a layer that only moves elements for a node."""
         node = self._node
@@ -395,7 +463,7 @@ class Context:
         return any(own == role for own, _, _ in self._weights.get(layer, ()))
 
     def finish(
-        self, network: Network, names: PlannedNames, final: Mapping[str, str], layers: Mapping[str, str]
+        self, network: Network, names: PlannedNames, final: Mapping[str, str], into: Mapping[str, str]
     ) -> None:
         """Replace the network by the complete one, and set the weights of its layers.
 
@@ -403,11 +471,11 @@ class Context:
             network: the complete network.
             names: the names of its layers.
             final: the layers of the complete network by their names until now.
-            layers: the same, and for each layer that became a part of another one, that one.
+            into: the same for layers that became a part of another one.
         """
         self.network = self.arranger.network = network
         self.names = names
-        own = self.integers.of_tensors
+        own, layers = self.integers.of_tensors, {**final, **into}
         self.integers.of_tensors = {layers.get(name, name): integers for name, integers in own.items()}
         weights, self._weights, self._is_complete = self._weights, {}, True
         for layer in list(weights):

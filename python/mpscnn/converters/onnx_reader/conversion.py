@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
-from mpscnn.converters.float32_intermediates import Operators
+from mpscnn.converters.float32_intermediates import Origin
 from mpscnn.converters.onnx_reader.context import Context
 from mpscnn.converters.onnx_reader.layouts import TO_NHWC, Extents
 from mpscnn.converters.onnx_reader.local_response_norm import begins_local_response_norm
@@ -18,15 +18,25 @@ from mpscnn.errors import Error, UnsupportedError
 from mpscnn.graph.network import Network
 
 
-def convert_node(c: Context, node: Node) -> None:
-    """Convert a node: compute its results if they are constants, otherwise add layers."""
-    if c.constants.compute(node):
-        return
-    handler = OPERATORS.get(node.kind)
-    if node.refused or handler is None:
-        raise UnsupportedError(node.refused or reason_against(node.kind))
-    if not begins_local_response_norm(c, node):
-        c.put(node, handler(c, node))
+def convert_node(c: Context, node: Node, origin: Origin | None = None) -> None:
+    """Convert a node: compute its results if they are constants, otherwise add layers.
+
+    `origin` is the layer of another format that the node was made of.
+    """
+    known = len(c.values)
+    c.begin(node)
+    try:
+        if c.constants.compute(node):
+            return
+        handler = OPERATORS.get(node.kind)
+        if node.refused or handler is None:
+            raise UnsupportedError(node.refused or reason_against(node.kind))
+        if not begins_local_response_norm(c, node):
+            c.put(node, handler(c, node))
+    finally:
+        if c.composed is not None:
+            made = itertools.islice(reversed(c.values.items()), len(c.values) - known)
+            c.composed.ended({name: value.tensor.name for name, value in made}, origin)
 
 
 class Conversion:
@@ -40,7 +50,6 @@ class Conversion:
         self._unsupported = UnsupportedLayers(context.file.origin, free_shape=free_shape)
         # Results of nodes that could not be converted, and all that depend on them.
         self._missing: set[str] = set()
-        self._operators = Operators(context.network)
         self._free_size = any(None in tensor.shape[1:] for tensor in context.network.inputs)
 
     def run(self) -> None:
@@ -55,8 +64,8 @@ class Conversion:
                 self._attempt(node)
         if self._unsupported:
             raise self._unsupported.error()
-        if not any(node.kind in ("QuantizeLinear", "DequantizeLinear") for node in self._nodes):
-            self._c.composed = self._operators
+        if any(node.kind in ("QuantizeLinear", "DequantizeLinear") for node in self._nodes):
+            self._c.composed = None
 
     def _compute_early(self, node: Node) -> bool:
         """Compute a node that reads only constants of other nodes, not weights of the file.
@@ -76,28 +85,15 @@ class Conversion:
         return not done or computed == [True]
 
     def _attempt(self, node: Node) -> None:
-        self._c.begin(node)
-        values = self._c.values
-        known = len(values)
         if not self._unsupported.attempt(
             node.kind, node.name, lambda: self._convert_named(node), free_size=self._free_size
         ):
             self._missing.update(filter(None, node.outputs))
-        origins = self._c.file.origins
-        made = itertools.islice(reversed(values.items()), len(values) - known)
-        self._operators.ended(
-            [
-                value.tensor.name
-                for name, value in made
-                if name not in origins or name in origins[name].results
-            ],
-            next((origins[name] for name in node.outputs if name in origins), None),
-        )
 
     def _convert_named(self, node: Node) -> None:
         """Convert a node. If that fails, the error also names the trainable parameters that the node reads."""
         try:
-            convert_node(self._c, node)
+            convert_node(self._c, node, next(map(self._c.file.origins.get, node.outputs), None))
         except UnsupportedError as error:
             parameters = self._c.parameters.read_by(node)
             if not parameters:

@@ -38,25 +38,13 @@ def are_truths(c: Context, name: str) -> bool:
     return c.known.truths[name]
 
 
-def _comparison(c: Context, node: Node) -> FileTensor | None:
-    return None if _is_negated(c, node) else _compared(c, node.inputs, _COMPARISONS[node.kind])
+def _comparison(c: Context, node: Node) -> FileTensor:
+    return _compared(c, node.inputs, _COMPARISONS[node.kind])
 
 
 def _compared(c: Context, names: list[str], method: str) -> FileTensor:
     a, b = c.tensors(names, whole_numbers=True)
     return a.combine(method, b).mark_as_integers()
-
-
-def _is_negated(c: Context, node: Node) -> bool:
-    """Return True if only Not reads the result of Equal. The comparison is then converted together with Not."""
-    (result,) = node.outputs
-    users = c.file.users.get(result, [])
-    return (
-        node.kind == "Equal"
-        and bool(users)
-        and result not in c.results
-        and all(user.kind == "Not" for user in users)
-    )
 
 
 def _junction(c: Context, node: Node) -> FileTensor:
@@ -66,7 +54,7 @@ def _junction(c: Context, node: Node) -> FileTensor:
 
 def _not(c: Context, node: Node) -> FileTensor:
     maker = c.file.makers.get(node.inputs[0])
-    if maker is not None and maker.kind == "Equal" and _is_negated(c, maker):
+    if maker is not None and maker.kind == "Equal":
         return _compared(c, maker.inputs, "not_equal")
     return c.x(node, whole_numbers=True).linear(-1.0, 1.0)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.layout import Axis, batch_atom
@@ -48,13 +49,18 @@ class Converted:
     outputs: tuple[OutputLayout, ...]
 
 
-def convert(file: OnnxFile, options: ReadOptions) -> Network:
+def convert(file: OnnxFile, options: ReadOptions, ready: Context | None = None) -> Network:
     """Return the network of a file; see `converted`."""
-    return converted(file, options).network
+    return converted(file, options, ready).network
 
 
-def converted(file: OnnxFile, options: ReadOptions) -> Converted:
+def converted(file: OnnxFile, options: ReadOptions, ready: Context | None = None) -> Converted:
     """Return the network of a file.
+
+    Args:
+        file: the file.
+        options: the options of the conversion.
+        ready: the file's nodes, if they are converted already. The context is used up.
 
     Raises:
         UnsupportedError: mpscnn does not support some nodes; the message names all of them.
@@ -62,12 +68,12 @@ def converted(file: OnnxFile, options: ReadOptions) -> Converted:
         ParameterError: the options name an input or output that the file does not have, or a shape that contradicts it.
     """
     options.check_inputs([described.name for described in file.inputs], file.origin)
-    found = _found(file, options)
+    found = _found(file, options, ready)
     describe(found.network, file.metadata, file.origin, None if options.outputs else file.outputs)
     return found
 
 
-def _found(file: OnnxFile, options: ReadOptions) -> Converted:
+def _found(file: OnnxFile, options: ReadOptions, ready: Context | None) -> Converted:
     """Return the network of a file without the labels and settings of the file's metadata."""
     wanted = _wanted_outputs(file, options)
     notes: list[str] = []
@@ -75,7 +81,7 @@ def _found(file: OnnxFile, options: ReadOptions) -> Converted:
         processing = PostProcessing(file, wanted)
         for heads in candidates(processing, file, wanted):
             with suppress(UnsupportedError):  # the conversion of the whole file below reports it again
-                context = _converted(file, options, heads)
+                context, ready = ready or _converted(file, options, heads), None
                 if mark_detection(context, processing, heads, notes):
                     keep_integers(context)
                     context.network.notes += context.notes
@@ -83,7 +89,7 @@ def _found(file: OnnxFile, options: ReadOptions) -> Converted:
                     return Converted(context.network, context.input_layouts, ())
         wanted, more = _before_suppression(processing, wanted)
         notes = more or notes
-    context = _converted(file, options, wanted)
+    context = ready or _converted(file, options, wanted)
     if not (options.outputs or notes or has_detection(file.metadata)):
         notes = [note] if (note := unknown_boxes_note(context, wanted)) else []
     outputs = Outputs(context)
@@ -121,6 +127,26 @@ def _of_inputs(
         raise UnsupportedError(
             f"{file.origin}: it has no inputs, so its results are constants, which is not supported"
         )
+    parameters = Parameters(options.parameters)
+    context = begin(Context, file, options, inputs, Constants(file, parameters), wanted, parameters)
+    context.nodes = required_nodes(file, wanted)
+    Conversion(context, context.nodes).run()
+    return context
+
+
+Begun = TypeVar("Begun", bound=Context)
+
+
+def begin(
+    make: type[Begun],
+    file: OnnxFile,
+    options: ReadOptions,
+    inputs: Sequence[FileInput],
+    constants: Constants,
+    wanted: Sequence[str] = (),
+    parameters: Parameters | None = None,
+) -> Begun:
+    """Return a context with a network that has these inputs and no layers."""
     batches = {one.extents[0] for one in inputs}
     names = PlannedNames()
     shapes = {}
@@ -128,10 +154,8 @@ def _of_inputs(
         is_image = len(inputs) == 1 and len(one.own) == 3
         shapes[names.unique("image" if is_image else one.name)] = one.own
     network = options.network(shapes, file.origin)
-    parameters = Parameters(options.parameters)
     batch = batch_atom(batches.pop()) if options.has_batch else None
-    constants = Constants(file, parameters)
-    context = Context(network, file, constants, names, batch, frozenset(wanted), parameters)
+    context = make(network, file, constants, names, batch, frozenset(wanted), parameters)
     context.input_layouts = tuple(one.layout for one in inputs)
     named: dict[str, Axis] = {}
     described = {one.name: one.names for one in file.inputs}
@@ -142,8 +166,6 @@ def _of_inputs(
             context.notes.append(
                 f"input {quote_name(tensor.name)} gets a last axis of extent 1, because that of a network is not free"
             )
-    context.nodes = required_nodes(file, wanted)
-    Conversion(context, context.nodes).run()
     return context
 
 
@@ -151,7 +173,7 @@ def _with_named_extents(value: FileTensor, names: Sequence[str], known: dict[str
     """Return an input whose free extents are those of other inputs that have the same name in the file."""
     if len(names) != value.rank:
         return value
-    same = {}
+    same: dict[Axis, Axis] = {}
     for axis, name in zip(value.axes, names, strict=True):
         if name and len(axis) == 1 and axis[0].is_free and not axis[0].is_batch:
             same[axis] = known.setdefault(name, axis)

@@ -195,7 +195,7 @@ def _constant_state(c: Context, node: Node, name: str, place: int, extents: tupl
     if own.size != directions * several * units:
         raise WeightsError(f"damaged: its first state has {own.size} numbers, expected {math.prod(extents)}")
     states = own.reshape((several, directions, units) if along else extents)
-    layer = c.names.unique(c.file.constant_of(name).strip("/"))
+    layer = c.constant_layer(name)
     tensor = c.network.constant(c.network.inputs[0], (1, several, units), name=layer)
     values = (states[:, place] if along else states[place])[None]
     c.set_weight(layer, "value", values, name if directions == 1 and c.learns(name) else None)

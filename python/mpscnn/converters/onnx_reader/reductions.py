@@ -13,6 +13,7 @@ from mpscnn.converters.affine import is_affine
 from mpscnn.converters.arrange import surroundings
 from mpscnn.converters.broadcast_views import stored
 from mpscnn.converters.layout import Axis, in_memory_order, product
+from mpscnn.converters.onnx_reader.attention_masks import masked_scores
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.tensor import FileTensor
@@ -34,6 +35,7 @@ def _softmax(c: Context, node: Node) -> FileTensor:
     """Convert Softmax and LogSoftmax. Up to opset 12 they include all axes after the stated one."""
     x, old = c.x(node), c.file.opset < 13
     axis = x.axis(node.integer("axis", 1 if old else -1))
+    x = masked_scores(c, node, axis) if node.kind == "Softmax" else x
     function = c.network.softmax if node.kind == "Softmax" else c.network.log_softmax
     return x.apply_along(range(axis, x.rank if old else axis + 1), function)
 

@@ -126,12 +126,23 @@ def _convolution(c: Context, node: Node) -> FileTensor:
 
 
 def _padded(c: Context, node: Node) -> tuple[FileTensor, dict[str, Any]]:
-    """Return the input of a pooling, and padding that is merged from a Pad node before it."""
-    if node.inputs[0] not in c.merged.borders:
+    """Return the input of a pooling, and padding that is merged from a Pad with minus infinity before it.
+
+    If a side of the Pad crops, the pooling must have no padding on that side.
+    """
+    border = c.merged.borders.get(node.inputs[0])
+    if border is None:
         return c.tensor(node.inputs[0]), {}
-    x, (top, left, bottom, right) = c.merged.borders[node.inputs[0]]
-    before, after = _pads(node, x.rank)
-    return x, _explicit((before[0] + top, before[1] + left), (after[0] + bottom, after[1] + right))
+    (top, left), (bottom, right) = _pads(node, border.x.rank)
+    fits = all(
+        own >= 0 and (own == 0 or added >= 0)
+        for own, added in zip((top, left, bottom, right), border.sides, strict=True)
+    )
+    is_explicit = node.text("auto_pad", "NOTSET") == "NOTSET" and not node.integer("ceil_mode", 0)
+    if node.kind != "MaxPool" or not fits or not is_explicit:
+        return c.value(node.inputs[0]), {}  # which raises an error
+    above, before, below, after = border.sides
+    return border.x, _explicit((top + above, left + before), (bottom + below, right + after))
 
 
 def _operand(c: Context, x: FileTensor, attributes: dict[str, Any]) -> tuple[Tensor, Axis, Axis | None]:
@@ -308,11 +319,14 @@ def _pooling_with_positions(
     positions = node.outputs[1]
     maxima = find_maxima(c.arranger, image, pooled, windows, windows.offsets)
     c.known.maxima[positions] = maxima
-    if positions not in c.results and all(user.kind == "MaxUnpool" for user in c.users(positions)):
-        return [y]
-    if c.arranger.batch is not None and c.arranger.batch.high != 1:
-        raise UnsupportedError(f"positions of maxima count the images of the batch: {ONE_IMAGE}")
-    return [y, x.wrap_image(flat_positions(c.arranger, maxima)).mark_as_integers()]
+
+    def flat() -> FileTensor:
+        if c.arranger.batch is not None and c.arranger.batch.high != 1:
+            raise UnsupportedError(f"positions of maxima count the images of the batch: {ONE_IMAGE}")
+        return x.wrap_image(flat_positions(c.arranger, maxima)).mark_as_integers()
+
+    c.known.deferred[positions] = node, flat  # MaxUnpool needs only `maxima`
+    return [y]
 
 
 def _unpooling(c: Context, node: Node) -> FileTensor:

@@ -72,7 +72,9 @@ class _Converter:
         shapes = {name: self._shape(name, extents) for name, extents in file.inputs.items()}
         nodes = file.flow.main.nodes
         whole = [name for name, place in file.places.items() if _is_whole(nodes[place])]
-        self._builder = Builder(file.origin, shapes, size=file.flow.size, whole=whole, keeps_axes=True)
+        self._builder = Builder(
+            file.origin, shapes, name=options.name, size=file.flow.size, whole=whole, keeps_axes=True
+        )
         self._walk = Walk(self._builder, file.origin)
         self._values: dict[Ref, Operand] = {}
         self._blocks: Blocks = {}

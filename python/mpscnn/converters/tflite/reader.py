@@ -294,8 +294,8 @@ class _FileConverter(Conversion):
             operator.kind, name, lambda: self._convert(operator), free_size=free
         ):
             self._missing.update(operator.outputs)
-        made = (self.tensors.get(index) for index in operator.outputs)
-        self._operators.ended(value.tensor.name for value in made if value is not None)
+        made = {str(index): self.tensors.get(index) for index in operator.outputs}
+        self._operators.ended({name: value.tensor.name for name, value in made.items() if value is not None})
 
     def _convert(self, operator: FileOperator) -> None:
         """Convert an operator for any number of images, or if its shapes hold for one image only, for one.

@@ -56,7 +56,7 @@ def read_neural_network(
     inputs = [feature(message, file.origin) for message in description.input]
     old = net.arrayInputShapeMapping == _RANK_5
     shapes = input_shapes([(one, _extents(one, old=old)) for one in inputs], options, file.origin)
-    builder = Builder(file.origin, shapes, size=lambda: file.size)
+    builder = Builder(file.origin, shapes, name=options.name, size=lambda: file.size)
     walk = Walk(builder, file.origin)
     walk.expect(len(net.layers))
     photo = _prepare(walk, net, inputs, old=old)

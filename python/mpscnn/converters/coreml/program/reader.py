@@ -48,7 +48,7 @@ def read_program(
         extents = _input_extents(given, features.get(given.name))
         inputs.append((features.get(given.name, Feature(given.name, "array", extents)), extents))
     shapes = input_shapes(inputs, options, file.origin)
-    builder = Builder(file.origin, shapes, size=lambda: file.size, whole=whole)
+    builder = Builder(file.origin, shapes, name=options.name, size=lambda: file.size, whole=whole)
     walk = Walk(builder, file.origin)
     block = _block_of(function)
     walk.expect(sum(operation.type != "const" for operation in block.operations))
