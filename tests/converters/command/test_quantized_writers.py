@@ -68,8 +68,6 @@ BUILDS = (products, recurrent, transposed)
 NAMES = ("int8", *(build.__name__ for build in BUILDS))
 #: Layers whose integers a format has no place for. Everything else must be written.
 REFUSED = {(".onnx", "recurrent"), (".onnx", "transposed")}
-#: Layers that a format has no place for, whatever the type of their weights.
-MISSING = {(".tflite", "recurrent")}
 
 
 @pytest.fixture(scope="module")
@@ -107,12 +105,6 @@ def test_quantised_networks_stay_so(
         pytest.importorskip(NEEDS[suffix])
     network = networks(folder)[name]
     paths = {kind: tmp_path / f"{kind}{suffix}" for kind in (None, "uint8", "float32")}
-    if (suffix, name) in MISSING:
-        for kind, path in paths.items():
-            with pytest.raises(UnsupportedError, match="has no operator for lstm"):
-                write(network, path, kind)
-            assert not path.exists()
-        return
     if (suffix, name) in REFUSED:
         for kind in (None, "uint8"):
             with pytest.raises(UnsupportedError, match=r"8-bit weights .* dtype='float32'"):

@@ -27,25 +27,19 @@ BATCH = 2
 WITHOUT_REFERENCE = {"BROADCAST_TO", "CEIL", "ELU", "LOCAL_RESPONSE_NORMALIZATION", "ROUND"}
 
 CASES: list[dict[str, Any]] = [case for case in json.loads(_core.cases()) if "training" not in case["tags"]]
-#: Operations that TensorFlow Lite has no operator for, and the message.
-REFUSED = {
-    "dropout": "dropout with random numbers",
-    "gru": "no operator for gru",
-    "lstm": "no operator for lstm",
-}
 
 
 def refusal(case: Mapping[str, Any]) -> str | None:
     """Return the message of a case that TensorFlow Lite cannot express; None if it can."""
     attributes = case["attributes"]
     if case["operation"] == "dropout":
-        return REFUSED["dropout"] if attributes.get("training") else None
+        return "dropout with random numbers" if attributes.get("training") else None
     if case["operation"] == "resize" and attributes.get("kind") == "lanczos":
         return "no Lanczos filter"
     if case["operation"] == "resize" and attributes.get("edge") == "zero":
         return "resize has no offset"
     kinds = {attributes.get("kind"), (case.get("activation") or {}).get("kind")}
-    return "no error function" if "erf" in kinds else REFUSED.get(case["operation"])
+    return "no error function" if "erf" in kinds else None
 
 
 def kinds_of(content: bytes, folder: Path) -> list[str]:
@@ -103,7 +97,7 @@ def test_every_layer_of_vectors(layer: str, tmp_path: Path) -> None:
 
 def test_every_operation_is_written_or_refused() -> None:
     names = {operation["name"] for operation in mpscnn.operations()}
-    assert set(WRITERS) | {"gru", "lstm"} == names
+    assert set(WRITERS) == names
     assert {case["operation"] for case in CASES} | {"dropout"} == names
 
 

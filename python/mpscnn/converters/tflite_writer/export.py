@@ -18,7 +18,7 @@ from mpscnn.converters.tflite.detection import OPERATOR
 from mpscnn.converters.tflite.metadata import NAME as METADATA
 from mpscnn.converters.tflite.metadata import OUTPUTS
 from mpscnn.converters.tflite.metadata import VERSION as OWN_VERSION
-from mpscnn.converters.tflite_writer import array_ops, normalization
+from mpscnn.converters.tflite_writer import array_ops, normalization, recurrent
 from mpscnn.converters.tflite_writer import reduction as reductions
 from mpscnn.converters.tflite_writer.arithmetic import ARITHMETIC
 from mpscnn.converters.tflite_writer.binary import binary_convolution, binary_fully_connected
@@ -223,9 +223,11 @@ WRITERS: dict[str, Write] = {
     "dropout": _dropout,
     "fully_connected": fully_connected,
     "gather": array_ops.gather,
+    "gru": recurrent.gru,
     "group_normalization": normalization.group_normalization,
     "layer_normalization": normalization.layer_normalization,
     "local_contrast_normalization": normalization.local_contrast_normalization,
+    "lstm": recurrent.lstm,
     "log_softmax": _log_softmax,
     "matrix_product": array_ops.matrix_product,
     "neuron": neuron,
