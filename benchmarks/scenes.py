@@ -56,10 +56,12 @@ def main() -> None:
     parser.add_argument("task", choices=sorted(_OPTIONS))
     parser.add_argument("--photos", type=int, default=_PHOTOS)
     parser.add_argument("--epochs", type=int, help="default: those of the figures in docs/training.md")
+    parser.add_argument("--loss", help="the loss of a segmenter, such as dice_cross_entropy")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--output", type=Path, help="write the model to this file")
     given = parser.parse_args()
-    options = {} if given.epochs is None else {"epochs": given.epochs}
+    chosen = {"epochs": given.epochs, "loss": given.loss}
+    options = {name: value for name, value in chosen.items() if value is not None}
     before, began = time.process_time(), time.perf_counter()
 
     def show(epoch: mpscnn.Epoch) -> None:

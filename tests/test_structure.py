@@ -513,3 +513,19 @@ def test_every_parameter_is_explained() -> None:
         assert entry["summary"].endswith(".")
         for parameter in entry["parameters"]:
             assert len(parameter["meaning"]) > 3, f"{entry['name']}: {parameter['name']} has no meaning"
+
+
+def test_messages_name_no_page_of_the_docs() -> None:
+    """A user of a wheel does not have these files. Docstrings and comments may name them."""
+    found = []
+    for path in sorted((PROJECT / "python" / "mpscnn").rglob("*.py")):
+        tree = ast.parse(path.read_text("utf-8"))
+        expressions = (node.value for node in ast.walk(tree) if isinstance(node, ast.Expr))
+        docstrings = {id(value) for value in expressions if isinstance(value, ast.Constant)}
+        found += [
+            f"{path.relative_to(PROJECT)}:{node.lineno}"
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Constant) and id(node) not in docstrings
+            if isinstance(node.value, str) and re.search(r"docs/[\w/]+\.md", node.value)
+        ]
+    assert found == []

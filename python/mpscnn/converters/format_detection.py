@@ -176,7 +176,7 @@ def _of_file(path: Path, beginning: bytes) -> tuple[str, str] | None:
         )
     if found := _SUFFIXES.get(path.suffix.lower()):
         return found
-    raise WeightsError(f"{path}: is not a model file, nor of a format that docs/conversion.md lists")
+    raise WeightsError(f"{path}: is not a model file, nor of a format that `mpscnn convert` reads")
 
 
 def _of_archive(path: Path) -> tuple[str, str]:

@@ -133,7 +133,7 @@ def _choose_known(network: Network, name: str) -> None:
         if known.edges is None:
             raise ParameterError(
                 f"detection: the network's output {outputs['boxes']!r} is decoded already: say what its numbers are by "
-                'settings such as \'{"anchors": {"rule": "none"}, ...}\' (docs/detection.md)'
+                'settings such as \'{"anchors": {"rule": "none"}, ...}\''
             )
         settings["boxes"] = {"output": outputs["boxes"], "order": known.edges}
         settings["anchors"] = {"rule": "none"}

@@ -54,7 +54,7 @@ def _as_function(one: Any) -> Callback:
     if not callable(one):
         raise ParameterError(
             "callbacks must be functions that take an Epoch, a SummaryWriter of TensorBoard, mlflow, or callbacks of "
-            f"Keras with on_epoch_end (docs/training.md), got {type(one).__name__}"
+            f"Keras with on_epoch_end, got {type(one).__name__}"
         )
     require_arguments("callbacks: each", one, ["epoch"])
     function: Callback = one

@@ -36,8 +36,8 @@ class DetectorLabels:
     ) -> None:
         if network.detection is None:
             raise ParameterError(
-                f"network {network.name!r} has no detection, by whose anchors the multibox loss is computed "
-                "(docs/detection.md)"
+                f"network {network.name!r} has no detection, by whose anchors the multibox loss is computed; "
+                "mpscnn.models.ssd_head() makes one"
             )
         height, width = network.input.shape[1:3]
         if height is None or width is None:

@@ -61,7 +61,7 @@ def test_without_a_model_it_says_where_one_comes_from(
     assert call("segment", str(save_photo(tmp_path / "lake.png", "blue"))) == 1
     told = capsys.readouterr().err
     assert "deeplab_v3 is not on this machine. It is fetched once, 2.2 MB" in told
-    assert "docs/segmentation.md" in told
+    assert "mpscnn train --task segment" in told
     assert "get deeplabv3_mnv2_pascal_quant.tflite" in told
 
 

@@ -56,7 +56,7 @@ PreprocessOption = Annotated[
     typer.Option(
         metavar="NAME_OR_JSON",
         help="Store how photos become the input: tensorflow (-1 to 1), caffe, torch, torchvision, unit, none, "
-        "mnist; or settings of docs/preprocessing.md as JSON, such as '{\"mean\": [127, 127, 127]}', or a .json "
+        "mnist; or settings as JSON, such as '{\"mean\": [127, 127, 127]}', or a .json "
         "file. A file whose input is 8-bit integers has these settings already.",
     ),
 ]
@@ -64,8 +64,8 @@ DetectionOption = Annotated[
     str | None,
     typer.Option(
         metavar="NAME_OR_JSON",
-        help="Store how a detector's raw outputs become boxes: ultraface, ssd, ssd-softmax; or settings of "
-        "docs/detection.md as JSON or a .json file.",
+        help="Store how a detector's raw outputs become boxes: ultraface, ssd, ssd-softmax; or settings as "
+        "JSON or a .json file (the page on detection of the documentation lists them).",
     ),
 ]
 DtypeOption = Annotated[

@@ -26,7 +26,7 @@ def require_task(model: Model, given: str, task: str) -> None:
         raise UnsupportedError(
             f"{given}: is not a detector: it does not say how its outputs become boxes; "
             + f"say it: {setting_command(given, 'detection', 'ultraface')}"
-            + ", or ssd, or settings (docs/detection.md)"
+            + ", or ssd, or settings (the page on detection of the documentation lists them)"
         )
     if model.task != task:
         raise UnsupportedError(

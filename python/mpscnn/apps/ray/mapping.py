@@ -149,7 +149,7 @@ def _checked(
     """Check the options here, before the machines get them, and return them."""
     if model.preprocess is None:
         raise UnsupportedError(
-            f"{model!r} does not say how a photo becomes its input (docs/preprocessing.md)"
+            f"{model!r} does not say how a photo becomes its input; mpscnn.load(path, preprocess=NAME) says it"
         )
     if layers:
         model.features(layers, pooling=pooling)  # type: ignore[arg-type]

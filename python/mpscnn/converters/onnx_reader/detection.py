@@ -104,7 +104,7 @@ def unknown_boxes_note(c: Context, names: Sequence[str]) -> str | None:
 def _unknown_note(names: Sequence[str]) -> str:
     return (
         f"{', '.join(map(quote_name, names))} look like the boxes and scores of a detector, but what their numbers "
-        "mean could not be found, and they stay unchanged: give --detection (docs/detection.md)"
+        "mean could not be found, and they stay unchanged: give --detection (`mpscnn convert --help`)"
     )
 
 
@@ -353,7 +353,7 @@ def _mark(c: Context, heads: Heads) -> bool:
         }
     )
     c.network.labels = ultralytics_names(c.file.metadata)
-    c.notes.append(f"a detector: its boxes are read as {description} of {width}x{height} (docs/detection.md)")
+    c.notes.append(f"a detector: its boxes are read as {description} of {width}x{height}")
     if heads.letterboxed and c.network.inputs[0].shape[-1] == 3:
         c.network.preprocess = dict(_LETTERBOX)
         c.notes.append(

@@ -205,6 +205,6 @@ def _before_suppression(processing: PostProcessing, wanted: list[str]) -> tuple[
     note = (
         f"{processing.suppressions[0].kind} and what follows it are left out: outputs are the boxes and scores that it "
         f"reads, {', '.join(map(quote_name, heads))}; their meaning is not in the file: give --detection "
-        "(docs/detection.md)"
+        "(`mpscnn convert --help`)"
     )
     return [*kept, *heads], [note]

@@ -47,7 +47,8 @@ def _chosen(model: str | None) -> str:
     lines = [
         "The detectors are:",
         *(f"{_INDENT}{entry.name:<{width}}  {entry.finds}" for entry in detectors),
-        "A model file is a detector, too: docs/detection.md says how to convert one for faces, and how to train one.",
+        "A model file is a detector, too: mpscnn convert --detection makes one of a file, and mpscnn train "
+        "--task detect of photos.",
         f"Example: mpscnn detect PHOTO --model {detectors[-1].name}",
     ]
     report("say with --model what to find")

@@ -131,7 +131,7 @@ def _hint_download() -> None:
     if entry.location() is None:
         hint(
             f"{_DEFAULT} is not on this machine. It is fetched once, {(entry.size or 0) / 1e6:.1f} MB from "
-            f"{entry.publisher}; other models: --model FILE (docs/segmentation.md)."
+            f"{entry.publisher}; other models: --model FILE, such as one that mpscnn train --task segment makes."
         )
 
 
