@@ -8,7 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from converters.onnx_files import TOLERANCE, Array, model, read, run_here, run_there
+from converters.onnx_files import TOLERANCE, Array, model, run_there
+
+from mpscnn.converters.onnx_reader.file import file_from_model
+from mpscnn.converters.onnx_reader.reader import converted
+from mpscnn.converters.read_options import ReadOptions
+from mpscnn.converters.simplify.simplifier import simplify
 
 reference = pytest.importorskip("onnx.reference")
 
@@ -59,13 +64,17 @@ def compare(make: Callable[[Draw], Case], seed: int) -> None:
     else:
         with np.errstate(divide="ignore", invalid="ignore"):  # NaN and infinities are valid results
             results = reference.ReferenceEvaluator(made).run(None, case.feeds)
-    network = read(made)
-    for found, result in zip(run_here(network, list(case.feeds.values())), results, strict=True):
+    found = converted(file_from_model(made, "model.onnx"), ReadOptions("model"))
+    given = [
+        np.ascontiguousarray(layout.arranged(x), np.float32)
+        for layout, x in zip(found.inputs, case.feeds.values(), strict=True)
+    ]
+    program = simplify(found.network).compile(device="cpu", precision="float32")
+    run = program.session(threads=1).run(given)
+    ours = list(run.values()) if isinstance(run, dict) else [run]
+    for layout, own, result in zip(found.outputs, ours, results, strict=True):
         expected = np.asarray(result).astype(np.float32)
-        if expected.ndim == 4:
-            expected = expected.transpose(0, 2, 3, 1)
-        assert found.size == expected.size
+        assert own.size == expected.size
         largest = float(np.abs(expected[np.isfinite(expected)]).max(initial=1.0))
-        np.testing.assert_allclose(
-            found.reshape(expected.shape), expected, rtol=0, atol=case.tolerance * largest
-        )
+        restored = layout.restored(own).reshape(expected.shape)
+        np.testing.assert_allclose(restored, expected, rtol=0, atol=case.tolerance * largest)

@@ -41,6 +41,8 @@ PLACES_FREE, _PLACES_PER_BYTE = 1 << 22, 4
 # The cost of an element of a Python list, or of a layer's list of positions: the memory of 8 elements of an array, and
 # the time of 64 operations.
 _OF_LIST = 8, 64
+# The cost of a layer: the memory of 1000 elements, and the time of 300,000 operations.
+_OF_LAYER = 1_000, 300_000
 # The allowed nodes to which the functions of an ONNX file expand, and the allowed objects that a pickle creates.
 _NODES_FREE, _BYTES_PER_NODE = 4_096, 16
 _OBJECTS_FREE, _BYTES_PER_OBJECT = 1 << 18, 8
@@ -72,6 +74,11 @@ class Cost:
     def of_list(cls, elements: int) -> Cost:
         """Return the cost of a list of numbers, such as the positions of a gather."""
         return cls(*(factor * elements for factor in _OF_LIST))
+
+    @classmethod
+    def of_layers(cls, count: int) -> Cost:
+        """Return the cost of layers of which a single operator becomes many."""
+        return cls(_OF_LAYER[0] * count, _OF_LAYER[1] * count)
 
 
 class Budget:

@@ -101,10 +101,10 @@ class FileTensor(Arranged, Value):
         """Return x * factor + offset."""
         return self.map({"kind": "linear", "a": factor, "b": offset}, suffix)
 
-    def truncate(self) -> FileTensor:
+    def truncate(self, suffix: str = "") -> FileTensor:
         """Return each number without its fraction, as a cast to integers does."""
         whole = self.map("absolute", "/magnitude").map("floor", "/whole")
-        return self.map("sign", "/sign").combine("multiply", whole)
+        return self.map("sign", "/sign").combine("multiply", whole, suffix)
 
     def power(self, exponent: float) -> FileTensor:
         """Return x ** exponent."""
@@ -417,6 +417,31 @@ class FileTensor(Arranged, Value):
         low, high = self.trial_shapes()
         return both._take(1, table).reshape_to(low, high)
 
+    def scatter_and_combine(
+        self, numbers: NDArray[np.int64], updates: FileTensor, operation: str
+    ) -> FileTensor:
+        """Combine the elements at the flat indices `numbers` with those of `updates`, in the same order.
+
+        `operation` is the name of a method of `Network`, such as "add". If several updates belong to one element, it
+        is combined with all of them, one after the other.
+        """
+        new, flat = updates.fixed_size(), numbers.reshape(-1)
+        if new != flat.size:
+            raise WeightsError(f"damaged: {new} elements for {flat.size} positions")
+        self.arranger.budget.spend(Cost(16 * new, 64 * new))
+        rounds = _rounds_of(flat)
+        if len(rounds) > _MAX_ROUNDS:
+            raise UnsupportedError(
+                f"combines one element with {len(rounds)} others; supported are {_MAX_ROUNDS}"
+            )
+        self.arranger.budget.spend(Cost.of_layers(_LAYERS_OF_ROUND * len(rounds)))
+        values, result = updates.reshape([1, new]).with_own_atoms(), self
+        for place, chosen in enumerate(rounds):
+            old = result.take_flat(flat[chosen], [1, chosen.size])
+            made = old.combine(operation, self.wrap(values)._take(1, chosen), f"/combined{place}")
+            result = result.scatter_flat(flat[chosen], made)
+        return result
+
     def scatter_to_zeros(self, numbers: NDArray[np.int64], shape: Sequence[int]) -> FileTensor:
         """Return a tensor of this shape with the elements at its flat indices `numbers`, and zeros elsewhere.
 
@@ -581,6 +606,22 @@ class FileTensor(Arranged, Value):
         if any(atom.is_batch for atom in atoms) or count is None:
             raise UnsupportedError(f"normalises {self.shown} along its batch or a free axis")
         return count
+
+
+_LAYERS_OF_ROUND = 12  # the layers that combine some elements of a tensor with others
+_MAX_ROUNDS = 64  # the maximum number of updates of one element
+
+
+def _rounds_of(indices: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Return the places of indices in several lists, in each of which an index occurs once."""
+    order = np.argsort(indices, kind="stable")
+    begins = np.flatnonzero(np.diff(indices[order], prepend=indices.min(initial=0) - 1))
+    count = np.arange(indices.size) - np.repeat(begins, np.diff([*begins, indices.size]))
+    ranks = np.empty(indices.size, np.int64)
+    ranks[order] = count
+    return [
+        np.flatnonzero(ranks == rank) for rank in range(min(int(ranks.max(initial=-1)) + 1, _MAX_ROUNDS + 1))
+    ]
 
 
 _NO_END = 2**31 - 1  # a larger end stands for the end of any axis

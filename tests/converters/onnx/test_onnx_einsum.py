@@ -62,12 +62,17 @@ def test_of_two_computed_tensors(equation: str, first: Any, second: Any) -> None
 @pytest.mark.parametrize(
     ("equation", "shape", "reason"),
     [
-        ("...ij,...jk->...ik", (2, 4, 3), "whose axes are named"),
-        ("bcii,ck->bki", (3, 4), "must be once in both operands"),
-        ("bchw,ck->bkh", (3, 4), "must be once in both operands"),
-        ("bchw,cw->bchw", (3, 4), "an axis that the other and the result have"),
+        ("bcii,ck->bki", (3, 4), "an axis of each operand may be named once"),
+        ("...w,...w->...w", (1, 4), "repeats an axis of extent 1"),
     ],
 )
 def test_what_is_refused(equation: str, shape: tuple[int, ...], reason: str) -> None:
     with pytest.raises(mpscnn.UnsupportedError, match=rf"Einsum\).*{reason}"):
         read(model([node("Einsum", ["x", "w"], equation=equation)], CHANNELS, {"w": weights(*shape)}))
+
+
+@pytest.mark.parametrize("equation", ["bchw,cw", "bchw->bchz", "b..w,w->b", "bc,w->b", "bchwz,w->b"])
+def test_damaged_equations(equation: str) -> None:
+    operands = ["x", "w"][: equation.count(",") + 1]
+    with pytest.raises((mpscnn.WeightsError, mpscnn.UnsupportedError), match="Einsum"):
+        read(model([node("Einsum", operands, equation=equation)], CHANNELS, {"w": weights(7)}))

@@ -326,16 +326,6 @@ def test_powers_maxima_and_minima_with_a_number() -> None:
     ("refused", "constants", "reason"),
     [
         (
-            node("ScatterND", ["x", "i", "u"], reduction="add"),
-            {"i": np.array([[0, 1]]), "u": np.ones((1, 6, 6), np.float32)},
-            "scatters by 'add'; supported is 'none'",
-        ),
-        (
-            node("ScatterElements", ["x", "i", "u"], reduction="max"),
-            {"i": np.zeros((1, 1, 1, 1), np.int64), "u": np.ones((1, 1, 1, 1), np.float32)},
-            "scatters by 'max'; supported is 'none'",
-        ),
-        (
             node("GridSample", ["x", "g"], mode="cubic"),
             {"g": np.zeros((1, 2, 2, 2), np.float32)},
             r"its mode is 'cubic'; supported are bilinear \(linear\) and nearest",

@@ -106,8 +106,6 @@ def test_functions_that_the_file_lacks_are_refused() -> None:
 @pytest.mark.parametrize(
     ("attributes", "message"),
     [
-        ({"clip": 1.0}, "with limits of its sums"),
-        ({"input_forget": 1}, "with coupled gates"),
         (
             {"activations": ["Sigmoid", "Tanh", "ThresholdedRelu"]},
             "its activation 'ThresholdedRelu' is not supported",
@@ -117,6 +115,11 @@ def test_functions_that_the_file_lacks_are_refused() -> None:
 def test_what_is_refused(attributes: dict[str, Any], message: str) -> None:
     with pytest.raises(UnsupportedError, match=message):
         read(recurrent("LSTM", "forward", 0, layout=1, **attributes))
+
+
+def test_limits_of_other_recurrent_layers_are_refused() -> None:
+    with pytest.raises(UnsupportedError, match="with limits of its sums it is not supported; only an LSTM"):
+        read(recurrent("GRU", "forward", 0, layout=1, clip=1.0))
 
 
 @pytest.mark.parametrize("place", [0, 1])
@@ -181,11 +184,11 @@ def test_a_constant_first_state_of_another_shape() -> None:
     ("attributes", "message"),
     [
         ({"activations": ["Sigmoid", "Tanh", "Celu"]}, "its activation 'Celu' is not supported"),
-        ({}, "with other lengths for each sequence it is not supported"),
+        ({"direction": "reverse"}, "backwards, with other lengths for each sequence"),
     ],
 )
 def test_refusals_whose_first_axis_is_the_steps(attributes: dict[str, Any], message: str) -> None:
-    names = ["x", "w", "r", ""] + ([] if attributes else ["lengths"])
+    names = ["x", "w", "r", "", "lengths"] if "direction" in attributes else ["x", "w", "r"]
     file = model(
         [node("LSTM", names, ["y"], hidden_size=4, **attributes)],
         {"x": [5, 2, 3]},

@@ -72,7 +72,7 @@ def _cast_to(c: Context, node: Node, target: str) -> FileTensor:
 
 def _expand(c: Context, node: Node) -> None:
     """Record an Expand. A layer is added when a node reads the result, unless that node broadcasts the operand."""
-    x = c.x(node)
+    x = c.x(node, whole_numbers=True)
     shapes = c.constants.shapes(node.input(1), "the new shape")
     missing = len(shapes[1]) - x.rank
     x = x.expand_dims(range(missing)) if missing > 0 else x
@@ -99,7 +99,8 @@ def _tiled(x: FileTensor, shapes: tuple[list[int], list[int]]) -> FileTensor:
     fits = all(count == 1 or extent == 1 for count, extent in zip(times[1], stated[1], strict=True))
     if times[0] != times[1] or not fits:
         raise UnsupportedError(f"repeats {x.shown} to {tuple(shapes[1])}, which is not supported")
-    return x.tile(times[1])
+    y = x.tile(times[1])
+    return y.mark_as_integers() if x.whole_numbers else y
 
 
 def _aligned(c: Context, node: Node) -> Value:

@@ -287,6 +287,11 @@ class Context:
             rank: the number of axes to which it is extended by axes of extent 1 in front; None: no extension.
             what: the name of the operand in messages.
         """
+        stored, batch = self.constants.find(name), self.arranger.batch
+        has_batch = stored is not None and batch is not None and batch.high == 1 and stored.low.ndim == rank
+        if has_batch and stored is not None and stored.low.shape[:1] not in ((), (1,)):
+            # The first axis is not the batch alone, so the constant gets one more axis for it.
+            return self.constant(name, stored.low.ndim + 1, what=what).merge_axes(0, 2)
         parameter = self.parameters.made_of(name)
         known = quote_name(parameter or name)
         numbers = self.constants.of_one_image(name, rank, self.arranger.batch, f"{what} {known}")

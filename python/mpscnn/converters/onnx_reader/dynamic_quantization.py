@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from mpscnn.converters.budget import Cost
 from mpscnn.converters.layout import without_batch
 from mpscnn.converters.onnx_reader.attention_masks import constant_of_node
 from mpscnn.converters.onnx_reader.context import Context, Handler
@@ -16,6 +17,7 @@ from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.unsupported import ONE_IMAGE, MixedImagesError
 
 _LARGEST = float(np.finfo(np.float32).max)
+_LAYERS = 20  # the number of layers of a quantization
 _STEPS = 255.0  # the number of steps between the integers of 8 bits
 _OF_EACH_IMAGE = "DynamicQuantizeLinear takes the range of each image of a batch, not that of the whole batch"
 
@@ -27,6 +29,7 @@ def _dynamic_quantize(c: Context, node: Node) -> list[FileTensor] | None:
     the scale is 1. This is the same for any scale, so each image of a batch may have its own.
     """
     x, batch = c.x(node), c.arranger.batch
+    c.constants.budget.spend(Cost.of_layers(_LAYERS))
     is_scaled = _is_scaled_again(c, node)
     if batch is not None and batch.high != 1 and not (is_scaled and batch.is_free):
         raise MixedImagesError(f"takes the range of {x.shown}, of all images of its batch: {ONE_IMAGE}")

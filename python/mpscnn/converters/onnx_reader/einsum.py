@@ -15,64 +15,112 @@ from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.errors import UnsupportedError, WeightsError
 
-_EQUATION = re.compile(r"([A-Za-z]+),([A-Za-z]+)(?:->([A-Za-z]+))?")
+_TERM = re.compile(r"[A-Za-z]*(\.\.\.[A-Za-z]*)?")
+_Operand = tuple[str, str]
+"""The name of an operand, and the letters of its axes."""
 
 
 def _einsum(c: Context, node: Node) -> FileTensor:
     equation = node.text("equation", "").replace(" ", "")
-    found = _EQUATION.fullmatch(_with_named_axes(c, node, equation))
-    if found is None or len(node.inputs) != 2:
+    terms, target = _terms(c, node, equation)
+    if any(len(set(term)) < len(term) for term in (*terms, target)) or not set(target) <= set("".join(terms)):
         raise UnsupportedError(
-            f"its equation is {quote_name(equation)}; supported are two operands whose axes are named"
+            f"its equation is {quote_name(equation)}; an axis of each operand may be named once, and the result has "
+            "axes of the operands"
         )
-    first, second, target = found.groups()
-    if target is None:
-        target = "".join(sorted(label for label in first + second if (first + second).count(label) == 1))
-    terms = (first, second, target)
-    lost = set(first) ^ set(second)
-    if any(len(set(term)) < len(term) for term in terms) or not lost <= set(target) <= set(first + second):
-        raise UnsupportedError(
-            f"its equation is {quote_name(equation)}; an axis that is not in the result must be once in both operands"
-        )
-    labels = dict(zip(node.inputs, terms, strict=False))
-    constant = [name for name in node.inputs if c.is_constant(name)]
-    if not constant:
-        values = [_named(c.value(name), term) for name, term in zip(node.inputs, terms, strict=False)]
-        return _of_two(values[0], values[1], target)
-    if len(constant) == 1:
-        (computed,) = (name for name in node.inputs if name not in constant)
-        return _with_constant(
-            c, node, (computed, labels[computed]), (constant[0], labels[constant[0]]), target
-        )
-    raise UnsupportedError("both its inputs are constants, which is not supported")
+    operands = list(zip(node.inputs, terms, strict=True))
+    constant = [one for one in operands if c.is_constant(one[0])]
+    if len(constant) == len(operands):
+        raise UnsupportedError("all its inputs are constants, which is not supported")
+    if len(operands) == 2 and len(constant) == 1 and _is_dense(terms, target):
+        (computed,) = (one for one in operands if one not in constant)
+        return _with_constant(c, node, computed, constant[0], target)
+    # Constants come last, because only a computed operand has the batch.
+    ordered = [*(one for one in operands if one not in constant), *constant]
+    values = [_named(_operand(c, name), term) for name, term in ordered]
+    (x, axes), *others = values
+    for place, (y, of_y) in enumerate(others, start=1):
+        later = set(target).union(*(own for _, own in others[place:]))
+        left = "".join(label for label in dict.fromkeys([*axes, *of_y]) if label in later)
+        x = _of_two((x, axes), (y, of_y), left)
+        axes = dict(zip(left, x.axes, strict=True))
+    if others:
+        return x.transpose([list(axes).index(label) for label in target])
+    return _of_one(x, axes, target)
 
 
-def _with_named_axes(c: Context, node: Node, equation: str) -> str:
-    """Return the equation with letters for the axes that "..." stands for, if only one operand has such axes."""
+def _is_dense(terms: list[str], target: str) -> bool:
+    """Return True if each axis that only one operand has is in the result, and each other one in both or in none."""
+    first, second = map(set, terms)
+    return first ^ second <= set(target) and not first & second & set(target)
+
+
+def _operand(c: Context, name: str) -> FileTensor:
+    """Return an operand. A constant has no batch, which `_of_two` adds."""
+    if not c.is_constant(name):
+        return c.value(name)
+    if c.arranger.batch is None:
+        return c.constant(name)
+    x = c.constant(name, c.constants.view(name, "its operand").ndim + 1)
+    return replace(x, axes=x.axes[1:])
+
+
+def _terms(c: Context, node: Node, equation: str) -> tuple[list[str], str]:
+    """Return the letters of the axes of each operand and of the result, with letters in place of "..."."""
     given, arrow, target = equation.partition("->")
     terms = given.split(",")
-    if (
-        "..." not in given
-        or len(terms) != len(node.inputs)
-        or any(term.count(".") not in (0, 3) for term in terms)
-    ):
-        return equation
-    ranks = [
-        c.constants.view(name, "its operand").ndim if c.is_constant(name) else c.value(name).rank
-        for name in node.inputs
-    ]
-    unnamed = [rank - len(term.replace("...", "")) for rank, term in zip(ranks, terms, strict=True)]
-    counts = [count for count, term in zip(unnamed, terms, strict=True) if "..." in term and count]
-    free = [letter for letter in string.ascii_letters if letter not in equation]
-    if len(counts) > 1 or not 0 <= sum(counts) <= len(free):
-        return equation
-    letters = "".join(free[: sum(counts)])
+    if len(terms) != len(node.inputs) or not all(_TERM.fullmatch(term) for term in (*terms, target)):
+        raise WeightsError(f"damaged: its equation is {quote_name(equation)} for {len(node.inputs)} operands")
     if not arrow:
-        target = "..." + "".join(sorted(one for one in set(given) if one.isalpha() and given.count(one) == 1))
-    named = [
-        term.replace("...", letters if count else "") for term, count in zip(terms, unnamed, strict=True)
+        letters = [one for one in given if one.isalpha()]
+        target = "..." * ("..." in given) + "".join(sorted(one for one in letters if letters.count(one) == 1))
+    counts = [
+        len(_shape(c, name)) - len(term.replace("...", ""))
+        for name, term in zip(node.inputs, terms, strict=True)
     ]
-    return f"{','.join(named)}->{target.replace('...', letters)}"
+    if any(count < 0 or (count and "..." not in term) for count, term in zip(counts, terms, strict=True)):
+        raise WeightsError(f"damaged: its equation {quote_name(equation)} has other axes than its operands")
+    most = max((count for count, term in zip(counts, terms, strict=True) if "..." in term), default=0)
+    free = [letter for letter in string.ascii_letters if letter not in equation]
+    if most > len(free):
+        raise UnsupportedError(f"its equation {quote_name(equation)} has more axes than there are letters")
+    letters = free[:most]
+    shapes = [_shape(c, name) for name in node.inputs]
+    for term, count, shape in zip(terms, counts, shapes, strict=True):
+        first = term.find("...")
+        for place, letter in enumerate(letters[most - count :] if "..." in term else ()):
+            extent = shape[first + place]
+            others = [
+                other[one.find("...") + own - (most - letters.index(letter))]
+                for one, own, other in zip(terms, counts, shapes, strict=True)
+                if "..." in one and own >= most - letters.index(letter)
+            ]
+            if extent == 1 and any(one != 1 for one in others):
+                raise UnsupportedError(
+                    f"its equation {quote_name(equation)} repeats an axis of extent 1, which is not supported"
+                )
+    named = [
+        term.replace("...", "".join(letters[most - count :]))
+        for term, count in zip(terms, counts, strict=True)
+    ]
+    return named, target.replace("...", "".join(letters))
+
+
+def _shape(c: Context, name: str) -> list[int | None]:
+    """Return the shape of an operand, in which the extent of a free axis is None."""
+    known = c.constants.find(name)
+    return list(c.value(name).shape) if known is None else list(known.low.shape)
+
+
+def _of_one(x: FileTensor, axes: dict[str, Axis], target: str) -> FileTensor:
+    """Sum a single operand over the axes that the result lacks, and transpose it."""
+    labels = list(axes)
+    lost = [place for place, label in enumerate(labels) if label not in target]
+    if lost:
+        x = x.reduce("sum", lost).squeeze(lost)
+        labels = [label for label in labels if label in target]
+    order = [labels.index(label) for label in target]
+    return x.transpose(order) if order != sorted(order) or lost else x.map({"kind": "none"})
 
 
 def _named(x: FileTensor, labels: str) -> tuple[FileTensor, dict[str, Axis]]:
@@ -90,9 +138,14 @@ def _of_two(
     first: tuple[FileTensor, dict[str, Axis]], second: tuple[FileTensor, dict[str, Axis]], target: str
 ) -> FileTensor:
     """Convert to a batched matrix product. Axes that both operands and the result have are the batch of the product."""
-    (a, of_a), (b, of_b) = first, second
+    (a, of_a), (b, of_b) = (
+        _without_lost(*one, other, target) for one, other in ((first, second[1]), (second, first[1]))
+    )
     b = b.with_own_atoms()
     of_b = dict(zip(of_b, b.axes, strict=True))
+    for label, axis in of_a.items():
+        if label not in of_b and label in target and axis and all(atom.is_batch for atom in axis):
+            of_b[label] = axis  # a constant is the same for all images
     both = [label for label in of_a if label in of_b and label in target]
     both.sort(key=lambda label: not any(atom.is_batch for atom in of_a[label]))
     summed = [label for label in of_a if label not in target]
@@ -108,6 +161,18 @@ def _of_two(
         count = len(of_b[label])
         named[label], left = tuple(left[:count]), left[count:]
     return replace(y, axes=tuple(named[label] for label in target))
+
+
+def _without_lost(
+    x: FileTensor, axes: dict[str, Axis], others: dict[str, Axis], target: str
+) -> tuple[FileTensor, dict[str, Axis]]:
+    """Sum an operand over the axes that neither the other one nor the result has."""
+    lost = [place for place, label in enumerate(axes) if label not in others and label not in target]
+    if not lost:
+        return x, axes
+    y = x.reduce("sum", lost).squeeze(lost)
+    kept = [label for label in axes if label in others or label in target]
+    return y, dict(zip(kept, y.axes, strict=True))
 
 
 def _with_constant(

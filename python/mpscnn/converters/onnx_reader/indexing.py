@@ -111,7 +111,7 @@ def _scatter_nd(c: Context, node: Node) -> FileTensor:
     """Convert ScatterND by constant indices."""
     x, updates = _scattered_operands(c, node)
     numbers = numbers_in(c.constants.budget, x, c.constants.fixed(node.input(1), "its indices"))
-    return x.scatter_flat(numbers, updates)
+    return _scattered(node, x, numbers, updates)
 
 
 def _scatter_elements(c: Context, node: Node) -> FileTensor:
@@ -123,14 +123,23 @@ def _scatter_elements(c: Context, node: Node) -> FileTensor:
         raise WeightsError(f"damaged: its indices {given.shape} do not fit {x.shown}")
     c.constants.budget.spend(Cost(8 * given.size, 8 * given.size))
     numbers = _along(x, given, x.axis(node.integer("axis", 0)), x.trial_shapes()[1])
-    return x.scatter_flat(numbers, updates)
+    return _scattered(node, x, numbers, updates)
+
+
+_REDUCTIONS = {"add": "add", "mul": "multiply", "max": "maximum", "min": "minimum"}
+
+
+def _scattered(node: Node, x: FileTensor, numbers: NDArray[np.int64], updates: FileTensor) -> FileTensor:
+    kind = node.text("reduction", "none")
+    if kind == "none":
+        return x.scatter_flat(numbers, updates)
+    return x.scatter_and_combine(numbers, updates, _REDUCTIONS[kind])
 
 
 def _scattered_operands(c: Context, node: Node) -> tuple[FileTensor, FileTensor]:
-    if node.text("reduction", "none") != "none":
-        raise UnsupportedError(
-            f"scatters by {node.text('reduction', 'none')!r}; supported is 'none', which replaces elements"
-        )
+    kind = node.text("reduction", "none")
+    if kind not in ("none", *_REDUCTIONS):
+        raise WeightsError(f"damaged: its reduction is {kind!r}")
     x, name = c.tensor(node.inputs[0], whole_numbers=True), node.inputs[2]
     known, rank = c.constants.find(name), None
     if known is not None and c.arranger.batch is not None and known.low.shape[:1] != (1,):

@@ -60,6 +60,20 @@ def _activation(c: Context, node: Node) -> Activation:
     return None
 
 
+def _clip(c: Context, node: Node) -> FileTensor:
+    """Convert Clip. Limits that the network computes are those of a maximum and of a minimum."""
+    ends = {"maximum": node.input(1), "minimum": node.input(2)}
+    computed = {method: name for method, name in ends.items() if name is not None and not c.is_constant(name)}
+    if c.file.opset < 11 or not computed:
+        return _plain(c, node)
+    x = c.x(node, whole_numbers=True)
+    given = [(method, name) for method, name in ends.items() if name is not None]
+    for method, name in given:
+        is_last = method == given[-1][0]
+        x = x.combine(method, c.tensor(name, whole_numbers=True), "" if is_last else "/low")
+    return x
+
+
 def _plain(c: Context, node: Node) -> FileTensor:
     function = _activation(c, node)
     if function is None:
@@ -83,11 +97,13 @@ def limits(c: Context, node: Node) -> tuple[float, float]:
 
 def clipping(low: float, high: float) -> Activation:
     """Return the activation that clips to a range. The lowest and the largest float32 mean no limit."""
+    if low > high:  # the upper limit is applied last
+        return clipping(high, high)
     if low == math.inf or high == -math.inf:
         raise UnsupportedError(f"its limits are {low} and {high}: nothing but an infinity is within")
-    if low == 0.0:
+    if low == 0.0 < high:
         return "relu" if high >= _LARGEST else {"kind": "relun", "a": 0.0, "b": high}
-    if math.isnan(low) or math.isnan(high) or low > high:
+    if math.isnan(low) or math.isnan(high):
         raise UnsupportedError(f"its limits are {low} and {high}")
     return {"kind": "clamp", "a": max(low, -_LARGEST), "b": min(high, _LARGEST)}
 
@@ -144,6 +160,7 @@ def _cast_of_floats(c: Context, node: Node) -> FileTensor:
 
 NEURONS: dict[str, Handler] = {
     **dict.fromkeys(PLAIN, _plain),
+    "Clip": _clip,
     CAST_OF_FLOATS: _cast_of_floats,
     "Celu": _celu,
     "PRelu": _prelu,

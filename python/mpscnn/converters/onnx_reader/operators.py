@@ -24,6 +24,7 @@ from mpscnn.converters.onnx_reader.recurrent import RECURRENT
 from mpscnn.converters.onnx_reader.reductions import REDUCTIONS
 from mpscnn.converters.onnx_reader.resize import RESIZES
 from mpscnn.converters.onnx_reader.slicing import SLICING
+from mpscnn.converters.onnx_reader.special_functions import SPECIAL
 from mpscnn.converters.onnx_reader.windows import WINDOWS
 
 UNKNOWN = "mpscnn has no such layer yet"
@@ -47,6 +48,7 @@ OPERATORS: dict[str, Handler] = {
     **{kind: _of_values(row) for kind, row in ROWS.items()},
     **WINDOWS,
     **NEURONS,
+    **SPECIAL,
     **ARITHMETIC,
     **LOGIC,
     **MATRICES,

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from mpscnn.converters import gates
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.layout import Axis
+from mpscnn.converters.onnx_reader.attention_masks import constant_of_node
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.node import Node
+from mpscnn.converters.onnx_reader.unrolled_lstm import LstmSettings, unrolled_lstm
 from mpscnn.converters.recurrent_layer import RecurrentWeights, add_recurrent, sequences
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -25,15 +27,18 @@ _DEFAULTS = {"LSTM": ("Sigmoid", "Tanh", "Tanh"), "GRU": ("Sigmoid", "Tanh"), "R
 
 def _recurrent(c: Context, node: Node) -> list[FileTensor]:
     """Convert a node. Its input is (steps, n, features), or with layout=1 (n, steps, features)."""
-    _refuse_settings(c, node)
     direction = node.text("direction", "forward")
     reversals = {"forward": [False], "reverse": [True], "bidirectional": [False, True]}.get(direction)
     if reversals is None:
         raise WeightsError(f"damaged: its direction is {direction!r}")
     functions = [_functions(node, place, len(reversals)) for place in range(len(reversals))]
+    settings = _settings(c, node, len(reversals))
+    lengths = _lengths(c, node)
     x, steps, several = _sequence(c, node)
     made = [
-        _direction(c, node, x, place, functions[place], reverse=reverse, directions=len(reversals))
+        _direction(
+            c, node, x, place, functions[place], settings[place], reverse=reverse, directions=len(reversals)
+        )
         for place, reverse in enumerate(reversals)
     ]
     c.names.take(c.network.layer_names())
@@ -47,6 +52,9 @@ def _recurrent(c: Context, node: Node) -> list[FileTensor]:
     whole = FileTensor(
         _joined(c, [one.steps for one in made], name), axes, steps + order, arranger=c.arranger
     )
+    if lengths is not None:
+        whole, last = _of_lengths(c, node, whole, lengths)
+        return [whole.transpose((2, 0, 1, 3)), last.transpose((1, 0, 2))] if along else [whole, last]
     results = [whole.transpose((2, 0, 1, 3)) if along else whole]
     states = [[one.last for one in made], [one.cell for one in made if one.cell is not None]]
     for place, tensors in enumerate(states, start=1):
@@ -68,22 +76,61 @@ def _joined(c: Context, tensors: list[Tensor], name: str) -> Tensor:
     return c.network.concat(tensors, axis=-1, name=c.names.unique(name, lambda names: names.final_of(name)))
 
 
-def _refuse_settings(c: Context, node: Node) -> None:
-    if node.has("clip"):
-        raise UnsupportedError("with limits of its sums it is not supported")
-    if node.integer("input_forget", 0):
-        raise UnsupportedError("with coupled gates it is not supported")
-    peepholes = node.input(7) if node.kind == "LSTM" else None
-    if peepholes is not None and c.constants.real(peepholes, "its peepholes").any():
-        raise UnsupportedError("with peepholes it is not supported")
+def _settings(c: Context, node: Node, directions: int) -> list[LstmSettings]:
+    """Return the unusual settings of each direction. Raises UnsupportedError for those that only an LSTM may have."""
+    limit = node.number("clip") if node.has("clip") else None
+    couples, name = bool(node.integer("input_forget", 0)), node.input(7) if node.kind == "LSTM" else None
+    if node.kind != "LSTM" and limit is not None:
+        raise UnsupportedError("with limits of its sums it is not supported; only an LSTM may have them")
+    peepholes = None if name is None else c.constants.real(name, "its peepholes")
+    if peepholes is None or not peepholes.any():
+        return [LstmSettings(None, limit, couples)] * directions
+    if peepholes.shape != (directions, 3 * node.integer("hidden_size")):
+        raise WeightsError(f"damaged: its peepholes are {peepholes.shape}")
+    return [LstmSettings(own, limit, couples) for own in peepholes]
 
 
 def _sequence(c: Context, node: Node) -> tuple[Tensor, Axis, Axis]:
     """Return the input as a tensor (n, steps, sequences, features), and the atoms of its steps and sequences."""
-    x, along, lengths = c.x(node), bool(node.integer("layout", 0)), node.input(4)
-    if lengths is not None and set(c.constants.integers(lengths, "its lengths")) != {x.shape[along]}:
-        raise UnsupportedError("with other lengths for each sequence it is not supported")
+    x, along = c.x(node), bool(node.integer("layout", 0))
     return sequences(x.transpose((1, 0, 2)) if along else x)
+
+
+def _lengths(c: Context, node: Node) -> FileTensor | None:
+    """Return the number of steps of each sequence (n,); None if all sequences have all steps."""
+    name = node.input(4)
+    if name is None:
+        return None
+    steps = c.x(node).shape[node.integer("layout", 0)]
+    if c.is_constant(name) and set(c.constants.integers(name, "its lengths")) == {steps}:
+        return None
+    if node.text("direction", "forward") != "forward":
+        raise UnsupportedError("backwards, with other lengths for each sequence, it is not supported")
+    c.refuse_results(node, 2, "the cell state after other numbers of steps")
+    if not c.is_constant(name):
+        return c.value(name, whole_numbers=True).mark_as_floats()
+    lengths = c.constants.real(name, "its lengths")
+    if c.arranger.batch is None:
+        return constant_of_node(c, node, lengths, "lengths", None)
+    return constant_of_node(c, node, lengths[:, None], "lengths", 2).squeeze([1])
+
+
+def _of_lengths(
+    c: Context, node: Node, whole: FileTensor, lengths: FileTensor
+) -> tuple[FileTensor, FileTensor]:
+    """Return the results (steps, directions, n, units) with zeros after the end of each sequence, and the last ones.
+
+    The last results are (directions, n, units).
+    """
+    y = whole.transpose((2, 0, 1, 3))
+    count = y.known_extent(1, "takes the last step of")
+    numbers = constant_of_node(c, node, np.arange(count, dtype=np.float32).reshape(1, -1, 1, 1), "steps", 4)
+    ends = lengths.expand_dims([1, 2, 3])
+    valid = numbers.combine("less", ends, "/valid")
+    is_last = numbers.combine("equal", ends.linear(1.0, -1.0, "/end"), "/is_last")
+    masked = y.combine("multiply", valid, "/masked")
+    last = y.combine("multiply", is_last, "/chosen").reduce("sum", [1]).squeeze([1])
+    return masked.transpose((1, 2, 0, 3)), last.transpose((1, 0, 2))
 
 
 def _direction(
@@ -92,6 +139,7 @@ def _direction(
     x: Tensor,
     place: int,
     functions: list[Activation],
+    settings: LstmSettings,
     *,
     reverse: bool,
     directions: int,
@@ -110,6 +158,10 @@ def _direction(
     several = int(x.shape[2] or 0)
     hidden, cell = (_state(c, node, number, place, (directions, several, units)) for number in (5, 6))
     own = [weight[place], matrix[place], *np.split(biases[place], 2)]
+    if not settings.are_usual:
+        return unrolled_lstm(
+            c, node, x, own, functions, settings, [hidden, cell], place=place, reverse=reverse
+        )
     if node.kind == "RNN":
         functions, own = [_IDENTITY, *functions], [_with_open_gates(part, units) for part in own]
         own[2][units : 2 * units] = 1.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -9,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.arrange import image_axes, image_rows
+from mpscnn.converters.budget import Cost
 from mpscnn.converters.layout import Axis, in_memory_order, product
 from mpscnn.converters.max_unpooling import Windows, find_maxima, flat_positions, same_padding, unpool
+from mpscnn.converters.onnx_reader.computed_weights import convolution_of_two
 from mpscnn.converters.onnx_reader.context import Context, Handler, Made
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.tensor import FileTensor
@@ -101,6 +104,8 @@ def _weights(c: Context, node: Node, x: FileTensor) -> NDArray[np.float32]:
 
 
 def _convolution(c: Context, node: Node) -> FileTensor:
+    if not c.is_constant(node.inputs[1]):
+        return convolution_of_two(c, node)
     x, images = c.tensor(node.inputs[0]).images_as_channels(1)
     weight = _weights(c, node, x)
     groups = node.integer("group", 1) * images
@@ -170,7 +175,8 @@ def _operand(c: Context, x: FileTensor, attributes: dict[str, Any]) -> tuple[Ten
     return *c.arranger.image_in_any_order(x), None
 
 
-def _transposed_convolution(c: Context, node: Node) -> FileTensor:
+def transposed_convolution(c: Context, node: Node) -> FileTensor:
+    """Convert ConvTranspose."""
     x = c.x(node)
     weight = _weights(c, node, x)
     groups = node.integer("group", 1)
@@ -233,6 +239,44 @@ def _transposed_window(node: Node, x: FileTensor, kernel: Pair) -> dict[str, Any
         before, after = (first[0], first[1]), (second[0], second[1])
     attributes = _of_both_axes(kernel, stride=strides, dilation=dilation, output_padding=added)
     return attributes | {"padding": "explicit"} | _explicit(before, after)
+
+
+def _columns_to_image(c: Context, node: Node) -> FileTensor:
+    """Convert Col2Im: a transposed convolution whose weights put each row of columns at its tap of the windows."""
+    x = c.x(node)
+    size, kernel = (
+        c.constants.integers(node.input(place), what) for place, what in ((1, "its size"), (2, "its block"))
+    )
+    if len(size) != 2 or len(kernel) != 2 or x.rank != 3 or x.shape[1] is None:
+        raise UnsupportedError(
+            f"makes an image of {size} with blocks of {kernel} of {x.shown}; supported are images"
+        )
+    strides, dilations = (node.integers(name, [1, 1]) for name in ("strides", "dilations"))
+    pads, taps = node.integers("pads", [0] * 4), math.prod(kernel)
+    spans = [
+        extent + pads[place] + pads[place + 2] - dilations[place] * (kernel[place] - 1) - 1
+        for place, extent in enumerate(size)
+    ]
+    counts = [span // stride + 1 for span, stride in zip(spans, strides, strict=True)]
+    if x.shape[1] % taps or math.prod(counts) != x.shape[2] or min(spans) < 0:
+        raise WeightsError(f"damaged: makes an image of {size} with blocks of {kernel} of {x.shown}")
+    rest = [span % stride for span, stride in zip(spans, strides, strict=True)]
+    channels = x.shape[1] // taps
+    c.constants.budget.spend(Cost(4 * channels * taps * taps, 4 * channels * taps * taps))
+    weight = np.tile(np.eye(taps, dtype=np.float32), (channels, 1)).reshape(channels * taps, 1, *kernel)
+    names = [f"{node.outputs[0]}/columns", f"{node.outputs[0]}/taps"]
+    c.constants.put(names[1], weight)
+    low, high = x.trial_shapes()
+    c.values[names[0]] = x.reshape_to(*([one[0], one[1], *counts] for one in (low, high)))
+    attributes = {
+        "group": channels,
+        "strides": strides,
+        "dilations": dilations,
+        "pads": pads,
+        "output_padding": rest,
+    }
+    made = Node("ConvTranspose", names, node.outputs, attributes, node.name, node.layer)
+    return transposed_convolution(c, made)
 
 
 # ---- Poolings ------------------------------------------------------------------------------------------------------
@@ -359,8 +403,9 @@ def _unpooling(c: Context, node: Node) -> FileTensor:
 
 
 WINDOWS: dict[str, Handler] = {
+    "Col2Im": _columns_to_image,
     "Conv": _convolution,
-    "ConvTranspose": _transposed_convolution,
+    "ConvTranspose": transposed_convolution,
     "MaxPool": _pooling,
     "MaxUnpool": _unpooling,
     "AveragePool": _pooling,
