@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mpscnn.converters.keras.images import Handler, Pair, is_sequence_layer, on_image, pair
 from mpscnn.converters.keras.layer_call import LayerCall
 from mpscnn.converters.tensor import FileTensor
+from mpscnn.converters.transposed_window import crop
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.layers.layer_maker import Tensor
 
@@ -97,10 +98,9 @@ def _stated_size(window: dict[str, Any], extra: Pair) -> dict[str, Any]:
     sides, added = [], []
     for kernel, dilation, more in zip(window["kernel_size"], window["dilation"], extra, strict=True):
         reach = (kernel - 1) * dilation + 1
-        left_out = 2 * (reach // 2) - more if window["padding"] == "same" else -more
-        before = max(left_out // 2, 0)
-        sides.append((before, max(left_out - before, 0)))
-        added.append(max(-left_out, 0))
+        before, after, at_end = crop(2 * (reach // 2) - more if window["padding"] == "same" else -more)
+        sides.append((before, after))
+        added.append(at_end)
     return {"padding": tuple(sides), "output_padding": tuple(added)}
 
 

@@ -17,6 +17,7 @@ from mpscnn.converters.onnx_reader.computed_weights import convolution_of_two
 from mpscnn.converters.onnx_reader.context import Context, Handler, Made
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.tensor import FileTensor
+from mpscnn.converters.transposed_window import crop, left_out
 from mpscnn.converters.unsupported import CHOOSE_SIZE, ONE_IMAGE
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layers.layer_maker import Tensor
@@ -222,21 +223,16 @@ def _transposed_window(node: Node, x: FileTensor, kernel: Pair) -> dict[str, Any
             raise UnsupportedError(
                 f"the size of its result is stated, that of the image is free: {CHOOSE_SIZE}"
             )
-        total = [
-            stride * ((size or 0) - 1) + more + span - end
+        cropped = [
+            crop(left_out(size or 0, stride, span + more, end), more_first=automatic != "SAME_UPPER")
             for stride, size, more, span, end in zip(strides, sizes, added, reach, wanted, strict=True)
         ]
-        if min(total) < 0:
-            # Only with these values of auto_pad does ONNX say on which side to add.
-            if automatic not in ("SAME_UPPER", "SAME_LOWER"):
-                raise UnsupportedError(f"its result is {wanted}, larger than all that its windows reach")
-            # With strides above the kernel size, there is a gap after each window, also after the last one.
-            added = (added[0] + max(-total[0], 0), added[1] + max(-total[1], 0))
-            total = [max(one, 0) for one in total]
-        upper = automatic == "SAME_UPPER"
-        first = [one // 2 if upper else one - one // 2 for one in total]
-        second = [one - half for one, half in zip(total, first, strict=True)]
-        before, after = (first[0], first[1]), (second[0], second[1])
+        # Only with these values of auto_pad does ONNX say on which side to add. With strides above the kernel size,
+        # there is a gap after each window, also after the last one.
+        if any(one.added for one in cropped) and automatic not in ("SAME_UPPER", "SAME_LOWER"):
+            raise UnsupportedError(f"its result is {wanted}, larger than all that its windows reach")
+        added = (added[0] + cropped[0].added, added[1] + cropped[1].added)
+        before, after = (cropped[0].before, cropped[1].before), (cropped[0].after, cropped[1].after)
     attributes = _of_both_axes(kernel, stride=strides, dilation=dilation, output_padding=added)
     return attributes | {"padding": "explicit"} | _explicit(before, after)
 

@@ -8,6 +8,8 @@ from mpscnn.converters.onnx_builder.blocks import slice_axes
 from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.converters.tensorflow.elementwise import activate
 from mpscnn.converters.tensorflow.operation import Handler, Operation, channels_first, restore_layout
+from mpscnn.converters.transposed_window import crop, left_out
+from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _LARGEST = 2**31 - 1
@@ -93,26 +95,21 @@ def _transposed(b: Builder, op: Operation) -> str:
     if len(wanted) != 2:
         raise WeightsError(f"damaged: its result has the size {wanted[:5]}")
     padding = _padding(op)
-    before, after, added = [], [], []
+    cropped = []
     for place in range(2):
         window, stride, side, size = kernel.shape[place], strides[place], sides[place], wanted[place]
         if size is None or side is None:
-            # The size is free, so use the padding that gives the output size which Keras chooses.
-            total = max(window - stride, 0) if "auto_pad" in padding else 0
-            more = max(stride - window, 0)
-        else:
-            total = max((side - 1) * stride + window - size, 0)
-            more = max(size - (side - 1) * stride - window, 0)
-        first = padding["pads"][place] if "pads" in padding else total // 2 if padding else 0
-        if more >= max(stride, 1) and more:
+            if "pads" in padding:
+                raise UnsupportedError(f"pads explicitly, but the size of the image is free: {CHOOSE_SIZE}")
+            # Use the padding that gives the output size which Keras chooses.
+            side, size = 1, stride if "auto_pad" in padding else max(window, stride)
+        first = padding["pads"][place] if "pads" in padding else None if padding else 0
+        cropped.append(crop(left_out(side, stride, window, size), first=first))
+        if cropped[-1].added >= stride:
             raise UnsupportedError("its result has more pixels than its windows cover")
-        before.append(first)
-        after.append(total - first)
-        added.append(more)
-    if min(after) < 0:
-        raise WeightsError("damaged: its padding does not fit the size of its result")
+    before, after, added = zip(*cropped, strict=True)
     weight = op.weight(1, "weight", (3, 2, 0, 1))
-    attributes = {"strides": strides, "pads": [*before, *after], "output_padding": added}
+    attributes = {"strides": strides, "pads": [*before, *after], "output_padding": list(added)}
     return restore_layout(b, op, b.op("ConvTranspose", x, weight, **attributes))
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from mpscnn.converters.tflite import integer_forms
 from mpscnn.converters.tflite.flatbuffer import Table
 from mpscnn.converters.tflite.operation import Handler, Made, Operation
+from mpscnn.converters.transposed_window import crop, left_out
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.layers.layer_maker import Tensor
 
@@ -69,8 +70,10 @@ def _transposed_convolution(o: Operation) -> Made:
     is_same = options.integer(0, "b") == 0
     if o.are_integers(2):
         extents = zip(x.shape[1:3], strides, (height, width), size[1:3], strict=True)
-        reach = [(one or 0) * stride - stride + taps - end for one, stride, taps, end in extents]
-        first, second = (max(total, 0) // 2 if is_same else 0 for total in reach)
+        first, second = (
+            crop(left_out(one or 0, stride, taps, end or 0)).before if is_same else 0
+            for one, stride, taps, end in extents
+        )
         pads, result = (first, second), (size[1], size[2])
         return integer_forms.transposed_convolution(o, strides, result, pads, activation)
     name = o.name()

@@ -9,6 +9,7 @@ from mpscnn.converters.coreml.neural.layer import Handler, Layer, borders, pair
 from mpscnn.converters.onnx_builder.blocks import image, pad, reduce
 from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.converters.onnx_builder.resizing import CORNERS, FROM_EDGE, HALF_PIXEL, resize, resize_by_factors
+from mpscnn.converters.transposed_window import crop, left_out
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -55,15 +56,13 @@ def _convolution(b: Builder, layer: Layer) -> str:
 
 def _of_shape(b: Builder, layer: Layer, kernel: Sequence[int], strides: Sequence[int]) -> dict[str, Any]:
     """Return the padding of a deconvolution that gives the stated output size."""
-    sides = image(b, layer.x)[2:]
-    before, after = [], []
-    for side, taps, stride, wanted in zip(sides, kernel, strides, pair(layer.p.outputShape, 1), strict=True):
-        total = (side - 1) * stride + taps - wanted
-        if total < 0:
+    sides, sizes = image(b, layer.x)[2:], pair(layer.p.outputShape, 1)
+    cropped = []
+    for side, taps, stride, wanted in zip(sides, kernel, strides, sizes, strict=True):
+        cropped.append(crop(left_out(side, stride, taps, wanted)))
+        if cropped[-1].added:
             raise UnsupportedError(f"its result is to have {wanted} pixels, more than its windows cover")
-        before.append(total // 2)
-        after.append(total - total // 2)
-    return {"pads": [*before, *after]}
+    return {"pads": [*(one.before for one in cropped), *(one.after for one in cropped)]}
 
 
 def _pooling(b: Builder, layer: Layer) -> str:

@@ -11,6 +11,7 @@ from mpscnn.converters.coreml.program.operation import Handler, Operation
 from mpscnn.converters.onnx_builder.blocks import pad, slice_axes
 from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.converters.onnx_builder.resizing import CORNERS, FROM_EDGE, HALF_PIXEL, resize, resize_by_factors
+from mpscnn.converters.transposed_window import crop, left_out
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -93,28 +94,20 @@ def _pads_for(
     padding: dict[str, Any],
 ) -> dict[str, Any]:
     """Return the padding of a transposed convolution that gives the stated output size."""
-    sides = b.extents(op.tensor("x"))[2:]
-    before, after, added = [], [], []
-    for place, (side, window, stride, size) in enumerate(zip(sides, reach, strides, wanted, strict=True)):
+    cropped = []
+    for place, (side, window, stride, size) in enumerate(
+        zip(b.extents(op.tensor("x"))[2:], reach, strides, wanted, strict=True)
+    ):
         if side is None:
             raise UnsupportedError(
                 f"the size of its result is stated, that of the image is free: {CHOOSE_SIZE}"
             )
-        total = (side - 1) * stride + window - size
-        if "pads" in padding:
-            first = padding["pads"][place]
-        elif "auto_pad" in padding:
-            first = (
-                max(total, 0) // 2
-                if padding["auto_pad"] == "SAME_UPPER"
-                else max(total, 0) - max(total, 0) // 2
-            )
+        total = left_out(side, stride, window, size)
+        if "auto_pad" in padding:
+            cropped.append(crop(total, more_first=padding["auto_pad"] != "SAME_UPPER"))
         else:
-            first = 0
-        rest = total - first
-        before.append(first)
-        after.append(max(rest, 0))
-        added.append(max(-rest, 0))
+            cropped.append(crop(total, first=padding["pads"][place] if "pads" in padding else 0))
+    before, after, added = map(list, zip(*cropped, strict=True))
     if any(more >= stride for more, stride in zip(added, strides, strict=True)):
         raise UnsupportedError(f"its result is to have {list(wanted)} pixels, more than its windows cover")
     return {"pads": [*before, *after], "output_padding": added}
