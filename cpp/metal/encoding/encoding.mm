@@ -1,6 +1,7 @@
 #include "metal/encoding/encoding.h"
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <mutex>
 
@@ -24,6 +25,62 @@ SharedEncoders &shared_encoders() {
 
 [[noreturn]] void fail_for_lack_of_memory(const ImageLayout &layout) {
     fail(ErrorKind::device, {"Metal cannot allocate an image of ", layout.bytes(), " bytes"});
+}
+
+NSUInteger parts_of(NSUInteger extent, NSUInteger size) { return (extent + size - 1) / size; }
+
+/// Return the size of equal parts of an extent, each of at most `most`.
+NSUInteger even_part(NSUInteger extent, NSUInteger most) {
+    const NSUInteger size = std::max<NSUInteger>(std::min(extent, most), 1);
+    return parts_of(extent, parts_of(extent, size));
+}
+
+/// Return the number of threads that the GPU starts, in whole simdgroups of `together` threads.
+NSUInteger started_threads(MTLSize threads, MTLSize group, NSUInteger together) {
+    const NSUInteger groups = parts_of(threads.width, group.width) * parts_of(threads.height, group.height) *
+                              parts_of(threads.depth, group.depth);
+    return groups * parts_of(group.width * group.height * group.depth, together) * together;
+}
+
+/// Return the threadgroup of at most `most` threads for which the GPU starts the fewest threads. The threads
+/// of a group read adjacent pixels of a row. For small images, several slices fill the group.
+MTLSize group_of_at_most(NSUInteger most, MTLSize threads, MTLSize limits, NSUInteger together) {
+    MTLSize best = MTLSizeMake(1, 1, 1);
+    NSUInteger fewest = std::numeric_limits<NSUInteger>::max();
+    for (const NSUInteger part_of_width : {1u, 2u, 4u})
+        for (const NSUInteger part_of_height : {1u, 2u, 4u}) {
+            MTLSize group;
+            group.width = even_part(threads.width, std::min({together / part_of_width, limits.width, most}));
+            group.height =
+                even_part(threads.height, std::min(most / group.width / part_of_height, limits.height));
+            group.depth =
+                even_part(threads.depth, std::min(most / (group.width * group.height), limits.depth));
+            const NSUInteger started = started_threads(threads, group, together);
+            if (started >= fewest) continue;
+            fewest = started;
+            best = group;
+        }
+    return best;
+}
+
+/// Return the size of threadgroups for a number of threads. Groups have at most 256 threads, so that small
+/// images keep all cores of a GPU busy, unless larger groups leave 5% fewer threads idle.
+MTLSize group_of_threads(MTLSize threads, MTLSize limits, NSUInteger maximum, NSUInteger together) {
+    constexpr NSUInteger usual = 256;
+    if (threads.height == 1 && threads.depth == 1) {
+        // A row of threads uses groups of several simdgroups, because a GPU runs only a limited number of
+        // groups at a time.
+        const NSUInteger in_row = std::max(usual / together * together, together);
+        return MTLSizeMake(std::min({threads.width, in_row, maximum, limits.width}), 1, 1);
+    }
+    MTLSize best = group_of_at_most(std::min(usual, maximum), threads, limits, together);
+    for (const NSUInteger most : {2 * usual, 4 * usual}) {
+        if (most > maximum) break;
+        const MTLSize larger = group_of_at_most(most, threads, limits, together);
+        if (20 * started_threads(threads, larger, together) < 19 * started_threads(threads, best, together))
+            best = larger;
+    }
+    return best;
 }
 
 objc_ptr<MPSImage *> make_kept_image(id<MTLDevice> device, const ImageLayout &layout) {
@@ -197,28 +254,15 @@ void Dispatch::run(const ImageLayout &grid) {
 }
 
 void Dispatch::run(MTLSize threads) {
-    const MTLSize limits = [[pipeline_ device] maxThreadsPerThreadgroup];
-    const NSUInteger maximum = [pipeline_ maxTotalThreadsPerThreadgroup];
-    const NSUInteger together = [pipeline_ threadExecutionWidth];
-    // A row of threads uses groups of several SIMD widths, because a GPU runs only a limited number of groups
-    // at a time.
-    constexpr NSUInteger in_row = 256;
-    const bool is_row = threads.height == 1 && threads.depth == 1;
-    // The threads of a group read adjacent pixels of a row. For small images, several slices fill the group.
-    MTLSize group;
-    group.width =
-        std::min({threads.width, is_row ? std::max(in_row / together * together, together) : together,
-                  maximum, limits.width});
-    group.height = std::min({threads.height, maximum / group.width, limits.height});
-    group.depth = std::min({threads.depth, maximum / (group.width * group.height), limits.depth});
-    run(threads, group);
+    run(threads,
+        group_of_threads(threads, [[pipeline_ device] maxThreadsPerThreadgroup],
+                         [pipeline_ maxTotalThreadsPerThreadgroup], [pipeline_ threadExecutionWidth]));
 }
 
 void Dispatch::run(MTLSize threads, MTLSize group) {
-    const auto groups = [](NSUInteger extent, NSUInteger size) { return (extent + size - 1) / size; };
-    [encoder_ dispatchThreadgroups:MTLSizeMake(groups(threads.width, group.width),
-                                               groups(threads.height, group.height),
-                                               groups(threads.depth, group.depth))
+    [encoder_ dispatchThreadgroups:MTLSizeMake(parts_of(threads.width, group.width),
+                                               parts_of(threads.height, group.height),
+                                               parts_of(threads.depth, group.depth))
              threadsPerThreadgroup:group];
 }
 

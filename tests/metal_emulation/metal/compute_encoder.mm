@@ -285,6 +285,13 @@ struct Launch {
     const MTLSize threads = MTLSizeMake(threadgroupsPerGrid.width * threadsPerThreadgroup.width,
                                         threadgroupsPerGrid.height * threadsPerThreadgroup.height,
                                         threadgroupsPerGrid.depth * threadsPerThreadgroup.depth);
+    const NSUInteger groups =
+        threadgroupsPerGrid.width * threadgroupsPerGrid.height * threadgroupsPerGrid.depth;
+    const auto width = static_cast<NSUInteger>(switches().thread_execution_width);
+    const NSUInteger size =
+        threadsPerThreadgroup.width * threadsPerThreadgroup.height * threadsPerThreadgroup.depth;
+    switches().threadgroups_started += static_cast<long>(groups);
+    switches().threads_started += static_cast<long>(groups * ((size + width - 1) / width * width));
     [self dispatch:threads groups:threadgroupsPerGrid groupSize:threadsPerThreadgroup];
 }
 

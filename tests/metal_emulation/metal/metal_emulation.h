@@ -59,6 +59,8 @@ const char *metal_emulation_live_object_names(void);
 ///                            them
 ///   archive_hits             counts up: pipelines that an archive had
 ///   compute_encoders_made    counts up: compute encoders, without those of MPS
+///   threads_started          counts up: threads of whole simdgroups that dispatches start
+///   threadgroups_started     counts up: their threadgroups
 ///   buffers_made             counts up: buffers with new memory
 ///   private_buffers_made     counts up: those of them that only the GPU accesses
 ///   command_buffers_made     counts up: command buffers

@@ -72,6 +72,8 @@ constexpr NamedSwitch named_switches[] = {
     {"purge_first", &Switches::purge_first, 0},
     {"archive_hits", &Switches::archive_hits, 0},
     {"compute_encoders_made", &Switches::compute_encoders_made, 0},
+    {"threads_started", &Switches::threads_started, 0},
+    {"threadgroups_started", &Switches::threadgroups_started, 0},
     {"buffers_made", &Switches::buffers_made, 0},
     {"private_buffers_made", &Switches::private_buffers_made, 0},
     {"command_buffers_made", &Switches::command_buffers_made, 0},
