@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from converters.written_layers import LAYERS, VECTORS, network_of, network_of_ca
 from exact_engines import litert_results
 
 import mpscnn
-from mpscnn import Network, _core
+from mpscnn import Network, Tensor, _core
 from mpscnn.converters import read_network
 from mpscnn.converters.explicit_window import window_of
 from mpscnn.converters.tflite.file import read_tflite
@@ -238,3 +238,35 @@ def test_detectors_find_the_same_in_litert(name: str, tmp_path: Path) -> None:
         np.testing.assert_allclose([left, top, right_edge, bottom], one.box, atol=1e-5)
         assert int(classes[0, place]) == one.index
         np.testing.assert_allclose(scores[0, place], one.score, atol=1e-5)
+
+
+RESTORED: dict[str, Callable[[Network, Tensor], Tensor]] = {
+    "convolution and sigmoid": lambda net, x: net.conv2d(x, 4, 3, activation="sigmoid"),
+    "sum and hard swish": lambda net, x: net.add(x, x, activation="hard_swish"),
+    "convolution and PReLU": lambda net, x: net.conv2d(x, 4, 3, padding=2, activation="prelu"),
+    "dense layer of an image": lambda net, x: net.dense(x, 5, activation="relu"),
+    "batch normalization": lambda net, x: net.batch_norm(x, activation="relu6"),
+    "layer normalization": lambda net, x: net.layer_norm(x),
+    "product with a factor": lambda net, x: net.matmul(x, x, transpose_b=True, scale=0.5),
+    "pooling with a border": lambda net, x: net.max_pool2d(x, 3, strides=2, padding=1),
+    "swish": lambda net, x: net.activation(x, "swish"),
+    "hard sigmoid": lambda net, x: net.activation(x, {"kind": "hard_sigmoid", "a": 1 / 6, "b": 0.5}),
+}
+
+
+@pytest.mark.parametrize("name", RESTORED)
+def test_layers_of_several_operators_are_restored(name: str, tmp_path: Path) -> None:
+    network = network_of(RESTORED[name], (8, 8, 6))
+    read = assert_read(network, tmp_path)
+    assert [(node["name"], node["operation"]) for node in read.to_dict()["nodes"]] == [
+        (node["name"], node["operation"]) for node in network.to_dict()["nodes"]
+    ]
+
+
+def test_layers_with_paths_as_names_stay_apart(tmp_path: Path) -> None:
+    """The name of a layer may begin with that of another, as in networks of TensorFlow."""
+    network = Network((8, 8, 3))
+    x = network.conv2d(network.input, 4, 3, name="block/conv")
+    network.output(network.activation(x, "sigmoid", name="block"))
+    network.initialize_weights()
+    assert assert_read(network, tmp_path).layer_names()[1:] == ["block/conv", "block"]

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from mpscnn.converters.affine import is_affine
 from mpscnn.converters.renaming import rename_layers
+from mpscnn.converters.simplify.layers import LARGEST
 from mpscnn.graph.network import Network
 from mpscnn.graph.settings import copy_settings
 from mpscnn.runtime.library import operations
@@ -53,8 +54,9 @@ class _Layer:
 def restored(network: Network) -> Network:
     """Return the network with its written layers, or the same network if each layer is one operator.
 
-    An activation becomes a part of its layer, a scale and an offset of each channel become one batch normalization, and
-    a dense layer reads an image without a reshape before it.
+    An activation becomes a part of its layer, a scale and an offset of each channel become one batch normalization, a
+    dense layer reads an image without a reshape before it, a product of matrices has its factor, and a pooling its
+    padding.
     """
     structure = network.to_dict()
     weights: dict[str, dict[str, Stored]] = {}
@@ -69,11 +71,8 @@ def restored(network: Network) -> Network:
         layer = _Layer(node, weights.get(node["name"], {}))
         before = layers.get(node["inputs"][0]) if node["inputs"] else None
         if before is not None and readers[before.node["name"]] == 1 and _are_of_one_layer(before, layer):
-            merged = (
-                _with_activation(before, layer)
-                or _with_offset(before, layer)
-                or _dense(network, before, layer)
-            )
+            found = (merge(network, before, layer) for merge in _MERGES)
+            merged = next((one for one in found if one is not None), None)
             if merged is not None:
                 del layers[before.node["name"]]
                 layer = _Layer({**merged.node, "name": node["name"]}, merged.weights)
@@ -112,7 +111,7 @@ def _names(layers: Mapping[str, _Layer], structure: Mapping[str, Any]) -> dict[s
     return {name: _own(name) for name in layers if WITHIN in name and counts[_own(name)] == 1}
 
 
-def _with_activation(before: _Layer, layer: _Layer) -> _Layer | None:
+def _with_activation(_network: Network, before: _Layer, layer: _Layer) -> _Layer | None:
     if layer.operation != "neuron" or before.operation not in _TAKES_ACTIVATION:
         return None
     if "activation" in before.node or layer.node["attributes"]["kind"] == "none":
@@ -125,7 +124,7 @@ def _with_activation(before: _Layer, layer: _Layer) -> _Layer | None:
     )
 
 
-def _with_offset(before: _Layer, layer: _Layer) -> _Layer | None:
+def _with_offset(_network: Network, before: _Layer, layer: _Layer) -> _Layer | None:
     """Return the batch normalization of a scale and an offset."""
     first, second = before.affine(), layer.affine()
     if first is None or second is None or "activation" in before.node:
@@ -145,3 +144,27 @@ def _dense(network: Network, before: _Layer, layer: _Layer) -> _Layer | None:
     values = np.asarray(values).reshape(len(values), *shape)
     node = {**layer.node, "inputs": before.node["inputs"]}
     return _Layer(node, {**layer.weights, "weight": (np.ascontiguousarray(values), *scales)})
+
+
+def _with_scale(_network: Network, before: _Layer, layer: _Layer) -> _Layer | None:
+    """Return a product of matrices with the factor after it."""
+    line = layer.affine() if before.operation == "matrix_product" else None
+    if line is None or line[1].any() or (line[0] != line[0][0]).any():
+        return None
+    attributes = {**before.node["attributes"], "scale": float(line[0][0])}
+    return _Layer({**layer.node, **before.node, "attributes": attributes}, {})
+
+
+def _with_border(_network: Network, before: _Layer, layer: _Layer) -> _Layer | None:
+    """Return a pooling of maxima with the padding before it, whose elements are below all numbers."""
+    border, window = before.node["attributes"], layer.node["attributes"]
+    if (before.operation, layer.operation) != ("padding", "pooling") or window["kind"] != "max":
+        return None
+    if border["mode"] != "constant" or border["value"] > -LARGEST or window["padding"] != "valid":
+        return None
+    pads = {f"pad_{side}": border[side] for side in ("top", "bottom", "left", "right")}
+    attributes = {**window, **pads, "padding": "explicit"}
+    return _Layer({**layer.node, "inputs": before.node["inputs"], "attributes": attributes}, {})
+
+
+_MERGES = (_with_activation, _with_offset, _dense, _with_scale, _with_border)
