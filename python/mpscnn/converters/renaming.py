@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from mpscnn._private.arguments import whole_number_in
+from mpscnn.converters.layer_names import LayerNames
 from mpscnn.graph.network import Network
 from mpscnn.graph.settings import copy_settings
 
@@ -28,6 +29,29 @@ def rename_layers(structure: Mapping[str, Any], names: Mapping[str, str]) -> dic
         for node in structure["nodes"]
     ]
     return {**structure, "nodes": nodes, "outputs": [names.get(name, name) for name in structure["outputs"]]}
+
+
+def name_outputs(network: Network, names: Sequence[str]) -> Network:
+    """Return the network with these names for the layers that compute its outputs, in order.
+
+    Another layer that has one of the names gets a number. A layer cannot have the name of an input, so its output keeps
+    its own name then.
+    """
+    inputs = {tensor.name for tensor in network.inputs}
+    pairs = zip(network.outputs, names, strict=True)
+    new = {tensor.name: name for tensor, name in pairs if not {tensor.name, name} & inputs}
+    if all(name == given for name, given in new.items()):
+        return network
+    layers = [name for name in network.layer_names() if name not in inputs]
+    free = LayerNames()
+    free.take([*inputs, *layers, *new.values()])
+    taken = set(new.values())
+    new |= {name: free.unique(name) for name in layers if name in taken and name not in new}
+    kept = {name: new.get(name, name) for name in layers}
+    named = network.restructured(rename_layers(network.to_dict(), new), kept)
+    copy_settings(network, named)
+    named.notes, named.source_ends = network.notes, network.source_ends
+    return named
 
 
 def name_without_number(name: str, known: Collection[str]) -> str | None:

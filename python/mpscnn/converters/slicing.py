@@ -94,7 +94,7 @@ def _changed(
         tensor, groups, place = a.image_around(x, atoms)
     order = tuple(atom for group in (*groups[:place], new, *groups[place + 1 :]) for atom in group)
     y = a.network.layer(operation, [tensor], attributes(place), name=a.name(""))
-    return Arranged(y, axes, order)
+    return Arranged(y, axes, order, whole_numbers=x.whole_numbers)
 
 
 def gather(a: Arranger, x: Arranged, axis: int, numbers: Sequence[int] | NDArray[np.int64]) -> Arranged:

@@ -17,6 +17,7 @@ from mpscnn.converters.coreml.neural.indexing import INDEXING
 from mpscnn.converters.coreml.neural.layers import HANDLERS, REFUSED
 from mpscnn.converters.coreml.schema import LAYERS
 from mpscnn.converters.unsupported import UnsupportedLayersError
+from mpscnn.errors import WeightsError
 
 Array = NDArray[np.float64]
 _DRAW = np.random.default_rng(11)
@@ -48,6 +49,10 @@ def _activation(name: str, **values: Any) -> Fill:
         settings(**values)(curve)
 
     return fill
+
+
+def _half_slope(parameters: Any) -> None:
+    parameters.PReLU.alpha.float16Value = np.array([0.75], np.float16).tobytes()
 
 
 def _borders(parameters: Any, amounts: Sequence[int]) -> None:
@@ -204,6 +209,11 @@ def _statistics(instance: bool, *, computed: bool = False) -> Fill:
     )
 
 
+def _cut_deconvolution(parameters: Any) -> None:
+    _convolution(isDeconvolution=True, stride=[2, 2], outputShape=[10, 11])(parameters)
+    _borders(parameters.valid.paddingAmounts, (1, 1, 1, 1))
+
+
 def _instance_norm(x: Array) -> Array:
     gamma, beta = (one.reshape(-1, 1, 1) for one in _FOUR[:2])
     return gamma * (x - x.mean((2, 3), keepdims=True)) / np.sqrt(x.var((2, 3), keepdims=True) + 1e-3) + beta
@@ -239,6 +249,7 @@ CASES = {
     "PReLU, one slope": Case(
         "activation", _activation("PReLU", alpha=np.array([0.7])), lambda x: np.where(x < 0, 0.7 * x, x)
     ),
+    "PReLU, one slope in halves": Case("activation", _half_slope, lambda x: np.where(x < 0, 0.75 * x, x)),
     "tanh of an activation": Case("activation", _activation("tanh"), np.tanh),
     "scaledTanh": Case(
         "activation", _activation("scaledTanh", alpha=2.0, beta=0.5), lambda x: 2 * np.tanh(x / 2)
@@ -313,6 +324,11 @@ CASES = {
         settings(value=0.5, padAmounts=[0, 0, 0, 0, 1, 2, 3, 0]),
         lambda x: _padded(x, "constant", constant_values=0.5),
     ),
+    "constantPad to a size": Case(
+        "constantPad",
+        settings(value=0.5, padAmounts=[0, 0, 0, 7, 6, 0, 0, 0], padToGivenOutputSizeMode=True),
+        lambda x: np.pad(x, ((0, 0), (0, 3), (1, 0), (0, 0)), constant_values=0.5),
+    ),
     "convolution": Case("convolution", _convolution(), lambda x: _convolved(x, _FILTERS)),
     "convolution, bias": Case(
         "convolution",
@@ -326,6 +342,14 @@ CASES = {
         "convolution",
         _convolution(isDeconvolution=True, stride=[2, 2], outputShape=[9, 11]),
         lambda x: _transposed(x)[:, :, 1:-1, :-1],
+    ),
+    "deconvolution beyond its windows": Case(
+        "convolution",
+        _convolution(isDeconvolution=True, stride=[2, 2], outputShape=[12, 13], hasBias=True, bias=_BIAS),
+        lambda x: np.pad(_transposed(x), ((0, 0), (0, 0), (0, 1), (0, 1))) + _BIAS.reshape(-1, 1, 1),
+    ),
+    "deconvolution to a size, with stated amounts": Case(
+        "convolution", _cut_deconvolution, lambda x: _transposed(x)[:, :, 1:, 1:]
     ),
     "copy": Case("copy", None, lambda x: x),
     "crop": Case("crop", _crop, lambda x: x[:, :, 1:-2, :-3]),
@@ -612,6 +636,61 @@ def compare_layer(case: Case, folder: Path) -> None:
         np.testing.assert_allclose(
             one, _last(np.asarray(wanted, np.float64)).reshape(one.shape), rtol=2e-5, atol=2e-5
         )
+
+
+@pytest.mark.parametrize(
+    ("amounts", "message"),
+    [
+        ([0, 0, 0, 3, 0, 0, 0, 0], r"pads \(1, 4, 5, 6\) to"),
+        ([0, 0, 5, 6, 0, 0, 0, 0], r"pads \(1, 4, 5, 6\) to"),
+        ([0, 0, 0, 0, 0, 0], r"pads \(1, 4, 5, 6\) to"),
+    ],
+)
+def test_sizes_that_contradict_the_input(amounts: list[int], message: str, tmp_path: Path) -> None:
+    fill = settings(padAmounts=amounts, padToGivenOutputSizeMode=True)
+    path = saved(one_layer("constantPad", fill, [(1, 4, 5, 6)]), tmp_path / "one.mlmodel")
+    with pytest.raises(WeightsError, match=message):
+        converters.read_network([path])
+
+
+def test_a_border_that_another_layer_states(tmp_path: Path) -> None:
+    """The second input of constantPad has the border. It must be a constant."""
+    message = model({"x": array((1, 4, 5, 6))}, {"y": array((1, 6, 5, 7))})
+    net = message.neuralNetwork
+    net.arrayInputShapeMapping = 1
+    amounts = np.array([0, 0, 0, 2, 0, 0, 1, 0])
+    add(net, "loadConstantND", "", "amounts", settings(shape=[8], data=amounts))
+    add(net, "constantPad", "x amounts", "y", settings(value=0.5))
+    network = converters.read_network([saved(message, tmp_path / "one.mlmodel")])
+    x = np.random.default_rng(5).normal(size=(1, 4, 5, 6)).astype(np.float32)
+    wanted = np.pad(x, ((0, 0), (0, 2), (0, 0), (1, 0)), constant_values=0.5)
+    np.testing.assert_allclose(network.compile(device="cpu").session().run(_last(x)), _last(wanted))
+    net.layers[1].input[1] = "x"
+    with pytest.raises(UnsupportedLayersError, match=r"its border .* is computed by the network"):
+        converters.read_network([saved(message, tmp_path / "one.mlmodel")])
+
+
+@pytest.mark.parametrize("mode", [0, 1])
+@pytest.mark.parametrize("batch", [1, 3])
+def test_sequences_between_reshapes(batch: int, mode: int, tmp_path: Path) -> None:
+    """Old files divide channels and move parts of them to rows and columns through the axis of sequences."""
+    message = model({"x": array((8, 3, 2))}, {"y": array((4, 6, 2))}, version=1)
+    net = message.neuralNetwork
+    add(net, "reshape", "x", "parts", settings(targetShape=[2, 4, 3, 2], mode=mode))
+    add(net, "permute", "parts", "moved", settings(axis=[1, 2, 0, 3]))
+    add(net, "reshape", "moved", "y", settings(targetShape=[4, 6, 2]))
+    network = converters.read_network([saved(message, tmp_path / "one.mlmodel")])
+    x = np.random.default_rng(5).normal(size=(batch, 8, 3, 2)).astype(np.float32)
+    if mode:  # the elements of each image are in the order rows, columns, channels
+        rows = x.transpose(0, 2, 3, 1).reshape(batch, 2, 3, 2, 4)
+        parts = rows.transpose(0, 1, 4, 2, 3)
+    else:
+        parts = x.reshape(batch, 2, 4, 3, 2)
+    wanted = parts.transpose(0, 2, 3, 1, 4).reshape(batch, 4, 6, 2)
+    np.testing.assert_allclose(network.compile(device="cpu").session().run(_last(x)), _last(wanted))
+    net.layers[2].reshape.targetShape[1] = 5
+    with pytest.raises(WeightsError, match=r"reshapes .* to \[4, 5, 2\]"):
+        converters.read_network([saved(message, tmp_path / "one.mlmodel")])
 
 
 @pytest.mark.parametrize("batch", [2, None])

@@ -156,6 +156,11 @@ CASES = {
     "conv_transpose": Case(
         "conv_transpose", {"weight": _FILTERS.reshape(4, 3, 3, 2), "strides": [2, 2]}, _transposed
     ),
+    "conv_transpose beyond its windows": Case(
+        "conv_transpose",
+        {"weight": _FILTERS.reshape(4, 3, 3, 2), "strides": [2, 2], "output_shape": [1, 3, 12, 12]},
+        lambda x: np.pad(_transposed(x), ((0, 0), (0, 0), (0, 1), (0, 0))),
+    ),
     "conv_transpose to a shape": Case(
         "conv_transpose",
         {
@@ -238,6 +243,9 @@ CASES = {
         {"y": "%x1", "transpose_y": True},
         lambda x, y: x @ y.swapaxes(2, 3),
         ((1, 4, 5, 6), (1, 4, 3, 6)),
+    ),
+    "matmul of a constant": Case(
+        "matmul", {"y": _weight(1, 4, 6, 3)}, lambda x: x @ CASES["matmul of a constant"].operands["y"]
     ),
     "max_pool": Case(
         "max_pool",
@@ -535,6 +543,99 @@ def test_shapes_that_a_program_computes(tmp_path: Path) -> None:
     _compare(_computed(program, [x], tmp_path), 2 * x.reshape(1, 20, 6))
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_products_of_a_constant_and_matrices_without_a_batch(first: bool, tmp_path: Path) -> None:
+    """The axis of the batch is merged with the matrices, as in the attention of networks for one image."""
+    program = Program({"x0": (1, 8, 5, 6)})
+    constant = _weight(4, 7, 12) if first else _weight(4, 5, 7)
+    program.add("reshape", "rows", x="%x0", shape=[4, 12, 5])
+    program.add("matmul", "y", **({"x": constant, "y": "%rows"} if first else {"x": "%rows", "y": constant}))
+    (x,) = _inputs([(1, 8, 5, 6)])
+    rows = x.astype(np.float64).reshape(4, 12, 5)
+    (found,) = _computed(program, [x], tmp_path)
+    wanted = constant @ rows if first else rows @ constant
+    np.testing.assert_allclose(found.reshape(wanted.shape), wanted, rtol=2e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize("kind", ["tile", "slice_by_index", "split"])
+def test_whole_numbers_that_move(kind: str, tmp_path: Path) -> None:
+    """Operations that only move elements keep whole numbers, which a later operation casts."""
+    program = Program({"x0": (1, 4, 5, 6)})
+    program.add("reduce_argmax", "places", x="%x0", axis=1, keep_dims=True)
+    operands: dict[str, Any] = {
+        "tile": {"reps": [1, 1, 1, 2]},
+        "slice_by_index": {"begin": [0, 0, 1, 0], "end": [1, 1, 5, 3]},
+        "split": {"num_splits": 2, "axis": 3},
+    }
+    program.add(kind, "moved rest" if kind == "split" else "moved", x="%places", **operands[kind])
+    program.add("cast", x="%moved", dtype="fp32")
+    (x,) = _inputs([(1, 4, 5, 6)])
+    places = x.argmax(1)[:, None]
+    moved = {"tile": np.tile(places, (1, 1, 1, 2)), "slice_by_index": places[:, :, 1:, :3]}
+    _compare(_computed(program, [x], tmp_path), moved.get(kind, places[..., :3]))
+
+
+def _dilated(x: NDArray[Any], weight: NDArray[Any], dilation: tuple[int, int]) -> NDArray[Any]:
+    """Convolve with zeros between the weights."""
+    height, width = ((taps - 1) * step + 1 for taps, step in zip(weight.shape[2:], dilation, strict=True))
+    spread = np.zeros((*weight.shape[:2], height, width))
+    spread[:, :, :: dilation[0], :: dilation[1]] = weight
+    return _convolved(x, spread)
+
+
+@pytest.mark.parametrize(
+    ("windows", "padding"),
+    [
+        ({"pad_type": "valid"}, (0, 0, 0, 0)),
+        ({"pad_type": "custom", "pad": [1, 0, 0, 2]}, (2, 0, 0, 6)),
+        ({"pad_type": "same"}, (2, 2, 0, 3)),
+        ({"pad_type": "same_lower"}, (2, 2, 3, 0)),
+    ],
+)
+def test_convolutions_of_blocks(
+    windows: dict[str, Any], padding: tuple[int, int, int, int], tmp_path: Path
+) -> None:
+    """A convolution between space_to_batch and batch_to_space has a dilation, as TensorFlow writes it."""
+    program = Program({"x0": (1, 4, 5, 8)})
+    program.add("space_to_batch", "blocks", x="%x0", block_shape=[2, 3], paddings=[[2, 1], [0, 1]])
+    program.add("conv", "convolved", x="%blocks", weight=_FILTERS, **windows)
+    program.add("relu", "positive", x="%convolved")
+    program.add("batch_to_space", x="%positive", block_shape=[2, 3], crops=[[1, 0], [0, 2]])
+    (x,) = _inputs([(1, 4, 5, 8)])
+    top, bottom, left, right = padding
+    padded = np.pad(x.astype(np.float64), ((0, 0), (0, 0), (2 + top, 1 + bottom), (0 + left, 1 + right)))
+    wanted = np.maximum(_dilated(padded, _FILTERS, (2, 3)), 0)[:, :, 1:, :-2]
+    _compare(_computed(program, [x], tmp_path), wanted)
+
+
+@pytest.mark.parametrize(
+    ("kind", "operands", "message"),
+    [
+        ("conv", {"weight": _FILTERS, "strides": [2, 2]}, "has strides, and its images are divided"),
+        ("softmax", {"axis": 3}, "computes with images that are divided into blocks"),
+        ("space_to_batch", {"block_shape": [2, 2], "paddings": [[0, 0], [0, 0]]}, "already divided"),
+        (
+            "batch_to_space",
+            {"block_shape": [4, 2], "crops": [[0, 0], [0, 0]]},
+            "no space_to_batch of this size",
+        ),
+    ],
+)
+def test_what_blocks_are_refused(kind: str, operands: dict[str, Any], message: str, tmp_path: Path) -> None:
+    program = Program({"x0": (1, 4, 8, 8)})
+    program.add("space_to_batch", "blocks", x="%x0", block_shape=[2, 2], paddings=[[0, 0], [0, 0]])
+    program.add(kind, x="%blocks", **operands)
+    with pytest.raises(UnsupportedLayersError, match=message):
+        converters.read_network([program.saved(tmp_path / "one.mlpackage")])
+
+
+def test_blocks_that_do_not_divide_an_image(tmp_path: Path) -> None:
+    program = Program({"x0": (1, 4, 5, 8)})
+    program.add("space_to_batch", x="%x0", block_shape=[2, 2], paddings=[[0, 0], [0, 0]])
+    with pytest.raises(WeightsError, match="divides 5 pixels into blocks of 2"):
+        converters.read_network([program.saved(tmp_path / "one.mlpackage")])
+
+
 def _from_table(places: NDArray[Any], tables: NDArray[Any], axis: int) -> NDArray[Any]:
     """Return the elements of a weight: each place stands for a vector of its block's table along the axis."""
     length = tables.shape[-1]
@@ -665,6 +766,7 @@ def test_damaged_sparse_weights_with_tables(
 
 def test_each_kind_of_operation_has_a_case() -> None:
     others = {"select", "cast", "concat", "einsum", "stack", "shape", "fill", "logical_not"}
+    others |= {"batch_to_space", "space_to_batch"}
     others |= {"gru", "lstm", "rnn"}  # tests/converters/coreml/test_coreml_recurrent.py
     others |= set(INDEXING)  # tests/converters/coreml/test_coreml_positions.py
     tested = {case.kind for case in TABLE.values()} | set(_COMPARISONS) | set(_LOGICAL) | others

@@ -21,6 +21,7 @@ SCORES = "mpscnn.scores"
 """The key of the metadata with `Network.scores` in files that mpscnn writes for networks without labels."""
 _MAX_RANK = 8
 _MAX_EXTENT = 2**31 - 1
+_MAX_SHOWN = 8
 
 
 @dataclass(frozen=True)
@@ -33,17 +34,42 @@ class Feature:
         extents: for an array, the extents that the file states; for an image, (channels, height, width). None stands
             for an extent that may have several values.
         color: Core ML's number of an image's colour space.
+        sizes: the allowed extents if the file lists them; None: the file has no list.
+        limits: the lowest and the highest extent of each axis if the file states a range; None stands for no highest.
     """
 
     name: str
     kind: str
     extents: Extents = ()
     color: int = 0
+    sizes: Sequence[tuple[int, ...]] = ()
+    limits: Sequence[tuple[int, int | None]] = ()
+
+    def check_size(self, chosen: Extents, where: str) -> None:
+        """Raise ParameterError if the file does not allow these extents. They may have more axes in front."""
+        own = chosen[len(chosen) - len(self.extents) :]
+        fits = any(
+            all(extent in (None, one) for extent, one in zip(own, size, strict=True)) for size in self.sizes
+        )
+        if self.sizes and not fits:
+            listed = ", ".join(_shown(size) for size in self.sizes[:_MAX_SHOWN])
+            more = ", ..." if len(self.sizes) > _MAX_SHOWN else ""
+            raise ParameterError(f"{where} may be {listed}{more} in the file; {_shown(own)} cannot be chosen")
+        for extent, (low, high) in zip(own, self.limits, strict=False):
+            if extent is not None and not low <= extent <= (extent if high is None else high):
+                allowed = f"from {low} on" if high is None else f"from {low} to {high}"
+                raise ParameterError(
+                    f"{where} has an extent {allowed} in the file; {_shown(own)} cannot be chosen"
+                )
 
     @property
     def is_float_image(self) -> bool:
         """True if the image's pixels are float16 and not samples of 0 to 255."""
         return self.color == _GRAY_FLOAT16
+
+
+def _shown(extents: Extents) -> str:
+    return " x ".join("any" if extent is None else str(extent) for extent in extents)
 
 
 NUMBER = "a number"
@@ -67,10 +93,13 @@ def feature(message: Any, origin: str) -> Feature:
         if image.colorSpace not in ORDERS:
             raise WeightsError(f"damaged: {where}: an image of the colour space {image.colorSpace}")
         channels = 1 if ORDERS[image.colorSpace] == "gray" else 3
-        height, width = _side(image, "height"), _side(image, "width")
-        return Feature(message.name, "image", _checked((channels, height, width), where), image.colorSpace)
+        extents = _checked((channels, _side(image, "height"), _side(image, "width")), where)
+        sizes, limits = _allowed_images(image, channels)
+        return Feature(message.name, "image", extents, image.colorSpace, sizes, limits)
     if kind.has("multiArrayType"):
-        return Feature(message.name, "array", _checked(_array(kind.multiArrayType, where), where))
+        array = kind.multiArrayType
+        extents = _checked(_array(array, where), where)
+        return Feature(message.name, "array", extents, 0, *_allowed_arrays(array))
     other = next((text for name, text in _OTHERS.items() if kind.has(name)), "of an unknown type")
     return Feature(message.name, other)
 
@@ -85,6 +114,36 @@ def _side(image: Any, side: str) -> int | None:
         limits = getattr(image.imageSizeRange, f"{side}Range")
         return stated if limits.lowerBound == limits.upperBound else None
     return stated
+
+
+Limits = list[tuple[int, int | None]]
+
+
+def _allowed_images(image: Any, channels: int) -> tuple[list[tuple[int, ...]], Limits]:
+    """Return `Feature.sizes` and `Feature.limits` of an image."""
+    if image.has("enumeratedSizes"):
+        listed = [image, *image.enumeratedSizes.sizes]
+        sizes = dict.fromkeys((channels, int(one.height), int(one.width)) for one in listed)
+        return [size for size in sizes if min(size) > 0], []
+    if image.has("imageSizeRange"):
+        ranges = image.imageSizeRange
+        return [], [(channels, channels), _limits(ranges.heightRange), _limits(ranges.widthRange)]
+    return [], []
+
+
+def _allowed_arrays(array: Any) -> tuple[list[tuple[int, ...]], Limits]:
+    """Return `Feature.sizes` and `Feature.limits` of an array."""
+    if array.has("enumeratedShapes"):
+        listed = [array, *array.enumeratedShapes.shapes]
+        sizes = dict.fromkeys(tuple(int(extent) for extent in one.shape) for one in listed)
+        return [size for size in sizes if size], []
+    return [], [_limits(one) for one in array.shapeRange.sizeRanges]
+
+
+def _limits(stated: Any) -> tuple[int, int | None]:
+    """Return the bounds of a range. An upper bound below 0 means that there is none."""
+    upper = int(stated.upperBound)
+    return int(stated.lowerBound), upper if upper >= 0 else None
 
 
 def _array(array: Any, where: str) -> Extents:

@@ -48,7 +48,10 @@ class CoremlFile:
         prefix = "@model_path/"
         inner = PurePosixPath(name.removeprefix(prefix))
         if self.root is None:
-            raise WeightsError(f"damaged: refers to {quote_name(name)}, but is not in a package ({PACKAGE})")
+            raise WeightsError(
+                f"its weights are in another file, {quote_name(inner.as_posix())}: give the package ({PACKAGE}), the "
+                "folder from which this file was copied, or copy it again with all that is in it"
+            )
         return _within(self.root, self.path.parent, inner, name)
 
 

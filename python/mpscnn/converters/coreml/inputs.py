@@ -36,6 +36,7 @@ def input_shapes(
             batch, channels, height, width = chosen
             batch, height, width, channels = options.sized((batch, height, width, channels), where)
             chosen = (batch, channels, height, width)
+        feature.check_size(chosen, where)
         shapes[feature.name] = chosen
     return shapes
 

@@ -66,6 +66,22 @@ def vectorizer_note(vectorizer: Any) -> str:
     return f"the {VECTORIZER} before the network is left out: the input {made} joins {joined}"
 
 
+_OF_APPLE = {
+    "visionFeaturePrint": "train a classifier on the same photos instead (mpscnn train)",
+    "audioFeaturePrint": "export a network from the framework that trained it",
+}
+
+
+def refuse_networks_of_apple(kinds: Sequence[str]) -> None:
+    """Raise UnsupportedError if a kind of model is a network of Apple's systems, as in files of Create ML."""
+    for kind, advice in _OF_APPLE.items():
+        if kind in kinds:
+            raise UnsupportedError(
+                f"its network ({kind}) lies in Apple's systems and not in the file, which holds only the layers that "
+                f"Create ML has trained: {advice}"
+            )
+
+
 def pipeline_parts(pipeline: Any, networks: Sequence[str]) -> Parts:
     """Return the parts of a pipeline.
 
@@ -81,6 +97,7 @@ def pipeline_parts(pipeline: Any, networks: Sequence[str]) -> Parts:
     parts = [part for part in models if id(part) not in numbers]
     others = [kind for part in parts for kind in OTHER_MODELS if part.has(kind)]
     if others:
+        refuse_networks_of_apple(others)
         raise UnsupportedError(
             f"it is a pipeline with {', '.join(sorted(set(others)))}, which is not supported"
         )

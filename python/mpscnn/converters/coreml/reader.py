@@ -12,6 +12,7 @@ from mpscnn.converters.coreml.pipeline import (
     detector_post_processing,
     make_detector,
     pipeline_parts,
+    refuse_networks_of_apple,
     vectorizer_note,
 )
 from mpscnn.converters.coreml.program.reader import read_program
@@ -53,6 +54,7 @@ def _network(
                 return _pipeline(file, model.description, pipeline, options)
     for kind in OTHER_MODELS:
         if model.has(kind):
+            refuse_networks_of_apple([kind])
             raise UnsupportedError(
                 f"it is a model of the kind {kind}, not a network; supported are {_SUPPORTED}"
             )

@@ -64,6 +64,12 @@ class Weights:
             shape, _dequantized(weight.quantization, _integers(raw, bits, size, what), shape, axis, what)
         )
 
+    def has_size(self, weight: Any, size: int) -> bool:
+        """Return True if the file's bytes for a weight are those of `size` elements."""
+        field, data = self._data(weight, "its numbers")
+        bits = int(weight.quantization.numberOfBits) if field == _BITS else 8 * _TYPES[field].itemsize
+        return (data.size if isinstance(data, Place) else data.nbytes) == -(-bits * size // 8)
+
     def _data(self, weight: Any, what: str) -> tuple[str, Place | Any]:
         """Return the name of the field with a weight's data, and the data or its position."""
         for field, dtype in _TYPES.items():

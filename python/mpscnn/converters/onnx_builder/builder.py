@@ -237,6 +237,13 @@ class Builder:
         values = self._constants.get(name)
         return None if isinstance(values, Blob) else values
 
+    def constant_integers(self, tensor: str, what: str) -> list[int]:
+        """Return a constant tensor of whole numbers as a list.
+
+        Raises UnsupportedError if the network computes it; `what` begins the message.
+        """
+        return self._values.integers(tensor, what)
+
     def number(self, value: float) -> str:
         """Add a number as a constant operand and return its name."""
         return self.weight("number", np.asarray(value, np.float32))

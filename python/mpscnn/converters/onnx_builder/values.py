@@ -178,6 +178,12 @@ class Values:
             return list(constant.low.shape), list(constant.high.shape)
         raise UnsupportedError("the shape of its input is not known")
 
+    def integers(self, name: str, what: str) -> list[int]:
+        """Return a constant of whole numbers as a list; see `Constants.integers`."""
+        if not self._contexts:
+            raise UnsupportedError("it has no inputs")
+        return self._contexts[0].constants.integers(name, what)
+
     def element(self, name: str) -> int:
         """Return ONNX' number of a tensor's element type."""
         stored = self._tensors.get(name)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.converters.read_options import ReadOptions
+from mpscnn.converters.renaming import name_outputs
 from mpscnn.converters.unsupported import UnsupportedLayers
 from mpscnn.errors import WeightsError
 from mpscnn.graph.network import Network
@@ -108,3 +109,17 @@ class Walk:
             raise self._unsupported.error()
         wanted = dict.fromkeys(map(self.builder.tensor, outputs))
         return self.builder.network(list(wanted), options)
+
+    def network_with_names(self, outputs: Sequence[str], options: ReadOptions) -> Network:
+        """Return the network that computes these blobs. Each blob is an output of its own with the blob's name.
+
+        The names stay as they are if the options choose other outputs, or if the outputs become those of a detector.
+
+        Raises UnsupportedLayersError with all unsupported layers.
+        """
+        if self._unsupported:
+            raise self._unsupported.error()
+        blobs = list(dict.fromkeys(outputs))
+        network = self.builder.network([self.builder.tensor(blob) for blob in blobs], options)
+        has_others = options.outputs or network.source_ends or network.detection is not None
+        return network if has_others else name_outputs(network, blobs)

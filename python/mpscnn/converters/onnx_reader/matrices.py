@@ -93,7 +93,10 @@ def _matmul(c: Context, node: Node) -> FileTensor:
     if not c.is_constant(second):
         b = c.value(second)
         if c.is_constant(first):
-            a, is_row = c.constant(first, b.rank), c.constants.view(first, "its first operand").ndim == 1
+            a, is_row = (
+                c.constant_with_batch_of(first, b),
+                c.constants.view(first, "its first operand").ndim == 1,
+            )
         else:
             a = c.value(first)
             is_row = a.rank == 1 and not a.has_batch_first
@@ -109,7 +112,9 @@ def _matmul(c: Context, node: Node) -> FileTensor:
     if weight.ndim > 2 and set(weight.shape[:-2]) == {1} and x.rank >= weight.ndim:
         weight = weight.reshape(weight.shape[-2:])
     if weight.ndim > 2:
-        return x @ c.constant(second, max(x.rank, weight.ndim))
+        if weight.ndim > x.rank:
+            return x @ c.constant(second, weight.ndim)
+        return x @ c.constant_with_batch_of(second, x)
     if weight.ndim != 2 or x.rank < 2:
         raise UnsupportedError(f"multiplies {x.shown} and a constant {weight.shape}; supported are matrices")
     return dense(c, node, x, weight.T, None, (second, None))

@@ -32,11 +32,11 @@ def _slice(o: Operands) -> Value:
             result[axis] = slice(max(start, -shape[axis]), end, step)
         return result
 
-    return o.x().slice(parts, *ranges)
+    return o.x(whole_numbers=True).slice(parts, *ranges)
 
 
 def _split(o: Operands) -> list[Value]:
-    x, count = o.x(), len(o.node.outputs)
+    x, count = o.x(whole_numbers=True), len(o.node.outputs)
     axis = x.axis(o.node.integer("axis", 0))
     extent, sizes = x.known_extent(axis, "splits"), o.integers("split", 1, "its parts")
     if sizes is None:
@@ -51,7 +51,7 @@ def _split(o: Operands) -> list[Value]:
 
 
 def _tile(o: Operands) -> Value:
-    return o.x().tile(o.constant(1, "its repeats").integers("its repeats"))
+    return o.x(whole_numbers=True).tile(o.constant(1, "its repeats").integers("its repeats"))
 
 
 def _argument(o: Operands) -> Value:

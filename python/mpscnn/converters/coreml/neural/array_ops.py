@@ -34,22 +34,51 @@ def _reshape_static(b: Builder, layer: Layer) -> str:
 
 
 def _reshape(b: Builder, layer: Layer) -> str:
-    """Convert Reshape of channels, height and width, with elements in one of two orders."""
-    wanted = [int(one) for one in layer.p.targetShape]
-    if len(wanted) == 4:
-        if wanted[0] != 1:
-            raise UnsupportedError(f"makes sequences of {wanted[0]} images")
-        wanted = wanted[1:]
-    if len(wanted) != 3:
+    """Convert Reshape of sequences, channels, height and width, with elements in one of two orders."""
+    wanted, x = [int(one) for one in layer.p.targetShape], layer.x
+    is_sequence = b.rank(x) == _RANK_5
+    if len(wanted) == 3:
+        wanted = [_length(b, x, wanted) if is_sequence else 1, *wanted]
+    if len(wanted) != 4 or wanted[0] < 1:
         raise WeightsError(f"damaged: reshapes to {wanted}")
+    if is_sequence:  # the batch comes first, because it stays as it is
+        x = b.op("Transpose", x, perm=_SWAPPED)
+    length, channels, height, width = wanted
+    leading = [length] if is_sequence or length > 1 else []
     if layer.p.mode == _CHANNEL_LAST:
-        channels, height, width = wanted
-        last = b.op("Transpose", layer.x, perm=[0, 2, 3, 1])
-        return b.op("Transpose", b.reshape(last, [0, height, width, channels]), perm=[0, 3, 1, 2])
-    return b.reshape(layer.x, [0, *wanted])
+        last = b.op("Transpose", x, perm=_channels_last(b.rank(x)))
+        x = b.reshape(last, [0, *leading, height, width, channels])
+        x = b.op("Transpose", x, perm=_channels_first(b.rank(x)))
+    else:
+        x = b.reshape(x, [0, *leading, channels, height, width])
+    return _one_image(b, layer, b.op("Transpose", x, perm=_SWAPPED)) if leading else x
+
+
+def _length(b: Builder, x: str, image: Sequence[int]) -> int:
+    """Return how many images of a size a sequence has if it is reshaped to them."""
+    shape = b.fixed_shape(x)
+    length, rest = divmod(math.prod(shape) // shape[1], max(math.prod(image), 1))
+    if rest or not length:
+        raise WeightsError(f"damaged: reshapes {shape} to {list(image)}")
+    return length
 
 
 _CHANNEL_LAST = 1
+_RANK_5 = 5
+_SWAPPED = [1, 0, 2, 3, 4]  # exchanges sequence and batch
+
+
+def _channels_last(rank: int) -> list[int]:
+    return [*range(rank - 3), rank - 2, rank - 1, rank - 3]
+
+
+def _channels_first(rank: int) -> list[int]:
+    return [*range(rank - 3), rank - 1, rank - 3, rank - 2]
+
+
+def _one_image(b: Builder, layer: Layer, x: str) -> str:
+    """Remove the axis of sequences of one image, which other layers of old files do not expect."""
+    return squeeze(b, x, [0]) if layer.is_old and b.extents(x)[0] == 1 else x
 
 
 def _flatten(b: Builder, layer: Layer) -> str:
@@ -71,9 +100,15 @@ def _permute(b: Builder, layer: Layer) -> str:
     order = [int(one) for one in layer.p.axis] or [0, 1, 2, 3]
     if sorted(order) != [0, 1, 2, 3]:
         raise WeightsError(f"damaged: its order is {order}")
-    if order[0] != 0:
-        raise UnsupportedError("moves the axis of sequences")
-    return b.op("Transpose", layer.x, perm=order) if order != [0, 1, 2, 3] else layer.x
+    x = layer.x
+    if order == [0, 1, 2, 3]:
+        return x
+    if b.rank(x) != _RANK_5:
+        if order[0] == 0:
+            return b.op("Transpose", x, perm=order)
+        x = expand_dims(b, x, [0])
+    first, *rest = (0 if axis == 0 else axis + 1 for axis in order)
+    return _one_image(b, layer, b.op("Transpose", x, perm=[first, 1, *rest]))
 
 
 def _transpose(b: Builder, layer: Layer) -> str:

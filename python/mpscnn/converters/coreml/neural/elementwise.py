@@ -67,11 +67,13 @@ def _by_channel(b: Builder, layer: Layer, kind: str, curve: object) -> str:
     if channels is None:
         raise UnsupportedError("the number of its input's channels is not known")
 
+    count = channels
+
     def parameter(name: str) -> str:
         weight = getattr(curve, name)
-        count = 1 if len(weight.floatValue) == 1 else channels
-        blob = layer.weights.blob(weight, (int(count or 1),), f"its {name}")
-        return b.weight(name, np.broadcast_to(blob.array().reshape(-1, 1, 1), (int(channels or 1), 1, 1)))
+        is_one = layer.weights.has_size(weight, 1) and not layer.weights.has_size(weight, count)
+        blob = layer.weights.blob(weight, (1 if is_one else count,), f"its {name}")
+        return b.weight(name, np.broadcast_to(blob.array().reshape(-1, 1, 1), (count, 1, 1)))
 
     if kind == "PReLU":
         return b.op("PRelu", layer.x, parameter("alpha"))

@@ -26,6 +26,8 @@ class Layer:
         outputs: the names of the output blobs in the file.
         p: the message with the parameters.
         weights: reads the weights.
+        is_old: whether all blobs are images (sequence, batch, channels, height, width), as in old files. Blobs of one
+            image in the sequence lack the first axis in the graph.
     """
 
     kind: str
@@ -34,6 +36,7 @@ class Layer:
     outputs: list[str]
     p: Any
     weights: Weights
+    is_old: bool = False
 
     @property
     def x(self) -> str:

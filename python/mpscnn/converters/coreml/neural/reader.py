@@ -65,13 +65,13 @@ def read_neural_network(
     if is_plain and len(inputs) == 1 and all(one.has("scaler") for one in net.preprocessing):
         scaling = PhotoScaling(inputs[0], (blob for message in net.layers for blob in message.input))
     for message in net.layers:
-        _add(walk, file, message, scaling)
+        _add(walk, file, message, scaling, old=old)
     photo = photo if scaling is None else scaling.photo()
     outputs = _outputs(walk, file, net, description, old=old)
     if post_processing is not None:
         post_processing(walk, outputs)
     is_segmenter = photo is not None and post_processing is None and leave_out_search(walk, outputs)
-    network = walk.network(outputs, options)
+    network = walk.network_with_names(outputs, options)
     describe_photos(network, inputs, photo, file.origin)
     network.labels = class_labels(net, file.origin)
     if not options.outputs:
@@ -158,7 +158,7 @@ def _prepared(b: Builder, one: Feature, message: Any, scaler: Photo | None) -> s
 # ---- Layers --------------------------------------------------------------------------------------------------------
 
 
-def _add(walk: Walk, file: CoremlFile, message: Any, scaling: PhotoScaling | None) -> None:
+def _add(walk: Walk, file: CoremlFile, message: Any, scaling: PhotoScaling | None, *, old: bool) -> None:
     kind = layer_kind(message)
     if kind is None:
         walk.layer(
@@ -180,6 +180,7 @@ def _add(walk: Walk, file: CoremlFile, message: Any, scaling: PhotoScaling | Non
             list(message.output),
             getattr(message, kind),
             file.weights,
+            old,
         )
         if scaling is not None and scaling.takes(
             layer.name, message.input, layer.outputs, lambda: scale_and_bias(layer)

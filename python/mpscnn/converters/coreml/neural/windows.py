@@ -8,8 +8,9 @@ from typing import Any
 from mpscnn.converters.coreml.neural.layer import Handler, Layer, borders, pair
 from mpscnn.converters.onnx_builder.blocks import image, pad, reduce
 from mpscnn.converters.onnx_builder.builder import Builder
+from mpscnn.converters.onnx_builder.deconvolution import deconvolution_padding
+from mpscnn.converters.onnx_builder.indexing import cast_to_int
 from mpscnn.converters.onnx_builder.resizing import CORNERS, FROM_EDGE, HALF_PIXEL, resize, resize_by_factors
-from mpscnn.converters.transposed_window import crop, left_out
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -25,6 +26,15 @@ def _padding(layer: Layer) -> dict[str, Any]:
         return {"auto_pad": "SAME_LOWER" if lower else "SAME_UPPER"}
     top, bottom, left, right = borders(layer.p.valid.paddingAmounts)
     return {"pads": [top, left, bottom, right]}
+
+
+def _stated_padding(attributes: dict[str, Any]) -> dict[str, Any]:
+    """Return where a deconvolution of a stated size is cut. Without amounts in the file, both sides are cut alike."""
+    return (
+        attributes
+        if any(attributes.get("pads", ()))
+        else {"auto_pad": attributes.get("auto_pad", "SAME_UPPER")}
+    )
 
 
 def _convolution(b: Builder, layer: Layer) -> str:
@@ -43,7 +53,9 @@ def _convolution(b: Builder, layer: Layer) -> str:
     if p.isDeconvolution:
         kind, axis, shape = "ConvTranspose", 1, (channels, filters // groups, *kernel)
         if p.outputShape:
-            attributes |= _of_shape(b, layer, kernel, strides)
+            attributes |= deconvolution_padding(
+                b, layer.x, pair(p.outputShape, 1), kernel, strides, _stated_padding(attributes)
+            )
             attributes.pop("auto_pad", None)
     else:
         kind, axis, shape = "Conv", 0, (filters, channels, *kernel)
@@ -52,17 +64,6 @@ def _convolution(b: Builder, layer: Layer) -> str:
     if p.hasBias:
         operands.append(b.weight("bias", layer.weight("bias", (filters,))))
     return b.op(kind, *operands, **attributes)
-
-
-def _of_shape(b: Builder, layer: Layer, kernel: Sequence[int], strides: Sequence[int]) -> dict[str, Any]:
-    """Return the padding of a deconvolution that gives the stated output size."""
-    sides, sizes = image(b, layer.x)[2:], pair(layer.p.outputShape, 1)
-    cropped = []
-    for side, taps, stride, wanted in zip(sides, kernel, strides, sizes, strict=True):
-        cropped.append(crop(left_out(side, stride, taps, wanted)))
-        if cropped[-1].added:
-            raise UnsupportedError(f"its result is to have {wanted} pixels, more than its windows cover")
-    return {"pads": [*(one.before for one in cropped), *(one.after for one in cropped)]}
 
 
 def _pooling(b: Builder, layer: Layer) -> str:
@@ -118,10 +119,31 @@ def _padding_layer(b: Builder, layer: Layer) -> str:
 
 
 def _constant_pad(b: Builder, layer: Layer) -> str:
+    """Convert ConstantPad. Its second input replaces the amounts of the file."""
     p = layer.p
-    if len(layer.inputs) != 1 or p.padToGivenOutputSizeMode:
-        raise UnsupportedError("its border depends on a blob or a wanted size")
-    return pad(b, layer.x, [int(one) for one in p.padAmounts], "constant", float(p.value))
+    x, amounts = layer.inputs[0], [int(one) for one in p.padAmounts]
+    if len(layer.inputs) > 1:
+        x, given = layer.two()
+        amounts = b.constant_integers(cast_to_int(b, given), "its border")
+    if p.padToGivenOutputSizeMode:
+        amounts = _amounts_of_sizes(b, x, amounts)
+    return pad(b, x, amounts, "constant", float(p.value))
+
+
+def _amounts_of_sizes(b: Builder, x: str, sizes: Sequence[int]) -> list[int]:
+    """Return the border that gives each axis its size.
+
+    `sizes` has two numbers for each axis, of which at most one is not 0. It is the size of the result. The border comes
+    before the axis if the first number is not 0, and after it if the second is not.
+    """
+    shape = b.fixed_shape(x)
+    pairs = list(zip(sizes[0::2], sizes[1::2], strict=False))
+    if len(sizes) != 2 * len(shape) or any(
+        (before and after) or (before or after) < (extent if before or after else 0)
+        for extent, (before, after) in zip(shape, pairs, strict=False)
+    ):
+        raise WeightsError(f"damaged: pads {shape} to {list(sizes)[:16]}")
+    return [size and size - extent for extent, pair in zip(shape, pairs, strict=True) for size in pair]
 
 
 _UPSAMPLE = {0: FROM_EDGE, 1: CORNERS, 2: HALF_PIXEL}

@@ -122,7 +122,8 @@ _CASTS = {
     "bool": BOOL,
     "fp16": FLOAT,
     "fp32": FLOAT,
-    **dict.fromkeys(("int8", "int16", "int32", "uint8", "uint16"), INT64),
+    "fp64": FLOAT,
+    **dict.fromkeys((f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)), INT64),
 }
 
 

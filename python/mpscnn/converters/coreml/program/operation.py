@@ -24,6 +24,7 @@ class Operation:
         builder: builds the ONNX graph to which the operation is added.
         constants: the constants of the program.
         tensors: maps names of constants to their tensors, for those that are already in the graph.
+        blocks: maps results to their block size, if they are between space_to_batch and batch_to_space.
         message: the protobuf message of the operation in the file.
 
     Attributes:
@@ -31,9 +32,18 @@ class Operation:
         name: its name in the file.
         outputs: the names of its results.
         reads: the names of the operands that are not constants: results of other operations, and inputs.
+        block: the height and width of the blocks into which its operands are divided, from space_to_batch; None: they
+            are whole images.
     """
 
-    def __init__(self, builder: Builder, constants: Constants, tensors: dict[str, str], message: Any) -> None:
+    def __init__(
+        self,
+        builder: Builder,
+        constants: Constants,
+        tensors: dict[str, str],
+        blocks: Mapping[str, tuple[int, int]],
+        message: Any,
+    ) -> None:
         self._b = builder
         self._constants = constants
         self._tensors = tensors
@@ -45,6 +55,7 @@ class Operation:
             binding.name for bindings in self._arguments.values() for binding in bindings if binding.name
         ]
         self.reads = [name for name in named if not constants.holds(name)]
+        self.block = next((blocks[name] for name in self.reads if name in blocks), None)
         self.name = self._own_name() or next(iter(self.outputs), "") or self.kind
         if self.kind != "const":
             self.name = self.name.removesuffix(OF_HALVES) or self.name

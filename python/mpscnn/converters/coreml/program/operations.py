@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mpscnn.converters.coreml.program.array_ops import ARRAY_OPS
+from mpscnn.converters.coreml.program.blocks import BLOCKS
 from mpscnn.converters.coreml.program.elementwise import ELEMENTWISE
 from mpscnn.converters.coreml.program.indexing import INDEXING
 from mpscnn.converters.coreml.program.linear_and_reductions import LINEAR_AND_REDUCTIONS
@@ -23,8 +24,8 @@ _REASONS = {
     ),
     "the shape of its result depends on what the network computes, which is not supported": "non_zero range_1d "
     "reshape_like fill_like",
-    "mpscnn has no such layer": "acos affine asin atan atanh band_part batch_to_space cos cosh crop_resize mod "
-    "resample sin sinh sliding_windows space_to_batch tan",
+    "mpscnn has no such layer": "acos affine asin atan atanh band_part cos cosh crop_resize mod resample sin sinh "
+    "sliding_windows tan",
 }
 REFUSED = {kind: reason for reason, kinds in _REASONS.items() for kind in kinds.split()}
 """The reason why an operation is not supported, by Core ML's name."""
@@ -32,6 +33,7 @@ REFUSED = {kind: reason for reason, kinds in _REASONS.items() for kind in kinds.
 HANDLERS: dict[str, Handler] = {
     **ELEMENTWISE,
     **ARRAY_OPS,
+    **BLOCKS,
     **INDEXING,
     **LINEAR_AND_REDUCTIONS,
     **RECURRENT,

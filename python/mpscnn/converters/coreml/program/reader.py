@@ -11,6 +11,7 @@ from mpscnn.converters.coreml.inputs import describe_photos, input_shapes, plain
 from mpscnn.converters.coreml.photo_scaling import PhotoScaling
 from mpscnn.converters.coreml.pipeline import PostProcessing
 from mpscnn.converters.coreml.program import types
+from mpscnn.converters.coreml.program.blocks import result_block
 from mpscnn.converters.coreml.program.constants import CONSTEXPR, Constant, Constants
 from mpscnn.converters.coreml.program.float_types import FloatTypes
 from mpscnn.converters.coreml.program.linear_and_reductions import scale_and_bias
@@ -64,7 +65,7 @@ def read_program(
     if post_processing is not None:
         post_processing(program.walk, outputs)
     is_segmenter = is_photo and post_processing is None and leave_out_search(program.walk, outputs)
-    network = program.walk.network(outputs, options)
+    network = program.walk.network_with_names(outputs, options)
     if is_photo:
         describe_photos(
             network, photos, scaling.photo() if scaling is not None else plain_photo(photos[0]), file.origin
@@ -140,13 +141,14 @@ class _Program:
         self._origin = file.origin
         self._constants = Constants(file)
         self._tensors: dict[str, str] = {}
+        self._blocks: dict[str, tuple[int, int]] = {}
         self._classified: dict[str, str] = {}
 
     def add(self, message: Any) -> None:
         """Add an operation. Raises WeightsError if it contradicts itself."""
         if not message.type:
             raise WeightsError("damaged: it has an operation without a type")
-        operation = Operation(self.walk.builder, self._constants, self._tensors, message)
+        operation = Operation(self.walk.builder, self._constants, self._tensors, self._blocks, message)
         if operation.kind == "const":
             self._state(operation, lambda: [self._constants.value(self._stated(message))])
         elif operation.kind in CONSTEXPR:
@@ -185,6 +187,8 @@ class _Program:
 
         def convert() -> Sequence[str]:
             assert handler is not None
+            if (block := result_block(operation)) is not None:
+                self._blocks |= dict.fromkeys(operation.outputs, block)
             if self._scaling is not None and self._scaling.takes(
                 operation.name, operation.reads, operation.outputs, lambda: scale_and_bias(operation)
             ):

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from mpscnn.converters.coreml.program.blocks import whole_image_windows
 from mpscnn.converters.coreml.program.operation import Handler, Operation
 from mpscnn.converters.onnx_builder.blocks import pad, slice_axes
 from mpscnn.converters.onnx_builder.builder import Builder
+from mpscnn.converters.onnx_builder.deconvolution import deconvolution_padding
 from mpscnn.converters.onnx_builder.resizing import CORNERS, FROM_EDGE, HALF_PIXEL, resize, resize_by_factors
-from mpscnn.converters.transposed_window import crop, left_out
-from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _LARGEST = 2**31 - 1
@@ -57,10 +57,11 @@ def _convolution(b: Builder, op: Operation) -> str:
     }
     if not op.is_constant("weight"):
         raise UnsupportedError("its weights are computed by the network, which is not supported")
+    attributes = whole_image_windows(op, attributes | _padding(op, count), op.shape_of("weight")[2:])
     operands = [op.tensor("x"), op.weight("weight")]
     if op.has("bias"):
         operands.append(op.weight("bias"))
-    return b.op("Conv", *operands, **attributes, **_padding(op, count))
+    return b.op("Conv", *operands, **attributes)
 
 
 def _transposed_convolution(b: Builder, op: Operation) -> str:
@@ -81,36 +82,8 @@ def _transposed_convolution(b: Builder, op: Operation) -> str:
             (taps - 1) * dilation + 1
             for taps, dilation in zip(op.shape_of("weight")[2:], dilations, strict=True)
         ]
-        padding = _pads_for(b, op, wanted, reach, strides, padding)
+        padding = deconvolution_padding(b, op.tensor("x"), wanted, reach, strides, padding)
     return b.op("ConvTranspose", *operands, **attributes, **padding)
-
-
-def _pads_for(
-    b: Builder,
-    op: Operation,
-    wanted: Sequence[int],
-    reach: Sequence[int],
-    strides: Sequence[int],
-    padding: dict[str, Any],
-) -> dict[str, Any]:
-    """Return the padding of a transposed convolution that gives the stated output size."""
-    cropped = []
-    for place, (side, window, stride, size) in enumerate(
-        zip(b.extents(op.tensor("x"))[2:], reach, strides, wanted, strict=True)
-    ):
-        if side is None:
-            raise UnsupportedError(
-                f"the size of its result is stated, that of the image is free: {CHOOSE_SIZE}"
-            )
-        total = left_out(side, stride, window, size)
-        if "auto_pad" in padding:
-            cropped.append(crop(total, more_first=padding["auto_pad"] != "SAME_UPPER"))
-        else:
-            cropped.append(crop(total, first=padding["pads"][place] if "pads" in padding else 0))
-    before, after, added = map(list, zip(*cropped, strict=True))
-    if any(more >= stride for more, stride in zip(added, strides, strict=True)):
-        raise UnsupportedError(f"its result is to have {list(wanted)} pixels, more than its windows cover")
-    return {"pads": [*before, *after], "output_padding": added}
 
 
 def _pooling(kind: str) -> Handler:
