@@ -12,7 +12,7 @@ _SEQUENCES = (
         "gather of tokens",
         "layer normalization of tokens",
     ),
-    *("matrix product of tokens", "mean of tokens", "slice of features", "tile of tokens"),
+    *("mean of tokens", "slice of features", "tile of tokens"),
     *("group normalization of a vector", "group normalization of three axes", "prelu of three axes"),
     "case layer normalization of tokens.mlmodel",
 )
@@ -51,7 +51,6 @@ CHANGED: dict[str, frozenset[str]] = {
     ),
     "Networks that begin with a transposition of the input: the network that mpscnn reads has an input with transposed "
     "axes, so the caller must transpose": frozenset({"case transpose"}),
-    "Outputs that are inputs: the output gets another name": frozenset({"dropout", "no neuron"}),
 }
 """The networks whose files change, by the reason. A suffix at the end of a name stands for one kind of file."""
 

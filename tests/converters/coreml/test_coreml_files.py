@@ -136,13 +136,16 @@ def test_numbers_as_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 
 
 def test_layers_keep_the_names_of_the_file(tmp_path: Path) -> None:
-    """Layers that the reader adds have the name of the file's layer as prefix."""
+    """Layers that the reader adds have the name of the file's layer as prefix.
+
+    The output has the name that the file gives it. So a layer whose result is reshaped to the output gets a number.
+    """
     message = classifier()
     wanted = ["features/1", "Mean of channels", "probs_1"]
     for layer, name in zip(message.neuralNetworkClassifier.layers, wanted, strict=True):
         layer.name = name
     paths = [saved(message, tmp_path / "photos.mlmodel"), program().saved(tmp_path / "photos.mlpackage")]
-    for path, names in zip(paths, (wanted, ["made", "means", "soft"]), strict=True):
+    for path, names in zip(paths, (wanted, ["made", "means", "soft_2"]), strict=True):
         network = converters.read_network([path])
         kinds = {node["operation"]: node["name"] for node in network.to_dict()["nodes"]}
         assert [kinds[kind] for kind in ("convolution", "pooling", "softmax")] == names
@@ -320,12 +323,113 @@ def test_other_kinds_of_models_are_named(tmp_path: Path) -> None:
         converters.read_network([saved(message, tmp_path / "tree.mlmodel")])
 
 
+@pytest.mark.parametrize("within", [True, False])
+@pytest.mark.parametrize("kind", ["visionFeaturePrint", "audioFeaturePrint"])
+def test_networks_that_lie_in_apples_systems(kind: str, within: bool, tmp_path: Path) -> None:
+    """Files of Create ML hold the layers after the network."""
+    message = model({"x": array((1, 4))}, {"y": array((1, 4))})
+    getattr(message, kind).SetInParent()
+    if within:
+        message = pipeline_of(message, "pipelineClassifier")
+        message.pipelineClassifier.pipeline.models.add(specificationVersion=5).glmClassifier.SetInParent()
+    with pytest.raises(UnsupportedError, match=rf"its network \({kind}\) lies in Apple's systems"):
+        converters.read_network([saved(message, tmp_path / "pets.mlmodel")])
+
+
 def test_inputs_that_are_no_images_or_arrays_are_named(tmp_path: Path) -> None:
     message = model({}, {"y": array((1, 4))})
     message.description.input.add(name="word").type.stringType.SetInParent()
     add(message.neuralNetwork, "tanh", "word", "y")
     with pytest.raises(UnsupportedError, match="input 'word' is a text; supported are images and arrays"):
         converters.read_network([saved(message, tmp_path / "text.mlmodel")])
+
+
+# ---- Names of outputs ----------------------------------------------------------------------------------------------
+
+
+def test_outputs_of_neural_networks_keep_their_names(tmp_path: Path) -> None:
+    """Layers have other names than blobs. A layer that has the name of an output gets a number."""
+    message = model({"x": array((1, 4, 5, 6))}, dict.fromkeys(("first", "last", "same"), array((1, 4, 5, 6))))
+    net = message.neuralNetwork
+    net.arrayInputShapeMapping = 1
+    filters = _DRAW.normal(size=(4, 4, 1, 1))
+    fill = settings(outputChannels=4, kernelChannels=4, kernelSize=[1, 1], weights=filters, valid={})
+    add(net, "convolution", "x", "convolved", fill).name = "last"
+    add(net, "activation", "convolved", "first", settings(ReLU={})).name = "relu"
+    add(net, "convolution", "first", "middle", fill).name = "same"
+    add(net, "unary", "middle", "last", settings(type=6)).name = "abs"
+    add(net, "copy", "last", "same").name = "copy"
+    network = converters.read_network([saved(message, tmp_path / "one.mlmodel")])
+    assert [tensor.name for tensor in network.outputs] == ["first", "last", "same"]
+    x = _DRAW.normal(size=(1, 5, 6, 4)).astype(np.float32)
+    found = network.compile(device="cpu").session().run(x)
+    first = np.maximum(x @ filters[:, :, 0, 0].T, 0)
+    last = abs(first @ filters[:, :, 0, 0].T)
+    for name, wanted in (("first", first), ("last", last), ("same", last)):
+        np.testing.assert_allclose(found[name], wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_outputs_of_programs_keep_their_names(tmp_path: Path) -> None:
+    made = Program({"x": (1, 4, 5, 6)})
+    made.add("relu", "positive", x="%x")
+    for name in ("state_out", "copy_out"):
+        made.add("identity", name, x="%positive")
+    made.add("transpose", "turned", x="%positive", perm=[0, 1, 3, 2])
+    made.block.outputs[:] = ["turned", "state_out", "copy_out"]
+    network = converters.read_network([made.saved(tmp_path / "one.mlpackage")])
+    assert [tensor.name for tensor in network.outputs] == ["turned", "state_out", "copy_out"]
+
+
+# ---- Allowed sizes -------------------------------------------------------------------------------------------------
+
+
+def _image_of_sizes(kind: Any) -> None:
+    image(8, 6)(kind)
+    for height, width in ((8, 6), (16, 12), (10, 12)):
+        kind.imageType.enumeratedSizes.sizes.add(height=height, width=width)
+
+
+def _image_of_a_range(kind: Any) -> None:
+    image(8, 6)(kind)
+    for side, limits in (("height", (8, 16)), ("width", (6, -1))):
+        stated = getattr(kind.imageType.imageSizeRange, f"{side}Range")
+        stated.lowerBound, stated.upperBound = limits
+
+
+def _array_of_shapes(kind: Any) -> None:
+    array((1, 3, 8, 6))(kind)
+    for shape in ((1, 3, 8, 6), (1, 3, 16, 12), (1, 3, 10, 12)):
+        kind.multiArrayType.enumeratedShapes.shapes.add(shape=shape)
+
+
+@pytest.mark.parametrize(
+    ("fill", "size", "message"),
+    [
+        (_image_of_sizes, (16, 12), ""),
+        (
+            _image_of_sizes,
+            (16, 6),
+            "3 x 8 x 6, 3 x 16 x 12, 3 x 10 x 12 in the file; 3 x 16 x 6 cannot",
+        ),
+        (_image_of_a_range, (16, 100), ""),
+        (_image_of_a_range, (17, 6), "an extent from 8 to 16 in the file; 3 x 17 x 6 cannot be chosen"),
+        (_image_of_a_range, (8, 5), "an extent from 6 on in the file; 3 x 8 x 5 cannot be chosen"),
+        (_array_of_shapes, (10, 12), ""),
+        (_array_of_shapes, (12, 10), "1 x 3 x 10 x 12 in the file; 1 x 3 x 12 x 10 cannot be chosen"),
+    ],
+)
+def test_sizes_that_the_file_does_not_allow(
+    fill: Any, size: tuple[int, int], message: str, tmp_path: Path
+) -> None:
+    made = model({"x": fill}, {"y": array((1, 3, 1, 1))}, version=5)
+    made.neuralNetwork.arrayInputShapeMapping = made.neuralNetwork.imageInputShapeMapping = 1
+    add(made.neuralNetwork, "pooling", "x", "y", settings(type=1, globalPooling=True))
+    path = saved(made, tmp_path / "one.mlmodel")
+    if not message:
+        assert converters.read_network([path], size=size).input.shape == (None, *size, 3)
+        return
+    with pytest.raises(ParameterError, match=f"input 'x' .*{message}"):
+        converters.read_network([path], size=size)
 
 
 # ---- Regressors ----------------------------------------------------------------------------------------------------
@@ -484,6 +588,17 @@ def test_a_vectorizer_before_the_network_is_left_out(read: str, tmp_path: Path) 
 
 
 # ---- Files that are damaged or something else ----------------------------------------------------------------------
+
+
+def test_the_message_of_a_package_alone_is_named(tmp_path: Path) -> None:
+    """A model.mlmodel that was copied out of its package lacks the file of its weights."""
+    package = program().saved(tmp_path / "photos.mlpackage")
+    alone = tmp_path / "model.mlmodel"
+    alone.write_bytes((package / "Data" / "com.apple.CoreML" / "model.mlmodel").read_bytes())
+    with pytest.raises(
+        WeightsError, match=r"weights are in another file, 'weights/weight.bin': give the package"
+    ):
+        converters.read_network([alone])
 
 
 def test_a_package_as_a_file_is_named(tmp_path: Path) -> None:

@@ -39,7 +39,9 @@ def layer_names(graph: Any, activations: Mapping[str, str]) -> dict[str, str]:
         graph: the ONNX graph. The `doc_string` of each node is the name of its layer.
         activations: the kind of activation by the results of the nodes that compute it.
     """
-    outputs = {entry.name for entry in graph.output}
+    ends = result_names(graph)
+    outputs = {entry.name for entry in graph.output} | set(ends)
+    at_end = set(ends.values())
     sizes = {entry.name: math.prod(entry.dims) for entry in graph.initializer}
     readers: dict[str, set[str]] = {}
     for node in graph.node:
@@ -52,10 +54,28 @@ def layer_names(graph: Any, activations: Mapping[str, str]) -> dict[str, str]:
         flattens = node.op_type == "Flatten" or (
             node.op_type == "Reshape" and readers.get(node.output[0]) == {"Flatten"}
         )
-        if node.doc_string and not flattens and outputs.isdisjoint(node.output):
+        if node.doc_string not in ("", *at_end) and not flattens and outputs.isdisjoint(node.output):
             layers.setdefault(node.doc_string, []).append(node)
     named = {_named(nodes, activations, sizes).output[0]: layer for layer, nodes in layers.items()}
-    return named | {name: name for name in outputs}
+    return named | {name: ends.get(name, name) for name in outputs}
+
+
+def result_names(graph: Any) -> dict[str, str]:
+    """Return the names of layers whose last operator computes an output, by the result of this operator.
+
+    The reader names the layer that computes an output after the output, so the output has the layer's name in the file.
+    An ONNX graph ends in an Identity for each output, which the file does not need. An output stays an operator of its
+    own if it is an input, a constant, one of several results, or equal to another output.
+    """
+    makers = {name: node for node in graph.node for name in node.output}
+    names: dict[str, str] = {}
+    for entry in graph.output:
+        end = makers[entry.name]
+        maker = makers.get(end.input[0])
+        is_alone = maker is not None and len(maker.output) == 1 and end.input[0] not in names
+        if end.op_type == "Identity" and is_alone and end.doc_string:
+            names[end.input[0]] = end.doc_string
+    return names
 
 
 def _named(nodes: Sequence[Any], activations: Mapping[str, str], sizes: Mapping[str, int]) -> Any:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mpscnn.converters.affine import EPSILON, VARIANCE
 from mpscnn.converters.coreml.photo_scaling import BIASED, SCALED
-from mpscnn.converters.coreml_writer.names import layer_names
+from mpscnn.converters.coreml_writer.names import layer_names, result_names
 from mpscnn.converters.coreml_writer.operator import Operator
 from mpscnn.converters.coreml_writer.operators import OPERATORS
 from mpscnn.converters.coreml_writer.probabilities import Probabilities
@@ -71,6 +71,8 @@ class ProgramBuilder:
             for name, shape in shapes.items():
                 self._input(tools, name, names[name], shape, preprocess if len(shapes) == 1 else None)
             self._layer_names = layer_names(graph, activations)
+            self._results = result_names(graph)
+            self._given_names: dict[str, str] = {}  # the names of operations by the results of the ONNX graph
             for node in graph.node:
                 self._add(node)
             if self._unsupported:
@@ -96,7 +98,10 @@ class ProgramBuilder:
 
     def _name_of(self, node: Any) -> str:
         layer = self._layer_names.get(node.output[0])
-        return self._free(_PART) if layer is None else self._kept_name(layer)
+        if layer is None:
+            return self._free(_PART)
+        self._given_names[node.output[0]] = made = self._kept_name(layer)
+        return made
 
     def _kept_name(self, name: str) -> str:
         """Return a unique name, with only the characters that Core ML allows, that is kept in the file."""
@@ -163,6 +168,10 @@ class ProgramBuilder:
         if missing:
             return  # an input comes from a layer that is not supported; the error names that layer
         inputs = [self._values[name] if name else None for name in node.input]
+        if node.op_type == "Identity" and node.input[0] in self._results:
+            self._values[node.output[0]] = inputs[0]
+            self._given_names[node.output[0]] = self._given_names[node.input[0]]
+            return
         if node.op_type == "Shape":
             counted = slice(attributes.get("start"), attributes.get("end"))
             self._values[node.output[0]] = np.asarray(self._values[node.input[0]].shape[counted], np.int64)
@@ -202,13 +211,15 @@ class ProgramBuilder:
             raise UnsupportedError(
                 f"{self._origin}: its output {quote_name(name)} is a constant, which Core ML does not have"
             )
-        own = self._kept_name(name) if self._names.is_free(name) else name
+        own = self._given_names.get(name) or self._kept_name(name)
         if self._probabilities is not None and self._probabilities.are_added:
             mb = _WithNames(self._mb, lambda: self._free(_PART))
             return self._probabilities.added(mb, value, self._kept_name(f"{own}_probabilities"))
-        if value.op is None:
-            return self._mb.identity(x=value, name=own)
-        return value
+        if value.name == own:
+            return value
+        if any(operation.name == own for operation in self._function.operations):
+            own = self._kept_name(own)
+        return self._mb.identity(x=value, name=own)
 
 
 class _WithNames:
