@@ -180,9 +180,9 @@ class Values:
 
     def integers(self, name: str, what: str) -> list[int]:
         """Return a constant of whole numbers as a list; see `Constants.integers`."""
-        if not self._contexts:
+        if self._context is None:
             raise UnsupportedError("it has no inputs")
-        return self._contexts[0].constants.integers(name, what)
+        return self._context.constants.integers(name, what)
 
     def element(self, name: str) -> int:
         """Return ONNX' number of a tensor's element type."""
