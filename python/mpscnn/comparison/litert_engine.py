@@ -64,24 +64,26 @@ class LitertEngine:
     For a detector, the results are boxes and scores before the suppression.
 
     Args:
-        path: the file.
+        path: the file, or for `content` its name.
         quick: use LiteRT's fast kernels, without fusing operators, instead of the reference kernels.
+        content: the bytes of a file that mpscnn has written without the choice of a detector's boxes.
     """
 
-    def __init__(self, path: Path, *, quick: bool = False) -> None:
+    def __init__(self, path: Path, *, quick: bool = False, content: bytes | None = None) -> None:
         from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
         kernels = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES if quick else OpResolverType.BUILTIN_REF
         try:
             self._interpreter = Interpreter(
-                str(path),
+                None if content is not None else str(path),
+                model_content=content,
                 experimental_op_resolver_type=kernels,
                 experimental_preserve_all_tensors=True,
             )
             self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise WeightsError(f"{path}: LiteRT cannot read it: {error}") from error
-        self._path = path
+        self._heads = own_heads(path) if content is None else []
         self._details = self._interpreter.get_input_details()
         self.title = f"{path.name} (LiteRT)"
         self.precision = "int8" if self._computes_in_integers() else "float32"
@@ -120,8 +122,8 @@ class LitertEngine:
         operators = interpreter._get_ops_details()
         if operators and operators[-1]["op_name"] == OPERATOR:
             read = [int(index) for index in operators.pop()["inputs"][:2]]
-            heads = own_heads(self._path)
-            outputs = [next(i for i in names if names[i] == name) for name in heads] if heads else read
+            own = [next(i for i in names if names[i] == name) for name in self._heads]
+            outputs = own or read
         values, inputs_of = [], {}
         for operator in operators:
             index, kind = operator["outputs"][0], operator["op_name"]

@@ -26,7 +26,9 @@ from mpscnn.model import Model
 #: The words allowed after "@".
 DEVICES = ("cpu", "metal")
 PRECISIONS: tuple[PrecisionName, ...] = ("float32", "float16", "bfloat16")
-ENGINES = ("mpscnn", "onnxruntime", "coreml")
+ENGINES = ("mpscnn", "onnxruntime", "litert", "coreml")
+#: The engines for which the network is written, with the suffix of their files.
+WRITTEN = {"onnxruntime": ".onnx", "litert": ".tflite"}
 
 # The suffixes of files with PyTorch's weights.
 _STATE_DICTS = (".pth", ".pt", ".safetensors")
@@ -42,6 +44,7 @@ class Side:
         preprocess: the preprocessing for photos, if it is known.
         outputs: tensors of an ONNX file to stop at; empty: its outputs.
         signature: the signature of a SavedModel; None: its default.
+        exported: the engine of `WRITTEN` for which the network is written; empty: mpscnn runs it.
         quick: run a TensorFlow Lite file with LiteRT's fast kernels instead of its reference kernels.
     """
 
@@ -51,7 +54,7 @@ class Side:
     module: Any = None
     device: str = "cpu"
     precision: PrecisionName = "float32"
-    exported: bool = False
+    exported: str = ""
     preprocess: Mapping[str, Any] | str | None = None
     outputs: tuple[str, ...] = ()
     signature: str | None = None
@@ -82,7 +85,8 @@ class Side:
             return TorchEngine(self.module, shapes)
         if self.exported:
             assert self.network is not None
-            return _exported(self.network, self.name, size, self.precision)
+            write = _in_litert if self.exported == "litert" else _in_onnxruntime
+            return write(self.network, self.name, size, self.precision)
         if self.network is not None:
             return NativeEngine(self.network, self.name, device=self.device, precision=self.precision)
         assert self.path is not None
@@ -202,13 +206,13 @@ def _named(text: str) -> Side:
             raise WeightsError(f"{path}: cannot be read: there is no such file")
         return Side(None, path.name, path)
     foreign = engine_key(path) in REFERENCE_ENGINES
-    own = foreign and engine == "onnxruntime" and path.suffix.lower() == ".onnx"
-    if engine == "onnxruntime" and device != "cpu":
-        raise ParameterError(f"compare: {text!r}: onnxruntime runs on the CPU here, not on {device}")
+    own = foreign and engine in WRITTEN and path.suffix.lower() == WRITTEN[engine]
+    if engine in WRITTEN and device != "cpu":
+        raise ParameterError(f"compare: {text!r}: {engine} runs on the CPU here, not on {device}")
     if own and precision:
-        raise ParameterError(f"compare: {text!r}: onnxruntime runs the file in its own precision")
-    if engine == "onnxruntime" and precision == "bfloat16":
-        raise ParameterError(f"compare: {text!r}: networks are written as ONNX in float32 or float16")
+        raise ParameterError(f"compare: {text!r}: {engine} runs the file in its own precision")
+    if engine in WRITTEN and precision == "bfloat16":
+        raise ParameterError(f"compare: {text!r}: {WRITTEN[engine]} files are written in float32 or float16")
     if foreign and not options:
         if not path.exists():
             raise WeightsError(f"{path}: cannot be read: there is no such file")
@@ -224,11 +228,11 @@ def _named(text: str) -> Side:
         core = open_model(model_path(name))
         model = Model(core, device="cpu")
         network, preprocess = model.network, model.preprocess
-    exported = engine == "onnxruntime"
+    exported = engine if engine in WRITTEN else ""
     return Side(network, path.name, path, None, device, precision or "float32", exported, preprocess)
 
 
-def _exported(network: Network, name: str, size: tuple[int, int] | None, precision: str) -> Engine:
+def _in_onnxruntime(network: Network, name: str, size: tuple[int, int] | None, precision: str) -> Engine:
     """Return onnxruntime for a network of mpscnn, which is written as ONNX."""
     for module in ("onnx", "onnxruntime"):
         if importlib.util.find_spec(module) is None:
@@ -237,3 +241,15 @@ def _exported(network: Network, name: str, size: tuple[int, int] | None, precisi
     from mpscnn.converters.onnx_writer.export import to_onnx
 
     return OnnxEngine(to_onnx(network, size=size, layout="nchw", dtype=precision), name)
+
+
+def _in_litert(network: Network, name: str, size: tuple[int, int] | None, precision: str) -> Engine:
+    """Return LiteRT for a network of mpscnn, which is written as a TensorFlow Lite file."""
+    if reason := missing_engine(Path(f"{name}{WRITTEN['litert']}")):
+        raise UnsupportedError(f"{name}@litert: {reason}")
+    from mpscnn.comparison.litert_engine import LitertEngine
+    from mpscnn.converters.tflite_writer.export import to_tflite
+
+    plain = network.copy()
+    plain.detection = None  # the raw outputs are compared
+    return LitertEngine(Path(name), content=to_tflite(plain, size=size, dtype=precision))

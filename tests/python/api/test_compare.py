@@ -161,6 +161,22 @@ def test_precisions(model: Path) -> None:
     assert not mpscnn.compare(f"{model}@float16", str(model), tolerance=1e-6).equal
 
 
+def test_litert_runs_networks_that_are_written_for_it(model: Path, tmp_path: Path) -> None:
+    pytest.importorskip("ai_edge_litert", reason="LiteRT is not installed")
+    found = mpscnn.compare(f"{model}@litert", str(model))
+    assert found.equal
+    halves = mpscnn.compare(f"{model}@litert@float16", str(model))
+    assert 0.0 < halves.worst.relative_error < 0.01
+    mpscnn.load(model).save(tmp_path / "one.tflite")
+    for given, message in {
+        f"{tmp_path / 'one.tflite'}@litert@float16": "in its own precision",
+        f"{model}@litert@bfloat16": "float32 or float16",
+        f"{model}@litert@metal": "on the CPU",
+    }.items():
+        with pytest.raises(mpscnn.ParameterError, match=message):
+            mpscnn.compare(given, str(model))
+
+
 def test_precisions_of_onnxruntime(model: Path, tmp_path: Path) -> None:
     """A network is written in the named precision. A file keeps its own precision."""
     pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
