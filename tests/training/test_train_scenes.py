@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+import shutil
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from training.labelled_scenes import LABELS, Scenes, write_scenes
 
 import mpscnn
 from mpscnn import ParameterError, SceneAugmentation, UnsupportedError
+from mpscnn.training.scenes.source import read_objects
 
 SMALL: dict[str, Any] = {"epochs": 2, "batch_size": 4, "size": (32, 48), "threads": 1}
 
@@ -219,6 +222,52 @@ def test_the_loss_of_a_detector_has_parameters(scenes: Scenes) -> None:
         for weight in (9, 1)
     )
     assert heavy.history.losses[0] > plain.history.losses[0]
+
+
+@pytest.fixture(scope="module")
+def parts(scenes: Scenes, tmp_path_factory: pytest.TempPathFactory) -> Scenes:
+    """Return the scenes with the photos and labels of each part in a folder or file of its own."""
+    folder = tmp_path_factory.mktemp("parts")
+    dataset = json.loads(scenes.coco.read_text())
+    coco = folder / "coco"
+    coco.mkdir()
+    for name, numbers in {"train2017": range(6), "val2017": range(6, 9), "test": range(9, 10)}.items():
+        for place in (scenes.photos, scenes.voc, scenes.yolo, scenes.masks):
+            (folder / place.name / name).mkdir(parents=True)
+            for number in numbers:
+                for file in place.glob(f"{number:02}.*"):
+                    shutil.copy(file, folder / place.name / name)
+        images = [dataset["images"][number] for number in numbers]
+        known = {image["id"] for image in images}
+        annotations = [one for one in dataset["annotations"] if one["image_id"] in known]
+        own = {**dataset, "images": images, "annotations": annotations}
+        (coco / f"instances_{name}.json").write_text(json.dumps(own))
+    for place in (scenes.yolo, scenes.masks):
+        for names in place.glob("*.txt"):
+            if not names.stem.isdecimal():
+                shutil.copy(names, folder / place.name)
+    places = {name: folder / name for name in ("photos", "voc", "yolo", "masks")}
+    return replace(scenes, coco=coco, **places)
+
+
+@pytest.mark.parametrize("form", ["coco", "voc", "yolo", "masks"])
+def test_folders_train_and_val_are_the_parts(parts: Scenes, form: str) -> None:
+    task = "segment" if form == "masks" else "detect"
+    labels = {"masks" if form == "masks" else "annotations": getattr(parts, form)}
+    options = SMALL | {"epochs": 1}
+    model = mpscnn.train(parts.photos, tiny(), task=task, **labels, **options)  # type: ignore[arg-type]
+    assert model.report.evaluation.images == 3
+    with pytest.raises(ParameterError, match="the photos in val are for validation"):
+        mpscnn.train(parts.photos, tiny(), task=task, validation=0.5, **labels, **options)  # type: ignore[arg-type]
+
+
+def test_coco_files_of_parts_that_are_refused(parts: Scenes, tmp_path: Path) -> None:
+    for name, message in (("captions", "is not the only file"), ("val", "has no .json file for train")):
+        folder = tmp_path / name
+        folder.mkdir()
+        shutil.copy(parts.coco / "instances_val2017.json", folder / f"{name}.json")
+        with pytest.raises(ParameterError, match=message):
+            read_objects(parts.photos, folder)
 
 
 def test_options_of_other_tasks(scenes: Scenes, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from mpscnn._private.files import convert_read_errors, is_folder
 from mpscnn.errors import ImageError
 
-__all__ = ["SplitFolders", "find_splits", "require_no_splits", "visible_folders"]
+__all__ = ["SplitFolders", "find_splits", "require_no_splits", "split_kind", "visible_folders"]
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
 #: The names of splits, in lower case.
@@ -93,6 +93,11 @@ def require_no_splits(folder: Path, classes: Sequence[Path]) -> None:
                 f"{entry}: {_listed([one.name for one in inner])} are parts of a split data set within a class; "
                 "put the classes into the splits, such as train/cat"
             )
+
+
+def split_kind(name: str) -> str | None:
+    """Return the split that a name means: TRAIN, VALIDATION or TEST, also with a year as in "train2017"; or None."""
+    return _SPLITS.get(name.casefold().rstrip("0123456789"))
 
 
 def _kind(entry: Path) -> str:

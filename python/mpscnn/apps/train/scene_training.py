@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -25,11 +25,12 @@ from mpscnn.training.classifier import Progress, history_of
 from mpscnn.training.own_loss import Loss
 from mpscnn.training.run_folder import RunChoices
 from mpscnn.training.scenes.feature_maps import feature_maps
-from mpscnn.training.scenes.labelled import LabelledObjects, LabelledPhoto
-from mpscnn.training.scenes.masks import MaskedPhotos, read_masks
+from mpscnn.training.scenes.labelled import LabelledPhoto
+from mpscnn.training.scenes.masks import MaskedPhoto, MaskedPhotos, read_masks
 from mpscnn.training.scenes.networks import detector_of, segmenter_of
 from mpscnn.training.scenes.photos import MaskPhotos, ObjectPhotos
 from mpscnn.training.scenes.source import read_objects
+from mpscnn.training.scenes.splits import split_by_folder
 from mpscnn.training.scenes.tasks import DetectorTask, SceneTask, SegmenterTask
 from mpscnn.training.scenes.training import SceneOptions, SceneTraining
 from mpscnn.training.scenes.views import SceneAugmentation
@@ -40,7 +41,7 @@ _ABOUT = ("license", "source")
 #: The sides of a classifier's input, if it becomes a detector or segmenter: the smaller one for classifiers of small
 #: photos, whose last feature map has a stride below 16.
 _SIZE, _SMALL_SIZE, _LARGE_STRIDE = 320, 160, 4
-_Photo = TypeVar("_Photo")
+_Photo = TypeVar("_Photo", LabelledPhoto, MaskedPhoto)
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,9 @@ class ScenesTraining:
         objects = read_objects(source.photos, source.labels)
         held = None
         if source.validation_labels is not None:
-            held = _numbered_like(read_objects(source.photos, source.validation_labels), objects, source)
+            held = read_objects(source.photos, source.validation_labels).numbered_like(
+                objects.labels, str(source.validation_labels)
+            )
         training, held_photos = self._split(source, objects.photos, None if held is None else held.photos)
         size = self._size()
         boxes = np.concatenate([_fractions(photo) for photo in training])
@@ -187,6 +190,10 @@ class ScenesTraining:
             if source.validation is not None:
                 raise ParameterError("validation: other annotations are for validation; leave the share out")
             return list(photos), list(held)
+        if (parts := split_by_folder(Path(os.fspath(source.photos)), photos)) is not None:
+            if source.validation is not None:
+                raise ParameterError("validation: the photos in val are for validation; leave the share out")
+            return parts
         share = DEFAULT_SHARE if source.validation is None else source.validation
         if not is_finite_number(share) or not 0 < share < 1:
             raise ParameterError(
@@ -252,13 +259,3 @@ def _fractions(photo: LabelledPhoto) -> NDArray[np.float64]:
     if photo.size == (0, 0):
         return photo.boxes[:0]
     return photo.boxes if photo.size is None else photo.boxes / np.tile(photo.size, 2)
-
-
-def _numbered_like(held: LabelledObjects, objects: LabelledObjects, source: SceneSource) -> LabelledObjects:
-    """Return the photos for validation with the class numbers of those for training."""
-    if set(held.labels) - set(objects.labels):
-        unknown = ", ".join(sorted(set(held.labels) - set(objects.labels)))
-        raise ParameterError(f"{source.validation_labels}: the classes {unknown} are not in {source.labels}")
-    numbers = np.array([objects.labels.index(label) for label in held.labels], np.int64)
-    photos = [replace(photo, classes=numbers[photo.classes]) for photo in held.photos]
-    return objects.with_photos(photos)

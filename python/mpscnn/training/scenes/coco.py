@@ -13,9 +13,10 @@ from mpscnn._private.json_text import parse_json
 from mpscnn._private.names import first_repeated
 from mpscnn.errors import ParameterError
 from mpscnn.training.scenes.labelled import LabelledObjects, ObjectList, fail, find_photo
+from mpscnn.training.split_folders import TRAIN, split_kind, visible_folders
 from mpscnn.vision.photo_file import MAX_SIDE
 
-__all__ = ["read_coco", "read_coco_file"]
+__all__ = ["read_coco", "read_coco_file", "read_coco_parts"]
 
 _FIELDS = {
     "images": ("id", "file_name"),
@@ -97,6 +98,31 @@ def read_coco(folder: Path, path: Path) -> LabelledObjects:
         found = find_photo(folder, image["file_name"], place)
         photos.append(lists[image["id"]].photo(found, place, _size(image, place) or (0, 0)))
     return LabelledObjects(tuple(names), tuple(photos))
+
+
+def read_coco_parts(folder: Path, annotations: Path) -> LabelledObjects:
+    """Return the photos of several COCO files with their objects, such as instances_train2017.json and val.json.
+
+    Args:
+        folder: the folder with the photos, or with folders such as train2017 and val2017 for the files.
+        annotations: the folder of the files. If some begin with "instances_", others are not read.
+
+    Raises the errors of `read_coco`. ParameterError: two files are for one part, none is for training, or a class is in
+    no file for training.
+    """
+    files = sorted(annotations.glob("instances_*.json")) or sorted(annotations.glob("*.json"))
+    roots = {split_kind(entry.name): entry for entry in visible_folders(folder)}
+    parts: dict[str, LabelledObjects] = {}
+    for file in files:
+        kind = next(filter(None, map(split_kind, file.stem.split("_"))), None)
+        if kind is None or kind in parts:
+            fail(file, f"is not the only file of {annotations} for train, val or test, by its name")
+        parts[kind] = read_coco(roots.get(kind, folder), file)
+    if TRAIN not in parts:
+        fail(annotations, "has no .json file for train")
+    labels = parts[TRAIN].labels
+    same = [found.numbered_like(labels, f"{annotations}: {kind}") for kind, found in parts.items()]
+    return LabelledObjects(labels, tuple(photo for found in same for photo in found.photos))
 
 
 def _size(image: Mapping[str, Any], place: str) -> tuple[int, int] | None:

@@ -50,6 +50,17 @@ class LabelledObjects:
     labels: tuple[str, ...]
     photos: tuple[LabelledPhoto, ...]
 
+    def numbered_like(self, labels: Sequence[str], place: str) -> LabelledObjects:
+        """Return the same objects with the class numbers of other annotations.
+
+        Raises ParameterError if a class is not among their labels; `place` names these annotations in the message.
+        """
+        if unknown := sorted({*self.labels} - {*labels}):
+            fail(place, f"has classes that the annotations for training lack: {', '.join(unknown)}")
+        numbers = np.array([labels.index(label) for label in self.labels], np.int64)
+        photos = tuple(replace(photo, classes=numbers[photo.classes]) for photo in self.photos)
+        return LabelledObjects(tuple(labels), photos)
+
     def with_photos(self, photos: Sequence[LabelledPhoto]) -> LabelledObjects:
         """Return other photos with the same classes."""
         return replace(self, photos=tuple(photos))

@@ -6,7 +6,7 @@ from os import PathLike, fspath
 from pathlib import Path
 
 from mpscnn._private.files import is_folder
-from mpscnn.training.scenes.coco import read_coco
+from mpscnn.training.scenes.coco import read_coco, read_coco_parts
 from mpscnn.training.scenes.labelled import LabelledObjects, fail
 from mpscnn.training.scenes.voc import read_voc
 from mpscnn.training.scenes.yolo import read_yolo
@@ -19,8 +19,8 @@ def read_objects(photos: str | PathLike[str], annotations: str | PathLike[str]) 
 
     Args:
         photos: the folder with the photos.
-        annotations: a .json file of COCO, a folder of .xml files of VOC, or a folder of .txt files or a data.yaml of
-            YOLO.
+        annotations: a .json file of COCO or a folder with one for each part, a folder of .xml files of VOC, or a folder
+            of .txt files or a data.yaml of YOLO.
 
     Raises:
         ParameterError: there are no such annotations, they have no object, or an entry is wrong. The message names the
@@ -38,6 +38,8 @@ def read_objects(photos: str | PathLike[str], annotations: str | PathLike[str]) 
         fail(path, "is neither a folder nor a .json or .yaml file, or does not exist")
     elif any(path.rglob("*.xml")):
         found = read_voc(folder, path)
+    elif any(path.glob("*.json")) and not any(path.rglob("*.txt")):
+        found = read_coco_parts(folder, path)
     else:
         found = read_yolo(folder, path)
     if not found.photos:

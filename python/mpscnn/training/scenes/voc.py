@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from xml.etree import ElementTree
@@ -32,7 +33,12 @@ def read_voc(folder: Path, annotations: Path) -> LabelledObjects:
     read = [(path, _parsed(path)) for path in sorted(annotations.rglob("*.xml"))]
     names = sorted({_text(one, "name", path) for path, root in read for one in root.findall("object")})
     numbers = {name: number for number, name in enumerate(names)}
-    photos = [_photo(folder, path, root, numbers) for path, root in read]
+    photos = [
+        _photo(
+            _folder_of_photo(folder, path.relative_to(annotations).parent, root, path), path, root, numbers
+        )
+        for path, root in read
+    ]
     return LabelledObjects(tuple(names), tuple(photos))
 
 
@@ -50,6 +56,13 @@ def _parsed(path: Path) -> ElementTree.Element:
     if root.tag != "annotation":
         fail(path, f"begins with <{root.tag}>; VOC's annotations begin with <annotation>")
     return root
+
+
+def _folder_of_photo(folder: Path, inner: Path, root: ElementTree.Element, path: Path) -> Path:
+    """Return the folder with a file's photo: the folder at the place of the file's own, such as train, or `folder`."""
+    own = folder / inner
+    photo = own / _text(root, "filename", path)
+    return own if inner.parts and os.path.isfile(photo) else folder  # noqa: PTH113 - the name may be too long
 
 
 def _photo(folder: Path, path: Path, root: ElementTree.Element, numbers: dict[str, int]) -> LabelledPhoto:
