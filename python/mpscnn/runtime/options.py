@@ -149,7 +149,7 @@ class CompileOptions(_Options):
         'where to compute: "cpu", "metal" (the default GPU), or a GPU by name or registry id, such as '
         "'metal:Apple M2'; `mpscnn.devices` lists them. "
         '"auto" is the device that the environment variable MPSCNN_DEVICE names; without it a GPU that passed its '
-        "self-check, can run every layer and ran the network faster than the CPU did (docs/metal.md, Preflights); "
+        "self-check, can run every layer and ran the network faster than the CPU did; "
         "otherwise the CPU.",
     )
     precision: PrecisionName = _option(
