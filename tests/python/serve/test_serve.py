@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -450,6 +451,15 @@ def test_requests_computed_together_get_their_own_answers(
         content = {name: value for name, value in answer.json.items() if not name.endswith("milliseconds")}
         expected = json.loads(json.dumps(found(models[task].predict(photo))))
         assert content == {"model": task, **expected}
+
+
+def test_the_documentation_lists_all_metrics(service: Service) -> None:
+    text = service.request("/metrics").body.decode()
+    kinds = dict(re.findall(r"^# TYPE (mpscnn_\w+) (\w+)$", text, re.MULTILINE))
+    page = (Path(__file__).parents[3] / "docs" / "serve.md").read_text("utf-8")
+    rows = re.findall(r"^\| (`mpscnn_.+?) \| (counter|histogram|gauge) \|", page, re.MULTILINE)
+    listed = {name: kind for names, kind in rows for name in re.findall(r"\w+", names)}
+    assert listed == {name: kind for name, kind in kinds.items() if not name.endswith("_created")}
 
 
 def test_metrics_count_requests(service: Service, photo: bytes) -> None:
