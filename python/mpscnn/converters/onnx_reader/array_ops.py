@@ -8,6 +8,7 @@ from typing import NoReturn
 import numpy as np
 
 from mpscnn.converters.budget import Cost
+from mpscnn.converters.constant import Constant
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.onnx_reader.constant_operators import axes_after
 from mpscnn.converters.onnx_reader.context import Border, Context, Expanded, Handler
@@ -85,22 +86,14 @@ def _expand(c: Context, node: Node) -> None:
         ]
         for numbers, extents in zip(shapes, x.trial_shapes(), strict=True)
     )
-    expanded = c.merged.expanded[node.outputs[0]] = Expanded(x, (low, high))
-    c.known.deferred[node.outputs[0]] = node, lambda: _tiled(*expanded)
+    shape = Constant.of_extents((low, high), c.constants.budget)
 
+    def repeated() -> FileTensor:
+        y = x.broadcast_to(shape)
+        return y.mark_as_integers() if x.whole_numbers else y
 
-def _tiled(x: FileTensor, shapes: tuple[list[int], list[int]]) -> FileTensor:
-    """Repeat a tensor along axes of extent 1, so that it gets a shape."""
-    stated = x.trial_shapes()
-    times = [
-        [1 if number == extent else number for number, extent in zip(numbers, extents, strict=True)]
-        for numbers, extents in zip(shapes, stated, strict=True)
-    ]
-    fits = all(count == 1 or extent == 1 for count, extent in zip(times[1], stated[1], strict=True))
-    if times[0] != times[1] or not fits:
-        raise UnsupportedError(f"repeats {x.shown} to {tuple(shapes[1])}, which is not supported")
-    y = x.tile(times[1])
-    return y.mark_as_integers() if x.whole_numbers else y
+    c.merged.expanded[node.outputs[0]] = Expanded(x, (low, high))
+    c.known.deferred[node.outputs[0]] = node, repeated
 
 
 def _aligned(c: Context, node: Node) -> Value:
