@@ -242,7 +242,7 @@ def test_all_nodes_that_cannot_be_converted_are_named_at_once() -> None:
         [
             node("Det", ["x"], "a"),
             node("Relu", ["a"], "b"),
-            node("LSTM", ["b", "w"], "l", hidden_size=1, input_forget=1),
+            node("GRU", ["b", "w"], "l", hidden_size=1, clip=1.0),
             node("MaxPool", ["x"], ["m", "i"], kernel_shape=[2, 2], storage_order=1),
             node("Identity", ["i"], "j"),
             node("NonMaxSuppression", ["b", "m"], "s"),
@@ -258,7 +258,7 @@ def test_all_nodes_that_cannot_be_converted_are_named_at_once() -> None:
     assert "5 layers cannot be converted" in text
     for part in (
         "'a' (Det)",
-        "'l' (LSTM): with coupled gates",
+        "'l' (GRU): with limits of its sums",
         "'m' (MaxPool): positions",
         "'s', 't' (NonMax",
     ):
@@ -305,6 +305,8 @@ def test_a_graph_that_contradicts_itself() -> None:
         read(made)
 
 
-def test_opsets_that_are_too_old_say_what_to_do() -> None:
-    with pytest.raises(UnsupportedError, match=r"opset 6.*version_converter"):
-        read(model([node("Relu", ["x"])], IMAGE, opset=6))
+def test_a_file_must_state_the_opset_of_its_operators() -> None:
+    made = small()
+    made.opset_import[0].domain = "other"
+    with pytest.raises(UnsupportedError, match="states no opset"):
+        read(made)
