@@ -7,7 +7,7 @@ none of PyObjC's packages is imported here.
 from __future__ import annotations
 
 import ctypes
-import sys
+import platform
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -85,7 +85,7 @@ class Planes:
 
 @cache
 def _libraries() -> tuple[ctypes.CDLL, ...]:
-    if sys.platform != "darwin":
+    if platform.system() != "Darwin":
         return ()
     folder = "/System/Library/Frameworks"
     return tuple(ctypes.CDLL(f"{folder}/{name}.framework/{name}") for name in _FRAMEWORKS)
@@ -154,7 +154,7 @@ class _Locked:
         memory = (ctypes.c_uint8 * (row_bytes * (height - 1) + width * pixel_bytes)).from_address(address)
         memory.locked = self  # type: ignore[attr-defined]
         shape, strides = (height, width, pixel_bytes), (row_bytes, pixel_bytes, 1)
-        array: Plane = np.ndarray(shape, np.uint8, memory, strides=strides)
+        array: Plane = np.ndarray(shape, np.uint8, memoryview(memory), strides=strides)
         array.flags.writeable = False
         return array if pixel_bytes > 1 else array[:, :, 0]
 
