@@ -34,3 +34,10 @@ def convolution(x: Any, weight: Any, bias: Any, attributes: dict[str, Any]) -> t
         result += bias
         magnitude += np.abs(bias)
     return result, magnitude
+
+
+def channels_first(x: Any, weight: Any, **attributes: Any) -> Any:
+    """Return the convolution of images (n, channels, rows, columns) and kernels (outputs, channels, rows, columns)."""
+    sizes = {"kernel_height": weight.shape[2], "kernel_width": weight.shape[3], **attributes}
+    result, _ = convolution(np.moveaxis(x, 1, -1), np.moveaxis(weight, 1, -1), None, sizes)
+    return np.moveaxis(result, -1, 1)

@@ -10,6 +10,7 @@ import pytest
 from agreement import computed
 from converters.caffe_writer import Blobs, image, layer, write
 from numpy.typing import NDArray
+from reference.convolution import channels_first
 
 import mpscnn
 from mpscnn import converters
@@ -109,21 +110,6 @@ def test_global_pooling(tmp_path: Path) -> None:
     )
 
 
-def convolved(x: Array, kernel: Array, stride: int, dilation: int, groups: int) -> Array:
-    filters, inputs, height, width = kernel.shape
-    rows = (x.shape[2] - (height - 1) * dilation - 1) // stride + 1
-    columns = (x.shape[3] - (width - 1) * dilation - 1) // stride + 1
-    y = np.zeros((len(x), filters, rows, columns))
-    for f in range(filters):
-        first = f * groups // filters * inputs
-        for i in range(inputs):
-            for row in range(height):
-                for column in range(width):
-                    part = x[:, first + i, row * dilation :, column * dilation :]
-                    y[:, f] += kernel[f, i, row, column] * part[:, ::stride, ::stride][:, :rows, :columns]
-    return y
-
-
 @pytest.mark.parametrize(
     ("parameters", "shape", "stride", "dilation", "groups"),
     [
@@ -137,7 +123,8 @@ def test_convolutions(
 ) -> None:
     x, kernel, bias = random(2, 4, 9, 8), random(*shape, seed=1), random(shape[0], seed=2)
     text = image(*x.shape) + layer("Convolution", "y", "data", f"convolution_param {{ {parameters} }}")
-    expected = convolved(x, kernel, stride, dilation, groups) + bias.reshape(1, -1, 1, 1)
+    steps = {"stride_y": stride, "stride_x": stride, "dilation_y": dilation, "dilation_x": dilation}
+    expected = channels_first(x, kernel, groups=groups, **steps) + bias.reshape(1, -1, 1, 1)
     np.testing.assert_allclose(
         result(tmp_path, text, x, {"y": [kernel, bias]}), expected, rtol=1e-4, atol=1e-5
     )

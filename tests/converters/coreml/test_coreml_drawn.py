@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from converters.coreml.test_coreml_layers import _bilinear, _convolved, _corners, _from_edge, _half_pixel
+from converters.coreml.test_coreml_layers import _bilinear, _corners, _from_edge, _half_pixel
 from converters.coreml.test_coreml_programs import Case, _centred, _compare, _computed, made_of
 from numpy.lib.stride_tricks import sliding_window_view
+from reference.convolution import channels_first
 
 Draw = np.random.Generator
 
@@ -154,15 +155,13 @@ def _convolution(draw: Draw) -> Case:
     operands = {"weight": weight, "bias": bias, "groups": groups, "strides": strides}
     operands |= {"dilations": dilations, "pad_type": "custom", "pad": [*rows, *columns]}
 
+    window = dict(
+        zip(("stride_y", "stride_x", "dilation_y", "dilation_x"), [*strides, *dilations], strict=True)
+    )
+    window |= dict(zip(("pad_top", "pad_bottom", "pad_left", "pad_right"), [*rows, *columns], strict=True))
+
     def expected(x: Any) -> Any:
-        x = np.pad(x, ((0, 0), (0, 0), tuple(rows), tuple(columns)))
-        wide = np.zeros(
-            (*weight.shape[:2], *((k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)))
-        )
-        wide[:, :, :: dilations[0], :: dilations[1]] = weight
-        pairs = zip(np.split(x, groups, 1), np.split(wide, groups, 0), strict=True)
-        made = np.concatenate([_convolved(part, filters) for part, filters in pairs], 1)
-        return made[:, :, :: strides[0], :: strides[1]] + bias.astype(np.float64).reshape(-1, 1, 1)
+        return channels_first(x, weight, groups=groups, **window) + bias.astype(np.float64).reshape(-1, 1, 1)
 
     return Case("conv", operands, expected, (shape,))
 

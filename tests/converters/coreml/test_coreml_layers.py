@@ -11,6 +11,10 @@ import numpy as np
 import pytest
 from converters.coreml_writer import Fill, add, array, image, model, numbers, one_layer, saved, settings
 from numpy.typing import NDArray
+from reference.convolution import channels_first
+from reference.neuron import neuron
+from reference.normalization import layer_normalization
+from reference.softmax import softmax
 
 from mpscnn import converters
 from mpscnn.converters.coreml.neural.indexing import INDEXING
@@ -79,11 +83,11 @@ def _padded(x: Array, mode: str, **more: Any) -> Array:
 
 
 def _sigmoid(x: Array) -> Array:
-    return 1.0 / (1.0 + np.exp(-x))
+    return np.asarray(neuron(x, {"kind": "sigmoid"}))
 
 
 def _gelu(x: Array) -> Array:
-    return 0.5 * x * (1.0 + np.vectorize(math.erf)(x / math.sqrt(2.0)))
+    return np.asarray(neuron(x, {"kind": "gelu"}))
 
 
 def _windows(
@@ -96,24 +100,8 @@ def _windows(
     )
 
 
-def _convolved(x: Array, weight: Array) -> Array:
-    height, width = weight.shape[2:]
-    made = np.zeros((1, weight.shape[0], x.shape[2] - height + 1, x.shape[3] - width + 1))
-    for row in range(made.shape[2]):
-        for column in range(made.shape[3]):
-            part = x[:, :, row : row + height, column : column + width]
-            made[:, :, row, column] = np.einsum("ncij,ocij->no", part, weight)
-    return made
-
-
 def _softmax(x: Array, axis: int) -> Array:
-    exponentials = np.exp(x - x.max(axis, keepdims=True))
-    return exponentials / exponentials.sum(axis, keepdims=True)
-
-
-def _layer_norm(x: Array, gamma: Array, beta: Array, epsilon: float) -> Array:
-    mean, variance = x.mean(-1, keepdims=True), x.var(-1, keepdims=True)
-    return (x - mean) / np.sqrt(variance + epsilon) * gamma + beta
+    return np.moveaxis(softmax(np.moveaxis(x, axis, -1)), -1, axis)
 
 
 def _bilinear(x: Array, height: int, width: int, place: Callable[[int, int, int], float]) -> Array:
@@ -171,11 +159,11 @@ def _convolution(**more: Any) -> Fill:
 
 def _same(x: Array) -> Array:
     """Convolve with a kernel of 3 x 2 and SAME padding. The larger border is at the bottom and on the right."""
-    return _convolved(np.pad(x, ((0, 0), (0, 0), (1, 1), (0, 1))), _FILTERS)
+    return channels_first(np.pad(x, ((0, 0), (0, 0), (1, 1), (0, 1))), _FILTERS)
 
 
 def _same_before(x: Array) -> Array:
-    return _convolved(np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 0))), _FILTERS)
+    return channels_first(np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 0))), _FILTERS)
 
 
 def _transposed(x: Array) -> Array:
@@ -329,11 +317,11 @@ CASES = {
         settings(value=0.5, padAmounts=[0, 0, 0, 7, 6, 0, 0, 0], padToGivenOutputSizeMode=True),
         lambda x: np.pad(x, ((0, 0), (0, 3), (1, 0), (0, 0)), constant_values=0.5),
     ),
-    "convolution": Case("convolution", _convolution(), lambda x: _convolved(x, _FILTERS)),
+    "convolution": Case("convolution", _convolution(), lambda x: channels_first(x, _FILTERS)),
     "convolution, bias": Case(
         "convolution",
         _convolution(hasBias=True, bias=_BIAS),
-        lambda x: _convolved(x, _FILTERS) + _BIAS.reshape(-1, 1, 1),
+        lambda x: channels_first(x, _FILTERS) + _BIAS.reshape(-1, 1, 1),
     ),
     "convolution, same": Case("convolution", _convolution(same={"asymmetryMode": 0}), _same),
     "convolution, same before": Case("convolution", _convolution(same={"asymmetryMode": 1}), _same_before),
@@ -390,7 +378,7 @@ CASES = {
     "layerNormalization": Case(
         "layerNormalization",
         settings(normalizedShape=[6], eps=1e-3, gamma=_SIX, beta=_SIX),
-        lambda x: _layer_norm(x, _SIX, _SIX, 1e-3),
+        lambda x: layer_normalization(x, 1e-3, _SIX, _SIX),
         ((1, 5, 6),),
     ),
     "lessEqual": Case("lessEqual", None, lambda x, y: x <= y, _PLUS),

@@ -11,12 +11,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from converters.coreml.test_coreml_layers import _convolved, _last, _sigmoid, _softmax
+from converters.coreml.test_coreml_layers import _last, _sigmoid, _softmax
 from converters.coreml.test_coreml_programs import TABLE, Case, _inputs
 from converters.coreml_writer import Program
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from reference.convolution import channels_first
 
 from mpscnn import converters
 
@@ -113,7 +114,7 @@ class Step(NamedTuple):
 
 
 def _filtered(x: Array) -> Array:
-    return _convolved(np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1))), _FILTERS.astype(np.float64))
+    return channels_first(np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1))), _FILTERS.astype(np.float64))
 
 
 def _scaled(x: Array) -> Array:

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from converters.coreml.test_coreml_layers import (
     _bilinear,
-    _convolved,
     _corners,
     _from_edge,
     _gelu,
@@ -23,6 +22,7 @@ from converters.coreml.test_coreml_layers import (
 )
 from converters.coreml_writer import Program
 from numpy.typing import NDArray
+from reference.convolution import channels_first
 
 from mpscnn import converters
 from mpscnn.converters.coreml.program.indexing import INDEXING
@@ -136,22 +136,22 @@ CASES = {
     "conv": Case(
         "conv",
         {"weight": _FILTERS, "bias": _FOUR[0][:3]},
-        lambda x: _convolved(x, _FILTERS) + _COLUMN[0][:3],
+        lambda x: channels_first(x, _FILTERS) + _COLUMN[0][:3],
     ),
     "conv, custom": Case(
         "conv",
         {"weight": _FILTERS, "pad_type": "custom", "pad": [1, 0, 2, 1], "strides": [2, 1]},
-        lambda x: _convolved(np.pad(x, ((0, 0), (0, 0), (1, 0), (2, 1))), _FILTERS)[:, :, ::2],
+        lambda x: channels_first(np.pad(x, ((0, 0), (0, 0), (1, 0), (2, 1))), _FILTERS)[:, :, ::2],
     ),
     "conv, same": Case(
         "conv",
         {"weight": _FILTERS, "pad_type": "same"},
-        lambda x: _convolved(np.pad(x, ((0, 0), (0, 0), (1, 1), (0, 1))), _FILTERS),
+        lambda x: channels_first(np.pad(x, ((0, 0), (0, 0), (1, 1), (0, 1))), _FILTERS),
     ),
     "conv, same_lower": Case(
         "conv",
         {"weight": _FILTERS, "pad_type": "same_lower"},
-        lambda x: _convolved(np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 0))), _FILTERS),
+        lambda x: channels_first(np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 0))), _FILTERS),
     ),
     "conv_transpose": Case(
         "conv_transpose", {"weight": _FILTERS.reshape(4, 3, 3, 2), "strides": [2, 2]}, _transposed
@@ -575,14 +575,6 @@ def test_whole_numbers_that_move(kind: str, tmp_path: Path) -> None:
     _compare(_computed(program, [x], tmp_path), moved.get(kind, places[..., :3]))
 
 
-def _dilated(x: NDArray[Any], weight: NDArray[Any], dilation: tuple[int, int]) -> NDArray[Any]:
-    """Convolve with zeros between the weights."""
-    height, width = ((taps - 1) * step + 1 for taps, step in zip(weight.shape[2:], dilation, strict=True))
-    spread = np.zeros((*weight.shape[:2], height, width))
-    spread[:, :, :: dilation[0], :: dilation[1]] = weight
-    return _convolved(x, spread)
-
-
 @pytest.mark.parametrize(
     ("windows", "padding"),
     [
@@ -604,7 +596,7 @@ def test_convolutions_of_blocks(
     (x,) = _inputs([(1, 4, 5, 8)])
     top, bottom, left, right = padding
     padded = np.pad(x.astype(np.float64), ((0, 0), (0, 0), (2 + top, 1 + bottom), (0 + left, 1 + right)))
-    wanted = np.maximum(_dilated(padded, _FILTERS, (2, 3)), 0)[:, :, 1:, :-2]
+    wanted = np.maximum(channels_first(padded, _FILTERS, dilation_y=2, dilation_x=3), 0)[:, :, 1:, :-2]
     _compare(_computed(program, [x], tmp_path), wanted)
 
 
@@ -667,7 +659,9 @@ def test_tables_of_vectors(axis: int, blocks: tuple[int, ...], tmp_path: Path) -
     x = draw.uniform(-2.0, 2.0, (1, weight.shape[1], 5, 6)).astype(np.float32)
     network = converters.read_network([program.saved(tmp_path / "one.mlpackage")])
     found = network.compile(device="cpu").session().run(_last(x))
-    np.testing.assert_allclose(found, _last(_convolved(x.astype(np.float64), weight)), rtol=1e-5, atol=2e-5)
+    np.testing.assert_allclose(
+        found, _last(channels_first(x.astype(np.float64), weight)), rtol=1e-5, atol=2e-5
+    )
 
 
 @pytest.mark.parametrize(
@@ -713,7 +707,7 @@ def test_sparse_weights_with_tables(axis: int | None, tmp_path: Path) -> None:
     program.add("constexpr_lut_to_sparse", "mask numbers", **given)
     program.add("constexpr_sparse_to_dense", "filters", nonzero_data="%numbers", mask="%mask")
     x = draw.uniform(-2.0, 2.0, (1, weight.shape[1], 5, 6)).astype(np.float32)
-    expected = _last(_convolved(x.astype(np.float64), weight))
+    expected = _last(channels_first(x.astype(np.float64), weight))
     np.testing.assert_allclose(_answer_of_filters(program, x, tmp_path), expected, rtol=1e-5, atol=2e-5)
 
 
@@ -735,7 +729,7 @@ def test_sparse_integers(offset: bool, tmp_path: Path) -> None:
     program.add("constexpr_sparse_blockwise_shift_scale", "mask numbers", **given)
     program.add("constexpr_sparse_to_dense", "filters", nonzero_data="%numbers", mask="%mask")
     x = draw.uniform(-2.0, 2.0, (1, 4, 5, 6)).astype(np.float32)
-    expected = _last(_convolved(x.astype(np.float64), weight))
+    expected = _last(channels_first(x.astype(np.float64), weight))
     np.testing.assert_allclose(_answer_of_filters(program, x, tmp_path), expected, rtol=1e-5, atol=5e-5)
 
 

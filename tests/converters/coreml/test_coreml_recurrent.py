@@ -17,6 +17,8 @@ from converters.coreml_writer import Fill, Program, add, array, model, numbers, 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from reference.neuron import neuron
+from reference.recurrent import gru, lstm
 
 from mpscnn import converters
 from mpscnn.converters.unsupported import UnsupportedLayersError
@@ -26,12 +28,8 @@ Array = NDArray[Any]
 Function = Callable[[Array], Array]
 
 
-def _sigmoid(x: Array) -> Array:
-    return np.asarray(1.0 / (1.0 + np.exp(-x)))
-
-
 FUNCTIONS: dict[str, Function] = {
-    "sigmoid": _sigmoid,
+    "sigmoid": lambda x: neuron(x, {"kind": "sigmoid"}),
     "tanh": np.tanh,
     "hard_sigmoid": lambda x: np.clip(0.2 * x + 0.5, 0.0, 1.0),
     "relu": lambda x: np.maximum(x, 0.0),
@@ -68,28 +66,27 @@ def computed(
     reset_after: bool,
 ) -> tuple[Array, list[Array]]:
     """Return all steps in the order of computation, and the last states. x is (steps, sequences, features)."""
-    f, *rest = (FUNCTIONS[name] for name in functions)
-    h, *cells = (state.astype(np.float64) for state in states)
-    steps = []
-    for now in x.astype(np.float64):
-        if kind == "lstm":
-            g, last = rest
-            i, forget, o = (f(weights.sums(gate, now, h)) for gate in "ifo")
-            cells = [forget * cells[0] + i * g(weights.sums("g", now, h))]
-            h = o * last(cells[0])
-        elif kind == "gru":
-            z, r = (f(weights.sums(gate, now, h)) for gate in "zr")
-            if reset_after:
-                of = {role: gates["n"].astype(np.float64) for role, gates in weights.of.items()}
-                product = r * (h @ of["state"].T + of["other"])
-                candidate = now @ of["input"].T + of["bias"] + product
-            else:
-                candidate = weights.sums("n", now, r * h)
-            h = (1.0 - z) * rest[0](candidate) + z * h
-        else:
-            h = f(weights.sums("n", now, h))
-        steps.append(h)
-    return np.stack(steps), [h, *cells]
+    first, *others = (FUNCTIONS[name] for name in functions)
+    cells = []
+    if kind == "rnn":
+        h, steps = states[0].astype(np.float64), np.zeros((*x.shape[:2], states[0].shape[-1]))
+        for place, now in enumerate(x.astype(np.float64)):
+            steps[place] = h = first(weights.sums("n", now, h))
+    elif kind == "lstm":
+        own = {"input": weights.joined("input", "ifog").T, "recurrent": weights.joined("state", "ifog").T}
+        own["bias"] = weights.joined("bias", "ifog")
+        h, c = states
+        found, cell = lstm(
+            x.swapaxes(0, 1), own, hidden=h, cell=c, gate=first, candidate=others[0], output=others[1]
+        )
+        steps, cells = found.swapaxes(0, 1), [cell]
+    else:
+        own = {"input": weights.joined("input", "zrn").T, "recurrent": weights.joined("state", "zr").T}
+        own |= {"bias": weights.joined("bias", "zrn"), "candidate": weights.joined("state", "n").T}
+        own["state_bias"] = weights.joined("other", "n")
+        named = {"reset_after": reset_after, "gate": first, "candidate": others[0]}
+        steps = gru(x.swapaxes(0, 1), own, hidden=states[0], **named).swapaxes(0, 1)
+    return steps, [steps[-1], *cells]
 
 
 def _both(

@@ -17,6 +17,7 @@ from converters.onnx_files import model, node, read
 from converters.tensorflow_writer import Graph
 from converters.tflite_writer import CODES, Operator, Tensor, constant, write_tflite
 from numpy.typing import NDArray
+from reference.softmax import softmax
 
 import mpscnn
 from mpscnn import converters
@@ -26,17 +27,12 @@ OWN = (3, 4)
 X = np.random.default_rng(2).uniform(0.5, 2.0, (3, *OWN)).astype(np.float32)
 
 
-def softmax(x: Array) -> Array:
-    shares = np.exp(x - x.max(0))
-    return np.asarray(shares / shares.sum(0))
-
-
 # The meaning of each operation along the batch.
 MEANINGS: dict[str, Callable[[Array], Array]] = {
     "max": lambda x: x.max(0, keepdims=True),
     "mean": lambda x: x.mean(0, keepdims=True),
     "sum of all": lambda x: x.sum(keepdims=True),
-    "softmax": softmax,
+    "softmax": lambda x: softmax(x.T).T,
     "cumsum": lambda x: x.cumsum(0),
     "reverse": lambda x: x[::-1],
     "argmax": lambda x: x.argmax(0)[None],

@@ -21,6 +21,7 @@ from converters.keras_writer import functional, image, layer, write_h5
 from converters.onnx_files import model, node
 from converters.tflite.test_tflite_layers import one as tflite
 from numpy.typing import NDArray
+from reference.neuron import neuron
 from tolerance import HALF_EPS, assert_close, norm_bound
 
 import mpscnn
@@ -123,14 +124,14 @@ def softplus(x: Array) -> Array:
 
 
 def sigmoid(x: Array) -> Array:
-    return np.asarray(1.0 / (1.0 + np.exp(-x)))
+    return np.asarray(neuron(x, {"kind": "sigmoid"}))
 
 
 _erf = np.vectorize(math.erf)
 
 
 def gelu(x: Array) -> Array:
-    return np.asarray(0.5 * x * np.vectorize(math.erfc)(-x / math.sqrt(2.0)))
+    return np.asarray(neuron(x, {"kind": "gelu"}))
 
 
 GDN_WEIGHTS = np.random.default_rng(3).uniform(0.0, 0.3, (6, 6)).astype(np.float32).astype(np.float64)

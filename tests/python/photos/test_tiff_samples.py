@@ -14,7 +14,6 @@ from PIL import TiffImagePlugin
 from mpscnn import ImageError
 from mpscnn.vision.photo import open_photo
 
-NAMES = {0: "white is zero", 1: "gray", 2: "RGB", 3: "palette", 5: "CMYK"}
 CHANNELS = {0: 1, 1: 1, 2: 3, 3: 1, 5: 4}
 
 
@@ -219,18 +218,6 @@ def test_tiff_of_floats() -> None:
         open_photo(tiff_of(numbers, bits=32, photometric=0, sample_format=3))
 
 
-@pytest.mark.parametrize("order", ["<", ">"])
-@pytest.mark.parametrize("bits", [1, 2, 4, 8])
-def test_tiff_with_a_palette(bits: int, order: str) -> None:
-    """The palette's 16-bit colours are 8-bit ones times 256 or 257. libtiff accepts both, too."""
-    numbers = random_numbers(1, bits)
-    palette = np.random.default_rng(1).integers(0, 256, (3, 2**bits))
-    for factor in (256, 257):
-        further = {320: tuple((palette * factor).ravel().tolist())}
-        content = tiff_of(numbers, bits=bits, photometric=3, order=order, further=further)
-        assert_input(content, palette.T[numbers[..., 0]].astype(float))
-
-
 @pytest.mark.skipif(
     TiffImagePlugin.OPEN_INFO[b"II", 6, (1,), 1, (8, 8, 8), ()][0] != "YCbCr",
     reason="this Pillow takes all YCbCr samples for compressed ones",
@@ -242,27 +229,3 @@ def test_tiff_of_luma_and_chroma() -> None:
     for further in ({}, {530: (2, 1)}, {530: (2, 2)}):
         with pytest.raises(ImageError, match="subsampled YCbCr"):
             open_photo(tiff_of(numbers, bits=8, photometric=6, further=further))
-
-
-def _cielab(lab: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Convert CIELAB with the white point D50 to sRGB (IEC 61966-2-1), with Bradford's adaptation (ICC.1, annex E)."""
-    f_y = (lab[..., 0] + 16) / 116
-    f = np.stack([f_y + lab[..., 1] / 500, f_y, f_y - lab[..., 2] / 200], -1)
-    xyz = np.where(f > 6 / 29, f**3, 3 * (6 / 29) ** 2 * (f - 4 / 29)) * [0.9642, 1.0, 0.8249]
-    to_rgb = np.linalg.inv(
-        [
-            [0.4360747, 0.3850649, 0.1430804],
-            [0.2225045, 0.7168786, 0.0606169],
-            [0.0139322, 0.0971045, 0.7141733],
-        ]
-    )
-    linear = np.clip(xyz @ to_rgb.T, 0, 1)
-    return 255 * np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-
-
-def test_tiff_of_cielab() -> None:
-    """The colours are within sRGB. For others the conversion is not defined."""
-    numbers = np.array([[[0, 0, 0], [255, 0, 0], [128, 0, 0], [100, 20, -30 + 256], [180, -20 + 256, 25]]])
-    signed = np.where(numbers > 127, numbers - 256, numbers)
-    lab = np.stack([numbers[..., 0] / 2.55, signed[..., 1], signed[..., 2]], -1)
-    assert_input(tiff_of(numbers, bits=8, photometric=8), _cielab(lab), 1.5)
