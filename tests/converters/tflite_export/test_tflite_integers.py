@@ -160,3 +160,57 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     shown = capsys.readouterr().out
     assert "(uint8)" in shown
     assert "checked against" in shown
+
+
+@pytest.mark.parametrize("has_own", [False, True])
+def test_averages_of_whole_images(has_own: bool) -> None:
+    """With the integers of its input an average is a pooling, otherwise a mean, which rounds otherwise."""
+    network = Network((5, 7, 4))
+    network.output(network.global_average_pool2d(network.input, name="average"))
+    network.quantize("image", "int8", 0.01, 3)
+    network.quantize("average", "int8", 0.003 if has_own else 0.01, 3)
+    x = np.random.default_rng(0).uniform(-1, 1, (64, 5, 7, 4)).astype(np.float32)
+    (found,), (right,) = litert(to_tflite(network, dtype="uint8"), x), here(network, x)
+    assert np.array_equal(found, right)
+
+
+def test_limits_stay(tmp_path: Path) -> None:
+    """An activation that clips to the range of the integers is no operator, and is restored."""
+    network = Network((4, 4, 3))
+    x = network.conv2d(network.input, 4, 3, activation={"kind": "clamp", "a": -1.28, "b": 1.27}, name="both")
+    network.output(network.conv2d(x, 2, 1, name="none"))
+    network.initialize_weights(seed=1)
+    network = mpscnn.quantize(network, noise(2, 4, 4, 3))[0]
+    network.quantize("both", "int8", 0.01, 0)
+    network.save(tmp_path / "one.tflite")
+    assert [one.kind for one in read_tflite(tmp_path / "one.tflite").operators] == ["CONV_2D"] * 2
+    found, right = (
+        {node["name"]: node.get("activation") for node in one.to_dict()["nodes"]}
+        for one in (read_network(tmp_path / "one.tflite"), network)
+    )
+    assert found["none"] is right["none"] is None
+    assert found["both"]["kind"] == "clamp"
+    np.testing.assert_allclose([found["both"][end] for end in "ab"], [-1.28, 1.27], rtol=1e-6)
+
+
+FILES = (
+    "google/deeplabv3_mnv2_pascal_quant",
+    "google/mobilenet_v1_0.25_128_quant",
+    "google/mobilenet_v2_1.0_224_quant",
+    "mlperf_tiny/vww_96_int8",
+)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", FILES)
+def test_files_of_other_programs(name: str, shared: Path, tmp_path: Path) -> None:
+    network = read_network(shared / "models" / f"{name}.tflite")
+    network.save(tmp_path / "one.tflite")
+    shape = [extent or 0 for extent in network.input.shape[1:]]
+    x = np.random.default_rng(0).uniform(-1, 1, (1, *shape)).astype(np.float32)
+    (found,), (right,) = litert((tmp_path / "one.tflite").read_bytes(), x), here(network, x)
+    assert np.array_equal(found, right)
+    read = read_network(tmp_path / "one.tflite")
+    floats = [np.asarray(one.compile(device="cpu").run(x)) for one in (read, network)]
+    assert np.array_equal(*floats)
+    assert (read.labels, read.layer_names()) == (network.labels, network.layer_names())

@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from mpscnn._private.arguments import name_list
+from mpscnn._private.json_text import parse_json
 from mpscnn.converters.integer_limits import (
     UNLIMITED,
     Grid,
@@ -16,6 +18,7 @@ from mpscnn.converters.integer_limits import (
 )
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.tflite.file import FileOperator, TfliteFile
+from mpscnn.converters.tflite.metadata import LIMITS
 from mpscnn.converters.tflite.ranges import result_limits
 from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import Tensor
@@ -56,8 +59,8 @@ class Quantizations:
         self._is_constant = is_constant
         self._name = name
         self.of_tensors: dict[int, Integers | None] = {}
-        # The layers of a network that mpscnn has written state their limits themselves.
-        self._is_own = bool(file.metadata.own)
+        listed = file.metadata.own.get(LIMITS)
+        self._own_limits = set() if listed is None else set(name_list(LIMITS, parse_json(listed)) or ())
         self._limited: set[int] = (
             set()
         )  # tensors whose layer already clips them to the range of their integers
@@ -106,6 +109,13 @@ class Quantizations:
         """Return True if a tensor is a constant int32, int64 or bool, such as axes and shapes."""
         return self._is_constant(index) and self._file.tensors[index].dtype.name in ("int32", "int64", "bool")
 
+    def _states_limits(self, index: int) -> bool:
+        """Return True if the range of a result's integers is a limit of its layer.
+
+        A file that mpscnn has written lists these layers. In other files they are not known, so all have limits.
+        """
+        return not self._file.metadata.own or self._file.tensors[index].name in self._own_limits
+
     def fused_activation(self, operator: FileOperator, activation: Activation) -> Activation:
         """Return the activation for an operator's layer: the file's activation merged with the range of the integers.
 
@@ -115,7 +125,7 @@ class Quantizations:
                 separate layer clips to the range later.
         """
         index = operator.outputs[0]
-        grid = None if self._is_own else self.grid(index)
+        grid = self.grid(index) if self._states_limits(index) else None
         limits = None if grid is None else clip_limits(activation, grid, self._result_limits(operator, grid))
         if grid is None or limits is None:
             return activation
@@ -132,7 +142,7 @@ class Quantizations:
         that cuts off at most one step gets no layer: for example, the integers of sigmoids end one step below 1.
         """
         grid, maker = self.grid(index), self._file.makers.get(index)
-        if grid is None or maker is None or index in self._limited or self._is_own:
+        if grid is None or maker is None or index in self._limited or not self._states_limits(index):
             return self._in_own(index, value)
         given = self._result_limits(maker, grid)
         if not given.exceed(grid.limits, _NEGLIGIBLE * grid.step):

@@ -85,6 +85,8 @@ class Builder:
 
     def __init__(self) -> None:
         self.has_free_batch = True
+        #: The layers whose activation clips to the range of their integers, which needs no operator.
+        self.limited: set[str] = set()
         self._names = LayerNames()
         self._tensors: list[_Tensor] = []
         self._buffers: list[Fields] = [{}]

@@ -15,8 +15,8 @@ from mpscnn._private.copies import require_no_functions
 from mpscnn._private.files import replace_atomically
 from mpscnn.converters.onnx_metadata import LABELS, metadata_entries
 from mpscnn.converters.tflite.detection import OPERATOR
+from mpscnn.converters.tflite.metadata import LIMITS, OUTPUTS
 from mpscnn.converters.tflite.metadata import NAME as METADATA
-from mpscnn.converters.tflite.metadata import OUTPUTS
 from mpscnn.converters.tflite.metadata import VERSION as OWN_VERSION
 from mpscnn.converters.tflite_writer import array_ops, normalization, recurrent
 from mpscnn.converters.tflite_writer import reduction as reductions
@@ -147,6 +147,8 @@ def _with_description(
     if labels is not None and are_in_label_file(labels):
         del own[LABELS]
     entries = {OWN_VERSION: "1", **own}
+    if builder.limited:
+        entries[LIMITS] = json.dumps(sorted(builder.limited))
     if chooses_boxes:
         entries[OUTPUTS] = json.dumps(list(outputs))
     metadata = {

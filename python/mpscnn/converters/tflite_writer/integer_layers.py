@@ -15,8 +15,8 @@ from mpscnn.converters.integer_limits import UNLIMITED, Limits, activation_limit
 from mpscnn.converters.tflite_writer import array_ops, convolution
 from mpscnn.converters.tflite_writer.arithmetic import is_plain
 from mpscnn.converters.tflite_writer.builder import Value
-from mpscnn.converters.tflite_writer.layer import Layer
-from mpscnn.converters.tflite_writer.pooling import is_plain_average, pooling
+from mpscnn.converters.tflite_writer.layer import LARGEST, Layer
+from mpscnn.converters.tflite_writer.pooling import average_of_all, is_plain_average, pooling
 from mpscnn.converters.tflite_writer.reduction import reduced, reduction_axis
 
 Write = Callable[[Layer], Value]
@@ -52,6 +52,8 @@ def _clipped(layer: Layer, x: Value, limits: Limits) -> Value:
     """Clip a value, whose integers are those of the layer's result. Limits beyond its integers change nothing."""
     assert layer.grid is not None
     own, half = layer.grid.limits, layer.grid.step / 2
+    if np.isfinite(limits.low) or limits.high < LARGEST:
+        layer.builder.limited.add(layer.name)
     if limits.low > own.low + half:
         x = layer.add("MAXIMUM", x, layer.number(limits.low, "low", like=x), like=x)
     if limits.high < own.high - half:
@@ -106,7 +108,7 @@ def _pooling(layer: Layer) -> Value | None:
     if attributes["kind"] == "l2_norm":
         return None
     if attributes["kind"] == "average" and attributes["global"]:
-        return reduced(layer, "MEAN", x, [1, 2])
+        return average_of_all(layer, x) if x.grid == layer.grid else reduced(layer, "MEAN", x, [1, 2])
     if x.grid != layer.grid:
         return None
     if attributes["kind"] == "average" and not is_plain_average(

@@ -32,6 +32,12 @@ def pooling(layer: Layer) -> Value:
     return _average(layer, x, window)
 
 
+def average_of_all(layer: Layer, x: Value) -> Value:
+    """Write the average of the whole image as a pooling, which rounds integers otherwise than a MEAN."""
+    window = window_of(_whole(layer) | {"padding": "valid"}, x.shape, layer.shape)
+    return _pooled(layer, "AVERAGE_POOL_2D", x, window, PADDINGS["valid"])
+
+
 def _whole(layer: Layer) -> dict[str, Any]:
     """Return the layer's attributes with a window of the size of the whole image."""
     _, height, width, _ = layer.inputs[0].shape
