@@ -31,6 +31,8 @@ class Case:
     """Whether onnxruntime computes the expected results, because the evaluator's are wrong or missing."""
     tolerance: float = TOLERANCE
     """The allowed difference, relative to the largest result."""
+    steps: float = 0.0
+    """The allowed difference of integers, which halves may round to either side."""
 
 
 class Draw:
@@ -77,4 +79,4 @@ def compare(make: Callable[[Draw], Case], seed: int) -> None:
         assert own.size == expected.size
         largest = float(np.abs(expected[np.isfinite(expected)]).max(initial=1.0))
         restored = layout.restored(own).reshape(expected.shape)
-        np.testing.assert_allclose(restored, expected, rtol=0, atol=case.tolerance * largest)
+        np.testing.assert_allclose(restored, expected, rtol=0, atol=case.steps or case.tolerance * largest)

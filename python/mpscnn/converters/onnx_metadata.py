@@ -30,6 +30,9 @@ __all__ = ["describe", "has_detection", "metadata_entries", "ultralytics_names"]
 LABELS, PREPROCESS, SCORES, DETECTION, ANCHORS = (
     f"mpscnn.{part}" for part in ("labels", "preprocess", "scores", "detection", "anchors")
 )
+# The preprocessing of classifiers of Ultralytics, whose files do not state it: the centre of the photo, from 0 to 1.
+_CENTRE = {"fit": "center_crop", "whole_pixels": True, "scale": [1.0 / 255.0] * 3}
+_COLOURS = 3
 _MAX_LABELS = 100_000  # the maximum number of characters of the list of classes in a file of Ultralytics
 
 
@@ -80,6 +83,8 @@ def describe(
         if PREPROCESS in metadata and len(network.inputs) == 1:
             channels = network.input.shape[-1] or 0
             network.preprocess = json.loads(_core.describe_preprocess(metadata[PREPROCESS], channels))
+        elif network.preprocess is None and _is_classifier_of_ultralytics(network, metadata):
+            network.preprocess = json.loads(_core.describe_preprocess(json.dumps(_CENTRE), _COLOURS))
         if SCORES in metadata:
             network.scores = parse_json(metadata[SCORES])
         if DETECTION in metadata and outputs is not None:
@@ -88,6 +93,16 @@ def describe(
             network.detection = DetectionHead(settings, _anchors(metadata.get(ANCHORS)))
     except (ParameterError, OverflowError, RecursionError, TypeError, ValueError) as error:
         raise WeightsError(f"damaged: {origin}: its metadata: {error}") from error
+
+
+def _is_classifier_of_ultralytics(network: Network, metadata: Mapping[str, str]) -> bool:
+    return (
+        metadata.get("task") == "classify"
+        and ultralytics_names(metadata) is not None
+        and len(network.inputs) == 1
+        and len(network.input.shape) == 4
+        and network.input.shape[-1] == _COLOURS
+    )
 
 
 def _with_outputs(settings: Any, names: Mapping[str, str]) -> dict[str, Any]:

@@ -214,6 +214,21 @@ def test_names_of_ultralytics(names: str, expected: list[str] | None, tmp_path: 
     assert load(with_entries(path, {"names": names})).labels == expected
 
 
+def test_classifiers_of_ultralytics_get_their_preprocessing(tmp_path: Path) -> None:
+    """It is Resize(size) and CenterCrop(size) of torchvision, and numbers from 0 to 1."""
+    path = tmp_path / "colours.onnx"
+    net = classifier()
+    net.preprocess = None
+    net.save(path)
+    names = {"names": "{0: 'red', 1: 'green', 2: 'blue'}"}
+    assert load(with_entries(path, {**names, "task": "detect"})).network.preprocess is None
+    found = load(with_entries(path, {**names, "task": "classify"})).network.preprocess
+    assert found is not None
+    wanted = {"fit": "center_crop", "crop_fraction": 1.0, "whole_pixels": True, "mean": [0.0, 0.0, 0.0]}
+    assert {name: found[name] for name in wanted} == wanted
+    np.testing.assert_allclose(found["scale"], 1 / 255)
+
+
 def test_other_outputs_are_no_boxes(tmp_path: Path) -> None:
     converters.export_onnx(detector(), tmp_path / "boxes.onnx")
     read = converters.read_network([tmp_path / "boxes.onnx"], outputs=["conv2d_1"])

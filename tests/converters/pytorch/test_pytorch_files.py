@@ -354,6 +354,14 @@ def test_entries_of_safetensors_that_contradict_the_file(tmp_path: Path, changes
         read(tmp_path, safetensors_file({"w": GRID}, w=changes), "model.safetensors")
 
 
+def test_floats_of_8_bits_are_refused_with_a_remedy(tmp_path: Path) -> None:
+    content = safetensors_file({"w": GRID}, w={"dtype": "F8_E4M3"})
+    with pytest.raises(
+        mpscnn.UnsupportedError, match=r"type 'F8_E4M3' are not supported: save the tensors as float16"
+    ):
+        read(tmp_path, content, "model.safetensors")
+
+
 @pytest.mark.parametrize(
     ("changes", "rest", "message"),
     [

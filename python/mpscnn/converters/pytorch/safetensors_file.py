@@ -86,7 +86,10 @@ def _tensor(what: str, entry: object, file: FileBytes, start: int) -> StoredTens
         raise WeightsError(f"{what}: its entry has no dtype, shape and data_offsets")
     dtype = _DTYPES.get(entry["dtype"]) if isinstance(entry["dtype"], str) else None
     if dtype is None:
-        raise UnsupportedError(f"{what}: elements of the type {str(entry['dtype'])[:20]!r} are not supported")
+        raise UnsupportedError(
+            f"{what}: elements of the type {str(entry['dtype'])[:20]!r} are not supported: save the tensors as "
+            "float16, multiplied by their scales if the file has any"
+        )
     shape, offsets = entry["shape"], entry["data_offsets"]
     if isinstance(shape, list) and len(shape) > MAX_AXES:
         raise UnsupportedError(f"{what}: tensors of {len(shape)} axes are not supported")
