@@ -19,14 +19,6 @@ from mpscnn import kernels
 strides = st.tuples(*[st.integers(0, 1)] * 3)
 
 
-@pytest.mark.parametrize("probability", [0.0, 1.0, -0.5])
-def test_dropout_out_of_range_is_named(probability: float) -> None:
-    with pytest.raises(mpscnn.ParameterError, match="keep_probability must be above 0 and below 1"):
-        kernels.Dropout(probability)
-    with pytest.raises(mpscnn.ParameterError, match="mask_stride_in_pixels must be 0 or 1"):
-        kernels.Dropout(0.5, mask_stride_in_pixels=(1, 2, 1))
-
-
 @given(calls(), strides, st.sampled_from([0.25, 0.7]), seeds)
 def test_the_mask_is_that_of_what_is_written(
     call: Call, stride: tuple[int, int, int], keep: float, seed: int

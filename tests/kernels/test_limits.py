@@ -37,6 +37,13 @@ WRONG: dict[str, tuple[Any, ...]] = {
     "region": (1,),
     "string": (1,),
 }
+#: Further values that a property does not allow.
+REFUSED: dict[str, tuple[Any, ...]] = {
+    "keep_probability": (0.0, 1.0, -0.5),
+    "mask_stride_in_pixels": ((1, 2, 1),),
+    "padding_size_before": ((0, -1, 0),),
+    "padding_size_after": ((0, -1, 0),),
+}
 #: The kernels of neurons that have slopes, and fixed properties whose defaults are no values.
 SLOPES = {"NeuronPReLU": {"data_count": 4}}
 WITHOUT_DEFAULT = ("_feature_channels", "resize_width", "resize_height")
@@ -44,6 +51,7 @@ WITHOUT_DEFAULT = ("_feature_channels", "resize_width", "resize_height")
 
 def wrong_values(entry: dict[str, Any]) -> Iterator[Any]:
     yield from ("no such choice", 1) if entry.get("allowed") else WRONG.get(entry["type"], ())
+    yield from REFUSED.get(entry["name"], ())
     if entry["name"] in LIMITS:
         least, largest = LIMITS[entry["name"]]
         step = 1 if entry["type"] == "integer" else 1e-3

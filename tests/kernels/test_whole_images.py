@@ -105,12 +105,6 @@ def test_pad_with_offset_and_fill_values() -> None:
     np.testing.assert_array_equal(encode(filled, y), expected)
 
 
-@pytest.mark.parametrize("name", ["padding_size_before", "padding_size_after"])
-def test_negative_padding_is_named(name: str) -> None:
-    with pytest.raises(mpscnn.ParameterError, match=f"Pad: {name} must be 0 to"):
-        kernels.Pad(**{name: (0, -1, 0)})
-
-
 def test_reductions_of_a_part() -> None:
     x = normal(1, (1, 5, 6, 8))
     row = kernels.ReduceRowMax(clip_rect_source=(1, 2, 3, 9))
