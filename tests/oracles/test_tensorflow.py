@@ -43,6 +43,12 @@ def _dilated(x: Any) -> Any:
     return tf.compat.v1.batch_to_space_nd(tf.nn.bias_add(y, _weights(5)), [2, 3], [[0, 1], [0, 2]])
 
 
+def _dilated_sequence(x: Any) -> Any:
+    y = tf.compat.v1.space_to_batch_nd(tf.reshape(x, [-1, 72, 6]), [3], [[6, 6]])
+    y = tf.nn.bias_add(tf.nn.conv1d(y, _weights(5, 6, 4), 1, "VALID"), _weights(4))
+    return tf.compat.v1.batch_to_space_nd(y, [3], [[0, 0]])
+
+
 def _flattened(x: Any) -> Any:
     return tf.reshape(x, [tf.shape(x)[0], -1]) @ _weights(8 * 9 * 6, 4)
 
@@ -108,6 +114,24 @@ CASES: dict[str, Callable[[Any], Any]] = {
     "clip": lambda x: tf.clip_by_value(x, -0.4, 0.6),
     "comparison": lambda x: tf.where(x > 0.1, x, x * 0.2),
     "logic": lambda x: tf.cast(tf.logical_and(x > -0.5, x < 0.5), tf.float32),
+    "exclusive or": lambda x: tf.cast(tf.math.logical_xor(x > -0.5, x < 0.5), tf.float32),
+    "all": lambda x: tf.cast(tf.reduce_all(x > -1.0, 3), tf.float32),
+    "any": lambda x: tf.cast(tf.reduce_any(x > 1.0, [1, 2], keepdims=True), tf.float32) * x,
+    "finite": lambda x: tf.cast(tf.math.is_finite(x / tf.nn.relu(x)), tf.float32),
+    "not a number": lambda x: tf.cast(tf.math.is_nan(0.0 * x / tf.nn.relu(x)), tf.float32),
+    "log sum exp": lambda x: tf.reduce_logsumexp(x, 3),
+    "floor division": lambda x: x // 0.3,
+    "cumulative sum": lambda x: tf.cumsum(x, 2, exclusive=True, reverse=True),
+    "top": lambda x: tf.math.top_k(x, 2)[0] * tf.cast(tf.math.top_k(x, 2)[1] + 1, tf.float32),
+    "one hot": lambda x: tf.one_hot(tf.argmax(x, 3), 6, 2.0, -1.0, 1),
+    "roll": lambda x: tf.roll(x, [2, -3, 8], [1, 2, 1]),
+    "cast weights": lambda x: tf.nn.conv2d(
+        x, tf.cast(tf.constant(_weights(3, 3, 6, 5).astype(np.float16)), tf.float32), 1, "SAME"
+    ),
+    "transposed weights": lambda x: tf.nn.conv2d(
+        x, tf.transpose(_weights(5, 6, 3, 3), [2, 3, 1, 0]), 1, "SAME"
+    ),
+    "dilated sequences": _dilated_sequence,
     "division without nan": lambda x: tf.math.divide_no_nan(x, tf.nn.relu(x)),
     "mean": lambda x: tf.reduce_mean(x, [1, 2]),
     "sum keeping": lambda x: tf.reduce_sum(x, [1, 2], keepdims=True),
@@ -238,7 +262,7 @@ def test_dense_layers_of_sequences(tmp_path: Path) -> None:
     model = tf.keras.Sequential([tf.keras.layers.Input((7, 6)), *layers])
     model.export(str(tmp_path / "model"), verbose=False)
     x = RANDOM.normal(size=(3, 7, 6)).astype(np.float32)
-    found = _result(read_network([tmp_path / "model"]), x.transpose(0, 2, 1))
+    found = _result(read_network([tmp_path / "model"]), x)
     np.testing.assert_allclose(found, model(x).numpy(), rtol=0, atol=TOLERANCE)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from mpscnn.converters.onnx_builder.blocks import (
@@ -127,6 +129,26 @@ def _reverse(b: Builder, op: Operation) -> str:
     return reverse(b, op.tensor(), op.integers(1, "axes"))
 
 
+def _roll(b: Builder, op: Operation) -> str:
+    x, shifts, axes = op.tensor(), op.integers(1, "shifts"), op.integers(2, "axes")
+    if len(shifts) != len(axes):
+        raise WeightsError(f"damaged: {len(shifts)} shifts of {len(axes)} axes")
+    for shift, given in zip(shifts, axes, strict=True):
+        axis = b.axis(x, given)
+        extent = b.extents(x)[axis]
+        if extent is None:
+            raise UnsupportedError("rolls an axis whose extent is not known")
+        if shift % extent:
+            parts = split(b, x, axis, [extent - shift % extent, shift % extent])
+            x = b.op("Concat", *reversed(parts), axis=axis)
+    return x
+
+
+def _one_hot(b: Builder, op: Operation) -> str:
+    values = b.weight("values", np.asarray([op.number(3, "off"), op.number(2, "on")], np.float32))
+    return b.op("OneHot", op.tensor(), b.integers(op.integers(1, "count")), values, axis=op.whole("axis", -1))
+
+
 def _pad(b: Builder, op: Operation) -> str:
     amounts = op.integers(1, "paddings")
     if op.kind == "MirrorPad":
@@ -153,8 +175,13 @@ def _resize(mode: str) -> Handler:
         batch, channels, _, _ = b.extents(x)
         if channels is None:
             raise UnsupportedError("the number of its input's channels is not known")
-        attributes = {"mode": mode, "coordinate_transformation_mode": samples}
-        if mode == "nearest":
+        attributes: dict[str, Any] = {"mode": mode, "coordinate_transformation_mode": samples}
+        if mode == "cubic":
+            attributes["cubic_coeff_a"] = -0.5 if centers else -0.75
+            # With pixel centers, TensorFlow leaves out pixels beyond the border. It rounds positions to 1/1024 of a
+            # pixel, which is not done here.
+            attributes["exclude_outside"] = int(centers)
+        elif mode == "nearest":
             attributes["nearest_mode"] = "floor" if samples == FROM_EDGE else "round_prefer_ceil"
         sizes = b.integers([1 if batch is None else batch, channels, *wanted])
         return restore_layout(b, op, b.op("Resize", x, "", "", sizes, **attributes))
@@ -194,10 +221,13 @@ HANDLERS: dict[str, Handler] = {
     "ResourceGather": _gather,
     "Tile": _tile,
     "BroadcastTo": _broadcast,
+    "OneHot": _one_hot,
     "ReverseV2": _reverse,
+    "Roll": _roll,
     "Pad": _pad,
     "PadV2": _pad,
     "MirrorPad": _pad,
+    "ResizeBicubic": _resize("cubic"),
     "ResizeBilinear": _resize("linear"),
     "ResizeNearestNeighbor": _resize("nearest"),
     "DepthToSpace": _depth_to_space,

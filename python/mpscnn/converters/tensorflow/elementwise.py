@@ -5,12 +5,11 @@ from __future__ import annotations
 from mpscnn.converters.onnx_builder.blocks import fold
 from mpscnn.converters.onnx_builder.builder import FLOAT, INT64, Builder
 from mpscnn.converters.tensorflow.operation import Handler, Operation
-from mpscnn.converters.tensorflow.values import TEXT
+from mpscnn.converters.tensorflow.values import FLOATS, TEXT
 from mpscnn.errors import UnsupportedError
 
 _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772, 1.0507009873554805
 _BOOL = 10
-_FLOATS = (1, 2, 14, 19)
 
 
 def activate(b: Builder, x: str, kind: str, slope: float) -> str:
@@ -74,6 +73,19 @@ def _expm1(b: Builder, op: Operation) -> str:
     return b.op("Sub", b.op("Exp", op.tensor()), b.number(1.0))
 
 
+def _is_finite(b: Builder, op: Operation) -> str:
+    """Convert IsFinite: x - x is 0 for finite numbers, and NaN for others."""
+    x = op.tensor()
+    return b.op("Equal", b.op("Sub", x, x), b.number(0.0))
+
+
+def _floor_quotient(b: Builder, op: Operation) -> str:
+    x, y = op.tensor(0), op.tensor(1)
+    if b.is_integer(x) or b.is_integer(y):
+        raise UnsupportedError("divides integers that the network computes")
+    return b.op("Floor", b.op("Div", x, y))
+
+
 def _without_nan(b: Builder, op: Operation) -> str:
     """Convert DivNoNan: x / y, and 0 where y is 0."""
     x, y = op.tensor(0), op.tensor(1)
@@ -105,7 +117,7 @@ def _cast(b: Builder, op: Operation) -> str:
         raise UnsupportedError("makes texts")
     if wanted == _BOOL:
         return x if b.is_boolean(x) else b.op("Not", b.op("Equal", x, b.number(0.0)))
-    if wanted in _FLOATS:
+    if wanted in FLOATS:
         return b.op("Cast", x, to=FLOAT) if b.is_boolean(x) or b.is_integer(x) else x
     return x if b.is_integer(x) else b.op("Cast", x, to=INT64)
 
@@ -121,6 +133,7 @@ HANDLERS: dict[str, Handler] = {
             "Exp": "Exp",
             "Floor": "Floor",
             "Inv": "Reciprocal",
+            "IsNan": "IsNaN",
             "Reciprocal": "Reciprocal",
             "Log": "Log",
             "LogicalNot": "Not",
@@ -152,6 +165,7 @@ HANDLERS: dict[str, Handler] = {
             "LessEqual": "LessOrEqual",
             "LogicalAnd": "And",
             "LogicalOr": "Or",
+            "LogicalXor": "Xor",
         }.items()
     },
     "AddN": _sum,
@@ -165,6 +179,8 @@ HANDLERS: dict[str, Handler] = {
     "Erfc": _erfc,
     "Expm1": _expm1,
     "DivNoNan": _without_nan,
+    "FloorDiv": _floor_quotient,
+    "IsFinite": _is_finite,
     "NotEqual": _unequal,
     "Select": _where,
     "SelectV2": _where,

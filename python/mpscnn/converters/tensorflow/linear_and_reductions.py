@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mpscnn.converters.onnx_builder.blocks import argmax_or_argmin, reduce, transpose_last_axes
-from mpscnn.converters.onnx_builder.builder import Builder
+from mpscnn.converters.onnx_builder.builder import FLOAT, Builder
 from mpscnn.converters.tensorflow.operation import Handler, Operation
 from mpscnn.converters.tensorflow.windows import convert_fused
 
@@ -32,6 +32,27 @@ def _reduction(kind: str) -> Handler:
     return convert
 
 
+def _truth(kind: str) -> Handler:
+    """Return the conversion of All or Any, as the smallest or largest of the numbers 0 and 1."""
+
+    def convert(b: Builder, op: Operation) -> str:
+        numbers = b.op("Cast", op.tensor(), to=FLOAT)
+        made = reduce(b, kind, numbers, op.integers(1, "axes"), keep=op.flag("keep_dims"))
+        return b.op("Not", b.op("Equal", made, b.number(0.0)))
+
+    return convert
+
+
+def _cumulative(b: Builder, op: Operation) -> str:
+    x = op.tensor()
+    axis = b.integers([b.axis(x, op.integer(1, "axis"))])
+    return b.op("CumSum", x, axis, exclusive=int(op.flag("exclusive")), reverse=int(op.flag("reverse")))
+
+
+def _top(b: Builder, op: Operation) -> list[str]:
+    return b.ops("TopK", [op.tensor(), b.integers([op.integer(1, "count")])], 2, axis=-1, largest=1, sorted=1)
+
+
 def _best(kind: str) -> Handler:
     def convert(b: Builder, op: Operation) -> str:
         axis = op.integer(1, "axis") if len(op) > 1 else 0
@@ -56,8 +77,12 @@ HANDLERS: dict[str, Handler] = {
     "Max": _reduction("ReduceMax"),
     "Min": _reduction("ReduceMin"),
     "Prod": _reduction("ReduceProd"),
+    "All": _truth("ReduceMin"),
+    "Any": _truth("ReduceMax"),
     "ArgMax": _best("ArgMax"),
     "ArgMin": _best("ArgMin"),
+    "Cumsum": _cumulative,
+    "TopKV2": _top,
     "Softmax": _softmax("Softmax"),
     "LogSoftmax": _softmax("LogSoftmax"),
 }

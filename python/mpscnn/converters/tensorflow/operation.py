@@ -94,7 +94,7 @@ class Operation:
     def _given(self, place: int, what: str) -> Constant:
         operand = self._operand(place)
         if isinstance(operand, str):
-            raise UnsupportedError(f"its {what} are computed by the network, which is not supported")
+            raise UnsupportedError(f"the network computes its {what}, which is not supported")
         return operand
 
     def weight(

@@ -207,7 +207,7 @@ class _Converter:
         )
 
     def _results(self, ref: Ref, kind: str, attributes: dict[str, Any]) -> list[str]:
-        count = 1
+        count = 2 if kind == "TopKV2" else 1
         if kind in ("Split", "SplitV", "Unpack"):
             count = max(int(attributes[key].i) for key in ("num_split", "num") if key in attributes)
             if not 1 <= count <= 1024:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from mpscnn.converters.onnx_builder.blocks import slice_axes
 from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.converters.tensorflow.elementwise import activate
-from mpscnn.converters.tensorflow.operation import Handler, Operation, channels_first, restore_layout
+from mpscnn.converters.tensorflow.operation import Handler, Operation, channels_first, numbers, restore_layout
 from mpscnn.converters.transposed_window import crop, left_out
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -222,6 +224,19 @@ def _normalization(b: Builder, op: Operation) -> str:
     return restore_layout(b, op, b.op("BatchNormalization", x, *operands, epsilon=op.real("epsilon", 1e-4)))
 
 
+def _old_normalization(b: Builder, op: Operation) -> str:
+    """Convert BatchNormWithGlobalNormalization, whose operands are mean, variance, offset and scale."""
+    mean, variance, offset, scale = (op.array(place, "statistics") for place in range(1, 5))
+    factors = scale if op.flag("scale_after_normalization") else np.ones_like(scale)
+    operands = [
+        b.weight(role, numbers(one))
+        for role, one in (("scale", factors), ("offset", offset), ("mean", mean), ("variance", variance))
+    ]
+    x = channels_first(b, op)
+    epsilon = op.real("variance_epsilon", 0.0)
+    return restore_layout(b, op, b.op("BatchNormalization", x, *operands, epsilon=epsilon))
+
+
 def _response(b: Builder, op: Operation) -> str:
     size = 2 * op.whole("depth_radius", 5) + 1
     attributes = {
@@ -265,6 +280,7 @@ HANDLERS: dict[str, Handler] = {
     "AvgPool": _pooling("AveragePool"),
     "SpaceToBatchND": _space_to_batch,
     "BatchToSpaceND": _batch_to_space,
+    "BatchNormWithGlobalNormalization": _old_normalization,
     "BiasAdd": _bias,
     "FusedBatchNorm": _normalization,
     "FusedBatchNormV2": _normalization,

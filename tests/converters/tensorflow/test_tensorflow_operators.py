@@ -1,0 +1,107 @@
+"""Test operators of TensorFlow beside NumPy; oracle tests compare more of them with TensorFlow itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from converters.tensorflow_writer import Graph, Type
+from numpy.typing import NDArray
+
+import mpscnn
+from mpscnn.converters import read_network
+
+Array = NDArray[Any]
+X = np.random.default_rng(13).normal(0, 1, (2, 4, 5, 3)).astype(np.float32)
+STATISTICS = [
+    np.array(row, np.float32) for row in ([0.1, -0.2, 0.3], [1.0, 2.0, 0.5], [3, -1, 0], [0.5, 2, -1])
+]
+
+
+def keys(distance: Array, a: float) -> Array:
+    """Return the weights of cubic interpolation for distances from pixels (Keys 1981)."""
+    d = np.abs(distance)
+    near = ((a + 2) * d - (a + 3)) * d * d + 1
+    far = ((a * d - 5 * a) * d + 8 * a) * d - 4 * a
+    return np.where(d <= 1, near, np.where(d < 2, far, 0.0))
+
+
+def cubic(extent: int, size: int, *, centers: bool) -> Array:
+    """Return the weights (size, extent) of TensorFlow's ResizeBicubic along an axis."""
+    made = np.zeros((size, extent))
+    for row in range(size):
+        at = (row + 0.5) * extent / size - 0.5 if centers else row * extent / size
+        for place in range(int(np.floor(at)) - 1, int(np.floor(at)) + 3):
+            weight = float(keys(np.array(at - place), -0.5 if centers else -0.75))
+            if centers and not 0 <= place < extent:
+                continue
+            made[row, min(max(place, 0), extent - 1)] += weight
+    return made / made.sum(1, keepdims=True)
+
+
+def bicubic(x: Array, *, centers: bool) -> Array:
+    return np.einsum("yh,xw,nhwc->nyxc", cubic(4, 7, centers=centers), cubic(5, 3, centers=centers), x)
+
+
+def normalized(x: Array) -> Array:
+    mean, variance, offset, scale = STATISTICS
+    return (x - mean) / np.sqrt(variance + 0.1) * scale + offset
+
+
+def ordered(graph: Graph, x: str) -> str:
+    """Add the sum of the two largest channels times their indices + 1."""
+    graph.node("TopKV2", x, graph.constant(2), name="top")
+    numbers = graph.node("Cast", "top:1", DstT=Type("float32"))
+    return graph.node("Mul", "top", graph.node("AddV2", numbers, graph.constant(1.0)))
+
+
+def top(x: Array) -> Array:
+    places = np.argsort(-x, -1, kind="stable")[..., :2]
+    values: Array = np.take_along_axis(x, places, -1) * (places + 1)
+    return values
+
+
+Case = tuple[Callable[[Graph, str], str], Callable[[Array], Array]]
+CASES: dict[str, Case] = {
+    "ResizeBicubic": (
+        lambda g, x: g.node("ResizeBicubic", x, g.constant([7, 3])), lambda x: bicubic(x, centers=False)
+    ),
+    "ResizeBicubic of centers": (
+        lambda g, x: g.node("ResizeBicubic", x, g.constant([7, 3]), half_pixel_centers=True),
+        lambda x: bicubic(x, centers=True),
+    ),
+    "BatchNormWithGlobalNormalization": (
+        lambda g, x: g.node(
+            "BatchNormWithGlobalNormalization", x, *map(g.constant, STATISTICS),
+            variance_epsilon=0.1, scale_after_normalization=True,
+        ),
+        normalized,
+    ),
+    "Cumsum": (lambda g, x: g.node("Cumsum", x, g.constant(-2)), lambda x: np.cumsum(x, 2)),
+    "TopKV2": (ordered, top),
+    "Roll": (
+        lambda g, x: g.node("Roll", x, g.constant([-1, 7]), g.constant([1, 3])), lambda x: np.roll(x, (-1, 7), (1, 3))
+    ),
+    "FloorDiv": (lambda g, x: g.node("FloorDiv", x, g.constant(0.3)), lambda x: np.floor(x / np.float32(0.3))),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_operators(name: str, tmp_path: Path) -> None:
+    build, expected = CASES[name]
+    graph = Graph()
+    build(graph, graph.placeholder(-1, 4, 5, 3))
+    network = read_network([graph.save(tmp_path / "graph.pb")])
+    np.testing.assert_allclose(network.compile().run(X), expected(X), rtol=1e-5, atol=2e-6)
+
+
+def test_quotients_of_computed_integers_are_refused(tmp_path: Path) -> None:
+    """The quotient of floats would be rounded in another way."""
+    graph = Graph()
+    best = graph.node("ArgMax", graph.placeholder(-1, 4, 5, 3), graph.constant(3))
+    graph.node("FloorDiv", best, graph.constant(2), name="result")
+    with pytest.raises(mpscnn.UnsupportedError, match=r"'result' .*divides integers"):
+        read_network([graph.save(tmp_path / "graph.pb")])
