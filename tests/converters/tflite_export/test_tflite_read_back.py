@@ -270,3 +270,17 @@ def test_layers_with_paths_as_names_stay_apart(tmp_path: Path) -> None:
     network.output(network.activation(x, "sigmoid", name="block"))
     network.initialize_weights()
     assert assert_read(network, tmp_path).layer_names()[1:] == ["block/conv", "block"]
+
+
+@pytest.mark.parametrize("entry", ["mpscnn.outputs", "mpscnn.preprocess", "mpscnn.detection"])
+def test_damaged_entries(entry: str, tmp_path: Path) -> None:
+    network = detector()
+    network.save(tmp_path / "one.tflite")
+    content = (tmp_path / "one.tflite").read_bytes()
+    start = {"mpscnn.outputs": b'["places', "mpscnn.preprocess": b'{"fit', "mpscnn.detection": b'{"version'}[
+        entry
+    ]
+    assert content.count(start) == 1
+    (tmp_path / "one.tflite").write_bytes(content.replace(start, b"?" + start[1:]))
+    with pytest.raises(mpscnn.WeightsError, match=r"one\.tflite.*damaged|damaged.*one\.tflite"):
+        read_network(tmp_path / "one.tflite")

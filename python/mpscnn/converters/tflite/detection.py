@@ -9,9 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn._private.arguments import name_list
-from mpscnn._private.json_text import parse_json
-from mpscnn.converters.tflite.file import TfliteFile, read_tflite
+from mpscnn.converters.tflite.file import read_tflite
 from mpscnn.converters.tflite.flexbuffer import Number, read_map
 from mpscnn.converters.tflite.metadata import OUTPUTS
 from mpscnn.converters.tflite.operation import Handler, Operation
@@ -98,12 +96,7 @@ def _suppression(given: dict[str, Number]) -> dict[str, Any]:
 
 def own_heads(path: Path) -> list[str]:
     """Return the names of a detector's outputs in a file that mpscnn has written; an empty list for other files."""
-    return _own_heads(read_tflite(path))
-
-
-def _own_heads(file: TfliteFile) -> list[str]:
-    listed = file.metadata.own.get(OUTPUTS)
-    return [] if listed is None else name_list(OUTPUTS, parse_json(listed)) or []
+    return read_tflite(path).metadata.own_names(OUTPUTS)
 
 
 def _detection(o: Operation) -> None:
@@ -112,7 +105,7 @@ def _detection(o: Operation) -> None:
     if len(o.outputs) != len(results) or set(o.outputs) != set(results):
         raise UnsupportedError("its results must be the file's, and all of them")
     o.c.heads = [o.tensor(place) for place in (0, 1)]
-    if names := _own_heads(o.c.file):  # mpscnn's own entries have the settings
+    if names := o.c.file.metadata.own_names(OUTPUTS):  # mpscnn's own entries have the settings
         o.c.heads = [o.c.tensor_of(name) for name in names]
         return
     anchors = o.real(2, "its anchors")

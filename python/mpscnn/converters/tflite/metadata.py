@@ -12,11 +12,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mpscnn._private.arguments import name_list
+from mpscnn._private.json_text import parse_json
 from mpscnn.converters.archives import ARCHIVE_ERRORS
 from mpscnn.converters.file_bytes import MemoryBytes
 from mpscnn.converters.label_text import parse_labels
 from mpscnn.converters.tflite.flatbuffer import Table
-from mpscnn.errors import WeightsError
+from mpscnn.errors import ParameterError, WeightsError
 
 NAME = "TFLITE_METADATA"
 OWN = "mpscnn."
@@ -48,6 +50,15 @@ class Metadata:
     labels: tuple[str, ...] = ()
     are_probabilities: bool = False
     own: Mapping[str, str] = field(default_factory=dict)
+
+    def own_names(self, entry: str) -> list[str]:
+        """Return the names in one of mpscnn's own entries; none if the file does not have it."""
+        if entry not in self.own:
+            return []
+        try:
+            return list(name_list(entry, parse_json(self.own[entry])) or ())
+        except (ParameterError, RecursionError, ValueError) as error:
+            raise WeightsError(f"damaged: its metadata: {error}") from error
 
 
 NO_METADATA = Metadata()

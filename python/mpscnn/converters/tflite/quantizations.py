@@ -6,8 +6,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mpscnn._private.arguments import name_list
-from mpscnn._private.json_text import parse_json
 from mpscnn.converters.integer_limits import (
     UNLIMITED,
     Grid,
@@ -59,8 +57,7 @@ class Quantizations:
         self._is_constant = is_constant
         self._name = name
         self.of_tensors: dict[int, Integers | None] = {}
-        listed = file.metadata.own.get(LIMITS)
-        self._own_limits = set() if listed is None else set(name_list(LIMITS, parse_json(listed)) or ())
+        self._own_limits = set(file.metadata.own_names(LIMITS))
         self._limited: set[int] = (
             set()
         )  # tensors whose layer already clips them to the range of their integers

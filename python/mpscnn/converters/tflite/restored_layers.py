@@ -140,6 +140,8 @@ def _dense(network: Network, before: _Layer, layer: _Layer) -> _Layer | None:
     if layer.operation != "fully_connected" or before.operation != "reshape":
         return None
     shape = network[before.node["inputs"][0]].shape[1:]
+    if None in shape:
+        return None
     values, *scales = layer.weights["weight"]
     values = np.asarray(values).reshape(len(values), *shape)
     node = {**layer.node, "inputs": before.node["inputs"]}
