@@ -52,7 +52,7 @@ def test_nothing_runs_before_commit(queue: mpscnn.CommandQueue) -> None:
     result = add_one().encode(commands, source)
     queue.wait()
     assert not result.numpy().any()
-    source.numpy()[...] = 0  # the kernel reads the source when it runs, so this change does not count yet
+    source.numpy()[...] = 0  # the kernel reads the source when it runs, so it sees this change
     commands.commit()
     commands.wait()
     assert (result.numpy() == 1).all()
