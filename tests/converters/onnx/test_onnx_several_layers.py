@@ -193,9 +193,19 @@ def _recurrent(d: Draw, kind: str, gates: int, *, peepholes: bool, lengths: bool
     return Case(nodes, feeds, constants, 17, d.choice(("y", "z"), ("y",), ("z",)), on_runtime=True)
 
 
+def statistics(d: Draw) -> Case:
+    """Draw a layer normalization whose mean and inverse deviation are results."""
+    rank = d.integer(2, 4)
+    x = d.numbers(2, *d.shape(rank - 1))
+    axis = d.integer(1, rank - 1)
+    factors = {"s": d.numbers(*x.shape[axis:]), "b": d.numbers(*x.shape[axis:])}
+    nodes = [node("LayerNormalization", ["x", "s", "b"], ["y", "m", "i"], axis=axis, epsilon=0.1)]
+    return Case(nodes, {"x": x}, factors, 17, d.choice(("y", "m", "i"), ("y", "i"), ("m",)))
+
+
 KINDS: list[Callable[[Draw], Case]] = [
     angles, clip, columns, computed_weights, einsum, expanded_integers, infinite, largest, modulo, scattered,
-    unusual_lstm, with_lengths,
+    statistics, unusual_lstm, with_lengths,
 ]  # fmt: skip
 
 

@@ -137,14 +137,13 @@ def _group_norm(
     return x.with_tensor(y, order)
 
 
-def _layer_normalization(c: Context, node: Node) -> FileTensor:
+def _layer_normalization(c: Context, node: Node) -> list[FileTensor]:
     """Convert LayerNormalization and RMSNormalization.
 
     It is (x - mean) / sqrt(variance + epsilon) * scale + offset, over the axis and all axes after it.
-    RMSNormalization has neither mean nor offset.
+    RMSNormalization has neither mean nor offset. Further results are the mean, and 1 / sqrt(variance + epsilon).
     """
     x = c.x(node)
-    c.refuse_results(node, 1, "statistics")
     axes = range(x.axis(node.integer("axis", -1)), x.rank)
     atoms = x.atoms_of(axes)
     x.fixed_count(axes)
@@ -162,7 +161,18 @@ def _layer_normalization(c: Context, node: Node) -> FileTensor:
     y = function(tensor, epsilon=epsilon, epsilon_rule=rule, name=name)
     ordered = {role: in_memory_order(values, atoms, tail) for role, values in factors.items()}
     c.set_factors(name, {role: (values, given[role][0]) for role, values in ordered.items()})
-    return x.with_tensor(y, rest + tail)
+    return [x.with_tensor(y, rest + tail), *_statistics(c, node, x, axes)]
+
+
+def _statistics(c: Context, node: Node, x: FileTensor, axes: Sequence[int]) -> list[FileTensor]:
+    """Return the mean and the inverse deviation of a layer normalization, if the file uses one of them."""
+    if not any(map(c.is_used, node.outputs[1:])):
+        return []
+    if node.kind == "RMSNormalization":
+        c.refuse_results(node, 1, "statistics")
+    variance = x.reduce("variance", axes, pools=False)
+    moved = variance.linear(1.0, node.number("epsilon", 1e-5), "/moved")
+    return [x.reduce("mean", axes, pools=False), moved.sqrt(inverse=True)]
 
 
 def _for_each(c: Context, values: NDArray[np.float32], extents: Sequence[int | None]) -> NDArray[np.float32]:
