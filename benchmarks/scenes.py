@@ -20,10 +20,12 @@ from mpscnn.training.scenes.networks import segmenter_of
 
 _PHOTOS, _SIDE = 1000, 128
 _MODEL = "cifar10_mobilenet_v2"
+#: Views that show objects about as large as whole photos do, which is how photos are measured.
+_VIEWS = mpscnn.SceneAugmentation(crop=0.75, shrink=1.15)
 #: The options of each training. The first half of the layers of the backbone is fixed.
 _OPTIONS: dict[str, dict[str, Any]] = {
     "detect": {"epochs": 32, "batch_size": 8, "size": 96, "trained_layers": 20},
-    "segment": {"epochs": 16, "batch_size": 8, "size": 96, "trained_layers": 20},
+    "segment": {"epochs": 16, "batch_size": 8, "size": 96, "trained_layers": 20, "augment": _VIEWS},
 }
 
 
