@@ -11,8 +11,9 @@ from mpscnn.converters.budget import Cost
 from mpscnn.converters.constant import Constant
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.onnx_reader.constant_operators import axes_after
-from mpscnn.converters.onnx_reader.context import Border, Context, Expanded, Handler
+from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.expansions import ALIGNED
+from mpscnn.converters.onnx_reader.known_results import Border, Expanded
 from mpscnn.converters.onnx_reader.logic import are_truths
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.tensors import element_type

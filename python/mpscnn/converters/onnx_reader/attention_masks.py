@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.converters.onnx_reader.context import Context, Masked
+from mpscnn.converters.onnx_reader.context import Context
+from mpscnn.converters.onnx_reader.known_results import Masked
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.tensor import FileTensor
 

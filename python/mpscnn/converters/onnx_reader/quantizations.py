@@ -17,7 +17,8 @@ from mpscnn.converters.integer_limits import Grid
 from mpscnn.converters.layout import Arranged
 from mpscnn.converters.onnx_reader.attention_masks import constant_of_node
 from mpscnn.converters.onnx_reader.constant_operators import range_of_integers, scales_along
-from mpscnn.converters.onnx_reader.context import Context, Handler, Integers, Quantized
+from mpscnn.converters.onnx_reader.context import Context, Handler
+from mpscnn.converters.onnx_reader.known_results import Integers, Quantized
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.tensors import element_type
 from mpscnn.converters.tensor import FileTensor
