@@ -116,8 +116,8 @@ class Budget:
         ):
             if used > free and used > free + rate * self._size():
                 raise UnsupportedError(
-                    f"the constants that are computed from others would take {used} {what}; supported are {free} and "
-                    f"{rate} times the file's size in bytes"
+                    "the constants that are computed from others, and operators of many layers, would take "
+                    f"{used} {what}; supported are {free} and {rate} times the file's size in bytes"
                 )
 
     def look(self, array: NDArray[Any]) -> None:
