@@ -15,7 +15,7 @@ SENTENCES: Mapping[str, str] = {
     "segment": "Find the class of each pixel of photos, or of a video's frames.",
     "features": "Compute the outputs of layers inside a network for photos or a video's frames, and print their "
     "shapes.",
-    "convert": "Convert models of other frameworks to model files, and models to ONNX and Core ML.",
+    "convert": "Convert models of other frameworks to model files, or to ONNX, TensorFlow Lite and Core ML.",
     "compare": "Compare two models, files, engines or precisions on the same input, layer by layer.",
     "check-precision": "Show how a lower precision changes the results of each layer of a network.",
     "compare-precisions": "Compare all precisions of a model by error, accuracy, time and memory.",
