@@ -80,7 +80,7 @@ OWN_TEXTS = {
     "coreml_writer/export.py": (2, "the core and coremltools"),
     "isolated_check.py": (1, "a process of mpscnn"),
     "keras/live.py": (2, "Keras, from an object"),
-    "onnx_metadata.py": (1, "the core"),
+    "metadata_entries.py": (2, "the core"),
     "tflite_writer/metadata.py": (1, "the core"),
 }
 

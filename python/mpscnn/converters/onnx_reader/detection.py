@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from mpscnn.converters.arrange import image_rows
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.layout import Arranged, Axis
-from mpscnn.converters.onnx_metadata import ultralytics_names
+from mpscnn.converters.metadata_entries import ultralytics_names
 from mpscnn.converters.onnx_reader.completion import complete
 from mpscnn.converters.onnx_reader.context import Context
 from mpscnn.converters.onnx_reader.detector_postprocess import PostProcessing

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.layout import Axis, batch_atom
-from mpscnn.converters.onnx_metadata import describe, has_detection
+from mpscnn.converters.metadata_entries import describe, has_detection
 from mpscnn.converters.onnx_reader.completion import complete
 from mpscnn.converters.onnx_reader.constants import Constants
 from mpscnn.converters.onnx_reader.context import Context

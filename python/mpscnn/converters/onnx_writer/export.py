@@ -16,7 +16,7 @@ from mpscnn import _core
 from mpscnn._private.copies import require_no_functions
 from mpscnn._private.files import replace_atomically
 from mpscnn.converters.explicit_window import window_of
-from mpscnn.converters.onnx_metadata import metadata_entries
+from mpscnn.converters.metadata_entries import metadata_entries
 from mpscnn.converters.onnx_writer import array_ops
 from mpscnn.converters.onnx_writer import normalization as onnx_normalization
 from mpscnn.converters.onnx_writer import recurrent as onnx_recurrent

@@ -42,7 +42,7 @@ class Metadata:
     """The normalization of the only input, and the labels of the outputs; empty if the file has none.
 
     `are_probabilities` is True if the file calls the values of its only output probabilities. `own` has the entries
-    that mpscnn has written, by their names (see `converters.onnx_metadata`).
+    that mpscnn has written, by their names (see `converters.metadata_entries`).
     """
 
     mean: tuple[float, ...] = ()

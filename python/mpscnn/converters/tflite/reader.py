@@ -18,7 +18,7 @@ from mpscnn.converters.float32_intermediates import Operators
 from mpscnn.converters.image_size import Extents
 from mpscnn.converters.layer_names import LayerNames, quote_name
 from mpscnn.converters.layout import Atom, batch_atom, without_batch
-from mpscnn.converters.onnx_metadata import describe
+from mpscnn.converters.metadata_entries import describe
 from mpscnn.converters.photo_input import preprocess_of_normalized, preprocess_of_quantized
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.converters.simplify.simplifier import simplify, simplify_before_integers

@@ -1,4 +1,4 @@
-"""Write and read labels, preprocessing, scores and detection as entries of an ONNX file's `metadata_props`.
+"""Write and read labels, preprocessing, scores and detection as texts in ONNX and TensorFlow Lite files.
 
 The entries have the same keys and values as the metadata of mpscnn's model files (docs/model_format.md). The anchors of
 a detector, which a model file has as a tensor, are a JSON list here.
@@ -25,7 +25,7 @@ from mpscnn.vision.detector import DetectionHead
 if TYPE_CHECKING:
     from mpscnn.graph.network import Network
 
-__all__ = ["describe", "has_detection", "metadata_entries", "ultralytics_names"]
+__all__ = ["LABELS", "describe", "has_detection", "metadata_entries", "ultralytics_names"]
 
 LABELS, PREPROCESS, SCORES, DETECTION, ANCHORS = (
     f"mpscnn.{part}" for part in ("labels", "preprocess", "scores", "detection", "anchors")
