@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from base64 import b64encode
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -120,6 +121,7 @@ def test_a_jpeg_is_the_annotated_photo(
 
 HEAD = b'--b\r\nContent-Disposition: form-data; name="photo"; filename="x.png"\r\n\r\n'
 FORM = {"Content-Type": "multipart/form-data; boundary=b"}
+JSON = {"Content-Type": "application/json"}
 
 
 def form(photo: bytes, *fields: tuple[str, str]) -> bytes:
@@ -212,6 +214,29 @@ def test_a_form_with_two_photos_is_refused(service: Service, photo: bytes) -> No
 )
 def test_damaged_forms_are_refused(service: Service, content_type: str, body: bytes, message: str) -> None:
     refused(service.request("/v1/classify", body, {"Content-Type": content_type}), 400, "ImageError", message)
+
+
+@pytest.mark.parametrize("padding", [0, 100_000])  # a long body is parsed in a thread
+@pytest.mark.parametrize("head", ["", "data:image/png;base64,"])
+def test_json_brings_a_photo_in_base64(service: Service, photo: bytes, head: str, padding: int) -> None:
+    body = json.dumps({"image": head + b64encode(photo).decode()}).encode() + b" " * padding
+    sent = service.request("/v1/classify?top=2", body, JSON)
+    assert sent.status == 200, sent.body
+    assert sent.json["predictions"] == service.request("/v1/classify?top=2", photo).json["predictions"]
+
+
+@pytest.mark.parametrize("padding", [0, 100_000])
+@pytest.mark.parametrize(
+    ("body", "kind", "message"),
+    [
+        (b"", "ParameterError", "the body is not JSON"),
+        (b'{"image": "QUJD", "top": 1}', "ParameterError", "the unknown key 'top'"),
+        (b'{"image": "QU*D"}', "ImageError", "image is not base64: it has the character '*'"),
+        (b'{"image": "QUJD"}', "ImageError", "is not an image"),
+    ],
+)
+def test_other_json_is_refused(service: Service, body: bytes, kind: str, message: str, padding: int) -> None:
+    refused(service.request("/v1/classify", body + b" " * padding, JSON), 400, kind, message)
 
 
 def refused(answer: Answer, status: int, kind: str, message: str) -> None:

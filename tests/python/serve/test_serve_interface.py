@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import photo_models
 import pytest
 from command_line import save_colour_model
+from photo_files import png
 from PIL import Image
 from serving import Answer, Service, require_packages, serving
 
@@ -221,9 +223,9 @@ def test_what_no_operation_reads_in_a_body_is_refused(
         if JSON in kinds:
             walked.add(path)
             text = json.dumps(WHOLE[path.rpartition("/")[2]])
-            assert ask(service, address, text.encode()).status == 200, path
+            assert ask(service, address, text.encode(), Content_Type=JSON).status == 200, path
             for wrong in with_more(text):
-                answer = ask(service, address, wrong.encode())
+                answer = ask(service, address, wrong.encode(), Content_Type=JSON)
                 assert answer.status in (400, 422), (path, wrong)
     assert walked == {path for path, _, about in operations(schema) if "requestBody" in about}
 
@@ -238,8 +240,10 @@ def forms(known: dict[str, Any]) -> Iterator[tuple[bytes, str]]:
         yield (file + 2 * (PART % (name, "", "1")) + "--b--").encode(), f"the option {name} is there twice"
 
 
+IMAGE = b64encode(png(8, 8, data=8 * bytes(25))).decode()
 #: Bodies with all keys that may be together.
 WHOLE: dict[str, Any] = {
+    **{task: {"image": IMAGE} for task in ("classify", "detect", "segment")},
     "options": {"device": "cpu"},
     "infer": {
         "id": "a",

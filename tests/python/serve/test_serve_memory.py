@@ -14,6 +14,7 @@ import threading
 import time
 import tracemalloc
 import zlib
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from typing import Any
@@ -141,6 +142,7 @@ FAILURES: dict[str, Callable[[Client], None]] = {
     "cut off": of_photo(400, PHOTO[:-1000]),
     "no photo": of_photo(400, b"not a photo" * 5_000),
     "no form": of_photo(400, PHOTO, Content_Type="multipart/form-data; boundary=x"),
+    "no base64": of_photo(400, b'{"image": "%s*"}' % b64encode(PHOTO), Content_Type="application/json"),
     "too many pixels": of_photo(413, png(300, 300)),
     "wrong option": of_photo(400, PHOTO, "/v1/classify?top=0"),
     "unknown model": of_photo(404, PHOTO, "/v1/classify?model=none"),
@@ -256,9 +258,20 @@ def pixels(content: bytes) -> tuple[str, bytes, dict[str, str]]:
     return "/v2/models/colours/infer", head + both, {"Inference-Header-Content-Length": str(len(head))}
 
 
-@pytest.mark.parametrize("is_form", [False, True])
+FORM = b'--x\r\nContent-Disposition: form-data; name="a"; filename="b"\r\n\r\n%s\r\n--x--'
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (PHOTO, "image/png"),
+        (FORM % PHOTO, "multipart/form-data; boundary=x"),
+        (b'{"image": "%s"}' % b64encode(PHOTO), "application/json"),
+    ],
+    ids=["file", "form", "base64"],
+)
 def test_the_body_of_a_photo_is_freed_when_it_is_decoded(
-    client: Client, monkeypatch: pytest.MonkeyPatch, is_form: bool
+    client: Client, monkeypatch: pytest.MonkeyPatch, body: bytes, content_type: str
 ) -> None:
     held: list[int] = []
 
@@ -267,10 +280,8 @@ def test_the_body_of_a_photo_is_freed_when_it_is_decoded(
         return picture(result, photo, kind)
 
     monkeypatch.setattr("mpscnn.apps.serve.photo_routes.picture", drawn)
-    head = b'--x\r\nContent-Disposition: form-data; name="a"; filename="b"\r\n\r\n'
-    body = head + PHOTO + b"\r\n--x--" if is_form else PHOTO
-    headers = {"Content-Type": "multipart/form-data; boundary=x"} if is_form else {}
-    assert client.ask("/v1/classify", body, {**headers, "Accept": "image/png"}) == 200
+    headers = {"Content-Type": content_type, "Accept": "image/png"}
+    assert client.ask("/v1/classify", body, headers) == 200
     assert held == [0]
 
 

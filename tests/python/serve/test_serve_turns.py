@@ -32,6 +32,7 @@ HOSTILE: dict[str, tuple[str, dict[str, str], bytes]] = {
     "outputs": (INFER, {}, b'{"inputs":[],"outputs":[%s]}' % b",".join(b'{"name":"%x"}' % i for i in range(600))),
     "fields": (CLASSIFY, FORM, FIELD * 100),
     "boundaries": (CLASSIFY, FORM, FIELD + b"\r\n-" * 3_000),
+    "escapes": (CLASSIFY, {"content-type": "application/json"}, b'{"image": "%s"}' % (rb"\u002f" * 2_600)),
 }  # fmt: skip
 
 
@@ -110,6 +111,7 @@ def counted(
         counting(Guard, "_refusal", begun)
         counting(protocol_routes, "parse_request", parsed)
         counting(photo_routes, "read_form", parsed)
+        counting(photo_routes, "read_base64", parsed)
         await burst.send(path, fields, body)
         return burst.answers
 

@@ -44,8 +44,12 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-def members(text: memoryview, what: str, known: Collection[str]) -> dict[str, memoryview]:
+def members(
+    text: memoryview, what: str, known: Collection[str], elsewhere: str = ""
+) -> dict[str, memoryview]:
     """Return the values of an object's members as JSON texts.
+
+    `elsewhere` ends the error about an unknown key: it says where other data belongs.
 
     Raises:
         ParameterError: the text is not a JSON object, or has an unknown or a repeated key.
@@ -57,7 +61,7 @@ def members(text: memoryview, what: str, known: Collection[str]) -> dict[str, me
         if name not in known:
             raise ParameterError(
                 f"{what} has the unknown key {name[:100]!r}{did_you_mean(name[:100], known)}; keys are "
-                f"{', '.join(known)}"
+                f"{', '.join(known)}{elsewhere}"
             )
         found[name] = value
     return found

@@ -11,6 +11,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 
 from mpscnn._private.arguments import number_in, whole_number_in
+from mpscnn.apps.serve.base64_photos import IMAGE, is_json, read_base64
 from mpscnn.apps.serve.forms import is_form, read_form, whole_body
 from mpscnn.apps.serve.hosting import Compiled, HostedModel
 from mpscnn.apps.serve.openapi import failures
@@ -105,6 +106,8 @@ def _route(service: Service, task: str, options: dict[str, _Option]) -> Any:
                 )
                 hosted, wanted = _wanted(service, task, options, [*given, *form.fields])
                 request.scope["mpscnn.model"] = hosted.name
+            elif is_json(content_type):
+                form = await service.parse(request, ends, len(body), lambda: read_base64(body), held)
             else:
                 form = whole_body(body)
 
@@ -199,6 +202,15 @@ def _described(options: dict[str, _Option]) -> dict[str, Any]:
     fields = {name: {**option.schema, "description": option.about} for name, option in known.items()}
     photo = {"type": "string", "format": "binary", "description": "The file, under any name."}
     form = {"schema": {"type": "object", "properties": {"photo": photo, **fields}}}
+    text = {"type": "string", "description": "The file in base64, or a data URL of it."}
+    base64 = {
+        "schema": {
+            "type": "object",
+            "properties": {IMAGE: text},
+            "required": [IMAGE],
+            "additionalProperties": False,
+        }
+    }
     return {
         "parameters": [
             {
@@ -212,9 +224,14 @@ def _described(options: dict[str, _Option]) -> dict[str, Any]:
         ],
         "requestBody": {
             "required": True,
-            "description": "An image file, or a form with one file. The other fields of a form are options, like the "
-            "parameters of the query.",
-            "content": {"image/*": binary, "application/octet-stream": binary, "multipart/form-data": form},
+            "description": "An image file, a form with one file, or JSON with the file in base64. The other fields of "
+            "a form are options, like the parameters of the query.",
+            "content": {
+                "image/*": binary,
+                "application/octet-stream": binary,
+                "multipart/form-data": form,
+                JSON: base64,
+            },
         },
         "responses": {
             "200": {
