@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import mpscnn
@@ -23,3 +24,14 @@ def test_every_operation_and_kernel_has_a_struct(generator: dict[str, Any]) -> N
             assert f'visit("{parameter["name"]}", {parameter["name"]});' in layers
     for entry in json.loads(_core.kernels()):
         assert f'Options<"{entry["name"]}">;' in kernels
+
+
+def test_every_model_has_facts_that_other_pages_state(generator: dict[str, Any]) -> None:
+    page = generator["models_page"]
+    assert list(page.FACTS) == [entry.name for entry in page.CATALOGUE]
+    stated = [facts.accuracy for facts in page.FACTS.values() if facts.accuracy != "\N{EM DASH}"]
+    assert stated
+    for accuracy in stated:
+        figure, link = accuracy.split()[0], re.search(r"\((\w+\.md)#", accuracy)
+        assert link is not None, accuracy
+        assert f" {figure} " in (page.DOCS / link[1]).read_text("utf-8")

@@ -1,6 +1,7 @@
 """Write all pages, headers and modules that repeat the tables of the installed package.
 
-Run it after you add or change an operation, an option, a raw kernel or the reader of a format:
+Run it after you add or change an operation, an option, a raw kernel, the reader of a format or a model of the registry,
+and after you measure docs/performance.md:
 
     python docs/generate
 """
@@ -12,12 +13,22 @@ from pathlib import Path
 import catalogue_page
 import cpp_options
 import formats_page
+import models_page
 import neurons
 import operations_page
 import options_page
 import python_kernels
 
-WRITERS = (operations_page, catalogue_page, formats_page, options_page, cpp_options, python_kernels, neurons)
+WRITERS = (
+    operations_page,
+    catalogue_page,
+    formats_page,
+    models_page,
+    options_page,
+    cpp_options,
+    python_kernels,
+    neurons,
+)
 
 
 def files() -> dict[Path, str]:
