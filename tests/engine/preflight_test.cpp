@@ -8,6 +8,7 @@
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "core/json.h"
@@ -237,6 +238,36 @@ TEST(a_new_check_of_the_device_forgets_its_networks) {
     CHECK(bench.records().empty());
     bench.check(bench.times(2, 1));
     CHECK(bench.runs() == 2);
+}
+
+TEST(the_newest_thousand_files_of_networks_are_kept) {
+    Bench bench;
+    const fs::path folder = bench.path / "cache" / "self_check" / "networks";
+    fs::create_directories(folder);
+    const auto now = fs::file_time_type::clock::now();
+    const auto put = [&](int age) {
+        const fs::path path = folder / (std::to_string(age) + (age % 2 ? ".txt" : ".begun"));
+        std::ofstream(path) << "old\n";
+        fs::last_write_time(path, now - std::chrono::minutes(age));
+    };
+    const auto count = [&] { return std::distance(fs::directory_iterator(folder), {}); };
+    for (int age = -2; age < 998; ++age) put(age); // two files are from a clock that is ahead
+    const auto thing = [&](int i) {
+        return engine::CheckedThing(bench.device->identity(), "network " + std::to_string(i));
+    };
+    engine::remember(bench.device->identity(), {}); // a record of the device deletes none of a network
+    CHECK(count() == 1000);
+    engine::remember(thing(0), {});
+    CHECK(count() == 1000 && engine::verdict_on_record(thing(0)));
+    CHECK(!fs::exists(folder / "997.txt") && fs::exists(folder / "996.begun"));
+
+    // Threads delete the same files, as processes do.
+    for (int age = 1000; age < 1100; ++age) put(age);
+    std::vector<std::thread> threads;
+    for (int i = 1; i <= 4; ++i) threads.emplace_back([&, i] { engine::remember(thing(i), {}); });
+    for (std::thread &thread : threads) thread.join();
+    CHECK(count() <= 1000 && !fs::exists(folder / "1000.begun"));
+    for (int i = 0; i <= 4; ++i) CHECK(engine::verdict_on_record(thing(i)));
 }
 
 TEST(a_network_that_stopped_the_machine_is_not_checked_again) {

@@ -8,10 +8,12 @@
 #include <cstdio>
 #include <exception>
 #include <filesystem>
+#include <functional>
 #include <string_view>
 #include <system_error>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -147,6 +149,24 @@ std::string time_text(const CheckedThing &thing, const Verdict &verdict) {
     return verdict.kept == Kept::day ? concat({until_word, now + seconds_of_day, "\n"}) : "";
 }
 
+/// Delete the oldest files of networks, beyond a number of files. This includes files that killed processes
+/// left. `written` is kept, also if other files have later times by another clock. Other processes may delete
+/// the same files: a file that is gone counts as deleted.
+void delete_old_networks(const fs::path &written) {
+    constexpr std::size_t networks_kept = 1000;
+    std::vector<std::pair<fs::file_time_type, fs::path>> others;
+    std::error_code error;
+    fs::directory_iterator entry(written.parent_path(), error);
+    for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
+        std::error_code gone;
+        const auto time = fs::last_write_time(entry->path(), gone);
+        if (!gone && entry->path() != written) others.emplace_back(time, entry->path());
+    }
+    if (others.size() < networks_kept) return;
+    std::sort(others.begin(), others.end(), std::greater<>());
+    for (std::size_t i = networks_kept - 1; i < others.size(); ++i) fs::remove(others[i].second, error);
+}
+
 } // namespace
 
 std::string check_record_of(const CheckedThing &thing) {
@@ -168,6 +188,7 @@ void remember(const CheckedThing &thing, const Verdict &verdict) noexcept {
         fs::create_directories(path.parent_path());
         static_cast<void>(
             replace_file(path, check_record_of(thing) + time_text(thing, verdict) + text_of(verdict)));
+        if (!thing.network.empty()) delete_old_networks(path);
     } catch (const std::exception &) { // the device is only checked again next time
     }
 }

@@ -40,7 +40,8 @@ void forget_networks() noexcept;
 
 /// Write a verdict, and replace the recorded one, unless it is kept for this process only. Failures are
 /// ignored. A verdict on silent cases counts from the third one in a row on; after the first, the next
-/// process checks again, and after the second, a process of the next day.
+/// process checks again, and after the second, a process of the next day. The files of networks are kept for
+/// the 1,000 verdicts that were written last.
 void remember(const CheckedThing &thing, const Verdict &verdict) noexcept;
 
 /// A file that says which case of a check runs, and since when. It is deleted with this object, so it stays
