@@ -175,6 +175,17 @@ mpscnn_status mpscnn_graph_set_weight(mpscnn_graph *graph, const char *layer, co
     });
 }
 
+mpscnn_status mpscnn_graph_share_weight(mpscnn_graph *graph, const char *layer, const char *role,
+                                        const mpscnn_graph *source, const char *source_layer) {
+    return guarded([&] {
+        require(graph, "graph");
+        require(source, "source");
+        graph->graph.set_weight(
+            text(layer, "layer"), text(role, "role"),
+            stored_weight(source->graph, text(source_layer, "source_layer"), text(role, "role")));
+    });
+}
+
 mpscnn_status mpscnn_graph_get_weight(const mpscnn_graph *graph, const char *layer, const char *role,
                                       mpscnn_tensor *tensor, const float **scales, const float **zero_points,
                                       int64_t *quantization_count) {

@@ -65,6 +65,8 @@ void bind_graph(py::module_ &module) {
         .def("set_weight", &set_weight, py::arg("layer"), py::arg("role"), py::arg("array"),
              py::arg("scales") = std::vector<float>(), py::arg("zero_points") = std::vector<float>(),
              py::call_guard<Exclusive>())
+        .def("share_weight", &Graph::share_weight, py::arg("layer"), py::arg("role"), py::arg("source"),
+             py::arg("source_layer"), py::call_guard<Exclusive>())
         .def("get_weight", &get_weight, py::arg("layer"), py::arg("role"), py::call_guard<Exclusive>())
         .def("copy", &Graph::copy, py::call_guard<Exclusive>())
         .def("scores", &Graph::scores, py::call_guard<Exclusive>())

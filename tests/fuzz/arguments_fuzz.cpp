@@ -217,6 +217,7 @@ private:
         const float *scales = nullptr, *points = nullptr;
         std::int64_t stored_count = 0;
         succeeded(mpscnn_graph_get_weight(graph_, text(), text(), &stored, &scales, &points, &stored_count));
+        succeeded(mpscnn_graph_share_weight(graph_, text(), text(), graph_, text()));
     }
 
     void describe() {

@@ -232,6 +232,9 @@ MPSCNN_API mpscnn_status mpscnn_graph_scores(const mpscnn_graph *graph, const ch
 MPSCNN_API mpscnn_status mpscnn_graph_set_weight(mpscnn_graph *graph, const char *layer, const char *role,
                                                  const mpscnn_tensor *tensor, const float *scales,
                                                  const float *zero_points, int64_t quantization_count);
+/* Set a weight to the weight of this role of a layer in another graph. Both share its memory. */
+MPSCNN_API mpscnn_status mpscnn_graph_share_weight(mpscnn_graph *graph, const char *layer, const char *role,
+                                                   const mpscnn_graph *source, const char *source_layer);
 /* Return the structure without weights as JSON. */
 MPSCNN_API mpscnn_status mpscnn_graph_to_json(const mpscnn_graph *graph, mpscnn_text **json);
 /* Return a description as JSON: {"name", "inputs": [...], "outputs": [...], "layers": [{"name",

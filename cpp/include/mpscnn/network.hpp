@@ -579,6 +579,12 @@ public:
             get(), detail::c_string(layer), detail::c_string(role), &tensor, quantization.scales.data(),
             quantization.zero_points.data(), static_cast<std::int64_t>(quantization.scales.size())));
     }
+    /// Set a weight to that of a layer in another graph; see mpscnn_graph_share_weight.
+    void share_weight(const std::string &layer, const std::string &role, const Graph &source,
+                      const std::string &source_layer) {
+        detail::ensure(mpscnn_graph_share_weight(get(), detail::c_string(layer), detail::c_string(role),
+                                                 source.get(), detail::c_string(source_layer)));
+    }
     Weight weight(const std::string &layer, const std::string &role) const {
         Weight weight{};
         const float *scales = nullptr, *zero_points = nullptr;

@@ -396,7 +396,7 @@ class Network(
         return result
 
     def restructured(self, structure: Mapping[str, Any], names: Mapping[str, str] | None = None) -> Network:
-        """Return a network with another structure and this network's weights.
+        """Return a network with another structure and this network's weights, whose memory both networks share.
 
         Args:
             structure: the new structure, in the form of `to_dict`.
@@ -408,8 +408,7 @@ class Network(
         result = Network.from_graph(_core.Graph.from_json(json.dumps(dict(structure))))
         for spec in self.weight_specs():
             if spec["set"] and spec["layer"] in names:
-                stored = self.graph.get_weight(spec["layer"], spec["role"])
-                result.graph.set_weight(names[spec["layer"]], spec["role"], *stored)
+                result.graph.share_weight(names[spec["layer"]], spec["role"], self.graph, spec["layer"])
         result._maker.without_bias = {names[layer] for layer in self._maker.without_bias if layer in names}
         return result
 

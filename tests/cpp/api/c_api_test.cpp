@@ -172,6 +172,34 @@ TEST(graphs_are_copied) {
     mpscnn_graph_release(copy);
 }
 
+TEST(graphs_share_weights) {
+    mpscnn_graph *graph = classifier_graph(), *other = classifier_graph();
+    float matrix[] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
+    const mpscnn_tensor tensor = floats(matrix, {3, 1, 1, 3});
+    CHECK(succeeded(mpscnn_graph_set_weight(graph, "logits", "weight", &tensor, nullptr, nullptr, 0)));
+    const auto share = [&](const char *layer, const char *role, const char *source) {
+        return mpscnn_graph_share_weight(other, layer, role, graph, source);
+    };
+    CHECK(refused(mpscnn_graph_share_weight(nullptr, "logits", "weight", graph, "logits"),
+                  MPSCNN_ERROR_PARAMETER, "graph"));
+    CHECK(refused(mpscnn_graph_share_weight(other, "logits", "weight", nullptr, "logits"),
+                  MPSCNN_ERROR_PARAMETER, "source"));
+    CHECK(refused(share(nullptr, "weight", "logits"), MPSCNN_ERROR_PARAMETER, "layer"));
+    CHECK(refused(share("logits", nullptr, "logits"), MPSCNN_ERROR_PARAMETER, "role"));
+    CHECK(refused(share("logits", "weight", nullptr), MPSCNN_ERROR_PARAMETER, "source_layer"));
+    CHECK(refused(share("pool", "weight", "logits"), MPSCNN_ERROR_WEIGHTS, "no such weight"));
+    CHECK(refused(share("logits", "bias", "logits"), MPSCNN_ERROR_WEIGHTS, "has been set"));
+    CHECK(succeeded(share("logits", "weight", "logits")));
+    mpscnn_tensor first{}, second{};
+    CHECK(succeeded(mpscnn_graph_get_weight(graph, "logits", "weight", &first, nullptr, nullptr, nullptr)));
+    CHECK(succeeded(mpscnn_graph_get_weight(other, "logits", "weight", &second, nullptr, nullptr, nullptr)));
+    CHECK(first.data == second.data);
+    // The memory stays valid after the first graph is released.
+    mpscnn_graph_release(graph);
+    CHECK(std::memcmp(second.data, matrix, sizeof matrix) == 0);
+    mpscnn_graph_release(other);
+}
+
 TEST(graph_refuses_what_does_not_fit) {
     mpscnn_graph *graph = classifier_graph();
     const std::int64_t shape[MPSCNN_MAX_RANK] = {-1, 4};

@@ -161,6 +161,9 @@ mpscnn_graph *built(Trial &trial) {
     set("a dense layer for logits", 3, 1, 8);
     mpscnn_graph *copy = nullptr;
     trial.step("copy", [&] { return mpscnn_graph_copy(graph, &copy); });
+    trial.step("a shared weight", [&] {
+        return mpscnn_graph_share_weight(graph, "first convolution", "weight", copy, "first convolution");
+    });
     mpscnn_graph_release(copy);
     mpscnn_text *text = nullptr;
     trial.step("to_json", [&] { return described(mpscnn_graph_to_json(graph, &text), text); });

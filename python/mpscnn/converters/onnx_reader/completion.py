@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from mpscnn.converters.integer_limits import clip_limits
-from mpscnn.converters.named_errors import prefix_errors
 from mpscnn.converters.onnx_reader.context import Context
 from mpscnn.converters.onnx_reader.neurons import PLAIN
 from mpscnn.converters.onnx_reader.node import Node
@@ -46,8 +45,7 @@ def complete(c: Context) -> None:
     network = c.network.restructured(rename_layers(made, final), final)
     copy_settings(c.network, network)
     into = {name: final[layer] for name, layer in merged.into.items() if layer in final}
-    with prefix_errors(c.file.origin):
-        c.finish(network, names, final, into)
+    c.finish(network, names, final, into)
     if c.composed is not None:
         c.composed.moved(network, final, into).keep()
     try:

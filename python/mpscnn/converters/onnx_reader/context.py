@@ -79,17 +79,15 @@ class Context:
         self.integers = FileIntegers()
         self.merged = MergedNodes()
         self.known = KnownResults()
-        # The names of constants in the file that are weights, by layer and role.
-        self.weights: dict[tuple[str, str], str] = {}
+        # The names of constants in the file that are weights, by layer and role; None: a weight is no such constant.
+        self.weights: dict[tuple[str, str], str | None] = {}
         self._learnt: dict[tuple[str, tuple[int, ...]], Tensor] = {}  # by the name and shape of a parameter
         self.nodes: Sequence[Node] = ()  # the nodes that the network needs
         self.input_layouts: tuple[InputLayout, ...] = ()
         self.notes: list[str] = []
         self.composed: Operators | None = Operators(network)  # None: the file has integers for all results
         self.operators: dict[str, Node] = {}  # the node whose result a layer computes
-        self._weights: dict[str, list[tuple[str, NDArray[np.generic], str | None]]] = {}
-        self._claims: dict[str, list[str]] = {}
-        self._is_complete = False
+        self._claims: list[tuple[str, str, str]] = []  # parameters, with the layer and role of their weight
         self.renamed: dict[str, str] = {}  # other names of tensors, which were known only at the end
         self._node: Node | None = None
         self.arranger = Arranger(network, batch, self._inserted_name, constants.budget)
@@ -200,7 +198,7 @@ class Context:
         known = quote_name(parameter or name)
         numbers = self.constants.of_one_image(name, rank, self.arranger.batch, f"{what} {known}")
         if parameter is not None and (made := self._learnt.get((parameter, numbers.shape))):
-            self._claims.setdefault(made.name, []).append(name)
+            self._claims.append((name, made.name, "value"))
             return FileTensor.from_tensor(self.arranger, made)
         layer = self.constant_layer(name) if parameter is None else self.names.unique(parameter.strip("/"))
         shape = numbers.shape or (1,)
@@ -357,51 +355,15 @@ class Context:
         return tuple(before.integers("perm", ())) not in (TO_NHWC, TO_NCHW)
 
     def set_weight(self, layer: str, role: str, values: NDArray[np.generic], name: str | None = None) -> None:
-        """Set a weight of a layer, in the layer's memory order. The network gets it when it is complete.
+        """Set a weight of a layer, in the layer's memory order.
 
         `name` is the constant of the file that has the same elements, each once and unchanged; None: there is none.
         """
-        self.constants.count_weight(4 * values.size, is_filled=is_filled(values))
-        if self._is_complete:
-            self._set(layer, role, values, name)
-        else:
-            self._weights.setdefault(layer, []).append((role, values, name))
-
-    def has_weight(self, layer: str, role: str) -> bool:
-        """Return True if a weight of a layer is set."""
-        return any(own == role for own, _, _ in self._weights.get(layer, ()))
-
-    def finish(
-        self, network: Network, names: PlannedNames, final: Mapping[str, str], into: Mapping[str, str]
-    ) -> None:
-        """Replace the network by the complete one, and set the weights of its layers.
-
-        Args:
-            network: the complete network.
-            names: the names of its layers.
-            final: the layers of the complete network by their names until now.
-            into: the same for layers that became a part of another one.
-        """
-        self.network = self.arranger.network = network
-        self.names = names
-        own, layers = self.integers.of_tensors, {**final, **into}
-        self.integers.of_tensors = {layers.get(name, name): integers for name, integers in own.items()}
-        weights, self._weights, self._is_complete = self._weights, {}, True
-        for layer in list(weights):
-            for role, values, source in weights.pop(layer):
-                if layer in final:
-                    self._set(final[layer], role, values, source)
-        for layer, names_of_parameters in self._claims.items():
-            for name in names_of_parameters if layer in final else ():
-                self.parameters.claim(name, final[layer], "value")
-
-    def _set(self, layer: str, role: str, values: NDArray[np.generic], name: str | None) -> None:
-        """Set a weight of a layer of the complete network."""
-        if name is not None:
-            self.weights[layer, role] = name
-            if self.learns(name) and values.size == self.constants.size_of(name):
-                self.parameters.claim(name, layer, role)
         is_one_number = is_filled(values)
+        self.constants.count_weight(4 * values.size, is_filled=is_one_number)
+        self.weights[layer, role] = name
+        if name is not None and self.learns(name) and values.size == self.constants.size_of(name):
+            self._claims.append((name, layer, role))
         if is_one_number and values.size > _LARGE_FILLED:
             # Each element is (0 - zero point) * scale, with the zero point -1 and the number as the scale.
             number = float(np.float32(values.reshape(-1)[0]))
@@ -412,6 +374,31 @@ class Context:
         if is_one_number or not any(numbers.strides):
             numbers = np.ascontiguousarray(numbers)
         self.network.graph.set_weight(layer, role, numbers)
+
+    def has_weight(self, layer: str, role: str) -> bool:
+        """Return True if a weight of a layer is set."""
+        return (layer, role) in self.weights
+
+    def finish(
+        self, network: Network, names: PlannedNames, final: Mapping[str, str], into: Mapping[str, str]
+    ) -> None:
+        """Replace the network by the complete one, and name its layers in what is known of weights and integers.
+
+        Args:
+            network: the complete network, with its weights.
+            names: the names of its layers.
+            final: the layers of the complete network by their names until now.
+            into: the same for layers that became a part of another one.
+        """
+        self.network = self.arranger.network = network
+        self.names = names
+        own, layers = self.integers.of_tensors, {**final, **into}
+        self.integers.of_tensors = {layers.get(name, name): integers for name, integers in own.items()}
+        weights = self.weights.items()
+        self.weights = {(final[layer], role): name for (layer, role), name in weights if layer in final}
+        for name, layer, role in self._claims:
+            if layer in final:
+                self.parameters.claim(name, final[layer], role)
 
     def set_factors(self, layer: str, factors: Mapping[str, tuple[NDArray[np.generic], str | None]]) -> None:
         """Set the scale and offset of a normalization: by role, the arguments of `set_weight`.
