@@ -14,9 +14,9 @@ import mpscnn
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Write a file with Cos, which is not supported, after a Relu."""
+    """Write a file with Bernoulli, which is not supported, after a Relu."""
     made = model(
-        [node("Relu", ["x"], "r"), node("Cos", ["r"], "tab\there")],
+        [node("Relu", ["x"], "r"), node("Bernoulli", ["r"], "tab\there")],
         {"x": ["n", 3, "h", "w"]},
         outputs=["tab\there"],
     )
@@ -29,18 +29,20 @@ def test_the_report_has_tabs_on_a_terminal_too(path: Path, capsys: pytest.Captur
     assert call("convert", str(path), "--report", "-") == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split("\t") == ["node", "operator", "reason", "what to do"]
-    assert lines[1].split("\t")[:2] == ["tab\\there", "Cos"]
+    assert lines[1].split("\t")[:2] == ["tab\\there", "Bernoulli"]
 
 
 def test_layers_that_cannot_be_converted_have_a_line_each(
     path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    made = model([node("Cos", ["x"], "a"), node("Det", ["a"], "b")], {"x": ["n", 3, 4, 4]}, outputs=["b"])
+    made = model(
+        [node("Bernoulli", ["x"], "a"), node("Det", ["a"], "b")], {"x": ["n", 3, 4, 4]}, outputs=["b"]
+    )
     onnx.save(made, path)
     assert call("convert", str(path), str(tmp_path / "out.safetensors")) == 1
     head, first, second = capsys.readouterr().err.splitlines()
     assert head.endswith("2 layers cannot be converted:")
-    assert "(Cos)" in first
+    assert "(Bernoulli)" in first
     assert "(Det)" in second
 
 

@@ -173,7 +173,7 @@ def test_what_the_network_computes_is_refused_by_name(tmp_path: Path) -> None:
         ("oneHot", 2, {"axis": 1}, "its number of places is an input"),
         ("cumSum", 2, {"axis": 1}, "its axis is an input"),
         ("scatterND", 3, {"mode": 2}, "scatters by 'sub'"),
-        ("scatterND", 3, {"mode": 1}, "scatters by 'add'"),
+        ("scatterND", 3, {"mode": 4}, "scatters by 'div'"),
         ("embedding", 1, {"inputDim": 7, "outputChannels": 4}, "one index for each image"),
     ):
         results = 2 if kind == "topK" else 1

@@ -25,6 +25,7 @@ PROGRAM = """
 import json, sys
 before = set(sys.modules)
 import mpscnn
+mpscnn.Network, mpscnn.load
 print(json.dumps(sorted({name.partition(".")[0] for name in set(sys.modules) - before})))
 """
 

@@ -66,7 +66,7 @@ def test_ctrl_c_in_an_import_ends_quietly(step: str, tmp_path: Path) -> None:
 def test_ctrl_c_in_an_import_of_the_installed_command(tmp_path: Path) -> None:
     script = tmp_path / "mpscnn"
     script.write_text(SCRIPT)
-    assert ended(tmp_path, "numpy", signal.SIGINT, [str(script), "models"]) == (130, "")
+    assert ended(tmp_path, "mpscnn._core", signal.SIGINT, [str(script), "models"]) == (130, "")
 
 
 def test_an_ignored_ctrl_c_stays_ignored(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_an_ignored_ctrl_c_stays_ignored(tmp_path: Path) -> None:
 
 def test_ctrl_c_raises_in_other_programs(tmp_path: Path) -> None:
     program = "try:\n    import mpscnn\nexcept KeyboardInterrupt:\n    print('caught', file=__import__('sys').stderr)"
-    assert ended(tmp_path, "numpy", signal.SIGINT, ["-c", program]) == (0, "caught\n")
+    assert ended(tmp_path, "mpscnn._core", signal.SIGINT, ["-c", program]) == (0, "caught\n")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

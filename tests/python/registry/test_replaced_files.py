@@ -205,6 +205,7 @@ DIRECT = {
     "apps/cli/package.py": (1, "a line is appended"),
     "apps/verify/worker.py": (1, "it is a pipe"),
     "apps/video/writer.py": (1, "it is a temporary file"),
+    "comparison/precision_choice.py": (1, "it is the temporary file of replace_file"),
     "converters/conversion_cache.py": (1, "it is the temporary file of replace_file"),
     "converters/coreml_writer/export.py": (2, "the folder is that of replace_folder"),
     "registry/converted_file.py": (1, "it is the temporary file of replace_file"),
