@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -131,6 +132,61 @@ def by_parts(d: Draw) -> Case:
     return Case([node(kind, ["x"], **attributes)], {"x": x}, opset=17)
 
 
+# ---- Operators that onnxruntime has on no CPU ----------------------------------------------------------------------
+
+
+def nhwc_conv(d: Draw) -> Case:
+    """Draw a convolution of an image with its channels last, and filters (filters, channels, height, width)."""
+    x, filters, stride = d.numbers(2, d.integer(3, 7), d.integer(3, 7), d.integer(1, 4)), d.integer(1, 5), 2
+    constants = {"w": d.numbers(filters, x.shape[3], 3, 2), "b": d.numbers(filters)}
+    top, left, bottom, right = pads = [d.integer(0, 1) for _ in range(4)]
+    padded = np.pad(x, [(0, 0), (top, bottom), (left, right), (0, 0)])
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 2), (1, 2))[:, ::stride, ::stride]
+    y = np.einsum("nyxchw,fchw->nyxf", windows, constants["w"]) + constants["b"]
+    kind, attributes = d.choice("NhwcConv", "NhwcFusedConv"), {"pads": pads, "strides": [stride, stride]}
+    if kind == "NhwcFusedConv":
+        attributes, y = attributes | {"activation": "Relu"}, np.maximum(y, 0)
+    return Case([ours(kind, ["x", "w", "b"], **attributes)], {"x": x}, constants, 17, results=(y,))
+
+
+def _softmax(x: Array, axis: int) -> Array:
+    """Return the softmax over an axis and all axes after it together."""
+    axes = tuple(range(axis, x.ndim))
+    powers = np.exp(x - x.max(axes, keepdims=True))
+    return np.asarray(powers / powers.sum(axes, keepdims=True))
+
+
+def bias_softmax(d: Draw) -> Case:
+    """Draw a softmax of a sum. The bias has an extent of 1 along the inner axes or along the outer ones."""
+    x, is_inner = d.numbers(2, *d.shape(3)), d.flag()
+    bias = d.numbers(x.shape[0], 1, 1, x.shape[3]) if is_inner else d.numbers(1, 1, *x.shape[2:])
+    attributes: dict[str, Any] = {"is_inner_broadcast": int(is_inner)}
+    axis = d.choice(1, 2, 3)
+    if axis != 1 or d.flag():
+        attributes["axis"] = axis
+    feeds = {"x": x, "s": bias} if is_inner else {"x": x}
+    constants = {} if is_inner else {"s": bias}
+    nodes = [ours("BiasSoftmax", ["x", "s"], **attributes)]
+    return Case(nodes, feeds, constants, 17, results=(_softmax(x + bias, axis),))
+
+
+def bias_add(d: Draw) -> Case:
+    x, bias = d.numbers(2, *d.shape(2)), d.numbers(d.integer(1, 6))
+    x, skip = (np.resize(one, (2, x.shape[1], len(bias))) for one in (x, d.numbers(2, 5, 6)))
+    nodes = [ours("BiasAdd", ["x", "b", "s"])]
+    return Case(nodes, {"x": x, "s": skip}, {"b": bias}, 17, results=(x + bias + skip,))
+
+
+def bias_split_gelu(d: Draw) -> Case:
+    """Draw a product of the first half of the channels and the Gelu of the second half."""
+    half = d.integer(1, 5)
+    x, bias = d.numbers(2, d.integer(1, 6), 2 * half), d.numbers(2 * half)
+    first, second = np.split(x + bias, 2, axis=-1)
+    gelu_of_second = second * (1 + np.vectorize(math.erf)(second / math.sqrt(2))) / 2
+    nodes = [ours("BiasSplitGelu", ["x", "b"])]
+    return Case(nodes, {"x": x}, {"b": bias}, 17, results=(first * gelu_of_second,))
+
+
 # ---- Integers ------------------------------------------------------------------------------------------------------
 
 
@@ -171,9 +227,47 @@ def quantized_function(d: Draw) -> Case:
         "QLinearLeakyRelu": {"alpha": 0.2},
         "QLinearGlobalAveragePool": {},
         "QLinearAveragePool": {"kernel_shape": [2, 1]},
-        "QLinearSoftmax": {"axis": -1, "opset": 13},
     }
     return _quantized(d, kinds, 1, (2, d.integer(1, 3), d.integer(2, 5), d.integer(1, 5)))
+
+
+def quantized_softmax(d: Draw) -> Case:
+    """Draw a softmax over one axis, or as in opset 12 over this axis and all axes after it."""
+    attributes = {"axis": d.choice(-1, 1, 2), "opset": d.choice(12, 13)}
+    return _quantized(d, {"QLinearSoftmax": attributes}, 1, (2, d.integer(2, 3), d.integer(2, 5), 3))
+
+
+def quantized_choice(d: Draw) -> Case:
+    """Draw a choice between the integers of two tensors with scales of their own."""
+    shape = (2, *d.shape(2))
+    made, feeds, constants = [], {}, {"ys": np.float32(0.043), "yz": np.uint8(d.integer(0, 255))}
+    for name in "xw":
+        quantized, feeds[name], own = on_grid(d, name, *shape)
+        made.append(quantized)
+        constants |= own
+    feeds["c"] = d.random.integers(0, 2, shape).astype(np.float32)
+    inputs = ["m", "xq", "xs", "xz", "wq", "ws", "wz", "ys", "yz"]
+    nodes = [*made, node("Cast", ["c"], "m", to=9), ours("QLinearWhere", inputs, "i")]
+    return Case(nodes, feeds, constants, 17, ("i",), on_runtime=True, steps=1.0)
+
+
+def quantized_mean(d: Draw) -> Case:
+    made, x, constants = on_grid(d, "x", 2, *d.shape(3))
+    axes, keepdims, scale, zero = d.choice([1], [2, 3], [-1]), d.flag(), np.float32(0.043), d.integer(0, 255)
+    constants |= {"ys": scale, "yz": np.uint8(zero)}
+    attributes = {"axes": axes, **({} if keepdims and d.flag() else {"keepdims": int(keepdims)})}
+    nodes = [made, ours("QLinearReduceMean", ["xq", "xs", "xz", "ys", "yz"], "i", **attributes)]
+    means = x.mean(tuple(axes), keepdims=keepdims)
+    integers = np.clip(np.rint(means / scale) + zero, 0, 255)
+    return Case(nodes, {"x": x}, constants, 17, ("i",), results=(integers,), steps=1.0)
+
+
+def nhwc_max_pool(d: Draw) -> Case:
+    """Draw a maximum pooling of the integers of an image with its channels last."""
+    made, x, constants = on_grid(d, "x", 2, d.integer(3, 6), d.integer(3, 6), d.integer(1, 5))
+    attributes = {"kernel_shape": [2, 3], "strides": [2, 1], "pads": [d.integer(0, 1) for _ in range(4)]}
+    nodes = [made, ours("NhwcMaxPool", ["xq"], "i", **attributes)]
+    return Case(nodes, {"x": x}, constants, 17, ("i",), on_runtime=True, steps=1.0)
 
 
 def quantized_conv(d: Draw) -> Case:
@@ -293,8 +387,9 @@ def dynamic_product(d: Draw) -> Case:
 
 
 KINDS: list[Callable[[Draw], Case]] = [
-    by_axis, by_parts, dynamic, dynamic_product, embedding, fused_conv, fused_gemm, fused_matmul, gelu, heads,
-    moved_integers, quantized_conv, quantized_function, quantized_of_two, quantized_product, skip_norm,
+    bias_add, bias_softmax, bias_split_gelu, by_axis, by_parts, dynamic, dynamic_product, embedding, fused_conv,
+    fused_gemm, fused_matmul, gelu, heads, moved_integers, nhwc_conv, nhwc_max_pool, quantized_choice, quantized_conv,
+    quantized_function, quantized_mean, quantized_of_two, quantized_product, quantized_softmax, skip_norm,
 ]  # fmt: skip
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from mpscnn.converters.constant import CHEAP, FUNCTION, IN_PYTHON, Constant
 from mpscnn.converters.constant_pair import Array
-from mpscnn.converters.onnx_reader.expansions import ALIGNED
+from mpscnn.converters.onnx_reader.expansions import ALIGNED, JOINT_SOFTMAX
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.tensors import array_type, decode_tensor, element_type, type_number
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -303,6 +303,10 @@ def _quantize(node: Node, operands: Operands) -> Constant:
     return values.compute(compute, given(operands, 1), zero)
 
 
+def _joint_softmax(node: Node, operands: Operands) -> Constant:
+    return given(operands, 0).softmax(node.integer("axis", 1), with_later_axes=True)
+
+
 def _batch_normalization(node: Node, operands: Operands) -> Constant:
     """Normalize by the given statistics."""
     if node.integer("training_mode", 0) or len(list(filter(None, node.outputs))) > 1:
@@ -399,14 +403,10 @@ COMPUTED: dict[str, Compute] = {
     "ScatterElements": _scatter_elements,
     "ScatterND": _scatter_nd,
     "Softmax": lambda node, operands: given(operands, 0).softmax(node.integer("axis", -1)),
+    JOINT_SOFTMAX: _joint_softmax,
     "Trilu": _trilu,
 }
 """The functions that compute an operator of constants, by operator."""
 
-COMPUTED_BEFORE_13: dict[str, Compute] = {
-    **COMPUTED,
-    "Softmax": lambda node, operands: given(operands, 0).softmax(
-        node.integer("axis", 1), with_later_axes=True
-    ),
-}
+COMPUTED_BEFORE_13: dict[str, Compute] = {**COMPUTED, "Softmax": _joint_softmax}
 """The functions for opsets up to 12."""

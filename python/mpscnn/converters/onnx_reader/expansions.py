@@ -25,6 +25,9 @@ ALIGNED = "mpscnn.Aligned"
 The first axis of that operand then meets the axis of the second operand whose number is the attribute `axis`.
 """
 
+JOINT_SOFTMAX = "mpscnn.JointSoftmax"
+"""An operator that ONNX lacks since opset 13: a softmax over an axis and all axes after it together."""
+
 TRANSPOSED = "mpscnn.TransposeLast"
 """An operator that ONNX lacks: it swaps the last two axes, for any rank."""
 

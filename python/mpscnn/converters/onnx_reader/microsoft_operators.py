@@ -5,7 +5,14 @@ The operators are described in onnxruntime's docs/ContribOperators.md.
 
 from __future__ import annotations
 
-from mpscnn.converters.onnx_reader.expansions import CHANNELS_FIRST, CHANNELS_LAST, TRANSPOSED, Expansion, Row
+from mpscnn.converters.onnx_reader.expansions import (
+    CHANNELS_FIRST,
+    CHANNELS_LAST,
+    JOINT_SOFTMAX,
+    TRANSPOSED,
+    Expansion,
+    Row,
+)
 from mpscnn.errors import UnsupportedError
 
 _FLOAT = 1  # the number of float32 in ONNX
@@ -104,7 +111,7 @@ def _bias_split_gelu(e: Expansion) -> None:
 
 
 def _bias_softmax(e: Expansion) -> None:
-    e.end("Softmax", [e.add("Add", [e.input(0), e.input(1)])], axis=e.node.integer("axis", 1))
+    e.end(JOINT_SOFTMAX, [e.add("Add", [e.input(0), e.input(1)])], axis=e.node.integer("axis", 1))
 
 
 # ---- Normalizations ------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from mpscnn.converters.onnx_reader.expansions import (
     ALIGNED,
     CHANNELS_FIRST,
     CHANNELS_LAST,
+    JOINT_SOFTMAX,
     TRANSPOSED,
     Expansion,
     Names,
@@ -94,6 +95,14 @@ def _of_one(kind: str, *names: str) -> Row:
     return write
 
 
+def _softmax(e: Expansion) -> None:
+    """QLinearSoftmax. It has the axes of ONNX' softmax of the opset that it states."""
+    is_joint = e.node.integer("opset", 13) < 13
+    _end(
+        e, e.add(JOINT_SOFTMAX if is_joint else "Softmax", [_real(e, 0)], axis=e.node.integer("axis", -1)), 3
+    )
+
+
 def _concat(e: Expansion) -> None:
     parts = [_real(e, first) for first in range(2, len(e.node.inputs), 3)]
     _end(e, e.add("Concat", parts, axis=e.node.integer("axis")), 0)
@@ -170,7 +179,7 @@ QUANTIZED: dict[str, Row] = {
             "QLinearMul": _of_two("Mul"),
             "QLinearReduceMean": _of_one("ReduceMean", "axes", "keepdims"),
             "QLinearSigmoid": _of_one("Sigmoid"),
-            "QLinearSoftmax": _of_one("Softmax", "axis"),
+            "QLinearSoftmax": _softmax,
             "QLinearWhere": _where,
             "QuantizeLinear": lambda e: e.end("QuantizeLinear", e.node.inputs, e.kept("axis")),
         }.items()

@@ -15,6 +15,7 @@ from mpscnn.converters.broadcast_views import stored
 from mpscnn.converters.layout import Axis, in_memory_order, product
 from mpscnn.converters.onnx_reader.attention_masks import masked_scores
 from mpscnn.converters.onnx_reader.context import Context, Handler
+from mpscnn.converters.onnx_reader.expansions import JOINT_SOFTMAX
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.zero_epsilon import batch_norm_epsilon, group_norm_epsilon, layer_norm_epsilon
@@ -32,12 +33,13 @@ def _lp_normalization(c: Context, node: Node) -> FileTensor:
 
 
 def _softmax(c: Context, node: Node) -> FileTensor:
-    """Convert Softmax and LogSoftmax. Up to opset 12 they include all axes after the stated one."""
-    x, old = c.x(node), c.file.opset < 13
-    axis = x.axis(node.integer("axis", 1 if old else -1))
-    x = masked_scores(c, node, axis) if node.kind == "Softmax" else x
-    function = c.network.softmax if node.kind == "Softmax" else c.network.log_softmax
-    return x.apply_along(range(axis, x.rank if old else axis + 1), function)
+    """Convert Softmax, LogSoftmax and `JOINT_SOFTMAX`. Up to opset 12 all include the axes after the stated one."""
+    x, is_log = c.x(node), node.kind == "LogSoftmax"
+    is_joint = c.file.opset < 13 or node.kind == JOINT_SOFTMAX
+    axis = x.axis(node.integer("axis", 1 if is_joint else -1))
+    x = x if is_log else masked_scores(c, node, axis)
+    function = c.network.log_softmax if is_log else c.network.softmax
+    return x.apply_along(range(axis, x.rank if is_joint else axis + 1), function)
 
 
 # ---- Normalizations ------------------------------------------------------------------------------------------------
@@ -191,6 +193,7 @@ def _for_each(c: Context, values: NDArray[np.float32], extents: Sequence[int | N
 
 REDUCTIONS: dict[str, Handler] = {
     "Softmax": _softmax,
+    JOINT_SOFTMAX: _softmax,
     "LogSoftmax": _softmax,
     "BatchNormalization": _batch_normalization,
     "InstanceNormalization": _instance_normalization,
