@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import pickle
 
 import pytest
@@ -141,15 +142,59 @@ def test_classes(apple: str, own: str) -> None:
         getattr(kernels, apple)
 
 
+def camel_case(own: str) -> str:
+    first, *rest = own.split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
 def test_every_property_in_apples_spelling() -> None:
     """For each property in camel case, the error states the property's name in mpscnn."""
     for name in kernels.__all__:
         known = [own for own in dir(getattr(kernels, name)) if not own.startswith("_")]
         for own in known:
-            first, *rest = own.split("_")
-            apple = first + "".join(word.capitalize() for word in rest)
+            apple = camel_case(own)
             if apple != own:
                 assert apple_names.property_hint(apple, known) == f"; it is {own!r} here"
+
+
+APPLES = {
+    "commands": ["commandBuffer"],
+    "source": ["sourceImage"],
+    "sources": ["sourceImages"],
+    "primary": ["primaryImage", "primaryImages"],
+    "secondary": ["secondaryImage", "secondaryImages"],
+    "destination": ["destinationImage", "destinationGradient"],
+    "destinations": ["destinationImages", "destinationGradients"],
+}
+
+
+def test_arguments_of_encode_in_apples_spelling() -> None:
+    """For each method that encodes, the error states the argument's name in mpscnn."""
+    walked = set()
+    for name in kernels.__all__:
+        kind = getattr(kernels, name)
+        if not (isinstance(kind, type) and issubclass(kind, kernels.Kernel)):
+            continue
+        for method in [method for method in dir(kind) if method.startswith("encode")]:
+            parameters = inspect.signature(getattr(kind, method)).parameters.values()
+            own, *known = [one.name for one in parameters if one.kind is not one.VAR_POSITIONAL]
+            assert own == "self"
+            for argument in known:
+                for apple in APPLES.get(argument, [camel_case(argument)]):
+                    if apple == argument:
+                        continue
+                    walked.add(argument)
+                    with pytest.raises(
+                        TypeError, match=f"{method}.. has no argument '{apple}'; it is '{argument}' here"
+                    ):
+                        getattr(kind, method)(None, **{apple: None})
+    assert walked > {*APPLES, "source_gradient", "destination_state"}
+
+
+def test_arguments_of_encode_of_nodes() -> None:
+    node = mpscnn.nodes.MPSCNNNeuronReLUNode(mpscnn.nodes.MPSNNImageNode((8, 8, 3)))
+    with pytest.raises(TypeError, match="no argument 'sourceImage'; it is 'source' here"):
+        node.encode(None, sourceImage=None)
 
 
 def test_copies_still_work() -> None:

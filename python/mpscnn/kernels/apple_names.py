@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any
 
+from mpscnn._private.expected_names import argument_names
 from mpscnn._private.names import did_you_mean
 
-__all__ = ["class_hint", "property_hint"]
+__all__ = ["class_hint", "property_hint", "with_argument_hints"]
 
 
 #: Apple's names that differ from mpscnn's by more than the spelling, with hints.
@@ -15,6 +18,7 @@ _OTHERS = {
     "use_nestrov_momentum": "it is 'use_nesterov_momentum' here",
     "encode_to_command_buffer": "it is encode(commands, source, destination) here",
     "gradient_option": "it is which of encode, encode_data and encode_weights is called",
+    "command_buffer": "it is 'commands' here",
     "serialize_weights_and_biases": "Apple's does nothing any more; copies and pickles have the weights",
 }
 #: Apple's classes that kernels read and write. They are in `mpscnn` itself.
@@ -22,9 +26,14 @@ _OF_PACKAGE = ("Image", "ImageDescriptor", "TemporaryImage")
 
 
 def property_hint(name: str, known: Sequence[str]) -> str:
-    """Return a hint for an error about an unknown property: mpscnn's name for Apple's property, or similar names."""
+    """Return a hint for an error about an unknown property or argument: mpscnn's name for Apple's, or similar names.
+
+    Apple's `sourceImage` is `source` where only images are meant, and `primaryImages` is `primary`.
+    """
     snake_case = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
-    for own in (snake_case, snake_case.replace("_in_pixels", "")):
+    plural = re.sub(r"_(image|gradient)(?=s?$)", "", snake_case)
+    singular = re.sub(r"_(images|gradients)$", "", snake_case)
+    for own in (snake_case, snake_case.replace("_in_pixels", ""), plural, singular):
         if own in known:
             return f"; it is {own!r} here"
     if snake_case in _OTHERS:
@@ -38,3 +47,19 @@ def class_hint(name: str, known: Sequence[str]) -> str:
     if own in known:
         return f"; it is {own!r} here"
     return f"; it is mpscnn.{own} here" if own in _OF_PACKAGE else did_you_mean(name, known)
+
+
+def with_argument_hints(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a method whose error about an unknown argument has a hint: mpscnn's name for Apple's argument."""
+    known = argument_names(method) - {"self"}
+
+    @wraps(method)
+    def call(*arguments: Any, **options: Any) -> Any:
+        if not options.keys() <= known:
+            name = next(name for name in options if name not in known)
+            raise TypeError(
+                f"{method.__name__}() has no argument {name!r}{property_hint(name, sorted(known))}"
+            )
+        return method(*arguments, **options)
+
+    return call

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mpscnn import _core
 from mpscnn._private.arguments import whole_numbers
 from mpscnn.errors import Error, ParameterError, ShapeError, WeightsError
-from mpscnn.kernels.apple_names import property_hint
+from mpscnn.kernels.apple_names import property_hint, with_argument_hints
 from mpscnn.kernels.fields import BinaryKernelFields, KernelFields, PlacedKernelFields, UnaryKernelFields
 from mpscnn.kernels.properties import Kept, Property, Region
 from mpscnn.runtime.commands import CommandBuffer
@@ -58,6 +58,12 @@ class Kernel(KernelFields):
 
     apple_class: ClassVar[str] = "MPSKernel"
     """The name of the corresponding Apple class."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for name, method in list(vars(cls).items()):
+            if name.startswith("encode"):
+                setattr(cls, name, with_argument_hints(method))
 
     def __init__(self, **properties: Any) -> None:
         allocator = properties.pop("destination_image_allocator", allocate_image)

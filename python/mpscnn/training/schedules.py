@@ -7,12 +7,14 @@ function and its arguments.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mpscnn._private.arguments import is_finite_number
 from mpscnn._private.callables import require_arguments
+from mpscnn._private.expected_names import attribute_error, twin_attribute
 from mpscnn.errors import ParameterError
 
 __all__ = ["cosine", "steps", "warm_up"]
@@ -28,14 +30,14 @@ def cosine(rate: float, steps: int, *, last: float = 0.0) -> Schedule:
     """
     _require_numbers(rate=rate, last=last)
     _require_steps("steps", steps)
-    return Cosine(float(rate), _plain(steps), float(last))
+    return CosineSchedule(float(rate), _plain(steps), float(last))
 
 
 def steps(rate: float, every: int, factor: float = 0.1) -> Schedule:
     """Return a schedule that multiplies `rate` by `factor` after every `every` steps."""
     _require_numbers(rate=rate, factor=factor)
     _require_steps("every", every)
-    return Steps(float(rate), _plain(every), float(factor))
+    return StepSchedule(float(rate), _plain(every), float(factor))
 
 
 def warm_up(count: int, then: float | Schedule) -> Schedule:
@@ -48,16 +50,18 @@ def warm_up(count: int, then: float | Schedule) -> Schedule:
         raise ParameterError(f"then must be a finite number, or a function of the step, got {then!r}")
     if callable(then):
         require_arguments("then", then, ["step"])
-    return WarmUp(_plain(count), then if callable(then) else float(then))
+    return WarmUpSchedule(_plain(count), then if callable(then) else float(then))
 
 
 def stored_rate(rate: float | Schedule) -> Any:
     """Return a learning rate in a form that a checkpoint stores; None for a user's function."""
-    if type(rate) is WarmUp:
+    if type(rate) is WarmUpSchedule:
         then = stored_rate(rate.then)
         return None if then is None else {"kind": "warm_up", "count": rate.count, "then": then}
-    if type(rate) is Cosine or type(rate) is Steps:
-        return {"kind": type(rate).__name__.lower(), **asdict(rate)}
+    if type(rate) is CosineSchedule:
+        return {"kind": "cosine", **asdict(rate)}
+    if type(rate) is StepSchedule:
+        return {"kind": "steps", **asdict(rate)}
     return None if callable(rate) else float(rate)
 
 
@@ -77,7 +81,7 @@ def restore_rate(stored: Any) -> float | Schedule:
 
 
 @dataclass(frozen=True)
-class Cosine:
+class CosineSchedule:
     """The schedule that `cosine` returns."""
 
     rate: float
@@ -90,7 +94,7 @@ class Cosine:
 
 
 @dataclass(frozen=True)
-class Steps:
+class StepSchedule:
     """The schedule that `steps` returns."""
 
     rate: float
@@ -102,7 +106,7 @@ class Steps:
 
 
 @dataclass(frozen=True)
-class WarmUp:
+class WarmUpSchedule:
     """The schedule that `warm_up` returns."""
 
     count: int
@@ -127,3 +131,9 @@ def _require_numbers(**given: object) -> None:
     for name, value in given.items():
         if not is_finite_number(value):
             raise ParameterError(f"{name} must be a finite number, got {value!r}")
+
+
+if not TYPE_CHECKING:  # hidden from type checkers, for which every wrong name would be an Any
+
+    def __getattr__(name: str) -> Any:
+        raise attribute_error(__name__, name, twin_attribute(sys.modules[__name__], __name__, name)[1])

@@ -177,6 +177,8 @@ BUNDLED = "cifar10_mobilenet_v2"
         (lambda: mpscnn.load().predict("0"), "mpscnn.video('camera:0', model) reads a camera"),
         (lambda: mpscnn.kernels.PoolingMax(kernelWidth=2), "it is 'kernel_width' here"),
         (lambda: mpscnn.kernels.PoolingMax(2, 2).encodeToCommandBuffer, "it is encode(commands, source"),
+        (lambda: mpscnn.training.schedules.Cosine(1e-3), "it is 'cosine' here"),
+        (lambda: mpscnn.training.schedules.WarmUp(10, 1e-3), "it is 'warm_up' here"),
         (lambda: mpscnn.kernels.MPSImageDescriptor, "it is mpscnn.ImageDescriptor here"),
         (lambda: mpscnn.nodes.MPSNNImageNode(handle=None), "an image of a graph has a shape and a name"),
         (lambda: mpscnn.nodes.MPSNNGraph(resultImage=None), "did you mean 'result_image'?"),
