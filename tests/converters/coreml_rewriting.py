@@ -14,7 +14,6 @@ _SEQUENCES = (
     ),
     *("mean of tokens", "slice of features", "tile of tokens"),
     *("group normalization of a vector", "group normalization of three axes", "prelu of three axes"),
-    "case layer normalization of tokens.mlmodel",
 )
 _NEIGHBOURS = (
     *("local response normalization, even size", "local response normalization of a vector"),

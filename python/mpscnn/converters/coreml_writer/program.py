@@ -168,16 +168,16 @@ class ProgramBuilder:
         if missing:
             return  # an input comes from a layer that is not supported; the error names that layer
         inputs = [self._values[name] if name else None for name in node.input]
-        if node.op_type == "Identity" and node.input[0] in self._results:
-            self._values[node.output[0]] = inputs[0]
-            self._given_names[node.output[0]] = self._given_names[node.input[0]]
-            return
         if node.op_type == "Shape":
             counted = slice(attributes.get("start"), attributes.get("end"))
             self._values[node.output[0]] = np.asarray(self._values[node.input[0]].shape[counted], np.int64)
             return
         if all(value is None or isinstance(value, np.ndarray) for value in inputs):
             self._values[node.output[0]] = _folded(node, inputs)
+            return
+        if node.op_type == "Identity" and node.input[0] in self._results:
+            self._values[node.output[0]] = inputs[0]
+            self._given_names[node.output[0]] = self._given_names[node.input[0]]
             return
 
         def convert() -> None:
