@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import threading
 import time
@@ -74,10 +73,8 @@ def add_model_routes(app: FastAPI, service: Service) -> None:
         if runs is None or not 1 <= runs <= _MAX_RUNS:
             raise ParameterError(f"runs must be a number from 1 to {_MAX_RUNS}, got {text[:100]!r}")
 
-        until = time.monotonic() + ends - asyncio.get_running_loop().time()
-
         def measured(compiled: Compiled) -> bytes:
-            return _profile(compiled, runs, service.closing, until).encode()
+            return _profile(compiled, runs, service.closing, ends).encode()
 
         content = await service.compute(request, hosted, ends, measured)
         return Response(content, media_type=JSON)

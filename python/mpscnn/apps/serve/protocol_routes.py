@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import time
 from contextlib import ExitStack, nullcontext
 from http import HTTPStatus
 from typing import Any
@@ -49,7 +49,7 @@ def add_protocol_routes(app: FastAPI, service: Service) -> None:
         return JSONResponse(_metadata(_named(service, request)))
 
     async def infer(request: Request) -> Any:
-        arrived = asyncio.get_running_loop().time()
+        arrived = time.monotonic()
         ends = service.deadline(request)
         hosted = _named(service, request)
         service.require_room()  # refuse early, before the body is received

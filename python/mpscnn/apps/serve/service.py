@@ -86,7 +86,9 @@ class Service:
         self.models.close()
 
     def deadline(self, request: Request) -> float:
-        """Return the event loop's time by which the request must be answered.
+        """Return the time of `time.monotonic` by which the request must be answered.
+
+        The event loop's own time is that of its step: uvloop reads the clock once in each.
 
         The client may shorten the service's deadline by a header. Raise ParameterError for an invalid one.
         """
@@ -97,12 +99,11 @@ class Service:
             if wanted is None or not is_finite_number(wanted) or wanted <= 0:
                 raise ParameterError(f"{_DEADLINE} must be seconds above 0, such as 2.5, got {given!r:.100}")
             seconds = min(seconds, wanted)
-        return asyncio.get_running_loop().time() + seconds
+        return time.monotonic() + seconds
 
     def photo_memory(self, held: ExitStack, ends: float, is_drawn: bool = False) -> PhotoMemory:
-        """Return the memory for a request's decoded photos until `held` ends. `ends` is the event loop's time."""
-        until = time.monotonic() + ends - asyncio.get_running_loop().time()
-        return PhotoMemory(held.enter_context(self.photos.share()), self._photo_turn, until, is_drawn)
+        """Return the memory for a request's decoded photos until `held` ends. `ends` is the request's deadline."""
+        return PhotoMemory(held.enter_context(self.photos.share()), self._photo_turn, ends, is_drawn)
 
     def require_room(self) -> None:
         """Raise RefusedError with status 503 if the queue is full."""
@@ -136,7 +137,7 @@ class Service:
         if length is not None and length > maximum:
             raise self._too_large(maximum)
         try:
-            with anyio.fail_after(ends - asyncio.get_running_loop().time()):
+            with anyio.fail_after(ends - time.monotonic()):
                 async for part in request.stream():
                     if len(body) + len(part) > maximum:
                         raise self._too_large(maximum)
@@ -175,7 +176,7 @@ class Service:
             Exception: any error of `submit`, the model or `finish`.
         """
         loop = asyncio.get_running_loop()
-        if loop.time() >= ends:
+        if time.monotonic() >= ends:
             raise self.late()
         self.require_room()
         progress = _Progress()
@@ -197,7 +198,7 @@ class Service:
         """
         if size <= SHORT:
             return work()
-        if asyncio.get_running_loop().time() >= ends:
+        if time.monotonic() >= ends:
             raise self.late()
         parsing = self._parser.submit(self._in_turn, work)
         task = asyncio.ensure_future(asyncio.wrap_future(parsing))
@@ -223,8 +224,7 @@ class Service:
                 closed the connection (499).
             ParameterError, DeviceError, UnsupportedError, WeightsError: as `HostedModel.change`.
         """
-        loop = asyncio.get_running_loop()
-        if loop.time() >= ends:
+        if time.monotonic() >= ends:
             raise self.late()
         if hosted.changes >= _MAX_CHANGES:
             raise self._busy(
@@ -238,7 +238,7 @@ class Service:
             hosted.changes -= 1
 
         hosted.changes += 1
-        task = loop.create_task(hosted.change(self.pool, progress, **wanted))
+        task = asyncio.get_running_loop().create_task(hosted.change(self.pool, progress, **wanted))
         task.add_done_callback(ended)
         try:
             await self._result(request, ends, task, progress, None)
@@ -258,11 +258,11 @@ class Service:
         gone: asyncio.Task[None] | None = None
         try:
             # Most requests end quickly. Only longer ones are watched for clients that close the connection.
-            await asyncio.wait((task,), timeout=min(_UNWATCHED, ends - loop.time()))
-            if not task.done() and loop.time() < ends:
+            await asyncio.wait((task,), timeout=min(_UNWATCHED, ends - time.monotonic()))
+            if not task.done() and time.monotonic() < ends:
                 gone = loop.create_task(_until_gone(request))
                 await asyncio.wait(
-                    (task, gone), timeout=ends - loop.time(), return_when=asyncio.FIRST_COMPLETED
+                    (task, gone), timeout=ends - time.monotonic(), return_when=asyncio.FIRST_COMPLETED
                 )
             if task.done():
                 return task.result()
