@@ -17,7 +17,7 @@ from mpscnn.apps.serve.hosting import Compiled
 from mpscnn.apps.serve.json_parts import decoded
 from mpscnn.apps.serve.openapi import JSON_ANSWER, failures
 from mpscnn.apps.serve.responses import JSON
-from mpscnn.apps.serve.service import Service
+from mpscnn.apps.serve.service import Service, loop_time
 from mpscnn.errors import ParameterError
 from mpscnn.runtime.explanation import fixed_shape
 from mpscnn.runtime.library import devices
@@ -73,8 +73,10 @@ def add_model_routes(app: FastAPI, service: Service) -> None:
         if runs is None or not 1 <= runs <= _MAX_RUNS:
             raise ParameterError(f"runs must be a number from 1 to {_MAX_RUNS}, got {text[:100]!r}")
 
+        until = time.monotonic() + ends - loop_time()
+
         def measured(compiled: Compiled) -> bytes:
-            return _profile(compiled, runs, service.closing, ends).encode()
+            return _profile(compiled, runs, service.closing, until).encode()
 
         content = await service.compute(request, hosted, ends, measured)
         return Response(content, media_type=JSON)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import ExitStack, nullcontext
 from http import HTTPStatus
 from typing import Any
@@ -17,7 +16,7 @@ from mpscnn.apps.serve.limits import Share
 from mpscnn.apps.serve.openapi import JSON_ANSWER, failures
 from mpscnn.apps.serve.photos import PhotoMemory
 from mpscnn.apps.serve.responses import JSON, Answer, encode_outputs
-from mpscnn.apps.serve.service import SHORT, Service
+from mpscnn.apps.serve.service import SHORT, Service, loop_time
 from mpscnn.apps.serve.tensor_inputs import input_arrays, tensor_bytes
 from mpscnn.apps.serve.tensors import InferRequest, json_length, parse_request
 
@@ -49,7 +48,7 @@ def add_protocol_routes(app: FastAPI, service: Service) -> None:
         return JSONResponse(_metadata(_named(service, request)))
 
     async def infer(request: Request) -> Any:
-        arrived = time.monotonic()
+        arrived = loop_time()
         ends = service.deadline(request)
         hosted = _named(service, request)
         service.require_room()  # refuse early, before the body is received

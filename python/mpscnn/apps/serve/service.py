@@ -33,7 +33,7 @@ from mpscnn.apps.serve.settings import Settings
 from mpscnn.apps.serve.turns import Turns
 from mpscnn.errors import ParameterError
 
-__all__ = ["SHORT", "Finish", "Service", "Submit"]
+__all__ = ["SHORT", "Finish", "Service", "Submit", "loop_time"]
 
 Result = TypeVar("Result")
 
@@ -48,6 +48,11 @@ _DEADLINE = "x-request-timeout"
 _UNWATCHED = 0.1  # seconds in which a request is not watched for a closed connection
 _MAX_CHANGES = 4  # changes of one model's options that may be under way: one is compiled, the others wait
 _PAUSE = 0.001  # seconds that a thread sleeps, so that the event loop can run
+
+
+def loop_time() -> float:
+    """Return the event loop's time now, in seconds. uvloop reads its clock only once in each step of the loop."""
+    return max(asyncio.get_running_loop().time(), time.monotonic())
 
 
 class Service:
@@ -86,9 +91,7 @@ class Service:
         self.models.close()
 
     def deadline(self, request: Request) -> float:
-        """Return the time of `time.monotonic` by which the request must be answered.
-
-        The event loop's own time is that of its step: uvloop reads the clock once in each.
+        """Return the time of `loop_time` by which the request must be answered.
 
         The client may shorten the service's deadline by a header. Raise ParameterError for an invalid one.
         """
@@ -99,11 +102,12 @@ class Service:
             if wanted is None or not is_finite_number(wanted) or wanted <= 0:
                 raise ParameterError(f"{_DEADLINE} must be seconds above 0, such as 2.5, got {given!r:.100}")
             seconds = min(seconds, wanted)
-        return time.monotonic() + seconds
+        return loop_time() + seconds
 
     def photo_memory(self, held: ExitStack, ends: float, is_drawn: bool = False) -> PhotoMemory:
         """Return the memory for a request's decoded photos until `held` ends. `ends` is the request's deadline."""
-        return PhotoMemory(held.enter_context(self.photos.share()), self._photo_turn, ends, is_drawn)
+        until = time.monotonic() + ends - loop_time()
+        return PhotoMemory(held.enter_context(self.photos.share()), self._photo_turn, until, is_drawn)
 
     def require_room(self) -> None:
         """Raise RefusedError with status 503 if the queue is full."""
@@ -137,7 +141,7 @@ class Service:
         if length is not None and length > maximum:
             raise self._too_large(maximum)
         try:
-            with anyio.fail_after(ends - time.monotonic()):
+            with anyio.fail_after(ends - loop_time()):
                 async for part in request.stream():
                     if len(body) + len(part) > maximum:
                         raise self._too_large(maximum)
@@ -176,7 +180,7 @@ class Service:
             Exception: any error of `submit`, the model or `finish`.
         """
         loop = asyncio.get_running_loop()
-        if time.monotonic() >= ends:
+        if loop_time() >= ends:
             raise self.late()
         self.require_room()
         progress = _Progress()
@@ -198,7 +202,7 @@ class Service:
         """
         if size <= SHORT:
             return work()
-        if time.monotonic() >= ends:
+        if loop_time() >= ends:
             raise self.late()
         parsing = self._parser.submit(self._in_turn, work)
         task = asyncio.ensure_future(asyncio.wrap_future(parsing))
@@ -224,7 +228,7 @@ class Service:
                 closed the connection (499).
             ParameterError, DeviceError, UnsupportedError, WeightsError: as `HostedModel.change`.
         """
-        if time.monotonic() >= ends:
+        if loop_time() >= ends:
             raise self.late()
         if hosted.changes >= _MAX_CHANGES:
             raise self._busy(
@@ -258,11 +262,11 @@ class Service:
         gone: asyncio.Task[None] | None = None
         try:
             # Most requests end quickly. Only longer ones are watched for clients that close the connection.
-            await asyncio.wait((task,), timeout=min(_UNWATCHED, ends - time.monotonic()))
-            if not task.done() and time.monotonic() < ends:
+            await asyncio.wait((task,), timeout=min(_UNWATCHED, ends - loop_time()))
+            if not task.done() and loop_time() < ends:
                 gone = loop.create_task(_until_gone(request))
                 await asyncio.wait(
-                    (task, gone), timeout=ends - time.monotonic(), return_when=asyncio.FIRST_COMPLETED
+                    (task, gone), timeout=ends - loop_time(), return_when=asyncio.FIRST_COMPLETED
                 )
             if task.done():
                 return task.result()
