@@ -31,6 +31,7 @@ class Walk:
         self._origin = origin
         self._unsupported = UnsupportedLayers(origin)
         self._missing: set[str] = set()
+        self._left_out: set[str] = set()  # names of layers that are not converted
         self._count = 0
 
     def expect(self, count: int) -> None:
@@ -64,11 +65,11 @@ class Walk:
             # The error names all unsupported layers, but not layers that only depend on their results.
             if refusal is not None:
                 self._unsupported.add(kind, name, refusal)
-            self._missing.update(makes)
+            self._leave_out(name, makes)
             return
         if refusal is not None:
             self._unsupported.add(kind, name, refusal)
-            self._missing.update(makes)
+            self._leave_out(name, makes)
             return
 
         def converted() -> None:
@@ -79,7 +80,11 @@ class Walk:
             self.builder.end(dict(zip(makes, made, strict=True)))
 
         if not self._unsupported.attempt(kind, name, converted, free_size=self.builder.has_free_size):
-            self._missing.update(makes)
+            self._leave_out(name, makes)
+
+    def _leave_out(self, name: str, makes: Sequence[str]) -> None:
+        self._left_out.add(name)
+        self._missing.update(makes)
 
     def constant(self, kind: str, name: str, makes: Sequence[str], convert: Made) -> None:
         """Add a constant of the file. It does not become a layer."""
@@ -104,10 +109,11 @@ class Walk:
         self.layer("output", f"{blob}/vector", [blob], [blob], convert, None)
 
     def network(self, outputs: Sequence[str], options: ReadOptions) -> Network:
-        """Return the network that computes these blobs. Raises UnsupportedLayersError with all unsupported layers."""
-        if self._unsupported:
-            raise self._unsupported.error()
-        wanted = dict.fromkeys(map(self.builder.tensor, outputs))
+        """Return the network that computes these blobs, or the outputs that the options choose.
+
+        Raises UnsupportedLayersError with all unsupported layers, unless the chosen outputs do without them.
+        """
+        wanted = dict.fromkeys(map(self.builder.tensor, self._converted(outputs, options)))
         return self.builder.network(list(wanted), options)
 
     def network_with_names(self, outputs: Sequence[str], options: ReadOptions) -> Network:
@@ -115,11 +121,22 @@ class Walk:
 
         The names stay as they are if the options choose other outputs, or if the outputs become those of a detector.
 
-        Raises UnsupportedLayersError with all unsupported layers.
+        Raises UnsupportedLayersError with all unsupported layers, unless the chosen outputs do without them.
         """
-        if self._unsupported:
-            raise self._unsupported.error()
-        blobs = list(dict.fromkeys(outputs))
+        blobs = list(dict.fromkeys(self._converted(outputs, options)))
         network = self.builder.network([self.builder.tensor(blob) for blob in blobs], options)
         has_others = options.outputs or network.source_ends or network.detection is not None
         return network if has_others else name_outputs(network, blobs)
+
+    def _converted(self, outputs: Sequence[str], options: ReadOptions) -> Sequence[str]:
+        """Return the blobs that the converted layers compute, if no other layer is needed."""
+        if not self._unsupported:
+            return outputs
+        chosen = {name.partition(":")[0] for name in options.outputs} | {*options.outputs}
+        if not options.outputs or not chosen.isdisjoint(self._missing | self._left_out):
+            raise self._unsupported.error()
+        left = [blob for blob in outputs if not self.lacks(blob)]
+        left = left or [name for name in options.outputs if self.builder.has(name)]
+        if not left:
+            raise self._unsupported.error()
+        return left
