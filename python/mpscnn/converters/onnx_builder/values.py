@@ -93,9 +93,8 @@ class Values:
         self._added: list[tuple[Node, Origin]] = []
         self._context: Context | None = None
         self._given: list[FileInput] = []
-        if (
-            inputs
-        ):  # without inputs, all results would be constants, which the conversion of the graph refuses
+        # Without inputs all results would be constants, which the conversion of the graph refuses.
+        if inputs:
             read = [read_input(self._file, one, self._options) for one in self.inputs]
             self._given = unify_batch(read, self._file)
             self._context = self._begun(self._given)
