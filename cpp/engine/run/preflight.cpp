@@ -27,7 +27,7 @@ namespace {
 
 constexpr const char *preflight_variable = "MPSCNN_PREFLIGHT";
 
-/// What a preflight decides.
+/// The choices that a preflight makes.
 enum class Preflight { off, results, results_and_times };
 
 Preflight preflight_of_environment() {

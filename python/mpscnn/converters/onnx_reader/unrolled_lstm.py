@@ -30,7 +30,7 @@ _GATES = ("input", "output", "forget", "candidate")
 
 @dataclass(frozen=True)
 class LstmSettings:
-    """What an LSTM has besides the usual weights.
+    """The parts of an LSTM besides the usual weights.
 
     Attributes:
         peepholes: (3 * units,), the factors of the cell state for the gates input, output and forget; None: zeros.

@@ -16,6 +16,7 @@ from mpscnn import _core
 from mpscnn._private.copies import require_no_functions
 from mpscnn._private.files import replace_atomically
 from mpscnn.converters.explicit_window import window_of
+from mpscnn.converters.layer_shapes import shapes_of
 from mpscnn.converters.metadata_entries import metadata_entries
 from mpscnn.converters.onnx_writer import array_ops
 from mpscnn.converters.onnx_writer import normalization as onnx_normalization
@@ -116,7 +117,7 @@ def build(
     builder = Builder(network.name, "float32" if dtype == "uint8" else dtype)
     builder.uses_lrn = uses_lrn
     integers = Integers(builder, network) if dtype == "uint8" else None
-    shapes = _shapes(network, size)
+    shapes = shapes_of(network, size)
     weights = network.weights
     element = 2 if dtype == "float16" else 4
     if sum(array.size for array in weights.values()) * element > _MAX_FILE:
@@ -163,19 +164,6 @@ def build(
     for name in structure["outputs"]:
         builder.output(values[name], name, layout)
     return builder
-
-
-def _shapes(network: Network, size: tuple[int, int] | None) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of all inputs and layers for one image, by name."""
-    described = network.describe(size)
-    shapes = {layer["name"]: tuple(layer["output"]) for layer in described["layers"]}
-    for tensor in network.inputs:
-        shape = [1 if extent is None else extent for extent in tensor.shape]
-        if size is not None and len(shape) == 4:
-            given = zip(tensor.shape[1:3], size, strict=True)
-            shape[1:3] = [wanted if extent is None else extent for extent, wanted in given]
-        shapes[tensor.name] = tuple(shape)
-    return shapes
 
 
 def _convolution(layer: Layer) -> str:

@@ -21,7 +21,7 @@ from mpscnn.graph.settings import copy_settings
 from mpscnn.runtime.library import operations
 
 WITHIN = "//"
-"""What follows the name of a layer in the names of results within it. The paths of other programs have one slash."""
+"""The text between the names of a layer and of a result within it. The paths of other programs have one slash."""
 
 Stored = tuple[Any, ...]
 """A weight with its scales and zero points, as `Graph.get_weight` returns it."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from mpscnn._private.copies import require_no_functions
 from mpscnn._private.files import replace_atomically
+from mpscnn.converters.layer_shapes import shapes_of
 from mpscnn.converters.metadata_entries import LABELS, metadata_entries
 from mpscnn.converters.tflite.detection import OPERATOR
 from mpscnn.converters.tflite.metadata import LIMITS, OUTPUTS
@@ -177,19 +178,6 @@ def _broadcasting(structure: Mapping[str, Any]) -> set[str]:
         for name in entry["inputs"]
     } | set(structure["outputs"])
     return {entry["name"] for entry in structure["nodes"]} - needed
-
-
-def shapes_of(network: Network, size: tuple[int, int] | None) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of all inputs and layers for one image, by name."""
-    described = network.describe(size)
-    shapes = {layer["name"]: tuple(layer["output"]) for layer in described["layers"]}
-    for tensor in network.inputs:
-        shape = [1 if extent is None else extent for extent in tensor.shape]
-        if size is not None and len(shape) == 4:
-            given = zip(tensor.shape[1:3], size, strict=True)
-            shape[1:3] = [wanted if extent is None else extent for extent, wanted in given]
-        shapes[tensor.name] = tuple(shape)
-    return shapes
 
 
 def _softmax(layer: Layer) -> Value:
