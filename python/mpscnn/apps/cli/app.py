@@ -15,7 +15,7 @@ from typer.core import TyperGroup
 from mpscnn._private.hints import twin_of
 from mpscnn._private.names import did_you_mean
 from mpscnn._private.printable import printable
-from mpscnn.apps.cli.commands import SENTENCES, command_function
+from mpscnn.apps.cli.commands import COMMANDS, command_function, first_sentence
 from mpscnn.apps.cli.failures import handle_errors
 from mpscnn.apps.cli.help_texts import Command
 from mpscnn.apps.cli.output import show
@@ -49,13 +49,13 @@ class _Commands(TyperGroup):
         return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: Any) -> list[str]:
-        return [*SENTENCES, *super().list_commands(ctx)]
+        return [*COMMANDS, *super().list_commands(ctx)]
 
     def get_command(self, ctx: Any, name: str) -> Any:
-        return built_command(name) if name in SENTENCES else super().get_command(ctx, name)
+        return built_command(name) if name in COMMANDS else super().get_command(ctx, name)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        rows = [*SENTENCES.items()]
+        rows = [(name, first_sentence(name)) for name in COMMANDS]
         rows += [(name, self.commands[name].get_short_help_str(1000)) for name in super().list_commands(ctx)]
         with formatter.section("Commands"):
             formatter.write_dl(rows)
@@ -79,7 +79,7 @@ class _Commands(TyperGroup):
 
 @cache
 def built_command(name: str) -> Any:
-    """Import a command of SENTENCES, and return click's object for it."""
+    """Import a command of COMMANDS, and return click's object for it."""
     alone = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     alone.command(name, cls=Command)(command_function(name))
     return typer.main.get_command(alone)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import Annotated
 
 import typer
 
 from mpscnn._private.expected_names import DEVICES, canonical_device
-from mpscnn._private.literals import ScoresName
+from mpscnn._private.literals import ChannelOrderName, ScoresName
 from mpscnn.errors import ParameterError
 from mpscnn.graph.structure import checked_scores
 from mpscnn.runtime.library import devices
@@ -43,19 +42,6 @@ def parse_scores(text: str) -> ScoresName | None:
         raise typer.BadParameter(str(error)) from error
 
 
-class ChannelOrder(str, Enum):
-    """The values of --channel-order."""
-
-    gray = "gray"
-    gray_alpha = "gray_alpha"
-    rgb = "rgb"
-    rgba = "rgba"
-    rgbx = "rgbx"
-    bgr = "bgr"
-    bgra = "bgra"
-    bgrx = "bgrx"
-
-
 PhotosArgument = Annotated[
     list[str],
     typer.Argument(
@@ -63,7 +49,6 @@ PhotosArgument = Annotated[
         help="Image files; folders for the image files in them and in their subfolders; patterns such as "
         "'*.jpg'; - for standard input. Or one video: a file, camera:N or an rtsp:// address. With an option for "
         "videos, a folder of photos is a video with 25 frames a second.",
-        show_default=False,
     ),
 ]
 _MODEL_HELP = "a name (see `mpscnn models`) or a model file."
@@ -94,19 +79,14 @@ CpuDeviceOption = Annotated[
 ThreadsOption = Annotated[
     int | None,
     typer.Option(
-        min=1,
-        max=MAX_THREADS,
-        metavar="N",
-        help="Use N CPU threads; default: all that this process may use.",
-        show_default=False,
+        min=1, max=MAX_THREADS, metavar="N", help="Use N CPU threads; default: all that this process may use."
     ),
 ]
 ChannelOrderOption = Annotated[
-    ChannelOrder | None,
+    ChannelOrderName | None,
     typer.Option(
         help="Read photos that are arrays (.npy files) with this order of channels; default: gray, RGB or "
-        "RGBA, by their number.",
-        show_default=False,
+        "RGBA, by their number."
     ),
 ]
 ScoresOption = Annotated[
@@ -117,7 +97,6 @@ ScoresOption = Annotated[
         help="Say what the probabilities of a classifier are. softmax: of classes that exclude each other; sigmoid: of "
         "each class on its own. The function is applied unless the network ends in it. as-is: the network's own "
         "numbers. Default: what the file says, or else the end of the network; softmax for logits.",
-        show_default=False,
     ),
 ]
 InflightOption = Annotated[

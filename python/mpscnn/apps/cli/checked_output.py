@@ -11,10 +11,10 @@ import typer
 
 from mpscnn._private.files import replace_atomically
 from mpscnn._private.summary import bytes_text
+from mpscnn.apps.cli.convert_options import Conversion
 from mpscnn.apps.cli.failures import DIFFERENT
 from mpscnn.apps.cli.output import report, show, warn
 from mpscnn.apps.cli.sizes import Size
-from mpscnn.apps.cli.written_network import Conversion
 from mpscnn.errors import WeightsError
 from mpscnn.graph.network import Network
 

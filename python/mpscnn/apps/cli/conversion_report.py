@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from mpscnn._private.files import replace_atomically
+from mpscnn.apps.cli.convert_options import Conversion
 from mpscnn.apps.cli.output import show_as_is
-from mpscnn.apps.cli.written_network import Conversion
 from mpscnn.errors import WeightsError
 
 

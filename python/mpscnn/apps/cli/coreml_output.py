@@ -7,23 +7,18 @@ import sys
 from mpscnn._private.files import is_folder
 from mpscnn._private.shell import quote_path
 from mpscnn._private.summary import bytes_text
+from mpscnn.apps.cli.convert_options import Conversion
 from mpscnn.apps.cli.output import show, warn
-from mpscnn.apps.cli.written_network import Conversion, network_to_write
+from mpscnn.apps.cli.written_network import network_to_write
 from mpscnn.graph.quantized import stored_type
 
 COREML_SUFFIXES = (".mlpackage", ".mlmodel")
 
 
-def write_coreml(
-    given: Conversion,
-    *,
-    dtype: str | None,
-    palette: int | None,
-    target: str | None,
-) -> None:
+def write_coreml(given: Conversion) -> None:
     """Write a single source as a Core ML model.
 
-    `dtype` is the type of weights. None: integers for a quantised network without a palette, otherwise float16.
+    Without `given.dtype`, weights are integers in a quantised network without a palette, otherwise float16.
 
     With `given.check`, the network is compared with its source. If they differ, the model is only written with
     `given.force`.
@@ -33,9 +28,9 @@ def write_coreml(
     from mpscnn.converters import export_coreml
     from mpscnn.converters.photo_input import takes_photos
 
-    network, output = network_to_write(given), given.output
-    dtype = stored_type(network, dtype, "float16") if palette is None else dtype or "float16"
-    export_coreml(network, output, size=given.size, dtype=dtype, palette=palette, target=target)
+    network, output, palette = network_to_write(given), given.output, given.palette
+    dtype = stored_type(network, given.dtype, "float16") if palette is None else given.dtype or "float16"
+    export_coreml(network, output, size=given.size, dtype=dtype, palette=palette, target=given.target)
     if network.preprocess is None and takes_photos(network):
         warn(
             f"{given.sources[0]} does not say how a photo becomes its input, so the input of {output} is an array"

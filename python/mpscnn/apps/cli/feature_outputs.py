@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -20,6 +19,7 @@ from mpscnn._private.report import csv_text
 from mpscnn._private.summary import bytes_text
 from mpscnn.apps.cli.picture_folder import PictureFolder
 from mpscnn.errors import ParameterError
+from mpscnn.training.array_archive import write_arrays
 
 __all__ = ["LINES", "PHOTOS", "TIMES", "Archive", "Features", "FrameLines", "Moment", "Output", "Pictures"]
 
@@ -85,11 +85,8 @@ class Archive:
         arrays[PHOTOS] = np.array(self._photos)
         if self._times:
             arrays[TIMES] = np.array(self._times)
-        # numpy.savez takes names as keyword arguments, and a layer's name could be one of its own, such as "file".
-        with replace_atomically(self._path, ParameterError) as file, zipfile.ZipFile(file, "w") as archive:
-            for name, array in arrays.items():
-                with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
-                    np.lib.format.write_array(entry, array, allow_pickle=False)
+        with replace_atomically(self._path, ParameterError) as file:
+            write_arrays(file, arrays)
 
     def close(self) -> None:
         """Do nothing, because the file is written as a whole by `finish`."""

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from mpscnn._private.literals import StoredTypeName
 from mpscnn._private.summary import bytes_text
+from mpscnn.apps.cli.convert_options import Conversion
 from mpscnn.apps.cli.output import show, warn
-from mpscnn.apps.cli.written_network import Conversion, end_as_different, warn_of_difference
+from mpscnn.apps.cli.written_network import end_as_different, warn_of_difference
 from mpscnn.graph.network import Network
 
 
-def write_model(given: Conversion, *, dtype: StoredTypeName | None) -> None:
+def write_model(given: Conversion) -> None:
     """Convert files of other frameworks to a model file.
 
-    `dtype` is the type of weights. None: integers for a quantised network, otherwise float16.
+    Without `given.dtype`, weights are integers in a quantised network, otherwise float16.
 
     With `given.check`, compare the network with its source. If they differ, the file is only written with
     `given.force`.
@@ -33,21 +33,13 @@ def write_model(given: Conversion, *, dtype: StoredTypeName | None) -> None:
         if given.check:
             size = given.size or any_size(network)
             found, verdict = check_conversion(
-                network, given.sources, size, given.outputs, given.shapes, signature=given.signature
+                network, given.sources, size, given.output_names, given.shapes, signature=given.signature
             )
             compared, different = found is not None, differs(found)
         return given.force or not different
 
     network = convert_files(
-        given.sources,
-        output,
-        labels=given.labels,
-        preprocess=given.preprocess,
-        dtype=dtype,
-        detection=given.detection,
-        scores=given.scores,
-        approve=approve,
-        **given.reading(),
+        given.sources, output, dtype=given.dtype, approve=approve, **given.settings(), **given.reading()
     )
     if different and not given.force:
         show(verdict)
@@ -60,7 +52,7 @@ def write_model(given: Conversion, *, dtype: StoredTypeName | None) -> None:
     size = given.size or any_size(network)
     layers = network.describe(any_size(network))["layers"]
     parameters = sum(layer["parameters"] for layer in layers)
-    stored = stored_type(network, dtype, "float16")
+    stored = stored_type(network, given.dtype, "float16")
     show(
         f"{output}: {network.name}, {len(layers)} layers, {parameters:,} parameters, "
         f"{bytes_text(output.stat().st_size)} ({stored})"

@@ -5,18 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 from mpscnn.apps.cli.checked_output import compare_floats, write_checked
+from mpscnn.apps.cli.convert_options import Conversion
 from mpscnn.apps.cli.sizes import Size
-from mpscnn.apps.cli.written_network import Conversion, network_to_write
+from mpscnn.apps.cli.written_network import network_to_write
 from mpscnn.graph.network import Network
 from mpscnn.graph.quantized import stored_type
 
 ONNX_SUFFIX = ".onnx"
 
 
-def write_onnx(given: Conversion, *, dtype: str | None, layout: str) -> None:
+def write_onnx(given: Conversion) -> None:
     """Write a single source as ONNX.
 
-    `dtype` is the type of weights. None: integers for a quantised network, otherwise float32.
+    Without `given.dtype`, weights are integers in a quantised network, otherwise float32.
 
     With `given.check`, compare the network with its source, and the written file in onnxruntime with the network. If
     they differ, the file is only kept with `given.force`.
@@ -27,13 +28,13 @@ def write_onnx(given: Conversion, *, dtype: str | None, layout: str) -> None:
     from mpscnn.converters import export_onnx
 
     network = network_to_write(given)
-    dtype = stored_type(network, dtype, "float32")
+    dtype = stored_type(network, given.dtype, "float32")
     write_checked(
         given,
         network,
-        lambda path: export_onnx(network, path, size=given.size, layout=layout, dtype=dtype),
+        lambda path: export_onnx(network, path, size=given.size, layout=given.layout, dtype=dtype),
         _compare_integers if dtype == "uint8" else compare_floats,
-        f"{dtype}, {layout}",
+        f"{dtype}, {given.layout}",
     )
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from mpscnn._private.literals import ChannelOrderName
 from mpscnn._private.summary import bytes_text
-from mpscnn.apps.cli.arguments import ChannelOrder
 from mpscnn.apps.cli.output import report
 from mpscnn.apps.cli.progress import with_progress
 from mpscnn.errors import DownloadError, Error, ImageError, ParameterError, ShapeError
@@ -36,18 +35,17 @@ def for_each_photo(
     paths: Sequence[str],
     action: Callable[[str, Photo], None],
     failed: Callable[[str, Error], None],
-    channel_order: ChannelOrder | None = None,
+    channel_order: ChannelOrderName | None = None,
 ) -> int:
     """Call `action` for each photo with a progress bar, and `failed` for an unreadable one.
 
     Return the number of failed photos.
     """
-    order: ChannelOrderName | None = None if channel_order is None else channel_order.value
     failures = 0
     with with_progress(paths) as tracked:
         for path in tracked:
             try:
-                action(path, open_input_photo(path, order))
+                action(path, open_input_photo(path, channel_order))
             except (DownloadError, ImageError, ParameterError, ShapeError) as error:
                 failed(path, error)
                 failures += 1

@@ -13,7 +13,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from mpscnn.apps.cli.arguments import ChannelOrder
+from mpscnn._private.literals import ChannelOrderName
 from mpscnn.apps.cli.failures import FAILED
 from mpscnn.apps.cli.output import hint, report
 from mpscnn.apps.cli.progress import with_progress
@@ -45,7 +45,6 @@ RayOption = Annotated[
         metavar="[ADDRESS]",
         help="Distribute the photos over the machines of a Ray cluster: HOST:PORT, or auto for the cluster on "
         "this machine. Without ADDRESS: the cores of this machine. Parquet files of image bytes are read, too.",
-        show_default=False,
     ),
 ]
 
@@ -115,7 +114,7 @@ def show_cluster_results(
     printer: ResultPrinter,
     output: Path | None,
     threads: int | str,
-    channel_order: ChannelOrder | None,
+    channel_order: ChannelOrderName | None,
     **options: Any,
 ) -> None:
     """Run the model on photos in the cluster, and print the results or write them to `output`."""
@@ -128,7 +127,7 @@ def show_cluster_results(
     if output is not None:
         check_output(output)
     if channel_order is not None:
-        options["channel_order"] = channel_order.value
+        options["channel_order"] = channel_order
     failed = 0
     with connect_to_cluster(address) as ray:
         machines = len(nodes(ray))

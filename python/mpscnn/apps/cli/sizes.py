@@ -40,7 +40,6 @@ SizeOption = Annotated[
         parser=parse_size,
         metavar="HxW",
         help="Set the height and width of the image, for networks that leave them free.",
-        show_default=False,
     ),
 ]
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mpscnn._private.files import is_folder
-from mpscnn.apps.cli.arguments import ChannelOrder
+from mpscnn._private.literals import ChannelOrderName
 from mpscnn.apps.cli.output import hint
 from mpscnn.apps.cli.result_printer import ResultPrinter
 from mpscnn.errors import ParameterError
@@ -38,30 +38,15 @@ __all__ = [
 _INFLIGHT = 3
 
 EveryOption = Annotated[
-    int | None,
-    typer.Option(min=1, metavar="N", help="For a video: use every N-th frame.", show_default=False),
+    int | None, typer.Option(min=1, metavar="N", help="For a video: use every N-th frame.")
 ]
 FromOption = Annotated[
     float | None,
-    typer.Option(
-        "--from",
-        "--start",
-        min=0,
-        metavar="SECONDS",
-        help="For a video: begin at this time.",
-        show_default=False,
-    ),
+    typer.Option("--from", "--start", min=0, metavar="SECONDS", help="For a video: begin at this time."),
 ]
 ToOption = Annotated[
     float | None,
-    typer.Option(
-        "--to",
-        "--end",
-        min=0,
-        metavar="SECONDS",
-        help="For a video: end at this time.",
-        show_default=False,
-    ),
+    typer.Option("--to", "--end", min=0, metavar="SECONDS", help="For a video: end at this time."),
 ]
 VideoInflightOption = Annotated[
     int | None,
@@ -71,7 +56,6 @@ VideoInflightOption = Annotated[
         max=32,
         metavar="N",
         help=f"For a video: keep N frames in flight; default: {_INFLIGHT}.",
-        show_default=False,
     ),
 ]
 
@@ -107,7 +91,7 @@ def video_part(
     start: float | None,
     end: float | None,
     inflight: int | None,
-    channel_order: ChannelOrder | None = None,
+    channel_order: ChannelOrderName | None = None,
     output: Path | None = None,
 ) -> VideoPart | None:
     """Return the video among the command's arguments, or None if they are photos.

@@ -2,66 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import typer
 
 from mpscnn._private.files import is_folder
+from mpscnn.apps.cli.convert_options import Conversion
 from mpscnn.apps.cli.failures import DIFFERENT
 from mpscnn.apps.cli.output import report, show, warn
-from mpscnn.apps.cli.sizes import Size, check_size
+from mpscnn.apps.cli.sizes import check_size
 from mpscnn.core_model import described_network, model_path, open_model
 from mpscnn.errors import ParameterError
 from mpscnn.graph.network import Network
-
-
-@dataclass(frozen=True)
-class Conversion:
-    """The arguments of `mpscnn convert` that all formats have: what to read, and where to write it.
-
-    Attributes:
-        sources, output: the files to read, and the file to write.
-        size, shapes, outputs, architecture, fold, signature: see `mpscnn.converters.read_network`.
-        check: compare the network with its source.
-        force: write the result even if it differs from its source.
-        labels, preprocess, detection, scores: see `mpscnn.converters.convert_files`.
-    """
-
-    sources: Sequence[Path]
-    output: Path
-    size: Size | None
-    shapes: Mapping[str, Sequence[int]]
-    outputs: Sequence[str]
-    architecture: str | None
-    fold: bool
-    signature: str | None
-    check: bool
-    force: bool
-    labels: str | None
-    preprocess: str | None
-    detection: str | None
-    scores: str | None
-
-    def reading(self) -> dict[str, Any]:
-        """Return the named arguments of `read_network`."""
-        names = ("size", "shapes", "outputs", "architecture", "fold", "signature")
-        return {name: getattr(self, name) for name in names}
-
-    def choose_settings(self, network: Network) -> None:
-        """Set the detection, preprocessing, labels and scores of the user, and drop labels that do not fit."""
-        from mpscnn.converters.photo_settings import choose_settings, drop_wrong_labels
-
-        choose_settings(
-            network,
-            detection=self.detection,
-            preprocess=self.preprocess,
-            labels=self.labels,
-            scores=self.scores,
-        )
-        drop_wrong_labels(network)
 
 
 def network_to_write(given: Conversion) -> Network:
@@ -107,7 +61,7 @@ def _compare(network: Network, source: Path, given: Conversion) -> None:
 
     size = given.size or any_size(network)
     found, verdict = check_conversion(
-        network, [source], size, given.outputs, given.shapes, signature=given.signature
+        network, [source], size, given.output_names, given.shapes, signature=given.signature
     )
     show(f"before writing: {verdict}")
     if not differs(found):

@@ -72,7 +72,7 @@ class Guard:
         self._any_host = not is_loopback(settings.host) and not settings.allowed_hosts
         self._known: set[str] = set()
         """Host headers that were already checked and accepted."""
-        self._hosts = {name.lower() for name in (settings.host, *settings.allowed_hosts)}
+        self._hosts = {name.lower() for name in settings.hosts}
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Check one request, and pass it on or refuse it."""

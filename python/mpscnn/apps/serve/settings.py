@@ -5,6 +5,9 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
+from typing import Annotated, get_args, get_type_hints
+
+from typer import Option
 
 from mpscnn._private.arguments import is_finite_number, is_whole_number, name_list, whole_number
 from mpscnn._private.processors import available_processors
@@ -14,6 +17,7 @@ __all__ = ["HOST_NAME", "Settings", "check_threads", "default_inflight", "is_loo
 
 #: The pattern of a host name in a Host header.
 _TOKEN = 1_000  # the longest token
+_MOST = 2**50  # the largest limit
 HOST_NAME = r"[^\[\]@/?#:,\s]+"
 
 
@@ -36,60 +40,99 @@ def check_threads(threads: object) -> None:
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings and limits of a service. Raises ParameterError for a value outside its range."""
+    """Settings and limits of a service. `mpscnn serve` makes options of them (`add_options`).
 
-    host: str = "127.0.0.1"
-    port: int = 8000
-    """The TCP port; 0 means any free port."""
-    token: str | None = None
-    """If set, requests must have the header `Authorization: Bearer TOKEN`."""
-    insecure: bool = False
-    """Allow other machines to use the service without a token."""
-    allowed_hosts: tuple[str, ...] = ()
-    """Additional names or IP addresses by which clients may call the service, without scheme, port and brackets.
-
-    A proxy may serve such a name to other machines, so it needs a token or `insecure`.
+    Raises ParameterError for a value outside its range.
     """
-    inflight: int = 0
-    """The number of network runs in parallel, each for up to `max_batch` requests; 0 means `default_inflight`."""
-    max_batch: int = 1
-    """The maximum number of waiting requests that are computed together as one batch."""
-    queue: int = 64
-    """The number of requests that may wait in the queue."""
-    deadline: float = 30.0
-    """The largest number of seconds from a request's arrival to its answer."""
-    max_bytes: int = 20_000_000
-    """The maximum number of bytes of a request's body."""
-    max_pixels: int = 50_000_000
-    """The maximum number of pixels of a photo, and of all photos in one request together.
 
-    All requests together may hold decoded photos of four times this number.
-    """
-    max_tensor_bytes: int = 200_000_000
-    """The maximum number of bytes of a request's converted inputs, outputs and response together.
-
-    All requests together may hold four times this number.
-    """
-    max_total_bytes: int = 0
-    """The maximum number of bytes of all bodies in memory; 0 means 16 times `max_bytes`.
-
-    A body is in memory until its photo is decoded or its tensors are computed.
-    """
-    connections: int = 1_000
-    """While more connections are open, with or without a request, every request is answered with status 503."""
+    host: Annotated[str, Option(metavar="ADDRESS", help="Listen at this address.")] = "127.0.0.1"
+    port: Annotated[
+        int, Option(min=0, max=65_535, metavar="N", help="Listen at this port. 0: any free port.")
+    ] = 8000
+    inflight: Annotated[
+        int | None,
+        Option(
+            min=1,
+            max=32,
+            metavar="N",
+            help="Compute N requests or batches in parallel (default: the number of cores, plus two).",
+        ),
+    ] = None
+    max_batch: Annotated[
+        int, Option(min=1, max=1_024, metavar="N", help="Compute up to N waiting requests as one batch.")
+    ] = 1
+    queue: Annotated[int, Option(min=0, max=1_000_000, metavar="N", help="Let at most N requests wait.")] = 64
+    deadline: Annotated[
+        float,
+        Option(
+            metavar="SECONDS",
+            help="End a request with an error if it is not answered within this time after its arrival.",
+        ),
+    ] = 30.0
+    max_bytes: Annotated[int, Option(min=1, metavar="N", help="Refuse requests with a larger body.")] = (
+        20_000_000
+    )
+    max_pixels: Annotated[
+        int,
+        Option(
+            min=1,
+            metavar="N",
+            help="Refuse photos with more than N pixels, and requests whose tensors hold photos with more in total.",
+        ),
+    ] = 50_000_000
+    max_tensor_bytes: Annotated[
+        int,
+        Option(
+            min=1,
+            metavar="N",
+            help="Refuse requests whose inputs, outputs and response have more than N bytes in total. All requests "
+            "together may have four times N.",
+        ),
+    ] = 200_000_000
+    max_total_bytes: Annotated[
+        int | None,
+        Option(
+            min=1,
+            metavar="N",
+            help="Refuse requests while the bodies in memory have more than N bytes in total (default: 16 times "
+            "--max-bytes).",
+        ),
+    ] = None
+    """A body is in memory until its photo is decoded or its tensors are computed."""
+    connections: Annotated[
+        int,
+        Option(
+            min=1,
+            max=1_000_000,
+            metavar="N",
+            help="Refuse requests while more than N connections are open, with or without a request.",
+        ),
+    ] = 1_000
+    token: Annotated[
+        str | None,
+        Option(envvar="MPSCNN_SERVE_TOKEN", help="Answer only requests with `Authorization: Bearer TOKEN`."),
+    ] = None
+    insecure: Annotated[
+        bool, Option("--insecure", help="Serve other machines, or names of --allow-host, without a token.")
+    ] = False
+    allowed_hosts: Annotated[
+        list[str] | None,
+        Option(
+            "--allow-host",
+            metavar="NAME",
+            help="Allow clients to call the service by this name. Needs a token or --insecure.",
+        ),
+    ] = None
+    """A proxy may serve such a name to other machines. Names have no scheme, port and brackets."""
 
     def __post_init__(self) -> None:
-        whole_number("port", self.port, minimum=0, maximum=65_535)
-        whole_number("inflight", self.inflight, minimum=0, maximum=32)
-        whole_number("max_batch", self.max_batch, maximum=1_024)
-        whole_number("queue", self.queue, minimum=0, maximum=1_000_000)
-        whole_number("max_bytes", self.max_bytes, maximum=2**40)
-        whole_number("max_pixels", self.max_pixels, maximum=2**40)
-        whole_number("max_tensor_bytes", self.max_tensor_bytes, maximum=2**50)
-        whole_number("max_total_bytes", self.max_total_bytes, minimum=0, maximum=2**50)
+        for name, kind in get_type_hints(type(self), include_extras=True).items():
+            value, option = getattr(self, name), get_args(kind)[1]
+            if option.min is not None and value is not None:
+                whole_number(name, value, minimum=int(option.min), maximum=option.max or _MOST)
         if self.memory_budget < self.max_bytes:
             raise ParameterError(
-                f"max_total_bytes must be at least max_bytes, {self.max_bytes:,}, got {self.max_total_bytes:,}"
+                f"max_total_bytes must be at least max_bytes, {self.max_bytes:,}, got {self.memory_budget:,}"
             )
         whole_number("connections", self.connections, maximum=1_000_000)
         if not is_finite_number(self.deadline) or not 0 < self.deadline <= 86_400:
@@ -97,18 +140,23 @@ class Settings:
         token = self.token
         if token is not None and not (token.isascii() and token.isprintable() and 1 <= len(token) <= _TOKEN):
             raise ParameterError(f"token must be 1 to {_TOKEN:,} printable ASCII characters")
-        for name in name_list("allowed_hosts", self.allowed_hosts):
+        for name in name_list("allowed_hosts", self.allowed_hosts or ()):
             if not _can_be_host(name):
                 raise ParameterError(
                     "--allow-host must be a host name or an IP address, without scheme, port and brackets, "
                     f"got {name!r}"
                 )
-        public = [self.host, *self.allowed_hosts] if not is_loopback(self.host) else self.allowed_hosts
+        public = self.hosts[is_loopback(self.host) :]
         if public and self.token is None and not self.insecure:
             raise ParameterError(
                 f"host {public[0]}: other machines reach it; give a --token that requests must bring, or --insecure "
                 "to serve everybody"
             )
+
+    @property
+    def hosts(self) -> list[str]:
+        """Return the address, and further names by which clients may call the service."""
+        return [self.host, *(self.allowed_hosts or ())]
 
     @property
     def memory_budget(self) -> int:

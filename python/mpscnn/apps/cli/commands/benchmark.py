@@ -45,9 +45,7 @@ def benchmark(
     compare: Annotated[
         str,
         typer.Option(
-            metavar="ENGINE,...",
-            help=f"Measure other engines, too, interleaved: {', '.join(PEERS)}.",
-            show_default=False,
+            metavar="ENGINE,...", help=f"Measure other engines, too, interleaved: {', '.join(PEERS)}."
         ),
     ] = "",
     random_weights: RandomWeightsOption = False,
@@ -62,21 +60,13 @@ def benchmark(
     inflight: Annotated[
         int | None,
         typer.Option(
-            min=1,
-            max=32,
-            metavar="N",
-            help="With --runner: keep N requests in flight. Default: 3.",
-            show_default=False,
+            min=1, max=32, metavar="N", help="With --runner: keep N requests in flight. Default: 3."
         ),
     ] = None,
     max_batch: Annotated[
         int | None,
         typer.Option(
-            min=1,
-            max=1024,
-            metavar="N",
-            help="With --runner: put up to N images in a batch. Default: 1.",
-            show_default=False,
+            min=1, max=1024, metavar="N", help="With --runner: put up to N images in a batch. Default: 1."
         ),
     ] = None,
     as_json: JsonOption = False,

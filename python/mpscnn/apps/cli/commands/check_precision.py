@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from mpscnn.apps.cli.arguments import (
-    AUTO_DEVICE,
-    CpuDeviceOption,
-    JsonOption,
-    ModelArgument,
-    split_names,
-)
+from mpscnn.apps.cli.arguments import AUTO_DEVICE, CpuDeviceOption, JsonOption, ModelArgument, split_names
 from mpscnn.apps.cli.failures import FAILED
 from mpscnn.apps.cli.network_inputs import preprocess_photos, random_input, select_photos
 from mpscnn.apps.cli.output import sentences, show, show_json, table_width
@@ -27,18 +20,12 @@ from mpscnn.registry import is_path
 _AUTO = "auto"
 
 
-class Lower(str, Enum):
-    """The values of --precision."""
-
-    float16 = "float16"
-    bfloat16 = "bfloat16"
-
-
 def check_precision(
     model: ModelArgument,
     precision: Annotated[
-        Lower, typer.Option(help="Check this precision. For int8 use `mpscnn quantize`.")
-    ] = Lower.float16,
+        Literal["float16", "bfloat16"],
+        typer.Option(help="Check this precision. For int8 use `mpscnn quantize`."),
+    ] = "float16",
     images: Annotated[
         list[str] | None,
         typer.Option(
@@ -87,10 +74,9 @@ def check_precision(
     """
     from mpscnn import comparison
 
-    if keep_float32 is not None and precision is not Lower.float16:
+    if keep_float32 is not None and precision != "float16":
         raise typer.BadParameter(
-            f"layers are kept in float32 in float16 only, not in {precision.value}",
-            param_hint="--keep-float32",
+            f"layers are kept in float32 in float16 only, not in {precision}", param_hint="--keep-float32"
         )
     path = Path(model_path(model))
     core = open_model(str(path))
@@ -110,7 +96,7 @@ def check_precision(
     found = comparison.check_precision(
         network,
         given,
-        precision=precision.value,
+        precision=precision,
         tolerance=tolerance,
         device="cpu" if device == AUTO_DEVICE else device,
     )

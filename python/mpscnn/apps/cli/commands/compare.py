@@ -27,8 +27,7 @@ def compare(
         typer.Argument(metavar="B", help="The model to compare it with, in the same form; or A@onnxruntime."),
     ],
     given: Annotated[
-        str,
-        typer.Option("--input", metavar="PHOTO|random|FILE.npy", help="Use this input for both."),
+        str, typer.Option("--input", metavar="PHOTO|random|FILE.npy", help="Use this input for both.")
     ] = "random",
     layers: Annotated[bool, typer.Option("--layers", help="List all layers, not only outputs.")] = False,
     tolerance: Annotated[
@@ -40,8 +39,7 @@ def compare(
         ),
     ] = None,
     output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", metavar="FILE.png", help="Draw the error of every layer."),
+        Path | None, typer.Option("--output", "-o", metavar="FILE.png", help="Draw the error of every layer.")
     ] = None,
     size: SizeOption = None,
     as_json: JsonOption = False,

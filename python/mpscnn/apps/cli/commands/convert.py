@@ -2,60 +2,49 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
-from mpscnn._private.literals import StoredTypeName
-from mpscnn.apps.cli.arguments import ScoresOption, split_names
 from mpscnn.apps.cli.conversion_report import write_report
-from mpscnn.apps.cli.convert_options import (
-    ArchitectureOption,
-    CheckOption,
-    DetectionOption,
-    DtypeOption,
-    FilesArgument,
-    FoldOption,
-    ForceOption,
-    LabelsOption,
-    Layout,
-    LayoutOption,
-    OutputOption,
-    OutputsOption,
-    PaletteOption,
-    PreprocessOption,
-    ReportOption,
-    ShapeOption,
-    SignatureOption,
-    TargetOption,
-    parse_shape,
-)
+from mpscnn.apps.cli.convert_options import OPTIONS, Conversion, ConvertOptions
 from mpscnn.apps.cli.coreml_output import COREML_SUFFIXES, write_coreml
 from mpscnn.apps.cli.model_output import write_model
 from mpscnn.apps.cli.onnx_output import ONNX_SUFFIX, write_onnx
-from mpscnn.apps.cli.sizes import SizeOption
+from mpscnn.apps.cli.option_groups import add_options
 from mpscnn.apps.cli.tflite_output import TFLITE_SUFFIX, write_tflite
-from mpscnn.apps.cli.written_network import Conversion
 
 
+@add_options()
 def convert(
-    paths: FilesArgument,
-    written: OutputOption = None,
-    labels: LabelsOption = None,
-    preprocess: PreprocessOption = None,
-    detection: DetectionOption = None,
-    scores: ScoresOption = None,
-    dtype: DtypeOption = None,
-    layout: LayoutOption = Layout.nchw,
-    size: SizeOption = None,
-    architecture: ArchitectureOption = None,
-    signature: SignatureOption = None,
-    fold: FoldOption = True,
-    check: CheckOption = True,
-    force: ForceOption = False,
-    shape: ShapeOption = None,
-    outputs: OutputsOption = None,
-    target: TargetOption = None,
-    palette: PaletteOption = None,
-    report: ReportOption = None,
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE",
+            help="The file to convert, then the .safetensors, .onnx, .tflite, .mlpackage or .mlmodel file to write "
+            "unless --output gives it. Several files to convert are parts of one network, in order. A folder is a "
+            "SavedModel, a .mlpackage or .mlmodelc, or holds Deep MNIST's eight raw files.",
+        ),
+    ],
+    written: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Write this .safetensors, .onnx, .tflite, .mlpackage or .mlmodel file.",
+        ),
+    ] = None,
+    options: ConvertOptions = OPTIONS,
+    report: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write a report of the layers that cannot be converted, why, and what to do ('-': to the "
+            "terminal). The file to write may then be missing.",
+        ),
+    ] = None,
 ) -> None:
     """Convert models of other frameworks to model files, or to ONNX, TensorFlow Lite and Core ML.
 
@@ -90,22 +79,7 @@ def convert(
         paths = [*paths, written]
     only_report = report is not None and len(paths) == 1
     *sources, output = [*paths, paths[0]] if only_report else paths
-    given = Conversion(
-        sources,
-        output,
-        size,
-        dict(parse_shape(text) for text in shape or []),
-        split_names(outputs or ""),
-        architecture,
-        fold,
-        signature,
-        check=check,
-        force=force,
-        labels=labels,
-        preprocess=preprocess,
-        detection=detection,
-        scores=scores,
-    )
+    given = Conversion(sources=sources, output=output, **vars(options))
     if report is not None:
         write_report(given, report)
     if only_report:
@@ -117,16 +91,15 @@ def convert(
     if any(output.exists() and source.exists() and output.samefile(source) for source in sources):
         raise typer.BadParameter(f"{output} is a file to read, too: give another name", param_hint="OUT")
     suffix = output.suffix.lower()
-    weight_type: StoredTypeName | None = None if dtype is None else dtype.value
     if suffix in COREML_SUFFIXES:
-        write_coreml(given, dtype=weight_type, palette=palette, target=target)
+        write_coreml(given)
     elif suffix == ONNX_SUFFIX:
-        write_onnx(given, dtype=weight_type, layout=layout.value)
+        write_onnx(given)
     elif suffix == TFLITE_SUFFIX:
-        write_tflite(given, dtype=weight_type)
-    elif target is not None:
+        write_tflite(given)
+    elif given.target is not None:
         raise typer.BadParameter("only Core ML models have a target", param_hint="--target")
-    elif palette is not None:
+    elif given.palette is not None:
         raise typer.BadParameter("only Core ML models have palettes", param_hint="--palette")
     else:
-        write_model(given, dtype=weight_type)
+        write_model(given)

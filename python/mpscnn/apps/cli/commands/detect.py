@@ -4,36 +4,22 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from mpscnn import registry
 from mpscnn._private.summary import prose, text_table
-from mpscnn.apps.cli.arguments import ChannelOrderOption, CsvOption, JsonLinesOption, PhotosArgument
-from mpscnn.apps.cli.failures import FAILED, USAGE
+from mpscnn.apps.cli.arguments import CsvOption, JsonLinesOption, PhotosArgument
+from mpscnn.apps.cli.failures import USAGE
 from mpscnn.apps.cli.option_groups import COMPILE, RUN, add_options
 from mpscnn.apps.cli.output import hint, report, table_width
-from mpscnn.apps.cli.photo_options import for_each_photo, list_photos
-from mpscnn.apps.cli.picture_folder import PictureFolder
-from mpscnn.apps.cli.ray_options import RayOption, show_cluster_results
-from mpscnn.apps.cli.result_printer import ResultPrinter, head_line, output_format
-from mpscnn.apps.cli.task import require_task
-from mpscnn.apps.cli.video_options import (
-    EveryOption,
-    FromOption,
-    ToOption,
-    VideoInflightOption,
-    show_frames,
-    video_part,
-)
+from mpscnn.apps.cli.photo_command import READING, PhotoTask, Reading, show_results
+from mpscnn.apps.cli.result_printer import head_line, output_format
 from mpscnn.model import load
 from mpscnn.runtime.options import CompileOptions, RunOptions
 from mpscnn.vision.box import Box
 from mpscnn.vision.detection import Detections
-
-if TYPE_CHECKING:
-    from mpscnn.vision.photo import Photo
 
 _INDENT = "  "
 
@@ -73,7 +59,6 @@ def detect(
             metavar="NAME_OR_FILE",
             help="Use this detector: a name or a model file. Without it, the command lists all detectors and what "
             "they find.",
-            show_default=False,
         ),
     ] = None,
     score_threshold: Annotated[
@@ -85,7 +70,6 @@ def detect(
             max=1.0,
             callback=_above_zero,
             help="Omit objects with a lower probability, from 0 to 1; default: the model's.",
-            show_default=False,
         ),
     ] = None,
     iou_threshold: Annotated[
@@ -97,24 +81,15 @@ def detect(
             callback=_above_zero,
             help="Omit a box whose overlap (intersection over union) with a more probable one of its class is larger; "
             "default: the model's.",
-            show_default=False,
         ),
     ] = None,
     max_detections: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            metavar="N",
-            help="Show at most N objects; default: the model's own.",
-            show_default=False,
-        ),
+        int | None, typer.Option(min=1, metavar="N", help="Show at most N objects; default: the model's own.")
     ] = None,
     classes: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME,...",
-            help="Show only objects of these classes, by name or number; default: all.",
-            show_default=False,
+            metavar="NAME,...", help="Show only objects of these classes, by name or number; default: all."
         ),
     ] = None,
     output: Annotated[
@@ -130,12 +105,7 @@ def detect(
     ] = None,
     program: CompileOptions = COMPILE,
     runs: RunOptions = RUN,
-    channel_order: ChannelOrderOption = None,
-    every: EveryOption = None,
-    start: FromOption = None,
-    end: ToOption = None,
-    inflight: VideoInflightOption = None,
-    cluster: RayOption = None,
+    reading: Reading = READING,
     as_json: JsonLinesOption = False,
     as_csv: CsvOption = False,
 ) -> None:
@@ -153,41 +123,24 @@ def detect(
 
     Example: mpscnn detect camera:0 --model ssd_mobilenet_v1_coco
     """
-    model = _chosen(model)
-    form = output_format(as_json, as_csv)
-    part = video_part(photos, every, start, end, inflight, channel_order, output)
-    of_photos = cluster is None and part is None
-    paths, failed = list_photos(photos) if of_photos else ([], 0)
-    if of_photos and not paths:
-        raise typer.Exit(FAILED if failed else 0)
-    loaded = load(model, **program.to_dict(), **runs.to_dict())
-    require_task(loaded, model, "detection")
-    printer = ResultPrinter(loaded, form, _lines)
-    options: dict[str, Any] = {
+    given = _chosen(model)
+    options = {
         "score_threshold": score_threshold,
         "iou_threshold": iou_threshold,
         "max_detections": max_detections,
         "classes": None if classes is None else [name.strip() for name in classes.split(",")],
     }
-    if cluster is not None:
-        show_cluster_results(
-            cluster, part, photos, loaded, printer, output, runs.threads, channel_order, **options
-        )
-    elif part is not None:
-        show_frames(part, loaded, printer, output, lambda frame, result: result.draw(frame.photo), **options)
-    else:
-        folder = None if output is None else PictureFolder(output, paths)
-
-        def detect_one(path: str, photo: Photo) -> None:
-            result = loaded.detect(photo, **options)
-            written: dict[str, str] = {}
-            if folder is not None:
-                written["picture"] = str(folder.save(result.draw(photo), path, "_detections"))
-            printer.show(path, result, written)
-
-        failed += for_each_photo(paths, detect_one, printer.fail, channel_order)
-    if failed:
-        raise typer.Exit(FAILED)
+    pictures = {"picture": ("_detections", Detections.draw)}
+    show_results(
+        PhotoTask("detection", _lines, pictures, options=options),
+        photos,
+        reading,
+        lambda: load(given, **program.to_dict(), **runs.to_dict()),
+        given,
+        output=output,
+        form=output_format(as_json, as_csv),
+        threads=runs.threads,
+    )
 
 
 def _lines(path: str, result: Detections) -> list[str]:

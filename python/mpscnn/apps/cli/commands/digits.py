@@ -12,10 +12,11 @@ import typer
 from numpy.typing import NDArray
 
 from mpscnn.apps.cli.arguments import InflightOption, ModelOption
-from mpscnn.apps.cli.commands.classify import show_predictions
+from mpscnn.apps.cli.commands.classify import classifying
 from mpscnn.apps.cli.failures import FAILED
 from mpscnn.apps.cli.option_groups import COMPILE, RUN, add_options
 from mpscnn.apps.cli.output import show, show_json
+from mpscnn.apps.cli.photo_command import show_photos
 from mpscnn.apps.cli.photo_options import list_photos
 from mpscnn.apps.cli.picture_folder import PictureFolder
 from mpscnn.apps.cli.result_printer import ResultPrinter, output_format
@@ -57,7 +58,6 @@ def digits(
         typer.Argument(
             metavar="IMAGE",
             help="Photos or scans of one digit each, and folders for the image files in them.",
-            show_default=False,
         ),
     ] = None,
     model: ModelOption = DIGITS.name,
@@ -81,8 +81,7 @@ def digits(
         typer.Option(metavar="FILE", help="Read the digits of the images of --idx, for the accuracy."),
     ] = None,
     count: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="N", help="Read only the first N images of --idx.", show_default=False),
+        int | None, typer.Option(min=1, metavar="N", help="Read only the first N images of --idx.")
     ] = None,
     inflight: InflightOption = 3,
     program: CompileOptions = COMPILE,
@@ -122,7 +121,8 @@ def digits(
     require_task(loaded, model, "classification")
     folder = None if output is None else PictureFolder(output, paths)
     printer = ResultPrinter(loaded, output_format(as_json, as_csv=False), _lines)
-    if show_predictions(paths, loaded, 10, printer, folder, "_digit") or failures:
+    task = classifying(_lines, 10, "_digit")
+    if show_photos(task, paths, loaded, printer, folder) or failures:
         raise typer.Exit(FAILED)
 
 
@@ -182,12 +182,7 @@ def _normalised(model: Model, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 def _experiment_fields(idx: Path, model: Model, result: _Experiment) -> dict[str, Any]:
     program = model.program
-    about = {
-        "idx": str(idx),
-        "model": model.name,
-        "device": program.device,
-        "precision": program.precision,
-    }
+    about = {"idx": str(idx), "model": model.name, "device": program.device, "precision": program.precision}
     rates = {"accuracy": result.accuracy, "images_per_second": result.images_per_second}
     return about | asdict(result) | rates
 

@@ -41,7 +41,6 @@ def evaluate(
         typer.Argument(
             metavar="DIR",
             help="For a classifier a folder with a folder of photos for each class; otherwise a folder of photos.",
-            show_default=False,
         ),
     ] = None,
     model: ModelOption = BUNDLED_MODEL.name,

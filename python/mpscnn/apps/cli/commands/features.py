@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from mpscnn._private.files import require_replaceable
 from mpscnn._private.shell import quote_path
-from mpscnn.apps.cli.arguments import ChannelOrderOption, JsonOption, ModelOption, PhotosArgument, split_names
+from mpscnn.apps.cli.arguments import JsonOption, ModelOption, PhotosArgument, split_names
 from mpscnn.apps.cli.failures import FAILED
 from mpscnn.apps.cli.feature_outputs import (
     LINES,
@@ -27,19 +26,12 @@ from mpscnn.apps.cli.feature_outputs import (
 )
 from mpscnn.apps.cli.option_groups import COMPILE, RUN, add_options
 from mpscnn.apps.cli.output import report, show, show_json
+from mpscnn.apps.cli.photo_command import READING, Reading
 from mpscnn.apps.cli.photo_options import for_each_photo, list_photos
 from mpscnn.apps.cli.picture_folder import PictureFolder
-from mpscnn.apps.cli.ray_options import ROW_FILES, RayOption, compute_features, refuse_videos
+from mpscnn.apps.cli.ray_options import ROW_FILES, compute_features, refuse_videos
 from mpscnn.apps.cli.result_printer import photo_error_text
-from mpscnn.apps.cli.video_options import (
-    EveryOption,
-    FromOption,
-    ToOption,
-    VideoInflightOption,
-    VideoPart,
-    status,
-    video_part,
-)
+from mpscnn.apps.cli.video_options import VideoPart, status
 from mpscnn.errors import ParameterError
 from mpscnn.model import Model, load
 from mpscnn.runtime.options import CompileOptions, RunOptions
@@ -48,20 +40,12 @@ if TYPE_CHECKING:
     from mpscnn.graph.features import FeatureExtractor
 
 
-class Pooling(str, Enum):
-    """The values of --pooling."""
-
-    none = "none"
-    global_ = "global"
-
-
 @add_options()
 def features(
     photos: PhotosArgument,
     model: ModelOption,
     layers: Annotated[
-        str,
-        typer.Option(metavar="NAME,...", help="Compute these layers; `mpscnn info` lists them."),
+        str, typer.Option(metavar="NAME,...", help="Compute these layers; `mpscnn info` lists them.")
     ],
     output: Annotated[
         Path | None,
@@ -74,19 +58,14 @@ def features(
         ),
     ] = None,
     pooling: Annotated[
-        Pooling,
+        Literal["none", "global"],
         typer.Option(
             help="Return the layer's output (none), or each channel's mean over the image (global)."
         ),
-    ] = Pooling.none,
+    ] = "none",
     program: CompileOptions = COMPILE,
     runs: RunOptions = RUN,
-    channel_order: ChannelOrderOption = None,
-    every: EveryOption = None,
-    start: FromOption = None,
-    end: ToOption = None,
-    inflight: VideoInflightOption = None,
-    cluster: RayOption = None,
+    reading: Reading = READING,
     as_json: JsonOption = False,
 ) -> None:
     """Compute the outputs of layers inside a network for photos or a video's frames, and print their shapes.
@@ -105,7 +84,8 @@ def features(
     for name, what in ((PHOTOS, "photos"), (TIMES, "times")):
         if name in names:
             raise typer.BadParameter(f"{name!r} is the name of the list of {what}", param_hint="--layers")
-    part = video_part(photos, every, start, end, inflight, channel_order)
+    cluster, channel_order = reading.cluster, reading.channel_order
+    part = reading.video(photos)
     if cluster is not None:
         refuse_videos(part)
     of_rows = cluster is not None and output is not None and output.suffix.lower() in ROW_FILES
@@ -117,7 +97,7 @@ def features(
     if paths:
         loaded = load(model, **program.to_dict(), **runs.to_dict())
         _require_layers(loaded, model, names)
-        extractor = loaded.features(names, pooling=None if pooling is Pooling.none else pooling.value)
+        extractor = loaded.features(names, pooling=None if pooling == "none" else pooling)
         outputs: list[Output] = []
         if output is not None and kind is not None:
             outputs.append(kind(output, paths))
@@ -133,10 +113,9 @@ def features(
 
         with _kept(outputs, done, part is not None):
             if cluster is not None:
-                order = None if channel_order is None else channel_order.value
                 file = output if of_rows else None
                 failed += compute_features(
-                    cluster, photos, loaded, extractor, order, runs.threads, file, add, done.append
+                    cluster, photos, loaded, extractor, channel_order, runs.threads, file, add, done.append
                 )
             elif part is not None:
                 _add_frames(part, extractor, add)

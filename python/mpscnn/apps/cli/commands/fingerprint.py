@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 from mpscnn._private.summary import text_table
-from mpscnn.apps.cli.arguments import (
-    AUTO_DEVICE,
-    CpuDeviceOption,
-    JsonOption,
-    ModelArgument,
-)
+from mpscnn.apps.cli.arguments import AUTO_DEVICE, CpuDeviceOption, JsonOption, ModelArgument
 from mpscnn.apps.cli.output import sentences, show, show_json, table_width
 from mpscnn.apps.cli.random_weights import RandomWeightsOption
 from mpscnn.apps.cli.sizes import SizeOption, open_with_size

@@ -37,7 +37,6 @@ def info(
             metavar="KEY=VALUE",
             help="Change the model file instead: preprocess, detection, labels and scores as for convert, or license, "
             "source and description. May be repeated.",
-            show_default=False,
         ),
     ] = None,
     as_json: JsonOption = False,

@@ -18,7 +18,6 @@ def models(
         typer.Option(
             metavar="NAME",
             help="Print the path of this model's file. Fetch the file if it is not on this machine.",
-            show_default=False,
         ),
     ] = None,
     as_json: JsonOption = False,

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 import typer
@@ -26,12 +25,7 @@ from mpscnn.vision.preprocessing import preprocess
 _RANDOM = "random"
 
 
-class Order(str, Enum):
-    """The values of --sort."""
-
-    order = "order"
-    time = "time"
-    lost = "lost"
+Order = Literal["order", "time", "lost"]
 
 
 @add_options()
@@ -47,21 +41,16 @@ def profile(
             "--input",
             metavar="PHOTO",
             help="Run on a photo with the model's preprocessing, or on random numbers.",
-            show_default=True,
         ),
     ] = _RANDOM,
     sort: Annotated[
         Order,
         typer.Option(help="Sort the steps as they run, by time, or by the time lost against the FMA peak."),
-    ] = Order.order,
+    ] = "order",
     random_weights: RandomWeightsOption = False,
     trace: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Write the fastest run for chrome://tracing or Perfetto, too.",
-            show_default=False,
-        ),
+        typer.Option(metavar="FILE", help="Write the fastest run for chrome://tracing or Perfetto, too."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -99,8 +88,8 @@ def _sorted(result: Profile, order: Order) -> list[ProfileStep]:
     def lost(step: ProfileStep) -> float:
         return step.minimum if step.lost is None else step.lost
 
-    if order is Order.time:
+    if order == "time":
         return sorted(result.steps, key=lambda step: -step.minimum)
-    if order is Order.lost:
+    if order == "lost":
         return sorted(result.steps, key=lambda step: -lost(step))
     return list(result.steps)

@@ -37,7 +37,6 @@ def quantize(
             "-o",
             metavar="FILE.safetensors",
             help="Write the model to this file; default: MODEL_int8.safetensors in the current folder.",
-            show_default=False,
         ),
     ] = None,
     test_images: Annotated[
@@ -56,7 +55,6 @@ def quantize(
             metavar="LAYER,...",
             help="Keep these layers in float32, for example those with the largest errors. Layers that "
             "integers cannot compute are kept anyway.",
-            show_default=False,
         ),
     ] = "",
     max_images: Annotated[

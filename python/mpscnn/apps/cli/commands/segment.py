@@ -8,30 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mpscnn import registry
-from mpscnn.apps.cli.arguments import (
-    ChannelOrderOption,
-    CsvOption,
-    JsonLinesOption,
-    ModelOption,
-    PhotosArgument,
-)
-from mpscnn.apps.cli.failures import FAILED
+from mpscnn.apps.cli.arguments import CsvOption, JsonLinesOption, ModelOption, PhotosArgument
 from mpscnn.apps.cli.option_groups import COMPILE, RUN, add_options
 from mpscnn.apps.cli.output import hint
-from mpscnn.apps.cli.photo_options import for_each_photo, list_photos
-from mpscnn.apps.cli.picture_folder import PictureFolder
-from mpscnn.apps.cli.ray_options import RayOption, show_cluster_results
-from mpscnn.apps.cli.result_printer import ResultPrinter, head_line, output_format
-from mpscnn.apps.cli.task import require_task
-from mpscnn.apps.cli.video_options import (
-    EveryOption,
-    FromOption,
-    ToOption,
-    VideoInflightOption,
-    show_frames,
-    video_part,
-)
-from mpscnn.model import load
+from mpscnn.apps.cli.photo_command import READING, PhotoTask, Reading, show_results
+from mpscnn.apps.cli.result_printer import head_line, output_format
+from mpscnn.model import Model, load
 from mpscnn.runtime.options import CompileOptions, RunOptions
 from mpscnn.vision.segmentation import Segmentation
 
@@ -39,8 +21,6 @@ if TYPE_CHECKING:
     from PIL import Image as PillowImage
 
     from mpscnn.apps.video.stream import VideoFrame
-    from mpscnn.vision.photo import Photo
-
 
 _DEFAULT = "deeplab_v3"
 
@@ -62,12 +42,7 @@ def segment(
     ] = None,
     program: CompileOptions = COMPILE,
     runs: RunOptions = RUN,
-    channel_order: ChannelOrderOption = None,
-    every: EveryOption = None,
-    start: FromOption = None,
-    end: ToOption = None,
-    inflight: VideoInflightOption = None,
-    cluster: RayOption = None,
+    reading: Reading = READING,
     as_json: JsonLinesOption = False,
     as_csv: CsvOption = False,
 ) -> None:
@@ -82,35 +57,26 @@ def segment(
 
     Example: mpscnn segment clip.mp4 --output out.mp4
     """
-    form = output_format(as_json, as_csv)
-    part = video_part(photos, every, start, end, inflight, channel_order, output)
-    of_photos = cluster is None and part is None
-    paths, failed = list_photos(photos) if of_photos else ([], 0)
-    if of_photos and not paths:
-        raise typer.Exit(FAILED if failed else 0)
-    if model == _DEFAULT:
-        _hint_download()
-    loaded = load(model, **program.to_dict(), **runs.to_dict())
-    require_task(loaded, model, "segmentation")
-    printer = ResultPrinter(loaded, form, _lines)
-    if cluster is not None:
-        show_cluster_results(cluster, part, photos, loaded, printer, output, runs.threads, channel_order)
-    elif part is not None:
-        show_frames(part, loaded, printer, output, _frame_picture)
-    else:
-        folder = None if output is None else PictureFolder(output, paths)
 
-        def segment_one(path: str, photo: Photo) -> None:
-            result = loaded.segment(photo)
-            written: dict[str, str] = {}
-            if folder is not None:
-                written["picture"] = str(folder.save(result.draw(photo), path, "_segments"))
-                written["labels"] = str(folder.save(result.label_picture(), path, "_labels"))
-            printer.show(path, result, written)
+    def opened() -> Model:
+        if model == _DEFAULT:
+            _hint_download()
+        return load(model, **program.to_dict(), **runs.to_dict())
 
-        failed += for_each_photo(paths, segment_one, printer.fail, channel_order)
-    if failed:
-        raise typer.Exit(FAILED)
+    pictures = {
+        "picture": ("_segments", Segmentation.draw),
+        "labels": ("_labels", lambda result, _: result.label_picture()),
+    }
+    show_results(
+        PhotoTask("segmentation", _lines, pictures, _frame_picture),
+        photos,
+        reading,
+        opened,
+        model,
+        output=output,
+        form=output_format(as_json, as_csv),
+        threads=runs.threads,
+    )
 
 
 def _frame_picture(frame: VideoFrame, result: Segmentation) -> PillowImage.Image:

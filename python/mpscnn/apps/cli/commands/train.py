@@ -57,22 +57,19 @@ _KINDS = {
 def train(
     context: typer.Context,
     folder: Annotated[
-        str | None,
-        typer.Argument(metavar="FOLDER", help="A folder of photos for each class.", show_default=False),
+        str | None, typer.Argument(metavar="FOLDER", help="A folder of photos for each class.")
     ] = None,
     digits: Annotated[
         str | None,
         typer.Option(
-            metavar="DIR",
-            help="Read the four IDX files of MNIST, plain or gzipped, instead of FOLDER.",
-            show_default=False,
+            metavar="DIR", help="Read the four IDX files of MNIST, plain or gzipped, instead of FOLDER."
         ),
     ] = None,
     task: Annotated[
         Literal["classify", "detect", "segment"],
         typer.Option(
             help="Train a classifier of photos, a detector of objects (--annotations) or a segmenter of pixels "
-            "(--masks).",
+            "(--masks)."
         ),
     ] = "classify",
     annotations: Annotated[
@@ -81,7 +78,6 @@ def train(
             metavar="PLACE",
             help="Read the objects on the photos from a .json file of COCO, a folder of .xml files of Pascal VOC, or a "
             "folder of .txt files or a data.yaml of YOLO.",
-            show_default=False,
         ),
     ] = None,
     masks: Annotated[
@@ -89,7 +85,6 @@ def train(
         typer.Option(
             metavar="DIR",
             help="Read a PNG file for each photo, whose pixels are class numbers; classes.txt has the names.",
-            show_default=False,
         ),
     ] = None,
     architecture: Annotated[
@@ -103,7 +98,6 @@ def train(
             metavar="HxW",
             help="Set the height and width of the input, with --task detect or segment (default 320x320, or 160x160 "
             "on a classifier of small photos).",
-            show_default=False,
         ),
     ] = None,
     learning_rate: Annotated[
@@ -111,7 +105,6 @@ def train(
         typer.Option(
             metavar="RATE",
             help="Set the highest learning rate, with --task detect or segment (default 0.002).",
-            show_default=False,
         ),
     ] = None,
     model: Annotated[
@@ -121,7 +114,6 @@ def train(
             help="Start from this pretrained classifier (see `mpscnn models`); default: mobilenet_v2 if it "
             "is on this machine, else the bundled one. With --digits: deep_mnist, or digits for the "
             "small bundled network.",
-            show_default=False,
         ),
     ] = None,
     output: Annotated[
@@ -139,12 +131,10 @@ def train(
             metavar="DIR",
             help="Write confusion.png, curves.png and mistakes.html, the photos with the worst mistakes. With --task "
             "detect or segment: curves.png and classes.csv.",
-            show_default=False,
         ),
     ] = None,
     resume: Annotated[
-        bool,
-        typer.Option("--resume", help="Continue a stopped run with the same photos and options."),
+        bool, typer.Option("--resume", help="Continue a stopped run with the same photos and options.")
     ] = False,
     restart: Annotated[
         bool,
@@ -160,7 +150,6 @@ def train(
             help=f"Train the last blocks for at most N passes over the photos (default {_PHOTO_EPOCHS}; 0: "
             f"train only the last layer), or the whole network for N passes over the digits (default {_DIGIT_EPOCHS}). "
             f"With --task detect or segment: train for at most N passes (default {_SCENE_EPOCHS}).",
-            show_default=False,
         ),
     ] = None,
     batch_size: Annotated[
@@ -170,7 +159,6 @@ def train(
             metavar="N",
             help=f"Use N photos in a step (default {_PHOTO_BATCH}, with --digits {_DIGIT_BATCH}, with --task detect or "
             f"segment {_SCENE_BATCH}).",
-            show_default=False,
         ),
     ] = None,
     validation: Annotated[
@@ -179,7 +167,6 @@ def train(
             metavar="SHARE",
             help="Validate with this share of each class's photos, which do not train (default 0.2). A folder val "
             "replaces it.",
-            show_default=False,
         ),
     ] = None,
     trained_layers: Annotated[
@@ -189,7 +176,6 @@ def train(
             metavar="N",
             help="Train the last blocks with at least N layers (default 7). With --task detect or segment: the last N "
             "layers of the pretrained network (default: all).",
-            show_default=False,
         ),
     ] = None,
     views: Annotated[
@@ -229,7 +215,6 @@ def train(
             metavar="FILE.py:FUNCTION",
             help="Change each photo of a training epoch by a Python function of a Pillow image, also given as "
             "MODULE:FUNCTION.",
-            show_default=False,
         ),
     ] = None,
     loss: Annotated[
@@ -239,7 +224,6 @@ def train(
             help="Minimize this loss: cross_entropy (the default) or focal, with --task segment also dice or "
             "dice_cross_entropy, their sum; or FILE.py:FUNCTION or MODULE:FUNCTION, a Python function that returns "
             "the loss and its gradient.",
-            show_default=False,
         ),
     ] = None,
     patience: Annotated[
@@ -251,15 +235,13 @@ def train(
             metavar="N",
             help="Stop each part of the training after N epochs without an improvement (default 5, with --task detect "
             "or segment 10).",
-            show_default=False,
         ),
     ] = None,
     class_weight: Annotated[
         Literal["balanced"] | None,
         typer.Option(
             help="Let rare classes count as much as frequent ones: balanced weighs the losses of each class by the "
-            "inverse of its number of photos.",
-            show_default=False,
+            "inverse of its number of photos."
         ),
     ] = None,
     augment: Annotated[

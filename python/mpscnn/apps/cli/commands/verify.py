@@ -34,15 +34,9 @@ def verify(
     ] = AUTO_DEVICE,
     report: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Write all results as JSON, too, to attach to an issue.",
-            show_default=False,
-        ),
+        typer.Option(metavar="FILE", help="Write all results as JSON, too, to attach to an issue."),
     ] = None,
-    only: Annotated[
-        str, typer.Option(metavar="NAME", help="Test only rows whose names contain this.", show_default=False)
-    ] = "",
+    only: Annotated[str, typer.Option(metavar="NAME", help="Test only rows whose names contain this.")] = "",
     time_limit: Annotated[
         float, typer.Option(min=0.1, max=86_400, metavar="SECONDS", help="End a case after this time.")
     ] = 120.0,

@@ -1,0 +1,145 @@
+"""Run the commands that compute a result for each photo, or for each frame of a video: classify, detect, segment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from mpscnn._private.literals import ChannelOrderName
+from mpscnn.apps.cli.arguments import ChannelOrderOption
+from mpscnn.apps.cli.failures import FAILED
+from mpscnn.apps.cli.photo_options import for_each_photo, list_photos
+from mpscnn.apps.cli.picture_folder import PictureFolder
+from mpscnn.apps.cli.ray_options import RayOption, show_cluster_results
+from mpscnn.apps.cli.result_printer import Form, ResultPrinter
+from mpscnn.apps.cli.task import COMMANDS, require_task
+from mpscnn.apps.cli.video_options import (
+    EveryOption,
+    FromOption,
+    ToOption,
+    VideoInflightOption,
+    VideoPart,
+    show_frames,
+    video_part,
+)
+from mpscnn.model import Model
+
+if TYPE_CHECKING:
+    from PIL import Image as PillowImage
+
+    from mpscnn.apps.video.stream import VideoFrame
+    from mpscnn.vision.photo import Photo
+
+__all__ = ["READING", "PhotoTask", "Reading", "show_photos", "show_results"]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The options of a command for reading its photos or its video. `add_options` makes options of them."""
+
+    channel_order: ChannelOrderOption = None
+    every: EveryOption = None
+    start: FromOption = None
+    end: ToOption = None
+    inflight: VideoInflightOption = None
+    cluster: RayOption = None
+
+    def video(self, photos: Sequence[str], output: Path | None = None) -> VideoPart | None:
+        """Return the video among the arguments, or None if they are photos."""
+        return video_part(photos, self.every, self.start, self.end, self.inflight, self.channel_order, output)
+
+
+READING = Reading()
+
+
+@dataclass(frozen=True)
+class PhotoTask:
+    """State what a command does with the result of a photo.
+
+    Args:
+        name: the model's task, such as "detection".
+        lines: returns the printed lines for a photo's path and its result.
+        pictures: by the name of each written file for JSON: the end of its name, and a function that draws it.
+        frame: draws a frame of a video; None: draws it as the first of `pictures`.
+        options: the options of the task's method of `Model`.
+    """
+
+    name: str
+    lines: Callable[[str, Any], list[str]]
+    pictures: Mapping[str, tuple[str, Callable[[Any, Any], PillowImage.Image]]]
+    frame: Callable[[VideoFrame, Any], PillowImage.Image] | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def show_results(
+    task: PhotoTask,
+    photos: list[str],
+    reading: Reading,
+    opened: Callable[[], Model],
+    given: str,
+    *,
+    output: Path | None,
+    form: Form,
+    threads: int | str,
+    said: Callable[[Model], None] = lambda _: None,
+) -> None:
+    """Run a model on photos or a video, and print the results. Write their pictures to `output`.
+
+    Args:
+        opened: returns the model. It is called when the photos are known.
+        given: the model as the user named it.
+        form: the form of the printed results.
+        threads: the option --threads, for a cluster.
+        said: is called with the model at the end if a photo could be read.
+    """
+    part = reading.video(photos, output)
+    of_photos = reading.cluster is None and part is None
+    paths, failed = list_photos(photos) if of_photos else ([], 0)
+    if of_photos and not paths:
+        raise typer.Exit(FAILED if failed else 0)
+    model = opened()
+    require_task(model, given, task.name)
+    printer = ResultPrinter(model, form, task.lines)
+    if reading.cluster is not None:
+        order = reading.channel_order
+        show_cluster_results(
+            reading.cluster, part, photos, model, printer, output, threads, order, **task.options
+        )
+    elif part is not None:
+        ((_, draw), *_) = task.pictures.values()
+        frame = task.frame or (lambda frame, result: draw(result, frame.photo))
+        show_frames(part, model, printer, output, frame, **task.options)
+    else:
+        folder = None if output is None else PictureFolder(output, paths)
+        unread = show_photos(task, paths, model, printer, folder, reading.channel_order)
+        if unread < len(paths):
+            said(model)
+        failed += unread
+    if failed:
+        raise typer.Exit(FAILED)
+
+
+def show_photos(
+    task: PhotoTask,
+    paths: Sequence[str],
+    model: Model,
+    printer: ResultPrinter,
+    folder: PictureFolder | None,
+    channel_order: ChannelOrderName | None = None,
+) -> int:
+    """Print the result of each photo, and write its pictures to `folder`. Return the number of failed photos."""
+    compute = getattr(model, COMMANDS[task.name])
+
+    def show_one(path: str, photo: Photo) -> None:
+        result = compute(photo, **task.options)
+        written: dict[str, str] = {}
+        if folder is not None:
+            for name, (suffix, draw) in task.pictures.items():
+                written[name] = str(folder.save(draw(result, photo), path, suffix))
+        printer.show(path, result, written)
+
+    return for_each_photo(paths, show_one, printer.fail, channel_order)
