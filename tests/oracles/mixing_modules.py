@@ -16,7 +16,7 @@ class Applied(nn.Module):  # type: ignore[misc, name-defined]
 
     def __init__(self, function: Any) -> None:
         super().__init__()
-        self.mix, self.function = nn.Conv2d(3, 4, 1), function
+        self.mix, self.function = nn.Conv2d(3, 4, 1, bias=False), function
 
     def forward(self, x: Any) -> Any:
         return self.function(self.mix(x))
@@ -45,6 +45,13 @@ MIXING = {
     "softmax of a view": lambda x: x.view(1, -1).softmax(1).view_as(x),
     "softmax of moved axes": lambda x: x.permute(1, 0, 2, 3).softmax(1).permute(1, 0, 2, 3),
 }
+#: Limits and conditions hide what these do, unless the numbers are large or small.
+HIDDEN = {
+    "max": lambda x: x / x.max().clamp(min=100.0),
+    "linalg_vector_norm": lambda x: x / x.norm().clamp(min=1e3),
+    "mean": lambda x: x + x.mean(0, keepdim=True).clamp(min=90.0),
+    "linalg_vector_norm of small images": lambda x: x / x.norm().clamp(max=0.5),
+}
 #: These change only the number of results, so no operation is named.
 UNNAMED = {
     "cat": lambda x: torch.cat([x, x]),
@@ -59,5 +66,7 @@ SEPARATE = {
     "flat": lambda x: x.flatten(1).softmax(1),
     "moved and back": lambda x: x.permute(1, 0, 2, 3).relu().permute(1, 0, 2, 3),
     "normalized": lambda x: nn.functional.instance_norm(x),
+    "large numbers": lambda x: x / x.amax((1, 2, 3), keepdim=True).clamp(min=100.0),
+    "overflowing": lambda x: x.exp(),
     "batch of one only": lambda x: x.reshape(1, 40) * 2.0,
 }

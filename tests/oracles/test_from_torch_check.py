@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from oracles.mixing_modules import MIXING, SEPARATE, UNNAMED, Applied
+from oracles.mixing_modules import HIDDEN, MIXING, SEPARATE, UNNAMED, Applied
 
 import mpscnn
 
@@ -236,6 +236,13 @@ def test_the_layer_that_mixes_images_is_named() -> None:
     module = nn.Sequential(nn.ReLU(), Applied(MIXING["max"]))
     with pytest.raises(mpscnn.UnsupportedError, match=r"it calls max in '1', which combines"):
         mpscnn.from_torch(module.eval(), torch.rand(1, 3, 2, 5))
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+def test_mixing_that_usual_numbers_hide_is_found(name: str) -> None:
+    """The comparison repeats the batch with large numbers in other images, and with a small first image."""
+    with pytest.raises(mpscnn.UnsupportedError, match=f"it calls {name.partition(' ')[0]}, which "):
+        mpscnn.from_torch(Applied(HIDDEN[name]).eval(), torch.rand(1, 3, 2, 5))
 
 
 @pytest.mark.parametrize("name", SEPARATE)

@@ -162,24 +162,6 @@ def load(image: PillowImage.Image) -> None:
         image.load()
     except MemoryError as error:
         raise ImageError(f"not enough memory for its {image.width} x {image.height} pixels") from error
-    if image.mode == "F" and image.format is not None:
-        _check_floats(image)
-
-
-def _check_floats(image: PillowImage.Image) -> None:
-    """Raise ImageError for floats from 0 to 1 or from -1 to 1.
-
-    Pillow takes floats for values from 0 to 255, so a photo of such floats would be black.
-    """
-    import numpy as np
-
-    values = np.asarray(image)
-    low, high = float(values.min()), float(values.max())
-    if low >= -1 and high <= 1 and (values != np.rint(values)).any():
-        raise ImageError(
-            f"has floats from {low:.4g} to {high:.4g} (Pillow's mode F), which in a file mean 0 to 255: multiply them "
-            "by 255, or give an array"
-        )
 
 
 def _free_pixels(size: int) -> int:

@@ -154,21 +154,36 @@ def _has_transparency(image: PillowImage.Image) -> bool:
 
 
 def _from_floats(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Scale an image of the mode F from 0 to 255, the range of Pillow's own conversions, to 0 to 1."""
+    """Scale an image of the mode F from 0 to 255, the range of Pillow's own conversions, to 0 to 1.
+
+    Raises ImageError for fractions from 0 to 1 or from -1 to 1, which would become a black photo.
+    """
     if not np.isfinite(values).all():
         raise ImageError("has pixels that are not finite numbers")
+    low, high = float(values.min()), float(values.max())
+    if low >= -1 and high <= 1 and (values != np.rint(values)).any():
+        raise ImageError(
+            f"has floats from {low:.4g} to {high:.4g} (Pillow's mode F), which mean 0 to 255: multiply them by 255, or "
+            "give an array"
+        )
     scaled: NDArray[np.float32] = values / np.float32(255)
     return scaled
 
 
 def _from_integers(values: NDArray[Any]) -> NDArray[np.uint16]:
-    """Convert 32-bit integer pixels (Pillow's mode I) to 16-bit gray, for which some versions of Pillow use this mode.
+    """Convert 32-bit integer pixels (Pillow's mode I) to 16-bit gray, for which some programs use this mode.
 
-    Raises ImageError for larger or negative integers, whose meaning is not clear.
+    Raises ImageError for larger or negative integers, whose meaning is not clear, and for integers up to 255, which are
+    likely to have 8 bits and would become a black photo.
     """
     low, high = int(values.min()), int(values.max())
     if low < 0 or high > _DEEPEST:
         raise ImageError(f"has integer pixels from {low} to {high}; 0 to 65535 (16 bits) can be read")
+    if 0 < high <= 255:
+        raise ImageError(
+            f"has integer pixels from {low} to {high} (Pillow's mode I), which mean 0 to 65535: give an array of uint8 "
+            "if they mean 0 to 255"
+        )
     return values.astype(np.uint16)
 
 

@@ -10,7 +10,12 @@ from numpy.typing import NDArray
 
 from mpscnn.converters.agreement import require_results, running_original
 from mpscnn.converters.onnx_reader.reader import Converted
-from mpscnn.converters.pytorch.image_mixing import find_mixing, results_of_images, with_other_images
+from mpscnn.converters.pytorch.image_mixing import (
+    changes_first_image,
+    find_mixing,
+    results_of_images,
+    with_other_images,
+)
 from mpscnn.errors import ShapeError, UnsupportedError
 from mpscnn.runtime.program import Session
 
@@ -77,17 +82,28 @@ def _require_separate_images(
             expected = [np.empty(0) if parts is None else parts[image] for parts in split]
             _require(converted, [array[image : image + 1] for array in found], expected, title)
     except UnsupportedError as error:
-        mixing = find_mixing(module, batch, has_batch)
-        cause = (
-            f"it calls {mixing}"
-            if mixing
-            else f"its results for a batch of {_IMAGES} are not those of each image"
-        )
-        raise UnsupportedError(
-            f"{title}: the network computes each image of a batch by itself, but the module does not: {cause}. "
-            "Compute along other axes, or give an example with as many images as the network will get, which makes the "
-            "whole batch one input. check=False leaves out this comparison"
-        ) from error
+        raise _mixes_images(module, batch, has_batch, title) from error
+    try:
+        changes = changes_first_image(lambda inputs: _results_of(module, inputs), batch, has_batch, alone)
+    except Exception:  # the module's own code may exclude such numbers by any error
+        return
+    if changes:
+        raise _mixes_images(module, batch, has_batch, title)
+
+
+def _mixes_images(
+    module: Any, batch: Sequence[Any], has_batch: Sequence[bool], title: str
+) -> UnsupportedError:
+    """Return the error for a module in which an image changes the result of another one."""
+    mixing = find_mixing(module, batch, has_batch)
+    cause = (
+        f"it calls {mixing}" if mixing else f"its results for a batch of {_IMAGES} are not those of each image"
+    )
+    return UnsupportedError(
+        f"{title}: the network computes each image of a batch by itself, but the module does not: {cause}. "
+        "Compute along other axes, or give an example with as many images as the network will get, which makes the "
+        "whole batch one input. check=False leaves out this comparison"
+    )
 
 
 def _require_equal(

@@ -14,6 +14,8 @@ from mpscnn.converters.layer_names import quote_name
 Array = NDArray[Any]
 
 _FACTOR, _OFFSET = 0.5, 0.25
+_SMALL, _LARGE = 1e-3, 1e4
+_ROUNDING = 1e-5  # the largest change of a result for rounding, as a share of the largest number
 
 
 def other_image(image: Any) -> Any:
@@ -44,6 +46,50 @@ def with_other_images(inputs: Sequence[Any], has_batch: Sequence[bool], count: i
         images = list(accumulate(range(count - 1), lambda image, _: other_image(image), initial=tensor))
         made.append(torch.cat(images) if batched else tensor)
     return made
+
+
+def changes_first_image(
+    run: Callable[[Sequence[Any]], list[Array]], batch: Sequence[Any], has_batch: Sequence[bool], alone: list[Array]
+) -> bool:
+    """Return True if the result of the first image changes when the other images get large numbers of both signs.
+
+    A limit or a condition can hide that images of usual numbers change each other, as in x / x.max().clamp(min=5). So
+    this compares the results for the images of `batch`, and for small ones.
+
+    Args:
+        run: computes the module's results.
+        batch: inputs with a batch of images.
+        has_batch: as for `with_other_images`.
+        alone: the results for one image.
+    """
+    count = next(len(tensor) for tensor, batched in zip(batch, has_batch, strict=True) if batched)
+    for factor in (1.0, _SMALL):
+        usual = [tensor * factor if tensor.is_floating_point() else tensor for tensor in batch]
+        extreme = _with_large_images(usual, has_batch)
+        for one, before, after in zip(alone, run(usual), run(extreme), strict=True):
+            parts = [results_of_images(result, one, count) for result in (before, after)]
+            if None not in parts and not _is_kept(*(part[0] for part in parts if part is not None)):
+                return True
+    return False
+
+
+def _with_large_images(inputs: Sequence[Any], has_batch: Sequence[bool]) -> list[Any]:
+    """Return inputs whose images after the first one are random numbers from -10,000 to 10,000."""
+    import torch
+
+    generator = torch.Generator().manual_seed(0)
+    made = []
+    for tensor, batched in zip(inputs, has_batch, strict=True):
+        given = tensor.clone()
+        if batched and tensor.is_floating_point():
+            given[1:] = (torch.rand(given[1:].shape, generator=generator) * 2.0 - 1.0) * _LARGE
+        made.append(given)
+    return made
+
+
+def _is_kept(before: Array, after: Array) -> bool:
+    largest = np.abs(before[np.isfinite(before)]).max(initial=0.0)
+    return bool(np.allclose(before, after, rtol=0.0, atol=_ROUNDING * largest, equal_nan=True))
 
 
 def results_of_images(together: Array, alone: Array, count: int) -> list[Array] | None:
