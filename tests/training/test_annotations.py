@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +18,7 @@ from training.labelled_scenes import HEIGHT, LABELS, WIDTH, Scenes, write_scenes
 from mpscnn import Error, ImageError, ParameterError
 from mpscnn._private.names import first_repeated
 from mpscnn.training.scenes.class_names import names_of_settings
-from mpscnn.training.scenes.masks import read_masks
+from mpscnn.training.scenes.masks import read_mask, read_masks
 from mpscnn.training.scenes.source import read_objects
 
 
@@ -251,7 +254,7 @@ def mask_of(pixels: Any) -> Callable[[Path], object]:
         (lambda path: path.write_bytes(b"text"), "01.png: is no picture"),
         (
             lambda path: Image.new("L", (60, 40)).save(path, "JPEG"),
-            "01.png: is a JPEG file, which does not keep",
+            "01.png: is compressed as JPEG, which does not keep",
         ),
     ],
 )
@@ -259,6 +262,63 @@ def test_bad_masks(scenes: Scenes, spoil: Callable[[Path], object], message: str
     spoil(scenes.masks / "01.png")
     with pytest.raises(Error, match=message):
         read_masks(scenes.photos, scenes.masks)
+
+
+NUMBERS = np.array([[0, 1, 2, 3], [3, 2, 1, 0]], np.uint8)
+
+
+def gray_png(bits: int) -> bytes:
+    """Return a gray PNG of NUMBERS with a few bits a sample, as optimisers of PNG files write it."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        checked = kind + content
+        return struct.pack(">I", len(content)) + checked + struct.pack(">I", zlib.crc32(checked))
+
+    height, width = NUMBERS.shape
+    rows = ["".join(format(number, f"0{bits}b") for number in row) for row in NUMBERS.tolist()]
+    content = b"".join(b"\0" + int(row, 2).to_bytes(len(row) // 8, "big") for row in rows)
+    header = struct.pack(">IIBBBBB", width, height, bits, 0, 0, 0, 0)
+    parts = (chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(content)), chunk(b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def encoded(name: str, **options: Any) -> bytes:
+    """Return the file of a format with NUMBERS."""
+    file = io.BytesIO()
+    Image.fromarray(NUMBERS).save(file, name, **options)
+    return file.getvalue()
+
+
+def with_palette() -> bytes:
+    """Return a PNG of two bits a sample with NUMBERS as places in a palette."""
+    file, picture = io.BytesIO(), Image.fromarray(NUMBERS)
+    picture.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0, 0, 0, 255])
+    picture.save(file, "PNG", bits=2)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        *((gray_png(bits), "") for bits in (2, 4, 8)),
+        *((encoded(name), "") for name in ("PNG", "GIF", "BMP", "TIFF", "PPM")),
+        (with_palette(), ""),
+        (encoded("TIFF", compression="jpeg"), "is compressed as JPEG"),
+        (encoded("TIFF", tiffinfo={262: 0}), "has gray samples of another range than 0 to 255"),
+        (b"P5 4 2 3 " + NUMBERS.tobytes(), "has gray samples of another range than 0 to 255"),
+        (b"P2 4 2 3 0 1 2 3 3 2 1 0", "has gray samples of another range than 0 to 255"),
+        (encoded("WEBP", lossless=True), "is a picture of mode RGB"),
+    ],
+)
+def test_masks_keep_their_numbers_in_all_formats(tmp_path: Path, content: bytes, message: str) -> None:
+    """Pillow scales gray samples of few bits to 0 to 255."""
+    path = tmp_path / "mask.png"
+    path.write_bytes(content)
+    if message:
+        with pytest.raises(ImageError, match=message):
+            read_mask(path)
+    else:
+        np.testing.assert_array_equal(read_mask(path), NUMBERS)
 
 
 def test_masks_without_names(scenes: Scenes) -> None:

@@ -225,7 +225,7 @@ def _unpacking(image: ImageFile) -> _Unpacking | None:
     return None if of_format is None else of_format(image)
 
 
-def _raw_mode(image: ImageFile) -> str:
+def raw_mode(image: ImageFile) -> str:
     """Return Pillow's name of the layout of the pixels' bytes."""
     args = _first_tile(image)[3]
     return str(args[0] if isinstance(args, tuple) and args else args)
@@ -323,7 +323,7 @@ _EXPANDED = {"L;2": (3, 0x55), "L;4": (15, 0x11), "L": (255, 1), "RGB": (255, 1)
 
 
 def _of_png(image: ImageFile) -> _Unpacking | None:
-    raw = _raw_mode(image)
+    raw = raw_mode(image)
     if raw == "LA;16B":
         return _Unpacking((_change("RGBA"),), _gray_with_alpha)
     if raw in _EXPANDED and "transparency" in image.info:
@@ -359,7 +359,7 @@ def _with_color(maximum: int, factor: int, image: PillowImage.Image, _: _Arrays)
 
 def _of_tiff(image: ImageFile) -> _Unpacking | None:
     tags = image.tag_v2  # type: ignore[attr-defined]
-    raw = _raw_mode(image)
+    raw = raw_mode(image)
     white_is_zero = tags.get(_PHOTOMETRIC, _WHITE_IS_ZERO) == _WHITE_IS_ZERO
     if white_is_zero and image.mode == "F":
         raise ImageError("has floats of which zero is white; those of which zero is black can be read")
@@ -480,7 +480,7 @@ _PACKED = {"BGR;15": ((0, 31), (5, 31), (10, 31)), "BGR;16": ((0, 31), (5, 63), 
 
 
 def _of_bmp(image: ImageFile) -> _Unpacking | None:
-    raw = _raw_mode(image)
+    raw = raw_mode(image)
     if raw not in _PACKED:
         return None
     return _Unpacking((_change("I;16", "I;16"),), partial(_unpacked, raw))

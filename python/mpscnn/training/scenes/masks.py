@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +16,18 @@ from mpscnn.training.scenes.class_names import names_beside
 from mpscnn.training.scenes.labelled import fail
 from mpscnn.vision.photo_file import read_image
 from mpscnn.vision.photo_list import photo_paths
+from mpscnn.vision.photo_samples import raw_mode
 from mpscnn.vision.segmentation import UNSEEN
 
+if TYPE_CHECKING:
+    from PIL.ImageFile import ImageFile
+
 __all__ = ["MaskedPhoto", "MaskedPhotos", "read_mask", "read_masks"]
+
+#: The names of lossy compressions in TIFF files.
+_LOSSY = ("jpeg", "tiff_jpeg", "webp")
+#: The difference of the samples for neighbouring class numbers, by Pillow's name of their layout in the file.
+_STEPS = {"L": 1, "L;2": 85, "L;4": 17}
 
 
 @dataclass(frozen=True)
@@ -81,20 +91,44 @@ def read_masks(folder: Path, masks: Path) -> MaskedPhotos:
 def read_mask(path: str | Path) -> NDArray[np.uint8]:
     """Return the class numbers (height, width) of a picture with a palette or in gray.
 
-    Raises ImageError for a picture of another kind, or one that cannot be read.
+    Raises ImageError for a picture of another kind, one that does not keep class numbers, or one that cannot be read.
     """
+    steps: list[int] = []
     with convert_read_errors(path, ImageError):
         require_regular(path, ImageError)
         with Path(path).open("rb") as file:
             try:
-                picture = read_image(file, Path(path).stat().st_size)
+                picture = read_image(
+                    file, Path(path).stat().st_size, prepare=lambda image: steps.append(_step(image, path))
+                )
             except ImageError:
                 raise
             except Exception as error:  # decoders raise many kinds
                 raise ImageError(f"{path}: is damaged or cut off: {error}") from error
-    if picture is None or picture.mode not in ("P", "L"):
-        what = "no picture" if picture is None else f"a picture of mode {picture.mode}"
-        raise ImageError(f"{path}: is {what}; a mask has class numbers, in a palette or in gray")
-    if picture.format == "JPEG":
-        raise ImageError(f"{path}: is a JPEG file, which does not keep class numbers: save masks as PNG")
-    return np.asarray(picture)
+    if picture is None:
+        raise ImageError(f"{path}: is no picture; a mask has class numbers, in a palette or in gray")
+    numbers: NDArray[np.uint8] = np.asarray(picture) // np.uint8(steps[0])
+    return numbers
+
+
+def _step(picture: ImageFile, path: object) -> int:
+    """Return the difference of the samples for neighbouring class numbers. Pillow scales gray of few bits to 0 to 255.
+
+    Raises ImageError for an opened picture that does not keep class numbers.
+    """
+    if picture.mode not in ("P", "L"):
+        raise ImageError(
+            f"{path}: is a picture of mode {picture.mode}; a mask has class numbers, in a palette or in gray"
+        )
+    if picture.format == "JPEG" or picture.info.get("compression") in _LOSSY:
+        raise ImageError(
+            f"{path}: is compressed as JPEG, which does not keep class numbers: save masks as PNG"
+        )
+    layout = raw_mode(picture)
+    is_plain = picture.mode == "P" or picture.format == "GIF"  # GIF's numbers of gray are those of its palette
+    step = 1 if is_plain else _STEPS.get(layout)
+    if step is None or (picture.format == "PPM" and picture.tile[0][0] != "raw"):
+        raise ImageError(
+            f"{path}: has gray samples of another range than 0 to 255 ({layout}), which are scaled: save masks as PNG"
+        )
+    return step
