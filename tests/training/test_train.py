@@ -243,6 +243,20 @@ def test_writers_of_other_tools_get_the_numbers_of_each_epoch(kind: type[_Writer
     assert writer.written == expected
 
 
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ({"a": 2, 0: 3}, "names one class twice: 'a' and 0"),
+        ({1: 2}, "1 is the number of one class and the label of another one"),
+    ],
+)
+def test_weights_of_classes_that_are_not_clear(weights: Any, message: str) -> None:
+    with pytest.raises(ParameterError, match=message):
+        class_weights(weights, np.zeros(3, np.int64), 3, ["a", "2", "1"])
+    assert class_weights({"1": 2}, np.zeros(3, np.int64), 3, ["a", "2", "1"]).tolist() == [1, 1, 2]
+    assert class_weights({2: 5}, np.zeros(3, np.int64), 3, ["0", "1", "2"]).tolist() == [1, 1, 5]
+
+
 def test_balanced_classes_weigh_the_same_in_sum() -> None:
     targets = np.array([0, 0, 0, 1, 2, 2])
     weights = class_weights("balanced", targets, 3)

@@ -11,12 +11,13 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from mpscnn._private.names import first_repeated
 from mpscnn._private.report import Column, Report
 from mpscnn.errors import ParameterError, ShapeError, UnsupportedError
 from mpscnn.evaluation.classifier import require_model
 from mpscnn.evaluation.photo_stream import Failed, readable_results
 from mpscnn.model import Model
-from mpscnn.training.scenes.coco import read_coco_file
+from mpscnn.training.scenes.coco import read_coco_file, size_of_image
 
 __all__ = ["DetectorEvaluation", "evaluate_detector", "evaluate_with", "require_pycocotools"]
 
@@ -96,7 +97,7 @@ def evaluate_detector(
     """Detect objects on photos, and compare them with annotations in COCO's format, by means of pycocotools.
 
     Classes are matched by name, ignoring case. If the model has no labels, they are matched by number, where COCO's
-    first is 1.
+    first is 1. Boxes are in pixels of the upright photo.
 
     Args:
         model: a detector.
@@ -110,7 +111,8 @@ def evaluate_detector(
 
     Raises:
         ShapeError: the model is not a detector.
-        ParameterError: the annotations are missing or damaged, or have no class of the model.
+        ParameterError: the annotations are missing or damaged, have no class of the model or one name for two
+            classes, or state another size for a photo.
         UnsupportedError: pycocotools is not installed.
     """
 
@@ -142,7 +144,16 @@ def evaluate_with(
     seen: list[int] = []
     started = time.perf_counter()
     options = {"score_threshold": score_threshold, "max_detections": _MAX_DETECTIONS}
+    sizes = {
+        image["id"]: size_of_image(image, f"{annotations}: images[{number}]")
+        for number, image in enumerate(dataset["images"])
+    }
     for image, found in find(samples, **options):
+        if sizes[image] not in (None, found.photo_size):
+            raise ParameterError(
+                f"{annotations}: image {image} has {' x '.join(map(str, sizes[image] or ()))} pixels, but its upright "
+                f"photo {' x '.join(map(str, found.photo_size))}: annotate the photos as they are"
+            )
         seen.append(image)
         for one in found:
             if one.index in categories:
@@ -183,9 +194,18 @@ def require_pycocotools() -> None:
 
 def _categories(model: Model, dataset: dict[str, Any], path: object) -> dict[int, int]:
     """Return COCO's number for each class of the model that the annotations have."""
-    by_name = {entry["name"].casefold(): entry["id"] for entry in dataset["categories"]}
+    names = [entry["name"].casefold() for entry in dataset["categories"]]
+    numbers = [entry["id"] for entry in dataset["categories"]]
+    if (twice := first_repeated(names)) is not None:
+        raise ParameterError(f"{path}: two categories have the name {twice!r}, ignoring case")
+    by_name = dict(zip(names, numbers, strict=True))
     if model.labels is None:
-        return {entry["id"] - 1: entry["id"] for entry in dataset["categories"]}
+        if min(numbers, default=1) < 1:
+            raise ParameterError(
+                f"{path}: has a category with the id {min(numbers)}, and {model.name} has no labels. Without labels the "
+                "id 1 stands for the first class: number the categories from 1, or load the model with labels="
+            )
+        return {number - 1: number for number in numbers}
     found = {
         index: by_name[name.casefold()]
         for index, name in enumerate(model.labels)

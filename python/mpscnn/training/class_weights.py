@@ -31,7 +31,8 @@ def class_weights(
         labels: the labels of the classes.
 
     Raises:
-        ParameterError: the value is of another kind, names a class that does not exist, or has a weight below 0.
+        ParameterError: the value is of another kind, names a class that does not exist or that is named twice, has a
+            number that is also the label of another class, or has a weight below 0.
     """
     if isinstance(given, str) and given == "balanced":
         counts = np.bincount(np.asarray(targets, np.int64), minlength=classes)
@@ -43,7 +44,8 @@ def class_weights(
         )
     weights = np.ones(classes, np.float32)
     numbers = {label: number for number, label in enumerate(labels or ())}
-    unknown = []
+    unknown: list[str] = []
+    named: dict[int, Any] = {}
     for name, weight in given.items():
         number = numbers.get(name, name) if isinstance(name, str) else name
         if not is_whole_number(number) or not 0 <= number < classes:
@@ -51,6 +53,12 @@ def class_weights(
             continue
         if not is_finite_number(weight) or weight < 0:
             raise ParameterError(f"class_weight: the weight of {name!r} must be at least 0, got {weight!r}")
+        if not isinstance(name, str) and numbers.get(str(name), number) != number:
+            raise ParameterError(
+                f"class_weight: {name} is the number of one class and the label of another one: give labels, as texts"
+            )
+        if (other := named.setdefault(int(number), name)) is not name:
+            raise ParameterError(f"class_weight names one class twice: {other!r} and {name!r}")
         weights[int(number)] = weight
     if unknown:
         known = f"they are {shown_names(list(labels))}" if labels else f"they are 0 to {classes - 1}"

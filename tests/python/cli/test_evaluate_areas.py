@@ -128,6 +128,10 @@ def test_command_for_detectors(tmp_path: Path, detector: str, command: Command) 
             {"categories": [{"id": 17, "name": "bird"}], "annotations": []},
             "none of the classes of constants, but bird",
         ),
+        (
+            {"categories": [*CATEGORIES, {"id": 1, "name": "DOG"}]},
+            "two categories have the name 'dog', ignoring case",
+        ),
     ],
 )
 def test_annotations_that_are_refused(tmp_path: Path, detector: str, content: Any, message: str) -> None:
@@ -136,6 +140,39 @@ def test_annotations_that_are_refused(tmp_path: Path, detector: str, content: An
         path.write_text(content)
     with pytest.raises(mpscnn.ParameterError, match=message):
         mpscnn.evaluate_detector(mpscnn.load(detector, device="cpu"), tmp_path, path)
+
+
+@pytest.mark.usefixtures("needs_pycocotools")
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_annotations_for_other_photos_are_refused(tmp_path: Path, detector: str, orientation: int) -> None:
+    """Annotations of larger or turned copies of the photos would find all objects at the wrong place."""
+    path = annotated(tmp_path, [[(17, SEEN)]])
+    exif = Image.Exif()
+    exif[274] = orientation
+    size = (100, 40) if orientation == 1 else (200, 80)
+    Image.new("RGB", size).save(tmp_path / "1.png", exif=exif)
+    upright = "100 x 40" if orientation == 1 else "80 x 200"
+    with pytest.raises(
+        mpscnn.ParameterError, match=f"image 1 has 200 x 80 pixels, but its upright photo {upright}"
+    ):
+        mpscnn.evaluate_detector(mpscnn.load(detector, device="cpu"), tmp_path, path)
+
+
+@pytest.mark.usefixtures("needs_pycocotools")
+def test_categories_from_zero_need_labels(tmp_path: Path, detector: str) -> None:
+    """Without labels, the first class has the id 1, as in COCO."""
+    network = mpscnn.load(detector).network
+    network.labels = None
+    model = mpscnn.Model(network, device="cpu")
+    assert model.labels is None
+    for first, names in ((1, ["a", "b"]), (0, ["a", "b", "c"])):
+        categories = [{"id": number, "name": name} for number, name in enumerate(names, start=first)]
+        path = annotated(tmp_path, [[(1, SEEN)]], categories=categories)
+        if first == 0:
+            with pytest.raises(mpscnn.ParameterError, match="has a category with the id 0, and .* has no labels"):
+                mpscnn.evaluate_detector(model, tmp_path, path)
+        else:
+            assert mpscnn.evaluate_detector(model, tmp_path, path).by_class["a"] == pytest.approx(1.0)
 
 
 def test_only_detectors_and_segmenters(tmp_path: Path) -> None:

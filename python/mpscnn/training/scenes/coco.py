@@ -16,7 +16,7 @@ from mpscnn.training.scenes.labelled import LabelledObjects, ObjectList, fail, f
 from mpscnn.training.split_folders import TRAIN, split_kind, visible_folders
 from mpscnn.vision.photo_file import MAX_SIDE
 
-__all__ = ["read_coco", "read_coco_file", "read_coco_parts"]
+__all__ = ["read_coco", "read_coco_file", "read_coco_parts", "size_of_image"]
 
 _FIELDS = {
     "images": ("id", "file_name"),
@@ -83,7 +83,7 @@ def read_coco(folder: Path, path: Path) -> LabelledObjects:
     numbers = {entry["id"]: number for number, entry in enumerate(categories)}
     lists: dict[int, ObjectList] = {}
     for number, image in enumerate(dataset["images"]):
-        size = _size(image, f"{path}: images[{number}]")
+        size = size_of_image(image, f"{path}: images[{number}]")
         lists[image["id"]] = ObjectList(size)
     for number, entry in enumerate(dataset["annotations"]):
         if entry["iscrowd"]:
@@ -96,7 +96,7 @@ def read_coco(folder: Path, path: Path) -> LabelledObjects:
     for number, image in enumerate(dataset["images"]):
         place = f"{path}: images[{number}]"
         found = find_photo(folder, image["file_name"], place)
-        photos.append(lists[image["id"]].photo(found, place, _size(image, place) or (0, 0)))
+        photos.append(lists[image["id"]].photo(found, place, size_of_image(image, place) or (0, 0)))
     return LabelledObjects(tuple(names), tuple(photos))
 
 
@@ -125,7 +125,7 @@ def read_coco_parts(folder: Path, annotations: Path) -> LabelledObjects:
     return LabelledObjects(labels, tuple(photo for found in same for photo in found.photos))
 
 
-def _size(image: Mapping[str, Any], place: str) -> tuple[int, int] | None:
+def size_of_image(image: Mapping[str, Any], place: str) -> tuple[int, int] | None:
     """Return (width, height) of an image's entry; None if it lacks them."""
     sides = [image.get(side) for side in ("width", "height")]
     if sides == [None, None]:
