@@ -202,8 +202,8 @@ def _categories(model: Model, dataset: dict[str, Any], path: object) -> dict[int
     if model.labels is None:
         if min(numbers, default=1) < 1:
             raise ParameterError(
-                f"{path}: has a category with the id {min(numbers)}, and {model.name} has no labels. Without labels the "
-                "id 1 stands for the first class: number the categories from 1, or load the model with labels="
+                f"{path}: has a category with the id {min(numbers)}, and {model.name} has no labels. Without labels "
+                "the id 1 stands for the first class: number the categories from 1, or load the model with labels="
             )
         return {number - 1: number for number in numbers}
     found = {

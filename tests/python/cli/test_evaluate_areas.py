@@ -169,7 +169,7 @@ def test_categories_from_zero_need_labels(tmp_path: Path, detector: str) -> None
         categories = [{"id": number, "name": name} for number, name in enumerate(names, start=first)]
         path = annotated(tmp_path, [[(1, SEEN)]], categories=categories)
         if first == 0:
-            with pytest.raises(mpscnn.ParameterError, match="has a category with the id 0, and .* has no labels"):
+            with pytest.raises(mpscnn.ParameterError, match="has a category with the id 0, and"):
                 mpscnn.evaluate_detector(model, tmp_path, path)
         else:
             assert mpscnn.evaluate_detector(model, tmp_path, path).by_class["a"] == pytest.approx(1.0)

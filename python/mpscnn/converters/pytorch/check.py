@@ -97,7 +97,9 @@ def _mixes_images(
     """Return the error for a module in which an image changes the result of another one."""
     mixing = find_mixing(module, batch, has_batch)
     cause = (
-        f"it calls {mixing}" if mixing else f"its results for a batch of {_IMAGES} are not those of each image"
+        f"it calls {mixing}"
+        if mixing
+        else f"its results for a batch of {_IMAGES} are not those of each image"
     )
     return UnsupportedError(
         f"{title}: the network computes each image of a batch by itself, but the module does not: {cause}. "

@@ -49,7 +49,10 @@ def with_other_images(inputs: Sequence[Any], has_batch: Sequence[bool], count: i
 
 
 def changes_first_image(
-    run: Callable[[Sequence[Any]], list[Array]], batch: Sequence[Any], has_batch: Sequence[bool], alone: list[Array]
+    run: Callable[[Sequence[Any]], list[Array]],
+    batch: Sequence[Any],
+    has_batch: Sequence[bool],
+    alone: list[Array],
 ) -> bool:
     """Return True if the result of the first image changes when the other images get large numbers of both signs.
 

@@ -125,7 +125,9 @@ def _step(picture: ImageFile, path: object) -> int:
             f"{path}: is compressed as JPEG, which does not keep class numbers: save masks as PNG"
         )
     layout = raw_mode(picture)
-    is_plain = picture.mode == "P" or picture.format == "GIF"  # GIF's numbers of gray are those of its palette
+    is_plain = (
+        picture.mode == "P" or picture.format == "GIF"
+    )  # GIF's numbers of gray are those of its palette
     step = 1 if is_plain else _STEPS.get(layout)
     if step is None or (picture.format == "PPM" and picture.tile[0][0] != "raw"):
         raise ImageError(
