@@ -20,6 +20,11 @@ def require_set(name: str) -> None:
         pytest.skip(f"this build has no kernels for {name}")
 
 
+def cpu_precisions() -> list[str]:
+    """Return the precisions in which this processor computes. Some have no bfloat16."""
+    return next(entry["precisions"] for entry in mpscnn.devices() if entry["name"] == "cpu")
+
+
 def device_trains(device: str) -> bool:
     """Return True if the device's engine runs operations of training. docs/catalogue.md lists what engines lack."""
     rows = json.loads(mpscnn._core.unsupported_features())

@@ -5,18 +5,39 @@ from __future__ import annotations
 import json
 from typing import Any
 
-__all__ = ["parse_json"]
+import numpy as np
+
+__all__ = ["MAX_DEPTH", "parse_json"]
+
+# Python's parser calls itself for each list. Python 3.12 stops it at 10,000 calls, however small the thread's stack is.
+MAX_DEPTH = 500
+_NOT_STRUCTURE = bytes(set(range(256)) - set(b'[]{}"'))
 
 
 def parse_json(content: str | bytes, **options: Any) -> Any:
     r"""Return the value of a JSON text.
 
     Raises ValueError if it is not JSON, or if it has half of a pair of surrogates, such as "\ud800". Python reads such
-    a half, but no file and no stream takes it, so that later steps would fail. Raises RecursionError for deep nesting.
+    a half, but no file and no stream takes it, so that later steps would fail. Raises RecursionError for more than
+    `MAX_DEPTH` lists and objects within each other.
     The options are those of `json.loads`, such as `strict=False`, with which texts may have control characters.
     """
     text = content.decode(json.detect_encoding(content)) if isinstance(content, bytes) else content
+    if _depth(text) > MAX_DEPTH:
+        raise RecursionError(f"JSON has more than {MAX_DEPTH} lists and objects within each other")
     value = json.loads(text, **options)
     if "\\u" in text:
         json.dumps(value, ensure_ascii=False).encode()  # a UnicodeEncodeError is a ValueError
     return value
+
+
+def _depth(text: str) -> int:
+    """Return how many lists and objects of a JSON text are within each other, or 0 if it has few of them."""
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return 0
+    # Outside of texts there are no backslashes.
+    content = text.encode("ascii", "ignore").replace(rb"\\", b"").replace(rb"\"", b"")
+    kinds = np.frombuffer(content.translate(None, _NOT_STRUCTURE), np.uint8)
+    outside = np.bitwise_xor.accumulate(kinds == ord('"')) == 0
+    steps = np.isin(kinds, list(b"[{")).astype(np.int8) - np.isin(kinds, list(b"]}")).astype(np.int8)
+    return int(np.cumsum(steps * outside, dtype=np.int32).max(initial=0))

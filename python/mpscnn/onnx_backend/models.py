@@ -142,6 +142,8 @@ def _explained(kind: type[Error], failure: str) -> Iterator[None]:
     try:
         yield
     except (onnx.checker.ValidationError, RuntimeError, ValueError) as error:
-        # onnx puts names of the model into its messages, which Python decodes.
-        reason = "a name is not UTF-8" if isinstance(error, UnicodeDecodeError) else error
+        # onnx puts names of the model into its messages, which Python decodes. If it cannot, it raises an error of its
+        # own, or onnx' error without a message.
+        undecoded = isinstance(error, UnicodeDecodeError) or not str(error)
+        reason = "a name is not UTF-8" if undecoded else error
         raise kind(f"{failure}: {reason}") from error

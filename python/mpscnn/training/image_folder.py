@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from copy import copy
 from functools import partial
 from typing import Any
@@ -244,11 +245,13 @@ class ImageFolder(Expected, EpochData):
 
     def _loaded(self, parts: Sequence[NDArray[np.int64]], epoch: int | None) -> Iterator[Batch]:
         read = partial(self._read, epoch)
-        for inputs, chosen, mixed in load_ahead(parts, read, self._reader.shape, self._threads):
-            yield (
-                inputs,
-                self.targets[chosen] if epoch is None or not self.mixes else self._shares(chosen, mixed),
-            )
+        # Python 3.12 does not end the inner generator when the outer one is closed.
+        with closing(load_ahead(parts, read, self._reader.shape, self._threads)) as loaded:
+            for inputs, chosen, mixed in loaded:
+                yield (
+                    inputs,
+                    self.targets[chosen] if epoch is None or not self.mixes else self._shares(chosen, mixed),
+                )
 
     def __iter__(self) -> Iterator[Batch]:
         """Yield batches of 32 unchanged photos in order. `batches` has more options."""

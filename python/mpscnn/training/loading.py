@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -21,7 +21,7 @@ def load_ahead(
     read: Callable[[int, NDArray[np.float32]], _Label],
     shape: tuple[int, int, int],
     threads: int,
-) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64], list[_Label]]]:
+) -> Generator[tuple[NDArray[np.float32], NDArray[np.int64], list[_Label]], None, None]:
     """Yield the inputs, the numbers and the labels of each batch of photos.
 
     Args:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mpscnn import Error, converters
-from mpscnn._private.json_text import parse_json
+from mpscnn._private.json_text import MAX_DEPTH, parse_json
 
 HALF = r"\ud800"
 
@@ -33,6 +33,18 @@ def test_bytes_of_half_pairs_are_refused(encoding: str) -> None:
 @pytest.mark.parametrize("value", ["\U0001f600", "\\u", {"ä": [1, None, True]}, "\ufeff"])
 def test_kept(value: object) -> None:
     assert parse_json(json.dumps(value)) == parse_json(json.dumps(value).encode()) == value
+
+
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}"), ('["]",', "]"), (r'["\\\"]",', "]")])
+def test_depth(opening: str, closing: str) -> None:
+    def nested(depth: int) -> str:
+        return opening * depth + "1" + closing * depth
+
+    parse_json(nested(MAX_DEPTH))
+    parse_json("[" + ",".join([nested(2)] * MAX_DEPTH) + "]")
+    for text in (nested(MAX_DEPTH + 1), nested(99_999), opening * 99_999):
+        with pytest.raises(RecursionError):
+            parse_json(text)
 
 
 def _safetensors(top: Path) -> Path:

@@ -239,9 +239,9 @@ def test_a_wrong_error(within: object) -> None:
 
 @pytest.fixture
 def measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[mpscnn.PrecisionTable]:
-    """Let bfloat16 be fast, whatever this machine measures. Return the list of what is measured."""
+    """Let float16 be fast, whatever this machine measures. Return the list of what is measured."""
     made: list[mpscnn.PrecisionTable] = []
-    times = {"float32": 5.0, "bfloat16": 1.0}
+    times = {"float32": 5.0, "float16": 1.0}
 
     def compare(*arguments: Any, **options: Any) -> mpscnn.PrecisionTable:
         table = mpscnn.compare_precisions(*arguments, **options)
@@ -256,7 +256,7 @@ def measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[mpscnn.Pre
 
 def test_load_takes_the_fastest_precision(measured: list[mpscnn.PrecisionTable], tmp_path: Path) -> None:
     network = classifier()
-    assert mpscnn.load(network, within=0.1).program.precision == "bfloat16"
+    assert mpscnn.load(network, within=0.1).program.precision == "float16"
     assert mpscnn.load(network, within=0.0).program.precision == "float32"
     assert len(measured) == 1  # the cache has the figures, whatever the error is
     (kept,) = (tmp_path / "cache" / "precisions").glob("*.json")
@@ -267,7 +267,7 @@ def test_load_takes_the_fastest_precision(measured: list[mpscnn.PrecisionTable],
         "[" * 99_999,
     ):
         kept.write_text(damaged)
-        assert mpscnn.load(network, within=0.1).program.precision == "bfloat16"
+        assert mpscnn.load(network, within=0.1).program.precision == "float16"
     assert len(measured) == 5
     network.initialize_weights(seed=3)
     mpscnn.load(network, within=0.1, threads=1)
@@ -285,7 +285,7 @@ def test_a_cache_that_cannot_be_written(
     (tmp_path / "file").touch()
     monkeypatch.setenv("MPSCNN_CACHE", str(tmp_path / "file"))
     for _ in range(2):
-        assert mpscnn.load(classifier(), within=0.1).program.precision == "bfloat16"
+        assert mpscnn.load(classifier(), within=0.1).program.precision == "float16"
     assert len(measured) == 2
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from kernels_here import cpu_precisions
 
 import mpscnn
 from mpscnn import Network, UnsupportedError
@@ -39,8 +40,9 @@ def test_positions_of_an_input(count: int | None) -> None:
     given = [numbers.reshape(1, -1, 1, 1), places.reshape(1, 4, 1, 1)]
     wanted = np.take_along_axis(numbers, places.astype(int), 1)
     np.testing.assert_array_equal(run(net, given, "float32").reshape(1, 4), wanted)
-    found = run(net, given, "bfloat16").reshape(1, 4)
-    np.testing.assert_allclose(found, wanted, rtol=2.0**-8)
+    if "bfloat16" in cpu_precisions():
+        found = run(net, given, "bfloat16").reshape(1, 4)
+        np.testing.assert_allclose(found, wanted, rtol=2.0**-8)
 
 
 def test_an_axis_that_float16_can_count() -> None:
@@ -151,6 +153,8 @@ def test_tables_of_words(precision: Any, rows: int) -> None:
 
     Rounded numbers would choose several rows, or another row.
     """
+    if precision not in cpu_precisions():
+        pytest.skip(f"this processor does not compute in {precision}")
     words = np.array([0, 1, 100, rows - 1], np.float32)
     found = run(table(rows), words.reshape(1, 1, 4, 1), precision)
     np.testing.assert_array_equal(found.reshape(4, 2), np.stack([words % 7, words % 5], 1))

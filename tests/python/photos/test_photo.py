@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -245,7 +246,10 @@ FORMATS = {"RGB": "rgb8", "RGBA": "rgba8", "L": "gray8", "LA": "gray_alpha8"}
 @pytest.mark.parametrize("kind", COLOUR)
 def test_pixels_are_pillows(kind: str) -> None:
     content, mode = COLOUR[kind]
-    expected = np.asarray(Image.open(io.BytesIO(content)).convert(mode))
+    try:
+        expected = np.asarray(Image.open(io.BytesIO(content)).convert(mode))
+    except OSError as error:
+        pytest.skip(f"Pillow {PIL.__version__} does not read the {kind} that it wrote: {error}")
     opened = open_photo(content)
     assert opened.format == FORMATS[mode]
     assert opened.pixels.flags.c_contiguous

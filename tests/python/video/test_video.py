@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import runpy
+import struct
 import subprocess
 import sys
 import threading
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,7 +21,7 @@ from video_clips import CAT, SIZE, FakeCamera, photo_that_moves, shades, turned,
 import mpscnn
 from mpscnn.apps.video import stream as video_module
 from mpscnn.apps.video.frame_buffer import FrameBuffer
-from mpscnn.apps.video.planes import photo_from_frame
+from mpscnn.apps.video.planes import _orientation, photo_from_frame
 from mpscnn.apps.video.source import _Clock, is_video, open_source
 from mpscnn.vision.visualize import upright_picture
 
@@ -146,6 +148,13 @@ def test_rotated_videos_are_seen_upright(
     assert isinstance(frame.photo, mpscnn.YuvImage)
     assert frame.photo.orientation == orientation
     assert upright_picture(result.photo).size == (SIZE[::-1] if orientation >= 5 else SIZE)
+
+
+def test_side_data_are_a_mapping() -> None:
+    """PyAV 19 iterates over the names of side data, and older versions over the data."""
+    matrix = struct.pack("=9i", 0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30)
+    assert _orientation(SimpleNamespace(side_data={"DISPLAYMATRIX": matrix})) == 6
+    assert _orientation(SimpleNamespace(side_data={})) == 1
 
 
 def test_a_turn_by_the_matrix_moves_a_corner_where_it_belongs(tmp_path: Path) -> None:

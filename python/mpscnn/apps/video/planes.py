@@ -99,15 +99,15 @@ def _matrix(frame: Any) -> Matrix | None:
 
 
 def _orientation(frame: Any) -> int:
-    for data in frame.side_data:
-        if data.type.name == "DISPLAYMATRIX":
-            a, b, _, c, d, *_ = struct.unpack("=9i", bytes(data))
-            if abs(a) + abs(d) >= abs(b) + abs(c):
-                b = c = 0  # other angles are rounded to the nearest quarter turn
-            else:
-                a = d = 0
-            return _ORIENTATIONS.get(tuple(_sign(value) for value in (a, b, c, d)), 1)  # type: ignore[arg-type]
-    return 1
+    data = frame.side_data.get("DISPLAYMATRIX")
+    if data is None:
+        return 1
+    a, b, _, c, d, *_ = struct.unpack("=9i", bytes(data))
+    if abs(a) + abs(d) >= abs(b) + abs(c):
+        b = c = 0  # other angles are rounded to the nearest quarter turn
+    else:
+        a = d = 0
+    return _ORIENTATIONS.get(tuple(_sign(value) for value in (a, b, c, d)), 1)  # type: ignore[arg-type]
 
 
 def _sign(value: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from functools import partial
 from typing import Any
 
@@ -72,8 +73,10 @@ class ScenePhotos(EpochData):
             order = np.random.default_rng([self._seed, epoch]).permutation(self._count)
         parts = [order[begin : begin + size] for begin in range(first * size, self._count, size)]
         read = partial(self._read, epoch)
-        for inputs, _, labels in load_ahead(parts, read, self._reader.shape, self._threads):
-            yield (inputs, *self._collected(labels))
+        # Python 3.12 does not end the inner generator when the outer one is closed.
+        with closing(load_ahead(parts, read, self._reader.shape, self._threads)) as loaded:
+            for inputs, _, labels in loaded:
+                yield (inputs, *self._collected(labels))
 
     def _read(self, epoch: int | None, index: int, row: NDArray[np.float32]) -> Any:
         """Write a photo into `row`, and return its labels."""
