@@ -35,7 +35,9 @@ def test_kept(value: object) -> None:
     assert parse_json(json.dumps(value)) == parse_json(json.dumps(value).encode()) == value
 
 
-@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}"), ('["]",', "]"), (r'["\\\"]",', "]")])
+@pytest.mark.parametrize(
+    ("opening", "closing"), [("[", "]"), ('{"a":', "}"), ('["]",', "]"), (r'["\\\"]",', "]")]
+)
 def test_depth(opening: str, closing: str) -> None:
     def nested(depth: int) -> str:
         return opening * depth + "1" + closing * depth
