@@ -1,17 +1,23 @@
 // Detection on a photo with a model and its session: boxes in pixels of the photo.
 
 #include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <utility>
 
 #include "api/detections.h"
 #include "api/guard.h"
 #include "api/photo_frame.h"
 #include "api/photo_results.h"
+#include "vision/rotated_boxes.h"
 
 using namespace mpscnn;
 using c_api::guarded;
 using c_api::require;
 
 namespace {
+
+using Views = std::span<const engine::TensorView>;
 
 /// Return the index of the program's output with this name.
 std::size_t output_named(const engine::Program &program, const std::string &name) {
@@ -54,6 +60,91 @@ std::span<const float> numbers_of(const engine::TensorView &output) {
     return {static_cast<const float *>(output.data), static_cast<std::size_t>(output.shape.elements())};
 }
 
+std::span<const float> row_of(const engine::TensorView &output, int row) {
+    const auto columns = static_cast<std::size_t>(output.shape.back());
+    return numbers_of(output).subspan(static_cast<std::size_t>(row) * columns, columns);
+}
+
+/// Finds the outputs of a detector, and adds to a detection what the network computes besides boxes.
+class DetectionOutputs {
+public:
+    DetectionOutputs(const engine::Program &program, const vision::DetectionHead &head,
+                     const vision::ImageView &photo, const vision::Transform &mapping)
+        : input_(program.inputs()[0].shape), photo_(photo), mapping_(mapping) {
+        const auto find = [&](const std::string &name) {
+            return name.empty() ? absent : output_named(program, name);
+        };
+        boxes_ = find(head.boxes_output);
+        scores_ = find(head.scores_output);
+        angles_ = find(head.angles_output);
+        keypoints_ = find(head.keypoints_output);
+        coefficients_ = find(head.coefficients_output);
+        prototypes_ = find(head.prototypes_output);
+    }
+
+    std::vector<vision::Detection> find(const vision::Detector &detector, Views outputs,
+                                        const vision::Suppression &settings) const {
+        const auto columns = static_cast<int>(outputs[scores_].shape.back());
+        return detector.detect(numbers_of(outputs[boxes_]), numbers_of(outputs[scores_]), columns, settings,
+                               angles_ == absent ? std::span<const float>() : numbers_of(outputs[angles_]));
+    }
+
+    /// Set the entry's box, and what the network computes besides it. Return false if the box is outside the
+    /// photo.
+    bool place(const vision::Detection &found, Views outputs, mpscnn_detections::Entry &entry) const {
+        if (angles_ == absent)
+            entry.box = on_photo(found.box, input_, photo_, mapping_);
+        else
+            add_corners(found, entry);
+        if (!(entry.box.left < entry.box.right && entry.box.top < entry.box.bottom)) return false;
+        if (keypoints_ != absent) add_keypoints(row_of(outputs[keypoints_], found.anchor), entry);
+        if (prototypes_ != absent) {
+            const engine::TensorView &grid = outputs[prototypes_];
+            const auto extent = [&](std::size_t axis) { return static_cast<int>(grid.shape[axis]); };
+            entry.mask.emplace(vision::Prototypes{numbers_of(grid).data(), extent(1), extent(2), extent(3)},
+                               row_of(outputs[coefficients_], found.anchor), entry.box, mapping_,
+                               static_cast<int>(input_[1]), static_cast<int>(input_[2]));
+        }
+        return true;
+    }
+
+private:
+    static constexpr std::size_t absent = SIZE_MAX;
+
+    void add_corners(const vision::Detection &found, mpscnn_detections::Entry &entry) const {
+        const auto height = static_cast<int>(input_[1]), width = static_cast<int>(input_[2]);
+        vision::Box around{INFINITY, INFINITY, -INFINITY, -INFINITY};
+        for (const auto &[x, y] : vision::rotated_corners(found.box, found.angle, height, width)) {
+            around = {std::min(around.left, x), std::min(around.top, y), std::max(around.right, x),
+                      std::max(around.bottom, y)};
+            entry.corners.push_back(static_cast<float>(mapping_.photo_x(x)));
+            entry.corners.push_back(static_cast<float>(mapping_.photo_y(y)));
+        }
+        const auto w = static_cast<float>(width), h = static_cast<float>(height);
+        entry.box = on_photo({around.left / w, around.top / h, around.right / w, around.bottom / h}, input_,
+                             photo_, mapping_);
+    }
+
+    void add_keypoints(std::span<const float> row, mpscnn_detections::Entry &entry) const {
+        for (std::size_t i = 0; i + 3 <= row.size(); i += 3) {
+            for (std::size_t j = i; j < i + 3; ++j)
+                if (!std::isfinite(row[j]))
+                    fail(ErrorKind::parameter, {"detection: number ", j % 3, " of keypoint ", j / 3, " is ",
+                                                row[j], ", keypoints must be finite"});
+            entry.keypoints.push_back(
+                static_cast<float>(mapping_.photo_x(row[i] * static_cast<double>(input_[2]))));
+            entry.keypoints.push_back(
+                static_cast<float>(mapping_.photo_y(row[i + 1] * static_cast<double>(input_[1]))));
+            entry.keypoints.push_back(row[i + 2]);
+        }
+    }
+
+    Shape input_;
+    vision::ImageView photo_;
+    vision::Transform mapping_;
+    std::size_t boxes_, scores_, angles_, keypoints_, coefficients_, prototypes_;
+};
+
 } // namespace
 
 c_api::Read c_api::into_detections(const engine::Program &program, const mpscnn_model &model,
@@ -62,20 +153,15 @@ c_api::Read c_api::into_detections(const engine::Program &program, const mpscnn_
     const vision::Detector &detector = require_detector(program, model);
     const vision::DetectionHead &head = detector.head();
     const vision::Suppression settings = with_options(head.suppression, options);
-    const std::size_t boxes = output_named(program, head.boxes_output),
-                      scores = output_named(program, head.scores_output);
     const Shape input = program.inputs()[0].shape;
     const vision::Transform mapping = vision::output_to_photo(
         photo, *model.preprocess, static_cast<int>(input[1]), static_cast<int>(input[2]));
-    return [=, &detector, &model](std::span<const engine::TensorView> outputs) {
+    return [settings, detections, &detector, &model,
+            parts = DetectionOutputs(program, head, photo, mapping)](Views outputs) {
         auto found = std::make_unique<mpscnn_detections>();
-        const auto columns = static_cast<int>(outputs[scores].shape.back());
-        for (const vision::Detection &entry :
-             detector.detect(numbers_of(outputs[boxes]), numbers_of(outputs[scores]), columns, settings)) {
-            const vision::Box box = on_photo(entry.box, input, photo, mapping);
-            if (box.left < box.right && box.top < box.bottom)
-                found->entries.push_back(
-                    {label_of(model, entry.label), entry.label, entry.score, box, entry.anchor});
+        for (const vision::Detection &one : parts.find(detector, outputs, settings)) {
+            mpscnn_detections::Entry entry{label_of(model, one.label), one.label, one.score, {}, one.anchor};
+            if (parts.place(one, outputs, entry)) found->entries.push_back(std::move(entry));
         }
         *detections = found.release();
     };

@@ -32,17 +32,52 @@ namespace {
 
 constexpr const char *subject = "detection: "; // the prefix of the detector's error messages
 
-/// Return the shape of the output `name`, which must be (n, boxes, columns).
-Shape head_shape(const engine::Graph &graph, const std::string &name, const JsonView &json) {
+/// Return the shape of the output `name`, which must be (n, boxes, columns), or have the `rank` of the form.
+Shape head_shape(const engine::Graph &graph, const std::string &name, const JsonView &json, int rank = 3,
+                 const char *form = "a detector's are (n, boxes, columns)") {
     for (const engine::ValueId output : graph.outputs()) {
         if (graph.value_name(output) != name) continue;
         const Shape shape = graph.shape(output).with_batch(1);
-        if (shape.rank() != 3 || !shape.fixed())
-            json.refuse(concat({"output ", quoted(name), " is ", graph.shape(output).text(),
-                                ", a detector's are (n, boxes, columns)"}));
+        if (shape.rank() != rank || !shape.fixed())
+            json.refuse(concat({"output ", quoted(name), " is ", graph.shape(output).text(), ", ", form}));
         return shape;
     }
     json.refuse("the network has no output " + quoted(name));
+}
+
+/// Return the columns of the output `name`, which must have a row for each of `boxes`.
+std::int64_t columns_of_boxes(const engine::Graph &graph, const std::string &name, std::int64_t boxes,
+                              const JsonView &json) {
+    const Shape shape = head_shape(graph, name, json);
+    if (shape[1] != boxes)
+        json.refuse(
+            concat({"output ", quoted(name), " of ", shape[1], " rows does not fit ", boxes, " boxes"}));
+    return shape[2];
+}
+
+/// Check the outputs of networks that compute more of an object than its box.
+void check_details(const engine::Graph &graph, const vision::DetectionHead &head, std::int64_t boxes,
+                   const JsonView &json) {
+    if (const std::string &name = head.angles_output; !name.empty()) {
+        const std::int64_t columns = columns_of_boxes(graph, name, boxes, json);
+        if (columns != 1)
+            json.refuse(concat({"output ", quoted(name), " has ", columns, " angles for a box, expected 1"}));
+    }
+    if (const std::string &name = head.keypoints_output; !name.empty()) {
+        const std::int64_t columns = columns_of_boxes(graph, name, boxes, json);
+        if (columns % 3 != 0)
+            json.refuse(concat({"output ", quoted(name), " has ", columns,
+                                " numbers for a box, keypoints have 3: x, y and probability"}));
+    }
+    if (const std::string &name = head.coefficients_output; !name.empty()) {
+        const std::int64_t columns = columns_of_boxes(graph, name, boxes, json);
+        const Shape prototypes = head_shape(graph, head.prototypes_output, json, 4,
+                                            "prototypes of masks are (n, height, width, channels)");
+        if (prototypes[3] != columns)
+            json.refuse(concat({"outputs ", quoted(name), " of ", columns, " numbers for a box and ",
+                                quoted(head.prototypes_output), " of ", prototypes[3],
+                                " channels do not fit each other"}));
+    }
 }
 
 void check_heads(const engine::ModelFile &file, const vision::Detector &detector, const JsonView &json) {
@@ -56,6 +91,7 @@ void check_heads(const engine::ModelFile &file, const vision::Detector &detector
         json.refuse(concat({"outputs ", quoted(head.boxes_output), " of ", boxes[1], " boxes and ",
                             quoted(head.scores_output), " of ", scores[1], " do not fit each other"}));
     vision::located(json, subject, [&] { detector.check_box_count(static_cast<std::size_t>(boxes[1])); });
+    check_details(file.graph, head, boxes[1], json);
     const std::int64_t classes = scores[2] - (head.background ? 1 : 0);
     if (classes < 1) json.refuse(concat({"output ", quoted(head.scores_output), " has no class"}));
     if (!file.labels.empty() && static_cast<std::int64_t>(file.labels.size()) != classes)
@@ -96,17 +132,54 @@ int mpscnn_detections_count(const mpscnn_detections *detections) {
     return detections ? static_cast<int>(detections->entries.size()) : 0;
 }
 
+namespace {
+
+const mpscnn_detections::Entry &entry_of(const mpscnn_detections *detections, int rank) {
+    require(detections, "detections");
+    if (rank < 0 || rank >= mpscnn_detections_count(detections))
+        fail(ErrorKind::parameter,
+             {"rank must be below ", mpscnn_detections_count(detections), " and not negative, got ", rank});
+    return detections->entries[static_cast<std::size_t>(rank)];
+}
+
+} // namespace
+
 mpscnn_status mpscnn_detections_get(const mpscnn_detections *detections, int rank,
                                     mpscnn_detection *detection) {
     return guarded([&] {
-        require(detections, "detections");
         require(detection, "detection");
-        if (rank < 0 || rank >= mpscnn_detections_count(detections))
-            fail(ErrorKind::parameter, {"rank must be below ", mpscnn_detections_count(detections),
-                                        " and not negative, got ", rank});
-        const auto &entry = detections->entries[static_cast<std::size_t>(rank)];
+        const auto &entry = entry_of(detections, rank);
         *detection = {entry.label.c_str(), entry.index,     entry.score,      entry.box.left,
                       entry.box.top,       entry.box.right, entry.box.bottom, entry.anchor};
+    });
+}
+
+mpscnn_status mpscnn_detections_details(const mpscnn_detections *detections, int rank,
+                                        mpscnn_detection_details *details) {
+    return guarded([&] {
+        require(details, "details");
+        const auto &entry = entry_of(detections, rank);
+        mpscnn_detection_details result{};
+        if (!entry.corners.empty()) result.corners = entry.corners.data();
+        result.keypoint_count = static_cast<int32_t>(entry.keypoints.size() / 3);
+        if (result.keypoint_count > 0) result.keypoints = entry.keypoints.data();
+        if (entry.mask) {
+            result.mask_left = entry.mask->left();
+            result.mask_top = entry.mask->top();
+            result.mask_width = entry.mask->width();
+            result.mask_height = entry.mask->height();
+        }
+        *details = result;
+    });
+}
+
+mpscnn_status mpscnn_detections_mask(const mpscnn_detections *detections, int rank, uint8_t *mask) {
+    return guarded([&] {
+        require(mask, "mask");
+        const auto &entry = entry_of(detections, rank);
+        if (!entry.mask)
+            fail(ErrorKind::parameter, {"detection ", rank, " has no mask: the model computes none"});
+        entry.mask->write(mask);
     });
 }
 

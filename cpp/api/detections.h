@@ -8,6 +8,7 @@
 #include "engine/file/model_file.h"
 #include "mpscnn/mpscnn.h"
 #include "vision/detection.h"
+#include "vision/object_mask.h"
 
 struct mpscnn_detections {
     struct Entry {
@@ -16,6 +17,10 @@ struct mpscnn_detections {
         float score;
         mpscnn::vision::Box box;
         int anchor;
+        // These are empty unless the model computes them.
+        std::vector<float> corners = {};   ///< x and y of four corners
+        std::vector<float> keypoints = {}; ///< x, y and probability of each point
+        std::optional<mpscnn::vision::ObjectMask> mask = std::nullopt;
     };
     std::vector<Entry> entries;
 };

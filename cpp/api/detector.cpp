@@ -105,6 +105,9 @@ mpscnn_status mpscnn_detector_run(const mpscnn_detector *detector, const float *
         c_api::require_array(codes, count, "codes");
         c_api::require_array(scores, count, "scores");
         const vision::Detector &own = detector->detector;
+        if (!own.head().angles_output.empty())
+            fail(ErrorKind::unsupported, "detector: the settings have angles, and rotated boxes are found on "
+                                         "photos only (Model.detect)");
         const auto settings = c_api::with_options(own.head().suppression, options);
         auto found = std::make_unique<mpscnn_detections>();
         for (const vision::Detection &entry :

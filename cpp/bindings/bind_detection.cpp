@@ -62,6 +62,13 @@ py::list run_detector(const Detector &detector, const Floats &codes, const Float
 } // namespace
 
 void bind_detection(py::module_ &module) {
+    py::class_<ObjectMask>(module, "ObjectMask", "The mask of an object on a photo.")
+        .def_property_readonly("left", &ObjectMask::left)
+        .def_property_readonly("top", &ObjectMask::top)
+        .def_property_readonly("width", &ObjectMask::width)
+        .def_property_readonly("height", &ObjectMask::height)
+        .def("pixels", &pixels_of);
+
     py::class_<Detector>(module, "Detector", "From the heads of a single-shot detector to boxes.")
         .def(py::init(&make_detector), py::arg("settings"), py::arg("height"), py::arg("width"),
              py::arg("anchors") = py::none())

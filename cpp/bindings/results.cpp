@@ -1,6 +1,12 @@
 #include "results.h"
 
+#include <pybind11/stl.h>
+
+#include <cstddef>
+#include <cstdint>
 #include <memory>
+
+#include "gil.h"
 
 namespace mpscnn::bindings {
 
@@ -24,12 +30,34 @@ py::tuple ranked_classes(const Predictions &predictions) {
     return py::make_tuple(entries, predictions.scores());
 }
 
+namespace {
+
+/// Return (corners, keypoints, mask) of a detection.
+py::tuple details_of(const Detection &entry) {
+    py::list corners, keypoints;
+    for (const auto &[x, y] : entry.corners) corners.append(py::make_tuple(x, y));
+    for (const auto &[x, y, score] : entry.keypoints) keypoints.append(py::make_tuple(x, y, score));
+    return py::make_tuple(corners, keypoints, entry.mask);
+}
+
+} // namespace
+
+py::array_t<std::uint8_t> pixels_of(const ObjectMask &mask) {
+    std::vector<std::uint8_t> pixels(static_cast<std::size_t>(mask.height()) *
+                                     static_cast<std::size_t>(mask.width()));
+    {
+        const GilReleased unlocked;
+        mask.write(pixels.data());
+    }
+    return array_of(std::move(pixels), {mask.height(), mask.width()});
+}
+
 py::list detection_list(const std::vector<Detection> &detections) {
     py::list result;
     for (const Detection &entry : detections)
         result.append(py::make_tuple(entry.label, entry.index, entry.score,
                                      py::make_tuple(entry.left, entry.top, entry.right, entry.bottom),
-                                     entry.anchor));
+                                     entry.anchor, details_of(entry)));
     return result;
 }
 

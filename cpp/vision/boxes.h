@@ -15,8 +15,14 @@ struct Box {
     float left, top, right, bottom;
 };
 
+/// A rotated box as a normal distribution: its mean and covariance, in pixels of the network's input.
+struct Gaussian {
+    double x, y, xx, yy, xy;
+};
+
 struct Boxes {
     std::vector<float> left, top, right, bottom;
+    std::vector<Gaussian> rotated; ///< the rotated boxes (rotated_boxes.h); empty if boxes are upright
 
     std::size_t size() const { return left.size(); }
     void resize(std::size_t count);

@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "vision/lanes.h"
+#include "vision/rotated_boxes.h"
 
 namespace mpscnn::vision {
 
@@ -156,6 +157,9 @@ void check(const DetectionHead &head) {
     check(head.anchors);
     check(head.coding);
     check(head.suppression);
+    if (!head.angles_output.empty() && head.suppression.method != SuppressionMethod::hard)
+        fail(ErrorKind::parameter,
+             "detection: rotated boxes are suppressed by the method 'hard' only: set 'method' to it");
     if (head.score_kind < ScoreKind::probability || head.score_kind > ScoreKind::softmax)
         fail(ErrorKind::parameter,
              {"detection: unknown score kind number ", static_cast<int>(head.score_kind)});
@@ -185,10 +189,12 @@ Boxes Detector::decode(std::span<const float> codes) const {
 }
 
 std::vector<Detection> Detector::detect(std::span<const float> codes, std::span<const float> scores,
-                                        int columns, const Suppression &settings) const {
+                                        int columns, const Suppression &settings,
+                                        std::span<const float> angles) const {
     check(settings);
     ScoreTable table(scores, columns, head_.score_kind, head_.background, settings.score_threshold);
-    const Boxes boxes = decode(codes);
+    Boxes boxes = decode(codes);
+    if (!head_.angles_output.empty()) rotate(boxes, angles, input_height_, input_width_);
     if (table.boxes() != boxes.size())
         fail(ErrorKind::shape,
              {"detection: scores of ", table.boxes(), " boxes, but ", boxes.size(), " boxes"});
@@ -199,9 +205,11 @@ std::vector<Detection> Detector::detect(std::span<const float> codes, std::span<
     if (settings.per_class && kept.size() > max_count) kept.resize(max_count);
     std::vector<Detection> result;
     result.reserve(kept.size());
-    for (const Candidate &candidate : kept)
-        result.push_back({boxes[static_cast<std::size_t>(candidate.box)], candidate.score, candidate.label,
-                          candidate.box});
+    for (const Candidate &candidate : kept) {
+        const auto row = static_cast<std::size_t>(candidate.box);
+        result.push_back({boxes[row], candidate.score, candidate.label, candidate.box,
+                          boxes.rotated.empty() ? 0.0f : angles[row]});
+    }
     return result;
 }
 

@@ -13,7 +13,8 @@
 
 namespace mpscnn::vision {
 
-/// The description of a model's two detection outputs: boxes (n, boxes, 4) and scores (n, boxes, columns).
+/// The description of a model's detection outputs: boxes (n, boxes, 4) and scores (n, boxes, columns). Some
+/// networks have further outputs, whose names are empty in other heads.
 struct DetectionHead {
     AnchorRule anchors = ScaleAnchors{};
     BoxCoding coding;
@@ -21,16 +22,23 @@ struct DetectionHead {
     bool background = true; ///< the first column of the scores is not a class
     Suppression suppression;
     std::string boxes_output = "boxes", scores_output = "scores";
+    /// (n, boxes, 1): the angle in radians by which a box is rotated about its centre (rotated_boxes.h).
+    std::string angles_output;
+    /// (n, boxes, 3 * points): x and y of each point, as fractions of the input, and its probability.
+    std::string keypoints_output;
+    /// (n, boxes, channels) and (n, height, width, channels): see ObjectMask.
+    std::string coefficients_output, prototypes_output;
 };
 
 /// Throws Error(parameter) for numbers out of range.
 void check(const DetectionHead &head);
 
 struct Detection {
-    Box box; ///< as fractions of the network's input, not clipped to it
+    Box box; ///< as fractions of the network's input, not clipped to it, before its rotation by `angle`
     float score;
     int label;  ///< class; the background has no number
     int anchor; ///< row of the outputs, which is the anchor's number
+    float angle = 0.0f;
 };
 
 /// A detection head for one input size. It is immutable, and any number of threads may use it.
@@ -50,10 +58,10 @@ public:
     Boxes decode(std::span<const float> codes) const;
 
     /// Return the detections of one image, the best first. `settings` replaces the head's suppression
-    /// settings. Throws Error(shape) for outputs that do not fit the anchors or each other, Error(parameter)
-    /// for numbers that are not finite.
+    /// settings. `angles` are needed if the head has them. Throws Error(shape) for outputs that do not fit
+    /// the anchors or each other, Error(parameter) for numbers that are not finite.
     std::vector<Detection> detect(std::span<const float> codes, std::span<const float> scores, int columns,
-                                  const Suppression &settings) const;
+                                  const Suppression &settings, std::span<const float> angles = {}) const;
 
     /// Write the training targets of an image with these objects (see write_targets). Throws Error(parameter)
     /// also if there are no anchors or no background class.

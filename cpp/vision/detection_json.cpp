@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <tuple>
 #include <variant>
 
 #include "core/text.h"
@@ -74,6 +75,26 @@ void fields(auto &visit, ScoreSettings &settings) {
     visit("background", settings.head.background);
 }
 
+/// The outputs of networks that compute more of an object than its box. Each object in JSON names them all.
+struct AngleSettings {
+    DetectionHead &head;
+};
+struct KeypointSettings {
+    DetectionHead &head;
+};
+struct MaskSettings {
+    DetectionHead &head;
+};
+
+void fields(auto &visit, AngleSettings &settings) { visit.required("output", settings.head.angles_output); }
+void fields(auto &visit, KeypointSettings &settings) {
+    visit.required("output", settings.head.keypoints_output);
+}
+void fields(auto &visit, MaskSettings &settings) {
+    visit.required("coefficients", settings.head.coefficients_output);
+    visit.required("prototypes", settings.head.prototypes_output);
+}
+
 void fields(auto &visit, Suppression &settings) {
     visit("method", Named{settings.method, method_names});
     visit("per_class", settings.per_class);
@@ -109,18 +130,29 @@ Json to_json(const DetectionHead &checked) {
     json.set("scores", written(ScoreSettings{head}));
     json.set("anchors", written(head.anchors));
     json.set("suppression", written(head.suppression));
+    if (!head.angles_output.empty()) json.set("angles", written(AngleSettings{head}));
+    if (!head.keypoints_output.empty()) json.set("keypoints", written(KeypointSettings{head}));
+    if (!head.coefficients_output.empty()) json.set("masks", written(MaskSettings{head}));
     return json;
 }
 
 DetectionHead detection_from_json(const JsonView &json) {
     if (const auto version = json.at("version").get<std::int64_t>(); version != newest_version)
         json.at("version").refuse(concat({"is ", version, "; this mpscnn reads version ", newest_version}));
-    json.allow_only({"version", "boxes", "scores", "anchors", "suppression"});
+    json.allow_only({"version", "boxes", "scores", "anchors", "suppression", "angles", "keypoints", "masks"});
     DetectionHead head;
     read(json.at("anchors"), head.anchors);
     if (json.has("boxes")) read(json.at("boxes"), BoxSettings{head});
     if (json.has("scores")) read(json.at("scores"), ScoreSettings{head});
     if (json.has("suppression")) read(json.at("suppression"), head.suppression);
+    if (json.has("angles")) read(json.at("angles"), AngleSettings{head});
+    if (json.has("keypoints")) read(json.at("keypoints"), KeypointSettings{head});
+    if (json.has("masks")) read(json.at("masks"), MaskSettings{head});
+    for (const auto &[part, key, output] : {std::tuple("angles", "output", &head.angles_output),
+                                            std::tuple("keypoints", "output", &head.keypoints_output),
+                                            std::tuple("masks", "coefficients", &head.coefficients_output),
+                                            std::tuple("masks", "prototypes", &head.prototypes_output)})
+        if (json.has(part) && output->empty()) json.at(part).at(key).refuse("names no output");
     located(json, "detection: ", [&] { check(head); });
     return head;
 }

@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "vision/lanes.h"
+#include "vision/rotated_boxes.h"
 
 namespace mpscnn::vision {
 
@@ -71,19 +72,33 @@ private:
     std::size_t count_ = 0;
 };
 
+/// The rotated boxes that hard suppression has kept so far.
+class KeptRotatedBoxes {
+public:
+    bool overlap(const Gaussian &box, float threshold) const {
+        return std::any_of(boxes_.begin(), boxes_.end(),
+                           [&](const Gaussian &kept) { return vision::overlap(kept, box) > threshold; });
+    }
+    void add(const Gaussian &box) { boxes_.push_back(box); }
+
+private:
+    std::vector<Gaussian> boxes_;
+};
+
 /// Suppress with SuppressionMethod::hard. Usually few candidates are needed, and a heap finds the best ones
-/// without sorting all of them.
-std::vector<Candidate> suppress_hard(std::vector<Candidate> &heap, const Boxes &boxes, float threshold,
+/// without sorting all of them. `boxes` are Boxes, or rotated ones for KeptRotatedBoxes.
+template <class Kept, class AllBoxes>
+std::vector<Candidate> suppress_hard(std::vector<Candidate> &heap, const AllBoxes &boxes, float threshold,
                                      std::size_t max_count) {
     const auto worse = [](const Candidate &a, const Candidate &b) { return better(b, a); };
     std::make_heap(heap.begin(), heap.end(), worse);
     std::vector<Candidate> kept;
-    KeptBoxes compared;
+    Kept compared;
     while (!heap.empty() && kept.size() < max_count) {
         std::pop_heap(heap.begin(), heap.end(), worse);
         const Candidate candidate = heap.back();
         heap.pop_back();
-        const Box box = boxes[static_cast<std::size_t>(candidate.box)];
+        const auto box = boxes[static_cast<std::size_t>(candidate.box)];
         if (compared.overlap(box, threshold)) continue;
         compared.add(box);
         kept.push_back(candidate);
@@ -190,8 +205,10 @@ std::vector<Candidate> suppress(std::vector<Candidate> candidates, const Boxes &
         keep_top_k(candidates, static_cast<std::size_t>(settings.max_candidates));
     keep_top_k(candidates, candidate_limit(settings.method));
     const auto wanted = static_cast<std::size_t>(max_count);
+    if (!boxes.rotated.empty()) // check(DetectionHead) has refused soft methods
+        return suppress_hard<KeptRotatedBoxes>(candidates, boxes.rotated, settings.iou_threshold, wanted);
     if (settings.method == SuppressionMethod::hard)
-        return suppress_hard(candidates, boxes, settings.iou_threshold, wanted);
+        return suppress_hard<KeptBoxes>(candidates, boxes, settings.iou_threshold, wanted);
     return SoftSuppression(candidates, boxes, settings).run(wanted);
 }
 

@@ -61,7 +61,7 @@ void keep_top_k(std::vector<Candidate> &candidates, std::size_t max_count);
 
 /// Suppress candidates regardless of their labels, and return at most `max_count` of them, the best first.
 /// Scores are those after soft suppression. Candidate::box is an index into `boxes`; each box occurs once. A
-/// box whose edges are in the wrong order is empty.
+/// box whose edges are in the wrong order is empty. Rotated boxes are compared by their `overlap`.
 std::vector<Candidate> suppress(std::vector<Candidate> candidates, const Boxes &boxes,
                                 const Suppression &settings, int max_count);
 

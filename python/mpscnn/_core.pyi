@@ -165,6 +165,27 @@ class CustomKernel:
 
 def kernels() -> str: ...
 
+class ObjectMask:
+    @property
+    def left(self) -> int: ...
+    @property
+    def top(self) -> int: ...
+    @property
+    def width(self) -> int: ...
+    @property
+    def height(self) -> int: ...
+    def pixels(self) -> NDArray[np.uint8]: ...
+
+# Label, index, score, box, anchor, and the corners, keypoints and mask.
+_Found = tuple[
+    str,
+    int,
+    float,
+    tuple[float, float, float, float],
+    int,
+    tuple[list[tuple[float, float]], list[tuple[float, float, float]], ObjectMask | None],
+]
+
 class Detector:
     def __init__(
         self, settings: str, height: int, width: int, anchors: NDArray[np.float32] | None = None
@@ -182,7 +203,7 @@ class Detector:
         score_threshold: float = 0.0,
         iou_threshold: float = 0.0,
         max_detections: int = 0,
-    ) -> list[tuple[str, int, float, tuple[float, float, float, float], int]]: ...
+    ) -> list[_Found]: ...
 
 class Pixels:
     def __init__(self, pixels: NDArray[Any], format: str, orientation: int = 1) -> None: ...
@@ -217,7 +238,7 @@ class Model:
         score_threshold: float = 0.0,
         iou_threshold: float = 0.0,
         max_detections: int = 0,
-    ) -> list[tuple[str, int, float, tuple[float, float, float, float], int]]: ...
+    ) -> list[_Found]: ...
     def anchors(self) -> NDArray[np.float32] | None: ...
     def segment(
         self, session: Session, image: Pixels, classes: int = 0

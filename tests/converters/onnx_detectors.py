@@ -24,6 +24,7 @@ class Graph:
     def __init__(self) -> None:
         self.nodes: list[Any] = []
         self.constants: dict[str, Any] = {}
+        self.level_maps: list[str] = []
 
     def add(self, kind: str, *inputs: Any, out: str = "", **attributes: Any) -> str:
         """Add a node. Inputs that are no names become constants."""
@@ -50,6 +51,7 @@ class Graph:
         for seed in (2, 3):
             convolution = self.add("Conv", maps[-1], weights(8, 8, 2, 2, seed=seed), strides=[2, 2])
             maps.append(self.add("Tanh", convolution))
+        self.level_maps = maps
         return maps
 
     def model(self, outputs: Sequence[str], inputs: Any = None, **options: Any) -> Any:
@@ -71,7 +73,8 @@ def yolo_v8(*, corners: bool = False, extra: str = "", out: str = "output0") -> 
     """Return a YOLOv8 (or v9, v11), whose output has the shape (1, 4 + classes, cells).
 
     The distances from a cell to the four sides of its box are expectations over 16 bins.
-    `corners`: boxes as in v10. `extra`: a third part of the output, "angle" or "points".
+    `corners`: boxes as in v10. `extra`: what is computed of each object besides, "angle", "points" (of three numbers),
+    "places" (points of two numbers), "mask" (with the tensor "prototypes"), or "presence", which is nothing known.
     """
     g = Graph()
     levels = []
@@ -86,19 +89,64 @@ def yolo_v8(*, corners: bool = False, extra: str = "", out: str = "output0") -> 
     distances = g.add("Conv", bins, np.arange(16, dtype=np.float32).reshape(1, 16, 1, 1))
     before, after = g.split(g.add("Reshape", distances, np.array([1, 4, COUNT])), [2, 2], 1)
     points, strides = grid(0.5)
+    more = [] if not extra else [_more(g, extra, label, points, strides)]
     first = g.add("Sub", points[None], before)
     last = g.add("Add", points[None], after)
-    if not corners:
+    if extra == "angle":
+        first, last = _rotated(g, before, after, more[0], points)
+    elif not corners:
         center = g.add("Div", g.add("Add", first, last), np.float32(2))
         first, last = center, g.add("Sub", last, first)
     boxes = g.add("Mul", g.add("Concat", first, last, axis=1), strides[None, None])
     parts = [boxes, g.add("Sigmoid", label)]
-    if extra == "angle":
-        parts.append(g.add("Sigmoid", g.add("ReduceMax", label, axes=[1], keepdims=1)))
-    if extra == "points":
-        parts = [g.add("Concat", *parts, axis=1), g.add("Add", before, points[None])]
+    if extra:
+        parts = [g.add("Concat", *parts, axis=1), *more]
     g.add("Concat", *parts, axis=1, out=out)
     return g
+
+
+POINTS, PROTOTYPES = 2, 5
+
+
+def _more(g: Graph, extra: str, label: str, points: Array, strides: Array) -> str:
+    """Return the columns that follow the classes, by the formulas of Ultralytics' heads."""
+    if extra == "presence":
+        return g.add("Sigmoid", g.add("ReduceMax", label, axes=[1], keepdims=1))
+    numbers = {"angle": 1, "points": 3 * POINTS, "places": 2 * POINTS, "mask": PROTOTYPES}[extra]
+    raw = [
+        g.add(
+            "Reshape",
+            g.add("Conv", one, weights(numbers, 8, 1, 1, seed=40 + place)),
+            np.array([1, numbers, -1]),
+        )
+        for place, one in enumerate(g.level_maps)
+    ]
+    columns = g.add("Concat", *raw, axis=2)
+    if extra == "mask":
+        g.add("Conv", "images", weights(PROTOTYPES, 3, 4, 4, seed=50), strides=[4, 4], out="prototypes")
+        return columns
+    if extra == "angle":
+        turns = g.add("Sub", g.add("Sigmoid", columns), np.float32(0.25))
+        return g.add("Mul", turns, np.float32(np.pi))
+    each = g.add("Reshape", columns, np.array([1, POINTS, numbers // POINTS, COUNT]))
+    place, *seen = g.split(each, [2, 1], 2) if extra == "points" else [each]
+    place = g.add("Add", g.add("Mul", place, np.float32(2)), (points - np.float32(0.5))[None, None])
+    place = g.add("Mul", place, strides[None, None, None])
+    if seen:
+        place = g.add("Concat", place, g.add("Sigmoid", seen[0]), axis=2)
+    return g.add("Reshape", place, np.array([1, numbers, COUNT]))
+
+
+def _rotated(g: Graph, before: str, after: str, angle: str, points: Array) -> tuple[str, str]:
+    """Return centres and sizes of rotated boxes (Ultralytics' dist2rbox)."""
+    c, s = g.add("Cos", angle), g.add("Sin", angle)
+    x, y = g.split(g.add("Div", g.add("Sub", after, before), np.float32(2)), [1, 1], 1)
+    moved = (
+        g.add("Sub", g.add("Mul", x, c), g.add("Mul", y, s)),
+        g.add("Add", g.add("Mul", x, s), g.add("Mul", y, c)),
+    )
+    center = g.add("Add", g.add("Concat", *moved, axis=1), points[None])
+    return center, g.add("Add", before, after)
 
 
 def yolo_v5(

@@ -347,6 +347,10 @@ private:
             return;
         mpscnn_detection entry{};
         succeeded(mpscnn_detections_get(found, integer(), &entry));
+        mpscnn_detection_details details{};
+        std::uint8_t pixel = 0; // these settings have no masks
+        succeeded(mpscnn_detections_details(found, integer(), &details));
+        succeeded(mpscnn_detections_mask(found, integer(), &pixel));
         mpscnn_detections_release(found);
     }
 

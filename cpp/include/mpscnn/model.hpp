@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <tuple>
@@ -170,6 +171,30 @@ struct Segmentation {
     float *score_data() noexcept { return classes == 0 ? nullptr : scores.data(); }
 };
 
+/// The mask of an object. Copies share the memory of all detections of a photo.
+class ObjectMask {
+public:
+    ObjectMask(std::shared_ptr<const mpscnn_detections> detections, int rank,
+               const mpscnn_detection_details &details)
+        : detections_(std::move(detections)), rank_(rank), left_(details.mask_left), top_(details.mask_top),
+          width_(details.mask_width), height_(details.mask_height) {}
+
+    /// Return the pixels of the upright photo that the mask covers.
+    int left() const noexcept { return left_; }
+    int top() const noexcept { return top_; }
+    int width() const noexcept { return width_; }
+    int height() const noexcept { return height_; }
+
+    /// Write height() rows of width() bytes, 1 for each pixel of the object; see mpscnn_detections_mask.
+    void write(std::uint8_t *mask) const {
+        detail::ensure(mpscnn_detections_mask(detections_.get(), rank_, mask));
+    }
+
+private:
+    std::shared_ptr<const mpscnn_detections> detections_;
+    int rank_, left_, top_, width_, height_;
+};
+
 /// An object on a photo.
 struct Detection {
     std::string label;
@@ -177,6 +202,18 @@ struct Detection {
     float score;
     float left, top, right, bottom;
     int anchor; ///< index of the network's box
+
+    struct Point {
+        float x, y;
+    };
+    struct Keypoint {
+        float x, y;
+        float score; ///< the probability that the point is visible
+    };
+    // These are empty unless the model computes them; see mpscnn_detection_details.
+    std::vector<Point> corners = {};
+    std::vector<Keypoint> keypoints = {};
+    std::optional<ObjectMask> mask = std::nullopt;
 };
 
 using DetectOptions = mpscnn_detect_options;
@@ -184,13 +221,25 @@ using DetectOptions = mpscnn_detect_options;
 namespace detail {
 
 inline std::vector<Detection> detections_of(mpscnn_detections *raw) {
-    const Handle<mpscnn_detections, mpscnn_detections_release> detections(raw);
+    const std::shared_ptr<const mpscnn_detections> detections(raw, [](const mpscnn_detections *all) {
+        mpscnn_detections_release(const_cast<mpscnn_detections *>(all));
+    });
     std::vector<Detection> result;
     for (int rank = 0; rank < mpscnn_detections_count(raw); ++rank) {
         mpscnn_detection entry{};
         ensure(mpscnn_detections_get(raw, rank, &entry));
-        result.push_back({entry.label, entry.index, entry.score, entry.left, entry.top, entry.right,
-                          entry.bottom, entry.anchor});
+        mpscnn_detection_details details{};
+        ensure(mpscnn_detections_details(raw, rank, &details));
+        Detection one{entry.label, entry.index, entry.score,  entry.left,
+                      entry.top,   entry.right, entry.bottom, entry.anchor};
+        for (const float *point = details.corners; point && point < details.corners + 8; point += 2)
+            one.corners.push_back({point[0], point[1]});
+        for (std::int32_t i = 0; i < details.keypoint_count; ++i) {
+            const float *point = details.keypoints + 3 * static_cast<std::ptrdiff_t>(i);
+            one.keypoints.push_back({point[0], point[1], point[2]});
+        }
+        if (details.mask_width > 0) one.mask.emplace(detections, rank, details);
+        result.push_back(std::move(one));
     }
     return result;
 }

@@ -572,6 +572,21 @@ MPSCNN_API int mpscnn_detections_count(const mpscnn_detections *detections);
 /* Return the detection with this rank; the most probable one has rank 0. */
 MPSCNN_API mpscnn_status mpscnn_detections_get(const mpscnn_detections *detections, int rank,
                                                mpscnn_detection *detection);
+
+/* What some models compute besides boxes: corners of rotated boxes, keypoints, or masks. All coordinates are
+ * pixels of the upright photo. Points are not clipped to it. */
+typedef struct mpscnn_detection_details {
+    const float *corners;   /* x and y of four corners, clockwise, or NULL; valid as long as the detections */
+    const float *keypoints; /* x, y and probability of each point, or NULL; valid as long as the detections */
+    int32_t keypoint_count;
+    int32_t mask_left, mask_top, mask_width, mask_height; /* the pixels of the mask; 0 by 0 without one */
+} mpscnn_detection_details;
+
+MPSCNN_API mpscnn_status mpscnn_detections_details(const mpscnn_detections *detections, int rank,
+                                                   mpscnn_detection_details *details);
+/* Compute the mask of a detection: `mask` receives mask_height rows of mask_width bytes, 1 for each pixel
+ * that belongs to the object, otherwise 0. A detection without a mask gives MPSCNN_ERROR_PARAMETER. */
+MPSCNN_API mpscnn_status mpscnn_detections_mask(const mpscnn_detections *detections, int rank, uint8_t *mask);
 MPSCNN_API void mpscnn_detections_release(mpscnn_detections *detections);
 
 /* ---- Signals ------------------------------------------------------------------------------------------- */

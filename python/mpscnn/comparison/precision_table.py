@@ -24,7 +24,7 @@ from mpscnn.runtime.library import precisions_of
 
 if TYPE_CHECKING:
     from mpscnn.runtime.program import Program, Session
-    from mpscnn.vision.detection import Detection
+    from mpscnn.vision.found_object import Detection
 
 Outputs = dict[str, Array]
 
@@ -289,6 +289,8 @@ class Answers:
     def __init__(self, network: Network, input_shape: tuple[int, ...]) -> None:
         self._names = [tensor.name for tensor in network.outputs]
         head = network.detection
+        if head is not None and "angles" in head.settings:
+            head = None  # a `Detector` has no rotated boxes, so only numbers are compared
         self._head = head
         self.counted = "images"
         if head is not None:

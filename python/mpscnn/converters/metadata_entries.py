@@ -109,13 +109,7 @@ def _with_outputs(settings: Any, names: Mapping[str, str]) -> dict[str, Any]:
     """Return the settings of a detector with other names of its outputs. `names` has the new name of each output."""
     if not isinstance(settings, Mapping):
         raise ParameterError(f"detection: expected an object, got {type(settings).__name__}")
-    head, renamed = DetectionHead(settings), dict(settings)
-    for part in ("boxes", "scores"):
-        entries = settings.get(part, {})
-        if not isinstance(entries, Mapping) or head.output(part) not in names:
-            raise ParameterError(f"detection: {part}: there is no output {head.output(part)!r}")
-        renamed[part] = {**entries, "output": names[head.output(part)]}
-    return renamed
+    return dict(DetectionHead(settings).with_outputs(names).settings)
 
 
 def _anchors(text: str | None) -> NDArray[np.float32] | None:

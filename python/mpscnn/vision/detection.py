@@ -9,45 +9,18 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn._private.expected_names import Expected
 from mpscnn._private.printable import printable
 from mpscnn._private.report import Cell
 from mpscnn.errors import ShapeError
 from mpscnn.vision.box import Box
+from mpscnn.vision.found_object import Detection
+from mpscnn.vision.object_mask import ObjectMask
 from mpscnn.vision.photo_result import PhotoResult
 
 if TYPE_CHECKING:
     from PIL import Image as PillowImage
 
 __all__ = ["Detection", "Detections"]
-
-
-@dataclass(frozen=True)
-class Detection(Expected):
-    """A detected object: its class, its probability (0 to 1) and its box."""
-
-    _other_names = (("index", "class_id cls"),)
-
-    label: str
-    score: float
-    box: Box
-    """The box in pixels of the upright photo. For a `Detector`, in fractions of the network's input."""
-    index: int
-    """The number of the class, not counting a background class."""
-
-    @property
-    def confidence(self) -> float:
-        """An alias of `score`."""
-        return self.score
-
-    @property
-    def xyxy(self) -> Box:
-        """An alias of `box`."""
-        return self.box
-
-    def __repr__(self) -> str:
-        edges = ", ".join(f"{edge:.4g}" for edge in self.box)
-        return f"<Detection: {printable(self.label)} {self.score:.1%} at ({edges})>"
 
 
 @dataclass(frozen=True, repr=False)
@@ -57,6 +30,7 @@ class Detections(PhotoResult, Sequence[Detection]):
     _other_names = (
         ("labels", "names class_names"),
         ("scores", "conf"),
+        ("masks", "segments"),
     )
 
     detections: tuple[Detection, ...]
@@ -88,6 +62,22 @@ class Detections(PhotoResult, Sequence[Detection]):
         """The label of each object."""
         return [entry.label for entry in self]
 
+    @property
+    def corners(self) -> NDArray[np.float32]:
+        """The corners (n, 4, 2) of rotated boxes: x and y in pixels. (0, 4, 2) for models without rotated boxes."""
+        return np.array([one.corners for one in self if one.corners], np.float32).reshape(-1, 4, 2)
+
+    @property
+    def keypoints(self) -> NDArray[np.float32]:
+        """The keypoints (n, points, 3): x and y in pixels, and the probability. (n, 0, 3) for models without them."""
+        points = [one.keypoints for one in self]
+        return np.array(points, np.float32).reshape(len(self), len(points[0]) if points else 0, 3)
+
+    @property
+    def masks(self) -> list[ObjectMask | None]:
+        """The mask of each object; None for models without masks."""
+        return [one.mask for one in self]
+
     def filter(self, wanted: Callable[[Detection], Any]) -> Detections:
         """Return the objects for which a function is true, such as `lambda one: one.label == "cat"`."""
         return replace(self, detections=tuple(filter(wanted, self)))
@@ -112,6 +102,7 @@ class Detections(PhotoResult, Sequence[Detection]):
                     "index": entry.index,
                     "score": entry.score,
                     "box": [round(edge, 2) for edge in entry.box],
+                    **_details(entry),
                 }
                 for entry in self
             ],
@@ -158,9 +149,7 @@ class Detections(PhotoResult, Sequence[Detection]):
                 f"the photo has {picture.width} x {picture.height} pixels, its detections are for "
                 f"{self.photo_size[0]} x {self.photo_size[1]}"
             )
-        return draw_boxes(
-            picture, [(entry.box, f"{entry.label} {entry.score:.0%}", entry.index) for entry in self]
-        )
+        return draw_boxes(picture, self.detections)
 
     def show(self, photo: Any = None) -> None:
         """Open `draw(photo)` in the system's picture viewer."""
@@ -179,3 +168,13 @@ class Detections(PhotoResult, Sequence[Detection]):
 
         rows = [(entry.label, f"{entry.score:.1%}", *(f"{edge:.0f}" for edge in entry.box)) for entry in self]
         return html_result(self, table(("class", "score", *Box._fields), rows, right=range(1, 6)))
+
+
+def _details(entry: Detection) -> dict[str, Any]:
+    """Return the corners and keypoints of an object for `Detections.to_dict`."""
+    details: dict[str, Any] = {}
+    if entry.corners:
+        details["corners"] = [[round(number, 2) for number in point] for point in entry.corners]
+    if entry.keypoints:
+        details["keypoints"] = [[round(x, 2), round(y, 2), score] for x, y, score in entry.keypoints]
+    return details

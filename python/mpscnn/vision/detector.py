@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,10 +15,18 @@ from mpscnn._private.arguments import is_finite_number, name_list, pair, whole_n
 from mpscnn._private.arrays import as_array
 from mpscnn._private.settings import as_json
 from mpscnn.errors import ParameterError, ShapeError
-from mpscnn.vision.box import Box
-from mpscnn.vision.detection import Detection
+from mpscnn.vision.found_object import Detection, detection_of
 
 __all__ = ["DetectionHead", "Detector", "limits", "require_threshold"]
+
+
+# The settings that name outputs with more about an object than its box.
+_DETAILS = (
+    ("angles", "output"),
+    ("keypoints", "output"),
+    ("masks", "coefficients"),
+    ("masks", "prototypes"),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +45,30 @@ class DetectionHead:
     def output(self, part: str) -> str:
         """Return the name of the output that has the "boxes" or the "scores"."""
         return str(_entry(self.settings, part, "output", part))
+
+    def outputs(self) -> dict[tuple[str, str], str]:
+        """Return the names of all outputs that the settings name. The keys are the groups and keys of the settings."""
+        known = {(part, "output"): self.output(part) for part in ("boxes", "scores")}
+        return known | {
+            (group, key): str(_entry(self.settings, group, key, ""))
+            for group, key in _DETAILS
+            if group in self.settings
+        }
+
+    def with_outputs(self, names: Mapping[str, str]) -> DetectionHead:
+        """Return the head with other names of outputs. `names` has the new name of each output.
+
+        Raises ParameterError if an output is not in `names`.
+        """
+        settings = {
+            key: dict(value) if isinstance(value, Mapping) else value for key, value in self.settings.items()
+        }
+        for (group, key), name in self.outputs().items():
+            entries = settings.setdefault(group, {})
+            if not isinstance(entries, dict) or name not in names:
+                raise ParameterError(f"detection: {group}: there is no output {name!r}")
+            entries[key] = names[name]
+        return replace(self, settings=settings)
 
     def __repr__(self) -> str:
         described = [f"{part} {self.output(part)!r}" for part in ("boxes", "scores")]
@@ -171,10 +203,7 @@ class Detector:
         found = self._core.run(
             box_table, score_table, *limits(score_threshold, iou_threshold, max_detections)
         )
-        return [
-            Detection(label if names is None else names[index], value, Box(*box), index)
-            for label, index, value, box, _ in found
-        ]
+        return [detection_of(one, one[0] if names is None else names[one[1]]) for one in found]
 
 
 def _detector(

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from mpscnn import _core
 from mpscnn._private.arguments import whole_number, whole_number_in
 from mpscnn.errors import ParameterError
-from mpscnn.vision.box import Box
-from mpscnn.vision.detection import Detection, Detections
+from mpscnn.vision.detection import Detections
 from mpscnn.vision.detector import limits
+from mpscnn.vision.found_object import detection_of
 from mpscnn.vision.results import Classification, Prediction
 from mpscnn.vision.segmentation import Segmentation
 
@@ -102,10 +102,7 @@ def detection_task(
     def result(found: Any, photo: Photo, milliseconds: float, shown: Any) -> Detections:
         if shown_classes is not None:
             found = [entry for entry in found if entry[1] in shown_classes][: maximum or None]
-        detections = tuple(
-            Detection(_class_name(labels, index), value, Box(*box), index)
-            for _, index, value, box, _ in found
-        )
+        detections = tuple(detection_of(entry, _class_name(labels, entry[1])) for entry in found)
         return Detections(detections, photo.size, *_origin(model), milliseconds, shown)
 
     return PhotoTask(

@@ -196,16 +196,14 @@ def test_ssd_of_torchvision() -> None:
 # ---- Outputs that stay raw -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("extra", ["angle", "points"])
-def test_angles_and_points_are_no_classes(extra: str) -> None:
-    network = read(yolo_v8(extra=extra).model(["output0"]))
+def test_other_columns_are_no_classes() -> None:
+    network = read(yolo_v8(extra="presence").model(["output0"]))
     assert network.detection is None
     assert len(network.outputs) == 1
 
 
 def test_boxes_next_to_other_outputs_are_noted() -> None:
-    """Detectors with masks have a second output."""
-    network = read(yolo_v8(extra="points").model(["output0", "t0"]))
+    network = read(yolo_v8(extra="presence").model(["output0", "t0"]))
     assert len(network.outputs) == 2
     assert "'output0' look like the boxes" in network.notes[0]
 

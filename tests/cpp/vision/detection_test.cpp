@@ -2,14 +2,19 @@
 // interface.
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <cstdint>
 #include <limits>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "tests/cpp/c_api.h"
 #include "vision/detection.h"
 #include "vision/lanes.h"
+#include "vision/object_mask.h"
+#include "vision/rotated_boxes.h"
 
 namespace vision = mpscnn::vision;
 
@@ -106,6 +111,53 @@ TEST(the_c_interface_checks_its_arguments) {
     mpscnn_detection entry{};
     CHECK(refused(mpscnn_detections_get(found, 1, &entry), MPSCNN_ERROR_PARAMETER, "rank"));
     CHECK(mpscnn_detections_get(found, 0, &entry) == MPSCNN_OK && entry.score == 0.75f);
+    mpscnn_detection_details details{};
+    CHECK(mpscnn_detections_details(found, 0, &details) == MPSCNN_OK && details.mask_width == 0);
+    CHECK(!details.corners && !details.keypoints && details.keypoint_count == 0);
+    CHECK(refused(mpscnn_detections_details(found, 1, &details), MPSCNN_ERROR_PARAMETER, "rank"));
+    std::uint8_t mask = 0;
+    CHECK(refused(mpscnn_detections_mask(found, 0, &mask), MPSCNN_ERROR_PARAMETER, "has no mask"));
     mpscnn_detections_release(found);
     mpscnn_detector_release(detector);
+    const char *const rotated =
+        R"({"version": 1, "anchors": {"rule": "none"}, "angles": {"output": "angles"}})";
+    CHECK(mpscnn_detector_create(rotated, 240, 320, nullptr, 0, &detector) == MPSCNN_OK);
+    CHECK(refused(mpscnn_detector_run(detector, one, &score, 1, 1, nullptr, &found), MPSCNN_ERROR_UNSUPPORTED,
+                  "rotated boxes are found on photos only"));
+    mpscnn_detector_release(detector);
+}
+
+TEST(rotated_boxes_overlap_by_their_distributions) {
+    vision::Boxes boxes;
+    boxes.resize(4);
+    for (std::size_t i = 0; i < 4; ++i) boxes.set(i, {0.25f, 0.45f, 0.75f, 0.55f});
+    boxes.set(3, {0.5f, 0.45f, 1.0f, 0.55f});
+    const float half_turn = 3.14159265f;
+    const std::array<float, 4> angles{0.0f, half_turn, half_turn / 2, 0.0f};
+    vision::rotate(boxes, angles, 100, 100);
+    CHECK(vision::overlap(boxes.rotated[0], boxes.rotated[1]) > 0.999f); // the same box
+    const float across = vision::overlap(boxes.rotated[0], boxes.rotated[2]);
+    CHECK(across > 0.215f && across < 0.216f);
+    CHECK(vision::overlap(boxes.rotated[0], boxes.rotated[3]) < 0.45f);
+    vision::DetectionHead head;
+    head.angles_output = "angles";
+    head.suppression.method = vision::SuppressionMethod::linear;
+    CHECK_THROWS(vision::check(head), ErrorKind::parameter, "the method 'hard' only");
+    CHECK_THROWS(vision::rotate(boxes, std::span(angles).first(2), 100, 100), ErrorKind::shape,
+                 "2 angles for 4 boxes");
+    const std::array<float, 4> wrong{0.0f, NAN, 0.0f, 0.0f};
+    CHECK_THROWS(vision::rotate(boxes, wrong, 100, 100), ErrorKind::parameter, "the angle of box 1 is");
+}
+
+TEST(masks_cover_the_pixels_of_their_boxes) {
+    // One prototype of 2 x 2 points: the left half is above 0, the right half below.
+    const std::array<float, 4> numbers{1, -1, 1, -1};
+    const float coefficient = 1.0f;
+    const vision::Transform twice{2.0, 2.0, 0.0, 0.0}; // the photo is twice as large as the input of 4 x 4
+    const vision::ObjectMask mask({numbers.data(), 2, 2, 1}, {&coefficient, 1}, {1.0f, 2.0f, 7.0f, 4.0f},
+                                  twice, 4, 4);
+    CHECK(mask.left() == 1 && mask.top() == 2 && mask.width() == 6 && mask.height() == 2);
+    std::array<std::uint8_t, 12> pixels{};
+    mask.write(pixels.data());
+    for (std::size_t i = 0; i < pixels.size(); ++i) CHECK(pixels[i] == (i % 6 < 3 ? 1 : 0));
 }

@@ -10,7 +10,8 @@ from mpscnn import errors
 from mpscnn._private.report import Cell
 from mpscnn.apps.ray.cluster import import_arrow
 from mpscnn.vision.box import Box
-from mpscnn.vision.detection import Detection, Detections
+from mpscnn.vision.detection import Detections
+from mpscnn.vision.found_object import Detection, Keypoint, Point
 from mpscnn.vision.photo_result import PhotoResult
 from mpscnn.vision.results import Classification, Prediction
 from mpscnn.vision.segmentation import Area
@@ -46,6 +47,7 @@ def result_columns(task: str, layers: Sequence[str] = ()) -> Any:
     text, whole, real = pa.string(), pa.int64(), pa.float64()
     labelled = [("label", text), ("index", whole)]
     size = [("width", whole), ("height", whole)]
+    details = [(name, pa.list_(pa.list_(real))) for name in ("corners", "keypoints")]
     found: dict[str, list[tuple[str, Any]]] = {
         "classification": [
             ("scores_are", text),
@@ -53,7 +55,10 @@ def result_columns(task: str, layers: Sequence[str] = ()) -> Any:
         ],
         "detection": [
             *size,
-            ("detections", pa.list_(pa.struct([*labelled, ("score", real), ("box", pa.list_(real))]))),
+            (
+                "detections",
+                pa.list_(pa.struct([*labelled, ("score", real), ("box", pa.list_(real)), *details])),
+            ),
         ],
         "segmentation": [
             *size,
@@ -89,6 +94,8 @@ def row_from_result(result: PhotoResult) -> dict[str, Any]:
     if isinstance(result, Detections):
         for entry, one in zip(record["detections"], result, strict=True):
             entry["box"] = list(one.box)
+            entry["corners"] = [list(point) for point in one.corners] or None
+            entry["keypoints"] = [list(point) for point in one.keypoints] or None
     return record
 
 
@@ -121,7 +128,14 @@ def result_from_row(row: Mapping[str, Any]) -> PhotoResult:
     size = row["width"], row["height"]
     if "detections" in row:
         found = tuple(
-            Detection(entry["label"], entry["score"], Box(*entry["box"]), entry["index"])
+            Detection(
+                entry["label"],
+                entry["score"],
+                Box(*entry["box"]),
+                entry["index"],
+                tuple(Point(*one) for one in entry.get("corners") or ()),
+                tuple(Keypoint(*one) for one in entry.get("keypoints") or ()),
+            )
             for entry in row["detections"]
         )
         return Detections(found, size, *origin)

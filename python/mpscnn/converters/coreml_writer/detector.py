@@ -50,6 +50,12 @@ class DetectorPostProcessing:
             raise WeightsError(
                 f"{origin}: the detector's settings name the output {missing!r}, which the network does not have"
             )
+        details = [name for name in ("angles", "keypoints", "masks") if name in head.settings]
+        if details:
+            raise UnsupportedError(
+                f"{origin}: Core ML's suppression of boxes keeps no {' and '.join(details)}: remove the detector's "
+                "settings (in Python `network.detection = None`) to write all outputs of the network as they are"
+            )
         self._places = tuple(map(names.index, wanted))
         self.network, self._are_centres = remove_added_layers(network, *self._places)
         self._labels = network.labels

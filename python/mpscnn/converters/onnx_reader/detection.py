@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -19,10 +18,11 @@ from mpscnn.converters.arrange import image_rows
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.layout import Arranged, Axis
 from mpscnn.converters.metadata_entries import ultralytics_names
+from mpscnn.converters.onnx_reader.box_form import find_box_form
 from mpscnn.converters.onnx_reader.completion import complete
 from mpscnn.converters.onnx_reader.context import Context
+from mpscnn.converters.onnx_reader.detection_details import Details, Keypoints, details_of, joined_parts
 from mpscnn.converters.onnx_reader.detector_postprocess import PostProcessing
-from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.errors import Error
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
@@ -39,9 +39,6 @@ _MAX_BOXES = 1000  # a larger limit in a file means that all boxes are kept
 # Limits for running the network on one image. No such network needs this much, but a malicious file might.
 _MAX_OPERATIONS, _MAX_MEMORY, _MAX_PIXELS = 10**12, 1 << 31, 1 << 24
 _MIN_SCORE = 1e-6  # the minimum score threshold
-# The first matrix computes left, top, right and bottom from a centre and a size. The second swaps x and y.
-_FROM_CENTER = np.array([[1, 0, -0.5, 0], [0, 1, 0, -0.5], [1, 0, 0.5, 0], [0, 1, 0, 0.5]])
-_Y_FIRST = np.eye(4)[[1, 0, 3, 2]]
 
 
 @dataclass
@@ -58,6 +55,7 @@ class Heads:
         centers: (boxes, 2) centres of the cells in fractions of the image, if they are known.
         corners: whether boxes are two corners, and not a centre and a size; None: the file does not say.
         letterboxed: whether the network takes photos with YOLO's preprocessing (letterbox, divided by 255).
+        details: what the network computes of each object besides its box; None: nothing.
     """
 
     boxes: Arranged
@@ -69,6 +67,7 @@ class Heads:
     centers: NDArray[np.float64] | None = None
     corners: bool | None = None
     letterboxed: bool = False
+    details: Details | None = None
 
 
 def mark_detection(c: Context, processing: PostProcessing, names: Sequence[str], reasons: list[str]) -> bool:
@@ -82,10 +81,12 @@ def mark_detection(c: Context, processing: PostProcessing, names: Sequence[str],
     for node in c.file.nodes:
         if node.kind == "Constant" and not c.is_constant(node.outputs[0]):
             c.constants.compute(node)
-    heads = _yolo(c, processing, names[0]) if len(names) == 1 else _boxes_and_scores(c, processing, names)
+    prototypes = names[1] if len(names) == 2 and c.values[names[1]].rank == 4 else None
+    is_one = len(names) == 1 or prototypes is not None
+    heads = _yolo(c, processing, names[0], prototypes) if is_one else _boxes_and_scores(c, processing, names)
     if heads is not None and _mark(c, heads):
         return True
-    if heads is not None or (len(names) == 1 and _looks_like_cells(c, names[0])):
+    if heads is not None or (is_one and _looks_like_cells(c, names[0])):
         reasons.append(_unknown_note(names))
     return False
 
@@ -123,11 +124,11 @@ def _looks_like_cells(c: Context, name: str) -> bool:
 # ---- YOLO ----------------------------------------------------------------------------------------------------------
 
 
-def _yolo(c: Context, processing: PostProcessing, name: str) -> Heads | None:
+def _yolo(c: Context, processing: PostProcessing, name: str, prototypes: str | None) -> Heads | None:
     """Return the boxes and scores of a YOLO output; None for other tensors.
 
     Its shape is (n, 4 + classes, cells) without anchors, or (n, boxes, 4 + 1 + classes) with anchors, where the fifth
-    number is the probability of an object.
+    number is the probability of an object. More columns after the classes have `details`.
     """
     node, value = c.file.makers.get(name), c.values[name]
     if node is None or node.kind != "Concat" or value.rank != 3 or None in value.shape[1:]:
@@ -137,13 +138,21 @@ def _yolo(c: Context, processing: PostProcessing, name: str) -> Heads | None:
     if (
         first > 4
         and (centers := _centers(c, second, 1)) is not None
-        and _is_box_and_classes(c, processing, node)
+        and (count := _classes(c, processing, parts := joined_parts(c, node)))
     ):
-        boxes, classes = value.slice_axis(1, range(4)), value.slice_axis(1, range(4, first))
+        boxes, classes = value.slice_axis(1, range(4)), value.slice_axis(1, range(4, 4 + count))
+        details = None
+        if first > 4 + count or prototypes is not None:
+            more = value.slice_axis(1, range(4 + count, first))
+            details = details_of(c, processing, parts, more, 1, prototypes)
+            if details is None:
+                return None
         chosen_by_network = bool(processing.nodes) and not processing.suppressions
         suppression = _WITHOUT_ANCHORS | ({"iou_threshold": 1.0} if chosen_by_network else {})
-        heads = Heads(boxes, classes, suppression, number_axis=1, class_axis=1, letterboxed=True)
-    elif second > 5 and (centers := _centers(c, first, _ANCHORS, 1)) is not None:
+        heads = Heads(
+            boxes, classes, suppression, number_axis=1, class_axis=1, letterboxed=True, details=details
+        )
+    elif prototypes is None and second > 5 and (centers := _centers(c, first, _ANCHORS, 1)) is not None:
         boxes, objects = value.slice_axis(2, range(4)), value.slice_axis(2, range(4, 5))
         scores = value.slice_axis(2, range(5, second)).combine("multiply", objects, "/scores")
         has_anchors = _centers(c, first, 1) is None
@@ -177,12 +186,12 @@ def _grid(rows: int, columns: int) -> NDArray[np.float64]:
     return centers
 
 
-def _is_box_and_classes(c: Context, processing: PostProcessing, node: Node) -> bool:
-    """Return True if a Concat node joins only boxes and class probabilities: no points, angles or masks."""
-    if len(node.inputs) != 2 or node.inputs[0] not in c.values or c.values[node.inputs[0]].shape[1] != 4:
-        return False
-    maker = c.file.makers.get(processing.unmoved(node.inputs[1]))
-    return maker is not None and maker.kind == "Sigmoid"
+def _classes(c: Context, processing: PostProcessing, parts: Sequence[str]) -> int:
+    """Return the number of classes if these tensors are boxes, class probabilities and maybe more; otherwise 0."""
+    if len(parts) < 2 or any(name not in c.values for name in parts[:2]) or c.values[parts[0]].shape[1] != 4:
+        return 0
+    maker = c.file.makers.get(processing.unmoved(parts[1]))
+    return (c.values[parts[1]].shape[1] or 0) if maker is not None and maker.kind == "Sigmoid" else 0
 
 
 def undecoded_note(network: Network) -> str | None:
@@ -333,7 +342,9 @@ def _mark(c: Context, heads: Heads) -> bool:
     scores = _rows(c, heads.scores, heads.class_axis)
     if boxes.shape[1] != scores.shape[1]:
         return False
-    for tensor in (boxes, scores):
+    details = heads.details
+    more = [] if details is None else details.add(c, _table(c, details.columns, details.axis))
+    for tensor in (boxes, scores, *more):
         c.network.output(tensor)
     complete(c)
     form = _form(c, heads)
@@ -341,7 +352,7 @@ def _mark(c: Context, heads: Heads) -> bool:
         return False
     _, height, width, _ = c.network.inputs[0].shape
     weight, description = form
-    boxes, scores = c.network.outputs
+    boxes, scores, *more = c.network.outputs
     c.set_weight(c.names.final_of(edges), "weight", weight.reshape(4, 1, 1, 4))
     c.network.detection = DetectionHead(
         {
@@ -350,8 +361,13 @@ def _mark(c: Context, heads: Heads) -> bool:
             "scores": {"output": scores.name, "kind": "probability", "background": heads.background},
             "anchors": {"rule": "none"},
             "suppression": heads.suppression,
+            **(details.settings([tensor.name for tensor in more]) if details is not None else {}),
         }
     )
+    if isinstance(details, Keypoints):
+        details.set_weights(c, (float(weight[0, 0]), float(weight[1, 1])))
+    if details is not None:
+        c.notes.append(f"it computes {details.what} of the objects, too")
     c.network.labels = ultralytics_names(c.file.metadata)
     c.notes.append(f"a detector: its boxes are read as {description} of {width}x{height}")
     if heads.letterboxed and c.network.inputs[0].shape[-1] == 3:
@@ -376,9 +392,15 @@ def _edges(c: Context, heads: Heads) -> tuple[Tensor, str]:
 
 
 def _rows(c: Context, value: Arranged, column_axis: int) -> Tensor:
+    """Return scores as a tensor (n, boxes, columns)."""
+    return c.network.activation(
+        _table(c, value, column_axis), {"kind": "none"}, name=c.names.unique("scores")
+    )
+
+
+def _table(c: Context, value: Arranged, column_axis: int) -> Tensor:
     """Return the value as a tensor (n, boxes, columns)."""
-    tensor = c.arranger.physical(value, _two_axes(value, column_axis))
-    return c.network.activation(tensor, {"kind": "none"}, name=c.names.unique("scores"))
+    return c.arranger.physical(value, _two_axes(value, column_axis))
 
 
 def _two_axes(value: Arranged, column_axis: int) -> tuple[Axis, Axis]:
@@ -406,90 +428,7 @@ def _form(c: Context, heads: Heads) -> tuple[NDArray[np.float64], str] | None:
         return None
     if not isinstance(results, dict):
         return None
-    numbers, scores = (one[0].astype(np.float64) for one in results.values())
+    numbers, scores, *more = (one[0].astype(np.float64) for one in results.values())
+    if heads.details is not None and not heads.details.fits(more[0]):
+        return None
     return find_box_form(numbers, scores, (height, width), heads.centers, heads.corners)
-
-
-def find_box_form(
-    numbers: NDArray[np.float64],
-    scores: NDArray[np.float64],
-    size: tuple[int, int],
-    expected: NDArray[np.float64] | None,
-    corners: bool | None,
-) -> tuple[NDArray[np.float64], str] | None:
-    """Find the meaning of each box's four numbers, and whether scores are probabilities.
-
-    Args:
-        numbers: the four numbers of each box; shape (boxes, 4).
-        scores: the scores of each box; shape (boxes, columns).
-        size: (height, width) of the image.
-        expected: approximate centres of the boxes, x and y in fractions of the image; shape (boxes, 2). None if
-            unknown.
-        corners: True if the numbers are two corners, False if they are a centre and a size, None if unknown.
-
-    Returns:
-        A matrix (4, 4) and a description. The matrix times a box's numbers is left, top, right and bottom in fractions
-        of the image. The result is None if the meaning cannot be found.
-    """
-    if not (np.isfinite(numbers).all() and np.isfinite(scores).all()):
-        return None
-    if scores.min() < 0.0 or scores.max() > 1.0 + 1e-6 or len(numbers) < _MIN_BOXES:
-        return None
-    found: list[tuple[float, bool, bool, str, NDArray[np.float64]]] = []
-    for in_corners in (True, False) if corners is None else (corners,):
-        if not (numbers[:, 2:] >= (numbers[:, :2] if in_corners else 0.0)).all():
-            continue
-        centers = (numbers[:, :2] + numbers[:, 2:]) / 2 if in_corners else numbers[:, :2]
-        y_first = False if expected is not None else _y_first(centers)
-        for unit, sides in (("fractions", np.ones(2)), ("pixels", np.array(size[::-1], np.float64))):
-            if y_first is not None:
-                unit_first = sides[::-1] if y_first else sides
-                error = _error(centers / unit_first, expected)
-                found.append((error, in_corners, y_first, unit, unit_first))
-    if not found or min(found, key=itemgetter(0))[0] > _MAX_ERROR:
-        return None
-    _, in_corners, y_first, unit, sides = min(found, key=itemgetter(0))
-    matrix = (np.eye(4) if in_corners else _FROM_CENTER) / np.tile(sides, 2)
-    if y_first:
-        matrix = _Y_FIRST @ matrix
-    what = "corners" if in_corners else "centres and sizes"
-    return matrix, f"{what}, {'y' if y_first else 'x'} first, in {unit}"
-
-
-def _error(centers: NDArray[np.float64], expected: NDArray[np.float64] | None) -> float:
-    """Return the mean distance of centres, in fractions of the image, from the expected ones.
-
-    If the expected centres are not known, the centres should be spread over the whole image: their minimum, median and
-    maximum are compared with 0, 0.5 and 1.
-    """
-    if expected is None:
-        expected, centers = np.array([[0.0], [0.5], [1.0]]), np.quantile(centers, [0.0, 0.5, 1.0], axis=0)
-    return float(np.abs(centers - expected).mean())
-
-
-def _y_first(centers: NDArray[np.float64]) -> bool | None:
-    """Return True if the first coordinate is y, False if it is x; None if that is not clear.
-
-    Boxes are listed row by row of the image, so y changes more slowly than x.
-    """
-    slow = _slow_share(centers)
-    return None if slow.max() < _CLEARLY * slow.min() else bool(slow[0] > slow[1])
-
-
-def _slow_share(centers: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return how much of each coordinate's variance remains in the means of consecutive boxes.
-
-    Boxes come row by row, so almost none of the variance of x remains.
-    """
-    shares = np.zeros(2)
-    for parts in (8, 16, 32):
-        length = len(centers) // parts
-        if length > 1:
-            means = centers[: length * parts].reshape(parts, length, 2).mean(axis=1)
-            shares += means.var(axis=0) / np.maximum(centers.var(axis=0), 1e-30)
-    return shares
-
-
-_MIN_BOXES = 16
-_CLEARLY = 1.5
-_MAX_ERROR = 0.2

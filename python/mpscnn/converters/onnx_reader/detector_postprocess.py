@@ -106,16 +106,30 @@ def candidates(processing: PostProcessing, file: OnnxFile, wanted: Sequence[str]
     """Return candidates for a detector's outputs: one tensor of boxes and classes, or a pair of boxes and scores."""
     if not processing.nodes and len(wanted) <= _MAX_OUTPUTS:
         names = [processing.unmoved(name) for name in wanted]
-        ends = [name for name in names if _is_joined(file, name) and processing.leads_to(names, name)]
-        return [[name] for name in dict.fromkeys(ends)][:1]
+        joined = [name for name in dict.fromkeys(names) if _is_joined(file, name)]
+        ends = [[name] for name in joined if processing.leads_to(names, name)]
+        return (ends or _with_prototypes(processing, names, joined))[:1]
     found: list[list[str]] = []
     for names in processing.narrow_places(processing.front()):
         if len(names) == 1 and not _is_joined(file, names[0]):
             continue
         found.append(names)
         if len(names) == 1:
+            found = [*_with_prototypes(processing, [*names, *wanted], names), *found]
             break
     return sorted(found, key=len)
+
+
+def _with_prototypes(
+    processing: PostProcessing, names: Sequence[str], joined: Sequence[str]
+) -> list[list[str]]:
+    """Return pairs of a joined tensor and the only other tensor that it does not depend on: prototypes of masks."""
+    pairs = []
+    for name in joined:
+        others = [one for one in names if one not in processing.made and not processing.leads_to([one], name)]
+        if len(others) == 1:
+            pairs.append([name, others[0]])
+    return pairs
 
 
 def _is_joined(file: OnnxFile, name: str) -> bool:
