@@ -56,16 +56,6 @@ def pooled(folder: Path, x: Array, parameters: str) -> Array:
 # ---- Poolings and convolutions -------------------------------------------------------------------------------
 
 
-def test_sizes_of_poolings_are_rounded_up(tmp_path: Path) -> None:
-    """With 6 pixels, 3 taps and a stride of 2, windows begin at 0, 2 and 4. The last one has two pixels."""
-    x = random(1, 2, 6, 6)
-    padded = np.pad(x, [(0, 0), (0, 0), (0, 1), (0, 1)], constant_values=-np.inf)
-    expected = windows(padded, 3, 2, (3, 3)).max((-2, -1))
-    np.testing.assert_array_equal(pooled(tmp_path, x, "pool: MAX kernel_size: 3 stride: 2"), expected)
-    floor = pooled(tmp_path, x, "pool: MAX kernel_size: 3 stride: 2 round_mode: FLOOR")
-    np.testing.assert_array_equal(floor, expected[:, :, :2, :2])
-
-
 @pytest.mark.parametrize("words", ["pool: 1", "pool: AVE", 'pool: "AVE"'])
 @pytest.mark.parametrize("rounding", ["ceil_mode: false", "round_mode: FLOOR", "round_mode: 1"])
 def test_spellings_of_poolings(tmp_path: Path, words: str, rounding: str) -> None:
@@ -82,14 +72,6 @@ def test_texts_that_look_like_numbers_of_enumerations(tmp_path: Path) -> None:
     np.testing.assert_array_equal(result(tmp_path, text, x), np.maximum(x, 0))
 
 
-def test_a_window_behind_the_image_is_left_out(tmp_path: Path) -> None:
-    """With 5 pixels, a padding of 1, 2 taps and a stride of 2, a fourth window would begin after the image."""
-    x = random(1, 1, 5, 5)
-    padded = np.pad(x, [(0, 0), (0, 0), (1, 1), (1, 1)], constant_values=-np.inf)
-    expected = windows(padded, 2, 2, (3, 3)).max((-2, -1))
-    np.testing.assert_array_equal(pooled(tmp_path, x, "kernel_size: 2 stride: 2 pad: 1"), expected)
-
-
 def test_averages_count_padding_but_not_what_is_behind_it(tmp_path: Path) -> None:
     x = random(1, 1, 6, 6)
     padded = np.pad(x, [(0, 0), (0, 0), (1, 2), (1, 2)])
@@ -98,16 +80,6 @@ def test_averages_count_padding_but_not_what_is_behind_it(tmp_path: Path) -> Non
     expected = windows(padded, 3, 2, (4, 4)).sum((-2, -1)) / windows(counted, 3, 2, (4, 4)).sum((-2, -1))
     found = pooled(tmp_path, x, "pool: AVE kernel_size: 3 stride: 2 pad: 1")
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
-
-
-def test_global_pooling(tmp_path: Path) -> None:
-    x = random(2, 3, 4, 5)
-    np.testing.assert_allclose(
-        pooled(tmp_path, x, "pool: AVE global_pooling: true"),
-        x.mean((2, 3), keepdims=True),
-        rtol=1e-5,
-        atol=1e-6,
-    )
 
 
 @pytest.mark.parametrize(
@@ -128,19 +100,6 @@ def test_convolutions(
     np.testing.assert_allclose(
         result(tmp_path, text, x, {"y": [kernel, bias]}), expected, rtol=1e-4, atol=1e-5
     )
-
-
-def test_deconvolution(tmp_path: Path) -> None:
-    x, kernel = random(1, 2, 4, 3), random(2, 3, 4, 4, seed=1)
-    parameters = "convolution_param { num_output: 3 kernel_size: 4 stride: 2 pad: 1 bias_term: false }"
-    full = np.zeros((1, 3, 10, 8))
-    for row in range(4):
-        for column in range(3):
-            part = np.einsum("i,ifhw->fhw", x[0, :, row, column], kernel)
-            full[0, :, 2 * row : 2 * row + 4, 2 * column : 2 * column + 4] += part
-    text = image(*x.shape) + layer("Deconvolution", "y", "data", parameters)
-    found = result(tmp_path, text, x, {"y": [kernel]})
-    np.testing.assert_allclose(found, full[:, :, 1:-1, 1:-1], rtol=1e-4, atol=1e-5)
 
 
 # ---- Normalizations -----------------------------------------------------------------------------------------
@@ -186,13 +145,6 @@ def test_a_batch_norm_with_factors_of_its_own_is_refused(tmp_path: Path) -> None
     )
 
 
-def test_one_factor_for_all_channels(tmp_path: Path) -> None:
-    x = random(1, 3, 4, 5)
-    text = image(*x.shape) + layer("Scale", "y", "data", "scale_param { num_axes: 0 bias_term: true }")
-    found = result(tmp_path, text, x, {"y": [np.array(2.5), np.array(-1.0)]})
-    np.testing.assert_allclose(found, 2.5 * x - 1.0, rtol=1e-5, atol=1e-6)
-
-
 def test_scale_by_another_blob(tmp_path: Path) -> None:
     x = random(2, 3, 4, 5)
     text = image(*x.shape) + layer(
@@ -203,68 +155,7 @@ def test_scale_by_another_blob(tmp_path: Path) -> None:
     np.testing.assert_allclose(result(tmp_path, text, x), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_local_response_across_channels(tmp_path: Path) -> None:
-    x = random(1, 6, 3, 3)
-    text = image(*x.shape) + layer(
-        "LRN", "y", "data", "lrn_param { local_size: 3 alpha: 0.5 beta: 0.75 k: 2 }"
-    )
-    padded = np.pad(x**2, [(0, 0), (1, 1), (0, 0), (0, 0)])
-    sums = sum(padded[:, i : i + 6] for i in range(3))
-    np.testing.assert_allclose(
-        result(tmp_path, text, x), x / (2 + 0.5 / 3 * sums) ** 0.75, rtol=1e-4, atol=1e-5
-    )
-
-
-def test_local_response_within_a_channel(tmp_path: Path) -> None:
-    x = random(1, 2, 5, 4)
-    parameters = "lrn_param { local_size: 3 alpha: 0.5 beta: 0.75 norm_region: WITHIN_CHANNEL }"
-    means = windows(np.pad(x**2, [(0, 0), (0, 0), (1, 1), (1, 1)]), 3, 1, (5, 4)).mean((-2, -1))
-    found = result(tmp_path, image(*x.shape) + layer("LRN", "y", "data", parameters), x)
-    np.testing.assert_allclose(found, x / (1 + 0.5 * means) ** 0.75, rtol=1e-4, atol=1e-5)
-
-
-def test_normalize(tmp_path: Path) -> None:
-    x, factors = random(1, 3, 4, 5), random(3, seed=1)
-    text = image(*x.shape) + layer("Normalize", "y", "data", "norm_param { across_spatial: false }")
-    expected = x / np.sqrt((x**2).sum(1, keepdims=True)) * factors[:, None, None]
-    np.testing.assert_allclose(result(tmp_path, text, x, {"y": [factors]}), expected, rtol=1e-4, atol=1e-5)
-
-
 # ---- Functions, joining, moving -----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("kind", "parameters", "function"),
-    [
-        ("ReLU", "", lambda x: np.maximum(x, 0)),
-        ("ReLU6", "", lambda x: np.clip(x, 0, 6)),
-        ("ELU", "elu_param { alpha: 0.5 }", lambda x: np.where(x > 0, x, 0.5 * np.expm1(x))),
-        ("Sigmoid", "", lambda x: 1 / (1 + np.exp(-x))),
-        ("TanH", "", np.tanh),
-        ("AbsVal", "", np.abs),
-        ("BNLL", "", lambda x: np.log1p(np.exp(x))),
-        ("Power", "power_param { power: 2 scale: 0.5 shift: 3 }", lambda x: (3 + 0.5 * x) ** 2),
-        ("Exp", "exp_param { base: 2 scale: 0.5 shift: 1 }", lambda x: 2 ** (1 + 0.5 * x)),
-        ("Log", "log_param { base: 10 scale: 0.1 shift: 5 }", lambda x: np.log10(5 + 0.1 * x)),
-        ("Threshold", "threshold_param { threshold: 0.5 }", lambda x: (x > 0.5).astype(np.float32)),
-        ("Swish", "swish_param { beta: 0.5 }", lambda x: x / (1 + np.exp(-0.5 * x))),
-        ("Swish", "", lambda x: x / (1 + np.exp(-x))),
-        ("Clip", "clip_param { min: -0.5 max: 1 }", lambda x: np.clip(x, -0.5, 1)),
-        ("Dropout", "dropout_param { dropout_ratio: 0.5 }", lambda x: x),
-        ("Softmax", "", lambda x: np.exp(x) / np.exp(x).sum(1, keepdims=True)),
-    ],
-)
-def test_functions(tmp_path: Path, kind: str, parameters: str, function: Any) -> None:
-    x = random(2, 3, 4, 5)
-    text = image(*x.shape) + layer("Power", "first", "data", "power_param { scale: 2 }")
-    found = result(tmp_path, text + layer(kind, "y", "first", parameters), x)
-    np.testing.assert_allclose(found, function(2.0 * x), rtol=1e-4, atol=1e-5)
-
-
-def test_prelu(tmp_path: Path) -> None:
-    x, slopes = random(1, 3, 4, 5), random(3, seed=1)
-    found = result(tmp_path, image(*x.shape) + layer("PReLU", "y", "data"), x, {"y": [slopes]})
-    np.testing.assert_allclose(found, np.where(x > 0, x, x * slopes[:, None, None]), rtol=1e-5)
 
 
 def test_prelu_of_features(tmp_path: Path) -> None:
@@ -303,23 +194,6 @@ def test_dense_layers_take_channels_first(tmp_path: Path, old: bool) -> None:
         text += f'layers {{ name: "y" type: INNER_PRODUCT bottom: "data" top: "y" {parameters} }}'
     found = result(tmp_path, text, x, {"y": [kernel, bias]}, old=old)
     np.testing.assert_allclose(found, x.reshape(2, -1) @ kernel.T + bias, rtol=1e-4, atol=1e-4)
-
-
-def test_permute_and_reshape(tmp_path: Path) -> None:
-    x = random(1, 6, 4, 5)
-    text = image(*x.shape) + layer(
-        "Permute", "last", "data", "permute_param { order: 0 order: 2 order: 3 order: 1 }"
-    )
-    text += layer("Reshape", "y", "last", "reshape_param { shape { dim: 0 dim: -1 dim: 3 } }")
-    found = result(tmp_path, text, x)
-    np.testing.assert_array_equal(found, x.transpose(0, 2, 3, 1).reshape(1, -1, 3))
-
-
-def test_shuffled_channels(tmp_path: Path) -> None:
-    x = random(1, 6, 4, 5)
-    text = image(*x.shape) + layer("ShuffleChannel", "y", "data", "shuffle_channel_param { group: 2 }")
-    expected = x.reshape(1, 2, 3, 4, 5).swapaxes(1, 2).reshape(x.shape)
-    np.testing.assert_array_equal(result(tmp_path, text, x), expected)
 
 
 def test_crop(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Compare Caffe's layers that normalise, compare, sum up, repeat and resize with their formulas."""
+"""Compare Caffe's layers with the meanings in the table of operators, and test which layers are refused."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from converters.caffe.test_caffe import random, refusal, result
 from converters.caffe_writer import image, layer, write
+from converters.operator_cases import CaffeLayer, forms
 
 import mpscnn
 from mpscnn import converters
@@ -24,37 +25,18 @@ def one(tmp_path: Path, kind: str, parameters: str = "", x: Any = None, blobs: A
     return result(tmp_path, image(*x.shape) + layer(kind, "y", "data", parameters), x, blobs)
 
 
-# ---- Normalizations ----------------------------------------------------------------------------------------
+CASES = forms(CaffeLayer)
 
 
-@pytest.mark.parametrize("across", [False, True])
-@pytest.mark.parametrize("variance", [False, True])
-def test_mean_and_variance(tmp_path: Path, across: bool, variance: bool) -> None:
-    x = random(*X)
-    axes = (1, 2, 3) if across else (2, 3)
-    expected = x - x.mean(axes, keepdims=True)
-    if variance:
-        expected /= x.std(axes, keepdims=True) + 0.25
-    settings = f"across_channels: {across} normalize_variance: {variance} eps: 0.25".lower()
-    np.testing.assert_allclose(
-        one(tmp_path, "MVN", f"mvn_param {{ {settings} }}"), expected, rtol=1e-4, atol=1e-5
-    )
-
-
-@pytest.mark.parametrize("shared", [False, True])
-@pytest.mark.parametrize("across", [False, True])
-def test_unit_length(tmp_path: Path, across: bool, shared: bool) -> None:
-    x, factors = random(*X), random(1 if shared else X[1], seed=1)
-    norm = np.sqrt((x**2).sum((1, 2, 3) if across else 1, keepdims=True) + 0.5)
-    settings = f"norm_param {{ across_spatial: {across} channel_shared: {shared} eps: 0.5 }}".lower()
-    found = one(tmp_path, "Normalize", settings, x, {"y": [factors]})
-    np.testing.assert_allclose(found, x / norm * factors.reshape(-1, 1, 1), rtol=1e-4, atol=1e-5)
-
-
-def test_slopes_that_channels_share(tmp_path: Path) -> None:
-    x = random(*X)
-    found = one(tmp_path, "PReLU", "prelu_param { channel_shared: true }", x, {"y": [np.array([0.3])]})
-    np.testing.assert_allclose(found, np.where(x > 0, x, 0.3 * x), rtol=1e-5)
+@pytest.mark.parametrize("name", CASES)
+def test_layers(tmp_path: Path, name: str) -> None:
+    form, operator = CASES[name]
+    (shape,) = operator.shapes
+    x = random(2, *shape[1:])
+    found = one(tmp_path, form.kind, form.parameters, x, {"y": form.blobs} if form.blobs else None)
+    expected = np.asarray(operator.meaning(x.astype(np.float64)))
+    assert found.shape == expected.shape
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(("axis", "shape"), [(1, (6, 4)), (1, (6, 4, 5)), (2, (4,)), (3, (5,))])
@@ -113,127 +95,6 @@ def test_factors_of_another_blob(tmp_path: Path) -> None:
     text += layer("Axpy", "y", "mean data data")
     expected = x.mean((2, 3), keepdims=True) * x + x
     np.testing.assert_allclose(result(tmp_path, text, x), expected, rtol=1e-4, atol=1e-5)
-
-
-# ---- Comparing and summing up ------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("axis", [1, 2, 3, -3])
-@pytest.mark.parametrize("values", [False, True])
-def test_largest_of_an_axis(tmp_path: Path, axis: int, values: bool) -> None:
-    x = random(*X)
-    expected = x.max(axis, keepdims=True) if values else x.argmax(axis, keepdims=True)
-    settings = f"argmax_param {{ axis: {axis} out_max_val: {str(values).lower()} }}"
-    np.testing.assert_array_equal(one(tmp_path, "ArgMax", settings, x), expected)
-
-
-def test_largest_of_an_image(tmp_path: Path) -> None:
-    x = random(*X)
-    expected = x.reshape(len(x), -1).argmax(1).reshape(-1, 1, 1)
-    np.testing.assert_array_equal(one(tmp_path, "ArgMax", "", x), expected)
-
-
-def test_classes_of_pixels_are_counted_from_zero(tmp_path: Path) -> None:
-    """Later layers use the positions like any numbers."""
-    x = random(*X)
-    text = image(*x.shape) + layer("ArgMax", "place", "data", "argmax_param { axis: 1 }")
-    text += layer("Power", "y", "place", "power_param { scale: 2 shift: 1 }")
-    np.testing.assert_array_equal(result(tmp_path, text, x), 2 * x.argmax(1, keepdims=True) + 1)
-
-
-@pytest.mark.parametrize(
-    ("operation", "function"),
-    [
-        ("SUM", np.sum),
-        ("MEAN", np.mean),
-        ("ASUM", lambda x, axes: np.abs(x).sum(axes)),
-        ("SUMSQ", lambda x, axes: (x**2).sum(axes)),
-    ],
-)
-@pytest.mark.parametrize("axis", [2, 3])
-def test_reductions(tmp_path: Path, operation: str, function: Any, axis: int) -> None:
-    x = random(*X)
-    found = one(
-        tmp_path, "Reduction", f"reduction_param {{ operation: {operation} axis: {axis} coeff: 0.5 }}", x
-    )
-    np.testing.assert_allclose(found, 0.5 * function(x, tuple(range(axis, 4))), rtol=1e-4, atol=1e-5)
-
-
-# ---- Axes and sizes ----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("axis", [1, 2, 3])
-def test_tiles(tmp_path: Path, axis: int) -> None:
-    x = random(*X)
-    expected = np.concatenate([x] * 3, axis)
-    np.testing.assert_array_equal(
-        one(tmp_path, "Tile", f"tile_param {{ axis: {axis} tiles: 3 }}", x), expected
-    )
-
-
-def corners(x: Any, height: int, width: int) -> Any:
-    """Return bilinear samples at equal distances. The first and the last one are those of the image."""
-    for axis, count in ((2, height), (3, width)):
-        places = np.linspace(0, x.shape[axis] - 1, count)
-        first = np.minimum(places.astype(int), max(x.shape[axis] - 2, 0))
-        share = (places - first).reshape([-1 if one == axis else 1 for one in range(4)])
-        second = np.minimum(first + 1, x.shape[axis] - 1)
-        x = np.take(x, first, axis) * (1 - share) + np.take(x, second, axis) * share
-    return x
-
-
-@pytest.mark.parametrize(
-    ("settings", "size"),
-    [
-        ("height: 7 width: 9", (7, 9)),
-        ("height: 2 width: 3", (2, 3)),
-        ("zoom_factor: 2", (7, 9)),
-        ("shrink_factor: 2", (2, 3)),
-        ("shrink_factor: 2 zoom_factor: 3", (4, 7)),
-    ],
-)
-def test_interpolation(tmp_path: Path, settings: str, size: tuple[int, int]) -> None:
-    x = random(*X)
-    found = one(tmp_path, "Interp", f"interp_param {{ {settings} }}", x)
-    np.testing.assert_allclose(found, corners(x, *size), rtol=1e-4, atol=1e-5)
-
-
-def test_enlargement(tmp_path: Path) -> None:
-    x = random(*X)
-    found = one(tmp_path, "Upsample", "upsample_param { scale: 3 }", x)
-    np.testing.assert_array_equal(found, x.repeat(3, 2).repeat(3, 3))
-
-
-@pytest.mark.parametrize(
-    ("settings", "shape"),
-    [
-        ("axis: 2", (2, 6, 20)),
-        ("axis: 1 end_axis: 2", (2, 24, 5)),
-        ("axis: -2 end_axis: -1", (2, 6, 20)),
-        ("", (2, 120)),
-    ],
-)
-def test_flattening(tmp_path: Path, settings: str, shape: tuple[int, ...]) -> None:
-    x = random(*X)
-    np.testing.assert_array_equal(
-        one(tmp_path, "Flatten", f"flatten_param {{ {settings} }}", x), x.reshape(shape)
-    )
-
-
-@pytest.mark.parametrize(
-    ("settings", "shape"),
-    [
-        ("shape { dim: 0 dim: 3 dim: -1 dim: 5 }", (2, 3, 8, 5)),
-        ("axis: 1 num_axes: 1 shape { dim: 2 dim: 3 }", (2, 2, 3, 4, 5)),
-        ("axis: 2 shape { dim: -1 }", (2, 6, 20)),
-        ("axis: -2 num_axes: 1 shape { dim: 5 }", X),
-    ],
-)
-def test_reshapes(tmp_path: Path, settings: str, shape: tuple[int, ...]) -> None:
-    x = random(*X)
-    found = one(tmp_path, "Reshape", f"reshape_param {{ {settings} }}", x)
-    expected = x.reshape(shape)
-    np.testing.assert_array_equal(found, expected)
 
 
 # ---- Errors ------------------------------------------------------------------------------------------------

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from converters.coreml.test_coreml_layers import _bilinear, _corners, _from_edge, _half_pixel
-from converters.coreml.test_coreml_programs import Case, _centred, _compare, _computed, made_of
+from converters.coreml.test_coreml_programs import Case, compare, made_of, run_program
+from converters.operator_cases import bilinear, centred, corners, from_edge, half_pixel
 from numpy.lib.stride_tricks import sliding_window_view
 from reference.convolution import channels_first
 
@@ -170,12 +170,12 @@ def _resize(draw: Draw) -> Case:
     shape = (1, *(int(extent) for extent in draw.integers(2, 8, 3)))
     height, width = (int(extent) for extent in draw.integers(2, 15, 2))
     mode, place = (
-        ("DEFAULT", _from_edge),
-        ("STRICT_ALIGN_CORNERS", _corners),
-        ("UNALIGN_CORNERS", _half_pixel),
+        ("DEFAULT", from_edge),
+        ("STRICT_ALIGN_CORNERS", corners),
+        ("UNALIGN_CORNERS", half_pixel),
     )[draw.integers(3)]
     operands = {"target_size_height": height, "target_size_width": width, "sampling_mode": mode}
-    return Case("resize_bilinear", operands, lambda x: _bilinear(x, height, width, place), (shape,))
+    return Case("resize_bilinear", operands, lambda x: bilinear(x, height, width, place), (shape,))
 
 
 def _norm(draw: Draw) -> Case:
@@ -188,7 +188,7 @@ def _norm(draw: Draw) -> Case:
         ("layer_norm", (1,), {"axes": [1]}),
     )[draw.integers(2)]
     operands = {"gamma": gamma, "beta": beta, "epsilon": epsilon, **more}
-    return Case(kind, operands, lambda x: _centred(x, axes, epsilon) * scale + offset, (shape,))
+    return Case(kind, operands, lambda x: centred(x, axes, epsilon) * scale + offset, (shape,))
 
 
 FAMILIES: dict[str, Callable[[Draw], Case]] = {
@@ -211,4 +211,4 @@ FEW, MANY = 2, 60
 @pytest.mark.parametrize("family", FAMILIES)
 def test_drawn_operations(family: str, seed: int, tmp_path: Path) -> None:
     program, inputs, expected = made_of(FAMILIES[family](np.random.default_rng(seed)))
-    _compare(_computed(program, inputs, tmp_path), expected)
+    compare(run_program(program, inputs, tmp_path), expected)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from converters.coreml.test_coreml_layers import Case, compare_layer
-from converters.coreml.test_coreml_programs import _compare, _computed, _inputs
+from converters.coreml.test_coreml_programs import compare, random_inputs, run_program
 from converters.coreml_writer import Program, add, array, model, numbers, one_layer, saved, settings
 from numpy.typing import NDArray
 
@@ -136,7 +136,7 @@ def _found(message: Any, inputs: Sequence[Array], folder: Path) -> Array:
 
 @pytest.mark.parametrize("kind", sorted({*_WITH_CONSTANTS, "gather", "gatherAlongAxis"}))
 def test_layers_with_constant_positions(kind: str, tmp_path: Path) -> None:
-    x, new = _inputs((_IMAGE, (1, 2, 5, 6)))
+    x, new = random_inputs((_IMAGE, (1, 2, 5, 6)))
     places = np.array([3, 1])
     channels = np.broadcast_to(places.reshape(1, 2, 1, 1), new.shape)
     pairs = np.stack(np.broadcast_arrays(0, places), -1)[None]
@@ -252,7 +252,7 @@ OPERATION_CASES: dict[str, tuple[str, dict[str, Any], Callable[..., Any], Sequen
 @pytest.mark.parametrize("name", OPERATION_CASES)
 def test_operations(name: str, tmp_path: Path) -> None:
     kind, operands, compute, shapes = OPERATION_CASES[name]
-    inputs = _inputs(shapes, positive=True)
+    inputs = random_inputs(shapes, positive=True)
     expected = compute(*(x.astype(np.float64) for x in inputs))
     makes = [f"y{place}" for place in range(len(expected))] if isinstance(expected, list) else ["y"]
     program = Program({f"x{place}": shape for place, shape in enumerate(shapes)})
@@ -260,14 +260,14 @@ def test_operations(name: str, tmp_path: Path) -> None:
     others = {"updates": "%x1"} if kind.startswith("scatter") else {}
     program.add(kind, " ".join(makes), **{first: "%x0"}, **others, **operands)
     program.block.outputs[:] = makes
-    _compare(_computed(program, inputs, tmp_path), expected)
+    compare(run_program(program, inputs, tmp_path), expected)
 
 
 def test_topk_without_indices(tmp_path: Path) -> None:
     program = Program({"x0": _IMAGE})
     program.add("topk", x="%x0", k=2, axis=1, return_indices=False)
-    (x,) = _inputs((_IMAGE,))
-    _compare(_computed(program, [x], tmp_path), _top(x, 1, 2, largest=True)[0])
+    (x,) = random_inputs((_IMAGE,))
+    compare(run_program(program, [x], tmp_path), _top(x, 1, 2, largest=True)[0])
 
 
 def test_positions_that_the_program_computes(tmp_path: Path) -> None:
@@ -278,11 +278,11 @@ def test_positions_that_the_program_computes(tmp_path: Path) -> None:
     program.add("one_hot", "hot", indices="%x1", one_hot_vector_size=7)
     program.add("gather", "words", x=_TABLE.T, indices="%x1", axis=0)
     program.block.outputs[:] = ["best", "again", "hot", "words"]
-    (x,) = _inputs((_IMAGE,))
+    (x,) = random_inputs((_IMAGE,))
     words = np.array([[6, 0, 3, 3, 1]], np.float32)
     best = _top(x, 1, 2, largest=True)[0]
     hot = np.eye(7)[words.astype(int)]
-    _compare(_computed(program, [x, words], tmp_path), [best, best, hot, _rows(words)])
+    compare(run_program(program, [x, words], tmp_path), [best, best, hot, _rows(words)])
 
 
 def test_the_best_place_is_a_whole_number(tmp_path: Path) -> None:
@@ -293,5 +293,5 @@ def test_the_best_place_is_a_whole_number(tmp_path: Path) -> None:
     program.add("add", "later", x="%best", y=np.int32(7))
     program.add("select", "places", cond="%counted", a="%best", b="%later")
     program.add("gather", x=_TABLE.T, indices="%places", axis=0)
-    (x,) = _inputs((_IMAGE,))
-    _compare(_computed(program, [x], tmp_path), _TABLE.T[x.argmax(1)])
+    (x,) = random_inputs((_IMAGE,))
+    compare(run_program(program, [x], tmp_path), _TABLE.T[x.argmax(1)])

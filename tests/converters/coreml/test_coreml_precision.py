@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from converters.coreml.test_coreml_layers import _last, _sigmoid, _softmax
-from converters.coreml.test_coreml_programs import TABLE, Case, _inputs
+from converters.coreml.test_coreml_layers import last
+from converters.coreml.test_coreml_programs import TABLE, Case, random_inputs
 from converters.coreml_writer import Program
+from converters.operator_cases import sigmoid, softmax
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -41,7 +42,7 @@ def _network(program: Program, folder: Path) -> Any:
 
 
 def _run(network: Any, inputs: list[Array]) -> list[Array]:
-    given = [_last(x) for x in inputs]
+    given = [last(x) for x in inputs]
     session = network.compile(device="cpu", precision="float16").session()
     found = session.run(given[0] if len(given) == 1 else given)
     return [found] if isinstance(found, np.ndarray) else list(found.values())
@@ -75,11 +76,11 @@ def test_operations_of_float32_round_nothing(name: str, tmp_path: Path) -> None:
     """In a program of float16, an operation between casts to float32 has the accuracy of float32."""
     case = TABLE[name]
     program, _ = _made(case, "fp32")
-    inputs = [_in_halves(x).astype(np.float32) for x in _inputs(case.shapes, positive=case.positive)]
+    inputs = [_in_halves(x).astype(np.float32) for x in random_inputs(case.shapes, positive=case.positive)]
     expected = case.expected(*(x.astype(np.float64) for x in inputs))
     found = _run(_network(program, tmp_path), inputs)
     for one, wanted in zip(found, expected if isinstance(expected, list) else [expected], strict=True):
-        wanted = _last(np.asarray(wanted, np.float64)).reshape(one.shape)
+        wanted = last(np.asarray(wanted, np.float64)).reshape(one.shape)
         np.testing.assert_allclose(one, wanted, rtol=2e-5, atol=2e-5)
 
 
@@ -88,11 +89,11 @@ def test_operations_of_float16_round_once(name: str, tmp_path: Path) -> None:
     """The result has the type of the file, and the error of rounding the operands' product once."""
     case = TABLE[name]
     program, _ = _made(case, "fp16")
-    inputs = [_in_halves(x).astype(np.float32) for x in _inputs(case.shapes, positive=case.positive)]
+    inputs = [_in_halves(x).astype(np.float32) for x in random_inputs(case.shapes, positive=case.positive)]
     plain = case.expected(*(x.astype(np.float64) for x in inputs))
     found = _run(_network(program, tmp_path), inputs)
     for one, wanted in zip(found, plain if isinstance(plain, list) else [plain], strict=True):
-        wanted = _last(np.asarray(wanted, np.float64)).reshape(one.shape)
+        wanted = last(np.asarray(wanted, np.float64)).reshape(one.shape)
         assert np.array_equal(one, _in_halves(one))
         assert np.abs(one - wanted).max() <= ERRORS * HALF * np.abs(wanted).max()
 
@@ -138,8 +139,8 @@ STEPS = {
     "leaky_relu": Step({"alpha": np.float16(0.25)}, lambda x: np.where(x < 0, 0.25 * x, x), 1.0),
     "mul": Step({"y": _FACTORS}, lambda x: x * _FACTORS.astype(np.float64), 1.5),
     "relu": Step({}, lambda x: np.maximum(x, 0.0), 1.0),
-    "sigmoid": Step({}, _sigmoid, 0.25),
-    "softmax": Step({"axis": 1}, lambda x: _softmax(x, 1), 1.0),
+    "sigmoid": Step({}, sigmoid, 0.25),
+    "softmax": Step({"axis": 1}, lambda x: softmax(x, 1), 1.0),
     "tanh": Step({}, np.tanh, 1.0),
 }
 
@@ -194,7 +195,7 @@ def test_programs_of_both_types(
     expected, slack = _emulated(steps, x)
     network = _network(_chain(steps), tmp_path_factory.mktemp("program"))
     (found,) = _run(network, [x.astype(np.float32)])
-    assert np.abs(found - _last(expected)).max() <= slack
+    assert np.abs(found - last(expected)).max() <= slack
     if steps[-1][1] == "fp16":
         assert np.array_equal(found, _in_halves(found))
 
@@ -214,7 +215,7 @@ def test_casts_between_the_types_round(steps: list[tuple[str, str]], tmp_path: P
     expected, slack = _emulated(steps, x)
     (found,) = _run(_network(_chain(steps), tmp_path), [x.astype(np.float32)])
     assert np.array_equal(found, _in_halves(found))
-    assert np.abs(found - _last(expected)).max() <= slack
+    assert np.abs(found - last(expected)).max() <= slack
 
 
 def test_a_program_of_one_type_keeps_no_layer(tmp_path: Path) -> None:
@@ -228,8 +229,8 @@ def test_types_change_no_result_in_float32(tmp_path: Path) -> None:
     steps = [("conv", "fp16"), ("tanh", "fp32"), ("mul", "fp16"), ("softmax", "fp32")]
     network = _network(_chain(steps), tmp_path)
     x = np.random.default_rng(1).normal(0.0, 1.0, SHAPE).astype(np.float32)
-    found = network.compile(device="cpu").session().run(_last(x))
+    found = network.compile(device="cpu").session().run(last(x))
     expected = x.astype(np.float64)
     for name, _ in steps:
         expected = STEPS[name].meaning(expected)
-    np.testing.assert_allclose(found, _last(expected), rtol=2e-5, atol=2e-5)
+    np.testing.assert_allclose(found, last(expected), rtol=2e-5, atol=2e-5)

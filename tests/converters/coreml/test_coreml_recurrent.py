@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from converters.coreml.test_coreml_programs import _compare, _computed
+from converters.coreml.test_coreml_programs import compare, run_program
 from converters.coreml_writer import Fill, Program, add, array, model, numbers, saved
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -183,7 +183,7 @@ def test_programs(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory)
     expected += [np.concatenate([own[place] for own in states], -1) for place in range(len(makes) - 1)]
     inputs_given = [x, *(given_states if with_states else [])]
     folder = tmp_path_factory.mktemp("program")
-    _compare(_computed(program, inputs_given, folder), expected)
+    compare(run_program(program, inputs_given, folder), expected)
 
 
 @pytest.mark.parametrize(
@@ -350,7 +350,7 @@ def test_neural_networks(data: st.DataObject, tmp_path_factory: pytest.TempPathF
     path = saved(message, tmp_path_factory.mktemp("network") / "one.mlmodel")
     session = converters.read_network([path]).compile(device="cpu").session()
     found = session.run([x, *states] if with_states else x)
-    _compare(list(found.values()), expected)
+    compare(list(found.values()), expected)
 
 
 @pytest.mark.parametrize("layer", sorted(_LAYERS))
@@ -377,7 +377,7 @@ def test_one_step_of_old_files(layer: str, tmp_path: Path) -> None:
     _, last, made = _both(kind, x[None], weights, functions, list(states))
     network = converters.read_network([saved(message, tmp_path / "one.mlmodel")])
     found = network.compile(device="cpu").session().run([x, *states])
-    _compare(list(found.values()), [last, *(one for own in made for one in own)])
+    compare(list(found.values()), [last, *(one for own in made for one in own)])
 
 
 _PLAIN = ["sigmoid", "tanh", "tanh"]
