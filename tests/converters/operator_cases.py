@@ -121,7 +121,7 @@ def padded(x: Array, *amounts: int, mode: Any = "constant", **more: Any) -> Arra
 
 def windows(x: Array, kernel: int, stride: int, reduce: Callable[..., Array]) -> Array:
     """Reduce each window. `reduce` gets arrays whose last two axes are windows, and these axes."""
-    found = np.lib.stride_tricks.sliding_window_view(x, (kernel, kernel), (2, 3))
+    found: Any = np.lib.stride_tricks.sliding_window_view(x, (kernel, kernel), (2, 3))  # type: ignore[call-overload]
     return reduce(found[:, :, ::stride, ::stride], (-2, -1))
 
 
