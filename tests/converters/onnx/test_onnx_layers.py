@@ -83,23 +83,6 @@ def test_transposed_convolutions_have_three_ways_to_say_their_size(extra: dict[s
     assert_like_onnxruntime(made)
 
 
-def test_rows_are_images_of_height_one() -> None:
-    made = model(
-        [
-            node("Conv", ["x", "w", "b"], "c", pads=[1, 1], strides=[2]),
-            node("Relu", ["c"], "r"),
-            node("MaxPool", ["r"], "p", kernel_shape=[2]),
-            node("GlobalAveragePool", ["p"], "y"),
-        ],
-        {"x": [1, 4, 20]},
-        {"w": weights(8, 4, 3), "b": weights(8)},
-    )
-    network = read(made)
-    feeds = random_inputs(made)
-    ours = run_here(network, [feeds["x"]])
-    np.testing.assert_allclose(ours[0].reshape(8), run_there(made, feeds)[0].reshape(8), rtol=1e-5)
-
-
 @pytest.mark.parametrize(
     "attributes",
     [
@@ -118,39 +101,6 @@ def test_poolings(kind: str, attributes: dict[str, Any]) -> None:
     assert operations(assert_like_onnxruntime(made)) == ["pooling"]
 
 
-UNARY: dict[str, dict[str, Any]] = {
-    "Abs": {},
-    "Elu": {"alpha": 0.7},
-    "Exp": {},
-    "Gelu": {},
-    "HardSigmoid": {"alpha": 0.3, "beta": 0.4},
-    "HardSwish": {},
-    "LeakyRelu": {"alpha": 0.2},
-    "Mish": {},
-    "Neg": {},
-    "Reciprocal": {},
-    "Relu": {},
-    "Selu": {},
-    "Sigmoid": {},
-    "Softplus": {},
-    "Softsign": {},
-    "Tanh": {},
-}
-
-
-@pytest.mark.parametrize("kind", UNARY)
-def test_functions_of_each_element(kind: str) -> None:
-    made = model([node(kind, ["x"], **UNARY[kind])], {"x": ["n", 3, 4, 5]}, opset=20)
-    network = assert_like_onnxruntime(made)
-    assert "reshape" not in operations(network)
-
-
-@pytest.mark.parametrize("kind", ["Sqrt", "Log"])
-def test_functions_of_positive_numbers(kind: str) -> None:
-    made = model([node("Abs", ["x"], "a"), node(kind, ["a"])], {"x": ["n", 3, 4, 5]})
-    assert_like_onnxruntime(made)
-
-
 @pytest.mark.parametrize("limits", [(0.0, 6.0), (-1.0, 1.0), (None, 0.5), (-0.5, None), (0.0, None)], ids=str)
 @pytest.mark.parametrize("opset", [7, 17])
 def test_limits(limits: tuple[float | None, float | None], opset: int) -> None:
@@ -165,11 +115,6 @@ def test_limits(limits: tuple[float | None, float | None], opset: int) -> None:
             {name: np.float32(value) for name, value in named.items()},
         )
     assert_like_onnxruntime(made)
-
-
-def test_slopes_of_each_channel() -> None:
-    made = model([node("PRelu", ["x", "s"])], IMAGE, {"s": weights(6, 1, 1)})
-    assert operations(assert_like_onnxruntime(made)) == ["neuron"]
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (6, 1, 1), (1, 6, 1, 1), (8,), (9, 1), (6, 9, 8)], ids=str)
@@ -190,19 +135,6 @@ def test_arithmetic_of_two_tensors(kind: str, other: tuple[int, ...]) -> None:
     assert operations(assert_like_onnxruntime(made)) == [
         {"Add": "add", "Sub": "subtract", "Mul": "multiply", "Div": "divide"}[kind]
     ]
-
-
-def test_both_operands_may_be_repeated() -> None:
-    made = model([node("Mul", ["x", "z"])], {"x": ["n", 6, 1, 1], "z": ["n", 1, 9, 8]})
-    assert_like_onnxruntime(made)
-
-
-def test_the_smaller_and_the_power_of_two_tensors() -> None:
-    for kind, layer in (("Min", "minimum"), ("Pow", "power")):
-        made = model(
-            [node("Exp", ["x"], "e"), node(kind, ["e", "z"])], {"x": ["n", 6, 9, 8], "z": ["n", 6, 1, 1]}
-        )
-        assert operations(assert_like_onnxruntime(made)) == ["neuron", layer]
 
 
 @pytest.mark.parametrize("kind", ["Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"])
@@ -237,12 +169,6 @@ def test_choices_by_and_of_constants(shape: tuple[int, ...]) -> None:
         {"x": [2, 6, 9, 8]},
         {"k": constant, "one": np.float32(1.0)},
     )
-    assert_like_onnxruntime(made)
-
-
-@pytest.mark.parametrize("order", [1, 2])
-def test_vectors_of_length_one(order: int) -> None:
-    made = model([node("LpNormalization", ["x"], axis=1, p=order)], IMAGE)
     assert_like_onnxruntime(made)
 
 
@@ -313,13 +239,6 @@ def test_a_tensor_and_its_transposition_are_joined() -> None:
         {"x": ["n", 5, 5]},
     )
     assert_like_onnxruntime(made)
-
-
-def test_powers_maxima_and_minima_with_a_number() -> None:
-    for kind, number in (("Pow", 2.0), ("Pow", 3.0), ("Max", 0.25), ("Min", -0.5)):
-        assert_like_onnxruntime(
-            model([node(kind, ["x", "c"])], {"x": ["n", 3, 4, 5]}, {"c": np.float32(number)})
-        )
 
 
 @pytest.mark.parametrize(

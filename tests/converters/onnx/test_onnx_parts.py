@@ -23,16 +23,6 @@ from mpscnn.errors import UnsupportedError
 
 
 @pytest.mark.parametrize("axis", [1, 2, 3])
-def test_parts_of_every_axis(axis: int) -> None:
-    made = model(
-        [node("Slice", ["x", "starts", "ends", "axes", "steps"])],
-        {"x": ["n", 6, 9, 8]},
-        {"starts": np.array([1]), "ends": np.array([-1]), "axes": np.array([axis]), "steps": np.array([2])},
-    )
-    assert_like_onnxruntime(made)
-
-
-@pytest.mark.parametrize("axis", [1, 2, 3])
 @pytest.mark.parametrize("positions", [[0, 0, 1, 2, 4, 4], [3], [4, 3, 2], [1, 3], [-1, 0]], ids=str)
 def test_positions_of_every_axis(axis: int, positions: list[int]) -> None:
     made = model([node("Gather", ["x", "p"], axis=axis)], {"x": ["n", 5, 6, 7]}, {"p": np.array(positions)})
@@ -57,17 +47,6 @@ def test_positions_in_a_table_become_axes() -> None:
     assert operations(assert_like_onnxruntime(made)).count("gather") == 1
     vector = model([node("Gather", ["x", "i"], axis=-1)], {"x": ["n", 6]}, {"i": table})
     assert operations(assert_like_onnxruntime(vector)) == ["reshape", "gather", "reshape"]
-
-
-@pytest.mark.parametrize("repeats", [(1, 1, 1, 3), (1, 2, 3, 1), (1, 1, 2, 2)], ids=str)
-@pytest.mark.parametrize("pooled", [False, True])
-def test_tensors_are_repeated(repeats: tuple[int, ...], pooled: bool) -> None:
-    before = [node("GlobalMaxPool", ["x"], "p")] if pooled else []
-    made = model([*before, node("Tile", ["p" if pooled else "x", "r"])], IMAGE, {"r": np.array(repeats)})
-    assert_like_onnxruntime(made)
-    if pooled:
-        expanded = np.array([1, 6, *repeats[2:]])
-        assert_like_onnxruntime(model([*before, node("Expand", ["p", "r"])], IMAGE, {"r": expanded}))
 
 
 #: Operators on x (1, 3, 4) and its matrix m (3, 4). Their axis 0 is a batch of 1, or has such a batch in it.
@@ -161,11 +140,6 @@ def test_constants_of_many_numbers(kind: str, shape: tuple[int, ...]) -> None:
         assert_like_onnxruntime(model([*before, *whole], IMAGE, {"k": weights(*shape)}))
 
 
-@pytest.mark.parametrize("shape", [(8,), (6, 9, 8), (9, 1)], ids=str)
-def test_slopes_of_other_axes(shape: tuple[int, ...]) -> None:
-    assert_like_onnxruntime(model([node("PRelu", ["x", "s"])], IMAGE, {"s": weights(*shape)}))
-
-
 def test_a_product_with_a_constant_first() -> None:
     made = model([node("MatMul", ["w", "x"])], {"x": ["n", 5, 4]}, {"w": weights(3, 5)})
     assert operations(assert_like_onnxruntime(made)).count("matrix_product") == 1
@@ -225,47 +199,9 @@ def test_normalization_by_statistics_of_the_batch() -> None:
     np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("axis", [1, 2, -1])
-def test_splits_and_joins_along_every_axis(axis: int) -> None:
-    made = model(
-        [
-            node("Split", ["x", "parts"], ["a", "b"], axis=axis),
-            node("Concat", ["b", "a"], axis=axis),
-        ],
-        {"x": ["n", 6, 7, 8]},
-        {"parts": np.array([2, {1: 4, 2: 5, -1: 6}[axis]])},
-    )
-    assert_like_onnxruntime(made)
-
-
-@pytest.mark.parametrize(
-    "kind", ["ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceL2", "ReduceLogSumExp"]
-)
-@pytest.mark.parametrize("axes", [[2, 3], [1], [3], [1, 2, 3], [1, 3]], ids=str)
-@pytest.mark.parametrize("keep", [0, 1])
-def test_reductions(kind: str, axes: list[int], keep: int) -> None:
-    if kind == "ReduceSum":
-        made = model([node(kind, ["x", "a"], keepdims=keep)], {"x": ["n", 6, 9, 8]}, {"a": np.array(axes)})
-    else:
-        made = model([node(kind, ["x"], axes=axes, keepdims=keep)], {"x": ["n", 6, 9, 8]})
-    assert_like_onnxruntime(made)
-
-
 def test_the_logarithm_of_a_sum_of_exponentials_of_large_numbers() -> None:
     nodes = [node("Mul", ["x", "factor"], "m"), node("ReduceLogSumExp", ["m"], axes=[1])]
     assert_like_onnxruntime(model(nodes, IMAGE, {"factor": np.float32(100)}))
-
-
-@pytest.mark.parametrize("operands", [["x"], ["x", "x"], ["x", "number"], ["row", "x", "number"]], ids=len)
-def test_means_of_tensors(operands: list[str]) -> None:
-    constants = {"number": np.float32(0.5), "row": weights(8)}
-    assert_like_onnxruntime(model([node("Mean", operands)], IMAGE, constants))
-
-
-@pytest.mark.parametrize("mode", ["constant", "reflect", "edge"])
-def test_borders(mode: str) -> None:
-    made = model([node("Pad", ["x", "p"], mode=mode)], IMAGE, {"p": np.array([0, 0, 1, 2, 0, 0, 0, 3])})
-    assert operations(assert_like_onnxruntime(made)) == ["padding"]
 
 
 def test_a_border_of_zeros_belongs_to_the_convolution() -> None:
@@ -275,28 +211,6 @@ def test_a_border_of_zeros_belongs_to_the_convolution() -> None:
         {"p": np.array([0, 0, 0, 1, 0, 0, 2, 1]), "w": weights(4, 6, 3, 3)},
     )
     assert operations(assert_like_onnxruntime(made)) == ["convolution"]
-
-
-@pytest.mark.parametrize(
-    "attributes",
-    [
-        {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"},
-        {"mode": "linear", "coordinate_transformation_mode": "half_pixel"},
-        {"mode": "linear", "coordinate_transformation_mode": "pytorch_half_pixel"},
-        {"mode": "linear", "coordinate_transformation_mode": "align_corners"},
-        {"mode": "linear", "coordinate_transformation_mode": "asymmetric"},
-    ],
-    ids=str,
-)
-@pytest.mark.parametrize("by", ["scales", "sizes"])
-def test_resizes(attributes: dict[str, Any], by: str) -> None:
-    constants = {
-        "scales": np.array([1, 1, 2, 3], np.float32),
-        "sizes": np.array([2, 3, 10, 12]),
-    }
-    inputs = ["x", "", "scales"] if by == "scales" else ["x", "", "", "sizes"]
-    made = model([node("Resize", inputs, **attributes)], {"x": [2, 3, 5, 4]}, {by: constants[by]})
-    assert_like_onnxruntime(made)
 
 
 @pytest.mark.parametrize("size", [(10, 12), (7, 9), (3, 2), (1, 1)], ids=str)
@@ -314,45 +228,6 @@ def test_nearest_pixels(coordinates: str, rounding: str, size: tuple[int, int]) 
     assert_like_onnxruntime(made)
 
 
-def test_blocks_of_pixels_become_channels() -> None:
-    made = model(
-        [node("SpaceToDepth", ["x"], "d", blocksize=2), node("Conv", ["d", "w"])],
-        {"x": ["n", 3, 64, 96]},
-        {"w": weights(4, 12, 3, 3)},
-    )
-    assert_like_onnxruntime(made)
-
-
-@pytest.mark.parametrize("mode", ["DCR", "CRD"])
-def test_channels_become_pixels(mode: str) -> None:
-    made = model([node("DepthToSpace", ["x"], blocksize=2, mode=mode)], {"x": ["n", 12, 3, 5]})
-    assert_like_onnxruntime(made)
-
-
-def test_normalizations() -> None:
-    channels = {name: weights(6, seed=place) for place, name in enumerate("gbm")} | {
-        "v": weights(6) ** 2 + 0.5
-    }
-    assert_like_onnxruntime(model([node("BatchNormalization", ["x", *"gbmv"])], IMAGE, channels))
-    assert_like_onnxruntime(
-        model([node("InstanceNormalization", ["x", "g", "b"])], IMAGE, channels), tolerance=1e-4
-    )
-    assert_like_onnxruntime(model([node("LRN", ["x"], size=3, alpha=0.1)], IMAGE))
-    assert_like_onnxruntime(model([node("LogSoftmax", ["x"], axis=1)], IMAGE))
-    assert_like_onnxruntime(model([node("Softmax", ["x"], axis=1)], IMAGE))
-
-
-@pytest.mark.parametrize("axis", [-1, 2])
-def test_layer_normalization(axis: int) -> None:
-    shape = (8,) if axis == -1 else (9, 8)
-    made = model(
-        [node("LayerNormalization", ["x", "s", "b"], axis=axis, epsilon=0.01)],
-        {"x": ["n", 6, 9, 8]},
-        {"s": weights(*shape), "b": weights(*shape, seed=9)},
-    )
-    assert_like_onnxruntime(made, size=(9, 8))
-
-
 def test_layer_normalization_of_channels_moves_nothing() -> None:
     made = model(
         [
@@ -365,11 +240,6 @@ def test_layer_normalization_of_channels_moves_nothing() -> None:
     )
     kinds = operations(assert_like_onnxruntime(made))
     assert not {"convolution", "reshape", "concatenation"} & set(kinds)
-
-
-def test_the_largest_channel() -> None:
-    made = model([node("ArgMax", ["x"], axis=1, keepdims=0)], {"x": ["n", 6, 9, 8]})
-    assert_like_onnxruntime(made)
 
 
 @pytest.mark.parametrize("mode", ["nearest", "linear"])

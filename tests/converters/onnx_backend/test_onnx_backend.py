@@ -16,7 +16,8 @@ SCRIPT: dict[str, Any] = runpy.run_path(
     str(DOCS / "generate" / "onnx_backend_page.py"), run_name="onnx_backend_page"
 )
 PAGE = (DOCS / "onnx_backend_cases.md").read_text("utf-8")
-SLOW = ("operators", "real networks with light weights")
+#: Marks of the categories that take longer than a second.
+SLOW = {"operators": pytest.mark.ci, "real networks with light weights": pytest.mark.full}
 
 
 def section_of(category: str) -> str:
@@ -28,7 +29,7 @@ def section_of(category: str) -> str:
 
 @pytest.mark.parametrize(
     "category",
-    [pytest.param(name, marks=pytest.mark.full if name in SLOW else ()) for name in SCRIPT["CATEGORIES"]],
+    [pytest.param(name, marks=SLOW.get(name, ())) for name in SCRIPT["CATEGORIES"]],
 )
 def test_no_case_is_wrong_and_the_page_names_all(category: str) -> None:
     results = SCRIPT["results_of"](category)
