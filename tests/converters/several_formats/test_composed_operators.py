@@ -19,6 +19,7 @@ from converters.caffe_writer import layer as caffe_layer
 from converters.caffe_writer import write as write_caffe
 from converters.keras_writer import functional, image, layer, write_h5
 from converters.onnx_files import model, node
+from converters.operator_cases import CaffeLayer, forms
 from converters.tflite.test_tflite_layers import one as tflite
 from numpy.typing import NDArray
 from reference.neuron import neuron
@@ -195,108 +196,47 @@ def centre(axis: int) -> list[Any]:
     return [node("ReduceMean", ["x"], "mean", axes=[axis]), node("Sub", ["x", "mean"], "d")]
 
 
+# fmt: off
 ONNX = [
     of_onnx("LpNormalization 2", [node("LpNormalization", ["x"], axis=-1)], over_norm(averages=False)),
-    of_onnx(
-        "LpNormalization 1",
-        [node("LpNormalization", ["x"], axis=-1, p=1)],
-        over_norm(averages=False, order=1),
-    ),
-    of_onnx(
-        "LpNormalization of channels",
-        [node("LpNormalization", ["x"], axis=1)],
-        over_norm(1, averages=False),
-        shape=NCHW,
-    ),
-    of_onnx(
-        "LpNormalization of rows",
-        [node("LpNormalization", ["x"], axis=2)],
-        over_norm(2, averages=False),
-        shape=NCHW,
-    ),
-    of_onnx(
-        "RMSNormalization",
-        [node("RMSNormalization", ["x", "g"], axis=-1, epsilon=1e-12)],
-        over_norm(inside=1e-12),
-        {"g": np.ones(24)},
-        opset=23,
-    ),
-    of_onnx(
-        "LayerNormalization",
-        [node("LayerNormalization", ["x", "g"], axis=-1, epsilon=1e-12)],
-        over_norm(centred=True, inside=1e-12),
-        {"g": np.ones(24)},
-    ),
-    of_onnx(
-        "InstanceNormalization",
-        [node("InstanceNormalization", ["x", "g", "b"], epsilon=1e-12)],
-        over_norm((2, 3), centred=True, inside=1e-12),
-        {"g": np.ones(6), "b": np.zeros(6)},
-        shape=NCHW,
-    ),
+    of_onnx("LpNormalization 1", [node("LpNormalization", ["x"], axis=-1, p=1)], over_norm(averages=False, order=1)),
+    of_onnx("LpNormalization of channels", [node("LpNormalization", ["x"], axis=1)], over_norm(1, averages=False),
+        shape=NCHW),
+    of_onnx("LpNormalization of rows", [node("LpNormalization", ["x"], axis=2)], over_norm(2, averages=False),
+        shape=NCHW),
+    of_onnx("RMSNormalization", [node("RMSNormalization", ["x", "g"], axis=-1, epsilon=1e-12)],
+        over_norm(inside=1e-12), {"g": np.ones(24)}, opset=23),
+    of_onnx("LayerNormalization", [node("LayerNormalization", ["x", "g"], axis=-1, epsilon=1e-12)],
+        over_norm(centred=True, inside=1e-12), {"g": np.ones(24)}),
+    of_onnx("InstanceNormalization", [node("InstanceNormalization", ["x", "g", "b"], epsilon=1e-12)],
+        over_norm((2, 3), centred=True, inside=1e-12), {"g": np.ones(6), "b": np.zeros(6)}, shape=NCHW),
     of_onnx("ReduceL1", [node("ReduceL1", ["x"], axes=[-1])], lambda x: np.abs(x).sum(-1, keepdims=True)),
-    of_onnx(
-        "ReduceL2", [node("ReduceL2", ["x"], axes=[-1])], lambda x: np.sqrt((x * x).sum(-1, keepdims=True))
-    ),
-    of_onnx(
-        "ReduceL2 of images",
-        [node("ReduceL2", ["x"], axes=[2, 3])],
-        lambda x: np.sqrt((x * x).sum((2, 3), keepdims=True)),
-        shape=NCHW,
-    ),
-    of_onnx(
-        "ReduceSumSquare",
-        [node("ReduceSumSquare", ["x"], axes=[-1])],
-        lambda x: (x * x).sum(-1, keepdims=True),
-    ),
-    of_onnx(
-        "ReduceSumSquare, scaled",
-        [node("ReduceSumSquare", ["x"], "s", axes=[1, 2]), node("Sqrt", ["s"])],
-        lambda x: np.sqrt((x * x).sum((1, 2), keepdims=True)),
-    ),
-    of_onnx(
-        "ReduceLogSum",
-        [node("ReduceLogSum", ["x"], axes=[-1])],
-        lambda x: np.log(x.sum(-1, keepdims=True)),
-        positive=True,
-    ),
+    of_onnx("ReduceL2", [node("ReduceL2", ["x"], axes=[-1])], lambda x: np.sqrt((x * x).sum(-1, keepdims=True))),
+    of_onnx("ReduceL2 of images", [node("ReduceL2", ["x"], axes=[2, 3])],
+        lambda x: np.sqrt((x * x).sum((2, 3), keepdims=True)), shape=NCHW),
+    of_onnx("ReduceSumSquare", [node("ReduceSumSquare", ["x"], axes=[-1])], lambda x: (x * x).sum(-1, keepdims=True)),
+    of_onnx("ReduceSumSquare, scaled", [node("ReduceSumSquare", ["x"], "s", axes=[1, 2]), node("Sqrt", ["s"])],
+        lambda x: np.sqrt((x * x).sum((1, 2), keepdims=True))),
+    of_onnx("ReduceLogSum", [node("ReduceLogSum", ["x"], axes=[-1])], lambda x: np.log(x.sum(-1, keepdims=True)),
+        positive=True),
     of_onnx("ReduceLogSumExp", [node("ReduceLogSumExp", ["x"], axes=[-1])], log_sum_exp()),
-    of_onnx(
-        "a mean by a sum",
-        [node("ReduceSum", ["x", "axis"], "s", keepdims=1), node("Mul", ["s", "share"])],
-        lambda x: x.mean((1, 2), keepdims=True),
-        {"axis": np.array([1, 2]), "share": np.array(1 / 120)},
-        positive=True,
-    ),
-    of_onnx(
-        "LRN",
-        [node("LRN", ["x"], size=3, alpha=0.5, beta=0.75, bias=2.0)],
-        lambda x: x / (2.0 + 0.5 / 3 * windows_of_channels(x, 3)) ** 0.75,
-        shape=NCHW,
-    ),
+    of_onnx("a mean by a sum", [node("ReduceSum", ["x", "axis"], "s", keepdims=1), node("Mul", ["s", "share"])],
+        lambda x: x.mean((1, 2), keepdims=True), {"axis": np.array([1, 2]), "share": np.array(1 / 120)},
+        positive=True),
+    of_onnx("LRN", [node("LRN", ["x"], size=3, alpha=0.5, beta=0.75, bias=2.0)],
+        lambda x: x / (2.0 + 0.5 / 3 * windows_of_channels(x, 3)) ** 0.75, shape=NCHW),
     of_onnx("Softplus", [node("Softplus", ["x"])], softplus),
     of_onnx("Mish", [node("Mish", ["x"])], lambda x: x * np.tanh(softplus(x)), opset=18),
     of_onnx("Gelu", [node("Gelu", ["x"])], gelu, opset=20),
-    of_onnx(
-        "Selu",
-        [node("Selu", ["x"])],
-        lambda x: 1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * np.expm1(np.minimum(x, 0))),
-    ),
-    of_onnx(
-        "Celu",
-        [node("Celu", ["x"], alpha=2.0)],
-        lambda x: np.where(x > 0, x, 2 * np.expm1(np.minimum(x, 0) / 2)),
-    ),
+    of_onnx("Selu", [node("Selu", ["x"])],
+        lambda x: 1.0507009873554805 * np.where(x > 0, x, 1.6732632423543772 * np.expm1(np.minimum(x, 0)))),
+    of_onnx("Celu", [node("Celu", ["x"], alpha=2.0)],
+        lambda x: np.where(x > 0, x, 2 * np.expm1(np.minimum(x, 0) / 2))),
     of_onnx("Softsign", [node("Softsign", ["x"])], lambda x: x / (1 + np.abs(x))),
     of_onnx("LogSoftmax", [node("LogSoftmax", ["x"], axis=-1)], lambda x: x - log_sum_exp()(x)),
-    of_onnx(
-        "Attention",
-        [node("Attention", ["x", "x", "x"], q_num_heads=2, kv_num_heads=2)],
-        lambda x: attended(x.reshape(2, 5, 2, 12).transpose(0, 2, 1, 3)).transpose(0, 2, 1, 3),
-        opset=23,
-        magnitudes=(1e-4, 3e2),
-        roundings=3,
-    ),
+    of_onnx("Attention", [node("Attention", ["x", "x", "x"], q_num_heads=2, kv_num_heads=2)],
+        lambda x: attended(x.reshape(2, 5, 2, 12).transpose(0, 2, 1, 3)).transpose(0, 2, 1, 3), opset=23,
+        magnitudes=(1e-4, 3e2), roundings=3),
     # ---- Several nodes for one function ----
     of_onnx(
         "attention by parts",
@@ -335,44 +275,20 @@ ONNX = [
         shape=NCHW,
         roundings=2,
     ),
-    of_onnx(
-        "root mean square by parts",
-        [*root_parts("x", -1, _INSIDE), node("Div", ["x", "r"])],
-        over_norm(inside=1e-12),
-        _NUMBERS,
-    ),
-    of_onnx(
-        "root mean square by parts, channels",
-        [*root_parts("x", 1, _INSIDE), node("Div", ["x", "r"])],
-        over_norm(1, inside=1e-12),
-        _NUMBERS,
-        shape=NCHW,
-    ),
-    of_onnx(
-        "root mean square by parts, tokens",
-        [*root_parts("x", 1, _INSIDE), node("Div", ["x", "r"])],
-        over_norm(1, inside=1e-12),
-        _NUMBERS,
-    ),
-    of_onnx(
-        "root mean square and a reciprocal",
+    of_onnx("root mean square by parts", [*root_parts("x", -1, _INSIDE), node("Div", ["x", "r"])],
+        over_norm(inside=1e-12), _NUMBERS),
+    of_onnx("root mean square by parts, channels", [*root_parts("x", 1, _INSIDE), node("Div", ["x", "r"])],
+        over_norm(1, inside=1e-12), _NUMBERS, shape=NCHW),
+    of_onnx("root mean square by parts, tokens", [*root_parts("x", 1, _INSIDE), node("Div", ["x", "r"])],
+        over_norm(1, inside=1e-12), _NUMBERS),
+    of_onnx("root mean square and a reciprocal",
         [*root_parts("x", -1, _INSIDE), node("Reciprocal", ["r"], "i"), node("Mul", ["i", "x"])],
-        over_norm(inside=1e-12),
-        _NUMBERS,
-    ),
-    of_onnx(
-        "layer normalization by parts",
-        [*centre(-1), *root_parts("d", -1, _INSIDE), node("Div", ["d", "r"])],
-        over_norm(centred=True, inside=1e-12),
-        _NUMBERS,
-    ),
-    of_onnx(
-        "layer normalization by parts, of channels",
+        over_norm(inside=1e-12), _NUMBERS),
+    of_onnx("layer normalization by parts", [*centre(-1), *root_parts("d", -1, _INSIDE), node("Div", ["d", "r"])],
+        over_norm(centred=True, inside=1e-12), _NUMBERS),
+    of_onnx("layer normalization by parts, of channels",
         [*centre(1), *root_parts("d", 1, _OUTSIDE), node("Div", ["d", "r"])],
-        over_norm(1, centred=True, outside=1e-12),
-        _NUMBERS,
-        shape=NCHW,
-    ),
+        over_norm(1, centred=True, outside=1e-12), _NUMBERS, shape=NCHW),
     of_onnx(
         "instance normalization by parts",
         [
@@ -412,25 +328,11 @@ ONNX = [
         shape=NCHW,
         roundings=3,
     ),
-    of_onnx(
-        "a variance by parts and its root",
-        [
-            *centre(-1),
-            node("Mul", ["d", "d"], "s"),
-            node("ReduceMean", ["s"], "v", axes=[-1]),
-            node("Sqrt", ["v"]),
-        ],
-        lambda x: x.std(-1, keepdims=True),
-    ),
-    of_onnx(
-        "a hypotenuse",
-        [
-            node("Mul", ["x", "x"], "a"),
-            node("Add", ["a", "a"], "b"),
-            node("Sqrt", ["b"]),
-        ],
-        lambda x: np.sqrt(2.0) * np.abs(x),
-    ),
+    of_onnx("a variance by parts and its root",
+        [*centre(-1), node("Mul", ["d", "d"], "s"), node("ReduceMean", ["s"], "v", axes=[-1]), node("Sqrt", ["v"])],
+        lambda x: x.std(-1, keepdims=True)),
+    of_onnx("a hypotenuse", [node("Mul", ["x", "x"], "a"), node("Add", ["a", "a"], "b"), node("Sqrt", ["b"])],
+        lambda x: np.sqrt(2.0) * np.abs(x)),
     of_onnx(
         "a norm of order 3",
         [
@@ -442,24 +344,11 @@ ONNX = [
         lambda x: np.cbrt((np.abs(x) ** 3).sum(-1, keepdims=True)),
         {"three": np.array(3.0), "third": np.array(1 / 3), "axis": np.array([-1])},
     ),
-    of_onnx(
-        "log-sum-exp by parts",
-        [
-            node("Exp", ["x"], "e"),
-            node("ReduceSum", ["e", "axis"], "s", keepdims=1),
-            node("Log", ["s"]),
-        ],
-        log_sum_exp(),
-        {"axis": np.array([-1])},
-        magnitudes=(1e-4, 1.0, 20.0),
-    ),
-    of_onnx(
-        "softplus by parts",
-        [node("Exp", ["x"], "e"), node("Add", ["e", "one"], "s"), node("Log", ["s"])],
-        softplus,
-        _NUMBERS,
-        magnitudes=(1e-4, 1.0, 20.0),
-    ),
+    of_onnx("log-sum-exp by parts",
+        [node("Exp", ["x"], "e"), node("ReduceSum", ["e", "axis"], "s", keepdims=1), node("Log", ["s"])],
+        log_sum_exp(), {"axis": np.array([-1])}, magnitudes=(1e-4, 1.0, 20.0)),
+    of_onnx("softplus by parts", [node("Exp", ["x"], "e"), node("Add", ["e", "one"], "s"), node("Log", ["s"])],
+        softplus, _NUMBERS, magnitudes=(1e-4, 1.0, 20.0)),
     of_onnx(
         "GELU by parts",
         [
@@ -473,6 +362,7 @@ ONNX = [
         _NUMBERS | {"root": np.array(math.sqrt(2.0))},
     ),
 ]
+# fmt: on
 
 
 # ---- torch -------------------------------------------------------------------------------------------------
@@ -622,76 +512,20 @@ TFLITE = [
 # ---- Caffe -------------------------------------------------------------------------------------------------
 
 
-def of_caffe(
-    name: str, kind: str, settings: str, formula: Formula, blobs: Any = None, **more: Any
-) -> Operator:
+def of_caffe(name: str, form: CaffeLayer, meaning: Formula, shape: tuple[int, ...]) -> Operator:
     def network(folder: Path) -> mpscnn.Network:
-        text = caffe_image(*NCHW) + caffe_layer(kind, "y", "data", settings)
-        return converters.read_network(write_caffe(folder, text, blobs))
+        text = caffe_image(*shape) + caffe_layer(form.kind, "y", "data", form.parameters)
+        return converters.read_network(write_caffe(folder, text, {"y": form.blobs} if form.blobs else None))
 
-    return Operator(f"caffe, {name}", network, NCHW, formula, is_nchw=True, **more)
-
-
-def within_channel(x: Array) -> Array:
-    padded = np.pad(x * x, ((0, 0), (0, 0), (1, 1), (1, 1)))
-    total = sum(padded[..., i : i + 4, j : j + 5] for i in range(3) for j in range(3))
-    return np.asarray(x / (1 + 0.5 * total / 9) ** 0.75)
+    return Operator(f"caffe, {name}", network, shape, meaning, is_nchw=True)
 
 
-_FACTORS = {"y": [np.ones(6)]}
+#: Layers of Caffe that become several layers.
+COMPOSED = {"BNLL", "LRN", "MVN", "Normalize", "Reduction"}
 CAFFE = [
-    of_caffe(
-        "Normalize of channels",
-        "Normalize",
-        "norm_param { across_spatial: false channel_shared: false eps: 1e-12 }",
-        over_norm(1, averages=False, inside=1e-12),
-        _FACTORS,
-    ),
-    of_caffe(
-        "Normalize of images",
-        "Normalize",
-        "norm_param { across_spatial: true channel_shared: false eps: 1e-12 }",
-        over_norm((1, 2, 3), averages=False, inside=1e-12),
-        _FACTORS,
-    ),
-    of_caffe("MVN", "MVN", "mvn_param { eps: 1e-9 }", over_norm((2, 3), centred=True, outside=1e-9)),
-    of_caffe(
-        "MVN across channels",
-        "MVN",
-        "mvn_param { across_channels: true eps: 1e-9 }",
-        over_norm((1, 2, 3), centred=True, outside=1e-9),
-    ),
-    of_caffe(
-        "LRN",
-        "LRN",
-        "lrn_param { local_size: 3 alpha: 0.5 beta: 0.75 k: 2.0 }",
-        lambda x: x / (2.0 + 0.5 / 3 * windows_of_channels(x, 3)) ** 0.75,
-    ),
-    of_caffe(
-        "LRN within a channel",
-        "LRN",
-        "lrn_param { local_size: 3 alpha: 0.5 beta: 0.75 norm_region: WITHIN_CHANNEL }",
-        within_channel,
-    ),
-    of_caffe("BNLL", "BNLL", "", softplus),
-    of_caffe(
-        "Reduction of squares",
-        "Reduction",
-        "reduction_param { operation: SUMSQ axis: 3 coeff: 0.01 }",
-        lambda x: 0.01 * (x * x).sum(3),
-    ),
-    of_caffe(
-        "Reduction of magnitudes",
-        "Reduction",
-        "reduction_param { operation: ASUM axis: 3 coeff: 0.01 }",
-        lambda x: 0.01 * np.abs(x).sum(3),
-    ),
-    of_caffe(
-        "Reduction to means",
-        "Reduction",
-        "reduction_param { operation: MEAN axis: 2 }",
-        lambda x: x.mean((2, 3)),
-    ),
+    of_caffe(name, form, operator.meaning, tuple(operator.shapes[0]))
+    for name, (form, operator) in forms(CaffeLayer).items()
+    if form.kind in COMPOSED
 ]
 
 OPERATORS = [*ONNX, *TORCH, *KERAS, *TFLITE, *CAFFE]
