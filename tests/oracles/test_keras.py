@@ -92,6 +92,9 @@ SINGLE: dict[str, Callable[[], Any]] = {
         for axis in (1, (1, 3), (2,), None)
     },
     "normalization_given": lambda: L.Normalization(mean=[1.0, 2.0, 3.0, 4.0], variance=[4.0, 1.0, 0.5, 2.0]),
+    "normalization_inverted": lambda: L.Normalization(
+        mean=[1.0, 2.0, 3.0, 4.0], variance=[4.0, 1.0, 0.5, 2.0], invert=True
+    ),
     "rescaling": lambda: L.Rescaling(1 / 127.5, offset=-1.0),
     "rescaling_matrix": lambda: L.Rescaling(
         [[0.5], [1.0], [2.0], [3.0], [1.0], [0.0], [4.0], [5.0]], offset=1.0
@@ -110,6 +113,7 @@ SINGLE: dict[str, Callable[[], Any]] = {
     "softmax": L.Softmax,
     "max_pool": lambda: L.MaxPooling2D(3, strides=2, padding="same"),
     "average_pool": lambda: L.AveragePooling2D((2, 3), strides=1),
+    "average_pool_same": lambda: L.AveragePooling2D((3, 2), padding="same"),
     "average_pool_all": lambda: L.AveragePooling2D((9, 8)),
     "global_average": L.GlobalAveragePooling2D,
     "global_max_kept": lambda: L.GlobalMaxPooling2D(keepdims=True),
@@ -183,27 +187,6 @@ def test_layer_of_a_functional_model(tmp_path: Path, name: str) -> None:
     agrees(model, tmp_path / "model.h5", image(2, 9, 8, 4))
 
 
-def _with_numbers(value: Any) -> Any:
-    """Return JSON with 1 and 0 in place of true and false."""
-    if isinstance(value, bool):
-        return int(value)
-    if isinstance(value, list):
-        return [_with_numbers(one) for one in value]
-    return {key: _with_numbers(one) for key, one in value.items()} if isinstance(value, dict) else value
-
-
-def _with_nothing_for_false(value: Any) -> Any:
-    if value is False:
-        return None
-    if isinstance(value, list):
-        return [_with_nothing_for_false(one) for one in value]
-    return (
-        {key: _with_nothing_for_false(one) for key, one in value.items()}
-        if isinstance(value, dict)
-        else value
-    )
-
-
 #: Entries whose numbers are indices and extents rather than settings of layers.
 _PLACES = {
     "inbound_nodes",
@@ -215,15 +198,23 @@ _PLACES = {
 }
 
 
-def _with_true_for_one(value: Any) -> Any:
-    """Return JSON with true and false in place of the numbers 1 and 0 in settings of layers."""
-    if isinstance(value, (int, float)) and value in (0, 1):
-        return bool(value)
+def _settings(value: Any, change: Callable[[Any], Any]) -> Any:
+    """Return JSON with changed numbers and flags in settings of layers."""
     if isinstance(value, list):
-        return [_with_true_for_one(one) for one in value]
-    if not isinstance(value, dict):
-        return value
-    return {key: one if key in _PLACES else _with_true_for_one(one) for key, one in value.items()}
+        return [_settings(one, change) for one in value]
+    if isinstance(value, dict):
+        return {key: one if key in _PLACES else _settings(one, change) for key, one in value.items()}
+    return change(value)
+
+
+#: Changes that keep the meaning: numbers for flags, nothing for false, and flags for the numbers 0 and 1.
+CHANGES: dict[str, Callable[[Any], Any]] = {
+    "numbers": lambda value: int(value) if isinstance(value, bool) else value,
+    "nothing for false": lambda value: None if value is False else value,
+    "true for one": lambda value: (
+        bool(value) if isinstance(value, (int, float)) and value in (0, 1) else value
+    ),
+}
 
 
 def _rewritten(path: Path, change: Callable[[Any], Any]) -> None:
@@ -231,69 +222,27 @@ def _rewritten(path: Path, change: Callable[[Any], Any]) -> None:
     if path.suffix == ".h5":
         h5py = pytest.importorskip("h5py", reason="h5py is not installed")
         with h5py.File(path, "r+") as file:
-            file.attrs["model_config"] = json.dumps(change(json.loads(file.attrs["model_config"])))
+            file.attrs["model_config"] = json.dumps(_settings(json.loads(file.attrs["model_config"]), change))
         return
     with zipfile.ZipFile(path) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
-    members["config.json"] = json.dumps(change(json.loads(members["config.json"]))).encode()
+    members["config.json"] = json.dumps(_settings(json.loads(members["config.json"]), change)).encode()
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in members.items():
             archive.writestr(name, content)
 
 
 @pytest.mark.parametrize("suffix", ["keras", "h5"])
-@pytest.mark.parametrize("change", [_with_numbers, _with_nothing_for_false, _with_true_for_one])
-def test_numbers_for_true_and_false(tmp_path: Path, suffix: str, change: Callable[[Any], Any]) -> None:
+@pytest.mark.parametrize("change", CHANGES)
+def test_numbers_for_true_and_false(tmp_path: Path, suffix: str, change: str) -> None:
     """Keras saves settings as they were given: a flag may be a number, and a number may be true or false."""
     path, x = tmp_path / f"model.{suffix}", image(2, 9, 8, 4).astype(np.float32)
     for name, make in SINGLE.items():
         sequential(make()).save(path)
         expected = converters.read_network([path]).compile(device="cpu", precision="float32").session().run(x)
-        _rewritten(path, change)
+        _rewritten(path, CHANGES[change])
         found = converters.read_network([path]).compile(device="cpu", precision="float32").session().run(x)
         np.testing.assert_array_equal(found, expected, err_msg=name)
-
-
-SWITCHES: dict[str, Callable[[Any], Any]] = {
-    "scale": lambda flag: L.BatchNormalization(scale=flag),
-    "center": lambda flag: L.BatchNormalization(center=flag),
-    "layer_scale": lambda flag: L.LayerNormalization(scale=flag),
-    "group_center": lambda flag: L.GroupNormalization(2, center=flag),
-    "conv_bias": lambda flag: L.Conv2D(3, 2, use_bias=flag),
-    "depthwise_bias": lambda flag: L.DepthwiseConv2D(2, use_bias=flag),
-    "separable_bias": lambda flag: L.SeparableConv2D(3, 2, use_bias=flag),
-    "transposed_bias": lambda flag: L.Conv2DTranspose(3, 2, use_bias=flag),
-    "dense_bias": lambda flag: L.Dense(3, use_bias=flag),
-    "invert": lambda flag: L.Normalization(mean=[1.0, 2, 3, 4], variance=[1.0, 2, 3, 4], invert=flag),
-}
-
-
-@pytest.mark.parametrize("suffix", ["keras", "h5"])
-@pytest.mark.parametrize("flag", [0, 1])
-@pytest.mark.parametrize("name", list(SWITCHES))
-def test_layers_made_with_numbers_for_true_and_false(
-    tmp_path: Path, name: str, flag: int, suffix: str
-) -> None:
-    agrees(sequential(SWITCHES[name](flag)), tmp_path / f"model.{suffix}", image(2, 9, 8, 4))
-
-
-BOOLEAN_NUMBERS: dict[str, Callable[[], Any]] = {
-    "rescaling": lambda: L.Rescaling(True, offset=True),
-    "rescaling_of_channels": lambda: L.Rescaling([True, False, 2.0, True]),
-    "normalization": lambda: L.Normalization(mean=[True, 2.0, False, True], variance=[True, 2.0, True, 3.0]),
-    "batch_norm": lambda: L.BatchNormalization(epsilon=True),
-    "relu": lambda: L.ReLU(max_value=True, negative_slope=False),
-    "elu": lambda: L.ELU(alpha=True),
-    "padding": lambda: L.ZeroPadding2D(True),
-    "padding_of_rows": lambda: L.ZeroPadding2D(((True, False), (False, 2))),
-    "upsampling": lambda: L.UpSampling2D(True),
-}
-
-
-@pytest.mark.parametrize("suffix", ["keras", "h5"])
-@pytest.mark.parametrize("name", list(BOOLEAN_NUMBERS))
-def test_layers_made_with_true_and_false_for_numbers(tmp_path: Path, name: str, suffix: str) -> None:
-    agrees(sequential(BOOLEAN_NUMBERS[name]()), tmp_path / f"model.{suffix}", image(2, 9, 8, 4))
 
 
 SEQUENCES: dict[str, Callable[[], Any]] = {
@@ -326,36 +275,11 @@ def test_sequence(tmp_path: Path, name: str) -> None:
     agrees(sequential(SEQUENCES[name](), shape=(11, 4)), tmp_path / "model.keras", image(2, 11, 4))
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "linear",
-        "relu",
-        "relu6",
-        "elu",
-        "selu",
-        "sigmoid",
-        "hard_sigmoid",
-        "tanh",
-        "softplus",
-        "softsign",
-        "exponential",
-        "gelu",
-        "leaky_relu",
-        "swish",
-        "hard_silu",
-        "mish",
-        "hard_tanh",
-        "softmax",
-        "log_softmax",
-        "log_sigmoid",
-        "glu",
-        "soft_shrink",
-        "sparse_sigmoid",
-        "squareplus",
-        "tanh_shrink",
-    ],
-)
+ACTIVATIONS = """linear relu relu6 elu selu sigmoid hard_sigmoid tanh softplus softsign exponential gelu leaky_relu
+    swish hard_silu mish hard_tanh softmax log_softmax log_sigmoid glu soft_shrink sparse_sigmoid squareplus tanh_shrink"""
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS.split())
 def test_activation(tmp_path: Path, name: str) -> None:
     agrees(sequential(L.Activation(name)), tmp_path / "model.keras", 4 * image(2, 9, 8, 4))
 
@@ -539,13 +463,6 @@ def test_half_and_bfloat16_weights(tmp_path: Path) -> None:
         network = converters.read_network([tmp_path / "model.keras"])
         kernel = model.layers[0].kernel.value.detach().float().numpy()
         np.testing.assert_array_equal(network.weight("conv"), kernel.transpose(3, 0, 1, 2))
-
-
-def test_lambda_is_refused(tmp_path: Path) -> None:
-    model = sequential(L.Conv2D(4, 1, name="before"), L.Lambda(lambda x: x + 1, name="custom"), L.Dense(2))
-    model.save(tmp_path / "model.keras")
-    with pytest.raises(mpscnn.UnsupportedError, match=r"layer 'custom' \(Lambda\): holds code of Python"):
-        converters.read_network([tmp_path / "model.keras"])
 
 
 def test_a_layer_that_several_models_share(tmp_path: Path) -> None:

@@ -61,14 +61,6 @@ def test_hard_sigmoid_changed_with_keras_3(tmp_path: Path, version: str, slope: 
     np.testing.assert_allclose(found, np.clip(slope * x + 0.5, 0, 1), rtol=1e-6)
 
 
-def test_average_pooling_leaves_padding_out(tmp_path: Path) -> None:
-    model = functional(
-        [image(1, 3, 1), layer("AveragePooling2D", "y", "image", pool_size=[1, 2], padding="same")]
-    )
-    found = computed(converted(tmp_path, model, {}), np.array([2, 4, 5]).reshape(1, 1, 3, 1))
-    np.testing.assert_allclose(found.ravel(), [3, 5])
-
-
 def test_models_within_models_of_keras_2(tmp_path: Path) -> None:
     """Calls of a model are counted from 1. In its list of weights, the trained ones of all layers come first."""
     inner = functional(
@@ -207,38 +199,6 @@ def test_scaled_samples_are_a_photos(tmp_path: Path) -> None:
     assert converted(tmp_path, functional(scaled), {}).preprocess == "none"
     doubled = [image(4, 4, 3), layer("Rescaling", "scale", "image", scale=2.0)]
     assert converted(tmp_path, functional(doubled), {}).preprocess is None
-
-
-def test_permutation_of_single_pixels(tmp_path: Path) -> None:
-    model = functional([image(1, 5, 3), layer("Permute", "y", "image", dims=[2, 1, 3])])
-    x = random(2, 1, 5, 3)
-    np.testing.assert_array_equal(computed(converted(tmp_path, model, {}), x), x.transpose(0, 2, 1, 3))
-
-
-def test_archives_of_keras_3(tmp_path: Path) -> None:
-    """Groups have the names of classes, with numbers if several layers have the same class."""
-    kernels = [random(3, 3), random(3, 2, seed=1)]
-    layers = [
-        {
-            "class_name": "InputLayer",
-            "module": "keras.layers",
-            "config": {"name": "x", "batch_shape": [None, 3]},
-        },
-        *(
-            {
-                "class_name": "Dense",
-                "module": "keras.layers",
-                "config": {"name": f"layer{number}", "units": kernel.shape[1], "use_bias": False},
-            }
-            for number, kernel in enumerate(kernels)
-        ),
-    ]
-    path = tmp_path / "model.keras"
-    model = {"class_name": "Sequential", "module": "keras", "config": {"name": "m", "layers": layers}}
-    write_keras(path, model, {"layers/dense": kernels[:1], "layers/dense_1": kernels[1:]})
-    x = random(4, 3)
-    found = computed(converters.read_network([path]), x)
-    np.testing.assert_allclose(found, x @ kernels[0] @ kernels[1], rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("count", [1, 2])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import random
 import tracemalloc
 import zipfile
 from pathlib import Path
@@ -360,36 +359,6 @@ def test_archives_of_other_things(tmp_path: Path) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("word/document.xml", "")
     assert "is not a Keras file: it has no config.json" in refusal(path)
-
-
-def damaged_copies(content: bytes, count: int) -> list[bytes]:
-    source = random.Random(0)
-    copies = [content[:length] for length in range(0, len(content), max(1, len(content) // 20))]
-    while len(copies) < count:
-        changed = bytearray(content)
-        for _ in range(source.choice((1, 3, 20))):
-            changed[source.randrange(len(changed))] = source.choice((0, 1, 0x7F, 0xFF, source.randrange(256)))
-        copies.append(bytes(changed))
-    return copies
-
-
-@pytest.mark.parametrize("suffix", ["h5", "keras"])
-def test_damaged_copies(tmp_path: Path, suffix: str) -> None:
-    original = tmp_path / f"model.{suffix}"
-    if suffix == "h5":
-        write_h5(original, DENSE, {"dense": {"dense/kernel": KERNEL}})
-    else:
-        write_keras(original, DENSE, {"layers/dense": [KERNEL]})
-    refused: list[str] = []
-    path = tmp_path / f"copy.{suffix}"
-    for content in damaged_copies(original.read_bytes(), 400):
-        path.write_bytes(content)
-        try:
-            converters.read_network([path])
-        except mpscnn.Error as error:
-            refused.append(str(error))
-    assert len(refused) > 20
-    assert not [message for message in refused if str(path) not in message]
 
 
 def test_newer_forms_of_hdf5(tmp_path: Path) -> None:
