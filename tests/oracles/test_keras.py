@@ -276,7 +276,8 @@ def test_sequence(tmp_path: Path, name: str) -> None:
 
 
 ACTIVATIONS = """linear relu relu6 elu selu sigmoid hard_sigmoid tanh softplus softsign exponential gelu leaky_relu
-    swish hard_silu mish hard_tanh softmax log_softmax log_sigmoid glu soft_shrink sparse_sigmoid squareplus tanh_shrink"""
+    swish hard_silu mish hard_tanh softmax log_softmax log_sigmoid glu soft_shrink sparse_sigmoid squareplus
+    tanh_shrink"""
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS.split())
