@@ -5,7 +5,6 @@ from __future__ import annotations
 import resource
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,16 +33,6 @@ def test_every_truncation_is_an_error(tmp_path: Path) -> None:
     for length in range(0, len(content), 7):
         with pytest.raises(Error, match=r"model\.onnx"):
             read_network([saved(tmp_path, content[:length])])
-
-
-def test_every_changed_byte_is_an_error_or_a_network(tmp_path: Path) -> None:
-    content = small().SerializeToString()
-    generator = np.random.default_rng(0)
-    for place in range(0, len(content), 3):
-        changed = bytearray(content)
-        changed[place] ^= int(generator.integers(1, 256))
-        with suppress(Error):  # any other exception fails the test
-            read_network([saved(tmp_path, bytes(changed))])
 
 
 @pytest.mark.parametrize("content", [b"\0", b"PK\x03\x04", b"TFL2" * 10, b"{}"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import replace
 from typing import Any
 
@@ -114,40 +113,3 @@ def test_scales_that_do_not_fit() -> None:
         match=r"layer 'sloped' \(PRELU\): damaged: tensor 'slopes' has 2 scales for axis 0",
     ):
         convert([file], ReadOptions("made"))
-
-
-def test_random_damage() -> None:
-    draw = random.Random(2)
-    kinds = [
-        "ADD",
-        "CONCATENATION",
-        "CONV_2D",
-        "DEPTHWISE_CONV_2D",
-        "FULLY_CONNECTED",
-        "MEAN",
-        "PAD",
-        "SHAPE",
-    ]
-    kinds += [
-        "PRELU",
-        "RESHAPE",
-        "RESIZE_BILINEAR",
-        "SOFTMAX",
-        "SQUEEZE",
-        "AVERAGE_POOL_2D",
-        "PACK",
-        "GATHER",
-    ]
-    refused = 0
-    for _ in range(300):
-        file = _file()
-        position = draw.randrange(2)
-        indices = tuple(draw.randrange(-1, len(file.tensors)) for _ in range(draw.randrange(4)))
-        file.operators[position] = replace(
-            file.operators[position], kind=draw.choice(kinds), inputs=indices, outputs=indices[:1] or (6,)
-        )
-        try:
-            convert([file], ReadOptions("made"))
-        except (mpscnn.WeightsError, mpscnn.UnsupportedError):
-            refused += 1
-    assert refused > 250
