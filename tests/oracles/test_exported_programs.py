@@ -209,6 +209,10 @@ SIZES: dict[str, Callable[[Any], Any]] = {
     "padded": lambda x: functional.pad(x, (1, 2, 0, 1)),
     "pixel shuffle": lambda x: functional.pixel_shuffle(x, 2),
     "group norm": lambda x: functional.group_norm(x, 2),
+    "flip": lambda x: torch.flip(x, [2, 3]),
+    "average": lambda x: functional.avg_pool2d(x, 3, 2, 1, count_include_pad=False),
+    "average of more": lambda x: functional.avg_pool2d(x, 3, 2, 1, ceil_mode=True),
+    "average of a flip": lambda x: x + torch.flip(functional.avg_pool2d(x, 3, 1, 1), [3]),
 }
 
 

@@ -199,30 +199,6 @@ def test_windows_and_places_that_onnx_lacks(name: str) -> None:
     np.testing.assert_allclose(computed(network, image), expected, rtol=1e-5, atol=1e-6)
 
 
-class Attention(nn.Module):  # type: ignore[misc, name-defined]
-    """Attention, which moves the batch away from the first axis."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.mix = nn.MultiheadAttention(8, 2, batch_first=True)
-
-    def forward(self, x: Any) -> Any:
-        return x + self.mix(x, x, x, need_weights=False)[0]
-
-
-@pytest.mark.parametrize("batch", [1, 2])
-@pytest.mark.parametrize(
-    "module",
-    [Attention(), nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)],
-    ids=["attention", "layer"],
-)
-def test_attention(module: Any, batch: int) -> None:
-    torch.manual_seed(1)
-    x = torch.randn(3, 9, 8)
-    network = mpscnn.from_torch(module.eval(), x[:batch])
-    assert_close(computed(network, x.numpy()), module(x).detach().numpy())
-
-
 @pytest.mark.parametrize("size", with_full([4, 5], [1, 2, 3, 6, 7, 8]))
 def test_local_response_normalization(size: int) -> None:
     """An even size takes one channel more before than after. Size 8 takes more channels than there are."""
@@ -232,17 +208,6 @@ def test_local_response_normalization(size: int) -> None:
     if size == 5:
         assert [node["operation"] for node in network.to_dict()["nodes"]] == ["cross_channel_normalization"]
     assert_close(computed(network, image), asked(module, image).numpy().transpose(0, 2, 3, 1))
-
-
-class Picked(nn.Module):  # type: ignore[misc, name-defined]
-    def forward(self, x: Any) -> Any:
-        return x[:, [2, 0, 0, -1]][..., [1, 3]]
-
-
-def test_lists_of_places() -> None:
-    image = photo((8, 9))
-    network = mpscnn.from_torch(Picked().eval(), torch.zeros(1, 3, 8, 9))
-    np.testing.assert_array_equal(computed(network, image), image[..., [2, 0, 0, -1]][:, :, [1, 3]])
 
 
 @pytest.mark.parametrize(
@@ -255,20 +220,3 @@ def test_lists_of_places() -> None:
 def test_arguments_of_other_types(module: Any, example: Any, message: str) -> None:
     with pytest.raises(mpscnn.ParameterError, match=message):
         mpscnn.from_torch(module, example)
-
-
-OF_ANY_SIZE: dict[str, Any] = {
-    "flip": lambda x: torch.flip(x, [2, 3]),
-    "average": lambda x: nn.functional.avg_pool2d(x, 3, 2, 1, count_include_pad=False),
-    "average of more": lambda x: nn.functional.avg_pool2d(x, 3, 2, 1, ceil_mode=True),
-    "average of a flip": lambda x: x + torch.flip(nn.functional.avg_pool2d(x, 3, 1, 1), [3]),
-}
-
-
-@pytest.mark.parametrize("name", OF_ANY_SIZE)
-def test_functions_of_images_of_any_size(name: str) -> None:
-    function, size = OF_ANY_SIZE[name], torch.export.Dim.AUTO
-    network = mpscnn.from_torch(function, torch.zeros(2, 3, 10, 12), dynamic_shapes=({2: size, 3: size},))
-    image = photo((9, 15))
-    expected = function(torch.from_numpy(image.transpose(0, 3, 1, 2).copy())).numpy()
-    assert_close(computed(network, image), expected.transpose(0, 2, 3, 1))

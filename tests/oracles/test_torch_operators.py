@@ -158,17 +158,42 @@ ROWS: dict[str, Any] = {
     "glu of features": nn.GLU(-1),
     "mean of rows": lambda x: x.mean(1),
 }
+#: Forms of operators that the tests of Core ML's files do without.
+FORMS: dict[str, Callable[[Any], Any]] = {
+    "conv1d of images": lambda x: functional.conv1d(x.flatten(2), WEIGHT[:, :, :, 0], padding=1),
+    "conv_transpose2d, dilated groups": lambda x: functional.conv_transpose2d(
+        x, WEIGHT[:, :2], None, 2, 1, 1, 3, 2
+    ),
+    "avg_pool1d": lambda x: functional.avg_pool1d(x.flatten(2), 4),
+    "adaptive_avg_pool1d": lambda x: functional.adaptive_avg_pool1d(x.flatten(2), 8),
+    "interpolate, by a factor": lambda x: functional.interpolate(x, scale_factor=1.5, mode="bilinear"),
+    "interpolate, linear": lambda x: functional.interpolate(x.flatten(2), 77, mode="linear"),
+    "linear of rows": lambda x: functional.linear(x, WEIGHT[0, :4].flatten(1)[:, :8]),
+    "attention, causal": lambda x: functional.scaled_dot_product_attention(x, x + 1, x * 2, is_causal=True),
+    "attention, masked": lambda x: functional.scaled_dot_product_attention(x, x, x, torch.eye(8)),
+    "roll of two axes": lambda x: x.roll((2, -3), (2, 3)),
+    "expand of a new axis": lambda x: x.unsqueeze(2).expand(-1, -1, 3, -1, -1).flatten(1, 2),
+    "round": torch.round,
+    "add, alpha": lambda x: torch.add(x, x.flip(1), alpha=3),
+    "pow of a number": lambda x: x**2 + 2**x,
+    "max of an axis": lambda x: x.max(2).values + x.min(3, keepdim=True).values.squeeze(3),
+    "where, a number": lambda x: torch.where(x <= x.flip(1), 1.0, x),
+    "zeros_like": lambda x: x + torch.zeros_like(x).add_(2.0),
+    "std, correction": lambda x: x.std(dim=(1, 2), correction=0) + torch.linalg.vector_norm(x, 1, (1, 2)),
+}
+WEIGHT = torch.rand(6, 6, 3, 3, generator=torch.Generator().manual_seed(2)) - 0.5
 CASES = {**{name: (made, (2, 6, 8, 8)) for name, made in IMAGES.items()}} | {
     f"{name} (rows)": (made, (2, 9, 8)) for name, made in ROWS.items()
 }
+ALL = CASES | {name: (made, (2, 6, 8, 8)) for name, made in FORMS.items()}
 
 
 @pytest.mark.parametrize(
     "fold", [pytest.param(True, id="inference"), pytest.param(False, id="training", marks=pytest.mark.full)]
 )
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", ALL)
 def test_operators(name: str, fold: bool) -> None:
-    made, shape = CASES[name]
+    made, shape = ALL[name]
     torch.manual_seed(1)
     module = (made if isinstance(made, nn.Module) else Function(made)).eval()
     x = torch.rand(shape) * 4.0 - 2.0
