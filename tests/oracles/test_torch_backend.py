@@ -322,11 +322,17 @@ class Applied(nn.Module):  # type: ignore[misc, name-defined]
         return self.function(self.layer(x))
 
 
-#: Operators that the backend leaves to torch.
-LEFT: dict[str, list[str]] = {}
+#: Operators that the backend leaves to torch. from_torch decomposes them by torch's definitions.
+LEFT = {
+    "argmax": ["argmax.default"],
+    "glu": ["glu.default"],
+    "LogSigmoid": ["log_sigmoid_forward.default"],
+}
+#: Modules that torch.compile itself refuses.
+NOT_COMPILED = {"conv2d, same"}
 
 
-@pytest.mark.parametrize("name", [*IMAGES, *FORMS])
+@pytest.mark.parametrize("name", [name for name in (*IMAGES, *FORMS) if name not in NOT_COMPILED])
 def test_operator(name: str) -> None:
     module = Applied((IMAGES | FORMS)[name]).eval()
     compiled = Compiled(module)
