@@ -332,7 +332,7 @@ def test_damaged_checkpoints(damage: str, tmp_path: Path) -> None:
     with pytest.raises(mpscnn.WeightsError, match=r"run\.checkpoint") as raised:
         mpscnn.Trainer.resume(path, optimizer=Adam())
     if damage in ("empty", "text", "pickle", "array"):
-        assert str(raised.value) == f"{path} is no checkpoint, or damaged"
+        assert str(raised.value) == f"{path} is no checkpoint, or damaged: File is not a zip file"
 
 
 def test_a_checkpoint_that_cannot_be_written_leaves_the_last_one(tmp_path: Path) -> None:

@@ -31,17 +31,30 @@ def draw_bar(done: int, total: int) -> str:
 
 
 class TextLine:
-    """A line on stderr whose text can be replaced."""
+    """A line on stderr whose text can be replaced.
 
-    def __init__(self) -> None:
+    Args:
+        shown: whether to write anything; None: if stderr is a terminal or a notebook.
+    """
+
+    def __init__(self, *, shown: bool | None = True) -> None:
         self._stream = sys.stderr
+        self.shown = is_watched(self._stream) if shown is None else shown
         self._length = 0
 
     def write(self, text: str) -> None:
         """Replace the line's text."""
+        if not self.shown:
+            return
         # Padding with spaces overwrites a longer old text. Notebooks know "\r", but no escape sequences.
         print(f"\r{text.ljust(self._length)}", end="", file=self._stream, flush=True)
         self._length = len(text)
+
+    def keep(self, *texts: str) -> None:
+        """Write lines that stay."""
+        for text in texts:
+            self.write(text)
+            self.end()
 
     def end(self) -> None:
         """End the line if something was written."""

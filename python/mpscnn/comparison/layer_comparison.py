@@ -162,19 +162,17 @@ class Comparison(Report):
         """Return a picture of the error of every layer, on a logarithmic scale, with the tolerance as a line."""
         from mpscnn.comparison.picture import error_picture
 
-        return error_picture(f"{self.first}   |   {self.second}", self._errors(), self.tolerance)
-
-    def _errors(self) -> list[tuple[str, float]]:
-        return [(layer.name, self.compared_error(layer)) for layer in self.layers]
+        errors = [(layer.name, self.compared_error(layer)) for layer in self.layers]
+        return error_picture(f"{self.first}   |   {self.second}", errors, self.tolerance)
 
     def _repr_html_(self) -> str:
         from mpscnn._private.html_view import Html, details, lines, scroll_box
-        from mpscnn.comparison.picture import error_svg
+        from mpscnn.vision.visualize import html_picture
 
         listed = scroll_box(self._html_table(self._columns()))
         return Html(
             f"<div>{lines(f'first: {self.first}', f'second: {self.second}', self.verdict())}"
-            f"{scroll_box(error_svg(self._errors(), self.tolerance))}{details('Layers', listed)}</div>"
+            f"{scroll_box(Html(html_picture(self.draw())))}{details('Layers', listed)}</div>"
         )
 
     def save(self, path: str | PathLike[str]) -> None:

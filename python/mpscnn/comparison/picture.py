@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mpscnn._private.html_view import Html, escape, svg_image
 from mpscnn.vision.visualize import text_font
 
 if TYPE_CHECKING:
@@ -14,7 +13,6 @@ if TYPE_CHECKING:
 
 _LINE = 18
 _WIDTH = 600
-_MAX_NAME_LENGTH, _LETTER = 40, 7.5  # in SVG: the most letters of a name, and the width of a letter in pixels
 _EQUAL, _DIFFERENT = (120, 170, 230), (220, 90, 80)
 # The powers of ten at both ends of the scale.
 _LOWEST, _HIGHEST = -9, 1
@@ -50,34 +48,6 @@ def error_picture(title: str, errors: Sequence[tuple[str, float]], tolerance: fl
     x = margin + _position(tolerance)
     draw.line((x, top - 4, x, picture.height), fill=(90, 90, 90))
     return picture
-
-
-def error_svg(errors: Sequence[tuple[str, float]], tolerance: float) -> Html:
-    """Return the same bars as SVG. Long names are shortened."""
-    names = [
-        name if len(name) <= _MAX_NAME_LENGTH else f"...{name[3 - _MAX_NAME_LENGTH :]}" for name, _ in errors
-    ]
-    margin = 12 + _LETTER * max(map(len, names), default=0)
-    top = 2 * _LINE
-    height = top + _LINE * len(errors) + 8
-    parts = []
-    for power in range(_LOWEST, _HIGHEST + 1, 2):
-        x = margin + _position(10.0**power)
-        parts.append(f'<path d="M{x} {top - 4}V{height}" stroke="#e1e1e1"/>')
-        parts.append(f'<text x="{x}" y="{top - 8}" fill="gray" text-anchor="middle">1e{power}</text>')
-    for number, (name, (whole, error)) in enumerate(zip(names, errors, strict=True)):
-        y = top + number * _LINE
-        color = "#{:02x}{:02x}{:02x}".format(*(_EQUAL if error <= tolerance else _DIFFERENT))
-        length = _position(error)
-        parts.append(
-            f"<g><title>{escape(whole)}: {error:.3g}</title>"
-            f'<text x="{margin - 6}" y="{y + 13}" text-anchor="end">{escape(name)}</text>'
-            f'<rect x="{margin}" y="{y + 3}" width="{length}" height="{_LINE - 6}" fill="{color}"/>'
-            f'<text x="{margin + length + 6}" y="{y + 13}">{error:.1e}</text></g>'
-        )
-    x = margin + _position(tolerance)
-    parts.append(f'<path d="M{x} {top - 4}V{height}" stroke="#5a5a5a"/>')
-    return svg_image(margin + _WIDTH + 90, height, parts)
 
 
 def _position(error: float) -> int:

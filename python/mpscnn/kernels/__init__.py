@@ -16,10 +16,7 @@ from typing import TYPE_CHECKING, Any
 from mpscnn._private.expected_names import attribute_error
 from mpscnn.kernels import classes
 from mpscnn.kernels.apple_names import class_hint
-from mpscnn.kernels.arithmetic import (
-    Arithmetic,
-    ArithmeticGradientState,
-)
+from mpscnn.kernels.arithmetic import Arithmetic, ArithmeticGradientState
 from mpscnn.kernels.arithmetic_gradient import ArithmeticGradient
 from mpscnn.kernels.batch_normalization import (
     BatchNormalization,
@@ -31,10 +28,7 @@ from mpscnn.kernels.batch_normalization_gradient import (
     BatchNormalizationGradient,
     BatchNormalizationStatisticsGradient,
 )
-from mpscnn.kernels.binary_convolution import (
-    BinaryConvolution,
-    BinaryFullyConnected,
-)
+from mpscnn.kernels.binary_convolution import BinaryConvolution, BinaryFullyConnected
 from mpscnn.kernels.convolution import (
     Convolution,
     ConvolutionDescriptor,
@@ -54,29 +48,11 @@ from mpscnn.kernels.convolution_states import (
     ConvolutionWeightsAndBiasesState,
     ImageSizeEncodingState,
 )
-from mpscnn.kernels.dropout import (
-    Dropout,
-    DropoutGradientState,
-)
-from mpscnn.kernels.families import (
-    Pooling,
-    ReduceBinary,
-    ReduceUnary,
-    Upsampling,
-    UpsamplingGradient,
-)
+from mpscnn.kernels.dropout import Dropout, DropoutGradientState
+from mpscnn.kernels.families import Pooling, ReduceBinary, ReduceUnary, Upsampling, UpsamplingGradient
 from mpscnn.kernels.gradient import GradientKernel
-from mpscnn.kernels.image import (
-    ImageConversion,
-    ImageScale,
-)
-from mpscnn.kernels.kernel import (
-    BinaryKernel,
-    Kernel,
-    UnaryKernel,
-    allocate_image,
-    allocate_temporary_image,
-)
+from mpscnn.kernels.image import ImageConversion, ImageScale
+from mpscnn.kernels.kernel import BinaryKernel, Kernel, UnaryKernel, allocate_image, allocate_temporary_image
 from mpscnn.kernels.loss import (
     ForwardLoss,
     InitialGradient,
@@ -86,14 +62,8 @@ from mpscnn.kernels.loss import (
     LossGradient,
     LossLabels,
 )
-from mpscnn.kernels.metal_kernel import (
-    MetalKernel,
-    MetalParameter,
-)
-from mpscnn.kernels.neuron import (
-    Neuron,
-    NeuronGradient,
-)
+from mpscnn.kernels.metal_kernel import MetalKernel, MetalParameter
+from mpscnn.kernels.neuron import Neuron, NeuronGradient
 from mpscnn.kernels.neuron_descriptor import NeuronDescriptor
 from mpscnn.kernels.normalization import (
     GroupNormalization,
@@ -115,15 +85,8 @@ from mpscnn.kernels.optimizer import (
 from mpscnn.kernels.pooling import PoolingGradient
 from mpscnn.kernels.reshape import ReshapeGradient
 from mpscnn.kernels.scale_transform import ScaleTransform
-from mpscnn.kernels.states import (
-    BinaryGradientState,
-    GradientState,
-    MultiaryGradientState,
-)
-from mpscnn.kernels.yolo_loss import (
-    YOLOLoss,
-    YOLOLossDescriptor,
-)
+from mpscnn.kernels.states import BinaryGradientState, GradientState, MultiaryGradientState
+from mpscnn.kernels.yolo_loss import YOLOLoss, YOLOLossDescriptor
 
 if TYPE_CHECKING:
     from mpscnn.kernels.classes import *  # noqa: F403, whose names __all__ has

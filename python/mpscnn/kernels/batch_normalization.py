@@ -47,8 +47,6 @@ class BatchNormalization(BatchNormalizationFields, ScaledNormalization, UnaryKer
         number_of_feature_channels: needed if no array is given.
     """
 
-    apple_class = "MPSCNNBatchNormalization"
-
     def __init__(
         self,
         mean: Any = None,
@@ -212,8 +210,6 @@ class BatchNormalizationStatistics(UnaryKernel):
     All pixels have the same weight, whatever the size of the batches. Variances are divided by the number of elements.
     The whole source is read: `offset` must be (0, 0, z).
     """
-
-    apple_class = "MPSCNNBatchNormalizationStatistics"
 
     def __init__(self, **properties: Unpack[UnaryProperties]) -> None:
         Kernel.__init__(self, **properties)

@@ -51,8 +51,6 @@ class BatchNormalizationStatisticsGradient(_BatchGradient):
     statistics.
     """
 
-    apple_class = "MPSCNNBatchNormalizationStatisticsGradient"
-
     def encode(
         self,
         commands: CommandBuffer,
@@ -102,8 +100,6 @@ class BatchNormalizationGradient(_BatchGradient):
     gradient of the normalization's result, and normalized is (source - mean) / sqrt(variance + epsilon). The means of g
     and of g * normalized are over all images of the batch; they are there because the statistics depend on the source.
     """
-
-    apple_class = "MPSCNNBatchNormalizationGradient"
 
     def encode(
         self,

@@ -38,8 +38,6 @@ class BinaryConvolution(BinaryConvolutionFields, UnaryKernel):
         ParameterError, WeightsError: the arguments do not fit each other.
     """
 
-    apple_class = "MPSCNNBinaryConvolution"
-
     def __init__(
         self,
         descriptor: ConvolutionDescriptor,
@@ -88,5 +86,3 @@ class BinaryFullyConnected(BinaryConvolution):
     The descriptor's kernel must be as large as the source; strides are 1 and `offset` is ignored. Weights are
     `[output][source height][source width][input]`. Everything else is as for `BinaryConvolution`.
     """
-
-    apple_class = "MPSCNNBinaryFullyConnected"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -67,17 +67,8 @@ class ConvolutionDescriptor(NamedFields):
 
     def properties(self) -> dict[str, Any]:
         """Return the properties of a kernel with this descriptor."""
-        return {
-            "kernel_width": self.kernel_width,
-            "kernel_height": self.kernel_height,
-            "input_feature_channels": self.input_feature_channels,
-            "output_feature_channels": self.output_feature_channels,
-            "stride_x": self.stride_x,
-            "stride_y": self.stride_y,
-            "dilation_rate_x": self.dilation_rate_x,
-            "dilation_rate_y": self.dilation_rate_y,
-            "groups": self.groups,
-            "fused_neuron_descriptor": self.fused_neuron_descriptor,
+        own = {one.name: getattr(self, one.name) for one in fields(ConvolutionDescriptor)}
+        return own | {
             "batch_normalization": self._batch_normalization is not None,
             "batch_normalization_epsilon": self._epsilon,
         }
@@ -187,7 +178,6 @@ class Convolution(ConvolutionProperties, WeightedKernel, DifferentiableKernel):
         ParameterError, WeightsError: the arguments do not fit each other.
     """
 
-    apple_class = "MPSCNNConvolution"
     _state_class = ConvolutionGradientState
 
     def __init__(
@@ -241,7 +231,6 @@ class FullyConnected(FullyConnectedProperties, WeightedKernel, DifferentiableKer
         bias_terms: [output]; 0 by default.
     """
 
-    apple_class = "MPSCNNFullyConnected"
     _state_class = ConvolutionGradientState
 
     def __init__(
@@ -285,7 +274,6 @@ class ConvolutionTranspose(ConvolutionTransposeProperties, WeightedKernel, Diffe
         bias_terms: [output]; 0 by default.
     """
 
-    apple_class = "MPSCNNConvolutionTranspose"
     _state_class = ConvolutionTransposeGradientState
 
     def __init__(

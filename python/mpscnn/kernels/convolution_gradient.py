@@ -68,7 +68,6 @@ class ConvolutionGradient(ConvolutionProperties, _WithState):
         descriptor, weights, bias_terms: those of the `Convolution`.
     """
 
-    apple_class = "MPSCNNConvolutionGradient"
     forward_class = Convolution
 
     def __init__(
@@ -109,7 +108,6 @@ class FullyConnectedGradient(FullyConnectedProperties, _WithSizes):
         descriptor, weights, bias_terms: those of the `FullyConnected`.
     """
 
-    apple_class = "MPSCNNFullyConnectedGradient"
     forward_class = FullyConnected
 
 
@@ -125,7 +123,6 @@ class ConvolutionTransposeGradient(ConvolutionTransposeProperties, _WithSizes):
         descriptor, weights, bias_terms: those of the `ConvolutionTranspose`.
     """
 
-    apple_class = "MPSCNNConvolutionTransposeGradient"
     forward_class = ConvolutionTranspose
 
     def _require_weight_state(self, state: object) -> None:

@@ -44,7 +44,6 @@ class Dropout(DropoutFields, DifferentiableKernel):
     masks; separate images given to `encode_batch` have the same mask. A `DropoutGradientState` stores the mask.
     """
 
-    apple_class = "MPSCNNDropout"
     _state_class = DropoutGradientState
 
     def result_state(self, source: Image | None = None) -> DropoutGradientState:

@@ -48,5 +48,3 @@ class ImageConversion(ImageConversionFields, UnaryKernel):
         ParameterError: an unknown colour space, or one without the other.
         ShapeError: the channels do not fit the colour space, or the destination lacks a needed alpha channel.
     """
-
-    apple_class = "MPSImageConversion"

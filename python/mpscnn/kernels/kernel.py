@@ -14,6 +14,7 @@ from mpscnn._private.arguments import whole_numbers
 from mpscnn.errors import Error, ParameterError, ShapeError, WeightsError
 from mpscnn.kernels.apple_names import property_hint, with_argument_hints
 from mpscnn.kernels.fields import BinaryKernelFields, KernelFields, PlacedKernelFields, UnaryKernelFields
+from mpscnn.kernels.made_classes import TABLE
 from mpscnn.kernels.properties import Kept, Property, Region
 from mpscnn.runtime.commands import CommandBuffer
 from mpscnn.runtime.feature_image import Image, ImageDescriptor, TemporaryImage
@@ -61,6 +62,8 @@ class Kernel(KernelFields):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
+        if cls.__name__ in TABLE:
+            cls.apple_class = TABLE[cls.__name__]["apple"]
         for name, method in list(vars(cls).items()):
             if name.startswith("encode"):
                 setattr(cls, name, with_argument_hints(method))

@@ -172,8 +172,6 @@ class ForwardLoss(_LossKernel):
         descriptor: the kind of loss.
     """
 
-    apple_class = "MPSNNForwardLoss"
-
     def encode(
         self,
         commands: CommandBuffer,
@@ -200,8 +198,6 @@ class LossGradient(_LossKernel):
     Args:
         descriptor: the descriptor of the `ForwardLoss`.
     """
-
-    apple_class = "MPSNNLossGradient"
 
     compute_label_gradients = KeptFlag(
         "Whether the result is the gradient of the labels instead: for losses in which prediction and labels may "
@@ -251,8 +247,6 @@ class LossGradient(_LossKernel):
 class InitialGradient(Kernel):
     """Make an image of ones like the source, as MPSNNInitialGradient: a loss's gradient with respect to itself."""
 
-    apple_class = "MPSNNInitialGradient"
-
     def __init__(self, **properties: Unpack[LabelProperties]) -> None:
         Kernel.__init__(self, **properties)
 
@@ -270,8 +264,6 @@ class Loss(_LossKernel):
     Args:
         descriptor: the kind of loss.
     """
-
-    apple_class = "MPSCNNLoss"
 
     def encode(
         self,

@@ -203,4 +203,4 @@ def class_of(name: str, base: type, takes: str | None, make: Callable[..., None]
     content = {"__doc__": summary(name), "__module__": "mpscnn.kernels.classes", **attributes}
     if takes is not None:
         content["__init__"] = _constructor(takes, fixed_arguments(name), make)
-    return type(name, (base,), {**content, "apple_class": TABLE[name]["apple"], **_declared(own)})
+    return type(name, (base,), {**content, **_declared(own)})

@@ -84,12 +84,7 @@ class MetalKernel:
     """
 
     def __init__(
-        self,
-        source: str,
-        function: str,
-        *,
-        constants: Mapping[str, Any] | None = None,
-        device: str = "metal",
+        self, source: str, function: str, *, constants: Mapping[str, Any] | None = None, device: str = "metal"
     ) -> None:
         if not isinstance(constants, (Mapping, type(None))):
             raise ParameterError(

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 class Neuron(NeuronFields, DifferentiableKernel):
     """An activation function of every element, as MPSCNNNeuron: see `NeuronDescriptor`."""
 
-    apple_class = "MPSCNNNeuron"
-
     def __init__(self, neuron_descriptor: NeuronDescriptor, **properties: Unpack[UnaryProperties]) -> None:
         _make(self, neuron_descriptor, properties)
 
@@ -60,7 +58,6 @@ class NeuronGradient(NeuronFields, GradientKernel):
     At 0 the derivative of "absolute" is 0, and that of "relu" is a, the derivative from the left.
     """
 
-    apple_class = "MPSCNNNeuronGradient"
     forward_class = Neuron
 
     def __init__(self, neuron_descriptor: NeuronDescriptor, **properties: Unpack[GradientProperties]) -> None:

@@ -9,11 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.kernels.fields import GroupNormalizationFields, ScaledNormalizationFields
-from mpscnn.kernels.gradient import (
-    DifferentiableKernel,
-    WeightedGradientKernel,
-    WeightGradientState,
-)
+from mpscnn.kernels.gradient import DifferentiableKernel, WeightedGradientKernel, WeightGradientState
 from mpscnn.kernels.kernel import Kernel, require_type
 from mpscnn.runtime.feature_image import Image
 
@@ -121,7 +117,6 @@ class InstanceNormalization(ScaledNormalization, DifferentiableKernel):
     the whole source and writes the whole result.
     """
 
-    apple_class = "MPSCNNInstanceNormalization"
     _state_class = InstanceNormalizationGradientState
 
     def __init__(
@@ -139,7 +134,6 @@ class InstanceNormalization(ScaledNormalization, DifferentiableKernel):
 class GroupNormalization(GroupNormalizationFields, ScaledNormalization, DifferentiableKernel):
     """Normalize groups of consecutive channels, otherwise like `InstanceNormalization`, as MPSCNNGroupNormalization."""
 
-    apple_class = "MPSCNNGroupNormalization"
     _state_class = GroupNormalizationGradientState
 
     def __init__(
@@ -184,7 +178,6 @@ class InstanceNormalizationGradient(_ScaledGradient):
     gradient and writes the whole result.
     """
 
-    apple_class = "MPSCNNInstanceNormalizationGradient"
     forward_class = InstanceNormalization
     _state_class = InstanceNormalizationGradientState
 
@@ -198,7 +191,6 @@ class InstanceNormalizationGradient(_ScaledGradient):
 class GroupNormalizationGradient(GroupNormalizationFields, _ScaledGradient):
     """Compute the gradients of a `GroupNormalization`'s source, gamma and beta, as MPSCNNGroupNormalizationGradient."""
 
-    apple_class = "MPSCNNGroupNormalizationGradient"
     forward_class = GroupNormalization
     _state_class = GroupNormalizationGradientState
 

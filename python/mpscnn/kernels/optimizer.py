@@ -21,10 +21,7 @@ from mpscnn.kernels.fields import (
 )
 from mpscnn.kernels.gradient import DeviceArray, add_read
 from mpscnn.kernels.kernel import Kernel, require_type
-from mpscnn.kernels.normalization import (
-    NormalizationGammaAndBetaState,
-    ScaledNormalizationGradientState,
-)
+from mpscnn.kernels.normalization import NormalizationGammaAndBetaState, ScaledNormalizationGradientState
 from mpscnn.runtime.commands import CommandBuffer
 from mpscnn.runtime.feature_image import Image
 
@@ -231,8 +228,6 @@ class OptimizerStochasticGradientDescent(OptimizerStochasticGradientDescentField
         descriptor: an `OptimizerDescriptor`, or a learning rate.
     """
 
-    apple_class = "MPSNNOptimizerStochasticGradientDescent"
-
     def __init__(
         self,
         descriptor: OptimizerDescriptor | float = 1e-3,
@@ -256,8 +251,6 @@ class OptimizerRMSProp(OptimizerRMSPropFields, Optimizer):
     Args:
         descriptor: an `OptimizerDescriptor`, or a learning rate.
     """
-
-    apple_class = "MPSNNOptimizerRMSProp"
 
     def __init__(
         self,
@@ -285,8 +278,6 @@ class OptimizerAdam(OptimizerAdamFields, Optimizer):
         descriptor: an `OptimizerDescriptor`, or a learning rate.
         use_maximum_velocity: whether `step` and `update` keep a maximum velocity.
     """
-
-    apple_class = "MPSNNOptimizerAdam"
 
     def __init__(
         self,

@@ -35,11 +35,7 @@ class PoolingGradient(PoolingGradientFields, GradientKernel):
     )
 
     def _encode(
-        self,
-        commands: CommandBuffer,
-        sources: Sequence[Image],
-        destination: Image | None,
-        state: Any = None,
+        self, commands: CommandBuffer, sources: Sequence[Image], destination: Image | None, state: Any = None
     ) -> Image:
         gradient, image = sources
         return super()._encode(commands, [self._counted(commands, gradient), image], destination, state)

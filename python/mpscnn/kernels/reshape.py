@@ -17,7 +17,6 @@ class ReshapeGradient(GradientKernel):
     The kernel reads the whole gradient, which has the number of elements of the source image. All offsets must be 0.
     """
 
-    apple_class = "MPSNNReshapeGradient"
     forward_class = Reshape
 
     def encode(  # type: ignore[override]

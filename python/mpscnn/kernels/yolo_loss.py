@@ -48,8 +48,6 @@ class YOLOLoss(YOLOLossFields, Kernel):
         descriptor: the settings of the loss.
     """
 
-    apple_class = "MPSCNNYOLOLoss"
-
     def __init__(self, descriptor: YOLOLossDescriptor, **properties: Unpack[LabelProperties]) -> None:
         require_type("YOLOLoss", descriptor, YOLOLossDescriptor)
         Kernel.__init__(self, **descriptor.properties(), **properties)

@@ -62,7 +62,7 @@ def deeplab_v3(
     """
     net = Network(input=(*image_size(input_size), 3), name="deeplab_v3")
     x = _backbone(net, depth_multiplier, output_stride)
-    x = _pyramid(net, x, atrous_rates)
+    x = add_pyramid(net, x, atrous_rates)
     return _with_head(net, x, classes, output, weights, layout)
 
 
@@ -95,7 +95,7 @@ def deeplab_v3_plus(
     """
     net = Network(input=(*image_size(input_size), 3), name="deeplab_v3_plus")
     x = _backbone(net, depth_multiplier, output_stride)
-    x = _pyramid(net, x, ARTICLE_RATES[output_stride] if atrous_rates is None else atrous_rates)
+    x = add_pyramid(net, x, ARTICLE_RATES[output_stride] if atrous_rates is None else atrous_rates)
     x = _decoder(net, x, net[_LOW_LEVEL_LAYER])
     return _with_head(net, x, classes, output, weights, layout)
 
@@ -113,7 +113,7 @@ def _backbone(net: Network, depth_multiplier: float, output_stride: int) -> Tens
     )
 
 
-def _pyramid(net: Network, x: Tensor, atrous_rates: Sequence[int]) -> Tensor:
+def add_pyramid(net: Network, x: Tensor, atrous_rates: Sequence[int]) -> Tensor:
     """Add atrous spatial pyramid pooling: the mean of the image, each pixel, and pixels at several distances."""
     pooled = net.global_average_pool2d(x, name="image_pool")
     pooled = net.conv2d(pooled, _DEPTH, 1, activation="relu", name="image_pooling")
@@ -150,13 +150,17 @@ def _upsampled(net: Network, x: Tensor, like: Tensor, name: str) -> Tensor:
 def _with_head(
     net: Network, x: Tensor, classes: int, output: str, weights: Weights, layout: WeightLayout | None
 ) -> Network:
+    x = net.conv2d(x, classes, 1, name="logits")
+    add_pixel_output(net, _upsampled(net, x, net.input, "upsampled"), output)
+    return load_weights(net, weights, layout)
+
+
+def add_pixel_output(net: Network, x: Tensor, output: str) -> None:
+    """Add the output of a segmenter from its logits: these, "softmax", or "labels", the classes as numbers."""
     if output not in _OUTPUTS:
         raise ParameterError(f"output must be {', '.join(map(repr, _OUTPUTS))}, got {output!r}")
-    x = net.conv2d(x, classes, 1, name="logits")
-    x = _upsampled(net, x, net.input, "upsampled")
     if output == "softmax":
         x = net.softmax(x, name="softmax")
     elif output == "labels":
         x = net.argmax(x, name="labels")
     net.output(x)
-    return load_weights(net, weights, layout)

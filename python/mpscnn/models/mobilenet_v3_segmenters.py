@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from mpscnn._private.arguments import whole_number
 from mpscnn._private.expected_names import accept_foreign_arguments
-from mpscnn.errors import ParameterError
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
 from mpscnn.graph.weight_layout import WeightLayout
 from mpscnn.models.blocks import convolution
+from mpscnn.models.deeplab import add_pixel_output
 from mpscnn.models.mobilenet import Size, Weights, image_size, load_weights
 from mpscnn.models.mobilenet_v3 import LARGE, MobileNetV3
 
@@ -20,7 +20,6 @@ _LOW = 4  # the block whose result has an eighth of the input's size
 _INNER = 128  # channels within the head of LR-ASPP
 _DEPTH = 256  # channels of the branches of DeepLab's pyramid
 _RATES = (12, 24, 36)
-_OUTPUTS = ("logits", "softmax", "labels")
 
 
 @dataclass(frozen=True)
@@ -59,18 +58,11 @@ class Segmenter(ABC):
         Raises:
             ParameterError: an argument is out of its range. WeightsError: the weights do not fit.
         """
-        if output not in _OUTPUTS:
-            raise ParameterError(f"output must be {', '.join(map(repr, _OUTPUTS))}, got {output!r}")
         net = Network(input=(*image_size(input_size), 3), name=self.name)
         net.preprocess = "torch"
         features = _BACKBONE.features(net, net.input, lambda name: name.replace("features", "backbone", 1))
         x = self._head(net, features, whole_number("classes", classes))
-        x = _resized(net, x, net.input, "out")
-        if output == "softmax":
-            x = net.softmax(x, name="softmax")
-        elif output == "labels":
-            x = net.argmax(x, name="labels")
-        net.output(x)
+        add_pixel_output(net, resized(net, x, net.input, "out"), output)
         return load_weights(net, weights, layout)
 
     @abstractmethod
@@ -82,20 +74,24 @@ class Segmenter(ABC):
         """
 
 
+def lraspp_head(net: Network, low: Tensor, high: Tensor, classes: int) -> Tensor:
+    """Add the head of LR-ASPP. Return logits of the size of `low`, a map that is finer than `high`."""
+    x = convolution(net, high, _INNER, activation="relu", name="classifier.cbr.0")
+    gates = net.global_average_pool2d(high, name="classifier.scale.0")
+    gates = convolution(net, gates, _INNER, activation="sigmoid", name="classifier.scale.1")
+    x = resized(net, net.multiply(x, gates, name="classifier.scaled"), low, "classifier.resized")
+    return net.add(
+        convolution(net, low, classes, name="classifier.low_classifier"),
+        convolution(net, x, classes, name="classifier.high_classifier"),
+        name="classifier",
+    )
+
+
 class LiteSegmenter(Segmenter):
     """LR-ASPP; see `Segmenter`."""
 
     def _head(self, net: Network, features: list[Tensor], classes: int) -> Tensor:
-        low, high = features[_LOW], features[-1]
-        x = convolution(net, high, _INNER, activation="relu", name="classifier.cbr.0")
-        gates = net.global_average_pool2d(high, name="classifier.scale.0")
-        gates = convolution(net, gates, _INNER, activation="sigmoid", name="classifier.scale.1")
-        x = _resized(net, net.multiply(x, gates, name="classifier.scaled"), low, "classifier.resized")
-        return net.add(
-            convolution(net, low, classes, name="classifier.low_classifier"),
-            convolution(net, x, classes, name="classifier.high_classifier"),
-            name="classifier",
-        )
+        return lraspp_head(net, features[_LOW], features[-1], classes)
 
 
 class DeepLabV3(Segmenter):
@@ -110,14 +106,14 @@ class DeepLabV3(Segmenter):
         ]
         whole = net.global_average_pool2d(high, name=f"{convs}.4.0")
         whole = convolution(net, whole, _DEPTH, activation="relu", name=f"{convs}.4.1")
-        branches.append(_resized(net, whole, high, f"{convs}.4"))
+        branches.append(resized(net, whole, high, f"{convs}.4"))
         x = net.concat(branches, name=convs)
         x = convolution(net, x, _DEPTH, activation="relu", name="classifier.0.project.0")
         x = convolution(net, x, _DEPTH, 3, activation="relu", name="classifier.1")
         return convolution(net, x, classes, name="classifier.4")
 
 
-def _resized(net: Network, x: Tensor, like: Tensor, name: str) -> Tensor:
+def resized(net: Network, x: Tensor, like: Tensor, name: str) -> Tensor:
     """Resize `x` to the size of `like`, like PyTorch without align_corners."""
     height, width = (extent or 0 for extent in like.shape[1:3])
     return net.resize(x, (height, width), name=name)

@@ -47,10 +47,18 @@ def read_arrays(path: Path, is_known: Callable[[str], bool]) -> dict[str, NDArra
 
     Raises:
         WeightsError: an array has an unknown name, occurs twice, has a header that does not fit its data, or is not
-            numeric; or all arrays take far more memory than the file. A damaged archive may also raise errors of the
-            modules zipfile and zlib.
+            numeric; all arrays take far more memory than the file; or the archive is damaged.
     """
     require_regular(path, WeightsError)
+    try:
+        return _read(path, is_known)
+    except (WeightsError, OSError, MemoryError):
+        raise
+    except Exception as error:  # the modules zipfile and zlib raise many kinds
+        raise WeightsError(str(error)) from error
+
+
+def _read(path: Path, is_known: Callable[[str], bool]) -> dict[str, NDArray[Any]]:
     left = _MAX_UNPACKED * path.stat().st_size + _ALWAYS
     arrays: dict[str, NDArray[Any]] = {}
     with path.open("rb") as file, zipfile.ZipFile(file) as archive:

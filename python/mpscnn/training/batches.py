@@ -38,6 +38,17 @@ class EpochData(ABC):
         """
 
 
+def epoch_parts(
+    count: int, size: int, *, seed: int, epoch: int | None, first: int = 0
+) -> list[NDArray[np.int64]]:
+    """Return the numbers of the elements of each batch of `EpochData`, without the first `first` batches.
+
+    The seed and the epoch determine their order.
+    """
+    order = np.arange(count) if epoch is None else np.random.default_rng([seed, epoch]).permutation(count)
+    return [order[begin : begin + size] for begin in range(first * size, count, size)]
+
+
 #: Training data: (inputs, labels) or (inputs, labels, weights of their losses) as arrays of one length, with a list of
 #: inputs if the network has several; or an iterable of such tuples for each batch; or `EpochData`.
 Data = tuple[Any, ...] | Iterable[tuple[Any, ...]] | EpochData

@@ -1,8 +1,7 @@
-"""Draw charts of numbers by epoch, as SVG and as pictures."""
+"""Draw charts of numbers by epoch."""
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from PIL import Image as PillowImage
 
-__all__ = ["Chart", "charts_picture", "charts_svg"]
+__all__ = ["Chart", "charts_picture"]
 
 _WIDTH, _HEIGHT = 640, 260
 _LEFT, _RIGHT, _UPPER, _LOWER = 60, _WIDTH - 12, 28, _HEIGHT - 24
@@ -60,42 +59,8 @@ class Chart:
         return lines
 
 
-def charts_svg(charts: Sequence[Chart]) -> str:
-    """Return the charts as an SVG element, one below the other."""
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT * len(charts)}" '
-        f'width="{_WIDTH}" height="{_HEIGHT * len(charts)}" font-family="sans-serif" font-size="13">'
-        '<rect width="100%" height="100%" fill="white"/>'
-    ]
-    for number, chart in enumerate(charts):
-        parts.append(f'<g transform="translate(0,{number * _HEIGHT})">')
-        parts.append(
-            f'<rect x="{_LEFT}" y="{_UPPER}" width="{_RIGHT - _LEFT}" height="{_LOWER - _UPPER}" '
-            'fill="none" stroke="lightgray"/>'
-        )
-        if 0 < chart.begin < chart.count:
-            x, _ = chart.place(chart.begin, 0)
-            parts.append(f'<line x1="{x}" x2="{x}" y1="{_UPPER}" y2="{_LOWER}" stroke="gray"/>')
-        for position, (name, color, runs) in enumerate(chart.lines()):
-            for run in runs:
-                points = " ".join(f"{x},{y}" for x, y in run)
-                parts.append(f'<polyline points="{points}" fill="none" stroke="{color}" stroke-width="2"/>')
-                parts += [f'<circle cx="{x}" cy="{y}" r="2" fill="{color}"/>' for x, y in run]
-            parts.append(_svg_text(_LEFT + _LEGEND * (position + 1), 18, name, color))
-        parts.append(_svg_text(_LEFT, 18, chart.title))
-        parts.append(_svg_text(_LEFT - 4, _UPPER + 5, chart.maximum, anchor="end"))
-        parts.append(_svg_text(_LEFT - 4, _LOWER, "0", anchor="end"))
-        parts.append(_svg_text(_RIGHT, _LOWER + 17, f"epoch {chart.count}", anchor="end"))
-        parts.append("</g>")
-    return "".join([*parts, "</svg>"])
-
-
-def _svg_text(x: float, y: float, text: str, color: str = "black", *, anchor: str = "start") -> str:
-    return f'<text x="{x}" y="{y}" fill="{color}" text-anchor="{anchor}">{html.escape(text)}</text>'
-
-
 def charts_picture(charts: Sequence[Chart]) -> PillowImage.Image:
-    """Return the same charts as a picture. Raises UnsupportedError without Pillow."""
+    """Return the charts as a picture, one below the other. Raises UnsupportedError without Pillow."""
     from mpscnn.vision.photo import require_pillow
 
     require_pillow("drawing")

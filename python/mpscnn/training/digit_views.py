@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.training.batches import EpochData
+from mpscnn.training.batches import EpochData, epoch_parts
 
 __all__ = ["DigitViews", "interpolate_grids", "random_views"]
 
@@ -44,17 +44,11 @@ class DigitViews(EpochData):
         self, size: int, *, epoch: int | None = None, first: int = 0
     ) -> Iterator[tuple[Images, NDArray[np.uint8]]]:
         """Yield batches of images and labels, as `EpochData.batches` does."""
-        count = len(self._images)
-        order = (
-            np.arange(count)
-            if epoch is None
-            else np.random.default_rng([self._seed, epoch]).permutation(count)
-        )
-        for begin in range(first * size, count, size):
-            chosen = order[begin : begin + size]
+        parts = epoch_parts(len(self._images), size, seed=self._seed, epoch=epoch, first=first)
+        for number, chosen in enumerate(parts, first):
             images = self._images[chosen]
             if epoch is not None:
-                images = random_views(images, np.random.default_rng([self._seed, epoch, begin]))
+                images = random_views(images, np.random.default_rng([self._seed, epoch, number * size]))
             yield images, self._labels[chosen]
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, overload
 from mpscnn._private.expected_names import MONITORS, Expected
 from mpscnn._private.report import Cell, Tabular
 from mpscnn.errors import ParameterError
-from mpscnn.training.curves import Chart, charts_picture, charts_svg
+from mpscnn.training.curves import Chart, charts_picture
 
 if TYPE_CHECKING:
     from PIL import Image as PillowImage
@@ -130,10 +130,11 @@ class History(Tabular, Sequence[Epoch]):
 
     def _repr_html_(self) -> str:
         from mpscnn._private.html_view import Html, details, scroll_box, table
+        from mpscnn.vision.visualize import html_picture
 
         names = [field.name.replace("_", " ") for field in fields(Epoch)]
         listed = table(names, map(_cells, self), right=range(len(names)))
-        curves = charts_svg(self._charts()) if self else ""
+        curves = html_picture(self.plot()) if self else ""
         count = f"{len(self)} epoch{'' if len(self) == 1 else 's'}"
         return Html(f"<div>{curves}{details(count, scroll_box(listed))}</div>")
 

@@ -20,7 +20,7 @@ from mpscnn._private.names import shown_names
 from mpscnn._private.processors import available_processors
 from mpscnn.errors import ImageError, ParameterError
 from mpscnn.graph.class_numbers import ClassNumbers
-from mpscnn.training.batches import EpochData
+from mpscnn.training.batches import EpochData, epoch_parts
 from mpscnn.training.class_folders import list_class_folders
 from mpscnn.training.loading import load_ahead
 from mpscnn.training.photo_mixing import mix
@@ -209,15 +209,8 @@ class ImageFolder(Expected, EpochData):
         size, first = whole_number("size", size), whole_number("first", first, minimum=0)
         if epoch is not None:
             epoch = whole_number("epoch", epoch, minimum=0, otherwise="None")
-        count = len(self)
-        order = (
-            np.arange(count)
-            if epoch is None
-            else np.random.default_rng([self._seed, epoch]).permutation(count)
-        )
-        return self._loaded(
-            [order[begin : begin + size] for begin in range(first * size, count, size)], epoch
-        )
+        parts = epoch_parts(len(self), size, seed=self._seed, epoch=epoch, first=first)
+        return self._loaded(parts, epoch)
 
     def view(self, number: int, size: int) -> Iterator[Batch]:
         """Yield batches of one variant of each photo, in order. Variant 0 is the unchanged photo.
@@ -226,7 +219,7 @@ class ImageFolder(Expected, EpochData):
             ParameterError: a number is out of its range. ImageError: a photo cannot be read; the message names it.
         """
         number, size = whole_number("number", number, minimum=0), whole_number("size", size)
-        parts = [np.arange(begin, min(begin + size, len(self))) for begin in range(0, len(self), size)]
+        parts = epoch_parts(len(self), size, seed=self._seed, epoch=None)
         return self._loaded(parts, None if number == 0 else number - 1)
 
     def unreadable(self) -> dict[str, ImageError]:

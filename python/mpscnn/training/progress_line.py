@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 import time
 
-from mpscnn._private.progress_line import TextLine, draw_bar, is_watched
+from mpscnn._private.progress_line import TextLine, draw_bar
 from mpscnn.training.history import Epoch, epoch_text
 
 _SECONDS = 0.1
@@ -21,14 +20,13 @@ class ProgressLine:
     """
 
     def __init__(self, last: int, batches: int, shown: bool | None) -> None:
-        self._line = TextLine()
-        self._shown = is_watched(sys.stderr) if shown is None else shown
+        self._line = TextLine(shown=shown)
         self._last, self._batches = last, batches
         self._due = 0.0
 
     def batch(self, epoch: int, done: int, loss: float) -> None:
         """Show the progress of a batch, at most ten times a second."""
-        if not self._shown or time.monotonic() < self._due:
+        if not self._line.shown or time.monotonic() < self._due:
             return
         self._due = time.monotonic() + _SECONDS
         bar = f"{draw_bar(done, self._batches)} " if self._batches else ""
@@ -37,9 +35,7 @@ class ProgressLine:
 
     def epoch(self, epoch: Epoch) -> None:
         """Show a finished epoch."""
-        if self._shown:
-            self._line.write(f"epoch {epoch.index}/{self._last}  {epoch_text(epoch)}")
-            self.end()
+        self._line.keep(f"epoch {epoch.index}/{self._last}  {epoch_text(epoch)}")
 
     def end(self) -> None:
         """End the line, so that the next output begins on a new one."""

@@ -112,12 +112,6 @@ class RunFolder:
             return read_arrays(path, lambda name: "." in name)  # names of weights are layer.role
         except WeightsError as error:
             raise WeightsError(f"{path}: is damaged: {error}") from error
-        except (ValueError, AttributeError, TypeError) as error:
-            raise WeightsError(f"{path}: is damaged") from error
-        except MemoryError:
-            raise
-        except Exception as error:  # the modules zipfile and zlib raise many kinds
-            raise WeightsError(f"{path}: is damaged: {error}") from error
 
     def write_weights(self, name: str, weights: Mapping[str, Any]) -> None:
         """Write weights by name."""

@@ -18,8 +18,8 @@ PROJECT = Path(__file__).resolve().parents[3]
 #: The elements that the results of each notebook's cells show, in order. `nox -s docs` runs the other notebooks, which
 #: need other packages, commands and compilers.
 SHOWN = {
-    "inside_a_network": ["<svg", "<table", "<svg"],
-    "train_a_network": ["<svg", "<svg", "<svg"],
+    "inside_a_network": ["<svg", "<table", "<img"],
+    "train_a_network": ["<svg", "<img", "<svg"],
 }
 
 

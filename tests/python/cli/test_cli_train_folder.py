@@ -29,6 +29,7 @@ from training.small_backbone import save_small_backbone
 import mpscnn
 from mpscnn import WeightsError
 from mpscnn.training import classifier, feature_store
+from mpscnn.training.recorded import Phase, RecordedTraining
 from mpscnn.training.trainer import Trainer
 
 LABELS = ["blue", "green", "red"]
@@ -600,13 +601,13 @@ def test_a_resumed_run_that_is_stopped_keeps_the_best_of_before(
     folder = output.with_name(output.name + ".run")
     (folder / ".training_cut.npy.left").write_bytes(b"of a kill")
     phases: list[str] = []
-    judged = classifier.ClassifierTraining._judged
+    recorded = RecordedTraining._recorded
 
-    def seen(self: classifier.ClassifierTraining, phase: classifier.Phase, *given: Any) -> Any:
+    def seen(self: RecordedTraining, phase: Phase, *given: Any) -> Any:
         phases.append(phase)
-        return judged(self, phase, *given)
+        return recorded(self, phase, *given)
 
-    monkeypatch.setattr(classifier.ClassifierTraining, "_judged", seen)
+    monkeypatch.setattr(RecordedTraining, "_recorded", seen)
     assert call(*training, "--resume") == 0
     assert "last layer" not in phases
     assert not folder.exists()

@@ -201,7 +201,7 @@ DIRECT = {
     "apps/benchmark/ncnn_file.py": (1, "the folder is temporary"),
     "apps/benchmark/worker.py": (1, "it is a pipe"),
     "apps/cli/failures.py": (1, "it is no file"),
-    "apps/cli/feature_outputs.py": (2, "they are temporary files"),
+    "apps/cli/feature_outputs.py": (1, "it is a temporary file"),
     "apps/cli/package.py": (1, "a line is appended"),
     "apps/verify/worker.py": (1, "it is a pipe"),
     "apps/video/writer.py": (1, "it is a temporary file"),

@@ -19,14 +19,13 @@ from mpscnn.apps.cli.failures import INTERRUPTED
 from mpscnn.apps.cli.output import hint, show, table_width
 from mpscnn.apps.cli.output import report as tell_error
 from mpscnn.apps.cli.progress import console_options
-from mpscnn.apps.train.photo_training import Backbone, PhotoTraining, open_backbone
+from mpscnn.apps.train.photo_training import Backbone, FolderTraining, open_backbone
 from mpscnn.errors import Error, ParameterError
-from mpscnn.training.classifier import Progress, record_text
 from mpscnn.training.image_folder import UnreadablePhotosError
+from mpscnn.training.recorded import Progress, record_text
 
 if TYPE_CHECKING:
     from mpscnn.apps.train.scene_report import DetectorMeasures
-    from mpscnn.apps.train.scene_training import ScenesTraining
     from mpscnn.evaluation.classifier import Evaluation
     from mpscnn.evaluation.segmenter import SegmenterEvaluation
 
@@ -42,7 +41,7 @@ class Kind:
         command: the command that uses the result.
     """
 
-    start: Callable[[Backbone, Path], PhotoTraining | ScenesTraining]
+    start: Callable[[Backbone, Path], FolderTraining]
     report_files: Sequence[str]
     lines: Callable[[Any], list[str]]
     command: str

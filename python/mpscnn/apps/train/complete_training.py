@@ -8,22 +8,19 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mpscnn._private.files import require_folder_for
 from mpscnn.apps.train.output_lock import lock_output
 from mpscnn.apps.train.phase_line import show_training
-from mpscnn.apps.train.photo_training import Backbone, PhotoTraining, open_backbone
+from mpscnn.apps.train.photo_training import Backbone, FolderTraining, open_backbone
 from mpscnn.apps.train.trained_model import TrainedModel
 from mpscnn.errors import ParameterError
 from mpscnn.graph.network import Network
 from mpscnn.model import Model
 from mpscnn.training.callbacks import callback_list
-from mpscnn.training.classifier import history_of
+from mpscnn.training.recorded import history_of
 from mpscnn.training.run_folder import RunChoices
-
-if TYPE_CHECKING:
-    from mpscnn.apps.train.scene_training import ScenesTraining
 
 __all__ = ["Results", "complete_training"]
 
@@ -48,7 +45,7 @@ class Results:
 
 
 def complete_training(
-    start: Callable[[Backbone, Path], PhotoTraining | ScenesTraining],
+    start: Callable[[Backbone, Path], FolderTraining],
     model: str | os.PathLike[str] | Network | Model[Any] | None,
     results: Results,
     choices: RunChoices,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -18,13 +19,14 @@ from mpscnn.graph.network import Network
 from mpscnn.model import Model
 from mpscnn.registry.catalogue import BUNDLED_MODEL
 from mpscnn.training.callbacks import Callback, call_all
-from mpscnn.training.classifier import ClassifierOptions, ClassifierTraining, Progress, history_of
+from mpscnn.training.classifier import ClassifierOptions, ClassifierTraining
 from mpscnn.training.image_folder import ImageFolder
 from mpscnn.training.photo_views import Augmentation
+from mpscnn.training.recorded import Progress, RecordedTraining, history_of
 from mpscnn.training.run_folder import RunChoices
 from mpscnn.training.split_folders import SplitFolders, find_splits
 
-__all__ = ["DEFAULT_SHARE", "Backbone", "PhotoTraining", "open_backbone"]
+__all__ = ["DEFAULT_SHARE", "Backbone", "FolderTraining", "PhotoTraining", "open_backbone"]
 
 #: The share of each class's photos for validation, unless the user or the data set says it.
 DEFAULT_SHARE = 0.2
@@ -79,8 +81,46 @@ def _backbone_here() -> str:
     return BUNDLED_MODEL.name if entry.location() is None else _PREFERRED
 
 
-class PhotoTraining:
-    """A training on the photos of a folder, from the photos to the trained network and its report.
+class FolderTraining(ABC):
+    """Base class of trainings on folders of photos, from the photos to the trained network and its report."""
+
+    trained: RecordedTraining
+    backbone: Backbone
+    _kind: str = ""
+    """The kind of network, for the description in its file."""
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+
+    @abstractmethod
+    def summary(self) -> list[str]:
+        """Return lines about the photos and what they are used for."""
+
+    @abstractmethod
+    def report(self) -> Any:
+        """Return how well the best weights so far do on the photos for validation."""
+
+    def run(self, callbacks: Iterable[Callback] = ()) -> Iterator[Progress]:
+        """Train, and yield the progress. Callbacks get the epochs of all phases; True ends the training."""
+        called = list(callbacks)
+        for progress in self.trained.run():
+            yield progress
+            if progress.record is not None and called:
+                ended = call_all(called, history_of(self.trained.history)[-1])
+                if ended:
+                    return
+
+    def network(self) -> tuple[Network, dict[str, str]]:
+        """Return the network with the best weights so far, and texts about it for the file."""
+        about = self.backbone.information
+        information = {key: about[key] for key in _ABOUT if key in about}
+        source, classes = self.backbone.network.name, len(self.trained.labels)
+        information["description"] = f"{self._kind} trained from {source} for {classes} classes".strip()
+        return self.trained.result, information
+
+
+class PhotoTraining(FolderTraining):
+    """A training of a classifier on the photos of a folder.
 
     Args:
         folder: a folder of photos for each class, or the folders train, val and test with these.
@@ -108,7 +148,7 @@ class PhotoTraining:
         transform: Callable[[Any], Any] | None = None,
         choices: RunChoices,
     ) -> None:
-        self._started = time.monotonic()
+        super().__init__()
         self.backbone = backbone
         network = backbone.network
         height, width, channels = _input_extents(network)
@@ -124,13 +164,8 @@ class PhotoTraining:
         self.splits = find_splits(folder)
         varied = partial(read, augment=augment, transform=transform)
         self.photos, self.held = _split_photos(folder, self.splits, varied, read, validation)
-        self.trained = ClassifierTraining(
-            self.photos,
-            self.held,
-            network,
-            run,
-            options=options,
-            choices=choices,
+        self.trained: ClassifierTraining = ClassifierTraining(
+            self.photos, self.held, network, run, options=options, choices=choices
         )
 
     def summary(self) -> list[str]:
@@ -140,25 +175,6 @@ class PhotoTraining:
             f"{len(self.photos.labels)} classes, on {self.backbone.network.name}"
         ]
         return lines if self.splits is None else [*lines, *_split_lines(self.splits)]
-
-    def run(self, callbacks: Iterable[Callback] = ()) -> Iterator[Progress]:
-        """Train, and yield the progress. Callbacks get the epochs of all phases; True ends the training."""
-        called = list(callbacks)
-        for progress in self.trained.run():
-            yield progress
-            if progress.record is not None and called:
-                ended = call_all(called, history_of(self.trained.history)[-1])
-                if ended:
-                    return
-
-    def network(self) -> tuple[Network, dict[str, str]]:
-        """Return the network with the best weights so far, and texts about it for the file."""
-        classes = len(self.trained.labels)
-        information = {
-            key: self.backbone.information[key] for key in _ABOUT if key in self.backbone.information
-        }
-        information["description"] = f"trained from {self.backbone.network.name} for {classes} classes"
-        return self.trained.result, information
 
     def report(self) -> TrainingReport:
         """Return how well the best weights so far do on the photos for validation."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import html
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,15 +15,16 @@ from numpy.typing import NDArray
 from mpscnn._private.files import convert_write_errors, replace_atomically
 from mpscnn.errors import ParameterError
 from mpscnn.evaluation.classifier import Evaluation
-from mpscnn.training.classifier import ClassifierTraining, Record
+from mpscnn.training.classifier import ClassifierTraining
 from mpscnn.training.curves import Chart, charts_picture
 from mpscnn.training.image_folder import ImageFolder
+from mpscnn.training.recorded import Record
 
 if TYPE_CHECKING:
     from PIL import Image as PillowImage
 
 _CONFUSION, _CURVES_FILE, _PAGE = REPORT_FILES = ("confusion.png", "curves.png", "mistakes.html")
-__all__ = ["REPORT_FILES", "TrainingReport", "curves_picture", "report_of"]
+__all__ = ["REPORT_FILES", "TrainingReport", "curves_picture", "report_of", "write_files"]
 
 _MAX_MISTAKES = 50
 _THUMBNAIL = 200
@@ -50,23 +51,31 @@ class TrainingReport:
 
         Raises ParameterError if they cannot be written.
         """
-        folder = Path(folder)
-        with convert_write_errors(folder, ParameterError):
-            folder.mkdir(parents=True, exist_ok=True)
-        for name, picture in {
-            _CONFUSION: self.evaluation.draw(),
-            _CURVES_FILE: curves_picture(self.records),
-        }.items():
-            with replace_atomically(folder / name, ParameterError) as file:
-                picture.save(file, "PNG")
-        with replace_atomically(folder / _PAGE, ParameterError) as file:
-            file.write(_page(self).encode("utf-8", "backslashreplace"))
+        confusion, curves = self.evaluation.draw(), curves_picture(self.records)
+        page = _page(self).encode("utf-8", "backslashreplace")
+        write_files(
+            Path(folder),
+            {
+                _CONFUSION: lambda file: confusion.save(file, "PNG"),
+                _CURVES_FILE: lambda file: curves.save(file, "PNG"),
+                _PAGE: lambda file: file.write(page),
+            },
+        )
 
     def __repr__(self) -> str:
         return f"<TrainingReport: {self.evaluation.top1:.2%} right of {self.evaluation.images:,} photos>"
 
     def _repr_html_(self) -> str:
         return self.evaluation._repr_html_()
+
+
+def write_files(folder: Path, files: Mapping[str, Callable[[BinaryIO], object]]) -> None:
+    """Write files into a folder, which is made if needed. Raises ParameterError if they cannot be written."""
+    with convert_write_errors(folder, ParameterError):
+        folder.mkdir(parents=True, exist_ok=True)
+    for name, write in files.items():
+        with replace_atomically(folder / name, ParameterError) as file:
+            write(file)
 
 
 def report_of(trained: ClassifierTraining, seconds: float) -> TrainingReport:

@@ -10,12 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from mpscnn._private.files import convert_write_errors, replace_atomically
 from mpscnn._private.report import Column, Report
-from mpscnn.apps.train.report import curves_picture
-from mpscnn.errors import ParameterError
+from mpscnn.apps.train.report import curves_picture, write_files
 from mpscnn.evaluation.segmenter import SegmenterEvaluation
-from mpscnn.training.classifier import Record
+from mpscnn.training.recorded import Record
 from mpscnn.training.scenes.average_precision import AveragePrecision
 from mpscnn.training.scenes.training import SceneTraining
 
@@ -81,13 +79,9 @@ class SceneReport:
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write curves.png and classes.csv to a folder. Raises ParameterError if they cannot be written."""
-        folder = Path(folder)
-        with convert_write_errors(folder, ParameterError):
-            folder.mkdir(parents=True, exist_ok=True)
-        with replace_atomically(folder / SCENE_REPORT_FILES[0], ParameterError) as file:
-            curves_picture(self.records).save(file, "PNG")
-        with replace_atomically(folder / SCENE_REPORT_FILES[1], ParameterError) as file:
-            file.write(self.evaluation.to_csv().encode())
+        curves, classes = curves_picture(self.records), self.evaluation.to_csv().encode()
+        writers: list[Any] = [lambda file: curves.save(file, "PNG"), lambda file: file.write(classes)]
+        write_files(Path(folder), dict(zip(SCENE_REPORT_FILES, writers, strict=True)))
 
     def __repr__(self) -> str:
         return f"<SceneReport: {repr(self.evaluation)[1:-1]}>"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -16,12 +16,10 @@ from numpy.typing import NDArray
 from mpscnn import _core
 from mpscnn._private.arguments import input_size, is_finite_number
 from mpscnn._private.settings import as_json
-from mpscnn.apps.train.photo_training import DEFAULT_SHARE, Backbone
+from mpscnn.apps.train.photo_training import DEFAULT_SHARE, Backbone, FolderTraining
 from mpscnn.apps.train.scene_report import SceneReport, scene_report
 from mpscnn.errors import ParameterError, UnsupportedError
 from mpscnn.graph.network import Network
-from mpscnn.training.callbacks import Callback, call_all
-from mpscnn.training.classifier import Progress, history_of
 from mpscnn.training.own_loss import Loss
 from mpscnn.training.run_folder import RunChoices
 from mpscnn.training.scenes.feature_maps import feature_maps
@@ -37,7 +35,6 @@ from mpscnn.training.scenes.views import SceneAugmentation
 
 __all__ = ["SceneData", "SceneSource", "ScenesTraining"]
 
-_ABOUT = ("license", "source")
 #: The sides of a classifier's input, if it becomes a detector or segmenter: the smaller one for classifiers of small
 #: photos, whose last feature map has a stride below 16.
 _SIZE, _SMALL_SIZE, _LARGE_STRIDE = 320, 160, 4
@@ -80,8 +77,8 @@ class SceneData:
     loss: Loss | None = None
 
 
-class ScenesTraining:
-    """A training on photos with objects or masks, from the photos to the trained network and its report.
+class ScenesTraining(FolderTraining):
+    """A training of a detector or a segmenter on photos with objects or masks.
 
     Args:
         source: the photos and their labels.
@@ -106,10 +103,11 @@ class ScenesTraining:
         options: SceneOptions,
         choices: RunChoices,
     ) -> None:
-        self._started = time.monotonic()
+        super().__init__()
         self.backbone, self._data, self._seed, self._threads = backbone, data, options.seed, choices.threads
         make = self._detector if data.task == "detect" else self._segmenter
-        self.trained = SceneTraining(make(source), run, options=options, choices=choices)
+        self.trained: SceneTraining = SceneTraining(make(source), run, options=options, choices=choices)
+        self._kind = self.trained.task.phase
 
     def summary(self) -> list[str]:
         """Return lines about the photos and the network."""
@@ -119,24 +117,6 @@ class ScenesTraining:
             f"{len(task.training):,} photos to train with and {len(task.validation):,} for validation, "
             f"{len(task.labels)} classes, {task.network.name} on {width} x {height} pixels"
         ]
-
-    def run(self, callbacks: Iterable[Callback] = ()) -> Iterator[Progress]:
-        """Train, and yield the progress. Callbacks get the epochs; True ends the training."""
-        called = list(callbacks)
-        for progress in self.trained.run():
-            yield progress
-            if called and call_all(called, history_of(self.trained.history)[-1]):
-                return
-
-    def network(self) -> tuple[Network, dict[str, str]]:
-        """Return the network with the best weights so far, and texts about it for the file."""
-        about = self.backbone.information
-        information = {key: about[key] for key in _ABOUT if key in about}
-        classes = len(self.trained.labels)
-        information["description"] = (
-            f"{self.trained.task.phase} trained from {self.backbone.network.name} for {classes} classes"
-        )
-        return self.trained.result, information
 
     def report(self) -> SceneReport:
         """Return how well the best weights so far do on the photos for validation."""

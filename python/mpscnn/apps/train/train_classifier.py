@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn.apps.train.complete_training import Results, complete_training
-from mpscnn.apps.train.photo_training import Backbone, PhotoTraining
+from mpscnn.apps.train.photo_training import PhotoTraining
 from mpscnn.apps.train.report import REPORT_FILES
 from mpscnn.apps.train.trained_model import TrainedModel
 from mpscnn.errors import ParameterError
@@ -102,18 +103,15 @@ def train_classifier(
     )
     choices = RunChoices(resume, restart, device, threads)
 
-    def start(backbone: Backbone, run: Path) -> PhotoTraining:
-        return PhotoTraining(
-            Path(data),
-            backbone,
-            run,
-            options,
-            validation=validation,
-            augment=augment,
-            transform=transform,
-            choices=choices,
-        )
-
+    start = partial(
+        PhotoTraining,
+        Path(data),
+        options=options,
+        validation=validation,
+        augment=augment,
+        transform=transform,
+        choices=choices,
+    )
     return complete_training(
         start, model, Results(callbacks, output, report, REPORT_FILES, progress), choices
     )

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from functools import partial
 from typing import Any, Literal
 
 from mpscnn._private.expected_names import accept_foreign_arguments
 from mpscnn.apps.train.complete_training import Results, complete_training
-from mpscnn.apps.train.photo_training import Backbone
 from mpscnn.apps.train.scene_report import SCENE_REPORT_FILES
 from mpscnn.apps.train.scene_training import SceneData, SceneSource, ScenesTraining
 from mpscnn.apps.train.train_classifier import waiting_epochs
@@ -185,7 +184,5 @@ def _trained(
     results: Results,
     choices: RunChoices,
 ) -> TrainedModel:
-    def start(backbone: Backbone, run: Path) -> ScenesTraining:
-        return ScenesTraining(source, data, backbone, run, options, choices)
-
+    start = partial(ScenesTraining, source, data, options=options, choices=choices)
     return complete_training(start, model, results, choices)

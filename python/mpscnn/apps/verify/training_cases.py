@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from mpscnn.apps.verify.layer_cases import listed_cases
-from mpscnn.apps.verify.recipes import IMAGE, noise_recipe, object_recipe
+from mpscnn.apps.verify.recipes import IMAGE, Bounded, Recipe, made, noise
 from mpscnn.runtime.library import operations
-
-Listed = tuple[str, dict[str, Any], str]
 
 _STRIDES = {"stride_x": 2, "stride_y": 2}
 (_LOSS,) = (entry for entry in operations(training=True) if entry["name"] == "loss")
@@ -29,205 +27,194 @@ _NEURONS: dict[str, dict[str, float]] = {
 }
 
 
-def _pair(gradient: list[int], recipe: dict[str, Any]) -> dict[str, Any]:
+def training_cases() -> list[Bounded]:
+    """Return all cases."""
+    return [_weighted(), _windows(), _moves(), _pointwise(), _losses(), _optimizers()]
+
+
+def _pair(gradient: list[int], recipe: Recipe) -> Recipe:
     """Add the sources: a gradient of this shape, and the image that the forward kernel reads."""
     return recipe | {"sources": [gradient, IMAGE]}
 
 
-def _with_state(gradient: list[int], recipe: dict[str, Any], forward: dict[str, Any]) -> dict[str, Any]:
+def _with_state(gradient: list[int], recipe: Recipe, forward: Recipe) -> Recipe:
     return _pair(gradient, recipe) | {"run": "gradient", "forward": forward}
 
 
-def training_cases() -> list[Listed]:
-    """Return all cases. Each has a name, a recipe, and the name of the bound for its errors."""
-    return [*_weighted(), *_windows(), *_moves(), *_pointwise(), *_losses(), *_optimizers()]
+def _of(kind: str, gradient: list[int], *arguments: Any) -> Recipe:
+    """Return the recipe of the gradient of a kernel, which both take the same arguments."""
+    return _with_state(gradient, made(f"{kind}Gradient", *arguments), made(kind, *arguments))
 
 
-def _weighted() -> list[Listed]:
+def _weighted() -> Bounded:
     """Return the cases of kernels with weights. The gradients of the weights are results, too."""
-    small, dense = (
-        object_recipe("ConvolutionDescriptor", 3, 3, 6, 9),
-        object_recipe("ConvolutionDescriptor", 5, 7, 6, 9),
-    )
-    strided = object_recipe("ConvolutionDescriptor", 3, 3, 6, 9, 2, 2)
-    depthwise = object_recipe("DepthWiseConvolutionDescriptor", 3, 3, 6, 6)
-    dilated = object_recipe("ConvolutionDescriptor", 4, 2, 6, 9, 2, 1, dilation_rate_y=2)
-    weights, whole = noise_recipe(9, 3, 3, 6), noise_recipe(9, 7, 5, 6)
-    listed: list[Listed] = []
-    for name, descriptor, values, result in (
-        ("3 x 3", small, weights, [2, 7, 5, 9]),
-        ("3 x 3, stride 2", strided, weights, [2, 4, 3, 9]),
-        ("depthwise", depthwise, noise_recipe(6, 3, 3), [2, 7, 5, 6]),
-        ("2 x 4, dilated", dilated, noise_recipe(9, 2, 4, 6), [2, 7, 3, 9]),
-    ):
-        back, forward = (
-            object_recipe(kind, descriptor, values) for kind in ("ConvolutionGradient", "Convolution")
-        )
-        listed.append((name, _with_state(result, back, forward), "sum"))
-    for name, descriptor, values, result in (
-        ("2 x 3, stride 2", _transposed(2, 3), noise_recipe(9, 3, 2, 6), [2, 15, 10, 9]),
-        ("3 x 3, stride 2, groups", _transposed(3, 3, groups=3), noise_recipe(9, 3, 3, 2), [2, 15, 11, 9]),
-    ):
-        kinds = ("ConvolutionTransposeGradient", "ConvolutionTranspose")
-        back, forward = (object_recipe(kind, descriptor, values) for kind in kinds)
-        listed.append((name, _with_state(result, back, forward), "sum"))
-    back, forward = (
-        object_recipe(kind, dense, whole) for kind in ("FullyConnectedGradient", "FullyConnected")
-    )
-    listed.append(("whole image", _with_state([2, 1, 1, 9], back, forward), "sum"))
-    for kind, arguments in (("InstanceNormalization", []), ("GroupNormalization", [2])):
-        back, forward = (
-            object_recipe(f"{kind}Gradient", *arguments, noise_recipe(6)),
-            object_recipe(kind, *arguments, noise_recipe(6)),
-        )
-        listed.append(("with gamma", _with_state(IMAGE, back, forward), "normalization"))
-    for kind in ("BatchNormalizationGradient", "BatchNormalizationStatisticsGradient"):
-        listed.append(
-            ("of a batch", _pair(IMAGE, object_recipe(kind, 6)) | {"run": "batch_gradient"}, "normalization")
-        )
-    return listed
+
+    def descriptor(width: int, height: int, *strides: int, **more: int) -> Recipe:
+        return made("ConvolutionDescriptor", width, height, 6, 9, *strides, **more)
+
+    depthwise, weights = made("DepthWiseConvolutionDescriptor", 3, 3, 6, 6), noise(9, 3, 3, 6)
+    dilated = descriptor(4, 2, 2, 1, dilation_rate_y=2)
+    plain, transposed = "Convolution", "ConvolutionTranspose"
+    grouped = descriptor(3, 3, 2, 2, groups=3)
+    return {
+        "sum": [
+            ("3 x 3", _of(plain, [2, 7, 5, 9], descriptor(3, 3), weights)),
+            ("3 x 3, stride 2", _of(plain, [2, 4, 3, 9], descriptor(3, 3, 2, 2), weights)),
+            ("depthwise", _of(plain, [2, 7, 5, 6], depthwise, noise(6, 3, 3))),
+            ("2 x 4, dilated", _of(plain, [2, 7, 3, 9], dilated, noise(9, 2, 4, 6))),
+            ("2 x 3, stride 2", _of(transposed, [2, 15, 10, 9], descriptor(2, 3, 2, 2), noise(9, 3, 2, 6))),
+            ("3 x 3, stride 2, groups", _of(transposed, [2, 15, 11, 9], grouped, noise(9, 3, 3, 2))),
+            ("whole image", _of("FullyConnected", [2, 1, 1, 9], descriptor(5, 7), noise(9, 7, 5, 6))),
+        ],
+        "normalization": [
+            ("with gamma", _of("InstanceNormalization", IMAGE, noise(6))),
+            ("with gamma", _of("GroupNormalization", IMAGE, 2, noise(6))),
+            *(
+                ("of a batch", _pair(IMAGE, made(f"BatchNormalization{kind}", 6)) | {"run": "batch_gradient"})
+                for kind in ("Gradient", "StatisticsGradient")
+            ),
+        ],
+    }
 
 
-def _transposed(width: int, height: int, **more: int) -> dict[str, Any]:
-    return object_recipe("ConvolutionDescriptor", width, height, 6, 9, 2, 2, **more)
-
-
-def _moves() -> list[Listed]:
+def _moves() -> Bounded:
     """Return the cases of padding, reshaping and Gram matrices."""
-    listed: list[Listed] = []
-    for edge, bound in (("constant", "exact"), ("clamp", "sum"), ("mirror", "sum")):
-        forward = object_recipe("Pad", [1, 2, 3], [0, 1, 1], edge_mode=edge)
-        listed.append((edge, _with_state([2, 10, 6, 10], object_recipe("PadGradient"), forward), bound))
-    forward = object_recipe("Reshape", 7, 3, 10)
-    listed.append(
-        ("elements", _with_state([2, 3, 7, 10], object_recipe("ReshapeGradient"), forward), "exact")
-    )
-    back, forward = (
-        object_recipe("GramMatrixCalculationGradient"),
-        object_recipe("GramMatrixCalculation", 0.5),
-    )
-    listed.append(("half of the sums", _with_state([2, 1, 6, 6], back, forward), "sum"))
-    return listed
+
+    def padded(edge: str) -> tuple[str, Recipe]:
+        forward = made("Pad", [1, 2, 3], [0, 1, 1], edge_mode=edge)
+        return edge, _with_state([2, 10, 6, 10], made("PadGradient"), forward)
+
+    reshape, gram = made("Reshape", 7, 3, 10), made("GramMatrixCalculation", 0.5)
+    return {
+        "exact": [
+            padded("constant"),
+            ("elements", _with_state([2, 3, 7, 10], made("ReshapeGradient"), reshape)),
+        ],
+        "sum": [
+            padded("clamp"),
+            padded("mirror"),
+            ("half of the sums", _with_state([2, 1, 6, 6], made("GramMatrixCalculationGradient"), gram)),
+        ],
+    }
 
 
-def _windows() -> list[Listed]:
+def _windows() -> Bounded:
     normal = {"alpha": 0.5, "beta": 0.75, "delta": 2.0}
-    listed: list[Listed] = [
-        (
-            "3 x 3, stride 2",
-            _pair([2, 4, 3, 6], object_recipe(f"Pooling{kind}Gradient", 3, 3, **_STRIDES)),
-            "elementwise",
-        )
-        for kind in ("Average", "Max", "L2Norm")
-    ]
-    for edge in ({"edge_mode": "clamp"}, {"edge_mode": "clamp", "zero_pad_size_x": 1, "zero_pad_size_y": 1}):
-        forward = object_recipe("PoolingAverage", 3, 2, **_STRIDES, **edge)
-        back = object_recipe("PoolingAverageGradient", 3, 2, **_STRIDES)
-        name = "clamped" if len(edge) == 1 else "clamped, padded"
-        listed.append((f"3 x 2, {name}", _with_state([2, 4, 3, 6], back, forward), "elementwise"))
-    listed.append(
-        (
-            "2 x 3, dilated",
-            _pair(IMAGE, object_recipe("DilatedPoolingMaxGradient", 2, 3, 2, 2)),
-            "elementwise",
-        )
-    )
-    for kind, arguments in (("CrossChannel", [5]), ("Spatial", [3, 3]), ("LocalContrast", [3, 3])):
-        back = object_recipe(f"{kind}NormalizationGradient", *arguments, **normal)
-        listed.append(("with parameters", _pair(IMAGE, back), "normalization"))
-    for kind in ("Nearest", "Bilinear"):
-        listed.append(
-            ("2 x 3", _pair([2, 21, 10, 6], object_recipe(f"Upsampling{kind}Gradient", 2, 3)), "sum")
-        )
-    return listed
+    clamped: dict[str, Any] = {"edge_mode": "clamp"}
+    edges = {"clamped": clamped, "clamped, padded": clamped | {"zero_pad_size_x": 1, "zero_pad_size_y": 1}}
+    average = made("PoolingAverageGradient", 3, 2, **_STRIDES)
+    return {
+        "elementwise": [
+            *(
+                ("3 x 3, stride 2", _pair([2, 4, 3, 6], made(f"Pooling{kind}Gradient", 3, 3, **_STRIDES)))
+                for kind in ("Average", "Max", "L2Norm")
+            ),
+            *(
+                (
+                    f"3 x 2, {name}",
+                    _with_state([2, 4, 3, 6], average, made("PoolingAverage", 3, 2, **_STRIDES, **edge)),
+                )
+                for name, edge in edges.items()
+            ),
+            ("2 x 3, dilated", _pair(IMAGE, made("DilatedPoolingMaxGradient", 2, 3, 2, 2))),
+        ],
+        "normalization": [
+            ("with parameters", _pair(IMAGE, made(f"{kind}NormalizationGradient", *window, **normal)))
+            for kind, window in (("CrossChannel", [5]), ("Spatial", [3, 3]), ("LocalContrast", [3, 3]))
+        ],
+        "sum": [
+            ("2 x 3", _pair([2, 21, 10, 6], made(f"Upsampling{kind}Gradient", 2, 3)))
+            for kind in ("Nearest", "Bilinear")
+        ],
+    }
 
 
-def _pointwise() -> list[Listed]:
+def _pointwise() -> Bounded:
     neurons = [case["attributes"] for case in listed_cases() if case["operation"] == "neuron"]
-    parameters = {
+    parameters: dict[str, dict[str, Any]] = {
         given["kind"]: {key: given[key] for key in "abc" if key in given} for given in neurons
-    } | _NEURONS
-    listed: list[Listed] = [
-        (
-            kind,
-            _pair(IMAGE, object_recipe("NeuronGradient", object_recipe("NeuronDescriptor", kind, **given))),
-            "function",
-        )
-        for kind, given in parameters.items()
-        if kind != "prelu"
-    ]
-    slopes = object_recipe("NeuronDescriptor", "prelu", data=noise_recipe(6))
-    listed.append(("prelu", _pair(IMAGE, object_recipe("NeuronGradient", slopes)), "function"))
-    listed += [
-        ("of pixels", _pair(IMAGE, object_recipe(f"{kind}Gradient")), "softmax")
-        for kind in ("SoftMax", "LogSoftMax")
-    ]
-    for kind in ("Add", "Subtract", "Multiply"):
-        for second in (False, True):
-            name = "second source" if second else "first source"
-            listed.append((name, _pair(IMAGE, object_recipe(f"{kind}Gradient", second)), "elementwise"))
-    listed.append(("seed 3", _pair(IMAGE, object_recipe("DropoutGradient", 0.5, 3)), "elementwise"))
-    return listed
+    }
+    parameters |= {**_NEURONS, "prelu": {"data": noise(6)}}
+    return {
+        "function": [
+            (kind, _pair(IMAGE, made("NeuronGradient", made("NeuronDescriptor", kind, **given))))
+            for kind, given in parameters.items()
+        ],
+        "softmax": [
+            ("of pixels", _pair(IMAGE, made(f"{kind}Gradient"))) for kind in ("SoftMax", "LogSoftMax")
+        ],
+        "elementwise": [
+            *(
+                ("second source" if second else "first source", _pair(IMAGE, made(f"{kind}Gradient", second)))
+                for kind in ("Add", "Subtract", "Multiply")
+                for second in (False, True)
+            ),
+            ("seed 3", _pair(IMAGE, made("DropoutGradient", 0.5, 3))),
+        ],
+    }
 
 
-def _losses() -> list[Listed]:
-    listed: list[Listed] = [("ones", object_recipe("InitialGradient"), "exact")]
-    for kind in _KINDS:
-        for reduction in ("sum",) if kind == "cosine_distance" else _REDUCTIONS:
-            listed += _one_loss(kind, reduction)
-    listed += _one_loss("huber", "mean", True)
-    anchors = object_recipe("YOLOLossDescriptor", [0.25, 0.5, 0.75, 0.25])
+def _losses() -> Bounded:
+    chosen: list[tuple[Any, ...]] = [
+        *((kind, way) for kind in _KINDS for way in (("sum",) if kind == "cosine_distance" else _REDUCTIONS)),
+        ("huber", "mean", True),
+    ]
+    anchors = made("YOLOLossDescriptor", [0.25, 0.5, 0.75, 0.25])
     boxes = {"sources": [[2, 3, 3, 16], [2, 3, 3, 16]], "positive": [1], "run": "loss"}
-    listed.append(("two anchors", object_recipe("YOLOLoss", anchors) | boxes, "normalization"))
-    return listed
+    return {
+        "exact": [("ones", made("InitialGradient"))],
+        "loss": [
+            case for one in chosen for case in (_loss("ForwardLoss", *one), _loss("Loss", *one, run="loss"))
+        ],
+        "function": [_loss_gradient(*one) for one in chosen],
+        "normalization": [("two anchors", made("YOLOLoss", anchors) | boxes)],
+    }
 
 
-def _one_loss(kind: str, reduction: str, *across_batch: bool) -> list[Listed]:
-    two, three = [IMAGE, IMAGE], [IMAGE, IMAGE, IMAGE]
-    name = f"{kind}, {reduction}" + (" of the batch" if across_batch else "")
-    descriptor = object_recipe("LossDescriptor", kind, reduction, *across_batch)
-    positions = [0, 1] if kind in ("categorical_cross_entropy", "log") else [1]
-    given, after = {"positive": positions}, {"positive": [position + 1 for position in positions]}
-
-    def recipe(kernel: str) -> dict[str, Any]:
-        terms = object_recipe(kernel, object_recipe("LossDescriptor", kind, "none"))
-        # The terms of a sum are the losses of single elements. A cosine distance has no such losses.
-        reduced = reduction != "none" and kind != "cosine_distance"
-        return (
-            object_recipe(kernel, descriptor)
-            | given
-            | {"sources": two}
-            | ({"terms": terms} if reduced else {})
-        )
-
-    return [
-        (name, recipe("ForwardLoss"), "loss"),
-        (name, object_recipe("LossGradient", descriptor) | after | {"sources": three}, "function"),
-        (name, recipe("Loss") | {"run": "loss"}, "loss"),
-    ]
+def _loss(kernel: str, kind: str, reduction: str, *across_batch: bool, **run: str) -> tuple[str, Recipe]:
+    recipe = made(kernel, made("LossDescriptor", kind, reduction, *across_batch))
+    recipe |= {"positive": _positive(kind), "sources": [IMAGE, IMAGE], **run}
+    # The terms of a sum are the losses of single elements. A cosine distance has no such losses.
+    if reduction != "none" and kind != "cosine_distance":
+        recipe["terms"] = made(kernel, made("LossDescriptor", kind, "none"))
+    return _loss_name(kind, reduction, *across_batch), recipe
 
 
-def _optimizers() -> list[Listed]:
+def _loss_gradient(kind: str, reduction: str, *across_batch: bool) -> tuple[str, Recipe]:
+    recipe = made("LossGradient", made("LossDescriptor", kind, reduction, *across_batch))
+    recipe |= {"positive": [place + 1 for place in _positive(kind)], "sources": [IMAGE, IMAGE, IMAGE]}
+    return _loss_name(kind, reduction, *across_batch), recipe
+
+
+def _loss_name(kind: str, reduction: str, *across_batch: bool) -> str:
+    return f"{kind}, {reduction}" + (" of the batch" if across_batch else "")
+
+
+def _positive(kind: str) -> list[int]:
+    """Return which of prediction and labels must be positive."""
+    return [0, 1] if kind in ("categorical_cross_entropy", "log") else [1]
+
+
+def _optimizers() -> Bounded:
     """Return the cases of optimisers. Each reads a gradient, the values and their moments.
 
     Second moments are means of squares, so their inputs are positive numbers.
     """
-    descriptor = object_recipe("OptimizerDescriptor", 0.1)
-    plain, rms, adam = (
-        object_recipe(f"Optimizer{kind}", descriptor)
-        for kind in ("StochasticGradientDescent", "RMSProp", "Adam")
-    )
-    listed: list[Listed] = [("plain", _step(plain, "values"), "update")]
-    for name, nesterov in (("with momentum", False), ("with Nesterov's momentum", True)):
-        momentum = object_recipe("OptimizerStochasticGradientDescent", descriptor, 0.75, nesterov)
-        listed.append((name, _step(momentum, "values", "momentum"), "update"))
-    return [
-        *listed,
-        ("defaults", _step(rms, "values", "velocity") | {"positive": [2]}, "update"),
-        ("defaults", _step(adam, "values", "momentum", "velocity") | {"positive": [3]}, "update"),
-    ]
+    rate = made("OptimizerDescriptor", 0.1)
 
+    def step(results: str, kind: str, *more: Any, **positive: list[int]) -> Recipe:
+        changed = results.split()
+        sources = [IMAGE] * (1 + len(changed))
+        recipe = made(f"Optimizer{kind}", rate, *more)
+        return recipe | {"sources": sources, "run": "optimizer", "results": changed, **positive}
 
-def _step(recipe: dict[str, Any], *results: str) -> dict[str, Any]:
-    """Add the sources and results of an optimiser. It reads a gradient and updates all of `results`."""
-    return recipe | {"sources": [IMAGE] * (1 + len(results)), "run": "optimizer", "results": list(results)}
+    momentum = "values momentum", "StochasticGradientDescent", 0.75
+    return {
+        "update": [
+            ("plain", step("values", "StochasticGradientDescent")),
+            ("with momentum", step(*momentum, False)),
+            ("with Nesterov's momentum", step(*momentum, True)),
+            ("defaults", step("values velocity", "RMSProp", positive=[2])),
+            ("defaults", step("values momentum velocity", "Adam", positive=[3])),
+        ]
+    }

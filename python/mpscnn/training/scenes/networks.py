@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.errors import ParameterError, UnsupportedError
-from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
 from mpscnn.graph.settings import copy_settings
+from mpscnn.models.deeplab import add_pyramid
+from mpscnn.models.mobilenet_v3_segmenters import lraspp_head, resized
 from mpscnn.models.ssd import ANCHORS_AT_A_POINT, add_heads, separable, ssd_head
 from mpscnn.training.scenes.feature_maps import FeatureMaps, feature_maps
 from mpscnn.training.scenes.heads import with_columns
@@ -21,8 +22,7 @@ __all__ = ["SEGMENTERS", "detector_of", "segmenter_of"]
 SEGMENTERS = ("lraspp", "deeplab")
 _MIN_HALVINGS = 3  # the first map of a detector has at least this stride, as a power of two
 _EXTRA_CHANNELS = (512, 256, 256, 128)
-#: Channels of the branches of LR-ASPP and of DeepLab, and the dilations of DeepLab's kernels in the article.
-_LITE_DEPTH, _DEPTH, _RATES = 128, 256, (6, 12, 18)
+_RATES = (6, 12, 18)  # the dilations of DeepLab's kernels in the article
 _SEGMENTER_HALVINGS = 4
 
 
@@ -82,8 +82,11 @@ def segmenter_of(network: Network, classes: int, size: tuple[int, int], architec
         return network if output.shape[-1] == classes else with_columns(network, output.name, classes)
     maps = feature_maps(network, size, max_halvings=_SEGMENTER_HALVINGS)
     net, last = maps.network, maps.network[maps.last]
-    x = _lraspp(maps, classes) if architecture == "lraspp" else _deeplab(net, last, classes)
-    net.output(_resized(net, x, net.input, "scores"))
+    if architecture == "lraspp":
+        x = lraspp_head(net, net[maps.before(maps.halvings - 1)], last, classes)
+    else:
+        x = net.conv2d(add_pyramid(net, last, _RATES), classes, 1, name="head_classes")
+    net.output(resized(net, x, net.input, "scores"))
     return _named(net, f"{architecture}_of_{classes}_classes")
 
 
@@ -125,46 +128,6 @@ def _scales(boxes: NDArray[np.float64]) -> dict[str, Any]:
     low = min(max(float(low), 0.03), 0.4)
     high = min(max(float(high), low + 0.2), 0.95)
     return {"min_scale": round(low, 3), "max_scale": round(high, 3), "reduce_lowest": False}
-
-
-# ---- Segmenters --------------------------------------------------------------------------------------------------
-
-
-def _lraspp(maps: FeatureMaps, classes: int) -> Tensor:
-    net, high = maps.network, maps.network[maps.last]
-    low = net[maps.before(maps.halvings - 1)]
-    x = net.conv2d(high, _LITE_DEPTH, 1, activation="relu", name="head_features")
-    gates = net.global_average_pool2d(high, name="head_pool")
-    gates = net.conv2d(gates, _LITE_DEPTH, 1, activation="sigmoid", name="head_gates")
-    x = _resized(net, net.multiply(x, gates, name="head_gated"), low, "head_resized")
-    return net.add(
-        net.conv2d(low, classes, 1, name="head_low"),
-        net.conv2d(x, classes, 1, name="head_high"),
-        name="head_sum",
-    )
-
-
-def _deeplab(net: Network, x: Tensor, classes: int) -> Tensor:
-    pooled = net.global_average_pool2d(x, name="image_pool")
-    pooled = net.conv2d(pooled, _DEPTH, 1, activation="relu", name="image_pooling")
-    branches = [
-        _resized(net, pooled, x, "image_resized"),
-        net.conv2d(x, _DEPTH, 1, activation="relu", name="aspp0"),
-    ]
-    for number, rate in enumerate(_RATES, start=1):
-        name = f"aspp{number}"
-        y = net.depthwise_conv2d(
-            x, 3, padding="same", dilation=rate, activation="relu", name=f"{name}_depthwise"
-        )
-        branches.append(net.conv2d(y, _DEPTH, 1, activation="relu", name=f"{name}_pointwise"))
-    x = net.concat(branches, name="aspp_concat")
-    x = net.conv2d(x, _DEPTH, 1, activation="relu", name="aspp_projection")
-    return net.conv2d(x, classes, 1, name="head_classes")
-
-
-def _resized(net: Network, x: Tensor, like: Tensor, name: str) -> Tensor:
-    height, width = (extent or 0 for extent in like.shape[1:3])
-    return net.resize(x, (height, width), name=name)
 
 
 def _named(net: Network, name: str) -> Network:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mpscnn._private.arguments import whole_number
 from mpscnn._private.processors import available_processors
 from mpscnn.errors import ParameterError
-from mpscnn.training.batches import EpochData
+from mpscnn.training.batches import EpochData, epoch_parts
 from mpscnn.training.loading import load_ahead
 from mpscnn.training.photo_views import PhotoReader
 from mpscnn.training.scenes.labelled import LabelledObjects, LabelledPhoto
@@ -68,10 +68,7 @@ class ScenePhotos(EpochData):
 
     def batches(self, size: int, *, epoch: int | None = None, first: int = 0) -> Iterator[tuple[Any, ...]]:
         """Yield batches as `EpochData.batches` does. Without an epoch, photos are whole and in order."""
-        order: NDArray[np.int64] = np.arange(self._count)
-        if epoch is not None:
-            order = np.random.default_rng([self._seed, epoch]).permutation(self._count)
-        parts = [order[begin : begin + size] for begin in range(first * size, self._count, size)]
+        parts = epoch_parts(self._count, size, seed=self._seed, epoch=epoch, first=first)
         read = partial(self._read, epoch)
         # Python 3.12 does not end the inner generator when the outer one is closed.
         with closing(load_ahead(parts, read, self._reader.shape, self._threads)) as loaded:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -305,9 +306,11 @@ def train(
             )
         elif folder is not None:
             from mpscnn.apps.cli.named_function import loss_of_option, named_function
-            from mpscnn.apps.cli.train_folder import train_folder
-            from mpscnn.apps.cli.train_kinds import classifier_kind, scene_kind
-            from mpscnn.apps.train.scene_training import SceneData, SceneSource
+            from mpscnn.apps.cli.train_folder import Kind, accuracy_lines, scene_lines, train_folder
+            from mpscnn.apps.train.photo_training import PhotoTraining
+            from mpscnn.apps.train.report import REPORT_FILES
+            from mpscnn.apps.train.scene_report import SCENE_REPORT_FILES
+            from mpscnn.apps.train.scene_training import SceneData, SceneSource, ScenesTraining
             from mpscnn.training.classifier import ClassifierOptions
             from mpscnn.training.photo_views import Augmentation
             from mpscnn.training.run_folder import RunChoices
@@ -327,19 +330,22 @@ def train(
                     loss=chosen_loss or "softmax_cross_entropy",
                 )
                 variants = Augmentation(rotation=rotation, mixup=mixup, cutmix=cutmix)
-                kind = classifier_kind(
+                start = partial(
+                    PhotoTraining,
                     Path(folder),
-                    options,
+                    options=options,
                     validation=validation,
                     augment=variants,
                     transform=None if transform is None else named_function("--transform", transform),
                     choices=choices,
                 )
+                kind = Kind(start, REPORT_FILES, accuracy_lines, "classify")
             else:
-                kind = scene_kind(
+                scenes = partial(
+                    ScenesTraining,
                     SceneSource(folder, _labels(task, annotations, masks), validation),
                     SceneData(task, size, architecture, loss=chosen_loss),
-                    SceneOptions(
+                    options=SceneOptions(
                         epochs=_SCENE_EPOCHS if epochs is None else epochs,
                         batch_size=batch_size or _SCENE_BATCH,
                         learning_rate=_SCENE_RATE if learning_rate is None else learning_rate,
@@ -347,8 +353,9 @@ def train(
                         seed=seed,
                         trained_layers=trained_layers,
                     ),
-                    choices,
+                    choices=choices,
                 )
+                kind = Kind(scenes, SCENE_REPORT_FILES, scene_lines, task)
             train_folder(kind, output, model=model, report=report_folder, resume=resume)
 
 

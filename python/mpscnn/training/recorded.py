@@ -1,0 +1,233 @@
+"""Record the epochs of a training in a folder, keep the best weights, and continue a stopped training."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn.errors import WeightsError
+from mpscnn.graph.network import Network
+from mpscnn.training.batches import Data, EpochData
+from mpscnn.training.history import Epoch, History
+from mpscnn.training.optimizers import Optimizer
+from mpscnn.training.own_loss import Loss, own_loss
+from mpscnn.training.run_folder import RunChoices, RunFolder
+from mpscnn.training.trainer import Trainer
+
+__all__ = [
+    "BEST",
+    "CHECKPOINT",
+    "HISTORY",
+    "Progress",
+    "Record",
+    "RecordedTraining",
+    "history_of",
+    "record_text",
+]
+
+Phase = Literal["features", "last layer", "last blocks", "detector", "segmenter"]
+#: The measure of validation photos, in phases in which it is not the accuracy.
+_MEASURES = {"detector": "mAP at 0.5 ", "segmenter": "mean IoU "}
+#: The files with the records of a phase, its best weights, and the state of its trainer.
+HISTORY, BEST, CHECKPOINT = "history.json", "best.npz", "checkpoint.npz"
+Weights = dict[str, NDArray[np.float32]]
+#: A function that measures a trainer's weights after an epoch. It returns the accuracy, which counts first, the loss,
+#: and a function that returns the weights.
+Judge = Callable[[Trainer, Epoch], tuple[float, float, Callable[[], Weights]]]
+
+
+@dataclass(frozen=True)
+class Record:
+    """The results of one epoch in a phase, and whether it was the best so far."""
+
+    phase: str
+    epoch: int
+    loss: float
+    accuracy: float
+    validation_loss: float
+    validation_accuracy: float
+    best: bool
+    learning_rate: float
+    seconds: float
+
+
+def record_text(record: Record, total: int) -> str:
+    """Return the numbers of an epoch of a phase as a line. `total` is the largest number of epochs."""
+    measure, best = _MEASURES.get(record.phase, ""), " (best)" if record.best else ""
+    return (
+        f"{record.phase} {record.epoch}/{total}: loss {record.loss:.4f}, accuracy {record.accuracy:.2%}, "
+        f"validation {measure}{record.validation_accuracy:.2%}{best}"
+    )
+
+
+def history_of(records: Sequence[Record]) -> History:
+    """Return the records of all phases as a history. Its epochs are counted through all phases."""
+    named = ("loss", "accuracy", "validation_loss", "validation_accuracy", "learning_rate", "seconds")
+    epochs = tuple(
+        Epoch(number, *(getattr(record, name) for name in named)) for number, record in enumerate(records, 1)
+    )
+    return History(epochs, max((n for n, one in enumerate(records, 1) if one.best), default=None))
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The progress within a phase, and the epoch that has just ended, if any."""
+
+    phase: Phase
+    done: int
+    total: int
+    record: Record | None = None
+
+
+@dataclass
+class Best:
+    """The weights of the best epoch so far, with its validation accuracy and loss."""
+
+    weights: Weights = field(default_factory=dict)
+    accuracy: float = -1.0
+    loss: float = float("inf")
+
+
+class RecordedTraining(ABC):
+    """Base class of trainings step by step. The progress is stored in a folder, from which a stopped one continues.
+
+    Args:
+        labels: the names of the classes.
+        run: the folder.
+        description: all that determines the result.
+        patience: a phase ends after this many epochs without improvement; None: it never ends early.
+        choices: how the training runs.
+
+    Raises the errors of `RunFolder.open`.
+    """
+
+    def __init__(
+        self,
+        labels: Sequence[str],
+        run: RunFolder,
+        description: Mapping[str, Any],
+        patience: int | None,
+        choices: RunChoices,
+    ) -> None:
+        self.labels = list(labels)
+        self.history: list[Record] = []
+        self._run, self._patience = run, patience
+        self._device, self._threads = choices.device, choices.threads
+        self._best = Best()
+        run.open(description, choices)
+
+    @property
+    def has_result(self) -> bool:
+        """True if there are trained weights."""
+        return bool(self._best.weights)
+
+    @property
+    @abstractmethod
+    def result(self) -> Network:
+        """The network with the best weights so far, and its labels and settings."""
+
+    @abstractmethod
+    def run(self) -> Iterator[Progress]:
+        """Run all phases. Yields the progress after each step."""
+
+    def remove(self) -> None:
+        """Remove the run's files, and its folder if nothing else is in it."""
+        self._run.remove()
+
+    def _train(
+        self,
+        phase: Phase,
+        network: Callable[[], Network],
+        data: EpochData,
+        judge: Judge,
+        *,
+        epochs: int,
+        batch_size: int,
+        loss: Loss,
+        optimizer: Optimizer,
+        validation_data: Data | None = None,
+        is_stored: bool = True,
+        needs_best: bool = True,
+        **options: Any,
+    ) -> Iterator[Progress]:
+        """Train until the last epoch, or until there were too many epochs without an improvement.
+
+        Args:
+            network: returns the network, unless there is a checkpoint.
+            judge: measures the weights of an epoch.
+            is_stored: whether epochs are stored, so that the phase continues from the last one.
+            needs_best: whether a stopped phase must have the best epoch.
+            options: other arguments of `Trainer`.
+        """
+        checkpoint, waited = self._run / CHECKPOINT, 0
+        where: dict[str, Any] = {"optimizer": optimizer, "device": self._device, "threads": self._threads}
+        if is_stored and checkpoint.exists():
+            trainer = Trainer.resume(checkpoint, loss=own_loss(loss), **where)
+            done = trainer.steps // -(-len(data) // batch_size)
+            waited = self._restore(HISTORY, BEST, done, needs_best=needs_best)
+        else:
+            trainer = Trainer(network(), loss=loss, **where, **options)
+        if self._ends_after(waited):
+            return
+        for epoch in trainer.iter_epochs(
+            data, epochs=epochs, batch_size=batch_size, validation_data=validation_data
+        ):
+            record = self._recorded(phase, epoch, *judge(trainer, epoch))
+            waited = 0 if record.best else waited + 1
+            if is_stored:
+                # The order matters: if the process stops in between, everything exists that the checkpoint's epoch
+                # needs.
+                self._store(phase, HISTORY, BEST if record.best else None)
+                trainer.save(checkpoint)
+            yield Progress(phase, epoch.index, epochs, record)
+            if self._ends_after(waited):
+                return
+
+    def _ends_after(self, waited: int) -> bool:
+        return self._patience is not None and waited >= self._patience
+
+    def _recorded(
+        self, phase: Phase, epoch: Epoch, accuracy: float, loss: float, weights: Callable[[], Weights]
+    ) -> Record:
+        """Return the record of an epoch. If it is the best so far, its weights are kept."""
+        better = (accuracy, -loss) > (self._best.accuracy, -self._best.loss)
+        if better:
+            self._best = Best(weights(), accuracy, loss)
+        numbers = epoch.loss, epoch.accuracy, loss, accuracy, better, epoch.learning_rate, epoch.seconds
+        self.history.append(Record(phase, epoch.index, *numbers))
+        return self.history[-1]
+
+    def _store(self, phase: Phase, name: str, weights: str | None) -> None:
+        """Write the best weights so far, and then the records of a phase, to files."""
+        if weights is not None:
+            self._run.write_weights(weights, self._best.weights)
+        self._run.write_json(name, [asdict(record) for record in self.history if record.phase == phase])
+
+    def _restore(self, name: str, weights: str, epochs: int | None = None, *, needs_best: bool = True) -> int:
+        """Restore the records of a file and the best weights. Return the number of epochs since the best one.
+
+        Args:
+            name, weights: the files.
+            epochs: restore only this number of records; None: all.
+            needs_best: whether one of them must be the best. Otherwise it may be in an earlier phase.
+
+        Raises WeightsError if a file is damaged.
+        """
+        try:
+            records = [Record(**entry) for entry in self._run.read_json(name)][:epochs]
+        except TypeError as error:
+            raise WeightsError(f"{self._run / name}: is damaged: {error}") from error
+        self.history += records
+        waited = next((number for number, one in enumerate(reversed(records)) if one.best), None)
+        if waited is None:
+            if needs_best:
+                raise WeightsError(f"{self._run / name}: is damaged: no epoch is the best")
+            return len(records)
+        best = records[-1 - waited]
+        self._best = Best(self._run.read_weights(weights), best.validation_accuracy, best.validation_loss)
+        return waited
