@@ -64,10 +64,13 @@ class Client:
         self.connection = Connection(*place, timeout=120)
 
     def wait(self) -> None:
-        """Wait until the last request has ended."""
+        """Wait until the last request has ended, and threads and closed connections have left no more objects."""
         while self._server.server_state.tasks:
             time.sleep(0.01)
-        time.sleep(0.3)
+        count, later = -1, len(gc.get_objects())
+        while count != later:
+            time.sleep(0.15)
+            count, later = later, len(gc.get_objects())
 
     def ask(self, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> int:
         self.connection.request("GET" if body is None else "POST", path, body, headers or {})

@@ -70,9 +70,13 @@ class Burst:
             "headers": [(name.encode(), value.encode()) for name, value in given.items()],
         }
 
+        unread = [body]
+
         async def receive() -> dict[str, Any]:
             await self._complete.wait()
-            return {"type": "http.request", "body": body}
+            if not unread:
+                await asyncio.Future()  # the client never closes the connection
+            return {"type": "http.request", "body": unread.pop()}
 
         async def send(message: dict[str, Any]) -> None:
             if message["type"] == "http.response.start":
