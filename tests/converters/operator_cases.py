@@ -696,10 +696,12 @@ _FAMILIES = (
 OPERATORS: dict[str, Operator] = {name: operator for family in _FAMILIES for name, operator in family.items()}
 
 
-def forms(format: type[Form]) -> dict[str, tuple[Form, Operator]]:
+def forms(
+    format: type[Form], operators: Mapping[str, Operator] = OPERATORS
+) -> dict[str, tuple[Form, Operator]]:
     """Return all forms of a format, and their rows, by the row's name and the form's number in the format."""
     found: dict[str, tuple[Form, Operator]] = {}
-    for name, operator in OPERATORS.items():
+    for name, operator in operators.items():
         own = [form for form in operator.forms if isinstance(form, format)]
         for number, form in enumerate(own):
             found[f"{name}, {form.kind}{f' {number}' if number else ''}"] = (form, operator)

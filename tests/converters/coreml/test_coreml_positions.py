@@ -11,6 +11,7 @@ import pytest
 from converters.coreml.test_coreml_layers import Case, compare_layer
 from converters.coreml.test_coreml_programs import compare, random_inputs, run_program
 from converters.coreml_writer import Program, add, array, model, numbers, one_layer, saved, settings
+from converters.operator_cases import Layer, Operation, forms, layer, operation, row
 from numpy.typing import NDArray
 
 from mpscnn import converters
@@ -42,69 +43,67 @@ def _backwards(x: Array) -> Array:
     return x[:, :, ::-1].cumsum(2)[:, :, ::-1] - x
 
 
-# ---- Layers of neural networks, whose positions are floats with integer values --------------------------------------
+def _written(x: Array, new: Array) -> Array:
+    x[:, [3, 1]] = new
+    return x
+
 
 _WORDS = {"weights": _TABLE, "hasBias": True, "bias": _BIAS}
-CASES = {
-    "argSort": Case("argSort", settings(axis=-1), lambda x: np.argsort(x, -1, kind="stable")),
-    "argSort, descending": Case(
-        "argSort", settings(axis=1, descending=True), lambda x: np.argsort(-x, 1, kind="stable")
-    ),
-    "cumSum": Case("cumSum", settings(axis=-1), lambda x: x.cumsum(-1)),
-    "cumSum, exclusive": Case("cumSum", settings(axis=1, excludeFinalSum=True), lambda x: x.cumsum(1) - x),
-    "cumSum, backwards": Case("cumSum", settings(axis=2, excludeFinalSum=True, reverse=True), _backwards),
-    "embedding": Case(
-        "embedding",
-        settings(inputDim=7, outputChannels=4, **_WORDS),
-        lambda x: _rows(x.reshape(1), _BIAS).reshape(1, 4, 1, 1),
-        ((1, 1, 1, 1),),
-        positive=True,
-    ),
-    "embeddingND": Case(
-        "embeddingND",
-        settings(vocabSize=7, embeddingSize=4, **_WORDS),
-        lambda x: _rows(x[..., 0], _BIAS),
-        ((1, 5, 1),),
-        positive=True,
-    ),
-    "embeddingND without bias": Case(
-        "embeddingND",
-        settings(vocabSize=7, embeddingSize=4, weights=_TABLE),
-        lambda x: _rows(x[..., 0]),
-        ((1, 3, 5, 1),),
-        positive=True,
-    ),
-    "gather": Case(
-        "gather",
-        settings(axis=2),
-        lambda x, places: np.take(x, places.astype(int), 2),
-        ((1, 5, 6), (1, 3)),
-        positive=True,
-    ),
-    "gatherAlongAxis": Case(
-        "gatherAlongAxis", settings(axis=-1), _along(3), (_IMAGE, (1, 4, 5, 3)), positive=True
-    ),
-    "gatherAlongAxis, channels": Case(
-        "gatherAlongAxis", settings(axis=1), _along(1), (_IMAGE, (1, 2, 5, 6)), positive=True
-    ),
-    "oneHot": Case(
-        "oneHot",
-        settings(oneHotVectorSize=3, axis=1, onValue=2.5, offValue=-0.5),
-        lambda x: np.where(np.trunc(x)[:, None] == np.arange(3).reshape(1, 3, 1, 1), 2.5, -0.5),
-        ((1, 5, 6),),
-        positive=True,
-    ),
-    "topK": Case("topK", settings(axis=1, K=3), lambda x: _top(x, 1, 3, largest=True)),
-    "topK, bottom": Case(
-        "topK", settings(axis=-1, K=6, useBottomK=True), lambda x: _top(x, 3, 6, largest=False)
-    ),
+_PLACES = np.array([[[[1, 0, 2]] * 5] * 4])
+_NEW = (1, 2, 5, 6)
+_CHANNELS = np.broadcast_to(np.array([3, 1]).reshape(1, 2, 1, 1), _NEW)
+#: Positions that layers read are floats with integer values.
+# fmt: off
+OPERATORS = {
+    "order": row(lambda x: np.argsort(x, -1, kind="stable"), layer("argSort", axis=-1),
+        operation("argsort", axis=-1, ascending=True)),
+    "order, descending": row(lambda x: np.argsort(-x, 1, kind="stable"), layer("argSort", axis=1, descending=True),
+        operation("argsort", axis=1)),
+    "running sum": row(lambda x: x.cumsum(2), layer("cumSum", axis=2), operation("cumsum", axis=2)),
+    "running sum, exclusive": row(lambda x: x.cumsum(1) - x, layer("cumSum", axis=1, excludeFinalSum=True)),
+    "running sum, backwards": row(_backwards, layer("cumSum", axis=2, excludeFinalSum=True, reverse=True),
+        operation("cumsum", axis=2, exclusive=True, reverse=True)),
+    "embedding": row(lambda x: _rows(x.reshape(1), _BIAS).reshape(1, 4, 1, 1),
+        layer("embedding", inputDim=7, outputChannels=4, **_WORDS), shapes=((1, 1, 1, 1),), positive=True),
+    "embedding of words": row(lambda x: _rows(x[..., 0], _BIAS),
+        layer("embeddingND", vocabSize=7, embeddingSize=4, **_WORDS), shapes=((1, 5, 1),), positive=True),
+    "embedding of rows": row(lambda x: _rows(x[..., 0]),
+        layer("embeddingND", vocabSize=7, embeddingSize=4, weights=_TABLE), shapes=((1, 3, 5, 1),), positive=True),
+    "gather": row(lambda x, places: np.take(x, places.astype(int), 2), layer("gather", axis=2),
+        shapes=((1, 5, 6), (1, 3)), positive=True),
+    "gather of constants": row(lambda x: x[:, [3, 0, 3]], operation("gather", indices=[3, 0, 3], axis=1)),
+    "gather along": row(_along(3), layer("gatherAlongAxis", axis=-1), shapes=(_IMAGE, (1, 4, 5, 3)), positive=True),
+    "gather along channels": row(_along(1), layer("gatherAlongAxis", axis=1), shapes=(_IMAGE, _NEW), positive=True),
+    "gather along, constants": row(lambda x: np.take_along_axis(x, _PLACES, 3),
+        operation("gather_along_axis", indices=_PLACES, axis=3)),
+    "gather of pairs": row(lambda x: x[:, [3, 1]], operation("gather_nd", indices=[[[0, 3], [0, 1]]])),
+    "one hot": row(lambda x: np.where(np.trunc(x)[:, None] == np.arange(3).reshape(1, 3, 1, 1), 2.5, -0.5),
+        layer("oneHot", oneHotVectorSize=3, axis=1, onValue=2.5, offValue=-0.5),
+        operation("one_hot", one_hot_vector_size=3, axis=1, on_value=np.float32(2.5), off_value=np.float32(-0.5)),
+        shapes=((1, 5, 6),), positive=True),
+    "scatter": row(_written, operation("scatter", indices=[3, 1], axis=1, mode="update"), shapes=(_IMAGE, _NEW)),
+    "scatter along": row(_written, operation("scatter_along_axis", indices=_CHANNELS, axis=1, mode="update"),
+        shapes=(_IMAGE, _NEW)),
+    "scatter of pairs": row(_written, operation("scatter_nd", indices=[[[0, 3], [0, 1]]], mode="update"),
+        shapes=(_IMAGE, _NEW)),
+    "top": row(lambda x: _top(x, 1, 3, largest=True), layer("topK", axis=1, K=3), operation("topk", k=3, axis=1)),
+    "bottom": row(lambda x: _top(x, 3, 6, largest=False), layer("topK", axis=-1, K=6, useBottomK=True)),
+    "bottom, not sorted": row(lambda x: _top(x, 3, 2, largest=False),
+        operation("topk", k=2, ascending=True, sort=False)),
 }
+# fmt: on
+LAYER_CASES, OPERATION_CASES = forms(Layer, OPERATORS), forms(Operation, OPERATORS)
+
+
+# ---- Layers of neural networks --------------------------------------------------------------------------------------
+
 _WITH_CONSTANTS = {"gatherND", "scatter", "scatterAlongAxis", "scatterND"}
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", LAYER_CASES)
 def test_layers(name: str, tmp_path: Path) -> None:
-    compare_layer(CASES[name], tmp_path)
+    form, operator = LAYER_CASES[name]
+    compare_layer(Case(form.kind, form.fill, operator.meaning, operator.shapes, operator.positive), tmp_path)
 
 
 def _with_constant(kind: str, places: Array, **attributes: Any) -> Any:
@@ -162,8 +161,8 @@ def test_layers_with_constant_positions(kind: str, tmp_path: Path) -> None:
 
 
 def test_each_kind_has_a_case() -> None:
-    assert {case.kind for case in CASES.values()} | _WITH_CONSTANTS == set(LAYERS)
-    assert {case[0] for case in OPERATION_CASES.values()} == set(OPERATIONS)
+    assert {form.kind for form, _ in LAYER_CASES.values()} | _WITH_CONSTANTS == set(LAYERS)
+    assert {form.kind for form, _ in OPERATION_CASES.values()} == set(OPERATIONS)
 
 
 def test_what_the_network_computes_is_refused_by_name(tmp_path: Path) -> None:
@@ -197,63 +196,13 @@ def test_damaged_settings_are_named(tmp_path: Path) -> None:
 
 # ---- Operations of programs ------------------------------------------------------------------------------------------
 
-_PLACES = np.array([[[[1, 0, 2]] * 5] * 4])
-_NEW = (1, 2, 5, 6)
-
-
-def _written(x: Array, new: Array) -> Array:
-    x[:, [3, 1]] = new
-    return x
-
-
-_CHANNELS = np.broadcast_to(np.array([3, 1]).reshape(1, 2, 1, 1), _NEW)
-OPERATION_CASES: dict[str, tuple[str, dict[str, Any], Callable[..., Any], Sequence[Sequence[int]]]] = {
-    "argsort": ("argsort", {"axis": 1}, lambda x: np.argsort(-x, 1, kind="stable"), (_IMAGE,)),
-    "argsort, ascending": (
-        "argsort",
-        {"axis": -1, "ascending": True},
-        lambda x: np.argsort(x, -1, kind="stable"),
-        (_IMAGE,),
-    ),
-    "cumsum": ("cumsum", {"axis": 2}, lambda x: x.cumsum(2), (_IMAGE,)),
-    "cumsum, backwards": ("cumsum", {"axis": 2, "exclusive": True, "reverse": True}, _backwards, (_IMAGE,)),
-    "gather": ("gather", {"indices": [3, 0, 3], "axis": 1}, lambda x: x[:, [3, 0, 3]], (_IMAGE,)),
-    "gather along": (
-        "gather_along_axis",
-        {"indices": _PLACES, "axis": 3},
-        lambda x: np.take_along_axis(x, _PLACES, 3),
-        (_IMAGE,),
-    ),
-    "gather_nd": ("gather_nd", {"indices": [[[0, 3], [0, 1]]]}, lambda x: x[:, [3, 1]], (_IMAGE,)),
-    "one_hot": (
-        "one_hot",
-        {"one_hot_vector_size": 3, "axis": 1, "on_value": np.float32(2.0), "off_value": np.float32(-1.0)},
-        lambda x: np.where(np.trunc(x)[:, None] == np.arange(3).reshape(1, 3, 1, 1), 2.0, -1.0),
-        ((1, 5, 6),),
-    ),
-    "scatter": ("scatter", {"indices": [3, 1], "axis": 1, "mode": "update"}, _written, (_IMAGE, _NEW)),
-    "scatter along": (
-        "scatter_along_axis",
-        {"indices": _CHANNELS, "axis": 1, "mode": "update"},
-        _written,
-        (_IMAGE, _NEW),
-    ),
-    "scatter_nd": ("scatter_nd", {"indices": [[[0, 3], [0, 1]]], "mode": "update"}, _written, (_IMAGE, _NEW)),
-    "topk": ("topk", {"k": 3, "axis": 1}, lambda x: _top(x, 1, 3, largest=True), (_IMAGE,)),
-    "topk, ascending": (
-        "topk",
-        {"k": 2, "ascending": True, "sort": False},
-        lambda x: _top(x, 3, 2, largest=False),
-        (_IMAGE,),
-    ),
-}
-
 
 @pytest.mark.parametrize("name", OPERATION_CASES)
 def test_operations(name: str, tmp_path: Path) -> None:
-    kind, operands, compute, shapes = OPERATION_CASES[name]
+    (kind, operands), operator = OPERATION_CASES[name]
+    shapes = operator.shapes
     inputs = random_inputs(shapes, positive=True)
-    expected = compute(*(x.astype(np.float64) for x in inputs))
+    expected = operator.meaning(*(x.astype(np.float64) for x in inputs))
     makes = [f"y{place}" for place in range(len(expected))] if isinstance(expected, list) else ["y"]
     program = Program({f"x{place}": shape for place, shape in enumerate(shapes)})
     first = {"one_hot": "indices"}.get(kind, "data" if kind.startswith("scatter") else "x")
