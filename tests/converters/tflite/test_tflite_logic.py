@@ -90,14 +90,6 @@ def test_reductions_of_booleans(tmp_path: Path, kind: str, axes: tuple[int, ...]
     agrees(tmp_path, made.content(numbers_of(made, y)), random(*X))
 
 
-@pytest.mark.parametrize("axes", [(1,), (1, 2), (3,), (1, 3), (2, 3)])
-@pytest.mark.parametrize("keeps", [False, True])
-def test_products_of_axes(tmp_path: Path, axes: tuple[int, ...], keeps: bool) -> None:
-    shape = np.zeros(X).sum(axes, keepdims=keeps).shape
-    content = one("REDUCE_PROD", shape, integers(*axes), options=[(0, "Bool", keeps)])
-    agrees(tmp_path, content, random(*X), rtol=1e-4)
-
-
 @pytest.mark.parametrize("kind", ["ARG_MAX", "ARG_MIN"])
 @pytest.mark.parametrize("axis", [1, 2, 3, -1])
 def test_places(tmp_path: Path, kind: str, axis: int) -> None:
@@ -171,13 +163,6 @@ def test_pooling_by_the_norm(tmp_path: Path, padding: int, strides: tuple[int, i
     agrees(tmp_path, content, random(*X))
 
 
-def test_sums_of_many(tmp_path: Path) -> None:
-    made = File(X, X, X)
-    agrees(
-        tmp_path, made.content(made.add("ADD_N", [0, 1, 2, 0], X)), *(random(*X, seed=i) for i in range(3))
-    )
-
-
 @pytest.mark.parametrize("fixed", [False, True])
 def test_quotients_without_remainder(tmp_path: Path, fixed: bool) -> None:
     made = File(X) if fixed else File(X, X)
@@ -211,17 +196,6 @@ def test_constants_that_are_computed(tmp_path: Path) -> None:
     ones = made.add("FILL", [made.constant(integers(*X)), made.constant(np.float32(1.5))], X)
     sums = made.add("ADD", [made.add("ADD", [0, zeros], X), ones], X)
     agrees(tmp_path, made.content(sums), random(*X))
-
-
-@pytest.mark.parametrize(
-    ("kind", "first"), [("MAXIMUM", False), ("MINIMUM", True), ("POW", False), ("SQUARED_DIFFERENCE", True)]
-)
-@pytest.mark.parametrize("shape", [(8,), (1, 4, 1, 8), (1, 4, 6, 1)])
-def test_many_numbers(tmp_path: Path, kind: str, first: bool, shape: tuple[int, ...]) -> None:
-    made = File(X)
-    other = made.constant(random(*shape, seed=1))
-    y = made.add(kind, [other, 0] if first else [0, other], X)
-    agrees(tmp_path, made.content(y), np.abs(random(*X)))
 
 
 def test_integers_that_are_computed_with_are_refused(tmp_path: Path) -> None:

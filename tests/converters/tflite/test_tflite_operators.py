@@ -317,20 +317,6 @@ def added_file(
     return write_tflite(tensors, [Operator(ADD, places, [2], 11, [(0, "Int8", code)])], [0], [2])
 
 
-@pytest.mark.parametrize("first", [False, True])
-@pytest.mark.parametrize("values", [2.5, [-1.0], [0.5, -1.0, 2.0, 0.0], [[[[0.5, -1.0, 2.0, 0.25]]]]])
-def test_constants_are_added(tmp_path: Path, values: Any, first: bool) -> None:
-    for code in (0, 1):
-        content = added_file(values, first=first, code=code)
-        agrees_with_litert(read(tmp_path, content), content, (1, 2, 3, 4))
-
-
-@pytest.mark.parametrize("shape", [(1, 4), (1, 3, 4)])
-def test_constants_are_added_to_features(tmp_path: Path, shape: tuple[int, ...]) -> None:
-    content = added_file([0.5, -1.0, 2.0, 0.0], shape=shape)
-    agrees_with_litert(read(tmp_path, content), content, shape)
-
-
 def test_constants_repeat_the_image(tmp_path: Path) -> None:
     content = added_file(np.arange(24.0).reshape(1, 2, 3, 4), shape=(1, 1, 3, 4))
     agrees_with_litert(read(tmp_path, content), content, (1, 1, 3, 4))
