@@ -80,6 +80,8 @@ def core_model(
         from mpscnn.graph.model_file import description, with_metadata
 
         described, _ = described_network(network)
+        if scores is not None:
+            require_scores(described)
         changes = description(described, labels, preprocess, scores, None)
         return _core.Model.parse(with_metadata(network.content(), changes), "model")
     from mpscnn.graph.model_file import model_content
@@ -90,6 +92,8 @@ def core_model(
             f"Model takes a Network, got {type(network).__name__}; mpscnn.load takes the name of a file or model"
             f"{conversion_hint(network)}"
         )
+    if scores is not None:
+        require_scores(network)
     content = model_content(
         network,
         labels=network.labels if labels is None else labels,
@@ -121,6 +125,15 @@ def model_task(boxes: bool, outputs: Sequence[tuple[int | None, ...]]) -> str:
     if boxes:
         return "detection"
     return "segmentation" if len(outputs) == 1 and len(outputs[0]) == 4 else "classification"
+
+
+def require_scores(network: Network) -> None:
+    """Raise ParameterError if the `scores` of a classifier have no meaning for a network: of boxes or label maps."""
+    task = model_task(network.detection is not None, [tensor.shape for tensor in network.outputs])
+    if task != "classification":
+        raise ParameterError(
+            f"scores: are those of classifiers, and network {network.name!r} is made for {task}"
+        )
 
 
 def read_settings(core: _core.Model) -> Description:

@@ -226,6 +226,10 @@ def _common_shapes(a: Engine, b: Engine, size: tuple[int, int] | None) -> list[t
                 s if extent is None else extent for s, extent in zip(size, common[1:3], strict=True)
             ]
         shapes.append(tuple(common))
+    if size is not None and not any(shape[1:3] == tuple(size) and len(shape) == 4 for shape in shapes):
+        raise ShapeError(
+            f"compare: {a.title} has the inputs {_text(a.inputs)}, which have no free size: leave out size"
+        )
     return shapes
 
 

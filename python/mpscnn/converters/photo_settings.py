@@ -15,6 +15,7 @@ from mpscnn._private.files import convert_read_errors, read_content, require_reg
 from mpscnn._private.json_text import parse_json
 from mpscnn.converters.label_text import parse_labels
 from mpscnn.converters.photo_input import PhotoNote
+from mpscnn.core_model import require_scores
 from mpscnn.errors import ParameterError, WeightsError
 from mpscnn.graph.structure import checked_scores
 from mpscnn.models.ssd import ssd_head, ultraface_head
@@ -73,7 +74,7 @@ def choose_settings(
     that it is a guess are dropped.
 
     Raises the errors of `choose_detection`, `choose_preprocess` and `choose_labels`, and ParameterError for scores that
-    are not known.
+    are not known, and for those of a network that is not a classifier.
     """
     stated = network.preprocess
     if detection is not None:
@@ -85,6 +86,7 @@ def choose_settings(
     if labels is not None:
         choose_labels(network, labels)
     if scores is not None:
+        require_scores(network)
         network.scores = checked_scores(scores)
 
 

@@ -71,3 +71,18 @@ def test_choices_that_would_be_ignored(option: list[str], tmp_path: Path) -> Non
     arguments = [str(tmp_path / "model.safetensors"), str(tmp_path / "out.onnx"), *option]
     assert call("convert", *arguments) != 0
     assert not (tmp_path / "out.onnx").exists()
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".onnx", ".tflite", ".mlpackage", ".mlmodel"])
+@pytest.mark.parametrize("option", [("--target", "iOS16"), ("--palette", "4"), ("--layout", "nhwc")])
+def test_options_of_other_formats_are_refused(
+    option: tuple[str, str], suffix: str, path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each of these options is for one format, and would change nothing in files of the others."""
+    suffixes = (".onnx",) if option[0] == "--layout" else (".mlpackage", ".mlmodel")
+    if suffix in suffixes:
+        return
+    output = tmp_path / f"out{suffix}"
+    assert call("convert", str(path), str(output), *option, "--no-check") == 2
+    assert f"Invalid value for {option[0]}: only " in capsys.readouterr().err
+    assert not output.exists()

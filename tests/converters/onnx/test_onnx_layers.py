@@ -316,6 +316,13 @@ def test_a_resize_that_keeps_the_ratio(policy: str) -> None:
         read(resize([1, 3, 4, 16]))
 
 
+@pytest.mark.parametrize("sizes", [[1, 3, 0, 16], [1, 3, 8, -1]])
+def test_a_resize_to_nothing(sizes: list[int]) -> None:
+    made = node("Resize", ["x", "", "", "s"])
+    with pytest.raises(WeightsError, match=r"damaged: resizes \(n, 3, 8, 8\) to the sizes"):
+        read(model([made], {"x": [1, 3, 8, 8]}, {"s": np.array(sizes)}, opset=18))
+
+
 @pytest.mark.parametrize(
     "kind", ["Sum", "Mean", "Max", "Min", "Prod", "L1", "L2", "SumSquare", "LogSum", "LogSumExp"]
 )

@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 
 import mpscnn
 from mpscnn import converters
+from mpscnn.converters.photo_settings import choose_settings
 
 Array = NDArray[Any]
 Made = Callable[[Path, str], "Path | Sequence[Path] | mpscnn.Network"]
@@ -412,6 +413,26 @@ def test_metadata_of_tensorflow_lite(tmp_path: Path, said: dict[str, Any], score
         assert are == own
         raw = {"logits": LOGITS if scores_are == "as is" else SOFTMAX, "softmax": SOFTMAX, "sigmoid": SIGMOID}
         np.testing.assert_allclose(found, raw[end], atol=1e-3)
+
+
+@pytest.mark.parametrize("task", ["detection", "segmentation"])
+def test_scores_are_refused_where_they_mean_nothing(tmp_path: Path, task: str) -> None:
+    """Boxes and label maps have no scores of classes that a choice could change."""
+    if task == "detection":
+        network = mpscnn.models.ssdlite_mobilenet_v2()
+    else:
+        network = mpscnn.Network(input=(8, 8, 3), name="maps")
+        network.output(network.conv2d(network.input, 3, 1))
+    network.initialize_weights()
+    network.preprocess = "unit"
+    network.save(path := tmp_path / "net.safetensors")
+    for choose in (
+        lambda: mpscnn.Model(network, scores="sigmoid"),
+        lambda: mpscnn.load(path, scores="sigmoid"),
+        lambda: choose_settings(network, scores="sigmoid"),
+    ):
+        with pytest.raises(mpscnn.ParameterError, match=f"are those of classifiers, .* is made for {task}"):
+            choose()
 
 
 def test_losses_of_caffe(tmp_path: Path) -> None:

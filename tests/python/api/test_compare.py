@@ -37,6 +37,13 @@ def small_network(scale: float = 1.0, name: str = "small") -> mpscnn.Network:
     return network
 
 
+def test_a_size_of_networks_without_free_sizes_is_refused() -> None:
+    network = small_network()
+    assert mpscnn.compare(network, network, size=(12, 10)).equal
+    with pytest.raises(mpscnn.ShapeError, match="which have no free size: leave out size"):
+        mpscnn.compare(network, network, size=(12, 11))
+
+
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
     path = tmp_path / "small.safetensors"

@@ -317,6 +317,14 @@ def test_info_size_of_a_fixed_network(model: str, capsys: pytest.CaptureFixture[
     assert "input 'image' (n, 8, 8, 3) has a fixed size" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("option", [("--json",), ("--size", "8x8")])
+def test_changes_go_without_options_of_what_is_shown(
+    option: tuple[str, ...], model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("info", model, "--set", "license=MIT", *option) == 2
+    assert "go without --set" in capsys.readouterr().err
+
+
 def test_info_of_nothing(tmp_path: Path, command: Command) -> None:
     result = command("info", str(tmp_path / "missing.safetensors"))
     assert (result.returncode, result.stdout) == (1, "")

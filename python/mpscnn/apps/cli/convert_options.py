@@ -57,9 +57,11 @@ class ConvertOptions:
         ),
     ] = None
     layout: Annotated[
-        Literal["nchw", "nhwc"],
-        typer.Option(help="Write an ONNX file with this order of axes for image inputs and outputs."),
-    ] = "nchw"
+        Literal["nchw", "nhwc"] | None,
+        typer.Option(
+            help="Write an ONNX file with this order of axes for image inputs and outputs (default nchw)."
+        ),
+    ] = None
     size: SizeOption = None
     architecture: Annotated[
         str | None,

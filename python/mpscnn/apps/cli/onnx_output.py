@@ -29,12 +29,13 @@ def write_onnx(given: Conversion) -> None:
 
     network = network_to_write(given)
     dtype = stored_type(network, given.dtype, "float32")
+    layout = given.layout or "nchw"
     write_checked(
         given,
         network,
-        lambda path: export_onnx(network, path, size=given.size, layout=given.layout, dtype=dtype),
+        lambda path: export_onnx(network, path, size=given.size, layout=layout, dtype=dtype),
         _compare_integers if dtype == "uint8" else compare_floats,
-        f"{dtype}, {given.layout}",
+        f"{dtype}, {layout}",
     )
 
 

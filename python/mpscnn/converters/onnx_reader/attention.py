@@ -102,7 +102,7 @@ def _masks(c: Context, node: Node, scores: FileTensor) -> list[_Mask]:
     name = node.input(3)
     tokens, keys = scores.shape[2] or 1, scores.shape[3] or 1
     bias, masks = None, []
-    if node.integer("is_causal", 0):
+    if node.flag("is_causal", default=False):
         c.constants.count_weight(4 * tokens * keys)
         bias = np.where(np.tri(tokens, keys, dtype=bool), np.float32(0.0), np.float32(HIDDEN))
     if name is not None and c.is_constant(name):

@@ -65,7 +65,11 @@ def _sigmoid(x: Array) -> Array:
 
 
 def _is_infinite(node: Node, operands: Operands) -> Constant:
-    signs = [sign for sign, name in ((-1, "negative"), (1, "positive")) if node.integer(f"detect_{name}", 1)]
+    signs = [
+        sign
+        for sign, name in ((-1, "negative"), (1, "positive"))
+        if node.flag(f"detect_{name}", default=True)
+    ]
     return given(operands, 0).elementwise(lambda x: np.isinf(x) & np.isin(np.sign(x), signs))
 
 
@@ -90,7 +94,7 @@ def _extreme(choose: np.ufunc, _: Node, operands: Operands) -> Constant:
 
 
 def _modulo(node: Node, operands: Operands) -> Constant:
-    return _arithmetic("remainder" if node.integer("fmod", 0) else "modulo", node, operands)
+    return _arithmetic("remainder" if node.flag("fmod", default=False) else "modulo", node, operands)
 
 
 def _bit_shift(node: Node, operands: Operands) -> Constant:
@@ -121,7 +125,7 @@ def _converter(node: Node, target: int) -> Callable[[Array], Array]:
     name = element_type(target)
     if name == "string":
         raise UnsupportedError("makes text of numbers, which is not supported")
-    dtype, saturates = array_type(target), bool(node.integer("saturate", 1))
+    dtype, saturates = array_type(target), node.flag("saturate", default=True)
 
     def convert(x: Array) -> Array:
         if name not in _FLOATS_OF_8_BITS:
@@ -207,7 +211,7 @@ def axes_after(node: Node, rank: int, other: int) -> range:
 
 
 def _trilu(node: Node, operands: Operands) -> Constant:
-    triangle = np.triu if node.integer("upper", 1) else np.tril
+    triangle = np.triu if node.flag("upper", default=True) else np.tril
 
     def compute(x: Array, diagonal: Array | None) -> Array:
         first = 0 if diagonal is None else int(diagonal.reshape(()))
@@ -309,7 +313,7 @@ def _joint_softmax(node: Node, operands: Operands) -> Constant:
 
 def _batch_normalization(node: Node, operands: Operands) -> Constant:
     """Normalize by the given statistics."""
-    if node.integer("training_mode", 0) or len(list(filter(None, node.outputs))) > 1:
+    if node.flag("training_mode", default=False) or len(list(filter(None, node.outputs))) > 1:
         raise UnsupportedError("normalises constants by their own statistics, which is not supported")
 
     def compute(x: Array, *parameters: Array) -> Array:

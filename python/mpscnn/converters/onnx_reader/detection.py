@@ -250,7 +250,7 @@ def _boxes_and_scores(c: Context, processing: PostProcessing, names: Sequence[st
 
 def _in_corners(processing: PostProcessing) -> bool:
     return not any(
-        node.integer("center_point_box", 0) or node.integer("box_coding", 0)
+        node.flag("center_point_box", default=False) or node.integer("box_coding", 0)
         for node in processing.suppressions
     )
 

@@ -24,7 +24,7 @@ def _top_k(c: Context, node: Node) -> list[FileTensor] | None:
     x = c.x(node)
     axis = x.axis(node.integer("axis", -1))
     count = node.integer("k") if c.file.opset < 10 else c.constants.integers(node.input(1), "its number")[0]
-    indices = x.top_k(axis, count, largest=bool(node.integer("largest", 1)))
+    indices = x.top_k(axis, count, largest=node.flag("largest", default=True))
     results = [indices, indices]
     if node.outputs and c.is_used(node.outputs[0]):
         results[0] = x.take_along_axis(axis, indices)
@@ -164,7 +164,7 @@ def _grid_sample(c: Context, node: Node) -> FileTensor:
         raise WeightsError(f"damaged: its padding_mode is {border!r}")
     if x.rank != 4 or grid.rank != 4 or grid.shape[3] != 2 or not grid.has_batch_first:
         raise UnsupportedError(f"samples {x.shown} at positions {grid.shown}; supported are images")
-    sampling = Sampling(_METHODS[method], border, bool(node.integer("align_corners", 0)))
+    sampling = Sampling(_METHODS[method], border, node.flag("align_corners", default=False))
     positions = c.arranger.physical(grid, grid.axes[1:])
     return x.wrap_image(sample(c.arranger, x.image(), positions, sampling))
 

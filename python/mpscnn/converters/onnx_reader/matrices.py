@@ -22,13 +22,13 @@ def _gemm(c: Context, node: Node) -> FileTensor:
     if c.is_constant(node.inputs[0]) or not c.is_constant(node.inputs[1]):
         return _gemm_of_two(c, node)
     x = c.x(node)
-    if node.integer("transA", 0):
+    if node.flag("transA", default=False):
         x = _transposed(c, x)
     alpha, beta, third = node.number("alpha", 1.0), node.number("beta", 1.0), node.input(2)
     weight = _scaled(c.constants.real_view(node.input(1), "its second operand"), alpha)
     if weight.ndim != 2 or x.rank != 2:
         raise WeightsError(f"damaged: multiplies {x.shown} and {weight.shape}")
-    if not node.integer("transB", 0):
+    if not node.flag("transB", default=False):
         weight = weight.T
     source = node.input(1) if alpha == 1.0 else None
     if third is not None and not c.is_constant(third):
@@ -61,7 +61,7 @@ def _transposed(c: Context, x: FileTensor) -> FileTensor:
 def _gemm_of_two(c: Context, node: Node) -> FileTensor:
     """Convert Gemm whose second operand is computed, which needs a batch of 1, to a matrix product."""
     a, b = (
-        _transposed(c, _one_matrix(c, name)) if node.integer(turned, 0) else _one_matrix(c, name)
+        _transposed(c, _one_matrix(c, name)) if node.flag(turned, default=False) else _one_matrix(c, name)
         for turned, name in (("transA", node.inputs[0]), ("transB", node.inputs[1]))
     )
     y = a @ b

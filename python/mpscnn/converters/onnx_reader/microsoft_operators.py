@@ -67,7 +67,7 @@ def _matmul(e: Expansion) -> None:
     for name in ("transBatchA", "transBatchB"):
         e.refuse_unless(name, 0)
     operands = [
-        e.add(TRANSPOSED, [e.input(place)]) if e.node.integer(name, 0) else e.input(place)
+        e.add(TRANSPOSED, [e.input(place)]) if e.node.flag(name, default=False) else e.input(place)
         for place, name in enumerate(("transA", "transB"))
     ]
     alpha = e.node.number("alpha", 1.0)
@@ -196,7 +196,7 @@ def _attend(e: Expansion, given: list[str], mask: int, bias: int) -> None:
     attributes = {
         "q_num_heads": heads,
         "kv_num_heads": heads,
-        "is_causal": e.node.integer("unidirectional", 0),
+        "is_causal": e.node.flag("unidirectional", default=False),
     }
     masks = [e.input(bias)] if e.node.input(bias) is not None else []
     if e.node.input(mask) is not None:

@@ -100,6 +100,13 @@ class Node:
             raise WeightsError(f"damaged: its {name} is {value!r}, expected a whole number")
         return value
 
+    def flag(self, name: str, *, default: bool) -> bool:
+        """Return an integer attribute that says yes or no. Raises WeightsError if it is neither 0 nor 1."""
+        value = self.integer(name, int(default))
+        if value not in (0, 1):
+            raise WeightsError(f"damaged: its {name} is {value}, expected 0 or 1")
+        return bool(value)
+
     def integers(self, name: str, default: Sequence[int] | None = None) -> list[int]:
         """Return an attribute that is a list of integers. Raises the errors of `integer`."""
         value = self._attribute(name, default)

@@ -36,7 +36,7 @@ _TYPES = {
 def _arithmetic(e: Expansion) -> None:
     """Write arithmetic whose second operand may lack the last axes of the first one: `axis` is its first axis."""
     first, second = e.input(0), e.input(1)
-    if e.node.integer("broadcast", 0) and e.node.has("axis"):
+    if e.node.flag("broadcast", default=False) and e.node.has("axis"):
         second = e.add(ALIGNED, [second, first], axis=e.node.integer("axis"))
     e.end(e.node.kind, [first, second])
 

@@ -55,15 +55,15 @@ def _tile(o: Operands) -> Value:
 
 
 def _argument(o: Operands) -> Value:
-    x, last = o.x(), bool(o.node.integer("select_last_index", 0))
+    x, last = o.x(), o.node.flag("select_last_index", default=False)
     axis = x.axis(o.node.integer("axis", 0))
     places = x.argmax_or_argmin(axis, minimum=o.node.kind == "ArgMin", last=last)
-    return places if o.node.integer("keepdims", 1) else places.squeeze([axis])
+    return places if o.node.flag("keepdims", default=True) else places.squeeze([axis])
 
 
 def _running_sum(o: Operands) -> Value:
     x, (axis,) = o.x(), o.constant(1, "its axis").integers("its axis")
-    exclusive, backwards = (bool(o.node.integer(name, 0)) for name in ("exclusive", "reverse"))
+    exclusive, backwards = (o.node.flag(name, default=False) for name in ("exclusive", "reverse"))
     return x.cumsum(x.axis(axis), exclusive=exclusive, backwards=backwards)
 
 
@@ -84,10 +84,10 @@ _REDUCTIONS = {
 def _reduce(o: Operands) -> Value:
     x, given = o.x(), o.integers("axes", 1, "its axes")
     axes = sorted({x.axis(axis) for axis in given or ()})
-    if not given and not o.node.integer("noop_with_empty_axes", 0):
+    if not given and not o.node.flag("noop_with_empty_axes", default=False):
         axes = list(range(x.rank))
     y = x.reduce(_REDUCTIONS[o.node.kind], axes)
-    return y if o.node.integer("keepdims", 1) else y.squeeze(axes)
+    return y if o.node.flag("keepdims", default=True) else y.squeeze(axes)
 
 
 PARTS: dict[str, Row] = {

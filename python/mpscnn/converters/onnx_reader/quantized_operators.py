@@ -49,7 +49,7 @@ def _end(e: Expansion, y: str, scale: int) -> None:
 
 def _conv(e: Expansion) -> None:
     """QLinearConv. The integers of its bias have the product of both scales as their scale."""
-    last = bool(e.node.integer("channels_last", 0))
+    last = e.node.flag("channels_last", default=False)
     x, weight, bias = _real(e, 0), _real(e, 3, axis=0), None
     if e.node.input(8) is not None:
         scale = e.add("Mul", [e.input(1), e.input(4)])
@@ -68,7 +68,7 @@ def _matmul(e: Expansion) -> None:
 
 def _gemm(e: Expansion) -> None:
     """QGemm. Without a scale its result is floats."""
-    alpha, transposed = e.node.number("alpha", 1.0), e.node.integer("transB", 0)
+    alpha, transposed = e.node.number("alpha", 1.0), e.node.flag("transB", default=False)
     a, b, c = _real(e, 0), _real(e, 3, axis=0 if transposed else 1), None
     if e.node.input(6) is not None:
         scale = e.add("Mul", [e.add("Mul", [e.input(1), e.input(4)]), e.constant(alpha)])
@@ -88,7 +88,7 @@ def _of_one(kind: str, *names: str) -> Row:
     """Return the row of a function of one tensor, with some of its attributes."""
 
     def write(e: Expansion) -> None:
-        last = bool(e.node.integer("channels_last", 0))
+        last = e.node.flag("channels_last", default=False)
         y = e.add(kind, [_first(e, _real(e, 0), last)], e.kept(*names))
         _end(e, e.add(CHANNELS_LAST, [y]) if last else y, 3)
 

@@ -47,7 +47,7 @@ def _recurrent(c: Context, node: Node) -> list[FileTensor]:
     name = _name(c, node)
     batch: Axis = () if c.arranger.batch is None else (c.arranger.batch,)
     order = several + directions + units
-    along = bool(node.integer("layout", 0))
+    along = node.flag("layout", default=False)
     axes = (steps, directions, batch + several, units)
     whole = FileTensor(
         _joined(c, [one.steps for one in made], name), axes, steps + order, arranger=c.arranger
@@ -79,7 +79,7 @@ def _joined(c: Context, tensors: list[Tensor], name: str) -> Tensor:
 def _settings(c: Context, node: Node, directions: int) -> list[LstmSettings]:
     """Return the unusual settings of each direction. Raises UnsupportedError for those that only an LSTM may have."""
     limit = node.number("clip") if node.has("clip") else None
-    couples, name = bool(node.integer("input_forget", 0)), node.input(7) if node.kind == "LSTM" else None
+    couples, name = node.flag("input_forget", default=False), node.input(7) if node.kind == "LSTM" else None
     if node.kind != "LSTM" and limit is not None:
         raise UnsupportedError("with limits of its sums it is not supported; only an LSTM may have them")
     peepholes = None if name is None else c.constants.real(name, "its peepholes")
@@ -92,7 +92,7 @@ def _settings(c: Context, node: Node, directions: int) -> list[LstmSettings]:
 
 def _sequence(c: Context, node: Node) -> tuple[Tensor, Axis, Axis]:
     """Return the input as a tensor (n, steps, sequences, features), and the atoms of its steps and sequences."""
-    x, along = c.x(node), bool(node.integer("layout", 0))
+    x, along = c.x(node), node.flag("layout", default=False)
     return sequences(x.transpose((1, 0, 2)) if along else x)
 
 
@@ -101,7 +101,7 @@ def _lengths(c: Context, node: Node) -> FileTensor | None:
     name = node.input(4)
     if name is None:
         return None
-    steps = c.x(node).shape[node.integer("layout", 0)]
+    steps = c.x(node).shape[node.flag("layout", default=False)]
     if c.is_constant(name) and set(c.constants.integers(name, "its lengths")) == {steps}:
         return None
     if node.text("direction", "forward") != "forward":
@@ -173,7 +173,7 @@ def _direction(
         functions,
         name=_name(c, node, "/reverse" if reverse else ""),
         set_weight=c.set_weight,
-        reset_after=node.kind == "RNN" or bool(node.integer("linear_before_reset", 0)),
+        reset_after=node.kind == "RNN" or node.flag("linear_before_reset", default=False),
         hidden=hidden,
         reverse=reverse,
         **({"cell": cell} if node.kind == "LSTM" else {}),
@@ -228,7 +228,7 @@ def _state(c: Context, node: Node, number: int, place: int, extents: tuple[int, 
     if known is not None:
         return _constant_state(c, node, name, place, extents)
     x = c.value(name)
-    if node.integer("layout", 0):
+    if node.flag("layout", default=False):
         x = x.transpose((1, 0, 2))
     if x.rank != 3 or x.shape[2] != extents[2]:
         raise WeightsError(f"damaged: its first state is {x.shown}")
@@ -239,7 +239,7 @@ def _state(c: Context, node: Node, number: int, place: int, extents: tuple[int, 
 
 def _constant_state(c: Context, node: Node, name: str, place: int, extents: tuple[int, ...]) -> Tensor:
     """Return a constant initial state of one direction, which is the same for each image of the batch."""
-    along = bool(node.integer("layout", 0))
+    along = node.flag("layout", default=False)
     own = c.constants.of_one_image(
         name, None, c.arranger.batch, f"its first state {quote_name(name)}", (0 if along else 1, 1)
     )

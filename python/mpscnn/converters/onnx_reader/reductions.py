@@ -55,7 +55,7 @@ def _factors(c: Context, node: Node) -> tuple[NDArray[np.float32], NDArray[np.fl
 def _batch_normalization(c: Context, node: Node) -> FileTensor:
     x = c.x(node)
     c.refuse_results(node, 1, "statistics of the batch")
-    if not node.integer("spatial", 1):
+    if not node.flag("spatial", default=True):
         raise UnsupportedError("it normalises by statistics of each pixel")
     if x.rank < 2 or any(atom.is_batch for atom in x.axes[1]):
         raise UnsupportedError(f"normalises {x.shown}, whose second axis is not channels")
@@ -67,7 +67,7 @@ def _batch_normalization(c: Context, node: Node) -> FileTensor:
         raise WeightsError(f"damaged: weights {[values.shape for values in weights]} for {x.shown}")
     tensor, rest, tail = c.arranger.channels_last(x, x.axes[1])
     name = c.layer_name(node)
-    own = bool(node.integer("training_mode", 0))
+    own = node.flag("training_mode", default=False)
     inputs = [tensor]
     epsilon = batch_norm_epsilon(node.number("epsilon", 1e-5), None if own else stored(weights[3]))
     attributes: dict[str, Any] = {"epsilon": epsilon}

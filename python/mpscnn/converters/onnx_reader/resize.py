@@ -39,7 +39,7 @@ def _resize(c: Context, node: Node) -> FileTensor:
     mode = node.text("mode", "nearest")
     if mode not in ("nearest", "linear", "cubic"):
         raise UnsupportedError(f"its mode is {mode!r}; supported are nearest, linear and cubic")
-    excludes, averages = (bool(node.integer(name, 0)) for name in ("exclude_outside", "antialias"))
+    excludes, averages = (node.flag(name, default=False) for name in ("exclude_outside", "antialias"))
     if mode == "cubic" or (
         mode == "linear" and (excludes or averages or alignment == "half_pixel_symmetric")
     ):
@@ -150,6 +150,8 @@ def _stated_sizes(c: Context, node: Node, x: FileTensor) -> list[int]:
     A free axis must keep its size. The first of the two numbers that represent its extent is returned for it.
     """
     low, high = c.constants.shapes(node.input(3), "its sizes")
+    if min(low, default=1) < 1:
+        raise WeightsError(f"damaged: resizes {x.shown} to the sizes {low}")
     stated = x.trial_shapes()
     for place, (first, second) in enumerate(zip(low, high, strict=True)):
         is_own = place < x.rank and (first, second) == (stated[0][place], stated[1][place])

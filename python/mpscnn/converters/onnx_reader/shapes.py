@@ -13,7 +13,7 @@ def _reshape(o: Operands) -> Value:
     """Convert Reshape: an extent of 0 keeps the operand's extent, unless `allowzero` is set."""
     x = o.x(whole_numbers=True)
     low, high = o.constant(1, "the new shape").shapes("the new shape")
-    if not o.node.integer("allowzero", 0):
+    if not o.node.flag("allowzero", default=False):
         stated = x.trial_shapes()
         for place, extent in enumerate(high):
             if extent == 0:

@@ -27,7 +27,7 @@ def _split_to_sequence(c: Context, node: Node) -> None:
 
     Only if the file states no sizes, `keepdims` may drop the axis, which then has the extent 1.
     """
-    drops_axis = node.input(1) is None and not node.integer("keepdims", 1)
+    drops_axis = node.input(1) is None and not node.flag("keepdims", default=True)
     if _is_known(c, node.inputs[0]):
         _split_constant(c, node, drops_axis=drops_axis)
         return
@@ -94,7 +94,7 @@ def _sequence_at(c: Context, node: Node) -> FileTensor | None:
 def _concat_from_sequence(c: Context, node: Node) -> FileTensor:
     parts = [c.value(part) if isinstance(part, str) else part for part in _parts_of(c, node)]
     axis = node.integer("axis")
-    if node.integer("new_axis", 0):
+    if node.flag("new_axis", default=False):
         axis = axis % (parts[0].rank + 1) if -parts[0].rank - 1 <= axis <= parts[0].rank else axis
         parts = [one.expand_dims([axis]) for one in parts]
     return parts[0].concat(parts[1:], parts[0].axis(axis))

@@ -35,7 +35,7 @@ def _modulo(c: Context, node: Node) -> FileTensor:
     product = whole.combine("multiply", y, "/multiple")
     # A divisor that is infinite is taken 0 times, which leaves x.
     rest = x.combine("subtract", whole.combine("mask", product, "/product"), "/rest")
-    if node.integer("fmod", 0):
+    if node.flag("fmod", default=False):
         made = rest.map({"kind": "none"})
     else:
         signs = rest.map("sign", "/sign").combine("multiply", y.map("sign", "/sign_of_divisor"), "/signs")
@@ -50,7 +50,7 @@ def _is_infinite(c: Context, node: Node) -> FileTensor:
     not_finite = difference.combine("not_equal", difference, "/not_finite")
     found = not_finite.combine("subtract", x.combine("not_equal", x, "/not_a_number"), "/infinite")
     for name, factor in (("negative", 1.0), ("positive", -1.0)):
-        if not node.integer(f"detect_{name}", 1):
+        if not node.flag(f"detect_{name}", default=True):
             sign = x.linear(factor, suffix=f"/{name}_side").less_than(0.0, f"/not_{name}")
             found = found.combine("multiply", sign.linear(-1.0, 1.0, f"/{name}"), f"/without_{name}")
     return found.map({"kind": "none"}).mark_as_integers()

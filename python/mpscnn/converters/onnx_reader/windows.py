@@ -144,7 +144,7 @@ def _padded(c: Context, node: Node) -> tuple[FileTensor, dict[str, Any]]:
         own >= 0 and (own == 0 or added >= 0)
         for own, added in zip((top, left, bottom, right), border.sides, strict=True)
     )
-    is_explicit = node.text("auto_pad", "NOTSET") == "NOTSET" and not node.integer("ceil_mode", 0)
+    is_explicit = node.text("auto_pad", "NOTSET") == "NOTSET" and not node.flag("ceil_mode", default=False)
     if node.kind != "MaxPool" or not fits or not is_explicit:
         return c.value(node.inputs[0]), {}  # which raises an error
     above, before, below, after = border.sides
@@ -285,14 +285,14 @@ def _pooling(c: Context, node: Node) -> Made:
         c.refuse_results(node, 1, "where the maxima are in several images")
     image_axes(x)  # raises an error for other ranks than 3 and 4
     kernel = _pairs(node, "kernel_shape", 1, x.rank)
-    attributes = window(node, x, kernel) | border | {"ceil_mode": bool(node.integer("ceil_mode", 0))}
+    attributes = window(node, x, kernel) | border | {"ceil_mode": node.flag("ceil_mode", default=False)}
     order = node.integer("p", 2) if node.kind == "LpPool" else 2
     if node.kind == "MaxPool":
         attributes["kind"] = "max"
         if len(node.outputs) > 1 and c.is_used(node.outputs[1]):
             return _pooling_with_positions(c, node, x, attributes)
     elif node.kind == "AveragePool":
-        counts = bool(node.integer("count_include_pad", 0)) and "padding" in attributes
+        counts = node.flag("count_include_pad", default=False) and "padding" in attributes
         attributes |= {"kind": "average", "count_padding": counts}
         if (
             x.tensor.name in c.integers.of_tensors
@@ -340,7 +340,7 @@ def _pooling_with_positions(
     c: Context, node: Node, x: FileTensor, attributes: dict[str, Any]
 ) -> list[FileTensor]:
     """Convert MaxPool whose second result is used, the positions of the maxima in the whole tensor."""
-    if node.integer("storage_order", 0):
+    if node.flag("storage_order", default=False):
         raise UnsupportedError("positions of maxima that count columns first are not supported")
     y = _pool(c, node, x, attributes)
     image, pooled = x.image(), y.image()

@@ -91,15 +91,23 @@ def convert(
     if any(output.exists() and source.exists() and output.samefile(source) for source in sources):
         raise typer.BadParameter(f"{output} is a file to read, too: give another name", param_hint="OUT")
     suffix = output.suffix.lower()
+    _require_written(given, suffix)
     if suffix in COREML_SUFFIXES:
         write_coreml(given)
     elif suffix == ONNX_SUFFIX:
         write_onnx(given)
     elif suffix == TFLITE_SUFFIX:
         write_tflite(given)
-    elif given.target is not None:
-        raise typer.BadParameter("only Core ML models have a target", param_hint="--target")
-    elif given.palette is not None:
-        raise typer.BadParameter("only Core ML models have palettes", param_hint="--palette")
     else:
         write_model(given)
+
+
+def _require_written(given: Conversion, suffix: str) -> None:
+    """Refuse options that have no meaning for the file to write."""
+    for name, suffixes, what in (
+        ("target", COREML_SUFFIXES, "only Core ML models have a target"),
+        ("palette", COREML_SUFFIXES, "only Core ML models have palettes"),
+        ("layout", (ONNX_SUFFIX,), "only ONNX files have a choice of the order of axes"),
+    ):
+        if getattr(given, name) is not None and suffix not in suffixes:
+            raise typer.BadParameter(what, param_hint=f"--{name}")

@@ -51,6 +51,8 @@ def info(
     Example: mpscnn info model.safetensors --set preprocess=torchvision --set labels=labels.txt
     """
     if settings:
+        if as_json or size is not None:
+            raise typer.BadParameter("go without --set, which shows nothing", param_hint="--json, --size")
         from mpscnn.apps.cli.model_changes import change_model
 
         change_model(model, settings)
