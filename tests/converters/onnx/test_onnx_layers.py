@@ -19,7 +19,7 @@ from converters.onnx_files import (
     weights,
 )
 
-from mpscnn.errors import UnsupportedError
+from mpscnn.errors import UnsupportedError, WeightsError
 
 
 @pytest.mark.parametrize(
