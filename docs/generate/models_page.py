@@ -22,8 +22,9 @@ the table names.
 """
 
 LEGEND = """
-- **Accuracy** is the figure of the linked page, which says how it was measured.
-  A dash means that mpscnn's documentation has no figure: [measure it](evaluation.md) on your photos.
+- **Accuracy** is the figure of the linked page, which says how it was measured. Published figures were not measured
+  with mpscnn, whose int8 results have the bits of LiteRT's reference kernels.
+  A dash means that the publisher has no figure: [measure it](evaluation.md) on your photos.
 - **Input** is height x width in pixels. A photo of any size becomes this input by the model's
   [preprocessing](preprocessing.md).
 - **Size** is that of the bundled file, or of the publisher's files, whose weights have 8 bits.
@@ -44,6 +45,13 @@ class Facts(NamedTuple):
     """The name of the network in the table of 8-bit integers."""
 
 
+# The publishers' pages on the accuracy of their files.
+IMAGENET = "top-1 of ImageNet, as [published](https://www.tensorflow.org/lite/guide/hosted_models)"
+PASCAL = (
+    "mIoU of PASCAL VOC in float32, as "
+    "[published](https://github.com/tensorflow/models/blob/master/research/deeplab/g3doc/model_zoo.md)"
+)
+
 FACTS = {
     "cifar10_mobilenet_v2": Facts(
         "classification", "92.61% of [CIFAR-10's test images](precision.md#quantising-a-network)"
@@ -53,12 +61,17 @@ FACTS = {
         "detection", "0.746 mAP on [pages of MNIST's test images](training.md#digits-on-pages)"
     ),
     "mobilenet_v2": Facts(
-        "classification", float32="MobileNetV2 1.0, 224", int8="mobilenet_v2_1.0_224_quant.tflite"
+        "classification",
+        f"70.8% {IMAGENET}",
+        float32="MobileNetV2 1.0, 224",
+        int8="mobilenet_v2_1.0_224_quant.tflite",
     ),
-    "mobilenet_v1": Facts("classification", float32="MobileNetV1 1.0, 224"),
-    "mobilenet_v1_0.75_192": Facts("classification", int8="mobilenet_v1_0.75_192_quant.tflite"),
-    "mobilenet_v1_0.25_128": Facts("classification"),
-    "deeplab_v3": Facts("segmentation", float32="DeepLabv3 MobileNetV2, 513"),
+    "mobilenet_v1": Facts("classification", f"70.0% {IMAGENET}", float32="MobileNetV1 1.0, 224"),
+    "mobilenet_v1_0.75_192": Facts(
+        "classification", f"66.1% {IMAGENET}", int8="mobilenet_v1_0.75_192_quant.tflite"
+    ),
+    "mobilenet_v1_0.25_128": Facts("classification", f"39.5% {IMAGENET}"),
+    "deeplab_v3": Facts("segmentation", f"75.3% {PASCAL}", float32="DeepLabv3 MobileNetV2, 513"),
     "ssd_mobilenet_v1_coco": Facts("detection"),
 }
 
