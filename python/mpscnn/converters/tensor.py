@@ -40,6 +40,8 @@ _OF_ONE: dict[str, Activation] = {
 }
 """The functions that reductions of single elements compute. Those of other kinds change nothing."""
 
+_MAX_REPEATED = 4  # the maximum number of axes of tensors with which layers compare one number
+
 
 @dataclass(frozen=True)
 class FileTensor(Arranged, Value):
@@ -131,16 +133,22 @@ class FileTensor(Arranged, Value):
 
     def not_equal(self, number: float, suffix: str = "") -> FileTensor:
         """Return 1 for each element that is not this number, also for NaN, and 0 for the others."""
-        constant = self._number(number)
-        made = self.network.not_equal(self.tensor, constant, name=self.arranger.name(suffix))
-        return self.with_same_layout(made).mark_as_integers()
+        return self._compared("not_equal", number, suffix).mark_as_integers()
 
     def less_than(self, number: float, suffix: str) -> FileTensor:
         """Return 1 for each element that is less than a number, and 0 for the others."""
-        constant = self._number(number)
-        return self.with_same_layout(
-            self.network.less(self.tensor, constant, name=self.arranger.name(suffix))
-        )
+        return self._compared("less", number, suffix)
+
+    def _compared(self, operation: str, number: float, suffix: str) -> FileTensor:
+        compare, name = getattr(self.network, operation), self.arranger.name(suffix)
+        shape = self.tensor.shape
+        if len(shape) <= _MAX_REPEATED:
+            return self.with_same_layout(compare(self.tensor, self._number(number), name=name))
+        # One number is not repeated along so many axes.
+        flat = self.network.reshape(self.tensor, (-1,), name=self.arranger.name("/flat"))
+        constant = special_values.one_number(self.network, number, flat, self.arranger.name("/number"))
+        made = compare(flat, constant, name=name)
+        return self.with_same_layout(self.network.reshape(made, shape[1:], name=self.arranger.name("/axes")))
 
     def _number(self, number: float) -> Tensor:
         return special_values.one_number(self.network, number, self.tensor, self.arranger.name("/number"))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from converters.onnx_cases import Case, Draw, compare
-from converters.onnx_files import Array, model, node, operations, read, run_here
+from converters.onnx_files import Array, model, node, operations, read, run_here, run_there
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -109,6 +109,121 @@ def heads(d: Draw) -> Case:
     return Case(nodes, feeds, constants, 17, on_runtime=True)
 
 
+def packed_heads(d: Draw) -> Case:
+    """Draw attention whose queries, keys and values, or keys and values, are one tensor.
+
+    onnxruntime has these forms on GPUs only, so its result for separate tensors is compared.
+    """
+    batch, tokens, keys, count = d.shape(4)
+    size, first = d.integer(1, 4), d.choice(0, 1)
+    keys = keys if first else tokens
+    packed = d.numbers(batch, keys, count, 3 - first, size)
+    feeds = {"q": d.numbers(batch, tokens, count * size)} if first else {}
+    parts = feeds | {
+        name: np.ascontiguousarray(packed[:, :, :, place].reshape(batch, keys, -1))
+        for place, name in enumerate("qkv"[first:])
+    }
+    shapes = {name: list(x.shape) for name, x in parts.items()}
+    apart = model([ours("MultiHeadAttention", list("qkv"), num_heads=count)], shapes, opset=17)
+    nodes = [ours("MultiHeadAttention", [*feeds, "packed"], num_heads=count)]
+    return Case(nodes, feeds | {"packed": packed}, {}, 17, results=tuple(run_there(apart, parts)))
+
+
+def heads_after_past(d: Draw) -> Case:
+    """Draw attention to keys of earlier runs, too. All keys are a result."""
+    batch, tokens, earlier, count = d.shape(4)
+    width = d.integer(1, 4)
+    size = count * width
+    if d.flag():
+        feeds = {"x": d.numbers(batch, tokens, size), "p": d.numbers(2, batch, count, earlier, width)}
+        constants = {"w": d.numbers(size, 3 * size) / np.float32(size), "b": d.numbers(3 * size)}
+        nodes = [
+            ours(
+                "Attention",
+                ["x", "w", "b", "", "p"],
+                ["y", "k"],
+                num_heads=count,
+                unidirectional=d.integer(0, 1),
+            )
+        ]
+        outputs = ("y", "k") if batch == 1 else ("y",)  # with more images the result's first axis is no batch
+        nodes[0].output[1:] = ["k"]
+        return Case(nodes, feeds, constants, 17, outputs, on_runtime=True)
+    feeds = {name: d.numbers(batch, tokens, size) for name in "qkv"}
+    feeds |= {name: d.numbers(batch, count, earlier, width) for name in ("pk", "pv")}
+    nodes = [
+        ours(
+            "MultiHeadAttention", ["q", "k", "v", "", "", "", "pk", "pv"], ["y", "ak", "av"], num_heads=count
+        )
+    ]
+    return Case(nodes, feeds, {}, 17, ("y", "ak", "av"), on_runtime=True)
+
+
+def quantized_heads(d: Draw) -> Case:
+    batch, tokens, count = d.shape(3)
+    size = count * d.integer(1, 4)
+    x, grid, constants = on_grid(d, "x", batch, tokens, size)
+    constants |= {
+        "w": d.random.integers(-128, 128, (size, 3 * size)).astype(np.int8),
+        "ws": np.float32(0.01 / size),
+        "wz": np.int8(0),
+        "b": d.numbers(3 * size),
+    }
+    inputs = ["xq", "w", "b", "xs", "ws", "", "xz", "wz"]
+    nodes = [x, ours("QAttention", inputs, num_heads=count, unidirectional=d.integer(0, 1))]
+    return Case(nodes, {"x": grid}, constants, 17, on_runtime=True)
+
+
+def few_bits(d: Draw) -> Case:
+    """Draw a product with a matrix of numbers of few bits."""
+    bits, block, rows, columns = d.choice(4, 8), d.choice(16, 32), d.integer(1, 70), d.integer(1, 6)
+    blocks = -(-rows // block)
+    constants: dict[str, Any] = {
+        "w": d.random.integers(0, 256, (columns, blocks, block * bits // 8)).astype(np.uint8),
+        "s": d.random.uniform(0.01, 0.1, columns * blocks).astype(np.float32),
+    }
+    inputs = ["x", "w", "s"]
+    if d.flag():
+        width = -(-blocks * bits // 8)
+        constants["z"] = d.random.integers(0, 256, columns * width).astype(np.uint8)
+        inputs.append("z")
+    if d.flag():
+        constants["b"] = d.numbers(columns)
+        inputs = [*inputs, *[""] * (5 - len(inputs)), "b"]
+    attributes = {"K": rows, "N": columns, "bits": bits, "block_size": block}
+    nodes = [ours("MatMulNBits", inputs, **attributes)]
+    return Case(
+        nodes, {"x": d.numbers(2, d.integer(1, 4), rows)}, constants, 17, on_runtime=True, tolerance=1e-4
+    )
+
+
+def group_norm(d: Draw) -> Case:
+    """Draw a normalization of groups. No engine has it on a CPU."""
+    groups, each = d.integer(1, 3), d.integer(1, 3)
+    last, activation, kind = d.integer(0, 1), d.integer(0, 1), d.choice("GroupNorm", "SkipGroupNorm")
+    channels = groups * each
+    last = 1 if kind == "SkipGroupNorm" else last
+    image = d.numbers(2, *((3, 4, channels) if last else (channels, 3, 4)))
+    constants = {"g": d.numbers(channels), "b": d.numbers(channels), "c": d.numbers(channels)}
+    feeds, total, inputs, outputs = {"x": image}, image, ["x", "g", "b"], ["y"]
+    if kind == "SkipGroupNorm":
+        feeds["s"] = d.choice(d.numbers(*image.shape), d.numbers(2, 1, 1, channels), d.numbers(2, channels))
+        skip = feeds["s"] if feeds["s"].ndim == 4 else feeds["s"][:, None, None]
+        total = image + skip + constants["c"]
+        inputs, outputs = [*inputs, "s", "c"], ["y", "t"]
+    own = total if last else total.transpose(0, 2, 3, 1)
+    parts = own.reshape(2, 12, groups, each).astype(np.float64)
+    centred = parts - parts.mean(axis=(1, 3), keepdims=True)
+    y = (centred / np.sqrt((centred**2).mean(axis=(1, 3), keepdims=True) + 1e-3)).reshape(own.shape)
+    y = y * constants["g"] + constants["b"]
+    y = y / (1 + np.exp(-y)) if activation else y
+    y = (y if last else y.transpose(0, 3, 1, 2)).astype(np.float32)
+    node_ = ours(
+        kind, inputs, outputs, groups=groups, epsilon=1e-3, activation=activation, channels_last=last
+    )
+    return Case([node_], feeds, constants, 17, tuple(outputs), (y, total)[: len(outputs)])
+
+
 def embedding(d: Draw) -> Case:
     batch, tokens, words, size = (d.integer(1, 6) for _ in range(4))
     feeds = {
@@ -121,6 +236,51 @@ def embedding(d: Draw) -> Case:
     nodes.append(ours("EmbedLayerNormalization", inputs, ["y", "m"], epsilon=1e-3))
     factors = {name: d.numbers(size + 1) for name in "gb"}
     return Case(nodes, feeds, tables | factors, 17, on_runtime=True)
+
+
+def quantized_embedding(d: Draw) -> Case:
+    batch, tokens, words, size = (d.integer(2, 6) for _ in range(4))
+    feeds = {
+        "a": d.random.integers(0, words, (batch, tokens)).astype(np.float32),
+        "c": d.random.integers(0, 2, (batch, tokens)).astype(np.float32),
+    }
+    shapes = {"w": (words, size), "p": (tokens, size), "s": (2, size), "g": (size,), "b": (size,)}
+    constants: dict[str, Any] = {}
+    for name, shape in shapes.items():
+        constants[name] = d.random.integers(0, 256, shape).astype(np.uint8)
+        constants[f"{name}s"] = np.float32(d.random.uniform(0.01, 0.1))
+        constants[f"{name}z"] = np.uint8(d.integer(100, 150))
+    scales, zeros = [[f"{name}{what}" for name in shapes] for what in "sz"]
+    inputs = ["ai", "ci", *shapes, "", *scales, *zeros]
+    nodes = [node("Cast", [name], f"{name}i", to=6) for name in "ac"]
+    nodes.append(ours("QEmbedLayerNormalization", inputs, ["y", "m"], epsilon=1e-3))
+    return Case(nodes, feeds, constants, 17, on_runtime=True)
+
+
+def lstm_of_integers(d: Draw) -> Case:
+    """Draw an LSTM whose weights are integers. The results are those of an LSTM with their numbers.
+
+    onnxruntime also rounds the activations to 8 bits, so its results are only near.
+    """
+    size, scales = 5, d.choice((2,), (2, 20))
+    stored = {
+        name: d.random.integers(0, 256, (2, rows, 4 * size)).astype(np.uint8)
+        for name, rows in (("w", 3), ("r", size))
+    }
+    own = {f"{name}s": d.random.uniform(0.004, 0.006, scales).astype(np.float32) for name in "wr"}
+    own |= {f"{name}z": np.full(scales, 128, np.uint8) for name in "wr"} | {"b": d.numbers(2, 8 * size)}
+    inputs = ["x", "w", "r", "b", "", "", "", "", "ws", "wz", "rs", "rz"]
+    attributes = {"hidden_size": size, "direction": "bidirectional"}
+    nodes, feeds = [ours("DynamicQuantizeLSTM", inputs, **attributes)], {"x": d.numbers(4, 1, 3)}
+    real = {"b": own["b"]}
+    for name, whole in stored.items():
+        turned = whole.transpose(0, 2, 1).astype(np.float32) - np.float32(128)
+        real[name] = turned * own[f"{name}s"].reshape(2, -1, 1)
+    shapes = {"x": [4, 1, 3]}
+    (exact,) = run_there(model([node("LSTM", list("xwrb"), **attributes)], shapes, real, opset=17), feeds)
+    (rounded,) = run_there(model(nodes, shapes, stored | own, opset=17), feeds)
+    np.testing.assert_allclose(exact, rounded, atol=0.03)
+    return Case(nodes, feeds, stored | own, 17, results=(exact,))
 
 
 def by_parts(d: Draw) -> Case:
@@ -387,9 +547,11 @@ def dynamic_product(d: Draw) -> Case:
 
 
 KINDS: list[Callable[[Draw], Case]] = [
-    bias_add, bias_softmax, bias_split_gelu, by_axis, by_parts, dynamic, dynamic_product, embedding, fused_conv,
-    fused_gemm, fused_matmul, gelu, heads, moved_integers, nhwc_conv, nhwc_max_pool, quantized_choice, quantized_conv,
-    quantized_function, quantized_mean, quantized_of_two, quantized_product, quantized_softmax, skip_norm,
+    bias_add, bias_softmax, bias_split_gelu, by_axis, by_parts, dynamic, dynamic_product, embedding, few_bits,
+    fused_conv, fused_gemm, fused_matmul, gelu, group_norm, heads, heads_after_past, lstm_of_integers,
+    moved_integers, nhwc_conv, nhwc_max_pool, packed_heads, quantized_choice, quantized_conv, quantized_embedding,
+    quantized_function, quantized_heads, quantized_mean, quantized_of_two, quantized_product, quantized_softmax,
+    skip_norm,
 ]  # fmt: skip
 
 
@@ -425,6 +587,12 @@ def test_integers_of_each_image_have_their_own_scale() -> None:
     np.testing.assert_allclose(both, x, atol=3.0 / 255)
     with pytest.raises(UnsupportedError, match=r"\(DynamicQuantizeLinear\): takes the range of"):
         read(model(nodes[:1], {"x": ["n", 3]}, outputs=("i",)))
+
+
+def test_the_lstm_of_integers_is_noted() -> None:
+    case = lstm_of_integers(Draw(1))
+    network = read(model(case.nodes, {"x": list(case.feeds["x"].shape)}, case.constants, opset=17))
+    assert any("only its weights are rounded to 8 bits" in note for note in network.notes)
 
 
 def test_precision_int8_computes_in_the_integers_of_qlinear_conv() -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mpscnn.converters.budget import Cost
 from mpscnn.converters.onnx_reader.attention_masks import HIDDEN, constant_of_node
@@ -13,19 +15,16 @@ from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.microsoft_operators import PADDING_MASK
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.tensor import FileTensor
+from mpscnn.converters.unsupported import STOP_BEFORE
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _HEADS_RANK, _TOKENS_RANK = 4, 3
+_MASKED = 2  # the number of the result that has the scores after masks were added
 _TO_HALF = 2.0**-115  # brings HIDDEN into the range of float16, so that numbers can be compared with it there
 
 
-def _attention(c: Context, node: Node) -> FileTensor:
-    for place, what in ((4, "past keys"), (5, "past values"), (6, "numbers of keys for each image")):
-        if node.input(place) is not None:
-            raise UnsupportedError(f"with {what} it is not supported")
-    c.refuse_results(node, 1, "keys, values or scores for a later run")
-    if node.integer("left_window_size", -1) >= 0 or node.integer("right_window_size", -1) >= 0:
-        raise UnsupportedError("with a sliding window it is not supported")
+def _attention(c: Context, node: Node) -> list[FileTensor]:
+    """Convert Attention. Its results are the values, the keys and values for a later run, and the scores."""
     given = c.tensors(node.inputs[:3])
     rank = given[0].rank
     if rank not in (_TOKENS_RANK, _HEADS_RANK) or any(x.rank != rank for x in given):
@@ -35,14 +34,17 @@ def _attention(c: Context, node: Node) -> FileTensor:
     if rank == _TOKENS_RANK:
         counts = [node.integer("q_num_heads"), *[node.integer("kv_num_heads")] * 2]
         given = [_with_heads(x, count) for x, count in zip(given, counts, strict=True)]
-    queries, keys, values = given
-    keys, values = (_for_each_query(x, queries) for x in (keys, values))
+    queries, *own = given
+    kept, earlier = _after_past(c, node, own)
+    keys, values = (_for_each_query(x, queries) for x in kept)
     scale = node.number("scale", 1.0 / math.sqrt(queries.shape[3] or 1))
     scores = queries.matmul(keys.transpose((0, 1, 3, 2)), scale)
+    products = scores
     cap = node.number("softcap", 0.0)
     if cap > 0.0:
         scores = scores.map({"kind": "tanh", "a": cap, "b": 1.0 / cap}, "/softcap")
-    masks = _masks(c, node, scores)
+    capped = scores
+    masks = _masks(c, node, scores, earlier)
     for mask in masks:
         scores = scores.combine("add", mask.bias, "/masked")
     shares = scores.softmax([3])
@@ -54,7 +56,37 @@ def _attention(c: Context, node: Node) -> FileTensor:
         (low, heads, tokens, features), (high, *_) = y.trial_shapes()
         shapes = ([batch, tokens, heads * features] for batch in (low, high))
         y = y.transpose((0, 2, 1, 3)).reshape_to(*shapes)
-    return y
+    if not any(map(c.is_used, node.outputs[3:])):
+        return [y, *kept]
+    stage = node.integer("qk_matmul_output_mode", 0)
+    return [
+        y,
+        *kept,
+        _masked(capped, masks) if stage == _MASKED else {0: products, 1: capped, 3: shares}[stage],
+    ]
+
+
+def _masked(scores: FileTensor, masks: Sequence[_Mask]) -> FileTensor:
+    """Return the sum of scores and masks, as a result of the file."""
+    for mask in masks:
+        if mask.stated is None:
+            raise UnsupportedError(
+                f"its result of masked scores may be infinite, which is not supported: {STOP_BEFORE}"
+            )
+        scores = scores.combine("add", mask.stated, "/scores")
+    return scores
+
+
+def _after_past(c: Context, node: Node, own: Sequence[FileTensor]) -> tuple[list[FileTensor], int]:
+    """Return the keys and values after those of earlier runs, and the number of the earlier ones."""
+    names = [node.input(place) for place in (4, 5)]
+    if names == [None, None]:
+        return list(own), 0
+    past = c.tensors([name or "" for name in names])
+    if any(x.rank != _HEADS_RANK or x.shape[2] is None for x in past):
+        raise UnsupportedError(f"the past keys are {past[0].shown}, whose number is free or no axis")
+    kept = [before.concat([x], 2) for before, x in zip(past, own, strict=True)]
+    return kept, past[0].shape[2] or 0
 
 
 def _with_heads(x: FileTensor, heads: int) -> FileTensor:
@@ -88,30 +120,76 @@ class _Mask:
         bias: the numbers that are added to the scores before softmax.
         factors: numbers that multiply the result of softmax, so that queries which may attend to no key get zeros: 0
             for these queries, or for each hidden key; otherwise 1. None: there are no such queries.
+        stated: the numbers of the file, of which none is hidden by another number; None: some are.
     """
 
     bias: FileTensor
     factors: FileTensor | None
+    stated: FileTensor | None = None
 
 
-def _masks(c: Context, node: Node, scores: FileTensor) -> list[_Mask]:
-    """Return the masks of the node: its mask input, and the causal mask, which hides keys after the query.
+def _window(node: Node) -> tuple[int, int]:
+    """Return how many keys before and after a query it may attend to; -1: all.
 
-    True in a boolean mask means that the query attends to the key.
+    The causal mask hides all keys after the query.
+    """
+    left, right = node.integer("left_window_size", -1), node.integer("right_window_size", -1)
+    return left, 0 if node.flag("is_causal", default=False) else right
+
+
+def _mask_of_counts(c: Context, node: Node, counts: FileTensor, tokens: int, keys: int) -> _Mask:
+    """Return the mask of the places of keys for each image, whose number of keys is computed. The last is the query's.
+
+    Query i has the place count - tokens + i. So each limit of the window is a limit of the count.
+    """
+    left, right = _window(node)
+    query, key = np.arange(tokens)[:, None], np.arange(keys)
+    counts = counts.mark_as_floats().expand_dims([1, 2, 3])
+
+    def limit(numbers: NDArray[np.intp], what: str) -> FileTensor:
+        whole = np.broadcast_to(numbers, (tokens, keys)).astype(np.float32)
+        return constant_of_node(c, node, whole, what, _HEADS_RANK)
+
+    lowest = key + (0 * query if right < 0 else np.maximum(tokens - 1 - query - right, 0))
+    seen = counts.combine("greater", limit(lowest, "lowest"), "/before")
+    if left >= 0:
+        near = limit(key + tokens - query + left + 1, "highest").combine("greater", counts, "/near")
+        seen = seen.combine("multiply", near, "/window")
+    return _Mask(seen.linear(-HIDDEN, HIDDEN, "/hidden"), seen)
+
+
+def _visible(node: Node, tokens: int, keys: int, earlier: int) -> NDArray[np.bool_] | None:
+    """Return which keys (tokens, keys) a query may attend to by its place; None: to all."""
+    left, right = _window(node)
+    if left < 0 and right < 0:
+        return None
+    behind = np.arange(tokens)[:, None] + earlier - np.arange(keys)
+    near = np.ones(behind.shape, np.bool_) if left < 0 else behind <= left
+    return near if right < 0 else near & (behind >= -right)
+
+
+def _masks(c: Context, node: Node, scores: FileTensor, earlier: int) -> list[_Mask]:
+    """Return the masks of the node: its mask input, and the mask of places; see `_visible`.
+
+    True in a boolean mask means that the query attends to the key. A mask for fewer keys hides the others.
     """
     name = node.input(3)
     tokens, keys = scores.shape[2] or 1, scores.shape[3] or 1
     bias, masks = None, []
-    if node.flag("is_causal", default=False):
-        c.constants.count_weight(4 * tokens * keys)
-        bias = np.where(np.tri(tokens, keys, dtype=bool), np.float32(0.0), np.float32(HIDDEN))
+    c.constants.count_weight(4 * tokens * keys)
+    if (counts := node.input(6)) is not None:
+        masks.append(_mask_of_counts(c, node, c.tensor(counts, whole_numbers=True), tokens, keys))
+    elif (visible := _visible(node, tokens, keys, earlier)) is not None:
+        bias = np.where(visible, np.float32(0.0), np.float32(HIDDEN))
     if name is not None and c.is_constant(name):
         stored = c.constants.fixed(name, "its mask")
         if stored.dtype.kind == "b":
             stored = np.where(stored, np.float32(0.0), np.float32(HIDDEN))
-        if stored.ndim == 0 or stored.shape[-1] != keys:
-            raise UnsupportedError(f"its mask {stored.shape} is for fewer keys than {scores.shown}")
-        stored = np.maximum(stored.astype(np.float32), np.float32(HIDDEN))
+        if stored.ndim == 0 or stored.shape[-1] > keys:
+            raise WeightsError(f"damaged: its mask {stored.shape} is for more keys than {scores.shown}")
+        sides = [(0, 0)] * (stored.ndim - 1) + [(0, keys - stored.shape[-1])]
+        stored = np.pad(stored.astype(np.float32), sides, constant_values=HIDDEN)
+        stored = np.maximum(stored, np.float32(HIDDEN))
         bias = stored if bias is None else np.where(bias < 0.0, bias, stored)
     elif name is not None:
         masks.append(_computed_mask(scores, c.value(name, whole_numbers=True)))
@@ -126,7 +204,8 @@ def _masks(c: Context, node: Node, scores: FileTensor) -> list[_Mask]:
             if attends.all()
             else constant_of_node(c, node, attends.astype(np.float32), "factors", _HEADS_RANK)
         )
-        masks.append(_Mask(constant_of_node(c, node, bias, "mask", _HEADS_RANK), factors))
+        numbers = constant_of_node(c, node, bias, "mask", _HEADS_RANK)
+        masks.append(_Mask(numbers, factors, numbers if (bias > HIDDEN).all() and factors is None else None))
     return masks
 
 
@@ -136,7 +215,7 @@ def _computed_mask(scores: FileTensor, mask: FileTensor) -> _Mask:
     if not mask.whole_numbers:
         finite = mask.map({"kind": "clamp", "a": HIDDEN, "b": -2.0 * HIDDEN}, "/mask")
         hidden = mask.linear(_TO_HALF, suffix="/range").less_than(2.0 * HIDDEN * _TO_HALF, "/hidden")
-        return _Mask(finite, hidden.linear(-1.0, 1.0, "/seen"))
+        return _Mask(finite, hidden.linear(-1.0, 1.0, "/seen"), mask)
     truths = mask.mark_as_floats()
     return _Mask(truths.linear(-HIDDEN, HIDDEN, "/mask"), truths)
 

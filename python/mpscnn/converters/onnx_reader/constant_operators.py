@@ -13,7 +13,7 @@ import numpy as np
 
 from mpscnn.converters.constant import CHEAP, FUNCTION, IN_PYTHON, Constant
 from mpscnn.converters.constant_pair import Array
-from mpscnn.converters.onnx_reader.expansions import ALIGNED, JOINT_SOFTMAX
+from mpscnn.converters.onnx_reader.expansions import ALIGNED, JOINT_SOFTMAX, UNPACKED
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.tensors import array_type, decode_tensor, element_type, type_number
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -23,6 +23,7 @@ Compute = Callable[[Node, Operands], Constant | Sequence[Constant]]
 Numbers = Constant | Sequence[int] | None
 """Integers that are an operand or an attribute; None: they are left out."""
 
+_BYTE = 8
 _INTEGERS = re.compile(r"(u?)int(\d+)")
 # The types to which a Cast saturates.
 _FLOATS_OF_8_BITS = frozenset(
@@ -208,6 +209,18 @@ def axes_after(node: Node, rank: int, other: int) -> range:
     """Return the axes that `ALIGNED` adds after those of its operand; see there."""
     axis = node.integer("axis")
     return range(rank, max(rank, other - axis % max(other, 1)))
+
+
+def _unpacked(node: Node, operands: Operands) -> Constant:
+    """Compute `UNPACKED`: the numbers of a byte begin with its lowest bits."""
+    x, bits = given(operands, 0), node.integer("bits")
+    if x.low.dtype.kind == "f":
+        return x
+    parts = [
+        x.elementwise(lambda x, shift=shift: (x >> shift & ((1 << bits) - 1)).astype(np.float32))
+        for shift in range(0, _BYTE, bits)
+    ]
+    return parts[0].stack(parts[1:], x.low.ndim)
 
 
 def _trilu(node: Node, operands: Operands) -> Constant:
@@ -409,6 +422,7 @@ COMPUTED: dict[str, Compute] = {
     "Softmax": lambda node, operands: given(operands, 0).softmax(node.integer("axis", -1)),
     JOINT_SOFTMAX: _joint_softmax,
     "Trilu": _trilu,
+    UNPACKED: _unpacked,
 }
 """The functions that compute an operator of constants, by operator."""
 

@@ -33,6 +33,7 @@ def convert_node(c: Context, node: Node, origin: Origin | None = None) -> None:
             raise UnsupportedError(node.refused or reason_against(node.kind))
         if not begins_local_response_norm(c, node):
             c.put(node, handler(c, node))
+            c.notes += [note for note in node.notes if note not in c.notes]
     finally:
         if c.composed is not None:
             made = itertools.islice(reversed(c.values.items()), len(c.values) - known)

@@ -28,6 +28,15 @@ The first axis of that operand then meets the axis of the second operand whose n
 JOINT_SOFTMAX = "mpscnn.JointSoftmax"
 """An operator that ONNX lacks since opset 13: a softmax over an axis and all axes after it together."""
 
+IMAGE = "mpscnn.Image"
+"""An operator that ONNX lacks: it turns numbers (n, channels) into an image (n, 1, 1, channels). Images stay."""
+
+PER_CHANNEL = "mpscnn_per_channel"
+"""An attribute that ONNX lacks: whether a GroupNormalization has factors for each channel, as since opset 21."""
+
+UNPACKED = "mpscnn.Unpacked"
+"""An operator that ONNX lacks: each byte of its operand becomes several floats. Floats stay as they are."""
+
 TRANSPOSED = "mpscnn.TransposeLast"
 """An operator that ONNX lacks: it swaps the last two axes, for any rank."""
 
@@ -41,11 +50,13 @@ class Expansion:
 
     Attributes:
         nodes: the nodes that were written.
+        notes: sentences about the operator for the user.
     """
 
     def __init__(self, node: Node, unique: Callable[[str], str]) -> None:
         self.node = node
         self.nodes: list[Node] = []
+        self.notes: list[str] = []
         self._unique = unique
 
     def input(self, place: int) -> str:
@@ -83,6 +94,10 @@ class Expansion:
         names = [self._unique(base) for _ in range(count)]
         self._write(kind, inputs, names, {**(attributes or {}), **more}, names[0], names[0])
         return names
+
+    def unique(self, name: str) -> str:
+        """Return a name that no tensor has: this one, or the same with a number."""
+        return self._unique(name)
 
     def constant(self, numbers: Any, dtype: Any = np.float32) -> str:
         """Write a constant, and return its name."""
@@ -186,4 +201,6 @@ def _replaced(node: Node, row: Row, names: Names) -> list[Node]:
             f"damaged: layer {quote_name(node.name)} ({node.kind}) contradicts itself: its inputs and settings do not "
             "fit each other"
         ) from error
+    for made in expansion.nodes:
+        made.notes += expansion.notes
     return expansion.nodes

@@ -5,11 +5,17 @@ The operators are described in onnxruntime's docs/ContribOperators.md.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mpscnn.converters.onnx_reader.expansions import (
+    ALIGNED,
     CHANNELS_FIRST,
     CHANNELS_LAST,
+    IMAGE,
     JOINT_SOFTMAX,
+    PER_CHANNEL,
     TRANSPOSED,
+    UNPACKED,
     Expansion,
     Row,
 )
@@ -18,6 +24,7 @@ from mpscnn.errors import UnsupportedError
 _FLOAT = 1  # the number of float32 in ONNX
 _WINDOW = ("auto_pad", "dilations", "group", "kernel_shape", "pads", "strides", "ceil_mode")
 _PARAMETERS = {"LeakyRelu": ("alpha",), "Clip": ("min", "max"), "HardSigmoid": ("alpha", "beta")}
+_NOT_ROUNDED = "DynamicQuantizeLSTM computes with floats: only its weights are rounded to 8 bits"
 PADDING_MASK = "mpscnn.PaddingMask"
 """An operator that ONNX lacks: it turns a mask of keys (n, keys) into numbers that are added to scores."""
 
@@ -85,6 +92,51 @@ def _plus(e: Expansion, x: str, place: int) -> str:
     return x if e.node.input(place) is None else e.add("Add", [x, e.input(place)])
 
 
+def _matmul_of_few_bits(e: Expansion) -> None:
+    """MatMulNBits: a product with a matrix (columns, rows) in blocks of 2, 4 or 8 bits, each with its scale."""
+    if e.node.input(4) is not None:
+        raise UnsupportedError("with the order of its groups (g_idx) it is not supported")
+    bits, rows, columns = e.node.integer("bits", 4), e.node.integer("K"), e.node.integer("N")
+    block = e.node.integer("block_size")
+    if bits not in (2, 4, 8) or min(rows, columns, block) < 1:
+        raise UnsupportedError(f"{bits} bits in blocks of {block} are not supported")
+    blocks = -(-rows // block)
+    whole = _unpacked_numbers(e, e.input(1), bits, [columns, blocks, block])
+    if e.node.input(3) is None:
+        zero = e.constant(2.0 ** (bits - 1))
+    else:
+        zero = _unpacked_numbers(e, e.input(3), bits, [columns, -1])
+        zero = e.add("Slice", [zero, *(e.constant([one], "int64") for one in (0, blocks, 1))])
+        zero = e.add("Unsqueeze", [zero], axes=[2])
+    scale = e.add("Reshape", [e.input(2), e.constant([columns, blocks, 1], "int64")])
+    scale = e.add("Cast", [scale], to=_FLOAT)
+    matrix = e.add("Mul", [e.add("Sub", [whole, zero]), scale])
+    matrix = e.add("Reshape", [matrix, e.constant([columns, blocks * block], "int64")])
+    matrix = e.add("Slice", [matrix, *(e.constant([one], "int64") for one in (0, rows, 1))])
+    y = e.add("MatMul", [e.input(0), e.add("Transpose", [matrix], perm=[1, 0])])
+    e.end("Identity", [_plus(e, y, 5)])
+
+
+def _unpacked_numbers(e: Expansion, packed: str, bits: int, shape: list[int]) -> str:
+    """Return bytes of several numbers as floats of this shape."""
+    whole = e.add(UNPACKED, [packed], bits=bits)
+    return e.add("Reshape", [whole, e.constant(shape, "int64")])
+
+
+def _dynamic_lstm(e: Expansion) -> None:
+    """DynamicQuantizeLSTM: an LSTM whose weights are integers. Its activations are not rounded to integers here."""
+    e.notes.append(_NOT_ROUNDED)
+    weights = []
+    for place, scale in ((1, 8), (2, 10)):
+        x = e.add("Transpose", [e.input(place)], perm=[0, 2, 1])
+        x = e.add("Cast", [x], to=_FLOAT)
+        offset = e.add("Cast", [e.input(scale + 1)], to=_FLOAT)
+        x = e.add("Sub", [x, e.add(ALIGNED, [offset, x], axis=0)])
+        weights.append(e.add("Mul", [x, e.add(ALIGNED, [e.input(scale), x], axis=0)]))
+    others = [e.node.input(place) for place in range(3, 8)]
+    e.end("LSTM", [e.input(0), *weights, *others], e.kept(*e.node.attributes))
+
+
 # ---- Functions -----------------------------------------------------------------------------------------------------
 
 
@@ -138,6 +190,42 @@ def _rms_norm(e: Expansion) -> None:
     e.end("RMSNormalization", e.node.inputs, e.kept("axis", "epsilon"))
 
 
+def _group_norm(e: Expansion) -> None:
+    """GroupNorm, whose channels are the last axis unless it says otherwise, and a Swish."""
+    _normalize_groups(e, e.input(0))
+
+
+def _skip_group_norm(e: Expansion) -> None:
+    """SkipGroupNorm: the same after a sum with a second image or with numbers for each channel, and a bias."""
+    total = _plus(e, e.add("Add", [e.input(0), e.add(IMAGE, [e.input(3)])]), 4)
+    if len(e.node.outputs) > 1 and e.node.outputs[1]:
+        e.end("Identity", [total], results=e.node.outputs[1:2])
+    _normalize_groups(e, total)
+
+
+def _normalize_groups(e: Expansion, x: str) -> None:
+    last = e.node.flag("channels_last", default=True)
+    settings = {
+        "num_groups": e.node.integer("groups"),
+        "epsilon": e.node.number("epsilon", 1e-5),
+        PER_CHANNEL: 1,
+    }
+    y = e.add(
+        "GroupNormalization", [e.add(CHANNELS_FIRST, [x]) if last else x, e.input(1), e.input(2)], settings
+    )
+    y = e.add("Swish", [y]) if e.node.flag("activation", default=False) else y
+    e.end(CHANNELS_LAST if last else "Identity", [y], results=e.node.outputs[:1])
+
+
+def _quantized_embedding(e: Expansion) -> None:
+    """QEmbedLayerNormalization: EmbedLayerNormalization whose tables and factors are integers."""
+    tables = {place: _real(e, place, place + 6, place + 11) for place in (2, 3, 5, 6)}
+    if e.node.input(4) is not None:
+        tables[4] = _real(e, 4, 10, 15)
+    given = [tables.get(place, e.node.input(place)) for place in range(7)]
+    e.end("com.microsoft.EmbedLayerNormalization", [*given, e.node.input(7)], e.kept("epsilon"))
+
+
 def _embedding(e: Expansion) -> None:
     """EmbedLayerNormalization: the sum of up to three embeddings, and its normalization."""
     outputs = [*e.node.outputs, "", ""][:3]
@@ -166,23 +254,67 @@ def _embedding(e: Expansion) -> None:
 
 def _attention(e: Expansion) -> None:
     """Attention: one product makes queries, keys and values."""
-    _refuse_operands(e, {4: "past keys", 6: "past keys"})
+    _refuse_operands(e, {6: "a number of past keys"})
     if e.node.has("qkv_hidden_sizes") and len(set(e.node.integers("qkv_hidden_sizes"))) > 1:
         raise UnsupportedError("its queries, keys and values have different sizes, which is not supported")
     e.refuse_unless("do_rotary", 0)
-    whole = _plus(e, e.add("MatMul", [e.input(0), e.input(1)]), 2)
-    _attend(e, e.add_several(3, "Split", [whole], axis=-1), mask=3, bias=5)
+    _attend_jointly(e, e.add("MatMul", [e.input(0), e.input(1)]), past=4, bias=5)
+
+
+def _quantized_attention(e: Expansion) -> None:
+    """QAttention: Attention whose operand and matrix are integers."""
+    product = e.add("MatMul", [_real(e, 0, 3, 6), _real(e, 1, 4, 7, axis=-1)])
+    _attend_jointly(e, product, past=8, mask=5)
+
+
+def _real(e: Expansion, place: int, scale: int, zero: int, axis: int | None = None) -> str:
+    """Return the numbers of integers with a scale and a zero point."""
+    attributes = {} if axis is None else {"axis": axis}
+    return e.add("DequantizeLinear", [e.input(place), e.input(scale), e.node.input(zero)], attributes)
+
+
+def _attend_jointly(e: Expansion, product: str, *, past: int, mask: int = 3, bias: int | None = None) -> None:
+    """Attend by a product that has queries, keys and values. Both past keys and values are one operand, too."""
+    given: list[str | None] = list(e.add_several(3, "Split", [_plus(e, product, 2)], axis=-1))
+    earlier: list[str | None] = [None, None]
+    outputs = [*e.node.outputs, ""]
+    kept = [""] * 2
+    if e.node.input(past) is not None:
+        both = e.add_several(2, "Split", [e.input(past)], axis=0)
+        earlier = [e.add("Squeeze", [one], axes=[0]) for one in both]
+    if outputs[1]:
+        kept = [e.unique(f"{outputs[1]}/{what}") for what in ("keys", "values")]
+        parts = [e.add("Unsqueeze", [one], axes=[0]) for one in kept]
+        e.end("Concat", parts, results=outputs[1:2], axis=0)
+    _attend(e, [*given, *earlier], mask=mask, bias=bias, kept=kept)
 
 
 def _multi_head_attention(e: Expansion) -> None:
-    _refuse_operands(e, {6: "past keys", 7: "past keys", 9: "past keys"})
-    if e.node.input(1) is None or e.node.input(2) is None:
-        raise UnsupportedError("its queries, keys and values are one tensor, which is not supported")
-    given = [e.input(place) for place in range(3)]
+    _refuse_operands(e, {8: "a number of past keys", 9: "beams"})
+    given = _unpacked(e)
     if e.node.input(3) is not None:
         biases = e.add_several(3, "Split", [e.input(3)], axis=0)
         given = [e.add("Add", [x, bias]) for x, bias in zip(given, biases, strict=True)]
-    _attend(e, given, mask=4, bias=5)
+    earlier = [e.node.input(6), e.node.input(7)]
+    _attend(e, [*given, *earlier], mask=4, bias=5, kept=e.node.outputs[1:])
+
+
+def _unpacked(e: Expansion) -> list[str]:
+    """Return queries, keys and values (n, tokens, channels).
+
+    The first operand may have all of them, (n, tokens, heads, 3, size), or the second one keys and values.
+    """
+    if e.node.input(2) is not None:
+        return [e.input(place) for place in range(3)]
+    if e.node.input(1) is not None:
+        return [e.input(0), *_split_heads(e, e.input(1), 2)]
+    return _split_heads(e, e.input(0), 3)
+
+
+def _split_heads(e: Expansion, packed: str, count: int) -> list[str]:
+    """Return the tensors (n, tokens, channels) of one (n, tokens, heads, count, size)."""
+    parts = [e.add("Squeeze", [one], axes=[3]) for one in e.add_several(count, "Split", [packed], axis=3)]
+    return [e.add("Reshape", [one, e.constant([0, 0, -1], "int64")]) for one in parts]
 
 
 def _refuse_operands(e: Expansion, refused: dict[int, str]) -> None:
@@ -191,20 +323,36 @@ def _refuse_operands(e: Expansion, refused: dict[int, str]) -> None:
             raise UnsupportedError(f"with {what} it is not supported")
 
 
-def _attend(e: Expansion, given: list[str], mask: int, bias: int) -> None:
+def _attend(
+    e: Expansion,
+    given: Sequence[str | None],
+    mask: int,
+    bias: int | None,
+    kept: Sequence[str],
+) -> None:
+    """Write ONNX' attention.
+
+    Args:
+        e: writes the nodes.
+        given: queries, keys and values, and past keys and values.
+        mask, bias: the places of the operands with a mask of keys, and with numbers for the scores.
+        kept: the names of the results with all keys and values.
+    """
     heads = e.node.integer("num_heads")
     attributes = {
         "q_num_heads": heads,
         "kv_num_heads": heads,
         "is_causal": e.node.flag("unidirectional", default=False),
     }
-    masks = [e.input(bias)] if e.node.input(bias) is not None else []
+    masks = [e.input(bias)] if bias is not None and e.node.input(bias) is not None else []
     if e.node.input(mask) is not None:
         hidden = e.node.number("mask_filter_value", -10000.0)
         masks.append(e.add(PADDING_MASK, [e.input(mask)], value=hidden))
     added = e.add("Add", masks) if len(masks) == 2 else next(iter(masks), None)
     scale = e.node.number("scale", 0.0)
-    e.end("Attention", [*given, added], attributes | ({"scale": scale} if scale else {}))
+    results = [*e.node.outputs[:1], *kept]
+    given = [*given[:3], added, *given[3:]]
+    e.end("Attention", given, attributes | ({"scale": scale} if scale else {}), results=results)
 
 
 # ---- Operators of ONNX with another name ---------------------------------------------------------------------------
@@ -225,6 +373,7 @@ MICROSOFT: dict[str, Row] = {
             "BiasGelu": _gelu,
             "BiasSoftmax": _bias_softmax,
             "BiasSplitGelu": _bias_split_gelu,
+            "DynamicQuantizeLSTM": _dynamic_lstm,
             "EmbedLayerNormalization": _embedding,
             "ExpandDims": _same("Unsqueeze"),
             "FastGelu": _fast_gelu,
@@ -235,14 +384,19 @@ MICROSOFT: dict[str, Row] = {
             "GatherND": _same("GatherND"),
             "Gelu": _gelu,
             "GemmFastGelu": _gemm_fast_gelu,
+            "GroupNorm": _group_norm,
             "GridSample": _same("GridSample"),
+            "MatMulNBits": _matmul_of_few_bits,
             "MultiHeadAttention": _multi_head_attention,
             "NhwcConv": _nhwc_conv,
             "NhwcFusedConv": _nhwc_conv,
             "NhwcMaxPool": _nhwc_max_pool,
             "Pad": _same("Pad"),
+            "QAttention": _quantized_attention,
+            "QEmbedLayerNormalization": _quantized_embedding,
             "QuickGelu": _quick_gelu,
             "Range": _same("Range"),
+            "SkipGroupNorm": _skip_group_norm,
             "SkipLayerNormalization": _skip_layer_norm,
             "SkipSimplifiedLayerNormalization": _skip_rms_norm,
             "TransposeMatMul": _matmul,

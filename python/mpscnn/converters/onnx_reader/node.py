@@ -60,6 +60,7 @@ class Node:
 
     Attributes:
         refused: why the operator cannot be replaced by those of ONNX; empty: it need not be.
+        notes: sentences for the user about the operator that was replaced by this one.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Node:
         self.name = name or next(filter(None, self.outputs), "")
         self.layer = layer or self.name
         self.refused = ""
+        self.notes: list[str] = []
 
     @classmethod
     def from_message(cls, proto: Any, *, is_ours: bool) -> Node:

@@ -15,7 +15,7 @@ from mpscnn.converters.broadcast_views import stored
 from mpscnn.converters.layout import Axis, in_memory_order, product
 from mpscnn.converters.onnx_reader.attention_masks import masked_scores
 from mpscnn.converters.onnx_reader.context import Context, Handler
-from mpscnn.converters.onnx_reader.expansions import JOINT_SOFTMAX
+from mpscnn.converters.onnx_reader.expansions import JOINT_SOFTMAX, PER_CHANNEL
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.zero_epsilon import batch_norm_epsilon, group_norm_epsilon, layer_norm_epsilon
@@ -111,7 +111,7 @@ def _group_normalization(c: Context, node: Node) -> FileTensor:
         raise UnsupportedError(f"normalises {x.shown}, which is not an image with this number of channels")
     if count < 1 or channels % count:
         raise WeightsError(f"damaged: {count} groups for {x.shown}")
-    per_channel = c.file.opset >= 21
+    per_channel = bool(node.integer(PER_CHANNEL, c.file.opset >= 21))
     shapes = [values.shape for values in _factors(c, node)]
     if any(shape != (channels if per_channel else count,) for shape in shapes):
         raise WeightsError(f"damaged: {shapes} for {count} groups of {channels} channels")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mpscnn.converters.constant import Constant
-from mpscnn.converters.onnx_reader.expansions import CHANNELS_FIRST, CHANNELS_LAST, TRANSPOSED
+from mpscnn.converters.onnx_reader.expansions import CHANNELS_FIRST, CHANNELS_LAST, IMAGE, TRANSPOSED
 from mpscnn.converters.onnx_reader.operands import Operands, Row
 from mpscnn.converters.value import Value
 from mpscnn.errors import WeightsError
@@ -63,6 +63,11 @@ def _transpose_last(o: Operands) -> Value:
     return x.transpose([*range(x.rank - 2), x.rank - 1, x.rank - 2])
 
 
+def _image(o: Operands) -> Value:
+    x = o.x()
+    return x.expand_dims([1, 2]) if x.rank == 2 else x
+
+
 def _shape(o: Operands) -> Value:
     low, high = o.x(whole_numbers=True).trial_shapes()
     start, end = o.node.integer("start", 0), o.node.integer("end", len(low))
@@ -77,6 +82,7 @@ def _size(o: Operands) -> Value:
 SHAPES: dict[str, Row] = {
     CHANNELS_FIRST: _channels_first,
     CHANNELS_LAST: _channels_last,
+    IMAGE: _image,
     TRANSPOSED: _transpose_last,
     "Flatten": _flatten,
     "Identity": lambda o: o.x(whole_numbers=True),
