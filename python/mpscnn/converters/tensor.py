@@ -148,7 +148,8 @@ class FileTensor(Arranged, Value):
         flat = self.network.reshape(self.tensor, (-1,), name=self.arranger.name("/flat"))
         constant = special_values.one_number(self.network, number, flat, self.arranger.name("/number"))
         made = compare(flat, constant, name=name)
-        return self.with_same_layout(self.network.reshape(made, shape[1:], name=self.arranger.name("/axes")))
+        extents = [-1 if extent is None else extent for extent in shape[1:]]
+        return self.with_same_layout(self.network.reshape(made, extents, name=self.arranger.name("/axes")))
 
     def _number(self, number: float) -> Tensor:
         return special_values.one_number(self.network, number, self.tensor, self.arranger.name("/number"))
