@@ -18,6 +18,7 @@ from training.labelled_scenes import HEIGHT, LABELS, WIDTH, Scenes, write_scenes
 from mpscnn import Error, ImageError, ParameterError
 from mpscnn._private.names import first_repeated
 from mpscnn.training.scenes.class_names import names_of_settings
+from mpscnn.training.scenes.labelled import LabelledObjects
 from mpscnn.training.scenes.masks import read_mask, read_masks
 from mpscnn.training.scenes.source import read_objects
 
@@ -134,6 +135,7 @@ BAD: list[tuple[Callable[[Scenes], Path], str]] = [
         edited(lambda d: d["images"][2].update(file_name="./01.png")),
         r"images\[2\]: .*images\[1\] has annotations",
     ),
+    (edited(lambda d: d["images"][2].update(id=1 << 64)), r"images\[2\]: id cannot be 184467"),
     (edited(lambda d: d["categories"][0].update(name="green")), "two categories have the name 'green'"),
     (edited(lambda d: d["categories"][0].update(name="\ud800")), "is not a JSON file: .*surrogates"),
     (edited(lambda d: d["annotations"][1].update(category_id=1)), r"\[1\]: has the category_id 1, which"),
@@ -148,6 +150,8 @@ BAD: list[tuple[Callable[[Scenes], Path], str]] = [
     (voc("<annotation>"), "01.xml: is not an XML file"),
     (voc("<svg/>"), "01.xml: begins with <svg>"),
     (voc(ENTITIES), "01.xml: declares a document type or entities"),
+    (written("voc/01.xml", ENTITIES.encode("utf-16")), "01.xml: is not in an encoding such as UTF-8"),
+    (written("voc/01.xml", ENTITIES.encode("utf-16-be")), "01.xml: is not in an encoding such as UTF-8"),
     (voc("<annotation/>"), "01.xml: an element <annotation> has no <filename>"),
     (voc(PHOTO.format("<object/>")), "01.xml: an element <object> has no <name>"),
     (voc(PHOTO.format("<object><name>a</name></object>")), "01.xml: object 1: has no <bndbox>"),
@@ -205,7 +209,7 @@ def test_files_with_a_byte_order_mark(scenes: Scenes) -> None:
         assert found.photos[1].classes.tolist() == scenes.classes[1]
 
 
-def test_a_repeated_name_is_found_in_one_pass() -> None:
+def test_names_are_compared_in_one_pass() -> None:
     """Each name is compared with few others, so a file of many names costs little."""
     compared = 0
 
@@ -221,6 +225,12 @@ def test_a_repeated_name_is_found_in_one_pass() -> None:
     assert first_repeated(names) == "1998"
     assert compared < 4_000
     assert first_repeated(names[:-1]) is None
+    classes = names[:-1]
+    compared = 0
+    assert (
+        LabelledObjects(tuple(classes), ()).numbered_like(list(map(Name, classes)), "").labels[-1] == "1998"
+    )
+    assert compared < 8_000
 
 
 def test_a_box_that_sticks_out_by_rounding_is_cut_off(scenes: Scenes) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mpscnn.converters.broadcast_views import stored
 from mpscnn.converters.budget import Budget, Cost
-from mpscnn.converters.layout import Atom
+from mpscnn.converters.layout import Atom, require_axes
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 Array = NDArray[Any]
 
-# The maximum number of axes of a constant. Several functions of NumPy support no more.
-_MAX_AXES = 32
 # The maximum length of a list of integers. Lists have an element for each axis, or for each result of an operator.
 _MAX_LIST_LENGTH = 1 << 14
 # The values of numpy.dtype.kind for numbers. Types that NumPy does not have, such as bfloat16, are of kind V.
@@ -46,9 +44,7 @@ class ConstantPair:
     budget: Budget = field(repr=False)
 
     def __post_init__(self) -> None:
-        axes = max(self.low.ndim, self.high.ndim)
-        if axes > _MAX_AXES:
-            raise UnsupportedError(f"computes with a constant of {axes} axes; supported are {_MAX_AXES}")
+        require_axes(max(self.low.ndim, self.high.ndim))
 
     @classmethod
     def of(cls, array: Array, budget: Budget) -> Self:

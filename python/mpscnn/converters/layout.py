@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 Pair = tuple[int, int]
+#: The maximum number of axes of a file's tensor. Several functions of NumPy support no more, and the work for a tensor
+#: grows with the square of its axes.
+MAX_AXES = 32
 _FREE_BATCH = (1, 1_094)  # their difference is a prime, as for other free extents
 
 
@@ -97,6 +100,12 @@ def product(atoms: Iterable[Atom]) -> int | None:
     return None if None in extents else math.prod(extent or 1 for extent in extents)
 
 
+def require_axes(count: int) -> None:
+    """Raise UnsupportedError for a tensor or constant of too many axes."""
+    if count > MAX_AXES:
+        raise UnsupportedError(f"computes with {count} axes; supported are {MAX_AXES}")
+
+
 def trial_shapes(axes: Sequence[Axis]) -> tuple[list[int], list[int]]:
     """Return the extents of axes twice: with the first and with the second number of each free extent."""
     low = [math.prod(atom.low for atom in axis) for axis in axes]
@@ -112,6 +121,8 @@ def without_batch(axis: Axis) -> Axis:
 class Arranged:
     """A tensor of a file, and the tensor of the network under construction that holds its elements.
 
+    Raises UnsupportedError for more than 32 axes.
+
     Attributes:
         tensor: the network's tensor with the elements.
         axes: the atoms of each axis of the file's tensor.
@@ -123,6 +134,9 @@ class Arranged:
     axes: tuple[Axis, ...]
     order: Axis
     whole_numbers: bool = False
+
+    def __post_init__(self) -> None:
+        require_axes(self.rank)
 
     @property
     def rank(self) -> int:

@@ -184,5 +184,5 @@ def test_text_is_not_computed() -> None:
 def test_lists_have_a_number_for_each_axis() -> None:
     with pytest.raises(WeightsError, match="damaged: there are 65 numbers in its axes"):
         constant(GRID).transpose(constant(np.zeros(65, np.int64)))
-    with pytest.raises(UnsupportedError, match="a constant of 33 axes; supported are 32"):
+    with pytest.raises(UnsupportedError, match="computes with 33 axes; supported are 32"):
         constant(np.zeros([1] * 32)).expand_dims([0])

@@ -73,6 +73,9 @@ class Context:
         self.file = file
         self.constants = constants
         self.names = names
+        self._named = (
+            0  # the number of the network's first layers whose names were recorded by `take_layer_names`
+        )
         self.results = results
         self.parameters = Parameters(None) if parameters is None else parameters
         self.values: dict[str, FileTensor] = {}
@@ -95,6 +98,12 @@ class Context:
     def begin(self, node: Node) -> None:
         """Begin the conversion of a node: layers that are added from now on get its name."""
         self._node = node
+
+    def take_layer_names(self) -> None:
+        """Record the names of the layers that were added with names of their own."""
+        added = self.network.layer_names(self._named)
+        self._named += len(added)
+        self.names.take(added)
 
     def rename(self, names: Mapping[str, str]) -> None:
         """Give tensors of the file other names."""

@@ -41,7 +41,7 @@ def _recurrent(c: Context, node: Node) -> list[FileTensor]:
         )
         for place, reverse in enumerate(reversals)
     ]
-    c.names.take(c.network.layer_names())
+    c.take_layer_names()
     (directions,) = c.arranger.atoms([len(made)])
     (units,) = c.arranger.atoms([made[0].steps.shape[-1]])
     name = _name(c, node)

@@ -18,6 +18,7 @@ from mpscnn.vision.photo_file import MAX_SIDE
 
 __all__ = ["read_coco", "read_coco_file", "read_coco_parts", "size_of_image"]
 
+_ID_BITS = 64
 _FIELDS = {
     "images": ("id", "file_name"),
     "categories": ("id", "name"),
@@ -150,7 +151,10 @@ def _check(place: str, entry: Mapping[str, Any], fields: Sequence[str]) -> None:
         value = entry.get(field)
         if field == "bbox":
             right = isinstance(value, list) and len(value) == 4 and all(map(is_finite_number, value))
+        elif field in ("name", "file_name"):
+            right = isinstance(value, str)
         else:
-            right = isinstance(value, str) if field in ("name", "file_name") else is_whole_number(value)
+            # Many longer integers may have the same hash, which makes sets and mappings very slow.
+            right = is_whole_number(value) and int(value).bit_length() <= _ID_BITS
         if not right:
             raise ParameterError(f"{place}: {field} cannot be {value!r}")

@@ -57,7 +57,8 @@ class LabelledObjects:
         """
         if unknown := sorted({*self.labels} - {*labels}):
             fail(place, f"has classes that the annotations for training lack: {', '.join(unknown)}")
-        numbers = np.array([labels.index(label) for label in self.labels], np.int64)
+        known = {label: number for number, label in enumerate(labels)}
+        numbers = np.array([known[label] for label in self.labels], np.int64)
         photos = tuple(replace(photo, classes=numbers[photo.classes]) for photo in self.photos)
         return LabelledObjects(tuple(labels), photos)
 
