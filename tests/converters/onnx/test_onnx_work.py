@@ -14,7 +14,6 @@ from tiers import with_full
 
 import mpscnn
 import mpscnn.converters
-from mpscnn.converters.planned_names import PlannedNames
 from mpscnn.errors import WeightsError
 
 onnx = pytest.importorskip("onnx", reason="needs onnx")
@@ -68,23 +67,6 @@ def test_layers_that_share_their_weights() -> None:
     error = read_within(model(chain(3_000, "Conv", "w"), image, shared))
     assert isinstance(error, mpscnn.WeightsError)
     assert "times the file's" in str(error)
-
-
-def test_recurrent_layers_record_only_their_own_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Other modules name the layers of a recurrent node, and the reader takes over these names."""
-    count, looked = 60, 0
-    is_free = PlannedNames.is_free
-
-    def counted(names: PlannedNames, name: str) -> bool:
-        nonlocal looked
-        looked += 1
-        return is_free(names, name)
-
-    monkeypatch.setattr(PlannedNames, "is_free", counted)
-    nodes = [node("GRU", ["x", "w", "r"], f"y{i}", hidden_size=4) for i in range(count)]
-    weights = {"w": np.ones((1, 12, 3)), "r": np.ones((1, 12, 4))}
-    network = read(model(nodes, {"x": [5, 2, 3]}, weights, outputs=[one.output[0] for one in nodes]))
-    assert looked < 5 * len(network.layer_names())
 
 
 def test_moved_axes_of_free_sizes_take_no_matrices() -> None:

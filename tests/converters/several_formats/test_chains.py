@@ -1,4 +1,4 @@
-"""The work to read files of very many small nodes grows with the number of nodes, not with its square.
+"""The work to read and write files of very many small nodes grows with the number of nodes, not with its square.
 
 The work is counted in calls of functions, whose number does not depend on the load of the machine.
 """
@@ -29,7 +29,7 @@ MAX_GROWTH = 4.4
 def assert_in_proportion(make: Callable[[int], Callable[[], object]], maximum: float = MAX_GROWTH) -> None:
     """Compare the work for two numbers of nodes.
 
-    `make` gets a number of nodes, and returns a function that reads a file of them. This function may raise Error.
+    `make` gets a number of nodes, and returns a function that reads or writes a file of them, or raises Error.
     """
     _calls(make(8))  # imports modules and fills caches
     few, many = (_calls(make(count)) for count in (COUNT, 4 * COUNT))
@@ -133,6 +133,12 @@ ONNX: dict[str, Callable[[int], Nodes]] = {
     "a constant that was moved": of_moved_integers,
     "behind an unknown operator": behind_an_unknown_one,
     "from behind": backwards,
+    "recurrent layers": lambda n: [
+        node("Squeeze", ["x", "zero"], "t"),
+        *(node("GRU", ["t", "gates", "gates"], f"r{i}", hidden_size=4) for i in range(n)),
+        node("Sum", [f"r{i}" for i in range(n)], "sum"),
+        node("Squeeze", ["sum", "one"]),
+    ],
     "one circle": lambda n: [
         *(node("Neg", [f"c{(i + 1) % n}"], f"c{i}") for i in range(n)),
         node("Add", ["x", "c0"]),
@@ -155,6 +161,9 @@ def onnx_model(nodes: Nodes, stated: int = 0) -> Any:
         **ONE,
         "s": np.array([0, 4, 4, 4]),
         "z": np.uint8(3),
+        "zero": np.array([0]),
+        "one": np.array([1]),
+        "gates": np.linspace(-1.0, 1.0, 48, dtype=np.float32).reshape(1, 12, 4),
         "w": np.arange(64, dtype=np.uint8).reshape(1, 4, 4, 4),
     }
     value = onnx.helper.make_tensor_value_info
@@ -190,6 +199,23 @@ def test_many_inputs_with_a_long_way_to_a_layer() -> None:
         made = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)])
         made.ir_version = 8
         return lambda: read(made)
+
+    assert_in_proportion(make)
+
+
+# ---- Writers -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("has_many_outputs", [False, True])
+@pytest.mark.parametrize("write", ["to_onnx", "to_tflite"])
+def test_writers(tmp_path: Path, write: str, has_many_outputs: bool) -> None:
+    def make(count: int) -> Callable[[], object]:
+        nodes = in_a_row(count, "Tanh")
+        made = onnx_model(nodes)
+        if has_many_outputs:
+            made.graph.output.extend(onnx.ValueInfoProto(name=one.output[0]) for one in nodes[:-1])
+        network = read(made)
+        return lambda: getattr(network, write)(tmp_path / f"{count}.{write[3:]}")
 
     assert_in_proportion(make)
 

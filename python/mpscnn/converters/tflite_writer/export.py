@@ -92,6 +92,7 @@ def to_tflite(network: Network, *, size: tuple[int, int] | None = None, dtype: s
         name, grid = entry["name"], integers.grid(entry["name"])
         values[name] = builder.input(name, shapes[name], "float32" if grid is None else grid.dtype.name, grid)
     broadcasting = _broadcasting(structure)
+    named = {value.number for value in values.values()}
     for entry in structure["nodes"]:
         name, made = entry["name"], None
         for as_integers in (True, False) if integers.grid(name) is not None else (False,):
@@ -104,8 +105,9 @@ def to_tflite(network: Network, *, size: tuple[int, int] | None = None, dtype: s
                 break
         assert made is not None
         made = integers.converted(made, integers.grid(name), name)
-        if made not in values.values():
+        if made.number not in named:
             builder.rename(made, name)
+            named.add(made.number)
         values[name] = made
     weights.require_all_written()
     outputs = [builder.name_of(values[name]) for name in structure["outputs"]]
