@@ -17,6 +17,7 @@ from mpscnn.converters.read_options import ReadOptions
 from mpscnn.converters.simplify.simplifier import simplify
 
 onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnx.parser")
 
 Array = NDArray[Any]
 OPSET = 17
@@ -30,6 +31,18 @@ def node(kind: str, inputs: Sequence[str], outputs: Sequence[str] | str = "y", *
     """Return a node with the name of its first result."""
     names = [outputs] if isinstance(outputs, str) else list(outputs)
     return onnx.helper.make_node(kind, list(inputs), names, name=names[0], **attributes)
+
+
+def nodes_of(text: str) -> list[Any]:
+    """Return the nodes of a text in ONNX' own syntax: "s = Sigmoid(x); y = Mul(x, s)", also in several lines.
+
+    Attributes stand in angle brackets: "y = ReduceMean<axes=[1]>(x)". A node has the name of its first result.
+    """
+    made = [onnx.parser.parse_node(one) for one in text.replace(";", "\n").split("\n") if one.strip()]
+    for one in made:
+        one.name = one.output[0]
+        one.ClearField("domain")  # the parser states an empty one
+    return made
 
 
 def filled(name: str, shape: Sequence[int], value: Any = 0.5) -> tuple[Any, dict[str, Any]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from converters.onnx_files import Array, assert_like_onnxruntime, model, node, onnx, read, run_there
+from converters.onnx_files import Array, assert_like_onnxruntime, model, node, nodes_of, onnx, read, run_there
 
 from mpscnn.converters import read_network
 from mpscnn.errors import UnsupportedError
@@ -60,10 +60,7 @@ CASES: dict[str, tuple[list[Any], dict[str, Any], dict[str, Any]]] = {
     ),
     "an infinite limit": ([node("Max", ["x", "k"])], IMAGE, {"k": np.float32(np.inf)}),
     "constants that normalise themselves": (
-        [
-            node("BatchNormalization", ["c", "s", "s", "s", "s"], ["b", "m", "v"], training_mode=1),
-            node("Add", ["x", "b"]),
-        ],
+        nodes_of("b, m, v = BatchNormalization<training_mode=1>(c, s, s, s, s); y = Add(x, b)"),
         IMAGE,
         {"c": np.ones((1, 6, 4, 4)), "s": SIX},
     ),

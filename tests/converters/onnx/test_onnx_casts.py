@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from converters.onnx_files import model, node, onnx, read, run_here, run_there
+from converters.onnx_files import model, node, nodes_of, onnx, read, run_here, run_there
 
 from mpscnn.errors import UnsupportedError
 
@@ -77,11 +77,9 @@ def test_a_cast_of_a_constant_is_computed_or_refused(kind: str, target: str) -> 
 def test_the_type_of_a_computed_tensor(like: str, refused: str) -> None:
     """Comparisons give booleans, and positions are int64. Everything else is float32."""
     nodes = [
-        node("Greater", ["x", "k"], "b"),
-        node("ArgMax", ["x"], "a", axis=1),
+        *nodes_of("b = Greater(x, k); a = ArgMax<axis=1>(x)"),
         node("CastLike", ["n", like], "c"),
-        node("Cast", ["c"], "d", to=1),
-        node("Add", ["x", "d"]),
+        *nodes_of("d = Cast<to=1>(c); y = Add(x, d)"),
     ]
     made = model(nodes, {"x": [1, 4]}, {"k": [0.0], "n": [2.5]}, opset=21)
     if refused:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from converters.onnx_files import model, node, onnx, operations, read, run_here, weights
+from converters.onnx_files import model, node, nodes_of, onnx, operations, read, run_here, weights
 
 from mpscnn.converters import read_network
 from mpscnn.errors import Error, UnsupportedError, WeightsError
@@ -228,15 +228,11 @@ def test_a_changed_weights_file_is_converted_again(tmp_path: Path) -> None:
 
 def test_all_nodes_that_cannot_be_converted_are_named_at_once() -> None:
     made = model(
-        [
-            node("Det", ["x"], "a"),
-            node("Relu", ["a"], "b"),
-            node("GRU", ["b", "w"], "l", hidden_size=1, clip=1.0),
-            node("MaxPool", ["x"], ["m", "i"], kernel_shape=[2, 2], storage_order=1),
-            node("Identity", ["i"], "j"),
-            node("NonMaxSuppression", ["b", "m"], "s"),
-            node("NonMaxSuppression", ["s", "m"], "t"),
-        ],
+        nodes_of("""
+            a = Det(x); b = Relu(a); l = GRU<hidden_size=1, clip=1.0>(b, w)
+            m, i = MaxPool<kernel_shape=[2, 2], storage_order=1>(x); j = Identity(i)
+            s = NonMaxSuppression(b, m); t = NonMaxSuppression(s, m)
+        """),
         IMAGE,
         {"w": weights(1, 4, 3)},
         outputs=("l", "m", "j", "t"),

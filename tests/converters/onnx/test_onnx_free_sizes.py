@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from converters.free_size_graphs import CHANNELS, RandomGraph
-from converters.onnx_files import model, node, operations, read, run_there, weights
+from converters.onnx_files import model, node, nodes_of, operations, read, run_there, weights
 from tiers import with_full
 
 import mpscnn
@@ -54,29 +54,21 @@ def test_many_random_graphs(hundred: int) -> None:
 
 
 def test_values_are_joined_along_an_axis_that_has_no_place_in_memory() -> None:
-    nodes = [
-        node("ReduceMin", ["x"], "least", axes=[1, 2]),
-        node("Tile", ["least", "counts"], "tiled"),
-        node("Neg", ["tiled"], "opposite"),
-        node("Concat", ["tiled", "opposite"], axis=2),
-    ]
+    nodes = nodes_of("""
+        least = ReduceMin<axes=[1, 2]>(x); tiled = Tile(least, counts); opposite = Neg(tiled)
+        y = Concat<axis=2>(tiled, opposite)
+    """)
     made = model(nodes, {"x": ["n", CHANNELS, "h", "w"]}, {"counts": np.array([1, 2, 1, 1])})
     assert_like_onnxruntime(made)
 
 
 def convnext() -> Any:
     """Return ConvNeXt's LayerNorm of NCHW images: mean and variance over channels, then scale and offset."""
-    nodes = [
-        node("ReduceMean", ["x"], "mean", axes=[1]),
-        node("Sub", ["x", "mean"], "centred"),
-        node("Mul", ["centred", "centred"], "squared"),
-        node("ReduceMean", ["squared"], "variance", axes=[1]),
-        node("Add", ["variance", "epsilon"], "moved"),
-        node("Sqrt", ["moved"], "deviation"),
-        node("Div", ["centred", "deviation"], "normal"),
-        node("Mul", ["scale", "normal"], "scaled"),
-        node("Add", ["scaled", "offset"]),
-    ]
+    nodes = nodes_of("""
+        mean = ReduceMean<axes=[1]>(x); centred = Sub(x, mean); squared = Mul(centred, centred)
+        variance = ReduceMean<axes=[1]>(squared); moved = Add(variance, epsilon); deviation = Sqrt(moved)
+        normal = Div(centred, deviation); scaled = Mul(scale, normal); y = Add(scaled, offset)
+    """)
     constants = {
         "epsilon": np.float32(1e-6),
         "scale": weights(CHANNELS, 1, 1),
@@ -87,14 +79,10 @@ def convnext() -> Any:
 
 def cbam() -> Any:
     """Return CBAM's spatial attention: mean and maximum over channels, joined, convolved, and used as a gate."""
-    nodes = [
-        node("ReduceMean", ["x"], "mean", axes=[1]),
-        node("ReduceMax", ["x"], "max", axes=[1]),
-        node("Concat", ["mean", "max"], "both", axis=1),
-        node("Conv", ["both", "kernel"], "scores", pads=[1, 1, 1, 1]),
-        node("Sigmoid", ["scores"], "gate"),
-        node("Mul", ["x", "gate"]),
-    ]
+    nodes = nodes_of("""
+        mean = ReduceMean<axes=[1]>(x); max = ReduceMax<axes=[1]>(x); both = Concat<axis=1>(mean, max)
+        scores = Conv<pads=[1, 1, 1, 1]>(both, kernel); gate = Sigmoid(scores); y = Mul(x, gate)
+    """)
     return model(nodes, {"x": ["n", CHANNELS, "h", "w"]}, {"kernel": weights(1, 2, 3, 3)})
 
 
@@ -111,11 +99,10 @@ def channels_last_norm() -> Any:
 
 def one_plane() -> Any:
     """Return a graph with a plane (n, height, width): a Gather with one index selects a channel and drops its axis."""
-    nodes = [
-        node("Gather", ["x", "index"], "plane", axis=1),
-        node("Softmax", ["plane"], "rows", axis=2),
-        node("ReduceMax", ["rows"], axes=[1], keepdims=0),
-    ]
+    nodes = nodes_of("""
+        plane = Gather<axis=1>(x, index); rows = Softmax<axis=2>(plane)
+        y = ReduceMax<axes=[1], keepdims=0>(rows)
+    """)
     return model(nodes, {"x": ["n", CHANNELS, "h", "w"]}, {"index": np.int64(2)})
 
 
@@ -127,24 +114,20 @@ def attention_of_rows() -> Any:
 
 def repeated_plane() -> Any:
     """Return a graph that repeats the only channel. Its place among the free axes is not clear from its extent of 1."""
-    nodes = [
-        node("Gather", ["x", "first"], "plane", axis=1),
-        node("Softmax", ["plane"], "columns", axis=2),
-        node("Gather", ["columns", "twice"], "planes", axis=1),
-        node("Softmax", ["planes"], axis=2),
-    ]
+    nodes = nodes_of("""
+        plane = Gather<axis=1>(x, first); columns = Softmax<axis=2>(plane)
+        planes = Gather<axis=1>(columns, twice); y = Softmax<axis=2>(planes)
+    """)
     constants = {"first": np.array([0]), "twice": np.array([0, 0])}
     return model(nodes, {"x": ["n", CHANNELS, "h", "w"]}, constants)
 
 
 def norm_of_heads() -> Any:
     """Return a graph that divides the channels into two axes, and subtracts the mean over the first of them."""
-    nodes = [
-        node("Transpose", ["x"], "last", perm=[0, 2, 3, 1]),
-        node("Reshape", ["last", "shape"], "heads"),
-        node("ReduceMean", ["heads"], "mean", axes=[3]),
-        node("Sub", ["heads", "mean"]),
-    ]
+    nodes = nodes_of("""
+        last = Transpose<perm=[0, 2, 3, 1]>(x); heads = Reshape(last, shape)
+        mean = ReduceMean<axes=[3]>(heads); y = Sub(heads, mean)
+    """)
     return model(nodes, {"x": ["n", CHANNELS, "h", "w"]}, {"shape": np.array([0, 0, 0, 3, 2])})
 
 
@@ -183,12 +166,10 @@ def test_numbers_of_a_free_extent_have_no_common_remainder() -> None:
 
 @pytest.mark.parametrize("multiple", [2, 3, 8])
 def test_pads_to_a_multiple_of_a_free_size_are_refused(multiple: int) -> None:
-    nodes = [
-        node("Shape", ["x"], "shape", start=2),
-        node("Mod", ["shape", "multiple"], "rest"),
-        node("Concat", ["zeros", "rest"], "pads", axis=0),
-        node("Pad", ["x", "pads"]),
-    ]
+    nodes = nodes_of("""
+        shape = Shape<start=2>(x); rest = Mod(shape, multiple); pads = Concat<axis=0>(zeros, rest)
+        y = Pad(x, pads)
+    """)
     constants = {"multiple": np.array([multiple]), "zeros": np.zeros(6, np.int64)}
     made = model(nodes, {"x": ["n", CHANNELS, "h", "w"]}, constants)
     with pytest.raises(mpscnn.UnsupportedError, match="depends on an extent that is free"):
@@ -225,20 +206,13 @@ def sequences(lengths: tuple[int, ...], features: int = 8) -> list[list[Any]]:
 
 def heads() -> tuple[Any, list[list[Any]]]:
     """Return attention of two heads, whose shapes the file computes."""
-    nodes = [
-        node("MatMul", ["x", "w"], "q"),
-        node("Shape", ["x"], "shape"),
-        node("Slice", ["shape", "zero", "two"], "first"),
-        node("Concat", ["first", "heads"], "apart", axis=0),
-        node("Reshape", ["q", "apart"], "r"),
-        node("Transpose", ["r"], "queries", perm=[0, 2, 1, 3]),
-        node("Transpose", ["r"], "keys", perm=[0, 2, 3, 1]),
-        node("MatMul", ["queries", "keys"], "scores"),
-        node("Softmax", ["scores"], "shares", axis=-1),
-        node("MatMul", ["shares", "queries"], "o"),
-        node("Transpose", ["o"], "t", perm=[0, 2, 1, 3]),
-        node("Reshape", ["t", "joined"]),
-    ]
+    nodes = nodes_of("""
+        q = MatMul(x, w); shape = Shape(x); first = Slice(shape, zero, two)
+        apart = Concat<axis=0>(first, heads); r = Reshape(q, apart)
+        queries = Transpose<perm=[0, 2, 1, 3]>(r); keys = Transpose<perm=[0, 2, 3, 1]>(r)
+        scores = MatMul(queries, keys); shares = Softmax<axis=-1>(scores); o = MatMul(shares, queries)
+        t = Transpose<perm=[0, 2, 1, 3]>(o); y = Reshape(t, joined)
+    """)
     constants = {
         "w": weights(8, 8), "zero": np.array([0]), "two": np.array([2]), "heads": np.array([2, 4]),
         "joined": np.array([0, 0, 8]),
@@ -249,12 +223,10 @@ def heads() -> tuple[Any, list[list[Any]]]:
 def masked_attention() -> tuple[Any, list[list[Any]]]:
     """Return attention between embeddings of words. The words and their mask have the same length."""
     nodes = [
-        node("Gather", ["table", "x"], "e"),
-        node("MatMul", ["e", "w"], "q"),
-        node("Transpose", ["e"], "keys", perm=[0, 2, 1]),
-        node("MatMul", ["q", "keys"], "scores"),
-        node("Cast", ["mask"], "m", to=1),
-        node("Unsqueeze", ["m", "one"], "rows"),
+        *nodes_of("""
+            e = Gather(table, x); q = MatMul(e, w); keys = Transpose<perm=[0, 2, 1]>(e)
+            scores = MatMul(q, keys); m = Cast<to=1>(mask); rows = Unsqueeze(m, one)
+        """),
         node("Sub", ["1", "rows"], "hidden"),
         node("Mul", ["hidden", "far"], "bias"),
         node("Add", ["scores", "bias"], "masked"),
@@ -281,11 +253,7 @@ def images_of_unknown_channels() -> tuple[Any, list[list[Any]]]:
 
 
 def sounds() -> tuple[Any, list[list[Any]]]:
-    nodes = [
-        node("Conv", ["x", "w"], "c", pads=[1, 1]),
-        node("Relu", ["c"], "r"),
-        node("ReduceMean", ["r"], axes=[2]),
-    ]
+    nodes = nodes_of("c = Conv<pads=[1, 1]>(x, w); r = Relu(c); y = ReduceMean<axes=[2]>(r)")
     made = model(nodes, {"x": ["n", "c", "length"]}, {"w": weights(4, 3, 3)})
     return made, [[x[0].transpose(0, 2, 1)] for x in sequences((7, 9), 3)]
 
@@ -313,13 +281,10 @@ def test_other_extents_may_be_free(make: Callable[[], tuple[Any, list[list[Any]]
 
 
 def test_layers_that_need_an_extent_are_named() -> None:
-    nodes = [
-        node("Shape", ["x"], "shape"),
-        node("Slice", ["shape", "one", "two"], "length"),
-        node("Slice", ["table", "zero", "length", "zero"], "positions"),
-        node("Add", ["x", "positions"], "placed"),
-        node("Relu", ["placed"]),
-    ]
+    nodes = nodes_of("""
+        shape = Shape(x); length = Slice(shape, one, two); positions = Slice(table, zero, length, zero)
+        placed = Add(x, positions); y = Relu(placed)
+    """)
     constants = {"table": weights(64, 8), "zero": np.array([0]), "one": np.array([1]), "two": np.array([2])}
     made = model(nodes, {"x": ["n", "length", 8]}, constants)
     reason = r"layer 'placed' \(Add\): .*an extent that is free: choose a shape for the input with --shape"

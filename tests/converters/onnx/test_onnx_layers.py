@@ -11,6 +11,7 @@ from converters.onnx_files import (
     assert_like_onnxruntime,
     model,
     node,
+    nodes_of,
     operations,
     random_inputs,
     read,
@@ -141,12 +142,9 @@ def test_arithmetic_of_two_tensors(kind: str, other: tuple[int, ...]) -> None:
 def test_a_choice_by_a_comparison(kind: str) -> None:
     made = model(
         [
-            node("Round", ["x"], "a"),
-            node("Round", ["z"], "b"),
+            *nodes_of("a = Round(x); b = Round(z)"),
             node(kind, ["a", "b"], "c"),
-            node("Where", ["c", "x", "z"], "w"),
-            node("Cast", ["c"], "f", to=1),
-            node("Add", ["w", "f"]),
+            *nodes_of("w = Where(c, x, z); f = Cast<to=1>(c); y = Add(w, f)"),
         ],
         {"x": ["n", 6, 9, 8], "z": ["n", 6, 1, 1]},
     )
@@ -157,15 +155,10 @@ def test_a_choice_by_a_comparison(kind: str) -> None:
 def test_choices_by_and_of_constants(shape: tuple[int, ...]) -> None:
     constant = weights(*shape) if shape else np.float32(0.25)
     made = model(
-        [
-            node("Greater", ["x", "k"], "a"),
-            node("Less", ["one", "x"], "b"),
-            node("Or", ["a", "b"], "o"),
-            node("Not", ["o"], "n"),
-            node("Cast", ["x"], "t", to=9),
-            node("And", ["n", "t"], "c"),
-            node("Where", ["c", "x", "k"]),
-        ],
+        nodes_of("""
+            a = Greater(x, k); b = Less(one, x); o = Or(a, b); n = Not(o); t = Cast<to=9>(x)
+            c = And(n, t); y = Where(c, x, k)
+        """),
         {"x": [2, 6, 9, 8]},
         {"k": constant, "one": np.float32(1.0)},
     )
@@ -175,13 +168,10 @@ def test_choices_by_and_of_constants(shape: tuple[int, ...]) -> None:
 def test_a_norm_that_is_repeated_before_the_division() -> None:
     """PyTorch's `normalize` is exported as a norm, an Expand of it to the shape of x, and a division."""
     made = model(
-        [
-            node("ReduceL2", ["x"], "l", axes=[1], keepdims=1),
-            node("Clip", ["l", "least"], "c"),
-            node("Shape", ["x"], "s"),
-            node("Expand", ["c", "s"], "e"),
-            node("Div", ["x", "e"]),
-        ],
+        nodes_of("""
+            l = ReduceL2<axes=[1], keepdims=1>(x); c = Clip(l, least); s = Shape(x); e = Expand(c, s)
+            y = Div(x, e)
+        """),
         {"x": ["n", 12]},
         {"least": np.float32(1e-12)},
     )
@@ -192,8 +182,7 @@ def test_a_norm_that_is_repeated_before_the_division() -> None:
 def test_products_of_a_tensor_and_itself_along_another_axis(kind: str) -> None:
     made = model(
         [
-            node("Unsqueeze", ["x", "two"], "a"),
-            node("Unsqueeze", ["x", "one"], "b"),
+            *nodes_of("a = Unsqueeze(x, two); b = Unsqueeze(x, one)"),
             node(kind, ["a", "b"]),
         ],
         {"x": ["n", 5]},

@@ -10,6 +10,7 @@ from converters.onnx_files import (
     convolution,
     model,
     node,
+    nodes_of,
     operations,
     read,
     weights,
@@ -30,14 +31,10 @@ def test_a_dense_layer_behind_an_image_reads_it_as_it_lies() -> None:
 def test_attention_of_channels_needs_no_reshape_but_those_of_vectors() -> None:
     """Test squeeze and excitation with dense layers."""
     made = model(
-        [
-            node("GlobalAveragePool", ["x"], "p"),
-            node("Flatten", ["p"], "f"),
-            node("MatMul", ["f", "w"], "m"),
-            node("Sigmoid", ["m"], "s"),
-            node("Unsqueeze", ["s", "axes"], "u"),
-            node("Mul", ["x", "u"]),
-        ],
+        nodes_of("""
+            p = GlobalAveragePool(x); f = Flatten(p); m = MatMul(f, w); s = Sigmoid(m)
+            u = Unsqueeze(s, axes); y = Mul(x, u)
+        """),
         IMAGE,
         {"w": weights(6, 6), "axes": np.array([2, 3])},
     )
@@ -53,17 +50,13 @@ def test_heads_of_detectors_are_joined_without_moving_anything() -> None:
     made = model(
         [
             convolution("a", "x", "a"),
-            node("Transpose", ["a"], "at", perm=[0, 2, 3, 1]),
-            node("Reshape", ["at", "shape"], "ar"),
+            *nodes_of("at = Transpose<perm=[0, 2, 3, 1]>(a); ar = Reshape(at, shape)"),
             convolution("b", "x", "b", strides=[2, 2]),
-            node("Transpose", ["b"], "bt", perm=[0, 2, 3, 1]),
-            node("Shape", ["bt"], "bs"),
-            node("Gather", ["bs", "zero"], "n", axis=0),
-            node("Unsqueeze", ["n", "zeros"], "nu"),
-            node("Concat", ["nu", "rest"], "target", axis=0),
-            node("Reshape", ["bt", "target"], "br"),
-            node("Concat", ["ar", "br"], "c", axis=1),
-            node("Softmax", ["c"], axis=2),
+            *nodes_of("""
+                bt = Transpose<perm=[0, 2, 3, 1]>(b); bs = Shape(bt); n = Gather<axis=0>(bs, zero)
+                nu = Unsqueeze(n, zeros); target = Concat<axis=0>(nu, rest); br = Reshape(bt, target)
+                c = Concat<axis=1>(ar, br); y = Softmax<axis=2>(c)
+            """),
         ],
         {"x": ["n", 6, 9, 8]},
         {
@@ -81,12 +74,10 @@ def test_heads_of_detectors_are_joined_without_moving_anything() -> None:
 
 def test_a_channel_shuffle_is_absorbed_by_the_convolution_behind_it() -> None:
     made = model(
-        [
-            node("Reshape", ["x", "split"], "r"),
-            node("Transpose", ["r"], "t", perm=[0, 2, 1, 3, 4]),
-            node("Reshape", ["t", "joined"], "j"),
-            node("Conv", ["j", "w"]),
-        ],
+        nodes_of("""
+            r = Reshape(x, split); t = Transpose<perm=[0, 2, 1, 3, 4]>(r); j = Reshape(t, joined)
+            y = Conv(j, w)
+        """),
         {"x": [1, 6, 9, 8]},
         {"split": np.array([1, 2, 3, 9, 8]), "joined": np.array([1, -1, 9, 8]), "w": weights(5, 6, 3, 3)},
     )
@@ -95,13 +86,10 @@ def test_a_channel_shuffle_is_absorbed_by_the_convolution_behind_it() -> None:
 
 def test_a_channel_shuffle_before_a_split_moves_channels() -> None:
     made = model(
-        [
-            node("Reshape", ["x", "split"], "r"),
-            node("Transpose", ["r"], "t", perm=[0, 2, 1, 3, 4]),
-            node("Reshape", ["t", "joined"], "j"),
-            node("Split", ["j"], ["a", "b"], axis=1),
-            node("Sub", ["a", "b"]),
-        ],
+        nodes_of("""
+            r = Reshape(x, split); t = Transpose<perm=[0, 2, 1, 3, 4]>(r); j = Reshape(t, joined)
+            a, b = Split<axis=1>(j); y = Sub(a, b)
+        """),
         {"x": [1, 8, 3, 4]},
         {"split": np.array([1, 2, 4, 3, 4]), "joined": np.array([1, 8, 3, 4])},
     )
@@ -115,8 +103,7 @@ def test_axes_of_large_tensors_change_places(perm: list[int]) -> None:
     """Heads of YOLO transpose (n, anchors, values, height, width) to (n, anchors, height, width, values)."""
     made = model(
         [
-            node("Conv", ["x", "w"], "c", pads=[1, 1, 1, 1]),
-            node("Reshape", ["c", "five"], "r"),
+            *nodes_of("c = Conv<pads=[1, 1, 1, 1]>(x, w); r = Reshape(c, five)"),
             node("Transpose", ["r"], "t", perm=perm),
             node("Reshape", ["t", "three"]),
         ],
@@ -129,13 +116,10 @@ def test_axes_of_large_tensors_change_places(perm: list[int]) -> None:
 def test_a_pointwise_convolution_reads_pixels_in_any_order() -> None:
     """Heads of YOLO compute the expectation of a distribution by a pointwise convolution after a transposition."""
     made = model(
-        [
-            node("Reshape", ["x", "split"], "r"),
-            node("Transpose", ["r"], "t", perm=[0, 2, 1, 3]),
-            node("Softmax", ["t"], "s", axis=1),
-            node("Conv", ["s", "w"], "c"),
-            node("ReduceMax", ["c"], axes=[1], keepdims=0),
-        ],
+        nodes_of("""
+            r = Reshape(x, split); t = Transpose<perm=[0, 2, 1, 3]>(r); s = Softmax<axis=1>(t)
+            c = Conv(s, w); y = ReduceMax<axes=[1], keepdims=0>(c)
+        """),
         {"x": ["n", 12, 20, 30]},
         {"split": np.array([0, 4, 3, 600]), "w": weights(1, 3, 1, 1)},
     )
@@ -146,13 +130,10 @@ def test_a_pointwise_convolution_reads_pixels_in_any_order() -> None:
 def test_a_batch_of_one_joins_on_the_axis_where_the_others_have_it() -> None:
     """A file may concatenate the steps and a mean of a sequence. A reshape has swapped the mean's axes of extent 1."""
     made = model(
-        [
-            node("Transpose", ["x"], "t", perm=[1, 0, 2]),
-            node("ReduceMean", ["x"], "m", axes=[1], keepdims=1),
-            node("Reshape", ["m", "target"], "r"),
-            node("Concat", ["t", "r"], "c", axis=0),
-            node("Transpose", ["c"], perm=[1, 0, 2]),
-        ],
+        nodes_of("""
+            t = Transpose<perm=[1, 0, 2]>(x); m = ReduceMean<axes=[1], keepdims=1>(x)
+            r = Reshape(m, target); c = Concat<axis=0>(t, r); y = Transpose<perm=[1, 0, 2]>(c)
+        """),
         {"x": [1, 5, 4]},
         {"target": np.array([1, 1, 4])},
     )
@@ -173,11 +154,10 @@ def test_an_empty_constant_beside_the_batch_is_refused(axis: int, shape: tuple[i
 
 def test_nhwc_files_keep_their_layout() -> None:
     made = model(
-        [
-            node("Transpose", ["x"], "t", perm=[0, 3, 1, 2]),
-            node("Conv", ["t", "w"], "c", pads=[1, 1, 1, 1]),
-            node("Transpose", ["c"], perm=[0, 2, 3, 1]),
-        ],
+        nodes_of("""
+            t = Transpose<perm=[0, 3, 1, 2]>(x); c = Conv<pads=[1, 1, 1, 1]>(t, w)
+            y = Transpose<perm=[0, 2, 3, 1]>(c)
+        """),
         {"x": ["n", 9, 8, 6]},
         {"w": weights(4, 6, 3, 3)},
     )
@@ -188,13 +168,10 @@ def test_nhwc_files_keep_their_layout() -> None:
 
 def test_group_normalization_by_parts_is_one_layer() -> None:
     made = model(
-        [
-            node("Reshape", ["x", "grouped"], "r"),
-            node("InstanceNormalization", ["r", "one", "zero"], "i"),
-            node("Reshape", ["i", "image"], "j"),
-            node("Mul", ["j", "scale"], "m"),
-            node("Add", ["m", "offset"]),
-        ],
+        nodes_of("""
+            r = Reshape(x, grouped); i = InstanceNormalization(r, one, zero); j = Reshape(i, image)
+            m = Mul(j, scale); y = Add(m, offset)
+        """),
         {"x": [1, 6, 9, 8]},
         {
             "grouped": np.array([0, 3, -1]),

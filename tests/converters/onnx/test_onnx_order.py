@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from converters.onnx_files import assert_like_onnxruntime, node, onnx, operations, read, run_here
+from converters.onnx_files import assert_like_onnxruntime, node, nodes_of, onnx, operations, read, run_here
 from tiers import with_full
 
 from mpscnn.converters.onnx_reader.node import Node
@@ -59,13 +59,7 @@ def test_an_order_that_can_be_computed_stays() -> None:
 
 
 def test_nodes_that_need_one_another_are_named() -> None:
-    nodes = [
-        node("Relu", ["x"], "a"),
-        node("Add", ["a", "d"], "b"),
-        node("Relu", ["b"], "c"),
-        node("Neg", ["c"], "d"),
-        node("Neg", ["d"], "y"),
-    ]
+    nodes = nodes_of("a = Relu(x); b = Add(a, d); c = Relu(b); d = Neg(c); y = Neg(d)")
     with pytest.raises(WeightsError, match="'b' needs its own result, by way of 'b' -> 'd' -> 'c'"):
         read(unsorted(nodes))
 

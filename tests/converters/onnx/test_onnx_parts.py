@@ -11,6 +11,7 @@ from converters.onnx_files import (
     assert_like_onnxruntime,
     model,
     node,
+    nodes_of,
     operations,
     random_inputs,
     read,
@@ -67,11 +68,9 @@ ALONG_A_BATCH_OF_1 = {
 @pytest.mark.parametrize("name", ALONG_A_BATCH_OF_1)
 def test_the_axis_of_a_batch_of_1(name: str) -> None:
     nodes = [
-        node("Squeeze", ["x", "first"], "m"),
-        node("Transpose", ["m"], "turned"),
+        *nodes_of("m = Squeeze(x, first); turned = Transpose(m)"),
         ALONG_A_BATCH_OF_1[name],
-        node("Cast", ["made"], "floats", to=1),
-        node("Reshape", ["floats", "flat"]),
+        *nodes_of("floats = Cast<to=1>(made); y = Reshape(floats, flat)"),
     ]
     constants = {
         "first": np.array([0]),
@@ -86,13 +85,10 @@ def test_the_axis_of_a_batch_of_1(name: str) -> None:
 def test_a_token_of_each_image_is_joined() -> None:
     """As PyTorch exports it, the token is a constant that is repeated for each image of a free batch."""
     made = model(
-        [
-            node("Shape", ["x"], "shape"),
-            node("Gather", ["shape", "zero"], "n"),
-            node("Concat", ["n", "rest"], "all", axis=0),
-            node("Expand", ["token", "all"], "tokens"),
-            node("Concat", ["tokens", "x"], axis=1),
-        ],
+        nodes_of("""
+            shape = Shape(x); n = Gather(shape, zero); all = Concat<axis=0>(n, rest)
+            tokens = Expand(token, all); y = Concat<axis=1>(tokens, x)
+        """),
         {"x": ["n", 5, 4]},
         {"zero": np.array([0]), "rest": np.array([1, 4]), "token": weights(1, 1, 4)},
     )
@@ -174,10 +170,7 @@ def test_products_of_two_tensors_without_a_common_batch(
 def test_a_dense_layer_adds_a_tensor() -> None:
     """The layer's activation comes after the sum."""
     made = model(
-        [
-            node("Gemm", ["x", "w", "z"], "g", transB=1, alpha=0.5, beta=2.0),
-            node("Relu", ["g"]),
-        ],
+        nodes_of("g = Gemm<transB=1, alpha=0.5, beta=2.0>(x, w, z); y = Relu(g)"),
         {"x": ["n", 4], "z": ["n", 5]},
         {"w": weights(5, 4)},
     )
@@ -230,11 +223,10 @@ def test_nearest_pixels(coordinates: str, rounding: str, size: tuple[int, int]) 
 
 def test_layer_normalization_of_channels_moves_nothing() -> None:
     made = model(
-        [
-            node("Transpose", ["x"], "t", perm=[0, 2, 3, 1]),
-            node("LayerNormalization", ["t", "s", "b"], "l"),
-            node("Transpose", ["l"], perm=[0, 3, 1, 2]),
-        ],
+        nodes_of("""
+            t = Transpose<perm=[0, 2, 3, 1]>(x); l = LayerNormalization(t, s, b)
+            y = Transpose<perm=[0, 3, 1, 2]>(l)
+        """),
         {"x": ["n", 6, 9, 8]},
         {"s": weights(6), "b": weights(6, seed=9)},
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from converters.onnx_files import assert_like_onnxruntime, model, node, operations, read, weights
+from converters.onnx_files import assert_like_onnxruntime, model, node, nodes_of, operations, read, weights
 
 from mpscnn import UnsupportedError
 
@@ -37,31 +37,15 @@ FORMS: dict[str, tuple[str, list[Any]]] = {
     "mish": ("mish", [node("Softplus", ["c"], "p"), node("Tanh", ["p"], "t"), node("Mul", ["c", "t"])]),
     "hard swish by a clip": (
         "hard_swish",
-        [
-            node("Add", ["c", "three"], "a"),
-            node("Clip", ["a", "zero", "six"], "l"),
-            node("Mul", ["c", "l"], "m"),
-            node("Div", ["m", "six"]),
-        ],
+        nodes_of("a = Add(c, three); l = Clip(a, zero, six); m = Mul(c, l); y = Div(m, six)"),
     ),
     "hard swish, divided first": (
         "hard_swish",
-        [
-            node("Add", ["three", "c"], "a"),
-            node("Clip", ["a", "zero", "six"], "l"),
-            node("Mul", ["l", "sixth"], "d"),
-            node("Mul", ["d", "c"]),
-        ],
+        nodes_of("a = Add(three, c); l = Clip(a, zero, six); d = Mul(l, sixth); y = Mul(d, c)"),
     ),
     "hard swish by a ReLU and a minimum": (
         "hard_swish",
-        [
-            node("Add", ["c", "three"], "a"),
-            node("Relu", ["a"], "r"),
-            node("Min", ["r", "six"], "l"),
-            node("Div", ["l", "six"], "d"),
-            node("Mul", ["c", "d"]),
-        ],
+        nodes_of("a = Add(c, three); r = Relu(a); l = Min(r, six); d = Div(l, six); y = Mul(c, d)"),
     ),
     "hard swish by a hard sigmoid": (
         "hard_swish",
@@ -69,45 +53,22 @@ FORMS: dict[str, tuple[str, list[Any]]] = {
     ),
     "hard sigmoid": (
         "hard_sigmoid",
-        [
-            node("Add", ["c", "three"], "a"),
-            node("Clip", ["a", "zero", "six"], "l"),
-            node("Div", ["l", "six"]),
-        ],
+        nodes_of("a = Add(c, three); l = Clip(a, zero, six); y = Div(l, six)"),
     ),
     "gelu": (
         "gelu",
-        [
-            node("Div", ["c", "root"], "d"),
-            node("Erf", ["d"], "e"),
-            node("Add", ["e", "one"], "a"),
-            node("Mul", ["c", "a"], "m"),
-            node("Mul", ["m", "half"]),
-        ],
+        nodes_of("d = Div(c, root); e = Erf(d); a = Add(e, one); m = Mul(c, a); y = Mul(m, half)"),
     ),
     "gelu, halved first": (
         "gelu",
-        [
-            node("Mul", ["c", "half"], "h"),
-            node("Div", ["c", "root"], "d"),
-            node("Erf", ["d"], "e"),
-            node("Add", ["one", "e"], "a"),
-            node("Mul", ["h", "a"]),
-        ],
+        nodes_of("h = Mul(c, half); d = Div(c, root); e = Erf(d); a = Add(one, e); y = Mul(h, a)"),
     ),
     "gelu by tanh": (
         "gelu_tanh",
-        [
-            node("Mul", ["c", "c"], "c2"),
-            node("Mul", ["c2", "c"], "c3"),
-            node("Mul", ["c3", "cube"], "k"),
-            node("Add", ["c", "k"], "s"),
-            node("Mul", ["s", "factor"], "f"),
-            node("Tanh", ["f"], "t"),
-            node("Add", ["t", "one"], "a"),
-            node("Mul", ["c", "a"], "m"),
-            node("Mul", ["m", "half"]),
-        ],
+        nodes_of("""
+            c2 = Mul(c, c); c3 = Mul(c2, c); k = Mul(c3, cube); s = Add(c, k); f = Mul(s, factor)
+            t = Tanh(f); a = Add(t, one); m = Mul(c, a); y = Mul(m, half)
+        """),
     ),
 }
 
@@ -215,12 +176,7 @@ def test_long_chains_take_little_time_and_memory(kind: str) -> None:
 
 
 def test_other_constants_are_another_function() -> None:
-    nodes = [
-        node("Add", ["c", "one"], "a"),
-        node("Clip", ["a", "zero", "six"], "l"),
-        node("Mul", ["c", "l"], "m"),
-        node("Div", ["m", "six"]),
-    ]
+    nodes = nodes_of("a = Add(c, one); l = Clip(a, zero, six); m = Mul(c, l); y = Div(m, six)")
     network = assert_like_onnxruntime(model_of(nodes))
     kinds = [layer.get("activation", {}).get("kind") for layer in network.to_dict()["nodes"]]
     assert "hard_swish" not in kinds
@@ -252,10 +208,7 @@ def response(first: Any, apart: Any, last: Any, **window: Any) -> list[Any]:
         node("Pad", ["u", "border"], "p"),
         node("AveragePool", ["p"], "w", **window),
         last,
-        node("Mul", ["d", "alpha"], "m"),
-        node("Add", ["k", "m"], "a"),
-        node("Pow", ["a", "beta"], "f"),
-        node("Div", ["x", "f"]),
+        *nodes_of("m = Mul(d, alpha); a = Add(k, m); f = Pow(a, beta); y = Div(x, f)"),
     ]
 
 

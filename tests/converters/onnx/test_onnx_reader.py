@@ -14,6 +14,7 @@ from converters.onnx_files import (
     assert_like_onnxruntime,
     model,
     node,
+    nodes_of,
     onnx,
     operations,
     random_inputs,
@@ -182,11 +183,7 @@ def test_a_border_of_nothing_belongs_to_the_maximum() -> None:
 def test_integers_without_negative_numbers_are_a_relu() -> None:
     """In quantised files, integers may stand for no number below 0. Results differ only by the rounding to integers."""
     made = model(
-        [
-            node("Conv", ["x", "w"], "c"),
-            node("QuantizeLinear", ["c", "s", "z"], "q"),
-            node("DequantizeLinear", ["q", "s", "z"]),
-        ],
+        nodes_of("c = Conv(x, w); q = QuantizeLinear(c, s, z); y = DequantizeLinear(q, s, z)"),
         {"x": [1, 3, 6, 6]},
         {"w": weights(2, 3, 3, 3), "s": np.float32(0.05), "z": np.uint8(0)},
     )
@@ -217,17 +214,12 @@ def test_a_border_that_is_cut_off_is_not_the_padding_of_a_convolution() -> None:
 def test_a_detector_ends_at_what_its_suppression_reads() -> None:
     """The network's outputs are the raw heads that the file's suppression reads, and a note says so."""
     made = model(
-        [
-            node("Conv", ["x", "w"], "c"),
-            node("Transpose", ["c"], "t", perm=[0, 2, 3, 1]),
-            node("Reshape", ["t", "four"], "boxes"),
-            node("Conv", ["x", "v"], "d"),
-            node("Reshape", ["d", "flat"], "r"),
-            node("Sigmoid", ["r"], "scores"),
-            node("NonMaxSuppression", ["boxes", "scores", "most", "iou"], "selected"),
-            node("Gather", ["selected", "last"], "g", axis=1),
-            node("GlobalMaxPool", ["d"], "whole"),
-        ],
+        nodes_of("""
+            c = Conv(x, w); t = Transpose<perm=[0, 2, 3, 1]>(c); boxes = Reshape(t, four); d = Conv(x, v)
+            r = Reshape(d, flat); scores = Sigmoid(r)
+            selected = NonMaxSuppression(boxes, scores, most, iou); g = Gather<axis=1>(selected, last)
+            whole = GlobalMaxPool(d)
+        """),
         {"x": [1, 3, 6, 6]},
         {
             "w": weights(8, 3, 3, 3),
@@ -248,12 +240,10 @@ def test_a_detector_ends_at_what_its_suppression_reads() -> None:
 
 def test_quantised_weights_and_pairs_around_activations() -> None:
     made = model(
-        [
-            node("DequantizeLinear", ["w", "s", "z"], "wf", axis=0),
-            node("QuantizeLinear", ["x", "xs", "xz"], "q"),
-            node("DequantizeLinear", ["q", "xs", "xz"], "d"),
-            node("Conv", ["d", "wf"]),
-        ],
+        nodes_of("""
+            wf = DequantizeLinear<axis=0>(w, s, z); q = QuantizeLinear(x, xs, xz)
+            d = DequantizeLinear(q, xs, xz); y = Conv(d, wf)
+        """),
         {"x": ["n", 3, 6, 6]},
         {
             "w": np.arange(-27, 27, dtype=np.int8).reshape(2, 3, 3, 3),

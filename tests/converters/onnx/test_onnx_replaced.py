@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from converters.onnx_cases import Case, Draw, compare
-from converters.onnx_files import Array, model, node, operations, read, run_here, run_there
+from converters.onnx_files import Array, model, node, nodes_of, operations, read, run_here, run_there
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -518,9 +518,7 @@ def dynamic(d: Draw) -> Case:
     nodes = [
         node("DynamicQuantizeLinear", ["x"], ["i", "s", "z"]),
         node(kind, ["i", "w", "z", "wz"], "p"),
-        node("Cast", ["p"], "f", to=1),
-        node("Mul", ["s", "ws"], "t"),
-        node("Mul", ["f", "t"]),
+        *nodes_of("f = Cast<to=1>(p); t = Mul(s, ws); y = Mul(f, t)"),
     ]
     outputs = d.choice(("y",), ("y",), ("y", "i", "s", "z", "p"))
     return Case(nodes, {"x": x}, constants, 17, outputs)
@@ -571,12 +569,9 @@ def test_many_operators_compute_what_others_compute(make: Callable[[Draw], Case]
 
 
 def test_integers_of_each_image_have_their_own_scale() -> None:
-    nodes = [
-        node("DynamicQuantizeLinear", ["x"], ["i", "s", "z"]),
-        node("MatMulInteger", ["i", "w", "z"], "p"),
-        node("Cast", ["p"], "f", to=1),
-        node("Mul", ["f", "s"]),
-    ]
+    nodes = nodes_of("""
+        i, s, z = DynamicQuantizeLinear(x); p = MatMulInteger(i, w, z); f = Cast<to=1>(p); y = Mul(f, s)
+    """)
     weight = np.eye(3, dtype=np.int8)
     network = read(model(nodes, {"x": ["n", 3]}, {"w": weight}))
     assert any("of each image" in note for note in network.notes)
@@ -633,18 +628,12 @@ def test_arithmetic_of_old_opsets(kind: str, axis: int | None, shape: tuple[int,
 def test_a_network_of_opset_1() -> None:
     """Settings that later became operands are attributes, and others have another form."""
     d = Draw(2)
-    nodes = [
-        node("ImageScaler", ["x"], "a", scale=2.0, bias=[0.1, 0.2, 0.3]),
-        node("Pad", ["a"], "b", paddings=[0, 0, 1, 0, 0, 0, 0, 2]),
-        node("Upsample", ["b"], "c", height_scale=2.0, width_scale=2.0, mode="nearest"),
-        node("PRelu", ["c", "slopes"], "e"),
-        node("Crop", ["e"], "f", border=[1, 2, 1, 0]),
-        node("Cast", ["f"], "g", to="FLOAT"),
-        node("ScaledTanh", ["g"], "h", alpha=1.5, beta=0.5),
-        node("Affine", ["h"], "i", alpha=2.0, beta=-1.0),
-        node("Selu", ["i"], "j"),
-        node("Reshape", ["j"], "y", shape=[0, -1]),
-    ]
+    nodes = nodes_of("""
+        a = ImageScaler<scale=2.0, bias=[0.1, 0.2, 0.3]>(x); b = Pad<paddings=[0, 0, 1, 0, 0, 0, 0, 2]>(a)
+        c = Upsample<height_scale=2.0, width_scale=2.0, mode="nearest">(b); e = PRelu(c, slopes)
+        f = Crop<border=[1, 2, 1, 0]>(e); g = Cast<to="FLOAT">(f); h = ScaledTanh<alpha=1.5, beta=0.5>(g)
+        i = Affine<alpha=2.0, beta=-1.0>(h); j = Selu(i); y = Reshape<shape=[0, -1]>(j)
+    """)
     slopes = np.float32([0.1, -0.2, 0.3])
     x = d.numbers(2, 3, 4, 5)
     made = model(nodes, {"x": ["n", 3, 4, 5]}, {"slopes": slopes}, opset=1)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from converters.onnx_files import filled, model, node, read
+from converters.onnx_files import filled, model, node, nodes_of, read
 
 from mpscnn.converters import budget
 from mpscnn.converters.onnx_reader import interpolation
@@ -75,9 +75,7 @@ def detected() -> Case:
         node("Reshape", ["p32", "rows"], ["r32"]),
         node("Concat", ["r16", "r32"], ["r"], axis=2),
         node("Slice", ["r", "0", "1", "1"], ["one"]),
-        node("Concat", ["r", "one"], ["boxes"], axis=1),
-        node("Sigmoid", ["r"], ["classes"]),
-        node("Concat", ["boxes", "classes"], axis=1),
+        *nodes_of("boxes = Concat<axis=1>(r, one); classes = Sigmoid(r); y = Concat<axis=1>(boxes, classes)"),
     ], {"rows": np.array([1, 3, -1]), "0": np.array([0]), "1": np.array([1])}
 
 

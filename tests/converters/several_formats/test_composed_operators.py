@@ -18,7 +18,7 @@ from converters.caffe_writer import image as caffe_image
 from converters.caffe_writer import layer as caffe_layer
 from converters.caffe_writer import write as write_caffe
 from converters.keras_writer import functional, image, layer, write_h5
-from converters.onnx_files import model, node
+from converters.onnx_files import model, node, nodes_of
 from converters.operator_cases import CaffeLayer, forms
 from converters.tflite.test_tflite_layers import one as tflite
 from numpy.typing import NDArray
@@ -240,14 +240,10 @@ ONNX = [
     # ---- Several nodes for one function ----
     of_onnx(
         "attention by parts",
-        [
-            node("Transpose", ["x"], "k", perm=[0, 2, 1]),
-            node("MatMul", ["x", "k"], "products"),
-            node("Div", ["products", "root"], "scores"),
-            node("Add", ["scores", "mask"], "masked"),
-            node("Softmax", ["masked"], "shares", axis=-1),
-            node("MatMul", ["shares", "x"]),
-        ],
+        nodes_of("""
+            k = Transpose<perm=[0, 2, 1]>(x); products = MatMul(x, k); scores = Div(products, root)
+            masked = Add(scores, mask); shares = Softmax<axis=-1>(masked); y = MatMul(shares, x)
+        """),
         lambda x: attended(x, np.triu(np.full((5, 5), -1e4), 1)),
         {"root": np.array(math.sqrt(24.0)), "mask": np.triu(np.full((5, 5), -1e4), 1)},
         magnitudes=(1e-4, 3e2),
@@ -255,21 +251,15 @@ ONNX = [
     ),
     of_onnx(
         "a norm of products",
-        [
-            node("Transpose", ["x"], "k", perm=[0, 2, 1]),
-            node("MatMul", ["x", "k"], "products"),
-            node("LpNormalization", ["products"], axis=-1),
-        ],
+        nodes_of("""
+            k = Transpose<perm=[0, 2, 1]>(x); products = MatMul(x, k)
+            y = LpNormalization<axis=-1>(products)
+        """),
         lambda x: over_norm(averages=False)(x @ x.transpose(0, 2, 1)),
     ),
     of_onnx(
         "GDN by a convolution",
-        [
-            node("Mul", ["x", "x"], "squares"),
-            node("Conv", ["squares", "weights", "beta"], "sums"),
-            node("Sqrt", ["sums"], "r"),
-            node("Div", ["x", "r"]),
-        ],
+        nodes_of("squares = Mul(x, x); sums = Conv(squares, weights, beta); r = Sqrt(sums); y = Div(x, r)"),
         lambda x: x / np.sqrt(np.einsum("oi,nihw->nohw", GDN_WEIGHTS, x * x) + 1e-12),
         {"weights": GDN_WEIGHTS[..., None, None], "beta": np.full(6, 1e-12)},
         shape=NCHW,
@@ -305,24 +295,16 @@ ONNX = [
     ),
     of_onnx(
         "a limited norm by parts",
-        [
-            node("Mul", ["x", "x"], "square"),
-            node("ReduceSum", ["square", "axis"], "total", keepdims=1),
-            node("Sqrt", ["total"], "root"),
-            node("Clip", ["root", "eps"], "r"),
-            node("Div", ["x", "r"]),
-        ],
+        nodes_of("""
+            square = Mul(x, x); total = ReduceSum<keepdims=1>(square, axis); root = Sqrt(total)
+            r = Clip(root, eps); y = Div(x, r)
+        """),
         over_norm(averages=False, minimum=1e-12),
         _NUMBERS | {"axis": np.array([-1])},
     ),
     of_onnx(
         "a response of images by parts",
-        [
-            node("ReduceL2", ["x"], "g", axes=[2, 3]),
-            node("ReduceMean", ["g"], "m", axes=[1]),
-            node("Add", ["m", "eps"], "e"),
-            node("Div", ["g", "e"]),
-        ],
+        nodes_of("g = ReduceL2<axes=[2, 3]>(x); m = ReduceMean<axes=[1]>(g); e = Add(m, eps); y = Div(g, e)"),
         lambda x: (g := np.sqrt((x * x).sum((2, 3), keepdims=True))) / (g.mean(1, keepdims=True) + 1e-12),
         _NUMBERS,
         shape=NCHW,
@@ -335,12 +317,7 @@ ONNX = [
         lambda x: np.sqrt(2.0) * np.abs(x)),
     of_onnx(
         "a norm of order 3",
-        [
-            node("Abs", ["x"], "a"),
-            node("Pow", ["a", "three"], "p"),
-            node("ReduceSum", ["p", "axis"], "s", keepdims=1),
-            node("Pow", ["s", "third"]),
-        ],
+        nodes_of("a = Abs(x); p = Pow(a, three); s = ReduceSum<keepdims=1>(p, axis); y = Pow(s, third)"),
         lambda x: np.cbrt((np.abs(x) ** 3).sum(-1, keepdims=True)),
         {"three": np.array(3.0), "third": np.array(1 / 3), "axis": np.array([-1])},
     ),
@@ -351,13 +328,7 @@ ONNX = [
         softplus, _NUMBERS, magnitudes=(1e-4, 1.0, 20.0)),
     of_onnx(
         "GELU by parts",
-        [
-            node("Div", ["x", "root"], "a"),
-            node("Erf", ["a"], "e"),
-            node("Add", ["e", "one"], "f"),
-            node("Mul", ["x", "f"], "g"),
-            node("Mul", ["g", "half"]),
-        ],
+        nodes_of("a = Div(x, root); e = Erf(a); f = Add(e, one); g = Mul(x, f); y = Mul(g, half)"),
         gelu,
         _NUMBERS | {"root": np.array(math.sqrt(2.0))},
     ),

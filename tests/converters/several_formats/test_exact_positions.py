@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from converters.coreml_writer import Program
-from converters.onnx_files import model, node, onnx
+from converters.onnx_files import model, node, nodes_of, onnx
 from converters.tflite_writer import CODES, Operator, Tensor, write_tflite
 
 from mpscnn import Network, converters
@@ -28,22 +28,15 @@ def _onnx(nodes: list[Any], inputs: dict[str, Any], folder: Path, constants: Any
 
 
 def onnx_elements(folder: Path) -> Path:
-    nodes = [
-        node("Mul", ["p", "k"], "scaled"),
-        node("Cast", ["scaled"], "whole", to=7),
-        node("GatherElements", ["x", "whole"], axis=1),
-    ]
+    nodes = nodes_of("scaled = Mul(p, k); whole = Cast<to=7>(scaled); y = GatherElements<axis=1>(x, whole)")
     return _onnx(nodes, {"x": [1, COUNT], "p": [1, 4]}, folder, {"k": np.float32(COUNT)})
 
 
 def onnx_slices(folder: Path) -> Path:
-    nodes = [
-        node("Mul", ["p", "k"], "scaled"),
-        node("Floor", ["scaled"], "low"),
-        node("Cast", ["low"], "whole", to=7),
-        node("Gather", ["x", "whole"], "taken", axis=1),
-        node("Reshape", ["taken", "s"]),
-    ]
+    nodes = nodes_of("""
+        scaled = Mul(p, k); low = Floor(scaled); whole = Cast<to=7>(low); taken = Gather<axis=1>(x, whole)
+        y = Reshape(taken, s)
+    """)
     constants = {"k": np.float32(COUNT), "s": np.array([1, 4])}
     return _onnx(nodes, {"x": [1, COUNT], "p": [1, 4]}, folder, constants)
 

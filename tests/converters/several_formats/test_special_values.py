@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from converters.onnx_files import Array, model, node, read, run_here, run_there
+from converters.onnx_files import Array, model, node, nodes_of, read, run_here, run_there
 from converters.tflite_writer import CODES, Operator, Tensor, constant, write_tflite
 from exact_engines import litert_results
 
@@ -130,9 +130,7 @@ REDUCTIONS = ["L1", "L2", "LogSum", "LogSumExp", "Max", "Mean", "Min", "Prod", "
 def test_onnx_reductions(kind: str) -> None:
     """Each number is reduced together with a copy of itself, so that no other number has an influence."""
     nodes = [
-        node("Unsqueeze", ["x", "axis"], "u"),
-        node("Mul", ["u", "one"], "v"),
-        node("Concat", ["u", "v"], "w", axis=2),
+        *nodes_of("u = Unsqueeze(x, axis); v = Mul(u, one); w = Concat<axis=2>(u, v)"),
         node(f"Reduce{kind}", ["w"], axes=[2], keepdims=0),
     ]
     agrees(nodes, {"axis": np.array([2]), "one": np.float32(1)})

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from converters import coreml_writer
-from converters.onnx_files import node, onnx
+from converters.onnx_files import node, nodes_of, onnx
 from converters.part_writers import CHANNELS, FORMATS
 
 from mpscnn import converters
@@ -53,15 +53,11 @@ def layers() -> onnx.ModelProto:
     }
     nodes = [
         node("Conv", ["x", "w"], "a", pads=[1] * 4, auto_pad="NOTSET"),
-        node("Cast", ["half"], "whole", to=1),
-        node("Mul", ["whole", "whole"], "squared"),
-        node("Add", ["a", "squared"], "b"),
+        *nodes_of("whole = Cast<to=1>(half); squared = Mul(whole, whole); b = Add(a, squared)"),
         node("Twice", ["b"], "c", domain="own", slope=0.25),
-        node("Shape", ["c"], "shape"),
-        node("Gather", ["shape", "zero"], "batch"),
+        *nodes_of("shape = Shape(c); batch = Gather(shape, zero)"),
         node("Constant", [], "rest", value=onnx.numpy_helper.from_array(np.array([-1], np.int64))),
-        node("Concat", ["batch", "rest"], "flat", axis=0),
-        node("Reshape", ["c", "flat"], "y"),
+        *nodes_of("flat = Concat<axis=0>(batch, rest); y = Reshape(c, flat)"),
     ]
     body = [node("LeakyRelu", ["p"], "q"), node("Add", ["q", "q"], "r")]
     body[0].attribute.add(name="alpha", ref_attr_name="slope", type=onnx.AttributeProto.FLOAT)
