@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +129,35 @@ def test_layers_of_thousands_of_blobs_are_refused(tmp_path: Path, kind: str) -> 
     for many in ('bottom: "data" ' * 2_000 + 'top: "y"', 'bottom: "data" ' + 'top: "y" ' * 2_000):
         text = image(1, 3, 4, 4) + f'layer {{ name: "y" type: "{kind}" {many} }}'
         assert "supported are 1024" in refusal(write(tmp_path, text))
+
+
+def _priors(name: str, settings: str) -> str:
+    return layer("PriorBox", name, "data data", f"prior_box_param {{ {settings} }}")
+
+
+def _joined(name: str, bottom: str) -> str:
+    return layer("Concat", name, " ".join([bottom] * 32), "concat_param { axis: 2 }")
+
+
+ANCHORS = {
+    "many sizes and ratios": _priors(
+        "y", " ".join(f"min_size: {i} aspect_ratio: {i + 1}" for i in range(1, 2_000))
+    ),
+    "many layers": "".join(_priors(f"y{i}", " ".join(["min_size: 4"] * 500)) for i in range(200)),
+    "anchors that are joined with themselves": _priors("y0", "min_size: 4")
+    + "".join(_joined(f"y{i + 1}", f"y{i}") for i in range(8)),
+}
+
+
+@pytest.mark.parametrize("name", ANCHORS)
+def test_anchors_are_counted_before_they_are_computed(tmp_path: Path, name: str) -> None:
+    paths = write(tmp_path, image(1, 3, 16, 16) + ANCHORS[name] + layer("ReLU", "end", "data"))
+    tracemalloc.start()
+    message = refusal(paths)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert "would take" in message
+    assert peak < 200 << 20
 
 
 def test_thousands_of_empty_weights_are_refused(tmp_path: Path) -> None:

@@ -299,3 +299,17 @@ def test_caffe(tmp_path: Path, in_place: bool) -> None:
         return lambda: converters.read_network(paths)
 
     assert_in_proportion(make)
+
+
+def test_aspect_ratios_of_anchors(tmp_path: Path) -> None:
+    def make(count: int) -> Callable[[], object]:
+        ratios = " ".join(f"aspect_ratio: {place + 2}" for place in range(count))
+        text = caffe_writer.image(1, 3, 4, 4) + caffe_writer.layer(
+            "PriorBox", "y", "data data", f"prior_box_param {{ min_size: 4 {ratios} }}"
+        )
+        folder = tmp_path / str(count)
+        folder.mkdir()
+        paths = caffe_writer.write(folder, text)
+        return lambda: converters.read_network(paths)
+
+    assert_in_proportion(make)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect, insort
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn.converters.budget import Budget, Cost
 from mpscnn.converters.caffe.file import CaffeLayer
 from mpscnn.converters.onnx_builder.builder import Builder
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -19,7 +21,9 @@ KINDS = ("PriorBox", "DetectionOutput")
 """The types of layers that compute boxes. They become settings instead of layers."""
 
 _HEADS = ("boxes", "scores")
-_MAX_ANCHORS = 1_000_000
+# The elements of arrays that an anchor takes while it is computed.
+_ELEMENTS_PER_ANCHOR = 16
+_SAME_RATIO = 1e-6  # ratios that differ by less are one
 _VARIANCES = [0.1, 0.1, 0.2, 0.2]
 _MIN_SCORE = 1e-6  # the minimum score threshold, which must be above 0 in mpscnn
 
@@ -50,8 +54,13 @@ class Head:
 
 @dataclass
 class Priors:
-    """The anchor boxes that PriorBox layers compute, and the settings of the detection that uses them."""
+    """The anchor boxes that PriorBox layers compute, and the settings of the detection that uses them.
 
+    Args:
+        budget: counts the anchors before they are computed.
+    """
+
+    budget: Budget
     boxes: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     """The anchors of each blob: (n, 4) left, top, right, bottom in fractions of the input."""
     variances: list[float] = field(default_factory=lambda: list(_VARIANCES))
@@ -68,6 +77,7 @@ class Priors:
         """Concatenate the anchors that a Concat layer reads."""
         if any(bottom not in self.boxes for bottom in layer.bottoms):
             raise UnsupportedError("joins anchors and something else")
+        self._count(sum(len(self.boxes[bottom]) for bottom in layer.bottoms))
         self.boxes[layer.tops[0]] = np.concatenate([self.boxes[bottom] for bottom in layer.bottoms])
 
     def add(self, b: Builder, layer: CaffeLayer) -> None:
@@ -80,9 +90,9 @@ class Priors:
             raise UnsupportedError(f"its inputs are {feature} and {image}; supported are images")
         (rows, columns), size = feature[2:], _pair(p, "img", "img_size", image[2:])
         steps = _pair(p, "step", "step", (size[0] / rows, size[1] / columns))
-        shapes = _shapes(list(p.min_size), list(p.max_size), _ratios(layer))
-        if rows * columns * len(shapes) > _MAX_ANCHORS:
-            raise UnsupportedError(f"it has more than {_MAX_ANCHORS} anchors")
+        smallest, largest, ratios = list(p.min_size), list(p.max_size), _ratios(layer)
+        self._count(rows * columns * len(smallest) * (len(ratios) + bool(largest)))
+        shapes = _shapes(smallest, largest, ratios)
         offset = p.offset if p.has("offset") else 0.5
         y = (np.arange(rows) + offset) * steps[0] / size[0]
         x = (np.arange(columns) + offset) * steps[1] / size[1]
@@ -92,6 +102,10 @@ class Priors:
         self.boxes[layer.tops[0]] = boxes.clip(0.0, 1.0) if p.clip else boxes
         given = [float(one) for one in p.variance] or list(_VARIANCES)
         self.variances = given * 4 if len(given) == 1 else given
+
+    def _count(self, anchors: int) -> None:
+        elements = _ELEMENTS_PER_ANCHOR * anchors
+        self.budget.spend(Cost(elements, elements))
 
     def detect(self, layer: CaffeLayer) -> None:
         """Convert a DetectionOutput layer to detection settings. The network ends before this layer."""
@@ -145,11 +159,16 @@ def _ratios(layer: CaffeLayer) -> list[float]:
     p = layer.parameters
     flips = p.flip if p.has("flip") else True
     ratios = [1.0]
+    known = [1.0]  # sorted
     for given in p.aspect_ratio:
         if not (math.isfinite(given) and given > 0.0):
             raise WeightsError(f"damaged: an aspect ratio of {given}")
-        if all(abs(given - known) >= 1e-6 for known in ratios):
-            ratios += [given, 1.0 / given] if flips else [given]
+        place = bisect(known, given)
+        if all(abs(given - one) >= _SAME_RATIO for one in known[max(place - 1, 0) : place + 1]):
+            added = [given, 1.0 / given] if flips else [given]
+            ratios += added
+            for one in added:
+                insort(known, one)
     return ratios
 
 

@@ -55,7 +55,7 @@ def convert(file: CaffeFile, options: ReadOptions) -> Network:
         name=options.name,
         size=lambda: total_size([file.weights]),
     )
-    walk, priors = Walk(builder, file.origin), Priors()
+    walk, priors = Walk(builder, file.origin), Priors(builder.budget)
     transform: Any = None
     for layer in file.layers:
         transform = transform or layer.transform

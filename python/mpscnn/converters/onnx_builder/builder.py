@@ -67,7 +67,7 @@ class Builder:
         self._nodes: list[Node] = []
         self._makers: dict[str, Node] = {}  # the operators by the tensors that they compute
         self._constants: dict[str, NDArray[Any] | Blob] = {}
-        self._budget = Budget(size, elements_per_byte=_ELEMENTS_PER_BYTE)
+        self.budget = Budget(size, elements_per_byte=_ELEMENTS_PER_BYTE)
         self._places: set[tuple[Path, int, int]] = set()
         self._inputs = {self._names.unique(name): extents for name, extents in inputs.items()}
         self._current = dict(zip(inputs, self._inputs, strict=True))  # the tensor of each blob
@@ -228,7 +228,7 @@ class Builder:
             number = values[(slice(0, 1),) * values.ndim].reshape(1)
             self._add(Node("ConstantOfShape", [shape], [made], {"value": number}))
             return made
-        self._budget.spend(Cost(values.size, values.size))
+        self.budget.spend(Cost(values.size, values.size))
         self._constants[made] = np.array(values)
         return made
 
