@@ -80,11 +80,7 @@ class RandomFile:
         scales = self._weights((outputs, *kernel, channels), source, outputs, 0)
         dilations = self._dilations(kernel, (height, width))
         fields, extents = self._window(kernel, (height, width), dilations)
-        fields += [
-            (3, "Int8", self._activation()),
-            (4, "Int32", dilations[1]),
-            (5, "Int32", dilations[0]),
-        ]
+        fields += [(3, "Int8", self._activation()), (4, "Int32", dilations[1]), (5, "Int32", dilations[0])]
         depth = kernel[0] * kernel[1] * channels
         return fields, self._product((batch, *extents, outputs), source, scales, depth)
 

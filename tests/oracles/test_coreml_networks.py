@@ -181,8 +181,7 @@ def compressed_program(path: Path, kind: str) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("target", "kind"),
-    [("iOS14", "affine"), ("iOS14", "table"), ("iOS16", "symmetric"), ("iOS16", "table")],
+    ("target", "kind"), [("iOS14", "affine"), ("iOS14", "table"), ("iOS16", "symmetric"), ("iOS16", "table")]
 )
 @pytest.mark.parametrize("name", ["mobilenet_v3_small", "resnet18", "mnasnet0_5", "mobilenetv4_conv_small"])
 def test_compressed_networks(name: str, target: str, kind: str, tmp_path: Path) -> None:

@@ -323,11 +323,7 @@ class Applied(nn.Module):  # type: ignore[misc, name-defined]
 
 
 #: Operators that the backend leaves to torch. from_torch decomposes them by torch's definitions.
-LEFT = {
-    "argmax": ["argmax.default"],
-    "glu": ["glu.default"],
-    "LogSigmoid": ["log_sigmoid_forward.default"],
-}
+LEFT = {"argmax": ["argmax.default"], "glu": ["glu.default"], "LogSigmoid": ["log_sigmoid_forward.default"]}
 #: Modules that torch.compile itself refuses.
 NOT_COMPILED = {"conv2d, same"}
 

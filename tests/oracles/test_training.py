@@ -87,14 +87,8 @@ OPTIMIZERS: dict[str, tuple[Optimizer, Callable[[Any], Any]]] = {
         Sgd(0.05, regularization="l2", regularization_scale=0.1),
         lambda p: torch.optim.SGD(p, 0.05, weight_decay=0.1),
     ),
-    "rmsprop": (
-        RmsProp(0.01, epsilon=1e-2),
-        lambda p: torch.optim.RMSprop(p, 0.01, alpha=0.9, eps=1e-2),
-    ),
-    "adamw": (
-        Adam(1e-3, weight_decay=0.1),
-        lambda p: torch.optim.AdamW(p, 1e-3, weight_decay=0.1),
-    ),
+    "rmsprop": (RmsProp(0.01, epsilon=1e-2), lambda p: torch.optim.RMSprop(p, 0.01, alpha=0.9, eps=1e-2)),
+    "adamw": (Adam(1e-3, weight_decay=0.1), lambda p: torch.optim.AdamW(p, 1e-3, weight_decay=0.1)),
 }
 
 

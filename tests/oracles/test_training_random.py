@@ -209,10 +209,7 @@ class Pair:
 
     def prelu(self, name: str) -> None:
         slope = self.weight(f"{name}.slope", self.extents()[2])
-        self.add(
-            self.net.activation(self.x, "prelu", name=name),
-            on_channels(lambda x: F.prelu(x, slope)),
-        )
+        self.add(self.net.activation(self.x, "prelu", name=name), on_channels(lambda x: F.prelu(x, slope)))
 
     def pointwise(self, name: str, outputs: int) -> Callable[[Any], Any]:
         """Return a pointwise convolution as a function of images with channels last."""
@@ -239,8 +236,7 @@ class Pair:
         pooled = self.net.global_average_pool2d(self.x)
         gate = self.net.conv2d(pooled, self.extents()[2], 1, activation="sigmoid", name=name)
         self.add(
-            self.net.multiply(self.x, gate),
-            lambda x: x * torch.sigmoid(own(x.mean((1, 2), keepdim=True))),
+            self.net.multiply(self.x, gate), lambda x: x * torch.sigmoid(own(x.mean((1, 2), keepdim=True)))
         )
 
 

@@ -83,13 +83,7 @@ def _slice(draw: Draw) -> Case:
             begin, end, stride, masks, masks_of_ends, strict=True
         )
     )
-    operands = {
-        "begin": begin,
-        "end": end,
-        "stride": stride,
-        "begin_mask": masks,
-        "end_mask": masks_of_ends,
-    }
+    operands = {"begin": begin, "end": end, "stride": stride, "begin_mask": masks, "end_mask": masks_of_ends}
     return Case("slice_by_index", operands, lambda x: x[places], (shape,))
 
 
@@ -183,10 +177,7 @@ def _norm(draw: Draw) -> Case:
     epsilon = float(np.float32(10.0 ** -draw.integers(2, 6)))
     gamma, beta = (draw.uniform(0.5, 1.5, shape[1]).astype(np.float32) for _ in range(2))
     scale, offset = (one.astype(np.float64).reshape(-1, 1, 1) for one in (gamma, beta))
-    kind, axes, more = (
-        ("instance_norm", (2, 3), {}),
-        ("layer_norm", (1,), {"axes": [1]}),
-    )[draw.integers(2)]
+    kind, axes, more = (("instance_norm", (2, 3), {}), ("layer_norm", (1,), {"axes": [1]}))[draw.integers(2)]
     operands = {"gamma": gamma, "beta": beta, "epsilon": epsilon, **more}
     return Case(kind, operands, lambda x: centred(x, axes, epsilon) * scale + offset, (shape,))
 

@@ -406,11 +406,7 @@ def _array_of_shapes(kind: Any) -> None:
     ("fill", "size", "message"),
     [
         (_image_of_sizes, (16, 12), ""),
-        (
-            _image_of_sizes,
-            (16, 6),
-            "3 x 8 x 6, 3 x 16 x 12, 3 x 10 x 12 in the file; 3 x 16 x 6 cannot",
-        ),
+        (_image_of_sizes, (16, 6), "3 x 8 x 6, 3 x 16 x 12, 3 x 10 x 12 in the file; 3 x 16 x 6 cannot"),
         (_image_of_a_range, (16, 100), ""),
         (_image_of_a_range, (17, 6), "an extent from 8 to 16 in the file; 3 x 17 x 6 cannot be chosen"),
         (_image_of_a_range, (8, 5), "an extent from 6 on in the file; 3 x 8 x 5 cannot be chosen"),

@@ -258,10 +258,7 @@ def test_models_within_archives_of_keras_2(tmp_path: Path) -> None:
         ("second", 1, 0),
     )
     arrays = [[random(4, 4, seed=n), random(4, seed=n + 9)] for n in range(2)]
-    stored = {
-        f"{stem}/functional/{stem}/dense": arrays[0],
-        f"{stem}/functional_2/{stem}/dense": arrays[1],
-    }
+    stored = {f"{stem}/functional/{stem}/dense": arrays[0], f"{stem}/functional_2/{stem}/dense": arrays[1]}
     path = tmp_path / "model.keras"
     write_keras(path, model, stored, stem=stem, version="2.13.1")
     x = random(5, 4)

@@ -16,9 +16,7 @@ from converters.keras_writer import functional, h5py, image, layer, write_h5, wr
 import mpscnn
 from mpscnn import converters
 
-DENSE = functional(
-    [image(3), layer("Dense", "dense", "image", units=2, use_bias=False)],
-)
+DENSE = functional([image(3), layer("Dense", "dense", "image", units=2, use_bias=False)])
 KERNEL = np.ones((3, 2), np.float32)
 
 

@@ -53,11 +53,7 @@ def test_an_epsilon_of_0_in_other_norms(
 
 CASES: dict[str, tuple[list[Any], dict[str, Any], dict[str, Any]]] = {
     "a Celu below zero": ([node("Celu", ["x"], alpha=-1.0)], IMAGE, {}),
-    "a Gather of nothing": (
-        [node("Gather", ["x", "i"], axis=1)],
-        IMAGE,
-        {"i": np.zeros(0, np.int64)},
-    ),
+    "a Gather of nothing": ([node("Gather", ["x", "i"], axis=1)], IMAGE, {"i": np.zeros(0, np.int64)}),
     "an infinite limit": ([node("Max", ["x", "k"])], IMAGE, {"k": np.float32(np.inf)}),
     "constants that normalise themselves": (
         nodes_of("b, m, v = BatchNormalization<training_mode=1>(c, s, s, s, s); y = Add(x, b)"),

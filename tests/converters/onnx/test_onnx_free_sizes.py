@@ -132,8 +132,7 @@ def norm_of_heads() -> Any:
 
 
 @pytest.mark.parametrize(
-    "make",
-    [convnext, cbam, channels_last_norm, one_plane, attention_of_rows, repeated_plane, norm_of_heads],
+    "make", [convnext, cbam, channels_last_norm, one_plane, attention_of_rows, repeated_plane, norm_of_heads]
 )
 def test_blocks_of_known_networks(make: Any) -> None:
     assert_like_onnxruntime(make())

@@ -181,10 +181,7 @@ def test_a_norm_that_is_repeated_before_the_division() -> None:
 @pytest.mark.parametrize("kind", ["Mul", "Sub"])
 def test_products_of_a_tensor_and_itself_along_another_axis(kind: str) -> None:
     made = model(
-        [
-            *nodes_of("a = Unsqueeze(x, two); b = Unsqueeze(x, one)"),
-            node(kind, ["a", "b"]),
-        ],
+        [*nodes_of("a = Unsqueeze(x, two); b = Unsqueeze(x, one)"), node(kind, ["a", "b"])],
         {"x": ["n", 5]},
         {"one": np.array([1]), "two": np.array([2])},
     )

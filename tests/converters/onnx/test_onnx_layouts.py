@@ -38,12 +38,7 @@ def test_attention_of_channels_needs_no_reshape_but_those_of_vectors() -> None:
         IMAGE,
         {"w": weights(6, 6), "axes": np.array([2, 3])},
     )
-    assert operations(assert_like_onnxruntime(made)) == [
-        "pooling",
-        "fully_connected",
-        "reshape",
-        "multiply",
-    ]
+    assert operations(assert_like_onnxruntime(made)) == ["pooling", "fully_connected", "reshape", "multiply"]
 
 
 def test_heads_of_detectors_are_joined_without_moving_anything() -> None:

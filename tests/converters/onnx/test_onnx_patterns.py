@@ -51,10 +51,7 @@ FORMS: dict[str, tuple[str, list[Any]]] = {
         "hard_swish",
         [node("HardSigmoid", ["c"], "h", alpha=1 / 6, beta=0.5), node("Mul", ["c", "h"])],
     ),
-    "hard sigmoid": (
-        "hard_sigmoid",
-        nodes_of("a = Add(c, three); l = Clip(a, zero, six); y = Div(l, six)"),
-    ),
+    "hard sigmoid": ("hard_sigmoid", nodes_of("a = Add(c, three); l = Clip(a, zero, six); y = Div(l, six)")),
     "gelu": (
         "gelu",
         nodes_of("d = Div(c, root); e = Erf(d); a = Add(e, one); m = Mul(c, a); y = Mul(m, half)"),

@@ -413,12 +413,7 @@ def test_sums_beyond_32_bits() -> None:
 
 
 @pytest.mark.parametrize(
-    "changed",
-    [
-        {"wz": np.zeros(3, np.int8)},
-        {"wz": np.uint8(232)},
-        {"ws": np.float32(1e20)},
-    ],
+    "changed", [{"wz": np.zeros(3, np.int8)}, {"wz": np.uint8(232)}, {"ws": np.float32(1e20)}]
 )
 def test_weights_that_layers_of_integers_do_not_have(changed: dict[str, Any]) -> None:
     nodes = [*pair("x", "i"), *product("i", "c"), *pair("c", "y")]

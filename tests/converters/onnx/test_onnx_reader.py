@@ -134,8 +134,7 @@ def test_a_convolution_keeps_a_free_size() -> None:
 
 def test_conversion_stops_at_named_outputs() -> None:
     made = model(
-        [node("Relu", ["x"], "r"), node("Neg", ["r"], "n"), node("Trilu", ["n"])],
-        {"x": ["n", 3, 4, 5]},
+        [node("Relu", ["x"], "r"), node("Neg", ["r"], "n"), node("Trilu", ["n"])], {"x": ["n", 3, 4, 5]}
     )
     with pytest.raises(UnsupportedError, match="'y'"):
         read(made)
@@ -147,8 +146,7 @@ def test_conversion_stops_at_named_outputs() -> None:
 
 def test_a_report_lists_what_cannot_be_converted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     made = model(
-        [node("Trilu", ["x"], "a"), node("Relu", ["a"], "r"), node("Det", ["r"])],
-        {"x": ["n", 3, 4, 4]},
+        [node("Trilu", ["x"], "a"), node("Relu", ["a"], "r"), node("Det", ["r"])], {"x": ["n", 3, 4, 4]}
     )
     path, report = tmp_path / "model.onnx", tmp_path / "report.tsv"
     onnx.save(made, path)

@@ -27,8 +27,7 @@ def recurrent(kind: str, direction: str, place: int, **attributes: Any) -> Any:
 
 @pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
 @pytest.mark.parametrize(
-    ("kind", "place"),
-    [("LSTM", 0), ("LSTM", 1), ("LSTM", 2), ("GRU", 0), ("GRU", 1), ("RNN", 0), ("RNN", 1)],
+    ("kind", "place"), [("LSTM", 0), ("LSTM", 1), ("LSTM", 2), ("GRU", 0), ("GRU", 1), ("RNN", 0), ("RNN", 1)]
 )
 def test_directions_and_results(kind: str, direction: str, place: int) -> None:
     attributes = {"linear_before_reset": 1} if kind == "GRU" else {}
@@ -109,7 +108,7 @@ def test_functions_that_the_file_lacks_are_refused() -> None:
         (
             {"activations": ["Sigmoid", "Tanh", "ThresholdedRelu"]},
             "its activation 'ThresholdedRelu' is not supported",
-        ),
+        )
     ],
 )
 def test_what_is_refused(attributes: dict[str, Any], message: str) -> None:

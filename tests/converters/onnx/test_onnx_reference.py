@@ -23,11 +23,7 @@ def attention(d: Draw) -> Case:
         attributes["scale"] = 0.3
     if d.flag():
         attributes["softcap"] = 1.5
-    shapes = [
-        (batch, heads * groups, tokens, size),
-        (batch, heads, keys, size),
-        (batch, heads, keys, own),
-    ]
+    shapes = [(batch, heads * groups, tokens, size), (batch, heads, keys, size), (batch, heads, keys, own)]
     if is_flat:
         attributes |= {"q_num_heads": heads * groups, "kv_num_heads": heads}
         shapes = [(n, count, number * wide) for n, number, count, wide in shapes]
@@ -297,11 +293,7 @@ def several_images(d: Draw) -> Case:
         "b": d.numbers(filters * groups),
         "flat": np.array([batch, images, -1]),
     }
-    nodes = [
-        node("Reshape", ["x", "split"], "s"),
-        operator,
-        node("Reshape", ["c", "flat"]),
-    ]
+    nodes = [node("Reshape", ["x", "split"], "s"), operator, node("Reshape", ["c", "flat"])]
     return Case(nodes, {"x": x.reshape(batch, images * channels, *size)}, constants)
 
 
@@ -450,10 +442,7 @@ def _recurrent(d: Draw, kind: str, gates: int) -> Case:
             inputs += ["", "h"]
             feeds["given"] = d.numbers(batch, 1, units)
             nodes.append(node("Transpose", ["given"], "h", perm=[1, 0, 2]))
-    nodes += [
-        node(kind, inputs, ["s"], **attributes),
-        node("Transpose", ["s"], "y", perm=[2, 0, 1, 3]),
-    ]
+    nodes += [node(kind, inputs, ["s"], **attributes), node("Transpose", ["s"], "y", perm=[2, 0, 1, 3])]
     return Case(nodes, feeds, constants, 17)
 
 

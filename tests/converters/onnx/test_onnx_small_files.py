@@ -86,10 +86,7 @@ SMALL_FILES: dict[str, tuple[Case, dict[str, tuple[int, ...]]]] = {
     "gathers elements": (positions("GatherElements", axis=1), VECTOR),
     "scatters": (positions("ScatterElements", "x", axis=1), VECTOR),
     "unpools": (unpooled(), {"x": (1, 1, SIDE, SIDE)}),
-    "sums along an axis": (
-        ([node("CumSum", ["x", "a"])], {"a": np.array(1)}),
-        {"x": (1, SIDE)},
-    ),
+    "sums along an axis": (([node("CumSum", ["x", "a"])], {"a": np.array(1)}), {"x": (1, SIDE)}),
     "sums even windows": (([node("LRN", ["x"], size=4)], {}), {"x": (1, SIDE, 1, 1)}),
     "normalises by one scale": (
         filled_weights("LayerNormalization", (1,), axis=1),
@@ -104,10 +101,7 @@ SMALL_FILES: dict[str, tuple[Case, dict[str, tuple[int, ...]]]] = {
         {"x": (1, 1 << 24, 2)},
     ),
     "multiplies": (filled_weights("MatMul", (SIDE, 4 * SIDE)), {"x": (1, SIDE)}),
-    "convolves moved channels": (
-        filled_weights("Conv", (4 * SIDE, SIDE, 1, 1)),
-        {"x": (1, SIDE, 2, 2)},
-    ),
+    "convolves moved channels": (filled_weights("Conv", (4 * SIDE, SIDE, 1, 1)), {"x": (1, SIDE, 2, 2)}),
     "repeats a state": (
         filled_weights("LSTM", (1, 4 * SIDE, SIDE), (1, 4 * SIDE, SIDE), hidden_size=SIDE),
         {"x": (2, 1, SIDE)},
@@ -128,10 +122,7 @@ SMALL_FILES: dict[str, tuple[Case, dict[str, tuple[int, ...]]]] = {
         {"x": (1, 1, 1 << 24), "k": (1, 1, 1)},
     ),
     "repeats the image around it": (
-        (
-            [node("Pad", ["x", "p"], mode="wrap")],
-            {"p": np.array([0, 0, 1 << 27, 0, 0, 0, 0, 1])},
-        ),
+        ([node("Pad", ["x", "p"], mode="wrap")], {"p": np.array([0, 0, 1 << 27, 0, 0, 0, 0, 1])}),
         {"x": (1, 1, 4, 4)},
     ),
     "adds a filled tensor": (filled_weights("Add", (1, SIDE, SIDE)), {"x": (1, SIDE, SIDE)}),

@@ -30,8 +30,7 @@ def section_of(category: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "category",
-    [pytest.param(name, marks=SLOW.get(name, ())) for name in SCRIPT["CATEGORIES"]],
+    "category", [pytest.param(name, marks=SLOW.get(name, ())) for name in SCRIPT["CATEGORIES"]]
 )
 def test_no_case_is_wrong_and_the_page_names_all(category: str) -> None:
     results = SCRIPT["results_of"](category)

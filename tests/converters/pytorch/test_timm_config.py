@@ -78,10 +78,7 @@ def test_the_config_may_have_a_normalisation_without_a_preset(tmp_path: Path) ->
         ),
         ({"crop_pct": 1, "crop_mode": "squash"}, {"crop_fraction": 1.0, "fit": "stretch"}),
         ({"crop_pct": 1.15, "interpolation": "nearest"}, {"crop_fraction": 1.15, "filter": "nearest"}),
-        (
-            {"crop_mode": "border", **IMAGENET},
-            {"fit": "letterbox", "letterbox_value": [124.0, 116.0, 104.0]},
-        ),
+        ({"crop_mode": "border", **IMAGENET}, {"fit": "letterbox", "letterbox_value": [124.0, 116.0, 104.0]}),
         ({"crop_pct": None, "interpolation": None, "crop_mode": None}, {}),
     ],
 )
@@ -240,15 +237,7 @@ def test_a_loaded_file_follows_its_config(tmp_path: Path, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize(
     "config",
-    [
-        b"{",
-        b"[" * 100_000,
-        b"\xff\xfe",
-        b" " * (1 << 20) + b"{}",
-        [],
-        {},
-        config_of(HALF, 3),
-    ],
+    [b"{", b"[" * 100_000, b"\xff\xfe", b" " * (1 << 20) + b"{}", [], {}, config_of(HALF, 3)],
     ids=range(7),
 )
 def test_other_files_of_that_name_are_ignored(tmp_path: Path, config: object) -> None:

@@ -52,10 +52,7 @@ CALLS: dict[str, tuple[Call, Any]] = {
     "combine": (lambda x, of: x.combine("subtract", of(GRID[:1])), GRID - GRID[:1]),
     "concat": (lambda x, of: x.concat([of(GRID)], 1), np.concatenate([GRID, GRID], 1)),
     "count_up_to": (lambda x, of: of([2]).count_up_to(of([9]), of([3])), [2, 5, 8]),
-    "cumsum": (
-        lambda x, of: x.cumsum(of(1), exclusive=True, backwards=True),
-        [[3, 2, 0], [9, 5, 0]],
-    ),
+    "cumsum": (lambda x, of: x.cumsum(of(1), exclusive=True, backwards=True), [[3, 2, 0], [9, 5, 0]]),
     "elementwise": (lambda x, _: x.elementwise(np.sqrt), np.sqrt(GRID)),
     "expand_dims": (lambda x, of: x.expand_dims(of([0, 3])), GRID[None, :, :, None]),
     "fill": (lambda _, of: of([7]).fill(of([2, 2])), [[7, 7], [7, 7]]),
@@ -74,10 +71,7 @@ CALLS: dict[str, tuple[Call, Any]] = {
         [[0, 1, 2], [3, 9, 5]],
     ),
     "slice": (lambda x, of: x.slice(lambda _, ends: (slice(None), slice(*ends)), of([0, 2])), GRID[:, :2]),
-    "softmax": (
-        lambda x, _: x.softmax(0, with_later_axes=True),
-        np.exp(GRID) / np.exp(GRID).sum(),
-    ),
+    "softmax": (lambda x, _: x.softmax(0, with_later_axes=True), np.exp(GRID) / np.exp(GRID).sum()),
     "squeeze": (lambda x, of: x.reshape([1, 6]).squeeze(of([0])), GRID.reshape(-1)),
     "stack": (lambda x, of: x.stack([of(GRID)], 1), np.stack([GRID, GRID], 1)),
     "take": (lambda x, of: x.take(1, of([[2, -2]])), GRID[:, [[2, -2]]]),

@@ -482,10 +482,7 @@ def test_recurrent_layers_of_tensorflow_js(tmp_path: Path, stems: tuple[str, str
     x = rng.normal(size=(3, 5, 3)).astype(np.float32)
     first, forward, backward = ([weights[stem + role] for role in kinds[0]] for stem in stems)
     y = long_short_term_memory(x, *first)
-    both = [
-        long_short_term_memory(y, *forward),
-        long_short_term_memory(y[:, ::-1], *backward)[:, ::-1],
-    ]
+    both = [long_short_term_memory(y, *forward), long_short_term_memory(y[:, ::-1], *backward)[:, ::-1]]
     expected = np.concatenate(both, axis=-1) @ weights["each/kernel"] + 1.0
     np.testing.assert_allclose(network.compile(device="cpu").run(x), expected, rtol=1e-4, atol=1e-5)
 

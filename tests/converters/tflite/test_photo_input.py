@@ -10,14 +10,7 @@ import numpy as np
 import pytest
 from command_line import call
 from converters import litert_parts
-from converters.tflite_writer import (
-    Operator,
-    Tensor,
-    constant,
-    quantized,
-    write_metadata,
-    write_tflite,
-)
+from converters.tflite_writer import Operator, Tensor, constant, quantized, write_metadata, write_tflite
 
 import mpscnn
 from mpscnn import converters

@@ -39,10 +39,7 @@ def _file() -> TfliteFile:
         _tensor("sloped", 1, 3),
         _tensor("sides", 3, 2, data=np.zeros(6, np.int32)),
     ]
-    operators = [
-        FileOperator("RESHAPE", (4, 3), (4,), None),
-        FileOperator("PRELU", (4, 5), (6,), None),
-    ]
+    operators = [FileOperator("RESHAPE", (4, 3), (4,), None), FileOperator("PRELU", (4, 5), (6,), None)]
     return TfliteFile("made.tflite", tensors, operators, (4,), (6,), 1_000)
 
 

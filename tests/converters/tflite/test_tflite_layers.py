@@ -373,10 +373,7 @@ def test_refused_by_name(tmp_path: Path, kind: str, reason: str) -> None:
 def test_resizes(tmp_path: Path, kind: str, size: tuple[int, int], aligned: tuple[str, ...]) -> None:
     """TensorFlow refuses both alignments at once. LiteRT's kernel for the nearest pixel then moves the image."""
     first = 2 if kind == "RESIZE_BILINEAR" else 0
-    options: list[Field] = [
-        (first, "Bool", "corners" in aligned),
-        (first + 1, "Bool", "centers" in aligned),
-    ]
+    options: list[Field] = [(first, "Bool", "corners" in aligned), (first + 1, "Bool", "centers" in aligned)]
     content = one(kind, (1, *size, 8), integers(*size), options=options)
     if len(aligned) < 2:
         agrees(tmp_path, content, random(*X))

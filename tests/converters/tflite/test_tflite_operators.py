@@ -7,15 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from converters.tflite_writer import (
-    Field,
-    Operator,
-    Tensor,
-    constant,
-    quantized,
-    strings,
-    write_tflite,
-)
+from converters.tflite_writer import Field, Operator, Tensor, constant, quantized, strings, write_tflite
 from exact_engines import litert_results
 
 import mpscnn
@@ -110,10 +102,7 @@ def one_image_file(*, sums: int) -> bytes:
         constant("axis", [0], "int32"),
         Tensor("total", (1, 2, 3) if sums == 0 else (1, 6)),
     ]
-    operators = [
-        Operator(RESHAPE, [0, 1], [2], 17),
-        Operator(74, [sums, 3], [4], 27, [(0, "Bool", True)]),
-    ]
+    operators = [Operator(RESHAPE, [0, 1], [2], 17), Operator(74, [sums, 3], [4], 27, [(0, "Bool", True)])]
     return write_tflite(tensors, operators, [0], [2, 4])
 
 

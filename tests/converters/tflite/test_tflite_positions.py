@@ -48,11 +48,7 @@ def test_gather_nd(path: Path, seed: int) -> None:
     count = int(random.integers(1, len(shape) + 1))
     outer = tuple(int(extent) for extent in random.integers(1, 4, random.integers(1, 3)))
     indices = np.stack([random.integers(0, extent, outer) for extent in shape[:count]], -1)
-    tensors = [
-        Tensor("x", shape),
-        constant("i", indices, "int32"),
-        Tensor("y", (*outer, *shape[count:])),
-    ]
+    tensors = [Tensor("x", shape), constant("i", indices, "int32"), Tensor("y", (*outer, *shape[count:]))]
     x = random.normal(size=shape).astype(np.float32)
     compare(path, tensors, Operator(CODES["GATHER_ND"], [0, 1], [2], version=2), x)
 

@@ -313,11 +313,7 @@ def test_a_chain_of_operators(tmp_path: Path, output: Grid) -> None:
 
 
 def test_numbers_that_become_integers_are_limited(tmp_path: Path) -> None:
-    tensors = [
-        Tensor("x", X),
-        quantized(Tensor("integers", X, "int8"), [0.1], [-28]),
-        Tensor("y", X),
-    ]
+    tensors = [Tensor("x", X), quantized(Tensor("integers", X, "int8"), [0.1], [-28]), Tensor("y", X)]
     operators = [
         Operator(CODES["QUANTIZE"], [0], [1], 89),
         Operator(CODES["DEQUANTIZE"], [1], [2], version=2),

@@ -61,10 +61,7 @@ def test_the_numbers_of_a_signature(tmp_path: Path, wanted: str | None) -> None:
         [
             Subgraph(tensors, [Operator(FULLY_CONNECTED, [0, 1], [2], 8)], [0], [2]),
             Subgraph(
-                embedding,
-                [Operator(FULLY_CONNECTED, [0, 1], [2], 8), Operator(RELU, [2], [3])],
-                [0],
-                [3],
+                embedding, [Operator(FULLY_CONNECTED, [0, 1], [2], 8), Operator(RELU, [2], [3])], [0], [3]
             ),
             subgraph("x"),
         ],
@@ -72,11 +69,9 @@ def test_the_numbers_of_a_signature(tmp_path: Path, wanted: str | None) -> None:
     )
     path = tmp_path / "file.tflite"
     path.write_bytes(content)
-    expected = {
-        "classify": x @ first.T,
-        "embed": np.maximum(x @ second.T, 0.0),
-        "score": np.maximum(x, 0.0),
-    }[wanted or "classify"]
+    expected = {"classify": x @ first.T, "embed": np.maximum(x @ second.T, 0.0), "score": np.maximum(x, 0.0)}[
+        wanted or "classify"
+    ]
     found = converters.read_network([path], signature=wanted).compile().session().run(x)
     np.testing.assert_allclose(np.asarray(found), expected, rtol=1e-5, atol=1e-6)
 

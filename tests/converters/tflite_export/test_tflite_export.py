@@ -114,8 +114,7 @@ def test_options_are_those_of_the_schema() -> None:
 
 
 @pytest.mark.parametrize(
-    "build",
-    [mpscnn.models.mobilenet_v1, mpscnn.models.mobilenet_v2, mpscnn.models.mobilenet_v3_small],
+    "build", [mpscnn.models.mobilenet_v1, mpscnn.models.mobilenet_v2, mpscnn.models.mobilenet_v3_small]
 )
 def test_classifiers(build: Callable[..., Network], tmp_path: Path) -> None:
     network = build(input_size=(64, 64), classes=20)
