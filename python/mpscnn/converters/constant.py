@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from mpscnn.converters.array_functions import array_function
 from mpscnn.converters.broadcast_views import is_filled, stored_operands
 from mpscnn.converters.budget import Cost
 from mpscnn.converters.constant_pair import Array, ConstantPair
 from mpscnn.converters.value import Value
 from mpscnn.errors import UnsupportedError, WeightsError
+from mpscnn.graph.layer_arguments import Activation
 
 # The cost of an element in operations: for simple functions, functions such as exp, and functions in Python code.
 CHEAP, FUNCTION, IN_PYTHON = 2, 16, 512
@@ -138,6 +140,25 @@ class Constant(ConstantPair, Value):
             return self.elementwise(_COMPARISONS[operation], other)
         weight = FUNCTION if operation in ("power", "modulo", "remainder") else CHEAP
         return self.elementwise(_ARITHMETIC[operation], other, weight=weight)
+
+    def map(self, function: Activation, suffix: str = "") -> Constant:
+        """Apply an activation to each element; see `Value.map`."""
+        del suffix  # it would name a layer
+        compute = array_function(function)
+        weight = IN_PYTHON if function in ("erf", "gelu") else FUNCTION
+        return self.elementwise(lambda x: compute(x).astype(x.dtype, copy=False), weight=weight)
+
+    def sqrt(self) -> Constant:
+        """Return the square root; see `Value.sqrt`."""
+        return self.elementwise(lambda x: np.sqrt(x).astype(x.dtype, copy=False))
+
+    def reciprocal(self) -> Constant:
+        """Return 1 divided by each element."""
+        return self.elementwise(np.reciprocal)
+
+    def logical_not(self) -> Constant:
+        """Return whether each element is 0."""
+        return self.elementwise(np.logical_not)
 
     def where(self, chosen: Constant, other: Constant) -> Constant:
         """Return elements of `chosen` where this constant is true, and elements of `other` elsewhere."""

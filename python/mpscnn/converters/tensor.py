@@ -43,6 +43,10 @@ _OF_ONE: dict[str, Activation] = {
 _MAX_REPEATED = 4  # the maximum number of axes of tensors with which layers compare one number
 
 
+_LOGIC = {"and": "multiply", "or": "maximum", "xor": "not_equal"}
+"""The operations of the network on truth values, which are 0 and 1."""
+
+
 @dataclass(frozen=True)
 class FileTensor(Arranged, Value):
     """A tensor of a file that the network computes. Its methods add layers; see `Value` for their errors.
@@ -99,9 +103,9 @@ class FileTensor(Arranged, Value):
             self.network.activation(self.tensor, function, name=self.arranger.name(suffix))
         )
 
-    def linear(self, factor: float, offset: float = 0.0, suffix: str = "") -> FileTensor:
-        """Return x * factor + offset."""
-        return self.map({"kind": "linear", "a": factor, "b": offset}, suffix)
+    def logical_not(self) -> FileTensor:
+        """Return 1 - x, whose elements are 1 where those of x are 0."""
+        return self.linear(-1.0, 1.0)
 
     def truncate(self, suffix: str = "") -> FileTensor:
         """Return each number without its fraction, as a cast to integers does."""
@@ -168,7 +172,7 @@ class FileTensor(Arranged, Value):
             activation: the layer's activation.
         """
         both = align(self.arranger, self, other)
-        compute = getattr(self.network, operation)
+        compute = getattr(self.network, _LOGIC.get(operation, operation))
         name = self.arranger.name(suffix)
         return self.wrap(both.result(compute(both.first, both.second, activation=activation, name=name)))
 

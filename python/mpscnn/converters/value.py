@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from mpscnn.converters.constant_pair import ConstantPair
+    from mpscnn.graph.layer_arguments import Activation
 
 
 class Value(ABC):
@@ -59,6 +60,36 @@ class Value(ABC):
         if low != high:
             raise UnsupportedError(f"{what} {self.shown}, whose size is free: {CHOOSE_SIZE}")
         return low
+
+    def mark_as_integers(self) -> Self:
+        """Return the value with a mark as integers or booleans of the file. Arrays have a type instead."""
+        return self
+
+    def mark_as_floats(self) -> Self:
+        """Return the value without the mark as integers or booleans of the file. Arrays have a type instead."""
+        return self
+
+    # ---- Elements --------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def map(self, function: Activation, suffix: str = "") -> Self:
+        """Apply an activation to each element. A layer that is not the last one of its operator needs a suffix."""
+
+    @abstractmethod
+    def sqrt(self) -> Self:
+        """Return the square root: NaN for all numbers below zero."""
+
+    @abstractmethod
+    def reciprocal(self) -> Self:
+        """Return 1 divided by each element."""
+
+    @abstractmethod
+    def logical_not(self) -> Self:
+        """Return whether each element is 0."""
+
+    def linear(self, factor: float, offset: float = 0.0, suffix: str = "") -> Self:
+        """Return x * factor + offset."""
+        return self.map({"kind": "linear", "a": factor, "b": offset}, suffix)
 
     # ---- Shapes ----------------------------------------------------------------------------------------------------
 

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from converters.onnx_files import assert_like_onnxruntime, model, node, onnx, read
 
-from mpscnn.converters.onnx_reader.constant_operators import COMPUTED
-from mpscnn.converters.onnx_reader.constants import ROWS, Constants
+from mpscnn.converters.onnx_reader.constants import Constants
+from mpscnn.converters.onnx_reader.conversion import compute
 from mpscnn.converters.onnx_reader.file import file_from_model
+from mpscnn.converters.onnx_reader.operators import FOLDED
 from mpscnn.converters.onnx_reader.parameters import Parameters
 from mpscnn.errors import UnsupportedError
 
@@ -86,7 +87,7 @@ def test_onnxs_own_cases_are_computed_of_constants() -> None:
     computed, refused = 0, list[str]()
     for case in collect_testcases(None):
         (inputs, outputs), graph = case.data_sets[0], case.model.graph
-        if len(graph.node) != 1 or graph.node[0].domain or graph.node[0].op_type not in COMPUTED | ROWS:
+        if len(graph.node) != 1 or graph.node[0].domain or graph.node[0].op_type not in FOLDED:
             continue
         made = onnx.ModelProto()
         made.CopyFrom(case.model)
@@ -99,7 +100,7 @@ def test_onnxs_own_cases_are_computed_of_constants() -> None:
         try:
             file = file_from_model(made, case.name)
             constants = Constants(file, Parameters(None))
-            assert constants.compute(file.nodes[0])
+            assert compute(constants, file.nodes[0])
         except UnsupportedError as error:
             refused.append(f"{case.name}: {error}")
             continue

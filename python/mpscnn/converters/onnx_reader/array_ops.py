@@ -9,22 +9,17 @@ import numpy as np
 
 from mpscnn.converters.budget import Cost
 from mpscnn.converters.constant import Constant
-from mpscnn.converters.layer_names import quote_name
-from mpscnn.converters.onnx_reader.constant_operators import axes_after
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.expansions import ALIGNED
 from mpscnn.converters.onnx_reader.known_results import Border, Expanded
-from mpscnn.converters.onnx_reader.logic import are_truths
 from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.onnx_reader.tensors import element_type
+from mpscnn.converters.onnx_reader.operands import Operands, Row
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.unsupported import MixedImagesError
 from mpscnn.converters.value import Value
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layers.subpixel import ChannelBlocks
 
-_FLOATS = frozenset({"float", "float16", "bfloat16", "double"})
-_FROM_DOUBLE = "what the file computes in float64 is computed in the precision of the program"
 _MODES = {"constant": "constant", "reflect": "mirror", "edge": "clamp"}
 _IMAGE_RANK = 4
 
@@ -40,40 +35,15 @@ def _dropout(c: Context, node: Node) -> FileTensor:
     return c.x(node, whole_numbers=True)
 
 
-def _cast_like(c: Context, node: Node) -> FileTensor | None:
-    """Convert a cast to the type of another tensor."""
-    like = node.inputs[1]
-    target = c.type_of(like)
-    if not c.is_constant(node.inputs[0]):
-        return _cast_to(c, node, target)
-    if target not in _FLOATS:
-        raise UnsupportedError(
-            f"makes {target} of a constant, as {quote_name(like)} is computed, which is not supported"
-        )
-    c.parameters.follow(node)
-    c.constants.put(node.outputs[0], c.constants.real(node.inputs[0], "its operand"))
+def _expand(o: Operands) -> Value | None:
+    """Convert an Expand. A layer is added when a node reads the result, unless that node broadcasts the operand."""
+    if o.are_constants:
+        return o.given(0).broadcast_to(o.given(1))
+    _record_expand(o.c, o.node)
     return None
 
 
-def _cast(c: Context, node: Node) -> FileTensor:
-    return _cast_to(c, node, element_type(node.integer("to")))
-
-
-def _cast_to(c: Context, node: Node, target: str) -> FileTensor:
-    x = c.x(node, whole_numbers=True)
-    if target in _FLOATS:
-        if target == "double" and _FROM_DOUBLE not in c.notes:
-            c.notes.append(_FROM_DOUBLE)
-        return x.mark_as_floats()
-    if target in ("int32", "int64"):
-        return x if x.whole_numbers else x.truncate().mark_as_integers()
-    if target == "bool":
-        return x.mark_as_integers() if are_truths(c, node.inputs[0]) else x.not_equal(0.0)
-    raise UnsupportedError(f"makes {target} of computed numbers, which is not supported")
-
-
-def _expand(c: Context, node: Node) -> None:
-    """Record an Expand. A layer is added when a node reads the result, unless that node broadcasts the operand."""
+def _record_expand(c: Context, node: Node) -> None:
     x = c.x(node, whole_numbers=True)
     shapes = c.constants.shapes(node.input(1), "the new shape")
     missing = len(shapes[1]) - x.rank
@@ -97,22 +67,32 @@ def _expand(c: Context, node: Node) -> None:
     c.known.deferred[node.outputs[0]] = node, repeated
 
 
-def _aligned(c: Context, node: Node) -> Value:
-    """Convert `ALIGNED`: add axes after those of a constant or computed operand."""
-    name, other = node.inputs
-    known = c.constants.find(other)
-    rank = c.value(other, whole_numbers=True).rank if known is None else known.low.ndim
-    constant = c.constants.find(name)
-    if constant is not None:
-        return constant.expand_dims(axes_after(node, constant.low.ndim, rank))
-    x = c.value(name, whole_numbers=True)
-    return x.expand_dims(axes_after(node, x.rank, rank))
+def _aligned(o: Operands) -> Value:
+    """Convert `ALIGNED`: add axes after those of the first operand, which may be a constant."""
+    x, other = (o.value(place, whole_numbers=True) for place in (0, 1))
+    axis = o.node.integer("axis")
+    return x.expand_dims(range(x.rank, max(x.rank, other.rank - axis % max(other.rank, 1))))
 
 
 # ---- Borders and blocks --------------------------------------------------------------------------------------------
 
 
-def _pad(c: Context, node: Node) -> FileTensor | None:
+def _pad(o: Operands) -> Value | None:
+    return _pad_constant(o) if o.are_constants else _pad_tensor(o.c, o.node)
+
+
+def _pad_constant(o: Operands) -> Value:
+    if o.optional(3) is not None:
+        raise UnsupportedError("pads some axes of a constant only, or cuts it")
+    x, sides, value = o.given(0), o.setting("pads", 1, "its pads"), o.optional(2)
+    if o.node.has("value"):
+        value = Constant.of(np.asarray(o.node.number("value"), x.low.dtype), o.budget)
+    if sides is None:
+        raise WeightsError("damaged: it has no pads")
+    return x.pad(sides, o.node.text("mode", "constant"), value)
+
+
+def _pad_tensor(c: Context, node: Node) -> FileTensor | None:
     x, mode = c.x(node), node.text("mode", "constant")
     if mode not in _MODES and mode != "wrap":
         raise UnsupportedError(f"its mode is {mode!r}; supported are {', '.join(_MODES)} and wrap")
@@ -220,13 +200,11 @@ def _channel_blocks(node: Node) -> ChannelBlocks:
     return orders[mode]
 
 
-ARRAY_OPS: dict[str, Handler] = {
-    ALIGNED: _aligned,
+ARRAY_OPS: dict[str, Row] = {ALIGNED: _aligned, "Expand": _expand, "Pad": _pad}
+"""The functions of operators that serve constants and tensors of the network alike."""
+
+TENSOR_OPS: dict[str, Handler] = {
     "Dropout": _dropout,
-    "Cast": _cast,
-    "CastLike": _cast_like,
-    "Expand": _expand,
-    "Pad": _pad,
     "DepthToSpace": _depth_to_space,
     "SpaceToDepth": _space_to_depth,
 }

@@ -1,8 +1,8 @@
-"""The constants of an ONNX file by name: those that it has, and those that nodes compute from them."""
+"""Keep the constants of an ONNX file by name: those that it has, and those that nodes compute from them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,14 +14,9 @@ from mpscnn.converters.budget import Budget, Cost
 from mpscnn.converters.constant import Constant
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.layout import Atom
-from mpscnn.converters.onnx_reader.constant_operators import COMPUTED, COMPUTED_BEFORE_13
 from mpscnn.converters.onnx_reader.file import OnnxFile
 from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.onnx_reader.operands import Operands, Row
 from mpscnn.converters.onnx_reader.parameters import Parameters
-from mpscnn.converters.onnx_reader.parts import PARTS
-from mpscnn.converters.onnx_reader.shapes import SHAPES
-from mpscnn.converters.value import Value
 from mpscnn.errors import UnsupportedError, WeightsError
 
 Array = NDArray[Any]
@@ -33,19 +28,6 @@ _LARGE = 1 << 12
 _WEIGHTS_FREE = 1 << 27
 # Operators that move the elements of a constant.
 _ARRANGING = frozenset({"Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"})
-# The attributes of a Constant that are numbers or text.
-_STATED = {
-    "value_float": np.float32,
-    "value_floats": np.float32,
-    "value_int": np.int64,
-    "value_ints": np.int64,
-    "value_string": np.str_,
-    "value_strings": np.str_,
-}
-
-
-ROWS: dict[str, Row] = {**SHAPES, **PARTS}
-"""The functions of operators that serve constants and tensors of the network alike, by operator."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +45,6 @@ class StoredIntegers:
 class Constants:
     """The constants of one file by name: those in the file, and those computed from them.
 
-    Nodes that would turn a trainable parameter into other numbers are not computed.
-
     Args:
         file: the file.
         parameters: the trainable parameters among the constants.
@@ -73,7 +53,7 @@ class Constants:
 
     def __init__(self, file: OnnxFile, parameters: Parameters, size: Callable[[], int] | None = None) -> None:
         self._file = file
-        self._parameters = parameters
+        self.parameters = parameters
         self._known: dict[str, Constant] = {}
         self._dequantized: dict[str, Node | None] = {}
         self.budget = Budget(size or (lambda: file.bytes_with_external), copies_free=_WEIGHTS_FREE)
@@ -84,7 +64,7 @@ class Constants:
 
     def size_of(self, name: str) -> int:
         """Return a constant's number of elements. A rearranged parameter has the parameter's number."""
-        found = self.find(self._parameters.tensor_of(name))
+        found = self.find(self.parameters.tensor_of(name))
         return 0 if found is None else int(found.low.size)
 
     def find(self, name: str) -> Constant | None:
@@ -96,6 +76,23 @@ class Constants:
                 return found  # only one layer reads this weight, so it need not stay in memory
             self._known[name] = found
         return self._known.get(name)
+
+    def holds_computed(self, names: Iterable[str]) -> bool:
+        """Return True if all these tensors are constants that were computed, not initializers of the file."""
+        return all(name in self._known for name in names)
+
+    @property
+    def opset(self) -> int:
+        """The version of ONNX' operators that the file uses."""
+        return self._file.opset
+
+    def decode(self, tensor: Any) -> Constant:
+        """Return an attribute that is a tensor."""
+        return Constant.of(self._file.array(tensor), self.budget)
+
+    def note_dequantized(self, name: str, node: Node) -> None:
+        """Record that a constant was computed by a DequantizeLinear node."""
+        self._dequantized[name] = node
 
     def put(self, name: str, constant: Constant | Array) -> None:
         """Add a constant that was computed elsewhere, such as a shape."""
@@ -221,53 +218,3 @@ class Constants:
             return np.broadcast_to(array[:1], (array.size * times,))
         self.count_weight(4 * array.size * times)
         return np.repeat(array, times)
-
-    # ---- Computation -----------------------------------------------------------------------------------------------
-
-    def is_made_of_stated(self, node: Node) -> bool:
-        """Return True if a node is a Constant, or reads only constants that were computed before.
-
-        Nodes that read initializers of the file do not count.
-        """
-        return _is_computed(node) and all(name in self._known for name in node.inputs if name)
-
-    def compute(self, node: Node) -> bool:
-        """Compute a node whose operands are all constant, and keep its results. Return False for other nodes."""
-        if not _is_computed(node) or not all(map(self.holds, filter(None, node.inputs))):
-            return False
-        if not self._parameters.follow(node):
-            return False
-        made = self._stated(node) if node.kind == "Constant" else self._computed(node)
-        for name, result in zip(node.outputs, made if isinstance(made, Sequence) else [made], strict=False):
-            assert isinstance(result, Constant)
-            if node.kind == "DequantizeLinear" and result.low is result.high:
-                self._dequantized[name] = node
-            if name:
-                self.put(name, result)
-        return True
-
-    def _computed(self, node: Node) -> Value | Sequence[Value]:
-        if node.kind in ROWS:
-            operands = Operands(
-                node, self.budget, self.operand, lambda name, _: self.operand(name, "its operand")
-            )
-            return ROWS[node.kind](operands)
-        given = [self.find(name) if name else None for name in node.inputs]
-        table = COMPUTED if self._file.opset >= 13 else COMPUTED_BEFORE_13
-        return table[node.kind](node, given)
-
-    def _stated(self, node: Node) -> Constant:
-        """Return the value of a Constant. Lists are counted, because they take more memory than arrays."""
-        if node.has("value"):
-            return Constant.of(self._file.array(node.tensor("value")), self.budget)
-        name = next((name for name in _STATED if node.has(name)), None)
-        if name is None:
-            raise UnsupportedError("its value is a sparse tensor or missing, which is not supported")
-        value = node.attributes[name]
-        count = len(value) if isinstance(value, Sequence) else 1
-        made = self.budget.run(Cost(count, count), lambda: np.asarray(value, _STATED[name]))
-        return Constant.of(made, self.budget)
-
-
-def _is_computed(node: Node) -> bool:
-    return node.kind in COMPUTED or node.kind in ROWS or node.kind == "Constant"

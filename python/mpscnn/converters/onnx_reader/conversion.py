@@ -5,12 +5,15 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
+from mpscnn.converters.constant import Constant
 from mpscnn.converters.float32_intermediates import Origin
+from mpscnn.converters.onnx_reader.constants import Constants
 from mpscnn.converters.onnx_reader.context import Context
 from mpscnn.converters.onnx_reader.layouts import TO_NHWC, Extents
 from mpscnn.converters.onnx_reader.local_response_norm import begins_local_response_norm
 from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.onnx_reader.operators import OPERATORS, reason_against
+from mpscnn.converters.onnx_reader.operands import Operands
+from mpscnn.converters.onnx_reader.operators import FOLDED, convert, is_known, reason_against
 from mpscnn.converters.planned_names import PlannedNames
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.unsupported import UnsupportedLayers
@@ -26,18 +29,34 @@ def convert_node(c: Context, node: Node, origin: Origin | None = None) -> None:
     known = len(c.values)
     c.begin(node)
     try:
-        if c.constants.compute(node):
+        if compute(c.constants, node):
             return
-        handler = OPERATORS.get(node.kind)
-        if node.refused or handler is None:
+        if node.refused or not is_known(node.kind):
             raise UnsupportedError(node.refused or reason_against(node.kind))
         if not begins_local_response_norm(c, node):
-            c.put(node, handler(c, node))
+            c.put(node, convert(c, node))
             c.notes += [note for note in node.notes if note not in c.notes]
     finally:
         if c.composed is not None:
             made = itertools.islice(reversed(c.values.items()), len(c.values) - known)
             c.composed.ended({name: value.tensor.name for name, value in made}, origin)
+
+
+def compute(constants: Constants, node: Node) -> bool:
+    """Compute a node whose operands are all constant, and keep its results. Return False for other nodes.
+
+    Nodes that would turn a trainable parameter into other numbers are not computed, either.
+    """
+    if node.kind not in FOLDED or not all(map(constants.holds, filter(None, node.inputs))):
+        return False
+    if not constants.parameters.follow(node):
+        return False
+    made = FOLDED[node.kind](Operands(node, constants))
+    for name, result in zip(node.outputs, made if isinstance(made, Sequence) else [made], strict=False):
+        assert isinstance(result, Constant)
+        if name:
+            constants.put(name, result)
+    return True
 
 
 class Conversion:
@@ -73,13 +92,15 @@ class Conversion:
 
         An example is a shape that is assembled from parts. Returns True if nothing is left to do for the node.
         """
-        if not self._c.constants.is_made_of_stated(node):
+        if node.kind not in FOLDED or not self._c.constants.holds_computed(filter(None, node.inputs)):
             return False
         self._c.begin(node)
         computed: list[bool] = []
-        compute = self._c.constants.compute
         done = self._unsupported.attempt(
-            node.kind, node.name, lambda: computed.append(compute(node)), free_size=self._free_size
+            node.kind,
+            node.name,
+            lambda: computed.append(compute(self._c.constants, node)),
+            free_size=self._free_size,
         )
         if not done:
             self._missing.update(filter(None, node.outputs))
@@ -107,15 +128,14 @@ class Conversion:
         The error then names all unsupported nodes of the file, not only the first ones.
         """
         self._missing.update(filter(None, node.outputs))
-        handler = OPERATORS.get(node.kind)
-        if node.refused or handler is None:
+        if node.refused or not is_known(node.kind):
             self._unsupported.add(node.kind, node.name, node.refused or reason_against(node.kind))
             return
         alone = self._alone(node)
         if alone is None:
             return
         try:
-            handler(alone, node)
+            convert(alone, node)
         except UnsupportedError as error:
             self._unsupported.add(node.kind, node.name, str(error))
         except (Error, ArithmeticError, LookupError, TypeError, ValueError):

@@ -21,6 +21,7 @@ from mpscnn.converters.metadata_entries import ultralytics_names
 from mpscnn.converters.onnx_reader.box_form import find_box_form
 from mpscnn.converters.onnx_reader.completion import complete
 from mpscnn.converters.onnx_reader.context import Context
+from mpscnn.converters.onnx_reader.conversion import compute
 from mpscnn.converters.onnx_reader.detection_details import Details, Keypoints, details_of, joined_parts
 from mpscnn.converters.onnx_reader.detector_postprocess import PostProcessing
 from mpscnn.errors import Error
@@ -80,7 +81,7 @@ def mark_detection(c: Context, processing: PostProcessing, names: Sequence[str],
     # The post-processing (the nodes after boxes and scores) has its settings in constants.
     for node in c.file.nodes:
         if node.kind == "Constant" and not c.is_constant(node.outputs[0]):
-            c.constants.compute(node)
+            compute(c.constants, node)
     prototypes = names[1] if len(names) == 2 and c.values[names[1]].rank == 4 else None
     is_one = len(names) == 1 or prototypes is not None
     heads = _yolo(c, processing, names[0], prototypes) if is_one else _boxes_and_scores(c, processing, names)

@@ -5,18 +5,22 @@ from __future__ import annotations
 import math
 
 from mpscnn.converters.onnx_reader.attention_masks import mask_where
-from mpscnn.converters.onnx_reader.context import Context, Handler
+from mpscnn.converters.onnx_reader.context import Context
 from mpscnn.converters.onnx_reader.node import Node
+from mpscnn.converters.onnx_reader.operands import Operands, Row
 from mpscnn.converters.tensor import FileTensor
+from mpscnn.converters.value import Value
 
-_COMPARISONS = {
+_OF_TWO = {
+    "And": "and",
     "Equal": "equal",
     "Greater": "greater",
     "GreaterOrEqual": "greater_equal",
     "Less": "less",
     "LessOrEqual": "less_equal",
+    "Or": "or",
+    "Xor": "xor",
 }
-_JUNCTIONS = {"And": "multiply", "Or": "maximum", "Xor": "not_equal"}
 
 
 def are_truths(c: Context, name: str) -> bool:
@@ -26,40 +30,33 @@ def are_truths(c: Context, name: str) -> bool:
         way.append(name)
         node = c.file.makers.get(name)
         if node is None or node.kind not in ("Cast", "Identity"):
-            c.known.truths[name] = node is not None and node.kind in (
-                *_COMPARISONS,
-                *_JUNCTIONS,
-                "IsNaN",
-                "Not",
-            )
+            c.known.truths[name] = node is not None and node.kind in (*_OF_TWO, "IsNaN", "Not")
         else:
             name = node.inputs[0]
     c.known.truths |= dict.fromkeys(way, c.known.truths[name])
     return c.known.truths[name]
 
 
-def _comparison(c: Context, node: Node) -> FileTensor:
-    return _compared(c, node.inputs, _COMPARISONS[node.kind])
+def _truth(o: Operands) -> Value:
+    a, b = o.values(whole_numbers=True)
+    return a.combine(_OF_TWO[o.node.kind], b).mark_as_integers()
 
 
-def _compared(c: Context, names: list[str], method: str) -> FileTensor:
-    a, b = c.tensors(names, whole_numbers=True)
-    return a.combine(method, b).mark_as_integers()
-
-
-def _junction(c: Context, node: Node) -> FileTensor:
-    a, b = c.tensors(node.inputs, whole_numbers=True)
-    return a.combine(_JUNCTIONS[node.kind], b).mark_as_integers()
-
-
-def _not(c: Context, node: Node) -> FileTensor:
-    maker = c.file.makers.get(node.inputs[0])
+def _not(o: Operands) -> Value:
+    maker = None if o.are_constants else o.c.file.makers.get(o.node.inputs[0])
     if maker is not None and maker.kind == "Equal":
-        return _compared(c, maker.inputs, "not_equal")
-    return c.x(node, whole_numbers=True).linear(-1.0, 1.0)
+        a, b = o.c.tensors(maker.inputs, whole_numbers=True)
+        return a.combine("not_equal", b).mark_as_integers()
+    return o.x(whole_numbers=True).logical_not()
 
 
-def _where(c: Context, node: Node) -> FileTensor:
+def _where(o: Operands) -> Value:
+    if o.are_constants:
+        return o.given(0).where(o.given(1), o.given(2))
+    return _where_of_tensors(o.c, o.node)
+
+
+def _where_of_tensors(c: Context, node: Node) -> FileTensor:
     """Convert Where to a sum of two masked tensors: at each position one of the two is 0.
 
     A constant of minus infinity is not masked: it is added where the condition chooses it.
@@ -89,15 +86,14 @@ def _is_number(c: Context, name: str, number: float) -> bool:
     return values.size == 1 and bool((values == number).all())
 
 
-def _is_nan(c: Context, node: Node) -> FileTensor:
+def _is_nan(o: Operands) -> Value:
     """Compare numbers with themselves: only NaN differs."""
-    x = c.x(node, whole_numbers=True).mark_as_floats()
+    x = o.x(whole_numbers=True).mark_as_floats()
     return x.combine("not_equal", x).mark_as_integers()
 
 
-LOGIC: dict[str, Handler] = {
-    **dict.fromkeys(_COMPARISONS, _comparison),
-    **dict.fromkeys(_JUNCTIONS, _junction),
+LOGIC: dict[str, Row] = {
+    **dict.fromkeys(_OF_TWO, _truth),
     "IsNaN": _is_nan,
     "Not": _not,
     "Where": _where,

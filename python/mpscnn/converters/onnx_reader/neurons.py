@@ -7,10 +7,13 @@ import math
 import numpy as np
 
 from mpscnn._private.literals import ActivationName
+from mpscnn.converters.constant import Constant
 from mpscnn.converters.layout import in_memory_order
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.node import Node
+from mpscnn.converters.onnx_reader.operands import Operands, Row
 from mpscnn.converters.tensor import FileTensor
+from mpscnn.converters.value import Value
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.layer_arguments import Activation
 
@@ -40,7 +43,7 @@ PLAIN = frozenset({*_FUNCTIONS, "LeakyRelu", "Elu", "HardSigmoid", "Gelu", "Clip
 _LARGEST = float(np.finfo(np.float32).max)
 
 
-def _activation(c: Context, node: Node) -> Activation:
+def _activation(node: Node) -> Activation:
     """Return the activation that a node computes; None for attributes that are not supported."""
     if node.kind in _FUNCTIONS:
         return _FUNCTIONS[node.kind]
@@ -55,17 +58,29 @@ def _activation(c: Context, node: Node) -> Activation:
         return kinds.get(node.text("approximate", "none"))
     if node.kind == "Swish":
         return {"kind": "swish", "b": node.number("alpha", 1.0)}
-    if node.kind == "Clip":
-        return clipping(*limits(c, node))
     return None
 
 
-def _clip(c: Context, node: Node) -> FileTensor:
+def _clip(o: Operands) -> Value:
+    return _clip_constant(o) if o.are_constants else _clip_tensor(o.c, o.node)
+
+
+def _clip_constant(o: Operands) -> Value:
+    x = o.given(0)
+    for operation, name, place in (("maximum", "min", 1), ("minimum", "max", 2)):
+        limit = o.optional(place)
+        if o.node.has(name):
+            limit = Constant.of(np.asarray(o.node.number(name), x.low.dtype), o.budget)
+        x = x if limit is None else x.combine(operation, limit)
+    return x
+
+
+def _clip_tensor(c: Context, node: Node) -> FileTensor:
     """Convert Clip. Limits that the network computes are those of a maximum and of a minimum."""
     ends = {"maximum": node.input(1), "minimum": node.input(2)}
     computed = {method: name for method, name in ends.items() if name is not None and not c.is_constant(name)}
     if c.file.opset < 11 or not computed:
-        return _plain(c, node)
+        return c.x(node).map(clipping(*limits(c, node)))
     x = c.x(node, whole_numbers=True)
     given = [(method, name) for method, name in ends.items() if name is not None]
     for method, name in given:
@@ -74,11 +89,11 @@ def _clip(c: Context, node: Node) -> FileTensor:
     return x
 
 
-def _plain(c: Context, node: Node) -> FileTensor:
-    function = _activation(c, node)
+def _plain(o: Operands) -> Value:
+    function = _activation(o.node)
     if function is None:
         raise UnsupportedError("with these attributes it is not supported")
-    return c.x(node).map(function)
+    return o.x().map(function)
 
 
 # ---- Limits --------------------------------------------------------------------------------------------------------
@@ -111,7 +126,15 @@ def clipping(low: float, high: float) -> Activation:
 # ---- Others --------------------------------------------------------------------------------------------------------
 
 
-def _prelu(c: Context, node: Node) -> FileTensor:
+def _prelu(o: Operands) -> Value:
+    if not o.are_constants:
+        return _prelu_of_tensor(o.c, o.node)
+    return o.given(0).elementwise(
+        lambda x, slope: np.where(x > 0, x, x * slope).astype(x.dtype, copy=False), o.given(1)
+    )
+
+
+def _prelu_of_tensor(c: Context, node: Node) -> FileTensor:
     x = c.x(node)
     slope = c.constants.real(node.input(1), "its slopes")
     if slope.size == 1 and not c.learns(node.inputs[1]):
@@ -132,39 +155,33 @@ def _prelu(c: Context, node: Node) -> FileTensor:
     return positive + negative.combine("multiply", slopes, "/scaled")
 
 
-def _root(c: Context, node: Node) -> FileTensor:
-    return c.x(node).sqrt()
-
-
-def _reciprocal(c: Context, node: Node) -> FileTensor:
-    return c.x(node).reciprocal()
-
-
-def _celu(c: Context, node: Node) -> FileTensor:
+def _celu(o: Operands) -> Value:
     """Convert CELU: alpha * elu(x / alpha)."""
-    alpha = node.number("alpha", 1.0)
+    alpha = o.node.number("alpha", 1.0)
     if alpha <= 0.0:
         raise UnsupportedError(f"its alpha is {alpha}; only numbers above 0 are supported")
-    return c.x(node).linear(1.0 / alpha, suffix="/divided").map("elu", "/elu").linear(alpha)
+    return o.x().linear(1.0 / alpha, suffix="/divided").map("elu", "/elu").linear(alpha)
 
 
-def _selu(c: Context, node: Node) -> FileTensor:
+def _selu(o: Operands) -> Value:
     """Convert SELU: gamma * elu(x)."""
-    alpha, gamma = node.number("alpha", 1.6732632423543772), node.number("gamma", 1.0507009873554805)
-    return c.x(node).map({"kind": "elu", "a": alpha}, "/elu").linear(gamma)
+    alpha, gamma = o.node.number("alpha", 1.6732632423543772), o.node.number("gamma", 1.0507009873554805)
+    return o.x().map({"kind": "elu", "a": alpha}, "/elu").linear(gamma)
 
 
 def _cast_of_floats(c: Context, node: Node) -> FileTensor:
     return c.x(node).map({"kind": "none"})
 
 
-NEURONS: dict[str, Handler] = {
+NEURONS: dict[str, Row] = {
     **dict.fromkeys(PLAIN, _plain),
-    "Clip": _clip,
-    CAST_OF_FLOATS: _cast_of_floats,
     "Celu": _celu,
+    "Clip": _clip,
     "PRelu": _prelu,
-    "Reciprocal": _reciprocal,
+    "Reciprocal": lambda o: o.x().reciprocal(),
     "Selu": _selu,
-    "Sqrt": _root,
+    "Sqrt": lambda o: o.x().sqrt(),
 }
+"""The functions of operators that serve constants and tensors of the network alike."""
+
+ROUNDINGS: dict[str, Handler] = {CAST_OF_FLOATS: _cast_of_floats}

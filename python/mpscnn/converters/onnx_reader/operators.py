@@ -6,25 +6,29 @@ They raise UnsupportedError and WeightsError with only a reason. The caller adds
 from __future__ import annotations
 
 from mpscnn.converters.onnx_reader.arithmetic import ARITHMETIC
-from mpscnn.converters.onnx_reader.array_ops import ARRAY_OPS
+from mpscnn.converters.onnx_reader.array_ops import ARRAY_OPS, TENSOR_OPS
 from mpscnn.converters.onnx_reader.attention import ATTENTION
-from mpscnn.converters.onnx_reader.constants import ROWS
-from mpscnn.converters.onnx_reader.context import Context, Handler, Made
+from mpscnn.converters.onnx_reader.casts import CASTS
+from mpscnn.converters.onnx_reader.constant_operators import OF_CONSTANTS
+from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.dynamic_quantization import DYNAMIC
 from mpscnn.converters.onnx_reader.einsum import EINSUM
-from mpscnn.converters.onnx_reader.indexing import INDEXING
+from mpscnn.converters.onnx_reader.expansions import JOINT_SOFTMAX
+from mpscnn.converters.onnx_reader.indexing import INDEXING, SELECTIONS
 from mpscnn.converters.onnx_reader.local_response_norm import RESPONSES
 from mpscnn.converters.onnx_reader.logic import LOGIC
-from mpscnn.converters.onnx_reader.matrices import MATRICES
-from mpscnn.converters.onnx_reader.neurons import NEURONS
+from mpscnn.converters.onnx_reader.matrices import MATRICES, matmul
+from mpscnn.converters.onnx_reader.neurons import NEURONS, ROUNDINGS
 from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.onnx_reader.operands import Row
+from mpscnn.converters.onnx_reader.operands import Made, Row
+from mpscnn.converters.onnx_reader.parts import PARTS
 from mpscnn.converters.onnx_reader.quantizations import QUANTIZATIONS
 from mpscnn.converters.onnx_reader.recurrent import RECURRENT
-from mpscnn.converters.onnx_reader.reductions import REDUCTIONS
+from mpscnn.converters.onnx_reader.reductions import REDUCTIONS, batch_normalization, softmax
 from mpscnn.converters.onnx_reader.resize import RESIZES
-from mpscnn.converters.onnx_reader.slicing import SLICING
-from mpscnn.converters.onnx_reader.special_functions import SPECIAL
+from mpscnn.converters.onnx_reader.shapes import SHAPES
+from mpscnn.converters.onnx_reader.slicing import SEQUENCES, SLICING
+from mpscnn.converters.onnx_reader.special_functions import SPECIAL, TENSOR_FUNCTIONS
 from mpscnn.converters.onnx_reader.windows import WINDOWS
 
 UNKNOWN = "mpscnn has no such layer yet"
@@ -35,35 +39,54 @@ _REASONS = {
 }
 
 
-def _of_values(row: Row) -> Handler:
-    """Return the function of an operator that also serves constants, for operands that the network computes."""
-
-    def convert(c: Context, node: Node) -> Made:
-        return row(c.operands(node))
-
-    return convert
-
-
-OPERATORS: dict[str, Handler] = {
-    **{kind: _of_values(row) for kind, row in ROWS.items()},
-    **WINDOWS,
+ROWS: dict[str, Row] = {
+    **SHAPES,
+    **PARTS,
     **NEURONS,
     **SPECIAL,
     **ARITHMETIC,
     **LOGIC,
-    **MATRICES,
-    **ATTENTION,
-    **EINSUM,
+    **CASTS,
     **ARRAY_OPS,
     **SLICING,
     **INDEXING,
+    "MatMul": matmul,
+    **dict.fromkeys(("Softmax", JOINT_SOFTMAX), softmax),
+    "BatchNormalization": batch_normalization,
+    **QUANTIZATIONS,
+}
+"""The functions of operators that serve constants and tensors of the network alike."""
+
+HANDLERS: dict[str, Handler] = {
+    **WINDOWS,
+    **ROUNDINGS,
+    **TENSOR_FUNCTIONS,
+    **MATRICES,
+    **ATTENTION,
+    **EINSUM,
+    **TENSOR_OPS,
+    **SEQUENCES,
+    **SELECTIONS,
     **RECURRENT,
     **REDUCTIONS,
     **RESPONSES,
     **RESIZES,
-    **QUANTIZATIONS,
     **DYNAMIC,
 }
+"""The functions of other operators: the network computes some of their operands."""
+
+FOLDED: dict[str, Row] = {**ROWS, **OF_CONSTANTS}
+"""The functions of operators whose operands may all be constants. The network has no layers for `OF_CONSTANTS`."""
+
+
+def is_known(kind: str) -> bool:
+    """Return True if an operator can be converted to layers."""
+    return kind in ROWS or kind in HANDLERS
+
+
+def convert(c: Context, node: Node) -> Made:
+    """Convert a node, some of whose operands the network computes, and return its results."""
+    return ROWS[node.kind](c.operands(node)) if node.kind in ROWS else HANDLERS[node.kind](c, node)
 
 
 def reason_against(kind: str) -> str:

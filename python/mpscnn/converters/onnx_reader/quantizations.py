@@ -8,22 +8,29 @@ if the integers represent no number below zero. The scales and zero points are k
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from mpscnn.converters.constant import FUNCTION, Constant
+from mpscnn.converters.constant_pair import Array
 from mpscnn.converters.integer_limits import Grid
 from mpscnn.converters.layout import Arranged
 from mpscnn.converters.onnx_reader.attention_masks import constant_of_node
-from mpscnn.converters.onnx_reader.constant_operators import range_of_integers, scales_along
-from mpscnn.converters.onnx_reader.context import Context, Handler
+from mpscnn.converters.onnx_reader.casts import converter
+from mpscnn.converters.onnx_reader.context import Context
 from mpscnn.converters.onnx_reader.known_results import Integers, Quantized
 from mpscnn.converters.onnx_reader.node import Node
-from mpscnn.converters.onnx_reader.tensors import element_type
+from mpscnn.converters.onnx_reader.operands import Operands, Row
+from mpscnn.converters.onnx_reader.tensors import element_type, type_number
 from mpscnn.converters.tensor import FileTensor
-from mpscnn.errors import Error, UnsupportedError
+from mpscnn.converters.value import Value
+from mpscnn.errors import Error, UnsupportedError, WeightsError
 
+_INTEGERS = re.compile(r"(u?)int(\d+)")
 _MIN_SCALE = 2.0**-126
 _UINT8 = 2  # the number of uint8 in ONNX
 #: NumPy's types of integers by ONNX' numbers of data types.
@@ -41,7 +48,72 @@ def note_integers(c: Context, value: Arranged, name: str) -> None:
         c.integers.types.add(grid.dtype.name)
 
 
-def _quantize(c: Context, node: Node) -> FileTensor | None:
+def scales_along(node: Node, shape: Sequence[int], parameters: Array) -> Array:
+    """Return scales or zero points of a quantization in a form that broadcasts to values of a shape.
+
+    There may be one for all values, one for each index of the axis, or one for each block along the axis. Raises
+    WeightsError for other shapes.
+    """
+    if parameters.size == 1:
+        return parameters.reshape(())
+    axis, block = node.integer("axis", 1), node.integer("block_size", 0)
+    wanted: tuple[int, ...] = (shape[axis],)
+    if block > 0:
+        axis %= len(shape)
+        wanted = (*shape[:axis], -(-shape[axis] // block), *shape[axis + 1 :])
+    if block < 0 or parameters.shape != wanted:
+        raise WeightsError(
+            f"damaged: it has {parameters.size} scales or zero points {parameters.shape} for axis {axis} of "
+            f"{tuple(shape)}"
+        )
+    if block:
+        repeated = np.repeat(parameters, min(block, shape[axis]), axis)
+        return np.take(repeated, np.arange(shape[axis]), axis)
+    extents = [1] * len(shape)
+    extents[axis] = -1
+    return parameters.reshape(extents)
+
+
+def range_of_integers(name: str) -> tuple[int, int] | None:
+    """Return the smallest and the largest number of an element type; None if it is not one of integers."""
+    found = _INTEGERS.fullmatch(name)
+    if found is None:
+        return None
+    is_unsigned, bits = bool(found[1]), int(found[2])
+    lowest = 0 if is_unsigned else -(1 << bits - 1)
+    return lowest, lowest + (1 << bits) - 1
+
+
+def _quantize(o: Operands) -> Value | None:
+    return _quantize_constant(o) if o.are_constants else _quantize_tensor(o.c, o.node)
+
+
+def _quantize_constant(o: Operands) -> Constant:
+    """Compute x / scale + zero point. Integers are rounded, and clipped to the range of their type."""
+    node, zero = o.node, o.optional(2)
+    target = node.integer("output_dtype", 0) or type_number(np.dtype(np.uint8))
+    if zero is not None:
+        target = type_number(zero.low.dtype)
+    name, convert = element_type(target), converter(node, target)
+    integers = range_of_integers(name)
+
+    def compute(x: Array, scale: Array, zero_point: Array | None) -> Array:
+        def quantized() -> Array:
+            made = x / scales_along(node, x.shape, scale)
+            offset = None if zero_point is None else scales_along(node, x.shape, zero_point)
+            if integers is None:
+                return convert(made if offset is None else made + offset.astype(made.dtype))
+            whole = np.rint(made).astype(np.int32)
+            whole = whole if offset is None else whole + offset.astype(np.int32)
+            return convert(np.clip(whole, *integers))
+
+        return values.run(4 * x.size, FUNCTION, quantized)
+
+    values = o.given(0)
+    return values.compute(compute, o.given(1), zero)
+
+
+def _quantize_tensor(c: Context, node: Node) -> FileTensor | None:
     """Convert QuantizeLinear. If only DequantizeLinear with the same integers reads its result, no layer is added."""
     source = node.inputs[0]
     if not _is_undone(c, node):
@@ -77,7 +149,33 @@ def _integers(c: Context, node: Node) -> FileTensor:
     return y.map({"kind": "clamp", "a": float(limits[0]), "b": float(limits[1])}).mark_as_integers()
 
 
-def _dequantize(c: Context, node: Node) -> FileTensor:
+def _dequantize(o: Operands) -> Value:
+    return _dequantize_constant(o) if o.are_constants else _dequantize_tensor(o.c, o.node)
+
+
+def _dequantize_constant(o: Operands) -> Constant:
+    """Compute (x - zero point) * scale."""
+    node, values = o.node, o.given(0)
+
+    def compute(x: Array, scale: Array, zero_point: Array | None) -> Array:
+        if x.dtype.kind not in "iu":
+            raise UnsupportedError("dequantises something other than integers")
+
+        def numbers() -> Array:
+            offset = 0 if zero_point is None else scales_along(node, x.shape, zero_point).astype(np.float32)
+            return np.asarray(
+                (x.astype(np.float32) - offset) * scales_along(node, x.shape, scale).astype(np.float32)
+            )
+
+        return values.run(4 * x.size, FUNCTION, numbers)
+
+    made = values.compute(compute, o.given(1), o.optional(2))
+    if made.low is made.high:
+        o.stored.note_dequantized(node.outputs[0], node)
+    return made
+
+
+def _dequantize_tensor(c: Context, node: Node) -> FileTensor:
     """Convert DequantizeLinear.
 
     After QuantizeLinear it is the value before both, clipped to the range of the integers.
@@ -166,4 +264,4 @@ def _grid(c: Context, node: Node, otherwise: np.dtype[Any] | None = None) -> Gri
     return Grid(float(scale.reshape(-1)[0]), int(zero_point.reshape(-1)[0]), zero_point.dtype)
 
 
-QUANTIZATIONS: dict[str, Handler] = {"QuantizeLinear": _quantize, "DequantizeLinear": _dequantize}
+QUANTIZATIONS: dict[str, Row] = {"QuantizeLinear": _quantize, "DequantizeLinear": _dequantize}

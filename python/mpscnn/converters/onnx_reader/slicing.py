@@ -10,7 +10,9 @@ import numpy as np
 from mpscnn.converters.layer_names import quote_name
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.node import Node
+from mpscnn.converters.onnx_reader.operands import Operands, Row
 from mpscnn.converters.tensor import FileTensor
+from mpscnn.converters.value import Value
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _MAX_PARTS = 4096  # the maximum number of tensors in a sequence
@@ -108,8 +110,11 @@ def _parts_of(c: Context, node: Node) -> list[FileTensor | str]:
     return c.known.sequences[node.inputs[0]]
 
 
-def _gather(c: Context, node: Node) -> FileTensor:
+def _gather(o: Operands) -> Value:
     """Convert Gather. The axes of the indices replace the axis."""
+    if o.are_constants:
+        return o.given(0).take(o.node.integer("axis", 0), o.given(1))
+    c, node = o.c, o.node
     if c.is_constant(node.inputs[0]) and not c.learns(node.inputs[0]):
         return _look_up(c, node)
     x, name = c.x(node), node.input(1)
@@ -128,7 +133,14 @@ def _look_up(c: Context, node: Node) -> FileTensor:
     return x.wrap_negative_indices(len(table)).look_up(table)
 
 
-def _concat(c: Context, node: Node) -> FileTensor:
+def _concat(o: Operands) -> Value:
+    if o.are_constants:
+        first, *others = o.values()
+        return first.concat(others, o.node.integer("axis", 1))
+    return _concat_tensors(o.c, o.node)
+
+
+def _concat_tensors(c: Context, node: Node) -> FileTensor:
     computed = c.first_computed(node.inputs)
     axis = computed.axis(node.integer("axis", 1))
     computed = _with_batch_outside(computed, axis)
@@ -148,11 +160,12 @@ def _with_batch_outside(x: FileTensor, axis: int) -> FileTensor:
     return x.with_batch_outside(axis) if is_movable else x
 
 
-SLICING: dict[str, Handler] = {
+SLICING: dict[str, Row] = {"Concat": _concat, "Gather": _gather}
+"""The functions of operators that serve constants and tensors of the network alike."""
+
+SEQUENCES: dict[str, Handler] = {
     "SplitToSequence": _split_to_sequence,
     "SequenceConstruct": _sequence,
     "SequenceAt": _sequence_at,
     "ConcatFromSequence": _concat_from_sequence,
-    "Gather": _gather,
-    "Concat": _concat,
 }

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
+from mpscnn.converters.constant import FUNCTION
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.node import Node
+from mpscnn.converters.onnx_reader.operands import Operands, Row
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.trigonometry import arc_tangent, sine
+from mpscnn.converters.value import Value
 
 
-def _sine(c: Context, node: Node) -> FileTensor:
-    return sine(c.x(node), shifted=node.kind == "Cos")
+def _sine(o: Operands) -> Value:
+    if o.are_constants:
+        return o.given(0).elementwise(np.cos if o.node.kind == "Cos" else np.sin, weight=FUNCTION)
+    return sine(o.c.x(o.node), shifted=o.node.kind == "Cos")
 
 
 def _arc_tangent(c: Context, node: Node) -> FileTensor:
@@ -28,8 +35,14 @@ def _arc_sine(c: Context, node: Node) -> FileTensor:
     return angle.linear(-1.0, math.pi / 2) if is_cosine else angle
 
 
-def _modulo(c: Context, node: Node) -> FileTensor:
+def _modulo(o: Operands) -> Value:
     """Convert Mod: the rest of a division has the sign of x, or without `fmod` that of y."""
+    if o.are_constants:
+        return o.given(0).combine("remainder" if o.node.flag("fmod", default=False) else "modulo", o.given(1))
+    return _modulo_of_tensors(o.c, o.node)
+
+
+def _modulo_of_tensors(c: Context, node: Node) -> FileTensor:
     x, y = c.tensors(node.inputs, whole_numbers=True)
     whole = x.combine("divide", y, "/quotient").truncate("/multiples")
     product = whole.combine("multiply", y, "/multiple")
@@ -43,7 +56,18 @@ def _modulo(c: Context, node: Node) -> FileTensor:
     return made.mark_as_integers() if x.whole_numbers and y.whole_numbers else made
 
 
-def _is_infinite(c: Context, node: Node) -> FileTensor:
+def _is_infinite(o: Operands) -> Value:
+    if not o.are_constants:
+        return _is_tensor_infinite(o.c, o.node)
+    signs = [
+        sign
+        for sign, name in ((-1, "negative"), (1, "positive"))
+        if o.node.flag(f"detect_{name}", default=True)
+    ]
+    return o.given(0).elementwise(lambda x: np.isinf(x) & np.isin(np.sign(x), signs))
+
+
+def _is_tensor_infinite(c: Context, node: Node) -> FileTensor:
     """Convert IsInf: numbers that are equal to themselves, but whose difference from themselves is NaN."""
     x = c.x(node)
     difference = x.combine("subtract", x, "/difference")
@@ -69,13 +93,12 @@ def _hardmax(c: Context, node: Node) -> FileTensor:
     return found.reshape_to(*shapes) if is_old else found
 
 
-SPECIAL: dict[str, Handler] = {
+SPECIAL: dict[str, Row] = {"Cos": _sine, "IsInf": _is_infinite, "Mod": _modulo, "Sin": _sine}
+"""The functions of operators that serve constants and tensors of the network alike."""
+
+TENSOR_FUNCTIONS: dict[str, Handler] = {
     "Acos": _arc_sine,
     "Asin": _arc_sine,
     "Atan": _arc_tangent,
-    "Cos": _sine,
     "Hardmax": _hardmax,
-    "IsInf": _is_infinite,
-    "Mod": _modulo,
-    "Sin": _sine,
 }

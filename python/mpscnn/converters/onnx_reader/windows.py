@@ -14,8 +14,9 @@ from mpscnn.converters.budget import Cost
 from mpscnn.converters.layout import Axis, in_memory_order, product
 from mpscnn.converters.max_unpooling import Windows, find_maxima, flat_positions, same_padding, unpool
 from mpscnn.converters.onnx_reader.computed_weights import convolution_of_two
-from mpscnn.converters.onnx_reader.context import Context, Handler, Made
+from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.node import Node
+from mpscnn.converters.onnx_reader.operands import Made
 from mpscnn.converters.tensor import FileTensor
 from mpscnn.converters.transposed_window import crop, left_out
 from mpscnn.converters.unsupported import CHOOSE_SIZE, ONE_IMAGE
